@@ -1,0 +1,5 @@
+"""`python -m assise`."""
+
+from assise.cli import main
+
+main()

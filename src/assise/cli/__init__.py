@@ -1,0 +1,22 @@
+"""The command line: parse, call, render. stdout is data, stderr is talk.
+
+The parts are imported on first use, so that `assise --version` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+
+EXIT_STOPPED = 130
+
+
+def main() -> None:
+    """The entry point `assise`: 0 done, 1 failed, 2 usage or manifest error, 3 finished with rejects, findings or differences."""
+    if sys.argv[1:] == ["--version"]:
+        from assise import __version__
+
+        print(f"assise {__version__}")
+        return
+    from assise.cli.commands import run
+
+    sys.exit(run(sys.argv[1:]))

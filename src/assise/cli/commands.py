@@ -1,0 +1,283 @@
+"""The commands. Each parses its options, calls one verb of `Project`, and renders what it gives."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from assise.cli.render import print_plan, print_rejects, print_report
+from assise.errors import AssiseError, UsageError
+from assise.manifest.file import dump_manifest
+from assise.project import Plan, Project
+
+EXIT_STOPPED = 130
+
+
+class Ids(StrEnum):
+    """What becomes of ObjectIds."""
+
+    uuid = "uuid"
+    text = "text"
+
+
+app = typer.Typer(
+    name="assise",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+    help="The data layer under an application, declared in one file. Moves an application's data out of MongoDB and proves that nothing was lost.",
+)
+pg = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The embedded PostgreSQL: start, stop, status, shell, url.")
+schema = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The tables of the manifest: sql.")
+app.add_typer(pg, name="pg")
+app.add_typer(schema, name="schema")
+
+Source = Annotated[Path, typer.Argument(help="A mongodump folder, or a .bson or .bson.gz file.", show_default=False)]
+KnownSource = Annotated[
+    Path | None, typer.Argument(help="A mongodump folder or file; without it the source of the load is used.", show_default=False)
+]
+ManifestFile = Annotated[Path, typer.Option("--manifest", "-f", help="The manifest, or the folder that holds assise.yaml.")]
+To = Annotated[str | None, typer.Option("--to", help="A PostgreSQL URL in place of the manifest's.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Agree to what is shown.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
+IdsOption = Annotated[Ids, typer.Option("--ids", help="Keys of ObjectIds as uuid, or as text of 24 digits.")]
+Output = Annotated[str | None, typer.Option("--output", "-o", help="Another file for the manifest; - is stdout.", show_default=False)]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code; errors are printed as plain lines, the chain of causes below."""
+    try:
+        code = app(args=list(arguments), standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        _say("\nstopped; the same command goes on where it stopped")
+        return EXIT_STOPPED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except AssiseError as error:
+        _print_error(error)
+        return error.exit_code
+    return code if isinstance(code, int) else 0
+
+
+def _print_error(error: AssiseError) -> None:
+    _say(f"error: {error.message}")
+    if error.remedy:
+        _say(error.remedy)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _next(*lines: str) -> None:
+    for line in lines[:2]:
+        _say(f"next: {line}")
+
+
+def _project(manifest: Path, to: str | None = None) -> Project:
+    return Project(manifest, to=to, talk=_say)
+
+
+def _agree(yes: bool) -> bool | None:
+    return True if yes else None
+
+
+class _Asking:
+    """Asks on the terminal, agrees where --yes was given, and refuses where nobody can answer."""
+
+    def __init__(self, yes: bool) -> None:
+        self._yes = yes
+
+    def __call__(self, question: str) -> bool:
+        if self._yes:
+            _say(question)
+            return True
+        if not sys.stdin.isatty():
+            return False
+        return typer.confirm(f"{question}. Go on?", err=True)
+
+
+@app.command(epilog="Examples:  assise migrate dump/app    assise migrate dump/app --to postgresql://me@db.internal/app --yes")
+def migrate(
+    source: Source,
+    manifest: ManifestFile = Path(),
+    *,
+    to: To = None,
+    ids: IdsOption = Ids.uuid,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> int:
+    """Infer the manifest if there is none, load, and verify every document."""
+    project = _project(manifest, to)
+    if dry_run:
+        proposal = None if project.path.exists() else project.infer(source, ids=ids.value)
+        _show_plan(project.plan(source, proposal.manifest if proposal else None), as_json=as_json)
+        return 0
+    report = project.migrate(source, ids=ids.value, agree=_Asking(yes))
+    print_report(report, as_json=as_json)
+    if report.was_done:
+        _say("everything was loaded already; nothing was changed")
+    _next(*(["assise rejects"] if report.rejected else []), "assise pg shell" if to is None else "assise verify --to …")
+    return report.exit_code
+
+
+def _show_plan(plan: Plan, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(plan.as_json()))
+    else:
+        print_plan(plan)
+
+
+@app.command(epilog="Examples:  assise infer dump/app    assise infer dump/app -o -    assise infer dump/app --ids text")
+def infer(
+    source: Source,
+    manifest: ManifestFile = Path(),
+    *,
+    to: To = None,
+    ids: IdsOption = Ids.uuid,
+    output: Output = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> int:
+    """Read every document and write the manifest that fits them, with the evidence as comments."""
+    project = _project(manifest, to)
+    target = None if output is None else Path(output)
+    if output != "-" and not dry_run and (target or project.path).exists():
+        raise UsageError(f"{target or project.path} exists, and is not overwritten", remedy="Remove it, or give another file: -o FILE.")
+    proposal = project.infer(source, ids=ids.value)
+    for note in proposal.notes:
+        _say(note)
+    if as_json:
+        print(proposal.manifest.model_dump_json(by_alias=True))
+    if output == "-" or (dry_run and not as_json):
+        print(dump_manifest(proposal.manifest, comments=proposal.comments), end="")
+    elif not dry_run:
+        _say(f"wrote {project.write_manifest(proposal, target)}")
+        _next(f"assise load {source}")
+    return 0
+
+
+@app.command(epilog="Examples:  assise load dump/app    assise load    assise load --dry-run dump/app")
+def load(
+    source: KnownSource = None,
+    manifest: ManifestFile = Path(),
+    *,
+    to: To = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> int:
+    """Load what is not loaded yet into the tables of the manifest."""
+    project = _project(manifest, to)
+    if dry_run:
+        if source is None:
+            raise UsageError("--dry-run wants the source", remedy="assise load --dry-run FOLDER")
+        _show_plan(project.plan(source), as_json=as_json)
+        return 0
+    report = project.load(source, agree=_Asking(yes))
+    print_report(report, as_json=as_json)
+    if report.was_done:
+        _say("everything was loaded already; nothing was changed")
+    _next("assise verify", *(["assise rejects"] if report.rejected else []))
+    return report.exit_code
+
+
+@app.command(epilog="Examples:  assise verify    assise verify dump/app --json")
+def verify(source: KnownSource = None, manifest: ManifestFile = Path(), *, to: To = None, as_json: Json = False) -> int:
+    """Compare every document of the source, value by value, with what the tables give back."""
+    report = _project(manifest, to).verify(source)
+    print_report(report, as_json=as_json)
+    return report.exit_code
+
+
+@app.command(epilog="Examples:  assise rejects    assise rejects users 1024 > one.bson")
+def rejects(
+    collection: Annotated[str | None, typer.Argument(help="Print the bytes of one reject: its collection …", show_default=False)] = None,
+    offset: Annotated[int | None, typer.Argument(help="… and its offset.", show_default=False)] = None,
+    manifest: ManifestFile = Path(),
+    *,
+    to: To = None,
+    as_json: Json = False,
+) -> int:
+    """List the documents that were not loaded, with reason and place; or print the bytes of one."""
+    project = _project(manifest, to)
+    if collection is not None and offset is not None:
+        sys.stdout.buffer.write(project.reject_bytes(collection, offset))
+        return 0
+    found = [reject for reject in project.rejects() if collection in {None, reject.collection}]
+    print_rejects(found, as_json=as_json)
+    return 3 if found else 0
+
+
+@pg.command("start")
+def pg_start(manifest: ManifestFile = Path()) -> int:
+    """Start the embedded server; it goes on when this command ends."""
+    project = _project(manifest)
+    project.embedded.start()
+    _say(f"running, data in {project.embedded.data}")
+    return 0
+
+
+@pg.command("stop")
+def pg_stop(manifest: ManifestFile = Path()) -> int:
+    """Stop the embedded server."""
+    _say("stopped" if _project(manifest).embedded.stop() else "was not running")
+    return 0
+
+
+@pg.command("status")
+def pg_status(manifest: ManifestFile = Path(), *, as_json: Json = False) -> int:
+    """Whether the embedded server runs, and where."""
+    facts = {name: str(value) if isinstance(value, Path) else value for name, value in vars(_project(manifest).embedded.status()).items()}
+    if as_json:
+        print(json.dumps(facts))
+    else:
+        for name, value in facts.items():
+            print(f"{name:<14} {value}")
+    return 0
+
+
+@pg.command("shell")
+def pg_shell(manifest: ManifestFile = Path(), database: Annotated[str | None, typer.Option("--database", "-d")] = None) -> int:
+    """Open psql on the embedded server, in the manifest's database."""
+    project = _project(manifest)
+    name = database or project.manifest.name
+    project.embedded.start()
+    project.embedded.create_database(name)
+    command, environment = project.embedded.shell_command(name)
+    os.execvpe(command[0], command, environment)  # noqa: S606
+    return 0
+
+
+@pg.command("url")
+def pg_url(manifest: ManifestFile = Path(), database: Annotated[str | None, typer.Option("--database", "-d")] = None) -> int:
+    """Print a URL of the embedded server for other programs on this machine."""
+    project = _project(manifest)
+    name = database or project.manifest.name
+    project.embedded.start()
+    project.embedded.create_database(name)
+    print(project.embedded.url(name))
+    return 0
+
+
+@schema.command("sql", epilog="Example:  assise schema sql | less")
+def schema_sql(manifest: ManifestFile = Path(), *, as_json: Json = False) -> int:
+    """Print the SQL of the manifest's tables; no server is asked."""
+    text = _project(manifest).schema_sql()
+    print(json.dumps({"sql": text}) if as_json else text, end="\n" if as_json else "")
+    return 0

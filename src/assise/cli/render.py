@@ -1,0 +1,114 @@
+"""Reports, plans and rejects as tables on the terminal, or as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from assise.project import Plan
+from assise.transfer.ledger import Reject
+from assise.transfer.report import CollectionReport, Report
+
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+TICK = "✓"
+
+
+def format_bytes(size: int) -> str:
+    """A size with one decimal place from a kilobyte on.
+
+    >>> format_bytes(999), format_bytes(1536)
+    ('999 B', '1.5 kB')
+    """
+    number, unit = float(size), 0
+    while number >= 1000 and unit < len(_UNITS) - 1:
+        number, unit = number / 1000, unit + 1
+    return f"{number:,.1f} {_UNITS[unit]}" if unit else f"{size} B"
+
+
+def print_report(report: Report, *, as_json: bool) -> None:
+    """One table in the manner of pgloader: a line a collection, its tables below it, the sums at the end; zeros as a tick."""
+    if as_json:
+        print(json.dumps(report.as_json(), ensure_ascii=False))
+        return
+    is_verified = report.verified is not None
+    table = _table(["collection, table", "documents", "loaded", "rejected", "size", "seconds", *(["verified"] if is_verified else [])])
+    for collection in report.collections:
+        table.add_row(*_figures(collection, is_verified=is_verified))
+        for name, rows in collection.tables.items():
+            table.add_row(Text(f"  {name}", style="dim"), "", Text(f"{rows:,} rows", style="dim"))
+    table.add_section()
+    total = CollectionReport("total", verified=report.verified)
+    for collection in report.collections:
+        total.documents += collection.documents
+        total.loaded += collection.loaded
+        total.rejected += collection.rejected
+        total.bytes += collection.bytes
+    total.seconds = report.seconds
+    table.add_row(*_figures(total, is_verified=is_verified))
+    console = _console()
+    console.print(table)
+    for line in _differences(report):
+        console.print(line, highlight=False, markup=False)
+
+
+def _figures(collection: CollectionReport, *, is_verified: bool) -> list[Text | str]:
+    cells: list[Text | str] = [
+        Text(collection.name),
+        f"{collection.documents:,}",
+        f"{collection.loaded:,}",
+        Text(f"{collection.rejected:,}", style="red") if collection.rejected else TICK,
+        format_bytes(collection.bytes),
+        f"{collection.seconds:,.2f}",
+    ]
+    found = collection.verified
+    if is_verified and found is not None:
+        problems = [f"{count:,} {name}" for name, count in vars(found).items() if count and name != "equal"]
+        cells.append(Text(", ".join(problems), style="red") if problems else f"{TICK} {found.equal:,} equal")
+    return cells
+
+
+def _differences(report: Report) -> Iterable[str]:
+    for collection in report.collections:
+        yield from collection.differences
+
+
+def print_plan(plan: Plan) -> None:
+    """What a load would do."""
+    console = _console()
+    console.print(f"source  {plan.source}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"target  {plan.target}", highlight=False, markup=False, soft_wrap=True)
+    table = _table(["collection", "size on disk"])
+    for name, size in plan.collections.items():
+        table.add_row(Text(name), format_bytes(size))
+    console.print(table)
+    console.print(f"tables  {', '.join(plan.tables)}", highlight=False, markup=False, soft_wrap=True)
+
+
+def print_rejects(rejects: Sequence[Reject], *, as_json: bool) -> None:
+    """The rejects, a line each."""
+    if as_json:
+        print(json.dumps([{**vars(reject), "reason": int(reject.reason), "reason_name": reject.reason.name} for reject in rejects]))
+        return
+    table = _table(["collection", "offset", "size", "reason", "detail"])
+    for reject in rejects:
+        reason = reject.reason.name.lower().replace("_", " ")
+        table.add_row(Text(reject.collection), f"{reject.offset:,}", format_bytes(reject.size), reason, Text(reject.detail))
+    _console().print(table if rejects else "no rejects")
+
+
+def _table(headings: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        is_text = heading in {"collection", "collection, table", "verified", "reason", "detail"}
+        table.add_column(heading, justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold")
+    return table
+
+
+def _console() -> Console:
+    """The terminal; elsewhere wide enough that no line is broken."""
+    console = Console()
+    return console if console.is_terminal else Console(width=200)

@@ -1,0 +1,1 @@
+"""BSON: kinds, raw reader and writer, equality, Extended JSON. Pure."""

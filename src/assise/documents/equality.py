@@ -1,0 +1,94 @@
+"""Equality of documents as the first law has it.
+
+Ints are equal whatever their width, nothing else is equal that differs in a byte: 7 is not 7.0, 0.0 is not -0.0, null is not
+missing. The order of fields does not count, except inside the top-level `_id`; the order among equal keys does. Arrays are
+compared by position, the texts of their keys do not count.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from assise.documents.kinds import ARRAY, CODE_WITH_SCOPE, DOCUMENT, INT32, INT64
+from assise.documents.reader import OUTSIDE, SKIP, invalid, key_end, open_document, read_code_with_scope, read_int32
+from assise.documents.writer import pack_int64
+
+
+def are_equal(a: bytes, b: bytes) -> bool:
+    """Whether two documents, as raw BSON, are equal under the first law.
+
+    Raises:
+        InvalidBsonError: one of them is not BSON.
+
+    >>> are_equal(bytes.fromhex("0c0000001061000700000000"), bytes.fromhex("10000000126100070000000000000000"))
+    True
+    """
+    return a == b or fingerprint(a) == fingerprint(b)
+
+
+def fingerprint(raw: bytes) -> bytes:
+    """32 bytes that two documents share when they are equal: a sha256 over the sha256 of every container, deepest first.
+
+    Without recursion: a document may be nested two million levels deep.
+    """
+    try:
+        return _fingerprint(raw)
+    except (*OUTSIDE, ValueError) as error:
+        raise invalid(error) from error
+
+
+class _Level:
+    """A container whose elements are being read."""
+
+    __slots__ = ("is_array", "is_ordered", "items", "key", "last")
+
+    def __init__(self, last: int, key: bytes, *, is_array: bool, is_ordered: bool) -> None:
+        self.last, self.key, self.is_array, self.is_ordered = last, key, is_array, is_ordered
+        self.items: list[tuple[bytes, bytes]] = []
+
+    def digest(self) -> bytes:
+        if not self.is_array and not self.is_ordered:
+            self.items.sort(key=lambda item: item[0])
+        digest = sha256(b"%d" % len(self.items))
+        for key, value in self.items:
+            name = b"" if self.is_array else key
+            digest.update(b"%d:%d:" % (len(name), len(value)) + name + value)
+        return digest.digest()
+
+
+def _fingerprint(raw: bytes) -> bytes:
+    level = _Level(open_document(raw, 0), b"", is_array=False, is_ordered=False)
+    outer: list[_Level] = []
+    p = 4
+    while True:
+        if p == level.last:
+            digest = level.digest()
+            if not outer:
+                return digest
+            key, level = level.key, outer.pop()
+            kind, name = key[0], key[1:]
+            level.items.append((name, b"%c" % kind + digest))
+            p += 1
+            continue
+        kind, end = raw[p], key_end(raw, p, level.last)
+        name, p = raw[p + 1 : end], end + 1
+        after = SKIP[kind](raw, p)
+        if kind in {DOCUMENT, ARRAY, CODE_WITH_SCOPE}:
+            ordered = level.is_ordered or (not outer and name == b"_id")
+            inside = p
+            tag = b"%c%b" % (kind, name)
+            if kind == CODE_WITH_SCOPE:
+                code, inside, _ = read_code_with_scope(raw, p)
+                level.items.append((name, b"code" + code))
+            outer.append(level)
+            level = _Level(after - 1, tag, is_array=kind == ARRAY, is_ordered=ordered)
+            p = inside + 4
+            continue
+        level.items.append((name, _scalar(kind, raw, p, after)))
+        p = after
+
+
+def _scalar(kind: int, raw: bytes, p: int, after: int) -> bytes:
+    if kind == INT32:
+        return b"%c" % INT64 + pack_int64(read_int32(raw, p)[0])
+    return b"%c" % kind + raw[p:after]

@@ -1,0 +1,391 @@
+"""Extended JSON v2, written from raw BSON and read back to it.
+
+Three dialects: canonical and relaxed as the specification has them (mongodb/specifications, source/extended-json), and the
+jsonb form of `docs/architecture.md`, in which PostgreSQL's jsonb keeps every value. What a dialect cannot hold is
+`{"$bson": "<base64 of the BSON document {"": value}>"}`.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from json.encoder import encode_basestring
+from math import copysign, isfinite
+
+from assise.documents.kinds import ARRAY, CODE_WITH_SCOPE, DOCUMENT
+from assise.documents.numbers import NAN, decimal128_text, plain_double
+from assise.documents.reader import (
+    OUTSIDE,
+    SKIP,
+    check_document,
+    count_leaves,
+    elements,
+    invalid,
+    key_end,
+    open_document,
+    read_binary,
+    read_code_with_scope,
+    read_double,
+    read_int32,
+    read_int64,
+    read_string,
+)
+from assise.documents.writer import enclose
+from assise.errors import InvalidBsonError
+
+LEVELS = 100
+"""Levels of documents and arrays in one JSON value; what lies deeper is `$bson`."""
+
+Scalar = Callable[[bytes, int], tuple[str | None, int]]
+"""Text of the value at a position and the position behind it; None when JSON cannot hold it."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_DATE_MS = 253402300799999
+
+WORDS = (
+    "oid symbol numberInt numberLong numberDouble numberDecimal binary type code scope timestamp regularExpression regex options"
+    " dbPointer date minKey maxKey undefined uuid bson element"
+).split()
+WRAPPERS = frozenset(
+    "$oid $symbol $numberInt $numberLong $numberDouble $numberDecimal $binary $uuid $code $timestamp $regularExpression"
+    " $dbPointer $date $minKey $maxKey $undefined $bson".split()
+)
+"""Keys that make an object of Extended JSON something else than a document."""
+
+_ESCAPED = re.compile(rf"\$+(?:{'|'.join(WORDS)})")
+
+
+def escape_key(key: str) -> str:
+    """A key in the jsonb form: `$`s and a word of Extended JSON get one more `$`.
+
+    >>> escape_key("$oid"), escape_key("$ref"), escape_key("oid")
+    ('$$oid', '$ref', 'oid')
+    """
+    return "$" + key if key[:1] == "$" and _ESCAPED.fullmatch(key) else key
+
+
+def unescape_key(key: str) -> str:
+    """The user's key behind a key of the jsonb form."""
+    return key[1:] if key[:2] == "$$" and _ESCAPED.fullmatch(key) else key
+
+
+def escape_value(kind: int, value: bytes) -> str:
+    """`{"$bson": …}` of one value."""
+    return _escape(enclose(b"%c\0%b" % (kind, value)))
+
+
+def _escape(document: bytes) -> str:
+    return f'{{"$bson": {_fields_text(document)}}}'
+
+
+def _fields_text(document: bytes) -> str:
+    return f'"{b64encode(document).decode()}"'
+
+
+def write_iso(ms: int) -> str:
+    """A date from 1970 to 9999 as RFC 3339, with milliseconds only when there are some."""
+    moment = _EPOCH + timedelta(milliseconds=ms)
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds" if ms % 1000 else "seconds") + "Z"
+
+
+def _quote(content: bytes) -> str | None:
+    try:
+        return encode_basestring(content.decode())
+    except UnicodeDecodeError:
+        return None
+
+
+def _quote_without_nul(content: bytes) -> str | None:
+    return None if b"\0" in content else _quote(content)
+
+
+def _string(quote: Callable[[bytes], str | None], template: str = "%s") -> Scalar:
+    def write(raw: bytes, p: int) -> tuple[str | None, int]:
+        content, end = read_string(raw, p)
+        text = quote(content)
+        return (text if text is None else template % text), end
+
+    return write
+
+
+def _double(raw: bytes, p: int) -> tuple[str | None, int]:
+    value: float = read_double(raw, p)[0]
+    if value != value and raw[p : p + 8] != NAN:
+        return None, p + 8
+    text = repr(value) if isfinite(value) else "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+    return f'{{"$numberDouble": "{text}"}}', p + 8
+
+
+def _relaxed_double(raw: bytes, p: int) -> tuple[str | None, int]:
+    value: float = read_double(raw, p)[0]
+    return (repr(value), p + 8) if isfinite(value) else _double(raw, p)
+
+
+def _jsonb_double(raw: bytes, p: int) -> tuple[str | None, int]:
+    value: float = read_double(raw, p)[0]
+    if not isfinite(value) or (value == 0 and copysign(1, value) < 0):
+        return _double(raw, p)
+    text = plain_double(value)
+    return (text, p + 8) if len(text) <= 25 else _double(raw, p)
+
+
+def _binary(raw: bytes, p: int) -> tuple[str, int]:
+    subtype, content, end = read_binary(raw, p)
+    return f'{{"$binary": {{"base64": "{b64encode(content).decode()}", "subType": "{subtype:02x}"}}}}', end
+
+
+def _bool(raw: bytes, p: int) -> tuple[str, int]:
+    end = SKIP[0x08](raw, p)
+    return ("true" if raw[p] else "false"), end
+
+
+def _date(raw: bytes, p: int) -> tuple[str, int]:
+    return f'{{"$date": {{"$numberLong": "{read_int64(raw, p)[0]}"}}}}', p + 8
+
+
+def _iso_date(raw: bytes, p: int) -> tuple[str, int]:
+    ms: int = read_int64(raw, p)[0]
+    return (f'{{"$date": "{write_iso(ms)}"}}', p + 8) if 0 <= ms <= _LAST_DATE_MS else _date(raw, p)
+
+
+def _regex(raw: bytes, p: int) -> tuple[str | None, int]:
+    middle = raw.index(0, p)
+    end = raw.index(0, middle + 1)
+    pattern, options = _quote(raw[p:middle]), _quote(raw[middle + 1 : end])
+    if pattern is None or options is None:
+        return None, end + 1
+    return f'{{"$regularExpression": {{"pattern": {pattern}, "options": {options}}}}}', end + 1
+
+
+def _db_pointer(quote: Callable[[bytes], str | None]) -> Scalar:
+    def write(raw: bytes, p: int) -> tuple[str | None, int]:
+        namespace, end = read_string(raw, p)
+        text = quote(namespace)
+        if text is None:
+            return None, end + 12
+        return f'{{"$dbPointer": {{"$ref": {text}, "$id": {{"$oid": "{raw[end : end + 12].hex()}"}}}}}}', end + 12
+
+    return write
+
+
+def _timestamp(raw: bytes, p: int) -> tuple[str, int]:
+    value = int.from_bytes(raw[p : p + 8], "little")
+    return f'{{"$timestamp": {{"t": {value >> 32}, "i": {value & 0xFFFFFFFF}}}}}', p + 8
+
+
+def _decimal(raw: bytes, p: int) -> tuple[str | None, int]:
+    if p + 16 > len(raw):
+        raise IndexError
+    text = decimal128_text(raw[p : p + 16])
+    return (text if text is None else f'{{"$numberDecimal": "{text}"}}'), p + 16
+
+
+def _constant(text: str) -> Scalar:
+    return lambda _raw, p: (text, p)
+
+
+def _int32(raw: bytes, p: int) -> tuple[str, int]:
+    return str(read_int32(raw, p)[0]), p + 4
+
+
+def _int64(raw: bytes, p: int) -> tuple[str, int]:
+    return str(read_int64(raw, p)[0]), p + 8
+
+
+def _shared(quote: Callable[[bytes], str | None]) -> dict[int, Scalar]:
+    """What all three dialects write alike, up to how they quote strings."""
+    return {
+        0x02: _string(quote),
+        0x05: _binary,
+        0x06: _constant('{"$undefined": true}'),
+        0x07: lambda raw, p: (f'{{"$oid": "{raw[p : p + 12].hex()}"}}', p + 12),
+        0x08: _bool,
+        0x0A: _constant("null"),
+        0x0B: _regex,
+        0x0C: _db_pointer(quote),
+        0x0D: _string(quote, '{"$code": %s}'),
+        0x0E: _string(quote, '{"$symbol": %s}'),
+        0x11: _timestamp,
+        0x13: _decimal,
+        0xFF: _constant('{"$minKey": 1}'),
+        0x7F: _constant('{"$maxKey": 1}'),
+    }
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How scalars and strings are written, and a key that starts with `$`: None when it has to stand under `$bson`."""
+
+    scalars: Mapping[int, Scalar]
+    quote: Callable[[bytes], str | None]
+    escape_key: Callable[[str], str | None]
+
+
+def _plain_key(key: str) -> str | None:
+    return None if key in WRAPPERS else key
+
+
+CANONICAL = Dialect(
+    _shared(_quote)
+    | {
+        0x01: _double,
+        0x09: _date,
+        0x10: lambda raw, p: (f'{{"$numberInt": "{read_int32(raw, p)[0]}"}}', p + 4),
+        0x12: lambda raw, p: (f'{{"$numberLong": "{read_int64(raw, p)[0]}"}}', p + 8),
+    },
+    _quote,
+    _plain_key,
+)
+RELAXED = Dialect(_shared(_quote) | {0x01: _relaxed_double, 0x09: _iso_date, 0x10: _int32, 0x12: _int64}, _quote, _plain_key)
+JSONB = Dialect(_shared(_quote_without_nul) | {0x01: _jsonb_double, 0x09: _iso_date, 0x10: _int32, 0x12: _int64}, _quote_without_nul, escape_key)
+KEY = Dialect(_shared(_quote_without_nul) | {0x01: _double, 0x09: _date, 0x10: _int32, 0x12: _int64}, _quote_without_nul, escape_key)
+"""Canonical, with ints without width: the text of an `_id` in a key of kind any."""
+
+
+class JsonWriter:
+    """Writes values of raw BSON as JSON text in one dialect.
+
+    `leaves` counts what was written: scalars, and containers that are empty.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.leaves = 0
+        self._scalars = dialect.scalars
+        self._quote = dialect.quote
+        self._escape_key = dialect.escape_key
+
+    def value(self, kind: int, raw: bytes, p: int, depth: int = 0) -> tuple[str, int]:
+        """The text of the value of type `kind` at `p`, and the position behind it."""
+        write = self._scalars.get(kind)
+        if write is not None:
+            text, end = write(raw, p)
+            self.leaves += 1
+            return (text, end) if text is not None else (escape_value(kind, raw[p:end]), end)
+        if kind == CODE_WITH_SCOPE:
+            return self._code_with_scope(raw, p, depth)
+        if depth >= LEVELS:
+            return self.escaped(kind, raw, p)
+        return self.document(raw, p, depth) if kind == DOCUMENT else self._array(kind, raw, p, depth)
+
+    def escaped(self, kind: int, raw: bytes, p: int) -> tuple[str, int]:
+        """A value as `$bson`, whatever it is."""
+        end = SKIP[kind](raw, p)
+        document = enclose(b"%c\0%b" % (kind, raw[p:end]))
+        check_document(document)
+        self.leaves += count_leaves(document)
+        return _escape(document), end
+
+    def document(self, raw: bytes, p: int, depth: int = 0) -> tuple[str, int]:
+        """A document; repeated keys and keys that JSON cannot name stand under `$bson`."""
+        last = open_document(raw, p)
+        parts: dict[bytes, str] = {}
+        q = p + 4
+        while q != last:
+            end = key_end(raw, q, last)
+            key = raw[q + 1 : end]
+            name = self.key(key)
+            if name is None or key in parts:
+                return self._document_with_unnameable(raw, p, depth)
+            text, q = self.value(raw[q], raw, end + 1, depth + 1)
+            if q > last:
+                raise InvalidBsonError("a value longer than its document", end)
+            parts[key] = f"{name}: {text}"
+        if not parts:
+            self.leaves += 1
+        return f"{{{', '.join(parts.values())}}}", last + 1
+
+    def key(self, key: bytes) -> str | None:
+        """A key as JSON text, escaped and quoted; None when it is not UTF-8."""
+        if key[:1] == b"$":
+            try:
+                name = self._escape_key(key.decode())
+            except UnicodeDecodeError:
+                return None
+            return name if name is None else encode_basestring(name)
+        return self._quote(key)
+
+    def unnameable(self, raw: bytes, p: int) -> set[bytes]:
+        """The keys of one level that JSON cannot name: repeated, or not UTF-8."""
+        counts = Counter(key for _, key, _, _ in elements(raw, p))
+        return {key for key, count in counts.items() if count > 1 or self.key(key) is None}
+
+    def unnameable_fields(self, raw: bytes, p: int, keys: Iterable[bytes]) -> str:
+        """The text that stands under `$bson` for the fields with these keys: the BSON document of them, in their order."""
+        wanted = frozenset(keys)
+        body = [b"%c%b\0%b" % (kind, key, raw[at:end]) for kind, key, at, end in elements(raw, p) if key in wanted]
+        document = enclose(b"".join(body))
+        check_document(document)
+        self.leaves += count_leaves(document)
+        return _fields_text(document)
+
+    def _document_with_unnameable(self, raw: bytes, p: int, depth: int) -> tuple[str, int]:
+        leaves = self.leaves
+        keys = self.unnameable(raw, p)
+        self.leaves = leaves
+        parts = []
+        for kind, key, at, _ in elements(raw, p):
+            if key not in keys:
+                parts.append(f"{self.key(key)}: {self.value(kind, raw, at, depth + 1)[0]}")
+        parts.append(f'"$bson": {self.unnameable_fields(raw, p, keys)}')
+        return f"{{{', '.join(parts)}}}", open_document(raw, p) + 1
+
+    def _array(self, kind: int, raw: bytes, p: int, depth: int) -> tuple[str, int]:
+        if kind != ARRAY:
+            raise KeyError(kind)
+        last, q = open_document(raw, p), p + 4
+        parts: list[str] = []
+        while q != last:
+            end = key_end(raw, q, last)
+            text, q = self.value(raw[q], raw, end + 1, depth + 1)
+            if q > last:
+                raise InvalidBsonError("a value longer than its array", end)
+            parts.append(text)
+            if len(parts) > 100_000:
+                parts = [", ".join(parts)]
+        if not parts:
+            self.leaves += 1
+        return f"[{', '.join(parts)}]", last + 1
+
+    def _code_with_scope(self, raw: bytes, p: int, depth: int) -> tuple[str, int]:
+        code, scope, end = read_code_with_scope(raw, p)
+        text = self._quote(code)
+        if text is None or depth >= LEVELS:
+            check_document(raw[scope:end])
+            self.leaves += 1
+            return escape_value(CODE_WITH_SCOPE, raw[p:end]), end
+        leaves = self.leaves
+        scope_text, _ = self.document(raw, scope, depth + 1)
+        self.leaves = leaves + 1
+        return f'{{"$code": {text}, "$scope": {scope_text}}}', end
+
+
+def write_json(raw: bytes, dialect: Dialect = CANONICAL) -> str:
+    """A document as one line of JSON.
+
+    Raises:
+        InvalidBsonError: it is not BSON.
+
+    >>> write_json(bytes.fromhex("0c0000001061000700000000"))
+    '{"a": {"$numberInt": "7"}}'
+    """
+    try:
+        text, end = JsonWriter(dialect).document(raw, 0)
+    except (*OUTSIDE, ValueError) as error:
+        raise invalid(error) from error
+    if end != len(raw):
+        raise InvalidBsonError("a document whose length is not its own", 0)
+    return text
+
+
+def decode_fields(text: str) -> bytes | None:
+    """The BSON document behind the text of a `$bson` key, or None when it is none."""
+    try:
+        document = b64decode(text, validate=True)
+        check_document(document)
+    except (ValueError, InvalidBsonError):
+        return None
+    return document

@@ -1,0 +1,284 @@
+"""Extended JSON v2 read to BSON: canonical, relaxed and the jsonb form, as `json.loads` gives it."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Callable
+from datetime import UTC, datetime
+from struct import error as StructError
+from uuid import UUID
+
+from assise.documents.extjson import WRAPPERS, decode_fields, unescape_key
+from assise.documents.kinds import (
+    ARRAY,
+    BOOL,
+    CODE,
+    DATE,
+    DB_POINTER,
+    DECIMAL,
+    DOCUMENT,
+    DOUBLE,
+    INT32,
+    INT64,
+    MAX_KEY,
+    MIN_KEY,
+    NULL,
+    OBJECT_ID,
+    REGEX,
+    SYMBOL,
+    TIMESTAMP,
+    UNDEFINED,
+)
+from assise.documents.numbers import NAN, decimal128_bytes
+from assise.documents.reader import elements
+from assise.documents.writer import (
+    Element,
+    enclose,
+    pack_double,
+    pack_int32,
+    pack_int64,
+    write_array,
+    write_binary,
+    write_code,
+    write_int,
+    write_string,
+    write_text,
+)
+from assise.errors import ExtendedJsonError
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+KeyReader = Callable[[str], str]
+
+
+def read_json(text: str) -> bytes:
+    """One document from canonical or relaxed Extended JSON text.
+
+    Raises:
+        ExtendedJsonError: it is no JSON, no document, or a type wrapper is malformed.
+
+    >>> read_json('{"a": {"$numberInt": "7"}}').hex()
+    '0c0000001061000700000000'
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ExtendedJsonError(f"not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ExtendedJsonError(f"not a document: {text[:80]}")
+    kind, document = read_value(value, str)
+    if kind != DOCUMENT:
+        raise ExtendedJsonError(f"not a document: {text[:80]}")
+    return document
+
+
+def read_value(value: Json, read_key: KeyReader = unescape_key) -> Element:
+    """The BSON element of a JSON value; `read_key` turns its keys into the user's.
+
+    Raises:
+        ExtendedJsonError: a type wrapper is malformed or a value does not fit BSON.
+    """
+    match value:
+        case None:
+            return NULL, b""
+        case bool():
+            return BOOL, bytes([value])
+        case int():
+            return _int(value)
+        case float():
+            return DOUBLE, pack_double(value)
+        case str():
+            return write_text(value)
+        case list():
+            return ARRAY, write_array([read_value(item, read_key) for item in value])
+    wrapped = read_wrapper(value, read_key)
+    if wrapped is not None:
+        return wrapped
+    return DOCUMENT, enclose(read_fields(value, read_key))
+
+
+def read_fields(value: dict[str, Json], read_key: KeyReader = unescape_key) -> bytes:
+    """The elements of a JSON object that is a document: with those under `$bson`, DBRefs in their order."""
+    fields = [(_key(read_key(name)), read_value(item, read_key)) for name, item in value.items() if name != "$bson"]
+    if "$ref" in value:
+        fields.sort(key=lambda field: dbref_order(field[0]))
+    return b"".join([b"%c%b\0%b" % (kind, key, data) for key, (kind, data) in fields]) + read_unnameable(value)
+
+
+def read_unnameable(value: dict[str, Json]) -> bytes:
+    """The elements that stand under the key `$bson` of a document in JSON."""
+    fields = value.get("$bson")
+    if fields is None:
+        return b""
+    document = decode_fields(fields) if isinstance(fields, str) else None
+    if document is None:
+        raise _malformed("$bson", fields)
+    return document[4:-1]
+
+
+def dbref_order(key: bytes) -> int:
+    """Sort key that brings `$ref, $id, $db` to the front: drivers know DBRefs by this order."""
+    return {b"$ref": 0, b"$id": 1, b"$db": 2}.get(key, 3)
+
+
+def read_wrapper(value: dict[str, Json], read_key: KeyReader = unescape_key) -> Element | None:
+    """The value behind an object such as `{"$oid": …}`; None when the object is a document."""
+    name = next((key for key in value if key[:1] == "$" and key in WRAPPERS), None)
+    if name is None:
+        return None
+    if name == "$bson":
+        return _escaped(value) if len(value) == 1 else None
+    if set(value) - {"$scope" if name == "$code" else name} - {name}:
+        raise ExtendedJsonError(f"{name} has other keys beside it: {', '.join(sorted(value))[:80]}")
+    try:
+        return _code(value, read_key) if name == "$code" else _READERS[name](value[name])
+    except (ValueError, TypeError, KeyError, StructError, AttributeError, OverflowError) as error:
+        raise _malformed(name, value[name]) from error
+
+
+def _malformed(name: str, value: Json) -> ExtendedJsonError:
+    shown = json.dumps(value, ensure_ascii=False)
+    return ExtendedJsonError(f"{name}: {shown[:80]} is not what Extended JSON has under {name}")
+
+
+def _key(name: str) -> bytes:
+    if "\0" in name:
+        raise ExtendedJsonError(f"the key {name!r} holds a NUL, which BSON does not have")
+    return name.encode()
+
+
+def _int(value: int) -> Element:
+    try:
+        return write_int(value)
+    except StructError:
+        return DOUBLE, pack_double(float(value))
+
+
+def _text(value: Json) -> bytes:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value.encode()
+
+
+def _only(value: Json, *keys: str) -> list[Json]:
+    if not isinstance(value, dict) or set(value) != set(keys):
+        raise TypeError(value)
+    return [value[key] for key in keys]
+
+
+def _object_id(value: Json) -> Element:
+    if not re.fullmatch(r"[0-9a-fA-F]{24}", _text(value).decode()):
+        raise ValueError(value)
+    return OBJECT_ID, bytes.fromhex(str(value))
+
+
+def _decimal_int(value: Json) -> int:
+    if not re.fullmatch(r"-?[0-9]+", _text(value).decode()):
+        raise ValueError(value)
+    return int(str(value))
+
+
+def _double(value: Json) -> Element:
+    text = _text(value).decode()
+    if text == "NaN":
+        return DOUBLE, NAN
+    if not re.fullmatch(r"-?(Infinity|[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?)", text):
+        raise ValueError(value)
+    return DOUBLE, pack_double(float(text))
+
+
+def _binary(value: Json) -> Element:
+    content, subtype = _only(value, "base64", "subType")
+    code = _text(subtype).decode()
+    if not re.fullmatch(r"[0-9a-fA-F]{1,2}", code):
+        raise ValueError(value)
+    try:
+        return write_binary(int(code, 16), b64decode(_text(content), validate=True))
+    except Base64Error as error:
+        raise ValueError(value) from error
+
+
+def _uuid(value: Json) -> Element:
+    text = _text(value).decode()
+    if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
+        raise ValueError(value)
+    return write_binary(4, UUID(text).bytes)
+
+
+def _code(value: dict[str, Json], read_key: KeyReader) -> Element:
+    code = _text(value["$code"])
+    if "$scope" not in value:
+        return CODE, write_string(code)
+    scope = value["$scope"]
+    if not isinstance(scope, dict):
+        raise TypeError(scope)
+    return write_code(code, enclose(read_fields(scope, read_key)))
+
+
+def _date(value: Json) -> Element:
+    if isinstance(value, dict):
+        return DATE, pack_int64(_decimal_int(_only(value, "$numberLong")[0]))
+    moment = datetime.fromisoformat(_text(value).decode())
+    if moment.tzinfo is None:
+        raise ValueError(value)
+    passed = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return DATE, pack_int64((passed.days * 86_400 + passed.seconds) * 1000 + passed.microseconds // 1000)
+
+
+def _timestamp(value: Json) -> Element:
+    seconds, increment = _only(value, "t", "i")
+    if not isinstance(seconds, int) or not isinstance(increment, int) or not 0 <= seconds < 1 << 32 or not 0 <= increment < 1 << 32:
+        raise ValueError(value)
+    return TIMESTAMP, pack_int64((seconds << 32 | increment) - (1 << 64 if seconds >> 31 else 0))
+
+
+def _regex(value: Json) -> Element:
+    parts = [_text(part) for part in _only(value, "pattern", "options")]
+    if any(b"\0" in part for part in parts):
+        raise ValueError(value)
+    return REGEX, b"%b\0%b\0" % (parts[0], parts[1])
+
+
+def _db_pointer(value: Json) -> Element:
+    namespace, target = _only(value, "$ref", "$id")
+    return DB_POINTER, write_string(_text(namespace)) + _object_id(_only(target, "$oid")[0])[1]
+
+
+def _escaped(value: dict[str, Json]) -> Element | None:
+    """The one value of a `$bson` document with the empty key; None when it holds fields that JSON cannot name."""
+    document = read_unnameable(value)
+    found = list(elements(enclose(document)))
+    if len(found) != 1 or found[0][1]:
+        return None
+    return found[0][0], document[2:]
+
+
+def _constant(kind: int, expected: Json) -> Callable[[Json], Element]:
+    def read(value: Json) -> Element:
+        if value != expected or type(value) is not type(expected):
+            raise ValueError(value)
+        return kind, b""
+
+    return read
+
+
+_READERS: dict[str, Callable[[Json], Element]] = {
+    "$oid": _object_id,
+    "$numberInt": lambda value: (INT32, pack_int32(_decimal_int(value))),
+    "$numberLong": lambda value: (INT64, pack_int64(_decimal_int(value))),
+    "$numberDouble": _double,
+    "$numberDecimal": lambda value: (DECIMAL, decimal128_bytes(_text(value).decode())),
+    "$binary": _binary,
+    "$uuid": _uuid,
+    "$symbol": lambda value: (SYMBOL, write_string(_text(value))),
+    "$date": _date,
+    "$timestamp": _timestamp,
+    "$regularExpression": _regex,
+    "$dbPointer": _db_pointer,
+    "$undefined": _constant(UNDEFINED, True),
+    "$minKey": _constant(MIN_KEY, 1),
+    "$maxKey": _constant(MAX_KEY, 1),
+}

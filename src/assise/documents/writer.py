@@ -1,0 +1,70 @@
+"""Raw BSON, written: elements joined into documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from struct import Struct
+
+from assise.documents.kinds import BINARY, CODE, CODE_WITH_SCOPE, DOCUMENT, INT32, INT64, STRING
+
+pack_int32 = Struct("<i").pack
+pack_int64 = Struct("<q").pack
+pack_double = Struct("<d").pack
+
+Element = tuple[int, bytes]
+"""Type byte and the bytes of a value, without its key."""
+
+
+def write_document(fields: Iterable[tuple[bytes, Element]]) -> bytes:
+    """A document of `(key, element)` pairs; keys without NUL, in this order."""
+    return enclose(b"".join([b"%c%b\0%b" % (kind, key, value) for key, (kind, value) in fields]))
+
+
+def write_array(items: Iterable[Element]) -> bytes:
+    """An array: a document with the keys 0, 1, 2, …"""
+    return enclose(b"".join([b"%c%d\0%b" % (kind, i, value) for i, (kind, value) in enumerate(items)]))
+
+
+def enclose(body: bytes) -> bytes:
+    """A document or an array around its elements' bytes."""
+    return pack_int32(len(body) + 5) + body + b"\0"
+
+
+def write_string(content: bytes) -> bytes:
+    """The value bytes of a string, code or symbol."""
+    return pack_int32(len(content) + 1) + content + b"\0"
+
+
+def write_binary(subtype: int, content: bytes) -> Element:
+    """A binary; of subtype 2 with the inner length that it wants."""
+    if subtype == 2:
+        content = pack_int32(len(content)) + content
+    return BINARY, pack_int32(len(content)) + bytes([subtype]) + content
+
+
+def write_int(value: int) -> Element:
+    """An int32 where it fits, otherwise an int64.
+
+    Raises:
+        struct.error: the value needs more than 64 bits.
+    """
+    if -(1 << 31) <= value < 1 << 31:
+        return INT32, pack_int32(value)
+    return INT64, pack_int64(value)
+
+
+def write_code(code: bytes, scope: bytes | None = None) -> Element:
+    """Code, with its scope document if there is one."""
+    if scope is None:
+        return CODE, write_string(code)
+    body = write_string(code) + scope
+    return CODE_WITH_SCOPE, pack_int32(len(body) + 4) + body
+
+
+def write_text(text: str) -> Element:
+    """A string."""
+    return STRING, write_string(text.encode())
+
+
+EMPTY: Element = (DOCUMENT, enclose(b""))
+"""The empty document."""

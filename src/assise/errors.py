@@ -1,0 +1,99 @@
+"""Every error that Assise raises on purpose.
+
+AssiseError                 exit 1
+├── UsageError              exit 2: the command line, a setting or a variable
+├── ManifestError           exit 2: a place in assise.yaml
+├── ChangedError            exit 2: source or manifest is not the one that was loaded
+├── SourceError             a source cannot be read
+├── InvalidBsonError        bytes that are not BSON (caught by the loader: a reject)
+├── ExtendedJsonError       JSON that is not Extended JSON
+├── CellError               a cell, written by SQL, that has no BSON form
+├── MissingExtraError       an optional package is not installed
+└── TargetError             PostgreSQL: unreachable, unfit, or it refused something
+    ├── DuplicateKeyError   a row whose key exists (caught by the loader)
+    ├── LimitError          a row over a limit of the server (caught by the loader)
+    └── SerializationError  a deadlock or a conflict: the same again may work
+"""
+
+from __future__ import annotations
+
+
+class AssiseError(Exception):
+    """What happened, which value, and what to do about it.
+
+    `remedy` is a sentence of its own; the command line prints it on the next line.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.remedy}" if self.remedy else self.message
+
+
+class UsageError(AssiseError):
+    """The command, a setting or an environment variable cannot be used as given."""
+
+    exit_code = 2
+
+
+class ManifestError(AssiseError):
+    """A place in the manifest that cannot be used: file, line (from 1), key, value."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, file: str = "", line: int = 0, key: str = "", value: str = "", remedy: str = "") -> None:
+        place = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
+        subject = f"{key}: {value}: " if key and value else f"{key}: " if key else ""
+        super().__init__(f"{place}{subject}{message}", remedy=remedy)
+        self.file, self.line, self.key, self.value = file, line, key, value
+
+
+class ChangedError(AssiseError):
+    """The source or the manifest is not the one that this target was loaded from."""
+
+    exit_code = 2
+
+
+class SourceError(AssiseError):
+    """A source cannot be read."""
+
+
+class InvalidBsonError(AssiseError):
+    """Bytes that are not BSON; `offset` counts from the start of the document."""
+
+    def __init__(self, message: str, offset: int = 0) -> None:
+        super().__init__(f"{message} at byte {offset}")
+        self.offset = offset
+
+
+class ExtendedJsonError(AssiseError):
+    """JSON text that is not Extended JSON: a malformed type wrapper, a NUL in a key."""
+
+
+class CellError(AssiseError):
+    """A cell holds what SQL can write and BSON cannot hold."""
+
+
+class MissingExtraError(AssiseError):
+    """A feature needs an optional package: the remedy names the extra."""
+
+
+class TargetError(AssiseError):
+    """PostgreSQL cannot be reached, is not fit, or refused something."""
+
+
+class DuplicateKeyError(TargetError):
+    """A row whose key the table has already (SQLSTATE 23505)."""
+
+
+class LimitError(TargetError):
+    """A row over a limit of the server (SQLSTATE class 54)."""
+
+
+class SerializationError(TargetError):
+    """A deadlock or a serialization failure (SQLSTATE 40P01, 40001)."""

@@ -1,0 +1,393 @@
+"""What a collection holds: for each path the number of values of each kind, counted over raw BSON.
+
+Two walks of a document: the first knows all its fields from earlier documents and only collects cells to be counted; at
+anything new it gives up, and the second, behind a full check, learns. So bytes that are not BSON leave no trace.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from assise.documents.kinds import (
+    ARRAY,
+    BINARY,
+    CODE,
+    CODE_WITH_SCOPE,
+    DATE,
+    DECIMAL,
+    DOCUMENT,
+    DOUBLE,
+    INT32,
+    INT64,
+    KINDS,
+    MAX_KEY,
+    MIN_KEY,
+    NULL,
+    OBJECT_ID,
+    STRING,
+    SYMBOL,
+    TIMESTAMP,
+    UNDEFINED,
+)
+from assise.documents.reader import (
+    OUTSIDE,
+    SKIP,
+    Skip,
+    check_document,
+    elements,
+    open_document,
+    read_binary,
+    read_code_with_scope,
+    read_int32,
+)
+from assise.errors import InvalidBsonError
+from assise.infer.ids import FITS
+from assise.manifest.paths import is_nameable
+from assise.settings import read_setting
+
+FLATTENED_LEVELS = 3
+NESTED_TABLES = 20
+MAP_KEYS = 100
+"""A document below the root with more distinct keys is a map: its keys are data."""
+
+Field = tuple[int, int, int, Skip | None]
+"""(cell to count, bit of the key, bytes from the end of the key to the next element, what walks the value).
+
+Without a walk and with 0 bytes, the value is a string.
+"""
+
+_NODE_BITS = 10
+_CODES = (1 << _NODE_BITS) - 1
+_SUBTYPES, _UUID, _OTHER, _MISFIT = 256, 512, 513, 514
+_SIZES = {
+    DOUBLE: 8,
+    UNDEFINED: 0,
+    OBJECT_ID: 12,
+    DATE: 8,
+    NULL: 0,
+    INT32: 4,
+    TIMESTAMP: 8,
+    INT64: 8,
+    DECIMAL: 16,
+    MIN_KEY: 0,
+    MAX_KEY: 0,
+}
+_FLUSH = 1 << 14
+
+
+class _Unusual(Exception):
+    """A field that no earlier document had, or a key that stands twice in one level."""
+
+
+@dataclass
+class Path:
+    """A path as it was profiled: its key (None: the elements of an array), values by kind, and what lies below.
+
+    Kinds are named as in `documents.kinds`; binaries as the manifest's kinds (`binary`, `binary_5`), `uuid` where 16 bytes of subtype 4.
+    """
+
+    key: str | None
+    kinds: dict[str, int]
+    children: dict[str, Path]
+    element: Path | None = None
+    unnamed: int = 0
+    misfits: int = 0
+
+    @property
+    def values(self) -> int:
+        """How many values there are, nulls included."""
+        return sum(self.kinds.values())
+
+    @property
+    def set_values(self) -> int:
+        """How many values there are, nulls left out."""
+        return self.values - self.kinds.get("null", 0)
+
+
+@dataclass
+class _Level:
+    """The fields of the documents at one path, or (not keyed) the elements of its arrays."""
+
+    node: int
+    depth: int
+    tables: int
+    is_keyed: bool = True
+    fields: dict[bytes, Field] = field(default_factory=dict)
+    bits: dict[bytes, int] = field(default_factory=dict)
+    rest: dict[int, Field] = field(default_factory=dict)
+
+
+class Profile:
+    """The profile of the documents of one collection, or of one chunk of it.
+
+    At most `paths` paths are kept (setting `infer.paths`): those first seen, in the order of the documents. Profiles of
+    chunks, merged in the order of the chunks, give the same whoever made them.
+    """
+
+    def __init__(self, *, paths: int | None = None) -> None:
+        self.paths = read_setting("infer.paths", paths)
+        self.documents = 0
+        self.invalid = 0
+        self.first_invalid: int | None = None
+        self._nodes: list[tuple[int, str | None]] = [(-1, None)]
+        self._children: list[dict[str | None, int]] = [{}]
+        self._counts: Counter[int] = Counter()
+        self._start()
+
+    def _start(self) -> None:
+        self._hits: list[int] = []
+        self._is_learning = False
+        self._root = _Level(0, 0, 0)
+
+    def __getstate__(self) -> dict[str, object]:
+        self._flush()
+        return {name: value for name, value in vars(self).items() if name not in {"_hits", "_is_learning", "_root"}}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        vars(self).update(state)
+        self._start()
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether no more paths are taken."""
+        return len(self._nodes) > self.paths
+
+    def add(self, raw: bytes, offset: int) -> None:
+        """Count one document that stands at `offset` of its source; bytes that are not BSON are only counted as such."""
+        hits = self._hits
+        mark = len(hits)
+        try:
+            if self._walk_document(raw, mark) != len(raw):
+                raise InvalidBsonError("a document whose length is not its own", 0)
+        except (*OUTSIDE, ValueError, InvalidBsonError):
+            del hits[mark:]
+            self.invalid += 1
+            if self.first_invalid is None:
+                self.first_invalid = offset
+            return
+        self.documents += 1
+        if len(hits) > _FLUSH:
+            self._flush()
+
+    def merge(self, other: Profile) -> None:
+        """Take in the profile of the documents that come after this one's."""
+        self._flush()
+        other._flush()
+        self.documents += other.documents
+        self.invalid += other.invalid
+        if self.first_invalid is None:
+            self.first_invalid = other.first_invalid
+        places = [0]
+        for parent, key in other._nodes[1:]:
+            places.append(self._place(places[parent], key))
+        for cell, count in other._counts.items():
+            node, code = cell >> _NODE_BITS, cell & _CODES
+            parent, key = other._nodes[node]
+            if places[node] >= 0:
+                self._counts[places[node] << _NODE_BITS | code] += count
+            elif code in KINDS and key is not None and places[parent] >= 0:
+                self._counts[places[parent] << _NODE_BITS | _OTHER] += count
+        self._root = _Level(0, 0, 0)
+
+    def tree(self) -> Path:
+        """The paths as a tree below the root, children in the order in which they were first seen."""
+        self._flush()
+        paths = [Path(key, {}, {}) for _, key in self._nodes]
+        for cell, count in sorted(self._counts.items()):
+            _count(paths[cell >> _NODE_BITS], cell & _CODES, count)
+        for path, (parent, key) in zip(paths, self._nodes, strict=True):
+            if key is not None:
+                paths[parent].children[key] = path
+            elif parent >= 0:
+                paths[parent].element = path
+        return paths[0]
+
+    def _flush(self) -> None:
+        self._counts.update(self._hits)
+        self._hits.clear()
+
+    def _place(self, parent: int, key: str | None) -> int:
+        """The node of a key below `parent`, made where there is room; -1 where there is none."""
+        if parent < 0:
+            return -1
+        found = self._children[parent].get(key)
+        if found is not None:
+            return found
+        if self._is_full(parent, key):
+            return -1
+        self._children[parent][key] = made = len(self._nodes)
+        self._nodes.append((parent, key))
+        self._children.append({})
+        return made
+
+    def _is_full(self, node: int, key: str | None) -> bool:
+        # One key more than a map needs, and the elements of arrays at the same path.
+        return self.is_capped or (node != 0 and key is not None and len(self._children[node]) > MAP_KEYS + 1)
+
+    def _walk_document(self, raw: bytes, mark: int) -> int:
+        try:
+            return self._walk(self._root, raw, 0)
+        except _Unusual:
+            del self._hits[mark:]
+        check_document(raw)
+        self._is_learning = True
+        try:
+            return self._walk(self._root, raw, 0)
+        finally:
+            self._is_learning = False
+
+    def _walk(self, level: _Level, raw: bytes, p: int) -> int:
+        last, is_keyed = open_document(raw, p), level.is_keyed
+        hidden = _repeated_keys(raw, p) if self._is_learning and is_keyed else ()
+        find, find_field, collect = raw.find, level.fields.get, self._hits.append
+        seen, p = 0, p + 4
+        while p < last:
+            end = find(b"\0", p + 1, last)
+            if end < 0:
+                raise InvalidBsonError("a key without a terminator", p)
+            found = find_field(raw[p : end if is_keyed else p + 1])
+            if found is None or hidden:
+                found = self._learn(level, raw[p], raw[p + 1 : end], hidden)
+            cell, bit, size, walk = found
+            if seen & bit:
+                raise _Unusual
+            seen |= bit
+            collect(cell)
+            if size:
+                p = end + size
+            elif walk is not None:
+                p = walk(raw, end + 1)
+            else:
+                length: int = read_int32(raw, end + 1)[0]
+                p = end + 5 + length
+                if length < 1 or raw[p - 1]:
+                    raise InvalidBsonError("a string without a terminator", end)
+        if p != last:
+            raise InvalidBsonError("a value longer than its document", last)
+        return last + 1
+
+    def _learn(self, level: _Level, kind: int, key: bytes, hidden: Collection[bytes]) -> Field:
+        """The field of a key that is not in `level.fields`, or that may be one of the hidden ones."""
+        if not level.is_keyed:
+            return level.fields.setdefault(b"%c" % kind, self._field(level, level.node, kind, 0))
+        name = None if key in hidden else _name(key)
+        if name is None:
+            return self._rest(level, kind)
+        children = self._children[level.node]
+        if name not in children and self._is_full(level.node, name):
+            return self._rest(level, kind)
+        known = level.fields.get(b"%c%b" % (kind, key))
+        if known is not None:
+            return known
+        if not self._is_learning:
+            raise _Unusual
+        node = self._place(level.node, name)
+        bit = level.bits.setdefault(key, 1 << len(level.bits))
+        return level.fields.setdefault(b"%c%b" % (kind, key), self._field(level, node, kind, bit))
+
+    def _rest(self, level: _Level, kind: int) -> Field:
+        """The field of keys without a path of their own: repeated, without a name, or beyond the cap."""
+        found = level.rest.get(kind)
+        if found is None:
+            found = level.rest[kind] = _plain(level.node << _NODE_BITS | _OTHER, 0, kind)
+        return found
+
+    def _field(self, level: _Level, node: int, kind: int, bit: int) -> Field:
+        cell = node << _NODE_BITS | kind
+        is_id = level.node == 0 and self._nodes[node][1] == "_id"
+        walk: Skip | None = None
+        if kind == BINARY:
+            walk = self._walk_binary(node)
+        elif is_id:
+            walk = self._walk_id(node, kind)
+        elif kind in {DOCUMENT, ARRAY}:
+            walk = self._walk_inner(level, node, kind)
+        return (cell, bit, 0, walk) if walk else _plain(cell, bit, kind)
+
+    def _walk_inner(self, level: _Level, node: int, kind: int) -> Skip | None:
+        """The walk of the documents or arrays at a node; None where nothing below is profiled."""
+        inner: _Level | None = None
+        if kind == DOCUMENT:
+            depth = level.depth + 1 if level.is_keyed else 0
+            inner = _Level(node, depth, level.tables) if depth <= FLATTENED_LEVELS else None
+        elif level.is_keyed and level.tables < NESTED_TABLES:
+            element = self._place(node, None)
+            inner = _Level(element, 0, level.tables + 1, is_keyed=False) if element >= 0 else None
+        if inner is None:
+            return None
+        found = inner
+        return lambda raw, p: self._walk(found, raw, p)
+
+    def _walk_binary(self, node: int) -> Skip:
+        collect, front = self._hits.append, node << _NODE_BITS
+
+        def walk_binary(raw: bytes, p: int) -> int:
+            subtype, content, end = read_binary(raw, p)
+            collect(front | (_UUID if subtype == 4 and len(content) == 16 else _SUBTYPES + subtype))
+            return end
+
+        return walk_binary
+
+    def _walk_id(self, node: int, kind: int) -> Skip | None:
+        fits = FITS.get(kind)
+        if fits is None:
+            return None
+        collect, misfit, skip = self._hits.append, node << _NODE_BITS | _MISFIT, SKIP[kind]
+
+        def walk_id(raw: bytes, p: int) -> int:
+            end = skip(raw, p)
+            if not fits(raw[p:end]):
+                collect(misfit)
+            return end
+
+        return walk_id
+
+
+def _plain(cell: int, bit: int, kind: int) -> Field:
+    """A field whose value is passed over, containers with a check of all that they hold."""
+    if kind in _SIZES:
+        return cell, bit, _SIZES[kind] + 1, None
+    if kind in {STRING, CODE, SYMBOL}:
+        return cell, bit, 0, None
+    return cell, bit, 0, {DOCUMENT: _check_inner, ARRAY: _check_inner, CODE_WITH_SCOPE: _check_scope}.get(kind, SKIP[kind])
+
+
+def _check_inner(raw: bytes, p: int) -> int:
+    end = open_document(raw, p) + 1
+    check_document(raw[p:end])
+    return end
+
+
+def _check_scope(raw: bytes, p: int) -> int:
+    _, scope, end = read_code_with_scope(raw, p)
+    check_document(raw[scope:end])
+    return end
+
+
+def _repeated_keys(raw: bytes, p: int) -> set[bytes]:
+    counts = Counter(key for _, key, _, _ in elements(raw, p))
+    return {key for key, count in counts.items() if count > 1}
+
+
+def _name(key: bytes) -> str | None:
+    """The text of a key that a column can read; None of others."""
+    try:
+        name = key.decode()
+    except UnicodeDecodeError:
+        return None
+    return name if is_nameable(name) else None
+
+
+def _count(path: Path, code: int, count: int) -> None:
+    if code == _OTHER:
+        path.unnamed = count
+    elif code == _MISFIT:
+        path.misfits = count
+    elif code == _UUID:
+        path.kinds["uuid"] = count
+    elif code >= _SUBTYPES:
+        path.kinds[f"binary_{code - _SUBTYPES}" if code > _SUBTYPES else "binary"] = count
+    elif code != BINARY:
+        path.kinds[KINDS[code]] = count

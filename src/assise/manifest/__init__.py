@@ -1,0 +1,1 @@
+"""The manifest: its model, its YAML file with positions, paths, types. Pure."""

@@ -1,0 +1,1 @@
+"""Sources: what MongoDB's tools have written."""

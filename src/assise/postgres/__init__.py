@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, COPY, the catalog and the embedded server."""

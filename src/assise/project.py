@@ -1,0 +1,285 @@
+"""Project: what operators do with a manifest and its data. Its verbs are the commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Literal
+
+from assise.errors import AssiseError, UsageError
+from assise.infer.profile import Profile
+from assise.infer.propose import Proposal, propose
+from assise.manifest.file import dump_manifest, json_schema, load_manifest
+from assise.manifest.model import Manifest
+from assise.mongo.dump import Dump, open_dump, read_chunks
+from assise.postgres.connection import Connection, describe
+from assise.postgres.embedded import Embedded
+from assise.schema.sql import all_layouts, script
+from assise.settings import expand, read_setting
+from assise.transfer import ledger
+from assise.transfer.ledger import Load, Reject
+from assise.transfer.load import Talk, load_dump
+from assise.transfer.report import Report
+from assise.transfer.verify import verify_dump
+
+Agree = Callable[[str], bool]
+"""Is asked before the first write to a server that is not the embedded one; the text says what will be created, and where."""
+
+Ids = Literal["uuid", "text"]
+
+
+def refuse(_question: str) -> bool:
+    """The answer where nobody can be asked."""
+    return False
+
+
+def keep_silent(_line: str) -> None:
+    """Talk that nobody listens to."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a load would do: the target without its password, the tables to create, the collections with their bytes on disk."""
+
+    source: str
+    target: str
+    tables: list[str]
+    collections: dict[str, int]
+
+    def as_json(self) -> dict[str, object]:
+        """As `--dry-run --json` prints it."""
+        return dict(vars(self))
+
+
+class Project:
+    """A manifest, and beside it the folder `.assise`.
+
+    Args:
+        manifest: path of `assise.yaml`, or the folder that it lies in or will lie in.
+        to: a PostgreSQL URL that takes the place of the manifest's.
+        talk: gets a line for people now and then.
+    """
+
+    def __init__(self, manifest: Path | str = ".", *, to: str | None = None, talk: Talk = keep_silent) -> None:
+        path = Path(manifest).absolute()
+        self.path = path / "assise.yaml" if path.is_dir() else path
+        self.embedded = Embedded(self.path.parent / ".assise")
+        self._to, self._talk = to, talk
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest, read anew.
+
+        Raises:
+            UsageError: there is none yet. ManifestError: it cannot be used.
+        """
+        if not self.path.exists():
+            raise UsageError(f"there is no manifest {self.path}", remedy="`assise infer FOLDER` writes one from a dump.")
+        return load_manifest(self.path)
+
+    def infer(self, source: Path | str, *, ids: Ids = "uuid") -> Proposal:
+        """Read every document of a dump and propose a manifest; nothing is written."""
+        dump = open_dump(Path(source))
+        chunk_bytes = read_setting("load.chunk_bytes")
+        profiles = {}
+        for collection in dump.collections:
+            profile = Profile()
+            for chunk in read_chunks(collection, chunk_bytes):
+                part = Profile()
+                for frame in chunk.frames:
+                    if frame.is_document:
+                        part.add(frame.raw, frame.offset)
+                profile.merge(part)
+            profiles[collection.name] = profile
+            self._talk(f"{collection.name}: {collection.size:,} bytes read")
+        postgres = "embedded" if self._to is None else describe(self._to)
+        return propose(profiles, name=_name(dump.path), ids=ids, postgres=postgres)
+
+    def write_manifest(self, proposal: Proposal, path: Path | None = None) -> Path:
+        """Write a proposal to a new file, and the JSON Schema for editors to `.assise`.
+
+        Raises:
+            UsageError: the file exists.
+        """
+        path = path or self.path
+        if path.exists():
+            raise UsageError(f"{path} exists, and is not overwritten", remedy="Remove it, or give another file: -o FILE.")
+        _write(path, dump_manifest(proposal.manifest, comments=proposal.comments))
+        self.write_schema()
+        return path
+
+    def write_schema(self) -> None:
+        """Write `.assise/manifest.schema.json`, which the first line of the manifest names."""
+        folder = self.path.parent / ".assise"
+        folder.mkdir(exist_ok=True)
+        _write(folder / "manifest.schema.json", json.dumps(json_schema(), indent=2) + "\n")
+
+    def migrate(self, source: Path | str, *, ids: Ids = "uuid", agree: Agree = refuse) -> Report:
+        """Infer where there is no manifest, load, verify."""
+        if not self.path.exists():
+            proposal = self.infer(source, ids=ids)
+            for note in proposal.notes:
+                self._talk(note)
+            self._talk(f"wrote {self.write_manifest(proposal)}")
+        report = self.load(source, agree=agree)
+        self._verify_into(report, Path(source))
+        return report
+
+    def plan(self, source: Path | str, manifest: Manifest | None = None) -> Plan:
+        """What a load of `source` would do. Nothing is written, the embedded server is not started."""
+        dump, manifest = open_dump(Path(source)), manifest or self.manifest
+        roots = [table.collection for table in manifest.tables.values() if table.collection is not None]
+        sizes = {name: dump.collection(name).size for name in roots}
+        return Plan(str(dump.path), self._describe_target(manifest), [layout.table for layout in all_layouts(manifest)], sizes)
+
+    def load(self, source: Path | str | None = None, *, agree: Agree = refuse) -> Report:
+        """Load what is not loaded yet; done already, it changes nothing. Without `source` the one of the load goes on.
+
+        Raises:
+            ChangedError: source or manifest have changed since the load began.
+            TargetError, SourceError: the same call goes on where it stopped.
+        """
+        started = perf_counter()
+        manifest = self.manifest
+        self.write_schema()
+        with self.connect(manifest) as connection:
+            ledger.lock(connection, manifest.name)
+            load = self._find_load(connection, manifest)
+            dump = open_dump(Path(source) if source is not None else self._remembered(load))
+            self._tell_left_out(manifest, dump)
+            if load is None:
+                load = self._begin(connection, manifest, dump, agree)
+            else:
+                ledger.resume(connection, load, manifest, dump.path)
+            report = Report(str(dump.path), connection.target, was_done=load.is_finished)
+            report.collections = load_dump(connection, load, dump, talk=self._talk)
+        report.seconds = perf_counter() - started
+        return report
+
+    def verify(self, source: Path | str | None = None) -> Report:
+        """Compare every document of the source with what the target gives back.
+
+        Raises:
+            UsageError: nothing is loaded yet, or not all of it.
+        """
+        started = perf_counter()
+        manifest = self.manifest
+        with self.connect(manifest) as connection:
+            load = self._finished_load(connection, manifest)
+            report = Report(str(source or load.source), connection.target, was_done=True)
+            for name in [table.collection for table in manifest.tables.values() if table.collection]:
+                report.collections.append(ledger.sum_chunks(connection, load, name))
+        self._verify_into(report, Path(source) if source is not None else None)
+        report.seconds = perf_counter() - started
+        return report
+
+    def _verify_into(self, report: Report, source: Path | None) -> None:
+        started = perf_counter()
+        manifest = self.manifest
+        with self.connect(manifest) as connection:
+            load = self._finished_load(connection, manifest)
+            found = verify_dump(connection, load, open_dump(source or load.source), talk=self._talk)
+        for collection in report.collections:
+            collection.verified, collection.differences = found[collection.name]
+        report.seconds += perf_counter() - started
+
+    def rejects(self) -> list[Reject]:
+        """The rejects of the load."""
+        manifest = self.manifest
+        with self.connect(manifest) as connection:
+            load = self._find_load(connection, manifest)
+            return ledger.read_rejects(connection, load) if load else []
+
+    def reject_bytes(self, collection: str, offset: int) -> bytes:
+        """The bytes of one reject, as far as they are kept."""
+        manifest = self.manifest
+        with self.connect(manifest) as connection:
+            load = self._find_load(connection, manifest)
+            if load is None:
+                raise UsageError(f"nothing of {manifest.name!r} is loaded")
+            return ledger.read_reject(connection, load, collection, offset)
+
+    def schema_sql(self) -> str:
+        """What a load creates, as SQL text, for the schema public; no server is asked."""
+        return script(self.manifest, "public")
+
+    def connect(self, manifest: Manifest) -> Connection:
+        """A connection to the target; the embedded server is started when it is the target."""
+        return Connection(self.conninfo(manifest))
+
+    def conninfo(self, manifest: Manifest) -> str:
+        """The connection string of the target, with its password if it has one."""
+        if self._is_embedded(manifest):
+            self.embedded.start()
+            self.embedded.create_database(manifest.name)
+            return self.embedded.url(manifest.name)
+        return self._to or expand(manifest.postgres)
+
+    def _is_embedded(self, manifest: Manifest) -> bool:
+        return self._to is None and manifest.postgres == "embedded"
+
+    def _describe_target(self, manifest: Manifest) -> str:
+        if self._is_embedded(manifest):
+            return f"the embedded server in {self.embedded.data}, database {manifest.name}"
+        return describe(self._to or expand(manifest.postgres))
+
+    def _find_load(self, connection: Connection, manifest: Manifest) -> Load | None:
+        return next((load for load in ledger.find_loads(connection) if load.name == manifest.name), None)
+
+    def _finished_load(self, connection: Connection, manifest: Manifest) -> Load:
+        load = self._find_load(connection, manifest)
+        if load is None:
+            raise UsageError(f"nothing of {manifest.name!r} is loaded in {connection.target}", remedy="`assise load FOLDER` loads it.")
+        ledger.resume(connection, load, manifest, load.source)
+        if not load.is_finished:
+            raise UsageError(f"the load of {manifest.name!r} is not finished", remedy="`assise load` goes on where it stopped.")
+        return load
+
+    def _remembered(self, load: Load | None) -> Path:
+        if load is None:
+            raise UsageError("nothing is loaded yet, so that no source is remembered", remedy="`assise load FOLDER` names it.")
+        return load.source
+
+    def _tell_left_out(self, manifest: Manifest, dump: Dump) -> None:
+        known = {table.collection for table in manifest.tables.values()}
+        for collection in dump.collections:
+            if collection.name not in known:
+                self._talk(f"{collection.name} has no table in the manifest and is not loaded")
+        if dump.ignored:
+            self._talk(f"not read: {', '.join(dump.ignored)}")
+
+    def _begin(self, connection: Connection, manifest: Manifest, dump: Dump, agree: Agree) -> Load:
+        for collection in {table.collection for table in manifest.tables.values() if table.collection is not None}:
+            dump.collection(collection)
+        if not self._is_embedded(manifest):
+            parts = connection.parts
+            tables = [layout.table for layout in all_layouts(manifest)]
+            question = (
+                f"{parts['host']}:{parts['port']}, database {parts['dbname']}, gets the schema assise and"
+                f" {len(tables)} tables: {', '.join(tables[:20])}{', …' if len(tables) > 20 else ''}"
+            )
+            if not agree(question):
+                raise UsageError(f"not agreed, nothing was written: {question}", remedy="Agree with --yes.")
+        return ledger.begin(connection, manifest, dump.path, chunk_bytes=read_setting("load.chunk_bytes"))
+
+
+def _name(path: Path) -> str:
+    """A manifest's name from the dump's: letters, digits, _ and -, a letter first, at most 63."""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", path.name.removesuffix(".gz").removesuffix(".bson")).strip("_-")
+    return (name if name[:1].isalpha() else f"db_{name}".strip("_"))[:63]
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise AssiseError(f"{path} cannot be written: {error.strerror}") from error

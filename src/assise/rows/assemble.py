@@ -1,0 +1,192 @@
+"""Rows into documents: the cells of binary results in, raw BSON out.
+
+Where a cell is not what shred would write for the original in `_extra`, SQL has changed it, and the cell wins, NULL included;
+child rows win over the parent's note.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from assise.documents.extjson import escape_key, unescape_key
+from assise.documents.extjson_reader import Json, dbref_order, read_unnameable, read_value, read_wrapper
+from assise.documents.kinds import ARRAY, DOCUMENT
+from assise.documents.numbers import plain_double
+from assise.documents.reader import elements
+from assise.documents.writer import Element, enclose, write_array, write_document
+from assise.errors import CellError
+from assise.manifest.model import Column, Manifest
+from assise.manifest.types import element_type, is_array
+from assise.rows.cells import Decode, Encode, rule
+from assise.rows.tree import Level, build_tree
+
+Row = Sequence[bytes | None]
+Kids = list[dict[bytes, list[Row]]]
+"""For each layout the child rows of one document, in order, by the ordinal cells of their parent row."""
+
+Notes = dict[str, Json]
+Build = Callable[[Row, Notes, Kids, bytes], list[tuple[bytes, Element]]]
+Leaf = tuple[str, bytes, int, Decode, dict[int, Encode]]
+
+
+class Assembler:
+    """Assembles the documents of one collection from rows whose cells are in binary format, in the order of the layouts.
+
+    A strict one refuses what shred would not have written: a numeric with another scale, microseconds, a value both in its
+    cell and in `_extra`, an `_extra` with nothing to say.
+    """
+
+    def __init__(self, manifest: Manifest, root: str, *, is_strict: bool = False) -> None:
+        self._is_strict = is_strict
+        self.tree = build_tree(manifest, root)
+        self.layouts = self.tree.layouts
+        self._builds: dict[int, Build] = {}
+        for i in reversed(range(len(self.layouts))):
+            self._builds[i] = self._compile(self.tree.roots[i])
+
+    def assemble(self, row: Row, kids: Kids) -> bytes:
+        """The document of the collection's row and its child rows, which are taken out of `kids` as they are used.
+
+        Raises:
+            CellError, ExtendedJsonError: a cell that SQL has written has no BSON form.
+        """
+        fields = self._builds[0](row, self._read_notes(row[-1]), kids, b"")
+        fields.sort(key=lambda field: field[0] != b"_id")
+        return write_document(fields)
+
+    def _compile(self, level: Level) -> Build:
+        leaves = [self._leaf(key, position, column) for key, (position, column) in level.columns.items()]
+        inners = [(escape_key(key.decode()), key, self._compile(inner)) for key, inner in level.levels.items()]
+        arrays = [(escape_key(key.decode()), key, self._compile_array(child)) for key, child in level.arrays.items()]
+        known = {"$bson", *(leaf[0] for leaf in leaves), *(inner[0] for inner in inners), *(array[0] for array in arrays)}
+        has_ref = "$ref" in known
+        refuse = _refuse if self._is_strict else _let_pass
+
+        def build(row: Row, notes: Notes, kids: Kids, ordinals: bytes) -> list[tuple[bytes, Element]]:
+            fields = []
+            for name, key, position, decode, encoders in leaves:
+                cell = row[position]
+                if notes and name in notes:
+                    element = read_value(notes[name])
+                    if _is_cell_of(element, cell, encoders):
+                        refuse(cell is not None and name != "_id", name)
+                        fields.append((key, element))
+                        continue
+                if cell is not None:
+                    fields.append((key, decode(cell)))
+            for name, key, inner in inners:
+                note = notes.get(name) if notes else None
+                mirrored = note if isinstance(note, dict) and read_wrapper(note) is None else None
+                body = inner(row, mirrored or {}, kids, ordinals)
+                refuse(bool(body) and mirrored == {}, name)
+                if body or mirrored is not None:
+                    fields.append((key, (DOCUMENT, write_document(body))))
+                elif name in notes:
+                    fields.append((key, read_value(note)))
+            for name, key, gather in arrays:
+                items = gather(kids, ordinals)
+                if items:
+                    refuse(name in notes, name)
+                    fields.append((key, (ARRAY, write_array(items))))
+                elif notes and name in notes:
+                    fields.append((key, read_value(notes[name])))
+            if notes:
+                fields += _read_other_notes(notes, known)
+            if has_ref or "$ref" in notes:
+                fields.sort(key=lambda field: dbref_order(field[0]))
+            return fields
+
+        return build
+
+    def _leaf(self, key: bytes, position: int, column: Column) -> Leaf:
+        name = escape_key(key.decode())
+        if column.type == "jsonb":
+            return name, key, position, _decode_jsonb_strictly if self._is_strict else _decode_jsonb, {}
+        encoders, decode = rule(column.type, column.kind)
+        if self._is_strict and element_type(column.type) in {"numeric", "timestamptz"}:
+            decode = _strictly(decode, encoders)
+            decode = decode if is_array(column.type) else lru_cache(1 << 15)(decode)
+        return name, key, position, decode, encoders
+
+    def _compile_array(self, child: int) -> Callable[[Kids, bytes], list[Element]]:
+        build, read_notes = self._builds[child], self._read_notes
+        front = self.layouts[child].front
+
+        def gather(kids: Kids, ordinals: bytes) -> list[Element]:
+            items: list[Element] = []
+            for row in kids[child].pop(ordinals, ()):
+                notes = read_notes(row[-1])
+                inner = ordinals + (row[front - 1] or b"")
+                fields = build(row, {} if "$element" in notes else notes, kids, inner)
+                if fields or "$element" not in notes:
+                    items.append((DOCUMENT, write_document(fields)))
+                else:
+                    items.append(read_value(notes["$element"]))
+            return items
+
+        return gather
+
+    def _read_notes(self, cell: bytes | None) -> Notes:
+        if cell is None:
+            return {}
+        notes = json.loads(cell[1:], parse_float=_read_float) if self._is_strict else json.loads(cell[1:])
+        if not isinstance(notes, dict):
+            raise CellError(f"_extra holds {cell[1:80].decode(errors='replace')}, which is no object")
+        if self._is_strict and not notes:
+            raise CellError("_extra is {} instead of NULL")
+        return notes
+
+
+def _refuse(is_odd: bool, name: str) -> None:
+    if is_odd:
+        raise CellError(f"{name} stands in its cells and in _extra")
+
+
+def _let_pass(is_odd: bool, name: str) -> None:
+    """SQL may write what shred would not."""
+
+
+def _read_float(text: str) -> float:
+    value = float(text)
+    if plain_double(value) != text:
+        raise CellError(f"{text} in jsonb is not how a double is written")
+    return value
+
+
+def _strictly(decode: Decode, encoders: dict[int, Encode]) -> Decode:
+    def decode_strictly(cell: bytes) -> Element:
+        kind, value = decode(cell)
+        expected, _ = encoders[kind](value, 0)
+        if expected is None or expected[4:] != cell:
+            raise CellError(f"the cell {cell.hex()[:80]} is not as a load writes it (a scale, or microseconds, that MongoDB does not have)")
+        return kind, value
+
+    return decode_strictly
+
+
+def _is_cell_of(element: Element, cell: bytes | None, encoders: dict[int, Encode]) -> bool:
+    """Whether shred would write `cell` for this original."""
+    kind, value = element
+    encode = encoders.get(kind)
+    expected = encode(value, 0)[0] if encode else None
+    return cell is None if expected is None else expected[4:] == cell
+
+
+def _read_other_notes(notes: Notes, known: set[str]) -> list[tuple[bytes, Element]]:
+    """The fields without a column: those named in `_extra`, then those that JSON cannot name."""
+    others = {name: note for name, note in notes.items() if name not in known}
+    fields = [(unescape_key(name).encode(), read_value(note)) for name, note in others.items()]
+    if "$bson" not in notes:
+        return fields
+    document = enclose(read_unnameable(notes))
+    return fields + [(key, (kind, document[p:end])) for kind, key, p, end in elements(document)]
+
+
+def _decode_jsonb(cell: bytes) -> Element:
+    return read_value(json.loads(cell[1:]))
+
+
+def _decode_jsonb_strictly(cell: bytes) -> Element:
+    return read_value(json.loads(cell[1:], parse_float=_read_float))

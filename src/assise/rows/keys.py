@@ -1,0 +1,70 @@
+"""Keys: the cell of a document's `_id`, equality of keys, and ObjectIds as users write them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from decimal import Decimal
+from struct import unpack
+from uuid import UUID
+
+from assise.documents.reader import elements
+from assise.manifest.model import Manifest
+from assise.rows.cells import encode_object_id, pack_int4, pack_int8, rule
+from assise.rows.numeric import read_numeric
+
+ReadKey = Callable[[bytes, int], bytes]
+"""(raw document, offset in the source) -> the bytes of its key's cell, without their length."""
+
+
+def compile_key(manifest: Manifest, root: str) -> ReadKey:
+    """Reads the keys of documents that were shredded without a reject."""
+    column = manifest.key_column(root)
+    if column.kind == "offset":
+        pack, size = (pack_int4, 4) if column.type == "int4" else (pack_int8, 8)
+        return lambda _raw, offset: pack(size, offset)[4:]
+    encoders, _ = rule(column.type, column.kind)
+
+    def read_key(raw: bytes, _offset: int) -> bytes:
+        for kind, key, p, _ in elements(raw):
+            if key == b"_id":
+                return (encoders[kind](raw, p)[0] or b"")[4:]
+        raise KeyError("_id")
+
+    return read_key
+
+
+def normal_key(column_type: str, cell: bytes) -> Hashable:
+    """A value that two cells share when PostgreSQL calls the keys equal: 10 and 10.0, 0.0 and -0.0, any two NaN."""
+    if column_type == "numeric":
+        text, scale = read_numeric(cell)
+        return Decimal(text).normalize() if scale > 0 else Decimal(text) if scale == 0 else text
+    if column_type == "float8":
+        value: float = unpack(">d", cell)[0]
+        return value if value == value else "NaN"
+    return cell
+
+
+def objectid_to_uuid(objectid: str) -> UUID:
+    """The key of the row that came from the document with this ObjectId (24 hexadecimal digits).
+
+    Raises:
+        ValueError: these are no 24 hexadecimal digits.
+
+    >>> objectid_to_uuid("507f1f77bcf86cd799439011")
+    UUID('507f1f77-bcf8-86cd-8799-439011000000')
+    """
+    raw = bytes.fromhex(objectid)
+    if len(raw) != 12 or len(objectid) != 24:
+        raise ValueError(f"{objectid!r} is no ObjectId: it wants 24 hexadecimal digits")
+    return UUID(bytes=encode_object_id(raw, 0)[0][4:])
+
+
+def uuid_to_objectid(key: UUID) -> str | None:
+    """The ObjectId behind a key, or None when the key is none of an ObjectId.
+
+    >>> uuid_to_objectid(UUID("507f1f77-bcf8-86cd-8799-439011000000"))
+    '507f1f77bcf86cd799439011'
+    """
+    digits = key.hex
+    is_ours = digits[12] == "8" and digits[16] == "8" and digits[26:] == "000000"
+    return digits[:12] + digits[13:16] + digits[17:26] if is_ours else None

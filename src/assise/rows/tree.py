@@ -1,0 +1,61 @@
+"""The columns and child tables of one table as a tree of document levels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from assise.manifest.layout import Layout, layouts
+from assise.manifest.model import Column, Manifest
+from assise.manifest.types import KEY_KINDS
+
+
+@dataclass
+class Level:
+    """One level of documents: the columns, child tables and flattened sub-documents that its keys lead to.
+
+    Columns are given with their position in the layout, child tables with their position among the collection's layouts.
+    """
+
+    columns: dict[bytes, tuple[int, Column]] = field(default_factory=dict)
+    arrays: dict[bytes, int] = field(default_factory=dict)
+    levels: dict[bytes, Level] = field(default_factory=dict)
+
+    def reach(self, path: tuple[str, ...]) -> tuple[Level, bytes]:
+        """The level that holds the last key of `path`, made where it is missing, and that key."""
+        level = self
+        for key in path[:-1]:
+            level = level.levels.setdefault(key.encode(), Level())
+        return level, path[-1].encode()
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A collection as it is compiled: layouts, parents first; one level tree for each; where and of what kind the key is."""
+
+    layouts: tuple[Layout, ...]
+    roots: tuple[Level, ...]
+    key_position: int
+    key: Column
+
+
+def build_tree(manifest: Manifest, root: str) -> Tree:
+    """The tree of the collection's table `root`."""
+    found = layouts(manifest, root)
+    positions = {layout.table: i for i, layout in enumerate(found)}
+    trees = []
+    for layout in found:
+        top = Level()
+        for i, column in enumerate(manifest.tables[layout.table].columns.values()):
+            if column.kind != "offset":
+                level, key = top.reach(column.path)
+                level.columns[key] = (layout.front + i, column)
+        for child in manifest.children(layout.table):
+            level, key = top.reach(manifest.tables[child].child_path)
+            level.arrays[key] = positions[child]
+        trees.append(top)
+    return Tree(found, tuple(trees), found[0].names.index(found[0].primary_key[0]), manifest.key_column(root))
+
+
+def is_special_key(column: Column) -> bool:
+    """Whether a key column is of kind any or an offset, which are no types of values."""
+    return column.kind in KEY_KINDS

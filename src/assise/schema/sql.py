@@ -1,0 +1,139 @@
+"""SQL text of a manifest: tables, keys, functions, foreign keys, and the statements that read and write rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+
+from assise.manifest.layout import Layout, layouts
+from assise.manifest.model import Column, Manifest
+
+KEY_FUNCTIONS = {"uuid": "_new_objectid", "text": "_new_objectid_text"}
+"""Key type -> the function, in the tables' own schema, that new rows of the application get their key from."""
+
+
+def quote(*names: str) -> str:
+    """A (qualified) identifier, quoted.
+
+    >>> quote("public", 'a"b')
+    '"public"."a""b"'
+    """
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
+def quote_list(names: Iterable[str]) -> str:
+    """Quoted identifiers with commas between them."""
+    return ", ".join(quote(name) for name in names)
+
+
+def quote_text(text: str) -> str:
+    """A string literal, whatever `standard_conforming_strings` says."""
+    quoted = text.replace("'", "''")
+    escaped = quoted.replace("\\", "\\\\")
+    return f"E'{escaped}'" if "\\" in text else f"'{quoted}'"
+
+
+def all_layouts(manifest: Manifest) -> list[Layout]:
+    """The layouts of all tables, each collection's parents before their children."""
+    roots = [name for name, table in manifest.tables.items() if table.collection is not None]
+    return [layout for root in roots for layout in layouts(manifest, root)]
+
+
+def _key_function(column: Column) -> str | None:
+    return KEY_FUNCTIONS[column.type] if column.kind == "objectid" else None
+
+
+def create_table(manifest: Manifest, layout: Layout, schema: str) -> str:
+    """The CREATE TABLE of one table, with its primary key and the key's default."""
+    key = manifest.key_column(manifest.root(layout.table))
+    function = _key_function(key)
+    lines = []
+    for i, (name, column_type) in enumerate(zip(layout.names, layout.types, strict=True)):
+        is_root_key = name == layout.primary_key[0] and (layout.parent is None or i == 0)
+        text = f"    {quote(name)} {column_type}"
+        if is_root_key and layout.key_is_any:
+            text += ' COLLATE "C"'
+        if is_root_key and function and layout.parent is None:
+            text += f" DEFAULT {quote(schema, function)}()"
+        lines.append(text)
+    lines.append(f"    PRIMARY KEY ({quote_list(layout.primary_key)})")
+    body = ",\n".join(lines)
+    return f"CREATE TABLE {quote(schema, layout.table)} (\n{body}\n)"
+
+
+def create_key_functions(manifest: Manifest, schema: str) -> list[str]:
+    """The functions that the keys' defaults call."""
+    roots = [name for name, table in manifest.tables.items() if table.collection is not None]
+    wanted = {function for root in roots if (function := _key_function(manifest.key_column(root)))}
+    texts = {name: files("assise.schema").joinpath("functions", f"{name.strip('_')}.sql").read_text() for name in sorted(wanted)}
+    return [text.strip().replace("{name}", quote(schema, name)) for name, text in texts.items()]
+
+
+def create_tables(manifest: Manifest, schema: str) -> list[str]:
+    """What a load creates before the rows: functions, then tables, parents first."""
+    return [*create_key_functions(manifest, schema), *(create_table(manifest, layout, schema) for layout in all_layouts(manifest))]
+
+
+def add_foreign_key(layout: Layout, parent: Layout, schema: str) -> str:
+    """The foreign key of a child table to its parent's primary key."""
+    columns = layout.primary_key[:-1]
+    return (
+        f"ALTER TABLE {quote(schema, layout.table)} ADD FOREIGN KEY ({quote_list(columns)})"
+        f" REFERENCES {quote(schema, parent.table)} ({quote_list(parent.primary_key)}) ON DELETE CASCADE"
+    )
+
+
+def add_foreign_keys(manifest: Manifest, schema: str) -> list[tuple[str, str]]:
+    """What a load creates after the rows: child table and statement, in the order of the tables."""
+    found = {layout.table: layout for layout in all_layouts(manifest)}
+    return [(layout.table, add_foreign_key(layout, found[layout.parent], schema)) for layout in found.values() if layout.parent]
+
+
+def drop_tables(manifest: Manifest, schema: str) -> list[str]:
+    """What takes a load away again: its tables, children first, and its lines in the ledger."""
+    tables = [f"DROP TABLE IF EXISTS {quote(schema, layout.table)};" for layout in reversed(all_layouts(manifest))]
+    return [*tables, f"DELETE FROM assise.load WHERE name = {quote_text(manifest.name)};"]
+
+
+def copy_rows(layout: Layout, schema: str) -> str:
+    """The COPY that takes rows in binary."""
+    return f"COPY {quote(schema, layout.table)} ({quote_list(layout.names)}) FROM STDIN (FORMAT binary)"
+
+
+def select_rows(layout: Layout, schema: str) -> str:
+    """The rows of the documents whose keys are in the array $1, child rows in order."""
+    key = quote(layout.primary_key[0])
+    order = f" ORDER BY {quote_list(layout.primary_key)}" if layout.parent else ""
+    return f"SELECT {quote_list(layout.names)} FROM {quote(schema, layout.table)} WHERE {key} = ANY ($1){order}"
+
+
+def select_keys(layout: Layout, schema: str) -> str:
+    """Those of the keys in the array $1 that the table has."""
+    key = quote(layout.primary_key[0])
+    return f"SELECT {key} FROM {quote(schema, layout.table)} WHERE {key} = ANY ($1)"
+
+
+def count_rows(layout: Layout, schema: str) -> str:
+    """How many rows a table has."""
+    return f"SELECT count(*) FROM {quote(schema, layout.table)}"
+
+
+def count_orphans(child: Layout, root: Layout, schema: str) -> str:
+    """How many keys the rows of a child table have that no row of the collection's table has."""
+    key, parent_key = quote(child.primary_key[0]), quote(root.primary_key[0])
+    return (
+        f"SELECT count(DISTINCT {key}) FROM {quote(schema, child.table)} AS child"
+        f" WHERE NOT EXISTS (SELECT FROM {quote(schema, root.table)} AS root WHERE root.{parent_key} = child.{key})"
+    )
+
+
+def select_all_keys(layout: Layout, schema: str) -> str:
+    """Every key of a collection's table, as text and as it is."""
+    key = quote(layout.primary_key[0])
+    return f"SELECT {key}::text, {key} FROM {quote(schema, layout.table)}"
+
+
+def script(manifest: Manifest, schema: str, heads: Sequence[str] = ()) -> str:
+    """Everything that a load creates, as one SQL script."""
+    statements = [*heads, *create_tables(manifest, schema), *(text for _, text in add_foreign_keys(manifest, schema))]
+    return "".join(f"{statement};\n\n" for statement in statements).rstrip("\n") + "\n"

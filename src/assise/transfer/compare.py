@@ -1,0 +1,163 @@
+"""The comparator of verify: two byte strings of BSON in, differences out.
+
+It is the one wanted second implementation: it reads BSON by itself and shares nothing with the code that shreds and assembles, so
+that a defect there does not hide itself here. The rules are the first law's (DESIGN section 2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from struct import unpack_from
+
+_FIXED = {0x01: 8, 0x06: 0, 0x07: 12, 0x08: 1, 0x09: 8, 0x0A: 0, 0x10: 4, 0x11: 8, 0x12: 8, 0x13: 16, 0x7F: 0, 0xFF: 0}
+_WITH_STRING = {0x02: 0, 0x0C: 12, 0x0D: 0, 0x0E: 0}
+_DOCUMENT, _ARRAY, _SCOPED = 0x03, 0x04, 0x0F
+_SHOWN = 80
+
+
+@dataclass(frozen=True)
+class Field:
+    """One value: its name as bytes, its type byte, and the bytes of its value."""
+
+    name: bytes
+    kind: int
+    value: bytes
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two containers still to be compared, and the way to them."""
+
+    source: bytes
+    found: bytes
+    is_array: bool
+    is_ordered: bool
+    above: _Pair | None
+    name: str
+
+    def path(self, name: str) -> str:
+        names, pair = [name], self
+        while pair.above is not None and len(names) < 50:
+            names.append(pair.name)
+            pair = pair.above
+        return ".".join(reversed(names))
+
+
+def compare(source: bytes, found: bytes, *, limit: int = 10) -> list[str]:
+    """How the document `found` differs from `source`, field by field, at most `limit` lines; empty when they are equal."""
+    if source == found:
+        return []
+    lines: list[str] = []
+    pairs = [_Pair(source, found, is_array=False, is_ordered=False, above=None, name="")]
+    while pairs and len(lines) < limit:
+        pair = pairs.pop()
+        if pair.source != pair.found:
+            lines += _compare_level(pair, pairs)
+    return lines[:limit]
+
+
+def _compare_level(pair: _Pair, pairs: list[_Pair]) -> list[str]:
+    left, right = _fields(pair.source), _fields(pair.found)
+    if pair.is_array:
+        left = [Field(b"%d" % i, field.kind, field.value) for i, field in enumerate(left)]
+        right = [Field(b"%d" % i, field.kind, field.value) for i, field in enumerate(right)]
+    if pair.is_ordered and [field.name for field in left] != [field.name for field in right]:
+        return [f"{pair.path('')}: the order of fields inside _id differs"]
+    lines = []
+    ours, theirs = _by_name(left), _by_name(right)
+    for name, sources in ours.items():
+        others = theirs.get(name, [])
+        shown = pair.path(name.decode(errors="replace"))
+        lines += [f"{shown}: missing, was {_show(field)}" for field in sources[len(others) :]]
+        for one, other in zip(sources, others, strict=False):
+            if not _is_same(pair, one, other, pairs):
+                lines.append(f"{shown}: {_show(other)}, was {_show(one)}")
+    for name, others in theirs.items():
+        shown = pair.path(name.decode(errors="replace"))
+        lines += [f"{shown}: {_show(field)}, was missing" for field in others[len(ours.get(name, [])) :]]
+    return lines
+
+
+def _is_same(pair: _Pair, one: Field, other: Field, pairs: list[_Pair]) -> bool:
+    if {one.kind, other.kind} <= {0x10, 0x12}:
+        return _int(one.value) == _int(other.value)
+    if one.kind != other.kind:
+        return False
+    if one.value == other.value:
+        return True
+    if one.kind == _SCOPED:
+        code, scope = _split_scoped(one.value)
+        other_code, other_scope = _split_scoped(other.value)
+        if code != other_code:
+            return False
+        source, found = scope, other_scope
+    elif one.kind in {_DOCUMENT, _ARRAY}:
+        source, found = one.value, other.value
+    else:
+        return False
+    ordered = pair.is_ordered or (pair.above is None and one.name == b"_id")
+    name = one.name.decode(errors="replace")
+    pairs.append(_Pair(source, found, is_array=one.kind == _ARRAY, is_ordered=ordered, above=pair, name=name))
+    return True
+
+
+def _int(value: bytes) -> int:
+    return int.from_bytes(value, "little", signed=True)
+
+
+def _fields(document: bytes) -> list[Field]:
+    fields, p, last = [], 4, len(document) - 1
+    while p < last:
+        end = document.index(b"\0", p + 1)
+        after = end + 1 + _size(document[p], document, end + 1)
+        fields.append(Field(document[p + 1 : end], document[p], document[end + 1 : after]))
+        p = after
+    return fields
+
+
+def _size(kind: int, document: bytes, p: int) -> int:
+    if kind in _FIXED:
+        return _FIXED[kind]
+    if kind in _WITH_STRING:
+        return 4 + int(unpack_from("<i", document, p)[0]) + _WITH_STRING[kind]
+    if kind in {_DOCUMENT, _ARRAY, _SCOPED}:
+        return int(unpack_from("<i", document, p)[0])
+    if kind == 0x05:
+        return 5 + int(unpack_from("<i", document, p)[0])
+    middle = document.index(b"\0", p)
+    return document.index(b"\0", middle + 1) + 1 - p
+
+
+def _split_scoped(value: bytes) -> tuple[bytes, bytes]:
+    length = unpack_from("<i", value, 4)[0]
+    return value[8 : 8 + length], value[8 + length :]
+
+
+def _by_name(fields: list[Field]) -> dict[bytes, list[Field]]:
+    found: dict[bytes, list[Field]] = {}
+    for field in fields:
+        found.setdefault(field.name, []).append(field)
+    return found
+
+
+_NAMES = {
+    0x01: "double", 0x02: "string", 0x03: "document", 0x04: "array", 0x05: "binary", 0x06: "undefined", 0x07: "objectId", 0x08: "bool",
+    0x09: "date", 0x0A: "null", 0x0B: "regex", 0x0C: "dbPointer", 0x0D: "javascript", 0x0E: "symbol", 0x0F: "javascriptWithScope",
+    0x10: "int32", 0x11: "timestamp", 0x12: "int64", 0x13: "decimal", 0x7F: "maxKey", 0xFF: "minKey",
+}  # fmt: skip
+
+
+def _show(field: Field) -> str:
+    name, value = _NAMES[field.kind], field.value
+    if field.kind in {0x10, 0x12, 0x09}:
+        return f"{name} {_int(value)}"
+    if field.kind == 0x01:
+        return f"{name} {unpack_from('<d', value)[0]!r}"
+    if field.kind in {0x02, 0x0D, 0x0E}:
+        text = value[4:-1].decode(errors="backslashreplace")
+        return f"{name} {text[:_SHOWN]!r}{'…' if len(text) > _SHOWN else ''}"
+    if field.kind in {_DOCUMENT, _ARRAY, _SCOPED, 0x05}:
+        return f"{name} of {len(value):,} bytes"
+    if field.kind == 0x08:
+        return f"{name} {'true' if value[0] else 'false'}"
+    return f"{name} {value.hex()}".rstrip()

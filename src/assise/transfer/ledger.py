@@ -1,0 +1,257 @@
+"""The ledger in schema `assise` of the target: versions, loads, chunks, rejects."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from assise.errors import ChangedError, TargetError, UsageError
+from assise.manifest.file import dump_manifest, parse_manifest
+from assise.manifest.model import Manifest
+from assise.mongo.dump import Chunk
+from assise.postgres.connection import Connection, Parameter
+from assise.rows.shred import Reason, Values
+from assise.schema.sql import all_layouts, create_tables, drop_tables, quote
+from assise.transfer.report import CollectionReport
+
+VERSION = 1
+"""Of the bookkeeping: a program refuses a newer one and upgrades an older one."""
+
+_TEXT = files("assise.transfer").joinpath("sql", "queries.sql").read_text()
+QUERIES = dict(re.findall(r"^-- (\w+) --\n(.*?)(?=\n\n-- |\Z)", _TEXT, re.DOTALL | re.MULTILINE))
+
+_PRINTED = {
+    "int4": "integer", "int8": "bigint", "float8": "double precision", "bool": "boolean", "timestamptz": "timestamp with time zone",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Load:
+    """A load as the ledger knows it."""
+
+    id: int
+    name: str
+    source: Path
+    manifest: Manifest
+    schema: str
+    chunk_bytes: int
+    is_finished: bool
+
+
+@dataclass(frozen=True)
+class Reject:
+    """One reject: where its bytes lie in the uncompressed source, and why it was rejected."""
+
+    collection: str
+    offset: int
+    size: int
+    reason: Reason
+    detail: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ChunkLine:
+    """A finished chunk: its bounds, its sha256 and its figures."""
+
+    start: int
+    stop: int
+    sha256: str
+    figures: CollectionReport
+
+
+def find_loads(connection: Connection) -> list[Load]:
+    """The loads of this database, oldest first.
+
+    Raises:
+        TargetError: the ledger was written by a newer program.
+    """
+    if not connection.scalar(QUERIES["has_ledger"]):
+        return []
+    found = connection.scalar(QUERIES["version"])
+    if not isinstance(found, int) or found > VERSION:
+        raise TargetError(
+            f"the ledger in {connection.target} has version {found}, this program knows version {VERSION}", remedy="Use a newer Assise."
+        )
+    return [_load(*row) for row in connection.execute(QUERIES["loads"])]
+
+
+def _load(load_id: object, name: object, source: object, manifest: object, schema: object, chunk_bytes: object, finished: object) -> Load:
+    parsed = parse_manifest(str(manifest), file="the manifest in assise.load")
+    return Load(int(str(load_id)), str(name), Path(str(source)), parsed, str(schema), int(str(chunk_bytes)), bool(finished))
+
+
+def lock(connection: Connection, name: str) -> None:
+    """Wait until no other process loads `name`; at most ten seconds.
+
+    Raises:
+        TargetError: another process is loading it.
+    """
+    connection.execute("SET lock_timeout = '10s'")
+    try:
+        connection.execute(QUERIES["lock"], [name])
+    except TargetError as error:
+        raise TargetError(f"another process is loading {name!r} into {connection.target}", remedy="Wait until it is done.") from error
+    connection.execute("SET lock_timeout = 0")
+
+
+def check_server(connection: Connection) -> str:
+    """The preflight: version, encoding, privileges. Returns the schema that tables will be created in.
+
+    Raises:
+        TargetError: the server is not fit; says in what.
+    """
+    if connection.server_version < 150_000:
+        raise TargetError(f"{connection.target} is PostgreSQL {connection.server_version // 10_000}", remedy="Assise needs version 15 or later.")
+    encoding, is_replica, is_read_only, schema = connection.execute(QUERIES["server"])[0]
+    if encoding != "UTF8":
+        raise TargetError(f"{connection.target} has the encoding {encoding}", remedy="Create a database with ENCODING 'UTF8'.")
+    if is_replica or is_read_only:
+        raise TargetError(f"{connection.target} is read-only", remedy="Give the primary server.")
+    if not schema:
+        raise TargetError(f"{connection.target} has no schema on its search_path", remedy="Create one, or set search_path.")
+    has_ledger = bool(connection.scalar(QUERIES["has_ledger"]))
+    in_database, in_schema = connection.execute(QUERIES["may_create"])[0]
+    if not in_schema or not (in_database or has_ledger):
+        missing = f"on schema {schema}" if not in_schema else "on the database"
+        raise TargetError(f"{connection.target}: the user may not CREATE {missing}", remedy=f"GRANT CREATE {missing.upper()[:2]}{missing[2:]} …")
+    return str(schema)
+
+
+def begin(connection: Connection, manifest: Manifest, source: Path, *, chunk_bytes: int) -> Load:
+    """Create the ledger where it is missing, and in one transaction the tables and the line of the load.
+
+    Raises:
+        TargetError: a table of the manifest exists already.
+    """
+    schema = check_server(connection)
+    with connection.transaction():
+        connection.execute(QUERIES["create_lock"])
+        if not connection.scalar(QUERIES["has_ledger"]):
+            connection.execute(files("assise.transfer").joinpath("sql", "ledger.sql").read_text())
+    existing = [layout.table for layout in all_layouts(manifest) if _exists(connection, schema, layout.table)]
+    if existing:
+        raise TargetError(
+            f"{connection.target} already has {', '.join(existing[:10])}: existing tables are never overwritten",
+            remedy="Rename the tables in the manifest, give an empty database, or drop them yourself.",
+        )
+    with connection.transaction():
+        for statement in create_tables(manifest, schema):
+            connection.execute(statement)
+        parameters: list[Parameter] = [manifest.name, str(source), dump_manifest(manifest), schema, chunk_bytes]
+        load_id = connection.scalar(QUERIES["insert_load"], parameters)
+    return Load(int(str(load_id)), manifest.name, source, manifest, schema, chunk_bytes, is_finished=False)
+
+
+def _exists(connection: Connection, schema: str, table: str) -> bool:
+    return bool(connection.scalar(QUERIES["has_relation"], [quote(schema, table)]))
+
+
+def resume(connection: Connection, load: Load, manifest: Manifest, source: Path) -> None:
+    """Check that the load can go on: same manifest, and the tables are as they were created.
+
+    Raises:
+        ChangedError: the manifest is another one, or a table was changed; the remedy gives the statements that start afresh.
+    """
+    if load.manifest.tables != manifest.tables:
+        ours, theirs = load.manifest.tables, manifest.tables
+        changed = sorted({name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name)})
+        raise ChangedError(f"the manifest has changed since the load: {', '.join(changed[:10])}", remedy=start_afresh(load))
+    for layout in all_layouts(manifest):
+        found = [(str(name), str(kind)) for name, kind in connection.execute(QUERIES["columns"], [quote(load.schema, layout.table)])]
+        expected = [(name, _printed(kind)) for name, kind in zip(layout.names, layout.types, strict=True)]
+        if not set(expected) <= set(found):
+            gone = "is gone" if not found else "has other columns than the load created"
+            raise ChangedError(f"table {load.schema}.{layout.table} {gone}", remedy=start_afresh(load))
+    connection.execute(QUERIES["move_source"], [str(source), load.id, str(source)])
+
+
+def _printed(column_type: str) -> str:
+    element = column_type.removesuffix("[]")
+    return _PRINTED.get(element, element) + column_type[len(element) :]
+
+
+def start_afresh(load: Load) -> str:
+    """What to do when a load cannot go on: the statements that take it away."""
+    statements = "\n".join("    " + statement for statement in drop_tables(load.manifest, load.schema))
+    return f"To load again, drop what was loaded (assise pg shell, or psql):\n{statements}"
+
+
+def finished_chunks(connection: Connection, load: Load, collection: str) -> Iterator[ChunkLine]:
+    """The finished chunks of a collection, in the order of the source."""
+    for row in connection.execute(QUERIES["chunks"], [load.id, collection]):
+        start, stop, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds = row
+        figures = CollectionReport(collection)
+        figures.documents, figures.loaded, figures.rejected = _ints(documents, loaded, rejected)
+        figures.values = Values(*_ints(typed, jsonb, extra))
+        figures.tables = json.loads(str(rows))
+        figures.seconds = float(str(seconds))
+        first, last = _ints(start, stop)
+        figures.bytes = last - first
+        yield ChunkLine(first, last, str(sha256), figures)
+
+
+def sum_chunks(connection: Connection, load: Load, collection: str) -> CollectionReport:
+    """The figures of everything of a collection that is loaded."""
+    report = CollectionReport(collection)
+    for line in finished_chunks(connection, load, collection):
+        report.add(line.figures)
+    return report
+
+
+def _ints(*values: object) -> list[int]:
+    return [int(str(value)) for value in values]
+
+
+def write_chunk(connection: Connection, load: Load, chunk: Chunk, figures: CollectionReport) -> None:
+    """The line of a finished chunk, in the transaction that copied its rows."""
+    values = figures.values
+    connection.execute(
+        QUERIES["insert_chunk"],
+        [
+            load.id, figures.name, chunk.start, chunk.stop, chunk.digest, figures.documents, figures.loaded, figures.rejected,
+            json.dumps(figures.tables), values.typed, values.jsonb, values.extra, figures.seconds,
+        ],
+    )  # fmt: skip
+
+
+def write_reject(connection: Connection, load: Load, reject: Reject, raw: bytes) -> None:
+    """One reject with its bytes."""
+    parameters: list[Parameter] = [load.id, reject.collection, reject.offset, reject.size, int(reject.reason), reject.detail, reject.sha256, raw]
+    connection.execute(QUERIES["insert_reject"], parameters)
+
+
+def read_rejects(connection: Connection, load: Load) -> list[Reject]:
+    """The rejects of a load, by collection and offset."""
+    found = []
+    for collection, offset, size, reason, detail, sha256 in connection.execute(QUERIES["rejects"], [load.id]):
+        first, length, code = _ints(offset, size, reason)
+        found.append(Reject(str(collection), first, length, Reason(code), str(detail), str(sha256)))
+    return found
+
+
+def read_reject(connection: Connection, load: Load, collection: str, offset: int) -> bytes:
+    """The bytes of one reject, as far as they are kept.
+
+    Raises:
+        UsageError: there is none at this offset.
+    """
+    raw = connection.scalar(QUERIES["reject_raw"], [load.id, collection, offset])
+    if not isinstance(raw, bytes):
+        raise UsageError(f"{collection} has no reject at offset {offset}", remedy="`assise rejects` lists them.")
+    return raw
+
+
+def rejected_offsets(connection: Connection, load: Load, collection: str, chunk: Chunk) -> set[int]:
+    """The offsets of the rejects of one chunk."""
+    rows = connection.execute(QUERIES["rejected_between"], [load.id, collection, chunk.start, chunk.stop])
+    return {offset for (offset,) in rows if isinstance(offset, int)}
+
+
+def finish(connection: Connection, load: Load) -> None:
+    """Mark a load as finished."""
+    connection.execute(QUERIES["finish_load"], [load.id])

@@ -1,0 +1,229 @@
+"""Load: chunk by chunk, one transaction for the rows of all tables of a chunk and for its line in the ledger.
+
+A killed load loses nothing and doubles nothing: what is committed is in the ledger, everything else was never there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import compress
+from time import perf_counter
+
+from assise.errors import ChangedError, DuplicateKeyError, LimitError, SerializationError, TargetError
+from assise.manifest.model import Manifest
+from assise.mongo.dump import Chunk, Dump, read_chunks
+from assise.mongo.frames import Frame
+from assise.postgres.connection import Connection
+from assise.rows.cells import OIDS, write_array_cell
+from assise.rows.keys import normal_key
+from assise.rows.shred import Batch, Reason, Shredder
+from assise.schema.sql import add_foreign_keys, all_layouts, copy_rows, quote, select_keys
+from assise.transfer import ledger
+from assise.transfer.ledger import Load, Reject
+from assise.transfer.report import CollectionReport
+
+ATTEMPTS = 3
+"""How often a chunk is tried when the server asks for another try."""
+
+Talk = Callable[[str], None]
+
+
+def roots(manifest: Manifest) -> list[tuple[str, str]]:
+    """The tables of collections, with their collections, in the manifest's order."""
+    return [(name, table.collection) for name, table in manifest.tables.items() if table.collection is not None]
+
+
+def load_dump(connection: Connection, load: Load, dump: Dump, *, talk: Talk) -> list[CollectionReport]:
+    """Load what is not loaded yet, then add foreign keys and statistics. Figures of everything that is loaded.
+
+    Raises:
+        ChangedError: a part of the source that was loaded reads differently now.
+        SourceError, TargetError: reading or writing failed; the same call goes on where it stopped.
+    """
+    reports = []
+    for table, collection in roots(load.manifest):
+        report = _CollectionLoader(connection, load, dump, table, collection).run()
+        talk(f"{collection}: {report.documents:,} documents, {report.rejected:,} rejected")
+        reports.append(report)
+    if not load.is_finished:
+        _add_keys(connection, load)
+        ledger.finish(connection, load)
+    return reports
+
+
+def _add_keys(connection: Connection, load: Load) -> None:
+    for table, statement in add_foreign_keys(load.manifest, load.schema):
+        if not connection.scalar(ledger.QUERIES["has_foreign_key"], [quote(load.schema, table)]):
+            connection.execute(statement)
+    for layout in all_layouts(load.manifest):
+        connection.execute(f"ANALYZE {quote(load.schema, layout.table)}")
+
+
+class _CollectionLoader:
+    """Loads one collection."""
+
+    def __init__(self, connection: Connection, load: Load, dump: Dump, table: str, collection: str) -> None:
+        self._connection, self._load, self._name = connection, load, collection
+        self._source = dump.collection(collection)
+        self._shredder = Shredder(load.manifest, table)
+        self._key_type = self._shredder.tree.key.type
+        self._copies = [copy_rows(layout, load.schema) for layout in self._shredder.layouts]
+        self._select_keys = select_keys(self._shredder.layouts[0], load.schema)
+
+    def run(self) -> CollectionReport:
+        report = CollectionReport(self._name, tables={layout.table: 0 for layout in self._shredder.layouts})
+        finished = {line.start: line for line in ledger.finished_chunks(self._connection, self._load, self._name)}
+        for chunk in read_chunks(self._source, self._load.chunk_bytes):
+            line = finished.pop(chunk.start, None)
+            if line is None and self._load.is_finished:
+                self._refuse(f"has grown behind byte {chunk.start:,}")
+            if line is not None and (line.stop, line.sha256) != (chunk.stop, chunk.digest):
+                self._refuse(f"differs between bytes {chunk.start:,} and {line.stop:,}")
+            report.add(line.figures if line else self._load_chunk(chunk))
+        if finished:
+            self._refuse(f"ends before byte {max(line.stop for line in finished.values()):,}")
+        return report
+
+    def _refuse(self, how: str) -> None:
+        raise ChangedError(f"{self._source.file} {how}: it has changed since it was loaded", remedy=ledger.start_afresh(self._load))
+
+    def _load_chunk(self, chunk: Chunk) -> CollectionReport:
+        started = perf_counter()
+        batch = self._shredder.shred((frame.offset, frame.raw) for frame in chunk.frames if frame.is_document)
+        content = _ChunkContent(self._name, chunk, batch)
+        content.reject_unframed()
+        for attempt in range(ATTEMPTS):
+            try:
+                figures = self._write(content, started)
+            except SerializationError:
+                if attempt == ATTEMPTS - 1:
+                    raise
+            else:
+                return figures
+        raise AssertionError("unreachable")
+
+    def _write(self, content: _ChunkContent, started: float) -> CollectionReport:
+        while True:
+            try:
+                with self._connection.transaction():
+                    self._copy(content)
+                    figures = content.figures(self._shredder, perf_counter() - started)
+                    for reject, raw in content.rejects:
+                        ledger.write_reject(self._connection, self._load, reject, raw)
+                    ledger.write_chunk(self._connection, self._load, content.chunk, figures)
+                return figures
+            except DuplicateKeyError as error:
+                self._reject_duplicates(content, error)
+            except LimitError as error:
+                self._reject_oversized(content, error)
+
+    def _copy(self, content: _ChunkContent, only: Collection[int] | None = None) -> None:
+        for i, statement in enumerate(self._copies):
+            if content.batch.rows[i]:
+                self._connection.copy_in(statement, content.rows(i, only))
+
+    def _reject_duplicates(self, content: _ChunkContent, error: DuplicateKeyError) -> None:
+        """Reject at once every document of the chunk whose key the table has, or an earlier document of the chunk."""
+        batch, kept = content.batch, content.kept()
+        array = write_array_cell([batch.keys[i] for i in kept], OIDS[self._key_type])[4:]
+        found = self._connection.fetch_cells(self._select_keys, array, self._key_type)
+        seen = {normal_key(self._key_type, cell) for (cell,) in found if cell is not None}
+        before = len(content.gone)
+        for i in kept:
+            key = normal_key(self._key_type, batch.keys[i][4:])
+            if key in seen:
+                content.reject(i, Reason.DUPLICATE_ID, "a document with the same _id is loaded already")
+            seen.add(key)
+        if len(content.gone) == before:
+            raise TargetError(f"{self._name}: {error.message}") from error
+
+    def _reject_oversized(self, content: _ChunkContent, error: LimitError) -> None:
+        """Find by halving, in transactions that are rolled back, the documents that the server refuses by themselves."""
+        before = len(content.gone)
+        pending = [content.kept()]
+        while pending:
+            part = pending.pop()
+            refusal = self._refusal(content, part)
+            if refusal is None:
+                continue
+            if len(part) == 1:
+                content.reject(part[0], Reason.SERVER_LIMIT, refusal.message)
+            else:
+                pending += [part[: len(part) // 2], part[len(part) // 2 :]]
+        if len(content.gone) == before:
+            raise TargetError(f"{self._name}: {error.message}") from error
+
+    def _refusal(self, content: _ChunkContent, part: list[int]) -> LimitError | None:
+        with suppress(_RollBackError):
+            try:
+                with self._connection.transaction():
+                    self._copy(content, only=frozenset(part))
+                    raise _RollBackError
+            except LimitError as error:
+                return error
+            except DuplicateKeyError:
+                return None
+        return None
+
+
+class _RollBackError(Exception):
+    """A trial ends: its transaction is taken back."""
+
+
+@dataclass
+class _ChunkContent:
+    """A chunk on its way: its rows, and what of it is rejected. `gone` are positions in the batch."""
+
+    collection: str
+    chunk: Chunk
+    batch: Batch
+    gone: set[int] = field(default_factory=set)
+    rejects: list[tuple[Reject, bytes]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._frames = {frame.offset: frame for frame in self.chunk.frames}
+        for misfit in self.batch.misfits:
+            self._add(self._frames[misfit.offset], misfit.reason, misfit.detail)
+
+    def reject_unframed(self) -> None:
+        """Reject the runs of bytes that are no documents."""
+        for frame in self.chunk.frames:
+            if not frame.is_document:
+                self._add(frame, Reason.NOT_BSON, f"{frame.size:,} bytes that cannot be framed as documents")
+
+    def reject(self, document: int, reason: Reason, detail: str) -> None:
+        """Take a document's rows out of the chunk."""
+        self.gone.add(document)
+        self._add(self._frames[self.batch.offsets[document]], reason, detail)
+
+    def _add(self, frame: Frame, reason: Reason, detail: str) -> None:
+        digest = frame.digest or sha256(frame.raw).digest()
+        self.rejects.append((Reject(self.collection, frame.offset, frame.size, reason, detail, digest.hex()), frame.raw))
+
+    def kept(self) -> list[int]:
+        """The documents whose rows are to be loaded."""
+        return [i for i in range(len(self.batch.offsets)) if i not in self.gone]
+
+    def rows(self, table: int, only: Collection[int] | None = None) -> Iterable[bytes]:
+        """The rows of one table, of all documents that are kept or of `only` some."""
+        rows, owners = self.batch.rows[table], self.batch.owners[table]
+        if only is not None:
+            return compress(rows, [owner in only for owner in owners])
+        return compress(rows, [owner not in self.gone for owner in owners]) if self.gone else rows
+
+    def figures(self, shredder: Shredder, seconds: float) -> CollectionReport:
+        """What the ledger says of this chunk."""
+        report = CollectionReport(self.collection, len(self.chunk.frames))
+        report.rejected = len(self.rejects)
+        report.loaded = report.documents - report.rejected
+        report.bytes, report.seconds = self.chunk.stop - self.chunk.start, seconds
+        for i, layout in enumerate(shredder.layouts):
+            owners = self.batch.owners[i]
+            report.tables[layout.table] = len(owners) - (sum(owner in self.gone for owner in owners) if self.gone else 0)
+        for i, values in enumerate(self.batch.values):
+            if i not in self.gone:
+                report.values.add(values)
+        return report

@@ -1,0 +1,121 @@
+"""What a migration, a load or a verify has to tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from assise.rows.shred import Values
+
+
+@dataclass
+class Verified:
+    """Documents by what verify found: equal, different, missing in the target, extra in the target."""
+
+    equal: int = 0
+    different: int = 0
+    missing: int = 0
+    extra: int = 0
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every document was found as it was."""
+        return not (self.different or self.missing or self.extra)
+
+
+@dataclass
+class CollectionReport:
+    """Figures of one collection; `documents == loaded + rejected`. Bytes are those of the uncompressed source."""
+
+    name: str
+    documents: int = 0
+    loaded: int = 0
+    rejected: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    tables: dict[str, int] = field(default_factory=dict)
+    values: Values = field(default_factory=Values)
+    verified: Verified | None = None
+    differences: list[str] = field(default_factory=list)
+
+    def add(self, part: CollectionReport) -> None:
+        """Add the figures of a part, such as a chunk."""
+        self.documents += part.documents
+        self.loaded += part.loaded
+        self.rejected += part.rejected
+        self.bytes += part.bytes
+        self.seconds += part.seconds
+        self.values.add(part.values)
+        for table, rows in part.tables.items():
+            self.tables[table] = self.tables.get(table, 0) + rows
+
+    def as_json(self) -> dict[str, object]:
+        """As `--json` prints it."""
+        return {
+            "name": self.name,
+            "documents": self.documents,
+            "loaded": self.loaded,
+            "rejected": self.rejected,
+            "bytes": self.bytes,
+            "seconds": round(self.seconds, 3),
+            "tables": self.tables,
+            "values": vars(self.values),
+            "verified": vars(self.verified) if self.verified else None,
+            **({"differences": self.differences} if self.differences else {}),
+        }
+
+
+@dataclass
+class Report:
+    """Source, target (without its password), seconds in all, and the collections.
+
+    `was_done` tells that there was nothing left to load.
+    """
+
+    source: str
+    target: str
+    seconds: float = 0.0
+    collections: list[CollectionReport] = field(default_factory=list)
+    was_done: bool = False
+
+    @property
+    def documents(self) -> int:
+        """Documents in the source."""
+        return sum(collection.documents for collection in self.collections)
+
+    @property
+    def loaded(self) -> int:
+        """Documents that became rows."""
+        return sum(collection.loaded for collection in self.collections)
+
+    @property
+    def rejected(self) -> int:
+        """Documents that stand in assise.reject."""
+        return sum(collection.rejected for collection in self.collections)
+
+    @property
+    def verified(self) -> Verified | None:
+        """The sums over all collections; None when nothing was verified."""
+        found = [collection.verified for collection in self.collections if collection.verified]
+        if len(found) < len(self.collections):
+            return None
+        sums = [sum(column) for column in zip(*((v.equal, v.different, v.missing, v.extra) for v in found), strict=True)]
+        return Verified(*sums)
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all is well, 3 with rejects or differences."""
+        is_clean = self.verified is None or self.verified.is_clean
+        return 0 if is_clean and not self.rejected else 3
+
+    def as_json(self) -> dict[str, object]:
+        """As `--json` prints it."""
+        return {
+            "source": self.source,
+            "target": self.target,
+            "seconds": round(self.seconds, 3),
+            "documents": self.documents,
+            "loaded": self.loaded,
+            "rejected": self.rejected,
+            "verified": vars(self.verified) if self.verified else None,
+            "collections": [collection.as_json() for collection in self.collections],
+        }

@@ -1,0 +1,187 @@
+"""Verify: read rows back in one snapshot, assemble, and compare with the source's bytes, document by document."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+from hashlib import blake2b
+
+from assise.errors import AssiseError, CellError, ChangedError
+from assise.mongo.dump import Chunk, Dump, read_chunks
+from assise.mongo.frames import Frame
+from assise.postgres.connection import Connection
+from assise.rows.assemble import Assembler, Kids, Row
+from assise.rows.cells import OIDS, pack_int4, pack_length, write_array_cell
+from assise.rows.keys import compile_key
+from assise.schema.sql import count_orphans, count_rows, select_all_keys, select_rows
+from assise.transfer import ledger
+from assise.transfer.compare import compare
+from assise.transfer.ledger import Load
+from assise.transfer.load import Talk, roots
+from assise.transfer.report import Verified
+
+SHOWN = 20
+"""Differences of one collection that are put into words."""
+
+READ_BYTES = 4 << 20
+"""Source bytes whose rows are read back at a time."""
+
+
+def verify_dump(connection: Connection, load: Load, dump: Dump, *, talk: Talk) -> dict[str, tuple[Verified, list[str]]]:
+    """For each collection what was found, and the first differences in words.
+
+    Raises:
+        ChangedError: the source has changed since the load, so that there is nothing to compare with.
+    """
+    found = {}
+    with connection.transaction(isolation="REPEATABLE READ"):
+        for table, collection in roots(load.manifest):
+            verifier = _CollectionVerifier(connection, load, dump, table, collection)
+            verifier.run()
+            found[collection] = verifier.verified, verifier.differences
+            talk(f"{collection}: {verifier.verified.equal:,} documents equal")
+    return found
+
+
+class _CollectionVerifier:
+    """Verifies one collection."""
+
+    def __init__(self, connection: Connection, load: Load, dump: Dump, table: str, collection: str) -> None:
+        self.verified, self.differences = Verified(), list[str]()
+        self._connection, self._load, self._name = connection, load, collection
+        self._source = dump.collection(collection)
+        self._assembler = Assembler(load.manifest, table, is_strict=True)
+        self._layouts = self._assembler.layouts
+        self._key_type = self._assembler.tree.key.type
+        self._read_key = compile_key(load.manifest, table)
+        self._selects = [select_rows(layout, load.schema) for layout in self._layouts]
+        self._seen = array("Q")
+
+    def run(self) -> None:
+        lines = {line.start: line for line in ledger.finished_chunks(self._connection, self._load, self._name)}
+        for chunk in read_chunks(self._source, self._load.chunk_bytes):
+            line = lines.pop(chunk.start, None)
+            if line is None or (line.stop, line.sha256) != (chunk.stop, chunk.digest):
+                raise ChangedError(
+                    f"{self._source.file} has changed since it was loaded, behind byte {chunk.start:,}",
+                    remedy="Give the folder that was loaded: assise verify FOLDER. " + ledger.start_afresh(self._load),
+                )
+            self._check_chunk(chunk)
+        if lines:
+            raise ChangedError(f"{self._source.file} is shorter than what was loaded", remedy=ledger.start_afresh(self._load))
+        self._check_extra()
+
+    def _say(self, text: str) -> None:
+        if len(self.differences) < SHOWN:
+            self.differences.append(f"{self._name}: {text}")
+
+    def _check_chunk(self, chunk: Chunk) -> None:
+        rejected = ledger.rejected_offsets(self._connection, self._load, self._name, chunk)
+        loaded = [frame for frame in chunk.frames if frame.is_document and frame.offset not in rejected]
+        for frames in _parts(loaded):
+            self._check_frames(frames)
+
+    def _check_frames(self, frames: list[Frame]) -> None:
+        keys = [self._read_key(frame.raw, frame.offset) for frame in frames]
+        self._seen.extend([_hash(key) for key in keys])
+        wanted = write_array_cell([pack_length(len(key)) + key for key in keys], OIDS[self._key_type])[4:]
+        position = self._assembler.tree.key_position
+        rows: dict[bytes, Row] = {}
+        for row in self._connection.fetch_cells(self._selects[0], wanted, self._key_type):
+            rows[row[position] or b""] = row
+        kids = self._read_kids(wanted)
+        for key, frame in zip(keys, frames, strict=True):
+            found = rows.pop(key, None)
+            if found is None:
+                self.verified.missing += 1
+                self._say(f"document at offset {frame.offset:,} (key {_show_key(self._key_type, key)}) is missing")
+            else:
+                self._check_document(frame, key, found, kids.pop(key, _none(len(self._layouts))))
+
+    def _read_kids(self, wanted: bytes) -> dict[bytes, Kids]:
+        kids: dict[bytes, Kids] = {}
+        for i, layout in enumerate(self._layouts):
+            if layout.parent is None:
+                continue
+            for row in self._connection.fetch_cells(self._selects[i], wanted, self._key_type):
+                of_document = kids.setdefault(row[0] or b"", _none(len(self._layouts)))
+                parent = b"".join([cell or b"" for cell in row[1 : layout.front - 1]])
+                of_document[i].setdefault(parent, []).append(row)
+        return kids
+
+    def _check_document(self, frame: Frame, key: bytes, row: Row, kids: Kids) -> None:
+        try:
+            self._check_positions(kids)
+            lines = compare(frame.raw, self._assembler.assemble(row, kids))
+        except AssiseError as error:
+            lines = [error.message]
+        lines += [f"{len(rows)} rows of {self._layouts[i].table} have no parent" for i, group in enumerate(kids) for rows in group.values()]
+        if not lines:
+            self.verified.equal += 1
+            return
+        self.verified.different += 1
+        for line in lines:
+            self._say(f"document at offset {frame.offset:,} (key {_show_key(self._key_type, key)}): {line}")
+
+    def _check_positions(self, kids: Kids) -> None:
+        for i, groups in enumerate(kids):
+            last = self._layouts[i].front - 1
+            for rows in groups.values():
+                for position, row in enumerate(rows):
+                    if row[last] != pack_int4(4, position)[4:]:
+                        raise CellError(f"the rows of {self._layouts[i].table} are not numbered from 0 without a gap")
+
+    def _check_extra(self) -> None:
+        root, *children = self._layouts
+        reached = self.verified.equal + self.verified.different
+        extra = _int(self._connection.scalar(count_rows(root, self._load.schema))) - reached
+        if extra:
+            for key in self._extra_keys():
+                self._say(f"row {key} of {root.table} comes from no document")
+        for child in children:
+            orphans = _int(self._connection.scalar(count_orphans(child, root, self._load.schema)))
+            if orphans:
+                self._say(f"rows of {orphans} documents in {child.table} have no row in {root.table}")
+            extra += orphans
+        self.verified.extra = extra
+
+    def _extra_keys(self) -> Iterator[str]:
+        known = array("Q", sorted(self._seen))
+        for text, key in self._connection.stream(select_all_keys(self._layouts[0], self._load.schema)):
+            number = _hash(key)
+            position = bisect_left(known, number)
+            if position == len(known) or known[position] != number:
+                yield text.decode(errors="replace")[:200]
+
+
+def _parts(frames: list[Frame]) -> Iterator[list[Frame]]:
+    """Frames in groups of about READ_BYTES."""
+    part: list[Frame] = []
+    size = 0
+    for frame in frames:
+        part.append(frame)
+        size += frame.size
+        if size >= READ_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+def _none(size: int) -> Kids:
+    return [{} for _ in range(size)]
+
+
+def _hash(key: bytes) -> int:
+    return int.from_bytes(blake2b(key, digest_size=8).digest(), "big")
+
+
+def _show_key(column_type: str, key: bytes) -> str:
+    if column_type in {"int4", "int8"}:
+        return str(int.from_bytes(key, "big", signed=True))
+    return key.decode(errors="replace")[:200] if column_type == "text" else key.hex()
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,260 @@
+"""Hypothesis strategies: hostile documents whose shapes repeat, and manifests drawn from their paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from hypothesis import strategies as st
+
+from tests.oracle import values
+from tests.oracle.values import Element, Elements, write_array, write_document
+from tests.oracle.walk import Value, parse
+
+Field = tuple[bytes, Element]
+Plain = dict[str, object]
+
+KINDS = {
+    "uuid": ["objectid", "uuid", "uuid_java", "uuid_csharp", "uuid_python"],
+    "text": ["string", "objectid"],
+    "bool": ["bool"],
+    "int4": ["int32"],
+    "int8": ["int64"],
+    "float8": ["double"],
+    "numeric": ["number", "decimal"],
+    "timestamptz": ["date"],
+    "bytea": ["binary", "binary_1", "binary_2", "binary_3", "binary_4", "binary_5", "binary_128", "binary_255"],
+    "jsonb": ["every"],
+}
+FITTING = {
+    "objectid": [("uuid", "objectid"), ("text", "objectid")],
+    "string": [("text", "string")],
+    "bool": [("bool", "bool")],
+    "int32": [("int4", "int32"), ("int8", "int64"), ("numeric", "number")],
+    "int64": [("int8", "int64"), ("int4", "int32"), ("numeric", "number")],
+    "double": [("float8", "double"), ("numeric", "number")],
+    "decimal": [("numeric", "decimal")],
+    "date": [("timestamptz", "date")],
+}
+UUID_KINDS = {3: ["uuid_java", "uuid_csharp", "uuid_python"], 4: ["uuid"]}
+SYSTEM_COLUMNS = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
+NAMES = ["_extra", "_extra_2", "_position", "select", "User", "user", 'a"b', "a'b", "é", "a b", "a.b", "%s", "*", "x" * 63]
+
+
+def _array_of(elements: Elements) -> Elements:
+    return st.lists(elements, max_size=4).map(lambda items: (0x04, write_array(items)))
+
+
+def _document_of(shape: dict[bytes, Elements], strange: int) -> st.SearchStrategy[bytes]:
+    """Documents with some of the fields of `shape`, each of `strange + 1` in 10 with any value, now and then with a key of its own."""
+    right = [st.sampled_from(sorted(shape)).flatmap(lambda key: st.tuples(st.just(key), shape[key]))] * (9 - strange)
+    wrong = [st.tuples(st.sampled_from(sorted(shape)) | values.keys, values.anything)] * (strange + 1)
+    return st.lists(st.one_of(right + wrong), max_size=7).flatmap(_keep_most_keys_once).map(write_document)
+
+
+def _keep_most_keys_once(fields: list[Field]) -> st.SearchStrategy[list[Field]]:
+    """Seven of eight documents have no key twice, so that their columns are used."""
+    once = list({key: (key, value) for key, value in fields}.values())
+    return st.integers(0, 7).map(lambda n: once if n else fields)
+
+
+def _documents_of(shape: dict[bytes, Elements], strange: int = 0) -> Elements:
+    return _document_of(shape, strange).map(lambda raw: (0x03, raw))
+
+
+PART: dict[bytes, Elements] = {b"label": values.names, b"size": values.numbers, b"a.b": values.strings, b"$oid": values.ids}
+ITEM: dict[bytes, Elements] = {
+    b"name": values.names,
+    b"price": values.numbers,
+    b"tags": _array_of(values.names | values.nulls),
+    b"parts": _array_of(_documents_of(PART) | values.scalars) | _array_of(_documents_of(PART)),
+    b"more": _documents_of(PART),
+}
+PLACE: dict[bytes, Elements] = {
+    b"city": values.names,
+    b"since": values.dates,
+    b"": values.strings,
+    b"lines": _array_of(_documents_of(PART)),
+    b"geo": _documents_of({b"lat": values.doubles, b"lon": values.doubles}),
+}
+TOP: dict[bytes, Elements] = {
+    b"name": values.strings,
+    b"price": values.numbers,
+    b"amount": values.decimals,
+    b"count": values.int32s,
+    b"total": values.int64s | values.int32s,
+    b"ratio": values.doubles,
+    b"when": values.dates,
+    b"ok": values.bools,
+    b"owner": values.ids,
+    b"uid": values.uuids,
+    b"data": values.binaries,
+    b"tags": st.one_of([_array_of(e | values.nulls) for e in (values.strings, values.doubles, values.dates, values.bools, values.ids, values.decimals)]),
+    b"numbers": st.one_of([_array_of(e) for e in (values.numbers, values.int64s, values.int32s, values.uuids)]),
+    b"place": _documents_of(PLACE),
+    b"items": _array_of(_documents_of(ITEM)) | _array_of(_documents_of(ITEM) | values.anything),
+    b"any": values.anything,
+    b"_extra": values.strings,
+    b"a.b": values.numbers,
+}
+ids: Elements = st.one_of(values.ids, values.ids, values.names, values.numbers, values.uuids, values.strings, values.anything)
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> bytes:
+    """Raw BSON of a document: every kind, hostile keys and values, an `_id` of any kind, missing or repeated."""
+    fields = [(key, (value.code, value.raw)) for key, value in parse(draw(_document_of(TOP, 1))).fields]
+    place = draw(st.integers(0, 11))
+    if place < 10:
+        fields.insert(0 if place else len(fields), (b"_id", draw(ids)))
+    if place == 1:
+        fields.append((b"_id", draw(ids)))
+    return write_document(fields)
+
+
+@dataclass
+class Level:
+    """What documents hold at one path: the kinds of its values, the fields of its documents, the elements of its arrays."""
+
+    kinds: set[str] = field(default_factory=set)
+    fields: dict[str, Level] = field(default_factory=dict)
+    elements: Level | None = None
+
+    def add(self, value: Value, depth: int = 0) -> None:
+        """Count one more value."""
+        binary = f":{value.number}" if value.kind == "binary" else ""
+        self.kinds.add(value.kind + binary)
+        if depth > 6:
+            return
+        if value.kind == "document":
+            for key, inner in value.fields:
+                if _is_nameable(key):
+                    self.fields.setdefault(key.decode(), Level()).add(inner, depth + 1)
+        elif value.kind == "array":
+            self.elements = self.elements or Level()
+            for _, inner in value.fields:
+                self.elements.add(inner, depth + 1)
+
+
+def _is_nameable(key: bytes) -> bool:
+    try:
+        return not key.decode().endswith("\\")
+    except UnicodeDecodeError:
+        return False
+
+
+def format_path(keys: Iterable[str]) -> str:
+    """A path as the manifest writes it."""
+    return ".".join(key.replace(".", "\\.").replace("*", "\\*") for key in keys)
+
+
+def find_types(level: Level) -> list[tuple[str, str]]:
+    """Types and kinds that some value at the path may fit."""
+    found = [pair for kind in sorted(level.kinds) for pair in FITTING.get(kind, [])]
+    for kind in sorted(level.kinds):
+        if kind.startswith("binary:"):
+            subtype = int(kind[7:])
+            found += [("uuid", uuid) for uuid in UUID_KINDS.get(subtype, [])]
+            found.append(("bytea", f"binary_{subtype}" if subtype else "binary"))
+    if level.elements:
+        found += [(f"{kind}[]", of) for kind, of in find_types(level.elements) if kind not in {"bytea", "jsonb"} and not kind.endswith("[]")]
+    return found or [("jsonb", "every")]
+
+
+@dataclass
+class Draft:
+    """A table that is being drawn."""
+
+    name: str
+    keys: list[str]
+    columns: dict[str, object] = field(default_factory=dict)
+
+    def name_column(self, wish: str) -> str:
+        """A free name, the wish itself where PostgreSQL can hold it."""
+        if wish and len(wish.encode()) <= 63 and wish not in SYSTEM_COLUMNS and wish not in self.columns and wish not in self.keys:
+            return wish
+        return next(name for n in range(10_000) if (name := f"c{n}") not in self.columns and name not in self.keys)
+
+
+@st.composite
+def manifests(draw: st.DrawFn, raw_documents: list[bytes]) -> Plain:
+    """A valid manifest, as plain dicts, of paths that occur in the documents: with types that fit and types that do not."""
+    top = Level()
+    for raw in raw_documents:
+        top.add(parse(raw))
+    drawing = Drawing(draw)
+    drawing.draw_root(top)
+    return {"assise": 1, "name": "drawn", "tables": drawing.tables}
+
+
+class Drawing:
+    """The tables drawn so far."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self.draw = draw
+        self.tables: dict[str, Plain] = {}
+
+    def draw_root(self, top: Level) -> None:
+        """The table of the collection, its children after it."""
+        top.fields.setdefault("missing", Level())
+        of_id = top.fields.get("_id", Level())
+        column = self.draw(st.sampled_from(["_id", "_id", "id", "key", "_position"]))
+        type_, kind = self.draw(self._key_types(of_id))
+        table = Draft(self.draw(st.sampled_from(["docs", 'Docs "q"', "é"])), [column])
+        if kind == "offset":
+            entry: object = {"type": type_, "kind": kind}
+        else:
+            entry = self._write_column(column, type_, kind, ("_id",))
+            top.fields.pop("_id", None)
+        self._draw_table(table, top, {"collection": "docs", "primary_key": column, "columns": {column: entry}})
+
+    def _key_types(self, of_id: Level) -> st.SearchStrategy[tuple[str, str]]:
+        natural = [(t, k) for t, k in find_types(of_id) if t != "jsonb" and not t.endswith("[]")] or [("text", "any")]
+        wrong = [(t, k) for t, kinds in KINDS.items() if t != "jsonb" for k in kinds]
+        return st.one_of(*[st.just(("text", "any"))] * 4, *[st.sampled_from(natural)] * 4, st.sampled_from([("int8", "offset"), ("int4", "offset")]), st.sampled_from(wrong))
+
+    def _draw_table(self, table: Draft, level: Level, entry: Plain) -> None:
+        self.tables[table.name] = entry
+        self._draw_level(table, level, ())
+        columns = entry.setdefault("columns", {})
+        assert isinstance(columns, dict)
+        columns.update(table.columns)
+
+    def _draw_level(self, table: Draft, level: Level, path: tuple[str, ...]) -> None:
+        for key, inner in sorted(level.fields.items()):
+            use = self.draw(st.integers(0, 9))
+            if inner.fields and len(path) < 4 and use < 6:
+                self._draw_level(table, inner, (*path, key))
+            elif (inner.elements is not None and use < 7) or use == 9:
+                self._draw_child(table, inner.elements or Level(), (*path, key))
+            elif use:
+                self._draw_column(table, inner, (*path, key))
+
+    def _draw_column(self, table: Draft, level: Level, path: tuple[str, ...]) -> None:
+        scalars = [(t, k) for t, kinds in KINDS.items() for k in kinds]
+        arrays = [(f"{t}[]", k) for t, k in scalars if t not in {"bytea", "jsonb"}]
+        right = st.sampled_from(find_types(level))
+        type_, kind = self.draw(st.one_of(right, right, right, right, right, st.just(("jsonb", "every")), st.sampled_from(scalars), st.sampled_from(arrays)))
+        wish = self.draw(st.sampled_from([path[-1], path[-1], path[-1], "_".join(path), *NAMES]))
+        name = table.name_column(wish)
+        table.columns[name] = self._write_column(name, type_, kind, path)
+
+    def _write_column(self, name: str, type_: str, kind: str, path: tuple[str, ...]) -> object:
+        """The short form where it says all, otherwise what differs from the defaults, sometimes more."""
+        long = self.draw(st.booleans())
+        is_default = kind == KINDS[type_.removesuffix("[]")][0]
+        if path == (name,) and is_default and not long:
+            return type_
+        entry = {"type": type_}
+        if path != (name,) or long:
+            entry["from"] = format_path(path)
+        if not is_default or long:
+            entry["kind"] = kind
+        return entry
+
+    def _draw_child(self, parent: Draft, elements: Level, path: tuple[str, ...]) -> None:
+        ordinals = ["_position", "_position_2", "_position_3", "n1", "n2", "n3", "n4", "n5"]
+        free = next(name for name in ordinals if name not in parent.keys)
+        table = Draft(f"{parent.name[:20]}_{len(self.tables)}", [*parent.keys, free])
+        elements.fields.setdefault("missing", Level())
+        self._draw_table(table, elements, {"parent": parent.name, "from": format_path(path) + ".*", "primary_key": table.keys})
