@@ -217,7 +217,7 @@ class Project:
         if self._is_embedded(manifest):
             self.embedded.start()
             self.embedded.create_database(manifest.name)
-            return self.embedded.url(manifest.name)
+            return self.embedded.conninfo(manifest.name)
         return self._to or expand(manifest.postgres)
 
     def _is_embedded(self, manifest: Manifest) -> bool:

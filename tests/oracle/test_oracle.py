@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from tests.oracle import walk
-from tests.oracle.equality import differences, equal
-from tests.oracle.walk import NotBson, frames, parse
+from tests.oracle.equality import differences
+from tests.oracle.walk import NotBson, parse
 
 DATA = Path(os.environ.get("ASSISE_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "mongo"
 CORPUS = DATA / "spec_mongodb" / "bson-corpus" / "tests"
@@ -31,7 +29,7 @@ def int32(number: int) -> bytes:
 
 def cases(section: str) -> Iterator[tuple[str, str, dict[str, str]]]:
     for path in sorted(CORPUS.glob("*.json")):
-        for case in json.loads(path.read_text())[section] if section in path.read_text() else []:
+        for case in json.loads(path.read_text()).get(section, []):
             yield path.stem, case["description"], case
 
 

@@ -11,15 +11,17 @@ Element = tuple[int, bytes]
 Elements = st.SearchStrategy[Element]
 
 HOSTILE_TEXTS = [
-    b"", b"a", b" ", b"NULL", b"null", b"\\N", b"a\0b", b"\0", b"\xff", b"\xed\xa0\x80", b"\xc0\x80", b"caf\xc3\xa9", b"\xf0\x9f\x98\x80", b'"', b"\\", b"\\\\",
-    b"a,b{c}", b"a\tb\nc\rd\x0be\x0cf", b"\x01\x1f\x7f", b"\xe2\x80\xa8", b"\xef\xbf\xbd", b"\xef\xbf\xbf", b"x" * 997, b"x" * 998, b"x" * 999, b"x" * 1001,
-    b"2024-01-31", b"507f1f77bcf86cd799439011", b"true", b"1e5", b"$oid", b'{"$oid": 1}', b"'; --",
+    b"", b"a", b" ", b"NULL", b"null", b"\\N", b"a\0b", b"\0", b"\xff", b"\xed\xa0\x80", b"\xc0\x80", b"caf\xc3\xa9", b"\xf0\x9f\x98\x80",
+    b'"', b"\\", b"\\\\", b"a,b{c}", b"a\tb\nc\rd\x0be\x0cf", b"\x01\x1f\x7f", b"\xe2\x80\xa8", b"\xef\xbf\xbd", b"\xef\xbf\xbf",
+    b"x" * 997, b"x" * 998, b"x" * 999, b"x" * 1001, b"2024-01-31", b"507f1f77bcf86cd799439011", b"true", b"1e5", b"$oid", b'{"$oid": 1}',
+    b"'; --",
 ]  # fmt: skip
 HOSTILE_KEYS = [
-    b"", b".", b"..", b"a.b", b"a.", b".a", b"*", b"a.*", b"\\", b"a\\", b"\\.", b"\\*", b"a\\.b", b"$", b"$$", b"$oid", b"$$oid", b"$$$oid", b"$bson", b"$$bson",
-    b"$element", b"$$element", b"_extra", b"_extra_2", b"_position", b"_id", b"id", b"$date", b"$numberDouble", b"$ref", b"$id", b"$db", b"$scope", b"$code",
-    b"$uuid", b"$type", b"$regex", b"$options", b"ctid", b"xmin", b"select", b"user", b"User", b"\xff", b"a\xff", b"\xed\xa0\x80", b"caf\xc3\xa9", b"\xf0\x9f\x98\x80",
-    b'"', b"'", b"%", b" ", b"a b", b"a\nb", b"0", b"1", b"-1", b"null", b"~", b"k" * 63, b"k" * 64, b"k" * 200,
+    b"", b".", b"..", b"a.b", b"a.", b".a", b"*", b"a.*", b"\\", b"a\\", b"\\.", b"\\*", b"a\\.b", b"$", b"$$", b"$oid", b"$$oid",
+    b"$$$oid", b"$bson", b"$$bson", b"$element", b"$$element", b"_extra", b"_extra_2", b"_position", b"_id", b"id", b"$date",
+    b"$numberDouble", b"$ref", b"$id", b"$db", b"$scope", b"$code", b"$uuid", b"$type", b"$regex", b"$options", b"ctid", b"xmin", b"select",
+    b"user", b"User", b"\xff", b"a\xff", b"\xed\xa0\x80", b"caf\xc3\xa9", b"\xf0\x9f\x98\x80", b'"', b"'", b"%", b" ", b"a b", b"a\nb",
+    b"0", b"1", b"-1", b"null", b"~", b"k" * 63, b"k" * 64, b"k" * 200,
 ]  # fmt: skip
 DOUBLE_BITS = [
     0x0000000000000000, 0x8000000000000000, 0x3FF0000000000000, 0xBFF0000000000000, 0x7FF0000000000000, 0xFFF0000000000000, 0x7FF8000000000000,
@@ -27,8 +29,8 @@ DOUBLE_BITS = [
     0x0010000000000000, 0x7FEFFFFFFFFFFFFF, 0x4340000000000000, 0x433FFFFFFFFFFFFF, 0x43E0000000000000,
 ]  # fmt: skip
 DOUBLES = [
-    0.1, 9.99, 10.0, 1e14, 1e15, 123456789012345.0, 1234567890123456.0, 1e16, 1e17, 1e21, 1e22, 1e23, 9.5e22, 1e24, 1e25, 0.0001, 0.00001, 1.5e-5, 1e-20, 1e-22,
-    1e-23, 1e-24, 1e-25, -1e-22, -1e-23, 1.7976931348623157e308, 2.0**-44, 2.0**100, 4.35, 0.5, -2.5, 3.0,
+    0.1, 9.99, 10.0, 1e14, 1e15, 123456789012345.0, 1234567890123456.0, 1e16, 1e17, 1e21, 1e22, 1e23, 9.5e22, 1e24, 1e25, 0.0001, 0.00001,
+    1.5e-5, 1e-20, 1e-22, 1e-23, 1e-24, 1e-25, -1e-22, -1e-23, 1.7976931348623157e308, 2.0**-44, 2.0**100, 4.35, 0.5, -2.5, 3.0,
 ]  # fmt: skip
 DECIMALS = [
     0x30400000000000000000000000000000, 0xB0400000000000000000000000000000, 0x3040000000000000000000000000000A, 0x303C0000000000000000000000000064,
@@ -40,8 +42,21 @@ DECIMALS = [
     0xB03C0000000000000000000000003039, 0x5FFE0000000000000000000000000000, 0x2FF00000000000000000000000000007,
 ]  # fmt: skip
 FIRST_DATE, END_OF_DATES, END_OF_9999 = -210866803200000, 9224318016000000, 253402300800000
-DATES = [0, 1, 999, 1000, 1706695200123, 1706695200120, 1706695200100, 1706695200000, -62135596800000, -62135596800001, -62167219200000, -62167219200001]
-EDGES = [bits for edge in (FIRST_DATE, END_OF_DATES, END_OF_9999, 0, 2**31, 2**32, 2**53, 2**63 - 2, -(2**63) + 1) for bits in (edge - 1, edge, edge + 1)]
+DATES = [
+    0,
+    1,
+    999,
+    1000,
+    1706695200123,
+    1706695200120,
+    1706695200100,
+    1706695200000,
+    -62135596800000,
+    -62135596800001,
+    -62167219200000,
+    -62167219200001,
+]
+EDGES = [edge + n for edge in (FIRST_DATE, END_OF_DATES, END_OF_9999, 0, 2**31, 2**32, 2**53, 2**63 - 2, -(2**63) + 1) for n in (-1, 0, 1)]
 INTS = [0, 1, -1, 10, 2**31 - 1, 2**31, -(2**31), -(2**31) - 1, 2**53, 2**53 + 1, 2**63 - 1, -(2**63)]
 
 
@@ -75,6 +90,10 @@ def write_binary(subtype: int, payload: bytes) -> bytes:
 
 def _elements(code: int, payloads: st.SearchStrategy[bytes]) -> Elements:
     return payloads.map(lambda payload: (code, payload))
+
+
+def _write_regex(pattern: bytes, options: bytes) -> bytes:
+    return _cstring(pattern) + b"\0" + _cstring(options) + b"\0"
 
 
 def _int64(number: int) -> bytes:
@@ -111,7 +130,9 @@ ids = _elements(0x07, object_ids)
 bools = _elements(0x08, st.sampled_from([b"\0", b"\1"]))
 dates = _elements(0x09, (st.sampled_from(DATES + EDGES) | st.integers(-(2**63), 2**63 - 1) | st.integers(0, 2 * 10**12)).map(_int64))
 nulls: Elements = st.just((0x0A, b""))
-int32s = _elements(0x10, (st.sampled_from([n for n in INTS if -(2**31) <= n < 2**31]) | st.integers(-(2**31), 2**31 - 1)).map(lambda n: struct.pack("<i", n)))
+int32s = _elements(
+    0x10, (st.sampled_from([n for n in INTS if -(2**31) <= n < 2**31]) | st.integers(-(2**31), 2**31 - 1)).map(lambda n: struct.pack("<i", n))
+)
 int64s = _elements(0x12, (st.sampled_from(INTS) | st.integers(-(2**63), 2**63 - 1)).map(_int64))
 decimals = _elements(
     0x13,
@@ -121,7 +142,7 @@ decimals = _elements(
 )
 others: Elements = st.one_of(
     st.sampled_from([(0x06, b""), (0x7F, b""), (0xFF, b"")]),
-    _elements(0x0B, st.builds(lambda pattern, options: _cstring(pattern) + b"\0" + _cstring(options) + b"\0", texts, st.sampled_from([b"", b"imx", b"xi"]) | texts)),
+    _elements(0x0B, st.builds(_write_regex, texts, st.sampled_from([b"", b"imx", b"xi"]) | texts)),
     _elements(0x0C, st.builds(lambda text, name: write_text(text) + name, texts, object_ids)),
     _elements(0x0D, texts.map(write_text)),
     _elements(0x0E, texts.map(write_text)),
@@ -164,4 +185,5 @@ def _contain(inner: Elements) -> Elements:
 
 containers: Elements = _contain(st.recursive(scalars, _contain, max_leaves=5))
 deep: Elements = st.builds(_nest, scalars | containers, st.integers(97, 102), st.sampled_from([0x03, 0x04]))
-anything: Elements = st.one_of(scalars, scalars, containers, containers, containers, dbrefs(), st.sampled_from([(0x03, b"\5\0\0\0\0"), (0x04, b"\5\0\0\0\0")]), deep)
+empty: Elements = st.sampled_from([(0x03, b"\5\0\0\0\0"), (0x04, b"\5\0\0\0\0")])
+anything: Elements = st.one_of(scalars, scalars, containers, containers, containers, dbrefs(), empty, deep)

@@ -10,9 +10,7 @@ FIXED = {0x01: ("double", 8), 0x07: ("objectid", 12), 0x11: ("timestamp", 8), 0x
 NUMBERS = {0x09: ("date", "<q"), 0x10: ("int32", "<i"), 0x12: ("int64", "<q")}
 TEXTS = {0x02: "string", 0x0D: "code", 0x0E: "symbol"}
 EMPTY = {0x06: "undefined", 0x0A: "null", 0x7F: "maxkey", 0xFF: "minkey"}
-SCALARS = (
-    "double string binary undefined objectid bool date null regex dbpointer code symbol int32 timestamp int64 decimal minkey maxkey".split()
-)
+SCALARS = "double string binary undefined objectid bool date null regex dbpointer code symbol int32 timestamp int64 decimal minkey maxkey".split()
 Frame = tuple[str, int, int]
 
 
@@ -80,6 +78,11 @@ def parse(raw: bytes) -> Value:
         if value.kind in {"document", "array", "scoped"}:
             open_values.append(value)
     return root
+
+
+def find_scope(code: Value) -> Value:
+    """The scope of code, as the document that it is."""
+    return Value("document", code.source, code.start + len(code.content) + 9, code.end, fields=code.fields)
 
 
 def _read_length(raw: bytes, at: int, end: int) -> int:

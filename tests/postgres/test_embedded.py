@@ -229,6 +229,7 @@ def test_killed_postmaster_is_started_again(server: Embedded) -> None:
     execute(server, "CREATE TABLE t AS SELECT 1")
     pid = server_pid(server)
     os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: postmaster.read_postmaster(server.data) is None)
     server.start(settings=FAST)
     assert server_pid(server) != pid
     assert ask(server, "SELECT count(*) FROM t") == 1

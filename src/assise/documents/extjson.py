@@ -218,11 +218,15 @@ def _shared(quote: Callable[[bytes], str | None]) -> dict[int, Scalar]:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How scalars and strings are written, and a key that starts with `$`: None when it has to stand under `$bson`."""
+    """How scalars and strings are written, and a key that starts with `$`: None when JSON cannot name it.
+
+    Where the order of fields is kept, a document with a key that JSON cannot name is `$bson` as a whole.
+    """
 
     scalars: Mapping[int, Scalar]
     quote: Callable[[bytes], str | None]
     escape_key: Callable[[str], str | None]
+    keeps_order: bool = True
 
 
 def _plain_key(key: str) -> str | None:
@@ -257,6 +261,7 @@ class JsonWriter:
         self._scalars = dialect.scalars
         self._quote = dialect.quote
         self._escape_key = dialect.escape_key
+        self._keeps_order = dialect.keeps_order
 
     def value(self, kind: int, raw: bytes, p: int, depth: int = 0) -> tuple[str, int]:
         """The text of the value of type `kind` at `p`, and the position behind it."""
@@ -281,7 +286,7 @@ class JsonWriter:
 
     def document(self, raw: bytes, p: int, depth: int = 0) -> tuple[str, int]:
         """A document; repeated keys and keys that JSON cannot name stand under `$bson`."""
-        last = open_document(raw, p)
+        last, leaves = open_document(raw, p), self.leaves
         parts: dict[bytes, str] = {}
         q = p + 4
         while q != last:
@@ -289,6 +294,7 @@ class JsonWriter:
             key = raw[q + 1 : end]
             name = self.key(key)
             if name is None or key in parts:
+                self.leaves = leaves
                 return self._document_with_unnameable(raw, p, depth)
             text, q = self.value(raw[q], raw, end + 1, depth + 1)
             if q > last:
@@ -323,9 +329,9 @@ class JsonWriter:
         return _fields_text(document)
 
     def _document_with_unnameable(self, raw: bytes, p: int, depth: int) -> tuple[str, int]:
-        leaves = self.leaves
+        if self._keeps_order:
+            return self.escaped(DOCUMENT, raw, p)
         keys = self.unnameable(raw, p)
-        self.leaves = leaves
         parts = []
         for kind, key, at, _ in elements(raw, p):
             if key not in keys:
@@ -353,7 +359,7 @@ class JsonWriter:
     def _code_with_scope(self, raw: bytes, p: int, depth: int) -> tuple[str, int]:
         code, scope, end = read_code_with_scope(raw, p)
         text = self._quote(code)
-        if text is None or depth >= LEVELS:
+        if text is None or depth >= LEVELS or (self._keeps_order and self.unnameable(raw, scope)):
             check_document(raw[scope:end])
             self.leaves += 1
             return escape_value(CODE_WITH_SCOPE, raw[p:end]), end

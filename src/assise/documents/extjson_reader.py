@@ -51,8 +51,6 @@ from assise.errors import ExtendedJsonError
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
-KeyReader = Callable[[str], str]
-
 
 def read_json(text: str) -> bytes:
     """One document from canonical or relaxed Extended JSON text.
@@ -69,14 +67,14 @@ def read_json(text: str) -> bytes:
         raise ExtendedJsonError(f"not JSON: {error}") from error
     if not isinstance(value, dict):
         raise ExtendedJsonError(f"not a document: {text[:80]}")
-    kind, document = read_value(value, str)
+    kind, document = read_value(value, is_jsonb=False)
     if kind != DOCUMENT:
         raise ExtendedJsonError(f"not a document: {text[:80]}")
     return document
 
 
-def read_value(value: Json, read_key: KeyReader = unescape_key) -> Element:
-    """The BSON element of a JSON value; `read_key` turns its keys into the user's.
+def read_value(value: Json, *, is_jsonb: bool = True) -> Element:
+    """The BSON element of a JSON value; of the jsonb form unless told otherwise.
 
     Raises:
         ExtendedJsonError: a type wrapper is malformed or a value does not fit BSON.
@@ -93,17 +91,19 @@ def read_value(value: Json, read_key: KeyReader = unescape_key) -> Element:
         case str():
             return write_text(value)
         case list():
-            return ARRAY, write_array([read_value(item, read_key) for item in value])
-    wrapped = read_wrapper(value, read_key)
+            return ARRAY, write_array([read_value(item, is_jsonb=is_jsonb) for item in value])
+    wrapped = read_wrapper(value, is_jsonb=is_jsonb)
     if wrapped is not None:
         return wrapped
-    return DOCUMENT, enclose(read_fields(value, read_key))
+    return DOCUMENT, enclose(read_fields(value, is_jsonb=is_jsonb))
 
 
-def read_fields(value: dict[str, Json], read_key: KeyReader = unescape_key) -> bytes:
-    """The elements of a JSON object that is a document: with those under `$bson`, DBRefs in their order."""
-    fields = [(_key(read_key(name)), read_value(item, read_key)) for name, item in value.items() if name != "$bson"]
-    if "$ref" in value:
+def read_fields(value: dict[str, Json], *, is_jsonb: bool = True) -> bytes:
+    """The elements of a JSON object that is a document: with those under `$bson`; of the jsonb form DBRefs in their order."""
+    fields = [
+        (_key(unescape_key(name) if is_jsonb else name), read_value(item, is_jsonb=is_jsonb)) for name, item in value.items() if name != "$bson"
+    ]
+    if is_jsonb and "$ref" in value:
         fields.sort(key=lambda field: dbref_order(field[0]))
     return b"".join([b"%c%b\0%b" % (kind, key, data) for key, (kind, data) in fields]) + read_unnameable(value)
 
@@ -124,7 +124,7 @@ def dbref_order(key: bytes) -> int:
     return {b"$ref": 0, b"$id": 1, b"$db": 2}.get(key, 3)
 
 
-def read_wrapper(value: dict[str, Json], read_key: KeyReader = unescape_key) -> Element | None:
+def read_wrapper(value: dict[str, Json], *, is_jsonb: bool = True) -> Element | None:
     """The value behind an object such as `{"$oid": …}`; None when the object is a document."""
     name = next((key for key in value if key[:1] == "$" and key in WRAPPERS), None)
     if name is None:
@@ -134,7 +134,7 @@ def read_wrapper(value: dict[str, Json], read_key: KeyReader = unescape_key) -> 
     if set(value) - {"$scope" if name == "$code" else name} - {name}:
         raise ExtendedJsonError(f"{name} has other keys beside it: {', '.join(sorted(value))[:80]}")
     try:
-        return _code(value, read_key) if name == "$code" else _READERS[name](value[name])
+        return _code(value, is_jsonb=is_jsonb) if name == "$code" else _READERS[name](value[name])
     except (ValueError, TypeError, KeyError, StructError, AttributeError, OverflowError) as error:
         raise _malformed(name, value[name]) from error
 
@@ -208,14 +208,14 @@ def _uuid(value: Json) -> Element:
     return write_binary(4, UUID(text).bytes)
 
 
-def _code(value: dict[str, Json], read_key: KeyReader) -> Element:
+def _code(value: dict[str, Json], *, is_jsonb: bool) -> Element:
     code = _text(value["$code"])
     if "$scope" not in value:
         return CODE, write_string(code)
     scope = value["$scope"]
     if not isinstance(scope, dict):
         raise TypeError(scope)
-    return write_code(code, enclose(read_fields(scope, read_key)))
+    return write_code(code, enclose(read_fields(scope, is_jsonb=is_jsonb)))
 
 
 def _date(value: Json) -> Element:

@@ -44,6 +44,7 @@ from assise.documents.reader import (
 )
 from assise.errors import InvalidBsonError
 from assise.infer.ids import FITS
+from assise.infer.tree import CODES, MISFIT, NODE_BITS, OTHER, SUBTYPES, UUID, Path, build_tree
 from assise.manifest.paths import is_nameable
 from assise.settings import read_setting
 
@@ -51,6 +52,8 @@ FLATTENED_LEVELS = 3
 NESTED_TABLES = 20
 MAP_KEYS = 100
 """A document below the root with more distinct keys is a map: its keys are data."""
+KEY_BYTES = 1_000
+"""A longer key gets no path, so that 20,000 of them take little memory."""
 
 Field = tuple[int, int, int, Skip | None]
 """(cell to count, bit of the key, bytes from the end of the key to the next element, what walks the value).
@@ -58,9 +61,6 @@ Field = tuple[int, int, int, Skip | None]
 Without a walk and with 0 bytes, the value is a string.
 """
 
-_NODE_BITS = 10
-_CODES = (1 << _NODE_BITS) - 1
-_SUBTYPES, _UUID, _OTHER, _MISFIT = 256, 512, 513, 514
 _SIZES = {
     DOUBLE: 8,
     UNDEFINED: 0,
@@ -77,33 +77,8 @@ _SIZES = {
 _FLUSH = 1 << 14
 
 
-class _Unusual(Exception):
+class _UnusualError(Exception):
     """A field that no earlier document had, or a key that stands twice in one level."""
-
-
-@dataclass
-class Path:
-    """A path as it was profiled: its key (None: the elements of an array), values by kind, and what lies below.
-
-    Kinds are named as in `documents.kinds`; binaries as the manifest's kinds (`binary`, `binary_5`), `uuid` where 16 bytes of subtype 4.
-    """
-
-    key: str | None
-    kinds: dict[str, int]
-    children: dict[str, Path]
-    element: Path | None = None
-    unnamed: int = 0
-    misfits: int = 0
-
-    @property
-    def values(self) -> int:
-        """How many values there are, nulls included."""
-        return sum(self.kinds.values())
-
-    @property
-    def set_values(self) -> int:
-        """How many values there are, nulls left out."""
-        return self.values - self.kinds.get("null", 0)
 
 
 @dataclass
@@ -122,8 +97,9 @@ class _Level:
 class Profile:
     """The profile of the documents of one collection, or of one chunk of it.
 
-    At most `paths` paths are kept (setting `infer.paths`): those first seen, in the order of the documents. Profiles of
-    chunks, merged in the order of the chunks, give the same whoever made them.
+    At most `paths` paths besides `_id` are kept (setting `infer.paths`): those first seen, in the order of the documents.
+    Profiles of chunks, merged in the order of the chunks, give the same whoever made them; below the cap they propose the
+    same as one profile of all documents.
     """
 
     def __init__(self, *, paths: int | None = None) -> None:
@@ -131,8 +107,8 @@ class Profile:
         self.documents = 0
         self.invalid = 0
         self.first_invalid: int | None = None
-        self._nodes: list[tuple[int, str | None]] = [(-1, None)]
-        self._children: list[dict[str | None, int]] = [{}]
+        self._nodes: list[tuple[int, str | None]] = [(-1, None), (0, "_id")]
+        self._children: list[dict[str | None, int]] = [{"_id": 1}, {}]
         self._counts: Counter[int] = Counter()
         self._start()
 
@@ -152,7 +128,7 @@ class Profile:
     @property
     def is_capped(self) -> bool:
         """Whether no more paths are taken."""
-        return len(self._nodes) > self.paths
+        return len(self._nodes) >= self.paths + 2
 
     def add(self, raw: bytes, offset: int) -> None:
         """Count one document that stands at `offset` of its source; bytes that are not BSON are only counted as such."""
@@ -179,30 +155,22 @@ class Profile:
         self.invalid += other.invalid
         if self.first_invalid is None:
             self.first_invalid = other.first_invalid
-        places = [0]
-        for parent, key in other._nodes[1:]:
+        places = [0, 1]
+        for parent, key in other._nodes[2:]:
             places.append(self._place(places[parent], key))
         for cell, count in other._counts.items():
-            node, code = cell >> _NODE_BITS, cell & _CODES
+            node, code = cell >> NODE_BITS, cell & CODES
             parent, key = other._nodes[node]
             if places[node] >= 0:
-                self._counts[places[node] << _NODE_BITS | code] += count
+                self._counts[places[node] << NODE_BITS | code] += count
             elif code in KINDS and key is not None and places[parent] >= 0:
-                self._counts[places[parent] << _NODE_BITS | _OTHER] += count
+                self._counts[places[parent] << NODE_BITS | OTHER] += count
         self._root = _Level(0, 0, 0)
 
     def tree(self) -> Path:
         """The paths as a tree below the root, children in the order in which they were first seen."""
         self._flush()
-        paths = [Path(key, {}, {}) for _, key in self._nodes]
-        for cell, count in sorted(self._counts.items()):
-            _count(paths[cell >> _NODE_BITS], cell & _CODES, count)
-        for path, (parent, key) in zip(paths, self._nodes, strict=True):
-            if key is not None:
-                paths[parent].children[key] = path
-            elif parent >= 0:
-                paths[parent].element = path
-        return paths[0]
+        return build_tree(self._nodes, self._counts)
 
     def _flush(self) -> None:
         self._counts.update(self._hits)
@@ -229,7 +197,7 @@ class Profile:
     def _walk_document(self, raw: bytes, mark: int) -> int:
         try:
             return self._walk(self._root, raw, 0)
-        except _Unusual:
+        except _UnusualError:
             del self._hits[mark:]
         check_document(raw)
         self._is_learning = True
@@ -252,7 +220,7 @@ class Profile:
                 found = self._learn(level, raw[p], raw[p + 1 : end], hidden)
             cell, bit, size, walk = found
             if seen & bit:
-                raise _Unusual
+                raise _UnusualError
             seen |= bit
             collect(cell)
             if size:
@@ -282,7 +250,7 @@ class Profile:
         if known is not None:
             return known
         if not self._is_learning:
-            raise _Unusual
+            raise _UnusualError
         node = self._place(level.node, name)
         bit = level.bits.setdefault(key, 1 << len(level.bits))
         return level.fields.setdefault(b"%c%b" % (kind, key), self._field(level, node, kind, bit))
@@ -291,12 +259,12 @@ class Profile:
         """The field of keys without a path of their own: repeated, without a name, or beyond the cap."""
         found = level.rest.get(kind)
         if found is None:
-            found = level.rest[kind] = _plain(level.node << _NODE_BITS | _OTHER, 0, kind)
+            found = level.rest[kind] = _plain(level.node << NODE_BITS | OTHER, 0, kind)
         return found
 
     def _field(self, level: _Level, node: int, kind: int, bit: int) -> Field:
-        cell = node << _NODE_BITS | kind
-        is_id = level.node == 0 and self._nodes[node][1] == "_id"
+        cell = node << NODE_BITS | kind
+        is_id = node == 1
         walk: Skip | None = None
         if kind == BINARY:
             walk = self._walk_binary(node)
@@ -321,11 +289,11 @@ class Profile:
         return lambda raw, p: self._walk(found, raw, p)
 
     def _walk_binary(self, node: int) -> Skip:
-        collect, front = self._hits.append, node << _NODE_BITS
+        collect, front = self._hits.append, node << NODE_BITS
 
         def walk_binary(raw: bytes, p: int) -> int:
             subtype, content, end = read_binary(raw, p)
-            collect(front | (_UUID if subtype == 4 and len(content) == 16 else _SUBTYPES + subtype))
+            collect(front | (UUID if subtype == 4 and len(content) == 16 else SUBTYPES + subtype))
             return end
 
         return walk_binary
@@ -334,7 +302,7 @@ class Profile:
         fits = FITS.get(kind)
         if fits is None:
             return None
-        collect, misfit, skip = self._hits.append, node << _NODE_BITS | _MISFIT, SKIP[kind]
+        collect, misfit, skip = self._hits.append, node << NODE_BITS | MISFIT, SKIP[kind]
 
         def walk_id(raw: bytes, p: int) -> int:
             end = skip(raw, p)
@@ -373,21 +341,10 @@ def _repeated_keys(raw: bytes, p: int) -> set[bytes]:
 
 def _name(key: bytes) -> str | None:
     """The text of a key that a column can read; None of others."""
+    if len(key) > KEY_BYTES:
+        return None
     try:
         name = key.decode()
     except UnicodeDecodeError:
         return None
     return name if is_nameable(name) else None
-
-
-def _count(path: Path, code: int, count: int) -> None:
-    if code == _OTHER:
-        path.unnamed = count
-    elif code == _MISFIT:
-        path.misfits = count
-    elif code == _UUID:
-        path.kinds["uuid"] = count
-    elif code >= _SUBTYPES:
-        path.kinds[f"binary_{code - _SUBTYPES}" if code > _SUBTYPES else "binary"] = count
-    elif code != BINARY:
-        path.kinds[KINDS[code]] = count

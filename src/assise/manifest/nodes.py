@@ -35,7 +35,7 @@ _VERSION = re.compile(r"[0-9]{1,9}")
 Value = str | int | list["Value"] | dict[str, "Value"]
 
 
-class _Unreadable(Exception):
+class _UnreadableError(Exception):
     """Text in which nothing behind this problem can be told."""
 
     def __init__(self, problem: Problem) -> None:
@@ -59,20 +59,20 @@ class Nodes:
             if isinstance(event, DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise _Unreadable(Problem((), "a second document begins here", remedy="Keep one manifest in a file.", line=_line(event)))
+                    raise _UnreadableError(Problem((), "a second document begins here", remedy="Keep one manifest in a file.", line=_line(event)))
                 value = self._read_value(next(self._events), ())
         return value
 
     def _read_value(self, event: Event, place: Place) -> Value:
         self.lines.setdefault(place, _line(event))
         if not isinstance(event, ScalarEvent | MappingStartEvent | SequenceStartEvent):
-            raise _Unreadable(Problem(place, "is an alias", remedy="Write the value out: aliases are not read.", line=_line(event)))
+            raise _UnreadableError(Problem(place, "is an alias", remedy="Write the value out: aliases are not read.", line=_line(event)))
         if event.anchor is not None:
-            raise _Unreadable(Problem(place, "has an anchor", f"&{show(event.anchor)}", "Remove it: anchors are not read.", _line(event)))
+            raise _UnreadableError(Problem(place, "has an anchor", f"&{show(event.anchor)}", "Remove it: anchors are not read.", _line(event)))
         if event.tag is not None:
-            raise _Unreadable(Problem(place, "has a tag", show(event.tag), "Remove it: tags are not read.", _line(event)))
+            raise _UnreadableError(Problem(place, "has a tag", show(event.tag), "Remove it: tags are not read.", _line(event)))
         if len(place) > MAX_DEPTH:
-            raise _Unreadable(Problem(place[:4], f"nests deeper than {MAX_DEPTH} levels", remedy="No manifest does.", line=_line(event)))
+            raise _UnreadableError(Problem(place[:4], f"nests deeper than {MAX_DEPTH} levels", remedy="No manifest does.", line=_line(event)))
         if isinstance(event, MappingStartEvent):
             return self._read_mapping(place)
         return self._read_scalar(event, place) if isinstance(event, ScalarEvent) else self._read_list(place)
@@ -97,7 +97,7 @@ class Nodes:
     def _read_key(self, event: Event, place: Place) -> str:
         if not isinstance(event, ScalarEvent):
             self._read_value(event, (*place, "?"))
-            raise _Unreadable(Problem(place, "has a key that is no text", remedy="Write a name as key.", line=_line(event)))
+            raise _UnreadableError(Problem(place, "has a key that is no text", remedy="Write a name as key.", line=_line(event)))
         self._read_value(event, (*place, event.value))
         return str(event.value)
 
@@ -111,7 +111,7 @@ class Nodes:
             return int(text)
         if _NULL.fullmatch(text):
             remedy = 'Give one, or remove the key; the texts null, ~ and "" stand in quotes.'
-            self.problems.append(Problem(place, "has no value", show(text), remedy, line))
+            self.problems.append(Problem(place, "has no value", show(text), remedy))
         elif _NO_TEXT.fullmatch(text):
             self.problems.append(Problem(place, "is no text in YAML", show(text), "Put it in quotes.", line))
         return text
@@ -122,7 +122,7 @@ def read_nodes(text: str) -> tuple[Value, dict[Place, int], list[Problem]]:
     nodes = Nodes(text)
     try:
         value = nodes.read()
-    except _Unreadable as error:
+    except _UnreadableError as error:
         return "", nodes.lines, [*nodes.problems, error.problem]
     except ReaderError as error:
         message = f"{show(chr(error.character))} is a character that YAML does not allow"

@@ -169,7 +169,7 @@ def write_key(kind: int, raw: bytes, p: int) -> tuple[bytes, int]:
 
 def _decode_any(cell: bytes) -> Element:
     try:
-        return read_value(json.loads(cell))
+        return read_value(json.loads(cell), is_jsonb=False)
     except (ValueError, RecursionError, ExtendedJsonError):
         return write_text(cell.decode())
 

@@ -249,9 +249,7 @@ class Shredder:
         for kind, encode in rule(column.type, column.kind)[0].items():
             yield kind, partial(self._place_any, kind, index, encode)
 
-    def _place_any(
-        self, kind: int, index: int, encode: Encode, raw: bytes, p: int, cells: Cells, *others: *tuple[Kids, bytes, bool, Extra]
-    ) -> int:
+    def _place_any(self, kind: int, index: int, encode: Encode, raw: bytes, p: int, cells: Cells, *others: *tuple[Kids, bytes, bool, Extra]) -> int:
         cell, end = encode(raw, p)
         cells[index] = cell or NULL_CELL
         if cell is None or cell[4:11] != b"sha256:":

@@ -1,0 +1,150 @@
+"""Names of tables and columns, made from names of collections and keys of documents."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+
+from assise.manifest.checks import MAX_NAME_BYTES, SYSTEM_COLUMNS
+
+TABLE_BYTES = MAX_NAME_BYTES - len("_pkey")
+"""PostgreSQL names the index of a key `<table>_pkey`, and indexes share the names of tables."""
+
+_IRREGULAR = {
+    "aliases": "alias",
+    "caches": "cache",
+    "children": "child",
+    "cookies": "cookie",
+    "men": "man",
+    "movies": "movie",
+    "news": "news",
+    "people": "person",
+    "series": "series",
+    "shoes": "shoe",
+    "species": "species",
+    "women": "woman",
+}
+_ENDINGS = (
+    ("ss", "ss"),
+    ("us", "us"),
+    ("is", "is"),
+    ("ies", "y"),
+    ("sses", "ss"),
+    ("xes", "x"),
+    ("ches", "ch"),
+    ("shes", "sh"),
+    ("oes", "o"),
+    ("auses", "ause"),
+    ("ouses", "ouse"),
+    ("uses", "us"),
+    ("s", ""),
+)
+_GAP = "\0"
+
+
+def singular(name: str) -> str:
+    """The singular of a name, of which the last word is an English plural.
+
+    >>> [singular(name) for name in ("projects", "tax_categories", "boxes", "addresses", "status")]
+    ['project', 'tax_category', 'box', 'address', 'status']
+    """
+    front, gap, word = name.rpartition("_")
+    if word in _IRREGULAR:
+        return front + gap + _IRREGULAR[word]
+    for plural, ending in _ENDINGS:
+        if word.endswith(plural) and len(word) > max(len(plural), 2):
+            return front + gap + word.removesuffix(plural) + ending
+    return name
+
+
+def snake_case(text: str) -> str:
+    """`text` in lower case with underscores between its words; letters of every script stay.
+
+    >>> [snake_case(text) for text in ("fullName", "HTTPServer", "imageURLs", "unit price ($)", "__v", "Straße", "2fa", "")]
+    ['full_name', 'http_server', 'image_urls', 'unit_price', '__v', 'straße', '_2fa', 'empty']
+    """
+    if not text:
+        return "empty"
+    kept = [c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c) not in {"Cc", "Cf"}]
+    pieces = [_GAP + c if _starts_word(kept, i) else c if c == "_" or _is_letter(c) else _GAP for i, c in enumerate(kept)]
+    name = unicodedata.normalize("NFC", "".join(pieces).strip(_GAP).lower())
+    rest = name.lstrip("_")
+    words = rest.rstrip("_").replace("_", _GAP).split(_GAP)
+    front, behind = "_" * (len(name) - len(rest)), "_" * (len(rest) - len(rest.rstrip("_")))
+    name = front + "_".join([word for word in words if word]) + behind[:1]
+    return ("_" + name if name[:1].isdigit() else name) or "_"
+
+
+def column_name(keys: Sequence[str]) -> str:
+    """The name of the column that reads the field at `keys`, before it is made unique; `_id` is called `id`.
+
+    >>> column_name(["address", "zipCode"]), column_name(["user", "_id"]), column_name(["xmin"])
+    ('address_zip_code', 'user_id', 'xmin_')
+    """
+    first, *others = ["id" if key == "_id" else snake_case(key) for key in keys]
+    name = "_".join([first.rstrip("_") if others and first.strip("_") else first, *(word.lstrip("_") for word in others)])
+    return name + "_" if name in SYSTEM_COLUMNS else name
+
+
+def shorten(name: str, size: int = MAX_NAME_BYTES) -> str:
+    """`name` in at most `size` bytes of UTF-8: what is cut off is told apart by eight digits of its hash."""
+    if len(name.encode()) <= size:
+        return name
+    return f"{_cut(name, size - 9)}_{sha256(name.encode()).hexdigest()[:8]}"
+
+
+class Names:
+    """The names of one table's columns, each given once."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
+        self._numbers: dict[str, int] = {}
+
+    def take(self, wanted: str) -> str:
+        """`wanted`, shortened if need be, or the first of `wanted_2`, `wanted_3`, … that is free."""
+        name = self._first_free(wanted, MAX_NAME_BYTES)
+        self._taken.add(name)
+        return name
+
+    def _first_free(self, wanted: str, size: int) -> str:
+        first = name = shorten(wanted, size)
+        while not self._is_free(name):
+            number = self._numbers[first] = self._numbers.get(first, 1) + 1
+            name = _cut(first, size - len(f"_{number}")) + f"_{number}"
+        return name
+
+    def _is_free(self, name: str) -> bool:
+        return name not in self._taken
+
+
+class TableNames(Names):
+    """The names of a manifest's tables, none of which is the name of another one's index."""
+
+    def take(self, wanted: str) -> str:
+        """As in `Names`."""
+        name = self._first_free(wanted, TABLE_BYTES)
+        self._taken.update((name, f"{name}_pkey"))
+        return name
+
+    def _is_free(self, name: str) -> bool:
+        return name not in self._taken and f"{name}_pkey" not in self._taken
+
+
+def _is_letter(c: str) -> bool:
+    return c.isalnum() or unicodedata.category(c).startswith("M")
+
+
+def _starts_word(text: Sequence[str], i: int) -> bool:
+    """Whether a capital follows a small letter or a digit, or ends a run of capitals; a plural s (URLs) belongs to the run."""
+    if not text[i].isupper() or i == 0:
+        return False
+    if text[i - 1].islower() or text[i - 1].isdigit():
+        return True
+    following = [*text[i + 1 : i + 3], "", ""]
+    is_plural = following[0] == "s" and not following[1].islower()
+    return text[i - 1].isupper() and following[0].islower() and not is_plural
+
+
+def _cut(name: str, size: int) -> str:
+    return name.encode()[:size].decode(errors="ignore")

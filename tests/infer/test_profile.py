@@ -1,0 +1,194 @@
+"""Profiles: what is counted, that any split merges to the same, and that broken documents leave no trace."""
+
+from __future__ import annotations
+
+import pickle
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
+
+import bson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.oracle import strategies
+from tests.oracle.values import Element, write_array, write_document, write_text
+from tests.oracle.walk import NotBson, parse
+
+from assise.infer.profile import Profile
+
+INT: Element = (0x10, b"\1\0\0\0")
+STRING: Element = (0x02, write_text(b"a"))
+NAMES = {
+    "objectid": "objectId",
+    "code": "javascript",
+    "scoped": "javascriptWithScope",
+    "dbpointer": "dbPointer",
+    "minkey": "minKey",
+    "maxkey": "maxKey",
+}
+
+
+def profile_of(documents: Iterable[bytes], *, paths: int | None = None) -> Profile:
+    found = Profile(paths=paths)
+    for offset, raw in enumerate(documents):
+        found.add(raw, offset)
+    return found
+
+
+def figures(profile: Profile) -> tuple[object, ...]:
+    return profile.documents, profile.invalid, asdict(profile.tree())
+
+
+def count_roots(documents: list[bytes]) -> dict[str, Counter[str]]:
+    """The kinds at each key of the root, from the tests' own walk; keys that no column can read left out."""
+    found: dict[str, Counter[str]] = {"_id": Counter()}
+    for raw in documents:
+        fields = parse(raw).fields
+        repeated = Counter(key for key, _ in fields)
+        for key, value in fields:
+            name = key.decode(errors="replace")
+            if repeated[key] > 1 or name.endswith("\\") or name.encode() != key:
+                continue
+            kind = NAMES.get(value.kind, value.kind)
+            if kind == "binary":
+                is_uuid = value.number == 4 and len(value.content) == 16
+                kind = "uuid" if is_uuid else f"binary_{value.number}" if value.number else "binary"
+            found.setdefault(name, Counter())[kind] += 1
+    return found
+
+
+@given(st.lists(strategies.documents(), max_size=6))
+def test_counts_are_those_of_the_tests_own_walk(documents: list[bytes]) -> None:
+    root = profile_of(documents).tree()
+    assert {key: path.kinds for key, path in root.children.items()} == count_roots(documents)
+
+
+def merge_parts(documents: list[bytes], cuts: list[int], *, paths: int | None = None) -> Profile:
+    """The profiles of the parts between the cuts, as worker processes hand them over, merged."""
+    merged, start = Profile(paths=paths), 0
+    for cut in [*sorted(cuts), len(documents)]:
+        merged.merge(pickle.loads(pickle.dumps(profile_of(documents[start:cut], paths=paths))))  # noqa: S301
+        start = max(start, cut)
+    return merged
+
+
+@given(st.lists(strategies.documents(), max_size=6), st.lists(st.integers(0, 6), max_size=3))
+def test_any_split_merges_to_the_profile_of_the_whole(documents: list[bytes], cuts: list[int]) -> None:
+    assert figures(merge_parts(documents, cuts)) == figures(profile_of(documents))
+
+
+@given(st.lists(strategies.documents(), max_size=6), st.lists(st.integers(0, 6), max_size=3), st.integers(1, 9))
+def test_beyond_the_cap_every_field_is_counted_somewhere(documents: list[bytes], cuts: list[int], paths: int) -> None:
+    profiles = merge_parts(documents, cuts, paths=paths), profile_of(documents, paths=paths)
+    merged, whole = (profile.tree() for profile in profiles)
+    assert [*merged.children] == [*whole.children]
+    assert merged.children["_id"] == whole.children["_id"]
+    fields = sum(len(parse(raw).fields) for raw in documents)
+    for root in (merged, whole):
+        assert sum(path.values for path in root.children.values()) + root.unnamed == fields
+
+
+def test_a_map_that_no_part_knows_as_one() -> None:
+    documents = [bson.encode({"map": {f"k{i}": {"a": i}}, f"f{i}": 1}) for i in range(150)]
+    assert figures(merge_parts(documents, [70])) == figures(profile_of(documents))
+
+
+@given(strategies.documents(), st.data())
+def test_a_broken_document_is_counted_and_leaves_no_trace(raw: bytes, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(raw) - 1))
+    broken = raw[:at] + bytes([data.draw(st.integers(0, 255))]) + raw[at + 1 :]
+    before, after = profile_of([raw]), profile_of([raw, broken])
+    try:
+        parse(broken)
+    except NotBson:
+        assert (after.documents, after.invalid, after.first_invalid) == (1, 1, 1)
+        assert asdict(after.tree()) == asdict(before.tree())
+    else:
+        assert (after.documents, after.invalid) == (2, 0)
+
+
+@pytest.mark.parametrize("raw", [b"", b"\0", b"\5\0\0\0\1", b"\6\0\0\0\0\0", b"\5\0\0\0\0\0", b"\x0c\0\0\0\x10a\0\1\0\0\0\0"[:-1]])
+def test_bytes_that_are_no_document(raw: bytes) -> None:
+    found = profile_of([raw])
+    assert (found.documents, found.invalid, found.first_invalid) == (0, 1, 0)
+
+
+def test_profiling_goes_on_after_a_merge() -> None:
+    first, second = profile_of([bson.encode({"a": 1})]), profile_of([bson.encode({"b": 1})])
+    first.merge(second)
+    first.add(bson.encode({"a": 1, "b": "x", "c": None}), 0)
+    assert {key: path.kinds for key, path in first.tree().children.items()} == {
+        "_id": {},
+        "a": {"int32": 2},
+        "b": {"string": 1, "int32": 1},
+        "c": {"null": 1},
+    }
+
+
+def test_repeated_and_unnameable_keys_have_no_path() -> None:
+    raw = write_document([(b"a", INT), (b"b", INT), (b"a", STRING), (b"x\\", INT), (b"\xff", INT), (b"k" * 1001, INT)])
+    root = profile_of([raw, raw]).tree()
+    assert [*root.children] == ["_id", "b"]
+    assert root.unnamed == 10
+
+
+def test_a_key_repeated_in_one_document_counts_in_others() -> None:
+    documents = [write_document([(b"a", INT)]), write_document([(b"a", INT), (b"a", STRING)]), write_document([(b"a", STRING)])]
+    assert profile_of(documents).tree().children["a"].kinds == {"int32": 1, "string": 1}
+
+
+def test_the_keys_of_arrays_do_not_count() -> None:
+    array: Element = (0x04, write_document([(b"x", INT), (b"x", INT), (b"", (0x03, write_document([(b"a", INT)])))]))
+    path = profile_of([write_document([(b"list", array)])]).tree().children["list"]
+    assert path.element is not None
+    assert path.element.kinds == {"int32": 2, "document": 1}
+    assert path.element.children["a"].kinds == {"int32": 1}
+
+
+@pytest.mark.parametrize("code", [0x03, 0x04])
+def test_any_depth(code: int) -> None:
+    value = INT
+    for _ in range(5_000):
+        value = (code, write_document([(b"0", value)]))
+    found = profile_of([write_document([(b"deep", value)])])
+    assert (found.documents, found.invalid) == (1, 0)
+    broken: Element = (0x03, write_document([(b"a", (0x03, write_document([(b"b", (0x08, b"\2"))])))]))
+    for _ in range(50):
+        broken = (code, write_document([(b"0", broken)]))
+    assert profile_of([write_document([(b"deep", broken)])]).invalid == 1
+
+
+def test_child_tables_nest_twenty_times() -> None:
+    value: Element = (0x04, write_array([INT]))
+    for _ in range(30):
+        value = (0x04, write_array([(0x03, write_document([(b"l", value)]))]))
+    path, depth = profile_of([write_document([(b"l", value)])]).tree().children["l"], 0
+    while path.element:
+        path, depth = path.element.children["l"], depth + 1
+    assert depth == 20
+
+
+@pytest.mark.parametrize("keys", [5_000, 30_000])
+def test_distinct_keys_stop_at_the_cap(keys: int) -> None:
+    found = profile_of(bson.encode({f"k{i}": 1, f"k{i + 1}": 1}) for i in range(0, keys, 2))
+    root = found.tree()
+    assert found.documents == keys // 2
+    assert len(root.children) == min(keys, 20_000) + 1
+    assert root.unnamed == max(0, keys - 20_000)
+    assert found.is_capped == (keys > 20_000)
+
+
+def test_a_map_takes_few_paths() -> None:
+    found = profile_of(bson.encode({"map": {f"k{i}": {"a": i, "b": i}}, f"field{i % 300}": 1}) for i in range(5_000))
+    root = found.tree()
+    assert len(root.children) == 302
+    assert 100 < len(root.children["map"].children) < 110
+    assert root.children["map"].unnamed > 4_800
+
+
+def test_a_new_kind_of_a_known_path_counts_beyond_the_cap() -> None:
+    found = profile_of([bson.encode({"a": 1}), bson.encode({"b": 1, "a": "x"}), bson.encode({"a": [1]})], paths=1)
+    root = found.tree()
+    assert root.children["a"].kinds == {"int32": 1, "string": 1, "array": 1}
+    assert (root.unnamed, root.children["a"].element) == (1, None)

@@ -1,0 +1,366 @@
+"""The proposed manifest, rule by rule."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Literal
+from uuid import UUID
+
+import bson
+import pytest
+from bson import Binary, Decimal128, Int64, ObjectId, Regex
+from bson.binary import UuidRepresentation
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.infer.test_profile import INT, STRING, profile_of
+from tests.oracle import strategies
+from tests.oracle.values import write_document, write_text
+
+from assise.infer.propose import Proposal, propose
+from assise.manifest.file import dump_manifest, parse_manifest
+from assise.manifest.model import Column
+from assise.rows.shred import Reason, Shredder
+
+OID = ObjectId("507f1f77bcf86cd799439011")
+UUID_4 = Binary.from_uuid(UUID(int=7), UuidRepresentation.STANDARD)
+DAY = datetime(2024, 1, 31, tzinfo=UTC)
+
+
+def propose_raw(documents: Iterable[bytes], *, ids: Literal["uuid", "text"] = "uuid") -> Proposal:
+    found = propose({"docs": profile_of(documents)}, name="test", ids=ids)
+    assert parse_manifest(dump_manifest(found.manifest, comments=found.comments)) == found.manifest
+    return found
+
+
+def propose_documents(documents: Iterable[dict[str, object]], *, ids: Literal["uuid", "text"] = "uuid") -> Proposal:
+    return propose_raw([bson.encode({"_id": OID, **document}) for document in documents], ids=ids)
+
+
+def write_column(column: Column) -> str:
+    return f"{column.type} {column.kind} <{column.from_}>"
+
+
+def columns(proposal: Proposal, table: str = "docs") -> dict[str, str]:
+    """Name -> type, kind and path of the columns, the key left out."""
+    found = proposal.manifest.tables[table]
+    return {name: write_column(column) for name, column in found.columns.items() if name not in found.primary_key}
+
+
+def key_of(raws: Iterable[bytes], *, ids: Literal["uuid", "text"] = "uuid") -> str:
+    proposal = propose_raw(raws, ids=ids)
+    table = proposal.manifest.tables["docs"]
+    column = table.columns[table.primary_key[0]]
+    path = "" if column.kind == "offset" else f" <{column.from_}>"
+    return f"{table.primary_key[0]}: {column.type} {column.kind}{path}"
+
+
+def with_ids(*values: object) -> list[bytes]:
+    return [bson.encode({"_id": value}) for value in values]
+
+
+def double_id(bits: int) -> bytes:
+    return write_document([(b"_id", (0x01, bits.to_bytes(8, "little")))])
+
+
+def date_id(ms: int) -> bytes:
+    return write_document([(b"_id", (0x09, ms.to_bytes(8, "little", signed=True)))])
+
+
+ANY = "id: text any <_id>"
+
+
+@pytest.mark.parametrize(
+    ("raws", "expected"),
+    [
+        ([], "id: uuid objectid <_id>"),
+        (with_ids(OID, OID), "id: uuid objectid <_id>"),
+        (with_ids(1, 2), "id: int4 int32 <_id>"),
+        (with_ids(1, Int64(2)), "id: int8 int64 <_id>"),
+        (with_ids(Int64(2)), "id: int8 int64 <_id>"),
+        (with_ids(1.5, 2.0), "id: numeric number <_id>"),
+        (with_ids(1.5, 2, Int64(3)), "id: numeric number <_id>"),
+        (with_ids(1.5, -0.0), ANY),
+        ([double_id(0x7FF8000000000000)], "id: numeric number <_id>"),
+        ([double_id(0x7FF0000000000000)], "id: numeric number <_id>"),
+        ([double_id(0x7FF8000000000001)], ANY),
+        ([double_id(0xFFF8000000000000)], ANY),
+        (with_ids("a", "é"), "id: text string <_id>"),
+        (with_ids("a" * 1000), "id: text string <_id>"),
+        (with_ids("a", "a" * 1001), ANY),
+        (with_ids("a", "b\0"), ANY),
+        ([write_document([(b"_id", (0x02, write_text(b"\xff")))])], ANY),
+        (with_ids(True), "id: bool bool <_id>"),
+        (with_ids(DAY), "id: timestamptz date <_id>"),
+        ([date_id(-210866803200000)], "id: timestamptz date <_id>"),
+        ([date_id(-210866803200001)], ANY),
+        ([date_id(9224318016000000 - 1)], "id: timestamptz date <_id>"),
+        ([date_id(9224318016000000)], ANY),
+        (with_ids(UUID_4), "id: uuid uuid <_id>"),
+        (with_ids(Binary(b"short", 4)), ANY),
+        (with_ids(Binary(b"x" * 16, 3)), ANY),
+        (with_ids(b"x"), ANY),
+        (with_ids(Decimal128("1.50")), "id: numeric decimal <_id>"),
+        (with_ids(Decimal128("NaN"), Decimal128("-Infinity")), "id: numeric decimal <_id>"),
+        (with_ids(Decimal128("1.5"), Decimal128("1E+3")), ANY),
+        (with_ids(Decimal128("-0")), ANY),
+        (with_ids({"a": 1}), ANY),
+        (with_ids(None), ANY),
+        (with_ids(1, "a"), ANY),
+        (with_ids(OID, "a"), ANY),
+        (with_ids(1, Decimal128("1")), ANY),
+        ([bson.encode({"a": 1})], "_offset: int8 offset"),
+        ([*with_ids(1, 2), bson.encode({"a": 1})], "_offset: int8 offset"),
+        ([write_document([(b"_id", INT), (b"_id", INT)])], "_offset: int8 offset"),
+    ],
+)
+def test_key(raws: list[bytes], expected: str) -> None:
+    assert key_of(raws) == expected
+
+
+def test_ids_as_text() -> None:
+    assert key_of([], ids="text") == "id: text objectid <_id>"
+    assert key_of(with_ids(OID), ids="text") == "id: text objectid <_id>"
+    found = propose_documents([{"owner": OID, "friends": [OID]}], ids="text")
+    assert columns(found) == {"owner": "text objectid <owner>", "friends": "text[] objectid <friends>"}
+
+
+def test_no_usable_id() -> None:
+    found = propose_raw([bson.encode({"_id": 1, "_offset": "user's", "items": [{"a": 1}]}), bson.encode({"id": "x"})])
+    table = found.manifest.tables["docs"]
+    assert table.primary_key == ("_offset_2",)
+    assert [*table.columns] == ["_offset_2", "id", "_offset", "id_2"]
+    assert columns(found)["id"] == "int4 int32 <_id>"
+    assert found.manifest.tables["doc_items"].primary_key == ("doc_offset_2", "_position")
+    assert found.comments["tables", "docs"] == "2 documents, _id: int32, missing or repeated 1"
+    mixed = propose_raw([*with_ids(1, "a", {"b": 1}), bson.encode({"a": 1})])
+    assert columns(mixed) == {"a": "int4 int32 <a>"}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["a"], "text string"),
+        ([True], "bool bool"),
+        ([1], "int4 int32"),
+        ([1, Int64(1)], "int8 int64"),
+        ([1.5], "float8 double"),
+        ([1.5, 2], "numeric number"),
+        ([1.5] * 99 + [Int64(2)], "numeric number"),
+        ([DAY], "timestamptz date"),
+        ([OID], "uuid objectid"),
+        ([b"x"], "bytea binary"),
+        ([UUID_4], "uuid uuid"),
+        ([Binary(b"short", 4)], "bytea binary_4"),
+        ([Binary(b"x" * 16, 3)], "bytea binary_3"),
+        ([Binary(b"x", 255)], "bytea binary_255"),
+        ([Decimal128("1")], "numeric decimal"),
+        ([Regex("a")], "jsonb every"),
+        ([1] * 9 + ["a"], "int4 int32"),
+        ([1] * 8 + ["a"], "jsonb every"),
+        ([1] * 8 + ["a", None, None], "jsonb every"),
+        ([None, None, "a"], "text string"),
+        ([None], None),
+        ([{"a": 1}] * 19 + [1], {"value_a": "int4 int32 <value.a>"}),
+        ([{"a": 1}] * 18 + [1], "jsonb every"),
+        ([{}], None),
+        ([["a", None]], "text[] string"),
+        ([[1, 2.5]], "numeric[] number"),
+        ([[1], []], "int4[] int32"),
+        ([[1] * 9 + ["a"]], "int4[] int32"),
+        ([[1] * 8 + ["a"]], "jsonb every"),
+        ([[OID]], "uuid[] objectid"),
+        ([[UUID_4]], "uuid[] uuid"),
+        ([[Decimal128("1")]], "numeric[] decimal"),
+        ([[b"x"]], "jsonb every"),
+        ([[]], "jsonb every"),
+        ([[None]], "jsonb every"),
+        ([[[1]]], "jsonb every"),
+        ([[{}]], "jsonb every"),
+        ([["a"]] * 9 + ["a"], "text[] string"),
+        ([["a"]] * 8 + ["a"], "jsonb every"),
+    ],
+)
+def test_column_type(values: list[object], expected: str | dict[str, str] | None) -> None:
+    found = columns(propose_documents([{"value": value} for value in values]))
+    assert found == ({} if expected is None else {"value": f"{expected} <value>"} if isinstance(expected, str) else expected)
+
+
+@pytest.mark.parametrize(("rows", "count", "is_column"), [(99, 1, True), (200, 1, False), (200, 2, True), (10_100, 99, False), (10_100, 100, True)])
+@pytest.mark.parametrize("value", [1, [1], [{"a": 1}], {"a": 1}])
+def test_rare_paths_have_no_column(rows: int, count: int, value: object, *, is_column: bool) -> None:
+    raws = [bson.encode({"_id": 1, "value": value})] * count + [bson.encode({"_id": 1})] * (rows - count)
+    found = propose_raw(raws)
+    assert bool(columns(found) or len(found.manifest.tables) > 1) == is_column
+
+
+def test_three_levels_are_flattened() -> None:
+    found = propose_documents([{"a": {"b": {"c": {"leaf": 1, "d": {"e": 1}, "list": [{"x": 1}]}}}}])
+    assert columns(found) == {"a_b_c_leaf": "int4 int32 <a.b.c.leaf>", "a_b_c_d": "jsonb every <a.b.c.d>"}
+    assert found.manifest.tables["doc_a_b_c_list"].from_ == "a.b.c.list.*"
+
+
+@pytest.mark.parametrize(
+    ("value", "is_map"),
+    [
+        ({"1": "a", "2": "b"}, True),
+        ({"1": "a", "2": None}, True),
+        ({"1": 1, "2": 2.5}, True),
+        ({"1": "a"}, False),
+        ({"1": "a", "2": 5}, False),
+        ({"1": "a", "x": "b"}, False),
+        ({"1": "a", "2": "a", "x": "b"}, True),
+        ({"2024-01-31": 1, "2024-02-01": 1}, True),
+        ({"2024-01": 1, "2024-02": 1}, True),
+        ({"20240131": 1, "20240201": 1}, True),
+        ({"507f1f77bcf86cd799439011": 1, "507f1f77bcf86cd799439012": 1}, True),
+        ({"123e4567-e89b-12d3-a456-426614174000": 1, "123e4567-e89b-12d3-a456-426614174001": 1}, True),
+        ({"ann@example.com": 1, "bob@example.com": 1}, True),
+        ({"first": 1, "second": 1}, False),
+        ({f"k{i}": i for i in range(100)}, False),
+        ({f"k{i}": i for i in range(101)}, True),
+    ],
+)
+def test_maps_whose_keys_are_data(value: dict[str, object], *, is_map: bool) -> None:
+    found = propose_documents([{"map": value}])
+    assert (columns(found) == {"map": "jsonb every <map>"}) == is_map
+    assert found.notes == (["docs: map is a map whose keys are data: one jsonb column"] if is_map else [])
+    inside = propose_documents([{"maps": [value]}])
+    assert (columns(inside) == {"maps": "jsonb every <maps>"}) == is_map
+
+
+def test_many_keys_over_many_documents_are_a_map() -> None:
+    found = propose_documents({"map": {f"k{i}": {"n": 1}}, "name": "a"} for i in range(5_000))
+    assert columns(found) == {"map": "jsonb every <map>", "name": "text string <name>"}
+
+
+def test_arrays_of_documents_are_child_tables() -> None:
+    found = propose_documents([{"files": [{"path": "a", "versions": [{"n": 1, "_position": 2}]}, {"path": "b", "_position": 1}], "id": 5}])
+    tables = found.manifest.tables
+    assert [*tables] == ["docs", "doc_files", "doc_file_versions"]
+    assert tables["doc_files"].primary_key == ("doc_id", "_position_2")
+    assert columns(found, "doc_files") == {"path": "text string <path>", "_position": "int4 int32 <_position>"}
+    versions = tables["doc_file_versions"]
+    assert (versions.parent, versions.from_) == ("doc_files", "versions.*")
+    assert versions.primary_key == ("doc_id", "_position_2", "_position_3")
+    assert found.comments["tables", "doc_files"] == "2 elements"
+
+
+def test_nine_of_ten_elements_must_be_documents() -> None:
+    assert len(propose_documents([{"list": [{"a": 1}] * 9 + [1, None]}]).manifest.tables) == 2
+    assert columns(propose_documents([{"list": [{"a": 1}] * 8 + [1]}])) == {"list": "jsonb every <list>"}
+
+
+def test_nothing_is_read_below_id() -> None:
+    assert columns(propose_raw(with_ids({"a": 1, "b": [{"c": 1}]}))) == {}
+
+
+def test_colliding_names() -> None:
+    found = propose_documents([{"a": {"b": 1}, "a_b": 1, "A_b": 1, "aB": 1, "a.b": 1, "id": 1, "ID": 1, "xmin": 1, "select": 1, "_extra": 1}])
+    assert columns(found) == {
+        "a_b": "int4 int32 <a.b>",
+        "a_b_2": "int4 int32 <a_b>",
+        "a_b_3": "int4 int32 <A_b>",
+        "a_b_4": "int4 int32 <aB>",
+        "a_b_5": r"int4 int32 <a\.b>",
+        "id_2": "int4 int32 <id>",
+        "id_3": "int4 int32 <ID>",
+        "xmin_": "int4 int32 <xmin>",
+        "select": "int4 int32 <select>",
+        "_extra": "int4 int32 <_extra>",
+    }
+    assert found.comments["tables", "docs", "columns", "a_b_3"] == "int32; path A_b"
+    assert found.manifest.extra_name("docs") == "_extra_2"
+
+
+def test_the_key_of_a_child_table_comes_before_the_fields() -> None:
+    found = propose_documents([{"items": [{"docId": 1, "_id": OID, "id": 1}]}])
+    assert columns(found, "doc_items") == {"doc_id_2": "int4 int32 <docId>", "id": "uuid objectid <_id>", "id_2": "int4 int32 <id>"}
+
+
+def test_long_keys() -> None:
+    found = propose_documents([{"k" * 70 + "a": 1, "k" * 70 + "b": 1, "k" * 1001: 1}])
+    assert [len(name) for name in columns(found)] == [63, 63]
+
+
+def test_at_most_320_columns() -> None:
+    documents: list[dict[str, object]] = [{f"f{i}": 1 for i in range(400)}, {f"f{i}": 1 for i in range(100, 400)}]
+    found = propose_documents(documents)
+    assert len(found.manifest.tables["docs"].columns) == 319
+    assert [*columns(found)] == [f"f{i}" for i in range(18)] + [f"f{i}" for i in range(100, 400)]
+    assert found.notes == ["docs: 82 of 400 columns, the rarest, are left to _extra"]
+    child = propose_documents([{"l": [{f"f{i}": 1 for i in range(j, 400 + j)}]} for j in range(2)])
+    assert columns(child) == {"l": "jsonb every <l>"}, "over 100 keys are a map"
+
+
+def test_5000_distinct_keys() -> None:
+    found = propose_documents([{f"k{i}": i, "name": "a"} for i in range(5_000)])
+    assert columns(found) == {"name": "text string <name>"}
+    assert found.notes == []
+
+
+def test_notes() -> None:
+    profile = profile_of([bson.encode({"_id": 1, "a": 1, "b": 1}), b"broken"], paths=1)
+    assert propose({"docs\n": profile}, name="x").notes == [
+        "docs\\n: only the first 1 path were profiled (infer.paths); the others are left to _extra",
+        "docs\\n: 1 document is not BSON, the first at byte 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("documents", "expected"),
+    [
+        ([{"v": "a"}], "string"),
+        ([{"v": "a"}, {}], "string in 1 document"),
+        ([{"v": 1}] * 1200 + [{"v": "a"}] * 9 + [{"v": None}], "int32 in 1,200 documents, string in 9 (kept in _extra), null in 1"),
+        ([{"v": 1}, {"v": 2.5}, {"v": 2}], "int32 in 2 documents, double in 1"),
+        ([{"v": None}] * 5 + [{"v": 1}, {"v": "a"}], "int32 in 1 document, string in 1, null in 5"),
+        ([{"v": ["a"]}], "array of string"),
+        ([{"v": [1, 2.5, None, 3]}, {}], "array (int32 2, double 1, null 1) in 1 document"),
+        ([{"v": []}, {"v": 1}], "array in 1 document, int32 in 1"),
+        ([{"v": UUID_4}, {}], "uuid in 1 document"),
+    ],
+)
+def test_evidence(documents: list[dict[str, object]], expected: str) -> None:
+    assert propose_documents(documents).comments["tables", "docs", "columns", "v"] == expected
+
+
+def test_names_of_tables() -> None:
+    found = propose({name: profile_of([bson.encode({"_id": 1, "b": [{"c": 1}]})]) for name in ("a.b", "a_b", "users", "users_pkey", "😀")}, name="x")
+    assert {name: table.collection or table.from_ for name, table in found.manifest.tables.items()} == {
+        "a_b": "a.b",
+        "a_b_b": "b.*",
+        "a_b_2": "a_b",
+        "a_b_2_b": "b.*",
+        "users": "users",
+        "user_b": "b.*",
+        "users_pkey_2": "users_pkey",
+        "users_pkey_2_b": "b.*",
+        "_": "😀",
+        "__b": "b.*",
+    }
+
+
+@given(
+    st.lists(strategies.documents(), max_size=6), st.sampled_from(["uuid", "text"]), st.text(min_size=1, max_size=8).filter(lambda c: "\0" not in c)
+)
+def test_every_proposal_is_a_manifest_whose_keys_fit(documents: list[bytes], ids: Literal["uuid", "text"], collection: str) -> None:
+    profile = profile_of(documents)
+    found = propose({collection: profile}, name="test", ids=ids)
+    text = dump_manifest(found.manifest, comments=found.comments)
+    assert parse_manifest(text) == found.manifest
+    again = propose({collection: profile_of(documents)}, name="test", ids=ids)
+    assert dump_manifest(again.manifest, comments=again.comments) == text
+    batch = Shredder(found.manifest, next(iter(found.manifest.tables))).shred(enumerate(documents))
+    assert [misfit for misfit in batch.misfits if misfit.reason is Reason.KEY_MISFIT] == []
+
+
+def test_hostile_keys_in_any_number() -> None:
+    seeded = random.Random(7)
+    letters = "aAbB_. -$\\\u00e9\u0130\u0301\ufeff\u2028\u202e1*"
+    raws = [
+        write_document([("".join(seeded.choices(letters, k=seeded.randrange(6))).encode(), seeded.choice([INT, STRING])) for _ in range(40)])
+        for _ in range(50)
+    ]
+    assert len(columns(propose_raw(raws))) > 100

@@ -1,0 +1,346 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from assise.errors import ManifestError
+from assise.manifest.file import parse_manifest
+from assise.manifest.model import Column, Manifest, Table
+
+HEAD = "assise: 1\nname: shop\ntables:\n"
+USERS = "  users: {collection: users, primary_key: id, columns: {id: {type: uuid, from: _id}}}\n"
+PLACE = "assise.yaml:4: tables.users"
+COLUMN = "assise.yaml:4: tables.users.columns"
+CHILD = "assise.yaml:5: tables.files"
+TYPES = (
+    "Known: uuid, text, bool, int4, int8, float8, numeric, timestamptz, bytea, jsonb, "
+    "uuid[], text[], bool[], int4[], int8[], float8[], numeric[], timestamptz[]."
+)
+KEY_ONLY = "belongs to the key of a collection's table only\nRemove it, or make this column the primary_key."
+ONE_STAR = "a child table's path names an array and ends in its one *\nWrite for example files.*; a key * is written \\*."
+WHOLE_ID = "reads a part of _id\nRead _id as a whole: the order of its fields counts."
+NO_NAME = "a key that ends in a backslash, holds NUL or is not Unicode cannot be named\nLeave it without a column: its values are kept in _extra."
+NO_ROOT_KEY = "Name the one column that reads _id, or one of kind offset."
+SCALAR_KEY = "which cannot be a key\nGive it a scalar type; {type: text, from: _id, kind: any} takes every _id."
+NEEDED = "2 are needed: the key of users, then the position at each level"
+BEGIN = "Begin with a letter A-Z or a-z; then letters, digits, _ and -, at most 63 in all."
+X64 = "x" * 64
+
+
+def users(columns: str) -> str:
+    return f"  users: {{collection: users, primary_key: id, columns: {{id: {{type: uuid, from: _id}}, {columns}}}}}\n"
+
+
+def keyed(primary_key: str, columns: str) -> str:
+    return f"  users: {{collection: users, primary_key: {primary_key}, columns: {{{columns}}}}}\n"
+
+
+def child(keys: str, parent: str = USERS) -> str:
+    return f"{parent}  files: {{{keys}}}\n"
+
+
+FILES = "parent: users, from: files.*, primary_key: [user_id, _position]"
+
+TYPE_ERRORS = [
+    (users("a: citext"), f"{COLUMN}.a.type: citext: is no type\nDid you mean text? {TYPES}"),
+    (users("a: {type: numeri}"), f"{COLUMN}.a.type: numeri: is no type\nDid you mean numeric? {TYPES}"),
+    (users('a: "numeric(10,2)"'), f"{COLUMN}.a.type: numeric(10,2): is no type\nDid you mean numeric? {TYPES}"),
+    (users('a: "jsonb[]"'), f"{COLUMN}.a.type: jsonb[]: is no type\nDid you mean jsonb? {TYPES}"),
+    (users('a: ""'), f"{COLUMN}.a.type: is no type\n{TYPES}"),
+    (
+        users("a: {type: uuid, kind: uuid_jav}"),
+        f"{COLUMN}.a.kind: uuid_jav: is no kind of uuid\nDid you mean uuid_java? Known: objectid, uuid, uuid_java, uuid_csharp, uuid_python.",
+    ),
+    (
+        users("a: {type: bytea, kind: binary_256}"),
+        f"{COLUMN}.a.kind: binary_256: is no kind of bytea\nKnown: binary, binary_1, …, binary_255.",
+    ),
+    (users('a: {type: "text[]", kind: any}'), f"{COLUMN}.a.kind: any: is no kind of text[]\nKnown: string, objectid."),
+    (users("a: {type: text, kind: any}"), f"{COLUMN}.a.kind: any: {KEY_ONLY}"),
+    (users("a: {type: int8, kind: offset}"), f"{COLUMN}.a.kind: offset: {KEY_ONLY}"),
+    (child(f"{FILES}, columns: {{c: {{type: text, kind: any}}}}"), f"{CHILD}.columns.c.kind: any: {KEY_ONLY}"),
+    (
+        keyed("id", "id: {type: int8, kind: offset, from: x}"),
+        f"{COLUMN}.id.from: x: belongs to no column of kind offset\nRemove it: the column reads no field.",
+    ),
+]
+
+ORIGIN_ERRORS = [
+    (
+        child("collection: x, parent: users, from: a.*, primary_key: [a, b]"),
+        f"{CHILD}: has both collection and parent\nGive a collection, or the parent and from of a child table.",
+    ),
+    (child("primary_key: a"), f"{CHILD}: has neither collection nor parent\nGive a collection, or the parent and from of a child table."),
+    (
+        "  users: {collection: users, from: a.*, primary_key: id, columns: {id: {type: uuid, from: _id}}}\n",
+        f"{PLACE}.from: a.*: belongs to child tables only\nRemove it: a collection's table holds whole documents.",
+    ),
+    (
+        child("parent: users, primary_key: [a, b]"),
+        f"{CHILD}: has a parent and no from\nGive the array in the parent's document, such as from: files.*",
+    ),
+    (
+        child("parent: user, from: a.*, primary_key: [a, b]"),
+        f"{CHILD}.parent: user: is no table of this manifest\nDid you mean users? Known: users, files.",
+    ),
+    (
+        child("parent: files, from: a.*, primary_key: [a, b]"),
+        f"{CHILD}.parent: files: leads back to this table\nLet each child table end at a collection's table.",
+    ),
+    (
+        f"{USERS}  people: {{collection: users, primary_key: id, columns: {{id: {{type: uuid, from: _id}}}}}}\n",
+        "assise.yaml:5: tables.people.collection: users: is the collection of table users already\nKeep one table for each collection.",
+    ),
+    (USERS.replace("collection: users", 'collection: ""'), f"{PLACE}.collection: is not the name of a collection\nGive the collection's name."),
+    (
+        USERS.replace("collection: users", r'collection: "a\0"'),
+        f"{PLACE}.collection: a\\x00: is not the name of a collection\nGive the collection's name.",
+    ),
+]
+
+KEY_ERRORS = [
+    (keyed("idd", "id: {type: uuid, from: _id}"), f"{PLACE}.primary_key: idd: is no column of this table\nDid you mean id? Known: id."),
+    ("  users: {collection: users, primary_key: id}\n", f"{PLACE}.primary_key: id: is no column of this table\nThere is none."),
+    (keyed("[id, b]", "id: {type: uuid, from: _id}"), f"{PLACE}.primary_key: names 2 columns\n{NO_ROOT_KEY}"),
+    (keyed("[]", "id: {type: uuid, from: _id}"), f"{PLACE}.primary_key: names 0 columns\n{NO_ROOT_KEY}"),
+    (keyed("id", "id: uuid"), f"{PLACE}.primary_key: id: reads id\nName the column that reads _id (from: _id), or one of kind offset."),
+    (keyed("_id", "_id: jsonb"), f"{PLACE}.primary_key: _id: is of type jsonb, {SCALAR_KEY}"),
+    (keyed("_id", '_id: "text[]"'), f"{PLACE}.primary_key: _id: is of type text[], {SCALAR_KEY}"),
+    (
+        child("parent: users, from: files.*, primary_key: a"),
+        f"{CHILD}.primary_key: names 1 columns; {NEEDED}\nName the positions outermost first, such as _position.",
+    ),
+    (
+        child("parent: users, from: files.*, primary_key: [a, a]"),
+        f"{CHILD}.primary_key: a: stands twice\nGive each column of the key its own name.",
+    ),
+    (
+        child("parent: users, from: files.*, primary_key: [a, b], columns: {b: text}"),
+        f"{CHILD}.primary_key: b: is one of the columns too\nRename one of them: the key of a child table is not among its columns.",
+    ),
+    (
+        child("parent: users, from: files.*, primary_key: [a, ctid]"),
+        f"{CHILD}.primary_key: ctid: is the name of a system column of PostgreSQL\nChoose another name, such as ctid_.",
+    ),
+    (child('parent: users, from: files.*, primary_key: [a, ""]'), f"{CHILD}.primary_key: is an empty name\nGive it a name."),
+]
+
+PATH_ERRORS = [
+    (users("a: text, b: {type: text, from: a}"), f"{COLUMN}.b.from: a: reads the same field as column a\nKeep one of the two."),
+    (
+        users("a: {type: text, from: x.y}, b: {type: jsonb, from: x}"),
+        f"{COLUMN}.a.from: x.y: reads a field inside that of column b\nKeep one of the two.",
+    ),
+    (child(FILES, users("files: jsonb")), f"{CHILD}.from: files.*: reads the same field as column files\nKeep one of the two."),
+    (
+        child(FILES.replace("files.*", "r.files.*"), users("r: jsonb")),
+        f"{CHILD}.from: r.files.*: reads a field inside that of column r\nKeep one of the two.",
+    ),
+    (
+        child(FILES, users("a: {type: text, from: files.0}")),
+        f"{COLUMN}.a.from: files.0: reads a field inside that of table files\nKeep one of the two.",
+    ),
+    (
+        child(FILES) + f"  more: {{{FILES}}}\n",
+        "assise.yaml:6: tables.more.from: files.*: reads the same field as table files\nKeep one of the two.",
+    ),
+    (keyed("id", "id: {type: int8, kind: offset}, a: {type: text, from: _id.a}"), f"{COLUMN}.a.from: _id.a: {WHOLE_ID}"),
+    (child(FILES.replace("files.*", "_id.*"), keyed("id", "id: {type: int8, kind: offset}")), f"{CHILD}.from: _id.*: {WHOLE_ID}"),
+    (
+        users("a: {type: text, from: files.*}"),
+        f"{COLUMN}.a.from: files.*: a segment * stands for the elements of an array\nMake a child table of the array; a key * is written \\*.",
+    ),
+    (child(FILES.replace("files.*", "files")), f"{CHILD}.from: files: {ONE_STAR}"),
+    (child(FILES.replace("files.*", '"*"')), f"{CHILD}.from: *: {ONE_STAR}"),
+    (users(r'"a\\": text'), f"{COLUMN}.a\\\\.from: a\\\\: {NO_NAME}"),
+    (users(r'a: {type: text, from: "\0"}'), f"{COLUMN}.a.from: \\x00: {NO_NAME}"),
+    (
+        users(f"a: {{type: text, from: {'.'.join('k' * 101)}}}"),
+        f"{COLUMN}.a.from: {'k.' * 39}k…: a path of 101 keys\nGive 1 to 100 keys, or read a document above as jsonb.",
+    ),
+]
+
+NAME_ERRORS = [
+    (users("xmin: text"), f"{COLUMN}.xmin: xmin: is the name of a system column of PostgreSQL\nChoose another name, such as xmin_."),
+    (users('"": text'), f"{COLUMN}.: is an empty name\nGive it a name."),
+    (
+        users(r'"a\0": {type: text, from: a}'),
+        f"{COLUMN}.a\\x00: a\\x00: is a name with a NUL, which PostgreSQL cannot hold\nChoose another name.",
+    ),
+    (users(f"{X64}: text"), f"{COLUMN}.{X64}: {X64}: is a name of 64 bytes\nPostgreSQL takes 63: choose a shorter one."),
+    (USERS.replace("users:", f"{X64}:"), f"assise.yaml:4: tables.{X64}: {X64}: is a name of 64 bytes\nPostgreSQL takes 63: choose a shorter one."),
+    (USERS.replace("users:", '"":'), "assise.yaml:4: tables.: is an empty name\nGive it a name."),
+    (users(f"{'é' * 32}: text"), f"{COLUMN}.{'é' * 32}: {'é' * 32}: is a name of 64 bytes\nPostgreSQL takes 63: choose a shorter one."),
+    (
+        users(", ".join(f"c{i}: text" for i in range(999))),
+        f"{PLACE}: has 1,001 columns with key and _extra\nKeep at most 1,000: fields without a column stay in _extra.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("tables", "message"), [*TYPE_ERRORS, *ORIGIN_ERRORS, *KEY_ERRORS, *PATH_ERRORS, *NAME_ERRORS])
+def test_a_manifest_is_refused_with_place_value_and_remedy(tables: str, message: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(HEAD + tables)
+    assert str(caught.value) == message
+    assert caught.value.exit_code == 2
+
+
+HEAD_ERRORS = [
+    (
+        "name: 9lives",
+        f"assise.yaml:2: name: 9lives: cannot be the name of a project\n{BEGIN}",
+    ),
+    ("postgres: mysql://u:secret@h/d", "is neither embedded nor a URL\nWrite embedded, postgresql://user@host/database, or ${VARIABLE}."),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), HEAD_ERRORS)
+def test_the_head_is_checked(line: str, message: str) -> None:
+    text = f"assise: 1\n{line}\ntables: {{}}\n"
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(text if line.startswith("name") else f"name: a\n{text}")
+    assert str(caught.value).endswith(message)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "é", "-a", "a" * 64, "a\n", "a.b"])
+def test_names_that_no_project_has(name: str) -> None:
+    with pytest.raises(ValidationError, match="cannot be the name of a project"):
+        Manifest(assise=1, name=name, tables={})
+
+
+@pytest.mark.parametrize(
+    "url", ["embedded", "postgresql://u@h/d", "postgres://h", "${DATABASE_URL}", "postgresql://${USER}:${PW:-}@h/d", "${A:-embedded}"]
+)
+def test_a_server_is_kept_as_it_is_written(url: str) -> None:
+    assert parse_manifest(f'assise: 1\nname: a\npostgres: "{url}"\ntables: {{}}\n').postgres == url
+
+
+def test_independent_problems_are_listed_a_line_each() -> None:
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(HEAD + users("a: citext, xmin: text") + "  files: {parent: user, from: a.*, primary_key: [a, b]}\n")
+    assert str(caught.value).splitlines() == [
+        f"{COLUMN}.a.type: citext: is no type. Did you mean text? {TYPES}",
+        f"{COLUMN}.xmin: xmin: is the name of a system column of PostgreSQL. Choose another name, such as xmin_.",
+        f"{CHILD}.parent: user: is no table of this manifest. Did you mean users? Known: users, files.",
+    ]
+    assert (caught.value.line, caught.value.key, caught.value.value) == (4, "tables.users.columns.a.type", "citext")
+
+
+def test_ten_problems_are_listed_and_the_others_counted() -> None:
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(HEAD + users(", ".join(f"c{i}: nothing" for i in range(13))))
+    assert len(str(caught.value).splitlines()) == 11
+    assert str(caught.value).endswith("\nand 3 more")
+
+
+def test_a_cycle_is_reported_for_the_tables_on_it() -> None:
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(
+            f"{HEAD}  a: {{parent: b, from: x.*, primary_key: [a, b]}}\n  b: {{parent: a, from: x.*, primary_key: [a, b]}}\n"
+            "  c: {parent: b, from: y.*, primary_key: [a, b]}\n"
+        )
+    assert [line.split(":")[1:3] for line in str(caught.value).splitlines()] == [["4", " tables.a.parent"], ["5", " tables.b.parent"]]
+
+
+def nest(levels: int) -> dict[str, Table]:
+    tables = {"t0": Table(collection="c", primary_key=("id",), columns={"id": Column(type="uuid", from_="_id")})}
+    for i in range(1, levels + 1):
+        tables[f"t{i}"] = Table(parent=f"t{i - 1}", from_="a.*", primary_key=tuple(f"k{n}" for n in range(i + 1)))
+    return tables
+
+
+def test_tables_nest_as_deep_as_keys_go() -> None:
+    assert Manifest(assise=1, name="a", tables=nest(31)).root("t31") == "t0"
+    with pytest.raises(ValidationError, match=r"tables\.t32: lies more than 31 tables deep"):
+        Manifest(assise=1, name="a", tables=nest(32))
+
+
+def test_a_thousand_columns_fit() -> None:
+    columns = {"id": Column(type="uuid", from_="_id")} | {f"c{i}": Column(type="text") for i in range(998)}
+    table = Table(collection="c", primary_key=("id",), columns=columns)
+    assert len(Manifest(assise=1, name="a", tables={"t": table}).tables["t"].columns) == 999
+
+
+SHOP = """
+assise: 1
+name: shop
+tables:
+  items:
+    parent: orders
+    from: items.*
+    primary_key: [order_id, _position]
+    columns: {a.b: text, _extra: text}
+  orders:
+    collection: orders
+    primary_key: id
+    columns: {id: {type: text, from: _id, kind: any}, total: numeric, tags: "text[]"}
+  taxes:
+    parent: items
+    from: tax.lines.*
+    primary_key: [order_id, _position, _extra]
+  users:
+    collection: users
+    primary_key: id
+    columns: {id: {type: int8, kind: offset}, _id: jsonb}
+  notes:
+    parent: orders
+    from: notes.*
+    primary_key: [order_id, _extra]
+    columns: {_extra_2: text}
+"""
+
+
+def test_the_tree_of_tables() -> None:
+    shop = parse_manifest(SHOP)
+    assert shop.tree_order == ("orders", "items", "notes", "taxes", "users")
+    assert shop.tree("orders") == ("orders", "items", "notes", "taxes")
+    assert shop.children("orders") == ["items", "notes"]
+    assert [shop.root(name) for name in shop.tables] == ["orders", "orders", "orders", "users", "orders"]
+    assert shop.key_column("taxes") == Column(type="text", from_="_id", kind="any")
+    assert shop.key_column("users").path == ()
+
+
+def test_our_jsonb_column_gives_way() -> None:
+    shop = parse_manifest(SHOP)
+    assert {name: shop.extra_name(name) for name in shop.tables} == {
+        "items": "_extra_2",
+        "orders": "_extra",
+        "taxes": "_extra_2",
+        "users": "_extra",
+        "notes": "_extra_3",
+    }
+
+
+def test_defaults_are_filled_in() -> None:
+    columns = parse_manifest(SHOP).tables["items"].columns
+    assert columns["a.b"].from_ == r"a\.b"
+    assert columns["a.b"].path == ("a.b",)
+    assert columns["a.b"].kind == "string"
+    assert parse_manifest(SHOP).tables["taxes"].child_path == ("tax", "lines")
+    assert parse_manifest(SHOP).tables["users"].child_path == ()
+
+
+def test_columns_made_in_python_read_their_own_name_too() -> None:
+    table = Table(collection="c", primary_key=("_id",), columns={"_id": Column(type="uuid"), "x.y": Column(type="text", kind="objectid")})
+    assert {name: column.path for name, column in table.columns.items()} == {"_id": ("_id",), "x.y": ("x.y",)}
+
+
+def test_a_manifest_made_in_python_is_checked() -> None:
+    table = Table(collection="c", primary_key=("id",), columns={"id": Column(type="citext", from_="_id")})
+    with pytest.raises(ValidationError, match=r"tables\.t\.columns\.id\.type: citext: is no type"):
+        Manifest(assise=1, name="a", tables={"t": table})
+
+
+def test_a_manifest_does_not_change() -> None:
+    manifest = Manifest(assise=1, name="a", tables={})
+    with pytest.raises(ValidationError, match="frozen"):
+        manifest.name = "b"
+
+
+def test_neither_errors_nor_repr_show_a_password() -> None:
+    assert "secret" not in repr(Manifest(assise=1, name="a", postgres="postgresql://u:secret@h/d", tables={}))
+    with pytest.raises(ValidationError) as caught:
+        Manifest(assise=1, name="", postgres="postgresql://u:secret@h/d", tables={})
+    assert "secret" not in str(caught.value)

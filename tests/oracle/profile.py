@@ -1,0 +1,100 @@
+"""The tests' own profile: which paths of a collection hold one scalar kind, and must therefore be typed."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tests.oracle.jsonform import decode
+from tests.oracle.walk import Value, parse
+
+Path = tuple[str | None, ...]
+ELEMENTS = None
+DEEPEST = 3
+MOST_KEYS = 100
+SCALARS = {"string", "bool", "objectid", "date", "decimal", "number"}
+NUMBERS = {"int32", "int64", "double"}
+DATA_KEY = re.compile(
+    r"-?[0-9]+|[0-9]{4}[-/][0-9]{1,2}([-/][0-9]{1,2}([T ].*)?)?|[0-9a-fA-F]{24}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[^@\s]+@[^@\s]+\.[^@\s]+"
+)
+
+
+@dataclass
+class Stand:
+    """What stands at one path: values by kind, documents by kind, and the keys below it."""
+
+    values: Counter[str] = field(default_factory=Counter)
+    documents: Counter[str] = field(default_factory=Counter)
+    keys: set[str] = field(default_factory=set)
+
+    @property
+    def is_map(self) -> bool:
+        """Whether the keys below the path are data."""
+        return len(self.keys) > MOST_KEYS or 2 * sum(DATA_KEY.fullmatch(key) is not None for key in self.keys) > len(self.keys)
+
+
+def find_uniform(documents: Iterable[bytes]) -> dict[str, int]:
+    """Paths such as `a.b`, `tags[]` or `items[].price` -> number of values there of the one scalar kind.
+
+    One kind: at least 95 % of the values that are not null, with int32, int64 and double as one, the subtype of binaries as part of the kind,
+    and the kinds only for which no type exists (regex, timestamp, …) left out. In at least 1 % of the documents, at most three keys deep,
+    outside arrays of arrays, data-keyed maps and the inside of `_id`.
+    """
+    stands: dict[Path, Stand] = {}
+    count = 0
+    for raw in documents:
+        count += 1
+        seen: set[tuple[Path, str]] = set()
+        for path, kind in _walk(parse(raw), stands):
+            stands[path].values[kind] += 1
+            seen.add((path, kind))
+        for path, kind in seen:
+            stands[path].documents[kind] += 1
+    maps = {path for path, stand in stands.items() if path and stand.is_map}
+    found: Counter[str] = Counter()
+    for path, stand in stands.items():
+        kind = _find_kind(stand, count)
+        if kind and not any(path[:size] in maps for size in range(len(path))):
+            found[write_path(path)] += stand.values[kind]
+    return dict(found)
+
+
+def _find_kind(stand: Stand, count: int) -> str | None:
+    """The one scalar kind of a path."""
+    whole = sum(stand.values.values()) - stand.values["null"]
+    kind = max(stand.values, key=lambda kind: (stand.values[kind] if kind != "null" else -1, kind), default="null")
+    is_scalar = kind in SCALARS or kind.startswith("binary")
+    return kind if is_scalar and 100 * stand.values[kind] >= 95 * whole and 100 * stand.documents[kind] >= count else None
+
+
+def _walk(document: Value, stands: dict[Path, Stand]) -> list[tuple[Path, str]]:
+    """Path and kind of every value that is not too deep; the keys of documents go to their stands."""
+    found: list[tuple[Path, str]] = []
+    open_values: list[tuple[Path, Value]] = [((), document)]
+    while open_values:
+        path, value = open_values.pop()
+        stand = stands.setdefault(path, Stand())
+        found.append((path, _name_kind(value)))
+        if path == ("_id",):
+            continue
+        if value.kind == "array" and path[-1:] != (ELEMENTS,):
+            open_values += [((*path, ELEMENTS), inner) for _, inner in value.fields]
+        elif value.kind == "document":
+            named = [(text, inner) for key, inner in value.fields if (text := decode(key)) is not None]
+            stand.keys.update(key for key, _ in named)
+            if sum(key is not ELEMENTS for key in path) < DEEPEST:
+                open_values += [((*path, key), inner) for key, inner in named]
+    return found
+
+
+def _name_kind(value: Value) -> str:
+    if value.kind == "binary":
+        return f"binary_{value.number}"
+    return "number" if value.kind in NUMBERS else value.kind
+
+
+def write_path(path: Path) -> str:
+    """A path as text; dots in keys are escaped."""
+    return "".join("[]" if key is ELEMENTS else "." + key.replace(".", "\\.") for key in path).removeprefix(".")

@@ -1,0 +1,50 @@
+"""The first law without a server: assemble(shred(d)) == d for hostile documents and manifests drawn from their paths."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from assise.rows.shred import Reason
+from tests.oracle.equality import differences
+from tests.oracle.strategies import documents, manifests
+from tests.oracle.walk import NotBson, parse
+from tests.rows.rebuild import read_manifest, rebuild
+
+
+@st.composite
+def migrations(draw: st.DrawFn) -> tuple[object, list[bytes]]:
+    """Some documents and a manifest from their paths."""
+    raws = draw(st.lists(documents(), min_size=1, max_size=6))
+    return draw(manifests(raws)), raws
+
+
+@given(migrations())
+def test_every_document_comes_back(migration: tuple[object, list[bytes]]) -> None:
+    plain, raws = migration
+    manifest = read_manifest(plain)
+    root = next(name for name, table in manifest.tables.items() if table.collection)
+    offsets = [sum(map(len, raws[:i])) for i in range(len(raws))]
+    found, batch = rebuild(manifest, root, list(zip(offsets, raws, strict=True)))
+    assert len(found) + len(batch.misfits) == len(raws)
+    assert {misfit.reason for misfit in batch.misfits} <= {Reason.KEY_MISFIT}
+    for offset, raw in zip(offsets, raws, strict=True):
+        if offset in found:
+            assert differences(raw, found[offset]) == []
+
+
+@settings(max_examples=100)
+@given(documents(), st.data())
+def test_broken_bytes_are_rejects_exactly_when_they_are_not_bson(raw: bytes, data: st.DataObject) -> None:
+    manifest = read_manifest(data.draw(manifests([raw])))
+    root = next(name for name, table in manifest.tables.items() if table.collection)
+    broken = bytearray(raw)
+    for at in data.draw(st.lists(st.integers(4, len(raw) - 1), max_size=3)):
+        broken[at] = data.draw(st.sampled_from([0, 1, 5, 0x7F, 0xFF]))
+    _, batch = rebuild(manifest, root, [(0, bytes(broken))])
+    try:
+        parse(bytes(broken))
+    except NotBson:
+        assert [misfit.reason for misfit in batch.misfits] == [Reason.NOT_BSON]
+    else:
+        assert [misfit.reason for misfit in batch.misfits] in ([], [Reason.KEY_MISFIT])
