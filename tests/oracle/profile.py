@@ -16,9 +16,8 @@ DEEPEST = 3
 MOST_KEYS = 100
 SCALARS = {"string", "bool", "objectid", "date", "decimal", "number"}
 NUMBERS = {"int32", "int64", "double"}
-DATA_KEY = re.compile(
-    r"-?[0-9]+|[0-9]{4}[-/][0-9]{1,2}([-/][0-9]{1,2}([T ].*)?)?|[0-9a-fA-F]{24}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[^@\s]+@[^@\s]+\.[^@\s]+"
-)
+DATE, UUID = r"[0-9]{4}[-/][0-9]{1,2}([-/][0-9]{1,2}([T ].*)?)?", r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+DATA_KEY = re.compile(rf"-?[0-9]+|[0-9a-fA-F]{{24}}|{DATE}|{UUID}|[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
 @dataclass
@@ -47,11 +46,11 @@ def find_uniform(documents: Iterable[bytes]) -> dict[str, int]:
     for raw in documents:
         count += 1
         seen: set[tuple[Path, str]] = set()
-        for path, kind in _walk(parse(raw), stands):
-            stands[path].values[kind] += 1
-            seen.add((path, kind))
-        for path, kind in seen:
-            stands[path].documents[kind] += 1
+        for path, named in _walk(parse(raw), stands):
+            stands[path].values[named] += 1
+            seen.add((path, named))
+        for path, named in seen:
+            stands[path].documents[named] += 1
     maps = {path for path, stand in stands.items() if path and stand.is_map}
     found: Counter[str] = Counter()
     for path, stand in stands.items():

@@ -34,7 +34,7 @@ def _place_point(digits: str, exponent: int) -> str:
 
 
 def _find_shortest(number: float) -> tuple[str, int]:
-    """The fewest digits between the two midpoints to the neighbours, midpoints excluded, of these the nearest, then the even (Ryu as PostgreSQL sets it)."""
+    """The fewest digits strictly between the midpoints to the neighbours, of these the nearest, then the even (PostgreSQL's Ryu)."""
     bits: int = struct.unpack("<Q", struct.pack("<d", number))[0]
     mantissa, power = bits & ((1 << 52) - 1), bits >> 52
     exact = Fraction(mantissa | (1 << 52 if power else 0)) * Fraction(2) ** (max(power, 1) - 1075)

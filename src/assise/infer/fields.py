@@ -112,14 +112,14 @@ def choose_type(kinds: dict[str, int], ids: Ids) -> Choice | None:
     """The type of a column for these values; None where no kind, or int and double together, has 90 % of those that are not null."""
     total = sum(count for kind, count in kinds.items() if kind != "null")
     if _is_share(sum(kinds.get(kind, 0) for kind in NUMBERS), total, 90):
-        return choose_number(kinds)
+        return _choose_number(kinds)
     for kind, count in kinds.items():
         if kind != "null" and _is_share(count, total, 90):
             return _scalar(kind, ids)
     return None
 
 
-def choose_number(kinds: dict[str, int]) -> Choice:
+def _choose_number(kinds: dict[str, int]) -> Choice:
     """The type for the numbers among these values."""
     if "double" not in kinds:
         return ("int8", "int64", INTS) if "int64" in kinds else ("int4", "int32", INTS)

@@ -54,7 +54,7 @@ def propose(profiles: Mapping[str, Profile], *, name: str, ids: Ids = "uuid", po
     return Proposal(manifest, draft.comments, draft.notes)
 
 
-def choose_key(path: Path, documents: int, ids: Ids) -> Column:
+def choose_key(path: Path, documents: int, *, ids: Ids) -> Column:
     """The key column for the `_id`s of a collection; of kind offset when a document has none that is usable."""
     kinds = path.kinds.keys()
     if path.values < documents:
@@ -84,10 +84,10 @@ def _draft_collection(draft: _Draft, collection: str, table: str, profile: Profi
     _note_profile(draft, collection, profile)
     place = ("tables", table)
     draft.comments[place] = id_evidence(root.children["_id"], profile.documents)
-    key = choose_key(root.children["_id"], profile.documents, draft.ids)
+    key = choose_key(root.children["_id"], profile.documents, ids=draft.ids)
     is_offset = key.kind == "offset"
     if is_offset:
-        fields = [*_id_column(root.children["_id"], profile.documents, draft.ids), *fields]
+        fields = [*_id_column(root.children["_id"], profile.documents, ids=draft.ids), *fields]
     names = Names([] if is_offset else ["id"])
     columns = _name_columns(draft, table, fields, names, room=TABLE_COLUMNS - 2)
     key_name = names.take("_offset") if is_offset else "id"
@@ -127,7 +127,7 @@ def _name_columns(draft: _Draft, table: str, fields: Iterable[FieldColumn | Fiel
     return columns
 
 
-def _id_column(path: Path, documents: int, ids: Ids) -> list[FieldColumn]:
+def _id_column(path: Path, documents: int, *, ids: Ids) -> list[FieldColumn]:
     """The column of an `_id` that is not the key: when it is common and of one scalar kind."""
     found = choose_type(path.kinds, ids)
     if not found or not path.set_values or (path.values < 100 and 100 * path.values < documents):

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Self
+from urllib.parse import quote as percent
+from urllib.parse import urlencode
 
 import psycopg
 from psycopg import pq
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
 from assise.errors import DuplicateKeyError, LimitError, SerializationError, TargetError, UsageError
 
@@ -17,6 +19,8 @@ ARRAY_OIDS = {
     "uuid": 2951, "text": 1009, "bool": 1000, "int4": 1007, "int8": 1016,
     "float8": 1022, "numeric": 1231, "timestamptz": 1185, "bytea": 1001,
 }  # fmt: skip
+
+_SECRET = {"password", "sslpassword", "passfile", "oauth_client_secret", "scram_client_key", "scram_server_key"}
 
 _COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_TAIL = b"\xff\xff"
@@ -26,7 +30,7 @@ Parameter = str | int | float | bytes | None | Sequence[str]
 
 
 def describe(conninfo: str) -> str:
-    """A connection string without its password, for people and ledgers.
+    """A connection string as a URL without its password, for people, manifests and ledgers.
 
     Raises:
         UsageError: it is no connection string of libpq.
@@ -35,8 +39,12 @@ def describe(conninfo: str) -> str:
         parts = conninfo_to_dict(conninfo)
     except psycopg.ProgrammingError as error:
         raise UsageError("this is no PostgreSQL URL or connection string", remedy="Write postgresql://user@host/database.") from error
-    shown = {key: value for key, value in parts.items() if key not in {"password", "sslpassword", "passfile"}}
-    return make_conninfo("", **shown)
+    shown = {key: str(value) for key, value in parts.items() if key not in _SECRET and value is not None}
+    user, host, port, database = (shown.pop(key, "") for key in ("user", "host", "port", "dbname"))
+    is_plain = bool(host) and not set(host) & set("/,@:[]%")
+    query = urlencode({**({} if is_plain or not host else {"host": host}), **shown}, quote_via=percent)
+    place = f"{percent(user)}@" * bool(user) + (host if is_plain else "") + f":{port}" * bool(port)
+    return f"postgresql://{place}/{percent(database)}" + f"?{query}" * bool(query)
 
 
 class Connection:
