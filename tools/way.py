@@ -1,4 +1,7 @@
-"""Print how many of our own functions, files and levels one document passes from `Project.load` to its COPY."""
+"""Print how many of our own functions, files and levels one document passes from `Project.load` to its COPY.
+
+Twice: all that runs, manifest, server, preflight and tables included; and what runs from the first byte read of the document on.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from assise.postgres.embedded import Embedded
 from assise.project import Project
 
 PACKAGE = str(Path(assise.__file__).parent)
+FIRST_READ = "read_frames"
 COMPREHENSIONS = ("<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>")
 DOCUMENT = {
     "_id": bson.ObjectId("507f1f77bcf86cd799439011"),
@@ -36,16 +40,24 @@ class Way:
     passed: set[CodeType] = field(default_factory=set)
     depth: int = 0
     copied: tuple[frozenset[CodeType], int] = (frozenset(), 0)
+    on_document: set[CodeType] = field(default_factory=set)
+    depth_on_document: int = 0
+    copied_document: tuple[frozenset[CodeType], int] = (frozenset(), 0)
 
     def trace(self, frame: FrameType, event: str, _: object) -> None:
         """A profiler for `sys.setprofile`."""
         if event != "call":
             return
         if is_own(frame.f_code):
+            depth = sum(map(is_own, codes_above(frame)))
             self.passed.add(frame.f_code)
-            self.depth = max(self.depth, sum(map(is_own, codes_above(frame))))
+            self.depth = max(self.depth, depth)
+            if self.on_document or frame.f_code.co_name == FIRST_READ:
+                self.on_document.add(frame.f_code)
+                self.depth_on_document = max(self.depth_on_document, depth)
         elif is_copy(frame.f_code):
             self.copied = (frozenset(self.passed), self.depth)
+            self.copied_document = (frozenset(self.on_document), self.depth_on_document)
 
 
 def is_own(code: CodeType) -> bool:
@@ -75,7 +87,7 @@ def follow_document(folder: Path) -> Way:
     way = Way()
     try:
         project = Project(folder)
-        project.infer(str(dump))
+        project.write_manifest(project.infer(str(dump)))
         sys.setprofile(way.trace)
         project.load(str(dump))
     finally:
@@ -89,13 +101,15 @@ def main() -> None:
         folder = Path(name)
         # As root, the server runs as another user, who must be able to enter.
         folder.chmod(0o755)
-        codes, depth = follow_document(folder).copied
-    if not codes:
-        sys.exit("tools/way.py saw no COPY: Project.load no longer copies through psycopg's cursor.copy")
-    files = {code.co_filename for code in codes}
-    for label, value, aim in (("functions", len(codes), 60), ("files", len(files), 12), ("levels", depth, 8)):
-        print(f"{'ok' if 0 < value <= aim else 'OVER':<5} way of one document, {label:<17} {value:>7}  {aim}")
+        way = follow_document(folder)
+    if not way.copied_document[0]:
+        sys.exit("tools/way.py saw no COPY: Project.load no longer reads with read_frames or copies through psycopg's cursor.copy")
+    for title, (codes, depth) in (("whole load", way.copied), ("document", way.copied_document)):
+        files = {code.co_filename for code in codes}
+        for label, value, aim in (("functions", len(codes), 60), ("files", len(files), 12), ("levels", depth, 8)):
+            print(f"{'ok' if 0 < value <= aim else 'OVER':<5} way of one document, {title + ', ' + label:<24} {value:>5}  {aim}")
     if "--list" in sys.argv:
+        codes, _ = way.copied_document
         print(*sorted(f"{code.co_filename.removeprefix(PACKAGE)}:{code.co_firstlineno} {code.co_qualname}" for code in codes), sep="\n")
 
 

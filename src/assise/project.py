@@ -210,15 +210,11 @@ class Project:
 
     def connect(self, manifest: Manifest) -> Connection:
         """A connection to the target; the embedded server is started when it is the target."""
-        return Connection(self.conninfo(manifest))
-
-    def conninfo(self, manifest: Manifest) -> str:
-        """The connection string of the target, with its password if it has one."""
-        if self._is_embedded(manifest):
-            self.embedded.start()
-            self.embedded.create_database(manifest.name)
-            return self.embedded.conninfo(manifest.name)
-        return self._to or expand(manifest.postgres)
+        if not self._is_embedded(manifest):
+            return Connection(self._to or expand(manifest.postgres))
+        self.embedded.start()
+        self.embedded.create_database(manifest.name)
+        return Connection(self.embedded.conninfo(manifest.name), shown=self.embedded.url(manifest.name))
 
     def _is_embedded(self, manifest: Manifest) -> bool:
         return self._to is None and manifest.postgres == "embedded"

@@ -117,23 +117,23 @@ class _Level:
         return write_members(notes, unnamed) if notes or unnamed else None
 
     def _write_field(self, node: Node, value: Value, depth: int, *, is_id: bool) -> str | None:
-        exact = id_text(value, depth) if is_id else jsonb_text(value, depth)
-        if node.column:
-            return self._fill(node.column, value, exact, is_id=is_id)
+        if node.column and self._fill(node.column, value, is_id=is_id):
+            return None
         if node.child and value.kind == "array" and value.fields:
             self.below.append((node.child, value))
             return None
         if node.level and value.kind == "document":
             return self.write(node, value, depth) or (None if value.fields else "{}")
-        return exact
+        return id_text(value, depth) if is_id else jsonb_text(value, depth)
 
-    def _fill(self, column: Column, value: Value, exact: str, *, is_id: bool) -> str | None:
+    def _fill(self, column: Column, value: Value, *, is_id: bool) -> bool:
+        """Write the cell; whether it gives the value back."""
         fit = find_fit(value, column.type, column.kind)
         is_key = self.table.key is column
         if not is_key:
             self.row[column.name] = id_text(value) if fit.fits and is_id and column.type == "jsonb" else fit.text
         is_digest = is_key and column.kind == "any" and (fit.text or "").startswith("sha256:")
-        return None if fit.fits and not is_digest else exact
+        return fit.fits and not is_digest
 
 
 def _read_manifest(manifest: Mapping[str, object]) -> list[Table]:

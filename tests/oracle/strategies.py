@@ -98,7 +98,8 @@ TOP: dict[bytes, Elements] = {
     b"_extra": values.strings,
     b"a.b": values.numbers,
 }
-ids: Elements = st.one_of(*[values.ids] * 6, values.names, values.numbers, values.uuids, values.strings, values.anything)
+other_ids: Elements = st.one_of(values.names, values.numbers, values.uuids, values.strings, values.anything)
+ids: Elements = st.integers(0, 9).flatmap(lambda n: values.ids if n < 6 else other_ids)
 
 
 @st.composite
@@ -237,7 +238,7 @@ class Drawing:
                 continue
             elif inner.fields and len(path) < 4 and use < 6:
                 self._draw_level(table, inner, (*path, key))
-            elif (inner.elements is not None and use < 7) or (use == 9 and (path or key != "_id")):
+            elif (inner.elements is not None and use < (7 if inner.elements.fields else 2)) or use == 9:
                 self._draw_child(table, inner.elements or Level(), (*path, key))
             elif use:
                 self._draw_column(table, inner, (*path, key))
@@ -246,9 +247,8 @@ class Drawing:
         scalars = [(t, k) for t, kinds in KINDS.items() for k in kinds]
         arrays = [(f"{t}[]", k) for t, k in scalars if t not in {"bytea", "jsonb"}]
         right = st.sampled_from(find_types(level))
-        type_, kind = self.draw(
-            st.one_of(right, right, right, right, right, st.just(("jsonb", "every")), st.sampled_from(scalars), st.sampled_from(arrays))
-        )
+        wrong = [st.just(("jsonb", "every")), st.sampled_from(scalars), st.sampled_from(arrays)]
+        type_, kind = self.draw(st.one_of([right] * 10 + wrong))
         wish = self.draw(st.sampled_from([path[-1], path[-1], path[-1], "_".join(path), *NAMES]))
         name = table.name_column(wish)
         table.columns[name] = self._write_column(name, type_, kind, path)

@@ -141,7 +141,9 @@ decimals = _elements(
     | st.binary(min_size=16, max_size=16),
 )
 others: Elements = st.one_of(
-    st.sampled_from([(0x06, b""), (0x7F, b""), (0xFF, b"")]),
+    st.just((0x06, b"")),
+    st.just((0x7F, b"")),
+    st.just((0xFF, b"")),
     _elements(0x0B, st.builds(_write_regex, texts, st.sampled_from([b"", b"imx", b"xi"]) | texts)),
     _elements(0x0C, st.builds(lambda text, name: write_text(text) + name, texts, object_ids)),
     _elements(0x0D, texts.map(write_text)),

@@ -18,7 +18,7 @@ from typing import IO
 
 from assise.errors import MissingExtraError, TargetError
 
-SUPERUSER = "assise"
+SUPERUSER = "postgres"
 
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
 _LOCALE = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")

@@ -50,13 +50,13 @@ def describe(conninfo: str) -> str:
 class Connection:
     """A psycopg connection, in autocommit outside of `transaction`, with the session settings that texts and bytes rely on."""
 
-    def __init__(self, conninfo: str) -> None:
-        """Connect.
+    def __init__(self, conninfo: str, *, shown: str | None = None) -> None:
+        """Connect; `shown` is what people read as the target, without a secret.
 
         Raises:
             TargetError: the server cannot be reached or refuses.
         """
-        self.target = describe(conninfo)
+        self.target = shown or describe(conninfo)
         try:
             self._connection = psycopg.connect(conninfo, autocommit=True, application_name="assise", prepare_threshold=None)
         except psycopg.Error as error:

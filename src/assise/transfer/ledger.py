@@ -115,7 +115,7 @@ def check_server(connection: Connection) -> str:
     if not schema:
         raise TargetError(f"{connection.target} has no schema on its search_path", remedy="Create one, or set search_path.")
     has_ledger = bool(connection.scalar(QUERIES["has_ledger"]))
-    in_database, in_schema = connection.execute(QUERIES["may_create"])[0]
+    in_database, in_schema = connection.execute(QUERIES["may_create"], [str(schema)])[0]
     if not in_schema or not (in_database or has_ledger):
         missing = f"on schema {schema}" if not in_schema else "on the database"
         raise TargetError(f"{connection.target}: the user may not CREATE {missing}", remedy=f"GRANT CREATE {missing.upper()[:2]}{missing[2:]} …")

@@ -54,7 +54,9 @@ SELECT to_regclass(%s) IS NOT NULL
 SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = to_regclass(%s) AND contype = 'f')
 
 -- server --
-SELECT current_setting('server_encoding'), pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', coalesce(current_schema(), '')
+SELECT current_setting('server_encoding'), pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', coalesce((
+    SELECT name FROM unnest(current_schemas(false)) WITH ORDINALITY AS path (name, place) WHERE name <> 'assise' ORDER BY place LIMIT 1
+), '')
 
 -- may_create --
-SELECT has_database_privilege(current_database(), 'CREATE'), has_schema_privilege(current_schema(), 'CREATE')
+SELECT has_database_privilege(current_database(), 'CREATE'), has_schema_privilege(%s, 'CREATE')
