@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -62,14 +62,17 @@ class Project:
     Args:
         manifest: path of `assise.yaml`, or the folder that it lies in or will lie in.
         to: a PostgreSQL URL that takes the place of the manifest's.
+        settings: values of `assise.settings.SETTINGS` by name, before those of the environment.
         talk: gets a line for people now and then.
     """
 
-    def __init__(self, manifest: Path | str = ".", *, to: str | None = None, talk: Talk = keep_silent) -> None:
+    def __init__(
+        self, manifest: Path | str = ".", *, to: str | None = None, settings: Mapping[str, int] | None = None, talk: Talk = keep_silent
+    ) -> None:
         path = Path(manifest).absolute()
         self.path = path / "assise.yaml" if path.is_dir() else path
         self.embedded = Embedded(self.path.parent / ".assise")
-        self._to, self._talk = to, talk
+        self._to, self._talk, self._settings = to, talk, settings or {}
 
     @property
     def manifest(self) -> Manifest:
@@ -85,12 +88,12 @@ class Project:
     def infer(self, source: Path | str, *, ids: Ids = "uuid") -> Proposal:
         """Read every document of a dump and propose a manifest; nothing is written."""
         dump = open_dump(Path(source))
-        chunk_bytes = read_setting("load.chunk_bytes")
+        chunk_bytes, paths = self._setting("load.chunk_bytes"), self._setting("infer.paths")
         profiles = {}
         for collection in dump.collections:
-            profile = Profile()
+            profile = Profile(paths=paths)
             for chunk in read_chunks(collection, chunk_bytes):
-                part = Profile()
+                part = Profile(paths=paths)
                 for frame in chunk.frames:
                     if frame.is_document:
                         part.add(frame.raw, frame.offset)
@@ -99,6 +102,9 @@ class Project:
             self._talk(f"{collection.name}: {collection.size:,} bytes read")
         postgres = "embedded" if self._to is None else describe(self._to)
         return propose(profiles, name=_name(dump.path), ids=ids, postgres=postgres)
+
+    def _setting(self, name: str) -> int:
+        return read_setting(name, self._settings.get(name))
 
     def write_manifest(self, proposal: Proposal, path: Path | None = None) -> Path:
         """Write a proposal to a new file, and the JSON Schema for editors to `.assise`.
@@ -117,6 +123,7 @@ class Project:
         """Write `.assise/manifest.schema.json`, which the first line of the manifest names."""
         folder = self.path.parent / ".assise"
         folder.mkdir(exist_ok=True)
+        _write(folder / ".gitignore", "*\n")
         _write(folder / "manifest.schema.json", json.dumps(json_schema(), indent=2) + "\n")
 
     def migrate(self, source: Path | str, *, ids: Ids = "uuid", agree: Agree = refuse) -> Report:
@@ -155,7 +162,8 @@ class Project:
             if load is None:
                 load = self._begin(connection, manifest, dump, agree)
             else:
-                ledger.resume(connection, load, manifest, dump.path)
+                ledger.check_unchanged(connection, load, manifest)
+                ledger.remember_source(connection, load, dump.path)
             report = Report(str(dump.path), connection.target, was_done=load.is_finished)
             report.collections = load_dump(connection, load, dump, talk=self._talk)
         report.seconds = perf_counter() - started
@@ -231,7 +239,7 @@ class Project:
         load = self._find_load(connection, manifest)
         if load is None:
             raise UsageError(f"nothing of {manifest.name!r} is loaded in {connection.target}", remedy="`assise load FOLDER` loads it.")
-        ledger.resume(connection, load, manifest, load.source)
+        ledger.check_unchanged(connection, load, manifest)
         if not load.is_finished:
             raise UsageError(f"the load of {manifest.name!r} is not finished", remedy="`assise load` goes on where it stopped.")
         return load
@@ -261,7 +269,7 @@ class Project:
             )
             if not agree(question):
                 raise UsageError(f"not agreed, nothing was written: {question}", remedy="Agree with --yes.")
-        return ledger.begin(connection, manifest, dump.path, chunk_bytes=read_setting("load.chunk_bytes"))
+        return ledger.begin(connection, manifest, dump.path, chunk_bytes=self._setting("load.chunk_bytes"))
 
 
 def _name(path: Path) -> str:

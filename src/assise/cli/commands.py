@@ -17,6 +17,7 @@ from assise.cli.render import print_plan, print_rejects, print_report
 from assise.errors import AssiseError, UsageError
 from assise.manifest.file import dump_manifest
 from assise.project import Plan, Project
+from assise.settings import SETTINGS
 
 EXIT_STOPPED = 130
 
@@ -41,6 +42,16 @@ schema = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The tabl
 app.add_typer(pg, name="pg")
 app.add_typer(schema, name="schema")
 
+
+def _help(name: str) -> str:
+    setting = next(setting for setting in SETTINGS if setting.name == name)
+    return f"{setting.help[:1].upper()}{setting.help[1:]} ({setting.variable}, {setting.default:,})."
+
+
+def _examples(*lines: str) -> str:
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
 Source = Annotated[Path, typer.Argument(help="A mongodump folder, or a .bson or .bson.gz file.", show_default=False)]
 KnownSource = Annotated[
     Path | None, typer.Argument(help="A mongodump folder or file; without it the source of the load is used.", show_default=False)
@@ -51,6 +62,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Agree to what is shown.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
 IdsOption = Annotated[Ids, typer.Option("--ids", help="Keys of ObjectIds as uuid, or as text of 24 digits.")]
+ChunkBytes = Annotated[int | None, typer.Option("--chunk-bytes", help=_help("load.chunk_bytes"), show_default=False)]
+Paths = Annotated[int | None, typer.Option("--paths", help=_help("infer.paths"), show_default=False)]
 Output = Annotated[str | None, typer.Option("--output", "-o", help="Another file for the manifest; - is stdout.", show_default=False)]
 
 
@@ -88,12 +101,9 @@ def _next(*lines: str) -> None:
         _say(f"next: {line}")
 
 
-def _project(manifest: Path, to: str | None = None) -> Project:
-    return Project(manifest, to=to, talk=_say)
-
-
-def _agree(yes: bool) -> bool | None:
-    return True if yes else None
+def _project(manifest: Path, to: str | None = None, *, chunk_bytes: int | None = None, paths: int | None = None) -> Project:
+    given = {"load.chunk_bytes": chunk_bytes, "infer.paths": paths}
+    return Project(manifest, to=to, settings={name: value for name, value in given.items() if value is not None}, talk=_say)
 
 
 class _Asking:
@@ -111,7 +121,7 @@ class _Asking:
         return typer.confirm(f"{question}. Go on?", err=True)
 
 
-@app.command(epilog="Examples:  assise migrate dump/app    assise migrate dump/app --to postgresql://me@db.internal/app --yes")
+@app.command(epilog=_examples("assise migrate dump/app", "assise migrate dump/app --to postgresql://me@db.internal/app --yes"))
 def migrate(
     source: Source,
     manifest: ManifestFile = Path(),
@@ -119,11 +129,12 @@ def migrate(
     to: To = None,
     ids: IdsOption = Ids.uuid,
     yes: Yes = False,
+    chunk_bytes: ChunkBytes = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> int:
     """Infer the manifest if there is none, load, and verify every document."""
-    project = _project(manifest, to)
+    project = _project(manifest, to, chunk_bytes=chunk_bytes)
     if dry_run:
         proposal = None if project.path.exists() else project.infer(source, ids=ids.value)
         _show_plan(project.plan(source, proposal.manifest if proposal else None), as_json=as_json)
@@ -143,7 +154,7 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
         print_plan(plan)
 
 
-@app.command(epilog="Examples:  assise infer dump/app    assise infer dump/app -o -    assise infer dump/app --ids text")
+@app.command(epilog=_examples("assise infer dump/app", "assise infer dump/app -o -", "assise infer dump/app --ids text"))
 def infer(
     source: Source,
     manifest: ManifestFile = Path(),
@@ -151,11 +162,12 @@ def infer(
     to: To = None,
     ids: IdsOption = Ids.uuid,
     output: Output = None,
+    paths: Paths = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> int:
     """Read every document and write the manifest that fits them, with the evidence as comments."""
-    project = _project(manifest, to)
+    project = _project(manifest, to, paths=paths)
     target = None if output is None else Path(output)
     if output != "-" and not dry_run and (target or project.path).exists():
         raise UsageError(f"{target or project.path} exists, and is not overwritten", remedy="Remove it, or give another file: -o FILE.")
@@ -172,18 +184,19 @@ def infer(
     return 0
 
 
-@app.command(epilog="Examples:  assise load dump/app    assise load    assise load --dry-run dump/app")
+@app.command(epilog=_examples("assise load dump/app", "assise load", "assise load --dry-run dump/app"))
 def load(
     source: KnownSource = None,
     manifest: ManifestFile = Path(),
     *,
     to: To = None,
     yes: Yes = False,
+    chunk_bytes: ChunkBytes = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> int:
     """Load what is not loaded yet into the tables of the manifest."""
-    project = _project(manifest, to)
+    project = _project(manifest, to, chunk_bytes=chunk_bytes)
     if dry_run:
         if source is None:
             raise UsageError("--dry-run wants the source", remedy="assise load --dry-run FOLDER")
@@ -197,7 +210,7 @@ def load(
     return report.exit_code
 
 
-@app.command(epilog="Examples:  assise verify    assise verify dump/app --json")
+@app.command(epilog=_examples("assise verify", "assise verify dump/app --json"))
 def verify(source: KnownSource = None, manifest: ManifestFile = Path(), *, to: To = None, as_json: Json = False) -> int:
     """Compare every document of the source, value by value, with what the tables give back."""
     report = _project(manifest, to).verify(source)
@@ -205,7 +218,7 @@ def verify(source: KnownSource = None, manifest: ManifestFile = Path(), *, to: T
     return report.exit_code
 
 
-@app.command(epilog="Examples:  assise rejects    assise rejects users 1024 > one.bson")
+@app.command(epilog=_examples("assise rejects", "assise rejects users 1024 > one.bson"))
 def rejects(
     collection: Annotated[str | None, typer.Argument(help="Print the bytes of one reject: its collection …", show_default=False)] = None,
     offset: Annotated[int | None, typer.Argument(help="… and its offset.", show_default=False)] = None,
@@ -224,7 +237,7 @@ def rejects(
     return 3 if found else 0
 
 
-@pg.command("start")
+@pg.command("start", epilog=_examples("assise pg start"))
 def pg_start(manifest: ManifestFile = Path()) -> int:
     """Start the embedded server; it goes on when this command ends."""
     project = _project(manifest)
@@ -233,14 +246,14 @@ def pg_start(manifest: ManifestFile = Path()) -> int:
     return 0
 
 
-@pg.command("stop")
+@pg.command("stop", epilog=_examples("assise pg stop"))
 def pg_stop(manifest: ManifestFile = Path()) -> int:
     """Stop the embedded server."""
     _say("stopped" if _project(manifest).embedded.stop() else "was not running")
     return 0
 
 
-@pg.command("status")
+@pg.command("status", epilog=_examples("assise pg status", "assise pg status --json"))
 def pg_status(manifest: ManifestFile = Path(), *, as_json: Json = False) -> int:
     """Whether the embedded server runs, and where."""
     facts = {name: str(value) if isinstance(value, Path) else value for name, value in vars(_project(manifest).embedded.status()).items()}
@@ -252,7 +265,7 @@ def pg_status(manifest: ManifestFile = Path(), *, as_json: Json = False) -> int:
     return 0
 
 
-@pg.command("shell")
+@pg.command("shell", epilog=_examples("assise pg shell", "echo 'SELECT count(*) FROM users' | assise pg shell"))
 def pg_shell(manifest: ManifestFile = Path(), database: Annotated[str | None, typer.Option("--database", "-d")] = None) -> int:
     """Open psql on the embedded server, in the manifest's database."""
     project = _project(manifest)
@@ -264,7 +277,7 @@ def pg_shell(manifest: ManifestFile = Path(), database: Annotated[str | None, ty
     return 0
 
 
-@pg.command("url")
+@pg.command("url", epilog=_examples("psql $(assise pg url)"))
 def pg_url(manifest: ManifestFile = Path(), database: Annotated[str | None, typer.Option("--database", "-d")] = None) -> int:
     """Print a URL of the embedded server for other programs on this machine."""
     project = _project(manifest)
@@ -275,7 +288,7 @@ def pg_url(manifest: ManifestFile = Path(), database: Annotated[str | None, type
     return 0
 
 
-@schema.command("sql", epilog="Example:  assise schema sql | less")
+@schema.command("sql", epilog=_examples("assise schema sql | less"))
 def schema_sql(manifest: ManifestFile = Path(), *, as_json: Json = False) -> int:
     """Print the SQL of the manifest's tables; no server is asked."""
     text = _project(manifest).schema_sql()

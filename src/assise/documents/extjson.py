@@ -79,7 +79,7 @@ def escape_value(kind: int, value: bytes) -> str:
 
 
 def _escape(document: bytes) -> str:
-    return f'{{"$bson": {_fields_text(document)}}}'
+    return f'{{"$bson":{_fields_text(document)}}}'
 
 
 def _fields_text(document: bytes) -> str:
@@ -117,7 +117,7 @@ def _double(raw: bytes, p: int) -> tuple[str | None, int]:
     if value != value and raw[p : p + 8] != NAN:
         return None, p + 8
     text = repr(value) if isfinite(value) else "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
-    return f'{{"$numberDouble": "{text}"}}', p + 8
+    return f'{{"$numberDouble":"{text}"}}', p + 8
 
 
 def _relaxed_double(raw: bytes, p: int) -> tuple[str | None, int]:
@@ -135,7 +135,7 @@ def _jsonb_double(raw: bytes, p: int) -> tuple[str | None, int]:
 
 def _binary(raw: bytes, p: int) -> tuple[str, int]:
     subtype, content, end = read_binary(raw, p)
-    return f'{{"$binary": {{"base64": "{b64encode(content).decode()}", "subType": "{subtype:02x}"}}}}', end
+    return f'{{"$binary":{{"base64":"{b64encode(content).decode()}","subType":"{subtype:02x}"}}}}', end
 
 
 def _bool(raw: bytes, p: int) -> tuple[str, int]:
@@ -144,12 +144,12 @@ def _bool(raw: bytes, p: int) -> tuple[str, int]:
 
 
 def _date(raw: bytes, p: int) -> tuple[str, int]:
-    return f'{{"$date": {{"$numberLong": "{read_int64(raw, p)[0]}"}}}}', p + 8
+    return f'{{"$date":{{"$numberLong":"{read_int64(raw, p)[0]}"}}}}', p + 8
 
 
 def _iso_date(raw: bytes, p: int) -> tuple[str, int]:
     ms: int = read_int64(raw, p)[0]
-    return (f'{{"$date": "{write_iso(ms)}"}}', p + 8) if 0 <= ms <= _LAST_DATE_MS else _date(raw, p)
+    return (f'{{"$date":"{write_iso(ms)}"}}', p + 8) if 0 <= ms <= _LAST_DATE_MS else _date(raw, p)
 
 
 def _regex(raw: bytes, p: int) -> tuple[str | None, int]:
@@ -158,7 +158,7 @@ def _regex(raw: bytes, p: int) -> tuple[str | None, int]:
     pattern, options = _quote(raw[p:middle]), _quote(raw[middle + 1 : end])
     if pattern is None or options is None:
         return None, end + 1
-    return f'{{"$regularExpression": {{"pattern": {pattern}, "options": {options}}}}}', end + 1
+    return f'{{"$regularExpression":{{"pattern":{pattern},"options":{options}}}}}', end + 1
 
 
 def _db_pointer(quote: Callable[[bytes], str | None]) -> Scalar:
@@ -167,21 +167,21 @@ def _db_pointer(quote: Callable[[bytes], str | None]) -> Scalar:
         text = quote(namespace)
         if text is None:
             return None, end + 12
-        return f'{{"$dbPointer": {{"$ref": {text}, "$id": {{"$oid": "{raw[end : end + 12].hex()}"}}}}}}', end + 12
+        return f'{{"$dbPointer":{{"$ref":{text},"$id":{{"$oid":"{raw[end : end + 12].hex()}"}}}}}}', end + 12
 
     return write
 
 
 def _timestamp(raw: bytes, p: int) -> tuple[str, int]:
     value = int.from_bytes(raw[p : p + 8], "little")
-    return f'{{"$timestamp": {{"t": {value >> 32}, "i": {value & 0xFFFFFFFF}}}}}', p + 8
+    return f'{{"$timestamp":{{"t":{value >> 32},"i":{value & 0xFFFFFFFF}}}}}', p + 8
 
 
 def _decimal(raw: bytes, p: int) -> tuple[str | None, int]:
     if p + 16 > len(raw):
         raise IndexError
     text = decimal128_text(raw[p : p + 16])
-    return (text if text is None else f'{{"$numberDecimal": "{text}"}}'), p + 16
+    return (text if text is None else f'{{"$numberDecimal":"{text}"}}'), p + 16
 
 
 def _constant(text: str) -> Scalar:
@@ -201,18 +201,18 @@ def _shared(quote: Callable[[bytes], str | None]) -> dict[int, Scalar]:
     return {
         0x02: _string(quote),
         0x05: _binary,
-        0x06: _constant('{"$undefined": true}'),
-        0x07: lambda raw, p: (f'{{"$oid": "{raw[p : p + 12].hex()}"}}', p + 12),
+        0x06: _constant('{"$undefined":true}'),
+        0x07: lambda raw, p: (f'{{"$oid":"{raw[p : p + 12].hex()}"}}', p + 12),
         0x08: _bool,
         0x0A: _constant("null"),
         0x0B: _regex,
         0x0C: _db_pointer(quote),
-        0x0D: _string(quote, '{"$code": %s}'),
-        0x0E: _string(quote, '{"$symbol": %s}'),
+        0x0D: _string(quote, '{"$code":%s}'),
+        0x0E: _string(quote, '{"$symbol":%s}'),
         0x11: _timestamp,
         0x13: _decimal,
-        0xFF: _constant('{"$minKey": 1}'),
-        0x7F: _constant('{"$maxKey": 1}'),
+        0xFF: _constant('{"$minKey":1}'),
+        0x7F: _constant('{"$maxKey":1}'),
     }
 
 
@@ -238,15 +238,15 @@ CANONICAL = Dialect(
     | {
         0x01: _double,
         0x09: _date,
-        0x10: lambda raw, p: (f'{{"$numberInt": "{read_int32(raw, p)[0]}"}}', p + 4),
-        0x12: lambda raw, p: (f'{{"$numberLong": "{read_int64(raw, p)[0]}"}}', p + 8),
+        0x10: lambda raw, p: (f'{{"$numberInt":"{read_int32(raw, p)[0]}"}}', p + 4),
+        0x12: lambda raw, p: (f'{{"$numberLong":"{read_int64(raw, p)[0]}"}}', p + 8),
     },
     _quote,
     _plain_key,
 )
 RELAXED = Dialect(_shared(_quote) | {0x01: _relaxed_double, 0x09: _iso_date, 0x10: _int32, 0x12: _int64}, _quote, _plain_key)
 JSONB = Dialect(_shared(_quote_without_nul) | {0x01: _jsonb_double, 0x09: _iso_date, 0x10: _int32, 0x12: _int64}, _quote_without_nul, escape_key)
-KEY = Dialect(_shared(_quote_without_nul) | {0x01: _double, 0x09: _date, 0x10: _int32, 0x12: _int64}, _quote_without_nul, escape_key)
+KEY = Dialect(_shared(_quote) | {0x01: _double, 0x09: _date, 0x10: _int32, 0x12: _int64}, _quote_without_nul, escape_key)
 """Canonical, with ints without width: the text of an `_id` in a key of kind any."""
 
 
@@ -299,10 +299,10 @@ class JsonWriter:
             text, q = self.value(raw[q], raw, end + 1, depth + 1)
             if q > last:
                 raise InvalidBsonError("a value longer than its document", end)
-            parts[key] = f"{name}: {text}"
+            parts[key] = f"{name}:{text}"
         if not parts:
             self.leaves += 1
-        return f"{{{', '.join(parts.values())}}}", last + 1
+        return f"{{{','.join(parts.values())}}}", last + 1
 
     def key(self, key: bytes) -> str | None:
         """A key as JSON text, escaped and quoted; None when it is not UTF-8."""
@@ -335,9 +335,9 @@ class JsonWriter:
         parts = []
         for kind, key, at, _ in elements(raw, p):
             if key not in keys:
-                parts.append(f"{self.key(key)}: {self.value(kind, raw, at, depth + 1)[0]}")
-        parts.append(f'"$bson": {self.unnameable_fields(raw, p, keys)}')
-        return f"{{{', '.join(parts)}}}", open_document(raw, p) + 1
+                parts.append(f"{self.key(key)}:{self.value(kind, raw, at, depth + 1)[0]}")
+        parts.append(f'"$bson":{self.unnameable_fields(raw, p, keys)}')
+        return f"{{{','.join(parts)}}}", open_document(raw, p) + 1
 
     def _array(self, kind: int, raw: bytes, p: int, depth: int) -> tuple[str, int]:
         if kind != ARRAY:
@@ -351,10 +351,10 @@ class JsonWriter:
                 raise InvalidBsonError("a value longer than its array", end)
             parts.append(text)
             if len(parts) > 100_000:
-                parts = [", ".join(parts)]
+                parts = [",".join(parts)]
         if not parts:
             self.leaves += 1
-        return f"[{', '.join(parts)}]", last + 1
+        return f"[{','.join(parts)}]", last + 1
 
     def _code_with_scope(self, raw: bytes, p: int, depth: int) -> tuple[str, int]:
         code, scope, end = read_code_with_scope(raw, p)
@@ -366,7 +366,7 @@ class JsonWriter:
         leaves = self.leaves
         scope_text, _ = self.document(raw, scope, depth + 1)
         self.leaves = leaves + 1
-        return f'{{"$code": {text}, "$scope": {scope_text}}}', end
+        return f'{{"$code":{text},"$scope":{scope_text}}}', end
 
 
 def write_json(raw: bytes, dialect: Dialect = CANONICAL) -> str:
@@ -376,7 +376,7 @@ def write_json(raw: bytes, dialect: Dialect = CANONICAL) -> str:
         InvalidBsonError: it is not BSON.
 
     >>> write_json(bytes.fromhex("0c0000001061000700000000"))
-    '{"a": {"$numberInt": "7"}}'
+    '{"a":{"$numberInt":"7"}}'
     """
     try:
         text, end = JsonWriter(dialect).document(raw, 0)

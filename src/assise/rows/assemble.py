@@ -6,9 +6,9 @@ child rows win over the parent's note.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from json import JSONDecoder
 
 from assise.documents.extjson import escape_key, unescape_key
 from assise.documents.extjson_reader import Json, dbref_order, read_unnameable, read_value, read_wrapper
@@ -131,7 +131,7 @@ class Assembler:
     def _read_notes(self, cell: bytes | None) -> Notes:
         if cell is None:
             return {}
-        notes = json.loads(cell[1:], parse_float=_read_float) if self._is_strict else json.loads(cell[1:])
+        notes = (_strict if self._is_strict else _lenient).decode(cell[1:].decode())
         if not isinstance(notes, dict):
             raise CellError(f"_extra holds {cell[1:80].decode(errors='replace')}, which is no object")
         if self._is_strict and not notes:
@@ -153,6 +153,9 @@ def _read_float(text: str) -> float:
     if plain_double(value) != text:
         raise CellError(f"{text} in jsonb is not how a double is written")
     return value
+
+
+_lenient, _strict = JSONDecoder(), JSONDecoder(parse_float=_read_float)
 
 
 def _strictly(decode: Decode, encoders: dict[int, Encode]) -> Decode:
@@ -185,8 +188,8 @@ def _read_other_notes(notes: Notes, known: set[str]) -> list[tuple[bytes, Elemen
 
 
 def _decode_jsonb(cell: bytes) -> Element:
-    return read_value(json.loads(cell[1:]))
+    return read_value(_lenient.decode(cell[1:].decode()))
 
 
 def _decode_jsonb_strictly(cell: bytes) -> Element:
-    return read_value(json.loads(cell[1:], parse_float=_read_float))
+    return read_value(_strict.decode(cell[1:].decode()))

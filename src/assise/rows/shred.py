@@ -13,13 +13,16 @@ from enum import IntEnum
 from functools import partial
 
 from assise.documents.extjson import JSONB, JsonWriter
-from assise.documents.kinds import ARRAY, DOCUMENT, KINDS, NULL
+from assise.documents.kinds import ARRAY, CODE_WITH_SCOPE, DOCUMENT, KINDS, NULL
 from assise.documents.reader import OUTSIDE, SKIP, check_document, elements, invalid, key_end, open_document
 from assise.errors import InvalidBsonError
 from assise.manifest.model import Column, Manifest
 from assise.manifest.types import is_array
 from assise.rows.cells import NULL_CELL, Encode, array_size, pack_int4, pack_int8, pack_length, rule
 from assise.rows.tree import Level, Tree, build_tree
+
+ORDERED = frozenset({DOCUMENT, ARRAY, CODE_WITH_SCOPE})
+"""Kinds that jsonb does not keep in order, as an `_id` wants it."""
 
 Cells = list[bytes]
 Kids = list[list[bytes]]
@@ -218,7 +221,7 @@ class Shredder:
     def _scalar_fields(self, column: Column, *, is_id: bool) -> list[tuple[int, Encode, int]]:
         """For each type byte that a column takes: the encoder, and the values that its cell counts for."""
         if column.type == "jsonb":
-            escaped = {DOCUMENT, ARRAY} if is_id else set()
+            escaped = ORDERED if is_id else frozenset()
             return [(kind, self._compile_jsonb(kind, is_escaped=kind in escaped), 0) for kind in KINDS if kind != NULL]
         encoders, _ = rule(column.type, column.kind)
         if is_array(column.type):
@@ -255,8 +258,8 @@ class Shredder:
         if cell is None or cell[4:11] != b"sha256:":
             self._typed[0] += 1
             return end
-        write = self._notes.escaped if kind in {DOCUMENT, ARRAY} else self._notes.value
-        others[-1][b"_id"] = f'"_id": {write(kind, raw, p)[0]}'
+        write = self._notes.escaped if kind in ORDERED else self._notes.value
+        others[-1][b"_id"] = f'"_id":{write(kind, raw, p)[0]}'
         return end
 
     def _compile_inner(self, key: bytes, name: str, walk: Walk) -> Place:
@@ -266,9 +269,9 @@ class Shredder:
             text, end = walk(raw, p, cells, kids, ordinals, careful)
             if end == p + 5:
                 notes.leaves += 1
-                extra[key] = f"{name}: {{}}"
+                extra[key] = f"{name}:{{}}"
             elif text is not None:
-                extra[key] = f"{name}: {text}"
+                extra[key] = f"{name}:{text}"
             return end
 
         return place
@@ -281,7 +284,7 @@ class Shredder:
             last, q = open_document(raw, p), p + 4
             if q == last:
                 notes.leaves += 1
-                extra[key] = f"{name}: []"
+                extra[key] = f"{name}:[]"
             rows, position = kids[child], 0
             while q != last:
                 kind, start = raw[q], key_end(raw, q, last) + 1
@@ -291,7 +294,7 @@ class Shredder:
                     typed[0] += q == start + 5
                 else:
                     element, q = notes.value(kind, raw, start)
-                    text = f'{{"$element": {element}}}'
+                    text = f'{{"$element":{element}}}'
                 if q > last:
                     raise InvalidBsonError("a value longer than its array", start)
                 if text is not None:
@@ -354,15 +357,15 @@ class Shredder:
                 if name is None:
                     raise _UnnameableError
                 kind = raw[p]
-                is_id = is_root and key == b"_id" and kind in {DOCUMENT, ARRAY}
+                is_id = is_root and key == b"_id" and kind in ORDERED
                 text, p = notes.escaped(kind, raw, end + 1) if is_id else notes.value(kind, raw, end + 1)
                 if p > last:
                     raise InvalidBsonError("a value longer than its document", end)
-                extra[key] = f"{name}: {text}"
+                extra[key] = f"{name}:{text}"
             typed[0] += count
             if hidden:
-                extra[b"$bson"] = f'"$bson": {notes.unnameable_fields(raw, start, hidden)}'
-            return (f"{{{', '.join(extra.values())}}}" if extra else None), last + 1
+                extra[b"$bson"] = f'"$bson":{notes.unnameable_fields(raw, start, hidden)}'
+            return (f"{{{','.join(extra.values())}}}" if extra else None), last + 1
 
         return walk
 

@@ -151,8 +151,8 @@ def _exists(connection: Connection, schema: str, table: str) -> bool:
     return bool(connection.scalar(QUERIES["has_relation"], [quote(schema, table)]))
 
 
-def resume(connection: Connection, load: Load, manifest: Manifest, source: Path) -> None:
-    """Check that the load can go on: same manifest, and the tables are as they were created.
+def check_unchanged(connection: Connection, load: Load, manifest: Manifest) -> None:
+    """Check that the load is of this manifest, and that its tables are as they were created.
 
     Raises:
         ChangedError: the manifest is another one, or a table was changed; the remedy gives the statements that start afresh.
@@ -167,6 +167,10 @@ def resume(connection: Connection, load: Load, manifest: Manifest, source: Path)
         if not set(expected) <= set(found):
             gone = "is gone" if not found else "has other columns than the load created"
             raise ChangedError(f"table {load.schema}.{layout.table} {gone}", remedy=start_afresh(load))
+
+
+def remember_source(connection: Connection, load: Load, source: Path) -> None:
+    """Keep the place of a source that was moved since the load began."""
     connection.execute(QUERIES["move_source"], [str(source), load.id, str(source)])
 
 
