@@ -158,7 +158,7 @@ class Project:
             ledger.lock(connection, manifest.name)
             load = self._find_load(connection, manifest)
             dump = open_dump(Path(source) if source is not None else self._remembered(load))
-            self._tell_left_out(manifest, dump)
+            self._check_held(manifest, dump)
             if load is None:
                 load = self._begin(connection, manifest, dump, agree)
             else:
@@ -249,8 +249,11 @@ class Project:
             raise UsageError("nothing is loaded yet, so that no source is remembered", remedy="`assise load FOLDER` names it.")
         return load.source
 
-    def _tell_left_out(self, manifest: Manifest, dump: Dump) -> None:
-        known = {table.collection for table in manifest.tables.values()}
+    def _check_held(self, manifest: Manifest, dump: Dump) -> None:
+        """The dump holds every collection of the manifest; what it holds besides is said."""
+        known = [table.collection for table in manifest.tables.values() if table.collection is not None]
+        for name in known:
+            dump.collection(name)
         for collection in dump.collections:
             if collection.name not in known:
                 self._talk(f"{collection.name} has no table in the manifest and is not loaded")
@@ -258,8 +261,6 @@ class Project:
             self._talk(f"not read: {', '.join(dump.ignored)}")
 
     def _begin(self, connection: Connection, manifest: Manifest, dump: Dump, agree: Agree) -> Load:
-        for collection in {table.collection for table in manifest.tables.values() if table.collection is not None}:
-            dump.collection(collection)
         if not self._is_embedded(manifest):
             parts = connection.parts
             tables = [layout.table for layout in all_layouts(manifest)]

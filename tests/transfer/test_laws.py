@@ -27,7 +27,7 @@ from tests.transfer.readback import Plain, Target, as_dict, read_keys, read_type
 
 Hit = tuple[object, ...]
 MISSING = object()
-EXAMPLES = 250
+EXAMPLES = 40
 NOT_BSON, DUPLICATE_ID, KEY_MISFIT = 1, 2, 5
 RULES = [(type_, kind) for type_, kinds in KINDS.items() for kind in kinds]
 RULES += [(f"{type_}[]", kind) for type_, kind in RULES if type_ not in {"bytea", "jsonb"}]

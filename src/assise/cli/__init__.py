@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import sys
 
-EXIT_STOPPED = 130
-
 
 def main() -> None:
     """The entry point `assise`: 0 done, 1 failed, 2 usage or manifest error, 3 finished with rejects, findings or differences."""

@@ -8,9 +8,8 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
-import click
 import typer
 
 from assise.cli.render import print_plan, print_rejects, print_report
@@ -28,6 +27,9 @@ class Ids(StrEnum):
     uuid = "uuid"
     text = "text"
 
+
+# typer carries its own copy of click under a private name; this is click's root of errors, reached through what typer exports.
+_CommandLineError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 
 app = typer.Typer(
     name="assise",
@@ -71,10 +73,10 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; errors are printed as plain lines, the chain of causes below."""
     try:
         code = app(args=list(arguments), standalone_mode=False)
-    except click.ClickException as error:
+    except _CommandLineError as error:
         error.show()
         return 2
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         _say("\nstopped; the same command goes on where it stopped")
         return EXIT_STOPPED
     except BrokenPipeError:

@@ -98,9 +98,9 @@ def _open_folder(path: Path) -> Dump:
     if len(users) > 1:
         names = ", ".join(folder.name for folder in users)
         raise SourceError(f"{path} holds {len(users)} databases: {names}", remedy=f"Name one of them: {path / users[0].name}")
-    ignored = [str(entry.relative_to(path)) for entry in [*databases, *files] if entry != users[0]]
+    folders = [entry.name + "/" for entry in sorted(path.iterdir()) if entry.is_dir() and entry != users[0]]
     found = _open_folder(users[0])
-    return Dump(path, found.collections, (*ignored, *found.ignored))
+    return Dump(path, found.collections, (*folders, *(file.name for file in files), *found.ignored))
 
 
 def _has_collections(folder: Path) -> bool:

@@ -38,7 +38,8 @@ def _pack(sign: int, whole: str, fraction: str = "") -> bytes:
 
 
 def _pack_special(sign: int) -> bytes:
-    return _HEAD.pack(8, 0, 0, sign, 0)
+    """NaN or an infinity; the server sends an infinity back with the scale 32, a part of its stored header."""
+    return _HEAD.pack(8, 0, 0, sign, 0 if sign == _NAN else 32)
 
 
 def encode_int(raw: bytes) -> bytes:
