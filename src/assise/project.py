@@ -163,9 +163,9 @@ class Project:
                 load = self._begin(connection, manifest, dump, agree)
             else:
                 ledger.check_unchanged(connection, load, manifest)
-                ledger.remember_source(connection, load, dump.path)
             report = Report(str(dump.path), connection.target, was_done=load.is_finished)
             report.collections = load_dump(connection, load, dump, talk=self._talk)
+            ledger.remember_source(connection, load, dump.path)
         report.seconds = perf_counter() - started
         return report
 

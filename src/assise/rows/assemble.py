@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from json import JSONDecoder
 
-from assise.documents.extjson import escape_key, unescape_key
+from assise.documents.extjson import JSONB, JsonWriter, escape_key, unescape_key
 from assise.documents.extjson_reader import Json, dbref_order, read_unnameable, read_value, read_wrapper
 from assise.documents.kinds import ARRAY, DOCUMENT
 from assise.documents.numbers import plain_double
 from assise.documents.reader import elements
 from assise.documents.writer import Element, enclose, write_array, write_document
-from assise.errors import CellError
+from assise.errors import CellError, ExtendedJsonError
 from assise.manifest.model import Column, Manifest
 from assise.manifest.types import element_type, is_array
 from assise.rows.cells import Decode, Encode, rule
@@ -52,7 +52,10 @@ class Assembler:
         Raises:
             CellError, ExtendedJsonError: a cell that SQL has written has no BSON form.
         """
-        fields = self._builds[0](row, self._read_notes(row[-1]), kids, b"")
+        try:
+            fields = self._builds[0](row, self._read_notes(row[-1]), kids, b"")
+        except RecursionError as error:
+            raise CellError("a jsonb value is nested deeper than a load writes it") from error
         fields.sort(key=lambda field: field[0] != b"_id")
         return write_document(fields)
 
@@ -63,35 +66,41 @@ class Assembler:
         known = {"$bson", *(leaf[0] for leaf in leaves), *(inner[0] for inner in inners), *(array[0] for array in arrays)}
         has_ref = "$ref" in known
         refuse = _refuse if self._is_strict else _let_pass
+        digest = next((position for position, column in level.columns.values() if column.kind == "any"), None)
 
         def build(row: Row, notes: Notes, kids: Kids, ordinals: bytes) -> list[tuple[bytes, Element]]:
-            fields = []
-            for name, key, position, decode, encoders in leaves:
-                cell = row[position]
-                if notes and name in notes:
-                    element = read_value(notes[name])
-                    if _is_cell_of(element, cell, encoders):
-                        refuse(cell is not None and name != "_id", name)
-                        fields.append((key, element))
-                        continue
-                if cell is not None:
-                    fields.append((key, decode(cell)))
-            for name, key, inner in inners:
-                note = notes.get(name) if notes else None
-                mirrored = note if isinstance(note, dict) and read_wrapper(note) is None else None
-                body = inner(row, mirrored or {}, kids, ordinals)
-                refuse(bool(body) and mirrored == {}, name)
-                if body or mirrored is not None:
-                    fields.append((key, (DOCUMENT, write_document(body))))
-                elif name in notes:
-                    fields.append((key, read_value(note)))
-            for name, key, gather in arrays:
-                items = gather(kids, ordinals)
-                if items:
-                    refuse(name in notes, name)
-                    fields.append((key, (ARRAY, write_array(items))))
-                elif notes and name in notes:
-                    fields.append((key, read_value(notes[name])))
+            fields: list[tuple[bytes, Element]] = []
+            name = ""
+            try:
+                for name, key, position, decode, encoders in leaves:
+                    cell = row[position]
+                    if notes and name in notes:
+                        element = read_value(notes[name])
+                        is_same = _is_cell_of(element, cell, encoders)
+                        refuse(cell is not None and not (is_same and position == digest and cell[:7] == b"sha256:"), name)
+                        if is_same:
+                            fields.append((key, element))
+                            continue
+                    if cell is not None:
+                        fields.append((key, decode(cell)))
+                for name, key, inner in inners:
+                    note = notes.get(name) if notes else None
+                    mirrored = note if isinstance(note, dict) and read_wrapper(note) is None else None
+                    body = inner(row, mirrored or {}, kids, ordinals)
+                    refuse(bool(body) and name in notes and not mirrored, name)
+                    if body or mirrored is not None:
+                        fields.append((key, (DOCUMENT, write_document(body))))
+                    elif name in notes:
+                        fields.append((key, read_value(note)))
+                for name, key, gather in arrays:
+                    items = gather(kids, ordinals)
+                    if items:
+                        refuse(name in notes, name)
+                        fields.append((key, (ARRAY, write_array(items))))
+                    elif notes and name in notes:
+                        fields.append((key, read_value(notes[name])))
+            except (CellError, ExtendedJsonError) as error:
+                raise CellError(f"{name}: {error.message}") from error
             if notes:
                 fields += _read_other_notes(notes, known)
             if has_ref or "$ref" in notes:
@@ -108,10 +117,13 @@ class Assembler:
         if self._is_strict and element_type(column.type) in {"numeric", "timestamptz"}:
             decode = _strictly(decode, encoders)
             decode = decode if is_array(column.type) else lru_cache(1 << 15)(decode)
+        elif self._is_strict and is_array(column.type):
+            decode = _from_one(decode)
         return name, key, position, decode, encoders
 
     def _compile_array(self, child: int) -> Callable[[Kids, bytes], list[Element]]:
         build, read_notes = self._builds[child], self._read_notes
+        refuse = _refuse if self._is_strict else _let_pass
         front = self.layouts[child].front
 
         def gather(kids: Kids, ordinals: bytes) -> list[Element]:
@@ -120,6 +132,7 @@ class Assembler:
                 notes = read_notes(row[-1])
                 inner = ordinals + (row[front - 1] or b"")
                 fields = build(row, {} if "$element" in notes else notes, kids, inner)
+                refuse("$element" in notes and (bool(fields) or len(notes) > 1), "an element that is no document")
                 if fields or "$element" not in notes:
                     items.append((DOCUMENT, write_document(fields)))
                 else:
@@ -131,7 +144,7 @@ class Assembler:
     def _read_notes(self, cell: bytes | None) -> Notes:
         if cell is None:
             return {}
-        notes = (_strict if self._is_strict else _lenient).decode(cell[1:].decode())
+        notes = (_read_strictly if self._is_strict else _read_leniently)(cell)
         if not isinstance(notes, dict):
             raise CellError(f"_extra holds {cell[1:80].decode(errors='replace')}, which is no object")
         if self._is_strict and not notes:
@@ -151,11 +164,43 @@ def _let_pass(is_odd: bool, name: str) -> None:
 def _read_float(text: str) -> float:
     value = float(text)
     if plain_double(value) != text:
-        raise CellError(f"{text} in jsonb is not how a double is written")
+        raise CellError(f"{text[:80]} in jsonb is not how a double is written")
     return value
 
 
-_lenient, _strict = JSONDecoder(), JSONDecoder(parse_float=_read_float)
+def _read_int(text: str) -> int:
+    if len(text) > 18 and (len(text) > 20 or not -(1 << 63) <= int(text) < 1 << 63):
+        raise CellError(f"{text[:80]} in jsonb is an integral number of more than 64 bits")
+    return int(text)
+
+
+_lenient, _strict = JSONDecoder(), JSONDecoder(parse_float=_read_float, parse_int=_read_int)
+
+
+def _read_leniently(cell: bytes) -> Json:
+    value: Json = _lenient.decode(cell[1:].decode())
+    return value
+
+
+def _read_strictly(cell: bytes) -> Json:
+    value: Json = _strict.decode(cell[1:].decode())
+    if b'"$' in cell:
+        _check_spelling(value)
+    return value
+
+
+def _check_spelling(value: Json) -> None:
+    """Refuse a wrapper of Extended JSON that is not spelled as the jsonb form spells it."""
+    if isinstance(value, list):
+        for item in value:
+            _check_spelling(item)
+    elif isinstance(value, dict):
+        element = read_wrapper(value)
+        if element is None:
+            for item in value.values():
+                _check_spelling(item)
+        elif "$bson" not in value and _lenient.decode(JsonWriter(JSONB).value(*element, 0)[0]) != value:
+            raise CellError(f"{str(value)[:80]} is not how the jsonb form spells it")
 
 
 def _strictly(decode: Decode, encoders: dict[int, Encode]) -> Decode:
@@ -167,6 +212,15 @@ def _strictly(decode: Decode, encoders: dict[int, Encode]) -> Decode:
         return kind, value
 
     return decode_strictly
+
+
+def _from_one(decode: Decode) -> Decode:
+    def decode_from_one(cell: bytes) -> Element:
+        if len(cell) > 12 and cell[16:20] != b"\0\0\0\1":
+            raise CellError("an array whose subscripts do not begin at 1")
+        return decode(cell)
+
+    return decode_from_one
 
 
 def _is_cell_of(element: Element, cell: bytes | None, encoders: dict[int, Encode]) -> bool:
@@ -188,8 +242,8 @@ def _read_other_notes(notes: Notes, known: set[str]) -> list[tuple[bytes, Elemen
 
 
 def _decode_jsonb(cell: bytes) -> Element:
-    return read_value(_lenient.decode(cell[1:].decode()))
+    return read_value(_read_leniently(cell))
 
 
 def _decode_jsonb_strictly(cell: bytes) -> Element:
-    return read_value(_strict.decode(cell[1:].decode()))
+    return read_value(_read_strictly(cell))

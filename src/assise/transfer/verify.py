@@ -97,7 +97,10 @@ class _CollectionVerifier:
                 self.verified.missing += 1
                 self._say(f"document at offset {frame.offset:,} (key {_show_key(self._key_type, key)}) is missing")
             else:
-                self._check_document(frame, key, found, kids.pop(key, _none(len(self._layouts))))
+                self._check_document(frame, key, found, kids.get(key, _none(len(self._layouts))))
+        for key in kids.keys() - set(keys):
+            self.verified.extra += 1
+            self._say(f"child rows have the key {_show_key(self._key_type, key)}, which is written otherwise in {self._layouts[0].table}")
 
     def _read_kids(self, wanted: bytes) -> dict[bytes, Kids]:
         kids: dict[bytes, Kids] = {}
@@ -116,7 +119,8 @@ class _CollectionVerifier:
             lines = compare(frame.raw, self._assembler.assemble(row, kids))
         except AssiseError as error:
             lines = [error.message]
-        lines += [f"{len(rows)} rows of {self._layouts[i].table} have no parent" for i, group in enumerate(kids) for rows in group.values()]
+        else:
+            lines += [f"{len(rows)} rows of {self._layouts[i].table} have no parent" for i, group in enumerate(kids) for rows in group.values()]
         if not lines:
             self.verified.equal += 1
             return
@@ -144,7 +148,7 @@ class _CollectionVerifier:
             if orphans:
                 self._say(f"rows of {orphans} documents in {child.table} have no row in {root.table}")
             extra += orphans
-        self.verified.extra = extra
+        self.verified.extra += extra
 
     def _extra_keys(self) -> Iterator[str]:
         known = array("Q", sorted(self._seen))
