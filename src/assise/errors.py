@@ -12,6 +12,7 @@ AssiseError                 exit 1
 └── TargetError             PostgreSQL: unreachable, unfit, or it refused something
     ├── DuplicateKeyError   a row whose key exists (caught by the loader)
     ├── LimitError          a row over a limit of the server (caught by the loader)
+    ├── BusyError           another session holds a lock for too long
     └── SerializationError  a deadlock or a conflict: the same again may work
 """
 
@@ -93,6 +94,10 @@ class DuplicateKeyError(TargetError):
 
 class LimitError(TargetError):
     """A row over a limit of the server (SQLSTATE class 54)."""
+
+
+class BusyError(TargetError):
+    """Another session holds a lock for longer than we wait (SQLSTATE 55P03)."""
 
 
 class SerializationError(TargetError):

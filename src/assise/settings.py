@@ -34,7 +34,7 @@ SETTINGS = (
     Setting("infer.paths", 20_000, 1, 10_000_000, "paths of one collection that infer profiles at most"),
 )
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:[^}$]|\$(?!\{))*))?\}")
 
 
 def read_setting(name: str, given: int | None = None, *, environ: Mapping[str, str] = os.environ) -> int:
@@ -70,5 +70,5 @@ def expand(text: str, *, environ: Mapping[str, str] = os.environ) -> str:
         return default
 
     if "${" in _VARIABLE.sub("", text):
-        raise UsageError(f"{text.partition('${')[0]}${{…: this is no variable", remedy="Write ${NAME} or ${NAME:-default}.")
+        raise UsageError("${…: this is no variable", remedy="Write ${NAME} or ${NAME:-default}.")
     return _VARIABLE.sub(value, text)

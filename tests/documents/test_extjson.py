@@ -17,7 +17,7 @@ from tests.oracle.values import Element, write_array, write_document, write_scop
 from tests.oracle.walk import Value, parse
 
 from assise.documents.extjson import CANONICAL, JSONB, KEY, RELAXED, Dialect, JsonWriter, decode_fields, escape_key, unescape_key, write_json
-from assise.documents.extjson_reader import read_json, read_value
+from assise.documents.extjson_reader import Form, read_json, read_value
 from assise.documents.kinds import DOCUMENT
 from assise.errors import ExtendedJsonError, InvalidBsonError
 
@@ -43,11 +43,11 @@ def doc(*fields: tuple[bytes, Element]) -> bytes:
 
 
 def text_of(value: Element, dialect: Dialect) -> str:
-    return write_json(doc((b"a", value)), dialect).removeprefix('{"a": ').removesuffix("}")
+    return write_json(doc((b"a", value)), dialect).removeprefix('{"a":').removesuffix("}")
 
 
 def escaped(value: Element) -> str:
-    return '{"$bson": "' + b64encode(doc((b"", value))).decode() + '"}'
+    return '{"$bson":"' + b64encode(doc((b"", value))).decode() + '"}'
 
 
 def read_jsonb(text: str) -> bytes:
@@ -58,7 +58,9 @@ def read_jsonb(text: str) -> bytes:
 
 def tree_of(text: str) -> object:
     """JSON with ints and doubles told apart; objects as sorted pairs, as jsonb has them."""
-    return json.loads(text, parse_float=lambda found: ("double", found), object_pairs_hook=lambda pairs: ("object", sorted(pairs, key=lambda p: p[0])))
+    return json.loads(
+        text, parse_float=lambda found: ("double", found), object_pairs_hook=lambda pairs: ("object", sorted(pairs, key=lambda p: p[0]))
+    )
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -68,7 +70,7 @@ def test_a_key_of_dollars_and_a_word_gets_one_more_dollar(word: str, dollars: in
     assert escape_key(key) == "$" + key
     assert unescape_key("$" + key) == key
     raw = doc((key.encode(), NULL))
-    assert write_json(raw, JSONB) == f'{{"${key}": null}}'
+    assert write_json(raw, JSONB) == f'{{"${key}":null}}'
     assert read_jsonb(write_json(raw, JSONB)) == raw
     assert read_json(write_json(raw, CANONICAL)) == raw
 
@@ -83,7 +85,7 @@ def test_every_other_key_stands_as_it_is(key: str) -> None:
 
 def test_an_object_with_one_dollar_and_a_word_is_never_a_document_of_the_user() -> None:
     oid = doc((b"x", (0x03, doc((b"$oid", (0x02, write_text(b"507f1f77bcf86cd799439011")))))))
-    assert write_json(oid, JSONB) == '{"x": {"$$oid": "507f1f77bcf86cd799439011"}}'
+    assert write_json(oid, JSONB) == '{"x":{"$$oid":"507f1f77bcf86cd799439011"}}'
     assert read_jsonb(write_json(oid, JSONB)) == oid
     assert read_jsonb('{"x": {"$oid": "507f1f77bcf86cd799439011"}}') == doc((b"x", (0x07, bytes.fromhex("507f1f77bcf86cd799439011"))))
 
@@ -95,33 +97,33 @@ def test_an_object_with_one_dollar_and_a_word_is_never_a_document_of_the_user() 
         (number(10.0), "10.0"),
         (number(1e16), "10000000000000000.0"),
         (number(1e22), "10000000000000000000000.0"),
-        (number(1e23), '{"$numberDouble": "1e+23"}'.replace("+", "+")),
+        (number(1e23), '{"$numberDouble":"1e+23"}'),
         (number(1.5e-7), "0.00000015"),
         (number(1e-23), "0.00000000000000000000001"),
-        (number(1e-24), '{"$numberDouble": "1e-24"}'),
+        (number(1e-24), '{"$numberDouble":"1e-24"}'),
         (number(-1e-22), "-0.0000000000000000000001"),
-        (number(-1e-23), '{"$numberDouble": "-1e-23"}'),
-        (number(5e-324), '{"$numberDouble": "5e-324"}'),
-        (number(1.7976931348623157e308), '{"$numberDouble": "1.7976931348623157e+308"}'),
-        (double("8000000000000000"), '{"$numberDouble": "-0.0"}'),
-        (double("7ff8000000000000"), '{"$numberDouble": "NaN"}'),
-        (double("7ff0000000000000"), '{"$numberDouble": "Infinity"}'),
-        (double("fff0000000000000"), '{"$numberDouble": "-Infinity"}'),
+        (number(-1e-23), '{"$numberDouble":"-1e-23"}'),
+        (number(5e-324), '{"$numberDouble":"5e-324"}'),
+        (number(1.7976931348623157e308), '{"$numberDouble":"1.7976931348623157e+308"}'),
+        (double("8000000000000000"), '{"$numberDouble":"-0.0"}'),
+        (double("7ff8000000000000"), '{"$numberDouble":"NaN"}'),
+        (double("7ff0000000000000"), '{"$numberDouble":"Infinity"}'),
+        (double("fff0000000000000"), '{"$numberDouble":"-Infinity"}'),
         (double("fff8000000000000"), escaped(double("fff8000000000000"))),
         (double("7ff8000000000001"), escaped(double("7ff8000000000001"))),
         (double("7ff0000000000001"), escaped(double("7ff0000000000001"))),
         ((0x10, struct.pack("<i", 7)), "7"),
         ((0x12, struct.pack("<q", 7)), "7"),
         ((0x12, struct.pack("<q", -(2**63))), "-9223372036854775808"),
-        ((0x13, bytes.fromhex("0a" + "00" * 13 + "4030")), '{"$numberDecimal": "10"}'),
-        ((0x13, bytes.fromhex("64" + "00" * 13 + "3c30")), '{"$numberDecimal": "1.00"}'),
+        ((0x13, bytes.fromhex("0a" + "00" * 13 + "4030")), '{"$numberDecimal":"10"}'),
+        ((0x13, bytes.fromhex("64" + "00" * 13 + "3c30")), '{"$numberDecimal":"1.00"}'),
         ((0x13, bytes.fromhex("00" * 15 + "fc")), escaped((0x13, bytes.fromhex("00" * 15 + "fc")))),
         ((0x13, bytes.fromhex("0a" + "00" * 13 + "106c")), escaped((0x13, bytes.fromhex("0a" + "00" * 13 + "106c")))),
-        ((0x09, struct.pack("<q", 0)), '{"$date": "1970-01-01T00:00:00Z"}'),
-        ((0x09, struct.pack("<q", 1706695200120)), '{"$date": "2024-01-31T10:00:00.120Z"}'),
-        ((0x09, struct.pack("<q", 253402300799999)), '{"$date": "9999-12-31T23:59:59.999Z"}'),
-        ((0x09, struct.pack("<q", 253402300800000)), '{"$date": {"$numberLong": "253402300800000"}}'),
-        ((0x09, struct.pack("<q", -1)), '{"$date": {"$numberLong": "-1"}}'),
+        ((0x09, struct.pack("<q", 0)), '{"$date":"1970-01-01T00:00:00Z"}'),
+        ((0x09, struct.pack("<q", 1706695200120)), '{"$date":"2024-01-31T10:00:00.120Z"}'),
+        ((0x09, struct.pack("<q", 253402300799999)), '{"$date":"9999-12-31T23:59:59.999Z"}'),
+        ((0x09, struct.pack("<q", 253402300800000)), '{"$date":{"$numberLong":"253402300800000"}}'),
+        ((0x09, struct.pack("<q", -1)), '{"$date":{"$numberLong":"-1"}}'),
         ((0x02, write_text(b"a\0b")), escaped((0x02, write_text(b"a\0b")))),
         ((0x02, write_text(b"\xff")), escaped((0x02, write_text(b"\xff")))),
         ((0x02, write_text(b"\xed\xa0\x80")), escaped((0x02, write_text(b"\xed\xa0\x80")))),
@@ -130,10 +132,10 @@ def test_an_object_with_one_dollar_and_a_word_is_never_a_document_of_the_user() 
         ((0x0E, write_text(b"\xff")), escaped((0x0E, write_text(b"\xff")))),
         ((0x0B, b"\xff\0i\0"), escaped((0x0B, b"\xff\0i\0"))),
         ((0x0C, write_text(b"\0") + bytes(12)), escaped((0x0C, write_text(b"\0") + bytes(12)))),
-        ((0x0F, write_scoped(b"f", doc((b"$oid", NULL)))), '{"$code": "f", "$scope": {"$$oid": null}}'),
+        ((0x0F, write_scoped(b"f", doc((b"$oid", NULL)))), '{"$code":"f","$scope":{"$$oid":null}}'),
         ((0x0F, write_scoped(b"\xff", doc())), escaped((0x0F, write_scoped(b"\xff", doc())))),
-        ((0x11, struct.pack("<II", 4294967295, 4294967295)), '{"$timestamp": {"t": 4294967295, "i": 4294967295}}'),
-        ((0x06, b""), '{"$undefined": true}'),
+        ((0x11, struct.pack("<II", 4294967295, 4294967295)), '{"$timestamp":{"t":4294967295,"i":4294967295}}'),
+        ((0x06, b""), '{"$undefined":true}'),
     ],
 )
 def test_the_jsonb_form_of_each_value(value: Element, text: str) -> None:
@@ -151,7 +153,7 @@ def test_a_double_in_jsonb_shows_a_point_and_no_exponent_up_to_25_characters(val
         assert float(text) == value
         assert not text.startswith("-0.0") or value != 0
     else:
-        assert re.fullmatch(r'\{"\$numberDouble": "[-+0-9.e]+"\}', text)
+        assert re.fullmatch(r'\{"\$numberDouble":"[-+0-9.e]+"\}', text)
         assert len(repr(value)) > 20 or "e" in repr(value) or str(value) == "-0.0"
         assert len(plain) > 25 or str(value) == "-0.0"
 
@@ -196,7 +198,7 @@ def test_what_lies_100_levels_deep_is_written_as_bytes(code: int) -> None:
 
 def test_dbrefs_are_plain_documents_and_come_back_in_the_order_of_drivers() -> None:
     ref = doc((b"x", NULL), (b"$db", (0x02, write_text(b"d"))), (b"$id", NULL), (b"$ref", (0x02, write_text(b"c"))))
-    assert write_json(ref, JSONB) == '{"x": null, "$db": "d", "$id": null, "$ref": "c"}'
+    assert write_json(ref, JSONB) == '{"x":null,"$db":"d","$id":null,"$ref":"c"}'
     assert [key for key, _ in parse(read_jsonb('{"x": null, "$db": "d", "$id": null, "$ref": "c"}')).fields] == [b"$ref", b"$id", b"$db", b"x"]
     assert read_json(write_json(ref, CANONICAL)) == ref
 
@@ -269,7 +271,7 @@ def test_the_text_of_a_key_reads_back(raw: bytes) -> None:
 
 
 def read_value_of_key(text: str) -> bytes:
-    kind, value = read_value(json.loads(text), is_jsonb=False)
+    kind, value = read_value(json.loads(text), form=Form.KEY)
     assert kind == DOCUMENT
     return value
 

@@ -96,8 +96,9 @@ def _write(value: Value, depth: int, form: Form) -> str:
     if value.kind in {"document", "array"}:
         return escape(value) if depth >= DEEPEST else _write_container(value, depth, form)
     if value.kind == "scoped":
-        code = _write_string(value.content, form)
-        return escape(value) if code is None else '{"$code":' + code + ',"$scope":' + _write(find_scope(value), depth + 1, form) + "}"
+        code, scope = _write_string(value.content, form), find_scope(value)
+        is_whole = code is None or depth + 1 >= DEEPEST or (form.is_key and find_unnamed(scope.fields))
+        return escape(value) if is_whole else f'{{"$code":{code},"$scope":{_write(scope, depth + 1, form)}}}'
     text = _write_text(value, form) if value.kind in {"string", "symbol", "code", "regex", "dbpointer"} else _write_number(value, form)
     return escape(value) if text is None else text
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 import psycopg
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
+from tests.oracle.expected import Rows
 
 from assise.manifest.model import Manifest
 from assise.rows.assemble import Assembler, Kids, Row
-from tests.oracle.expected import Rows
 
 Plain = dict[str, object]
 Key = tuple[str | None, ...]
@@ -143,4 +143,5 @@ def check_texts(table: str, found: Texts, expected: Texts) -> None:
     """The same keys, and the same texts in every cell."""
     assert sorted(map(str, found)) == sorted(map(str, expected))
     for key, row in expected.items():
-        assert found[key] == row, f"{table} {key}"
+        different = {name: (found[key][name], text) for name, text in row.items() if found[key][name] != text}
+        assert not different, f"{table} {key}"

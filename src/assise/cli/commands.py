@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -73,6 +74,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; errors are printed as plain lines, the chain of causes below."""
     try:
         code = app(args=list(arguments), standalone_mode=False)
+        if code == EXIT_STOPPED:  # typer's answer to Ctrl-C
+            raise KeyboardInterrupt
     except _CommandLineError as error:
         error.show()
         return 2
@@ -178,11 +181,11 @@ def infer(
         _say(note)
     if as_json:
         print(proposal.manifest.model_dump_json(by_alias=True))
-    if output == "-" or (dry_run and not as_json):
+    elif output == "-" or dry_run:
         print(dump_manifest(proposal.manifest, comments=proposal.comments), end="")
-    elif not dry_run:
+    if output != "-" and not dry_run:
         _say(f"wrote {project.write_manifest(proposal, target)}")
-        _next(f"assise load {source}")
+        _next(f"assise load {shlex.quote(str(source))}")
     return 0
 
 

@@ -245,7 +245,12 @@ CANONICAL = Dialect(
     _plain_key,
 )
 RELAXED = Dialect(_shared(_quote) | {0x01: _relaxed_double, 0x09: _iso_date, 0x10: _int32, 0x12: _int64}, _quote, _plain_key)
-JSONB = Dialect(_shared(_quote_without_nul) | {0x01: _jsonb_double, 0x09: _iso_date, 0x10: _int32, 0x12: _int64}, _quote_without_nul, escape_key)
+JSONB = Dialect(
+    _shared(_quote_without_nul) | {0x01: _jsonb_double, 0x09: _iso_date, 0x10: _int32, 0x12: _int64},
+    _quote_without_nul,
+    escape_key,
+    keeps_order=False,
+)
 KEY = Dialect(_shared(_quote) | {0x01: _double, 0x09: _date, 0x10: _int32, 0x12: _int64}, _quote_without_nul, escape_key)
 """Canonical, with ints without width: the text of an `_id` in a key of kind any."""
 
@@ -359,7 +364,7 @@ class JsonWriter:
     def _code_with_scope(self, raw: bytes, p: int, depth: int) -> tuple[str, int]:
         code, scope, end = read_code_with_scope(raw, p)
         text = self._quote(code)
-        if text is None or depth >= LEVELS or (self._keeps_order and self.unnameable(raw, scope)):
+        if text is None or depth + 1 >= LEVELS or (self._keeps_order and self.unnameable(raw, scope)):
             check_document(raw[scope:end])
             self.leaves += 1
             return escape_value(CODE_WITH_SCOPE, raw[p:end]), end

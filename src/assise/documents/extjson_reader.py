@@ -8,6 +8,7 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Callable
 from datetime import UTC, datetime
+from enum import Enum
 from struct import error as StructError
 from uuid import UUID
 
@@ -49,6 +50,13 @@ from assise.documents.writer import (
 )
 from assise.errors import ExtendedJsonError
 
+
+class Form(Enum):
+    """What is read: Extended JSON as others write it; the text of a key, whose keys are escaped; or jsonb, which keeps no order either."""
+
+    PLAIN, KEY, JSONB = range(3)
+
+
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
@@ -67,13 +75,16 @@ def read_json(text: str) -> bytes:
         raise ExtendedJsonError(f"not JSON: {error}") from error
     if not isinstance(value, dict):
         raise ExtendedJsonError(f"not a document: {text[:80]}")
-    kind, document = read_value(value, is_jsonb=False)
+    try:
+        kind, document = read_value(value, form=Form.PLAIN)
+    except UnicodeEncodeError as error:
+        raise ExtendedJsonError(f"half a surrogate pair is no text: {text[:80]}") from error
     if kind != DOCUMENT:
         raise ExtendedJsonError(f"not a document: {text[:80]}")
     return document
 
 
-def read_value(value: Json, *, is_jsonb: bool = True) -> Element:
+def read_value(value: Json, *, form: Form = Form.JSONB) -> Element:
     """The BSON element of a JSON value; of the jsonb form unless told otherwise.
 
     Raises:
@@ -91,19 +102,19 @@ def read_value(value: Json, *, is_jsonb: bool = True) -> Element:
         case str():
             return write_text(value)
         case list():
-            return ARRAY, write_array([read_value(item, is_jsonb=is_jsonb) for item in value])
-    wrapped = read_wrapper(value, is_jsonb=is_jsonb)
+            return ARRAY, write_array([read_value(item, form=form) for item in value])
+    wrapped = read_wrapper(value, form=form)
     if wrapped is not None:
         return wrapped
-    return DOCUMENT, enclose(read_fields(value, is_jsonb=is_jsonb))
+    return DOCUMENT, enclose(read_fields(value, form=form))
 
 
-def read_fields(value: dict[str, Json], *, is_jsonb: bool = True) -> bytes:
+def read_fields(value: dict[str, Json], *, form: Form = Form.JSONB) -> bytes:
     """The elements of a JSON object that is a document: with those under `$bson`; of the jsonb form DBRefs in their order."""
     fields = [
-        (_key(unescape_key(name) if is_jsonb else name), read_value(item, is_jsonb=is_jsonb)) for name, item in value.items() if name != "$bson"
+        (_key(name if form is Form.PLAIN else unescape_key(name)), read_value(item, form=form)) for name, item in value.items() if name != "$bson"
     ]
-    if is_jsonb and "$ref" in value:
+    if form is Form.JSONB and "$ref" in value:
         fields.sort(key=lambda field: dbref_order(field[0]))
     return b"".join([b"%c%b\0%b" % (kind, key, data) for key, (kind, data) in fields]) + read_unnameable(value)
 
@@ -124,7 +135,7 @@ def dbref_order(key: bytes) -> int:
     return {b"$ref": 0, b"$id": 1, b"$db": 2}.get(key, 3)
 
 
-def read_wrapper(value: dict[str, Json], *, is_jsonb: bool = True) -> Element | None:
+def read_wrapper(value: dict[str, Json], *, form: Form = Form.JSONB) -> Element | None:
     """The value behind an object such as `{"$oid": …}`; None when the object is a document."""
     name = next((key for key in value if key[:1] == "$" and key in WRAPPERS), None)
     if name is None:
@@ -134,7 +145,7 @@ def read_wrapper(value: dict[str, Json], *, is_jsonb: bool = True) -> Element | 
     if set(value) - {"$scope" if name == "$code" else name} - {name}:
         raise ExtendedJsonError(f"{name} has other keys beside it: {', '.join(sorted(value))[:80]}")
     try:
-        return _code(value, is_jsonb=is_jsonb) if name == "$code" else _READERS[name](value[name])
+        return _code(value, form=form) if name == "$code" else _READERS[name](value[name])
     except (ValueError, TypeError, KeyError, StructError, AttributeError, OverflowError) as error:
         raise _malformed(name, value[name]) from error
 
@@ -208,14 +219,14 @@ def _uuid(value: Json) -> Element:
     return write_binary(4, UUID(text).bytes)
 
 
-def _code(value: dict[str, Json], *, is_jsonb: bool) -> Element:
+def _code(value: dict[str, Json], *, form: Form) -> Element:
     code = _text(value["$code"])
     if "$scope" not in value:
         return CODE, write_string(code)
     scope = value["$scope"]
     if not isinstance(scope, dict):
         raise TypeError(scope)
-    return write_code(code, enclose(read_fields(scope, is_jsonb=is_jsonb)))
+    return write_code(code, enclose(read_fields(scope, form=form)))
 
 
 def _date(value: Json) -> Element:

@@ -129,28 +129,28 @@ def elements(raw: bytes, start: int = 0) -> Iterator[tuple[int, bytes, int, int]
         p = after
 
 
-def check_document(raw: bytes) -> None:
-    """Walk the whole of one document, however deep.
+def check_document(raw: bytes, start: int = 0, stop: int | None = None) -> None:
+    """Walk the whole of one document, however deep: all of `raw`, or from `start` to `stop`.
 
     Raises:
         InvalidBsonError: it is not BSON. Strings and keys that are not UTF-8 are let pass: their bytes are kept.
     """
     try:
-        if open_document(raw, 0) + 1 != len(raw):
-            raise InvalidBsonError("a document whose length is not its own", 0)
-        for _ in walk(raw):
+        if open_document(raw, start) + 1 != (len(raw) if stop is None else stop):
+            raise InvalidBsonError("a document whose length is not its own", start)
+        for _ in walk(raw, start):
             pass
     except (*OUTSIDE, ValueError) as error:
         raise invalid(error) from error
 
 
-def walk(raw: bytes) -> Iterator[tuple[int, int]]:
+def walk(raw: bytes, start: int = 0) -> Iterator[tuple[int, int]]:
     """Depth and type byte of every element at every depth (from 1), in order, without recursion; checks all that it passes.
 
     A container is followed by its elements and, when they end, by its depth and 0.
     """
     outer: list[int] = []
-    last, p = open_document(raw, 0), 4
+    last, p = open_document(raw, start), start + 4
     while True:
         if p == last:
             if not outer:

@@ -72,9 +72,9 @@ def open_dump(path: Path) -> Dump:
         SourceError: there is no dump, there is more than one database, or two files are one collection.
     """
     path = path.absolute()
-    if not path.exists():
-        raise SourceError(f"{path} does not exist", remedy="Give a mongodump folder or a .bson or .bson.gz file.")
     try:
+        if not path.exists():
+            raise SourceError(f"{path} does not exist", remedy="Give a mongodump folder or a .bson or .bson.gz file.")
         return _open_folder(path) if path.is_dir() else _open_file(path)
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from error
@@ -129,6 +129,8 @@ def _collection(file: Path) -> Collection:
         name = name or unquote_to_bytes(stem).decode()
     except UnicodeDecodeError:
         name = stem
+    if not name or "\0" in name:
+        raise SourceError(f"the name of {file} is that of no collection", remedy="Rename the file.")
     return Collection(name, file, file.stat().st_size)
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Self
 from urllib.parse import quote as percent
 from urllib.parse import urlencode
 
 import psycopg
-from psycopg import pq
+from psycopg import generators, pq
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq.abc import PGresult
 
-from assise.errors import DuplicateKeyError, LimitError, SerializationError, TargetError, UsageError
+from assise.errors import BusyError, DuplicateKeyError, LimitError, SerializationError, TargetError, UsageError
 
 ARRAY_OIDS = {
     "uuid": 2951, "text": 1009, "bool": 1000, "int4": 1007, "int8": 1016,
@@ -41,6 +42,8 @@ def describe(conninfo: str) -> str:
         raise UsageError("this is no PostgreSQL URL or connection string", remedy="Write postgresql://user@host/database.") from error
     shown = {key: str(value) for key, value in parts.items() if key not in _SECRET and value is not None}
     user, host, port, database = (shown.pop(key, "") for key in ("user", "host", "port", "dbname"))
+    if "@" in host[1:] or not re.fullmatch("[0-9,]*", port):
+        raise UsageError("this PostgreSQL URL has an odd host or port", remedy="In a user or password write @ as %40, : as %3A and / as %2F.")
     is_plain = bool(host) and not set(host) & set("/,@:[]%")
     query = urlencode({**({} if is_plain or not host else {"host": host}), **shown}, quote_via=percent)
     place = f"{percent(user)}@" * bool(user) + (host if is_plain else "") + f":{port}" * bool(port)
@@ -63,6 +66,8 @@ class Connection:
             raise TargetError(f"{self.target}: {_words(error)}", remedy="Check that the server runs and that the URL is right.") from error
         self.execute("SET TimeZone = 'UTC'")
         self.execute("SET client_encoding = 'UTF8'")
+        with suppress(TargetError):  # a server on Windows cannot do it: that a killed command's statement ends with it, and its locks
+            self.execute("SET client_connection_check_interval = '1s'")
 
     def close(self) -> None:
         """Close the connection; an open transaction is rolled back."""
@@ -111,9 +116,7 @@ class Connection:
     def fetch_cells(self, statement: str, array: bytes, column_type: str) -> Iterator[tuple[bytes | None, ...]]:
         """The rows of a query over one array parameter $1 of `column_type`, every cell in binary format."""
         with _translated(self.target):
-            result = self._connection.pgconn.exec_params(statement.encode(), [array], [ARRAY_OIDS[column_type]], [1], 1)
-            if result.status != pq.ExecStatus.TUPLES_OK:
-                raise psycopg.errors.error_from_result(result, encoding="utf-8")
+            result = self._query(statement, [array], [ARRAY_OIDS[column_type]])
         get, columns = result.get_value, range(result.nfields)
         for row in range(result.ntuples):
             yield tuple([get(row, column) for column in columns])
@@ -123,12 +126,21 @@ class Connection:
         with _translated(self.target):
             self.execute(f"DECLARE assise_stream NO SCROLL CURSOR FOR {query}")
             while True:
-                result = self._connection.pgconn.exec_params(b"FETCH 5000 FROM assise_stream", [], result_format=1)
+                result = self._query("FETCH 5000 FROM assise_stream", [], [])
                 for row in range(result.ntuples):
                     yield tuple([result.get_value(row, column) or b"" for column in range(result.nfields)])
                 if not result.ntuples:
                     break
             self.execute("CLOSE assise_stream")
+
+    def _query(self, statement: str, parameters: list[bytes], oids: list[int]) -> PGresult:
+        """One statement with everything in binary format; Ctrl-C cancels it."""
+        pgconn = self._connection.pgconn
+        pgconn.send_query_params(statement.encode(), parameters, oids, [1] * len(parameters), 1)
+        result: PGresult = self._connection.wait(generators.execute(pgconn))[0]
+        if result.status != pq.ExecStatus.TUPLES_OK:
+            raise psycopg.errors.error_from_result(result, encoding="utf-8")
+        return result
 
     def copy_in(self, statement: str, rows: Iterable[bytes]) -> None:
         """Send rows of binary COPY.
@@ -156,6 +168,8 @@ def _translated(target: str) -> Iterator[None]:
         raise DuplicateKeyError(_words(error)) from error
     except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected) as error:
         raise SerializationError(_words(error)) from error
+    except psycopg.errors.LockNotAvailable as error:
+        raise BusyError(f"{target}: {_words(error)}") from error
     except psycopg.Error as error:
         state = error.sqlstate or ""
         if state.startswith("54"):

@@ -6,6 +6,7 @@ child rows win over the parent's note.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from json import JSONDecoder
@@ -196,11 +197,22 @@ def _check_spelling(value: Json) -> None:
             _check_spelling(item)
     elif isinstance(value, dict):
         element = read_wrapper(value)
+        if "$bson" in value:
+            _check_bson(value)
         if element is None:
             for item in value.values():
                 _check_spelling(item)
         elif "$bson" not in value and _lenient.decode(JsonWriter(JSONB).value(*element, 0)[0]) != value:
             raise CellError(f"{str(value)[:80]} is not how the jsonb form spells it")
+
+
+def _check_bson(value: Notes) -> None:
+    """Refuse a `$bson` that holds fields JSON can name, or none at all."""
+    document = enclose(read_unnameable(value))
+    keys = [key for _, key, _, _ in elements(document)]
+    is_one_value = len(value) == 1 and keys == [b""]
+    if b64encode(document).decode() != value["$bson"] or not (is_one_value or (keys and JsonWriter(JSONB).unnameable(document, 0) == set(keys))):
+        raise CellError("$bson holds what stands elsewhere in the jsonb form")
 
 
 def _strictly(decode: Decode, encoders: dict[int, Encode]) -> Decode:

@@ -15,7 +15,7 @@ from hashlib import sha256
 from struct import Struct
 
 from assise.documents.extjson import KEY, JsonWriter
-from assise.documents.extjson_reader import read_value
+from assise.documents.extjson_reader import Form, read_value
 from assise.documents.kinds import ARRAY, BINARY, BOOL, DATE, DECIMAL, DOUBLE, INT32, INT64, KINDS, NULL, OBJECT_ID, STRING
 from assise.documents.reader import key_end, open_document, read_binary, read_int32, read_int64
 from assise.documents.writer import Element, pack_int64, write_array, write_binary, write_string, write_text
@@ -169,7 +169,7 @@ def write_key(kind: int, raw: bytes, p: int) -> tuple[bytes, int]:
 
 def _decode_any(cell: bytes) -> Element:
     try:
-        return read_value(json.loads(cell), is_jsonb=False)
+        return read_value(json.loads(cell), form=Form.KEY)
     except (ValueError, RecursionError, ExtendedJsonError):
         return write_text(cell.decode())
 

@@ -14,7 +14,7 @@ from functools import partial
 
 from assise.documents.extjson import JSONB, JsonWriter
 from assise.documents.kinds import ARRAY, CODE_WITH_SCOPE, DOCUMENT, KINDS, NULL
-from assise.documents.reader import OUTSIDE, SKIP, check_document, elements, invalid, key_end, open_document
+from assise.documents.reader import OUTSIDE, SKIP, check_document, count_leaves, elements, invalid, key_end, open_document
 from assise.errors import InvalidBsonError
 from assise.manifest.model import Column, Manifest
 from assise.manifest.types import is_array
@@ -98,13 +98,7 @@ class _KeyMisfitError(Exception):
 
 
 class Shredder:
-    """Shreds the documents of one collection.
-
-    >>> from assise.manifest.file import parse_manifest
-    >>> m = parse_manifest('''{assise: 1, name: a, tables: {users: {collection: users, primary_key: id,
-    ...   columns: {id: {type: int4, from: _id}, name: text}}}}''')
-    >>> raw = bytes.fromhex("1f000000105f69640007000000026e616d650004000000416e61000000")
-    """
+    """Shreds the documents of one collection."""
 
     def __init__(self, manifest: Manifest, root: str) -> None:
         self.tree: Tree = build_tree(manifest, root)
@@ -195,8 +189,8 @@ class Shredder:
         shown = JsonWriter(JSONB).value(found[0][0], found[0][1], 0)[0]
         return f"_id {shown[:200]} ({KINDS[found[0][0]]}) does not fit {self.tree.key.type}, kind {self.tree.key.kind}"
 
-    def _compile(self, level: Level, table: int) -> Walk:
-        """The closure that walks one level; `table` is the layout whose cells it fills."""
+    def _compile(self, level: Level, table: int, depth: int = 1) -> Walk:
+        """The closure that walks one level; `table` is the layout whose cells it fills, `depth` how deep its fields lie in `_extra`."""
         names: dict[bytes, str] = {}
         bits: dict[bytes, int] = {}
         scalars: Scalars = {}
@@ -215,8 +209,8 @@ class Shredder:
         for key, child in level.arrays.items():
             places[b"\x04" + key] = (bits[key], self._compile_array(key, names[key], child))
         for key, inner in level.levels.items():
-            places[b"\x03" + key] = (bits[key], self._compile_inner(key, names[key], self._compile(inner, table)))
-        return self._compile_walk(scalars, places, (bits, names), is_root=is_root)
+            places[b"\x03" + key] = (bits[key], self._compile_inner(key, names[key], self._compile(inner, table, depth + 1)))
+        return self._compile_walk(scalars, places, (bits, names), is_root=is_root, depth=depth)
 
     def _scalar_fields(self, column: Column, *, is_id: bool) -> list[tuple[int, Encode, int]]:
         """For each type byte that a column takes: the encoder, and the values that its cell counts for."""
@@ -256,7 +250,7 @@ class Shredder:
         cell, end = encode(raw, p)
         cells[index] = cell or NULL_CELL
         if cell is None or cell[4:11] != b"sha256:":
-            self._typed[0] += 1
+            self._typed[0] += (count_leaves(raw[p:end]) or 1) if kind in {DOCUMENT, ARRAY} else 1
             return end
         write = self._notes.escaped if kind in ORDERED else self._notes.value
         others[-1][b"_id"] = f'"_id":{write(kind, raw, p)[0]}'
@@ -293,7 +287,7 @@ class Shredder:
                     text, q = walk(raw, start, row, kids, inner, careful)
                     typed[0] += q == start + 5
                 else:
-                    element, q = notes.value(kind, raw, start)
+                    element, q = notes.value(kind, raw, start, 1)
                     text = f'{{"$element":{element}}}'
                 if q > last:
                     raise InvalidBsonError("a value longer than its array", start)
@@ -305,7 +299,9 @@ class Shredder:
 
         return place
 
-    def _compile_walk(self, scalars: Scalars, places: Places, known: tuple[dict[bytes, int], dict[bytes, str]], *, is_root: bool) -> Walk:
+    def _compile_walk(
+        self, scalars: Scalars, places: Places, known: tuple[dict[bytes, int], dict[bytes, str]], *, is_root: bool, depth: int
+    ) -> Walk:
         bits, names = known
         find_scalar, find_place, find_bit = scalars.get, places.get, bits.get
         notes, typed = self._notes, self._typed
@@ -358,7 +354,7 @@ class Shredder:
                     raise _UnnameableError
                 kind = raw[p]
                 is_id = is_root and key == b"_id" and kind in ORDERED
-                text, p = notes.escaped(kind, raw, end + 1) if is_id else notes.value(kind, raw, end + 1)
+                text, p = notes.escaped(kind, raw, end + 1) if is_id else notes.value(kind, raw, end + 1, depth)
                 if p > last:
                     raise InvalidBsonError("a value longer than its document", end)
                 extra[key] = f"{name}:{text}"

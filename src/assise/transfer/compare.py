@@ -62,7 +62,7 @@ def _compare_level(pair: _Pair, pairs: list[_Pair]) -> list[str]:
         left = [Field(b"%d" % i, field.kind, field.value) for i, field in enumerate(left)]
         right = [Field(b"%d" % i, field.kind, field.value) for i, field in enumerate(right)]
     if pair.is_ordered and [field.name for field in left] != [field.name for field in right]:
-        return [f"{pair.path('')}: the order of fields inside _id differs"]
+        return [f"{pair.path('')[:-1]}: the order of fields inside _id differs"]
     lines = []
     ours, theirs = _by_name(left), _by_name(right)
     for name, sources in ours.items():

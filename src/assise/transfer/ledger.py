@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from assise.errors import ChangedError, TargetError, UsageError
+from assise.errors import BusyError, ChangedError, TargetError, UsageError
 from assise.manifest.file import dump_manifest, parse_manifest
 from assise.manifest.model import Manifest
 from assise.mongo.dump import Chunk
 from assise.postgres.connection import Connection, Parameter
+from assise.rows.cells import pack_int4, pack_int8, pack_length
 from assise.rows.shred import Reason, Values
 from assise.schema.sql import all_layouts, create_tables, drop_tables, quote
 from assise.transfer.report import CollectionReport
@@ -94,7 +95,7 @@ def lock(connection: Connection, name: str) -> None:
     connection.execute("SET lock_timeout = '10s'")
     try:
         connection.execute(QUERIES["lock"], [name])
-    except TargetError as error:
+    except BusyError as error:
         raise TargetError(f"another process is loading {name!r} into {connection.target}", remedy="Wait until it is done.") from error
     connection.execute("SET lock_timeout = 0")
 
@@ -223,10 +224,19 @@ def write_chunk(connection: Connection, load: Load, chunk: Chunk, figures: Colle
     )  # fmt: skip
 
 
-def write_reject(connection: Connection, load: Load, reject: Reject, raw: bytes) -> None:
-    """One reject with its bytes."""
-    parameters: list[Parameter] = [load.id, reject.collection, reject.offset, reject.size, int(reject.reason), reject.detail, reject.sha256, raw]
-    connection.execute(QUERIES["insert_reject"], parameters)
+def write_rejects(connection: Connection, load: Load, rejects: Iterable[tuple[Reject, bytes]]) -> None:
+    """Rejects with their bytes."""
+    connection.copy_in(QUERIES["copy_rejects"], (_reject_row(load, reject, raw) for reject, raw in rejects))
+
+
+def _reject_row(load: Load, reject: Reject, raw: bytes) -> bytes:
+    front = pack_int4(4, load.id) + _cell(reject.collection.encode()) + pack_int8(8, reject.offset) + pack_int8(8, reject.size)
+    texts = _cell(reject.detail.encode()) + _cell(reject.sha256.encode())
+    return b"\0\x08" + front + pack_int4(4, reject.reason) + texts + _cell(raw)
+
+
+def _cell(content: bytes) -> bytes:
+    return pack_length(len(content)) + content
 
 
 def read_rejects(connection: Connection, load: Load) -> list[Reject]:

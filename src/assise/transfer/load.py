@@ -111,8 +111,7 @@ class _CollectionLoader:
                 with self._connection.transaction():
                     self._copy(content)
                     figures = content.figures(self._shredder, perf_counter() - started)
-                    for reject, raw in content.rejects:
-                        ledger.write_reject(self._connection, self._load, reject, raw)
+                    ledger.write_rejects(self._connection, self._load, content.rejects)
                     ledger.write_chunk(self._connection, self._load, content.chunk, figures)
                 return figures
             except DuplicateKeyError as error:

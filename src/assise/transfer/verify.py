@@ -120,7 +120,8 @@ class _CollectionVerifier:
         except AssiseError as error:
             lines = [error.message]
         else:
-            lines += [f"{len(rows)} rows of {self._layouts[i].table} have no parent" for i, group in enumerate(kids) for rows in group.values()]
+            left = [(layout.table, sum(map(len, groups.values()))) for layout, groups in zip(self._layouts, kids, strict=True)]
+            lines += [f"{count:,} rows of {table} have no parent" for table, count in left if count]
         if not lines:
             self.verified.equal += 1
             return

@@ -30,8 +30,8 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows::text, typed, jsonb, extra, seconds
 FROM assise.chunk WHERE load_id = %s AND collection = %s ORDER BY start_offset
 
--- insert_reject --
-INSERT INTO assise.reject (load_id, collection, start_offset, size, reason, detail, sha256, raw) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+-- copy_rejects --
+COPY assise.reject (load_id, collection, start_offset, size, reason, detail, sha256, raw) FROM STDIN (FORMAT binary)
 
 -- rejects --
 SELECT collection, start_offset, size, reason, detail, sha256

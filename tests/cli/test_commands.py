@@ -1,0 +1,371 @@
+"""Every command through the real entry point: stdout is data, stderr is talk, and the exit code says how it went."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pty
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from bson import ObjectId
+from tests.dumps import agree, write_dump
+
+import assise
+from assise.project import Project
+
+Query = Callable[..., list[tuple[object, ...]]]
+Done = subprocess.CompletedProcess[str]
+SOURCES = str(Path(assise.__file__).resolve().parents[1])
+COMMANDS = ["migrate", "infer", "load", "verify", "rejects", "pg start", "pg stop", "pg status", "pg shell", "pg url", "schema sql"]
+REPORT = {"source", "target", "seconds", "documents", "loaded", "rejected", "verified", "collections"}
+COLLECTION = {"name", "documents", "loaded", "rejected", "bytes", "seconds", "tables", "values", "verified"}
+USERS = [{"_id": ObjectId(f"65b9f0a0000000000000000{n}"), "name": f"user {n}", "items": [{"n": n}], "odd": [1, "a"]} for n in range(5)]
+TABLES = "SELECT relname FROM pg_class WHERE oid >= 16384 AND relkind = 'r'"
+
+
+@dataclass
+class Shell:
+    """A folder in which commands are run."""
+
+    folder: Path
+    target: str
+
+    def run(self, *words: str, to: bool = False, stdin: str = "", **environ: str) -> Done:
+        """Run a command; no run may end in a traceback or leave colours where there is no terminal."""
+        argv = [sys.executable, "-m", "assise", *words, *(["--to", self.target] if to else [])]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "ASSISE_"))}
+        environment |= {"PYTHONPATH": SOURCES, "COLUMNS": "80", **environ}
+        done = subprocess.run(argv, cwd=self.folder, env=environment, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+        assert "Traceback" not in done.stderr, done.stderr
+        assert "\x1b" not in done.stdout + done.stderr
+        assert sum(line.startswith("next: ") for line in done.stderr.splitlines()) <= 2
+        assert "next: " not in done.stdout
+        return done
+
+    def files(self) -> list[str]:
+        """Everything in the folder."""
+        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if "app" not in path.parts)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, database: str) -> Shell:
+    write_dump(tmp_path / "app", {"users": USERS})
+    return Shell(tmp_path, database)
+
+
+@pytest.fixture
+def embedded(short_folder: Path, request: pytest.FixtureRequest) -> Iterator[Shell]:
+    """A folder of its own embedded server, which is stopped at the end."""
+    folder = short_folder / str(abs(hash(request.node.nodeid)))
+    folder.mkdir()
+    folder.chmod(0o755)
+    write_dump(folder / "app", {"users": USERS})
+    shell = Shell(folder, "")
+    yield shell
+    Project(folder).embedded.stop(immediate=True)
+
+
+def test_migrate_loads_and_verifies_and_the_others_agree(shell: Shell, query: Query) -> None:
+    done = shell.run("migrate", "app", "--yes", "--json", to=True)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert set(report) == REPORT
+    (collection,) = report["collections"]
+    assert set(collection) == COLLECTION
+    assert {name: report[name] for name in ("documents", "loaded", "rejected")} == {"documents": 5, "loaded": 5, "rejected": 0}
+    assert report["verified"] == collection["verified"] == {"equal": 5, "different": 0, "missing": 0, "extra": 0}
+    assert collection["tables"] == {"users": 5, "user_items": 5}
+    assert collection["values"] == {"typed": 15, "jsonb": 10, "extra": 0}
+    assert collection["bytes"] == (shell.folder / "app" / "users.bson").stat().st_size
+    assert (report["source"], collection["name"]) == (str(shell.folder / "app"), "users")
+    assert report["target"].startswith("postgresql://")
+    assert query("SELECT count(*) FROM users JOIN user_items ON user_id = id") == [(5,)]
+    same = json.loads(shell.run("verify", "--json", to=True).stdout)
+    assert {**same, "seconds": 0} == {**report, "seconds": 0}
+    python = Project(shell.folder, to=shell.target).verify().as_json()
+    assert {**python, "seconds": 0} == {**report, "seconds": 0}
+
+
+def test_a_second_load_says_that_it_is_done(shell: Shell) -> None:
+    Project(shell.folder, to=shell.target).migrate(shell.folder / "app", agree=agree)
+    again = shell.run("load", "--json", to=True)
+    assert (again.returncode, json.loads(again.stdout)["verified"]) == (0, None)
+    assert "nothing was changed" in again.stderr
+
+
+def test_the_table_on_stdout_names_collections_tables_and_sums(shell: Shell) -> None:
+    done = shell.run("migrate", "app", "--yes", to=True)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert lines[0] == "collection, table documents loaded rejected size seconds verified".split()
+    assert [line[0] for line in lines if line] == ["collection,", "users", "users", "user_items", "total"]
+    assert lines[1][1:4] == ["5", "5", "✓"]
+    assert lines[1][-3:] == ["✓", "5", "equal"]
+    assert "wrote " in done.stderr
+    assert "users: 5 documents" in done.stderr
+
+
+def test_infer_load_and_verify_one_after_the_other(shell: Shell, query: Query) -> None:
+    done = shell.run("infer", "app", to=True)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "next: assise load app" in done.stderr
+    assert shell.files() == [".assise", ".assise/.gitignore", ".assise/manifest.schema.json", "assise.yaml"]
+    assert query(TABLES) == []
+    assert shell.run("load", "app", "--yes", to=True).returncode == 0
+    assert query("SELECT count(*) FROM users") == [(5,)]
+    assert shell.run("verify", to=True).returncode == 0
+
+
+def test_infer_prints_the_manifest_with_o_dash_and_writes_nothing(shell: Shell) -> None:
+    done = shell.run("infer", "app", "-o", "-")
+    assert done.returncode == 0
+    assert done.stdout.startswith("# yaml-language-server")
+    assert "collection: users" in done.stdout
+    assert shell.files() == []
+    assert shell.run("infer", "app", "--dry-run").stdout == done.stdout
+
+
+def test_infer_as_json_is_one_object(shell: Shell) -> None:
+    plain = json.loads(shell.run("infer", "app", "-o", "-", "--json").stdout)
+    assert list(plain["tables"]) == ["users", "user_items"]
+    assert shell.files() == []
+
+
+def test_infer_writes_another_file_and_overwrites_none(shell: Shell) -> None:
+    (shell.folder / "other.yaml").write_text("mine")
+    assert shell.run("infer", "app", "-o", "other.yaml").returncode == 2
+    assert (shell.folder / "other.yaml").read_text() == "mine"
+    assert shell.run("infer", "app", "-o", "new.yaml").returncode == 0
+    assert "collection: users" in (shell.folder / "new.yaml").read_text()
+
+
+def test_ids_as_text_keep_their_24_digits(shell: Shell, query: Query) -> None:
+    assert shell.run("migrate", "app", "--ids", "text", "--yes", to=True).returncode == 0
+    assert query("SELECT min(id) FROM users") == [("65b9f0a00000000000000000",)]
+    assert shell.run("migrate", "app", "--ids", "integer").returncode == 2
+
+
+def test_the_line_that_comes_next_can_be_pasted(tmp_path: Path) -> None:
+    write_dump(tmp_path / "my app's", {"users": USERS})
+    done = Shell(tmp_path, "").run("infer", "my app's")
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("next: ")]
+    assert shlex.split(line.removeprefix("next: ")) == ["assise", "load", "my app's"]
+
+
+@pytest.mark.parametrize("words", ["migrate app", "infer app", "infer app --json"])
+def test_a_dry_run_changes_nothing(shell: Shell, query: Query, words: str) -> None:
+    done = shell.run(*words.split(), "--dry-run", to=True)
+    assert (done.returncode, bool(done.stdout)) == (0, True)
+    assert (shell.files(), query(TABLES)) == ([], [])
+
+
+def test_a_dry_run_of_migrate_says_what_it_would_do(shell: Shell) -> None:
+    plan = json.loads(shell.run("migrate", "app", "--dry-run", "--json").stdout)
+    assert set(plan) == {"source", "target", "tables", "collections"}
+    assert plan["tables"] == ["users", "user_items"]
+    assert plan["collections"] == {"users": (shell.folder / "app" / "users.bson").stat().st_size}
+    assert "embedded server" in plan["target"]
+    assert shell.files() == []
+
+
+def test_a_dry_run_of_load_changes_nothing_and_wants_the_source(shell: Shell, query: Query) -> None:
+    assert shell.run("infer", "app").returncode == 0
+    before = shell.files()
+    done = shell.run("load", "app", "--dry-run", to=True)
+    assert done.returncode == 0
+    assert "user_items" in done.stdout
+    assert shell.run("load", "--dry-run", to=True).returncode == 2
+    assert (shell.files(), query(TABLES)) == (before, [])
+
+
+def test_nothing_is_written_without_yes_where_nobody_can_be_asked(shell: Shell, query: Query) -> None:
+    done = shell.run("migrate", "app", to=True, stdin="y\n")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "not agreed, nothing was written" in done.stderr
+    assert "Agree with --yes." in done.stderr
+    assert query(TABLES) == []
+
+
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_on_a_terminal_it_asks(shell: Shell, query: Query, answer: str) -> None:
+    main, terminal = pty.openpty()
+    os.write(main, f"{answer}\n".encode())
+    argv = [sys.executable, "-m", "assise", "migrate", "app", "--to", shell.target]
+    environment = {**os.environ, "PYTHONPATH": SOURCES}
+    done = subprocess.run(argv, cwd=shell.folder, env=environment, stdin=terminal, capture_output=True, text=True, timeout=60, check=False)
+    os.close(main)
+    os.close(terminal)
+    assert "2 tables: users, user_items. Go on?" in done.stderr
+    assert "Go on?" not in done.stdout
+    assert done.returncode == (0 if answer == "y" else 2)
+    assert query("SELECT to_regclass('users') IS NOT NULL") == [(answer == "y",)]
+
+
+@pytest.fixture
+def rejected(shell: Shell) -> tuple[Shell, bytes]:
+    """A load with one reject: the last document is the first one again. The reject's bytes."""
+    path = write_dump(shell.folder / "app", {"users": [*USERS, USERS[0]]}) / "users.bson"
+    report = Project(shell.folder, to=shell.target).migrate(shell.folder / "app", agree=agree)
+    assert report.exit_code == 3
+    return shell, path.read_bytes()[-len(path.read_bytes()) // 6 :]
+
+
+def test_a_load_with_rejects_is_exit_3_and_says_where_they_are(rejected: tuple[Shell, bytes]) -> None:
+    shell, _ = rejected
+    done = shell.run("load", to=True)
+    assert done.returncode == 3
+    assert "next: assise rejects" in done.stderr
+    listed = shell.run("rejects", to=True)
+    assert listed.returncode == 3
+    assert "duplicate id" in listed.stdout
+
+
+def test_rejects_are_data(rejected: tuple[Shell, bytes]) -> None:
+    shell, raw = rejected
+    (reject,) = json.loads(shell.run("rejects", "--json", to=True).stdout)
+    assert set(reject) == {"collection", "offset", "size", "reason", "reason_name", "detail", "sha256"}
+    assert (reject["collection"], reject["offset"], reject["size"], reject["reason"]) == ("users", 5 * len(raw), len(raw), 2)
+    assert reject["sha256"] == hashlib.sha256(raw).hexdigest()
+    none = shell.run("rejects", "others", "--json", to=True)
+    assert (none.returncode, json.loads(none.stdout)) == (0, [])
+
+
+def test_the_bytes_of_a_reject_are_printed(rejected: tuple[Shell, bytes]) -> None:
+    shell, raw = rejected
+    argv = [sys.executable, "-m", "assise", "rejects", "users", str(5 * len(raw)), "--to", shell.target]
+    environment = {**os.environ, "PYTHONPATH": SOURCES}
+    assert subprocess.run(argv, cwd=shell.folder, env=environment, capture_output=True, check=True).stdout == raw
+    missing = shell.run("rejects", "users", "1", to=True)
+    assert (missing.returncode, missing.stdout) == (2, "")
+
+
+def test_a_difference_is_exit_3_and_is_put_into_words(shell: Shell, query: Query) -> None:
+    Project(shell.folder, to=shell.target).migrate(shell.folder / "app", agree=agree)
+    query("UPDATE users SET name = 'another' WHERE name = 'user 2'")
+    done = shell.run("verify", to=True)
+    assert done.returncode == 3
+    assert "1 different" in done.stdout
+    assert "name: string 'another', was string 'user 2'" in done.stdout
+    report = json.loads(shell.run("verify", "--json", to=True).stdout)
+    assert report["verified"] == {"equal": 4, "different": 1, "missing": 0, "extra": 0}
+    assert set(report["collections"][0]) == COLLECTION | {"differences"}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["nonsense"], 2, "No such command"),
+        (["load", "--nonsense"], 2, "No such option"),
+        (["migrate"], 2, "Missing argument"),
+        (["infer", "app", "--ids", "x"], 2, "--ids"),
+        (["infer", "nowhere"], 1, "does not exist"),
+        (["load", "app"], 2, "there is no manifest"),
+        (["verify"], 2, "there is no manifest"),
+        (["schema", "sql"], 2, "there is no manifest"),
+        (["pg", "url"], 2, "there is no manifest"),
+        (["load", "-f", "broken.yaml"], 2, "broken.yaml:2: colour"),
+        (["load", "-f", "unset.yaml"], 2, "NO_SUCH_VARIABLE is not set"),
+        (["migrate", "app", "--to", "nonsense"], 2, "no PostgreSQL URL"),
+        (["infer", "app", "--paths", "0"], 2, "whole number"),
+        (["verify", "-f", "away.yaml"], 1, "nowhere.invalid"),
+    ],
+)
+def test_errors_are_plain_lines_with_a_remedy_and_a_code(tmp_path: Path, words: list[str], code: int, said: str) -> None:
+    write_dump(tmp_path / "app", {"users": USERS})
+    (tmp_path / "broken.yaml").write_text("assise: 1\ncolour: red\nname: a\ntables: {}\n")
+    (tmp_path / "unset.yaml").write_text("assise: 1\nname: a\npostgres: ${NO_SUCH_VARIABLE}\ntables: {}\n")
+    (tmp_path / "away.yaml").write_text("assise: 1\nname: a\npostgres: postgresql://u:s3cr3t@nowhere.invalid/x\ntables: {}\n")
+    done = Shell(tmp_path, "").run(*words)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert "s3cr3t" not in done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_every_command_has_an_example(tmp_path: Path, command: str) -> None:
+    done = Shell(tmp_path, "").run(*command.split(), "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(rf"Examples:\n(?:  .*\n)*?  .*assise {command}\b", done.stdout), done.stdout
+
+
+def test_help_and_version_need_no_project(tmp_path: Path) -> None:
+    shell = Shell(tmp_path, "")
+    assert re.fullmatch(r"assise [0-9]+\.[0-9]+\.[0-9]+\n", shell.run("--version").stdout)
+    text = shell.run("--help").stdout
+    assert all(command.split()[0] in text for command in COMMANDS)
+    assert shell.files() == []
+
+
+def test_schema_sql_creates_the_tables_that_a_load_creates(shell: Shell, query: Query) -> None:
+    assert shell.run("infer", "app", "--ids", "uuid").returncode == 0
+    done = shell.run("schema", "sql")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(shell.run("schema", "sql", "--json").stdout) == {"sql": done.stdout}
+    query(done.stdout)
+    by_hand = read_catalog(query)
+    assert len(by_hand) == 12
+    query("INSERT INTO users (name) VALUES ('x')")
+    query("INSERT INTO user_items (user_id, _position) SELECT id, 0 FROM users")
+    query("DELETE FROM users")
+    assert query("SELECT count(*) FROM user_items") == [(0,)]
+    query("DROP TABLE users, user_items CASCADE; DROP FUNCTION _new_objectid")
+    assert shell.run("load", "app", "--yes", to=True).returncode == 0
+    assert read_catalog(query) == by_hand
+
+
+def read_catalog(query: Query) -> list[tuple[object, ...]]:
+    """Columns, constraints and functions of schema public."""
+    return query("""
+        SELECT c.relname::text, a.attname::text, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid), a.attcollation::int
+        FROM pg_class AS c JOIN pg_attribute AS a ON attrelid = c.oid LEFT JOIN pg_attrdef AS d ON adrelid = c.oid AND adnum = attnum
+        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0
+        UNION ALL SELECT conrelid::regclass::text, conname::text, pg_get_constraintdef(oid), convalidated, NULL, NULL
+        FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype IN ('p', 'f')
+        UNION ALL SELECT proname::text, prosrc, provolatile::text, proisstrict, NULL, NULL FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+        ORDER BY 1, 2, 3""")
+
+
+def test_a_reader_that_goes_away_ends_the_command_quietly(tmp_path: Path) -> None:
+    write_dump(tmp_path / "app", {"users": [{"_id": n, f"field {n}": n, **{f"f{n}_{i}": i for i in range(50)}} for n in range(50)]})
+    argv = [sys.executable, "-m", "assise", "infer", "app", "-o", "-"]
+    environment = {**os.environ, "PYTHONPATH": SOURCES}
+    process = subprocess.Popen(argv, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    talk = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(30) == 1
+    assert "Error" not in talk
+    assert "Traceback" not in talk
+
+
+def test_the_embedded_server_from_its_start_to_its_end(embedded: Shell) -> None:
+    before = json.loads(embedded.run("pg", "status", "--json").stdout)
+    assert set(before) == {"running", "pid", "version", "socket_folder", "data_folder", "size_bytes"}
+    assert before["running"] is False
+    done = embedded.run("migrate", "app", PGHOST="nowhere.invalid", PGDATABASE="other")
+    assert done.returncode == 0, done.stderr
+    assert "next: assise pg shell" in done.stderr
+    counted = embedded.run("pg", "shell", stdin="\\pset tuples_only on\n\\pset format unaligned\nSELECT count(*) FROM users;\n")
+    assert (counted.returncode, counted.stdout.splitlines()[-1]) == (0, "5")
+    url = embedded.run("pg", "url").stdout.strip()
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT count(*) FROM users").fetchall() == [(5,)]
+
+
+def test_the_embedded_server_starts_and_stops(embedded: Shell) -> None:
+    started = embedded.run("pg", "start")
+    assert (started.returncode, started.stdout) == (0, "")
+    assert json.loads(embedded.run("pg", "status", "--json").stdout)["running"] is True
+    for _ in range(2):
+        assert embedded.run("pg", "stop").returncode == 0
+    assert "False" in embedded.run("pg", "status").stdout

@@ -1,0 +1,194 @@
+"""Dumps: folders and files, names of collections, what is not read, chunks."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import bson
+import pytest
+from tests.conftest import DATA
+from tests.dumps import write_dump
+
+from assise.errors import SourceError
+from assise.mongo.dump import Chunk, Collection, Dump, open_dump, read_chunks
+
+DOCUMENTS = [bson.encode({"_id": i, "text": "x" * i}) for i in range(100)]
+CONTENT = b"".join(DOCUMENTS)
+
+
+def names(dump: Dump) -> list[str]:
+    return [collection.name for collection in dump.collections]
+
+
+def chunks_of(path: Path, size: int, start: int = 0) -> list[Chunk]:
+    return list(read_chunks(open_dump(path).collections[0], size, start))
+
+
+def test_a_folder_holds_its_collections_by_name(tmp_path: Path) -> None:
+    dump = open_dump(write_dump(tmp_path / "app", {"b": DOCUMENTS, "a": [], "C": []}))
+    assert names(dump) == ["C", "a", "b"]
+    assert dump.collection("b") == Collection("b", tmp_path / "app" / "b.bson", len(CONTENT))
+    assert dump.ignored == ()
+
+
+def test_the_folder_above_one_database_leads_to_it(tmp_path: Path) -> None:
+    write_dump(tmp_path / "dump" / "app", {"users": DOCUMENTS})
+    write_dump(tmp_path / "dump" / "admin", {"system.version": DOCUMENTS})
+    write_dump(tmp_path / "dump", {"oplog": DOCUMENTS})
+    dump = open_dump(tmp_path / "dump")
+    assert names(dump) == ["users"]
+    assert {name.rstrip("/") for name in dump.ignored} == {"admin", "oplog.bson"}
+
+
+def test_a_dump_of_the_servers_own_database_alone_is_read(tmp_path: Path) -> None:
+    write_dump(tmp_path / "dump" / "admin", {"system.version": DOCUMENTS})
+    assert names(open_dump(tmp_path / "dump")) == ["system.version"]
+
+
+def test_more_than_one_database_is_refused_with_their_names(tmp_path: Path) -> None:
+    write_dump(tmp_path / "dump" / "app", {"users": DOCUMENTS})
+    write_dump(tmp_path / "dump" / "blog", {"posts": DOCUMENTS})
+    with pytest.raises(SourceError, match="holds 2 databases: app, blog") as error:
+        open_dump(tmp_path / "dump")
+    assert error.value.remedy == f"Name one of them: {tmp_path / 'dump' / 'app'}"
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("caf%C3%A9s.bson", "cafés"),
+        ("a%2Fb.bson", "a/b"),
+        ("a%25b.bson", "a%b"),
+        ("a.b.bson", "a.b"),
+        ("%24special.bson", "$special"),
+        ("100%.bson", "100%"),
+        ("%FF.bson", "%FF"),
+        ("system.buckets.x.bson", "system.buckets.x"),
+        ("x.bson.gz", "x"),
+    ],
+)
+def test_names_of_files_are_decoded(tmp_path: Path, file: str, name: str) -> None:
+    (tmp_path / file).write_bytes(gzip.compress(CONTENT) if file.endswith("gz") else CONTENT)
+    assert names(open_dump(tmp_path)) == [name]
+    assert names(open_dump(tmp_path / file)) == [name]
+    assert b"".join(frame.raw for chunk in chunks_of(tmp_path, 1) for frame in chunk.frames) == CONTENT
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_the_name_in_the_metadata_is_the_whole_one(tmp_path: Path, is_packed: bool) -> None:
+    cut, whole = "x" * 200 + "%24hash", "x" * 240
+    write_dump(tmp_path, {cut: DOCUMENTS}, is_packed=is_packed)
+    metadata = json.dumps({"collectionName": whole, "indexes": []}).encode()
+    (tmp_path / f"{cut}.metadata.json{'.gz' if is_packed else ''}").write_bytes(gzip.compress(metadata) if is_packed else metadata)
+    dump = open_dump(tmp_path)
+    assert names(dump) == [whole]
+    assert dump.ignored == ()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"x"', b"{}", b'{"collectionName": 7}', b'{"collectionName": ""}', b"\xff\xfe"])
+def test_broken_metadata_leaves_the_name_of_the_file(tmp_path: Path, content: bytes) -> None:
+    write_dump(tmp_path, {"users": DOCUMENTS})
+    (tmp_path / "users.metadata.json").write_bytes(content)
+    assert names(open_dump(tmp_path)) == ["users"]
+
+
+def test_broken_packed_metadata_leaves_the_name_of_the_file(tmp_path: Path) -> None:
+    write_dump(tmp_path, {"users": DOCUMENTS}, is_packed=True)
+    for content in (b"no gzip", gzip.compress(b'{"collectionName": "other"}')[:-12]):
+        (tmp_path / "users.metadata.json.gz").write_bytes(content)
+        assert names(open_dump(tmp_path)) == ["users"]
+
+
+def test_views_and_folders_beside_the_collections_are_told_and_not_read(tmp_path: Path) -> None:
+    write_dump(tmp_path, {"users": DOCUMENTS})
+    (tmp_path / "a_view.metadata.json").write_text('{"options": {"viewOn": "users"}}')
+    (tmp_path / "users.metadata.json").write_text("{}")
+    (tmp_path / "notes").mkdir()
+    assert open_dump(tmp_path).ignored == ("notes/", "a_view.metadata.json")
+
+
+def test_two_files_of_one_collection_are_refused(tmp_path: Path) -> None:
+    write_dump(tmp_path, {"users": DOCUMENTS})
+    write_dump(tmp_path, {"users": DOCUMENTS}, is_packed=True)
+    with pytest.raises(SourceError, match="are both the collection 'users'") as error:
+        open_dump(tmp_path)
+    assert error.value.remedy == "Move one of them elsewhere."
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path / "nothing", "does not exist"),
+        (lambda path: path, "holds no .bson files"),
+        (lambda path: _written(path / "users.json"), "is no .bson or .bson.gz file"),
+        (lambda path: _written(path / "users.bson.zst"), "is no .bson or .bson.gz file"),
+    ],
+)
+def test_what_is_no_dump_is_refused_with_a_remedy(tmp_path: Path, make: object, message: str) -> None:
+    assert callable(make)
+    with pytest.raises(SourceError, match=message) as error:
+        open_dump(make(tmp_path))
+    assert "Give " in error.value.remedy
+
+
+def _written(path: Path) -> Path:
+    path.write_bytes(b"")
+    return path
+
+
+def test_a_collection_that_the_dump_lacks_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="holds no collection 'posts'"):
+        open_dump(write_dump(tmp_path, {"users": DOCUMENTS})).collection("posts")
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+@pytest.mark.parametrize("size", [1, 500, 1 << 20])
+def test_chunks_are_all_of_the_bytes_in_order_and_can_be_taken_up_anywhere(tmp_path: Path, size: int, is_packed: bool) -> None:
+    write_dump(tmp_path, {"users": DOCUMENTS}, is_packed=is_packed)
+    chunks = chunks_of(tmp_path, size)
+    assert [frame.raw for chunk in chunks for frame in chunk.frames] == DOCUMENTS
+    assert [chunk.start for chunk in chunks] == [0, *[chunk.stop for chunk in chunks[:-1]]]
+    assert chunks[-1].stop == len(CONTENT)
+    assert all(chunk.stop - chunk.start >= size for chunk in chunks[:-1])
+    assert all(chunk.stop - chunk.start - len(chunk.frames[-1].raw) < size for chunk in chunks)
+    assert [chunk.digest for chunk in chunks] == [sha256(CONTENT[chunk.start : chunk.stop]).hexdigest() for chunk in chunks]
+    for i in range(0, len(chunks), 7):
+        assert chunks_of(tmp_path, size, chunks[i].start) == chunks[i:]
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_an_empty_collection_has_no_chunks(tmp_path: Path, is_packed: bool) -> None:
+    write_dump(tmp_path, {"users": []}, is_packed=is_packed)
+    assert chunks_of(tmp_path, 1) == []
+
+
+@pytest.mark.parametrize("change", ["cut", "no gzip", "trailing garbage", "wrong checksum"])
+def test_a_broken_gzip_stream_is_an_error_that_says_how_far_it_could_be_read(tmp_path: Path, change: str) -> None:
+    packed = gzip.compress(CONTENT)
+    wrong = packed[:-8] + bytes([packed[-8] ^ 1]) + packed[-7:]
+    content = {"cut": packed[:-20], "no gzip": CONTENT, "trailing garbage": packed + b"garbage", "wrong checksum": wrong}[change]
+    (tmp_path / "users.bson.gz").write_bytes(content)
+    with pytest.raises(SourceError, match="is a broken gzip stream") as error:
+        chunks_of(tmp_path, 1 << 20)
+    assert "bytes of its content could be read" in error.value.remedy
+
+
+def test_a_stream_of_several_gzip_members_is_one(tmp_path: Path) -> None:
+    (tmp_path / "users.bson.gz").write_bytes(gzip.compress(CONTENT[:1000]) + gzip.compress(CONTENT[1000:]))
+    assert [frame.raw for chunk in chunks_of(tmp_path, 1 << 20) for frame in chunk.frames] == DOCUMENTS
+
+
+@pytest.mark.skipif(not (DATA / "mongo").exists(), reason=f"no data of others in {DATA}: set ASSISE_TEST_DATA")
+def test_every_folder_of_mongodumps_own_tests_opens_or_says_why_not() -> None:
+    folders = {file.parent for ending in ("*.bson", "*.bson.gz") for file in (DATA / "mongo" / "mongo_tools_testdata").rglob(ending)}
+    assert len(folders) > 40
+    for folder in folders:
+        dump = open_dump(folder)
+        files = {file for file in folder.iterdir() if file.name.endswith((".bson", ".bson.gz"))}
+        found = {collection.file for collection in dump.collections}
+        assert found == files or not found & files
+        assert found
+    assert any("é" in name for folder in folders for name in names(open_dump(folder)))

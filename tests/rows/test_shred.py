@@ -1,0 +1,137 @@
+"""Shredding: rejects with their reasons and words, and where each value of a document is counted."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.oracle.leaves import count_leaves
+from tests.oracle.strategies import documents, manifests
+from tests.oracle.values import Element, write_array, write_document, write_text
+from tests.oracle.walk import parse
+from tests.rows.rebuild import read_manifest, read_row
+
+from assise.rows.shred import Reason, Shredder, Values
+
+NULL: Element = (0x0A, b"")
+OID: Element = (0x07, bytes.fromhex("507f1f77bcf86cd799439011"))
+
+
+def int32(number: int) -> Element:
+    return 0x10, struct.pack("<i", number)
+
+
+def text(content: bytes) -> Element:
+    return 0x02, write_text(content)
+
+
+def doc(**fields: Element) -> bytes:
+    return write_document([(key.encode(), value) for key, value in fields.items()])
+
+
+def shredder(key: object = None, **columns: object) -> Shredder:
+    table = {"collection": "t", "primary_key": "id", "columns": {"id": key or {"type": "uuid", "from": "_id"}, **columns}}
+    child = {"parent": "t", "from": "items.*", "primary_key": ["t_id", "_position"], "columns": {"n": "int4"}}
+    return Shredder(read_manifest({"assise": 1, "name": "a", "tables": {"t": table, "items": child}}), "t")
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason", "detail"),
+    [
+        (b"\6\0\0\0\1\0", Reason.NOT_BSON, "a key without a terminator at byte 4"),
+        (doc(_id=OID, a=(0x08, b"\2")), Reason.NOT_BSON, "a boolean that is 2 at byte 24"),
+        (doc(_id=OID, name=(0x02, struct.pack("<i", 99) + b"a\0")), Reason.NOT_BSON, "a length points outside the document at byte 0"),
+        (doc(_id=OID, a=(0x55, b"")), Reason.NOT_BSON, "unknown BSON type 85 at byte 0"),
+        (doc(a=OID), Reason.KEY_MISFIT, "no _id"),
+        (write_document([(b"_id", OID), (b"_id", OID)]), Reason.KEY_MISFIT, "2 fields _id"),
+        (doc(_id=int32(7)), Reason.KEY_MISFIT, "_id 7 (int32) does not fit uuid, kind objectid"),
+        (doc(_id=NULL), Reason.KEY_MISFIT, "_id null (null) does not fit uuid, kind objectid"),
+        (doc(_id=(0x03, doc(a=text(b"x")))), Reason.KEY_MISFIT, '_id {"a":"x"} (document) does not fit uuid, kind objectid'),
+        (doc(_id=text(b"\xff")), Reason.KEY_MISFIT, '_id {"$bson":"DQAAAAIAAgAAAP8AAA=="} (string) does not fit uuid, kind objectid'),
+    ],
+)
+def test_a_reject_has_its_reason_in_words_its_place_and_its_bytes(raw: bytes, reason: Reason, detail: str) -> None:
+    fine = doc(_id=OID, name=text(b"a"))
+    batch = shredder(name="text").shred([(0, fine), (1000, raw), (2000, fine)])
+    assert batch.offsets == [0, 2000]
+    [misfit] = batch.misfits
+    assert (misfit.offset, misfit.reason, misfit.detail, misfit.raw) == (1000, reason, detail, raw)
+    assert batch.values == [Values(2, 0, 0), Values(2, 0, 0)]
+
+
+def test_a_long_id_is_cut_in_the_words_of_a_reject() -> None:
+    [misfit] = shredder().shred([(0, doc(_id=text(b"x" * 9_000)))]).misfits
+    assert misfit.detail == '_id "' + "x" * 199 + " (string) does not fit uuid, kind objectid"
+
+
+@pytest.mark.parametrize(
+    ("fields", "values"),
+    [
+        ({"name": text(b"a")}, Values(2, 0, 0)),
+        ({"name": int32(1)}, Values(1, 0, 1)),
+        ({"name": NULL}, Values(1, 0, 1)),
+        ({"tags": (0x04, write_array([text(b"a"), NULL, text(b"b")]))}, Values(4, 0, 0)),
+        ({"tags": (0x04, write_array([]))}, Values(2, 0, 0)),
+        ({"tags": (0x04, write_array([text(b"a"), int32(1)]))}, Values(1, 0, 2)),
+        ({"any": int32(1)}, Values(1, 1, 0)),
+        ({"any": (0x03, doc(a=int32(1), b=(0x03, doc()), c=(0x04, write_array([NULL, NULL]))))}, Values(1, 4, 0)),
+        ({"any": NULL}, Values(1, 0, 1)),
+        ({"city": (0x03, doc(name=text(b"a"), other=NULL))}, Values(2, 0, 1)),
+        ({"city": (0x03, doc())}, Values(1, 0, 1)),
+        ({"items": (0x04, write_array([]))}, Values(1, 0, 1)),
+        ({"items": (0x04, write_array([(0x03, doc(n=int32(1))), (0x03, doc(x=NULL)), int32(7), (0x03, doc())]))}, Values(3, 0, 2)),
+        ({"other": (0x03, doc())}, Values(1, 0, 1)),
+    ],
+)
+def test_each_value_is_counted_where_its_exact_form_stands(fields: dict[str, Element], values: Values) -> None:
+    raw = doc(_id=OID, **fields)
+    table = shredder(name="text", tags="text[]", any="jsonb", city={"type": "text", "from": "city.name"})
+    batch = table.shred([(0, raw)])
+    assert batch.values == [values]
+    assert values.typed + values.jsonb + values.extra == count_leaves(parse(raw))
+
+
+def test_a_key_of_kind_any_counts_every_value_of_the_id() -> None:
+    key = {"type": "text", "from": "_id", "kind": "any"}
+    pair = doc(_id=(0x03, doc(a=int32(1), b=NULL)))
+    long = doc(_id=(0x03, doc(a=text(b"x" * 2_000), b=NULL)))
+    assert shredder(key).shred([(0, pair), (1, long)]).values == [Values(2, 0, 0), Values(0, 0, 2)]
+
+
+@st.composite
+def migrations(draw: st.DrawFn) -> tuple[object, list[bytes]]:
+    raws = draw(st.lists(documents(), min_size=1, max_size=4))
+    return draw(manifests(raws)), raws
+
+
+@settings(max_examples=100)
+@given(migrations())
+def test_the_counts_are_all_values_of_the_document(migration: tuple[object, list[bytes]]) -> None:
+    plain, raws = migration
+    manifest = read_manifest(plain)
+    root = next(name for name, table in manifest.tables.items() if table.collection)
+    batch = Shredder(manifest, root).shred(list(enumerate(raws)))
+    assert len(batch.values) == len(batch.offsets) == len(batch.keys) == len(batch.rows[0])
+    for offset, values in zip(batch.offsets, batch.values, strict=True):
+        assert values.typed + values.jsonb + values.extra == count_leaves(parse(raws[offset])), (plain, raws[offset])
+
+
+def test_extra_is_null_when_there_is_nothing_to_say_and_mirrors_the_document_otherwise() -> None:
+    table = shredder(name="text", city={"type": "text", "from": "city.name"})
+    full = doc(_id=OID, name=text(b"a"), city=(0x03, doc(name=text(b"b"))), items=(0x04, write_array([(0x03, doc(n=int32(1)))])))
+    odd = doc(_id=OID, name=int32(1), city=(0x03, doc(name=NULL, zip=text(b"z"))), items=(0x04, write_array([NULL, (0x03, doc(n=text(b"x")))])))
+    batch = table.shred([(0, full), (1, odd)])
+    first, second = (read_row(row)[-1] for row in batch.rows[0])
+    assert first is None
+    assert second is not None
+    assert json.loads(second[1:]) == {"name": 1, "city": {"name": None, "zip": "z"}}
+    cells = [(read_row(row)[1:3], read_row(row)[-1]) for row in batch.rows[1]]
+    assert cells == [
+        ([bytes(4), b"\0\0\0\1"], None),
+        ([bytes(4), None], b'\x01{"$element":null}'),
+        ([b"\0\0\0\1", None], b'\x01{"n":"x"}'),
+    ]
+    assert batch.owners == [[0, 1], [0, 1, 1]]

@@ -1,0 +1,199 @@
+"""The documentation: its commands run in order and print what it shows; it names every setting, command and key of the manifest."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer.main
+from bson import ObjectId
+
+from assise.cli.commands import app
+from assise.manifest.file import json_schema, parse_manifest
+from assise.manifest.types import KINDS
+from assise.project import Project
+from assise.rows.shred import Reason
+from assise.settings import SETTINGS
+from tests.dumps import write_dump
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ALL = "\n".join(page.read_text() for page in PAGES)
+BASH = shutil.which("bash") or "/bin/bash"
+BLOCK = re.compile(r"^```(console|sh|python|yaml)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#:]+)(?:#([^)]*))?\)")
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    return [(kind, text) for kind, text in BLOCK.findall(page.read_text())]
+
+
+def steps(text: str) -> list[tuple[str, list[str]]]:
+    """The commands of a console block, each with the lines that it shows."""
+    found: list[tuple[str, list[str]]] = []
+    for line in text.splitlines():
+        if line.startswith("$ "):
+            found.append((line[2:], []))
+        else:
+            found[-1][1].append(line)
+    return found
+
+
+def write_example(folder: Path, *, is_odd: bool) -> None:
+    """300 users and 500 projects; odd ones have a name that is a number, and a project twice."""
+    start = dt.datetime(2024, 1, 31, 10, tzinfo=dt.UTC)
+    users: list[dict[str, object]] = [
+        {
+            "_id": ObjectId(f"507f1f77bcf86cd79943{i:04x}"),
+            "email": f"user{i}@example.org",
+            "fullName": 7 if is_odd and i == 9 else f"User {i}",
+            "createdAt": start + dt.timedelta(seconds=i),
+        }
+        for i in range(300)
+    ]
+    files = [{"path": "index.html", "content": "<p>"}, {"path": "app.js", "content": "1"}]
+    projects: list[dict[str, object]] = [
+        {
+            "_id": ObjectId(f"607f1f77bcf86cd79943{i:04x}"),
+            "userId": users[i % 300]["_id"],
+            "name": f"project {i}",
+            "price": 10 if i % 2 else 9.99,
+            "files": files,
+        }
+        for i in range(500)
+    ]
+    write_dump(folder / "dump" / "app", {"users": users, "projects": [*projects, projects[3]] if is_odd else projects})
+
+
+@pytest.fixture
+def workplace(short_folder: Path, database: str) -> Iterator[tuple[Path, dict[str, str]]]:
+    """A folder that an embedded server can lie in, with `assise` and `python` on the path."""
+    folder = short_folder / f"docs-{os.urandom(3).hex()}"
+    programs = folder / "bin"
+    programs.mkdir(parents=True)
+    for name, options in (("assise", "-m assise"), ("python", "")):
+        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {options} "$@"\n')
+        (programs / name).chmod(0o755)
+    path = f"{programs}:{os.environ['PATH']}"
+    yield folder, {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT / "src"), "DATABASE_URL": database, "PAGER": "cat", "COLUMNS": "200"}
+    Project(folder).embedded.stop(immediate=True)
+
+
+def run(command: str, folder: Path, environ: dict[str, str]) -> str:
+    done = subprocess.run([BASH, "-c", command], cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+def find_missing(shown: list[str], output: str) -> list[str]:
+    """The shown lines that the output has not, in this order; `…` stands for anything, ends of lines do not count."""
+    lines = [line.rstrip() for line in output.splitlines()]
+    at, missing = 0, []
+    for line in shown:
+        pattern = re.compile(".*".join(re.escape(part) for part in re.sub(r"\s*…\s*", "…", line.rstrip()).split("…")))
+        found = next((i for i in range(at, len(lines)) if pattern.fullmatch(lines[i])), None)
+        if found is None:
+            missing.append(line)
+        else:
+            at = found + 1
+    return missing
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(kind != "yaml" for kind, _ in blocks(page))], ids=lambda page: page.stem)
+def test_the_commands_of_a_page_run_in_order_and_print_what_it_shows(page: Path, workplace: tuple[Path, dict[str, str]]) -> None:
+    folder, environ = workplace
+    write_example(folder, is_odd=page.name != "README.md")
+    for kind, text in blocks(page):
+        if kind == "python":
+            subprocess.run([sys.executable, "-c", text], cwd=folder, env=environ, check=True)
+        elif kind == "sh":
+            subprocess.run([BASH, "-ec", text], cwd=folder, env=environ, check=True)
+        for command, shown in steps(text) if kind == "console" else []:
+            output = run(command, folder, environ)
+            assert find_missing(shown, output) == [], f"{command}\n{output}"
+
+
+def test_the_pages_with_commands_are_the_readme_and_the_task() -> None:
+    assert [page.name for page in PAGES if any(kind == "console" for kind, _ in blocks(page))] == ["README.md", "migrate.md"]
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+def test_every_manifest_that_is_shown_whole_is_one() -> None:
+    whole = [text for page in PAGES for kind, text in blocks(page) if kind == "yaml" and "assise: 1" in text]
+    assert whole
+    for text in whole:
+        parse_manifest(text)
+
+
+def test_every_command_is_named() -> None:
+    root = typer.main.get_command(app)
+    names = []
+    for name, command in getattr(root, "commands", {}).items():
+        names += [f"{name} {inner}" for inner in getattr(command, "commands", {})] or [name]
+    readme = (ROOT / "README.md").read_text()
+    assert len(names) > 10
+    for name in names:
+        group, _, verb = name.partition(" ")
+        assert f"assise {group}" in readme, name
+        assert not verb or re.search(rf"assise {group}[^\n|]*\b{verb}\b", readme), name
+    for name in re.findall(r"\bassise ([a-z]+)\b(?= |`)", "".join(text for page in PAGES for text in re.findall(r"`[^`\n]+`", page.read_text()))):
+        assert name in {known.split()[0] for known in names}, name
+
+
+def test_every_setting_is_named_with_its_variable() -> None:
+    for setting in SETTINGS:
+        assert f"`{setting.name}`" in ALL
+        assert f"`{setting.variable}`" in ALL
+        assert str(setting.default) in ALL
+    assert set(re.findall(r"ASSISE_(?!TEST)\w+", ALL)) == {setting.variable for setting in SETTINGS}
+
+
+def properties_of(schema: object) -> set[str]:
+    """The names of all properties of a JSON Schema, at every depth."""
+    if isinstance(schema, list):
+        return {name for item in schema for name in properties_of(item)}
+    if not isinstance(schema, dict):
+        return set()
+    named = schema.get("properties", {})
+    assert isinstance(named, dict)
+    return {*named, *(name for value in [*named.values(), *schema.values()] for name in properties_of(value) if value is not named)}
+
+
+def test_every_key_type_and_kind_of_the_manifest_is_named() -> None:
+    page = (ROOT / "docs" / "manifest.md").read_text()
+    keys = properties_of(json_schema())
+    assert keys == {"assise", "name", "postgres", "tables", "collection", "parent", "from", "primary_key", "columns", "type", "kind"}
+    for key in keys:
+        assert f"| `{key}` |" in page, key
+    for name, kinds in KINDS.items():
+        assert f"`{name}`" in page, name
+        for kind in kinds:
+            assert f"`{kind}`" in page or re.fullmatch(r"binary_\d+", kind), kind
+
+
+def test_every_reason_of_a_reject_is_named() -> None:
+    page = (ROOT / "docs" / "migrate.md").read_text()
+    for reason in Reason:
+        assert f"| `{reason.name.lower().replace('_', ' ')}` |" in page
+
+
+def test_no_page_promises_what_does_not_run_yet() -> None:
+    for word in ("make demo", "assise demo", "assise undo", "assise export", "--repair", "--archive", "mongodb://"):
+        assert word not in ALL
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"], ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target, anchor in LINK.findall(page.read_text()):
+        found = page.parent / target
+        assert found.exists(), target
+        titles = [line.lstrip("# ").lower() for line in found.read_text().splitlines() if line.startswith("#")]
+        headings = {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles}
+        assert not anchor or anchor in headings, anchor

@@ -1,0 +1,197 @@
+"""The comparator of verify against the tests' own equality, and what it says."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+import bson
+import pytest
+from bson import Binary, Code, Int64, ObjectId, Timestamp
+from hypothesis import event, given
+from hypothesis import strategies as st
+from tests.oracle.equality import equal
+from tests.oracle.strategies import documents
+from tests.oracle.values import anything, write_document, write_scoped
+from tests.oracle.walk import NotBson, Value, find_scope, parse
+
+from assise.transfer.compare import compare
+
+Fields = list[tuple[bytes, tuple[int, bytes]]]
+Change = Callable[[st.DataObject, Fields], Fields]
+
+
+def shuffle(data: st.DataObject, fields: Fields) -> Fields:
+    return data.draw(st.permutations(fields))
+
+
+def rename(data: st.DataObject, fields: Fields) -> Fields:
+    at = data.draw(st.integers(0, len(fields) - 1))
+    name = data.draw(st.sampled_from([b"", b"a", b"0", b"1", b"\xff", *(key for key, _ in fields)]))
+    return [*fields[:at], (name, fields[at][1]), *fields[at + 1 :]]
+
+
+def repeat(data: st.DataObject, fields: Fields) -> Fields:
+    at, to = data.draw(st.integers(0, len(fields) - 1)), data.draw(st.integers(0, len(fields)))
+    return [*fields[:to], fields[at], *fields[to:]]
+
+
+def drop(data: st.DataObject, fields: Fields) -> Fields:
+    at = data.draw(st.integers(0, len(fields) - 1))
+    return [*fields[:at], *fields[at + 1 :]]
+
+
+def replace(data: st.DataObject, fields: Fields) -> Fields:
+    at = data.draw(st.integers(0, len(fields) - 1))
+    return [*fields[:at], (fields[at][0], data.draw(anything)), *fields[at + 1 :]]
+
+
+def widen(data: st.DataObject, fields: Fields) -> Fields:
+    """Every int32 as an int64, every int64 that fits as an int32; sometimes one more or less than it was."""
+    off = data.draw(st.sampled_from([0, 0, 1]))
+    found: Fields = []
+    for key, (code, raw) in fields:
+        number = int.from_bytes(raw, "little", signed=True) + off if code in {0x10, 0x12} else 0
+        if code == 0x10:
+            found.append((key, (0x12, struct.pack("<q", number))))
+        elif code == 0x12 and -(2**31) <= number < 2**31:
+            found.append((key, (0x10, struct.pack("<i", number))))
+        else:
+            found.append((key, (code, raw)))
+    return found
+
+
+CHANGES: list[Change] = [shuffle, rename, repeat, drop, replace, widen]
+
+
+def read_fields(value: Value) -> Fields:
+    return [(key, (inner.code, inner.raw)) for key, inner in value.fields]
+
+
+def change_somewhere(data: st.DataObject, value: Value, depth: int = 0) -> bytes:
+    """A document with one level changed: this one, or one below it."""
+    fields = read_fields(value)
+    inside = [i for i, (_, inner) in enumerate(value.fields) if inner.fields]
+    if inside and depth < 6 and data.draw(st.integers(0, 2)):
+        at = data.draw(st.sampled_from(inside))
+        key, inner = value.fields[at]
+        if inner.kind == "scoped":
+            body = write_scoped(inner.content, change_somewhere(data, find_scope(inner), depth + 1))
+        else:
+            body = change_somewhere(data, inner, depth + 1)
+        fields[at] = (key, (inner.code, body))
+        return write_document(fields)
+    change = data.draw(st.sampled_from(CHANGES)) if fields else None
+    event(change.__name__ if change else "empty")
+    return write_document(change(data, fields) if change else [(b"a", (0x0A, b""))])
+
+
+@given(documents(), st.data())
+def test_it_agrees_with_the_other_implementation_on_changed_documents(raw: bytes, data: st.DataObject) -> None:
+    other = change_somewhere(data, parse(raw))
+    is_equal = equal(raw, other)
+    event(f"equal: {is_equal}")
+    assert (compare(raw, other) == []) is is_equal
+    assert (compare(other, raw) == []) is is_equal
+
+
+@given(documents(), st.data())
+def test_it_agrees_with_the_other_implementation_on_one_changed_byte(raw: bytes, data: st.DataObject) -> None:
+    at = data.draw(st.integers(4, len(raw) - 2)) if len(raw) > 6 else 0
+    other = bytearray(raw)
+    other[at] = data.draw(st.integers(0, 255))
+    try:
+        parse(bytes(other))
+    except NotBson:
+        event("not BSON")
+        return
+    is_equal = equal(raw, bytes(other))
+    assert (compare(raw, bytes(other)) == []) is is_equal
+
+
+@given(documents(), documents())
+def test_it_agrees_with_the_other_implementation_on_two_documents(one: bytes, other: bytes) -> None:
+    assert (compare(one, other) == []) is equal(one, other)
+    assert compare(one, one) == []
+
+
+PAIRS: list[tuple[str, dict[str, object], dict[str, object], list[str]]] = [
+    ("fields in another order", {"_id": 1, "a": 1, "b": 2}, {"b": 2, "a": 1, "_id": 1}, []),
+    ("inside another document too", {"a": {"x": 1, "y": 2}}, {"a": {"y": 2, "x": 1}}, []),
+    ("fields of _id in another order", {"_id": {"a": 1, "b": 2}}, {"_id": {"b": 2, "a": 1}}, ["_id: the order of fields inside _id differs"]),
+    (
+        "fields deep inside _id",
+        {"_id": {"x": [{"a": 1, "b": 2}]}},
+        {"_id": {"x": [{"b": 2, "a": 1}]}},
+        ["_id.x.0: the order of fields inside _id differs"],
+    ),
+    ("an _id below the top", {"a": {"_id": {"a": 1, "b": 2}}}, {"a": {"_id": {"b": 2, "a": 1}}}, []),
+    ("another width", {"a": 7}, {"a": Int64(7)}, []),
+    ("an int and a double", {"a": 7}, {"a": 7.0}, ["a: double 7.0, was int32 7"]),
+    ("an int64 one higher", {"a": Int64(2**53)}, {"a": Int64(2**53 + 1)}, ["a: int64 9007199254740993, was int64 9007199254740992"]),
+    ("the sign of zero", {"a": -0.0}, {"a": 0.0}, ["a: double 0.0, was double -0.0"]),
+    ("null and missing", {"a": None}, {}, ["a: missing, was null"]),
+    ("missing and null", {}, {"a": None}, ["a: null, was missing"]),
+    ("true and false", {"a": True}, {"a": False}, ["a: bool false, was bool true"]),
+    ("a document and an array", {"a": {}}, {"a": []}, ["a: array of 5 bytes, was document of 5 bytes"]),
+    ("a text", {"a": {"b": [1, "é"]}}, {"a": {"b": [1, "e"]}}, ["a.b.1: string 'e', was string 'é'"]),
+    ("a text and a symbol", {"a": "f"}, {"a": Code("f")}, ["a: javascript 'f', was string 'f'"]),
+    ("the end of an array", {"a": [1, 2]}, {"a": [1]}, ["a.1: missing, was int32 2"]),
+    ("the start of an array", {"a": [1]}, {"a": [2, 1]}, ["a.0: int32 2, was int32 1", "a.1: int32 1, was missing"]),
+    ("a subtype", {"a": Binary(b"x", 0)}, {"a": Binary(b"x", 5)}, ["a: binary of 6 bytes, was binary of 6 bytes"]),
+    ("a scope", {"a": Code("f", {"x": 1})}, {"a": Code("f", {"x": 2})}, ["a.x: int32 2, was int32 1"]),
+    ("a timestamp", {"a": Timestamp(1, 2)}, {"a": Timestamp(1, 3)}, ["a: timestamp 0300000001000000, was timestamp 0200000001000000"]),
+    (
+        "an ObjectId",
+        {"a": ObjectId("5f7f1f77bcf86cd799439011")},
+        {"a": ObjectId("5f7f1f77bcf86cd799439012")},
+        ["a: objectId 5f7f1f77bcf86cd799439012, was objectId 5f7f1f77bcf86cd799439011"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "lines"), [pair[1:] for pair in PAIRS], ids=[pair[0] for pair in PAIRS])
+def test_what_differs_is_said_in_words(one: dict[str, object], other: dict[str, object], lines: list[str]) -> None:
+    assert compare(bson.encode(one), bson.encode(other)) == lines
+
+
+def test_the_order_among_equal_keys_counts_and_their_place_does_not() -> None:
+    a, b, c = (b"k", (0x10, b"\1\0\0\0")), (b"k", (0x10, b"\2\0\0\0")), (b"x", (0x0A, b""))
+    assert compare(write_document([a, b, c]), write_document([a, c, b])) == []
+    assert compare(write_document([a, b]), write_document([b, a])) == ["k: int32 2, was int32 1", "k: int32 1, was int32 2"]
+    assert compare(write_document([a, b]), write_document([a])) == ["k: missing, was int32 2"]
+
+
+def test_the_keys_of_arrays_do_not_count_and_their_order_does() -> None:
+    one, two = (0x10, b"\1\0\0\0"), (0x10, b"\2\0\0\0")
+    named = write_document([(b"a", (0x04, write_document([(b"x", one), (b"x", two)])))])
+    numbered = write_document([(b"a", (0x04, write_document([(b"0", one), (b"1", two)])))])
+    swapped = write_document([(b"a", (0x04, write_document([(b"1", two), (b"0", one)])))])
+    assert compare(named, numbered) == []
+    assert compare(named, swapped) == ["a.0: int32 2, was int32 1", "a.1: int32 1, was int32 2"]
+
+
+def test_the_bits_of_a_nan_count() -> None:
+    quiet, payload = (write_document([(b"a", (0x01, struct.pack("<Q", bits)))]) for bits in (0x7FF8000000000000, 0x7FF8000000000001))
+    assert compare(quiet, quiet) == []
+    assert len(compare(quiet, payload)) == 1
+
+
+def test_long_texts_are_cut_and_many_differences_are_limited() -> None:
+    many = {f"k{n}": n for n in range(1_000)}
+    assert len(compare(bson.encode(many), bson.encode({}))) == 10
+    assert len(compare(bson.encode(many), bson.encode({}), limit=3)) == 3
+    (line,) = compare(bson.encode({"a": "x" * 10_000}), bson.encode({"a": "y" * 10_000}))
+    assert line == f"a: string '{'y' * 80}'…, was string '{'x' * 80}'…"
+
+
+def test_a_difference_below_two_thousand_levels_is_found() -> None:
+    def nest(leaf: int) -> bytes:
+        raw = write_document([(b"a", (0x10, struct.pack("<i", leaf)))])
+        for _ in range(2_000):
+            raw = write_document([(b"a", (0x03, raw))])
+        return raw
+
+    assert compare(nest(1), nest(1)) == []
+    (line,) = compare(nest(1), nest(2))
+    assert line.endswith(".a: int32 2, was int32 1")
