@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -113,9 +114,8 @@ class Project:
             UsageError: the file exists.
         """
         path = path or self.path
-        if path.exists():
+        if not _write_new(path, dump_manifest(proposal.manifest, comments=proposal.comments)):
             raise UsageError(f"{path} exists, and is not overwritten", remedy="Remove it, or give another file: -o FILE.")
-        _write(path, dump_manifest(proposal.manifest, comments=proposal.comments))
         self.write_schema()
         return path
 
@@ -132,7 +132,8 @@ class Project:
             proposal = self.infer(source, ids=ids)
             for note in proposal.notes:
                 self._talk(note)
-            self._talk(f"wrote {self.write_manifest(proposal)}")
+            if _write_new(self.path, dump_manifest(proposal.manifest, comments=proposal.comments)):
+                self._talk(f"wrote {self.path}")
         report = self.load(source, agree=agree)
         self._verify_into(report, Path(source))
         return report
@@ -281,10 +282,31 @@ def _name(path: Path) -> str:
 
 def _write(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
+    with _drafted(path, text) as draft:
+        draft.replace(path)
+
+
+def _write_new(path: Path, text: str) -> bool:
+    """Write a new file whole; False when it exists, also when another process has just written it."""
+    with _drafted(path, text) as draft:
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links
+            if path.exists():
+                return False
+            draft.replace(path)
+    return True
+
+
+@contextmanager
+def _drafted(path: Path, text: str) -> Iterator[Path]:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
+        yield draft
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise AssiseError(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        draft.unlink(missing_ok=True)

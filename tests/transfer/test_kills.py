@@ -190,7 +190,7 @@ def at_reject(scene: Scene) -> None:
     rows = at_first_copy(scene)
     scene.hold("LOCK TABLE assise.reject IN EXCLUSIVE MODE")
     rows.rollback()
-    scene.wait_blocked("INSERT INTO assise.reject")
+    scene.wait_blocked("COPY assise.reject")
 
 
 def at_line_of_chunk(scene: Scene) -> None:

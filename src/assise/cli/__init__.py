@@ -15,6 +15,9 @@ def main() -> None:
 
         print(f"assise {__version__}")
         return
-    from assise.cli.commands import run
+    try:
+        from assise.cli.commands import run
 
-    sys.exit(run(sys.argv[1:]))
+        sys.exit(run(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -62,6 +62,7 @@ KnownSource = Annotated[
 ManifestFile = Annotated[Path, typer.Option("--manifest", "-f", help="The manifest, or the folder that holds assise.yaml.")]
 To = Annotated[str | None, typer.Option("--to", help="A PostgreSQL URL in place of the manifest's.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+Database = Annotated[str | None, typer.Option("--database", "-d", help="Another database than the manifest's.", show_default=False)]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Agree to what is shown.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
 IdsOption = Annotated[Ids, typer.Option("--ids", help="Keys of ObjectIds as uuid, or as text of 24 digits.")]
@@ -93,6 +94,11 @@ def run(arguments: Sequence[str]) -> int:
 
 def _print_error(error: AssiseError) -> None:
     _say(f"error: {error.message}")
+    cause = error.__cause__
+    while isinstance(cause, AssiseError):
+        if cause.message not in error.message:
+            _say(f"because: {cause.message}")
+        cause = cause.__cause__
     if error.remedy:
         _say(error.remedy)
 
@@ -242,19 +248,33 @@ def rejects(
     return 3 if found else 0
 
 
+def _start_embedded(manifest: Path, database: str | None) -> tuple[Project, str]:
+    """The project with its server running, and the name of the database, which is there."""
+    project = _project(manifest)
+    name = database or project.manifest.name
+    project.embedded.start()
+    project.embedded.create_database(name)
+    return project, name
+
+
 @pg.command("start", epilog=_examples("assise pg start"))
-def pg_start(manifest: ManifestFile = Path()) -> int:
+def pg_start(manifest: ManifestFile = Path(), *, as_json: Json = False) -> int:
     """Start the embedded server; it goes on when this command ends."""
     project = _project(manifest)
     project.embedded.start()
     _say(f"running, data in {project.embedded.data}")
+    if as_json:
+        print(json.dumps({"running": True}))
     return 0
 
 
 @pg.command("stop", epilog=_examples("assise pg stop"))
-def pg_stop(manifest: ManifestFile = Path()) -> int:
+def pg_stop(manifest: ManifestFile = Path(), *, as_json: Json = False) -> int:
     """Stop the embedded server."""
-    _say("stopped" if _project(manifest).embedded.stop() else "was not running")
+    was_running = _project(manifest).embedded.stop()
+    _say("stopped" if was_running else "was not running")
+    if as_json:
+        print(json.dumps({"running": False, "was_running": was_running}))
     return 0
 
 
@@ -271,25 +291,20 @@ def pg_status(manifest: ManifestFile = Path(), *, as_json: Json = False) -> int:
 
 
 @pg.command("shell", epilog=_examples("assise pg shell", "echo 'SELECT count(*) FROM users' | assise pg shell"))
-def pg_shell(manifest: ManifestFile = Path(), database: Annotated[str | None, typer.Option("--database", "-d")] = None) -> int:
+def pg_shell(manifest: ManifestFile = Path(), database: Database = None) -> int:
     """Open psql on the embedded server, in the manifest's database."""
-    project = _project(manifest)
-    name = database or project.manifest.name
-    project.embedded.start()
-    project.embedded.create_database(name)
+    project, name = _start_embedded(manifest, database)
     command, environment = project.embedded.shell_command(name)
     os.execvpe(command[0], command, environment)  # noqa: S606
     return 0
 
 
 @pg.command("url", epilog=_examples("psql $(assise pg url)"))
-def pg_url(manifest: ManifestFile = Path(), database: Annotated[str | None, typer.Option("--database", "-d")] = None) -> int:
+def pg_url(manifest: ManifestFile = Path(), database: Database = None, *, as_json: Json = False) -> int:
     """Print a URL of the embedded server for other programs on this machine."""
-    project = _project(manifest)
-    name = database or project.manifest.name
-    project.embedded.start()
-    project.embedded.create_database(name)
-    print(project.embedded.url(name))
+    project, name = _start_embedded(manifest, database)
+    url = project.embedded.url(name)
+    print(json.dumps({"url": url}) if as_json else url)
     return 0
 
 

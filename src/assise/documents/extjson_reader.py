@@ -102,7 +102,7 @@ def read_value(value: Json, *, form: Form = Form.JSONB) -> Element:
         case str():
             return write_text(value)
         case list():
-            return ARRAY, write_array([read_value(item, form=form) for item in value])
+            return ARRAY, write_array(read_value(item, form=form) for item in value)
     wrapped = read_wrapper(value, form=form)
     if wrapped is not None:
         return wrapped

@@ -21,8 +21,13 @@ def write_document(fields: Iterable[tuple[bytes, Element]]) -> bytes:
 
 
 def write_array(items: Iterable[Element]) -> bytes:
-    """An array: a document with the keys 0, 1, 2, …"""
-    return enclose(b"".join([b"%c%d\0%b" % (kind, i, value) for i, (kind, value) in enumerate(items)]))
+    """An array: a document with the keys 0, 1, 2, …; `items` may be a million, made one at a time."""
+    array = bytearray(4)
+    for i, (kind, value) in enumerate(items):
+        array += b"%c%d\0%b" % (kind, i, value)
+    array += b"\0"
+    array[:4] = pack_int32(len(array))
+    return bytes(array)
 
 
 def enclose(body: bytes) -> bytes:

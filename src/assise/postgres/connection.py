@@ -28,6 +28,7 @@ _COPY_TAIL = b"\xff\xff"
 _WRITE_BYTES = 1 << 20
 
 Parameter = str | int | float | bytes | None | Sequence[str]
+Cells = tuple[bytes | None, ...]
 
 
 def describe(conninfo: str) -> str:
@@ -113,24 +114,19 @@ class Connection:
         rows = self.execute(statement, parameters)
         return rows[0][0] if rows else None
 
-    def fetch_cells(self, statement: str, array: bytes, column_type: str) -> Iterator[tuple[bytes | None, ...]]:
+    def fetch_cells(self, statement: str, array: bytes, column_type: str) -> Iterator[Cells]:
         """The rows of a query over one array parameter $1 of `column_type`, every cell in binary format."""
         with _translated(self.target):
             result = self._query(statement, [array], [ARRAY_OIDS[column_type]])
-        get, columns = result.get_value, range(result.nfields)
-        for row in range(result.ntuples):
-            yield tuple([get(row, column) for column in columns])
+        yield from _cells(result)
 
-    def stream(self, query: str) -> Iterator[tuple[bytes, ...]]:
-        """The rows of a query without NULLs, cells in binary format, some thousand at a time; inside a transaction."""
+    def stream(self, query: str, array: bytes | None = None, column_type: str = "text") -> Iterator[Cells]:
+        """As `fetch_cells`, some thousand rows at a time; inside a transaction, one at a time."""
         with _translated(self.target):
-            self.execute(f"DECLARE assise_stream NO SCROLL CURSOR FOR {query}")
-            while True:
-                result = self._query("FETCH 5000 FROM assise_stream", [], [])
-                for row in range(result.ntuples):
-                    yield tuple([result.get_value(row, column) or b"" for column in range(result.nfields)])
-                if not result.ntuples:
-                    break
+            parameters = [] if array is None else [array]
+            self._query(f"DECLARE assise_stream NO SCROLL CURSOR FOR {query}", parameters, [ARRAY_OIDS[column_type]][: len(parameters)])
+            while (result := self._query("FETCH 5000 FROM assise_stream", [], [])).ntuples:
+                yield from _cells(result)
             self.execute("CLOSE assise_stream")
 
     def _query(self, statement: str, parameters: list[bytes], oids: list[int]) -> PGresult:
@@ -138,7 +134,7 @@ class Connection:
         pgconn = self._connection.pgconn
         pgconn.send_query_params(statement.encode(), parameters, oids, [1] * len(parameters), 1)
         result: PGresult = self._connection.wait(generators.execute(pgconn))[0]
-        if result.status != pq.ExecStatus.TUPLES_OK:
+        if result.status not in {pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK}:
             raise psycopg.errors.error_from_result(result, encoding="utf-8")
         return result
 
@@ -158,6 +154,12 @@ class Connection:
                     block, size = [], 0
             block.append(_COPY_TAIL)
             copy.write(b"".join(block))
+
+
+def _cells(result: PGresult) -> Iterator[Cells]:
+    get, columns = result.get_value, range(result.nfields)
+    for row in range(result.ntuples):
+        yield tuple([get(row, column) for column in columns])
 
 
 @contextmanager

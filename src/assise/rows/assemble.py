@@ -94,10 +94,10 @@ class Assembler:
                     elif name in notes:
                         fields.append((key, read_value(note)))
                 for name, key, gather in arrays:
-                    items = gather(kids, ordinals)
-                    if items:
+                    array = gather(kids, ordinals)
+                    if array is not None:
                         refuse(name in notes, name)
-                        fields.append((key, (ARRAY, write_array(items))))
+                        fields.append((key, (ARRAY, array)))
                     elif notes and name in notes:
                         fields.append((key, read_value(notes[name])))
             except (CellError, ExtendedJsonError) as error:
@@ -122,23 +122,21 @@ class Assembler:
             decode = _from_one(decode)
         return name, key, position, decode, encoders
 
-    def _compile_array(self, child: int) -> Callable[[Kids, bytes], list[Element]]:
+    def _compile_array(self, child: int) -> Callable[[Kids, bytes], bytes | None]:
         build, read_notes = self._builds[child], self._read_notes
         refuse = _refuse if self._is_strict else _let_pass
         front = self.layouts[child].front
 
-        def gather(kids: Kids, ordinals: bytes) -> list[Element]:
-            items: list[Element] = []
-            for row in kids[child].pop(ordinals, ()):
-                notes = read_notes(row[-1])
-                inner = ordinals + (row[front - 1] or b"")
-                fields = build(row, {} if "$element" in notes else notes, kids, inner)
-                refuse("$element" in notes and (bool(fields) or len(notes) > 1), "an element that is no document")
-                if fields or "$element" not in notes:
-                    items.append((DOCUMENT, write_document(fields)))
-                else:
-                    items.append(read_value(notes["$element"]))
-            return items
+        def read_item(row: Row, kids: Kids, ordinals: bytes) -> Element:
+            notes = read_notes(row[-1])
+            inner = ordinals + (row[front - 1] or b"")
+            fields = build(row, {} if "$element" in notes else notes, kids, inner)
+            refuse("$element" in notes and (bool(fields) or len(notes) > 1), "an element that is no document")
+            return (DOCUMENT, write_document(fields)) if fields or "$element" not in notes else read_value(notes["$element"])
+
+        def gather(kids: Kids, ordinals: bytes) -> bytes | None:
+            rows = kids[child].pop(ordinals, None)
+            return write_array(read_item(row, kids, ordinals) for row in rows) if rows else None
 
         return gather
 

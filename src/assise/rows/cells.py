@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from hashlib import sha256
 from struct import Struct
@@ -260,14 +260,16 @@ def _decode_array(decode: Decode, cell: bytes) -> Element:
     dimensions, _, _, count, _ = _read_array_head(cell)
     if dimensions != 1:
         raise CellError(f"an array of {dimensions} dimensions is not what a column of arrays holds")
-    items: list[Element] = []
-    p = 20
-    for _ in range(count):
-        length: int = _read_length(cell, p)[0]
-        p += 4
-        if length < 0:
-            items.append((NULL, b""))
-        else:
-            items.append(decode(cell[p : p + length]))
-            p += length
-    return ARRAY, write_array(items)
+
+    def read_items() -> Iterator[Element]:
+        p = 20
+        for _ in range(count):
+            length: int = _read_length(cell, p)[0]
+            p += 4
+            if length < 0:
+                yield NULL, b""
+            else:
+                yield decode(cell[p : p + length])
+                p += length
+
+    return ARRAY, write_array(read_items())

@@ -299,9 +299,7 @@ class Shredder:
 
         return place
 
-    def _compile_walk(
-        self, scalars: Scalars, places: Places, known: tuple[dict[bytes, int], dict[bytes, str]], *, is_root: bool, depth: int
-    ) -> Walk:
+    def _compile_walk(self, scalars: Scalars, places: Places, known: tuple[dict[bytes, int], dict[bytes, str]], *, is_root: bool, depth: int) -> Walk:
         bits, names = known
         find_scalar, find_place, find_bit = scalars.get, places.get, bits.get
         notes, typed = self._notes, self._typed

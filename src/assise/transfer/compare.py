@@ -6,7 +6,9 @@ that a defect there does not hide itself here. The rules are the first law's (DE
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from struct import unpack_from
 
 _FIXED = {0x01: 8, 0x06: 0, 0x07: 12, 0x08: 1, 0x09: 8, 0x0A: 0, 0x10: 4, 0x11: 8, 0x12: 8, 0x13: 16, 0x7F: 0, 0xFF: 0}
@@ -15,7 +17,7 @@ _DOCUMENT, _ARRAY, _SCOPED = 0x03, 0x04, 0x0F
 _SHOWN = 80
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Field:
     """One value: its name as bytes, its type byte, and the bytes of its value."""
 
@@ -24,7 +26,7 @@ class Field:
     value: bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Pair:
     """Two containers still to be compared, and the way to them."""
 
@@ -48,71 +50,70 @@ def compare(source: bytes, found: bytes, *, limit: int = 10) -> list[str]:
     if source == found:
         return []
     lines: list[str] = []
-    pairs = [_Pair(source, found, is_array=False, is_ordered=False, above=None, name="")]
-    while pairs and len(lines) < limit:
-        pair = pairs.pop()
-        if pair.source != pair.found:
-            lines += _compare_level(pair, pairs)
-    return lines[:limit]
-
-
-def _compare_level(pair: _Pair, pairs: list[_Pair]) -> list[str]:
-    left, right = _fields(pair.source), _fields(pair.found)
-    if pair.is_array:
-        left = [Field(b"%d" % i, field.kind, field.value) for i, field in enumerate(left)]
-        right = [Field(b"%d" % i, field.kind, field.value) for i, field in enumerate(right)]
-    if pair.is_ordered and [field.name for field in left] != [field.name for field in right]:
-        return [f"{pair.path('')[:-1]}: the order of fields inside _id differs"]
-    lines = []
-    ours, theirs = _by_name(left), _by_name(right)
-    for name, sources in ours.items():
-        others = theirs.get(name, [])
-        shown = pair.path(name.decode(errors="replace"))
-        lines += [f"{shown}: missing, was {_show(field)}" for field in sources[len(others) :]]
-        for one, other in zip(sources, others, strict=False):
-            if not _is_same(pair, one, other, pairs):
-                lines.append(f"{shown}: {_show(other)}, was {_show(one)}")
-    for name, others in theirs.items():
-        shown = pair.path(name.decode(errors="replace"))
-        lines += [f"{shown}: {_show(field)}, was missing" for field in others[len(ours.get(name, [])) :]]
+    levels = [_compare_level(_Pair(source, found, is_array=False, is_ordered=False, above=None, name=""))]
+    while levels and len(lines) < limit:
+        step = next(levels[-1], None)
+        if step is None:
+            levels.pop()
+        elif isinstance(step, _Pair):
+            levels.append(_compare_level(step))
+        else:
+            lines.append(step)
     return lines
 
 
-def _is_same(pair: _Pair, one: Field, other: Field, pairs: list[_Pair]) -> bool:
-    if {one.kind, other.kind} <= {0x10, 0x12}:
-        return _int(one.value) == _int(other.value)
-    if one.kind != other.kind:
-        return False
-    if one.value == other.value:
-        return True
+def _compare_level(pair: _Pair) -> Iterator[str | _Pair]:
+    """What differs in one level, and the containers whose levels are to be compared next."""
+    if pair.is_array:
+        for i, (item, other_item) in enumerate(zip_longest(_fields(pair.source), _fields(pair.found))):
+            yield from _compare_fields(pair, b"%d" % i, item, other_item)
+        return
+    left, right = list(_fields(pair.source)), list(_fields(pair.found))
+    if pair.is_ordered and [field.name for field in left] != [field.name for field in right]:
+        yield f"{pair.path('')[:-1]}: the order of fields inside _id differs"
+        return
+    ours, theirs = _by_name(left), _by_name(right)
+    for name in ours | theirs:
+        for one, other in zip_longest(ours.get(name, ()), theirs.get(name, ())):
+            yield from _compare_fields(pair, name, one, other)
+
+
+def _compare_fields(pair: _Pair, name: bytes, one: Field | None, other: Field | None) -> Iterator[str | _Pair]:
+    if one is None or other is None:
+        shown = [_show(field) if field else "missing" for field in (other, one)]
+        yield f"{pair.path(name.decode(errors='replace'))}: {shown[0]}, was {shown[1]}"
+    elif {one.kind, other.kind} <= {0x10, 0x12} and _int(one.value) == _int(other.value):
+        return
+    elif (one.kind, one.value) != (other.kind, other.value):
+        inner = _inner(pair, name, one, other)
+        yield inner or f"{pair.path(name.decode(errors='replace'))}: {_show(other)}, was {_show(one)}"
+
+
+def _inner(pair: _Pair, name: bytes, one: Field, other: Field) -> _Pair | None:
+    """The two containers that fields differ in, if they are containers of one kind."""
+    source, found = one.value, other.value
+    if one.kind != other.kind or one.kind not in {_DOCUMENT, _ARRAY, _SCOPED}:
+        return None
     if one.kind == _SCOPED:
-        code, scope = _split_scoped(one.value)
-        other_code, other_scope = _split_scoped(other.value)
+        code, source = _split_scoped(one.value)
+        other_code, found = _split_scoped(other.value)
         if code != other_code:
-            return False
-        source, found = scope, other_scope
-    elif one.kind in {_DOCUMENT, _ARRAY}:
-        source, found = one.value, other.value
-    else:
-        return False
-    ordered = pair.is_ordered or (pair.above is None and one.name == b"_id")
-    name = one.name.decode(errors="replace")
-    pairs.append(_Pair(source, found, is_array=one.kind == _ARRAY, is_ordered=ordered, above=pair, name=name))
-    return True
+            return None
+    is_ordered = pair.is_ordered or (pair.above is None and name == b"_id")
+    return _Pair(source, found, is_array=one.kind == _ARRAY, is_ordered=is_ordered, above=pair, name=name.decode(errors="replace"))
 
 
 def _int(value: bytes) -> int:
     return int.from_bytes(value, "little", signed=True)
 
 
-def _fields(document: bytes) -> list[Field]:
-    fields, p, last = [], 4, len(document) - 1
+def _fields(document: bytes) -> Iterator[Field]:
+    p, last = 4, len(document) - 1
     while p < last:
         end = document.index(b"\0", p + 1)
         after = end + 1 + _size(document[p], document, end + 1)
-        fields.append(Field(document[p + 1 : end], document[p], document[end + 1 : after]))
+        yield Field(document[p + 1 : end], document[p], document[end + 1 : after])
         p = after
-    return fields
 
 
 def _size(kind: int, document: bytes, p: int) -> int:

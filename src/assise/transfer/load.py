@@ -111,7 +111,8 @@ class _CollectionLoader:
                 with self._connection.transaction():
                     self._copy(content)
                     figures = content.figures(self._shredder, perf_counter() - started)
-                    ledger.write_rejects(self._connection, self._load, content.rejects)
+                    if content.rejects:
+                        ledger.write_rejects(self._connection, self._load, content.rejects)
                     ledger.write_chunk(self._connection, self._load, content.chunk, figures)
                 return figures
             except DuplicateKeyError as error:

@@ -107,10 +107,10 @@ class _CollectionVerifier:
         for i, layout in enumerate(self._layouts):
             if layout.parent is None:
                 continue
-            for row in self._connection.fetch_cells(self._selects[i], wanted, self._key_type):
-                of_document = kids.setdefault(row[0] or b"", _none(len(self._layouts)))
-                parent = b"".join([cell or b"" for cell in row[1 : layout.front - 1]])
-                of_document[i].setdefault(parent, []).append(row)
+            for key, *row in self._connection.stream(self._selects[i], wanted, self._key_type):
+                of_document = kids.setdefault(key or b"", _none(len(self._layouts)))
+                parent = b"".join([cell or b"" for cell in row[: layout.front - 2]])
+                of_document[i].setdefault(parent, []).append((None, *row))
         return kids
 
     def _check_document(self, frame: Frame, key: bytes, row: Row, kids: Kids) -> None:
@@ -154,10 +154,10 @@ class _CollectionVerifier:
     def _extra_keys(self) -> Iterator[str]:
         known = array("Q", sorted(self._seen))
         for text, key in self._connection.stream(select_all_keys(self._layouts[0], self._load.schema)):
-            number = _hash(key)
+            number = _hash(key or b"")
             position = bisect_left(known, number)
             if position == len(known) or known[position] != number:
-                yield text.decode(errors="replace")[:200]
+                yield (text or b"").decode(errors="replace")[:200]
 
 
 def _parts(frames: list[Frame]) -> Iterator[list[Frame]]:

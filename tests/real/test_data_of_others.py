@@ -1,0 +1,240 @@
+"""Data of others: every dump folder and every file, both laws by code of the tests, and the exact figures in golden.json.
+
+`ASSISE_TEST_UPDATE=1 pytest -n 0 tests/real` writes golden.json anew. Of a collection of more than 5,000 documents the second law looks at
+the rows of every tenth; documents, rejects, keys and the first law are always those of all.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from assise.manifest.file import load_manifest
+from assise.manifest.model import Manifest
+from assise.project import Project
+from assise.transfer.report import CollectionReport
+from tests.conftest import DATA
+from tests.dumps import agree
+from tests.oracle.equality import differences
+from tests.oracle.expected import Rows, expected_rows, split_path
+from tests.oracle.fits import find_fit
+from tests.oracle.leaves import count_leaves
+from tests.oracle.profile import ELEMENTS, Path as Keys, find_uniform, write_path
+from tests.oracle.walk import frames, parse
+from tests.transfer.readback import Plain, Target, as_dict, quote, read_keys, read_type
+
+FOLDER = DATA / "mongo"
+GOLDEN = Path(__file__).with_name("golden.json")
+MANY_FILES = ("libbson_tests", "mongo_tools_testdata")
+"""What holds many tiny files: all of them become one migration, whatever folders they lie in."""
+SAMPLED_ABOVE, SAMPLE_STEP = 5_000, 10
+NOT_BSON, DUPLICATE_ID, KEY_MISFIT = 1, 2, 5
+TYPED_SHARE = 0.97
+Figures = dict[str, object]
+
+
+def find_sets() -> dict[str, list[str]]:
+    """The migrations to be made: a folder of a dump -> its files, and all the tiny files; as the golden file knows them without the data."""
+    if not FOLDER.exists():
+        return {name: list(files) for name, files in json.loads(GOLDEN.read_text()).items()}
+    sets: dict[str, list[str]] = {}
+    for path in sorted([*FOLDER.rglob("*.bson"), *FOLDER.rglob("*.bson.gz")]):
+        name = path.relative_to(FOLDER)
+        sets.setdefault(name.parts[0] if name.parts[0] in MANY_FILES else str(name.parent), []).append(str(name))
+    return sets
+
+
+SETS = find_sets()
+
+
+@pytest.fixture(autouse=True)
+def data_of_others() -> None:
+    """Nothing here runs without the data; that fails where the data is promised."""
+    if not FOLDER.exists():
+        missing = f"no data of others in {FOLDER}: set ASSISE_TEST_DATA"
+        if os.environ.get("CI") == "true" and "ASSISE_TEST_DATA" in os.environ:
+            pytest.fail(missing)
+        pytest.skip(missing)
+
+
+@dataclass
+class Content:
+    """The documents of one file by the text of their key (offset, bytes), and the rejects (offset, size, reason)."""
+
+    documents: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    rejects: list[tuple[int, int, int]] = field(default_factory=list)
+
+
+def name_collections(name: str, files: list[str], folder: Path) -> tuple[Path, dict[str, str]]:
+    """The dump to migrate, and collection -> file; many tiny files get a folder and names of their own."""
+    if name not in MANY_FILES:
+        return FOLDER / name, {Path(file).name.removesuffix(".gz").removesuffix(".bson"): file for file in files}
+    folder.mkdir()
+    found = {}
+    for n, file in enumerate(files):
+        path = FOLDER / file
+        (folder / f"f{n:03}_{path.name}").symlink_to(path)
+        found[f"f{n:03}_{path.name.removesuffix('.gz').removesuffix('.bson')}"] = file
+    return folder, found
+
+
+def read_content(path: Path) -> bytes:
+    """The uncompressed bytes of a file."""
+    content = path.read_bytes()
+    return gzip.decompress(content) if path.suffix == ".gz" else content
+
+
+def expect_content(data: bytes, key: tuple[str, str], target: Target) -> Content:
+    """What of a file must be loaded under a key of a type and a kind, and what must be rejected."""
+    type_, kind = key
+    content, candidates, texts = Content(), list[tuple[int, int]](), list[str]()
+    for what, start, end in frames(data):
+        text = read_key(data[start:end], start, type_, kind) if what == "document" else None
+        if text is None:
+            content.rejects.append((start, end - start, KEY_MISFIT if what == "document" else NOT_BSON))
+        else:
+            candidates.append((start, end))
+            texts.append(text)
+    for n, first in enumerate(target.first_of_equal(texts, type_)):
+        start, end = candidates[n]
+        if first == n:
+            content.documents[texts[n]] = start, data[start:end]
+        else:
+            content.rejects.append((start, end - start, DUPLICATE_ID))
+    content.rejects.sort()
+    return content
+
+
+def read_key(raw: bytes, offset: int, type_: str, kind: str) -> str | None:
+    """The text of a document's key, None when its `_id` does not fit."""
+    if kind == "offset":
+        return str(offset)
+    ids = [value for key, value in parse(raw).fields if key == b"_id"]
+    return find_fit(ids[0], type_, kind).text if len(ids) == 1 else None
+
+
+def take_tables(plain: Plain, root: str) -> Plain:
+    """The part of a plain manifest that is about one collection."""
+    tables = as_dict(plain["tables"])
+    found = {root: tables[root]}
+    for name, entry in tables.items():
+        if as_dict(entry).get("parent") in found:
+            found[name] = entry
+    return {**plain, "tables": found}
+
+
+def check_first_law(target: Target, manifest: Manifest, root: str, content: Content) -> None:
+    found = target.assemble(manifest, root)
+    assert found.keys() == content.documents.keys()
+    for key, (_, raw) in content.documents.items():
+        assert raw == found[key] or differences(raw, found[key]) == [], key
+
+
+def check_second_law(target: Target, plain: Plain, content: Content) -> None:
+    step = SAMPLE_STEP if len(content.documents) > SAMPLED_ABOVE else 1
+    sample = dict(list(content.documents.items())[::step])
+    expected: Rows = {name: [] for name in as_dict(plain["tables"])}
+    for offset, raw in sample.values():
+        for name, rows in expected_rows(plain, raw, offset).items():
+            expected[name] += rows
+    target.check_rows(plain, expected, only=set(sample) if step > 1 else None)
+
+
+def check_rejects(target: Target, collection: str, content: Content) -> None:
+    query = "SELECT start_offset, size, reason FROM assise.reject WHERE collection = $1 ORDER BY 1"
+    found = [tuple(int(cell or b"") for cell in row) for row in target.run(query, [collection.encode()])]
+    assert found == content.rejects
+
+
+def count_typed(target: Target, plain: Plain) -> Counter[str]:
+    """Path -> values in the cells of typed columns, as PostgreSQL counts them; jsonb is not typed."""
+    found: Counter[str] = Counter()
+    prefixes: dict[str, Keys] = {}
+    for name, entry in as_dict(plain["tables"]).items():
+        table = as_dict(entry)
+        path = split_path(str(table["from"]))[:-1] if "parent" in table else ()
+        prefixes[name] = (*prefixes[str(table["parent"])], *path, ELEMENTS) if path else ()
+        counts: dict[str, str] = {}
+        for column, written in as_dict(table.get("columns", {})).items():
+            long = written if isinstance(written, dict) else {}
+            if long.get("kind") == "offset" or read_type(written) == "jsonb":
+                continue
+            at = (*prefixes[name], *split_path(str(long.get("from", column))))
+            is_array = read_type(written).endswith("[]")
+            cell = f"cardinality(array_remove({quote(column)}, NULL))"
+            counts[write_path((*at, ELEMENTS) if is_array else at)] = f"sum({cell})" if is_array else f"count({quote(column)})"
+        if counts:
+            row = target.run(f"SELECT {', '.join(counts.values())} FROM {quote(target.schema, name)}")[0]
+            found.update({path: int(cell or b"0") for path, cell in zip(counts, row, strict=True)})
+    return found
+
+
+def check_typed_share(target: Target, plain: Plain, content: Content) -> float | None:
+    """Of the values at paths with one scalar kind at least 97 % stand in typed columns."""
+    uniform = find_uniform(raw for _, raw in content.documents.values())
+    typed = count_typed(target, plain)
+    missed = {path: (count, typed[path]) for path, count in uniform.items() if typed[path] < count}
+    total = sum(uniform.values())
+    share = sum(min(count, typed[path]) for path, count in uniform.items()) / total if total else None
+    assert share is None or share >= TYPED_SHARE, missed
+    return share if share is None else round(share, 4)
+
+
+def write_figures(report: CollectionReport, content: Content, share: float | None) -> Figures:
+    """What the golden file holds of one collection; the counts are checked against the tests' own."""
+    values, reasons = report.values, Counter(str(reason) for _, _, reason in content.rejects)
+    assert (report.loaded, report.rejected) == (len(content.documents), len(content.rejects))
+    assert report.documents == report.loaded + report.rejected
+    leaves = sum(count_leaves(parse(raw)) for _, raw in content.documents.values())
+    assert values.typed + values.jsonb + values.extra == leaves
+    shares = {name: round(count / leaves, 4) if leaves else 0.0 for name, count in vars(values).items()}
+    figures: Figures = {"documents": report.documents, "loaded": report.loaded, "rejects": dict(sorted(reasons.items())), **vars(values)}
+    return figures | {"shares": shares, "typed_at_paths_of_one_kind": share}
+
+
+def compare_with_golden(name: str, figures: dict[str, Figures]) -> None:
+    golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
+    if os.environ.get("ASSISE_TEST_UPDATE"):
+        golden = {known: golden[known] for known in golden if known in SETS} | {name: figures}
+        GOLDEN.write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n")
+    assert figures == golden.get(name)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_data_of_others_arrives_whole_and_typed(name: str, project: Project, database: str, tmp_path: Path) -> None:
+    dump, collections = name_collections(name, SETS[name], tmp_path / "many")
+    report = project.migrate(dump, agree=agree)
+    assert report.verified is not None
+    assert report.verified.is_clean
+    reports = {part.name: part for part in report.collections}
+    assert reports.keys() == collections.keys()
+    manifest, plain = load_manifest(project.path), as_dict(YAML(typ="safe").load(project.path))
+    figures: dict[str, Figures] = {}
+    with Target(database) as target:
+        for root, entry in as_dict(plain["tables"]).items():
+            collection = as_dict(entry).get("collection")
+            if collection is not None:
+                file, part = collections[str(collection)], take_tables(plain, root)
+                column = manifest.key_column(root)
+                content = expect_content(read_content(FOLDER / file), (column.type, column.kind), target)
+                check_rejects(target, str(collection), content)
+                check_first_law(target, manifest, root, content)
+                check_second_law(target, part, content)
+                figures[file] = write_figures(reports[str(collection)], content, check_typed_share(target, part, content))
+    compare_with_golden(name, figures)
+
+
+def test_the_728_documents_of_the_corpus_are_among_them() -> None:
+    assert json.loads(GOLDEN.read_text())["derived"]["derived/bson_corpus_valid_all.bson"]["loaded"] == 728
+
+
+def test_the_golden_file_knows_every_file_and_no_other() -> None:
+    assert {name: sorted(files) for name, files in json.loads(GOLDEN.read_text()).items()} == {name: sorted(files) for name, files in SETS.items()}
