@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help check test contract soak lock clean
+.PHONY: help check test contract soak soak-fuzz soak-data lock clean
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
@@ -26,10 +26,15 @@ check: $(READY) ## format, lint, types, imports; prints budgets and the way of o
 test: check ## check, then the tests on the embedded PostgreSQL (SEED=1 WORKERS=auto)
 	$(PYTEST) $(FIXED)
 
-contract: $(READY) ## the tests on PostgreSQL 15
-	$(PYTEST) $(FIXED) -m contract
+contract: $(READY) ## the tests of everything that reaches the server, on Debian's PostgreSQL 15
+	ASSISE_TEST_SERVER=/usr/lib/postgresql/15/bin $(PYTEST) $(FIXED) tests/transfer tests/rows/test_numeric.py tests/rows/test_assemble.py
 
-soak: $(READY) ## the long tests, each run with other seeds
+soak: soak-fuzz soak-data ## the long tests
+
+soak-fuzz: $(READY) ## the laws with 5,000 examples and another seed each time
+	ASSISE_TEST_PROFILE=soak $(PYTEST) tests/rows/test_laws.py tests/transfer/test_laws.py
+
+soak-data: $(READY) ## what takes longer than ten seconds
 	$(PYTEST) -m soak
 
 lock: pyproject.toml ## requirements.lock from pyproject.toml (UPGRADE=--upgrade for newer versions)

@@ -65,9 +65,9 @@ def _debian_server(folder: Path, programs: Path) -> Iterator[str]:
         shutil.chown(home, user)
     data = home / "data"
     options = " ".join(f"-c {name}={value}" for name, value in UNSAFE_BUT_QUICK.items())
-    initdb = [programs / "initdb", "-D", data, "-U", "assise", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
+    initdb: list[str | Path] = [programs / "initdb", "-D", data, "-U", "assise", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
     subprocess.run(initdb, check=True, user=user, cwd="/", stdout=subprocess.DEVNULL)
-    start = [programs / "pg_ctl", "-D", data, "-w", "-l", home / "log", "-o", f"{options} -c listen_addresses= -k {home}", "start"]
+    start: list[str | Path] = [programs / "pg_ctl", "-D", data, "-w", "-l", home / "log", "-o", f"{options} -c listen_addresses= -k {home}", "start"]
     subprocess.run(start, check=True, user=user, cwd="/", stdout=subprocess.DEVNULL)
     yield f"host={home} user=assise"
     subprocess.run([programs / "pg_ctl", "-D", data, "-m", "immediate", "stop"], check=True, user=user, cwd="/", stdout=subprocess.DEVNULL)
@@ -101,3 +101,10 @@ def query(database: str) -> Callable[..., list[tuple[object, ...]]]:
             return cursor.fetchall() if cursor.description else []
 
     return run
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line says how many tests did not run because the data of others is absent."""
+    missing = [report for report in terminalreporter.stats.get("skipped", []) if "ASSISE_TEST_DATA" in str(report.longrepr)]
+    if missing:
+        terminalreporter.write_line(f"{len(missing)} tests did not run: no data of others in {DATA}; set ASSISE_TEST_DATA")

@@ -10,26 +10,27 @@ import gzip
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from ruamel.yaml import YAML
-
-from assise.manifest.file import load_manifest
-from assise.manifest.model import Manifest
-from assise.project import Project
-from assise.transfer.report import CollectionReport
 from tests.conftest import DATA
 from tests.dumps import agree
 from tests.oracle.equality import differences
 from tests.oracle.expected import Rows, expected_rows, split_path
 from tests.oracle.fits import find_fit
 from tests.oracle.leaves import count_leaves
-from tests.oracle.profile import ELEMENTS, Path as Keys, find_uniform, write_path
-from tests.oracle.walk import frames, parse
-from tests.transfer.readback import Plain, Target, as_dict, quote, read_keys, read_type
+from tests.oracle.profile import ELEMENTS, find_uniform, write_path
+from tests.oracle.profile import Path as Keys
+from tests.oracle.walk import Value, frames, parse
+from tests.transfer.readback import Plain, Target, as_dict, quote, read_type
+
+from assise.manifest.file import load_manifest
+from assise.manifest.model import Manifest
+from assise.project import Project
+from assise.transfer.report import CollectionReport
 
 FOLDER = DATA / "mongo"
 GOLDEN = Path(__file__).with_name("golden.json")
@@ -67,23 +68,26 @@ def data_of_others() -> None:
 
 @dataclass
 class Content:
-    """The documents of one file by the text of their key (offset, bytes), and the rejects (offset, size, reason)."""
+    """The documents of one file by the text of their key (offset, bytes), their leaves, and the rejects (offset, size, reason)."""
 
     documents: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    leaves: int = 0
     rejects: list[tuple[int, int, int]] = field(default_factory=list)
 
 
 def name_collections(name: str, files: list[str], folder: Path) -> tuple[Path, dict[str, str]]:
     """The dump to migrate, and collection -> file; many tiny files get a folder and names of their own."""
     if name not in MANY_FILES:
-        return FOLDER / name, {Path(file).name.removesuffix(".gz").removesuffix(".bson"): file for file in files}
+        return FOLDER / name, {name_collection(Path(file).name): file for file in files}
     folder.mkdir()
-    found = {}
     for n, file in enumerate(files):
-        path = FOLDER / file
-        (folder / f"f{n:03}_{path.name}").symlink_to(path)
-        found[f"f{n:03}_{path.name.removesuffix('.gz').removesuffix('.bson')}"] = file
-    return folder, found
+        (folder / f"f{n:03}_{Path(file).name}").symlink_to(FOLDER / file)
+    return folder, {name_collection(f"f{n:03}_{Path(file).name}"): file for n, file in enumerate(files)}
+
+
+def name_collection(file: str) -> str:
+    """The name that mongodump has escaped into the name of a file."""
+    return unquote(file.removesuffix(".gz").removesuffix(".bson"), errors="strict")
 
 
 def read_content(path: Path) -> bytes:
@@ -95,29 +99,31 @@ def read_content(path: Path) -> bytes:
 def expect_content(data: bytes, key: tuple[str, str], target: Target) -> Content:
     """What of a file must be loaded under a key of a type and a kind, and what must be rejected."""
     type_, kind = key
-    content, candidates, texts = Content(), list[tuple[int, int]](), list[str]()
+    content, candidates, texts = Content(), list[tuple[int, int, int]](), list[str]()
     for what, start, end in frames(data):
-        text = read_key(data[start:end], start, type_, kind) if what == "document" else None
-        if text is None:
-            content.rejects.append((start, end - start, KEY_MISFIT if what == "document" else NOT_BSON))
-        else:
-            candidates.append((start, end))
+        document = parse(data[start:end]) if what == "document" else None
+        text = read_key(document, start, type_, kind) if document else None
+        if document and text is not None:
+            candidates.append((start, end, count_leaves(document)))
             texts.append(text)
+        else:
+            content.rejects.append((start, end - start, KEY_MISFIT if document else NOT_BSON))
     for n, first in enumerate(target.first_of_equal(texts, type_)):
-        start, end = candidates[n]
+        start, end, leaves = candidates[n]
         if first == n:
             content.documents[texts[n]] = start, data[start:end]
+            content.leaves += leaves
         else:
             content.rejects.append((start, end - start, DUPLICATE_ID))
     content.rejects.sort()
     return content
 
 
-def read_key(raw: bytes, offset: int, type_: str, kind: str) -> str | None:
+def read_key(document: Value, offset: int, type_: str, kind: str) -> str | None:
     """The text of a document's key, None when its `_id` does not fit."""
     if kind == "offset":
         return str(offset)
-    ids = [value for key, value in parse(raw).fields if key == b"_id"]
+    ids = [value for key, value in document.fields if key == b"_id"]
     return find_fit(ids[0], type_, kind).text if len(ids) == 1 else None
 
 
@@ -193,7 +199,7 @@ def write_figures(report: CollectionReport, content: Content, share: float | Non
     values, reasons = report.values, Counter(str(reason) for _, _, reason in content.rejects)
     assert (report.loaded, report.rejected) == (len(content.documents), len(content.rejects))
     assert report.documents == report.loaded + report.rejected
-    leaves = sum(count_leaves(parse(raw)) for _, raw in content.documents.values())
+    leaves = content.leaves
     assert values.typed + values.jsonb + values.extra == leaves
     shares = {name: round(count / leaves, 4) if leaves else 0.0 for name, count in vars(values).items()}
     figures: Figures = {"documents": report.documents, "loaded": report.loaded, "rejects": dict(sorted(reasons.items())), **vars(values)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from struct import unpack_from
 
 from assise.manifest.file import parse_manifest
@@ -10,10 +11,14 @@ from assise.manifest.model import Manifest
 from assise.rows.assemble import Assembler, Kids, Row
 from assise.rows.shred import Batch, Shredder
 
+NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""Characters that JSON takes as they stand and YAML does not."""
+
 
 def read_manifest(plain: object) -> Manifest:
     """A manifest from plain dictionaries."""
-    return parse_manifest(json.dumps(plain, ensure_ascii=False), "drawn.yaml")
+    text = json.dumps(plain, ensure_ascii=False)
+    return parse_manifest(NOT_IN_YAML.sub(lambda match: f"\\u{ord(match.group()):04x}", text), "drawn.yaml")
 
 
 def read_row(row: bytes) -> list[bytes | None]:
@@ -36,7 +41,7 @@ def rows_of(batch: Batch, shredder: Shredder, document: int) -> tuple[Row, Kids]
         if layout.parent is None:
             continue
         rows = [read_row(row) for row, owner in zip(batch.rows[i], batch.owners[i], strict=True) if owner == document]
-        for row in sorted(rows, key=lambda row: row[1 : layout.front]):  # type: ignore[arg-type, return-value]
+        for row in sorted(rows, key=lambda row: [cell or b"" for cell in row[1 : layout.front]]):
             kids[i].setdefault(b"".join(cell or b"" for cell in row[1 : layout.front - 1]), []).append(row)
     return read_row(batch.rows[0][batch.owners[0].index(document)]), kids
 

@@ -75,15 +75,24 @@ class Expected:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command gave: its exit code, the report that it printed, and what it said."""
+    """What a command gave: its exit code, the JSON that it printed, and what it said."""
 
     code: int
-    report: dict[str, Any]
+    printed: Any
     talk: str
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The report of a migration, empty where none was printed."""
+        return self.printed or {}
 
     def count(self, name: str) -> dict[str, int]:
         """A figure of every collection."""
         return {collection["name"]: collection[name] for collection in self.report["collections"]}
+
+    def tables(self) -> list[str]:
+        """The tables of all collections."""
+        return [name for collection in self.report["collections"] for name in collection["tables"]]
 
 
 @dataclass(frozen=True)
@@ -99,7 +108,7 @@ class Command:
         """A command, whatever becomes of it."""
         code = run([*arguments, "-f", str(self.folder), "--to", self.database, "--json"])
         out, talk = self.read()
-        return Outcome(code, json.loads(out) if out else {}, talk)
+        return Outcome(code, json.loads(out) if out else None, talk)
 
     def refuse(self, source: Path, *words: str, code: int = 1) -> Outcome:
         """A migration that ends with an error, whose message has these words; nothing stands on stdout."""

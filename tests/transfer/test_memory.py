@@ -1,0 +1,129 @@
+"""Memory: the command as users run it, in a process of its own, stays under 300 MB whatever the shape of the documents."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.dumps import write_dump
+from tests.transfer.hostile import document, field, int32, nested, string
+
+import assise
+
+LIMIT_MB = 300
+FULL = (16 << 20) - 100
+"""Bytes of a document that is nearly as large as documents get."""
+
+
+def control_characters(size: int) -> list[bytes]:
+    pattern = bytes(range(1, 32)) + b'"'
+    return [document(int32("_id", number), string("text", pattern * (size // 32 - 1))) for number in range(3)]
+
+
+def ints(size: int) -> list[bytes]:
+    array = document(*(b"\x10%d\0%b" % (i, struct.pack("<i", i)) for i in range(size // 13)))
+    return [document(int32("_id", 1), field(0x04, "list", array))]
+
+
+def ints_of_both_widths(size: int) -> list[bytes]:
+    array = document(*(b"\x12%d\0%b" % (i, struct.pack("<q", i)) if i % 2 else b"\x10%d\0%b" % (i, struct.pack("<i", i)) for i in range(size // 16)))
+    return [document(int32("_id", 1), field(0x04, "list", array))]
+
+
+def values_of_all_kinds(size: int) -> list[bytes]:
+    array = document(*(b"\x10%d\0%b" % (i, struct.pack("<i", i)) if i % 2 else b"\x08%d\0\1" % i for i in range(size // 13)))
+    return [document(int32("_id", 1), field(0x04, "list", array))]
+
+
+def child_rows(size: int) -> list[bytes]:
+    array = document(*(b"\x03%d\0%b" % (i, document(int32("n", i))) for i in range(size // 22)))
+    return [document(int32("_id", 1), field(0x04, "list", array))]
+
+
+def empty_documents(size: int) -> list[bytes]:
+    array = document(*(b"\x03%d\0\5\0\0\0\0" % i for i in range(size // 13)))
+    return [document(int32("_id", 1), field(0x04, "list", array))]
+
+
+def arrays_in_an_array(size: int) -> list[bytes]:
+    array = document(*(b"\x04%d\0%b" % (i, document(int32("0", i))) for i in range(size // 22)))
+    return [document(int32("_id", 1), field(0x04, "list", array))]
+
+
+def levels(size: int) -> list[bytes]:
+    return [document(int32("_id", 1), field(0x03, "deep", nested(size // 8)))]
+
+
+def wide(size: int) -> list[bytes]:
+    return [document(int32("_id", 1), *(string(f"key {i}", "x" * (size // 5_000 - 20)) for i in range(5_000)))]
+
+
+def map_in_another_order(size: int) -> list[bytes]:
+    keys = random.Random(5).sample(range(10_000_000), size // 80)
+    return [document(int32("_id", 1), field(0x03, "map", document(*(string(f"{key:07}", "x" * 60) for key in keys))))]
+
+
+def arrays_of_100_000(_size: int) -> list[bytes]:
+    lists = field(0x04, "numbers", document(*(int32(str(i), i) for i in range(100_000))))
+    texts = field(0x04, "texts", document(*(string(str(i), f"text {i}") for i in range(100_000))))
+    items = field(0x04, "items", document(*(field(0x03, str(i), document(int32("n", i))) for i in range(100_000))))
+    return [document(int32("_id", 1), lists), document(int32("_id", 2), texts), document(int32("_id", 3), items)]
+
+
+def garbage(size: int) -> list[bytes]:
+    parts = [random.Random(seed).randbytes(size) for seed in (1, 2)]
+    good = [document(int32("_id", i)) for i in range(4)]
+    return [*good[:2], parts[0], *good[2:], parts[1]]
+
+
+def migrate(folder: Path, database: str) -> tuple[int, float, dict[str, object]]:
+    """Exit code, peak memory in MB, and the report."""
+    source = str(Path(assise.__file__).resolve().parents[1])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([source, *filter(None, sys.path)])}
+    command = [sys.executable, "-m", "assise", "migrate", "app", "--to", database, "--yes", "--json"]
+    with (folder / "out").open("wb") as out, (folder / "talk").open("wb") as talk:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=talk)
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode in {0, 3}, (folder / "talk").read_text()
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    report: dict[str, object] = json.loads((folder / "out").read_text())
+    return process.returncode, usage.ru_maxrss / unit, report
+
+
+SHAPES = [
+    (control_characters, FULL),
+    (ints, FULL),
+    (ints_of_both_widths, FULL // 4),
+    (values_of_all_kinds, FULL // 4),
+    (child_rows, FULL // 4),
+    (empty_documents, FULL // 4),
+    (arrays_in_an_array, FULL // 4),
+    (levels, FULL // 8),
+    (wide, FULL),
+    (map_in_another_order, FULL),
+    (arrays_of_100_000, FULL),
+    (garbage, FULL),
+]
+FULL_SHAPES = [ints_of_both_widths, values_of_all_kinds, child_rows, empty_documents, arrays_in_an_array, levels]
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [*SHAPES, *(pytest.param(shape, FULL, marks=pytest.mark.soak, id=f"{shape.__name__}-full") for shape in FULL_SHAPES)]
+)
+def test_a_migration_stays_under_300_mb(tmp_path: Path, database: str, shape: Callable[[int], list[bytes]], size: int) -> None:
+    parts = shape(size)
+    write_dump(tmp_path / "app", {"big": parts})
+    code, peak_mb, report = migrate(tmp_path, database)
+    rejected = 2 if shape is garbage else 0
+    assert (code, report["documents"], report["rejected"]) == (3 if rejected else 0, len(parts), rejected)
+    assert report["verified"] == {"equal": len(parts) - rejected, "different": 0, "missing": 0, "extra": 0}
+    assert peak_mb < LIMIT_MB, f"{peak_mb:.0f} MB"
+    print(shape.__name__, f"{peak_mb:.0f} MB")
