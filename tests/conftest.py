@@ -36,7 +36,7 @@ _numbers = count()
 @pytest.fixture(scope="session")
 def short_folder() -> Iterator[Path]:
     """A folder with a short path that the server's account can enter too."""
-    folder = Path(tempfile.mkdtemp(prefix="assise-t-", dir="/tmp"))  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix="assise-t-", dir="/tmp"))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

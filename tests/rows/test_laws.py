@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from assise.rows.shred import Reason
 from tests.oracle.equality import differences
 from tests.oracle.strategies import documents, manifests
 from tests.oracle.walk import NotBson, parse
 from tests.rows.rebuild import read_manifest, rebuild
+
+from assise.rows.shred import Reason
 
 
 @st.composite

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from bson import ObjectId
+from tests.dumps import agree, write_dump
 
 from assise.errors import ChangedError, TargetError, UsageError
 from assise.project import Project
-from tests.dumps import agree, write_dump
 
 Query = Callable[..., list[tuple[object, ...]]]
 USERS = [{"_id": ObjectId(), "name": f"user {i}", "tags": ["a", None], "items": [{"n": i}]} for i in range(50)]
@@ -73,7 +73,7 @@ def test_a_changed_manifest_is_refused(project: Project, tmp_path: Path, query: 
 
 
 def test_nothing_is_written_to_a_server_without_agreement(project: Project, tmp_path: Path, query: Query) -> None:
-    with pytest.raises(UsageError, match="not agreed, nothing was written: .* 2 tables: users, user_items"):
+    with pytest.raises(UsageError, match=r"not agreed, nothing was written: .* 2 tables: users, user_items"):
         project.migrate(write_dump(tmp_path / "app", {"users": USERS}))
     assert query("SELECT to_regclass('users'), to_regclass('assise.load')") == [(None, None)]
 

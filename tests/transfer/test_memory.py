@@ -22,6 +22,15 @@ FULL = (16 << 20) - 100
 """Bytes of a document that is nearly as large as documents get."""
 
 
+MEASURE = """
+import os, sys
+_, status, usage = os.wait4(os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:]), 0)
+print(usage.ru_maxrss, file=sys.stderr)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""A small process runs the command and says its peak: a child inherits that of the process that forks it."""
+
+
 def control_characters(size: int) -> list[bytes]:
     pattern = bytes(range(1, 32)) + b'"'
     return [document(int32("_id", number), string("text", pattern * (size // 32 - 1))) for number in range(3)]
@@ -48,7 +57,7 @@ def child_rows(size: int) -> list[bytes]:
 
 
 def empty_documents(size: int) -> list[bytes]:
-    array = document(*(b"\x03%d\0\5\0\0\0\0" % i for i in range(size // 13)))
+    array = document(*(b"\x03%d\0\5\0\0\0\0" % i for i in range(size // 14)))
     return [document(int32("_id", 1), field(0x04, "list", array))]
 
 
@@ -87,15 +96,12 @@ def migrate(folder: Path, database: str) -> tuple[int, float, dict[str, object]]
     """Exit code, peak memory in MB, and the report."""
     source = str(Path(assise.__file__).resolve().parents[1])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([source, *filter(None, sys.path)])}
-    command = [sys.executable, "-m", "assise", "migrate", "app", "--to", database, "--yes", "--json"]
-    with (folder / "out").open("wb") as out, (folder / "talk").open("wb") as talk:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=talk)
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode in {0, 3}, (folder / "talk").read_text()
+    command = [sys.executable, "-c", MEASURE, sys.executable, "-m", "assise", "migrate", "app", "--to", database, "--yes", "--json"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode in {0, 3}, done.stderr
     unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    report: dict[str, object] = json.loads((folder / "out").read_text())
-    return process.returncode, usage.ru_maxrss / unit, report
+    peak = int(done.stderr.splitlines()[-1])
+    return done.returncode, peak / unit, json.loads(done.stdout)
 
 
 SHAPES = [
@@ -108,11 +114,11 @@ SHAPES = [
     (arrays_in_an_array, FULL // 4),
     (levels, FULL // 8),
     (wide, FULL),
-    (map_in_another_order, FULL),
+    (map_in_another_order, FULL // 4),
     (arrays_of_100_000, FULL),
     (garbage, FULL),
 ]
-FULL_SHAPES = [ints_of_both_widths, values_of_all_kinds, child_rows, empty_documents, arrays_in_an_array, levels]
+FULL_SHAPES = [ints_of_both_widths, values_of_all_kinds, child_rows, empty_documents, arrays_in_an_array, levels, map_in_another_order]
 
 
 @pytest.mark.parametrize(
@@ -126,4 +132,3 @@ def test_a_migration_stays_under_300_mb(tmp_path: Path, database: str, shape: Ca
     assert (code, report["documents"], report["rejected"]) == (3 if rejected else 0, len(parts), rejected)
     assert report["verified"] == {"equal": len(parts) - rejected, "different": 0, "missing": 0, "extra": 0}
     assert peak_mb < LIMIT_MB, f"{peak_mb:.0f} MB"
-    print(shape.__name__, f"{peak_mb:.0f} MB")

@@ -68,14 +68,16 @@ def _compare_level(pair: _Pair) -> Iterator[str | _Pair]:
         for i, (item, other_item) in enumerate(zip_longest(_fields(pair.source), _fields(pair.found))):
             yield from _compare_fields(pair, b"%d" % i, item, other_item)
         return
-    left, right = list(_fields(pair.source)), list(_fields(pair.found))
-    if pair.is_ordered and [field.name for field in left] != [field.name for field in right]:
+    if pair.is_ordered and [field.name for field in _fields(pair.source)] != [field.name for field in _fields(pair.found)]:
         yield f"{pair.path('')[:-1]}: the order of fields inside _id differs"
         return
-    ours, theirs = _by_name(left), _by_name(right)
-    for name in ours | theirs:
-        for one, other in zip_longest(ours.get(name, ()), theirs.get(name, ())):
-            yield from _compare_fields(pair, name, one, other)
+    ours = _by_name(pair.source)
+    for other in _fields(pair.found):
+        waiting = ours.get(other.name)
+        yield from _compare_fields(pair, other.name, waiting.pop() if waiting else None, other)
+    for name, missing in ours.items():
+        for one in reversed(missing):
+            yield from _compare_fields(pair, name, one, None)
 
 
 def _compare_fields(pair: _Pair, name: bytes, one: Field | None, other: Field | None) -> Iterator[str | _Pair]:
@@ -134,10 +136,13 @@ def _split_scoped(value: bytes) -> tuple[bytes, bytes]:
     return value[8 : 8 + length], value[8 + length :]
 
 
-def _by_name(fields: list[Field]) -> dict[bytes, list[Field]]:
+def _by_name(document: bytes) -> dict[bytes, list[Field]]:
+    """The fields of a document, those of one name from the last to the first."""
     found: dict[bytes, list[Field]] = {}
-    for field in fields:
+    for field in _fields(document):
         found.setdefault(field.name, []).append(field)
+    for fields in found.values():
+        fields.reverse()
     return found
 
 
