@@ -109,16 +109,16 @@ SHAPES = [
     (ints, FULL),
     (ints_of_both_widths, FULL // 4),
     (values_of_all_kinds, FULL // 4),
-    (child_rows, FULL // 4),
+    (child_rows, FULL // 8),
     (empty_documents, FULL // 4),
     (arrays_in_an_array, FULL // 4),
     (levels, FULL // 8),
     (wide, FULL),
     (map_in_another_order, FULL // 4),
     (arrays_of_100_000, FULL),
-    (garbage, FULL),
+    (garbage, FULL // 4),
 ]
-FULL_SHAPES = [ints_of_both_widths, values_of_all_kinds, child_rows, empty_documents, arrays_in_an_array, levels, map_in_another_order]
+FULL_SHAPES = [ints_of_both_widths, values_of_all_kinds, child_rows, empty_documents, arrays_in_an_array, levels, map_in_another_order, garbage]
 
 
 @pytest.mark.parametrize(
