@@ -15,6 +15,7 @@ from typing import Literal
 from assise.errors import AssiseError, UsageError
 from assise.infer.profile import Profile
 from assise.infer.propose import Proposal, propose
+from assise.manifest.checks import SERVERS_OWN
 from assise.manifest.file import dump_manifest, json_schema, load_manifest
 from assise.manifest.model import Manifest
 from assise.mongo.dump import Dump, open_dump, read_chunks
@@ -277,7 +278,7 @@ class Project:
 def _name(path: Path) -> str:
     """A manifest's name from the dump's: letters, digits, _ and -, a letter first, at most 63."""
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", path.name.removesuffix(".gz").removesuffix(".bson")).strip("_-")
-    return (name if name[:1].isalpha() else f"db_{name}".strip("_"))[:63]
+    return (name if name[:1].isalpha() and name not in SERVERS_OWN else f"db_{name}".strip("_"))[:63]
 
 
 def _write(path: Path, text: str) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
+import bson
 import pytest
-from bson import ObjectId
+from bson import Decimal128, ObjectId
 from tests.dumps import agree, write_dump
 
-from assise.errors import ChangedError, TargetError, UsageError
+from assise.errors import ChangedError, SourceError, TargetError, UsageError
 from assise.project import Project
 
 Query = Callable[..., list[tuple[object, ...]]]
@@ -99,3 +102,47 @@ def test_tables_work_without_the_schema_assise(project: Project, tmp_path: Path,
     query("DELETE FROM users WHERE name = 'user 1'")
     assert query("SELECT count(*) FROM users") == [(50,)]
     assert query("SELECT count(*) FROM user_items") == [(49,)]
+
+
+def test_keys_of_34_digits_are_told_apart_beside_a_true_duplicate(project: Project, tmp_path: Path) -> None:
+    ids = [Decimal128(f"1.{n:033d}") for n in range(1, 10)] + [Decimal128("5.5"), Decimal128("5.5")]
+    report = project.migrate(write_dump(tmp_path / "app", {"t": [{"_id": key} for key in ids]}), agree=agree)
+    assert (report.documents, report.loaded, report.rejected) == (11, 10, 1)
+
+
+def test_a_password_in_the_manifest_is_not_kept_in_the_ledger(tmp_path: Path, database: str, query: Query) -> None:
+    dump = write_dump(tmp_path / "app", {"users": USERS})
+    project = Project(tmp_path, to=database)
+    project.write_manifest(project.infer(dump))
+    text = project.path.read_text()
+    line = next(line for line in text.splitlines() if line.startswith("postgres:"))
+    project.path.write_text(text.replace(line, "postgres: 'postgresql://me:topsecret@elsewhere/app'"))
+    project.load(dump, agree=agree)
+    assert query("SELECT count(*) FROM assise.load WHERE load::text LIKE '%topsecret%'") == [(0,)]
+
+
+def test_verify_does_not_trust_a_reject_that_the_load_did_not_write(project: Project, tmp_path: Path, query: Query) -> None:
+    project.migrate(write_dump(tmp_path / "app", {"users": USERS}), agree=agree)
+    first = bson.encode(USERS[0])
+    row = (len(first), sha256(first).hexdigest(), first)
+    query("INSERT INTO assise.reject SELECT id, 'users', 0, %s, 2, 'x', %s, %s FROM assise.load", row)
+    query("DELETE FROM users WHERE id = assise.objectid_to_uuid(%s)", (str(USERS[0]["_id"]),))
+    verified = project.verify().verified
+    assert verified is not None
+    assert (verified.equal, verified.missing) == (49, 2)
+    query("UPDATE assise.reject SET sha256 = 'x'")
+    verified = project.verify().verified
+    assert verified is not None
+    assert (verified.equal, verified.missing) == (49, 1)
+
+
+@pytest.mark.parametrize("name", ["postgres", "template0", "template1"])
+def test_databases_of_the_server_itself_are_never_the_target(tmp_path: Path, name: str) -> None:
+    assert Project(tmp_path).infer(write_dump(tmp_path / name, {"users": USERS})).manifest.name == f"db_{name}"
+
+
+def test_names_that_are_not_utf8_are_refused(project: Project, tmp_path: Path) -> None:
+    folder = write_dump(tmp_path / "app", {"users": USERS})
+    (folder / "users.bson").rename(os.fsdecode(os.fsencode(folder) + b"/c\xff.bson"))
+    with pytest.raises(SourceError, match="is not UTF-8"):
+        project.migrate(folder, agree=agree)

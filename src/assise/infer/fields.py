@@ -95,7 +95,7 @@ class Finder:
             elif fields := self._find_elements(element):
                 return FieldTable(keys, element.values, fields)
         found = choose_type(element.kinds, self.ids) if element and element.set_values else None
-        is_typed = found is not None and found[0] != "bytea"
+        is_typed = element is not None and found is not None and found[0] != "bytea" and _most_arrays_fit(path, element, found)
         column_type, kind = (f"{found[0]}[]", found[1]) if found and is_typed else ("jsonb", "every")
         evidence = array_evidence(path, rows=rows, row=row, is_typed=is_typed)
         return FieldColumn(keys, column_type, kind, path.values, evidence)
@@ -106,6 +106,13 @@ class Finder:
 
     def _note_map(self, keys: tuple[str, ...]) -> None:
         self.notes.append(f"{escape(self.collection)}: {escape(format_path(keys))} is a map whose keys are data: one jsonb column")
+
+
+def _most_arrays_fit(path: Path, element: Path, choice: Choice) -> bool:
+    """Whether 90 % of the arrays hold nothing else than the choice, even if each other element stands in an array of its own."""
+    held = sum(element.kinds.get(kind, 0) for kind in choice[2])
+    arrays = path.kinds.get("array", 0)
+    return 10 * (element.set_values - held) <= arrays
 
 
 def choose_type(kinds: dict[str, int], ids: Ids) -> Choice | None:

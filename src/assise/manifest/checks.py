@@ -49,10 +49,16 @@ def find_problems(name: str, postgres: str, tables: Tables) -> list[Problem]:
     return problems
 
 
+SERVERS_OWN = frozenset({"postgres", "template0", "template1"})
+"""Databases that every cluster has, and that new databases are made from."""
+
+
 def _check_head(name: str, postgres: str) -> Iterator[Problem]:
     if not _NAME.fullmatch(name) or len(name) > MAX_NAME_BYTES:
         remedy = f"Begin with a letter A-Z or a-z; then letters, digits, _ and -, at most {MAX_NAME_BYTES} in all."
         yield Problem(("name",), "cannot be the name of a project", show(name), remedy)
+    if name in SERVERS_OWN:
+        yield Problem(("name",), "is a database of PostgreSQL's own", show(name), "Give the project another name.")
     # The value may hold a password and stays out of the message.
     if postgres != "embedded" and not _URL.fullmatch(postgres) and "${" not in postgres:
         yield Problem(("postgres",), "is neither embedded nor a URL", remedy="Write embedded, postgresql://user@host/database, or ${VARIABLE}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -72,12 +73,22 @@ def open_dump(path: Path) -> Dump:
         SourceError: there is no dump, there is more than one database, or two files are one collection.
     """
     path = path.absolute()
+    _check_text(str(path))
     try:
         if not path.exists():
             raise SourceError(f"{path} does not exist", remedy="Give a mongodump folder or a .bson or .bson.gz file.")
         return _open_folder(path) if path.is_dir() else _open_file(path)
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _check_text(name: str) -> None:
+    """Names go into the manifest and the ledger, which are UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(name).decode(errors="backslashreplace")
+        raise SourceError(f"the name {shown} is not UTF-8", remedy="Rename the file or folder.") from error
 
 
 def _open_file(path: Path) -> Dump:
@@ -123,6 +134,7 @@ def _data_file(metadata: Path) -> Path | None:
 
 
 def _collection(file: Path) -> Collection:
+    _check_text(file.name)
     stem = file.name.removesuffix(".gz").removesuffix(".bson")
     name = _name_in_metadata(file.with_name(stem + ".metadata.json"))
     try:
@@ -179,8 +191,8 @@ def _skip(stream: BinaryIO, size: int, *, is_packed: bool) -> None:
     if not is_packed:
         stream.seek(size)
         return
-    while size > 0:
-        size -= len(stream.read(min(size, 1 << 20)))
+    while size > 0 and (block := stream.read(min(size, 1 << 20))):
+        size -= len(block)
 
 
 def _group(frames: Iterator[Frame], size: int, start: int) -> Iterator[Chunk]:

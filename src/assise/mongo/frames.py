@@ -45,6 +45,11 @@ class Frame:
     is_document: bool
 
 
+def frame_sha256(frame: Frame) -> str:
+    """The sha256 of all bytes of a frame, in hexadecimal."""
+    return (frame.digest or sha256(frame.raw).digest()).hex()
+
+
 class _Window:
     """The part of the stream that is looked at; `p` is the position in `data` up to which it is consumed."""
 

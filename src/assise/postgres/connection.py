@@ -43,7 +43,7 @@ def describe(conninfo: str) -> str:
         raise UsageError("this is no PostgreSQL URL or connection string", remedy="Write postgresql://user@host/database.") from error
     shown = {key: str(value) for key, value in parts.items() if key not in _SECRET and value is not None}
     user, host, port, database = (shown.pop(key, "") for key in ("user", "host", "port", "dbname"))
-    if "@" in host[1:] or not re.fullmatch("[0-9,]*", port):
+    if "@" in host[1:] or "@" in database or not re.fullmatch("[0-9,]*", port):
         raise UsageError("this PostgreSQL URL has an odd host or port", remedy="In a user or password write @ as %40, : as %3A and / as %2F.")
     is_plain = bool(host) and not set(host) & set("/,@:[]%")
     query = urlencode({**({} if is_plain or not host else {"host": host}), **shown}, quote_via=percent)
@@ -67,6 +67,8 @@ class Connection:
             raise TargetError(f"{self.target}: {_words(error)}", remedy="Check that the server runs and that the URL is right.") from error
         self.execute("SET TimeZone = 'UTC'")
         self.execute("SET client_encoding = 'UTF8'")
+        self.execute("SET statement_timeout = 0")
+        self.execute("SET idle_in_transaction_session_timeout = 0")
         with suppress(TargetError):  # a server on Windows cannot do it: that a killed command's statement ends with it, and its locks
             self.execute("SET client_connection_check_interval = '1s'")
 
@@ -193,7 +195,7 @@ def _remedy(state: str) -> str:
         return "Grant the user what is missing, or connect as another one."
     if state.startswith("53"):
         return "The server is out of disk, memory or connections. Make room; the same command then goes on where it stopped."
-    if state.startswith(("57", "08")) or not state:
+    if state.startswith(("57P", "08")) or not state:
         return "The connection was lost. When the server is back, the same command goes on where it stopped."
     if state.startswith("22"):
         return "This is a defect of Assise: the row should not have been sent. Nothing of its chunk was stored."

@@ -37,7 +37,7 @@ def normal_key(column_type: str, cell: bytes) -> Hashable:
     """A value that two cells share when PostgreSQL calls the keys equal: 10 and 10.0, 0.0 and -0.0, any two NaN."""
     if column_type == "numeric":
         text, scale = read_numeric(cell)
-        return Decimal(text).normalize() if scale > 0 else Decimal(text) if scale == 0 else text
+        return text if scale < 0 else Decimal(text)
     if column_type == "float8":
         value: float = unpack(">d", cell)[0]
         return value if value == value else "NaN"

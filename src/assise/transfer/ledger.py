@@ -143,7 +143,8 @@ def begin(connection: Connection, manifest: Manifest, source: Path, *, chunk_byt
     with connection.transaction():
         for statement in create_tables(manifest, schema):
             connection.execute(statement)
-        parameters: list[Parameter] = [manifest.name, str(source), dump_manifest(manifest), schema, chunk_bytes]
+        without_secrets = manifest.model_copy(update={"postgres": "embedded"})
+        parameters: list[Parameter] = [manifest.name, str(source), dump_manifest(without_secrets), schema, chunk_bytes]
         load_id = connection.scalar(QUERIES["insert_load"], parameters)
     return Load(int(str(load_id)), manifest.name, source, manifest, schema, chunk_bytes, is_finished=False)
 
@@ -241,11 +242,13 @@ def _cell(content: bytes) -> bytes:
 
 def read_rejects(connection: Connection, load: Load) -> list[Reject]:
     """The rejects of a load, by collection and offset."""
-    found = []
-    for collection, offset, size, reason, detail, sha256 in connection.execute(QUERIES["rejects"], [load.id]):
-        first, length, code = _ints(offset, size, reason)
-        found.append(Reject(str(collection), first, length, Reason(code), str(detail), str(sha256)))
-    return found
+    return [_reject(row) for row in connection.execute(QUERIES["rejects"], [load.id])]
+
+
+def _reject(row: tuple[object, ...]) -> Reject:
+    collection, offset, size, reason, detail, sha256 = row
+    first, length, code = _ints(offset, size, reason)
+    return Reject(str(collection), first, length, Reason(code), str(detail), str(sha256))
 
 
 def read_reject(connection: Connection, load: Load, collection: str, offset: int) -> bytes:
@@ -260,10 +263,10 @@ def read_reject(connection: Connection, load: Load, collection: str, offset: int
     return raw
 
 
-def rejected_offsets(connection: Connection, load: Load, collection: str, chunk: Chunk) -> set[int]:
-    """The offsets of the rejects of one chunk."""
+def rejects_of(connection: Connection, load: Load, collection: str, chunk: Chunk) -> dict[int, Reject]:
+    """The rejects of one chunk, by offset."""
     rows = connection.execute(QUERIES["rejected_between"], [load.id, collection, chunk.start, chunk.stop])
-    return {offset for (offset,) in rows if isinstance(offset, int)}
+    return {reject.offset: reject for reject in map(_reject, rows)}
 
 
 def finish(connection: Connection, load: Load) -> None:

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from hashlib import sha256
 from itertools import compress
 from time import perf_counter
 
 from assise.errors import ChangedError, DuplicateKeyError, LimitError, SerializationError, TargetError
 from assise.manifest.model import Manifest
 from assise.mongo.dump import Chunk, Dump, read_chunks
-from assise.mongo.frames import Frame
+from assise.mongo.frames import Frame, frame_sha256
 from assise.postgres.connection import Connection
 from assise.rows.cells import OIDS, write_array_cell
 from assise.rows.keys import normal_key
@@ -200,8 +199,7 @@ class _ChunkContent:
         self._add(self._frames[self.batch.offsets[document]], reason, detail)
 
     def _add(self, frame: Frame, reason: Reason, detail: str) -> None:
-        digest = frame.digest or sha256(frame.raw).digest()
-        self.rejects.append((Reject(self.collection, frame.offset, frame.size, reason, detail, digest.hex()), frame.raw))
+        self.rejects.append((Reject(self.collection, frame.offset, frame.size, reason, detail, frame_sha256(frame)), frame.raw))
 
     def kept(self) -> list[int]:
         """The documents whose rows are to be loaded."""

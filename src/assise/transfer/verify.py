@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
+from struct import error as StructError
 
-from assise.errors import AssiseError, CellError, ChangedError
+from assise.errors import AssiseError, CellError, ChangedError, InvalidBsonError
 from assise.mongo.dump import Chunk, Dump, read_chunks
-from assise.mongo.frames import Frame
+from assise.mongo.frames import Frame, frame_sha256
 from assise.postgres.connection import Connection
 from assise.rows.assemble import Assembler, Kids, Row
 from assise.rows.cells import OIDS, pack_int4, pack_length, write_array_cell
-from assise.rows.keys import compile_key
-from assise.schema.sql import count_orphans, count_rows, select_all_keys, select_rows
+from assise.rows.keys import compile_key, normal_key
+from assise.rows.shred import Reason
+from assise.schema.sql import count_orphans, count_rows, select_all_keys, select_keys, select_rows
 from assise.transfer import ledger
 from assise.transfer.compare import compare
-from assise.transfer.ledger import Load
+from assise.transfer.ledger import ChunkLine, Load
 from assise.transfer.load import Talk, roots
 from assise.transfer.report import Verified
 
@@ -56,6 +58,7 @@ class _CollectionVerifier:
         self._key_type = self._assembler.tree.key.type
         self._read_key = compile_key(load.manifest, table)
         self._selects = [select_rows(layout, load.schema) for layout in self._layouts]
+        self._select_keys = select_keys(self._layouts[0], load.schema)
         self._seen = array("Q")
 
     def run(self) -> None:
@@ -67,7 +70,7 @@ class _CollectionVerifier:
                     f"{self._source.file} has changed since it was loaded, behind byte {chunk.start:,}",
                     remedy="Give the folder that was loaded: assise verify FOLDER. " + ledger.start_afresh(self._load),
                 )
-            self._check_chunk(chunk)
+            self._check_chunk(chunk, line)
         if lines:
             raise ChangedError(f"{self._source.file} is shorter than what was loaded", remedy=ledger.start_afresh(self._load))
         self._check_extra()
@@ -76,29 +79,67 @@ class _CollectionVerifier:
         if len(self.differences) < SHOWN:
             self.differences.append(f"{self._name}: {text}")
 
-    def _check_chunk(self, chunk: Chunk) -> None:
-        rejected = ledger.rejected_offsets(self._connection, self._load, self._name, chunk)
-        loaded = [frame for frame in chunk.frames if frame.is_document and frame.offset not in rejected]
+    def _check_chunk(self, chunk: Chunk, line: ChunkLine) -> None:
+        """A reject counts when the ledger has the frame's size and sha256, and a duplicate when its key is in the table."""
+        rejects = ledger.rejects_of(self._connection, self._load, self._name, chunk)
+        loaded, duplicates = list[Frame](), list[Frame]()
+        for frame in chunk.frames:
+            reject = rejects.pop(frame.offset, None)
+            if reject is None or (reject.size, reject.sha256) != (frame.size, frame_sha256(frame)):
+                loaded.append(frame)
+            elif reject.reason is Reason.DUPLICATE_ID:
+                duplicates.append(frame)
         for frames in _parts(loaded):
             self._check_frames(frames)
+        for frames in _parts(duplicates):
+            self._check_duplicates(frames)
+        for _ in range(line.figures.loaded - len(loaded)):
+            self._miss(f"a document between {chunk.start:,} and {chunk.stop:,} was loaded, and is rejected in the ledger now; it")
+        self.verified.extra += len(rejects)
+        for offset in rejects:
+            self._say(f"the ledger has a reject at offset {offset:,}, where nothing begins")
+
+    def _miss(self, what: str) -> None:
+        self.verified.missing += 1
+        self._say(f"{what} is missing")
+
+    def _read_keys(self, frames: list[Frame]) -> list[tuple[bytes, Frame]]:
+        """The keys of frames that have one; the others are missing."""
+        found = []
+        for frame in frames:
+            try:
+                found.append((self._read_key(frame.raw, frame.offset), frame))
+            except (InvalidBsonError, KeyError, StructError, IndexError):
+                self._miss(f"what lies at offset {frame.offset:,}, which is no document with a key,")
+        return found
+
+    def _array(self, keys: Iterable[bytes]) -> bytes:
+        return write_array_cell([pack_length(len(key)) + key for key in keys], OIDS[self._key_type])[4:]
+
+    def _check_duplicates(self, frames: list[Frame]) -> None:
+        keys = self._read_keys(frames)
+        found = self._connection.fetch_cells(self._select_keys, self._array(key for key, _ in keys), self._key_type)
+        known = {normal_key(self._key_type, cell) for (cell,) in found if cell is not None}
+        for key, frame in keys:
+            if normal_key(self._key_type, key) not in known:
+                self._miss(f"document at offset {frame.offset:,} (key {_show_key(self._key_type, key)}), rejected as a duplicate of a row that")
 
     def _check_frames(self, frames: list[Frame]) -> None:
-        keys = [self._read_key(frame.raw, frame.offset) for frame in frames]
-        self._seen.extend([_hash(key) for key in keys])
-        wanted = write_array_cell([pack_length(len(key)) + key for key in keys], OIDS[self._key_type])[4:]
+        keys = self._read_keys(frames)
+        self._seen.extend([_hash(key) for key, _ in keys])
+        wanted = self._array(key for key, _ in keys)
         position = self._assembler.tree.key_position
         rows: dict[bytes, Row] = {}
         for row in self._connection.fetch_cells(self._selects[0], wanted, self._key_type):
             rows[row[position] or b""] = row
         kids = self._read_kids(wanted)
-        for key, frame in zip(keys, frames, strict=True):
+        for key, frame in keys:
             found = rows.pop(key, None)
             if found is None:
-                self.verified.missing += 1
-                self._say(f"document at offset {frame.offset:,} (key {_show_key(self._key_type, key)}) is missing")
+                self._miss(f"document at offset {frame.offset:,} (key {_show_key(self._key_type, key)})")
             else:
                 self._check_document(frame, key, found, kids.get(key, _none(len(self._layouts))))
-        for key in kids.keys() - set(keys):
+        for key in kids.keys() - {key for key, _ in keys}:
             self.verified.extra += 1
             self._say(f"child rows have the key {_show_key(self._key_type, key)}, which is written otherwise in {self._layouts[0].table}")
 

@@ -41,7 +41,8 @@ FROM assise.reject WHERE load_id = %s ORDER BY collection, start_offset
 SELECT raw FROM assise.reject WHERE load_id = %s AND collection = %s AND start_offset = %s
 
 -- rejected_between --
-SELECT start_offset FROM assise.reject WHERE load_id = %s AND collection = %s AND start_offset >= %s AND start_offset < %s
+SELECT collection, start_offset, size, reason, detail, sha256
+FROM assise.reject WHERE load_id = %s AND collection = %s AND start_offset >= %s AND start_offset < %s
 
 -- columns --
 SELECT a.attname::text, format_type(a.atttypid, a.atttypmod)
