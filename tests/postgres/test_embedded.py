@@ -403,7 +403,7 @@ def test_variables_of_the_user_do_not_disturb(server: Embedded, monkeypatch: pyt
     server.create_database("app")
     argv, environ = server.shell_command("app")
     done = subprocess.run([*argv, "-XAtc", "SELECT current_database(), current_user"], env=environ, capture_output=True, text=True, check=True)
-    assert done.stdout == "app|assise\n"
+    assert done.stdout == "app|postgres\n"
     assert not [name for name in environ if name.startswith("PG")]
     with psycopg.connect(server.conninfo("app")) as connection:
         row = connection.execute("SHOW default_transaction_read_only").fetchone()
