@@ -136,14 +136,16 @@ class Project:
             if _write_new(self.path, dump_manifest(proposal.manifest, comments=proposal.comments)):
                 self._talk(f"wrote {self.path}")
         report = self.load(source, agree=agree)
-        self._verify_into(report, Path(source))
+        proof = self.verify(source)
+        for collection, proved in zip(report.collections, proof.collections, strict=True):
+            collection.verified, collection.differences = proved.verified, proved.differences
+        report.seconds += proof.seconds
         return report
 
     def plan(self, source: Path | str, manifest: Manifest | None = None) -> Plan:
         """What a load of `source` would do. Nothing is written, the embedded server is not started."""
         dump, manifest = open_dump(Path(source)), manifest or self.manifest
-        roots = [table.collection for table in manifest.tables.values() if table.collection is not None]
-        sizes = {name: dump.collection(name).size for name in roots}
+        sizes = {name: dump.collection(name).size for name in manifest.roots.values()}
         return Plan(str(dump.path), self._describe_target(manifest), [layout.table for layout in all_layouts(manifest)], sizes)
 
     def load(self, source: Path | str | None = None, *, agree: Agree = refuse) -> Report:
@@ -182,21 +184,13 @@ class Project:
         with self.connect(manifest) as connection:
             load = self._finished_load(connection, manifest)
             report = Report(str(source or load.source), connection.target, was_done=True)
-            for name in [table.collection for table in manifest.tables.values() if table.collection]:
+            for name in manifest.roots.values():
                 report.collections.append(ledger.sum_chunks(connection, load, name))
-        self._verify_into(report, Path(source) if source is not None else None)
-        report.seconds = perf_counter() - started
-        return report
-
-    def _verify_into(self, report: Report, source: Path | None) -> None:
-        started = perf_counter()
-        manifest = self.manifest
-        with self.connect(manifest) as connection:
-            load = self._finished_load(connection, manifest)
-            found = verify_dump(connection, load, open_dump(source or load.source), talk=self._talk)
+            found = verify_dump(connection, load, open_dump(Path(source or load.source)), talk=self._talk)
         for collection in report.collections:
             collection.verified, collection.differences = found[collection.name]
-        report.seconds += perf_counter() - started
+        report.seconds = perf_counter() - started
+        return report
 
     def rejects(self) -> list[Reject]:
         """The rejects of the load."""
@@ -253,7 +247,7 @@ class Project:
 
     def _check_held(self, manifest: Manifest, dump: Dump) -> None:
         """The dump holds every collection of the manifest; what it holds besides is said."""
-        known = [table.collection for table in manifest.tables.values() if table.collection is not None]
+        known = manifest.roots.values()
         for name in known:
             dump.collection(name)
         for collection in dump.collections:

@@ -37,8 +37,12 @@ class Manifest(BaseModel):
     @property
     def tree_order(self) -> tuple[str, ...]:
         """The tables of each collection in turn, parents before their children."""
-        order = [name for name, table in self.tables.items() if table.collection is not None]
-        return tuple(name for root in order for name in self.tree(root))
+        return tuple(name for root in self.roots for name in self.tree(root))
+
+    @property
+    def roots(self) -> dict[str, str]:
+        """The tables of collections -> their collections, in the manifest's order."""
+        return {name: table.collection for name, table in self.tables.items() if table.collection is not None}
 
     def tree(self, root: str) -> tuple[str, ...]:
         """The table `root` and all tables below it, level by level."""

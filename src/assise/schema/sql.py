@@ -35,8 +35,7 @@ def quote_text(text: str) -> str:
 
 def all_layouts(manifest: Manifest) -> list[Layout]:
     """The layouts of all tables, each collection's parents before their children."""
-    roots = [name for name, table in manifest.tables.items() if table.collection is not None]
-    return [layout for root in roots for layout in layouts(manifest, root)]
+    return [layout for root in manifest.roots for layout in layouts(manifest, root)]
 
 
 def _key_function(column: Column) -> str | None:
@@ -63,8 +62,7 @@ def create_table(manifest: Manifest, layout: Layout, schema: str) -> str:
 
 def create_key_functions(manifest: Manifest, schema: str) -> list[str]:
     """The functions that the keys' defaults call."""
-    roots = [name for name, table in manifest.tables.items() if table.collection is not None]
-    wanted = {function for root in roots if (function := _key_function(manifest.key_column(root)))}
+    wanted = {function for root in manifest.roots if (function := _key_function(manifest.key_column(root)))}
     texts = {name: files("assise.schema").joinpath("functions", f"{name.strip('_')}.sql").read_text() for name in sorted(wanted)}
     return [text.strip().replace("{name}", quote(schema, name)) for name, text in texts.items()]
 

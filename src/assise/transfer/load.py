@@ -5,14 +5,13 @@ A killed load loses nothing and doubles nothing: what is committed is in the led
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import compress
 from time import perf_counter
 
 from assise.errors import ChangedError, DuplicateKeyError, LimitError, SerializationError, TargetError
-from assise.manifest.model import Manifest
 from assise.mongo.dump import Chunk, Dump, read_chunks
 from assise.mongo.frames import Frame, frame_sha256
 from assise.postgres.connection import Connection
@@ -30,11 +29,6 @@ ATTEMPTS = 3
 Talk = Callable[[str], None]
 
 
-def roots(manifest: Manifest) -> list[tuple[str, str]]:
-    """The tables of collections, with their collections, in the manifest's order."""
-    return [(name, table.collection) for name, table in manifest.tables.items() if table.collection is not None]
-
-
 def load_dump(connection: Connection, load: Load, dump: Dump, *, talk: Talk) -> list[CollectionReport]:
     """Load what is not loaded yet, then add foreign keys and statistics. Figures of everything that is loaded.
 
@@ -43,7 +37,7 @@ def load_dump(connection: Connection, load: Load, dump: Dump, *, talk: Talk) -> 
         SourceError, TargetError: reading or writing failed; the same call goes on where it stopped.
     """
     reports = []
-    for table, collection in roots(load.manifest):
+    for table, collection in load.manifest.roots.items():
         report = _CollectionLoader(connection, load, dump, table, collection).run()
         talk(f"{collection}: {report.documents:,} documents, {report.rejected:,} rejected")
         reports.append(report)
@@ -59,6 +53,12 @@ def _add_keys(connection: Connection, load: Load) -> None:
             connection.execute(statement)
     for layout in all_layouts(load.manifest):
         connection.execute(f"ANALYZE {quote(load.schema, layout.table)}")
+
+
+def find_known(connection: Connection, select: str, column_type: str, keys: Iterable[bytes]) -> set[Hashable]:
+    """Those of the key cells, with their lengths in front, that `select` finds in the table, as normal keys."""
+    wanted = write_array_cell(list(keys), OIDS[column_type])[4:]
+    return {normal_key(column_type, cell) for (cell,) in connection.fetch_cells(select, wanted, column_type) if cell is not None}
 
 
 class _CollectionLoader:
@@ -127,9 +127,7 @@ class _CollectionLoader:
     def _reject_duplicates(self, content: _ChunkContent, error: DuplicateKeyError) -> None:
         """Reject at once every document of the chunk whose key the table has, or an earlier document of the chunk."""
         batch, kept = content.batch, content.kept()
-        array = write_array_cell([batch.keys[i] for i in kept], OIDS[self._key_type])[4:]
-        found = self._connection.fetch_cells(self._select_keys, array, self._key_type)
-        seen = {normal_key(self._key_type, cell) for (cell,) in found if cell is not None}
+        seen = find_known(self._connection, self._select_keys, self._key_type, (batch.keys[i] for i in kept))
         before = len(content.gone)
         for i in kept:
             key = normal_key(self._key_type, batch.keys[i][4:])

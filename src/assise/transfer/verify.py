@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from hashlib import blake2b
 from struct import error as StructError
 
@@ -20,7 +20,7 @@ from assise.schema.sql import count_orphans, count_rows, select_all_keys, select
 from assise.transfer import ledger
 from assise.transfer.compare import compare
 from assise.transfer.ledger import ChunkLine, Load
-from assise.transfer.load import Talk, roots
+from assise.transfer.load import Talk, find_known
 from assise.transfer.report import Verified
 
 SHOWN = 20
@@ -38,7 +38,7 @@ def verify_dump(connection: Connection, load: Load, dump: Dump, *, talk: Talk) -
     """
     found = {}
     with connection.transaction(isolation="REPEATABLE READ"):
-        for table, collection in roots(load.manifest):
+        for table, collection in load.manifest.roots.items():
             verifier = _CollectionVerifier(connection, load, dump, table, collection)
             verifier.run()
             found[collection] = verifier.verified, verifier.differences
@@ -113,13 +113,9 @@ class _CollectionVerifier:
                 self._miss(f"what lies at offset {frame.offset:,}, which is no document with a key,")
         return found
 
-    def _array(self, keys: Iterable[bytes]) -> bytes:
-        return write_array_cell([pack_length(len(key)) + key for key in keys], OIDS[self._key_type])[4:]
-
     def _check_duplicates(self, frames: list[Frame]) -> None:
         keys = self._read_keys(frames)
-        found = self._connection.fetch_cells(self._select_keys, self._array(key for key, _ in keys), self._key_type)
-        known = {normal_key(self._key_type, cell) for (cell,) in found if cell is not None}
+        known = find_known(self._connection, self._select_keys, self._key_type, (pack_length(len(key)) + key for key, _ in keys))
         for key, frame in keys:
             if normal_key(self._key_type, key) not in known:
                 self._miss(f"document at offset {frame.offset:,} (key {_show_key(self._key_type, key)}), rejected as a duplicate of a row that")
@@ -127,7 +123,7 @@ class _CollectionVerifier:
     def _check_frames(self, frames: list[Frame]) -> None:
         keys = self._read_keys(frames)
         self._seen.extend([_hash(key) for key, _ in keys])
-        wanted = self._array(key for key, _ in keys)
+        wanted = write_array_cell([pack_length(len(key)) + key for key, _ in keys], OIDS[self._key_type])[4:]
         position = self._assembler.tree.key_position
         rows: dict[bytes, Row] = {}
         for row in self._connection.fetch_cells(self._selects[0], wanted, self._key_type):
