@@ -21,7 +21,8 @@ from assise.documents.reader import key_end, open_document, read_binary, read_in
 from assise.documents.writer import Element, pack_int64, write_array, write_binary, write_string, write_text
 from assise.errors import CellError, ExtendedJsonError, InvalidBsonError
 from assise.manifest.types import element_type, is_array
-from assise.rows.numeric import decode_decimal, decode_number, encode_decimal, encode_double, encode_int
+from assise.rows import numeric
+from assise.rows.numeric import decode_decimal, decode_number
 
 Encode = Callable[[bytes, int], tuple[bytes | None, int]]
 Decode = Callable[[bytes], Element]
@@ -34,8 +35,8 @@ pack_length = Struct(">i").pack
 pack_int4 = Struct(">ii").pack
 pack_int8 = Struct(">iq").pack
 
-_POSTGRES_EPOCH_MS = 946_684_800_000
-_FIRST_DATE_MS, _AFTER_LAST_DATE_MS = -210_866_803_200_000, 9_224_318_016_000_000
+POSTGRES_EPOCH_MS = 946_684_800_000
+FIRST_DATE_MS, AFTER_LAST_DATE_MS = -210_866_803_200_000, 9_224_318_016_000_000
 OIDS = {"uuid": 2950, "text": 25, "bool": 16, "int4": 23, "int8": 20, "float8": 701, "numeric": 1700, "timestamptz": 1184, "bytea": 17}
 
 
@@ -43,6 +44,19 @@ def encode_object_id(raw: bytes, p: int) -> tuple[bytes, int]:
     """An ObjectId as a uuid of version 8 with readable digits (DESIGN section 3)."""
     digits = raw[p : p + 12].hex()
     return b"\0\0\0\x10" + bytes.fromhex(f"{digits[:12]}8{digits[12:15]}8{digits[15:]}000000"), p + 12
+
+
+def jsonb_cell(text: str) -> bytes:
+    """A jsonb value: version 1, then its text."""
+    content = text.encode()
+    return pack_length(len(content) + 1) + b"\x01" + content
+
+
+def offset_cell(column_type: str, offset: int) -> bytes | None:
+    """The key of a document at `offset` of its source; None when the type cannot hold it."""
+    if column_type == "int8":
+        return pack_int8(8, offset)
+    return None if offset >> 31 else pack_int4(4, offset)
 
 
 def _decode_object_id(cell: bytes) -> Element:
@@ -77,20 +91,23 @@ def encode_text(raw: bytes, p: int) -> tuple[bytes | None, int]:
     return (None if b"\0" in content else pack_length(length - 1) + content), end
 
 
-def _encode_bool(raw: bytes, p: int) -> tuple[bytes, int]:
+def encode_bool(raw: bytes, p: int) -> tuple[bytes, int]:
+    """A boolean."""
     if raw[p] > 1:
         raise InvalidBsonError(f"a boolean that is {raw[p]}", p)
     return b"\0\0\0\1" + raw[p : p + 1], p + 1
 
 
-def _encode_double(raw: bytes, p: int) -> tuple[bytes, int]:
+def encode_double(raw: bytes, p: int) -> tuple[bytes, int]:
+    """The eight bytes of a double or an int64."""
     return b"\0\0\0\x08" + raw[p : p + 8][::-1], p + 8
 
 
-def _encode_date(raw: bytes, p: int) -> tuple[bytes | None, int]:
+def encode_date(raw: bytes, p: int) -> tuple[bytes | None, int]:
+    """A date in the range of timestamptz."""
     ms: int = read_int64(raw, p)[0]
-    if _FIRST_DATE_MS <= ms < _AFTER_LAST_DATE_MS:
-        return pack_int8(8, (ms - _POSTGRES_EPOCH_MS) * 1000), p + 8
+    if FIRST_DATE_MS <= ms < AFTER_LAST_DATE_MS:
+        return pack_int8(8, (ms - POSTGRES_EPOCH_MS) * 1000), p + 8
     return None, p + 8
 
 
@@ -98,10 +115,11 @@ def _decode_date(cell: bytes) -> Element:
     microseconds = int.from_bytes(cell, "big", signed=True)
     if abs(microseconds) >= (1 << 63) - 1:
         raise CellError("a timestamptz that is infinite has no BSON date")
-    return DATE, pack_int64(microseconds // 1000 + _POSTGRES_EPOCH_MS)
+    return DATE, pack_int64(microseconds // 1000 + POSTGRES_EPOCH_MS)
 
 
-def _encode_int32(raw: bytes, p: int) -> tuple[bytes, int]:
+def encode_int32(raw: bytes, p: int) -> tuple[bytes, int]:
+    """An int32."""
     return b"\0\0\0\4" + raw[p : p + 4][::-1], p + 4
 
 
@@ -186,16 +204,20 @@ _RULES: dict[tuple[str, str], tuple[dict[int, Encode], Decode]] = {
     ("text", "string"): ({STRING: encode_text}, lambda cell: (STRING, write_string(cell))),
     ("text", "objectid"): ({OBJECT_ID: _encode_object_id_text}, _decode_object_id_text),
     ("text", "any"): ({kind: _encode_any(kind) for kind in KINDS}, _decode_any),
-    ("bool", "bool"): ({BOOL: _encode_bool}, lambda cell: (BOOL, cell)),
-    ("float8", "double"): ({DOUBLE: _encode_double}, lambda cell: (DOUBLE, cell[::-1])),
-    ("timestamptz", "date"): ({DATE: _encode_date}, _decode_date),
-    ("int4", "int32"): ({INT32: _encode_int32, INT64: _encode_int64_as_int4}, lambda cell: (INT32, cell[::-1])),
-    ("int8", "int64"): ({INT64: _encode_double, INT32: _encode_int32_as_int8}, lambda cell: (INT64, cell[::-1])),
+    ("bool", "bool"): ({BOOL: encode_bool}, lambda cell: (BOOL, cell)),
+    ("float8", "double"): ({DOUBLE: encode_double}, lambda cell: (DOUBLE, cell[::-1])),
+    ("timestamptz", "date"): ({DATE: encode_date}, _decode_date),
+    ("int4", "int32"): ({INT32: encode_int32, INT64: _encode_int64_as_int4}, lambda cell: (INT32, cell[::-1])),
+    ("int8", "int64"): ({INT64: encode_double, INT32: _encode_int32_as_int8}, lambda cell: (INT64, cell[::-1])),
     ("numeric", "number"): (
-        {INT32: _encode_number(encode_int, 4), INT64: _encode_number(encode_int, 8), DOUBLE: _encode_number(encode_double, 8)},
+        {
+            INT32: _encode_number(numeric.encode_int, 4),
+            INT64: _encode_number(numeric.encode_int, 8),
+            DOUBLE: _encode_number(numeric.encode_double, 8),
+        },
         decode_number,
     ),
-    ("numeric", "decimal"): ({DECIMAL: _encode_number(encode_decimal, 16)}, decode_decimal),
+    ("numeric", "decimal"): ({DECIMAL: _encode_number(numeric.encode_decimal, 16)}, decode_decimal),
 }
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from assise.documents.kinds import ARRAY, CODE_WITH_SCOPE, DOCUMENT
 from assise.manifest.layout import Layout, layouts
 from assise.manifest.model import Column, Manifest
 from assise.manifest.types import KEY_KINDS
+
+ORDERED = frozenset({DOCUMENT, ARRAY, CODE_WITH_SCOPE})
+"""Kinds that jsonb does not keep in order, as an `_id` wants it."""
 
 
 @dataclass

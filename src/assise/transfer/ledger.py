@@ -15,7 +15,8 @@ from assise.manifest.model import Manifest
 from assise.mongo.dump import Chunk
 from assise.postgres.connection import Connection, Parameter
 from assise.rows.cells import pack_int4, pack_int8, pack_length
-from assise.rows.shred import Reason, Values
+from assise.rows.shred import Reason
+from assise.rows.tally import Values
 from assise.schema.sql import all_layouts, create_tables, drop_tables, quote
 from assise.transfer.report import CollectionReport
 

@@ -219,7 +219,8 @@ class _ChunkContent:
         for i, layout in enumerate(shredder.layouts):
             owners = self.batch.owners[i]
             report.tables[layout.table] = len(owners) - (sum(owner in self.gone for owner in owners) if self.gone else 0)
-        for i, values in enumerate(self.batch.values):
-            if i not in self.gone:
-                report.values.add(values)
+        report.values.add(self.batch.values)
+        if self.gone:
+            gone = [self.batch.offsets[i] for i in sorted(self.gone)]
+            report.values.add(shredder.shred((offset, self._frames[offset].raw) for offset in gone).values, times=-1)
         return report

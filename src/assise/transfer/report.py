@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from assise.rows.shred import Values
+from assise.rows.tally import Values
 
 
 @dataclass
