@@ -102,7 +102,7 @@ def broken(old: bytes, new: bytes, document: dict[str, object] | None = None) ->
         b"\5\0\0\0",
         b"",
         write_document([(b"_id", (0x10, bytes(4))), (b"_id", (0x10, bytes(4)))]),
-        bson.encode({"s": "abc", "_id": 1}),
+        bson.encode({"ok": False, "s": "abc"}),
         bson.encode({**LIKE, "more": 1}),
     ],
 )
