@@ -120,3 +120,11 @@ def test_dates_and_all_fixed_sizes_may_hold_any_bytes() -> None:
     assert {slot.kind for slot in shape.slots} == {DATE, DOUBLE, 7}
     assert shape.parse(dates).hits == list(range(256))
     assert INT64 not in {slot.kind for slot in shape.slots}
+
+
+def test_a_document_whose_keys_are_data_is_one_value() -> None:
+    raws = [bson.encode({"map": {f"key {n}": 1, f"key {n + 1}": 2}, "place": {"city": "Lyon"}}) for n in range(300)]
+    shape = Shape(raws, everything)
+    assert shape.inlined == {(b"place",)}
+    assert [slot.path for slot in shape.slots] == [(b"map",), (b"place",), (b"place", b"city")]
+    assert len(shape.parse(raws).hits) == 300

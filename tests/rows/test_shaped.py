@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from tests.oracle.strategies import documents, manifests
 from tests.oracle.values import write_array, write_document
@@ -73,7 +73,7 @@ def migrations(draw: st.DrawFn) -> tuple[object, list[bytes]]:
     return draw(manifests(raws)), raws + order
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(migrations(), st.data())
 def test_both_ways_give_the_same(migration: tuple[object, list[bytes]], data: st.DataObject) -> None:
     plain, raws = migration

@@ -8,11 +8,12 @@ import struct
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.oracle.equality import differences
 from tests.oracle.leaves import count_leaves
 from tests.oracle.strategies import documents, manifests
 from tests.oracle.values import Element, write_array, write_document, write_text
 from tests.oracle.walk import parse
-from tests.rows.rebuild import read_manifest, read_row
+from tests.rows.rebuild import read_manifest, read_row, rebuild
 
 from assise.rows.shred import Reason, Shredder
 from assise.rows.tally import Values
@@ -136,3 +137,17 @@ def test_extra_is_null_when_there_is_nothing_to_say_and_mirrors_the_document_oth
         ([b"\0\0\0\1", None], b'\x01{"n":"x"}'),
     ]
     assert batch.owners == [[0, 1], [0, 1, 1]]
+
+
+@pytest.mark.parametrize("column", [{}, {"money": {"type": "int4", "from": "$bson"}}, {"money": {"type": "text", "from": "$bson"}}])
+def test_a_field_called_bson_stays_beside_fields_that_json_cannot_name(column: dict[str, object]) -> None:
+    fields = [(b"$bson", int32(5)), (b"x", int32(1)), (b"x", int32(2)), (b"\xff", NULL)]
+    inner = write_document(fields)
+    raw = write_document([(b"_id", OID), *fields, (b"city", (0x03, inner))])
+    table = {
+        "collection": "t",
+        "primary_key": "id",
+        "columns": {"id": {"type": "uuid", "from": "_id"}, "n": {"type": "int4", "from": "city.n"}, **column},
+    }
+    found, _ = rebuild(read_manifest({"assise": 1, "name": "a", "tables": {"t": table}}), "t", [(0, raw)])
+    assert differences(raw, found[0]) == []

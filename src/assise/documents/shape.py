@@ -44,6 +44,15 @@ Path = tuple[bytes, ...]
 Value = bytes | None
 Match = Callable[[bytes, int], re.Match[bytes] | None]
 
+FEWEST = 16
+"""Documents for which it is worth while to learn a shape."""
+
+LARGEST_BYTES = 1 << 16
+"""Larger documents are better read one by one: of those that are parsed together all values are in memory."""
+
+GROUP = 2_000
+"""Documents that are parsed together."""
+
 SAMPLE = 200
 """Documents that a shape is learnt from, at most."""
 
@@ -108,7 +117,7 @@ class Shape:
     Args:
         documents: those that the sample is taken from; what is no BSON or a key that is not UTF-8 is no part of the shape.
         inlined: whether the documents at a path are read in the same go, each of their values a slot of its own; otherwise
-            they, like arrays, are one value.
+            they, like arrays, are one value. Those whose keys are data are one value too; `Shape.inlined` are the others.
     """
 
     def __init__(self, documents: Sequence[bytes], inlined: Callable[[Path], bool]) -> None:
@@ -117,6 +126,7 @@ class Shape:
             with suppress(*OUTSIDE, ValueError, InvalidBsonError):
                 top.learn(raw, 0, (), inlined)
         self.slots: list[Slot] = []
+        self.inlined: set[Path] = set()
         self._sized: list[tuple[int, int]] = []
         self._steps = self._compile(top, ())
 
@@ -160,9 +170,10 @@ class Shape:
             passed = [kind for kind in kinds if kind not in _PATTERNS]
             inner: tuple[_Step, ...] = ()
             slots = len(self.slots) + 1
-            if DOCUMENT in kinds and key in level.inner:
+            if DOCUMENT in kinds and key in level.inner and level.inner[key].is_common():
                 passed.remove(DOCUMENT)
                 document = self._add_slot(here, DOCUMENT)
+                self.inlined.add(here)
                 inner = self._compile(level.inner[key], here)
                 if len(inner) == 1:
                     self._sized.append((document, 0))
@@ -215,6 +226,11 @@ class _Level:
             kinds = [kind for kind, count in self.kinds[key].items() if count * RARE >= self.documents]
             if kinds and _is_utf8(key):
                 yield key, kinds
+
+    def is_common(self) -> bool:
+        """Whether nearly all fields are under keys that are not rare: those of a map are data."""
+        fields = sum(kinds.total() for kinds in self.kinds.values())
+        return 10 * sum(self.kinds[key][kind] for key, kinds in self.common() for kind in kinds) >= 9 * fields
 
     def _ordered(self) -> Iterator[bytes]:
         """The keys in the order in which most documents have them: next is the one that the fewest others should precede."""

@@ -1,7 +1,8 @@
 """What a collection holds: for each path the number of values of each kind, counted over raw BSON.
 
-Two walks of a document: the first knows all its fields from earlier documents and only collects cells to be counted; at
-anything new it gives up, and the second, behind a full check, learns. So bytes that are not BSON leave no trace.
+Documents that look alike are parsed together and counted slot by slot. Others, and the first that has something new, are walked
+twice: the first walk knows all fields from earlier documents and only collects cells to be counted; at anything new it gives
+up, and the second, behind a full check, learns. So bytes that are not BSON leave no trace.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from assise.documents.reader import (
     read_code_with_scope,
     read_int32,
 )
+from assise.documents.shape import Shape
 from assise.errors import InvalidBsonError
 from assise.infer.ids import FITS
 from assise.infer.tree import CODES, MISFIT, NODE_BITS, OTHER, SUBTYPES, UUID, Path, build_tree
@@ -75,6 +77,7 @@ _SIZES = {
     MAX_KEY: 0,
 }
 _FLUSH = 1 << 14
+_NOT_KEPT = {"_hits", "_is_learning", "_root", "_inner", "_shape"}
 
 
 class _UnusualError(Exception):
@@ -116,10 +119,12 @@ class Profile:
         self._hits: list[int] = []
         self._is_learning = False
         self._root = _Level(0, 0, 0)
+        self._inner: dict[int, _Level] = {}
+        self._shape: Shape | None = None
 
     def __getstate__(self) -> dict[str, object]:
         self._flush()
-        return {name: value for name, value in vars(self).items() if name not in {"_hits", "_is_learning", "_root"}}
+        return {name: value for name, value in vars(self).items() if name not in _NOT_KEPT}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         vars(self).update(state)

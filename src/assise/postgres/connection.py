@@ -101,8 +101,11 @@ class Connection:
             yield
             self.execute("COMMIT")
         except BaseException:
-            if not self._connection.closed and self._connection.info.transaction_status != pq.TransactionStatus.IDLE:
-                self._connection.rollback()
+            match self._connection.info.transaction_status:
+                case pq.TransactionStatus.INTRANS | pq.TransactionStatus.INERROR:
+                    self._connection.rollback()
+                case pq.TransactionStatus.ACTIVE:  # Ctrl-C while a statement was being sent
+                    self._connection.close()
             raise
 
     def execute(self, statement: str, parameters: Sequence[Parameter] = ()) -> list[tuple[object, ...]]:

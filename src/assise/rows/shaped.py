@@ -13,7 +13,7 @@ from itertools import compress, repeat
 
 from assise.documents.kinds import ARRAY, DOCUMENT, NULL
 from assise.documents.reader import OUTSIDE, read_int32
-from assise.documents.shape import Path, Shape, Value
+from assise.documents.shape import FEWEST, Path, Shape, Value
 from assise.errors import InvalidBsonError
 from assise.manifest.model import Column
 from assise.manifest.types import is_array
@@ -21,12 +21,6 @@ from assise.rows.cells import NULL_CELL, Encode, array_size, jsonb_cell, offset_
 from assise.rows.encode import EncodeAll, encode_all
 from assise.rows.tally import Tally
 from assise.rows.tree import ORDERED, Level, Tree
-
-FEWEST = 16
-"""Documents for which it is worth while to learn a shape."""
-
-LARGEST_BYTES = 1 << 16
-"""Larger documents are not read at once, because the values of all of them are held in memory."""
 
 INLINED_LEVELS = 8
 
@@ -178,7 +172,7 @@ class ShapedShredder:
             if is_id and slot.kind in ORDERED:
                 plan.refused.append(i)
             elif slot.kind == DOCUMENT and key in level.levels:
-                if slot.path in self._inlined[table]:
+                if slot.path in shape.inlined:
                     notes[slot.path] = inner = _Notes()
                     notes[slot.path[:-1]].levels.append((i, name, inner))
                 else:

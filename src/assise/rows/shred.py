@@ -8,15 +8,13 @@ from enum import IntEnum
 from itertools import islice
 
 from assise.documents.reader import check_document
+from assise.documents.shape import GROUP, LARGEST_BYTES
 from assise.errors import InvalidBsonError
 from assise.manifest.model import Manifest
-from assise.rows.shaped import LARGEST_BYTES, ShapedShredder
+from assise.rows.shaped import ShapedShredder
 from assise.rows.tally import Tally, Values
 from assise.rows.tree import Tree, build_tree
 from assise.rows.walk import KeyMisfitError, Walker
-
-GROUP = 2_000
-"""Documents that are shredded at once."""
 
 
 class Reason(IntEnum):

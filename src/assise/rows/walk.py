@@ -38,6 +38,10 @@ Places = dict[bytes, tuple[int, Place]]
 """Type byte and key -> (bit of the key, what to do)."""
 
 
+NO_KEY = b"\0"
+"""Where the fields that JSON cannot name stand among the others, one of which may be the user's own `$bson`."""
+
+
 class UnnameableError(Exception):
     """A level holds repeated keys or keys that JSON cannot name: the document is walked again, carefully."""
 
@@ -267,7 +271,7 @@ class Walker:
                 extra[key] = f"{name}:{text}"
             tally.typed += count
             if hidden:
-                extra[b"$bson"] = f'"$bson":{notes.unnameable_fields(raw, start, hidden)}'
+                extra[NO_KEY] = f'"$bson":{notes.unnameable_fields(raw, start, hidden)}'
             return (f"{{{','.join(extra.values())}}}" if extra else None), last + 1
 
         return walk

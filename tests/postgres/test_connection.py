@@ -1,0 +1,47 @@
+"""The connection when a statement does not come to its end."""
+
+from __future__ import annotations
+
+import time
+
+import psycopg
+import pytest
+
+from assise.errors import TargetError
+from assise.postgres.connection import Connection
+
+
+def begin_and_be_interrupted(connection: Connection) -> None:
+    with connection.transaction():
+        connection.execute("INSERT INTO t VALUES (1)")
+        connection._connection.pgconn.send_query(b"SELECT pg_sleep(20)")  # noqa: SLF001
+        raise KeyboardInterrupt
+
+
+def begin_and_fail(connection: Connection) -> None:
+    with connection.transaction():
+        connection.execute("INSERT INTO t VALUES (1)")
+        connection.execute("SELECT nothing")
+
+
+def test_ctrl_c_while_a_statement_is_being_sent_ends_the_transaction_and_stays_ctrl_c(database: str) -> None:
+    with Connection(database) as connection:
+        connection.execute("CREATE TABLE t (n int)")
+        with pytest.raises(KeyboardInterrupt):
+            begin_and_be_interrupted(connection)
+        with pytest.raises(TargetError):
+            connection.execute("SELECT 1")
+    with psycopg.connect(database, autocommit=True) as other:
+        deadline = time.monotonic() + 10
+        while other.execute("SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'").fetchall():
+            assert time.monotonic() < deadline, "the statement runs on"
+            time.sleep(0.05)
+        assert other.execute("SELECT count(*) FROM t").fetchone() == (0,)
+
+
+def test_a_failed_statement_takes_its_transaction_back_and_the_connection_goes_on(database: str) -> None:
+    with Connection(database) as connection:
+        connection.execute("CREATE TABLE t (n int)")
+        with pytest.raises(TargetError):
+            begin_and_fail(connection)
+        assert connection.scalar("SELECT count(*) FROM t") == 0
