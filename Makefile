@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help check test contract soak soak-fuzz soak-data lock clean
+.PHONY: help check test contract soak soak-fuzz soak-kills soak-data soak-long lock clean
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
@@ -33,13 +33,13 @@ contract: $(READY) ## the tests of everything that reaches the server, on Debian
 	ASSISE_TEST_SERVER=/usr/lib/postgresql/15/bin $(PYTEST) $(FIXED) -k "not ($(OWN_SERVER))" \
 	  tests/transfer tests/rows/test_numeric.py tests/rows/test_assemble.py
 
-soak: soak-fuzz soak-data ## the long tests
+SOAK := $(BIN)/python tools/soak.py
 
-soak-fuzz: $(READY) ## the laws with 5,000 examples and another seed each time
-	ASSISE_TEST_PROFILE=soak $(PYTEST) tests/rows/test_laws.py tests/transfer/test_laws.py
+soak: $(READY) ## the long tests, in pieces that append to soak.log; the same call goes on
+	$(SOAK)
 
-soak-data: $(READY) ## what takes longer than ten seconds
-	$(PYTEST) -m soak
+soak-fuzz soak-kills soak-data soak-long: $(READY) # the laws, random kills, what takes over ten seconds, a million documents
+	$(SOAK) $@
 
 lock: pyproject.toml ## requirements.lock from pyproject.toml (UPGRADE=--upgrade for newer versions)
 	$(PYTHON) -m venv $(VENV)/lock

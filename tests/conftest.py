@@ -24,7 +24,8 @@ from assise.project import Project
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example, HealthCheck.function_scoped_fixture]
 settings.register_profile("test", max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
-settings.register_profile("soak", max_examples=5_000, deadline=None, suppress_health_check=SLOW)
+EXAMPLES = int(os.environ.get("ASSISE_TEST_EXAMPLES", "5000"))
+settings.register_profile("soak", max_examples=EXAMPLES, deadline=None, derandomize=False, print_blob=True, suppress_health_check=SLOW)
 settings.load_profile(os.environ.get("ASSISE_TEST_PROFILE", "test"))
 
 UNSAFE_BUT_QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
