@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -28,11 +29,12 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 ALL = "\n".join(page.read_text() for page in PAGES)
 BASH = shutil.which("bash") or "/bin/bash"
 BLOCK = re.compile(r"^```(console|sh|python|yaml)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+CUTS = ("## 3. Load and verify", "## 4. Look at the rejects", "## Start afresh", "## Your own server")
 LINK = re.compile(r"\]\(([^)#:]+)(?:#([^)]*))?\)")
 
 
-def blocks(page: Path) -> list[tuple[str, str]]:
-    return [(kind, text) for kind, text in BLOCK.findall(page.read_text())]
+def blocks(text: str) -> list[tuple[str, str]]:
+    return [(kind, block) for kind, block in BLOCK.findall(text)]
 
 
 def steps(text: str) -> list[tuple[str, list[str]]]:
@@ -106,11 +108,41 @@ def find_missing(shown: list[str], output: str) -> list[str]:
     return missing
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if any(kind != "yaml" for kind, _ in blocks(page))], ids=lambda page: page.stem)
-def test_the_commands_of_a_page_run_in_order_and_print_what_it_shows(page: Path, workplace: tuple[Path, dict[str, str]]) -> None:
+def cut_pages() -> dict[str, tuple[str, str]]:
+    """The parts of the pages with commands: name -> what stands before, and the part; a long page is cut at some of its headings."""
+    parts: dict[str, tuple[str, str]] = {}
+    for page in PAGES:
+        text = page.read_text()
+        cuts = [0, *(text.index(heading) for heading in CUTS if heading in text), len(text)]
+        for start, end in pairwise(cuts):
+            if any(kind != "yaml" for kind, _ in blocks(text[start:end])):
+                parts[f"{page.stem} {start and text[start:end].splitlines()[0]}"] = text[:start], text[start:end]
+    return parts
+
+
+PARTS = cut_pages()
+
+
+def replay(text: str, folder: Path, environ: dict[str, str]) -> None:
+    """What the commands before a part have left: the manifest as it was edited, and the load."""
+    project, dump = Project(folder), folder / "dump" / "app"
+    commands = [command for kind, block in blocks(text) if kind == "console" for command, _ in steps(block)]
+    if "assise infer dump/app" in commands:
+        project.write_manifest(project.infer(dump))
+    for command in commands:
+        if command.startswith("sed -i"):
+            run(command.partition(";")[0], folder, environ)
+    if "assise load dump/app" in commands:
+        project.load(dump)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_commands_of_a_page_run_in_order_and_print_what_it_shows(part: str, workplace: tuple[Path, dict[str, str]]) -> None:
     folder, environ = workplace
-    write_example(folder, is_odd=page.name != "README.md")
-    for kind, text in blocks(page):
+    before, shown_part = PARTS[part]
+    write_example(folder, is_odd=not part.startswith("README"))
+    replay(before, folder, environ)
+    for kind, text in blocks(shown_part):
         if kind == "python":
             subprocess.run([sys.executable, "-c", text], cwd=folder, env=environ, check=True)
         elif kind == "sh":
@@ -121,12 +153,12 @@ def test_the_commands_of_a_page_run_in_order_and_print_what_it_shows(page: Path,
 
 
 def test_the_pages_with_commands_are_the_readme_and_the_task() -> None:
-    assert [page.name for page in PAGES if any(kind == "console" for kind, _ in blocks(page))] == ["README.md", "migrate.md"]
+    assert [page.name for page in PAGES if any(kind == "console" for kind, _ in blocks(page.read_text()))] == ["README.md", "migrate.md"]
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
 
 
 def test_every_manifest_that_is_shown_whole_is_one() -> None:
-    whole = [text for page in PAGES for kind, text in blocks(page) if kind == "yaml" and "assise: 1" in text]
+    whole = [text for page in PAGES for kind, text in blocks(page.read_text()) if kind == "yaml" and "assise: 1" in text]
     assert whole
     for text in whole:
         parse_manifest(text)

@@ -12,10 +12,10 @@ import bson
 import pytest
 from bson import Binary, Decimal128, Int64, ObjectId, Regex
 from bson.binary import UuidRepresentation
-from hypothesis import given
 from hypothesis import strategies as st
 from tests.infer.test_profile import INT, STRING, merge_parts, profile_of
 from tests.oracle import strategies
+from tests.oracle.slices import check_slice
 from tests.oracle.values import write_document, write_text
 
 from assise.infer.propose import Proposal, propose
@@ -355,10 +355,13 @@ def test_names_of_tables() -> None:
     }
 
 
-@given(
-    st.lists(strategies.documents(), max_size=6), st.sampled_from(["uuid", "text"]), st.text(min_size=1, max_size=8).filter(lambda c: "\0" not in c)
-)
-def test_every_proposal_is_a_manifest_whose_keys_fit(documents: list[bytes], ids: Literal["uuid", "text"], collection: str) -> None:
+@pytest.mark.parametrize("number", range(4))
+def test_every_proposal_is_a_manifest_whose_keys_fit(number: int) -> None:
+    names = st.text(min_size=1, max_size=8).filter(lambda name: "\0" not in name)
+    check_slice(check_proposal, st.lists(strategies.documents(), max_size=6), st.sampled_from(["uuid", "text"]), names, number=number, share=50)
+
+
+def check_proposal(documents: list[bytes], ids: Literal["uuid", "text"], collection: str) -> None:
     profile = profile_of(documents)
     found = propose({collection: profile}, name="test", ids=ids)
     text = dump_manifest(found.manifest, comments=found.comments)

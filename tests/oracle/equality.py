@@ -40,8 +40,13 @@ def differences(a: bytes, b: bytes) -> list[str]:
     Raises:
         NotBson: one of the two is not BSON.
     """
+    return compare(parse(a), parse(b))
+
+
+def compare(one: Value, other: Value) -> list[str]:
+    """The differences of two documents."""
     found: list[str] = []
-    pairs: list[Pair] = [(Place(), parse(a), parse(b), False)]
+    pairs: list[Pair] = [(Place(), one, other, False)]
     while pairs:
         path, left, right, in_id = pairs.pop()
         if _find_scalar(left) != _find_scalar(right):
@@ -58,6 +63,10 @@ def _find_scalar(value: Value) -> tuple[str, bytes, bytes, int]:
     return kind, value.content, value.more, value.number
 
 
+def _is_same_leaf(left: Value, right: Value) -> bool:
+    return not left.fields and not right.fields and _find_scalar(left) == _find_scalar(right)
+
+
 def _describe(value: Value | None) -> str:
     return "missing" if value is None else f"{value.kind} {value.raw[:40].hex()}"
 
@@ -66,6 +75,8 @@ def _pair_in_order(path: Place, left: Value, right: Value, in_id: bool, found: l
     pairs: list[Pair] = []
     keyed = left.kind != "array"
     for number, (one, other) in enumerate(zip_longest(left.fields, right.fields)):
+        if one and other and (not keyed or one[0] == other[0]) and _is_same_leaf(one[1], other[1]):
+            continue
         key = repr(one[0] if one else other[0])[1:] if keyed else str(number)
         if not one or not other or (keyed and one[0] != other[0]):
             found.append(f"{Place(key, path)}: {_describe(one and one[1])}, {_describe(other and other[1])}, in order")
@@ -79,6 +90,8 @@ def _pair_by_key(path: Place, left: Value, right: Value, found: list[str]) -> li
     one, other = _group(left), _group(right)
     for key in one | other:
         for number, (a, b) in enumerate(zip_longest(one.get(key, []), other.get(key, []))):
+            if a and b and _is_same_leaf(a, b):
+                continue
             place = Place(repr(key)[1:] + (f"({number})" if number else ""), path)
             if a is None or b is None:
                 found.append(f"{place}: {_describe(a)}, {_describe(b)}")

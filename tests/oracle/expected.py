@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from tests.oracle.fits import DEFAULT_KINDS, find_fit, find_offset_fit
 from tests.oracle.jsonform import find_unnamed, id_text, jsonb_text, write_members
@@ -43,11 +44,19 @@ class Table:
     key: Column | None = None
     root: Node = field(default_factory=Node)
 
-    @property
+    @cached_property
     def extra(self) -> str:
         """The name of our own column: it gives way to one of the user's."""
         taken = {*self.keys, *(column.name for column in self.columns)}
         return next(name for n in range(1, 2000) if (name := f"_extra_{n}" if n > 1 else "_extra") not in taken)
+
+    @cached_property
+    def blank(self) -> Row:
+        """A row of nothing."""
+        return dict.fromkeys(column.name for column in self.columns)
+
+
+UNUSED = Node()
 
 
 def reject_reason(manifest: Mapping[str, object], raw: bytes, offset: int) -> int | None:
@@ -56,7 +65,7 @@ def reject_reason(manifest: Mapping[str, object], raw: bytes, offset: int) -> in
         document = parse(raw)
     except NotBson:
         return NOT_BSON
-    return KEY_DOES_NOT_FIT if _find_key(_read_manifest(manifest)[0], document, offset) is None else None
+    return KEY_DOES_NOT_FIT if _find_key(read_tables(manifest)[0], document, offset) is None else None
 
 
 def expected_rows(manifest: Mapping[str, object], raw: bytes, offset: int) -> Rows:
@@ -64,13 +73,17 @@ def expected_rows(manifest: Mapping[str, object], raw: bytes, offset: int) -> Ro
 
     A rejected document has no rows. `manifest` is the file as plain dicts; the first of its tables must be the collection's.
     """
-    tables = _read_manifest(manifest)
-    document, root = parse(raw), tables[0]
+    tables = read_tables(manifest)
     rows: Rows = {table.name: [] for table in tables}
+    add_rows(rows, tables[0], parse(raw), offset)
+    return rows
+
+
+def add_rows(rows: Rows, root: Table, document: Value, offset: int) -> None:
+    """Add those of one document."""
     key = _find_key(root, document, offset)
     if key is not None:
         _add_row(rows, root, [key], document)
-    return rows
 
 
 def _find_key(root: Table, document: Value, offset: int) -> str | None:
@@ -83,7 +96,7 @@ def _find_key(root: Table, document: Value, offset: int) -> str | None:
 
 def _add_row(rows: Rows, table: Table, keys: list[str], value: Value) -> None:
     """The row of a document or of an element of an array, and the rows below it."""
-    row: Row = {column.name: None for column in table.columns} | dict(zip(table.keys, keys, strict=True))
+    row: Row = table.blank | dict(zip(table.keys, keys, strict=True))
     rows[table.name].append(row)
     if value.kind != "document":
         row[table.extra] = '{"$element":' + jsonb_text(value, 1) + "}"
@@ -111,7 +124,7 @@ class _Level:
         for key, value in document.fields:
             if key not in names:
                 is_id = depth == 0 and key == b"_id" and self.table.key is not None
-                note = self._write_field(node.level.get(key.decode(), Node()), value, depth + 1, is_id=is_id)
+                note = self._write_field(node.level.get(key.decode(), UNUSED), value, depth + 1, is_id=is_id)
                 if note is not None:
                     notes[key.decode()] = note
         return write_members(notes, unnamed) if notes or unnamed else None
@@ -136,8 +149,8 @@ class _Level:
         return fit.fits and not is_digest
 
 
-def _read_manifest(manifest: Mapping[str, object]) -> list[Table]:
-    """The tables, the collection's first."""
+def read_tables(manifest: Mapping[str, object]) -> list[Table]:
+    """The tables of a manifest, the collection's first."""
     entries = _as_dict(manifest["tables"])
     tables: dict[str, Table] = {}
     for name, entry in entries.items():

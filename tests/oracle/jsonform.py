@@ -67,7 +67,10 @@ def encode_fields(fields: list[tuple[bytes, Value]]) -> str:
 
 def find_unnamed(fields: list[tuple[bytes, Value]]) -> list[tuple[bytes, Value]]:
     """The fields that JSON cannot name: repeated keys, and keys that are not UTF-8."""
-    count = Counter(key for key, _ in fields)
+    keys = [key for key, _ in fields]
+    if len(set(keys)) == len(keys) and decode(b"\0".join(keys)) is not None:
+        return []
+    count = Counter(keys)
     return [(key, value) for key, value in fields if count[key] > 1 or decode(key) is None]
 
 

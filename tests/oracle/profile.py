@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tests.oracle.fits import find_fit
+from tests.oracle.fits import END_OF_DATES, FIRST_DATE, find_fit
 from tests.oracle.jsonform import decode
-from tests.oracle.walk import Value, parse
+from tests.oracle.walk import Value
 
 Path = tuple[str | None, ...]
 ELEMENTS = None
@@ -17,7 +17,7 @@ DEEPEST = 3
 MOST_KEYS = 100
 SCALARS = {"string", "bool", "objectid", "date", "decimal", "number"}
 NUMBERS = {"int32", "int64", "double"}
-FITTING = {"string": ("text", "string"), "date": ("timestamptz", "date"), "decimal": ("numeric", "decimal")}
+FITTING = {"string": ("text", "string"), "decimal": ("numeric", "decimal")}
 DATE, UUID = r"[0-9]{4}[-/][0-9]{1,2}([-/][0-9]{1,2}([T ].*)?)?", r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 DATA_KEY = re.compile(rf"-?[0-9]+|[0-9a-fA-F]{{24}}|{DATE}|{UUID}|[^@\s]+@[^@\s]+\.[^@\s]+")
 
@@ -36,7 +36,7 @@ class Stand:
         return len(self.keys) > MOST_KEYS or 2 * sum(DATA_KEY.fullmatch(key) is not None for key in self.keys) > len(self.keys)
 
 
-def find_uniform(documents: Iterable[bytes]) -> dict[str, int]:
+def find_uniform(documents: Iterable[Value]) -> dict[str, int]:
     """Paths such as `a.b`, `tags[]` or `items[].price` -> number of values there of the one scalar kind.
 
     One kind: at least 95 % of the values that are not null, with int32, int64 and double as one, the subtype of binaries as part of the kind,
@@ -44,15 +44,13 @@ def find_uniform(documents: Iterable[bytes]) -> dict[str, int]:
     is of no such kind. In at least 1 % of the documents, at most three keys deep, outside arrays of arrays, data-keyed maps and the inside of
     `_id`; and every document or array on the way is one in 95 % of the values there, because infer flattens nothing else.
     """
-    stands: dict[Path, Stand] = {}
+    stands: dict[Path, Stand] = defaultdict(Stand)
     count = 0
-    for raw in documents:
+    for document in documents:
         count += 1
-        seen: set[tuple[Path, str]] = set()
-        for path, named in _walk(parse(raw), stands):
-            stands[path].values[named] += 1
-            seen.add((path, named))
-        for path, named in seen:
+        found_here = Counter(_walk(document, stands))
+        for (path, named), values in found_here.items():
+            stands[path].values[named] += values
             stands[path].documents[named] += 1
     maps = {path for path, stand in stands.items() if path and stand.is_map}
     found: Counter[str] = Counter()
@@ -83,7 +81,6 @@ def _walk(document: Value, stands: dict[Path, Stand]) -> list[tuple[Path, str]]:
     open_values: list[tuple[Path, Value]] = [((), document)]
     while open_values:
         path, value = open_values.pop()
-        stand = stands.setdefault(path, Stand())
         found.append((path, _name_kind(value)))
         if path == ("_id",):
             continue
@@ -91,7 +88,7 @@ def _walk(document: Value, stands: dict[Path, Stand]) -> list[tuple[Path, str]]:
             open_values += [((*path, ELEMENTS), inner) for _, inner in value.fields]
         elif value.kind == "document":
             named = [(text, inner) for key, inner in value.fields if (text := decode(key)) is not None]
-            stand.keys.update(key for key, _ in named)
+            stands[path].keys.update(key for key, _ in named)
             if sum(key is not ELEMENTS for key in path) < DEEPEST:
                 open_values += [((*path, key), inner) for key, inner in named]
     return found
@@ -100,6 +97,8 @@ def _walk(document: Value, stands: dict[Path, Stand]) -> list[tuple[Path, str]]:
 def _name_kind(value: Value) -> str:
     if value.kind == "binary":
         return f"binary_{value.number}"
+    if value.kind == "date" and not FIRST_DATE <= value.number < END_OF_DATES:
+        return "unfit date"
     if value.kind in FITTING and not find_fit(value, *FITTING[value.kind]).fits:
         return f"unfit {value.kind}"
     return "number" if value.kind in NUMBERS else value.kind

@@ -46,15 +46,16 @@ def _array_of(elements: Elements) -> Elements:
 
 def _document_of(shape: dict[bytes, Elements], strange: int) -> st.SearchStrategy[bytes]:
     """Documents with some of the fields of `shape`, each of `strange + 1` in 10 with any value, now and then with a key of its own."""
-    right = [st.sampled_from(sorted(shape)).flatmap(lambda key: st.tuples(st.just(key), shape[key]))] * (9 - strange)
+    fields = {key: st.tuples(st.just(key), value) for key, value in shape.items()}
+    right = [st.sampled_from(sorted(shape)).flatmap(fields.__getitem__)] * (9 - strange)
     wrong = [st.tuples(st.sampled_from(sorted(shape)) | values.keys, values.anything)] * (strange + 1)
-    return st.lists(st.one_of(right + wrong), max_size=7).flatmap(_keep_most_keys_once).map(write_document)
+    return st.tuples(st.lists(st.one_of(right + wrong), max_size=7), st.integers(0, 7)).map(_keep_most_keys_once).map(write_document)
 
 
-def _keep_most_keys_once(fields: list[Field]) -> st.SearchStrategy[list[Field]]:
+def _keep_most_keys_once(drawn: tuple[list[Field], int]) -> list[Field]:
     """Seven of eight documents have no key twice, so that their columns are used."""
-    once = list({key: (key, value) for key, value in fields}.values())
-    return st.integers(0, 7).map(lambda n: once if n else fields)
+    fields, n = drawn
+    return list({key: (key, value) for key, value in fields}.values()) if n else fields
 
 
 def _documents_of(shape: dict[bytes, Elements], strange: int = 0) -> Elements:
@@ -98,6 +99,7 @@ TOP: dict[bytes, Elements] = {
     b"_extra": values.strings,
     b"a.b": values.numbers,
 }
+tops = _document_of(TOP, 1)
 other_ids: Elements = st.one_of(values.names, values.numbers, values.uuids, values.strings, values.anything)
 ids: Elements = st.integers(0, 9).flatmap(lambda n: values.ids if n < 6 else other_ids)
 
@@ -105,7 +107,7 @@ ids: Elements = st.integers(0, 9).flatmap(lambda n: values.ids if n < 6 else oth
 @st.composite
 def documents(draw: st.DrawFn) -> bytes:
     """Raw BSON of a document: every kind, hostile keys and values, an `_id` of any kind, missing or repeated."""
-    fields = [(key, (value.code, value.raw)) for key, value in parse(draw(_document_of(TOP, 1))).fields]
+    fields = [(key, (value.code, value.raw)) for key, value in parse(draw(tops)).fields]
     place = draw(st.integers(0, 11))
     if place < 10:
         fields.insert(0 if place else len(fields), (b"_id", draw(ids)))

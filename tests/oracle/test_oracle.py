@@ -245,7 +245,7 @@ def test_doubles_as_postgresql_prints_them(number: float, expected: str) -> None
 @needs_data
 def test_the_profile_leaves_out_the_map_and_finds_the_rest() -> None:
     data = (DATA / "atlas_mcampo2" / "dump" / "sample_analytics" / "customers.bson").read_bytes()
-    found = find_uniform(data[start:end] for _, start, end in frames(data))
+    found = find_uniform(parse(data[start:end]) for _, start, end in frames(data))
     assert found == {"_id": 500, "username": 500, "name": 500, "address": 500, "birthdate": 500, "email": 500, "accounts[]": 1746}
 
 

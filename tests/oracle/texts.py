@@ -43,7 +43,8 @@ def _find_shortest(number: float) -> tuple[str, int]:
     high = exact + step / 2
     exponent = int(f"{number:e}".split("e")[1])
     exponent += (exact >= Fraction(10) ** (exponent + 1)) - (exact < Fraction(10) ** exponent)
-    for size in range(1, 18):
+    least = len(repr(number).partition("e")[0].replace(".", "").strip("0"))  # repr looks in the same interval, bounds included
+    for size in range(least, 18):
         unit = Fraction(10) ** (exponent - size + 1)
         below = exact // unit
         inside = [(abs(n * unit - exact), n % 2, n) for n in (below, below + 1) if low < n * unit < high]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 MAX_DOCUMENT = (16 << 20) + (16 << 10)
@@ -195,17 +196,21 @@ def _read_scoped(raw: bytes, value: Value, last: int) -> int:
 
 def frames(data: bytes) -> list[Frame]:
     """The documents of a file: ("document", start, end), ("invalid", start, end) or ("garbage", start, end), in order and without gaps."""
-    found: list[Frame] = []
+    return [(what, start, end) for what, start, end, _ in read_frames(data)]
+
+
+def read_frames(data: bytes) -> Iterator[tuple[str, int, int, Value | None]]:
+    """The frames of a file, each document with what it holds."""
     at = 0
     while at < len(data):
         end = _find_end(data, at)
         if end:
-            found.append(("document" if _is_bson(data[at:end]) else "invalid", at, end))
+            document = _parse_if_bson(data[at:end])
+            yield "document" if document else "invalid", at, end, document
         else:
             end = _find_resumption(data, at + 1)
-            found.append(("garbage", at, end))
+            yield "garbage", at, end, None
         at = end
-    return found
 
 
 def _find_end(data: bytes, at: int) -> int:
@@ -216,17 +221,16 @@ def _find_end(data: bytes, at: int) -> int:
     return end if at + 5 <= end <= min(len(data), at + MAX_DOCUMENT) and data[end - 1] == 0 else 0
 
 
-def _is_bson(raw: bytes) -> bool:
+def _parse_if_bson(raw: bytes) -> Value | None:
     try:
-        parse(raw)
+        return parse(raw)
     except NotBson:
-        return False
-    return True
+        return None
 
 
 def _find_resumption(data: bytes, at: int) -> int:
     for start in range(at, len(data)):
         end = _find_end(data, start)
-        if end and (end == len(data) or _find_end(data, end)) and _is_bson(data[start:end]):
+        if end and (end == len(data) or _find_end(data, end)) and _parse_if_bson(data[start:end]):
             return start
     return len(data)

@@ -1,7 +1,8 @@
 """Data of others: every dump folder and every file, both laws by code of the tests, and the exact figures in golden.json.
 
-`ASSISE_TEST_UPDATE=1 pytest -n 0 tests/real` writes golden.json anew. Of a collection of more than 5,000 documents the second law looks at
-the rows of every tenth; documents, rejects, keys and the first law are always those of all.
+A file over MOST_BYTES is cut between documents, each part a migration of its own; `make soak-data` migrates the folders of such files whole too.
+`ASSISE_TEST_UPDATE=1 pytest -n 0 -m "soak or not soak" tests/real` writes golden.json anew. Of a collection of more than 5,000 documents the second
+law looks at the rows of every tenth; documents, rejects, keys and the first law are always those of all.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ import pytest
 from ruamel.yaml import YAML
 from tests.conftest import DATA
 from tests.dumps import agree
-from tests.oracle.equality import differences
-from tests.oracle.expected import Rows, expected_rows, split_path
+from tests.oracle.equality import compare
+from tests.oracle.expected import Rows, add_rows, read_tables, split_path
 from tests.oracle.fits import find_fit
 from tests.oracle.leaves import count_leaves
 from tests.oracle.profile import ELEMENTS, find_uniform, write_path
 from tests.oracle.profile import Path as Keys
-from tests.oracle.walk import Value, frames, parse
+from tests.oracle.walk import Value, parse, read_frames
 from tests.transfer.readback import Plain, Target, as_dict, quote, read_type
 
 from assise.manifest.file import load_manifest
@@ -36,14 +37,15 @@ FOLDER = DATA / "mongo"
 GOLDEN = Path(__file__).with_name("golden.json")
 MANY_FILES = ("libbson_tests", "mongo_tools_testdata")
 """What holds many tiny files: all of them become one migration, whatever folders they lie in."""
+MOST_BYTES = 1_500_000
 SAMPLED_ABOVE, SAMPLE_STEP = 5_000, 10
 NOT_BSON, DUPLICATE_ID, KEY_MISFIT = 1, 2, 5
 TYPED_SHARE = 0.97
 Figures = dict[str, object]
 
 
-def find_sets() -> dict[str, list[str]]:
-    """The migrations to be made: a folder of a dump -> its files, and all the tiny files; as the golden file knows them without the data."""
+def find_folders() -> dict[str, list[str]]:
+    """The folders of dumps -> their files, and all the tiny files; as the golden file knows them without the data."""
     if not FOLDER.exists():
         return {name: list(files) for name, files in json.loads(GOLDEN.read_text()).items()}
     sets: dict[str, list[str]] = {}
@@ -53,7 +55,22 @@ def find_sets() -> dict[str, list[str]]:
     return sets
 
 
-SETS = find_sets()
+def cut_folders(folders: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The migrations to be made: a folder's files, or those that are not long, and each part of a long one."""
+    sets: dict[str, list[str]] = {}
+    for name, files in folders.items():
+        parts = {file: -(-(FOLDER / file).stat().st_size // MOST_BYTES) for file in files if FOLDER.exists()}
+        short = [file for file in files if parts.get(file, 1) <= 1]
+        if short:
+            sets[name if short == files else f"{name} without the long"] = short
+        sets |= {f"{file} {n}/{parts[file]}": [file] for file in files if file not in short for n in range(1, parts[file] + 1)}
+    return sets
+
+
+FOLDERS = find_folders()
+SETS = cut_folders(FOLDERS)
+LONG = {name: files for name, files in FOLDERS.items() if name not in SETS}
+GOLDEN_SETS = SETS | LONG
 
 
 @pytest.fixture(autouse=True)
@@ -68,21 +85,39 @@ def data_of_others() -> None:
 
 @dataclass
 class Content:
-    """The documents of one file by the text of their key (offset, bytes), their leaves, and the rejects (offset, size, reason)."""
+    """The documents of one file by the text of their key (offset, value), their leaves, and the rejects (offset, size, reason)."""
 
-    documents: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    documents: dict[str, tuple[int, Value]] = field(default_factory=dict)
     leaves: int = 0
     rejects: list[tuple[int, int, int]] = field(default_factory=list)
 
 
-def name_collections(name: str, files: list[str], folder: Path) -> tuple[Path, dict[str, str]]:
-    """The dump to migrate, and collection -> file; many tiny files get a folder and names of their own."""
-    if name not in MANY_FILES:
-        return FOLDER / name, {name_collection(Path(file).name): file for file in files}
+def find_dump(name: str, files: list[str], folder: Path) -> tuple[Path, dict[str, tuple[str, Path]]]:
+    """The dump to migrate, and collection -> file and its place; what is not a whole folder gets one, many tiny files names of their own."""
+    if name in FOLDERS and name not in MANY_FILES:
+        return FOLDER / name, {name_collection(Path(file).name): (file, FOLDER / file) for file in files}
     folder.mkdir()
+    found: dict[str, tuple[str, Path]] = {}
     for n, file in enumerate(files):
-        (folder / f"f{n:03}_{Path(file).name}").symlink_to(FOLDER / file)
-    return folder, {name_collection(f"f{n:03}_{Path(file).name}"): file for n, file in enumerate(files)}
+        place = folder / (f"f{n:03}_{Path(file).name}" if name in MANY_FILES else Path(file).name)
+        found[name_collection(place.name)] = file, place
+        if name.startswith(file):
+            part, parts = name.removeprefix(file).split("/")
+            place.write_bytes(cut_part((FOLDER / file).read_bytes(), int(part), int(parts)))
+        else:
+            place.symlink_to(FOLDER / file)
+    return folder, found
+
+
+def cut_part(data: bytes, part: int, parts: int) -> bytes:
+    """One of the parts, about equal in size, of a file of whole documents."""
+    bounds, at = [0], 0
+    while at < len(data):
+        at += int.from_bytes(data[at : at + 4], "little")
+        if at * parts >= len(data) * len(bounds):
+            bounds.append(at)
+    assert len(bounds) == parts + 1
+    return data[bounds[part - 1] : bounds[part]]
 
 
 def name_collection(file: str) -> str:
@@ -99,20 +134,19 @@ def read_content(path: Path) -> bytes:
 def expect_content(data: bytes, key: tuple[str, str], target: Target) -> Content:
     """What of a file must be loaded under a key of a type and a kind, and what must be rejected."""
     type_, kind = key
-    content, candidates, texts = Content(), list[tuple[int, int, int]](), list[str]()
-    for what, start, end in frames(data):
-        document = parse(data[start:end]) if what == "document" else None
+    content, candidates, texts = Content(), list[tuple[int, int, Value]](), list[str]()
+    for _, start, end, document in read_frames(data):
         text = read_key(document, start, type_, kind) if document else None
         if document and text is not None:
-            candidates.append((start, end, count_leaves(document)))
+            candidates.append((start, end, document))
             texts.append(text)
         else:
             content.rejects.append((start, end - start, KEY_MISFIT if document else NOT_BSON))
     for n, first in enumerate(target.first_of_equal(texts, type_)):
-        start, end, leaves = candidates[n]
+        start, end, document = candidates[n]
         if first == n:
-            content.documents[texts[n]] = start, data[start:end]
-            content.leaves += leaves
+            content.documents[texts[n]] = start, document
+            content.leaves += count_leaves(document)
         else:
             content.rejects.append((start, end - start, DUPLICATE_ID))
     content.rejects.sort()
@@ -140,17 +174,17 @@ def take_tables(plain: Plain, root: str) -> Plain:
 def check_first_law(target: Target, manifest: Manifest, root: str, content: Content) -> None:
     found = target.assemble(manifest, root)
     assert found.keys() == content.documents.keys()
-    for key, (_, raw) in content.documents.items():
-        assert raw == found[key] or differences(raw, found[key]) == [], key
+    for key, (_, document) in content.documents.items():
+        assert document.source == found[key] or compare(document, parse(found[key])) == [], key
 
 
 def check_second_law(target: Target, plain: Plain, content: Content) -> None:
     step = SAMPLE_STEP if len(content.documents) > SAMPLED_ABOVE else 1
     sample = dict(list(content.documents.items())[::step])
-    expected: Rows = {name: [] for name in as_dict(plain["tables"])}
-    for offset, raw in sample.values():
-        for name, rows in expected_rows(plain, raw, offset).items():
-            expected[name] += rows
+    tables = read_tables(plain)
+    expected: Rows = {table.name: [] for table in tables}
+    for offset, document in sample.values():
+        add_rows(expected, tables[0], document, offset)
     target.check_rows(plain, expected, only=set(sample) if step > 1 else None)
 
 
@@ -185,7 +219,7 @@ def count_typed(target: Target, plain: Plain) -> Counter[str]:
 
 def check_typed_share(target: Target, plain: Plain, content: Content) -> float | None:
     """Of the values at paths with one scalar kind at least 97 % stand in typed columns."""
-    uniform = find_uniform(raw for _, raw in content.documents.values())
+    uniform = find_uniform(document for _, document in content.documents.values())
     typed = count_typed(target, plain)
     missed = {path: (count, typed[path]) for path, count in uniform.items() if typed[path] < count}
     total = sum(uniform.values())
@@ -209,14 +243,14 @@ def write_figures(report: CollectionReport, content: Content, share: float | Non
 def compare_with_golden(name: str, figures: dict[str, Figures]) -> None:
     golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
     if os.environ.get("ASSISE_TEST_UPDATE"):
-        golden = {known: golden[known] for known in golden if known in SETS} | {name: figures}
+        golden = {known: golden[known] for known in golden if known in GOLDEN_SETS} | {name: figures}
         GOLDEN.write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n")
     assert figures == golden.get(name)
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", [*SETS, *(pytest.param(name, marks=pytest.mark.soak) for name in LONG)])
 def test_data_of_others_arrives_whole_and_typed(name: str, project: Project, database: str, tmp_path: Path) -> None:
-    dump, collections = name_collections(name, SETS[name], tmp_path / "many")
+    dump, collections = find_dump(name, GOLDEN_SETS[name], tmp_path / "dump")
     report = project.migrate(dump, agree=agree)
     assert report.verified is not None
     assert report.verified.is_clean
@@ -228,9 +262,9 @@ def test_data_of_others_arrives_whole_and_typed(name: str, project: Project, dat
         for root, entry in as_dict(plain["tables"]).items():
             collection = as_dict(entry).get("collection")
             if collection is not None:
-                file, part = collections[str(collection)], take_tables(plain, root)
+                (file, place), part = collections[str(collection)], take_tables(plain, root)
                 column = manifest.key_column(root)
-                content = expect_content(read_content(FOLDER / file), (column.type, column.kind), target)
+                content = expect_content(read_content(place), (column.type, column.kind), target)
                 check_rejects(target, str(collection), content)
                 check_first_law(target, manifest, root, content)
                 check_second_law(target, part, content)
@@ -243,4 +277,16 @@ def test_the_728_documents_of_the_corpus_are_among_them() -> None:
 
 
 def test_the_golden_file_knows_every_file_and_no_other() -> None:
-    assert {name: sorted(files) for name, files in json.loads(GOLDEN.read_text()).items()} == {name: sorted(files) for name, files in SETS.items()}
+    golden = json.loads(GOLDEN.read_text())
+    assert {name: sorted(files) for name, files in golden.items()} == {name: sorted(files) for name, files in GOLDEN_SETS.items()}
+
+
+def test_the_parts_of_the_long_are_all_of_them() -> None:
+    golden = json.loads(GOLDEN.read_text())
+    assert len(LONG) > 5 or not FOLDER.exists()
+    for name, files in LONG.items():
+        for file in files:
+            parts = [golden[part][file] for part in SETS if part.startswith((file, f"{name} ")) and file in SETS[part]]
+            for figure in ("documents", "loaded"):
+                assert sum(part[figure] for part in parts) == golden[name][file][figure]
+            assert golden[name][file]["rejects"] == {}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+import pytest
 from hypothesis import strategies as st
 from tests.oracle.equality import differences
+from tests.oracle.slices import check_slice
 from tests.oracle.strategies import documents, manifests
 from tests.oracle.walk import NotBson, parse
 from tests.rows.rebuild import read_manifest, rebuild
@@ -19,8 +20,13 @@ def migrations(draw: st.DrawFn) -> tuple[object, list[bytes]]:
     return draw(manifests(raws)), raws
 
 
-@given(migrations())
-def test_every_document_comes_back(migration: tuple[object, list[bytes]]) -> None:
+@pytest.mark.parametrize("number", range(4))
+def test_every_document_comes_back(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("assise.rows.shaped.FEWEST", 1 + 15 * (number % 2))
+    check_slice(check_documents, migrations(), number=number, share=50)
+
+
+def check_documents(migration: tuple[object, list[bytes]]) -> None:
     plain, raws = migration
     manifest = read_manifest(plain)
     root = next(name for name, table in manifest.tables.items() if table.collection)
@@ -33,9 +39,13 @@ def test_every_document_comes_back(migration: tuple[object, list[bytes]]) -> Non
             assert differences(raw, found[offset]) == []
 
 
-@settings(max_examples=100)
-@given(documents(), st.data())
-def test_broken_bytes_are_rejects_exactly_when_they_are_not_bson(raw: bytes, data: st.DataObject) -> None:
+@pytest.mark.parametrize("number", range(2))
+def test_broken_bytes_are_rejects_exactly_when_they_are_not_bson(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("assise.rows.shaped.FEWEST", 1 + 15 * number)
+    check_slice(check_broken_bytes, documents(), st.data(), number=number, share=50)
+
+
+def check_broken_bytes(raw: bytes, data: st.DataObject) -> None:
     manifest = read_manifest(data.draw(manifests([raw])))
     root = next(name for name, table in manifest.tables.items() if table.collection)
     broken = bytearray(raw)
