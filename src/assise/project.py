@@ -12,6 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
+from assise.documents.shape import GROUP
 from assise.errors import AssiseError, UsageError
 from assise.infer.profile import Profile
 from assise.infer.propose import Proposal, propose
@@ -96,9 +97,10 @@ class Project:
             profile = Profile(paths=paths)
             for chunk in read_chunks(collection, chunk_bytes):
                 part = Profile(paths=paths)
-                for frame in chunk.frames:
-                    if frame.is_document:
-                        part.add(frame.raw, frame.offset)
+                documents = [frame for frame in chunk.frames if frame.is_document]
+                for i in range(0, len(documents), GROUP):
+                    group = documents[i : i + GROUP]
+                    part.add_all([frame.raw for frame in group], [frame.offset for frame in group])
                 profile.merge(part)
             profiles[collection.name] = profile
             self._talk(f"{collection.name}: {collection.size:,} bytes read")

@@ -192,3 +192,17 @@ def test_a_new_kind_of_a_known_path_counts_beyond_the_cap() -> None:
     root = found.tree()
     assert root.children["a"].kinds == {"int32": 1, "string": 1, "array": 1}
     assert (root.unnamed, root.children["a"].element) == (1, None)
+
+
+@given(st.lists(strategies.documents().map(strategies.in_order), min_size=1, max_size=8), st.data())
+def test_counting_documents_together_gives_what_counting_each_gives(raws: list[bytes], data: st.DataObject) -> None:
+    broken = [bytes([*raw[:-6], 0xEE, *raw[-5:]]) for raw in data.draw(st.lists(st.sampled_from(raws), max_size=1)) if len(raw) > 10]
+    order = data.draw(st.permutations([*raws, *raws, *broken]))
+    cut = data.draw(st.integers(0, len(order)))
+    together = Profile(paths=data.draw(st.sampled_from([3, 20_000])))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("assise.infer.profile.FEWEST", 1)
+        patch.setattr("assise.documents.shape.RARE", 1_000_000)
+        for documents, start in ((order[:cut], 0), (order[cut:], cut)):
+            together.add_all(documents, range(start, start + len(documents)))
+    assert figures(together) == figures(profile_of(order, paths=together.paths))

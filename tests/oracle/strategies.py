@@ -116,6 +116,19 @@ def documents(draw: st.DrawFn) -> bytes:
     return write_document(fields)
 
 
+def in_order(raw: bytes) -> bytes:
+    """A document whose fields stand in one order everywhere, as an application writes them."""
+    return write_document([(key, (value.code, _rewrite(value))) for key, value in sorted(parse(raw).fields, key=lambda field: field[0])])
+
+
+def _rewrite(value: Value) -> bytes:
+    if value.kind == "document":
+        return in_order(value.raw)
+    if value.kind == "array":
+        return write_array([(item.code, _rewrite(item)) for _, item in value.fields])
+    return value.raw
+
+
 @dataclass
 class Level:
     """What documents hold at one path: the kinds of its values, the fields of its documents, the elements of its arrays."""

@@ -9,9 +9,7 @@ from itertools import groupby
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from tests.oracle.strategies import documents, manifests
-from tests.oracle.values import write_array, write_document
-from tests.oracle.walk import Value, parse
+from tests.oracle.strategies import documents, in_order, manifests
 from tests.rows.rebuild import read_manifest, read_row
 
 from assise.documents import shape
@@ -51,19 +49,6 @@ def contents(batch: Batch) -> object:
         pairs = sorted(zip(owners, rows, strict=True), key=lambda pair: (pair[0], read_row(pair[1])[:3] and pair[1][2:80]))
         tables.append([(owner, sorted(map(str, map(read_cells, (row for _, row in group))))) for owner, group in groupby(pairs, key=lambda p: p[0])])
     return batch.offsets, batch.keys, tables, batch.misfits, batch.values
-
-
-def in_order(raw: bytes) -> bytes:
-    """A document whose fields stand in one order everywhere, as an application writes them."""
-    return write_document([(key, (value.code, rewrite(value))) for key, value in sorted(parse(raw).fields, key=lambda field: field[0])])
-
-
-def rewrite(value: Value) -> bytes:
-    if value.kind == "document":
-        return in_order(value.raw)
-    if value.kind == "array":
-        return write_array([(item.code, rewrite(item)) for _, item in value.fields])
-    return value.raw
 
 
 @st.composite

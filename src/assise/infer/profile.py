@@ -8,7 +8,7 @@ up, and the second, behind a full check, learns. So bytes that are not BSON leav
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from assise.documents.kinds import (
@@ -43,7 +43,7 @@ from assise.documents.reader import (
     read_code_with_scope,
     read_int32,
 )
-from assise.documents.shape import Shape
+from assise.documents.shape import FEWEST, LARGEST_BYTES, Shape, Slot, Value
 from assise.errors import InvalidBsonError
 from assise.infer.ids import FITS
 from assise.infer.tree import CODES, MISFIT, NODE_BITS, OTHER, SUBTYPES, UUID, Path, build_tree
@@ -77,7 +77,7 @@ _SIZES = {
     MAX_KEY: 0,
 }
 _FLUSH = 1 << 14
-_NOT_KEPT = {"_hits", "_is_learning", "_root", "_inner", "_shape"}
+_NOT_KEPT = {"_hits", "_is_learning", "_root", "_levels", "_shape"}
 
 
 class _UnusualError(Exception):
@@ -119,7 +119,7 @@ class Profile:
         self._hits: list[int] = []
         self._is_learning = False
         self._root = _Level(0, 0, 0)
-        self._inner: dict[int, _Level] = {}
+        self._levels: dict[int, _Level] = {}
         self._shape: Shape | None = None
 
     def __getstate__(self) -> dict[str, object]:
@@ -152,6 +152,69 @@ class Profile:
         if len(hits) > _FLUSH:
             self._flush()
 
+    def add_all(self, documents: Sequence[bytes], offsets: Sequence[int]) -> None:
+        """Count documents in their order, with the result of `add` for each of them."""
+        small = [i for i, raw in enumerate(documents) if len(raw) <= LARGEST_BYTES]
+        if self._shape is None and len(small) >= FEWEST:
+            self._shape = Shape([documents[i] for i in small], lambda path: len(path) <= FLATTENED_LEVELS)
+        if self._shape is None:
+            for raw, offset in zip(documents, offsets, strict=True):
+                self.add(raw, offset)
+            return
+        parsed = self._shape.parse([documents[i] for i in small])
+        rows = {small[hit]: row for row, hit in enumerate(parsed.hits)}
+        pairs = list(zip(self._shape.slots, parsed.columns, strict=True))
+        walked: list[tuple[Slot, Sequence[Value]]] | None = None
+        counted = []
+        for i, raw in enumerate(documents):
+            if i in rows:
+                walked = [pair for pair in pairs if not self._is_plain(pair[0])] if walked is None else walked
+                if not walked or self._walk_values([(slot, column[rows[i]]) for slot, column in walked]):
+                    counted.append(rows[i])
+                    continue
+            self.add(raw, offsets[i])
+            walked = None
+        self.documents += len(counted)
+        for slot, column in zip(self._shape.slots, parsed.columns, strict=True):
+            field = self._find_field(slot)
+            if field is not None:
+                values = column if len(counted) == len(column) else [column[row] for row in counted]
+                self._counts[field[0]] += len(values) - values.count(None)
+
+    def _is_plain(self, slot: Slot) -> bool:
+        """Whether the values of a slot are only counted: its field is known and needs no walk."""
+        field = self._find_field(slot)
+        is_inlined = self._shape is not None and slot.path in self._shape.inlined and slot.kind == DOCUMENT
+        return field is not None and (field[3] is None or is_inlined)
+
+    def _walk_values(self, values: Sequence[tuple[Slot, Value]]) -> bool:
+        """Walk the values of a document that need it; False, and nothing is counted, when something in it is new or no BSON."""
+        mark = len(self._hits)
+        try:
+            for slot, value in values:
+                if value is not None:
+                    field = self._find_field(slot)
+                    if field is None:
+                        raise _UnusualError
+                    if field[3] is not None and not self._is_plain(slot):
+                        field[3](value, 0)
+        except (_UnusualError, *OUTSIDE, ValueError, InvalidBsonError):
+            del self._hits[mark:]
+            return False
+        if len(self._hits) > _FLUSH:
+            self._flush()
+        return True
+
+    def _find_field(self, slot: Slot) -> Field | None:
+        """The field of a slot, when documents that have it were walked."""
+        node, level = 0, self._root
+        for key in slot.path[:-1]:
+            node = self._children[node].get(key.decode(), -1)
+            if node not in self._levels:
+                return None
+            level = self._levels[node]
+        return level.fields.get(b"%c%b" % (slot.kind, slot.path[-1]))
+
     def merge(self, other: Profile) -> None:
         """Take in the profile of the documents that come after this one's."""
         self._flush()
@@ -170,7 +233,7 @@ class Profile:
                 self._counts[places[node] << NODE_BITS | code] += count
             elif code in KINDS and key is not None and places[parent] >= 0:
                 self._counts[places[parent] << NODE_BITS | OTHER] += count
-        self._root = _Level(0, 0, 0)
+        self._root, self._levels = _Level(0, 0, 0), {}
 
     def tree(self) -> Path:
         """The paths as a tree below the root, children in the order in which they were first seen."""
@@ -285,6 +348,8 @@ class Profile:
         if kind == DOCUMENT:
             depth = level.depth + 1 if level.is_keyed else 0
             inner = _Level(node, depth, level.tables) if depth <= FLATTENED_LEVELS else None
+            if inner is not None and level.is_keyed:
+                self._levels[node] = inner
         elif level.is_keyed and level.tables < NESTED_TABLES:
             element = self._place(node, None)
             inner = _Level(element, 0, level.tables + 1, is_keyed=False) if element >= 0 else None
