@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +12,20 @@ import bson
 import psycopg
 import pytest
 from bson import DBRef, Decimal128, Int64, ObjectId
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.dumps import agree, write_dump
 from tests.oracle.equality import differences
+from tests.oracle.strategies import documents, manifests
 from tests.oracle.walk import parse
+from tests.rows.rebuild import read_manifest, rows_of
 
+from assise.documents.extjson_reader import SOME_FIELDS, SOME_ITEMS
 from assise.errors import CellError, ExtendedJsonError
+from assise.manifest.file import parse_manifest
 from assise.project import Project
-from assise.rows.assemble import Assembler, Kids
+from assise.rows.assemble import Assembler, Kids, Row
+from assise.rows.shred import Shredder
 
 Query = Callable[..., list[tuple[object, ...]]]
 Change = Callable[[str], bytes]
@@ -226,3 +235,105 @@ def test_a_uuid_that_is_no_objectid_is_a_binary_of_subtype_4(change: Change) -> 
     link = next(value for key, value in parse(found).fields if key == b"link")
     assert [(key, value.kind, value.number) for key, value in link.fields] == [(b"$id", "binary", 4)]
     assert struct.unpack_from("<i", link.raw)[0] == len(link.raw)
+
+
+LARGE = "assise.rows.assemble.LARGE_BYTES"
+NAMES = "a b tags place city items n ref _id t i $ref $id $db $$oid $element $scope $oid $date $numberLong $numberDouble $bson $code $symbol".split()
+TEXTS = ["x", '\U0001f600\n"\\', "507f1f77bcf86cd799439011", "2024-01-31T10:00:00Z", "7", "EwAAABAAAQAAAAA=", "DwAAABBhAAEAAAAQYQACAAAAAA=="]
+json_scalars = st.sampled_from([None, True, False, 0, 7, -5, 1 << 40, 0.5, 1.5e-7, 1e300, *TEXTS])
+json_values = st.recursive(
+    json_scalars,
+    lambda inner: (
+        st.lists(inner, max_size=7) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4) | st.dictionaries(st.text("abcé", max_size=2), inner)
+    ),
+    max_leaves=40,
+)
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large is every cell; a piece has two fields, and only type wrappers are small enough to be in it."""
+    monkeypatch.setattr(LARGE, 0)
+    for name, pattern in (("SOME_FIELDS", SOME_FIELDS), ("SOME_ITEMS", SOME_ITEMS)):
+        content = pattern.pattern.replace(b"{0,4}", b"{0,2}").replace(b"{1,256}", b"{1,2}")
+        monkeypatch.setattr(f"assise.documents.extjson_reader.{name}", re.compile(content))
+
+
+def outcome(assembler: Assembler, row: Row, kids: Kids) -> bytes | str:
+    """The document, or what is said of it."""
+    try:
+        return assembler.assemble(row, [dict(groups) for groups in kids])
+    except (CellError, ExtendedJsonError) as error:
+        return error.message
+
+
+def both_ways(assembler: Assembler, row: Row, kids: Kids) -> tuple[bytes | str, bytes | str]:
+    """The outcome in pieces, and as a whole."""
+    pieces = outcome(assembler, row, kids)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LARGE, 1 << 30)
+        return pieces, outcome(assembler, row, kids)
+
+
+@pytest.mark.usefixtures("small_pieces")
+@given(st.data())
+def test_a_large_cell_gives_the_same_bytes_in_pieces(data: st.DataObject) -> None:
+    raws = data.draw(st.lists(documents(), min_size=1, max_size=3))
+    plain = data.draw(manifests(raws))
+    manifest = read_manifest(plain)
+    root = next(iter(manifest.roots))
+    shredder = Shredder(manifest, root)
+    batch = shredder.shred(enumerate(raws))
+    for is_strict in (False, True):
+        assembler = Assembler(manifest, root, is_strict=is_strict)
+        for document in range(len(batch.offsets)):
+            pieces, expected = both_ways(assembler, *rows_of(batch, shredder, document))
+            assert isinstance(pieces, bytes), pieces
+            assert pieces == expected
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("is_strict", [False, True])
+@given(extra=st.dictionaries(st.sampled_from(NAMES), json_values, min_size=1), value=json_values)
+def test_a_large_cell_written_by_sql_gives_the_same_or_is_refused_too(is_strict: bool, extra: object, value: object) -> None:
+    assembler = Assembler(parse_manifest(MANIFEST, "app.yaml"), "t", is_strict=is_strict)
+    names = assembler.layouts[0].names
+    for column, content in (("_extra", extra), ("any", value)):
+        cells: list[bytes | None] = [None] * len(names)
+        cells[names.index(column)] = b"\1" + json.dumps(content, ensure_ascii=False).encode()
+        pieces, expected = both_ways(assembler, cells, [{} for _ in assembler.layouts])
+        assert pieces == expected or (isinstance(pieces, str) and isinstance(expected, str))
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("is_strict", [False, True])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"zz": {"$oid": "7"}}', '$oid: "7" is not what Extended JSON has under $oid'),
+        ('{"place": {"city": {"$date": true}, "x": [1, 2, 3]}}', "$date: true is not what Extended JSON has under $date"),
+        ('{"zz": {"a": 1, "b": 2, "c": {"$numberLong": 5}}}', "$numberLong: 5 is not what Extended JSON has under $numberLong"),
+        ('{"zz": {"$oid": {"a": 1, "b": 2, "c": 3}}}', '$oid: {"a": [16, "…"]} is not what Extended JSON has under $oid'),
+        ('{"zz": {"a": 1, "b": 2, "c": 3, "$symbol": "s"}}', "$symbol has other keys beside it: $symbol, a"),
+        ('{"zz": {"$bson": "x", "a": 1, "b": 2, "c": 3}}', '$bson: "x" is not what Extended JSON has under $bson'),
+        ('{"zz": {"$code": "f", "$scope": {"a": 1, "b": 2, "c": {"$oid": 1}}}}', "$oid: 1 is not what Extended JSON has under $oid"),
+        ("[]", "_extra holds [], which is no object"),
+        ('{"zz": ' + "[" * 5_000 + "]" * 5_000 + "}", "a jsonb value is nested deeper than a load writes it"),
+    ],
+)
+def test_a_large_extra_that_is_no_extended_json_is_refused(is_strict: bool, text: str, message: str) -> None:
+    assembler = Assembler(parse_manifest(MANIFEST, "app.yaml"), "t", is_strict=is_strict)
+    cells = [None] * (len(assembler.layouts[0].names) - 1)
+    assert message in str(outcome(assembler, [*cells, b"\1" + text.encode()], [{} for _ in assembler.layouts]))
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("text", ["1.50", "1e5", "100000000000000000000", '{"$numberLong": "7"}', '{"$date": "2024-01-31T10:00:00.000Z"}'])
+def test_a_large_extra_is_read_strictly(text: str) -> None:
+    cell = b'\1{"a": 1, "b": 2, "c": {"x": [1, 2, 3, [%b]], "y": 1, "z": 2}}' % text.encode()
+    for is_strict in (False, True):
+        assembler = Assembler(parse_manifest(MANIFEST, "app.yaml"), "t", is_strict=is_strict)
+        row: Row = [*[None] * (len(assembler.layouts[0].names) - 1), cell]
+        pieces, expected = both_ways(assembler, row, [{} for _ in assembler.layouts])
+        assert pieces == expected
+        assert isinstance(pieces, str if is_strict else bytes)

@@ -15,7 +15,7 @@ from tests.oracle.strategies import documents
 from tests.oracle.values import anything, write_document, write_scoped
 from tests.oracle.walk import NotBson, Value, find_scope, parse
 
-from assise.transfer.compare import compare
+from assise.transfer.compare import PART_BYTES, compare
 
 Fields = list[tuple[bytes, tuple[int, bytes]]]
 Change = Callable[[st.DataObject, Fields], Fields]
@@ -195,3 +195,34 @@ def test_a_difference_below_two_thousand_levels_is_found() -> None:
     assert compare(nest(1), nest(1)) == []
     (line,) = compare(nest(1), nest(2))
     assert line.endswith(".a: int32 2, was int32 1")
+
+
+@given(documents(), st.data())
+def test_a_level_matched_in_parts_gives_the_same_lines(raw: bytes, data: st.DataObject) -> None:
+    value = parse(raw)
+    other = write_document(shuffle(data, read_fields(value)) if data.draw(st.booleans()) else read_fields(parse(data.draw(documents()))))
+    whole = compare(raw, other, limit=1_000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("assise.transfer.compare.PART_BYTES", data.draw(st.sampled_from([5, 30, 100])))
+        assert compare(raw, other, limit=1_000) == whole
+
+
+def test_a_level_matched_in_parts_keeps_the_order_of_names_and_of_equal_names() -> None:
+    fields = [(b"%d" % (i % 7_000), (0x10, struct.pack("<i", i))) for i in range(30_000)]
+    source, found = write_document(fields), write_document([*reversed(fields[:100]), *fields[7_050:]])
+    assert len(source) > PART_BYTES
+    parts = compare(source, found, limit=10_000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("assise.transfer.compare.PART_BYTES", 1 << 24)
+        assert compare(source, found, limit=10_000) == parts
+    assert len(parts) == 10_000
+    assert compare(source, write_document(sorted(fields, key=lambda field: field[0]))) == []
+
+
+def test_code_with_scope_is_compared_level_by_level() -> None:
+    def scoped(code: str, **scope: object) -> bytes:
+        return bson.encode({"c": Code(code, scope)})
+
+    assert compare(scoped("f", a=1, b=2), scoped("f", b=2, a=1)) == []
+    assert compare(scoped("f", a=1, b=2), scoped("f", b=3, a=1)) == ["c.b: int32 3, was int32 2"]
+    assert compare(scoped("f", a=1), scoped("g", a=1)) == ["c: javascriptWithScope of 22 bytes, was javascriptWithScope of 22 bytes"]

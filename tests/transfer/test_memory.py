@@ -8,6 +8,7 @@ import random
 import struct
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,6 +87,53 @@ def arrays_of_100_000(_size: int) -> list[bytes]:
     return [document(int32("_id", 1), lists), document(int32("_id", 2), texts), document(int32("_id", 3), items)]
 
 
+def many_keys(field_form: bytes, size: int) -> bytes:
+    """Fields of one form with keys of four bytes, all distinct and in no order."""
+    count = size // len(field_form % b"0000")
+    return b"".join([field_form % b64encode((i * 7_368_787 % (1 << 24)).to_bytes(3, "big")) for i in range(count)])
+
+
+def keys_at_the_root(size: int) -> list[bytes]:
+    return [document(int32("_id", 1), many_keys(b"\x0a%b\0", size))]
+
+
+def keys_of_a_map(size: int) -> list[bytes]:
+    return [document(int32("_id", 1), field(0x03, "map", document(many_keys(b"\x0a%b\0", size))))]
+
+
+def ints_of_a_map(size: int) -> list[bytes]:
+    return [document(int32("_id", 1), field(0x03, "map", document(many_keys(b"\x10%b\0\xff\xff\xff\x7f", size))))]
+
+
+def strings_of_a_map(size: int) -> list[bytes]:
+    return [document(int32("_id", 1), field(0x03, "map", document(many_keys(b"\x02%b\0\3\0\0\0ab\0", size))))]
+
+
+def documents_of_a_map(size: int) -> list[bytes]:
+    inner = document(int32("b", 1), field(0x0A, "a"))
+    return [document(int32("_id", 1), field(0x03, "map", document(many_keys(b"\x03%b\0" + inner, size))))]
+
+
+def regexes_of_a_map(size: int) -> list[bytes]:
+    return [document(int32("_id", 1), field(0x03, "map", document(many_keys(b"\x0b%b\0\0\0", size))))]
+
+
+def keys_in_an_element(size: int) -> list[bytes]:
+    return [document(int32("_id", 1), field(0x04, "list", document(field(0x03, "0", document(many_keys(b"\x0a%b\0", size))))))]
+
+
+def keys_in_an_array_of_all_kinds(size: int) -> list[bytes]:
+    item = field(0x04, "0", document(int32("0", 1), field(0x03, "1", document(many_keys(b"\x0a%b\0", size)))))
+    return [document(int32("_id", 1), field(0x04, "list", document(item, int32("1", 1))))]
+
+
+def keys_below_many_levels(size: int) -> list[bytes]:
+    level = document(many_keys(b"\x0a%b\0", size))
+    for _ in range(90):
+        level = document(field(0x03, "a", level))
+    return [document(int32("_id", 1), field(0x03, "deep", level))]
+
+
 def garbage(size: int) -> list[bytes]:
     parts = [random.Random(seed).randbytes(size) for seed in (1, 2)]
     good = [document(int32("_id", i)) for i in range(4)]
@@ -117,8 +165,12 @@ SHAPES = [
     (map_in_another_order, FULL // 4),
     (arrays_of_100_000, FULL),
     (garbage, FULL // 4),
+    (keys_of_a_map, FULL // 5),
+    *((shape, FULL // 16) for shape in (keys_at_the_root, keys_in_an_element, keys_in_an_array_of_all_kinds, keys_below_many_levels)),
+    *((shape, FULL // 16) for shape in (ints_of_a_map, strings_of_a_map, documents_of_a_map, regexes_of_a_map)),
 ]
 FULL_SHAPES = [ints_of_both_widths, values_of_all_kinds, child_rows, empty_documents, arrays_in_an_array, levels, map_in_another_order, garbage]
+FULL_SHAPES += [keys_at_the_root, keys_of_a_map, ints_of_a_map, strings_of_a_map, documents_of_a_map, keys_in_an_element]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""Extended JSON v2 read to BSON: canonical, relaxed and the jsonb form, as `json.loads` gives it."""
+"""Extended JSON v2 read to BSON: canonical, relaxed and the jsonb form, as `json.loads` gives it.
+
+`read_pieces` reads large texts of the jsonb form so that a million fields are never Python objects at the same time.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ import json
 import re
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from struct import error as StructError
+from typing import Any, cast
 from uuid import UUID
 
 from assise.documents.extjson import WRAPPERS, decode_fields, unescape_key
@@ -57,7 +61,18 @@ class Form(Enum):
     PLAIN, KEY, JSONB = range(3)
 
 
-Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"] | Element
+"""What `json.loads` gives, and what stands for it already as BSON."""
+
+Known = Mapping[str, "Known"]
+"""Names of fields that are wanted one by one, and in documents below them."""
+
+
+class Pieces(dict[str, Json]):
+    """A large object: the fields that are known or mean something by themselves, and runs of all others.
+
+    A run stands as its first field, behind whose value the bytes of the following fields lie.
+    """
 
 
 def read_json(text: str) -> bytes:
@@ -103,6 +118,8 @@ def read_value(value: Json, *, form: Form = Form.JSONB) -> Element:
             return write_text(value)
         case list():
             return ARRAY, write_array(read_value(item, form=form) for item in value)
+        case tuple():
+            return value
     wrapped = read_wrapper(value, form=form)
     if wrapped is not None:
         return wrapped
@@ -151,7 +168,7 @@ def read_wrapper(value: dict[str, Json], *, form: Form = Form.JSONB) -> Element 
 
 
 def _malformed(name: str, value: Json) -> ExtendedJsonError:
-    shown = json.dumps(value, ensure_ascii=False)
+    shown = json.dumps(value, ensure_ascii=False, default=lambda _: "…")
     return ExtendedJsonError(f"{name}: {shown[:80]} is not what Extended JSON has under {name}")
 
 
@@ -293,3 +310,76 @@ _READERS: dict[str, Callable[[Json], Element]] = {
     "$minKey": _constant(MIN_KEY, 1),
     "$maxKey": _constant(MAX_KEY, 1),
 }
+
+
+_APART = WRAPPERS | {"$scope", "$element", "$ref", "$id", "$db", "_id"}
+"""Names that are looked for in objects: they are never part of a run."""
+
+_NOTHING: Known = {}
+_STRING = rb'"(?:[^"\\]++|\\.)*+"'
+_VALUE = rb"(?:[\w.+-]++|" + _STRING + rb")"
+for _ in range(3):
+    _VALUE = rb"(?:%b|\{(?:,? ?%b: ?%b){0,4}+\}|\[(?:,? ?%b){0,4}+\])" % (_VALUE, _STRING, _VALUE, _VALUE)
+SOME_FIELDS = re.compile(rb"(?:,? ?%b: ?%b){1,256}+" % (_STRING, _VALUE))
+SOME_ITEMS = re.compile(rb"(?:,? ?%b){1,256}+" % _VALUE)
+"""Fields or items that are read at a time: scalars and small containers, among them every type wrapper but code with a large scope."""
+_NAME = re.compile(rb",? ?%b: ?" % _STRING)
+_COMMA = re.compile(rb",? ?")
+
+
+def read_pieces(text: bytes, start: int, known: Known, *, loads: Callable[[str], Any], check: Callable[[Json], None]) -> Json:
+    """The JSON value that PostgreSQL has written into `text` behind `start`; its large objects are `Pieces`, its large arrays are BSON.
+
+    `loads` reads some fields or items at a time, `check` sees each value of which only BSON is kept.
+    """
+    return _PieceReader(text, start, loads, check).read(known) if text[start] in b"{[" else loads(text[start:].decode())
+
+
+class _PieceReader:
+    """A position in a text, and what reads containers from there on."""
+
+    def __init__(self, text: bytes, start: int, loads: Callable[[str], Any], check: Callable[[Json], None]) -> None:
+        self._text, self._p, self._loads, self._check = text, start, loads, check
+
+    def read(self, known: Known) -> Json:
+        """The object or array at the position."""
+        self._p += 1
+        if self._text[self._p - 1] == ord("["):
+            return ARRAY, write_array(self._items())
+        found = Pieces()
+        run: bytearray | None = None
+        for name, value in self._fields(known):
+            if name in known or name in _APART:
+                found[name], run = value, None
+                continue
+            self._check(value)
+            kind, data = read_value(value)
+            if run is None:
+                run = bytearray(data)
+                found[name] = kind, cast(bytes, run)
+            else:
+                run += b"%c%b\0%b" % (kind, _key(unescape_key(name)), data)
+        return found
+
+    def _fields(self, known: Known) -> Iterator[tuple[str, Json]]:
+        while (piece := self._take(SOME_FIELDS)) or self._text[self._p] != ord("}"):
+            if piece:
+                yield from self._loads(f"{{{piece}}}").items()
+            else:
+                name = self._loads(self._take(_NAME))
+                yield name, self.read(known.get(name, _NOTHING))
+        self._p += 1
+
+    def _items(self) -> Iterator[Element]:
+        while (piece := self._take(SOME_ITEMS)) or self._text[self._p] != ord("]"):
+            self._take(_COMMA)
+            for item in self._loads(f"[{piece}]") if piece else [self.read(_NOTHING)]:
+                self._check(item)
+                yield read_value(item)
+        self._p += 1
+
+    def _take(self, pattern: re.Pattern[bytes]) -> str:
+        """What stands at the position, without commas and colons around it; empty when it is something else."""
+        found = pattern.match(self._text, self._p)
+        self._p = found.end() if found else self._p
+        return found[0].strip(b",: ").decode() if found else ""

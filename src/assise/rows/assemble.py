@@ -12,7 +12,7 @@ from functools import lru_cache
 from json import JSONDecoder
 
 from assise.documents.extjson import JSONB, JsonWriter, escape_key, unescape_key
-from assise.documents.extjson_reader import Json, dbref_order, read_unnameable, read_value, read_wrapper
+from assise.documents.extjson_reader import Json, Known, Pieces, dbref_order, read_pieces, read_unnameable, read_value, read_wrapper
 from assise.documents.kinds import ARRAY, DOCUMENT
 from assise.documents.numbers import plain_double
 from assise.documents.reader import elements
@@ -31,6 +31,10 @@ Notes = dict[str, Json]
 Build = Callable[[Row, Notes, Kids, bytes], list[tuple[bytes, Element]]]
 Leaf = tuple[str, bytes, int, Decode, dict[int, Encode]]
 
+LARGE_BYTES = 1 << 20
+"""A larger jsonb cell is read piece by piece: slower, in little memory."""
+_NOTHING: Known = {}
+
 
 class Assembler:
     """Assembles the documents of one collection from rows whose cells are in binary format, in the order of the layouts.
@@ -46,6 +50,7 @@ class Assembler:
         self._builds: dict[int, Build] = {}
         for i in reversed(range(len(self.layouts))):
             self._builds[i] = self._compile(self.tree.roots[i])
+        self._read_root_notes = self._notes_reader(self.tree.roots[0])
 
     def assemble(self, row: Row, kids: Kids) -> bytes:
         """The document of the collection's row and its child rows, which are taken out of `kids` as they are used.
@@ -54,7 +59,7 @@ class Assembler:
             CellError, ExtendedJsonError: a cell that SQL has written has no BSON form.
         """
         try:
-            fields = self._builds[0](row, self._read_notes(row[-1]), kids, b"")
+            fields = self._builds[0](row, self._read_root_notes(row[-1]), kids, b"")
         except RecursionError as error:
             raise CellError("a jsonb value is nested deeper than a load writes it") from error
         fields.sort(key=lambda field: field[0] != b"_id")
@@ -64,7 +69,7 @@ class Assembler:
         leaves = [self._leaf(key, position, column) for key, (position, column) in level.columns.items()]
         inners = [(escape_key(key.decode()), key, self._compile(inner)) for key, inner in level.levels.items()]
         arrays = [(escape_key(key.decode()), key, self._compile_array(child)) for key, child in level.arrays.items()]
-        known = {"$bson", *(leaf[0] for leaf in leaves), *(inner[0] for inner in inners), *(array[0] for array in arrays)}
+        known = {"$bson", *_names(level)}
         has_ref = "$ref" in known
         refuse = _refuse if self._is_strict else _let_pass
         digest = next((position for position, column in level.columns.values() if column.kind == "any"), None)
@@ -123,7 +128,7 @@ class Assembler:
         return name, key, position, decode, encoders
 
     def _compile_array(self, child: int) -> Callable[[Kids, bytes], bytes | None]:
-        build, read_notes = self._builds[child], self._read_notes
+        build, read_notes = self._builds[child], self._notes_reader(self.tree.roots[child])
         refuse = _refuse if self._is_strict else _let_pass
         front = self.layouts[child].front
 
@@ -140,15 +145,26 @@ class Assembler:
 
         return gather
 
-    def _read_notes(self, cell: bytes | None) -> Notes:
-        if cell is None:
-            return {}
-        notes = (_read_strictly if self._is_strict else _read_leniently)(cell)
-        if not isinstance(notes, dict):
-            raise CellError(f"_extra holds {cell[1:80].decode(errors='replace')}, which is no object")
-        if self._is_strict and not notes:
-            raise CellError("_extra is {} instead of NULL")
-        return notes
+    def _notes_reader(self, level: Level) -> Callable[[bytes | None], Notes]:
+        read, is_strict, known = _read_strictly if self._is_strict else _read_leniently, self._is_strict, _names(level)
+
+        def read_notes(cell: bytes | None) -> Notes:
+            if cell is None:
+                return {}
+            notes = read(cell, known)
+            if not isinstance(notes, dict):
+                raise CellError(f"_extra holds {cell[1:80].decode(errors='replace')}, which is no object")
+            if is_strict and not notes:
+                raise CellError("_extra is {} instead of NULL")
+            return notes
+
+        return read_notes
+
+
+def _names(level: Level) -> Known:
+    """The names that a level's build looks up in its notes, and below them those of its levels."""
+    names: dict[str, Known] = {escape_key(key.decode()): {} for key in [*level.columns, *level.arrays]}
+    return names | {escape_key(key.decode()): _names(inner) for key, inner in level.levels.items()}
 
 
 def _refuse(is_odd: bool, name: str) -> None:
@@ -176,16 +192,23 @@ def _read_int(text: str) -> int:
 _lenient, _strict = JSONDecoder(), JSONDecoder(parse_float=_read_float, parse_int=_read_int)
 
 
-def _read_leniently(cell: bytes) -> Json:
-    value: Json = _lenient.decode(cell[1:].decode())
+def _read_leniently(cell: bytes, known: Known = _NOTHING) -> Json:
+    return _read(cell, known, _lenient.decode, _let_all_pass)
+
+
+def _read_strictly(cell: bytes, known: Known = _NOTHING) -> Json:
+    check = _check_spelling if b'"$' in cell else _let_all_pass
+    value = _read(cell, known, _strict.decode, check)
+    check(value)
     return value
 
 
-def _read_strictly(cell: bytes) -> Json:
-    value: Json = _strict.decode(cell[1:].decode())
-    if b'"$' in cell:
-        _check_spelling(value)
-    return value
+def _read(cell: bytes, known: Known, loads: Callable[[str], Json], check: Callable[[Json], None]) -> Json:
+    return read_pieces(cell, 1, known, loads=loads, check=check) if len(cell) > LARGE_BYTES else loads(cell[1:].decode())
+
+
+def _let_all_pass(_value: Json) -> None:
+    """Nothing in the cell could be spelled otherwise."""
 
 
 def _check_spelling(value: Json) -> None:
@@ -200,6 +223,8 @@ def _check_spelling(value: Json) -> None:
         if element is None:
             for item in value.values():
                 _check_spelling(item)
+        elif isinstance(value.get("$scope"), Pieces):
+            _check_spelling(value["$scope"])
         elif "$bson" not in value and _lenient.decode(JsonWriter(JSONB).value(*element, 0)[0]) != value:
             raise CellError(f"{str(value)[:80]} is not how the jsonb form spells it")
 

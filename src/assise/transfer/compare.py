@@ -6,10 +6,12 @@ that a defect there does not hide itself here. The rules are the first law's (DE
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from struct import unpack_from
+from typing import NamedTuple
 
 _FIXED = {0x01: 8, 0x06: 0, 0x07: 12, 0x08: 1, 0x09: 8, 0x0A: 0, 0x10: 4, 0x11: 8, 0x12: 8, 0x13: 16, 0x7F: 0, 0xFF: 0}
 _WITH_STRING = {0x02: 0, 0x0C: 12, 0x0D: 0, 0x0E: 0}
@@ -17,21 +19,27 @@ _DOCUMENT, _ARRAY, _SCOPED = 0x03, 0x04, 0x0F
 _SHOWN = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One value: its name as bytes, its type byte, and the bytes of its value."""
+PART_BYTES = 1 << 18
+"""Names of a larger level are matched some at a time: a map of a million fields would fill the memory."""
+
+
+class Field(NamedTuple):
+    """One value: its name as bytes, its type byte, and where its value begins and ends in its document."""
 
     name: bytes
     kind: int
-    value: bytes
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """Two containers still to be compared, and the way to them."""
+    """Two containers still to be compared, where they begin in their documents, and the way to them."""
 
     source: bytes
     found: bytes
+    source_at: int
+    found_at: int
     is_array: bool
     is_ordered: bool
     above: _Pair | None
@@ -50,7 +58,7 @@ def compare(source: bytes, found: bytes, *, limit: int = 10) -> list[str]:
     if source == found:
         return []
     lines: list[str] = []
-    levels = [_compare_level(_Pair(source, found, is_array=False, is_ordered=False, above=None, name=""))]
+    levels = [_compare_level(_Pair(source, found, 0, 0, is_array=False, is_ordered=False, above=None, name=""))]
     while levels and len(lines) < limit:
         step = next(levels[-1], None)
         if step is None:
@@ -64,86 +72,147 @@ def compare(source: bytes, found: bytes, *, limit: int = 10) -> list[str]:
 
 def _compare_level(pair: _Pair) -> Iterator[str | _Pair]:
     """What differs in one level, and the containers whose levels are to be compared next."""
+    ours, theirs = _fields(pair.source, pair.source_at), _fields(pair.found, pair.found_at)
     if pair.is_array:
-        for i, (item, other_item) in enumerate(zip_longest(_fields(pair.source), _fields(pair.found))):
+        for i, (item, other_item) in enumerate(zip_longest(ours, theirs)):
             yield from _compare_fields(pair, b"%d" % i, item, other_item)
         return
-    if pair.is_ordered and [field.name for field in _fields(pair.source)] != [field.name for field in _fields(pair.found)]:
+    if pair.is_ordered and any(one is None or other is None or one.name != other.name for one, other in zip_longest(ours, theirs)):
         yield f"{pair.path('')[:-1]}: the order of fields inside _id differs"
         return
-    ours = _by_name(pair.source)
-    for other in _fields(pair.found):
+    for name, one, other in _match(pair):
+        yield from _compare_fields(pair, name, one, other)
+
+
+def _match(pair: _Pair) -> Iterator[tuple[bytes, Field | None, Field | None]]:
+    """Fields of one name in their order: those of `found` as they come, each beside its partner, then what `source` has left."""
+    if _int32(pair.source, pair.source_at) > PART_BYTES:
+        yield from _match_in_parts(pair)
+        return
+    ours: dict[bytes, list[Field]] = {}
+    for field in _fields(pair.source, pair.source_at):
+        ours.setdefault(field.name, []).append(field)
+    for fields in ours.values():
+        fields.reverse()
+    for other in _fields(pair.found, pair.found_at):
         waiting = ours.get(other.name)
-        yield from _compare_fields(pair, other.name, waiting.pop() if waiting else None, other)
-    for name, missing in ours.items():
-        for one in reversed(missing):
-            yield from _compare_fields(pair, name, one, None)
+        yield other.name, waiting.pop() if waiting else None, other
+    for name, left in ours.items():
+        for one in reversed(left):
+            yield name, one, None
+
+
+def _match_in_parts(pair: _Pair) -> Iterator[tuple[bytes, Field | None, Field | None]]:
+    """As `_match`; fields are positions, and the names of one part at a time are objects."""
+    parts = 1 + _int32(pair.source, pair.source_at) // PART_BYTES
+    ours, theirs = _spread(pair.source, pair.source_at, parts), _spread(pair.found, pair.found_at, parts)
+    partners, left = [], array("Q")
+    for own, others in zip(ours, theirs, strict=True):
+        found, partner = _group(pair.found, others), array("I", bytes(4 * len(others)))
+        for name, ordinals in _group(pair.source, own).items():
+            matching = found.get(name, ())
+            for i, j in zip(ordinals, matching, strict=False):
+                partner[j] = own[i]
+            left.extend(own[ordinals[0]] << 32 | own[i] for i in ordinals[len(matching) :])
+        partners.append(iter(partner))
+    for other in _fields(pair.found, pair.found_at):
+        p = next(partners[hash(other.name) % parts])
+        yield other.name, _field(pair.source, p) if p else None, other
+    for p in sorted(left):
+        one = _field(pair.source, p & 0xFFFFFFFF)
+        yield one.name, one, None
+
+
+def _spread(document: bytes, at: int, parts: int) -> list[array[int]]:
+    """The positions of the fields of one level, those of one name in one part."""
+    spread = [array("I") for _ in range(parts)]
+    for field in _fields(document, at):
+        spread[hash(field.name) % parts].append(field.start - len(field.name) - 2)
+    return spread
+
+
+def _group(document: bytes, positions: array[int]) -> dict[bytes, array[int]]:
+    """For each name, which of the positions are those of its fields."""
+    groups: dict[bytes, array[int]] = {}
+    for i, p in enumerate(positions):
+        groups.setdefault(document[p + 1 : document.index(b"\0", p + 1)], array("I")).append(i)
+    return groups
 
 
 def _compare_fields(pair: _Pair, name: bytes, one: Field | None, other: Field | None) -> Iterator[str | _Pair]:
-    if one is None or other is None:
-        shown = [_show(field) if field else "missing" for field in (other, one)]
-        yield f"{pair.path(name.decode(errors='replace'))}: {shown[0]}, was {shown[1]}"
-    elif {one.kind, other.kind} <= {0x10, 0x12} and _int(one.value) == _int(other.value):
-        return
-    elif (one.kind, one.value) != (other.kind, other.value):
+    if one is not None and other is not None:
+        value, other_value = pair.source[one.start : one.end], pair.found[other.start : other.end]
+        if one.kind == other.kind and value == other_value:
+            return
+        if {one.kind, other.kind} <= {0x10, 0x12} and _int(value) == _int(other_value):
+            return
         inner = _inner(pair, name, one, other)
-        yield inner or f"{pair.path(name.decode(errors='replace'))}: {_show(other)}, was {_show(one)}"
+        if inner is not None:
+            yield inner
+            return
+    shown = [_show(document, field) if field else "missing" for document, field in ((pair.found, other), (pair.source, one))]
+    yield f"{pair.path(name.decode(errors='replace'))}: {shown[0]}, was {shown[1]}"
 
 
 def _inner(pair: _Pair, name: bytes, one: Field, other: Field) -> _Pair | None:
     """The two containers that fields differ in, if they are containers of one kind."""
-    source, found = one.value, other.value
+    source_at, found_at = one.start, other.start
     if one.kind != other.kind or one.kind not in {_DOCUMENT, _ARRAY, _SCOPED}:
         return None
     if one.kind == _SCOPED:
-        code, source = _split_scoped(one.value)
-        other_code, found = _split_scoped(other.value)
-        if code != other_code:
+        source_at, found_at = _scope(pair.source, one.start), _scope(pair.found, other.start)
+        if pair.source[one.start + 8 : source_at] != pair.found[other.start + 8 : found_at]:
             return None
     is_ordered = pair.is_ordered or (pair.above is None and name == b"_id")
-    return _Pair(source, found, is_array=one.kind == _ARRAY, is_ordered=is_ordered, above=pair, name=name.decode(errors="replace"))
+    return _Pair(
+        pair.source,
+        pair.found,
+        source_at,
+        found_at,
+        is_array=one.kind == _ARRAY,
+        is_ordered=is_ordered,
+        above=pair,
+        name=name.decode(errors="replace"),
+    )
 
 
 def _int(value: bytes) -> int:
     return int.from_bytes(value, "little", signed=True)
 
 
-def _fields(document: bytes) -> Iterator[Field]:
-    p, last = 4, len(document) - 1
+def _int32(document: bytes, p: int) -> int:
+    return int(unpack_from("<i", document, p)[0])
+
+
+def _fields(document: bytes, at: int) -> Iterator[Field]:
+    p, last = at + 4, at + _int32(document, at) - 1
     while p < last:
-        end = document.index(b"\0", p + 1)
-        after = end + 1 + _size(document[p], document, end + 1)
-        yield Field(document[p + 1 : end], document[p], document[end + 1 : after])
-        p = after
+        field = _field(document, p)
+        yield field
+        p = field.end
+
+
+def _field(document: bytes, p: int) -> Field:
+    end = document.index(b"\0", p + 1)
+    return Field(document[p + 1 : end], document[p], end + 1, end + 1 + _size(document[p], document, end + 1))
 
 
 def _size(kind: int, document: bytes, p: int) -> int:
     if kind in _FIXED:
         return _FIXED[kind]
     if kind in _WITH_STRING:
-        return 4 + int(unpack_from("<i", document, p)[0]) + _WITH_STRING[kind]
+        return 4 + _int32(document, p) + _WITH_STRING[kind]
     if kind in {_DOCUMENT, _ARRAY, _SCOPED}:
-        return int(unpack_from("<i", document, p)[0])
+        return _int32(document, p)
     if kind == 0x05:
-        return 5 + int(unpack_from("<i", document, p)[0])
+        return 5 + _int32(document, p)
     middle = document.index(b"\0", p)
     return document.index(b"\0", middle + 1) + 1 - p
 
 
-def _split_scoped(value: bytes) -> tuple[bytes, bytes]:
-    length = unpack_from("<i", value, 4)[0]
-    return value[8 : 8 + length], value[8 + length :]
-
-
-def _by_name(document: bytes) -> dict[bytes, list[Field]]:
-    """The fields of a document, those of one name from the last to the first."""
-    found: dict[bytes, list[Field]] = {}
-    for field in _fields(document):
-        found.setdefault(field.name, []).append(field)
-    for fields in found.values():
-        fields.reverse()
-    return found
+def _scope(document: bytes, p: int) -> int:
+    """Where the scope of code begins."""
+    return p + 8 + _int32(document, p + 4)
 
 
 _NAMES = {
@@ -153,8 +222,8 @@ _NAMES = {
 }  # fmt: skip
 
 
-def _show(field: Field) -> str:
-    name, value = _NAMES[field.kind], field.value
+def _show(document: bytes, field: Field) -> str:
+    name, value = _NAMES[field.kind], document[field.start : field.end]
     if field.kind in {0x10, 0x12, 0x09}:
         return f"{name} {_int(value)}"
     if field.kind == 0x01:
