@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from io import BytesIO
+from time import process_time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.oracle.strategies import documents
-from tests.oracle.values import write_document, write_text
+from tests.oracle.values import write_document, write_scoped, write_text
 from tests.oracle.walk import frames
 
 from assise.documents.reader import check_document
@@ -20,6 +21,10 @@ from assise.mongo.frames import KEPT_OF_LONGER, KEPT_WHOLE, LARGEST, Frame, read
 EMPTY = b"\5\0\0\0\0"
 ONE = write_document([(b"a", (0x02, write_text(b"one")))])
 GARBAGE = [b"\0", b"\1", b"\xff" * 7, b"\5\0\0\0", b"\5\0\0\0\1", b"\4\0\0\0\0", b"\x10\0\0\0", b"\0\0\0\1\0\0", b"\5\0\0", b"\n\0\0\0a"]
+
+
+def write_int32(number: int) -> bytes:
+    return number.to_bytes(4, "little")
 
 
 class OddStream:
@@ -73,6 +78,106 @@ def test_files_are_framed_as_the_tests_own_walker_does_whatever_blocks_a_stream_
     assert found_in(data, sizes) == expected
     assert found_in(data) == expected
     assert [(kind, start - 7, end - 7) for kind, start, end in found_in(data, sizes, 7)] == expected
+
+
+KEYS = st.sampled_from([b"", b"", b"", b"0", b"\x03\x03", b"a" * 30])
+NUMBERS = st.sampled_from([0, 1, 4, 5, 8, 12]) | st.integers(0, 120)
+
+
+@st.composite
+def lists(draw: st.DrawFn, depth: int = 0) -> bytes:
+    """Elements one behind the other, whose lengths are those of no document, of themselves or of others: most positions can be a beginning."""
+    kinds = st.sampled_from([0x10, 0x10, 0x0A, 0x01, 0x08, 0x02, 0x05, 0x0B, 0x0F, 0x03, 0x04, 0x03])
+    found = []
+    for kind in draw(st.lists(kinds, max_size=8)):
+        number = write_int32(draw(NUMBERS))
+        match kind:
+            case 0x10:
+                value = number
+            case 0x01:
+                value = number + write_int32(draw(NUMBERS))
+            case 0x08:
+                value = draw(st.sampled_from([b"\0", b"\1", b"\1", b"\2"]))
+            case 0x02 | 0x05:
+                value = draw(
+                    st.sampled_from([write_text(b"one"), write_text(b""), b"\5\0\0\0\2\1\0\0\0a", b"\4\0\0\0\0aaaa", number + b"\2", number])
+                )
+            case 0x0B:
+                value = draw(st.sampled_from([b"\0\0", b"\0" + b"a" * 40 + b"\0", b"a"]))
+            case 0x0F:
+                value = draw(st.sampled_from([write_scoped(b"a", EMPTY), write_scoped(b"", ONE), number + write_text(b"") + EMPTY]))
+            case 0x03 | 0x04:
+                inside = draw(lists(depth + 1)) if depth < 4 else b""
+                value = draw(st.sampled_from([write_int32(len(inside) + 5)] * 3 + [number])) + inside + b"\0"
+            case _:
+                value = b""
+        found.append(bytes([kind]) + draw(KEYS) + b"\0" + value)
+    return b"".join(found)
+
+
+@st.composite
+def hostile_files(draw: st.DrawFn) -> bytes:
+    """Files in which most bytes can begin a document: lists of elements behind lengths that are right or not, cut, changed and repeated."""
+    one = lists().flatmap(lambda inside: st.sampled_from([len(inside) + 5] * 3 + [90]).map(lambda size: write_int32(size) + inside + b"\0"))
+    data = b"".join(draw(st.lists(st.one_of(one, lists(), NUMBERS.map(write_int32), files()), min_size=1, max_size=5))) * draw(st.integers(1, 3))
+    for place, byte in draw(st.lists(st.tuples(st.integers(0, 2000), st.sampled_from([0, 1, 5, 0x10, 0xFF])), max_size=3)):
+        data = data[: place % (len(data) + 1)] + bytes([byte]) + data[place % (len(data) + 1) + 1 :]
+    return data
+
+
+@given(hostile_files(), st.lists(st.integers(1, 9) | st.integers(1, 1000), min_size=1, max_size=4), st.sampled_from([20, 60, 150, LARGEST]))
+def test_what_the_walks_have_found_changes_no_frame(data: bytes, sizes: list[int], largest: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("assise.mongo.frames.LARGEST", largest)
+        patch.setattr("tests.oracle.walk.MAX_DOCUMENT", largest)
+        expected = frames(data)
+        assert found_in(data) == expected
+        patch.setattr("assise.mongo.frames._BLOCK", 32)
+        patch.setattr("assise.mongo.frames._STRIDE", 16)
+        assert found_in(data, sizes) == expected
+        assert [(kind, start - 7, end - 7) for kind, start, end in found_in(data, sizes, 7)] == expected
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        b"\2\0" + write_text(b"\0" + EMPTY + b"y" * 99),
+        b"\5\0" + write_int32(105) + b"\0\0" + EMPTY + b"y" * 99,
+        b"\5\0" + write_int32(109) + b"\2" + write_int32(105) + b"\0" + EMPTY + b"y" * 99,
+        b"\x0a\0\x10\0\0\0\0\0\x0a\0\x0a\0" + b"\2\0" + write_text(b"\0" + EMPTY),
+        b"\x0a" + b"a" * 99 + b"\0" + b"\x0a" + b"b" * 50 + b"\0" + b"\2\0" + write_text(b"\0" + EMPTY),
+        b"\x0b" + b"a" * 60 + b"\0" + b"b" * 60 + b"\0" + b"c" * 60 + b"\0" + b"\2\0" + write_text(b"\0" + EMPTY),
+        b"\3\0" + write_document([(b"a", (0x02, write_text(b"one")))] * 3) + b"\2\0" + write_text(b"\0" + EMPTY),
+    ],
+)
+def test_a_document_resumes_whose_elements_were_walked_for_one_that_ends_inside(element: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An int32 whose value is the length of a document leads from garbage before it to its first element."""
+    monkeypatch.setattr("assise.mongo.frames._BLOCK", 32)
+    monkeypatch.setattr("assise.mongo.frames._STRIDE", 16)
+    whole = write_int32(len(element) + 5) + element + b"\0"
+    shorter = write_int32(6 + whole.index(b"\0" + EMPTY, 4) + 1) + b"\x10\0"
+    for before in range(1, 70):
+        data = (b"\xff" * before + shorter + whole + EMPTY) * 3
+        kinds = [kind for kind, _, _ in frames(data)]
+        assert kinds == ["garbage", "document", "document"] * 3
+        assert found_in(data, [7]) == frames(data)
+
+
+WORST: dict[str, Callable[[], bytes]] = {
+    "ints": lambda: b"".join(b"\x10%d\0" % i + write_int32(i) for i in range(500_000)),
+    "strings": lambda: b"\2key\0\6\0\0\0hello\0" * 350_000,
+    "nested": lambda: b"".join(write_int32((4 << 20) - 7 * i) + b"\3\0" for i in range(590_000)) + EMPTY + b"\1" + bytes(590_000),
+    "keys": lambda: (write_int32(3 << 20) + b"\x0a\0\5" + b"a" * 9) * 60_000 + b"a" * (3 << 20) + bytes(1 << 20),
+}
+
+
+@pytest.mark.parametrize("name", WORST)
+def test_garbage_full_of_possible_lengths_is_read_in_about_linear_time(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("assise.mongo.frames.LARGEST", 4 << 20)
+    data = b"\xff" * 4 + WORST[name]() + b"\xff"
+    start = process_time()
+    assert [(frame.is_document, frame.size) for frame in read_frames(BytesIO(data))] == [(False, len(data))]
+    assert process_time() - start < 20
 
 
 @pytest.mark.parametrize(

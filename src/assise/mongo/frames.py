@@ -7,12 +7,14 @@ goes on at the first later offset where a document frames, is valid inside, and 
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Protocol
+from typing import Protocol, cast
 
-from assise.documents.reader import check_document, read_int32
+from assise.documents.kinds import ARRAY, BINARY, CODE_WITH_SCOPE, DOCUMENT, REGEX
+from assise.documents.reader import OUTSIDE, SKIP, read_code_with_scope, read_int32
 from assise.errors import InvalidBsonError
 
 SMALLEST, LARGEST = 5, (16 << 20) + (16 << 10)
@@ -20,8 +22,10 @@ KEPT_WHOLE, KEPT_OF_LONGER = 16 << 20, 64 << 10
 """A run of bytes that cannot be framed is kept whole up to the first size; of a longer one its first bytes are kept."""
 
 _BLOCK = 1 << 20
-_POSSIBLE_LENGTH = re.compile(rb"[\0\x01](?<=[\x05-\xff]\0\0\0|.[\x01-\xff]\0\0|..[\x01-\xff]\0|.[\0-\x40]\0\x01)", re.DOTALL)
-"""The last of every four bytes that can be the length of a document; looking for it alone passes over the others quickly."""
+_STRIDE = 16 << 10
+_LENGTH = rb"[\0\x01](?<=[\x05-\xff]\0\0\0|.[\x01-\xff]\0\0|..[\x01-\xff]\0|.[\0-\x40]\0\x01)"
+_POSSIBLE_START = re.compile(_LENGTH + rb"(?:(?<=\x05\0\0\0)(?=\0)|(?=[" + re.escape(bytes(SKIP)) + rb"]))", re.DOTALL)
+"""The last of four bytes that can be the length of a document, where a type or the end follows; looking for it passes over others quickly."""
 
 
 class Stream(Protocol):
@@ -51,39 +55,116 @@ def frame_sha256(frame: Frame) -> str:
 
 
 class _Window:
-    """The part of the stream that is looked at; `p` is the position in `data` up to which it is consumed."""
+    """The part of the stream that is looked at; `p` is the position in `data` up to which it is consumed.
+
+    Where a list of elements ends depends only on the bytes from its first one on: at the first NUL in the place of a type. So what one walk has
+    found holds for every later one that comes to the same position, at whatever depth, and no element is read twice. `_jumps` has for a position
+    the distance to a later element of the same list, -1 where no element can be, or 0.
+    """
 
     def __init__(self, stream: Stream, offset: int) -> None:
         self._stream, self._base = stream, offset
-        self.data, self.p, self.is_end = b"", 0, False
+        self.data, self.p, self._is_end = b"", 0, False
+        self._jumps = array("i")
+        self._nuls: dict[int, int] = {}
 
     @property
     def offset(self) -> int:
         return self._base + self.p
 
-    def holds(self, size: int) -> bool:
-        """Whether `size` bytes lie behind `p`, after reading as much as is needed."""
-        missing = size - (len(self.data) - self.p)
-        if missing <= 0 or self.is_end:
-            return missing <= 0
-        blocks = [self.data[self.p :]]
-        while missing > 0 and not self.is_end:
-            block = self._stream.read(max(_BLOCK, missing))
-            blocks.append(block)
-            missing -= len(block)
-            self.is_end = not block
-        self._base += self.p
-        self.data, self.p = b"".join(blocks), 0
-        return missing <= 0
+    def holds(self, stop: int) -> bool:
+        """Whether `data` has the bytes up to `stop`, after reading as much as is needed."""
+        if stop <= len(self.data) or self._is_end:
+            return stop <= len(self.data)
+        blocks, missing = [self.data], max(_BLOCK, stop - len(self.data))
+        while missing > 0 and not self._is_end:
+            blocks.append(self._stream.read(missing))
+            missing -= len(blocks[-1])
+            self._is_end = not blocks[-1]
+        self.data = b"".join(blocks)
+        return stop <= len(self.data)
 
-    def framed(self, skip: int = 0) -> int:
-        """The size of the document that frames `skip` bytes behind `p`; 0 when none does."""
-        if not self.holds(skip + 4):
+    def take(self, stop: int) -> bytes:
+        """Consume the bytes up to `stop`."""
+        taken = self.data[self.p : stop]
+        self.p = stop
+        if stop >= _BLOCK:
+            self.data, self.p, self._base = self.data[stop:], 0, self._base + stop
+            del self._jumps[:stop]
+            self._nuls = {border: nul for border, nul in self._nuls.items() if nul >= self._base}
+        return taken
+
+    def framed(self, start: int) -> int:
+        """Where the document ends that frames at `start`; 0 when none does."""
+        if start + 4 > len(self.data) and not self.holds(start + 4):
             return 0
-        size: int = read_int32(self.data, self.p + skip)[0]
-        if not SMALLEST <= size <= LARGEST or not self.holds(skip + size) or self.data[self.p + skip + size - 1]:
+        size: int = read_int32(self.data, start)[0]
+        if not SMALLEST <= size <= LARGEST or (start + size > len(self.data) and not self.holds(start + size)) or self.data[start + size - 1]:
             return 0
-        return size
+        return start + size
+
+    def resumes(self, start: int) -> bool:
+        """Whether reading can go on at `start`."""
+        stop = self.framed(start)
+        return stop > 0 and (self.framed(stop) > 0 or not self.holds(stop + 1)) and self._ends(start + 4, stop - 1)
+
+    def _ends(self, start: int, last: int) -> bool:
+        """Whether the elements from `start` on are BSON and end at `last`."""
+        jumps, p = self._jumps, start
+        if len(jumps) <= last:
+            jumps.frombytes(bytes((last + 1 - len(jumps)) * jumps.itemsize))
+        raw = cast(bytes, memoryview(self.data))
+        outer = array("i")
+        while True:
+            while (jump := jumps[p]) > 0:
+                p += jump
+            if p < last and not jump:
+                after, inside = self._element(raw, p, last)
+                if inside and after <= last:
+                    outer.extend((start, p, last))
+                    start, p, last = inside, inside, after - 1
+                    continue
+                if after <= last:
+                    jumps[p] = after - p if after else -1
+                    continue
+            while start < p:
+                jumps[start], start = p - start, start + jumps[start]
+            if not outer:
+                return p == last
+            after = last + 1 if p == last else 0
+            last, p, start = outer.pop(), outer.pop(), outer.pop()
+            jumps[p] = after - p if after else -1
+
+    def _element(self, raw: bytes, p: int, last: int) -> tuple[int, int]:
+        """Where the element at `p` ends (0 when it is none, anything above `last` when it is longer), and where its own elements begin or 0."""
+        kind = raw[p]
+        if kind not in SKIP:
+            return 0, 0
+        value = self._nul(p + 1) + 1
+        try:
+            if value > last or (kind == BINARY and value + 5 + read_int32(raw, value)[0] > last):
+                return last + 1, 0
+            if kind == REGEX:
+                options = self._nul(value) + 1
+                return options if options > last else self._nul(options) + 1, 0
+            after = SKIP[kind](raw, value)
+            if kind == CODE_WITH_SCOPE:
+                return after, read_code_with_scope(raw, value)[1] + 4
+            return after, value + 4 if kind in {DOCUMENT, ARRAY} else 0
+        except OUTSIDE:
+            return last + 1, 0
+        except InvalidBsonError:
+            return 0, 0
+
+    def _nul(self, p: int) -> int:
+        """The first NUL from `p` on; there is one. Behind the next multiple of 16 KiB it is looked for once, not for each key."""
+        border = p + _STRIDE - (self._base + p) % _STRIDE
+        nul = self.data.find(0, p, border)
+        if nul >= 0:
+            return nul
+        if self._base + border not in self._nuls:
+            self._nuls[self._base + border] = self._base + self.data.find(0, border)
+        return self._nuls[self._base + border] - self._base
 
 
 class _Run:
@@ -106,43 +187,19 @@ class _Run:
 def read_frames(stream: Stream, offset: int = 0) -> Iterator[Frame]:
     """The frames of a stream, whose first byte lies at `offset` of the source; together they are all of its bytes."""
     window = _Window(stream, offset)
-    while window.holds(1):
-        size = window.framed()
-        if not size:
-            yield _read_run(window)
-            continue
-        raw = window.data[window.p : window.p + size]
-        yield Frame(window.offset, size, raw, b"", is_document=True)
-        window.p += size
+    while window.holds(window.p + 1):
+        start, stop = window.offset, window.framed(window.p)
+        yield Frame(start, stop - window.p, window.take(stop), b"", is_document=True) if stop else _read_run(window)
 
 
 def _read_run(window: _Window) -> Frame:
     run = _Run(window.offset)
-    _consume(window, run, 1)
-    while window.holds(4):
-        found = _POSSIBLE_LENGTH.search(window.data, window.p + 3)
-        if found is None:
-            _consume(window, run, len(window.data) - window.p - 3)
-            continue
-        _consume(window, run, found.start() - 3 - window.p)
-        if _resumes(window):
-            return run.frame()
-        _consume(window, run, 1)
-    _consume(window, run, len(window.data) - window.p)
+    while window.holds(window.p + SMALLEST):
+        stop = min(len(window.data), window.p + _BLOCK)
+        for found in _POSSIBLE_START.finditer(window.data, window.p + 3, stop):
+            if window.resumes(found.start() - 3):
+                run.add(window.take(found.start() - 3))
+                return run.frame()
+        run.add(window.take(stop - 4))
+    run.add(window.take(len(window.data)))
     return run.frame()
-
-
-def _consume(window: _Window, run: _Run, size: int) -> None:
-    run.add(window.data[window.p : window.p + size])
-    window.p += size
-
-
-def _resumes(window: _Window) -> bool:
-    size = window.framed()
-    if not size or (window.holds(size + 1) and not window.framed(size)):
-        return False
-    try:
-        check_document(window.data, window.p, window.p + size)
-    except InvalidBsonError:
-        return False
-    return True
