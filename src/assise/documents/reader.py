@@ -6,7 +6,10 @@ public functions, and the walkers of other packages, turn into `InvalidBsonError
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from struct import Struct
 from struct import error as StructError
 
@@ -127,6 +130,21 @@ def elements(raw: bytes, start: int = 0) -> Iterator[tuple[int, bytes, int, int]
             raise InvalidBsonError("a value longer than its document", p)
         yield raw[p], raw[p + 1 : end], end + 1, after
         p = after
+
+
+def repeated_keys(raw: bytes, start: int = 0) -> set[bytes]:
+    """The keys that stand more than once in one level; a million of them are told apart by their hashes, not held."""
+    hashes = array("q", (hash(key) for _, key, _, _ in elements(raw, start)))
+    again = find_repeated(hashes)
+    if not again:
+        return set()
+    counts = Counter(key for _, key, _, _ in elements(raw, start) if hash(key) in again)
+    return {key for key, count in counts.items() if count > 1}
+
+
+def find_repeated(numbers: Iterable[int]) -> set[int]:
+    """Those that occur more than once."""
+    return {one for one, other in pairwise(sorted(numbers)) if one == other}
 
 
 def check_document(raw: bytes, start: int = 0, stop: int | None = None) -> None:

@@ -37,11 +37,11 @@ from assise.documents.reader import (
     SKIP,
     Skip,
     check_document,
-    elements,
     open_document,
     read_binary,
     read_code_with_scope,
     read_int32,
+    repeated_keys,
 )
 from assise.documents.shape import FEWEST, LARGEST_BYTES, Shape, Slot, Value
 from assise.errors import InvalidBsonError
@@ -276,7 +276,7 @@ class Profile:
 
     def _walk(self, level: _Level, raw: bytes, p: int) -> int:
         last, is_keyed = open_document(raw, p), level.is_keyed
-        hidden = _repeated_keys(raw, p) if self._is_learning and is_keyed else ()
+        hidden = repeated_keys(raw, p) if self._is_learning and is_keyed else ()
         find, find_field, collect = raw.find, level.fields.get, self._hits.append
         seen, p = 0, p + 4
         while p < last:
@@ -402,11 +402,6 @@ def _check_scope(raw: bytes, p: int) -> int:
     _, scope, end = read_code_with_scope(raw, p)
     check_document(raw[scope:end])
     return end
-
-
-def _repeated_keys(raw: bytes, p: int) -> set[bytes]:
-    counts = Counter(key for _, key, _, _ in elements(raw, p))
-    return {key for key, count in counts.items() if count > 1}
 
 
 def _name(key: bytes) -> str | None:

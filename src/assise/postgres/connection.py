@@ -25,7 +25,7 @@ _SECRET = {"password", "sslpassword", "passfile", "oauth_client_secret", "scram_
 
 _COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_TAIL = b"\xff\xff"
-_WRITE_BYTES = 1 << 20
+_WRITE_BYTES, _SLICE_BYTES = 1 << 20, 4 << 20
 
 Parameter = str | int | float | bytes | None | Sequence[str]
 Cells = tuple[bytes | None, ...]
@@ -155,10 +155,16 @@ class Connection:
                 block.append(row)
                 size += len(row)
                 if size >= _WRITE_BYTES:
-                    copy.write(b"".join(block))
+                    _write(copy, block)
                     block, size = [], 0
-            block.append(_COPY_TAIL)
-            copy.write(b"".join(block))
+            _write(copy, [*block, _COPY_TAIL])
+
+
+def _write(copy: psycopg.Copy, block: list[bytes]) -> None:
+    """Small rows together, large ones in slices: a row may be a hundred MB, and psycopg copies what it is given."""
+    joined = block[0] if len(block) == 1 else b"".join(block)
+    for start in range(0, len(joined), _SLICE_BYTES):
+        copy.write(joined[start : start + _SLICE_BYTES])
 
 
 def _cells(result: PGresult) -> Iterator[Cells]:

@@ -7,12 +7,13 @@ form into `_extra`, which mirrors the document.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from assise.documents.extjson import JSONB, JsonWriter
+from assise.documents.extjson import JSONB, JsonWriter, add_part
 from assise.documents.kinds import ARRAY, DOCUMENT, KINDS, NULL
-from assise.documents.reader import OUTSIDE, SKIP, check_document, count_leaves, elements, invalid, key_end, open_document
+from assise.documents.reader import OUTSIDE, SKIP, check_document, count_leaves, elements, find_repeated, invalid, key_end, open_document
 from assise.errors import InvalidBsonError
 from assise.manifest.model import Column
 from assise.manifest.types import is_array
@@ -22,7 +23,7 @@ from assise.rows.tree import ORDERED, Level, Tree
 
 Cells = list[bytes]
 Kids = list[list[bytes]]
-Extra = dict[bytes, str]
+Extra = list[str]
 
 Walk = Callable[[bytes, int, Cells, Kids, bytes, bool], tuple[str | None, int]]
 """(raw, position, cells, kids, ordinals, careful) -> what stands in `_extra` for this level, position behind it."""
@@ -36,10 +37,6 @@ Scalars = dict[bytes, tuple[int, int, Encode, int]]
 
 Places = dict[bytes, tuple[int, Place]]
 """Type byte and key -> (bit of the key, what to do)."""
-
-
-NO_KEY = b"\0"
-"""Where the fields that JSON cannot name stand among the others, one of which may be the user's own `$bson`."""
 
 
 class UnnameableError(Exception):
@@ -120,9 +117,9 @@ class Walker:
                 fields = self._scalar_fields(column, is_id=is_root and key == b"_id")
                 scalars |= {b"%c%b" % (kind, key): (bit, index, encode, weight) for kind, encode, weight in fields}
         for key, child in level.arrays.items():
-            places[b"\x04" + key] = (bits[key], self._compile_array(key, names[key], child))
+            places[b"\x04" + key] = (bits[key], self._compile_array(names[key], child))
         for key, inner in level.levels.items():
-            places[b"\x03" + key] = (bits[key], self._compile_inner(key, names[key], self._compile(inner, table, depth + 1)))
+            places[b"\x03" + key] = (bits[key], self._compile_inner(names[key], self._compile(inner, table, depth + 1)))
         return self._compile_walk(scalars, places, (bits, names), is_root=is_root, depth=depth)
 
     def _scalar_fields(self, column: Column, *, is_id: bool) -> list[tuple[int, Encode, int]]:
@@ -166,24 +163,24 @@ class Walker:
             self._tally.typed += (count_leaves(raw[p:end]) or 1) if kind in {DOCUMENT, ARRAY} else 1
             return end
         write = self._tally.notes.escaped if kind in ORDERED else self._tally.notes.value
-        others[-1][b"_id"] = f'"_id":{write(kind, raw, p)[0]}'
+        others[-1].append(f'"_id":{write(kind, raw, p)[0]}')
         return end
 
-    def _compile_inner(self, key: bytes, name: str, walk: Walk) -> Place:
+    def _compile_inner(self, name: str, walk: Walk) -> Place:
         notes = self._tally.notes
 
         def place(raw: bytes, p: int, cells: Cells, kids: Kids, ordinals: bytes, careful: bool, extra: Extra) -> int:
             text, end = walk(raw, p, cells, kids, ordinals, careful)
             if end == p + 5:
                 notes.leaves += 1
-                extra[key] = f"{name}:{{}}"
+                extra.append(f"{name}:{{}}")
             elif text is not None:
-                extra[key] = f"{name}:{text}"
+                extra.append(f"{name}:{text}")
             return end
 
         return place
 
-    def _compile_array(self, key: bytes, name: str, child: int) -> Place:
+    def _compile_array(self, name: str, child: int) -> Place:
         walk, notes, tally = self._walks[child], self._tally.notes, self._tally
         width = len(self._tree.layouts[child].names) - self._tree.layouts[child].front
 
@@ -191,7 +188,7 @@ class Walker:
             last, q = open_document(raw, p), p + 4
             if q == last:
                 notes.leaves += 1
-                extra[key] = f"{name}:[]"
+                extra.append(f"{name}:[]")
             rows, position = kids[child], 0
             while q != last:
                 kind, start = raw[q], key_end(raw, q, last) + 1
@@ -221,7 +218,8 @@ class Walker:
             hidden = notes.unnameable(raw, p) if careful else ()
             last, p, start = open_document(raw, p), p + 4, p
             seen = count = 0
-            extra: Extra = {}
+            extra: Extra = []
+            hashes = array("q")
             while p != last:
                 end = raw.find(b"\0", p + 1, last)
                 if end < 0:
@@ -257,8 +255,10 @@ class Walker:
                 else:
                     key = tag[1:]
                     bit = find_bit(key, 0)
-                    if seen & bit or key in extra:
+                    if seen & bit:
                         raise UnnameableError
+                    if not bit:
+                        hashes.append(hash(key))
                     seen |= bit
                 name = names.get(key) or notes.key(key)
                 if name is None:
@@ -268,10 +268,12 @@ class Walker:
                 text, p = notes.escaped(kind, raw, end + 1) if is_id else notes.value(kind, raw, end + 1, depth)
                 if p > last:
                     raise InvalidBsonError("a value longer than its document", end)
-                extra[key] = f"{name}:{text}"
+                add_part(extra, f"{name}:{text}")
+            if not careful and find_repeated(hashes):
+                raise UnnameableError
             tally.typed += count
             if hidden:
-                extra[NO_KEY] = f'"$bson":{notes.unnameable_fields(raw, start, hidden)}'
-            return (f"{{{','.join(extra.values())}}}" if extra else None), last + 1
+                extra.append(f'"$bson":{notes.unnameable_fields(raw, start, hidden)}')
+            return (f"{{{','.join(extra)}}}" if extra else None), last + 1
 
         return walk
