@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from struct import Struct
 from struct import error as StructError
@@ -142,9 +142,12 @@ def repeated_keys(raw: bytes, start: int = 0) -> set[bytes]:
     return {key for key, count in counts.items() if count > 1}
 
 
-def find_repeated(numbers: Iterable[int]) -> set[int]:
-    """Those that occur more than once."""
-    return {one for one, other in pairwise(sorted(numbers)) if one == other}
+def find_repeated(numbers: array[int]) -> set[int]:
+    """Those that occur more than once; a million of them are sorted in parts."""
+    parts = 1 + len(numbers) // 100_000
+    if parts == 1:
+        return {one for one, other in pairwise(sorted(numbers)) if one == other}
+    return {one for part in range(parts) for one, other in pairwise(sorted(n for n in numbers if n % parts == part)) if one == other}
 
 
 def check_document(raw: bytes, start: int = 0, stop: int | None = None) -> None:
