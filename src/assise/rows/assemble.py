@@ -65,6 +65,14 @@ class Assembler:
         fields.sort(key=lambda field: field[0] != b"_id")
         return write_document(fields)
 
+    def read_notes(self, cell: bytes) -> Notes:
+        """An `_extra` without the parts that its level would look up one by one."""
+        return self._read_root_notes(cell)
+
+    def decoder(self, column: Column) -> Decode:
+        """The decoder of a column's cells."""
+        return self._leaf(b"", 0, column)[3]
+
     def _compile(self, level: Level) -> Build:
         leaves = [self._leaf(key, position, column) for key, (position, column) in level.columns.items()]
         inners = [(escape_key(key.decode()), key, self._compile(inner)) for key, inner in level.levels.items()]

@@ -54,7 +54,7 @@ _LOW_UP = bytes((byte & 15) << 4 for byte in range(256))
 _HIGH_DOWN = bytes(byte >> 4 for byte in range(256))
 
 
-def _encode_object_ids(values: Sequence[bytes]) -> list[bytes | None]:
+def encode_object_ids(values: Sequence[bytes]) -> list[bytes | None]:
     """Each byte of the uuids of `encode_object_id` from the bytes of all ObjectIds that it depends on."""
     ids, count = b"".join(values), len(values)
     sixth, seventh = ids[6::12], ids[7::12]
@@ -83,7 +83,7 @@ def _encode_dates(values: Sequence[bytes]) -> list[bytes | None]:
 
 _WHOLE: dict[Encode, EncodeAll] = {
     encode_text: _encode_texts,
-    encode_object_id: _encode_object_ids,
+    encode_object_id: encode_object_ids,
     encode_date: _encode_dates,
     encode_int32: lambda values: [b"\0\0\0\4" + value[::-1] for value in values],
     encode_double: lambda values: [b"\0\0\0\x08" + value[::-1] for value in values],

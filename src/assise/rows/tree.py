@@ -34,9 +34,10 @@ class Level:
 
 @dataclass(frozen=True)
 class Tree:
-    """A collection as it is compiled: layouts, parents first; one level tree for each; where and of what kind the key is."""
+    """A collection as it is compiled: layouts, parents first; for each the keys that lead to its array, and its tree of levels; the key."""
 
     layouts: tuple[Layout, ...]
+    child_paths: tuple[tuple[bytes, ...], ...]
     roots: tuple[Level, ...]
     key_position: int
     key: Column
@@ -57,7 +58,8 @@ def build_tree(manifest: Manifest, root: str) -> Tree:
             level, key = top.reach(manifest.tables[child].child_path)
             level.arrays[key] = positions[child]
         trees.append(top)
-    return Tree(found, tuple(trees), found[0].names.index(found[0].primary_key[0]), manifest.key_column(root))
+    paths = tuple(tuple(key.encode() for key in manifest.tables[layout.table].child_path) for layout in found)
+    return Tree(found, paths, tuple(trees), found[0].names.index(found[0].primary_key[0]), manifest.key_column(root))
 
 
 def is_special_key(column: Column) -> bool:

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from struct import error as StructError
 
+from assise.documents.shape import FEWEST, GROUP, LARGEST_BYTES
 from assise.errors import AssiseError, CellError, ChangedError, InvalidBsonError
 from assise.mongo.dump import Chunk, Dump, read_chunks
 from assise.mongo.frames import Frame, frame_sha256
 from assise.postgres.connection import Connection
 from assise.rows.assemble import Assembler, Kids, Row
 from assise.rows.cells import OIDS, pack_int4, pack_length, write_array_cell
+from assise.rows.gather import Gatherer
 from assise.rows.keys import compile_key, normal_key
 from assise.rows.shred import Reason
 from assise.schema.sql import count_orphans, count_rows, select_all_keys, select_keys, select_rows
@@ -46,6 +48,10 @@ def verify_dump(connection: Connection, load: Load, dump: Dump, *, talk: Talk) -
     return found
 
 
+_Found = tuple[Frame, bytes, Row, Kids]
+"""A frame of the source, its key, and what the target has under this key."""
+
+
 class _CollectionVerifier:
     """Verifies one collection."""
 
@@ -60,6 +66,7 @@ class _CollectionVerifier:
         self._selects = [select_rows(layout, load.schema) for layout in self._layouts]
         self._select_keys = select_keys(self._layouts[0], load.schema)
         self._seen = array("Q")
+        self._gatherer: Gatherer | None = None
 
     def run(self) -> None:
         lines = {line.start: line for line in ledger.finished_chunks(self._connection, self._load, self._name)}
@@ -129,12 +136,14 @@ class _CollectionVerifier:
         for row in self._connection.fetch_cells(self._selects[0], wanted, self._key_type):
             rows[row[position] or b""] = row
         kids = self._read_kids(wanted)
+        found: list[_Found] = []
         for key, frame in keys:
-            found = rows.pop(key, None)
-            if found is None:
-                self._miss(f"document at offset {frame.offset:,} (key {_show_key(self._key_type, key)})")
+            if key in rows:
+                found.append((frame, key, rows.pop(key), kids.get(key) or _none(len(self._layouts))))
             else:
-                self._check_document(frame, key, found, kids.get(key, _none(len(self._layouts))))
+                self._miss(f"document at offset {frame.offset:,} (key {_show_key(self._key_type, key)})")
+        for i in range(0, len(found), GROUP):
+            self._check_documents(found[i : i + GROUP])
         for key in kids.keys() - {key for key, _ in keys}:
             self.verified.extra += 1
             self._say(f"child rows have the key {_show_key(self._key_type, key)}, which is written otherwise in {self._layouts[0].table}")
@@ -149,6 +158,19 @@ class _CollectionVerifier:
                 parent = b"".join([cell or b"" for cell in row[: layout.front - 2]])
                 of_document[i].setdefault(parent, []).append((None, *row))
         return kids
+
+    def _check_documents(self, found: list[_Found]) -> None:
+        """Documents with their keys and rows: together where they are plain, the others one by one."""
+        small = [each for each in found if each[0].size <= LARGEST_BYTES]
+        if self._gatherer is None and len(small) >= FEWEST:
+            self._gatherer = Gatherer(self._assembler, [frame.raw for frame, *_ in small])
+        gathered = self._gatherer.gather([row for _, _, row, _ in small], [kids for *_, kids in small]) if self._gatherer else []
+        assembled = {frame.offset: document for (frame, *_), document in zip(small, gathered, strict=False)}
+        for frame, key, row, kids in found:
+            if assembled.get(frame.offset) == frame.raw:
+                self.verified.equal += 1
+            else:
+                self._check_document(frame, key, row, kids)
 
     def _check_document(self, frame: Frame, key: bytes, row: Row, kids: Kids) -> None:
         try:

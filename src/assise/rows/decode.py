@@ -1,0 +1,87 @@
+"""Whole columns of cells into fields of documents: what the decoders of `assise.rows.cells` do for one cell, for thousands at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from struct import Struct, unpack
+
+from assise.documents.kinds import DATE, OBJECT_ID, STRING
+from assise.documents.writer import pack_int64
+from assise.errors import CellError, ExtendedJsonError
+from assise.manifest.model import Column
+from assise.rows.cells import POSTGRES_EPOCH_MS, Decode
+from assise.rows.encode import encode_object_ids
+
+DecodeAll = Callable[[Sequence[bytes]], list[bytes | None]]
+"""Cells of one column -> the fields that they are (type byte, key, NUL, value); None for a cell that a load does not write."""
+
+_pack_length = Struct("<i").pack
+_LOW_UP = bytes((byte & 15) << 4 for byte in range(256))
+_LOW = bytes(byte & 15 for byte in range(256))
+_HIGH_DOWN = bytes(byte >> 4 for byte in range(256))
+
+
+def decode_all(key: bytes, column: Column, decode: Decode) -> DecodeAll:
+    """The decoder of a whole column whose values have this key; `decode` is the one of single cells."""
+    whole = _WHOLE.get((column.type, column.kind))
+    return partial(whole, key) if whole else partial(_decode_each, decode, key)
+
+
+def _decode_each(decode: Decode, key: bytes, cells: Sequence[bytes]) -> list[bytes | None]:
+    found: list[bytes | None] = []
+    for cell in cells:
+        try:
+            kind, value = decode(cell)
+        except (CellError, ExtendedJsonError, RecursionError):
+            found.append(None)
+        else:
+            found.append(b"%c%b\0%b" % (kind, key, value))
+    return found
+
+
+def _decode_texts(key: bytes, cells: Sequence[bytes]) -> list[bytes | None]:
+    front = b"%c%b\0" % (STRING, key)
+    return [front + _pack_length(len(cell) + 1) + cell + b"\0" for cell in cells]
+
+
+def _decode_object_ids(key: bytes, cells: Sequence[bytes]) -> list[bytes | None]:
+    """The inverse of `encode_object_ids`; cells that it does not give are None."""
+    joined, count = b"".join(cells), len(cells)
+    ids = bytearray(12 * count)
+    for i in range(6):
+        ids[i::12] = joined[i::16]
+    high = int.from_bytes(joined[6::16].translate(_LOW_UP)) | int.from_bytes(joined[7::16].translate(_HIGH_DOWN))
+    low = int.from_bytes(joined[7::16].translate(_LOW_UP)) | int.from_bytes(joined[8::16].translate(_LOW))
+    ids[6::12], ids[7::12] = high.to_bytes(count), low.to_bytes(count)
+    for i in range(4):
+        ids[8 + i :: 12] = joined[9 + i :: 16]
+    front = b"%c%b\0" % (OBJECT_ID, key)
+    values = [bytes(ids[i : i + 12]) for i in range(0, 12 * count, 12)]
+    again = encode_object_ids(values)
+    return [front + value if whole is not None and whole[4:] == cell else None for value, whole, cell in zip(values, again, cells, strict=True)]
+
+
+def _decode_dates(key: bytes, cells: Sequence[bytes]) -> list[bytes | None]:
+    front = b"%c%b\0" % (DATE, key)
+    moments = unpack(f">{len(cells)}q", b"".join(cells))
+    return [None if moment % 1000 else front + pack_int64(moment // 1000 + POSTGRES_EPOCH_MS) for moment in moments]
+
+
+def _reverse(kind: int) -> Callable[[bytes, Sequence[bytes]], list[bytes | None]]:
+    def decode_reversed(key: bytes, cells: Sequence[bytes]) -> list[bytes | None]:
+        front = b"%c%b\0" % (kind, key)
+        return [front + cell[::-1] for cell in cells]
+
+    return decode_reversed
+
+
+_WHOLE: dict[tuple[str, str], Callable[[bytes, Sequence[bytes]], list[bytes | None]]] = {
+    ("text", "string"): _decode_texts,
+    ("uuid", "objectid"): _decode_object_ids,
+    ("timestamptz", "date"): _decode_dates,
+    ("bool", "bool"): _reverse(0x08),
+    ("float8", "double"): _reverse(0x01),
+    ("int4", "int32"): _reverse(0x10),
+    ("int8", "int64"): _reverse(0x12),
+}
