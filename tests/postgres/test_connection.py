@@ -45,3 +45,19 @@ def test_a_failed_statement_takes_its_transaction_back_and_the_connection_goes_o
         with pytest.raises(TargetError):
             begin_and_fail(connection)
         assert connection.scalar("SELECT count(*) FROM t") == 0
+
+
+def begin_and_be_terminated(connection: Connection, database: str) -> None:
+    with connection.transaction():
+        connection.execute("INSERT INTO t VALUES (1)")
+        pid = connection.scalar("SELECT pg_backend_pid()")
+        with psycopg.connect(database, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+        connection.execute("INSERT INTO t VALUES (2)")
+
+
+def test_a_session_that_the_server_ends_is_an_error_in_words(database: str) -> None:
+    with Connection(database) as connection:
+        connection.execute("CREATE TABLE t (n int)")
+        with pytest.raises(TargetError, match="terminating connection due to administrator command"):
+            begin_and_be_terminated(connection, database)

@@ -81,8 +81,8 @@ def count_chunks(watcher: Watcher) -> int:
 
 def draw_moment(rng: random.Random, scene: Scene, watcher: Watcher) -> tuple[str, Callable[[], object]]:
     """A moment that is seen from outside: a time, a number of lines on stderr, a statement; some chunks later at the latest."""
-    limit = count_chunks(watcher) + rng.randrange(1, 16)
-    until, lines, statement = time.monotonic() + 2 * rng.random(), rng.randrange(12), rng.choice(STATEMENTS)
+    limit = count_chunks(watcher) + rng.randrange(1, 8)
+    until, lines, statement = time.monotonic() + rng.random(), rng.randrange(12), rng.choice(STATEMENTS)
     kind = rng.choice(["time", "lines", "statement", "statement"])
     if len(scene.running) == 1:
         kind, lines = "lines", rng.randrange(4)

@@ -101,11 +101,12 @@ class Connection:
             yield
             self.execute("COMMIT")
         except BaseException:
-            match self._connection.info.transaction_status:
-                case pq.TransactionStatus.INTRANS | pq.TransactionStatus.INERROR:
-                    self._connection.rollback()
-                case pq.TransactionStatus.ACTIVE:  # Ctrl-C while a statement was being sent
-                    self._connection.close()
+            with suppress(psycopg.Error):  # a lost connection: the server takes the transaction back
+                match self._connection.info.transaction_status:
+                    case pq.TransactionStatus.INTRANS | pq.TransactionStatus.INERROR:
+                        self._connection.rollback()
+                    case pq.TransactionStatus.ACTIVE:  # Ctrl-C while a statement was being sent
+                        self._connection.close()
             raise
 
     def execute(self, statement: str, parameters: Sequence[Parameter] = ()) -> list[tuple[object, ...]]:
