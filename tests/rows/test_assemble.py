@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from tests.dumps import agree, write_dump
 from tests.oracle.equality import differences
 from tests.oracle.strategies import documents, manifests
+from tests.oracle.values import write_array, write_document, write_scoped
 from tests.oracle.walk import parse
-from tests.rows.rebuild import read_manifest, rows_of
+from tests.rows.rebuild import read_manifest, rebuild, rows_of
 
 from assise.documents.extjson_reader import SOME_FIELDS, SOME_ITEMS
 from assise.errors import CellError, ExtendedJsonError
@@ -337,3 +338,15 @@ def test_a_large_extra_is_read_strictly(text: str) -> None:
         pieces, expected = both_ways(assembler, row, [{} for _ in assembler.layouts])
         assert pieces == expected
         assert isinstance(pieces, str if is_strict else bytes)
+
+
+@pytest.mark.parametrize("levels", [0, 1, 97, 98, 99, 100, 101])
+@pytest.mark.parametrize("column", [{}, {"deep": "jsonb"}])
+def test_code_whose_scope_reaches_the_last_level_comes_back_strictly(levels: int, column: dict[str, str]) -> None:
+    value = 0x0F, write_scoped(b"a", write_document([(b"", (0x04, write_array([(0x04, write_array([]))])))]))
+    for _ in range(levels):
+        value = 0x04, write_array([value])
+    raw = write_document([(b"_id", (0x10, bytes(4))), (b"deep", value)])
+    table = {"collection": "t", "primary_key": "id", "columns": {"id": {"type": "int4", "from": "_id"}, **column}}
+    found, _ = rebuild(read_manifest({"assise": 1, "name": "a", "tables": {"t": table}}), "t", [(0, raw)])
+    assert differences(raw, found[0]) == []

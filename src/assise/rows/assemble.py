@@ -219,21 +219,21 @@ def _let_all_pass(_value: Json) -> None:
     """Nothing in the cell could be spelled otherwise."""
 
 
-def _check_spelling(value: Json) -> None:
-    """Refuse a wrapper of Extended JSON that is not spelled as the jsonb form spells it."""
+def _check_spelling(value: Json, depth: int = 0) -> None:
+    """Refuse a wrapper of Extended JSON that is not spelled as the jsonb form spells it so many levels below its root."""
     if isinstance(value, list):
         for item in value:
-            _check_spelling(item)
+            _check_spelling(item, depth + 1)
     elif isinstance(value, dict):
         element = read_wrapper(value)
         if "$bson" in value:
             _check_bson(value)
         if element is None:
             for item in value.values():
-                _check_spelling(item)
+                _check_spelling(item, depth + 1)
         elif isinstance(value.get("$scope"), Pieces):
-            _check_spelling(value["$scope"])
-        elif "$bson" not in value and _lenient.decode(JsonWriter(JSONB).value(*element, 0)[0]) != value:
+            _check_spelling(value["$scope"], depth + 1)
+        elif "$bson" not in value and _lenient.decode(JsonWriter(JSONB).value(*element, 0, depth)[0]) != value:
             raise CellError(f"{str(value)[:80]} is not how the jsonb form spells it")
 
 
