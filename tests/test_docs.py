@@ -26,6 +26,7 @@ from tests.dumps import write_dump
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+EXAMPLES = sorted((ROOT / "examples").glob("*/README.md"))
 ALL = "\n".join(page.read_text() for page in PAGES)
 BASH = shutil.which("bash") or "/bin/bash"
 BLOCK = re.compile(r"^```(console|sh|python|yaml)\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -83,6 +84,7 @@ def workplace(short_folder: Path, database: str) -> Iterator[tuple[Path, dict[st
     for name, options in (("assise", "-m assise"), ("python", "")):
         (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {options} "$@"\n')
         (programs / name).chmod(0o755)
+    (folder / "examples").symlink_to(ROOT / "examples")
     path = f"{programs}:{os.environ['PATH']}"
     yield folder, {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT / "src"), "DATABASE_URL": database, "PAGER": "cat", "COLUMNS": "200"}
     Project(folder).embedded.stop(immediate=True)
@@ -111,12 +113,12 @@ def find_missing(shown: list[str], output: str) -> list[str]:
 def cut_pages() -> dict[str, tuple[str, str]]:
     """The parts of the pages with commands: name -> what stands before, and the part; a long page is cut at some of its headings."""
     parts: dict[str, tuple[str, str]] = {}
-    for page in PAGES:
-        text = page.read_text()
+    for page in [*PAGES, *EXAMPLES]:
+        text, name = page.read_text(), page.relative_to(ROOT).with_suffix("")
         cuts = [0, *(text.index(heading) for heading in CUTS if heading in text), len(text)]
         for start, end in pairwise(cuts):
             if any(kind != "yaml" for kind, _ in blocks(text[start:end])):
-                parts[f"{page.stem} {start and text[start:end].splitlines()[0]}"] = text[:start], text[start:end]
+                parts[f"{name} {start and text[start:end].splitlines()[0]}"] = text[:start], text[start:end]
     return parts
 
 
@@ -218,10 +220,10 @@ def test_every_reason_of_a_reject_is_named() -> None:
 
 def test_no_page_promises_what_does_not_run_yet() -> None:
     for word in ("make demo", "assise demo", "assise undo", "assise export", "--repair", "--archive", "mongodb://"):
-        assert word not in ALL
+        assert word not in "\n".join([ALL, *(page.read_text() for page in EXAMPLES)])
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*PAGES, *EXAMPLES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"], ids=lambda page: page.stem)
 def test_links_lead_somewhere(page: Path) -> None:
     for target, anchor in LINK.findall(page.read_text()):
         found = page.parent / target

@@ -1,0 +1,363 @@
+"""The example Devora: its generator by the bytes that it writes, and its migration by questions that SQL and the raw documents answer alike."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import struct
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from decimal import ROUND_HALF_UP, Decimal
+from itertools import pairwise
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from bson import Decimal128
+from tests.dumps import agree
+from tests.oracle.walk import Value, parse
+
+from assise.project import Project
+
+FOLDER = Path(__file__).parents[2] / "examples" / "devora"
+COUNTS = {"users": 150, "projects": 342, "conversations": 89, "invoices": 880, "templates": 60, "deployments": 498}
+OPTIONAL = {"paid_at", "finished_at", "project_id", "template_id", "deleted_at", "error"}
+"""Fields that a document may go without: it was not paid, did not end, is about nothing."""
+HABITS = {"whole number among doubles", "map keyed by date", "12 MB document"}
+KINDS = {
+    "e-mail in another case", "mixed kinds", "date as text", "id as text", "Decimal128", "null", "missing", "NUL", "emoji", "invalid UTF-8", *HABITS,
+}  # fmt: skip
+DATE = re.compile(r"\d{4}-\d\d-\d\d")
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+T = TypeVar("T")
+Raw = dict[str, list[Value]]
+Plain = dict[str, object]
+Documents = dict[str, list[dict[str, object]]]
+Rows = list[tuple[object, ...]]
+
+
+def generate(folder: Path, *arguments: str) -> Path:
+    subprocess.run([sys.executable, FOLDER / "generate.py", folder, *arguments], check=True, env={})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return generate(tmp_path_factory.mktemp("devora"), "--users", "150", "--seed", "1")
+
+
+@pytest.fixture(scope="module")
+def raw(dump: Path) -> Raw:
+    """The documents of each collection, from their bytes."""
+    return {name: list(read_documents((dump / "devora" / f"{name}.bson").read_bytes())) for name in COUNTS}
+
+
+@pytest.fixture(scope="module")
+def documents(raw: Raw) -> Documents:
+    """The documents as values of Python: numbers as decimals, an ObjectId like the text of its digits."""
+    return {name: [as_document(document) for document in found] for name, found in raw.items()}
+
+
+def read_documents(data: bytes) -> Iterator[Value]:
+    at = 0
+    while at < len(data):
+        (size,) = struct.unpack_from("<i", data, at)
+        yield parse(data[at : at + size])
+        at += size
+
+
+def as_document(value: Value) -> Plain:
+    return {key.decode(): as_plain(each) for key, each in value.fields}
+
+
+def as_plain(value: Value) -> object:
+    plain: dict[str, Callable[[], object]] = {
+        "document": lambda: as_document(value),
+        "array": lambda: [as_plain(each) for _, each in value.fields],
+        "string": lambda: value.content.decode(errors="surrogateescape"),
+        "objectid": value.content.hex,
+        "int32": lambda: Decimal(value.number),
+        "double": lambda: Decimal(repr(struct.unpack("<d", value.content)[0])),
+        "decimal": lambda: Decimal128.from_bid(value.content).to_decimal(),
+        "date": lambda: EPOCH + dt.timedelta(milliseconds=value.number),
+        "bool": lambda: bool(value.number),
+        "null": lambda: None,
+    }
+    return plain[value.kind]()
+
+
+# Dirt, as the bytes show it
+
+
+def find_values(value: Value, path: str = "") -> Iterator[tuple[str, Value]]:
+    """Every value with its path; the elements of an array and the values of a map stand for one field."""
+    is_map = value.kind == "array" or all(DATE.fullmatch(key.decode()) for key, _ in value.fields)
+    for key, each in value.fields:
+        name = f"{path}.{'*' if is_map else key.decode()}"
+        yield name, each
+        yield from find_values(each, name)
+
+
+def name_kind(value: Value) -> str:
+    return "number" if value.kind in {"int32", "double"} else value.kind
+
+
+def find_usual(found: list[Value]) -> dict[str, str]:
+    """The kind that most values of a field have."""
+    kinds: dict[str, Counter[str]] = {}
+    for document in found:
+        for path, value in find_values(document):
+            kinds.setdefault(path, Counter())[name_kind(value)] += 1
+    return {path: counts.most_common(1)[0][0] for path, counts in kinds.items()}
+
+
+def name_dirt(value: Value, usual: str) -> str | None:
+    """What is wrong with a value where another kind is usual, or with the text of a string."""
+    if (kind := name_kind(value)) != usual:
+        known = {("objectid", "string"): "id as text", ("date", "string"): "date as text", ("number", "decimal"): "Decimal128"}
+        return "null" if kind == "null" else known.get((usual, kind), "mixed kinds")
+    if kind != "string":
+        return None
+    try:
+        text = value.content.decode()
+    except UnicodeDecodeError:
+        return "invalid UTF-8"
+    return "NUL" if "\0" in text else "emoji" if max(text, default="") >= "\U0001f300" else None
+
+
+def find_habits(document: Value, mixed: set[str]) -> Iterator[str]:
+    for key, value in document.fields:
+        if value.kind == "int32" and f".{key.decode()}" in mixed:
+            yield "whole number among doubles"
+        if value.kind == "document" and all(DATE.fullmatch(name.decode()) for name, _ in value.fields):
+            yield "map keyed by date"
+    if document.end > 12_000_000:
+        yield "12 MB document"
+
+
+def find_dirt(found: list[Value]) -> list[list[str]]:
+    """The dirt in each document of a collection."""
+    usual, addresses = find_usual(found), set[str]()
+    fields = [{key.decode(): value for key, value in document.fields} for document in found]
+    always = {name for name, count in Counter(name for each in fields for name in each).items() if 2 * count > len(found)} - OPTIONAL
+    doubles = {path for document in found for path, value in find_values(document) if value.kind == "double"}
+    dirt: list[list[str]] = []
+    for document, own in zip(found, fields, strict=True):
+        kinds = [kind for path, value in find_values(document) if (kind := name_dirt(value, usual[path]))]
+        kinds += ["missing" for _ in always - own.keys()]
+        if "email" in own:
+            address = own["email"].content.decode().lower()
+            kinds += ["e-mail in another case"] if address in addresses else []
+            addresses.add(address)
+        dirt.append([*kinds, *find_habits(document, doubles)])
+    return dirt
+
+
+def test_every_kind_of_dirt_is_there_and_stated(dump: Path, raw: Raw) -> None:
+    stated = json.loads((dump / "dirt.json").read_text())
+    everywhere: Counter[str] = Counter()
+    for name, found in raw.items():
+        dirt = find_dirt(found)
+        counts = Counter(kind for kinds in dirt for kind in kinds)
+        assert stated[name] == {"documents": len(found), "dirt": dict(sorted(counts.items()))}
+        dirty = sum(bool({*kinds} - HABITS) for kinds in dirt)
+        assert 0.05 <= dirty / len(found) <= 0.07, (name, dirty)
+        everywhere.update(counts)
+    assert everywhere.keys() == KINDS
+    assert everywhere.pop("12 MB document") == 1
+    assert min(everywhere.values()) >= 5, everywhere
+
+
+def test_the_figures_are_those_of_devora(documents: Documents) -> None:
+    assert {name: len(found) for name, found in documents.items()} == COUNTS
+    assert sum(len(as_list(each["messages"])) for each in documents["conversations"]) == 1247
+    assert {len(as_list(each["files"])) for each in documents["projects"]} == {*range(3, 11)}
+    assert {str(each["locale"]) for each in documents["projects"]} == {"fr", "en"}
+
+
+def as_list(value: object) -> list[Plain]:
+    assert isinstance(value, list)
+    return value
+
+
+def as_moment(value: object) -> dt.datetime:
+    return dt.datetime.fromisoformat(value) if isinstance(value, str) else as_kind(value, dt.datetime)
+
+
+def as_kind(value: object, kind: type[T]) -> T:
+    assert isinstance(value, kind)
+    return value
+
+
+def test_moments_are_in_order(documents: Documents) -> None:
+    for name, found in documents.items():
+        for each in found:
+            later = [as_moment(each[key]) for key in ("updated_at", "paid_at", "finished_at", "deleted_at", "last_login") if key in each]
+            later += [as_moment(file["updated_at"]) for file in as_list(each.get("files", []))]
+            assert all(as_moment(each["created_at"]) <= moment for moment in later), (name, each["_id"])
+    for each in documents["conversations"]:
+        moments = [as_moment(message["created_at"]).replace(microsecond=0) for message in as_list(each["messages"])]
+        assert all(one <= other for one, other in pairwise([as_moment(each["created_at"]).replace(microsecond=0), *moments]))
+
+
+def test_references_lead_to_documents_of_the_same_user(documents: Documents) -> None:
+    owners = {each["_id"]: each.get("user_id") for found in documents.values() for each in found}
+    assert len(owners) == sum(COUNTS.values())
+    for each in [each for found in documents.values() for each in found]:
+        assert each.get("user_id", each["_id"]) in owners
+        assert "project_id" not in each or owners[each["project_id"]] == each["user_id"]
+    used = Counter(each["template_id"] for each in documents["projects"] if "template_id" in each)
+    assert {each["_id"]: each["usage_count"] for each in documents["templates"] if each["usage_count"]} == used
+
+
+def test_amounts_are_the_sums_of_their_lines(documents: Documents) -> None:
+    for each in documents["invoices"]:
+        lines = [as_kind(line["quantity"], Decimal) * as_kind(line["unit_price"], Decimal) for line in as_list(each["lines"])]
+        assert as_amount(each["amount"]) == sum(lines)
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+    one, same, other = (generate(tmp_path / f"{n}", "--users", "12", "--seed", seed) for n, seed in enumerate("778"))
+    names = sorted(path.relative_to(one) for path in one.rglob("*.*"))
+    assert len(names) == 2 * len(COUNTS) + 1
+    assert all((one / name).read_bytes() == (same / name).read_bytes() for name in names)
+    assert all((one / name).read_bytes() != (other / name).read_bytes() for name in names if name.suffix == ".bson")
+
+
+def test_metadata_is_that_of_mongodump(dump: Path) -> None:
+    found = {name: json.loads((dump / "devora" / f"{name}.metadata.json").read_text()) for name in COUNTS}
+    for name, content in found.items():
+        assert content["collectionName"] == name
+        assert content["type"] == "collection"
+        assert re.fullmatch("[0-9a-f]{32}", content["uuid"])
+        assert content["indexes"][0] == {"v": {"$numberInt": "2"}, "key": {"_id": {"$numberInt": "1"}}, "name": "_id_"}
+    unique = {name: [index["name"] for index in content["indexes"] if index.get("unique")] for name, content in found.items()}
+    assert {name: names for name, names in unique.items() if names} == {"users": ["email_1"], "invoices": ["number_1"]}
+
+
+def test_the_generator_does_without_assise() -> None:
+    assert not re.findall(r"^\s*(?:import|from) assise", "\n".join(path.read_text() for path in FOLDER.glob("*.py")), re.MULTILINE)
+
+
+# Questions: SQL, and the same from the raw documents
+
+AMOUNT = """coalesce({0}, (_extra -> '{0}' ->> '$numberDecimal')::numeric,
+    replace(split_part(_extra ->> '{0}', ' ', 1), ',', '.')::numeric)"""
+CREATED = "coalesce({0}.created_at, ({0}._extra ->> 'created_at')::timestamptz)"
+
+
+def as_amount(value: object) -> Decimal:
+    """A price, also one that was written for people."""
+    return Decimal(value.split()[0].replace(",", ".")) if isinstance(value, str) else as_kind(value, Decimal)
+
+
+def add_up(parts: Iterator[tuple[object, Decimal]]) -> Rows:
+    """The sum of each group, in the order of the groups."""
+    sums: dict[object, Decimal] = {}
+    for group, amount in parts:
+        sums[group] = sums.get(group, Decimal(0)) + amount
+    return sorted(sums.items(), key=lambda entry: str(entry[0]))
+
+
+def count_up(groups: Iterator[object]) -> Rows:
+    return add_up((group, Decimal(1)) for group in groups)
+
+
+def find_last_failures(documents: Documents) -> Rows:
+    last: dict[object, Plain] = {}
+    for each in documents["deployments"]:
+        before = last.get(each["project_id"])
+        if before is None or as_moment(before["created_at"]) < as_moment(each["created_at"]):
+            last[each["project_id"]] = each
+    return sorted((project, as_kind(each["error"], dict)["code"]) for project, each in last.items() if each["status"] == "failed")
+
+
+def average_messages(documents: Documents) -> Rows:
+    lengths = [len(as_list(each["messages"])) for each in documents["conversations"]]
+    return [((Decimal(sum(lengths)) / len(lengths)).quantize(Decimal("0.01"), ROUND_HALF_UP),)]
+
+
+def find_largest_file(documents: Documents) -> Rows:
+    files = [file for project in documents["projects"] for file in as_list(project["files"])]
+    largest = max(files, key=lambda file: len(str(file["content"])))
+    return [(largest["path"], len(str(largest["content"])))]
+
+
+def count_projects(documents: Documents) -> Rows:
+    emails = {each["_id"]: each["email"] for each in documents["users"]}
+    return count_up(emails[each["user_id"]] for each in documents["projects"])
+
+
+QUESTIONS: dict[str, tuple[str, Callable[[Documents], Rows]]] = {
+    "revenue per month": (
+        f"""SELECT to_char({CREATED.format("invoices")} AT TIME ZONE 'UTC', 'YYYY-MM'), sum({AMOUNT.format("amount")})
+            FROM invoices WHERE status = 'paid' GROUP BY 1 ORDER BY 1""",
+        lambda of: add_up((f"{as_moment(x['created_at']):%Y-%m}", as_amount(x["amount"])) for x in of["invoices"] if x["status"] == "paid"),
+    ),
+    "the sum of all amounts": (
+        f"SELECT sum({AMOUNT.format('amount')}), sum({AMOUNT.format('amount')}) > sum(amount) FROM invoices",
+        lambda of: [(sum(as_amount(each["amount"]) for each in of["invoices"]), True)],
+    ),
+    "the prices of templates": (
+        f"SELECT locale, sum({AMOUNT.format('price')}) FROM templates GROUP BY 1 ORDER BY 1",
+        lambda of: add_up((each["locale"], as_amount(each["price"])) for each in of["templates"]),
+    ),
+    "projects per user": (
+        """SELECT email, count(*) FROM users
+            JOIN projects ON users.id = coalesce(user_id, assise.objectid_to_uuid(projects._extra ->> 'user_id'))
+            GROUP BY 1 ORDER BY email COLLATE "C" """,
+        count_projects,
+    ),
+    "average messages per conversation": (
+        """SELECT round(avg(messages), 2) FROM
+            (SELECT count(role) AS messages FROM conversations LEFT JOIN conversation_messages ON id = conversation_id GROUP BY id) AS counted""",
+        average_messages,
+    ),
+    "active subscriptions per plan": (
+        "SELECT plan, count(*) FROM users WHERE subscription_status = 'active' GROUP BY 1 ORDER BY 1",
+        lambda of: count_up(each["plan"] for each in of["users"] if each["subscription_status"] == "active"),
+    ),
+    "files per language": (
+        "SELECT language, count(*) FROM project_files GROUP BY 1 ORDER BY 1",
+        lambda of: count_up(file["language"] for each in of["projects"] for file in as_list(each["files"])),
+    ),
+    "tokens per model": (
+        "SELECT model, sum(tokens) FROM conversation_messages WHERE role = 'assistant' GROUP BY 1 ORDER BY 1",
+        lambda of: add_up(
+            (x["model"], as_amount(x["tokens"])) for each in of["conversations"] for x in as_list(each["messages"]) if x["role"] == "assistant"
+        ),
+    ),
+    "tokens per day": (
+        """SELECT day, sum((used ->> 'tokens')::int) FROM users, jsonb_each(usage) AS days (day, used)
+            GROUP BY 1 ORDER BY 1""",
+        lambda of: add_up(
+            (day, as_amount(used["tokens"])) for each in of["users"] for day, used in as_kind(each["usage"], dict).items()
+        ),
+    ),
+    "latest deployments that failed": (
+        """SELECT project, error_code FROM
+            (SELECT DISTINCT ON (1) coalesce(assise.uuid_to_objectid(project_id), _extra ->> 'project_id') AS project, status, error_code
+                FROM deployments ORDER BY 1, created_at DESC) AS latest
+            WHERE status = 'failed' ORDER BY 1""",
+        find_last_failures,
+    ),
+    "two spellings of an e-mail": (
+        """SELECT lower(email), count(*) FROM users GROUP BY 1 HAVING count(*) > 1 ORDER BY lower(email) COLLATE "C" """,
+        lambda of: [row for row in count_up(str(each["email"]).lower() for each in of["users"]) if row[1] == 2],
+    ),
+    "the largest file": ("SELECT path, length(content) FROM project_files ORDER BY size_bytes DESC LIMIT 1", find_largest_file),
+}  # fmt: skip
+
+
+def test_everything_arrives_and_answers(dump: Path, documents: Documents, project: Project, query: Callable[..., Rows]) -> None:
+    report = project.migrate(dump / "devora", agree=agree)
+    found = {each.name: (each.documents, each.loaded, each.rejected, each.verified and each.verified.equal) for each in report.collections}
+    assert found == {name: (count, count, 0, count) for name, count in COUNTS.items()}
+    assert report.exit_code == 0
+    answers = {name: (query(statement), answer(documents)) for name, (statement, answer) in QUESTIONS.items()}
+    assert {name: both for name, both in answers.items() if both[0] != both[1]} == {}
+    assert all(rows for rows, _ in answers.values())
