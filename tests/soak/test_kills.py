@@ -109,7 +109,7 @@ def disturb(rng: random.Random, scene: Scene) -> tuple[Done, set[int]]:
             wait_until(lambda: command.process.poll() is not None or is_reached(), moment)  # noqa: B023 - called at once
             if command.process.poll() is not None:
                 break
-            way = rng.choice(list(WAYS))
+            way = "SIGKILL to the group" if len(scene.running) == 1 else rng.choice(list(WAYS))
             print(f"{way} at {moment}")
             WAYS[way][0](scene, watcher)
             codes |= WAYS[way][1]
