@@ -20,10 +20,9 @@ from time import perf_counter
 import bson
 
 from assise.mongo.dump import open_dump, read_chunks
-from assise.postgres.connection import Connection
 from assise.project import Project
 from assise.rows.shred import Shredder
-from assise.schema.sql import copy_rows, create_tables, drop_tables
+from assise.schema.sql import copy_rows, create_tables
 
 RUNS = 3
 
@@ -77,12 +76,6 @@ def copy_bare(project: Project, source: Path, schema: str) -> float:
     return seconds
 
 
-def drop(project: Project, connection: Connection) -> None:
-    """Take the load away."""
-    for statement in drop_tables(project.manifest, "public"):
-        connection.execute(statement)
-
-
 def main() -> None:
     """Print the table."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
@@ -98,8 +91,7 @@ def main() -> None:
         for _ in range(RUNS):
             loads.append(measure(lambda: project.load(source)))
             verifies.append(measure(project.verify))
-            with project.connect(project.manifest) as connection:
-                drop(project, connection)
+            project.undo(agree=lambda _: True)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         bare = statistics.median(copy_bare(project, source, "bare") for _ in range(RUNS))
         project.embedded.stop()

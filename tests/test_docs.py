@@ -219,7 +219,7 @@ def test_every_reason_of_a_reject_is_named() -> None:
 
 
 def test_no_page_promises_what_does_not_run_yet() -> None:
-    for word in ("make demo", "assise demo", "assise undo", "assise export", "--repair", "--archive", "mongodb://"):
+    for word in ("make demo", "assise demo", "assise export", "--repair", "--archive", "mongodb://"):
         assert word not in "\n".join([ALL, *(page.read_text() for page in EXAMPLES)])
 
 

@@ -12,6 +12,8 @@ AssiseError                 exit 1
 └── TargetError             PostgreSQL: unreachable, unfit, or it refused something
     ├── DuplicateKeyError   a row whose key exists (caught by the loader)
     ├── LimitError          a row over a limit of the server (caught by the loader)
+    ├── DependentError      something of others depends on what is to be dropped
+    ├── EditedError         rows or tables were edited since the load
     ├── BusyError           another session holds a lock for too long
     └── SerializationError  a deadlock or a conflict: the same again may work
 """
@@ -94,6 +96,14 @@ class DuplicateKeyError(TargetError):
 
 class LimitError(TargetError):
     """A row over a limit of the server (SQLSTATE class 54)."""
+
+
+class DependentError(TargetError):
+    """Something that others made depends on what is to be dropped (SQLSTATE 2BP01)."""
+
+
+class EditedError(TargetError):
+    """Rows or tables were edited since the load, and nobody has said that this may be discarded."""
 
 
 class BusyError(TargetError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +28,11 @@ from assise.transfer import ledger
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import Talk, load_dump
 from assise.transfer.report import Report
+from assise.transfer.undo import Undo, plan_undo, undo_load
 from assise.transfer.verify import verify_dump
 
 Agree = Callable[[str], bool]
-"""Is asked before the first write to a server that is not the embedded one; the text says what will be created, and where."""
+"""Is asked before the first write to a server that is not the embedded one, and before anything is dropped; the text says what, and where."""
 
 Ids = Literal["uuid", "text"]
 
@@ -193,6 +194,32 @@ class Project:
             collection.verified, collection.differences = found[collection.name]
         report.seconds = perf_counter() - started
         return report
+
+    def undo(self, *, replace: Collection[str] = (), agree: Agree = refuse, dry_run: bool = False) -> Undo:
+        """Drop exactly what the load created, finished or not. Where nothing is loaded there is nothing in what it returns.
+
+        Args:
+            replace: tables whose edits since the load may be discarded.
+            agree: is asked whatever the target is.
+            dry_run: only say what would be dropped; `Undo.check` then tells whether it would be refused.
+
+        Raises:
+            EditedError: rows or tables were edited since the load. DependentError: something of others depends on a table.
+        """
+        manifest = self.manifest
+        with self.connect(manifest) as connection:
+            if not dry_run:
+                ledger.lock(connection, manifest.name)
+            load = self._find_load(connection, manifest)
+            if load is None:
+                return Undo(connection.target, manifest.name)
+            plan = plan_undo(connection, load)
+            if dry_run:
+                return plan
+            plan.check(replace)
+            if not agree(question := plan.describe()):
+                raise UsageError(f"not agreed, nothing was dropped: {question}", remedy="Agree with --yes.")
+            return undo_load(connection, load, replace=replace)
 
     def rejects(self) -> list[Reject]:
         """The rejects of the load."""

@@ -25,7 +25,7 @@ from assise.project import Project
 Query = Callable[..., list[tuple[object, ...]]]
 Done = subprocess.CompletedProcess[str]
 SOURCES = str(Path(assise.__file__).resolve().parents[1])
-COMMANDS = ["migrate", "infer", "load", "verify", "rejects", "pg start", "pg stop", "pg status", "pg shell", "pg url", "schema sql"]
+COMMANDS = ["migrate", "infer", "load", "verify", "rejects", "undo", "pg start", "pg stop", "pg status", "pg shell", "pg url", "schema sql"]
 REPORT = {"source", "target", "seconds", "documents", "loaded", "rejected", "verified", "collections"}
 COLLECTION = {"name", "documents", "loaded", "rejected", "bytes", "seconds", "tables", "values", "verified"}
 USERS = [{"_id": ObjectId(f"65b9f0a0000000000000000{n}"), "name": f"user {n}", "items": [{"n": n}], "odd": [1, "a"]} for n in range(5)]
@@ -259,6 +259,30 @@ def test_a_difference_is_exit_3_and_is_put_into_words(shell: Shell, query: Query
     assert set(report["collections"][0]) == COLLECTION | {"differences"}
 
 
+def test_undo_drops_what_was_loaded_and_refuses_what_was_edited(shell: Shell, query: Query) -> None:
+    Project(shell.folder, to=shell.target).migrate(shell.folder / "app", agree=agree)
+    refused = shell.run("undo", to=True, stdin="y\n")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "not agreed, nothing was dropped: " in refused.stderr
+    query("UPDATE users SET name = 'another' WHERE name = 'user 2'")
+    edited = shell.run("undo", "--yes", to=True)
+    assert (edited.returncode, edited.stdout) == (1, "")
+    assert "users: 1 rows changed\nTo discard them, name each table: --replace users" in edited.stderr
+    shown = shell.run("undo", "--dry-run", "--json", to=True)
+    (users, _) = json.loads(shown.stdout)["tables"]
+    assert users == {"name": "users", "rows": 5, "changed": 1, "deleted": 0, "additions": [], "is_gone": False}
+    assert shown.returncode == 1
+    assert shell.run("undo", "--dry-run", "--replace", "users", to=True).returncode == 0
+    assert query("SELECT count(*) FROM users") == [(5,)]
+    done = shell.run("undo", "--yes", "--replace", "users", to=True)
+    assert done.returncode == 0
+    assert "dropped as well: function _new_objectid, schema assise" in done.stdout
+    assert query(TABLES) == []
+    again = shell.run("undo", "--yes", "--json", to=True)
+    assert (again.returncode, json.loads(again.stdout)["tables"]) == (0, [])
+    assert "there is nothing to undo" in again.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -269,6 +293,7 @@ def test_a_difference_is_exit_3_and_is_put_into_words(shell: Shell, query: Query
         (["infer", "nowhere"], 1, "does not exist"),
         (["load", "app"], 2, "there is no manifest"),
         (["verify"], 2, "there is no manifest"),
+        (["undo"], 2, "there is no manifest"),
         (["schema", "sql"], 2, "there is no manifest"),
         (["pg", "url"], 2, "there is no manifest"),
         (["load", "-f", "broken.yaml"], 2, "broken.yaml:2: colour"),

@@ -13,7 +13,7 @@ from typing import Annotated, cast
 
 import typer
 
-from assise.cli.render import print_plan, print_rejects, print_report
+from assise.cli.render import print_plan, print_rejects, print_report, print_undo
 from assise.errors import AssiseError, UsageError
 from assise.manifest.file import dump_manifest
 from assise.project import Plan, Project
@@ -64,6 +64,9 @@ To = Annotated[str | None, typer.Option("--to", help="A PostgreSQL URL in place 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Database = Annotated[str | None, typer.Option("--database", "-d", help="Another database than the manifest's.", show_default=False)]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Agree to what is shown.")]
+Replace = Annotated[
+    list[str] | None, typer.Option("--replace", help="A table whose edits since the load may be discarded; repeatable.", show_default=False)
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
 IdsOption = Annotated[Ids, typer.Option("--ids", help="Keys of ObjectIds as uuid, or as text of 24 digits.")]
 ChunkBytes = Annotated[int | None, typer.Option("--chunk-bytes", help=_help("load.chunk_bytes"), show_default=False)]
@@ -246,6 +249,30 @@ def rejects(
     found = [reject for reject in project.rejects() if collection in {None, reject.collection}]
     print_rejects(found, as_json=as_json)
     return 3 if found else 0
+
+
+@app.command(epilog=_examples("assise undo", "assise undo --dry-run", "assise undo --yes --replace users"))
+def undo(
+    manifest: ManifestFile = Path(),
+    *,
+    to: To = None,
+    replace: Replace = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> int:
+    """Drop what the load created; refuse where rows or tables were edited since."""
+    names = replace or []
+    found = _project(manifest, to).undo(replace=names, agree=_Asking(yes), dry_run=dry_run)
+    if found.tables or as_json:
+        print_undo(found, as_json=as_json)
+    if not found.tables:
+        _say(f"nothing of {found.name!r} is loaded in {found.target}; there is nothing to undo")
+    elif dry_run:
+        found.check(names)
+    else:
+        _next("assise load FOLDER")
+    return 0
 
 
 def _start_embedded(manifest: Path, database: str | None) -> tuple[Project, str]:

@@ -12,6 +12,7 @@ from rich.text import Text
 from assise.project import Plan
 from assise.transfer.ledger import Reject
 from assise.transfer.report import CollectionReport, Report
+from assise.transfer.undo import Undo
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 TICK = "✓"
@@ -88,6 +89,21 @@ def print_plan(plan: Plan) -> None:
     console.print(f"tables  {', '.join(plan.tables)}", highlight=False, markup=False, soft_wrap=True)
 
 
+def print_undo(undo: Undo, *, as_json: bool) -> None:
+    """What an undo drops or has dropped, a line each."""
+    if as_json:
+        print(json.dumps(undo.as_json(), ensure_ascii=False))
+        return
+    table = _table(["table dropped" if undo.is_done else "table to drop", "rows", "since the load"])
+    for each in undo.tables:
+        table.add_row(Text(each.name), f"{each.rows:,}", Text("gone" if each.is_gone else ", ".join(each.edits) or TICK))
+    console = _console()
+    console.print(table)
+    others = [f"function {name}" for name in undo.functions] + ["schema assise"] * undo.drops_ledger
+    head = "dropped" if undo.is_done else "to drop"
+    console.print(f"{head} as well: {', '.join(others) or 'nothing'}", highlight=False, markup=False, soft_wrap=True)
+
+
 def print_rejects(rejects: Sequence[Reject], *, as_json: bool) -> None:
     """The rejects, a line each."""
     if as_json:
@@ -103,7 +119,7 @@ def print_rejects(rejects: Sequence[Reject], *, as_json: bool) -> None:
 def _table(headings: Sequence[str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        is_text = heading in {"collection", "collection, table", "verified", "reason", "detail"}
+        is_text = heading in {"table dropped", "table to drop", "since the load", "collection", "collection, table", "verified", "reason", "detail"}
         table.add_column(heading, justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold")
     return table
 

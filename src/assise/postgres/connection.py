@@ -14,7 +14,7 @@ from psycopg import generators, pq
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq.abc import PGresult
 
-from assise.errors import BusyError, DuplicateKeyError, LimitError, SerializationError, TargetError, UsageError
+from assise.errors import BusyError, DependentError, DuplicateKeyError, LimitError, SerializationError, TargetError, UsageError
 
 ARRAY_OIDS = {
     "uuid": 2951, "text": 1009, "bool": 1000, "int4": 1007, "int8": 1016,
@@ -184,6 +184,10 @@ def _translated(target: str) -> Iterator[None]:
         raise SerializationError(_words(error)) from error
     except psycopg.errors.LockNotAvailable as error:
         raise BusyError(f"{target}: {_words(error)}") from error
+    except psycopg.errors.DependentObjectsStillExist as error:
+        raise DependentError(
+            f"{target}: {_words(error)}: {error.diag.message_detail or ''}", remedy="Drop what is named, or move it away."
+        ) from error
     except psycopg.Error as error:
         state = error.sqlstate or ""
         if state.startswith("54"):

@@ -60,10 +60,14 @@ def create_table(manifest: Manifest, layout: Layout, schema: str) -> str:
     return f"CREATE TABLE {quote(schema, layout.table)} (\n{body}\n)"
 
 
+def key_functions(manifest: Manifest) -> list[str]:
+    """The names of the functions that the keys' defaults call."""
+    return sorted({function for root in manifest.roots if (function := _key_function(manifest.key_column(root)))})
+
+
 def create_key_functions(manifest: Manifest, schema: str) -> list[str]:
     """The functions that the keys' defaults call."""
-    wanted = {function for root in manifest.roots if (function := _key_function(manifest.key_column(root)))}
-    texts = {name: files("assise.schema").joinpath("functions", f"{name.strip('_')}.sql").read_text() for name in sorted(wanted)}
+    texts = {name: files("assise.schema").joinpath("functions", f"{name.strip('_')}.sql").read_text() for name in key_functions(manifest)}
     return [text.strip().replace("{name}", quote(schema, name)) for name, text in texts.items()]
 
 
@@ -87,10 +91,19 @@ def add_foreign_keys(manifest: Manifest, schema: str) -> list[tuple[str, str]]:
     return [(layout.table, add_foreign_key(layout, found[layout.parent], schema)) for layout in found.values() if layout.parent]
 
 
-def drop_tables(manifest: Manifest, schema: str) -> list[str]:
-    """What takes a load away again: its tables, children first, and its lines in the ledger."""
-    tables = [f"DROP TABLE IF EXISTS {quote(schema, layout.table)};" for layout in reversed(all_layouts(manifest))]
-    return [*tables, f"DELETE FROM assise.load WHERE name = {quote_text(manifest.name)};"]
+def drop_tables(names: Iterable[str], schema: str) -> str:
+    """The one statement that drops tables that reference each other, and nothing that others made."""
+    return f"DROP TABLE {', '.join(quote(schema, name) for name in names)}"
+
+
+def drop_function(name: str, schema: str) -> str:
+    """The DROP of a key's function."""
+    return f"DROP FUNCTION {quote(schema, name)}()"
+
+
+def lock_tables(names: Iterable[str], schema: str) -> str:
+    """Nobody else reads or writes the tables until the transaction ends."""
+    return f"LOCK TABLE {', '.join(quote(schema, name) for name in names)} IN ACCESS EXCLUSIVE MODE"
 
 
 def copy_rows(layout: Layout, schema: str) -> str:

@@ -17,7 +17,7 @@ from assise.postgres.connection import Connection, Parameter
 from assise.rows.cells import pack_int4, pack_int8, pack_length
 from assise.rows.shred import Reason
 from assise.rows.tally import Values
-from assise.schema.sql import all_layouts, create_tables, drop_tables, quote
+from assise.schema.sql import all_layouts, create_tables, quote
 from assise.transfer.report import CollectionReport
 
 VERSION = 1
@@ -158,7 +158,7 @@ def check_unchanged(connection: Connection, load: Load, manifest: Manifest) -> N
     """Check that the load is of this manifest, and that its tables are as they were created.
 
     Raises:
-        ChangedError: the manifest is another one, or a table was changed; the remedy gives the statements that start afresh.
+        ChangedError: the manifest is another one, or a table was changed.
     """
     if load.manifest.tables != manifest.tables:
         ours, theirs = load.manifest.tables, manifest.tables
@@ -183,9 +183,29 @@ def _printed(column_type: str) -> str:
 
 
 def start_afresh(load: Load) -> str:
-    """What to do when a load cannot go on: the statements that take it away."""
-    statements = "\n".join("    " + statement for statement in drop_tables(load.manifest, load.schema))
-    return f"To load again, drop what was loaded (assise pg shell, or psql):\n{statements}"
+    """What to do when a load cannot go on."""
+    return f"`assise undo` drops what was loaded of {load.name!r}; then `assise load FOLDER` loads again."
+
+
+def count_loaded(connection: Connection, load: Load) -> dict[str, int]:
+    """How many rows each table got, by the lines of the chunks."""
+    rows = {str(name): int(str(count)) for name, count in connection.execute(QUERIES["loaded_rows"], [load.id])}
+    return {layout.table: rows.get(layout.table, 0) for layout in all_layouts(load.manifest)}
+
+
+def has_table(connection: Connection, schema: str, table: str) -> bool:
+    """Whether there is such a table; a view of its name is none."""
+    return bool(connection.scalar(QUERIES["is_table"], [quote(schema, table)]))
+
+
+def forget(connection: Connection, load: Load) -> bool:
+    """Take a load's lines out of the ledger, and the ledger away with its last load, which returns True; in a transaction."""
+    connection.execute(QUERIES["lock_loads"])
+    connection.execute(QUERIES["delete_load"], [load.id])
+    is_last = not connection.scalar(QUERIES["has_loads"])
+    if is_last:
+        connection.execute(QUERIES["drop_ledger"])
+    return is_last
 
 
 def finished_chunks(connection: Connection, load: Load, collection: str) -> Iterator[ChunkLine]:

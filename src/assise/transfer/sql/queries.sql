@@ -61,3 +61,47 @@ SELECT current_setting('server_encoding'), pg_is_in_recovery(), current_setting(
 
 -- may_create --
 SELECT has_database_privilege(current_database(), 'CREATE'), has_schema_privilege(%s, 'CREATE')
+
+-- is_table --
+SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass(%s) AND relkind = 'r')
+
+-- loaded_rows --
+SELECT key, sum(value::bigint)::bigint FROM assise.chunk, jsonb_each_text(rows) WHERE load_id = %s GROUP BY key
+
+-- changes --
+SELECT count(*) FILTER (WHERE ours.xid IS NULL), count(*)
+FROM {table} AS t LEFT JOIN (SELECT DISTINCT xid::xid AS xid FROM assise.chunk WHERE load_id = %s) AS ours ON ours.xid = t.xmin
+
+-- additions --
+WITH ours AS (SELECT to_regclass(%s) AS id, to_regclass(%s) AS parent, %s::text[] AS names)
+SELECT 'column ' || attname FROM pg_attribute, ours WHERE attrelid = id AND attnum > 0 AND NOT attisdropped AND attname <> ALL (names)
+UNION ALL
+SELECT 'index ' || relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid, ours WHERE indrelid = id AND NOT indisprimary
+UNION ALL
+SELECT 'constraint ' || conname FROM pg_constraint, ours
+WHERE conrelid = id AND (contype = 'c' OR contype = 'f' AND confrelid IS DISTINCT FROM parent)
+UNION ALL
+SELECT 'trigger ' || tgname FROM pg_trigger, ours WHERE tgrelid = id AND NOT tgisinternal
+UNION ALL
+SELECT 'policy ' || polname FROM pg_policy, ours WHERE polrelid = id
+UNION ALL
+SELECT 'rule ' || rulename FROM pg_rewrite, ours WHERE ev_class = id
+ORDER BY 1
+
+-- lock_loads --
+LOCK TABLE assise.load IN SHARE ROW EXCLUSIVE MODE
+
+-- delete_load --
+DELETE FROM assise.load WHERE id = %s
+
+-- has_loads --
+SELECT EXISTS (SELECT FROM assise.load)
+
+-- drop_ledger --
+DROP TABLE assise.reject, assise.chunk, assise.load, assise.version;
+DROP FUNCTION assise.objectid_to_uuid(text), assise.uuid_to_objectid(uuid);
+DROP SCHEMA assise
+
+-- is_unused --
+SELECT to_regprocedure(%s) IS NOT NULL
+    AND NOT EXISTS (SELECT FROM pg_depend WHERE refclassid = 'pg_proc'::regclass AND refobjid = to_regprocedure(%s))
