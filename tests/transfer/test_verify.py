@@ -24,6 +24,12 @@ from assise.transfer.ledger import Load
 from assise.transfer.report import Verified
 from assise.transfer.verify import verify_dump
 
+
+@pytest.fixture(autouse=True)
+def documents_are_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few there are: documents that are plain are read back together, as in a large collection."""
+    monkeypatch.setattr("assise.transfer.verify.FEWEST", 1)
+
 Query = Callable[..., list[tuple[object, ...]]]
 Figures = tuple[int, int, int, int]
 
