@@ -30,7 +30,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*/README.md"))
 ALL = "\n".join(page.read_text() for page in PAGES)
 BASH = shutil.which("bash") or "/bin/bash"
 BLOCK = re.compile(r"^```(console|sh|python|yaml)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-CUTS = ("## 3. Load and verify", "## 4. Look at the rejects", "## Start afresh", "## Your own server")
+CUTS = ("## 3. Load and verify", "## 4. Look at the rejects", "## Back again", "## Start afresh", "## Your own server")
 LINK = re.compile(r"\]\(([^)#:]+)(?:#([^)]*))?\)")
 
 
@@ -219,7 +219,7 @@ def test_every_reason_of_a_reject_is_named() -> None:
 
 
 def test_no_page_promises_what_does_not_run_yet() -> None:
-    for word in ("make demo", "assise demo", "assise export", "--repair", "--archive", "mongodb://"):
+    for word in ("make demo", "assise demo", "--repair", "--archive", "mongodb://"):
         assert word not in "\n".join([ALL, *(page.read_text() for page in EXAMPLES)])
 
 

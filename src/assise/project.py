@@ -19,12 +19,14 @@ from assise.infer.propose import Proposal, propose
 from assise.manifest.checks import SERVERS_OWN
 from assise.manifest.file import dump_manifest, json_schema, load_manifest
 from assise.manifest.model import Manifest
-from assise.mongo.dump import Dump, open_dump, read_chunks
+from assise.manifest.problems import nearest
+from assise.mongo.dump import Dump, open_dump, read_chunks, read_metadata
 from assise.postgres.connection import Connection, describe
 from assise.postgres.embedded import Embedded
 from assise.schema.sql import all_layouts, script
 from assise.settings import expand, read_setting
 from assise.transfer import ledger
+from assise.transfer.export import Exported, Write, export_documents, export_folder
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import Talk, load_dump
 from assise.transfer.report import Report
@@ -221,6 +223,34 @@ class Project:
                 raise UsageError(f"not agreed, nothing was dropped: {question}", remedy="Agree with --yes.")
             return undo_load(connection, load, replace=replace)
 
+    def export(self, collection: str, write: Write) -> Exported:
+        """Give each document of a collection, as its rows are now, to `write` as raw BSON; rejects are not among them.
+
+        Raises:
+            UsageError: nothing is loaded, not all of it, or no such collection.
+        """
+        with self._exporting() as (connection, load):
+            return export_documents(connection, load, _known(load, collection), write)
+
+    def export_folder(self, folder: Path | str, collection: str | None = None) -> list[Exported]:
+        """Write all collections, or one, as mongorestore reads them, rejects included; all of the files or none.
+
+        Raises:
+            UsageError: as `export`; a file exists. AssiseError: a file cannot be written.
+        """
+        with self._exporting() as (connection, load):
+            names = list(load.manifest.roots.values()) if collection is None else [_known(load, collection)]
+            return export_folder(connection, load, names, Path(folder).absolute())
+
+    @contextmanager
+    def _exporting(self) -> Iterator[tuple[Connection, Load]]:
+        """The finished load, whatever the manifest says now, in one snapshot."""
+        manifest = self.manifest
+        with self.connect(manifest) as connection:
+            load = self._finished_load(connection, manifest, as_loaded=True)
+            with connection.transaction(isolation="REPEATABLE READ"):
+                yield connection, load
+
     def rejects(self) -> list[Reject]:
         """The rejects of the load."""
         manifest = self.manifest
@@ -260,11 +290,11 @@ class Project:
     def _find_load(self, connection: Connection, manifest: Manifest) -> Load | None:
         return next((load for load in ledger.find_loads(connection) if load.name == manifest.name), None)
 
-    def _finished_load(self, connection: Connection, manifest: Manifest) -> Load:
+    def _finished_load(self, connection: Connection, manifest: Manifest, *, as_loaded: bool = False) -> Load:
         load = self._find_load(connection, manifest)
         if load is None:
             raise UsageError(f"nothing of {manifest.name!r} is loaded in {connection.target}", remedy="`assise load FOLDER` loads it.")
-        ledger.check_unchanged(connection, load, manifest)
+        ledger.check_unchanged(connection, load, load.manifest if as_loaded else manifest)
         if not load.is_finished:
             raise UsageError(f"the load of {manifest.name!r} is not finished", remedy="`assise load` goes on where it stopped.")
         return load
@@ -295,7 +325,15 @@ class Project:
             )
             if not agree(question):
                 raise UsageError(f"not agreed, nothing was written: {question}", remedy="Agree with --yes.")
-        return ledger.begin(connection, manifest, dump.path, chunk_bytes=self._setting("load.chunk_bytes"))
+        metadata = {name: text for name in manifest.roots.values() if (text := read_metadata(dump.collection(name)))}
+        return ledger.begin(connection, manifest, dump.path, chunk_bytes=self._setting("load.chunk_bytes"), metadata=metadata)
+
+
+def _known(load: Load, collection: str) -> str:
+    known = load.manifest.roots.values()
+    if collection not in known:
+        raise UsageError(f"the load of {load.name!r} has no collection {collection!r}", remedy=nearest(collection, known))
+    return collection
 
 
 def _name(path: Path) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from bson import ObjectId
+from bson import ObjectId, json_util
 from tests.dumps import agree, write_dump
 
 import assise
@@ -25,7 +25,7 @@ from assise.project import Project
 Query = Callable[..., list[tuple[object, ...]]]
 Done = subprocess.CompletedProcess[str]
 SOURCES = str(Path(assise.__file__).resolve().parents[1])
-COMMANDS = ["migrate", "infer", "load", "verify", "rejects", "undo", "pg start", "pg stop", "pg status", "pg shell", "pg url", "schema sql"]
+COMMANDS = ["migrate", "infer", "load", "verify", "rejects", "export", "undo", "pg start", "pg stop", "pg status", "pg shell", "pg url", "schema sql"]
 REPORT = {"source", "target", "seconds", "documents", "loaded", "rejected", "verified", "collections"}
 COLLECTION = {"name", "documents", "loaded", "rejected", "bytes", "seconds", "tables", "values", "verified"}
 USERS = [{"_id": ObjectId(f"65b9f0a0000000000000000{n}"), "name": f"user {n}", "items": [{"n": n}], "odd": [1, "a"]} for n in range(5)]
@@ -259,6 +259,37 @@ def test_a_difference_is_exit_3_and_is_put_into_words(shell: Shell, query: Query
     assert set(report["collections"][0]) == COLLECTION | {"differences"}
 
 
+def test_export_prints_canonical_extended_json_and_writes_bson(rejected: tuple[Shell, bytes]) -> None:
+    shell, raw = rejected
+    done = shell.run("export", "users", to=True)
+    assert (done.returncode, done.stderr.splitlines()) == (0, ["users: 5 documents, 0 of the rejects"])
+    assert [json_util.loads(line) for line in done.stdout.splitlines()] == USERS
+    assert json.loads(done.stdout.splitlines()[2])["items"] == [{"n": {"$numberInt": "2"}}]
+    written = shell.run("export", "--format", "bson", "--out", "back", "--json", to=True)
+    assert json.loads(written.stdout) == [{"name": "users", "documents": 5, "rejects": 1, "skipped": 0, "problems": []}]
+    assert (shell.folder / "back" / "app" / "users.bson").read_bytes().endswith(raw)
+    again = shell.run("export", "--format", "bson", "--out", "back", to=True)
+    assert (again.returncode, again.stdout) == (2, "")
+
+
+def test_what_is_no_document_is_not_exported_and_exit_3_says_so(shell: Shell) -> None:
+    write_dump(shell.folder / "app", {"users": [*USERS, b"\xff" * 9]})
+    Project(shell.folder, to=shell.target).migrate(shell.folder / "app", agree=agree)
+    assert shell.run("export", "users", to=True).returncode == 0
+    done = shell.run("export", "--format", "bson", "--out", "back", to=True)
+    assert done.returncode == 3
+    assert "users: not exported: 9 bytes at offset" in done.stderr
+
+
+def test_a_reader_of_an_export_may_go_away(shell: Shell) -> None:
+    write_dump(shell.folder / "app", {"users": [{"_id": n, "text": "x" * 1000} for n in range(2000)]})
+    Project(shell.folder, to=shell.target).migrate(shell.folder / "app", agree=agree)
+    command = f"{sys.executable} -m assise export users --to {shlex.quote(shell.target)} | head -n 1"
+    environment = {**os.environ, "PYTHONPATH": SOURCES}
+    done = subprocess.run(["/bin/sh", "-c", command], cwd=shell.folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stderr, json.loads(done.stdout)["_id"]) == ("", {"$numberInt": "0"})
+
+
 def test_undo_drops_what_was_loaded_and_refuses_what_was_edited(shell: Shell, query: Query) -> None:
     Project(shell.folder, to=shell.target).migrate(shell.folder / "app", agree=agree)
     refused = shell.run("undo", to=True, stdin="y\n")
@@ -293,6 +324,10 @@ def test_undo_drops_what_was_loaded_and_refuses_what_was_edited(shell: Shell, qu
         (["infer", "nowhere"], 1, "does not exist"),
         (["load", "app"], 2, "there is no manifest"),
         (["verify"], 2, "there is no manifest"),
+        (["export", "users"], 2, "there is no manifest"),
+        (["export"], 2, "one collection at a time"),
+        (["export", "users", "--out", "x"], 2, "one collection at a time"),
+        (["export", "--format", "bson"], 2, "wants a folder"),
         (["undo"], 2, "there is no manifest"),
         (["schema", "sql"], 2, "there is no manifest"),
         (["pg", "url"], 2, "there is no manifest"),

@@ -14,6 +14,7 @@ from typing import Annotated, cast
 import typer
 
 from assise.cli.render import print_plan, print_rejects, print_report, print_undo
+from assise.documents.extjson import write_json
 from assise.errors import AssiseError, UsageError
 from assise.manifest.file import dump_manifest
 from assise.project import Plan, Project
@@ -27,6 +28,13 @@ class Ids(StrEnum):
 
     uuid = "uuid"
     text = "text"
+
+
+class Format(StrEnum):
+    """What an export writes."""
+
+    jsonl = "jsonl"
+    bson = "bson"
 
 
 # typer carries its own copy of click under a private name; this is click's root of errors, reached through what typer exports.
@@ -71,6 +79,8 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done,
 IdsOption = Annotated[Ids, typer.Option("--ids", help="Keys of ObjectIds as uuid, or as text of 24 digits.")]
 ChunkBytes = Annotated[int | None, typer.Option("--chunk-bytes", help=_help("load.chunk_bytes"), show_default=False)]
 Paths = Annotated[int | None, typer.Option("--paths", help=_help("infer.paths"), show_default=False)]
+FormatOption = Annotated[Format, typer.Option("--format", help="One document of Extended JSON a line, or the files that mongorestore reads.")]
+Out = Annotated[Path | None, typer.Option("--out", help="The folder for --format bson.", show_default=False)]
 Output = Annotated[str | None, typer.Option("--output", "-o", help="Another file for the manifest; - is stdout.", show_default=False)]
 
 
@@ -249,6 +259,42 @@ def rejects(
     found = [reject for reject in project.rejects() if collection in {None, reject.collection}]
     print_rejects(found, as_json=as_json)
     return 3 if found else 0
+
+
+@app.command(epilog=_examples("assise export users > users.jsonl", "assise export --format bson --out back"))
+def export(
+    collection: Annotated[str | None, typer.Argument(help="The collection; with --format bson all of them without it.", show_default=False)] = None,
+    manifest: ManifestFile = Path(),
+    *,
+    to: To = None,
+    form: Annotated[
+        Format, typer.Option("--format", help="One document of Extended JSON a line, or the files that mongorestore reads.")
+    ] = Format.jsonl,
+    out: Annotated[Path | None, typer.Option("--out", help="The folder for --format bson.", show_default=False)] = None,
+    as_json: Json = False,
+) -> int:
+    """Print the documents of a collection as their rows are now, or write what mongorestore reads."""
+    project = _project(manifest, to)
+    if form is Format.bson:
+        if out is None:
+            raise UsageError("--format bson wants a folder", remedy="assise export --format bson --out FOLDER")
+        done = project.export_folder(out, collection)
+        if as_json:
+            print(json.dumps([vars(each) for each in done], ensure_ascii=False))
+    else:
+        if collection is None or out is not None:
+            raise UsageError("JSON goes to stdout, one collection at a time", remedy="assise export COLLECTION, or --format bson --out FOLDER")
+        done = [project.export(collection, _print_document)]
+        sys.stdout.flush()
+    for each in done:
+        _say(f"{each.name}: {each.documents:,} documents, {each.rejects:,} of the rejects")
+        for problem in each.problems:
+            _say(problem)
+    return 3 if any(each.skipped for each in done) else 0
+
+
+def _print_document(raw: bytes) -> None:
+    sys.stdout.buffer.write(write_json(raw).encode() + b"\n")
 
 
 @app.command(epilog=_examples("assise undo", "assise undo --dry-run", "assise undo --yes --replace users"))

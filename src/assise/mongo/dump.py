@@ -136,7 +136,7 @@ def _data_file(metadata: Path) -> Path | None:
 def _collection(file: Path) -> Collection:
     _check_text(file.name)
     stem = file.name.removesuffix(".gz").removesuffix(".bson")
-    name = _name_in_metadata(file.with_name(stem + ".metadata.json"))
+    name = _name_in_metadata(_metadata_file(file))
     try:
         name = name or unquote_to_bytes(stem).decode()
     except UnicodeDecodeError:
@@ -146,18 +146,35 @@ def _collection(file: Path) -> Collection:
     return Collection(name, file, file.stat().st_size)
 
 
-def _name_in_metadata(file: Path) -> str | None:
-    """The full name of a collection: mongodump cuts long names in the file's name and keeps them here."""
+def read_metadata(collection: Collection) -> str | None:
+    """What mongodump wrote of a collection's options and indexes, as JSON text; None where there is nothing that can be read."""
+    found = _parse_metadata(_metadata_file(collection.file))
+    return found[0] if found else None
+
+
+def _metadata_file(file: Path) -> Path:
+    return file.with_name(file.name.removesuffix(".gz").removesuffix(".bson") + ".metadata.json")
+
+
+def _parse_metadata(file: Path) -> tuple[str, dict[str, object]] | None:
     try:
         if file.exists():
-            text = file.read_bytes()
+            content = file.read_bytes()
         elif (packed := file.with_name(file.name + ".gz")).exists():
-            text = gzip.decompress(packed.read_bytes())
+            content = gzip.decompress(packed.read_bytes())
         else:
             return None
-        name = json.loads(text).get("collectionName")
-    except (ValueError, AttributeError, OSError, EOFError, zlib.error):
+        text = content.decode()
+        parsed = json.loads(text)
+    except (ValueError, OSError, EOFError, zlib.error, RecursionError):
         return None
+    return (text, parsed) if isinstance(parsed, dict) and "\0" not in text else None
+
+
+def _name_in_metadata(file: Path) -> str | None:
+    """The full name of a collection: mongodump cuts long names in the file's name and keeps them here."""
+    found = _parse_metadata(file)
+    name = found[1].get("collectionName") if found else None
     return name if isinstance(name, str) and name else None
 
 

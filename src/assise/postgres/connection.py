@@ -126,14 +126,14 @@ class Connection:
             result = self._query(statement, [array], [ARRAY_OIDS[column_type]])
         yield from _cells(result)
 
-    def stream(self, query: str, array: bytes | None = None, column_type: str = "text") -> Iterator[Cells]:
-        """As `fetch_cells`, some thousand rows at a time; inside a transaction, one at a time."""
+    def stream(self, query: str, array: bytes | None = None, column_type: str = "text", *, cursor: str = "assise_stream") -> Iterator[Cells]:
+        """As `fetch_cells`, some thousand rows at a time; inside a transaction, one at a time of each name `cursor`."""
         with _translated(self.target):
             parameters = [] if array is None else [array]
-            self._query(f"DECLARE assise_stream NO SCROLL CURSOR FOR {query}", parameters, [ARRAY_OIDS[column_type]][: len(parameters)])
-            while (result := self._query("FETCH 5000 FROM assise_stream", [], [])).ntuples:
+            self._query(f"DECLARE {cursor} NO SCROLL CURSOR FOR {query}", parameters, [ARRAY_OIDS[column_type]][: len(parameters)])
+            while (result := self._query(f"FETCH 5000 FROM {cursor}", [], [])).ntuples:
                 yield from _cells(result)
-            self.execute("CLOSE assise_stream")
+            self.execute(f"CLOSE {cursor}")
 
     def _query(self, statement: str, parameters: list[bytes], oids: list[int]) -> PGresult:
         """One statement with everything in binary format; Ctrl-C cancels it."""

@@ -144,6 +144,23 @@ def select_all_keys(layout: Layout, schema: str) -> str:
     return f"SELECT {key}::text, {key} FROM {quote(schema, layout.table)}"
 
 
+def select_sizes(layouts: Sequence[Layout], schema: str) -> str:
+    """Every key of a collection's table in order, and about how many bytes the document's rows take on the disk."""
+    root, *children = layouts
+    key = quote(root.primary_key[0])
+    sizes = [_size_of(root, "root")]
+    for child in children:
+        place = f"{quote(schema, child.table)} AS child WHERE child.{quote(child.primary_key[0])} = root.{key}"
+        sizes.append(f"(SELECT coalesce(sum({_size_of(child, 'child')}), 0) FROM {place})")
+    return f"SELECT root.{key}, ({' + '.join(sizes)})::int8 FROM {quote(schema, root.table)} AS root ORDER BY root.{key}"
+
+
+def _size_of(layout: Layout, alias: str) -> str:
+    columns = zip(layout.names, layout.types, strict=True)
+    wide = [name for name, kind in columns if kind in {"text", "jsonb", "bytea"} or kind.endswith("]")]
+    return " + ".join([str(24 + 8 * len(layout.names)), *(f"coalesce(pg_column_size({alias}.{quote(name)}), 0)" for name in wide)])
+
+
 def script(manifest: Manifest, schema: str, heads: Sequence[str] = ()) -> str:
     """Everything that a load creates, as one SQL script."""
     statements = [*heads, *create_tables(manifest, schema), *(text for _, text in add_foreign_keys(manifest, schema))]

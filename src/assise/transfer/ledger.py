@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +19,8 @@ from assise.rows.shred import Reason
 from assise.rows.tally import Values
 from assise.schema.sql import all_layouts, create_tables, quote
 from assise.transfer.report import CollectionReport
+
+NO_METADATA: Mapping[str, str] = {}
 
 VERSION = 1
 """Of the bookkeeping: a program refuses a newer one and upgrades an older one."""
@@ -124,8 +126,10 @@ def check_server(connection: Connection) -> str:
     return str(schema)
 
 
-def begin(connection: Connection, manifest: Manifest, source: Path, *, chunk_bytes: int) -> Load:
+def begin(connection: Connection, manifest: Manifest, source: Path, *, chunk_bytes: int, metadata: Mapping[str, str] = NO_METADATA) -> Load:
     """Create the ledger where it is missing, and in one transaction the tables and the line of the load.
+
+    `metadata` is what mongodump wrote of the collections that have it.
 
     Raises:
         TargetError: a table of the manifest exists already.
@@ -146,8 +150,10 @@ def begin(connection: Connection, manifest: Manifest, source: Path, *, chunk_byt
             connection.execute(statement)
         without_secrets = manifest.model_copy(update={"postgres": "embedded"})
         parameters: list[Parameter] = [manifest.name, str(source), dump_manifest(without_secrets), schema, chunk_bytes]
-        load_id = connection.scalar(QUERIES["insert_load"], parameters)
-    return Load(int(str(load_id)), manifest.name, source, manifest, schema, chunk_bytes, is_finished=False)
+        load_id = int(str(connection.scalar(QUERIES["insert_load"], parameters)))
+        for name, text in metadata.items():
+            connection.execute(QUERIES["insert_collection"], [load_id, name, text])
+    return Load(load_id, manifest.name, source, manifest, schema, chunk_bytes, is_finished=False)
 
 
 def _exists(connection: Connection, schema: str, table: str) -> bool:
@@ -282,6 +288,21 @@ def read_reject(connection: Connection, load: Load, collection: str, offset: int
     if not isinstance(raw, bytes):
         raise UsageError(f"{collection} has no reject at offset {offset}", remedy="`assise rejects` lists them.")
     return raw
+
+
+def stream_rejects(connection: Connection, load: Load, collection: str) -> Iterator[tuple[int, int, Reason, bytes]]:
+    """Offset, size, reason and bytes of each reject of a collection, one at a time: each may have 16 MiB."""
+    offset = -1
+    while rows := connection.execute(QUERIES["next_reject"], [load.id, collection, offset]):
+        offset, size, code = _ints(*rows[0][:3])
+        raw = rows[0][3]
+        yield offset, size, Reason(code), raw if isinstance(raw, bytes) else b""
+
+
+def read_metadata(connection: Connection, load: Load, collection: str) -> str | None:
+    """What mongodump wrote of a collection's options and indexes; None where the dump had nothing."""
+    text = connection.scalar(QUERIES["metadata"], [load.id, collection])
+    return None if text is None else str(text)
 
 
 def rejects_of(connection: Connection, load: Load, collection: str, chunk: Chunk) -> dict[int, Reject]:

@@ -17,6 +17,13 @@ CREATE TABLE assise.load (
     finished_at timestamptz             -- set when rows, foreign keys and statistics are there
 );
 
+CREATE TABLE assise.collection (
+    load_id int NOT NULL REFERENCES assise.load ON DELETE CASCADE,
+    name text NOT NULL,
+    metadata text NOT NULL,             -- what mongodump wrote of its options and indexes
+    PRIMARY KEY (load_id, name)
+);
+
 CREATE TABLE assise.chunk (
     load_id int NOT NULL REFERENCES assise.load ON DELETE CASCADE,
     collection text NOT NULL,

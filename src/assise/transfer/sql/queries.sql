@@ -16,6 +16,15 @@ SELECT id, name, source, manifest, schema, chunk_bytes, finished_at IS NOT NULL 
 -- insert_load --
 INSERT INTO assise.load (name, source, manifest, schema, chunk_bytes) VALUES (%s, %s, %s, %s, %s) RETURNING id
 
+-- insert_collection --
+INSERT INTO assise.collection (load_id, name, metadata) VALUES (%s, %s, %s)
+
+-- metadata --
+SELECT metadata FROM assise.collection WHERE load_id = %s AND name = %s
+
+-- next_reject --
+SELECT start_offset, size, reason, raw FROM assise.reject WHERE load_id = %s AND collection = %s AND start_offset > %s ORDER BY start_offset LIMIT 1
+
 -- move_source --
 UPDATE assise.load SET source = %s WHERE id = %s AND source <> %s
 
@@ -98,7 +107,7 @@ DELETE FROM assise.load WHERE id = %s
 SELECT EXISTS (SELECT FROM assise.load)
 
 -- drop_ledger --
-DROP TABLE assise.reject, assise.chunk, assise.load, assise.version;
+DROP TABLE assise.reject, assise.chunk, assise.collection, assise.load, assise.version;
 DROP FUNCTION assise.objectid_to_uuid(text), assise.uuid_to_objectid(uuid);
 DROP SCHEMA assise
 

@@ -1,0 +1,200 @@
+"""Export: the documents of a collection as they are now, assembled from their rows, in the order of their keys."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha1
+from pathlib import Path
+from urllib.parse import quote as percent
+
+from assise.errors import AssiseError, CellError, ExtendedJsonError, UsageError
+from assise.postgres.connection import Connection
+from assise.rows.assemble import Assembler, Kids, Row
+from assise.rows.cells import OIDS, pack_length, write_array_cell
+from assise.rows.keys import normal_key
+from assise.rows.shred import Reason
+from assise.schema.sql import select_rows, select_sizes
+from assise.transfer import ledger
+from assise.transfer.ledger import Load
+
+PAGE_BYTES, PAGE_DOCUMENTS = 1 << 20, 1000
+"""Documents that are read at a time: at most so many, and so many bytes on the disk, where 16 MB may be compressed to a hundredth."""
+
+SHOWN = 20
+"""What is not exported of one collection, in words."""
+
+Write = Callable[[bytes], object]
+
+
+@dataclass
+class Exported:
+    """What became of one collection: documents from rows, rejects from their bytes, and the first of what could not be exported."""
+
+    name: str
+    documents: int = 0
+    rejects: int = 0
+    skipped: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def skip(self, what: str) -> None:
+        """Note that something is not exported."""
+        self.skipped += 1
+        if len(self.problems) < SHOWN:
+            self.problems.append(f"{self.name}: not exported: {what}")
+
+
+def export_documents(connection: Connection, load: Load, collection: str, write: Write) -> Exported:
+    """Give every document of a collection to `write`, in a transaction of the caller's."""
+    exported = Exported(collection)
+    table = next(name for name, known in load.manifest.roots.items() if known == collection)
+    for raw in _Reader(connection, load, table, exported.skip).read():
+        write(raw)
+        exported.documents += 1
+    return exported
+
+
+def export_rejects(connection: Connection, load: Load, exported: Exported, write: Write) -> None:
+    """Give the rejects that are documents to `write`; the others are skipped."""
+    for offset, size, reason, raw in ledger.stream_rejects(connection, load, exported.name):
+        if reason is Reason.NOT_BSON:
+            exported.skip(f"{size:,} bytes at offset {offset:,}, which are no document; `assise rejects {exported.name} {offset}` prints them")
+        else:
+            write(raw)
+            exported.rejects += 1
+
+
+class _Reader:
+    """Reads the documents of one collection, page by page."""
+
+    def __init__(self, connection: Connection, load: Load, table: str, skip: Callable[[str], None]) -> None:
+        self._connection, self._skip = connection, skip
+        self._assembler = Assembler(load.manifest, table)
+        self._layouts = self._assembler.layouts
+        self._key_type, self._key_position = self._assembler.tree.key.type, self._assembler.tree.key_position
+        self._selects = [select_rows(layout, load.schema) for layout in self._layouts]
+        self._select_sizes = select_sizes(self._layouts, load.schema)
+
+    def read(self) -> Iterator[bytes]:
+        """The documents; a row without a BSON form is skipped."""
+        for keys in self._pages():
+            wanted = write_array_cell([pack_length(len(key)) + key for key in keys], OIDS[self._key_type])[4:]
+            rows = {row[self._key_position] or b"": row for row in self._connection.fetch_cells(self._selects[0], wanted, self._key_type)}
+            kids = self._read_kids(wanted)
+            for key in keys:
+                try:
+                    raw = self._assembler.assemble(rows.pop(key), kids.get(normal_key(self._key_type, key)) or self._no_kids())
+                except (CellError, ExtendedJsonError) as error:
+                    self._skip(f"the row of {self._layouts[0].table} with the key {self._show(key)}: {error.message}")
+                else:
+                    yield raw
+
+    def _pages(self) -> Iterator[list[bytes]]:
+        keys: list[bytes] = []
+        size = 0
+        for key, more in self._connection.stream(self._select_sizes, cursor="assise_keys"):
+            keys.append(key or b"")
+            size += int.from_bytes(more or b"")
+            if size >= PAGE_BYTES or len(keys) >= PAGE_DOCUMENTS:
+                yield keys
+                keys, size = [], 0
+        if keys:
+            yield keys
+
+    def _read_kids(self, wanted: bytes) -> dict[object, Kids]:
+        """Child rows by the key of their document and by the ordinals of their parent."""
+        kids: dict[object, Kids] = {}
+        for i, layout in enumerate(self._layouts):
+            if layout.parent is None:
+                continue
+            for key, *row in self._connection.stream(self._selects[i], wanted, self._key_type):
+                normal = normal_key(self._key_type, key or b"")
+                of_document = kids.get(normal) or kids.setdefault(normal, self._no_kids())
+                parent = b"".join([cell or b"" for cell in row[: layout.front - 2]])
+                found: Row = (None, *row)
+                of_document[i].setdefault(parent, []).append(found)
+        return kids
+
+    def _no_kids(self) -> Kids:
+        return [{} for _ in self._layouts]
+
+    def _show(self, key: bytes) -> str:
+        return key.decode(errors="replace")[:200] if self._key_type == "text" else key.hex()
+
+
+def export_folder(connection: Connection, load: Load, collections: list[str], folder: Path) -> list[Exported]:
+    """Write `FOLDER/<database>/<collection>.bson` and `.metadata.json` as mongorestore reads them; all of the files or none.
+
+    Raises:
+        UsageError: one of the files exists. AssiseError: a file cannot be written.
+    """
+    place = folder / load.name
+    draft = place / f".assise-{os.getpid()}"
+    names = [file_name(name) + ending for name in collections for ending in (".bson", ".metadata.json")]
+    for name in names:
+        if (place / name).exists():
+            raise _exists(place / name)
+    try:
+        draft.mkdir(parents=True)
+        done = [_write_collection(connection, load, name, draft) for name in collections]
+        _publish(draft, place, names)
+    except OSError as error:
+        remedy = "Nothing was exported. Make room, or give another folder."
+        raise AssiseError(f"{place} cannot be written: {error.strerror}", remedy=remedy) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        with suppress(OSError):  # others' files are in it, or ours by now
+            place.rmdir()
+    return done
+
+
+def _write_collection(connection: Connection, load: Load, name: str, draft: Path) -> Exported:
+    with (draft / f"{file_name(name)}.bson").open("wb") as stream:
+        exported = export_documents(connection, load, name, stream.write)
+        export_rejects(connection, load, exported, stream.write)
+    (draft / f"{file_name(name)}.metadata.json").write_text(_metadata(connection, load, name), encoding="utf-8")
+    return exported
+
+
+def _publish(draft: Path, place: Path, names: list[str]) -> None:
+    """Give the files their names, in a way that overwrites nothing."""
+    published: list[Path] = []
+    try:
+        for name in names:
+            (place / name).hardlink_to(draft / name)
+            published.append(place / name)
+    except OSError as error:
+        for file in published:
+            file.unlink()
+        if isinstance(error, FileExistsError):
+            raise _exists(place / names[len(published)]) from error
+        raise
+
+
+def _exists(file: Path) -> UsageError:
+    return UsageError(f"{file} exists, and is not overwritten", remedy="Remove it, or give another folder: --out FOLDER.")
+
+
+def file_name(collection: str) -> str:
+    """A collection's name as mongodump writes it in the name of a file: escaped, and a long one cut, with its hash.
+
+    >>> file_name("a/b c")
+    'a%2Fb%20c'
+    """
+    escaped = percent(collection, safe="$&+=@")
+    if len(escaped) <= 238:
+        return escaped
+    digest = urlsafe_b64encode(sha1(escaped.encode(), usedforsecurity=False).digest()).decode().rstrip("=")
+    return f"{escaped[:208]}%24{digest}"
+
+
+def _metadata(connection: Connection, load: Load, collection: str) -> str:
+    """What the dump had, or the one index that every collection has."""
+    ids = {"v": 2, "key": {"_id": 1}, "name": "_id_"}
+    plain = {"options": {}, "indexes": [ids], "collectionName": collection, "type": "collection"}
+    return ledger.read_metadata(connection, load, collection) or json.dumps(plain)
