@@ -30,6 +30,7 @@ def documents_are_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
     """However few there are: documents that are plain are read back together, as in a large collection."""
     monkeypatch.setattr("assise.transfer.verify.FEWEST", 1)
 
+
 Query = Callable[..., list[tuple[object, ...]]]
 Figures = tuple[int, int, int, int]
 
