@@ -192,6 +192,7 @@ class Migration:
         self.target.run(f"CREATE SCHEMA {self.target.schema}")
         if self.target.run("SELECT to_regclass('assise.load')") != [[None]]:
             self.target.run("DELETE FROM assise.load")
+            self.target.run("DELETE FROM assise.reject")
         expected, rejects, sources = self.expect(plain, content)
         manifest = read_manifest(plain)
         dump = write_dump(self.folder / "dump", {"docs": [content]})

@@ -107,7 +107,7 @@ def print_undo(undo: Undo, *, as_json: bool) -> None:
 def print_rejects(rejects: Sequence[Reject], *, as_json: bool) -> None:
     """The rejects, a line each."""
     if as_json:
-        print(json.dumps([{**vars(reject), "reason": int(reject.reason), "reason_name": reject.reason.name} for reject in rejects]))
+        print(json.dumps([{**reject._asdict(), "reason": int(reject.reason), "reason_name": reject.reason.name} for reject in rejects]))
         return
     table = _table(["collection", "offset", "size", "reason", "detail"])
     for reject in rejects:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 from assise.documents.kinds import ARRAY, BINARY, CODE_WITH_SCOPE, DOCUMENT, REGEX
 from assise.documents.reader import OUTSIDE, SKIP, read_code_with_scope, read_int32
@@ -35,8 +34,7 @@ class Stream(Protocol):
         """Up to `size` bytes, none at the end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """`size` bytes at `offset` of the uncompressed source: a framed document, or a run that cannot be framed.
 
     `raw` is all of them, but for a run longer than 16 MiB, of which `raw` is the first 64 KiB.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from decimal import Decimal
 from struct import unpack
 from uuid import UUID
@@ -42,6 +42,11 @@ def normal_key(column_type: str, cell: bytes) -> Hashable:
         value: float = unpack(">d", cell)[0]
         return value if value == value else "NaN"
     return cell
+
+
+def normal_keys(column_type: str, cells: Sequence[bytes]) -> Sequence[Hashable]:
+    """`normal_key` of each; most types need none."""
+    return [normal_key(column_type, cell) for cell in cells] if column_type in {"numeric", "float8"} else cells
 
 
 def objectid_to_uuid(objectid: str) -> UUID:

@@ -6,15 +6,18 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from struct import Struct
+from typing import NamedTuple
 
 from assise.errors import BusyError, ChangedError, TargetError, UsageError
 from assise.manifest.file import dump_manifest, parse_manifest
 from assise.manifest.model import Manifest
 from assise.mongo.dump import Chunk
 from assise.postgres.connection import Connection, Parameter
-from assise.rows.cells import pack_int4, pack_int8, pack_length
+from assise.rows.cells import pack_int4, pack_length
 from assise.rows.shred import Reason
 from assise.rows.tally import Values
 from assise.schema.sql import all_layouts, create_tables, quote
@@ -46,8 +49,7 @@ class Load:
     is_finished: bool
 
 
-@dataclass(frozen=True)
-class Reject:
+class Reject(NamedTuple):
     """One reject: where its bytes lie in the uncompressed source, and why it was rejected."""
 
     collection: str
@@ -207,6 +209,7 @@ def has_table(connection: Connection, schema: str, table: str) -> bool:
 def forget(connection: Connection, load: Load) -> bool:
     """Take a load's lines out of the ledger, and the ledger away with its last load, which returns True; in a transaction."""
     connection.execute(QUERIES["lock_loads"])
+    connection.execute(QUERIES["delete_rejects"], [load.id])
     connection.execute(QUERIES["delete_load"], [load.id])
     is_last = not connection.scalar(QUERIES["has_loads"])
     if is_last:
@@ -254,13 +257,15 @@ def write_chunk(connection: Connection, load: Load, chunk: Chunk, figures: Colle
 
 def write_rejects(connection: Connection, load: Load, rejects: Iterable[tuple[Reject, bytes]]) -> None:
     """Rejects with their bytes."""
-    connection.copy_in(QUERIES["copy_rejects"], (_reject_row(load, reject, raw) for reject, raw in rejects))
+    connection.copy_in(QUERIES["copy_rejects"], _reject_rows(load, rejects))
 
 
-def _reject_row(load: Load, reject: Reject, raw: bytes) -> bytes:
-    front = pack_int4(4, load.id) + _cell(reject.collection.encode()) + pack_int8(8, reject.offset) + pack_int8(8, reject.size)
-    texts = _cell(reject.detail.encode()) + _cell(reject.sha256.encode())
-    return b"\0\x08" + front + pack_int4(4, reject.reason) + texts + _cell(raw)
+def _reject_rows(load: Load, rejects: Iterable[tuple[Reject, bytes]]) -> Iterator[bytes]:
+    number = pack_int4(4, load.id)
+    pack_place, cell = Struct(">iqiqii").pack, lru_cache(1 << 10)(lambda text: _cell(text.encode()))
+    for (collection, offset, size, reason, detail, sha256), raw in rejects:
+        place = pack_place(8, offset, 8, size, 4, reason)
+        yield b"\0\x08" + number + cell(collection) + place + cell(detail) + _cell(sha256.encode()) + _cell(raw)
 
 
 def _cell(content: bytes) -> bytes:

@@ -16,8 +16,9 @@ from assise.mongo.dump import Chunk, Dump, read_chunks
 from assise.mongo.frames import Frame, frame_sha256
 from assise.postgres.connection import Connection
 from assise.rows.cells import OIDS, write_array_cell
-from assise.rows.keys import normal_key
+from assise.rows.keys import normal_keys
 from assise.rows.shred import Batch, Reason, Shredder
+from assise.rows.tally import Values
 from assise.schema.sql import add_foreign_keys, all_layouts, copy_rows, quote, select_keys
 from assise.transfer import ledger
 from assise.transfer.ledger import Load, Reject
@@ -58,7 +59,7 @@ def _add_keys(connection: Connection, load: Load) -> None:
 def find_known(connection: Connection, select: str, column_type: str, keys: Iterable[bytes]) -> set[Hashable]:
     """Those of the key cells, with their lengths in front, that `select` finds in the table, as normal keys."""
     wanted = write_array_cell(list(keys), OIDS[column_type])[4:]
-    return {normal_key(column_type, cell) for (cell,) in connection.fetch_cells(select, wanted, column_type) if cell is not None}
+    return set(normal_keys(column_type, [cell for (cell,) in connection.fetch_cells(select, wanted, column_type) if cell is not None]))
 
 
 class _CollectionLoader:
@@ -71,6 +72,7 @@ class _CollectionLoader:
         self._key_type = self._shredder.tree.key.type
         self._copies = [copy_rows(layout, load.schema) for layout in self._shredder.layouts]
         self._select_keys = select_keys(self._shredder.layouts[0], load.schema)
+        self._had_duplicates = False
 
     def run(self) -> CollectionReport:
         report = CollectionReport(self._name, tables={layout.table: 0 for layout in self._shredder.layouts})
@@ -105,6 +107,8 @@ class _CollectionLoader:
         raise AssertionError("unreachable")
 
     def _write(self, content: _ChunkContent, started: float) -> CollectionReport:
+        if self._had_duplicates:
+            self._reject_duplicates(content)
         while True:
             try:
                 with self._connection.transaction():
@@ -115,7 +119,8 @@ class _CollectionLoader:
                     ledger.write_chunk(self._connection, self._load, content.chunk, figures)
                 return figures
             except DuplicateKeyError as error:
-                self._reject_duplicates(content, error)
+                if not self._reject_duplicates(content):
+                    raise TargetError(f"{self._name}: {error.message}") from error
             except LimitError as error:
                 self._reject_oversized(content, error)
 
@@ -124,18 +129,20 @@ class _CollectionLoader:
             if content.batch.rows[i]:
                 self._connection.copy_in(statement, content.rows(i, only))
 
-    def _reject_duplicates(self, content: _ChunkContent, error: DuplicateKeyError) -> None:
-        """Reject at once every document of the chunk whose key the table has, or an earlier document of the chunk."""
+    def _reject_duplicates(self, content: _ChunkContent) -> bool:
+        """Reject at once every document of the chunk whose key the table has, or an earlier document of the chunk; whether there was one.
+
+        Where one chunk had some the next is looked through before its COPY, which would be refused.
+        """
         batch, kept = content.batch, content.kept()
         seen = find_known(self._connection, self._select_keys, self._key_type, (batch.keys[i] for i in kept))
         before = len(content.gone)
-        for i in kept:
-            key = normal_key(self._key_type, batch.keys[i][4:])
+        for i, key in zip(kept, normal_keys(self._key_type, [batch.keys[i][4:] for i in kept]), strict=True):
             if key in seen:
                 content.reject(i, Reason.DUPLICATE_ID, "a document with the same _id is loaded already")
             seen.add(key)
-        if len(content.gone) == before:
-            raise TargetError(f"{self._name}: {error.message}") from error
+        self._had_duplicates = len(content.gone) > before
+        return self._had_duplicates
 
     def _reject_oversized(self, content: _ChunkContent, error: LimitError) -> None:
         """Find by halving, in transactions that are rolled back, the documents that the server refuses by themselves."""
@@ -210,6 +217,11 @@ class _ChunkContent:
             return compress(rows, [owner in only for owner in owners])
         return compress(rows, [owner not in self.gone for owner in owners]) if self.gone else rows
 
+    def _values(self, shredder: Shredder, documents: Collection[int]) -> Values:
+        """Where the values of some documents stand: they are shredded again."""
+        offsets = [self.batch.offsets[i] for i in sorted(documents)]
+        return shredder.shred((offset, self._frames[offset].raw) for offset in offsets).values
+
     def figures(self, shredder: Shredder, seconds: float) -> CollectionReport:
         """What the ledger says of this chunk."""
         report = CollectionReport(self.collection, len(self.chunk.frames))
@@ -219,8 +231,10 @@ class _ChunkContent:
         for i, layout in enumerate(shredder.layouts):
             owners = self.batch.owners[i]
             report.tables[layout.table] = len(owners) - (sum(owner in self.gone for owner in owners) if self.gone else 0)
-        report.values.add(self.batch.values)
-        if self.gone:
-            gone = [self.batch.offsets[i] for i in sorted(self.gone)]
-            report.values.add(shredder.shred((offset, self._frames[offset].raw) for offset in gone).values, times=-1)
+        kept = self.kept()
+        if 2 * len(kept) >= len(self.batch.offsets):
+            report.values.add(self.batch.values)
+            report.values.add(self._values(shredder, self.gone), times=-1)
+        else:
+            report.values.add(self._values(shredder, kept))
         return report

@@ -44,8 +44,8 @@ CREATE TABLE assise.chunk (
 );
 
 CREATE TABLE assise.reject (
-    load_id int NOT NULL REFERENCES assise.load ON DELETE CASCADE,
-    collection text NOT NULL,
+    load_id int NOT NULL,               -- without a foreign key, whose check for each row takes as long as a load of the row
+    collection text COLLATE "C" NOT NULL,
     start_offset bigint NOT NULL,       -- in the uncompressed source
     size bigint NOT NULL,
     reason int NOT NULL,                -- 1 not BSON, 2 duplicate _id, 3 asked for, 4 limit of the server, 5 _id does not fit the key

@@ -100,6 +100,9 @@ ORDER BY 1
 -- lock_loads --
 LOCK TABLE assise.load IN SHARE ROW EXCLUSIVE MODE
 
+-- delete_rejects --
+DELETE FROM assise.reject WHERE load_id = %s
+
 -- delete_load --
 DELETE FROM assise.load WHERE id = %s
 
