@@ -130,6 +130,11 @@ class Shape:
         self._sized: list[tuple[int, int]] = []
         self._steps = self._compile(top, ())
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether no value is passed over by its length, so that what is parsed is BSON to the last byte."""
+        return len(self._steps) == 1
+
     def parse(self, documents: Sequence[bytes]) -> Parsed:
         """Read those of the documents that have this shape."""
         if len(self._steps) == 1:

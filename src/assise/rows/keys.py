@@ -25,6 +25,8 @@ def compile_key(manifest: Manifest, root: str) -> ReadKey:
     encoders, _ = rule(column.type, column.kind)
 
     def read_key(raw: bytes, _offset: int) -> bytes:
+        if raw.startswith(b"_id\0", 5):
+            return (encoders[raw[4]](raw, 9)[0] or b"")[4:]
         for kind, key, p, _ in elements(raw):
             if key == b"_id":
                 return (encoders[kind](raw, p)[0] or b"")[4:]

@@ -100,6 +100,11 @@ class ShapedShredder:
             self._tally.reset(before)
             return self._nothing()
 
+    def find_whole(self, documents: Sequence[bytes]) -> list[int]:
+        """Which documents the shape of the collection reads to the last byte."""
+        plan = self._plans.get(0)
+        return plan.shape.parse(documents).hits if plan and plan.shape.is_whole else []
+
     def _nothing(self) -> Shaped:
         return Shaped([], [], [[] for _ in self._tree.layouts], [[] for _ in self._tree.layouts])
 

@@ -72,6 +72,10 @@ class Shredder:
         batch.values = self._tally.values
         return batch
 
+    def find_whole(self, documents: Sequence[bytes]) -> list[int]:
+        """Which documents are read whole by the shape of those that were shredded: they are BSON. Others may be, too."""
+        return [start + i for start in range(0, len(documents), GROUP) for i in self._shaped.find_whole(documents[start : start + GROUP])]
+
     def _shred_group(self, batch: Batch, group: Sequence[tuple[int, bytes]]) -> None:
         small = [i for i, (_, raw) in enumerate(group) if len(raw) <= LARGEST_BYTES]
         shaped = self._shaped.shred([group[i][1] for i in small], [group[i][0] for i in small])

@@ -15,14 +15,16 @@ from assise.errors import ChangedError, DuplicateKeyError, LimitError, Serializa
 from assise.mongo.dump import Chunk, Dump, read_chunks
 from assise.mongo.frames import Frame, frame_sha256
 from assise.postgres.connection import Connection
-from assise.rows.cells import OIDS, write_array_cell
-from assise.rows.keys import normal_keys
+from assise.rows.cells import OIDS, pack_length, write_array_cell
+from assise.rows.keys import compile_key, normal_keys
 from assise.rows.shred import Batch, Reason, Shredder
 from assise.rows.tally import Values
 from assise.schema.sql import add_foreign_keys, all_layouts, copy_rows, quote, select_keys
 from assise.transfer import ledger
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.report import CollectionReport
+
+DUPLICATE = "a document with the same _id is loaded already"
 
 ATTEMPTS = 3
 """How often a chunk is tried when the server asks for another try."""
@@ -72,6 +74,7 @@ class _CollectionLoader:
         self._key_type = self._shredder.tree.key.type
         self._copies = [copy_rows(layout, load.schema) for layout in self._shredder.layouts]
         self._select_keys = select_keys(self._shredder.layouts[0], load.schema)
+        self._read_key = compile_key(load.manifest, table)
         self._had_duplicates = False
 
     def run(self) -> CollectionReport:
@@ -93,9 +96,13 @@ class _CollectionLoader:
 
     def _load_chunk(self, chunk: Chunk) -> CollectionReport:
         started = perf_counter()
-        batch = self._shredder.shred((frame.offset, frame.raw) for frame in chunk.frames if frame.is_document)
+        documents = [frame for frame in chunk.frames if frame.is_document]
+        known = self._find_duplicates(documents) if self._had_duplicates else set()
+        batch = self._shredder.shred((frame.offset, frame.raw) for i, frame in enumerate(documents) if i not in known)
         content = _ChunkContent(self._name, chunk, batch)
         content.reject_unframed()
+        for i in sorted(known):
+            content.reject_frame(documents[i], Reason.DUPLICATE_ID, DUPLICATE)
         for attempt in range(ATTEMPTS):
             try:
                 figures = self._write(content, started)
@@ -106,9 +113,21 @@ class _CollectionLoader:
                 return figures
         raise AssertionError("unreachable")
 
+    def _find_duplicates(self, documents: list[Frame]) -> set[int]:
+        """Which documents are known to be duplicates before they are shredded: BSON without a doubt, with a key that the table has.
+
+        Asked where the chunk before had some; the others are found when COPY is refused.
+        """
+        keys: dict[int, bytes] = {}
+        for i in self._shredder.find_whole([frame.raw for frame in documents]):
+            with suppress(KeyError):
+                keys[i] = self._read_key(documents[i].raw, documents[i].offset)
+        seen = find_known(self._connection, self._select_keys, self._key_type, [pack_length(len(key)) + key for key in keys.values()])
+        found = {i for i, key in zip(keys, normal_keys(self._key_type, [*keys.values()]), strict=True) if key in seen}
+        self._had_duplicates = bool(found)
+        return found
+
     def _write(self, content: _ChunkContent, started: float) -> CollectionReport:
-        if self._had_duplicates:
-            self._reject_duplicates(content)
         while True:
             try:
                 with self._connection.transaction():
@@ -130,16 +149,13 @@ class _CollectionLoader:
                 self._connection.copy_in(statement, content.rows(i, only))
 
     def _reject_duplicates(self, content: _ChunkContent) -> bool:
-        """Reject at once every document of the chunk whose key the table has, or an earlier document of the chunk; whether there was one.
-
-        Where one chunk had some the next is looked through before its COPY, which would be refused.
-        """
+        """Reject at once every document of the chunk whose key the table has, or an earlier document of the chunk; whether there was one."""
         batch, kept = content.batch, content.kept()
         seen = find_known(self._connection, self._select_keys, self._key_type, (batch.keys[i] for i in kept))
         before = len(content.gone)
         for i, key in zip(kept, normal_keys(self._key_type, [batch.keys[i][4:] for i in kept]), strict=True):
             if key in seen:
-                content.reject(i, Reason.DUPLICATE_ID, "a document with the same _id is loaded already")
+                content.reject(i, Reason.DUPLICATE_ID, DUPLICATE)
             seen.add(key)
         self._had_duplicates = len(content.gone) > before
         return self._had_duplicates
@@ -190,20 +206,21 @@ class _ChunkContent:
     def __post_init__(self) -> None:
         self._frames = {frame.offset: frame for frame in self.chunk.frames}
         for misfit in self.batch.misfits:
-            self._add(self._frames[misfit.offset], misfit.reason, misfit.detail)
+            self.reject_frame(self._frames[misfit.offset], misfit.reason, misfit.detail)
 
     def reject_unframed(self) -> None:
         """Reject the runs of bytes that are no documents."""
         for frame in self.chunk.frames:
             if not frame.is_document:
-                self._add(frame, Reason.NOT_BSON, f"{frame.size:,} bytes that cannot be framed as documents")
+                self.reject_frame(frame, Reason.NOT_BSON, f"{frame.size:,} bytes that cannot be framed as documents")
 
     def reject(self, document: int, reason: Reason, detail: str) -> None:
         """Take a document's rows out of the chunk."""
         self.gone.add(document)
-        self._add(self._frames[self.batch.offsets[document]], reason, detail)
+        self.reject_frame(self._frames[self.batch.offsets[document]], reason, detail)
 
-    def _add(self, frame: Frame, reason: Reason, detail: str) -> None:
+    def reject_frame(self, frame: Frame, reason: Reason, detail: str) -> None:
+        """Note a reject that has no rows."""
         self.rejects.append((Reject(self.collection, frame.offset, frame.size, reason, detail, frame_sha256(frame)), frame.raw))
 
     def kept(self) -> list[int]:
