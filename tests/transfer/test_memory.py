@@ -165,7 +165,7 @@ SHAPES = [
     (map_in_another_order, FULL // 4),
     (arrays_of_100_000, FULL),
     (garbage, FULL // 4),
-    (keys_of_a_map, FULL // 5),
+    (keys_of_a_map, FULL // 10),
     *((shape, FULL // 16) for shape in (keys_at_the_root, keys_in_an_element, keys_in_an_array_of_all_kinds, keys_below_many_levels)),
     *((shape, FULL // 16) for shape in (ints_of_a_map, strings_of_a_map, documents_of_a_map, regexes_of_a_map)),
 ]
