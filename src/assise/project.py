@@ -12,7 +12,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
-from assise.documents.shape import GROUP
 from assise.errors import AssiseError, UsageError
 from assise.infer.profile import Profile
 from assise.infer.propose import Proposal, propose
@@ -101,9 +100,7 @@ class Project:
             for chunk in read_chunks(collection, chunk_bytes):
                 part = Profile(paths=paths)
                 documents = [frame for frame in chunk.frames if frame.is_document]
-                for i in range(0, len(documents), GROUP):
-                    group = documents[i : i + GROUP]
-                    part.add_all([frame.raw for frame in group], [frame.offset for frame in group])
+                part.add_all([frame.raw for frame in documents], [frame.offset for frame in documents])
                 profile.merge(part)
             profiles[collection.name] = profile
             self._talk(f"{collection.name}: {collection.size:,} bytes read")

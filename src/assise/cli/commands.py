@@ -267,10 +267,8 @@ def export(
     manifest: ManifestFile = Path(),
     *,
     to: To = None,
-    form: Annotated[
-        Format, typer.Option("--format", help="One document of Extended JSON a line, or the files that mongorestore reads.")
-    ] = Format.jsonl,
-    out: Annotated[Path | None, typer.Option("--out", help="The folder for --format bson.", show_default=False)] = None,
+    form: FormatOption = Format.jsonl,
+    out: Out = None,
     as_json: Json = False,
 ) -> int:
     """Print the documents of a collection as their rows are now, or write what mongorestore reads."""

@@ -43,7 +43,7 @@ from assise.documents.reader import (
     read_int32,
     repeated_keys,
 )
-from assise.documents.shape import FEWEST, LARGEST_BYTES, Shape, Slot, Value
+from assise.documents.shape import FEWEST, GROUP, LARGEST_BYTES, Shape, Slot, Value
 from assise.errors import InvalidBsonError
 from assise.infer.ids import FITS
 from assise.infer.tree import CODES, MISFIT, NODE_BITS, OTHER, SUBTYPES, UUID, Path, build_tree
@@ -62,6 +62,8 @@ Field = tuple[int, int, int, Skip | None]
 
 Without a walk and with 0 bytes, the value is a string.
 """
+
+Walks = list[tuple[Skip | None, Sequence[Value]]]
 
 _SIZES = {
     DOUBLE: 8,
@@ -154,6 +156,10 @@ class Profile:
 
     def add_all(self, documents: Sequence[bytes], offsets: Sequence[int]) -> None:
         """Count documents in their order, with the result of `add` for each of them."""
+        for start in range(0, len(documents), GROUP):
+            self._add_group(documents[start : start + GROUP], offsets[start : start + GROUP])
+
+    def _add_group(self, documents: Sequence[bytes], offsets: Sequence[int]) -> None:
         small = [i for i, raw in enumerate(documents) if len(raw) <= LARGEST_BYTES]
         if self._shape is None and len(small) >= FEWEST:
             self._shape = Shape([documents[i] for i in small], lambda path: len(path) <= FLATTENED_LEVELS)
@@ -163,17 +169,16 @@ class Profile:
             return
         parsed = self._shape.parse([documents[i] for i in small])
         rows = {small[hit]: row for row, hit in enumerate(parsed.hits)}
-        pairs = list(zip(self._shape.slots, parsed.columns, strict=True))
-        walked: list[tuple[Slot, Sequence[Value]]] | None = None
+        walks: Walks | None = None
         counted = []
         for i, raw in enumerate(documents):
             if i in rows:
-                walked = [pair for pair in pairs if not self._is_plain(pair[0])] if walked is None else walked
-                if not walked or self._walk_values([(slot, column[rows[i]]) for slot, column in walked]):
+                walks = self._find_walks(self._shape, parsed.columns) if walks is None else walks
+                if not walks or self._walk_values([(walk, column[rows[i]]) for walk, column in walks]):
                     counted.append(rows[i])
                     continue
             self.add(raw, offsets[i])
-            walked = None
+            walks = None
         self.documents += len(counted)
         for slot, column in zip(self._shape.slots, parsed.columns, strict=True):
             field = self._find_field(slot)
@@ -181,23 +186,25 @@ class Profile:
                 values = column if len(counted) == len(column) else [column[row] for row in counted]
                 self._counts[field[0]] += len(values) - values.count(None)
 
-    def _is_plain(self, slot: Slot) -> bool:
-        """Whether the values of a slot are only counted: its field is known and needs no walk."""
-        field = self._find_field(slot)
-        is_inlined = self._shape is not None and slot.path in self._shape.inlined and slot.kind == DOCUMENT
-        return field is not None and (field[3] is None or is_inlined)
+    def _find_walks(self, shape: Shape, columns: Sequence[Sequence[Value]]) -> Walks:
+        """The columns whose values are not only counted, with what walks them: None where no document with such a value was walked yet."""
+        walks: Walks = []
+        for slot, column in zip(shape.slots, columns, strict=True):
+            field = self._find_field(slot)
+            is_inlined = slot.kind == DOCUMENT and slot.path in shape.inlined
+            if field is None or (field[3] is not None and not is_inlined):
+                walks.append((field and field[3], column))
+        return walks
 
-    def _walk_values(self, values: Sequence[tuple[Slot, Value]]) -> bool:
+    def _walk_values(self, values: Sequence[tuple[Skip | None, Value]]) -> bool:
         """Walk the values of a document that need it; False, and nothing is counted, when something in it is new or no BSON."""
         mark = len(self._hits)
         try:
-            for slot, value in values:
+            for walk, value in values:
                 if value is not None:
-                    field = self._find_field(slot)
-                    if field is None:
+                    if walk is None:
                         raise _UnusualError
-                    if field[3] is not None and not self._is_plain(slot):
-                        field[3](value, 0)
+                    walk(value, 0)
         except (_UnusualError, *OUTSIDE, ValueError, InvalidBsonError):
             del self._hits[mark:]
             return False

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from struct import Struct, unpack
+from struct import unpack
 
 from assise.documents.kinds import DATE, OBJECT_ID, STRING
-from assise.documents.writer import pack_int64
+from assise.documents.writer import pack_int32, pack_int64
 from assise.errors import CellError, ExtendedJsonError
 from assise.manifest.model import Column
 from assise.rows.cells import POSTGRES_EPOCH_MS, Decode
-from assise.rows.encode import encode_object_ids
+from assise.rows.encode import HIGH_DOWN, LOW_UP, encode_object_ids
 
 DecodeAll = Callable[[Sequence[bytes]], list[bytes | None]]
 """Cells of one column -> the fields that they are (type byte, key, NUL, value); None for a cell that a load does not write."""
 
-_pack_length = Struct("<i").pack
-_LOW_UP = bytes((byte & 15) << 4 for byte in range(256))
 _LOW = bytes(byte & 15 for byte in range(256))
-_HIGH_DOWN = bytes(byte >> 4 for byte in range(256))
 
 
 def decode_all(key: bytes, column: Column, decode: Decode) -> DecodeAll:
@@ -42,7 +39,7 @@ def _decode_each(decode: Decode, key: bytes, cells: Sequence[bytes]) -> list[byt
 
 def _decode_texts(key: bytes, cells: Sequence[bytes]) -> list[bytes | None]:
     front = b"%c%b\0" % (STRING, key)
-    return [front + _pack_length(len(cell) + 1) + cell + b"\0" for cell in cells]
+    return [front + pack_int32(len(cell) + 1) + cell + b"\0" for cell in cells]
 
 
 def _decode_object_ids(key: bytes, cells: Sequence[bytes]) -> list[bytes | None]:
@@ -51,8 +48,8 @@ def _decode_object_ids(key: bytes, cells: Sequence[bytes]) -> list[bytes | None]
     ids = bytearray(12 * count)
     for i in range(6):
         ids[i::12] = joined[i::16]
-    high = int.from_bytes(joined[6::16].translate(_LOW_UP)) | int.from_bytes(joined[7::16].translate(_HIGH_DOWN))
-    low = int.from_bytes(joined[7::16].translate(_LOW_UP)) | int.from_bytes(joined[8::16].translate(_LOW))
+    high = int.from_bytes(joined[6::16].translate(LOW_UP)) | int.from_bytes(joined[7::16].translate(HIGH_DOWN))
+    low = int.from_bytes(joined[7::16].translate(LOW_UP)) | int.from_bytes(joined[8::16].translate(_LOW))
     ids[6::12], ids[7::12] = high.to_bytes(count), low.to_bytes(count)
     for i in range(4):
         ids[8 + i :: 12] = joined[9 + i :: 16]

@@ -48,10 +48,12 @@ def _encode_texts(values: Sequence[bytes]) -> list[bytes | None]:
     return [pack_length(len(content)) + content for content in contents]
 
 
+LOW_UP = bytes((byte & 15) << 4 for byte in range(256))
+HIGH_DOWN = bytes(byte >> 4 for byte in range(256))
+"""For `bytes.translate`: the lower four bits moved up, the upper four moved down."""
+
 _HIGH_AS_8 = bytes(0x80 | byte >> 4 for byte in range(256))
 _LOW_AS_8 = bytes(0x80 | byte & 15 for byte in range(256))
-_LOW_UP = bytes((byte & 15) << 4 for byte in range(256))
-_HIGH_DOWN = bytes(byte >> 4 for byte in range(256))
 
 
 def encode_object_ids(values: Sequence[bytes]) -> list[bytes | None]:
@@ -62,16 +64,12 @@ def encode_object_ids(values: Sequence[bytes]) -> list[bytes | None]:
     for i in range(6):
         cells[4 + i :: 20] = ids[i::12]
     cells[10::20] = sixth.translate(_HIGH_AS_8)
-    both = int.from_bytes(sixth.translate(_LOW_UP)) | int.from_bytes(seventh.translate(_HIGH_DOWN))
+    both = int.from_bytes(sixth.translate(LOW_UP)) | int.from_bytes(seventh.translate(HIGH_DOWN))
     cells[11::20] = both.to_bytes(count)
     cells[12::20] = seventh.translate(_LOW_AS_8)
     for i in range(4):
         cells[13 + i :: 20] = ids[8 + i :: 12]
-    return _split(cells, 20)
-
-
-def _split(cells: bytes | bytearray, size: int) -> list[bytes | None]:
-    return [cell for (cell,) in iter_unpack(f"{size}s", cells)]
+    return [cell for (cell,) in iter_unpack("20s", cells)]
 
 
 def _encode_dates(values: Sequence[bytes]) -> list[bytes | None]:

@@ -9,18 +9,20 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha1
 from pathlib import Path
 from urllib.parse import quote as percent
 
 from assise.errors import AssiseError, CellError, ExtendedJsonError, UsageError
 from assise.postgres.connection import Connection
-from assise.rows.assemble import Assembler, Kids, Row
+from assise.rows.assemble import Assembler
 from assise.rows.cells import OIDS, pack_length, write_array_cell
 from assise.rows.keys import normal_key
 from assise.rows.shred import Reason
 from assise.schema.sql import select_rows, select_sizes
 from assise.transfer import ledger
+from assise.transfer.kids import no_kids, read_kids
 from assise.transfer.ledger import Load
 
 PAGE_BYTES, PAGE_DOCUMENTS = 1 << 20, 1000
@@ -78,6 +80,7 @@ class _Reader:
         self._layouts = self._assembler.layouts
         self._key_type, self._key_position = self._assembler.tree.key.type, self._assembler.tree.key_position
         self._selects = [select_rows(layout, load.schema) for layout in self._layouts]
+        self._name_key = partial(normal_key, self._key_type)
         self._select_sizes = select_sizes(self._layouts, load.schema)
 
     def read(self) -> Iterator[bytes]:
@@ -85,10 +88,10 @@ class _Reader:
         for keys in self._pages():
             wanted = write_array_cell([pack_length(len(key)) + key for key in keys], OIDS[self._key_type])[4:]
             rows = {row[self._key_position] or b"": row for row in self._connection.fetch_cells(self._selects[0], wanted, self._key_type)}
-            kids = self._read_kids(wanted)
+            kids = read_kids(self._connection, self._layouts, self._selects, wanted, key_type=self._key_type, name_key=self._name_key)
             for key in keys:
                 try:
-                    raw = self._assembler.assemble(rows.pop(key), kids.get(normal_key(self._key_type, key)) or self._no_kids())
+                    raw = self._assembler.assemble(rows.pop(key), kids.get(self._name_key(key)) or no_kids(self._layouts))
                 except (CellError, ExtendedJsonError) as error:
                     self._skip(f"the row of {self._layouts[0].table} with the key {self._show(key)}: {error.message}")
                 else:
@@ -105,23 +108,6 @@ class _Reader:
                 keys, size = [], 0
         if keys:
             yield keys
-
-    def _read_kids(self, wanted: bytes) -> dict[object, Kids]:
-        """Child rows by the key of their document and by the ordinals of their parent."""
-        kids: dict[object, Kids] = {}
-        for i, layout in enumerate(self._layouts):
-            if layout.parent is None:
-                continue
-            for key, *row in self._connection.stream(self._selects[i], wanted, self._key_type):
-                normal = normal_key(self._key_type, key or b"")
-                of_document = kids.get(normal) or kids.setdefault(normal, self._no_kids())
-                parent = b"".join([cell or b"" for cell in row[: layout.front - 2]])
-                found: Row = (None, *row)
-                of_document[i].setdefault(parent, []).append(found)
-        return kids
-
-    def _no_kids(self) -> Kids:
-        return [{} for _ in self._layouts]
 
     def _show(self, key: bytes) -> str:
         return key.decode(errors="replace")[:200] if self._key_type == "text" else key.hex()

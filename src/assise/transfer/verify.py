@@ -21,6 +21,7 @@ from assise.rows.shred import Reason
 from assise.schema.sql import count_orphans, count_rows, select_all_keys, select_keys, select_rows
 from assise.transfer import ledger
 from assise.transfer.compare import compare
+from assise.transfer.kids import no_kids, read_kids
 from assise.transfer.ledger import ChunkLine, Load
 from assise.transfer.load import Talk, find_known
 from assise.transfer.report import Verified
@@ -135,11 +136,11 @@ class _CollectionVerifier:
         rows: dict[bytes, Row] = {}
         for row in self._connection.fetch_cells(self._selects[0], wanted, self._key_type):
             rows[row[position] or b""] = row
-        kids = self._read_kids(wanted)
+        kids = read_kids(self._connection, self._layouts, self._selects, wanted, key_type=self._key_type, name_key=bytes)
         found: list[_Found] = []
         for key, frame in keys:
             if key in rows:
-                found.append((frame, key, rows.pop(key), kids.get(key) or _none(len(self._layouts))))
+                found.append((frame, key, rows.pop(key), kids.get(key) or no_kids(self._layouts)))
             else:
                 self._miss(f"document at offset {frame.offset:,} (key {_show_key(self._key_type, key)})")
         for i in range(0, len(found), GROUP):
@@ -147,17 +148,6 @@ class _CollectionVerifier:
         for key in kids.keys() - {key for key, _ in keys}:
             self.verified.extra += 1
             self._say(f"child rows have the key {_show_key(self._key_type, key)}, which is written otherwise in {self._layouts[0].table}")
-
-    def _read_kids(self, wanted: bytes) -> dict[bytes, Kids]:
-        kids: dict[bytes, Kids] = {}
-        for i, layout in enumerate(self._layouts):
-            if layout.parent is None:
-                continue
-            for key, *row in self._connection.stream(self._selects[i], wanted, self._key_type):
-                of_document = kids.setdefault(key or b"", _none(len(self._layouts)))
-                parent = b"".join([cell or b"" for cell in row[: layout.front - 2]])
-                of_document[i].setdefault(parent, []).append((None, *row))
-        return kids
 
     def _check_documents(self, found: list[_Found]) -> None:
         """Documents with their keys and rows: together where they are plain, the others one by one."""
@@ -231,10 +221,6 @@ def _parts(frames: list[Frame]) -> Iterator[list[Frame]]:
             part, size = [], 0
     if part:
         yield part
-
-
-def _none(size: int) -> Kids:
-    return [{} for _ in range(size)]
 
 
 def _hash(key: bytes) -> int:
