@@ -459,6 +459,20 @@ def test_a_dump_concatenated_with_itself_takes_at_most_three_times_as_long(comma
     assert command.run("verify").report["verified"] == {"equal": size, "different": 0, "missing": 0, "extra": 0}
 
 
+def test_what_is_not_bson_keeps_its_reason_in_chunks_that_are_looked_through_for_duplicates(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def user(number: int, ok: bytes) -> bytes:
+        return document(int32("_id", number), field(0x08, "ok", ok))
+
+    good = [user(number, b"\1") for number in range(200)]
+    again = [user(number, b"\2" if number % 7 == 3 else b"\1") for number in range(200)]
+    monkeypatch.setenv("ASSISE_LOAD_CHUNK_BYTES", str(40 * len(good[0])))
+    parts = [*good, *again]
+    rejects = [Expected("users", (200 + i) * len(raw), DUPLICATE if raw == good[i] else NOT_BSON, raw) for i, raw in enumerate(again)]
+    command.migrate(write_dump(tmp_path / "app", {"users": parts}), 400, rejects, "29 documents are not BSON")
+
+
 # Rows and documents at a limit
 
 

@@ -171,6 +171,7 @@ SHAPES = [
 ]
 FULL_SHAPES = [ints_of_both_widths, values_of_all_kinds, child_rows, empty_documents, arrays_in_an_array, levels, map_in_another_order, garbage]
 FULL_SHAPES += [keys_at_the_root, keys_of_a_map, ints_of_a_map, strings_of_a_map, documents_of_a_map, keys_in_an_element]
+FULL_SHAPES += [keys_in_an_array_of_all_kinds]
 
 
 @pytest.mark.parametrize(

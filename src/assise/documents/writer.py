@@ -32,7 +32,7 @@ def write_array(items: Iterable[Element]) -> bytes:
 
 def enclose(body: bytes) -> bytes:
     """A document or an array around its elements' bytes."""
-    return pack_int32(len(body) + 5) + body + b"\0"
+    return b"".join((pack_int32(len(body) + 5), body, b"\0"))
 
 
 def write_string(content: bytes) -> bytes:

@@ -49,7 +49,7 @@ def encode_object_id(raw: bytes, p: int) -> tuple[bytes, int]:
 def jsonb_cell(text: str) -> bytes:
     """A jsonb value: version 1, then its text."""
     content = text.encode()
-    return pack_length(len(content) + 1) + b"\x01" + content
+    return b"".join((pack_length(len(content) + 1), b"\x01", content))
 
 
 def offset_cell(column_type: str, offset: int) -> bytes | None:

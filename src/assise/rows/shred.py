@@ -116,7 +116,7 @@ class Shredder:
             batch.misfits.append(_misfit(offset, raw, error))
             return
         key, number = cells[self.tree.key_position], len(batch.offsets)
-        self._add(batch, offset, key, self._heads[0] + b"".join(cells))
+        self._add(batch, offset, key, b"".join((self._heads[0], *cells)))
         for i, rows in enumerate(kids):
             front = self._heads[i] + key
             batch.rows[i].extend([front + row for row in rows])

@@ -141,10 +141,7 @@ def _group(document: bytes, positions: array[int]) -> dict[bytes, array[int]]:
 
 def _compare_fields(pair: _Pair, name: bytes, one: Field | None, other: Field | None) -> Iterator[str | _Pair]:
     if one is not None and other is not None:
-        value, other_value = pair.source[one.start : one.end], pair.found[other.start : other.end]
-        if one.kind == other.kind and value == other_value:
-            return
-        if {one.kind, other.kind} <= {0x10, 0x12} and _int(value) == _int(other_value):
+        if _is_same(pair, one, other):
             return
         inner = _inner(pair, name, one, other)
         if inner is not None:
@@ -152,6 +149,13 @@ def _compare_fields(pair: _Pair, name: bytes, one: Field | None, other: Field | 
             return
     shown = [_show(document, field) if field else "missing" for document, field in ((pair.found, other), (pair.source, one))]
     yield f"{pair.path(name.decode(errors='replace'))}: {shown[0]}, was {shown[1]}"
+
+
+def _is_same(pair: _Pair, one: Field, other: Field) -> bool:
+    value, other_value = pair.source[one.start : one.end], pair.found[other.start : other.end]
+    if {one.kind, other.kind} <= {0x10, 0x12}:
+        return _int(value) == _int(other_value)
+    return one.kind == other.kind and value == other_value
 
 
 def _inner(pair: _Pair, name: bytes, one: Field, other: Field) -> _Pair | None:
