@@ -9,6 +9,7 @@ AssiseError                 exit 1
 ├── ExtendedJsonError       JSON that is not Extended JSON
 ├── CellError               a cell, written by SQL, that has no BSON form
 ├── MissingExtraError       an optional package is not installed
+├── WorkerError             a worker process has ended by itself
 └── TargetError             PostgreSQL: unreachable, unfit, or it refused something
     ├── DuplicateKeyError   a row whose key exists (caught by the loader)
     ├── LimitError          a row over a limit of the server (caught by the loader)
@@ -84,6 +85,10 @@ class CellError(AssiseError):
 
 class MissingExtraError(AssiseError):
     """A feature needs an optional package: the remedy names the extra."""
+
+
+class WorkerError(AssiseError):
+    """A worker process has ended by itself."""
 
 
 class TargetError(AssiseError):

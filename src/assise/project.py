@@ -13,22 +13,23 @@ from time import perf_counter
 from typing import Literal
 
 from assise.errors import AssiseError, UsageError
-from assise.infer.profile import Profile
 from assise.infer.propose import Proposal, propose
 from assise.manifest.checks import SERVERS_OWN
 from assise.manifest.file import dump_manifest, json_schema, load_manifest
 from assise.manifest.model import Manifest
 from assise.manifest.problems import nearest
-from assise.mongo.dump import Dump, open_dump, read_chunks, read_metadata
+from assise.mongo.dump import Dump, open_dump, read_metadata
 from assise.postgres.connection import Connection, describe
 from assise.postgres.embedded import Embedded
 from assise.schema.sql import all_layouts, script
-from assise.settings import expand, read_setting
+from assise.settings import count_cores, expand, read_setting
 from assise.transfer import ledger
 from assise.transfer.export import Exported, Write, export_documents, export_folder
 from assise.transfer.ledger import Load, Reject
-from assise.transfer.load import Talk, load_dump
+from assise.transfer.load import load_dump
+from assise.transfer.profile import profile_dump
 from assise.transfer.report import Report
+from assise.transfer.tasks import Talk, Watch
 from assise.transfer.undo import Undo, plan_undo, undo_load
 from assise.transfer.verify import verify_dump
 
@@ -37,14 +38,17 @@ Agree = Callable[[str], bool]
 
 Ids = Literal["uuid", "text"]
 
+WORKER_BYTES = 8 << 20
+"""Source bytes that are worth a further worker: one takes half a second to start."""
+
 
 def refuse(_question: str) -> bool:
     """The answer where nobody can be asked."""
     return False
 
 
-def keep_silent(_line: str) -> None:
-    """Talk that nobody listens to."""
+def keep_silent(_line: object) -> None:
+    """Talk that nobody listens to, progress that nobody watches."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +73,23 @@ class Project:
         to: a PostgreSQL URL that takes the place of the manifest's.
         settings: values of `assise.settings.SETTINGS` by name, before those of the environment.
         talk: gets a line for people now and then.
+        watch: gets the progress of infer, load and verify, chunk by chunk.
     """
 
     def __init__(
-        self, manifest: Path | str = ".", *, to: str | None = None, settings: Mapping[str, int] | None = None, talk: Talk = keep_silent
+        self,
+        manifest: Path | str = ".",
+        *,
+        to: str | None = None,
+        settings: Mapping[str, int] | None = None,
+        talk: Talk = keep_silent,
+        watch: Watch = keep_silent,
     ) -> None:
         path = Path(manifest).absolute()
         self.path = path / "assise.yaml" if path.is_dir() else path
         self.embedded = Embedded(self.path.parent / ".assise")
-        self._to, self._talk, self._settings = to, talk, settings or {}
+        self._to, self._settings = to, settings or {}
+        self._talk, self._watch = talk, watch
 
     @property
     def manifest(self) -> Manifest:
@@ -94,21 +106,17 @@ class Project:
         """Read every document of a dump and propose a manifest; nothing is written."""
         dump = open_dump(Path(source))
         chunk_bytes, paths = self._setting("load.chunk_bytes"), self._setting("infer.paths")
-        profiles = {}
-        for collection in dump.collections:
-            profile = Profile(paths=paths)
-            for chunk in read_chunks(collection, chunk_bytes):
-                part = Profile(paths=paths)
-                documents = [frame for frame in chunk.frames if frame.is_document]
-                part.add_all([frame.raw for frame in documents], [frame.offset for frame in documents])
-                profile.merge(part)
-            profiles[collection.name] = profile
-            self._talk(f"{collection.name}: {collection.size:,} bytes read")
+        profiles = profile_dump(dump, chunk_bytes=chunk_bytes, paths=paths, workers=self._count_workers(dump), talk=self._talk, watch=self._watch)
         postgres = "embedded" if self._to is None else describe(self._to)
         return propose(profiles, name=_name(dump.path), ids=ids, postgres=postgres)
 
     def _setting(self, name: str) -> int:
         return read_setting(name, self._settings.get(name))
+
+    def _count_workers(self, dump: Dump) -> int:
+        """As many as were asked for; else one for each core, but not for a source that is read before they have started."""
+        size = sum(collection.size for collection in dump.collections)
+        return self._setting("workers") or min(count_cores(), 1 + size // WORKER_BYTES)
 
     def write_manifest(self, proposal: Proposal, path: Path | None = None) -> Path:
         """Write a proposal to a new file, and the JSON Schema for editors to `.assise`.
@@ -170,7 +178,7 @@ class Project:
             else:
                 ledger.check_unchanged(connection, load, manifest)
             report = Report(str(dump.path), connection.target, was_done=load.is_finished)
-            report.collections = load_dump(connection, load, dump, talk=self._talk)
+            report.collections = load_dump(connection, load, dump, workers=self._count_workers(dump), talk=self._talk, watch=self._watch)
             ledger.remember_source(connection, load, dump.path)
         report.seconds = perf_counter() - started
         return report
@@ -188,7 +196,8 @@ class Project:
             report = Report(str(source or load.source), connection.target, was_done=True)
             for name in manifest.roots.values():
                 report.collections.append(ledger.sum_chunks(connection, load, name))
-            found = verify_dump(connection, load, open_dump(Path(source or load.source)), talk=self._talk)
+            dump = open_dump(Path(source or load.source))
+            found = verify_dump(connection, load, dump, workers=self._count_workers(dump), talk=self._talk, watch=self._watch)
         for collection in report.collections:
             collection.verified, collection.differences = found[collection.name]
         report.seconds = perf_counter() - started

@@ -31,6 +31,7 @@ class Setting:
 
 SETTINGS = (
     Setting("load.chunk_bytes", 4 << 20, 1, 1 << 28, "source bytes of one chunk, that is of one transaction"),
+    Setting("workers", 0, 0, 64, "worker processes; 0 is one for each core, fewer where the source is small"),
     Setting("infer.paths", 20_000, 1, 10_000_000, "paths of one collection that infer profiles at most"),
 )
 
@@ -51,6 +52,11 @@ def read_setting(name: str, given: int | None = None, *, environ: Mapping[str, s
             remedy=f"Give a whole number from {setting.minimum:,} to {setting.maximum:,}.",
         )
     return int(text)
+
+
+def count_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def expand(text: str, *, environ: Mapping[str, str] = os.environ) -> str:

@@ -6,14 +6,18 @@ import gzip
 import json
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import bson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.conftest import DATA
 from tests.dumps import write_dump
+from tests.mongo.test_frames import files
 
 from assise.errors import SourceError
-from assise.mongo.dump import Chunk, Collection, Dump, open_dump, read_chunks
+from assise.mongo.dump import Chunk, Collection, Dump, find_bounds, open_dump, read_chunk, read_chunks
 
 DOCUMENTS = [bson.encode({"_id": i, "text": "x" * i}) for i in range(100)]
 CONTENT = b"".join(DOCUMENTS)
@@ -23,8 +27,8 @@ def names(dump: Dump) -> list[str]:
     return [collection.name for collection in dump.collections]
 
 
-def chunks_of(path: Path, size: int, start: int = 0) -> list[Chunk]:
-    return list(read_chunks(open_dump(path).collections[0], size, start))
+def chunks_of(path: Path, size: int) -> list[Chunk]:
+    return list(read_chunks(open_dump(path).collections[0], size))
 
 
 def test_a_folder_holds_its_collections_by_name(tmp_path: Path) -> None:
@@ -146,7 +150,7 @@ def test_a_collection_that_the_dump_lacks_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("is_packed", [False, True])
 @pytest.mark.parametrize("size", [1, 500, 1 << 20])
-def test_chunks_are_all_of_the_bytes_in_order_and_can_be_taken_up_anywhere(tmp_path: Path, size: int, is_packed: bool) -> None:
+def test_chunks_are_all_of_the_bytes_in_order(tmp_path: Path, size: int, is_packed: bool) -> None:
     write_dump(tmp_path, {"users": DOCUMENTS}, is_packed=is_packed)
     chunks = chunks_of(tmp_path, size)
     assert [frame.raw for chunk in chunks for frame in chunk.frames] == DOCUMENTS
@@ -155,8 +159,24 @@ def test_chunks_are_all_of_the_bytes_in_order_and_can_be_taken_up_anywhere(tmp_p
     assert all(chunk.stop - chunk.start >= size for chunk in chunks[:-1])
     assert all(chunk.stop - chunk.start - len(chunk.frames[-1].raw) < size for chunk in chunks)
     assert [chunk.digest for chunk in chunks] == [sha256(CONTENT[chunk.start : chunk.stop]).hexdigest() for chunk in chunks]
-    for i in range(0, len(chunks), 7):
-        assert chunks_of(tmp_path, size, chunks[i].start) == chunks[i:]
+
+
+@given(files(), st.integers(1, 300))
+def test_a_chunk_can_be_read_by_its_bounds_alone(data: bytes, size: int) -> None:
+    with TemporaryDirectory() as folder:
+        [collection] = open_dump(write_dump(Path(folder), {"users": [data]})).collections
+        chunks = list(read_chunks(collection, size))
+        assert list(find_bounds(collection, size)) == [(chunk.start, chunk.stop) for chunk in chunks]
+        assert [read_chunk(collection, chunk.start, chunk.stop) for chunk in chunks] == chunks
+
+
+def test_a_file_that_changes_between_its_bounds_and_its_chunks_is_an_error(tmp_path: Path) -> None:
+    [collection] = open_dump(write_dump(tmp_path, {"users": DOCUMENTS})).collections
+    bounds = list(find_bounds(collection, 1000))
+    collection.file.write_bytes(CONTENT[: bounds[-1][0] + 10])
+    assert read_chunk(collection, *bounds[0]).stop == bounds[0][1]
+    with pytest.raises(SourceError, match=r"users.bson has changed between bytes .* while it was read"):
+        read_chunk(collection, *bounds[-1])
 
 
 @pytest.mark.parametrize("is_packed", [False, True])

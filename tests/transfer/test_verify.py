@@ -164,7 +164,7 @@ class Loaded:
     def verify(self) -> tuple[Verified, list[str]]:
         """What verify finds in all collections."""
         with Connection(self.conninfo) as connection:
-            found = verify_dump(connection, self.load, open_dump(self.load.source), talk=keep_silent)
+            found = verify_dump(connection, self.load, open_dump(self.load.source), workers=1, talk=keep_silent, watch=keep_silent)
         parts = [vars(verified).values() for verified, _ in found.values()]
         return Verified(*map(sum, zip(*parts, strict=True))), [line for _, lines in found.values() for line in lines]
 

@@ -13,6 +13,7 @@ from typing import Annotated, cast
 
 import typer
 
+from assise.cli.progress import Talker
 from assise.cli.render import print_plan, print_rejects, print_report, print_undo
 from assise.documents.extjson import write_json
 from assise.errors import AssiseError, UsageError
@@ -78,6 +79,7 @@ Replace = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
 IdsOption = Annotated[Ids, typer.Option("--ids", help="Keys of ObjectIds as uuid, or as text of 24 digits.")]
 ChunkBytes = Annotated[int | None, typer.Option("--chunk-bytes", help=_help("load.chunk_bytes"), show_default=False)]
+Workers = Annotated[int | None, typer.Option("--workers", help=_help("workers"), show_default=False)]
 Paths = Annotated[int | None, typer.Option("--paths", help=_help("infer.paths"), show_default=False)]
 FormatOption = Annotated[Format, typer.Option("--format", help="One document of Extended JSON a line, or the files that mongorestore reads.")]
 Out = Annotated[Path | None, typer.Option("--out", help="The folder for --format bson.", show_default=False)]
@@ -102,6 +104,8 @@ def run(arguments: Sequence[str]) -> int:
     except AssiseError as error:
         _print_error(error)
         return error.exit_code
+    finally:
+        _talker.stop()
     return code if isinstance(code, int) else 0
 
 
@@ -116,8 +120,8 @@ def _print_error(error: AssiseError) -> None:
         _say(error.remedy)
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+_talker = Talker()
+_say = _talker.say
 
 
 def _next(*lines: str) -> None:
@@ -125,9 +129,11 @@ def _next(*lines: str) -> None:
         _say(f"next: {line}")
 
 
-def _project(manifest: Path, to: str | None = None, *, chunk_bytes: int | None = None, paths: int | None = None) -> Project:
-    given = {"load.chunk_bytes": chunk_bytes, "infer.paths": paths}
-    return Project(manifest, to=to, settings={name: value for name, value in given.items() if value is not None}, talk=_say)
+def _project(
+    manifest: Path, to: str | None = None, *, chunk_bytes: int | None = None, workers: int | None = None, paths: int | None = None
+) -> Project:
+    given = {"load.chunk_bytes": chunk_bytes, "workers": workers, "infer.paths": paths}
+    return Project(manifest, to=to, settings={name: value for name, value in given.items() if value is not None}, talk=_say, watch=_talker.watch)
 
 
 class _Asking:
@@ -154,11 +160,12 @@ def migrate(
     ids: IdsOption = Ids.uuid,
     yes: Yes = False,
     chunk_bytes: ChunkBytes = None,
+    workers: Workers = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> int:
     """Infer the manifest if there is none, load, and verify every document."""
-    project = _project(manifest, to, chunk_bytes=chunk_bytes)
+    project = _project(manifest, to, chunk_bytes=chunk_bytes, workers=workers)
     if dry_run:
         proposal = None if project.path.exists() else project.infer(source, ids=ids.value)
         _show_plan(project.plan(source, proposal.manifest if proposal else None), as_json=as_json)
@@ -187,11 +194,12 @@ def infer(
     ids: IdsOption = Ids.uuid,
     output: Output = None,
     paths: Paths = None,
+    workers: Workers = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> int:
     """Read every document and write the manifest that fits them, with the evidence as comments."""
-    project = _project(manifest, to, paths=paths)
+    project = _project(manifest, to, paths=paths, workers=workers)
     target = None if output is None else Path(output)
     if output != "-" and not dry_run and (target or project.path).exists():
         raise UsageError(f"{target or project.path} exists, and is not overwritten", remedy="Remove it, or give another file: -o FILE.")
@@ -216,11 +224,12 @@ def load(
     to: To = None,
     yes: Yes = False,
     chunk_bytes: ChunkBytes = None,
+    workers: Workers = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> int:
     """Load what is not loaded yet into the tables of the manifest."""
-    project = _project(manifest, to, chunk_bytes=chunk_bytes)
+    project = _project(manifest, to, chunk_bytes=chunk_bytes, workers=workers)
     if dry_run:
         if source is None:
             raise UsageError("--dry-run wants the source", remedy="assise load --dry-run FOLDER")
@@ -235,9 +244,9 @@ def load(
 
 
 @app.command(epilog=_examples("assise verify", "assise verify dump/app --json"))
-def verify(source: KnownSource = None, manifest: ManifestFile = Path(), *, to: To = None, as_json: Json = False) -> int:
+def verify(source: KnownSource = None, manifest: ManifestFile = Path(), *, to: To = None, workers: Workers = None, as_json: Json = False) -> int:
     """Compare every document of the source, value by value, with what the tables give back."""
-    report = _project(manifest, to).verify(source)
+    report = _project(manifest, to, workers=workers).verify(source)
     print_report(report, as_json=as_json)
     return report.exit_code
 

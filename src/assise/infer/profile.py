@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 from assise.documents.kinds import (
     ARRAY,
@@ -79,7 +80,6 @@ _SIZES = {
     MAX_KEY: 0,
 }
 _FLUSH = 1 << 14
-_NOT_KEPT = {"_hits", "_is_learning", "_root", "_levels", "_shape"}
 
 
 class _UnusualError(Exception):
@@ -115,22 +115,26 @@ class Profile:
         self._nodes: list[tuple[int, str | None]] = [(-1, None), (0, "_id")]
         self._children: list[dict[str | None, int]] = [{"_id": 1}, {}]
         self._counts: Counter[int] = Counter()
-        self._start()
-
-    def _start(self) -> None:
         self._hits: list[int] = []
         self._is_learning = False
         self._root = _Level(0, 0, 0)
         self._levels: dict[int, _Level] = {}
         self._shape: Shape | None = None
 
-    def __getstate__(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, object]:
+        """The counts as values that JSON can hold."""
         self._flush()
-        return {name: value for name, value in vars(self).items() if name not in _NOT_KEPT}
+        counts = [[cell, count] for cell, count in self._counts.items()]
+        return {"documents": self.documents, "invalid": self.invalid, "first_invalid": self.first_invalid, "nodes": self._nodes[2:], "counts": counts}
 
-    def __setstate__(self, state: dict[str, object]) -> None:
-        vars(self).update(state)
-        self._start()
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> Self:
+        """What `as_json` gave, to be merged into another profile."""
+        profile = cls(paths=max(1, len(found["nodes"])))
+        profile.documents, profile.invalid, profile.first_invalid = found["documents"], found["invalid"], found["first_invalid"]
+        profile._nodes += [(parent, key) for parent, key in found["nodes"]]
+        profile._counts.update(dict(found["counts"]))
+        return profile
 
     @property
     def is_capped(self) -> bool:

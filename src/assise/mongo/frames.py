@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
 from typing import NamedTuple, Protocol, cast
 
@@ -101,6 +102,16 @@ class _Window:
             return 0
         return start + size
 
+    def framed_in_a_row(self) -> list[int]:
+        """Where the documents end that frame one behind the other from `p` on, as far as `data` holds them; they are consumed."""
+        data, p, stops = self.data, self.p, list[int]()
+        with suppress(*OUTSIDE):
+            while SMALLEST <= (size := read_int32(data, p)[0]) <= LARGEST and not data[p + size - 1]:
+                p += size
+                stops.append(p)
+        self.p = p
+        return stops
+
     def resumes(self, start: int) -> bool:
         """Whether reading can go on at `start`."""
         stop = self.framed(start)
@@ -186,8 +197,28 @@ def read_frames(stream: Stream, offset: int = 0) -> Iterator[Frame]:
     """The frames of a stream, whose first byte lies at `offset` of the source; together they are all of its bytes."""
     window = _Window(stream, offset)
     while window.holds(window.p + 1):
-        start, stop = window.offset, window.framed(window.p)
-        yield Frame(start, stop - window.p, window.take(stop), b"", is_document=True) if stop else _read_run(window)
+        data, p, start = window.data, window.p, window.offset
+        for stop in window.framed_in_a_row():
+            yield Frame(start, stop - p, data[p:stop], b"", is_document=True)
+            start, p = start + stop - p, stop
+        if window.holds(window.p + 1):
+            yield _read_frame(window)
+
+
+def read_stops(stream: Stream, offset: int = 0) -> Iterator[int]:
+    """Where the frames end that `read_frames` gives."""
+    window = _Window(stream, offset)
+    while window.holds(window.p + 1):
+        base = window.offset - window.p
+        yield from [base + stop for stop in window.framed_in_a_row()]
+        if window.holds(window.p + 1):
+            frame = _read_frame(window)
+            yield frame.offset + frame.size
+
+
+def _read_frame(window: _Window) -> Frame:
+    start, stop = window.offset, window.framed(window.p)
+    return Frame(start, stop - window.p, window.take(stop), b"", is_document=True) if stop else _read_run(window)
 
 
 def _read_run(window: _Window) -> Frame:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from queue import SimpleQueue
 from typing import Self
 from urllib.parse import quote as percent
 from urllib.parse import urlencode
 
 import psycopg
-from psycopg import generators, pq
+from psycopg import generators, pq, sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq.abc import PGresult
 
@@ -60,7 +62,7 @@ class Connection:
         Raises:
             TargetError: the server cannot be reached or refuses.
         """
-        self.target = shown or describe(conninfo)
+        self.target, self.conninfo = shown or describe(conninfo), conninfo
         try:
             self._connection = psycopg.connect(conninfo, autocommit=True, application_name="assise", prepare_threshold=None)
         except psycopg.Error as error:
@@ -69,12 +71,22 @@ class Connection:
         self.execute("SET client_encoding = 'UTF8'")
         self.execute("SET statement_timeout = 0")
         self.execute("SET idle_in_transaction_session_timeout = 0")
+        self.execute("SET idle_session_timeout = 0")
         with suppress(TargetError):  # a server on Windows cannot do it: that a killed command's statement ends with it, and its locks
             self.execute("SET client_connection_check_interval = '1s'")
+
+    def another(self) -> Connection:
+        """A second connection to the same place."""
+        return Connection(self.conninfo, shown=self.target)
 
     def close(self) -> None:
         """Close the connection; an open transaction is rolled back."""
         self._connection.close()
+
+    def cancel(self) -> None:
+        """End the statement that another thread waits for."""
+        with suppress(psycopg.Error):
+            self._connection.cancel()
 
     def __enter__(self) -> Self:
         return self
@@ -108,6 +120,11 @@ class Connection:
                     case pq.TransactionStatus.ACTIVE:  # Ctrl-C while a statement was being sent
                         self._connection.close()
             raise
+
+    def begin_at(self, snapshot: str) -> None:
+        """Begin to read what the transaction reads that has exported this snapshot."""
+        self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        self.execute(f"SET TRANSACTION SNAPSHOT {sql.quote(snapshot)}")
 
     def execute(self, statement: str, parameters: Sequence[Parameter] = ()) -> list[tuple[object, ...]]:
         """Run one statement; parameters are $1, $2, … as psycopg's %s. The rows, if it gives some."""
@@ -159,6 +176,36 @@ class Connection:
                     _write(copy, block)
                     block, size = [], 0
             _write(copy, [*block, _COPY_TAIL])
+
+
+def execute_all(connection: Connection, statements: Sequence[str], workers: int) -> None:
+    """Run statements that do not wait for each other, some at the same time, in as many sessions as are of use."""
+    if min(workers, len(statements)) < 2:
+        for statement in statements:
+            connection.execute(statement)
+        return
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(connection.another()) for _ in range(min(workers, len(statements)))]
+        idle = SimpleQueue[Connection]()
+        for session in sessions:
+            idle.put(session)
+
+        def run(statement: str) -> None:
+            session = idle.get()
+            try:
+                session.execute(statement)
+            finally:
+                idle.put(session)
+
+        executor = stack.enter_context(ThreadPoolExecutor(len(sessions)))
+        try:
+            for _ in executor.map(run, statements):
+                pass
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            for session in sessions:
+                session.cancel()
+            raise
 
 
 def _write(copy: psycopg.Copy, block: list[bytes]) -> None:

@@ -91,6 +91,11 @@ def add_foreign_keys(manifest: Manifest, schema: str) -> list[tuple[str, str]]:
     return [(layout.table, add_foreign_key(layout, found[layout.parent], schema)) for layout in found.values() if layout.parent]
 
 
+def validate_constraint(table: str, name: str, schema: str) -> str:
+    """Check the old rows of a constraint that was added NOT VALID: those of several tables can be checked at the same time."""
+    return f"ALTER TABLE {quote(schema, table)} VALIDATE CONSTRAINT {quote(name)}"
+
+
 def drop_tables(names: Iterable[str], schema: str) -> str:
     """The one statement that drops tables that reference each other, and nothing that others made."""
     return f"DROP TABLE {', '.join(quote(schema, name) for name in names)}"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from struct import Struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from assise.errors import BusyError, ChangedError, TargetError, UsageError
 from assise.manifest.file import dump_manifest, parse_manifest
@@ -91,8 +91,21 @@ def _load(load_id: object, name: object, source: object, manifest: object, schem
     return Load(int(str(load_id)), str(name), Path(str(source)), parsed, str(schema), int(str(chunk_bytes)), bool(finished))
 
 
+def describe_load(connection: Connection, load: Load) -> dict[str, object]:
+    """What a worker needs to know, for `rebuild_load`; JSON can hold it. With the password, if there is one."""
+    manifest = load.manifest.model_dump_json(by_alias=True)
+    facts = [load.id, load.name, str(load.source), manifest, load.schema, load.chunk_bytes, load.is_finished]
+    return {"conninfo": connection.conninfo, "target": connection.target, "load": facts}
+
+
+def rebuild_load(facts: Sequence[Any]) -> Load:
+    """The load that was described."""
+    load_id, name, source, manifest, schema, chunk_bytes, is_finished = facts
+    return Load(load_id, name, Path(source), Manifest.model_validate_json(manifest), schema, chunk_bytes, is_finished)
+
+
 def lock(connection: Connection, name: str) -> None:
-    """Wait until no other process loads `name`; at most ten seconds.
+    """Wait until no other process loads `name`, nor a worker of one that was killed; at most ten seconds.
 
     Raises:
         TargetError: another process is loading it.
@@ -100,9 +113,15 @@ def lock(connection: Connection, name: str) -> None:
     connection.execute("SET lock_timeout = '10s'")
     try:
         connection.execute(QUERIES["lock"], [name])
+        connection.execute(QUERIES["wait_for_workers"], [name])
     except BusyError as error:
         raise TargetError(f"another process is loading {name!r} into {connection.target}", remedy="Wait until it is done.") from error
     connection.execute("SET lock_timeout = 0")
+
+
+def join(connection: Connection, name: str) -> None:
+    """Be one of the workers that load `name`: until this session ends nobody else begins to."""
+    connection.execute(QUERIES["join"], [name])
 
 
 def check_server(connection: Connection) -> str:

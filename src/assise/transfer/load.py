@@ -5,57 +5,90 @@ A killed load loses nothing and doubles nothing: what is committed is in the led
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from itertools import compress
+from dataclasses import dataclass, field, replace
+from itertools import chain, compress
 from time import perf_counter
 
 from assise.errors import ChangedError, DuplicateKeyError, LimitError, SerializationError, TargetError
-from assise.mongo.dump import Chunk, Dump, read_chunks
+from assise.mongo.dump import Chunk, Dump
 from assise.mongo.frames import Frame, frame_sha256
-from assise.postgres.connection import Connection
+from assise.postgres.connection import Connection, execute_all
 from assise.rows.cells import OIDS, pack_length, write_array_cell
 from assise.rows.keys import compile_key, normal_keys
 from assise.rows.shred import Batch, Reason, Shredder
 from assise.rows.tally import Values
-from assise.schema.sql import add_foreign_keys, all_layouts, copy_rows, quote, select_keys
+from assise.schema.sql import add_foreign_keys, all_layouts, copy_rows, quote, select_keys, validate_constraint
 from assise.transfer import ledger
-from assise.transfer.ledger import Load, Reject
+from assise.transfer.ledger import ChunkLine, Load, Reject
+from assise.transfer.pool import Inline, Pool
 from assise.transfer.report import CollectionReport
+from assise.transfer.tasks import Known, Result, Talk, Task, Watch, list_tasks
 
 DUPLICATE = "a document with the same _id is loaded already"
 
 ATTEMPTS = 3
-"""How often a chunk is tried when the server asks for another try."""
-
-Talk = Callable[[str], None]
+"""How often a chunk is tried when the server asks for another try; the last time alone."""
 
 
-def load_dump(connection: Connection, load: Load, dump: Dump, *, talk: Talk) -> list[CollectionReport]:
+def load_dump(connection: Connection, load: Load, dump: Dump, *, workers: int, talk: Talk, watch: Watch) -> list[CollectionReport]:
     """Load what is not loaded yet, then add foreign keys and statistics. Figures of everything that is loaded.
 
     Raises:
         ChangedError: a part of the source that was loaded reads differently now.
-        SourceError, TargetError: reading or writing failed; the same call goes on where it stopped.
+        SourceError, TargetError, WorkerError: reading or writing failed; the same call goes on where it stopped.
     """
-    reports = []
-    for table, collection in load.manifest.roots.items():
-        report = _CollectionLoader(connection, load, dump, table, collection).run()
-        talk(f"{collection}: {report.documents:,} documents, {report.rejected:,} rejected")
-        reports.append(report)
+    reports = {name: CollectionReport(name, tables=dict.fromkeys(load.manifest.tree(root), 0)) for root, name in load.manifest.roots.items()}
+    lines = {name: {line.start: line for line in ledger.finished_chunks(connection, load, name)} for name in reports}
+    tasks = chain.from_iterable(_list_tasks(load, dump, lines[name], name, is_read=workers == 1) for name in reports)
+    with _crew(connection, load, workers) as pool:
+        again = []
+        for task, result in pool.run(tasks):
+            report = reports[task.collection.name]
+            if task.is_end:
+                talk(f"{report.name}: {report.documents:,} documents, {report.rejected:,} rejected")
+            elif "again" in result:
+                again.append(replace(task, is_last_try=True))
+            else:
+                report.add(lines[report.name][task.start].figures if task.known else CollectionReport.from_json(result))
+                watch(task.progress("load", report.documents))
+        for task in again:
+            for _, result in pool.run([task]):
+                reports[task.collection.name].add(CollectionReport.from_json(result))
     if not load.is_finished:
-        _add_keys(connection, load)
+        _add_keys(connection, load, workers)
         ledger.finish(connection, load)
-    return reports
+    return list(reports.values())
 
 
-def _add_keys(connection: Connection, load: Load) -> None:
+def _list_tasks(load: Load, dump: Dump, lines: Mapping[int, ChunkLine], name: str, *, is_read: bool) -> Iterator[Task]:
+    remedy = ledger.start_afresh(load)
+    known = {start: Known(line.stop, line.sha256, line.figures.loaded) for start, line in lines.items()}
+    for task in list_tasks(dump.collection(name), load.chunk_bytes, known, is_read=is_read, remedy=remedy):
+        if load.is_finished and not task.known and not task.is_end:
+            raise ChangedError(f"{task.collection.file} has grown behind byte {task.start:,}: it has changed since it was loaded", remedy=remedy)
+        yield task
+
+
+def _crew(connection: Connection, load: Load, workers: int) -> Pool | Inline:
+    if workers == 1:
+        return Inline(LoadWork(connection, load))
+    return Pool(workers, {"work": "load", **ledger.describe_load(connection, load), "workers": workers})
+
+
+def _add_keys(connection: Connection, load: Load, workers: int) -> None:
+    """Foreign keys, then statistics. The keys are added at once and their old rows checked afterwards, at the same time."""
+    to_validate = []
     for table, statement in add_foreign_keys(load.manifest, load.schema):
-        if not connection.scalar(ledger.QUERIES["has_foreign_key"], [quote(load.schema, table)]):
-            connection.execute(statement)
-    for layout in all_layouts(load.manifest):
-        connection.execute(f"ANALYZE {quote(load.schema, layout.table)}")
+        name = quote(load.schema, table)
+        if not connection.scalar(ledger.QUERIES["has_foreign_key"], [name]):
+            connection.execute(f"{statement} NOT VALID")
+        key = connection.scalar(ledger.QUERIES["foreign_key_to_validate"], [name])
+        if key is not None:
+            to_validate.append(validate_constraint(table, str(key), load.schema))
+    execute_all(connection, to_validate, workers)
+    execute_all(connection, [f"ANALYZE {quote(load.schema, layout.table)}" for layout in all_layouts(load.manifest)], workers)
 
 
 def find_known(connection: Connection, select: str, column_type: str, keys: Iterable[bytes]) -> set[Hashable]:
@@ -64,12 +97,37 @@ def find_known(connection: Connection, select: str, column_type: str, keys: Iter
     return set(normal_keys(column_type, [cell for (cell,) in connection.fetch_cells(select, wanted, column_type) if cell is not None]))
 
 
-class _CollectionLoader:
-    """Loads one collection."""
+class LoadWork:
+    """Loads chunks; `workers` do so at the same time."""
 
-    def __init__(self, connection: Connection, load: Load, dump: Dump, table: str, collection: str) -> None:
-        self._connection, self._load, self._name = connection, load, collection
-        self._source = dump.collection(collection)
+    def __init__(self, connection: Connection, load: Load, *, workers: int = 1) -> None:
+        self._connection, self._load, self._workers = connection, load, workers
+        self._loader: _CollectionLoader | None = None
+
+    def run(self, task: Task) -> Result:
+        """The figures of a chunk, nothing of one that is loaded already; `again` when it is to be tried once more, alone."""
+        chunk = task.read(ledger.start_afresh(self._load))
+        if task.known:
+            return {}
+        if self._loader is None or self._loader.name != task.collection.name:
+            self._loader = _CollectionLoader(self._connection, self._load, task.collection.name)
+        attempts = ATTEMPTS if self._workers == 1 else 1 if task.is_last_try else ATTEMPTS - 1
+        try:
+            figures = self._loader.load_chunk(chunk, attempts=attempts)
+        except SerializationError:
+            if self._workers == 1 or task.is_last_try:
+                raise
+            return {"again": True}
+        figures.seconds /= self._workers
+        return figures.as_json()
+
+
+class _CollectionLoader:
+    """Loads the chunks of one collection."""
+
+    def __init__(self, connection: Connection, load: Load, name: str) -> None:
+        self._connection, self._load, self.name = connection, load, name
+        table = next(table for table, collection in load.manifest.roots.items() if collection == name)
         self._shredder = Shredder(load.manifest, table)
         self._key_type = self._shredder.tree.key.type
         self._copies = [copy_rows(layout, load.schema) for layout in self._shredder.layouts]
@@ -77,41 +135,20 @@ class _CollectionLoader:
         self._read_key = compile_key(load.manifest, table)
         self._had_duplicates = False
 
-    def run(self) -> CollectionReport:
-        report = CollectionReport(self._name, tables={layout.table: 0 for layout in self._shredder.layouts})
-        finished = {line.start: line for line in ledger.finished_chunks(self._connection, self._load, self._name)}
-        for chunk in read_chunks(self._source, self._load.chunk_bytes):
-            line = finished.pop(chunk.start, None)
-            if line is None and self._load.is_finished:
-                self._refuse(f"has grown behind byte {chunk.start:,}")
-            if line is not None and (line.stop, line.sha256) != (chunk.stop, chunk.digest):
-                self._refuse(f"differs between bytes {chunk.start:,} and {line.stop:,}")
-            report.add(line.figures if line else self._load_chunk(chunk))
-        if finished:
-            self._refuse(f"ends before byte {max(line.stop for line in finished.values()):,}")
-        return report
-
-    def _refuse(self, how: str) -> None:
-        raise ChangedError(f"{self._source.file} {how}: it has changed since it was loaded", remedy=ledger.start_afresh(self._load))
-
-    def _load_chunk(self, chunk: Chunk) -> CollectionReport:
+    def load_chunk(self, chunk: Chunk, *, attempts: int) -> CollectionReport:
+        """Load a chunk; tried again when the server asks for it."""
         started = perf_counter()
         documents = [frame for frame in chunk.frames if frame.is_document]
         known = self._find_duplicates(documents) if self._had_duplicates else set()
         batch = self._shredder.shred((frame.offset, frame.raw) for i, frame in enumerate(documents) if i not in known)
-        content = _ChunkContent(self._name, chunk, batch)
+        content = _ChunkContent(self.name, chunk, batch)
         content.reject_unframed()
         for i in sorted(known):
             content.reject_frame(documents[i], Reason.DUPLICATE_ID, DUPLICATE)
-        for attempt in range(ATTEMPTS):
-            try:
-                figures = self._write(content, started)
-            except SerializationError:
-                if attempt == ATTEMPTS - 1:
-                    raise
-            else:
-                return figures
-        raise AssertionError("unreachable")
+        for _ in range(attempts - 1):
+            with suppress(SerializationError):
+                return self._write(content, started)
+        return self._write(content, started)
 
     def _find_duplicates(self, documents: list[Frame]) -> set[int]:
         """Which documents are known to be duplicates before they are shredded: BSON without a doubt, with a key that the table has.
@@ -139,7 +176,7 @@ class _CollectionLoader:
                 return figures
             except DuplicateKeyError as error:
                 if not self._reject_duplicates(content):
-                    raise TargetError(f"{self._name}: {error.message}") from error
+                    raise TargetError(f"{self.name}: {error.message}") from error
             except LimitError as error:
                 self._reject_oversized(content, error)
 
@@ -174,7 +211,7 @@ class _CollectionLoader:
             else:
                 pending += [part[: len(part) // 2], part[len(part) // 2 :]]
         if len(content.gone) == before:
-            raise TargetError(f"{self._name}: {error.message}") from error
+            raise TargetError(f"{self.name}: {error.message}") from error
 
     def _refusal(self, content: _ChunkContent, part: list[int]) -> LimitError | None:
         with suppress(_RollBackError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 from assise.rows.tally import Values
 
@@ -15,6 +16,13 @@ class Verified:
     different: int = 0
     missing: int = 0
     extra: int = 0
+
+    def add(self, part: Verified) -> None:
+        """Add what was found of a part, such as a chunk."""
+        self.equal += part.equal
+        self.different += part.different
+        self.missing += part.missing
+        self.extra += part.extra
 
     @property
     def is_clean(self) -> bool:
@@ -62,6 +70,11 @@ class CollectionReport:
             "verified": vars(self.verified) if self.verified else None,
             **({"differences": self.differences} if self.differences else {}),
         }
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> Self:
+        """What `as_json` gave of a collection that is not verified."""
+        return cls(**{**found, "values": Values(**found["values"])})
 
 
 @dataclass

@@ -5,12 +5,15 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import blake2b
+from itertools import chain, islice
 from struct import error as StructError
 
 from assise.documents.shape import FEWEST, GROUP, LARGEST_BYTES
 from assise.errors import AssiseError, CellError, ChangedError, InvalidBsonError
-from assise.mongo.dump import Chunk, Dump, read_chunks
+from assise.manifest.layout import Layout
+from assise.mongo.dump import Chunk, Collection, Dump, read_chunks
 from assise.mongo.frames import Frame, frame_sha256
 from assise.postgres.connection import Connection
 from assise.rows.assemble import Assembler, Kids, Row
@@ -18,35 +21,84 @@ from assise.rows.cells import OIDS, pack_int4, pack_length, write_array_cell
 from assise.rows.gather import Gatherer
 from assise.rows.keys import compile_key, normal_key
 from assise.rows.shred import Reason
+from assise.rows.tree import build_tree
 from assise.schema.sql import count_orphans, count_rows, select_all_keys, select_keys, select_rows
 from assise.transfer import ledger
 from assise.transfer.compare import compare
 from assise.transfer.kids import no_kids, read_kids
-from assise.transfer.ledger import ChunkLine, Load
-from assise.transfer.load import Talk, find_known
+from assise.transfer.ledger import Load, Reject
+from assise.transfer.load import find_known
+from assise.transfer.pool import Inline, Pool
 from assise.transfer.report import Verified
+from assise.transfer.tasks import Known, Result, Talk, Task, Watch, list_tasks
 
 SHOWN = 20
 """Differences of one collection that are put into words."""
+
+NO_KEY = (InvalidBsonError, KeyError, StructError, IndexError)
+"""What is raised for a document without a key that can be read."""
 
 READ_BYTES = 4 << 20
 """Source bytes whose rows are read back at a time."""
 
 
-def verify_dump(connection: Connection, load: Load, dump: Dump, *, talk: Talk) -> dict[str, tuple[Verified, list[str]]]:
+def verify_dump(connection: Connection, load: Load, dump: Dump, *, workers: int, talk: Talk, watch: Watch) -> dict[str, tuple[Verified, list[str]]]:
     """For each collection what was found, and the first differences in words.
 
     Raises:
         ChangedError: the source has changed since the load, so that there is nothing to compare with.
     """
-    found = {}
+    found = {name: (Verified(), list[str]()) for name in load.manifest.roots.values()}
     with connection.transaction(isolation="REPEATABLE READ"):
-        for table, collection in load.manifest.roots.items():
-            verifier = _CollectionVerifier(connection, load, dump, table, collection)
-            verifier.run()
-            found[collection] = verifier.verified, verifier.differences
-            talk(f"{collection}: {verifier.verified.equal:,} documents equal")
+        tasks = chain.from_iterable([_list_tasks(connection, load, dump, name, is_read=workers == 1) for name in found])
+        with _crew(connection, load, workers) as pool:
+            for task, result in pool.run(tasks):
+                verified, differences = found[task.collection.name]
+                if not task.is_end:
+                    verified.add(Verified(*result["verified"]))
+                    differences += result["differences"][: SHOWN - len(differences)]
+                    watch(task.progress("verify", verified.equal + verified.different + verified.missing))
+                    continue
+                extra, lines = _find_extra(connection, load, task.collection, verified)
+                verified.extra += extra
+                differences += lines[: SHOWN - len(differences)]
+                talk(f"{task.collection.name}: {verified.equal:,} documents equal")
     return found
+
+
+def _list_tasks(connection: Connection, load: Load, dump: Dump, name: str, *, is_read: bool) -> Iterator[Task]:
+    lines = ledger.finished_chunks(connection, load, name)
+    known = {line.start: Known(line.stop, line.sha256, line.figures.loaded) for line in lines}
+    return list_tasks(dump.collection(name), load.chunk_bytes, known, is_read=is_read, remedy=_remedy(load))
+
+
+def _remedy(load: Load) -> str:
+    return "Give the folder that was loaded: assise verify FOLDER. " + ledger.start_afresh(load)
+
+
+def _crew(connection: Connection, load: Load, workers: int) -> Pool | Inline:
+    if workers == 1:
+        return Inline(VerifyWork(connection, load))
+    snapshot = connection.scalar(ledger.QUERIES["snapshot"])
+    return Pool(workers, {"work": "verify", **ledger.describe_load(connection, load), "snapshot": snapshot})
+
+
+class VerifyWork:
+    """Verifies chunks, in the transaction that the connection is in."""
+
+    def __init__(self, connection: Connection, load: Load) -> None:
+        self._connection, self._load = connection, load
+        self._verifier: _CollectionVerifier | None = None
+
+    def run(self, task: Task) -> Result:
+        """The counts of what was found, and the first differences in words."""
+        chunk = task.read(_remedy(self._load))
+        if task.known is None:
+            raise ChangedError(f"{task.collection.file} has changed since it was loaded, behind byte {chunk.start:,}", remedy=_remedy(self._load))
+        if self._verifier is None or self._verifier.name != task.collection.name:
+            self._verifier = _CollectionVerifier(self._connection, self._load, task.collection.name)
+        verified, differences = self._verifier.check_chunk(chunk, task.known.loaded)
+        return {"verified": list(vars(verified).values()), "differences": differences}
 
 
 _Found = tuple[Frame, bytes, Row, Kids]
@@ -56,56 +108,39 @@ _Found = tuple[Frame, bytes, Row, Kids]
 class _CollectionVerifier:
     """Verifies one collection."""
 
-    def __init__(self, connection: Connection, load: Load, dump: Dump, table: str, collection: str) -> None:
+    def __init__(self, connection: Connection, load: Load, name: str) -> None:
         self.verified, self.differences = Verified(), list[str]()
-        self._connection, self._load, self._name = connection, load, collection
-        self._source = dump.collection(collection)
+        self._connection, self._load, self.name = connection, load, name
+        table = next(table for table, collection in load.manifest.roots.items() if collection == name)
         self._assembler = Assembler(load.manifest, table, is_strict=True)
         self._layouts = self._assembler.layouts
         self._key_type = self._assembler.tree.key.type
         self._read_key = compile_key(load.manifest, table)
         self._selects = [select_rows(layout, load.schema) for layout in self._layouts]
         self._select_keys = select_keys(self._layouts[0], load.schema)
-        self._seen = array("Q")
         self._gatherer: Gatherer | None = None
 
-    def run(self) -> None:
-        lines = {line.start: line for line in ledger.finished_chunks(self._connection, self._load, self._name)}
-        for chunk in read_chunks(self._source, self._load.chunk_bytes):
-            line = lines.pop(chunk.start, None)
-            if line is None or (line.stop, line.sha256) != (chunk.stop, chunk.digest):
-                raise ChangedError(
-                    f"{self._source.file} has changed since it was loaded, behind byte {chunk.start:,}",
-                    remedy="Give the folder that was loaded: assise verify FOLDER. " + ledger.start_afresh(self._load),
-                )
-            self._check_chunk(chunk, line)
-        if lines:
-            raise ChangedError(f"{self._source.file} is shorter than what was loaded", remedy=ledger.start_afresh(self._load))
-        self._check_extra()
+    def check_chunk(self, chunk: Chunk, count: int) -> tuple[Verified, list[str]]:
+        """What was found of a chunk of which `count` documents were loaded.
 
-    def _say(self, text: str) -> None:
-        if len(self.differences) < SHOWN:
-            self.differences.append(f"{self._name}: {text}")
-
-    def _check_chunk(self, chunk: Chunk, line: ChunkLine) -> None:
-        """A reject counts when the ledger has the frame's size and sha256, and a duplicate when its key is in the table."""
-        rejects = ledger.rejects_of(self._connection, self._load, self._name, chunk)
-        loaded, duplicates = list[Frame](), list[Frame]()
-        for frame in chunk.frames:
-            reject = rejects.pop(frame.offset, None)
-            if reject is None or (reject.size, reject.sha256) != (frame.size, frame_sha256(frame)):
-                loaded.append(frame)
-            elif reject.reason is Reason.DUPLICATE_ID:
-                duplicates.append(frame)
+        A reject counts when the ledger has the frame's size and sha256, and a duplicate when its key is in the table.
+        """
+        self.verified, self.differences = Verified(), []
+        loaded, duplicates, rejects = _split(self._connection, self._load, self.name, chunk)
         for frames in _parts(loaded):
             self._check_frames(frames)
         for frames in _parts(duplicates):
             self._check_duplicates(frames)
-        for _ in range(line.figures.loaded - len(loaded)):
+        for _ in range(count - len(loaded)):
             self._miss(f"a document between {chunk.start:,} and {chunk.stop:,} was loaded, and is rejected in the ledger now; it")
         self.verified.extra += len(rejects)
         for offset in rejects:
             self._say(f"the ledger has a reject at offset {offset:,}, where nothing begins")
+        return self.verified, self.differences
+
+    def _say(self, text: str) -> None:
+        if len(self.differences) < SHOWN:
+            self.differences.append(f"{self.name}: {text}")
 
     def _miss(self, what: str) -> None:
         self.verified.missing += 1
@@ -117,7 +152,7 @@ class _CollectionVerifier:
         for frame in frames:
             try:
                 found.append((self._read_key(frame.raw, frame.offset), frame))
-            except (InvalidBsonError, KeyError, StructError, IndexError):
+            except NO_KEY:
                 self._miss(f"what lies at offset {frame.offset:,}, which is no document with a key,")
         return found
 
@@ -130,7 +165,6 @@ class _CollectionVerifier:
 
     def _check_frames(self, frames: list[Frame]) -> None:
         keys = self._read_keys(frames)
-        self._seen.extend([_hash(key) for key, _ in keys])
         wanted = write_array_cell([pack_length(len(key)) + key for key, _ in keys], OIDS[self._key_type])[4:]
         position = self._assembler.tree.key_position
         rows: dict[bytes, Row] = {}
@@ -186,27 +220,49 @@ class _CollectionVerifier:
                     if row[last] != pack_int4(4, position)[4:]:
                         raise CellError(f"the rows of {self._layouts[i].table} are not numbered from 0 without a gap")
 
-    def _check_extra(self) -> None:
-        root, *children = self._layouts
-        reached = self.verified.equal + self.verified.different
-        extra = _int(self._connection.scalar(count_rows(root, self._load.schema))) - reached
-        if extra:
-            for key in self._extra_keys():
-                self._say(f"row {key} of {root.table} comes from no document")
-        for child in children:
-            orphans = _int(self._connection.scalar(count_orphans(child, root, self._load.schema)))
-            if orphans:
-                self._say(f"rows of {orphans} documents in {child.table} have no row in {root.table}")
-            extra += orphans
-        self.verified.extra += extra
 
-    def _extra_keys(self) -> Iterator[str]:
-        known = array("Q", sorted(self._seen))
-        for text, key in self._connection.stream(select_all_keys(self._layouts[0], self._load.schema)):
-            number = _hash(key or b"")
-            position = bisect_left(known, number)
-            if position == len(known) or known[position] != number:
-                yield (text or b"").decode(errors="replace")[:200]
+def _find_extra(connection: Connection, load: Load, collection: Collection, verified: Verified) -> tuple[int, list[str]]:
+    """How many rows of a collection's tables come from no document, and the first of them in words."""
+    table = next(table for table, name in load.manifest.roots.items() if name == collection.name)
+    root, *children = build_tree(load.manifest, table).layouts
+    extra, lines = _int(connection.scalar(count_rows(root, load.schema))) - verified.equal - verified.different, list[str]()
+    if extra:
+        keys = islice(_extra_keys(connection, load, collection, table, root), SHOWN)
+        lines += [f"{collection.name}: row {key} of {root.table} comes from no document" for key in keys]
+    for child in children:
+        orphans = _int(connection.scalar(count_orphans(child, root, load.schema)))
+        if orphans:
+            lines.append(f"{collection.name}: rows of {orphans} documents in {child.table} have no row in {root.table}")
+        extra += orphans
+    return extra, lines
+
+
+def _extra_keys(connection: Connection, load: Load, collection: Collection, table: str, root: Layout) -> Iterator[str]:
+    """The keys of the rows that come from no document: the source is read once more."""
+    read_key, numbers = compile_key(load.manifest, table), array("Q")
+    for chunk in read_chunks(collection, load.chunk_bytes):
+        for frame in _split(connection, load, collection.name, chunk)[0]:
+            with suppress(*NO_KEY):
+                numbers.append(_hash(read_key(frame.raw, frame.offset)))
+    known = array("Q", sorted(numbers))
+    for text, key in connection.stream(select_all_keys(root, load.schema)):
+        number = _hash(key or b"")
+        position = bisect_left(known, number)
+        if position == len(known) or known[position] != number:
+            yield (text or b"").decode(errors="replace")[:200]
+
+
+def _split(connection: Connection, load: Load, name: str, chunk: Chunk) -> tuple[list[Frame], list[Frame], dict[int, Reject]]:
+    """The frames of a chunk that must have rows, those that the ledger has as duplicates, and its rejects where nothing begins."""
+    rejects = ledger.rejects_of(connection, load, name, chunk)
+    loaded, duplicates = list[Frame](), list[Frame]()
+    for frame in chunk.frames:
+        reject = rejects.pop(frame.offset, None)
+        if reject is None or (reject.size, reject.sha256) != (frame.size, frame_sha256(frame)):
+            loaded.append(frame)
+        elif reject.reason is Reason.DUPLICATE_ID:
+            duplicates.append(frame)
+    return loaded, duplicates, rejects
 
 
 def _parts(frames: list[Frame]) -> Iterator[list[Frame]]:

@@ -1,6 +1,16 @@
 -- lock --
 SELECT pg_advisory_lock(hashtextextended('assise ' || %s, 0))
 
+-- join --
+SELECT pg_advisory_lock_shared(hashtextextended('assise workers ' || %s, 0))
+
+-- wait_for_workers --
+SELECT pg_advisory_lock(hashtextextended('assise workers ' || name, 0)), pg_advisory_unlock(hashtextextended('assise workers ' || name, 0))
+FROM (VALUES (%s)) AS load (name)
+
+-- snapshot --
+SELECT pg_export_snapshot()
+
 -- create_lock --
 SELECT pg_advisory_xact_lock(hashtextextended('assise ledger', 0))
 
@@ -62,6 +72,9 @@ SELECT to_regclass(%s) IS NOT NULL
 
 -- has_foreign_key --
 SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = to_regclass(%s) AND contype = 'f')
+
+-- foreign_key_to_validate --
+SELECT conname FROM pg_constraint WHERE conrelid = to_regclass(%s) AND contype = 'f' AND NOT convalidated
 
 -- server --
 SELECT current_setting('server_encoding'), pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', coalesce((

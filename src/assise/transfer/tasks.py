@@ -1,0 +1,147 @@
+"""A chunk as a task: what is to be read, and what the ledger says of it already."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, Protocol
+
+from assise.errors import ChangedError
+from assise.mongo.dump import Chunk, Collection, find_bounds, read_chunk, read_chunks
+from assise.mongo.frames import Frame
+
+Result = dict[str, Any]
+"""What came of a task; JSON can hold it."""
+
+
+class Known(NamedTuple):
+    """A chunk as the ledger has it: where it ends, its sha256, and how many of its documents were loaded."""
+
+    stop: int
+    sha256: str
+    loaded: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """One chunk, or behind the last chunk of a collection its end.
+
+    `chunk` is read already where only one reader can read the source; `known` when it is in the ledger.
+    """
+
+    collection: Collection
+    start: int
+    stop: int
+    chunk: Chunk | None = None
+    known: Known | None = None
+    is_last_try: bool = False
+
+    @property
+    def is_end(self) -> bool:
+        """Whether there is nothing to do: all chunks of the collection come before."""
+        return self.start == self.stop
+
+    @property
+    def position(self) -> int:
+        """How far the collection's file is done with this task."""
+        return self.collection.size if self.is_end else self.chunk.position if self.chunk else self.stop
+
+    def progress(self, step: str, documents: int) -> Progress:
+        """How far a step has come with this task."""
+        return Progress(step, self.collection.name, documents, self.position, self.collection.size)
+
+    def read(self, remedy: str) -> Chunk:
+        """The chunk.
+
+        Raises:
+            ChangedError: it is not what the ledger has, with this remedy.
+        """
+        chunk = self.chunk or read_chunk(self.collection, self.start, self.stop)
+        if self.known and self.known.sha256 != chunk.digest:
+            raise _changed(self.collection, f"differs between bytes {self.start:,} and {self.stop:,}", remedy)
+        return chunk
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a step has come in one collection: documents so far, and how many bytes of its file of `size`."""
+
+    step: str
+    collection: str
+    documents: int
+    position: int
+    size: int
+
+
+Watch = Callable[[Progress], None]
+Talk = Callable[[str], None]
+
+
+class Work(Protocol):
+    """What is done with each chunk."""
+
+    def run(self, task: Task) -> Result:
+        """What came of it."""
+
+
+def list_tasks(collection: Collection, size: int, known: Mapping[int, Known] | None, *, is_read: bool, remedy: str) -> Iterator[Task]:
+    """The chunks of a collection and its end; with `is_read` they are read already. `known` has those of the ledger by their starts.
+
+    Raises:
+        ChangedError: the source has not the chunks of the ledger. SourceError: it cannot be read.
+    """
+    left, stop = dict(known or {}), 0
+    found = (
+        ((chunk.start, chunk.stop, chunk) for chunk in read_chunks(collection, size))
+        if is_read or collection.is_packed
+        else ((start, stop, None) for start, stop in find_bounds(collection, size))
+    )
+    for start, stop, chunk in found:
+        line = left.pop(start, None)
+        if line is not None and line.stop != stop:
+            raise _changed(collection, f"differs between bytes {start:,} and {line.stop:,}", remedy)
+        yield Task(collection, start, stop, chunk, line)
+    if left:
+        raise _changed(collection, f"ends before byte {max(line.stop for line in left.values()):,}", remedy)
+    yield Task(collection, stop, stop)
+
+
+def _changed(collection: Collection, how: str, remedy: str) -> ChangedError:
+    return ChangedError(f"{collection.file} {how}: it has changed since it was loaded", remedy=remedy)
+
+
+def write_task(task: Task, out: BinaryIO) -> None:
+    """A line of JSON, and behind it the bytes of the frames that are read already."""
+    collection, chunk = task.collection, task.chunk
+    frames = [(frame.size, len(frame.raw), frame.digest.hex()) for frame in chunk.frames] if chunk else None
+    message = {
+        "collection": [collection.name, str(collection.file), collection.size],
+        "bounds": [task.start, task.stop],
+        "known": task.known,
+        "is_last_try": task.is_last_try,
+        "digest": chunk and chunk.digest,
+        "frames": frames,
+    }
+    out.write(json.dumps(message).encode() + b"\n")
+    out.writelines(frame.raw for frame in (chunk.frames if chunk else ()))
+    out.flush()
+
+
+def read_task(line: bytes, stream: BinaryIO) -> Task:
+    """What `write_task` has written: the line, and what follows it in the stream."""
+    message = json.loads(line)
+    name, file, size = message["collection"]
+    start, stop = message["bounds"]
+    chunk = None
+    if message["frames"] is not None:
+        offsets = accumulate((length for length, _, _ in message["frames"]), initial=start)
+        frames = tuple(
+            Frame(offset, length, stream.read(kept), bytes.fromhex(digest), is_document=not digest)
+            for offset, (length, kept, digest) in zip(offsets, message["frames"], strict=False)
+        )
+        chunk = Chunk(start, stop, message["digest"], frames, stop)
+    known = message["known"] and Known(*message["known"])
+    return Task(Collection(name, Path(file), size), start, stop, chunk, known, message["is_last_try"])

@@ -1,0 +1,255 @@
+"""Several worker processes: the same result as one, whatever ends the command or one of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from tests.dumps import write_dump
+from tests.transfer import test_kills as kills
+from tests.transfer.hostile import document, field, int32
+from tests.transfer.scene import Done, Scene, key, read_report, read_state, wait_until
+from tests.transfer.test_kills import Undisturbed, wait_for_chunks
+
+from assise.errors import ChangedError
+from assise.project import Project
+from assise.transfer.report import Verified
+
+undisturbed = kills.undisturbed
+
+SESSIONS = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'assise'"
+
+
+@pytest.fixture(params=[2, 4])
+def scene(request: pytest.FixtureRequest, undisturbed: Undisturbed, tmp_path: Path, database: str) -> Iterator[Scene]:
+    """An empty target, and a folder with the manifest of the undisturbed run; several workers."""
+    (tmp_path / "assise.yaml").write_text(undisturbed.manifest)
+    scene = Scene(tmp_path, undisturbed.dump, database, ["--to", database, "--yes", "--workers", str(request.param)])
+    yield scene
+    scene.close()
+
+
+def workers_of(scene: Scene) -> list[int]:
+    """The process ids of the command's workers."""
+    parent = scene.command.process.pid
+    return [int(pid) for file in Path(f"/proc/{parent}/task").glob("*/children") for pid in file.read_text().split()]
+
+
+def check_end(scene: Scene, undisturbed: Undisturbed, done: Done) -> None:
+    """The end is that of an undisturbed run with one worker, but for which of two equal `_id`s in different chunks was loaded."""
+    assert (done.code, "Traceback" in done.stderr) == (3, False), done.stderr
+    report = read_report(done.stdout)
+    for name in ("documents", "loaded", "rejected"):
+        assert report[name] == undisturbed.report[name]
+    state, expected = read_state(scene.conninfo), undisturbed.state
+    same = {"relations", "columns", "constraints", "indexes", "functions", "version", "load", "transactions", "rows of events"}
+    assert {name: state[name] for name in same} == {name: expected[name] for name in same}
+    for name in ("rows of bookings", "rows of users"):
+        assert count_rows(state[name]) == count_rows(expected[name])
+    chunks, rejects = list_rows(state["chunks"]), list_rows(state["rejects"])
+    assert [row[:5] for row in chunks] == [row[:5] for row in list_rows(expected["chunks"])]
+    assert Counter((row[0], row[3]) for row in rejects) == Counter((row[0], row[3]) for row in list_rows(expected["rejects"]))
+    assert Project(scene.folder, to=scene.conninfo).verify(scene.dump).verified == Verified(equal=13_000)
+
+
+def list_rows(found: object) -> list[tuple[object, ...]]:
+    assert isinstance(found, list)
+    return found
+
+
+def count_rows(found: object) -> tuple[object, ...]:
+    """Rows of a table, and those of them that no chunk has loaded."""
+    assert isinstance(found, tuple)
+    return found[0], found[2]
+
+
+def test_several_workers_reach_the_end_of_one(scene: Scene, undisturbed: Undisturbed) -> None:
+    check_end(scene, undisturbed, scene.run("migrate"))
+
+
+def test_infer_writes_the_same_file_whoever_reads(tmp_path: Path, undisturbed: Undisturbed) -> None:
+    packed = write_dump(
+        tmp_path / "packed", {name: [(undisturbed.dump / f"{name}.bson").read_bytes()] for name in ("events", "users")}, is_packed=True
+    )
+    for dump in (undisturbed.dump, packed):
+        found = set()
+        for workers in (1, 2, 4):
+            project = Project(tmp_path / f"{dump.name}{workers}.yaml", settings={"workers": workers, "load.chunk_bytes": 20_000})
+            found.add(project.write_manifest(project.infer(dump)).read_text())
+        assert len(found) == 1
+
+
+def test_a_packed_source_with_garbage_is_read_once_and_loaded_by_several(undisturbed: Undisturbed, tmp_path: Path, database: str) -> None:
+    packed = write_dump(tmp_path / "app", {"events": [(undisturbed.dump / "events.bson").read_bytes()]}, is_packed=True)
+    scene = Scene(tmp_path, packed, database, ["--to", database, "--yes", "--workers", "2"])
+    done = scene.run("migrate")
+    report = json.loads(done.stdout)
+    assert (done.code, report["loaded"], report["rejected"]) == (3, 5000, 3)
+    assert report["verified"] == {"equal": 5000, "different": 0, "missing": 0, "extra": 0}
+    assert read_state(database)["rejects"] == [row for row in list_rows(undisturbed.state["rejects"]) if row[0] == "events"]
+
+
+def send(number: int) -> Callable[[Scene], None]:
+    return lambda scene: scene.command.process.send_signal(number)
+
+
+def kill_one(scene: Scene) -> None:
+    os.kill(workers_of(scene)[0], signal.SIGKILL)
+
+
+def kill_all(scene: Scene) -> None:
+    for pid in [scene.command.process.pid, *workers_of(scene)]:
+        os.kill(pid, signal.SIGKILL)
+
+
+WAYS: dict[str, tuple[Callable[[Scene], None], int, str]] = {
+    "the parent is killed": (send(signal.SIGKILL), -signal.SIGKILL, ""),
+    "one worker is killed": (kill_one, 1, "it was killed, perhaps because memory was short\nThe same command goes on where it stopped.\n"),
+    "all are killed": (kill_all, -signal.SIGKILL, ""),
+    "Ctrl-C": (send(signal.SIGINT), 130, "\nstopped; the same command goes on where it stopped\n"),
+    "SIGTERM": (send(signal.SIGTERM), -signal.SIGTERM, ""),
+}
+
+
+def at_infer(scene: Scene) -> None:
+    (scene.folder / "assise.yaml").unlink()
+    command = scene.start("migrate")
+    wait_until(lambda: command.says("bookings: "), "the first collection")
+
+
+def at_first_copy(scene: Scene) -> None:
+    tables = scene.hold("CREATE TABLE bookings (mine int)")
+    scene.start("load")
+    scene.wait_blocked('CREATE TABLE "public"."bookings"')
+    lines = scene.hold("LOCK TABLE assise.chunk IN ACCESS EXCLUSIVE MODE")
+    tables.rollback()
+    scene.wait_blocked("SELECT start_offset, stop_offset")
+    scene.hold("LOCK TABLE bookings IN ACCESS EXCLUSIVE MODE")
+    lines.rollback()
+    scene.wait_blocked('COPY "public"."bookings"')
+
+
+def between_commits(scene: Scene) -> None:
+    scene.start("load")
+    wait_for_chunks(scene, 10, "%")
+
+
+def at_keys(scene: Scene) -> None:
+    kills.at_first_key(scene)
+
+
+def at_verify(scene: Scene) -> None:
+    kills.at_finish(scene, "migrate")
+    scene.hold("LOCK TABLE user_devices IN ACCESS EXCLUSIVE MODE")
+    scene.sessions[1].rollback()
+    scene.sessions[2].rollback()
+    scene.wait_blocked("DECLARE assise_stream")
+
+
+MOMENTS = {"infer": at_infer, "first COPY": at_first_copy, "between commits": between_commits, "keys": at_keys, "verify": at_verify}
+
+
+OFTEN = {("between commits", way) for way in WAYS} | {(moment, "the parent is killed") for moment in MOMENTS} | {("verify", "one worker is killed")}
+
+
+@pytest.mark.parametrize("scene", [2], indirect=True)
+@pytest.mark.parametrize(
+    ("moment", "way"),
+    [
+        pytest.param(moment, way, marks=[] if (moment, way) in OFTEN else pytest.mark.soak)
+        for moment in MOMENTS
+        for way in WAYS
+        if (moment, way) != ("keys", "one worker is killed")
+    ],
+)
+def test_the_same_command_goes_on_whatever_ends(scene: Scene, undisturbed: Undisturbed, moment: str, way: str) -> None:
+    MOMENTS[moment](scene)
+    act, code, words = WAYS[way]
+    started, left = time.monotonic(), workers_of(scene)
+    act(scene)
+    done = scene.command.end()
+    assert (done.code, done.stdout, "Traceback" in done.stderr) == (code, "", False)
+    assert done.stderr.endswith(words)
+    assert time.monotonic() - started < 5
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left), "the end of the workers")
+    with psycopg.connect(scene.conninfo, autocommit=True) as connection:
+        wait_until(lambda: not connection.execute(SESSIONS).fetchall(), "the end of the sessions")
+    scene.release()
+    check_end(scene, undisturbed, scene.run(scene.command.verb))
+
+
+@pytest.mark.parametrize("scene", [2], indirect=True)
+def test_a_lost_session_of_a_worker_is_told_as_its_own_is(scene: Scene, undisturbed: Undisturbed) -> None:
+    at_first_copy(scene)
+    scene.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE starts_with(query, 'COPY') AND datname = current_database()")
+    lost = scene.command.end()
+    assert (lost.code, lost.stdout, "Traceback" in lost.stderr) == (1, "", False)
+    assert "terminating connection due to administrator command" in lost.stderr
+    assert lost.stderr.endswith("When the server is back, the same command goes on where it stopped.\n")
+    scene.release()
+    check_end(scene, undisturbed, scene.run("load"))
+
+
+def test_errors_of_workers_are_those_of_one(tmp_path: Path, database: str) -> None:
+    dump = write_dump(tmp_path / "app", {"users": [document(int32("_id", n), field(0x0A, "x")) for n in range(2_000)]})
+    scene = Scene(tmp_path, dump, database, ["--to", database, "--yes"])
+    assert scene.run("migrate", "--workers", "2").code == 0
+    content = (dump / "users.bson").read_bytes()
+    (dump / "users.bson").write_bytes(content[:-10] + b"\x08x\0\1\0"[:-4] + content[-9:])
+    said: list[tuple[object, object]] = []
+    for workers in ("1", "2"):
+        done = scene.run("load", "--workers", workers)
+        said.append((done.code, done.stderr))
+        with pytest.raises(ChangedError) as error:
+            Project(tmp_path, to=database, settings={"workers": int(workers)}).verify()
+        said.append((error.value.message, error.value.remedy))
+    assert said[:2] == said[2:]
+    assert said[0][0] == 2
+    assert "it has changed since it was loaded" in str(said[0][1])
+
+
+def test_a_module_of_the_users_folder_is_no_module_of_a_worker(tmp_path: Path, database: str) -> None:
+    dump = write_dump(tmp_path / "app", {"users": [document(int32("_id", n)) for n in range(2_000)]})
+    (tmp_path / "psycopg.py").write_text("raise SystemExit('not the right one')")
+    project = Project(tmp_path, to=database, settings={"workers": 2, "load.chunk_bytes": 2_000})
+    before = Path.cwd()
+    os.chdir(tmp_path)
+    try:
+        assert project.migrate(dump, agree=lambda _: True).verified == project.verify().verified
+    finally:
+        os.chdir(before)
+
+
+@pytest.mark.parametrize("scene", [2], indirect=True)
+def test_a_chunk_that_twice_ends_in_a_deadlock_is_loaded_alone_at_the_end(scene: Scene, tmp_path: Path) -> None:
+    documents = [document(field(0x07, "_id", key(1, n).binary)) for n in range(2_000)]
+    scene.dump = dump = write_dump(tmp_path / "app", {"users": documents})
+    (tmp_path / "assise.yaml").unlink()
+    Project(tmp_path).write_manifest(Project(tmp_path).infer(dump))
+    tables = scene.hold("CREATE TABLE users (mine int)")
+    scene.start("load")
+    scene.wait_blocked('CREATE TABLE "public"."users"')
+    lines = scene.hold("LOCK TABLE assise.chunk IN ACCESS EXCLUSIVE MODE")
+    tables.rollback()
+    scene.wait_blocked("SELECT start_offset, stop_offset")
+    insert = "INSERT INTO users (id) VALUES (assise.objectid_to_uuid('{}'))"
+    other = scene.hold("SET deadlock_timeout = '60s'")
+    other.execute(insert.format(key(1, 500)).encode())
+    lines.rollback()
+    for number in (499, 100):
+        scene.wait_blocked('COPY "public"."users"')
+        other.execute(insert.format(key(1, number)).encode())
+    scene.wait_for("SELECT deadlocks = 2 FROM pg_stat_database WHERE datname = current_database()")
+    scene.wait_blocked('COPY "public"."users"')
+    other.rollback()
+    done = scene.command.end()
+    report: dict[str, Any] = json.loads(done.stdout)
+    assert (done.code, report["loaded"], report["rejected"]) == (0, 2_000, 0), done.stderr
