@@ -62,7 +62,7 @@ lock: pyproject.toml ## requirements.lock from pyproject.toml (UPGRADE=--upgrade
 clean: ## remove the environment, the demo, caches and built files
 	[ ! -d $(DEMO) ] || [ ! -x $(BIN)/assise ] || $(BIN)/assise pg stop -f $(DEMO)
 	rm -rf $(VENV) $(DEMO) dist build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find src tests tools -name __pycache__ -prune -exec rm -rf {} +
+	find src tests tools examples -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
