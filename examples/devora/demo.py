@@ -18,10 +18,10 @@ WITH_REJECTS = 3
 STOPPED = 130
 
 
-def make_dump(dump: Path, users: int) -> None:
+def make_dump(dump: Path) -> None:
     """Write the dump whole or not at all, and in it two documents that no table takes."""
     draft = dump.with_name("dump.new")
-    generate(draft, Scale(users, seed=1))
+    generate(draft, Scale(users=150, seed=1))
     for name, part in (("users", 1), ("deployments", 2)):
         file = draft / "devora" / f"{name}.bson"
         data = file.read_bytes()
@@ -49,7 +49,7 @@ def run(folder: Path, *arguments: str, script: Path | None = None) -> None:
             command.wait()
             raise
     if code and (script or code != WITH_REJECTS):
-        say(f"\nThe demo has ended here. To begin anew: {clean_up(folder)}")
+        say(f"\nThe demo ends here. To throw away what is in {folder}/ and begin anew:\n{clean_up(folder)}")
         raise SystemExit(code)
 
 
@@ -64,19 +64,19 @@ def clean_up(folder: Path) -> str:
     return f"{name_program()} pg stop -f {name} && rm -r {name}"
 
 
-def demonstrate(folder: Path, users: int) -> None:
+def demonstrate(folder: Path) -> None:
     """Print and do everything, step by step."""
     dump, name = folder / "dump", shlex.quote(str(folder))
     say("== 1. Sample data\n")
     if folder.exists():
         say(f"{folder}/ is there already: what is done is not done again, and what you have\nchanged stays as it is.\n")
     if not dump.exists():
-        make_dump(dump, users)
+        make_dump(dump)
     say(
-        f"{dump}/devora is what mongodump writes: six collections of Devora, made up,\n"
-        "which builds applications for French and English users. One document in\n"
-        f"eighteen is odd, as {dump}/dirt.json says. A user stands there twice, and\n"
-        "the last deployment breaks off."
+        "Devora, which is made up, builds applications for French and English users.\n"
+        f"{dump}/devora is what mongodump writes of its six collections. One document\n"
+        f"in eighteen is odd, as {dump}/dirt.json says. Two are worse: a user who is\n"
+        "there twice, and a deployment that breaks off in the middle."
     )
     say(f"\n== 2. Migrate, and prove it\n\n$ cd {name}; export PATH={shlex.quote(str(ASSISE.parent))}:$PATH")
     run(folder, "migrate", "dump/devora")
@@ -96,10 +96,8 @@ def main() -> None:
     """Read the arguments and show it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="gets the dump, the manifest and the embedded server")
-    parser.add_argument("--users", type=int, default=150, help="everything else grows with them (150)")
-    arguments = parser.parse_args()
     try:
-        demonstrate(arguments.folder, arguments.users)
+        demonstrate(parser.parse_args().folder)
     except KeyboardInterrupt:
         say("\nThe demo was stopped; called again, it goes on.")
         sys.exit(STOPPED)
