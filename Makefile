@@ -17,7 +17,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: enterable $(READY) ## sample data, their migration with its proof, questions in SQL; all in demo/
-	@$(BIN)/python examples/devora/demo.py $(DEMO)
+	@$(BIN)/python examples/devora/demo.py '$(DEMO)'
 
 # As root, PostgreSQL runs as nobody: what it cannot reach is told before anything is downloaded.
 enterable:
@@ -60,8 +60,8 @@ lock: pyproject.toml ## requirements.lock from pyproject.toml (UPGRADE=--upgrade
 	@! grep -n '://' requirements.lock
 
 clean: ## remove the environment, the demo, caches and built files
-	[ ! -d $(DEMO) ] || [ ! -x $(BIN)/assise ] || $(BIN)/assise pg stop -f $(DEMO)
-	rm -rf $(VENV) $(DEMO) dist build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	[ ! -d '$(DEMO)' ] || [ ! -x $(BIN)/assise ] || $(BIN)/assise pg stop -f '$(DEMO)'
+	rm -rf $(VENV) '$(DEMO)' dist build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests tools examples -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): requirements.lock pyproject.toml
