@@ -57,12 +57,9 @@ def _report_table(report: Report, *, without: Sequence[str]) -> Table:
         table.add_row(*(figures[heading] for heading in kept))
         for name, rows in collection.tables.items():
             table.add_row(Text(f"  {name}", style="dim"), "", Text(f"{rows:,} rows", style="dim"))
-        total.documents += collection.documents
-        total.loaded += collection.loaded
-        total.rejected += collection.rejected
-        total.bytes += collection.bytes
-    table.add_section()
+        total.add(collection)
     total.seconds = report.seconds
+    table.add_section()
     figures = _figures(total)
     table.add_row(*(figures[heading] for heading in kept))
     return table
