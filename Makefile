@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help check test contract soak soak-fuzz soak-kills soak-data soak-long lock clean
+.PHONY: help demo enterable check test contract soak soak-fuzz soak-kills soak-data soak-long lock clean
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
@@ -7,6 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+DEMO ?= demo
 SEED ?= 1
 WORKERS ?= auto
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
@@ -14,6 +15,16 @@ FIXED := -p randomly --randomly-seed=$(SEED) --hypothesis-seed=$(SEED) --duratio
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: enterable $(READY) ## sample data, their migration with its proof, questions in SQL; all in demo/
+	@$(BIN)/python examples/devora/demo.py '$(DEMO)'
+
+# As root, PostgreSQL runs as nobody: what it cannot reach is told before anything is downloaded.
+enterable:
+	@$(PYTHON) -c 'import os, pwd, sys; os.setgroups([]); os.setuid(pwd.getpwnam("nobody").pw_uid); \
+	  sys.exit(0 if os.access(os.getcwd(), os.X_OK) else 13)' 2>/dev/null; [ $$? != 13 ] || { \
+	  echo 'As root, PostgreSQL runs as user nobody, who cannot enter $(CURDIR).' >&2; \
+	  echo 'Move the clone to a folder that everybody can enter, such as /opt, or be an ordinary user.' >&2; exit 1; }
 
 check: $(READY) ## format, lint, types, imports; prints budgets and the way of one document
 	$(BIN)/ruff format --check
@@ -48,14 +59,16 @@ lock: pyproject.toml ## requirements.lock from pyproject.toml (UPGRADE=--upgrade
 	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet $(UPGRADE) --output-file requirements.lock
 	@! grep -n '://' requirements.lock
 
-clean: ## remove the environment, caches and built files
-	rm -rf $(VENV) dist build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find src tests tools -name __pycache__ -prune -exec rm -rf {} +
+clean: ## remove the environment, the demo, caches and built files
+	[ ! -d '$(DEMO)' ] || [ ! -x $(BIN)/assise ] || $(BIN)/assise pg stop -f '$(DEMO)'
+	rm -rf $(VENV) '$(DEMO)' dist build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find src tests tools examples -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo '$(PYTHON) is not Python 3.11 or later. Install it, or name it: make test PYTHON=/path/to/python3.11' >&2; exit 1; }
+	  echo '$(PYTHON) is not Python 3.11 or later. Install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11' >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo '$(PYTHON) cannot make environments. On Debian: apt-get install python3-venv' >&2; exit 1; }
-	$(PIP) install --require-hashes --only-binary :all: -r requirements.lock
-	$(PIP) install --no-build-isolation --no-deps -e .
+	@echo 'Making $(VENV) from requirements.lock: some 55 MB to download, a minute or two'
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements.lock
+	@$(PIP) install --no-build-isolation --no-deps -e .
 	@touch $@

@@ -31,6 +31,12 @@ ALL = "\n".join(page.read_text() for page in PAGES)
 BASH = shutil.which("bash") or "/bin/bash"
 BLOCK = re.compile(r"^```(console|sh|python|yaml)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 CUTS = ("## 3. Load and verify", "## 4. Look at the rejects", "## Back again", "## Start afresh", "## Your own server")
+# uvx itself wants the network and is not in the lock: in its place stands what it comes to, the program installed from the clone that is named.
+UVX = """#!/bin/sh
+test "$1 $2" = "--from ./assise[embedded]" && grep -q '^embedded = ' ./assise/pyproject.toml || exit 2
+shift 2
+exec "$@"
+"""
 LINK = re.compile(r"\]\(([^)#:]+)(?:#([^)]*))?\)")
 
 
@@ -77,14 +83,16 @@ def write_example(folder: Path, *, is_odd: bool) -> None:
 
 @pytest.fixture
 def workplace(short_folder: Path, database: str) -> Iterator[tuple[Path, dict[str, str]]]:
-    """A folder that an embedded server can lie in, with `assise` and `python` on the path."""
+    """A folder that an embedded server can lie in, with `assise`, `python` and `uvx` on the path, and the clone beside the dump."""
     folder = short_folder / f"docs-{os.urandom(3).hex()}"
     programs = folder / "bin"
     programs.mkdir(parents=True)
-    for name, options in (("assise", "-m assise"), ("python", "")):
-        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {options} "$@"\n')
+    call = '#!/bin/sh\nexec "{}" {} "$@"\n'
+    for name, text in {"assise": call.format(sys.executable, "-m assise"), "python": call.format(sys.executable, ""), "uvx": UVX}.items():
+        (programs / name).write_text(text)
         (programs / name).chmod(0o755)
     (folder / "examples").symlink_to(ROOT / "examples")
+    (folder / "assise").symlink_to(ROOT)
     path = f"{programs}:{os.environ['PATH']}"
     yield folder, {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT / "src"), "DATABASE_URL": database, "PAGER": "cat", "COLUMNS": "200"}
     Project(folder).embedded.stop(immediate=True)
@@ -181,6 +189,14 @@ def test_every_command_is_named() -> None:
         assert name in {known.split()[0] for known in names}, name
 
 
+def test_every_target_of_make_that_is_named_is_one() -> None:
+    targets = {name for names in re.findall(r"^([a-z -]+):(?!=)", (ROOT / "Makefile").read_text(), re.MULTILINE) for name in names.split()}
+    pages = [*PAGES, *EXAMPLES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / ".ci" / "run"]
+    named = {name for page in pages for name in re.findall(r"(?:^|`|\|| )make ([a-z-]+)\b(?=`|\n| [A-Z]+=)", page.read_text(), re.MULTILINE)}
+    assert {"demo", "test", "check", "contract", "soak", "clean"} <= named <= targets
+    assert "```\nmake demo\nmake test\n```" in (ROOT / "README.md").read_text()
+
+
 def test_every_setting_is_named_with_its_variable() -> None:
     for setting in SETTINGS:
         assert f"`{setting.name}`" in ALL
@@ -219,7 +235,7 @@ def test_every_reason_of_a_reject_is_named() -> None:
 
 
 def test_no_page_promises_what_does_not_run_yet() -> None:
-    for word in ("make demo", "assise demo", "--repair", "--archive", "mongodb://"):
+    for word in ("assise demo", "--repair", "--archive", "mongodb://"):
         assert word not in "\n".join([ALL, *(page.read_text() for page in EXAMPLES)])
 
 

@@ -11,10 +11,11 @@ from rich.text import Text
 
 from assise.project import Plan
 from assise.transfer.ledger import Reject
-from assise.transfer.report import CollectionReport, Report
+from assise.transfer.report import CollectionReport, Report, Verified
 from assise.transfer.undo import Undo
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
+_LESS_NEEDED = ("size", "seconds")
 TICK = "✓"
 
 
@@ -31,45 +32,52 @@ def format_bytes(size: int) -> str:
 
 
 def print_report(report: Report, *, as_json: bool) -> None:
-    """One table in the manner of pgloader: a line a collection, its tables below it, the sums at the end; zeros as a tick."""
+    """One table in the manner of pgloader: a line a collection, its tables below it, the sums at the end; zeros as a tick.
+
+    A terminal that is too narrow goes without sizes, then without seconds.
+    """
     if as_json:
         print(json.dumps(report.as_json(), ensure_ascii=False))
         return
-    is_verified = report.verified is not None
-    table = _table(["collection, table", "documents", "loaded", "rejected", "size", "seconds", *(["verified"] if is_verified else [])])
-    for collection in report.collections:
-        table.add_row(*_figures(collection, is_verified=is_verified))
-        for name, rows in collection.tables.items():
-            table.add_row(Text(f"  {name}", style="dim"), "", Text(f"{rows:,} rows", style="dim"))
-    table.add_section()
-    total = CollectionReport("total", verified=report.verified)
-    for collection in report.collections:
-        total.documents += collection.documents
-        total.loaded += collection.loaded
-        total.rejected += collection.rejected
-        total.bytes += collection.bytes
-    total.seconds = report.seconds
-    table.add_row(*_figures(total, is_verified=is_verified))
     console = _console()
-    console.print(table)
+    unlimited = console.options.update(width=10_000)
+    tables = [_report_table(report, without=_LESS_NEEDED[:count]) for count in range(len(_LESS_NEEDED) + 1)]
+    console.print(next((table for table in tables if console.measure(table, options=unlimited).maximum <= console.width), tables[-1]))
     for line in _differences(report):
         console.print(line, highlight=False, markup=False)
 
 
-def _figures(collection: CollectionReport, *, is_verified: bool) -> list[Text | str]:
-    cells: list[Text | str] = [
-        Text(collection.name),
-        f"{collection.documents:,}",
-        f"{collection.loaded:,}",
-        Text(f"{collection.rejected:,}", style="red") if collection.rejected else TICK,
-        format_bytes(collection.bytes),
-        f"{collection.seconds:,.2f}",
-    ]
-    found = collection.verified
-    if is_verified and found is not None:
-        problems = [f"{count:,} {name}" for name, count in vars(found).items() if count and name != "equal"]
-        cells.append(Text(", ".join(problems), style="red") if problems else f"{TICK} {found.equal:,} equal")
-    return cells
+def _report_table(report: Report, *, without: Sequence[str]) -> Table:
+    headings = ["collection, table", "documents", "loaded", "rejected", "size", "seconds", *(["verified"] if report.verified is not None else [])]
+    kept = [heading for heading in headings if heading not in without]
+    table = _table(kept)
+    total = CollectionReport("total", verified=report.verified)
+    for collection in report.collections:
+        figures = _figures(collection)
+        table.add_row(*(figures[heading] for heading in kept))
+        for name, rows in collection.tables.items():
+            table.add_row(Text(f"  {name}", style="dim"), "", Text(f"{rows:,} rows", style="dim"))
+        total.add(collection)
+    total.seconds = report.seconds
+    table.add_section()
+    figures = _figures(total)
+    table.add_row(*(figures[heading] for heading in kept))
+    return table
+
+
+def _figures(collection: CollectionReport) -> dict[str, Text | str]:
+    """The cells of a line, by heading."""
+    verified = collection.verified or Verified()
+    problems = [f"{count:,} {name}" for name, count in vars(verified).items() if count and name != "equal"]
+    return {
+        "collection, table": Text(collection.name),
+        "documents": f"{collection.documents:,}",
+        "loaded": f"{collection.loaded:,}",
+        "rejected": Text(f"{collection.rejected:,}", style="red") if collection.rejected else TICK,
+        "size": format_bytes(collection.bytes),
+        "seconds": f"{collection.seconds:,.2f}",
+        "verified": Text(", ".join(problems), style="red") if problems else f"{TICK} {verified.equal:,} equal",
+    }
 
 
 def _differences(report: Report) -> Iterable[str]:

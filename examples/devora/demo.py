@@ -1,0 +1,107 @@
+"""The demo: sample data, their migration with its proof, questions in SQL, the rejects. Called again, it goes on where it stopped."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from documents import Scale
+from generate import generate
+
+ASSISE = Path(sys.executable).with_name("assise")
+QUESTIONS = Path(__file__).with_name("questions.sql")
+WITH_REJECTS = 3
+STOPPED = 130
+
+
+def make_dump(dump: Path) -> None:
+    """Write the dump whole or not at all, and in it two documents that no table takes."""
+    draft = dump.with_name("dump.new")
+    generate(draft, Scale(users=150, seed=1))
+    for name, part in (("users", 1), ("deployments", 2)):
+        file = draft / "devora" / f"{name}.bson"
+        data = file.read_bytes()
+        size = int.from_bytes(data[:4], "little")
+        file.write_bytes(data + data[: size // part])
+    draft.rename(dump)
+
+
+def say(text: str = "") -> None:
+    """Print before the commands do."""
+    print(text, flush=True)
+
+
+def run(folder: Path, *arguments: str, script: Path | None = None) -> None:
+    """Show a command and run it in the folder; end the demo when it fails.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    say(f"$ assise {shlex.join(arguments)}{f' < {os.path.relpath(script, folder)}' if script else ''}")
+    with (script or Path(os.devnull)).open("rb") as stdin, subprocess.Popen([ASSISE, *arguments], cwd=folder, stdin=stdin) as command:
+        try:
+            code = command.wait()
+        except KeyboardInterrupt:  # the command has got it as well, and ends by itself
+            command.wait()
+            raise
+    if code and (script or code != WITH_REJECTS):
+        say(f"\nThe demo ends here. To throw away what is in {folder}/ and begin anew:\n{clean_up(folder)}")
+        raise SystemExit(code)
+
+
+def name_program() -> str:
+    """The program as it is called from here."""
+    return shlex.quote(str(ASSISE.relative_to(Path.cwd()) if ASSISE.is_relative_to(Path.cwd()) else ASSISE))
+
+
+def clean_up(folder: Path) -> str:
+    """The command that leaves nothing of the demo."""
+    name = shlex.quote(str(folder))
+    return f"{name_program()} pg stop -f {name} && rm -r {name}"
+
+
+def demonstrate(folder: Path) -> None:
+    """Print and do everything, step by step."""
+    dump, name = folder / "dump", shlex.quote(str(folder))
+    say("== 1. Sample data\n")
+    if folder.exists():
+        say(f"{folder}/ is there already: what is done is not done again, and what you have\nchanged stays as it is.\n")
+    if not dump.exists():
+        make_dump(dump)
+    say(
+        "Devora, which is made up, builds applications for French and English users.\n"
+        f"{dump}/devora is what mongodump writes of its six collections. One document\n"
+        f"in eighteen is odd, as {dump}/dirt.json says. Two are worse: a user who is\n"
+        "there twice, and a deployment that breaks off in the middle."
+    )
+    say(f"\n== 2. Migrate, and prove it\n\n$ cd {name}; export PATH={shlex.quote(str(ASSISE.parent))}:$PATH")
+    run(folder, "migrate", "dump/devora")
+    say("\n== 3. Ask the new tables\n")
+    run(folder, "pg", "shell", script=QUESTIONS)
+    say("== 4. What was rejected\n")
+    run(folder, "rejects")
+    say(
+        f"\n== 5. Look around, from here\n\n{name_program()} pg shell -f {name}\n"
+        "    SQL on the new tables: \\dt lists them, \\d users shows one, \\q leaves\n"
+        f"less {name}/assise.yaml\n    which field became which column, and what was found in it\n"
+        f"{clean_up(folder)}\n    stop the server and remove the demo"
+    )
+
+
+def main() -> None:
+    """Read the arguments and show it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="gets the dump, the manifest and the embedded server")
+    try:
+        demonstrate(parser.parse_args().folder)
+    except KeyboardInterrupt:
+        say("\nThe demo was stopped; called again, it goes on.")
+        sys.exit(STOPPED)
+
+
+if __name__ == "__main__":
+    main()
