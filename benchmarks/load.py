@@ -61,7 +61,7 @@ def copy_bare(project: Project, source: Path, schema: str) -> float:
     shredder = Shredder(manifest, next(iter(manifest.tables)))
     rows: list[list[bytes]] = [[] for _ in shredder.layouts]
     for chunk in read_chunks(open_dump(source).collections[0], 4 << 20):
-        batch = shredder.shred((frame.offset, frame.raw) for frame in chunk.frames)
+        batch = shredder.shred(chunk.documents)
         for found, more in zip(rows, batch.rows, strict=True):
             found.extend(more)
     with project.connect(manifest) as connection:

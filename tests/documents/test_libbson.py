@@ -14,7 +14,7 @@ from assise.documents.extjson import write_json
 from assise.documents.extjson_reader import read_json
 from assise.documents.reader import check_document
 from assise.errors import InvalidBsonError
-from assise.mongo.frames import read_frames
+from assise.mongo.frames import Run, read_frames
 
 FILES = DATA / "mongo" / "libbson_tests" / "src" / "libbson" / "tests" / "binary"
 pytestmark = pytest.mark.skipif(not FILES.exists(), reason=f"no data of others in {FILES}: set ASSISE_TEST_DATA")
@@ -49,9 +49,11 @@ def is_bson(raw: bytes) -> bool:
 def kinds_of(path: Path) -> list[tuple[str, int, int]]:
     found = []
     with path.open("rb") as stream:
-        for frame in read_frames(stream):
-            kind = "garbage" if not frame.is_document else "document" if is_bson(frame.raw) else "invalid"
-            found.append((kind, frame.offset, frame.offset + frame.size))
+        for some in read_frames(stream):
+            if isinstance(some, Run):
+                found.append(("garbage", some.offset, some.offset + some.size))
+            else:
+                found += [("document" if is_bson(raw) else "invalid", offset, offset + len(raw)) for offset, raw in some]
     return found
 
 

@@ -78,7 +78,7 @@ def test_names_of_files_are_decoded(tmp_path: Path, file: str, name: str) -> Non
     (tmp_path / file).write_bytes(gzip.compress(CONTENT) if file.endswith("gz") else CONTENT)
     assert names(open_dump(tmp_path)) == [name]
     assert names(open_dump(tmp_path / file)) == [name]
-    assert b"".join(frame.raw for chunk in chunks_of(tmp_path, 1) for frame in chunk.frames) == CONTENT
+    assert b"".join(raw for chunk in chunks_of(tmp_path, 1) for _, raw in chunk.documents) == CONTENT
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
@@ -153,11 +153,11 @@ def test_a_collection_that_the_dump_lacks_is_named(tmp_path: Path) -> None:
 def test_chunks_are_all_of_the_bytes_in_order(tmp_path: Path, size: int, is_packed: bool) -> None:
     write_dump(tmp_path, {"users": DOCUMENTS}, is_packed=is_packed)
     chunks = chunks_of(tmp_path, size)
-    assert [frame.raw for chunk in chunks for frame in chunk.frames] == DOCUMENTS
+    assert [raw for chunk in chunks for _, raw in chunk.documents] == DOCUMENTS
     assert [chunk.start for chunk in chunks] == [0, *[chunk.stop for chunk in chunks[:-1]]]
     assert chunks[-1].stop == len(CONTENT)
     assert all(chunk.stop - chunk.start >= size for chunk in chunks[:-1])
-    assert all(chunk.stop - chunk.start - len(chunk.frames[-1].raw) < size for chunk in chunks)
+    assert all(chunk.stop - chunk.start - len(chunk.documents[-1][1]) < size for chunk in chunks)
     assert [chunk.digest for chunk in chunks] == [sha256(CONTENT[chunk.start : chunk.stop]).hexdigest() for chunk in chunks]
 
 
@@ -198,7 +198,7 @@ def test_a_broken_gzip_stream_is_an_error_that_says_how_far_it_could_be_read(tmp
 
 def test_a_stream_of_several_gzip_members_is_one(tmp_path: Path) -> None:
     (tmp_path / "users.bson.gz").write_bytes(gzip.compress(CONTENT[:1000]) + gzip.compress(CONTENT[1000:]))
-    assert [frame.raw for chunk in chunks_of(tmp_path, 1 << 20) for frame in chunk.frames] == DOCUMENTS
+    assert [raw for chunk in chunks_of(tmp_path, 1 << 20) for _, raw in chunk.documents] == DOCUMENTS
 
 
 @pytest.mark.skipif(not (DATA / "mongo").exists(), reason=f"no data of others in {DATA}: set ASSISE_TEST_DATA")

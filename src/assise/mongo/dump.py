@@ -7,6 +7,7 @@ import io
 import json
 import os
 import zlib
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import IO, cast
 from urllib.parse import unquote_to_bytes
 
 from assise.errors import SourceError
-from assise.mongo.frames import Frame, Stream, read_frames, read_stops
+from assise.mongo.frames import Document, Run, Stream, read_frames, read_stops
 
 _ENDINGS = (".bson", ".bson.gz")
 _SERVERS_OWN = {"admin", "config", "local"}
@@ -62,7 +63,7 @@ class Dump:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Consecutive frames of one collection: source bytes from `start` to `stop`, and the sha256 over them.
+    """Consecutive documents and runs of one collection: source bytes from `start` to `stop`, and the sha256 over them.
 
     Bounds depend on the source and on the size asked for alone. `position` is how far the file, packed as it may be, was read.
     """
@@ -70,7 +71,8 @@ class Chunk:
     start: int
     stop: int
     digest: str
-    frames: tuple[Frame, ...]
+    documents: list[Document]
+    runs: list[Run]
     position: int
 
 
@@ -259,15 +261,30 @@ def _open(file: Path) -> gzip.GzipFile | io.FileIO:
     return gzip.GzipFile(file) if file.suffix == ".gz" else file.open("rb", buffering=0)
 
 
-def _group(frames: Iterator[Frame], size: int, start: int, tell: Callable[[], int] | None = None) -> Iterator[Chunk]:
-    group: list[Frame] = []
-    digest, stop = sha256(), start
-    for frame in frames:
-        group.append(frame)
-        digest.update(frame.raw if frame.is_document else frame.digest)
-        stop = frame.offset + frame.size
-        if stop - start >= size:
-            yield Chunk(start, stop, digest.hexdigest(), tuple(group), tell() if tell else stop)
-            group, start, digest = [], stop, sha256()
-    if group:
-        yield Chunk(start, stop, digest.hexdigest(), tuple(group), tell() if tell else stop)
+def _group(frames: Iterator[list[Document] | Run], size: int, start: int, tell: Callable[[], int] | None = None) -> Iterator[Chunk]:
+    documents, runs, digest, stop = list[Document](), list[Run](), sha256(), start
+
+    def end() -> Chunk:
+        return Chunk(start, stop, digest.hexdigest(), documents, runs, tell() if tell else stop)
+
+    for found in frames:
+        rest = found
+        while rest:
+            if isinstance(rest, Run):
+                runs.append(rest)
+                digest.update(rest.digest)
+                stop, rest = rest.offset + rest.size, []
+            else:
+                count = bisect_left(rest, start + size, key=_end_of) + 1
+                documents += rest[:count]
+                digest.update(b"".join([raw for _, raw in rest[:count]]))
+                stop, rest = _end_of(documents[-1]), rest[count:]
+            if stop - start >= size:
+                yield end()
+                documents, runs, digest, start = [], [], sha256(), stop
+    if start < stop:
+        yield end()
+
+
+def _end_of(document: Document) -> int:
+    return document[0] + len(document[1])

@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import sha256
+from itertools import pairwise
 from typing import NamedTuple, Protocol, cast
 
 from assise.documents.kinds import ARRAY, BINARY, CODE_WITH_SCOPE, DOCUMENT, REGEX
@@ -35,8 +36,12 @@ class Stream(Protocol):
         """Up to `size` bytes, none at the end."""
 
 
-class Frame(NamedTuple):
-    """`size` bytes at `offset` of the uncompressed source: a framed document, or a run that cannot be framed.
+Document = tuple[int, bytes]
+"""A framed document: its offset in the uncompressed source, and its bytes."""
+
+
+class Run(NamedTuple):
+    """`size` bytes at `offset` of the uncompressed source that cannot be framed, and their sha256.
 
     `raw` is all of them, but for a run longer than 16 MiB, of which `raw` is the first 64 KiB.
     """
@@ -45,12 +50,6 @@ class Frame(NamedTuple):
     size: int
     raw: bytes
     digest: bytes
-    is_document: bool
-
-
-def frame_sha256(frame: Frame) -> str:
-    """The sha256 of all bytes of a frame, in hexadecimal."""
-    return (frame.digest or sha256(frame.raw).digest()).hex()
 
 
 class _Window:
@@ -102,15 +101,15 @@ class _Window:
             return 0
         return start + size
 
-    def framed_in_a_row(self) -> list[int]:
-        """Where the documents end that frame one behind the other from `p` on, as far as `data` holds them; they are consumed."""
-        data, p, stops = self.data, self.p, list[int]()
+    def framed_in_a_row(self) -> tuple[bytes, int, list[int]]:
+        """Consume documents that frame one behind the other, as far as `data` holds them: `data`, its offset, and in it each border of a document."""
+        data, base, p, borders = self.data, self._base, self.p, [self.p]
         with suppress(*OUTSIDE):
             while SMALLEST <= (size := read_int32(data, p)[0]) <= LARGEST and not data[p + size - 1]:
                 p += size
-                stops.append(p)
-        self.p = p
-        return stops
+                borders.append(p)
+        self.take(p)
+        return data, base, borders
 
     def resumes(self, start: int) -> bool:
         """Whether reading can go on at `start`."""
@@ -176,7 +175,7 @@ class _Window:
         return self._nuls[self._base + border] - self._base
 
 
-class _Run:
+class _Gathered:
     """Bytes that cannot be framed, gathered."""
 
     def __init__(self, offset: int) -> None:
@@ -188,47 +187,47 @@ class _Run:
         self._digest.update(block)
         self._kept += block[: max(0, KEPT_WHOLE + 1 - len(self._kept))]
 
-    def frame(self) -> Frame:
+    def run(self) -> Run:
         kept = bytes(self._kept if self.size <= KEPT_WHOLE else self._kept[:KEPT_OF_LONGER])
-        return Frame(self.offset, self.size, kept, self._digest.digest(), is_document=False)
+        return Run(self.offset, self.size, kept, self._digest.digest())
 
 
-def read_frames(stream: Stream, offset: int = 0) -> Iterator[Frame]:
-    """The frames of a stream, whose first byte lies at `offset` of the source; together they are all of its bytes."""
+def read_frames(stream: Stream, offset: int = 0) -> Iterator[list[Document] | Run]:
+    """Documents, some at a time, and the runs between them, of a stream whose first byte lies at `offset` of the source: all of its bytes."""
     window = _Window(stream, offset)
     while window.holds(window.p + 1):
-        data, p, start = window.data, window.p, window.offset
-        for stop in window.framed_in_a_row():
-            yield Frame(start, stop - p, data[p:stop], b"", is_document=True)
-            start, p = start + stop - p, stop
-        if window.holds(window.p + 1):
-            yield _read_frame(window)
+        data, base, borders = window.framed_in_a_row()
+        if len(borders) > 1:
+            yield [(base + p, data[p:stop]) for p, stop in pairwise(borders)]
+        elif stop := window.framed(window.p):
+            yield [(window.offset, window.take(stop))]
+        else:
+            yield _read_run(window)
 
 
 def read_stops(stream: Stream, offset: int = 0) -> Iterator[int]:
-    """Where the frames end that `read_frames` gives."""
+    """Where the documents and runs end that `read_frames` gives."""
     window = _Window(stream, offset)
     while window.holds(window.p + 1):
-        base = window.offset - window.p
-        yield from [base + stop for stop in window.framed_in_a_row()]
-        if window.holds(window.p + 1):
-            frame = _read_frame(window)
-            yield frame.offset + frame.size
+        _, base, borders = window.framed_in_a_row()
+        if len(borders) > 1:
+            yield from [base + stop for stop in borders[1:]]
+        elif stop := window.framed(window.p):
+            window.take(stop)
+            yield window.offset
+        else:
+            run = _read_run(window)
+            yield run.offset + run.size
 
 
-def _read_frame(window: _Window) -> Frame:
-    start, stop = window.offset, window.framed(window.p)
-    return Frame(start, stop - window.p, window.take(stop), b"", is_document=True) if stop else _read_run(window)
-
-
-def _read_run(window: _Window) -> Frame:
-    run = _Run(window.offset)
+def _read_run(window: _Window) -> Run:
+    run = _Gathered(window.offset)
     while window.holds(window.p + SMALLEST):
         stop = min(len(window.data), window.p + _BLOCK)
         for found in _POSSIBLE_START.finditer(window.data, window.p + 3, stop):
             if window.resumes(found.start() - 3):
                 run.add(window.take(found.start() - 3))
-                return run.frame()
+                return run.run()
         run.add(window.take(stop - 4))
     run.add(window.take(len(window.data)))
-    return run.frame()
+    return run.run()

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from hashlib import sha256
 from itertools import chain, compress
 from time import perf_counter
 
 from assise.errors import ChangedError, DuplicateKeyError, LimitError, SerializationError, TargetError
 from assise.mongo.dump import Chunk, Dump
-from assise.mongo.frames import Frame, frame_sha256
+from assise.mongo.frames import Document
 from assise.postgres.connection import Connection, execute_all
 from assise.rows.cells import OIDS, pack_length, write_array_cell
 from assise.rows.keys import compile_key, normal_keys
@@ -138,27 +140,26 @@ class _CollectionLoader:
     def load_chunk(self, chunk: Chunk, *, attempts: int) -> CollectionReport:
         """Load a chunk; tried again when the server asks for it."""
         started = perf_counter()
-        documents = [frame for frame in chunk.frames if frame.is_document]
-        known = self._find_duplicates(documents) if self._had_duplicates else set()
-        batch = self._shredder.shred((frame.offset, frame.raw) for i, frame in enumerate(documents) if i not in known)
+        known = self._find_duplicates(chunk.documents) if self._had_duplicates else set()
+        batch = self._shredder.shred([each for i, each in enumerate(chunk.documents) if i not in known] if known else chunk.documents)
         content = _ChunkContent(self.name, chunk, batch)
-        content.reject_unframed()
         for i in sorted(known):
-            content.reject_frame(documents[i], Reason.DUPLICATE_ID, DUPLICATE)
+            content.reject_document(*chunk.documents[i], Reason.DUPLICATE_ID, DUPLICATE)
         for _ in range(attempts - 1):
             with suppress(SerializationError):
                 return self._write(content, started)
         return self._write(content, started)
 
-    def _find_duplicates(self, documents: list[Frame]) -> set[int]:
+    def _find_duplicates(self, documents: list[Document]) -> set[int]:
         """Which documents are known to be duplicates before they are shredded: BSON without a doubt, with a key that the table has.
 
         Asked where the chunk before had some; the others are found when COPY is refused.
         """
         keys: dict[int, bytes] = {}
-        for i in self._shredder.find_whole([frame.raw for frame in documents]):
+        for i in self._shredder.find_whole([raw for _, raw in documents]):
             with suppress(KeyError):
-                keys[i] = self._read_key(documents[i].raw, documents[i].offset)
+                offset, raw = documents[i]
+                keys[i] = self._read_key(raw, offset)
         seen = find_known(self._connection, self._select_keys, self._key_type, [pack_length(len(key)) + key for key in keys.values()])
         found = {i for i, key in zip(keys, normal_keys(self._key_type, [*keys.values()]), strict=True) if key in seen}
         self._had_duplicates = bool(found)
@@ -241,24 +242,26 @@ class _ChunkContent:
     rejects: list[tuple[Reject, bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._frames = {frame.offset: frame for frame in self.chunk.frames}
         for misfit in self.batch.misfits:
-            self.reject_frame(self._frames[misfit.offset], misfit.reason, misfit.detail)
+            self.reject_document(misfit.offset, misfit.raw, misfit.reason, misfit.detail)
+        for run in self.chunk.runs:
+            detail = f"{run.size:,} bytes that cannot be framed as documents"
+            self.rejects.append((Reject(self.collection, run.offset, run.size, Reason.NOT_BSON, detail, run.digest.hex()), run.raw))
 
-    def reject_unframed(self) -> None:
-        """Reject the runs of bytes that are no documents."""
-        for frame in self.chunk.frames:
-            if not frame.is_document:
-                self.reject_frame(frame, Reason.NOT_BSON, f"{frame.size:,} bytes that cannot be framed as documents")
+    @cached_property
+    def _bytes(self) -> dict[int, bytes]:
+        """The documents by their offsets."""
+        return dict(self.chunk.documents)
 
     def reject(self, document: int, reason: Reason, detail: str) -> None:
         """Take a document's rows out of the chunk."""
         self.gone.add(document)
-        self.reject_frame(self._frames[self.batch.offsets[document]], reason, detail)
+        offset = self.batch.offsets[document]
+        self.reject_document(offset, self._bytes[offset], reason, detail)
 
-    def reject_frame(self, frame: Frame, reason: Reason, detail: str) -> None:
+    def reject_document(self, offset: int, raw: bytes, reason: Reason, detail: str) -> None:
         """Note a reject that has no rows."""
-        self.rejects.append((Reject(self.collection, frame.offset, frame.size, reason, detail, frame_sha256(frame)), frame.raw))
+        self.rejects.append((Reject(self.collection, offset, len(raw), reason, detail, sha256(raw).hexdigest()), raw))
 
     def kept(self) -> list[int]:
         """The documents whose rows are to be loaded."""
@@ -274,11 +277,11 @@ class _ChunkContent:
     def _values(self, shredder: Shredder, documents: Collection[int]) -> Values:
         """Where the values of some documents stand: they are shredded again."""
         offsets = [self.batch.offsets[i] for i in sorted(documents)]
-        return shredder.shred((offset, self._frames[offset].raw) for offset in offsets).values
+        return shredder.shred([(offset, self._bytes[offset]) for offset in offsets]).values if offsets else Values()
 
     def figures(self, shredder: Shredder, seconds: float) -> CollectionReport:
         """What the ledger says of this chunk."""
-        report = CollectionReport(self.collection, len(self.chunk.frames))
+        report = CollectionReport(self.collection, len(self.chunk.documents) + len(self.chunk.runs))
         report.rejected = len(self.rejects)
         report.loaded = report.documents - report.rejected
         report.bytes, report.seconds = self.chunk.stop - self.chunk.start, seconds

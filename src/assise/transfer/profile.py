@@ -19,8 +19,8 @@ class ProfileWork:
     def run(self, task: Task) -> Result:
         """The profile of a chunk, as `Profile.from_json` takes it."""
         profile = Profile(paths=self._paths)
-        documents = [frame for frame in task.read("").frames if frame.is_document]
-        profile.add_all([frame.raw for frame in documents], [frame.offset for frame in documents])
+        documents = task.read("").documents
+        profile.add_all([raw for _, raw in documents], [offset for offset, _ in documents])
         return profile.as_json()
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from assise.errors import ChangedError
 from assise.mongo.dump import Chunk, Collection, find_bounds, read_chunk, read_chunks
-from assise.mongo.frames import Frame
+from assise.mongo.frames import Run
 
 Result = dict[str, Any]
 """What came of a task; JSON can hold it."""
@@ -114,19 +113,24 @@ def _changed(collection: Collection, how: str, remedy: str) -> ChangedError:
 
 
 def write_task(task: Task, out: BinaryIO) -> None:
-    """A line of JSON, and behind it the bytes of the frames that are read already."""
+    """A line of JSON, and behind it the bytes of documents and runs that are read already."""
     collection, chunk = task.collection, task.chunk
-    frames = [(frame.size, len(frame.raw), frame.digest.hex()) for frame in chunk.frames] if chunk else None
     message = {
         "collection": [collection.name, str(collection.file), collection.size],
         "bounds": [task.start, task.stop],
         "known": task.known,
         "is_last_try": task.is_last_try,
-        "digest": chunk and chunk.digest,
-        "frames": frames,
+        "chunk": chunk
+        and {
+            "digest": chunk.digest,
+            "documents": [(offset, len(raw)) for offset, raw in chunk.documents],
+            "runs": [(run.offset, run.size, len(run.raw), run.digest.hex()) for run in chunk.runs],
+        },
     }
     out.write(json.dumps(message).encode() + b"\n")
-    out.writelines(frame.raw for frame in (chunk.frames if chunk else ()))
+    if chunk:
+        out.writelines(raw for _, raw in chunk.documents)
+        out.writelines(run.raw for run in chunk.runs)
     out.flush()
 
 
@@ -136,12 +140,9 @@ def read_task(line: bytes, stream: BinaryIO) -> Task:
     name, file, size = message["collection"]
     start, stop = message["bounds"]
     chunk = None
-    if message["frames"] is not None:
-        offsets = accumulate((length for length, _, _ in message["frames"]), initial=start)
-        frames = tuple(
-            Frame(offset, length, stream.read(kept), bytes.fromhex(digest), is_document=not digest)
-            for offset, (length, kept, digest) in zip(offsets, message["frames"], strict=False)
-        )
-        chunk = Chunk(start, stop, message["digest"], frames, stop)
+    if found := message["chunk"]:
+        documents = [(offset, stream.read(length)) for offset, length in found["documents"]]
+        runs = [Run(offset, length, stream.read(kept), bytes.fromhex(digest)) for offset, length, kept, digest in found["runs"]]
+        chunk = Chunk(start, stop, found["digest"], documents, runs, stop)
     known = message["known"] and Known(*message["known"])
     return Task(Collection(name, Path(file), size), start, stop, chunk, known, message["is_last_try"])

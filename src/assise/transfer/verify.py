@@ -6,7 +6,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import suppress
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from itertools import chain, islice
 from struct import error as StructError
 
@@ -14,7 +14,7 @@ from assise.documents.shape import FEWEST, GROUP, LARGEST_BYTES
 from assise.errors import AssiseError, CellError, ChangedError, InvalidBsonError
 from assise.manifest.layout import Layout
 from assise.mongo.dump import Chunk, Collection, Dump, read_chunks
-from assise.mongo.frames import Frame, frame_sha256
+from assise.mongo.frames import Document
 from assise.postgres.connection import Connection
 from assise.rows.assemble import Assembler, Kids, Row
 from assise.rows.cells import OIDS, pack_int4, pack_length, write_array_cell
@@ -101,8 +101,8 @@ class VerifyWork:
         return {"verified": list(vars(verified).values()), "differences": differences}
 
 
-_Found = tuple[Frame, bytes, Row, Kids]
-"""A frame of the source, its key, and what the target has under this key."""
+_Found = tuple[Document, bytes, Row, Kids]
+"""A document of the source, its key, and what the target has under this key."""
 
 
 class _CollectionVerifier:
@@ -123,15 +123,19 @@ class _CollectionVerifier:
     def check_chunk(self, chunk: Chunk, count: int) -> tuple[Verified, list[str]]:
         """What was found of a chunk of which `count` documents were loaded.
 
-        A reject counts when the ledger has the frame's size and sha256, and a duplicate when its key is in the table.
+        A reject counts when the ledger has its size and sha256, and a duplicate when its key is in the table.
         """
         self.verified, self.differences = Verified(), []
-        loaded, duplicates, rejects = _split(self._connection, self._load, self.name, chunk)
-        for frames in _parts(loaded):
-            self._check_frames(frames)
-        for frames in _parts(duplicates):
-            self._check_duplicates(frames)
-        for _ in range(count - len(loaded)):
+        rejects = ledger.rejects_of(self._connection, self._load, self.name, chunk)
+        loaded, duplicates = _split(chunk, rejects)
+        for documents in _parts(loaded):
+            self._check_documents(documents)
+        for documents in _parts(duplicates):
+            self._check_duplicates(documents)
+        lost = [run for run in chunk.runs if not _is_rejected(rejects, run.offset, run.size, run.digest.hex())]
+        for run in lost:
+            self._miss(f"what lies at offset {run.offset:,}, which is no document with a key,")
+        for _ in range(count - len(loaded) - len(lost)):
             self._miss(f"a document between {chunk.start:,} and {chunk.stop:,} was loaded, and is rejected in the ledger now; it")
         self.verified.extra += len(rejects)
         for offset in rejects:
@@ -146,25 +150,26 @@ class _CollectionVerifier:
         self.verified.missing += 1
         self._say(f"{what} is missing")
 
-    def _read_keys(self, frames: list[Frame]) -> list[tuple[bytes, Frame]]:
-        """The keys of frames that have one; the others are missing."""
+    def _read_keys(self, documents: list[Document]) -> list[tuple[bytes, Document]]:
+        """The keys of documents that have one; the others are missing."""
         found = []
-        for frame in frames:
+        for document in documents:
+            offset, raw = document
             try:
-                found.append((self._read_key(frame.raw, frame.offset), frame))
+                found.append((self._read_key(raw, offset), document))
             except NO_KEY:
-                self._miss(f"what lies at offset {frame.offset:,}, which is no document with a key,")
+                self._miss(f"what lies at offset {offset:,}, which is no document with a key,")
         return found
 
-    def _check_duplicates(self, frames: list[Frame]) -> None:
-        keys = self._read_keys(frames)
+    def _check_duplicates(self, documents: list[Document]) -> None:
+        keys = self._read_keys(documents)
         known = find_known(self._connection, self._select_keys, self._key_type, (pack_length(len(key)) + key for key, _ in keys))
-        for key, frame in keys:
+        for key, (offset, _) in keys:
             if normal_key(self._key_type, key) not in known:
-                self._miss(f"document at offset {frame.offset:,} (key {_show_key(self._key_type, key)}), rejected as a duplicate of a row that")
+                self._miss(f"document at offset {offset:,} (key {_show_key(self._key_type, key)}), rejected as a duplicate of a row that")
 
-    def _check_frames(self, frames: list[Frame]) -> None:
-        keys = self._read_keys(frames)
+    def _check_documents(self, documents: list[Document]) -> None:
+        keys = self._read_keys(documents)
         wanted = write_array_cell([pack_length(len(key)) + key for key, _ in keys], OIDS[self._key_type])[4:]
         position = self._assembler.tree.key_position
         rows: dict[bytes, Row] = {}
@@ -172,34 +177,35 @@ class _CollectionVerifier:
             rows[row[position] or b""] = row
         kids = read_kids(self._connection, self._layouts, self._selects, wanted, key_type=self._key_type, name_key=bytes)
         found: list[_Found] = []
-        for key, frame in keys:
+        for key, document in keys:
             if key in rows:
-                found.append((frame, key, rows.pop(key), kids.get(key) or no_kids(self._layouts)))
+                found.append((document, key, rows.pop(key), kids.get(key) or no_kids(self._layouts)))
             else:
-                self._miss(f"document at offset {frame.offset:,} (key {_show_key(self._key_type, key)})")
+                self._miss(f"document at offset {document[0]:,} (key {_show_key(self._key_type, key)})")
         for i in range(0, len(found), GROUP):
-            self._check_documents(found[i : i + GROUP])
+            self._check_group(found[i : i + GROUP])
         for key in kids.keys() - {key for key, _ in keys}:
             self.verified.extra += 1
             self._say(f"child rows have the key {_show_key(self._key_type, key)}, which is written otherwise in {self._layouts[0].table}")
 
-    def _check_documents(self, found: list[_Found]) -> None:
+    def _check_group(self, found: list[_Found]) -> None:
         """Documents with their keys and rows: together where they are plain, the others one by one."""
-        small = [each for each in found if each[0].size <= LARGEST_BYTES]
+        small = [each for each in found if len(each[0][1]) <= LARGEST_BYTES]
         if self._gatherer is None and len(small) >= FEWEST:
-            self._gatherer = Gatherer(self._assembler, [frame.raw for frame, *_ in small])
+            self._gatherer = Gatherer(self._assembler, [raw for (_, raw), *_ in small])
         gathered = self._gatherer.gather([row for _, _, row, _ in small], [kids for *_, kids in small]) if self._gatherer else []
-        assembled = {frame.offset: document for (frame, *_), document in zip(small, gathered, strict=False)}
-        for frame, key, row, kids in found:
-            if assembled.get(frame.offset) == frame.raw:
+        assembled = {offset: document for ((offset, _), *_), document in zip(small, gathered, strict=False)}
+        for document, key, row, kids in found:
+            if assembled.get(document[0]) == document[1]:
                 self.verified.equal += 1
             else:
-                self._check_document(frame, key, row, kids)
+                self._check_document(document, key, row, kids)
 
-    def _check_document(self, frame: Frame, key: bytes, row: Row, kids: Kids) -> None:
+    def _check_document(self, document: Document, key: bytes, row: Row, kids: Kids) -> None:
+        offset, raw = document
         try:
             self._check_positions(kids)
-            lines = compare(frame.raw, self._assembler.assemble(row, kids))
+            lines = compare(raw, self._assembler.assemble(row, kids))
         except AssiseError as error:
             lines = [error.message]
         else:
@@ -210,7 +216,7 @@ class _CollectionVerifier:
             return
         self.verified.different += 1
         for line in lines:
-            self._say(f"document at offset {frame.offset:,} (key {_show_key(self._key_type, key)}): {line}")
+            self._say(f"document at offset {offset:,} (key {_show_key(self._key_type, key)}): {line}")
 
     def _check_positions(self, kids: Kids) -> None:
         for i, groups in enumerate(kids):
@@ -241,9 +247,9 @@ def _extra_keys(connection: Connection, load: Load, collection: Collection, tabl
     """The keys of the rows that come from no document: the source is read once more."""
     read_key, numbers = compile_key(load.manifest, table), array("Q")
     for chunk in read_chunks(collection, load.chunk_bytes):
-        for frame in _split(connection, load, collection.name, chunk)[0]:
+        for offset, raw in _split(chunk, ledger.rejects_of(connection, load, collection.name, chunk))[0]:
             with suppress(*NO_KEY):
-                numbers.append(_hash(read_key(frame.raw, frame.offset)))
+                numbers.append(_hash(read_key(raw, offset)))
     known = array("Q", sorted(numbers))
     for text, key in connection.stream(select_all_keys(root, load.schema)):
         number = _hash(key or b"")
@@ -252,26 +258,33 @@ def _extra_keys(connection: Connection, load: Load, collection: Collection, tabl
             yield (text or b"").decode(errors="replace")[:200]
 
 
-def _split(connection: Connection, load: Load, name: str, chunk: Chunk) -> tuple[list[Frame], list[Frame], dict[int, Reject]]:
-    """The frames of a chunk that must have rows, those that the ledger has as duplicates, and its rejects where nothing begins."""
-    rejects = ledger.rejects_of(connection, load, name, chunk)
-    loaded, duplicates = list[Frame](), list[Frame]()
-    for frame in chunk.frames:
-        reject = rejects.pop(frame.offset, None)
-        if reject is None or (reject.size, reject.sha256) != (frame.size, frame_sha256(frame)):
-            loaded.append(frame)
+def _split(chunk: Chunk, rejects: dict[int, Reject]) -> tuple[list[Document], list[Document]]:
+    """The documents of a chunk that must have rows, and the duplicates; their rejects are taken out of `rejects`."""
+    if not rejects:
+        return chunk.documents, []
+    loaded, duplicates = list[Document](), list[Document]()
+    for offset, raw in chunk.documents:
+        reject = rejects.get(offset)
+        if reject is None or not _is_rejected(rejects, offset, len(raw), sha256(raw).hexdigest()):
+            loaded.append((offset, raw))
         elif reject.reason is Reason.DUPLICATE_ID:
-            duplicates.append(frame)
-    return loaded, duplicates, rejects
+            duplicates.append((offset, raw))
+    return loaded, duplicates
 
 
-def _parts(frames: list[Frame]) -> Iterator[list[Frame]]:
-    """Frames in groups of about READ_BYTES."""
-    part: list[Frame] = []
+def _is_rejected(rejects: dict[int, Reject], offset: int, size: int, digest: str) -> bool:
+    """Whether the ledger has rejected exactly this, which is then taken out of `rejects`."""
+    reject = rejects.pop(offset, None)
+    return reject is not None and (reject.size, reject.sha256) == (size, digest)
+
+
+def _parts(documents: list[Document]) -> Iterator[list[Document]]:
+    """Documents in groups of about READ_BYTES."""
+    part: list[Document] = []
     size = 0
-    for frame in frames:
-        part.append(frame)
-        size += frame.size
+    for document in documents:
+        part.append(document)
+        size += len(document[1])
         if size >= READ_BYTES:
             yield part
             part, size = [], 0
