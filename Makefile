@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help check test contract soak soak-fuzz soak-kills soak-data soak-long lock clean
+.PHONY: help check test docs contract soak soak-fuzz soak-kills soak-data soak-long lock clean
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
@@ -15,16 +15,21 @@ FIXED := -p randomly --randomly-seed=$(SEED) --hypothesis-seed=$(SEED) --duratio
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-check: $(READY) ## format, lint, types, imports; prints budgets and the way of one document
+check: $(READY) ## format, lint, types, imports, references; prints budgets and the way of one document
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/references.py --check
 	$(BIN)/python tools/budgets.py
 	$(BIN)/python tools/way.py
 
 test: check ## check, then the tests on the embedded PostgreSQL (SEED=1 WORKERS=auto)
 	$(PYTEST) $(FIXED)
+
+docs: $(READY) ## the site, in site/index.html; the references are made from the code first
+	$(BIN)/python tools/references.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 # Two tests compare catalogs with those of an embedded server of their own, which is another version.
 OWN_SERVER := an_immediate_stop_of_the_server or leaves_its_server_to_the_other
@@ -49,7 +54,7 @@ lock: pyproject.toml ## requirements.lock from pyproject.toml (UPGRADE=--upgrade
 	@! grep -n '://' requirements.lock
 
 clean: ## remove the environment, caches and built files
-	rm -rf $(VENV) dist build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) dist build site .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests tools -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): requirements.lock pyproject.toml

@@ -1,4 +1,4 @@
-"""Write docs/reference from the code: commands, manifest, settings, errors. `--check` writes nothing and fails where a page is another."""
+"""Write docs/reference from the code: commands, manifest, settings, Project, errors. `--check` writes nothing and fails where a page is another."""
 
 from __future__ import annotations
 
@@ -26,12 +26,16 @@ from assise.errors import AssiseError
 from assise.manifest import checks, paths
 from assise.manifest.file import json_schema
 from assise.manifest.types import KEY_KINDS, KINDS
+from assise.project import Project
 from assise.rows.cells import rule
 from assise.settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "reference"
 MADE = "<!-- Made by tools/references.py from the code. -->"
+
+
+CLASSES = {name: found for name, found in vars(errors).items() if inspect.isclass(found) and issubclass(found, AssiseError)}
 
 
 def write_table(heads: list[str], rows: list[list[str]]) -> str:
@@ -230,6 +234,42 @@ def write_manifest() -> str:
     )
 
 
+# Python
+
+
+def describe_method(method: ast.FunctionDef) -> str:
+    """A public method: how it is called, and its docstring with the errors as a list."""
+    given = list_arguments(method)
+    is_property = any(isinstance(each, ast.Name) and each.id == "property" for each in method.decorator_list)
+    call = (
+        f"{method.name}{'' if is_property else f'({given})'}{':' if is_property else ' ->'} {ast.unparse(method.returns) if method.returns else ''}"
+    )
+    return f"## {method.name}\n\n```text\n{call}\n```\n\n{list_sections(ast.get_docstring(method) or '')}"
+
+
+def list_arguments(method: ast.FunctionDef) -> str:
+    return re.sub("(?<=[^ ])=(?=[^ ])", " = ", ast.unparse(method.args).removeprefix("self").removeprefix(", "))
+
+
+def list_sections(text: str) -> str:
+    """A docstring whose sections Args and Raises are lists; a class of errors is a link to its messages."""
+    text = re.sub(r"^(Args|Raises):\n", r"\1:\n\n", text, flags=re.MULTILINE)
+    text = re.sub(r"^ {4}(?=\S)", "* ", text, flags=re.MULTILINE)
+    return re.sub(r"\b(\w+Error)\b", lambda found: f"[{found[1]}](errors.md#{found[1].lower()})" if found[1] in CLASSES else found[1], text)
+
+
+def write_python() -> str:
+    tree = ast.parse(Path(inspect.getfile(Project)).read_text(encoding="utf-8"))
+    found = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == Project.__name__)
+    methods = [node for node in found.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+    first, _, rest = (ast.get_docstring(found) or "").partition("\n\n")
+    init = next(node for node in found.body if isinstance(node, ast.FunctionDef) and node.name == "__init__")
+    call = f"Project({list_arguments(init)})"
+    arguments = list_sections("Args:" + rest.rpartition("Args:")[2])
+    head = f"# Project\n\n`assise.Project`: {first[:1].lower()}{first[1:]} How to use it: [from Python](../how-to/python.md)."
+    return "\n\n".join([head, f"```text\n{call}\n```", arguments, *map(describe_method, methods)])
+
+
 # Errors
 
 WORDS = {
@@ -270,8 +310,6 @@ PARTS = {
     "infer": "Inferring", "rows": "Rows into documents", "documents": "Bytes and texts",
 }  # fmt: skip
 """Modules, or packages -> the heading of their messages, in this order."""
-
-CLASSES = {name: found for name, found in vars(errors).items() if inspect.isclass(found) and issubclass(found, AssiseError)}
 
 
 Assigned = tuple[ast.expr, int | None]
@@ -507,7 +545,7 @@ they are classes of `assise.errors`, with `message`, `remedy` and `exit_code`.""
     return "\n\n".join([head, f"```text\n{tree}\n```", *filter(None, parts)])
 
 
-PAGES = {"commands": write_commands, "manifest": write_manifest, "settings": write_settings, "errors": write_errors}
+PAGES = {"commands": write_commands, "manifest": write_manifest, "settings": write_settings, "python": write_python, "errors": write_errors}
 
 
 def main() -> None:
