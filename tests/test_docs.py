@@ -25,6 +25,7 @@ from assise.manifest.types import KINDS
 from assise.project import Project
 from assise.rows.shred import Reason
 from assise.settings import SETTINGS
+from tests.conftest import UNSAFE_BUT_QUICK
 from tests.dumps import write_dump
 
 ROOT = Path(__file__).parents[1]
@@ -95,6 +96,7 @@ def workplace(short_folder: Path, database: str) -> Iterator[tuple[Path, dict[st
         (programs / name).chmod(0o755)
     (folder / "examples").symlink_to(ROOT / "examples")
     path = f"{programs}:{os.environ['PATH']}"
+    Project(folder).embedded.start(settings=UNSAFE_BUT_QUICK)
     yield folder, {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT / "src"), "DATABASE_URL": database, "PAGER": "cat", "COLUMNS": "200"}
     Project(folder).embedded.stop(immediate=True)
 

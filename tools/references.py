@@ -74,8 +74,8 @@ def describe_option(option: Command) -> list[str]:
 
 
 def describe_command(name: str, command: Command) -> str:
-    context = command.make_context(f"assise {name}", [], resilient_parsing=True)
-    usage = command.get_usage(context).removeprefix("Usage: ")
+    arguments = [option for option in command.params if option.param_type_name == "argument"]
+    usage = " ".join([f"assise {name} [OPTIONS]", *(each.name.upper() if each.required else f"[{each.name.upper()}]" for each in arguments)])
     examples = "\n".join(line.strip() for line in command.epilog.partition("Examples:\n")[2].splitlines())
     options = [describe_option(option) for option in command.params if option.name != "help"]
     ends_with_3 = re.search(r"\.exit_code|return 3", inspect.getsource(command.callback))
