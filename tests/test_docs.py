@@ -49,11 +49,13 @@ def blocks(text: str) -> list[tuple[str, str]]:
 
 
 def steps(text: str) -> list[tuple[str, list[str]]]:
-    """The commands of a console block, each with the lines that it shows."""
+    """The commands of a console block, which `> ` continues, each with the lines that it shows."""
     found: list[tuple[str, list[str]]] = []
     for line in text.splitlines():
         if line.startswith("$ "):
             found.append((line[2:], []))
+        elif line.startswith("> "):
+            found[-1] = f"{found[-1][0]}\n{line[2:]}", []
         else:
             found[-1][1].append(line)
     return found
@@ -96,7 +98,6 @@ def workplace(short_folder: Path, database: str) -> Iterator[tuple[Path, dict[st
         (programs / name).chmod(0o755)
     (folder / "examples").symlink_to(ROOT / "examples")
     path = f"{programs}:{os.environ['PATH']}"
-    Project(folder).embedded.start(settings=UNSAFE_BUT_QUICK)
     yield folder, {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT / "src"), "DATABASE_URL": database, "PAGER": "cat", "COLUMNS": "200"}
     Project(folder).embedded.stop(immediate=True)
 
@@ -130,6 +131,7 @@ def commands_of(name: str) -> list[tuple[str, str]]:
 def test_the_commands_of_a_page_run_in_order_and_print_what_it_shows(name: str, workplace: tuple[Path, dict[str, str]]) -> None:
     folder, environ = workplace
     write_example(folder, is_odd=name != "README.md")
+    Project(folder).embedded.start(settings=UNSAFE_BUT_QUICK)
     if LOADED in " ".join(TEXTS[name].split()):
         Project(folder).migrate(folder / "dump" / "app")
     for kind, text in commands_of(name):

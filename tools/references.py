@@ -28,7 +28,7 @@ from assise.manifest.file import json_schema
 from assise.manifest.types import KEY_KINDS, KINDS
 from assise.project import Project
 from assise.rows.cells import rule
-from assise.settings import SETTINGS
+from assise.settings import SETTINGS, Setting
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "reference"
@@ -108,23 +108,21 @@ HOW_TO_SET = f"""Settings change nothing in the result and do not stand in the m
 before the default; Python gives them by name: `Project(settings={{"{SETTINGS[0].name}": {1 << 20}}})`."""
 
 
+def describe_setting(setting: Setting) -> str:
+    option = "--" + setting.name.partition(".")[2].replace("_", "-")
+    users = [code(f"assise {name}") for name, command in list_commands() if any(option in each.opts for each in command.params)]
+    rows = [
+        ["option", f"{code(option)} of {', '.join(users)}"],
+        ["environment", code(setting.variable)],
+        ["default", code(setting.default)],
+        ["from, to", f"{setting.minimum:,} to {setting.maximum:,}"],
+    ]
+    return f"## {setting.name}\n\n{setting.help[:1].upper()}{setting.help[1:]}: `{setting.name}`.\n\n{write_table(['given as', ''], rows)}"
+
+
 def write_settings() -> str:
-    rows = []
-    for setting in SETTINGS:
-        option = "--" + setting.name.partition(".")[2].replace("_", "-")
-        users = [name for name, command in list_commands() if any(option in each.opts for each in command.params)]
-        bounds = f"{setting.minimum:,} to {setting.maximum:,}"
-        users_text = ", ".join(f"`assise {name}`" for name in users)
-        rows.append([code(setting.name), code(option), code(setting.variable), code(setting.default), bounds, setting.help, users_text])
-    heads = ["setting", "option", "environment", "default", "from, to", "what it is", "read by"]
-    return "\n\n".join(
-        [
-            "# Settings",
-            HOW_TO_SET,
-            write_table(heads, rows),
-            "libpq's own variables (`PGPASSWORD`, `PGSSLMODE`, …) hold for every connection to a server of yours.",
-        ]
-    )
+    own = "libpq's own variables (`PGPASSWORD`, `PGSSLMODE`, …) hold for every connection to a server of yours."
+    return "\n\n".join(["# Settings", HOW_TO_SET, own, *map(describe_setting, SETTINGS)])
 
 
 # Manifest
