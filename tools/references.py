@@ -84,7 +84,7 @@ def describe_command(name: str, command: Command) -> str:
             f"## assise {name}",
             command.help,
             f"```text\n{usage}\n```",
-            write_table(["argument or option", "what it is", "default"], options),
+            write_table(["option", "what it is", "default"], options),
             f"Examples:\n\n```text\n{examples}\n```",
             f"Exit codes: 0, 1, 2{', 3' if ends_with_3 else ''}.",
         ]
