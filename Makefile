@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo enterable check test contract soak soak-fuzz soak-kills soak-data soak-long lock clean
+.PHONY: help demo enterable check test docs contract soak soak-fuzz soak-kills soak-data soak-long lock clean
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
@@ -26,16 +26,21 @@ enterable:
 	  echo 'As root, PostgreSQL runs as user nobody, who cannot enter $(CURDIR).' >&2; \
 	  echo 'Move the clone to a folder that everybody can enter, such as /opt, or be an ordinary user.' >&2; exit 1; }
 
-check: $(READY) ## format, lint, types, imports; prints budgets and the way of one document
+check: $(READY) ## format, lint, types, imports, references; prints budgets and the way of one document
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/references.py --check
 	$(BIN)/python tools/budgets.py
 	$(BIN)/python tools/way.py
 
 test: check ## check, then the tests on the embedded PostgreSQL (SEED=1 WORKERS=auto)
 	$(PYTEST) $(FIXED)
+
+docs: $(READY) ## the site, in site/index.html; the references are made from the code first
+	$(BIN)/python tools/references.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 # Two tests compare catalogs with those of an embedded server of their own, which is another version.
 OWN_SERVER := an_immediate_stop_of_the_server or leaves_its_server_to_the_other
@@ -55,13 +60,13 @@ soak-fuzz soak-kills soak-data soak-long: $(READY) # the laws, random kills, wha
 lock: pyproject.toml ## requirements.lock from pyproject.toml (UPGRADE=--upgrade for newer versions)
 	$(PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/python -m pip --disable-pip-version-check --quiet install uv
-	$(VENV)/lock/bin/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \
+	$(VENV)/lock/bin/uv pip compile pyproject.toml --all-extras --group dev --group docs --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet $(UPGRADE) --output-file requirements.lock
 	@! grep -n '://' requirements.lock
 
 clean: ## remove the environment, the demo, caches and built files
 	[ ! -d '$(DEMO)' ] || [ ! -x $(BIN)/assise ] || $(BIN)/assise pg stop -f '$(DEMO)'
-	rm -rf $(VENV) '$(DEMO)' dist build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) '$(DEMO)' dist build site .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests tools examples -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): requirements.lock pyproject.toml

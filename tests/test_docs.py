@@ -1,15 +1,17 @@
-"""The documentation: its commands run in order and print what it shows; it names every setting, command and key of the manifest."""
+"""The documentation: its commands run in order and print what it shows; it names every setting, command and key; its links lead somewhere."""
 
 from __future__ import annotations
 
 import datetime as dt
+import doctest
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import pairwise
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -17,20 +19,23 @@ import typer.main
 from bson import ObjectId
 
 from assise.cli.commands import app
+from assise.errors import AssiseError
 from assise.manifest.file import json_schema, parse_manifest
 from assise.manifest.types import KINDS
 from assise.project import Project
 from assise.rows.shred import Reason
 from assise.settings import SETTINGS
+from tests.conftest import UNSAFE_BUT_QUICK
 from tests.dumps import write_dump
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 EXAMPLES = sorted((ROOT / "examples").glob("*/README.md"))
-ALL = "\n".join(page.read_text() for page in PAGES)
+TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text() for page in [*PAGES, *EXAMPLES]}
+ALL = "\n".join(TEXTS.values())
 BASH = shutil.which("bash") or "/bin/bash"
-BLOCK = re.compile(r"^```(console|sh|python|yaml)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-CUTS = ("## 3. Load and verify", "## 4. Look at the rejects", "## Back again", "## Start afresh", "## Your own server")
+BLOCK = re.compile(r"^```(console|sh|python|yaml|text)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 # uvx itself wants the network and is not in the lock: in its place stands what it comes to, the program installed from the clone that is named.
 UVX = """#!/bin/sh
 test "$1 $2" = "--from ./assise[embedded]" && grep -q '^embedded = ' ./assise/pyproject.toml || exit 2
@@ -38,6 +43,11 @@ shift 2
 exec "$@"
 """
 LINK = re.compile(r"\]\(([^)#:]+)(?:#([^)]*))?\)")
+LOADED = "The dump of [migrate a dump](../migrate.md) is loaded."
+MODULES = sorted(path for path in (ROOT / "src").rglob("*.py") if ">>> " in path.read_text())
+ELSEWHERE = re.compile(
+    r"""(?:src|action)="?(?:https?:)?//|<link[^>]+href="?(?:https?:)?//|url\(["']?(?:https?:)?//|@import|https?://[\w./-]+\.(?:js|css|woff2?)\b"""
+)
 
 
 def blocks(text: str) -> list[tuple[str, str]]:
@@ -45,11 +55,13 @@ def blocks(text: str) -> list[tuple[str, str]]:
 
 
 def steps(text: str) -> list[tuple[str, list[str]]]:
-    """The commands of a console block, each with the lines that it shows."""
+    """The commands of a console block, which `> ` continues, each with the lines that it shows."""
     found: list[tuple[str, list[str]]] = []
     for line in text.splitlines():
         if line.startswith("$ "):
             found.append((line[2:], []))
+        elif line.startswith("> "):
+            found[-1] = f"{found[-1][0]}\n{line[2:]}", []
         else:
             found[-1][1].append(line)
     return found
@@ -118,41 +130,19 @@ def find_missing(shown: list[str], output: str) -> list[str]:
     return missing
 
 
-def cut_pages() -> dict[str, tuple[str, str]]:
-    """The parts of the pages with commands: name -> what stands before, and the part; a long page is cut at some of its headings."""
-    parts: dict[str, tuple[str, str]] = {}
-    for page in [*PAGES, *EXAMPLES]:
-        text, name = page.read_text(), page.relative_to(ROOT).with_suffix("")
-        cuts = [0, *(text.index(heading) for heading in CUTS if heading in text), len(text)]
-        for start, end in pairwise(cuts):
-            if any(kind != "yaml" for kind, _ in blocks(text[start:end])):
-                parts[f"{name} {start and text[start:end].splitlines()[0]}"] = text[:start], text[start:end]
-    return parts
+def commands_of(name: str) -> list[tuple[str, str]]:
+    """The blocks of a page that run; sessions of Python are run with the docstring that has them too."""
+    return [(kind, text) for kind, text in blocks(TEXTS[name]) if kind in {"console", "sh", "python"} and not text.startswith(">>>")]
 
 
-PARTS = cut_pages()
-
-
-def replay(text: str, folder: Path, environ: dict[str, str]) -> None:
-    """What the commands before a part have left: the manifest as it was edited, and the load."""
-    project, dump = Project(folder), folder / "dump" / "app"
-    commands = [command for kind, block in blocks(text) if kind == "console" for command, _ in steps(block)]
-    if "assise infer dump/app" in commands:
-        project.write_manifest(project.infer(dump))
-    for command in commands:
-        if command.startswith("sed -i"):
-            run(command.partition(";")[0], folder, environ)
-    if "assise load dump/app" in commands:
-        project.load(dump)
-
-
-@pytest.mark.parametrize("part", PARTS)
-def test_the_commands_of_a_page_run_in_order_and_print_what_it_shows(part: str, workplace: tuple[Path, dict[str, str]]) -> None:
+@pytest.mark.parametrize("name", [name for name in TEXTS if commands_of(name)])
+def test_the_commands_of_a_page_run_in_order_and_print_what_it_shows(name: str, workplace: tuple[Path, dict[str, str]]) -> None:
     folder, environ = workplace
-    before, shown_part = PARTS[part]
-    write_example(folder, is_odd=not part.startswith("README"))
-    replay(before, folder, environ)
-    for kind, text in blocks(shown_part):
+    write_example(folder, is_odd=name != "README.md")
+    Project(folder).embedded.start(settings=UNSAFE_BUT_QUICK)
+    if LOADED in " ".join(TEXTS[name].split()):
+        Project(folder).migrate(folder / "dump" / "app")
+    for kind, text in commands_of(name):
         if kind == "python":
             subprocess.run([sys.executable, "-c", text], cwd=folder, env=environ, check=True)
         elif kind == "sh":
@@ -162,13 +152,33 @@ def test_the_commands_of_a_page_run_in_order_and_print_what_it_shows(part: str, 
             assert find_missing(shown, output) == [], f"{command}\n{output}"
 
 
-def test_the_pages_with_commands_are_the_readme_and_the_task() -> None:
-    assert [page.name for page in PAGES if any(kind == "console" for kind, _ in blocks(page.read_text()))] == ["README.md", "migrate.md"]
-    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_the_examples_of_docstrings_run(module: Path, workplace: tuple[Path, dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, _ = workplace
+    write_example(folder, is_odd=True)
+    monkeypatch.chdir(folder)
+    name = ".".join(module.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__")
+    found = doctest.testmod(import_module(name), optionflags=doctest.ELLIPSIS)
+    assert found.attempted > found.failed == 0
+
+
+def test_the_page_on_python_shows_the_docstring_of_project() -> None:
+    sessions = "\n".join(text for kind, text in blocks(TEXTS["docs/how-to/python.md"]) if kind == "python")
+    shown, documented = (doctest.DocTestParser().get_examples(text) for text in (sessions, Project.__doc__ or ""))
+    assert len(shown) > 10
+    assert [(each.source, each.want) for each in shown] == [(each.source, each.want) for each in documented]
+
+
+def test_every_task_has_commands_and_the_readme_is_short() -> None:
+    tasks = [name for name in TEXTS if "how-to/" in name]
+    assert len(tasks) > 10
+    for name in ["README.md", "docs/tutorial.md", "docs/migrate.md", *tasks]:
+        assert "$ assise" in TEXTS[name] or ">>> project" in TEXTS[name], name
+    assert len(TEXTS["README.md"].splitlines()) <= 150
 
 
 def test_every_manifest_that_is_shown_whole_is_one() -> None:
-    whole = [text for page in PAGES for kind, text in blocks(page.read_text()) if kind == "yaml" and "assise: 1" in text]
+    whole = [text for page in TEXTS.values() for kind, text in blocks(page) if kind == "yaml" and "assise: 1" in text]
     assert whole
     for text in whole:
         parse_manifest(text)
@@ -179,13 +189,14 @@ def test_every_command_is_named() -> None:
     names = []
     for name, command in getattr(root, "commands", {}).items():
         names += [f"{name} {inner}" for inner in getattr(command, "commands", {})] or [name]
-    readme = (ROOT / "README.md").read_text()
+    readme = TEXTS["README.md"]
     assert len(names) > 10
     for name in names:
+        assert f"\n## assise {name}\n" in TEXTS["docs/reference/commands.md"], name
         group, _, verb = name.partition(" ")
         assert f"assise {group}" in readme, name
         assert not verb or re.search(rf"assise {group}[^\n|]*\b{verb}\b", readme), name
-    for name in re.findall(r"\bassise ([a-z]+)\b(?= |`)", "".join(text for page in PAGES for text in re.findall(r"`[^`\n]+`", page.read_text()))):
+    for name in re.findall(r"\bassise ([a-z]+)\b(?= |`)", "".join(re.findall(r"`[^`\n]+`", ALL))):
         assert name in {known.split()[0] for known in names}, name
 
 
@@ -195,6 +206,16 @@ def test_every_target_of_make_that_is_named_is_one() -> None:
     named = {name for page in pages for name in re.findall(r"(?:^|`|\|| )make ([a-z-]+)\b(?=`|\n| [A-Z]+=)", page.read_text(), re.MULTILINE)}
     assert {"demo", "test", "check", "contract", "soak", "clean"} <= named <= targets
     assert "```\nmake demo\nmake test\n```" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("line", re.findall(r"^.*\bassise .+$", "".join(re.findall(r"Examples:\n\n```text\n(.+?)```", ALL, re.DOTALL)), re.MULTILINE))
+def test_the_examples_of_the_help_can_be_parsed(line: str) -> None:
+    words = shlex.split(re.split(r"[|>)]", line[line.index("assise ") :])[0])[1:]
+    command = typer.main.get_command(app)
+    while words and words[0] in getattr(command, "commands", {}):
+        command = command.commands[words.pop(0)]  # type: ignore[attr-defined]
+    assert not getattr(command, "commands", {})
+    command.make_context("assise", words)
 
 
 def test_every_setting_is_named_with_its_variable() -> None:
@@ -217,7 +238,7 @@ def properties_of(schema: object) -> set[str]:
 
 
 def test_every_key_type_and_kind_of_the_manifest_is_named() -> None:
-    page = (ROOT / "docs" / "manifest.md").read_text()
+    page = TEXTS["docs/reference/manifest.md"]
     keys = properties_of(json_schema())
     assert keys == {"assise", "name", "postgres", "tables", "collection", "parent", "from", "primary_key", "columns", "type", "kind"}
     for key in keys:
@@ -229,14 +250,32 @@ def test_every_key_type_and_kind_of_the_manifest_is_named() -> None:
 
 
 def test_every_reason_of_a_reject_is_named() -> None:
-    page = (ROOT / "docs" / "migrate.md").read_text()
+    page = TEXTS["docs/how-to/rejects.md"]
     for reason in Reason:
         assert f"| `{reason.name.lower().replace('_', ' ')}` |" in page
 
 
 def test_no_page_promises_what_does_not_run_yet() -> None:
     for word in ("assise demo", "--repair", "--archive", "mongodb://"):
-        assert word not in "\n".join([ALL, *(page.read_text() for page in EXAMPLES)])
+        assert word not in ALL
+
+
+def test_every_class_of_errors_is_named_with_its_exit_code() -> None:
+    page, classes = TEXTS["docs/reference/errors.md"], [AssiseError]
+    for found in classes:
+        classes += found.__subclasses__()
+        if found.__module__ == "assise.errors":
+            assert re.search(rf"^## {found.__name__}\n[^#]*^Exit code {found.exit_code}\.$", page, re.MULTILINE), found
+
+
+def test_the_site_can_be_built_and_asks_no_other_host(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    built = [path for path in tmp_path.rglob("*") if path.suffix in {".html", ".css"}]
+    assert len(built) > len(list(DOCS.rglob("*.md")))
+    for path in built:
+        assert not ELSEWHERE.search(path.read_text()), path
 
 
 @pytest.mark.parametrize("page", [*PAGES, *EXAMPLES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"], ids=lambda page: page.stem)

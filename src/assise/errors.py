@@ -68,7 +68,10 @@ class SourceError(AssiseError):
 
 
 class InvalidBsonError(AssiseError):
-    """Bytes that are not BSON; `offset` counts from the start of the document."""
+    """Bytes that are not BSON; `offset` counts from the start of the document.
+
+    The loader keeps such a document as a reject; the words stand in its detail.
+    """
 
     def __init__(self, message: str, offset: int = 0) -> None:
         super().__init__(f"{message} at byte {offset}")
@@ -76,11 +79,17 @@ class InvalidBsonError(AssiseError):
 
 
 class ExtendedJsonError(AssiseError):
-    """JSON text that is not Extended JSON: a malformed type wrapper, a NUL in a key."""
+    """JSON text that is not Extended JSON: a malformed type wrapper, a NUL in a key.
+
+    It comes from a cell that SQL has written, as a CellError does.
+    """
 
 
 class CellError(AssiseError):
-    """A cell holds what SQL can write and BSON cannot hold."""
+    """A cell holds what SQL can write and BSON cannot hold.
+
+    `verify` lists it as a difference, `export` names the row and goes on without it. Mend the cell with SQL.
+    """
 
 
 class MissingExtraError(AssiseError):
@@ -96,11 +105,11 @@ class TargetError(AssiseError):
 
 
 class DuplicateKeyError(TargetError):
-    """A row whose key the table has already (SQLSTATE 23505)."""
+    """A row whose key the table has already (SQLSTATE 23505). The loader keeps its document as a reject."""
 
 
 class LimitError(TargetError):
-    """A row over a limit of the server (SQLSTATE class 54)."""
+    """A row over a limit of the server (SQLSTATE class 54). The loader keeps its document as a reject."""
 
 
 class DependentError(TargetError):
@@ -112,8 +121,8 @@ class EditedError(TargetError):
 
 
 class BusyError(TargetError):
-    """Another session holds a lock for longer than we wait (SQLSTATE 55P03)."""
+    """Another session holds a lock for longer than we wait (SQLSTATE 55P03). End it, or wait; then the same command again."""
 
 
 class SerializationError(TargetError):
-    """A deadlock or a serialization failure (SQLSTATE 40P01, 40001)."""
+    """A deadlock or a serialization failure (SQLSTATE 40P01, 40001). The loader tries a chunk three times."""

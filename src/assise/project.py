@@ -68,6 +68,39 @@ class Plan:
 class Project:
     """A manifest, and beside it the folder `.assise`.
 
+    >>> from assise import Project
+    >>> project = Project()
+    >>> report = project.migrate("dump/app")
+    >>> report.documents, report.loaded, report.rejected
+    (801, 800, 1)
+    >>> report.verified
+    Verified(equal=800, different=0, missing=0, extra=0)
+    >>> [(reject.collection, reject.offset, reject.detail) for reject in project.rejects()]
+    [('projects', 87390, 'a document with the same _id is loaded already')]
+
+    >>> manifest = project.manifest
+    >>> [*manifest.tables], manifest.tables["users"].columns["full_name"].type
+    (['projects', 'project_files', 'users'], 'text')
+    >>> with project.connect(manifest) as connection:
+    ...     connection.execute("SELECT email FROM users ORDER BY id LIMIT 1")
+    [('user0@example.org',)]
+
+    >>> from bson import decode
+    >>> documents = []
+    >>> project.export("users", documents.append).documents
+    300
+    >>> decode(documents[0])["email"]
+    'user0@example.org'
+
+    >>> project.undo(agree=lambda question: True).is_done
+    True
+    >>> project.verify()
+    Traceback (most recent call last):
+    assise.errors.UsageError: nothing of 'app' is loaded in postgresql:///app...
+    `assise load FOLDER` loads it.
+    >>> project.embedded.stop()
+    True
+
     Args:
         manifest: path of `assise.yaml`, or the folder that it lies in or will lie in.
         to: a PostgreSQL URL that takes the place of the manifest's.

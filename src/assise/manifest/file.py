@@ -180,29 +180,52 @@ def json_schema() -> dict[str, Schema]:
     types: Schema = list(KINDS)
     column = _object(
         {
-            "type": {"enum": types, "description": "PostgreSQL type"},
-            "from": {"type": "string", "description": "path in the document, such as address.city; by default the column's name"},
-            "kind": {"enum": list(dict.fromkeys(k for kinds in KINDS.values() for k in kinds)), "description": "BSON kind that the column holds"},
+            "type": {"enum": types, "description": "its type in PostgreSQL"},
+            "from": {"type": "string", "description": "the path of the field, such as address.city; without it the field with the column's own name"},
+            "kind": {
+                "enum": list(dict.fromkeys(k for kinds in KINDS.values() for k in kinds)),
+                "description": "which BSON values it holds, where the type's first kind is not meant",
+            },
         },
         required=["type"],
     )
     names: Schema = {"type": "array", "items": text, "minItems": 1}
     table = _object(
         {
-            "collection": {"type": "string", "description": "collection whose documents are the rows"},
-            "parent": {"type": "string", "description": "table whose documents hold the array"},
-            "from": {"type": "string", "description": "array in the parent's document, such as files.*"},
-            "primary_key": {"anyOf": [text, names], "description": "key column; of a child table the collection's key and the positions"},
-            "columns": {"type": "object", "additionalProperties": {"anyOf": [{"enum": types}, column]}},
+            "collection": {"type": "string", "description": "the collection whose documents are the rows"},
+            "parent": {"type": "string", "description": "of a child table: the table whose documents hold the array"},
+            "from": {
+                "type": "string",
+                "description": "of a child table: the array inside the parent's document, ending in its one *, such as orders.* or report.files.*",
+            },
+            "primary_key": {
+                "anyOf": [text, names],
+                "description": "the column that reads _id, or one of kind offset; of a child table a name for the collection's key, then one for the"
+                " position at each level, outermost first",
+            },
+            "columns": {
+                "type": "object",
+                "additionalProperties": {"anyOf": [{"enum": types}, column]},
+                "description": "the columns by name; those of a child table without its key",
+            },
         },
         required=["primary_key"],
     )
     table["oneOf"] = [{"required": ["collection"]}, {"required": ["parent", "from"]}]
     properties: dict[str, Schema] = {
-        "assise": {"const": 1, "description": "version of the manifest"},
-        "name": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]*$", "maxLength": 63, "description": "name of the project"},
-        "postgres": {"type": "string", "default": "embedded", "description": "embedded, or a URL; ${VARIABLE} is replaced"},
-        "tables": {"type": "object", "additionalProperties": table},
+        "assise": {"const": 1, "description": "version of the manifest: 1"},
+        "name": {
+            "type": "string",
+            "pattern": "^[A-Za-z][A-Za-z0-9_-]*$",
+            "maxLength": 63,
+            "description": "name of the project and of its database on the embedded server: a letter, then letters, digits, _, -; at most 63",
+        },
+        "postgres": {
+            "type": "string",
+            "default": "embedded",
+            "description": "embedded, or a URL; ${VAR} and ${VAR:-default} are replaced by environment variables, once",
+        },
+        "tables": {"type": "object", "additionalProperties": table, "description": "the tables by name"},
     }
     head: dict[str, Schema] = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Assise manifest"}
     return head | _object(properties, required=["assise", "name", "tables"])
