@@ -276,7 +276,7 @@ WORDS = {
     "needed": "N are needed: the key, then the position at each level",
     "how": "has grown, differs or ends too early",
     "question": "what would be done",
-    "remedy": "`assise undo` drops what was loaded; then `assise load FOLDER` loads again.",
+    "afresh": "`assise undo` drops what was loaded; then `assise load FOLDER` loads again.",
     "strerror": "why",
     "help": "what it is",
     "variable": "VARIABLE",

@@ -65,11 +65,11 @@ def load_dump(connection: Connection, load: Load, dump: Dump, *, workers: int, t
 
 
 def _list_tasks(load: Load, dump: Dump, lines: Mapping[int, ChunkLine], name: str, *, is_read: bool) -> Iterator[Task]:
-    remedy = ledger.start_afresh(load)
+    afresh = ledger.start_afresh(load)
     known = {start: Known(line.stop, line.sha256, line.figures.loaded) for start, line in lines.items()}
-    for task in list_tasks(dump.collection(name), load.chunk_bytes, known, is_read=is_read, remedy=remedy):
+    for task in list_tasks(dump.collection(name), load.chunk_bytes, known, is_read=is_read, afresh=afresh):
         if load.is_finished and not task.known and not task.is_end:
-            raise ChangedError(f"{task.collection.file} has grown behind byte {task.start:,}: it has changed since it was loaded", remedy=remedy)
+            raise ChangedError(f"{task.collection.file} has grown behind byte {task.start:,}: it has changed since it was loaded", remedy=afresh)
         yield task
 
 

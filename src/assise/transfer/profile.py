@@ -31,7 +31,7 @@ def profile_dump(dump: Dump, *, chunk_bytes: int, paths: int, workers: int, talk
         SourceError: a file cannot be read.
     """
     profiles = {collection.name: Profile(paths=paths) for collection in dump.collections}
-    tasks = chain.from_iterable(list_tasks(collection, chunk_bytes, None, is_read=workers == 1, remedy="") for collection in dump.collections)
+    tasks = chain.from_iterable(list_tasks(collection, chunk_bytes, None, is_read=workers == 1, afresh="") for collection in dump.collections)
     with Pool(workers, {"work": "profile", "paths": paths}) if workers > 1 else Inline(ProfileWork(paths)) as pool:
         for task, result in pool.run(tasks):
             if task.is_end:

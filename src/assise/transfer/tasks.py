@@ -52,15 +52,15 @@ class Task:
         """How far a step has come with this task."""
         return Progress(step, self.collection.name, documents, self.position, self.collection.size)
 
-    def read(self, remedy: str) -> Chunk:
+    def read(self, afresh: str) -> Chunk:
         """The chunk.
 
         Raises:
-            ChangedError: it is not what the ledger has, with this remedy.
+            ChangedError: it is not what the ledger has, which `afresh` is the remedy for.
         """
         chunk = self.chunk or read_chunk(self.collection, self.start, self.stop)
         if self.known and self.known.sha256 != chunk.digest:
-            raise _changed(self.collection, f"differs between bytes {self.start:,} and {self.stop:,}", remedy)
+            raise _changed(self.collection, f"differs between bytes {self.start:,} and {self.stop:,}", afresh)
         return chunk
 
 
@@ -86,7 +86,7 @@ class Work(Protocol):
         """What came of it."""
 
 
-def list_tasks(collection: Collection, size: int, known: Mapping[int, Known] | None, *, is_read: bool, remedy: str) -> Iterator[Task]:
+def list_tasks(collection: Collection, size: int, known: Mapping[int, Known] | None, *, is_read: bool, afresh: str) -> Iterator[Task]:
     """The chunks of a collection and its end; with `is_read` they are read already. `known` has those of the ledger by their starts.
 
     Raises:
@@ -101,15 +101,15 @@ def list_tasks(collection: Collection, size: int, known: Mapping[int, Known] | N
     for start, stop, chunk in found:
         line = left.pop(start, None)
         if line is not None and line.stop != stop:
-            raise _changed(collection, f"differs between bytes {start:,} and {line.stop:,}", remedy)
+            raise _changed(collection, f"differs between bytes {start:,} and {line.stop:,}", afresh)
         yield Task(collection, start, stop, chunk, line)
     if left:
-        raise _changed(collection, f"ends before byte {max(line.stop for line in left.values()):,}", remedy)
+        raise _changed(collection, f"ends before byte {max(line.stop for line in left.values()):,}", afresh)
     yield Task(collection, stop, stop)
 
 
-def _changed(collection: Collection, how: str, remedy: str) -> ChangedError:
-    return ChangedError(f"{collection.file} {how}: it has changed since it was loaded", remedy=remedy)
+def _changed(collection: Collection, how: str, afresh: str) -> ChangedError:
+    return ChangedError(f"{collection.file} {how}: it has changed since it was loaded", remedy=afresh)
 
 
 def write_task(task: Task, out: BinaryIO) -> None:

@@ -69,7 +69,7 @@ def verify_dump(connection: Connection, load: Load, dump: Dump, *, workers: int,
 def _list_tasks(connection: Connection, load: Load, dump: Dump, name: str, *, is_read: bool) -> Iterator[Task]:
     lines = ledger.finished_chunks(connection, load, name)
     known = {line.start: Known(line.stop, line.sha256, line.figures.loaded) for line in lines}
-    return list_tasks(dump.collection(name), load.chunk_bytes, known, is_read=is_read, remedy=_remedy(load))
+    return list_tasks(dump.collection(name), load.chunk_bytes, known, is_read=is_read, afresh=_remedy(load))
 
 
 def _remedy(load: Load) -> str:
