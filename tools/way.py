@@ -1,6 +1,7 @@
 """Print how many of our own functions, files and levels one document passes from `Project.load` to its COPY.
 
-Twice: all that runs, manifest, server, preflight and tables included; and what runs from the first byte read of the document on.
+Twice: all that runs, manifest, server, preflight and tables included; and what runs from the first byte read of the last document on, the second
+of two chunks.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class Way:
             depth = sum(map(is_own, codes_above(frame)))
             self.passed.add(frame.f_code)
             self.depth = max(self.depth, depth)
-            if self.on_document or frame.f_code.co_name == FIRST_READ:
+            if frame.f_code.co_name == FIRST_READ:
+                self.on_document, self.depth_on_document = {frame.f_code}, 0
+            if self.on_document:
                 self.on_document.add(frame.f_code)
                 self.depth_on_document = max(self.depth_on_document, depth)
         elif is_copy(frame.f_code):
@@ -78,15 +81,16 @@ def codes_above(frame: FrameType | None) -> Iterator[CodeType]:
 
 
 def follow_document(folder: Path) -> Way:
-    """Load a dump of one document into an embedded PostgreSQL in `folder`."""
+    """Load a large document, and behind it another one, into an embedded PostgreSQL in `folder`."""
     dump = folder / "dump" / "app"
     dump.mkdir(parents=True)
-    (dump / "users.bson").write_bytes(bson.encode(DOCUMENT))
+    before = {**DOCUMENT, "_id": bson.ObjectId("507f1f77bcf86cd799439010"), "name": "A" * (2 << 20)}
+    (dump / "users.bson").write_bytes(bson.encode(before) + bson.encode(DOCUMENT))
     server = Embedded(folder / ".assise")
     server.start(settings={"fsync": "off"})
     way = Way()
     try:
-        project = Project(folder)
+        project = Project(folder, settings={"load.chunk_bytes": 1})
         project.write_manifest(project.infer(str(dump)))
         sys.setprofile(way.trace)
         project.load(str(dump))

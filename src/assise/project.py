@@ -27,6 +27,7 @@ from assise.transfer import ledger
 from assise.transfer.export import Exported, Write, export_documents, export_folder
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import load_dump
+from assise.transfer.pool import Crew, gather_crew
 from assise.transfer.profile import profile_dump
 from assise.transfer.report import Report
 from assise.transfer.tasks import Talk, Watch
@@ -123,6 +124,7 @@ class Project:
         self.embedded = Embedded(self.path.parent / ".assise")
         self._to, self._settings = to, settings or {}
         self._talk, self._watch = talk, watch
+        self._crew: Crew | None = None
 
     @property
     def manifest(self) -> Manifest:
@@ -139,17 +141,27 @@ class Project:
         """Read every document of a dump and propose a manifest; nothing is written."""
         dump = open_dump(Path(source))
         chunk_bytes, paths = self._setting("load.chunk_bytes"), self._setting("infer.paths")
-        profiles = profile_dump(dump, chunk_bytes=chunk_bytes, paths=paths, workers=self._count_workers(dump), talk=self._talk, watch=self._watch)
+        with self._working(dump) as crew:
+            profiles = profile_dump(dump, crew, chunk_bytes=chunk_bytes, paths=paths, talk=self._talk, watch=self._watch)
         postgres = "embedded" if self._to is None else describe(self._to)
         return propose(profiles, name=_name(dump.path), ids=ids, postgres=postgres)
 
     def _setting(self, name: str) -> int:
         return read_setting(name, self._settings.get(name))
 
-    def _count_workers(self, dump: Dump) -> int:
-        """As many as were asked for; else one for each core, but not for a source that is read before they have started."""
+    @contextmanager
+    def _working(self, dump: Dump) -> Iterator[Crew]:
+        """The workers of a verb, and of the verbs that it calls: as many as were asked for; else one for each core, fewer for a small source."""
+        if self._crew is not None:
+            yield self._crew
+            return
         size = sum(collection.size for collection in dump.collections)
-        return self._setting("workers") or min(count_cores(), 1 + size // WORKER_BYTES)
+        with gather_crew(self._setting("workers") or min(count_cores(), 1 + size // WORKER_BYTES)) as crew:
+            self._crew = crew
+            try:
+                yield crew
+            finally:
+                self._crew = None
 
     def write_manifest(self, proposal: Proposal, path: Path | None = None) -> Path:
         """Write a proposal to a new file, and the JSON Schema for editors to `.assise`.
@@ -172,14 +184,15 @@ class Project:
 
     def migrate(self, source: Path | str, *, ids: Ids = "uuid", agree: Agree = refuse) -> Report:
         """Infer where there is no manifest, load, verify."""
-        if not self.path.exists():
-            proposal = self.infer(source, ids=ids)
-            for note in proposal.notes:
-                self._talk(note)
-            if _write_new(self.path, dump_manifest(proposal.manifest, comments=proposal.comments)):
-                self._talk(f"wrote {self.path}")
-        report = self.load(source, agree=agree)
-        proof = self.verify(source)
+        with self._working(open_dump(Path(source))):
+            if not self.path.exists():
+                proposal = self.infer(source, ids=ids)
+                for note in proposal.notes:
+                    self._talk(note)
+                if _write_new(self.path, dump_manifest(proposal.manifest, comments=proposal.comments)):
+                    self._talk(f"wrote {self.path}")
+            report = self.load(source, agree=agree)
+            proof = self.verify(source)
         for collection, proved in zip(report.collections, proof.collections, strict=True):
             collection.verified, collection.differences = proved.verified, proved.differences
         report.seconds += proof.seconds
@@ -211,7 +224,8 @@ class Project:
             else:
                 ledger.check_unchanged(connection, load, manifest)
             report = Report(str(dump.path), connection.target, was_done=load.is_finished)
-            report.collections = load_dump(connection, load, dump, workers=self._count_workers(dump), talk=self._talk, watch=self._watch)
+            with self._working(dump) as crew:
+                report.collections = load_dump(connection, load, dump, crew, talk=self._talk, watch=self._watch)
             ledger.remember_source(connection, load, dump.path)
         report.seconds = perf_counter() - started
         return report
@@ -230,7 +244,8 @@ class Project:
             for name in manifest.roots.values():
                 report.collections.append(ledger.sum_chunks(connection, load, name))
             dump = open_dump(Path(source or load.source))
-            found = verify_dump(connection, load, dump, workers=self._count_workers(dump), talk=self._talk, watch=self._watch)
+            with self._working(dump) as crew:
+                found = verify_dump(connection, load, dump, crew, talk=self._talk, watch=self._watch)
         for collection in report.collections:
             collection.verified, collection.differences = found[collection.name]
         report.seconds = perf_counter() - started

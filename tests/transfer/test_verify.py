@@ -21,6 +21,7 @@ from assise.postgres.connection import Connection
 from assise.project import Project, keep_silent
 from assise.transfer import ledger
 from assise.transfer.ledger import Load
+from assise.transfer.pool import Inline
 from assise.transfer.report import Verified
 from assise.transfer.verify import verify_dump
 
@@ -164,7 +165,7 @@ class Loaded:
     def verify(self) -> tuple[Verified, list[str]]:
         """What verify finds in all collections."""
         with Connection(self.conninfo) as connection:
-            found = verify_dump(connection, self.load, open_dump(self.load.source), workers=1, talk=keep_silent, watch=keep_silent)
+            found = verify_dump(connection, self.load, open_dump(self.load.source), Inline(), talk=keep_silent, watch=keep_silent)
         parts = [vars(verified).values() for verified, _ in found.values()]
         return Verified(*map(sum, zip(*parts, strict=True))), [line for _, lines in found.values() for line in lines]
 

@@ -24,7 +24,7 @@ from assise.rows.tally import Values
 from assise.schema.sql import add_foreign_keys, all_layouts, copy_rows, quote, select_keys, validate_constraint
 from assise.transfer import ledger
 from assise.transfer.ledger import ChunkLine, Load, Reject
-from assise.transfer.pool import Inline, Pool
+from assise.transfer.pool import Crew
 from assise.transfer.report import CollectionReport
 from assise.transfer.tasks import Known, Result, Talk, Task, Watch, list_tasks
 
@@ -34,7 +34,7 @@ ATTEMPTS = 3
 """How often a chunk is tried when the server asks for another try; the last time alone."""
 
 
-def load_dump(connection: Connection, load: Load, dump: Dump, *, workers: int, talk: Talk, watch: Watch) -> list[CollectionReport]:
+def load_dump(connection: Connection, load: Load, dump: Dump, crew: Crew, *, talk: Talk, watch: Watch) -> list[CollectionReport]:
     """Load what is not loaded yet, then add foreign keys and statistics. Figures of everything that is loaded.
 
     Raises:
@@ -43,23 +43,25 @@ def load_dump(connection: Connection, load: Load, dump: Dump, *, workers: int, t
     """
     reports = {name: CollectionReport(name, tables=dict.fromkeys(load.manifest.tree(root), 0)) for root, name in load.manifest.roots.items()}
     lines = {name: {line.start: line for line in ledger.finished_chunks(connection, load, name)} for name in reports}
-    tasks = chain.from_iterable(_list_tasks(load, dump, lines[name], name, is_read=workers == 1) for name in reports)
-    with _crew(connection, load, workers) as pool:
-        again = []
-        for task, result in pool.run(tasks):
-            report = reports[task.collection.name]
-            if task.is_end:
-                talk(f"{report.name}: {report.documents:,} documents, {report.rejected:,} rejected")
-            elif "again" in result:
-                again.append(replace(task, is_last_try=True))
-            else:
-                report.add(lines[report.name][task.start].figures if task.known else CollectionReport.from_json(result))
-                watch(task.progress("load", report.documents))
-        for task in again:
-            for _, result in pool.run([task]):
-                reports[task.collection.name].add(CollectionReport.from_json(result))
+    crew.begin(
+        lambda: LoadWork(connection, load),
+        lambda: {"work": "load", **ledger.describe_load(connection, load), "workers": crew.count},
+    )
+    again = []
+    for task, result in crew.run(chain.from_iterable(_list_tasks(load, dump, lines[name], name, is_read=crew.count == 1) for name in reports)):
+        report = reports[task.collection.name]
+        if task.is_end:
+            talk(f"{report.name}: {report.documents:,} documents, {report.rejected:,} rejected")
+        elif "again" in result:
+            again.append(replace(task, is_last_try=True))
+        else:
+            report.add(lines[report.name][task.start].figures if task.known else CollectionReport.from_json(result))
+            watch(task.progress("load", report.documents))
+    for task in again:
+        for _, result in crew.run([task]):
+            reports[task.collection.name].add(CollectionReport.from_json(result))
     if not load.is_finished:
-        _add_keys(connection, load, workers)
+        _add_keys(connection, load, crew.count)
         ledger.finish(connection, load)
     return list(reports.values())
 
@@ -71,12 +73,6 @@ def _list_tasks(load: Load, dump: Dump, lines: Mapping[int, ChunkLine], name: st
         if load.is_finished and not task.known and not task.is_end:
             raise ChangedError(f"{task.collection.file} has grown behind byte {task.start:,}: it has changed since it was loaded", remedy=afresh)
         yield task
-
-
-def _crew(connection: Connection, load: Load, workers: int) -> Pool | Inline:
-    if workers == 1:
-        return Inline(LoadWork(connection, load))
-    return Pool(workers, {"work": "load", **ledger.describe_load(connection, load), "workers": workers})
 
 
 def _add_keys(connection: Connection, load: Load, workers: int) -> None:

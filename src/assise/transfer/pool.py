@@ -10,8 +10,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
 from queue import SimpleQueue
 from threading import Lock, Semaphore, Thread
 from typing import BinaryIO, Self, cast
@@ -33,16 +33,21 @@ _BOOT = "from assise.transfer.worker import main; main()"
 
 
 class Inline:
-    """Work on chunks in this process."""
+    """This process as its own and only worker."""
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
+    count = 1
+
+    _work: Work
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         pass
+
+    def begin(self, work: Callable[[], Work], _: Callable[[], Result]) -> None:
+        """Do this work from now on."""
+        self._work = work()
 
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
         """Each task with its result."""
@@ -51,13 +56,17 @@ class Inline:
 
 
 class Pool:
-    """Worker processes, which have ended when the block ends."""
+    """Worker processes, which have ended when the block ends. After an error they are of no use any more."""
 
-    def __init__(self, count: int, setup: Result) -> None:
-        """Start `count` processes; `setup` is what `assise.transfer.worker` makes the work of."""
-        self._workers = [_Worker(setup) for _ in range(count)]
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._workers = list[_Worker]()
 
     def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.push(self.__exit__)
+            self._workers += (_Worker() for _ in range(self.count))
+            stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -66,6 +75,12 @@ class Pool:
                 worker.close()
         for worker in self._workers:
             worker.end(patience_s=PATIENCE_S if kind is None else 0)
+
+    def begin(self, _: Callable[[], Work], setup: Callable[[], Result]) -> None:
+        """Do from now on the work that `assise.transfer.worker` makes of what `setup` gives."""
+        message = setup()
+        for worker in self._workers:
+            worker.begin(message)
 
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
         """Each task with its result, in the order of the tasks.
@@ -120,7 +135,7 @@ class Pool:
 class _Worker:
     """One worker process."""
 
-    def __init__(self, setup: Result) -> None:
+    def __init__(self) -> None:
         # A group of its own: Ctrl-C reaches the command, and the command ends its workers.
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         try:
@@ -132,6 +147,9 @@ class _Worker:
                 f"{sys.executable} cannot be started as a worker process: {error.strerror}", remedy="Try it with --workers 1."
             ) from error
         self._input, self._output = cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)
+
+    def begin(self, setup: Result) -> None:
+        """Tell what the work is; what comes of it is told with the first task."""
         with suppress(BrokenPipeError):
             self._input.write(json.dumps(setup).encode() + b"\n")
 
@@ -183,3 +201,12 @@ def _error(found: Result) -> AssiseError:
     AssiseError.__init__(error, found["message"], remedy=found["remedy"])
     error.__cause__ = _error(found["cause"]) if found["cause"] else None
     return error
+
+
+Crew = Pool | Inline
+"""Who works on chunks."""
+
+
+def gather_crew(count: int) -> Crew:
+    """So many workers; one is this process itself."""
+    return Pool(count) if count > 1 else Inline()

@@ -6,7 +6,7 @@ from itertools import chain
 
 from assise.infer.profile import Profile
 from assise.mongo.dump import Dump
-from assise.transfer.pool import Inline, Pool
+from assise.transfer.pool import Crew
 from assise.transfer.tasks import Result, Talk, Task, Watch, list_tasks
 
 
@@ -24,20 +24,20 @@ class ProfileWork:
         return profile.as_json()
 
 
-def profile_dump(dump: Dump, *, chunk_bytes: int, paths: int, workers: int, talk: Talk, watch: Watch) -> dict[str, Profile]:
-    """The profile of each collection, however many workers make it.
+def profile_dump(dump: Dump, crew: Crew, *, chunk_bytes: int, paths: int, talk: Talk, watch: Watch) -> dict[str, Profile]:
+    """The profile of each collection, the same whoever works on it.
 
     Raises:
         SourceError: a file cannot be read.
     """
     profiles = {collection.name: Profile(paths=paths) for collection in dump.collections}
-    tasks = chain.from_iterable(list_tasks(collection, chunk_bytes, None, is_read=workers == 1, afresh="") for collection in dump.collections)
-    with Pool(workers, {"work": "profile", "paths": paths}) if workers > 1 else Inline(ProfileWork(paths)) as pool:
-        for task, result in pool.run(tasks):
-            if task.is_end:
-                talk(f"{task.collection.name}: {task.collection.size:,} bytes read")
-            else:
-                profile = profiles[task.collection.name]
-                profile.merge(Profile.from_json(result))
-                watch(task.progress("infer", profile.documents + profile.invalid))
+    crew.begin(lambda: ProfileWork(paths), lambda: {"work": "profile", "paths": paths})
+    is_read = crew.count == 1
+    for task, result in crew.run(chain.from_iterable(list_tasks(each, chunk_bytes, None, is_read=is_read, afresh="") for each in dump.collections)):
+        profile = profiles[task.collection.name]
+        if task.is_end:
+            talk(f"{task.collection.name}: {task.collection.size:,} bytes read")
+        else:
+            profile.merge(Profile.from_json(result))
+            watch(task.progress("infer", profile.documents + profile.invalid))
     return profiles

@@ -134,9 +134,8 @@ def write_task(task: Task, out: BinaryIO) -> None:
     out.flush()
 
 
-def read_task(line: bytes, stream: BinaryIO) -> Task:
-    """What `write_task` has written: the line, and what follows it in the stream."""
-    message = json.loads(line)
+def read_task(message: Result, stream: BinaryIO) -> Task:
+    """What `write_task` has written: the line as JSON, and what follows it in the stream."""
     name, file, size = message["collection"]
     start, stop = message["bounds"]
     chunk = None

@@ -28,7 +28,7 @@ from assise.transfer.compare import compare
 from assise.transfer.kids import no_kids, read_kids
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import find_known
-from assise.transfer.pool import Inline, Pool
+from assise.transfer.pool import Crew
 from assise.transfer.report import Verified
 from assise.transfer.tasks import Known, Result, Talk, Task, Watch, list_tasks
 
@@ -42,7 +42,7 @@ READ_BYTES = 4 << 20
 """Source bytes whose rows are read back at a time."""
 
 
-def verify_dump(connection: Connection, load: Load, dump: Dump, *, workers: int, talk: Talk, watch: Watch) -> dict[str, tuple[Verified, list[str]]]:
+def verify_dump(connection: Connection, load: Load, dump: Dump, crew: Crew, *, talk: Talk, watch: Watch) -> dict[str, tuple[Verified, list[str]]]:
     """For each collection what was found, and the first differences in words.
 
     Raises:
@@ -50,19 +50,26 @@ def verify_dump(connection: Connection, load: Load, dump: Dump, *, workers: int,
     """
     found = {name: (Verified(), list[str]()) for name in load.manifest.roots.values()}
     with connection.transaction(isolation="REPEATABLE READ"):
-        tasks = chain.from_iterable([_list_tasks(connection, load, dump, name, is_read=workers == 1) for name in found])
-        with _crew(connection, load, workers) as pool:
-            for task, result in pool.run(tasks):
-                verified, differences = found[task.collection.name]
-                if not task.is_end:
-                    verified.add(Verified(*result["verified"]))
-                    differences += result["differences"][: SHOWN - len(differences)]
-                    watch(task.progress("verify", verified.equal + verified.different + verified.missing))
-                    continue
-                extra, lines = _find_extra(connection, load, task.collection, verified)
-                verified.extra += extra
-                differences += lines[: SHOWN - len(differences)]
-                talk(f"{task.collection.name}: {verified.equal:,} documents equal")
+        crew.begin(
+            lambda: VerifyWork(connection, load),
+            lambda: {
+                "work": "verify",
+                **ledger.describe_load(connection, load),
+                "snapshot": connection.scalar(ledger.QUERIES["snapshot"]),
+            },
+        )
+        tasks = [_list_tasks(connection, load, dump, name, is_read=crew.count == 1) for name in found]
+        for task, result in crew.run(chain.from_iterable(tasks)):
+            verified, differences = found[task.collection.name]
+            if not task.is_end:
+                verified.add(Verified(*result["verified"]))
+                differences += result["differences"][: SHOWN - len(differences)]
+                watch(task.progress("verify", verified.equal + verified.different + verified.missing))
+                continue
+            extra, words = _find_extra(connection, load, task.collection, verified)
+            verified.extra += extra
+            differences += words[: SHOWN - len(differences)]
+            talk(f"{task.collection.name}: {verified.equal:,} documents equal")
     return found
 
 
@@ -74,13 +81,6 @@ def _list_tasks(connection: Connection, load: Load, dump: Dump, name: str, *, is
 
 def _remedy(load: Load) -> str:
     return "Give the folder that was loaded: assise verify FOLDER. " + ledger.start_afresh(load)
-
-
-def _crew(connection: Connection, load: Load, workers: int) -> Pool | Inline:
-    if workers == 1:
-        return Inline(VerifyWork(connection, load))
-    snapshot = connection.scalar(ledger.QUERIES["snapshot"])
-    return Pool(workers, {"work": "verify", **ledger.describe_load(connection, load), "snapshot": snapshot})
 
 
 class VerifyWork:

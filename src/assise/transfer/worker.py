@@ -1,4 +1,4 @@
-"""A worker process: the work is set up by the first line of its standard input, then each task gets one line of JSON as its answer."""
+"""A worker process: lines of JSON on its standard input set up the work, and give tasks, each of which gets one line as its answer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import sys
+from contextlib import ExitStack
 from queue import SimpleQueue
 from threading import Thread
 from time import sleep
@@ -30,35 +31,44 @@ def main() -> None:
     gc.set_threshold(200_000, 20, 20)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    tasks: SimpleQueue[Task | None] = SimpleQueue()
-    setup = sys.stdin.buffer.readline()
-    Thread(target=_receive, args=[tasks, sys.stdin.buffer], daemon=True).start()
+    messages: SimpleQueue[Result | Task | None] = SimpleQueue()
+    Thread(target=_receive, args=[messages, sys.stdin.buffer], daemon=True).start()
+    setup: Result = {}
     work: Work | None = None
-    while task := tasks.get():
-        try:
-            work = work or _make_work(json.loads(setup))
-            answer = work.run(task)
-        except AssiseError as error:
-            answer = {"error": describe_error(error)}
-        answers.write(json.dumps(answer).encode() + b"\n")
-        answers.flush()
+    with ExitStack() as session:
+        while message := messages.get():
+            if not isinstance(message, Task):
+                session.close()
+                setup, work = message, None
+                continue
+            try:
+                work = work or _make_work(setup, session)
+                answer = work.run(message)
+            except AssiseError as error:
+                answer = {"error": describe_error(error)}
+            try:
+                answers.write(json.dumps(answer).encode() + b"\n")
+                answers.flush()
+            except BrokenPipeError:
+                os._exit(1)
 
 
-def _receive(tasks: SimpleQueue[Task | None], stream: BinaryIO) -> None:
+def _receive(messages: SimpleQueue[Result | Task | None], stream: BinaryIO) -> None:
     """Read ahead. When the input ends nobody waits for an answer: who is still at work ends soon, and the server takes the transaction back."""
     try:
         while line := stream.readline():
-            tasks.put(read_task(line, stream))
+            message = json.loads(line)
+            messages.put(message if "work" in message else read_task(message, stream))
     finally:
-        tasks.put(None)
+        messages.put(None)
         sleep(LEAVE_S)
         os._exit(1)
 
 
-def _make_work(setup: Result) -> Work:
+def _make_work(setup: Result, session: ExitStack) -> Work:
     if setup["work"] == "profile":
         return ProfileWork(setup["paths"])
-    connection, load = Connection(setup["conninfo"], shown=setup["target"]), ledger.rebuild_load(setup["load"])
+    connection, load = session.enter_context(Connection(setup["conninfo"], shown=setup["target"])), ledger.rebuild_load(setup["load"])
     if setup["work"] == "load":
         ledger.join(connection, load.name)
         return LoadWork(connection, load, workers=setup["workers"])
