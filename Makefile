@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo enterable check test docs contract soak soak-fuzz soak-kills soak-data soak-long lock clean
+.PHONY: help demo enterable check test docs contract bench soak soak-fuzz soak-kills soak-data soak-long lock clean
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 DEMO ?= demo
+BENCH ?=
 SEED ?= 1
 WORKERS ?= auto
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
@@ -48,6 +49,9 @@ OWN_SERVER := an_immediate_stop_of_the_server or leaves_its_server_to_the_other
 contract: $(READY) ## the tests of everything that reaches the server, on Debian's PostgreSQL 15
 	ASSISE_TEST_SERVER=/usr/lib/postgresql/15/bin $(PYTEST) $(FIXED) -k "not ($(OWN_SERVER))" \
 	  tests/transfer tests/rows/test_numeric.py tests/rows/test_assemble.py
+
+bench: $(READY) ## load, verify and infer against bare COPY and a script by hand, into benchmarks/results.md (BENCH='--runs 1')
+	$(BIN)/python benchmarks/load.py $(BENCH)
 
 SOAK := $(BIN)/python tools/soak.py
 

@@ -1,30 +1,43 @@
-"""Load and verify against a bare binary COPY of exactly the rows that the load produced, into the same tables, in one run.
+"""Load, verify and infer against a bare binary COPY of exactly the rows that the load produced, into the same tables, in one run.
 
-    python benchmarks/load.py [DOCUMENTS]
+    python benchmarks/load.py [--messages 400000] [--users 10000] [--runs 5] [--workers N]
 
-Prints seconds (median of 3), documents a second, the ratio bare COPY / load, and the peak memory of this process.
+For messages of 450 bytes and for Devora (examples/devora). Prints a table and writes it to benchmarks/results.md: seconds (medians), microseconds
+a document, the ratio to bare COPY (one connection, rows made beforehand), the largest peak memory of a process; and what a script by hand
+(benchmarks/naive.py) takes and loses.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
+import platform
 import random
-import resource
 import statistics
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 
 import bson
+import naive
+import psycopg
+from bson import json_util
+from psycopg import sql
 
-from assise.mongo.dump import open_dump, read_chunks
+from assise.documents.equality import are_equal
+from assise.errors import InvalidBsonError
+from assise.mongo.dump import Dump, open_dump, read_chunks
 from assise.project import Project
 from assise.rows.shred import Shredder
 from assise.schema.sql import copy_rows, create_tables
 
-RUNS = 3
+HERE = Path(__file__).parent
+CHUNK_BYTES = 4 << 20
 
 
 def write_messages(file: Path, count: int) -> None:
@@ -55,50 +68,128 @@ def measure(act: Callable[[], object]) -> float:
     return perf_counter() - begun
 
 
-def copy_bare(project: Project, source: Path, schema: str) -> float:
+def make_rows(project: Project, dump: Dump) -> Iterator[tuple[str, list[bytes]]]:
+    """COPY statements of the schema `bare`, each with its rows."""
+    for root, name in project.manifest.roots.items():
+        shredder = Shredder(project.manifest, root)
+        rows: list[list[bytes]] = [[] for _ in shredder.layouts]
+        seen: set[bytes] = set()
+        for chunk in read_chunks(dump.collection(name), CHUNK_BYTES):
+            batch = shredder.shred(chunk.documents)
+            kept = [key not in seen and not seen.add(key) for key in batch.keys]  # type: ignore[func-returns-value]
+            for found, more, owners in zip(rows, batch.rows, batch.owners, strict=True):
+                found.extend(row for row, owner in zip(more, owners, strict=True) if kept[owner])
+        yield from ((copy_rows(layout, "bare"), of_table) for layout, of_table in zip(shredder.layouts, rows, strict=True))
+
+
+def copy_bare(project: Project, dump: Dump) -> float:
     """Seconds of COPY alone: tables with primary keys, rows made beforehand, one connection."""
-    manifest = project.manifest
-    shredder = Shredder(manifest, next(iter(manifest.tables)))
-    rows: list[list[bytes]] = [[] for _ in shredder.layouts]
-    for chunk in read_chunks(open_dump(source).collections[0], 4 << 20):
-        batch = shredder.shred(chunk.documents)
-        for found, more in zip(rows, batch.rows, strict=True):
-            found.extend(more)
-    with project.connect(manifest) as connection:
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-        for statement in create_tables(manifest, schema):
+    with project.connect(project.manifest) as connection:
+        connection.execute("CREATE SCHEMA bare")
+        for statement in create_tables(project.manifest, "bare"):
             connection.execute(statement)
-        begun = perf_counter()
-        for layout, of_table in zip(shredder.layouts, rows, strict=True):
-            connection.copy_in(copy_rows(layout, schema), of_table)
-        seconds = perf_counter() - begun
-        connection.execute(f"DROP SCHEMA {schema} CASCADE")
+        seconds = 0.0
+        for statement, rows in make_rows(project, dump):
+            seconds += measure(lambda statement=statement, rows=rows: connection.copy_in(statement, rows))  # type: ignore[misc]
+        connection.execute("DROP SCHEMA bare CASCADE")
     return seconds
 
 
+def run_step(folder: Path, *arguments: str) -> tuple[float, float]:
+    """Seconds that a step takes (as its report says, or with the start of the command), and the peak memory in MB of its largest process."""
+    begun = perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "assise", *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    printed = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = perf_counter() - begun
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in {0, 3}:
+        sys.exit(f"assise {' '.join(arguments)} ended with {process.returncode} in {folder}")
+    return (json.loads(printed)["seconds"] if "--json" in arguments else seconds), usage.ru_maxrss / 1024
+
+
+def try_naive(project: Project, dump: Dump) -> tuple[float, int, int]:
+    """Seconds of the script by hand, and of how many documents what it stored is not the document; and how many it did not store."""
+    project.embedded.create_database("naive")
+    url = project.embedded.conninfo("naive")
+    seconds = measure(lambda: naive.load(dump.path, url))
+    changed = missing = 0
+    with psycopg.connect(url, autocommit=True) as connection:
+        for collection in dump.collections:
+            rows = connection.execute(sql.SQL("SELECT doc::text FROM {} ORDER BY ctid").format(sql.Identifier(collection.name)))
+            for chunk in read_chunks(collection, CHUNK_BYTES):
+                missing += len(chunk.runs)
+                for _, raw in chunk.documents:
+                    found = rows.fetchone()
+                    changed += found is None or not is_kept(raw, str(found[0]))
+    return seconds, changed, missing
+
+
+def is_kept(raw: bytes, text: str) -> bool:
+    """Whether a document comes back from its JSON."""
+    try:
+        return are_equal(raw, bson.encode(json_util.loads(text)))
+    except (InvalidBsonError, ValueError, OverflowError, TypeError, bson.errors.InvalidDocument):
+        return False
+
+
+def compare(folder: Path, source: Path, *, runs: int, workers: int) -> list[str]:
+    """The lines of the table for one source."""
+    project, dump = Project(folder), open_dump(source)
+    project.write_manifest(project.infer(source))
+    steps: dict[str, list[tuple[float, float]]] = {"load": [], "verify": [], "infer": []}
+    more = ["--workers", str(workers)]
+    try:
+        for _ in range(runs):
+            steps["load"].append(run_step(folder, "load", str(source), "--json", *more))
+            steps["verify"].append(run_step(folder, "verify", "--json", *more))
+            steps["infer"].append(run_step(folder, "infer", str(source), "-o", os.devnull, "--dry-run", *more))
+            count = project.load(source).documents
+            project.undo(agree=lambda _: True)
+        bare = statistics.median(copy_bare(project, dump) for _ in range(runs))
+        by_hand, changed, missing = try_naive(project, dump)
+    finally:
+        project.embedded.stop()
+    size = sum(collection.size for collection in dump.collections) / 1e6
+    lines = [
+        f"{source.name}: {count:,} documents, {size:,.0f} MB",
+        "",
+        "| step | seconds | us a document | of bare COPY | peak MB |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    lines.append(f"| bare COPY | {bare:.2f} | {1e6 * bare / count:.1f} | 1.00 | |")
+    for name, found in steps.items():
+        seconds, peak = statistics.median(each for each, _ in found), max(each for _, each in found)
+        lines.append(f"| {name} | {seconds:.2f} | {1e6 * seconds / count:.1f} | {bare / seconds:.2f} | {peak:.0f} |")
+    lines.append(f"| by hand (naive.py) | {by_hand:.2f} | {1e6 * by_hand / count:.1f} | {bare / by_hand:.2f} | |")
+    return [*lines, "", f"Of what the script by hand stored, {changed:,} documents do not come back as they were; {missing:,} it did not read.", ""]
+
+
 def main() -> None:
-    """Print the table."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    """Measure, print, and write results.md."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--messages", type=int, default=400_000)
+    parser.add_argument("--users", type=int, default=10_000)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    given = parser.parse_args()
+    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
+    text = [f"`make bench` on {machine}: medians of {given.runs}, {given.workers} workers, their start included.", ""]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
-        source = folder / "app"
-        source.mkdir()
-        write_messages(source / "messages.bson", count)
-        project = Project(folder)
-        infer = measure(lambda: project.write_manifest(project.infer(source)))
-        loads, verifies = [], []
-        for _ in range(RUNS):
-            loads.append(measure(lambda: project.load(source)))
-            verifies.append(measure(project.verify))
-            project.undo(agree=lambda _: True)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        bare = statistics.median(copy_bare(project, source, "bare") for _ in range(RUNS))
-        project.embedded.stop()
-    load, verify = statistics.median(loads), statistics.median(verifies)
-    for title, seconds in (("bare COPY", bare), ("load", load), ("verify", verify), ("infer", infer)):
-        print(f"{title:<10} {seconds:7.2f} s {count / seconds:10,.0f} documents/s {1e6 * seconds / count:7.1f} us {bare / seconds:6.2f} of bare COPY")
-    print(f"peak memory of this process {peak:.0f} MB")
+        for home in ("a", "b"):
+            (folder / home).mkdir()
+        messages = folder / "a" / "messages"
+        messages.mkdir()
+        write_messages(messages / "messages.bson", given.messages)
+        generate = [sys.executable, str(HERE.parent / "examples/devora/generate.py"), str(folder / "b"), "--users", str(given.users)]
+        subprocess.run(generate, check=True, stdout=subprocess.DEVNULL)
+        for source in (messages, folder / "b" / "devora"):
+            text += compare(source.parent, source, runs=given.runs, workers=given.workers)
+    print("\n".join(text))
+    (HERE / "results.md").write_text("# Benchmarks\n\n" + "\n".join(text))
 
 
 if __name__ == "__main__":
