@@ -42,6 +42,9 @@ Ids = Literal["uuid", "text"]
 WORKER_BYTES = 8 << 20
 """Source bytes that are worth a further worker: one takes half a second to start."""
 
+MOST_WORKERS = 8
+"""That are started unasked: each has a session, and a server takes a hundred unless told otherwise."""
+
 
 def refuse(_question: str) -> bool:
     """The answer where nobody can be asked."""
@@ -67,7 +70,7 @@ class Plan:
 
 
 class Project:
-    """A manifest, and beside it the folder `.assise`.
+    """A manifest, and beside it the folder `.assise`; for one thread at a time.
 
     >>> from assise import Project
     >>> project = Project()
@@ -156,7 +159,7 @@ class Project:
             yield self._crew
             return
         size = sum(collection.size for collection in dump.collections)
-        with gather_crew(self._setting("workers") or min(count_cores(), 1 + size // WORKER_BYTES)) as crew:
+        with gather_crew(self._setting("workers") or min(count_cores(), MOST_WORKERS, 1 + size // WORKER_BYTES)) as crew:
             self._crew = crew
             try:
                 yield crew

@@ -31,7 +31,7 @@ class Setting:
 
 SETTINGS = (
     Setting("load.chunk_bytes", 4 << 20, 1, 1 << 28, "source bytes of one chunk, that is of one transaction"),
-    Setting("workers", 0, 0, 64, "worker processes; 0 is one for each core, fewer where the source is small"),
+    Setting("workers", 0, 0, 64, "worker processes; 0 is one for each core, at most 8, fewer where the source is small"),
     Setting("infer.paths", 20_000, 1, 10_000_000, "paths of one collection that infer profiles at most"),
 )
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,14 @@ import psycopg
 import pytest
 from tests.dumps import write_dump
 from tests.transfer import test_kills as kills
-from tests.transfer.hostile import document, field, int32
+from tests.transfer.hostile import document, field, int32, string
 from tests.transfer.scene import Done, Scene, key, read_report, read_state, wait_until
 from tests.transfer.test_kills import Undisturbed, wait_for_chunks
 
-from assise.errors import ChangedError
+from assise.errors import ChangedError, WorkerError
+from assise.postgres.connection import Connection
 from assise.project import Project
+from assise.transfer import ledger
 from assise.transfer.report import Verified
 
 undisturbed = kills.undisturbed
@@ -253,3 +257,69 @@ def test_a_chunk_that_twice_ends_in_a_deadlock_is_loaded_alone_at_the_end(scene:
     done = scene.command.end()
     report: dict[str, Any] = json.loads(done.stdout)
     assert (done.code, report["loaded"], report["rejected"]) == (0, 2_000, 0), done.stderr
+
+
+@pytest.mark.parametrize("pause", [0.05, 0.15, 0.3, 0.6])
+def test_what_a_killed_command_was_writing_to_a_worker_is_not_loaded(tmp_path: Path, database: str, pause: float) -> None:
+    documents = [document(int32("_id", n), string("text", random.Random(n).randbytes(2_500).hex())) for n in range(1_500)]
+    scene = Scene(tmp_path, write_dump(tmp_path / "app", {"users": documents}, is_packed=True), database, ["--to", database, "--yes"])
+    Project(tmp_path).write_manifest(Project(tmp_path).infer(scene.dump))
+    scene.start("load", "--workers", "2", "--chunk-bytes", "3000000")
+    wait_until(lambda: len(workers_of(scene)) == 2, "the workers")
+    time.sleep(pause)
+    with suppress(AssertionError):
+        scene.command.end(signal.SIGKILL)
+    wait_until(lambda: not Path(f"/proc/{scene.command.process.pid}/task").exists(), "the end")
+    report = json.loads(scene.run("migrate", "--workers", "2").stdout)
+    assert (report["loaded"], report["rejected"]) == (1_500, 0)
+    assert report["verified"] == {"equal": 1_500, "different": 0, "missing": 0, "extra": 0}
+
+
+def test_a_worker_whose_command_has_ended_does_not_begin(database: str) -> None:
+    with Connection(database) as leader, Connection(database) as worker:
+        ledger.lock(leader, "app")
+        pid = int(str(leader.scalar("SELECT pg_backend_pid()")))
+        ledger.join(worker, "app", pid)
+        with pytest.raises(WorkerError):
+            ledger.join(worker, "other", pid)
+        leader.execute("SELECT pg_advisory_unlock_all()")
+        with pytest.raises(WorkerError, match="the command that loads 'app' has ended"):
+            ledger.join(worker, "app", pid)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_source_that_changed_while_a_chunk_was_missing_is_refused_before_anything_is_loaded(tmp_path: Path, database: str, workers: int) -> None:
+    def dump(size: int) -> Path:
+        return write_dump(tmp_path / "app", {"users": [document(int32("_id", n), string("text", "x" * size)) for n in range(2_000)]})
+
+    project = Project(tmp_path, to=database, settings={"workers": workers, "load.chunk_bytes": 20_000})
+    project.migrate(dump(20), agree=lambda _: True)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("DELETE FROM users WHERE xmin IN (SELECT xid::xid FROM assise.chunk WHERE start_offset = 0)")
+        connection.execute("DELETE FROM assise.chunk WHERE start_offset = 0")
+        connection.execute("UPDATE assise.load SET finished_at = NULL")
+        before = connection.execute("SELECT count(*) FROM users").fetchall()
+        with pytest.raises(ChangedError, match="it has changed since it was loaded"):
+            project.load(dump(23))
+        assert connection.execute("SELECT count(*) FROM users").fetchall() == before
+        assert project.migrate(dump(20)).verified == Verified(equal=2_000)
+
+
+def test_the_seconds_of_a_load_are_those_that_the_ledger_keeps(tmp_path: Path, database: str) -> None:
+    dump = write_dump(tmp_path / "app", {"users": [document(int32("_id", n)) for n in range(2_000)]})
+    project = Project(tmp_path, to=database, settings={"workers": 2, "load.chunk_bytes": 2_000})
+    first, again = project.migrate(dump, agree=lambda _: True), project.load(dump)
+    assert first.collections[0].seconds == pytest.approx(again.collections[0].seconds, abs=0.01)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_many_rows_of_no_document_in_several_collections_are_all_told(tmp_path: Path, database: str, workers: int) -> None:
+    documents = [document(int32("_id", n), field(0x04, "tags", document(field(0x03, "0", document(int32("n", n)))))) for n in range(500)]
+    project = Project(tmp_path, to=database, settings={"workers": workers, "load.chunk_bytes": 5_000})
+    project.migrate(write_dump(tmp_path / "app", {"first": documents, "other": documents}), agree=lambda _: True)
+    with psycopg.connect(database, autocommit=True) as connection:
+        for table in ("first", "other"):
+            connection.execute(f"INSERT INTO {table} (id) SELECT generate_series(1000, 1029)".encode())
+    report = project.verify()
+    assert report.verified == Verified(equal=1_000, extra=60)
+    assert [len(each.differences) for each in report.collections] == [20, 20]

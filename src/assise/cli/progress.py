@@ -8,13 +8,18 @@ from time import monotonic
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
-from rich.table import Column
 
 from assise.cli.render import format_bytes
 from assise.transfer.tasks import Progress
 
 EVERY_S = 10
 """Seconds between two lines where there is no terminal."""
+
+BAR = 16
+"""Columns of the bar."""
+
+WIDE = 80
+"""Columns of a terminal that shows documents and bytes a second beside the time that is left."""
 
 
 class Talker:
@@ -28,15 +33,18 @@ class Talker:
     def say(self, line: str) -> None:
         """Say a line; a bar ends before it."""
         self.stop()
-        print(line, file=sys.stderr, flush=True)
+        if sys.stderr:
+            print(line, file=sys.stderr, flush=True)
 
     def watch(self, progress: Progress) -> None:
         """Show how far a step is."""
+        if not sys.stderr:
+            return
         now = monotonic()
         if (progress.step, progress.collection) != (self._first.step, self._first.collection):
             self.stop()
             self._first, self._began, self._said = progress, now, now
-        if sys.stderr.isatty():
+        if self._bars is not None or sys.stderr.isatty():
             self._show(progress, now)
         elif now - self._said >= EVERY_S:
             self._said = now
@@ -50,25 +58,24 @@ class Talker:
             self._bars = None
 
     def _show(self, progress: Progress, now: float) -> None:
-        rates = self._rates(progress, now)
+        console = self._bars.console if self._bars else Console(stderr=True)
+        name, rates = f"{progress.step} {progress.collection}", self._rates(progress, now)
+        if console.width < WIDE:
+            rates = rates.rpartition(", ")[2]
+        room = console.width - len(rates) - BAR - 3
         if self._bars is None:
-            self._bars = Bars(
-                TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
-                BarColumn(bar_width=20),
-                TextColumn("{task.fields[rates]}", markup=False, table_column=Column(no_wrap=True)),
-                console=Console(stderr=True),
-                transient=True,
-                expand=True,
-            )
-            self._bars.add_task(f"{progress.step} {progress.collection}", total=progress.size, rates=rates)
+            texts = [TextColumn("{task.description}", markup=False), BarColumn(bar_width=BAR), TextColumn("{task.fields[rates]}", markup=False)]
+            self._bars = Bars(*texts, console=console, transient=True)
+            self._bars.add_task("", total=progress.size, rates="")
             self._bars.start()
-        self._bars.update(self._bars.task_ids[0], completed=progress.position, rates=rates)
+        shown = name if len(name) <= room else f"{name[: room - 1]}…"
+        self._bars.update(self._bars.task_ids[0], description=shown, completed=progress.position, rates=rates)
 
     def _rates(self, progress: Progress, now: float) -> str:
         """Documents and bytes of the file a second since the collection's first chunk, and the time left at this rate."""
         seconds, size = now - self._began, progress.position - self._first.position
         if seconds <= 0 or size <= 0:
             return ""
-        left = round((progress.size - progress.position) * seconds / size)
+        left = round(max(0, progress.size - progress.position) * seconds / size)
         documents = (progress.documents - self._first.documents) / seconds
         return f"{documents:,.0f} documents/s, {format_bytes(round(size / seconds))}/s, {left // 60}:{left % 60:02} left"

@@ -17,6 +17,7 @@ from assise.transfer.undo import Undo
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _LESS_NEEDED = ("size", "seconds")
 TICK = "✓"
+_NARROW = 60
 
 
 def format_bytes(size: int) -> str:
@@ -34,7 +35,7 @@ def format_bytes(size: int) -> str:
 def print_report(report: Report, *, as_json: bool) -> None:
     """One table in the manner of pgloader: a line a collection, its tables below it, the sums at the end; zeros as a tick.
 
-    A terminal that is too narrow goes without sizes, then without seconds.
+    A terminal that is too narrow goes without sizes, then without seconds; where no table fits, each figure has a line of its own.
     """
     if as_json:
         print(json.dumps(report.as_json(), ensure_ascii=False))
@@ -42,27 +43,43 @@ def print_report(report: Report, *, as_json: bool) -> None:
     console = _console()
     unlimited = console.options.update(width=10_000)
     tables = [_report_table(report, without=_LESS_NEEDED[:count]) for count in range(len(_LESS_NEEDED) + 1)]
-    console.print(next((table for table in tables if console.measure(table, options=unlimited).maximum <= console.width), tables[-1]))
+    if console.width < _NARROW:
+        _print_lines(console, report)
+    else:
+        console.print(next((table for table in tables if console.measure(table, options=unlimited).maximum <= console.width), tables[-1]))
     for line in _differences(report):
         console.print(line, highlight=False, markup=False)
+
+
+def _print_lines(console: Console, report: Report) -> None:
+    for collection in [*report.collections, _total(report)]:
+        console.print(Text(collection.name, style="bold"))
+        for heading, cell in list(_figures(collection).items())[1:]:
+            if heading != "verified" or collection.verified:
+                console.print(Text.assemble(f"  {heading:<10}", cell))
 
 
 def _report_table(report: Report, *, without: Sequence[str]) -> Table:
     headings = ["collection, table", "documents", "loaded", "rejected", "size", "seconds", *(["verified"] if report.verified is not None else [])]
     kept = [heading for heading in headings if heading not in without]
     table = _table(kept)
-    total = CollectionReport("total", verified=report.verified)
     for collection in report.collections:
         figures = _figures(collection)
         table.add_row(*(figures[heading] for heading in kept))
         for name, rows in collection.tables.items():
             table.add_row(Text(f"  {name}", style="dim"), "", Text(f"{rows:,} rows", style="dim"))
-        total.add(collection)
-    total.seconds = report.seconds
     table.add_section()
-    figures = _figures(total)
+    figures = _figures(_total(report))
     table.add_row(*(figures[heading] for heading in kept))
     return table
+
+
+def _total(report: Report) -> CollectionReport:
+    total = CollectionReport("total", verified=report.verified)
+    for collection in report.collections:
+        total.add(collection)
+    total.seconds = report.seconds
+    return total
 
 
 def _figures(collection: CollectionReport) -> dict[str, Text | str]:

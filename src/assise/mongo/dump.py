@@ -268,17 +268,17 @@ def _group(frames: Iterator[list[Document] | Run], size: int, start: int, tell: 
         return Chunk(start, stop, digest.hexdigest(), documents, runs, tell() if tell else stop)
 
     for found in frames:
-        rest = found
-        while rest:
-            if isinstance(rest, Run):
-                runs.append(rest)
-                digest.update(rest.digest)
-                stop, rest = rest.offset + rest.size, []
+        p, count = 0, 1 if isinstance(found, Run) else len(found)
+        while p < count:
+            if isinstance(found, Run):
+                runs.append(found)
+                digest.update(found.digest)
+                stop, p = found.offset + found.size, 1
             else:
-                count = bisect_left(rest, start + size, key=_end_of) + 1
-                documents += rest[:count]
-                digest.update(b"".join([raw for _, raw in rest[:count]]))
-                stop, rest = _end_of(documents[-1]), rest[count:]
+                q = bisect_left(found, start + size, p, key=_end_of) + 1
+                documents += found[p:q]
+                digest.update(b"".join([raw for _, raw in found[p:q]]))
+                stop, p = _end_of(documents[-1]), q
             if stop - start >= size:
                 yield end()
                 documents, runs, digest, start = [], [], sha256(), stop

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager, suppress
 from queue import SimpleQueue
 from typing import Self
@@ -143,14 +143,19 @@ class Connection:
             result = self._query(statement, [array], [ARRAY_OIDS[column_type]])
         yield from _cells(result)
 
-    def stream(self, query: str, array: bytes | None = None, column_type: str = "text", *, cursor: str = "assise_stream") -> Iterator[Cells]:
+    def stream(
+        self, query: str, array: bytes | None = None, column_type: str = "text", *, cursor: str = "assise_stream"
+    ) -> Generator[Cells, None, None]:
         """As `fetch_cells`, some thousand rows at a time; inside a transaction, one at a time of each name `cursor`."""
         with _translated(self.target):
             parameters = [] if array is None else [array]
             self._query(f"DECLARE {cursor} NO SCROLL CURSOR FOR {query}", parameters, [ARRAY_OIDS[column_type]][: len(parameters)])
-            while (result := self._query(f"FETCH 5000 FROM {cursor}", [], [])).ntuples:
-                yield from _cells(result)
-            self.execute(f"CLOSE {cursor}")
+            try:
+                while (result := self._query(f"FETCH 5000 FROM {cursor}", [], [])).ntuples:
+                    yield from _cells(result)
+            finally:
+                if self._connection.info.transaction_status is pq.TransactionStatus.INTRANS:
+                    self.execute(f"CLOSE {cursor}")
 
     def _query(self, statement: str, parameters: list[bytes], oids: list[int]) -> PGresult:
         """One statement with everything in binary format; Ctrl-C cancels it."""
@@ -190,18 +195,22 @@ def execute_all(connection: Connection, statements: Sequence[str], workers: int)
         for session in sessions:
             idle.put(session)
 
+        is_over = False
+
         def run(statement: str) -> None:
             session = idle.get()
             try:
-                session.execute(statement)
+                if not is_over:
+                    session.execute(statement)
             finally:
                 idle.put(session)
 
         executor = stack.enter_context(ThreadPoolExecutor(len(sessions)))
         try:
-            for _ in executor.map(run, statements):
-                pass
+            for future in as_completed([executor.submit(run, statement) for statement in statements]):
+                future.result()
         except BaseException:
+            is_over = True
             executor.shutdown(wait=False, cancel_futures=True)
             for session in sessions:
                 session.cancel()

@@ -12,7 +12,7 @@ from pathlib import Path
 from struct import Struct
 from typing import Any, NamedTuple
 
-from assise.errors import BusyError, ChangedError, TargetError, UsageError
+from assise.errors import BusyError, ChangedError, TargetError, UsageError, WorkerError
 from assise.manifest.file import dump_manifest, parse_manifest
 from assise.manifest.model import Manifest
 from assise.mongo.dump import Chunk
@@ -95,7 +95,8 @@ def describe_load(connection: Connection, load: Load) -> dict[str, object]:
     """What a worker needs to know, for `rebuild_load`; JSON can hold it. With the password, if there is one."""
     manifest = load.manifest.model_dump_json(by_alias=True)
     facts = [load.id, load.name, str(load.source), manifest, load.schema, load.chunk_bytes, load.is_finished]
-    return {"conninfo": connection.conninfo, "target": connection.target, "load": facts}
+    leader = connection.scalar(QUERIES["leader"])
+    return {"conninfo": connection.conninfo, "target": connection.target, "load": facts, "leader": leader}
 
 
 def rebuild_load(facts: Sequence[Any]) -> Load:
@@ -119,9 +120,15 @@ def lock(connection: Connection, name: str) -> None:
     connection.execute("SET lock_timeout = 0")
 
 
-def join(connection: Connection, name: str) -> None:
-    """Be one of the workers that load `name`: until this session ends nobody else begins to."""
+def join(connection: Connection, name: str, leader: int) -> None:
+    """Be one of the workers that load `name`: until this session ends nobody else begins to.
+
+    Raises:
+        WorkerError: the session `leader`, whose load it is, has ended.
+    """
     connection.execute(QUERIES["join"], [name])
+    if not connection.scalar(QUERIES["leads"], [leader, name]):
+        raise WorkerError(f"the command that loads {name!r} has ended")
 
 
 def check_server(connection: Connection) -> str:

@@ -26,7 +26,7 @@ from assise.transfer import ledger
 from assise.transfer.ledger import ChunkLine, Load, Reject
 from assise.transfer.pool import Crew
 from assise.transfer.report import CollectionReport
-from assise.transfer.tasks import Known, Result, Talk, Task, Watch, list_tasks
+from assise.transfer.tasks import Known, Result, Talk, Task, Watch, check_bounds, list_tasks
 
 DUPLICATE = "a document with the same _id is loaded already"
 
@@ -60,6 +60,7 @@ def load_dump(connection: Connection, load: Load, dump: Dump, crew: Crew, *, tal
     for task in again:
         for _, result in crew.run([task]):
             reports[task.collection.name].add(CollectionReport.from_json(result))
+    crew.rest()
     if not load.is_finished:
         _add_keys(connection, load, crew.count)
         ledger.finish(connection, load)
@@ -69,6 +70,8 @@ def load_dump(connection: Connection, load: Load, dump: Dump, crew: Crew, *, tal
 def _list_tasks(load: Load, dump: Dump, lines: Mapping[int, ChunkLine], name: str, *, is_read: bool) -> Iterator[Task]:
     afresh = ledger.start_afresh(load)
     known = {start: Known(line.stop, line.sha256, line.figures.loaded) for start, line in lines.items()}
+    if not load.is_finished:
+        check_bounds(dump.collection(name), load.chunk_bytes, known, afresh)
     for task in list_tasks(dump.collection(name), load.chunk_bytes, known, is_read=is_read, afresh=afresh):
         if load.is_finished and not task.known and not task.is_end:
             raise ChangedError(f"{task.collection.file} has grown behind byte {task.start:,}: it has changed since it was loaded", remedy=afresh)
@@ -108,23 +111,21 @@ class LoadWork:
         if task.known:
             return {}
         if self._loader is None or self._loader.name != task.collection.name:
-            self._loader = _CollectionLoader(self._connection, self._load, task.collection.name)
+            self._loader = _CollectionLoader(self._connection, self._load, task.collection.name, self._workers)
         attempts = ATTEMPTS if self._workers == 1 else 1 if task.is_last_try else ATTEMPTS - 1
         try:
-            figures = self._loader.load_chunk(chunk, attempts=attempts)
+            return self._loader.load_chunk(chunk, attempts=attempts).as_json()
         except SerializationError:
             if self._workers == 1 or task.is_last_try:
                 raise
             return {"again": True}
-        figures.seconds /= self._workers
-        return figures.as_json()
 
 
 class _CollectionLoader:
     """Loads the chunks of one collection."""
 
-    def __init__(self, connection: Connection, load: Load, name: str) -> None:
-        self._connection, self._load, self.name = connection, load, name
+    def __init__(self, connection: Connection, load: Load, name: str, workers: int) -> None:
+        self._connection, self._load, self.name, self._workers = connection, load, name, workers
         table = next(table for table, collection in load.manifest.roots.items() if collection == name)
         self._shredder = Shredder(load.manifest, table)
         self._key_type = self._shredder.tree.key.type
@@ -166,7 +167,7 @@ class _CollectionLoader:
             try:
                 with self._connection.transaction():
                     self._copy(content)
-                    figures = content.figures(self._shredder, perf_counter() - started)
+                    figures = content.figures(self._shredder, (perf_counter() - started) / self._workers)
                     if content.rejects:
                         ledger.write_rejects(self._connection, self._load, content.rejects)
                     ledger.write_chunk(self._connection, self._load, content.chunk, figures)

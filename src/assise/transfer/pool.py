@@ -7,11 +7,11 @@ arguments, and ends when that is closed: workers do not outlive the command, how
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from queue import SimpleQueue
 from threading import Lock, Semaphore, Thread
 from typing import BinaryIO, Self, cast
@@ -29,7 +29,7 @@ PATIENCE_S = 5
 _Done = SimpleQueue[tuple[int, Task, Result] | BaseException | None]
 """Number, task and result; an error; None from a worker that has nothing more to do."""
 
-_BOOT = "from assise.transfer.worker import main; main()"
+_BOOT = "import json, sys; sys.path[:] = json.loads(sys.stdin.buffer.readline()); from assise.transfer.worker import main; main()"
 
 
 class Inline:
@@ -48,6 +48,9 @@ class Inline:
     def begin(self, work: Callable[[], Work], _: Callable[[], Result]) -> None:
         """Do this work from now on."""
         self._work = work()
+
+    def rest(self) -> None:
+        """There is no session of its own to end."""
 
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
         """Each task with its result."""
@@ -82,6 +85,11 @@ class Pool:
         for worker in self._workers:
             worker.begin(message)
 
+    def rest(self) -> None:
+        """End the sessions of the workers until they begin another work."""
+        for worker in self._workers:
+            worker.begin({"work": "rest"})
+
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
         """Each task with its result, in the order of the tasks.
 
@@ -100,7 +108,8 @@ class Pool:
                         number, task = next(numbered, (-1, None))
                     if task is None:
                         break
-                    done.put((number, task, {} if task.is_end else worker.call(task)))
+                    result = {} if task.is_end else worker.call(task)
+                    done.put((number, task if "again" in result else replace(task, chunk=None), result))
                 done.put(None)
             except BaseException as error:  # noqa: BLE001
                 done.put(error)
@@ -137,21 +146,25 @@ class _Worker:
 
     def __init__(self) -> None:
         # A group of its own: Ctrl-C reaches the command, and the command ends its workers.
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        errors_to = None if sys.stderr else subprocess.DEVNULL
+        command = [sys.executable, "-P", "-c", _BOOT]
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _BOOT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, process_group=0
-            )
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors_to, process_group=0)
         except OSError as error:
             raise WorkerError(
                 f"{sys.executable} cannot be started as a worker process: {error.strerror}", remedy="Try it with --workers 1."
             ) from error
         self._input, self._output = cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)
+        self._send([str(entry) for entry in sys.path])
 
     def begin(self, setup: Result) -> None:
         """Tell what the work is; what comes of it is told with the first task."""
+        self._send(setup)
+
+    def _send(self, message: object) -> None:
         with suppress(BrokenPipeError):
-            self._input.write(json.dumps(setup).encode() + b"\n")
+            self._input.write(json.dumps(message).encode() + b"\n")
+            self._input.flush()
 
     def call(self, task: Task) -> Result:
         """The result of a task."""

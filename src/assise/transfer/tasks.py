@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from assise.errors import ChangedError
 from assise.mongo.dump import Chunk, Collection, find_bounds, read_chunk, read_chunks
-from assise.mongo.frames import Run
+from assise.mongo.frames import Document, Run
 
 Result = dict[str, Any]
 """What came of a task; JSON can hold it."""
@@ -28,12 +28,14 @@ class Known(NamedTuple):
 class Task:
     """One chunk, or behind the last chunk of a collection its end.
 
-    `chunk` is read already where only one reader can read the source; `known` when it is in the ledger.
+    `position` is how far the file is done with it; `chunk` is read already where only one reader can read the source; `known` when it is in
+    the ledger.
     """
 
     collection: Collection
     start: int
     stop: int
+    position: int
     chunk: Chunk | None = None
     known: Known | None = None
     is_last_try: bool = False
@@ -42,11 +44,6 @@ class Task:
     def is_end(self) -> bool:
         """Whether there is nothing to do: all chunks of the collection come before."""
         return self.start == self.stop
-
-    @property
-    def position(self) -> int:
-        """How far the collection's file is done with this task."""
-        return self.collection.size if self.is_end else self.chunk.position if self.chunk else self.stop
 
     def progress(self, step: str, documents: int) -> Progress:
         """How far a step has come with this task."""
@@ -94,18 +91,30 @@ def list_tasks(collection: Collection, size: int, known: Mapping[int, Known] | N
     """
     left, stop = dict(known or {}), 0
     found = (
-        ((chunk.start, chunk.stop, chunk) for chunk in read_chunks(collection, size))
+        ((chunk.start, chunk.stop, chunk.position, chunk) for chunk in read_chunks(collection, size))
         if is_read or collection.is_packed
-        else ((start, stop, None) for start, stop in find_bounds(collection, size))
+        else ((start, stop, stop, None) for start, stop in find_bounds(collection, size))
     )
-    for start, stop, chunk in found:
+    for start, stop, position, chunk in found:
         line = left.pop(start, None)
         if line is not None and line.stop != stop:
             raise _changed(collection, f"differs between bytes {start:,} and {line.stop:,}", afresh)
-        yield Task(collection, start, stop, chunk, line)
+        yield Task(collection, start, stop, position, chunk, line)
     if left:
         raise _changed(collection, f"ends before byte {max(line.stop for line in left.values()):,}", afresh)
-    yield Task(collection, stop, stop)
+    yield Task(collection, stop, stop, collection.size)
+
+
+def check_bounds(collection: Collection, size: int, known: Mapping[int, Known], afresh: str) -> None:
+    """Check that the source has the chunks of the ledger, before any that lie between them are loaded.
+
+    Raises:
+        ChangedError: it has not. SourceError: it cannot be read.
+    """
+    bounds = dict(find_bounds(collection, size)) if known else {}
+    for start, line in known.items():
+        if bounds.get(start) != line.stop:
+            raise _changed(collection, f"differs between bytes {start:,} and {line.stop:,}", afresh)
 
 
 def _changed(collection: Collection, how: str, afresh: str) -> ChangedError:
@@ -123,7 +132,7 @@ def write_task(task: Task, out: BinaryIO) -> None:
         "chunk": chunk
         and {
             "digest": chunk.digest,
-            "documents": [(offset, len(raw)) for offset, raw in chunk.documents],
+            "documents": [len(raw) for _, raw in chunk.documents],
             "runs": [(run.offset, run.size, len(run.raw), run.digest.hex()) for run in chunk.runs],
         },
     }
@@ -135,13 +144,29 @@ def write_task(task: Task, out: BinaryIO) -> None:
 
 
 def read_task(message: Result, stream: BinaryIO) -> Task:
-    """What `write_task` has written: the line as JSON, and what follows it in the stream."""
+    """What `write_task` has written: the line as JSON, and what follows it in the stream.
+
+    Raises:
+        EOFError: the stream ends within the bytes.
+    """
     name, file, size = message["collection"]
     start, stop = message["bounds"]
     chunk = None
     if found := message["chunk"]:
-        documents = [(offset, stream.read(length)) for offset, length in found["documents"]]
-        runs = [Run(offset, length, stream.read(kept), bytes.fromhex(digest)) for offset, length, kept, digest in found["runs"]]
+        documents, gaps = list[Document](), {offset: length for offset, length, _, _ in found["runs"]}
+        p = start
+        for length in found["documents"]:
+            p += gaps.get(p, 0)
+            documents.append((p, _read_exactly(stream, length)))
+            p += length
+        runs = [Run(offset, length, _read_exactly(stream, kept), bytes.fromhex(digest)) for offset, length, kept, digest in found["runs"]]
         chunk = Chunk(start, stop, found["digest"], documents, runs, stop)
     known = message["known"] and Known(*message["known"])
-    return Task(Collection(name, Path(file), size), start, stop, chunk, known, message["is_last_try"])
+    return Task(Collection(name, Path(file), size), start, stop, stop, chunk, known, message["is_last_try"])
+
+
+def _read_exactly(stream: BinaryIO, size: int) -> bytes:
+    found = stream.read(size)
+    if len(found) != size:
+        raise EOFError(f"{len(found)} of {size} bytes")
+    return found

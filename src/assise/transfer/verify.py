@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import closing, suppress
 from hashlib import blake2b, sha256
 from itertools import chain, islice
 from struct import error as StructError
@@ -233,8 +233,8 @@ def _find_extra(connection: Connection, load: Load, collection: Collection, veri
     root, *children = build_tree(load.manifest, table).layouts
     extra, lines = _int(connection.scalar(count_rows(root, load.schema))) - verified.equal - verified.different, list[str]()
     if extra:
-        keys = islice(_extra_keys(connection, load, collection, table, root), SHOWN)
-        lines += [f"{collection.name}: row {key} of {root.table} comes from no document" for key in keys]
+        with closing(_extra_keys(connection, load, collection, table, root)) as keys:
+            lines += [f"{collection.name}: row {key} of {root.table} comes from no document" for key in islice(keys, SHOWN)]
     for child in children:
         orphans = _int(connection.scalar(count_orphans(child, root, load.schema)))
         if orphans:
@@ -243,7 +243,7 @@ def _find_extra(connection: Connection, load: Load, collection: Collection, veri
     return extra, lines
 
 
-def _extra_keys(connection: Connection, load: Load, collection: Collection, table: str, root: Layout) -> Iterator[str]:
+def _extra_keys(connection: Connection, load: Load, collection: Collection, table: str, root: Layout) -> Generator[str, None, None]:
     """The keys of the rows that come from no document: the source is read once more."""
     read_key, numbers = compile_key(load.manifest, table), array("Q")
     for chunk in read_chunks(collection, load.chunk_bytes):
@@ -251,11 +251,12 @@ def _extra_keys(connection: Connection, load: Load, collection: Collection, tabl
             with suppress(*NO_KEY):
                 numbers.append(_hash(read_key(raw, offset)))
     known = array("Q", sorted(numbers))
-    for text, key in connection.stream(select_all_keys(root, load.schema)):
-        number = _hash(key or b"")
-        position = bisect_left(known, number)
-        if position == len(known) or known[position] != number:
-            yield (text or b"").decode(errors="replace")[:200]
+    with closing(connection.stream(select_all_keys(root, load.schema))) as rows:
+        for text, key in rows:
+            number = _hash(key or b"")
+            position = bisect_left(known, number)
+            if position == len(known) or known[position] != number:
+                yield (text or b"").decode(errors="replace")[:200]
 
 
 def _split(chunk: Chunk, rejects: dict[int, Reject]) -> tuple[list[Document], list[Document]]:

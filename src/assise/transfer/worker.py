@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from queue import SimpleQueue
 from threading import Thread
 from time import sleep
+from traceback import print_exc
 from typing import BinaryIO
 
 from assise.errors import AssiseError
@@ -27,6 +28,16 @@ LEAVE_S = 0.5
 
 def main() -> None:
     """Answer tasks until the standard input ends."""
+    try:
+        _answer()
+    except BrokenPipeError:  # nobody listens any more
+        os._exit(1)
+    except BaseException:  # noqa: BLE001
+        print_exc()
+        os._exit(1)
+
+
+def _answer() -> None:
     gc.freeze()
     gc.set_threshold(200_000, 20, 20)
     answers = os.fdopen(os.dup(1), "wb")
@@ -46,11 +57,8 @@ def main() -> None:
                 answer = work.run(message)
             except AssiseError as error:
                 answer = {"error": describe_error(error)}
-            try:
-                answers.write(json.dumps(answer).encode() + b"\n")
-                answers.flush()
-            except BrokenPipeError:
-                os._exit(1)
+            answers.write(json.dumps(answer).encode() + b"\n")
+            answers.flush()
 
 
 def _receive(messages: SimpleQueue[Result | Task | None], stream: BinaryIO) -> None:
@@ -70,7 +78,7 @@ def _make_work(setup: Result, session: ExitStack) -> Work:
         return ProfileWork(setup["paths"])
     connection, load = session.enter_context(Connection(setup["conninfo"], shown=setup["target"])), ledger.rebuild_load(setup["load"])
     if setup["work"] == "load":
-        ledger.join(connection, load.name)
+        ledger.join(connection, load.name, setup["leader"])
         return LoadWork(connection, load, workers=setup["workers"])
     connection.begin_at(setup["snapshot"])
     return VerifyWork(connection, load)

@@ -4,6 +4,16 @@ SELECT pg_advisory_lock(hashtextextended('assise ' || %s, 0))
 -- join --
 SELECT pg_advisory_lock_shared(hashtextextended('assise workers ' || %s, 0))
 
+-- leader --
+SELECT pg_backend_pid()
+
+-- leads --
+SELECT EXISTS (
+    SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND pid = %s
+    AND (classid::bigint << 32 | objid::bigint) = hashtextextended('assise ' || %s, 0)
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
+
 -- wait_for_workers --
 SELECT pg_advisory_lock(hashtextextended('assise workers ' || name, 0)), pg_advisory_unlock(hashtextextended('assise workers ' || name, 0))
 FROM (VALUES (%s)) AS load (name)
