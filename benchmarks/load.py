@@ -39,6 +39,14 @@ from assise.schema.sql import copy_rows, create_tables
 HERE = Path(__file__).parent
 CHUNK_BYTES = 4 << 20
 
+MEASURE = """
+import os, sys
+_, status, usage = os.wait4(os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:]), 0)
+print(usage.ru_maxrss, file=sys.stderr)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""A small process runs the command and says the peak of its largest process: a child inherits that of the process that forks it."""
+
 
 def write_messages(file: Path, count: int) -> None:
     """Messages of about 450 bytes, as an application writes them."""
@@ -98,15 +106,11 @@ def copy_bare(project: Project, dump: Dump) -> float:
 def run_step(folder: Path, *arguments: str) -> tuple[float, float]:
     """Seconds that a step takes (as its report says, or with the start of the command), and the peak memory in MB of its largest process."""
     begun = perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "assise", *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    assert process.stdout is not None
-    printed = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
+    done = subprocess.run([sys.executable, "-c", MEASURE, sys.executable, "-m", "assise", *arguments], cwd=folder, capture_output=True, check=False)
     seconds = perf_counter() - begun
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in {0, 3}:
-        sys.exit(f"assise {' '.join(arguments)} ended with {process.returncode} in {folder}")
-    return (json.loads(printed)["seconds"] if "--json" in arguments else seconds), usage.ru_maxrss / 1024
+    if done.returncode not in {0, 3}:
+        sys.exit(f"assise {' '.join(arguments)} ended with {done.returncode} in {folder}:\n{done.stderr.decode()}")
+    return (json.loads(done.stdout)["seconds"] if "--json" in arguments else seconds), int(done.stderr.splitlines()[-1]) / 1024
 
 
 def try_naive(project: Project, dump: Dump) -> tuple[float, int, int]:
