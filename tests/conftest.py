@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -30,6 +31,9 @@ settings.load_profile(os.environ.get("ASSISE_TEST_PROFILE", "test"))
 
 UNSAFE_BUT_QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 DATA = Path(os.environ.get("ASSISE_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+# A shell's background job ignores SIGINT, and so would the commands that tests stop with it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _numbers = count()
 
