@@ -220,7 +220,7 @@ class Project:
         with self.connect(manifest) as connection:
             ledger.lock(connection, manifest.name)
             load = self._find_load(connection, manifest)
-            dump = open_dump(Path(source) if source is not None else self._remembered(load))
+            dump = open_dump(Path(source) if source is not None else _remembered(load))
             self._check_held(manifest, dump)
             if load is None:
                 load = self._begin(connection, manifest, dump, agree)
@@ -356,11 +356,6 @@ class Project:
             raise UsageError(f"the load of {manifest.name!r} is not finished", remedy="`assise load` goes on where it stopped.")
         return load
 
-    def _remembered(self, load: Load | None) -> Path:
-        if load is None:
-            raise UsageError("nothing is loaded yet, so that no source is remembered", remedy="`assise load FOLDER` names it.")
-        return load.source
-
     def _check_held(self, manifest: Manifest, dump: Dump) -> None:
         """The dump holds every collection of the manifest; what it holds besides is said."""
         known = manifest.roots.values()
@@ -384,6 +379,12 @@ class Project:
                 raise UsageError(f"not agreed, nothing was written: {question}", remedy="Agree with --yes.")
         metadata = {name: text for name in manifest.roots.values() if (text := read_metadata(dump.collection(name)))}
         return ledger.begin(connection, manifest, dump.path, chunk_bytes=self._setting("load.chunk_bytes"), metadata=metadata)
+
+
+def _remembered(load: Load | None) -> Path:
+    if load is None:
+        raise UsageError("nothing is loaded yet, so that no source is remembered", remedy="`assise load FOLDER` names it.")
+    return load.source
 
 
 def _known(load: Load, collection: str) -> str:

@@ -138,14 +138,20 @@ def at_tables(scene: Scene) -> None:
     assert scene.ask("SELECT to_regclass('bookings'), (SELECT count(*) FROM assise.load)") == [(None, 0)]
 
 
-def at_rows(scene: Scene, verb: str = "load") -> psycopg.Connection[tuple[object, ...]]:
-    """The tables are there, and no row. The session that is given holds the command until its rollback."""
-    tables = scene.hold("CREATE TABLE bookings (mine int)")
+def hold_before_rows(scene: Scene, table: str, verb: str = "load") -> psycopg.Connection[tuple[object, ...]]:
+    """The tables are there, among them `table`, and no row. The session that is given holds the command until its rollback."""
+    tables = scene.hold(f"CREATE TABLE {table} (mine int)")
     scene.start(verb)
-    scene.wait_blocked('CREATE TABLE "public"."bookings"')
+    scene.wait_blocked(f'CREATE TABLE "public"."{table}"')
     chunks = scene.hold("LOCK TABLE assise.chunk IN ACCESS EXCLUSIVE MODE")
     tables.rollback()
     scene.wait_blocked("SELECT start_offset, stop_offset")
+    return chunks
+
+
+def at_rows(scene: Scene, verb: str = "load") -> psycopg.Connection[tuple[object, ...]]:
+    """As `hold_before_rows`, with the tables of this dump."""
+    chunks = hold_before_rows(scene, "bookings", verb)
     assert scene.ask("SELECT to_regclass('user_devices') IS NOT NULL, (SELECT count(*) FROM assise.load)") == [(True, 1)]
     return chunks
 

@@ -19,7 +19,7 @@ from tests.dumps import write_dump
 from tests.transfer import test_kills as kills
 from tests.transfer.hostile import document, field, int32, string
 from tests.transfer.scene import Done, Scene, key, read_report, read_state, wait_until
-from tests.transfer.test_kills import Undisturbed, wait_for_chunks
+from tests.transfer.test_kills import Undisturbed
 
 from assise.errors import ChangedError, WorkerError
 from assise.postgres.connection import Connection
@@ -123,33 +123,6 @@ WAYS: dict[str, tuple[Callable[[Scene], None], int, str]] = {
 }
 
 
-def at_infer(scene: Scene) -> None:
-    (scene.folder / "assise.yaml").unlink()
-    command = scene.start("migrate")
-    wait_until(lambda: command.says("bookings: "), "the first collection")
-
-
-def at_first_copy(scene: Scene) -> None:
-    tables = scene.hold("CREATE TABLE bookings (mine int)")
-    scene.start("load")
-    scene.wait_blocked('CREATE TABLE "public"."bookings"')
-    lines = scene.hold("LOCK TABLE assise.chunk IN ACCESS EXCLUSIVE MODE")
-    tables.rollback()
-    scene.wait_blocked("SELECT start_offset, stop_offset")
-    scene.hold("LOCK TABLE bookings IN ACCESS EXCLUSIVE MODE")
-    lines.rollback()
-    scene.wait_blocked('COPY "public"."bookings"')
-
-
-def between_commits(scene: Scene) -> None:
-    scene.start("load")
-    wait_for_chunks(scene, 10, "%")
-
-
-def at_keys(scene: Scene) -> None:
-    kills.at_first_key(scene)
-
-
 def at_verify(scene: Scene) -> None:
     kills.at_finish(scene, "migrate")
     scene.hold("LOCK TABLE user_devices IN ACCESS EXCLUSIVE MODE")
@@ -158,7 +131,13 @@ def at_verify(scene: Scene) -> None:
     scene.wait_blocked("DECLARE assise_stream")
 
 
-MOMENTS = {"infer": at_infer, "first COPY": at_first_copy, "between commits": between_commits, "keys": at_keys, "verify": at_verify}
+MOMENTS: dict[str, Callable[[Scene], object]] = {
+    "infer": kills.at_infer,
+    "first COPY": kills.at_first_copy,
+    "between commits": kills.after_chunks(10, "%"),
+    "keys": kills.at_first_key,
+    "verify": at_verify,
+}
 
 
 OFTEN = {("between commits", way) for way in WAYS} | {(moment, "the parent is killed") for moment in MOMENTS} | {("verify", "one worker is killed")}
@@ -192,7 +171,7 @@ def test_the_same_command_goes_on_whatever_ends(scene: Scene, undisturbed: Undis
 
 @pytest.mark.parametrize("scene", [2], indirect=True)
 def test_a_lost_session_of_a_worker_is_told_as_its_own_is(scene: Scene, undisturbed: Undisturbed) -> None:
-    at_first_copy(scene)
+    kills.at_first_copy(scene)
     scene.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE starts_with(query, 'COPY') AND datname = current_database()")
     lost = scene.command.end()
     assert (lost.code, lost.stdout, "Traceback" in lost.stderr) == (1, "", False)
@@ -238,12 +217,7 @@ def test_a_chunk_that_twice_ends_in_a_deadlock_is_loaded_alone_at_the_end(scene:
     scene.dump = dump = write_dump(tmp_path / "app", {"users": documents})
     (tmp_path / "assise.yaml").unlink()
     Project(tmp_path).write_manifest(Project(tmp_path).infer(dump))
-    tables = scene.hold("CREATE TABLE users (mine int)")
-    scene.start("load")
-    scene.wait_blocked('CREATE TABLE "public"."users"')
-    lines = scene.hold("LOCK TABLE assise.chunk IN ACCESS EXCLUSIVE MODE")
-    tables.rollback()
-    scene.wait_blocked("SELECT start_offset, stop_offset")
+    lines = kills.hold_before_rows(scene, "users")
     insert = "INSERT INTO users (id) VALUES (assise.objectid_to_uuid('{}'))"
     other = scene.hold("SET deadlock_timeout = '60s'")
     other.execute(insert.format(key(1, 500)).encode())

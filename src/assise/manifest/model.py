@@ -44,6 +44,10 @@ class Manifest(BaseModel):
         """The tables of collections -> their collections, in the manifest's order."""
         return {name: table.collection for name, table in self.tables.items() if table.collection is not None}
 
+    def table_of(self, collection: str) -> str:
+        """The table of a collection that has one."""
+        return next(table for table, name in self.roots.items() if name == collection)
+
     def tree(self, root: str) -> tuple[str, ...]:
         """The table `root` and all tables below it, level by level."""
         found = [root]

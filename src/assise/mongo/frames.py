@@ -194,30 +194,28 @@ class _Gathered:
 
 def read_frames(stream: Stream, offset: int = 0) -> Iterator[list[Document] | Run]:
     """Documents, some at a time, and the runs between them, of a stream whose first byte lies at `offset` of the source: all of its bytes."""
-    window = _Window(stream, offset)
-    while window.holds(window.p + 1):
-        data, base, borders = window.framed_in_a_row()
-        if len(borders) > 1:
-            yield [(base + p, data[p:stop]) for p, stop in pairwise(borders)]
-        elif stop := window.framed(window.p):
-            yield [(window.offset, window.take(stop))]
+    for found in _read(stream, offset):
+        if isinstance(found, Run):
+            yield found
         else:
-            yield _read_run(window)
+            data, base, borders = found
+            yield [(base + p, data[p:stop]) for p, stop in pairwise(borders)]
 
 
 def read_stops(stream: Stream, offset: int = 0) -> Iterator[int]:
     """Where the documents and runs end that `read_frames` gives."""
+    for found in _read(stream, offset):
+        if isinstance(found, Run):
+            yield found.offset + found.size
+        else:
+            _, base, borders = found
+            yield from [base + stop for stop in borders[1:]]
+
+
+def _read(stream: Stream, offset: int) -> Iterator[tuple[bytes, int, list[int]] | Run]:
     window = _Window(stream, offset)
     while window.holds(window.p + 1):
-        _, base, borders = window.framed_in_a_row()
-        if len(borders) > 1:
-            yield from [base + stop for stop in borders[1:]]
-        elif stop := window.framed(window.p):
-            window.take(stop)
-            yield window.offset
-        else:
-            run = _read_run(window)
-            yield run.offset + run.size
+        yield window.framed_in_a_row() if window.framed(window.p) else _read_run(window)
 
 
 def _read_run(window: _Window) -> Run:

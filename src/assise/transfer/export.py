@@ -54,7 +54,7 @@ class Exported:
 def export_documents(connection: Connection, load: Load, collection: str, write: Write) -> Exported:
     """Give every document of a collection to `write`, in a transaction of the caller's."""
     exported = Exported(collection)
-    table = next(name for name, known in load.manifest.roots.items() if known == collection)
+    table = load.manifest.table_of(collection)
     for raw in _Reader(connection, load, table, exported.skip).read():
         write(raw)
         exported.documents += 1

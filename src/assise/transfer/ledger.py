@@ -95,8 +95,7 @@ def describe_load(connection: Connection, load: Load) -> dict[str, object]:
     """What a worker needs to know, for `rebuild_load`; JSON can hold it. With the password, if there is one."""
     manifest = load.manifest.model_dump_json(by_alias=True)
     facts = [load.id, load.name, str(load.source), manifest, load.schema, load.chunk_bytes, load.is_finished]
-    leader = connection.scalar(QUERIES["leader"])
-    return {"conninfo": connection.conninfo, "target": connection.target, "load": facts, "leader": leader}
+    return {"conninfo": connection.conninfo, "target": connection.target, "load": facts}
 
 
 def rebuild_load(facts: Sequence[Any]) -> Load:
@@ -118,6 +117,11 @@ def lock(connection: Connection, name: str) -> None:
     except BusyError as error:
         raise TargetError(f"another process is loading {name!r} into {connection.target}", remedy="Wait until it is done.") from error
     connection.execute("SET lock_timeout = 0")
+
+
+def session(connection: Connection) -> object:
+    """The number of this session, by which workers find the one that holds the lock."""
+    return connection.scalar(QUERIES["leader"])
 
 
 def join(connection: Connection, name: str, leader: int) -> None:

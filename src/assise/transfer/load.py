@@ -45,7 +45,7 @@ def load_dump(connection: Connection, load: Load, dump: Dump, crew: Crew, *, tal
     lines = {name: {line.start: line for line in ledger.finished_chunks(connection, load, name)} for name in reports}
     crew.begin(
         lambda: LoadWork(connection, load),
-        lambda: {"work": "load", **ledger.describe_load(connection, load), "workers": crew.count},
+        lambda: {"work": "load", **ledger.describe_load(connection, load), "workers": crew.count, "leader": ledger.session(connection)},
     )
     again = []
     for task, result in crew.run(chain.from_iterable(_list_tasks(load, dump, lines[name], name, is_read=crew.count == 1) for name in reports)):
@@ -126,7 +126,7 @@ class _CollectionLoader:
 
     def __init__(self, connection: Connection, load: Load, name: str, workers: int) -> None:
         self._connection, self._load, self.name, self._workers = connection, load, name, workers
-        table = next(table for table, collection in load.manifest.roots.items() if collection == name)
+        table = load.manifest.table_of(name)
         self._shredder = Shredder(load.manifest, table)
         self._key_type = self._shredder.tree.key.type
         self._copies = [copy_rows(layout, load.schema) for layout in self._shredder.layouts]

@@ -111,7 +111,7 @@ class _CollectionVerifier:
     def __init__(self, connection: Connection, load: Load, name: str) -> None:
         self.verified, self.differences = Verified(), list[str]()
         self._connection, self._load, self.name = connection, load, name
-        table = next(table for table, collection in load.manifest.roots.items() if collection == name)
+        table = load.manifest.table_of(name)
         self._assembler = Assembler(load.manifest, table, is_strict=True)
         self._layouts = self._assembler.layouts
         self._key_type = self._assembler.tree.key.type
@@ -229,7 +229,7 @@ class _CollectionVerifier:
 
 def _find_extra(connection: Connection, load: Load, collection: Collection, verified: Verified) -> tuple[int, list[str]]:
     """How many rows of a collection's tables come from no document, and the first of them in words."""
-    table = next(table for table, name in load.manifest.roots.items() if name == collection.name)
+    table = load.manifest.table_of(collection.name)
     root, *children = build_tree(load.manifest, table).layouts
     extra, lines = _int(connection.scalar(count_rows(root, load.schema))) - verified.equal - verified.different, list[str]()
     if extra:
