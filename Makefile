@@ -58,7 +58,7 @@ SOAK := $(BIN)/python tools/soak.py
 soak: $(READY) ## the long tests, in pieces that append to soak.log; the same call goes on
 	$(SOAK)
 
-soak-fuzz soak-kills soak-data soak-long: $(READY) # the laws, random kills, what takes over ten seconds, a million documents
+soak-fuzz soak-kills soak-data soak-long: $(READY) # the laws, random kills, what takes over ten seconds, millions of documents
 	$(SOAK) $@
 
 lock: pyproject.toml ## requirements.lock from pyproject.toml (UPGRADE=--upgrade for newer versions)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -59,7 +60,10 @@ def list_data() -> list[Piece]:
 
 def list_long() -> list[Piece]:
     test = "tests/soak/test_long.py::test_a_long_migration"
-    return [Piece(f"soak-long/{name}", ("-m", "soak", f"{test}[{name.split('-')[0]}]")) for name in (*(f"plain-{n}" for n in range(1, 6)), "gzip")]
+    return [
+        Piece(f"soak-long/{name}", ("-m", "soak", f"{test}[{name.split('-')[0]}]"))
+        for name in (*(f"plain-{n}" for n in range(1, 6)), "gzip", "large")
+    ]
 
 
 GROUPS: dict[str, Callable[[], list[Piece]]] = {
@@ -159,6 +163,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job started with `&` ignores it, and so would what it runs
     try:
         sys.exit(main())
     except KeyboardInterrupt:

@@ -21,6 +21,11 @@ from tests.transfer.test_memory import LIMIT_MB, MEASURE
 pytestmark = pytest.mark.soak
 
 DOCUMENTS = int(os.environ.get("ASSISE_TEST_DOCUMENTS", "200000"))
+RUNS = [
+    pytest.param(DOCUMENTS, False, id="plain"),
+    pytest.param(DOCUMENTS, True, id="gzip"),
+    pytest.param(25 * DOCUMENTS, False, id="large"),
+]
 
 
 def run(verb: str, folder: Path, database: str) -> tuple[int, int, dict[str, Any], str]:
@@ -37,9 +42,11 @@ def loaded_part(report: dict[str, Any]) -> list[dict[str, Any]]:
     return [{name: value for name, value in each.items() if name not in {"seconds", "verified"}} for each in report["collections"]]
 
 
-@pytest.mark.parametrize("is_packed", [pytest.param(False, id="plain"), pytest.param(True, id="gzip")])
-def test_a_long_migration(tmp_path: Path, database: str, query: Query, is_packed: bool, record_property: Callable[[str, object], None]) -> None:
-    rejects = write_mixed(tmp_path / "app", random.Random(random.getrandbits(64)), count=DOCUMENTS, is_packed=is_packed)
+@pytest.mark.parametrize(("count", "is_packed"), RUNS)
+def test_a_long_migration(
+    tmp_path: Path, database: str, query: Query, count: int, is_packed: bool, record_property: Callable[[str, object], None]
+) -> None:
+    rejects = write_mixed(tmp_path / "app", random.Random(random.getrandbits(64)), count=count, is_packed=is_packed)
     code, peak_mb, report, talk = run("migrate", tmp_path, database)
     record_property("documents", report["documents"])
     record_property("rejects", report["rejected"])
@@ -49,8 +56,8 @@ def test_a_long_migration(tmp_path: Path, database: str, query: Query, is_packed
         found[str(collection)][int(str(reason))] += 1
     assert found == rejects
     rejected = sum(sum(counts.values()) for counts in rejects.values())
-    assert (code, report["documents"], report["rejected"], report["loaded"]) == (3, DOCUMENTS, rejected, DOCUMENTS - rejected), talk
-    assert report["verified"] == {"equal": DOCUMENTS - rejected, "different": 0, "missing": 0, "extra": 0}
+    assert (code, report["documents"], report["rejected"], report["loaded"]) == (3, count, rejected, count - rejected), talk
+    assert report["verified"] == {"equal": count - rejected, "different": 0, "missing": 0, "extra": 0}
     assert peak_mb < LIMIT_MB
     code, peak_mb, again, talk = run("load", tmp_path, database)
     assert (code, loaded_part(again)) == (3, loaded_part(report))

@@ -24,7 +24,7 @@ import assise
 
 SOURCES = os.pathsep.join([str(Path(assise.__file__).resolve().parents[1]), *filter(None, sys.path)])
 CHUNK_BYTES = 20_000
-PATIENCE_S = 30
+PATIENCE_S = 60
 
 State = dict[str, object]
 Reported = dict[str, object]
@@ -191,12 +191,13 @@ class Scene:
             return connection.execute(statement.encode()).fetchall()
 
     def hold(self, statement: str, *, is_queued: bool = False) -> psycopg.Connection[tuple[object, ...]]:
-        """Another session that keeps what a statement locks until its rollback; a queued one gets its lock when it can."""
+        """Another session that keeps what a statement locks until its rollback; a queued one stands in the queue and gets its lock when it can."""
         session = psycopg.connect(self.conninfo, options="-c lock_timeout=8s")
         self.sessions.append(session)
         if is_queued:
             session.execute("SELECT 1")
             session.pgconn.send_query(statement.encode())
+            self.wait_for(f"SELECT EXISTS (SELECT FROM pg_locks WHERE pid = {session.info.backend_pid} AND NOT granted)")
         else:
             session.execute(statement.encode())
         return session

@@ -234,7 +234,6 @@ def at_later_chunk(count: int, table: str) -> Callable[[Scene], None]:
         for _ in range(count):
             scene.wait_blocked(f'COPY "public"."{table}"')
             following = scene.hold(lock, is_queued=True)
-            scene.wait_for(f"SELECT count(*) = 2 FROM pg_locks WHERE relation = '{table}'::regclass AND NOT granted")
             holder.rollback()
             scene.take(following)
             holder = following

@@ -170,7 +170,7 @@ def walk(raw: bytes, start: int = 0) -> Iterator[tuple[int, int]]:
 
     A container is followed by its elements and, when they end, by its depth and 0.
     """
-    outer: list[int] = []
+    outer = array("q")
     last, p = open_document(raw, start), start + 4
     while True:
         if p == last:
