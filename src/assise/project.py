@@ -29,10 +29,11 @@ from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import load_dump
 from assise.transfer.pool import Crew, gather_crew
 from assise.transfer.profile import profile_dump
+from assise.transfer.repair import Repair, repair_load
 from assise.transfer.report import Report
 from assise.transfer.tasks import Talk, Watch
 from assise.transfer.undo import Undo, plan_undo, undo_load
-from assise.transfer.verify import verify_dump
+from assise.transfer.verify import Found, verify_dump
 
 Agree = Callable[[str], bool]
 """Is asked before the first write to a server that is not the embedded one, and before anything is dropped; the text says what, and where."""
@@ -233,26 +234,59 @@ class Project:
         report.seconds = perf_counter() - started
         return report
 
-    def verify(self, source: Path | str | None = None) -> Report:
+    def verify(self, source: Path | str | None = None, *, sample: int | None = None) -> Report:
         """Compare every document of the source with what the target gives back.
 
+        Args:
+            source: where it lies now; without it, where it lay when it was loaded.
+            sample: compare so many documents of each collection, drawn at random, and all numbers of rows.
+
         Raises:
-            UsageError: nothing is loaded yet, or not all of it.
+            UsageError: nothing is loaded yet, or not all of it. ChangedError: the source has changed since the load.
         """
-        started = perf_counter()
+        if sample is not None and sample < 1:
+            raise UsageError(f"a sample of {sample} documents", remedy="Give 1 or more: --sample 1000.")
         manifest = self.manifest
         with self.connect(manifest) as connection:
             load = self._finished_load(connection, manifest)
-            report = Report(str(source or load.source), connection.target, was_done=True)
-            for name in manifest.roots.values():
-                report.collections.append(ledger.sum_chunks(connection, load, name))
-            dump = open_dump(Path(source or load.source))
-            with self._working(dump) as crew:
-                found = verify_dump(connection, load, dump, crew, talk=self._talk, watch=self._watch)
-        for collection in report.collections:
-            collection.verified, collection.differences = found[collection.name]
+            return self._verify(connection, load, open_dump(Path(source or load.source)), sample)[0]
+
+    def _verify(self, connection: Connection, load: Load, dump: Dump, sample: int | None = None) -> tuple[Report, dict[str, Found]]:
+        started = perf_counter()
+        with self._working(dump) as crew:
+            found = verify_dump(connection, load, dump, crew, sample=sample, talk=self._talk, watch=self._watch)
+            crew.rest()
+        report = Report(str(dump.path), connection.target, was_done=True, sample=sample)
+        for name, each in found.items():
+            collection = ledger.sum_chunks(connection, load, name)
+            collection.verified, collection.differences = each.verified, each.differences
+            report.collections.append(collection)
         report.seconds = perf_counter() - started
-        return report
+        return report, found
+
+    def repair(self, source: Path | str | None = None, *, replace: Collection[str] = (), agree: Agree = refuse, dry_run: bool = False) -> Repair:
+        """Verify, write what differs or is missing as the source has it, whole or not at all, and verify again.
+
+        Args:
+            source: where it lies now; without it, where it lay when it was loaded.
+            replace: tables whose changed and extra rows may be discarded.
+            agree: is asked whatever the target is, with what would be written.
+            dry_run: only say what would be written; `Repair.check` then tells whether it would be refused.
+
+        Raises:
+            EditedError: rows were changed since the load, or come from no document. DependentError: rows of others refer to one that goes.
+        """
+        manifest = self.manifest
+        with self.connect(manifest) as connection:
+            ledger.lock(connection, manifest.name)
+            load = self._finished_load(connection, manifest)
+            dump = open_dump(Path(source or load.source))
+            with self._working(dump):
+                report, found = self._verify(connection, load, dump)
+                repair = repair_load(connection, load, dump, found, report=report, replace=replace, agree=None if dry_run else agree)
+                if repair.is_done:
+                    repair.report, _ = self._verify(connection, load, dump)
+        return repair
 
     def undo(self, *, replace: Collection[str] = (), agree: Agree = refuse, dry_run: bool = False) -> Undo:
         """Drop exactly what the load created, finished or not. Where nothing is loaded there is nothing in what it returns.

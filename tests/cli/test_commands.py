@@ -290,6 +290,28 @@ def test_a_reader_of_an_export_may_go_away(shell: Shell) -> None:
     assert (done.stderr, json.loads(done.stdout)["_id"]) == ("", {"$numberInt": "0"})
 
 
+def test_repair_shows_asks_and_writes(shell: Shell, query: Query) -> None:
+    Project(shell.folder, to=shell.target).migrate(shell.folder / "app", agree=agree)
+    assert "nothing to repair" in shell.run("verify", "--repair", to=True).stdout
+    query("DELETE FROM users WHERE name = 'user 2'")
+    asked = shell.run("verify", "--repair", to=True, stdin="y\n")
+    assert (asked.returncode, asked.stdout) == (2, "")
+    assert "not agreed, nothing was repaired:\nusers 65b9f0a0-0000-8000-8000-000002000000: is missing\nuser_items 65b9" in asked.stderr
+    query("UPDATE users SET name = 'another' WHERE name = 'user 3'")
+    edited = shell.run("verify", "--repair", "--yes", to=True)
+    assert (edited.returncode, edited.stdout) == (1, "")
+    assert "users: 1 rows changed since the load\n--dry-run shows it. To discard it, name each table: --replace users" in edited.stderr
+    shown = shell.run("verify", "--repair", "--dry-run", "--json", to=True)
+    report = json.loads(shown.stdout)
+    assert (shown.returncode, {*report}, {*report["repair"]}) == (1, REPORT | {"repair"}, {"tables", "mends", "is_done"})
+    assert report["repair"]["mends"][0]["source"] == "user 3"
+    sampled = shell.run("verify", "--sample", "2", "--json", to=True)
+    assert (sampled.returncode, json.loads(sampled.stdout)["sample"]) == (3, 2)
+    done = shell.run("verify", "--repair", "--yes", "--replace", "users", to=True)
+    assert (done.returncode, done.stdout.splitlines()[-2:]) == (0, ["users: 2 rows written, 0 removed", "user_items: 2 rows written, 0 removed"])
+    assert query("SELECT name FROM users ORDER BY id") == [(f"user {n}",) for n in range(5)]
+
+
 def test_undo_drops_what_was_loaded_and_refuses_what_was_edited(shell: Shell, query: Query) -> None:
     Project(shell.folder, to=shell.target).migrate(shell.folder / "app", agree=agree)
     refused = shell.run("undo", to=True, stdin="y\n")
@@ -329,6 +351,8 @@ def test_undo_drops_what_was_loaded_and_refuses_what_was_edited(shell: Shell, qu
         (["export", "users", "--out", "x"], 2, "one collection at a time"),
         (["export", "--format", "bson"], 2, "wants a folder"),
         (["undo"], 2, "there is no manifest"),
+        (["verify", "--repair", "--sample", "5"], 2, "--repair compares every document"),
+        (["verify", "--yes"], 2, "belong to --repair"),
         (["schema", "sql"], 2, "there is no manifest"),
         (["pg", "url"], 2, "there is no manifest"),
         (["load", "-f", "broken.yaml"], 2, "broken.yaml:2: colour"),

@@ -166,8 +166,8 @@ class Loaded:
         """What verify finds in all collections."""
         with Connection(self.conninfo) as connection:
             found = verify_dump(connection, self.load, open_dump(self.load.source), Inline(), talk=keep_silent, watch=keep_silent)
-        parts = [vars(verified).values() for verified, _ in found.values()]
-        return Verified(*map(sum, zip(*parts, strict=True))), [line for _, lines in found.values() for line in lines]
+        parts = [vars(each.verified).values() for each in found.values()]
+        return Verified(*map(sum, zip(*parts, strict=True))), [line for each in found.values() for line in each.differences]
 
 
 def load(project: Project, tmp_path: Path, conninfo: str, tables: str, collections: Mapping[str, list[dict[str, object]]]) -> Loaded:

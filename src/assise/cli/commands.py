@@ -14,7 +14,7 @@ from typing import Annotated, cast
 import typer
 
 from assise.cli.progress import Talker
-from assise.cli.render import print_plan, print_rejects, print_report, print_undo
+from assise.cli.render import print_plan, print_rejects, print_repair, print_report, print_undo
 from assise.documents.extjson import write_json
 from assise.errors import AssiseError, UsageError
 from assise.manifest.file import dump_manifest
@@ -76,6 +76,10 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Agree to what is shown."
 Replace = Annotated[
     list[str] | None, typer.Option("--replace", help="A table whose edits since the load may be discarded; repeatable.", show_default=False)
 ]
+Sample = Annotated[
+    int | None, typer.Option("--sample", help="Compare so many documents of each collection, drawn at random, not all.", show_default=False)
+]
+RepairOption = Annotated[bool, typer.Option("--repair", help="Show what differs, ask, and write it as the source has it.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
 IdsOption = Annotated[Ids, typer.Option("--ids", help="Keys of ObjectIds as uuid, or as text of 24 digits.")]
 ChunkBytes = Annotated[int | None, typer.Option("--chunk-bytes", help=_help("load.chunk_bytes"), show_default=False)]
@@ -243,11 +247,38 @@ def load(
     return report.exit_code
 
 
-@app.command(epilog=_examples("assise verify", "assise verify dump/app --json"))
-def verify(source: KnownSource = None, manifest: ManifestFile = Path(), *, to: To = None, workers: Workers = None, as_json: Json = False) -> int:
-    """Compare every document of the source, value by value, with what the tables give back."""
-    report = _project(manifest, to, workers=workers).verify(source)
+@app.command(epilog=_examples("assise verify", "assise verify dump/app --json", "assise verify --sample 1000", "assise verify --repair"))
+def verify(
+    source: KnownSource = None,
+    manifest: ManifestFile = Path(),
+    *,
+    to: To = None,
+    workers: Workers = None,
+    sample: Sample = None,
+    repair: RepairOption = False,
+    replace: Replace = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> int:
+    """Compare every document of the source, value by value, with what the tables give back; with --repair write what differs again."""
+    project = _project(manifest, to, workers=workers)
+    if repair:
+        if sample is not None:
+            raise UsageError("--repair compares every document", remedy="assise verify --repair, without --sample.")
+        found = project.repair(source, replace=replace or [], agree=_Asking(yes), dry_run=dry_run)
+        print_repair(found, as_json=as_json)
+        if dry_run:
+            found.check(replace or [])
+        return found.report.exit_code
+    if replace or yes or dry_run:
+        raise UsageError("--replace, --yes and --dry-run belong to --repair", remedy="assise verify --repair …")
+    report = project.verify(source, sample=sample)
     print_report(report, as_json=as_json)
+    if sample is not None:
+        _say(f"of each collection {sample:,} documents were compared, or all")
+    if report.verified and not report.verified.is_clean:
+        _next("assise verify --repair")
     return report.exit_code
 
 

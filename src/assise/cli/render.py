@@ -11,6 +11,7 @@ from rich.text import Text
 
 from assise.project import Plan
 from assise.transfer.ledger import Reject
+from assise.transfer.repair import Repair
 from assise.transfer.report import CollectionReport, Report, Verified
 from assise.transfer.undo import Undo
 
@@ -127,6 +128,19 @@ def print_undo(undo: Undo, *, as_json: bool) -> None:
     others = [f"function {name}" for name in undo.functions] + ["schema assise"] * undo.drops_ledger
     head = "dropped" if undo.is_done else "to drop"
     console.print(f"{head} as well: {', '.join(others) or 'nothing'}", highlight=False, markup=False, soft_wrap=True)
+
+
+def print_repair(repair: Repair, *, as_json: bool) -> None:
+    """What verify finds, and what a repair would do, or has done before."""
+    if as_json:
+        print(json.dumps(repair.as_json(), ensure_ascii=False))
+        return
+    print_report(repair.report, as_json=False)
+    written, removed = ("written", "removed") if repair.is_done else ("to write", "to remove")
+    lines = [] if repair.is_done else [str(mend) for mend in repair.mends]
+    lines += [f"{table.name}: {table.written:,} rows {written}, {table.removed:,} {removed}" for table in repair.tables]
+    for line in lines or ["nothing to repair"]:
+        _console().print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_rejects(rejects: Sequence[Reject], *, as_json: bool) -> None:

@@ -11,9 +11,9 @@ from assise.transfer.ledger import QUERIES, Load
 
 
 class Changes(NamedTuple):
-    """Rows of one table that are not as the load left them.
+    """Rows of one table that are not as the load and its repairs left them.
 
-    `changed` rows were updated or inserted: their `xmin` is none of the load's transactions. `deleted` is how many rows fewer the
+    `changed` rows were updated or inserted: their `xmin` is none of these transactions. `deleted` is how many rows fewer the
     table has than were loaded; of a table that is gone all of them.
     """
 
@@ -32,6 +32,6 @@ def find_changes(connection: Connection, load: Load) -> dict[str, Changes]:
         changed, rows = 0, 0
         if ledger.has_table(connection, load.schema, layout.table):
             statement = QUERIES["changes"].replace("{table}", quote(load.schema, layout.table).replace("%", "%%"))
-            changed, rows = (int(str(number)) for number in connection.execute(statement, [load.id])[0])
+            changed, rows = (int(str(number)) for number in connection.execute(statement, [load.id, load.id])[0])
         found[layout.table] = Changes(changed, max(0, loaded[layout.table] - rows))
     return found

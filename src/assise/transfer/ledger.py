@@ -346,6 +346,11 @@ def rejects_of(connection: Connection, load: Load, collection: str, chunk: Chunk
     return {reject.offset: reject for reject in map(_reject, rows)}
 
 
+def write_repair(connection: Connection, load: Load) -> None:
+    """Note the transaction as a repair of the load: the rows that it writes are the load's."""
+    connection.execute(QUERIES["insert_repair"], [load.id])
+
+
 def finish(connection: Connection, load: Load) -> None:
     """Mark a load as finished."""
     connection.execute(QUERIES["finish_load"], [load.id])

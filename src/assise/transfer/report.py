@@ -81,7 +81,7 @@ class CollectionReport:
 class Report:
     """Source, target (without its password), seconds in all, and the collections.
 
-    `was_done` tells that there was nothing left to load.
+    `was_done` tells that there was nothing left to load, `sample` that so many documents of each collection were verified.
     """
 
     source: str
@@ -89,6 +89,7 @@ class Report:
     seconds: float = 0.0
     collections: list[CollectionReport] = field(default_factory=list)
     was_done: bool = False
+    sample: int | None = None
 
     @property
     def documents(self) -> int:
@@ -130,5 +131,6 @@ class Report:
             "loaded": self.loaded,
             "rejected": self.rejected,
             "verified": vars(self.verified) if self.verified else None,
+            **({"sample": self.sample} if self.sample else {}),
             "collections": [collection.as_json() for collection in self.collections],
         }

@@ -29,7 +29,7 @@ class Task:
     """One chunk, or behind the last chunk of a collection its end.
 
     `position` is how far the file is done with it; `chunk` is read already where only one reader can read the source; `known` when it is in
-    the ledger.
+    the ledger; `sample` is how many of its documents are looked at when not all are.
     """
 
     collection: Collection
@@ -39,6 +39,7 @@ class Task:
     chunk: Chunk | None = None
     known: Known | None = None
     is_last_try: bool = False
+    sample: int | None = None
 
     @property
     def is_end(self) -> bool:
@@ -129,6 +130,7 @@ def write_task(task: Task, out: BinaryIO) -> None:
         "bounds": [task.start, task.stop],
         "known": task.known,
         "is_last_try": task.is_last_try,
+        "sample": task.sample,
         "chunk": chunk
         and {
             "digest": chunk.digest,
@@ -162,7 +164,7 @@ def read_task(message: Result, stream: BinaryIO) -> Task:
         runs = [Run(offset, length, _read_exactly(stream, kept), bytes.fromhex(digest)) for offset, length, kept, digest in found["runs"]]
         chunk = Chunk(start, stop, found["digest"], documents, runs, stop)
     known = message["known"] and Known(*message["known"])
-    return Task(Collection(name, Path(file), size), start, stop, stop, chunk, known, message["is_last_try"])
+    return Task(Collection(name, Path(file), size), start, stop, stop, chunk, known, message["is_last_try"], message["sample"])
 
 
 def _read_exactly(stream: BinaryIO, size: int) -> bytes:

@@ -6,13 +6,14 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b, sha256
 from itertools import chain, islice
+from random import SystemRandom
 from struct import error as StructError
 
 from assise.documents.shape import FEWEST, GROUP, LARGEST_BYTES
 from assise.errors import AssiseError, CellError, ChangedError, InvalidBsonError
-from assise.manifest.layout import Layout
 from assise.mongo.dump import Chunk, Collection, Dump, read_chunks
 from assise.mongo.frames import Document
 from assise.postgres.connection import Connection
@@ -42,13 +43,24 @@ READ_BYTES = 4 << 20
 """Source bytes whose rows are read back at a time."""
 
 
-def verify_dump(connection: Connection, load: Load, dump: Dump, crew: Crew, *, talk: Talk, watch: Watch) -> dict[str, tuple[Verified, list[str]]]:
-    """For each collection what was found, and the first differences in words.
+@dataclass
+class Found:
+    """What was found in one collection: counts, the first differences in words, and where the documents lie whose rows are wrong or missing."""
+
+    verified: Verified = field(default_factory=Verified)
+    differences: list[str] = field(default_factory=list)
+    wrong: array[int] = field(default_factory=lambda: array("q"))
+
+
+def verify_dump(
+    connection: Connection, load: Load, dump: Dump, crew: Crew, *, sample: int | None = None, talk: Talk, watch: Watch
+) -> dict[str, Found]:
+    """For each collection what was found in it, or in `sample` of its documents, drawn at random, and in the numbers of its rows.
 
     Raises:
         ChangedError: the source has changed since the load, so that there is nothing to compare with.
     """
-    found = {name: (Verified(), list[str]()) for name in load.manifest.roots.values()}
+    found = {name: Found() for name in load.manifest.roots.values()}
     with connection.transaction(isolation="REPEATABLE READ"):
         crew.begin(
             lambda: VerifyWork(connection, load),
@@ -58,25 +70,42 @@ def verify_dump(connection: Connection, load: Load, dump: Dump, crew: Crew, *, t
                 "snapshot": connection.scalar(ledger.QUERIES["snapshot"]),
             },
         )
-        tasks = [_list_tasks(connection, load, dump, name, is_read=crew.count == 1) for name in found]
+        tasks = [_list_tasks(connection, load, dump, name, sample, is_read=crew.count == 1) for name in found]
         for task, result in crew.run(chain.from_iterable(tasks)):
-            verified, differences = found[task.collection.name]
+            each = found[task.collection.name]
             if not task.is_end:
-                verified.add(Verified(*result["verified"]))
-                differences += result["differences"][: SHOWN - len(differences)]
-                watch(task.progress("verify", verified.equal + verified.different + verified.missing))
+                each.verified.add(Verified(*result["verified"]))
+                each.differences += result["differences"][: SHOWN - len(each.differences)]
+                each.wrong.extend(result["wrong"])
+                watch(task.progress("verify", each.verified.equal + each.verified.different + each.verified.missing))
                 continue
-            extra, words = _find_extra(connection, load, task.collection, verified)
-            verified.extra += extra
-            differences += words[: SHOWN - len(differences)]
-            talk(f"{task.collection.name}: {verified.equal:,} documents equal")
+            words = _count_rows(connection, load, task.collection, each.verified, is_sample=sample is not None)
+            each.differences += words[: SHOWN - len(each.differences)]
+            talk(f"{task.collection.name}: {each.verified.equal:,} documents equal")
     return found
 
 
-def _list_tasks(connection: Connection, load: Load, dump: Dump, name: str, *, is_read: bool) -> Iterator[Task]:
+def _list_tasks(connection: Connection, load: Load, dump: Dump, name: str, sample: int | None, *, is_read: bool) -> Iterator[Task]:
+    tasks = list_loaded(connection, load, dump, name, is_read=is_read and sample is None)
+    return tasks if sample is None else _draw(tasks, ledger.sum_chunks(connection, load, name).loaded, sample)
+
+
+def list_loaded(connection: Connection, load: Load, dump: Dump, name: str, *, is_read: bool) -> Iterator[Task]:
+    """The chunks of a collection, each with what the ledger says of it."""
     lines = ledger.finished_chunks(connection, load, name)
     known = {line.start: Known(line.stop, line.sha256, line.figures.loaded) for line in lines}
     return list_tasks(dump.collection(name), load.chunk_bytes, known, is_read=is_read, afresh=_remedy(load))
+
+
+def _draw(tasks: Iterator[Task], loaded: int, count: int) -> Iterator[Task]:
+    """Of `count` documents drawn from all that were loaded, those chunks that have some, and how many."""
+    numbers, first = sorted(SystemRandom().sample(range(loaded), min(count, loaded))), 0
+    for task in tasks:
+        last = first + (task.known.loaded if task.known else 0)
+        drawn = bisect_left(numbers, last) - bisect_left(numbers, first)
+        if drawn or not task.known:
+            yield replace(task, sample=drawn)
+        first = last
 
 
 def _remedy(load: Load) -> str:
@@ -91,14 +120,14 @@ class VerifyWork:
         self._verifier: _CollectionVerifier | None = None
 
     def run(self, task: Task) -> Result:
-        """The counts of what was found, and the first differences in words."""
+        """What was found, as `Found` has it."""
         chunk = task.read(_remedy(self._load))
         if task.known is None:
             raise ChangedError(f"{task.collection.file} has changed since it was loaded, behind byte {chunk.start:,}", remedy=_remedy(self._load))
         if self._verifier is None or self._verifier.name != task.collection.name:
             self._verifier = _CollectionVerifier(self._connection, self._load, task.collection.name)
-        verified, differences = self._verifier.check_chunk(chunk, task.known.loaded)
-        return {"verified": list(vars(verified).values()), "differences": differences}
+        found = self._verifier.check_chunk(chunk, task.known.loaded, task.sample)
+        return {"verified": list(vars(found.verified).values()), "differences": found.differences, "wrong": sorted(found.wrong)}
 
 
 _Found = tuple[Document, bytes, Row, Kids]
@@ -109,7 +138,7 @@ class _CollectionVerifier:
     """Verifies one collection."""
 
     def __init__(self, connection: Connection, load: Load, name: str) -> None:
-        self.verified, self.differences = Verified(), list[str]()
+        self._found = Found()
         self._connection, self._load, self.name = connection, load, name
         table = load.manifest.table_of(name)
         self._assembler = Assembler(load.manifest, table, is_strict=True)
@@ -120,15 +149,15 @@ class _CollectionVerifier:
         self._select_keys = select_keys(self._layouts[0], load.schema)
         self._gatherer: Gatherer | None = None
 
-    def check_chunk(self, chunk: Chunk, count: int) -> tuple[Verified, list[str]]:
-        """What was found of a chunk of which `count` documents were loaded.
+    def check_chunk(self, chunk: Chunk, count: int, sample: int | None) -> Found:
+        """What was found of a chunk of which `count` documents were loaded, or of `sample` of them.
 
         A reject counts when the ledger has its size and sha256, and a duplicate when its key is in the table.
         """
-        self.verified, self.differences = Verified(), []
+        self._found = Found()
         rejects = ledger.rejects_of(self._connection, self._load, self.name, chunk)
         loaded, duplicates = _split(chunk, rejects)
-        for documents in _parts(loaded):
+        for documents in _parts(loaded if sample is None else SystemRandom().sample(loaded, min(sample, len(loaded)))):
             self._check_documents(documents)
         for documents in _parts(duplicates):
             self._check_duplicates(documents)
@@ -137,17 +166,22 @@ class _CollectionVerifier:
             self._miss(f"what lies at offset {run.offset:,}, which is no document with a key,")
         for _ in range(count - len(loaded) - len(lost)):
             self._miss(f"a document between {chunk.start:,} and {chunk.stop:,} was loaded, and is rejected in the ledger now; it")
-        self.verified.extra += len(rejects)
+        self._found.verified.extra += len(rejects)
         for offset in rejects:
             self._say(f"the ledger has a reject at offset {offset:,}, where nothing begins")
-        return self.verified, self.differences
+        if excess := max(0, len(loaded) + len(lost) - count):
+            self._found.verified.extra += excess
+            self._say(f"the ledger has lost {excess:,} rejects between {chunk.start:,} and {chunk.stop:,}")
+        if excess or len(loaded) + len(lost) < count:  # rows cannot mend rejects
+            del self._found.wrong[:]
+        return self._found
 
     def _say(self, text: str) -> None:
-        if len(self.differences) < SHOWN:
-            self.differences.append(f"{self.name}: {text}")
+        if len(self._found.differences) < SHOWN:
+            self._found.differences.append(f"{self.name}: {text}")
 
     def _miss(self, what: str) -> None:
-        self.verified.missing += 1
+        self._found.verified.missing += 1
         self._say(f"{what} is missing")
 
     def _read_keys(self, documents: list[Document]) -> list[tuple[bytes, Document]]:
@@ -181,11 +215,15 @@ class _CollectionVerifier:
             if key in rows:
                 found.append((document, key, rows.pop(key), kids.get(key) or no_kids(self._layouts)))
             else:
+                self._found.wrong.append(document[0])
                 self._miss(f"document at offset {document[0]:,} (key {_show_key(self._key_type, key)})")
         for i in range(0, len(found), GROUP):
             self._check_group(found[i : i + GROUP])
-        for key in kids.keys() - {key for key, _ in keys}:
-            self.verified.extra += 1
+        others = kids.keys() - {key for key, _ in keys}
+        offsets = {normal_key(self._key_type, key): offset for key, (offset, _) in keys} if others else {}
+        for key in others:
+            self._found.verified.extra += 1
+            self._found.wrong.append(offsets[normal_key(self._key_type, key)])
             self._say(f"child rows have the key {_show_key(self._key_type, key)}, which is written otherwise in {self._layouts[0].table}")
 
     def _check_group(self, found: list[_Found]) -> None:
@@ -197,7 +235,7 @@ class _CollectionVerifier:
         assembled = {offset: document for ((offset, _), *_), document in zip(small, gathered, strict=False)}
         for document, key, row, kids in found:
             if assembled.get(document[0]) == document[1]:
-                self.verified.equal += 1
+                self._found.verified.equal += 1
             else:
                 self._check_document(document, key, row, kids)
 
@@ -212,9 +250,10 @@ class _CollectionVerifier:
             left = [(layout.table, sum(map(len, groups.values()))) for layout, groups in zip(self._layouts, kids, strict=True)]
             lines += [f"{count:,} rows of {table} have no parent" for table, count in left if count]
         if not lines:
-            self.verified.equal += 1
+            self._found.verified.equal += 1
             return
-        self.verified.different += 1
+        self._found.verified.different += 1
+        self._found.wrong.append(offset)
         for line in lines:
             self._say(f"document at offset {offset:,} (key {_show_key(self._key_type, key)}): {line}")
 
@@ -227,24 +266,30 @@ class _CollectionVerifier:
                         raise CellError(f"the rows of {self._layouts[i].table} are not numbered from 0 without a gap")
 
 
-def _find_extra(connection: Connection, load: Load, collection: Collection, verified: Verified) -> tuple[int, list[str]]:
-    """How many rows of a collection's tables come from no document, and the first of them in words."""
-    table = load.manifest.table_of(collection.name)
-    root, *children = build_tree(load.manifest, table).layouts
-    extra, lines = _int(connection.scalar(count_rows(root, load.schema))) - verified.equal - verified.different, list[str]()
-    if extra:
-        with closing(_extra_keys(connection, load, collection, table, root)) as keys:
-            lines += [f"{collection.name}: row {key} of {root.table} comes from no document" for key in islice(keys, SHOWN)]
+def _count_rows(connection: Connection, load: Load, collection: Collection, verified: Verified, *, is_sample: bool) -> list[str]:
+    """Add the rows of a collection's tables that come from no document, which the counts of rows tell; the first of them in words."""
+    root, *children = build_tree(load.manifest, load.manifest.table_of(collection.name)).layouts
+    expected = ledger.sum_chunks(connection, load, collection.name).loaded if is_sample else verified.equal + verified.different
+    extra, lines = _int(connection.scalar(count_rows(root, load.schema))) - expected, list[str]()
+    if extra < 0 or (is_sample and extra):
+        lines.append(f"{collection.name}: {root.table} has {abs(extra):,} rows {'more' if extra > 0 else 'fewer'} than documents were loaded")
+        verified.missing = max(verified.missing, -extra)
+    elif extra:
+        with closing(find_extra(connection, load, collection)) as keys:
+            lines += [f"{collection.name}: row {text} of {root.table} comes from no document" for text, _ in islice(keys, SHOWN)]
+    verified.extra += max(0, extra)
     for child in children:
         orphans = _int(connection.scalar(count_orphans(child, root, load.schema)))
         if orphans:
             lines.append(f"{collection.name}: rows of {orphans} documents in {child.table} have no row in {root.table}")
-        extra += orphans
-    return extra, lines
+        verified.extra += orphans
+    return lines
 
 
-def _extra_keys(connection: Connection, load: Load, collection: Collection, table: str, root: Layout) -> Generator[str, None, None]:
-    """The keys of the rows that come from no document: the source is read once more."""
+def find_extra(connection: Connection, load: Load, collection: Collection) -> Generator[tuple[str, bytes], None, None]:
+    """The keys of the rows of a collection's table that come from no document, as text and as they are: the source is read once more."""
+    table = load.manifest.table_of(collection.name)
+    root = build_tree(load.manifest, table).layouts[0]
     read_key, numbers = compile_key(load.manifest, table), array("Q")
     for chunk in read_chunks(collection, load.chunk_bytes):
         for offset, raw in _split(chunk, ledger.rejects_of(connection, load, collection.name, chunk))[0]:
@@ -256,7 +301,7 @@ def _extra_keys(connection: Connection, load: Load, collection: Collection, tabl
             number = _hash(key or b"")
             position = bisect_left(known, number)
             if position == len(known) or known[position] != number:
-                yield (text or b"").decode(errors="replace")[:200]
+                yield (text or b"").decode(errors="replace")[:200], key or b""
 
 
 def _split(chunk: Chunk, rejects: dict[int, Reject]) -> tuple[list[Document], list[Document]]:

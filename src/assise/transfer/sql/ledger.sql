@@ -43,6 +43,12 @@ CREATE TABLE assise.chunk (
     CHECK (documents = loaded + rejected)
 );
 
+CREATE TABLE assise.repair (
+    load_id int NOT NULL REFERENCES assise.load ON DELETE CASCADE,
+    repaired_at timestamptz NOT NULL DEFAULT now(),
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id()
+);
+
 CREATE TABLE assise.reject (
     load_id int NOT NULL,               -- without a foreign key, whose check for each row takes as long as a load of the row
     collection text COLLATE "C" NOT NULL,

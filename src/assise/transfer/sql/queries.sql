@@ -102,7 +102,23 @@ SELECT key, sum(value::bigint)::bigint FROM assise.chunk, jsonb_each_text(rows) 
 
 -- changes --
 SELECT count(*) FILTER (WHERE ours.xid IS NULL), count(*)
-FROM {table} AS t LEFT JOIN (SELECT DISTINCT xid::xid AS xid FROM assise.chunk WHERE load_id = %s) AS ours ON ours.xid = t.xmin
+FROM {table} AS t LEFT JOIN (
+    SELECT xid::xid AS xid FROM assise.chunk WHERE load_id = %s UNION SELECT xid::xid FROM assise.repair WHERE load_id = %s
+) AS ours ON ours.xid = t.xmin
+
+-- edited --
+SELECT count(*) FROM {table} AS t JOIN {stage} AS s ON {same} LEFT JOIN (
+    SELECT xid::xid AS xid FROM assise.chunk WHERE load_id = %s UNION SELECT xid::xid FROM assise.repair WHERE load_id = %s
+) AS ours ON ours.xid = t.xmin WHERE ours.xid IS NULL
+
+-- dependents --
+SELECT relname || ' by ' || conname FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid
+WHERE contype = 'f' AND confrelid = to_regclass(%s) AND confdeltype IN ('c', 'n', 'd')
+AND conrelid <> ALL (SELECT to_regclass(name) FROM unnest(%s::text[]) AS ours (name))
+ORDER BY 1
+
+-- insert_repair --
+INSERT INTO assise.repair (load_id) VALUES (%s)
 
 -- additions --
 WITH ours AS (SELECT to_regclass(%s) AS id, to_regclass(%s) AS parent, %s::text[] AS names)
@@ -133,7 +149,7 @@ DELETE FROM assise.load WHERE id = %s
 SELECT EXISTS (SELECT FROM assise.load)
 
 -- drop_ledger --
-DROP TABLE assise.reject, assise.chunk, assise.collection, assise.load, assise.version;
+DROP TABLE assise.reject, assise.repair, assise.chunk, assise.collection, assise.load, assise.version;
 DROP FUNCTION assise.objectid_to_uuid(text), assise.uuid_to_objectid(uuid);
 DROP SCHEMA assise
 

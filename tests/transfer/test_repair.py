@@ -1,0 +1,239 @@
+"""Repair: what differs from the source is written again as the source has it; edits are never discarded unasked, and nothing else is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bson import ObjectId
+from tests.dumps import agree, write_dump
+from tests.transfer import test_verify
+
+from assise.errors import ChangedError, DependentError, EditedError, TargetError, UsageError
+from assise.project import Project
+from assise.transfer import ledger
+from assise.transfer.changes import find_changes
+from assise.transfer.repair import Mend
+from assise.transfer.report import Verified
+
+Query = Callable[..., list[tuple[object, ...]]]
+
+USERS: list[dict[str, object]] = [
+    {"_id": ObjectId(f"65b9f0a00000000000000{n:03}"), "name": f"user {n}", "n": n / 2 if n % 2 else n, "items": [{"n": n, "parts": [{"p": n}]}]}
+    for n in range(50)
+]
+THINGS: list[dict[str, object]] = [{"_id": n if n % 2 else n + 0.5, "at": f"place {n}"} for n in range(30)]
+TABLES = ["users", "user_items", "user_item_parts", "things"]
+KEYS = [f"65b9f0a0-0000-8000-8000-000{n:03}000000" for n in range(50)]
+
+
+@pytest.fixture(params=[1, 2])
+def loaded(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> Project:
+    """A project whose dump is loaded, with one reject; several chunks, and one or two workers."""
+    project = Project(tmp_path, to=database, settings={"workers": request.param, "load.chunk_bytes": 500})
+    assert project.migrate(write_dump(tmp_path / "app", {"users": [*USERS, USERS[3]], "things": THINGS}), agree=agree).exit_code == 3
+    return project
+
+
+def read_rows(query: Query) -> dict[str, list[tuple[object, ...]]]:
+    return {table: query(f"SELECT t::text FROM {table} AS t ORDER BY t::text") for table in TABLES}
+
+
+def changes(project: Project) -> dict[str, tuple[int, int]]:
+    with project.connect(project.manifest) as connection:
+        (load,) = ledger.find_loads(connection)
+        return {name: (found.changed, found.deleted) for name, found in find_changes(connection, load).items()}
+
+
+Counts = dict[str, tuple[int, int, int]]
+"""Rows written, removed, and edited before, by table."""
+
+DAMAGE: list[tuple[str, Counts]] = [
+    ("UPDATE users SET name = 'x' WHERE name IN ('user 0', 'user 1')", {"users": (2, 0, 2), "user_items": (2, 0, 0), "user_item_parts": (2, 0, 0)}),
+    ("UPDATE users SET name = NULL", {"users": (50, 0, 50), "user_items": (50, 0, 0), "user_item_parts": (50, 0, 0)}),
+    ("UPDATE users SET _extra = '{\"a\": []}' WHERE n = 2", {"users": (1, 0, 1), "user_items": (1, 0, 0), "user_item_parts": (1, 0, 0)}),
+    ("UPDATE users SET n = n + 0.0 WHERE n = 2", {"users": (1, 0, 1), "user_items": (1, 0, 0), "user_item_parts": (1, 0, 0)}),
+    ("DELETE FROM users WHERE name < 'user 2'", {"users": (12, 0, 0), "user_items": (12, 0, 0), "user_item_parts": (12, 0, 0)}),
+    ("TRUNCATE users CASCADE", {"users": (50, 0, 0), "user_items": (50, 0, 0), "user_item_parts": (50, 0, 0)}),
+    ("DELETE FROM user_items WHERE n = 4", {"users": (1, 0, 0), "user_items": (1, 0, 0), "user_item_parts": (1, 0, 0)}),
+    ("UPDATE user_item_parts SET p = 99 WHERE p = 4", {"users": (1, 0, 0), "user_items": (1, 0, 0), "user_item_parts": (1, 0, 1)}),
+    ("INSERT INTO users (name) VALUES ('a'), ('b')", {"users": (0, 2, 0)}),
+    ("INSERT INTO user_items SELECT id, 1 FROM users WHERE n = 4", {"users": (1, 0, 0), "user_items": (1, 1, 0), "user_item_parts": (1, 0, 0)}),
+    ("UPDATE user_item_parts SET _position_2 = 3 WHERE p = 0", {"users": (1, 0, 0), "user_items": (1, 0, 0), "user_item_parts": (1, 1, 0)}),
+    ("UPDATE things SET id = id + 0.00 WHERE at = 'place 1'", {"things": (1, 1, 1)}),
+    ("UPDATE things SET id = id + 1000 WHERE at < 'place 2'", {"things": (12, 12, 0)}),
+]
+
+
+@pytest.mark.parametrize(("statement", "expected"), DAMAGE, ids=[statement for statement, _ in DAMAGE])
+def test_damage_is_mended_and_what_may_be_an_edit_only_when_its_table_is_named(
+    loaded: Project, query: Query, statement: str, expected: Counts
+) -> None:
+    before = read_rows(query)
+    query(statement)
+    damaged = read_rows(query)
+    assert damaged != before
+    plan = loaded.repair(dry_run=True)
+    assert {table.name: (table.written, table.removed, table.edited) for table in plan.tables} == expected
+    replace = [table for table, (_, removed, edited) in expected.items() if removed or edited]
+    for missing in replace:
+        with pytest.raises(EditedError, match="nothing was repaired") as error:
+            loaded.repair(agree=agree, replace=[name for name in replace if name != missing])
+        assert error.value.remedy.endswith(f"--replace {missing}")
+    assert read_rows(query) == damaged
+    done = loaded.repair(agree=agree, replace=replace)
+    assert (done.is_done, done.report.verified) == (True, Verified(equal=80))
+    assert read_rows(query) == before
+    assert changes(loaded) == dict.fromkeys(TABLES, (0, 0))
+    again = loaded.repair(agree=agree)
+    assert (again.tables, again.mends, again.is_done) == ([], [], False)
+
+
+def test_what_is_shown_is_key_column_value_and_value_in_the_source(loaded: Project, query: Query) -> None:
+    query("UPDATE users SET name = E'a\\x1b[2Jb', n = NULL WHERE n = 0")
+    query("UPDATE things SET at = repeat('x', 300) WHERE id = 1")
+    query("DELETE FROM user_items WHERE n = 4")
+    query("INSERT INTO things (id, at) VALUES (7.50, 'new')")
+    asked: list[str] = []
+
+    def refuse(question: str) -> bool:
+        asked.append(question)
+        return False
+
+    with pytest.raises(UsageError, match="not agreed, nothing was repaired"):
+        loaded.repair(agree=refuse, replace=["users", "things"])
+    *lines, last = asked[0].splitlines()
+    assert lines == [
+        f"things 1: at is '{'x' * 100}'…, in the source 'place 1'",
+        "things 7.50: is not in the source",
+        f"users {KEYS[0]}: name is 'a\\x1b[2Jb', in the source 'user 0'",
+        f"users {KEYS[0]}: n is NULL, in the source '0'",
+        f"user_items {KEYS[4]}, 0: is missing",
+        f"user_item_parts {KEYS[4]}, 0, 0: is missing",
+    ]
+    sums = "users (2 rows written, 0 removed), user_items (2 rows written, 0 removed), user_item_parts (2 rows written, 0 removed)"
+    assert last.endswith(f": repairs things (1 rows written, 1 removed), {sums}")
+    plan = loaded.repair(dry_run=True)
+    assert plan.mends[3] == Mend("users", KEYS[0], "changed", "n", None, "0")
+    with pytest.raises(EditedError, match="things: 1 rows changed since the load, 1 rows that the source has not; users: 1 rows changed"):
+        plan.check([])
+    with pytest.raises(UsageError, match="'user' is no table that is repaired"):
+        plan.check(["user"])
+
+
+def test_nothing_that_refers_to_a_row_is_touched(loaded: Project, query: Query) -> None:
+    query("ALTER TABLE users ADD nickname text, ADD best uuid REFERENCES users ON DELETE CASCADE")
+    query("CREATE TABLE orders (user_id uuid NOT NULL REFERENCES users ON DELETE CASCADE)")
+    query("INSERT INTO orders SELECT id FROM users")
+    query("UPDATE users SET nickname = 'mine', best = (SELECT id FROM users WHERE n = 8)")
+    query("UPDATE users SET name = 'x'")
+    assert loaded.repair(agree=agree, replace=["users"]).report.verified == Verified(equal=80)
+    assert query("SELECT count(*), count(nickname), count(best) FROM users JOIN orders ON id = user_id") == [(50, 50, 50)]
+    query("INSERT INTO users (name) VALUES ('new')")
+    with pytest.raises(
+        DependentError, match="users cannot be removed, as rows of others would go with them: orders by orders_user_id_fkey, users by"
+    ):
+        loaded.repair(agree=agree, replace=["users"])
+    assert query("SELECT count(*) FROM users") == [(51,)]
+
+
+def test_rows_that_change_while_somebody_is_asked_are_not_overwritten(loaded: Project, query: Query) -> None:
+    query("DELETE FROM users WHERE n = 4")
+
+    def answer(_: str) -> bool:
+        query(f"INSERT INTO users (id, name) VALUES ('{KEYS[4]}', 'back')")
+        return True
+
+    with pytest.raises(EditedError, match="rows have changed since they were shown; nothing was repaired"):
+        loaded.repair(agree=answer)
+    assert query("SELECT name FROM users WHERE n IS NULL") == [("back",)]
+
+
+def test_a_session_that_writes_is_told(loaded: Project, query: Query, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    query("DELETE FROM users WHERE n = 4")
+    monkeypatch.setattr("assise.transfer.repair.PATIENCE", "100ms")
+    other = Project(loaded.path, to=database)
+    with other.connect(other.manifest) as connection, connection.transaction():
+        connection.execute("UPDATE users SET name = 'x' WHERE n = 6")
+        with pytest.raises(TargetError, match="another session writes the tables of 'app'"):
+            loaded.repair(agree=agree)
+    assert query("SELECT count(*) FROM users") == [(49,)]
+
+
+def test_a_ledger_that_has_lost_rejects_is_not_repaired_with_rows(loaded: Project, query: Query) -> None:
+    before = read_rows(query)
+    query("DELETE FROM assise.reject")
+    done = loaded.repair(agree=agree)
+    assert (done.tables, done.is_done, done.report.verified) == ([], False, Verified(equal=81, extra=1, missing=1))
+    query("UPDATE assise.chunk SET loaded = loaded + rejected, rejected = 0")
+    done = loaded.repair(agree=agree)
+    assert (done.tables, done.is_done, done.report.verified) == ([], False, Verified(equal=81, missing=1))
+    assert read_rows(query) == before
+
+
+def test_a_source_that_has_changed_repairs_nothing(loaded: Project, query: Query, tmp_path: Path) -> None:
+    query("DELETE FROM users WHERE n = 4")
+    content = (tmp_path / "app" / "users.bson").read_bytes()
+    (tmp_path / "app" / "users.bson").write_bytes(content.replace(b"user 4\0", b"user X\0"))
+    with pytest.raises(ChangedError):
+        loaded.repair(agree=agree)
+    assert query("SELECT count(*) FROM users") == [(49,)]
+
+
+def test_a_packed_source_is_repaired_too(tmp_path: Path, database: str, query: Query) -> None:
+    project = Project(tmp_path, to=database, settings={"workers": 2, "load.chunk_bytes": 500})
+    project.migrate(write_dump(tmp_path / "app", {"users": USERS, "things": THINGS}, is_packed=True), agree=agree)
+    before = read_rows(query)
+    query("DELETE FROM users WHERE n = 4")
+    query("TRUNCATE things")
+    assert project.repair(agree=agree).report.verified == Verified(equal=80)
+    assert read_rows(query) == before
+
+
+def test_rows_that_a_repair_wrote_are_the_loads(loaded: Project, query: Query) -> None:
+    query("DELETE FROM users WHERE n = 4")
+    loaded.repair(agree=agree)
+    query("UPDATE users SET name = 'x' WHERE n = 4")
+    assert changes(loaded)["users"] == (1, 0)
+    with pytest.raises(EditedError, match="users: 1 rows changed"):
+        loaded.undo(agree=agree)
+    assert loaded.undo(agree=agree, replace=["users"]).is_done
+    assert query("SELECT to_regnamespace('assise')") == [(None,)]
+
+
+@pytest.mark.parametrize("sample", [1, 7, 80, 1000])
+def test_a_sample_compares_so_many_documents_of_each_collection(loaded: Project, query: Query, sample: int) -> None:
+    report = loaded.verify(sample=sample)
+    equal = min(sample, 50) + min(sample, 30)
+    assert (report.verified, report.exit_code, report.as_json()["sample"]) == (Verified(equal=equal), 3, sample)
+    query("UPDATE users SET name = 'x'")
+    assert loaded.verify(sample=sample).verified == Verified(equal=min(sample, 30), different=min(sample, 50))
+    query("INSERT INTO things (id) VALUES (1000), (1001)")
+    query("DELETE FROM users WHERE n < 4")
+    found = loaded.verify(sample=sample)
+    assert found.verified is not None
+    assert (found.verified.missing, found.verified.extra) == (6, 2)
+    lines = [line for collection in found.collections for line in collection.differences]
+    assert "things: things has 2 rows more than documents were loaded" in lines
+    assert ("users: users has 6 rows fewer than documents were loaded" in lines) == (sample < 20)
+
+
+def test_a_sample_is_drawn_anew_and_from_all_documents(loaded: Project, query: Query) -> None:
+    query("UPDATE things SET at = 'x'")
+    offsets = {line for _ in range(40) for collection in loaded.verify(sample=5).collections for line in collection.differences}
+    assert len(offsets) > 20
+    with pytest.raises(UsageError, match="a sample of 0 documents"):
+        loaded.verify(sample=0)
+
+
+def test_columns_of_every_type_get_their_values_back(project: Project, tmp_path: Path, database: str) -> None:
+    things = test_verify.load(project, tmp_path, database, test_verify.THINGS, {"things": [test_verify.write_thing(0), test_verify.write_thing(1)]})
+    for table in things.tables:
+        cells = [f'"{name}" = NULL' for name, _ in things.columns(table) if name not in {"id", "thing_id", "_position", "_position_2"}]
+        things.query(f'UPDATE "{table}" SET {", ".join(cells)}')
+    assert things.verify()[0] == Verified(different=2)
+    assert project.repair(agree=agree, replace=things.tables).report.verified == Verified(equal=2)
+    for table in things.tables:
+        rows = f'SELECT t::text FROM {{}}."{table}" AS t ORDER BY t::text'
+        assert things.query(rows.format("public")) == things.query(rows.format("copy")) != []
