@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import count, islice
+from itertools import islice
 from typing import Literal, NamedTuple
 
 from assise.errors import AssiseError, BusyError, DependentError, DuplicateKeyError, EditedError, TargetError, UsageError
@@ -18,8 +18,7 @@ from assise.postgres.connection import Connection
 from assise.rows.cells import pack_length
 from assise.rows.shred import Shredder
 from assise.schema import stage
-from assise.schema.sql import copy_rows, count_rows, quote
-from assise.schema.stage import STAGE
+from assise.schema.sql import quote
 from assise.transfer import ledger
 from assise.transfer.ledger import QUERIES, Load
 from assise.transfer.report import Report
@@ -129,10 +128,7 @@ def repair_load(
     """
     try:
         with connection.transaction():
-            extras = (name for i in count() if (name := f"_extra_{i}") not in load.manifest.tables)
-            stages = [
-                _Stage(connection, load, name, next(extras)).fill(dump, each) for name, each in found.items() if each.wrong or each.verified.extra
-            ]
+            stages = [_Stage(connection, load, name).fill(dump, each) for name, each in found.items() if each.wrong or each.verified.extra]
             plan = _plan(stages, Repair(connection.target, report))
             if agree is None or not plan.tables:
                 return plan
@@ -165,8 +161,8 @@ def _plan(stages: list[_Stage], plan: Repair) -> Repair:
 class _Stage:
     """The rows that the wrong documents of one collection should have, and the keys of rows that come from no document."""
 
-    def __init__(self, connection: Connection, load: Load, name: str, extra: str) -> None:
-        self._connection, self._load, self._name, self._extra = connection, load, name, extra
+    def __init__(self, connection: Connection, load: Load, name: str) -> None:
+        self._connection, self._load, self._name = connection, load, name
         self._shredder = Shredder(load.manifest, load.manifest.table_of(name))
         self.layouts = self._shredder.layouts
 
@@ -174,8 +170,8 @@ class _Stage:
         for layout in self.layouts:
             for statement in stage.create_stage(layout, self._load.schema):
                 self._connection.execute(statement)
-        self._connection.execute(stage.create_extra(self._extra, self.layouts[0], self._load.schema))
-        copies = [copy_rows(layout, STAGE) for layout in self.layouts]
+        self._connection.execute(stage.create_extra(self.layouts[0], self._load.schema))
+        copies = [stage.copy_stage(layout) for layout in self.layouts]
         for task in list_loaded(self._connection, self._load, dump, self._name, is_read=False):
             wrong = set(found.wrong[bisect_left(found.wrong, task.start) : bisect_left(found.wrong, task.stop)])
             if wrong:
@@ -186,9 +182,9 @@ class _Stage:
         if found.verified.extra:
             with closing(find_extra(self._connection, self._load, dump.collection(self._name))) as keys:
                 while part := [b"\0\1" + pack_length(len(key)) + key for _, key in islice(keys, KEYS)]:
-                    self._copy(f"COPY {quote(STAGE, self._extra)} FROM STDIN (FORMAT binary)", part)
-        for table in (*(layout.table for layout in self.layouts), self._extra):
-            self._connection.execute(f"ANALYZE {quote(STAGE, table)}")
+                    self._copy(f"COPY {stage.extra_of(self.layouts[0])} FROM STDIN (FORMAT binary)", part)
+        for table in (*(stage.stage_of(layout.table) for layout in self.layouts), stage.extra_of(self.layouts[0])):
+            self._connection.execute(f"ANALYZE {table}")
         return self
 
     def _copy(self, statement: str, rows: list[bytes]) -> None:
@@ -199,12 +195,16 @@ class _Stage:
 
     def count(self, layout: Layout) -> RepairedTable:
         schema, table = self._load.schema, layout.table
-        places = {"{table}": quote(schema, table), "{stage}": quote(STAGE, table), "{same}": stage.same_row(layout)}
+        places = {"{table}": quote(schema, table), "{stage}": stage.stage_of(table), "{same}": stage.same_row(layout)}
         edited = QUERIES["edited"]
         for name, text in places.items():
             edited = edited.replace(name, text.replace("%", "%%"))
-        surplus = stage.count_surplus(layout, self.layouts[0], self._extra, schema)
-        scalars = self._scalar(count_rows(layout, STAGE)), self._scalar(surplus), self._scalar(edited, self._load.id, self._load.id)
+        surplus = stage.count_surplus(layout, self.layouts[0], schema)
+        scalars = (
+            self._scalar(stage.count_stage(layout)),
+            self._scalar(surplus),
+            self._scalar(edited, self._load.id, self._load.id),
+        )
         return RepairedTable(table, *scalars)
 
     def _scalar(self, statement: str, *parameters: int) -> int:
@@ -217,15 +217,15 @@ class _Stage:
             yield Mend(layout.table, str(key), "changed", str(column), _text(now), _text(source))
         for (key,) in select(stage.select_missing(layout, schema, SHOWN)):
             yield Mend(layout.table, str(key), "missing")
-        for (key,) in select(stage.select_surplus(layout, self.layouts[0], self._extra, schema, SHOWN)):
+        for (key,) in select(stage.select_surplus(layout, self.layouts[0], schema, SHOWN)):
             yield Mend(layout.table, str(key), "extra")
 
     def write(self) -> None:
         """Take away what the source has not, the deepest first, then write what it has, the collection's rows first."""
         schema, root = self._load.schema, self.layouts[0]
         for layout in reversed(self.layouts):
-            statement = stage.delete_surplus(layout, root, self._extra, schema)
-            if self._scalar(stage.count_surplus(layout, root, self._extra, schema)):
+            statement = stage.delete_surplus(layout, root, schema)
+            if self._scalar(stage.count_surplus(layout, root, schema)):
                 self._check_dependents(layout)
                 self._connection.execute(statement)
         for layout in self.layouts:
