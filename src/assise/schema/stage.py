@@ -1,7 +1,8 @@
-"""SQL text of a repair: rows as the source has them, in temporary tables (the stage), against those of the tables."""
+"""SQL text of a repair: rows as the source has them, in a temporary table (the stage), against those of the table."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from hashlib import sha256
 
 from assise.manifest.layout import Layout
@@ -11,111 +12,112 @@ SHOWN_CHARACTERS = 100
 """Of a value that is shown; one more tells that there are more."""
 
 
-def stage_of(table: str) -> str:
-    """The stage of a table. No trigger of the application's finds it in place of a table that it names."""
-    return quote("pg_temp", f"_stage_{_digest(table)}")
+@dataclass(frozen=True)
+class Stage:
+    """The statements of one table of a collection, whose root table is `root`. All that is temporary goes with the transaction."""
+
+    layout: Layout
+    root: Layout
+    schema: str
+
+    @property
+    def table(self) -> str:
+        """The table, as SQL names it."""
+        return quote(self.schema, self.layout.table)
+
+    @property
+    def name(self) -> str:
+        """The stage, as SQL names it: no trigger of the application's finds it in place of a table."""
+        return _temporary("stage", self.layout)
+
+    @property
+    def extra(self) -> str:
+        """The temporary table of the collection's keys that come from no document, as SQL names it."""
+        return _temporary("extra", self.root)
+
+    @property
+    def same(self) -> str:
+        """That a row t of the table and a row s of the stage have the same key."""
+        return " AND ".join(f"t.{quote(name)} = s.{quote(name)}" for name in self.layout.primary_key)
+
+    def create(self) -> list[str]:
+        """An empty stage, and with that of the root table one for extra keys."""
+        columns = f"SELECT {quote_list(self.layout.names)} FROM {self.table} WITH NO DATA"
+        key = f"SELECT {quote(self.root.primary_key[0])} FROM {self.table} WITH NO DATA"
+        statements = [
+            f"CREATE TEMPORARY TABLE {self.name} ON COMMIT DROP AS {columns}",
+            f"CREATE UNIQUE INDEX ON {self.name} ({quote_list(self.layout.primary_key)})",
+        ]
+        return [*statements, f"CREATE TEMPORARY TABLE {self.extra} ON COMMIT DROP AS {key}"] if self.layout == self.root else statements
+
+    def copy(self) -> str:
+        """The COPY that takes the rows in binary."""
+        return f"COPY {self.name} FROM STDIN (FORMAT binary)"
+
+    def copy_extra(self) -> str:
+        """The COPY that takes extra keys in binary."""
+        return f"COPY {self.extra} FROM STDIN (FORMAT binary)"
+
+    def count(self) -> str:
+        """How many rows are to be written."""
+        return f"SELECT count(*) FROM {self.name}"
+
+    def select_differences(self, limit: int) -> str:
+        """Key, column, value now and value in the source, as texts, where both have the row."""
+        values = ", ".join(f"({i}, {quote_text(name)}, t.{quote(name)}::text, s.{quote(name)}::text)" for i, name in enumerate(self.layout.names))
+        return (
+            f"SELECT {self._key('s')}, c.name, left(c.now, {SHOWN_CHARACTERS + 1}), left(c.source, {SHOWN_CHARACTERS + 1})"
+            f" FROM {self.table} AS t JOIN {self.name} AS s ON {self.same}"
+            f" CROSS JOIN LATERAL (VALUES {values}) AS c (i, name, now, source)"
+            f" WHERE c.now IS DISTINCT FROM c.source ORDER BY {self._order('s')}, c.i LIMIT {limit}"
+        )
+
+    def select_missing(self, limit: int) -> str:
+        """The keys, as text, of rows that only the stage has."""
+        there = f"SELECT FROM {self.table} AS t WHERE {self.same}"
+        return f"SELECT {self._key('s')} FROM {self.name} AS s WHERE NOT EXISTS ({there}) ORDER BY {self._order('s')} LIMIT {limit}"
+
+    def select_surplus(self, limit: int) -> str:
+        """The keys, as text, of the rows that `delete_surplus` deletes."""
+        return f"SELECT {self._key('t')} FROM {self.table} AS t WHERE {self._surplus} ORDER BY {self._order('t')} LIMIT {limit}"
+
+    def count_surplus(self) -> str:
+        """How many rows `delete_surplus` deletes."""
+        return f"SELECT count(*) FROM {self.table} AS t WHERE {self._surplus}"
+
+    def delete_surplus(self) -> str:
+        """Delete rows of the root table with an extra key; child rows that their document in the stage has not, or that have no document."""
+        return f"DELETE FROM {self.table} AS t WHERE {self._surplus}"
+
+    def write(self) -> str:
+        """Insert the rows of the stage, over those that are there: nothing that refers to a row is touched."""
+        names = quote_list(self.layout.names)
+        cells = ", ".join(f"{quote(name)} = excluded.{quote(name)}" for name in self.layout.names)
+        return (
+            f"INSERT INTO {self.table} ({names}) SELECT {names} FROM {self.name}"
+            f" ON CONFLICT ({quote_list(self.layout.primary_key)}) DO UPDATE SET {cells}"
+        )
+
+    @property
+    def _surplus(self) -> str:
+        key, root_key = f"t.{quote(self.layout.primary_key[0])}", quote(self.root.primary_key[0])
+        if self.layout == self.root:
+            return f"{key} IN (SELECT {root_key} FROM {self.extra})"
+        staged = f"SELECT {root_key} FROM {_temporary('stage', self.root)}"
+        there = f"SELECT FROM {quote(self.schema, self.root.table)} AS r WHERE r.{root_key} = {key}"
+        return f"NOT EXISTS (SELECT FROM {self.name} AS s WHERE {self.same}) AND ({key} IN ({staged}) OR NOT EXISTS ({there}))"
+
+    def _order(self, alias: str) -> str:
+        return ", ".join(f"{alias}.{quote(name)}" for name in self.layout.primary_key)
+
+    def _key(self, alias: str) -> str:
+        return f"concat_ws(', ', {self._order(alias)})"
 
 
-def extra_of(root: Layout) -> str:
-    """The temporary table of the keys that come from no document."""
-    return quote("pg_temp", f"_extra_{_digest(root.table)}")
-
-
-def _digest(table: str) -> str:
-    return sha256(table.encode()).hexdigest()[:16]
-
-
-def create_stage(layout: Layout, schema: str) -> list[str]:
-    """An empty table with the columns of a table, which goes with the transaction."""
-    stage = stage_of(layout.table)
-    columns = f"SELECT {quote_list(layout.names)} FROM {quote(schema, layout.table)} WITH NO DATA"
-    return [f"CREATE TEMPORARY TABLE {stage} ON COMMIT DROP AS {columns}", f"CREATE UNIQUE INDEX ON {stage} ({quote_list(layout.primary_key)})"]
-
-
-def create_extra(root: Layout, schema: str) -> str:
-    """An empty table for keys, which goes with the transaction."""
-    key = quote(root.primary_key[0])
-    return f"CREATE TEMPORARY TABLE {extra_of(root)} ON COMMIT DROP AS SELECT {key} FROM {quote(schema, root.table)} WITH NO DATA"
-
-
-def copy_stage(layout: Layout) -> str:
-    """The COPY that takes rows in binary."""
-    return f"COPY {stage_of(layout.table)} FROM STDIN (FORMAT binary)"
-
-
-def count_stage(layout: Layout) -> str:
-    """How many rows are to be written."""
-    return f"SELECT count(*) FROM {stage_of(layout.table)}"
-
-
-def same_row(layout: Layout) -> str:
-    """That a row t of the table and a row s of the stage have the same key."""
-    return " AND ".join(f"t.{quote(name)} = s.{quote(name)}" for name in layout.primary_key)
-
-
-def select_differences(layout: Layout, schema: str, limit: int) -> str:
-    """Key, column, value now and value in the source, as texts, where both have the row."""
-    values = ", ".join(f"({i}, {quote_text(name)}, t.{quote(name)}::text, s.{quote(name)}::text)" for i, name in enumerate(layout.names))
-    return (
-        f"SELECT {_key(layout, 's')}, c.name, left(c.now, {SHOWN_CHARACTERS + 1}), left(c.source, {SHOWN_CHARACTERS + 1})"
-        f" FROM {quote(schema, layout.table)} AS t JOIN {stage_of(layout.table)} AS s ON {same_row(layout)}"
-        f" CROSS JOIN LATERAL (VALUES {values}) AS c (i, name, now, source)"
-        f" WHERE c.now IS DISTINCT FROM c.source ORDER BY {_order(layout, 's')}, c.i LIMIT {limit}"
-    )
-
-
-def select_missing(layout: Layout, schema: str, limit: int) -> str:
-    """The keys, as text, of rows that only the stage has."""
-    there = f"SELECT FROM {quote(schema, layout.table)} AS t WHERE {same_row(layout)}"
-    return f"SELECT {_key(layout, 's')} FROM {stage_of(layout.table)} AS s WHERE NOT EXISTS ({there}) ORDER BY {_order(layout, 's')} LIMIT {limit}"
-
-
-def select_surplus(layout: Layout, root: Layout, schema: str, limit: int) -> str:
-    """The keys, as text, of rows that are to go: see `delete_surplus`."""
-    place, order = f"{quote(schema, layout.table)} AS t", _order(layout, "t")
-    return f"SELECT {_key(layout, 't')} FROM {place} WHERE {_is_surplus(layout, root, schema)} ORDER BY {order} LIMIT {limit}"
-
-
-def count_surplus(layout: Layout, root: Layout, schema: str) -> str:
-    """How many rows are to go: see `delete_surplus`."""
-    return f"SELECT count(*) FROM {quote(schema, layout.table)} AS t WHERE {_is_surplus(layout, root, schema)}"
-
-
-def delete_surplus(layout: Layout, root: Layout, schema: str) -> str:
-    """Delete rows of a collection's table with an extra key; child rows that their document in the stage has not, or that have no document."""
-    return f"DELETE FROM {quote(schema, layout.table)} AS t WHERE {_is_surplus(layout, root, schema)}"
-
-
-def _is_surplus(layout: Layout, root: Layout, schema: str) -> str:
-    key, root_key = f"t.{quote(layout.primary_key[0])}", quote(root.primary_key[0])
-    if layout == root:
-        return f"{key} IN (SELECT {root_key} FROM {extra_of(root)})"
-    staged = f"SELECT {root_key} FROM {stage_of(root.table)}"
-    there = f"SELECT FROM {quote(schema, root.table)} AS r WHERE r.{root_key} = {key}"
-    return (
-        f"NOT EXISTS (SELECT FROM {stage_of(layout.table)} AS s WHERE {same_row(layout)})"
-        f" AND ({key} IN ({staged}) OR NOT EXISTS ({there}))"
-    )  # fmt: skip
-
-
-def write_stage(layout: Layout, schema: str) -> str:
-    """Insert the rows of the stage, over those that are there: nothing that refers to a row is touched."""
-    names = quote_list(layout.names)
-    cells = ", ".join(f"{quote(name)} = excluded.{quote(name)}" for name in layout.names)
-    return (
-        f"INSERT INTO {quote(schema, layout.table)} ({names}) SELECT {names} FROM {stage_of(layout.table)}"
-        f" ON CONFLICT ({quote_list(layout.primary_key)}) DO UPDATE SET {cells}"
-    )
-
-
-def lock_writers(names: list[str], schema: str) -> str:
+def lock_writers(stages: list[Stage]) -> str:
     """Nobody else writes the tables until the transaction ends; they can be read."""
-    return f"LOCK TABLE {', '.join(quote(schema, name) for name in names)} IN SHARE ROW EXCLUSIVE MODE"
+    return f"LOCK TABLE {', '.join(stage.table for stage in stages)} IN SHARE ROW EXCLUSIVE MODE"
 
 
-def _order(layout: Layout, alias: str) -> str:
-    return ", ".join(f"{alias}.{quote(name)}" for name in layout.primary_key)
-
-
-def _key(layout: Layout, alias: str) -> str:
-    return f"concat_ws(', ', {_order(layout, alias)})"
+def _temporary(what: str, layout: Layout) -> str:
+    return quote("pg_temp", f"_{what}_{sha256(layout.table.encode()).hexdigest()[:16]}")

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import shlex
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Literal, NamedTuple
 
-from assise.errors import AssiseError, BusyError, DependentError, DuplicateKeyError, EditedError, TargetError, UsageError
-from assise.manifest.layout import Layout
+from assise.errors import BusyError, DependentError, EditedError, TargetError, UsageError
 from assise.manifest.problems import nearest
+from assise.mongo.dump import Collection as Source
 from assise.mongo.dump import Dump
 from assise.postgres.connection import Connection
 from assise.rows.cells import pack_length
 from assise.rows.shred import Shredder
-from assise.schema import stage
-from assise.schema.sql import quote
+from assise.schema.stage import SHOWN_CHARACTERS, Stage, lock_writers
 from assise.transfer import ledger
 from assise.transfer.ledger import QUERIES, Load
 from assise.transfer.report import Report
+from assise.transfer.tasks import Task
 from assise.transfer.verify import Found, find_extra, list_loaded
 
 SHOWN = 20
@@ -128,19 +128,23 @@ def repair_load(
     """
     try:
         with connection.transaction():
-            stages = [_Stage(connection, load, name).fill(dump, each) for name, each in found.items() if each.wrong or each.verified.extra]
-            plan = _plan(stages, Repair(connection.target, report))
+            stages = [
+                stage
+                for name, each in found.items()
+                if each.wrong or each.verified.extra
+                for stage in _fill_stages(connection, load, dump.collection(name), list_loaded(connection, load, dump, name, is_read=False), each)
+            ]
+            plan = _plan(connection, load, stages, Repair(connection.target, report))
             if agree is None or not plan.tables:
                 return plan
             plan.check(replace)
             if not agree(question := plan.describe()):
                 raise UsageError(f"not agreed, nothing was repaired:\n{question}", remedy="Agree with --yes.")
             connection.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
-            connection.execute(stage.lock_writers([layout.table for each in stages for layout in each.layouts], load.schema))
-            if _plan(stages, Repair(connection.target, report)).tables != plan.tables:
+            connection.execute(lock_writers(stages))
+            if _plan(connection, load, stages, Repair(connection.target, report)).tables != plan.tables:
                 raise EditedError("rows have changed since they were shown; nothing was repaired", remedy="The same command shows them as they are.")
-            for each in stages:
-                each.write()
+            _write(connection, stages)
             ledger.write_repair(connection, load)
             plan.is_done = True
     except BusyError as error:
@@ -148,98 +152,75 @@ def repair_load(
     return plan
 
 
-def _plan(stages: list[_Stage], plan: Repair) -> Repair:
-    for each in stages:
-        for layout in each.layouts:
-            table = each.count(layout)
-            if table.written or table.removed:
-                plan.tables.append(table)
-                plan.mends += each.list_mends(layout)
+def _fill_stages(connection: Connection, load: Load, collection: Source, tasks: Iterable[Task], found: Found) -> list[Stage]:
+    """The rows that the wrong documents of a collection should have, and the keys of rows that come from no document."""
+    shredder = Shredder(load.manifest, load.manifest.table_of(collection.name))
+    root = shredder.layouts[0]
+    stages = [Stage(layout, root, load.schema) for layout in shredder.layouts]
+    for statement in chain.from_iterable(stage.create() for stage in stages):
+        connection.execute(statement)
+    for task in tasks:
+        wrong = set(found.wrong[bisect_left(found.wrong, task.start) : bisect_left(found.wrong, task.stop)])
+        if wrong:
+            documents = task.read(ledger.start_afresh(load)).documents
+            batch = shredder.shred([(offset, raw) for offset, raw in documents if offset in wrong])
+            for stage, rows in zip(stages, batch.rows, strict=True):
+                connection.copy_in(stage.copy(), rows)
+    if found.verified.extra:
+        with closing(find_extra(connection, load, collection)) as keys:
+            while part := [b"\0\1" + pack_length(len(key)) + key for _, key in islice(keys, KEYS)]:
+                connection.copy_in(stages[0].copy_extra(), part)
+    for table in (stages[0].extra, *(stage.name for stage in stages)):
+        connection.execute(f"ANALYZE {table}")
+    return stages
+
+
+def _plan(connection: Connection, load: Load, stages: list[Stage], plan: Repair) -> Repair:
+    for stage in stages:
+        table = _count(connection, load, stage)
+        if table.written or table.removed:
+            plan.tables.append(table)
+            plan.mends += _list_mends(connection, stage)
     return plan
 
 
-class _Stage:
-    """The rows that the wrong documents of one collection should have, and the keys of rows that come from no document."""
+def _count(connection: Connection, load: Load, stage: Stage) -> RepairedTable:
+    edited = QUERIES["edited"]
+    for name, text in {"{table}": stage.table, "{stage}": stage.name, "{same}": stage.same}.items():
+        edited = edited.replace(name, text.replace("%", "%%"))
+    found = connection.scalar(stage.count()), connection.scalar(stage.count_surplus()), connection.scalar(edited, [load.id, load.id])
+    return RepairedTable(stage.layout.table, *(int(str(number)) for number in found))
 
-    def __init__(self, connection: Connection, load: Load, name: str) -> None:
-        self._connection, self._load, self._name = connection, load, name
-        self._shredder = Shredder(load.manifest, load.manifest.table_of(name))
-        self.layouts = self._shredder.layouts
 
-    def fill(self, dump: Dump, found: Found) -> _Stage:
-        for layout in self.layouts:
-            for statement in stage.create_stage(layout, self._load.schema):
-                self._connection.execute(statement)
-        self._connection.execute(stage.create_extra(self.layouts[0], self._load.schema))
-        copies = [stage.copy_stage(layout) for layout in self.layouts]
-        for task in list_loaded(self._connection, self._load, dump, self._name, is_read=False):
-            wrong = set(found.wrong[bisect_left(found.wrong, task.start) : bisect_left(found.wrong, task.stop)])
-            if wrong:
-                chunk = task.read(ledger.start_afresh(self._load))
-                batch = self._shredder.shred([(offset, raw) for offset, raw in chunk.documents if offset in wrong])
-                for statement, rows in zip(copies, batch.rows, strict=True):
-                    self._copy(statement, rows)
-        if found.verified.extra:
-            with closing(find_extra(self._connection, self._load, dump.collection(self._name))) as keys:
-                while part := [b"\0\1" + pack_length(len(key)) + key for _, key in islice(keys, KEYS)]:
-                    self._copy(f"COPY {stage.extra_of(self.layouts[0])} FROM STDIN (FORMAT binary)", part)
-        for table in (*(stage.stage_of(layout.table) for layout in self.layouts), stage.extra_of(self.layouts[0])):
-            self._connection.execute(f"ANALYZE {table}")
-        return self
+def _list_mends(connection: Connection, stage: Stage) -> Iterator[Mend]:
+    """The first of a table, in words: what changes, what is missing, what goes."""
+    name = stage.layout.table
+    for key, column, now, source in connection.execute(stage.select_differences(SHOWN)):
+        yield Mend(name, str(key), "changed", str(column), _text(now), _text(source))
+    for (key,) in connection.execute(stage.select_missing(SHOWN)):
+        yield Mend(name, str(key), "missing")
+    for (key,) in connection.execute(stage.select_surplus(SHOWN)):
+        yield Mend(name, str(key), "extra")
 
-    def _copy(self, statement: str, rows: list[bytes]) -> None:
-        try:
-            self._connection.copy_in(statement, rows)
-        except DuplicateKeyError as error:
-            raise AssiseError(f"{self._name}: the ledger has lost rejects: {error.message}", remedy=ledger.start_afresh(self._load)) from error
 
-    def count(self, layout: Layout) -> RepairedTable:
-        schema, table = self._load.schema, layout.table
-        places = {"{table}": quote(schema, table), "{stage}": stage.stage_of(table), "{same}": stage.same_row(layout)}
-        edited = QUERIES["edited"]
-        for name, text in places.items():
-            edited = edited.replace(name, text.replace("%", "%%"))
-        surplus = stage.count_surplus(layout, self.layouts[0], schema)
-        scalars = (
-            self._scalar(stage.count_stage(layout)),
-            self._scalar(surplus),
-            self._scalar(edited, self._load.id, self._load.id),
+def _write(connection: Connection, stages: list[Stage]) -> None:
+    """Take away what the source has not, the deepest first, then write what it has, the collections' rows first."""
+    for stage in reversed(stages):
+        if connection.scalar(stage.count_surplus()):
+            _check_dependents(connection, stage, [each.table for each in stages if each.layout.parent == stage.layout.table])
+            connection.execute(stage.delete_surplus())
+    for stage in stages:
+        connection.execute(stage.write())
+
+
+def _check_dependents(connection: Connection, stage: Stage, children: list[str]) -> None:
+    """Refuse where the server would delete or change rows of others with those of a table."""
+    found = connection.execute(QUERIES["dependents"], [stage.table, children])
+    if found:
+        raise DependentError(
+            f"rows of {stage.layout.table} cannot be removed, as rows of others would go with them: {', '.join(str(name) for (name,) in found)}",
+            remedy="Remove the rows yourself, or drop the foreign keys; nothing was repaired.",
         )
-        return RepairedTable(table, *scalars)
-
-    def _scalar(self, statement: str, *parameters: int) -> int:
-        return int(str(self._connection.scalar(statement, parameters)))
-
-    def list_mends(self, layout: Layout) -> Iterator[Mend]:
-        """The first of the table, in words: what changes, what is missing, what goes."""
-        schema, select = self._load.schema, self._connection.execute
-        for key, column, now, source in select(stage.select_differences(layout, schema, SHOWN)):
-            yield Mend(layout.table, str(key), "changed", str(column), _text(now), _text(source))
-        for (key,) in select(stage.select_missing(layout, schema, SHOWN)):
-            yield Mend(layout.table, str(key), "missing")
-        for (key,) in select(stage.select_surplus(layout, self.layouts[0], schema, SHOWN)):
-            yield Mend(layout.table, str(key), "extra")
-
-    def write(self) -> None:
-        """Take away what the source has not, the deepest first, then write what it has, the collection's rows first."""
-        schema, root = self._load.schema, self.layouts[0]
-        for layout in reversed(self.layouts):
-            statement = stage.delete_surplus(layout, root, schema)
-            if self._scalar(stage.count_surplus(layout, root, schema)):
-                self._check_dependents(layout)
-                self._connection.execute(statement)
-        for layout in self.layouts:
-            self._connection.execute(stage.write_stage(layout, schema))
-
-    def _check_dependents(self, layout: Layout) -> None:
-        """Refuse where the server would delete or change rows of others with those of a table."""
-        ours = [quote(self._load.schema, each.table) for each in self.layouts if each.parent == layout.table]
-        found = self._connection.execute(QUERIES["dependents"], [quote(self._load.schema, layout.table), ours])
-        if found:
-            raise DependentError(
-                f"rows of {layout.table} cannot be removed, as rows of others would go with them: {', '.join(str(name) for (name,) in found)}",
-                remedy="Remove the rows yourself, or drop the foreign keys; nothing was repaired.",
-            )
 
 
 def _text(value: object) -> str | None:
@@ -249,5 +230,5 @@ def _text(value: object) -> str | None:
 def _show(value: str | None) -> str:
     if value is None:
         return "NULL"
-    shown = repr(value[: stage.SHOWN_CHARACTERS])
-    return f"{shown}…" if len(value) > stage.SHOWN_CHARACTERS else shown
+    shown = repr(value[:SHOWN_CHARACTERS])
+    return f"{shown}…" if len(value) > SHOWN_CHARACTERS else shown
