@@ -204,7 +204,7 @@ def draw_all(folder: Path) -> dict[str, list[str]]:
     """The lines of each picture by its name."""
     session, manifest = Session(folder), folder / "assise.yaml"
     pictures = {"migrate": session.show("assise migrate dump/devora")}
-    session.show("assise pg shell -c \"UPDATE users SET locale = NULL WHERE plan = 'team'\"")
+    session.show("""echo "UPDATE users SET locale = 'en' WHERE locale = 'fr'" | assise pg shell""")
     pictures["undo"] = session.show("assise undo --dry-run")
     session.show("assise undo --yes --replace users")
     pictures["progress"] = session.show("assise load dump/devora", until=r"load projects .* left")
@@ -214,7 +214,7 @@ def draw_all(folder: Path) -> dict[str, list[str]]:
     manifest.write_text(text)
     with (folder / "dump" / "devora" / "users.bson").open("ab") as users:
         users.write(b"\0")
-    pictures["errors"] = [*wrong_key, "", *session.show("assise load dump/devora 2>&1 >/dev/null | tail -n 4")]
+    pictures["errors"] = [*wrong_key, "", *session.show("assise verify")]
     return pictures
 
 

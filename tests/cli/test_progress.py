@@ -75,6 +75,13 @@ def test_a_step_begins_its_ten_seconds_and_its_rates_anew(watched: Watched) -> N
     assert said == ["verify users: 2,500 documents, 25 % of 100.0 MB, 200 documents/s, 2.0 MB/s, 0:38 left"]
 
 
+def test_the_first_chunk_of_a_collection_took_the_time_since_the_one_before(watched: Watched) -> None:
+    watched.talker.watch(Progress("load", "projects", 1_000, 50 * MB, 50 * MB))
+    assert watched.at(8.0, 80 * MB, 8_000) == []
+    said = watched.at(18.0, 90 * MB, 9_000)
+    assert said == ["load users: 9,000 documents, 90 % of 100.0 MB, 500 documents/s, 5.0 MB/s, 0:02 left"]
+
+
 def test_rates_of_a_resumed_load_count_only_what_this_run_has_done(watched: Watched) -> None:
     assert watched.at(0.0, 10 * MB, 1_000, is_known=True) == []
     said = watched.at(10.0, 50 * MB, 5_000, is_known=True)
@@ -155,9 +162,9 @@ def test_ctrl_c_takes_the_bar_away(folder: Path, columns: int) -> None:
     assert words.removeprefix(f"{LONG}: 1,392,000 bytes read ").strip() == "stopped; the same command goes on where it stopped"
 
 
-@pytest.mark.parametrize("environ", [{"TERM": "dumb"}, {"TERM": "unknown"}])
-def test_a_terminal_that_cannot_move_its_cursor_gets_no_bar(folder: Path, environ: dict[str, str]) -> None:
-    seen = look(folder, ["infer", "app", "--dry-run"], **environ)
+@pytest.mark.parametrize("term", ["dumb", "unknown"])
+def test_a_terminal_that_cannot_move_its_cursor_gets_no_bar(folder: Path, term: str) -> None:
+    seen = look(folder, ["infer", "app", "--dry-run"], TERM=term)
     assert (seen.code, seen.bars) == (0, [])
     assert "users: 1,357,890 bytes read" in seen.screen.lines
 

@@ -67,10 +67,12 @@ class Talker:
         """Add what was done, and how long it took, since the chunk before; what an earlier run has done is no speed."""
         last, seen = self._last, self._seen
         self._last, self._seen = progress, now
-        if (progress.step, progress.collection) != (last.step, last.collection):
+        is_step_new = progress.step != last.step
+        if is_step_new or progress.collection != last.collection:
             self.stop()
             self._said, self._documents, self._bytes, self._seconds = now, 0, 0, 0.0
-        elif not progress.is_known:
+            last = Progress(progress.step, progress.collection, 0, 0, progress.size)
+        if not (is_step_new or progress.is_known):
             self._documents += progress.documents - last.documents
             self._bytes += progress.position - last.position
             self._seconds += now - seen
@@ -89,7 +91,10 @@ class Talker:
         self._bars.start()
 
     def _rates(self, progress: Progress) -> list[str]:
-        """Documents and bytes of the file a second since the collection's first chunk, and the time left at this rate."""
+        """Documents and bytes of the file a second, as far as they are known, and the time left at this rate.
+
+        When a step began is not known: its first chunk does not count.
+        """
         if self._seconds <= 0 or self._bytes <= 0:
             return []
         left = round(max(0, progress.size - progress.position) * self._seconds / self._bytes)
