@@ -161,8 +161,8 @@ class Session:
     """Commands that are run one after the other in the demo's folder."""
 
     def __init__(self, folder: Path) -> None:
-        # Chunks that are small enough for the bar to move within fourteen megabytes.
-        self._environ = {"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src"), "ASSISE_LOAD_CHUNK_BYTES": "300000"}
+        # Chunks that are small enough for the bar to move.
+        self._environ = {"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src"), "ASSISE_LOAD_CHUNK_BYTES": "100000"}
         self._folder = folder
 
     def show(self, line: str, *, until: str | None = None) -> list[str]:
@@ -202,19 +202,21 @@ def demo_folder() -> Iterator[Path]:
 
 def draw_all(folder: Path) -> dict[str, list[str]]:
     """The lines of each picture by its name."""
-    session, manifest = Session(folder), folder / "assise.yaml"
+    session, manifest, dump = Session(folder), folder / "assise.yaml", folder / "dump"
     pictures = {"migrate": session.show("assise migrate dump/devora")}
     session.show("""echo "UPDATE users SET locale = 'en' WHERE locale = 'fr'" | assise pg shell""")
     pictures["undo"] = session.show("assise undo --dry-run")
-    session.show("assise undo --yes --replace users")
-    pictures["progress"] = session.show("assise load dump/devora", until=r"load projects .* left")
     text = manifest.read_text()
     manifest.write_text(text.replace("primary_key", "primary_kee", 1))
     wrong_key = session.show("assise verify")
     manifest.write_text(text)
-    with (folder / "dump" / "devora" / "users.bson").open("ab") as users:
+    with (dump / "devora" / "users.bson").open("ab") as users:
         users.write(b"\0")
     pictures["errors"] = [*wrong_key, "", *session.show("assise verify")]
+    session.show("assise undo --yes --replace users")
+    rmtree(dump)
+    subprocess.run([sys.executable, DEMO / "generate.py", dump, "--users", "1500", "--seed", "1"], check=True, stdout=subprocess.DEVNULL)
+    pictures["progress"] = session.show("assise load dump/devora", until=r"load invoices ━{6}.* left")
     return pictures
 
 

@@ -81,7 +81,7 @@ def show(monkeypatch: pytest.MonkeyPatch, name: str, stream: io.StringIO, **envi
 def test_a_screen_of_any_width_breaks_no_word_that_fits(monkeypatch: pytest.MonkeyPatch, name: str, columns: int) -> None:
     text = show(monkeypatch, name, Terminal(), COLUMNS=str(columns))
     screen = Screen(columns)
-    screen.feed(text)
+    screen.feed(text.replace("\n", "\r\n"))
     for word in WORDS[name]:
         if len(word) <= columns // 4:
             assert re.search(rf"(?<!\w){re.escape(word)}(?!\w)", "\n".join(screen.lines)), (word, screen.lines)
@@ -106,7 +106,7 @@ def test_what_it_means_is_said_without_colours_too(monkeypatch: pytest.MonkeyPat
         screens = []
         for text in (plain, show(monkeypatch, name, Terminal(), COLUMNS="80")):
             screen = Screen(80)
-            screen.feed(text)
+            screen.feed(text.replace("\n", "\r\n"))
             screens.append(screen.lines)
         assert screens[0] == screens[1]
 
@@ -137,7 +137,7 @@ def test_talk_is_broken_between_words_and_what_may_be_copied_is_not(line: str, s
 
 def test_a_drawing_has_the_lines_and_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Screen(80)
-    screen.feed(show(monkeypatch, "undo", Terminal(), COLUMNS="80"))
+    screen.feed(show(monkeypatch, "undo", Terminal(), COLUMNS="80").replace("\n", "\r\n"))
     svg = draw(screen.styled_lines, DARK, name="undo-dark")
     assert "column&#160;nickname" in svg
     assert svg.count("http") == 1
