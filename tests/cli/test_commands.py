@@ -113,6 +113,12 @@ def test_the_table_on_stdout_names_collections_tables_and_sums(shell: Shell) -> 
     assert "users: 5 documents" in done.stderr
 
 
+def test_a_locale_without_ticks_gets_them_escaped(shell: Shell) -> None:
+    done = shell.run("migrate", "app", "--yes", to=True, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "\\u2713 5 equal" in done.stdout
+
+
 def test_infer_load_and_verify_one_after_the_other(shell: Shell, query: Query) -> None:
     done = shell.run("infer", "app", to=True)
     assert (done.returncode, done.stdout) == (0, "")

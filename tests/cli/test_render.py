@@ -87,6 +87,13 @@ def test_a_screen_of_any_width_breaks_no_word_that_fits(monkeypatch: pytest.Monk
             assert re.search(rf"(?<!\w){re.escape(word)}(?!\w)", "\n".join(screen.lines)), (word, screen.lines)
 
 
+def test_what_fits_no_table_on_a_narrow_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    report, rejects = (show(monkeypatch, name, Terminal(), COLUMNS="79", NO_COLOR="1", TERM="xterm") for name in ("report", "rejects"))
+    assert "  rejected  1\n" in re.sub(r"\x1b\[[\d;]*m", "", report)
+    assert "  users: 150 rows" in report
+    assert rejects.splitlines()[0] == "users 138569, 880 B: duplicate id, a document with the same _id is loaded"
+
+
 @pytest.mark.parametrize("name", SCREENS)
 def test_without_a_terminal_no_line_is_broken_however_long(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     text = show(monkeypatch, name, io.StringIO(), COLUMNS="20")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import textwrap
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 
 from rich.console import Console
@@ -21,7 +23,7 @@ from assise.transfer.undo import Undo
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _LESS_NEEDED = ("size", "seconds")
 TICK = "✓"
-_NARROW = 60
+_NARROW = 80
 _UNLIMITED = 100_000
 _BAD = "bold red"
 
@@ -57,7 +59,8 @@ def wrap(line: str, console: Console) -> str:
 def print_report(report: Report, *, as_json: bool) -> None:
     """One table in the manner of pgloader: a line a collection, its tables below it, the sums at the end; zeros as a tick.
 
-    A terminal that is too narrow goes without sizes, then without seconds; where no table fits, each figure has a line of its own.
+    A terminal that is too narrow goes without sizes, then without seconds. Where no table fits, long names are folded, and below
+    80 columns each figure has a line of its own.
     """
     if as_json:
         print(json.dumps(report.as_json(), ensure_ascii=False))
@@ -65,10 +68,11 @@ def print_report(report: Report, *, as_json: bool) -> None:
     console = _console()
     unlimited = console.options.update(width=_UNLIMITED)
     tables = [_report_table(report, without=_LESS_NEEDED[:count]) for count in range(len(_LESS_NEEDED) + 1)]
-    if console.width < _NARROW:
+    fitting = next((table for table in tables if console.measure(table, options=unlimited).maximum <= console.width), None)
+    if fitting is None and console.width < _NARROW:
         _print_lines(console, report)
     else:
-        console.print(next((table for table in tables if console.measure(table, options=unlimited).maximum <= console.width), tables[-1]))
+        console.print(fitting or tables[-1])
     for collection in report.collections:
         _print_words(console, *collection.differences)
 
@@ -191,6 +195,8 @@ def _table(headings: Sequence[str]) -> Table:
 
 
 def _console() -> Console:
-    """The terminal; elsewhere wide enough that no line is broken."""
+    """The terminal; elsewhere wide enough that no line is broken. What the locale cannot write, such as a tick, is escaped."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     console = Console()
     return console if console.is_terminal else Console(width=_UNLIMITED)
