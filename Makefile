@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo enterable check test docs contract bench soak soak-fuzz soak-kills soak-data soak-long lock clean
+.PHONY: help demo enterable check test docs screens contract bench soak soak-fuzz soak-kills soak-data soak-long lock clean
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
@@ -42,6 +42,9 @@ test: check ## check, then the tests on the embedded PostgreSQL (SEED=1 WORKERS=
 docs: $(READY) ## the site, in site/index.html; the references are made from the code first
 	$(BIN)/python tools/references.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+screens: $(READY) ## the pictures of the command line in docs/images, from the demo
+	$(BIN)/python tools/screens.py
 
 # Two tests compare catalogs with those of an embedded server of their own, which is another version.
 OWN_SERVER := an_immediate_stop_of_the_server or leaves_its_server_to_the_other

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 import typer.main
@@ -272,10 +273,26 @@ def test_the_site_can_be_built_and_asks_no_other_host(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
-    built = [path for path in tmp_path.rglob("*") if path.suffix in {".html", ".css"}]
+    built = [path for path in tmp_path.rglob("*") if path.suffix in {".html", ".css", ".svg"}]
     assert len(built) > len(list(DOCS.rglob("*.md")))
     for path in built:
         assert not ELSEWHERE.search(path.read_text()), path
+
+
+def test_every_picture_is_shown_light_and_dark_and_is_small_and_whole() -> None:
+    pictures = sorted((DOCS / "images").glob("*.svg"))
+    assert {path.stem.rpartition("-")[2] for path in pictures} == {"light", "dark"}
+    for path in pictures:
+        name, scheme = path.stem.rpartition("-")[::2]
+        assert re.search(rf"images/{path.name}#only-{scheme}\)", ALL)
+        assert (DOCS / "images" / f"{name}-{'dark' if scheme == 'light' else 'light'}.svg").exists()
+        text = path.read_text()
+        assert len(text) < 60_000
+        assert "http" not in text.replace('xmlns="http://www.w3.org/2000/svg"', "")
+        root = ET.fromstring(text)  # noqa: S314
+        width = float(root.attrib["viewBox"].split()[2])
+        for line in root.iter("{http://www.w3.org/2000/svg}text"):
+            assert float(line.attrib["x"]) + float(line.attrib["textLength"]) < width
 
 
 @pytest.mark.parametrize("page", [*PAGES, *EXAMPLES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"], ids=lambda page: page.stem)
@@ -283,6 +300,9 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target, anchor in LINK.findall(page.read_text()):
         found = page.parent / target
         assert found.exists(), target
+        if found.suffix == ".svg":
+            assert anchor == "only-" + found.stem.rpartition("-")[2]
+            continue
         titles = [line.lstrip("# ").lower() for line in found.read_text().splitlines() if line.startswith("#")]
         headings = {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles}
         assert not anchor or anchor in headings, anchor

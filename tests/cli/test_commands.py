@@ -113,6 +113,12 @@ def test_the_table_on_stdout_names_collections_tables_and_sums(shell: Shell) -> 
     assert "users: 5 documents" in done.stderr
 
 
+def test_a_locale_without_ticks_gets_them_escaped(shell: Shell) -> None:
+    done = shell.run("migrate", "app", "--yes", to=True, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "\\u2713 5 equal" in done.stdout
+
+
 def test_infer_load_and_verify_one_after_the_other(shell: Shell, query: Query) -> None:
     done = shell.run("infer", "app", to=True)
     assert (done.returncode, done.stdout) == (0, "")
@@ -300,7 +306,7 @@ def test_repair_shows_asks_and_writes(shell: Shell, query: Query) -> None:
     query("UPDATE users SET name = 'another' WHERE name = 'user 3'")
     edited = shell.run("verify", "--repair", "--yes", to=True)
     assert (edited.returncode, edited.stdout) == (1, "")
-    assert "users: 1 rows changed since the load\n--dry-run shows it. To discard it, name each table: --replace users" in edited.stderr
+    assert "users: 1 rows changed since the load\n`--dry-run` shows it. To discard it, name each table: `--replace users`" in edited.stderr
     shown = shell.run("verify", "--repair", "--dry-run", "--json", to=True)
     report = json.loads(shown.stdout)
     assert (shown.returncode, {*report}, {*report["repair"]}) == (1, REPORT | {"repair"}, {"tables", "mends", "is_done"})
@@ -320,7 +326,7 @@ def test_undo_drops_what_was_loaded_and_refuses_what_was_edited(shell: Shell, qu
     query("UPDATE users SET name = 'another' WHERE name = 'user 2'")
     edited = shell.run("undo", "--yes", to=True)
     assert (edited.returncode, edited.stdout) == (1, "")
-    assert "users: 1 rows changed\nTo discard them, name each table: --replace users" in edited.stderr
+    assert "users: 1 rows changed\nTo discard them, name each table: `--replace users`" in edited.stderr
     shown = shell.run("undo", "--dry-run", "--json", to=True)
     (users, _) = json.loads(shown.stdout)["tables"]
     assert users == {"name": "users", "rows": 5, "changed": 1, "deleted": 0, "additions": [], "is_gone": False}
@@ -378,6 +384,16 @@ def test_the_help_of_every_command_has_an_example(tmp_path: Path, command: str) 
     done = Shell(tmp_path, "").run(*command.split(), "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(rf"Examples:\n(?:  .*\n)*?  .*assise {command}\b", done.stdout), done.stdout
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_the_list_of_commands_is_cut_nowhere_and_no_wider_than_the_terminal(tmp_path: Path, columns: int) -> None:
+    shell = Shell(tmp_path, "")
+    for words in ([], ["pg"], ["load"]):
+        text = shell.run(*words, "--help", COLUMNS=str(columns)).stdout
+        assert "..." not in text.replace("[ARGS]...", "")
+        assert max(map(len, text.splitlines())) <= min(columns, 80)
+    assert "url." in shell.run("--help", COLUMNS=str(columns)).stdout
 
 
 def test_help_and_version_need_no_project(tmp_path: Path) -> None:
@@ -452,4 +468,6 @@ def test_the_embedded_server_starts_and_stops(embedded: Shell) -> None:
     assert json.loads(embedded.run("pg", "status", "--json").stdout)["running"] is True
     for _ in range(2):
         assert embedded.run("pg", "stop").returncode == 0
-    assert "False" in embedded.run("pg", "status").stdout
+    lines = [line.split() for line in embedded.run("pg", "status").stdout.splitlines()]
+    assert lines[0] == ["running", "no"]
+    assert "pid" not in [name for name, _ in lines]

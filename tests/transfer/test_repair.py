@@ -80,7 +80,7 @@ def test_damage_is_mended_and_what_may_be_an_edit_only_when_its_table_is_named(
     for missing in replace:
         with pytest.raises(EditedError, match="nothing was repaired") as error:
             loaded.repair(agree=agree, replace=[name for name in replace if name != missing])
-        assert error.value.remedy.endswith(f"--replace {missing}")
+        assert error.value.remedy.endswith(f"`--replace {missing}`")
     assert read_rows(query) == damaged
     done = loaded.repair(agree=agree, replace=replace)
     assert (done.is_done, done.report.verified) == (True, Verified(equal=80))

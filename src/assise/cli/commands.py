@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import shlex
@@ -9,12 +10,14 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Annotated, cast
 
 import typer
+from rich.console import Console
 
 from assise.cli.progress import Talker
-from assise.cli.render import print_plan, print_rejects, print_repair, print_report, print_undo
+from assise.cli.render import print_plan, print_rejects, print_repair, print_report, print_status, print_undo, wrap
 from assise.documents.extjson import write_json
 from assise.errors import AssiseError, UsageError
 from assise.manifest.file import dump_manifest
@@ -22,6 +25,9 @@ from assise.project import Plan, Project
 from assise.settings import SETTINGS
 
 EXIT_STOPPED = 130
+
+HELP_COLUMNS = 80
+"""The widest help; on a narrower terminal it is as wide as that."""
 
 
 class Ids(StrEnum):
@@ -51,8 +57,8 @@ app = typer.Typer(
 )
 pg = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The embedded PostgreSQL: start, stop, status, shell, url.")
 schema = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The tables of the manifest: sql.")
-app.add_typer(pg, name="pg")
-app.add_typer(schema, name="schema")
+for _name, _group in (("pg", pg), ("schema", schema)):
+    app.add_typer(_group, name=_name, short_help=cast(str, _group.info.help))
 
 
 def _help(name: str) -> str:
@@ -93,7 +99,7 @@ Output = Annotated[str | None, typer.Option("--output", "-o", help="Another file
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; errors are printed as plain lines, the chain of causes below."""
     try:
-        code = app(args=list(arguments), standalone_mode=False)
+        code = app(args=list(arguments), standalone_mode=False, terminal_width=min(get_terminal_size().columns, HELP_COLUMNS) - 2)
         if code == EXIT_STOPPED:  # typer's answer to Ctrl-C
             raise KeyboardInterrupt
     except _CommandLineError as error:
@@ -152,7 +158,7 @@ class _Asking:
             return True
         if not sys.stdin.isatty():
             return False
-        return typer.confirm(f"{question}. Go on?", err=True)
+        return typer.confirm(wrap(f"{question}. Go on?", Console(stderr=True)), err=True)
 
 
 @app.command(epilog=_examples("assise migrate dump/app", "assise migrate dump/app --to postgresql://me@db.internal/app --yes"))
@@ -392,12 +398,7 @@ def pg_stop(manifest: ManifestFile = Path(), *, as_json: Json = False) -> int:
 @pg.command("status", epilog=_examples("assise pg status", "assise pg status --json"))
 def pg_status(manifest: ManifestFile = Path(), *, as_json: Json = False) -> int:
     """Whether the embedded server runs, and where."""
-    facts = {name: str(value) if isinstance(value, Path) else value for name, value in vars(_project(manifest).embedded.status()).items()}
-    if as_json:
-        print(json.dumps(facts))
-    else:
-        for name, value in facts.items():
-            print(f"{name:<14} {value}")
+    print_status(_project(manifest).embedded.status(), as_json=as_json)
     return 0
 
 
@@ -425,3 +426,8 @@ def schema_sql(manifest: ManifestFile = Path(), *, as_json: Json = False) -> int
     text = _project(manifest).schema_sql()
     print(json.dumps({"sql": text}) if as_json else text, end="\n" if as_json else "")
     return 0
+
+
+for _group in (app, pg, schema):
+    for _command in _group.registered_commands:
+        _command.short_help = inspect.getdoc(_command.callback)  # else the list of commands cuts it to one line

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import re
+import sys
+import textwrap
+from collections.abc import Sequence
+from io import TextIOWrapper
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from assise.postgres.embedded import Status
 from assise.project import Plan
 from assise.transfer.ledger import Reject
 from assise.transfer.repair import Repair
@@ -18,7 +24,9 @@ from assise.transfer.undo import Undo
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _LESS_NEEDED = ("size", "seconds")
 TICK = "✓"
-_NARROW = 60
+_NARROW = 80
+_UNLIMITED = 100_000
+_BAD = "bold red"
 
 
 def format_bytes(size: int) -> str:
@@ -33,31 +41,58 @@ def format_bytes(size: int) -> str:
     return f"{number:,.1f} {_UNITS[unit]}" if unit else f"{size} B"
 
 
+def wrap(line: str, console: Console) -> str:
+    """A line as the terminal shows it: broken between words, indented from its second row on; elsewhere as it is.
+
+    What somebody may copy stays whole: a command in backquotes, a line that begins with `next:`, a word however long.
+    """
+    if not console.is_terminal or line.startswith("next: "):
+        return line
+    glued = re.sub("`[^`]*`", lambda command: command[0].replace(" ", "\0"), line)
+    rows = [
+        row
+        for part in glued.split("\n")
+        for row in textwrap.wrap(part, console.width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) or [""]
+    ]
+    return "\n".join(rows).replace("\0", " ")
+
+
 def print_report(report: Report, *, as_json: bool) -> None:
     """One table in the manner of pgloader: a line a collection, its tables below it, the sums at the end; zeros as a tick.
 
-    A terminal that is too narrow goes without sizes, then without seconds; where no table fits, each figure has a line of its own.
+    A terminal that is too narrow goes without sizes, then without seconds. Where no table fits, long names are folded, and below
+    80 columns each figure has a line of its own.
     """
     if as_json:
         print(json.dumps(report.as_json(), ensure_ascii=False))
         return
     console = _console()
-    unlimited = console.options.update(width=10_000)
+    unlimited = console.options.update(width=_UNLIMITED)
     tables = [_report_table(report, without=_LESS_NEEDED[:count]) for count in range(len(_LESS_NEEDED) + 1)]
-    if console.width < _NARROW:
+    fitting = next((table for table in tables if console.measure(table, options=unlimited).maximum <= console.width), None)
+    if fitting is None and console.width < _NARROW:
         _print_lines(console, report)
     else:
-        console.print(next((table for table in tables if console.measure(table, options=unlimited).maximum <= console.width), tables[-1]))
-    for line in _differences(report):
-        console.print(line, highlight=False, markup=False)
+        console.print(fitting or tables[-1])
+    for collection in report.collections:
+        _print_words(console, *collection.differences)
+
+
+def _print_words(console: Console, *lines: str) -> None:
+    for line in lines:
+        console.print(wrap(line, console), highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_lines(console: Console, report: Report) -> None:
-    for collection in [*report.collections, _total(report)]:
+    total = _total(report)
+    total.tables = {}
+    for collection in [*report.collections, total]:
         console.print(Text(collection.name, style="bold"))
         for heading, cell in list(_figures(collection).items())[1:]:
             if heading != "verified" or collection.verified:
                 console.print(Text.assemble(f"  {heading:<10}", cell))
+        for name, rows in collection.tables.items():
+            console.print(Text(f"  {name}: {rows:,} rows", style="dim"))
 
 
 def _report_table(report: Report, *, without: Sequence[str]) -> Table:
@@ -69,9 +104,8 @@ def _report_table(report: Report, *, without: Sequence[str]) -> Table:
         table.add_row(*(figures[heading] for heading in kept))
         for name, rows in collection.tables.items():
             table.add_row(Text(f"  {name}", style="dim"), "", Text(f"{rows:,} rows", style="dim"))
-    table.add_section()
     figures = _figures(_total(report))
-    table.add_row(*(figures[heading] for heading in kept))
+    table.add_row(*(figures[heading] for heading in kept), style="bold")
     return table
 
 
@@ -91,28 +125,22 @@ def _figures(collection: CollectionReport) -> dict[str, Text | str]:
         "collection, table": Text(collection.name),
         "documents": f"{collection.documents:,}",
         "loaded": f"{collection.loaded:,}",
-        "rejected": Text(f"{collection.rejected:,}", style="red") if collection.rejected else TICK,
+        "rejected": Text(f"{collection.rejected:,}", style=_BAD) if collection.rejected else TICK,
         "size": format_bytes(collection.bytes),
         "seconds": f"{collection.seconds:,.2f}",
-        "verified": Text(", ".join(problems), style="red") if problems else f"{TICK} {verified.equal:,} equal",
+        "verified": Text(", ".join(problems), style=_BAD) if problems else f"{TICK} {verified.equal:,} equal",
     }
-
-
-def _differences(report: Report) -> Iterable[str]:
-    for collection in report.collections:
-        yield from collection.differences
 
 
 def print_plan(plan: Plan) -> None:
     """What a load would do."""
     console = _console()
-    console.print(f"source  {plan.source}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"target  {plan.target}", highlight=False, markup=False, soft_wrap=True)
+    _print_words(console, f"source  {plan.source}", f"target  {plan.target}")
     table = _table(["collection", "size on disk"])
     for name, size in plan.collections.items():
         table.add_row(Text(name), format_bytes(size))
     console.print(table)
-    console.print(f"tables  {', '.join(plan.tables)}", highlight=False, markup=False, soft_wrap=True)
+    _print_words(console, f"tables  {', '.join(plan.tables)}")
 
 
 def print_undo(undo: Undo, *, as_json: bool) -> None:
@@ -127,7 +155,7 @@ def print_undo(undo: Undo, *, as_json: bool) -> None:
     console.print(table)
     others = [f"function {name}" for name in undo.functions] + ["schema assise"] * undo.drops_ledger
     head = "dropped" if undo.is_done else "to drop"
-    console.print(f"{head} as well: {', '.join(others) or 'nothing'}", highlight=False, markup=False, soft_wrap=True)
+    _print_words(console, f"{head} as well: {', '.join(others) or 'nothing'}")
 
 
 def print_repair(repair: Repair, *, as_json: bool) -> None:
@@ -139,20 +167,36 @@ def print_repair(repair: Repair, *, as_json: bool) -> None:
     written, removed = ("written", "removed") if repair.is_done else ("to write", "to remove")
     lines = [] if repair.is_done else [str(mend) for mend in repair.mends]
     lines += [f"{table.name}: {table.written:,} rows {written}, {table.removed:,} {removed}" for table in repair.tables]
-    for line in lines or ["nothing to repair"]:
-        _console().print(line, highlight=False, markup=False, soft_wrap=True)
+    _print_words(_console(), *(lines or ["nothing to repair"]))
 
 
 def print_rejects(rejects: Sequence[Reject], *, as_json: bool) -> None:
-    """The rejects, a line each."""
+    """The rejects, a line each; on a narrow terminal a paragraph each. Offsets are plain digits, as `assise rejects` takes them."""
     if as_json:
         print(json.dumps([{**reject._asdict(), "reason": int(reject.reason), "reason_name": reject.reason.name} for reject in rejects]))
         return
+    console = _console()
     table = _table(["collection", "offset", "size", "reason", "detail"])
     for reject in rejects:
-        reason = reject.reason.name.lower().replace("_", " ")
-        table.add_row(Text(reject.collection), f"{reject.offset:,}", format_bytes(reject.size), reason, Text(reject.detail))
-    _console().print(table if rejects else "no rejects")
+        reason, size = reject.reason.name.lower().replace("_", " "), format_bytes(reject.size)
+        if console.width < _NARROW:
+            _print_words(console, f"{reject.collection} {reject.offset}, {size}: {reason}, {reject.detail}")
+        else:
+            table.add_row(Text(reject.collection), f"{reject.offset}", size, reason, Text(reject.detail))
+    if table.rows or not rejects:
+        console.print(table if rejects else "no rejects")
+
+
+def print_status(status: Status, *, as_json: bool) -> None:
+    """Whether the embedded server runs, and where: a fact a line."""
+    facts = {name: str(value) if isinstance(value, Path) else value for name, value in vars(status).items()}
+    if as_json:
+        print(json.dumps(facts))
+        return
+    facts |= {"running": "yes" if status.running else "no", "size_bytes": f"{status.size_bytes:,}"}
+    for name, value in facts.items():
+        if value is not None:
+            print(f"{name:<14} {value}")
 
 
 def _table(headings: Sequence[str]) -> Table:
@@ -164,6 +208,8 @@ def _table(headings: Sequence[str]) -> Table:
 
 
 def _console() -> Console:
-    """The terminal; elsewhere wide enough that no line is broken."""
+    """The terminal; elsewhere wide enough that no line is broken. What the locale cannot write, such as a tick, is escaped."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     console = Console()
-    return console if console.is_terminal else Console(width=200)
+    return console if console.is_terminal else Console(width=_UNLIMITED)

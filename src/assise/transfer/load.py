@@ -56,7 +56,7 @@ def load_dump(connection: Connection, load: Load, dump: Dump, crew: Crew, *, tal
             again.append(replace(task, is_last_try=True))
         else:
             report.add(lines[report.name][task.start].figures if task.known else CollectionReport.from_json(result))
-            watch(task.progress("load", report.documents))
+            watch(task.progress("load", report.documents, is_known=task.known is not None))
     for task in again:
         for _, result in crew.run([task]):
             reports[task.collection.name].add(CollectionReport.from_json(result))

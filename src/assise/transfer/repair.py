@@ -106,7 +106,7 @@ class Repair:
             names = [f"--replace {shlex.quote(table.name)}" for table in lost]
             raise EditedError(
                 f"nothing was repaired, which would discard what is not the load's: {lines}",
-                remedy=f"--dry-run shows it. To discard it, name each table: {' '.join(names)}",
+                remedy=f"`--dry-run` shows it. To discard it, name each table: `{' '.join(names)}`",
             )
 
 

@@ -46,9 +46,9 @@ class Task:
         """Whether there is nothing to do: all chunks of the collection come before."""
         return self.start == self.stop
 
-    def progress(self, step: str, documents: int) -> Progress:
+    def progress(self, step: str, documents: int, *, is_known: bool = False) -> Progress:
         """How far a step has come with this task."""
-        return Progress(step, self.collection.name, documents, self.position, self.collection.size)
+        return Progress(step, self.collection.name, documents, self.position, self.collection.size, is_known)
 
     def read(self, afresh: str) -> Chunk:
         """The chunk.
@@ -64,13 +64,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a step has come in one collection: documents so far, and how many bytes of its file of `size`."""
+    """How far a step has come in one collection: documents so far, and how many bytes of its file of `size`.
+
+    `is_known` tells that the last chunk was done by an earlier run, and was only read again.
+    """
 
     step: str
     collection: str
     documents: int
     position: int
     size: int
+    is_known: bool = False
 
 
 Watch = Callable[[Progress], None]

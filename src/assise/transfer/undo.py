@@ -79,7 +79,7 @@ class Undo:
             lines = [f"{table.name}: {', '.join(table.edits)}" for table in edited[:SHOWN]]
             raise EditedError(
                 f"since the load of {self.name!r} there were edits, and nothing was dropped: {'; '.join(lines)}{'; …' if edited[SHOWN:] else ''}",
-                remedy="To discard them, name each table: " + " ".join(f"--replace {shlex.quote(table.name)}" for table in edited[:SHOWN]),
+                remedy=f"To discard them, name each table: `{' '.join(f'--replace {shlex.quote(table.name)}' for table in edited[:SHOWN])}`",
             )
 
 
