@@ -11,6 +11,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from hashlib import sha1
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import bson
@@ -171,12 +172,12 @@ def test_the_files_are_what_mongodump_wrote(project: Project, tmp_path: Path) ->
     assert other.infer(place).manifest.tables == project.manifest.tables
 
 
-def restore(folder: Path) -> dict[str, tuple[dict[str, object], list[bytes]]]:
+def restore(folder: Path) -> dict[str, tuple[dict[str, Any], list[bytes]]]:
     """What mongorestore makes of a database's folder: each collection with its metadata and its documents.
 
     By the source of mongo-tools: mongorestore/filepath.go (names), metadata.go and common/idx/idx.go (metadata), common/db/bson_stream.go (sizes).
     """
-    found: dict[str, tuple[dict[str, object], list[bytes]]] = {}
+    found: dict[str, tuple[dict[str, Any], list[bytes]]] = {}
     for file in sorted(folder.iterdir()):
         stem, ending = next((file.name.removesuffix(end), end) for end in (".metadata.json", ".bson") if file.name.endswith(end))
         if "%24" in stem and len(stem) == 238:
@@ -195,20 +196,8 @@ def restore(folder: Path) -> dict[str, tuple[dict[str, object], list[bytes]]]:
 
 
 NAMES = [
-    "a.b",
-    "a%b",
-    "100%",
-    "a/b\\c",
-    "ü 日本 😀",
-    ".hidden",
-    "..",
-    "a:b;c,d?e",
-    "$a&b+c=d@e~f-g_h",
-    "a.bson",
-    "b.metadata.json",
-    "system.js",
-    "é" * 80,
-]
+    "a.b", "a%b", "100%", "a/b\\c", "ü 日本 😀", ".hidden", "..", "a:b;c,d?e", "$a&b+c=d@e~f-g_h", "a.bson", "b.metadata.json", "system.js", "é" * 80,
+]  # fmt: skip
 
 
 def test_mongorestore_reads_every_collection_by_its_name_with_its_options(project: Project, tmp_path: Path) -> None:

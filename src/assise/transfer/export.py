@@ -27,7 +27,7 @@ from assise.transfer.kids import no_kids, read_kids
 from assise.transfer.ledger import Load
 
 PAGE_BYTES, PAGE_DOCUMENTS = 1 << 20, 1000
-"""Documents that are read at a time: at most so many, and so many bytes on the disk, where 16 MB may be compressed to a hundredth."""
+"""Documents that are read at a time: at most so many, and about so many bytes."""
 
 SHOWN = 20
 """What is not exported of one collection, in words."""
