@@ -136,7 +136,7 @@ def keys_below_many_levels(size: int) -> list[bytes]:
 
 def one_letter(size: int) -> list[bytes]:
     """Documents that PostgreSQL packs to a hundredth."""
-    return [document(int32("_id", number), string("text", "x" * (size - 50))) for number in range(12)]
+    return [document(int32("_id", number), string("text", "x" * (size - 50))) for number in range(6)]
 
 
 def rejects(size: int) -> list[bytes]:
