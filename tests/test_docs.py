@@ -257,7 +257,7 @@ def test_every_reason_of_a_reject_is_named() -> None:
 
 
 def test_no_page_promises_what_does_not_run_yet() -> None:
-    for word in ("assise demo", "--repair", "--archive", "mongodb://"):
+    for word in ("assise demo", "--archive", "mongodb://"):
         assert word not in ALL
 
 

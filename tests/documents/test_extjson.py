@@ -16,6 +16,7 @@ from tests.oracle.strategies import documents
 from tests.oracle.values import Element, write_array, write_document, write_scoped, write_text
 from tests.oracle.walk import Value, parse
 
+from assise.documents import extjson
 from assise.documents.extjson import CANONICAL, JSONB, KEY, RELAXED, Dialect, JsonWriter, decode_fields, escape_key, unescape_key, write_json
 from assise.documents.extjson_reader import Form, read_json, read_value
 from assise.documents.kinds import DOCUMENT
@@ -368,3 +369,29 @@ def test_only_whole_documents_stand_under_bson() -> None:
     assert b64decode(text) == raw
     for broken in (text[:-4], text + "AAAA", "!" + text, "", "é"):
         assert decode_fields(broken) is None
+
+
+@settings(max_examples=60)
+@given(documents(), st.integers(5, 80))
+def test_pieces_are_the_same_text(raw: bytes, large: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(extjson, "LARGE_BYTES", large)
+        patch.setattr(extjson, "PIECE_CHARACTERS", 1 + large // 8)
+        assert "".join(extjson.write_pieces(raw)) == write_json(raw)
+
+
+def test_pieces_of_large_values_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extjson, "LARGE_BYTES", 1000)
+    monkeypatch.setattr(extjson, "PIECE_CHARACTERS", 100)
+    text = (bytes(range(1, 128)) + "é€😀".encode()) * 50
+    array = doc(*((b"", NULL) for _ in range(1_000)))
+    for value in ((0x02, write_text(text)), (0x0D, write_text(text)), (0x0E, write_text(text)), (0x02, write_text(text + b"\xff")), (0x04, array)):
+        raw = doc((b"a", value))
+        pieces = [*extjson.write_pieces(raw)]
+        assert "".join(pieces) == write_json(raw)
+        assert max(map(len, pieces)) <= 600 or b"\xff" in value[1]
+
+
+def test_pieces_of_what_is_no_document_are_refused() -> None:
+    with pytest.raises(InvalidBsonError):
+        [*extjson.write_pieces(doc((b"a", (0x10, b"\0"))))]

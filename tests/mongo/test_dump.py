@@ -17,7 +17,7 @@ from tests.dumps import write_dump
 from tests.mongo.test_frames import files
 
 from assise.errors import SourceError
-from assise.mongo.dump import Chunk, Collection, Dump, find_bounds, open_dump, read_chunk, read_chunks
+from assise.mongo.dump import Chunk, Collection, Dump, find_bounds, open_dump, read_chunk, read_chunks, read_metadata
 
 DOCUMENTS = [bson.encode({"_id": i, "text": "x" * i}) for i in range(100)]
 CONTENT = b"".join(DOCUMENTS)
@@ -104,6 +104,16 @@ def test_broken_packed_metadata_leaves_the_name_of_the_file(tmp_path: Path) -> N
     for content in (b"no gzip", gzip.compress(b'{"collectionName": "other"}')[:-12]):
         (tmp_path / "users.metadata.json.gz").write_bytes(content)
         assert names(open_dump(tmp_path)) == ["users"]
+
+
+@pytest.mark.parametrize("end", ["", ".gz"])
+def test_the_metadata_of_a_time_series_are_those_of_its_buckets(tmp_path: Path, end: str) -> None:
+    write_dump(tmp_path, {"system.buckets.ticks": DOCUMENTS, "system.buckets.other": DOCUMENTS}, is_packed=bool(end))
+    metadata = '{"options": {"timeseries": {"timeField": "t"}}, "collectionName": "ticks"}'
+    (tmp_path / f"ticks.metadata.json{end}").write_bytes(gzip.compress(metadata.encode()) if end else metadata.encode())
+    dump = open_dump(tmp_path)
+    assert (names(dump), dump.ignored) == (["system.buckets.other", "system.buckets.ticks"], ())
+    assert [read_metadata(collection) for collection in dump.collections] == [None, metadata]
 
 
 def test_views_and_folders_beside_the_collections_are_told_and_not_read(tmp_path: Path) -> None:

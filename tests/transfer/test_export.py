@@ -6,8 +6,13 @@ import errno
 import gzip
 import json
 import os
+import re
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from hashlib import sha1
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 import bson
 import pytest
@@ -165,6 +170,84 @@ def test_the_files_are_what_mongodump_wrote(project: Project, tmp_path: Path) ->
     assert [bson.decode(raw) for raw in read_files(place)] == USERS
     other = Project(tmp_path / "again.yaml", to=project._to)  # noqa: SLF001
     assert other.infer(place).manifest.tables == project.manifest.tables
+
+
+def restore(folder: Path) -> dict[str, tuple[dict[str, Any], list[bytes]]]:
+    """What mongorestore makes of a database's folder: each collection with its metadata and its documents.
+
+    By the source of mongo-tools: mongorestore/filepath.go (names), metadata.go and common/idx/idx.go (metadata), common/db/bson_stream.go (sizes).
+    """
+    found: dict[str, tuple[dict[str, Any], list[bytes]]] = {}
+    for file in sorted(folder.iterdir()):
+        stem, ending = next((file.name.removesuffix(end), end) for end in (".metadata.json", ".bson") if file.name.endswith(end))
+        if "%24" in stem and len(stem) == 238:
+            stem = json.loads((folder / f"{stem}.metadata.json").read_text())["collectionName"]
+        assert re.fullmatch("([^%]|%[0-9A-F]{2})+", stem)
+        name = unquote(stem, errors="strict")
+        metadata, raws = found.setdefault(name.removeprefix("system.buckets.") if ending == ".bson" else name, ({}, []))
+        if ending == ".bson":
+            raws += read_files(folder, file.name.removesuffix(ending))
+            assert all(5 <= len(raw) <= 16 << 20 for raw in raws)
+        else:
+            metadata |= json.loads(file.read_text())
+            assert isinstance(metadata.get("options", {}), dict)
+            assert all(isinstance(index["key"], dict) and isinstance(index["name"], str) for index in metadata["indexes"])
+    return found
+
+
+NAMES = [
+    "a.b", "a%b", "100%", "a/b\\c", "ü 日本 😀", ".hidden", "..", "a:b;c,d?e", "$a&b+c=d@e~f-g_h", "a.bson", "b.metadata.json", "system.js", "é" * 80,
+]  # fmt: skip
+
+
+def test_mongorestore_reads_every_collection_by_its_name_with_its_options(project: Project, tmp_path: Path) -> None:
+    index = {"v": 2, "key": {"a": -1}, "name": "a_-1", "unique": True, "partialFilterExpression": {"a": {"$gt": {"$date": "2024-01-01T00:00:00Z"}}}}
+    capped = {"options": {"capped": True, "size": {"$numberInt": "4096"}}, "indexes": [index], "uuid": "0" * 32, "type": "collection"}
+    series = {"options": {"timeseries": {"timeField": "t"}}, "indexes": [], "collectionName": "ticks", "type": "timeseries"}
+    long_name = "x" * 240  # without collectionName, as mongodumps of old wrote it
+    dump = write_dump(tmp_path / "app", {"capped": [{"_id": 1}], "empty": [], "system.buckets.ticks": [{"_id": 2}], long_name: [{"_id": 3}]})
+    for name, metadata in {"capped": capped, "ticks": series, long_name: capped}.items():
+        (dump / f"{name}.metadata.json").write_text(json.dumps(metadata))
+    write_dump(dump, {f"n{i}": [{"_id": i}] for i in range(len(NAMES))})
+    for i, name in enumerate(NAMES):
+        (dump / f"n{i}.metadata.json").write_text(json.dumps({"collectionName": name, "indexes": []}))
+    project.migrate(dump, agree=agree)
+    project.export_folder(tmp_path / "out")
+    found = restore(tmp_path / "out" / "app")
+    documents = {name: [bson.decode(raw) for raw in raws] for name, (_, raws) in found.items()}
+    numbered = {name: [{"_id": i}] for i, name in enumerate(NAMES)}
+    assert documents == {"capped": [{"_id": 1}], "empty": [], "ticks": [{"_id": 2}], long_name: [{"_id": 3}], **numbered}
+    assert (found["capped"][0], found["ticks"][0]) == (capped, series)
+    assert found["empty"][0]["collectionName"] == "empty"
+    assert [name for name, (metadata, _) in found.items() if metadata.get("collectionName", name) != name] == []
+
+
+def test_a_long_name_is_cut_as_mongodump_cuts_it() -> None:
+    """The first is a file of mongo-tools' own tests."""
+    name = "a" + "Very" * 44 + "LongCollectionNameConsistingOfExactlyTwoHundredAndFortySevenCharacters"
+    assert (len(name), file_name(name)) == (247, name[:208] + "%24xFO0VquRn7cg3QooSZD5sglTddU")
+    assert (
+        file_name("é" * 80)
+        == ("%C3%A9" * 80)[:208] + "%24" + urlsafe_b64encode(sha1(("é" * 80).encode(), usedforsecurity=False).digest()).decode()[:27]
+    )
+
+
+def test_documents_over_16_mib_are_named_and_left_out_for_mongorestore(
+    project: Project, tmp_path: Path, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dump = write_dump(tmp_path / "app", {"users": USERS})
+    project.write_manifest(project.infer(dump))
+    write_dump(dump, {"users": [*USERS, document(string("a", "x" * 2000)), USERS[0]]})
+    project.migrate(dump, agree=agree)
+    query("UPDATE users SET name = repeat('x', 1000) WHERE name = 'user 7'")
+    monkeypatch.setattr(export, "DOCUMENT_BYTES", 1000)
+    assert len(read(project)) == 50
+    (done,) = project.export_folder(tmp_path / "out")
+    assert (done.documents, done.rejects, done.skipped) == (49, 1, 2)
+    assert done.problems[0].startswith("users: not exported: the row of users with the key 65b9f0a0")
+    assert done.problems[0].endswith(" bytes, of which MongoDB takes 1,000")
+    assert done.problems[1].startswith("users: not exported: the reject at offset ")
+    assert len(read_files(tmp_path / "out" / "app")) == 50
 
 
 def test_rejects_stand_at_the_end_and_what_is_no_document_is_named(project: Project, tmp_path: Path) -> None:

@@ -134,26 +134,41 @@ def keys_below_many_levels(size: int) -> list[bytes]:
     return [document(int32("_id", 1), field(0x03, "deep", level))]
 
 
+def one_letter(size: int) -> list[bytes]:
+    """Documents that PostgreSQL packs to a hundredth."""
+    return [document(int32("_id", number), string("text", "x" * (size - 50))) for number in range(6)]
+
+
+def rejects(size: int) -> list[bytes]:
+    return [document(int32("_id", 1), string("text", random.Random(5).randbytes(size // 2 - 50).hex()))] * 3
+
+
 def garbage(size: int) -> list[bytes]:
     parts = [random.Random(seed).randbytes(size) for seed in (1, 2)]
     good = [document(int32("_id", i)) for i in range(4)]
     return [*good[:2], parts[0], *good[2:], parts[1]]
 
 
-def migrate(folder: Path, database: str) -> tuple[int, float, dict[str, object]]:
-    """Exit code, peak memory in MB, and the report."""
+def run(folder: Path, *arguments: str) -> tuple[int, float, Path]:
+    """Exit code, peak memory in MB, and what was printed, which is kept in a file: it may be many times as large as the documents."""
     source = str(Path(assise.__file__).resolve().parents[1])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([source, *filter(None, sys.path)])}
-    command = [sys.executable, "-c", MEASURE, sys.executable, "-m", "assise", "migrate", "app", "--to", database, "--yes", "--json"]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", MEASURE, sys.executable, "-m", "assise", *arguments]
+    with (folder / "printed").open("wb") as stream:
+        done = subprocess.run(command, cwd=folder, env=environment, stdout=stream, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode in {0, 3}, done.stderr
     unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
     peak = int(done.stderr.splitlines()[-1])
-    return done.returncode, peak / unit, json.loads(done.stdout)
+    return done.returncode, peak / unit, folder / "printed"
+
+
+def count_lines(file: Path) -> int:
+    with file.open("rb") as stream:
+        return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
 
 
 SHAPES = [
-    (control_characters, FULL),
+    *((shape, FULL) for shape in (control_characters, one_letter, rejects)),
     (ints, FULL),
     (ints_of_both_widths, FULL // 4),
     (values_of_all_kinds, FULL // 4),
@@ -177,11 +192,18 @@ FULL_SHAPES += [keys_in_an_array_of_all_kinds]
 @pytest.mark.parametrize(
     ("shape", "size"), [*SHAPES, *(pytest.param(shape, FULL, marks=pytest.mark.soak, id=f"{shape.__name__}-full") for shape in FULL_SHAPES)]
 )
-def test_a_migration_stays_under_300_mb(tmp_path: Path, database: str, shape: Callable[[int], list[bytes]], size: int) -> None:
+def test_a_migration_and_its_export_stay_under_300_mb(tmp_path: Path, database: str, shape: Callable[[int], list[bytes]], size: int) -> None:
     parts = shape(size)
     write_dump(tmp_path / "app", {"big": parts})
-    code, peak_mb, report = migrate(tmp_path, database)
-    rejected = 2 if shape is garbage else 0
+    code, migrated_mb, printed = run(tmp_path, "migrate", "app", "--to", database, "--yes", "--json")
+    report = json.loads(printed.read_bytes())
+    rejected = 2 if shape in {garbage, rejects} else 0
     assert (code, report["documents"], report["rejected"]) == (3 if rejected else 0, len(parts), rejected)
     assert report["verified"] == {"equal": len(parts) - rejected, "different": 0, "missing": 0, "extra": 0}
-    assert peak_mb < LIMIT_MB, f"{peak_mb:.0f} MB"
+    code, json_mb, printed = run(tmp_path, "export", "big", "--to", database)
+    assert (code, count_lines(printed)) == (0, len(parts) - rejected)
+    code, bson_mb, printed = run(tmp_path, "export", "--format", "bson", "--out", "back", "--to", database, "--json")
+    exported = json.loads(printed.read_bytes())[0]
+    assert (code, exported["documents"]) == (3 if shape is garbage else 0, len(parts) - rejected)
+    assert exported["rejects"] + exported["skipped"] == rejected
+    assert max(migrated_mb, json_mb, bson_mb) < LIMIT_MB, f"migrate {migrated_mb:.0f}, export {json_mb:.0f}, with --format bson {bson_mb:.0f} MB"

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from assise.cli.progress import Talker
 from assise.cli.render import print_plan, print_rejects, print_repair, print_report, print_status, print_undo, wrap
-from assise.documents.extjson import write_json
+from assise.documents.extjson import write_pieces
 from assise.errors import AssiseError, UsageError
 from assise.manifest.file import dump_manifest
 from assise.project import Plan, Project
@@ -338,7 +338,9 @@ def export(
 
 
 def _print_document(raw: bytes) -> None:
-    sys.stdout.buffer.write(write_json(raw).encode() + b"\n")
+    for piece in write_pieces(raw):
+        sys.stdout.buffer.write(piece.encode())
+    sys.stdout.buffer.write(b"\n")
 
 
 @app.command(epilog=_examples("assise undo", "assise undo --dry-run", "assise undo --yes --replace users"))

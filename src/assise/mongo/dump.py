@@ -23,6 +23,9 @@ from assise.mongo.frames import Document, Run, Stream, read_frames, read_stops
 _ENDINGS = (".bson", ".bson.gz")
 _SERVERS_OWN = {"admin", "config", "local"}
 
+BUCKETS = "system.buckets."
+"""Before the name of a time series: the collection that holds its data. Its metadata go by the name of the time series."""
+
 
 @dataclass(frozen=True)
 class Collection:
@@ -140,7 +143,8 @@ def _database(path: Path, files: list[Path]) -> Dump:
 
 def _data_file(metadata: Path) -> Path | None:
     stem = metadata.name.split(".metadata.json")[0]
-    return next((file for ending in _ENDINGS if (file := metadata.with_name(stem + ending)).exists()), None)
+    names = [prefix + stem + ending for prefix in ("", BUCKETS) for ending in _ENDINGS]
+    return next((file for name in names if (file := metadata.with_name(name)).exists()), None)
 
 
 def _collection(file: Path) -> Collection:
@@ -158,7 +162,8 @@ def _collection(file: Path) -> Collection:
 
 def read_metadata(collection: Collection) -> str | None:
     """What mongodump wrote of a collection's options and indexes, as JSON text; None where there is nothing that can be read."""
-    found = _parse_metadata(_metadata_file(collection.file))
+    file = _metadata_file(collection.file)
+    found = _parse_metadata(file.with_name(file.name.removeprefix(BUCKETS))) or _parse_metadata(file)
     return found[0] if found else None
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote as percent
 
 from assise.errors import AssiseError, CellError, ExtendedJsonError, UsageError
+from assise.mongo.dump import BUCKETS
 from assise.postgres.connection import Connection
 from assise.rows.assemble import Assembler
 from assise.rows.cells import OIDS, pack_length, write_array_cell
@@ -26,10 +27,16 @@ from assise.transfer.kids import no_kids, read_kids
 from assise.transfer.ledger import Load
 
 PAGE_BYTES, PAGE_DOCUMENTS = 1 << 20, 1000
-"""Documents that are read at a time: at most so many, and so many bytes on the disk, where 16 MB may be compressed to a hundredth."""
+"""Documents that are read at a time: at most so many, and about so many bytes."""
 
 SHOWN = 20
 """What is not exported of one collection, in words."""
+
+DOCUMENT_BYTES = 16 << 20
+"""MongoDB's limit. mongorestore stops at a larger document and leaves out all that follow."""
+
+CUT = 238
+"""Bytes of a file's name, without its ending, from which on it holds the beginning of a collection's name and a hash."""
 
 Write = Callable[[bytes], object]
 
@@ -51,11 +58,11 @@ class Exported:
             self.problems.append(f"{self.name}: not exported: {what}")
 
 
-def export_documents(connection: Connection, load: Load, collection: str, write: Write) -> Exported:
-    """Give every document of a collection to `write`, in a transaction of the caller's."""
+def export_documents(connection: Connection, load: Load, collection: str, write: Write, *, limit_bytes: int | None = None) -> Exported:
+    """Give every document of a collection to `write`, in a transaction of the caller's; larger ones than the limit are skipped."""
     exported = Exported(collection)
     table = load.manifest.table_of(collection)
-    for raw in _Reader(connection, load, table, exported.skip).read():
+    for raw in _Reader(connection, load, table, exported.skip, limit_bytes=limit_bytes).read():
         write(raw)
         exported.documents += 1
     return exported
@@ -66,16 +73,22 @@ def export_rejects(connection: Connection, load: Load, exported: Exported, write
     for offset, size, reason, raw in ledger.stream_rejects(connection, load, exported.name):
         if reason is Reason.NOT_BSON:
             exported.skip(f"{size:,} bytes at offset {offset:,}, which are no document; `assise rejects {exported.name} {offset}` prints them")
+        elif size > DOCUMENT_BYTES:
+            exported.skip(f"the reject at offset {offset:,}: {_too_large(size)}")
         else:
             write(raw)
             exported.rejects += 1
 
 
+def _too_large(size: int) -> str:
+    return f"its document has {size:,} bytes, of which MongoDB takes {DOCUMENT_BYTES:,}"
+
+
 class _Reader:
     """Reads the documents of one collection, page by page."""
 
-    def __init__(self, connection: Connection, load: Load, table: str, skip: Callable[[str], None]) -> None:
-        self._connection, self._skip = connection, skip
+    def __init__(self, connection: Connection, load: Load, table: str, skip: Callable[[str], None], *, limit_bytes: int | None) -> None:
+        self._connection, self._skip, self._limit_bytes = connection, skip, limit_bytes
         self._assembler = Assembler(load.manifest, table)
         self._layouts = self._assembler.layouts
         self._key_type, self._key_position = self._assembler.tree.key.type, self._assembler.tree.key_position
@@ -90,10 +103,14 @@ class _Reader:
             rows = {row[self._key_position] or b"": row for row in self._connection.fetch_cells(self._selects[0], wanted, self._key_type)}
             kids = read_kids(self._connection, self._layouts, self._selects, wanted, key_type=self._key_type, name_key=self._name_key)
             for key in keys:
+                row = f"the row of {self._layouts[0].table} with the key {self._show(key)}"
                 try:
                     raw = self._assembler.assemble(rows.pop(key), kids.get(self._name_key(key)) or no_kids(self._layouts))
                 except (CellError, ExtendedJsonError) as error:
-                    self._skip(f"the row of {self._layouts[0].table} with the key {self._show(key)}: {error.message}")
+                    self._skip(f"{row}: {error.message}")
+                    continue
+                if self._limit_bytes is not None and len(raw) > self._limit_bytes:
+                    self._skip(f"{row}: {_too_large(len(raw))}")
                 else:
                     yield raw
 
@@ -121,7 +138,7 @@ def export_folder(connection: Connection, load: Load, collections: list[str], fo
     """
     place = folder / load.name
     draft = place / f".assise-{os.getpid()}"
-    names = [file_name(name) + ending for name in collections for ending in (".bson", ".metadata.json")]
+    names = [*dict.fromkeys(each for name in collections for each in (f"{file_name(name)}.bson", _metadata_name(name)))]
     for name in names:
         if (place / name).exists():
             raise _exists(place / name)
@@ -141,9 +158,9 @@ def export_folder(connection: Connection, load: Load, collections: list[str], fo
 
 def _write_collection(connection: Connection, load: Load, name: str, draft: Path) -> Exported:
     with (draft / f"{file_name(name)}.bson").open("wb") as stream:
-        exported = export_documents(connection, load, name, stream.write)
+        exported = export_documents(connection, load, name, stream.write, limit_bytes=DOCUMENT_BYTES)
         export_rejects(connection, load, exported, stream.write)
-    (draft / f"{file_name(name)}.metadata.json").write_text(_metadata(connection, load, name), encoding="utf-8")
+    (draft / _metadata_name(name)).write_text(_metadata(connection, load, name), encoding="utf-8")
     return exported
 
 
@@ -172,15 +189,23 @@ def file_name(collection: str) -> str:
     >>> file_name("a/b c")
     'a%2Fb%20c'
     """
-    escaped = percent(collection, safe="$&+=@")
-    if len(escaped) <= 238:
+    escaped = percent(collection, safe="$&+:=@")
+    if len(escaped) <= CUT:
         return escaped
-    digest = urlsafe_b64encode(sha1(escaped.encode(), usedforsecurity=False).digest()).decode().rstrip("=")
+    digest = urlsafe_b64encode(sha1(collection.encode(), usedforsecurity=False).digest()).decode().rstrip("=")
     return f"{escaped[:208]}%24{digest}"
 
 
+def _metadata_name(collection: str) -> str:
+    return f"{file_name(collection.removeprefix(BUCKETS))}.metadata.json"
+
+
 def _metadata(connection: Connection, load: Load, collection: str) -> str:
-    """What the dump had, or the one index that every collection has."""
+    """What the dump had, or the one index that every collection has; with the whole name where the file's is cut."""
+    name = collection.removeprefix(BUCKETS)
     ids = {"v": 2, "key": {"_id": 1}, "name": "_id_"}
-    plain = {"options": {}, "indexes": [ids], "collectionName": collection, "type": "collection"}
-    return ledger.read_metadata(connection, load, collection) or json.dumps(plain)
+    plain = {"options": {}, "indexes": [ids], "collectionName": name, "type": "collection"}
+    text = ledger.read_metadata(connection, load, collection) or json.dumps(plain)
+    if len(file_name(name)) < CUT or json.loads(text).get("collectionName"):
+        return text
+    return json.dumps({**json.loads(text), "collectionName": name})
