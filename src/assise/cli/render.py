@@ -18,6 +18,7 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 _LESS_NEEDED = ("size", "seconds")
 TICK = "✓"
 _NARROW = 60
+FEW_S = 5
 
 
 def format_bytes(size: int) -> str:
@@ -30,6 +31,27 @@ def format_bytes(size: int) -> str:
     while number >= 1000 and unit < len(_UNITS) - 1:
         number, unit = number / 1000, unit + 1
     return f"{number:,.1f} {_UNITS[unit]}" if unit else f"{size} B"
+
+
+def format_about(count: int) -> str:
+    """A count with two digits that mean something.
+
+    >>> format_about(7), format_about(299_926)
+    ('7', '300,000')
+    """
+    return f"{round(count, min(0, 2 - len(str(count)))):,}"
+
+
+def format_seconds(seconds: float) -> str:
+    """A time that is only known within a factor of two.
+
+    >>> format_seconds(3.2), format_seconds(47.1), format_seconds(200), format_seconds(9_000)
+    ('a few seconds', 'about 47 seconds', 'about 3 minutes', 'about 2 hours')
+    """
+    if seconds < FEW_S:
+        return "a few seconds"
+    size, unit = next((size, unit) for size, unit in ((3600, "hours"), (60, "minutes"), (1, "seconds")) if seconds >= 2 * size)
+    return f"about {format_about(round(seconds / size))} {unit}"
 
 
 def print_report(report: Report, *, as_json: bool) -> None:
@@ -107,10 +129,11 @@ def print_plan(plan: Plan) -> None:
     console = _console()
     console.print(f"source  {plan.source}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"target  {plan.target}", highlight=False, markup=False, soft_wrap=True)
-    table = _table(["collection", "size on disk"])
+    table = _table(["collection", "size on disk", "documents, about"])
     for name, size in plan.collections.items():
-        table.add_row(Text(name), format_bytes(size))
+        table.add_row(Text(name), format_bytes(size), format_about(plan.documents[name]))
     console.print(table)
+    console.print(f"time    load {format_seconds(plan.load_seconds)}, verify {format_seconds(plan.verify_seconds)}", highlight=False)
     console.print(f"tables  {', '.join(plan.tables)}", highlight=False, markup=False, soft_wrap=True)
 
 
