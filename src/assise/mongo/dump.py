@@ -258,14 +258,16 @@ def read_samples(collection: Collection, size: int, count: int) -> Iterator[tupl
         head, largest = USUAL_HEAD, 0
         for start in range(0, collection.size, -(-collection.size // count)):
             stream.seek(start)
-            begin = start + _find_document(stream.read(max(SEARCHED_BYTES, 4 * largest)), head) if start else 0
+            begin = start + _find_document(stream.read(max(SEARCHED_BYTES, 2 * largest)), head) if start else 0
+            if begin < start:
+                continue
             stream.seek(begin)
-            frames = read_frames(_Part(stream, LARGEST + size), begin)
-            documents = next(_group(frames, size, begin)).documents if begin >= start else []
-            if documents:
-                head = documents[0][1][4 : documents[0][1].find(b"\0", 5) + 1]
-                largest = max(largest, *(len(raw) for _, raw in documents))
-                yield documents, sum(len(raw) for _, raw in documents) / collection.size
+            for chunk in islice(_group(read_frames(_Part(stream, LARGEST + size), begin), size, begin), 1):
+                if start == 0 and chunk.documents:
+                    first = chunk.documents[0][1]
+                    head = first[4 : first.find(b"\0", 5) + 1]
+                largest = max(largest, *(len(raw) for _, raw in chunk.documents), 0)
+                yield chunk.documents, (chunk.stop - chunk.start) / collection.size
 
 
 def _find_document(data: bytes, head: bytes) -> int:

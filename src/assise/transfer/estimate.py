@@ -26,9 +26,10 @@ PART_BYTES, PARTS = 256 << 10, 12
 """Source bytes of a part of a sample, and how many parts there are of a collection at most."""
 
 START_S, ROW_S, BYTE_S = (1.0, 1.0), (4e-6, 1e-6), (15e-9, 8e-9)
-"""What a load and a verification take besides: for the start of command and workers, for each row, and for each byte of a row in COPY.
+"""Of load and of verify, what a sample does not show: the start of command and workers, then for each row, and for each of its bytes.
 
-Mostly the server's share (COPY, index, log, commit, foreign keys; selects by key) and the way between the two. Measured as processor time
+It is mostly the server's share (COPY, indexes, log, commits, foreign keys; selects by key) and the way of the rows there and back. Measured as the
+processor time of the command, its workers and the server for whole runs of benchmarks/estimate.py's sources, less that of shredding and assembling.
 """
 
 STEADY_S = 0.1
