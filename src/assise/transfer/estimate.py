@@ -19,7 +19,7 @@ from assise.rows.shred import Batch, Shredder
 from assise.transfer.compare import compare
 from assise.transfer.kids import no_kids
 
-SAMPLE_S = 1.0
+SAMPLE_S = 1.5
 """Seconds for all samples. A collection gets one part at least, and nothing after twice as long."""
 
 PART_BYTES, PARTS = 256 << 10, 12
@@ -32,7 +32,7 @@ It is mostly the server's share (COPY, indexes, log, commits, foreign keys; sele
 processor time of the command, its workers and the server for whole runs of benchmarks/estimate.py's sources, less that of shredding and assembling.
 """
 
-STEADY_S = 0.1
+STEADY_S = 0.02
 """Seconds that are added to both clocks, so that one short wait does not look like a slow machine."""
 
 
