@@ -262,11 +262,12 @@ def read_samples(collection: Collection, size: int, count: int) -> Iterator[tupl
             if begin < start:
                 continue
             stream.seek(begin)
-            for chunk in islice(_group(read_frames(_Part(stream, LARGEST + size), begin), size, begin), 1):
-                if start == 0 and chunk.documents:
+            chunks = _group(read_frames(_Part(stream, LARGEST + size), begin), size, begin)
+            for chunk in islice((chunk for chunk in chunks if chunk.documents), 1):
+                if start == 0:
                     first = chunk.documents[0][1]
                     head = first[4 : first.find(b"\0", 5) + 1]
-                largest = max(largest, *(len(raw) for _, raw in chunk.documents), 0)
+                largest = max(largest, *(len(raw) for _, raw in chunk.documents))
                 yield chunk.documents, (chunk.stop - chunk.start) / collection.size
 
 
