@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import subprocess
 import sys
@@ -113,7 +114,8 @@ def main() -> None:
     text = [
         HEADING,
         "",
-        "Seconds that `--dry-run` says for load and verify, what they took directly afterwards, and the ratio.",
+        "Seconds that `--dry-run` says for load and verify, what they took directly afterwards, and the ratio;"
+        f" {os.cpu_count()} cores, load average {os.getloadavg()[1]:.0f} when this began, --scale {given.scale}.",
         "",
         "| source | MB | load: said | took | ratio | verify: said | took | ratio |",
         "|---|--:|--:|--:|--:|--:|--:|--:|",
