@@ -114,8 +114,8 @@ def main() -> None:
     text = [
         HEADING,
         "",
-        "Seconds that `--dry-run` says for load and verify, what they took directly afterwards, and the ratio;"
-        f" {os.cpu_count()} cores, load average {os.getloadavg()[1]:.0f} when this began, --scale {given.scale}.",
+        "Seconds that `--dry-run` says for load and verify, what they took directly afterwards, and the ratio.",
+        f"On {os.cpu_count()} cores, with a load average of {os.getloadavg()[1]:.0f} when this began, and --scale {given.scale}.",
         "",
         "| source | MB | load: said | took | ratio | verify: said | took | ratio |",
         "|---|--:|--:|--:|--:|--:|--:|--:|",
