@@ -25,8 +25,11 @@ SAMPLE_S = 1.5
 PART_BYTES, PARTS = 256 << 10, 12
 """Source bytes of a part of a sample, and how many parts there are of a collection at most."""
 
-START_S, ROW_S, BYTE_S = (1.0, 1.0), (4e-6, 1e-6), (15e-9, 8e-9)
-"""Of load and of verify, what a sample does not show: the start of command and workers, then for each row, and for each of its bytes.
+ALONE_S, START_S = 0.3, 1.0
+"""The start of a command that works alone, and of one with workers."""
+
+ROW_S, BYTE_S = (4e-6, 1e-6), (15e-9, 8e-9)
+"""Of load and of verify, what a sample does not show: seconds for each row, and for each of its bytes.
 
 It is mostly the server's share (COPY, indexes, log, commits, foreign keys; selects by key) and the way of the rows there and back. Measured as the
 processor time of the command, its workers and the server for whole runs of benchmarks/estimate.py's sources, less that of shredding and assembling.
@@ -54,7 +57,7 @@ class Effort:
         """Seconds of load and of verify; `slowness` is how long a second of the processor takes."""
         own = self.shred_s, self.assemble_s
         of_all = (own[i] + ROW_S[i] * self.rows + BYTE_S[i] * self.row_bytes for i in range(2))
-        load_s, verify_s = (slowness * (START_S[i] + found / workers) for i, found in enumerate(of_all))
+        load_s, verify_s = (slowness * ((START_S if workers > 1 else ALONE_S) + found / workers) for found in of_all)
         return load_s, verify_s
 
 
