@@ -53,8 +53,9 @@ contract: $(READY) ## the tests of everything that reaches the server, on Debian
 	ASSISE_TEST_SERVER=/usr/lib/postgresql/15/bin $(PYTEST) $(FIXED) -k "not ($(OWN_SERVER))" \
 	  tests/transfer tests/rows/test_numeric.py tests/rows/test_assemble.py
 
-bench: $(READY) ## load, verify and infer against bare COPY and a script by hand, into benchmarks/results.md (BENCH='--runs 1')
+bench: $(READY) ## load, verify and infer against bare COPY and a script by hand, then estimates, into benchmarks/results.md (BENCH='--runs 1')
 	$(BIN)/python benchmarks/load.py $(BENCH)
+	$(BIN)/python benchmarks/estimate.py
 
 SOAK := $(BIN)/python tools/soak.py
 

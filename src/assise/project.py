@@ -24,6 +24,7 @@ from assise.postgres.embedded import Embedded
 from assise.schema.sql import all_layouts, script
 from assise.settings import count_cores, expand, read_setting
 from assise.transfer import ledger
+from assise.transfer.estimate import estimate_dump
 from assise.transfer.export import Exported, Write, export_documents, export_folder
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import load_dump
@@ -58,12 +59,18 @@ def keep_silent(_line: object) -> None:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a load would do: the target without its password, the tables to create, the collections with their bytes on disk."""
+    """What a load would do: the target without its password, the tables to create, the collections with their bytes on disk.
+
+    And about how many documents each of them has, and how many seconds load and verify would take.
+    """
 
     source: str
     target: str
     tables: list[str]
     collections: dict[str, int]
+    documents: dict[str, int]
+    load_seconds: float
+    verify_seconds: float
 
     def as_json(self) -> dict[str, object]:
         """As `--dry-run --json` prints it."""
@@ -159,13 +166,16 @@ class Project:
         if self._crew is not None:
             yield self._crew
             return
-        size = sum(collection.size for collection in dump.collections)
-        with gather_crew(self._setting("workers") or min(count_cores(), MOST_WORKERS, 1 + size // WORKER_BYTES)) as crew:
+        with gather_crew(self._count_workers(dump)) as crew:
             self._crew = crew
             try:
                 yield crew
             finally:
                 self._crew = None
+
+    def _count_workers(self, dump: Dump) -> int:
+        size = sum(collection.size for collection in dump.collections)
+        return self._setting("workers") or min(count_cores(), MOST_WORKERS, 1 + size // WORKER_BYTES)
 
     def write_manifest(self, proposal: Proposal, path: Path | None = None) -> Path:
         """Write a proposal to a new file, and the JSON Schema for editors to `.assise`.
@@ -203,10 +213,18 @@ class Project:
         return report
 
     def plan(self, source: Path | str, manifest: Manifest | None = None) -> Plan:
-        """What a load of `source` would do. Nothing is written, the embedded server is not started."""
+        """What a load of `source` would do, and how long it would take: samples are read. Nothing is written, the embedded server is not started."""
         dump, manifest = open_dump(Path(source)), manifest or self.manifest
-        sizes = {name: dump.collection(name).size for name in manifest.roots.values()}
-        return Plan(str(dump.path), self._describe_target(manifest), [layout.table for layout in all_layouts(manifest)], sizes)
+        estimate = estimate_dump(dump, manifest, workers=min(self._count_workers(dump), count_cores()))
+        return Plan(
+            str(dump.path),
+            self._describe_target(manifest),
+            [layout.table for layout in all_layouts(manifest)],
+            {name: dump.collection(name).size for name in manifest.roots.values()},
+            estimate.documents,
+            round(estimate.load_s, 1),
+            round(estimate.verify_s, 1),
+        )
 
     def load(self, source: Path | str | None = None, *, agree: Agree = refuse) -> Report:
         """Load what is not loaded yet; done already, it changes nothing. Without `source` the one of the load goes on.

@@ -175,7 +175,10 @@ def test_a_dry_run_changes_nothing(shell: Shell, query: Query, words: str) -> No
 
 def test_a_dry_run_of_migrate_says_what_it_would_do(shell: Shell) -> None:
     plan = json.loads(shell.run("migrate", "app", "--dry-run", "--json").stdout)
-    assert set(plan) == {"source", "target", "tables", "collections"}
+    assert set(plan) == {"source", "target", "tables", "collections", "documents", "load_seconds", "verify_seconds"}
+    assert plan["documents"] == {"users": 5}
+    assert plan["load_seconds"] > 0
+    assert plan["verify_seconds"] > 0
     assert plan["tables"] == ["users", "user_items"]
     assert plan["collections"] == {"users": (shell.folder / "app" / "users.bson").stat().st_size}
     assert "embedded server" in plan["target"]
@@ -188,6 +191,7 @@ def test_a_dry_run_of_load_changes_nothing_and_wants_the_source(shell: Shell, qu
     done = shell.run("load", "app", "--dry-run", to=True)
     assert done.returncode == 0
     assert "user_items" in done.stdout
+    assert re.search("^time +load .+ seconds, verify .+ seconds$", done.stdout, re.MULTILINE)
     assert shell.run("load", "--dry-run", to=True).returncode == 2
     assert (shell.files(), query(TABLES)) == (before, [])
 

@@ -27,6 +27,7 @@ TICK = "✓"
 _NARROW = 80
 _UNLIMITED = 100_000
 _BAD = "bold red"
+FEW_S = 5
 
 
 def format_bytes(size: int) -> str:
@@ -55,6 +56,27 @@ def wrap(line: str, console: Console) -> str:
         for row in textwrap.wrap(part, console.width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) or [""]
     ]
     return "\n".join(rows).replace("\0", " ")
+
+
+def format_about(count: int) -> str:
+    """A count with two digits that mean something.
+
+    >>> format_about(7), format_about(299_926)
+    ('7', '300,000')
+    """
+    return f"{round(count, min(0, 2 - len(str(count)))):,}"
+
+
+def format_seconds(seconds: float) -> str:
+    """A time that is only known within a factor of two.
+
+    >>> format_seconds(3.2), format_seconds(47.1), format_seconds(200), format_seconds(9_000)
+    ('a few seconds', 'about 47 seconds', 'about 3 minutes', 'about 2 hours')
+    """
+    if seconds < FEW_S:
+        return "a few seconds"
+    size, unit = next((size, unit) for size, unit in ((3600, "hours"), (60, "minutes"), (1, "seconds")) if seconds >= 2 * size)
+    return f"about {format_about(round(seconds / size))} {unit}"
 
 
 def print_report(report: Report, *, as_json: bool) -> None:
@@ -136,11 +158,12 @@ def print_plan(plan: Plan) -> None:
     """What a load would do."""
     console = _console()
     _print_words(console, f"source  {plan.source}", f"target  {plan.target}")
-    table = _table(["collection", "size on disk"])
+    table = _table(["collection", "size on disk", "documents, about"])
     for name, size in plan.collections.items():
-        table.add_row(Text(name), format_bytes(size))
+        table.add_row(Text(name), format_bytes(size), format_about(plan.documents[name]))
     console.print(table)
-    _print_words(console, f"tables  {', '.join(plan.tables)}")
+    time = f"time    load {format_seconds(plan.load_seconds)}, verify {format_seconds(plan.verify_seconds)}"
+    _print_words(console, time, f"tables  {', '.join(plan.tables)}")
 
 
 def print_undo(undo: Undo, *, as_json: bool) -> None:

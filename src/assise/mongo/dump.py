@@ -12,19 +12,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import IO, cast
 from urllib.parse import unquote_to_bytes
 
 from assise.errors import SourceError
-from assise.mongo.frames import Document, Run, Stream, read_frames, read_stops
+from assise.mongo.frames import LARGEST, SMALLEST, Document, Run, Stream, read_frames, read_stops
 
 _ENDINGS = (".bson", ".bson.gz")
 _SERVERS_OWN = {"admin", "config", "local"}
 
 BUCKETS = "system.buckets."
 """Before the name of a time series: the collection that holds its data. Its metadata go by the name of the time series."""
+
+SEARCHED_BYTES = 1 << 20
+"""How far the beginning of a document is looked for behind a place in the middle of a file, at least."""
+
+USUAL_HEAD = b"\x07_id\0"
+"""Type and key of the first field of most documents: an ObjectId."""
 
 
 @dataclass(frozen=True)
@@ -235,6 +241,46 @@ def read_chunk(collection: Collection, start: int, stop: int) -> Chunk:
     if [(chunk.start, chunk.stop) for chunk in chunks] != [(start, stop)]:
         raise SourceError(f"{collection.file} has changed between bytes {start:,} and {stop:,} while it was read", remedy="Leave it as it is.")
     return chunks[0]
+
+
+def read_samples(collection: Collection, size: int, count: int) -> Iterator[tuple[list[Document], float]]:
+    """Documents of at least `size` source bytes from up to `count` places spread over a file, each time with the share of the source that they are.
+
+    A small file is read whole, a packed one from its beginning on.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    read = 0
+    with _translated(collection.file, lambda: read), _open(collection.file) as stream:
+        if isinstance(stream, gzip.GzipFile) or collection.size <= count * size:
+            for chunk in islice(_group(read_frames(stream), size, 0), count):
+                growth = stream.tell() / cast(IO[bytes], stream.fileobj).tell() if isinstance(stream, gzip.GzipFile) else 1
+                yield chunk.documents, (chunk.stop - chunk.start) / (collection.size * growth)
+                read = chunk.stop
+            return
+        head, largest = USUAL_HEAD, 0
+        for start in range(0, collection.size, -(-collection.size // count)):
+            stream.seek(start)
+            begin = start + _find_document(stream.read(max(SEARCHED_BYTES, 2 * largest)), head) if start else 0
+            if begin < start:
+                continue
+            stream.seek(begin)
+            chunks = _group(read_frames(_Part(stream, LARGEST + size), begin), size, begin)
+            for chunk in islice((chunk for chunk in chunks if chunk.documents), 1):
+                if start == 0:
+                    first = chunk.documents[0][1]
+                    head = first[4 : first.find(b"\0", 5) + 1]
+                largest = max(largest, *(len(raw) for _, raw in chunk.documents))
+                yield chunk.documents, (chunk.stop - chunk.start) / collection.size
+
+
+def _find_document(data: bytes, head: bytes) -> int:
+    """Where the first document of `data` begins that has this type and key in front, and so has the next one; -1 for none."""
+    p = data.find(head, 4)
+    while p >= 0 and not data.startswith(head, p + max(SMALLEST, int.from_bytes(data[p - 4 : p], "little"))):
+        p = data.find(head, p + 1)
+    return max(p - 4, -1)
 
 
 class _Part:

@@ -31,7 +31,7 @@ NULL_CELL = b"\xff\xff\xff\xff"
 KEY_BYTES = 1_000
 """A key of kind any whose text is longer stands as its sha256."""
 
-pack_length = Struct(">i").pack
+pack_length, read_length = Struct(">i").pack, Struct(">i").unpack_from
 pack_int4 = Struct(">ii").pack
 pack_int8 = Struct(">iq").pack
 
@@ -57,6 +57,17 @@ def offset_cell(column_type: str, offset: int) -> bytes | None:
     if column_type == "int8":
         return pack_int8(8, offset)
     return None if offset >> 31 else pack_int4(4, offset)
+
+
+def read_cells(row: bytes) -> list[bytes | None]:
+    """The cells of a row of binary COPY, as a result has them."""
+    cells, p = list[bytes | None](), 2
+    while p < len(row):
+        size: int = read_length(row, p)[0]
+        p += 4
+        cells.append(None if size < 0 else row[p : p + size])
+        p += max(size, 0)
+    return cells
 
 
 def _decode_object_id(cell: bytes) -> Element:

@@ -1,0 +1,133 @@
+"""Estimates: they grow with the source, whatever it holds, and leave nothing behind."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+
+import bson
+import pytest
+from tests.dumps import write_dump
+from tests.transfer.scene import GARBAGE, NOT_BSON, key
+
+from assise.errors import SourceError
+from assise.mongo.dump import open_dump, read_samples
+from assise.project import Plan, Project
+from assise.transfer.estimate import Effort, extrapolate
+
+SIZE, COUNT = 20_000, 5
+SPEED_S = 1e-8
+"""Seconds a byte, as if it had been measured."""
+
+
+def user(n: int) -> bytes:
+    """Inside it lies what frames as a document, too."""
+    devices = [{"_id": n, "os": "x", "sizes": [0] * (n % 7)} for _ in range(n % 3)]
+    return bson.encode({"_id": key(2, n), "name": f"user {n}", "devices": devices, "last": {"_id": n, "zero": 0.0}})
+
+
+def measure(folder: Path, count: int, *, is_packed: bool = False) -> Effort:
+    """The effort of a dump of so many users, at a given speed."""
+    [collection] = open_dump(write_dump(folder / str(count), {"users": map(user, range(count))}, is_packed=is_packed)).collections
+    parts = []
+    for documents, share in read_samples(collection, SIZE, COUNT):
+        seconds = SPEED_S * sum(len(raw) for _, raw in documents)
+        parts.append((Effort(len(documents), len(documents), seconds / SPEED_S, seconds, 2 * seconds), share))
+    return extrapolate(parts)
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_ten_times_the_documents_take_ten_times_as_long(tmp_path: Path, is_packed: bool) -> None:
+    one, ten = (measure(tmp_path, count, is_packed=is_packed) for count in (4_000, 40_000))
+    assert one.documents == pytest.approx(4_000, rel=0.1)
+    assert ten.documents == pytest.approx(40_000, rel=0.1)
+    for workers in (1, 4):
+        start = Effort().take(workers, 1.5)
+        for mine, more, none in zip(one.take(workers, 1.5), ten.take(workers, 1.5), start, strict=True):
+            assert more - none == pytest.approx(10 * (mine - none), rel=0.2)
+
+
+def test_more_workers_and_a_faster_machine_take_less() -> None:
+    effort = Effort(10, 10, 1000, 8.0, 8.0)
+    assert all(more > 1.5 * less for more, less in zip(effort.take(1, 1.0), effort.take(4, 1.0), strict=True))
+    assert all(slow == pytest.approx(3 * fast) for slow, fast in zip(effort.take(2, 3.0), effort.take(2, 1.0), strict=True))
+
+
+def test_what_is_learnt_in_the_first_part_counts_once() -> None:
+    assert extrapolate([(Effort(shred_s=5.0), 0.1), (Effort(shred_s=1.0), 0.1), (Effort(shred_s=2.0), 0.1)]).shred_s == pytest.approx(5 + 3 * 4.5)
+    assert extrapolate([(Effort(shred_s=5.0), 0.1)]).shred_s == pytest.approx(50)
+    assert extrapolate([]) == Effort()
+
+
+def test_samples_are_documents_from_all_over_the_file(tmp_path: Path) -> None:
+    users = {n: user(n) for n in range(30_000)}
+    [collection] = open_dump(write_dump(tmp_path, {"users": users.values()})).collections
+    samples = [documents for documents, _ in read_samples(collection, SIZE, COUNT)]
+    assert len(samples) == COUNT
+    assert samples[-1][0][0] > collection.size // COUNT * (COUNT - 1)
+    assert {raw for _, raw in chain(*samples)} < set(users.values())
+
+
+def test_samples_of_large_documents_are_whole(tmp_path: Path) -> None:
+    large = [bson.encode({"_id": n, "text": f"{n} " * 1_000_000}) for n in range(8)]
+    [collection] = open_dump(write_dump(tmp_path, {"texts": large})).collections
+    samples = [documents for documents, _ in read_samples(collection, SIZE, COUNT)]
+    assert len(samples) > 1
+    assert {raw for _, raw in chain(*samples)} <= set(large)
+
+
+def plan(project: Project, dump: Path) -> Plan:
+    """The plan of a migration without a manifest, which leaves nothing behind."""
+    before = sorted(project.path.parent.rglob("*"))
+    found = project.plan(dump, project.infer(dump).manifest)
+    assert sorted(project.path.parent.rglob("*")) == before
+    assert found.load_seconds > 0
+    assert found.verify_seconds > 0
+    return found
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_a_plan_has_positive_figures(tmp_path: Path, is_packed: bool) -> None:
+    dump = write_dump(tmp_path / "app", {"users": map(user, range(1_000)), "none": []}, is_packed=is_packed)
+    found = plan(Project(tmp_path), dump)
+    assert found.documents == {"none": 0, "users": 1_000}
+    assert not (tmp_path / ".assise").exists()
+
+
+def test_an_empty_dump(tmp_path: Path) -> None:
+    assert plan(Project(tmp_path), write_dump(tmp_path / "app", {"none": []})).documents == {"none": 0}
+
+
+def test_a_file_of_no_bytes_that_should_be_packed(tmp_path: Path) -> None:
+    dump = write_dump(tmp_path / "app", {"users": [user(1)]})
+    (dump / "more.bson.gz").write_bytes(b"")
+    assert plan(Project(tmp_path), dump).documents == {"more": 0, "users": 1}
+
+
+def test_rejects_and_garbage(tmp_path: Path) -> None:
+    events = [bson.encode({"_id": n, "text": "x" * 50}) for n in range(60_000)]
+    parts = [GARBAGE * 50_000, *events[:30_000], NOT_BSON, events[7], GARBAGE * 50_000, *events[30_000:], b"\xff" * 3]
+    dump = write_dump(tmp_path / "app", {"events": parts, "waste": [GARBAGE]})
+    found = plan(Project(tmp_path), dump)
+    assert 30_000 < found.documents["events"] < 120_000
+    assert found.documents["waste"] == 0
+
+
+def test_one_document_of_16_mb(tmp_path: Path) -> None:
+    dump = write_dump(tmp_path / "app", {"one": [{"_id": 1, "text": "x" * (16_000_000)}]})
+    assert plan(Project(tmp_path), dump).documents == {"one": 1}
+
+
+def test_many_collections_are_not_all_sampled_for_long(tmp_path: Path) -> None:
+    dump = write_dump(tmp_path / "app", {f"c{n}": map(user, range(n, n + 20)) for n in range(40)})
+    assert sum(plan(Project(tmp_path), dump).documents.values()) == pytest.approx(800, rel=0.2)
+
+
+def test_a_broken_packed_file_is_told(tmp_path: Path) -> None:
+    dump = write_dump(tmp_path / "app", {"users": map(user, range(100))}, is_packed=True)
+    project = Project(tmp_path)
+    manifest = project.infer(dump).manifest
+    file = dump / "users.bson.gz"
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(SourceError, match="broken gzip"):
+        project.plan(dump, manifest)
