@@ -40,7 +40,13 @@ UNDO = Undo(
     "", "app", [Loaded("users", 150, Changes(79, 2), ("column nickname",)), Loaded(LONG, 0, Changes(0, 0))], ["_new_objectid"], drops_ledger=True
 )
 PLAN = Plan(
-    "/data/dump/app", "the embedded server in /data/.assise/postgres, database app", ["users", LONG, "parts"], {"users": 139_449, LONG: 10**10}
+    "/data/dump/app",
+    "the embedded server in /data/.assise/postgres, database app",
+    ["users", LONG, "parts"],
+    {"users": 139_449, LONG: 10**10},
+    {"users": 150, LONG: 20_123_456},
+    1_000,
+    2_000,
 )
 SCREENS = {
     "report": lambda: print_report(REPORT, as_json=False),
@@ -52,7 +58,7 @@ WORDS = {
     "report": {"users", "151", "150", "1", "different", LONG, "1,000,000", "so", "651f3ee4010080008000000007000000):"},
     "rejects": {"138569", "880", "10000000000", "duplicate", "document", "framed"},
     "undo": {"users", "150", "79", "nickname", LONG, "assise"},
-    "plan": {"users", "139.4", LONG, "parts", "/data/dump/app"},
+    "plan": {"users", "139.4", LONG, "parts", "/data/dump/app", "20,000,000", "17", "33"},
 }
 
 
@@ -99,7 +105,7 @@ def test_without_a_terminal_no_line_is_broken_however_long(monkeypatch: pytest.M
     text = show(monkeypatch, name, io.StringIO(), COLUMNS="20")
     assert "\x1b" not in text
     assert all(word in text.split() for word in WORDS[name])
-    count = {"report": 1 + 2 + 3 + 1 + 1, "rejects": 3, "undo": 4, "plan": 6}[name]
+    count = {"report": 1 + 2 + 3 + 1 + 1, "rejects": 3, "undo": 4, "plan": 7}[name]
     assert len(text.splitlines()) == count
 
 

@@ -355,6 +355,7 @@ def test_load_reads_what_dump_writes(manifest: Manifest, comment: str) -> None:
     assert parse_manifest(text) == manifest
     assert dump_manifest(parse_manifest(text)) == dump_manifest(manifest)
     assert list(parse_manifest(text).tables) == list(manifest.tables)
+    assert Manifest.model_validate_json(manifest.as_json()) == manifest
     assert all(c.isprintable() or c == "\n" for c in text)
     assert len(text.splitlines()) == len(dump_manifest(manifest).splitlines()) + len(manifest.tables)
 
@@ -375,8 +376,10 @@ def test_other_readers_of_yaml_see_the_same(manifest: Manifest) -> None:
 def test_every_type_and_kind_is_written_and_read() -> None:
     columns = {f"{t} {k}": Column(type=t, kind=k) for t, k in COLUMN_KINDS}
     table = Table(collection="c", primary_key=("id",), columns={"id": Column(type="text", kind="any", from_="_id")} | columns)
-    manifest = Manifest(assise=1, name="a", tables={"t": table})
+    keyed = Table(collection="d", primary_key=("at",), columns={"at": Column(type="int8", kind="offset"), "empty": Column(type="text", from_="")})
+    manifest = Manifest(assise=1, name="a", tables={"t": table, "keyed": keyed})
     assert parse_manifest(dump_manifest(manifest)) == manifest
+    assert Manifest.model_validate_json(manifest.as_json()) == manifest
 
 
 def test_long_texts_are_not_wrapped() -> None:

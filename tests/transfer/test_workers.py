@@ -282,6 +282,15 @@ def test_a_source_that_changed_while_a_chunk_was_missing_is_refused_before_anyth
         assert project.migrate(dump(20)).verified == Verified(equal=2_000)
 
 
+def test_workers_know_every_kind_of_key(tmp_path: Path, database: str) -> None:
+    some = [document(int32("n", n), field(0x04, "tags", document(field(0x03, "0", document(int32("n", n)))))) for n in range(500)]
+    mixed = [document(int32("_id", n) if n % 2 else string("_id", f"{n}")) for n in range(500)]
+    project = Project(tmp_path, to=database, settings={"workers": 2, "load.chunk_bytes": 2_000})
+    report = project.migrate(write_dump(tmp_path / "app", {"without": some, "mixed": mixed}), agree=lambda _: True)
+    assert {table.columns[table.primary_key[0]].kind for table in project.manifest.tables.values() if table.collection} == {"offset", "any"}
+    assert (report.loaded, report.verified) == (1_000, Verified(equal=1_000))
+
+
 def test_the_seconds_of_a_load_are_those_that_the_ledger_keeps(tmp_path: Path, database: str) -> None:
     dump = write_dump(tmp_path / "app", {"users": [document(int32("_id", n)) for n in range(2_000)]})
     project = Project(tmp_path, to=database, settings={"workers": 2, "load.chunk_bytes": 2_000})

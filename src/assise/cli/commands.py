@@ -217,7 +217,7 @@ def infer(
     for note in proposal.notes:
         _say(note)
     if as_json:
-        print(proposal.manifest.model_dump_json(by_alias=True))
+        print(proposal.manifest.as_json())
     elif output == "-" or dry_run:
         print(dump_manifest(proposal.manifest, comments=proposal.comments), end="")
     if output != "-" and not dry_run:

@@ -34,6 +34,10 @@ class Manifest(BaseModel):
             raise UnsoundError(problems)
         return self
 
+    def as_json(self) -> str:
+        """As one line of JSON, which `model_validate_json` reads: what the manifest says, and the kind of every column."""
+        return self.model_dump_json(by_alias=True, exclude_unset=True)
+
     @property
     def tree_order(self) -> tuple[str, ...]:
         """The tables of each collection in turn, parents before their children."""

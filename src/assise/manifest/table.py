@@ -17,7 +17,7 @@ class Column(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
 
     type: str
-    from_: str = Field(default="", validation_alias="from")
+    from_: str = Field(default="", validation_alias="from", serialization_alias="from")
     kind: str = ""
 
     @model_validator(mode="before")
@@ -41,7 +41,7 @@ class Table(BaseModel):
 
     collection: str | None = None
     parent: str | None = None
-    from_: str | None = Field(default=None, validation_alias="from")
+    from_: str | None = Field(default=None, validation_alias="from", serialization_alias="from")
     primary_key: tuple[str, ...]
     columns: dict[str, Column] = Field(default_factory=dict)
 

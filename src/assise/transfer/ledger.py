@@ -93,8 +93,7 @@ def _load(load_id: object, name: object, source: object, manifest: object, schem
 
 def describe_load(connection: Connection, load: Load) -> dict[str, object]:
     """What a worker needs to know, for `rebuild_load`; JSON can hold it. With the password, if there is one."""
-    manifest = load.manifest.model_dump_json(by_alias=True)
-    facts = [load.id, load.name, str(load.source), manifest, load.schema, load.chunk_bytes, load.is_finished]
+    facts = [load.id, load.name, str(load.source), load.manifest.as_json(), load.schema, load.chunk_bytes, load.is_finished]
     return {"conninfo": connection.conninfo, "target": connection.target, "load": facts}
 
 
