@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import struct
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -157,8 +158,11 @@ def _damage(raw: bytes) -> list[bytes]:
 
 @st.composite
 def drawn(draw: st.DrawFn) -> tuple[Plain, list[bytes]]:
-    """Hostile documents, and a manifest drawn from their paths."""
+    """Hostile documents, now and then with a double that no JSON number shows, and a manifest drawn from their paths."""
     raws = draw(st.lists(documents(), min_size=1, max_size=6))
+    if draw(st.integers(0, 4)) == 0:
+        body = raws[0][4:-1] + b"\x04tiny\0" + values.write_array([(0x04, values.write_array([(0x01, struct.pack("<d", 5e-324))]))])
+        raws[0] = struct.pack("<i", len(body) + 5) + body + b"\0"
     return draw(manifests(raws)), raws
 
 

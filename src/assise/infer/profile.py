@@ -107,7 +107,7 @@ class Profile:
     same as one profile of all documents.
     """
 
-    def __init__(self, *, paths: int | None = None) -> None:
+    def __init__(self, *, paths: int | None = None, shape: Shape | None = None) -> None:
         self.paths = read_setting("infer.paths", paths)
         self.documents = 0
         self.invalid = 0
@@ -119,7 +119,7 @@ class Profile:
         self._is_learning = False
         self._root = _Level(0, 0, 0)
         self._levels: dict[int, _Level] = {}
-        self._shape: Shape | None = None
+        self._shape, self._parsed = shape, 0
 
     def as_json(self) -> dict[str, object]:
         """The counts as values that JSON can hold."""
@@ -140,6 +140,11 @@ class Profile:
     def is_capped(self) -> bool:
         """Whether no more paths are taken."""
         return len(self._nodes) >= self.paths + 2
+
+    @property
+    def shape(self) -> Shape | None:
+        """The shape of the documents, when most of them have it: the next chunk's profile may begin with it."""
+        return self._shape if 5 * self._parsed >= 4 * (self.documents + self.invalid) else None
 
     def add(self, raw: bytes, offset: int) -> None:
         """Count one document that stands at `offset` of its source; bytes that are not BSON are only counted as such."""
@@ -172,6 +177,7 @@ class Profile:
                 self.add(raw, offset)
             return
         parsed = self._shape.parse([documents[i] for i in small])
+        self._parsed += len(parsed.hits)
         rows = {small[hit]: row for row, hit in enumerate(parsed.hits)}
         walks: Walks | None = None
         counted = []
@@ -191,12 +197,15 @@ class Profile:
                 self._counts[field[0]] += len(values) - values.count(None)
 
     def _find_walks(self, shape: Shape, columns: Sequence[Sequence[Value]]) -> Walks:
-        """The columns whose values are not only counted, with what walks them: None where no document with such a value was walked yet."""
+        """The columns whose values are not only counted, with what walks them: None where no document with such a value was walked yet.
+
+        What the shape has read to the last byte needs no walk that only passes over it.
+        """
         walks: Walks = []
         for slot, column in zip(shape.slots, columns, strict=True):
             field = self._find_field(slot)
             is_inlined = slot.kind == DOCUMENT and slot.path in shape.inlined
-            if field is None or (field[3] is not None and not is_inlined):
+            if field is None or (field[3] not in {None, SKIP[slot.kind]} and not is_inlined):
                 walks.append((field and field[3], column))
         return walks
 

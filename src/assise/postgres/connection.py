@@ -6,6 +6,7 @@ import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import repeat
 from queue import SimpleQueue
 from typing import Self
 from urllib.parse import quote as percent
@@ -225,9 +226,7 @@ def _write(copy: psycopg.Copy, block: list[bytes]) -> None:
 
 
 def _cells(result: PGresult) -> Iterator[Cells]:
-    get, columns = result.get_value, range(result.nfields)
-    for row in range(result.ntuples):
-        yield tuple([get(row, column) for column in columns])
+    return zip(*[map(result.get_value, range(result.ntuples), repeat(column)) for column in range(result.nfields)], strict=True)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ load does not write at all, is left to `assise.rows.assemble`. Both give the sam
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -123,7 +124,7 @@ class Gatherer:
         if not rows:
             return []
         columns = list(zip(*rows, strict=True))
-        notes: dict[bytes, list[bytes]] = {}
+        notes = defaultdict[bytes, list[bytes]](lambda: [b""] * len(rows))
         read_plain = self._read_plain[table]
         for i, cell in enumerate(columns[-1]):
             if cell is not None:
@@ -132,7 +133,7 @@ class Gatherer:
                     bad.add(places[i][0])
                     continue
                 for key, piece in plain:
-                    notes.setdefault(key, [b""] * len(rows))[i] = piece
+                    notes[key][i] = piece
         return _join(self._plans[table], columns, places, arrays, notes, bad)
 
 

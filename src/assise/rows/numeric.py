@@ -5,7 +5,9 @@ Format: src/backend/utils/adt/numeric.c, numeric_send: count of base-10,000 digi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from math import copysign, isfinite
 from struct import Struct
 from struct import error as StructError
@@ -21,20 +23,20 @@ _READ_HEAD = Struct(">hhHH")
 _POSITIVE, _NEGATIVE, _NAN, _INFINITY, _MINUS_INFINITY = 0x0000, 0x4000, 0xC000, 0xD000, 0xF000
 _SPECIAL = {_NAN: "NaN", _INFINITY: "Infinity", _MINUS_INFINITY: "-Infinity"}
 _COEFFICIENT_LIMIT = 10**34
+_TENS, _HUNDREDS = int.from_bytes(b"\x0f" * 4096), int.from_bytes(b"\0\xff" * 2048)
+"""Every second digit, and every second two digits, of numbers of up to 8,192 digits; a Decimal128 has 6,177 at most."""
 
 
 def _pack(sign: int, whole: str, fraction: str = "") -> bytes:
-    whole = whole.lstrip("0")
-    digits = whole.zfill(-(-len(whole) // 4) * 4) + fraction + "0" * (-len(fraction) % 4)
-    groups = [int(digits[i : i + 4]) for i in range(0, len(digits), 4)]
-    weight = -(-len(whole) // 4) - 1
-    first = next((i for i, group in enumerate(groups) if group), len(groups))
-    while groups and not groups[-1]:
-        groups.pop()
-    groups = groups[first:]
-    weight = weight - first if groups else 0
-    size = len(groups)
-    return _HEAD.pack(8 + 2 * size, size, weight, sign, len(fraction)) + Struct(f">{size}H").pack(*groups)
+    """Read as hexadecimal, four decimal digits take the 16 bits of their group: all groups are then corrected at once."""
+    number = int(whole + fraction + "0" * (-len(fraction) % 4), 16)
+    number -= 6 * (number >> 4 & _TENS)
+    number -= 156 * (number >> 8 & _HUNDREDS)
+    size = (number.bit_length() + 15) // 16
+    weight = size - 1 - (len(fraction) + 3) // 4 if size else 0
+    while number and not number & 0xFFFF:
+        number, size = number >> 16, size - 1
+    return _HEAD.pack(8 + 2 * size, size, weight, sign, len(fraction)) + number.to_bytes(2 * size)
 
 
 def _pack_special(sign: int) -> bytes:
@@ -80,15 +82,23 @@ def encode_decimal(raw: bytes) -> bytes | None:
 
 def read_numeric(cell: bytes) -> tuple[str, int]:
     """The text of a numeric cell as PostgreSQL prints it, and its scale (-1 for NaN and infinities)."""
-    size, weight, sign, scale = _READ_HEAD.unpack_from(cell)
+    unpack, template, stop, scale = _read_head(cell[:8])
+    return (template % unpack(cell))[:stop], scale
+
+
+@lru_cache(1 << 8)
+def _read_head(head: bytes) -> tuple[Callable[[bytes], tuple[int, ...]], str, int | None, int]:
+    """What cells with this head share: how their groups are unpacked and printed, where the text stops, and the scale."""
+    size, weight, sign, scale = _READ_HEAD.unpack(head)
+    unpack = Struct(f">8x{size}H").unpack
     if sign in _SPECIAL:
-        return _SPECIAL[sign], -1
-    groups = "".join([f"{group:04d}" for group in Struct(f">{size}H").unpack_from(cell, 8)])
-    point = (weight + 1) * 4
-    whole = groups[:point].ljust(point, "0") if point > 0 else ""
-    fraction = (groups[point:] if point > 0 else "0" * -point + groups)[:scale].ljust(scale, "0")
-    text = (whole.lstrip("0") or "0") + ("." + fraction if scale else "")
-    return ("-" + text if sign == _NEGATIVE else text), scale
+        return unpack, _SPECIAL[sign], None, -1
+    before = max(0, min(size, weight + 1))
+    whole = "%d" + "%04d" * (before - 1) + "0000" * (weight + 1 - before) if before else "0"
+    places = 4 * max(0, size - weight - 1)
+    fraction = "0000" * (-1 - weight) + "%04d" * (size - before) + "0" * (scale - places)
+    surplus = max(0, places - scale) + (scale == 0)
+    return unpack, f"{'-' * (sign == _NEGATIVE)}{whole}.{fraction}", -surplus or None, scale
 
 
 def decode_number(cell: bytes) -> Element:

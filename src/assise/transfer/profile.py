@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import chain
 
+from assise.documents.shape import Shape
 from assise.infer.profile import Profile
 from assise.mongo.dump import Dump
 from assise.transfer.pool import Crew
@@ -15,12 +16,15 @@ class ProfileWork:
 
     def __init__(self, paths: int) -> None:
         self._paths = paths
+        self._shapes: dict[str, Shape | None] = {}
 
     def run(self, task: Task) -> Result:
         """The profile of a chunk, as `Profile.from_json` takes it."""
-        profile = Profile(paths=self._paths)
+        name = task.collection.name
+        profile = Profile(paths=self._paths, shape=self._shapes.get(name))
         documents = task.read("").documents
         profile.add_all([raw for _, raw in documents], [offset for offset, _ in documents])
+        self._shapes[name] = profile.shape
         return profile.as_json()
 
 

@@ -206,14 +206,13 @@ class _CollectionVerifier:
         keys = self._read_keys(documents)
         wanted = write_array_cell([pack_length(len(key)) + key for key, _ in keys], OIDS[self._key_type])[4:]
         position = self._assembler.tree.key_position
-        rows: dict[bytes, Row] = {}
-        for row in self._connection.fetch_cells(self._selects[0], wanted, self._key_type):
-            rows[row[position] or b""] = row
+        rows = {row[position]: row for row in self._connection.fetch_cells(self._selects[0], wanted, self._key_type)}
+        nothing = no_kids(self._layouts)
         kids = read_kids(self._connection, self._layouts, self._selects, wanted, key_type=self._key_type, name_key=bytes)
         found: list[_Found] = []
         for key, document in keys:
             if key in rows:
-                found.append((document, key, rows.pop(key), kids.get(key) or no_kids(self._layouts)))
+                found.append((document, key, rows.pop(key), kids.get(key, nothing)))
             else:
                 self._found.wrong.append(document[0])
                 self._miss(f"document at offset {document[0]:,} (key {_show_key(self._key_type, key)})")
@@ -232,11 +231,10 @@ class _CollectionVerifier:
         if self._gatherer is None and len(small) >= FEWEST:
             self._gatherer = Gatherer(self._assembler, [raw for (_, raw), *_ in small])
         gathered = self._gatherer.gather([row for _, _, row, _ in small], [kids for *_, kids in small]) if self._gatherer else []
-        assembled = {offset: document for ((offset, _), *_), document in zip(small, gathered, strict=False)}
+        equal = {document[0] for (document, *_), again in zip(small, gathered, strict=False) if _is_same(document[1], again)}
+        self._found.verified.equal += len(equal)
         for document, key, row, kids in found:
-            if assembled.get(document[0]) == document[1]:
-                self._found.verified.equal += 1
-            else:
+            if document[0] not in equal:
                 self._check_document(document, key, row, kids)
 
     def _check_document(self, document: Document, key: bytes, row: Row, kids: Kids) -> None:
@@ -264,6 +262,15 @@ class _CollectionVerifier:
                 for position, row in enumerate(rows):
                     if row[last] != pack_int4(4, position)[4:]:
                         raise CellError(f"the rows of {self._layouts[i].table} are not numbered from 0 without a gap")
+
+
+def _is_same(raw: bytes, again: bytes | None) -> bool:
+    """Whether two documents are equal; False also where one of them cannot be compared."""
+    if again is None or raw == again:
+        return again is not None
+    with suppress(AssiseError):
+        return not compare(raw, again)
+    return False
 
 
 def _count_rows(connection: Connection, load: Load, collection: Collection, verified: Verified, *, is_sample: bool) -> list[str]:
