@@ -31,14 +31,21 @@ undisturbed = kills.undisturbed
 
 SESSIONS = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'assise'"
 
-# The server says deadlock, twice, of the chunk that holds a key; the third time all other chunks must be there.
+# The server says deadlock, twice, of the chunk that holds the first key, while the last chunk, with the other key, takes its time; the third time
+# all other chunks must be there.
 DEADLOCKS = """CREATE SEQUENCE tries;
 CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF new.id = assise.objectid_to_uuid('{1}') THEN
+        WHILE (SELECT last_value < 2 FROM tries) LOOP PERFORM pg_sleep(0.01); END LOOP;
+        PERFORM pg_sleep(1);
+        RETURN new;
+    END IF;
     IF nextval('tries') < 3 THEN RAISE deadlock_detected; END IF;
     ASSERT (SELECT count(*) = 2 FROM assise.chunk);
     RETURN new;
 END $$;
-CREATE TRIGGER deadlock BEFORE INSERT ON users FOR EACH ROW WHEN (new.id = assise.objectid_to_uuid('{}')) EXECUTE FUNCTION deadlock();"""
+CREATE TRIGGER deadlock BEFORE INSERT ON users FOR EACH ROW WHEN (new.id IN (assise.objectid_to_uuid('{0}'), assise.objectid_to_uuid('{1}')))
+EXECUTE FUNCTION deadlock();"""
 
 
 @pytest.fixture(params=[2, 4])
@@ -228,7 +235,7 @@ def test_a_chunk_that_twice_ends_in_a_deadlock_is_loaded_alone_at_the_end(scene:
     Project(tmp_path).write_manifest(Project(tmp_path).infer(dump))
     lines = kills.hold_before_rows(scene, "users")
     with psycopg.connect(scene.conninfo) as connection:
-        connection.execute(DEADLOCKS.format(key(1, 100)).encode())
+        connection.execute(DEADLOCKS.format(key(1, 100), key(1, 1_900)).encode())
     lines.rollback()
     done = scene.command.end()
     report: dict[str, Any] = json.loads(done.stdout)
@@ -280,6 +287,14 @@ def test_a_source_that_changed_while_a_chunk_was_missing_is_refused_before_anyth
             project.load(dump(23))
         assert connection.execute("SELECT count(*) FROM users").fetchall() == before
         assert project.migrate(dump(20)).verified == Verified(equal=2_000)
+
+
+def test_results_are_taken_in_the_order_of_the_chunks(tmp_path: Path) -> None:
+    slow = document(int32("_id", 0), int32("first", 1), field(0x03, "map", document(*(int32(f"key {n}", n) for n in range(100_000)))))
+    quick = [document(int32("_id", n), int32("second", n)) for n in range(1, 50)]
+    project = Project(tmp_path, settings={"workers": 2, "load.chunk_bytes": 500})
+    proposal = project.infer(write_dump(tmp_path / "app", {"users": [slow, *quick]}))
+    assert list(proposal.manifest.tables["users"].columns) == ["id", "first", "map", "second"]
 
 
 def test_workers_know_every_kind_of_key(tmp_path: Path, database: str) -> None:
