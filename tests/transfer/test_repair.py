@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ USERS: list[dict[str, object]] = [
 ]
 THINGS: list[dict[str, object]] = [{"_id": n if n % 2 else n + 0.5, "at": f"place {n}"} for n in range(30)]
 TABLES = ["users", "user_items", "user_item_parts", "things"]
+EXTRA = "65b9f0a0-0000-8000-8000-000999000000"
 KEYS = [f"65b9f0a0-0000-8000-8000-000{n:03}000000" for n in range(50)]
 
 
@@ -50,18 +52,19 @@ Counts = dict[str, tuple[int, int, int]]
 """Rows written, removed, and edited before, by table."""
 
 DAMAGE: list[tuple[str, Counts]] = [
-    ("UPDATE users SET name = 'x' WHERE name IN ('user 0', 'user 1')", {"users": (2, 0, 2), "user_items": (2, 0, 0), "user_item_parts": (2, 0, 0)}),
-    ("UPDATE users SET name = NULL", {"users": (50, 0, 50), "user_items": (50, 0, 0), "user_item_parts": (50, 0, 0)}),
-    ("UPDATE users SET _extra = '{\"a\": []}' WHERE n = 2", {"users": (1, 0, 1), "user_items": (1, 0, 0), "user_item_parts": (1, 0, 0)}),
-    ("UPDATE users SET n = n + 0.0 WHERE n = 2", {"users": (1, 0, 1), "user_items": (1, 0, 0), "user_item_parts": (1, 0, 0)}),
+    ("UPDATE users SET name = 'x' WHERE name IN ('user 0', 'user 1')", {"users": (2, 0, 2)}),
+    ("UPDATE users SET name = NULL", {"users": (50, 0, 50)}),
+    ("UPDATE users SET _extra = '{\"a\": []}' WHERE n = 2", {"users": (1, 0, 1)}),
+    ("UPDATE users SET n = n + 0.0 WHERE n = 2", {"users": (1, 0, 1)}),
     ("DELETE FROM users WHERE name < 'user 2'", {"users": (12, 0, 0), "user_items": (12, 0, 0), "user_item_parts": (12, 0, 0)}),
     ("TRUNCATE users CASCADE", {"users": (50, 0, 0), "user_items": (50, 0, 0), "user_item_parts": (50, 0, 0)}),
-    ("DELETE FROM user_items WHERE n = 4", {"users": (1, 0, 0), "user_items": (1, 0, 0), "user_item_parts": (1, 0, 0)}),
-    ("UPDATE user_item_parts SET p = 99 WHERE p = 4", {"users": (1, 0, 0), "user_items": (1, 0, 0), "user_item_parts": (1, 0, 1)}),
+    ("DELETE FROM user_items WHERE n = 4", {"user_items": (1, 0, 0), "user_item_parts": (1, 0, 0)}),
+    ("UPDATE user_item_parts SET p = 99 WHERE p = 4", {"user_item_parts": (1, 0, 1)}),
     ("INSERT INTO users (name) VALUES ('a'), ('b')", {"users": (0, 2, 0)}),
-    ("INSERT INTO user_items SELECT id, 1 FROM users WHERE n = 4", {"users": (1, 0, 0), "user_items": (1, 1, 0), "user_item_parts": (1, 0, 0)}),
-    ("UPDATE user_item_parts SET _position_2 = 3 WHERE p = 0", {"users": (1, 0, 0), "user_items": (1, 0, 0), "user_item_parts": (1, 1, 0)}),
-    ("UPDATE things SET id = id + 0.00 WHERE at = 'place 1'", {"things": (1, 1, 1)}),
+    (f"INSERT INTO users (id) VALUES ('{EXTRA}'); INSERT INTO user_items VALUES ('{EXTRA}', 0)", {"users": (0, 1, 0), "user_items": (0, 1, 0)}),
+    ("INSERT INTO user_items SELECT id, 1 FROM users WHERE n = 4", {"user_items": (0, 1, 0)}),
+    ("UPDATE user_item_parts SET _position_2 = 3 WHERE p = 0", {"user_item_parts": (1, 1, 0)}),
+    ("UPDATE things SET id = id + 0.00 WHERE at = 'place 1'", {"things": (1, 0, 1)}),
     ("UPDATE things SET id = id + 1000 WHERE at < 'place 2'", {"things": (12, 12, 0)}),
 ]
 
@@ -112,7 +115,7 @@ def test_what_is_shown_is_key_column_value_and_value_in_the_source(loaded: Proje
         f"user_items {KEYS[4]}, 0: is missing",
         f"user_item_parts {KEYS[4]}, 0, 0: is missing",
     ]
-    sums = "users (2 rows written, 0 removed), user_items (2 rows written, 0 removed), user_item_parts (2 rows written, 0 removed)"
+    sums = "users (1 rows written, 0 removed), user_items (1 rows written, 0 removed), user_item_parts (1 rows written, 0 removed)"
     assert last.endswith(f": repairs things (1 rows written, 1 removed), {sums}")
     plan = loaded.repair(dry_run=True)
     assert plan.mends[3] == Mend("users", KEYS[0], "changed", "n", None, "0")
@@ -132,10 +135,71 @@ def test_nothing_that_refers_to_a_row_is_touched(loaded: Project, query: Query) 
     assert query("SELECT count(*), count(nickname), count(best) FROM users JOIN orders ON id = user_id") == [(50, 50, 50)]
     query("INSERT INTO users (name) VALUES ('new')")
     with pytest.raises(
-        DependentError, match="users cannot be removed, as rows of others would go with them: orders by orders_user_id_fkey, users by"
+        DependentError, match="rows of users cannot be repaired, as other rows would change with them: orders by orders_user_id_fkey, users by"
     ):
         loaded.repair(agree=agree, replace=["users"])
     assert query("SELECT count(*) FROM users") == [(51,)]
+
+
+def test_rows_that_would_go_or_change_with_others_are_refused(loaded: Project, query: Query) -> None:
+    query("ALTER TABLE user_items ADD assignee uuid REFERENCES users ON DELETE CASCADE, ADD remark text")
+    query(f"INSERT INTO users (id) VALUES ('{EXTRA}')")
+    query(f"UPDATE user_items SET assignee = '{EXTRA}', remark = 'mine'")
+    with pytest.raises(DependentError, match="user_items by user_items_assignee_fkey"):
+        loaded.repair(agree=agree, replace=["users"])
+    query("ALTER TABLE user_items DROP assignee")
+    query(f"INSERT INTO user_items VALUES ('{EXTRA}', 0)")
+    query("CREATE TABLE comments (id uuid, position int, FOREIGN KEY (id, position) REFERENCES user_items ON DELETE CASCADE)")
+    query(f"INSERT INTO comments VALUES ('{EXTRA}', 0)")
+    with pytest.raises(EditedError, match="user_items: 1 rows that the source has not"):
+        loaded.repair(agree=agree, replace=["users"])
+    with pytest.raises(DependentError, match=r"rows of user_items cannot be repaired, .*: comments by comments_id_position_fkey"):
+        loaded.repair(agree=agree, replace=["users", "user_items"])
+    query("DROP TABLE comments")
+    query("CREATE UNIQUE INDEX ON things (at)")
+    query("CREATE TABLE visits (place text REFERENCES things (at) ON UPDATE CASCADE)")
+    query("INSERT INTO visits VALUES ('place 1')")
+    query("UPDATE things SET at = 'x' WHERE id = 1")
+    with pytest.raises(DependentError, match=r"rows of things cannot be repaired, .*: visits by visits_place_fkey"):
+        loaded.repair(agree=agree, replace=["users", "user_items", "things"])
+    assert query("SELECT count(*), count(remark) FROM user_items") == [(51, 50)]
+    assert query("SELECT place FROM visits") == [("x",)]
+
+
+def test_columns_and_rows_of_others_stay(loaded: Project, query: Query) -> None:
+    query("ALTER TABLE things ADD nickname text; ALTER TABLE users ADD nickname text")
+    query("UPDATE things SET nickname = 'keep', id = 1.00 WHERE id = 1; UPDATE users SET nickname = 'keep' WHERE n = 4")
+    query("CREATE TABLE mine (more text) INHERITS (users); INSERT INTO mine (id) VALUES ('" + EXTRA + "')")
+    query("DELETE FROM user_items WHERE n = 4")
+    assert loaded.repair(agree=agree, replace=["things"]).is_done
+    assert query("SELECT id::text, nickname FROM things WHERE nickname IS NOT NULL") == [("1", "keep")]
+    assert query("SELECT count(*), count(nickname) FROM ONLY users") == [(50, 1)]
+    assert query("SELECT count(*) FROM mine") == [(1,)]
+    query("DROP TABLE mine")
+    assert changes(loaded)["users"] == (1, 0)
+
+
+def test_names_of_any_kind_are_only_names(tmp_path: Path, database: str, query: Query) -> None:
+    project = Project(tmp_path, to=database)
+    dump = write_dump(tmp_path / "app", {"c": [{"_id": n, "v": n, "w": [{"x": n}]} for n in range(3)]})
+    root, child, column = "{stage}%", "{same}'%s", "%(same)s{stage}"
+    tables = {
+        root: {"collection": "c", "primary_key": "id", "columns": {"id": {"type": "int4", "from": "_id"}, column: {"type": "int4", "from": "v"}}},
+        child: {"parent": root, "from": "w.*", "primary_key": ["id", "n"], "columns": {"x": "int4"}},
+    }
+    project.path.write_text(json.dumps({"assise": 1, "name": "app", "tables": tables}))
+    project.migrate(dump, agree=agree)
+    query(f'UPDATE "{root}" SET "{column}" = 7 WHERE id = 1')
+    query(f'DELETE FROM "{child}"')
+    assert project.repair(agree=agree, replace=[root]).report.verified == Verified(equal=3)
+
+
+def test_values_that_an_index_of_others_refuses_change_nothing(loaded: Project, query: Query) -> None:
+    query("UPDATE things SET at = 'x' WHERE id = 1; UPDATE things SET at = 'place 1' WHERE id = 3")
+    query("CREATE UNIQUE INDEX mine ON things (at)")
+    with pytest.raises(TargetError, match=r'nothing was repaired: .*"mine"'):
+        loaded.repair(agree=agree, replace=["things"])
+    assert query("SELECT at FROM things WHERE id IN (1, 3) ORDER BY id") == [("x",), ("place 1",)]
 
 
 def test_rows_that_change_while_somebody_is_asked_are_not_overwritten(loaded: Project, query: Query) -> None:
@@ -148,6 +212,15 @@ def test_rows_that_change_while_somebody_is_asked_are_not_overwritten(loaded: Pr
     with pytest.raises(EditedError, match="rows have changed since they were shown; nothing was repaired"):
         loaded.repair(agree=answer)
     assert query("SELECT name FROM users WHERE n IS NULL") == [("back",)]
+    for statement in ("UPDATE users SET name = 'again' WHERE n IS NULL", "DELETE FROM things WHERE id = 77; INSERT INTO things VALUES (77, 'new')"):
+        query("INSERT INTO things VALUES (77, 'old') ON CONFLICT DO NOTHING")
+
+        def edit(_: str, statement: str = statement) -> bool:
+            query(statement)
+            return True
+
+        with pytest.raises(EditedError, match="rows have changed since they were shown"):
+            loaded.repair(agree=edit, replace=["users", "things"])
 
 
 def test_a_session_that_writes_is_told(loaded: Project, query: Query, database: str, monkeypatch: pytest.MonkeyPatch) -> None:

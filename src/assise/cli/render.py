@@ -188,7 +188,7 @@ def print_repair(repair: Repair, *, as_json: bool) -> None:
         return
     print_report(repair.report, as_json=False)
     written, removed = ("written", "removed") if repair.is_done else ("to write", "to remove")
-    lines = [] if repair.is_done else [str(mend) for mend in repair.mends]
+    lines = [] if repair.is_done else repair.lines
     lines += [f"{table.name}: {table.written:,} rows {written}, {table.removed:,} {removed}" for table in repair.tables]
     _print_words(_console(), *(lines or ["nothing to repair"]))
 

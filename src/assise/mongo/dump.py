@@ -254,7 +254,7 @@ def read_samples(collection: Collection, size: int, count: int) -> Iterator[tupl
     read = 0
     with _translated(collection.file, lambda: read), _open(collection.file) as stream:
         if isinstance(stream, gzip.GzipFile) or collection.size <= count * size:
-            for chunk in islice(_group(read_frames(stream), size, 0), count):
+            for chunk in islice(_group(read_frames(_Part(stream, LARGEST + count * size)), size, 0), count):
                 growth = stream.tell() / cast(IO[bytes], stream.fileobj).tell() if isinstance(stream, gzip.GzipFile) else 1
                 yield chunk.documents, (chunk.stop - chunk.start) / (collection.size * growth)
                 read = chunk.stop

@@ -59,53 +59,71 @@ class Stage:
         return f"COPY {self.extra} FROM STDIN (FORMAT binary)"
 
     def count(self) -> str:
-        """How many rows are to be written."""
-        return f"SELECT count(*) FROM {self.name}"
+        """How many rows are to be written: those that differ, and those that the table has not."""
+        place = f"{self.name} AS s LEFT JOIN ONLY {self.table} AS t ON {self.same}"
+        return f"SELECT count(*) FROM {place} WHERE t.{quote(self.layout.primary_key[0])} IS NULL OR {self.differs('t', 's')}"
+
+    def differs(self, one: str, other: str) -> str:
+        """That two rows differ in a byte: `*<>` sees scales, -0 and the payload of a NaN."""
+        rows = (", ".join(f"{alias}.{quote(name)}" for name in self.layout.names) for alias in (one, other))
+        return " *<> ".join(f"ROW({row})::record" for row in rows)
+
+    def fingerprint(self) -> str:
+        """Which rows would be written over or deleted, each as its last transaction left it."""
+        row = "concat_ws(' ', t.ctid, t.xmin)"
+        staged = f"EXISTS (SELECT FROM {self.name} AS s WHERE {self.same})"
+        return f"SELECT md5(string_agg({row}, ',' ORDER BY t.ctid)) FROM ONLY {self.table} AS t WHERE {staged} OR {self._surplus}"
+
+    def select_changed(self) -> str:
+        """The columns in which rows that both have differ as text."""
+        return f"SELECT DISTINCT c.name {self._cells} WHERE c.now IS DISTINCT FROM c.source"
 
     def select_differences(self, limit: int) -> str:
         """Key, column, value now and value in the source, as texts, where both have the row."""
-        values = ", ".join(f"({i}, {quote_text(name)}, t.{quote(name)}::text, s.{quote(name)}::text)" for i, name in enumerate(self.layout.names))
         return (
-            f"SELECT {self._key('s')}, c.name, left(c.now, {SHOWN_CHARACTERS + 1}), left(c.source, {SHOWN_CHARACTERS + 1})"
-            f" FROM {self.table} AS t JOIN {self.name} AS s ON {self.same}"
-            f" CROSS JOIN LATERAL (VALUES {values}) AS c (i, name, now, source)"
+            f"SELECT {self._key('s')}, c.name, left(c.now, {SHOWN_CHARACTERS + 1}), left(c.source, {SHOWN_CHARACTERS + 1}) {self._cells}"
             f" WHERE c.now IS DISTINCT FROM c.source ORDER BY {self._order('s')}, c.i LIMIT {limit}"
         )
 
     def select_missing(self, limit: int) -> str:
         """The keys, as text, of rows that only the stage has."""
-        there = f"SELECT FROM {self.table} AS t WHERE {self.same}"
+        there = f"SELECT FROM ONLY {self.table} AS t WHERE {self.same}"
         return f"SELECT {self._key('s')} FROM {self.name} AS s WHERE NOT EXISTS ({there}) ORDER BY {self._order('s')} LIMIT {limit}"
 
     def select_surplus(self, limit: int) -> str:
         """The keys, as text, of the rows that `delete_surplus` deletes."""
-        return f"SELECT {self._key('t')} FROM {self.table} AS t WHERE {self._surplus} ORDER BY {self._order('t')} LIMIT {limit}"
+        return f"SELECT {self._key('t')} FROM ONLY {self.table} AS t WHERE {self._surplus} ORDER BY {self._order('t')} LIMIT {limit}"
 
     def count_surplus(self) -> str:
         """How many rows `delete_surplus` deletes."""
-        return f"SELECT count(*) FROM {self.table} AS t WHERE {self._surplus}"
+        return f"SELECT count(*) FROM ONLY {self.table} AS t WHERE {self._surplus}"
 
     def delete_surplus(self) -> str:
-        """Delete rows of the root table with an extra key; child rows that their document in the stage has not, or that have no document."""
-        return f"DELETE FROM {self.table} AS t WHERE {self._surplus}"
+        """Delete rows with an extra key, child rows that their document in the stage has not, and child rows without a document."""
+        return f"DELETE FROM ONLY {self.table} AS t WHERE {self._surplus}"
 
     def write(self) -> str:
-        """Insert the rows of the stage, over those that are there: nothing that refers to a row is touched."""
+        """Insert the rows of the stage, over those that are there and differ: a row that others refer to stays."""
         names = quote_list(self.layout.names)
         cells = ", ".join(f"{quote(name)} = excluded.{quote(name)}" for name in self.layout.names)
         return (
-            f"INSERT INTO {self.table} ({names}) SELECT {names} FROM {self.name}"
-            f" ON CONFLICT ({quote_list(self.layout.primary_key)}) DO UPDATE SET {cells}"
+            f"INSERT INTO {self.table} AS t ({names}) SELECT {names} FROM {self.name}"
+            f" ON CONFLICT ({quote_list(self.layout.primary_key)}) DO UPDATE SET {cells} WHERE {self.differs('t', 'excluded')}"
         )
 
     @property
     def _surplus(self) -> str:
         key, root_key = f"t.{quote(self.layout.primary_key[0])}", quote(self.root.primary_key[0])
-        if self.layout == self.root:
-            return f"{key} IN (SELECT {root_key} FROM {self.extra})"
-        staged = f"SELECT {root_key} FROM {_temporary('stage', self.root)}"
-        there = f"SELECT FROM {quote(self.schema, self.root.table)} AS r WHERE r.{root_key} = {key}"
-        return f"NOT EXISTS (SELECT FROM {self.name} AS s WHERE {self.same}) AND ({key} IN ({staged}) OR NOT EXISTS ({there}))"
+        reasons = [f"{key} IN (SELECT {root_key} FROM {self.extra})"]
+        if self.layout != self.root:
+            reasons.append(f"{key} IN (SELECT {root_key} FROM {_temporary('stage', self.root)})")
+            reasons.append(f"NOT EXISTS (SELECT FROM {quote(self.schema, self.root.table)} AS r WHERE r.{root_key} = {key})")
+        return f"NOT EXISTS (SELECT FROM {self.name} AS s WHERE {self.same}) AND ({' OR '.join(reasons)})"
+
+    @property
+    def _cells(self) -> str:
+        values = ", ".join(f"({i}, {quote_text(name)}, t.{quote(name)}::text, s.{quote(name)}::text)" for i, name in enumerate(self.layout.names))
+        return f"FROM ONLY {self.table} AS t JOIN {self.name} AS s ON {self.same} CROSS JOIN LATERAL (VALUES {values}) AS c (i, name, now, source)"
 
     def _order(self, alias: str) -> str:
         return ", ".join(f"{alias}.{quote(name)}" for name in self.layout.primary_key)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Literal, NamedTuple
 
-from assise.errors import BusyError, DependentError, EditedError, TargetError, UsageError
+from assise.errors import BusyError, DependentError, DuplicateKeyError, EditedError, TargetError, UsageError
+from assise.manifest.layout import Layout
 from assise.manifest.problems import nearest
 from assise.mongo.dump import Collection as Source
 from assise.mongo.dump import Dump
@@ -21,7 +24,6 @@ from assise.schema.stage import SHOWN_CHARACTERS, Stage, lock_writers
 from assise.transfer import ledger
 from assise.transfer.ledger import QUERIES, Load
 from assise.transfer.report import Report
-from assise.transfer.tasks import Task
 from assise.transfer.verify import Found, find_extra, list_loaded
 
 SHOWN = 20
@@ -29,6 +31,9 @@ SHOWN = 20
 
 PATIENCE = "10s"
 """How long sessions that write are waited for."""
+
+ACTIONS = {"c", "n", "d"}
+"""What foreign keys do to rows that refer to one that goes or changes: CASCADE, SET NULL, SET DEFAULT (pg_constraint)."""
 
 KEYS = 5000
 """Keys of extra rows that are staged at a time."""
@@ -85,10 +90,16 @@ class Repair:
         tables, mends = [vars(table) for table in self.tables], [mend._asdict() for mend in self.mends]
         return {**self.report.as_json(), "repair": {"tables": tables, "mends": mends, "is_done": self.is_done}}
 
+    @property
+    def lines(self) -> list[str]:
+        """The mends in words."""
+        kinds = Counter((mend.table, mend.how) for mend in self.mends)
+        return [*map(str, self.mends), *([f"… the first {SHOWN} of each kind are shown"] if SHOWN in kinds.values() else [])]
+
     def describe(self) -> str:
         """The mends, and what is written in all, as a text to agree to."""
         sums = [f"{table.name} ({table.written:,} rows written, {table.removed:,} removed)" for table in self.tables]
-        return "\n".join([*map(str, self.mends), f"{self.target}: repairs {', '.join(sums)}"])
+        return "\n".join([*self.lines, f"{self.target}: repairs {', '.join(sums)}"])
 
     def check(self, replace: Collection[str]) -> None:
         """Check that nothing would be discarded but what `replace` names.
@@ -132,9 +143,9 @@ def repair_load(
                 stage
                 for name, each in found.items()
                 if each.wrong or each.verified.extra
-                for stage in _fill_stages(connection, load, dump.collection(name), list_loaded(connection, load, dump, name, is_read=False), each)
+                for stage in _fill_stages(connection, load, dump.collection(name), each)
             ]
-            plan = _plan(connection, load, stages, Repair(connection.target, report))
+            plan, state = _plan(connection, load, stages, Repair(connection.target, report)), _take_fingerprints(connection, stages)
             if agree is None or not plan.tables:
                 return plan
             plan.check(replace)
@@ -142,24 +153,27 @@ def repair_load(
                 raise UsageError(f"not agreed, nothing was repaired:\n{question}", remedy="Agree with --yes.")
             connection.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
             connection.execute(lock_writers(stages))
-            if _plan(connection, load, stages, Repair(connection.target, report)).tables != plan.tables:
+            again = _plan(connection, load, stages, Repair(connection.target, report))
+            if (again.tables, _take_fingerprints(connection, stages)) != (plan.tables, state):
                 raise EditedError("rows have changed since they were shown; nothing was repaired", remedy="The same command shows them as they are.")
             _write(connection, stages)
             ledger.write_repair(connection, load)
             plan.is_done = True
+    except DuplicateKeyError as error:
+        raise TargetError(f"nothing was repaired: {error.message}", remedy="Change the row that has this value, or drop the index.") from error
     except BusyError as error:
         raise TargetError(f"another session writes the tables of {load.name!r}", remedy="End it, or wait; nothing was repaired.") from error
     return plan
 
 
-def _fill_stages(connection: Connection, load: Load, collection: Source, tasks: Iterable[Task], found: Found) -> list[Stage]:
+def _fill_stages(connection: Connection, load: Load, collection: Source, found: Found) -> list[Stage]:
     """The rows that the wrong documents of a collection should have, and the keys of rows that come from no document."""
     shredder = Shredder(load.manifest, load.manifest.table_of(collection.name))
     root = shredder.layouts[0]
     stages = [Stage(layout, root, load.schema) for layout in shredder.layouts]
     for statement in chain.from_iterable(stage.create() for stage in stages):
         connection.execute(statement)
-    for task in tasks:
+    for task in list_loaded(connection, load, collection, is_read=False):
         wrong = set(found.wrong[bisect_left(found.wrong, task.start) : bisect_left(found.wrong, task.stop)])
         if wrong:
             documents = task.read(ledger.start_afresh(load)).documents
@@ -184,10 +198,13 @@ def _plan(connection: Connection, load: Load, stages: list[Stage], plan: Repair)
     return plan
 
 
+def _take_fingerprints(connection: Connection, stages: list[Stage]) -> list[object]:
+    return [connection.scalar(stage.fingerprint()) for stage in stages]
+
+
 def _count(connection: Connection, load: Load, stage: Stage) -> RepairedTable:
-    edited = QUERIES["edited"]
-    for name, text in {"{table}": stage.table, "{stage}": stage.name, "{same}": stage.same}.items():
-        edited = edited.replace(name, text.replace("%", "%%"))
+    parts = {"table": stage.table, "stage": stage.name, "same": stage.same, "differs": stage.differs("t", "s")}
+    edited = re.sub(r"\{(\w+)\}", lambda found: parts[found[1]].replace("%", "%%"), QUERIES["edited"])
     found = connection.scalar(stage.count()), connection.scalar(stage.count_surplus()), connection.scalar(edited, [load.id, load.id])
     return RepairedTable(stage.layout.table, *(int(str(number)) for number in found))
 
@@ -205,22 +222,34 @@ def _list_mends(connection: Connection, stage: Stage) -> Iterator[Mend]:
 
 def _write(connection: Connection, stages: list[Stage]) -> None:
     """Take away what the source has not, the deepest first, then write what it has, the collections' rows first."""
+    for stage in stages:
+        _check_dependents(connection, stage, [each.layout for each in stages if each.layout.parent == stage.layout.table])
     for stage in reversed(stages):
-        if connection.scalar(stage.count_surplus()):
-            _check_dependents(connection, stage, [each.table for each in stages if each.layout.parent == stage.layout.table])
-            connection.execute(stage.delete_surplus())
+        connection.execute(stage.delete_surplus())
     for stage in stages:
         connection.execute(stage.write())
 
 
-def _check_dependents(connection: Connection, stage: Stage, children: list[str]) -> None:
-    """Refuse where the server would delete or change rows of others with those of a table."""
-    found = connection.execute(QUERIES["dependents"], [stage.table, children])
+def _check_dependents(connection: Connection, stage: Stage, children: list[Layout]) -> None:
+    """Refuse where the server would delete or change rows of others, or other rows of ours, with those of a table."""
+    own = {(child.table, child.primary_key[:-1]) for child in children}
+    has_surplus = bool(connection.scalar(stage.count_surplus()))
+    changed = {name for (name,) in connection.execute(stage.select_changed())}
+    found = []
+    for table, name, on_delete, on_update, schema, columns, referenced in connection.execute(QUERIES["foreign_keys"], [stage.table]):
+        is_own = schema == stage.schema and any(table == child and set(_names(columns)) == set(key) for child, key in own)
+        deletes, updates = has_surplus and on_delete in ACTIONS and not is_own, on_update in ACTIONS and changed & {*_names(referenced)}
+        if deletes or updates:
+            found.append(f"{table} by {name}")
     if found:
         raise DependentError(
-            f"rows of {stage.layout.table} cannot be removed, as rows of others would go with them: {', '.join(str(name) for (name,) in found)}",
-            remedy="Remove the rows yourself, or drop the foreign keys; nothing was repaired.",
+            f"rows of {stage.layout.table} cannot be repaired, as other rows would change with them: {', '.join(found)}",
+            remedy="Change the rows yourself, or drop the foreign keys; nothing was repaired.",
         )
+
+
+def _names(value: object) -> list[str]:
+    return [str(name) for name in value] if isinstance(value, list) else []
 
 
 def _text(value: object) -> str | None:

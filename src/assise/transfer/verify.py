@@ -14,7 +14,7 @@ from struct import error as StructError
 
 from assise.documents.shape import FEWEST, GROUP, LARGEST_BYTES
 from assise.errors import AssiseError, CellError, ChangedError, InvalidBsonError
-from assise.mongo.dump import Chunk, Collection, Dump, read_chunks
+from assise.mongo.dump import Chunk, Collection, Dump
 from assise.mongo.frames import Document
 from assise.postgres.connection import Connection
 from assise.rows.assemble import Assembler, Kids, Row
@@ -86,15 +86,15 @@ def verify_dump(
 
 
 def _list_tasks(connection: Connection, load: Load, dump: Dump, name: str, sample: int | None, *, is_read: bool) -> Iterator[Task]:
-    tasks = list_loaded(connection, load, dump, name, is_read=is_read and sample is None)
+    tasks = list_loaded(connection, load, dump.collection(name), is_read=is_read and sample is None)
     return tasks if sample is None else _draw(tasks, ledger.sum_chunks(connection, load, name).loaded, sample)
 
 
-def list_loaded(connection: Connection, load: Load, dump: Dump, name: str, *, is_read: bool) -> Iterator[Task]:
-    """The chunks of a collection, each with what the ledger says of it."""
-    lines = ledger.finished_chunks(connection, load, name)
+def list_loaded(connection: Connection, load: Load, collection: Collection, *, is_read: bool) -> Iterator[Task]:
+    """The chunks of a collection, each with what the ledger says of it, and its end."""
+    lines = ledger.finished_chunks(connection, load, collection.name)
     known = {line.start: Known(line.stop, line.sha256, line.figures.loaded) for line in lines}
-    return list_tasks(dump.collection(name), load.chunk_bytes, known, is_read=is_read, afresh=_remedy(load))
+    return list_tasks(collection, load.chunk_bytes, known, is_read=is_read, afresh=_remedy(load))
 
 
 def _draw(tasks: Iterator[Task], loaded: int, count: int) -> Iterator[Task]:
@@ -298,7 +298,10 @@ def find_extra(connection: Connection, load: Load, collection: Collection) -> Ge
     table = load.manifest.table_of(collection.name)
     root = build_tree(load.manifest, table).layouts[0]
     read_key, numbers = compile_key(load.manifest, table), array("Q")
-    for chunk in read_chunks(collection, load.chunk_bytes):
+    for task in list_loaded(connection, load, collection, is_read=False):
+        if task.is_end:
+            break
+        chunk = task.read(_remedy(load))
         for offset, raw in _split(chunk, ledger.rejects_of(connection, load, collection.name, chunk))[0]:
             with suppress(*NO_KEY):
                 numbers.append(_hash(read_key(raw, offset)))

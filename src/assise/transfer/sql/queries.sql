@@ -107,15 +107,16 @@ FROM {table} AS t LEFT JOIN (
 ) AS ours ON ours.xid = t.xmin
 
 -- edited --
-SELECT count(*) FROM {table} AS t JOIN {stage} AS s ON {same} LEFT JOIN (
+SELECT count(*) FROM ONLY {table} AS t JOIN {stage} AS s ON {same} AND {differs} LEFT JOIN (
     SELECT xid::xid AS xid FROM assise.chunk WHERE load_id = %s UNION SELECT xid::xid FROM assise.repair WHERE load_id = %s
 ) AS ours ON ours.xid = t.xmin WHERE ours.xid IS NULL
 
--- dependents --
-SELECT relname || ' by ' || conname FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid
-WHERE contype = 'f' AND confrelid = to_regclass(%s) AND confdeltype IN ('c', 'n', 'd')
-AND conrelid <> ALL (SELECT to_regclass(name) FROM unnest(%s::text[]) AS ours (name))
-ORDER BY 1
+-- foreign_keys --
+SELECT relname::text, conname::text, confdeltype::text, confupdtype::text, nspname::text,
+    ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey)),
+    ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = confrelid AND attnum = ANY (confkey))
+FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE contype = 'f' AND confrelid = to_regclass(%s) ORDER BY 1, 2
 
 -- insert_repair --
 INSERT INTO assise.repair (load_id) VALUES (%s)
