@@ -95,7 +95,7 @@ def test_edits_of_rows_are_refused_with_their_numbers_until_they_are_named(
     for replace in ([], [name for name in TABLES if name != table]):
         with pytest.raises(EditedError, match=said) as error:
             loaded.undo(agree=agree, replace=replace)
-        assert (error.value.exit_code, error.value.remedy) == (1, f"To discard them, name each table: --replace {table}")
+        assert (error.value.exit_code, error.value.remedy) == (1, f"To discard them, name each table: `--replace {table}`")
     assert query(CATALOG) == before
     assert query("SELECT count(*) FROM assise.chunk") == [(1,)]
     assert loaded.undo(agree=agree, replace=[table]).is_done
