@@ -395,3 +395,10 @@ def test_pieces_of_large_values_are_small(monkeypatch: pytest.MonkeyPatch) -> No
 def test_pieces_of_what_is_no_document_are_refused() -> None:
     with pytest.raises(InvalidBsonError):
         [*extjson.write_pieces(doc((b"a", (0x10, b"\0"))))]
+
+
+def test_a_key_holds_code_with_a_nul_and_a_scope_as_it_holds_a_string_with_one() -> None:
+    code = b"\3\0\0\0\0c\0"
+    scoped = b"\x10\0\0\0" + code + b"\5\0\0\0\0"
+    assert JsonWriter(KEY).value(0x02, code, 0)[0] == r'"\u0000c"'
+    assert JsonWriter(KEY).value(0x0F, scoped, 0)[0] == r'{"$code":"\u0000c","$scope":{}}'

@@ -260,7 +260,7 @@ JSONB = Dialect(
     escape_key,
     keeps_order=False,
 )
-KEY = Dialect(_shared(_quote) | {0x01: _double, 0x09: _date, 0x10: _int32, 0x12: _int64}, _quote_without_nul, escape_key)
+KEY = Dialect(_shared(_quote) | {0x01: _double, 0x09: _date, 0x10: _int32, 0x12: _int64}, _quote, escape_key)
 """Canonical, with ints without width: the text of an `_id` in a key of kind any."""
 
 
