@@ -7,7 +7,7 @@ from typing import NamedTuple
 from assise.postgres.connection import Connection
 from assise.schema.sql import all_layouts, quote
 from assise.transfer import ledger
-from assise.transfer.ledger import QUERIES, Load
+from assise.transfer.ledger import Load, fill_query
 
 
 class Changes(NamedTuple):
@@ -31,7 +31,7 @@ def find_changes(connection: Connection, load: Load) -> dict[str, Changes]:
     for layout in all_layouts(load.manifest):
         changed, rows = 0, 0
         if ledger.has_table(connection, load.schema, layout.table):
-            statement = QUERIES["changes"].replace("{table}", quote(load.schema, layout.table).replace("%", "%%"))
+            statement = fill_query("changes", table=quote(load.schema, layout.table))
             changed, rows = (int(str(number)) for number in connection.execute(statement, [load.id, load.id])[0])
         found[layout.table] = Changes(changed, max(0, loaded[layout.table] - rows))
     return found

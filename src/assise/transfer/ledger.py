@@ -31,6 +31,12 @@ VERSION = 1
 _TEXT = files("assise.transfer").joinpath("sql", "queries.sql").read_text()
 QUERIES = dict(re.findall(r"^-- (\w+) --\n(.*?)(?=\n\n-- |\Z)", _TEXT, re.DOTALL | re.MULTILINE))
 
+
+def fill_query(name: str, **parts: str) -> str:
+    """A query with what stands in braces put in: these parts of SQL, and other queries."""
+    return re.sub(r"\{(\w+)\}", lambda found: parts[found[1]].replace("%", "%%") if found[1] in parts else QUERIES[found[1]], QUERIES[name])
+
+
 _PRINTED = {
     "int4": "integer", "int8": "bigint", "float8": "double precision", "bool": "boolean", "timestamptz": "timestamp with time zone",
 }  # fmt: skip

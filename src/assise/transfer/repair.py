@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from bisect import bisect_left
 from collections import Counter
@@ -22,7 +21,7 @@ from assise.rows.cells import pack_length
 from assise.rows.shred import Shredder
 from assise.schema.stage import SHOWN_CHARACTERS, Stage, lock_writers
 from assise.transfer import ledger
-from assise.transfer.ledger import QUERIES, Load
+from assise.transfer.ledger import QUERIES, Load, fill_query
 from assise.transfer.report import Report
 from assise.transfer.verify import Found, find_extra, list_loaded
 
@@ -145,7 +144,8 @@ def repair_load(
                 if each.wrong or each.verified.extra
                 for stage in _fill_stages(connection, load, dump.collection(name), each)
             ]
-            plan, state = _plan(connection, load, stages, Repair(connection.target, report)), _take_fingerprints(connection, stages)
+            fingerprints = _take_fingerprints(connection, stages)
+            plan = _plan(connection, load, stages, Repair(connection.target, report))
             if agree is None or not plan.tables:
                 return plan
             plan.check(replace)
@@ -153,8 +153,7 @@ def repair_load(
                 raise UsageError(f"not agreed, nothing was repaired:\n{question}", remedy="Agree with --yes.")
             connection.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
             connection.execute(lock_writers(stages))
-            again = _plan(connection, load, stages, Repair(connection.target, report))
-            if (again.tables, _take_fingerprints(connection, stages)) != (plan.tables, state):
+            if _take_fingerprints(connection, stages) != fingerprints:
                 raise EditedError("rows have changed since they were shown; nothing was repaired", remedy="The same command shows them as they are.")
             _write(connection, stages)
             ledger.write_repair(connection, load)
@@ -203,8 +202,7 @@ def _take_fingerprints(connection: Connection, stages: list[Stage]) -> list[obje
 
 
 def _count(connection: Connection, load: Load, stage: Stage) -> RepairedTable:
-    parts = {"table": stage.table, "stage": stage.name, "same": stage.same, "differs": stage.differs("t", "s")}
-    edited = re.sub(r"\{(\w+)\}", lambda found: parts[found[1]].replace("%", "%%"), QUERIES["edited"])
+    edited = fill_query("edited", table=stage.table, stage=stage.name, same=stage.same, differs=stage.differs("t", "s"))
     found = connection.scalar(stage.count()), connection.scalar(stage.count_surplus()), connection.scalar(edited, [load.id, load.id])
     return RepairedTable(stage.layout.table, *(int(str(number)) for number in found))
 
@@ -233,12 +231,11 @@ def _write(connection: Connection, stages: list[Stage]) -> None:
 def _check_dependents(connection: Connection, stage: Stage, children: list[Layout]) -> None:
     """Refuse where the server would delete or change rows of others, or other rows of ours, with those of a table."""
     own = {(child.table, child.primary_key[:-1]) for child in children}
-    has_surplus = bool(connection.scalar(stage.count_surplus()))
-    changed = {name for (name,) in connection.execute(stage.select_changed())}
     found = []
     for table, name, on_delete, on_update, schema, columns, referenced in connection.execute(QUERIES["foreign_keys"], [stage.table]):
         is_own = schema == stage.schema and any(table == child and set(_names(columns)) == set(key) for child, key in own)
-        deletes, updates = has_surplus and on_delete in ACTIONS and not is_own, on_update in ACTIONS and changed & {*_names(referenced)}
+        deletes = on_delete in ACTIONS and not is_own and connection.scalar(stage.count_surplus())
+        updates = on_update in ACTIONS and {name for (name,) in connection.execute(stage.select_changed())} & {*_names(referenced)}
         if deletes or updates:
             found.append(f"{table} by {name}")
     if found:

@@ -130,7 +130,7 @@ class VerifyWork:
         return {"verified": list(vars(found.verified).values()), "differences": found.differences, "wrong": sorted(found.wrong)}
 
 
-_Found = tuple[Document, bytes, Row, Kids]
+_Match = tuple[Document, bytes, Row, Kids]
 """A document of the source, its key, and what the target has under this key."""
 
 
@@ -164,15 +164,16 @@ class _CollectionVerifier:
         lost = [run for run in chunk.runs if not _is_rejected(rejects, run.offset, run.size, run.digest.hex())]
         for run in lost:
             self._miss(f"what lies at offset {run.offset:,}, which is no document with a key,")
-        for _ in range(count - len(loaded) - len(lost)):
+        unknown = count - len(loaded) - len(lost)
+        for _ in range(unknown):
             self._miss(f"a document between {chunk.start:,} and {chunk.stop:,} was loaded, and is rejected in the ledger now; it")
         self._found.verified.extra += len(rejects)
         for offset in rejects:
             self._say(f"the ledger has a reject at offset {offset:,}, where nothing begins")
-        if excess := max(0, len(loaded) + len(lost) - count):
-            self._found.verified.extra += excess
-            self._say(f"the ledger has lost {excess:,} rejects between {chunk.start:,} and {chunk.stop:,}")
-        if excess or len(loaded) + len(lost) < count:  # rows cannot mend rejects
+        if unknown < 0:
+            self._found.verified.extra -= unknown
+            self._say(f"the ledger has lost {-unknown:,} rejects between {chunk.start:,} and {chunk.stop:,}")
+        if unknown:  # rows cannot mend rejects
             del self._found.wrong[:]
         return self._found
 
@@ -209,7 +210,7 @@ class _CollectionVerifier:
         rows = {row[position]: row for row in self._connection.fetch_cells(self._selects[0], wanted, self._key_type)}
         nothing = no_kids(self._layouts)
         kids = read_kids(self._connection, self._layouts, self._selects, wanted, key_type=self._key_type, name_key=bytes)
-        found: list[_Found] = []
+        found: list[_Match] = []
         for key, document in keys:
             if key in rows:
                 found.append((document, key, rows.pop(key), kids.get(key, nothing)))
@@ -225,7 +226,7 @@ class _CollectionVerifier:
             self._found.wrong.append(offsets[normal_key(self._key_type, key)])
             self._say(f"child rows have the key {_show_key(self._key_type, key)}, which is written otherwise in {self._layouts[0].table}")
 
-    def _check_group(self, found: list[_Found]) -> None:
+    def _check_group(self, found: list[_Match]) -> None:
         """Documents with their keys and rows: together where they are plain, the others one by one."""
         small = [each for each in found if len(each[0][1]) <= LARGEST_BYTES]
         if self._gatherer is None and len(small) >= FEWEST:

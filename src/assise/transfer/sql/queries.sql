@@ -102,14 +102,14 @@ SELECT key, sum(value::bigint)::bigint FROM assise.chunk, jsonb_each_text(rows) 
 
 -- changes --
 SELECT count(*) FILTER (WHERE ours.xid IS NULL), count(*)
-FROM {table} AS t LEFT JOIN (
-    SELECT xid::xid AS xid FROM assise.chunk WHERE load_id = %s UNION SELECT xid::xid FROM assise.repair WHERE load_id = %s
-) AS ours ON ours.xid = t.xmin
+FROM {table} AS t LEFT JOIN ({transactions}) AS ours ON ours.xid = t.xmin
 
 -- edited --
-SELECT count(*) FROM ONLY {table} AS t JOIN {stage} AS s ON {same} AND {differs} LEFT JOIN (
-    SELECT xid::xid AS xid FROM assise.chunk WHERE load_id = %s UNION SELECT xid::xid FROM assise.repair WHERE load_id = %s
-) AS ours ON ours.xid = t.xmin WHERE ours.xid IS NULL
+SELECT count(*) FROM ONLY {table} AS t JOIN {stage} AS s ON {same} AND {differs} LEFT JOIN ({transactions}) AS ours ON ours.xid = t.xmin
+WHERE ours.xid IS NULL
+
+-- transactions --
+SELECT xid::xid AS xid FROM assise.chunk WHERE load_id = %s UNION SELECT xid::xid FROM assise.repair WHERE load_id = %s
 
 -- foreign_keys --
 SELECT relname::text, conname::text, confdeltype::text, confupdtype::text, nspname::text,
