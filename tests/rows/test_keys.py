@@ -18,7 +18,7 @@ from tests.oracle.values import Element, write_array, write_binary, write_docume
 from tests.oracle.walk import parse
 from tests.rows.rebuild import read_manifest, read_row, rebuild
 
-from assise.rows.keys import compile_key, normal_key, objectid_to_uuid, uuid_to_objectid
+from assise.rows.keys import compile_keys, normal_key, objectid_to_uuid, uuid_to_objectid
 from assise.rows.shred import Reason, Shredder
 
 Query = Callable[..., list[tuple[object, ...]]]
@@ -46,9 +46,9 @@ def key_of(type_: str, kind: str, raw: bytes, offset: int = 0) -> bytes:
     manifest = read_manifest(keyed(type_, kind))
     batch = Shredder(manifest, "t").shred([(offset, raw)])
     assert batch.misfits == []
-    cell = compile_key(manifest, "t")(raw, offset)
+    (cell,) = compile_keys(manifest, "t")([(offset, raw)])
     assert read_row(batch.rows[0][0])[0] == cell == batch.keys[0][4:]
-    return cell
+    return batch.keys[0][4:]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import compress, repeat
 from struct import unpack
+from typing import cast
 
 from assise.documents.kinds import (
     BOOL,
@@ -287,9 +288,14 @@ def _run(steps: tuple[_Step, ...], raw: bytes, p: int, values: list[Value]) -> i
     return p
 
 
+def find_values(column: Sequence[Value]) -> Sequence[bytes]:
+    """The values of a slot that are not missing."""
+    return cast(Sequence[bytes], column) if all(column) else [value for value in column if value is not None]
+
+
 def _find_wrong(column: Sequence[Value], behind: int) -> list[int]:
     """Positions of values whose length in front is not the one that was matched."""
-    found = [value for value in column if value is not None]
+    found = find_values(column)
     fronts = b"".join([value[:4] for value in found])
     if len(fronts) == 4 * len(found) and [length + behind for length in unpack(f"<{len(found)}i", fronts)] == list(map(len, found)):
         return []

@@ -141,8 +141,7 @@ class Connection:
     def fetch_cells(self, statement: str, array: bytes, column_type: str) -> Iterator[Cells]:
         """The rows of a query over one array parameter $1 of `column_type`, every cell in binary format."""
         with _translated(self.target):
-            result = self._query(statement, [array], [ARRAY_OIDS[column_type]])
-        yield from _cells(result)
+            return _cells(self._query(statement, [array], [ARRAY_OIDS[column_type]]))
 
     def stream(
         self, query: str, array: bytes | None = None, column_type: str = "text", *, cursor: str = "assise_stream"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from json import JSONDecoder
 
 from assise.documents.extjson import JSONB, JsonWriter, escape_key, unescape_key
@@ -21,6 +21,7 @@ from assise.errors import CellError, ExtendedJsonError
 from assise.manifest.model import Column, Manifest
 from assise.manifest.types import element_type, is_array
 from assise.rows.cells import Decode, Encode, rule
+from assise.rows.numeric import decode_number, decode_number_strictly
 from assise.rows.tree import Level, build_tree
 
 Row = Sequence[bytes | None]
@@ -41,10 +42,15 @@ class Assembler:
 
     A strict one refuses what shred would not have written: a numeric with another scale, microseconds, a value both in its
     cell and in `_extra`, an `_extra` with nothing to say.
+
+    `orders` has for keys as jsonb sorts them the order in which they are given back, for those of a strict one where it is known.
     """
 
     def __init__(self, manifest: Manifest, root: str, *, is_strict: bool = False) -> None:
         self._is_strict = is_strict
+        self.orders: dict[tuple[str, ...], tuple[str, ...]] = {}
+        decoder = JSONDecoder(parse_float=_read_float, parse_int=_read_int, object_hook=self._in_order)
+        self._read = partial(_read_strictly, decoder.decode) if is_strict else _read_leniently
         self.tree = build_tree(manifest, root)
         self.layouts = self.tree.layouts
         self._builds: dict[int, Build] = {}
@@ -68,6 +74,10 @@ class Assembler:
     def read_notes(self, cell: bytes) -> Notes:
         """An `_extra` without the parts that its level would look up one by one."""
         return self._read_root_notes(cell)
+
+    def _in_order(self, found: Notes) -> Notes:
+        keys = self.orders.get(tuple(found))
+        return found if keys is None else {key: found[key] for key in keys}
 
     def decoder(self, column: Column) -> Decode:
         """The decoder of a column's cells."""
@@ -126,10 +136,10 @@ class Assembler:
     def _leaf(self, key: bytes, position: int, column: Column) -> Leaf:
         name = escape_key(key.decode())
         if column.type == "jsonb":
-            return name, key, position, _decode_jsonb_strictly if self._is_strict else _decode_jsonb, {}
+            return name, key, position, lambda cell: read_value(self._read(cell)), {}
         encoders, decode = rule(column.type, column.kind)
         if self._is_strict and element_type(column.type) in {"numeric", "timestamptz"}:
-            decode = _strictly(decode, encoders)
+            decode = decode_number_strictly if decode is decode_number else _strictly(decode, encoders)
             decode = decode if is_array(column.type) else lru_cache(1 << 15)(decode)
         elif self._is_strict and is_array(column.type):
             decode = _from_one(decode)
@@ -154,7 +164,7 @@ class Assembler:
         return gather
 
     def _notes_reader(self, level: Level) -> Callable[[bytes | None], Notes]:
-        read, is_strict, known = _read_strictly if self._is_strict else _read_leniently, self._is_strict, _names(level)
+        read, is_strict, known = self._read, self._is_strict, _names(level)
 
         def read_notes(cell: bytes | None) -> Notes:
             if cell is None:
@@ -197,16 +207,16 @@ def _read_int(text: str) -> int:
     return int(text)
 
 
-_lenient, _strict = JSONDecoder(), JSONDecoder(parse_float=_read_float, parse_int=_read_int)
+_lenient = JSONDecoder()
 
 
 def _read_leniently(cell: bytes, known: Known = _NOTHING) -> Json:
     return _read(cell, known, _lenient.decode, _let_all_pass)
 
 
-def _read_strictly(cell: bytes, known: Known = _NOTHING) -> Json:
+def _read_strictly(loads: Callable[[str], Json], cell: bytes, known: Known = _NOTHING) -> Json:
     check = _check_spelling if b'"$' in cell else _let_all_pass
-    value = _read(cell, known, _strict.decode, check)
+    value = _read(cell, known, loads, check)
     check(value)
     return value
 
@@ -282,11 +292,3 @@ def _read_other_notes(notes: Notes, known: set[str]) -> list[tuple[bytes, Elemen
         return fields
     document = enclose(read_unnameable(notes))
     return fields + [(key, (kind, document[p:end])) for kind, key, p, end in elements(document)]
-
-
-def _decode_jsonb(cell: bytes) -> Element:
-    return read_value(_read_leniently(cell))
-
-
-def _decode_jsonb_strictly(cell: bytes) -> Element:
-    return read_value(_read_strictly(cell))

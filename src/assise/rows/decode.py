@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
-from struct import unpack
+from struct import iter_unpack, unpack
 
 from assise.documents.kinds import DATE, OBJECT_ID, STRING
 from assise.documents.writer import pack_int32, pack_int64
 from assise.errors import CellError, ExtendedJsonError
 from assise.manifest.model import Column
-from assise.rows.cells import POSTGRES_EPOCH_MS, Decode
-from assise.rows.encode import HIGH_DOWN, LOW_UP, encode_object_ids
+from assise.rows.cells import POSTGRES_EPOCH_MS, Decode, encode_object_id
+from assise.rows.encode import HIGH_DOWN, LOW_UP
 
 DecodeAll = Callable[[Sequence[bytes]], list[bytes | None]]
 """Cells of one column -> the fields that they are (type byte, key, NUL, value); None for a cell that a load does not write."""
@@ -26,15 +27,12 @@ def decode_all(key: bytes, column: Column, decode: Decode) -> DecodeAll:
 
 
 def _decode_each(decode: Decode, key: bytes, cells: Sequence[bytes]) -> list[bytes | None]:
-    found: list[bytes | None] = []
-    for cell in cells:
-        try:
+    known = dict[bytes, bytes | None].fromkeys(cells)
+    for cell in known:
+        with suppress(CellError, ExtendedJsonError, RecursionError):
             kind, value = decode(cell)
-        except (CellError, ExtendedJsonError, RecursionError):
-            found.append(None)
-        else:
-            found.append(b"%c%b\0%b" % (kind, key, value))
-    return found
+            known[cell] = b"%c%b\0%b" % (kind, key, value)
+    return [known[cell] for cell in cells]
 
 
 def _decode_texts(key: bytes, cells: Sequence[bytes]) -> list[bytes | None]:
@@ -54,9 +52,11 @@ def _decode_object_ids(key: bytes, cells: Sequence[bytes]) -> list[bytes | None]
     for i in range(4):
         ids[8 + i :: 12] = joined[9 + i :: 16]
     front = b"%c%b\0" % (OBJECT_ID, key)
-    values = [bytes(ids[i : i + 12]) for i in range(0, 12 * count, 12)]
-    again = encode_object_ids(values)
-    return [front + value if whole is not None and whole[4:] == cell else None for value, whole, cell in zip(values, again, cells, strict=True)]
+    values = [value for (value,) in iter_unpack("12s", ids)]
+    digits, zeros = (joined[i::16].translate(HIGH_DOWN) for i in (6, 8)), (joined[i::16] for i in (13, 14, 15))
+    if {*digits} == {b"\x08" * count} and {*zeros} == {bytes(count)}:
+        return [front + value for value in values]
+    return [front + value if encode_object_id(value, 0)[0][4:] == cell else None for value, cell in zip(values, cells, strict=True)]
 
 
 def _decode_dates(key: bytes, cells: Sequence[bytes]) -> list[bytes | None]:

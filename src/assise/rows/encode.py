@@ -34,7 +34,8 @@ def encode_all(encode: Encode) -> EncodeAll:
 
 
 def _encode_each(encode: Encode, values: Sequence[bytes]) -> list[bytes | None]:
-    return [encode(value, 0)[0] for value in values]
+    known = {value: encode(value, 0)[0] for value in set(values)}
+    return [known[value] for value in values]
 
 
 def _encode_texts(values: Sequence[bytes]) -> list[bytes | None]:

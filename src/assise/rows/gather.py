@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -15,7 +16,7 @@ from assise.documents.extjson import escape_key
 from assise.documents.extjson_reader import read_value
 from assise.documents.kinds import ARRAY, DOCUMENT
 from assise.documents.reader import elements
-from assise.documents.shape import SAMPLE, Path, Shape
+from assise.documents.shape import SAMPLE, Path, Shape, find_values
 from assise.documents.writer import enclose
 from assise.errors import CellError, ExtendedJsonError
 from assise.rows.assemble import Assembler, Kids, Row
@@ -29,6 +30,9 @@ ReadPlain = Callable[[bytes], list[tuple[bytes, bytes]] | None]
 
 Place = tuple[int, bytes]
 """A document among those that are assembled, and in it the ordinals of an element; none for the document itself."""
+
+LEARNT = 10_000
+"""Keys that orders are learnt from."""
 
 PLAIN_BYTES = 1_000
 """A longer `_extra` is not plain."""
@@ -57,7 +61,9 @@ class Gatherer:
         samples = [list(documents[:: len(documents) // SAMPLE + 1])]
         for layout, path in zip(self._tree.layouts[1:], self._tree.child_paths[1:], strict=True):
             parent = next(i for i, other in enumerate(self._tree.layouts) if other.table == layout.parent)
-            samples.append([element for raw in samples[parent] for element in _find_elements(raw, path)][:SAMPLE])
+            found = [element for raw in samples[parent] for element in _find_elements(raw, path)]
+            samples.append(found[:: len(found) // SAMPLE + 1])
+        assembler.orders.update(_learn_orders(samples[0]))
         self._plans = [self._plan(assembler, root, sample) for root, sample in zip(self._tree.roots, samples, strict=True)]
         self._read_plain = [lru_cache(1 << 12)(_plain_reader(assembler, root)) for root in self._tree.roots]
 
@@ -168,12 +174,14 @@ def _join(
 
 
 def _decode(cells: Sequence[bytes | None], decode: DecodeAll, places: Sequence[Place], bad: set[int]) -> list[bytes]:
-    known = [cell for cell in cells if cell is not None]
-    pieces = iter(decode(known) if known else ())
-    found = list(pieces) if len(known) == len(cells) else [b"" if cell is None else next(pieces) for cell in cells]
-    if None in found:
-        bad.update(places[i][0] for i, piece in enumerate(found) if piece is None)
-    return [piece or b"" for piece in found]
+    known = find_values(cells)
+    pieces = decode(known) if known else []
+    if len(pieces) < len(cells):
+        left = iter(pieces)
+        pieces = [b"" if cell is None else next(left) for cell in cells]
+    if not all(pieces):
+        bad.update(places[i][0] for i, piece in enumerate(pieces) if piece is None)
+    return [piece or b"" for piece in pieces]
 
 
 def _plain_reader(assembler: Assembler, level: Level) -> ReadPlain:
@@ -190,6 +198,25 @@ def _plain_reader(assembler: Assembler, level: Level) -> ReadPlain:
         return [(key, b"%c%b\0%b" % (kind, key, value)) for key, (kind, value) in fields]
 
     return read_plain
+
+
+def _learn_orders(documents: Sequence[bytes]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """The keys of documents and of those inside them: as jsonb sorts them -> as they stand, where that differs; of the first ones only."""
+    orders: dict[tuple[str, ...], tuple[str, ...]] = {}
+    waiting, left = [(raw, 0) for raw in reversed(documents)], LEARNT
+    while waiting and left > 0:
+        raw, at = waiting.pop()
+        names = []
+        for kind, key, p, _ in elements(raw, at):
+            names.append(key)
+            left -= 1
+            if kind in {DOCUMENT, ARRAY}:
+                waiting.append((raw, p))
+        sorted_names = sorted(names, key=lambda name: (len(name), name))
+        if names != sorted_names:
+            with suppress(UnicodeDecodeError):
+                orders[tuple([name.decode() for name in sorted_names])] = tuple([name.decode() for name in names])
+    return orders
 
 
 def _find_elements(raw: bytes, path: Path) -> Iterator[bytes]:

@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from struct import unpack
 from uuid import UUID
 
-from assise.documents.reader import elements
+from assise.documents.kinds import OBJECT_ID
+from assise.documents.reader import OUTSIDE, elements
+from assise.errors import InvalidBsonError
 from assise.manifest.model import Manifest
 from assise.rows.cells import encode_object_id, pack_int4, pack_int8, rule
+from assise.rows.encode import encode_object_ids
 from assise.rows.numeric import read_numeric
 
-ReadKey = Callable[[bytes, int], bytes]
-"""(raw document, offset in the source) -> the bytes of its key's cell, without their length."""
+ReadKeys = Callable[[Sequence[tuple[int, bytes]]], list[bytes | None]]
+"""Documents with their offsets in the source -> the bytes of their keys' cells, without their length; None where there is no key to be read."""
 
 
-def compile_key(manifest: Manifest, root: str) -> ReadKey:
+def compile_keys(manifest: Manifest, root: str) -> ReadKeys:
     """Reads the keys of documents that were shredded without a reject."""
     column = manifest.key_column(root)
     if column.kind == "offset":
         pack, size = (pack_int4, 4) if column.type == "int4" else (pack_int8, 8)
-        return lambda _raw, offset: pack(size, offset)[4:]
+        return lambda documents: [pack(size, offset)[4:] for offset, _ in documents]
     encoders, _ = rule(column.type, column.kind)
 
-    def read_key(raw: bytes, _offset: int) -> bytes:
-        if raw.startswith(b"_id\0", 5):
-            return (encoders[raw[4]](raw, 9)[0] or b"")[4:]
-        for kind, key, p, _ in elements(raw):
-            if key == b"_id":
-                return (encoders[kind](raw, p)[0] or b"")[4:]
-        raise KeyError("_id")
+    def read_key(raw: bytes) -> bytes | None:
+        with suppress(InvalidBsonError, KeyError, *OUTSIDE):
+            if raw.startswith(b"_id\0", 5):
+                return (encoders[raw[4]](raw, 9)[0] or b"")[4:]
+            for kind, key, p, _ in elements(raw):
+                if key == b"_id":
+                    return (encoders[kind](raw, p)[0] or b"")[4:]
+        return None
 
-    return read_key
+    def read_keys(documents: Sequence[tuple[int, bytes]]) -> list[bytes | None]:
+        if OBJECT_ID in encoders and column.type == "uuid" and all(len(raw) > 21 and raw.startswith(b"\7_id\0", 4) for _, raw in documents):
+            return [cell and cell[4:] for cell in encode_object_ids([raw[9:21] for _, raw in documents])]
+        return [read_key(raw) for _, raw in documents]
+
+    return read_keys
 
 
 def normal_key(column_type: str, cell: bytes) -> Hashable:

@@ -118,6 +118,18 @@ def decode_number(cell: bytes) -> Element:
         raise CellError(f"{text} is an integral number of more than 64 bits") from error
 
 
+def decode_number_strictly(cell: bytes) -> Element:
+    """As `decode_number`, of a cell that a load writes.
+
+    Raises:
+        CellError: the decimal is not how its double is written, such as 10.00.
+    """
+    text, scale = read_numeric(cell)
+    if scale > 0 and plain_double(float(text)) != text:
+        raise CellError(f"{text} is not as a load writes it: the shortest decimal of a double, with a point")
+    return decode_number(cell)
+
+
 def decode_decimal(cell: bytes) -> Element:
     """The Decimal128 with the coefficient and the scale of a numeric cell.
 

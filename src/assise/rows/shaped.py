@@ -13,7 +13,7 @@ from itertools import compress, repeat
 
 from assise.documents.kinds import ARRAY, DOCUMENT, NULL
 from assise.documents.reader import OUTSIDE, read_int32
-from assise.documents.shape import FEWEST, Path, Shape, Value
+from assise.documents.shape import FEWEST, Path, Shape, Value, find_values
 from assise.errors import InvalidBsonError
 from assise.manifest.model import Column
 from assise.manifest.types import is_array
@@ -209,7 +209,7 @@ class ShapedShredder:
             if position in part.plan.arrays:
                 tally.typed += sum(array_size(cell) or 1 for cell in part.cells.get(position, ()) if cell != NULL_CELL)
             else:
-                tally.typed += count - part.columns[slot].count(None)
+                tally.typed += len(find_values(part.columns[slot]))
         for slot, position, kind in part.plan.jsonb:
             cells = part.cells.setdefault(position, [NULL_CELL] * count)
             for i, value in enumerate(part.columns[slot]):
@@ -218,7 +218,8 @@ class ShapedShredder:
         texts = self._write_notes(part.plan.notes, part.columns, count)
         places = range(layout.front, len(layout.names) - 1)
         cells_of = [part.cells.get(position) or repeat(NULL_CELL, count) for position in places]
-        extras = [NULL_CELL if text is None else jsonb_cell(text) for text in texts] if texts else repeat(NULL_CELL, count)
+        extra_of = {text: NULL_CELL if text is None else jsonb_cell(text) for text in set(texts)}
+        extras: Iterable[bytes] = [extra_of[text] for text in texts] if texts else repeat(NULL_CELL, count)
         head = len(layout.names).to_bytes(2, "big")
         fronts: Iterable[bytes] = repeat(head, count)
         if layout.parent is not None:
@@ -272,19 +273,21 @@ class _Elements:
 def _fill(part: _Part, slot: int, position: int, encode: EncodeAll, bad: set[int]) -> None:
     """Put the cells of a slot into the part; documents with a value that does not fit go to `bad`."""
     column = part.columns[slot]
-    values = [value for value in column if value is not None]
+    values = find_values(column)
     if not values:
         return
-    cells = encode(values)
+    found = encode(values)
     places = range(len(column)) if len(values) == len(column) else [i for i, value in enumerate(column) if value is not None]
-    if None in cells:
-        bad.update(part.roots[i] for i, cell in zip(places, cells, strict=True) if cell is None)
-    if len(values) == len(column):
-        part.cells[position] = [cell or NULL_CELL for cell in cells]
+    cells = [cell for cell in found if cell]
+    if len(cells) < len(found):
+        bad.update(part.roots[i] for i, cell in zip(places, found, strict=True) if cell is None)
+        cells = [cell or NULL_CELL for cell in found]
+    if len(cells) == len(column):
+        part.cells[position] = cells
         return
     target = part.cells.setdefault(position, [NULL_CELL] * len(column))
     for i, cell in zip(places, cells, strict=True):
-        target[i] = cell or NULL_CELL
+        target[i] = cell
 
 
 def _without_digests(encode: Encode) -> Encode:

@@ -18,7 +18,7 @@ from assise.mongo.dump import Chunk, Dump
 from assise.mongo.frames import Document
 from assise.postgres.connection import Connection, execute_all
 from assise.rows.cells import OIDS, pack_length, write_array_cell
-from assise.rows.keys import compile_key, normal_keys
+from assise.rows.keys import compile_keys, normal_keys
 from assise.rows.shred import Batch, Reason, Shredder
 from assise.rows.tally import Values
 from assise.schema.sql import add_foreign_keys, all_layouts, copy_rows, quote, select_keys, validate_constraint
@@ -131,7 +131,7 @@ class _CollectionLoader:
         self._key_type = self._shredder.tree.key.type
         self._copies = [copy_rows(layout, load.schema) for layout in self._shredder.layouts]
         self._select_keys = select_keys(self._shredder.layouts[0], load.schema)
-        self._read_key = compile_key(load.manifest, table)
+        self._read_keys = compile_keys(load.manifest, table)
         self._had_duplicates = False
 
     def load_chunk(self, chunk: Chunk, *, attempts: int) -> CollectionReport:
@@ -152,11 +152,8 @@ class _CollectionLoader:
 
         Asked where the chunk before had some; the others are found when COPY is refused.
         """
-        keys: dict[int, bytes] = {}
-        for i in self._shredder.find_whole([raw for _, raw in documents]):
-            with suppress(KeyError):
-                offset, raw = documents[i]
-                keys[i] = self._read_key(raw, offset)
+        whole = self._shredder.find_whole([raw for _, raw in documents])
+        keys = {i: key for i, key in zip(whole, self._read_keys([documents[i] for i in whole]), strict=True) if key is not None}
         seen = find_known(self._connection, self._select_keys, self._key_type, [pack_length(len(key)) + key for key in keys.values()])
         found = {i for i, key in zip(keys, normal_keys(self._key_type, [*keys.values()]), strict=True) if key in seen}
         self._had_duplicates = bool(found)

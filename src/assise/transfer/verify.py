@@ -10,17 +10,16 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b, sha256
 from itertools import chain, islice
 from random import SystemRandom
-from struct import error as StructError
 
 from assise.documents.shape import FEWEST, GROUP, LARGEST_BYTES
-from assise.errors import AssiseError, CellError, ChangedError, InvalidBsonError
+from assise.errors import AssiseError, CellError, ChangedError
 from assise.mongo.dump import Chunk, Collection, Dump
 from assise.mongo.frames import Document
 from assise.postgres.connection import Connection
 from assise.rows.assemble import Assembler, Kids, Row
 from assise.rows.cells import OIDS, pack_int4, pack_length, write_array_cell
 from assise.rows.gather import Gatherer
-from assise.rows.keys import compile_key, normal_key
+from assise.rows.keys import compile_keys, normal_key
 from assise.rows.shred import Reason
 from assise.rows.tree import build_tree
 from assise.schema.sql import count_orphans, count_rows, select_all_keys, select_keys, select_rows
@@ -35,9 +34,6 @@ from assise.transfer.tasks import Known, Result, Talk, Task, Watch, list_tasks
 
 SHOWN = 20
 """Differences of one collection that are put into words."""
-
-NO_KEY = (InvalidBsonError, KeyError, StructError, IndexError)
-"""What is raised for a document without a key that can be read."""
 
 READ_BYTES = 4 << 20
 """Source bytes whose rows are read back at a time."""
@@ -144,7 +140,7 @@ class _CollectionVerifier:
         self._assembler = Assembler(load.manifest, table, is_strict=True)
         self._layouts = self._assembler.layouts
         self._key_type = self._assembler.tree.key.type
-        self._read_key = compile_key(load.manifest, table)
+        self._read_keys = compile_keys(load.manifest, table)
         self._selects = [select_rows(layout, load.schema) for layout in self._layouts]
         self._select_keys = select_keys(self._layouts[0], load.schema)
         self._gatherer: Gatherer | None = None
@@ -185,26 +181,25 @@ class _CollectionVerifier:
         self._found.verified.missing += 1
         self._say(f"{what} is missing")
 
-    def _read_keys(self, documents: list[Document]) -> list[tuple[bytes, Document]]:
+    def _find_keys(self, documents: list[Document]) -> list[tuple[bytes, Document]]:
         """The keys of documents that have one; the others are missing."""
         found = []
-        for document in documents:
-            offset, raw = document
-            try:
-                found.append((self._read_key(raw, offset), document))
-            except NO_KEY:
-                self._miss(f"what lies at offset {offset:,}, which is no document with a key,")
+        for key, document in zip(self._read_keys(documents), documents, strict=True):
+            if key is None:
+                self._miss(f"what lies at offset {document[0]:,}, which is no document with a key,")
+            else:
+                found.append((key, document))
         return found
 
     def _check_duplicates(self, documents: list[Document]) -> None:
-        keys = self._read_keys(documents)
+        keys = self._find_keys(documents)
         known = find_known(self._connection, self._select_keys, self._key_type, (pack_length(len(key)) + key for key, _ in keys))
         for key, (offset, _) in keys:
             if normal_key(self._key_type, key) not in known:
                 self._miss(f"document at offset {offset:,} (key {_show_key(self._key_type, key)}), rejected as a duplicate of a row that")
 
     def _check_documents(self, documents: list[Document]) -> None:
-        keys = self._read_keys(documents)
+        keys = self._find_keys(documents)
         wanted = write_array_cell([pack_length(len(key)) + key for key, _ in keys], OIDS[self._key_type])[4:]
         position = self._assembler.tree.key_position
         rows = {row[position]: row for row in self._connection.fetch_cells(self._selects[0], wanted, self._key_type)}
@@ -212,8 +207,8 @@ class _CollectionVerifier:
         kids = read_kids(self._connection, self._layouts, self._selects, wanted, key_type=self._key_type, name_key=bytes)
         found: list[_Match] = []
         for key, document in keys:
-            if key in rows:
-                found.append((document, key, rows.pop(key), kids.get(key, nothing)))
+            if row := rows.pop(key, None):
+                found.append((document, key, row, kids.get(key, nothing)))
             else:
                 self._found.wrong.append(document[0])
                 self._miss(f"document at offset {document[0]:,} (key {_show_key(self._key_type, key)})")
@@ -231,11 +226,12 @@ class _CollectionVerifier:
         small = [each for each in found if len(each[0][1]) <= LARGEST_BYTES]
         if self._gatherer is None and len(small) >= FEWEST:
             self._gatherer = Gatherer(self._assembler, [raw for (_, raw), *_ in small])
-        gathered = self._gatherer.gather([row for _, _, row, _ in small], [kids for *_, kids in small]) if self._gatherer else []
-        equal = {document[0] for (document, *_), again in zip(small, gathered, strict=False) if _is_same(document[1], again)}
-        self._found.verified.equal += len(equal)
+        gathered = iter(self._gatherer.gather([row for _, _, row, _ in small], [kids for *_, kids in small]) if self._gatherer else ())
         for document, key, row, kids in found:
-            if document[0] not in equal:
+            again = next(gathered, None) if len(document[1]) <= LARGEST_BYTES else None
+            if document[1] == again or _is_same(document[1], again):
+                self._found.verified.equal += 1
+            else:
                 self._check_document(document, key, row, kids)
 
     def _check_document(self, document: Document, key: bytes, row: Row, kids: Kids) -> None:
@@ -267,10 +263,8 @@ class _CollectionVerifier:
 
 def _is_same(raw: bytes, again: bytes | None) -> bool:
     """Whether two documents are equal; False also where one of them cannot be compared."""
-    if again is None or raw == again:
-        return again is not None
     with suppress(AssiseError):
-        return not compare(raw, again)
+        return again is not None and not compare(raw, again)
     return False
 
 
@@ -298,14 +292,13 @@ def find_extra(connection: Connection, load: Load, collection: Collection) -> Ge
     """The keys of the rows of a collection's table that come from no document, as text and as they are: the source is read once more."""
     table = load.manifest.table_of(collection.name)
     root = build_tree(load.manifest, table).layouts[0]
-    read_key, numbers = compile_key(load.manifest, table), array("Q")
+    read_keys, numbers = compile_keys(load.manifest, table), array("Q")
     for task in list_loaded(connection, load, collection, is_read=False):
         if task.is_end:
             break
         chunk = task.read(_remedy(load))
-        for offset, raw in _split(chunk, ledger.rejects_of(connection, load, collection.name, chunk))[0]:
-            with suppress(*NO_KEY):
-                numbers.append(_hash(read_key(raw, offset)))
+        documents, _ = _split(chunk, ledger.rejects_of(connection, load, collection.name, chunk))
+        numbers.extend([_hash(key) for key in read_keys(documents) if key is not None])
     known = array("Q", sorted(numbers))
     with closing(connection.stream(select_all_keys(root, load.schema))) as rows:
         for text, key in rows:
