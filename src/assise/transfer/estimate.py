@@ -25,7 +25,7 @@ SAMPLE_S = 1.5
 PART_BYTES, PARTS = 256 << 10, 12
 """Source bytes of a part of a sample, and how many parts there are of a collection at most."""
 
-ALONE_S, START_S = 0.3, 1.0
+ALONE_S, START_S = 0.3, 0.7
 """The start of a command that works alone, and of one with workers."""
 
 ROW_S, BYTE_S = (4e-6, 1e-6), (15e-9, 8e-9)
