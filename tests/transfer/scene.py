@@ -26,6 +26,8 @@ SOURCES = os.pathsep.join([str(Path(assise.__file__).resolve().parents[1]), *fil
 CHUNK_BYTES = 20_000
 PATIENCE_S = 60
 
+SESSIONS = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'assise'"
+
 State = dict[str, object]
 Reported = dict[str, object]
 

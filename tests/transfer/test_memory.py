@@ -37,6 +37,10 @@ def control_characters(size: int) -> list[bytes]:
     return [document(int32("_id", number), string("text", pattern * (size // 32 - 1))) for number in range(3)]
 
 
+def many(count: int) -> list[bytes]:
+    return [document(int32("_id", number), string("text", b"%d" % number)) for number in range(count)]
+
+
 def ints(size: int) -> list[bytes]:
     array = document(*(b"\x10%d\0%b" % (i, struct.pack("<i", i)) for i in range(size // 13)))
     return [document(int32("_id", 1), field(0x04, "list", array))]
@@ -184,13 +188,14 @@ SHAPES = [
     *((shape, FULL // 16) for shape in (keys_at_the_root, keys_in_an_element, keys_in_an_array_of_all_kinds, keys_below_many_levels)),
     *((shape, FULL // 16) for shape in (ints_of_a_map, strings_of_a_map, documents_of_a_map, regexes_of_a_map)),
 ]
+MANY = pytest.param(many, 1_000_000, marks=pytest.mark.soak)
 FULL_SHAPES = [ints_of_both_widths, values_of_all_kinds, child_rows, empty_documents, arrays_in_an_array, levels, map_in_another_order, garbage]
 FULL_SHAPES += [keys_at_the_root, keys_of_a_map, ints_of_a_map, strings_of_a_map, documents_of_a_map, keys_in_an_element]
 FULL_SHAPES += [keys_in_an_array_of_all_kinds]
 
 
 @pytest.mark.parametrize(
-    ("shape", "size"), [*SHAPES, *(pytest.param(shape, FULL, marks=pytest.mark.soak, id=f"{shape.__name__}-full") for shape in FULL_SHAPES)]
+    ("shape", "size"), [*SHAPES, MANY, *(pytest.param(shape, FULL, marks=pytest.mark.soak, id=f"{shape.__name__}-full") for shape in FULL_SHAPES)]
 )
 def test_a_migration_and_its_export_stay_under_300_mb(tmp_path: Path, database: str, shape: Callable[[int], list[bytes]], size: int) -> None:
     parts = shape(size)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 from bson import ObjectId
 from tests.dumps import agree, write_dump
 from tests.transfer import test_verify
+from tests.transfer.scene import SESSIONS, Scene, wait_until
 
 from assise.errors import ChangedError, DependentError, EditedError, TargetError, UsageError
 from assise.project import Project
@@ -310,3 +313,22 @@ def test_columns_of_every_type_get_their_values_back(project: Project, tmp_path:
     for table in things.tables:
         rows = f'SELECT t::text FROM {{}}."{table}" AS t ORDER BY t::text'
         assert things.query(rows.format("public")) == things.query(rows.format("copy")) != []
+
+
+def test_a_repair_that_is_killed_has_changed_nothing(loaded: Project, query: Query, tmp_path: Path, database: str) -> None:
+    before = read_rows(query)
+    query("UPDATE users SET name = 'x'")
+    query("UPDATE things SET at = 'x'")
+    damaged = read_rows(query)
+    scene = Scene(tmp_path, tmp_path / "app", database, ["--to", database, "--yes", "--repair", "--replace", "users", "--replace", "things"])
+    rows = scene.hold("SELECT FROM users WHERE n = 40 FOR UPDATE")
+    scene.start("verify")
+    scene.wait_blocked("INSERT INTO")
+    assert scene.command.end(signal.SIGKILL).code == -signal.SIGKILL
+    rows.rollback()
+    with psycopg.connect(database, autocommit=True) as connection:
+        wait_until(lambda: not connection.execute(SESSIONS).fetchall(), "the end of the session")
+    assert read_rows(query) == damaged
+    assert scene.run("verify").code == loaded.verify().exit_code == 3  # the reject
+    assert read_rows(query) == before
+    scene.close()

@@ -18,7 +18,7 @@ import pytest
 from tests.dumps import write_dump
 from tests.transfer import test_kills as kills
 from tests.transfer.hostile import document, field, int32, string
-from tests.transfer.scene import Done, Scene, key, read_report, read_state, wait_until
+from tests.transfer.scene import SESSIONS, Done, Scene, key, read_report, read_state, wait_until
 from tests.transfer.test_kills import Undisturbed
 
 from assise.errors import ChangedError, WorkerError
@@ -28,8 +28,6 @@ from assise.transfer import ledger
 from assise.transfer.report import Verified
 
 undisturbed = kills.undisturbed
-
-SESSIONS = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'assise'"
 
 # The server says deadlock, twice, of the chunk that holds the first key, while the last chunk, with the other key, takes its time; the third time
 # all other chunks must be there.
@@ -311,6 +309,26 @@ def test_the_seconds_of_a_load_are_those_that_the_ledger_keeps(tmp_path: Path, d
     project = Project(tmp_path, to=database, settings={"workers": 2, "load.chunk_bytes": 2_000})
     first, again = project.migrate(dump, agree=lambda _: True), project.load(dump)
     assert first.collections[0].seconds == pytest.approx(again.collections[0].seconds, abs=0.01)
+
+
+@pytest.mark.parametrize("scene", [2], indirect=True)
+def test_the_seconds_of_a_collection_are_not_more_than_those_that_passed(scene: Scene, tmp_path: Path) -> None:
+    scene.dump = dump = write_dump(tmp_path / "app", {"users": [document(int32("_id", n)) for n in range(8_000)]})
+    (tmp_path / "assise.yaml").unlink()
+    Project(tmp_path).write_manifest(Project(tmp_path).infer(dump))
+    lines = kills.hold_before_rows(scene, "users")
+    with psycopg.connect(scene.conninfo) as connection:
+        connection.execute(
+            """CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.5); RETURN new; END $$;
+            CREATE TRIGGER take_time BEFORE INSERT ON users FOR EACH STATEMENT EXECUTE FUNCTION take_time()"""
+        )
+    begun = time.monotonic()
+    lines.rollback()
+    report = json.loads(scene.command.end().stdout)
+    passed = time.monotonic() - begun
+    chunks = scene.ask("SELECT count(*)::int FROM assise.chunk")[0][0]
+    assert chunks == 6
+    assert 0.25 * chunks <= report["collections"][0]["seconds"] <= passed
 
 
 @pytest.mark.parametrize("workers", [1, 2])
