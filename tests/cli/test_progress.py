@@ -171,6 +171,26 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_no_bar(folder: Path, term: 
     assert "users: 1,357,890 bytes read" in seen.screen.lines
 
 
+def test_on_a_terminal_that_cannot_move_its_cursor_a_line_comes_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    main, other = os.openpty()
+    clock = Clock()
+    talker = Talker(clock=clock)
+    with open(other, "w") as stream, monkeypatch.context() as patch:  # noqa: PTH123
+        patch.setattr(sys, "stderr", stream)
+        for clock.now in (0.0, 9.0, 20.0, 29.0, 30.0):
+            talker.watch(Progress("load", "users", round(clock.now), round((10 + clock.now) * MB), 40 * MB))
+        written = ""
+        while written.count("\n") < 2:
+            written += os.read(main, 1 << 16).decode()
+    os.close(main)
+    words = "1 documents/s, 1.0 MB/s"
+    assert written.splitlines() == [
+        f"load users: 20 documents, 75 % of 40.0 MB, {words}, 0:10 left",
+        f"load users: 30 documents, 100 % of 40.0 MB, {words}, 0:00 left",
+    ]
+
+
 @pytest.mark.parametrize("name", [LONG, "用户" * 30, "[red]x", "users"], ids=["long", "wide", "markup", "short"])
 def test_a_name_of_any_width_leaves_room_for_the_bar(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("TERM", "xterm")
