@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from struct import Struct
 
-from assise.documents.kinds import BINARY, CODE, CODE_WITH_SCOPE, DOCUMENT, INT32, INT64, STRING
+from assise.documents.kinds import BINARY, CODE, CODE_WITH_SCOPE, INT32, INT64, STRING
 
 pack_int32 = Struct("<i").pack
 pack_int64 = Struct("<q").pack
@@ -69,7 +69,3 @@ def write_code(code: bytes, scope: bytes | None = None) -> Element:
 def write_text(text: str) -> Element:
     """A string."""
     return STRING, write_string(text.encode())
-
-
-EMPTY: Element = (DOCUMENT, enclose(b""))
-"""The empty document."""

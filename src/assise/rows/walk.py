@@ -8,7 +8,7 @@ form into `_extra`, which mirrors the document.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 from assise.documents.extjson import JSONB, JsonWriter, add_part
@@ -112,7 +112,8 @@ class Walker:
         for key, (position, column) in level.columns.items():
             index, bit = position - front, bits[key]
             if column.kind == "any":
-                places |= {b"%c%b" % (kind, key): (bit, place) for kind, place in self._compile_any(column, index)}
+                encoders, _ = rule(column.type, column.kind)
+                places |= {b"%c%b" % (kind, key): (bit, partial(self._place_any, kind, index, encode)) for kind, encode in encoders.items()}
             else:
                 fields = self._scalar_fields(column, is_id=is_root and key == b"_id")
                 scalars |= {b"%c%b" % (kind, key): (bit, index, encode, weight) for kind, encode, weight in fields}
@@ -125,8 +126,7 @@ class Walker:
     def _scalar_fields(self, column: Column, *, is_id: bool) -> list[tuple[int, Encode, int]]:
         """For each type byte that a column takes: the encoder, and the values that its cell counts for."""
         if column.type == "jsonb":
-            escaped = ORDERED if is_id else frozenset()
-            return [(kind, self._compile_jsonb(kind, is_escaped=kind in escaped), 0) for kind in KINDS if kind != NULL]
+            return [(kind, self._compile_jsonb(kind, is_escaped=is_id and kind in ORDERED), 0) for kind in KINDS if kind != NULL]
         encoders, _ = rule(column.type, column.kind)
         if is_array(column.type):
             return [(kind, self._counting(encode), 0) for kind, encode in encoders.items()]
@@ -151,10 +151,6 @@ class Walker:
             return jsonb_cell(text), end
 
         return encode_jsonb
-
-    def _compile_any(self, column: Column, index: int) -> Iterator[tuple[int, Place]]:
-        for kind, encode in rule(column.type, column.kind)[0].items():
-            yield kind, partial(self._place_any, kind, index, encode)
 
     def _place_any(self, kind: int, index: int, encode: Encode, raw: bytes, p: int, cells: Cells, *others: *tuple[Kids, bytes, bool, Extra]) -> int:
         cell, end = encode(raw, p)
