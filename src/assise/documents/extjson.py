@@ -95,12 +95,6 @@ def _fields_text(document: bytes) -> str:
     return f'"{b64encode(document).decode()}"'
 
 
-def write_iso(ms: int) -> str:
-    """A date from 1970 to 9999 as RFC 3339, with milliseconds only when there are some."""
-    moment = _EPOCH + timedelta(milliseconds=ms)
-    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds" if ms % 1000 else "seconds") + "Z"
-
-
 def _quote(content: bytes) -> str | None:
     try:
         return encode_basestring(content.decode())
@@ -157,8 +151,12 @@ def _date(raw: bytes, p: int) -> tuple[str, int]:
 
 
 def _iso_date(raw: bytes, p: int) -> tuple[str, int]:
+    """From 1970 to 9999 as RFC 3339, with milliseconds only when there are some."""
     ms: int = read_int64(raw, p)[0]
-    return (f'{{"$date":"{write_iso(ms)}"}}', p + 8) if 0 <= ms <= _LAST_DATE_MS else _date(raw, p)
+    if not 0 <= ms <= _LAST_DATE_MS:
+        return _date(raw, p)
+    moment = (_EPOCH + timedelta(milliseconds=ms)).replace(tzinfo=None)
+    return f'{{"$date":"{moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds")}Z"}}', p + 8
 
 
 def _regex(raw: bytes, p: int) -> tuple[str | None, int]:

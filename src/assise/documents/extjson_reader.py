@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode
-from binascii import Error as Base64Error
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from enum import Enum
@@ -223,10 +222,7 @@ def _binary(value: Json) -> Element:
     code = _text(subtype).decode()
     if not re.fullmatch(r"[0-9a-fA-F]{1,2}", code):
         raise ValueError(value)
-    try:
-        return write_binary(int(code, 16), b64decode(_text(content), validate=True))
-    except Base64Error as error:
-        raise ValueError(value) from error
+    return write_binary(int(code, 16), b64decode(_text(content), validate=True))
 
 
 def _uuid(value: Json) -> Element:

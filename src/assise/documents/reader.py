@@ -132,6 +132,15 @@ def elements(raw: bytes, start: int = 0) -> Iterator[tuple[int, bytes, int, int]
         p = after
 
 
+def is_utf8(content: bytes) -> bool:
+    """Whether these bytes of a key or a string are text."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def repeated_keys(raw: bytes, start: int = 0) -> set[bytes]:
     """The keys that stand more than once in one level; a million of them are told apart by their hashes, not held."""
     hashes = array("q", (hash(key) for _, key, _, _ in elements(raw, start)))

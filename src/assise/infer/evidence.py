@@ -52,10 +52,9 @@ def _sentence(kept: list[tuple[str, int]], others: list[tuple[str, int]], path: 
     if len(kept) == 1 and kept[0][1] == rows:
         return kept[0][0]
     nulls = path.kinds.get("null", 0)
-    odd = [f"{kind} in {count:,}" for kind, count in others]
     parts = [f"{kept[0][0]} in {count_of(kept[0][1], row)}", *(f"{kind} in {count:,}" for kind, count in kept[1:])]
-    if odd:
-        parts.append(", ".join(odd) + " (kept in _extra)")
+    if others:
+        parts.append(", ".join(f"{kind} in {count:,}" for kind, count in others) + " (kept in _extra)")
     if nulls:
         parts.append(f"null in {nulls:,}")
     return ", ".join(parts)

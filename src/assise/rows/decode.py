@@ -20,7 +20,7 @@ DecodeAll = Callable[[Sequence[bytes]], list[bytes | None]]
 _LOW = bytes(byte & 15 for byte in range(256))
 
 
-def decode_all(key: bytes, column: Column, decode: Decode) -> DecodeAll:
+def decode_all(key: bytes, column: Column, *, decode: Decode) -> DecodeAll:
     """The decoder of a whole column whose values have this key; `decode` is the one of single cells."""
     whole = _WHOLE.get((column.type, column.kind))
     return partial(whole, key) if whole else partial(_decode_each, decode, key)

@@ -77,7 +77,7 @@ class Gatherer:
     def _plan_level(self, assembler: Assembler, level: Level, path: Path, orders: dict[Path, dict[bytes, int]]) -> _Plan:
         plan = _Plan(order=orders.get(path, {}))
         for key, (position, column) in level.columns.items():
-            plan.leaves.append((key, position, decode_all(key, column, assembler.decoder(column))))
+            plan.leaves.append((key, position, decode_all(key, column, decode=assembler.rule(column)[1])))
         for key, inner in level.levels.items():
             plan.levels.append((key, self._plan_level(assembler, inner, (*path, key), orders)))
         plan.arrays = list(level.arrays.items())
