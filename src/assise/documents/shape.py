@@ -146,9 +146,9 @@ class Shape:
         taken = documents if len(hits) == len(documents) else [documents[i] for i in hits]
         columns: list[Sequence[Value]] = list(zip(*[values for values in found if values is not None], strict=True))
         columns = columns or [()] * len(self.slots)
-        wrong = {
-            i for column, behind in [(taken, 0), *((columns[slot], behind) for slot, behind in self._sized)] for i in _find_wrong(column, behind)
-        }
+        wrong = set(_find_wrong(taken, 0))
+        for slot, behind in self._sized:
+            wrong.update(_find_wrong(columns[slot], behind))
         if wrong:
             right = [i not in wrong for i in range(len(hits))]
             hits, columns = list(compress(hits, right)), [list(compress(column, right)) for column in columns]
