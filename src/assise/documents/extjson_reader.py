@@ -46,7 +46,7 @@ from assise.documents.writer import (
     pack_int64,
     write_array,
     write_binary,
-    write_code,
+    write_code_with_scope,
     write_int,
     write_string,
     write_text,
@@ -55,7 +55,7 @@ from assise.errors import ExtendedJsonError
 
 
 class Form(Enum):
-    """What is read: Extended JSON as others write it; the text of a key, whose keys are escaped; or jsonb, which keeps no order either."""
+    """What is read: Extended JSON as others write it; the text of a key, in which names are escaped; or jsonb, which keeps no order either."""
 
     PLAIN, KEY, JSONB = range(3)
 
@@ -239,7 +239,7 @@ def _code(value: dict[str, Json], *, form: Form) -> Element:
     scope = value["$scope"]
     if not isinstance(scope, dict):
         raise TypeError(scope)
-    return write_code(code, enclose(read_fields(scope, form=form)))
+    return write_code_with_scope(code, enclose(read_fields(scope, form=form)))
 
 
 def _date(value: Json) -> Element:

@@ -26,11 +26,11 @@ OUTSIDE = (IndexError, StructError, KeyError)
 Skip = Callable[[bytes, int], int]
 
 
-def invalid(error: Exception, position: int = 0) -> InvalidBsonError:
-    """The reject for an error of OUTSIDE."""
+def invalid(error: Exception) -> InvalidBsonError:
+    """What an error of OUTSIDE says about the document."""
     if isinstance(error, KeyError):
-        return InvalidBsonError(f"unknown BSON type {error.args[0]!r}", position)
-    return InvalidBsonError("a length points outside the document", position)
+        return InvalidBsonError(f"unknown BSON type {error.args[0]!r}", 0)
+    return InvalidBsonError("a length points outside the document", 0)
 
 
 def open_document(raw: bytes, p: int) -> int:

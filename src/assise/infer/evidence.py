@@ -30,7 +30,7 @@ def array_evidence(path: Path, *, rows: int, row: str, is_typed: bool) -> str:
     """The same for arrays, with the kinds of their elements."""
     arrays = path.kinds["array"]
     elements = _by_count(path.element.kinds if path.element else {})
-    inside = " of " + " and ".join(kind for kind, _ in elements) if elements else ""
+    inside = f" of {elements[0][0]}" if elements else ""
     if len(elements) > 1:
         inside = " (" + ", ".join(f"{kind} {count:,}" for kind, count in elements) + ")"
     kept = [(f"array{inside}", arrays)]

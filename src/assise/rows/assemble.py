@@ -42,7 +42,7 @@ class Assembler:
     A strict one refuses what shred would not have written: a numeric with another scale, microseconds, a value both in its
     cell and in `_extra`, an `_extra` with nothing to say.
 
-    `orders` has for keys as jsonb sorts them the order in which they are given back, for those of a strict one where it is known.
+    `orders` says for the keys of an object, as jsonb sorts them, in which order a strict one gives them back.
     """
 
     def __init__(self, manifest: Manifest, root: str, *, is_strict: bool = False) -> None:
@@ -250,11 +250,10 @@ def _check_bson(value: Notes) -> None:
 
 def _strictly(decode: Decode, encoders: dict[int, Encode]) -> Decode:
     def decode_strictly(cell: bytes) -> Element:
-        kind, value = decode(cell)
-        expected, _ = encoders[kind](value, 0)
-        if expected is None or expected[4:] != cell:
+        element = decode(cell)
+        if not _is_cell_of(element, cell, encoders):
             raise CellError(f"the cell {cell.hex()[:80]} is not as a load writes it (a scale, or microseconds, that MongoDB does not have)")
-        return kind, value
+        return element
 
     return decode_strictly
 

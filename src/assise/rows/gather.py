@@ -24,10 +24,6 @@ from assise.rows.cells import pack_int4
 from assise.rows.decode import DecodeAll, decode_all
 from assise.rows.tree import Level
 
-Columns = Sequence[Sequence[bytes | None]]
-ReadPlain = Callable[[bytes], list[tuple[bytes, bytes]] | None]
-"""An `_extra` as keys and whole fields; None when it is not plain."""
-
 Place = tuple[int, bytes]
 """A document among those that are assembled, and in it the ordinals of an element; none for the document itself."""
 
@@ -141,7 +137,7 @@ class Gatherer:
 
 def _join(
     plan: _Plan,
-    columns: Columns,
+    columns: Sequence[Sequence[bytes | None]],
     places: Sequence[Place],
     arrays: dict[int, dict[Place, bytes]],
     notes: dict[bytes, list[bytes]],
@@ -180,7 +176,8 @@ def _decode(cells: Sequence[bytes | None], decode: DecodeAll, places: Sequence[P
     return [piece or b"" for piece in pieces]
 
 
-def _plain_reader(assembler: Assembler, level: Level) -> ReadPlain:
+def _plain_reader(assembler: Assembler, level: Level) -> Callable[[bytes], list[tuple[bytes, bytes]] | None]:
+    """Reads an `_extra` as keys and whole fields; None when it is not plain."""
     names = {escape_key(key.decode()) for key in [*level.columns, *level.levels, *level.arrays]}
 
     def read_plain(cell: bytes) -> list[tuple[bytes, bytes]] | None:
