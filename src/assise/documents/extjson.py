@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from array import array
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from json.encoder import encode_basestring
@@ -326,10 +326,9 @@ class JsonWriter:
         """The keys of one level that JSON cannot name: repeated, or not UTF-8."""
         return repeated_keys(raw, p) | {key for _, key, _, _ in elements(raw, p) if self.key(key) is None}
 
-    def unnameable_fields(self, raw: bytes, p: int, keys: Iterable[bytes]) -> str:
+    def unnameable_fields(self, raw: bytes, p: int, keys: Collection[bytes]) -> str:
         """The text that stands under `$bson` for the fields with these keys: the BSON document of them, in their order."""
-        wanted = frozenset(keys)
-        body = [b"%c%b\0%b" % (kind, key, raw[at:end]) for kind, key, at, end in elements(raw, p) if key in wanted]
+        body = [b"%c%b\0%b" % (kind, key, raw[at:end]) for kind, key, at, end in elements(raw, p) if key in keys]
         return self._bson(enclose(b"".join(body)))
 
     def _bson(self, document: bytes) -> str:
