@@ -40,24 +40,24 @@ def fingerprint(raw: bytes) -> bytes:
 class _Level:
     """A container whose elements are being read."""
 
-    __slots__ = ("is_array", "is_ordered", "items", "key", "last")
+    __slots__ = ("is_ordered", "items", "key", "kind", "last")
 
-    def __init__(self, last: int, key: bytes, *, is_array: bool, is_ordered: bool) -> None:
-        self.last, self.key, self.is_array, self.is_ordered = last, key, is_array, is_ordered
+    def __init__(self, kind: int, key: bytes, *, last: int, is_ordered: bool) -> None:
+        self.kind, self.key, self.last, self.is_ordered = kind, key, last, is_ordered
         self.items: list[tuple[bytes, bytes]] = []
 
     def digest(self) -> bytes:
-        if not self.is_array and not self.is_ordered:
+        if self.kind != ARRAY and not self.is_ordered:
             self.items.sort(key=lambda item: item[0])
         digest = sha256(b"%d" % len(self.items))
         for key, value in self.items:
-            name = b"" if self.is_array else key
+            name = b"" if self.kind == ARRAY else key
             digest.update(b"%d:%d:" % (len(name), len(value)) + name + value)
         return digest.digest()
 
 
 def _fingerprint(raw: bytes) -> bytes:
-    level = _Level(open_document(raw, 0), b"", is_array=False, is_ordered=False)
+    level = _Level(DOCUMENT, b"", last=open_document(raw, 0), is_ordered=False)
     outer: list[_Level] = []
     p = 4
     while True:
@@ -65,9 +65,8 @@ def _fingerprint(raw: bytes) -> bytes:
             digest = level.digest()
             if not outer:
                 return digest
-            key, level = level.key, outer.pop()
-            kind, name = key[0], key[1:]
-            level.items.append((name, b"%c" % kind + digest))
+            item, level = (level.key, b"%c" % level.kind + digest), outer.pop()
+            level.items.append(item)
             p += 1
             continue
         kind, end = raw[p], key_end(raw, p, level.last)
@@ -76,19 +75,15 @@ def _fingerprint(raw: bytes) -> bytes:
         if kind in {DOCUMENT, ARRAY, CODE_WITH_SCOPE}:
             ordered = level.is_ordered or (not outer and name == b"_id")
             inside = p
-            tag = b"%c%b" % (kind, name)
             if kind == CODE_WITH_SCOPE:
                 code, inside, _ = read_code_with_scope(raw, p)
                 level.items.append((name, b"code" + code))
             outer.append(level)
-            level = _Level(after - 1, tag, is_array=kind == ARRAY, is_ordered=ordered)
+            level = _Level(kind, name, last=after - 1, is_ordered=ordered)
             p = inside + 4
             continue
-        level.items.append((name, _scalar(kind, raw, p, after)))
+        value = raw[p:after]
+        if kind == INT32:
+            kind, value = INT64, pack_int64(read_int32(raw, p)[0])
+        level.items.append((name, b"%c" % kind + value))
         p = after
-
-
-def _scalar(kind: int, raw: bytes, p: int, after: int) -> bytes:
-    if kind == INT32:
-        return b"%c" % INT64 + pack_int64(read_int32(raw, p)[0])
-    return b"%c" % kind + raw[p:after]

@@ -1,7 +1,7 @@
-"""Extended JSON v2, written from raw BSON and read back to it.
+"""Extended JSON v2, written from raw BSON.
 
-Three dialects: canonical and relaxed as the specification has them (mongodb/specifications, source/extended-json), and the
-jsonb form of `docs/architecture.md`, in which PostgreSQL's jsonb keeps every value. What a dialect cannot hold is
+Dialects: canonical and relaxed as the specification has them (mongodb/specifications, source/extended-json), the jsonb form of
+`docs/architecture.md`, in which PostgreSQL's jsonb keeps every value, and the text of a key. What a dialect cannot hold is
 `{"$bson": "<base64 of the BSON document {"": value}>"}`.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from array import array
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from json.encoder import encode_basestring
@@ -84,21 +84,8 @@ def unescape_key(key: str) -> str:
 
 def escape_value(kind: int, value: bytes) -> str:
     """`{"$bson": …}` of one value."""
-    return _escape(enclose(b"%c\0%b" % (kind, value)))
-
-
-def _escape(document: bytes) -> str:
-    return f'{{"$bson":{_fields_text(document)}}}'
-
-
-def _fields_text(document: bytes) -> str:
-    return f'"{b64encode(document).decode()}"'
-
-
-def write_iso(ms: int) -> str:
-    """A date from 1970 to 9999 as RFC 3339, with milliseconds only when there are some."""
-    moment = _EPOCH + timedelta(milliseconds=ms)
-    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds" if ms % 1000 else "seconds") + "Z"
+    document = enclose(b"%c\0%b" % (kind, value))
+    return f'{{"$bson":"{b64encode(document).decode()}"}}'
 
 
 def _quote(content: bytes) -> str | None:
@@ -157,8 +144,12 @@ def _date(raw: bytes, p: int) -> tuple[str, int]:
 
 
 def _iso_date(raw: bytes, p: int) -> tuple[str, int]:
+    """From 1970 to 9999 as RFC 3339, with milliseconds only when there are some."""
     ms: int = read_int64(raw, p)[0]
-    return (f'{{"$date":"{write_iso(ms)}"}}', p + 8) if 0 <= ms <= _LAST_DATE_MS else _date(raw, p)
+    if not 0 <= ms <= _LAST_DATE_MS:
+        return _date(raw, p)
+    moment = (_EPOCH + timedelta(milliseconds=ms)).replace(tzinfo=None)
+    return f'{{"$date":"{moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds")}Z"}}', p + 8
 
 
 def _regex(raw: bytes, p: int) -> tuple[str | None, int]:
@@ -206,7 +197,7 @@ def _int64(raw: bytes, p: int) -> tuple[str, int]:
 
 
 def _shared(quote: Callable[[bytes], str | None]) -> dict[int, Scalar]:
-    """What all three dialects write alike, up to how they quote strings."""
+    """What all dialects write alike, up to how they quote strings."""
     return {
         0x02: _string(quote),
         0x05: _binary,
@@ -293,10 +284,8 @@ class JsonWriter:
     def escaped(self, kind: int, raw: bytes, p: int) -> tuple[str, int]:
         """A value as `$bson`, whatever it is."""
         end = SKIP[kind](raw, p)
-        document = enclose(b"%c\0%b" % (kind, raw[p:end]))
-        check_document(document)
-        self.leaves += count_leaves(document)
-        return _escape(document), end
+        text = self._bson(enclose(b"%c\0%b" % (kind, raw[p:end])))
+        return f'{{"$bson":{text}}}', end
 
     def document(self, raw: bytes, p: int, depth: int = 0) -> tuple[str, int]:
         """A document; repeated keys and keys that JSON cannot name stand under `$bson`."""
@@ -337,14 +326,16 @@ class JsonWriter:
         """The keys of one level that JSON cannot name: repeated, or not UTF-8."""
         return repeated_keys(raw, p) | {key for _, key, _, _ in elements(raw, p) if self.key(key) is None}
 
-    def unnameable_fields(self, raw: bytes, p: int, keys: Iterable[bytes]) -> str:
+    def unnameable_fields(self, raw: bytes, p: int, keys: Collection[bytes]) -> str:
         """The text that stands under `$bson` for the fields with these keys: the BSON document of them, in their order."""
-        wanted = frozenset(keys)
-        body = [b"%c%b\0%b" % (kind, key, raw[at:end]) for kind, key, at, end in elements(raw, p) if key in wanted]
-        document = enclose(b"".join(body))
+        body = [b"%c%b\0%b" % (kind, key, raw[at:end]) for kind, key, at, end in elements(raw, p) if key in keys]
+        return self._bson(enclose(b"".join(body)))
+
+    def _bson(self, document: bytes) -> str:
+        """The text of a document under `$bson`, whose leaves are counted."""
         check_document(document)
         self.leaves += count_leaves(document)
-        return _fields_text(document)
+        return f'"{b64encode(document).decode()}"'
 
     def _document_with_unnameable(self, raw: bytes, p: int, depth: int) -> tuple[str, int]:
         if self._keeps_order:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode
-from binascii import Error as Base64Error
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from enum import Enum
@@ -47,7 +46,7 @@ from assise.documents.writer import (
     pack_int64,
     write_array,
     write_binary,
-    write_code,
+    write_code_with_scope,
     write_int,
     write_string,
     write_text,
@@ -56,7 +55,7 @@ from assise.errors import ExtendedJsonError
 
 
 class Form(Enum):
-    """What is read: Extended JSON as others write it; the text of a key, whose keys are escaped; or jsonb, which keeps no order either."""
+    """What is read: Extended JSON as others write it; the text of a key, in which names are escaped; or jsonb, which keeps no order either."""
 
     PLAIN, KEY, JSONB = range(3)
 
@@ -223,10 +222,7 @@ def _binary(value: Json) -> Element:
     code = _text(subtype).decode()
     if not re.fullmatch(r"[0-9a-fA-F]{1,2}", code):
         raise ValueError(value)
-    try:
-        return write_binary(int(code, 16), b64decode(_text(content), validate=True))
-    except Base64Error as error:
-        raise ValueError(value) from error
+    return write_binary(int(code, 16), b64decode(_text(content), validate=True))
 
 
 def _uuid(value: Json) -> Element:
@@ -243,7 +239,7 @@ def _code(value: dict[str, Json], *, form: Form) -> Element:
     scope = value["$scope"]
     if not isinstance(scope, dict):
         raise TypeError(scope)
-    return write_code(code, enclose(read_fields(scope, form=form)))
+    return write_code_with_scope(code, enclose(read_fields(scope, form=form)))
 
 
 def _date(value: Json) -> Element:

@@ -26,11 +26,11 @@ OUTSIDE = (IndexError, StructError, KeyError)
 Skip = Callable[[bytes, int], int]
 
 
-def invalid(error: Exception, position: int = 0) -> InvalidBsonError:
-    """The reject for an error of OUTSIDE."""
+def invalid(error: Exception) -> InvalidBsonError:
+    """What an error of OUTSIDE says about the document."""
     if isinstance(error, KeyError):
-        return InvalidBsonError(f"unknown BSON type {error.args[0]!r}", position)
-    return InvalidBsonError("a length points outside the document", position)
+        return InvalidBsonError(f"unknown BSON type {error.args[0]!r}", 0)
+    return InvalidBsonError("a length points outside the document", 0)
 
 
 def open_document(raw: bytes, p: int) -> int:
@@ -132,6 +132,15 @@ def elements(raw: bytes, start: int = 0) -> Iterator[tuple[int, bytes, int, int]
         p = after
 
 
+def is_utf8(content: bytes) -> bool:
+    """Whether these bytes of a key or a string are text."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def repeated_keys(raw: bytes, start: int = 0) -> set[bytes]:
     """The keys that stand more than once in one level; a million of them are told apart by their hashes, not held."""
     hashes = array("q", (hash(key) for _, key, _, _ in elements(raw, start)))
@@ -150,28 +159,28 @@ def find_repeated(numbers: array[int]) -> set[int]:
     return {one for part in range(parts) for one, other in pairwise(sorted(n for n in numbers if n % parts == part)) if one == other}
 
 
-def check_document(raw: bytes, start: int = 0, stop: int | None = None) -> None:
-    """Walk the whole of one document, however deep: all of `raw`, or from `start` to `stop`.
+def check_document(raw: bytes) -> None:
+    """Walk the whole of one document, however deep.
 
     Raises:
         InvalidBsonError: it is not BSON. Strings and keys that are not UTF-8 are let pass: their bytes are kept.
     """
     try:
-        if open_document(raw, start) + 1 != (len(raw) if stop is None else stop):
-            raise InvalidBsonError("a document whose length is not its own", start)
-        for _ in walk(raw, start):
+        if open_document(raw, 0) + 1 != len(raw):
+            raise InvalidBsonError("a document whose length is not its own", 0)
+        for _ in walk(raw):
             pass
     except (*OUTSIDE, ValueError) as error:
         raise invalid(error) from error
 
 
-def walk(raw: bytes, start: int = 0) -> Iterator[tuple[int, int]]:
+def walk(raw: bytes) -> Iterator[tuple[int, int]]:
     """Depth and type byte of every element at every depth (from 1), in order, without recursion; checks all that it passes.
 
     A container is followed by its elements and, when they end, by its depth and 0.
     """
     outer = array("q")
-    last, p = open_document(raw, start), start + 4
+    last, p = open_document(raw, 0), 4
     while True:
         if p == last:
             if not outer:
@@ -180,10 +189,8 @@ def walk(raw: bytes, start: int = 0) -> Iterator[tuple[int, int]]:
             last, p = outer.pop(), p + 1
             continue
         kind, p = raw[p], key_end(raw, p, last) + 1
-        if kind == CODE_WITH_SCOPE:
-            after, inside = SKIP[kind](raw, p), read_code_with_scope(raw, p)[1]
-        else:
-            after, inside = SKIP[kind](raw, p), p
+        after = SKIP[kind](raw, p)
+        inside = read_code_with_scope(raw, p)[1] if kind == CODE_WITH_SCOPE else p
         if after > last:
             raise InvalidBsonError(f"a {KINDS[kind]} longer than its document", p)
         yield len(outer) + 1, kind

@@ -38,7 +38,7 @@ from assise.documents.kinds import (
     TIMESTAMP,
     UNDEFINED,
 )
-from assise.documents.reader import OUTSIDE, SKIP, elements
+from assise.documents.reader import OUTSIDE, SKIP, elements, is_utf8
 from assise.errors import InvalidBsonError
 
 Path = tuple[bytes, ...]
@@ -146,9 +146,9 @@ class Shape:
         taken = documents if len(hits) == len(documents) else [documents[i] for i in hits]
         columns: list[Sequence[Value]] = list(zip(*[values for values in found if values is not None], strict=True))
         columns = columns or [()] * len(self.slots)
-        wrong = {
-            i for column, behind in [(taken, 0), *((columns[slot], behind) for slot, behind in self._sized)] for i in _find_wrong(column, behind)
-        }
+        wrong = set(_find_wrong(taken, 0))
+        for slot, behind in self._sized:
+            wrong.update(_find_wrong(columns[slot], behind))
         if wrong:
             right = [i not in wrong for i in range(len(hits))]
             hits, columns = list(compress(hits, right)), [list(compress(column, right)) for column in columns]
@@ -230,7 +230,7 @@ class _Level:
         """Keys that are UTF-8, with those of their kinds that are not rare."""
         for key in self._ordered():
             kinds = [kind for kind, count in self.kinds[key].items() if count * RARE >= self.documents]
-            if kinds and _is_utf8(key):
+            if kinds and is_utf8(key):
                 yield key, kinds
 
     def is_common(self) -> bool:
@@ -250,14 +250,6 @@ class _Level:
             yield key
             for other in self.behind.get(key, Counter()).keys() & weights.keys():
                 weights[other] -= self.behind[key][other]
-
-
-def _is_utf8(key: bytes) -> bool:
-    try:
-        key.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _run(steps: tuple[_Step, ...], raw: bytes, p: int, values: list[Value]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from struct import Struct
 
-from assise.documents.kinds import BINARY, CODE, CODE_WITH_SCOPE, DOCUMENT, INT32, INT64, STRING
+from assise.documents.kinds import BINARY, CODE_WITH_SCOPE, INT32, INT64, STRING
 
 pack_int32 = Struct("<i").pack
 pack_int64 = Struct("<q").pack
@@ -58,10 +58,8 @@ def write_int(value: int) -> Element:
     return INT64, pack_int64(value)
 
 
-def write_code(code: bytes, scope: bytes | None = None) -> Element:
-    """Code, with its scope document if there is one."""
-    if scope is None:
-        return CODE, write_string(code)
+def write_code_with_scope(code: bytes, scope: bytes) -> Element:
+    """Code with its scope document."""
     body = write_string(code) + scope
     return CODE_WITH_SCOPE, pack_int32(len(body) + 4) + body
 
@@ -69,7 +67,3 @@ def write_code(code: bytes, scope: bytes | None = None) -> Element:
 def write_text(text: str) -> Element:
     """A string."""
     return STRING, write_string(text.encode())
-
-
-EMPTY: Element = (DOCUMENT, enclose(b""))
-"""The empty document."""

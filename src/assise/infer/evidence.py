@@ -30,7 +30,7 @@ def array_evidence(path: Path, *, rows: int, row: str, is_typed: bool) -> str:
     """The same for arrays, with the kinds of their elements."""
     arrays = path.kinds["array"]
     elements = _by_count(path.element.kinds if path.element else {})
-    inside = " of " + " and ".join(kind for kind, _ in elements) if elements else ""
+    inside = f" of {elements[0][0]}" if elements else ""
     if len(elements) > 1:
         inside = " (" + ", ".join(f"{kind} {count:,}" for kind, count in elements) + ")"
     kept = [(f"array{inside}", arrays)]
@@ -52,10 +52,9 @@ def _sentence(kept: list[tuple[str, int]], others: list[tuple[str, int]], path: 
     if len(kept) == 1 and kept[0][1] == rows:
         return kept[0][0]
     nulls = path.kinds.get("null", 0)
-    odd = [f"{kind} in {count:,}" for kind, count in others]
     parts = [f"{kept[0][0]} in {count_of(kept[0][1], row)}", *(f"{kind} in {count:,}" for kind, count in kept[1:])]
-    if odd:
-        parts.append(", ".join(odd) + " (kept in _extra)")
+    if others:
+        parts.append(", ".join(f"{kind} in {count:,}" for kind, count in others) + " (kept in _extra)")
     if nulls:
         parts.append(f"null in {nulls:,}")
     return ", ".join(parts)

@@ -8,9 +8,6 @@ from hashlib import sha256
 
 from assise.manifest.checks import MAX_NAME_BYTES, SYSTEM_COLUMNS
 
-TABLE_BYTES = MAX_NAME_BYTES - len("_pkey")
-"""PostgreSQL names the index of a key `<table>_pkey`, and indexes share the names of tables."""
-
 _IRREGULAR = {
     "aliases": "alias",
     "caches": "cache",
@@ -97,38 +94,27 @@ def shorten(name: str, size: int = MAX_NAME_BYTES) -> str:
 class Names:
     """The names of one table's columns, each given once."""
 
+    _suffixes: tuple[str, ...] = ("",)
+
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(taken)
         self._numbers: dict[str, int] = {}
 
     def take(self, wanted: str) -> str:
         """`wanted`, shortened if need be, or the first of `wanted_2`, `wanted_3`, … that is free."""
-        name = self._first_free(wanted, MAX_NAME_BYTES)
-        self._taken.add(name)
-        return name
-
-    def _first_free(self, wanted: str, size: int) -> str:
+        size = MAX_NAME_BYTES - len(self._suffixes[-1])
         first = name = shorten(wanted, size)
-        while not self._is_free(name):
+        while any(name + suffix in self._taken for suffix in self._suffixes):
             number = self._numbers[first] = self._numbers.get(first, 1) + 1
             name = _cut(first, size - len(f"_{number}")) + f"_{number}"
+        self._taken.update(name + suffix for suffix in self._suffixes)
         return name
-
-    def _is_free(self, name: str) -> bool:
-        return name not in self._taken
 
 
 class TableNames(Names):
-    """The names of a manifest's tables, none of which is the name of another one's index."""
+    """The names of a manifest's tables: PostgreSQL names the index of a key `<table>_pkey`, and indexes share the names of tables."""
 
-    def take(self, wanted: str) -> str:
-        """As in `Names`."""
-        name = self._first_free(wanted, TABLE_BYTES)
-        self._taken.update((name, f"{name}_pkey"))
-        return name
-
-    def _is_free(self, name: str) -> bool:
-        return name not in self._taken and f"{name}_pkey" not in self._taken
+    _suffixes = ("", "_pkey")
 
 
 def _is_letter(c: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self
 
 from assise.documents.kinds import (
@@ -352,11 +353,10 @@ class Profile:
 
     def _field(self, level: _Level, node: int, kind: int, bit: int) -> Field:
         cell = node << NODE_BITS | kind
-        is_id = node == 1
         walk: Skip | None = None
         if kind == BINARY:
             walk = self._walk_binary(node)
-        elif is_id:
+        elif node == 1:
             walk = self._walk_id(node, kind)
         elif kind in {DOCUMENT, ARRAY}:
             walk = self._walk_inner(level, node, kind)
@@ -364,19 +364,19 @@ class Profile:
 
     def _walk_inner(self, level: _Level, node: int, kind: int) -> Skip | None:
         """The walk of the documents or arrays at a node; None where nothing below is profiled."""
-        inner: _Level | None = None
         if kind == DOCUMENT:
             depth = level.depth + 1 if level.is_keyed else 0
-            inner = _Level(node, depth, level.tables) if depth <= FLATTENED_LEVELS else None
-            if inner is not None and level.is_keyed:
+            if depth > FLATTENED_LEVELS:
+                return None
+            inner = _Level(node, depth, level.tables)
+            if level.is_keyed:
                 self._levels[node] = inner
-        elif level.is_keyed and level.tables < NESTED_TABLES:
-            element = self._place(node, None)
-            inner = _Level(element, 0, level.tables + 1, is_keyed=False) if element >= 0 else None
-        if inner is None:
-            return None
-        found = inner
-        return lambda raw, p: self._walk(found, raw, p)
+        else:
+            element = self._place(node, None) if level.is_keyed and level.tables < NESTED_TABLES else -1
+            if element < 0:
+                return None
+            inner = _Level(element, 0, level.tables + 1, is_keyed=False)
+        return partial(self._walk, inner)
 
     def _walk_binary(self, node: int) -> Skip:
         collect, front = self._hits.append, node << NODE_BITS

@@ -30,7 +30,6 @@ Kids = list[dict[bytes, list[Row]]]
 
 Notes = dict[str, Json]
 Build = Callable[[Row, Notes, Kids, bytes], list[tuple[bytes, Element]]]
-Leaf = tuple[str, bytes, int, Decode, dict[int, Encode]]
 
 LARGE_BYTES = 1 << 20
 """A larger jsonb cell is read piece by piece: slower, in little memory."""
@@ -43,7 +42,7 @@ class Assembler:
     A strict one refuses what shred would not have written: a numeric with another scale, microseconds, a value both in its
     cell and in `_extra`, an `_extra` with nothing to say.
 
-    `orders` has for keys as jsonb sorts them the order in which they are given back, for those of a strict one where it is known.
+    `orders` says for the keys of an object, as jsonb sorts them, in which order a strict one gives them back.
     """
 
     def __init__(self, manifest: Manifest, root: str, *, is_strict: bool = False) -> None:
@@ -56,7 +55,8 @@ class Assembler:
         self._builds: dict[int, Build] = {}
         for i in reversed(range(len(self.layouts))):
             self._builds[i] = self._compile(self.tree.roots[i])
-        self._read_root_notes = self._notes_reader(self.tree.roots[0])
+        self.read_notes = self._notes_reader(self.tree.roots[0])
+        """An `_extra` of the collection's table, read; fields that have a place of their own are not joined with others."""
 
     def assemble(self, row: Row, kids: Kids) -> bytes:
         """The document of the collection's row and its child rows, which are taken out of `kids` as they are used.
@@ -65,26 +65,18 @@ class Assembler:
             CellError, ExtendedJsonError: a cell that SQL has written has no BSON form.
         """
         try:
-            fields = self._builds[0](row, self._read_root_notes(row[-1]), kids, b"")
+            fields = self._builds[0](row, self.read_notes(row[-1]), kids, b"")
         except RecursionError as error:
             raise CellError("a jsonb value is nested deeper than a load writes it") from error
         fields.sort(key=lambda field: field[0] != b"_id")
         return write_document(fields)
 
-    def read_notes(self, cell: bytes) -> Notes:
-        """An `_extra` without the parts that its level would look up one by one."""
-        return self._read_root_notes(cell)
-
     def _in_order(self, found: Notes) -> Notes:
         keys = self.orders.get(tuple(found))
         return found if keys is None else {key: found[key] for key in keys}
 
-    def decoder(self, column: Column) -> Decode:
-        """The decoder of a column's cells."""
-        return self._leaf(b"", 0, column)[3]
-
     def _compile(self, level: Level) -> Build:
-        leaves = [self._leaf(key, position, column) for key, (position, column) in level.columns.items()]
+        leaves = [(escape_key(key.decode()), key, position, *self.rule(column)) for key, (position, column) in level.columns.items()]
         inners = [(escape_key(key.decode()), key, self._compile(inner)) for key, inner in level.levels.items()]
         arrays = [(escape_key(key.decode()), key, self._compile_array(child)) for key, child in level.arrays.items()]
         known = {"$bson", *_names(level)}
@@ -96,7 +88,7 @@ class Assembler:
             fields: list[tuple[bytes, Element]] = []
             name = ""
             try:
-                for name, key, position, decode, encoders in leaves:
+                for name, key, position, encoders, decode in leaves:
                     cell = row[position]
                     if notes and name in notes:
                         element = read_value(notes[name])
@@ -133,17 +125,17 @@ class Assembler:
 
         return build
 
-    def _leaf(self, key: bytes, position: int, column: Column) -> Leaf:
-        name = escape_key(key.decode())
+    def rule(self, column: Column) -> tuple[dict[int, Encode], Decode]:
+        """The encoders and the decoder of a column; a strict decoder refuses what no encoder gives."""
         if column.type == "jsonb":
-            return name, key, position, lambda cell: read_value(self._read(cell)), {}
+            return {}, lambda cell: read_value(self._read(cell))
         encoders, decode = rule(column.type, column.kind)
         if self._is_strict and element_type(column.type) in {"numeric", "timestamptz"}:
             decode = decode_number_strictly if decode is decode_number else _strictly(decode, encoders)
             decode = decode if is_array(column.type) else lru_cache(1 << 15)(decode)
         elif self._is_strict and is_array(column.type):
             decode = _from_one(decode)
-        return name, key, position, decode, encoders
+        return encoders, decode
 
     def _compile_array(self, child: int) -> Callable[[Kids, bytes], bytes | None]:
         build, read_notes = self._builds[child], self._notes_reader(self.tree.roots[child])
@@ -258,11 +250,10 @@ def _check_bson(value: Notes) -> None:
 
 def _strictly(decode: Decode, encoders: dict[int, Encode]) -> Decode:
     def decode_strictly(cell: bytes) -> Element:
-        kind, value = decode(cell)
-        expected, _ = encoders[kind](value, 0)
-        if expected is None or expected[4:] != cell:
+        element = decode(cell)
+        if not _is_cell_of(element, cell, encoders):
             raise CellError(f"the cell {cell.hex()[:80]} is not as a load writes it (a scale, or microseconds, that MongoDB does not have)")
-        return kind, value
+        return element
 
     return decode_strictly
 

@@ -31,7 +31,8 @@ NULL_CELL = b"\xff\xff\xff\xff"
 KEY_BYTES = 1_000
 """A key of kind any whose text is longer stands as its sha256."""
 
-pack_length, read_length = Struct(">i").pack, Struct(">i").unpack_from
+pack_length, _read_length = Struct(">i").pack, Struct(">i").unpack_from
+_pack_array_head, _read_array_head = Struct(">iiiii").pack, Struct(">iiiii").unpack_from
 pack_int4 = Struct(">ii").pack
 pack_int8 = Struct(">iq").pack
 
@@ -63,14 +64,15 @@ def read_cells(row: bytes) -> list[bytes | None]:
     """The cells of a row of binary COPY, as a result has them."""
     cells, p = list[bytes | None](), 2
     while p < len(row):
-        size: int = read_length(row, p)[0]
+        size: int = _read_length(row, p)[0]
         p += 4
         cells.append(None if size < 0 else row[p : p + size])
         p += max(size, 0)
     return cells
 
 
-def _decode_object_id(cell: bytes) -> Element:
+def decode_object_id(cell: bytes) -> Element:
+    """The ObjectId behind a uuid of `encode_object_id`; any other uuid is a binary."""
     digits = cell.hex()
     if digits[12] == "8" and digits[16] == "8" and digits[26:] == "000000":
         return OBJECT_ID, bytes.fromhex(digits[:12] + digits[13:16] + digits[17:26])
@@ -183,17 +185,13 @@ def _decode_binary(subtype: int, swap: Callable[[bytes], bytes] = _as_it_stands)
 
 def _encode_any(kind: int) -> Encode:
     def encode(raw: bytes, p: int) -> tuple[bytes, int]:
-        text, end = write_key(kind, raw, p)
-        return pack_length(len(text)) + text, end
+        text, end = JsonWriter(KEY).value(kind, raw, p)
+        key = text.encode()
+        if len(key) > KEY_BYTES:
+            key = b"sha256:" + sha256(key).hexdigest().encode()
+        return pack_length(len(key)) + key, end
 
     return encode
-
-
-def write_key(kind: int, raw: bytes, p: int) -> tuple[bytes, int]:
-    """The text of an `_id` in a key of kind any: canonical Extended JSON in the document's order, ints without width."""
-    text, end = JsonWriter(KEY).value(kind, raw, p)
-    key = text.encode()
-    return (key if len(key) <= KEY_BYTES else b"sha256:" + sha256(key).hexdigest().encode()), end
 
 
 def _decode_any(cell: bytes) -> Element:
@@ -203,7 +201,7 @@ def _decode_any(cell: bytes) -> Element:
         return write_text(cell.decode())
 
 
-UUID_BINARIES: dict[str, tuple[int, Callable[[bytes], bytes]]] = {
+_UUID_BINARIES: dict[str, tuple[int, Callable[[bytes], bytes]]] = {
     "uuid": (4, _as_it_stands),
     "uuid_python": (3, _as_it_stands),
     "uuid_java": (3, _swap_java),
@@ -211,7 +209,7 @@ UUID_BINARIES: dict[str, tuple[int, Callable[[bytes], bytes]]] = {
 }
 
 _RULES: dict[tuple[str, str], tuple[dict[int, Encode], Decode]] = {
-    ("uuid", "objectid"): ({OBJECT_ID: encode_object_id}, _decode_object_id),
+    ("uuid", "objectid"): ({OBJECT_ID: encode_object_id}, decode_object_id),
     ("text", "string"): ({STRING: encode_text}, lambda cell: (STRING, write_string(cell))),
     ("text", "objectid"): ({OBJECT_ID: _encode_object_id_text}, _decode_object_id_text),
     ("text", "any"): ({kind: _encode_any(kind) for kind in KINDS}, _decode_any),
@@ -238,8 +236,8 @@ def rule(column_type: str, kind: str) -> tuple[dict[int, Encode], Decode]:
         element = element_type(column_type)
         encoders, decode = rule(element, kind)
         return {ARRAY: partial(_encode_array, encoders, OIDS[element])}, partial(_decode_array, decode)
-    if kind in UUID_BINARIES and column_type == "uuid":
-        subtype, swap = UUID_BINARIES[kind]
+    if kind in _UUID_BINARIES and column_type == "uuid":
+        subtype, swap = _UUID_BINARIES[kind]
         return {BINARY: _encode_binary(subtype, size=16, swap=swap)}, _decode_binary(subtype, swap)
     if column_type == "bytea":
         subtype = int(kind.removeprefix("binary").removeprefix("_") or 0)
@@ -274,12 +272,7 @@ def write_array_cell(cells: list[bytes], oid: int) -> bytes:
         return pack_length(12) + b"\0\0\0\0\0\0\0\0" + pack_length(oid)
     has_null = NULL_CELL in cells
     body = b"".join(cells)
-    return pack_length(len(body) + 20) + _ARRAY_HEAD(1, has_null, oid, len(cells), 1) + body
-
-
-_ARRAY_HEAD = Struct(">iiiii").pack
-_read_array_head = Struct(">iiiii").unpack_from
-_read_length = Struct(">i").unpack_from
+    return pack_length(len(body) + 20) + _pack_array_head(1, has_null, oid, len(cells), 1) + body
 
 
 def array_size(cell: bytes) -> int:

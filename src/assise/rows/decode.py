@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from struct import iter_unpack, unpack
 
-from assise.documents.kinds import DATE, OBJECT_ID, STRING
+from assise.documents.kinds import BOOL, DATE, DOUBLE, INT32, INT64, OBJECT_ID, STRING
 from assise.documents.writer import pack_int32, pack_int64
 from assise.errors import CellError, ExtendedJsonError
 from assise.manifest.model import Column
@@ -20,7 +20,7 @@ DecodeAll = Callable[[Sequence[bytes]], list[bytes | None]]
 _LOW = bytes(byte & 15 for byte in range(256))
 
 
-def decode_all(key: bytes, column: Column, decode: Decode) -> DecodeAll:
+def decode_all(key: bytes, column: Column, *, decode: Decode) -> DecodeAll:
     """The decoder of a whole column whose values have this key; `decode` is the one of single cells."""
     whole = _WHOLE.get((column.type, column.kind))
     return partial(whole, key) if whole else partial(_decode_each, decode, key)
@@ -65,20 +65,17 @@ def _decode_dates(key: bytes, cells: Sequence[bytes]) -> list[bytes | None]:
     return [None if moment % 1000 else front + pack_int64(moment // 1000 + POSTGRES_EPOCH_MS) for moment in moments]
 
 
-def _reverse(kind: int) -> Callable[[bytes, Sequence[bytes]], list[bytes | None]]:
-    def decode_reversed(key: bytes, cells: Sequence[bytes]) -> list[bytes | None]:
-        front = b"%c%b\0" % (kind, key)
-        return [front + cell[::-1] for cell in cells]
-
-    return decode_reversed
+def _decode_reversed(kind: int, key: bytes, cells: Sequence[bytes]) -> list[bytes | None]:
+    front = b"%c%b\0" % (kind, key)
+    return [front + cell[::-1] for cell in cells]
 
 
 _WHOLE: dict[tuple[str, str], Callable[[bytes, Sequence[bytes]], list[bytes | None]]] = {
     ("text", "string"): _decode_texts,
     ("uuid", "objectid"): _decode_object_ids,
     ("timestamptz", "date"): _decode_dates,
-    ("bool", "bool"): _reverse(0x08),
-    ("float8", "double"): _reverse(0x01),
-    ("int4", "int32"): _reverse(0x10),
-    ("int8", "int64"): _reverse(0x12),
+    ("bool", "bool"): partial(_decode_reversed, BOOL),
+    ("float8", "double"): partial(_decode_reversed, DOUBLE),
+    ("int4", "int32"): partial(_decode_reversed, INT32),
+    ("int8", "int64"): partial(_decode_reversed, INT64),
 }

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from struct import iter_unpack, unpack
 
+from assise.documents.reader import is_utf8
 from assise.rows.cells import (
     AFTER_LAST_DATE_MS,
     FIRST_DATE_MS,
@@ -41,11 +42,8 @@ def _encode_each(encode: Encode, values: Sequence[bytes]) -> list[bytes | None]:
 def _encode_texts(values: Sequence[bytes]) -> list[bytes | None]:
     contents = [value[4:-1] for value in values]
     joined = b"\0".join(contents)
-    if not joined.isascii():
-        try:
-            joined.decode()
-        except UnicodeDecodeError:
-            return _encode_each(encode_text, values)
+    if not joined.isascii() and not is_utf8(joined):
+        return _encode_each(encode_text, values)
     return [pack_length(len(content)) + content for content in contents]
 
 

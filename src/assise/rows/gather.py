@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 from assise.documents.extjson import escape_key
@@ -24,10 +24,6 @@ from assise.rows.cells import pack_int4
 from assise.rows.decode import DecodeAll, decode_all
 from assise.rows.tree import Level
 
-Columns = Sequence[Sequence[bytes | None]]
-ReadPlain = Callable[[bytes], list[tuple[bytes, bytes]] | None]
-"""An `_extra` as keys and whole fields; None when it is not plain."""
-
 Place = tuple[int, bytes]
 """A document among those that are assembled, and in it the ordinals of an element; none for the document itself."""
 
@@ -38,14 +34,14 @@ PLAIN_BYTES = 1_000
 """A longer `_extra` is not plain."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Plan:
     """What the fields of one level come from, and the order in which documents have them."""
 
-    leaves: list[tuple[bytes, int, DecodeAll]] = field(default_factory=list)
-    levels: list[tuple[bytes, _Plan]] = field(default_factory=list)
-    arrays: list[tuple[bytes, int]] = field(default_factory=list)
-    order: dict[bytes, int] = field(default_factory=dict)
+    leaves: list[tuple[bytes, int, DecodeAll]]
+    levels: list[tuple[bytes, _Plan]]
+    arrays: list[tuple[bytes, int]]
+    order: dict[bytes, int]
 
 
 class Gatherer:
@@ -75,13 +71,9 @@ class Gatherer:
         return self._plan_level(assembler, level, (), orders)
 
     def _plan_level(self, assembler: Assembler, level: Level, path: Path, orders: dict[Path, dict[bytes, int]]) -> _Plan:
-        plan = _Plan(order=orders.get(path, {}))
-        for key, (position, column) in level.columns.items():
-            plan.leaves.append((key, position, decode_all(key, column, assembler.decoder(column))))
-        for key, inner in level.levels.items():
-            plan.levels.append((key, self._plan_level(assembler, inner, (*path, key), orders)))
-        plan.arrays = list(level.arrays.items())
-        return plan
+        leaves = [(key, position, decode_all(key, column, decode=assembler.rule(column)[1])) for key, (position, column) in level.columns.items()]
+        levels = [(key, self._plan_level(assembler, inner, (*path, key), orders)) for key, inner in level.levels.items()]
+        return _Plan(leaves, levels, list(level.arrays.items()), orders.get(path, {}))
 
     def gather(self, rows: Sequence[Row], kids: Sequence[Kids]) -> list[bytes | None]:
         """The documents of rows and their child rows; None for one that is not plain. Nothing is taken out of `kids`."""
@@ -145,7 +137,7 @@ class Gatherer:
 
 def _join(
     plan: _Plan,
-    columns: Columns,
+    columns: Sequence[Sequence[bytes | None]],
     places: Sequence[Place],
     arrays: dict[int, dict[Place, bytes]],
     notes: dict[bytes, list[bytes]],
@@ -184,7 +176,8 @@ def _decode(cells: Sequence[bytes | None], decode: DecodeAll, places: Sequence[P
     return [piece or b"" for piece in pieces]
 
 
-def _plain_reader(assembler: Assembler, level: Level) -> ReadPlain:
+def _plain_reader(assembler: Assembler, level: Level) -> Callable[[bytes], list[tuple[bytes, bytes]] | None]:
+    """Reads an `_extra` as keys and whole fields; None when it is not plain."""
     names = {escape_key(key.decode()) for key in [*level.columns, *level.levels, *level.arrays]}
 
     def read_plain(cell: bytes) -> list[tuple[bytes, bytes]] | None:

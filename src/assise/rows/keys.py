@@ -12,7 +12,7 @@ from assise.documents.kinds import OBJECT_ID
 from assise.documents.reader import OUTSIDE, elements
 from assise.errors import InvalidBsonError
 from assise.manifest.model import Manifest
-from assise.rows.cells import encode_object_id, pack_int4, pack_int8, rule
+from assise.rows.cells import decode_object_id, encode_object_id, pack_int4, pack_int8, rule
 from assise.rows.encode import encode_object_ids
 from assise.rows.numeric import read_numeric
 
@@ -82,6 +82,5 @@ def uuid_to_objectid(key: UUID) -> str | None:
     >>> uuid_to_objectid(UUID("507f1f77-bcf8-86cd-8799-439011000000"))
     '507f1f77bcf86cd799439011'
     """
-    digits = key.hex
-    is_ours = digits[12] == "8" and digits[16] == "8" and digits[26:] == "000000"
-    return digits[:12] + digits[13:16] + digits[17:26] if is_ours else None
+    kind, value = decode_object_id(key.bytes)
+    return value.hex() if kind == OBJECT_ID else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import islice
@@ -67,7 +67,8 @@ class Shredder:
         """
         batch = Batch([], [], [[] for _ in self.layouts], [[] for _ in self.layouts], [])
         self._tally.reset(Values())
-        for group in _groups(documents):
+        iterator = iter(documents)
+        while group := list(islice(iterator, GROUP)):
             self._shred_group(batch, group)
         batch.values = self._tally.values
         return batch
@@ -121,12 +122,6 @@ class Shredder:
             front = self._heads[i] + key
             batch.rows[i].extend([front + row for row in rows])
             batch.owners[i].extend([number] * len(rows))
-
-
-def _groups(documents: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
-    iterator = iter(documents)
-    while group := list(islice(iterator, GROUP)):
-        yield group
 
 
 def _misfit(offset: int, raw: bytes, error: Exception) -> Misfit:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from assise.documents.kinds import ARRAY, CODE_WITH_SCOPE, DOCUMENT
 from assise.manifest.layout import Layout, layouts
 from assise.manifest.model import Column, Manifest
-from assise.manifest.types import KEY_KINDS
 
 ORDERED = frozenset({DOCUMENT, ARRAY, CODE_WITH_SCOPE})
 """Kinds that jsonb does not keep in order, as an `_id` wants it."""
@@ -60,8 +59,3 @@ def build_tree(manifest: Manifest, root: str) -> Tree:
         trees.append(top)
     paths = tuple(tuple(key.encode() for key in manifest.tables[layout.table].child_path) for layout in found)
     return Tree(found, paths, tuple(trees), found[0].names.index(found[0].primary_key[0]), manifest.key_column(root))
-
-
-def is_special_key(column: Column) -> bool:
-    """Whether a key column is of kind any or an offset, which are no types of values."""
-    return column.kind in KEY_KINDS

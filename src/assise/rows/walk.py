@@ -8,8 +8,7 @@ form into `_extra`, which mirrors the document.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 
 from assise.documents.extjson import JSONB, JsonWriter, add_part
 from assise.documents.kinds import ARRAY, DOCUMENT, KINDS, NULL
@@ -112,7 +111,8 @@ class Walker:
         for key, (position, column) in level.columns.items():
             index, bit = position - front, bits[key]
             if column.kind == "any":
-                places |= {b"%c%b" % (kind, key): (bit, place) for kind, place in self._compile_any(column, index)}
+                encoders, _ = rule(column.type, column.kind)
+                places |= {b"%c%b" % (kind, key): (bit, self._compile_any(kind, index, encode)) for kind, encode in encoders.items()}
             else:
                 fields = self._scalar_fields(column, is_id=is_root and key == b"_id")
                 scalars |= {b"%c%b" % (kind, key): (bit, index, encode, weight) for kind, encode, weight in fields}
@@ -120,13 +120,12 @@ class Walker:
             places[b"\x04" + key] = (bits[key], self._compile_array(names[key], child))
         for key, inner in level.levels.items():
             places[b"\x03" + key] = (bits[key], self._compile_inner(names[key], self._compile(inner, table, depth + 1)))
-        return self._compile_walk(scalars, places, (bits, names), is_root=is_root, depth=depth)
+        return self._compile_walk(scalars, places, bits, names, is_root=is_root, depth=depth)
 
     def _scalar_fields(self, column: Column, *, is_id: bool) -> list[tuple[int, Encode, int]]:
         """For each type byte that a column takes: the encoder, and the values that its cell counts for."""
         if column.type == "jsonb":
-            escaped = ORDERED if is_id else frozenset()
-            return [(kind, self._compile_jsonb(kind, is_escaped=kind in escaped), 0) for kind in KINDS if kind != NULL]
+            return [(kind, self._compile_jsonb(kind, is_escaped=is_id and kind in ORDERED), 0) for kind in KINDS if kind != NULL]
         encoders, _ = rule(column.type, column.kind)
         if is_array(column.type):
             return [(kind, self._counting(encode), 0) for kind, encode in encoders.items()]
@@ -152,19 +151,20 @@ class Walker:
 
         return encode_jsonb
 
-    def _compile_any(self, column: Column, index: int) -> Iterator[tuple[int, Place]]:
-        for kind, encode in rule(column.type, column.kind)[0].items():
-            yield kind, partial(self._place_any, kind, index, encode)
+    def _compile_any(self, kind: int, index: int, encode: Encode) -> Place:
+        tally = self._tally
+        write = tally.notes.escaped if kind in ORDERED else tally.notes.value
 
-    def _place_any(self, kind: int, index: int, encode: Encode, raw: bytes, p: int, cells: Cells, *others: *tuple[Kids, bytes, bool, Extra]) -> int:
-        cell, end = encode(raw, p)
-        cells[index] = cell or NULL_CELL
-        if cell is None or cell[4:11] != b"sha256:":
-            self._tally.typed += (count_leaves(raw[p:end]) or 1) if kind in {DOCUMENT, ARRAY} else 1
+        def place(raw: bytes, p: int, cells: Cells, _kids: Kids, _ordinals: bytes, _careful: bool, extra: Extra) -> int:
+            cell, end = encode(raw, p)
+            cells[index] = cell or NULL_CELL
+            if cell is not None and cell[4:11] == b"sha256:":
+                extra.append(f'"_id":{write(kind, raw, p)[0]}')
+            else:
+                tally.typed += (count_leaves(raw[p:end]) or 1) if kind in {DOCUMENT, ARRAY} else 1
             return end
-        write = self._tally.notes.escaped if kind in ORDERED else self._tally.notes.value
-        others[-1].append(f'"_id":{write(kind, raw, p)[0]}')
-        return end
+
+        return place
 
     def _compile_inner(self, name: str, walk: Walk) -> Place:
         notes = self._tally.notes
@@ -209,8 +209,7 @@ class Walker:
 
         return place
 
-    def _compile_walk(self, scalars: Scalars, places: Places, known: tuple[dict[bytes, int], dict[bytes, str]], *, is_root: bool, depth: int) -> Walk:
-        bits, names = known
+    def _compile_walk(self, scalars: Scalars, places: Places, bits: dict[bytes, int], names: dict[bytes, str], *, is_root: bool, depth: int) -> Walk:
         find_scalar, find_place, find_bit = scalars.get, places.get, bits.get
         notes, tally = self._tally.notes, self._tally
 
