@@ -39,11 +39,6 @@ class Manifest(BaseModel):
         return self.model_dump_json(by_alias=True, exclude_unset=True)
 
     @property
-    def tree_order(self) -> tuple[str, ...]:
-        """The tables of each collection in turn, parents before their children."""
-        return tuple(name for root in self.roots for name in self.tree(root))
-
-    @property
     def roots(self) -> dict[str, str]:
         """The tables of collections -> their collections, in the manifest's order."""
         return {name: table.collection for name, table in self.tables.items() if table.collection is not None}
