@@ -96,7 +96,11 @@ def open_dump(path: Path) -> Dump:
     try:
         if not path.exists():
             raise SourceError(f"{path} does not exist", remedy="Give a mongodump folder or a .bson or .bson.gz file.")
-        return _open_folder(path) if path.is_dir() else _open_file(path)
+        if path.is_dir():
+            return _open_folder(path)
+        if not path.name.endswith(_ENDINGS):
+            raise SourceError(f"{path} is no .bson or .bson.gz file", remedy="Give a mongodump folder or a .bson or .bson.gz file.")
+        return Dump(path, (_collection(path),), ())
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from error
 
@@ -110,15 +114,9 @@ def _check_text(name: str) -> None:
         raise SourceError(f"the name {shown} is not UTF-8", remedy="Rename the file or folder.") from error
 
 
-def _open_file(path: Path) -> Dump:
-    if not path.name.endswith(_ENDINGS):
-        raise SourceError(f"{path} is no .bson or .bson.gz file", remedy="Give a mongodump folder or a .bson or .bson.gz file.")
-    return Dump(path, (_collection(path),), ())
-
-
 def _open_folder(path: Path) -> Dump:
-    files = sorted(file for file in path.iterdir() if file.is_file() and file.name.endswith(_ENDINGS))
-    databases = sorted(folder for folder in path.iterdir() if folder.is_dir() and _has_collections(folder))
+    files = _data_files(path)
+    databases = sorted(folder for folder in path.iterdir() if folder.is_dir() and _data_files(folder))
     data = [file for file in files if file.name.split(".bson")[0] != "oplog"]
     if data or (files and not databases):
         return _database(path, files)
@@ -133,8 +131,8 @@ def _open_folder(path: Path) -> Dump:
     return Dump(path, found.collections, (*folders, *(file.name for file in files), *found.ignored))
 
 
-def _has_collections(folder: Path) -> bool:
-    return any(file.is_file() and file.name.endswith(_ENDINGS) for file in folder.iterdir())
+def _data_files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.is_file() and file.name.endswith(_ENDINGS))
 
 
 def _database(path: Path, files: list[Path]) -> Dump:
