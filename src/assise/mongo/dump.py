@@ -115,8 +115,8 @@ def _check_text(name: str) -> None:
 
 
 def _open_folder(path: Path) -> Dump:
-    files = _data_files(path)
-    databases = sorted(folder for folder in path.iterdir() if folder.is_dir() and _data_files(folder))
+    files = _bson_files(path)
+    databases = sorted(folder for folder in path.iterdir() if folder.is_dir() and _bson_files(folder))
     data = [file for file in files if file.name.split(".bson")[0] != "oplog"]
     if data or (files and not databases):
         return _database(path, files)
@@ -131,7 +131,7 @@ def _open_folder(path: Path) -> Dump:
     return Dump(path, found.collections, (*folders, *(file.name for file in files), *found.ignored))
 
 
-def _data_files(folder: Path) -> list[Path]:
+def _bson_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.is_file() and file.name.endswith(_ENDINGS))
 
 
@@ -204,7 +204,7 @@ def read_chunks(collection: Collection, size: int) -> Iterator[Chunk]:
         SourceError: the file cannot be read, or its gzip stream is broken; the remedy says how far it could be read.
     """
     read = 0
-    with _translated(collection.file, lambda: read), _open(collection.file) as stream:
+    with _open(collection, lambda: read) as stream:
         tell = cast(IO[bytes], stream.fileobj).tell if isinstance(stream, gzip.GzipFile) else None
         for chunk in _group(read_frames(stream), size, 0, tell):
             yield chunk
@@ -218,7 +218,7 @@ def find_bounds(collection: Collection, size: int) -> Iterator[tuple[int, int]]:
         SourceError: the file cannot be read.
     """
     start = stop = 0
-    with _translated(collection.file, lambda: stop), _open(collection.file) as stream:
+    with _open(collection, lambda: stop) as stream:
         for stop in read_stops(stream):
             if stop - start >= size:
                 yield start, stop
@@ -233,7 +233,7 @@ def read_chunk(collection: Collection, start: int, stop: int) -> Chunk:
     Raises:
         SourceError: the file cannot be read, or has changed since the bounds were found.
     """
-    with _translated(collection.file, lambda: start), _open(collection.file) as stream:
+    with _open(collection, lambda: start) as stream:
         stream.seek(start)
         chunks = list(_group(read_frames(_Part(stream, stop - start), start), stop - start, start))
     if [(chunk.start, chunk.stop) for chunk in chunks] != [(start, stop)]:
@@ -250,7 +250,7 @@ def read_samples(collection: Collection, size: int, count: int) -> Iterator[tupl
         SourceError: the file cannot be read.
     """
     read = 0
-    with _translated(collection.file, lambda: read), _open(collection.file) as stream:
+    with _open(collection, lambda: read) as stream:
         if isinstance(stream, gzip.GzipFile) or collection.size <= count * size:
             for chunk in islice(_group(read_frames(_Part(stream, LARGEST + count * size)), size, 0), count):
                 growth = stream.tell() / cast(IO[bytes], stream.fileobj).tell() if isinstance(stream, gzip.GzipFile) else 1
@@ -294,9 +294,12 @@ class _Part:
 
 
 @contextmanager
-def _translated(file: Path, read: Callable[[], int]) -> Iterator[None]:
+def _open(collection: Collection, read: Callable[[], int]) -> Iterator[gzip.GzipFile | io.FileIO]:
+    """A collection's content; where it cannot be read any further, the error says how much of it was `read`."""
+    file = collection.file
     try:
-        yield
+        with gzip.GzipFile(file) if collection.is_packed else file.open("rb", buffering=0) as stream:
+            yield stream
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SourceError(
             f"{file} is a broken gzip stream: {error}",
@@ -304,10 +307,6 @@ def _translated(file: Path, read: Callable[[], int]) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise SourceError(f"{file} cannot be read: {error.strerror}") from error
-
-
-def _open(file: Path) -> gzip.GzipFile | io.FileIO:
-    return gzip.GzipFile(file) if file.suffix == ".gz" else file.open("rb", buffering=0)
 
 
 def _group(frames: Iterator[list[Document] | Run], size: int, start: int, tell: Callable[[], int] | None = None) -> Iterator[Chunk]:
