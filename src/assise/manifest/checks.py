@@ -30,10 +30,9 @@ class _Reader(NamedTuple):
     place: Place
     text: str
     name: str
-    is_whole: bool
 
 
-def find_problems(name: str, postgres: str, tables: Tables) -> list[Problem]:
+def find_problems(name: str, postgres: str, *, tables: Tables) -> list[Problem]:
     """Everything that is wrong, in the order of the file as far as possible."""
     problems = [*_check_head(name, postgres), *_check_collections(tables)]
     children: dict[str | None, dict[str, Table]] = {}
@@ -187,13 +186,13 @@ def _check_paths(place: Place, table: Table, children: Tables) -> Iterator[Probl
     for name, column in table.columns.items():
         keys = _keys_of(column.from_, parse_path) if column.kind != "offset" else None
         if keys:
-            found.append(_Reader(keys, (*place, "columns", name, "from"), column.from_, f"column {show(name)}", is_whole=len(keys) == 1))
+            found.append(_Reader(keys, (*place, "columns", name, "from"), column.from_, f"column {show(name)}"))
     for name, child in children.items():
         keys = _keys_of(child.from_ or "", parse_child_path)
         if keys:
-            found.append(_Reader(keys, ("tables", name, "from"), child.from_ or "", f"table {show(name)}", is_whole=False))
+            found.append(_Reader(keys, ("tables", name, "from"), child.from_ or "", f"table {show(name)}"))
     for reader in found:
-        if table.collection is not None and reader.keys[0] == "_id" and not reader.is_whole:
+        if table.collection is not None and reader.keys[0] == "_id" and reader.text != "_id":
             yield Problem(reader.place, "reads a part of _id", show(reader.text), "Read _id as a whole: the order of its fields counts.")
     yield from _check_overlaps(found)
 

@@ -29,7 +29,7 @@ class Manifest(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        problems = find_problems(self.name, self.postgres, self.tables)
+        problems = find_problems(self.name, self.postgres, tables=self.tables)
         if problems:
             raise UnsoundError(problems)
         return self
