@@ -109,8 +109,7 @@ class Embedded:
             TargetError: the cluster is somebody else's.
         """
         account = cluster.server_account()
-        exists = cluster.check_cluster(self.data, account)
-        found = postmaster.read_postmaster(self.data) if exists else None
+        found = postmaster.read_postmaster(self.data) if cluster.check_cluster(self.data, account) else None
         return Status(
             running=found is not None and found.is_ready,
             pid=found.pid if found else None,

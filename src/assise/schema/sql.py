@@ -84,7 +84,7 @@ def add_foreign_keys(manifest: Manifest, schema: str) -> list[tuple[str, str]]:
     return found
 
 
-def validate_constraint(table: str, name: str, schema: str) -> str:
+def validate_constraint(table: str, name: str, *, schema: str) -> str:
     """Check the old rows of a constraint that was added NOT VALID: those of several tables can be checked at the same time."""
     return f"ALTER TABLE {quote(schema, table)} VALIDATE CONSTRAINT {quote(name)}"
 
@@ -127,7 +127,7 @@ def count_rows(layout: Layout, schema: str) -> str:
     return f"SELECT count(*) FROM {quote(schema, layout.table)}"
 
 
-def count_orphans(child: Layout, root: Layout, schema: str) -> str:
+def count_orphans(child: Layout, root: Layout, *, schema: str) -> str:
     """How many keys the rows of a child table have that no row of the collection's table has."""
     key, parent_key = quote(child.primary_key[0]), quote(root.primary_key[0])
     return (
