@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import bson
-from load import HERE, run_step, write_messages
+from load import HERE, run_step, write_devora, write_messages
 
 from assise.mongo.dump import open_dump
 from assise.project import Project
@@ -28,12 +28,6 @@ sys.path.insert(0, str(HERE.parent))
 from tests.soak.mixed import write_mixed
 
 HEADING = "## Estimates"
-
-
-def write_devora(folder: Path, scale: float) -> None:
-    """The example's sample data."""
-    generate = [sys.executable, str(HERE.parent / "examples/devora/generate.py"), str(folder.parent), "--users", str(round(2_500 * scale))]
-    subprocess.run(generate, check=True, stdout=subprocess.DEVNULL)
 
 
 def write_documents(folder: Path, documents: Iterator[Mapping[str, object]]) -> None:
@@ -68,15 +62,9 @@ def make_maps(count: int) -> Iterator[Mapping[str, object]]:
         yield {"_id": n, "map": {f"k{i}": {"a": i, "b": f"v{i}", "c": [i, 1.5]} for i in range(15_000)}}
 
 
-def write_message_file(folder: Path, scale: float) -> None:
-    """Messages of 450 bytes."""
-    folder.mkdir()
-    write_messages(folder / "messages.bson", round(300_000 * scale))
-
-
 SOURCES: dict[str, Callable[[Path, float], object]] = {
-    "messages": write_message_file,
-    "devora": write_devora,
+    "messages": lambda folder, scale: write_messages(folder, round(300_000 * scale)),
+    "devora": lambda folder, scale: write_devora(folder.parent, round(2_500 * scale)),
     "mixed": lambda folder, scale: write_mixed(folder, random.Random(1), count=round(200_000 * scale), is_packed=False),
     "mixed, packed": lambda folder, scale: write_mixed(folder, random.Random(2), count=round(200_000 * scale), is_packed=True),
     "orders": lambda folder, scale: write_documents(folder, make_orders(round(4_000 * scale))),

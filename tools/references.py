@@ -237,12 +237,10 @@ def write_manifest() -> str:
 
 def describe_method(method: ast.FunctionDef) -> str:
     """A public method: how it is called, and its docstring with the errors as a list."""
-    given = list_arguments(method)
     is_property = any(isinstance(each, ast.Name) and each.id == "property" for each in method.decorator_list)
-    call = (
-        f"{method.name}{'' if is_property else f'({given})'}{':' if is_property else ' ->'} {ast.unparse(method.returns) if method.returns else ''}"
-    )
-    return f"## {method.name}\n\n```text\n{call}\n```\n\n{list_sections(ast.get_docstring(method) or '')}"
+    call = f"{method.name}:" if is_property else f"{method.name}({list_arguments(method)}) ->"
+    returns = ast.unparse(method.returns) if method.returns else ""
+    return f"## {method.name}\n\n```text\n{call} {returns}\n```\n\n{list_sections(ast.get_docstring(method) or '')}"
 
 
 def list_arguments(method: ast.FunctionDef) -> str:

@@ -157,36 +157,30 @@ def draw(lines: Sequence[str], theme: TerminalTheme, *, name: str, title: str = 
     return re.sub(r' clip-path="[^"]*"', "", svg)
 
 
-class Session:
-    """Commands that are run one after the other in the demo's folder."""
+def show(line: str, *, until: str | None = None) -> list[str]:
+    """What a command in the demo's folder looks like: at its end, or when its bar shows `until`.
 
-    def __init__(self, folder: Path) -> None:
-        # Chunks that are small enough for the bar to move.
-        self._environ = {"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src"), "ASSISE_LOAD_CHUNK_BYTES": "100000"}
-        self._folder = folder
-
-    def show(self, line: str, *, until: str | None = None) -> list[str]:
-        """What a command looks like: at its end, or when its bar shows `until`.
-
-        Raises:
-            SystemExit: it never did.
-        """
-        text, _ = run_on_terminal(["sh", "-c", line], self._folder, environ=self._environ)
-        screen = Screen()
-        if until is None:
-            screen.feed(text)
+    Raises:
+        SystemExit: it never did.
+    """
+    # Chunks that are small enough for the bar to move.
+    environ = {"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src"), "ASSISE_LOAD_CHUNK_BYTES": "100000"}
+    text, _ = run_on_terminal(["sh", "-c", line], FOLDER, environ=environ)
+    screen = Screen()
+    if until is None:
+        screen.feed(text)
+    else:
+        for frame in re.split(r"(?=\r\x1b\[2K)", text):
+            screen.feed(frame)
+            if re.search(until, screen.lines[-1] if screen.lines else ""):
+                break
         else:
-            for frame in re.split(r"(?=\r\x1b\[2K)", text):
-                screen.feed(frame)
-                if re.search(until, screen.lines[-1] if screen.lines else ""):
-                    break
-            else:
-                sys.exit(f"{line}: no bar showed {until!r} in time; call it again")
-        return [f"\x1b[1m$ {line}\x1b[0m", *screen.styled_lines]
+            sys.exit(f"{line}: no bar showed {until!r} in time; call it again")
+    return [f"\x1b[1m$ {line}\x1b[0m", *screen.styled_lines]
 
 
 @contextmanager
-def demo_folder() -> Iterator[Path]:
+def demo_folder() -> Iterator[None]:
     """The demo's folder with its dump; the server in it is stopped and all removed at the end."""
     if FOLDER.exists():
         sys.exit(f"{FOLDER} is there already: move it away")
@@ -194,36 +188,36 @@ def demo_folder() -> Iterator[Path]:
     try:
         make = "import sys; from pathlib import Path; import demo; demo.make_dump(Path(sys.argv[1]))"
         subprocess.run([sys.executable, "-c", make, FOLDER / "dump"], cwd=DEMO, check=True)
-        yield FOLDER
+        yield
     finally:
         subprocess.run([BIN / "assise", "pg", "stop", "-f", FOLDER], check=False, stderr=subprocess.DEVNULL)
         rmtree(FOLDER)
 
 
-def draw_all(folder: Path) -> dict[str, list[str]]:
+def draw_all() -> dict[str, list[str]]:
     """The lines of each picture by its name."""
-    session, manifest, dump = Session(folder), folder / "assise.yaml", folder / "dump"
-    pictures = {"migrate": session.show("assise migrate dump/devora")}
-    session.show("""echo "UPDATE users SET locale = 'en' WHERE locale = 'fr'" | assise pg shell""")
-    pictures["undo"] = session.show("assise undo --dry-run")
+    manifest, dump = FOLDER / "assise.yaml", FOLDER / "dump"
+    pictures = {"migrate": show("assise migrate dump/devora")}
+    show("""echo "UPDATE users SET locale = 'en' WHERE locale = 'fr'" | assise pg shell""")
+    pictures["undo"] = show("assise undo --dry-run")
     text = manifest.read_text()
     manifest.write_text(text.replace("primary_key", "primary_kee", 1))
-    wrong_key = session.show("assise verify")
+    wrong_key = show("assise verify")
     manifest.write_text(text)
     with (dump / "devora" / "users.bson").open("ab") as users:
         users.write(b"\0")
-    pictures["errors"] = [*wrong_key, "", *session.show("assise verify")]
-    session.show("assise undo --yes --replace users")
+    pictures["errors"] = [*wrong_key, "", *show("assise verify")]
+    show("assise undo --yes --replace users")
     rmtree(dump)
     subprocess.run([sys.executable, DEMO / "generate.py", dump, "--users", "1500", "--seed", "1"], check=True, stdout=subprocess.DEVNULL)
-    pictures["progress"] = session.show("assise load dump/devora", until=r"load invoices .* left")
+    pictures["progress"] = show("assise load dump/devora", until=r"load invoices .* left")
     return pictures
 
 
 def main() -> None:
     """Write the pictures."""
-    with demo_folder() as folder:
-        pictures = draw_all(folder)
+    with demo_folder():
+        pictures = draw_all()
     IMAGES.mkdir(exist_ok=True)
     for name, lines in pictures.items():
         for scheme, theme in (("light", LIGHT), ("dark", DARK)):

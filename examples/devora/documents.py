@@ -264,9 +264,8 @@ def make_messages(chances: Random, words: Language, at: dt.datetime, count: int)
         at += dt.timedelta(seconds=chances.randint(2, 240))
         content = write_message(chances, words.answers if i % 2 else words.questions, words)
         model = {"model": choose(chances, MODELS), "generation_time_ms": number(chances.randint(300, 20_000) / chances.choice((1, 8)))}
-        answered: Document = {**model} if i % 2 else {}
         tokens = len(content) // 4 + chances.randint(1, 9)
-        yield {"role": ("user", "assistant")[i % 2], "content": content, "tokens": tokens, **answered, "created_at": at}
+        yield {"role": ("user", "assistant")[i % 2], "content": content, "tokens": tokens, **(model if i % 2 else {}), "created_at": at}
 
 
 def write_message(chances: Random, sentences: tuple[str, ...], words: Language) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 from typing import BinaryIO, cast
@@ -84,20 +84,15 @@ class Dump:
         self.written[collection] += 1
 
 
-@contextmanager
-def open_dump(folder: Path) -> Iterator[Dump]:
-    """A dump whose files stay open."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as files:
-        yield Dump({name: files.enter_context((folder / f"{name}.bson").open("wb")) for name in DIRT})
-
-
 def generate(folder: Path, scale: Scale) -> None:
     """Write `devora/*.bson`, their metadata, and `dirt.json`: for each collection its documents and the dirt in them."""
-    with open_dump(folder / "devora") as dump:
+    database = folder / "devora"
+    database.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as files:
+        dump = Dump({name: files.enter_context((database / f"{name}.bson").open("wb")) for name in DIRT})
         fill(dump, scale)
     for name in DIRT:
-        (folder / "devora" / f"{name}.metadata.json").write_text(write_metadata(name, scale.seed), encoding="utf-8")
+        (database / f"{name}.metadata.json").write_text(write_metadata(name, scale.seed), encoding="utf-8")
     stated = {name: {"documents": dump.written[name], "dirt": dict(sorted(dump.dirt[name].items()))} for name in DIRT}
     (folder / "dirt.json").write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
 

@@ -30,10 +30,9 @@ class _Reader(NamedTuple):
     place: Place
     text: str
     name: str
-    is_whole: bool
 
 
-def find_problems(name: str, postgres: str, tables: Tables) -> list[Problem]:
+def find_problems(name: str, postgres: str, *, tables: Tables) -> list[Problem]:
     """Everything that is wrong, in the order of the file as far as possible."""
     problems = [*_check_head(name, postgres), *_check_collections(tables)]
     children: dict[str | None, dict[str, Table]] = {}
@@ -42,9 +41,10 @@ def find_problems(name: str, postgres: str, tables: Tables) -> list[Problem]:
     for table_name, table in tables.items():
         place = ("tables", table_name)
         problems.extend(_check_name(place, table_name))
-        problems.extend(_check_origin(place, table, tables))
+        above = _ancestors(table, tables)
+        problems.extend(_check_origin(place, table, tables, above))
         problems.extend(_check_columns(place, table))
-        problems.extend(_check_key(place, table_name, tables))
+        problems.extend(_check_key(place, table, tables, above))
         problems.extend(_check_paths(place, table, children.get(table_name, {})))
     return problems
 
@@ -88,7 +88,7 @@ def _check_name(place: Place, name: str, *, is_column: bool = False) -> Iterator
         yield Problem(place, "is the name of a system column of PostgreSQL", name, f"Choose another name, such as {name}_.")
 
 
-def _check_origin(place: Place, table: Table, tables: Tables) -> Iterator[Problem]:
+def _check_origin(place: Place, table: Table, tables: Tables, above: list[str]) -> Iterator[Problem]:
     if (table.collection is None) == (table.parent is None):
         found = "neither collection nor parent" if table.parent is None else "both collection and parent"
         yield Problem(place, f"has {found}", remedy="Give a collection, or the parent and from of a child table.")
@@ -100,7 +100,7 @@ def _check_origin(place: Place, table: Table, tables: Tables) -> Iterator[Proble
         return
     if table.parent not in tables:
         yield Problem((*place, "parent"), "is no table of this manifest", show(table.parent), nearest(table.parent, tables))
-    elif _is_below_itself(table, tables):
+    elif place[-1] in above:
         yield Problem((*place, "parent"), "leads back to this table", show(table.parent), "Let each child table end at a collection's table.")
     if table.from_ is None:
         yield Problem(place, "has a parent and no from", remedy="Give the array in the parent's document, such as from: files.*")
@@ -142,19 +142,17 @@ def _check_type(place: Place, column: Column) -> Iterator[Problem]:
         yield Problem((*place, "kind"), f"is no kind of {column.type}", show(column.kind), nearest(column.kind, KINDS[column.type]))
 
 
-def _check_key(place: Place, name: str, tables: Tables) -> Iterator[Problem]:
-    table = tables[name]
+def _check_key(place: Place, table: Table, tables: Tables, above: list[str]) -> Iterator[Problem]:
     at = (*place, "primary_key")
     if table.collection is not None and table.parent is None:
         yield from _check_root_key(at, table)
     elif table.parent is not None and table.collection is None:
         yield from _check_child_key(at, table)
-        levels = _ancestors(table, tables)
-        if len(levels) >= MAX_KEY_COLUMNS:
+        if len(above) >= MAX_KEY_COLUMNS:
             remedy = f"PostgreSQL takes keys of {MAX_KEY_COLUMNS} columns: read deeper arrays as jsonb."
             yield Problem(place, f"lies more than {MAX_KEY_COLUMNS - 1} tables deep", remedy=remedy)
-        elif levels and len(table.primary_key) != len(levels) + 1:
-            needed = f"{len(levels) + 1} are needed: the key of {show(levels[-1])}, then the position at each level"
+        elif above and tables[above[-1]].parent is None and len(table.primary_key) != len(above) + 1:
+            needed = f"{len(above) + 1} are needed: the key of {show(above[-1])}, then the position at each level"
             yield Problem(at, f"names {len(table.primary_key)} columns; {needed}", remedy="Name the positions outermost first, such as _position.")
 
 
@@ -188,13 +186,13 @@ def _check_paths(place: Place, table: Table, children: Tables) -> Iterator[Probl
     for name, column in table.columns.items():
         keys = _keys_of(column.from_, parse_path) if column.kind != "offset" else None
         if keys:
-            found.append(_Reader(keys, (*place, "columns", name, "from"), column.from_, f"column {show(name)}", is_whole=len(keys) == 1))
+            found.append(_Reader(keys, (*place, "columns", name, "from"), column.from_, f"column {show(name)}"))
     for name, child in children.items():
         keys = _keys_of(child.from_ or "", parse_child_path)
         if keys:
-            found.append(_Reader(keys, ("tables", name, "from"), child.from_ or "", f"table {show(name)}", is_whole=False))
+            found.append(_Reader(keys, ("tables", name, "from"), child.from_ or "", f"table {show(name)}"))
     for reader in found:
-        if table.collection is not None and reader.keys[0] == "_id" and not reader.is_whole:
+        if table.collection is not None and reader.keys[0] == "_id" and reader.text != "_id":
             yield Problem(reader.place, "reads a part of _id", show(reader.text), "Read _id as a whole: the order of its fields counts.")
     yield from _check_overlaps(found)
 
@@ -217,22 +215,10 @@ def _keys_of(text: str, parse: Callable[[str], Place]) -> Place | None:
 
 
 def _ancestors(table: Table, tables: Tables) -> list[str]:
-    """The tables above a child table, its collection's table last, as far as a key can reach; none when the way up is broken."""
-    found: list[str] = []
-    while table.parent is not None and len(found) < MAX_KEY_COLUMNS:
-        if table.parent not in tables or table.parent in found:
-            return []
-        found.append(table.parent)
-        table = tables[table.parent]
-    return found
-
-
-def _is_below_itself(table: Table, tables: Tables) -> bool:
-    seen: set[str] = set()
+    """The tables above a child table, its collection's table last, or as far as there is a next one."""
+    found: dict[str, None] = {}
     name = table.parent
-    while name is not None and name in tables and name not in seen:
-        if tables[name] is table:
-            return True
-        seen.add(name)
+    while name is not None and name in tables and name not in found:
+        found[name] = None
         name = tables[name].parent
-    return False
+    return list(found)

@@ -68,14 +68,14 @@ def parse_manifest(text: str, file: str = "assise.yaml") -> Manifest:
     value, lines, problems = read_nodes(text)
     problems = _check_version(value) or problems or _check_mapping(value)
     if problems:
-        raise manifest_error(problems, file, lines)
+        raise manifest_error(problems, file, lines=lines)
     problems = list(_check_keys(value))
     try:
         manifest = Manifest.model_validate(value)
     except ValidationError as error:
-        raise manifest_error([*problems, *_problems_of(error)], file, lines) from None
+        raise manifest_error([*problems, *_problems_of(error)], file, lines=lines) from None
     if problems:
-        raise manifest_error(problems, file, lines)
+        raise manifest_error(problems, file, lines=lines)
     return manifest
 
 

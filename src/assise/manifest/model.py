@@ -29,7 +29,7 @@ class Manifest(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        problems = find_problems(self.name, self.postgres, self.tables)
+        problems = find_problems(self.name, self.postgres, tables=self.tables)
         if problems:
             raise UnsoundError(problems)
         return self
@@ -37,11 +37,6 @@ class Manifest(BaseModel):
     def as_json(self) -> str:
         """As one line of JSON, which `model_validate_json` reads: what the manifest says, and the kind of every column."""
         return self.model_dump_json(by_alias=True, exclude_unset=True)
-
-    @property
-    def tree_order(self) -> tuple[str, ...]:
-        """The tables of each collection in turn, parents before their children."""
-        return tuple(name for root in self.roots for name in self.tree(root))
 
     @property
     def roots(self) -> dict[str, str]:

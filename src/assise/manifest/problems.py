@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from types import MappingProxyType
 
 from assise.errors import ManifestError
 
@@ -15,7 +14,6 @@ Place = tuple[str, ...]
 MAX_SHOWN = 10
 
 _SHORT_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_NO_LINES: Mapping[Place, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class UnsoundError(ValueError):
         self.problems = problems
 
 
-def manifest_error(problems: Sequence[Problem], file: str = "", lines: Mapping[Place, int] = _NO_LINES) -> ManifestError:
+def manifest_error(problems: Sequence[Problem], file: str = "", *, lines: Mapping[Place, int] = {}) -> ManifestError:
     """One error for all problems, one line for each; a single one keeps its remedy apart."""
     first = problems[0]
     if len(problems) == 1:
@@ -46,11 +44,6 @@ def manifest_error(problems: Sequence[Problem], file: str = "", lines: Mapping[P
     if len(problems) > MAX_SHOWN:
         others.append(f"and {len(problems) - MAX_SHOWN} more")
     return _error_of(first, file, lines, "\n".join([_sentence(first), *others]), "")
-
-
-def line_of(place: Place, lines: Mapping[Place, int]) -> int:
-    """The line of a place, or of the nearest place above it."""
-    return next((lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in lines), 0)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -84,7 +77,9 @@ def _escape_code(code: int) -> str:
 
 
 def _error_of(problem: Problem, file: str, lines: Mapping[Place, int], message: str, remedy: str) -> ManifestError:
-    key, line = ".".join(map(escape, problem.place)), problem.line or line_of(problem.place, lines)
+    place, key = problem.place, ".".join(map(escape, problem.place))
+    # A place that the text has not got has the line of the nearest one above it.
+    line = problem.line or next((lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in lines), 0)
     return ManifestError(message, file=file, line=line, key=key, value=problem.value, remedy=remedy)
 
 

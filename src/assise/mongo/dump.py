@@ -96,7 +96,11 @@ def open_dump(path: Path) -> Dump:
     try:
         if not path.exists():
             raise SourceError(f"{path} does not exist", remedy="Give a mongodump folder or a .bson or .bson.gz file.")
-        return _open_folder(path) if path.is_dir() else _open_file(path)
+        if path.is_dir():
+            return _open_folder(path)
+        if not path.name.endswith(_ENDINGS):
+            raise SourceError(f"{path} is no .bson or .bson.gz file", remedy="Give a mongodump folder or a .bson or .bson.gz file.")
+        return Dump(path, (_collection(path),), ())
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from error
 
@@ -110,15 +114,9 @@ def _check_text(name: str) -> None:
         raise SourceError(f"the name {shown} is not UTF-8", remedy="Rename the file or folder.") from error
 
 
-def _open_file(path: Path) -> Dump:
-    if not path.name.endswith(_ENDINGS):
-        raise SourceError(f"{path} is no .bson or .bson.gz file", remedy="Give a mongodump folder or a .bson or .bson.gz file.")
-    return Dump(path, (_collection(path),), ())
-
-
 def _open_folder(path: Path) -> Dump:
-    files = sorted(file for file in path.iterdir() if file.is_file() and file.name.endswith(_ENDINGS))
-    databases = sorted(folder for folder in path.iterdir() if folder.is_dir() and _has_collections(folder))
+    files = _bson_files(path)
+    databases = sorted(folder for folder in path.iterdir() if folder.is_dir() and _bson_files(folder))
     data = [file for file in files if file.name.split(".bson")[0] != "oplog"]
     if data or (files and not databases):
         return _database(path, files)
@@ -133,8 +131,8 @@ def _open_folder(path: Path) -> Dump:
     return Dump(path, found.collections, (*folders, *(file.name for file in files), *found.ignored))
 
 
-def _has_collections(folder: Path) -> bool:
-    return any(file.is_file() and file.name.endswith(_ENDINGS) for file in folder.iterdir())
+def _bson_files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.is_file() and file.name.endswith(_ENDINGS))
 
 
 def _database(path: Path, files: list[Path]) -> Dump:
@@ -206,7 +204,7 @@ def read_chunks(collection: Collection, size: int) -> Iterator[Chunk]:
         SourceError: the file cannot be read, or its gzip stream is broken; the remedy says how far it could be read.
     """
     read = 0
-    with _translated(collection.file, lambda: read), _open(collection.file) as stream:
+    with _open(collection, lambda: read) as stream:
         tell = cast(IO[bytes], stream.fileobj).tell if isinstance(stream, gzip.GzipFile) else None
         for chunk in _group(read_frames(stream), size, 0, tell):
             yield chunk
@@ -220,7 +218,7 @@ def find_bounds(collection: Collection, size: int) -> Iterator[tuple[int, int]]:
         SourceError: the file cannot be read.
     """
     start = stop = 0
-    with _translated(collection.file, lambda: stop), _open(collection.file) as stream:
+    with _open(collection, lambda: stop) as stream:
         for stop in read_stops(stream):
             if stop - start >= size:
                 yield start, stop
@@ -235,7 +233,7 @@ def read_chunk(collection: Collection, start: int, stop: int) -> Chunk:
     Raises:
         SourceError: the file cannot be read, or has changed since the bounds were found.
     """
-    with _translated(collection.file, lambda: start), _open(collection.file) as stream:
+    with _open(collection, lambda: start) as stream:
         stream.seek(start)
         chunks = list(_group(read_frames(_Part(stream, stop - start), start), stop - start, start))
     if [(chunk.start, chunk.stop) for chunk in chunks] != [(start, stop)]:
@@ -252,7 +250,7 @@ def read_samples(collection: Collection, size: int, count: int) -> Iterator[tupl
         SourceError: the file cannot be read.
     """
     read = 0
-    with _translated(collection.file, lambda: read), _open(collection.file) as stream:
+    with _open(collection, lambda: read) as stream:
         if isinstance(stream, gzip.GzipFile) or collection.size <= count * size:
             for chunk in islice(_group(read_frames(_Part(stream, LARGEST + count * size)), size, 0), count):
                 growth = stream.tell() / cast(IO[bytes], stream.fileobj).tell() if isinstance(stream, gzip.GzipFile) else 1
@@ -296,9 +294,12 @@ class _Part:
 
 
 @contextmanager
-def _translated(file: Path, read: Callable[[], int]) -> Iterator[None]:
+def _open(collection: Collection, read: Callable[[], int]) -> Iterator[gzip.GzipFile | io.FileIO]:
+    """A collection's content; where it cannot be read any further, the error says how much of it was `read`."""
+    file = collection.file
     try:
-        yield
+        with gzip.GzipFile(file) if collection.is_packed else file.open("rb", buffering=0) as stream:
+            yield stream
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SourceError(
             f"{file} is a broken gzip stream: {error}",
@@ -306,10 +307,6 @@ def _translated(file: Path, read: Callable[[], int]) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise SourceError(f"{file} cannot be read: {error.strerror}") from error
-
-
-def _open(file: Path) -> gzip.GzipFile | io.FileIO:
-    return gzip.GzipFile(file) if file.suffix == ".gz" else file.open("rb", buffering=0)
 
 
 def _group(frames: Iterator[list[Document] | Run], size: int, start: int, tell: Callable[[], int] | None = None) -> Iterator[Chunk]:

@@ -102,7 +102,7 @@ class Connection:
 
     @property
     def parts(self) -> Mapping[str, str]:
-        """Host, port and database, as connected."""
+        """Host, port, database and user, as connected."""
         info = self._connection.info
         return {"host": info.host, "port": str(info.port), "dbname": info.dbname, "user": info.user}
 
@@ -183,7 +183,7 @@ class Connection:
             _write(copy, [*block, _COPY_TAIL])
 
 
-def execute_all(connection: Connection, statements: Sequence[str], workers: int) -> None:
+def execute_all(connection: Connection, statements: Sequence[str], *, workers: int) -> None:
     """Run statements that do not wait for each other, some at the same time, in as many sessions as are of use."""
     if min(workers, len(statements)) < 2:
         for statement in statements:

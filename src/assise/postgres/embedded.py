@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from urllib.parse import quote
 
 import psycopg
@@ -32,7 +31,6 @@ _DEFAULTS = {
     "target_session_attrs": "any",
     "client_encoding": "UTF8",
 }
-NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class Embedded:
         """The server's log."""
         return self.folder.resolve() / "postgres.log"
 
-    def start(self, *, settings: Mapping[str, str] = NO_SETTINGS) -> str:
+    def start(self, *, settings: Mapping[str, str] = {}) -> str:
         """Start the server if it does not run, make the cluster if there is none, and give the conninfo without a database.
 
         `settings` are further settings of the server; one that runs already keeps its own.
@@ -81,7 +79,7 @@ class Embedded:
                     cluster.create_cluster(self.data, account, binaries=binaries)
                 cluster.check_version(self.data, cluster.binary_version(binaries, account))
                 self._start_locked(account, binaries, settings)
-        return self._conninfo(None)
+        return self.conninfo(None)
 
     def stop(self, *, immediate: bool = False) -> bool:
         """Stop the server; False when it did not run. `immediate` does not end transactions: the next start recovers.
@@ -111,8 +109,7 @@ class Embedded:
             TargetError: the cluster is somebody else's.
         """
         account = cluster.server_account()
-        exists = cluster.check_cluster(self.data, account)
-        found = postmaster.read_postmaster(self.data) if exists else None
+        found = postmaster.read_postmaster(self.data) if cluster.check_cluster(self.data, account) else None
         return Status(
             running=found is not None and found.is_ready,
             pid=found.pid if found else None,
@@ -127,9 +124,10 @@ class Embedded:
         host = quote(str(self._socket_folder(cluster.server_account())), safe="")
         return f"postgresql:///{quote(database, safe='')}?host={host}&port={postmaster.PORT}&user={cluster.SUPERUSER}"
 
-    def conninfo(self, database: str) -> str:
-        """The conninfo of a database, which no PG variable of the environment leads elsewhere."""
-        return self._conninfo(database)
+    def conninfo(self, database: str | None) -> str:
+        """The conninfo of a database, or of the server; no PG variable of the environment leads it elsewhere."""
+        host = str(self._socket_folder(cluster.server_account()))
+        return make_conninfo(host=host, port=postmaster.PORT, user=cluster.SUPERUSER, dbname=database, **_DEFAULTS)
 
     def create_database(self, name: str) -> None:
         """Make a database, in UTF8 and sorted by code point, if it is missing. The server runs.
@@ -141,7 +139,7 @@ class Embedded:
             raise TargetError(f"{name!r} cannot be a database's name", remedy="Give one of 1 to 63 bytes without NUL.")
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))
         try:
-            with psycopg.connect(self._conninfo("postgres"), autocommit=True) as connection:
+            with psycopg.connect(self.conninfo("postgres"), autocommit=True) as connection:
                 known = connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount
                 # The second error is how PostgreSQL tells the slower of two that create it at the same moment.
                 with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
@@ -153,11 +151,7 @@ class Embedded:
     def shell_command(self, database: str) -> tuple[list[str], dict[str, str]]:
         """The arguments and the environment of a psql in a database, for `os.execvpe`."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-        return [str(cluster.find_binaries() / "psql"), "--dbname", self._conninfo(database)], environ
-
-    def _conninfo(self, database: str | None) -> str:
-        host = str(self._socket_folder(cluster.server_account()))
-        return make_conninfo(host=host, port=postmaster.PORT, user=cluster.SUPERUSER, dbname=database, **_DEFAULTS)
+        return [str(cluster.find_binaries() / "psql"), "--dbname", self.conninfo(database)], environ
 
     def _socket_folder(self, account: cluster.Account) -> Path:
         found = postmaster.read_postmaster(self.data)

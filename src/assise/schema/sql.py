@@ -42,18 +42,15 @@ def _key_function(column: Column) -> str | None:
     return KEY_FUNCTIONS[column.type] if column.kind == "objectid" else None
 
 
-def create_table(manifest: Manifest, layout: Layout, schema: str) -> str:
+def _create_table(manifest: Manifest, layout: Layout, schema: str) -> str:
     """The CREATE TABLE of one table, with its primary key and the key's default."""
-    key = manifest.key_column(manifest.root(layout.table))
-    function = _key_function(key)
+    function = _key_function(manifest.key_column(layout.table)) if layout.parent is None else None
     lines = []
-    for i, (name, column_type) in enumerate(zip(layout.names, layout.types, strict=True)):
-        is_root_key = name == layout.primary_key[0] and (layout.parent is None or i == 0)
+    for name, column_type in zip(layout.names, layout.types, strict=True):
         text = f"    {quote(name)} {column_type}"
-        if is_root_key and layout.key_is_any:
-            text += ' COLLATE "C"'
-        if is_root_key and function and layout.parent is None:
-            text += f" DEFAULT {quote(schema, function)}()"
+        if name == layout.primary_key[0]:
+            text += ' COLLATE "C"' if layout.key_is_any else ""
+            text += f" DEFAULT {quote(schema, function)}()" if function else ""
         lines.append(text)
     lines.append(f"    PRIMARY KEY ({quote_list(layout.primary_key)})")
     body = ",\n".join(lines)
@@ -65,33 +62,29 @@ def key_functions(manifest: Manifest) -> list[str]:
     return sorted({function for root in manifest.roots if (function := _key_function(manifest.key_column(root)))})
 
 
-def create_key_functions(manifest: Manifest, schema: str) -> list[str]:
-    """The functions that the keys' defaults call."""
-    texts = {name: files("assise.schema").joinpath("functions", f"{name.strip('_')}.sql").read_text() for name in key_functions(manifest)}
-    return [text.strip().replace("{name}", quote(schema, name)) for name, text in texts.items()]
+def _create_function(name: str, schema: str) -> str:
+    text = files("assise.schema").joinpath("functions", f"{name.strip('_')}.sql").read_text()
+    return text.strip().replace("{name}", quote(schema, name))
 
 
 def create_tables(manifest: Manifest, schema: str) -> list[str]:
     """What a load creates before the rows: functions, then tables, parents first."""
-    return [*create_key_functions(manifest, schema), *(create_table(manifest, layout, schema) for layout in all_layouts(manifest))]
-
-
-def add_foreign_key(layout: Layout, parent: Layout, schema: str) -> str:
-    """The foreign key of a child table to its parent's primary key."""
-    columns = layout.primary_key[:-1]
-    return (
-        f"ALTER TABLE {quote(schema, layout.table)} ADD FOREIGN KEY ({quote_list(columns)})"
-        f" REFERENCES {quote(schema, parent.table)} ({quote_list(parent.primary_key)}) ON DELETE CASCADE"
-    )
+    functions = [_create_function(name, schema) for name in key_functions(manifest)]
+    return [*functions, *(_create_table(manifest, layout, schema) for layout in all_layouts(manifest))]
 
 
 def add_foreign_keys(manifest: Manifest, schema: str) -> list[tuple[str, str]]:
-    """What a load creates after the rows: child table and statement, in the order of the tables."""
-    found = {layout.table: layout for layout in all_layouts(manifest)}
-    return [(layout.table, add_foreign_key(layout, found[layout.parent], schema)) for layout in found.values() if layout.parent]
+    """What a load creates after the rows: child table, and the statement for its key to its parent's, in the order of the tables."""
+    found = []
+    for child in all_layouts(manifest):
+        if child.parent:
+            parent = f"{quote(schema, child.parent)} ({quote_list(manifest.tables[child.parent].primary_key)})"
+            columns = quote_list(child.primary_key[:-1])
+            found.append((child.table, f"ALTER TABLE {quote(schema, child.table)} ADD FOREIGN KEY ({columns}) REFERENCES {parent} ON DELETE CASCADE"))
+    return found
 
 
-def validate_constraint(table: str, name: str, schema: str) -> str:
+def validate_constraint(table: str, name: str, *, schema: str) -> str:
     """Check the old rows of a constraint that was added NOT VALID: those of several tables can be checked at the same time."""
     return f"ALTER TABLE {quote(schema, table)} VALIDATE CONSTRAINT {quote(name)}"
 
@@ -134,7 +127,7 @@ def count_rows(layout: Layout, schema: str) -> str:
     return f"SELECT count(*) FROM {quote(schema, layout.table)}"
 
 
-def count_orphans(child: Layout, root: Layout, schema: str) -> str:
+def count_orphans(child: Layout, root: Layout, *, schema: str) -> str:
     """How many keys the rows of a child table have that no row of the collection's table has."""
     key, parent_key = quote(child.primary_key[0]), quote(root.primary_key[0])
     return (
@@ -172,7 +165,7 @@ def _size_of(layout: Layout, alias: str) -> str:
     return " + ".join(sizes)
 
 
-def script(manifest: Manifest, schema: str, heads: Sequence[str] = ()) -> str:
+def script(manifest: Manifest, schema: str) -> str:
     """Everything that a load creates, as one SQL script."""
-    statements = [*heads, *create_tables(manifest, schema), *(text for _, text in add_foreign_keys(manifest, schema))]
-    return "".join(f"{statement};\n\n" for statement in statements).rstrip("\n") + "\n"
+    statements = [*create_tables(manifest, schema), *(text for _, text in add_foreign_keys(manifest, schema))]
+    return "\n\n".join(f"{statement};" for statement in statements) + "\n"

@@ -43,12 +43,14 @@ class Stage:
     def create(self) -> list[str]:
         """An empty stage, and with that of the root table one for extra keys."""
         columns = f"SELECT {quote_list(self.layout.names)} FROM {self.table} WITH NO DATA"
-        key = f"SELECT {quote(self.root.primary_key[0])} FROM {self.table} WITH NO DATA"
         statements = [
             f"CREATE TEMPORARY TABLE {self.name} ON COMMIT DROP AS {columns}",
             f"CREATE UNIQUE INDEX ON {self.name} ({quote_list(self.layout.primary_key)})",
         ]
-        return [*statements, f"CREATE TEMPORARY TABLE {self.extra} ON COMMIT DROP AS {key}"] if self.layout == self.root else statements
+        if self.layout == self.root:
+            key = f"SELECT {quote(self.root.primary_key[0])} FROM {self.table} WITH NO DATA"
+            statements.append(f"CREATE TEMPORARY TABLE {self.extra} ON COMMIT DROP AS {key}")
+        return statements
 
     def copy(self) -> str:
         """The COPY that takes the rows in binary."""

@@ -87,9 +87,9 @@ def _add_keys(connection: Connection, load: Load, workers: int) -> None:
             connection.execute(f"{statement} NOT VALID")
         key = connection.scalar(ledger.QUERIES["foreign_key_to_validate"], [name])
         if key is not None:
-            to_validate.append(validate_constraint(table, str(key), load.schema))
-    execute_all(connection, to_validate, workers)
-    execute_all(connection, [f"ANALYZE {quote(load.schema, layout.table)}" for layout in all_layouts(load.manifest)], workers)
+            to_validate.append(validate_constraint(table, str(key), schema=load.schema))
+    execute_all(connection, to_validate, workers=workers)
+    execute_all(connection, [f"ANALYZE {quote(load.schema, layout.table)}" for layout in all_layouts(load.manifest)], workers=workers)
 
 
 def find_known(connection: Connection, select: str, column_type: str, keys: Iterable[bytes]) -> set[Hashable]:

@@ -281,7 +281,7 @@ def _count_rows(connection: Connection, load: Load, collection: Collection, veri
             lines += [f"{collection.name}: row {text} of {root.table} comes from no document" for text, _ in islice(keys, SHOWN)]
     verified.extra += max(0, extra)
     for child in children:
-        orphans = _int(connection.scalar(count_orphans(child, root, load.schema)))
+        orphans = _int(connection.scalar(count_orphans(child, root, schema=load.schema)))
         if orphans:
             lines.append(f"{collection.name}: rows of {orphans} documents in {child.table} have no row in {root.table}")
         verified.extra += orphans
