@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.oracle.equality import differences
 from tests.oracle.strategies import documents, in_order, manifests
+from tests.oracle.values import write_document, write_text
 from tests.rows.rebuild import read_manifest, rows_of
 
+from assise.documents.extjson import WORDS
 from assise.errors import AssiseError
 from assise.rows.assemble import Assembler, Kids, Row
 from assise.rows.gather import Gatherer
@@ -26,6 +28,10 @@ from assise.rows.shred import Shredder
 def migrations(draw: st.DrawFn) -> tuple[object, list[bytes]]:
     raws = draw(st.lists(documents().map(in_order), min_size=1, max_size=6))
     return draw(manifests(raws)), raws
+
+
+def int32(number: int) -> tuple[int, bytes]:
+    return 0x10, number.to_bytes(4, "little")
 
 
 VALUES: list[object] = [None, 1, "x", {}, [], {"$oid": "x"}]
@@ -199,3 +205,35 @@ def test_the_order_of_elements_is_learnt_from_all_of_the_sample() -> None:
     batch = shredder.shred(list(enumerate(raws)))
     pairs = [rows_of(batch, shredder, n) for n in range(2)]
     assert Gatherer(assembler, raws).gather([row for row, _ in pairs], [kids for _, kids in pairs]) == raws
+
+
+JSONB_TABLES = {"t": {"collection": "t", "primary_key": "id", "columns": {"id": {"type": "int4", "from": "_id"}, "data": "jsonb"}}}
+
+
+@pytest.mark.parametrize("is_note", [False, True])
+@pytest.mark.parametrize("word", [word for word in WORDS if word != "bson"])
+def test_a_key_that_is_not_escaped_is_none_of_the_document(word: str, is_note: bool) -> None:
+    manifest = read_manifest({"assise": 1, "name": "a", "tables": JSONB_TABLES})
+    field, shredder, assembler = "other" if is_note else "data", Shredder(manifest, "t"), Assembler(manifest, "t", is_strict=True)
+    repeated = write_document([(b"$" + word.encode(), int32(1)), (b"b", int32(1)), (b"b", int32(2))])
+    inner = [write_document([(b"$" + word.encode(), (0x02, write_text(b"x")))]), repeated]
+    raws = [write_document([(b"_id", int32(n)), (field.encode(), (0x03, document))]) for n, document in enumerate(inner)]
+    raws += [bson.encode({"_id": n, field: {"$bson": 1, f"${word}": 2}}) for n in range(2, 20)]
+    batch = shredder.shred(list(enumerate(raws)))
+    for n in range(2):
+        row, kids = rows_of(batch, shredder, n)
+        changed = [cell and sort_as_jsonb(cell.replace(b"$$", b"$")) if i and cell else cell for i, cell in enumerate(row)]
+        changed = [cell if cell is None or not i else b"\1" + cell for i, cell in enumerate(changed)]
+        assert changed != [cell if cell is None or not i else b"\1" + sort_as_jsonb(cell) for i, cell in enumerate(row)]
+        (found,) = Gatherer(assembler, raws).gather([changed], [kids])
+        for again in (found, assemble(assembler, changed, kids)):
+            assert again is None or differences(raws[n], again)  # {"$code": "x"} is code
+
+
+@pytest.mark.parametrize("manifest", [{"assise": 1, "name": "a", "tables": TABLES}, {"assise": 1, "name": "a", "tables": JSONB_TABLES}])
+def test_what_is_no_bson_teaches_nothing(manifest: object) -> None:
+    assembler = Assembler(read_manifest(manifest), "t", is_strict=True)
+    good = bson.encode(LIKE)
+    for i in range(4, len(good)):
+        for byte in (0, 1, 3, 4, 0x20, 0xFF):
+            Gatherer(assembler, [good, good[:i] + bytes([byte]) + good[i + 1 :]] * 8)

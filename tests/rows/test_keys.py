@@ -152,3 +152,18 @@ def test_a_uuid_that_is_no_objectid_is_told_as_such(key: str) -> None:
 def test_an_objectid_of_the_driver_is_found() -> None:
     found = ObjectId()
     assert uuid_to_objectid(objectid_to_uuid(str(found))) == str(found)
+
+
+@pytest.mark.parametrize(("type_", "kind"), [("uuid", "objectid"), ("text", "string"), ("int8", "int64"), ("numeric", "number"), ("text", "any")])
+def test_what_is_cut_has_no_key_or_a_whole_one(type_: str, kind: str) -> None:
+    read_keys = compile_keys(read_manifest(keyed(type_, kind)), "t")
+    values = {"objectid": (0x07, bytes(12)), "string": (0x02, write_text(b"x" * 9)), "int64": (0x12, bytes(8)), "number": int32(7), "any": NULL}
+    for fields in ([(b"_id", values[kind])], [(b"a", NULL), (b"_id", values[kind]), (b"b", NULL)]):
+        whole = write_document(fields)
+        (key,) = read_keys([(0, whole)])
+        assert key
+        for size in range(len(whole)):
+            cut = size.to_bytes(4, "little") + whole[4:size]
+            assert read_keys([(0, whole[:size])])[0] in {None, key}
+            assert read_keys([(0, cut), (size, cut)])[0] in {None, key}
+    assert read_keys([(0, write_document([(b"_id", (0x0B, b"a\0\0"))]))]) == ([None] if kind != "any" else read_keys([(0, of_id((0x0B, b"a\0\0")))]))

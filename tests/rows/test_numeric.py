@@ -12,7 +12,7 @@ from tests.oracle.texts import print_decimal, print_float8, print_plain_double
 from tests.oracle.values import DECIMALS, DOUBLE_BITS, DOUBLES, INTS
 
 from assise.errors import CellError
-from assise.rows.numeric import decode_decimal, decode_number, encode_decimal, encode_double, encode_int, read_numeric
+from assise.rows.numeric import decode_decimal, decode_number, decode_number_strictly, encode_decimal, encode_double, encode_int, read_numeric
 
 INT32, INT64, DOUBLE, DECIMAL = 0x10, 0x12, 0x01, 0x13
 HEAD, END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
@@ -128,6 +128,11 @@ def test_what_bson_cannot_hold_is_an_error_that_names_the_value(database: str) -
     big, long = ask_back(database, ["9223372036854775808", "1.2345678901234567890123456789012345"])
     with pytest.raises(CellError, match="9223372036854775808 is an integral number of more than 64 bits"):
         decode_number(big)
+    for text in ("1" + "0" * 5_000, "-1" + "0" * 5_000):
+        with pytest.raises(CellError, match=r"^-?10{78,79} is an integral number of more than 64 bits$"):
+            decode_number(ask_back(database, [text])[0])
+    with pytest.raises(CellError, match=r"^10{79} is not as a load"):
+        decode_number_strictly(ask_back(database, ["1" + "0" * 5_000 + ".5"])[0])
     with pytest.raises(CellError, match=r"1\.2345678901234567890123456789012345 has more digits than a Decimal128"):
         decode_decimal(long)
     assert decode_decimal(ask_back(database, ["1.50"])[0]) == (DECIMAL, encode(150, -2))

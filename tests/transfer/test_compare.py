@@ -226,3 +226,24 @@ def test_code_with_scope_is_compared_level_by_level() -> None:
     assert compare(scoped("f", a=1, b=2), scoped("f", b=2, a=1)) == []
     assert compare(scoped("f", a=1, b=2), scoped("f", b=3, a=1)) == ["c.b: int32 3, was int32 2"]
     assert compare(scoped("f", a=1), scoped("g", a=1)) == ["c: javascriptWithScope of 22 bytes, was javascriptWithScope of 22 bytes"]
+
+
+@given(documents(), st.data())
+def test_a_source_that_is_no_bson_is_a_difference(found: bytes, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(found) - 1))
+    source = found[:at] + bytes([data.draw(st.sampled_from([0, 1, 3, 4, 5, 0x20, 0x7F, 0xFF]))]) + found[at + 1 :]
+    try:
+        parse(source)
+        is_equal = equal(source, found)
+    except NotBson:
+        is_equal = source == found
+    event("equal" if is_equal else "different")
+    assert (compare(source, found) == []) is is_equal
+    for size in (0, 3, at):
+        assert compare(found[:size], found) != []
+
+
+def test_a_level_that_does_not_end_in_a_nul_is_a_difference() -> None:
+    found = bson.encode({"a": {"b": 1}, "c": 2})
+    source = found.replace(b"b\0\1\0\0\0\0", b"b\0\1\0\0\0\5")
+    assert compare(source, found) == ["what stands in the source is not BSON"]

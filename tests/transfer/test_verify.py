@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import bson
 import psycopg
 import pytest
 from bson import Binary, Code, Decimal128, Int64, ObjectId
@@ -521,6 +522,20 @@ def test_a_reject_that_was_taken_out_of_the_ledger_is_missing(project: Project, 
     assert (report.loaded, report.rejected, report.verified, report.exit_code) == (2, 1, Verified(equal=2), 3)
     query("DELETE FROM assise.reject")
     assert project.verify().exit_code == 3
+
+
+@pytest.mark.parametrize("kind", [0x20, 0x03, 0x04, 0x01])
+def test_what_is_no_bson_is_missing_when_its_reject_was_taken_out_of_the_ledger(project: Project, tmp_path: Path, query: Query, kind: int) -> None:
+    columns = "columns: {key: {type: int4, from: _id}, s: text, j: jsonb}"
+    project.path.write_text(HEAD + f"  docs: {{collection: docs, primary_key: key, {columns}}}\n")
+    documents = [bson.encode({"_id": n, "j": {"z": 1, "a": [1, {"b": n}]}, "s": f"text {n}"}) for n in range(40)]
+    broken = documents[3].replace(b"\2s\0", b"%cs\0" % kind)
+    report = project.migrate(write_dump(tmp_path / "app", {"docs": [*documents[:3], broken, *documents[3:]]}), agree=agree)
+    assert (report.loaded, report.rejected, report.verified) == (40, 1, Verified(equal=40))
+    query("DELETE FROM assise.reject")
+    verified = project.verify().verified
+    assert verified is not None
+    assert (verified.equal, verified.different + verified.missing) == (39, 2)
 
 
 @pytest.mark.parametrize("is_packed", [False, True])

@@ -348,7 +348,7 @@ class _PieceReader:
             if name in known or name in _APART:
                 found[name], run = value, None
                 continue
-            self._check(value)
+            self._check({name: value})
             kind, data = read_value(value)
             if run is None:
                 run = bytearray(data)

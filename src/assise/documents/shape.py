@@ -38,8 +38,7 @@ from assise.documents.kinds import (
     TIMESTAMP,
     UNDEFINED,
 )
-from assise.documents.reader import OUTSIDE, SKIP, elements, is_utf8
-from assise.errors import InvalidBsonError
+from assise.documents.reader import NOT_BSON, SKIP, elements, is_utf8
 
 Path = tuple[bytes, ...]
 Value = bytes | None
@@ -124,7 +123,7 @@ class Shape:
     def __init__(self, documents: Sequence[bytes], inlined: Callable[[Path], bool]) -> None:
         top = _Level()
         for raw in documents[:: len(documents) // SAMPLE + 1]:
-            with suppress(*OUTSIDE, ValueError, InvalidBsonError):
+            with suppress(*NOT_BSON):
                 top.learn(raw, 0, (), inlined)
         self.slots: list[Slot] = []
         self.inlined: set[Path] = set()
@@ -158,7 +157,7 @@ class Shape:
         values: list[Value] = []
         try:
             is_read = _run(self._steps, raw, 4, values) == len(raw) - 1
-        except (*OUTSIDE, ValueError, InvalidBsonError):
+        except NOT_BSON:
             return None
         return values if is_read and not raw[-1] else None
 

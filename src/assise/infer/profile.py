@@ -35,7 +35,7 @@ from assise.documents.kinds import (
     UNDEFINED,
 )
 from assise.documents.reader import (
-    OUTSIDE,
+    NOT_BSON,
     SKIP,
     Skip,
     check_document,
@@ -154,7 +154,7 @@ class Profile:
         try:
             if self._walk_document(raw, mark) != len(raw):
                 raise InvalidBsonError("a document whose length is not its own", 0)
-        except (*OUTSIDE, ValueError, InvalidBsonError):
+        except NOT_BSON:
             del hits[mark:]
             self.invalid += 1
             if self.first_invalid is None:
@@ -219,7 +219,7 @@ class Profile:
                     if walk is None:
                         raise _UnusualError
                     walk(value, 0)
-        except (_UnusualError, *OUTSIDE, ValueError, InvalidBsonError):
+        except (_UnusualError, *NOT_BSON):
             del self._hits[mark:]
             return False
         if len(self._hits) > _FLUSH:

@@ -138,7 +138,7 @@ class Assembler:
         return encoders, decode
 
     def _compile_array(self, child: int) -> Callable[[Kids, bytes], bytes | None]:
-        build, read_notes = self._builds[child], self._notes_reader(self.tree.roots[child])
+        build, read_notes = self._builds[child], self._notes_reader(self.tree.roots[child], {"$element": {}})
         refuse = _refuse if self._is_strict else _let_pass
         front = self.layouts[child].front
 
@@ -155,8 +155,8 @@ class Assembler:
 
         return gather
 
-    def _notes_reader(self, level: Level) -> Callable[[bytes | None], Notes]:
-        read, is_strict, known = self._read, self._is_strict, _names(level)
+    def _notes_reader(self, level: Level, more: Known = _NOTHING) -> Callable[[bytes | None], Notes]:
+        read, is_strict, known = self._read, self._is_strict, {**_names(level), **more}
 
         def read_notes(cell: bytes | None) -> Notes:
             if cell is None:
@@ -207,9 +207,10 @@ def _read_leniently(cell: bytes, known: Known = _NOTHING) -> Json:
 
 
 def _read_strictly(loads: Callable[[str], Json], cell: bytes, known: Known = _NOTHING) -> Json:
-    check = _check_spelling if b'"$' in cell else _let_all_pass
-    value = _read(cell, known, loads, check)
-    check(value)
+    if b'"$' not in cell:
+        return _read(cell, known, loads, _let_all_pass)
+    value = _read(cell, known, loads, _check_spelling)
+    _check_spelling(value, known)
     return value
 
 
@@ -221,20 +222,22 @@ def _let_all_pass(_value: Json) -> None:
     """Nothing in the cell could be spelled otherwise."""
 
 
-def _check_spelling(value: Json, depth: int = 0) -> None:
-    """Refuse a wrapper of Extended JSON that is not spelled as the jsonb form spells it so many levels below its root."""
+def _check_spelling(value: Json, known: Known = _NOTHING, depth: int = 0) -> None:
+    """Refuse a key or a wrapper of Extended JSON that is not spelled as the jsonb form spells it so many levels below its root."""
     if isinstance(value, list):
         for item in value:
-            _check_spelling(item, depth + 1)
+            _check_spelling(item, depth=depth + 1)
     elif isinstance(value, dict):
         element = read_wrapper(value)
         if "$bson" in value:
             _check_bson(value)
         if element is None:
-            for item in value.values():
-                _check_spelling(item, depth + 1)
+            for name, item in value.items():
+                if name != "$bson" and name not in known and escape_key(unescape_key(name)) != name:
+                    raise CellError(f"the key {name} in jsonb is not escaped as the jsonb form escapes it")
+                _check_spelling(item, depth=depth + 1)
         elif isinstance(value.get("$scope"), Pieces):
-            _check_spelling(value["$scope"], depth + 1)
+            _check_spelling(value["$scope"], depth=depth + 1)
         elif "$bson" not in value and _lenient.decode(JsonWriter(JSONB).value(*element, 0, depth)[0]) != value:
             raise CellError(f"{str(value)[:80]} is not how the jsonb form spells it")
 

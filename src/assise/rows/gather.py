@@ -15,7 +15,7 @@ from functools import lru_cache
 from assise.documents.extjson import escape_key
 from assise.documents.extjson_reader import read_value
 from assise.documents.kinds import ARRAY, DOCUMENT
-from assise.documents.reader import elements
+from assise.documents.reader import NOT_BSON, elements
 from assise.documents.shape import SAMPLE, Path, Shape, find_values
 from assise.documents.writer import enclose
 from assise.errors import CellError, ExtendedJsonError
@@ -57,7 +57,10 @@ class Gatherer:
         samples = [list(documents[:: len(documents) // SAMPLE + 1])]
         for layout, path in zip(self._tree.layouts[1:], self._tree.child_paths[1:], strict=True):
             parent = next(i for i, other in enumerate(self._tree.layouts) if other.table == layout.parent)
-            found = [element for raw in samples[parent] for element in _find_elements(raw, path)]
+            found = list[bytes]()
+            for raw in samples[parent]:
+                with suppress(*NOT_BSON):
+                    found.extend(_find_elements(raw, path))
             samples.append(found[:: len(found) // SAMPLE + 1])
         assembler.orders.update(_learn_orders(samples[0]))
         self._plans = [self._plan(assembler, root, sample) for root, sample in zip(self._tree.roots, samples, strict=True)]
@@ -194,21 +197,21 @@ def _plain_reader(assembler: Assembler, level: Level) -> Callable[[bytes], list[
 
 
 def _learn_orders(documents: Sequence[bytes]) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """The keys of documents and of those inside them: as jsonb sorts them -> as they stand, where that differs; of the first ones only."""
+    """Keys of documents and of those inside them, as jsonb sorts them -> as they stand, where that differs; those of the first documents only."""
     orders: dict[tuple[str, ...], tuple[str, ...]] = {}
     waiting, left = [(raw, 0) for raw in reversed(documents)], LEARNT
     while waiting and left > 0:
         raw, at = waiting.pop()
         names = []
-        for kind, key, p, _ in elements(raw, at):
-            names.append(key)
-            left -= 1
-            if kind in {DOCUMENT, ARRAY}:
-                waiting.append((raw, p))
-        sorted_names = sorted(names, key=lambda name: (len(name), name))
-        if names != sorted_names:
-            with suppress(UnicodeDecodeError):
-                orders[tuple([name.decode() for name in sorted_names])] = tuple([name.decode() for name in names])
+        with suppress(*NOT_BSON):
+            for kind, key, p, _ in elements(raw, at):
+                left -= 1
+                names.append(escape_key(key.decode()))
+                if kind in {DOCUMENT, ARRAY}:
+                    waiting.append((raw, p))
+            in_jsonb = sorted(names, key=lambda name: (len(name.encode()), name.encode()))
+            if names != in_jsonb:
+                orders[tuple(in_jsonb)] = tuple(names)
     return orders
 
 

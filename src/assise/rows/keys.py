@@ -9,8 +9,7 @@ from struct import unpack
 from uuid import UUID
 
 from assise.documents.kinds import OBJECT_ID
-from assise.documents.reader import OUTSIDE, elements
-from assise.errors import InvalidBsonError
+from assise.documents.reader import NOT_BSON, elements
 from assise.manifest.model import Manifest
 from assise.rows.cells import decode_object_id, encode_object_id, pack_int4, pack_int8, rule
 from assise.rows.encode import encode_object_ids
@@ -29,12 +28,11 @@ def compile_keys(manifest: Manifest, root: str) -> ReadKeys:
     encoders, _ = rule(column.type, column.kind)
 
     def read_key(raw: bytes) -> bytes | None:
-        with suppress(InvalidBsonError, KeyError, *OUTSIDE):
-            if raw.startswith(b"_id\0", 5):
-                return (encoders[raw[4]](raw, 9)[0] or b"")[4:]
-            for kind, key, p, _ in elements(raw):
+        with suppress(*NOT_BSON):
+            for kind, key, p, end in elements(raw):
                 if key == b"_id":
-                    return (encoders[kind](raw, p)[0] or b"")[4:]
+                    cell, _ = encoders[kind](raw, p)
+                    return cell[4:] if cell and end < len(raw) else None
         return None
 
     def read_keys(documents: Sequence[tuple[int, bytes]]) -> list[bytes | None]:

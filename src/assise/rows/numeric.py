@@ -6,7 +6,6 @@ Format: src/backend/utils/adt/numeric.c, numeric_send: count of base-10,000 digi
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 from functools import lru_cache
 from math import copysign, isfinite
 from struct import Struct
@@ -114,8 +113,8 @@ def decode_number(cell: bytes) -> Element:
         return DOUBLE, pack_double(float(text))
     try:
         return write_int(int(text))
-    except StructError as error:
-        raise CellError(f"{text} is an integral number of more than 64 bits") from error
+    except (StructError, ValueError) as error:  # Python reads no int of more than 4,300 digits
+        raise CellError(f"{text[:80]} is an integral number of more than 64 bits") from error
 
 
 def decode_number_strictly(cell: bytes) -> Element:
@@ -126,7 +125,7 @@ def decode_number_strictly(cell: bytes) -> Element:
     """
     text, scale = read_numeric(cell)
     if scale > 0 and plain_double(float(text)) != text:
-        raise CellError(f"{text} is not as a load writes it: the shortest decimal of a double, with a point")
+        raise CellError(f"{text[:80]} is not as a load writes it: the shortest decimal of a double, with a point")
     return decode_number(cell)
 
 
@@ -140,4 +139,4 @@ def decode_decimal(cell: bytes) -> Element:
     try:
         return DECIMAL, decimal128_bytes(text)
     except ValueError as error:
-        raise CellError(f"{Decimal(text)} has more digits than a Decimal128") from error
+        raise CellError(f"{text[:80]} has more digits than a Decimal128") from error

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from itertools import compress, repeat
 
 from assise.documents.kinds import ARRAY, DOCUMENT, NULL
-from assise.documents.reader import OUTSIDE, read_int32
+from assise.documents.reader import NOT_BSON, read_int32
 from assise.documents.shape import FEWEST, Path, Shape, Value, find_values
-from assise.errors import InvalidBsonError
 from assise.manifest.model import Column
 from assise.manifest.types import is_array
 from assise.rows.cells import NULL_CELL, Encode, array_size, jsonb_cell, offset_cell, pack_int4, rule
@@ -96,7 +95,7 @@ class ShapedShredder:
         before = self._tally.values
         try:
             return self._shred(documents, offsets)
-        except (*OUTSIDE, ValueError, InvalidBsonError):
+        except NOT_BSON:
             self._tally.reset(before)
             return self._nothing()
 

@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
+from struct import error as StructError
 from struct import unpack_from
 from typing import NamedTuple
 
@@ -55,8 +56,13 @@ class _Pair:
 
 def compare(source: bytes, found: bytes, *, limit: int = 10) -> list[str]:
     """How the document `found` differs from `source`, field by field, at most `limit` lines; empty when they are equal."""
-    if source == found:
-        return []
+    try:
+        return [] if source == found else _find_differences(source, found, limit)
+    except (IndexError, KeyError, ValueError, StructError):
+        return ["what stands in the source is not BSON"]
+
+
+def _find_differences(source: bytes, found: bytes, limit: int) -> list[str]:
     lines: list[str] = []
     levels = [_compare_level(_Pair(source, found, 0, 0, is_array=False, is_ordered=False, above=None, name=""))]
     while levels and len(lines) < limit:
@@ -194,6 +200,8 @@ def _fields(document: bytes, at: int) -> Iterator[Field]:
         field = _field(document, p)
         yield field
         p = field.end
+    if p > last or document[last]:
+        raise ValueError("a level that does not end where it says")
 
 
 def _field(document: bytes, p: int) -> Field:
