@@ -14,9 +14,9 @@ from tests.transfer import test_verify
 from assise.errors import ChangedError, DependentError, EditedError, TargetError, UsageError
 from assise.project import Project
 from assise.transfer import ledger
-from assise.transfer.changes import find_changes
 from assise.transfer.repair import Mend
 from assise.transfer.report import Verified
+from assise.transfer.undo import find_changes
 
 Query = Callable[..., list[tuple[object, ...]]]
 
