@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -45,7 +45,7 @@ WORKER_BYTES = 8 << 20
 """Source bytes that are worth a further worker: one takes half a second to start."""
 
 MOST_WORKERS = 8
-"""That are started unasked: each has a session, and a server takes a hundred unless told otherwise."""
+"""Workers that are started unasked, at most: each has a session, and a server takes a hundred unless told otherwise."""
 
 
 def refuse(_question: str) -> bool:
@@ -184,7 +184,7 @@ class Project:
             UsageError: the file exists.
         """
         path = path or self.path
-        if not _write_new(path, dump_manifest(proposal.manifest, comments=proposal.comments)):
+        if not _write(path, dump_manifest(proposal.manifest, comments=proposal.comments), is_new=True):
             raise UsageError(f"{path} exists, and is not overwritten", remedy="Remove it, or give another file: -o FILE.")
         self.write_schema()
         return path
@@ -203,7 +203,7 @@ class Project:
                 proposal = self.infer(source, ids=ids)
                 for note in proposal.notes:
                     self._talk(note)
-                if _write_new(self.path, dump_manifest(proposal.manifest, comments=proposal.comments)):
+                if _write(self.path, dump_manifest(proposal.manifest, comments=proposal.comments), is_new=True):
                     self._talk(f"wrote {self.path}")
             report = self.load(source, agree=agree)
             proof = self.verify(source)
@@ -449,32 +449,19 @@ def _name(path: Path) -> str:
     return (name if name[:1].isalpha() and name not in SERVERS_OWN else f"db_{name}".strip("_"))[:63]
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    with _drafted(path, text) as draft:
-        draft.replace(path)
-
-
-def _write_new(path: Path, text: str) -> bool:
-    """Write a new file whole; False when it exists, also when another process has just written it."""
-    with _drafted(path, text) as draft:
-        try:
-            path.hardlink_to(draft)
-        except FileExistsError:
-            return False
-        except OSError:  # a file system without hard links
-            if path.exists():
-                return False
-            draft.replace(path)
-    return True
-
-
-@contextmanager
-def _drafted(path: Path, text: str) -> Iterator[Path]:
+def _write(path: Path, text: str, *, is_new: bool = False) -> bool:
+    """Write a file whole or not at all; with `is_new` False when it exists, also when another process has just written it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         draft.write_text(text, encoding="utf-8")
-        yield draft
+        if is_new:
+            with suppress(OSError):  # it exists, or the file system has no hard links
+                path.hardlink_to(draft)
+                return True
+            if path.exists() or path.is_symlink():
+                return False
+        draft.replace(path)
+        return True
     except OSError as error:
         raise AssiseError(f"{path} cannot be written: {error.strerror}") from error
     finally:

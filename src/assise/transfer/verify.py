@@ -60,11 +60,7 @@ def verify_dump(
     with connection.transaction(isolation="REPEATABLE READ"):
         crew.begin(
             lambda: VerifyWork(connection, load),
-            lambda: {
-                "work": "verify",
-                **ledger.describe_load(connection, load),
-                "snapshot": connection.scalar(ledger.QUERIES["snapshot"]),
-            },
+            lambda: {"work": "verify", **ledger.describe_load(connection, load), "snapshot": connection.scalar(ledger.QUERIES["snapshot"])},
         )
         tasks = [_list_tasks(connection, load, dump, name, sample, is_read=crew.count == 1) for name in found]
         for task, result in crew.run(chain.from_iterable(tasks)):
