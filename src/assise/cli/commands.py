@@ -197,18 +197,19 @@ def infer(
 ) -> int:
     """Read every document and write the manifest that fits them, with the evidence as comments."""
     project = _project(manifest, to, paths=paths, workers=workers)
-    target = None if output is None else Path(output)
-    if output != "-" and not dry_run and (target or project.path).exists():
-        raise UsageError(f"{target or project.path} exists, and is not overwritten", remedy="Remove it, or give another file: -o FILE.")
+    path = project.path if output is None else Path(output)
+    is_written = output != "-" and not dry_run
+    if is_written and path.exists():
+        raise UsageError(f"{path} exists, and is not overwritten", remedy="Remove it, or give another file: -o FILE.")
     proposal = project.infer(source, ids=ids.value)
     for note in proposal.notes:
         _say(note)
     if as_json:
         print(proposal.manifest.as_json())
-    elif output == "-" or dry_run:
+    elif not is_written:
         print(dump_manifest(proposal.manifest, comments=proposal.comments), end="")
-    if output != "-" and not dry_run:
-        _say(f"wrote {project.write_manifest(proposal, target)}")
+    if is_written:
+        _say(f"wrote {project.write_manifest(proposal, path)}")
         _next(f"assise load {shlex.quote(str(source))}")
     return 0
 

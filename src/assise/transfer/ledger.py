@@ -197,9 +197,9 @@ def check_unchanged(connection: Connection, load: Load, manifest: Manifest) -> N
     Raises:
         ChangedError: the manifest is another one, or a table was changed.
     """
-    if load.manifest.tables != manifest.tables:
-        ours, theirs = load.manifest.tables, manifest.tables
-        changed = sorted({name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name)})
+    ours, theirs = load.manifest.tables, manifest.tables
+    changed = sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
+    if changed:
         raise ChangedError(f"the manifest has changed since the load: {', '.join(changed[:10])}", remedy=start_afresh(load))
     for layout in all_layouts(manifest):
         found = [(str(name), str(kind)) for name, kind in connection.execute(QUERIES["columns"], [quote(load.schema, layout.table)])]
