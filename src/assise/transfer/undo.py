@@ -21,8 +21,8 @@ SHOWN = 20
 class Changes(NamedTuple):
     """Rows of one table that are not as the load and its repairs left them.
 
-    `changed` rows were updated or inserted: their `xmin` is none of these transactions. `deleted` is how many rows fewer the
-    table has than were loaded; of a table that is gone all of them.
+    `changed` rows were updated or inserted: their `xmin` is no transaction of the load or of a repair. `deleted` is how many rows
+    fewer the table has than were loaded; of a table that is gone all of them.
     """
 
     changed: int
