@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -45,7 +45,7 @@ WORKER_BYTES = 8 << 20
 """Source bytes that are worth a further worker: one takes half a second to start."""
 
 MOST_WORKERS = 8
-"""That are started unasked: each has a session, and a server takes a hundred unless told otherwise."""
+"""Workers that are started unasked, at most: each has a session, and a server takes a hundred unless told otherwise."""
 
 
 def refuse(_question: str) -> bool:
@@ -184,7 +184,7 @@ class Project:
             UsageError: the file exists.
         """
         path = path or self.path
-        if not _write_new(path, dump_manifest(proposal.manifest, comments=proposal.comments)):
+        if not _write(path, dump_manifest(proposal.manifest, comments=proposal.comments), is_new=True):
             raise UsageError(f"{path} exists, and is not overwritten", remedy="Remove it, or give another file: -o FILE.")
         self.write_schema()
         return path
@@ -203,7 +203,7 @@ class Project:
                 proposal = self.infer(source, ids=ids)
                 for note in proposal.notes:
                     self._talk(note)
-                if _write_new(self.path, dump_manifest(proposal.manifest, comments=proposal.comments)):
+                if _write(self.path, dump_manifest(proposal.manifest, comments=proposal.comments), is_new=True):
                     self._talk(f"wrote {self.path}")
             report = self.load(source, agree=agree)
             proof = self.verify(source)
@@ -216,9 +216,13 @@ class Project:
         """What a load of `source` would do, and how long it would take: samples are read. Nothing is written, the embedded server is not started."""
         dump, manifest = open_dump(Path(source)), manifest or self.manifest
         estimate = estimate_dump(dump, manifest, workers=min(self._count_workers(dump), count_cores()))
+        if self._is_embedded(manifest):
+            target = f"the embedded server in {self.embedded.data}, database {manifest.name}"
+        else:
+            target = describe(self._to or expand(manifest.postgres))
         return Plan(
             str(dump.path),
-            self._describe_target(manifest),
+            target,
             [layout.table for layout in all_layouts(manifest)],
             {name: dump.collection(name).size for name in manifest.roots.values()},
             estimate.documents,
@@ -238,7 +242,7 @@ class Project:
         self.write_schema()
         with self.connect(manifest) as connection:
             ledger.lock(connection, manifest.name)
-            load = self._find_load(connection, manifest)
+            load = ledger.find_load(connection, manifest.name)
             dump = open_dump(Path(source) if source is not None else _remembered(load))
             self._check_held(manifest, dump)
             if load is None:
@@ -266,7 +270,7 @@ class Project:
             raise UsageError(f"a sample of {sample} documents", remedy="Give 1 or more: --sample 1000.")
         manifest = self.manifest
         with self.connect(manifest) as connection:
-            load = self._finished_load(connection, manifest)
+            load = _finished_load(connection, manifest)
             return self._verify(connection, load, open_dump(Path(source or load.source)), sample)[0]
 
     def _verify(self, connection: Connection, load: Load, dump: Dump, sample: int | None = None) -> tuple[Report, dict[str, Found]]:
@@ -297,7 +301,7 @@ class Project:
         manifest = self.manifest
         with self.connect(manifest) as connection:
             ledger.lock(connection, manifest.name)
-            load = self._finished_load(connection, manifest)
+            load = _finished_load(connection, manifest)
             dump = open_dump(Path(source or load.source))
             with self._working(dump):
                 report, found = self._verify(connection, load, dump)
@@ -321,7 +325,7 @@ class Project:
         with self.connect(manifest) as connection:
             if not dry_run:
                 ledger.lock(connection, manifest.name)
-            load = self._find_load(connection, manifest)
+            load = ledger.find_load(connection, manifest.name)
             if load is None:
                 return Undo(connection.target, manifest.name)
             plan = plan_undo(connection, load)
@@ -356,7 +360,7 @@ class Project:
         """The finished load, whatever the manifest says now, in one snapshot."""
         manifest = self.manifest
         with self.connect(manifest) as connection:
-            load = self._finished_load(connection, manifest, as_loaded=True)
+            load = _finished_load(connection, manifest, as_loaded=True)
             with connection.transaction(isolation="REPEATABLE READ"):
                 yield connection, load
 
@@ -364,14 +368,14 @@ class Project:
         """The rejects of the load."""
         manifest = self.manifest
         with self.connect(manifest) as connection:
-            load = self._find_load(connection, manifest)
+            load = ledger.find_load(connection, manifest.name)
             return ledger.read_rejects(connection, load) if load else []
 
     def reject_bytes(self, collection: str, offset: int) -> bytes:
         """The bytes of one reject, as far as they are kept."""
         manifest = self.manifest
         with self.connect(manifest) as connection:
-            load = self._find_load(connection, manifest)
+            load = ledger.find_load(connection, manifest.name)
             if load is None:
                 raise UsageError(f"nothing of {manifest.name!r} is loaded")
             return ledger.read_reject(connection, load, collection, offset)
@@ -390,23 +394,6 @@ class Project:
 
     def _is_embedded(self, manifest: Manifest) -> bool:
         return self._to is None and manifest.postgres == "embedded"
-
-    def _describe_target(self, manifest: Manifest) -> str:
-        if self._is_embedded(manifest):
-            return f"the embedded server in {self.embedded.data}, database {manifest.name}"
-        return describe(self._to or expand(manifest.postgres))
-
-    def _find_load(self, connection: Connection, manifest: Manifest) -> Load | None:
-        return next((load for load in ledger.find_loads(connection) if load.name == manifest.name), None)
-
-    def _finished_load(self, connection: Connection, manifest: Manifest, *, as_loaded: bool = False) -> Load:
-        load = self._find_load(connection, manifest)
-        if load is None:
-            raise UsageError(f"nothing of {manifest.name!r} is loaded in {connection.target}", remedy="`assise load FOLDER` loads it.")
-        ledger.check_unchanged(connection, load, load.manifest if as_loaded else manifest)
-        if not load.is_finished:
-            raise UsageError(f"the load of {manifest.name!r} is not finished", remedy="`assise load` goes on where it stopped.")
-        return load
 
     def _check_held(self, manifest: Manifest, dump: Dump) -> None:
         """The dump holds every collection of the manifest; what it holds besides is said."""
@@ -429,8 +416,18 @@ class Project:
             )
             if not agree(question):
                 raise UsageError(f"not agreed, nothing was written: {question}", remedy="Agree with --yes.")
-        metadata = {name: text for name in manifest.roots.values() if (text := read_metadata(dump.collection(name)))}
+        metadata = [(name, text) for name in manifest.roots.values() if (text := read_metadata(dump.collection(name)))]
         return ledger.begin(connection, manifest, dump.path, chunk_bytes=self._setting("load.chunk_bytes"), metadata=metadata)
+
+
+def _finished_load(connection: Connection, manifest: Manifest, *, as_loaded: bool = False) -> Load:
+    load = ledger.find_load(connection, manifest.name)
+    if load is None:
+        raise UsageError(f"nothing of {manifest.name!r} is loaded in {connection.target}", remedy="`assise load FOLDER` loads it.")
+    ledger.check_unchanged(connection, load, load.manifest if as_loaded else manifest)
+    if not load.is_finished:
+        raise UsageError(f"the load of {manifest.name!r} is not finished", remedy="`assise load` goes on where it stopped.")
+    return load
 
 
 def _remembered(load: Load | None) -> Path:
@@ -452,32 +449,19 @@ def _name(path: Path) -> str:
     return (name if name[:1].isalpha() and name not in SERVERS_OWN else f"db_{name}".strip("_"))[:63]
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    with _drafted(path, text) as draft:
-        draft.replace(path)
-
-
-def _write_new(path: Path, text: str) -> bool:
-    """Write a new file whole; False when it exists, also when another process has just written it."""
-    with _drafted(path, text) as draft:
-        try:
-            path.hardlink_to(draft)
-        except FileExistsError:
-            return False
-        except OSError:  # a file system without hard links
-            if path.exists():
-                return False
-            draft.replace(path)
-    return True
-
-
-@contextmanager
-def _drafted(path: Path, text: str) -> Iterator[Path]:
+def _write(path: Path, text: str, *, is_new: bool = False) -> bool:
+    """Write a file whole or not at all; with `is_new` False when it exists, also when another process has just written it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         draft.write_text(text, encoding="utf-8")
-        yield draft
+        if is_new:
+            with suppress(OSError):  # it exists, or the file system has no hard links
+                path.hardlink_to(draft)
+                return True
+            if path.exists() or path.is_symlink():
+                return False
+        draft.replace(path)
+        return True
     except OSError as error:
         raise AssiseError(f"{path} cannot be written: {error.strerror}") from error
     finally:

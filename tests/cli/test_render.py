@@ -15,10 +15,9 @@ from assise.cli import render
 from assise.cli.render import print_plan, print_rejects, print_report, print_undo, wrap
 from assise.project import Plan
 from assise.rows.shred import Reason
-from assise.transfer.changes import Changes
 from assise.transfer.ledger import Reject
 from assise.transfer.report import CollectionReport, Report, Verified
-from assise.transfer.undo import Loaded, Undo
+from assise.transfer.undo import Changes, Loaded, Undo
 
 LONG = "n" * 63
 WIDTHS = [20, 40, 60, 80, 200]

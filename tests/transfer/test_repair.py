@@ -17,9 +17,9 @@ from tests.transfer.scene import SESSIONS, Scene, wait_until
 from assise.errors import ChangedError, DependentError, EditedError, TargetError, UsageError
 from assise.project import Project
 from assise.transfer import ledger
-from assise.transfer.changes import find_changes
 from assise.transfer.repair import Mend
 from assise.transfer.report import Verified
+from assise.transfer.undo import find_changes
 
 Query = Callable[..., list[tuple[object, ...]]]
 

@@ -14,7 +14,7 @@ from assise.errors import DependentError, EditedError, TargetError, UsageError
 from assise.postgres.connection import Connection, Parameter
 from assise.project import Project
 from assise.transfer import ledger
-from assise.transfer.changes import find_changes
+from assise.transfer.undo import find_changes
 
 Query = Callable[..., list[tuple[object, ...]]]
 USERS = [{"_id": ObjectId(f"65b9f0a00000000000000{n:03}"), "name": f"user {n}", "items": [{"n": n, "parts": [{"p": n}]}]} for n in range(50)]

@@ -9,6 +9,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import Annotated, cast
@@ -21,7 +22,7 @@ from assise.cli.render import print_plan, print_rejects, print_repair, print_rep
 from assise.documents.extjson import write_pieces
 from assise.errors import AssiseError, UsageError
 from assise.manifest.file import dump_manifest
-from assise.project import Plan, Project
+from assise.project import Project
 from assise.settings import SETTINGS
 
 EXIT_STOPPED = 130
@@ -135,7 +136,7 @@ _say = _talker.say
 
 
 def _next(*lines: str) -> None:
-    for line in lines[:2]:
+    for line in lines:
         _say(f"next: {line}")
 
 
@@ -146,19 +147,12 @@ def _project(
     return Project(manifest, to=to, settings={name: value for name, value in given.items() if value is not None}, talk=_say, watch=_talker.watch)
 
 
-class _Asking:
-    """Asks on the terminal, agrees where --yes was given, and refuses where nobody can answer."""
-
-    def __init__(self, yes: bool) -> None:
-        self._yes = yes
-
-    def __call__(self, question: str) -> bool:
-        if self._yes:
-            _say(question)
-            return True
-        if not sys.stdin.isatty():
-            return False
-        return typer.confirm(wrap(f"{question}. Go on?", Console(stderr=True)), err=True)
+def _ask(yes: bool, question: str) -> bool:
+    """Ask on the terminal; agree where --yes was given, and refuse where nobody can answer."""
+    if yes:
+        _say(question)
+        return True
+    return sys.stdin.isatty() and typer.confirm(wrap(f"{question}. Go on?", Console(stderr=True)), err=True)
 
 
 @app.command(epilog=_examples("assise migrate dump/app", "assise migrate dump/app --to postgresql://me@db.internal/app --yes"))
@@ -178,21 +172,14 @@ def migrate(
     project = _project(manifest, to, chunk_bytes=chunk_bytes, workers=workers)
     if dry_run:
         proposal = None if project.path.exists() else project.infer(source, ids=ids.value)
-        _show_plan(project.plan(source, proposal.manifest if proposal else None), as_json=as_json)
+        print_plan(project.plan(source, proposal.manifest if proposal else None), as_json=as_json)
         return 0
-    report = project.migrate(source, ids=ids.value, agree=_Asking(yes))
+    report = project.migrate(source, ids=ids.value, agree=partial(_ask, yes))
     print_report(report, as_json=as_json)
     if report.was_done:
         _say("everything was loaded already; nothing was changed")
     _next(*(["assise rejects"] if report.rejected else []), "assise pg shell" if to is None else "assise verify --to …")
     return report.exit_code
-
-
-def _show_plan(plan: Plan, *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(plan.as_json()))
-    else:
-        print_plan(plan)
 
 
 @app.command(epilog=_examples("assise infer dump/app", "assise infer dump/app -o -", "assise infer dump/app --ids text"))
@@ -210,18 +197,19 @@ def infer(
 ) -> int:
     """Read every document and write the manifest that fits them, with the evidence as comments."""
     project = _project(manifest, to, paths=paths, workers=workers)
-    target = None if output is None else Path(output)
-    if output != "-" and not dry_run and (target or project.path).exists():
-        raise UsageError(f"{target or project.path} exists, and is not overwritten", remedy="Remove it, or give another file: -o FILE.")
+    path = project.path if output is None else Path(output)
+    is_written = output != "-" and not dry_run
+    if is_written and path.exists():
+        raise UsageError(f"{path} exists, and is not overwritten", remedy="Remove it, or give another file: -o FILE.")
     proposal = project.infer(source, ids=ids.value)
     for note in proposal.notes:
         _say(note)
     if as_json:
         print(proposal.manifest.as_json())
-    elif output == "-" or dry_run:
+    elif not is_written:
         print(dump_manifest(proposal.manifest, comments=proposal.comments), end="")
-    if output != "-" and not dry_run:
-        _say(f"wrote {project.write_manifest(proposal, target)}")
+    if is_written:
+        _say(f"wrote {project.write_manifest(proposal, path)}")
         _next(f"assise load {shlex.quote(str(source))}")
     return 0
 
@@ -243,9 +231,9 @@ def load(
     if dry_run:
         if source is None:
             raise UsageError("--dry-run wants the source", remedy="assise load --dry-run FOLDER")
-        _show_plan(project.plan(source), as_json=as_json)
+        print_plan(project.plan(source), as_json=as_json)
         return 0
-    report = project.load(source, agree=_Asking(yes))
+    report = project.load(source, agree=partial(_ask, yes))
     print_report(report, as_json=as_json)
     if report.was_done:
         _say("everything was loaded already; nothing was changed")
@@ -272,7 +260,7 @@ def verify(
     if repair:
         if sample is not None:
             raise UsageError("--repair compares every document", remedy="assise verify --repair, without --sample.")
-        found = project.repair(source, replace=replace or [], agree=_Asking(yes), dry_run=dry_run)
+        found = project.repair(source, replace=replace or [], agree=partial(_ask, yes), dry_run=dry_run)
         print_repair(found, as_json=as_json)
         if dry_run:
             found.check(replace or [])
@@ -292,8 +280,8 @@ def verify(
 def rejects(
     collection: Annotated[str | None, typer.Argument(help="Print the bytes of one reject: its collection …", show_default=False)] = None,
     offset: Annotated[int | None, typer.Argument(help="… and its offset.", show_default=False)] = None,
-    manifest: ManifestFile = Path(),
     *,
+    manifest: ManifestFile = Path(),
     to: To = None,
     as_json: Json = False,
 ) -> int:
@@ -355,7 +343,7 @@ def undo(
 ) -> int:
     """Drop what the load created; refuse where rows or tables were edited since."""
     names = replace or []
-    found = _project(manifest, to).undo(replace=names, agree=_Asking(yes), dry_run=dry_run)
+    found = _project(manifest, to).undo(replace=names, agree=partial(_ask, yes), dry_run=dry_run)
     if found.tables or as_json:
         print_undo(found, as_json=as_json)
     if not found.tables:

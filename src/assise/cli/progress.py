@@ -46,7 +46,7 @@ class Talker:
             return
         now = self._clock()
         self._count(progress, now)
-        if self._bars is not None or self._is_on_terminal():
+        if self._bars is not None or (sys.stderr.isatty() and not Console(stderr=True).is_dumb_terminal):
             self._show(progress)
         elif now - self._said >= EVERY_S:
             self._said = now
@@ -58,10 +58,6 @@ class Talker:
         if self._bars is not None:
             self._bars.stop()
             self._bars = None
-
-    def _is_on_terminal(self) -> bool:
-        console = Console(stderr=True)
-        return sys.stderr.isatty() and not console.is_dumb_terminal
 
     def _count(self, progress: Progress, now: float) -> None:
         """Add what was done, and how long it took, since the chunk before; what an earlier run has done is no speed."""

@@ -154,8 +154,11 @@ def _figures(collection: CollectionReport) -> dict[str, Text | str]:
     }
 
 
-def print_plan(plan: Plan) -> None:
+def print_plan(plan: Plan, *, as_json: bool = False) -> None:
     """What a load would do."""
+    if as_json:
+        print(json.dumps(plan.as_json()))
+        return
     console = _console()
     _print_words(console, f"source  {plan.source}", f"target  {plan.target}")
     table = _table(["collection", "size on disk", "documents, about"])

@@ -19,7 +19,6 @@ _WITH_STRING = {0x02: 0, 0x0C: 12, 0x0D: 0, 0x0E: 0}
 _DOCUMENT, _ARRAY, _SCOPED = 0x03, 0x04, 0x0F
 _SHOWN = 80
 
-
 PART_BYTES = 1 << 18
 """Names of a larger level are matched some at a time: a map of a million fields would fill the memory."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -22,8 +22,6 @@ from assise.rows.shred import Reason
 from assise.rows.tally import Values
 from assise.schema.sql import all_layouts, create_tables, quote
 from assise.transfer.report import CollectionReport
-
-NO_METADATA: Mapping[str, str] = {}
 
 VERSION = 1
 """Of the bookkeeping: a program refuses a newer one and upgrades an older one."""
@@ -92,6 +90,11 @@ def find_loads(connection: Connection) -> list[Load]:
     return [_load(*row) for row in connection.execute(QUERIES["loads"])]
 
 
+def find_load(connection: Connection, name: str) -> Load | None:
+    """The load of the manifest that is called `name`, if there is one."""
+    return next((load for load in find_loads(connection) if load.name == name), None)
+
+
 def _load(load_id: object, name: object, source: object, manifest: object, schema: object, chunk_bytes: object, finished: object) -> Load:
     parsed = parse_manifest(str(manifest), file="the manifest in assise.load")
     return Load(int(str(load_id)), str(name), Path(str(source)), parsed, str(schema), int(str(chunk_bytes)), bool(finished))
@@ -99,14 +102,13 @@ def _load(load_id: object, name: object, source: object, manifest: object, schem
 
 def describe_load(connection: Connection, load: Load) -> dict[str, object]:
     """What a worker needs to know, for `rebuild_load`; JSON can hold it. With the password, if there is one."""
-    facts = [load.id, load.name, str(load.source), load.manifest.as_json(), load.schema, load.chunk_bytes, load.is_finished]
+    facts = {**vars(load), "source": str(load.source), "manifest": load.manifest.as_json()}
     return {"conninfo": connection.conninfo, "target": connection.target, "load": facts}
 
 
-def rebuild_load(facts: Sequence[Any]) -> Load:
+def rebuild_load(facts: dict[str, Any]) -> Load:
     """The load that was described."""
-    load_id, name, source, manifest, schema, chunk_bytes, is_finished = facts
-    return Load(load_id, name, Path(source), Manifest.model_validate_json(manifest), schema, chunk_bytes, is_finished)
+    return Load(**{**facts, "source": Path(facts["source"]), "manifest": Manifest.model_validate_json(facts["manifest"])})
 
 
 def lock(connection: Connection, name: str) -> None:
@@ -122,11 +124,6 @@ def lock(connection: Connection, name: str) -> None:
     except BusyError as error:
         raise TargetError(f"another process is loading {name!r} into {connection.target}", remedy="Wait until it is done.") from error
     connection.execute("SET lock_timeout = 0")
-
-
-def session(connection: Connection) -> object:
-    """The number of this session, by which workers find the one that holds the lock."""
-    return connection.scalar(QUERIES["leader"])
 
 
 def join(connection: Connection, name: str, leader: int) -> None:
@@ -163,10 +160,10 @@ def check_server(connection: Connection) -> str:
     return str(schema)
 
 
-def begin(connection: Connection, manifest: Manifest, source: Path, *, chunk_bytes: int, metadata: Mapping[str, str] = NO_METADATA) -> Load:
+def begin(connection: Connection, manifest: Manifest, source: Path, *, chunk_bytes: int, metadata: Iterable[tuple[str, str]] = ()) -> Load:
     """Create the ledger where it is missing, and in one transaction the tables and the line of the load.
 
-    `metadata` is what mongodump wrote of the collections that have it.
+    `metadata` are names of collections, each with what mongodump wrote of it.
 
     Raises:
         TargetError: a table of the manifest exists already.
@@ -176,7 +173,8 @@ def begin(connection: Connection, manifest: Manifest, source: Path, *, chunk_byt
         connection.execute(QUERIES["create_lock"])
         if not connection.scalar(QUERIES["has_ledger"]):
             connection.execute(files("assise.transfer").joinpath("sql", "ledger.sql").read_text())
-    existing = [layout.table for layout in all_layouts(manifest) if _exists(connection, schema, layout.table)]
+    tables = [layout.table for layout in all_layouts(manifest)]
+    existing = [table for table in tables if connection.scalar(QUERIES["has_relation"], [quote(schema, table)])]
     if existing:
         raise TargetError(
             f"{connection.target} already has {', '.join(existing[:10])}: existing tables are never overwritten",
@@ -188,13 +186,9 @@ def begin(connection: Connection, manifest: Manifest, source: Path, *, chunk_byt
         without_secrets = manifest.model_copy(update={"postgres": "embedded"})
         parameters: list[Parameter] = [manifest.name, str(source), dump_manifest(without_secrets), schema, chunk_bytes]
         load_id = int(str(connection.scalar(QUERIES["insert_load"], parameters)))
-        for name, text in metadata.items():
+        for name, text in metadata:
             connection.execute(QUERIES["insert_collection"], [load_id, name, text])
     return Load(load_id, manifest.name, source, manifest, schema, chunk_bytes, is_finished=False)
-
-
-def _exists(connection: Connection, schema: str, table: str) -> bool:
-    return bool(connection.scalar(QUERIES["has_relation"], [quote(schema, table)]))
 
 
 def check_unchanged(connection: Connection, load: Load, manifest: Manifest) -> None:
@@ -203,9 +197,9 @@ def check_unchanged(connection: Connection, load: Load, manifest: Manifest) -> N
     Raises:
         ChangedError: the manifest is another one, or a table was changed.
     """
-    if load.manifest.tables != manifest.tables:
-        ours, theirs = load.manifest.tables, manifest.tables
-        changed = sorted({name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name)})
+    ours, theirs = load.manifest.tables, manifest.tables
+    changed = sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
+    if changed:
         raise ChangedError(f"the manifest has changed since the load: {', '.join(changed[:10])}", remedy=start_afresh(load))
     for layout in all_layouts(manifest):
         found = [(str(name), str(kind)) for name, kind in connection.execute(QUERIES["columns"], [quote(load.schema, layout.table)])]
@@ -254,16 +248,11 @@ def forget(connection: Connection, load: Load) -> bool:
 
 def finished_chunks(connection: Connection, load: Load, collection: str) -> Iterator[ChunkLine]:
     """The finished chunks of a collection, in the order of the source."""
-    for row in connection.execute(QUERIES["chunks"], [load.id, collection]):
-        start, stop, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds = row
-        figures = CollectionReport(collection)
-        figures.documents, figures.loaded, figures.rejected = _ints(documents, loaded, rejected)
-        figures.values = Values(*_ints(typed, jsonb, extra))
-        figures.tables = json.loads(str(rows))
-        figures.seconds = float(str(seconds))
-        first, last = _ints(start, stop)
-        figures.bytes = last - first
-        yield ChunkLine(first, last, str(sha256), figures)
+    for *numbers, sha256, rows, seconds in connection.execute(QUERIES["chunks"], [load.id, collection]):
+        start, stop, documents, loaded, rejected, *values = _ints(*numbers)
+        tables, size = json.loads(str(rows)), stop - start
+        figures = CollectionReport(collection, documents, loaded, rejected, size, float(str(seconds)), tables, Values(*values))
+        yield ChunkLine(start, stop, str(sha256), figures)
 
 
 def sum_chunks(connection: Connection, load: Load, collection: str) -> CollectionReport:

@@ -45,7 +45,12 @@ def load_dump(connection: Connection, load: Load, dump: Dump, crew: Crew, *, tal
     lines = {name: {line.start: line for line in ledger.finished_chunks(connection, load, name)} for name in reports}
     crew.begin(
         lambda: LoadWork(connection, load),
-        lambda: {"work": "load", **ledger.describe_load(connection, load), "workers": crew.count, "leader": ledger.session(connection)},
+        lambda: {
+            "work": "load",
+            **ledger.describe_load(connection, load),
+            "workers": crew.count,
+            "leader": connection.scalar(ledger.QUERIES["leader"]),
+        },
     )
     again = []
     for task, result in crew.run(chain.from_iterable(_list_tasks(load, dump, lines[name], name, is_read=crew.count == 1) for name in reports)):
@@ -71,7 +76,7 @@ def _list_tasks(load: Load, dump: Dump, lines: Mapping[int, ChunkLine], name: st
     afresh = ledger.start_afresh(load)
     known = {start: Known(line.stop, line.sha256, line.figures.loaded) for start, line in lines.items()}
     if not load.is_finished:
-        check_bounds(dump.collection(name), load.chunk_bytes, known, afresh)
+        check_bounds(dump.collection(name), load.chunk_bytes, known, afresh=afresh)
     for task in list_tasks(dump.collection(name), load.chunk_bytes, known, is_read=is_read, afresh=afresh):
         if load.is_finished and not task.known and not task.is_end:
             raise ChangedError(f"{task.collection.file} has grown behind byte {task.start:,}: it has changed since it was loaded", remedy=afresh)
@@ -209,16 +214,14 @@ class _CollectionLoader:
             raise TargetError(f"{self.name}: {error.message}") from error
 
     def _refusal(self, content: _ChunkContent, part: list[int]) -> LimitError | None:
-        with suppress(_RollBackError):
-            try:
-                with self._connection.transaction():
-                    self._copy(content, only=frozenset(part))
-                    raise _RollBackError
-            except LimitError as error:
-                return error
-            except DuplicateKeyError:
-                return None
-        return None
+        try:
+            with self._connection.transaction():
+                self._copy(content, only=frozenset(part))
+                raise _RollBackError
+        except LimitError as error:
+            return error
+        except (DuplicateKeyError, _RollBackError):
+            return None
 
 
 class _RollBackError(Exception):
@@ -275,10 +278,8 @@ class _ChunkContent:
 
     def figures(self, shredder: Shredder, seconds: float) -> CollectionReport:
         """What the ledger says of this chunk."""
-        report = CollectionReport(self.collection, len(self.chunk.documents) + len(self.chunk.runs))
-        report.rejected = len(self.rejects)
-        report.loaded = report.documents - report.rejected
-        report.bytes, report.seconds = self.chunk.stop - self.chunk.start, seconds
+        documents, rejected = len(self.chunk.documents) + len(self.chunk.runs), len(self.rejects)
+        report = CollectionReport(self.collection, documents, documents - rejected, rejected, self.chunk.stop - self.chunk.start, seconds)
         for i, layout in enumerate(shredder.layouts):
             owners = self.batch.owners[i]
             report.tables[layout.table] = len(owners) - (sum(owner in self.gone for owner in owners) if self.gone else 0)

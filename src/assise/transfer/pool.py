@@ -83,12 +83,12 @@ class Pool:
         """Do from now on the work that `assise.transfer.worker` makes of what `setup` gives."""
         message = setup()
         for worker in self._workers:
-            worker.begin(message)
+            worker.send(message)
 
     def rest(self) -> None:
         """End the sessions of the workers until they begin another work."""
         for worker in self._workers:
-            worker.begin({"work": "rest"})
+            worker.send({"work": "rest"})
 
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
         """Each task with its result, in the order of the tasks.
@@ -155,13 +155,10 @@ class _Worker:
                 f"{sys.executable} cannot be started as a worker process: {error.strerror}", remedy="Try it with --workers 1."
             ) from error
         self._input, self._output = cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)
-        self._send([str(entry) for entry in sys.path])
+        self.send([str(entry) for entry in sys.path])
 
-    def begin(self, setup: Result) -> None:
-        """Tell what the work is; what comes of it is told with the first task."""
-        self._send(setup)
-
-    def _send(self, message: object) -> None:
+    def send(self, message: object) -> None:
+        """Write a line of JSON; that the process has ended is noticed at its next task."""
         with suppress(BrokenPipeError):
             self._input.write(json.dumps(message).encode() + b"\n")
             self._input.flush()

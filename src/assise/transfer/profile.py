@@ -37,7 +37,7 @@ def profile_dump(dump: Dump, crew: Crew, *, chunk_bytes: int, paths: int, talk: 
     profiles = {collection.name: Profile(paths=paths) for collection in dump.collections}
     crew.begin(lambda: ProfileWork(paths), lambda: {"work": "profile", "paths": paths})
     is_read = crew.count == 1
-    for task, result in crew.run(chain.from_iterable(list_tasks(each, chunk_bytes, None, is_read=is_read, afresh="") for each in dump.collections)):
+    for task, result in crew.run(chain.from_iterable(list_tasks(each, chunk_bytes, {}, is_read=is_read, afresh="") for each in dump.collections)):
         profile = profiles[task.collection.name]
         if task.is_end:
             talk(f"{task.collection.name}: {task.collection.size:,} bytes read")

@@ -88,13 +88,13 @@ class Work(Protocol):
         """What came of it."""
 
 
-def list_tasks(collection: Collection, size: int, known: Mapping[int, Known] | None, *, is_read: bool, afresh: str) -> Iterator[Task]:
+def list_tasks(collection: Collection, size: int, known: Mapping[int, Known], *, is_read: bool, afresh: str) -> Iterator[Task]:
     """The chunks of a collection and its end; with `is_read` they are read already. `known` has those of the ledger by their starts.
 
     Raises:
         ChangedError: the source has not the chunks of the ledger. SourceError: it cannot be read.
     """
-    left, stop = dict(known or {}), 0
+    left, stop = dict(known), 0
     found = (
         ((chunk.start, chunk.stop, chunk.position, chunk) for chunk in read_chunks(collection, size))
         if is_read or collection.is_packed
@@ -110,7 +110,7 @@ def list_tasks(collection: Collection, size: int, known: Mapping[int, Known] | N
     yield Task(collection, stop, stop, collection.size)
 
 
-def check_bounds(collection: Collection, size: int, known: Mapping[int, Known], afresh: str) -> None:
+def check_bounds(collection: Collection, size: int, known: Mapping[int, Known], *, afresh: str) -> None:
     """Check that the source has the chunks of the ledger, before any that lie between them are loaded.
 
     Raises:

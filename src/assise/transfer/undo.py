@@ -5,17 +5,28 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from assise.errors import BusyError, EditedError, TargetError, UsageError
 from assise.manifest.problems import nearest
 from assise.postgres.connection import Connection
 from assise.schema.sql import all_layouts, drop_function, drop_tables, key_functions, lock_tables, quote
 from assise.transfer import ledger
-from assise.transfer.changes import Changes, find_changes
-from assise.transfer.ledger import QUERIES, Load
+from assise.transfer.ledger import QUERIES, Load, fill_query
 
 SHOWN = 20
 """Tables that are put into words."""
+
+
+class Changes(NamedTuple):
+    """Rows of one table that are not as the load and its repairs left them.
+
+    `changed` rows were updated or inserted: their `xmin` is no transaction of the load or of a repair. `deleted` is how many rows
+    fewer the table has than were loaded; of a table that is gone all of them.
+    """
+
+    changed: int
+    deleted: int
 
 
 @dataclass(frozen=True)
@@ -81,6 +92,22 @@ class Undo:
                 f"since the load of {self.name!r} there were edits, and nothing was dropped: {'; '.join(lines)}{'; …' if edited[SHOWN:] else ''}",
                 remedy=f"To discard them, name each table: `{' '.join(f'--replace {shlex.quote(table.name)}' for table in edited[:SHOWN])}`",
             )
+
+
+def find_changes(connection: Connection, load: Load) -> dict[str, Changes]:
+    """For each table of a load what has changed since; reads every row's header.
+
+    An `xmin` survives VACUUM FREEZE, but neither a rewrite of the table by ALTER TABLE nor a restore of a backup: all rows are changed then.
+    """
+    loaded = ledger.count_loaded(connection, load)
+    found = {}
+    for layout in all_layouts(load.manifest):
+        changed, rows = 0, 0
+        if ledger.has_table(connection, load.schema, layout.table):
+            statement = fill_query("changes", table=quote(load.schema, layout.table))
+            changed, rows = (int(str(number)) for number in connection.execute(statement, [load.id, load.id])[0])
+        found[layout.table] = Changes(changed, max(0, loaded[layout.table] - rows))
+    return found
 
 
 def plan_undo(connection: Connection, load: Load) -> Undo:

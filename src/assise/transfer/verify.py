@@ -60,24 +60,20 @@ def verify_dump(
     with connection.transaction(isolation="REPEATABLE READ"):
         crew.begin(
             lambda: VerifyWork(connection, load),
-            lambda: {
-                "work": "verify",
-                **ledger.describe_load(connection, load),
-                "snapshot": connection.scalar(ledger.QUERIES["snapshot"]),
-            },
+            lambda: {"work": "verify", **ledger.describe_load(connection, load), "snapshot": connection.scalar(ledger.QUERIES["snapshot"])},
         )
         tasks = [_list_tasks(connection, load, dump, name, sample, is_read=crew.count == 1) for name in found]
         for task, result in crew.run(chain.from_iterable(tasks)):
             each = found[task.collection.name]
-            if not task.is_end:
+            if task.is_end:
+                lines = _count_rows(connection, load, task.collection, each.verified, is_sample=sample is not None)
+                talk(f"{task.collection.name}: {each.verified.equal:,} documents equal")
+            else:
+                lines = result["differences"]
                 each.verified.add(Verified(*result["verified"]))
-                each.differences += result["differences"][: SHOWN - len(each.differences)]
                 each.wrong.extend(result["wrong"])
                 watch(task.progress("verify", each.verified.equal + each.verified.different + each.verified.missing))
-                continue
-            words = _count_rows(connection, load, task.collection, each.verified, is_sample=sample is not None)
-            each.differences += words[: SHOWN - len(each.differences)]
-            talk(f"{task.collection.name}: {each.verified.equal:,} documents equal")
+            each.differences += lines[: SHOWN - len(each.differences)]
     return found
 
 
@@ -122,7 +118,7 @@ class VerifyWork:
             raise ChangedError(f"{task.collection.file} has changed since it was loaded, behind byte {chunk.start:,}", remedy=_remedy(self._load))
         if self._verifier is None or self._verifier.name != task.collection.name:
             self._verifier = _CollectionVerifier(self._connection, self._load, task.collection.name)
-        found = self._verifier.check_chunk(chunk, task.known.loaded, task.sample)
+        found = self._verifier.check_chunk(chunk, task.known.loaded, sample=task.sample)
         return {"verified": list(vars(found.verified).values()), "differences": found.differences, "wrong": sorted(found.wrong)}
 
 
@@ -145,7 +141,7 @@ class _CollectionVerifier:
         self._select_keys = select_keys(self._layouts[0], load.schema)
         self._gatherer: Gatherer | None = None
 
-    def check_chunk(self, chunk: Chunk, count: int, sample: int | None) -> Found:
+    def check_chunk(self, chunk: Chunk, count: int, *, sample: int | None) -> Found:
         """What was found of a chunk of which `count` documents were loaded, or of `sample` of them.
 
         A reject counts when the ledger has its size and sha256, and a duplicate when its key is in the table.

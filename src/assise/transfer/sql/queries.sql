@@ -56,7 +56,7 @@ INSERT INTO assise.chunk (load_id, collection, start_offset, stop_offset, sha256
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 
 -- chunks --
-SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows::text, typed, jsonb, extra, seconds
+SELECT start_offset, stop_offset, documents, loaded, rejected, typed, jsonb, extra, sha256, rows::text, seconds
 FROM assise.chunk WHERE load_id = %s AND collection = %s ORDER BY start_offset
 
 -- copy_rejects --
