@@ -375,10 +375,7 @@ class Project:
         """The bytes of one reject, as far as they are kept."""
         manifest = self.manifest
         with self.connect(manifest) as connection:
-            load = ledger.find_load(connection, manifest.name)
-            if load is None:
-                raise UsageError(f"nothing of {manifest.name!r} is loaded")
-            return ledger.read_reject(connection, load, collection, offset)
+            return ledger.read_reject(connection, _load_of(connection, manifest), collection, offset)
 
     def schema_sql(self) -> str:
         """What a load creates, as SQL text, for the schema public; no server is asked."""
@@ -420,10 +417,15 @@ class Project:
         return ledger.begin(connection, manifest, dump.path, chunk_bytes=self._setting("load.chunk_bytes"), metadata=metadata)
 
 
-def _finished_load(connection: Connection, manifest: Manifest, *, as_loaded: bool = False) -> Load:
+def _load_of(connection: Connection, manifest: Manifest) -> Load:
     load = ledger.find_load(connection, manifest.name)
     if load is None:
         raise UsageError(f"nothing of {manifest.name!r} is loaded in {connection.target}", remedy="`assise load FOLDER` loads it.")
+    return load
+
+
+def _finished_load(connection: Connection, manifest: Manifest, *, as_loaded: bool = False) -> Load:
+    load = _load_of(connection, manifest)
     ledger.check_unchanged(connection, load, load.manifest if as_loaded else manifest)
     if not load.is_finished:
         raise UsageError(f"the load of {manifest.name!r} is not finished", remedy="`assise load` goes on where it stopped.")

@@ -125,6 +125,13 @@ def test_a_row_that_has_no_bson_form_is_named_and_the_others_come_out(loaded: Pr
     assert loaded.export_folder(tmp_path / "out")[0].skipped == 1
 
 
+def test_a_key_that_is_a_number_is_named_as_one(project: Project, tmp_path: Path, query: Query) -> None:
+    project.migrate(write_dump(tmp_path / "app", {"users": [{"_id": n} for n in (7, -8)]}), agree=agree)
+    query("""UPDATE users SET _extra = '{"x": {"$oid": "no digits"}}'""")
+    problems = project.export("users", lambda _: None).problems
+    assert [problem.split(":")[2] for problem in problems] == [" the row of users with the key -8", " the row of users with the key 7"]
+
+
 @pytest.mark.parametrize("change", ["DROP INDEX", "an edited manifest"])
 def test_an_edited_manifest_does_not_hinder_it(loaded: Project, change: str) -> None:
     if change == "an edited manifest":

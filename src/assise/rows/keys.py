@@ -54,6 +54,13 @@ def normal_key(column_type: str, cell: bytes) -> Hashable:
     return cell
 
 
+def show_key(column_type: str, cell: bytes) -> str:
+    """A key in words: text and numbers as they are, others as hexadecimal digits."""
+    if column_type in {"int4", "int8"}:
+        return str(int.from_bytes(cell, "big", signed=True))
+    return cell.decode(errors="replace")[:200] if column_type == "text" else cell.hex()
+
+
 def normal_keys(column_type: str, cells: Sequence[bytes]) -> Sequence[Hashable]:
     """`normal_key` of each; most types need none."""
     return [normal_key(column_type, cell) for cell in cells] if column_type in {"numeric", "float8"} else cells

@@ -19,7 +19,7 @@ from assise.mongo.dump import BUCKETS
 from assise.postgres.connection import Connection
 from assise.rows.assemble import Assembler
 from assise.rows.cells import OIDS, pack_length, write_array_cell
-from assise.rows.keys import normal_key
+from assise.rows.keys import normal_key, show_key
 from assise.rows.shred import Reason
 from assise.schema.sql import select_rows, select_sizes
 from assise.transfer import ledger
@@ -103,14 +103,13 @@ class _Reader:
             rows = {row[self._key_position] or b"": row for row in self._connection.fetch_cells(self._selects[0], wanted, self._key_type)}
             kids = read_kids(self._connection, self._layouts, self._selects, wanted, key_type=self._key_type, name_key=self._name_key)
             for key in keys:
-                row = f"the row of {self._layouts[0].table} with the key {self._show(key)}"
                 try:
                     raw = self._assembler.assemble(rows.pop(key), kids.get(self._name_key(key)) or no_kids(self._layouts))
                 except (CellError, ExtendedJsonError) as error:
-                    self._skip(f"{row}: {error.message}")
+                    self._skip(f"{self._describe(key)}: {error.message}")
                     continue
                 if self._limit_bytes is not None and len(raw) > self._limit_bytes:
-                    self._skip(f"{row}: {_too_large(len(raw))}")
+                    self._skip(f"{self._describe(key)}: {_too_large(len(raw))}")
                 else:
                     yield raw
 
@@ -126,8 +125,8 @@ class _Reader:
         if keys:
             yield keys
 
-    def _show(self, key: bytes) -> str:
-        return key.decode(errors="replace")[:200] if self._key_type == "text" else key.hex()
+    def _describe(self, key: bytes) -> str:
+        return f"the row of {self._layouts[0].table} with the key {show_key(self._key_type, key)}"
 
 
 def export_folder(connection: Connection, load: Load, collections: list[str], folder: Path) -> list[Exported]:

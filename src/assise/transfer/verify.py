@@ -19,7 +19,7 @@ from assise.postgres.connection import Connection
 from assise.rows.assemble import Assembler, Kids, Row
 from assise.rows.cells import OIDS, pack_int4, pack_length, write_array_cell
 from assise.rows.gather import Gatherer
-from assise.rows.keys import compile_keys, normal_key
+from assise.rows.keys import compile_keys, normal_key, show_key
 from assise.rows.shred import Reason
 from assise.rows.tree import build_tree
 from assise.schema.sql import count_orphans, count_rows, select_all_keys, select_keys, select_rows
@@ -192,7 +192,7 @@ class _CollectionVerifier:
         known = find_known(self._connection, self._select_keys, self._key_type, (pack_length(len(key)) + key for key, _ in keys))
         for key, (offset, _) in keys:
             if normal_key(self._key_type, key) not in known:
-                self._miss(f"document at offset {offset:,} (key {_show_key(self._key_type, key)}), rejected as a duplicate of a row that")
+                self._miss(f"document at offset {offset:,} (key {show_key(self._key_type, key)}), rejected as a duplicate of a row that")
 
     def _check_documents(self, documents: list[Document]) -> None:
         keys = self._find_keys(documents)
@@ -207,7 +207,7 @@ class _CollectionVerifier:
                 found.append((document, key, row, kids.get(key, nothing)))
             else:
                 self._found.wrong.append(document[0])
-                self._miss(f"document at offset {document[0]:,} (key {_show_key(self._key_type, key)})")
+                self._miss(f"document at offset {document[0]:,} (key {show_key(self._key_type, key)})")
         for i in range(0, len(found), GROUP):
             self._check_group(found[i : i + GROUP])
         others = kids.keys() - {key for key, _ in keys}
@@ -215,7 +215,7 @@ class _CollectionVerifier:
         for key in others:
             self._found.verified.extra += 1
             self._found.wrong.append(offsets[normal_key(self._key_type, key)])
-            self._say(f"child rows have the key {_show_key(self._key_type, key)}, which is written otherwise in {self._layouts[0].table}")
+            self._say(f"child rows have the key {show_key(self._key_type, key)}, which is written otherwise in {self._layouts[0].table}")
 
     def _check_group(self, found: list[_Match]) -> None:
         """Documents with their keys and rows: together where they are plain, the others one by one."""
@@ -246,7 +246,7 @@ class _CollectionVerifier:
         self._found.verified.different += 1
         self._found.wrong.append(offset)
         for line in lines:
-            self._say(f"document at offset {offset:,} (key {_show_key(self._key_type, key)}): {line}")
+            self._say(f"document at offset {offset:,} (key {show_key(self._key_type, key)}): {line}")
 
     def _check_positions(self, kids: Kids) -> None:
         for i, groups in enumerate(kids):
@@ -340,12 +340,6 @@ def _parts(documents: list[Document]) -> Iterator[list[Document]]:
 
 def _hash(key: bytes) -> int:
     return int.from_bytes(blake2b(key, digest_size=8).digest(), "big")
-
-
-def _show_key(column_type: str, key: bytes) -> str:
-    if column_type in {"int4", "int8"}:
-        return str(int.from_bytes(key, "big", signed=True))
-    return key.decode(errors="replace")[:200] if column_type == "text" else key.hex()
 
 
 def _int(value: object) -> int:
