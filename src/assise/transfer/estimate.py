@@ -25,10 +25,10 @@ SAMPLE_S = 1.5
 PART_BYTES, PARTS = 256 << 10, 12
 """Source bytes of a part of a sample, and how many parts there are of a collection at most."""
 
-ALONE_S, START_S = 0.3, 0.7
+ALONE_S, START_S = 0.3, 0.6
 """The start of a command that works alone, and of one with workers."""
 
-ROW_S, BYTE_S = (4e-6, 1e-6), (15e-9, 8e-9)
+ROW_S, BYTE_S = (4e-6, 1e-6), (13e-9, 6e-9)
 """Of load and of verify, what a sample does not show: seconds for each row, and for each of its bytes.
 
 It is mostly the server's share (COPY, indexes, log, commits, foreign keys; selects by key) and the way of the rows there and back. Measured as the
