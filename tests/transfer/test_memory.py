@@ -173,7 +173,7 @@ def count_lines(file: Path) -> int:
 
 SHAPES = [
     *((shape, FULL) for shape in (control_characters, one_letter, rejects)),
-    (ints, FULL),
+    (ints, FULL // 2),
     (ints_of_both_widths, FULL // 4),
     (values_of_all_kinds, FULL // 4),
     (child_rows, FULL // 8),
@@ -189,7 +189,7 @@ SHAPES = [
     *((shape, FULL // 16) for shape in (ints_of_a_map, strings_of_a_map, documents_of_a_map, regexes_of_a_map)),
 ]
 MANY = pytest.param(many, 1_000_000, marks=pytest.mark.soak)
-FULL_SHAPES = [ints_of_both_widths, values_of_all_kinds, child_rows, empty_documents, arrays_in_an_array, levels, map_in_another_order, garbage]
+FULL_SHAPES = [ints, ints_of_both_widths, values_of_all_kinds, child_rows, empty_documents, arrays_in_an_array, levels, map_in_another_order, garbage]
 FULL_SHAPES += [keys_at_the_root, keys_of_a_map, ints_of_a_map, strings_of_a_map, documents_of_a_map, keys_in_an_element]
 FULL_SHAPES += [keys_in_an_array_of_all_kinds]
 
