@@ -175,7 +175,7 @@ def compare(folder: Path, source: Path, *, runs: int, workers: int) -> list[str]
 
 
 def find_ratio(base: list[tuple[float, float]], found: list[tuple[float, float]]) -> float:
-    """How quick a step is beside another: the median over the runs of the ratios of their seconds."""
+    """How quick a step is beside another: the median over the runs of the ratios of their seconds; what ran once is beside each of the runs."""
     return statistics.median(each / other for (each, _), (other, _) in zip(base, found * (len(base) // len(found)), strict=True))
 
 

@@ -109,7 +109,7 @@ before the default; Python gives them by name: `Project(settings={{"{SETTINGS[0]
 
 
 def describe_setting(setting: Setting) -> str:
-    option = "--" + setting.name.partition(".")[2].replace("_", "-")
+    option = setting.option
     users = [code(f"assise {name}") for name, command in list_commands() if any(option in each.opts for each in command.params)]
     rows = [
         ["option", f"{code(option)} of {', '.join(users)}"],

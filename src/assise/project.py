@@ -219,7 +219,7 @@ class Project:
         if self._is_embedded(manifest):
             target = f"the embedded server in {self.embedded.data}, database {manifest.name}"
         else:
-            target = describe(self._to or expand(manifest.postgres))
+            target = describe(self._conninfo(manifest))
         return Plan(
             str(dump.path),
             target,
@@ -368,8 +368,7 @@ class Project:
         """The rejects of the load."""
         manifest = self.manifest
         with self.connect(manifest) as connection:
-            load = ledger.find_load(connection, manifest.name)
-            return ledger.read_rejects(connection, load) if load else []
+            return ledger.read_rejects(connection, _load_of(connection, manifest))
 
     def reject_bytes(self, collection: str, offset: int) -> bytes:
         """The bytes of one reject, as far as they are kept."""
@@ -384,10 +383,16 @@ class Project:
     def connect(self, manifest: Manifest) -> Connection:
         """A connection to the target; the embedded server is started when it is the target."""
         if not self._is_embedded(manifest):
-            return Connection(self._to or expand(manifest.postgres))
+            return Connection(self._conninfo(manifest))
         self.embedded.start()
         self.embedded.create_database(manifest.name)
         return Connection(self.embedded.conninfo(manifest.name), shown=self.embedded.url(manifest.name))
+
+    def _conninfo(self, manifest: Manifest) -> str:
+        found = expand(manifest.postgres) if self._to is None else self._to
+        if not found.strip():
+            raise UsageError("the URL of the target is empty", remedy="Give --to URL, or set the variables that `postgres:` in the manifest names.")
+        return found
 
     def _is_embedded(self, manifest: Manifest) -> bool:
         return self._to is None and manifest.postgres == "embedded"
@@ -453,7 +458,7 @@ def _name(path: Path) -> str:
 
 def _write(path: Path, text: str, *, is_new: bool = False) -> bool:
     """Write a file whole or not at all; with `is_new` False when it exists, also when another process has just written it."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".assise-{os.getpid()}")
     try:
         draft.write_text(text, encoding="utf-8")
         if is_new:
@@ -467,4 +472,5 @@ def _write(path: Path, text: str, *, is_new: bool = False) -> bool:
     except OSError as error:
         raise AssiseError(f"{path} cannot be written: {error.strerror}") from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()

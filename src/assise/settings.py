@@ -28,6 +28,11 @@ class Setting:
         """The environment variable of this setting."""
         return "ASSISE_" + self.name.replace(".", "_").upper()
 
+    @property
+    def option(self) -> str:
+        """The option of this setting on the command line."""
+        return "--" + self.name.rpartition(".")[2].replace("_", "-")
+
 
 SETTINGS = (
     Setting("load.chunk_bytes", 4 << 20, 1, 1 << 28, "source bytes of one chunk, that is of one transaction"),
@@ -46,9 +51,10 @@ def read_setting(name: str, given: int | None = None, *, environ: Mapping[str, s
     """
     setting = next(s for s in SETTINGS if s.name == name)
     text = str(given) if given is not None else environ.get(setting.variable, "").strip() or str(setting.default)
+    name = setting.variable if given is None else setting.option
     if not re.fullmatch(r"-?[0-9]{1,18}", text) or not setting.minimum <= int(text) <= setting.maximum:
         raise UsageError(
-            f"{setting.variable} is {text!r}: {setting.help}",
+            f"{name} is {text!r}: {setting.help}",
             remedy=f"Give a whole number from {setting.minimum:,} to {setting.maximum:,}.",
         )
     return int(text)

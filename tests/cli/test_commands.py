@@ -475,3 +475,67 @@ def test_the_embedded_server_starts_and_stops(embedded: Shell) -> None:
     lines = [line.split() for line in embedded.run("pg", "status").stdout.splitlines()]
     assert lines[0] == ["running", "no"]
     assert "pid" not in [name for name, _ in lines]
+
+
+def test_a_stdout_that_cannot_be_written_is_an_error_of_one_line(shell: Shell) -> None:
+    shell.run("migrate", "app", "--yes", to=True)
+    for words in ("export users", "verify", "schema sql", "rejects users 0"):
+        with Path("/dev/full").open("w") as full:
+            argv = [sys.executable, "-m", "assise", *words.split(), *(["--to", shell.target] if words != "schema sql" else [])]
+            done = subprocess.run(argv, cwd=shell.folder, env=environ(), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        expected = "no reject" if words == "rejects users 0" else "error: stdout cannot be written: No space left on device"
+        assert expected in done.stderr
+        assert (done.returncode != 0, "Traceback" in done.stderr, "Exception ignored" in done.stderr) == (True, False, False), done.stderr
+
+
+def environ() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": SOURCES}
+
+
+def test_an_empty_url_is_no_server(shell: Shell) -> None:
+    for to in ("", " "):
+        done = shell.run("migrate", "app", "--yes", "--to", to)
+        assert (done.returncode, done.stderr.splitlines()[-2]) == (2, "error: the URL of the target is empty")
+    text = (shell.folder / "assise.yaml").read_text()
+    (shell.folder / "assise.yaml").write_text(re.sub("(?m)^postgres: .*$", "postgres: ${MY_URL}", text))
+    done = shell.run("verify", MY_URL="", PGHOST="127.0.0.1")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error: the URL of the target is empty")
+
+
+def test_next_names_the_manifest(shell: Shell) -> None:
+    done = shell.run("infer", "app", "-o", "my own.yaml")
+    assert "next: assise load app -f 'my own.yaml'" in done.stderr
+    done = shell.run("load", "app", "-f", "my own.yaml", "--yes", to=True)
+    assert "next: assise verify -f 'my own.yaml'" in done.stderr
+    done = shell.run("migrate", "app", "-f", "my own.yaml", "--yes", to=True)
+    assert "next: assise verify --to … -f 'my own.yaml'" in done.stderr
+
+
+def test_a_manifest_with_a_server_of_its_own_has_no_embedded_one(shell: Shell) -> None:
+    shell.run("infer", "app")
+    text = (shell.folder / "assise.yaml").read_text()
+    (shell.folder / "assise.yaml").write_text(text.replace("postgres: embedded", "postgres: postgresql://db.internal/app"))
+    for verb in ("shell", "url"):
+        done = shell.run("pg", verb)
+        assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error: the manifest's target is a server of yours")
+
+
+def test_a_database_that_is_asked_for_by_name_is_not_made(embedded: Shell) -> None:
+    embedded.run("infer", "app")
+    done = embedded.run("pg", "shell", "-d", "nosuch", stdin="SELECT 1")
+    assert (done.returncode, 'database "nosuch" does not exist' in done.stderr) == (2, True)
+
+
+def test_rejects_of_what_is_not_loaded_are_an_error(shell: Shell) -> None:
+    shell.run("infer", "app")
+    for words in (["rejects"], ["rejects", "users", "0"]):
+        done = shell.run(*words, to=True)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "nothing of 'app' is loaded" in done.stderr
+
+
+def test_a_manifest_that_cannot_be_written_is_an_error_of_one_line(shell: Shell) -> None:
+    (shell.folder / "file").write_text("")
+    done = shell.run("infer", "app", "-o", "file/x.yaml")
+    assert (done.returncode, "cannot be written: Not a directory" in done.stderr) == (1, True)
+    assert shell.run("infer", "app", "-o", "x" * 250 + ".yaml").returncode == 0

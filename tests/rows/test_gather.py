@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import bson
 import pytest
-from bson import ObjectId
+from bson import Code, ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.oracle.equality import differences
@@ -237,3 +238,27 @@ def test_what_is_no_bson_teaches_nothing(manifest: object) -> None:
     for i in range(4, len(good)):
         for byte in (0, 1, 3, 4, 0x20, 0xFF):
             Gatherer(assembler, [good, good[:i] + bytes([byte]) + good[i + 1 :]] * 8)
+
+
+@pytest.mark.parametrize("size", [1, 1 << 20])
+@pytest.mark.parametrize("levels", range(94, 103))
+def test_code_whose_scope_lies_100_levels_deep_is_read_strictly(levels: int, size: int) -> None:
+    columns = {"id": {"type": "int4", "from": "_id"}}
+    manifest = read_manifest({"assise": 1, "name": "a", "tables": {"t": {"collection": "t", "primary_key": "id", "columns": columns}}})
+    value: object = Code("f", {"s": {}, "t": [{}]})
+    for level in range(levels):
+        value = [value] if level % 3 == 2 else {"a": value}
+    raw = bson.encode({"_id": 1, "deep": value, "big": "x" * size})
+    shredder, assembler = Shredder(manifest, "t"), Assembler(manifest, "t", is_strict=True)
+    row, kids = rows_of(shredder.shred([(0, raw)]), shredder, 0)
+    assert differences(raw, assembler.assemble(row, kids)) == []
+
+
+@pytest.mark.parametrize("value", ["x", 7, 1.5, None, True, ObjectId(OID), datetime(2024, 1, 1, tzinfo=UTC)])
+def test_a_scalar_that_jsonb_spells_out_is_not_read_from_its_bytes(value: object) -> None:
+    manifest = read_manifest({"assise": 1, "name": "a", "tables": JSONB_TABLES})
+    shredder, assembler = Shredder(manifest, "t"), Assembler(manifest, "t", is_strict=True)
+    row, kids = rows_of(shredder.shred([(0, bson.encode({"_id": 1, "other": value}))]), shredder, 0)
+    changed = [*row[:-1], notes(other={"$bson": b64encode(bson.encode({"": value})).decode()})]
+    with pytest.raises(AssiseError, match="stands elsewhere in the jsonb form"):
+        assembler.assemble(changed, kids)

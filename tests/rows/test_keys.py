@@ -18,7 +18,7 @@ from tests.oracle.values import Element, write_array, write_binary, write_docume
 from tests.oracle.walk import parse
 from tests.rows.rebuild import read_manifest, read_row, rebuild
 
-from assise.rows.keys import compile_keys, normal_key, objectid_to_uuid, uuid_to_objectid
+from assise.rows.keys import compile_keys, normal_key, objectid_to_uuid, show_key, uuid_to_objectid
 from assise.rows.shred import Reason, Shredder
 
 Query = Callable[..., list[tuple[object, ...]]]
@@ -167,3 +167,22 @@ def test_what_is_cut_has_no_key_or_a_whole_one(type_: str, kind: str) -> None:
             assert read_keys([(0, whole[:size])])[0] in {None, key}
             assert read_keys([(0, cut), (size, cut)])[0] in {None, key}
     assert read_keys([(0, write_document([(b"_id", (0x0B, b"a\0\0"))]))]) == ([None] if kind != "any" else read_keys([(0, of_id((0x0B, b"a\0\0")))]))
+
+
+@pytest.mark.parametrize(
+    ("type_", "cell", "text"),
+    [
+        ("int4", struct.pack(">i", -7), "-7"),
+        ("int8", struct.pack(">q", 1 << 40), "1099511627776"),
+        ("float8", struct.pack(">d", 1.5), "1.5"),
+        ("bool", b"\1", "true"),
+        ("uuid", bytes.fromhex("507f1f77bcf886cd8799439011000000"), "507f1f77-bcf8-86cd-8799-439011000000"),
+        ("numeric", bytes.fromhex("0001000000000001000a"), "10.0"),
+        ("timestamptz", struct.pack(">q", 1_500_000), "2000-01-01 00:00:01.500000+00:00"),
+        ("timestamptz", struct.pack(">q", 1 << 62), "4,611,686,018,427,387,904 microseconds after 2000-01-01"),
+        ("bytea", b"\1\xff", "01ff"),
+        ("text", b"a\x1b[31mRED\n" + b"x" * 300, "a\\x1b[31mRED\\n" + "x" * 190),
+    ],
+)
+def test_a_key_is_shown_on_one_line_as_sql_shows_it(type_: str, cell: bytes, text: str) -> None:
+    assert show_key(type_, cell) == text

@@ -247,3 +247,12 @@ def test_a_level_that_does_not_end_in_a_nul_is_a_difference() -> None:
     found = bson.encode({"a": {"b": 1}, "c": 2})
     source = found.replace(b"b\0\1\0\0\0\0", b"b\0\1\0\0\0\5")
     assert compare(source, found) == ["what stands in the source is not BSON"]
+
+
+@pytest.mark.parametrize("kind", [0x02, 0x03, 0x04, 0x05, 0x0C, 0x0D, 0x0E, 0x0F])
+def test_a_length_below_zero_is_a_difference(kind: int) -> None:
+    found = bson.encode({"a": "x", "b": 1})
+    for length in range(-40, 5):
+        body = b"%ca\0" % kind + struct.pack("<i", length) + b"\1\0\0\0x\0"
+        source = struct.pack("<i", len(body) + 5) + body + b"\0"
+        assert compare(source, found) != []

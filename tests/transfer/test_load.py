@@ -146,3 +146,18 @@ def test_names_that_are_not_utf8_are_refused(project: Project, tmp_path: Path) -
     (folder / "users.bson").rename(os.fsdecode(os.fsencode(folder) + b"/c\xff.bson"))
     with pytest.raises(SourceError, match="is not UTF-8"):
         project.migrate(folder, agree=agree)
+
+
+def test_what_is_no_objectid_is_null_in_sql(project: Project, tmp_path: Path, query: Query) -> None:
+    project.migrate(write_dump(tmp_path / "app", {"users": USERS}), agree=agree)
+    texts = ["", "xyz", "z" * 24, "5" * 22, "5" * 25, "507f1f77-bcf8-86cd-8799-439011000000", "507f1f77bcf86cd799439011"]
+    expected = [None] * 6 + ["507f1f77-bcf8-86cd-8799-439011000000"]
+    for text, uuid in zip(texts, expected, strict=True):
+        assert query(f"SELECT assise.objectid_to_uuid('{text}')::text") == [(uuid,)]
+        assert query("SELECT assise.objectid_to_uuid(%s)::text", (text,)) == [(uuid,)]
+    query("CREATE TABLE texts (number serial, text text)")
+    for text in texts:
+        query("INSERT INTO texts (text) VALUES (%s)", (text,))
+    assert query("SELECT assise.objectid_to_uuid(text)::text FROM texts ORDER BY number") == [(uuid,) for uuid in expected]
+    assert query("SELECT count(*) FROM texts JOIN users ON users.id = assise.objectid_to_uuid(text)") == [(0,)]
+    assert query("SELECT assise.uuid_to_objectid(gen_random_uuid())") == [(None,)]

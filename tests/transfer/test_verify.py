@@ -247,7 +247,7 @@ def test_every_change_of_every_column_is_found(things: Loaded, table: str, first
         for value in ["NULL", *changes_of(column, kind)]:
             if is_changed(things, table, column, value):
                 lines = things.finds(set_one % (value, "NOT"), (3, 1, 0, 0))
-                assert all(re.match(r"things: document at offset [0-9,]+ \(key [0-9a-f]{32}\): ", line) for line in lines)
+                assert all(re.match(r"things: document at offset [0-9,]+ \(key [0-9a-f-]{36}\): ", line) for line in lines)
                 assert column == "_extra" or any(re.search(rf"\b{column}\b", line) for line in lines), (column, value, lines)
         if things.query(f'SELECT FROM "{table}" WHERE "{column}" IS NULL'):
             filled = f'(SELECT "{column}" FROM "{table}" WHERE "{column}" IS NOT NULL LIMIT 1)'

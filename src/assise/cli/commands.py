@@ -109,8 +109,12 @@ def run(arguments: Sequence[str]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         _say("\nstopped; the same command goes on where it stopped")
         return EXIT_STOPPED
-    except BrokenPipeError:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError as error:  # the parts translate theirs: it is stdout that cannot be written
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            _say(f"error: stdout cannot be written: {error.strerror}")
         return 1
     except AssiseError as error:
         _print_error(error)
@@ -135,9 +139,10 @@ _talker = Talker()
 _say = _talker.say
 
 
-def _next(*lines: str) -> None:
+def _next(manifest: Path, *lines: str) -> None:
+    more = "" if manifest == Path() else f" -f {shlex.quote(str(manifest))}"
     for line in lines:
-        _say(f"next: {line}")
+        _say(f"next: {line}{more}")
 
 
 def _project(
@@ -178,7 +183,9 @@ def migrate(
     print_report(report, as_json=as_json)
     if report.was_done:
         _say("everything was loaded already; nothing was changed")
-    _next(*(["assise rejects"] if report.rejected else []), "assise pg shell" if to is None else "assise verify --to …")
+    to_verify = "assise verify" if to is None else "assise verify --to …"
+    is_embedded = to is None and project.manifest.postgres == "embedded"
+    _next(manifest, *(["assise rejects"] if report.rejected else []), "assise pg shell" if is_embedded else to_verify)
     return report.exit_code
 
 
@@ -210,7 +217,7 @@ def infer(
         print(dump_manifest(proposal.manifest, comments=proposal.comments), end="")
     if is_written:
         _say(f"wrote {project.write_manifest(proposal, path)}")
-        _next(f"assise load {shlex.quote(str(source))}")
+        _next(manifest if output is None else path, f"assise load {shlex.quote(str(source))}")
     return 0
 
 
@@ -237,7 +244,7 @@ def load(
     print_report(report, as_json=as_json)
     if report.was_done:
         _say("everything was loaded already; nothing was changed")
-    _next("assise verify", *(["assise rejects"] if report.rejected else []))
+    _next(manifest, "assise verify", *(["assise rejects"] if report.rejected else []))
     return report.exit_code
 
 
@@ -272,7 +279,7 @@ def verify(
     if sample is not None:
         _say(f"of each collection {sample:,} documents were compared, or all")
     if report.verified and not report.verified.is_clean:
-        _next("assise verify --repair")
+        _next(manifest, "assise verify --repair")
     return report.exit_code
 
 
@@ -351,17 +358,19 @@ def undo(
     elif dry_run:
         found.check(names)
     else:
-        _next("assise load FOLDER")
+        _next(manifest, "assise load FOLDER")
     return 0
 
 
 def _start_embedded(manifest: Path, database: str | None) -> tuple[Project, str]:
-    """The project with its server running, and the name of the database, which is there."""
+    """The project with its server running, and the name of the database; the manifest's own is there."""
     project = _project(manifest)
-    name = database or project.manifest.name
+    if database is None and project.manifest.postgres != "embedded":
+        raise UsageError("the manifest's target is a server of yours", remedy="Ask it with psql; --database names a database of the embedded server.")
     project.embedded.start()
-    project.embedded.create_database(name)
-    return project, name
+    if database is None:
+        project.embedded.create_database(project.manifest.name)
+    return project, database or project.manifest.name
 
 
 @pg.command("start", epilog=_examples("assise pg start"))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from struct import error as StructError
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from uuid import UUID
 
 from assise.documents.extjson import WRAPPERS, decode_fields, unescape_key
@@ -65,6 +65,12 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"] | Elem
 
 Known = Mapping[str, "Known"]
 """Names of fields that are wanted one by one, and in documents below them."""
+
+
+class Check(Protocol):
+    """Raises an error for a value that stands so many levels below the root and may not."""
+
+    def __call__(self, value: Json, /, *, depth: int) -> None: ...
 
 
 class Pieces(dict[str, Json]):
@@ -323,7 +329,7 @@ _NAME = re.compile(rb",? ?%b: ?" % _STRING)
 _COMMA = re.compile(rb",? ?")
 
 
-def read_pieces(text: bytes, start: int, known: Known, *, loads: Callable[[str], Any], check: Callable[[Json], None]) -> Json:
+def read_pieces(text: bytes, start: int, known: Known, *, loads: Callable[[str], Any], check: Check) -> Json:
     """The JSON value that PostgreSQL has written into `text` behind `start`; its large objects are `Pieces`, its large arrays are BSON.
 
     `loads` reads some fields or items at a time, `check` sees each value of which only BSON is kept.
@@ -334,21 +340,21 @@ def read_pieces(text: bytes, start: int, known: Known, *, loads: Callable[[str],
 class _PieceReader:
     """A position in a text, and what reads containers from there on."""
 
-    def __init__(self, text: bytes, start: int, loads: Callable[[str], Any], check: Callable[[Json], None]) -> None:
+    def __init__(self, text: bytes, start: int, loads: Callable[[str], Any], check: Check) -> None:
         self._text, self._p, self._loads, self._check = text, start, loads, check
 
-    def read(self, known: Known) -> Json:
+    def read(self, known: Known, depth: int = 0) -> Json:
         """The object or array at the position."""
         self._p += 1
         if self._text[self._p - 1] == ord("["):
-            return ARRAY, write_array(self._items())
+            return ARRAY, write_array(self._items(depth))
         found = Pieces()
         run: bytearray | None = None
-        for name, value in self._fields(known):
+        for name, value in self._fields(known, depth):
             if name in known or name in _APART:
                 found[name], run = value, None
                 continue
-            self._check({name: value})
+            self._check({name: value}, depth=depth)
             kind, data = read_value(value)
             if run is None:
                 run = bytearray(data)
@@ -357,20 +363,20 @@ class _PieceReader:
                 run += b"%c%b\0%b" % (kind, _key(unescape_key(name)), data)
         return found
 
-    def _fields(self, known: Known) -> Iterator[tuple[str, Json]]:
+    def _fields(self, known: Known, depth: int) -> Iterator[tuple[str, Json]]:
         while (piece := self._take(SOME_FIELDS)) or self._text[self._p] != ord("}"):
             if piece:
                 yield from self._loads(f"{{{piece}}}").items()
             else:
                 name = self._loads(self._take(_NAME))
-                yield name, self.read(known.get(name, _NOTHING))
+                yield name, self.read(known.get(name, _NOTHING), depth + 1)
         self._p += 1
 
-    def _items(self) -> Iterator[Element]:
+    def _items(self, depth: int) -> Iterator[Element]:
         while (piece := self._take(SOME_ITEMS)) or self._text[self._p] != ord("]"):
             self._take(_COMMA)
-            for item in self._loads(f"[{piece}]") if piece else [self.read(_NOTHING)]:
-                self._check(item)
+            for item in self._loads(f"[{piece}]") if piece else [self.read(_NOTHING, depth + 1)]:
+                self._check(item, depth=depth + 1)
                 yield read_value(item)
         self._p += 1
 

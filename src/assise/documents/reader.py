@@ -21,8 +21,10 @@ read_int64 = Struct("<q").unpack_from
 read_double = Struct("<d").unpack_from
 
 OUTSIDE = (IndexError, StructError, KeyError)
-NOT_BSON = (*OUTSIDE, ValueError, InvalidBsonError)
 """What a walk over broken lengths or unknown types raises."""
+
+NOT_BSON = (*OUTSIDE, ValueError, InvalidBsonError)
+"""What reading bytes that are no BSON may raise."""
 
 Skip = Callable[[bytes, int], int]
 

@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from json import JSONDecoder
 
 from assise.documents.extjson import JSONB, JsonWriter, escape_key, unescape_key
-from assise.documents.extjson_reader import Json, Known, Pieces, dbref_order, read_pieces, read_unnameable, read_value, read_wrapper
+from assise.documents.extjson_reader import Check, Json, Known, Pieces, dbref_order, read_pieces, read_unnameable, read_value, read_wrapper
 from assise.documents.kinds import ARRAY, DOCUMENT
 from assise.documents.numbers import plain_double
 from assise.documents.reader import elements
@@ -22,7 +22,7 @@ from assise.manifest.model import Column, Manifest
 from assise.manifest.types import element_type, is_array
 from assise.rows.cells import Decode, Encode, rule
 from assise.rows.numeric import decode_number, decode_number_strictly
-from assise.rows.tree import Level, build_tree
+from assise.rows.tree import ORDERED, Level, build_tree
 
 Row = Sequence[bytes | None]
 Kids = list[dict[bytes, list[Row]]]
@@ -214,11 +214,11 @@ def _read_strictly(loads: Callable[[str], Json], cell: bytes, known: Known = _NO
     return value
 
 
-def _read(cell: bytes, known: Known, loads: Callable[[str], Json], check: Callable[[Json], None]) -> Json:
+def _read(cell: bytes, known: Known, loads: Callable[[str], Json], check: Check) -> Json:
     return read_pieces(cell, 1, known, loads=loads, check=check) if len(cell) > LARGE_BYTES else loads(cell[1:].decode())
 
 
-def _let_all_pass(_value: Json) -> None:
+def _let_all_pass(_value: Json, *, depth: int) -> None:
     """Nothing in the cell could be spelled otherwise."""
 
 
@@ -243,10 +243,12 @@ def _check_spelling(value: Json, known: Known = _NOTHING, depth: int = 0) -> Non
 
 
 def _check_bson(value: Notes) -> None:
-    """Refuse a `$bson` that holds fields JSON can name, or none at all."""
+    """Refuse a `$bson` that holds fields JSON can name, none at all, or one value that the jsonb form spells out at any depth."""
     document = enclose(read_unnameable(value))
     keys = [key for _, key, _, _ in elements(document)]
-    is_one_value = len(value) == 1 and keys == [b""]
+    is_one_value = (
+        len(value) == 1 and keys == [b""] and (document[4] in ORDERED or JsonWriter(JSONB).value(document[4], document, 6)[0][:8] == '{"$bson"')
+    )
     if b64encode(document).decode() != value["$bson"] or not (is_one_value or (keys and JsonWriter(JSONB).unnameable(document, 0) == set(keys))):
         raise CellError("$bson holds what stands elsewhere in the jsonb form")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from struct import unpack
 from uuid import UUID
@@ -11,6 +12,7 @@ from uuid import UUID
 from assise.documents.kinds import OBJECT_ID
 from assise.documents.reader import NOT_BSON, elements
 from assise.manifest.model import Manifest
+from assise.manifest.problems import escape
 from assise.rows.cells import decode_object_id, encode_object_id, pack_int4, pack_int8, rule
 from assise.rows.encode import encode_object_ids
 from assise.rows.numeric import read_numeric
@@ -20,7 +22,7 @@ ReadKeys = Callable[[Sequence[tuple[int, bytes]]], list[bytes | None]]
 
 
 def compile_keys(manifest: Manifest, root: str) -> ReadKeys:
-    """Reads the keys of documents that were shredded without a reject."""
+    """Reads the keys of documents, whatever becomes of them."""
     column = manifest.key_column(root)
     if column.kind == "offset":
         pack, size = (pack_int4, 4) if column.type == "int4" else (pack_int8, 8)
@@ -55,10 +57,26 @@ def normal_key(column_type: str, cell: bytes) -> Hashable:
 
 
 def show_key(column_type: str, cell: bytes) -> str:
-    """A key in words: text and numbers as they are, others as hexadecimal digits."""
-    if column_type in {"int4", "int8"}:
-        return str(int.from_bytes(cell, "big", signed=True))
-    return cell.decode(errors="replace")[:200] if column_type == "text" else cell.hex()
+    """A key on one line, at most 200 characters of it."""
+    match column_type:
+        case "int4" | "int8":
+            return str(int.from_bytes(cell, "big", signed=True))
+        case "numeric":
+            return read_numeric(cell)[0][:200]
+        case "float8":
+            return repr(unpack(">d", cell)[0])
+        case "bool":
+            return "true" if any(cell) else "false"
+        case "uuid":
+            return str(UUID(bytes=cell))
+        case "timestamptz":
+            microseconds = int.from_bytes(cell, "big", signed=True)
+            with suppress(OverflowError):
+                return (datetime(2000, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)).isoformat(sep=" ")
+            return f"{microseconds:,} microseconds after 2000-01-01"
+        case "text":
+            return escape(cell.decode(errors="replace")[:200])
+    return cell.hex()[:200]
 
 
 def normal_keys(column_type: str, cells: Sequence[bytes]) -> Sequence[Hashable]:

@@ -205,7 +205,10 @@ def _fields(document: bytes, at: int) -> Iterator[Field]:
 
 def _field(document: bytes, p: int) -> Field:
     end = document.index(b"\0", p + 1)
-    return Field(document[p + 1 : end], document[p], end + 1, end + 1 + _size(document[p], document, end + 1))
+    size = _size(document[p], document, end + 1)
+    if size < 0:
+        raise ValueError("a length below zero")
+    return Field(document[p + 1 : end], document[p], end + 1, end + 1 + size)
 
 
 def _size(kind: int, document: bytes, p: int) -> int:

@@ -13,6 +13,7 @@ from random import SystemRandom
 
 from assise.documents.shape import FEWEST, GROUP, LARGEST_BYTES
 from assise.errors import AssiseError, CellError, ChangedError
+from assise.manifest.problems import escape
 from assise.mongo.dump import Chunk, Collection, Dump
 from assise.mongo.frames import Document
 from assise.postgres.connection import Connection
@@ -301,7 +302,7 @@ def find_extra(connection: Connection, load: Load, collection: Collection) -> Ge
             number = _hash(key or b"")
             position = bisect_left(known, number)
             if position == len(known) or known[position] != number:
-                yield (text or b"").decode(errors="replace")[:200], key or b""
+                yield escape((text or b"").decode(errors="replace")[:200]), key or b""
 
 
 def _split(chunk: Chunk, rejects: dict[int, Reject]) -> tuple[list[Document], list[Document]]:

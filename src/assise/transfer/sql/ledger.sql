@@ -63,8 +63,8 @@ CREATE TABLE assise.reject (
 
 CREATE FUNCTION assise.objectid_to_uuid(objectid text) RETURNS uuid
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-    SELECT (left(objectid, 12) || '8' || substr(objectid, 13, 3) || '8' || substr(objectid, 16, 9) || '000000')::uuid
-    WHERE objectid ~ '^[0-9a-fA-F]{24}$'
+    SELECT CASE WHEN objectid ~ '^[0-9a-fA-F]{24}$'
+        THEN (left(objectid, 12) || '8' || substr(objectid, 13, 3) || '8' || substr(objectid, 16, 9) || '000000')::uuid END
 $$;
 
 CREATE FUNCTION assise.uuid_to_objectid(id uuid) RETURNS text
