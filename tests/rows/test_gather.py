@@ -174,7 +174,7 @@ def test_child_rows_without_their_place_are_not_gathered(table: int) -> None:
 def test_jsonb_is_given_back_in_the_order_of_its_source() -> None:
     columns = {"id": {"type": "int4", "from": "_id"}, "data": "jsonb"}
     manifest = read_manifest({"assise": 1, "name": "a", "tables": {"t": {"collection": "t", "primary_key": "id", "columns": columns}}})
-    inner = {"zeta": 1, "é": {"messages": 1, "tokens": 2, "in": [{"tokens": 1, "id": 2}]}, "$set": {"b": 1, "a": 2}, "aa": 10.5}
+    inner = {"zeta": 1, "é": {"messages": 1, "tokens": 2, "in": [{"tokens": 1, "id": 2}]}, "$regex": {"b": 1, "a": 2}, "$date": 1, "aa": 10.5}
     raws = [bson.encode({"_id": n, "data": inner}) for n in range(20)]
     shredder, assembler = Shredder(manifest, "t"), Assembler(manifest, "t", is_strict=True)
     batch = shredder.shred(list(enumerate(raws)))
