@@ -107,7 +107,7 @@ def run(arguments: Sequence[str]) -> int:
         error.show()
         return 2
     except (typer.Abort, KeyboardInterrupt):
-        _say("\nstopped; the same command goes on where it stopped")
+        _say("\nstopped" + "; the same command goes on where it stopped" * (arguments[:1] in (["load"], ["migrate"])))
         return EXIT_STOPPED
         if sys.stdout:
             sys.stdout.flush()

@@ -303,7 +303,7 @@ def _open(collection: Collection, read: Callable[[], int]) -> Iterator[gzip.Gzip
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SourceError(
             f"{file} is a broken gzip stream: {error}",
-            remedy=f"The first {read():,} bytes of its content could be read. Take the dump again, or unpack what there is to a .bson file.",
+            remedy=f"Its documents up to byte {read():,} could be read. Take the dump again, or unpack what there is to a .bson file.",
         ) from error
     except OSError as error:
         raise SourceError(f"{file} cannot be read: {error.strerror}") from error

@@ -103,7 +103,7 @@ def list_tasks(collection: Collection, size: int, known: Mapping[int, Known], *,
     for start, stop, position, chunk in found:
         line = left.pop(start, None)
         if line is not None and line.stop != stop:
-            raise _changed(collection, f"differs between bytes {start:,} and {line.stop:,}", afresh)
+            raise _changed(collection, f"differs behind byte {start:,}", afresh)
         yield Task(collection, start, stop, position, chunk, line)
     if left:
         raise _changed(collection, f"ends before byte {max(line.stop for line in left.values()):,}", afresh)
@@ -119,7 +119,7 @@ def check_bounds(collection: Collection, size: int, known: Mapping[int, Known], 
     bounds = dict(find_bounds(collection, size)) if known else {}
     for start, line in known.items():
         if bounds.get(start) != line.stop:
-            raise _changed(collection, f"differs between bytes {start:,} and {line.stop:,}", afresh)
+            raise _changed(collection, f"differs behind byte {start:,}", afresh)
 
 
 def _changed(collection: Collection, how: str, afresh: str) -> ChangedError:
