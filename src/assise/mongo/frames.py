@@ -119,12 +119,10 @@ class _Window:
     def _ends(self, start: int, last: int) -> bool:
         """Whether the elements from `start` on are BSON and end at `last`."""
         jumps, p = self._jumps, start
-        if len(jumps) <= last:
-            jumps.frombytes(bytes((last + 1 - len(jumps)) * jumps.itemsize))
         raw = cast(bytes, memoryview(self.data))
         outer = array("i")
         while True:
-            while (jump := jumps[p]) > 0:
+            while (jump := jumps[p] if p < len(jumps) else self._grow(p)) > 0:
                 p += jump
             if p < last and not jump:
                 after, inside = self._element(raw, p, last)
@@ -142,6 +140,11 @@ class _Window:
             after = last + 1 if p == last else 0
             last, p, start = outer.pop(), outer.pop(), outer.pop()
             jumps[p] = after - p if after else -1
+
+    def _grow(self, p: int) -> int:
+        """Let the jumps reach `p`, from where none is known: only as far as walks come, because the length of a candidate says nothing."""
+        self._jumps.frombytes(bytes(_BLOCK + (p - len(self._jumps)) * self._jumps.itemsize))
+        return 0
 
     def _element(self, raw: bytes, p: int, last: int) -> tuple[int, int]:
         """Where the element at `p` ends (0 when it is none, anything above `last` when it is longer), and where its own elements begin or 0."""

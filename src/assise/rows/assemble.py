@@ -132,7 +132,7 @@ class Assembler:
         encoders, decode = rule(column.type, column.kind)
         if self._is_strict and element_type(column.type) in {"numeric", "timestamptz"}:
             decode = decode_number_strictly if decode is decode_number else _strictly(decode, encoders)
-            decode = decode if is_array(column.type) else lru_cache(1 << 15)(decode)
+            decode = decode if is_array(column.type) else lru_cache(1 << 12)(decode)
         elif self._is_strict and is_array(column.type):
             decode = _from_one(decode)
         return encoders, decode

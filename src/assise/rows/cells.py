@@ -146,7 +146,7 @@ def _encode_int32_as_int8(raw: bytes, p: int) -> tuple[bytes, int]:
 
 
 def _encode_number(encode: Callable[[bytes], bytes | None], size: int) -> Encode:
-    remember = lru_cache(1 << 15)(encode)
+    remember = lru_cache(1 << 12)(encode)
 
     def encode_number(raw: bytes, p: int) -> tuple[bytes | None, int]:
         end = p + size

@@ -64,7 +64,7 @@ class Gatherer:
             samples.append(found[:: len(found) // SAMPLE + 1])
         assembler.orders.update(_learn_orders(samples[0]))
         self._plans = [self._plan(assembler, root, sample) for root, sample in zip(self._tree.roots, samples, strict=True)]
-        self._read_plain = [lru_cache(1 << 12)(_plain_reader(assembler, root)) for root in self._tree.roots]
+        self._read_plain = [lru_cache(1 << 10)(_plain_reader(assembler, root)) for root in self._tree.roots]
 
     def _plan(self, assembler: Assembler, level: Level, sample: Sequence[bytes]) -> _Plan:
         orders: dict[Path, dict[bytes, int]] = {}
