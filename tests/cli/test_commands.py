@@ -489,7 +489,8 @@ def test_a_stdout_that_cannot_be_written_is_an_error_of_one_line(shell: Shell) -
 
 
 def environ() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": SOURCES}
+    """With a stdout that is written when it is flushed."""
+    return {**os.environ, "PYTHONPATH": SOURCES, "PYTHONUNBUFFERED": ""}
 
 
 def test_an_empty_url_is_no_server(shell: Shell) -> None:

@@ -103,14 +103,14 @@ def run(arguments: Sequence[str]) -> int:
         code = app(args=list(arguments), standalone_mode=False, terminal_width=min(get_terminal_size().columns, HELP_COLUMNS) - 2)
         if code == EXIT_STOPPED:  # typer's answer to Ctrl-C
             raise KeyboardInterrupt
+        if sys.stdout:
+            sys.stdout.flush()
     except _CommandLineError as error:
         error.show()
         return 2
     except (typer.Abort, KeyboardInterrupt):
         _say("\nstopped" + "; the same command goes on where it stopped" * (arguments[:1] in (["load"], ["migrate"])))
         return EXIT_STOPPED
-        if sys.stdout:
-            sys.stdout.flush()
     except OSError as error:  # the parts translate theirs: it is stdout that cannot be written
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
