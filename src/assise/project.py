@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from time import perf_counter
 from typing import Literal
 
@@ -17,7 +18,7 @@ from assise.infer.propose import Proposal, propose
 from assise.manifest.checks import SERVERS_OWN
 from assise.manifest.file import dump_manifest, json_schema, load_manifest
 from assise.manifest.model import Manifest
-from assise.manifest.problems import nearest
+from assise.manifest.problems import count_of, nearest
 from assise.mongo.dump import Dump, open_dump, read_metadata
 from assise.postgres.connection import Connection, describe
 from assise.postgres.embedded import Embedded
@@ -131,6 +132,8 @@ class Project:
         watch: Watch = keep_silent,
     ) -> None:
         path = Path(manifest).absolute()
+        if not path.exists() and path.suffix not in {".yaml", ".yml"}:
+            raise UsageError(f"there is no folder {path}", remedy="Make it, or name a file that ends in .yaml.")
         self.path = path / "assise.yaml" if path.is_dir() else path
         self.embedded = Embedded(self.path.parent / ".assise")
         self._to, self._settings = to, settings or {}
@@ -151,10 +154,10 @@ class Project:
     def infer(self, source: Path | str, *, ids: Ids = "uuid") -> Proposal:
         """Read every document of a dump and propose a manifest; nothing is written."""
         dump = open_dump(Path(source))
+        postgres = "embedded" if self._to is None else describe(self._to)
         chunk_bytes, paths = self._setting("load.chunk_bytes"), self._setting("infer.paths")
         with self._working(dump) as crew:
             profiles = profile_dump(dump, crew, chunk_bytes=chunk_bytes, paths=paths, talk=self._talk, watch=self._watch)
-        postgres = "embedded" if self._to is None else describe(self._to)
         return propose(profiles, name=_name(dump.path), ids=ids, postgres=postgres)
 
     def _setting(self, name: str) -> int:
@@ -181,11 +184,11 @@ class Project:
         """Write a proposal to a new file, and the JSON Schema for editors to `.assise`.
 
         Raises:
-            UsageError: the file exists.
+            UsageError: the file exists. AssiseError: it cannot be written.
         """
         path = path or self.path
         if not _write(path, dump_manifest(proposal.manifest, comments=proposal.comments), is_new=True):
-            raise UsageError(f"{path} exists, and is not overwritten", remedy="Remove it, or give another file: -o FILE.")
+            raise _exists(path)
         self.write_schema()
         return path
 
@@ -200,6 +203,7 @@ class Project:
         """Infer where there is no manifest, load, verify."""
         with self._working(open_dump(Path(source))):
             if not self.path.exists():
+                check_new(self.path)
                 proposal = self.infer(source, ids=ids)
                 for note in proposal.notes:
                     self._talk(note)
@@ -241,7 +245,7 @@ class Project:
         manifest = self.manifest
         self.write_schema()
         with self.connect(manifest) as connection:
-            ledger.lock(connection, manifest.name)
+            ledger.lock(connection, manifest.name, talk=self._talk)
             load = ledger.find_load(connection, manifest.name)
             dump = open_dump(Path(source) if source is not None else _remembered(load))
             self._check_held(manifest, dump)
@@ -300,7 +304,7 @@ class Project:
         """
         manifest = self.manifest
         with self.connect(manifest) as connection:
-            ledger.lock(connection, manifest.name)
+            ledger.lock(connection, manifest.name, talk=self._talk)
             load = _finished_load(connection, manifest)
             dump = open_dump(Path(source or load.source))
             with self._working(dump):
@@ -324,7 +328,7 @@ class Project:
         manifest = self.manifest
         with self.connect(manifest) as connection:
             if not dry_run:
-                ledger.lock(connection, manifest.name)
+                ledger.lock(connection, manifest.name, talk=self._talk)
             load = ledger.find_load(connection, manifest.name)
             if load is None:
                 return Undo(connection.target, manifest.name)
@@ -414,12 +418,30 @@ class Project:
             tables = [layout.table for layout in all_layouts(manifest)]
             question = (
                 f"{parts['host']}:{parts['port']}, database {parts['dbname']}, gets the schema assise and"
-                f" {len(tables)} tables: {', '.join(tables[:20])}{', …' if len(tables) > 20 else ''}"
+                f" {count_of(len(tables), 'table')}: {', '.join(tables[:20])}{', …' if len(tables) > 20 else ''}"
             )
             if not agree(question):
                 raise UsageError(f"not agreed, nothing was written: {question}", remedy="Agree with --yes.")
         metadata = [(name, text) for name in manifest.roots.values() if (text := read_metadata(dump.collection(name)))]
         return ledger.begin(connection, manifest, dump.path, chunk_bytes=self._setting("load.chunk_bytes"), metadata=metadata)
+
+
+def check_new(path: Path) -> None:
+    """Check that a manifest can be written to a new file, before a dump is read for it.
+
+    Raises:
+        UsageError: the file exists. AssiseError: nothing can be written there.
+    """
+    if path.exists() or path.is_symlink():
+        raise _exists(path)
+    try:
+        TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise AssiseError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _exists(path: Path) -> UsageError:
+    return UsageError(f"{path} exists, and is not overwritten", remedy="Remove it, or give another file: -o FILE.")
 
 
 def _load_of(connection: Connection, manifest: Manifest) -> Load:

@@ -310,7 +310,7 @@ def test_repair_shows_asks_and_writes(shell: Shell, query: Query) -> None:
     query("UPDATE users SET name = 'another' WHERE name = 'user 3'")
     edited = shell.run("verify", "--repair", "--yes", to=True)
     assert (edited.returncode, edited.stdout) == (1, "")
-    assert "users: 1 rows changed since the load\n`--dry-run` shows it. To discard it, name each table: `--replace users`" in edited.stderr
+    assert "users: 1 row changed since the load\n`--dry-run` shows it. To discard it, name each table: `--replace users`" in edited.stderr
     shown = shell.run("verify", "--repair", "--dry-run", "--json", to=True)
     report = json.loads(shown.stdout)
     assert (shown.returncode, {*report}, {*report["repair"]}) == (1, REPORT | {"repair"}, {"tables", "mends", "is_done"})
@@ -318,7 +318,7 @@ def test_repair_shows_asks_and_writes(shell: Shell, query: Query) -> None:
     sampled = shell.run("verify", "--sample", "2", "--json", to=True)
     assert (sampled.returncode, json.loads(sampled.stdout)["sample"]) == (3, 2)
     done = shell.run("verify", "--repair", "--yes", "--replace", "users", to=True)
-    assert (done.returncode, done.stdout.splitlines()[-2:]) == (0, ["users: 2 rows written, 0 removed", "user_items: 1 rows written, 0 removed"])
+    assert (done.returncode, done.stdout.splitlines()[-2:]) == (0, ["users: 2 rows written, 0 removed", "user_items: 1 row written, 0 removed"])
     assert query("SELECT name FROM users ORDER BY id") == [(f"user {n}",) for n in range(5)]
 
 
@@ -330,7 +330,7 @@ def test_undo_drops_what_was_loaded_and_refuses_what_was_edited(shell: Shell, qu
     query("UPDATE users SET name = 'another' WHERE name = 'user 2'")
     edited = shell.run("undo", "--yes", to=True)
     assert (edited.returncode, edited.stdout) == (1, "")
-    assert "users: 1 rows changed\nTo discard them, name each table: `--replace users`" in edited.stderr
+    assert "users: 1 row changed\nTo discard them, name each table: `--replace users`" in edited.stderr
     shown = shell.run("undo", "--dry-run", "--json", to=True)
     (users, _) = json.loads(shown.stdout)["tables"]
     assert users == {"name": "users", "rows": 5, "changed": 1, "deleted": 0, "additions": [], "is_gone": False}
@@ -354,6 +354,9 @@ def test_undo_drops_what_was_loaded_and_refuses_what_was_edited(shell: Shell, qu
         (["migrate"], 2, "Missing argument"),
         (["infer", "app", "--ids", "x"], 2, "--ids"),
         (["infer", "nowhere"], 1, "does not exist"),
+        (["infer", "app", "-o", "nowhere/x.yaml"], 1, "nowhere/x.yaml cannot be written: No such file or directory"),
+        (["migrate", "app", "-f", "nowhere/x.yaml"], 1, "nowhere/x.yaml cannot be written: No such file or directory"),
+        (["migrate", "app", "-f", "nowhere/"], 2, "there is no folder"),
         (["load", "app"], 2, "there is no manifest"),
         (["verify"], 2, "there is no manifest"),
         (["export", "users"], 2, "there is no manifest"),
@@ -381,12 +384,14 @@ def test_errors_are_plain_lines_with_a_remedy_and_a_code(tmp_path: Path, words: 
     assert (done.returncode, done.stdout) == (code, "")
     assert said in done.stderr
     assert "s3cr3t" not in done.stderr
+    assert "bytes read" not in done.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_every_command_has_an_example(tmp_path: Path, command: str) -> None:
     done = Shell(tmp_path, "").run(*command.split(), "--help")
     assert (done.returncode, done.stderr) == (0, "")
+    assert Shell(tmp_path, "").run(*command.split(), "-h").stdout == done.stdout
     assert re.search(rf"Examples:\n(?:  .*\n)*?  .*assise {command}\b", done.stdout), done.stdout
 
 
@@ -486,6 +491,29 @@ def test_a_stdout_that_cannot_be_written_is_an_error_of_one_line(shell: Shell) -
         expected = "no reject" if words == "rejects users 0" else "error: stdout cannot be written: No space left on device"
         assert expected in done.stderr
         assert (done.returncode != 0, "Traceback" in done.stderr, "Exception ignored" in done.stderr) == (True, False, False), done.stderr
+
+
+def test_a_ctrl_c_in_a_destructor_stops_the_command(tmp_path: Path) -> None:
+    write_dump(tmp_path / "app", {"users": USERS})
+    trap = """
+import os, signal, sys, time
+from assise import cli
+from assise.infer.profile import Profile
+
+class Trap:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+def merge(self, other):
+    Trap()
+    time.sleep(60)
+
+Profile.merge = merge
+sys.argv[1:] = ["infer", "app", "-o", "-"]
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", trap], cwd=tmp_path, env=environ(), capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\nstopped\n")
 
 
 def environ() -> dict[str, str]:

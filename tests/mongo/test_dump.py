@@ -124,6 +124,15 @@ def test_views_and_folders_beside_the_collections_are_told_and_not_read(tmp_path
     assert open_dump(tmp_path).ignored == ("notes/", "a_view.metadata.json")
 
 
+@pytest.mark.parametrize(("end", "kind"), [("", "collection"), (".gz", "collection"), ("", "timeseries")])
+def test_a_collection_whose_data_are_missing_is_no_view(tmp_path: Path, end: str, kind: str) -> None:
+    write_dump(tmp_path, {"users": DOCUMENTS})
+    metadata = json.dumps({"collectionName": "orders", "type": kind}).encode()
+    (tmp_path / f"orders.metadata.json{end}").write_bytes(gzip.compress(metadata) if end else metadata)
+    (tmp_path / "shown.metadata.json").write_text('{"options": {"viewOn": "users"}, "type": "view"}')
+    assert open_dump(tmp_path).ignored == (f"orders.metadata.json{end} (its .bson is missing)", "shown.metadata.json")
+
+
 def test_two_files_of_one_collection_are_refused(tmp_path: Path) -> None:
     write_dump(tmp_path, {"users": DOCUMENTS})
     write_dump(tmp_path, {"users": DOCUMENTS}, is_packed=True)

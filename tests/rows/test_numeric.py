@@ -131,6 +131,10 @@ def test_what_bson_cannot_hold_is_an_error_that_names_the_value(database: str) -
     for text in ("1" + "0" * 5_000, "-1" + "0" * 5_000):
         with pytest.raises(CellError, match=r"^-?10{78,79} is an integral number of more than 64 bits$"):
             decode_number(ask_back(database, [text])[0])
+    for text in ("1e308", "-1e308"):
+        assert decode_number(ask_back(database, [f"{int(float(text))}.5"])[0]) == (DOUBLE, struct.pack("<d", float(text)))
+        with pytest.raises(CellError, match=r"^-?10{78,79} is beyond the range of doubles$"):
+            decode_number(ask_back(database, [text.replace("1e308", "1" + "0" * 309 + ".5")])[0])
     with pytest.raises(CellError, match=r"^10{79} is not as a load"):
         decode_number_strictly(ask_back(database, ["1" + "0" * 5_000 + ".5"])[0])
     with pytest.raises(CellError, match=r"1\.2345678901234567890123456789012345 has more digits than a Decimal128"):

@@ -74,11 +74,13 @@ def test_the_rest_of_a_truncated_file_is_one_reject(command: Command, tmp_path: 
 
 def test_garbage_in_the_middle_is_one_reject_and_reading_goes_on_behind_it(command: Command, tmp_path: Path, query: Query) -> None:
     dump = write_dump(tmp_path / "app", {"users": [*GOOD[:9], JUNK, *GOOD[9:]]})
-    outcome = command.migrate(dump, 21, [Expected("users", len(b"".join(GOOD[:9])), NOT_BSON, JUNK)], "next: assise rejects")
+    start = len(b"".join(GOOD[:9]))
+    told = f"users: 1 document is not BSON, the first at byte {start:,}"
+    outcome = command.migrate(dump, 21, [Expected("users", start, NOT_BSON, JUNK)], told, "next: assise rejects")
     assert query("SELECT count(*), sum(id) FROM users") == [(20, 190)]
     listed = command.run("rejects")
     assert listed.code == 3
-    assert [(reject["offset"], reject["reason_name"]) for reject in listed.printed] == [(len(b"".join(GOOD[:9])), "NOT_BSON")]
+    assert [(reject["offset"], reject["reason_name"]) for reject in listed.printed] == [(start, "NOT_BSON")]
     assert outcome.count("rejected") == {"users": 1}
 
 

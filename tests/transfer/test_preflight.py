@@ -183,27 +183,34 @@ def test_another_schema_assise_is_not_taken_for_a_ledger(project: Project, dump:
     assert query(WRITTEN) == [("assise.load",)]
 
 
-def test_a_load_waits_for_another_process_and_then_says_so(project: Project, dump: Path, database: str, query: Query) -> None:
+def test_a_load_waits_for_another_process_and_then_says_so(tmp_path: Path, project: Project, dump: Path, database: str, query: Query) -> None:
     project.write_manifest(project.infer(dump))
     held, done = threading.Event(), threading.Event()
 
     def hold() -> None:
         with Connection(database) as connection:
-            ledger.lock(connection, "app")
+            ledger.lock(connection, "app", talk=print)
             held.set()
             done.wait(9)
 
     other = threading.Thread(target=hold)
     other.start()
     assert held.wait(5)
+    said: list[str] = []
+
+    def talk(line: str) -> None:
+        said.append(line)
+        if line.endswith(": waiting"):
+            done.set()
+
     with Connection(database) as connection:
         connection.execute("SELECT set_config('lock_timeout', '1s', false)")
         with pytest.raises(TargetError, match="canceling statement due to lock timeout"):
             connection.execute(ledger.QUERIES["lock"], ["app"])
-        ledger.lock(connection, "another manifest")
-    done.set()
-    assert project.load(dump, agree=agree).loaded == 5
+        ledger.lock(connection, "another manifest", talk=print)
+    assert Project(tmp_path, to=database, talk=talk).load(dump, agree=agree).loaded == 5
     other.join()
+    assert [line for line in said if line.startswith("another process is loading 'app' into ")] == [said[0]]
     assert query("SELECT count(*) FROM docs") == [(5,)]
 
 

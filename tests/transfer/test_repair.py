@@ -118,11 +118,11 @@ def test_what_is_shown_is_key_column_value_and_value_in_the_source(loaded: Proje
         f"user_items {KEYS[4]}, 0: is missing",
         f"user_item_parts {KEYS[4]}, 0, 0: is missing",
     ]
-    sums = "users (1 rows written, 0 removed), user_items (1 rows written, 0 removed), user_item_parts (1 rows written, 0 removed)"
-    assert last.endswith(f": repairs things (1 rows written, 1 removed), {sums}")
+    sums = "users (1 row written, 0 removed), user_items (1 row written, 0 removed), user_item_parts (1 row written, 0 removed)"
+    assert last.endswith(f": repairs things (1 row written, 1 removed), {sums}")
     plan = loaded.repair(dry_run=True)
     assert plan.mends[3] == Mend("users", KEYS[0], "changed", "n", None, "0")
-    with pytest.raises(EditedError, match="things: 1 rows changed since the load, 1 rows that the source has not; users: 1 rows changed"):
+    with pytest.raises(EditedError, match="things: 1 row changed since the load, 1 row that the source has not; users: 1 row changed"):
         plan.check([])
     with pytest.raises(UsageError, match="'user' is no table that is repaired"):
         plan.check(["user"])
@@ -154,7 +154,7 @@ def test_rows_that_would_go_or_change_with_others_are_refused(loaded: Project, q
     query(f"INSERT INTO user_items VALUES ('{EXTRA}', 0)")
     query("CREATE TABLE comments (id uuid, position int, FOREIGN KEY (id, position) REFERENCES user_items ON DELETE CASCADE)")
     query(f"INSERT INTO comments VALUES ('{EXTRA}', 0)")
-    with pytest.raises(EditedError, match="user_items: 1 rows that the source has not"):
+    with pytest.raises(EditedError, match="user_items: 1 row that the source has not"):
         loaded.repair(agree=agree, replace=["users"])
     with pytest.raises(DependentError, match=r"rows of user_items cannot be repaired, .*: comments by comments_id_position_fkey"):
         loaded.repair(agree=agree, replace=["users", "user_items"])
@@ -272,7 +272,7 @@ def test_rows_that_a_repair_wrote_are_the_loads(loaded: Project, query: Query) -
     loaded.repair(agree=agree)
     query("UPDATE users SET name = 'x' WHERE n = 4")
     assert changes(loaded)["users"] == (1, 0)
-    with pytest.raises(EditedError, match="users: 1 rows changed"):
+    with pytest.raises(EditedError, match="users: 1 row changed"):
         loaded.undo(agree=agree)
     assert loaded.undo(agree=agree, replace=["users"]).is_done
     assert query("SELECT to_regnamespace('assise')") == [(None,)]

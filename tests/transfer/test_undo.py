@@ -79,7 +79,7 @@ def test_rows_are_unchanged_after_vacuum_and_a_rewrite_of_the_file(loaded: Proje
     ("statement", "expected", "said"),
     [
         ("UPDATE users SET name = 'x' WHERE name IN ('user 1', 'user 2')", (2, 0), "users: 2 rows changed"),
-        ("INSERT INTO users (name) VALUES ('x')", (1, 0), "users: 1 rows changed"),
+        ("INSERT INTO users (name) VALUES ('x')", (1, 0), "users: 1 row changed"),
         ("ALTER TABLE users ALTER name TYPE varchar(20), ALTER _extra TYPE json", (50, 0), "users: 50 rows changed"),
         ("DELETE FROM user_item_parts WHERE _position = 0", (0, 50), "user_item_parts: 50 rows deleted"),
         ("TRUNCATE user_item_parts", (0, 50), "user_item_parts: 50 rows deleted"),
@@ -204,7 +204,7 @@ def test_names_that_want_quotes_are_undone(tmp_path: Path, database: str, query:
     project.path.write_text(project.path.read_text().replace("  users:\n", "  'order \"100%s\"':\n"))
     project.load(dump, agree=agree)
     query('UPDATE "order ""100%s""" SET a = 2')
-    with pytest.raises(EditedError, match='order "100%s": 1 rows changed'):
+    with pytest.raises(EditedError, match='order "100%s": 1 row changed'):
         project.undo(agree=agree)
     assert project.undo(agree=agree, replace=['order "100%s"']).is_done
     assert query("SELECT count(*) FROM pg_class WHERE relname LIKE 'order%'") == [(0,)]
@@ -230,7 +230,7 @@ def test_rows_that_change_while_it_asks_are_not_lost(loaded: Project, query: Que
         query("UPDATE users SET name = 'x' WHERE name = 'user 7'")
         return True
 
-    with pytest.raises(EditedError, match="users: 1 rows changed"):
+    with pytest.raises(EditedError, match="users: 1 row changed"):
         loaded.undo(agree=change)
     assert query("SELECT count(*) FROM users WHERE name = 'x'") == [(1,)]
 
@@ -255,6 +255,6 @@ def test_another_session_that_uses_a_table_is_waited_for_and_then_named(
             loaded.undo(agree=agree)
     assert query("SELECT count(*) FROM users") == [(51,)]
     with Connection(database) as other_load:
-        ledger.lock(other_load, "app")
+        ledger.lock(other_load, "app", talk=print)
         with pytest.raises(TargetError, match="another process is loading 'app'"):
             loaded.undo(agree=agree)

@@ -259,7 +259,7 @@ def test_what_a_killed_command_was_writing_to_a_worker_is_not_loaded(tmp_path: P
 
 def test_a_worker_whose_command_has_ended_does_not_begin(database: str) -> None:
     with Connection(database) as leader, Connection(database) as worker:
-        ledger.lock(leader, "app")
+        ledger.lock(leader, "app", talk=print)
         pid = int(str(leader.scalar("SELECT pg_backend_pid()")))
         ledger.join(worker, "app", pid)
         with pytest.raises(WorkerError):

@@ -6,7 +6,11 @@ The parts are imported on first use, so that `assise --version` is quick.
 from __future__ import annotations
 
 import gc
+import signal
 import sys
+
+AGAIN_S = 0.01
+"""How much later a Ctrl-C comes again that fell into a destructor."""
 
 
 def main() -> None:
@@ -22,6 +26,18 @@ def main() -> None:
         # What a chunk holds is freed when it is done, and in no cycles: looking for garbage among its objects takes a sixth of a load.
         gc.freeze()
         gc.set_threshold(200_000, 20, 20)
-        sys.exit(run(sys.argv[1:]))
+        sys.unraisablehook = _come_again
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        code = run(sys.argv[1:])
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        sys.exit(code)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _come_again(ignored: sys.UnraisableHookArgs) -> None:
+    """Let a Ctrl-C count that Python would only print: nothing that a destructor raises goes further."""
+    if ignored.exc_type is KeyboardInterrupt:
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+    else:
+        sys.__unraisablehook__(ignored)

@@ -22,7 +22,8 @@ from assise.cli.render import print_plan, print_rejects, print_repair, print_rep
 from assise.documents.extjson import write_pieces
 from assise.errors import AssiseError, UsageError
 from assise.manifest.file import dump_manifest
-from assise.project import Project
+from assise.manifest.problems import count_of
+from assise.project import Project, check_new
 from assise.settings import SETTINGS
 
 EXIT_STOPPED = 130
@@ -54,6 +55,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="The data layer under an application, declared in one file. Moves an application's data out of MongoDB and proves that nothing was lost.",
 )
 pg = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The embedded PostgreSQL: start, stop, status, shell, url.")
@@ -206,8 +208,8 @@ def infer(
     project = _project(manifest, to, paths=paths, workers=workers)
     path = project.path if output is None else Path(output)
     is_written = output != "-" and not dry_run
-    if is_written and path.exists():
-        raise UsageError(f"{path} exists, and is not overwritten", remedy="Remove it, or give another file: -o FILE.")
+    if is_written:
+        check_new(path)
     proposal = project.infer(source, ids=ids.value)
     for note in proposal.notes:
         _say(note)
@@ -277,7 +279,7 @@ def verify(
     report = project.verify(source, sample=sample)
     print_report(report, as_json=as_json)
     if sample is not None:
-        _say(f"of each collection {sample:,} documents were compared, or all")
+        _say(f"compared: {count_of(sample, 'document')} of each collection, or all")
     if report.verified and not report.verified.is_clean:
         _next(manifest, "assise verify --repair")
     return report.exit_code
@@ -326,7 +328,7 @@ def export(
         done = [project.export(collection, _print_document)]
         sys.stdout.flush()
     for each in done:
-        _say(f"{each.name}: {each.documents:,} documents, {each.rejects:,} of the rejects")
+        _say(f"{each.name}: {count_of(each.documents, 'document')}, {each.rejects:,} of the rejects")
         for problem in each.problems:
             _say(problem)
     return 3 if any(each.skipped for each in done) else 0

@@ -12,6 +12,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from assise.cli.render import format_bytes, wrap
+from assise.manifest.problems import count_of
 from assise.transfer.tasks import Progress
 
 EVERY_S = 10
@@ -51,7 +52,7 @@ class Talker:
         elif now - self._said >= EVERY_S:
             self._said = now
             share = f"{100 * progress.position // max(1, progress.size)} % of {format_bytes(progress.size)}"
-            self.say(", ".join([f"{progress.step} {progress.collection}: {progress.documents:,} documents", share, *self._rates(progress)]))
+            self.say(", ".join([f"{progress.step} {progress.collection}: {count_of(progress.documents, 'document')}", share, *self._rates(progress)]))
 
     def stop(self) -> None:
         """Take the bar away."""

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from assise.manifest.problems import count_of
 from assise.postgres.embedded import Status
 from assise.project import Plan
 from assise.transfer.ledger import Reject
@@ -114,7 +115,7 @@ def _print_lines(console: Console, report: Report) -> None:
             if heading != "verified" or collection.verified:
                 console.print(Text.assemble(f"  {heading:<10}", cell))
         for name, rows in collection.tables.items():
-            console.print(Text(f"  {name}: {rows:,} rows", style="dim"))
+            console.print(Text(f"  {name}: {count_of(rows, 'row')}", style="dim"))
 
 
 def _report_table(report: Report, *, without: Sequence[str]) -> Table:
@@ -125,7 +126,7 @@ def _report_table(report: Report, *, without: Sequence[str]) -> Table:
         figures = _figures(collection)
         table.add_row(*(figures[heading] for heading in kept))
         for name, rows in collection.tables.items():
-            table.add_row(Text(f"  {name}", style="dim"), "", Text(f"{rows:,} rows", style="dim"))
+            table.add_row(Text(f"  {name}", style="dim"), "", Text(f"{count_of(rows, 'row')}", style="dim"))
     figures = _figures(_total(report))
     table.add_row(*(figures[heading] for heading in kept), style="bold")
     return table
@@ -192,7 +193,7 @@ def print_repair(repair: Repair, *, as_json: bool) -> None:
     print_report(repair.report, as_json=False)
     written, removed = ("written", "removed") if repair.is_done else ("to write", "to remove")
     lines = [] if repair.is_done else repair.lines
-    lines += [f"{table.name}: {table.written:,} rows {written}, {table.removed:,} {removed}" for table in repair.tables]
+    lines += [f"{table.name}: {count_of(table.written, 'row')} {written}, {table.removed:,} {removed}" for table in repair.tables]
     _print_words(_console(), *(lines or ["nothing to repair"]))
 
 

@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from assise.infer.tree import Path
-
-
-def count_of(count: int, noun: str) -> str:
-    """A number and its noun.
-
-    >>> count_of(1, "document"), count_of(23530, "document")
-    ('1 document', '23,530 documents')
-    """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+from assise.manifest.problems import count_of
 
 
 def column_evidence(path: Path, held: frozenset[str], *, rows: int, row: str) -> str:

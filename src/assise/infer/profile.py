@@ -156,13 +156,16 @@ class Profile:
                 raise InvalidBsonError("a document whose length is not its own", 0)
         except NOT_BSON:
             del hits[mark:]
-            self.invalid += 1
-            if self.first_invalid is None:
-                self.first_invalid = offset
+            self.add_invalid(offset)
             return
         self.documents += 1
         if len(hits) > _FLUSH:
             self._flush()
+
+    def add_invalid(self, offset: int) -> None:
+        """Count bytes at `offset` that are not BSON."""
+        self.invalid += 1
+        self.first_invalid = offset if self.first_invalid is None else min(offset, self.first_invalid)
 
     def add_all(self, documents: Sequence[bytes], offsets: Sequence[int]) -> None:
         """Count documents in their order, with the result of `add` for each of them."""

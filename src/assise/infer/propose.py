@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from assise.infer.evidence import column_evidence, count_of, id_evidence
+from assise.infer.evidence import column_evidence, id_evidence
 from assise.infer.fields import INTS, NUMBERS, FieldColumn, FieldTable, Finder, Ids, choose_type
 from assise.infer.names import Names, TableNames, column_name, shorten, singular, snake_case
 from assise.infer.profile import Profile
 from assise.infer.tree import Path
 from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.paths import format_child_path, format_path
-from assise.manifest.problems import escape
+from assise.manifest.problems import count_of, escape
 
 TABLE_COLUMNS = 320
 """Physical columns of a table, its key and `_extra` among them: with more, rows become too big."""

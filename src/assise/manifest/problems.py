@@ -57,6 +57,15 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return (f"Did you mean {escape(found[0])}? " if found else "") + f"Known: {', '.join(map(escape, words))}."
 
 
+def count_of(count: int, noun: str) -> str:
+    """A number and its noun.
+
+    >>> count_of(1, "document"), count_of(23530, "document")
+    ('1 document', '23,530 documents')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def escape(text: str) -> str:
     """`text` on one line: backslashes, quotes and what does not print as YAML's double quotes escape them."""
     if text.isprintable() and '"' not in text and "\\" not in text:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from math import copysign, isfinite
+from math import copysign, isfinite, isinf
 from struct import Struct
 from struct import error as StructError
 
@@ -104,13 +104,16 @@ def decode_number(cell: bytes) -> Element:
     """An int for scale 0, otherwise the double of that decimal.
 
     Raises:
-        CellError: an integral value of more than 64 bits, which SQL can write and BSON cannot hold as an int.
+        CellError: an integral value of more than 64 bits, or one beyond the range of doubles: SQL can write it, BSON cannot hold it.
     """
     text, scale = read_numeric(cell)
     if text == "NaN":
         return DOUBLE, NAN
     if scale:
-        return DOUBLE, pack_double(float(text))
+        value = float(text)
+        if isinf(value) and scale > 0:
+            raise CellError(f"{text[:80]} is beyond the range of doubles")
+        return DOUBLE, pack_double(value)
     try:
         return write_int(int(text))
     except (StructError, ValueError) as error:  # Python reads no int of more than 4,300 digits

@@ -22,6 +22,7 @@ from assise.rows.shred import Reason
 from assise.rows.tally import Values
 from assise.schema.sql import all_layouts, create_tables, quote
 from assise.transfer.report import CollectionReport
+from assise.transfer.tasks import Talk
 
 VERSION = 1
 """Of the bookkeeping: a program refuses a newer one and upgrades an older one."""
@@ -111,18 +112,23 @@ def rebuild_load(facts: dict[str, Any]) -> Load:
     return Load(**{**facts, "source": Path(facts["source"]), "manifest": Manifest.model_validate_json(facts["manifest"])})
 
 
-def lock(connection: Connection, name: str) -> None:
-    """Wait until no other process loads `name`, nor a worker of one that was killed; at most ten seconds.
+def lock(connection: Connection, name: str, *, talk: Talk) -> None:
+    """Wait until no other process loads `name`, nor a worker of one that was killed; at most ten seconds, and not long without a word.
 
     Raises:
         TargetError: another process is loading it.
     """
-    connection.execute("SET lock_timeout = '10s'")
-    try:
-        connection.execute(QUERIES["lock"], [name])
-        connection.execute(QUERIES["wait_for_workers"], [name])
-    except BusyError as error:
-        raise TargetError(f"another process is loading {name!r} into {connection.target}", remedy="Wait until it is done.") from error
+    busy = f"another process is loading {name!r} into {connection.target}"
+    for patience_s in (1, 9):
+        connection.execute(f"SET lock_timeout = '{patience_s}s'")
+        try:
+            connection.execute(QUERIES["lock"], [name])
+            connection.execute(QUERIES["wait_for_workers"], [name])
+            break
+        except BusyError as error:
+            if patience_s > 1:
+                raise TargetError(busy, remedy="Wait until it is done.") from error
+            talk(f"{busy}: waiting")
     connection.execute("SET lock_timeout = 0")
 
 

@@ -14,6 +14,7 @@ from itertools import chain, compress
 from time import perf_counter
 
 from assise.errors import ChangedError, DuplicateKeyError, LimitError, SerializationError, TargetError
+from assise.manifest.problems import count_of
 from assise.mongo.dump import Chunk, Dump
 from assise.mongo.frames import Document
 from assise.postgres.connection import Connection, execute_all
@@ -56,7 +57,7 @@ def load_dump(connection: Connection, load: Load, dump: Dump, crew: Crew, *, tal
     for task, result in crew.run(chain.from_iterable(_list_tasks(load, dump, lines[name], name, is_read=crew.count == 1) for name in reports)):
         report = reports[task.collection.name]
         if task.is_end:
-            talk(f"{report.name}: {report.documents:,} documents, {report.rejected:,} rejected")
+            talk(f"{report.name}: {count_of(report.documents, 'document')}, {report.rejected:,} rejected")
         elif "again" in result:
             again.append(replace(task, is_last_try=True))
         else:
@@ -242,7 +243,7 @@ class _ChunkContent:
         for misfit in self.batch.misfits:
             self.reject_document(misfit.offset, misfit.raw, misfit.reason, misfit.detail)
         for run in self.chunk.runs:
-            detail = f"{run.size:,} bytes that cannot be framed as documents"
+            detail = f"{count_of(run.size, 'byte')} that cannot be framed as documents"
             self.rejects.append((Reject(self.collection, run.offset, run.size, Reason.NOT_BSON, detail, run.digest.hex()), run.raw))
 
     @cached_property

@@ -22,8 +22,10 @@ class ProfileWork:
         """The profile of a chunk, as `Profile.from_json` takes it."""
         name = task.collection.name
         profile = Profile(paths=self._paths, shape=self._shapes.get(name))
-        documents = task.read("").documents
-        profile.add_all([raw for _, raw in documents], [offset for offset, _ in documents])
+        chunk = task.read("")
+        profile.add_all([raw for _, raw in chunk.documents], [offset for offset, _ in chunk.documents])
+        for run in chunk.runs:
+            profile.add_invalid(run.offset)
         self._shapes[name] = profile.shape
         return profile.as_json()
 

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from assise.errors import BusyError, DependentError, DuplicateKeyError, EditedError, TargetError, UsageError
 from assise.manifest.layout import Layout
-from assise.manifest.problems import nearest
+from assise.manifest.problems import count_of, nearest
 from assise.mongo.dump import Collection as Source
 from assise.mongo.dump import Dump
 from assise.postgres.connection import Connection
@@ -68,8 +68,8 @@ class RepairedTable:
     def lost(self) -> list[str]:
         """What of the table is discarded, in words."""
         return [
-            f"{number:,} {words}"
-            for number, words in ((self.edited, "rows changed since the load"), (self.removed, "rows that the source has not"))
+            f"{count_of(number, 'row')} {words}"
+            for number, words in ((self.edited, "changed since the load"), (self.removed, "that the source has not"))
             if number
         ]
 
@@ -97,7 +97,7 @@ class Repair:
 
     def describe(self) -> str:
         """The mends, and what is written in all, as a text to agree to."""
-        sums = [f"{table.name} ({table.written:,} rows written, {table.removed:,} removed)" for table in self.tables]
+        sums = [f"{table.name} ({count_of(table.written, 'row')} written, {table.removed:,} removed)" for table in self.tables]
         return "\n".join([*self.lines, f"{self.target}: repairs {', '.join(sums)}"])
 
     def check(self, replace: Collection[str]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from assise.errors import BusyError, EditedError, TargetError, UsageError
-from assise.manifest.problems import nearest
+from assise.manifest.problems import count_of, nearest
 from assise.postgres.connection import Connection
 from assise.schema.sql import all_layouts, drop_function, drop_tables, key_functions, lock_tables, quote
 from assise.transfer import ledger
@@ -45,7 +45,7 @@ class Loaded:
     @property
     def edits(self) -> list[str]:
         """What would be discarded with the table, in words."""
-        counts = [f"{count:,} rows {how}" for count, how in zip(self.changes, ("changed", "deleted"), strict=True) if count]
+        counts = [f"{count_of(count, 'row')} {how}" for count, how in zip(self.changes, ("changed", "deleted"), strict=True) if count]
         return [] if self.is_gone else [*counts, *self.additions]
 
 
@@ -70,10 +70,14 @@ class Undo:
 
     def describe(self) -> str:
         """What is dropped, as a sentence to agree to."""
-        tables = [f"{table.name} ({table.rows:,} rows{''.join(f', {edit}' for edit in table.edits)})" for table in self.tables if not table.is_gone]
+        tables = [
+            f"{table.name} ({count_of(table.rows, 'row')}{''.join(f', {edit}' for edit in table.edits)})"
+            for table in self.tables
+            if not table.is_gone
+        ]
         shown = f"{', '.join(tables[:SHOWN])}{', …' if tables[SHOWN:] else ''}"
         others = "the schema assise" if self.drops_ledger else "what the ledger knows of it"
-        return f"{self.target}: drops the load of {self.name!r}, {len(tables)} tables: {shown}; and {others}"
+        return f"{self.target}: drops the load of {self.name!r}, {count_of(len(tables), 'table')}: {shown}; and {others}"
 
     def check(self, replace: Collection[str]) -> None:
         """Check that nothing of others would be discarded but what `replace` names.

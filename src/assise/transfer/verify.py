@@ -13,7 +13,7 @@ from random import SystemRandom
 
 from assise.documents.shape import FEWEST, GROUP, LARGEST_BYTES
 from assise.errors import AssiseError, CellError, ChangedError
-from assise.manifest.problems import escape
+from assise.manifest.problems import count_of, escape
 from assise.mongo.dump import Chunk, Collection, Dump
 from assise.mongo.frames import Document
 from assise.postgres.connection import Connection
@@ -68,7 +68,7 @@ def verify_dump(
             each = found[task.collection.name]
             if task.is_end:
                 lines = _count_rows(connection, load, task.collection, each.verified, is_sample=sample is not None)
-                talk(f"{task.collection.name}: {each.verified.equal:,} documents equal")
+                talk(f"{task.collection.name}: {count_of(each.verified.equal, 'document')} equal")
             else:
                 lines = result["differences"]
                 each.verified.add(Verified(*result["verified"]))
@@ -165,7 +165,7 @@ class _CollectionVerifier:
             self._say(f"the ledger has a reject at offset {offset:,}, where nothing begins")
         if unknown < 0:
             self._found.verified.extra -= unknown
-            self._say(f"the ledger has lost {-unknown:,} rejects between {chunk.start:,} and {chunk.stop:,}")
+            self._say(f"the ledger has lost {count_of(-unknown, 'reject')} between {chunk.start:,} and {chunk.stop:,}")
         if unknown:  # rows cannot mend rejects
             del self._found.wrong[:]
         return self._found
@@ -240,7 +240,7 @@ class _CollectionVerifier:
             lines = [error.message]
         else:
             left = [(layout.table, sum(map(len, groups.values()))) for layout, groups in zip(self._layouts, kids, strict=True)]
-            lines += [f"{count:,} rows of {table} have no parent" for table, count in left if count]
+            lines += [f"{count_of(count, 'row')} of {table} without a parent" for table, count in left if count]
         if not lines:
             self._found.verified.equal += 1
             return
@@ -271,7 +271,8 @@ def _count_rows(connection: Connection, load: Load, collection: Collection, veri
     expected = ledger.sum_chunks(connection, load, collection.name).loaded if is_sample else verified.equal + verified.different
     extra, lines = _int(connection.scalar(count_rows(root, load.schema))) - expected, list[str]()
     if extra < 0 or (is_sample and extra):
-        lines.append(f"{collection.name}: {root.table} has {abs(extra):,} rows {'more' if extra > 0 else 'fewer'} than documents were loaded")
+        surplus = f"{count_of(abs(extra), 'row')} {'more' if extra > 0 else 'fewer'}"
+        lines.append(f"{collection.name}: {root.table} has {surplus} than documents were loaded")
         verified.missing = max(verified.missing, -extra)
     elif extra:
         with closing(find_extra(connection, load, collection)) as keys:
@@ -280,7 +281,7 @@ def _count_rows(connection: Connection, load: Load, collection: Collection, veri
     for child in children:
         orphans = _int(connection.scalar(count_orphans(child, root, schema=load.schema)))
         if orphans:
-            lines.append(f"{collection.name}: rows of {orphans} documents in {child.table} have no row in {root.table}")
+            lines.append(f"{collection.name}: rows of {count_of(orphans, 'document')} in {child.table} have no row in {root.table}")
         verified.extra += orphans
     return lines
 
