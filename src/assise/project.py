@@ -132,13 +132,14 @@ class Project:
         watch: Watch = keep_silent,
     ) -> None:
         path = Path(manifest).absolute()
-        if not path.exists() and path.suffix not in {".yaml", ".yml"}:
-            raise UsageError(f"there is no folder {path}", remedy="Make it, or name a file that ends in .yaml.")
+        if not path.suffix and not os.path.lexists(path):
+            raise UsageError(f"there is no file or folder {path}", remedy="Make it; a new manifest's name ends in .yaml.")
         self.path = path / "assise.yaml" if path.is_dir() else path
         self.embedded = Embedded(self.path.parent / ".assise")
         self._to, self._settings = to, settings or {}
         self._talk, self._watch = talk, watch
         self._crew: Crew | None = None
+        self._told: Path | None = None
 
     @property
     def manifest(self) -> Manifest:
@@ -153,12 +154,20 @@ class Project:
 
     def infer(self, source: Path | str, *, ids: Ids = "uuid") -> Proposal:
         """Read every document of a dump and propose a manifest; nothing is written."""
-        dump = open_dump(Path(source))
+        dump = self._open(source)
         postgres = "embedded" if self._to is None else describe(self._to)
         chunk_bytes, paths = self._setting("load.chunk_bytes"), self._setting("infer.paths")
         with self._working(dump) as crew:
             profiles = profile_dump(dump, crew, chunk_bytes=chunk_bytes, paths=paths, talk=self._talk, watch=self._watch)
         return propose(profiles, name=_name(dump.path), ids=ids, postgres=postgres)
+
+    def _open(self, source: Path | str) -> Dump:
+        """The dump; what it holds beside collections is said once."""
+        dump = open_dump(Path(source))
+        if dump.ignored and dump.path != self._told:
+            self._talk(f"not read: {', '.join(dump.ignored)}")
+            self._told = dump.path
+        return dump
 
     def _setting(self, name: str) -> int:
         return read_setting(name, self._settings.get(name))
@@ -193,17 +202,22 @@ class Project:
         return path
 
     def write_schema(self) -> None:
-        """Write `.assise/manifest.schema.json`, which the first line of the manifest names."""
+        """Write `.assise/manifest.schema.json`, which the first line of the manifest names; it is for editors, who do without where it cannot be."""
         folder = self.path.parent / ".assise"
-        folder.mkdir(exist_ok=True)
-        _write(folder / ".gitignore", "*\n")
-        _write(folder / "manifest.schema.json", json.dumps(json_schema(), indent=2) + "\n")
+        try:
+            folder.mkdir(exist_ok=True)
+            _write(folder / ".gitignore", "*\n")
+            _write(folder / "manifest.schema.json", json.dumps(json_schema(), indent=2) + "\n")
+        except (OSError, AssiseError):
+            self._talk(f"{folder} cannot be written: there is no JSON Schema for editors")
 
     def migrate(self, source: Path | str, *, ids: Ids = "uuid", agree: Agree = refuse) -> Report:
         """Infer where there is no manifest, load, verify."""
-        with self._working(open_dump(Path(source))):
+        dump = open_dump(Path(source))
+        if not self.path.exists():
+            _check_writable(self.path)
+        with self._working(dump):
             if not self.path.exists():
-                check_new(self.path)
                 proposal = self.infer(source, ids=ids)
                 for note in proposal.notes:
                     self._talk(note)
@@ -218,7 +232,7 @@ class Project:
 
     def plan(self, source: Path | str, manifest: Manifest | None = None) -> Plan:
         """What a load of `source` would do, and how long it would take: samples are read. Nothing is written, the embedded server is not started."""
-        dump, manifest = open_dump(Path(source)), manifest or self.manifest
+        dump, manifest = self._open(source), manifest or self.manifest
         estimate = estimate_dump(dump, manifest, workers=min(self._count_workers(dump), count_cores()))
         if self._is_embedded(manifest):
             target = f"the embedded server in {self.embedded.data}, database {manifest.name}"
@@ -247,7 +261,7 @@ class Project:
         with self.connect(manifest) as connection:
             ledger.lock(connection, manifest.name, talk=self._talk)
             load = ledger.find_load(connection, manifest.name)
-            dump = open_dump(Path(source) if source is not None else _remembered(load))
+            dump = self._open(source if source is not None else _remembered(load))
             self._check_held(manifest, dump)
             if load is None:
                 load = self._begin(connection, manifest, dump, agree)
@@ -402,15 +416,13 @@ class Project:
         return self._to is None and manifest.postgres == "embedded"
 
     def _check_held(self, manifest: Manifest, dump: Dump) -> None:
-        """The dump holds every collection of the manifest; what it holds besides is said."""
+        """The dump holds every collection of the manifest; others that it holds are said."""
         known = manifest.roots.values()
         for name in known:
             dump.collection(name)
         for collection in dump.collections:
             if collection.name not in known:
                 self._talk(f"{collection.name} has no table in the manifest and is not loaded")
-        if dump.ignored:
-            self._talk(f"not read: {', '.join(dump.ignored)}")
 
     def _begin(self, connection: Connection, manifest: Manifest, dump: Dump, agree: Agree) -> Load:
         if not self._is_embedded(manifest):
@@ -434,6 +446,10 @@ def check_new(path: Path) -> None:
     """
     if path.exists() or path.is_symlink():
         raise _exists(path)
+    _check_writable(path)
+
+
+def _check_writable(path: Path) -> None:
     try:
         TemporaryFile(dir=path.parent).close()
     except OSError as error:
@@ -441,7 +457,7 @@ def check_new(path: Path) -> None:
 
 
 def _exists(path: Path) -> UsageError:
-    return UsageError(f"{path} exists, and is not overwritten", remedy="Remove it, or give another file: -o FILE.")
+    return UsageError(f"{path} exists, and is not overwritten", remedy="Remove it, or give another file.")
 
 
 def _load_of(connection: Connection, manifest: Manifest) -> Load:

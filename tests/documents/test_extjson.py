@@ -322,6 +322,7 @@ def read_value_of_key(text: str) -> bytes:
         ('{"\\ud800": 1}', "."),
         ('{"a": {"$code": "\\ud800"}}', r"\$code"),
         ("[" * 100_000, "not JSON"),
+        ('{"a": %s}' % ("1" * 400), "beyond the range of doubles"),
     ],
 )
 def test_what_is_no_extended_json_is_refused(text: str, message: str) -> None:

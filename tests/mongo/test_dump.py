@@ -124,13 +124,19 @@ def test_views_and_folders_beside_the_collections_are_told_and_not_read(tmp_path
     assert open_dump(tmp_path).ignored == ("notes/", "a_view.metadata.json")
 
 
-@pytest.mark.parametrize(("end", "kind"), [("", "collection"), (".gz", "collection"), ("", "timeseries")])
-def test_a_collection_whose_data_are_missing_is_no_view(tmp_path: Path, end: str, kind: str) -> None:
+@pytest.mark.parametrize(("end", "kind"), [("", "collection"), (".gz", "collection"), ("", "timeseries"), ("", None), ("", [1])])
+def test_a_collection_whose_data_are_missing_is_no_view(tmp_path: Path, end: str, kind: object) -> None:
     write_dump(tmp_path, {"users": DOCUMENTS})
-    metadata = json.dumps({"collectionName": "orders", "type": kind}).encode()
+    metadata = json.dumps({"collectionName": "orders", "type": kind, "options": [] if kind else {}}).encode()
+    (tmp_path / "ecosystem.metadata.json").write_text("no JSON")
+    (tmp_path / "system.js.metadata.json").write_text("{}")
     (tmp_path / f"orders.metadata.json{end}").write_bytes(gzip.compress(metadata) if end else metadata)
     (tmp_path / "shown.metadata.json").write_text('{"options": {"viewOn": "users"}, "type": "view"}')
-    assert open_dump(tmp_path).ignored == (f"orders.metadata.json{end} (its .bson is missing)", "shown.metadata.json")
+    assert open_dump(tmp_path).ignored == (
+        "ecosystem.metadata.json (its .bson is missing)",
+        f"orders.metadata.json{end} (its .bson is missing)",
+        "shown.metadata.json",
+    )
 
 
 def test_two_files_of_one_collection_are_refused(tmp_path: Path) -> None:

@@ -125,6 +125,27 @@ def test_a_row_that_has_no_bson_form_is_named_and_the_others_come_out(loaded: Pr
     assert loaded.export_folder(tmp_path / "out")[0].skipped == 1
 
 
+@pytest.mark.parametrize("where", ["_extra", "odd", "large"])
+def test_numbers_that_sql_wrote_beyond_their_range_are_named(project: Project, tmp_path: Path, query: Query, where: str) -> None:
+    column = "odd" if where == "large" else where
+    odd = [None, "a", 1.5, {"deep": [1]}, "b" * 1_100_000 if where == "large" else "c"]
+    project.migrate(write_dump(tmp_path / "app", {"users": [{"_id": n, "odd": [value]} for n, value in enumerate(odd)]}), agree=agree)
+    numbers = {"1e308": 1e308, "1e400": None, f"1{'0' * 400}.5": None, f"-1{'0' * 30}": -1e30, "1" * 5_000: None, str(-(2**63)): -(2**63)}
+    numbers |= {str(2**63 - 1): 2**63 - 1, str(2**63): 2.0**63}
+    for number, value in numbers.items():
+        new = f"jsonb_build_object('x', '{number}'::jsonb, 'y', repeat('y', {len(str(odd[4]))}))"
+        query(f"UPDATE users SET {column} = {new} WHERE id = 4")
+        found: list[bytes] = []
+        exported = project.export("users", found.append)
+        if value is None:
+            assert (exported.documents, exported.skipped) == (4, 1)
+            assert re.search("key 4: .*beyond the range of doubles", exported.problems[0]), exported.problems
+        else:
+            document = bson.decode(found[4])
+            got = document["x"] if where == "_extra" else document["odd"]["x"]
+            assert (got, type(got) is float) == (value, type(value) is float), number
+
+
 def test_a_key_that_is_a_number_is_named_as_one(project: Project, tmp_path: Path, query: Query) -> None:
     project.migrate(write_dump(tmp_path / "app", {"users": [{"_id": n} for n in (7, -8)]}), agree=agree)
     query("""UPDATE users SET _extra = '{"x": {"$oid": "no digits"}}'""")

@@ -75,7 +75,7 @@ def test_the_rest_of_a_truncated_file_is_one_reject(command: Command, tmp_path: 
 def test_garbage_in_the_middle_is_one_reject_and_reading_goes_on_behind_it(command: Command, tmp_path: Path, query: Query) -> None:
     dump = write_dump(tmp_path / "app", {"users": [*GOOD[:9], JUNK, *GOOD[9:]]})
     start = len(b"".join(GOOD[:9]))
-    told = f"users: 1 document is not BSON, the first at byte {start:,}"
+    told = f"users: 1 place is not BSON, the first at byte {start:,}"
     outcome = command.migrate(dump, 21, [Expected("users", start, NOT_BSON, JUNK)], told, "next: assise rejects")
     assert query("SELECT count(*), sum(id) FROM users") == [(20, 190)]
     listed = command.run("rejects")
@@ -108,7 +108,7 @@ def test_a_framed_document_that_is_no_bson_inside_is_one_reject_and_its_neighbou
     parts = [GOOD[0], wrong_bool, GOOD[1], unknown_type, GOOD[2], long_string, GOOD[3], wrong_scope, GOOD[4]]
     offsets = [len(b"".join(parts[:i])) for i in range(len(parts))]
     rejects = [Expected("users", offsets[i], NOT_BSON, parts[i]) for i in (1, 3, 5, 7)]
-    words = ["a boolean that is 2", "unknown BSON type 32", "4 documents are not BSON"]
+    words = ["a boolean that is 2", "unknown BSON type 32", "4 places are not BSON"]
     command.migrate(write_dump(tmp_path / "app", {"users": parts}), 9, rejects, *words)
 
 
@@ -472,7 +472,7 @@ def test_what_is_not_bson_keeps_its_reason_in_chunks_that_are_looked_through_for
     monkeypatch.setenv("ASSISE_LOAD_CHUNK_BYTES", str(40 * len(good[0])))
     parts = [*good, *again]
     rejects = [Expected("users", (200 + i) * len(raw), DUPLICATE if raw == good[i] else NOT_BSON, raw) for i, raw in enumerate(again)]
-    command.migrate(write_dump(tmp_path / "app", {"users": parts}), 400, rejects, "29 documents are not BSON")
+    command.migrate(write_dump(tmp_path / "app", {"users": parts}), 400, rejects, "29 places are not BSON")
 
 
 # Rows and documents at a limit

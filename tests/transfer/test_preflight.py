@@ -210,7 +210,7 @@ def test_a_load_waits_for_another_process_and_then_says_so(tmp_path: Path, proje
         ledger.lock(connection, "another manifest", talk=print)
     assert Project(tmp_path, to=database, talk=talk).load(dump, agree=agree).loaded == 5
     other.join()
-    assert [line for line in said if line.startswith("another process is loading 'app' into ")] == [said[0]]
+    assert [line for line in said if line.startswith("another process is at work on 'app' in ")] == [said[0]]
     assert query("SELECT count(*) FROM docs") == [(5,)]
 
 

@@ -256,5 +256,5 @@ def test_another_session_that_uses_a_table_is_waited_for_and_then_named(
     assert query("SELECT count(*) FROM users") == [(51,)]
     with Connection(database) as other_load:
         ledger.lock(other_load, "app", talk=print)
-        with pytest.raises(TargetError, match="another process is loading 'app'"):
+        with pytest.raises(TargetError, match="another process is at work on 'app'"):
             loaded.undo(agree=agree)

@@ -29,10 +29,11 @@ def main() -> None:
         sys.unraisablehook = _come_again
         signal.signal(signal.SIGALRM, signal.default_int_handler)
         code = run(sys.argv[1:])
-        signal.signal(signal.SIGALRM, signal.SIG_IGN)
-        sys.exit(code)
     except KeyboardInterrupt:
-        sys.exit(130)
+        code = 130
+    finally:
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def _come_again(ignored: sys.UnraisableHookArgs) -> None:

@@ -113,7 +113,10 @@ def run(arguments: Sequence[str]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         _say("\nstopped" + "; the same command goes on where it stopped" * (arguments[:1] in (["load"], ["migrate"])))
         return EXIT_STOPPED
-    except OSError as error:  # the parts translate theirs: it is stdout that cannot be written
+    except OSError as error:
+        if error.filename is not None:  # a path that was given
+            _say(f"error: {error.filename}: {error.strerror}")
+            return 1
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             _say(f"error: stdout cannot be written: {error.strerror}")

@@ -187,7 +187,11 @@ def _int(value: int) -> Element:
     try:
         return write_int(value)
     except StructError:
+        pass
+    try:
         return DOUBLE, pack_double(float(value))
+    except OverflowError as error:
+        raise ExtendedJsonError("an integral number is beyond the range of doubles") from error
 
 
 def _text(value: Json) -> bytes:

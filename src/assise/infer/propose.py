@@ -143,4 +143,4 @@ def _note_profile(draft: _Draft, collection: str, profile: Profile) -> None:
     if profile.invalid:
         first = f", the first at byte {profile.first_invalid:,}" if profile.first_invalid is not None else ""
         verb = "is" if profile.invalid == 1 else "are"
-        draft.notes.append(f"{name}: {count_of(profile.invalid, 'document')} {verb} not BSON{first}")
+        draft.notes.append(f"{name}: {count_of(profile.invalid, 'place')} {verb} not BSON{first}")

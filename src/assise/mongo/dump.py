@@ -141,14 +141,18 @@ def _database(path: Path, files: list[Path]) -> Dump:
         if one.name == other.name:
             raise SourceError(f"{one.file.name} and {other.file.name} are both the collection {one.name!r}", remedy="Move one of them elsewhere.")
     folders = sorted(entry.name + "/" for entry in path.iterdir() if entry.is_dir())
-    alone = sorted(file for file in path.iterdir() if ".metadata.json" in file.name and _data_file(file) is None and "system." not in file.name)
+    alone = sorted(
+        file for file in path.iterdir() if ".metadata.json" in file.name and _data_file(file) is None and not file.name.startswith("system.")
+    )
     return Dump(path, tuple(collections), (*folders, *map(_describe_alone, alone)))
 
 
 def _describe_alone(metadata: Path) -> str:
     """Metadata without data: of a view, or of a collection whose data are missing."""
     found = _parse_metadata(metadata.with_name(metadata.name.removesuffix(".gz")))
-    return metadata.name + (" (its .bson is missing)" if found and found[1].get("type") in {"collection", "timeseries"} else "")
+    options = found and found[1].get("options")
+    is_view = isinstance(options, dict) and "viewOn" in options
+    return metadata.name + ("" if is_view else " (its .bson is missing)")
 
 
 def _data_file(metadata: Path) -> Path | None:

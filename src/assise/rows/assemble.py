@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from json import JSONDecoder
+from math import isinf
 
 from assise.documents.extjson import JSONB, JsonWriter, escape_key, unescape_key
 from assise.documents.extjson_reader import Check, Json, Known, Pieces, dbref_order, read_pieces, read_unnameable, read_value, read_wrapper
@@ -199,7 +200,18 @@ def _read_int(text: str) -> int:
     return int(text)
 
 
-_lenient = JSONDecoder()
+def _read_finite(text: str) -> float:
+    value = float(text)
+    if isinf(value):
+        raise CellError(f"{text[:80]} in jsonb is beyond the range of doubles")
+    return value
+
+
+def _read_any_int(text: str) -> int | float:
+    return int(text) if len(text) <= 20 else _read_finite(text)
+
+
+_lenient = JSONDecoder(parse_float=_read_finite, parse_int=_read_any_int)
 
 
 def _read_leniently(cell: bytes, known: Known = _NOTHING) -> Json:

@@ -116,9 +116,9 @@ def lock(connection: Connection, name: str, *, talk: Talk) -> None:
     """Wait until no other process loads `name`, nor a worker of one that was killed; at most ten seconds, and not long without a word.
 
     Raises:
-        TargetError: another process is loading it.
+        TargetError: another process loads, repairs or undoes it.
     """
-    busy = f"another process is loading {name!r} into {connection.target}"
+    busy = f"another process is at work on {name!r} in {connection.target}"
     for patience_s in (1, 9):
         connection.execute(f"SET lock_timeout = '{patience_s}s'")
         try:
