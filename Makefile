@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo enterable check test docs screens contract bench soak soak-fuzz soak-kills soak-data soak-long lock clean
+.PHONY: help demo enterable check test docs screens contract bench soak soak-fuzz soak-kills soak-data soak-workers soak-long lock clean
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
@@ -62,7 +62,7 @@ SOAK := $(BIN)/python tools/soak.py
 soak: $(READY) ## the long tests, in pieces that append to soak.log; the same call goes on
 	$(SOAK)
 
-soak-fuzz soak-kills soak-data soak-long: $(READY) # the laws, random kills, what takes over ten seconds, millions of documents
+soak-fuzz soak-kills soak-data soak-workers soak-long: $(READY) # the laws, random kills, what takes over ten seconds, several workers, millions of documents
 	$(SOAK) $@
 
 lock: pyproject.toml ## requirements.lock from pyproject.toml (UPGRADE=--upgrade for newer versions)

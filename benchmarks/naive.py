@@ -1,7 +1,4 @@
-"""What a team writes by hand: `bson.decode_file_iter` and text COPY into one jsonb column, a table for each collection.
-
-python benchmarks/naive.py FOLDER URL
-"""
+"""What a team writes by hand (`bson.decode_file_iter`, text COPY into jsonb): python benchmarks/naive.py FOLDER URL."""
 
 from __future__ import annotations
 
@@ -14,12 +11,11 @@ from bson import json_util
 from bson.codec_options import CodecOptions
 from psycopg import sql
 
-LENIENT: CodecOptions[dict[str, object]] = CodecOptions(unicode_decode_error_handler="replace")
-"""Without it the first string that is not UTF-8 ends the script."""
+LENIENT: CodecOptions[dict[str, object]] = CodecOptions(unicode_decode_error_handler="replace")  # else the first bad string ends it
 
 
 def load(folder: Path, url: str) -> None:
-    """Load every `.bson` file of a folder."""
+    """Load every `.bson` file of a folder into a table of its own."""
     with psycopg.connect(url) as connection:
         for file in sorted(folder.glob("*.bson")):
             table = sql.Identifier(file.stem)

@@ -9,8 +9,10 @@ import statistics
 import subprocess
 import sys
 import tokenize
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -100,6 +102,42 @@ def list_public(modules: list[Module]) -> list[tuple[str, ast.FunctionDef | ast.
     return [(f"{name}.{node.name}", node) for name, body in bodies for node in body if isinstance(node, FUNCTIONS) and node.name[0] != "_"]
 
 
+def measure_classes(modules: list[Module]) -> Iterator[Figure]:
+    """The most methods, and the longest chain of our own base classes, errors apart."""
+    classes = {node.name: node for m in modules for node in ast.walk(m.tree) if isinstance(node, ast.ClassDef)}
+
+    def depth(name: str) -> int:
+        bases = [base.id for base in classes[name].bases if isinstance(base, ast.Name) and base.id in classes]
+        return 1 + max(map(depth, bases), default=0)
+
+    most, largest = max((sum(isinstance(inner, FUNCTIONS) for inner in node.body), name) for name, node in classes.items())
+    deepest, lowest = max((depth(name), name) for name in classes if not name.endswith("Error"))
+    yield Figure("methods of a class, max", most, 25, place=largest)
+    yield Figure("class depth, max", deepest, 2, place=lowest)
+
+
+def find_cycle(modules: list[Module]) -> list[str]:
+    """Modules that import each other in a circle, imports for types alone left out."""
+    names = {m.name for m in modules}
+    graph = {m.name: {node.module for node in m.tree.body if isinstance(node, ast.ImportFrom) and node.module in names} for m in modules}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])[1:]
+    return []
+
+
+def count_annotated(functions: list[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]) -> int:
+    """Percent of the functions whose parameters and result have types."""
+    arguments = [(f, [*f.args.posonlyargs, *f.args.args, *f.args.kwonlyargs]) for _, f in functions]
+    whole = [f for f, given in arguments if f.returns and all(a.annotation or a.arg in ("self", "cls") for a in given)]
+    return 100 * len(whole) // len(functions)
+
+
+def swallows(node: ast.AST) -> bool:
+    return isinstance(node, ast.ExceptHandler) and is_wide(node) and all(isinstance(each, ast.Pass | ast.Continue | ast.Return) for each in node.body)
+
+
 def is_wide(node: ast.AST) -> bool:
     return isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) in ("Exception", "BaseException"))
 
@@ -109,6 +147,7 @@ def measure_text(modules: list[Module], code: int) -> Iterator[Figure]:
     anys = sum(isinstance(node, ast.Name) and node.id == "Any" for node in nodes)
     ignores = sum(len(re.findall(r"#\s*type:\s*ignore", m.text)) for m in modules)
     yield Figure("wide excepts", sum(map(is_wide, nodes)), 5)
+    yield Figure("wide excepts that swallow", sum(map(swallows, nodes)), 0)
     yield Figure("Any per 1,000 lines", round(1000 * anys / code, 1), 10)
     yield Figure("type: ignore per 1,000 lines", round(1000 * ignores / code, 1), 1)
     yield Figure("comment lines per 100", round(100 * sum(m.comments for m in modules) / code, 1), 6)
@@ -130,8 +169,15 @@ def measure() -> Iterator[Figure]:
     yield from measure_sizes("function lines", [((f.end_lineno or 0) - f.lineno + 1, name) for name, f in functions], median=10, p90=32, most=80)
     yield Figure("parameters, max", most, 8, place=widest)
     yield Figure("public functions, over 2 by position", len(loose), 0, place=", ".join(loose[:3]))
+    yield from measure_classes(modules)
+    yield Figure("modules in a cycle of imports", len(cycle := find_cycle(modules)), 0, place=", ".join(cycle))
+    yield Figure("annotated functions, %", count_annotated(functions), 100, least=100)
     yield from measure_text(modules, code)
     yield Figure("test code / code", round(sum(m.code for m in tests) / code, 2), 2.0, least=1.2)
+    mocks = sum(len(re.findall(r"\bmocker\.|MagicMock|AsyncMock|\bpatch\(|mock\.", m.text)) for m in tests)
+    yield Figure("mocks per 1,000 test lines", round(1000 * mocks / sum(m.code for m in tests), 1), 1)
+    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    yield Figure("hard dependencies", len(dependencies), 10)
     yield Figure("files in the root", sum(path.is_file() and path.name != ".git" for path in ROOT.iterdir()), 14)
     yield Figure("import assise, seconds", time_import(), 0.4)
 

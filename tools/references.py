@@ -303,7 +303,8 @@ PARTS = {
     "cli": "On the command line", "settings": "Settings and variables", "project": "Of a project", "manifest.nodes": "The YAML text",
     "manifest.file": "The file and its keys", "manifest.paths": "Paths", "manifest.checks": "Tables and columns", "mongo": "Reading the source",
     "postgres.connection": "Connecting", "postgres": "The embedded server", "transfer.ledger": "The target before and after a load",
-    "transfer.load": "Loading", "transfer.verify": "Verifying", "transfer.undo": "Undoing", "transfer.export": "Exporting",
+    "transfer.load": "Loading", "transfer.verify": "Verifying", "transfer.undo": "Undoing",
+    "transfer.repair": "Repairing", "transfer.export": "Exporting",
     "transfer": "Chunks and workers",
     "infer": "Inferring", "rows": "Rows into documents", "documents": "Bytes and texts",
 }  # fmt: skip

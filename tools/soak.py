@@ -34,11 +34,12 @@ PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-o", "junit_family=x
 
 @dataclass(frozen=True)
 class Piece:
-    """One call of pytest: its name, its arguments, and the examples of each of its laws."""
+    """One call of pytest: its name, its arguments, the examples of each of its laws, and the workers of every command (0: as usual)."""
 
     name: str
     arguments: tuple[str, ...]
     examples: int = 0
+    workers: int = 0
 
 
 def list_fuzz() -> list[Piece]:
@@ -66,10 +67,16 @@ def list_long() -> list[Piece]:
     ]
 
 
+def list_workers() -> list[Piece]:
+    tests = {"hostile": "tests/transfer/test_hostile.py", "real": "tests/real/test_data_of_others.py"}
+    return [Piece(f"soak-workers/{name}-{count}", (test,), workers=count) for count in (2, 4) for name, test in tests.items()]
+
+
 GROUPS: dict[str, Callable[[], list[Piece]]] = {
     "soak-fuzz": list_fuzz,
     "soak-kills": list_kills,
     "soak-data": list_data,
+    "soak-workers": list_workers,
     "soak-long": list_long,
 }
 
@@ -108,6 +115,7 @@ def run_piece(piece: Piece) -> bool:
     """Run one piece with a new seed and append its line. Ctrl-C reaches pytest too: it tidies up, and no line is written."""
     version, seed, started = read_version(), SystemRandom().getrandbits(32), time.monotonic()
     environ = ["ASSISE_TEST_PROFILE=soak", f"ASSISE_TEST_EXAMPLES={piece.examples}"] if piece.examples else []
+    environ += [f"ASSISE_WORKERS={piece.workers}"] if piece.workers else []
     command = ["env", *environ, *PYTEST, f"--randomly-seed={seed}", f"--hypothesis-seed={seed}", *piece.arguments]
     print(f"{piece.name}: {shlex.join(command)}", flush=True)
     with tempfile.TemporaryDirectory() as folder:

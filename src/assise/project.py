@@ -198,18 +198,8 @@ class Project:
         path = path or self.path
         if not _write(path, dump_manifest(proposal.manifest, comments=proposal.comments), is_new=True):
             raise _exists(path)
-        self.write_schema()
+        _write_schema(self.path.parent, self._talk)
         return path
-
-    def write_schema(self) -> None:
-        """Write `.assise/manifest.schema.json`, which the first line of the manifest names; it is for editors, who do without where it cannot be."""
-        folder = self.path.parent / ".assise"
-        try:
-            folder.mkdir(exist_ok=True)
-            _write(folder / ".gitignore", "*\n")
-            _write(folder / "manifest.schema.json", json.dumps(json_schema(), indent=2) + "\n")
-        except (OSError, AssiseError):
-            self._talk(f"{folder} cannot be written: there is no JSON Schema for editors")
 
     def migrate(self, source: Path | str, *, ids: Ids = "uuid", agree: Agree = refuse) -> Report:
         """Infer where there is no manifest, load, verify."""
@@ -257,12 +247,12 @@ class Project:
         """
         started = perf_counter()
         manifest = self.manifest
-        self.write_schema()
+        _write_schema(self.path.parent, self._talk)
         with self.connect(manifest) as connection:
             ledger.lock(connection, manifest.name, talk=self._talk)
             load = ledger.find_load(connection, manifest.name)
             dump = self._open(source if source is not None else _remembered(load))
-            self._check_held(manifest, dump)
+            _check_held(manifest, dump, self._talk)
             if load is None:
                 load = self._begin(connection, manifest, dump, agree)
             else:
@@ -415,15 +405,6 @@ class Project:
     def _is_embedded(self, manifest: Manifest) -> bool:
         return self._to is None and manifest.postgres == "embedded"
 
-    def _check_held(self, manifest: Manifest, dump: Dump) -> None:
-        """The dump holds every collection of the manifest; others that it holds are said."""
-        known = manifest.roots.values()
-        for name in known:
-            dump.collection(name)
-        for collection in dump.collections:
-            if collection.name not in known:
-                self._talk(f"{collection.name} has no table in the manifest and is not loaded")
-
     def _begin(self, connection: Connection, manifest: Manifest, dump: Dump, agree: Agree) -> Load:
         if not self._is_embedded(manifest):
             parts = connection.parts
@@ -436,6 +417,19 @@ class Project:
                 raise UsageError(f"not agreed, nothing was written: {question}", remedy="Agree with --yes.")
         metadata = [(name, text) for name in manifest.roots.values() if (text := read_metadata(dump.collection(name)))]
         return ledger.begin(connection, manifest, dump.path, chunk_bytes=self._setting("load.chunk_bytes"), metadata=metadata)
+
+
+_WRITABLE = "Give a file in a folder that is there, that this user may write to, and whose disk has room."
+
+
+def _check_held(manifest: Manifest, dump: Dump, talk: Talk) -> None:
+    """The dump holds every collection of the manifest; others that it holds are said."""
+    known = manifest.roots.values()
+    for name in known:
+        dump.collection(name)
+    for collection in dump.collections:
+        if collection.name not in known:
+            talk(f"{collection.name} has no table in the manifest and is not loaded")
 
 
 def check_new(path: Path) -> None:
@@ -453,7 +447,7 @@ def _check_writable(path: Path) -> None:
     try:
         TemporaryFile(dir=path.parent).close()
     except OSError as error:
-        raise AssiseError(f"{path} cannot be written: {error.strerror}") from error
+        raise AssiseError(f"{path} cannot be written: {error.strerror}", remedy=_WRITABLE) from error
 
 
 def _exists(path: Path) -> UsageError:
@@ -494,6 +488,17 @@ def _name(path: Path) -> str:
     return (name if name[:1].isalpha() and name not in SERVERS_OWN else f"db_{name}".strip("_"))[:63]
 
 
+def _write_schema(project: Path, talk: Talk) -> None:
+    """Write `.assise/manifest.schema.json`, which the first line of the manifest names; where it cannot be written editors do without."""
+    folder = project / ".assise"
+    try:
+        folder.mkdir(exist_ok=True)
+        _write(folder / ".gitignore", "*\n")
+        _write(folder / "manifest.schema.json", json.dumps(json_schema(), indent=2) + "\n")
+    except (OSError, AssiseError):
+        talk(f"{folder} cannot be written: there is no JSON Schema for editors")
+
+
 def _write(path: Path, text: str, *, is_new: bool = False) -> bool:
     """Write a file whole or not at all; with `is_new` False when it exists, also when another process has just written it."""
     draft = path.with_name(f".assise-{os.getpid()}")
@@ -508,7 +513,7 @@ def _write(path: Path, text: str, *, is_new: bool = False) -> bool:
         draft.replace(path)
         return True
     except OSError as error:
-        raise AssiseError(f"{path} cannot be written: {error.strerror}") from error
+        raise AssiseError(f"{path} cannot be written: {error.strerror}", remedy=_WRITABLE) from error
     finally:
         with suppress(OSError):
             draft.unlink()

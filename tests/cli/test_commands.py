@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -253,6 +254,8 @@ def test_the_bytes_of_a_reject_are_printed(rejected: tuple[Shell, bytes]) -> Non
     argv = [sys.executable, "-m", "assise", "rejects", "users", str(5 * len(raw)), "--to", shell.target]
     environment = {**os.environ, "PYTHONPATH": SOURCES}
     assert subprocess.run(argv, cwd=shell.folder, env=environment, capture_output=True, check=True).stdout == raw
+    printed = json.loads(shell.run("rejects", "users", str(5 * len(raw)), "--json", to=True).stdout)
+    assert printed == {"collection": "users", "offset": 5 * len(raw), "base64": b64encode(raw).decode()}
     missing = shell.run("rejects", "users", "1", to=True)
     assert (missing.returncode, missing.stdout) == (2, "")
 

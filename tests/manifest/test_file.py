@@ -179,22 +179,33 @@ def test_unknown_keys_and_other_problems_are_listed_together() -> None:
     ]
 
 
+VALUES = ["x", "true", "5", "~", "[no, yes]", "{a: {b: 1}}"]
+
+
+@pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize("key", "mongodb redis collections redis_keys".split())
-def test_planned_keys_of_the_file_are_refused(key: str) -> None:
-    with pytest.raises(ManifestError, match=f"{key}: is no key of a manifest here"):
-        parse_manifest(f"assise: 1\nname: a\n{key}: x\ntables: {{}}\n")
+def test_planned_keys_of_the_file_are_refused(key: str, value: str) -> None:
+    with pytest.raises(ManifestError, match=f":3: {key}: is no key of a manifest here\nKnown: .*tables"):
+        parse_manifest(f"assise: 1\nname: a\n{key}: {value}\ntables: {{}}\n")
 
 
+@pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize("key", "access indexes search embed soft_delete".split())
-def test_planned_keys_of_tables_are_refused(key: str) -> None:
-    with pytest.raises(ManifestError, match=rf"tables\.users\.{key}: is no key of a manifest here"):
-        parse_manifest(users("a: text").replace("primary_key:", f"{key}: x, primary_key:"))
+def test_planned_keys_of_tables_are_refused(key: str, value: str) -> None:
+    with pytest.raises(ManifestError, match=rf"tables\.users\.{key}: is no key of a manifest here\nKnown: .*primary_key"):
+        parse_manifest(users("a: text").replace("primary_key:", f"{key}: {value}, primary_key:"))
 
 
+@pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize("key", "unique not_null references orphans duplicates personal read default".split())
-def test_planned_keys_of_columns_are_refused(key: str) -> None:
-    with pytest.raises(ManifestError, match=rf"columns\.a\.{key}: is no key of a manifest here"):
-        parse_manifest(users(f"a: {{type: text, {key}: x}}"))
+def test_planned_keys_of_columns_are_refused(key: str, value: str) -> None:
+    with pytest.raises(ManifestError, match=rf"columns\.a\.{key}: is no key of a manifest here\nKnown: .*type"):
+        parse_manifest(users(f"a: {{type: text, {key}: {value}}}"))
+
+
+def test_an_unknown_key_and_a_value_that_is_no_text_are_told_together() -> None:
+    with pytest.raises(ManifestError, match=r"name: 7: is no text in YAML(.|\n)*colour: is no key of a manifest here"):
+        parse_manifest("assise: 1\nname: 7\ncolour: yes\ntables: {}\n")
 
 
 def test_ten_thousand_aliases_are_not_expanded() -> None:

@@ -36,13 +36,15 @@ class Stand:
         return len(self.keys) > MOST_KEYS or 2 * sum(DATA_KEY.fullmatch(key) is not None for key in self.keys) > len(self.keys)
 
 
-def find_uniform(documents: Iterable[Value]) -> dict[str, int]:
+def find_uniform(documents: Iterable[Value], *, is_literal: bool = False) -> dict[str, int]:
     """Paths such as `a.b`, `tags[]` or `items[].price` -> number of values there of the one scalar kind.
 
     One kind: at least 95 % of the values that are not null, with int32, int64 and double as one, the subtype of binaries as part of the kind,
     and the kinds only for which no type exists (regex, timestamp, …) left out. A value that fits no column (a string with NUL, Decimal128 1E+3)
     is of no such kind. In at least 1 % of the documents, at most three keys deep, outside arrays of arrays, data-keyed maps and the inside of
     `_id`; and every document or array on the way is one in 95 % of the values there, because infer flattens nothing else.
+
+    A literal one counts the inside of `_id`, and what lies below a path that is a container only now and then, as well.
     """
     stands: dict[Path, Stand] = defaultdict(Stand)
     count = 0
@@ -57,7 +59,8 @@ def find_uniform(documents: Iterable[Value]) -> dict[str, int]:
     for path, stand in stands.items():
         kind = _find_kind(stand, count)
         above = [path[:size] for size in range(1, len(path))]
-        if kind and not any(one in maps or not _is_container(stands[one]) for one in above):
+        is_aside = not is_literal and ((len(path) > 1 and path[0] == "_id") or not all(_is_container(stands[one]) for one in above))
+        if kind and not is_aside and not any(one in maps for one in above):
             found[write_path(path)] += stand.values[kind]
     return dict(found)
 
@@ -82,8 +85,6 @@ def _walk(document: Value, stands: dict[Path, Stand]) -> list[tuple[Path, str]]:
     while open_values:
         path, value = open_values.pop()
         found.append((path, _name_kind(value)))
-        if path == ("_id",):
-            continue
         if value.kind == "array" and path[-1:] != (ELEMENTS,):
             open_values += [((*path, ELEMENTS), inner) for _, inner in value.fields]
         elif value.kind == "document":

@@ -218,7 +218,7 @@ def test_a_file_without_read_permission_is_refused(command: Command, short_folde
     dump = write_dump(short_folder / "locked", {"users": GOOD})
     (dump / "users.bson").chmod(0)
     with ordinary_user():
-        outcome = replace(command, folder=short_folder).run("infer", str(dump), "-o", "-")
+        outcome = replace(command, folder=short_folder).run("infer", str(dump), "-o", "-", "--workers", "1")
     assert outcome.code == 1
     assert "users.bson cannot be read: Permission denied" in outcome.talk
 
@@ -228,8 +228,8 @@ def test_a_folder_without_permission_is_refused(command: Command, short_folder: 
     dump.chmod(0)
     with ordinary_user():
         reachable = replace(command, folder=short_folder)
-        outcome = reachable.run("infer", str(dump), "-o", "-")
-        inside = reachable.run("infer", str(dump / "users.bson"), "-o", "-")
+        outcome = reachable.run("infer", str(dump), "-o", "-", "--workers", "1")
+        inside = reachable.run("infer", str(dump / "users.bson"), "-o", "-", "--workers", "1")
     assert (outcome.code, inside.code) == (1, 1)
     assert "shut cannot be read: Permission denied" in outcome.talk
     assert "users.bson cannot be read: Permission denied" in inside.talk

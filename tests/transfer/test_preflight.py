@@ -77,6 +77,13 @@ def test_a_database_that_is_not_utf8_is_refused(tmp_path: Path, dump: Path, serv
         query(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.mark.parametrize("version", [90_624, 149_999])
+def test_a_server_that_is_too_old_is_refused(project: Project, dump: Path, query: Query, monkeypatch: pytest.MonkeyPatch, version: int) -> None:
+    monkeypatch.setattr(Connection, "server_version", version)
+    refuse(project, dump, f"is PostgreSQL {version // 10_000}")
+    assert query(WRITTEN) == []
+
+
 def test_a_read_only_database_is_refused(project: Project, dump: Path, database: str, query: Query) -> None:
     query(f"ALTER DATABASE {conninfo_to_dict(database)['dbname']} SET default_transaction_read_only = on")
     refuse(project, dump, "is read-only")

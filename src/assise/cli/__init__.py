@@ -14,7 +14,7 @@ AGAIN_S = 0.01
 
 
 def main() -> None:
-    """The entry point `assise`: 0 done, 1 failed, 2 usage or manifest error, 3 finished with rejects, findings or differences."""
+    """The entry point `assise`: 0 done, 1 failed, 2 usage or manifest error, 3 finished with rejects or differences."""
     if sys.argv[1:] == ["--version"]:
         from assise import __version__
 

@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import sys
+from base64 import b64encode
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import partial
@@ -300,7 +301,11 @@ def rejects(
     """List the documents that were not loaded, with reason and place; or print the bytes of one."""
     project = _project(manifest, to)
     if collection is not None and offset is not None:
-        sys.stdout.buffer.write(project.reject_bytes(collection, offset))
+        raw = project.reject_bytes(collection, offset)
+        if as_json:
+            print(json.dumps({"collection": collection, "offset": offset, "base64": b64encode(raw).decode()}, ensure_ascii=False))
+        else:
+            sys.stdout.buffer.write(raw)
         return 0
     found = [reject for reject in project.rejects() if collection in {None, reject.collection}]
     print_rejects(found, as_json=as_json)

@@ -65,11 +65,14 @@ def parse_manifest(text: str, file: str = "assise.yaml") -> Manifest:
     Raises:
         ManifestError: something in it cannot be used; the message has one line for each of the first ten problems.
     """
-    value, lines, problems = read_nodes(text)
-    problems = _check_version(value) or problems or _check_mapping(value)
+    value, lines, found = read_nodes(text)
+    unknown = list(_check_keys(value))
+    keys = {problem.place for problem in unknown}
+    found = [problem for problem in found if not (problem.is_of_value and any(problem.place[:n] in keys for n in range(len(problem.place) + 1)))]
+    problems = _check_version(value) or (found and [*found, *unknown]) or _check_mapping(value)
     if problems:
         raise manifest_error(problems, file, lines=lines)
-    problems = list(_check_keys(value))
+    problems = unknown
     try:
         manifest = Manifest.model_validate(value)
     except ValidationError as error:

@@ -111,9 +111,9 @@ class Nodes:
             return int(text)
         if _NULL.fullmatch(text):
             remedy = 'Give one, or remove the key; the texts null, ~ and "" stand in quotes.'
-            self.problems.append(Problem(place, "has no value", show(text), remedy))
+            self.problems.append(Problem(place, "has no value", show(text), remedy, is_of_value=True))
         elif _NO_TEXT.fullmatch(text):
-            self.problems.append(Problem(place, "is no text in YAML", show(text), "Put it in quotes.", line))
+            self.problems.append(Problem(place, "is no text in YAML", show(text), "Put it in quotes.", line, is_of_value=True))
         return text
 
 

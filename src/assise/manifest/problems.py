@@ -18,13 +18,17 @@ _SHORT_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t
 
 @dataclass(frozen=True)
 class Problem:
-    """One place of a manifest that cannot be used; `line` only where the place alone does not tell it."""
+    """One place of a manifest that cannot be used; `line` only where the place alone does not tell it.
+
+    `is_of_value` tells that it is of no interest where the key itself is none.
+    """
 
     place: Place
     message: str
     value: str = ""
     remedy: str = ""
     line: int = 0
+    is_of_value: bool = False
 
 
 class UnsoundError(ValueError):

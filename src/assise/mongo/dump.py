@@ -22,6 +22,7 @@ from assise.mongo.frames import LARGEST, SMALLEST, Document, Run, Stream, read_f
 
 _ENDINGS = (".bson", ".bson.gz")
 _SERVERS_OWN = {"admin", "config", "local"}
+_READABLE = "Let this user read it, or copy it to a disk that is whole."
 
 BUCKETS = "system.buckets."
 """Before the name of a time series: the collection that holds its data. Its metadata go by the name of the time series."""
@@ -102,7 +103,7 @@ def open_dump(path: Path) -> Dump:
             raise SourceError(f"{path} is no .bson or .bson.gz file", remedy="Give a mongodump folder or a .bson or .bson.gz file.")
         return Dump(path, (_collection(path),), ())
     except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+        raise SourceError(f"{path} cannot be read: {error.strerror}", remedy=_READABLE) from error
 
 
 def _check_text(name: str) -> None:
@@ -316,7 +317,7 @@ def _open(collection: Collection, read: Callable[[], int]) -> Iterator[gzip.Gzip
             remedy=f"Its documents up to byte {read():,} could be read. Take the dump again, or unpack what there is to a .bson file.",
         ) from error
     except OSError as error:
-        raise SourceError(f"{file} cannot be read: {error.strerror}") from error
+        raise SourceError(f"{file} cannot be read: {error.strerror}", remedy=_READABLE) from error
 
 
 def _group(frames: Iterator[list[Document] | Run], size: int, start: int, tell: Callable[[], int] | None = None) -> Iterator[Chunk]:

@@ -1,6 +1,6 @@
 """A stream of BSON framed into documents by their lengths, and into runs of bytes that cannot be framed.
 
-The rule is DESIGN section 2's: a document has 5 bytes to 16 MiB + 16 KiB and ends in 00. Behind bytes that cannot be framed reading
+A document has 5 bytes to 16 MiB + 16 KiB and ends in 00. Behind bytes that cannot be framed reading
 goes on at the first later offset where a document frames, is valid inside, and is followed by another one or by the end.
 """
 

@@ -42,7 +42,7 @@ OIDS = {"uuid": 2950, "text": 25, "bool": 16, "int4": 23, "int8": 20, "float8": 
 
 
 def encode_object_id(raw: bytes, p: int) -> tuple[bytes, int]:
-    """An ObjectId as a uuid of version 8 with readable digits (DESIGN section 3)."""
+    """An ObjectId as a uuid of version 8 with readable digits."""
     digits = raw[p : p + 12].hex()
     return b"\0\0\0\x10" + bytes.fromhex(f"{digits[:12]}8{digits[12:15]}8{digits[15:]}000000"), p + 12
 

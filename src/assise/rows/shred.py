@@ -18,7 +18,7 @@ from assise.rows.walk import KeyMisfitError, Walker
 
 
 class Reason(IntEnum):
-    """The closed list of reasons for a reject (DESIGN section 2)."""
+    """The closed list of reasons for a reject."""
 
     NOT_BSON = 1
     DUPLICATE_ID = 2

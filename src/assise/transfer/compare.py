@@ -1,7 +1,7 @@
 """The comparator of verify: two byte strings of BSON in, differences out.
 
 It is the one wanted second implementation: it reads BSON by itself and shares nothing with the code that shreds and assembles, so
-that a defect there does not hide itself here. The rules are the first law's (DESIGN section 2).
+that a defect there does not hide itself here. The rules are those of equality under the first law.
 """
 
 from __future__ import annotations
