@@ -6,6 +6,8 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,7 +26,7 @@ from tests.transfer.test_kills import Undisturbed
 from assise.errors import ChangedError, WorkerError
 from assise.postgres.connection import Connection
 from assise.project import Project
-from assise.transfer import ledger
+from assise.transfer import ledger, pool
 from assise.transfer.report import Verified
 
 undisturbed = kills.undisturbed
@@ -342,3 +344,9 @@ def test_many_rows_of_no_document_in_several_collections_are_all_told(tmp_path: 
     report = project.verify()
     assert report.verified == Verified(equal=1_000, extra=60)
     assert [len(each.differences) for each in report.collections] == [20, 20]
+
+
+@pytest.mark.parametrize("begun", [b"", b'["/a fold'])
+def test_a_worker_whose_command_is_stopped_while_it_starts_ends_without_a_word(begun: bytes) -> None:
+    done = subprocess.run([sys.executable, "-P", "-c", pool.BOOT], input=begun, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

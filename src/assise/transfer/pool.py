@@ -29,7 +29,15 @@ PATIENCE_S = 5
 _Done = SimpleQueue[tuple[int, Task, Result] | BaseException | None]
 """Number, task and result; an error; None from a worker that has nothing more to do."""
 
-_BOOT = "import json, sys; sys.path[:] = json.loads(sys.stdin.buffer.readline()); from assise.transfer.worker import main; main()"
+BOOT = """
+import json, sys
+line = sys.stdin.buffer.readline()
+if line.endswith(b"\\n"):
+    sys.path[:] = json.loads(line)
+    from assise.transfer.worker import main
+    main()
+"""
+"""A worker's first line is the path of imports; a command that is stopped before it is written leaves it nothing to do."""
 
 
 class Inline:
@@ -147,7 +155,7 @@ class _Worker:
     def __init__(self) -> None:
         # A group of its own: Ctrl-C reaches the command, and the command ends its workers.
         errors_to = None if sys.stderr else subprocess.DEVNULL
-        command = [sys.executable, "-P", "-c", _BOOT]
+        command = [sys.executable, "-P", "-c", BOOT]
         try:
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors_to, process_group=0)
         except OSError as error:
