@@ -48,6 +48,8 @@ WORKER_BYTES = 8 << 20
 MOST_WORKERS = 8
 """Workers that are started unasked, at most: each has a session, and a server takes a hundred unless told otherwise."""
 
+_WRITABLE = "Give a file in a folder that is there, that this user may write to, and whose disk has room."
+
 
 def refuse(_question: str) -> bool:
     """The answer where nobody can be asked."""
@@ -417,9 +419,6 @@ class Project:
                 raise UsageError(f"not agreed, nothing was written: {question}", remedy="Agree with --yes.")
         metadata = [(name, text) for name in manifest.roots.values() if (text := read_metadata(dump.collection(name)))]
         return ledger.begin(connection, manifest, dump.path, chunk_bytes=self._setting("load.chunk_bytes"), metadata=metadata)
-
-
-_WRITABLE = "Give a file in a folder that is there, that this user may write to, and whose disk has room."
 
 
 def _check_held(manifest: Manifest, dump: Dump, talk: Talk) -> None:

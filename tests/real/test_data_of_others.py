@@ -217,10 +217,9 @@ def count_typed(target: Target, plain: Plain) -> Counter[str]:
     return found
 
 
-def check_typed_share(target: Target, plain: Plain, content: Content) -> float | None:
+def check_typed_share(typed: Counter[str], content: Content) -> float | None:
     """Of the values at paths with one scalar kind at least 97 % stand in typed columns."""
     uniform = find_uniform(document for _, document in content.documents.values())
-    typed = count_typed(target, plain)
     missed = {path: (count, typed[path]) for path, count in uniform.items() if typed[path] < count}
     total = sum(uniform.values())
     share = sum(min(count, typed[path]) for path, count in uniform.items()) / total if total else None
@@ -228,10 +227,9 @@ def check_typed_share(target: Target, plain: Plain, content: Content) -> float |
     return share if share is None else round(share, 4)
 
 
-def count_literal(target: Target, plain: Plain, content: Content) -> dict[str, int]:
+def count_literal(typed: Counter[str], content: Content) -> dict[str, int]:
     """The same with nothing left out that a column could hold: true of every set, not of each file of a few odd documents."""
     uniform = find_uniform((document for _, document in content.documents.values()), is_literal=True)
-    typed = count_typed(target, plain)
     return {"uniform": sum(uniform.values()), "typed": sum(min(count, typed[path]) for path, count in uniform.items())}
 
 
@@ -276,8 +274,9 @@ def test_data_of_others_arrives_whole_and_typed(name: str, project: Project, dat
                 check_rejects(target, str(collection), content)
                 check_first_law(target, manifest, root, content)
                 check_second_law(target, part, content, is_whole=name in LONG)
-                literal.update(count_literal(target, part, content))
-                figures[file] = write_figures(reports[str(collection)], content, check_typed_share(target, part, content))
+                typed = count_typed(target, part)
+                literal.update(count_literal(typed, content))
+                figures[file] = write_figures(reports[str(collection)], content, check_typed_share(typed, content))
     assert literal["typed"] >= TYPED_SHARE * literal["uniform"], literal
     compare_with_golden(name, figures)
 

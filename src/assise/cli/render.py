@@ -126,7 +126,7 @@ def _report_table(report: Report, *, without: Sequence[str]) -> Table:
         figures = _figures(collection)
         table.add_row(*(figures[heading] for heading in kept))
         for name, rows in collection.tables.items():
-            table.add_row(Text(f"  {name}", style="dim"), "", Text(f"{count_of(rows, 'row')}", style="dim"))
+            table.add_row(Text(f"  {name}", style="dim"), "", Text(count_of(rows, "row"), style="dim"))
     figures = _figures(_total(report))
     table.add_row(*(figures[heading] for heading in kept), style="bold")
     return table

@@ -72,13 +72,12 @@ def parse_manifest(text: str, file: str = "assise.yaml") -> Manifest:
     problems = _check_version(value) or (found and [*found, *unknown]) or _check_mapping(value)
     if problems:
         raise manifest_error(problems, file, lines=lines)
-    problems = unknown
     try:
         manifest = Manifest.model_validate(value)
     except ValidationError as error:
-        raise manifest_error([*problems, *_problems_of(error)], file, lines=lines) from None
-    if problems:
-        raise manifest_error(problems, file, lines=lines)
+        raise manifest_error([*unknown, *_problems_of(error)], file, lines=lines) from None
+    if unknown:
+        raise manifest_error(unknown, file, lines=lines)
     return manifest
 
 

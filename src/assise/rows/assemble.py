@@ -10,7 +10,6 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from json import JSONDecoder
-from math import isinf
 
 from assise.documents.extjson import JSONB, JsonWriter, escape_key, unescape_key
 from assise.documents.extjson_reader import Check, Json, Known, Pieces, dbref_order, read_pieces, read_unnameable, read_value, read_wrapper
@@ -22,7 +21,7 @@ from assise.errors import CellError, ExtendedJsonError
 from assise.manifest.model import Column, Manifest
 from assise.manifest.types import element_type, is_array
 from assise.rows.cells import Decode, Encode, rule
-from assise.rows.numeric import decode_number, decode_number_strictly
+from assise.rows.numeric import decode_number, decode_number_strictly, read_finite
 from assise.rows.tree import ORDERED, Level, build_tree
 
 Row = Sequence[bytes | None]
@@ -200,18 +199,11 @@ def _read_int(text: str) -> int:
     return int(text)
 
 
-def _read_finite(text: str) -> float:
-    value = float(text)
-    if isinf(value):
-        raise CellError(f"{text[:80]} in jsonb is beyond the range of doubles")
-    return value
-
-
 def _read_any_int(text: str) -> int | float:
-    return int(text) if len(text) <= 20 else _read_finite(text)
+    return int(text) if len(text) <= 20 else read_finite(text)
 
 
-_lenient = JSONDecoder(parse_float=_read_finite, parse_int=_read_any_int)
+_lenient = JSONDecoder(parse_float=read_finite, parse_int=_read_any_int)
 
 
 def _read_leniently(cell: bytes, known: Known = _NOTHING) -> Json:

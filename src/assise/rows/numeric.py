@@ -110,14 +110,23 @@ def decode_number(cell: bytes) -> Element:
     if text == "NaN":
         return DOUBLE, NAN
     if scale:
-        value = float(text)
-        if isinf(value) and scale > 0:
-            raise CellError(f"{text[:80]} is beyond the range of doubles")
-        return DOUBLE, pack_double(value)
+        return DOUBLE, pack_double(read_finite(text) if scale > 0 else float(text))
     try:
         return write_int(int(text))
     except (StructError, ValueError) as error:  # Python reads no int of more than 4,300 digits
         raise CellError(f"{text[:80]} is an integral number of more than 64 bits") from error
+
+
+def read_finite(text: str) -> float:
+    """The double of a decimal.
+
+    Raises:
+        CellError: it is beyond the range of doubles.
+    """
+    value = float(text)
+    if isinf(value):
+        raise CellError(f"{text[:80]} is beyond the range of doubles")
+    return value
 
 
 def decode_number_strictly(cell: bytes) -> Element:
