@@ -40,14 +40,20 @@ def write_documents(folder: Path, documents: Iterator[Mapping[str, object]]) -> 
 def make_orders(count: int) -> Iterator[Mapping[str, object]]:
     """Arrays of 200 documents, which become child rows."""
     for n in range(count):
-        lines = [{"sku": f"s{i}", "count": i, "price": n / (i + 1), "at": n * i} for i in range(200)]
+        lines = [
+            {"sku": f"s{i}", "count": i, "price": n / (i + 1), "at": n * i} for i in range(200)
+        ]
         yield {"_id": bson.ObjectId(), "n": n, "lines": lines}
 
 
 def make_series(count: int) -> Iterator[Mapping[str, object]]:
     """Arrays of numbers and of strings."""
     for n in range(count):
-        yield {"_id": n, "values": [n / (i + 1) for i in range(2_000)], "tags": [f"tag {i}" for i in range(300)]}
+        yield {
+            "_id": n,
+            "values": [n / (i + 1) for i in range(2_000)],
+            "tags": [f"tag {i}" for i in range(300)],
+        }
 
 
 def make_texts(count: int) -> Iterator[Mapping[str, object]]:
@@ -59,14 +65,21 @@ def make_texts(count: int) -> Iterator[Mapping[str, object]]:
 def make_maps(count: int) -> Iterator[Mapping[str, object]]:
     """Documents of nearly a megabyte with 15,000 keys."""
     for n in range(count):
-        yield {"_id": n, "map": {f"k{i}": {"a": i, "b": f"v{i}", "c": [i, 1.5]} for i in range(15_000)}}
+        yield {
+            "_id": n,
+            "map": {f"k{i}": {"a": i, "b": f"v{i}", "c": [i, 1.5]} for i in range(15_000)},
+        }
 
 
 SOURCES: dict[str, Callable[[Path, float], object]] = {
     "messages": lambda folder, scale: write_messages(folder, round(300_000 * scale)),
     "devora": lambda folder, scale: write_devora(folder.parent, round(2_500 * scale)),
-    "mixed": lambda folder, scale: write_mixed(folder, random.Random(1), count=round(200_000 * scale), is_packed=False),
-    "mixed, packed": lambda folder, scale: write_mixed(folder, random.Random(2), count=round(200_000 * scale), is_packed=True),
+    "mixed": lambda folder, scale: write_mixed(
+        folder, random.Random(1), count=round(200_000 * scale), is_packed=False
+    ),
+    "mixed, packed": lambda folder, scale: write_mixed(
+        folder, random.Random(2), count=round(200_000 * scale), is_packed=True
+    ),
     "orders": lambda folder, scale: write_documents(folder, make_orders(round(4_000 * scale))),
     "series": lambda folder, scale: write_documents(folder, make_series(round(2_000 * scale))),
     "texts": lambda folder, scale: write_documents(folder, make_texts(round(50 * scale))),
@@ -84,18 +97,30 @@ def compare(name: str, source: Path) -> str:
         project.write_manifest(project.infer(source))
         try:
             project.embedded.start()
-            plan = json.loads(subprocess.run([*command, str(source)], cwd=folder, capture_output=True, check=True).stdout)
-            load_s, verify_s = run_step(folder, "load", str(source), "--json")[0], run_step(folder, "verify", "--json")[0]
+            plan = json.loads(
+                subprocess.run(
+                    [*command, str(source)], cwd=folder, capture_output=True, check=True
+                ).stdout
+            )
+            load_s, verify_s = (
+                run_step(folder, "load", str(source), "--json")[0],
+                run_step(folder, "verify", "--json")[0],
+            )
         finally:
             project.embedded.stop()
     size = sum(collection.size for collection in open_dump(source).collections) / 1e6
-    cells = [f"{given:.1f} | {took:.1f} | {given / took:.2f}" for given, took in ((plan["load_seconds"], load_s), (plan["verify_seconds"], verify_s))]
+    cells = [
+        f"{given:.1f} | {took:.1f} | {given / took:.2f}"
+        for given, took in ((plan["load_seconds"], load_s), (plan["verify_seconds"], verify_s))
+    ]
     return f"| {name} | {size:,.0f} | {' | '.join(cells)} |"
 
 
 def main() -> None:
     """Measure, print, and write the section of results.md."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("dumps", nargs="*", type=Path, metavar="DUMP")
     parser.add_argument("--scale", type=float, default=1.0)
     given = parser.parse_args()
@@ -119,7 +144,9 @@ def main() -> None:
         text.append(compare(dump.name, dump))
         print(text[-1], flush=True)
     results = HERE / "results.md"
-    results.write_text(results.read_text().partition(HEADING)[0].rstrip() + "\n\n" + "\n".join(text) + "\n")
+    results.write_text(
+        results.read_text().partition(HEADING)[0].rstrip() + "\n\n" + "\n".join(text) + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -59,7 +59,8 @@ def write_messages(folder: Path, count: int) -> None:
                 "_id": bson.ObjectId(),
                 "conversationId": bson.ObjectId(),
                 "role": rng.choice(["user", "assistant"]),
-                "content": f"{i} " + rng.choice(["La facture est prête. ", "The invoice is ready. "]) * 12,
+                "content": f"{i} "
+                + rng.choice(["La facture est prête. ", "The invoice is ready. "]) * 12,
                 "tokens": rng.randrange(5_000),
                 "price": rng.choice([10, 9.99, rng.random()]),
                 "createdAt": start + timedelta(seconds=i),
@@ -72,7 +73,13 @@ def write_messages(folder: Path, count: int) -> None:
 
 def write_devora(folder: Path, users: int) -> None:
     """The example's sample data, in the folder devora of this one."""
-    generate = [sys.executable, str(HERE.parent / "examples/devora/generate.py"), str(folder), "--users", str(users)]
+    generate = [
+        sys.executable,
+        str(HERE.parent / "examples/devora/generate.py"),
+        str(folder),
+        "--users",
+        str(users),
+    ]
     subprocess.run(generate, check=True, stdout=subprocess.DEVNULL)
 
 
@@ -87,7 +94,10 @@ def make_rows(project: Project, dump: Dump) -> Iterator[tuple[str, list[bytes]]]
             kept = [key not in seen and not seen.add(key) for key in batch.keys]  # type: ignore[func-returns-value]
             for found, more, owners in zip(rows, batch.rows, batch.owners, strict=True):
                 found.extend(row for row, owner in zip(more, owners, strict=True) if kept[owner])
-        yield from ((copy_rows(layout, "bare"), of_table) for layout, of_table in zip(shredder.layouts, rows, strict=True))
+        yield from (
+            (copy_rows(layout, "bare"), of_table)
+            for layout, of_table in zip(shredder.layouts, rows, strict=True)
+        )
 
 
 def copy_bare(project: Project, dump: Dump) -> float:
@@ -108,11 +118,20 @@ def copy_bare(project: Project, dump: Dump) -> float:
 def run_step(folder: Path, *arguments: str) -> tuple[float, float]:
     """Seconds that a step takes (as its report says, or with the start of the command), and the peak memory in MB of its largest process."""
     begun = perf_counter()
-    done = subprocess.run([sys.executable, "-c", MEASURE, sys.executable, "-m", "assise", *arguments], cwd=folder, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, sys.executable, "-m", "assise", *arguments],
+        cwd=folder,
+        capture_output=True,
+        check=False,
+    )
     seconds = perf_counter() - begun
     if done.returncode not in {0, 3}:
-        sys.exit(f"assise {' '.join(arguments)} ended with {done.returncode} in {folder}:\n{done.stderr.decode()}")
-    return (json.loads(done.stdout)["seconds"] if "--json" in arguments else seconds), int(done.stderr.splitlines()[-1]) / 1024
+        sys.exit(
+            f"assise {' '.join(arguments)} ended with {done.returncode} in {folder}:\n{done.stderr.decode()}"
+        )
+    return (json.loads(done.stdout)["seconds"] if "--json" in arguments else seconds), int(
+        done.stderr.splitlines()[-1]
+    ) / 1024
 
 
 def try_naive(project: Project, dump: Dump) -> tuple[float, int, int]:
@@ -125,7 +144,11 @@ def try_naive(project: Project, dump: Dump) -> tuple[float, int, int]:
     changed = missing = 0
     with psycopg.connect(url, autocommit=True) as connection:
         for collection in dump.collections:
-            rows = connection.execute(sql.SQL("SELECT doc::text FROM {} ORDER BY ctid").format(sql.Identifier(collection.name)))
+            rows = connection.execute(
+                sql.SQL("SELECT doc::text FROM {} ORDER BY ctid").format(
+                    sql.Identifier(collection.name)
+                )
+            )
             for chunk in read_chunks(collection, CHUNK_BYTES):
                 missing += len(chunk.runs)
                 for _, raw in chunk.documents:
@@ -146,16 +169,27 @@ def compare(folder: Path, source: Path, *, runs: int, workers: int) -> list[str]
     """The lines of the table for one source; in each run the steps and bare COPY follow one another, because the speed of a machine drifts."""
     project, dump = Project(folder), open_dump(source)
     project.write_manifest(project.infer(source))
-    count = sum(len(chunk.documents) + len(chunk.runs) for collection in dump.collections for chunk in read_chunks(collection, CHUNK_BYTES))
-    steps: dict[str, list[tuple[float, float]]] = {"bare COPY": [], "load": [], "verify": [], "infer": []}
+    count = sum(
+        len(chunk.documents) + len(chunk.runs)
+        for collection in dump.collections
+        for chunk in read_chunks(collection, CHUNK_BYTES)
+    )
+    steps: dict[str, list[tuple[float, float]]] = {
+        "bare COPY": [],
+        "load": [],
+        "verify": [],
+        "infer": [],
+    }
     more = ["--workers", str(workers)]
     try:
         copy_bare(project, dump)
         for _ in range(runs):
             steps["load"].append(run_step(folder, "load", str(source), "--json", *more))
             steps["verify"].append(run_step(folder, "verify", "--json", *more))
-            steps["infer"].append(run_step(folder, "infer", str(source), "-o", os.devnull, "--dry-run", *more))
-            project.undo(agree=lambda _: True)
+            steps["infer"].append(
+                run_step(folder, "infer", str(source), "-o", os.devnull, "--dry-run", *more)
+            )
+            project.undo(confirm=lambda _: True)
             steps["bare COPY"].append((copy_bare(project, dump), 0))
         by_hand, changed, missing = try_naive(project, dump)
     finally:
@@ -170,25 +204,40 @@ def compare(folder: Path, source: Path, *, runs: int, workers: int) -> list[str]
     for name, found in {**steps, "by hand (naive.py)": [(by_hand, 0)]}.items():
         seconds, peak = statistics.median(each for each, _ in found), max(each for _, each in found)
         of_bare, of_load = (find_ratio(steps[other], found) for other in ("bare COPY", "load"))
-        lines.append(f"| {name} | {seconds:.2f} | {1e6 * seconds / count:.1f} | {of_bare:.2f} | {of_load:.2f} | {f'{peak:.0f}' if peak else ''} |")
-    return [*lines, "", f"Of what the script by hand stored, {changed:,} documents do not come back as they were; {missing:,} it did not read.", ""]
+        lines.append(
+            f"| {name} | {seconds:.2f} | {1e6 * seconds / count:.1f} | {of_bare:.2f} | {of_load:.2f} | {f'{peak:.0f}' if peak else ''} |"
+        )
+    return [
+        *lines,
+        "",
+        f"Of what the script by hand stored, {changed:,} documents do not come back as they were; {missing:,} it did not read.",
+        "",
+    ]
 
 
 def find_ratio(base: list[tuple[float, float]], found: list[tuple[float, float]]) -> float:
     """How quick a step is beside another: the median over the runs of the ratios of their seconds; what ran once is beside each of the runs."""
-    return statistics.median(each / other for (each, _), (other, _) in zip(base, found * (len(base) // len(found)), strict=True))
+    return statistics.median(
+        each / other
+        for (each, _), (other, _) in zip(base, found * (len(base) // len(found)), strict=True)
+    )
 
 
 def main() -> None:
     """Measure, print, and write results.md."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--messages", type=int, default=400_000)
     parser.add_argument("--users", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     given = parser.parse_args()
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
-    text = [f"`make bench` on {machine}: medians of {given.runs}, {given.workers} workers, their start included.", ""]
+    text = [
+        f"`make bench` on {machine}: medians of {given.runs}, {given.workers} workers, their start included.",
+        "",
+    ]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)

@@ -23,10 +23,24 @@ from psycopg.conninfo import make_conninfo
 from assise.postgres.embedded import Embedded
 from assise.project import Project
 
-SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example, HealthCheck.function_scoped_fixture]
-settings.register_profile("test", max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
+SLOW = [
+    HealthCheck.too_slow,
+    HealthCheck.data_too_large,
+    HealthCheck.large_base_example,
+    HealthCheck.function_scoped_fixture,
+]
+settings.register_profile(
+    "test", max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW
+)
 EXAMPLES = int(os.environ.get("ASSISE_TEST_EXAMPLES", "5000"))
-settings.register_profile("soak", max_examples=EXAMPLES, deadline=None, derandomize=False, print_blob=True, suppress_health_check=SLOW)
+settings.register_profile(
+    "soak",
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=False,
+    print_blob=True,
+    suppress_health_check=SLOW,
+)
 settings.load_profile(os.environ.get("ASSISE_TEST_PROFILE", "test"))
 
 UNSAFE_BUT_QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -61,7 +75,9 @@ def server(short_folder: Path) -> Iterator[str]:
 
 def _debian_server(folder: Path, programs: Path) -> Iterator[str]:
     if not (programs / "initdb").exists():
-        pytest.fail(f"ASSISE_TEST_SERVER={programs} holds no initdb; on Debian: apt-get install postgresql-15")
+        pytest.fail(
+            f"ASSISE_TEST_SERVER={programs} holds no initdb; on Debian: apt-get install postgresql-15"
+        )
     user = "nobody" if os.geteuid() == 0 else None
     home = folder / "debian"
     home.mkdir()
@@ -70,12 +86,39 @@ def _debian_server(folder: Path, programs: Path) -> Iterator[str]:
         shutil.chown(home, user)
     data = home / "data"
     options = " ".join(f"-c {name}={value}" for name, value in UNSAFE_BUT_QUICK.items())
-    initdb: list[str | Path] = [programs / "initdb", "-D", data, "-U", "assise", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
+    initdb: list[str | Path] = [
+        programs / "initdb",
+        "-D",
+        data,
+        "-U",
+        "assise",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--locale=C.UTF-8",
+    ]
     subprocess.run(initdb, check=True, user=user, cwd="/", stdout=subprocess.DEVNULL)
-    start: list[str | Path] = [programs / "pg_ctl", "-D", data, "-w", "-l", home / "log", "-o", f"{options} -c listen_addresses= -k {home}", "start"]
+    start: list[str | Path] = [
+        programs / "pg_ctl",
+        "-D",
+        data,
+        "-w",
+        "-l",
+        home / "log",
+        "-o",
+        f"{options} -c listen_addresses= -k {home}",
+        "start",
+    ]
     subprocess.run(start, check=True, user=user, cwd="/", stdout=subprocess.DEVNULL)
     yield f"host={home} user=assise"
-    subprocess.run([programs / "pg_ctl", "-D", data, "-m", "immediate", "stop"], check=True, user=user, cwd="/", stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [programs / "pg_ctl", "-D", data, "-m", "immediate", "stop"],
+        check=True,
+        user=user,
+        cwd="/",
+        stdout=subprocess.DEVNULL,
+    )
 
 
 @pytest.fixture
@@ -84,7 +127,9 @@ def database(server: str) -> Iterator[str]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     administration = make_conninfo(server, dbname="postgres")
     with psycopg.connect(administration, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))
+        )
     yield make_conninfo(server, dbname=name)
     with psycopg.connect(administration, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
@@ -110,6 +155,12 @@ def query(database: str) -> Callable[..., list[tuple[object, ...]]]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """One line says how many tests did not run because the data of others is absent."""
-    missing = [report for report in terminalreporter.stats.get("skipped", []) if "ASSISE_TEST_DATA" in str(report.longrepr)]
+    missing = [
+        report
+        for report in terminalreporter.stats.get("skipped", [])
+        if "ASSISE_TEST_DATA" in str(report.longrepr)
+    ]
     if missing:
-        terminalreporter.write_line(f"{len(missing)} tests did not run: no data of others in {DATA}; set ASSISE_TEST_DATA")
+        terminalreporter.write_line(
+            f"{len(missing)} tests did not run: no data of others in {DATA}; set ASSISE_TEST_DATA"
+        )

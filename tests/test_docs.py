@@ -92,7 +92,10 @@ def write_example(folder: Path, *, is_odd: bool) -> None:
         }
         for i in range(500)
     ]
-    write_dump(folder / "dump" / "app", {"users": users, "projects": [*projects, projects[3]] if is_odd else projects})
+    write_dump(
+        folder / "dump" / "app",
+        {"users": users, "projects": [*projects, projects[3]] if is_odd else projects},
+    )
 
 
 @pytest.fixture
@@ -102,18 +105,40 @@ def workplace(short_folder: Path, database: str) -> Iterator[tuple[Path, dict[st
     programs = folder / "bin"
     programs.mkdir(parents=True)
     call = '#!/bin/sh\nexec "{}" {} "$@"\n'
-    for name, text in {"assise": call.format(sys.executable, "-m assise"), "python": call.format(sys.executable, ""), "uvx": UVX}.items():
+    for name, text in {
+        "assise": call.format(sys.executable, "-m assise"),
+        "python": call.format(sys.executable, ""),
+        "uvx": UVX,
+    }.items():
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
     (folder / "examples").symlink_to(ROOT / "examples")
     (folder / "assise").symlink_to(ROOT)
     path = f"{programs}:{os.environ['PATH']}"
-    yield folder, {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT / "src"), "DATABASE_URL": database, "PAGER": "cat", "COLUMNS": "200"}
+    yield (
+        folder,
+        {
+            **os.environ,
+            "PATH": path,
+            "PYTHONPATH": str(ROOT / "src"),
+            "DATABASE_URL": database,
+            "PAGER": "cat",
+            "COLUMNS": "200",
+        },
+    )
     Project(folder).embedded.stop(immediate=True)
 
 
 def run(command: str, folder: Path, environ: dict[str, str]) -> str:
-    done = subprocess.run([BASH, "-c", command], cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [BASH, "-c", command],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr
 
@@ -123,7 +148,9 @@ def find_missing(shown: list[str], output: str) -> list[str]:
     lines = [line.rstrip() for line in output.splitlines()]
     at, missing = 0, []
     for line in shown:
-        pattern = re.compile(".*".join(re.escape(part) for part in re.sub(r"\s*…\s*", "…", line.rstrip()).split("…")))
+        pattern = re.compile(
+            ".*".join(re.escape(part) for part in re.sub(r"\s*…\s*", "…", line.rstrip()).split("…"))
+        )
         found = next((i for i in range(at, len(lines)) if pattern.fullmatch(lines[i])), None)
         if found is None:
             missing.append(line)
@@ -134,11 +161,17 @@ def find_missing(shown: list[str], output: str) -> list[str]:
 
 def commands_of(name: str) -> list[tuple[str, str]]:
     """The blocks of a page that run; sessions of Python are run with the docstring that has them too."""
-    return [(kind, text) for kind, text in blocks(TEXTS[name]) if kind in {"console", "sh", "python"} and not text.startswith(">>>")]
+    return [
+        (kind, text)
+        for kind, text in blocks(TEXTS[name])
+        if kind in {"console", "sh", "python"} and not text.startswith(">>>")
+    ]
 
 
 @pytest.mark.parametrize("name", [name for name in TEXTS if commands_of(name)])
-def test_the_commands_of_a_page_run_in_order_and_print_what_it_shows(name: str, workplace: tuple[Path, dict[str, str]]) -> None:
+def test_the_commands_of_a_page_run_in_order_and_print_what_it_shows(
+    name: str, workplace: tuple[Path, dict[str, str]]
+) -> None:
     folder, environ = workplace
     write_example(folder, is_odd=name != "README.md")
     Project(folder).embedded.start(settings=UNSAFE_BUT_QUICK)
@@ -155,20 +188,30 @@ def test_the_commands_of_a_page_run_in_order_and_print_what_it_shows(name: str, 
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
-def test_the_examples_of_docstrings_run(module: Path, workplace: tuple[Path, dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_examples_of_docstrings_run(
+    module: Path, workplace: tuple[Path, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, _ = workplace
     write_example(folder, is_odd=True)
     monkeypatch.chdir(folder)
-    name = ".".join(module.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__")
+    name = ".".join(module.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(
+        ".__init__"
+    )
     found = doctest.testmod(import_module(name), optionflags=doctest.ELLIPSIS)
     assert found.attempted > found.failed == 0
 
 
 def test_the_page_on_python_shows_the_docstring_of_project() -> None:
-    sessions = "\n".join(text for kind, text in blocks(TEXTS["docs/how-to/python.md"]) if kind == "python")
-    shown, documented = (doctest.DocTestParser().get_examples(text) for text in (sessions, Project.__doc__ or ""))
+    sessions = "\n".join(
+        text for kind, text in blocks(TEXTS["docs/how-to/python.md"]) if kind == "python"
+    )
+    shown, documented = (
+        doctest.DocTestParser().get_examples(text) for text in (sessions, Project.__doc__ or "")
+    )
     assert len(shown) > 10
-    assert [(each.source, each.want) for each in shown] == [(each.source, each.want) for each in documented]
+    assert [(each.source, each.want) for each in shown] == [
+        (each.source, each.want) for each in documented
+    ]
 
 
 def test_every_task_has_commands_and_the_readme_is_short() -> None:
@@ -180,7 +223,12 @@ def test_every_task_has_commands_and_the_readme_is_short() -> None:
 
 
 def test_every_manifest_that_is_shown_whole_is_one() -> None:
-    whole = [text for page in TEXTS.values() for kind, text in blocks(page) if kind == "yaml" and "assise: 1" in text]
+    whole = [
+        text
+        for page in TEXTS.values()
+        for kind, text in blocks(page)
+        if kind == "yaml" and "assise: 1" in text
+    ]
     assert whole
     for text in whole:
         parse_manifest(text)
@@ -203,22 +251,48 @@ def test_every_command_is_named() -> None:
 
 
 def test_every_target_of_make_that_is_named_is_one() -> None:
-    targets = {name for names in re.findall(r"^([a-z -]+):(?!=)", (ROOT / "Makefile").read_text(), re.MULTILINE) for name in names.split()}
-    pages = [*PAGES, *EXAMPLES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / ".ci" / "run"]
-    named = {name for page in pages for name in re.findall(r"(?:^|`|\|| )make ([a-z-]+)\b(?=`|\n| [A-Z]+=)", page.read_text(), re.MULTILINE)}
+    targets = {
+        name
+        for names in re.findall(r"^([a-z -]+):(?!=)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        for name in names.split()
+    }
+    pages = [
+        *PAGES,
+        *EXAMPLES,
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "CHANGELOG.md",
+        ROOT / ".ci" / "run",
+    ]
+    named = {
+        name
+        for page in pages
+        for name in re.findall(
+            r"(?:^|`|\|| )make ([a-z-]+)\b(?=`|\n| [A-Z]+=)", page.read_text(), re.MULTILINE
+        )
+    }
     assert {"demo", "test", "check", "contract", "soak", "clean"} <= named <= targets
     assert "```\nmake demo\nmake test\n```" in (ROOT / "README.md").read_text()
 
 
-REFUSED = {"assise undo": "not agreed", "assise rejects users 1024 > one.bson": "users has no reject at offset 1024"}
+REFUSED = {
+    "assise undo": "not agreed",
+    "assise rejects users 1024 > one.bson": "users has no reject at offset 1024",
+}
 """Examples that want a person, or a certain dump."""
 
 
-SECTIONS = [section.split("\n", 1) for section in re.split(r"^## assise ", TEXTS["docs/reference/commands.md"], flags=re.MULTILINE)[1:]]
+SECTIONS = [
+    section.split("\n", 1)
+    for section in re.split(
+        r"^## assise ", TEXTS["docs/reference/commands.md"], flags=re.MULTILINE
+    )[1:]
+]
 
 
 @pytest.mark.parametrize(("command", "page"), SECTIONS, ids=[command for command, _ in SECTIONS])
-def test_the_examples_of_the_help_run(command: str, page: str, workplace: tuple[Path, dict[str, str]]) -> None:
+def test_the_examples_of_the_help_run(
+    command: str, page: str, workplace: tuple[Path, dict[str, str]]
+) -> None:
     folder, environ = workplace
     for name, program in {"psql": find_binaries() / "psql", "less": Path("/bin/cat")}.items():
         (folder / "bin" / name).symlink_to(program)
@@ -234,9 +308,22 @@ def test_the_examples_of_the_help_run(command: str, page: str, workplace: tuple[
     for line in lines:
         if command == "infer":
             project.path.unlink(missing_ok=True)
-        script = line.replace("postgresql://me@db.internal/app", shlex.quote(environ["DATABASE_URL"]))
-        done = subprocess.run([BASH, "-c", script], cwd=folder, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        assert REFUSED[line] in done.stderr if line in REFUSED else done.returncode in {0, 3}, (line, done.stderr)
+        script = line.replace(
+            "postgresql://me@db.internal/app", shlex.quote(environ["DATABASE_URL"])
+        )
+        done = subprocess.run(
+            [BASH, "-c", script],
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert REFUSED[line] in done.stderr if line in REFUSED else done.returncode in {0, 3}, (
+            line,
+            done.stderr,
+        )
 
 
 def test_every_setting_is_named_with_its_variable() -> None:
@@ -255,13 +342,33 @@ def properties_of(schema: object) -> set[str]:
         return set()
     named = schema.get("properties", {})
     assert isinstance(named, dict)
-    return {*named, *(name for value in [*named.values(), *schema.values()] for name in properties_of(value) if value is not named)}
+    return {
+        *named,
+        *(
+            name
+            for value in [*named.values(), *schema.values()]
+            for name in properties_of(value)
+            if value is not named
+        ),
+    }
 
 
 def test_every_key_type_and_kind_of_the_manifest_is_named() -> None:
     page = TEXTS["docs/reference/manifest.md"]
     keys = properties_of(json_schema())
-    assert keys == {"assise", "name", "postgres", "tables", "collection", "parent", "from", "primary_key", "columns", "type", "kind"}
+    assert keys == {
+        "assise",
+        "name",
+        "postgres",
+        "tables",
+        "collection",
+        "parent",
+        "from",
+        "primary_key",
+        "columns",
+        "type",
+        "kind",
+    }
     for key in keys:
         assert f"| `{key}` |" in page, key
     for name, kinds in KINDS.items():
@@ -286,12 +393,30 @@ def test_every_class_of_errors_is_named_with_its_exit_code() -> None:
     for found in classes:
         classes += found.__subclasses__()
         if found.__module__ == "assise.errors":
-            assert re.search(rf"^## {found.__name__}\n[^#]*^Exit code {found.exit_code}\.$", page, re.MULTILINE), found
+            assert re.search(
+                rf"^## {found.__name__}\n[^#]*^Exit code {found.exit_code}\.$", page, re.MULTILINE
+            ), found
 
 
 def test_the_site_can_be_built_and_asks_no_other_host(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--quiet",
+        "--strict",
+        "--site-dir",
+        str(tmp_path),
+    ]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
     built = [path for path in tmp_path.rglob("*") if path.suffix in {".html", ".css", ".svg"}]
     assert len(built) > len(list(DOCS.rglob("*.md")))
@@ -315,7 +440,11 @@ def test_every_picture_is_shown_light_and_dark_and_is_small_and_whole() -> None:
             assert float(line.attrib["x"]) + float(line.attrib["textLength"]) < width
 
 
-@pytest.mark.parametrize("page", [*PAGES, *EXAMPLES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [*PAGES, *EXAMPLES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"],
+    ids=lambda page: page.stem,
+)
 def test_links_lead_somewhere(page: Path) -> None:
     for target, anchor in LINK.findall(page.read_text()):
         found = page.parent / target
@@ -323,6 +452,10 @@ def test_links_lead_somewhere(page: Path) -> None:
         if found.suffix == ".svg":
             assert anchor == "only-" + found.stem.rpartition("-")[2]
             continue
-        titles = [line.lstrip("# ").lower() for line in found.read_text().splitlines() if line.startswith("#")]
+        titles = [
+            line.lstrip("# ").lower()
+            for line in found.read_text().splitlines()
+            if line.startswith("#")
+        ]
         headings = {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles}
         assert not anchor or anchor in headings, anchor

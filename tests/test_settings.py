@@ -48,11 +48,16 @@ def test_the_bounds_belong_to_what_is_allowed(setting: object) -> None:
         with pytest.raises(UsageError) as error:
             read_setting(found.name, environ={found.variable: str(value)})
         assert f"{found.variable} is '{value}'" in error.value.message
-        assert error.value.remedy == f"Give a whole number from {found.minimum:,} to {found.maximum:,}."
+        assert (
+            error.value.remedy
+            == f"Give a whole number from {found.minimum:,} to {found.maximum:,}."
+        )
         assert error.value.exit_code == 2
 
 
-@pytest.mark.parametrize("text", ["x", "1.5", "1e3", "4MB", "0x10", "1_000", "٣", "+1", "9" * 19, "--1"])
+@pytest.mark.parametrize(
+    "text", ["x", "1.5", "1e3", "4MB", "0x10", "1_000", "٣", "+1", "9" * 19, "--1"]
+)
 def test_what_is_no_whole_number_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="ASSISE_LOAD_CHUNK_BYTES is "):
         read_setting("load.chunk_bytes", environ={"ASSISE_LOAD_CHUNK_BYTES": text})
@@ -84,12 +89,28 @@ def test_variables_are_replaced_in_one_pass(text: str, expanded: str) -> None:
 
 @pytest.mark.parametrize("text", ["${MISSING}", "${A}${MISSING}", "${a}"])
 def test_an_unset_variable_without_a_default_is_an_error_that_names_it(text: str) -> None:
-    with pytest.raises(UsageError, match=r"the environment variable (MISSING|a) is not set") as error:
+    with pytest.raises(
+        UsageError, match=r"the environment variable (MISSING|a) is not set"
+    ) as error:
         expand(text, environ=VARIABLES)
     assert error.value.remedy.startswith("Set ")
 
 
-@pytest.mark.parametrize("text", ["${A", "${", "${}", "${1A}", "${A-b}", "${A:b}", "${ A}", "x${A}${", "${A ${A}", "${MISSING:-x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "${A",
+        "${",
+        "${}",
+        "${1A}",
+        "${A-b}",
+        "${A:b}",
+        "${ A}",
+        "x${A}${",
+        "${A ${A}",
+        "${MISSING:-x",
+    ],
+)
 def test_what_does_not_close_or_is_no_variable_is_an_error(text: str) -> None:
     with pytest.raises(UsageError, match="this is no variable") as error:
         expand(text, environ=VARIABLES)

@@ -35,12 +35,21 @@ FOLDER = ROOT / "docs" / "reference"
 MADE = "<!-- Made by tools/references.py from the code. -->"
 
 
-CLASSES = {name: found for name, found in vars(errors).items() if inspect.isclass(found) and issubclass(found, AssiseError)}
+CLASSES = {
+    name: found
+    for name, found in vars(errors).items()
+    if inspect.isclass(found) and issubclass(found, AssiseError)
+}
 
 
 def write_table(heads: list[str], rows: list[list[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |".replace("|  |", "| |") for line in lines)
+    return "\n".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |".replace(
+            "|  |", "| |"
+        )
+        for line in lines
+    )
 
 
 def code(text: object) -> str:
@@ -70,13 +79,27 @@ def describe_option(option: Command) -> list[str]:
     is_shown = option.default is not None and not isinstance(option.default, bool)
     words = option.help + (f" One of {choices}." if choices else "")
     name = option.name.upper() if option.param_type_name == "argument" else ""
-    return [code(name) if name else ", ".join(map(code, option.opts)), words, code(given) if is_shown else "wanted" if option.required else ""]
+    return [
+        code(name) if name else ", ".join(map(code, option.opts)),
+        words,
+        code(given) if is_shown else "wanted" if option.required else "",
+    ]
 
 
 def describe_command(name: str, command: Command) -> str:
     arguments = [option for option in command.params if option.param_type_name == "argument"]
-    usage = " ".join([f"assise {name} [OPTIONS]", *(each.name.upper() if each.required else f"[{each.name.upper()}]" for each in arguments)])
-    examples = "\n".join(line.strip() for line in command.epilog.partition("Examples:\n")[2].splitlines())
+    usage = " ".join(
+        [
+            f"assise {name} [OPTIONS]",
+            *(
+                each.name.upper() if each.required else f"[{each.name.upper()}]"
+                for each in arguments
+            ),
+        ]
+    )
+    examples = "\n".join(
+        line.strip() for line in command.epilog.partition("Examples:\n")[2].splitlines()
+    )
     options = [describe_option(option) for option in command.params if option.name != "help"]
     ends_with_3 = re.search(r"\.exit_code|return 3", inspect.getsource(command.callback))
     return "\n\n".join(
@@ -94,10 +117,17 @@ def describe_command(name: str, command: Command) -> str:
 def write_commands() -> str:
     codes = re.findall(r"(\d) (.+?)(?=, \d|\.$)", cli.main.__doc__ or "")
     rows = [[number, words] for number, words in codes]
-    rows.append([str(commands.EXIT_STOPPED), "stopped by Ctrl-C; the same command goes on where it stopped"])
-    head = "# Commands\n\nData go to stdout, talk and errors to stderr. `assise --version` prints the version, `--help` behind any command its help."
+    rows.append(
+        [str(commands.EXIT_STOPPED), "stopped by Ctrl-C; the same command goes on where it stopped"]
+    )
+    head = "# Commands\n\nData go to stdout, log and errors to stderr. `assise --version` prints the version, `--help` behind any command its help."
     return "\n\n".join(
-        [head, "## Exit codes", write_table(["code", "when"], rows), *(describe_command(name, command) for name, command in list_commands())]
+        [
+            head,
+            "## Exit codes",
+            write_table(["code", "when"], rows),
+            *(describe_command(name, command) for name, command in list_commands()),
+        ]
     )
 
 
@@ -110,7 +140,11 @@ before the default; Python gives them by name: `Project(settings={{"{SETTINGS[0]
 
 def describe_setting(setting: Setting) -> str:
     option = setting.option
-    users = [code(f"assise {name}") for name, command in list_commands() if any(option in each.opts for each in command.params)]
+    users = [
+        code(f"assise {name}")
+        for name, command in list_commands()
+        if any(option in each.opts for each in command.params)
+    ]
     rows = [
         ["option", f"{code(option)} of {', '.join(users)}"],
         ["environment", code(setting.variable)],
@@ -155,12 +189,20 @@ SAMPLES: tuple[tuple[str, object], ...] = (
 )
 FITS = """A value that fits stands in the column; any other leaves NULL there and stands in `_extra`, exactly as it was. Values of a BSON kind that a
 row does not name never fit. The samples are tried on the code itself; the exact rules: [architecture](../architecture.md#what-fits-a-column)."""
-ALWAYS = {"every": "everything but null", "any": "every `_id`", "offset": "the document's place in the source; no field is read"}
+ALWAYS = {
+    "every": "everything but null",
+    "any": "every `_id`",
+    "offset": "the document's place in the source; no field is read",
+}
 
 
 def encode_sample(value: object) -> bytes:
     """A document with the value under the key v; bytes stand for a string that pymongo would not write."""
-    return bson.encode({"v": "x"}).replace(b"x", value) if type(value) is bytes else bson.encode({"v": value})
+    return (
+        bson.encode({"v": "x"}).replace(b"x", value)
+        if type(value) is bytes
+        else bson.encode({"v": value})
+    )
 
 
 def try_samples(column_type: str, kind: str) -> tuple[str, str]:
@@ -184,14 +226,31 @@ def describe_types() -> Iterator[list[str]]:
             if re.fullmatch(r"binary_\d+", kind) and kind != kinds[4]:
                 continue
             fits, others = (ALWAYS[kind], "") if kind in ALWAYS else try_samples(column_type, kind)
-            named = f"{code(kinds[1])} to {code(kinds[-1])}; here {code(kind)}" if kind == kinds[0] + "_4" else code(kind)
-            yield [code(column_type), named + ", default" * (kind == kinds[0] and len(kinds) > 1) + ", keys only" * (kind in KEY_KINDS), fits, others]
+            named = (
+                f"{code(kinds[1])} to {code(kinds[-1])}; here {code(kind)}"
+                if kind == kinds[0] + "_4"
+                else code(kind)
+            )
+            yield [
+                code(column_type),
+                named
+                + ", default" * (kind == kinds[0] and len(kinds) > 1)
+                + ", keys only" * (kind in KEY_KINDS),
+                fits,
+                others,
+            ]
 
 
 def describe_keys(schema: Mapping[str, Any], only: Mapping[str, str] = {}) -> str:
     rows = []
     for name, each in schema["properties"].items():
-        given = code(each["default"]) if "default" in each else "wanted" if name in schema["required"] else only.get(name, "")
+        given = (
+            code(each["default"])
+            if "default" in each
+            else "wanted"
+            if name in schema["required"]
+            else only.get(name, "")
+        )
         rows.append([code(name), escape(each["description"]), given])
     return write_table(["key", "what it is", "default"], rows)
 
@@ -215,7 +274,13 @@ def write_manifest() -> str:
             describe_keys(schema),
             "## Of a table",
             describe_keys(
-                table, {"collection": "this or `parent`", "parent": "this or `collection`", "from": "wanted with `parent`", "columns": "none"}
+                table,
+                {
+                    "collection": "this or `parent`",
+                    "parent": "this or `collection`",
+                    "from": "wanted with `parent`",
+                    "columns": "none",
+                },
             ),
             "## Of a column",
             describe_keys(column, {"kind": "the type's first"}),
@@ -237,29 +302,51 @@ def write_manifest() -> str:
 
 def describe_method(method: ast.FunctionDef) -> str:
     """A public method: how it is called, and its docstring with the errors as a list."""
-    is_property = any(isinstance(each, ast.Name) and each.id == "property" for each in method.decorator_list)
+    is_property = any(
+        isinstance(each, ast.Name) and each.id == "property" for each in method.decorator_list
+    )
     call = f"{method.name}:" if is_property else f"{method.name}({list_arguments(method)}) ->"
     returns = ast.unparse(method.returns) if method.returns else ""
     return f"## {method.name}\n\n```text\n{call} {returns}\n```\n\n{list_sections(ast.get_docstring(method) or '')}"
 
 
 def list_arguments(method: ast.FunctionDef) -> str:
-    return re.sub("(?<=[^ ])=(?=[^ ])", " = ", ast.unparse(method.args).removeprefix("self").removeprefix(", "))
+    return re.sub(
+        "(?<=[^ ])=(?=[^ ])",
+        " = ",
+        ast.unparse(method.args).removeprefix("self").removeprefix(", "),
+    )
 
 
 def list_sections(text: str) -> str:
     """A docstring whose sections Args and Raises are lists; a class of errors is a link to its messages."""
     text = re.sub(r"^(Args|Raises):\n", r"\1:\n\n", text, flags=re.MULTILINE)
     text = re.sub(r"^ {4}(?=\S)", "* ", text, flags=re.MULTILINE)
-    return re.sub(r"\b(\w+Error)\b", lambda found: f"[{found[1]}](errors.md#{found[1].lower()})" if found[1] in CLASSES else found[1], text)
+    return re.sub(
+        r"\b(\w+Error)\b",
+        lambda found: (
+            f"[{found[1]}](errors.md#{found[1].lower()})" if found[1] in CLASSES else found[1]
+        ),
+        text,
+    )
 
 
 def write_python() -> str:
     tree = ast.parse(Path(inspect.getfile(Project)).read_text(encoding="utf-8"))
-    found = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == Project.__name__)
-    methods = [node for node in found.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+    found = next(
+        node
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and node.name == Project.__name__
+    )
+    methods = [
+        node
+        for node in found.body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    ]
     first, _, rest = (ast.get_docstring(found) or "").partition("\n\n")
-    init = next(node for node in found.body if isinstance(node, ast.FunctionDef) and node.name == "__init__")
+    init = next(
+        node for node in found.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"
+    )
     call = f"Project({list_arguments(init)})"
     arguments = list_sections("Args:" + rest.rpartition("Args:")[2])
     head = f"# Project\n\n`assise.Project`: {first[:1].lower()}{first[1:]} How to use it: [from Python](../how-to/python.md)."
@@ -350,12 +437,23 @@ class Module:
                 before: list[Assigned] = []
                 is_sure = False
                 for statement in block if isinstance(block, list) else ():
-                    if is_sure and self.call and statement.lineno <= self.call.lineno <= statement.end_lineno:
+                    if (
+                        is_sure
+                        and self.call
+                        and statement.lineno <= self.call.lineno <= statement.end_lineno
+                    ):
                         last = before
                     direct = list(find_assigned(statement, name))
                     found += direct
                     is_sure = is_sure or bool(direct)
-                    before = direct[-1:] or [*before, *(each for inner in ast.walk(statement) for each in find_assigned(inner, name))]
+                    before = direct[-1:] or [
+                        *before,
+                        *(
+                            each
+                            for inner in ast.walk(statement)
+                            for each in find_assigned(inner, name)
+                        ),
+                    ]
         return last or found
 
     def constant(self, name: str) -> object:
@@ -369,15 +467,27 @@ class Module:
             case ast.JoinedStr():
                 return ["".join(parts) for parts in product(*map(self._spell_part, node.values))]
             case ast.BinOp(op=ast.Add()):
-                return [left + right for left in self.spell(node.left) for right in self.spell(node.right)]
+                return [
+                    left + right
+                    for left in self.spell(node.left)
+                    for right in self.spell(node.right)
+                ]
             case ast.IfExp():
                 return [*self.spell(node.body), *self.spell(node.orelse)]
-            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in self.functions and name not in WORDS:
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if (
+                name in self.functions and name not in WORDS
+            ):
                 function = self.functions[name]
                 inner = Module(self.name, self.tree, self.functions, function)
-                returned = [each.value for each in ast.walk(function) if isinstance(each, ast.Return) and each.value]
+                returned = [
+                    each.value
+                    for each in ast.walk(function)
+                    if isinstance(each, ast.Return) and each.value
+                ]
                 return [text for value in returned for text in inner.spell(value)]
-            case ast.Call(func=ast.Attribute(attr="get", value=ast.Name(id=name))) if isinstance(known := self.constant(name), dict):
+            case ast.Call(func=ast.Attribute(attr="get", value=ast.Name(id=name))) if isinstance(
+                known := self.constant(name), dict
+            ):
                 return [str(text) for text in known.values()]
             case ast.Name(id=name):
                 return self._spell_name(name) or [name_of(node)]
@@ -407,7 +517,10 @@ class Module:
     def joined(self, call: ast.Call) -> str | None:
         """A constant tuple of words, joined."""
         match call:
-            case ast.Call(func=ast.Attribute(attr="join", value=ast.Constant(value=str(mark))), args=[ast.Name(id=name)]):
+            case ast.Call(
+                func=ast.Attribute(attr="join", value=ast.Constant(value=str(mark))),
+                args=[ast.Name(id=name)],
+            ):
                 words = self.constant(name)
                 return mark.join(words) if isinstance(words, tuple | dict) else None
         return None
@@ -416,19 +529,35 @@ class Module:
         """A sum of constants."""
         names = [each.id for each in ast.walk(node) if isinstance(each, ast.Name)]
         known = {name: value for name in names if isinstance(value := self.constant(name), int)}
-        return f"{eval(ast.unparse(node), known):,}" if names and len(known) == len(set(names)) else ""  # noqa: S307
+        if not names or len(known) != len(set(names)):
+            return ""
+        return f"{eval(ast.unparse(node), known):,}"  # noqa: S307
 
     def _spell_name(self, name: str) -> list[str]:
         texts: list[str] = []
         for value, place in self.find_values(name):
             match value:
-                case ast.Call(func=ast.Attribute(attr="get", value=ast.Name(id=table))) if place is not None:
+                case ast.Call(func=ast.Attribute(attr="get", value=ast.Name(id=table))) if (
+                    place is not None
+                ):
                     known = self.constant(table)
-                    texts += [str(row[place]) for row in known.values()] if isinstance(known, dict) else []
-                case ast.Constant() | ast.JoinedStr() | ast.IfExp(body=ast.Constant() | ast.JoinedStr()) if place is None:
+                    texts += (
+                        [str(row[place]) for row in known.values()]
+                        if isinstance(known, dict)
+                        else []
+                    )
+                case (
+                    ast.Constant()
+                    | ast.JoinedStr()
+                    | ast.IfExp(body=ast.Constant() | ast.JoinedStr())
+                ) if place is None:
                     texts += self.spell(value)
         constant = self.constant(name)
-        return texts or ([f"{constant:,}" if isinstance(constant, int) else constant] if isinstance(constant, int | str) else [])
+        return texts or (
+            [f"{constant:,}" if isinstance(constant, int) else constant]
+            if isinstance(constant, int | str)
+            else []
+        )
 
 
 def find_assigned(statement: ast.AST, name: str) -> Iterator[Assigned]:
@@ -437,7 +566,11 @@ def find_assigned(statement: ast.AST, name: str) -> Iterator[Assigned]:
         if isinstance(target, ast.Name) and target.id == name:
             yield statement.value, None
         elif isinstance(target, ast.Tuple):
-            yield from ((statement.value, i) for i, each in enumerate(target.elts) if isinstance(each, ast.Name) and each.id == name)
+            yield from (
+                (statement.value, i)
+                for i, each in enumerate(target.elts)
+                if isinstance(each, ast.Name) and each.id == name
+            )
 
 
 def name_of(node: ast.expr) -> str:
@@ -452,7 +585,12 @@ def name_of(node: ast.expr) -> str:
             return WORDS[name]
         case ast.Call(func=ast.Attribute(value=value), args=[]):
             return name_of(value)
-        case ast.Call(args=[value, *_]) | ast.Subscript(value=value) | ast.BinOp(left=value) | ast.BoolOp(values=[*_, value]):
+        case (
+            ast.Call(args=[value, *_])
+            | ast.Subscript(value=value)
+            | ast.BinOp(left=value)
+            | ast.BoolOp(values=[*_, value])
+        ):
             return name_of(value)
         case ast.GeneratorExp(elt=value):
             return name_of(value)
@@ -462,7 +600,9 @@ def name_of(node: ast.expr) -> str:
 def key_of(module: Module, node: ast.expr) -> str:
     """The key of the manifest that a place ends in, as far as the code names it."""
     if isinstance(node, ast.Name):
-        return next((key for value, _ in module.find_values(node.id) if (key := key_of(module, value))), "")
+        return next(
+            (key for value, _ in module.find_values(node.id) if (key := key_of(module, value))), ""
+        )
     last = node.elts[-1] if isinstance(node, ast.Tuple) and node.elts else None
     return last.value if isinstance(last, ast.Constant) and isinstance(last.value, str) else ""
 
@@ -478,7 +618,11 @@ def read_messages(module: Module, call: ast.Call, *, is_problem: bool) -> Iterat
     remedies = module.spell(remedy) if remedy else [""]
     keys = module.spell_keys(remedy) or [key] * len(remedies)
     if len(texts) != len(remedies):
-        texts, keys, remedies = [text for text in texts for _ in remedies], keys * len(texts), remedies * len(texts)
+        texts, keys, remedies = (
+            [text for text in texts for _ in remedies],
+            keys * len(texts),
+            remedies * len(texts),
+        )
     for text, at, what_to_do in zip(texts, keys, remedies, strict=True):
         if re.search("[a-z]{2}", what_to_do + text.replace(WORDS["_words"], "")):
             yield Message(module.part, at, " ".join(text.split()), what_to_do)
@@ -491,8 +635,16 @@ def gives_text(function: ast.FunctionDef) -> bool:
 def find_messages() -> dict[str, list[Message]]:
     """The messages of every class of errors, once each."""
     package = Path(errors.__file__).parent
-    trees = {path.relative_to(package).with_suffix(""): ast.parse(path.read_text()) for path in sorted(package.rglob("*.py"))}
-    functions = {each.name: each for tree in trees.values() for each in ast.walk(tree) if isinstance(each, ast.FunctionDef) and gives_text(each)}
+    trees = {
+        path.relative_to(package).with_suffix(""): ast.parse(path.read_text())
+        for path in sorted(package.rglob("*.py"))
+    }
+    functions = {
+        each.name: each
+        for tree in trees.values()
+        for each in ast.walk(tree)
+        if isinstance(each, ast.FunctionDef) and gives_text(each)
+    }
     found: dict[str, list[Message]] = defaultdict(list)
     for path, tree in trees.items():
         module = Module(".".join(path.parts).removesuffix(".__init__"), tree, functions)
@@ -501,16 +653,27 @@ def find_messages() -> dict[str, list[Message]]:
                 continue
             module.function = function
             for node in ast.walk(function):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and (node.func.id in CLASSES or node.func.id == "Problem"):
+                if (
+                    isinstance(node, ast.Call)
+                    and isinstance(node.func, ast.Name)
+                    and (node.func.id in CLASSES or node.func.id == "Problem")
+                ):
                     is_problem, module.call = node.func.id == "Problem", node
-                    found["ManifestError" if is_problem else node.func.id] += read_messages(module, node, is_problem=is_problem)
-    return {name: list({(m.key, m.text, m.remedy): m for m in reversed(messages)}.values()) for name, messages in found.items()}
+                    found["ManifestError" if is_problem else node.func.id] += read_messages(
+                        module, node, is_problem=is_problem
+                    )
+    return {
+        name: list({(m.key, m.text, m.remedy): m for m in reversed(messages)}.values())
+        for name, messages in found.items()
+    }
 
 
 def escape(text: str) -> str:
     """Markdown's own characters outside of code spans."""
     parts = re.split(r"(`[^`]*`)", text)
-    return "".join(part if part.startswith("`") else re.sub(r"([\\*_<\[])", r"\\\1", part) for part in parts)
+    return "".join(
+        part if part.startswith("`") else re.sub(r"([\\*_<\[])", r"\\\1", part) for part in parts
+    )
 
 
 def describe_error(name: str, messages: list[Message]) -> Iterator[str]:
@@ -540,11 +703,22 @@ def write_errors() -> str:
 
 What happened, which value, and on the next line what to do; lines with `because:` name the causes. Words in capitals stand for values. In Python
 they are classes of `assise.errors`, with `message`, `remedy` and `exit_code`."""
-    parts = [part for name in CLASSES if name != "AssiseError" or messages.get(name) for part in describe_error(name, messages.get(name, []))]
+    parts = [
+        part
+        for name in CLASSES
+        if name != "AssiseError" or messages.get(name)
+        for part in describe_error(name, messages.get(name, []))
+    ]
     return "\n\n".join([head, f"```text\n{tree}\n```", *filter(None, parts)])
 
 
-PAGES = {"commands": write_commands, "manifest": write_manifest, "settings": write_settings, "python": write_python, "errors": write_errors}
+PAGES = {
+    "commands": write_commands,
+    "manifest": write_manifest,
+    "settings": write_settings,
+    "python": write_python,
+    "errors": write_errors,
+}
 
 
 def main() -> None:
@@ -558,8 +732,12 @@ def main() -> None:
             FOLDER.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
     if stale and "--check" in sys.argv:
-        sys.exit(f"{', '.join(map(str, stale))}: not what the code says; write them with: python tools/references.py")
-    print(f"ok    docs/reference {'as committed' if not stale else 'written: ' + ', '.join(map(str, stale))}")
+        sys.exit(
+            f"{', '.join(map(str, stale))}: not what the code says; write them with: python tools/references.py"
+        )
+    print(
+        f"ok    docs/reference {'as committed' if not stale else 'written: ' + ', '.join(map(str, stale))}"
+    )
 
 
 if __name__ == "__main__":

@@ -31,12 +31,30 @@ COLUMNS = 80
 LIGHT = TerminalTheme(
     (246, 248, 250),
     (31, 35, 40),
-    [(36, 41, 47), (207, 34, 46), (17, 99, 41), (77, 45, 0), (9, 105, 218), (130, 80, 223), (27, 124, 131), (110, 119, 129)],
+    [
+        (36, 41, 47),
+        (207, 34, 46),
+        (17, 99, 41),
+        (77, 45, 0),
+        (9, 105, 218),
+        (130, 80, 223),
+        (27, 124, 131),
+        (110, 119, 129),
+    ],
 )
 DARK = TerminalTheme(
     (13, 17, 23),
     (230, 237, 243),
-    [(72, 79, 88), (255, 123, 114), (63, 185, 80), (210, 153, 34), (88, 166, 255), (188, 140, 255), (57, 197, 207), (177, 186, 196)],
+    [
+        (72, 79, 88),
+        (255, 123, 114),
+        (63, 185, 80),
+        (210, 153, 34),
+        (88, 166, 255),
+        (188, 140, 255),
+        (57, 197, 207),
+        (177, 186, 196),
+    ],
 )
 # Rich's own format asks another host for a font.
 SVG = """\
@@ -104,7 +122,10 @@ class Screen:
             self._column = 0
         row = self._rows[self._row]
         row += [(" ", "")] * (self._column - len(row))
-        row[self._column : self._column + width] = [(character, self._style), *[("", self._style)] * (width - 1)]
+        row[self._column : self._column + width] = [
+            (character, self._style),
+            *[("", self._style)] * (width - 1),
+        ]
         self._column += width
 
     def _feed_line(self) -> None:
@@ -115,12 +136,22 @@ class Screen:
     @property
     def lines(self) -> list[str]:
         """The lines without their styles, blank ones at the end left out."""
-        return "\n".join("".join(character for character, _ in row).rstrip() for row in self._rows).rstrip().splitlines()
+        return (
+            "\n".join("".join(character for character, _ in row).rstrip() for row in self._rows)
+            .rstrip()
+            .splitlines()
+        )
 
     @property
     def styled_lines(self) -> list[str]:
         """The lines with their styles, as a terminal takes them."""
-        styled = ("".join(f"{style}{''.join(c for c, _ in run)}\x1b[0m" for style, run in groupby(row, lambda cell: cell[1])) for row in self._rows)
+        styled = (
+            "".join(
+                f"{style}{''.join(c for c, _ in run)}\x1b[0m"
+                for style, run in groupby(row, lambda cell: cell[1])
+            )
+            for row in self._rows
+        )
         return [*styled][: len(self.lines)]
 
 
@@ -130,27 +161,46 @@ def run_on_terminal(
     *,
     columns: int = COLUMNS,
     environ: Mapping[str, str] | None = None,
-    watch: Callable[[str, int], None] = lambda _text, _pid: None,
+    progress: Callable[[str, int], None] = lambda _text, _pid: None,
 ) -> tuple[str, int]:
-    """What a command writes on a terminal, and its exit code; `watch` gets it as it comes, with the process's id."""
+    """What a command writes on a terminal, and its exit code; `progress` gets it as it comes, with the process's id."""
     main, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (50, columns))
-    inherited = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"}}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"}
+    }
     environment = {**inherited, "TERM": "xterm-256color", **(environ or {})}
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    )
     os.close(terminal)
     decoder, parts = codecs.getincrementaldecoder("utf-8")(), list[str]()
     with suppress(OSError):  # Linux's answer when the other side is closed
         while data := os.read(main, 1 << 16):
             parts.append(decoder.decode(data))
-            watch("".join(parts), process.pid)
+            progress("".join(parts), process.pid)
     os.close(main)
     return "".join(parts), process.wait()
 
 
 def draw(lines: Sequence[str], theme: TerminalTheme, *, name: str, title: str = "") -> str:
     """The lines of a terminal as SVG that asks no other host for anything."""
-    console = Console(record=True, file=StringIO(), width=COLUMNS, color_system="truecolor", force_terminal=True, legacy_windows=False)
+    console = Console(
+        record=True,
+        file=StringIO(),
+        width=COLUMNS,
+        color_system="truecolor",
+        force_terminal=True,
+        legacy_windows=False,
+    )
     for line in lines:
         console.print(Text.from_ansi(line), soft_wrap=True)
     svg = console.export_svg(title=title, theme=theme, code_format=SVG, unique_id=name)
@@ -164,7 +214,11 @@ def show(line: str, *, until: str | None = None) -> list[str]:
         SystemExit: it never did.
     """
     # Chunks that are small enough for the bar to move.
-    environ = {"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src"), "ASSISE_LOAD_CHUNK_BYTES": "100000"}
+    environ = {
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT / "src"),
+        "ASSISE_LOAD_CHUNK_BYTES": "100000",
+    }
     text, _ = run_on_terminal(["sh", "-c", line], FOLDER, environ=environ)
     screen = Screen()
     if until is None:
@@ -186,11 +240,15 @@ def demo_folder() -> Iterator[None]:
         sys.exit(f"{FOLDER} is there already: move it away")
     FOLDER.mkdir(mode=0o755)
     try:
-        make = "import sys; from pathlib import Path; import demo; demo.make_dump(Path(sys.argv[1]))"
+        make = (
+            "import sys; from pathlib import Path; import demo; demo.make_dump(Path(sys.argv[1]))"
+        )
         subprocess.run([sys.executable, "-c", make, FOLDER / "dump"], cwd=DEMO, check=True)
         yield
     finally:
-        subprocess.run([BIN / "assise", "pg", "stop", "-f", FOLDER], check=False, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            [BIN / "assise", "pg", "stop", "-f", FOLDER], check=False, stderr=subprocess.DEVNULL
+        )
         rmtree(FOLDER)
 
 
@@ -209,7 +267,11 @@ def draw_all() -> dict[str, list[str]]:
     pictures["errors"] = [*wrong_key, "", *show("assise verify")]
     show("assise undo --yes --replace users")
     rmtree(dump)
-    subprocess.run([sys.executable, DEMO / "generate.py", dump, "--users", "1500", "--seed", "1"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, DEMO / "generate.py", dump, "--users", "1500", "--seed", "1"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     pictures["progress"] = show("assise load dump/devora", until=r"load invoices .* left")
     return pictures
 

@@ -43,20 +43,39 @@ class Piece:
 
 
 def list_fuzz() -> list[Piece]:
-    return [Piece(f"soak-fuzz/{law}-{n}", (f"tests/{law}/test_laws.py",), EXAMPLES) for law in ("rows", "transfer") for n in range(1, 11)]
+    return [
+        Piece(f"soak-fuzz/{law}-{n}", (f"tests/{law}/test_laws.py",), EXAMPLES)
+        for law in ("rows", "transfer")
+        for n in range(1, 11)
+    ]
 
 
 def list_kills() -> list[Piece]:
-    return [Piece(f"soak-kills/{n}", ("-m", "soak", "tests/soak/test_kills.py")) for n in range(1, 8)]
+    return [
+        Piece(f"soak-kills/{n}", ("-m", "soak", "tests/soak/test_kills.py")) for n in range(1, 8)
+    ]
 
 
 def list_data() -> list[Piece]:
     """The tests marked `soak` outside of tests/soak, as pytest finds them."""
-    collect = [*PYTEST, "--collect-only", "-p", "no:randomly", "-m", "soak", "--ignore=tests/soak", "tests"]
+    collect = [
+        *PYTEST,
+        "--collect-only",
+        "-p",
+        "no:randomly",
+        "-m",
+        "soak",
+        "--ignore=tests/soak",
+        "tests",
+    ]
     found = subprocess.run(collect, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if found.returncode:
         sys.exit(f"pytest does not find the tests of soak-data:\n{found.stdout}")
-    return [Piece(f"soak-data/{test.split('::')[1]}", ("-m", "soak", test)) for test in found.stdout.splitlines() if "::" in test]
+    return [
+        Piece(f"soak-data/{test.split('::')[1]}", ("-m", "soak", test))
+        for test in found.stdout.splitlines()
+        if "::" in test
+    ]
 
 
 def list_long() -> list[Piece]:
@@ -68,8 +87,15 @@ def list_long() -> list[Piece]:
 
 
 def list_workers() -> list[Piece]:
-    tests = {"hostile": "tests/transfer/test_hostile.py", "real": "tests/real/test_data_of_others.py"}
-    return [Piece(f"soak-workers/{name}-{count}", (test,), workers=count) for count in (2, 4) for name, test in tests.items()]
+    tests = {
+        "hostile": "tests/transfer/test_hostile.py",
+        "real": "tests/real/test_data_of_others.py",
+    }
+    return [
+        Piece(f"soak-workers/{name}-{count}", (test,), workers=count)
+        for count in (2, 4)
+        for name, test in tests.items()
+    ]
 
 
 GROUPS: dict[str, Callable[[], list[Piece]]] = {
@@ -83,8 +109,16 @@ GROUPS: dict[str, Callable[[], list[Piece]]] = {
 
 def read_version() -> str:
     """The commit, and `+` where files differ from it."""
-    commands = (["rev-parse", "--short=10", "HEAD"], ["--no-optional-locks", "status", "--porcelain"])
-    commit, changes = (subprocess.run([GIT, *each], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout.strip() for each in commands)
+    commands = (
+        ["rev-parse", "--short=10", "HEAD"],
+        ["--no-optional-locks", "status", "--porcelain"],
+    )
+    commit, changes = (
+        subprocess.run(
+            [GIT, *each], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+        ).stdout.strip()
+        for each in commands
+    )
     return commit + "+" * bool(changes)
 
 
@@ -101,8 +135,12 @@ def has_passed(piece: Piece) -> bool:
 def read_counts(path: Path) -> Counter[str]:
     """How many tests ran, how many were skipped, and the sums of what they recorded, from pytest's XML."""
     suites = list(ET.parse(path).iter("testsuite")) if path.exists() else []  # noqa: S314 - pytest has just written it
-    counts = Counter({name: sum(int(suite.attrib[name]) for suite in suites) for name in ("tests", "skipped")})
-    for item in (item for suite in suites for item in suite.iterfind("testcase/properties/property")):
+    counts = Counter(
+        {name: sum(int(suite.attrib[name]) for suite in suites) for name in ("tests", "skipped")}
+    )
+    for item in (
+        item for suite in suites for item in suite.iterfind("testcase/properties/property")
+    ):
         counts[item.attrib["name"]] += int(item.attrib["value"])
     return counts
 
@@ -114,9 +152,20 @@ def describe(counts: Counter[str]) -> str:
 def run_piece(piece: Piece) -> bool:
     """Run one piece with a new seed and append its line. Ctrl-C reaches pytest too: it tidies up, and no line is written."""
     version, seed, started = read_version(), SystemRandom().getrandbits(32), time.monotonic()
-    environ = ["ASSISE_TEST_PROFILE=soak", f"ASSISE_TEST_EXAMPLES={piece.examples}"] if piece.examples else []
+    environ = (
+        ["ASSISE_TEST_PROFILE=soak", f"ASSISE_TEST_EXAMPLES={piece.examples}"]
+        if piece.examples
+        else []
+    )
     environ += [f"ASSISE_WORKERS={piece.workers}"] if piece.workers else []
-    command = ["env", *environ, *PYTEST, f"--randomly-seed={seed}", f"--hypothesis-seed={seed}", *piece.arguments]
+    command = [
+        "env",
+        *environ,
+        *PYTEST,
+        f"--randomly-seed={seed}",
+        f"--hypothesis-seed={seed}",
+        *piece.arguments,
+    ]
     print(f"{piece.name}: {shlex.join(command)}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen([*command, f"--junitxml={folder}/counts.xml"], cwd=ROOT)
@@ -131,7 +180,15 @@ def run_piece(piece: Piece) -> bool:
     if read_version() != version:
         version = version.rstrip("+") + "+"
     verdict = ["passed"] if is_passed else ["failed", shlex.join(command)]
-    line = [time.strftime("%FT%TZ", time.gmtime()), version, piece.name, str(seed), describe(counts), f"{time.monotonic() - started:.0f}", *verdict]
+    line = [
+        time.strftime("%FT%TZ", time.gmtime()),
+        version,
+        piece.name,
+        str(seed),
+        describe(counts),
+        f"{time.monotonic() - started:.0f}",
+        *verdict,
+    ]
     with LOG.open("a") as file:
         file.write("\t".join(line) + "\n")
     return is_passed
@@ -144,21 +201,32 @@ def show_status(groups: list[str]) -> None:
     print(f"{version:<12} passed     failed  seconds  done")
     for group in groups:
         own = [line for line in lines if line[2].startswith(f"{group}/")]
-        passed = {line[2] for line in own if line[6] == "passed"} & (names := {piece.name for piece in GROUPS[group]()})
-        failed, seconds = sum(line[6] == "failed" for line in own), sum(int(line[5]) for line in own)
+        passed = {line[2] for line in own if line[6] == "passed"} & (
+            names := {piece.name for piece in GROUPS[group]()}
+        )
+        failed, seconds = (
+            sum(line[6] == "failed" for line in own),
+            sum(int(line[5]) for line in own),
+        )
         counts: Counter[str] = Counter()
         for number, name in re.findall(r"([\d,]+) ([a-z]+)", ", ".join(line[4] for line in own)):
             counts[name] += int(number.replace(",", ""))
-        print(f"{group:<12} {len(passed):>3} of {len(names):<3} {failed:>6} {seconds:>8}  {describe(counts)}")
+        print(
+            f"{group:<12} {len(passed):>3} of {len(names):<3} {failed:>6} {seconds:>8}  {describe(counts)}"
+        )
     for line in lines:
         if line[6] == "failed":
             print(f"failed: {line[7]}")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join(GROUPS))
-    parser.add_argument("--status", action="store_true", help="print what the log says of this commit")
+    parser.add_argument(
+        "--status", action="store_true", help="print what the log says of this commit"
+    )
     given = parser.parse_args()
     groups = given.groups or list(GROUPS)
     if unknown := set(groups) - set(GROUPS):
@@ -166,12 +234,16 @@ def main() -> int:
     if given.status:
         show_status(groups)
         return 0
-    verdicts = [run_piece(piece) for group in groups for piece in GROUPS[group]() if not has_passed(piece)]
+    verdicts = [
+        run_piece(piece) for group in groups for piece in GROUPS[group]() if not has_passed(piece)
+    ]
     return 0 if all(verdicts) else 1
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job started with `&` ignores it, and so would what it runs
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a job started with `&` ignores it, and so would what it runs
     try:
         sys.exit(main())
     except KeyboardInterrupt:

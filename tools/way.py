@@ -107,14 +107,28 @@ def main() -> None:
         folder.chmod(0o755)
         way = follow_document(folder)
     if not way.copied_document[0]:
-        sys.exit("tools/way.py saw no COPY: Project.load no longer reads with read_frames or copies through psycopg's cursor.copy")
+        sys.exit(
+            "tools/way.py saw no COPY: Project.load no longer reads with read_frames or copies through psycopg's cursor.copy"
+        )
     for title, (codes, depth) in (("whole load", way.copied), ("document", way.copied_document)):
         files = {code.co_filename for code in codes}
-        for label, value, aim in (("functions", len(codes), 60), ("files", len(files), 12), ("levels", depth, 8)):
-            print(f"{'ok' if 0 < value <= aim else 'OVER':<5} way of one document, {title + ', ' + label:<24} {value:>5}  {aim}")
+        for label, value, aim in (
+            ("functions", len(codes), 60),
+            ("files", len(files), 12),
+            ("levels", depth, 8),
+        ):
+            print(
+                f"{'ok' if 0 < value <= aim else 'OVER':<5} way of one document, {title + ', ' + label:<24} {value:>5}  {aim}"
+            )
     if "--list" in sys.argv:
         codes, _ = way.copied_document
-        print(*sorted(f"{code.co_filename.removeprefix(PACKAGE)}:{code.co_firstlineno} {code.co_qualname}" for code in codes), sep="\n")
+        print(
+            *sorted(
+                f"{code.co_filename.removeprefix(PACKAGE)}:{code.co_firstlineno} {code.co_qualname}"
+                for code in codes
+            ),
+            sep="\n",
+        )
 
 
 if __name__ == "__main__":

@@ -41,21 +41,30 @@ def run(folder: Path, *arguments: str, script: Path | None = None) -> None:
     Raises:
         SystemExit: it failed.
     """
-    say(f"$ assise {shlex.join(arguments)}{f' < {os.path.relpath(script, folder)}' if script else ''}")
-    with (script or Path(os.devnull)).open("rb") as stdin, subprocess.Popen([ASSISE, *arguments], cwd=folder, stdin=stdin) as command:
+    say(
+        f"$ assise {shlex.join(arguments)}{f' < {os.path.relpath(script, folder)}' if script else ''}"
+    )
+    with (
+        (script or Path(os.devnull)).open("rb") as stdin,
+        subprocess.Popen([ASSISE, *arguments], cwd=folder, stdin=stdin) as command,
+    ):
         try:
             code = command.wait()
         except KeyboardInterrupt:  # the command has got it as well, and ends by itself
             command.wait()
             raise
     if code and (script or code != WITH_REJECTS):
-        say(f"\nThe demo ends here. To throw away what is in {folder}/ and begin anew:\n{clean_up(folder)}")
+        say(
+            f"\nThe demo ends here. To throw away what is in {folder}/ and begin anew:\n{clean_up(folder)}"
+        )
         raise SystemExit(code)
 
 
 def name_program() -> str:
     """The program as it is called from here."""
-    return shlex.quote(str(ASSISE.relative_to(Path.cwd()) if ASSISE.is_relative_to(Path.cwd()) else ASSISE))
+    return shlex.quote(
+        str(ASSISE.relative_to(Path.cwd()) if ASSISE.is_relative_to(Path.cwd()) else ASSISE)
+    )
 
 
 def clean_up(folder: Path) -> str:
@@ -69,7 +78,9 @@ def demonstrate(folder: Path) -> None:
     dump, name = folder / "dump", shlex.quote(str(folder))
     say("== 1. Sample data\n")
     if folder.exists():
-        say(f"{folder}/ is there already: what is done is not done again, and what you have\nchanged stays as it is.\n")
+        say(
+            f"{folder}/ is there already: what is done is not done again, and what you have\nchanged stays as it is.\n"
+        )
     if not dump.exists():
         make_dump(dump)
     say(
@@ -78,7 +89,9 @@ def demonstrate(folder: Path) -> None:
         f"in eighteen is odd, as {dump}/dirt.json says. Two are worse: a user who is\n"
         "there twice, and a deployment that breaks off in the middle."
     )
-    say(f"\n== 2. Migrate, and prove it\n\n$ cd {name}; export PATH={shlex.quote(str(ASSISE.parent))}:$PATH")
+    say(
+        f"\n== 2. Migrate, and prove it\n\n$ cd {name}; export PATH={shlex.quote(str(ASSISE.parent))}:$PATH"
+    )
     run(folder, "migrate", "dump/devora")
     say("\n== 3. Ask the new tables\n")
     run(folder, "pg", "shell", script=QUESTIONS)
@@ -95,7 +108,9 @@ def demonstrate(folder: Path) -> None:
 def main() -> None:
     """Read the arguments and show it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="gets the dump, the manifest and the embedded server")
+    parser.add_argument(
+        "folder", type=Path, help="gets the dump, the manifest and the embedded server"
+    )
     try:
         demonstrate(parser.parse_args().folder)
     except KeyboardInterrupt:

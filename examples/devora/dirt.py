@@ -88,7 +88,12 @@ DIRT: dict[str, tuple[tuple[str, str], ...]] = {
         ("missing", "currency"),
         ("null", "tax_percent"),
     ),
-    "templates": (("Decimal128", "price"), ("emoji", "name"), ("mixed kinds", "price"), ("null", "description")),
+    "templates": (
+        ("Decimal128", "price"),
+        ("emoji", "name"),
+        ("mixed kinds", "price"),
+        ("null", "description"),
+    ),
     "deployments": (
         ("NUL", "log"),
         ("emoji", "commit_message"),
@@ -133,5 +138,8 @@ def find_habits(document: Document) -> Iterator[str]:
             yield "whole number among doubles"
     if document.get("usage"):
         yield "map keyed by date"
-    if any(cast("int", file["size_bytes"]) > 10_000_000 for file in cast("list[Document]", document.get("files", []))):
+    if any(
+        cast("int", file["size_bytes"]) > 10_000_000
+        for file in cast("list[Document]", document.get("files", []))
+    ):
         yield "12 MB document"

@@ -11,7 +11,18 @@ from unicodedata import normalize
 
 from bson import ObjectId
 
-from texts import CODE, ENTITIES, FAILURES, FIRST_NAMES, LANGUAGES, LAST_NAMES, LOGS, MAIL_HOSTS, PATHS, Language
+from texts import (
+    CODE,
+    ENTITIES,
+    FAILURES,
+    FIRST_NAMES,
+    LANGUAGES,
+    LAST_NAMES,
+    LOGS,
+    MAIL_HOSTS,
+    PATHS,
+    Language,
+)
 
 Document = dict[str, object]
 
@@ -57,7 +68,9 @@ class Scale:
 
     def birth(self, n: int) -> dt.datetime:
         """When user n came; the last ones ten days before the end."""
-        return BEGIN + (END - 10 * DAY - BEGIN) * ((n + self.random("birth", n).random()) / self.users)
+        return BEGIN + (END - 10 * DAY - BEGIN) * (
+            (n + self.random("birth", n).random()) / self.users
+        )
 
 
 def share(total: int, n: int, parts: int) -> range:
@@ -118,15 +131,30 @@ def make_billing(chances: Random, plan: str, status: str, created: dt.datetime) 
     billing: Document = {"customer_id": f"cus_{chances.getrandbits(70):014x}", "currency": "eur"}
     if plan == "free":
         return billing
-    end = moment(chances, created, END) if status == "canceled" else moment(chances, END, END + 30 * DAY)
-    return {**billing, "subscription_id": f"sub_{chances.getrandbits(96):024x}", "price": number(PLANS[plan]), "current_period_end": end}
+    end = (
+        moment(chances, created, END)
+        if status == "canceled"
+        else moment(chances, END, END + 30 * DAY)
+    )
+    return {
+        **billing,
+        "subscription_id": f"sub_{chances.getrandbits(96):024x}",
+        "price": number(PLANS[plan]),
+        "current_period_end": end,
+    }
 
 
 def make_usage(chances: Random, created: dt.datetime, seen: dt.datetime) -> Document:
     """Messages and tokens by day."""
-    days = chances.sample(range(min(120, (seen - created).days + 1)), k=min(12, (seen - created).days + 1))
+    days = chances.sample(
+        range(min(120, (seen - created).days + 1)), k=min(12, (seen - created).days + 1)
+    )
     return {
-        f"{seen - day * DAY:%Y-%m-%d}": {"messages": chances.randint(1, 40), "tokens": chances.randint(200, 90_000)} for day in sorted(days)[::-1]
+        f"{seen - day * DAY:%Y-%m-%d}": {
+            "messages": chances.randint(1, 40),
+            "tokens": chances.randint(200, 90_000),
+        }
+        for day in sorted(days)[::-1]
     }
 
 
@@ -143,11 +171,18 @@ def make_invoices(scale: Scale, n: int, user: Document) -> Iterator[Document]:
 
 def make_invoice(chances: Random, user: Document, n: int, at: dt.datetime) -> Document:
     """One invoice, its amount the sum of its lines."""
-    words, price = LANGUAGES[str(user["locale"])], cast("dict[str, float]", user["billing"])["price"]
+    words, price = (
+        LANGUAGES[str(user["locale"])],
+        cast("dict[str, float]", user["billing"])["price"],
+    )
     lines = [(words.subscription.format(plan=str(user["plan"]).title()), 1, price)]
     if chances.random() < 0.3:
         lines.append((words.tokens, chances.randint(1, 40), 0.45))
-    status = "open" if END - at < 5 * DAY else choose(chances, {"paid": 95, "void": 2, "uncollectible": 3})
+    status = (
+        "open"
+        if END - at < 5 * DAY
+        else choose(chances, {"paid": 95, "void": 2, "uncollectible": 3})
+    )
     return {
         "_id": object_id(at, INVOICE, n), "user_id": user["_id"], "number": f"DEV-{at:%Y%m}-{n:06}",
         "stripe_id": f"in_{chances.getrandbits(96):024x}", "status": status, "currency": "eur", "tax_percent": 20,
@@ -160,7 +195,12 @@ def make_invoice(chances: Random, user: Document, n: int, at: dt.datetime) -> Do
 def describe(chances: Random, words: Language) -> tuple[str, str]:
     """Name and description of an application."""
     name, purpose = chances.choice(words.subjects)
-    parts = chances.choice(words.openings), purpose, f"{chances.choice(words.features)}.", chances.choice(words.endings)
+    parts = (
+        chances.choice(words.openings),
+        purpose,
+        f"{chances.choice(words.features)}.",
+        chances.choice(words.endings),
+    )
     return f"{name} {chances.choice(words.suffixes)}", " ".join(parts)
 
 
@@ -183,7 +223,9 @@ def make_project(scale: Scale, k: int, user: Document, templates: list[ObjectId]
     name, description = describe(chances, LANGUAGES[locale])
     created = moment(chances, cast("dt.datetime", user["created_at"]))
     updated = moment(chances, created)
-    files = make_files(chances, {"name": name, "description": description, "locale": locale}, created, updated)
+    files = make_files(
+        chances, {"name": name, "description": description, "locale": locale}, created, updated
+    )
     if k == 0:
         files[-1] |= make_huge(chances)
     return {
@@ -196,27 +238,48 @@ def make_project(scale: Scale, k: int, user: Document, templates: list[ObjectId]
     }  # fmt: skip
 
 
-def make_files(chances: Random, names: dict[str, str], since: dt.datetime, until: dt.datetime) -> list[Document]:
+def make_files(
+    chances: Random, names: dict[str, str], since: dt.datetime, until: dt.datetime
+) -> list[Document]:
     """3 to 10 files of code."""
     files: list[Document] = []
     for path, language in sorted(chances.sample(PATHS, k=chances.randint(3, 10))):
         content = write_code(chances, language, names)
         changed = moment(chances, since, until)
-        files.append({"path": path, "language": language, "content": content, "size_bytes": len(content.encode()), "updated_at": changed})
+        files.append(
+            {
+                "path": path,
+                "language": language,
+                "content": content,
+                "size_bytes": len(content.encode()),
+                "updated_at": changed,
+            }
+        )
     return files
 
 
 def write_code(chances: Random, language: str, names: dict[str, str]) -> str:
     """Code about one thing to five."""
     entities = chances.sample(ENTITIES, k=chances.randint(1, 5))
-    return "\n".join(block.format(Entity=entity, entity=entity.lower(), **names) for entity in entities for block in CODE[language])
+    return "\n".join(
+        block.format(Entity=entity, entity=entity.lower(), **names)
+        for entity in entities
+        for block in CODE[language]
+    )
 
 
 def make_huge(chances: Random) -> Document:
     """A table that somebody has put into a project as a file."""
-    block = "".join(f"{i};{chances.choice(ENTITIES)};{chances.random() * 100:.2f}\n" for i in range(2_000))
+    block = "".join(
+        f"{i};{chances.choice(ENTITIES)};{chances.random() * 100:.2f}\n" for i in range(2_000)
+    )
     content = (block * (HUGE_BYTES // len(block) + 1))[:HUGE_BYTES]
-    return {"path": "data/export.csv", "language": "csv", "content": content, "size_bytes": len(content)}
+    return {
+        "path": "data/export.csv",
+        "language": "csv",
+        "content": content,
+        "size_bytes": len(content),
+    }
 
 
 def make_deployments(scale: Scale, k: int, project: Document) -> Iterator[Document]:
@@ -231,7 +294,10 @@ def make_deployments(scale: Scale, k: int, project: Document) -> Iterator[Docume
 
 def make_deployment(chances: Random, project: Document, n: int, at: dt.datetime) -> Document:
     """One deployment, its duration as `performance.now()` gives it."""
-    status, region = choose(chances, {"success": 80, "failed": 16, "building": 4}), chances.choice(("eu-west-3", "eu-central-1"))
+    status, region = (
+        choose(chances, {"success": 80, "failed": 16, "building": 4}),
+        chances.choice(("eu-west-3", "eu-central-1")),
+    )
     duration = number(chances.randint(4_000, 180_000) / chances.choice((1, 8)))
     code, message = chances.choice(FAILURES) if status == "failed" else ("", "")
     return {
@@ -249,7 +315,9 @@ def make_conversation(scale: Scale, c: int, user: Document, projects: list[Docum
     project = chances.choice(projects) if projects else None
     about = cast("dt.datetime", (project or user)["created_at"])
     created = moment(chances, about, END - DAY) if about < END - DAY else about
-    extra = share(round(scale.users * CONVERSATIONS * (MESSAGES - LEAST_MESSAGES)), c, scale.conversations)
+    extra = share(
+        round(scale.users * CONVERSATIONS * (MESSAGES - LEAST_MESSAGES)), c, scale.conversations
+    )
     messages = list(make_messages(chances, words, created, LEAST_MESSAGES + len(extra)))
     return {
         "_id": object_id(created, CONVERSATION, c), "user_id": user["_id"], **({"project_id": project["_id"]} if project else {}),
@@ -258,14 +326,25 @@ def make_conversation(scale: Scale, c: int, user: Document, projects: list[Docum
     }  # fmt: skip
 
 
-def make_messages(chances: Random, words: Language, at: dt.datetime, count: int) -> Iterator[Document]:
+def make_messages(
+    chances: Random, words: Language, at: dt.datetime, count: int
+) -> Iterator[Document]:
     """Question and answer in turn."""
     for i in range(count):
         at += dt.timedelta(seconds=chances.randint(2, 240))
         content = write_message(chances, words.answers if i % 2 else words.questions, words)
-        model = {"model": choose(chances, MODELS), "generation_time_ms": number(chances.randint(300, 20_000) / chances.choice((1, 8)))}
+        model = {
+            "model": choose(chances, MODELS),
+            "generation_time_ms": number(chances.randint(300, 20_000) / chances.choice((1, 8))),
+        }
         tokens = len(content) // 4 + chances.randint(1, 9)
-        yield {"role": ("user", "assistant")[i % 2], "content": content, "tokens": tokens, **(model if i % 2 else {}), "created_at": at}
+        yield {
+            "role": ("user", "assistant")[i % 2],
+            "content": content,
+            "tokens": tokens,
+            **(model if i % 2 else {}),
+            "created_at": at,
+        }
 
 
 def write_message(chances: Random, sentences: tuple[str, ...], words: Language) -> str:
@@ -273,4 +352,6 @@ def write_message(chances: Random, sentences: tuple[str, ...], words: Language) 
     language = chances.choice(("typescript", "python", "sql", "css"))
     names = {"name": "Devora", "description": "Devora", "locale": "fr"}
     code = f"```{language}\n{write_code(chances, language, names)}```\n"
-    return chances.choice(sentences).format(subject=chances.choice(words.subjects)[1], feature=chances.choice(words.features), code=code)
+    return chances.choice(sentences).format(
+        subject=chances.choice(words.subjects)[1], feature=chances.choice(words.features), code=code
+    )

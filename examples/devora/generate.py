@@ -34,14 +34,29 @@ Index = dict[str, object]
 def index(*fields: str, **options: object) -> Index:
     """An index as mongodump lists it; a field that begins with - is descending."""
     key = {field.lstrip("-"): -1 if field.startswith("-") else 1 for field in fields}
-    return {"v": 2, "key": key, "name": "_".join(f"{field}_{way}" for field, way in key.items()), **options}
+    return {
+        "v": 2,
+        "key": key,
+        "name": "_".join(f"{field}_{way}" for field, way in key.items()),
+        **options,
+    }
 
 
 def text_index(*fields: str) -> Index:
     """A text index; the field `language` of other documents is no language of MongoDB's."""
     name = "_".join(f"{field}_text" for field in fields)
-    options = {"default_language": "french", "language_override": "text_language", "textIndexVersion": 3}
-    return {"v": 2, "key": {"_fts": "text", "_ftsx": 1}, "name": name, "weights": dict.fromkeys(sorted(fields), 1), **options}
+    options = {
+        "default_language": "french",
+        "language_override": "text_language",
+        "textIndexVersion": 3,
+    }
+    return {
+        "v": 2,
+        "key": {"_fts": "text", "_ftsx": 1},
+        "name": name,
+        "weights": dict.fromkeys(sorted(fields), 1),
+        **options,
+    }
 
 
 INDEXES: dict[str, list[Index]] = {
@@ -89,17 +104,27 @@ def generate(folder: Path, scale: Scale) -> None:
     database = folder / "devora"
     database.mkdir(parents=True, exist_ok=True)
     with ExitStack() as files:
-        dump = Dump({name: files.enter_context((database / f"{name}.bson").open("wb")) for name in DIRT})
+        dump = Dump(
+            {name: files.enter_context((database / f"{name}.bson").open("wb")) for name in DIRT}
+        )
         fill(dump, scale)
     for name in DIRT:
-        (database / f"{name}.metadata.json").write_text(write_metadata(name, scale.seed), encoding="utf-8")
-    stated = {name: {"documents": dump.written[name], "dirt": dict(sorted(dump.dirt[name].items()))} for name in DIRT}
+        (database / f"{name}.metadata.json").write_text(
+            write_metadata(name, scale.seed), encoding="utf-8"
+        )
+    stated = {
+        name: {"documents": dump.written[name], "dirt": dict(sorted(dump.dirt[name].items()))}
+        for name in DIRT
+    }
     (folder / "dirt.json").write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
 
 
 def fill(dump: Dump, scale: Scale) -> None:
     """Write user by user what is theirs; the templates last, when it is known how often they were used."""
-    templates = {cast("ObjectId", each["_id"]): each for each in (make_template(scale, n) for n in range(TEMPLATES))}
+    templates = {
+        cast("ObjectId", each["_id"]): each
+        for each in (make_template(scale, n) for n in range(TEMPLATES))
+    }
     used: Counter[object] = Counter()
     for n in range(scale.users):
         used.update(write_user(dump, scale, n, [*templates]))
@@ -110,7 +135,9 @@ def fill(dump: Dump, scale: Scale) -> None:
 def write_user(dump: Dump, scale: Scale, n: int, templates: list[ObjectId]) -> list[object]:
     """Write one user and what is theirs; the templates that were used."""
     user = make_user(scale, n)
-    projects = {k: make_project(scale, k, user, templates) for k in share(scale.projects, n, scale.users)}
+    projects = {
+        k: make_project(scale, k, user, templates) for k in share(scale.projects, n, scale.users)
+    }
     used = [project["template_id"] for project in projects.values() if "template_id" in project]
     # Dirt changes a document when it is written: what refers to others is written before them.
     for c in share(scale.conversations, n, scale.users):
@@ -130,16 +157,28 @@ def write_metadata(name: str, seed: int) -> str:
     indexes = [{"v": 2, "key": {"_id": 1}, "name": "_id_"}, *INDEXES[name]]
     uuid = UUID(int=Random(f"{seed} {name}").getrandbits(128), version=4).hex
     options = {"options": OPTIONS[name]} if name in OPTIONS else {}
-    content = {**options, "indexes": indexes, "uuid": uuid, "collectionName": name, "type": "collection"}
-    return json_util.dumps(content, json_options=json_util.CANONICAL_JSON_OPTIONS, separators=(",", ":"))
+    content = {
+        **options,
+        "indexes": indexes,
+        "uuid": uuid,
+        "collectionName": name,
+        "type": "collection",
+    }
+    return json_util.dumps(
+        content, json_options=json_util.CANONICAL_JSON_OPTIONS, separators=(",", ":")
+    )
 
 
 def main() -> None:
     """Read the arguments and write the dump."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="gets devora/ and dirt.json")
-    parser.add_argument("--users", type=int, default=150, help="everything else grows with them (150)")
-    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same bytes (1)")
+    parser.add_argument(
+        "--users", type=int, default=150, help="everything else grows with them (150)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="the same seed gives the same bytes (1)"
+    )
     arguments = parser.parse_args()
     generate(arguments.folder, Scale(arguments.users, arguments.seed))
 

@@ -45,8 +45,24 @@ FRENCH = Language(
         ("École", "inscrire les élèves à la cantine"),
         ("Randonnée", "préparer des itinéraires en montagne"),
     ),
-    suffixes=("Express", "en ligne", "de Lyon", "Nantes", "Plus", "malin", "solidaire", "du quartier", "2000", "facile"),
-    openings=("Une application pour", "Un site pour", "Un tableau de bord pour", "Une interface mobile pour"),
+    suffixes=(
+        "Express",
+        "en ligne",
+        "de Lyon",
+        "Nantes",
+        "Plus",
+        "malin",
+        "solidaire",
+        "du quartier",
+        "2000",
+        "facile",
+    ),
+    openings=(
+        "Une application pour",
+        "Un site pour",
+        "Un tableau de bord pour",
+        "Une interface mobile pour",
+    ),
     features=(
         "avec paiement par carte",
         "avec un calendrier partagé",
@@ -57,7 +73,13 @@ FRENCH = Language(
         "et la gestion des stocks",
         "avec authentification à deux facteurs",
     ),
-    endings=("Conçue pour les téléphones.", "Hébergée en Europe.", "Les données restent privées.", "Prête à déployer.", "Encore à l’essai."),
+    endings=(
+        "Conçue pour les téléphones.",
+        "Hébergée en Europe.",
+        "Les données restent privées.",
+        "Prête à déployer.",
+        "Encore à l’essai.",
+    ),
     questions=(
         "Ajoute une page pour {subject} {feature}.",
         "Pourquoi le formulaire n’envoie-t-il rien ?",
@@ -72,7 +94,12 @@ FRENCH = Language(
         "C’est fait : la page sert maintenant à {subject} {feature}. Rechargez l’aperçu pour la voir.",
         "Je propose cette version, plus courte et plus lisible :\n\n{code}\nDites-moi si cela convient.",
     ),
-    commits=("Corrige l’envoi du formulaire", "Ajoute la page d’accueil", "Améliore les performances", "Met à jour les dépendances"),
+    commits=(
+        "Corrige l’envoi du formulaire",
+        "Ajoute la page d’accueil",
+        "Améliore les performances",
+        "Met à jour les dépendances",
+    ),
     tags=("restauration", "commerce", "éducation", "santé", "gratuit", "mobile", "tableau de bord"),
     subscription="Abonnement {plan}",
     tokens="Jetons supplémentaires (par 1 000)",
@@ -91,7 +118,18 @@ ENGLISH = Language(
         ("School", "sign pupils up for lunch"),
         ("Hiking", "plan routes in the mountains"),
     ),
-    suffixes=("Express", "online", "London", "Hub", "Plus", "2000", "Pro", "for teams", "Buddy", "made easy"),
+    suffixes=(
+        "Express",
+        "online",
+        "London",
+        "Hub",
+        "Plus",
+        "2000",
+        "Pro",
+        "for teams",
+        "Buddy",
+        "made easy",
+    ),
     openings=("An application to", "A website to", "A dashboard to", "A mobile interface to"),
     features=(
         "with card payments",
@@ -103,7 +141,13 @@ ENGLISH = Language(
         "and stock keeping",
         "with two-factor authentication",
     ),
-    endings=("Made for phones.", "Hosted in Europe.", "All data stay private.", "Ready to deploy.", "Still an experiment."),
+    endings=(
+        "Made for phones.",
+        "Hosted in Europe.",
+        "All data stay private.",
+        "Ready to deploy.",
+        "Still an experiment.",
+    ),
     questions=(
         "Add a page to {subject} {feature}.",
         "Why does the form not send anything?",
@@ -144,8 +188,13 @@ PATHS = (
 )
 
 CODE: dict[str, tuple[str, ...]] = {
-    "markdown": ("# {name}\n\n{description}\n", "## {Entity}\n\n- `npm install`\n- `npm run dev`\n"),
-    "json": ('{{\n  "name": "{entity}-app",\n  "version": "0.1.0",\n  "scripts": {{"dev": "vite", "build": "vite build"}}\n}}\n',),
+    "markdown": (
+        "# {name}\n\n{description}\n",
+        "## {Entity}\n\n- `npm install`\n- `npm run dev`\n",
+    ),
+    "json": (
+        '{{\n  "name": "{entity}-app",\n  "version": "0.1.0",\n  "scripts": {{"dev": "vite", "build": "vite build"}}\n}}\n',
+    ),
     "html": (
         '<!doctype html>\n<html lang="{locale}">\n<head>\n  <meta charset="utf-8">\n  <title>{name}</title>\n</head>\n',
         '<main id="{entity}">\n  <h1>{name}</h1>\n  <p>{description}</p>\n</main>\n',

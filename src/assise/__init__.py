@@ -9,7 +9,11 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-_PLACES = {"Project": "assise.project", "objectid_to_uuid": "assise.rows.keys", "uuid_to_objectid": "assise.rows.keys"}
+_PLACES = {
+    "Project": "assise.project",
+    "objectid_to_uuid": "assise.rows.keys",
+    "uuid_to_objectid": "assise.rows.keys",
+}
 
 
 def __getattr__(name: str) -> object:

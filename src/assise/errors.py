@@ -50,7 +50,16 @@ class ManifestError(AssiseError):
 
     exit_code = 2
 
-    def __init__(self, message: str, *, file: str = "", line: int = 0, key: str = "", value: str = "", remedy: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str = "",
+        line: int = 0,
+        key: str = "",
+        value: str = "",
+        remedy: str = "",
+    ) -> None:
         place = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
         subject = f"{key}: {value}: " if key and value else f"{key}: " if key else ""
         super().__init__(f"{place}{subject}{message}", remedy=remedy)

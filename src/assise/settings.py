@@ -35,24 +35,47 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("load.chunk_bytes", 4 << 20, 1, 1 << 28, "source bytes of one chunk, that is of one transaction"),
-    Setting("workers", 0, 0, 64, "worker processes; 0 is one for each core, at most 8, fewer where the source is small"),
-    Setting("infer.paths", 20_000, 1, 10_000_000, "paths of one collection that infer profiles at most"),
+    Setting(
+        "load.chunk_bytes",
+        4 << 20,
+        1,
+        1 << 28,
+        "source bytes of one chunk, that is of one transaction",
+    ),
+    Setting(
+        "workers",
+        0,
+        0,
+        64,
+        "worker processes; 0 is one for each core, at most 8, fewer where the source is small",
+    ),
+    Setting(
+        "infer.paths", 20_000, 1, 10_000_000, "paths of one collection that infer profiles at most"
+    ),
 )
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:[^}$]|\$(?!\{))*))?\}")
 
 
-def read_setting(name: str, given: int | None = None, *, environ: Mapping[str, str] = os.environ) -> int:
+def read_setting(
+    name: str, given: int | None = None, *, environ: Mapping[str, str] = os.environ
+) -> int:
     """The value of setting `name`: as given, from the environment, or its default.
 
     Raises:
         UsageError: the value is no whole number or lies outside the setting's bounds.
     """
     setting = next(s for s in SETTINGS if s.name == name)
-    text = str(given) if given is not None else environ.get(setting.variable, "").strip() or str(setting.default)
+    text = (
+        str(given)
+        if given is not None
+        else environ.get(setting.variable, "").strip() or str(setting.default)
+    )
     name = setting.variable if given is None else setting.option
-    if not re.fullmatch(r"-?[0-9]{1,18}", text) or not setting.minimum <= int(text) <= setting.maximum:
+    if (
+        not re.fullmatch(r"-?[0-9]{1,18}", text)
+        or not setting.minimum <= int(text) <= setting.maximum
+    ):
         raise UsageError(
             f"{name} is {text!r}: {setting.help}",
             remedy=f"Give a whole number from {setting.minimum:,} to {setting.maximum:,}.",
@@ -78,7 +101,10 @@ def expand(text: str, *, environ: Mapping[str, str] = os.environ) -> str:
         if found or (found is not None and default is None):
             return found
         if default is None:
-            raise UsageError(f"the environment variable {name} is not set", remedy=f"Set {name}, or write ${{{name}:-a default}}.")
+            raise UsageError(
+                f"the environment variable {name} is not set",
+                remedy=f"Set {name}, or write ${{{name}:-a default}}.",
+            )
         return default
 
     if "${" in _VARIABLE.sub("", text):

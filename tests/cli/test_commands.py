@@ -1,4 +1,4 @@
-"""Every command through the real entry point: stdout is data, stderr is talk, and the exit code says how it went."""
+"""Every command through the real entry point: stdout is data, stderr is log, and the exit code says how it went."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from bson import ObjectId, json_util
-from tests.dumps import agree, write_dump
+from tests.dumps import confirm, write_dump
 
 import assise
 from assise.project import Project
@@ -26,10 +26,51 @@ from assise.project import Project
 Query = Callable[..., list[tuple[object, ...]]]
 Done = subprocess.CompletedProcess[str]
 SOURCES = str(Path(assise.__file__).resolve().parents[1])
-COMMANDS = ["migrate", "infer", "load", "verify", "rejects", "export", "undo", "pg start", "pg stop", "pg status", "pg shell", "pg url", "schema sql"]
-REPORT = {"source", "target", "seconds", "documents", "loaded", "rejected", "verified", "collections"}
-COLLECTION = {"name", "documents", "loaded", "rejected", "bytes", "seconds", "tables", "values", "verified"}
-USERS = [{"_id": ObjectId(f"65b9f0a0000000000000000{n}"), "name": f"user {n}", "items": [{"n": n}], "odd": [1, "a"]} for n in range(5)]
+COMMANDS = [
+    "migrate",
+    "infer",
+    "load",
+    "verify",
+    "rejects",
+    "export",
+    "undo",
+    "pg start",
+    "pg stop",
+    "pg status",
+    "pg shell",
+    "pg url",
+    "schema sql",
+]
+REPORT = {
+    "source",
+    "target",
+    "seconds",
+    "documents",
+    "loaded",
+    "rejected",
+    "verified",
+    "collections",
+}
+COLLECTION = {
+    "name",
+    "documents",
+    "loaded",
+    "rejected",
+    "bytes",
+    "seconds",
+    "tables",
+    "values",
+    "verified",
+}
+USERS = [
+    {
+        "_id": ObjectId(f"65b9f0a0000000000000000{n}"),
+        "name": f"user {n}",
+        "items": [{"n": n}],
+        "odd": [1, "a"],
+    }
+    for n in range(5)
+]
 TABLES = "SELECT relname FROM pg_class WHERE oid >= 16384 AND relkind = 'r'"
 
 
@@ -43,9 +84,22 @@ class Shell:
     def run(self, *words: str, to: bool = False, stdin: str = "", **environ: str) -> Done:
         """Run a command; no run may end in a traceback or leave colours where there is no terminal."""
         argv = [sys.executable, "-m", "assise", *words, *(["--to", self.target] if to else [])]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "ASSISE_"))}
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PG", "ASSISE_"))
+        }
         environment |= {"PYTHONPATH": SOURCES, "COLUMNS": "80", **environ}
-        done = subprocess.run(argv, cwd=self.folder, env=environment, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            argv,
+            cwd=self.folder,
+            env=environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         assert "Traceback" not in done.stderr, done.stderr
         assert "\x1b" not in done.stdout + done.stderr
         assert sum(line.startswith("next: ") for line in done.stderr.splitlines()) <= 2
@@ -54,7 +108,11 @@ class Shell:
 
     def files(self) -> list[str]:
         """Everything in the folder."""
-        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if "app" not in path.parts)
+        return sorted(
+            str(path.relative_to(self.folder))
+            for path in self.folder.rglob("*")
+            if "app" not in path.parts
+        )
 
 
 @pytest.fixture
@@ -82,8 +140,16 @@ def test_migrate_loads_and_verifies_and_the_others_agree(shell: Shell, query: Qu
     assert set(report) == REPORT
     (collection,) = report["collections"]
     assert set(collection) == COLLECTION
-    assert {name: report[name] for name in ("documents", "loaded", "rejected")} == {"documents": 5, "loaded": 5, "rejected": 0}
-    assert report["verified"] == collection["verified"] == {"equal": 5, "different": 0, "missing": 0, "extra": 0}
+    assert {name: report[name] for name in ("documents", "loaded", "rejected")} == {
+        "documents": 5,
+        "loaded": 5,
+        "rejected": 0,
+    }
+    assert (
+        report["verified"]
+        == collection["verified"]
+        == {"equal": 5, "different": 0, "missing": 0, "extra": 0}
+    )
     assert collection["tables"] == {"users": 5, "user_items": 5}
     assert collection["values"] == {"typed": 15, "jsonb": 10, "extra": 0}
     assert collection["bytes"] == (shell.folder / "app" / "users.bson").stat().st_size
@@ -97,7 +163,7 @@ def test_migrate_loads_and_verifies_and_the_others_agree(shell: Shell, query: Qu
 
 
 def test_a_second_load_says_that_it_is_done(shell: Shell) -> None:
-    Project(shell.folder, to=shell.target).migrate(shell.folder / "app", agree=agree)
+    Project(shell.folder, to=shell.target).migrate(shell.folder / "app", confirm=confirm)
     again = shell.run("load", "--json", to=True)
     assert (again.returncode, json.loads(again.stdout)["verified"]) == (0, None)
     assert "nothing was changed" in again.stderr
@@ -107,7 +173,13 @@ def test_the_table_on_stdout_names_collections_tables_and_sums(shell: Shell) -> 
     done = shell.run("migrate", "app", "--yes", to=True)
     lines = [line.split() for line in done.stdout.splitlines()]
     assert lines[0] == "collection, table documents loaded rejected size seconds verified".split()
-    assert [line[0] for line in lines if line] == ["collection,", "users", "users", "user_items", "total"]
+    assert [line[0] for line in lines if line] == [
+        "collection,",
+        "users",
+        "users",
+        "user_items",
+        "total",
+    ]
     assert lines[1][1:4] == ["5", "5", "✓"]
     assert lines[1][-3:] == ["✓", "5", "equal"]
     assert "wrote " in done.stderr
@@ -124,7 +196,12 @@ def test_infer_load_and_verify_one_after_the_other(shell: Shell, query: Query) -
     done = shell.run("infer", "app", to=True)
     assert (done.returncode, done.stdout) == (0, "")
     assert "next: assise load app" in done.stderr
-    assert shell.files() == [".assise", ".assise/.gitignore", ".assise/manifest.schema.json", "assise.yaml"]
+    assert shell.files() == [
+        ".assise",
+        ".assise/.gitignore",
+        ".assise/manifest.schema.json",
+        "assise.yaml",
+    ]
     assert query(TABLES) == []
     assert shell.run("load", "app", "--yes", to=True).returncode == 0
     assert query("SELECT count(*) FROM users") == [(5,)]
@@ -176,7 +253,15 @@ def test_a_dry_run_changes_nothing(shell: Shell, query: Query, words: str) -> No
 
 def test_a_dry_run_of_migrate_says_what_it_would_do(shell: Shell) -> None:
     plan = json.loads(shell.run("migrate", "app", "--dry-run", "--json").stdout)
-    assert set(plan) == {"source", "target", "tables", "collections", "documents", "load_seconds", "verify_seconds"}
+    assert set(plan) == {
+        "source",
+        "target",
+        "tables",
+        "collections",
+        "documents",
+        "load_seconds",
+        "verify_seconds",
+    }
     assert plan["documents"] == {"users": 5}
     assert plan["load_seconds"] > 0
     assert plan["verify_seconds"] > 0
@@ -197,7 +282,9 @@ def test_a_dry_run_of_load_changes_nothing_and_wants_the_source(shell: Shell, qu
     assert (shell.files(), query(TABLES)) == (before, [])
 
 
-def test_nothing_is_written_without_yes_where_nobody_can_be_asked(shell: Shell, query: Query) -> None:
+def test_nothing_is_written_without_yes_where_nobody_can_be_asked(
+    shell: Shell, query: Query
+) -> None:
     done = shell.run("migrate", "app", to=True, stdin="y\n")
     assert (done.returncode, done.stdout) == (2, "")
     assert "not agreed, nothing was written" in done.stderr
@@ -211,7 +298,16 @@ def test_on_a_terminal_it_asks(shell: Shell, query: Query, answer: str) -> None:
     os.write(main, f"{answer}\n".encode())
     argv = [sys.executable, "-m", "assise", "migrate", "app", "--to", shell.target]
     environment = {**os.environ, "PYTHONPATH": SOURCES}
-    done = subprocess.run(argv, cwd=shell.folder, env=environment, stdin=terminal, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        argv,
+        cwd=shell.folder,
+        env=environment,
+        stdin=terminal,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     os.close(main)
     os.close(terminal)
     assert "2 tables: users, user_items. Go on?" in done.stderr
@@ -224,12 +320,14 @@ def test_on_a_terminal_it_asks(shell: Shell, query: Query, answer: str) -> None:
 def rejected(shell: Shell) -> tuple[Shell, bytes]:
     """A load with one reject: the last document is the first one again. The reject's bytes."""
     path = write_dump(shell.folder / "app", {"users": [*USERS, USERS[0]]}) / "users.bson"
-    report = Project(shell.folder, to=shell.target).migrate(shell.folder / "app", agree=agree)
+    report = Project(shell.folder, to=shell.target).migrate(shell.folder / "app", confirm=confirm)
     assert report.exit_code == 3
     return shell, path.read_bytes()[-len(path.read_bytes()) // 6 :]
 
 
-def test_a_load_with_rejects_is_exit_3_and_says_where_they_are(rejected: tuple[Shell, bytes]) -> None:
+def test_a_load_with_rejects_is_exit_3_and_says_where_they_are(
+    rejected: tuple[Shell, bytes],
+) -> None:
     shell, _ = rejected
     done = shell.run("load", to=True)
     assert done.returncode == 3
@@ -242,8 +340,21 @@ def test_a_load_with_rejects_is_exit_3_and_says_where_they_are(rejected: tuple[S
 def test_rejects_are_data(rejected: tuple[Shell, bytes]) -> None:
     shell, raw = rejected
     (reject,) = json.loads(shell.run("rejects", "--json", to=True).stdout)
-    assert set(reject) == {"collection", "offset", "size", "reason", "reason_name", "detail", "sha256"}
-    assert (reject["collection"], reject["offset"], reject["size"], reject["reason"]) == ("users", 5 * len(raw), len(raw), 2)
+    assert set(reject) == {
+        "collection",
+        "offset",
+        "size",
+        "reason",
+        "reason_name",
+        "detail",
+        "sha256",
+    }
+    assert (reject["collection"], reject["offset"], reject["size"], reject["reason"]) == (
+        "users",
+        5 * len(raw),
+        len(raw),
+        2,
+    )
     assert reject["sha256"] == hashlib.sha256(raw).hexdigest()
     none = shell.run("rejects", "others", "--json", to=True)
     assert (none.returncode, json.loads(none.stdout)) == (0, [])
@@ -251,17 +362,35 @@ def test_rejects_are_data(rejected: tuple[Shell, bytes]) -> None:
 
 def test_the_bytes_of_a_reject_are_printed(rejected: tuple[Shell, bytes]) -> None:
     shell, raw = rejected
-    argv = [sys.executable, "-m", "assise", "rejects", "users", str(5 * len(raw)), "--to", shell.target]
+    argv = [
+        sys.executable,
+        "-m",
+        "assise",
+        "rejects",
+        "users",
+        str(5 * len(raw)),
+        "--to",
+        shell.target,
+    ]
     environment = {**os.environ, "PYTHONPATH": SOURCES}
-    assert subprocess.run(argv, cwd=shell.folder, env=environment, capture_output=True, check=True).stdout == raw
+    assert (
+        subprocess.run(
+            argv, cwd=shell.folder, env=environment, capture_output=True, check=True
+        ).stdout
+        == raw
+    )
     printed = json.loads(shell.run("rejects", "users", str(5 * len(raw)), "--json", to=True).stdout)
-    assert printed == {"collection": "users", "offset": 5 * len(raw), "base64": b64encode(raw).decode()}
+    assert printed == {
+        "collection": "users",
+        "offset": 5 * len(raw),
+        "base64": b64encode(raw).decode(),
+    }
     missing = shell.run("rejects", "users", "1", to=True)
     assert (missing.returncode, missing.stdout) == (2, "")
 
 
 def test_a_difference_is_exit_3_and_is_put_into_words(shell: Shell, query: Query) -> None:
-    Project(shell.folder, to=shell.target).migrate(shell.folder / "app", agree=agree)
+    Project(shell.folder, to=shell.target).migrate(shell.folder / "app", confirm=confirm)
     query("UPDATE users SET name = 'another' WHERE name = 'user 2'")
     done = shell.run("verify", to=True)
     assert done.returncode == 3
@@ -272,14 +401,21 @@ def test_a_difference_is_exit_3_and_is_put_into_words(shell: Shell, query: Query
     assert set(report["collections"][0]) == COLLECTION | {"differences"}
 
 
-def test_export_prints_canonical_extended_json_and_writes_bson(rejected: tuple[Shell, bytes]) -> None:
+def test_export_prints_canonical_extended_json_and_writes_bson(
+    rejected: tuple[Shell, bytes],
+) -> None:
     shell, raw = rejected
     done = shell.run("export", "users", to=True)
-    assert (done.returncode, done.stderr.splitlines()) == (0, ["users: 5 documents, 0 of the rejects"])
+    assert (done.returncode, done.stderr.splitlines()) == (
+        0,
+        ["users: 5 documents, 0 of the rejects"],
+    )
     assert [json_util.loads(line) for line in done.stdout.splitlines()] == USERS
     assert json.loads(done.stdout.splitlines()[2])["items"] == [{"n": {"$numberInt": "2"}}]
     written = shell.run("export", "--format", "bson", "--out", "back", "--json", to=True)
-    assert json.loads(written.stdout) == [{"name": "users", "documents": 5, "rejects": 1, "skipped": 0, "problems": []}]
+    assert json.loads(written.stdout) == [
+        {"name": "users", "documents": 5, "rejects": 1, "skipped": 0, "problems": []}
+    ]
     assert (shell.folder / "back" / "app" / "users.bson").read_bytes().endswith(raw)
     again = shell.run("export", "--format", "bson", "--out", "back", to=True)
     assert (again.returncode, again.stdout) == (2, "")
@@ -287,7 +423,7 @@ def test_export_prints_canonical_extended_json_and_writes_bson(rejected: tuple[S
 
 def test_what_is_no_document_is_not_exported_and_exit_3_says_so(shell: Shell) -> None:
     write_dump(shell.folder / "app", {"users": [*USERS, b"\xff" * 9]})
-    Project(shell.folder, to=shell.target).migrate(shell.folder / "app", agree=agree)
+    Project(shell.folder, to=shell.target).migrate(shell.folder / "app", confirm=confirm)
     assert shell.run("export", "users", to=True).returncode == 0
     done = shell.run("export", "--format", "bson", "--out", "back", to=True)
     assert done.returncode == 3
@@ -295,48 +431,82 @@ def test_what_is_no_document_is_not_exported_and_exit_3_says_so(shell: Shell) ->
 
 
 def test_a_reader_of_an_export_may_go_away(shell: Shell) -> None:
-    write_dump(shell.folder / "app", {"users": [{"_id": n, "text": "x" * 1000} for n in range(2000)]})
-    Project(shell.folder, to=shell.target).migrate(shell.folder / "app", agree=agree)
-    command = f"{sys.executable} -m assise export users --to {shlex.quote(shell.target)} | head -n 1"
+    write_dump(
+        shell.folder / "app", {"users": [{"_id": n, "text": "x" * 1000} for n in range(2000)]}
+    )
+    Project(shell.folder, to=shell.target).migrate(shell.folder / "app", confirm=confirm)
+    command = (
+        f"{sys.executable} -m assise export users --to {shlex.quote(shell.target)} | head -n 1"
+    )
     environment = {**os.environ, "PYTHONPATH": SOURCES}
-    done = subprocess.run(["/bin/sh", "-c", command], cwd=shell.folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        ["/bin/sh", "-c", command],
+        cwd=shell.folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (done.stderr, json.loads(done.stdout)["_id"]) == ("", {"$numberInt": "0"})
 
 
 def test_repair_shows_asks_and_writes(shell: Shell, query: Query) -> None:
-    Project(shell.folder, to=shell.target).migrate(shell.folder / "app", agree=agree)
+    Project(shell.folder, to=shell.target).migrate(shell.folder / "app", confirm=confirm)
     assert "nothing to repair" in shell.run("verify", "--repair", to=True).stdout
     query("DELETE FROM users WHERE name = 'user 2'")
     asked = shell.run("verify", "--repair", to=True, stdin="y\n")
     assert (asked.returncode, asked.stdout) == (2, "")
-    assert "not agreed, nothing was repaired:\nusers 65b9f0a0-0000-8000-8000-000002000000: is missing\nuser_items 65b9" in asked.stderr
+    assert (
+        "not agreed, nothing was repaired:\nusers 65b9f0a0-0000-8000-8000-000002000000: is missing\nuser_items 65b9"
+        in asked.stderr
+    )
     query("UPDATE users SET name = 'another' WHERE name = 'user 3'")
     edited = shell.run("verify", "--repair", "--yes", to=True)
     assert (edited.returncode, edited.stdout) == (1, "")
-    assert "users: 1 row changed since the load\n`--dry-run` shows it. To discard it, name each table: `--replace users`" in edited.stderr
+    assert (
+        "users: 1 row changed since the load\n`--dry-run` shows it. To discard it, name each table: `--replace users`"
+        in edited.stderr
+    )
     shown = shell.run("verify", "--repair", "--dry-run", "--json", to=True)
     report = json.loads(shown.stdout)
-    assert (shown.returncode, {*report}, {*report["repair"]}) == (1, REPORT | {"repair"}, {"tables", "mends", "is_done"})
+    assert (shown.returncode, {*report}, {*report["repair"]}) == (
+        1,
+        REPORT | {"repair"},
+        {"tables", "mends", "is_done"},
+    )
     assert report["repair"]["mends"][0]["source"] == "user 3"
     sampled = shell.run("verify", "--sample", "2", "--json", to=True)
     assert (sampled.returncode, json.loads(sampled.stdout)["sample"]) == (3, 2)
     done = shell.run("verify", "--repair", "--yes", "--replace", "users", to=True)
-    assert (done.returncode, done.stdout.splitlines()[-2:]) == (0, ["users: 2 rows written, 0 removed", "user_items: 1 row written, 0 removed"])
+    assert (done.returncode, done.stdout.splitlines()[-2:]) == (
+        0,
+        ["users: 2 rows written, 0 removed", "user_items: 1 row written, 0 removed"],
+    )
     assert query("SELECT name FROM users ORDER BY id") == [(f"user {n}",) for n in range(5)]
 
 
 def test_undo_drops_what_was_loaded_and_refuses_what_was_edited(shell: Shell, query: Query) -> None:
-    Project(shell.folder, to=shell.target).migrate(shell.folder / "app", agree=agree)
+    Project(shell.folder, to=shell.target).migrate(shell.folder / "app", confirm=confirm)
     refused = shell.run("undo", to=True, stdin="y\n")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "not agreed, nothing was dropped: " in refused.stderr
     query("UPDATE users SET name = 'another' WHERE name = 'user 2'")
     edited = shell.run("undo", "--yes", to=True)
     assert (edited.returncode, edited.stdout) == (1, "")
-    assert "users: 1 row changed\nTo discard them, name each table: `--replace users`" in edited.stderr
+    assert (
+        "users: 1 row changed\nTo discard them, name each table: `--replace users`" in edited.stderr
+    )
     shown = shell.run("undo", "--dry-run", "--json", to=True)
     (users, _) = json.loads(shown.stdout)["tables"]
-    assert users == {"name": "users", "rows": 5, "changed": 1, "deleted": 0, "additions": [], "is_gone": False}
+    assert users == {
+        "name": "users",
+        "rows": 5,
+        "changed": 1,
+        "deleted": 0,
+        "additions": [],
+        "is_gone": False,
+    }
     assert shown.returncode == 1
     assert shell.run("undo", "--dry-run", "--replace", "users", to=True).returncode == 0
     assert query("SELECT count(*) FROM users") == [(5,)]
@@ -357,9 +527,17 @@ def test_undo_drops_what_was_loaded_and_refuses_what_was_edited(shell: Shell, qu
         (["migrate"], 2, "Missing argument"),
         (["infer", "app", "--ids", "x"], 2, "--ids"),
         (["infer", "nowhere"], 1, "does not exist"),
-        (["infer", "app", "-o", "nowhere/x.yaml"], 1, "nowhere/x.yaml cannot be written: No such file or directory"),
+        (
+            ["infer", "app", "-o", "nowhere/x.yaml"],
+            1,
+            "nowhere/x.yaml cannot be written: No such file or directory",
+        ),
         (["load", "app", "-f", "n" * 300 + ".yaml"], 1, "File name too long"),
-        (["migrate", "app", "-f", "nowhere/x.yaml"], 1, "nowhere/x.yaml cannot be written: No such file or directory"),
+        (
+            ["migrate", "app", "-f", "nowhere/x.yaml"],
+            1,
+            "nowhere/x.yaml cannot be written: No such file or directory",
+        ),
         (["migrate", "app", "-f", "nowhere/"], 2, "there is no file or folder"),
         (["load", "app"], 2, "there is no manifest"),
         (["verify"], 2, "there is no manifest"),
@@ -379,11 +557,17 @@ def test_undo_drops_what_was_loaded_and_refuses_what_was_edited(shell: Shell, qu
         (["verify", "-f", "away.yaml"], 1, "nowhere.invalid"),
     ],
 )
-def test_errors_are_plain_lines_with_a_remedy_and_a_code(tmp_path: Path, words: list[str], code: int, said: str) -> None:
+def test_errors_are_plain_lines_with_a_remedy_and_a_code(
+    tmp_path: Path, words: list[str], code: int, said: str
+) -> None:
     write_dump(tmp_path / "app", {"users": USERS})
     (tmp_path / "broken.yaml").write_text("assise: 1\ncolour: red\nname: a\ntables: {}\n")
-    (tmp_path / "unset.yaml").write_text("assise: 1\nname: a\npostgres: ${NO_SUCH_VARIABLE}\ntables: {}\n")
-    (tmp_path / "away.yaml").write_text("assise: 1\nname: a\npostgres: postgresql://u:s3cr3t@nowhere.invalid/x\ntables: {}\n")
+    (tmp_path / "unset.yaml").write_text(
+        "assise: 1\nname: a\npostgres: ${NO_SUCH_VARIABLE}\ntables: {}\n"
+    )
+    (tmp_path / "away.yaml").write_text(
+        "assise: 1\nname: a\npostgres: postgresql://u:s3cr3t@nowhere.invalid/x\ntables: {}\n"
+    )
     done = Shell(tmp_path, "").run(*words)
     assert (done.returncode, done.stdout) == (code, "")
     assert said in done.stderr
@@ -400,7 +584,9 @@ def test_the_help_of_every_command_has_an_example(tmp_path: Path, command: str) 
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
-def test_the_list_of_commands_is_cut_nowhere_and_no_wider_than_the_terminal(tmp_path: Path, columns: int) -> None:
+def test_the_list_of_commands_is_cut_nowhere_and_no_wider_than_the_terminal(
+    tmp_path: Path, columns: int
+) -> None:
     shell = Shell(tmp_path, "")
     for words in ([], ["pg"], ["load"]):
         text = shell.run(*words, "--help", COLUMNS=str(columns)).stdout
@@ -447,28 +633,54 @@ def read_catalog(query: Query) -> list[tuple[object, ...]]:
 
 
 def test_a_reader_that_goes_away_ends_the_command_quietly(tmp_path: Path) -> None:
-    write_dump(tmp_path / "app", {"users": [{"_id": n, f"field {n}": n, **{f"f{n}_{i}": i for i in range(50)}} for n in range(50)]})
+    write_dump(
+        tmp_path / "app",
+        {
+            "users": [
+                {"_id": n, f"field {n}": n, **{f"f{n}_{i}": i for i in range(50)}}
+                for n in range(50)
+            ]
+        },
+    )
     argv = [sys.executable, "-m", "assise", "infer", "app", "-o", "-"]
     environment = {**os.environ, "PYTHONPATH": SOURCES}
-    process = subprocess.Popen(argv, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        argv,
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout is not None
     process.stdout.close()
     assert process.stderr is not None
-    talk = process.stderr.read()
+    log = process.stderr.read()
     process.stderr.close()
     assert process.wait(30) == 1
-    assert "Error" not in talk
-    assert "Traceback" not in talk
+    assert "Error" not in log
+    assert "Traceback" not in log
 
 
 def test_the_embedded_server_from_its_start_to_its_end(embedded: Shell) -> None:
     before = json.loads(embedded.run("pg", "status", "--json").stdout)
-    assert set(before) == {"running", "pid", "version", "socket_folder", "data_folder", "size_bytes"}
+    assert set(before) == {
+        "running",
+        "pid",
+        "version",
+        "socket_folder",
+        "data_folder",
+        "size_bytes",
+    }
     assert before["running"] is False
     done = embedded.run("migrate", "app", PGHOST="nowhere.invalid", PGDATABASE="other")
     assert done.returncode == 0, done.stderr
     assert "next: assise pg shell" in done.stderr
-    counted = embedded.run("pg", "shell", stdin="\\pset tuples_only on\n\\pset format unaligned\nSELECT count(*) FROM users;\n")
+    counted = embedded.run(
+        "pg",
+        "shell",
+        stdin="\\pset tuples_only on\n\\pset format unaligned\nSELECT count(*) FROM users;\n",
+    )
     assert (counted.returncode, counted.stdout.splitlines()[-1]) == (0, "5")
     url = embedded.run("pg", "url").stdout.strip()
     with psycopg.connect(url) as connection:
@@ -490,11 +702,33 @@ def test_a_stdout_that_cannot_be_written_is_an_error_of_one_line(shell: Shell) -
     shell.run("migrate", "app", "--yes", to=True)
     for words in ("export users", "verify", "schema sql", "rejects users 0"):
         with Path("/dev/full").open("w") as full:
-            argv = [sys.executable, "-m", "assise", *words.split(), *(["--to", shell.target] if words != "schema sql" else [])]
-            done = subprocess.run(argv, cwd=shell.folder, env=environ(), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-        expected = "no reject" if words == "rejects users 0" else "error: stdout cannot be written: No space left on device"
+            argv = [
+                sys.executable,
+                "-m",
+                "assise",
+                *words.split(),
+                *(["--to", shell.target] if words != "schema sql" else []),
+            ]
+            done = subprocess.run(
+                argv,
+                cwd=shell.folder,
+                env=environ(),
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        expected = (
+            "no reject"
+            if words == "rejects users 0"
+            else "error: stdout cannot be written: No space left on device"
+        )
         assert expected in done.stderr
-        assert (done.returncode != 0, "Traceback" in done.stderr, "Exception ignored" in done.stderr) == (True, False, False), done.stderr
+        assert (
+            done.returncode != 0,
+            "Traceback" in done.stderr,
+            "Exception ignored" in done.stderr,
+        ) == (True, False, False), done.stderr
 
 
 def test_a_ctrl_c_in_a_destructor_stops_the_command(tmp_path: Path) -> None:
@@ -516,7 +750,15 @@ Profile.merge = merge
 sys.argv[1:] = ["infer", "app", "-o", "-"]
 cli.main()
 """
-    done = subprocess.run([sys.executable, "-c", trap], cwd=tmp_path, env=environ(), capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", trap],
+        cwd=tmp_path,
+        env=environ(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "\nstopped\n")
 
 
@@ -528,11 +770,19 @@ def environ() -> dict[str, str]:
 def test_an_empty_url_is_no_server(shell: Shell) -> None:
     for to in ("", " "):
         done = shell.run("migrate", "app", "--yes", "--to", to)
-        assert (done.returncode, done.stderr.splitlines()[-2]) == (2, "error: the URL of the target is empty")
+        assert (done.returncode, done.stderr.splitlines()[-2]) == (
+            2,
+            "error: the URL of the target is empty",
+        )
     text = (shell.folder / "assise.yaml").read_text()
-    (shell.folder / "assise.yaml").write_text(re.sub("(?m)^postgres: .*$", "postgres: ${MY_URL}", text))
+    (shell.folder / "assise.yaml").write_text(
+        re.sub("(?m)^postgres: .*$", "postgres: ${MY_URL}", text)
+    )
     done = shell.run("verify", MY_URL="", PGHOST="127.0.0.1")
-    assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error: the URL of the target is empty")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        2,
+        "error: the URL of the target is empty",
+    )
 
 
 def test_next_names_the_manifest(shell: Shell) -> None:
@@ -547,10 +797,15 @@ def test_next_names_the_manifest(shell: Shell) -> None:
 def test_a_manifest_with_a_server_of_its_own_has_no_embedded_one(shell: Shell) -> None:
     shell.run("infer", "app")
     text = (shell.folder / "assise.yaml").read_text()
-    (shell.folder / "assise.yaml").write_text(text.replace("postgres: embedded", "postgres: postgresql://db.internal/app"))
+    (shell.folder / "assise.yaml").write_text(
+        text.replace("postgres: embedded", "postgres: postgresql://db.internal/app")
+    )
     for verb in ("shell", "url"):
         done = shell.run("pg", verb)
-        assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error: the manifest's target is a server of yours")
+        assert (done.returncode, done.stderr.splitlines()[0]) == (
+            2,
+            "error: the manifest's target is a server of yours",
+        )
 
 
 def test_a_database_that_is_asked_for_by_name_is_not_made(embedded: Shell) -> None:

@@ -23,7 +23,10 @@ SOURCES = str(Path(assise.__file__).resolve().parents[1])
 ASSISE = [sys.executable, "-m", "assise"]
 MB = 1_000_000
 LONG = "a_collection_whose_name_is_longer_than_the_narrow_terminal_is_wide"
-DOCUMENTS = [{"_id": ObjectId(f"65b9f0a0000000000000{n:04x}"), "name": f"user {n}", "text": "x" * 400} for n in range(3000)]
+DOCUMENTS = [
+    {"_id": ObjectId(f"65b9f0a0000000000000{n:04x}"), "name": f"user {n}", "text": "x" * 400}
+    for n in range(3000)
+]
 
 
 @dataclass
@@ -44,10 +47,18 @@ class Watched:
     talker: Talker
     read: Callable[[], str]
 
-    def at(self, now: float, position: int, documents: int, *, is_known: bool = False, step: str = "load") -> list[str]:
+    def at(
+        self,
+        now: float,
+        position: int,
+        documents: int,
+        *,
+        is_known: bool = False,
+        step: str = "load",
+    ) -> list[str]:
         """What it says at a moment."""
         self.clock.now = now
-        self.talker.watch(Progress(step, "users", documents, position, 100 * MB, is_known))
+        self.talker.progress(Progress(step, "users", documents, position, 100 * MB, is_known))
         return self.read().splitlines()
 
 
@@ -61,10 +72,14 @@ def test_without_a_terminal_a_line_comes_every_ten_seconds(watched: Watched) -> 
     assert watched.at(100.0, 4 * MB, 1_000) == []
     assert watched.at(109.9, 8 * MB, 2_000) == []
     said = watched.at(110.0, 14 * MB, 3_500)
-    assert said == ["load users: 3,500 documents, 14 % of 100.0 MB, 250 documents/s, 1.0 MB/s, 1:26 left"]
+    assert said == [
+        "load users: 3,500 documents, 14 % of 100.0 MB, 250 documents/s, 1.0 MB/s, 1:26 left"
+    ]
     assert watched.at(119.0, 20 * MB, 5_000) == []
     said = watched.at(130.0, 64 * MB, 16_000)
-    assert said == ["load users: 16,000 documents, 64 % of 100.0 MB, 500 documents/s, 2.0 MB/s, 0:18 left"]
+    assert said == [
+        "load users: 16,000 documents, 64 % of 100.0 MB, 500 documents/s, 2.0 MB/s, 0:18 left"
+    ]
 
 
 def test_a_step_begins_its_ten_seconds_and_its_rates_anew(watched: Watched) -> None:
@@ -72,14 +87,20 @@ def test_a_step_begins_its_ten_seconds_and_its_rates_anew(watched: Watched) -> N
     assert watched.at(60.0, 100 * MB, 10_000)
     assert watched.at(65.0, 5 * MB, 500, step="verify") == []
     said = watched.at(75.0, 25 * MB, 2_500, step="verify")
-    assert said == ["verify users: 2,500 documents, 25 % of 100.0 MB, 200 documents/s, 2.0 MB/s, 0:38 left"]
+    assert said == [
+        "verify users: 2,500 documents, 25 % of 100.0 MB, 200 documents/s, 2.0 MB/s, 0:38 left"
+    ]
 
 
-def test_the_first_chunk_of_a_collection_took_the_time_since_the_one_before(watched: Watched) -> None:
-    watched.talker.watch(Progress("load", "projects", 1_000, 50 * MB, 50 * MB))
+def test_the_first_chunk_of_a_collection_took_the_time_since_the_one_before(
+    watched: Watched,
+) -> None:
+    watched.talker.progress(Progress("load", "projects", 1_000, 50 * MB, 50 * MB))
     assert watched.at(8.0, 80 * MB, 8_000) == []
     said = watched.at(18.0, 90 * MB, 9_000)
-    assert said == ["load users: 9,000 documents, 90 % of 100.0 MB, 500 documents/s, 5.0 MB/s, 0:02 left"]
+    assert said == [
+        "load users: 9,000 documents, 90 % of 100.0 MB, 500 documents/s, 5.0 MB/s, 0:02 left"
+    ]
 
 
 def test_rates_of_a_resumed_load_count_only_what_this_run_has_done(watched: Watched) -> None:
@@ -88,15 +109,19 @@ def test_rates_of_a_resumed_load_count_only_what_this_run_has_done(watched: Watc
     assert said == ["load users: 5,000 documents, 50 % of 100.0 MB"]
     assert watched.at(14.0, 54 * MB, 5_400) == []
     said = watched.at(20.0, 60 * MB, 6_000, is_known=True)
-    assert said == ["load users: 6,000 documents, 60 % of 100.0 MB, 100 documents/s, 1.0 MB/s, 0:40 left"]
+    assert said == [
+        "load users: 6,000 documents, 60 % of 100.0 MB, 100 documents/s, 1.0 MB/s, 0:40 left"
+    ]
     said = watched.at(30.0, 70 * MB, 7_000)
-    assert said == ["load users: 7,000 documents, 70 % of 100.0 MB, 100 documents/s, 1.0 MB/s, 0:30 left"]
+    assert said == [
+        "load users: 7,000 documents, 70 % of 100.0 MB, 100 documents/s, 1.0 MB/s, 0:30 left"
+    ]
 
 
 def test_an_empty_file_and_a_clock_that_stands_still_divide_by_nothing(watched: Watched) -> None:
-    watched.talker.watch(Progress("load", "none", 0, 0, 0))
+    watched.talker.progress(Progress("load", "none", 0, 0, 0))
     watched.clock.now = 10.0
-    watched.talker.watch(Progress("load", "none", 0, 0, 0))
+    watched.talker.progress(Progress("load", "none", 0, 0, 0))
     assert watched.read() == "load none: 0 documents, 0 % of 0 B\n"
     watched.at(20.0, MB, 1)
     assert watched.at(20.0, 2 * MB, 2) == []
@@ -117,17 +142,21 @@ class Seen:
     code: int
 
 
-def look(folder: Path, words: list[str], *, columns: int = 80, stop_at: str = "", **environ: str) -> Seen:
+def look(
+    folder: Path, words: list[str], *, columns: int = 80, stop_at: str = "", **environ: str
+) -> Seen:
     """Run a command on a terminal; stop it with Ctrl-C at a text."""
 
-    def watch(text: str, pid: int) -> None:
+    def progress(text: str, pid: int) -> None:
         if stop_at and stop_at in text and not stopped:
             stopped.append(pid)
             os.kill(pid, signal.SIGINT)
 
     stopped: list[int] = []
     environ = {"PYTHONPATH": SOURCES, "ASSISE_LOAD_CHUNK_BYTES": "65536", **environ}
-    text, code = run_on_terminal([*ASSISE, *words], folder, columns=columns, environ=environ, watch=watch)
+    text, code = run_on_terminal(
+        [*ASSISE, *words], folder, columns=columns, environ=environ, progress=progress
+    )
     screen, bars = Screen(columns), list[str]()
     for frame in re.split(r"(?=\r\x1b\[2K)", text):
         screen.feed(frame)
@@ -137,19 +166,29 @@ def look(folder: Path, words: list[str], *, columns: int = 80, stop_at: str = ""
 
 
 @pytest.mark.parametrize("columns", [40, 80])
-def test_on_a_terminal_a_bar_comes_and_goes_and_the_report_is_whole(folder: Path, database: str, columns: int) -> None:
+def test_on_a_terminal_a_bar_comes_and_goes_and_the_report_is_whole(
+    folder: Path, database: str, columns: int
+) -> None:
     seen = look(folder, ["migrate", "app", "--yes", "--to", database], columns=columns)
     lines = seen.screen.lines
     assert seen.code == 0, lines
     assert {bar.split()[0] for bar in seen.bars} == {"infer", "load", "verify"}
-    rates = "[0-9]+:[0-9]{2} left" if columns == 40 else "[0-9,]+ documents/s, [0-9.]+ [kM]?B/s, [0-9]+:[0-9]{2} left"
-    assert any(re.fullmatch(f"(infer|load|verify) [^ ]+ [━╸╺ ]+ {rates}", bar) for bar in seen.bars), seen.bars
+    rates = (
+        "[0-9]+:[0-9]{2} left"
+        if columns == 40
+        else "[0-9,]+ documents/s, [0-9.]+ [kM]?B/s, [0-9]+:[0-9]{2} left"
+    )
+    assert any(
+        re.fullmatch(f"(infer|load|verify) [^ ]+ [━╸╺ ]+ {rates}", bar) for bar in seen.bars
+    ), seen.bars
     assert all(len(bar) <= columns for bar in seen.bars)
     assert any("…" in bar for bar in seen.bars)
     assert not re.search("[━╸╺]", "\n".join(lines))
     assert seen.screen.is_cursor_shown
     assert sum(line.startswith("users: 3,000 documents") for line in lines) == 2
-    assert [line.split()[-2:] for line in lines if "✓" in line and "equal" in line] == [["3,000", "equal"]] * 2 + [["6,000", "equal"]]
+    assert [line.split()[-2:] for line in lines if "✓" in line and "equal" in line] == [
+        ["3,000", "equal"]
+    ] * 2 + [["6,000", "equal"]]
     assert lines[-1] == "next: assise verify --to …"
 
 
@@ -157,7 +196,9 @@ def test_on_a_terminal_a_bar_comes_and_goes_and_the_report_is_whole(folder: Path
 def test_ctrl_c_takes_the_bar_away(folder: Path, columns: int) -> None:
     users = folder / "app" / "users.bson"
     users.write_bytes(users.read_bytes() * 60)  # Ctrl-C comes before its end
-    seen = look(folder, ["infer", "app", "-o", "-", "--workers", "1"], columns=columns, stop_at="left")
+    seen = look(
+        folder, ["infer", "app", "-o", "-", "--workers", "1"], columns=columns, stop_at="left"
+    )
     assert (seen.code, bool(seen.bars)) == (130, True)
     assert seen.screen.is_cursor_shown
     words = re.sub(r"\s", "", "".join(seen.screen.lines))
@@ -171,7 +212,9 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_no_bar(folder: Path, term: 
     assert "users: 1,357,890 bytes read" in seen.screen.lines
 
 
-def test_on_a_terminal_that_cannot_move_its_cursor_a_line_comes_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_terminal_that_cannot_move_its_cursor_a_line_comes_every_ten_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("TERM", "dumb")
     main, other = os.openpty()
     clock = Clock()
@@ -179,7 +222,9 @@ def test_on_a_terminal_that_cannot_move_its_cursor_a_line_comes_every_ten_second
     with open(other, "w") as stream, monkeypatch.context() as patch:  # noqa: PTH123
         patch.setattr(sys, "stderr", stream)
         for clock.now in (0.0, 9.0, 20.0, 29.0, 30.0):
-            talker.watch(Progress("load", "users", round(clock.now), round((10 + clock.now) * MB), 40 * MB))
+            talker.progress(
+                Progress("load", "users", round(clock.now), round((10 + clock.now) * MB), 40 * MB)
+            )
         written = ""
         while written.count("\n") < 2:
             written += os.read(main, 1 << 16).decode()
@@ -191,8 +236,12 @@ def test_on_a_terminal_that_cannot_move_its_cursor_a_line_comes_every_ten_second
     ]
 
 
-@pytest.mark.parametrize("name", [LONG, "用户" * 30, "[red]x", "users"], ids=["long", "wide", "markup", "short"])
-def test_a_name_of_any_width_leaves_room_for_the_bar(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", [LONG, "用户" * 30, "[red]x", "users"], ids=["long", "wide", "markup", "short"]
+)
+def test_a_name_of_any_width_leaves_room_for_the_bar(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "40")
     main, other = os.openpty()
@@ -201,7 +250,9 @@ def test_a_name_of_any_width_leaves_room_for_the_bar(monkeypatch: pytest.MonkeyP
     with open(other, "w") as stream, monkeypatch.context() as patch:  # noqa: PTH123
         patch.setattr(sys, "stderr", stream)
         for clock.now in (0.0, 1.0):
-            talker.watch(Progress("load", name, round(clock.now), round((1 + clock.now) * MB), 4 * MB))
+            talker.progress(
+                Progress("load", name, round(clock.now), round((1 + clock.now) * MB), 4 * MB)
+            )
         written = ""
         while "left" not in written:
             written += os.read(main, 1 << 16).decode()

@@ -21,22 +21,62 @@ from assise.transfer.undo import Changes, Loaded, Undo
 
 LONG = "n" * 63
 WIDTHS = [20, 40, 60, 80, 200]
-DIFFERENCE = "users: document at offset 6,447 (key 651f3ee4010080008000000007000000): email: string 'x', was string 'y', and " + "so on " * 50
+DIFFERENCE = (
+    "users: document at offset 6,447 (key 651f3ee4010080008000000007000000): email: string 'x', was string 'y', and "
+    + "so on " * 50
+)
 REPORT = Report(
     "dump/app",
     "postgresql:///app",
     12.5,
     [
-        CollectionReport("users", 151, 150, 1, 139_449, 0.25, {"users": 150}, verified=Verified(148, 2), differences=[DIFFERENCE]),
-        CollectionReport(LONG, 1_000_000, 1_000_000, 0, 10**10, 3600.0, {LONG: 1_000_000, "parts": 0}, verified=Verified(1_000_000)),
+        CollectionReport(
+            "users",
+            151,
+            150,
+            1,
+            139_449,
+            0.25,
+            {"users": 150},
+            verified=Verified(148, 2),
+            differences=[DIFFERENCE],
+        ),
+        CollectionReport(
+            LONG,
+            1_000_000,
+            1_000_000,
+            0,
+            10**10,
+            3600.0,
+            {LONG: 1_000_000, "parts": 0},
+            verified=Verified(1_000_000),
+        ),
     ],
 )
 REJECTS = [
-    Reject("users", 138_569, 880, Reason.DUPLICATE_ID, "a document with the same _id is loaded already", "0"),
-    Reject(LONG, 10**10, 10**7, Reason.NOT_BSON, "10,000,000 bytes that cannot be framed as documents", "0"),
+    Reject(
+        "users",
+        138_569,
+        880,
+        Reason.DUPLICATE_ID,
+        "a document with the same _id is loaded already",
+        "0",
+    ),
+    Reject(
+        LONG,
+        10**10,
+        10**7,
+        Reason.NOT_BSON,
+        "10,000,000 bytes that cannot be framed as documents",
+        "0",
+    ),
 ]
 UNDO = Undo(
-    "", "app", [Loaded("users", 150, Changes(79, 2), ("column nickname",)), Loaded(LONG, 0, Changes(0, 0))], ["_new_objectid"], drops_ledger=True
+    "",
+    "app",
+    [Loaded("users", 150, Changes(79, 2), ("column nickname",)), Loaded(LONG, 0, Changes(0, 0))],
+    ["_new_objectid"],
+    drops_ledger=True,
 )
 PLAN = Plan(
     "/data/dump/app",
@@ -54,7 +94,17 @@ SCREENS = {
     "plan": lambda: print_plan(PLAN),
 }
 WORDS = {
-    "report": {"users", "151", "150", "1", "different", LONG, "1,000,000", "so", "651f3ee4010080008000000007000000):"},
+    "report": {
+        "users",
+        "151",
+        "150",
+        "1",
+        "different",
+        LONG,
+        "1,000,000",
+        "so",
+        "651f3ee4010080008000000007000000):",
+    },
     "rejects": {"138569", "880", "10000000000", "duplicate", "document", "framed"},
     "undo": {"users", "150", "79", "nickname", LONG, "assise"},
     "plan": {"users", "139.4", LONG, "parts", "/data/dump/app", "20,000,000", "17", "33"},
@@ -83,24 +133,39 @@ def show(monkeypatch: pytest.MonkeyPatch, name: str, stream: io.StringIO, **envi
 
 @pytest.mark.parametrize("columns", WIDTHS)
 @pytest.mark.parametrize("name", SCREENS)
-def test_a_screen_of_any_width_breaks_no_word_that_fits(monkeypatch: pytest.MonkeyPatch, name: str, columns: int) -> None:
+def test_a_screen_of_any_width_breaks_no_word_that_fits(
+    monkeypatch: pytest.MonkeyPatch, name: str, columns: int
+) -> None:
     text = show(monkeypatch, name, Terminal(), COLUMNS=str(columns))
     screen = Screen(columns)
     screen.feed(text.replace("\n", "\r\n"))
     for word in WORDS[name]:
         if len(word) <= columns // 4:
-            assert re.search(rf"(?<!\w){re.escape(word)}(?!\w)", "\n".join(screen.lines)), (word, screen.lines)
+            assert re.search(rf"(?<!\w){re.escape(word)}(?!\w)", "\n".join(screen.lines)), (
+                word,
+                screen.lines,
+            )
 
 
-def test_what_fits_no_table_on_a_narrow_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    report, rejects = (show(monkeypatch, name, Terminal(), COLUMNS="79", NO_COLOR="1", TERM="xterm") for name in ("report", "rejects"))
+def test_what_fits_no_table_on_a_narrow_terminal_gets_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    report, rejects = (
+        show(monkeypatch, name, Terminal(), COLUMNS="79", NO_COLOR="1", TERM="xterm")
+        for name in ("report", "rejects")
+    )
     assert "  rejected  1\n" in re.sub(r"\x1b\[[\d;]*m", "", report)
     assert "  users: 150 rows" in report
-    assert rejects.splitlines()[0] == "users 138569, 880 B: duplicate id, a document with the same _id is loaded"
+    assert (
+        rejects.splitlines()[0]
+        == "users 138569, 880 B: duplicate id, a document with the same _id is loaded"
+    )
 
 
 @pytest.mark.parametrize("name", SCREENS)
-def test_without_a_terminal_no_line_is_broken_however_long(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_without_a_terminal_no_line_is_broken_however_long(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     text = show(monkeypatch, name, io.StringIO(), COLUMNS="20")
     assert "\x1b" not in text
     assert all(word in text.split() for word in WORDS[name])
@@ -109,7 +174,9 @@ def test_without_a_terminal_no_line_is_broken_however_long(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"TERM": "unknown"}])
-def test_what_it_means_is_said_without_colours_too(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]) -> None:
+def test_what_it_means_is_said_without_colours_too(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]
+) -> None:
     for name in SCREENS:
         plain = show(monkeypatch, name, Terminal(), COLUMNS="80", **environ)
         assert not re.search(r"\x1b\[[\d;]*3\d", plain)
@@ -123,8 +190,16 @@ def test_what_it_means_is_said_without_colours_too(monkeypatch: pytest.MonkeyPat
         assert screens[0] == screens[1]
 
 
-def test_the_only_colours_are_those_of_the_terminals_own_palette(monkeypatch: pytest.MonkeyPatch) -> None:
-    styles = {style for name in SCREENS for style in re.findall(r"\x1b\[([\d;]*)m", show(monkeypatch, name, Terminal(), COLUMNS="200"))}
+def test_the_only_colours_are_those_of_the_terminals_own_palette(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    styles = {
+        style
+        for name in SCREENS
+        for style in re.findall(
+            r"\x1b\[([\d;]*)m", show(monkeypatch, name, Terminal(), COLUMNS="200")
+        )
+    }
     assert styles <= {"0", "1", "2", "1;31"}
     assert "1;31" in styles
 
@@ -138,7 +213,10 @@ def test_the_only_colours_are_those_of_the_terminals_own_palette(monkeypatch: py
         ("\nstopped; it goes on where it was", "\nstopped; it goes on\n  where it was"),
         ("next: assise load a/rather/long/folder", "next: assise load a/rather/long/folder"),
         ("then `assise load FOLDER` loads", "then\n  `assise load FOLDER`\n  loads"),
-        ("wrote /a/path/that/is/longer/than/a/line of it", "wrote\n  /a/path/that/is/longer/than/a/line\n  of it"),
+        (
+            "wrote /a/path/that/is/longer/than/a/line of it",
+            "wrote\n  /a/path/that/is/longer/than/a/line\n  of it",
+        ),
         ("use --chunk-bytes of load", "use --chunk-bytes of\n  load"),
     ],
 )

@@ -18,7 +18,9 @@ from assise.documents.reader import check_document
 from assise.errors import ExtendedJsonError, InvalidBsonError
 
 CORPUS = DATA / "mongo" / "spec_mongodb" / "bson-corpus" / "tests"
-pytestmark = pytest.mark.skipif(not CORPUS.exists(), reason=f"no data of others in {CORPUS}: set ASSISE_TEST_DATA")
+pytestmark = pytest.mark.skipif(
+    not CORPUS.exists(), reason=f"no data of others in {CORPUS}: set ASSISE_TEST_DATA"
+)
 
 LOSSY = {
     ("decimal128-1", "Special - Negative NaN"): 2,
@@ -53,7 +55,9 @@ def normal(text: str) -> object:
         number = found.get("$numberDouble")
         return {"$numberDouble": _sign(float(number))} if isinstance(number, str) else found
 
-    return json.loads(text, object_hook=value_of, parse_float=lambda number: {"float": _sign(float(number))})
+    return json.loads(
+        text, object_hook=value_of, parse_float=lambda number: {"float": _sign(float(number))}
+    )
 
 
 def _sign(number: float) -> tuple[str, float]:
@@ -61,12 +65,22 @@ def _sign(number: float) -> tuple[str, float]:
 
 
 def test_the_corpus_is_whole() -> None:
-    assert {section: sum(1 for _ in cases(section)) for section in ("valid", "decodeErrors", "parseErrors")} == {
+    assert {
+        section: sum(1 for _ in cases(section))
+        for section in ("valid", "decodeErrors", "parseErrors")
+    } == {
         "valid": 728,
         "decodeErrors": 75,
         "parseErrors": 180,
     }
-    assert Counter((file, description) for file, description, case in cases("valid") if is_lossy((file, description, case))) == LOSSY
+    assert (
+        Counter(
+            (file, description)
+            for file, description, case in cases("valid")
+            if is_lossy((file, description, case))
+        )
+        == LOSSY
+    )
 
 
 def test_every_valid_document_is_bson() -> None:
@@ -104,7 +118,10 @@ def test_where_the_specification_loses_bytes_an_escape_keeps_them() -> None:
             continue
         raw = bytes.fromhex(case["canonical_bson"])
         for dialect in (CANONICAL, RELAXED, JSONB):
-            assert json.loads(write_json(raw, dialect)).popitem()[1].keys() == {"$bson"}, (file, description)
+            assert json.loads(write_json(raw, dialect)).popitem()[1].keys() == {"$bson"}, (
+                file,
+                description,
+            )
         assert read_json(write_json(raw)) == raw
         escaped += 1
     assert escaped == 9
@@ -140,7 +157,10 @@ def test_the_key_texts_of_arrays_are_not_kept_and_the_options_of_a_regex_are() -
         if "degenerate_bson" not in case:
             continue
         seen[file] += 1
-        raw, canonical = bytes.fromhex(case["degenerate_bson"]), bytes.fromhex(case["canonical_bson"])
+        raw, canonical = (
+            bytes.fromhex(case["degenerate_bson"]),
+            bytes.fromhex(case["canonical_bson"]),
+        )
         assert are_equal(raw, canonical) == (file == "array")
         assert read_json(write_json(raw)) == (canonical if file == "array" else raw)
     assert seen == {"array": 3, "regex": 1}
@@ -168,7 +188,11 @@ def test_what_the_corpus_refuses_is_refused_except_invalid_utf8_whose_bytes_are_
 
 def test_every_text_that_is_no_extended_json_is_refused() -> None:
     for file, description, case in cases("parseErrors"):
-        text = json.dumps({"d": {"$numberDecimal": case["string"]}}) if file.startswith("decimal128") else case["string"]
+        text = (
+            json.dumps({"d": {"$numberDecimal": case["string"]}})
+            if file.startswith("decimal128")
+            else case["string"]
+        )
         try:
             found = read_json(text)
         except ExtendedJsonError:

@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.oracle.equality import differences, equal
 from tests.oracle.strategies import documents
-from tests.oracle.values import Element, anything, write_array, write_document, write_scoped, write_text
+from tests.oracle.values import (
+    Element,
+    anything,
+    write_array,
+    write_document,
+    write_scoped,
+    write_text,
+)
 from tests.oracle.walk import NotBson, Value, find_scope, parse
 
 from assise.documents.equality import are_equal, fingerprint
@@ -60,7 +67,9 @@ def rewrite(value: Value, data: st.DataObject, name: str, left: list[int]) -> El
     return value.code, value.raw
 
 
-def change(fields: list[tuple[bytes, Element]], data: st.DataObject, name: str, *, is_array: bool) -> list[tuple[bytes, Element]]:
+def change(
+    fields: list[tuple[bytes, Element]], data: st.DataObject, name: str, *, is_array: bool
+) -> list[tuple[bytes, Element]]:
     if name == "array keys":
         return [(b"k%d" % i, value) for i, (_, value) in enumerate(fields)] if is_array else fields
     if name == "order":
@@ -80,7 +89,9 @@ def change(fields: list[tuple[bytes, Element]], data: st.DataObject, name: str, 
 
 
 @given(documents(), st.sampled_from(MUTATIONS), st.integers(1, 6), st.data())
-def test_it_agrees_with_the_tests_own_comparator_on_changed_documents(raw: bytes, name: str, level: int, data: st.DataObject) -> None:
+def test_it_agrees_with_the_tests_own_comparator_on_changed_documents(
+    raw: bytes, name: str, level: int, data: st.DataObject
+) -> None:
     other = mutate(parse(raw), data, name, [level])
     assert are_equal(raw, other) == equal(raw, other), (name, differences(raw, other))
     assert are_equal(other, raw) == equal(raw, other)
@@ -151,7 +162,10 @@ def test_what_differs_in_one_thing_is_not_equal() -> None:
         (doc(a=int32(-1), b=int32(2)), doc(b=int64(2), a=int64(-1))),
         (doc(a=(0x04, write_array([int32(1)]))), doc(a=(0x04, write_document([(b"x", int32(1))])))),
         (doc(_id=nested(doc(a=int32(1)))), doc(_id=nested(doc(a=int64(1))))),
-        (doc(x=nested(doc(_id=nested(doc(a=int32(1), b=int32(2)))))), doc(x=nested(doc(_id=nested(doc(b=int32(2), a=int32(1))))))),
+        (
+            doc(x=nested(doc(_id=nested(doc(a=int32(1), b=int32(2)))))),
+            doc(x=nested(doc(_id=nested(doc(b=int32(2), a=int32(1)))))),
+        ),
         (
             write_document([(b"a", int32(1)), (b"b", int32(5)), (b"a", int32(2))]),
             write_document([(b"b", int32(5)), (b"a", int32(1)), (b"a", int32(2))]),
@@ -164,9 +178,17 @@ def test_what_the_law_does_not_keep_is_equal(one: bytes, other: bytes) -> None:
 
 def test_the_order_of_fields_counts_everywhere_inside_the_top_level_id() -> None:
     inner, turned = doc(a=int32(1), b=int32(2)), doc(b=int32(2), a=int32(1))
-    for wrap in (doc, lambda **f: doc(x=nested(doc(**f))), lambda **f: doc(x=(0x04, write_array([nested(doc(**f))])))):
-        assert not are_equal(doc(_id=nested(wrap(y=nested(inner)))), doc(_id=nested(wrap(y=nested(turned)))))
-    assert not are_equal(doc(_id=(0x0F, write_scoped(b"", inner))), doc(_id=(0x0F, write_scoped(b"", turned))))
+    for wrap in (
+        doc,
+        lambda **f: doc(x=nested(doc(**f))),
+        lambda **f: doc(x=(0x04, write_array([nested(doc(**f))]))),
+    ):
+        assert not are_equal(
+            doc(_id=nested(wrap(y=nested(inner)))), doc(_id=nested(wrap(y=nested(turned))))
+        )
+    assert not are_equal(
+        doc(_id=(0x0F, write_scoped(b"", inner))), doc(_id=(0x0F, write_scoped(b"", turned)))
+    )
     assert are_equal(doc(id=nested(inner)), doc(id=nested(turned)))
 
 
@@ -202,6 +224,12 @@ def test_equal_documents_share_a_fingerprint_and_no_two_containers_run_together(
 
 
 def test_bytes_that_are_not_bson_are_refused() -> None:
-    for broken in (b"", b"\5\0\0\0", doc(a=int32(1))[:-1] + b"\1", doc(a=(0x08, b"\2")), doc(a=(0x55, b""))):
+    for broken in (
+        b"",
+        b"\5\0\0\0",
+        doc(a=int32(1))[:-1] + b"\1",
+        doc(a=(0x08, b"\2")),
+        doc(a=(0x55, b"")),
+    ):
         with pytest.raises(InvalidBsonError):
             are_equal(broken, doc())

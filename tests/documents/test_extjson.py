@@ -17,7 +17,18 @@ from tests.oracle.values import Element, write_array, write_document, write_scop
 from tests.oracle.walk import Value, parse
 
 from assise.documents import extjson
-from assise.documents.extjson import CANONICAL, JSONB, KEY, RELAXED, Dialect, JsonWriter, decode_fields, escape_key, unescape_key, write_json
+from assise.documents.extjson import (
+    CANONICAL,
+    JSONB,
+    KEY,
+    RELAXED,
+    Dialect,
+    JsonWriter,
+    decode_fields,
+    escape_key,
+    unescape_key,
+    write_json,
+)
 from assise.documents.extjson_reader import Form, read_json, read_value
 from assise.documents.kinds import DOCUMENT
 from assise.errors import ExtendedJsonError, InvalidBsonError
@@ -26,7 +37,23 @@ WORDS = [
     "oid", "symbol", "numberInt", "numberLong", "numberDouble", "numberDecimal", "binary", "type", "code", "scope", "timestamp",
     "regularExpression", "regex", "options", "dbPointer", "date", "minKey", "maxKey", "undefined", "uuid", "bson", "element",
 ]  # fmt: skip
-PLAIN = ["", "$", "$$", "oid", "$ref", "$id", "$db", "$oids", "$Oid", "a$oid", "$oid.x", "$set", "$numberint", " $oid", "$oid\n"]
+PLAIN = [
+    "",
+    "$",
+    "$$",
+    "oid",
+    "$ref",
+    "$id",
+    "$db",
+    "$oids",
+    "$Oid",
+    "a$oid",
+    "$oid.x",
+    "$set",
+    "$numberint",
+    " $oid",
+    "$oid\n",
+]
 NULL: Element = (0x0A, b"")
 
 
@@ -60,7 +87,9 @@ def read_jsonb(text: str) -> bytes:
 def tree_of(text: str) -> object:
     """JSON with ints and doubles told apart; objects as sorted pairs, as jsonb has them."""
     return json.loads(
-        text, parse_float=lambda found: ("double", found), object_pairs_hook=lambda pairs: ("object", sorted(pairs, key=lambda p: p[0]))
+        text,
+        parse_float=lambda found: ("double", found),
+        object_pairs_hook=lambda pairs: ("object", sorted(pairs, key=lambda p: p[0])),
     )
 
 
@@ -88,7 +117,9 @@ def test_an_object_with_one_dollar_and_a_word_is_never_a_document_of_the_user() 
     oid = doc((b"x", (0x03, doc((b"$oid", (0x02, write_text(b"507f1f77bcf86cd799439011")))))))
     assert write_json(oid, JSONB) == '{"x":{"$$oid":"507f1f77bcf86cd799439011"}}'
     assert read_jsonb(write_json(oid, JSONB)) == oid
-    assert read_jsonb('{"x": {"$oid": "507f1f77bcf86cd799439011"}}') == doc((b"x", (0x07, bytes.fromhex("507f1f77bcf86cd799439011"))))
+    assert read_jsonb('{"x": {"$oid": "507f1f77bcf86cd799439011"}}') == doc(
+        (b"x", (0x07, bytes.fromhex("507f1f77bcf86cd799439011")))
+    )
 
 
 @pytest.mark.parametrize(
@@ -119,7 +150,10 @@ def test_an_object_with_one_dollar_and_a_word_is_never_a_document_of_the_user() 
         ((0x13, bytes.fromhex("0a" + "00" * 13 + "4030")), '{"$numberDecimal":"10"}'),
         ((0x13, bytes.fromhex("64" + "00" * 13 + "3c30")), '{"$numberDecimal":"1.00"}'),
         ((0x13, bytes.fromhex("00" * 15 + "fc")), escaped((0x13, bytes.fromhex("00" * 15 + "fc")))),
-        ((0x13, bytes.fromhex("0a" + "00" * 13 + "106c")), escaped((0x13, bytes.fromhex("0a" + "00" * 13 + "106c")))),
+        (
+            (0x13, bytes.fromhex("0a" + "00" * 13 + "106c")),
+            escaped((0x13, bytes.fromhex("0a" + "00" * 13 + "106c"))),
+        ),
         ((0x09, struct.pack("<q", 0)), '{"$date":"1970-01-01T00:00:00Z"}'),
         ((0x09, struct.pack("<q", 1706695200120)), '{"$date":"2024-01-31T10:00:00.120Z"}'),
         ((0x09, struct.pack("<q", 253402300799999)), '{"$date":"9999-12-31T23:59:59.999Z"}'),
@@ -135,7 +169,10 @@ def test_an_object_with_one_dollar_and_a_word_is_never_a_document_of_the_user() 
         ((0x0C, write_text(b"\0") + bytes(12)), escaped((0x0C, write_text(b"\0") + bytes(12)))),
         ((0x0F, write_scoped(b"f", doc((b"$oid", NULL)))), '{"$code":"f","$scope":{"$$oid":null}}'),
         ((0x0F, write_scoped(b"\xff", doc())), escaped((0x0F, write_scoped(b"\xff", doc())))),
-        ((0x11, struct.pack("<II", 4294967295, 4294967295)), '{"$timestamp":{"t":4294967295,"i":4294967295}}'),
+        (
+            (0x11, struct.pack("<II", 4294967295, 4294967295)),
+            '{"$timestamp":{"t":4294967295,"i":4294967295}}',
+        ),
         ((0x06, b""), '{"$undefined":true}'),
     ],
 )
@@ -160,10 +197,16 @@ def test_a_double_in_jsonb_shows_a_point_and_no_exponent_up_to_25_characters(val
 
 
 def test_repeated_keys_and_keys_that_are_not_utf8_stand_under_bson_at_their_level() -> None:
-    one, two, other = (0x10, struct.pack("<i", 1)), (0x12, struct.pack("<q", 2)), (0x02, write_text(b"x"))
+    one, two, other = (
+        (0x10, struct.pack("<i", 1)),
+        (0x12, struct.pack("<q", 2)),
+        (0x02, write_text(b"x")),
+    )
     raw = doc((b"k", one), (b"b", other), (b"k", two), (b"\xff", NULL))
     hidden = b64encode(doc((b"k", one), (b"k", two), (b"\xff", NULL))).decode()
-    assert json.loads(write_json(doc((b"d", (0x03, raw))), JSONB)) == {"d": {"b": "x", "$bson": hidden}}
+    assert json.loads(write_json(doc((b"d", (0x03, raw))), JSONB)) == {
+        "d": {"b": "x", "$bson": hidden}
+    }
     assert differences(raw, read_jsonb(write_json(raw, JSONB))) == []
     for dialect in (CANONICAL, RELAXED):
         whole = json.loads(write_json(raw, dialect))
@@ -172,7 +215,11 @@ def test_repeated_keys_and_keys_that_are_not_utf8_stand_under_bson_at_their_leve
 
 
 def test_two_fields_with_the_empty_key_are_not_taken_for_one_value() -> None:
-    for raw in (doc((b"", NULL), (b"", (0x06, b""))), doc((b"", NULL)), doc((b"x", (0x03, doc((b"", NULL), (b"", NULL)))))):
+    for raw in (
+        doc((b"", NULL), (b"", (0x06, b""))),
+        doc((b"", NULL)),
+        doc((b"x", (0x03, doc((b"", NULL), (b"", NULL))))),
+    ):
         for dialect in (CANONICAL, RELAXED):
             assert read_json(write_json(raw, dialect)) == raw
         assert read_jsonb(write_json(raw, JSONB)) == raw
@@ -198,9 +245,17 @@ def test_what_lies_100_levels_deep_is_written_as_bytes(code: int) -> None:
 
 
 def test_dbrefs_are_plain_documents_and_come_back_in_the_order_of_drivers() -> None:
-    ref = doc((b"x", NULL), (b"$db", (0x02, write_text(b"d"))), (b"$id", NULL), (b"$ref", (0x02, write_text(b"c"))))
+    ref = doc(
+        (b"x", NULL),
+        (b"$db", (0x02, write_text(b"d"))),
+        (b"$id", NULL),
+        (b"$ref", (0x02, write_text(b"c"))),
+    )
     assert write_json(ref, JSONB) == '{"x":null,"$db":"d","$id":null,"$ref":"c"}'
-    assert [key for key, _ in parse(read_jsonb('{"x": null, "$db": "d", "$id": null, "$ref": "c"}')).fields] == [b"$ref", b"$id", b"$db", b"x"]
+    assert [
+        key
+        for key, _ in parse(read_jsonb('{"x": null, "$db": "d", "$id": null, "$ref": "c"}')).fields
+    ] == [b"$ref", b"$id", b"$db", b"x"]
     assert read_json(write_json(ref, CANONICAL)) == ref
 
 
@@ -208,8 +263,15 @@ def test_dbrefs_are_plain_documents_and_come_back_in_the_order_of_drivers() -> N
 def test_every_dialect_reads_back(raw: bytes) -> None:
     assert differences(raw, read_json(write_json(raw, CANONICAL))) == []
     assert differences(raw, read_json(write_json(raw, RELAXED))) == []
-    other = write_document([(b"id" if key == b"_id" else key, (value.code, value.raw)) for key, value in parse(raw).fields])
-    assert differences(other, read_jsonb(write_json(other, JSONB))) == []  # an _id, whose order counts, is never written so
+    other = write_document(
+        [
+            (b"id" if key == b"_id" else key, (value.code, value.raw))
+            for key, value in parse(raw).fields
+        ]
+    )
+    assert (
+        differences(other, read_jsonb(write_json(other, JSONB))) == []
+    )  # an _id, whose order counts, is never written so
     for text in (write_json(raw, CANONICAL), write_json(raw, RELAXED), write_json(raw, JSONB)):
         assert "\n" not in text
         assert text.isprintable() or not text.isascii() or "\x7f" in text
@@ -226,21 +288,37 @@ def rewrite(value: Value, depth: int = 0) -> bytes:
         return value.raw
     fields = []
     for i, (key, inner) in enumerate(value.fields):
-        fields.append((str(i).encode() if value.kind == "array" else key, (inner.code, rewrite_value(inner, depth + 1))))
+        fields.append(
+            (
+                str(i).encode() if value.kind == "array" else key,
+                (inner.code, rewrite_value(inner, depth + 1)),
+            )
+        )
     return write_document(fields)
 
 
 def rewrite_value(value: Value, depth: int) -> bytes:
     if value.kind in {"document", "array"}:
         return rewrite(value, depth)
-    if value.kind != "scoped" or depth >= 100 or not is_utf8(value.content) or has_unnameable(value):
+    if (
+        value.kind != "scoped"
+        or depth >= 100
+        or not is_utf8(value.content)
+        or has_unnameable(value)
+    ):
         return value.raw
     scope = Value("document", value.source, value.end - 5, value.end, fields=value.fields)
     return write_scoped(value.content, rewrite(scope, depth + 1) if value.fields else doc())
 
 
 def has_unnameable(value: Value) -> bool:
-    wrappers = {b"$" + word.encode() for word in WORDS} - {b"$type", b"$scope", b"$regex", b"$options", b"$element"}
+    wrappers = {b"$" + word.encode() for word in WORDS} - {
+        b"$type",
+        b"$scope",
+        b"$regex",
+        b"$options",
+        b"$element",
+    }
     keys = [key for key, _ in value.fields]
     return len(set(keys)) < len(keys) or any(not is_utf8(key) or key in wrappers for key in keys)
 
@@ -289,7 +367,10 @@ def read_value_of_key(text: str) -> bytes:
         ('{"$numberInt": "7"}', "not a document"),
         ('{"a": {"$oid": "507f1f77bcf86cd79943901"}}', r"\$oid: .* is not what Extended JSON has"),
         ('{"a": {"$oid": "507f1f77bcf86cd79943901g"}}', r"\$oid"),
-        ('{"a": {"$oid": "507f1f77bcf86cd799439011", "b": 1}}', r"\$oid has other keys beside it: \$oid, b"),
+        (
+            '{"a": {"$oid": "507f1f77bcf86cd799439011", "b": 1}}',
+            r"\$oid has other keys beside it: \$oid, b",
+        ),
         ('{"a": {"$numberInt": "2147483648"}}', r"\$numberInt"),
         ('{"a": {"$numberInt": "1.0"}}', r"\$numberInt"),
         ('{"a": {"$numberInt": " 1"}}', r"\$numberInt"),
@@ -310,7 +391,10 @@ def read_value_of_key(text: str) -> bytes:
         ('{"a": {"$timestamp": {"t": -1, "i": 0}}}', r"\$timestamp"),
         ('{"a": {"$timestamp": {"t": 4294967296, "i": 0}}}', r"\$timestamp"),
         ('{"a": {"$code": "", "$scope": []}}', r"\$code"),
-        ('{"a": {"$regularExpression": {"pattern": "\\u0000", "options": ""}}}', r"\$regularExpression"),
+        (
+            '{"a": {"$regularExpression": {"pattern": "\\u0000", "options": ""}}}',
+            r"\$regularExpression",
+        ),
         ('{"a": {"$dbPointer": {"$ref": "c", "$id": "507f1f77bcf86cd799439011"}}}', r"\$dbPointer"),
         ('{"a": {"$minKey": 1.0}}', r"\$minKey"),
         ('{"a": {"$undefined": 1}}', r"\$undefined"),
@@ -340,11 +424,23 @@ def test_what_is_no_extended_json_is_refused(text: str, message: str) -> None:
         ("1e2", number(100.0)),
         ("-0.0", number(-0.0)),
         ('{"$numberDouble": "-0.0"}', number(-0.0)),
-        ('{"$uuid": "507f1f77-bcf8-46cd-8799-439011000000"}', (0x05, b"\x10\0\0\0\4" + bytes.fromhex("507f1f77bcf846cd8799439011000000"))),
+        (
+            '{"$uuid": "507f1f77-bcf8-46cd-8799-439011000000"}',
+            (0x05, b"\x10\0\0\0\4" + bytes.fromhex("507f1f77bcf846cd8799439011000000")),
+        ),
         ('{"$date": "2024-01-31T10:00:00.12+01:00"}', (0x09, struct.pack("<q", 1706691600120))),
         ('{"$date": "1969-12-31T23:59:59.999Z"}', (0x09, struct.pack("<q", -1))),
-        ('{"$binary": {"base64": "AQ==", "subType": "2"}}', (0x05, bytes.fromhex("05000000020100000001"))),
-        ('{"$ref": "c", "$id": 1}', (0x03, doc((b"$ref", (0x02, write_text(b"c"))), (b"$id", (0x10, struct.pack("<i", 1)))))),
+        (
+            '{"$binary": {"base64": "AQ==", "subType": "2"}}',
+            (0x05, bytes.fromhex("05000000020100000001")),
+        ),
+        (
+            '{"$ref": "c", "$id": 1}',
+            (
+                0x03,
+                doc((b"$ref", (0x02, write_text(b"c"))), (b"$id", (0x10, struct.pack("<i", 1)))),
+            ),
+        ),
         ('{"$type": "string"}', (0x03, doc((b"$type", (0x02, write_text(b"string")))))),
         ("[1, null]", (0x04, write_array([(0x10, struct.pack("<i", 1)), NULL]))),
     ],
@@ -355,10 +451,21 @@ def test_what_others_write_is_read(text: str, value: Element) -> None:
 
 def test_a_writer_counts_leaves_and_refuses_what_is_not_bson() -> None:
     writer = JsonWriter(JSONB)
-    raw = doc((b"a", (0x03, doc())), (b"b", (0x04, write_array([NULL, NULL]))), (b"c", (0x0F, write_scoped(b"", doc((b"x", NULL))))), (b"c", NULL))
+    raw = doc(
+        (b"a", (0x03, doc())),
+        (b"b", (0x04, write_array([NULL, NULL]))),
+        (b"c", (0x0F, write_scoped(b"", doc((b"x", NULL))))),
+        (b"c", NULL),
+    )
     writer.document(raw, 0)
     assert writer.leaves == 5
-    for broken in (raw[:-1], raw + b"\0", doc((b"a", (0x55, b""))), doc((b"a", (0x08, b"\2"))), b""):
+    for broken in (
+        raw[:-1],
+        raw + b"\0",
+        doc((b"a", (0x55, b""))),
+        doc((b"a", (0x08, b"\2"))),
+        b"",
+    ):
         with pytest.raises(InvalidBsonError):
             write_json(broken)
 
@@ -386,7 +493,13 @@ def test_pieces_of_large_values_are_small(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(extjson, "PIECE_CHARACTERS", 100)
     text = (bytes(range(1, 128)) + "é€😀".encode()) * 50
     array = doc(*((b"", NULL) for _ in range(1_000)))
-    for value in ((0x02, write_text(text)), (0x0D, write_text(text)), (0x0E, write_text(text)), (0x02, write_text(text + b"\xff")), (0x04, array)):
+    for value in (
+        (0x02, write_text(text)),
+        (0x0D, write_text(text)),
+        (0x0E, write_text(text)),
+        (0x02, write_text(text + b"\xff")),
+        (0x04, array),
+    ):
         raw = doc((b"a", value))
         pieces = [*extjson.write_pieces(raw)]
         assert "".join(pieces) == write_json(raw)

@@ -17,7 +17,9 @@ from assise.errors import InvalidBsonError
 from assise.mongo.frames import Run, read_frames
 
 FILES = DATA / "mongo" / "libbson_tests" / "src" / "libbson" / "tests" / "binary"
-pytestmark = pytest.mark.skipif(not FILES.exists(), reason=f"no data of others in {FILES}: set ASSISE_TEST_DATA")
+pytestmark = pytest.mark.skipif(
+    not FILES.exists(), reason=f"no data of others in {FILES}: set ASSISE_TEST_DATA"
+)
 
 LISTED = set(
     "cdriver2269 overflow1 stream_corrupt test40 test41 test42 test43 test44 test45 test46 test47 test52 test53 test54 test57 test59 test60"
@@ -53,14 +55,19 @@ def kinds_of(path: Path) -> list[tuple[str, int, int]]:
             if isinstance(some, Run):
                 found.append(("garbage", some.offset, some.offset + some.size))
             else:
-                found += [("document" if is_bson(raw) else "invalid", offset, offset + len(raw)) for offset, raw in some]
+                found += [
+                    ("document" if is_bson(raw) else "invalid", offset, offset + len(raw))
+                    for offset, raw in some
+                ]
     return found
 
 
 def test_the_files_are_refused_that_must_be() -> None:
     files = sorted(FILES.glob("*.bson"))
     assert len(files) == 77
-    refused = {path.stem for path in files if {kind for kind, _, _ in kinds_of(path)} != {"document"}}
+    refused = {
+        path.stem for path in files if {kind for kind, _, _ in kinds_of(path)} != {"document"}
+    }
     assert refused == LISTED | STRICTER.keys()
 
 

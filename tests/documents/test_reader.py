@@ -14,7 +14,17 @@ from tests.oracle.values import write_array, write_binary, write_document, write
 from tests.oracle.walk import NotBson, Value, parse
 
 from assise.documents.kinds import KINDS
-from assise.documents.reader import SKIP, check_document, count_leaves, elements, open_document, read_binary, read_code_with_scope, read_string, walk
+from assise.documents.reader import (
+    SKIP,
+    check_document,
+    count_leaves,
+    elements,
+    open_document,
+    read_binary,
+    read_code_with_scope,
+    read_string,
+    walk,
+)
 from assise.errors import InvalidBsonError
 
 ONE_OF_EACH = {
@@ -65,7 +75,9 @@ def is_bson(raw: bytes) -> bool:
 def test_all_21_kinds_are_known_and_their_values_end_where_they_end() -> None:
     assert set(ONE_OF_EACH) == set(KINDS) == set(SKIP)
     assert len(KINDS) == 21
-    assert [(kind, key) for kind, key, _, _ in elements(WHOLE)] == [(kind, b"k%d" % kind) for kind in ONE_OF_EACH]
+    assert [(kind, key) for kind, key, _, _ in elements(WHOLE)] == [
+        (kind, b"k%d" % kind) for kind in ONE_OF_EACH
+    ]
     assert [WHOLE[p:end] for _, _, p, end in elements(WHOLE)] == list(ONE_OF_EACH.values())
     check_document(WHOLE)
 
@@ -73,7 +85,18 @@ def test_all_21_kinds_are_known_and_their_values_end_where_they_end() -> None:
 def test_a_walk_tells_depth_and_kind_of_every_element_and_where_containers_end() -> None:
     raw = write_document(
         [
-            (b"a", (0x03, write_document([(b"b", (0x04, write_array([(0x10, bytes(4)), (0x0A, b"")]))), (b"c", (0x03, write_document([])))]))),
+            (
+                b"a",
+                (
+                    0x03,
+                    write_document(
+                        [
+                            (b"b", (0x04, write_array([(0x10, bytes(4)), (0x0A, b"")]))),
+                            (b"c", (0x03, write_document([]))),
+                        ]
+                    ),
+                ),
+            ),
             (b"d", (0x0F, write_scoped(b"f", write_document([(b"e", (0x08, b"\1"))])))),
             (b"g", (0x7F, b"")),
         ]
@@ -95,10 +118,14 @@ def test_leaves_and_levels_are_those_that_the_tests_own_walker_finds(raw: bytes)
 
 @settings(max_examples=100)
 @given(documents(), st.data())
-def test_documents_are_refused_exactly_when_the_tests_own_walker_refuses_them(raw: bytes, data: st.DataObject) -> None:
+def test_documents_are_refused_exactly_when_the_tests_own_walker_refuses_them(
+    raw: bytes, data: st.DataObject
+) -> None:
     broken = bytearray(raw)
     for at in data.draw(st.lists(st.integers(0, len(raw) - 1), min_size=1, max_size=4)):
-        broken[at] = data.draw(st.integers(0, 255) | st.sampled_from([0, 1, 2, 5, 0x7F, 0x80, 0xFF]))
+        broken[at] = data.draw(
+            st.integers(0, 255) | st.sampled_from([0, 1, 2, 5, 0x7F, 0x80, 0xFF])
+        )
     for candidate in (bytes(broken), bytes(broken[: data.draw(st.integers(0, len(broken)))])):
         try:
             parse(candidate)
@@ -122,12 +149,17 @@ def test_lengths_that_lie_are_refused(kind: int, length: int) -> None:
     value = struct.pack("<i", length) + ONE_OF_EACH[kind][4:]
     assert not is_bson(doc(kind, value))
     for off in (-1, 1):
-        near = struct.pack("<i", struct.unpack_from("<i", ONE_OF_EACH[kind])[0] + off) + ONE_OF_EACH[kind][4:]
+        near = (
+            struct.pack("<i", struct.unpack_from("<i", ONE_OF_EACH[kind])[0] + off)
+            + ONE_OF_EACH[kind][4:]
+        )
         assert not is_bson(doc(kind, near))
 
 
 @pytest.mark.parametrize(
-    "inner", [struct.pack("<i", n) for n in (-1, 2, 4, 2**31 - 1)] + [b"", b"\3\0\0"], ids=["negative", "short", "long", "huge", "none", "cut"]
+    "inner",
+    [struct.pack("<i", n) for n in (-1, 2, 4, 2**31 - 1)] + [b"", b"\3\0\0"],
+    ids=["negative", "short", "long", "huge", "none", "cut"],
 )
 def test_the_inner_length_of_a_binary_of_subtype_2_must_be_right(inner: bytes) -> None:
     payload = inner + b"abc" if len(inner) == 4 else inner
@@ -184,14 +216,20 @@ def test_text_that_is_not_utf8_is_let_pass() -> None:
         (open_document, write_document([(b"a", (0x0A, b""))]), 7),
     ],
 )
-def test_values_are_read_where_they_lie(read: Callable[[bytes, int], object], value: bytes, found: object) -> None:
+def test_values_are_read_where_they_lie(
+    read: Callable[[bytes, int], object], value: bytes, found: object
+) -> None:
     assert read(value, 0) == found
 
 
 def test_a_deep_and_a_wide_document_are_walked_in_linear_time() -> None:
     deep = write_document([])
     heads = [len(deep) + 8 * level for level in range(100_000)]
-    deep = b"".join(struct.pack("<i", size) + b"\x03a\0" for size in reversed(heads[1:])) + deep + b"\0" * (len(heads) - 1)
+    deep = (
+        b"".join(struct.pack("<i", size) + b"\x03a\0" for size in reversed(heads[1:]))
+        + deep
+        + b"\0" * (len(heads) - 1)
+    )
     wide = write_array([(0x10, bytes(4))] * 100_000)
     started = perf_counter()
     check_document(deep)

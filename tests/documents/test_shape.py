@@ -8,7 +8,18 @@ import bson
 import pytest
 from tests.oracle.values import write_document, write_text
 
-from assise.documents.kinds import ARRAY, BINARY, BOOL, DATE, DOCUMENT, DOUBLE, INT32, INT64, NULL, STRING
+from assise.documents.kinds import (
+    ARRAY,
+    BINARY,
+    BOOL,
+    DATE,
+    DOCUMENT,
+    DOUBLE,
+    INT32,
+    INT64,
+    NULL,
+    STRING,
+)
 from assise.documents.shape import RARE, Parsed, Path, Shape, Slot, Value
 
 
@@ -23,7 +34,10 @@ def nothing(_path: Path) -> bool:
 def values_of(shape: Shape, parsed: Parsed) -> list[dict[tuple[str, int], Value]]:
     """The values of each document that was read, by path and kind."""
     names = [(b".".join(slot.path).decode(), slot.kind) for slot in shape.slots]
-    return [{name: value for name, value in zip(names, row, strict=True) if value is not None} for row in zip(*parsed.columns, strict=True)]
+    return [
+        {name: value for name, value in zip(names, row, strict=True) if value is not None}
+        for row in zip(*parsed.columns, strict=True)
+    ]
 
 
 def text(content: bytes) -> bytes:
@@ -31,7 +45,15 @@ def text(content: bytes) -> bytes:
 
 
 def test_values_are_read_by_path_and_kind_and_missing_ones_are_none() -> None:
-    raws = [bson.encode(each) for each in ({"a": 1, "b": "x", "c": {"d": None, "e": 2.5}}, {"a": "y", "c": {"e": True}}, {"b": "z"}, {})]
+    raws = [
+        bson.encode(each)
+        for each in (
+            {"a": 1, "b": "x", "c": {"d": None, "e": 2.5}},
+            {"a": "y", "c": {"e": True}},
+            {"b": "z"},
+            {},
+        )
+    ]
     shape = Shape(raws, everything)
     found = values_of(shape, parsed := shape.parse(raws))
     assert parsed.hits == [0, 1, 2, 3]
@@ -48,7 +70,14 @@ def test_values_are_read_by_path_and_kind_and_missing_ones_are_none() -> None:
 
 def test_what_is_not_inlined_is_one_value_and_what_follows_is_read_behind_it() -> None:
     inner = {"list": [1, {"x": "y"}], "n": 7}
-    raws = [bson.encode(each) for each in ({"a": inner, "b": b"\0\1", "c": [1]}, {"b": "text", "c": None}, {"a": inner, "c": [[]]})]
+    raws = [
+        bson.encode(each)
+        for each in (
+            {"a": inner, "b": b"\0\1", "c": [1]},
+            {"b": "text", "c": None},
+            {"a": inner, "c": [[]]},
+        )
+    ]
     for inlined in (nothing, everything):
         shape = Shape(raws, inlined)
         found = values_of(shape, parsed := shape.parse(raws))
@@ -61,7 +90,10 @@ def test_what_is_not_inlined_is_one_value_and_what_follows_is_read_behind_it() -
 
 
 def test_most_documents_say_in_which_order_keys_stand() -> None:
-    usual, other = bson.encode({"a": 1, "b": 2, "c": 3, "d": 4}), bson.encode({"d": 4, "a": 1, "c": 3})
+    usual, other = (
+        bson.encode({"a": 1, "b": 2, "c": 3, "d": 4}),
+        bson.encode({"d": 4, "a": 1, "c": 3}),
+    )
     shape = Shape([other, usual, usual, usual], everything)
     assert [slot.path for slot in shape.slots] == [(b"a",), (b"b",), (b"c",), (b"d",)]
     assert shape.parse([other, usual, bson.encode({"b": 2, "d": 4})]).hits == [1, 2]
@@ -69,7 +101,10 @@ def test_most_documents_say_in_which_order_keys_stand() -> None:
 
 def test_rare_kinds_and_keys_that_are_no_text_are_left_out() -> None:
     usual = bson.encode({"a": 1})
-    raws = [usual] * (RARE + 1) + [bson.encode({"a": "x"}), write_document([(b"\xff", (0x0A, b""))])]
+    raws = [usual] * (RARE + 1) + [
+        bson.encode({"a": "x"}),
+        write_document([(b"\xff", (0x0A, b""))]),
+    ]
     shape = Shape(raws, everything)
     assert shape.slots == [Slot((b"a",), INT32)]
     assert shape.parse(raws[-3:]).hits == [0]
@@ -107,14 +142,19 @@ def broken(old: bytes, new: bytes, document: dict[str, object] | None = None) ->
     ],
 )
 @pytest.mark.parametrize("extra", [{}, {"list": [1]}])
-def test_other_documents_and_broken_ones_are_not_taken(raw: bytes, extra: dict[str, object]) -> None:
+def test_other_documents_and_broken_ones_are_not_taken(
+    raw: bytes, extra: dict[str, object]
+) -> None:
     usual = bson.encode({**LIKE, **extra})
     shape = Shape([usual] * 100, everything)
     assert shape.parse([usual, raw, usual]).hits == [0, 2]
 
 
 def test_dates_and_all_fixed_sizes_may_hold_any_bytes() -> None:
-    raws = [bson.encode({"d": bson.Int64(n), "e": 1.5, "o": bson.ObjectId(bytes([n]) * 12)}) for n in range(256)]
+    raws = [
+        bson.encode({"d": bson.Int64(n), "e": 1.5, "o": bson.ObjectId(bytes([n]) * 12)})
+        for n in range(256)
+    ]
     dates = [raw.replace(b"\x12d\0", b"\x09d\0") for raw in raws]
     shape = Shape(dates, nothing)
     assert {slot.kind for slot in shape.slots} == {DATE, DOUBLE, 7}
@@ -123,7 +163,10 @@ def test_dates_and_all_fixed_sizes_may_hold_any_bytes() -> None:
 
 
 def test_a_document_whose_keys_are_data_is_one_value() -> None:
-    raws = [bson.encode({"map": {f"key {n}": 1, f"key {n + 1}": 2}, "place": {"city": "Lyon"}}) for n in range(300)]
+    raws = [
+        bson.encode({"map": {f"key {n}": 1, f"key {n + 1}": 2}, "place": {"city": "Lyon"}})
+        for n in range(300)
+    ]
     shape = Shape(raws, everything)
     assert shape.inlined == {(b"place",)}
     assert [slot.path for slot in shape.slots] == [(b"map",), (b"place",), (b"place", b"city")]

@@ -32,7 +32,15 @@ def folder(short_folder: Path) -> Iterator[Path]:
     """A folder in which the demo was stopped in the middle of the migration."""
     folder = short_folder / f"demo-{os.urandom(3).hex()}"
     folder.mkdir()
-    process = subprocess.Popen(PROGRAM, cwd=folder, env=ENVIRON, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        PROGRAM,
+        cwd=folder,
+        env=ENVIRON,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
     deadline = time.monotonic() + 30
     while not (folder / "demo" / "assise.yaml").exists():
         assert process.poll() is None
@@ -57,13 +65,24 @@ def output(folder: Path) -> str:
 
 def call(folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run the demo without a terminal; it never ends in a traceback."""
-    done = subprocess.run(PROGRAM, cwd=folder, env=ENVIRON | environ, stdin=subprocess.DEVNULL, stdout=-1, stderr=-2, text=True, check=False)
+    done = subprocess.run(
+        PROGRAM,
+        cwd=folder,
+        env=ENVIRON | environ,
+        stdin=subprocess.DEVNULL,
+        stdout=-1,
+        stderr=-2,
+        text=True,
+        check=False,
+    )
     assert "Traceback" not in done.stdout
     return done
 
 
 def query(folder: Path, statement: LiteralString) -> list[tuple[object, ...]]:
-    with psycopg.connect(Project(folder / "demo").embedded.conninfo("devora"), autocommit=True) as connection:
+    with psycopg.connect(
+        Project(folder / "demo").embedded.conninfo("devora"), autocommit=True
+    ) as connection:
         return connection.execute(statement).fetchall()
 
 
@@ -75,7 +94,12 @@ def read_table(output: str, heading: str) -> list[tuple[str, ...]]:
 
 
 def read_collection(folder: Path, name: str) -> list[dict[str, object]]:
-    return [as_document(each) for each in read_documents((folder / "demo" / "dump" / "devora" / f"{name}.bson").read_bytes())]
+    return [
+        as_document(each)
+        for each in read_documents(
+            (folder / "demo" / "dump" / "devora" / f"{name}.bson").read_bytes()
+        )
+    ]
 
 
 def test_it_goes_on_and_shows_the_proof_and_the_rejects(folder: Path, output: str) -> None:
@@ -87,22 +111,32 @@ def test_it_goes_on_and_shows_the_proof_and_the_rejects(folder: Path, output: st
 
 
 def test_it_fits_80_columns(output: str) -> None:
-    assert [line for line in output.splitlines() if len(line.rstrip()) > 80 and "/" not in line] == []
+    assert [
+        line for line in output.splitlines() if len(line.rstrip()) > 80 and "/" not in line
+    ] == []
     assert "collection, table        documents      loaded  rejected  seconds  verified" in output
 
 
 def test_what_each_month_brought_in(folder: Path, output: str) -> None:
     months: dict[str, list[Decimal]] = {}
-    for each in read_documents((folder / "demo" / "dump" / "devora" / "invoices.bson").read_bytes()):
+    for each in read_documents(
+        (folder / "demo" / "dump" / "devora" / "invoices.bson").read_bytes()
+    ):
         document, kinds = as_document(each), {key: value.kind for key, value in each.fields}
         if document["status"] == "paid":
             month = f"{as_moment(document['created_at']):%Y-%m}"
             sums = months.get(month, [Decimal(0)] * 3)
             amount = str(document["amount"]).partition(" ")[0].replace(",", ".")
-            summands = Decimal(1), Decimal(kinds[b"amount"] not in {"int32", "double"}), Decimal(amount)
+            summands = (
+                Decimal(1),
+                Decimal(kinds[b"amount"] not in {"int32", "double"}),
+                Decimal(amount),
+            )
             months[month] = [sum_ + summand for sum_, summand in zip(sums, summands, strict=True)]
     found = read_table(output, "month")
-    assert [(month, *map(Decimal, cells)) for month, *cells in found] == [(month, *sums) for month, sums in sorted(months.items(), reverse=True)[:6]]
+    assert [(month, *map(Decimal, cells)) for month, *cells in found] == [
+        (month, *sums) for month, sums in sorted(months.items(), reverse=True)[:6]
+    ]
     assert sum(int(cells[2]) for cells in found) > 5
 
 
@@ -110,28 +144,50 @@ def test_who_has_the_most_projects(folder: Path, output: str) -> None:
     users = {each["_id"]: each for each in read_collection(folder, "users")}
     counts = Counter(each["user_id"] for each in read_collection(folder, "projects"))
     most = sorted(counts, key=lambda key: (-counts[key], str(key)))[:5]
-    assert read_table(output, "full_name") == [(users[key]["full_name"], users[key]["plan"], str(counts[key])) for key in most]
+    assert read_table(output, "full_name") == [
+        (users[key]["full_name"], users[key]["plan"], str(counts[key])) for key in most
+    ]
 
 
 def test_what_is_asked_in_french(folder: Path, output: str) -> None:
     french = {each["_id"] for each in read_collection(folder, "users") if each["locale"] == "fr"}
-    messages = [x for each in read_collection(folder, "conversations") if each["user_id"] in french for x in as_list(each["messages"])]
-    asked = Counter(str(x["content"]) for x in messages if x["role"] == "user" and WORDS & {*re.split(r"\W+", str(x["content"]).lower())})
+    messages = [
+        x
+        for each in read_collection(folder, "conversations")
+        if each["user_id"] in french
+        for x in as_list(each["messages"])
+    ]
+    asked = Counter(
+        str(x["content"])
+        for x in messages
+        if x["role"] == "user" and WORDS & {*re.split(r"\W+", str(x["content"]).lower())}
+    )
     most = sorted(asked, key=lambda content: (-asked[content], content))[:3]
-    latest = {content: max(as_moment(x["created_at"]) for x in messages if x["content"] == content).date() for content in most}
-    assert read_table(output, "content") == [(content, str(asked[content]), str(latest[content])) for content in most]
+    latest = {
+        content: max(as_moment(x["created_at"]) for x in messages if x["content"] == content).date()
+        for content in most
+    }
+    assert read_table(output, "content") == [
+        (content, str(asked[content]), str(latest[content])) for content in most
+    ]
 
 
 def test_what_was_changed_stays(folder: Path, output: str) -> None:
     assert output
-    assert query(folder, "UPDATE users SET plan = 'gold' WHERE full_name = 'Camille Martin' RETURNING plan") == [("gold",)]
+    assert query(
+        folder, "UPDATE users SET plan = 'gold' WHERE full_name = 'Camille Martin' RETURNING plan"
+    ) == [("gold",)]
     again = call(folder)
     assert again.returncode == 0
     assert "everything was loaded already; nothing was changed" in again.stdout
     assert "plan: string 'gold', was string 'free'" in again.stdout
     assert query(folder, "SELECT full_name FROM users WHERE plan = 'gold'") == [("Camille Martin",)]
     manifest = folder / "demo" / "assise.yaml"
-    manifest.write_text(edited := manifest.read_text().replace("full_name: text", "whole_name: {type: text, from: full_name}"))
+    manifest.write_text(
+        edited := manifest.read_text().replace(
+            "full_name: text", "whole_name: {type: text, from: full_name}"
+        )
+    )
     refused = call(folder)
     assert refused.returncode == 2
     assert "error: the manifest has changed since the load: users" in refused.stdout

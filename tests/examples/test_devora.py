@@ -17,13 +17,20 @@ from typing import TypeVar
 
 import pytest
 from bson import Decimal128
-from tests.dumps import agree
+from tests.dumps import confirm
 from tests.oracle.walk import Value, parse
 
 from assise.project import Project
 
 FOLDER = Path(__file__).parents[2] / "examples" / "devora"
-COUNTS = {"users": 150, "projects": 342, "conversations": 89, "invoices": 880, "templates": 60, "deployments": 498}
+COUNTS = {
+    "users": 150,
+    "projects": 342,
+    "conversations": 89,
+    "invoices": 880,
+    "templates": 60,
+    "deployments": 498,
+}
 OPTIONAL = {"paid_at", "finished_at", "project_id", "template_id", "deleted_at", "error"}
 """Fields that a document may go without: it was not paid, did not end, is about nothing."""
 HABITS = {"whole number among doubles", "map keyed by date", "12 MB document"}
@@ -53,7 +60,10 @@ def dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def raw(dump: Path) -> Raw:
     """The documents of each collection, from their bytes."""
-    return {name: list(read_documents((dump / "devora" / f"{name}.bson").read_bytes())) for name in COUNTS}
+    return {
+        name: list(read_documents((dump / "devora" / f"{name}.bson").read_bytes()))
+        for name in COUNTS
+    }
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +128,11 @@ def find_usual(found: list[Value]) -> dict[str, str]:
 def name_dirt(value: Value, usual: str) -> str | None:
     """What is wrong with a value where another kind is usual, or with the text of a string."""
     if (kind := name_kind(value)) != usual:
-        known = {("objectid", "string"): "id as text", ("date", "string"): "date as text", ("number", "decimal"): "Decimal128"}
+        known = {
+            ("objectid", "string"): "id as text",
+            ("date", "string"): "date as text",
+            ("number", "decimal"): "Decimal128",
+        }
         return "null" if kind == "null" else known.get((usual, kind), "mixed kinds")
     if kind != "string":
         return None
@@ -133,7 +147,9 @@ def find_habits(document: Value, mixed: set[str]) -> Iterator[str]:
     for key, value in document.fields:
         if value.kind == "int32" and f".{key.decode()}" in mixed:
             yield "whole number among doubles"
-        if value.kind == "document" and all(DATE.fullmatch(name.decode()) for name, _ in value.fields):
+        if value.kind == "document" and all(
+            DATE.fullmatch(name.decode()) for name, _ in value.fields
+        ):
             yield "map keyed by date"
     if document.end > 12_000_000:
         yield "12 MB document"
@@ -143,11 +159,22 @@ def find_dirt(found: list[Value]) -> list[list[str]]:
     """The dirt in each document of a collection."""
     usual, addresses = find_usual(found), set[str]()
     fields = [{key.decode(): value for key, value in document.fields} for document in found]
-    always = {name for name, count in Counter(name for each in fields for name in each).items() if 2 * count > len(found)} - OPTIONAL
-    doubles = {path for document in found for path, value in find_values(document) if value.kind == "double"}
+    always = {
+        name
+        for name, count in Counter(name for each in fields for name in each).items()
+        if 2 * count > len(found)
+    } - OPTIONAL
+    doubles = {
+        path
+        for document in found
+        for path, value in find_values(document)
+        if value.kind == "double"
+    }
     dirt: list[list[str]] = []
     for document, own in zip(found, fields, strict=True):
-        kinds = [kind for path, value in find_values(document) if (kind := name_dirt(value, usual[path]))]
+        kinds = [
+            kind for path, value in find_values(document) if (kind := name_dirt(value, usual[path]))
+        ]
         kinds += ["missing" for _ in always - own.keys()]
         if "email" in own:
             address = own["email"].content.decode().lower()
@@ -185,7 +212,9 @@ def as_list(value: object) -> list[Plain]:
 
 
 def as_moment(value: object) -> dt.datetime:
-    return dt.datetime.fromisoformat(value) if isinstance(value, str) else as_kind(value, dt.datetime)
+    return (
+        dt.datetime.fromisoformat(value) if isinstance(value, str) else as_kind(value, dt.datetime)
+    )
 
 
 def as_kind(value: object, kind: type[T]) -> T:
@@ -196,12 +225,27 @@ def as_kind(value: object, kind: type[T]) -> T:
 def test_moments_are_in_order(documents: Documents) -> None:
     for name, found in documents.items():
         for each in found:
-            later = [as_moment(each[key]) for key in ("updated_at", "paid_at", "finished_at", "deleted_at", "last_login") if key in each]
+            later = [
+                as_moment(each[key])
+                for key in ("updated_at", "paid_at", "finished_at", "deleted_at", "last_login")
+                if key in each
+            ]
             later += [as_moment(file["updated_at"]) for file in as_list(each.get("files", []))]
-            assert all(as_moment(each["created_at"]) <= moment for moment in later), (name, each["_id"])
+            assert all(as_moment(each["created_at"]) <= moment for moment in later), (
+                name,
+                each["_id"],
+            )
     for each in documents["conversations"]:
-        moments = [as_moment(message["created_at"]).replace(microsecond=0) for message in as_list(each["messages"])]
-        assert all(one <= other for one, other in pairwise([as_moment(each["created_at"]).replace(microsecond=0), *moments]))
+        moments = [
+            as_moment(message["created_at"]).replace(microsecond=0)
+            for message in as_list(each["messages"])
+        ]
+        assert all(
+            one <= other
+            for one, other in pairwise(
+                [as_moment(each["created_at"]).replace(microsecond=0), *moments]
+            )
+        )
 
 
 def test_references_lead_to_documents_of_the_same_user(documents: Documents) -> None:
@@ -211,36 +255,63 @@ def test_references_lead_to_documents_of_the_same_user(documents: Documents) -> 
         assert each.get("user_id", each["_id"]) in owners
         assert "project_id" not in each or owners[each["project_id"]] == each["user_id"]
     used = Counter(each["template_id"] for each in documents["projects"] if "template_id" in each)
-    assert {each["_id"]: each["usage_count"] for each in documents["templates"] if each["usage_count"]} == used
+    assert {
+        each["_id"]: each["usage_count"] for each in documents["templates"] if each["usage_count"]
+    } == used
 
 
 def test_amounts_are_the_sums_of_their_lines(documents: Documents) -> None:
     for each in documents["invoices"]:
-        lines = [as_kind(line["quantity"], Decimal) * as_kind(line["unit_price"], Decimal) for line in as_list(each["lines"])]
+        lines = [
+            as_kind(line["quantity"], Decimal) * as_kind(line["unit_price"], Decimal)
+            for line in as_list(each["lines"])
+        ]
         assert as_amount(each["amount"]) == sum(lines)
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
-    one, same, other = (generate(tmp_path / f"{n}", "--users", "12", "--seed", seed) for n, seed in enumerate("778"))
+    one, same, other = (
+        generate(tmp_path / f"{n}", "--users", "12", "--seed", seed) for n, seed in enumerate("778")
+    )
     names = sorted(path.relative_to(one) for path in one.rglob("*.*"))
     assert len(names) == 2 * len(COUNTS) + 1
     assert all((one / name).read_bytes() == (same / name).read_bytes() for name in names)
-    assert all((one / name).read_bytes() != (other / name).read_bytes() for name in names if name.suffix == ".bson")
+    assert all(
+        (one / name).read_bytes() != (other / name).read_bytes()
+        for name in names
+        if name.suffix == ".bson"
+    )
 
 
 def test_metadata_is_that_of_mongodump(dump: Path) -> None:
-    found = {name: json.loads((dump / "devora" / f"{name}.metadata.json").read_text()) for name in COUNTS}
+    found = {
+        name: json.loads((dump / "devora" / f"{name}.metadata.json").read_text()) for name in COUNTS
+    }
     for name, content in found.items():
         assert content["collectionName"] == name
         assert content["type"] == "collection"
         assert re.fullmatch("[0-9a-f]{32}", content["uuid"])
-        assert content["indexes"][0] == {"v": {"$numberInt": "2"}, "key": {"_id": {"$numberInt": "1"}}, "name": "_id_"}
-    unique = {name: [index["name"] for index in content["indexes"] if index.get("unique")] for name, content in found.items()}
-    assert {name: names for name, names in unique.items() if names} == {"users": ["email_1"], "invoices": ["number_1"]}
+        assert content["indexes"][0] == {
+            "v": {"$numberInt": "2"},
+            "key": {"_id": {"$numberInt": "1"}},
+            "name": "_id_",
+        }
+    unique = {
+        name: [index["name"] for index in content["indexes"] if index.get("unique")]
+        for name, content in found.items()
+    }
+    assert {name: names for name, names in unique.items() if names} == {
+        "users": ["email_1"],
+        "invoices": ["number_1"],
+    }
 
 
 def test_the_generator_does_without_assise() -> None:
-    assert not re.findall(r"^\s*(?:import|from) assise", "\n".join(path.read_text() for path in FOLDER.glob("*.py")), re.MULTILINE)
+    assert not re.findall(
+        r"^\s*(?:import|from) assise",
+        "\n".join(path.read_text() for path in FOLDER.glob("*.py")),
+        re.MULTILINE,
+    )
 
 
 # Questions: SQL, and the same from the raw documents
@@ -252,7 +323,11 @@ CREATED = "coalesce({0}.created_at, ({0}._extra ->> 'created_at')::timestamptz)"
 
 def as_amount(value: object) -> Decimal:
     """A price, also one that was written for people."""
-    return Decimal(value.split()[0].replace(",", ".")) if isinstance(value, str) else as_kind(value, Decimal)
+    return (
+        Decimal(value.split()[0].replace(",", "."))
+        if isinstance(value, str)
+        else as_kind(value, Decimal)
+    )
 
 
 def add_up(parts: Iterator[tuple[object, Decimal]]) -> Rows:
@@ -273,7 +348,11 @@ def find_last_failures(documents: Documents) -> Rows:
         before = last.get(each["project_id"])
         if before is None or as_moment(before["created_at"]) < as_moment(each["created_at"]):
             last[each["project_id"]] = each
-    return sorted((project, as_kind(each["error"], dict)["code"]) for project, each in last.items() if each["status"] == "failed")
+    return sorted(
+        (project, as_kind(each["error"], dict)["code"])
+        for project, each in last.items()
+        if each["status"] == "failed"
+    )
 
 
 def average_messages(documents: Documents) -> Rows:
@@ -353,11 +432,24 @@ QUESTIONS: dict[str, tuple[str, Callable[[Documents], Rows]]] = {
 }  # fmt: skip
 
 
-def test_everything_arrives_and_answers(dump: Path, documents: Documents, project: Project, query: Callable[..., Rows]) -> None:
-    report = project.migrate(dump / "devora", agree=agree)
-    found = {each.name: (each.documents, each.loaded, each.rejected, each.verified and each.verified.equal) for each in report.collections}
+def test_everything_arrives_and_answers(
+    dump: Path, documents: Documents, project: Project, query: Callable[..., Rows]
+) -> None:
+    report = project.migrate(dump / "devora", confirm=confirm)
+    found = {
+        each.name: (
+            each.documents,
+            each.loaded,
+            each.rejected,
+            each.verified and each.verified.equal,
+        )
+        for each in report.collections
+    }
     assert found == {name: (count, count, 0, count) for name, count in COUNTS.items()}
     assert report.exit_code == 0
-    answers = {name: (query(statement), answer(documents)) for name, (statement, answer) in QUESTIONS.items()}
+    answers = {
+        name: (query(statement), answer(documents))
+        for name, (statement, answer) in QUESTIONS.items()
+    }
     assert {name: both for name, both in answers.items() if both[0] != both[1]} == {}
     assert all(rows for rows, _ in answers.values())

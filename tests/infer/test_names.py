@@ -108,12 +108,22 @@ def test_long_names_are_cut_between_characters_and_told_apart() -> None:
 
 def test_names_are_given_once() -> None:
     names = Names(["id"])
-    assert [names.take(name) for name in ("id", "a_b", "a_b", "a_b_2", "a_b")] == ["id_2", "a_b", "a_b_2", "a_b_2_2", "a_b_3"]
+    assert [names.take(name) for name in ("id", "a_b", "a_b", "a_b_2", "a_b")] == [
+        "id_2",
+        "a_b",
+        "a_b_2",
+        "a_b_2_2",
+        "a_b_3",
+    ]
 
 
 def test_no_table_has_the_name_of_the_index_of_another() -> None:
     names = TableNames()
-    assert [names.take(name) for name in ("users", "users_pkey", "users")] == ["users", "users_pkey_2", "users_2"]
+    assert [names.take(name) for name in ("users", "users_pkey", "users")] == [
+        "users",
+        "users_pkey_2",
+        "users_2",
+    ]
     other = TableNames()
     assert [other.take(name) for name in ("users_pkey", "users")] == ["users_pkey", "users_2"]
     assert len(other.take("x" * 63)) == 58

@@ -68,18 +68,30 @@ def merge_parts(documents: list[bytes], cuts: list[int], *, paths: int | None = 
     """The profiles of the parts between the cuts, as worker processes hand them over, merged."""
     merged, start = Profile(paths=paths), 0
     for cut in [*sorted(cuts), len(documents)]:
-        merged.merge(Profile.from_json(json.loads(json.dumps(profile_of(documents[start:cut], paths=paths).as_json()))))
+        merged.merge(
+            Profile.from_json(
+                json.loads(json.dumps(profile_of(documents[start:cut], paths=paths).as_json()))
+            )
+        )
         start = max(start, cut)
     return merged
 
 
 @given(st.lists(strategies.documents(), max_size=6), st.lists(st.integers(0, 6), max_size=3))
-def test_any_split_merges_to_the_profile_of_the_whole(documents: list[bytes], cuts: list[int]) -> None:
+def test_any_split_merges_to_the_profile_of_the_whole(
+    documents: list[bytes], cuts: list[int]
+) -> None:
     assert figures(merge_parts(documents, cuts)) == figures(profile_of(documents))
 
 
-@given(st.lists(strategies.documents(), max_size=6), st.lists(st.integers(0, 6), max_size=3), st.integers(1, 9))
-def test_beyond_the_cap_every_field_is_counted_somewhere(documents: list[bytes], cuts: list[int], paths: int) -> None:
+@given(
+    st.lists(strategies.documents(), max_size=6),
+    st.lists(st.integers(0, 6), max_size=3),
+    st.integers(1, 9),
+)
+def test_beyond_the_cap_every_field_is_counted_somewhere(
+    documents: list[bytes], cuts: list[int], paths: int
+) -> None:
     profiles = merge_parts(documents, cuts, paths=paths), profile_of(documents, paths=paths)
     merged, whole = (profile.tree() for profile in profiles)
     assert [*merged.children] == [*whole.children]
@@ -108,7 +120,17 @@ def test_a_broken_document_is_counted_and_leaves_no_trace(raw: bytes, data: st.D
         assert (after.documents, after.invalid) == (2, 0)
 
 
-@pytest.mark.parametrize("raw", [b"", b"\0", b"\5\0\0\0\1", b"\6\0\0\0\0\0", b"\5\0\0\0\0\0", b"\x0c\0\0\0\x10a\0\1\0\0\0\0"[:-1]])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\0",
+        b"\5\0\0\0\1",
+        b"\6\0\0\0\0\0",
+        b"\5\0\0\0\0\0",
+        b"\x0c\0\0\0\x10a\0\1\0\0\0\0"[:-1],
+    ],
+)
 def test_bytes_that_are_no_document(raw: bytes) -> None:
     found = profile_of([raw])
     assert (found.documents, found.invalid, found.first_invalid) == (0, 1, 0)
@@ -127,19 +149,35 @@ def test_profiling_goes_on_after_a_merge() -> None:
 
 
 def test_repeated_and_unnameable_keys_have_no_path() -> None:
-    raw = write_document([(b"a", INT), (b"b", INT), (b"a", STRING), (b"x\\", INT), (b"\xff", INT), (b"k" * 1001, INT)])
+    raw = write_document(
+        [
+            (b"a", INT),
+            (b"b", INT),
+            (b"a", STRING),
+            (b"x\\", INT),
+            (b"\xff", INT),
+            (b"k" * 1001, INT),
+        ]
+    )
     root = profile_of([raw, raw]).tree()
     assert [*root.children] == ["_id", "b"]
     assert root.unnamed == 10
 
 
 def test_a_key_repeated_in_one_document_counts_in_others() -> None:
-    documents = [write_document([(b"a", INT)]), write_document([(b"a", INT), (b"a", STRING)]), write_document([(b"a", STRING)])]
+    documents = [
+        write_document([(b"a", INT)]),
+        write_document([(b"a", INT), (b"a", STRING)]),
+        write_document([(b"a", STRING)]),
+    ]
     assert profile_of(documents).tree().children["a"].kinds == {"int32": 1, "string": 1}
 
 
 def test_the_keys_of_arrays_do_not_count() -> None:
-    array: Element = (0x04, write_document([(b"x", INT), (b"x", INT), (b"", (0x03, write_document([(b"a", INT)])))]))
+    array: Element = (
+        0x04,
+        write_document([(b"x", INT), (b"x", INT), (b"", (0x03, write_document([(b"a", INT)])))]),
+    )
     path = profile_of([write_document([(b"list", array)])]).tree().children["list"]
     assert path.element is not None
     assert path.element.kinds == {"int32": 2, "document": 1}
@@ -153,7 +191,10 @@ def test_any_depth(code: int) -> None:
         value = (code, write_document([(b"0", value)]))
     found = profile_of([write_document([(b"deep", value)])])
     assert (found.documents, found.invalid) == (1, 0)
-    broken: Element = (0x03, write_document([(b"a", (0x03, write_document([(b"b", (0x08, b"\2"))])))]))
+    broken: Element = (
+        0x03,
+        write_document([(b"a", (0x03, write_document([(b"b", (0x08, b"\2"))])))]),
+    )
     for _ in range(50):
         broken = (code, write_document([(b"0", broken)]))
     assert profile_of([write_document([(b"deep", broken)])]).invalid == 1
@@ -180,7 +221,10 @@ def test_distinct_keys_stop_at_the_cap(keys: int) -> None:
 
 
 def test_a_map_takes_few_paths() -> None:
-    found = profile_of(bson.encode({"map": {f"k{i}": {"a": i, "b": i}}, f"field{i % 300}": 1}) for i in range(5_000))
+    found = profile_of(
+        bson.encode({"map": {f"k{i}": {"a": i, "b": i}}, f"field{i % 300}": 1})
+        for i in range(5_000)
+    )
     root = found.tree()
     assert len(root.children) == 302
     assert 100 < len(root.children["map"].children) < 110
@@ -188,15 +232,23 @@ def test_a_map_takes_few_paths() -> None:
 
 
 def test_a_new_kind_of_a_known_path_counts_beyond_the_cap() -> None:
-    found = profile_of([bson.encode({"a": 1}), bson.encode({"b": 1, "a": "x"}), bson.encode({"a": [1]})], paths=1)
+    found = profile_of(
+        [bson.encode({"a": 1}), bson.encode({"b": 1, "a": "x"}), bson.encode({"a": [1]})], paths=1
+    )
     root = found.tree()
     assert root.children["a"].kinds == {"int32": 1, "string": 1, "array": 1}
     assert (root.unnamed, root.children["a"].element) == (1, None)
 
 
 @given(st.lists(strategies.documents().map(strategies.in_order), min_size=1, max_size=8), st.data())
-def test_counting_documents_together_gives_what_counting_each_gives(raws: list[bytes], data: st.DataObject) -> None:
-    broken = [bytes([*raw[:-6], 0xEE, *raw[-5:]]) for raw in data.draw(st.lists(st.sampled_from(raws), max_size=1)) if len(raw) > 10]
+def test_counting_documents_together_gives_what_counting_each_gives(
+    raws: list[bytes], data: st.DataObject
+) -> None:
+    broken = [
+        bytes([*raw[:-6], 0xEE, *raw[-5:]])
+        for raw in data.draw(st.lists(st.sampled_from(raws), max_size=1))
+        if len(raw) > 10
+    ]
     order = data.draw(st.permutations([*raws, *raws, *broken]))
     cut = data.draw(st.integers(0, len(order)))
     together = Profile(paths=data.draw(st.sampled_from([3, 20_000])))

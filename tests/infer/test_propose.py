@@ -34,7 +34,9 @@ def propose_raw(documents: Iterable[bytes], *, ids: Literal["uuid", "text"] = "u
     return found
 
 
-def propose_documents(documents: Iterable[dict[str, object]], *, ids: Literal["uuid", "text"] = "uuid") -> Proposal:
+def propose_documents(
+    documents: Iterable[dict[str, object]], *, ids: Literal["uuid", "text"] = "uuid"
+) -> Proposal:
     return propose_raw([bson.encode({"_id": OID, **document}) for document in documents], ids=ids)
 
 
@@ -45,7 +47,11 @@ def write_column(column: Column) -> str:
 def columns(proposal: Proposal, table: str = "docs") -> dict[str, str]:
     """Name -> type, kind and path of the columns, the key left out."""
     found = proposal.manifest.tables[table]
-    return {name: write_column(column) for name, column in found.columns.items() if name not in found.primary_key}
+    return {
+        name: write_column(column)
+        for name, column in found.columns.items()
+        if name not in found.primary_key
+    }
 
 
 def key_of(raws: Iterable[bytes], *, ids: Literal["uuid", "text"] = "uuid") -> str:
@@ -123,11 +129,19 @@ def test_ids_as_text() -> None:
     assert key_of([], ids="text") == "id: text objectid <_id>"
     assert key_of(with_ids(OID), ids="text") == "id: text objectid <_id>"
     found = propose_documents([{"owner": OID, "friends": [OID]}], ids="text")
-    assert columns(found) == {"owner": "text objectid <owner>", "friends": "text[] objectid <friends>"}
+    assert columns(found) == {
+        "owner": "text objectid <owner>",
+        "friends": "text[] objectid <friends>",
+    }
 
 
 def test_no_usable_id() -> None:
-    found = propose_raw([bson.encode({"_id": 1, "_offset": "user's", "items": [{"a": 1}]}), bson.encode({"id": "x"})])
+    found = propose_raw(
+        [
+            bson.encode({"_id": 1, "_offset": "user's", "items": [{"a": 1}]}),
+            bson.encode({"id": "x"}),
+        ]
+    )
     table = found.manifest.tables["docs"]
     assert table.primary_key == ("_offset_2",)
     assert [*table.columns] == ["_offset_2", "id", "_offset", "id_2"]
@@ -186,20 +200,36 @@ def test_no_usable_id() -> None:
 )
 def test_column_type(values: list[object], expected: str | dict[str, str] | None) -> None:
     found = columns(propose_documents([{"value": value} for value in values]))
-    assert found == ({} if expected is None else {"value": f"{expected} <value>"} if isinstance(expected, str) else expected)
+    assert found == (
+        {}
+        if expected is None
+        else {"value": f"{expected} <value>"}
+        if isinstance(expected, str)
+        else expected
+    )
 
 
-@pytest.mark.parametrize(("rows", "count", "is_column"), [(99, 1, True), (200, 1, False), (200, 2, True), (10_100, 99, False), (10_100, 100, True)])
+@pytest.mark.parametrize(
+    ("rows", "count", "is_column"),
+    [(99, 1, True), (200, 1, False), (200, 2, True), (10_100, 99, False), (10_100, 100, True)],
+)
 @pytest.mark.parametrize("value", [1, [1], [{"a": 1}], {"a": 1}])
-def test_rare_paths_have_no_column(rows: int, count: int, value: object, *, is_column: bool) -> None:
-    raws = [bson.encode({"_id": 1, "value": value})] * count + [bson.encode({"_id": 1})] * (rows - count)
+def test_rare_paths_have_no_column(
+    rows: int, count: int, value: object, *, is_column: bool
+) -> None:
+    raws = [bson.encode({"_id": 1, "value": value})] * count + [bson.encode({"_id": 1})] * (
+        rows - count
+    )
     found = propose_raw(raws)
     assert bool(columns(found) or len(found.manifest.tables) > 1) == is_column
 
 
 def test_three_levels_are_flattened() -> None:
     found = propose_documents([{"a": {"b": {"c": {"leaf": 1, "d": {"e": 1}, "list": [{"x": 1}]}}}}])
-    assert columns(found) == {"a_b_c_leaf": "int4 int32 <a.b.c.leaf>", "a_b_c_d": "jsonb every <a.b.c.d>"}
+    assert columns(found) == {
+        "a_b_c_leaf": "int4 int32 <a.b.c.leaf>",
+        "a_b_c_d": "jsonb every <a.b.c.d>",
+    }
     assert found.manifest.tables["doc_a_b_c_list"].from_ == "a.b.c.list.*"
 
 
@@ -217,7 +247,10 @@ def test_three_levels_are_flattened() -> None:
         ({"2024-01": 1, "2024-02": 1}, True),
         ({"20240131": 1, "20240201": 1}, True),
         ({"507f1f77bcf86cd799439011": 1, "507f1f77bcf86cd799439012": 1}, True),
-        ({"123e4567-e89b-12d3-a456-426614174000": 1, "123e4567-e89b-12d3-a456-426614174001": 1}, True),
+        (
+            {"123e4567-e89b-12d3-a456-426614174000": 1, "123e4567-e89b-12d3-a456-426614174001": 1},
+            True,
+        ),
         ({"ann@example.com": 1, "bob@example.com": 1}, True),
         ({"first": 1, "second": 1}, False),
         ({f"k{i}": i for i in range(100)}, False),
@@ -227,7 +260,9 @@ def test_three_levels_are_flattened() -> None:
 def test_maps_whose_keys_are_data(value: dict[str, object], *, is_map: bool) -> None:
     found = propose_documents([{"map": value}])
     assert (columns(found) == {"map": "jsonb every <map>"}) == is_map
-    assert found.notes == (["docs: map is a map whose keys are data: one jsonb column"] if is_map else [])
+    assert found.notes == (
+        ["docs: map is a map whose keys are data: one jsonb column"] if is_map else []
+    )
     inside = propose_documents([{"maps": [value]}])
     assert (columns(inside) == {"maps": "jsonb every <maps>"}) == is_map
 
@@ -238,11 +273,24 @@ def test_many_keys_over_many_documents_are_a_map() -> None:
 
 
 def test_arrays_of_documents_are_child_tables() -> None:
-    found = propose_documents([{"files": [{"path": "a", "versions": [{"n": 1, "_position": 2}]}, {"path": "b", "_position": 1}], "id": 5}])
+    found = propose_documents(
+        [
+            {
+                "files": [
+                    {"path": "a", "versions": [{"n": 1, "_position": 2}]},
+                    {"path": "b", "_position": 1},
+                ],
+                "id": 5,
+            }
+        ]
+    )
     tables = found.manifest.tables
     assert [*tables] == ["docs", "doc_files", "doc_file_versions"]
     assert tables["doc_files"].primary_key == ("doc_id", "_position_2")
-    assert columns(found, "doc_files") == {"path": "text string <path>", "_position": "int4 int32 <_position>"}
+    assert columns(found, "doc_files") == {
+        "path": "text string <path>",
+        "_position": "int4 int32 <_position>",
+    }
     versions = tables["doc_file_versions"]
     assert (versions.parent, versions.from_) == ("doc_files", "versions.*")
     assert versions.primary_key == ("doc_id", "_position_2", "_position_3")
@@ -251,7 +299,9 @@ def test_arrays_of_documents_are_child_tables() -> None:
 
 def test_nine_of_ten_elements_must_be_documents() -> None:
     assert len(propose_documents([{"list": [{"a": 1}] * 9 + [1, None]}]).manifest.tables) == 2
-    assert columns(propose_documents([{"list": [{"a": 1}] * 8 + [1]}])) == {"list": "jsonb every <list>"}
+    assert columns(propose_documents([{"list": [{"a": 1}] * 8 + [1]}])) == {
+        "list": "jsonb every <list>"
+    }
 
 
 def test_nothing_is_read_below_id() -> None:
@@ -259,7 +309,22 @@ def test_nothing_is_read_below_id() -> None:
 
 
 def test_colliding_names() -> None:
-    found = propose_documents([{"a": {"b": 1}, "a_b": 1, "A_b": 1, "aB": 1, "a.b": 1, "id": 1, "ID": 1, "xmin": 1, "select": 1, "_extra": 1}])
+    found = propose_documents(
+        [
+            {
+                "a": {"b": 1},
+                "a_b": 1,
+                "A_b": 1,
+                "aB": 1,
+                "a.b": 1,
+                "id": 1,
+                "ID": 1,
+                "xmin": 1,
+                "select": 1,
+                "_extra": 1,
+            }
+        ]
+    )
     assert columns(found) == {
         "a_b": "int4 int32 <a.b>",
         "a_b_2": "int4 int32 <a_b>",
@@ -278,7 +343,11 @@ def test_colliding_names() -> None:
 
 def test_the_key_of_a_child_table_comes_before_the_fields() -> None:
     found = propose_documents([{"items": [{"docId": 1, "_id": OID, "id": 1}]}])
-    assert columns(found, "doc_items") == {"doc_id_2": "int4 int32 <docId>", "id": "uuid objectid <_id>", "id_2": "int4 int32 <id>"}
+    assert columns(found, "doc_items") == {
+        "doc_id_2": "int4 int32 <docId>",
+        "id": "uuid objectid <_id>",
+        "id_2": "int4 int32 <id>",
+    }
 
 
 def test_long_keys() -> None:
@@ -287,7 +356,10 @@ def test_long_keys() -> None:
 
 
 def test_at_most_320_columns() -> None:
-    documents: list[dict[str, object]] = [{f"f{i}": 1 for i in range(400)}, {f"f{i}": 1 for i in range(100, 400)}]
+    documents: list[dict[str, object]] = [
+        {f"f{i}": 1 for i in range(400)},
+        {f"f{i}": 1 for i in range(100, 400)},
+    ]
     found = propose_documents(documents)
     assert len(found.manifest.tables["docs"].columns) == 319
     assert [*columns(found)] == [f"f{i}" for i in range(18)] + [f"f{i}" for i in range(100, 400)]
@@ -301,8 +373,14 @@ def test_at_most_320_columns_in_a_child_table() -> None:
 
 
 def test_a_map_seen_in_parts() -> None:
-    raws = [bson.encode({"_id": i, "map": {f"k{i % 130}": i}, f"f{i % 7}": {f"k{i % 90}": "a"}}) for i in range(400)]
-    whole, parts = (propose({"docs": profile}, name="x") for profile in (profile_of(raws), merge_parts(raws, [120, 150, 399])))
+    raws = [
+        bson.encode({"_id": i, "map": {f"k{i % 130}": i}, f"f{i % 7}": {f"k{i % 90}": "a"}})
+        for i in range(400)
+    ]
+    whole, parts = (
+        propose({"docs": profile}, name="x")
+        for profile in (profile_of(raws), merge_parts(raws, [120, 150, 399]))
+    )
     assert parts == whole
     assert whole.notes == ["docs: map is a map whose keys are data: one jsonb column"]
 
@@ -326,7 +404,10 @@ def test_notes() -> None:
     [
         ([{"v": "a"}], "string"),
         ([{"v": "a"}, {}], "string in 1 document"),
-        ([{"v": 1}] * 1200 + [{"v": "a"}] * 9 + [{"v": None}], "int32 in 1,200 documents, string in 9 (kept in _extra), null in 1"),
+        (
+            [{"v": 1}] * 1200 + [{"v": "a"}] * 9 + [{"v": None}],
+            "int32 in 1,200 documents, string in 9 (kept in _extra), null in 1",
+        ),
         ([{"v": 1}, {"v": 2.5}, {"v": 2}], "int32 in 2 documents, double in 1"),
         ([{"v": None}] * 5 + [{"v": 1}, {"v": "a"}], "int32 in 1 document, string in 1, null in 5"),
         ([{"v": ["a"]}], "array of string"),
@@ -340,8 +421,16 @@ def test_evidence(documents: list[dict[str, object]], expected: str) -> None:
 
 
 def test_names_of_tables() -> None:
-    found = propose({name: profile_of([bson.encode({"_id": 1, "b": [{"c": 1}]})]) for name in ("a.b", "a_b", "users", "users_pkey", "😀")}, name="x")
-    assert {name: table.collection or table.from_ for name, table in found.manifest.tables.items()} == {
+    found = propose(
+        {
+            name: profile_of([bson.encode({"_id": 1, "b": [{"c": 1}]})])
+            for name in ("a.b", "a_b", "users", "users_pkey", "😀")
+        },
+        name="x",
+    )
+    assert {
+        name: table.collection or table.from_ for name, table in found.manifest.tables.items()
+    } == {
         "a_b": "a.b",
         "a_b_b": "b.*",
         "a_b_2": "a_b",
@@ -358,7 +447,14 @@ def test_names_of_tables() -> None:
 @pytest.mark.parametrize("number", range(4))
 def test_every_proposal_is_a_manifest_whose_keys_fit(number: int) -> None:
     names = st.text(min_size=1, max_size=8).filter(lambda name: "\0" not in name)
-    check_slice(check_proposal, st.lists(strategies.documents(), max_size=6), st.sampled_from(["uuid", "text"]), names, number=number, share=50)
+    check_slice(
+        check_proposal,
+        st.lists(strategies.documents(), max_size=6),
+        st.sampled_from(["uuid", "text"]),
+        names,
+        number=number,
+        share=50,
+    )
 
 
 def check_proposal(documents: list[bytes], ids: Literal["uuid", "text"], collection: str) -> None:
@@ -376,7 +472,15 @@ def test_hostile_keys_in_any_number() -> None:
     seeded = random.Random(7)
     letters = "aAbB_. -$\\\u00e9\u0130\u0301\ufeff\u2028\u202e1*"
     raws = [
-        write_document([("".join(seeded.choices(letters, k=seeded.randrange(6))).encode(), seeded.choice([INT, STRING])) for _ in range(40)])
+        write_document(
+            [
+                (
+                    "".join(seeded.choices(letters, k=seeded.randrange(6))).encode(),
+                    seeded.choice([INT, STRING]),
+                )
+                for _ in range(40)
+            ]
+        )
         for _ in range(50)
     ]
     assert len(columns(propose_raw(raws))) > 100

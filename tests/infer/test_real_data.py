@@ -12,8 +12,14 @@ from tests.infer.test_profile import profile_of
 from assise.infer.propose import Proposal, propose
 from assise.manifest.file import dump_manifest, parse_manifest
 
-DATA = Path(os.environ.get("ASSISE_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "mongo" / "atlas_and_classic_bson_nitslaszlo"
-pytestmark = pytest.mark.skipif(not DATA.exists(), reason=f"no data of others in {DATA}: set ASSISE_TEST_DATA")
+DATA = (
+    Path(os.environ.get("ASSISE_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
+    / "mongo"
+    / "atlas_and_classic_bson_nitslaszlo"
+)
+pytestmark = pytest.mark.skipif(
+    not DATA.exists(), reason=f"no data of others in {DATA}: set ASSISE_TEST_DATA"
+)
 
 
 def read_documents(path: Path) -> Iterator[bytes]:
@@ -33,7 +39,9 @@ def propose_file(name: str) -> Proposal:
 
 def test_customers_of_the_analytics_sample() -> None:
     found = propose_file("sample_analytics/customers.bson")
-    types = {name: column.type for name, column in found.manifest.tables["customers"].columns.items()}
+    types = {
+        name: column.type for name, column in found.manifest.tables["customers"].columns.items()
+    }
     assert [*found.manifest.tables] == ["customers"]
     assert types == {
         "id": "uuid",
@@ -54,8 +62,16 @@ def test_pokemon_has_id_beside_its_key() -> None:
 
 def test_rentals_and_payments() -> None:
     tables = propose_file("sample_Sakila/Sakila_customers.bson").manifest.tables
-    assert [*tables] == ["sakila_customers", "sakila_customer_rentals", "sakila_customer_rental_payments"]
-    assert tables["sakila_customer_rental_payments"].primary_key == ("sakila_customer_id", "_position", "_position_2")
+    assert [*tables] == [
+        "sakila_customers",
+        "sakila_customer_rentals",
+        "sakila_customer_rental_payments",
+    ]
+    assert tables["sakila_customer_rental_payments"].primary_key == (
+        "sakila_customer_id",
+        "_position",
+        "_position_2",
+    )
     assert tables["sakila_customer_rental_payments"].columns["amount"].type == "numeric"
 
 
@@ -63,4 +79,7 @@ def test_companies() -> None:
     found = propose_file("sample_Crunchbase/crunchbase_database.bson")
     assert len(found.manifest.tables) == 15
     assert found.comments["tables", "crunchbase_database"] == "1,000 documents, _id: objectId"
-    assert found.manifest.tables["crunchbase_database"].columns["image_available_sizes"].type == "jsonb"
+    assert (
+        found.manifest.tables["crunchbase_database"].columns["image_available_sizes"].type
+        == "jsonb"
+    )

@@ -13,7 +13,14 @@ from ruamel.yaml import YAML
 
 from assise.errors import ManifestError
 from assise.manifest.checks import SYSTEM_COLUMNS
-from assise.manifest.file import HEADER, Schema, dump_manifest, json_schema, load_manifest, parse_manifest
+from assise.manifest.file import (
+    HEADER,
+    Schema,
+    dump_manifest,
+    json_schema,
+    load_manifest,
+    parse_manifest,
+)
 from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.paths import format_child_path, format_path, is_nameable
 from assise.manifest.types import KEY_KINDS, KINDS
@@ -52,7 +59,10 @@ tables:
     columns:
       offset: {type: int8, kind: offset}
 """
-COMMENTS = {("tables", "users"): "150 documents", ("tables", "users", "columns", "tags"): "string in 149 documents, null in 1"}
+COMMENTS = {
+    ("tables", "users"): "150 documents",
+    ("tables", "users", "columns", "tags"): "string in 149 documents, null in 1",
+}
 
 HEAD = "assise: 1\nname: shop\ntables:\n"
 COLUMN = "assise.yaml:4: tables.users.columns"
@@ -61,7 +71,9 @@ MENDED = "Mend this line, or the one before; texts with special characters go in
 QUOTED = 'Give one, or remove the key; the texts null, ~ and "" stand in quotes.'
 VERSION = "this program knows version 1 of the manifest\nWrite assise: 1; for a newer manifest use a newer Assise."
 TYPES = ", ".join(KINDS)
-NAME_KEY = "Name the column that reads _id; in a child table the key of its collection and the positions."
+NAME_KEY = (
+    "Name the column that reads _id; in a child table the key of its collection and the positions."
+)
 TAB = "found character '\\t' that cannot start any token"
 
 
@@ -82,13 +94,19 @@ def test_a_manifest_is_loaded_from_a_file(tmp_path: Path, ending: str) -> None:
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / "assise.yaml"
-    with pytest.raises(ManifestError, match=f"^{re.escape(str(path))}: cannot be read: No such file or directory\n"):
+    with pytest.raises(
+        ManifestError, match=f"^{re.escape(str(path))}: cannot be read: No such file or directory\n"
+    ):
         load_manifest(path)
     path.write_bytes(b"assise: 1\nname: \xff\n")
-    with pytest.raises(ManifestError, match=f"^{re.escape(str(path))}:2: is not UTF-8 at byte 16\n"):
+    with pytest.raises(
+        ManifestError, match=f"^{re.escape(str(path))}:2: is not UTF-8 at byte 16\n"
+    ):
         load_manifest(path)
     path.write_bytes(b"assise: 1\nname: shop\ntables: {}\nfoo: x\n")
-    with pytest.raises(ManifestError, match=f"^{re.escape(str(path))}:4: foo: is no key of a manifest here\n"):
+    with pytest.raises(
+        ManifestError, match=f"^{re.escape(str(path))}:4: foo: is no key of a manifest here\n"
+    ):
         load_manifest(path)
     with pytest.raises(ManifestError, match="cannot be read: Is a directory"):
         load_manifest(tmp_path)
@@ -104,9 +122,18 @@ SHAPE_ERRORS = [
     ("name: a\nassise: 2\nlater: 5\n", f"assise.yaml:2: assise: 2: {VERSION}"),
     ('assise: "1"\nname: a\ntables: {}\n', f"assise.yaml:1: assise: 1: {VERSION}"),
     ("assise: true\nname: a\ntables: {}\n", f"assise.yaml:1: assise: true: {VERSION}"),
-    ("name: a\ntables: {}\n", "assise.yaml:1: assise: is missing\nWrite assise: 1 in the first line."),
-    ("assise: 1\ntables: {}\n", "assise.yaml:1: name: is missing\nName the project, such as name: shop."),
-    ("assise: 1\nname: a\n", "assise.yaml:1: tables: is missing\nList the tables, or write tables: {}."),
+    (
+        "name: a\ntables: {}\n",
+        "assise.yaml:1: assise: is missing\nWrite assise: 1 in the first line.",
+    ),
+    (
+        "assise: 1\ntables: {}\n",
+        "assise.yaml:1: name: is missing\nName the project, such as name: shop.",
+    ),
+    (
+        "assise: 1\nname: a\n",
+        "assise.yaml:1: tables: is missing\nList the tables, or write tables: {}.",
+    ),
     ("assise: 1\nname: a\ntables:\n", f"assise.yaml:3: tables: has no value\n{QUOTED}"),
     ("assise: 1\nname: a\ntables: []\n", "assise.yaml:3: tables: must be a mapping"),
     ("assise: 1\nname: [a]\ntables: {}\n", "assise.yaml:2: name: must be a text"),
@@ -114,7 +141,10 @@ SHAPE_ERRORS = [
         "assise: 1\nname: a\ntable: {}\ntables: {}\n",
         "assise.yaml:3: table: is no key of a manifest here\nDid you mean tables? Known: assise, name, postgres, tables.",
     ),
-    ("assise: 1\nname: a\npostgres: {main: x}\ntables: {}\n", "assise.yaml:3: postgres: must be a text"),
+    (
+        "assise: 1\nname: a\npostgres: {main: x}\ntables: {}\n",
+        "assise.yaml:3: postgres: must be a text",
+    ),
     (
         f"{HEAD}  users: text\n",
         "assise.yaml:4: tables.users: text: must be a mapping\nGive a table's keys, or a column's type or {type: text, from: a.b}.",
@@ -123,31 +153,64 @@ SHAPE_ERRORS = [
         f"{HEAD}  users: {{collection: users}}\n",
         f"assise.yaml:4: tables.users.primary_key: is missing\n{NAME_KEY}",
     ),
-    (f"{HEAD}  users: {{collection: users, primary_key: {{a: b}}}}\n", "assise.yaml:4: tables.users.primary_key: must be a name or a list of names"),
-    (users("a: [text]"), f"{COLUMN}.a: must be a mapping\nGive a table's keys, or a column's type or {{type: text, from: a.b}}."),
+    (
+        f"{HEAD}  users: {{collection: users, primary_key: {{a: b}}}}\n",
+        "assise.yaml:4: tables.users.primary_key: must be a name or a list of names",
+    ),
+    (
+        users("a: [text]"),
+        f"{COLUMN}.a: must be a mapping\nGive a table's keys, or a column's type or {{type: text, from: a.b}}.",
+    ),
     (users("a: {from: x}"), f"{COLUMN}.a.type: is missing\nGive one of {TYPES}."),
     (users("a: {type: {x: y}}"), f"{COLUMN}.a.type: must be a text"),
-    (users("a: {type: text, form: x}"), f"{COLUMN}.a.form: is no key of a manifest here\nDid you mean from? Known: type, from, kind."),
-    (users("a: {type: text, from_: x}"), f"{COLUMN}.a.from_: is no key of a manifest here\nDid you mean from? Known: type, from, kind."),
+    (
+        users("a: {type: text, form: x}"),
+        f"{COLUMN}.a.form: is no key of a manifest here\nDid you mean from? Known: type, from, kind.",
+    ),
+    (
+        users("a: {type: text, from_: x}"),
+        f"{COLUMN}.a.from_: is no key of a manifest here\nDid you mean from? Known: type, from, kind.",
+    ),
 ]
 
 YAML_ERRORS = [
     (users("a: null"), f"{COLUMN}.a: null: has no value\n{QUOTED}"),
     (users("a: {type: text, from: }"), f"{COLUMN}.a.from: has no value\n{QUOTED}"),
     (users("a: 1"), f"{COLUMN}.a: 1: is no text in YAML\nPut it in quotes."),
-    (users("a: {type: text, from: 0x1f}"), f"{COLUMN}.a.from: 0x1f: is no text in YAML\nPut it in quotes."),
+    (
+        users("a: {type: text, from: 0x1f}"),
+        f"{COLUMN}.a.from: 0x1f: is no text in YAML\nPut it in quotes.",
+    ),
     (users("true: text"), f"{COLUMN}.true: true: is no text in YAML\nPut it in quotes."),
     (users("a: text, a: int4"), f"{COLUMN}.a: stands twice\nKeep one; the first is in line 4."),
-    ("assise: 1\nname: a\nname: b\ntables: {}\n", "assise.yaml:3: name: stands twice\nKeep one; the first is in line 2."),
+    (
+        "assise: 1\nname: a\nname: b\ntables: {}\n",
+        "assise.yaml:3: name: stands twice\nKeep one; the first is in line 2.",
+    ),
     (users("a: *x"), f"{COLUMN}.a: is an alias\nWrite the value out: aliases are not read."),
     (users("a: &x text"), f"{COLUMN}.a: &x: has an anchor\nRemove it: anchors are not read."),
     (users("&x a: text"), f"{COLUMN}.a: &x: has an anchor\nRemove it: anchors are not read."),
-    (users("a: !!str text"), f"{COLUMN}.a: tag:yaml.org,2002:str: has a tag\nRemove it: tags are not read."),
-    (users("a: !!python/object:os.system {}"), f"{COLUMN}.a: tag:yaml.org,2002:python/object:os.system: has a tag\nRemove it: tags are not read."),
+    (
+        users("a: !!str text"),
+        f"{COLUMN}.a: tag:yaml.org,2002:str: has a tag\nRemove it: tags are not read.",
+    ),
+    (
+        users("a: !!python/object:os.system {}"),
+        f"{COLUMN}.a: tag:yaml.org,2002:python/object:os.system: has a tag\nRemove it: tags are not read.",
+    ),
     (users("? {a: b} : text"), f"{COLUMN}: has a key that is no text\nWrite a name as key."),
-    (users(r'"\ud800": text'), f"{COLUMN}.\\ud800: \\ud800: holds half a surrogate pair\nWrite the whole character."),
-    (users(r'"\U00110000": text'), "assise.yaml:4: is not YAML: chr() arg not in range(0x110000)\nMend this line."),
-    (users("a: \x01"), "assise.yaml:4: \\x01 is a character that YAML does not allow\nWrite it as an escape in quotes."),
+    (
+        users(r'"\ud800": text'),
+        f"{COLUMN}.\\ud800: \\ud800: holds half a surrogate pair\nWrite the whole character.",
+    ),
+    (
+        users(r'"\U00110000": text'),
+        "assise.yaml:4: is not YAML: chr() arg not in range(0x110000)\nMend this line.",
+    ),
+    (
+        users("a: \x01"),
+        "assise.yaml:4: \\x01 is a character that YAML does not allow\nWrite it as an escape in quotes.",
+    ),
     (
         users("a: text[]"),
         "assise.yaml:4: is not YAML: while parsing a flow mapping, expected ',' or '}', but got '['\nPut types of arrays in quotes: \"text[]\".",
@@ -156,9 +219,18 @@ YAML_ERRORS = [
         f"{HEAD}  users:\n\tcollection: users\n",
         f"assise.yaml:5: is not YAML: while scanning for the next token, {TAB}\nIndent with blanks, not with tabs.",
     ),
-    (f"{users('a: text')}---\na: b\n", "assise.yaml:5: a second document begins here\nKeep one manifest in a file."),
-    (f"{HEAD}  a: b: c\n", f"assise.yaml:4: is not YAML: mapping values are not allowed here\n{MENDED}"),
-    (f"{HEAD}  a: {'[' * 5_000}", "assise.yaml:4: tables.a.0.0: nests deeper than 16 levels\nNo manifest does."),
+    (
+        f"{users('a: text')}---\na: b\n",
+        "assise.yaml:5: a second document begins here\nKeep one manifest in a file.",
+    ),
+    (
+        f"{HEAD}  a: b: c\n",
+        f"assise.yaml:4: is not YAML: mapping values are not allowed here\n{MENDED}",
+    ),
+    (
+        f"{HEAD}  a: {'[' * 5_000}",
+        "assise.yaml:4: tables.a.0.0: nests deeper than 16 levels\nNo manifest does.",
+    ),
 ]
 
 
@@ -185,26 +257,38 @@ VALUES = ["x", "true", "5", "~", "[no, yes]", "{a: {b: 1}}"]
 @pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize("key", "mongodb redis collections redis_keys".split())
 def test_planned_keys_of_the_file_are_refused(key: str, value: str) -> None:
-    with pytest.raises(ManifestError, match=f":3: {key}: is no key of a manifest here\nKnown: .*tables"):
+    with pytest.raises(
+        ManifestError, match=f":3: {key}: is no key of a manifest here\nKnown: .*tables"
+    ):
         parse_manifest(f"assise: 1\nname: a\n{key}: {value}\ntables: {{}}\n")
 
 
 @pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize("key", "access indexes search embed soft_delete".split())
 def test_planned_keys_of_tables_are_refused(key: str, value: str) -> None:
-    with pytest.raises(ManifestError, match=rf"tables\.users\.{key}: is no key of a manifest here\nKnown: .*primary_key"):
+    with pytest.raises(
+        ManifestError,
+        match=rf"tables\.users\.{key}: is no key of a manifest here\nKnown: .*primary_key",
+    ):
         parse_manifest(users("a: text").replace("primary_key:", f"{key}: {value}, primary_key:"))
 
 
 @pytest.mark.parametrize("value", VALUES)
-@pytest.mark.parametrize("key", "unique not_null references orphans duplicates personal read default".split())
+@pytest.mark.parametrize(
+    "key", "unique not_null references orphans duplicates personal read default".split()
+)
 def test_planned_keys_of_columns_are_refused(key: str, value: str) -> None:
-    with pytest.raises(ManifestError, match=rf"columns\.a\.{key}: is no key of a manifest here\nKnown: .*type"):
+    with pytest.raises(
+        ManifestError, match=rf"columns\.a\.{key}: is no key of a manifest here\nKnown: .*type"
+    ):
         parse_manifest(users(f"a: {{type: text, {key}: {value}}}"))
 
 
 def test_an_unknown_key_and_a_value_that_is_no_text_are_told_together() -> None:
-    with pytest.raises(ManifestError, match=r"name: 7: is no text in YAML(.|\n)*colour: is no key of a manifest here"):
+    with pytest.raises(
+        ManifestError,
+        match=r"name: 7: is no text in YAML(.|\n)*colour: is no key of a manifest here",
+    ):
         parse_manifest("assise: 1\nname: 7\ncolour: yes\ntables: {}\n")
 
 
@@ -215,7 +299,12 @@ def test_ten_thousand_aliases_are_not_expanded() -> None:
 
 
 @settings(deadline=None)
-@given(st.one_of(st.text("ab:-?{}[]&*!|>'\"%@`#,\\xU0 \t\n\x85\u2028\ud800~.1", max_size=60), st.text(st.characters(), max_size=40)))
+@given(
+    st.one_of(
+        st.text("ab:-?{}[]&*!|>'\"%@`#,\\xU0 \t\n\x85\u2028\ud800~.1", max_size=60),
+        st.text(st.characters(), max_size=40),
+    )
+)
 def test_no_text_ends_in_another_error(text: str) -> None:
     for candidate in (text, f"{HEAD}  users:\n    {text}", users(text)):
         with suppress(ManifestError):
@@ -294,7 +383,23 @@ HOSTILE = [
         "\u202e",
         "\u0301",
     ],
-    *["é", "😀", "\U000e0001", "\ue000", "\uffff", "_extra", "_id", "$ref", "text[]", "}: x", "|", ">", "|-", "null null", "été"],
+    *[
+        "é",
+        "😀",
+        "\U000e0001",
+        "\ue000",
+        "\uffff",
+        "_extra",
+        "_id",
+        "$ref",
+        "text[]",
+        "}: x",
+        "|",
+        ">",
+        "|-",
+        "null null",
+        "été",
+    ],
 ]
 
 
@@ -304,8 +409,15 @@ def is_name(text: str) -> bool:
 
 KEYS = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=12)).filter(is_nameable)
 NAMES = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=20)).filter(is_name)
-COLLECTIONS = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=20)).filter(lambda text: text != "" and "\0" not in text)
-ROOT_KEYS = [(t, k) for t, kinds in KINDS.items() for k in kinds if t != "jsonb" and not t.endswith("[]") and not k.startswith("binary_")]
+COLLECTIONS = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=20)).filter(
+    lambda text: text != "" and "\0" not in text
+)
+ROOT_KEYS = [
+    (t, k)
+    for t, kinds in KINDS.items()
+    for k in kinds
+    if t != "jsonb" and not t.endswith("[]") and not k.startswith("binary_")
+]
 COLUMN_KINDS = [(t, k) for t, kinds in KINDS.items() for k in kinds if k not in KEY_KINDS]
 
 
@@ -338,13 +450,19 @@ def draw_manifests(draw: st.DrawFn) -> Manifest:
     tables: dict[str, Table] = {}
     reads: dict[str, Reads] = {}
     names = draw(st.lists(NAMES, max_size=5, unique=True))
-    for name, collection in zip(names, draw(st.lists(COLLECTIONS, min_size=5, max_size=5, unique=True)), strict=False):
+    for name, collection in zip(
+        names, draw(st.lists(COLLECTIONS, min_size=5, max_size=5, unique=True)), strict=False
+    ):
         parent = draw(st.sampled_from([None, *tables]))
         reads[name] = Reads(is_root=parent is None)
         if parent is None:
             key = draw(NAMES)
             column_type, kind = draw(st.sampled_from(ROOT_KEYS))
-            key_column = Column(type=column_type, kind=kind) if kind == "offset" else Column(type=column_type, kind=kind, from_="_id")
+            key_column = (
+                Column(type=column_type, kind=kind)
+                if kind == "offset"
+                else Column(type=column_type, kind=kind, from_="_id")
+            )
             columns = {key: key_column} | draw(draw_columns(reads[name], {key}))
             tables[name] = Table(collection=collection, primary_key=(key,), columns=columns)
         else:
@@ -352,23 +470,43 @@ def draw_manifests(draw: st.DrawFn) -> Manifest:
             if reads[parent].take(keys):
                 primary_key = (*tables[parent].primary_key, f"_position_{len(tables)}")
                 columns = draw(draw_columns(reads[name], set(primary_key)))
-                tables[name] = Table(parent=parent, from_=format_child_path(keys), primary_key=primary_key, columns=columns)
-    server = draw(st.sampled_from(["embedded", "postgresql://u:p@h/d?x=y#z", "${A}", "${A:-embedded}", 'postgres://"\n']))
-    return Manifest(assise=1, name=draw(st.sampled_from(["a", "yes", "null", "A-b_1"])), postgres=server, tables=tables)
+                tables[name] = Table(
+                    parent=parent,
+                    from_=format_child_path(keys),
+                    primary_key=primary_key,
+                    columns=columns,
+                )
+    server = draw(
+        st.sampled_from(
+            ["embedded", "postgresql://u:p@h/d?x=y#z", "${A}", "${A:-embedded}", 'postgres://"\n']
+        )
+    )
+    return Manifest(
+        assise=1,
+        name=draw(st.sampled_from(["a", "yes", "null", "A-b_1"])),
+        postgres=server,
+        tables=tables,
+    )
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(draw_manifests(), st.one_of(st.sampled_from(HOSTILE), st.text(st.characters())))
 def test_load_reads_what_dump_writes(manifest: Manifest, comment: str) -> None:
     places: list[tuple[str, ...]] = [("tables", name) for name in manifest.tables]
-    places += [("tables", name, "columns", column) for name, table in manifest.tables.items() for column in table.columns]
+    places += [
+        ("tables", name, "columns", column)
+        for name, table in manifest.tables.items()
+        for column in table.columns
+    ]
     text = dump_manifest(manifest, comments=dict.fromkeys(places, comment))
     assert parse_manifest(text) == manifest
     assert dump_manifest(parse_manifest(text)) == dump_manifest(manifest)
     assert list(parse_manifest(text).tables) == list(manifest.tables)
     assert Manifest.model_validate_json(manifest.as_json()) == manifest
     assert all(c.isprintable() or c == "\n" for c in text)
-    assert len(text.splitlines()) == len(dump_manifest(manifest).splitlines()) + len(manifest.tables)
+    assert len(text.splitlines()) == len(dump_manifest(manifest).splitlines()) + len(
+        manifest.tables
+    )
 
 
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
@@ -380,14 +518,24 @@ def test_other_readers_of_yaml_see_the_same(manifest: Manifest) -> None:
         yaml.version = version
         seen = yaml.load(text)
         assert list(seen["tables"]) == list(manifest.tables)
-        assert [list(table["columns"]) for table in seen["tables"].values()] == [list(table.columns) for table in manifest.tables.values()]
+        assert [list(table["columns"]) for table in seen["tables"].values()] == [
+            list(table.columns) for table in manifest.tables.values()
+        ]
         assert conforms(seen, json_schema())
 
 
 def test_every_type_and_kind_is_written_and_read() -> None:
     columns = {f"{t} {k}": Column(type=t, kind=k) for t, k in COLUMN_KINDS}
-    table = Table(collection="c", primary_key=("id",), columns={"id": Column(type="text", kind="any", from_="_id")} | columns)
-    keyed = Table(collection="d", primary_key=("at",), columns={"at": Column(type="int8", kind="offset"), "empty": Column(type="text", from_="")})
+    table = Table(
+        collection="c",
+        primary_key=("id",),
+        columns={"id": Column(type="text", kind="any", from_="_id")} | columns,
+    )
+    keyed = Table(
+        collection="d",
+        primary_key=("at",),
+        columns={"at": Column(type="int8", kind="offset"), "empty": Column(type="text", from_="")},
+    )
     manifest = Manifest(assise=1, name="a", tables={"t": table, "keyed": keyed})
     assert parse_manifest(dump_manifest(manifest)) == manifest
     assert Manifest.model_validate_json(manifest.as_json()) == manifest
@@ -396,7 +544,12 @@ def test_every_type_and_kind_is_written_and_read() -> None:
 def test_long_texts_are_not_wrapped() -> None:
     path = format_path(["k" * 5_000, "é b" * 2_000])
     table = Table(
-        collection="c" * 5_000, primary_key=("id",), columns={"id": Column(type="uuid", from_="_id"), "😀" * 15: Column(type="text", from_=path)}
+        collection="c" * 5_000,
+        primary_key=("id",),
+        columns={
+            "id": Column(type="uuid", from_="_id"),
+            "😀" * 15: Column(type="text", from_=path),
+        },
     )
     manifest = Manifest(assise=1, name="a", tables={"t": table})
     assert parse_manifest(dump_manifest(manifest)) == manifest
@@ -405,7 +558,11 @@ def test_long_texts_are_not_wrapped() -> None:
 
 def test_a_comment_stays_a_comment() -> None:
     text = dump_manifest(
-        parse_manifest(DEVORA), comments={("tables", "users", "columns", "email"): "a\n      b: text\u2028\x85\r#", ("tables", "gone"): "x"}
+        parse_manifest(DEVORA),
+        comments={
+            ("tables", "users", "columns", "email"): "a\n      b: text\u2028\x85\r#",
+            ("tables", "gone"): "x",
+        },
     )
     assert "      email: text  # a\\n      b: text\\u2028\\x85\\r#\n" in text
     assert parse_manifest(text) == parse_manifest(DEVORA)
@@ -414,7 +571,13 @@ def test_a_comment_stays_a_comment() -> None:
 def test_three_thousand_columns_are_written_and_read_in_time() -> None:
     columns = {f"column_{i}": Column(type="text", from_=f"a.b{i}") for i in range(750)}
     table = {"id": Column(type="uuid", from_="_id")} | columns
-    manifest = Manifest(assise=1, name="a", tables={f"t{n}": Table(collection=f"c{n}", primary_key=("id",), columns=table) for n in range(4)})
+    manifest = Manifest(
+        assise=1,
+        name="a",
+        tables={
+            f"t{n}": Table(collection=f"c{n}", primary_key=("id",), columns=table) for n in range(4)
+        },
+    )
     started = time.process_time()
     text = dump_manifest(manifest)
     written = time.process_time()
@@ -429,16 +592,25 @@ def conforms(value: object, schema: Schema) -> bool:
     types: dict[object, type] = {"object": dict, "array": list, "string": str}
     if "type" in schema and not isinstance(value, types[schema["type"]]):
         return False
-    if ("const" in schema and value != schema["const"]) or ("enum" in schema and value not in listed(schema["enum"])):
+    if ("const" in schema and value != schema["const"]) or (
+        "enum" in schema and value not in listed(schema["enum"])
+    ):
         return False
     if "anyOf" in schema and not any(conforms(value, option) for option in listed(schema["anyOf"])):
         return False
-    if "oneOf" in schema and sum(conforms(value, option) for option in listed(schema["oneOf"])) != 1:
+    if (
+        "oneOf" in schema
+        and sum(conforms(value, option) for option in listed(schema["oneOf"])) != 1
+    ):
         return False
     if isinstance(value, str):
-        return re.search(str(schema.get("pattern", "")), value) is not None and len(value) <= int(str(schema.get("maxLength", len(value))))
+        return re.search(str(schema.get("pattern", "")), value) is not None and len(value) <= int(
+            str(schema.get("maxLength", len(value)))
+        )
     if isinstance(value, list):
-        return len(value) >= int(str(schema.get("minItems", 0))) and ("items" not in schema or all(conforms(item, schema["items"]) for item in value))
+        return len(value) >= int(str(schema.get("minItems", 0))) and (
+            "items" not in schema or all(conforms(item, schema["items"]) for item in value)
+        )
     return not isinstance(value, dict) or has_shape(value, schema)
 
 
@@ -448,7 +620,9 @@ def has_shape(value: dict[str, object], schema: dict[str, Schema]) -> bool:
     if any(key not in value for key in listed(schema.get("required", []))):
         return False
     return all(
-        conforms(inner, known[key]) if key in known else others is True or (others is not False and conforms(inner, others))
+        conforms(inner, known[key])
+        if key in known
+        else others is True or (others is not False and conforms(inner, others))
         for key, inner in value.items()
     )
 

@@ -43,8 +43,14 @@ FILES = "parent: users, from: files.*, primary_key: [user_id, _position]"
 
 TYPE_ERRORS = [
     (users("a: citext"), f"{COLUMN}.a.type: citext: is no type\nDid you mean text? {TYPES}"),
-    (users("a: {type: numeri}"), f"{COLUMN}.a.type: numeri: is no type\nDid you mean numeric? {TYPES}"),
-    (users('a: "numeric(10,2)"'), f"{COLUMN}.a.type: numeric(10,2): is no type\nDid you mean numeric? {TYPES}"),
+    (
+        users("a: {type: numeri}"),
+        f"{COLUMN}.a.type: numeri: is no type\nDid you mean numeric? {TYPES}",
+    ),
+    (
+        users('a: "numeric(10,2)"'),
+        f"{COLUMN}.a.type: numeric(10,2): is no type\nDid you mean numeric? {TYPES}",
+    ),
     (users('a: "jsonb[]"'), f"{COLUMN}.a.type: jsonb[]: is no type\nDid you mean jsonb? {TYPES}"),
     (users('a: ""'), f"{COLUMN}.a.type: is no type\n{TYPES}"),
     (
@@ -55,10 +61,16 @@ TYPE_ERRORS = [
         users("a: {type: bytea, kind: binary_256}"),
         f"{COLUMN}.a.kind: binary_256: is no kind of bytea\nKnown: binary, binary_1, …, binary_255.",
     ),
-    (users('a: {type: "text[]", kind: any}'), f"{COLUMN}.a.kind: any: is no kind of text[]\nKnown: string, objectid."),
+    (
+        users('a: {type: "text[]", kind: any}'),
+        f"{COLUMN}.a.kind: any: is no kind of text[]\nKnown: string, objectid.",
+    ),
     (users("a: {type: text, kind: any}"), f"{COLUMN}.a.kind: any: {KEY_ONLY}"),
     (users("a: {type: int8, kind: offset}"), f"{COLUMN}.a.kind: offset: {KEY_ONLY}"),
-    (child(f"{FILES}, columns: {{c: {{type: text, kind: any}}}}"), f"{CHILD}.columns.c.kind: any: {KEY_ONLY}"),
+    (
+        child(f"{FILES}, columns: {{c: {{type: text, kind: any}}}}"),
+        f"{CHILD}.columns.c.kind: any: {KEY_ONLY}",
+    ),
     (
         keyed("id", "id: {type: int8, kind: offset, from: x}"),
         f"{COLUMN}.id.from: x: belongs to no column of kind offset\nRemove it: the column reads no field.",
@@ -70,7 +82,10 @@ ORIGIN_ERRORS = [
         child("collection: x, parent: users, from: a.*, primary_key: [a, b]"),
         f"{CHILD}: has both collection and parent\nGive a collection, or the parent and from of a child table.",
     ),
-    (child("primary_key: a"), f"{CHILD}: has neither collection nor parent\nGive a collection, or the parent and from of a child table."),
+    (
+        child("primary_key: a"),
+        f"{CHILD}: has neither collection nor parent\nGive a collection, or the parent and from of a child table.",
+    ),
     (
         "  users: {collection: users, from: a.*, primary_key: id, columns: {id: {type: uuid, from: _id}}}\n",
         f"{PLACE}.from: a.*: belongs to child tables only\nRemove it: a collection's table holds whole documents.",
@@ -91,7 +106,10 @@ ORIGIN_ERRORS = [
         f"{USERS}  people: {{collection: users, primary_key: id, columns: {{id: {{type: uuid, from: _id}}}}}}\n",
         "assise.yaml:5: tables.people.collection: users: is the collection of table users already\nKeep one table for each collection.",
     ),
-    (USERS.replace("collection: users", 'collection: ""'), f"{PLACE}.collection: is not the name of a collection\nGive the collection's name."),
+    (
+        USERS.replace("collection: users", 'collection: ""'),
+        f"{PLACE}.collection: is not the name of a collection\nGive the collection's name.",
+    ),
     (
         USERS.replace("collection: users", r'collection: "a\0"'),
         f"{PLACE}.collection: a\\x00: is not the name of a collection\nGive the collection's name.",
@@ -99,11 +117,26 @@ ORIGIN_ERRORS = [
 ]
 
 KEY_ERRORS = [
-    (keyed("idd", "id: {type: uuid, from: _id}"), f"{PLACE}.primary_key: idd: is no column of this table\nDid you mean id? Known: id."),
-    ("  users: {collection: users, primary_key: id}\n", f"{PLACE}.primary_key: id: is no column of this table\nThere is none."),
-    (keyed("[id, b]", "id: {type: uuid, from: _id}"), f"{PLACE}.primary_key: names 2 columns\n{NO_ROOT_KEY}"),
-    (keyed("[]", "id: {type: uuid, from: _id}"), f"{PLACE}.primary_key: names 0 columns\n{NO_ROOT_KEY}"),
-    (keyed("id", "id: uuid"), f"{PLACE}.primary_key: id: reads id\nName the column that reads _id (from: _id), or one of kind offset."),
+    (
+        keyed("idd", "id: {type: uuid, from: _id}"),
+        f"{PLACE}.primary_key: idd: is no column of this table\nDid you mean id? Known: id.",
+    ),
+    (
+        "  users: {collection: users, primary_key: id}\n",
+        f"{PLACE}.primary_key: id: is no column of this table\nThere is none.",
+    ),
+    (
+        keyed("[id, b]", "id: {type: uuid, from: _id}"),
+        f"{PLACE}.primary_key: names 2 columns\n{NO_ROOT_KEY}",
+    ),
+    (
+        keyed("[]", "id: {type: uuid, from: _id}"),
+        f"{PLACE}.primary_key: names 0 columns\n{NO_ROOT_KEY}",
+    ),
+    (
+        keyed("id", "id: uuid"),
+        f"{PLACE}.primary_key: id: reads id\nName the column that reads _id (from: _id), or one of kind offset.",
+    ),
     (keyed("_id", "_id: jsonb"), f"{PLACE}.primary_key: _id: is of type jsonb, {SCALAR_KEY}"),
     (keyed("_id", '_id: "text[]"'), f"{PLACE}.primary_key: _id: is of type text[], {SCALAR_KEY}"),
     (
@@ -122,16 +155,25 @@ KEY_ERRORS = [
         child("parent: users, from: files.*, primary_key: [a, ctid]"),
         f"{CHILD}.primary_key: ctid: is the name of a system column of PostgreSQL\nChoose another name, such as ctid_.",
     ),
-    (child('parent: users, from: files.*, primary_key: [a, ""]'), f"{CHILD}.primary_key: is an empty name\nGive it a name."),
+    (
+        child('parent: users, from: files.*, primary_key: [a, ""]'),
+        f"{CHILD}.primary_key: is an empty name\nGive it a name.",
+    ),
 ]
 
 PATH_ERRORS = [
-    (users("a: text, b: {type: text, from: a}"), f"{COLUMN}.b.from: a: reads the same field as column a\nKeep one of the two."),
+    (
+        users("a: text, b: {type: text, from: a}"),
+        f"{COLUMN}.b.from: a: reads the same field as column a\nKeep one of the two.",
+    ),
     (
         users("a: {type: text, from: x.y}, b: {type: jsonb, from: x}"),
         f"{COLUMN}.a.from: x.y: reads a field inside that of column b\nKeep one of the two.",
     ),
-    (child(FILES, users("files: jsonb")), f"{CHILD}.from: files.*: reads the same field as column files\nKeep one of the two."),
+    (
+        child(FILES, users("files: jsonb")),
+        f"{CHILD}.from: files.*: reads the same field as column files\nKeep one of the two.",
+    ),
     (
         child(FILES.replace("files.*", "r.files.*"), users("r: jsonb")),
         f"{CHILD}.from: r.files.*: reads a field inside that of column r\nKeep one of the two.",
@@ -144,8 +186,14 @@ PATH_ERRORS = [
         child(FILES) + f"  more: {{{FILES}}}\n",
         "assise.yaml:6: tables.more.from: files.*: reads the same field as table files\nKeep one of the two.",
     ),
-    (keyed("id", "id: {type: int8, kind: offset}, a: {type: text, from: _id.a}"), f"{COLUMN}.a.from: _id.a: {WHOLE_ID}"),
-    (child(FILES.replace("files.*", "_id.*"), keyed("id", "id: {type: int8, kind: offset}")), f"{CHILD}.from: _id.*: {WHOLE_ID}"),
+    (
+        keyed("id", "id: {type: int8, kind: offset}, a: {type: text, from: _id.a}"),
+        f"{COLUMN}.a.from: _id.a: {WHOLE_ID}",
+    ),
+    (
+        child(FILES.replace("files.*", "_id.*"), keyed("id", "id: {type: int8, kind: offset}")),
+        f"{CHILD}.from: _id.*: {WHOLE_ID}",
+    ),
     (
         users("a: {type: text, from: files.*}"),
         f"{COLUMN}.a.from: files.*: a segment * stands for the elements of an array\nMake a child table of the array; a key * is written \\*.",
@@ -161,16 +209,28 @@ PATH_ERRORS = [
 ]
 
 NAME_ERRORS = [
-    (users("xmin: text"), f"{COLUMN}.xmin: xmin: is the name of a system column of PostgreSQL\nChoose another name, such as xmin_."),
+    (
+        users("xmin: text"),
+        f"{COLUMN}.xmin: xmin: is the name of a system column of PostgreSQL\nChoose another name, such as xmin_.",
+    ),
     (users('"": text'), f"{COLUMN}.: is an empty name\nGive it a name."),
     (
         users(r'"a\0": {type: text, from: a}'),
         f"{COLUMN}.a\\x00: a\\x00: is a name with a NUL, which PostgreSQL cannot hold\nChoose another name.",
     ),
-    (users(f"{X64}: text"), f"{COLUMN}.{X64}: {X64}: is a name of 64 bytes\nPostgreSQL takes 63: choose a shorter one."),
-    (USERS.replace("users:", f"{X64}:"), f"assise.yaml:4: tables.{X64}: {X64}: is a name of 64 bytes\nPostgreSQL takes 63: choose a shorter one."),
+    (
+        users(f"{X64}: text"),
+        f"{COLUMN}.{X64}: {X64}: is a name of 64 bytes\nPostgreSQL takes 63: choose a shorter one.",
+    ),
+    (
+        USERS.replace("users:", f"{X64}:"),
+        f"assise.yaml:4: tables.{X64}: {X64}: is a name of 64 bytes\nPostgreSQL takes 63: choose a shorter one.",
+    ),
     (USERS.replace("users:", '"":'), "assise.yaml:4: tables.: is an empty name\nGive it a name."),
-    (users(f"{'é' * 32}: text"), f"{COLUMN}.{'é' * 32}: {'é' * 32}: is a name of 64 bytes\nPostgreSQL takes 63: choose a shorter one."),
+    (
+        users(f"{'é' * 32}: text"),
+        f"{COLUMN}.{'é' * 32}: {'é' * 32}: is a name of 64 bytes\nPostgreSQL takes 63: choose a shorter one.",
+    ),
     (
         users(", ".join(f"c{i}: text" for i in range(999))),
         f"{PLACE}: has 1,001 columns with key and _extra\nKeep at most 1,000: fields without a column stay in _extra.",
@@ -178,7 +238,9 @@ NAME_ERRORS = [
 ]
 
 
-@pytest.mark.parametrize(("tables", "message"), [*TYPE_ERRORS, *ORIGIN_ERRORS, *KEY_ERRORS, *PATH_ERRORS, *NAME_ERRORS])
+@pytest.mark.parametrize(
+    ("tables", "message"), [*TYPE_ERRORS, *ORIGIN_ERRORS, *KEY_ERRORS, *PATH_ERRORS, *NAME_ERRORS]
+)
 def test_a_manifest_is_refused_with_place_value_and_remedy(tables: str, message: str) -> None:
     with pytest.raises(ManifestError) as caught:
         parse_manifest(HEAD + tables)
@@ -191,7 +253,10 @@ HEAD_ERRORS = [
         "name: 9lives",
         f"assise.yaml:2: name: 9lives: cannot be the name of a project\n{BEGIN}",
     ),
-    ("postgres: mysql://u:secret@h/d", "is neither embedded nor a URL\nWrite embedded, postgresql://user@host/database, or ${VARIABLE}."),
+    (
+        "postgres: mysql://u:secret@h/d",
+        "is neither embedded nor a URL\nWrite embedded, postgresql://user@host/database, or ${VARIABLE}.",
+    ),
 ]
 
 
@@ -211,7 +276,15 @@ def test_names_that_no_project_has(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["embedded", "postgresql://u@h/d", "postgres://h", "${DATABASE_URL}", "postgresql://${USER}:${PW:-}@h/d", "${A:-embedded}"]
+    "url",
+    [
+        "embedded",
+        "postgresql://u@h/d",
+        "postgres://h",
+        "${DATABASE_URL}",
+        "postgresql://${USER}:${PW:-}@h/d",
+        "${A:-embedded}",
+    ],
 )
 def test_a_server_is_kept_as_it_is_written(url: str) -> None:
     assert parse_manifest(f'assise: 1\nname: a\npostgres: "{url}"\ntables: {{}}\n').postgres == url
@@ -219,13 +292,21 @@ def test_a_server_is_kept_as_it_is_written(url: str) -> None:
 
 def test_independent_problems_are_listed_a_line_each() -> None:
     with pytest.raises(ManifestError) as caught:
-        parse_manifest(HEAD + users("a: citext, xmin: text") + "  files: {parent: user, from: a.*, primary_key: [a, b]}\n")
+        parse_manifest(
+            HEAD
+            + users("a: citext, xmin: text")
+            + "  files: {parent: user, from: a.*, primary_key: [a, b]}\n"
+        )
     assert str(caught.value).splitlines() == [
         f"{COLUMN}.a.type: citext: is no type. Did you mean text? {TYPES}",
         f"{COLUMN}.xmin: xmin: is the name of a system column of PostgreSQL. Choose another name, such as xmin_.",
         f"{CHILD}.parent: user: is no table of this manifest. Did you mean users? Known: users, files.",
     ]
-    assert (caught.value.line, caught.value.key, caught.value.value) == (4, "tables.users.columns.a.type", "citext")
+    assert (caught.value.line, caught.value.key, caught.value.value) == (
+        4,
+        "tables.users.columns.a.type",
+        "citext",
+    )
 
 
 def test_ten_problems_are_listed_and_the_others_counted() -> None:
@@ -241,13 +322,22 @@ def test_a_cycle_is_reported_for_the_tables_on_it() -> None:
             f"{HEAD}  a: {{parent: b, from: x.*, primary_key: [a, b]}}\n  b: {{parent: a, from: x.*, primary_key: [a, b]}}\n"
             "  c: {parent: b, from: y.*, primary_key: [a, b]}\n"
         )
-    assert [line.split(":")[1:3] for line in str(caught.value).splitlines()] == [["4", " tables.a.parent"], ["5", " tables.b.parent"]]
+    assert [line.split(":")[1:3] for line in str(caught.value).splitlines()] == [
+        ["4", " tables.a.parent"],
+        ["5", " tables.b.parent"],
+    ]
 
 
 def nest(levels: int) -> dict[str, Table]:
-    tables = {"t0": Table(collection="c", primary_key=("id",), columns={"id": Column(type="uuid", from_="_id")})}
+    tables = {
+        "t0": Table(
+            collection="c", primary_key=("id",), columns={"id": Column(type="uuid", from_="_id")}
+        )
+    }
     for i in range(1, levels + 1):
-        tables[f"t{i}"] = Table(parent=f"t{i - 1}", from_="a.*", primary_key=tuple(f"k{n}" for n in range(i + 1)))
+        tables[f"t{i}"] = Table(
+            parent=f"t{i - 1}", from_="a.*", primary_key=tuple(f"k{n}" for n in range(i + 1))
+        )
     return tables
 
 
@@ -258,7 +348,9 @@ def test_tables_nest_as_deep_as_keys_go() -> None:
 
 
 def test_a_thousand_columns_fit() -> None:
-    columns = {"id": Column(type="uuid", from_="_id")} | {f"c{i}": Column(type="text") for i in range(998)}
+    columns = {"id": Column(type="uuid", from_="_id")} | {
+        f"c{i}": Column(type="text") for i in range(998)
+    }
     table = Table(collection="c", primary_key=("id",), columns=columns)
     assert len(Manifest(assise=1, name="a", tables={"t": table}).tables["t"].columns) == 999
 
@@ -294,10 +386,22 @@ tables:
 
 def test_the_tree_of_tables() -> None:
     shop = parse_manifest(SHOP)
-    assert [name for root in shop.roots for name in shop.tree(root)] == ["orders", "items", "notes", "taxes", "users"]
+    assert [name for root in shop.roots for name in shop.tree(root)] == [
+        "orders",
+        "items",
+        "notes",
+        "taxes",
+        "users",
+    ]
     assert shop.tree("orders") == ("orders", "items", "notes", "taxes")
     assert shop.children("orders") == ["items", "notes"]
-    assert [shop.root(name) for name in shop.tables] == ["orders", "orders", "orders", "users", "orders"]
+    assert [shop.root(name) for name in shop.tables] == [
+        "orders",
+        "orders",
+        "orders",
+        "users",
+        "orders",
+    ]
     assert shop.key_column("taxes") == Column(type="text", from_="_id", kind="any")
     assert shop.key_column("users").path == ()
 
@@ -323,12 +427,21 @@ def test_defaults_are_filled_in() -> None:
 
 
 def test_columns_made_in_python_read_their_own_name_too() -> None:
-    table = Table(collection="c", primary_key=("_id",), columns={"_id": Column(type="uuid"), "x.y": Column(type="text", kind="objectid")})
-    assert {name: column.path for name, column in table.columns.items()} == {"_id": ("_id",), "x.y": ("x.y",)}
+    table = Table(
+        collection="c",
+        primary_key=("_id",),
+        columns={"_id": Column(type="uuid"), "x.y": Column(type="text", kind="objectid")},
+    )
+    assert {name: column.path for name, column in table.columns.items()} == {
+        "_id": ("_id",),
+        "x.y": ("x.y",),
+    }
 
 
 def test_a_manifest_made_in_python_is_checked() -> None:
-    table = Table(collection="c", primary_key=("id",), columns={"id": Column(type="citext", from_="_id")})
+    table = Table(
+        collection="c", primary_key=("id",), columns={"id": Column(type="citext", from_="_id")}
+    )
     with pytest.raises(ValidationError, match=r"tables\.t\.columns\.id\.type: citext: is no type"):
         Manifest(assise=1, name="a", tables={"t": table})
 
@@ -340,7 +453,9 @@ def test_a_manifest_does_not_change() -> None:
 
 
 def test_neither_errors_nor_repr_show_a_password() -> None:
-    assert "secret" not in repr(Manifest(assise=1, name="a", postgres="postgresql://u:secret@h/d", tables={}))
+    assert "secret" not in repr(
+        Manifest(assise=1, name="a", postgres="postgresql://u:secret@h/d", tables={})
+    )
     with pytest.raises(ValidationError) as caught:
         Manifest(assise=1, name="", postgres="postgresql://u:secret@h/d", tables={})
     assert "secret" not in str(caught.value)

@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assise.errors import ManifestError
-from assise.manifest.paths import format_child_path, format_path, is_nameable, parse_child_path, parse_path
+from assise.manifest.paths import (
+    format_child_path,
+    format_path,
+    is_nameable,
+    parse_child_path,
+    parse_path,
+)
 
 KEYS = st.one_of(st.text(r"\.*a", max_size=6), st.text(max_size=8)).filter(is_nameable)
 
@@ -54,13 +60,30 @@ def test_a_path_has_these_keys(text: str, keys: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize(
     ("keys", "text"),
-    [(("a", "b"), "a.b"), (("a.b",), r"a\.b"), (("*",), r"\*"), (("a*b",), r"a\*b"), (("",), ""), ((r"a\b",), r"a\b"), ((r"a\.b",), r"a\\.b")],
+    [
+        (("a", "b"), "a.b"),
+        (("a.b",), r"a\.b"),
+        (("*",), r"\*"),
+        (("a*b",), r"a\*b"),
+        (("",), ""),
+        ((r"a\b",), r"a\b"),
+        ((r"a\.b",), r"a\\.b"),
+    ],
 )
 def test_keys_are_written_so(keys: tuple[str, ...], text: str) -> None:
     assert format_path(keys) == text
 
 
-@pytest.mark.parametrize(("text", "keys"), [("files.*", ("files",)), ("a.b.*", ("a", "b")), (".*", ("",)), (r"\*.*", ("*",)), (r"a\.b.*", ("a.b",))])
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("files.*", ("files",)),
+        ("a.b.*", ("a", "b")),
+        (".*", ("",)),
+        (r"\*.*", ("*",)),
+        (r"a\.b.*", ("a.b",)),
+    ],
+)
 def test_a_child_path_has_these_keys(text: str, keys: tuple[str, ...]) -> None:
     assert parse_child_path(text) == keys
     assert format_child_path(keys) == text
@@ -84,7 +107,9 @@ def test_a_column_cannot_read(text: str, message: str) -> None:
     assert caught.value.remedy
 
 
-@pytest.mark.parametrize("text", ["", "*", "files", r"files.\*", r"files\.*", "a.*.b", "a.*.*", "*.*", "a*"])
+@pytest.mark.parametrize(
+    "text", ["", "*", "files", r"files.\*", r"files\.*", "a.*.b", "a.*.*", "*.*", "a*"]
+)
 def test_a_child_path_ends_in_its_only_star(text: str) -> None:
     with pytest.raises(ManifestError, match=r"ends in its one \*"):
         parse_child_path(text)
@@ -103,7 +128,16 @@ def test_a_hundred_keys_are_a_path() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "expected"), [("", True), ("a", True), (r"\a", True), ("a\\", False), ("\\", False), ("\0", False), ("\ud800", False)]
+    ("key", "expected"),
+    [
+        ("", True),
+        ("a", True),
+        (r"\a", True),
+        ("a\\", False),
+        ("\\", False),
+        ("\0", False),
+        ("\ud800", False),
+    ],
 )
 def test_is_nameable(key: str, *, expected: bool) -> None:
     assert is_nameable(key) is expected

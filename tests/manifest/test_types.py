@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from assise.manifest.types import KEY_KINDS, KINDS, SCALARS, default_kind, element_type, is_array, is_kind
+from assise.manifest.types import (
+    KEY_KINDS,
+    KINDS,
+    SCALARS,
+    default_kind,
+    element_type,
+    is_array,
+    is_kind,
+)
 
 DEFAULTS = {
     "uuid": "objectid",

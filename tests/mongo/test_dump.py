@@ -17,7 +17,16 @@ from tests.dumps import write_dump
 from tests.mongo.test_frames import files
 
 from assise.errors import SourceError
-from assise.mongo.dump import Chunk, Collection, Dump, find_bounds, open_dump, read_chunk, read_chunks, read_metadata
+from assise.mongo.dump import (
+    Chunk,
+    Collection,
+    Dump,
+    find_bounds,
+    open_dump,
+    read_chunk,
+    read_chunks,
+    read_metadata,
+)
 
 DOCUMENTS = [bson.encode({"_id": i, "text": "x" * i}) for i in range(100)]
 CONTENT = b"".join(DOCUMENTS)
@@ -78,7 +87,9 @@ def test_names_of_files_are_decoded(tmp_path: Path, file: str, name: str) -> Non
     (tmp_path / file).write_bytes(gzip.compress(CONTENT) if file.endswith("gz") else CONTENT)
     assert names(open_dump(tmp_path)) == [name]
     assert names(open_dump(tmp_path / file)) == [name]
-    assert b"".join(raw for chunk in chunks_of(tmp_path, 1) for _, raw in chunk.documents) == CONTENT
+    assert (
+        b"".join(raw for chunk in chunks_of(tmp_path, 1) for _, raw in chunk.documents) == CONTENT
+    )
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
@@ -86,13 +97,27 @@ def test_the_name_in_the_metadata_is_the_whole_one(tmp_path: Path, is_packed: bo
     cut, whole = "x" * 200 + "%24hash", "x" * 240
     write_dump(tmp_path, {cut: DOCUMENTS}, is_packed=is_packed)
     metadata = json.dumps({"collectionName": whole, "indexes": []}).encode()
-    (tmp_path / f"{cut}.metadata.json{'.gz' if is_packed else ''}").write_bytes(gzip.compress(metadata) if is_packed else metadata)
+    (tmp_path / f"{cut}.metadata.json{'.gz' if is_packed else ''}").write_bytes(
+        gzip.compress(metadata) if is_packed else metadata
+    )
     dump = open_dump(tmp_path)
     assert names(dump) == [whole]
     assert dump.ignored == ()
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"x"', b"{}", b'{"collectionName": 7}', b'{"collectionName": ""}', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"x"',
+        b"{}",
+        b'{"collectionName": 7}',
+        b'{"collectionName": ""}',
+        b"\xff\xfe",
+    ],
+)
 def test_broken_metadata_leaves_the_name_of_the_file(tmp_path: Path, content: bytes) -> None:
     write_dump(tmp_path, {"users": DOCUMENTS})
     (tmp_path / "users.metadata.json").write_bytes(content)
@@ -108,9 +133,15 @@ def test_broken_packed_metadata_leaves_the_name_of_the_file(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("end", ["", ".gz"])
 def test_the_metadata_of_a_time_series_are_those_of_its_buckets(tmp_path: Path, end: str) -> None:
-    write_dump(tmp_path, {"system.buckets.ticks": DOCUMENTS, "system.buckets.other": DOCUMENTS}, is_packed=bool(end))
+    write_dump(
+        tmp_path,
+        {"system.buckets.ticks": DOCUMENTS, "system.buckets.other": DOCUMENTS},
+        is_packed=bool(end),
+    )
     metadata = '{"options": {"timeseries": {"timeField": "t"}}, "collectionName": "ticks"}'
-    (tmp_path / f"ticks.metadata.json{end}").write_bytes(gzip.compress(metadata.encode()) if end else metadata.encode())
+    (tmp_path / f"ticks.metadata.json{end}").write_bytes(
+        gzip.compress(metadata.encode()) if end else metadata.encode()
+    )
     dump = open_dump(tmp_path)
     assert (names(dump), dump.ignored) == (["system.buckets.other", "system.buckets.ticks"], ())
     assert [read_metadata(collection) for collection in dump.collections] == [None, metadata]
@@ -124,14 +155,25 @@ def test_views_and_folders_beside_the_collections_are_told_and_not_read(tmp_path
     assert open_dump(tmp_path).ignored == ("notes/", "a_view.metadata.json")
 
 
-@pytest.mark.parametrize(("end", "kind"), [("", "collection"), (".gz", "collection"), ("", "timeseries"), ("", None), ("", [1])])
-def test_a_collection_whose_data_are_missing_is_no_view(tmp_path: Path, end: str, kind: object) -> None:
+@pytest.mark.parametrize(
+    ("end", "kind"),
+    [("", "collection"), (".gz", "collection"), ("", "timeseries"), ("", None), ("", [1])],
+)
+def test_a_collection_whose_data_are_missing_is_no_view(
+    tmp_path: Path, end: str, kind: object
+) -> None:
     write_dump(tmp_path, {"users": DOCUMENTS})
-    metadata = json.dumps({"collectionName": "orders", "type": kind, "options": [] if kind else {}}).encode()
+    metadata = json.dumps(
+        {"collectionName": "orders", "type": kind, "options": [] if kind else {}}
+    ).encode()
     (tmp_path / "ecosystem.metadata.json").write_text("no JSON")
     (tmp_path / "system.js.metadata.json").write_text("{}")
-    (tmp_path / f"orders.metadata.json{end}").write_bytes(gzip.compress(metadata) if end else metadata)
-    (tmp_path / "shown.metadata.json").write_text('{"options": {"viewOn": "users"}, "type": "view"}')
+    (tmp_path / f"orders.metadata.json{end}").write_bytes(
+        gzip.compress(metadata) if end else metadata
+    )
+    (tmp_path / "shown.metadata.json").write_text(
+        '{"options": {"viewOn": "users"}, "type": "view"}'
+    )
     assert open_dump(tmp_path).ignored == (
         "ecosystem.metadata.json (its .bson is missing)",
         f"orders.metadata.json{end} (its .bson is missing)",
@@ -156,7 +198,9 @@ def test_two_files_of_one_collection_are_refused(tmp_path: Path) -> None:
         (lambda path: _written(path / "users.bson.zst"), "is no .bson or .bson.gz file"),
     ],
 )
-def test_what_is_no_dump_is_refused_with_a_remedy(tmp_path: Path, make: object, message: str) -> None:
+def test_what_is_no_dump_is_refused_with_a_remedy(
+    tmp_path: Path, make: object, message: str
+) -> None:
     assert callable(make)
     with pytest.raises(SourceError, match=message) as error:
         open_dump(make(tmp_path))
@@ -183,7 +227,9 @@ def test_chunks_are_all_of_the_bytes_in_order(tmp_path: Path, size: int, is_pack
     assert chunks[-1].stop == len(CONTENT)
     assert all(chunk.stop - chunk.start >= size for chunk in chunks[:-1])
     assert all(chunk.stop - chunk.start - len(chunk.documents[-1][1]) < size for chunk in chunks)
-    assert [chunk.digest for chunk in chunks] == [sha256(CONTENT[chunk.start : chunk.stop]).hexdigest() for chunk in chunks]
+    assert [chunk.digest for chunk in chunks] == [
+        sha256(CONTENT[chunk.start : chunk.stop]).hexdigest() for chunk in chunks
+    ]
 
 
 @given(files(), st.integers(1, 300))
@@ -191,7 +237,9 @@ def test_a_chunk_can_be_read_by_its_bounds_alone(data: bytes, size: int) -> None
     with TemporaryDirectory() as folder:
         [collection] = open_dump(write_dump(Path(folder), {"users": [data]})).collections
         chunks = list(read_chunks(collection, size))
-        assert list(find_bounds(collection, size)) == [(chunk.start, chunk.stop) for chunk in chunks]
+        assert list(find_bounds(collection, size)) == [
+            (chunk.start, chunk.stop) for chunk in chunks
+        ]
         assert [read_chunk(collection, chunk.start, chunk.stop) for chunk in chunks] == chunks
 
 
@@ -200,7 +248,9 @@ def test_a_file_that_changes_between_its_bounds_and_its_chunks_is_an_error(tmp_p
     bounds = list(find_bounds(collection, 1000))
     collection.file.write_bytes(CONTENT[: bounds[-1][0] + 10])
     assert read_chunk(collection, *bounds[0]).stop == bounds[0][1]
-    with pytest.raises(SourceError, match=r"users.bson has changed between bytes .* while it was read"):
+    with pytest.raises(
+        SourceError, match=r"users.bson has changed between bytes .* while it was read"
+    ):
         read_chunk(collection, *bounds[-1])
 
 
@@ -211,10 +261,17 @@ def test_an_empty_collection_has_no_chunks(tmp_path: Path, is_packed: bool) -> N
 
 
 @pytest.mark.parametrize("change", ["cut", "no gzip", "trailing garbage", "wrong checksum"])
-def test_a_broken_gzip_stream_is_an_error_that_says_how_far_it_could_be_read(tmp_path: Path, change: str) -> None:
+def test_a_broken_gzip_stream_is_an_error_that_says_how_far_it_could_be_read(
+    tmp_path: Path, change: str
+) -> None:
     packed = gzip.compress(CONTENT)
     wrong = packed[:-8] + bytes([packed[-8] ^ 1]) + packed[-7:]
-    content = {"cut": packed[:-20], "no gzip": CONTENT, "trailing garbage": packed + b"garbage", "wrong checksum": wrong}[change]
+    content = {
+        "cut": packed[:-20],
+        "no gzip": CONTENT,
+        "trailing garbage": packed + b"garbage",
+        "wrong checksum": wrong,
+    }[change]
     (tmp_path / "users.bson.gz").write_bytes(content)
     with pytest.raises(SourceError, match="is a broken gzip stream") as error:
         chunks_of(tmp_path, 1 << 20)
@@ -222,13 +279,23 @@ def test_a_broken_gzip_stream_is_an_error_that_says_how_far_it_could_be_read(tmp
 
 
 def test_a_stream_of_several_gzip_members_is_one(tmp_path: Path) -> None:
-    (tmp_path / "users.bson.gz").write_bytes(gzip.compress(CONTENT[:1000]) + gzip.compress(CONTENT[1000:]))
-    assert [raw for chunk in chunks_of(tmp_path, 1 << 20) for _, raw in chunk.documents] == DOCUMENTS
+    (tmp_path / "users.bson.gz").write_bytes(
+        gzip.compress(CONTENT[:1000]) + gzip.compress(CONTENT[1000:])
+    )
+    assert [
+        raw for chunk in chunks_of(tmp_path, 1 << 20) for _, raw in chunk.documents
+    ] == DOCUMENTS
 
 
-@pytest.mark.skipif(not (DATA / "mongo").exists(), reason=f"no data of others in {DATA}: set ASSISE_TEST_DATA")
+@pytest.mark.skipif(
+    not (DATA / "mongo").exists(), reason=f"no data of others in {DATA}: set ASSISE_TEST_DATA"
+)
 def test_every_folder_of_mongodumps_own_tests_opens_or_says_why_not() -> None:
-    folders = {file.parent for ending in ("*.bson", "*.bson.gz") for file in (DATA / "mongo" / "mongo_tools_testdata").rglob(ending)}
+    folders = {
+        file.parent
+        for ending in ("*.bson", "*.bson.gz")
+        for file in (DATA / "mongo" / "mongo_tools_testdata").rglob(ending)
+    }
     assert len(folders) > 40
     for folder in folders:
         dump = open_dump(folder)

@@ -16,11 +16,31 @@ from tests.oracle.walk import frames
 
 from assise.documents.reader import check_document
 from assise.errors import InvalidBsonError
-from assise.mongo.frames import KEPT_OF_LONGER, KEPT_WHOLE, LARGEST, Document, Run, Stream, read_frames, read_stops
+from assise.mongo.frames import (
+    KEPT_OF_LONGER,
+    KEPT_WHOLE,
+    LARGEST,
+    Document,
+    Run,
+    Stream,
+    read_frames,
+    read_stops,
+)
 
 EMPTY = b"\5\0\0\0\0"
 ONE = write_document([(b"a", (0x02, write_text(b"one")))])
-GARBAGE = [b"\0", b"\1", b"\xff" * 7, b"\5\0\0\0", b"\5\0\0\0\1", b"\4\0\0\0\0", b"\x10\0\0\0", b"\0\0\0\1\0\0", b"\5\0\0", b"\n\0\0\0a"]
+GARBAGE = [
+    b"\0",
+    b"\1",
+    b"\xff" * 7,
+    b"\5\0\0\0",
+    b"\5\0\0\0\1",
+    b"\4\0\0\0\0",
+    b"\x10\0\0\0",
+    b"\0\0\0\1\0\0",
+    b"\5\0\0",
+    b"\n\0\0\0a",
+]
 
 
 def write_int32(number: int) -> bytes:
@@ -42,7 +62,11 @@ class OddStream:
 
 def list_frames(stream: Stream, offset: int = 0) -> list[Document | Run]:
     """Documents and runs one by one."""
-    return [frame for found in read_frames(stream, offset) for frame in ([found] if isinstance(found, Run) else found)]
+    return [
+        frame
+        for found in read_frames(stream, offset)
+        for frame in ([found] if isinstance(found, Run) else found)
+    ]
 
 
 def kind_of(frame: Document | Run) -> str:
@@ -55,7 +79,9 @@ def kind_of(frame: Document | Run) -> str:
     return "document"
 
 
-def found_in(data: bytes, sizes: list[int] | None = None, offset: int = 0) -> list[tuple[str, int, int]]:
+def found_in(
+    data: bytes, sizes: list[int] | None = None, offset: int = 0
+) -> list[tuple[str, int, int]]:
     def stream() -> Stream:
         return OddStream(data, sizes) if sizes else BytesIO(data)
 
@@ -63,7 +89,10 @@ def found_in(data: bytes, sizes: list[int] | None = None, offset: int = 0) -> li
     for frame in list_frames(stream(), offset):
         start, raw = (frame.offset, frame.raw) if isinstance(frame, Run) else frame
         assert raw == data[start - offset : start - offset + len(raw)]
-        assert not isinstance(frame, Run) or (frame.digest, frame.size) == (sha256(raw).digest(), len(raw))
+        assert not isinstance(frame, Run) or (frame.digest, frame.size) == (
+            sha256(raw).digest(),
+            len(raw),
+        )
         found.append((kind_of(frame), start, start + len(raw)))
     assert list(read_stops(stream(), offset)) == [stop for _, _, stop in found]
     return found
@@ -75,14 +104,24 @@ def files(draw: st.DrawFn) -> bytes:
     small = st.sampled_from([EMPTY, ONE]) | documents().filter(lambda raw: len(raw) < 400)
     cut = st.tuples(small, st.integers(0, 400)).map(lambda pair: pair[0][: pair[1]])
     changed = st.tuples(small, st.integers(0, 399), st.sampled_from([0, 1, 5, 0x10, 0xFF])).map(
-        lambda found: found[0][: found[1] % len(found[0])] + bytes([found[2]]) + found[0][found[1] % len(found[0]) + 1 :]
+        lambda found: (
+            found[0][: found[1] % len(found[0])]
+            + bytes([found[2]])
+            + found[0][found[1] % len(found[0]) + 1 :]
+        )
     )
-    garbage = st.sampled_from(GARBAGE) | st.binary(max_size=12) | st.lists(st.sampled_from([0, 1, 4, 5, 6, 255]), max_size=12).map(bytes)
+    garbage = (
+        st.sampled_from(GARBAGE)
+        | st.binary(max_size=12)
+        | st.lists(st.sampled_from([0, 1, 4, 5, 6, 255]), max_size=12).map(bytes)
+    )
     return b"".join(draw(st.lists(st.one_of(small, small, cut, changed, garbage), max_size=7)))
 
 
 @given(files(), st.lists(st.integers(1, 9) | st.integers(1, 1000), min_size=1, max_size=4))
-def test_files_are_framed_as_the_tests_own_walker_does_whatever_blocks_a_stream_gives(data: bytes, sizes: list[int]) -> None:
+def test_files_are_framed_as_the_tests_own_walker_does_whatever_blocks_a_stream_gives(
+    data: bytes, sizes: list[int]
+) -> None:
     expected = frames(data)
     assert found_in(data, sizes) == expected
     assert found_in(data) == expected
@@ -96,7 +135,9 @@ NUMBERS = st.sampled_from([0, 1, 4, 5, 8, 12]) | st.integers(0, 120)
 @st.composite
 def lists(draw: st.DrawFn, depth: int = 0) -> bytes:
     """Elements one behind the other, whose lengths are those of no document, of themselves or of others: most positions can be a beginning."""
-    kinds = st.sampled_from([0x10, 0x10, 0x0A, 0x01, 0x08, 0x02, 0x05, 0x0B, 0x0F, 0x03, 0x04, 0x03])
+    kinds = st.sampled_from(
+        [0x10, 0x10, 0x0A, 0x01, 0x08, 0x02, 0x05, 0x0B, 0x0F, 0x03, 0x04, 0x03]
+    )
     found = []
     for kind in draw(st.lists(kinds, max_size=8)):
         number = write_int32(draw(NUMBERS))
@@ -109,15 +150,36 @@ def lists(draw: st.DrawFn, depth: int = 0) -> bytes:
                 value = draw(st.sampled_from([b"\0", b"\1", b"\1", b"\2"]))
             case 0x02 | 0x05:
                 value = draw(
-                    st.sampled_from([write_text(b"one"), write_text(b""), b"\5\0\0\0\2\1\0\0\0a", b"\4\0\0\0\0aaaa", number + b"\2", number])
+                    st.sampled_from(
+                        [
+                            write_text(b"one"),
+                            write_text(b""),
+                            b"\5\0\0\0\2\1\0\0\0a",
+                            b"\4\0\0\0\0aaaa",
+                            number + b"\2",
+                            number,
+                        ]
+                    )
                 )
             case 0x0B:
                 value = draw(st.sampled_from([b"\0\0", b"\0" + b"a" * 40 + b"\0", b"a"]))
             case 0x0F:
-                value = draw(st.sampled_from([write_scoped(b"a", EMPTY), write_scoped(b"", ONE), number + write_text(b"") + EMPTY]))
+                value = draw(
+                    st.sampled_from(
+                        [
+                            write_scoped(b"a", EMPTY),
+                            write_scoped(b"", ONE),
+                            number + write_text(b"") + EMPTY,
+                        ]
+                    )
+                )
             case 0x03 | 0x04:
                 inside = draw(lists(depth + 1)) if depth < 4 else b""
-                value = draw(st.sampled_from([write_int32(len(inside) + 5)] * 3 + [number])) + inside + b"\0"
+                value = (
+                    draw(st.sampled_from([write_int32(len(inside) + 5)] * 3 + [number]))
+                    + inside
+                    + b"\0"
+                )
             case _:
                 value = b""
         found.append(bytes([kind]) + draw(KEYS) + b"\0" + value)
@@ -127,15 +189,35 @@ def lists(draw: st.DrawFn, depth: int = 0) -> bytes:
 @st.composite
 def hostile_files(draw: st.DrawFn) -> bytes:
     """Files in which most bytes can begin a document: lists of elements behind lengths that are right or not, cut, changed and repeated."""
-    one = lists().flatmap(lambda inside: st.sampled_from([len(inside) + 5] * 3 + [90]).map(lambda size: write_int32(size) + inside + b"\0"))
-    data = b"".join(draw(st.lists(st.one_of(one, lists(), NUMBERS.map(write_int32), files()), min_size=1, max_size=5))) * draw(st.integers(1, 3))
-    for place, byte in draw(st.lists(st.tuples(st.integers(0, 2000), st.sampled_from([0, 1, 5, 0x10, 0xFF])), max_size=3)):
+    one = lists().flatmap(
+        lambda inside: st.sampled_from([len(inside) + 5] * 3 + [90]).map(
+            lambda size: write_int32(size) + inside + b"\0"
+        )
+    )
+    data = b"".join(
+        draw(
+            st.lists(
+                st.one_of(one, lists(), NUMBERS.map(write_int32), files()), min_size=1, max_size=5
+            )
+        )
+    ) * draw(st.integers(1, 3))
+    for place, byte in draw(
+        st.lists(
+            st.tuples(st.integers(0, 2000), st.sampled_from([0, 1, 5, 0x10, 0xFF])), max_size=3
+        )
+    ):
         data = data[: place % (len(data) + 1)] + bytes([byte]) + data[place % (len(data) + 1) + 1 :]
     return data
 
 
-@given(hostile_files(), st.lists(st.integers(1, 9) | st.integers(1, 1000), min_size=1, max_size=4), st.sampled_from([20, 60, 150, LARGEST]))
-def test_what_the_walks_have_found_changes_no_frame(data: bytes, sizes: list[int], largest: int) -> None:
+@given(
+    hostile_files(),
+    st.lists(st.integers(1, 9) | st.integers(1, 1000), min_size=1, max_size=4),
+    st.sampled_from([20, 60, 150, LARGEST]),
+)
+def test_what_the_walks_have_found_changes_no_frame(
+    data: bytes, sizes: list[int], largest: int
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("assise.mongo.frames.LARGEST", largest)
         patch.setattr("tests.oracle.walk.MAX_DOCUMENT", largest)
@@ -144,7 +226,9 @@ def test_what_the_walks_have_found_changes_no_frame(data: bytes, sizes: list[int
         patch.setattr("assise.mongo.frames._BLOCK", 32)
         patch.setattr("assise.mongo.frames._STRIDE", 16)
         assert found_in(data, sizes) == expected
-        assert [(kind, start - 7, end - 7) for kind, start, end in found_in(data, sizes, 7)] == expected
+        assert [
+            (kind, start - 7, end - 7) for kind, start, end in found_in(data, sizes, 7)
+        ] == expected
 
 
 @pytest.mark.parametrize(
@@ -154,12 +238,32 @@ def test_what_the_walks_have_found_changes_no_frame(data: bytes, sizes: list[int
         b"\5\0" + write_int32(105) + b"\0\0" + EMPTY + b"y" * 99,
         b"\5\0" + write_int32(109) + b"\2" + write_int32(105) + b"\0" + EMPTY + b"y" * 99,
         b"\x0a\0\x10\0\0\0\0\0\x0a\0\x0a\0" + b"\2\0" + write_text(b"\0" + EMPTY),
-        b"\x0a" + b"a" * 99 + b"\0" + b"\x0a" + b"b" * 50 + b"\0" + b"\2\0" + write_text(b"\0" + EMPTY),
-        b"\x0b" + b"a" * 60 + b"\0" + b"b" * 60 + b"\0" + b"c" * 60 + b"\0" + b"\2\0" + write_text(b"\0" + EMPTY),
-        b"\3\0" + write_document([(b"a", (0x02, write_text(b"one")))] * 3) + b"\2\0" + write_text(b"\0" + EMPTY),
+        b"\x0a"
+        + b"a" * 99
+        + b"\0"
+        + b"\x0a"
+        + b"b" * 50
+        + b"\0"
+        + b"\2\0"
+        + write_text(b"\0" + EMPTY),
+        b"\x0b"
+        + b"a" * 60
+        + b"\0"
+        + b"b" * 60
+        + b"\0"
+        + b"c" * 60
+        + b"\0"
+        + b"\2\0"
+        + write_text(b"\0" + EMPTY),
+        b"\3\0"
+        + write_document([(b"a", (0x02, write_text(b"one")))] * 3)
+        + b"\2\0"
+        + write_text(b"\0" + EMPTY),
     ],
 )
-def test_a_document_resumes_whose_elements_were_walked_for_one_that_ends_inside(element: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_document_resumes_whose_elements_were_walked_for_one_that_ends_inside(
+    element: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An int32 whose value is the length of a document leads from garbage before it to its first element."""
     monkeypatch.setattr("assise.mongo.frames._BLOCK", 32)
     monkeypatch.setattr("assise.mongo.frames._STRIDE", 16)
@@ -175,17 +279,28 @@ def test_a_document_resumes_whose_elements_were_walked_for_one_that_ends_inside(
 WORST: dict[str, Callable[[], bytes]] = {
     "ints": lambda: b"".join(b"\x10%d\0" % i + write_int32(i) for i in range(500_000)),
     "strings": lambda: b"\2key\0\6\0\0\0hello\0" * 350_000,
-    "nested": lambda: b"".join(write_int32((4 << 20) - 7 * i) + b"\3\0" for i in range(590_000)) + EMPTY + b"\1" + bytes(590_000),
-    "keys": lambda: (write_int32(3 << 20) + b"\x0a\0\5" + b"a" * 9) * 60_000 + b"a" * (3 << 20) + bytes(1 << 20),
+    "nested": lambda: (
+        b"".join(write_int32((4 << 20) - 7 * i) + b"\3\0" for i in range(590_000))
+        + EMPTY
+        + b"\1"
+        + bytes(590_000)
+    ),
+    "keys": lambda: (
+        (write_int32(3 << 20) + b"\x0a\0\5" + b"a" * 9) * 60_000 + b"a" * (3 << 20) + bytes(1 << 20)
+    ),
 }
 
 
 @pytest.mark.parametrize("name", WORST)
-def test_garbage_full_of_possible_lengths_is_read_in_about_linear_time(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_garbage_full_of_possible_lengths_is_read_in_about_linear_time(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("assise.mongo.frames.LARGEST", 4 << 20)
     data = b"\xff" * 4 + WORST[name]() + b"\xff"
     start = process_time()
-    assert [frame.size for frame in list_frames(BytesIO(data)) if isinstance(frame, Run)] == [len(data)]
+    assert [frame.size for frame in list_frames(BytesIO(data)) if isinstance(frame, Run)] == [
+        len(data)
+    ]
     assert process_time() - start < 20
 
 
@@ -202,7 +317,10 @@ def test_garbage_full_of_possible_lengths_is_read_in_about_linear_time(name: str
         (EMPTY + b"\0", [("document", 0, 5), ("garbage", 5, 6)]),
         (b"\6\0\0\0\1\0" + ONE, [("invalid", 0, 6), ("document", 6, 22)]),
         (b"\xff" + EMPTY + b"\xff", [("garbage", 0, 7)]),
-        (b"\xff" + EMPTY + ONE + b"\xff", [("garbage", 0, 1), ("document", 1, 6), ("document", 6, 22), ("garbage", 22, 23)]),
+        (
+            b"\xff" + EMPTY + ONE + b"\xff",
+            [("garbage", 0, 1), ("document", 1, 6), ("document", 6, 22), ("garbage", 22, 23)],
+        ),
         (b"\xff" + b"\6\0\0\0\1\0" + EMPTY, [("garbage", 0, 7), ("document", 7, 12)]),
     ],
 )
@@ -212,7 +330,9 @@ def test_small_files_frame_like_this(data: bytes, expected: list[tuple[str, int,
 
 def test_the_largest_document_frames_and_one_byte_more_does_not() -> None:
     def sized(size: int) -> bytes:
-        return write_document([(b"a", (0x05, (size - 13).to_bytes(4, "little") + b"\0" + bytes(size - 13)))])
+        return write_document(
+            [(b"a", (0x05, (size - 13).to_bytes(4, "little") + b"\0" + bytes(size - 13)))]
+        )
 
     largest = sized(LARGEST)
     assert len(largest) == LARGEST == (16 << 20) + (16 << 10)
@@ -239,7 +359,11 @@ def test_framing_holds_one_block_and_one_document_not_the_file() -> None:
         def read(self, size: int, /) -> bytes:
             nonlocal taken
             taken += size
-            return (ONE * (size // len(ONE) + 1))[:size] if size % len(ONE) == 0 else ONE * (size // len(ONE))
+            return (
+                (ONE * (size // len(ONE) + 1))[:size]
+                if size % len(ONE) == 0
+                else ONE * (size // len(ONE))
+            )
 
     found = read_frames(Endless())
     for _ in range(2):

@@ -71,7 +71,9 @@ def _describe(value: Value | None) -> str:
     return "missing" if value is None else f"{value.kind} {value.raw[:40].hex()}"
 
 
-def _pair_in_order(path: Place, left: Value, right: Value, in_id: bool, found: list[str]) -> list[Pair]:
+def _pair_in_order(
+    path: Place, left: Value, right: Value, in_id: bool, found: list[str]
+) -> list[Pair]:
     pairs: list[Pair] = []
     keyed = left.kind != "array"
     for number, (one, other) in enumerate(zip_longest(left.fields, right.fields)):
@@ -79,7 +81,9 @@ def _pair_in_order(path: Place, left: Value, right: Value, in_id: bool, found: l
             continue
         key = repr(one[0] if one else other[0])[1:] if keyed else str(number)
         if not one or not other or (keyed and one[0] != other[0]):
-            found.append(f"{Place(key, path)}: {_describe(one and one[1])}, {_describe(other and other[1])}, in order")
+            found.append(
+                f"{Place(key, path)}: {_describe(one and one[1])}, {_describe(other and other[1])}, in order"
+            )
         else:
             pairs.append((Place(key, path), one[1], other[1], in_id))
     return pairs

@@ -48,7 +48,11 @@ class Table:
     def extra(self) -> str:
         """The name of our own column: it gives way to one of the user's."""
         taken = {*self.keys, *(column.name for column in self.columns)}
-        return next(name for n in range(1, 2000) if (name := f"_extra_{n}" if n > 1 else "_extra") not in taken)
+        return next(
+            name
+            for n in range(1, 2000)
+            if (name := f"_extra_{n}" if n > 1 else "_extra") not in taken
+        )
 
     @cached_property
     def blank(self) -> Row:
@@ -65,7 +69,9 @@ def reject_reason(manifest: Mapping[str, object], raw: bytes, offset: int) -> in
         document = parse(raw)
     except NotBson:
         return NOT_BSON
-    return KEY_DOES_NOT_FIT if _find_key(read_tables(manifest)[0], document, offset) is None else None
+    return (
+        KEY_DOES_NOT_FIT if _find_key(read_tables(manifest)[0], document, offset) is None else None
+    )
 
 
 def expected_rows(manifest: Mapping[str, object], raw: bytes, offset: int) -> Rows:
@@ -124,7 +130,9 @@ class _Level:
         for key, value in document.fields:
             if key not in names:
                 is_id = depth == 0 and key == b"_id" and self.table.key is not None
-                note = self._write_field(node.level.get(key.decode(), UNUSED), value, depth + 1, is_id=is_id)
+                note = self._write_field(
+                    node.level.get(key.decode(), UNUSED), value, depth + 1, is_id=is_id
+                )
                 if note is not None:
                     notes[key.decode()] = note
         return write_members(notes, unnamed) if notes or unnamed else None
@@ -144,7 +152,9 @@ class _Level:
         fit = find_fit(value, column.type, column.kind)
         is_key = self.table.key is column
         if not is_key:
-            self.row[column.name] = id_text(value) if fit.fits and is_id and column.type == "jsonb" else fit.text
+            self.row[column.name] = (
+                id_text(value) if fit.fits and is_id and column.type == "jsonb" else fit.text
+            )
         is_digest = is_key and column.kind == "any" and (fit.text or "").startswith("sha256:")
         return fit.fits and not is_digest
 
@@ -158,7 +168,9 @@ def read_tables(manifest: Mapping[str, object]) -> list[Table]:
     for name, entry in entries.items():
         parent, path = _as_dict(entry).get("parent"), _as_dict(entry).get("from")
         if parent:
-            _descend(tables[str(parent)].root, split_path(str(path).removesuffix("*").removesuffix("."))).child = tables[name]
+            _descend(
+                tables[str(parent)].root, split_path(str(path).removesuffix("*").removesuffix("."))
+            ).child = tables[name]
     return sorted(tables.values(), key=lambda table: table.key is None)
 
 
@@ -166,7 +178,9 @@ def _read_table(name: str, entry: dict[str, object]) -> Table:
     keys = entry["primary_key"]
     names = [str(key) for key in keys] if isinstance(keys, list) else [str(keys)]
     columns = list(_read_columns(_as_dict(entry.get("columns", {}))))
-    key = next((column for column in columns if "collection" in entry and column.name == names[0]), None)
+    key = next(
+        (column for column in columns if "collection" in entry and column.name == names[0]), None
+    )
     table = Table(name, names, columns, key)
     for column in columns:
         if column.kind != "offset":
@@ -179,7 +193,9 @@ def _read_columns(entries: dict[str, object]) -> Iterator[Column]:
         long = entry if isinstance(entry, dict) else {"type": entry}
         type_ = str(long["type"])
         path = split_path(str(long["from"])) if "from" in long else (name,)
-        yield Column(name, type_, str(long.get("kind", DEFAULT_KINDS[type_.removesuffix("[]")])), path)
+        yield Column(
+            name, type_, str(long.get("kind", DEFAULT_KINDS[type_.removesuffix("[]")])), path
+        )
 
 
 def _descend(node: Node, path: tuple[str, ...]) -> Node:

@@ -6,7 +6,14 @@ import struct
 from dataclasses import dataclass
 
 from tests.oracle.jsonform import decode, jsonb_text, key_text
-from tests.oracle.texts import print_array, print_decimal, print_float8, print_plain_double, print_timestamptz, print_uuid
+from tests.oracle.texts import (
+    print_array,
+    print_decimal,
+    print_float8,
+    print_plain_double,
+    print_timestamptz,
+    print_uuid,
+)
 from tests.oracle.walk import Value
 
 FIRST_DATE, END_OF_DATES = -210_866_803_200_000, 9_224_318_016_000_000
@@ -70,7 +77,11 @@ def _print_cell(value: Value, type_: str, kind: str) -> str | None:
         return key_text(value) if kind == "any" else jsonb_text(value)
     if type_ in RANGES:
         bound = 1 << RANGES[type_]
-        return str(value.number) if value.kind in {"int32", "int64"} and -bound <= value.number < bound else None
+        return (
+            str(value.number)
+            if value.kind in {"int32", "int64"} and -bound <= value.number < bound
+            else None
+        )
     if kind == "number":
         return _print_numeric(value)
     if kind.startswith(("uuid", "binary")):
@@ -86,7 +97,11 @@ def _print_numeric(value: Value) -> str | None:
     number: float = struct.unpack("<d", value.content)[0]
     if number != number:
         return "NaN" if value.content == bytes.fromhex("000000000000f87f") else None
-    return print_float8(value.content) if number in {float("inf"), float("-inf")} else print_plain_double(value.content)
+    return (
+        print_float8(value.content)
+        if number in {float("inf"), float("-inf")}
+        else print_plain_double(value.content)
+    )
 
 
 def _print_binary(value: Value, kind: str) -> str | None:
@@ -109,7 +124,11 @@ def _print_scalar(value: Value, type_: str) -> str | None:
     match value.kind:
         case "objectid":
             digits = value.content.hex()
-            return digits if type_ == "text" else f"{digits[:8]}-{digits[8:12]}-8{digits[12:15]}-8{digits[15:18]}-{digits[18:]}000000"
+            return (
+                digits
+                if type_ == "text"
+                else f"{digits[:8]}-{digits[8:12]}-8{digits[12:15]}-8{digits[15:18]}-{digits[18:]}000000"
+            )
         case "string":
             text = decode(value.content)
             return None if text is None or "\0" in text else text
@@ -118,7 +137,11 @@ def _print_scalar(value: Value, type_: str) -> str | None:
         case "double":
             return print_float8(value.content)
         case "date":
-            return print_timestamptz(value.number) if FIRST_DATE <= value.number < END_OF_DATES else None
+            return (
+                print_timestamptz(value.number)
+                if FIRST_DATE <= value.number < END_OF_DATES
+                else None
+            )
         case "decimal":
             return print_decimal(value.content)
     raise AssertionError(value.kind)

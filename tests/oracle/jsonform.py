@@ -40,13 +40,19 @@ def jsonb_text(value: Value, depth: int = 0) -> str:
 
 def id_text(value: Value, depth: int = 0) -> str:
     """The JSON text of a top-level `_id` that is not the key: escaped where an order of fields counts that jsonb does not keep."""
-    return escape(value) if value.kind in {"document", "array", "scoped"} else jsonb_text(value, depth)
+    return (
+        escape(value) if value.kind in {"document", "array", "scoped"} else jsonb_text(value, depth)
+    )
 
 
 def key_text(value: Value) -> str:
     """The text of an `_id` in a key of kind `any`: canonical Extended JSON, ints without width; above 1,000 bytes its digest."""
     text = full_key_text(value)
-    return text if len(text.encode()) <= 1000 else "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    return (
+        text
+        if len(text.encode()) <= 1000
+        else "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    )
 
 
 def full_key_text(value: Value) -> str:
@@ -84,7 +90,9 @@ def decode(text: bytes) -> str | None:
 
 def write_members(members: dict[str, str], unnamed: list[tuple[bytes, Value]]) -> str:
     """An object of keys, not yet escaped, and JSON texts, with the fields that JSON cannot name."""
-    texts = [f"{json.dumps(escape_key(key), ensure_ascii=False)}:{text}" for key, text in members.items()]
+    texts = [
+        f"{json.dumps(escape_key(key), ensure_ascii=False)}:{text}" for key, text in members.items()
+    ]
     if unnamed:
         texts.append(f'"$bson":"{encode_fields(unnamed)}"')
     return "{" + ",".join(texts) + "}"
@@ -100,9 +108,19 @@ def _write(value: Value, depth: int, form: Form) -> str:
         return escape(value) if depth >= DEEPEST else _write_container(value, depth, form)
     if value.kind == "scoped":
         code, scope = _write_string(value.content, form), find_scope(value)
-        is_whole = code is None or depth + 1 >= DEEPEST or (form.is_key and find_unnamed(scope.fields))
-        return escape(value) if is_whole else f'{{"$code":{code},"$scope":{_write(scope, depth + 1, form)}}}'
-    text = _write_text(value, form) if value.kind in {"string", "symbol", "code", "regex", "dbpointer"} else _write_number(value, form)
+        is_whole = (
+            code is None or depth + 1 >= DEEPEST or (form.is_key and find_unnamed(scope.fields))
+        )
+        return (
+            escape(value)
+            if is_whole
+            else f'{{"$code":{code},"$scope":{_write(scope, depth + 1, form)}}}'
+        )
+    text = (
+        _write_text(value, form)
+        if value.kind in {"string", "symbol", "code", "regex", "dbpointer"}
+        else _write_number(value, form)
+    )
     return escape(value) if text is None else text
 
 
@@ -113,7 +131,14 @@ def _write_container(value: Value, depth: int, form: Form) -> str:
     if unnamed and form.is_key:
         return escape(value)
     names = {key for key, _ in unnamed}
-    return write_members({key.decode(): _write(inner, depth + 1, form) for key, inner in value.fields if key not in names}, unnamed)
+    return write_members(
+        {
+            key.decode(): _write(inner, depth + 1, form)
+            for key, inner in value.fields
+            if key not in names
+        },
+        unnamed,
+    )
 
 
 def _write_string(text: bytes, form: Form) -> str | None:
@@ -124,7 +149,10 @@ def _write_string(text: bytes, form: Form) -> str | None:
 
 
 def _write_text(value: Value, form: Form) -> str | None:
-    text, more = _write_string(value.content, form), _write_string(value.more, form) if value.kind == "regex" else ""
+    text, more = (
+        _write_string(value.content, form),
+        _write_string(value.more, form) if value.kind == "regex" else "",
+    )
     if text is None or more is None:
         return None
     if value.kind == "string":
@@ -152,7 +180,11 @@ def _write_number(value: Value, form: Form) -> str | None:
             return f'{{"$numberDecimal":"{text}"}}' if _gives_back(text, value.content) else None
         case "date":
             is_iso = 0 <= number < END_OF_9999 and not form.is_key
-            return f'{{"$date":"{print_iso(number)}"}}' if is_iso else f'{{"$date":{{"$numberLong":"{number}"}}}}'
+            return (
+                f'{{"$date":"{print_iso(number)}"}}'
+                if is_iso
+                else f'{{"$date":{{"$numberLong":"{number}"}}}}'
+            )
         case "objectid":
             return f'{{"$oid":"{value.content.hex()}"}}'
         case "binary":

@@ -18,7 +18,10 @@ MOST_KEYS = 100
 SCALARS = {"string", "bool", "objectid", "date", "decimal", "number"}
 NUMBERS = {"int32", "int64", "double"}
 FITTING = {"string": ("text", "string"), "decimal": ("numeric", "decimal")}
-DATE, UUID = r"[0-9]{4}[-/][0-9]{1,2}([-/][0-9]{1,2}([T ].*)?)?", r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+DATE, UUID = (
+    r"[0-9]{4}[-/][0-9]{1,2}([-/][0-9]{1,2}([T ].*)?)?",
+    r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
+)
 DATA_KEY = re.compile(rf"-?[0-9]+|[0-9a-fA-F]{{24}}|{DATE}|{UUID}|[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
@@ -33,7 +36,9 @@ class Stand:
     @property
     def is_map(self) -> bool:
         """Whether the keys below the path are data."""
-        return len(self.keys) > MOST_KEYS or 2 * sum(DATA_KEY.fullmatch(key) is not None for key in self.keys) > len(self.keys)
+        return len(self.keys) > MOST_KEYS or 2 * sum(
+            DATA_KEY.fullmatch(key) is not None for key in self.keys
+        ) > len(self.keys)
 
 
 def find_uniform(documents: Iterable[Value], *, is_literal: bool = False) -> dict[str, int]:
@@ -59,7 +64,10 @@ def find_uniform(documents: Iterable[Value], *, is_literal: bool = False) -> dic
     for path, stand in stands.items():
         kind = _find_kind(stand, count)
         above = [path[:size] for size in range(1, len(path))]
-        is_aside = not is_literal and ((len(path) > 1 and path[0] == "_id") or not all(_is_container(stands[one]) for one in above))
+        is_aside = not is_literal and (
+            (len(path) > 1 and path[0] == "_id")
+            or not all(_is_container(stands[one]) for one in above)
+        )
         if kind and not is_aside and not any(one in maps for one in above):
             found[write_path(path)] += stand.values[kind]
     return dict(found)
@@ -73,9 +81,19 @@ def _is_container(stand: Stand) -> bool:
 def _find_kind(stand: Stand, count: int) -> str | None:
     """The one scalar kind of a path."""
     whole = sum(stand.values.values()) - stand.values["null"]
-    kind = max(stand.values, key=lambda kind: (stand.values[kind] if kind != "null" else -1, kind), default="null")
+    kind = max(
+        stand.values,
+        key=lambda kind: (stand.values[kind] if kind != "null" else -1, kind),
+        default="null",
+    )
     is_scalar = kind in SCALARS or kind.startswith("binary")
-    return kind if is_scalar and 100 * stand.values[kind] >= 95 * whole and 100 * stand.documents[kind] >= count else None
+    return (
+        kind
+        if is_scalar
+        and 100 * stand.values[kind] >= 95 * whole
+        and 100 * stand.documents[kind] >= count
+        else None
+    )
 
 
 def _walk(document: Value, stands: dict[Path, Stand]) -> list[tuple[Path, str]]:
@@ -88,7 +106,9 @@ def _walk(document: Value, stands: dict[Path, Stand]) -> list[tuple[Path, str]]:
         if value.kind == "array" and path[-1:] != (ELEMENTS,):
             open_values += [((*path, ELEMENTS), inner) for _, inner in value.fields]
         elif value.kind == "document":
-            named = [(text, inner) for key, inner in value.fields if (text := decode(key)) is not None]
+            named = [
+                (text, inner) for key, inner in value.fields if (text := decode(key)) is not None
+            ]
             stands[path].keys.update(key for key, _ in named)
             if sum(key is not ELEMENTS for key in path) < DEEPEST:
                 open_values += [((*path, key), inner) for key, inner in named]
@@ -107,4 +127,6 @@ def _name_kind(value: Value) -> str:
 
 def write_path(path: Path) -> str:
     """A path as text; dots in keys are escaped."""
-    return "".join("[]" if key is ELEMENTS else "." + key.replace(".", "\\.") for key in path).removeprefix(".")
+    return "".join(
+        "[]" if key is ELEMENTS else "." + key.replace(".", "\\.") for key in path
+    ).removeprefix(".")

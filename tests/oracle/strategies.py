@@ -22,7 +22,16 @@ KINDS = {
     "float8": ["double"],
     "numeric": ["number", "decimal"],
     "timestamptz": ["date"],
-    "bytea": ["binary", "binary_1", "binary_2", "binary_3", "binary_4", "binary_5", "binary_128", "binary_255"],
+    "bytea": [
+        "binary",
+        "binary_1",
+        "binary_2",
+        "binary_3",
+        "binary_4",
+        "binary_5",
+        "binary_128",
+        "binary_255",
+    ],
     "jsonb": ["every"],
 }
 FITTING = {
@@ -37,7 +46,22 @@ FITTING = {
 }
 UUID_KINDS = {3: ["uuid_java", "uuid_csharp", "uuid_python"], 4: ["uuid"]}
 SYSTEM_COLUMNS = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
-NAMES = ["_extra", "_extra_2", "_position", "select", "User", "user", 'a"b', "a'b", "é", "a b", "a.b", "%s", "*", "x" * 63]
+NAMES = [
+    "_extra",
+    "_extra_2",
+    "_position",
+    "select",
+    "User",
+    "user",
+    'a"b',
+    "a'b",
+    "é",
+    "a b",
+    "a.b",
+    "%s",
+    "*",
+    "x" * 63,
+]
 
 
 def _array_of(elements: Elements) -> Elements:
@@ -48,8 +72,14 @@ def _document_of(shape: dict[bytes, Elements], strange: int) -> st.SearchStrateg
     """Documents with some of the fields of `shape`, each of `strange + 1` in 10 with any value, now and then with a key of its own."""
     fields = {key: st.tuples(st.just(key), value) for key, value in shape.items()}
     right = [st.sampled_from(sorted(shape)).flatmap(fields.__getitem__)] * (9 - strange)
-    wrong = [st.tuples(st.sampled_from(sorted(shape)) | values.keys, values.anything)] * (strange + 1)
-    return st.tuples(st.lists(st.one_of(right + wrong), max_size=7), st.integers(0, 7)).map(_keep_most_keys_once).map(write_document)
+    wrong = [st.tuples(st.sampled_from(sorted(shape)) | values.keys, values.anything)] * (
+        strange + 1
+    )
+    return (
+        st.tuples(st.lists(st.one_of(right + wrong), max_size=7), st.integers(0, 7))
+        .map(_keep_most_keys_once)
+        .map(write_document)
+    )
 
 
 def _keep_most_keys_once(drawn: tuple[list[Field], int]) -> list[Field]:
@@ -62,7 +92,12 @@ def _documents_of(shape: dict[bytes, Elements], strange: int = 0) -> Elements:
     return _document_of(shape, strange).map(lambda raw: (0x03, raw))
 
 
-PART: dict[bytes, Elements] = {b"label": values.names, b"size": values.numbers, b"a.b": values.strings, b"$oid": values.ids}
+PART: dict[bytes, Elements] = {
+    b"label": values.names,
+    b"size": values.numbers,
+    b"a.b": values.strings,
+    b"$oid": values.ids,
+}
 ITEM: dict[bytes, Elements] = {
     b"name": values.names,
     b"price": values.numbers,
@@ -90,9 +125,21 @@ TOP: dict[bytes, Elements] = {
     b"uid": values.uuids,
     b"data": values.binaries,
     b"tags": st.one_of(
-        [_array_of(e | values.nulls) for e in (values.strings, values.doubles, values.dates, values.bools, values.ids, values.decimals)]
+        [
+            _array_of(e | values.nulls)
+            for e in (
+                values.strings,
+                values.doubles,
+                values.dates,
+                values.bools,
+                values.ids,
+                values.decimals,
+            )
+        ]
     ),
-    b"numbers": st.one_of([_array_of(e) for e in (values.numbers, values.int64s, values.int32s, values.uuids)]),
+    b"numbers": st.one_of(
+        [_array_of(e) for e in (values.numbers, values.int64s, values.int32s, values.uuids)]
+    ),
     b"place": _documents_of(PLACE),
     b"items": _array_of(_documents_of(ITEM)) | _array_of(_documents_of(ITEM) | values.anything),
     b"any": values.anything,
@@ -100,7 +147,9 @@ TOP: dict[bytes, Elements] = {
     b"a.b": values.numbers,
 }
 tops = _document_of(TOP, 1)
-other_ids: Elements = st.one_of(values.names, values.numbers, values.uuids, values.strings, values.anything)
+other_ids: Elements = st.one_of(
+    values.names, values.numbers, values.uuids, values.strings, values.anything
+)
 ids: Elements = st.integers(0, 9).flatmap(lambda n: values.ids if n < 6 else other_ids)
 
 
@@ -118,7 +167,12 @@ def documents(draw: st.DrawFn) -> bytes:
 
 def in_order(raw: bytes) -> bytes:
     """A document whose fields stand in one order everywhere, as an application writes them."""
-    return write_document([(key, (value.code, _rewrite(value))) for key, value in sorted(parse(raw).fields, key=lambda field: field[0])])
+    return write_document(
+        [
+            (key, (value.code, _rewrite(value)))
+            for key, value in sorted(parse(raw).fields, key=lambda field: field[0])
+        ]
+    )
 
 
 def _rewrite(value: Value) -> bytes:
@@ -174,7 +228,11 @@ def find_types(level: Level) -> list[tuple[str, str]]:
             found += [("uuid", uuid) for uuid in UUID_KINDS.get(subtype, [])]
             found.append(("bytea", f"binary_{subtype}" if subtype else "binary"))
     if level.elements:
-        found += [(f"{kind}[]", of) for kind, of in find_types(level.elements) if kind not in {"bytea", "jsonb"} and not kind.endswith("[]")]
+        found += [
+            (f"{kind}[]", of)
+            for kind, of in find_types(level.elements)
+            if kind not in {"bytea", "jsonb"} and not kind.endswith("[]")
+        ]
     return found or [("jsonb", "every")]
 
 
@@ -188,9 +246,19 @@ class Draft:
 
     def name_column(self, wish: str) -> str:
         """A free name, the wish itself where PostgreSQL can hold it."""
-        if wish and len(wish.encode()) <= 63 and wish not in SYSTEM_COLUMNS and wish not in self.columns and wish not in self.keys:
+        if (
+            wish
+            and len(wish.encode()) <= 63
+            and wish not in SYSTEM_COLUMNS
+            and wish not in self.columns
+            and wish not in self.keys
+        ):
             return wish
-        return next(name for n in range(10_000) if (name := f"c{n}") not in self.columns and name not in self.keys)
+        return next(
+            name
+            for n in range(10_000)
+            if (name := f"c{n}") not in self.columns and name not in self.keys
+        )
 
 
 @st.composite
@@ -224,10 +292,14 @@ class Drawing:
         else:
             entry = self._write_column(column, type_, kind, ("_id",))
             top.fields.pop("_id", None)
-        self._draw_table(table, top, {"collection": "docs", "primary_key": column, "columns": {column: entry}})
+        self._draw_table(
+            table, top, {"collection": "docs", "primary_key": column, "columns": {column: entry}}
+        )
 
     def _key_types(self, of_id: Level) -> st.SearchStrategy[tuple[str, str]]:
-        natural = [(t, k) for t, k in find_types(of_id) if t != "jsonb" and not t.endswith("[]")] or [("text", "any")]
+        natural = [
+            (t, k) for t, k in find_types(of_id) if t != "jsonb" and not t.endswith("[]")
+        ] or [("text", "any")]
         wrong = [(t, k) for t, kinds in KINDS.items() if t != "jsonb" for k in kinds]
         return st.one_of(
             *[st.just(("text", "any"))] * 5,
@@ -253,7 +325,9 @@ class Drawing:
                 continue
             elif inner.fields and len(path) < 4 and use < 6:
                 self._draw_level(table, inner, (*path, key))
-            elif (inner.elements is not None and use < (7 if inner.elements.fields else 2)) or use == 9:
+            elif (
+                inner.elements is not None and use < (7 if inner.elements.fields else 2)
+            ) or use == 9:
                 self._draw_child(table, inner.elements or Level(), (*path, key))
             elif use:
                 self._draw_column(table, inner, (*path, key))
@@ -286,4 +360,8 @@ class Drawing:
         free = next(name for name in ordinals if name not in parent.keys)
         table = Draft(f"{parent.name[:20]}_{len(self.tables)}", [*parent.keys, free])
         elements.fields.setdefault("missing", Level())
-        self._draw_table(table, elements, {"parent": parent.name, "from": format_path(path) + ".*", "primary_key": table.keys})
+        self._draw_table(
+            table,
+            elements,
+            {"parent": parent.name, "from": format_path(path) + ".*", "primary_key": table.keys},
+        )

@@ -19,10 +19,15 @@ from tests.oracle.strategies import documents, manifests
 from tests.oracle.texts import print_float8
 from tests.oracle.walk import NotBson, frames, parse
 
-DATA = Path(os.environ.get("ASSISE_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "mongo"
+DATA = (
+    Path(os.environ.get("ASSISE_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
+    / "mongo"
+)
 CORPUS = DATA / "spec_mongodb" / "bson-corpus" / "tests"
 LIBBSON = DATA / "libbson_tests" / "src" / "libbson" / "tests" / "binary"
-needs_data = pytest.mark.skipif(not CORPUS.exists(), reason=f"no data of others in {DATA}: set ASSISE_TEST_DATA")
+needs_data = pytest.mark.skipif(
+    not CORPUS.exists(), reason=f"no data of others in {DATA}: set ASSISE_TEST_DATA"
+)
 
 
 def document(*fields: tuple[int, bytes, bytes]) -> bytes:
@@ -65,8 +70,17 @@ def test_what_the_corpus_refuses_is_not_bson_except_invalid_utf8() -> None:
     assert kept > 0
 
 
-BROKEN = {f"test{n}.bson" for n in (*range(40, 56), 57, 59, 60)} | {"overflow2.bson", "overflow3.bson", "overflow4.bson", "trailingnull.bson"}
-MORE = {"cdriver2269.bson": ["invalid", "garbage"], "overflow1.bson": ["garbage"], "stream_corrupt.bson": ["document"] * 1000 + ["garbage"]}
+BROKEN = {f"test{n}.bson" for n in (*range(40, 56), 57, 59, 60)} | {
+    "overflow2.bson",
+    "overflow3.bson",
+    "overflow4.bson",
+    "trailingnull.bson",
+}
+MORE = {
+    "cdriver2269.bson": ["invalid", "garbage"],
+    "overflow1.bson": ["garbage"],
+    "stream_corrupt.bson": ["document"] * 1000 + ["garbage"],
+}
 
 
 @needs_data
@@ -75,7 +89,9 @@ def test_the_files_of_libbson_frame_as_documents_or_are_refused() -> None:
     assert len(files) == 77
     for path in files:
         found = [what for what, _, _ in frames(path.read_bytes())]
-        expected = ["invalid"] if path.name in BROKEN else MORE.get(path.name, ["document"] * len(found))
+        expected = (
+            ["invalid"] if path.name in BROKEN else MORE.get(path.name, ["document"] * len(found))
+        )
         assert found == expected, path.name
 
 
@@ -99,14 +115,31 @@ def test_frames_go_on_after_garbage_where_two_documents_follow() -> None:
 def test_a_hundred_thousand_levels_are_no_limit() -> None:
     levels = 100_000
     lengths = range(5 + 9 * levels, 5, -9)
-    raw = b"".join(int32(length) + b"\3ab\0" for length in lengths) + int32(5) + b"\0" + b"\0" * levels
-    other = b"".join(int32(length) + b"\3ab\0" for length in lengths[:-1]) + int32(14) + b"\3ac\0" + int32(5) + b"\0" + b"\0" * levels
+    raw = (
+        b"".join(int32(length) + b"\3ab\0" for length in lengths)
+        + int32(5)
+        + b"\0"
+        + b"\0" * levels
+    )
+    other = (
+        b"".join(int32(length) + b"\3ab\0" for length in lengths[:-1])
+        + int32(14)
+        + b"\3ac\0"
+        + int32(5)
+        + b"\0"
+        + b"\0" * levels
+    )
     assert equal(raw, raw)
     assert differences(raw, bytes(bytearray(raw))) == []
     assert len(differences(raw, other)) == 2
 
 
-INT, INT64, ZERO, MINUS_ZERO = int32(1), struct.pack("<q", 1), struct.pack("<d", 0.0), struct.pack("<d", -0.0)
+INT, INT64, ZERO, MINUS_ZERO = (
+    int32(1),
+    struct.pack("<q", 1),
+    struct.pack("<d", 0.0),
+    struct.pack("<d", -0.0),
+)
 EMPTY = int32(5) + b"\0"
 
 
@@ -114,7 +147,10 @@ def in_document_in_array(inner: bytes) -> bytes:
     return document((4, b"x", document((3, b"0", inner))))
 
 
-A_B, B_A = document((0x10, b"a", INT), (0x10, b"b", INT)), document((0x10, b"b", INT), (0x10, b"a", INT))
+A_B, B_A = (
+    document((0x10, b"a", INT), (0x10, b"b", INT)),
+    document((0x10, b"b", INT), (0x10, b"a", INT)),
+)
 
 
 @pytest.mark.parametrize(
@@ -128,15 +164,31 @@ A_B, B_A = document((0x10, b"a", INT), (0x10, b"b", INT)), document((0x10, b"b",
             document((3, b"_id", document((4, b"x", document((3, b"0", B_A)))))),
             False,
         ),
-        (document((3, b"x", document((3, b"_id", A_B)))), document((3, b"x", document((3, b"_id", B_A)))), True),
+        (
+            document((3, b"x", document((3, b"_id", A_B)))),
+            document((3, b"x", document((3, b"_id", B_A)))),
+            True,
+        ),
         (document((0x10, b"a", INT)), document((0x12, b"a", INT64)), True),
         (document((0x10, b"a", INT)), document((0x01, b"a", struct.pack("<d", 1))), False),
         (document((0x01, b"a", ZERO)), document((0x01, b"a", MINUS_ZERO)), False),
         (document((0x0A, b"a", b"")), document(), False),
         (document((0x0A, b"a", b"")), document((0x06, b"a", b"")), False),
-        (document((0x10, b"a", INT), (0x0A, b"a", b"")), document((0x0A, b"a", b""), (0x10, b"a", INT)), False),
-        (document((0x10, b"a", INT), (0x0A, b"b", b""), (8, b"a", b"\1")), document((0x0A, b"b", b""), (0x10, b"a", INT), (8, b"a", b"\1")), True),
-        (document((4, b"a", A_B)), document((4, b"a", document((0x10, b"0", INT), (0x10, b"0", INT)))), True),
+        (
+            document((0x10, b"a", INT), (0x0A, b"a", b"")),
+            document((0x0A, b"a", b""), (0x10, b"a", INT)),
+            False,
+        ),
+        (
+            document((0x10, b"a", INT), (0x0A, b"b", b""), (8, b"a", b"\1")),
+            document((0x0A, b"b", b""), (0x10, b"a", INT), (8, b"a", b"\1")),
+            True,
+        ),
+        (
+            document((4, b"a", A_B)),
+            document((4, b"a", document((0x10, b"0", INT), (0x10, b"0", INT)))),
+            True,
+        ),
         (document((4, b"a", EMPTY)), document((3, b"a", EMPTY)), False),
         (document((4, b"a", A_B)), document((4, b"a", document((0x10, b"0", INT)))), False),
         (document((5, b"a", int32(1) + b"\0x")), document((5, b"a", int32(1) + b"\4x")), False),
@@ -170,20 +222,44 @@ def test_expected_rows_of_a_document_by_hand() -> None:
                     "_extra": {"type": "bool", "from": r"a\.b"},
                 },
             },
-            "items": {"parent": "docs", "from": "place.items.*", "primary_key": ["doc_id", "_position"], "columns": {"name": "text", "any": "jsonb"}},
-            "parts": {"parent": "items", "from": "parts.*", "primary_key": ["doc_id", "_position", "_part"], "columns": {"size": "int4"}},
+            "items": {
+                "parent": "docs",
+                "from": "place.items.*",
+                "primary_key": ["doc_id", "_position"],
+                "columns": {"name": "text", "any": "jsonb"},
+            },
+            "parts": {
+                "parent": "items",
+                "from": "parts.*",
+                "primary_key": ["doc_id", "_position", "_part"],
+                "columns": {"size": "int4"},
+            },
         },
     }
     name = (2, b"name", text(b"x"))
     part = document((0x12, b"size", struct.pack("<q", 7)), (0x10, b"$oid", INT))
     parts = document((3, b"0", part), (0x0A, b"1", b""))
     item = document(name, (4, b"parts", parts), (1, b"any", struct.pack("<d", 1e16)))
-    items = document((3, b"0", item), (3, b"1", EMPTY), (0x10, b"2", INT), (3, b"3", document((4, b"parts", EMPTY))))
+    items = document(
+        (3, b"0", item),
+        (3, b"1", EMPTY),
+        (0x10, b"2", INT),
+        (3, b"3", document((4, b"parts", EMPTY))),
+    )
     raw = document(
         (7, b"_id", bytes.fromhex("507f1f77bcf86cd799439011")),
         (2, b"n", text(b"7")),
         (3, b"place", document((0x0A, b"city", b""), (4, b"items", items))),
-        (4, b"tags", document((2, b"0", text(b"a b")), (0x0A, b"1", b""), (2, b"2", text(b"null")), (2, b"3", text(b"")))),
+        (
+            4,
+            b"tags",
+            document(
+                (2, b"0", text(b"a b")),
+                (0x0A, b"1", b""),
+                (2, b"2", text(b"null")),
+                (2, b"3", text(b"")),
+            ),
+        ),
         (1, b"price", struct.pack("<d", 10.0)),
         (9, b"when", struct.pack("<q", -62167219200001)),
         (8, b"a.b", b"\1"),
@@ -214,7 +290,13 @@ def test_expected_rows_of_a_document_by_hand() -> None:
         ],
         "parts": [
             {"doc_id": key, "_position": "0", "_part": "0", "size": "7", "_extra": '{"$$oid":1}'},
-            {"doc_id": key, "_position": "0", "_part": "1", "size": None, "_extra": '{"$element":null}'},
+            {
+                "doc_id": key,
+                "_position": "0",
+                "_part": "1",
+                "size": None,
+                "_extra": '{"$element":null}',
+            },
         ],
     }
     assert reject_reason(manifest, raw, 0) is None
@@ -246,10 +328,24 @@ def test_doubles_as_postgresql_prints_them(number: float, expected: str) -> None
 def test_the_profile_leaves_out_the_map_and_finds_the_rest() -> None:
     data = (DATA / "atlas_mcampo2" / "dump" / "sample_analytics" / "customers.bson").read_bytes()
     found = find_uniform(parse(data[start:end]) for _, start, end in frames(data))
-    assert found == {"_id": 500, "username": 500, "name": 500, "address": 500, "birthdate": 500, "email": 500, "accounts[]": 1746}
+    assert found == {
+        "_id": 500,
+        "username": 500,
+        "name": 500,
+        "address": 500,
+        "birthdate": 500,
+        "email": 500,
+        "accounts[]": 1746,
+    }
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+@settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
+    database=None,
+)
 @given(data=st.data())
 def test_drawn_documents_are_bson_and_have_rows(data: st.DataObject) -> None:
     raws = data.draw(st.lists(documents(), min_size=1, max_size=3))

@@ -43,11 +43,15 @@ def _find_shortest(number: float) -> tuple[str, int]:
     high = exact + step / 2
     exponent = int(f"{number:e}".split("e")[1])
     exponent += (exact >= Fraction(10) ** (exponent + 1)) - (exact < Fraction(10) ** exponent)
-    least = len(repr(number).partition("e")[0].replace(".", "").strip("0"))  # repr looks in the same interval, bounds included
+    least = len(
+        repr(number).partition("e")[0].replace(".", "").strip("0")
+    )  # repr looks in the same interval, bounds included
     for size in range(least, 18):
         unit = Fraction(10) ** (exponent - size + 1)
         below = exact // unit
-        inside = [(abs(n * unit - exact), n % 2, n) for n in (below, below + 1) if low < n * unit < high]
+        inside = [
+            (abs(n * unit - exact), n % 2, n) for n in (below, below + 1) if low < n * unit < high
+        ]
         if inside:
             digits = str(min(inside)[2])
             return digits.rstrip("0"), exponent + len(digits) - size
@@ -87,7 +91,9 @@ def print_timestamptz(ms: int) -> str:
 def print_iso(ms: int) -> str:
     """The date of relaxed Extended JSON, for the years 1970 to 9999."""
     year, month, day = find_civil(ms // DAY_MS)
-    return f"{year:04}-{month:02}-{day:02}T{_print_time(ms)}" + (f".{ms % 1000:03}Z" if ms % 1000 else "Z")
+    return f"{year:04}-{month:02}-{day:02}T{_print_time(ms)}" + (
+        f".{ms % 1000:03}Z" if ms % 1000 else "Z"
+    )
 
 
 def _print_time(ms: int) -> str:

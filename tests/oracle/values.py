@@ -56,8 +56,35 @@ DATES = [
     -62167219200000,
     -62167219200001,
 ]
-EDGES = [edge + n for edge in (FIRST_DATE, END_OF_DATES, END_OF_9999, 0, 2**31, 2**32, 2**53, 2**63 - 2, -(2**63) + 1) for n in (-1, 0, 1)]
-INTS = [0, 1, -1, 10, 2**31 - 1, 2**31, -(2**31), -(2**31) - 1, 2**53, 2**53 + 1, 2**63 - 1, -(2**63)]
+EDGES = [
+    edge + n
+    for edge in (
+        FIRST_DATE,
+        END_OF_DATES,
+        END_OF_9999,
+        0,
+        2**31,
+        2**32,
+        2**53,
+        2**63 - 2,
+        -(2**63) + 1,
+    )
+    for n in (-1, 0, 1)
+]
+INTS = [
+    0,
+    1,
+    -1,
+    10,
+    2**31 - 1,
+    2**31,
+    -(2**31),
+    -(2**31) - 1,
+    2**53,
+    2**53 + 1,
+    2**63 - 1,
+    -(2**63),
+]
 
 
 def write_text(text: bytes) -> bytes:
@@ -73,7 +100,9 @@ def write_document(fields: Iterable[tuple[bytes, Element]]) -> bytes:
 
 def write_array(elements: Iterable[Element]) -> bytes:
     """An array with the key texts that drivers write."""
-    return write_document((str(number).encode(), element) for number, element in enumerate(elements))
+    return write_document(
+        (str(number).encode(), element) for number, element in enumerate(elements)
+    )
 
 
 def write_scoped(code: bytes, scope: bytes) -> bytes:
@@ -107,7 +136,9 @@ def _cstring(text: bytes) -> bytes:
 plain_texts = st.text("abcxyz é😀", min_size=1, max_size=6).map(str.encode)
 texts = plain_texts | st.sampled_from(HOSTILE_TEXTS) | st.binary(max_size=4)
 keys = st.sampled_from(HOSTILE_KEYS) | plain_texts | st.binary(max_size=3).map(_cstring)
-object_ids = st.sampled_from([b"\0" * 12, b"\xff" * 12, bytes.fromhex("507f1f77bcf86cd799439011")]) | st.binary(min_size=12, max_size=12)
+object_ids = st.sampled_from(
+    [b"\0" * 12, b"\xff" * 12, bytes.fromhex("507f1f77bcf86cd799439011")]
+) | st.binary(min_size=12, max_size=12)
 
 doubles = _elements(
     0x01,
@@ -125,19 +156,41 @@ binaries = _elements(
         st.binary(max_size=5) | st.binary(min_size=16, max_size=16),
     ),
 )
-uuids = _elements(0x05, st.builds(write_binary, st.sampled_from([3, 4]), st.binary(min_size=16, max_size=16) | st.binary(min_size=15, max_size=17)))
+uuids = _elements(
+    0x05,
+    st.builds(
+        write_binary,
+        st.sampled_from([3, 4]),
+        st.binary(min_size=16, max_size=16) | st.binary(min_size=15, max_size=17),
+    ),
+)
 ids = _elements(0x07, object_ids)
 bools = _elements(0x08, st.sampled_from([b"\0", b"\1"]))
-dates = _elements(0x09, (st.sampled_from(DATES + EDGES) | st.integers(-(2**63), 2**63 - 1) | st.integers(0, 2 * 10**12)).map(_int64))
+dates = _elements(
+    0x09,
+    (
+        st.sampled_from(DATES + EDGES)
+        | st.integers(-(2**63), 2**63 - 1)
+        | st.integers(0, 2 * 10**12)
+    ).map(_int64),
+)
 nulls: Elements = st.just((0x0A, b""))
 int32s = _elements(
-    0x10, (st.sampled_from([n for n in INTS if -(2**31) <= n < 2**31]) | st.integers(-(2**31), 2**31 - 1)).map(lambda n: struct.pack("<i", n))
+    0x10,
+    (
+        st.sampled_from([n for n in INTS if -(2**31) <= n < 2**31])
+        | st.integers(-(2**31), 2**31 - 1)
+    ).map(lambda n: struct.pack("<i", n)),
 )
 int64s = _elements(0x12, (st.sampled_from(INTS) | st.integers(-(2**63), 2**63 - 1)).map(_int64))
 decimals = _elements(
     0x13,
     st.sampled_from(DECIMALS).map(lambda bits: bits.to_bytes(16, "little"))
-    | st.builds(lambda digits, scale: ((6176 - scale) << 113 | digits).to_bytes(16, "little"), st.integers(0, 10**6), st.integers(-3, 6))
+    | st.builds(
+        lambda digits, scale: ((6176 - scale) << 113 | digits).to_bytes(16, "little"),
+        st.integers(0, 10**6),
+        st.integers(-3, 6),
+    )
     | st.binary(min_size=16, max_size=16),
 )
 others: Elements = st.one_of(
@@ -151,7 +204,9 @@ others: Elements = st.one_of(
     _elements(0x11, st.binary(min_size=8, max_size=8)),
 )
 numbers: Elements = int32s | int64s | doubles
-scalars: Elements = st.one_of(names, strings, doubles, numbers, decimals, binaries, uuids, ids, bools, dates, nulls, others)
+scalars: Elements = st.one_of(
+    names, strings, doubles, numbers, decimals, binaries, uuids, ids, bools, dates, nulls, others
+)
 
 
 def _nest(value: Element, levels: int, code: int) -> Element:
@@ -174,7 +229,9 @@ def dbrefs(draw: st.DrawFn) -> Element:
 def _contain(inner: Elements) -> Elements:
     field = st.tuples(keys, inner)
     documents = st.lists(field, max_size=4).map(write_document)
-    repeated = st.tuples(keys, inner, inner, inner).map(lambda d: write_document([(d[0], d[1]), (b"b", d[2]), (d[0], d[3])]))
+    repeated = st.tuples(keys, inner, inner, inner).map(
+        lambda d: write_document([(d[0], d[1]), (b"b", d[2]), (d[0], d[3])])
+    )
     arrays = st.lists(inner, max_size=4).map(write_array)
     return st.one_of(
         _elements(0x03, documents),
@@ -186,6 +243,10 @@ def _contain(inner: Elements) -> Elements:
 
 
 containers: Elements = _contain(st.recursive(scalars, _contain, max_leaves=5))
-deep: Elements = st.builds(_nest, scalars | containers, st.integers(97, 102), st.sampled_from([0x03, 0x04]))
+deep: Elements = st.builds(
+    _nest, scalars | containers, st.integers(97, 102), st.sampled_from([0x03, 0x04])
+)
 empty: Elements = st.sampled_from([(0x03, b"\5\0\0\0\0"), (0x04, b"\5\0\0\0\0")])
-anything: Elements = st.one_of(scalars, scalars, containers, containers, containers, dbrefs(), empty, deep)
+anything: Elements = st.one_of(
+    scalars, scalars, containers, containers, containers, dbrefs(), empty, deep
+)

@@ -48,8 +48,18 @@ class Value:
         return CODES[self.kind]
 
 
-CODES = {kind: code for code, (kind, _) in {**FIXED, **NUMBERS}.items()} | {kind: code for code, kind in {**TEXTS, **EMPTY}.items()}
-CODES |= {"document": 0x03, "array": 0x04, "binary": 0x05, "bool": 0x08, "regex": 0x0B, "dbpointer": 0x0C, "scoped": 0x0F}
+CODES = {kind: code for code, (kind, _) in {**FIXED, **NUMBERS}.items()} | {
+    kind: code for code, kind in {**TEXTS, **EMPTY}.items()
+}
+CODES |= {
+    "document": 0x03,
+    "array": 0x04,
+    "binary": 0x05,
+    "bool": 0x08,
+    "regex": 0x0B,
+    "dbpointer": 0x0C,
+    "scoped": 0x0F,
+}
 
 
 def parse(raw: bytes) -> Value:
@@ -83,7 +93,9 @@ def parse(raw: bytes) -> Value:
 
 def find_scope(code: Value) -> Value:
     """The scope of code, as the document that it is."""
-    return Value("document", code.source, code.start + len(code.content) + 9, code.end, fields=code.fields)
+    return Value(
+        "document", code.source, code.start + len(code.content) + 9, code.end, fields=code.fields
+    )
 
 
 def _read_length(raw: bytes, at: int, end: int) -> int:

@@ -24,7 +24,9 @@ def begin_and_fail(connection: Connection) -> None:
         connection.execute("SELECT nothing")
 
 
-def test_ctrl_c_while_a_statement_is_being_sent_ends_the_transaction_and_stays_ctrl_c(database: str) -> None:
+def test_ctrl_c_while_a_statement_is_being_sent_ends_the_transaction_and_stays_ctrl_c(
+    database: str,
+) -> None:
     with Connection(database) as connection:
         connection.execute("CREATE TABLE t (n int)")
         with pytest.raises(KeyboardInterrupt):
@@ -33,13 +35,17 @@ def test_ctrl_c_while_a_statement_is_being_sent_ends_the_transaction_and_stays_c
             connection.execute("SELECT 1")
     with psycopg.connect(database, autocommit=True) as other:
         deadline = time.monotonic() + 10
-        while other.execute("SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'").fetchall():
+        while other.execute(
+            "SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
+        ).fetchall():
             assert time.monotonic() < deadline, "the statement runs on"
             time.sleep(0.05)
         assert other.execute("SELECT count(*) FROM t").fetchone() == (0,)
 
 
-def test_a_failed_statement_takes_its_transaction_back_and_the_connection_goes_on(database: str) -> None:
+def test_a_failed_statement_takes_its_transaction_back_and_the_connection_goes_on(
+    database: str,
+) -> None:
     with Connection(database) as connection:
         connection.execute("CREATE TABLE t (n int)")
         with pytest.raises(TargetError):
@@ -59,5 +65,7 @@ def begin_and_be_terminated(connection: Connection, database: str) -> None:
 def test_a_session_that_the_server_ends_is_an_error_in_words(database: str) -> None:
     with Connection(database) as connection:
         connection.execute("CREATE TABLE t (n int)")
-        with pytest.raises(TargetError, match="terminating connection due to administrator command"):
+        with pytest.raises(
+            TargetError, match="terminating connection due to administrator command"
+        ):
             begin_and_be_terminated(connection, database)

@@ -27,7 +27,9 @@ from assise.postgres.embedded import Embedded
 FAST = {"fsync": "off", "shared_buffers": "16MB"}
 AS_ROOT = os.geteuid() == 0
 NOBODY = 65534
-SOURCES = os.pathsep.join([str(Path(embedded.__file__).resolve().parents[2]), *filter(None, sys.path)])
+SOURCES = os.pathsep.join(
+    [str(Path(embedded.__file__).resolve().parents[2]), *filter(None, sys.path)]
+)
 START = """
 import os, sys
 from pathlib import Path
@@ -45,7 +47,13 @@ with psycopg.connect(conninfo, dbname="postgres") as connection:
 def command(folder: Path, *, user: int = 0) -> subprocess.Popen[str]:
     """Another command that starts the server, prints True when it is connected, and ends."""
     argv = [sys.executable, "-c", START, str(folder), str(user)]
-    return subprocess.Popen(argv, env={**os.environ, "PYTHONPATH": SOURCES}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        argv,
+        env={**os.environ, "PYTHONPATH": SOURCES},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def wait_until(condition: Callable[[], object]) -> None:
@@ -75,7 +83,9 @@ def clean(top: Path) -> None:
             wait_until(partial(is_missing, file))
             shutil.rmtree(lines[4], ignore_errors=True)
     for folder in top.glob("**/postgres"):
-        shutil.rmtree(postmaster.default_socket_folder(folder, cluster.server_account()), ignore_errors=True)
+        shutil.rmtree(
+            postmaster.default_socket_folder(folder, cluster.server_account()), ignore_errors=True
+        )
     shutil.rmtree(top)
 
 
@@ -148,7 +158,11 @@ def test_first_start_makes_a_cluster_and_the_second_only_looks(top: Path) -> Non
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt == before
     assert ask(server, "SHOW fsync") == "off"
     assert ask(server, "SHOW data_checksums") == "on"
-    assert sorted(path.name for path in server.folder.iterdir()) == ["postgres", "postgres.lock", "postgres.log"]
+    assert sorted(path.name for path in server.folder.iterdir()) == [
+        "postgres",
+        "postgres.lock",
+        "postgres.log",
+    ]
     assert server.stop()
 
 
@@ -217,7 +231,12 @@ def test_killed_command_leaves_the_server_running(server: Embedded) -> None:
     server.start(settings=FAST)
     pid = server_pid(server)
     client = subprocess.Popen(server.shell_command("postgres")[0], stdin=subprocess.PIPE)
-    wait_until(lambda: ask(server, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'psql'") == 1)
+    wait_until(
+        lambda: (
+            ask(server, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'psql'")
+            == 1
+        )
+    )
     client.kill()
     client.communicate()
     assert server_pid(server) == pid
@@ -241,7 +260,9 @@ def leave_orphan(server: Embedded, *, seconds: int) -> threading.Thread:
     script = f"DO $$ BEGIN WHILE clock_timestamp() < now() + interval '{seconds} s' LOOP END LOOP; END $$"
     client = threading.Thread(target=execute_if_possible, args=(server, script))
     client.start()
-    wait_until(lambda: ask(server, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO %'") == 1)
+    wait_until(
+        lambda: ask(server, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO %'") == 1
+    )
     pid = server_pid(server)
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: postmaster.read_postmaster(server.data) is None)
@@ -262,7 +283,9 @@ def test_start_waits_for_the_orphans_of_a_killed_postmaster(server: Embedded) ->
     assert ask(server, "SELECT 1") == 1
 
 
-def test_start_says_that_orphans_do_not_end(server: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_says_that_orphans_do_not_end(
+    server: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(embedded, "ORPHANS_TIMEOUT_S", 0.3)
     client = leave_orphan(server, seconds=2)
     with pytest.raises(TargetError, match="processes of an earlier server still use"):
@@ -270,7 +293,9 @@ def test_start_says_that_orphans_do_not_end(server: Embedded, monkeypatch: pytes
     client.join()
 
 
-def test_start_refuses_a_cluster_that_a_server_elsewhere_holds(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_refuses_a_cluster_that_a_server_elsewhere_holds(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server = name_cluster(top, "18")
     monkeypatch.setattr(embedded, "ORPHANS_TIMEOUT_S", 0.1)
     with (server.data / "PG_VERSION").open("rb+") as file:
@@ -328,7 +353,9 @@ def test_lost_socket_is_told(server: Embedded) -> None:
 @pytest.mark.skipif(not AS_ROOT, reason="only root runs the server as another user")
 def test_folder_that_the_server_cannot_enter(top: Path) -> None:
     (top / "closed").mkdir(mode=0o700)
-    with pytest.raises(TargetError, match=r"user nobody, who cannot enter the folder /tmp/.*/closed\n") as caught:
+    with pytest.raises(
+        TargetError, match=r"user nobody, who cannot enter the folder /tmp/.*/closed\n"
+    ) as caught:
         Embedded(top / "closed" / ".assise").start()
     assert "ordinary user" in caught.value.remedy
     assert "--to" in caught.value.remedy
@@ -337,7 +364,9 @@ def test_folder_that_the_server_cannot_enter(top: Path) -> None:
 
 def test_other_version_is_refused(top: Path) -> None:
     server = name_cluster(top, "17")
-    with pytest.raises(TargetError, match=r"is of PostgreSQL 17, the installed server is 18\.") as caught:
+    with pytest.raises(
+        TargetError, match=r"is of PostgreSQL 17, the installed server is 18\."
+    ) as caught:
         server.start()
     assert str(server.data) in caught.value.remedy
 
@@ -365,7 +394,9 @@ def test_moved_folder(server: Embedded, top: Path) -> None:
     assert moved.stop()
     moved.start(settings=FAST)
     assert ask(moved, "SELECT count(*) FROM t") == 1
-    assert moved.status().socket_folder == postmaster.default_socket_folder(moved.data, cluster.server_account())
+    assert moved.status().socket_folder == postmaster.default_socket_folder(
+        moved.data, cluster.server_account()
+    )
 
 
 def test_copied_folder_is_another_server(server: Embedded, pattern: Path, top: Path) -> None:
@@ -396,13 +427,21 @@ VARIABLES = {
 }
 
 
-def test_variables_of_the_user_do_not_disturb(server: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_of_the_user_do_not_disturb(
+    server: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
     server.start(settings=FAST)
     server.create_database("app")
     argv, environ = server.shell_command("app")
-    done = subprocess.run([*argv, "-XAtc", "SELECT current_database(), current_user"], env=environ, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [*argv, "-XAtc", "SELECT current_database(), current_user"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout == "app|postgres\n"
     assert not [name for name in environ if name.startswith("PG")]
     with psycopg.connect(server.conninfo("app")) as connection:
@@ -413,8 +452,16 @@ def test_variables_of_the_user_do_not_disturb(server: Embedded, monkeypatch: pyt
 
 def listeners(uid: int) -> list[str]:
     """The addresses that programs of a user listen on."""
-    lines = [line.split() for file in ("tcp", "tcp6") for line in Path(f"/proc/net/{file}").read_text().splitlines()[1:]]
-    return [fields[1] for fields in lines if fields[3] == "0A" and fields[7] == str(uid) and fields[1].endswith(f":{5432:04X}")]
+    lines = [
+        line.split()
+        for file in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{file}").read_text().splitlines()[1:]
+    ]
+    return [
+        fields[1]
+        for fields in lines
+        if fields[3] == "0A" and fields[7] == str(uid) and fields[1].endswith(f":{5432:04X}")
+    ]
 
 
 def test_never_on_tcp(server: Embedded) -> None:
@@ -456,14 +503,22 @@ def test_database_without_a_server(top: Path) -> None:
 def test_failed_initdb_says_why(top: Path) -> None:
     argv = [sys.executable, "-c", START, str(top / ".assise"), "0"]
     limited = ["sh", "-c", 'ulimit -f 200; exec "$@"', "sh", *argv]
-    done = subprocess.run(limited, env={**os.environ, "PYTHONPATH": SOURCES}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        limited,
+        env={**os.environ, "PYTHONPATH": SOURCES},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "TargetError: initdb could not make the cluster" in done.stderr
     assert "File too large" in done.stderr or "signal" in done.stderr
     assert [path.name for path in (top / ".assise").iterdir()] == ["postgres.lock"]
 
 
 def test_failed_start_shows_the_log(server: Embedded) -> None:
-    with pytest.raises(TargetError, match=r"did not start:\n(?s:.*)invalid value for parameter") as caught:
+    with pytest.raises(
+        TargetError, match=r"did not start:\n(?s:.*)invalid value for parameter"
+    ) as caught:
         server.start(settings={"shared_buffers": "nonsense"})
     assert "postgres.log" in caught.value.remedy
     server.start(settings=FAST)
@@ -495,10 +550,15 @@ def test_ordinary_user(top: Path) -> None:
 def test_cluster_of_somebody_else(top: Path) -> None:
     server = name_cluster(top, "18")
     user = command(server.folder, user=1)
-    assert "belongs to user nobody, and this is daemon\nIt was made by root: run this as root" in user.communicate(timeout=30)[1]
+    assert (
+        "belongs to user nobody, and this is daemon\nIt was made by root: run this as root"
+        in user.communicate(timeout=30)[1]
+    )
     for owner, remedy in ((1, "Run this as daemon, or give"), (0, "`chown -R nobody ")):
         subprocess.run(["/bin/chown", "-R", str(owner), server.data], check=True)
         for act in (server.start, server.stop, server.status):
-            with pytest.raises(TargetError, match=r"belongs to user (daemon|root), and this is root") as caught:
+            with pytest.raises(
+                TargetError, match=r"belongs to user (daemon|root), and this is root"
+            ) as caught:
                 act()
             assert remedy in caught.value.remedy

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 import pytest
 from ruamel.yaml import YAML
 from tests.conftest import DATA
-from tests.dumps import agree
+from tests.dumps import confirm
 from tests.oracle.equality import compare
 from tests.oracle.expected import Rows, add_rows, read_tables, split_path
 from tests.oracle.fits import find_fit
@@ -51,7 +51,9 @@ def find_folders() -> dict[str, list[str]]:
     sets: dict[str, list[str]] = {}
     for path in sorted([*FOLDER.rglob("*.bson"), *FOLDER.rglob("*.bson.gz")]):
         name = path.relative_to(FOLDER)
-        sets.setdefault(name.parts[0] if name.parts[0] in MANY_FILES else str(name.parent), []).append(str(name))
+        sets.setdefault(
+            name.parts[0] if name.parts[0] in MANY_FILES else str(name.parent), []
+        ).append(str(name))
     return sets
 
 
@@ -59,11 +61,20 @@ def cut_folders(folders: dict[str, list[str]]) -> dict[str, list[str]]:
     """The migrations to be made: a folder's files, or those that are not long, and each part of a long one."""
     sets: dict[str, list[str]] = {}
     for name, files in folders.items():
-        parts = {file: -(-(FOLDER / file).stat().st_size // MOST_BYTES) for file in files if FOLDER.exists()}
+        parts = {
+            file: -(-(FOLDER / file).stat().st_size // MOST_BYTES)
+            for file in files
+            if FOLDER.exists()
+        }
         short = [file for file in files if parts.get(file, 1) <= 1]
         if short:
             sets[name if short == files else f"{name} without the long"] = short
-        sets |= {f"{file} {n}/{parts[file]}": [file] for file in files if file not in short for n in range(1, parts[file] + 1)}
+        sets |= {
+            f"{file} {n}/{parts[file]}": [file]
+            for file in files
+            if file not in short
+            for n in range(1, parts[file] + 1)
+        }
     return sets
 
 
@@ -92,10 +103,14 @@ class Content:
     rejects: list[tuple[int, int, int]] = field(default_factory=list)
 
 
-def find_dump(name: str, files: list[str], folder: Path) -> tuple[Path, dict[str, tuple[str, Path]]]:
+def find_dump(
+    name: str, files: list[str], folder: Path
+) -> tuple[Path, dict[str, tuple[str, Path]]]:
     """The dump to migrate, and collection -> file and its place; what is not a whole folder gets one, many tiny files names of their own."""
     if name in FOLDERS and name not in MANY_FILES:
-        return FOLDER / name, {name_collection(Path(file).name): (file, FOLDER / file) for file in files}
+        return FOLDER / name, {
+            name_collection(Path(file).name): (file, FOLDER / file) for file in files
+        }
     folder.mkdir()
     found: dict[str, tuple[str, Path]] = {}
     for n, file in enumerate(files):
@@ -190,7 +205,9 @@ def check_second_law(target: Target, plain: Plain, content: Content, *, is_whole
 
 def check_rejects(target: Target, collection: str, content: Content) -> None:
     query = "SELECT start_offset, size, reason FROM assise.reject WHERE collection = $1 ORDER BY 1"
-    found = [tuple(int(cell or b"") for cell in row) for row in target.run(query, [collection.encode()])]
+    found = [
+        tuple(int(cell or b"") for cell in row) for row in target.run(query, [collection.encode()])
+    ]
     assert found == content.rejects
 
 
@@ -210,9 +227,13 @@ def count_typed(target: Target, plain: Plain) -> Counter[str]:
             at = (*prefixes[name], *split_path(str(long.get("from", column))))
             is_array = read_type(written).endswith("[]")
             cell = f"cardinality(array_remove({quote(column)}, NULL))"
-            counts[write_path((*at, ELEMENTS) if is_array else at)] = f"sum({cell})" if is_array else f"count({quote(column)})"
+            counts[write_path((*at, ELEMENTS) if is_array else at)] = (
+                f"sum({cell})" if is_array else f"count({quote(column)})"
+            )
         if counts:
-            row = target.run(f"SELECT {', '.join(counts.values())} FROM {quote(target.schema, name)}")[0]
+            row = target.run(
+                f"SELECT {', '.join(counts.values())} FROM {quote(target.schema, name)}"
+            )[0]
             found.update({path: int(cell or b"0") for path, cell in zip(counts, row, strict=True)})
     return found
 
@@ -222,15 +243,22 @@ def check_typed_share(typed: Counter[str], content: Content) -> float | None:
     uniform = find_uniform(document for _, document in content.documents.values())
     missed = {path: (count, typed[path]) for path, count in uniform.items() if typed[path] < count}
     total = sum(uniform.values())
-    share = sum(min(count, typed[path]) for path, count in uniform.items()) / total if total else None
+    share = (
+        sum(min(count, typed[path]) for path, count in uniform.items()) / total if total else None
+    )
     assert share is None or share >= TYPED_SHARE, missed
     return share if share is None else round(share, 4)
 
 
 def count_literal(typed: Counter[str], content: Content) -> dict[str, int]:
     """The same with nothing left out that a column could hold: true of every set, not of each file of a few odd documents."""
-    uniform = find_uniform((document for _, document in content.documents.values()), is_literal=True)
-    return {"uniform": sum(uniform.values()), "typed": sum(min(count, typed[path]) for path, count in uniform.items())}
+    uniform = find_uniform(
+        (document for _, document in content.documents.values()), is_literal=True
+    )
+    return {
+        "uniform": sum(uniform.values()),
+        "typed": sum(min(count, typed[path]) for path, count in uniform.items()),
+    }
 
 
 def write_figures(report: CollectionReport, content: Content, share: float | None) -> Figures:
@@ -240,23 +268,36 @@ def write_figures(report: CollectionReport, content: Content, share: float | Non
     assert report.documents == report.loaded + report.rejected
     leaves = content.leaves
     assert values.typed + values.jsonb + values.extra == leaves
-    shares = {name: round(count / leaves, 4) if leaves else 0.0 for name, count in vars(values).items()}
-    figures: Figures = {"documents": report.documents, "loaded": report.loaded, "rejects": dict(sorted(reasons.items())), **vars(values)}
+    shares = {
+        name: round(count / leaves, 4) if leaves else 0.0 for name, count in vars(values).items()
+    }
+    figures: Figures = {
+        "documents": report.documents,
+        "loaded": report.loaded,
+        "rejects": dict(sorted(reasons.items())),
+        **vars(values),
+    }
     return figures | {"shares": shares, "typed_at_paths_of_one_kind": share}
 
 
 def compare_with_golden(name: str, figures: dict[str, Figures]) -> None:
     golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
     if os.environ.get("ASSISE_TEST_UPDATE"):
-        golden = {known: golden[known] for known in golden if known in GOLDEN_SETS} | {name: figures}
+        golden = {known: golden[known] for known in golden if known in GOLDEN_SETS} | {
+            name: figures
+        }
         GOLDEN.write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n")
     assert figures == golden.get(name)
 
 
-@pytest.mark.parametrize("name", [*SETS, *(pytest.param(name, marks=pytest.mark.soak) for name in LONG)])
-def test_data_of_others_arrives_whole_and_typed(name: str, project: Project, database: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name", [*SETS, *(pytest.param(name, marks=pytest.mark.soak) for name in LONG)]
+)
+def test_data_of_others_arrives_whole_and_typed(
+    name: str, project: Project, database: str, tmp_path: Path
+) -> None:
     dump, collections = find_dump(name, GOLDEN_SETS[name], tmp_path / "dump")
-    report = project.migrate(dump, agree=agree)
+    report = project.migrate(dump, confirm=confirm)
     assert report.verified is not None
     assert report.verified.is_clean
     reports = {part.name: part for part in report.collections}
@@ -276,18 +317,25 @@ def test_data_of_others_arrives_whole_and_typed(name: str, project: Project, dat
                 check_second_law(target, part, content, is_whole=name in LONG)
                 typed = count_typed(target, part)
                 literal.update(count_literal(typed, content))
-                figures[file] = write_figures(reports[str(collection)], content, check_typed_share(typed, content))
+                figures[file] = write_figures(
+                    reports[str(collection)], content, check_typed_share(typed, content)
+                )
     assert literal["typed"] >= TYPED_SHARE * literal["uniform"], literal
     compare_with_golden(name, figures)
 
 
 def test_the_728_documents_of_the_corpus_are_among_them() -> None:
-    assert json.loads(GOLDEN.read_text())["derived"]["derived/bson_corpus_valid_all.bson"]["loaded"] == 728
+    assert (
+        json.loads(GOLDEN.read_text())["derived"]["derived/bson_corpus_valid_all.bson"]["loaded"]
+        == 728
+    )
 
 
 def test_the_golden_file_knows_every_file_and_no_other() -> None:
     golden = json.loads(GOLDEN.read_text())
-    assert {name: sorted(files) for name, files in golden.items()} == {name: sorted(files) for name, files in GOLDEN_SETS.items()}
+    assert {name: sorted(files) for name, files in golden.items()} == {
+        name: sorted(files) for name, files in GOLDEN_SETS.items()
+    }
 
 
 def test_the_parts_of_the_long_are_all_of_them() -> None:
@@ -295,7 +343,11 @@ def test_the_parts_of_the_long_are_all_of_them() -> None:
     assert len(LONG) > 5 or not FOLDER.exists()
     for name, files in LONG.items():
         for file in files:
-            parts = [golden[part][file] for part in SETS if part.startswith((file, f"{name} ")) and file in SETS[part]]
+            parts = [
+                golden[part][file]
+                for part in SETS
+                if part.startswith((file, f"{name} ")) and file in SETS[part]
+            ]
             for figure in ("documents", "loaded"):
                 assert sum(part[figure] for part in parts) == golden[name][file][figure]
             assert golden[name][file]["rejects"] == {}

@@ -18,7 +18,9 @@ NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 def read_manifest(plain: object) -> Manifest:
     """A manifest from plain dictionaries."""
     text = json.dumps(plain, ensure_ascii=False)
-    return parse_manifest(NOT_IN_YAML.sub(lambda match: f"\\u{ord(match.group()):04x}", text), "drawn.yaml")
+    return parse_manifest(
+        NOT_IN_YAML.sub(lambda match: f"\\u{ord(match.group()):04x}", text), "drawn.yaml"
+    )
 
 
 def read_row(row: bytes) -> list[bytes | None]:
@@ -40,13 +42,21 @@ def rows_of(batch: Batch, shredder: Shredder, document: int) -> tuple[Row, Kids]
     for i, layout in enumerate(shredder.layouts):
         if layout.parent is None:
             continue
-        rows = [read_row(row) for row, owner in zip(batch.rows[i], batch.owners[i], strict=True) if owner == document]
+        rows = [
+            read_row(row)
+            for row, owner in zip(batch.rows[i], batch.owners[i], strict=True)
+            if owner == document
+        ]
         for row in sorted(rows, key=lambda row: [cell or b"" for cell in row[1 : layout.front]]):
-            kids[i].setdefault(b"".join(cell or b"" for cell in row[1 : layout.front - 1]), []).append(row)
+            kids[i].setdefault(
+                b"".join(cell or b"" for cell in row[1 : layout.front - 1]), []
+            ).append(row)
     return read_row(batch.rows[0][batch.owners[0].index(document)]), kids
 
 
-def rebuild(manifest: Manifest, root: str, documents: list[tuple[int, bytes]]) -> tuple[dict[int, bytes], Batch]:
+def rebuild(
+    manifest: Manifest, root: str, documents: list[tuple[int, bytes]]
+) -> tuple[dict[int, bytes], Batch]:
     """Each document, by its offset, as it comes back from its rows; and the batch with the misfits."""
     shredder, assembler = Shredder(manifest, root), Assembler(manifest, root, is_strict=True)
     batch = shredder.shred(documents)

@@ -14,7 +14,7 @@ import pytest
 from bson import DBRef, Decimal128, Int64, ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.dumps import agree, write_dump
+from tests.dumps import confirm, write_dump
 from tests.oracle.equality import differences
 from tests.oracle.strategies import documents, manifests
 from tests.oracle.values import write_array, write_document, write_scoped
@@ -70,7 +70,7 @@ DOCUMENT = {
 def change(project: Project, tmp_path: Path, database: str, query: Query) -> Change:
     """Loads DOCUMENT, runs SQL, and assembles the document from its rows."""
     project.path.write_text(MANIFEST)
-    project.load(write_dump(tmp_path / "app", {"t": [DOCUMENT]}), agree=agree)
+    project.load(write_dump(tmp_path / "app", {"t": [DOCUMENT]}), confirm=confirm)
 
     def run(statement: str) -> bytes:
         if statement:
@@ -89,12 +89,21 @@ def assemble(project: Project, database: str, *, is_strict: bool = False) -> byt
         for layout in found.layouts:
             names = ", ".join('"' + name + '"' for name in layout.names)
             order = ", ".join('"' + name + '"' for name in layout.primary_key)
-            result = cursor.execute(f'SELECT {names} FROM "{layout.table}" ORDER BY {order}'.encode()).pgresult
+            result = cursor.execute(
+                f'SELECT {names} FROM "{layout.table}" ORDER BY {order}'.encode()
+            ).pgresult
             assert result is not None
-            rows.append([tuple(result.get_value(i, j) for j in range(result.nfields)) for i in range(result.ntuples)])
+            rows.append(
+                [
+                    tuple(result.get_value(i, j) for j in range(result.nfields))
+                    for i in range(result.ntuples)
+                ]
+            )
     for i, layout in enumerate(found.layouts[1:], 1):
         for row in rows[i]:
-            kids[i].setdefault(b"".join(cell or b"" for cell in row[1 : layout.front - 1]), []).append(row)
+            kids[i].setdefault(
+                b"".join(cell or b"" for cell in row[1 : layout.front - 1]), []
+            ).append(row)
     return found.assemble(rows[0][0], kids)
 
 
@@ -131,7 +140,9 @@ def test_unchanged_rows_give_the_document_with_its_id_first(change: Change) -> N
         ("UPDATE t SET city = 'Bern'", {"place": {"zip": "9", "city": "Bern"}}),
     ],
 )
-def test_a_cell_that_sql_has_changed_wins_over_the_original_in_extra(change: Change, statement: str, fields: dict[str, object]) -> None:
+def test_a_cell_that_sql_has_changed_wins_over_the_original_in_extra(
+    change: Change, statement: str, fields: dict[str, object]
+) -> None:
     assert differences(changed(**fields), change(statement)) == []
 
 
@@ -141,17 +152,31 @@ def test_a_timestamp_of_sql_is_a_date_cut_to_milliseconds(change: Change) -> Non
     assert (value.kind, value.number) == ("date", 1706695200123)
 
 
-def test_a_null_of_sql_wins_over_a_value_that_fitted(project: Project, tmp_path: Path, database: str, query: Query) -> None:
+def test_a_null_of_sql_wins_over_a_value_that_fitted(
+    project: Project, tmp_path: Path, database: str, query: Query
+) -> None:
     project.path.write_text(MANIFEST)
-    fitting = {"_id": OID, "name": "a", "n": 1, "tags": ["x"], "place": {"city": "Bern", "zip": "9"}, "any": {"a": 1}}
-    project.load(write_dump(tmp_path / "app", {"t": [fitting]}), agree=agree)
+    fitting = {
+        "_id": OID,
+        "name": "a",
+        "n": 1,
+        "tags": ["x"],
+        "place": {"city": "Bern", "zip": "9"},
+        "any": {"a": 1},
+    }
+    project.load(write_dump(tmp_path / "app", {"t": [fitting]}), confirm=confirm)
     query('UPDATE t SET name = NULL, n = NULL, tags = NULL, city = NULL, "any" = NULL')
-    assert differences(bson.encode({"_id": OID, "place": {"zip": "9"}}), assemble(project, database)) == []
+    assert (
+        differences(bson.encode({"_id": OID, "place": {"zip": "9"}}), assemble(project, database))
+        == []
+    )
 
 
-def test_a_null_of_sql_wins_over_a_key_digest_and_over_a_value_beside_its_cell(project: Project, tmp_path: Path, database: str, query: Query) -> None:
+def test_a_null_of_sql_wins_over_a_key_digest_and_over_a_value_beside_its_cell(
+    project: Project, tmp_path: Path, database: str, query: Query
+) -> None:
     project.path.write_text(MANIFEST)
-    project.load(write_dump(tmp_path / "app", {"t": [{"_id": OID, "name": "a"}]}), agree=agree)
+    project.load(write_dump(tmp_path / "app", {"t": [{"_id": OID, "name": "a"}]}), confirm=confirm)
     query('UPDATE t SET _extra = \'{"name": "a"}\', name = NULL')
     assert differences(bson.encode({"_id": OID}), assemble(project, database)) == []
     query("UPDATE t SET name = 'a'")
@@ -170,17 +195,31 @@ def test_child_rows_win_over_the_parents_note(change: Change) -> None:
 
 
 def test_fields_that_sql_has_put_into_extra_are_fields(change: Change) -> None:
-    found = change("""UPDATE t SET _extra = '{"new": {"$oid": "507f1f77bcf86cd799439012"}, "$$date": 1, "place": {"x": []}}'""")
-    expected = {"_id": OID, "new": ObjectId("507f1f77bcf86cd799439012"), "$date": 1, "place": {"x": []}}
+    found = change(
+        """UPDATE t SET _extra = '{"new": {"$oid": "507f1f77bcf86cd799439012"}, "$$date": 1, "place": {"x": []}}'"""
+    )
+    expected = {
+        "_id": OID,
+        "new": ObjectId("507f1f77bcf86cd799439012"),
+        "$date": 1,
+        "place": {"x": []},
+    }
     assert differences(bson.encode(expected), found) == []
     assert differences(bson.encode({"_id": OID}), change("UPDATE t SET _extra = NULL")) == []
     assert differences(bson.encode({"_id": OID}), change("UPDATE t SET _extra = '{}'")) == []
 
 
-def test_a_dbref_has_its_fields_in_the_order_of_drivers(project: Project, tmp_path: Path, database: str) -> None:
+def test_a_dbref_has_its_fields_in_the_order_of_drivers(
+    project: Project, tmp_path: Path, database: str
+) -> None:
     project.path.write_text(MANIFEST)
-    documents = {"_id": OID, "link": DBRef("users", OID, "app", extra=1), "other": DBRef("users", 7), "any": DBRef("users", 8, "app")}
-    project.load(write_dump(tmp_path / "app", {"t": [documents]}), agree=agree)
+    documents = {
+        "_id": OID,
+        "link": DBRef("users", OID, "app", extra=1),
+        "other": DBRef("users", 7),
+        "any": DBRef("users", 8, "app"),
+    }
+    project.load(write_dump(tmp_path / "app", {"t": [documents]}), confirm=confirm)
     found = assemble(project, database)
     assert bson.decode(found) == documents
     fields = {key: [name for name, _ in value.fields] for key, value in parse(found).fields}
@@ -191,21 +230,37 @@ def test_a_dbref_has_its_fields_in_the_order_of_drivers(project: Project, tmp_pa
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        ("UPDATE t SET n = 9223372036854775808", "9223372036854775808 is an integral number of more than 64 bits"),
-        ("UPDATE t SET d = 12345678901234567890123456789012345", "has more digits than a Decimal128"),
+        (
+            "UPDATE t SET n = 9223372036854775808",
+            "9223372036854775808 is an integral number of more than 64 bits",
+        ),
+        (
+            "UPDATE t SET d = 12345678901234567890123456789012345",
+            "has more digits than a Decimal128",
+        ),
         ("UPDATE t SET at = 'infinity'", "a timestamptz that is infinite has no BSON date"),
         ("UPDATE t SET at = '-infinity'", "a timestamptz that is infinite has no BSON date"),
-        ("UPDATE t SET tags = '{{a},{b}}'", "an array of 2 dimensions is not what a column of arrays holds"),
+        (
+            "UPDATE t SET tags = '{{a},{b}}'",
+            "an array of 2 dimensions is not what a column of arrays holds",
+        ),
         ("UPDATE t SET _extra = '[]'", "_extra holds .*, which is no object"),
     ],
 )
-def test_a_cell_that_bson_cannot_hold_is_an_error_that_says_so(change: Change, statement: str, message: str) -> None:
+def test_a_cell_that_bson_cannot_hold_is_an_error_that_says_so(
+    change: Change, statement: str, message: str
+) -> None:
     with pytest.raises(CellError, match=message):
         change(statement)
 
 
-@pytest.mark.parametrize("text", ['{"a": {"$oid": "7"}}', '{"a": {"$bson": "x"}}', '{"place": {"city": {"$date": true}}}'])
-def test_an_extra_that_is_no_extended_json_is_an_error_that_says_so(change: Change, text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ['{"a": {"$oid": "7"}}', '{"a": {"$bson": "x"}}', '{"place": {"city": {"$date": true}}}'],
+)
+def test_an_extra_that_is_no_extended_json_is_an_error_that_says_so(
+    change: Change, text: str
+) -> None:
     with pytest.raises((ExtendedJsonError, CellError), match="is not what Extended JSON has under"):
         change(f"UPDATE t SET _extra = '{text}'")
 
@@ -214,18 +269,34 @@ def test_an_extra_that_is_no_extended_json_is_an_error_that_says_so(change: Chan
     ("statement", "message"),
     [
         ("UPDATE t SET n = 10.00, _extra = NULL", "is not as a load writes it"),
-        ("UPDATE t SET at = '2024-01-31 10:00:00.000001+00', _extra = NULL", "is not as a load writes it"),
+        (
+            "UPDATE t SET at = '2024-01-31 10:00:00.000001+00', _extra = NULL",
+            "is not as a load writes it",
+        ),
         ("UPDATE t SET _extra = '{}'", "_extra is {} instead of NULL"),
         ("UPDATE t SET _extra = '{\"x\": 1.50}'", "1.50 in jsonb is not how a double is written"),
         ("UPDATE t SET _extra = NULL, \"any\" = '2.0e0'", None),
-        ("UPDATE t SET _extra = NULL, \"any\" = '2.00'", "2.00 in jsonb is not how a double is written"),
-        ("UPDATE t SET _extra = '{\"place\": {}}', city = 'x'", "place stands in its cells and in _extra"),
+        (
+            "UPDATE t SET _extra = NULL, \"any\" = '2.00'",
+            "2.00 in jsonb is not how a double is written",
+        ),
+        (
+            "UPDATE t SET _extra = '{\"place\": {}}', city = 'x'",
+            "place stands in its cells and in _extra",
+        ),
     ],
 )
-def test_verify_reads_strictly_what_no_load_has_written(change: Change, project: Project, database: str, statement: str, message: str | None) -> None:
+def test_verify_reads_strictly_what_no_load_has_written(
+    change: Change, project: Project, database: str, statement: str, message: str | None
+) -> None:
     change(statement)
     if message is None:
-        assert differences(bson.encode({"_id": OID, "any": 2.0}), assemble(project, database, is_strict=True)) == []
+        assert (
+            differences(
+                bson.encode({"_id": OID, "any": 2.0}), assemble(project, database, is_strict=True)
+            )
+            == []
+        )
         return
     with pytest.raises(CellError, match=message):
         assemble(project, database, is_strict=True)
@@ -234,18 +305,30 @@ def test_verify_reads_strictly_what_no_load_has_written(change: Change, project:
 def test_a_uuid_that_is_no_objectid_is_a_binary_of_subtype_4(change: Change) -> None:
     found = change("UPDATE t SET ref = '507f1f77-bcf8-46cd-8799-439011000000'")
     link = next(value for key, value in parse(found).fields if key == b"link")
-    assert [(key, value.kind, value.number) for key, value in link.fields] == [(b"$id", "binary", 4)]
+    assert [(key, value.kind, value.number) for key, value in link.fields] == [
+        (b"$id", "binary", 4)
+    ]
     assert struct.unpack_from("<i", link.raw)[0] == len(link.raw)
 
 
 LARGE = "assise.rows.assemble.LARGE_BYTES"
 NAMES = "a b tags place city items n ref _id t i $ref $id $db $$oid $element $scope $oid $date $numberLong $numberDouble $bson $code $symbol".split()
-TEXTS = ["x", '\U0001f600\n"\\', "507f1f77bcf86cd799439011", "2024-01-31T10:00:00Z", "7", "EwAAABAAAQAAAAA=", "DwAAABBhAAEAAAAQYQACAAAAAA=="]
+TEXTS = [
+    "x",
+    '\U0001f600\n"\\',
+    "507f1f77bcf86cd799439011",
+    "2024-01-31T10:00:00Z",
+    "7",
+    "EwAAABAAAQAAAAA=",
+    "DwAAABBhAAEAAAAQYQACAAAAAA==",
+]
 json_scalars = st.sampled_from([None, True, False, 0, 7, -5, 1 << 40, 0.5, 1.5e-7, 1e300, *TEXTS])
 json_values = st.recursive(
     json_scalars,
     lambda inner: (
-        st.lists(inner, max_size=7) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4) | st.dictionaries(st.text("abcé", max_size=2), inner)
+        st.lists(inner, max_size=7)
+        | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4)
+        | st.dictionaries(st.text("abcé", max_size=2), inner)
     ),
     max_leaves=40,
 )
@@ -296,7 +379,9 @@ def test_a_large_cell_gives_the_same_bytes_in_pieces(data: st.DataObject) -> Non
 @pytest.mark.usefixtures("small_pieces")
 @pytest.mark.parametrize("is_strict", [False, True])
 @given(extra=st.dictionaries(st.sampled_from(NAMES), json_values, min_size=1), value=json_values)
-def test_a_large_cell_written_by_sql_gives_the_same_or_is_refused_too(is_strict: bool, extra: object, value: object) -> None:
+def test_a_large_cell_written_by_sql_gives_the_same_or_is_refused_too(
+    is_strict: bool, extra: object, value: object
+) -> None:
     assembler = Assembler(parse_manifest(MANIFEST, "app.yaml"), "t", is_strict=is_strict)
     names = assembler.layouts[0].names
     for column, content in (("_extra", extra), ("any", value)):
@@ -312,24 +397,58 @@ def test_a_large_cell_written_by_sql_gives_the_same_or_is_refused_too(is_strict:
     ("text", "message"),
     [
         ('{"zz": {"$oid": "7"}}', '$oid: "7" is not what Extended JSON has under $oid'),
-        ('{"place": {"city": {"$date": true}, "x": [1, 2, 3]}}', "$date: true is not what Extended JSON has under $date"),
-        ('{"zz": {"a": 1, "b": 2, "c": {"$numberLong": 5}}}', "$numberLong: 5 is not what Extended JSON has under $numberLong"),
-        ('{"zz": {"$oid": {"a": 1, "b": 2, "c": 3}}}', '$oid: {"a": [16, "…"]} is not what Extended JSON has under $oid'),
-        ('{"zz": {"a": 1, "b": 2, "c": 3, "$symbol": "s"}}', "$symbol has other keys beside it: $symbol, a"),
-        ('{"zz": {"$bson": "x", "a": 1, "b": 2, "c": 3}}', '$bson: "x" is not what Extended JSON has under $bson'),
-        ('{"zz": {"$code": "f", "$scope": {"a": 1, "b": 2, "c": {"$oid": 1}}}}', "$oid: 1 is not what Extended JSON has under $oid"),
+        (
+            '{"place": {"city": {"$date": true}, "x": [1, 2, 3]}}',
+            "$date: true is not what Extended JSON has under $date",
+        ),
+        (
+            '{"zz": {"a": 1, "b": 2, "c": {"$numberLong": 5}}}',
+            "$numberLong: 5 is not what Extended JSON has under $numberLong",
+        ),
+        (
+            '{"zz": {"$oid": {"a": 1, "b": 2, "c": 3}}}',
+            '$oid: {"a": [16, "…"]} is not what Extended JSON has under $oid',
+        ),
+        (
+            '{"zz": {"a": 1, "b": 2, "c": 3, "$symbol": "s"}}',
+            "$symbol has other keys beside it: $symbol, a",
+        ),
+        (
+            '{"zz": {"$bson": "x", "a": 1, "b": 2, "c": 3}}',
+            '$bson: "x" is not what Extended JSON has under $bson',
+        ),
+        (
+            '{"zz": {"$code": "f", "$scope": {"a": 1, "b": 2, "c": {"$oid": 1}}}}',
+            "$oid: 1 is not what Extended JSON has under $oid",
+        ),
         ("[]", "_extra holds [], which is no object"),
-        ('{"zz": ' + "[" * 5_000 + "]" * 5_000 + "}", "a jsonb value is nested deeper than a load writes it"),
+        (
+            '{"zz": ' + "[" * 5_000 + "]" * 5_000 + "}",
+            "a jsonb value is nested deeper than a load writes it",
+        ),
     ],
 )
-def test_a_large_extra_that_is_no_extended_json_is_refused(is_strict: bool, text: str, message: str) -> None:
+def test_a_large_extra_that_is_no_extended_json_is_refused(
+    is_strict: bool, text: str, message: str
+) -> None:
     assembler = Assembler(parse_manifest(MANIFEST, "app.yaml"), "t", is_strict=is_strict)
     cells = [None] * (len(assembler.layouts[0].names) - 1)
-    assert message in str(outcome(assembler, [*cells, b"\1" + text.encode()], [{} for _ in assembler.layouts]))
+    assert message in str(
+        outcome(assembler, [*cells, b"\1" + text.encode()], [{} for _ in assembler.layouts])
+    )
 
 
 @pytest.mark.usefixtures("small_pieces")
-@pytest.mark.parametrize("text", ["1.50", "1e5", "100000000000000000000", '{"$numberLong": "7"}', '{"$date": "2024-01-31T10:00:00.000Z"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.50",
+        "1e5",
+        "100000000000000000000",
+        '{"$numberLong": "7"}',
+        '{"$date": "2024-01-31T10:00:00.000Z"}',
+    ],
+)
 def test_a_large_extra_is_read_strictly(text: str) -> None:
     cell = b'\1{"a": 1, "b": 2, "c": {"x": [1, 2, 3, [%b]], "y": 1, "z": 2}}' % text.encode()
     for is_strict in (False, True):
@@ -342,11 +461,22 @@ def test_a_large_extra_is_read_strictly(text: str) -> None:
 
 @pytest.mark.parametrize("levels", [0, 1, 97, 98, 99, 100, 101])
 @pytest.mark.parametrize("column", [{}, {"deep": "jsonb"}])
-def test_code_whose_scope_reaches_the_last_level_comes_back_strictly(levels: int, column: dict[str, str]) -> None:
-    value = 0x0F, write_scoped(b"a", write_document([(b"", (0x04, write_array([(0x04, write_array([]))])))]))
+def test_code_whose_scope_reaches_the_last_level_comes_back_strictly(
+    levels: int, column: dict[str, str]
+) -> None:
+    value = (
+        0x0F,
+        write_scoped(b"a", write_document([(b"", (0x04, write_array([(0x04, write_array([]))])))])),
+    )
     for _ in range(levels):
         value = 0x04, write_array([value])
     raw = write_document([(b"_id", (0x10, bytes(4))), (b"deep", value)])
-    table = {"collection": "t", "primary_key": "id", "columns": {"id": {"type": "int4", "from": "_id"}, **column}}
-    found, _ = rebuild(read_manifest({"assise": 1, "name": "a", "tables": {"t": table}}), "t", [(0, raw)])
+    table = {
+        "collection": "t",
+        "primary_key": "id",
+        "columns": {"id": {"type": "int4", "from": "_id"}, **column},
+    }
+    found, _ = rebuild(
+        read_manifest({"assise": 1, "name": "a", "tables": {"t": table}}), "t", [(0, raw)]
+    )
     assert differences(raw, found[0]) == []

@@ -36,7 +36,9 @@ def int32(number: int) -> tuple[int, bytes]:
 
 
 VALUES: list[object] = [None, 1, "x", {}, [], {"$oid": "x"}]
-NOTES = st.dictionaries(st.sampled_from(["name", "price", "a", "$oid", "place"]), st.sampled_from(VALUES))
+NOTES = st.dictionaries(
+    st.sampled_from(["name", "price", "a", "$oid", "place"]), st.sampled_from(VALUES)
+)
 
 
 def change(row: Row, rows: Sequence[Row], data: st.DataObject) -> Row:
@@ -57,7 +59,9 @@ def assemble(assembler: Assembler, row: Row, kids: Kids) -> bytes | None:
     return None if any(kids) else document
 
 
-def gather(assembler: Assembler, like: Sequence[bytes], rows: list[Row], kids: list[Kids]) -> list[bytes | None]:
+def gather(
+    assembler: Assembler, like: Sequence[bytes], rows: list[Row], kids: list[Kids]
+) -> list[bytes | None]:
     return Gatherer(assembler, like).gather(rows, kids)
 
 
@@ -71,7 +75,9 @@ def some_are_gathered() -> Iterator[None]:
 
 
 @given(migrations(), st.data())
-def test_gathered_documents_are_those_of_the_strict_assembler(migration: tuple[object, list[bytes]], data: st.DataObject) -> None:
+def test_gathered_documents_are_those_of_the_strict_assembler(
+    migration: tuple[object, list[bytes]], data: st.DataObject
+) -> None:
     plain, raws = migration
     manifest = read_manifest(plain)
     root = next(name for name, table in manifest.tables.items() if table.collection)
@@ -85,7 +91,9 @@ def test_gathered_documents_are_those_of_the_strict_assembler(migration: tuple[o
         GATHERED[1] += document is not None
         assert document is None or differences(raw, document) == []
     changed = [(change(row, [other for other, _ in pairs], data), kids) for row, kids in pairs]
-    found = gather(assembler, loaded, [row for row, _ in changed], copy.deepcopy([kids for _, kids in changed]))
+    found = gather(
+        assembler, loaded, [row for row, _ in changed], copy.deepcopy([kids for _, kids in changed])
+    )
     for (row, kids), document in zip(changed, found, strict=True):
         if document is not None:
             expected = assemble(assembler, row, kids)
@@ -107,8 +115,18 @@ TABLES = {
             "city": {"type": "text", "from": "place.city"},
         },
     },
-    "items": {"parent": "t", "from": "items.*", "primary_key": ["t_id", "_position"], "columns": {"n": "int4"}},
-    "parts": {"parent": "items", "from": "parts.*", "primary_key": ["t_id", "_position", "_position_2"], "columns": {"n": "int4"}},
+    "items": {
+        "parent": "t",
+        "from": "items.*",
+        "primary_key": ["t_id", "_position"],
+        "columns": {"n": "int4"},
+    },
+    "parts": {
+        "parent": "items",
+        "from": "parts.*",
+        "primary_key": ["t_id", "_position", "_position_2"],
+        "columns": {"n": "int4"},
+    },
 }
 LIKE = {
     "_id": ObjectId(OID), "name": "a", "price": 10, "at": datetime(2024, 1, 1, tzinfo=UTC), "owner": ObjectId(OID), "place": {"city": "Lyon"},
@@ -134,13 +152,23 @@ def notes(**fields: object) -> bytes:
         (PRICE, bytes.fromhex("0001000000000002000a")),  # 10.00
         (AT, (1).to_bytes(8)),
         (OWNER, bytes(16)),
-        *((OWNER, bytes.fromhex(text)) for text in ("507f1f77bcf896cd8799439011000000", "507f1f77bcf886cd9799439011000000")),
-        *((OWNER, bytes.fromhex(f"507f1f77bcf886cd8799439011{text}")) for text in ("010000", "000100", "000001")),
+        *(
+            (OWNER, bytes.fromhex(text))
+            for text in ("507f1f77bcf896cd8799439011000000", "507f1f77bcf886cd9799439011000000")
+        ),
+        *(
+            (OWNER, bytes.fromhex(f"507f1f77bcf886cd8799439011{text}"))
+            for text in ("010000", "000100", "000001")
+        ),
     ],
 )
 def test_what_a_load_does_not_write_is_not_gathered(place: int, cell: bytes) -> None:
     manifest = read_manifest({"assise": 1, "name": "a", "tables": TABLES})
-    shredder, assembler, raw = Shredder(manifest, "t"), Assembler(manifest, "t", is_strict=True), bson.encode(LIKE)
+    shredder, assembler, raw = (
+        Shredder(manifest, "t"),
+        Assembler(manifest, "t", is_strict=True),
+        bson.encode(LIKE),
+    )
     row, kids = rows_of(shredder.shred([(0, raw)]), shredder, 0)
     gatherer = Gatherer(assembler, [raw])
     assert gatherer.gather([row], [kids]) == [raw]
@@ -153,13 +181,21 @@ def renumber(rows: list[Row], last: int) -> None:
     rows[-1] = [*rows[-1][:last], b"\0\0\0\7", *rows[-1][last + 1 :]]
 
 
-CHANGES: list[Callable[[list[Row], int], object]] = [lambda rows, _: rows.pop(0), renumber, lambda rows, _: rows.append(rows[0])]
+CHANGES: list[Callable[[list[Row], int], object]] = [
+    lambda rows, _: rows.pop(0),
+    renumber,
+    lambda rows, _: rows.append(rows[0]),
+]
 
 
 @pytest.mark.parametrize("table", [1, 2])
 def test_child_rows_without_their_place_are_not_gathered(table: int) -> None:
     manifest = read_manifest({"assise": 1, "name": "a", "tables": TABLES})
-    shredder, assembler, raw = Shredder(manifest, "t"), Assembler(manifest, "t", is_strict=True), bson.encode(LIKE)
+    shredder, assembler, raw = (
+        Shredder(manifest, "t"),
+        Assembler(manifest, "t", is_strict=True),
+        bson.encode(LIKE),
+    )
     row, kids = rows_of(shredder.shred([(0, raw)]), shredder, 0)
     gatherer, last = Gatherer(assembler, [raw]), shredder.layouts[table].front - 1
     for harm in CHANGES:
@@ -173,8 +209,20 @@ def test_child_rows_without_their_place_are_not_gathered(table: int) -> None:
 
 def test_jsonb_is_given_back_in_the_order_of_its_source() -> None:
     columns = {"id": {"type": "int4", "from": "_id"}, "data": "jsonb"}
-    manifest = read_manifest({"assise": 1, "name": "a", "tables": {"t": {"collection": "t", "primary_key": "id", "columns": columns}}})
-    inner = {"zeta": 1, "é": {"messages": 1, "tokens": 2, "in": [{"tokens": 1, "id": 2}]}, "$regex": {"b": 1, "a": 2}, "$date": 1, "aa": 10.5}
+    manifest = read_manifest(
+        {
+            "assise": 1,
+            "name": "a",
+            "tables": {"t": {"collection": "t", "primary_key": "id", "columns": columns}},
+        }
+    )
+    inner = {
+        "zeta": 1,
+        "é": {"messages": 1, "tokens": 2, "in": [{"tokens": 1, "id": 2}]},
+        "$regex": {"b": 1, "a": 2},
+        "$date": 1,
+        "aa": 10.5,
+    }
     raws = [bson.encode({"_id": n, "data": inner}) for n in range(20)]
     shredder, assembler = Shredder(manifest, "t"), Assembler(manifest, "t", is_strict=True)
     batch = shredder.shred(list(enumerate(raws)))
@@ -192,7 +240,10 @@ def sort_as_jsonb(cell: bytes | None) -> bytes:
             return [sort(item) for item in value]
         if not isinstance(value, dict):
             return value
-        return {name: sort(value[name]) for name in sorted(value, key=lambda name: (len(name.encode()), name.encode()))}
+        return {
+            name: sort(value[name])
+            for name in sorted(value, key=lambda name: (len(name.encode()), name.encode()))
+        }
 
     assert cell is not None
     return json.dumps(sort(json.loads(cell[1:])), ensure_ascii=False).encode()
@@ -201,37 +252,72 @@ def sort_as_jsonb(cell: bytes | None) -> bytes:
 def test_the_order_of_elements_is_learnt_from_all_of_the_sample() -> None:
     manifest = read_manifest({"assise": 1, "name": "a", "tables": TABLES})
     plain = [{"n": n} for n in range(1_000)]
-    raws = [bson.encode({"_id": ObjectId(OID), "items": items}) for items in (plain, [{"n": 1, "model": None, "parts": [{"n": 2}]}] * 100)]
+    raws = [
+        bson.encode({"_id": ObjectId(OID), "items": items})
+        for items in (plain, [{"n": 1, "model": None, "parts": [{"n": 2}]}] * 100)
+    ]
     shredder, assembler = Shredder(manifest, "t"), Assembler(manifest, "t", is_strict=True)
     batch = shredder.shred(list(enumerate(raws)))
     pairs = [rows_of(batch, shredder, n) for n in range(2)]
-    assert Gatherer(assembler, raws).gather([row for row, _ in pairs], [kids for _, kids in pairs]) == raws
+    assert (
+        Gatherer(assembler, raws).gather([row for row, _ in pairs], [kids for _, kids in pairs])
+        == raws
+    )
 
 
-JSONB_TABLES = {"t": {"collection": "t", "primary_key": "id", "columns": {"id": {"type": "int4", "from": "_id"}, "data": "jsonb"}}}
+JSONB_TABLES = {
+    "t": {
+        "collection": "t",
+        "primary_key": "id",
+        "columns": {"id": {"type": "int4", "from": "_id"}, "data": "jsonb"},
+    }
+}
 
 
 @pytest.mark.parametrize("is_note", [False, True])
 @pytest.mark.parametrize("word", [word for word in WORDS if word != "bson"])
 def test_a_key_that_is_not_escaped_is_none_of_the_document(word: str, is_note: bool) -> None:
     manifest = read_manifest({"assise": 1, "name": "a", "tables": JSONB_TABLES})
-    field, shredder, assembler = "other" if is_note else "data", Shredder(manifest, "t"), Assembler(manifest, "t", is_strict=True)
-    repeated = write_document([(b"$" + word.encode(), int32(1)), (b"b", int32(1)), (b"b", int32(2))])
+    field, shredder, assembler = (
+        "other" if is_note else "data",
+        Shredder(manifest, "t"),
+        Assembler(manifest, "t", is_strict=True),
+    )
+    repeated = write_document(
+        [(b"$" + word.encode(), int32(1)), (b"b", int32(1)), (b"b", int32(2))]
+    )
     inner = [write_document([(b"$" + word.encode(), (0x02, write_text(b"x")))]), repeated]
-    raws = [write_document([(b"_id", int32(n)), (field.encode(), (0x03, document))]) for n, document in enumerate(inner)]
+    raws = [
+        write_document([(b"_id", int32(n)), (field.encode(), (0x03, document))])
+        for n, document in enumerate(inner)
+    ]
     raws += [bson.encode({"_id": n, field: {"$bson": 1, f"${word}": 2}}) for n in range(2, 20)]
     batch = shredder.shred(list(enumerate(raws)))
     for n in range(2):
         row, kids = rows_of(batch, shredder, n)
-        changed = [cell and sort_as_jsonb(cell.replace(b"$$", b"$")) if i and cell else cell for i, cell in enumerate(row)]
-        changed = [cell if cell is None or not i else b"\1" + cell for i, cell in enumerate(changed)]
-        assert changed != [cell if cell is None or not i else b"\1" + sort_as_jsonb(cell) for i, cell in enumerate(row)]
+        changed = [
+            cell and sort_as_jsonb(cell.replace(b"$$", b"$")) if i and cell else cell
+            for i, cell in enumerate(row)
+        ]
+        changed = [
+            cell if cell is None or not i else b"\1" + cell for i, cell in enumerate(changed)
+        ]
+        assert changed != [
+            cell if cell is None or not i else b"\1" + sort_as_jsonb(cell)
+            for i, cell in enumerate(row)
+        ]
         (found,) = Gatherer(assembler, raws).gather([changed], [kids])
         for again in (found, assemble(assembler, changed, kids)):
             assert again is None or differences(raws[n], again)  # {"$code": "x"} is code
 
 
-@pytest.mark.parametrize("manifest", [{"assise": 1, "name": "a", "tables": TABLES}, {"assise": 1, "name": "a", "tables": JSONB_TABLES}])
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        {"assise": 1, "name": "a", "tables": TABLES},
+        {"assise": 1, "name": "a", "tables": JSONB_TABLES},
+    ],
+)
 def test_what_is_no_bson_teaches_nothing(manifest: object) -> None:
     assembler = Assembler(read_manifest(manifest), "t", is_strict=True)
     good = bson.encode(LIKE)
@@ -244,7 +330,13 @@ def test_what_is_no_bson_teaches_nothing(manifest: object) -> None:
 @pytest.mark.parametrize("levels", range(94, 103))
 def test_code_whose_scope_lies_100_levels_deep_is_read_strictly(levels: int, size: int) -> None:
     columns = {"id": {"type": "int4", "from": "_id"}}
-    manifest = read_manifest({"assise": 1, "name": "a", "tables": {"t": {"collection": "t", "primary_key": "id", "columns": columns}}})
+    manifest = read_manifest(
+        {
+            "assise": 1,
+            "name": "a",
+            "tables": {"t": {"collection": "t", "primary_key": "id", "columns": columns}},
+        }
+    )
     value: object = Code("f", {"s": {}, "t": [{}]})
     for level in range(levels):
         value = [value] if level % 3 == 2 else {"a": value}
@@ -254,7 +346,9 @@ def test_code_whose_scope_lies_100_levels_deep_is_read_strictly(levels: int, siz
     assert differences(raw, assembler.assemble(row, kids)) == []
 
 
-@pytest.mark.parametrize("value", ["x", 7, 1.5, None, True, ObjectId(OID), datetime(2024, 1, 1, tzinfo=UTC)])
+@pytest.mark.parametrize(
+    "value", ["x", 7, 1.5, None, True, ObjectId(OID), datetime(2024, 1, 1, tzinfo=UTC)]
+)
 def test_a_scalar_that_jsonb_spells_out_is_not_read_from_its_bytes(value: object) -> None:
     manifest = read_manifest({"assise": 1, "name": "a", "tables": JSONB_TABLES})
     shredder, assembler = Shredder(manifest, "t"), Assembler(manifest, "t", is_strict=True)

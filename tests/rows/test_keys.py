@@ -27,7 +27,11 @@ NULL: Element = (0x0A, b"")
 
 def keyed(type_: str, kind: str) -> object:
     entry = {"type": type_, "kind": kind} | ({} if kind == "offset" else {"from": "_id"})
-    return {"assise": 1, "name": "a", "tables": {"t": {"collection": "t", "primary_key": "id", "columns": {"id": entry}}}}
+    return {
+        "assise": 1,
+        "name": "a",
+        "tables": {"t": {"collection": "t", "primary_key": "id", "columns": {"id": entry}}},
+    }
 
 
 def of_id(value: Element) -> bytes:
@@ -61,23 +65,41 @@ def key_of(type_: str, kind: str, raw: bytes, offset: int = 0) -> bytes:
         ((0x02, write_text(b"7")), '"7"'),
         ((0x07, bytes.fromhex("507f1f77bcf86cd799439011")), '{"$oid":"507f1f77bcf86cd799439011"}'),
         (NULL, "null"),
-        ((0x03, write_document([(b"b", int32(1)), (b"a", double(2.0))])), '{"b":1,"a":{"$numberDouble":"2.0"}}'),
+        (
+            (0x03, write_document([(b"b", int32(1)), (b"a", double(2.0))])),
+            '{"b":1,"a":{"$numberDouble":"2.0"}}',
+        ),
         ((0x03, write_document([(b"$oid", NULL)])), '{"$$oid":null}'),
         ((0x04, write_array([int32(1)])), "[1]"),
         ((0x09, struct.pack("<q", 0)), '{"$date":{"$numberLong":"0"}}'),
-        ((0x05, write_binary(4, bytes(16))), '{"$binary":{"base64":"AAAAAAAAAAAAAAAAAAAAAA==","subType":"04"}}'),
+        (
+            (0x05, write_binary(4, bytes(16))),
+            '{"$binary":{"base64":"AAAAAAAAAAAAAAAAAAAAAA==","subType":"04"}}',
+        ),
     ],
 )
-def test_a_key_of_kind_any_is_canonical_json_with_ints_without_width(value: Element, text: str) -> None:
+def test_a_key_of_kind_any_is_canonical_json_with_ints_without_width(
+    value: Element, text: str
+) -> None:
     raw = of_id(value)
-    assert key_of("text", "any", raw).decode() == text == find_fit(parse(raw).fields[0][1], "text", "any").text
+    assert (
+        key_of("text", "any", raw).decode()
+        == text
+        == find_fit(parse(raw).fields[0][1], "text", "any").text
+    )
     found, _ = rebuild(read_manifest(keyed("text", "any")), "t", [(0, raw)])
     assert differences(raw, found[0]) == []
 
 
-@pytest.mark.parametrize("key", [b"$oid", b"$$oid", b"$bson", b"$numberInt", b"$element", b"$ref", b"$", b"", b"\xff"])
+@pytest.mark.parametrize(
+    "key", [b"$oid", b"$$oid", b"$bson", b"$numberInt", b"$element", b"$ref", b"$", b"", b"\xff"]
+)
 def test_an_id_with_hostile_keys_comes_back_in_its_order(key: bytes) -> None:
-    for fields in ([(b"z", NULL), (key, int32(1))], [(key, (0x02, write_text(b"x"))), (b"$ref", NULL)], [(key, NULL), (key, int32(2))]):
+    for fields in (
+        [(b"z", NULL), (key, int32(1))],
+        [(key, (0x02, write_text(b"x"))), (b"$ref", NULL)],
+        [(key, NULL), (key, int32(2))],
+    ):
         raw = of_id((0x03, write_document([(b"in", (0x03, write_document(fields)))])))
         found, batch = rebuild(read_manifest(keyed("text", "any")), "t", [(0, raw)])
         assert batch.misfits == []
@@ -101,23 +123,48 @@ def test_an_offset_is_the_key_where_the_type_holds_it(type_: str, last: int) -> 
         assert int.from_bytes(key_of(type_, "offset", raw, offset), "big") == offset
     if type_ == "int4":
         batch = Shredder(read_manifest(keyed(type_, "offset")), "t").shred([(last + 1, raw)])
-        assert [(misfit.reason, misfit.offset) for misfit in batch.misfits] == [(Reason.KEY_MISFIT, last + 1)]
+        assert [(misfit.reason, misfit.offset) for misfit in batch.misfits] == [
+            (Reason.KEY_MISFIT, last + 1)
+        ]
 
 
 def test_keys_are_equal_where_postgresql_calls_them_equal(database: str) -> None:
-    numbers = [int32(10), double(10.0), double(10.5), int32(0), double(0.0), double(1e22), double(float("nan")), double(float("inf")), double(-10.0)]
-    doubles = [double(0.0), double(-0.0), double(1.0), (0x01, bytes.fromhex("010000000000f87f")), (0x01, bytes.fromhex("000000000000f8ff"))]
+    numbers = [
+        int32(10),
+        double(10.0),
+        double(10.5),
+        int32(0),
+        double(0.0),
+        double(1e22),
+        double(float("nan")),
+        double(float("inf")),
+        double(-10.0),
+    ]
+    doubles = [
+        double(0.0),
+        double(-0.0),
+        double(1.0),
+        (0x01, bytes.fromhex("010000000000f87f")),
+        (0x01, bytes.fromhex("000000000000f8ff")),
+    ]
     with psycopg.connect(database) as connection:
         for type_, kind, values in (("numeric", "number", numbers), ("float8", "double", doubles)):
             cells = [key_of(type_, kind, of_id(value)) for value in values]
             connection.execute(f"CREATE TEMP TABLE keys_{type_} (i serial, k {type_})".encode())
-            with connection.cursor().copy(f"COPY keys_{type_} (k) FROM STDIN (FORMAT binary)".encode()) as copy:
+            with connection.cursor().copy(
+                f"COPY keys_{type_} (k) FROM STDIN (FORMAT binary)".encode()
+            ) as copy:
                 rows = b"".join([b"\0\1" + struct.pack(">i", len(cell)) + cell for cell in cells])
                 copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8) + rows + b"\xff\xff")
-            found = connection.execute(f"SELECT a.i - 1, b.i - 1, a.k = b.k FROM keys_{type_} a, keys_{type_} b".encode()).fetchall()
+            found = connection.execute(
+                f"SELECT a.i - 1, b.i - 1, a.k = b.k FROM keys_{type_} a, keys_{type_} b".encode()
+            ).fetchall()
             assert len(found) == len(values) ** 2
             for i, j, is_equal in found:
-                assert (normal_key(type_, cells[i]) == normal_key(type_, cells[j])) == is_equal, (values[i], values[j])
+                assert (normal_key(type_, cells[i]) == normal_key(type_, cells[j])) == is_equal, (
+                    values[i],
+                    values[j],
+                )
 
 
 @given(st.binary(min_size=12, max_size=12), st.binary(min_size=12, max_size=12))
@@ -130,12 +177,23 @@ def test_uuids_of_objectids_convert_back_and_sort_as_they_do(one: bytes, other: 
 
 
 def test_the_uuid_shows_the_digits_of_the_objectid() -> None:
-    assert str(objectid_to_uuid("507f1f77bcf86cd799439011")) == "507f1f77-bcf8-86cd-8799-439011000000"
-    assert objectid_to_uuid("507F1F77BCF86CD799439011") == objectid_to_uuid("507f1f77bcf86cd799439011")
+    assert (
+        str(objectid_to_uuid("507f1f77bcf86cd799439011")) == "507f1f77-bcf8-86cd-8799-439011000000"
+    )
+    assert objectid_to_uuid("507F1F77BCF86CD799439011") == objectid_to_uuid(
+        "507f1f77bcf86cd799439011"
+    )
 
 
 @pytest.mark.parametrize(
-    "text", ["", "507f1f77bcf86cd79943901", "507f1f77bcf86cd7994390111", "507f1f77bcf86cd79943901g", "507f1f77 bcf8 6cd7 9943 9011"]
+    "text",
+    [
+        "",
+        "507f1f77bcf86cd79943901",
+        "507f1f77bcf86cd7994390111",
+        "507f1f77bcf86cd79943901g",
+        "507f1f77 bcf8 6cd7 9943 9011",
+    ],
 )
 def test_what_is_no_objectid_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"ObjectId|hexadecimal"):
@@ -143,7 +201,12 @@ def test_what_is_no_objectid_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["507f1f77-bcf8-46cd-8799-439011000000", "507f1f77-bcf8-86cd-9799-439011000000", "507f1f77-bcf8-86cd-8799-439011000001"]
+    "key",
+    [
+        "507f1f77-bcf8-46cd-8799-439011000000",
+        "507f1f77-bcf8-86cd-9799-439011000000",
+        "507f1f77-bcf8-86cd-8799-439011000001",
+    ],
 )
 def test_a_uuid_that_is_no_objectid_is_told_as_such(key: str) -> None:
     assert uuid_to_objectid(UUID(key)) is None
@@ -154,10 +217,25 @@ def test_an_objectid_of_the_driver_is_found() -> None:
     assert uuid_to_objectid(objectid_to_uuid(str(found))) == str(found)
 
 
-@pytest.mark.parametrize(("type_", "kind"), [("uuid", "objectid"), ("text", "string"), ("int8", "int64"), ("numeric", "number"), ("text", "any")])
+@pytest.mark.parametrize(
+    ("type_", "kind"),
+    [
+        ("uuid", "objectid"),
+        ("text", "string"),
+        ("int8", "int64"),
+        ("numeric", "number"),
+        ("text", "any"),
+    ],
+)
 def test_what_is_cut_has_no_key_or_a_whole_one(type_: str, kind: str) -> None:
     read_keys = compile_keys(read_manifest(keyed(type_, kind)), "t")
-    values = {"objectid": (0x07, bytes(12)), "string": (0x02, write_text(b"x" * 9)), "int64": (0x12, bytes(8)), "number": int32(7), "any": NULL}
+    values = {
+        "objectid": (0x07, bytes(12)),
+        "string": (0x02, write_text(b"x" * 9)),
+        "int64": (0x12, bytes(8)),
+        "number": int32(7),
+        "any": NULL,
+    }
     for fields in ([(b"_id", values[kind])], [(b"a", NULL), (b"_id", values[kind]), (b"b", NULL)]):
         whole = write_document(fields)
         (key,) = read_keys([(0, whole)])
@@ -166,7 +244,9 @@ def test_what_is_cut_has_no_key_or_a_whole_one(type_: str, kind: str) -> None:
             cut = size.to_bytes(4, "little") + whole[4:size]
             assert read_keys([(0, whole[:size])])[0] in {None, key}
             assert read_keys([(0, cut), (size, cut)])[0] in {None, key}
-    assert read_keys([(0, write_document([(b"_id", (0x0B, b"a\0\0"))]))]) == ([None] if kind != "any" else read_keys([(0, of_id((0x0B, b"a\0\0")))]))
+    assert read_keys([(0, write_document([(b"_id", (0x0B, b"a\0\0"))]))]) == (
+        [None] if kind != "any" else read_keys([(0, of_id((0x0B, b"a\0\0")))])
+    )
 
 
 @pytest.mark.parametrize(
@@ -176,10 +256,18 @@ def test_what_is_cut_has_no_key_or_a_whole_one(type_: str, kind: str) -> None:
         ("int8", struct.pack(">q", 1 << 40), "1099511627776"),
         ("float8", struct.pack(">d", 1.5), "1.5"),
         ("bool", b"\1", "true"),
-        ("uuid", bytes.fromhex("507f1f77bcf886cd8799439011000000"), "507f1f77-bcf8-86cd-8799-439011000000"),
+        (
+            "uuid",
+            bytes.fromhex("507f1f77bcf886cd8799439011000000"),
+            "507f1f77-bcf8-86cd-8799-439011000000",
+        ),
         ("numeric", bytes.fromhex("0001000000000001000a"), "10.0"),
         ("timestamptz", struct.pack(">q", 1_500_000), "2000-01-01 00:00:01.500000+00:00"),
-        ("timestamptz", struct.pack(">q", 1 << 62), "4,611,686,018,427,387,904 microseconds after 2000-01-01"),
+        (
+            "timestamptz",
+            struct.pack(">q", 1 << 62),
+            "4,611,686,018,427,387,904 microseconds after 2000-01-01",
+        ),
         ("bytea", b"\1\xff", "01ff"),
         ("text", b"a\x1b[31mRED\n" + b"x" * 300, "a\\x1b[31mRED\\n" + "x" * 190),
     ],

@@ -40,7 +40,9 @@ def check_documents(migration: tuple[object, list[bytes]]) -> None:
 
 
 @pytest.mark.parametrize("number", range(2))
-def test_broken_bytes_are_rejects_exactly_when_they_are_not_bson(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_bytes_are_rejects_exactly_when_they_are_not_bson(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("assise.rows.shaped.FEWEST", 1 + 15 * number)
     check_slice(check_broken_bytes, documents(), st.data(), number=number, share=50)
 

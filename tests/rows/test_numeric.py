@@ -12,7 +12,15 @@ from tests.oracle.texts import print_decimal, print_float8, print_plain_double
 from tests.oracle.values import DECIMALS, DOUBLE_BITS, DOUBLES, INTS
 
 from assise.errors import CellError
-from assise.rows.numeric import decode_decimal, decode_number, decode_number_strictly, encode_decimal, encode_double, encode_int, read_numeric
+from assise.rows.numeric import (
+    decode_decimal,
+    decode_number,
+    decode_number_strictly,
+    encode_decimal,
+    encode_double,
+    encode_int,
+    read_numeric,
+)
 
 INT32, INT64, DOUBLE, DECIMAL = 0x10, 0x12, 0x01, 0x13
 HEAD, END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
@@ -24,31 +32,61 @@ def ask(database: str, cells: list[bytes]) -> list[tuple[str, bytes]]:
         connection.execute("CREATE TEMP TABLE found (i serial, n numeric)")
         with connection.cursor().copy("COPY found (n) FROM STDIN (FORMAT binary)") as copy:
             copy.write(HEAD + b"".join([b"\0\1" + cell for cell in cells]) + END)
-        return [(str(text), bytes(sent)) for text, sent in connection.execute("SELECT n::text, numeric_send(n) FROM found ORDER BY i")]
+        return [
+            (str(text), bytes(sent))
+            for text, sent in connection.execute(
+                "SELECT n::text, numeric_send(n) FROM found ORDER BY i"
+            )
+        ]
 
 
 def ask_back(database: str, texts: list[str]) -> list[bytes]:
     """The bytes that PostgreSQL sends for numerics that SQL has written."""
     with psycopg.connect(database) as connection:
-        found = connection.execute("SELECT numeric_send(t::numeric) FROM unnest(%s::text[]) WITH ORDINALITY AS u (t, i) ORDER BY i", (texts,))
+        found = connection.execute(
+            "SELECT numeric_send(t::numeric) FROM unnest(%s::text[]) WITH ORDINALITY AS u (t, i) ORDER BY i",
+            (texts,),
+        )
         return [bytes(sent) for (sent,) in found]
 
 
 def all_ints() -> list[int]:
     draw = random.Random(1)
-    near = [sign * (base**power + off) for base in (2, 10) for power in range(64) for off in (-1, 0, 1) for sign in (1, -1)]
+    near = [
+        sign * (base**power + off)
+        for base in (2, 10)
+        for power in range(64)
+        for off in (-1, 0, 1)
+        for sign in (1, -1)
+    ]
     drawn = [draw.randrange(-(2 ** draw.randrange(1, 64)), 2**63) for _ in range(1000)]
-    groups = [int(f"{a}{'0000' * n}{b}") for a in (1, 12, 1234, 9999) for n in range(4) for b in ("", "0001", "0010", "1000", "1234")]
-    return [value for value in dict.fromkeys([*INTS, *near, *drawn, *groups]) if -(2**63) <= value < 2**63]
+    groups = [
+        int(f"{a}{'0000' * n}{b}")
+        for a in (1, 12, 1234, 9999)
+        for n in range(4)
+        for b in ("", "0001", "0010", "1000", "1234")
+    ]
+    return [
+        value
+        for value in dict.fromkeys([*INTS, *near, *drawn, *groups])
+        if -(2**63) <= value < 2**63
+    ]
 
 
 def all_doubles() -> list[bytes]:
     draw = random.Random(2)
-    fixed = [struct.pack("<Q", bits) for bits in DOUBLE_BITS] + [struct.pack("<d", value) for value in DOUBLES]
-    powers = [
-        struct.pack("<d", float(f"{sign}{digits}e{power}")) for power in range(-323, 309, 3) for digits in ("1", "9.87654321") for sign in ("", "-")
+    fixed = [struct.pack("<Q", bits) for bits in DOUBLE_BITS] + [
+        struct.pack("<d", value) for value in DOUBLES
     ]
-    drawn = [struct.pack("<Q", draw.getrandbits(64)) for _ in range(1000)] + [struct.pack("<d", draw.randrange(10**7) / 100) for _ in range(500)]
+    powers = [
+        struct.pack("<d", float(f"{sign}{digits}e{power}"))
+        for power in range(-323, 309, 3)
+        for digits in ("1", "9.87654321")
+        for sign in ("", "-")
+    ]
+    drawn = [struct.pack("<Q", draw.getrandbits(64)) for _ in range(1000)] + [
+        struct.pack("<d", draw.randrange(10**7) / 100) for _ in range(500)
+    ]
     return [*fixed, *powers, *drawn]
 
 
@@ -61,7 +99,10 @@ def all_decimals() -> list[bytes]:
         for sign in (0, 1)
     ]
     drawn = [draw.randbytes(16) for _ in range(300)]
-    small = [((6176 - draw.randrange(12)) << 113 | draw.randrange(10**12)).to_bytes(16, "little") for _ in range(1000)]
+    small = [
+        ((6176 - draw.randrange(12)) << 113 | draw.randrange(10**12)).to_bytes(16, "little")
+        for _ in range(1000)
+    ]
     return [*(bits.to_bytes(16, "little") for bits in DECIMALS), *shapes, *drawn, *small]
 
 
@@ -72,18 +113,26 @@ def test_ints_of_both_widths_have_scale_0_and_come_back(database: str) -> None:
         assert (text, sent) == (str(value), cell[4:])
         assert read_numeric(sent) == (text, 0)
         is_small = -(2**31) <= value < 2**31
-        assert decode_number(sent) == ((INT32, struct.pack("<i", value)) if is_small else (INT64, struct.pack("<q", value)))
+        assert decode_number(sent) == (
+            (INT32, struct.pack("<i", value)) if is_small else (INT64, struct.pack("<q", value))
+        )
         if is_small:
             assert encode_int(struct.pack("<i", value)) == cell
     assert len(values) > 1500
 
 
-def test_doubles_are_their_shortest_decimal_with_a_place_and_come_back_bit_by_bit(database: str) -> None:
+def test_doubles_are_their_shortest_decimal_with_a_place_and_come_back_bit_by_bit(
+    database: str,
+) -> None:
     raws = all_doubles()
     fitting = [(raw, cell) for raw in raws if (cell := encode_double(raw)) is not None]
     nans = {raw for raw in raws if struct.unpack("<d", raw)[0] != struct.unpack("<d", raw)[0]}
-    assert set(raws) - {raw for raw, _ in fitting} == {bytes(7) + b"\x80"} | (nans - {bytes.fromhex("000000000000f87f")})
-    for (raw, cell), (text, sent) in zip(fitting, ask(database, [cell for _, cell in fitting]), strict=True):
+    assert set(raws) - {raw for raw, _ in fitting} == {bytes(7) + b"\x80"} | (
+        nans - {bytes.fromhex("000000000000f87f")}
+    )
+    for (raw, cell), (text, sent) in zip(
+        fitting, ask(database, [cell for _, cell in fitting]), strict=True
+    ):
         is_finite = abs(struct.unpack("<d", raw)[0]) < float("inf")
         assert text == (print_plain_double(raw) if is_finite else print_float8(raw))
         assert sent == cell[4:]
@@ -94,9 +143,13 @@ def test_doubles_are_their_shortest_decimal_with_a_place_and_come_back_bit_by_bi
 
 def test_decimals_keep_coefficient_and_scale_and_come_back_byte_by_byte(database: str) -> None:
     raws = all_decimals()
-    assert [raw for raw in raws if encode_decimal(raw) is None] == [raw for raw in raws if print_decimal(raw) is None]
+    assert [raw for raw in raws if encode_decimal(raw) is None] == [
+        raw for raw in raws if print_decimal(raw) is None
+    ]
     fitting = [(raw, cell) for raw in raws if (cell := encode_decimal(raw)) is not None]
-    for (raw, cell), (text, sent) in zip(fitting, ask(database, [cell for _, cell in fitting]), strict=True):
+    for (raw, cell), (text, sent) in zip(
+        fitting, ask(database, [cell for _, cell in fitting]), strict=True
+    ):
         assert text == print_decimal(raw)
         assert sent == cell[4:]
         assert decode_decimal(sent) == (DECIMAL, raw)
@@ -113,31 +166,46 @@ def test_decimals_keep_coefficient_and_scale_and_come_back_byte_by_byte(database
         ("-0.0", DOUBLE, struct.pack("<d", 0.0)),
         ("1e3", INT32, struct.pack("<i", 1000)),
         ("9223372036854775807", INT64, struct.pack("<q", 2**63 - 1)),
-        ("0.1000000000000000055511151231257827021181583404541015625", DOUBLE, struct.pack("<d", 0.1)),
+        (
+            "0.1000000000000000055511151231257827021181583404541015625",
+            DOUBLE,
+            struct.pack("<d", 0.1),
+        ),
         ("1e-400", DOUBLE, struct.pack("<d", 0.0)),
         ("NaN", DOUBLE, bytes.fromhex("000000000000f87f")),
         ("Infinity", DOUBLE, struct.pack("<d", float("inf"))),
         ("-Infinity", DOUBLE, struct.pack("<d", float("-inf"))),
     ],
 )
-def test_numerics_that_sql_has_written_are_read(database: str, text: str, kind: int, value: bytes) -> None:
+def test_numerics_that_sql_has_written_are_read(
+    database: str, text: str, kind: int, value: bytes
+) -> None:
     assert decode_number(ask_back(database, [text])[0]) == (kind, value)
 
 
 def test_what_bson_cannot_hold_is_an_error_that_names_the_value(database: str) -> None:
     big, long = ask_back(database, ["9223372036854775808", "1.2345678901234567890123456789012345"])
-    with pytest.raises(CellError, match="9223372036854775808 is an integral number of more than 64 bits"):
+    with pytest.raises(
+        CellError, match="9223372036854775808 is an integral number of more than 64 bits"
+    ):
         decode_number(big)
     for text in ("1" + "0" * 5_000, "-1" + "0" * 5_000):
-        with pytest.raises(CellError, match=r"^-?10{78,79} is an integral number of more than 64 bits$"):
+        with pytest.raises(
+            CellError, match=r"^-?10{78,79} is an integral number of more than 64 bits$"
+        ):
             decode_number(ask_back(database, [text])[0])
     for text in ("1e308", "-1e308"):
-        assert decode_number(ask_back(database, [f"{int(float(text))}.5"])[0]) == (DOUBLE, struct.pack("<d", float(text)))
+        assert decode_number(ask_back(database, [f"{int(float(text))}.5"])[0]) == (
+            DOUBLE,
+            struct.pack("<d", float(text)),
+        )
         with pytest.raises(CellError, match=r"^-?10{78,79} is beyond the range of doubles$"):
             decode_number(ask_back(database, [text.replace("1e308", "1" + "0" * 309 + ".5")])[0])
     with pytest.raises(CellError, match=r"^10{79} is not as a load"):
         decode_number_strictly(ask_back(database, ["1" + "0" * 5_000 + ".5"])[0])
-    with pytest.raises(CellError, match=r"1\.2345678901234567890123456789012345 has more digits than a Decimal128"):
+    with pytest.raises(
+        CellError, match=r"1\.2345678901234567890123456789012345 has more digits than a Decimal128"
+    ):
         decode_decimal(long)
     assert decode_decimal(ask_back(database, ["1.50"])[0]) == (DECIMAL, encode(150, -2))
 

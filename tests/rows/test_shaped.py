@@ -35,7 +35,10 @@ def every_document_counts() -> Iterator[None]:
 
 def read_cells(row: bytes) -> list[object]:
     """The cells of a row; jsonb as its value, numbers as their texts."""
-    return [cell if cell is None or cell[:1] != b"\1" or cell[1:2] != b"{" else read_jsonb(cell) for cell in read_row(row)]
+    return [
+        cell if cell is None or cell[:1] != b"\1" or cell[1:2] != b"{" else read_jsonb(cell)
+        for cell in read_row(row)
+    ]
 
 
 def read_jsonb(cell: bytes) -> object:
@@ -46,8 +49,16 @@ def contents(batch: Batch) -> object:
     """All of a batch, child rows in the order of their documents."""
     tables = []
     for rows, owners in zip(batch.rows, batch.owners, strict=True):
-        pairs = sorted(zip(owners, rows, strict=True), key=lambda pair: (pair[0], read_row(pair[1])[:3] and pair[1][2:80]))
-        tables.append([(owner, sorted(map(str, map(read_cells, (row for _, row in group))))) for owner, group in groupby(pairs, key=lambda p: p[0])])
+        pairs = sorted(
+            zip(owners, rows, strict=True),
+            key=lambda pair: (pair[0], read_row(pair[1])[:3] and pair[1][2:80]),
+        )
+        tables.append(
+            [
+                (owner, sorted(map(str, map(read_cells, (row for _, row in group)))))
+                for owner, group in groupby(pairs, key=lambda p: p[0])
+            ]
+        )
     return batch.offsets, batch.keys, tables, batch.misfits, batch.values
 
 
@@ -60,16 +71,22 @@ def migrations(draw: st.DrawFn) -> tuple[object, list[bytes]]:
 
 @settings(max_examples=100, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(migrations(), st.data())
-def test_both_ways_give_the_same(migration: tuple[object, list[bytes]], data: st.DataObject) -> None:
+def test_both_ways_give_the_same(
+    migration: tuple[object, list[bytes]], data: st.DataObject
+) -> None:
     plain, raws = migration
     manifest = read_manifest(plain)
     root = next(name for name, table in manifest.tables.items() if table.collection)
     broken = [bytearray(raw) for raw in raws if data.draw(st.integers(0, 9)) == 0]
     for raw in broken:
-        raw[data.draw(st.integers(4, len(raw) - 1))] = data.draw(st.sampled_from([0, 1, 2, 5, 0x7F, 0xFF]))
+        raw[data.draw(st.integers(4, len(raw) - 1))] = data.draw(
+            st.sampled_from([0, 1, 2, 5, 0x7F, 0xFF])
+        )
     given = list(enumerate([*raws, *map(bytes, broken)]))
     fast, slow = Shredder(manifest, root), Shredder(manifest, root)
-    first = ShapedShredder(build_tree(manifest, root), Tally()).shred([raw for _, raw in given], [offset for offset, _ in given])
+    first = ShapedShredder(build_tree(manifest, root), Tally()).shred(
+        [raw for _, raw in given], [offset for offset, _ in given]
+    )
     TAKEN["of them"] += len(first.taken)
     TAKEN["child rows"] += sum(map(len, first.rows[1:]))
     with pytest.MonkeyPatch.context() as patch:

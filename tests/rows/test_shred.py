@@ -35,9 +35,20 @@ def doc(**fields: Element) -> bytes:
 
 
 def shredder(key: object = None, **columns: object) -> Shredder:
-    table = {"collection": "t", "primary_key": "id", "columns": {"id": key or {"type": "uuid", "from": "_id"}, **columns}}
-    child = {"parent": "t", "from": "items.*", "primary_key": ["t_id", "_position"], "columns": {"n": "int4"}}
-    return Shredder(read_manifest({"assise": 1, "name": "a", "tables": {"t": table, "items": child}}), "t")
+    table = {
+        "collection": "t",
+        "primary_key": "id",
+        "columns": {"id": key or {"type": "uuid", "from": "_id"}, **columns},
+    }
+    child = {
+        "parent": "t",
+        "from": "items.*",
+        "primary_key": ["t_id", "_position"],
+        "columns": {"n": "int4"},
+    }
+    return Shredder(
+        read_manifest({"assise": 1, "name": "a", "tables": {"t": table, "items": child}}), "t"
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,17 +56,31 @@ def shredder(key: object = None, **columns: object) -> Shredder:
     [
         (b"\6\0\0\0\1\0", Reason.NOT_BSON, "a key without a terminator at byte 4"),
         (doc(_id=OID, a=(0x08, b"\2")), Reason.NOT_BSON, "a boolean that is 2 at byte 24"),
-        (doc(_id=OID, name=(0x02, struct.pack("<i", 99) + b"a\0")), Reason.NOT_BSON, "a length points outside the document at byte 0"),
+        (
+            doc(_id=OID, name=(0x02, struct.pack("<i", 99) + b"a\0")),
+            Reason.NOT_BSON,
+            "a length points outside the document at byte 0",
+        ),
         (doc(_id=OID, a=(0x55, b"")), Reason.NOT_BSON, "unknown BSON type 85 at byte 0"),
         (doc(a=OID), Reason.KEY_MISFIT, "no _id"),
         (write_document([(b"_id", OID), (b"_id", OID)]), Reason.KEY_MISFIT, "2 fields _id"),
         (doc(_id=int32(7)), Reason.KEY_MISFIT, "_id 7 (int32) does not fit uuid, kind objectid"),
         (doc(_id=NULL), Reason.KEY_MISFIT, "_id null (null) does not fit uuid, kind objectid"),
-        (doc(_id=(0x03, doc(a=text(b"x")))), Reason.KEY_MISFIT, '_id {"a":"x"} (document) does not fit uuid, kind objectid'),
-        (doc(_id=text(b"\xff")), Reason.KEY_MISFIT, '_id {"$bson":"DQAAAAIAAgAAAP8AAA=="} (string) does not fit uuid, kind objectid'),
+        (
+            doc(_id=(0x03, doc(a=text(b"x")))),
+            Reason.KEY_MISFIT,
+            '_id {"a":"x"} (document) does not fit uuid, kind objectid',
+        ),
+        (
+            doc(_id=text(b"\xff")),
+            Reason.KEY_MISFIT,
+            '_id {"$bson":"DQAAAAIAAgAAAP8AAA=="} (string) does not fit uuid, kind objectid',
+        ),
     ],
 )
-def test_a_reject_has_its_reason_in_words_its_place_and_its_bytes(raw: bytes, reason: Reason, detail: str) -> None:
+def test_a_reject_has_its_reason_in_words_its_place_and_its_bytes(
+    raw: bytes, reason: Reason, detail: str
+) -> None:
     fine = doc(_id=OID, name=text(b"a"))
     batch = shredder(name="text").shred([(0, fine), (1000, raw), (2000, fine)])
     assert batch.offsets == [0, 2000]
@@ -79,18 +104,35 @@ def test_a_long_id_is_cut_in_the_words_of_a_reject() -> None:
         ({"tags": (0x04, write_array([]))}, Values(2, 0, 0)),
         ({"tags": (0x04, write_array([text(b"a"), int32(1)]))}, Values(1, 0, 2)),
         ({"any": int32(1)}, Values(1, 1, 0)),
-        ({"any": (0x03, doc(a=int32(1), b=(0x03, doc()), c=(0x04, write_array([NULL, NULL]))))}, Values(1, 4, 0)),
+        (
+            {"any": (0x03, doc(a=int32(1), b=(0x03, doc()), c=(0x04, write_array([NULL, NULL]))))},
+            Values(1, 4, 0),
+        ),
         ({"any": NULL}, Values(1, 0, 1)),
         ({"city": (0x03, doc(name=text(b"a"), other=NULL))}, Values(2, 0, 1)),
         ({"city": (0x03, doc())}, Values(1, 0, 1)),
         ({"items": (0x04, write_array([]))}, Values(1, 0, 1)),
-        ({"items": (0x04, write_array([(0x03, doc(n=int32(1))), (0x03, doc(x=NULL)), int32(7), (0x03, doc())]))}, Values(3, 0, 2)),
+        (
+            {
+                "items": (
+                    0x04,
+                    write_array(
+                        [(0x03, doc(n=int32(1))), (0x03, doc(x=NULL)), int32(7), (0x03, doc())]
+                    ),
+                )
+            },
+            Values(3, 0, 2),
+        ),
         ({"other": (0x03, doc())}, Values(1, 0, 1)),
     ],
 )
-def test_each_value_is_counted_where_its_exact_form_stands(fields: dict[str, Element], values: Values) -> None:
+def test_each_value_is_counted_where_its_exact_form_stands(
+    fields: dict[str, Element], values: Values
+) -> None:
     raw = doc(_id=OID, **fields)
-    table = shredder(name="text", tags="text[]", any="jsonb", city={"type": "text", "from": "city.name"})
+    table = shredder(
+        name="text", tags="text[]", any="jsonb", city={"type": "text", "from": "city.name"}
+    )
     batch = table.shred([(0, raw)])
     assert batch.values == values
     assert values.typed + values.jsonb + values.extra == count_leaves(parse(raw))
@@ -100,7 +142,10 @@ def test_a_key_of_kind_any_counts_every_value_of_the_id() -> None:
     key = {"type": "text", "from": "_id", "kind": "any"}
     pair = doc(_id=(0x03, doc(a=int32(1), b=NULL)))
     long = doc(_id=(0x03, doc(a=text(b"x" * 2_000), b=NULL)))
-    assert [shredder(key).shred([(0, raw)]).values for raw in (pair, long)] == [Values(2, 0, 0), Values(0, 0, 2)]
+    assert [shredder(key).shred([(0, raw)]).values for raw in (pair, long)] == [
+        Values(2, 0, 0),
+        Values(0, 0, 2),
+    ]
 
 
 @st.composite
@@ -123,8 +168,18 @@ def test_the_counts_are_all_values_of_the_document(migration: tuple[object, list
 
 def test_extra_is_null_when_there_is_nothing_to_say_and_mirrors_the_document_otherwise() -> None:
     table = shredder(name="text", city={"type": "text", "from": "city.name"})
-    full = doc(_id=OID, name=text(b"a"), city=(0x03, doc(name=text(b"b"))), items=(0x04, write_array([(0x03, doc(n=int32(1)))])))
-    odd = doc(_id=OID, name=int32(1), city=(0x03, doc(name=NULL, zip=text(b"z"))), items=(0x04, write_array([NULL, (0x03, doc(n=text(b"x")))])))
+    full = doc(
+        _id=OID,
+        name=text(b"a"),
+        city=(0x03, doc(name=text(b"b"))),
+        items=(0x04, write_array([(0x03, doc(n=int32(1)))])),
+    )
+    odd = doc(
+        _id=OID,
+        name=int32(1),
+        city=(0x03, doc(name=NULL, zip=text(b"z"))),
+        items=(0x04, write_array([NULL, (0x03, doc(n=text(b"x")))])),
+    )
     batch = table.shred([(0, full), (1, odd)])
     first, second = (read_row(row)[-1] for row in batch.rows[0])
     assert first is None
@@ -139,15 +194,30 @@ def test_extra_is_null_when_there_is_nothing_to_say_and_mirrors_the_document_oth
     assert batch.owners == [[0, 1], [0, 1, 1]]
 
 
-@pytest.mark.parametrize("column", [{}, {"money": {"type": "int4", "from": "$bson"}}, {"money": {"type": "text", "from": "$bson"}}])
-def test_a_field_called_bson_stays_beside_fields_that_json_cannot_name(column: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "column",
+    [
+        {},
+        {"money": {"type": "int4", "from": "$bson"}},
+        {"money": {"type": "text", "from": "$bson"}},
+    ],
+)
+def test_a_field_called_bson_stays_beside_fields_that_json_cannot_name(
+    column: dict[str, object],
+) -> None:
     fields = [(b"$bson", int32(5)), (b"x", int32(1)), (b"x", int32(2)), (b"\xff", NULL)]
     inner = write_document(fields)
     raw = write_document([(b"_id", OID), *fields, (b"city", (0x03, inner))])
     table = {
         "collection": "t",
         "primary_key": "id",
-        "columns": {"id": {"type": "uuid", "from": "_id"}, "n": {"type": "int4", "from": "city.n"}, **column},
+        "columns": {
+            "id": {"type": "uuid", "from": "_id"},
+            "n": {"type": "int4", "from": "city.n"},
+            **column,
+        },
     }
-    found, _ = rebuild(read_manifest({"assise": 1, "name": "a", "tables": {"t": table}}), "t", [(0, raw)])
+    found, _ = rebuild(
+        read_manifest({"assise": 1, "name": "a", "tables": {"t": table}}), "t", [(0, raw)]
+    )
     assert differences(raw, found[0]) == []

@@ -9,7 +9,14 @@ import psycopg
 import pytest
 from tests.rows.rebuild import read_manifest
 
-from assise.schema.sql import add_foreign_keys, create_tables, drop_tables, quote, quote_text, script
+from assise.schema.sql import (
+    add_foreign_keys,
+    create_tables,
+    drop_tables,
+    quote,
+    quote_text,
+    script,
+)
 
 Query = Callable[..., list[tuple[object, ...]]]
 
@@ -20,10 +27,23 @@ SMALL = {
         "users": {
             "collection": "users",
             "primary_key": "id",
-            "columns": {"id": {"type": "uuid", "from": "_id"}, "full_name": {"type": "text", "from": "fullName"}, "tags": "text[]"},
+            "columns": {
+                "id": {"type": "uuid", "from": "_id"},
+                "full_name": {"type": "text", "from": "fullName"},
+                "tags": "text[]",
+            },
         },
-        "user_items": {"parent": "users", "from": "items.*", "primary_key": ["user_id", "_position"], "columns": {"price": "numeric"}},
-        "item_parts": {"parent": "user_items", "from": "parts.*", "primary_key": ["user_id", "_position", "_position_2"]},
+        "user_items": {
+            "parent": "users",
+            "from": "items.*",
+            "primary_key": ["user_id", "_position"],
+            "columns": {"price": "numeric"},
+        },
+        "item_parts": {
+            "parent": "user_items",
+            "from": "parts.*",
+            "primary_key": ["user_id", "_position", "_position_2"],
+        },
     },
 }
 TEXT = """CREATE TABLE "public"."users" (
@@ -55,11 +75,34 @@ ALTER TABLE "public"."user_items" ADD FOREIGN KEY ("user_id") REFERENCES "public
 ALTER TABLE "public"."item_parts" ADD FOREIGN KEY ("user_id", "_position") \
 REFERENCES "public"."user_items" ("user_id", "_position") ON DELETE CASCADE;
 """
-HOSTILE = ['a"b', "a'b", "a\\b", "a;--b", "select", "User", "user", "é", "a b", "a.b", "%s", "%(x)s", "$1", "{0}", "x" * 63, "\n"]
+HOSTILE = [
+    'a"b',
+    "a'b",
+    "a\\b",
+    "a;--b",
+    "select",
+    "User",
+    "user",
+    "é",
+    "a b",
+    "a.b",
+    "%s",
+    "%(x)s",
+    "$1",
+    "{0}",
+    "x" * 63,
+    "\n",
+]
 
 
 def keyed(type_: str, kind: str) -> object:
-    return {"assise": 1, "name": "k", "tables": {"t": {"collection": "t", "primary_key": "id", "columns": {"id": column(type_, kind)}}}}
+    return {
+        "assise": 1,
+        "name": "k",
+        "tables": {
+            "t": {"collection": "t", "primary_key": "id", "columns": {"id": column(type_, kind)}}
+        },
+    }
 
 
 def column(type_: str, kind: str) -> dict[str, str]:
@@ -72,28 +115,40 @@ def test_the_text_of_a_small_manifest() -> None:
     assert rest == TEXT
 
 
-def test_the_script_runs_on_an_empty_database_and_can_be_taken_away(query: Query, database: str) -> None:
+def test_the_script_runs_on_an_empty_database_and_can_be_taken_away(
+    query: Query, database: str
+) -> None:
     manifest = read_manifest(SMALL)
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(script(manifest, "public").encode())
-    rows = query("SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1")
+    rows = query(
+        "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1"
+    )
     assert rows == [("item_parts",), ("user_items",), ("users",)]
     query(drop_tables(["users", "user_items", "item_parts"], "public"))
-    assert query("SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace") == [(0,)]
+    assert query(
+        "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+    ) == [(0,)]
 
 
 def test_grandchildren_go_with_their_parents(query: Query, database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(script(read_manifest(SMALL), "public").encode())
     query("INSERT INTO users (full_name) VALUES ('a'), ('b')")
-    query("INSERT INTO user_items (user_id, _position) SELECT id, n FROM users, generate_series(0, 1) AS n")
-    query("INSERT INTO item_parts (user_id, _position, _position_2) SELECT user_id, _position, n FROM user_items, generate_series(0, 2) AS n")
+    query(
+        "INSERT INTO user_items (user_id, _position) SELECT id, n FROM users, generate_series(0, 1) AS n"
+    )
+    query(
+        "INSERT INTO item_parts (user_id, _position, _position_2) SELECT user_id, _position, n FROM user_items, generate_series(0, 2) AS n"
+    )
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         query("INSERT INTO item_parts (user_id, _position, _position_2) SELECT id, 7, 0 FROM users")
     query("DELETE FROM user_items WHERE _position = 1")
     assert query("SELECT count(*) FROM item_parts") == [(6,)]
     query("DELETE FROM users WHERE full_name = 'a'")
-    assert query("SELECT (SELECT count(*) FROM user_items), (SELECT count(*) FROM item_parts)") == [(1, 3)]
+    assert query("SELECT (SELECT count(*) FROM user_items), (SELECT count(*) FROM item_parts)") == [
+        (1, 3)
+    ]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -105,7 +160,10 @@ def test_hostile_names_are_names(query: Query, database: str, name: str) -> None
             name: {
                 "collection": "c",
                 "primary_key": name,
-                "columns": {name: {"type": "uuid", "from": "_id"}, name[:60] + "_2": {"type": "text[]", "from": "x"}},
+                "columns": {
+                    name: {"type": "uuid", "from": "_id"},
+                    name[:60] + "_2": {"type": "text[]", "from": "x"},
+                },
             },
             name[:60] + "_c": {"parent": name, "from": "y.*", "primary_key": [name, "_position"]},
         },
@@ -116,10 +174,16 @@ def test_hostile_names_are_names(query: Query, database: str, name: str) -> None
         connection.execute(script(manifest, name).encode())
         for statement in create_tables(manifest, "public"):
             connection.execute(statement.encode())
-    found = query("SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = %s::regnamespace", (quote(name),))
+    found = query(
+        "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = %s::regnamespace",
+        (quote(name),),
+    )
     assert sorted(str(table) for (table,) in found) == sorted([name, name[:60] + "_c"])
     query(f"INSERT INTO {quote(name, name)} DEFAULT VALUES")
-    columns = query("SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum", (quote(name, name),))
+    columns = query(
+        "SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum",
+        (quote(name, name),),
+    )
     assert columns == [(name,), (name[:60] + "_2",), ("_extra",)]
     assert query(f"SELECT {quote_text(name)}") == [(name,)]
     assert len(add_foreign_keys(manifest, name)) == 1
@@ -127,22 +191,36 @@ def test_hostile_names_are_names(query: Query, database: str, name: str) -> None
 
 @pytest.mark.parametrize("strings", ["on", "off"])
 @pytest.mark.parametrize("text", [*HOSTILE, "", "'", "\\", "\\'", "\\\\", "''"])
-def test_texts_are_texts_whatever_the_server_says_of_backslashes(text: str, strings: str, database: str) -> None:
+def test_texts_are_texts_whatever_the_server_says_of_backslashes(
+    text: str, strings: str, database: str
+) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("SET escape_string_warning = off")
         connection.execute(f"SET standard_conforming_strings = {strings}".encode())
         assert connection.execute(f"SELECT {quote_text(text)}".encode()).fetchone() == (text,)
 
 
-@pytest.mark.parametrize(("type_", "pattern"), [("uuid", "^[0-9a-f-]{13}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{6}000000$"), ("text", "^[0-9a-f]{24}$")])
-def test_the_default_of_a_key_of_objectids_is_one_of_this_second(query: Query, database: str, type_: str, pattern: str) -> None:
+@pytest.mark.parametrize(
+    ("type_", "pattern"),
+    [
+        ("uuid", "^[0-9a-f-]{13}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{6}000000$"),
+        ("text", "^[0-9a-f]{24}$"),
+    ],
+)
+def test_the_default_of_a_key_of_objectids_is_one_of_this_second(
+    query: Query, database: str, type_: str, pattern: str
+) -> None:
     before = int(time.time())
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(script(read_manifest(keyed(type_, "objectid")), "public").encode())
     query("INSERT INTO t SELECT FROM generate_series(1, 1000)")
-    [(count, fitting)] = query("SELECT count(DISTINCT id), count(*) FILTER (WHERE id::text ~ %s) FROM t", (pattern,))
+    [(count, fitting)] = query(
+        "SELECT count(DISTINCT id), count(*) FILTER (WHERE id::text ~ %s) FROM t", (pattern,)
+    )
     assert (count, fitting) == (1000, 1000)
-    seconds = {int(str(first), 16) for (first,) in query("SELECT DISTINCT left(id::text, 8) FROM t")}
+    seconds = {
+        int(str(first), 16) for (first,) in query("SELECT DISTINCT left(id::text, 8) FROM t")
+    }
     assert min(seconds) >= before
     assert max(seconds) <= int(time.time())
 
@@ -160,7 +238,9 @@ def test_the_default_of_a_key_of_objectids_is_one_of_this_second(query: Query, d
         ("text", "objectid", '"id" text DEFAULT "public"."_new_objectid_text"(),'),
     ],
 )
-def test_a_key_of_another_kind_has_no_default_and_one_of_kind_any_sorts_by_bytes(type_: str, kind: str, expected: str) -> None:
+def test_a_key_of_another_kind_has_no_default_and_one_of_kind_any_sorts_by_bytes(
+    type_: str, kind: str, expected: str
+) -> None:
     text = script(read_manifest(keyed(type_, kind)), "public")
     assert expected in text
     assert ("FUNCTION" in text) == (kind == "objectid")

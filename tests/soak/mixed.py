@@ -13,7 +13,17 @@ from random import Random
 
 import bson
 from bson import Binary, Code, Decimal128, MaxKey, MinKey, ObjectId, Regex, Timestamp
-from tests.transfer.hostile import DUPLICATE, NOT_BSON, document, double, field, int32, int64, nested, string
+from tests.transfer.hostile import (
+    DUPLICATE,
+    NOT_BSON,
+    document,
+    double,
+    field,
+    int32,
+    int64,
+    nested,
+    string,
+)
 
 Maker = Callable[[Random], object]
 Shape = list[tuple[str, float, Maker]]
@@ -38,13 +48,26 @@ SCALARS: list[Maker] = [
     lambda rng: rng.randrange(-1000, 1000),
     lambda rng: rng.randrange(-(1 << 63), 1 << 63),
     lambda rng: rng.choice([rng.randrange(100), rng.randrange(10_000) / 100]),
-    lambda rng: rng.choice([rng.gauss(0, 1e6), rng.random() * 1e-300, -0.0, float("nan"), float("inf"), 1e16]),
+    lambda rng: rng.choice(
+        [rng.gauss(0, 1e6), rng.random() * 1e-300, -0.0, float("nan"), float("inf"), 1e16]
+    ),
     lambda rng: rng.random() < 0.5,
     lambda rng: ObjectId(rng.randbytes(12)),
-    lambda rng: Decimal128(f"{rng.randrange(-(10**9), 10**9)}E{rng.choice([0, -2, -2, -2, -30, 5])}"),
+    lambda rng: Decimal128(
+        f"{rng.randrange(-(10**9), 10**9)}E{rng.choice([0, -2, -2, -2, -30, 5])}"
+    ),
     lambda rng: Binary(rng.randbytes(rng.randrange(8)), rng.choice([0, 0, 0, 5, 128])),
     lambda rng: Binary(rng.randbytes(16), 4),
-    lambda rng: rng.choice([Regex("a.b", "i"), Code("f()"), Code("g()", {"x": 1}), Timestamp(7, rng.randrange(9)), MinKey(), MaxKey()]),
+    lambda rng: rng.choice(
+        [
+            Regex("a.b", "i"),
+            Code("f()"),
+            Code("g()", {"x": 1}),
+            Timestamp(7, rng.randrange(9)),
+            MinKey(),
+            MaxKey(),
+        ]
+    ),
 ]
 
 # Fields that pymongo does not write.
@@ -56,7 +79,11 @@ DIRT: list[Callable[[Random], bytes]] = [
     lambda _: field(0x06, "x") + string("", "the empty key"),
     lambda _: field(0x0E, "x", b"\x02\0\0\0s\0"),
     lambda rng: field(0x0C, "x", b"\x02\0\0\0c\0" + rng.randbytes(12)),
-    lambda rng: int64("x", rng.choice([-(1 << 63), (1 << 63) - 1, -62_135_596_800_001, 253_402_300_800_000]), kind=0x09),
+    lambda rng: int64(
+        "x",
+        rng.choice([-(1 << 63), (1 << 63) - 1, -62_135_596_800_001, 253_402_300_800_000]),
+        kind=0x09,
+    ),
     lambda rng: field(0x01, "x", struct.pack("<Q", 0x7FF8000000000000 + rng.randrange(1, 99))),
     lambda rng: field(0x13, "x", rng.randbytes(16)),
     lambda rng: field(0x03, "x", nested(rng.randrange(90, 130))),
@@ -88,7 +115,11 @@ def make_document(shape: Shape) -> Callable[[Random], dict[str, object]]:
 
     def make(rng: Random) -> dict[str, object]:
         return {
-            key: maker(rng) if (draw := rng.random()) < 0.96 else None if draw < 0.985 else rng.choice(SCALARS)(rng)
+            key: maker(rng)
+            if (draw := rng.random()) < 0.96
+            else None
+            if draw < 0.985
+            else rng.choice(SCALARS)(rng)
             for key, share, maker in shape
             if rng.random() < share
         }
@@ -104,7 +135,13 @@ def draw_shape(rng: Random, depth: int = 0) -> Shape:
         is_document = is_child or rng.random() < (0.4, 0.3, 0.2, 0)[depth]
         maker = make_document(draw_shape(rng, depth + 1)) if is_document else rng.choice(SCALARS)
         key = f"{rng.choice(['name', 'fullName', 'a b', 'x.y', 'Größe', '$set', 'order', 'id'])}{n}"
-        shape.append((key, rng.choice([1, 1, 0.9, 0.3, 0.005]), make_array(maker) if is_child or rng.random() < 0.2 else maker))
+        shape.append(
+            (
+                key,
+                rng.choice([1, 1, 0.9, 0.3, 0.005]),
+                make_array(maker) if is_child or rng.random() < 0.2 else maker,
+            )
+        )
     return shape
 
 
@@ -114,11 +151,18 @@ def draw_collection(rng: Random, count: int, rejects: Counter[int]) -> Iterator[
     for n in range(count - TAIL):
         if n % DIRT_EVERY == DIRT_EVERY - 1:
             kind = rng.choice(["run", "not BSON", "again"])
-            rejects[DUPLICATE if kind == "again" else NOT_BSON] += kind != "again" or identify is not None
-            again = {"_id": identify(rng.randrange(n // DIRT_EVERY + 1) * DIRT_EVERY)} if identify else {}
-            yield {"run": b"\xff" * 4 + rng.randbytes(rng.randrange(300)), "not BSON": document(field(0x08, "a", b"\2"))}.get(
-                kind, bson.encode({**again, **make(rng)})
+            rejects[DUPLICATE if kind == "again" else NOT_BSON] += (
+                kind != "again" or identify is not None
             )
+            again = (
+                {"_id": identify(rng.randrange(n // DIRT_EVERY + 1) * DIRT_EVERY)}
+                if identify
+                else {}
+            )
+            yield {
+                "run": b"\xff" * 4 + rng.randbytes(rng.randrange(300)),
+                "not BSON": document(field(0x08, "a", b"\2")),
+            }.get(kind, bson.encode({**again, **make(rng)}))
             continue
         head = {"_id": identify(n)} if identify else {"_id": n} if n % 100 else {}
         raw = bson.encode({**head, **make(rng)})
@@ -127,7 +171,9 @@ def draw_collection(rng: Random, count: int, rejects: Counter[int]) -> Iterator[
         yield bson.encode({"_id": identify(n) if identify else n})
 
 
-def write_mixed(folder: Path, rng: Random, *, count: int, is_packed: bool) -> dict[str, Counter[int]]:
+def write_mixed(
+    folder: Path, rng: Random, *, count: int, is_packed: bool
+) -> dict[str, Counter[int]]:
     """A dump of three collections with `count` documents and rejects in all. The rejects of each collection, by reason."""
     folder.mkdir(parents=True)
     rejects = {name: Counter[int]() for name in ("orders", "events", "things")}

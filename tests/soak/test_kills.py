@@ -26,7 +26,9 @@ undisturbed = transfer.undisturbed
 WORKERS = (1, 2, 4)
 MOST_KILLS = 30
 NOT_BSON = 1
-SESSIONS = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'assise'"
+SESSIONS = (
+    "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'assise'"
+)
 STATEMENTS = """SELECT pg_advisory_lock|-- The ledger|CREATE TABLE|COPY "public"."bookings"|COPY "public"."booking_lines"|COPY "public"."events"|
 COPY assise.reject|SELECT "id" FROM|INSERT INTO assise.chunk|COMMIT|ALTER TABLE|ANALYZE|UPDATE assise.load|BEGIN ISOLATION LEVEL REPEATABLE READ|
 DECLARE assise_stream|FETCH|CLOSE""".replace("\n", "").split("|")
@@ -45,7 +47,9 @@ Watcher = psycopg.Connection[tuple[Any, ...]]
 @pytest.fixture
 def scene(undisturbed: Undisturbed, tmp_path: Path, database: str, workers: int) -> Iterator[Scene]:
     """An empty target and an empty folder."""
-    scene = Scene(tmp_path, undisturbed.dump, database, ["--to", database, "--yes", "--workers", str(workers)])
+    scene = Scene(
+        tmp_path, undisturbed.dump, database, ["--to", database, "--yes", "--workers", str(workers)]
+    )
     yield scene
     scene.close()
 
@@ -77,14 +81,26 @@ WAYS: dict[str, tuple[Callable[[Scene, Watcher], object], set[int]]] = {
 
 
 def count_chunks(watcher: Watcher) -> int:
-    has_ledger = watcher.execute("SELECT to_regclass('assise.chunk') IS NOT NULL").fetchall() == [(True,)]
-    return int(watcher.execute("SELECT count(*) FROM assise.chunk").fetchall()[0][0]) if has_ledger else 0
+    has_ledger = watcher.execute("SELECT to_regclass('assise.chunk') IS NOT NULL").fetchall() == [
+        (True,)
+    ]
+    return (
+        int(watcher.execute("SELECT count(*) FROM assise.chunk").fetchall()[0][0])
+        if has_ledger
+        else 0
+    )
 
 
-def draw_moment(rng: random.Random, scene: Scene, watcher: Watcher) -> tuple[str, Callable[[], object]]:
+def draw_moment(
+    rng: random.Random, scene: Scene, watcher: Watcher
+) -> tuple[str, Callable[[], object]]:
     """A moment that is seen from outside: a time, a number of lines on stderr, a statement; some chunks later at the latest."""
     limit = count_chunks(watcher) + rng.randrange(1, 5)
-    until, lines, statement = time.monotonic() + rng.random(), rng.randrange(12), rng.choice(STATEMENTS)
+    until, lines, statement = (
+        time.monotonic() + rng.random(),
+        rng.randrange(12),
+        rng.choice(STATEMENTS),
+    )
     kind = rng.choice(["time", "lines", "statement", "statement"])
     if len(scene.running) == 1:
         kind, lines = "lines", rng.randrange(4)
@@ -99,7 +115,9 @@ def draw_moment(rng: random.Random, scene: Scene, watcher: Watcher) -> tuple[str
             return True
         return count_chunks(watcher) >= limit
 
-    return {"time": "some time", "lines": f"{lines} lines", "statement": statement}[kind] + f" or {limit} chunks", is_reached
+    return {"time": "some time", "lines": f"{lines} lines", "statement": statement}[
+        kind
+    ] + f" or {limit} chunks", is_reached
 
 
 def disturb(rng: random.Random, scene: Scene) -> tuple[Done, set[int]]:
@@ -122,7 +140,9 @@ def disturb(rng: random.Random, scene: Scene) -> tuple[Done, set[int]]:
     return done, codes
 
 
-def check_between(scene: Scene, undisturbed: Undisturbed, known: set[tuple[object, ...]], *, workers: int) -> set[tuple[object, ...]]:
+def check_between(
+    scene: Scene, undisturbed: Undisturbed, known: set[tuple[object, ...]], *, workers: int
+) -> set[tuple[object, ...]]:
     """What is there adds up, is part of what an undisturbed run leaves, and holds the chunks that were known. The chunks now.
 
     Which of two equal `_id`s in different chunks is loaded is settled with one worker only.
@@ -135,8 +155,14 @@ def check_between(scene: Scene, undisturbed: Undisturbed, known: set[tuple[objec
         def ask(statement: str) -> list[tuple[Any, ...]]:
             return connection.execute(statement.encode()).fetchall()
 
-        tables = [table for (table,) in ask("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
-        loads = ask("SELECT finished_at IS NOT NULL FROM assise.load") if ask("SELECT to_regclass('assise.load') IS NOT NULL") == [(True,)] else []
+        tables = [
+            table for (table,) in ask("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        ]
+        loads = (
+            ask("SELECT finished_at IS NOT NULL FROM assise.load")
+            if ask("SELECT to_regclass('assise.load') IS NOT NULL") == [(True,)]
+            else []
+        )
         assert len(tables) == 6 * len(loads)
         if not loads:
             assert known == set()
@@ -144,16 +170,26 @@ def check_between(scene: Scene, undisturbed: Undisturbed, known: set[tuple[objec
         assert {table: rows for table in tables if (rows := ask(UNTOLD.format(table=table)))} == {}
         ((documents, loaded, rejected, rows, rejects, chunks),) = ask(SUMS)
         assert (documents or 0, loaded or 0, rejected or 0) == (rows + rejects, rows, rejects)
-        expected_chunks, expected_rejects = undisturbed.state["chunks"], undisturbed.state["rejects"]
+        expected_chunks, expected_rejects = (
+            undisturbed.state["chunks"],
+            undisturbed.state["rejects"],
+        )
         assert isinstance(expected_chunks, list)
         assert isinstance(expected_rejects, list)
         found, cut = ask(STATE["chunks"]), None if workers == 1 else 5
         whole = [chunk[:cut] for chunk in expected_chunks]
         assert [chunk for chunk in found if chunk[:cut] not in whole] == []
-        settled = [reject for reject in expected_rejects if any(chunk[0] == reject[0] and chunk[1] <= reject[1] < chunk[2] for chunk in found)]
+        settled = [
+            reject
+            for reject in expected_rejects
+            if any(chunk[0] == reject[0] and chunk[1] <= reject[1] < chunk[2] for chunk in found)
+        ]
         rejects_now = ask(STATE["rejects"])
         if workers > 1:
-            settled, rejects_now = ([reject for reject in each if reject[3] == NOT_BSON] for each in (settled, rejects_now))
+            settled, rejects_now = (
+                [reject for reject in each if reject[3] == NOT_BSON]
+                for each in (settled, rejects_now)
+            )
         assert rejects_now == settled
         assert loads == [(False,)] or (chunks, ask(FOREIGN_KEYS)) == (len(expected_chunks), [(3,)])
         now = set(ask("SELECT collection, start_offset, xid::text FROM assise.chunk"))
@@ -163,13 +199,19 @@ def check_between(scene: Scene, undisturbed: Undisturbed, known: set[tuple[objec
 
 def is_same_manifest(one: str, other: str) -> bool:
     """Whether manifests are the same but for the target."""
-    texts = [[line for line in text.splitlines() if not line.startswith("postgres:")] for text in (one, other)]
+    texts = [
+        [line for line in text.splitlines() if not line.startswith("postgres:")]
+        for text in (one, other)
+    ]
     return texts[0] == texts[1]
 
 
 @pytest.mark.parametrize("workers", WORKERS)
 def test_a_migration_that_is_stopped_at_random_comes_to_its_end(
-    scene: Scene, undisturbed: Undisturbed, workers: int, record_property: Callable[[str, object], None]
+    scene: Scene,
+    undisturbed: Undisturbed,
+    workers: int,
+    record_property: Callable[[str, object], None],
 ) -> None:
     rng = random.Random(random.getrandbits(64) + workers)
     known: set[tuple[object, ...]] = set()
@@ -178,7 +220,9 @@ def test_a_migration_that_is_stopped_at_random_comes_to_its_end(
         done, codes = disturb(rng, scene) if kills < MOST_KILLS else (scene.run("migrate"), set())
         known = check_between(scene, undisturbed, known, workers=workers)
         if done.code != 3:
-            is_started = not done.stderr.startswith(("Fatal Python error: init", "Could not import runpy"))  # Ctrl-C while Python itself begins
+            is_started = not done.stderr.startswith(
+                ("Fatal Python error: init", "Could not import runpy")
+            )  # Ctrl-C while Python itself begins
             assert done.code in (codes if is_started else {1}), done.stderr
             assert done.code == -signal.SIGINT or not is_started or "Traceback" not in done.stderr
             kills += done.stdout == ""

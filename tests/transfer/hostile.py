@@ -70,7 +70,14 @@ class Expected:
     kept: int | None = None
 
     def row(self) -> tuple[object, ...]:
-        return self.collection, self.offset, len(self.raw), self.reason, sha256(self.raw).hexdigest(), self.raw[: self.kept]
+        return (
+            self.collection,
+            self.offset,
+            len(self.raw),
+            self.reason,
+            sha256(self.raw).hexdigest(),
+            self.raw[: self.kept],
+        )
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ class Outcome:
 
     code: int
     printed: Any
-    talk: str
+    log: str
 
     @property
     def report(self) -> dict[str, Any]:
@@ -107,32 +114,43 @@ class Command:
     def run(self, *arguments: str) -> Outcome:
         """A command, whatever becomes of it."""
         code = run([*arguments, "-f", str(self.folder), "--to", self.database, "--json"])
-        out, talk = self.read()
-        return Outcome(code, json.loads(out) if out else None, talk)
+        out, log = self.read()
+        return Outcome(code, json.loads(out) if out else None, log)
 
     def refuse(self, source: Path, *words: str, code: int = 1) -> Outcome:
         """A migration that ends with an error, whose message has these words; nothing stands on stdout."""
         outcome = self.run("migrate", str(source), "--yes")
-        assert (outcome.code, outcome.report) == (code, {}), outcome.talk
-        missing = [word for word in ("error: ", *words) if word not in outcome.talk]
-        assert not missing, f"{missing} not in {outcome.talk}"
+        assert (outcome.code, outcome.report) == (code, {}), outcome.log
+        missing = [word for word in ("error: ", *words) if word not in outcome.log]
+        assert not missing, f"{missing} not in {outcome.log}"
         return outcome
 
-    def migrate(self, source: Path, documents: int, rejects: list[Expected] | None = None, *words: str) -> Outcome:
+    def migrate(
+        self, source: Path, documents: int, rejects: list[Expected] | None = None, *words: str
+    ) -> Outcome:
         """A migration that ends well: its counts add up, its rejects are these, with their bytes, and all else is equal."""
         expected = rejects or []
         outcome = self.run("migrate", str(source), "--yes")
-        assert outcome.code == (3 if expected else 0), outcome.talk
+        assert outcome.code == (3 if expected else 0), outcome.log
         report = outcome.report
         assert (report["documents"], report["rejected"]) == (documents, len(expected))
         assert report["loaded"] == documents - len(expected)
-        assert report["verified"] == {"equal": report["loaded"], "different": 0, "missing": 0, "extra": 0}
+        assert report["verified"] == {
+            "equal": report["loaded"],
+            "different": 0,
+            "missing": 0,
+            "extra": 0,
+        }
         for collection in report["collections"]:
             assert collection["documents"] == collection["loaded"] + collection["rejected"]
         columns = "collection, start_offset, size, reason, sha256, raw"
-        found = self.query(f'SELECT {columns} FROM assise.reject ORDER BY collection COLLATE "C", start_offset')
+        found = self.query(
+            f'SELECT {columns} FROM assise.reject ORDER BY collection COLLATE "C", start_offset'
+        )
         assert found == [reject.row() for reject in expected]
         details = [str(detail) for (detail,) in self.query("SELECT detail FROM assise.reject")]
-        missing = [word for word in words if not any(word in text for text in (outcome.talk, *details))]
-        assert not missing, f"{missing} not in {outcome.talk}, {details}"
+        missing = [
+            word for word in words if not any(word in text for text in (outcome.log, *details))
+        ]
+        assert not missing, f"{missing} not in {outcome.log}, {details}"
         return outcome

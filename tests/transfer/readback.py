@@ -52,20 +52,40 @@ class Target:
     def __exit__(self, *_: object) -> None:
         self.connection.close()
 
-    def run(self, statement: str, parameters: Iterable[bytes | None] = (), *, is_binary: bool = False) -> list[list[bytes | None]]:
+    def run(
+        self, statement: str, parameters: Iterable[bytes | None] = (), *, is_binary: bool = False
+    ) -> list[list[bytes | None]]:
         """The rows of a statement, each cell as the server sends it."""
-        result = self.connection.pgconn.exec_params(statement.encode(), list(parameters), result_format=int(is_binary))
-        assert result.status in {pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK}, result.error_message
-        return [[result.get_value(row, column) for column in range(result.nfields)] for row in range(result.ntuples)]
+        result = self.connection.pgconn.exec_params(
+            statement.encode(), list(parameters), result_format=int(is_binary)
+        )
+        assert result.status in {pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK}, (
+            result.error_message
+        )
+        return [
+            [result.get_value(row, column) for column in range(result.nfields)]
+            for row in range(result.ntuples)
+        ]
 
-    def read_texts(self, table: str, columns: list[str], keys: list[str], only: set[str] | None = None) -> Texts:
+    def read_texts(
+        self, table: str, columns: list[str], keys: list[str], only: set[str] | None = None
+    ) -> Texts:
         """Every row of a table (of the documents with the keys `only`) as `column::text`."""
         listed = ", ".join(f"{quote(column)}::text" for column in columns)
         found: Texts = {}
         of_sample = "" if only is None else f" WHERE {quote(keys[0])}::text = ANY ($1)"
-        rows = self.run(f"SELECT {listed} FROM {quote(self.schema, table)}{of_sample}", [] if only is None else [print_list([*only])])
+        rows = self.run(
+            f"SELECT {listed} FROM {quote(self.schema, table)}{of_sample}",
+            [] if only is None else [print_list([*only])],
+        )
         for cells in rows:
-            row = dict(zip(columns, [None if cell is None else cell.decode() for cell in cells], strict=True))
+            row = dict(
+                zip(
+                    columns,
+                    [None if cell is None else cell.decode() for cell in cells],
+                    strict=True,
+                )
+            )
             found[tuple(row[key] for key in keys)] = row
         assert len(found) == len(rows)
         return found
@@ -73,7 +93,10 @@ class Target:
     def print_jsonb(self, texts: Iterable[str]) -> dict[str, str]:
         """JSON texts -> the one text that PostgreSQL gives for every jsonb that is equal and has the same scales."""
         listed = sorted(set(texts))
-        rows = self.run("SELECT text::jsonb::text FROM unnest($1::text[]) WITH ORDINALITY AS texts (text, n) ORDER BY n", [print_list(listed)])
+        rows = self.run(
+            "SELECT text::jsonb::text FROM unnest($1::text[]) WITH ORDINALITY AS texts (text, n) ORDER BY n",
+            [print_list(listed)],
+        )
         return {text: (row[0] or b"").decode() for text, row in zip(listed, rows, strict=True)}
 
     def first_of_equal(self, keys: list[str], column_type: str) -> list[int]:
@@ -94,10 +117,15 @@ class Target:
         """Expected rows by key, with jsonb as PostgreSQL prints it."""
         columns = as_dict(entry.get("columns", {}))
         of_jsonb = find_jsonb(columns, rows[0], keys)
-        printed = self.print_jsonb(text for row in rows for name in of_jsonb if (text := row[name]) is not None)
+        printed = self.print_jsonb(
+            text for row in rows for name in of_jsonb if (text := row[name]) is not None
+        )
         found: Texts = {}
         for row in rows:
-            texts = {name: printed[text] if name in of_jsonb and text is not None else text for name, text in row.items()}
+            texts = {
+                name: printed[text] if name in of_jsonb and text is not None else text
+                for name, text in row.items()
+            }
             found[tuple(row[key] for key in keys)] = texts
         assert len(found) == len(rows)
         return found
@@ -111,7 +139,9 @@ class Target:
             if layout.parent is not None:
                 for _, row in self._read_cells(layout.table, layout.names, layout.primary_key):
                     of_document = kids.setdefault(row[0] or b"", [{} for _ in layouts])
-                    of_document[i].setdefault(b"".join(cell or b"" for cell in row[1 : layout.front - 1]), []).append(row)
+                    of_document[i].setdefault(
+                        b"".join(cell or b"" for cell in row[1 : layout.front - 1]), []
+                    ).append(row)
         found = {}
         top, position = layouts[0], layouts[0].names.index(layouts[0].primary_key[0])
         for key, row in self._read_cells(top.table, top.names, top.primary_key):
@@ -121,10 +151,15 @@ class Target:
         assert not kids, "child rows without a document"
         return found
 
-    def _read_cells(self, table: str, names: Iterable[str], keys: Iterable[str]) -> list[tuple[str, Row]]:
+    def _read_cells(
+        self, table: str, names: Iterable[str], keys: Iterable[str]
+    ) -> list[tuple[str, Row]]:
         first = quote(next(iter(keys)))
         listed, order = ", ".join(map(quote, names)), ", ".join(quote("t", key) for key in keys)
-        rows = self.run(f"SELECT {first}::text, {listed} FROM {quote(self.schema, table)} AS t ORDER BY {order}", is_binary=True)
+        rows = self.run(
+            f"SELECT {first}::text, {listed} FROM {quote(self.schema, table)} AS t ORDER BY {order}",
+            is_binary=True,
+        )
         return [((row[0] or b"").decode(), row[1:]) for row in rows]
 
 
@@ -149,5 +184,9 @@ def check_texts(table: str, found: Texts, expected: Texts) -> None:
     assert found.keys() == expected.keys()
     for key, row in expected.items():
         if found[key] != row:
-            different = {name: (found[key][name], text) for name, text in row.items() if found[key][name] != text}
+            different = {
+                name: (found[key][name], text)
+                for name, text in row.items()
+                if found[key][name] != text
+            }
             assert not different, f"{table} {key}"

@@ -22,7 +22,9 @@ from tests.dumps import write_dump
 
 import assise
 
-SOURCES = os.pathsep.join([str(Path(assise.__file__).resolve().parents[1]), *filter(None, sys.path)])
+SOURCES = os.pathsep.join(
+    [str(Path(assise.__file__).resolve().parents[1]), *filter(None, sys.path)]
+)
 CHUNK_BYTES = 20_000
 PATIENCE_S = 60
 
@@ -84,12 +86,38 @@ def write_app(folder: Path) -> Path:
         }
         for n in range(4_000)
     )  # fmt: skip
-    events = [bson.encode({"_id": n, "kind": "click", "at": n / 8, "note": None if n % 5 else f"note {n}"}) for n in range(5_000)]
+    events = [
+        bson.encode(
+            {"_id": n, "kind": "click", "at": n / 8, "note": None if n % 5 else f"note {n}"}
+        )
+        for n in range(5_000)
+    ]
     users: Iterator[dict[str, object]] = (
-        {"_id": key(2, n), "name": f"user {n}", "tags": ["a", "b"][: n % 3], "devices": [{"os": "x", "n": n}]} for n in range(4_000)
+        {
+            "_id": key(2, n),
+            "name": f"user {n}",
+            "tags": ["a", "b"][: n % 3],
+            "devices": [{"os": "x", "n": n}],
+        }
+        for n in range(4_000)
     )
-    parts = [events[:1000], [GARBAGE], events[1000:3000], [NOT_BSON], events[3000:4000], [GARBAGE * 30], events[4000:]]
-    return write_dump(folder, {"bookings": _repeated(bookings, 100), "events": chain(*parts), "users": _repeated(users, 150)})
+    parts = [
+        events[:1000],
+        [GARBAGE],
+        events[1000:3000],
+        [NOT_BSON],
+        events[3000:4000],
+        [GARBAGE * 30],
+        events[4000:],
+    ]
+    return write_dump(
+        folder,
+        {
+            "bookings": _repeated(bookings, 100),
+            "events": chain(*parts),
+            "users": _repeated(users, 150),
+        },
+    )
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:
@@ -106,21 +134,33 @@ def read_state(conninfo: str) -> State:
     with psycopg.connect(conninfo, autocommit=True) as connection:
         for name, statement in STATE.items():
             state[name] = connection.execute(statement.encode()).fetchall()
-        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1").fetchall()
+        tables = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+        ).fetchall()
         for (table,) in tables:
             dump = f'COPY (SELECT t::text FROM public."{table}" AS t ORDER BY t::text COLLATE "C") TO STDOUT'
             with connection.cursor().copy(dump.encode()) as copy:
                 rows = b"".join(bytes(block) for block in copy)
             of_others = f'SELECT count(*) FROM public."{table}" WHERE xmin NOT IN (SELECT xid::xid FROM assise.chunk)'
-            state[f"rows of {table}"] = (rows.count(b"\n"), sha256(rows).hexdigest(), connection.execute(of_others.encode()).fetchall())
+            state[f"rows of {table}"] = (
+                rows.count(b"\n"),
+                sha256(rows).hexdigest(),
+                connection.execute(of_others.encode()).fetchall(),
+            )
     return state
 
 
 def read_report(text: str) -> Reported:
     """A report of --json without seconds, target and what verify found, which stands beside it in `verified`."""
     report = json.loads(text)
-    collections = [{name: value for name, value in each.items() if name not in {"seconds", "verified"}} for each in report["collections"]]
-    return {**{name: report[name] for name in ("source", "documents", "loaded", "rejected")}, "collections": collections}
+    collections = [
+        {name: value for name, value in each.items() if name not in {"seconds", "verified"}}
+        for each in report["collections"]
+    ]
+    return {
+        **{name: report[name] for name in ("source", "documents", "loaded", "rejected")},
+        "collections": collections,
+    }
 
 
 @dataclass(frozen=True)
@@ -168,14 +208,29 @@ class Scene:
     def start(self, verb: str, *more: str) -> Running:
         """Start a command."""
         number = len(list(self.folder.glob("stdout.*")))
-        out, talk = self.folder / f"stdout.{number}", self.folder / f"stderr.{number}"
-        argv = [sys.executable, "-m", "assise", verb, str(self.dump), "--json", *self.arguments, *more]
+        out, log = self.folder / f"stdout.{number}", self.folder / f"stderr.{number}"
+        argv = [
+            sys.executable,
+            "-m",
+            "assise",
+            verb,
+            str(self.dump),
+            "--json",
+            *self.arguments,
+            *more,
+        ]
         environ = {**os.environ, "PYTHONPATH": SOURCES, "ASSISE_LOAD_CHUNK_BYTES": str(CHUNK_BYTES)}
-        with out.open("wb") as stdout, talk.open("wb") as stderr:
+        with out.open("wb") as stdout, log.open("wb") as stderr:
             process = subprocess.Popen(
-                argv, cwd=self.folder, env=environ, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True
+                argv,
+                cwd=self.folder,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
             )
-        self.running.append(Running(verb, process, out, talk))
+        self.running.append(Running(verb, process, out, log))
         return self.running[-1]
 
     @property
@@ -192,14 +247,18 @@ class Scene:
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
             return connection.execute(statement.encode()).fetchall()
 
-    def hold(self, statement: str, *, is_queued: bool = False) -> psycopg.Connection[tuple[object, ...]]:
+    def hold(
+        self, statement: str, *, is_queued: bool = False
+    ) -> psycopg.Connection[tuple[object, ...]]:
         """Another session that keeps what a statement locks until its rollback; a queued one stands in the queue and gets its lock when it can."""
         session = psycopg.connect(self.conninfo, options="-c lock_timeout=8s")
         self.sessions.append(session)
         if is_queued:
             session.execute("SELECT 1")
             session.pgconn.send_query(statement.encode())
-            self.wait_for(f"SELECT EXISTS (SELECT FROM pg_locks WHERE pid = {session.info.backend_pid} AND NOT granted)")
+            self.wait_for(
+                f"SELECT EXISTS (SELECT FROM pg_locks WHERE pid = {session.info.backend_pid} AND NOT granted)"
+            )
         else:
             session.execute(statement.encode())
         return session
@@ -214,12 +273,20 @@ class Scene:
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
             query = b"""SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'assise'
                 AND wait_event_type = 'Lock' AND starts_with(query, %s)"""
-            wait_until(lambda: connection.execute(query, [statement]).fetchall() or not self._is_alive(), statement)
+            wait_until(
+                lambda: connection.execute(query, [statement]).fetchall() or not self._is_alive(),
+                statement,
+            )
 
     def wait_for(self, statement: str) -> None:
         """Wait until a statement gives true."""
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
-            wait_until(lambda: connection.execute(statement.encode()).fetchall()[0][0] or not self._is_alive(), statement)
+            wait_until(
+                lambda: (
+                    connection.execute(statement.encode()).fetchall()[0][0] or not self._is_alive()
+                ),
+                statement,
+            )
 
     def _is_alive(self) -> bool:
         assert self.command.process.poll() is None, self.command.stderr.read_text()

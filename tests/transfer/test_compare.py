@@ -87,7 +87,9 @@ def change_somewhere(data: st.DataObject, value: Value, depth: int = 0) -> bytes
 
 
 @given(documents(), st.data())
-def test_it_agrees_with_the_other_implementation_on_changed_documents(raw: bytes, data: st.DataObject) -> None:
+def test_it_agrees_with_the_other_implementation_on_changed_documents(
+    raw: bytes, data: st.DataObject
+) -> None:
     other = change_somewhere(data, parse(raw))
     is_equal = equal(raw, other)
     event(f"equal: {is_equal}")
@@ -96,7 +98,9 @@ def test_it_agrees_with_the_other_implementation_on_changed_documents(raw: bytes
 
 
 @given(documents(), st.data())
-def test_it_agrees_with_the_other_implementation_on_one_changed_byte(raw: bytes, data: st.DataObject) -> None:
+def test_it_agrees_with_the_other_implementation_on_one_changed_byte(
+    raw: bytes, data: st.DataObject
+) -> None:
     at = data.draw(st.integers(4, len(raw) - 2)) if len(raw) > 6 else 0
     other = bytearray(raw)
     other[at] = data.draw(st.integers(0, 255))
@@ -118,29 +122,74 @@ def test_it_agrees_with_the_other_implementation_on_two_documents(one: bytes, ot
 PAIRS: list[tuple[str, dict[str, object], dict[str, object], list[str]]] = [
     ("fields in another order", {"_id": 1, "a": 1, "b": 2}, {"b": 2, "a": 1, "_id": 1}, []),
     ("inside another document too", {"a": {"x": 1, "y": 2}}, {"a": {"y": 2, "x": 1}}, []),
-    ("fields of _id in another order", {"_id": {"a": 1, "b": 2}}, {"_id": {"b": 2, "a": 1}}, ["_id: the order of fields inside _id differs"]),
+    (
+        "fields of _id in another order",
+        {"_id": {"a": 1, "b": 2}},
+        {"_id": {"b": 2, "a": 1}},
+        ["_id: the order of fields inside _id differs"],
+    ),
     (
         "fields deep inside _id",
         {"_id": {"x": [{"a": 1, "b": 2}]}},
         {"_id": {"x": [{"b": 2, "a": 1}]}},
         ["_id.x.0: the order of fields inside _id differs"],
     ),
-    ("an _id below the top", {"a": {"_id": {"a": 1, "b": 2}}}, {"a": {"_id": {"b": 2, "a": 1}}}, []),
+    (
+        "an _id below the top",
+        {"a": {"_id": {"a": 1, "b": 2}}},
+        {"a": {"_id": {"b": 2, "a": 1}}},
+        [],
+    ),
     ("another width", {"a": 7}, {"a": Int64(7)}, []),
     ("an int and a double", {"a": 7}, {"a": 7.0}, ["a: double 7.0, was int32 7"]),
-    ("an int64 one higher", {"a": Int64(2**53)}, {"a": Int64(2**53 + 1)}, ["a: int64 9007199254740993, was int64 9007199254740992"]),
+    (
+        "an int64 one higher",
+        {"a": Int64(2**53)},
+        {"a": Int64(2**53 + 1)},
+        ["a: int64 9007199254740993, was int64 9007199254740992"],
+    ),
     ("the sign of zero", {"a": -0.0}, {"a": 0.0}, ["a: double 0.0, was double -0.0"]),
     ("null and missing", {"a": None}, {}, ["a: missing, was null"]),
     ("missing and null", {}, {"a": None}, ["a: null, was missing"]),
     ("true and false", {"a": True}, {"a": False}, ["a: bool false, was bool true"]),
-    ("a document and an array", {"a": {}}, {"a": []}, ["a: array of 5 bytes, was document of 5 bytes"]),
-    ("a text", {"a": {"b": [1, "é"]}}, {"a": {"b": [1, "e"]}}, ["a.b.1: string 'e', was string 'é'"]),
+    (
+        "a document and an array",
+        {"a": {}},
+        {"a": []},
+        ["a: array of 5 bytes, was document of 5 bytes"],
+    ),
+    (
+        "a text",
+        {"a": {"b": [1, "é"]}},
+        {"a": {"b": [1, "e"]}},
+        ["a.b.1: string 'e', was string 'é'"],
+    ),
     ("a text and a symbol", {"a": "f"}, {"a": Code("f")}, ["a: javascript 'f', was string 'f'"]),
     ("the end of an array", {"a": [1, 2]}, {"a": [1]}, ["a.1: missing, was int32 2"]),
-    ("the start of an array", {"a": [1]}, {"a": [2, 1]}, ["a.0: int32 2, was int32 1", "a.1: int32 1, was missing"]),
-    ("a subtype", {"a": Binary(b"x", 0)}, {"a": Binary(b"x", 5)}, ["a: binary of 6 bytes, was binary of 6 bytes"]),
-    ("a scope", {"a": Code("f", {"x": 1})}, {"a": Code("f", {"x": 2})}, ["a.x: int32 2, was int32 1"]),
-    ("a timestamp", {"a": Timestamp(1, 2)}, {"a": Timestamp(1, 3)}, ["a: timestamp 0300000001000000, was timestamp 0200000001000000"]),
+    (
+        "the start of an array",
+        {"a": [1]},
+        {"a": [2, 1]},
+        ["a.0: int32 2, was int32 1", "a.1: int32 1, was missing"],
+    ),
+    (
+        "a subtype",
+        {"a": Binary(b"x", 0)},
+        {"a": Binary(b"x", 5)},
+        ["a: binary of 6 bytes, was binary of 6 bytes"],
+    ),
+    (
+        "a scope",
+        {"a": Code("f", {"x": 1})},
+        {"a": Code("f", {"x": 2})},
+        ["a.x: int32 2, was int32 1"],
+    ),
+    (
+        "a timestamp",
+        {"a": Timestamp(1, 2)},
+        {"a": Timestamp(1, 3)},
+        ["a: timestamp 0300000001000000, was timestamp 0200000001000000"],
+    ),
     (
         "an ObjectId",
         {"a": ObjectId("5f7f1f77bcf86cd799439011")},
@@ -150,15 +199,22 @@ PAIRS: list[tuple[str, dict[str, object], dict[str, object], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("one", "other", "lines"), [pair[1:] for pair in PAIRS], ids=[pair[0] for pair in PAIRS])
-def test_what_differs_is_said_in_words(one: dict[str, object], other: dict[str, object], lines: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("one", "other", "lines"), [pair[1:] for pair in PAIRS], ids=[pair[0] for pair in PAIRS]
+)
+def test_what_differs_is_said_in_words(
+    one: dict[str, object], other: dict[str, object], lines: list[str]
+) -> None:
     assert compare(bson.encode(one), bson.encode(other)) == lines
 
 
 def test_the_order_among_equal_keys_counts_and_their_place_does_not() -> None:
     a, b, c = (b"k", (0x10, b"\1\0\0\0")), (b"k", (0x10, b"\2\0\0\0")), (b"x", (0x0A, b""))
     assert compare(write_document([a, b, c]), write_document([a, c, b])) == []
-    assert compare(write_document([a, b]), write_document([b, a])) == ["k: int32 2, was int32 1", "k: int32 1, was int32 2"]
+    assert compare(write_document([a, b]), write_document([b, a])) == [
+        "k: int32 2, was int32 1",
+        "k: int32 1, was int32 2",
+    ]
     assert compare(write_document([a, b]), write_document([a])) == ["k: missing, was int32 2"]
 
 
@@ -172,7 +228,10 @@ def test_the_keys_of_arrays_do_not_count_and_their_order_does() -> None:
 
 
 def test_the_bits_of_a_nan_count() -> None:
-    quiet, payload = (write_document([(b"a", (0x01, struct.pack("<Q", bits)))]) for bits in (0x7FF8000000000000, 0x7FF8000000000001))
+    quiet, payload = (
+        write_document([(b"a", (0x01, struct.pack("<Q", bits)))])
+        for bits in (0x7FF8000000000000, 0x7FF8000000000001)
+    )
     assert compare(quiet, quiet) == []
     assert len(compare(quiet, payload)) == 1
 
@@ -200,16 +259,25 @@ def test_a_difference_below_two_thousand_levels_is_found() -> None:
 @given(documents(), st.data())
 def test_a_level_matched_in_parts_gives_the_same_lines(raw: bytes, data: st.DataObject) -> None:
     value = parse(raw)
-    other = write_document(shuffle(data, read_fields(value)) if data.draw(st.booleans()) else read_fields(parse(data.draw(documents()))))
+    other = write_document(
+        shuffle(data, read_fields(value))
+        if data.draw(st.booleans())
+        else read_fields(parse(data.draw(documents())))
+    )
     whole = compare(raw, other, limit=1_000)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("assise.transfer.compare.PART_BYTES", data.draw(st.sampled_from([5, 30, 100])))
+        patch.setattr(
+            "assise.transfer.compare.PART_BYTES", data.draw(st.sampled_from([5, 30, 100]))
+        )
         assert compare(raw, other, limit=1_000) == whole
 
 
 def test_a_level_matched_in_parts_keeps_the_order_of_names_and_of_equal_names() -> None:
     fields = [(b"%d" % (i % 7_000), (0x10, struct.pack("<i", i))) for i in range(30_000)]
-    source, found = write_document(fields), write_document([*reversed(fields[:100]), *fields[7_050:]])
+    source, found = (
+        write_document(fields),
+        write_document([*reversed(fields[:100]), *fields[7_050:]]),
+    )
     assert len(source) > PART_BYTES
     parts = compare(source, found, limit=10_000)
     with pytest.MonkeyPatch.context() as patch:
@@ -225,13 +293,19 @@ def test_code_with_scope_is_compared_level_by_level() -> None:
 
     assert compare(scoped("f", a=1, b=2), scoped("f", b=2, a=1)) == []
     assert compare(scoped("f", a=1, b=2), scoped("f", b=3, a=1)) == ["c.b: int32 3, was int32 2"]
-    assert compare(scoped("f", a=1), scoped("g", a=1)) == ["c: javascriptWithScope of 22 bytes, was javascriptWithScope of 22 bytes"]
+    assert compare(scoped("f", a=1), scoped("g", a=1)) == [
+        "c: javascriptWithScope of 22 bytes, was javascriptWithScope of 22 bytes"
+    ]
 
 
 @given(documents(), st.data())
 def test_a_source_that_is_no_bson_is_a_difference(found: bytes, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(found) - 1))
-    source = found[:at] + bytes([data.draw(st.sampled_from([0, 1, 3, 4, 5, 0x20, 0x7F, 0xFF]))]) + found[at + 1 :]
+    source = (
+        found[:at]
+        + bytes([data.draw(st.sampled_from([0, 1, 3, 4, 5, 0x20, 0x7F, 0xFF]))])
+        + found[at + 1 :]
+    )
     try:
         parse(source)
         is_equal = equal(source, found)

@@ -23,16 +23,22 @@ SPEED_S = 1e-8
 def user(n: int) -> bytes:
     """Inside it lies what frames as a document, too."""
     devices = [{"_id": n, "os": "x", "sizes": [0] * (n % 7)} for _ in range(n % 3)]
-    return bson.encode({"_id": key(2, n), "name": f"user {n}", "devices": devices, "last": {"_id": n, "zero": 0.0}})
+    return bson.encode(
+        {"_id": key(2, n), "name": f"user {n}", "devices": devices, "last": {"_id": n, "zero": 0.0}}
+    )
 
 
 def measure(folder: Path, count: int, *, is_packed: bool = False) -> Effort:
     """The effort of a dump of so many users, at a given speed."""
-    [collection] = open_dump(write_dump(folder / str(count), {"users": map(user, range(count))}, is_packed=is_packed)).collections
+    [collection] = open_dump(
+        write_dump(folder / str(count), {"users": map(user, range(count))}, is_packed=is_packed)
+    ).collections
     parts = []
     for documents, share in read_samples(collection, SIZE, COUNT):
         seconds = SPEED_S * sum(len(raw) for _, raw in documents)
-        parts.append((Effort(len(documents), len(documents), seconds / SPEED_S, seconds, 2 * seconds), share))
+        parts.append(
+            (Effort(len(documents), len(documents), seconds / SPEED_S, seconds, 2 * seconds), share)
+        )
     return extrapolate(parts)
 
 
@@ -43,18 +49,28 @@ def test_ten_times_the_documents_take_ten_times_as_long(tmp_path: Path, is_packe
     assert ten.documents == pytest.approx(40_000, rel=0.1)
     for workers in (1, 4):
         start = Effort().take(workers, 1.5)
-        for mine, more, none in zip(one.take(workers, 1.5), ten.take(workers, 1.5), start, strict=True):
+        for mine, more, none in zip(
+            one.take(workers, 1.5), ten.take(workers, 1.5), start, strict=True
+        ):
             assert more - none == pytest.approx(10 * (mine - none), rel=0.2)
 
 
 def test_more_workers_and_a_faster_machine_take_less() -> None:
     effort = Effort(10, 10, 1000, 8.0, 8.0)
-    assert all(more > 1.5 * less for more, less in zip(effort.take(1, 1.0), effort.take(4, 1.0), strict=True))
-    assert all(slow == pytest.approx(3 * fast) for slow, fast in zip(effort.take(2, 3.0), effort.take(2, 1.0), strict=True))
+    assert all(
+        more > 1.5 * less
+        for more, less in zip(effort.take(1, 1.0), effort.take(4, 1.0), strict=True)
+    )
+    assert all(
+        slow == pytest.approx(3 * fast)
+        for slow, fast in zip(effort.take(2, 3.0), effort.take(2, 1.0), strict=True)
+    )
 
 
 def test_what_is_learnt_in_the_first_part_counts_once() -> None:
-    assert extrapolate([(Effort(shred_s=5.0), 0.1), (Effort(shred_s=1.0), 0.1), (Effort(shred_s=2.0), 0.1)]).shred_s == pytest.approx(5 + 3 * 4.5)
+    assert extrapolate(
+        [(Effort(shred_s=5.0), 0.1), (Effort(shred_s=1.0), 0.1), (Effort(shred_s=2.0), 0.1)]
+    ).shred_s == pytest.approx(5 + 3 * 4.5)
     assert extrapolate([(Effort(shred_s=5.0), 0.1)]).shred_s == pytest.approx(50)
     assert extrapolate([]) == Effort()
 
@@ -88,14 +104,18 @@ def plan(project: Project, dump: Path) -> Plan:
 
 @pytest.mark.parametrize("is_packed", [False, True])
 def test_a_plan_has_positive_figures(tmp_path: Path, is_packed: bool) -> None:
-    dump = write_dump(tmp_path / "app", {"users": map(user, range(1_000)), "none": []}, is_packed=is_packed)
+    dump = write_dump(
+        tmp_path / "app", {"users": map(user, range(1_000)), "none": []}, is_packed=is_packed
+    )
     found = plan(Project(tmp_path), dump)
     assert found.documents == {"none": 0, "users": 1_000}
     assert not (tmp_path / ".assise").exists()
 
 
 def test_an_empty_dump(tmp_path: Path) -> None:
-    assert plan(Project(tmp_path), write_dump(tmp_path / "app", {"none": []})).documents == {"none": 0}
+    assert plan(Project(tmp_path), write_dump(tmp_path / "app", {"none": []})).documents == {
+        "none": 0
+    }
 
 
 def test_a_file_of_no_bytes_that_should_be_packed(tmp_path: Path) -> None:
@@ -106,7 +126,15 @@ def test_a_file_of_no_bytes_that_should_be_packed(tmp_path: Path) -> None:
 
 def test_rejects_and_garbage(tmp_path: Path) -> None:
     events = [bson.encode({"_id": n, "text": "x" * 50}) for n in range(60_000)]
-    parts = [GARBAGE * 50_000, *events[:30_000], NOT_BSON, events[7], GARBAGE * 50_000, *events[30_000:], b"\xff" * 3]
+    parts = [
+        GARBAGE * 50_000,
+        *events[:30_000],
+        NOT_BSON,
+        events[7],
+        GARBAGE * 50_000,
+        *events[30_000:],
+        b"\xff" * 3,
+    ]
     dump = write_dump(tmp_path / "app", {"events": parts, "waste": [GARBAGE]})
     found = plan(Project(tmp_path), dump)
     assert 30_000 < found.documents["events"] < 120_000

@@ -21,7 +21,17 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from tests.conftest import UNSAFE_BUT_QUICK
-from tests.transfer.scene import Done, Reported, Scene, State, key, read_report, read_state, wait_until, write_app
+from tests.transfer.scene import (
+    Done,
+    Reported,
+    Scene,
+    State,
+    key,
+    read_report,
+    read_state,
+    wait_until,
+    write_app,
+)
 
 from assise.postgres.embedded import Embedded
 from assise.project import Project
@@ -57,7 +67,13 @@ def undisturbed(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     conninfo = make_conninfo(server, dbname=f"undisturbed_{os.getpid()}")
     done = Scene(folder, dump, conninfo, ["--to", conninfo, "--yes"]).run("migrate")
     assert done.code == 3, done.stderr
-    yield Undisturbed(dump, (folder / "assise.yaml").read_text(), read_state(conninfo), read_report(done.stdout), conninfo)
+    yield Undisturbed(
+        dump,
+        (folder / "assise.yaml").read_text(),
+        read_state(conninfo),
+        read_report(done.stdout),
+        conninfo,
+    )
     with psycopg.connect(server, dbname="postgres", autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
@@ -83,9 +99,17 @@ def check_end(scene: Scene, undisturbed: Undisturbed, done: Done) -> None:
 
 def test_the_undisturbed_run_is_what_the_dump_says(undisturbed: Undisturbed) -> None:
     state = undisturbed.state
-    found = [(reject[0], reject[3]) for reject in state["rejects"] if isinstance(reject, tuple)] if isinstance(state["rejects"], list) else []
+    found = (
+        [(reject[0], reject[3]) for reject in state["rejects"] if isinstance(reject, tuple)]
+        if isinstance(state["rejects"], list)
+        else []
+    )
     assert {each: found.count(each) for each in found} == REJECTED
-    assert (undisturbed.report["documents"], undisturbed.report["loaded"], undisturbed.report["rejected"]) == (13_070, 13_000, 70)
+    assert (
+        undisturbed.report["documents"],
+        undisturbed.report["loaded"],
+        undisturbed.report["rejected"],
+    ) == (13_070, 13_000, 70)
     rows = {name: each[0] for name, each in state.items() if isinstance(each, tuple)}
     assert rows == {
         "rows of bookings": 4_000,
@@ -98,8 +122,12 @@ def test_the_undisturbed_run_is_what_the_dump_says(undisturbed: Undisturbed) -> 
     assert all(each[2] == [(0,)] for each in state.values() if isinstance(each, tuple))
     assert state["transactions"] == [(True,)]
     with psycopg.connect(undisturbed.conninfo) as connection:
-        assert connection.execute("SELECT count(*) FROM bookings WHERE _extra ? 'again'").fetchall() == [(0,)]
-        assert connection.execute("SELECT count(*) FROM users WHERE _extra ? 'again'").fetchall() == [(0,)]
+        assert connection.execute(
+            "SELECT count(*) FROM bookings WHERE _extra ? 'again'"
+        ).fetchall() == [(0,)]
+        assert connection.execute(
+            "SELECT count(*) FROM users WHERE _extra ? 'again'"
+        ).fetchall() == [(0,)]
 
 
 # The moments: each starts a command and returns when it stands where it is to be disturbed.
@@ -135,10 +163,14 @@ def at_tables(scene: Scene) -> None:
     scene.hold("CREATE TABLE users (mine int)")
     scene.start("load")
     scene.wait_blocked('CREATE TABLE "public"."users"')
-    assert scene.ask("SELECT to_regclass('bookings'), (SELECT count(*) FROM assise.load)") == [(None, 0)]
+    assert scene.ask("SELECT to_regclass('bookings'), (SELECT count(*) FROM assise.load)") == [
+        (None, 0)
+    ]
 
 
-def hold_before_rows(scene: Scene, table: str, verb: str = "load") -> psycopg.Connection[tuple[object, ...]]:
+def hold_before_rows(
+    scene: Scene, table: str, verb: str = "load"
+) -> psycopg.Connection[tuple[object, ...]]:
     """The tables are there, among them `table`, and no row. The session that is given holds the command until its rollback."""
     tables = scene.hold(f"CREATE TABLE {table} (mine int)")
     scene.start(verb)
@@ -152,7 +184,9 @@ def hold_before_rows(scene: Scene, table: str, verb: str = "load") -> psycopg.Co
 def at_rows(scene: Scene, verb: str = "load") -> psycopg.Connection[tuple[object, ...]]:
     """As `hold_before_rows`, with the tables of this dump."""
     chunks = hold_before_rows(scene, "bookings", verb)
-    assert scene.ask("SELECT to_regclass('user_devices') IS NOT NULL, (SELECT count(*) FROM assise.load)") == [(True, 1)]
+    assert scene.ask(
+        "SELECT to_regclass('user_devices') IS NOT NULL, (SELECT count(*) FROM assise.load)"
+    ) == [(True, 1)]
     return chunks
 
 
@@ -211,7 +245,9 @@ def at_line_of_chunk(scene: Scene) -> None:
 def wait_for_chunks(scene: Scene, count: int, collection: str) -> None:
     """Wait until some chunks of a collection are committed."""
     scene.wait_for("SELECT to_regclass('assise.chunk') IS NOT NULL")
-    scene.wait_for(f"SELECT count(*) >= {count} FROM assise.chunk WHERE collection LIKE '{collection}'")
+    scene.wait_for(
+        f"SELECT count(*) >= {count} FROM assise.chunk WHERE collection LIKE '{collection}'"
+    )
 
 
 def after_chunks(count: int, collection: str) -> Callable[[Scene], None]:
@@ -238,7 +274,9 @@ def at_later_chunk(count: int, table: str) -> Callable[[Scene], None]:
             scene.take(following)
             holder = following
         scene.wait_blocked(f'COPY "public"."{table}"')
-        assert scene.ask(f"SELECT count(*) FROM assise.chunk WHERE (rows ->> '{table}')::int > 0") == [(count,)]
+        assert scene.ask(
+            f"SELECT count(*) FROM assise.chunk WHERE (rows ->> '{table}')::int > 0"
+        ) == [(count,)]
 
     return at
 
@@ -249,7 +287,9 @@ def at_first_key(scene: Scene) -> None:
     scene.hold("LOCK TABLE booking_lines IN ROW EXCLUSIVE MODE")
     chunks.rollback()
     scene.wait_blocked('ALTER TABLE "public"."booking_lines" ADD FOREIGN KEY')
-    assert scene.ask("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace") == [(0,)]
+    assert scene.ask(
+        "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace"
+    ) == [(0,)]
     assert scene.ask("SELECT count(*) FROM user_devices") == [(4_000,)]
 
 
@@ -259,7 +299,9 @@ def at_last_key(scene: Scene) -> None:
     scene.hold("LOCK TABLE user_devices IN ROW EXCLUSIVE MODE")
     chunks.rollback()
     scene.wait_blocked('ALTER TABLE "public"."user_devices" ADD FOREIGN KEY')
-    assert scene.ask("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace") == [(2,)]
+    assert scene.ask(
+        "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace"
+    ) == [(2,)]
 
 
 def at_statistics(scene: Scene) -> None:
@@ -268,7 +310,9 @@ def at_statistics(scene: Scene) -> None:
     scene.hold("LOCK TABLE events IN SHARE UPDATE EXCLUSIVE MODE")
     chunks.rollback()
     scene.wait_blocked('ANALYZE "public"."events"')
-    assert scene.ask("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace") == [(3,)]
+    assert scene.ask(
+        "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace"
+    ) == [(3,)]
 
 
 def at_finish(scene: Scene, verb: str = "load") -> psycopg.Connection[tuple[object, ...]]:
@@ -316,7 +360,9 @@ MOMENTS: dict[str, Callable[[Scene], object]] = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_the_same_command_goes_on_after_a_kill(scene: Scene, undisturbed: Undisturbed, moment: str) -> None:
+def test_the_same_command_goes_on_after_a_kill(
+    scene: Scene, undisturbed: Undisturbed, moment: str
+) -> None:
     MOMENTS[moment](scene)
     killed = scene.command.end(signal.SIGKILL)
     assert (killed.code, killed.stdout) == (-signal.SIGKILL, "")
@@ -324,7 +370,9 @@ def test_the_same_command_goes_on_after_a_kill(scene: Scene, undisturbed: Undist
     check_end(scene, undisturbed, scene.run(scene.command.verb))
 
 
-def test_a_load_that_is_killed_again_and_again_comes_to_its_end(scene: Scene, undisturbed: Undisturbed) -> None:
+def test_a_load_that_is_killed_again_and_again_comes_to_its_end(
+    scene: Scene, undisturbed: Undisturbed
+) -> None:
     for count in (1, 10, 20, 30):
         scene.start("load")
         wait_for_chunks(scene, count, "%")
@@ -333,7 +381,9 @@ def test_a_load_that_is_killed_again_and_again_comes_to_its_end(scene: Scene, un
     check_end(scene, undisturbed, scene.run("load"))
 
 
-def test_chunks_that_are_committed_are_not_loaded_again(scene: Scene, undisturbed: Undisturbed) -> None:
+def test_chunks_that_are_committed_are_not_loaded_again(
+    scene: Scene, undisturbed: Undisturbed
+) -> None:
     after_chunks(5, "events")(scene)
     scene.command.end(signal.SIGKILL)
     before = scene.ask("SELECT collection, start_offset, xid::text, seconds FROM assise.chunk")
@@ -344,7 +394,9 @@ def test_chunks_that_are_committed_are_not_loaded_again(scene: Scene, undisturbe
 
 
 @pytest.mark.parametrize("moment", ["a row of the first COPY", "first foreign key", "verify"])
-def test_the_session_of_a_killed_command_ends_though_its_statement_waits(scene: Scene, moment: str) -> None:
+def test_the_session_of_a_killed_command_ends_though_its_statement_waits(
+    scene: Scene, moment: str
+) -> None:
     MOMENTS[moment](scene)
     scene.command.end(signal.SIGKILL)
     with psycopg.connect(scene.conninfo, autocommit=True) as connection:
@@ -352,8 +404,13 @@ def test_the_session_of_a_killed_command_ends_though_its_statement_waits(scene: 
         wait_until(lambda: not connection.execute(query).fetchall(), "the end of the session")
 
 
-@pytest.mark.parametrize("moment", ["infer", "the lock of the load", "a row of the first COPY", "first foreign key", "verify"])
-def test_ctrl_c_says_that_the_same_command_goes_on(scene: Scene, undisturbed: Undisturbed, moment: str) -> None:
+@pytest.mark.parametrize(
+    "moment",
+    ["infer", "the lock of the load", "a row of the first COPY", "first foreign key", "verify"],
+)
+def test_ctrl_c_says_that_the_same_command_goes_on(
+    scene: Scene, undisturbed: Undisturbed, moment: str
+) -> None:
     MOMENTS[moment](scene)
     stopped = scene.command.end(signal.SIGINT)
     assert (stopped.code, stopped.stdout) == (130, "")
@@ -363,10 +420,16 @@ def test_ctrl_c_says_that_the_same_command_goes_on(scene: Scene, undisturbed: Un
     check_end(scene, undisturbed, scene.run(scene.command.verb))
 
 
-@pytest.mark.parametrize("moment", ["the lock of the load", "a row of the first COPY", "first foreign key", "verify"])
-def test_a_lost_session_is_told_and_the_same_command_goes_on(scene: Scene, undisturbed: Undisturbed, moment: str) -> None:
+@pytest.mark.parametrize(
+    "moment", ["the lock of the load", "a row of the first COPY", "first foreign key", "verify"]
+)
+def test_a_lost_session_is_told_and_the_same_command_goes_on(
+    scene: Scene, undisturbed: Undisturbed, moment: str
+) -> None:
     MOMENTS[moment](scene)
-    scene.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'assise'")
+    scene.ask(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'assise'"
+    )
     lost = scene.command.end()
     assert (lost.code, lost.stdout, "Traceback" in lost.stderr) == (1, "", False)
     assert re.search(
@@ -378,13 +441,17 @@ def test_a_lost_session_is_told_and_the_same_command_goes_on(scene: Scene, undis
     check_end(scene, undisturbed, scene.run(scene.command.verb))
 
 
-def test_two_commands_at_the_same_moment_reach_the_same_end(scene: Scene, undisturbed: Undisturbed) -> None:
+def test_two_commands_at_the_same_moment_reach_the_same_end(
+    scene: Scene, undisturbed: Undisturbed
+) -> None:
     one, other = scene.start("migrate"), scene.start("migrate")
     for each in (one.end(), other.end()):
         check_end(scene, undisturbed, each)
 
 
-def test_two_commands_that_both_infer_reach_the_same_end(scene: Scene, undisturbed: Undisturbed) -> None:
+def test_two_commands_that_both_infer_reach_the_same_end(
+    scene: Scene, undisturbed: Undisturbed
+) -> None:
     (scene.folder / "assise.yaml").unlink()
     one, other = scene.start("migrate"), scene.start("migrate")
     ended = sorted((one.end(), other.end()), key=lambda done: -done.code)
@@ -441,28 +508,42 @@ def hold_last_collection(scene: Scene) -> None:
     scene.wait_blocked('COPY "public"."users"')
 
 
-def test_an_immediate_stop_of_the_server_is_told_and_the_same_command_starts_it_and_goes_on(home: Scene, undisturbed: Undisturbed) -> None:
+def test_an_immediate_stop_of_the_server_is_told_and_the_same_command_starts_it_and_goes_on(
+    home: Scene, undisturbed: Undisturbed
+) -> None:
     server = start_embedded(home)
     hold_last_collection(home)
     assert server.stop(immediate=True)
     lost = home.command.end()
     assert (lost.code, lost.stdout, "Traceback" in lost.stderr) == (1, "", False)
     assert "\nerror: postgresql:///app?host=" in lost.stderr
-    assert lost.stderr.endswith("\nThe connection was lost. When the server is back, the same command goes on where it stopped.\n")
+    assert lost.stderr.endswith(
+        "\nThe connection was lost. When the server is back, the same command goes on where it stopped.\n"
+    )
     home.release()
     check_end(home, undisturbed, home.run("load"))
 
 
-def test_a_killed_command_leaves_its_server_to_the_other_one(home: Scene, undisturbed: Undisturbed) -> None:
+def test_a_killed_command_leaves_its_server_to_the_other_one(
+    home: Scene, undisturbed: Undisturbed
+) -> None:
     server = start_embedded(home)
     pid = server.status().pid
-    (home.folder / "other.yaml").write_text(undisturbed.manifest.replace("name: app", "name: other"))
+    (home.folder / "other.yaml").write_text(
+        undisturbed.manifest.replace("name: app", "name: other")
+    )
     other = Scene(home.folder, home.dump, server.conninfo("other"), ["-f", "other.yaml"])
     hold_last_collection(home)
     at_first_copy(other)
     assert home.command.end(signal.SIGKILL).code == -signal.SIGKILL
     other.release()
     (_, *rest, manifest) = undisturbed.load
-    expected = replace(undisturbed, state={**undisturbed.state, "load": [("other", *rest, str(manifest).replace("name: app", "name: other"))]})
+    expected = replace(
+        undisturbed,
+        state={
+            **undisturbed.state,
+            "load": [("other", *rest, str(manifest).replace("name: app", "name: other"))],
+        },
+    )
     check_end(other, expected, other.command.end())
     assert server.status().pid == pid

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from tests.dumps import agree, write_dump
+from tests.dumps import confirm, write_dump
 from tests.oracle import values
 from tests.oracle.equality import differences
 from tests.oracle.expected import Rows, expected_rows, reject_reason, split_path
@@ -39,18 +39,33 @@ RULES += [(f"{type_}[]", kind) for type_, kind in RULES if type_ not in {"bytea"
 WANTED: set[Hit] = {(*rule, fits) for rule in RULES for fits in (True, False)}
 OFFSETS: set[Hit] = {("int4", "offset", True), ("int8", "offset", True)}
 PLACES: set[Hit] = {("rows", what) for what in ("child", "grandchild", "great-grandchild")}
-PLACES |= {("array", what) for what in ("[]", "null", "other")} | {("document", what) for what in ("{}", "null", "other")}
-HOSTILE: set[Hit] = {("escape", what) for what in ("$bson value", "$bson fields", "$numberDouble", "$element")}
+PLACES |= {("array", what) for what in ("[]", "null", "other")} | {
+    ("document", what) for what in ("{}", "null", "other")
+}
+HOSTILE: set[Hit] = {
+    ("escape", what) for what in ("$bson value", "$bson fields", "$numberDouble", "$element")
+}
 HOSTILE |= {("reject", NOT_BSON), ("reject", KEY_MISFIT)}
 BELOW: dict[str, set[Hit]] = {
     "text": PLACES | {("escape", "$$ key"), ("text", "any", True), ("key", "sha256")},
     "float8": PLACES | {("escape", "$$ key")},
     "numeric": {("escape", "$$ key"), ("key", "equal"), ("reject", DUPLICATE_ID)},
 }
-WANTED |= {("text", "any", True), ("int4", "offset", True), ("int8", "offset", True), ("key", "sha256"), ("key", "equal")}
+WANTED |= {
+    ("text", "any", True),
+    ("int4", "offset", True),
+    ("int8", "offset", True),
+    ("key", "sha256"),
+    ("key", "equal"),
+}
 WANTED |= {("rows", what) for what in ("child", "grandchild", "great-grandchild")}
-WANTED |= {("array", what) for what in ("[]", "null", "other")} | {("document", what) for what in ("{}", "null", "other")}
-WANTED |= {("escape", what) for what in ("$bson value", "$bson fields", "$$ key", "$numberDouble", "$element")}
+WANTED |= {("array", what) for what in ("[]", "null", "other")} | {
+    ("document", what) for what in ("{}", "null", "other")
+}
+WANTED |= {
+    ("escape", what)
+    for what in ("$bson value", "$bson fields", "$$ key", "$numberDouble", "$element")
+}
 WANTED |= {("reject", NOT_BSON), ("reject", DUPLICATE_ID), ("reject", KEY_MISFIT)}
 
 RIGHT: dict[str, Elements] = {
@@ -71,8 +86,14 @@ def _binaries(subtype: int, payload: st.SearchStrategy[bytes]) -> Elements:
     return payload.map(lambda content: (0x05, values.write_binary(subtype, content)))
 
 
-RIGHT |= {f"binary_{n}" if n else "binary": _binaries(n, st.binary(max_size=20)) for n in range(256)}
-RIGHT |= {kind: _binaries(n, st.binary(min_size=16, max_size=16)) for n, kinds in UUID_KINDS.items() for kind in kinds}
+RIGHT |= {
+    f"binary_{n}" if n else "binary": _binaries(n, st.binary(max_size=20)) for n in range(256)
+}
+RIGHT |= {
+    kind: _binaries(n, st.binary(min_size=16, max_size=16))
+    for n, kinds in UUID_KINDS.items()
+    for kind in kinds
+}
 
 
 @cache
@@ -97,14 +118,30 @@ def aimed(draw: st.DrawFn, part: int) -> tuple[Plain, list[bytes]]:
     columns: Plain = {"id": {"type": draw(st.sampled_from(["int4", "int8"])), "kind": "offset"}}
     columns |= {f"c{n}": {"type": type_, "kind": kind} for n, (type_, kind) in enumerate(rules)}
     shares = (3, 3, 0, draw(st.integers(1, 2)))
-    raws = [values.write_document((b"c%d" % n, draw(_values(*rule, share))) for n, rule in enumerate(rules)) for share in shares]
-    return {"assise": 1, "name": "drawn", "tables": {"docs": {"collection": "docs", "primary_key": "id", "columns": columns}}}, raws
+    raws = [
+        values.write_document(
+            (b"c%d" % n, draw(_values(*rule, share))) for n, rule in enumerate(rules)
+        )
+        for share in shares
+    ]
+    return {
+        "assise": 1,
+        "name": "drawn",
+        "tables": {"docs": {"collection": "docs", "primary_key": "id", "columns": columns}},
+    }, raws
 
 
-TEN: list[Element] = [(0x10, b"\x0a\0\0\0"), (0x01, bytes.fromhex("0000000000002440")), (0x12, b"\x0a" + b"\0" * 7)]
+TEN: list[Element] = [
+    (0x10, b"\x0a\0\0\0"),
+    (0x01, bytes.fromhex("0000000000002440")),
+    (0x12, b"\x0a" + b"\0" * 7),
+]
 LONG_IDS: Elements = st.integers(900, 1100).map(lambda size: (0x02, values.write_text(b"k" * size)))
 KEYS: dict[str, tuple[str, list[Elements]]] = {
-    "numeric": ("number", [st.sampled_from(TEN), st.sampled_from(TEN), st.sampled_from(TEN), values.numbers]),
+    "numeric": (
+        "number",
+        [st.sampled_from(TEN), st.sampled_from(TEN), st.sampled_from(TEN), values.numbers],
+    ),
     "float8": ("double", [values.doubles]),
     "text": ("any", [LONG_IDS, values.anything]),
 }
@@ -118,7 +155,9 @@ def _fields(**shape: Elements) -> Elements:
 
 def _array_of(elements: Elements) -> Elements:
     """Arrays of one element or more, now and then with one of another kind."""
-    return st.lists(st.one_of(elements, elements, values.anything), min_size=1, max_size=3).map(lambda items: (0x04, values.write_array(items)))
+    return st.lists(st.one_of(elements, elements, values.anything), min_size=1, max_size=3).map(
+        lambda items: (0x04, values.write_array(items))
+    )
 
 
 def _nested_documents(key: str) -> list[Elements]:
@@ -128,9 +167,24 @@ def _nested_documents(key: str) -> list[Elements]:
     items = _array_of(_fields(name=values.strings, cells=cells | values.nulls | values.empty))
     deep = _array_of(_fields(cells=_array_of(_fields(leaves=leaves))))
     arrays = (deep, items, values.nulls, values.empty, values.anything)
-    places = [*(_fields(city=values.names, items=array) for array in arrays), values.nulls, values.empty, values.anything]
+    places = [
+        *(_fields(city=values.names, items=array) for array in arrays),
+        values.nulls,
+        values.empty,
+        values.anything,
+    ]
     ids = KEYS[key][1]
-    return [_fields(**{"_id": ids[n % len(ids)], "place": place, "x": values.scalars, "$oid": values.scalars}) for n, place in enumerate(places)]
+    return [
+        _fields(
+            **{
+                "_id": ids[n % len(ids)],
+                "place": place,
+                "x": values.scalars,
+                "$oid": values.scalars,
+            }
+        )
+        for n, place in enumerate(places)
+    ]
 
 
 NESTED = {key: _nested_documents(key) for key in KEYS}
@@ -142,10 +196,29 @@ def nested(draw: st.DrawFn, key: str) -> tuple[Plain, list[bytes]]:
     raws = [draw(shape)[1] for shape in NESTED[key]]
     long = {"type": key, "from": "_id", "kind": KEYS[key][0]}
     tables: Plain = {
-        "docs": {"collection": "docs", "primary_key": "id", "columns": {"id": long, "city": {"type": "text", "from": "place.city"}}},
-        "items": {"parent": "docs", "from": "place.items.*", "primary_key": ["id", "n1"], "columns": {"name": "text"}},
-        "cells": {"parent": "items", "from": "cells.*", "primary_key": ["id", "n1", "n2"], "columns": {"size": "int4"}},
-        "leaves": {"parent": "cells", "from": "leaves.*", "primary_key": ["id", "n1", "n2", "n3"], "columns": {"size": "numeric"}},
+        "docs": {
+            "collection": "docs",
+            "primary_key": "id",
+            "columns": {"id": long, "city": {"type": "text", "from": "place.city"}},
+        },
+        "items": {
+            "parent": "docs",
+            "from": "place.items.*",
+            "primary_key": ["id", "n1"],
+            "columns": {"name": "text"},
+        },
+        "cells": {
+            "parent": "items",
+            "from": "cells.*",
+            "primary_key": ["id", "n1", "n2"],
+            "columns": {"size": "int4"},
+        },
+        "leaves": {
+            "parent": "cells",
+            "from": "leaves.*",
+            "primary_key": ["id", "n1", "n2", "n3"],
+            "columns": {"size": "numeric"},
+        },
     }
     return {"assise": 1, "name": "drawn", "tables": tables}, raws
 
@@ -161,13 +234,19 @@ def drawn(draw: st.DrawFn) -> tuple[Plain, list[bytes]]:
     """Hostile documents, now and then with a double that no JSON number shows, and a manifest drawn from their paths."""
     raws = draw(st.lists(documents(), min_size=1, max_size=6))
     if draw(st.integers(0, 4)) == 0:
-        body = raws[0][4:-1] + b"\x04tiny\0" + values.write_array([(0x04, values.write_array([(0x01, struct.pack("<d", 5e-324))]))])
+        body = (
+            raws[0][4:-1]
+            + b"\x04tiny\0"
+            + values.write_array([(0x04, values.write_array([(0x01, struct.pack("<d", 5e-324))]))])
+        )
         raws[0] = struct.pack("<i", len(body) + 5) + body + b"\0"
     return draw(manifests(raws)), raws
 
 
 @st.composite
-def files(draw: st.DrawFn, migrations: st.SearchStrategy[tuple[Plain, list[bytes]]]) -> tuple[Plain, bytes]:
+def files(
+    draw: st.DrawFn, migrations: st.SearchStrategy[tuple[Plain, list[bytes]]]
+) -> tuple[Plain, bytes]:
     """A manifest and the content of a file: documents, and now and then something else."""
     plain, raws = draw(migrations)
     if draw(st.integers(0, 4)) == 0:
@@ -177,9 +256,18 @@ def files(draw: st.DrawFn, migrations: st.SearchStrategy[tuple[Plain, list[bytes
 
 
 Migrations = st.SearchStrategy[tuple[Plain, list[bytes]]]
-SLICES: dict[str, tuple[Migrations, int, set[Hit]]] = {f"drawn {n}": (drawn(), 25, HOSTILE) for n in range(4)}
+SLICES: dict[str, tuple[Migrations, int, set[Hit]]] = {
+    f"drawn {n}": (drawn(), 25, HOSTILE) for n in range(4)
+}
 SLICES |= {f"nested below {key}": (nested(key), 12, BELOW[key]) for key in KEYS}
-SLICES |= {f"rules {n}": (aimed(n), 11, OFFSETS | {(*rule, fits) for rule in RULES[n::PARTS] for fits in (True, False)}) for n in range(PARTS)}
+SLICES |= {
+    f"rules {n}": (
+        aimed(n),
+        11,
+        OFFSETS | {(*rule, fits) for rule in RULES[n::PARTS] for fits in (True, False)},
+    )
+    for n in range(PARTS)
+}
 """Of 200 examples those of each strategy, and what they must hit: hostile ones, and ones that meet every rule whatever the seed is."""
 
 
@@ -202,10 +290,19 @@ class Migration:
         dump = write_dump(self.folder / "dump", {"docs": [content]})
         project = Project(self.folder, to=self.target.conninfo)
         project.path.write_text(dump_manifest(manifest), encoding="utf-8")
-        report = project.migrate(dump, agree=agree)
-        assert (report.documents, report.loaded, report.rejected) == (len(sources) + len(rejects), len(sources), len(rejects))
+        report = project.migrate(dump, confirm=confirm)
+        assert (report.documents, report.loaded, report.rejected) == (
+            len(sources) + len(rejects),
+            len(sources),
+            len(rejects),
+        )
         assert report.verified is not None
-        assert vars(report.verified) == {"equal": len(sources), "different": 0, "missing": 0, "extra": 0}, report.collections[0].differences
+        assert vars(report.verified) == {
+            "equal": len(sources),
+            "different": 0,
+            "missing": 0,
+            "extra": 0,
+        }, report.collections[0].differences
         leaves = sum(count_leaves(parse(raw)) for raw in sources.values())
         assert sum(vars(report.collections[0].values).values()) == leaves
         self.check_rejects(rejects, content)
@@ -216,7 +313,9 @@ class Migration:
         for key, raw in sources.items():
             assert differences(raw, found[key]) == []
 
-    def expect(self, plain: Plain, content: bytes) -> tuple[Rows, dict[int, tuple[int, int]], dict[str, bytes]]:
+    def expect(
+        self, plain: Plain, content: bytes
+    ) -> tuple[Rows, dict[int, tuple[int, int]], dict[str, bytes]]:
         """The rows, the rejects (offset -> end, reason), and the documents by the text of their key."""
         tables = {name: as_dict(entry) for name, entry in as_dict(plain["tables"]).items()}
         root, entry = next((name, entry) for name, entry in tables.items() if "collection" in entry)
@@ -224,7 +323,9 @@ class Migration:
         rejects: dict[int, tuple[int, int]] = {}
         candidates: list[tuple[int, int, Rows]] = []
         for what, start, end in frames(content):
-            reason = NOT_BSON if what != "document" else reject_reason(plain, content[start:end], start)
+            reason = (
+                NOT_BSON if what != "document" else reject_reason(plain, content[start:end], start)
+            )
             if reason:
                 rejects[start] = end, reason
             else:
@@ -247,24 +348,39 @@ class Migration:
 
     def check_rejects(self, rejects: dict[int, tuple[int, int]], content: bytes) -> None:
         """Reason, place and bytes of every reject."""
-        found = self.target.run("SELECT start_offset, size, reason, raw, sha256 FROM assise.reject ORDER BY 1", is_binary=True)
+        found = self.target.run(
+            "SELECT start_offset, size, reason, raw, sha256 FROM assise.reject ORDER BY 1",
+            is_binary=True,
+        )
         numbers = [tuple(int.from_bytes(cell or b"") for cell in row[:3]) for row in found]
-        assert numbers == [(start, end - start, reason) for start, (end, reason) in sorted(rejects.items())]
-        assert [row[3] for row in found] == [content[start : start + size] for start, size, _ in numbers]
+        assert numbers == [
+            (start, end - start, reason) for start, (end, reason) in sorted(rejects.items())
+        ]
+        assert [row[3] for row in found] == [
+            content[start : start + size] for start, size, _ in numbers
+        ]
 
 
 def find_hits(tables: dict[str, Plain], expected: Rows) -> Iterator[Hit]:
     """What the rows of one example show of the rules."""
     for name, entry in tables.items():
         keys, columns = read_keys(entry), as_dict(entry.get("columns", {}))
-        arrays = [split_path(str(child["from"]))[:-1] for child in tables.values() if child.get("parent") == name]
+        arrays = [
+            split_path(str(child["from"]))[:-1]
+            for child in tables.values()
+            if child.get("parent") == name
+        ]
         if expected[name] and len(keys) > 1:
             yield "rows", ["child", "grandchild", "great-grandchild"][min(len(keys), 4) - 2]
         for row in expected[name]:
             own = next(column for column in row if column not in keys and column not in columns)
             notes = json.loads(row[own] or "null")
             yield from find_escapes(notes)
-            yield from find_containers(notes, arrays, [read_rule(column, written)[2] for column, written in columns.items()])
+            yield from find_containers(
+                notes,
+                arrays,
+                [read_rule(column, written)[2] for column, written in columns.items()],
+            )
             yield from find_fits(columns, row, notes)
             if (row[keys[0]] or "").startswith("sha256:") and len(keys) == 1:
                 yield "key", "sha256"
@@ -274,7 +390,11 @@ def read_rule(column: str, written: object) -> tuple[str, str, tuple[str, ...]]:
     """Type, kind and path of a column of a plain manifest."""
     long = written if isinstance(written, dict) else {"type": written}
     type_ = str(long["type"])
-    return type_, str(long.get("kind", DEFAULT_KINDS[type_.removesuffix("[]")])), split_path(str(long.get("from", column)))
+    return (
+        type_,
+        str(long.get("kind", DEFAULT_KINDS[type_.removesuffix("[]")])),
+        split_path(str(long.get("from", column))),
+    )
 
 
 def find_fits(columns: Plain, row: dict[str, str | None], notes: object) -> Iterator[Hit]:
@@ -298,7 +418,9 @@ def find_note(notes: object, path: tuple[str, ...]) -> object:
     return notes
 
 
-def find_containers(notes: object, arrays: list[tuple[str, ...]], columns: list[tuple[str, ...]]) -> Iterator[Hit]:
+def find_containers(
+    notes: object, arrays: list[tuple[str, ...]], columns: list[tuple[str, ...]]
+) -> Iterator[Hit]:
     """Notes in the place of child rows and of flattened documents."""
     for path in arrays:
         note = find_note(notes, path)

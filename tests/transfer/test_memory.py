@@ -34,11 +34,16 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 def control_characters(size: int) -> list[bytes]:
     pattern = bytes(range(1, 32)) + b'"'
-    return [document(int32("_id", number), string("text", pattern * (size // 32 - 1))) for number in range(3)]
+    return [
+        document(int32("_id", number), string("text", pattern * (size // 32 - 1)))
+        for number in range(3)
+    ]
 
 
 def many(count: int) -> list[bytes]:
-    return [document(int32("_id", number), string("text", b"%d" % number)) for number in range(count)]
+    return [
+        document(int32("_id", number), string("text", b"%d" % number)) for number in range(count)
+    ]
 
 
 def ints(size: int) -> list[bytes]:
@@ -47,12 +52,24 @@ def ints(size: int) -> list[bytes]:
 
 
 def ints_of_both_widths(size: int) -> list[bytes]:
-    array = document(*(b"\x12%d\0%b" % (i, struct.pack("<q", i)) if i % 2 else b"\x10%d\0%b" % (i, struct.pack("<i", i)) for i in range(size // 16)))
+    array = document(
+        *(
+            b"\x12%d\0%b" % (i, struct.pack("<q", i))
+            if i % 2
+            else b"\x10%d\0%b" % (i, struct.pack("<i", i))
+            for i in range(size // 16)
+        )
+    )
     return [document(int32("_id", 1), field(0x04, "list", array))]
 
 
 def values_of_all_kinds(size: int) -> list[bytes]:
-    array = document(*(b"\x10%d\0%b" % (i, struct.pack("<i", i)) if i % 2 else b"\x08%d\0\1" % i for i in range(size // 13)))
+    array = document(
+        *(
+            b"\x10%d\0%b" % (i, struct.pack("<i", i)) if i % 2 else b"\x08%d\0\1" % i
+            for i in range(size // 13)
+        )
+    )
     return [document(int32("_id", 1), field(0x04, "list", array))]
 
 
@@ -76,25 +93,47 @@ def levels(size: int) -> list[bytes]:
 
 
 def wide(size: int) -> list[bytes]:
-    return [document(int32("_id", 1), *(string(f"key {i}", "x" * (size // 5_000 - 20)) for i in range(5_000)))]
+    return [
+        document(
+            int32("_id", 1), *(string(f"key {i}", "x" * (size // 5_000 - 20)) for i in range(5_000))
+        )
+    ]
 
 
 def map_in_another_order(size: int) -> list[bytes]:
     keys = random.Random(5).sample(range(10_000_000), size // 80)
-    return [document(int32("_id", 1), field(0x03, "map", document(*(string(f"{key:07}", "x" * 60) for key in keys))))]
+    return [
+        document(
+            int32("_id", 1),
+            field(0x03, "map", document(*(string(f"{key:07}", "x" * 60) for key in keys))),
+        )
+    ]
 
 
 def arrays_of_100_000(_size: int) -> list[bytes]:
     lists = field(0x04, "numbers", document(*(int32(str(i), i) for i in range(100_000))))
     texts = field(0x04, "texts", document(*(string(str(i), f"text {i}") for i in range(100_000))))
-    items = field(0x04, "items", document(*(field(0x03, str(i), document(int32("n", i))) for i in range(100_000))))
-    return [document(int32("_id", 1), lists), document(int32("_id", 2), texts), document(int32("_id", 3), items)]
+    items = field(
+        0x04,
+        "items",
+        document(*(field(0x03, str(i), document(int32("n", i))) for i in range(100_000))),
+    )
+    return [
+        document(int32("_id", 1), lists),
+        document(int32("_id", 2), texts),
+        document(int32("_id", 3), items),
+    ]
 
 
 def many_keys(field_form: bytes, size: int) -> bytes:
     """Fields of one form with keys of four bytes, all distinct and in no order."""
     count = size // len(field_form % b"0000")
-    return b"".join([field_form % b64encode((i * 7_368_787 % (1 << 24)).to_bytes(3, "big")) for i in range(count)])
+    return b"".join(
+        [
+            field_form % b64encode((i * 7_368_787 % (1 << 24)).to_bytes(3, "big"))
+            for i in range(count)
+        ]
+    )
 
 
 def keys_at_the_root(size: int) -> list[bytes]:
@@ -106,28 +145,50 @@ def keys_of_a_map(size: int) -> list[bytes]:
 
 
 def ints_of_a_map(size: int) -> list[bytes]:
-    return [document(int32("_id", 1), field(0x03, "map", document(many_keys(b"\x10%b\0\xff\xff\xff\x7f", size))))]
+    return [
+        document(
+            int32("_id", 1),
+            field(0x03, "map", document(many_keys(b"\x10%b\0\xff\xff\xff\x7f", size))),
+        )
+    ]
 
 
 def strings_of_a_map(size: int) -> list[bytes]:
-    return [document(int32("_id", 1), field(0x03, "map", document(many_keys(b"\x02%b\0\3\0\0\0ab\0", size))))]
+    return [
+        document(
+            int32("_id", 1), field(0x03, "map", document(many_keys(b"\x02%b\0\3\0\0\0ab\0", size)))
+        )
+    ]
 
 
 def documents_of_a_map(size: int) -> list[bytes]:
     inner = document(int32("b", 1), field(0x0A, "a"))
-    return [document(int32("_id", 1), field(0x03, "map", document(many_keys(b"\x03%b\0" + inner, size))))]
+    return [
+        document(
+            int32("_id", 1), field(0x03, "map", document(many_keys(b"\x03%b\0" + inner, size)))
+        )
+    ]
 
 
 def regexes_of_a_map(size: int) -> list[bytes]:
-    return [document(int32("_id", 1), field(0x03, "map", document(many_keys(b"\x0b%b\0\0\0", size))))]
+    return [
+        document(int32("_id", 1), field(0x03, "map", document(many_keys(b"\x0b%b\0\0\0", size))))
+    ]
 
 
 def keys_in_an_element(size: int) -> list[bytes]:
-    return [document(int32("_id", 1), field(0x04, "list", document(field(0x03, "0", document(many_keys(b"\x0a%b\0", size))))))]
+    return [
+        document(
+            int32("_id", 1),
+            field(0x04, "list", document(field(0x03, "0", document(many_keys(b"\x0a%b\0", size))))),
+        )
+    ]
 
 
 def keys_in_an_array_of_all_kinds(size: int) -> list[bytes]:
-    item = field(0x04, "0", document(int32("0", 1), field(0x03, "1", document(many_keys(b"\x0a%b\0", size)))))
+    item = field(
+        0x04, "0", document(int32("0", 1), field(0x03, "1", document(many_keys(b"\x0a%b\0", size))))
+    )
     return [document(int32("_id", 1), field(0x04, "list", document(item, int32("1", 1))))]
 
 
@@ -140,11 +201,15 @@ def keys_below_many_levels(size: int) -> list[bytes]:
 
 def one_letter(size: int) -> list[bytes]:
     """Documents that PostgreSQL packs to a hundredth."""
-    return [document(int32("_id", number), string("text", "x" * (size - 50))) for number in range(6)]
+    return [
+        document(int32("_id", number), string("text", "x" * (size - 50))) for number in range(6)
+    ]
 
 
 def rejects(size: int) -> list[bytes]:
-    return [document(int32("_id", 1), string("text", random.Random(5).randbytes(size // 2 - 50).hex()))] * 3
+    return [
+        document(int32("_id", 1), string("text", random.Random(5).randbytes(size // 2 - 50).hex()))
+    ] * 3
 
 
 def garbage(size: int) -> list[bytes]:
@@ -159,7 +224,15 @@ def run(folder: Path, *arguments: str) -> tuple[int, float, Path]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([source, *filter(None, sys.path)])}
     command = [sys.executable, "-c", MEASURE, sys.executable, "-m", "assise", *arguments]
     with (folder / "printed").open("wb") as stream:
-        done = subprocess.run(command, cwd=folder, env=environment, stdout=stream, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=stream,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
     assert done.returncode in {0, 3}, done.stderr
     unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
     peak = int(done.stderr.splitlines()[-1])
@@ -185,30 +258,83 @@ SHAPES = [
     (arrays_of_100_000, FULL),
     (garbage, FULL // 4),
     (keys_of_a_map, FULL // 10),
-    *((shape, FULL // 16) for shape in (keys_at_the_root, keys_in_an_element, keys_in_an_array_of_all_kinds, keys_below_many_levels)),
-    *((shape, FULL // 16) for shape in (ints_of_a_map, strings_of_a_map, documents_of_a_map, regexes_of_a_map)),
+    *(
+        (shape, FULL // 16)
+        for shape in (
+            keys_at_the_root,
+            keys_in_an_element,
+            keys_in_an_array_of_all_kinds,
+            keys_below_many_levels,
+        )
+    ),
+    *(
+        (shape, FULL // 16)
+        for shape in (ints_of_a_map, strings_of_a_map, documents_of_a_map, regexes_of_a_map)
+    ),
 ]
 MANY = pytest.param(many, 1_000_000, marks=pytest.mark.soak)
-FULL_SHAPES = [ints, ints_of_both_widths, values_of_all_kinds, child_rows, empty_documents, arrays_in_an_array, levels, map_in_another_order, garbage]
-FULL_SHAPES += [keys_at_the_root, keys_of_a_map, ints_of_a_map, strings_of_a_map, documents_of_a_map, keys_in_an_element]
+FULL_SHAPES = [
+    ints,
+    ints_of_both_widths,
+    values_of_all_kinds,
+    child_rows,
+    empty_documents,
+    arrays_in_an_array,
+    levels,
+    map_in_another_order,
+    garbage,
+]
+FULL_SHAPES += [
+    keys_at_the_root,
+    keys_of_a_map,
+    ints_of_a_map,
+    strings_of_a_map,
+    documents_of_a_map,
+    keys_in_an_element,
+]
 FULL_SHAPES += [keys_in_an_array_of_all_kinds]
 
 
 @pytest.mark.parametrize(
-    ("shape", "size"), [*SHAPES, MANY, *(pytest.param(shape, FULL, marks=pytest.mark.soak, id=f"{shape.__name__}-full") for shape in FULL_SHAPES)]
+    ("shape", "size"),
+    [
+        *SHAPES,
+        MANY,
+        *(
+            pytest.param(shape, FULL, marks=pytest.mark.soak, id=f"{shape.__name__}-full")
+            for shape in FULL_SHAPES
+        ),
+    ],
 )
-def test_a_migration_and_its_export_stay_under_300_mb(tmp_path: Path, database: str, shape: Callable[[int], list[bytes]], size: int) -> None:
+def test_a_migration_and_its_export_stay_under_300_mb(
+    tmp_path: Path, database: str, shape: Callable[[int], list[bytes]], size: int
+) -> None:
     parts = shape(size)
     write_dump(tmp_path / "app", {"big": parts})
-    code, migrated_mb, printed = run(tmp_path, "migrate", "app", "--to", database, "--yes", "--json")
+    code, migrated_mb, printed = run(
+        tmp_path, "migrate", "app", "--to", database, "--yes", "--json"
+    )
     report = json.loads(printed.read_bytes())
     rejected = 2 if shape in {garbage, rejects} else 0
-    assert (code, report["documents"], report["rejected"]) == (3 if rejected else 0, len(parts), rejected)
-    assert report["verified"] == {"equal": len(parts) - rejected, "different": 0, "missing": 0, "extra": 0}
+    assert (code, report["documents"], report["rejected"]) == (
+        3 if rejected else 0,
+        len(parts),
+        rejected,
+    )
+    assert report["verified"] == {
+        "equal": len(parts) - rejected,
+        "different": 0,
+        "missing": 0,
+        "extra": 0,
+    }
     code, json_mb, printed = run(tmp_path, "export", "big", "--to", database)
     assert (code, count_lines(printed)) == (0, len(parts) - rejected)
-    code, bson_mb, printed = run(tmp_path, "export", "--format", "bson", "--out", "back", "--to", database, "--json")
+    code, bson_mb, printed = run(
+        tmp_path, "export", "--format", "bson", "--out", "back", "--to", database, "--json"
+    )
     exported = json.loads(printed.read_bytes())[0]
     assert (code, exported["documents"]) == (3 if shape is garbage else 0, len(parts) - rejected)
     assert exported["rejects"] + exported["skipped"] == rejected
-    assert max(migrated_mb, json_mb, bson_mb) < LIMIT_MB, f"migrate {migrated_mb:.0f}, export {json_mb:.0f}, with --format bson {bson_mb:.0f} MB"
+    assert max(migrated_mb, json_mb, bson_mb) < LIMIT_MB, (
+        f"migrate {migrated_mb:.0f}, export {json_mb:.0f}, with --format bson {bson_mb:.0f} MB"
+    )

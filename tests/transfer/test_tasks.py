@@ -31,11 +31,16 @@ def read(content: bytes) -> Task:
 def tasks_of(folder: Path, data: bytes, size: int) -> list[Task]:
     [collection] = open_dump(write_dump(folder, {"users": [data]})).collections
     known = Known(7, "ab", 3)
-    return [Task(collection, each.start, each.stop, each.stop, each, known) for each in read_chunks(collection, size)]
+    return [
+        Task(collection, each.start, each.stop, each.stop, each, known)
+        for each in read_chunks(collection, size)
+    ]
 
 
 @given(data=files(), size=st.integers(1, 300))
-def test_a_task_with_its_chunk_is_read_as_it_was_written(tmp_path_factory: pytest.TempPathFactory, data: bytes, size: int) -> None:
+def test_a_task_with_its_chunk_is_read_as_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, size: int
+) -> None:
     for task in tasks_of(tmp_path_factory.mktemp("app"), data, size):
         assert read(written(task)) == task
         without = replace(task, chunk=None, known=None, is_last_try=True)

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from bson import Binary, Code, Decimal128, Int64, ObjectId
 from psycopg import sql
-from tests.dumps import agree, write_dump
+from tests.dumps import confirm, write_dump
 
 from assise.errors import ChangedError, SourceError, UsageError
 from assise.mongo.dump import open_dump
@@ -95,7 +95,14 @@ def write_thing(n: int) -> dict[str, object]:
     ref = ObjectId(f"5f7f1f77bcf86cd79943901{n}")
     uuid = UUID(int=0x1234567890ABCDEF1234567890ABCD00 + n).bytes
     part = {"code": f"p{n}", "tags": ["x", None], "odd": n}
-    item = {"_id": ref, "label": f"item {n}", "n": n, "box": {"size": n, "color": "red"}, "parts": [part, {"code": "q"}, 7], "odd": 1.5}
+    item = {
+        "_id": ref,
+        "label": f"item {n}",
+        "n": n,
+        "box": {"size": n, "color": "red"},
+        "parts": [part, {"code": "q"}, 7],
+        "odd": 1.5,
+    }
     return {
         "_id": IDS[n],
         "u": Binary(uuid, 4),
@@ -112,7 +119,13 @@ def write_thing(n: int) -> dict[str, object]:
         "at": NOW + timedelta(milliseconds=n),
         "bytes": b"abc%d" % n,
         "bytes5": Binary(b"abc%d" % n, 5),
-        "doc": {"a": 1.5, "n": 10, "in": [{"deep": "leaf", "at": NOW, "id": ref}, None, []], "code": Code("f()", {"x": 1}), "none": {}},
+        "doc": {
+            "a": 1.5,
+            "n": 10,
+            "in": [{"deep": "leaf", "at": NOW, "id": ref}, None, []],
+            "code": Code("f()", {"x": 1}),
+            "none": {},
+        },
         "refs": [ref, None],
         "words": ["a", "b"],
         "flags": [True, False],
@@ -122,7 +135,11 @@ def write_thing(n: int) -> dict[str, object]:
         "prices": [10, 10.5],
         "totals": [Decimal128("1.0"), Decimal128("1.00")],
         "ats": [NOW, NOW + timedelta(days=n + 1)],
-        "address": {"city": "Lyon", "zip": "69001", "notes": [{"body": f"note {n}"}, {"body": "last", "by": "me"}]},
+        "address": {
+            "city": "Lyon",
+            "zip": "69001",
+            "notes": [{"body": f"note {n}"}, {"body": "last", "by": "me"}],
+        },
         "items": [item, {**item, "label": "second", "parts": []}, "no document", item],
         "rest": {"deep": {"deeper": [1, {"leaf": n}]}},
     }
@@ -154,8 +171,13 @@ class Loaded:
             assert changed > 0, f"nothing was changed by {statement}"
             found, lines = self.verify()
             restore = sql.SQL("DELETE FROM {t}; INSERT INTO {t} TABLE copy.{t}")
-            connection.execute(sql.SQL("; ").join(restore.format(t=sql.Identifier(table)) for table in self.tables))
-        assert (found.equal, found.different, found.missing, found.extra) == figures, (statement, lines)
+            connection.execute(
+                sql.SQL("; ").join(restore.format(t=sql.Identifier(table)) for table in self.tables)
+            )
+        assert (found.equal, found.different, found.missing, found.extra) == figures, (
+            statement,
+            lines,
+        )
         assert found.equal + found.different + found.missing == self.documents
         assert lines, statement
         for word in words:
@@ -166,15 +188,30 @@ class Loaded:
     def verify(self) -> tuple[Verified, list[str]]:
         """What verify finds in all collections."""
         with Connection(self.conninfo) as connection:
-            found = verify_dump(connection, self.load, open_dump(self.load.source), Inline(), talk=keep_silent, watch=keep_silent)
+            found = verify_dump(
+                connection,
+                self.load,
+                open_dump(self.load.source),
+                Inline(),
+                log=keep_silent,
+                progress=keep_silent,
+            )
         parts = [vars(each.verified).values() for each in found.values()]
-        return Verified(*map(sum, zip(*parts, strict=True))), [line for each in found.values() for line in each.differences]
+        return Verified(*map(sum, zip(*parts, strict=True))), [
+            line for each in found.values() for line in each.differences
+        ]
 
 
-def load(project: Project, tmp_path: Path, conninfo: str, tables: str, collections: Mapping[str, list[dict[str, object]]]) -> Loaded:
+def load(
+    project: Project,
+    tmp_path: Path,
+    conninfo: str,
+    tables: str,
+    collections: Mapping[str, list[dict[str, object]]],
+) -> Loaded:
     """Load collections into the tables of a manifest and copy the rows aside."""
     project.path.write_text(HEAD + tables)
-    report = project.migrate(write_dump(tmp_path / "app", collections), agree=agree)
+    report = project.migrate(write_dump(tmp_path / "app", collections), confirm=confirm)
     assert report.exit_code == 0, [collection.differences for collection in report.collections]
     names = list(project.manifest.tables)
 
@@ -186,7 +223,10 @@ def load(project: Project, tmp_path: Path, conninfo: str, tables: str, collectio
     query("CREATE SCHEMA copy")
     for table in names:
         query(f'CREATE TABLE copy."{table}" AS TABLE "{table}"')
-        for (name,) in query("SELECT conname::text FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'f'", (table,)):
+        for (name,) in query(
+            "SELECT conname::text FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'f'",
+            (table,),
+        ):
             query(f'ALTER TABLE "{table}" DROP CONSTRAINT "{name}"')
     with Connection(conninfo) as connection:
         (known,) = ledger.find_loads(connection)
@@ -196,7 +236,12 @@ def load(project: Project, tmp_path: Path, conninfo: str, tables: str, collectio
 @pytest.fixture
 def things(project: Project, tmp_path: Path, database: str) -> Loaded:
     """Two documents with everything, and two without anything but their `_id`; all in one collection."""
-    documents: list[dict[str, object]] = [write_thing(0), write_thing(1), {"_id": IDS[2]}, {"_id": IDS[3]}]
+    documents: list[dict[str, object]] = [
+        write_thing(0),
+        write_thing(1),
+        {"_id": IDS[2]},
+        {"_id": IDS[3]},
+    ]
     return load(project, tmp_path, database, THINGS, {"things": documents})
 
 
@@ -205,15 +250,46 @@ CHANGES = {
         "(left({c}::text, 35) || CASE right({c}::text, 1) WHEN '0' THEN '1' ELSE '0' END)::uuid",
         "(CASE left({c}::text, 1) WHEN '0' THEN '1' ELSE '0' END || substr({c}::text, 2))::uuid",
     ],
-    "text": ["{c} || ' '", "left({c}, -1)", "overlay({c} placing '~' from 1 for 1)", "upper({c}) || ''", "''"],
+    "text": [
+        "{c} || ' '",
+        "left({c}, -1)",
+        "overlay({c} placing '~' from 1 for 1)",
+        "upper({c}) || ''",
+        "''",
+    ],
     "boolean": ["NOT {c}"],
     "integer": ["{c} + 1", "-{c} - 1"],
     "bigint": ["{c} + 1", "-{c}"],
     "double precision": ["{c} + 2e-16", "-{c}", "'NaN'", "'-Infinity'"],
-    "numeric": ["{c} + 0.0 * 0.00", "{c} + 0.1", "'NaN'", "'Infinity'", "12345678901234567890123456789012345678901234567890"],
-    "timestamp with time zone": ["{c} + interval '1 us'", "{c} - interval '1 us'", "{c} + interval '1 ms'", "{c} + interval '1 h'", "'infinity'"],
-    "bytea": ["set_byte({c}, 0, get_byte({c}, 0) # 1)", r"{c} || '\x00'", "substr({c}, 2)", r"'\x'"],
-    "jsonb": ["{c} || '{{\"new\": null}}'", "{c} || '{{\"new\": 1}}'", "jsonb_build_object()", "'[]'", "'7'", "'null'", "jsonb_build_array({c})"],
+    "numeric": [
+        "{c} + 0.0 * 0.00",
+        "{c} + 0.1",
+        "'NaN'",
+        "'Infinity'",
+        "12345678901234567890123456789012345678901234567890",
+    ],
+    "timestamp with time zone": [
+        "{c} + interval '1 us'",
+        "{c} - interval '1 us'",
+        "{c} + interval '1 ms'",
+        "{c} + interval '1 h'",
+        "'infinity'",
+    ],
+    "bytea": [
+        "set_byte({c}, 0, get_byte({c}, 0) # 1)",
+        r"{c} || '\x00'",
+        "substr({c}, 2)",
+        r"'\x'",
+    ],
+    "jsonb": [
+        "{c} || '{{\"new\": null}}'",
+        "{c} || '{{\"new\": 1}}'",
+        "jsonb_build_object()",
+        "'[]'",
+        "'7'",
+        "'null'",
+        "jsonb_build_array({c})",
+    ],
 }
 ARRAY_CHANGES = [
     "{c}[2:]", "{c}[:1]", "ARRAY[{c}[2], {c}[1]]", "array_append({c}, NULL)", "array_append({c}, {c}[1])", "array_prepend(NULL, {c})",
@@ -230,25 +306,37 @@ def changes_of(column: str, column_type: str) -> list[str]:
 def is_changed(loaded: Loaded, table: str, column: str, value: str) -> bool:
     """Whether an expression gives another text than the first row with a value has (`upper` of digits does not)."""
     row = f'ctid = (SELECT min(ctid) FROM "{table}" WHERE "{column}" IS NOT NULL)'
-    return loaded.query(f'SELECT "{column}"::text IS DISTINCT FROM ({value})::text FROM "{table}" WHERE {row}') == [(True,)]
+    return loaded.query(
+        f'SELECT "{column}"::text IS DISTINCT FROM ({value})::text FROM "{table}" WHERE {row}'
+    ) == [(True,)]
 
 
 @pytest.mark.parametrize(
     ("table", "first", "last"),
-    [("things", n, n + 7) for n in (0, 7, 14, 21)] + [("thing_items", 0, 5), ("thing_parts", 0, 3), ("thing_notes", 0, 2)],
+    [("things", n, n + 7) for n in (0, 7, 14, 21)]
+    + [("thing_items", 0, 5), ("thing_parts", 0, 3), ("thing_notes", 0, 2)],
 )
-def test_every_change_of_every_column_is_found(things: Loaded, table: str, first: int, last: int) -> None:
+def test_every_change_of_every_column_is_found(
+    things: Loaded, table: str, first: int, last: int
+) -> None:
     keys = {"id", "thing_id", "_position", "_position_2"}
     columns = [(name, kind) for name, kind in things.columns(table) if name not in keys]
-    assert len(columns) == {"things": 28, "thing_items": 5, "thing_parts": 3, "thing_notes": 2}[table]
+    assert (
+        len(columns) == {"things": 28, "thing_items": 5, "thing_parts": 3, "thing_notes": 2}[table]
+    )
     columns = columns[first:last]
     for column, kind in columns:
         set_one = f'UPDATE "{table}" SET "{column}" = %s WHERE ctid = (SELECT min(ctid) FROM "{table}" WHERE "{column}" IS %s NULL)'
         for value in ["NULL", *changes_of(column, kind)]:
             if is_changed(things, table, column, value):
                 lines = things.finds(set_one % (value, "NOT"), (3, 1, 0, 0))
-                assert all(re.match(r"things: document at offset [0-9,]+ \(key [0-9a-f-]{36}\): ", line) for line in lines)
-                assert column == "_extra" or any(re.search(rf"\b{column}\b", line) for line in lines), (column, value, lines)
+                assert all(
+                    re.match(r"things: document at offset [0-9,]+ \(key [0-9a-f-]{36}\): ", line)
+                    for line in lines
+                )
+                assert column == "_extra" or any(
+                    re.search(rf"\b{column}\b", line) for line in lines
+                ), (column, value, lines)
         if things.query(f'SELECT FROM "{table}" WHERE "{column}" IS NULL'):
             filled = f'(SELECT "{column}" FROM "{table}" WHERE "{column}" IS NOT NULL LIMIT 1)'
             things.finds(set_one % (filled, ""), (3, 1, 0, 0), "things: document at offset ")
@@ -266,13 +354,21 @@ def test_every_change_of_every_column_is_found(things: Loaded, table: str, first
         ("prices", "{10,10.5}", "{10.0,10.5}"),
         ("prices", "{10,10.5}", "{10,10.50}"),
         ("at", "2024-01-31 10:00:00+00", "2024-01-31 10:00:00.000001+00"),
-        ("ats", "{%2024-02-01 10:00:00+00%}", "{2024-01-31 10:00:00+00,2024-02-01 10:00:00.000999+00}"),
+        (
+            "ats",
+            "{%2024-02-01 10:00:00+00%}",
+            "{2024-01-31 10:00:00+00,2024-02-01 10:00:00.000999+00}",
+        ),
         ("word", "word 1", "word\u00a01"),
     ],
 )
-def test_the_smallest_change_of_a_value_is_found(things: Loaded, column: str, before: str, after: str) -> None:
+def test_the_smallest_change_of_a_value_is_found(
+    things: Loaded, column: str, before: str, after: str
+) -> None:
     row = f"ctid = (SELECT min(ctid) FROM things WHERE {column}::text LIKE '{before}')"
-    things.finds(f"UPDATE things SET {column} = '{after}' WHERE {row}", (3, 1, 0, 0), f"): {column}")
+    things.finds(
+        f"UPDATE things SET {column} = '{after}' WHERE {row}", (3, 1, 0, 0), f"): {column}"
+    )
 
 
 EQUAL_SPELLINGS = [
@@ -307,9 +403,18 @@ EQUAL_SPELLINGS = [
 ]
 
 
-@pytest.mark.parametrize(("column", "path", "value"), EQUAL_SPELLINGS, ids=[f"{path}={value[:40]}" for _, path, value in EQUAL_SPELLINGS])
-def test_a_changed_leaf_of_jsonb_is_found(things: Loaded, column: str, path: str, value: str) -> None:
-    things.finds(f"UPDATE things SET {column} = jsonb_set({column}, '{path}', '{value}', false) WHERE word = 'word 0'", (3, 1, 0, 0))
+@pytest.mark.parametrize(
+    ("column", "path", "value"),
+    EQUAL_SPELLINGS,
+    ids=[f"{path}={value[:40]}" for _, path, value in EQUAL_SPELLINGS],
+)
+def test_a_changed_leaf_of_jsonb_is_found(
+    things: Loaded, column: str, path: str, value: str
+) -> None:
+    things.finds(
+        f"UPDATE things SET {column} = jsonb_set({column}, '{path}', '{value}', false) WHERE word = 'word 0'",
+        (3, 1, 0, 0),
+    )
 
 
 @pytest.mark.parametrize(
@@ -340,15 +445,30 @@ def test_a_changed_leaf_of_jsonb_is_found(things: Loaded, column: str, path: str
 )
 def test_a_redundant_entry_in_extra_is_found(things: Loaded, change: str) -> None:
     if change == "{}":
-        things.finds(f"UPDATE things SET _extra = '{change}' WHERE id = {BARE}", (3, 1, 0, 0), "_extra is {} instead of NULL")
+        things.finds(
+            f"UPDATE things SET _extra = '{change}' WHERE id = {BARE}",
+            (3, 1, 0, 0),
+            "_extra is {} instead of NULL",
+        )
     else:
-        things.finds(f"UPDATE things SET _extra = _extra || '{change}' WHERE word = 'word 0'", (3, 1, 0, 0))
+        things.finds(
+            f"UPDATE things SET _extra = _extra || '{change}' WHERE word = 'word 0'", (3, 1, 0, 0)
+        )
 
 
 @pytest.mark.parametrize("key", ["rest", "address", "odd"])
 def test_a_removed_entry_of_extra_is_found(things: Loaded, key: str) -> None:
-    table, where = ("thing_items", "label = 'item 0' AND _position = 0") if key == "odd" else ("things", "word = 'word 0'")
-    things.finds(f"UPDATE {table} SET _extra = _extra - '{key}' WHERE {where}", (3, 1, 0, 0), key if key != "address" else "zip", "missing, was")
+    table, where = (
+        ("thing_items", "label = 'item 0' AND _position = 0")
+        if key == "odd"
+        else ("things", "word = 'word 0'")
+    )
+    things.finds(
+        f"UPDATE {table} SET _extra = _extra - '{key}' WHERE {where}",
+        (3, 1, 0, 0),
+        key if key != "address" else "zip",
+        "missing, was",
+    )
 
 
 @pytest.mark.parametrize(
@@ -365,7 +485,11 @@ def test_a_changed_element_that_is_no_document_is_found(things: Loaded, extra: s
 
 
 def test_a_note_of_an_element_beside_its_cells_is_found(things: Loaded) -> None:
-    things.finds("""UPDATE thing_notes SET _extra = '{"$element": 5}' WHERE body = 'note 1'""", (3, 1, 0, 0), "notes")
+    things.finds(
+        """UPDATE thing_notes SET _extra = '{"$element": 5}' WHERE body = 'note 1'""",
+        (3, 1, 0, 0),
+        "notes",
+    )
 
 
 FIRST = "thing_id = '65b9f0a0-0000-8000-8000-000000000000'"
@@ -378,49 +502,135 @@ COLUMNS = "_id, label, n, size, _extra"
 @pytest.mark.parametrize(
     ("statement", "figures", "words"),
     [
-        (f"UPDATE thing_items SET _position = 5 WHERE {FIRST} AND _position = 3", (3, 1, 0, 0), ["not numbered from 0 without a gap"]),
-        (f"UPDATE thing_items SET _position = 5 WHERE {FIRST} AND _position = 0", (3, 1, 0, 0), ["thing_items are not numbered"]),
-        (f"UPDATE thing_items SET _position = -1 WHERE {FIRST} AND _position = 0", (3, 1, 0, 0), ["thing_items are not numbered"]),
-        (f"UPDATE thing_parts SET _position_2 = 5 WHERE {FIRST} AND _position = 0 AND _position_2 = 0", (3, 1, 0, 0), ["thing_parts are not"]),
+        (
+            f"UPDATE thing_items SET _position = 5 WHERE {FIRST} AND _position = 3",
+            (3, 1, 0, 0),
+            ["not numbered from 0 without a gap"],
+        ),
+        (
+            f"UPDATE thing_items SET _position = 5 WHERE {FIRST} AND _position = 0",
+            (3, 1, 0, 0),
+            ["thing_items are not numbered"],
+        ),
+        (
+            f"UPDATE thing_items SET _position = -1 WHERE {FIRST} AND _position = 0",
+            (3, 1, 0, 0),
+            ["thing_items are not numbered"],
+        ),
+        (
+            f"UPDATE thing_parts SET _position_2 = 5 WHERE {FIRST} AND _position = 0 AND _position_2 = 0",
+            (3, 1, 0, 0),
+            ["thing_parts are not"],
+        ),
         (
             f"UPDATE thing_parts SET _position = 1 WHERE {FIRST} AND _position = 0",
             (3, 1, 0, 0),
             ["items: parts: parts stands in its cells and in _extra"],
         ),
-        (f"DELETE FROM thing_items WHERE {FIRST} AND _position = 3", (3, 1, 0, 0), ["3 rows of thing_parts without a parent", "items.3: missing"]),
-        (f"DELETE FROM thing_items WHERE {FIRST} AND _position = 1", (3, 1, 0, 0), ["thing_items are not numbered"]),
-        (f"DELETE FROM thing_items WHERE {FIRST}", (3, 1, 0, 0), ["items: missing", "6 rows of thing_parts without a parent"]),
+        (
+            f"DELETE FROM thing_items WHERE {FIRST} AND _position = 3",
+            (3, 1, 0, 0),
+            ["3 rows of thing_parts without a parent", "items.3: missing"],
+        ),
+        (
+            f"DELETE FROM thing_items WHERE {FIRST} AND _position = 1",
+            (3, 1, 0, 0),
+            ["thing_items are not numbered"],
+        ),
+        (
+            f"DELETE FROM thing_items WHERE {FIRST}",
+            (3, 1, 0, 0),
+            ["items: missing", "6 rows of thing_parts without a parent"],
+        ),
         (f"DELETE FROM thing_parts WHERE {FIRST}", (3, 1, 0, 0), ["items.0.parts: missing"]),
-        (f"DELETE FROM thing_parts WHERE {FIRST} AND _position_2 = 2", (3, 1, 0, 0), ["items.0.parts.2: missing"]),
-        (f"INSERT INTO thing_items SELECT thing_id, 4, {COLUMNS} FROM thing_items WHERE {FIRST} AND _position = 1", (3, 1, 0, 0), ["items.4"]),
-        (f"INSERT INTO thing_items SELECT {BARE}, 0, {COLUMNS} FROM thing_items WHERE {FIRST} AND _position = 1", (3, 1, 0, 0), ["items: array"]),
-        (f"INSERT INTO thing_items (thing_id, _position) VALUES ({BARE}, 0)", (3, 1, 0, 0), ["items: array"]),
-        (f"INSERT INTO thing_items (thing_id, _position) VALUES ({BARE}, 1)", (3, 1, 0, 0), ["thing_items are not numbered"]),
+        (
+            f"DELETE FROM thing_parts WHERE {FIRST} AND _position_2 = 2",
+            (3, 1, 0, 0),
+            ["items.0.parts.2: missing"],
+        ),
+        (
+            f"INSERT INTO thing_items SELECT thing_id, 4, {COLUMNS} FROM thing_items WHERE {FIRST} AND _position = 1",
+            (3, 1, 0, 0),
+            ["items.4"],
+        ),
+        (
+            f"INSERT INTO thing_items SELECT {BARE}, 0, {COLUMNS} FROM thing_items WHERE {FIRST} AND _position = 1",
+            (3, 1, 0, 0),
+            ["items: array"],
+        ),
+        (
+            f"INSERT INTO thing_items (thing_id, _position) VALUES ({BARE}, 0)",
+            (3, 1, 0, 0),
+            ["items: array"],
+        ),
+        (
+            f"INSERT INTO thing_items (thing_id, _position) VALUES ({BARE}, 1)",
+            (3, 1, 0, 0),
+            ["thing_items are not numbered"],
+        ),
         (
             f"INSERT INTO thing_parts (thing_id, _position, _position_2) VALUES ({BARE}, 0, 0)",
             (3, 1, 0, 0),
             ["1 row of thing_parts without"],
         ),
-        (f"UPDATE thing_items SET _position = _position + 1 WHERE {FIRST} AND _position = 3", (3, 1, 0, 0), ["thing_items are not numbered"]),
+        (
+            f"UPDATE thing_items SET _position = _position + 1 WHERE {FIRST} AND _position = 3",
+            (3, 1, 0, 0),
+            ["thing_items are not numbered"],
+        ),
         (f"UPDATE thing_notes SET thing_id = {BARE} WHERE {FIRST}", (2, 2, 0, 0), ["address"]),
-        (f"UPDATE thing_notes SET thing_id = {BARE}, _position = 0 WHERE {FIRST} AND _position = 1", (2, 2, 0, 0), ["address", "notes.1: missing"]),
-        (f"UPDATE thing_notes SET thing_id = {SECOND}, _position = 2 WHERE {FIRST} AND _position = 1", (2, 2, 0, 0), ["notes.2", "notes.1: missing"]),
+        (
+            f"UPDATE thing_notes SET thing_id = {BARE}, _position = 0 WHERE {FIRST} AND _position = 1",
+            (2, 2, 0, 0),
+            ["address", "notes.1: missing"],
+        ),
+        (
+            f"UPDATE thing_notes SET thing_id = {SECOND}, _position = 2 WHERE {FIRST} AND _position = 1",
+            (2, 2, 0, 0),
+            ["notes.2", "notes.1: missing"],
+        ),
         (
             f"UPDATE thing_notes SET thing_id = gen_random_uuid() WHERE {FIRST}",
             (3, 1, 0, 2),
             ["rows of 2 documents in thing_notes have no row in things"],
         ),
-        ("INSERT INTO thing_parts (thing_id, _position, _position_2) VALUES (gen_random_uuid(), 0, 0)", (4, 0, 0, 1), ["1 document in thing_parts"]),
+        (
+            "INSERT INTO thing_parts (thing_id, _position, _position_2) VALUES (gen_random_uuid(), 0, 0)",
+            (4, 0, 0, 1),
+            ["1 document in thing_parts"],
+        ),
         (f"DELETE FROM things WHERE id = {BARE}", (3, 0, 1, 0), ["is missing"]),
-        ("DELETE FROM things WHERE word = 'word 0'", (3, 0, 1, 3), ["is missing", "thing_items", "thing_parts", "thing_notes"]),
+        (
+            "DELETE FROM things WHERE word = 'word 0'",
+            (3, 0, 1, 3),
+            ["is missing", "thing_items", "thing_parts", "thing_notes"],
+        ),
         ("DELETE FROM things", (0, 0, 4, 6), ["is missing"]),
-        (f"INSERT INTO things (id, word) VALUES ('{NEW}', 'new')", (4, 0, 0, 1), [f"row {NEW} of things comes from no document"]),
-        ("INSERT INTO things (word) SELECT 'new' FROM generate_series(1, 1000)", (4, 0, 0, 1000), ["comes from no document"]),
-        (f"UPDATE things SET id = gen_random_uuid() WHERE id = {BARE}", (3, 0, 1, 1), ["is missing", "comes from no document"]),
-        ("UPDATE things SET id = gen_random_uuid() WHERE word = 'word 0'", (3, 0, 1, 4), ["is missing", "thing_notes"]),
+        (
+            f"INSERT INTO things (id, word) VALUES ('{NEW}', 'new')",
+            (4, 0, 0, 1),
+            [f"row {NEW} of things comes from no document"],
+        ),
+        (
+            "INSERT INTO things (word) SELECT 'new' FROM generate_series(1, 1000)",
+            (4, 0, 0, 1000),
+            ["comes from no document"],
+        ),
+        (
+            f"UPDATE things SET id = gen_random_uuid() WHERE id = {BARE}",
+            (3, 0, 1, 1),
+            ["is missing", "comes from no document"],
+        ),
+        (
+            "UPDATE things SET id = gen_random_uuid() WHERE word = 'word 0'",
+            (3, 0, 1, 4),
+            ["is missing", "thing_notes"],
+        ),
     ],
 )
-def test_moved_lost_and_added_rows_are_found(things: Loaded, statement: str, figures: Figures, words: list[str]) -> None:
+def test_moved_lost_and_added_rows_are_found(
+    things: Loaded, statement: str, figures: Figures, words: list[str]
+) -> None:
     things.finds(statement, figures, *words)
 
 
@@ -429,21 +639,42 @@ def test_two_rows_that_changed_places_are_found(things: Loaded) -> None:
     things.finds("UPDATE thing_notes AS a SET body = b.body, _extra = b._extra FROM thing_notes AS b"
                  " WHERE a.thing_id = b.thing_id AND a._position <> b._position", (2, 2, 0, 0), "notes.0", "notes.1")  # fmt: skip
     things.query("ALTER TABLE thing_items DROP CONSTRAINT thing_items_pkey")
-    things.finds(swap.replace("7 -", "1 -").replace("(3, 4)", "(0, 1)").format("thing_items", "_position", FIRST), (3, 1, 0, 0), "items: parts: ")
-    things.finds(f"INSERT INTO thing_items SELECT * FROM thing_items WHERE {FIRST} AND _position = 3", (3, 1, 0, 0), "not numbered from 0")
+    things.finds(
+        swap.replace("7 -", "1 -")
+        .replace("(3, 4)", "(0, 1)")
+        .format("thing_items", "_position", FIRST),
+        (3, 1, 0, 0),
+        "items: parts: ",
+    )
+    things.finds(
+        f"INSERT INTO thing_items SELECT * FROM thing_items WHERE {FIRST} AND _position = 3",
+        (3, 1, 0, 0),
+        "not numbered from 0",
+    )
 
 
 def test_a_duplicated_root_row_is_extra_with_and_without_its_children(things: Loaded) -> None:
     columns = ", ".join(f'"{name}"' for name, _ in things.columns("things")[1:])
     copy = f"INSERT INTO things (id, {columns}) SELECT '{NEW}', {columns} FROM things WHERE word = 'word 0'"
     things.finds(copy, (4, 0, 0, 1), "comes from no document")
-    things.finds(f"{copy}; INSERT INTO thing_notes SELECT '{NEW}', _position, body, _extra FROM thing_notes WHERE {FIRST}", (4, 0, 0, 1))
+    things.finds(
+        f"{copy}; INSERT INTO thing_notes SELECT '{NEW}', _position, body, _extra FROM thing_notes WHERE {FIRST}",
+        (4, 0, 0, 1),
+    )
 
 
 KEYS: dict[str, tuple[str, list[object], str]] = {
     "objectid": ("{type: uuid, from: _id}", [IDS[0], IDS[1]], "(left({k}::text, 35) || '7')::uuid"),
-    "objectid_text": ("{type: text, from: _id, kind: objectid}", [IDS[0], IDS[1]], "upper({k}) || '0'"),
-    "uuid": ("{type: uuid, from: _id, kind: uuid}", [Binary(bytes(range(16)), 4), Binary(bytes(16), 4)], "(left({k}::text, 35) || '7')::uuid"),
+    "objectid_text": (
+        "{type: text, from: _id, kind: objectid}",
+        [IDS[0], IDS[1]],
+        "upper({k}) || '0'",
+    ),
+    "uuid": (
+        "{type: uuid, from: _id, kind: uuid}",
+        [Binary(bytes(range(16)), 4), Binary(bytes(16), 4)],
+        "(left({k}::text, 35) || '7')::uuid",
+    ),
     "string": ("{type: text, from: _id}", ["a", "", "é"], "{k} || ' '"),
     "bool": ("{type: bool, from: _id}", [True], "NOT {k}"),
     "int4": ("{type: int4, from: _id}", [1, 2, -3], "{k} + 10"),
@@ -452,13 +683,19 @@ KEYS: dict[str, tuple[str, list[object], str]] = {
     "numeric": ("{type: numeric, from: _id}", [10, 10.5, -7], "{k} + 0.00"),
     "date": ("{type: timestamptz, from: _id}", [NOW, NOW + timedelta(1)], "{k} + interval '1 us'"),
     "bytea": ("{type: bytea, from: _id}", [b"a", b"\0"], r"{k} || '\x00'"),
-    "any": ("{type: text, from: _id, kind: any}", [7, "7", None, {"b": 1, "a": 2}, [1], "x" * 2000], "{k} || ' '"),
+    "any": (
+        "{type: text, from: _id, kind: any}",
+        [7, "7", None, {"b": 1, "a": 2}, [1], "x" * 2000],
+        "{k} || ' '",
+    ),
     "offset": ("{type: int8, kind: offset}", [1, 1, 1], "{k} + 1"),
 }
 
 
 @pytest.mark.parametrize("kind", KEYS)
-def test_changed_keys_of_every_kind_are_found(project: Project, tmp_path: Path, database: str, kind: str) -> None:
+def test_changed_keys_of_every_kind_are_found(
+    project: Project, tmp_path: Path, database: str, kind: str
+) -> None:
     entry, ids, change = KEYS[kind]
     tables = f"""
   docs: {{collection: docs, primary_key: key, columns: {{key: {entry}, n: int4}}}}
@@ -469,48 +706,104 @@ def test_changed_keys_of_every_kind_are_found(project: Project, tmp_path: Path, 
     for n in range(size):
         changed = change.format(k="key")
         one = f"key = (SELECT key FROM docs WHERE n = {n})"
-        if loaded.query(f"SELECT key::text = ({changed})::text FROM docs WHERE n = {n}") == [(True,)]:
+        if loaded.query(f"SELECT key::text = ({changed})::text FROM docs WHERE n = {n}") == [
+            (True,)
+        ]:
             continue
         orphaned = loaded.query(f"SELECT ({changed}) <> key FROM docs WHERE n = {n}") == [(True,)]
         stray = "doc_items" if orphaned else "child rows"
-        loaded.finds(f"UPDATE docs SET key = {changed} WHERE n = {n}", (size - 1, 0, 1, 2 if orphaned else 1), "is missing", "comes from no document")
-        loaded.finds(f"UPDATE doc_items SET key = {changed} WHERE {one}", (size - 1, 1, 0, 1), "items: missing", stray)
-        loaded.finds(f"UPDATE doc_items SET key = {changed} WHERE {one} AND place = 1", (size - 1, 1, 0, 1), "items.1: missing")
-        loaded.finds(f"INSERT INTO doc_items SELECT {changed}, 9, 9 FROM docs WHERE n = {n}", (size, 0, 0, 1))
-        loaded.finds(f"DELETE FROM docs WHERE n = {n}", (size - 1, 0, 1, 1), "is missing", "doc_items")
-        loaded.finds(f"UPDATE docs SET n = -n - 1 WHERE n = {n}", (size - 1, 1, 0, 0), f": n: int32 {-n - 1}, was int32 {n}")
+        loaded.finds(
+            f"UPDATE docs SET key = {changed} WHERE n = {n}",
+            (size - 1, 0, 1, 2 if orphaned else 1),
+            "is missing",
+            "comes from no document",
+        )
+        loaded.finds(
+            f"UPDATE doc_items SET key = {changed} WHERE {one}",
+            (size - 1, 1, 0, 1),
+            "items: missing",
+            stray,
+        )
+        loaded.finds(
+            f"UPDATE doc_items SET key = {changed} WHERE {one} AND place = 1",
+            (size - 1, 1, 0, 1),
+            "items.1: missing",
+        )
+        loaded.finds(
+            f"INSERT INTO doc_items SELECT {changed}, 9, 9 FROM docs WHERE n = {n}", (size, 0, 0, 1)
+        )
+        loaded.finds(
+            f"DELETE FROM docs WHERE n = {n}", (size - 1, 0, 1, 1), "is missing", "doc_items"
+        )
+        loaded.finds(
+            f"UPDATE docs SET n = -n - 1 WHERE n = {n}",
+            (size - 1, 1, 0, 0),
+            f": n: int32 {-n - 1}, was int32 {n}",
+        )
 
 
-def test_a_note_of_the_id_is_found_where_the_key_holds_it(project: Project, tmp_path: Path, database: str) -> None:
+def test_a_note_of_the_id_is_found_where_the_key_holds_it(
+    project: Project, tmp_path: Path, database: str
+) -> None:
     tables = "  docs: {collection: docs, primary_key: key, columns: {key: {type: text, from: _id, kind: any}, n: int4}}\n"
-    loaded = load(project, tmp_path, database, tables, {"docs": [{"_id": "short", "n": 0}, {"_id": "x" * 2000, "n": 1}]})
-    assert loaded.query("SELECT n, _extra->>'_id' = repeat('x', 2000), left(key, 7) FROM docs WHERE _extra IS NOT NULL") == [(1, True, "sha256:")]
-    loaded.finds("""UPDATE docs SET _extra = '{"_id": "short"}' WHERE n = 0""", (1, 1, 0, 0), "_id stands in its cells and in _extra")
+    loaded = load(
+        project,
+        tmp_path,
+        database,
+        tables,
+        {"docs": [{"_id": "short", "n": 0}, {"_id": "x" * 2000, "n": 1}]},
+    )
+    assert loaded.query(
+        "SELECT n, _extra->>'_id' = repeat('x', 2000), left(key, 7) FROM docs WHERE _extra IS NOT NULL"
+    ) == [(1, True, "sha256:")]
+    loaded.finds(
+        """UPDATE docs SET _extra = '{"_id": "short"}' WHERE n = 0""",
+        (1, 1, 0, 0),
+        "_id stands in its cells and in _extra",
+    )
     loaded.finds("UPDATE docs SET _extra = NULL WHERE n = 1", (1, 1, 0, 0), "_id")
-    loaded.finds("UPDATE docs SET _extra = jsonb_set(_extra, '{_id}', '\"y\"') WHERE n = 1", (1, 1, 0, 0), "_id")
+    loaded.finds(
+        "UPDATE docs SET _extra = jsonb_set(_extra, '{_id}', '\"y\"') WHERE n = 1",
+        (1, 1, 0, 0),
+        "_id",
+    )
 
 
-def test_a_shorter_spelling_of_a_large_double_is_found(project: Project, tmp_path: Path, database: str) -> None:
+def test_a_shorter_spelling_of_a_large_double_is_found(
+    project: Project, tmp_path: Path, database: str
+) -> None:
     tables = "  docs: {collection: docs, primary_key: key, columns: {key: {type: int4, from: _id}, j: jsonb}}\n"
     loaded = load(project, tmp_path, database, tables, {"docs": [{"_id": 1, "j": 1e20, "e": 1e20}]})
-    assert loaded.query("SELECT j::text, _extra::text FROM docs") == [("100000000000000000000.0", '{"e": 100000000000000000000.0}')]
+    assert loaded.query("SELECT j::text, _extra::text FROM docs") == [
+        ("100000000000000000000.0", '{"e": 100000000000000000000.0}')
+    ]
     loaded.finds("UPDATE docs SET j = '1e20'", (0, 1, 0, 0), "j: 100000000000000000000 in jsonb")
     loaded.finds("""UPDATE docs SET _extra = '{"e": 1e20}'""", (0, 1, 0, 0))
 
 
-def test_deleted_documents_take_their_children_along_and_are_missing(project: Project, tmp_path: Path, query: Query) -> None:
+def test_deleted_documents_take_their_children_along_and_are_missing(
+    project: Project, tmp_path: Path, query: Query
+) -> None:
     project.path.write_text(HEAD + THINGS)
-    project.migrate(write_dump(tmp_path / "app", {"things": [write_thing(0), write_thing(1)]}), agree=agree)
+    project.migrate(
+        write_dump(tmp_path / "app", {"things": [write_thing(0), write_thing(1)]}), confirm=confirm
+    )
     query("DELETE FROM things WHERE word = 'word 1'")
     report = project.verify()
-    assert [vars(collection.verified or Verified()) for collection in report.collections] == [{"equal": 1, "different": 0, "missing": 1, "extra": 0}]
+    assert [vars(collection.verified or Verified()) for collection in report.collections] == [
+        {"equal": 1, "different": 0, "missing": 1, "extra": 0}
+    ]
     assert report.exit_code == 3
 
 
-def test_an_empty_collection_is_equal_until_a_row_comes(project: Project, tmp_path: Path, query: Query) -> None:
-    tables = "  docs: {collection: docs, primary_key: key, columns: {key: {type: int4, from: _id}}}\n"
+def test_an_empty_collection_is_equal_until_a_row_comes(
+    project: Project, tmp_path: Path, query: Query
+) -> None:
+    tables = (
+        "  docs: {collection: docs, primary_key: key, columns: {key: {type: int4, from: _id}}}\n"
+    )
     project.path.write_text(HEAD + tables)
-    project.migrate(write_dump(tmp_path / "app", {"docs": []}), agree=agree)
+    project.migrate(write_dump(tmp_path / "app", {"docs": []}), confirm=confirm)
     report = project.verify()
     assert (report.exit_code, report.documents, report.verified) == (0, 0, Verified())
     query("INSERT INTO docs VALUES (7)")
@@ -519,22 +812,42 @@ def test_an_empty_collection_is_equal_until_a_row_comes(project: Project, tmp_pa
     assert report.collections[0].differences == ["docs: row 7 of docs comes from no document"]
 
 
-def test_a_reject_that_was_taken_out_of_the_ledger_is_missing(project: Project, tmp_path: Path, query: Query) -> None:
-    tables = "  docs: {collection: docs, primary_key: key, columns: {key: {type: int4, from: _id}}}\n"
+def test_a_reject_that_was_taken_out_of_the_ledger_is_missing(
+    project: Project, tmp_path: Path, query: Query
+) -> None:
+    tables = (
+        "  docs: {collection: docs, primary_key: key, columns: {key: {type: int4, from: _id}}}\n"
+    )
     project.path.write_text(HEAD + tables)
-    report = project.migrate(write_dump(tmp_path / "app", {"docs": [{"_id": 1}, {"_id": 1, "x": 2}, {"_id": 2}]}), agree=agree)
-    assert (report.loaded, report.rejected, report.verified, report.exit_code) == (2, 1, Verified(equal=2), 3)
+    report = project.migrate(
+        write_dump(tmp_path / "app", {"docs": [{"_id": 1}, {"_id": 1, "x": 2}, {"_id": 2}]}),
+        confirm=confirm,
+    )
+    assert (report.loaded, report.rejected, report.verified, report.exit_code) == (
+        2,
+        1,
+        Verified(equal=2),
+        3,
+    )
     query("DELETE FROM assise.reject")
     assert project.verify().exit_code == 3
 
 
 @pytest.mark.parametrize("kind", [0x20, 0x03, 0x04, 0x01])
-def test_what_is_no_bson_is_missing_when_its_reject_was_taken_out_of_the_ledger(project: Project, tmp_path: Path, query: Query, kind: int) -> None:
+def test_what_is_no_bson_is_missing_when_its_reject_was_taken_out_of_the_ledger(
+    project: Project, tmp_path: Path, query: Query, kind: int
+) -> None:
     columns = "columns: {key: {type: int4, from: _id}, s: text, j: jsonb}"
     project.path.write_text(HEAD + f"  docs: {{collection: docs, primary_key: key, {columns}}}\n")
-    documents = [bson.encode({"_id": n, "j": {"z": 1, "a": [1, {"b": n}]}, "s": f"text {n}"}) for n in range(40)]
+    documents = [
+        bson.encode({"_id": n, "j": {"z": 1, "a": [1, {"b": n}]}, "s": f"text {n}"})
+        for n in range(40)
+    ]
     broken = documents[3].replace(b"\2s\0", b"%cs\0" % kind)
-    report = project.migrate(write_dump(tmp_path / "app", {"docs": [*documents[:3], broken, *documents[3:]]}), agree=agree)
+    report = project.migrate(
+        write_dump(tmp_path / "app", {"docs": [*documents[:3], broken, *documents[3:]]}),
+        confirm=confirm,
+    )
     assert (report.loaded, report.rejected, report.verified) == (40, 1, Verified(equal=40))
     query("DELETE FROM assise.reject")
     verified = project.verify().verified
@@ -543,9 +856,13 @@ def test_what_is_no_bson_is_missing_when_its_reject_was_taken_out_of_the_ledger(
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
-def test_a_source_that_changed_after_the_load_is_refused(project: Project, tmp_path: Path, *, is_packed: bool) -> None:
-    dump = write_dump(tmp_path / "app", {"things": [write_thing(n) for n in range(4)]}, is_packed=is_packed)
-    project.migrate(dump, agree=agree)
+def test_a_source_that_changed_after_the_load_is_refused(
+    project: Project, tmp_path: Path, *, is_packed: bool
+) -> None:
+    dump = write_dump(
+        tmp_path / "app", {"things": [write_thing(n) for n in range(4)]}, is_packed=is_packed
+    )
+    project.migrate(dump, confirm=confirm)
     for order in ([0, 1, 2], [0, 1, 3, 2], [0, 1, 2, 3, 0], []):
         write_dump(dump, {"things": [write_thing(n) for n in order]}, is_packed=is_packed)
         with pytest.raises(ChangedError, match=r"things\.bson"):
@@ -561,21 +878,29 @@ def test_a_source_that_changed_after_the_load_is_refused(project: Project, tmp_p
 def test_nothing_loaded_is_an_error_that_says_what_to_do(project: Project, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no manifest"):
         project.verify()
-    project.write_manifest(project.infer(write_dump(tmp_path / "app", {"things": [write_thing(0)]})))
+    project.write_manifest(
+        project.infer(write_dump(tmp_path / "app", {"things": [write_thing(0)]}))
+    )
     with pytest.raises(UsageError, match="nothing of 'app' is loaded") as error:
         project.verify()
     assert "assise load" in error.value.remedy
 
 
-def test_a_load_that_is_not_finished_cannot_be_verified(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_load_that_is_not_finished_cannot_be_verified(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ASSISE_LOAD_CHUNK_BYTES", "100")
-    dump = write_dump(tmp_path / "app", {"docs": [{"_id": n, "text": str(n) * 3_000} for n in range(50)]}, is_packed=True)
+    dump = write_dump(
+        tmp_path / "app",
+        {"docs": [{"_id": n, "text": str(n) * 3_000} for n in range(50)]},
+        is_packed=True,
+    )
     file = dump / "docs.bson.gz"
     whole = file.read_bytes()
     project.write_manifest(project.infer(dump))
     file.write_bytes(whole[:-20])
     with pytest.raises(SourceError, match="broken gzip stream"):
-        project.load(dump, agree=agree)
+        project.load(dump, confirm=confirm)
     with pytest.raises(UsageError, match="the load of 'app' is not finished") as error:
         project.verify()
     assert "assise load" in error.value.remedy

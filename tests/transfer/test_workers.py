@@ -49,10 +49,17 @@ EXECUTE FUNCTION deadlock();"""
 
 
 @pytest.fixture(params=[2, 4])
-def scene(request: pytest.FixtureRequest, undisturbed: Undisturbed, tmp_path: Path, database: str) -> Iterator[Scene]:
+def scene(
+    request: pytest.FixtureRequest, undisturbed: Undisturbed, tmp_path: Path, database: str
+) -> Iterator[Scene]:
     """An empty target, and a folder with the manifest of the undisturbed run; several workers."""
     (tmp_path / "assise.yaml").write_text(undisturbed.manifest)
-    scene = Scene(tmp_path, undisturbed.dump, database, ["--to", database, "--yes", "--workers", str(request.param)])
+    scene = Scene(
+        tmp_path,
+        undisturbed.dump,
+        database,
+        ["--to", database, "--yes", "--workers", str(request.param)],
+    )
     yield scene
     scene.close()
 
@@ -60,7 +67,11 @@ def scene(request: pytest.FixtureRequest, undisturbed: Undisturbed, tmp_path: Pa
 def workers_of(scene: Scene) -> list[int]:
     """The process ids of the command's workers."""
     parent = scene.command.process.pid
-    return [int(pid) for file in Path(f"/proc/{parent}/task").glob("*/children") for pid in file.read_text().split()]
+    return [
+        int(pid)
+        for file in Path(f"/proc/{parent}/task").glob("*/children")
+        for pid in file.read_text().split()
+    ]
 
 
 def check_end(scene: Scene, undisturbed: Undisturbed, done: Done) -> None:
@@ -70,14 +81,28 @@ def check_end(scene: Scene, undisturbed: Undisturbed, done: Done) -> None:
     for name in ("documents", "loaded", "rejected"):
         assert report[name] == undisturbed.report[name]
     state, expected = read_state(scene.conninfo), undisturbed.state
-    same = {"relations", "columns", "constraints", "indexes", "functions", "version", "load", "transactions", "rows of events"}
+    same = {
+        "relations",
+        "columns",
+        "constraints",
+        "indexes",
+        "functions",
+        "version",
+        "load",
+        "transactions",
+        "rows of events",
+    }
     assert {name: state[name] for name in same} == {name: expected[name] for name in same}
     for name in ("rows of bookings", "rows of users"):
         assert count_rows(state[name]) == count_rows(expected[name])
     chunks, rejects = list_rows(state["chunks"]), list_rows(state["rejects"])
     assert [row[:5] for row in chunks] == [row[:5] for row in list_rows(expected["chunks"])]
-    assert Counter((row[0], row[3]) for row in rejects) == Counter((row[0], row[3]) for row in list_rows(expected["rejects"]))
-    assert Project(scene.folder, to=scene.conninfo).verify(scene.dump).verified == Verified(equal=13_000)
+    assert Counter((row[0], row[3]) for row in rejects) == Counter(
+        (row[0], row[3]) for row in list_rows(expected["rejects"])
+    )
+    assert Project(scene.folder, to=scene.conninfo).verify(scene.dump).verified == Verified(
+        equal=13_000
+    )
 
 
 def list_rows(found: object) -> list[tuple[object, ...]]:
@@ -97,24 +122,37 @@ def test_several_workers_reach_the_end_of_one(scene: Scene, undisturbed: Undistu
 
 def test_infer_writes_the_same_file_whoever_reads(tmp_path: Path, undisturbed: Undisturbed) -> None:
     packed = write_dump(
-        tmp_path / "packed", {name: [(undisturbed.dump / f"{name}.bson").read_bytes()] for name in ("events", "users")}, is_packed=True
+        tmp_path / "packed",
+        {name: [(undisturbed.dump / f"{name}.bson").read_bytes()] for name in ("events", "users")},
+        is_packed=True,
     )
     for dump in (undisturbed.dump, packed):
         found = set()
         for workers in (1, 2, 4):
-            project = Project(tmp_path / f"{dump.name}{workers}.yaml", settings={"workers": workers, "load.chunk_bytes": 20_000})
+            project = Project(
+                tmp_path / f"{dump.name}{workers}.yaml",
+                settings={"workers": workers, "load.chunk_bytes": 20_000},
+            )
             found.add(project.write_manifest(project.infer(dump)).read_text())
         assert len(found) == 1
 
 
-def test_a_packed_source_with_garbage_is_read_once_and_loaded_by_several(undisturbed: Undisturbed, tmp_path: Path, database: str) -> None:
-    packed = write_dump(tmp_path / "app", {"events": [(undisturbed.dump / "events.bson").read_bytes()]}, is_packed=True)
+def test_a_packed_source_with_garbage_is_read_once_and_loaded_by_several(
+    undisturbed: Undisturbed, tmp_path: Path, database: str
+) -> None:
+    packed = write_dump(
+        tmp_path / "app",
+        {"events": [(undisturbed.dump / "events.bson").read_bytes()]},
+        is_packed=True,
+    )
     scene = Scene(tmp_path, packed, database, ["--to", database, "--yes", "--workers", "2"])
     done = scene.run("migrate")
     report = json.loads(done.stdout)
     assert (done.code, report["loaded"], report["rejected"]) == (3, 5000, 3)
     assert report["verified"] == {"equal": 5000, "different": 0, "missing": 0, "extra": 0}
-    assert read_state(database)["rejects"] == [row for row in list_rows(undisturbed.state["rejects"]) if row[0] == "events"]
+    assert read_state(database)["rejects"] == [
+        row for row in list_rows(undisturbed.state["rejects"]) if row[0] == "events"
+    ]
 
 
 def send(number: int) -> Callable[[Scene], None]:
@@ -132,7 +170,11 @@ def kill_all(scene: Scene) -> None:
 
 WAYS: dict[str, tuple[Callable[[Scene], None], int, str]] = {
     "the parent is killed": (send(signal.SIGKILL), -signal.SIGKILL, ""),
-    "one worker is killed": (kill_one, 1, "it was killed, perhaps because memory was short\nThe same command goes on where it stopped.\n"),
+    "one worker is killed": (
+        kill_one,
+        1,
+        "it was killed, perhaps because memory was short\nThe same command goes on where it stopped.\n",
+    ),
     "all are killed": (kill_all, -signal.SIGKILL, ""),
     "Ctrl-C": (send(signal.SIGINT), 130, "\nstopped; the same command goes on where it stopped\n"),
     "SIGTERM": (send(signal.SIGTERM), -signal.SIGTERM, ""),
@@ -156,7 +198,11 @@ MOMENTS: dict[str, Callable[[Scene], object]] = {
 }
 
 
-OFTEN = {("between commits", way) for way in WAYS} | {(moment, "the parent is killed") for moment in MOMENTS} | {("verify", "one worker is killed")}
+OFTEN = (
+    {("between commits", way) for way in WAYS}
+    | {(moment, "the parent is killed") for moment in MOMENTS}
+    | {("verify", "one worker is killed")}
+)
 
 
 @pytest.mark.parametrize("scene", [2], indirect=True)
@@ -169,7 +215,9 @@ OFTEN = {("between commits", way) for way in WAYS} | {(moment, "the parent is ki
         if (moment, way) != ("keys", "one worker is killed")
     ],
 )
-def test_the_same_command_goes_on_whatever_ends(scene: Scene, undisturbed: Undisturbed, moment: str, way: str) -> None:
+def test_the_same_command_goes_on_whatever_ends(
+    scene: Scene, undisturbed: Undisturbed, moment: str, way: str
+) -> None:
     MOMENTS[moment](scene)
     act, code, words = WAYS[way]
     started, left = time.monotonic(), workers_of(scene)
@@ -178,7 +226,9 @@ def test_the_same_command_goes_on_whatever_ends(scene: Scene, undisturbed: Undis
     assert (done.code, done.stdout, "Traceback" in done.stderr) == (code, "", False)
     assert done.stderr.endswith(words)
     assert time.monotonic() - started < 10
-    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left), "the end of the workers")
+    wait_until(
+        lambda: not any(Path(f"/proc/{pid}").exists() for pid in left), "the end of the workers"
+    )
     with psycopg.connect(scene.conninfo, autocommit=True) as connection:
         wait_until(lambda: not connection.execute(SESSIONS).fetchall(), "the end of the sessions")
     scene.release()
@@ -186,19 +236,28 @@ def test_the_same_command_goes_on_whatever_ends(scene: Scene, undisturbed: Undis
 
 
 @pytest.mark.parametrize("scene", [2], indirect=True)
-def test_a_lost_session_of_a_worker_is_told_as_its_own_is(scene: Scene, undisturbed: Undisturbed) -> None:
+def test_a_lost_session_of_a_worker_is_told_as_its_own_is(
+    scene: Scene, undisturbed: Undisturbed
+) -> None:
     kills.at_first_copy(scene)
-    scene.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE starts_with(query, 'COPY') AND datname = current_database()")
+    scene.ask(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE starts_with(query, 'COPY') AND datname = current_database()"
+    )
     lost = scene.command.end()
     assert (lost.code, lost.stdout, "Traceback" in lost.stderr) == (1, "", False)
     assert "terminating connection due to administrator command" in lost.stderr
-    assert lost.stderr.endswith("When the server is back, the same command goes on where it stopped.\n")
+    assert lost.stderr.endswith(
+        "When the server is back, the same command goes on where it stopped.\n"
+    )
     scene.release()
     check_end(scene, undisturbed, scene.run("load"))
 
 
 def test_errors_of_workers_are_those_of_one(tmp_path: Path, database: str) -> None:
-    dump = write_dump(tmp_path / "app", {"users": [document(int32("_id", n), field(0x0A, "x")) for n in range(2_000)]})
+    dump = write_dump(
+        tmp_path / "app",
+        {"users": [document(int32("_id", n), field(0x0A, "x")) for n in range(2_000)]},
+    )
     scene = Scene(tmp_path, dump, database, ["--to", database, "--yes"])
     assert scene.run("migrate", "--workers", "2").code == 0
     content = (dump / "users.bson").read_bytes()
@@ -215,20 +274,26 @@ def test_errors_of_workers_are_those_of_one(tmp_path: Path, database: str) -> No
     assert "it has changed since it was loaded" in str(said[0][1])
 
 
-def test_a_module_of_the_users_folder_is_no_module_of_a_worker(tmp_path: Path, database: str) -> None:
-    dump = write_dump(tmp_path / "app", {"users": [document(int32("_id", n)) for n in range(2_000)]})
+def test_a_module_of_the_users_folder_is_no_module_of_a_worker(
+    tmp_path: Path, database: str
+) -> None:
+    dump = write_dump(
+        tmp_path / "app", {"users": [document(int32("_id", n)) for n in range(2_000)]}
+    )
     (tmp_path / "psycopg.py").write_text("raise SystemExit('not the right one')")
     project = Project(tmp_path, to=database, settings={"workers": 2, "load.chunk_bytes": 2_000})
     before = Path.cwd()
     os.chdir(tmp_path)
     try:
-        assert project.migrate(dump, agree=lambda _: True).verified == project.verify().verified
+        assert project.migrate(dump, confirm=lambda _: True).verified == project.verify().verified
     finally:
         os.chdir(before)
 
 
 @pytest.mark.parametrize("scene", [2], indirect=True)
-def test_a_chunk_that_twice_ends_in_a_deadlock_is_loaded_alone_at_the_end(scene: Scene, tmp_path: Path) -> None:
+def test_a_chunk_that_twice_ends_in_a_deadlock_is_loaded_alone_at_the_end(
+    scene: Scene, tmp_path: Path
+) -> None:
     documents = [document(field(0x07, "_id", key(1, n).binary)) for n in range(2_000)]
     scene.dump = dump = write_dump(tmp_path / "app", {"users": documents})
     (tmp_path / "assise.yaml").unlink()
@@ -240,13 +305,25 @@ def test_a_chunk_that_twice_ends_in_a_deadlock_is_loaded_alone_at_the_end(scene:
     done = scene.command.end()
     report: dict[str, Any] = json.loads(done.stdout)
     assert (done.code, report["loaded"], report["rejected"]) == (0, 2_000, 0), done.stderr
-    assert scene.ask("SELECT last_value, (SELECT count(*) FROM assise.chunk) FROM tries") == [(3, 3)]
+    assert scene.ask("SELECT last_value, (SELECT count(*) FROM assise.chunk) FROM tries") == [
+        (3, 3)
+    ]
 
 
 @pytest.mark.parametrize("pause", [0.05, 0.15, 0.3, 0.6])
-def test_what_a_killed_command_was_writing_to_a_worker_is_not_loaded(tmp_path: Path, database: str, pause: float) -> None:
-    documents = [document(int32("_id", n), string("text", random.Random(n).randbytes(2_500).hex())) for n in range(1_500)]
-    scene = Scene(tmp_path, write_dump(tmp_path / "app", {"users": documents}, is_packed=True), database, ["--to", database, "--yes"])
+def test_what_a_killed_command_was_writing_to_a_worker_is_not_loaded(
+    tmp_path: Path, database: str, pause: float
+) -> None:
+    documents = [
+        document(int32("_id", n), string("text", random.Random(n).randbytes(2_500).hex()))
+        for n in range(1_500)
+    ]
+    scene = Scene(
+        tmp_path,
+        write_dump(tmp_path / "app", {"users": documents}, is_packed=True),
+        database,
+        ["--to", database, "--yes"],
+    )
     Project(tmp_path).write_manifest(Project(tmp_path).infer(scene.dump))
     scene.start("load", "--workers", "2", "--chunk-bytes", "3000000")
     wait_until(lambda: len(workers_of(scene)) == 2, "the workers")
@@ -261,7 +338,7 @@ def test_what_a_killed_command_was_writing_to_a_worker_is_not_loaded(tmp_path: P
 
 def test_a_worker_whose_command_has_ended_does_not_begin(database: str) -> None:
     with Connection(database) as leader, Connection(database) as worker:
-        ledger.lock(leader, "app", talk=print)
+        ledger.lock(leader, "app", log=print)
         pid = int(str(leader.scalar("SELECT pg_backend_pid()")))
         ledger.join(worker, "app", pid)
         with pytest.raises(WorkerError):
@@ -272,14 +349,27 @@ def test_a_worker_whose_command_has_ended_does_not_begin(database: str) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_source_that_changed_while_a_chunk_was_missing_is_refused_before_anything_is_loaded(tmp_path: Path, database: str, workers: int) -> None:
+def test_a_source_that_changed_while_a_chunk_was_missing_is_refused_before_anything_is_loaded(
+    tmp_path: Path, database: str, workers: int
+) -> None:
     def dump(size: int) -> Path:
-        return write_dump(tmp_path / "app", {"users": [document(int32("_id", n), string("text", "x" * size)) for n in range(2_000)]})
+        return write_dump(
+            tmp_path / "app",
+            {
+                "users": [
+                    document(int32("_id", n), string("text", "x" * size)) for n in range(2_000)
+                ]
+            },
+        )
 
-    project = Project(tmp_path, to=database, settings={"workers": workers, "load.chunk_bytes": 20_000})
-    project.migrate(dump(20), agree=lambda _: True)
+    project = Project(
+        tmp_path, to=database, settings={"workers": workers, "load.chunk_bytes": 20_000}
+    )
+    project.migrate(dump(20), confirm=lambda _: True)
     with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("DELETE FROM users WHERE xmin IN (SELECT xid::xid FROM assise.chunk WHERE start_offset = 0)")
+        connection.execute(
+            "DELETE FROM users WHERE xmin IN (SELECT xid::xid FROM assise.chunk WHERE start_offset = 0)"
+        )
         connection.execute("DELETE FROM assise.chunk WHERE start_offset = 0")
         connection.execute("UPDATE assise.load SET finished_at = NULL")
         before = connection.execute("SELECT count(*) FROM users").fetchall()
@@ -290,7 +380,11 @@ def test_a_source_that_changed_while_a_chunk_was_missing_is_refused_before_anyth
 
 
 def test_results_are_taken_in_the_order_of_the_chunks(tmp_path: Path) -> None:
-    slow = document(int32("_id", 0), int32("first", 1), field(0x03, "map", document(*(int32(f"key {n}", n) for n in range(100_000)))))
+    slow = document(
+        int32("_id", 0),
+        int32("first", 1),
+        field(0x03, "map", document(*(int32(f"key {n}", n) for n in range(100_000)))),
+    )
     quick = [document(int32("_id", n), int32("second", n)) for n in range(1, 50)]
     project = Project(tmp_path, settings={"workers": 2, "load.chunk_bytes": 500})
     proposal = project.infer(write_dump(tmp_path / "app", {"users": [slow, *quick]}))
@@ -298,24 +392,43 @@ def test_results_are_taken_in_the_order_of_the_chunks(tmp_path: Path) -> None:
 
 
 def test_workers_know_every_kind_of_key(tmp_path: Path, database: str) -> None:
-    some = [document(int32("n", n), field(0x04, "tags", document(field(0x03, "0", document(int32("n", n)))))) for n in range(500)]
+    some = [
+        document(
+            int32("n", n), field(0x04, "tags", document(field(0x03, "0", document(int32("n", n)))))
+        )
+        for n in range(500)
+    ]
     mixed = [document(int32("_id", n) if n % 2 else string("_id", f"{n}")) for n in range(500)]
     project = Project(tmp_path, to=database, settings={"workers": 2, "load.chunk_bytes": 2_000})
-    report = project.migrate(write_dump(tmp_path / "app", {"without": some, "mixed": mixed}), agree=lambda _: True)
-    assert {table.columns[table.primary_key[0]].kind for table in project.manifest.tables.values() if table.collection} == {"offset", "any"}
+    report = project.migrate(
+        write_dump(tmp_path / "app", {"without": some, "mixed": mixed}), confirm=lambda _: True
+    )
+    assert {
+        table.columns[table.primary_key[0]].kind
+        for table in project.manifest.tables.values()
+        if table.collection
+    } == {"offset", "any"}
     assert (report.loaded, report.verified) == (1_000, Verified(equal=1_000))
 
 
-def test_the_seconds_of_a_load_are_those_that_the_ledger_keeps(tmp_path: Path, database: str) -> None:
-    dump = write_dump(tmp_path / "app", {"users": [document(int32("_id", n)) for n in range(2_000)]})
+def test_the_seconds_of_a_load_are_those_that_the_ledger_keeps(
+    tmp_path: Path, database: str
+) -> None:
+    dump = write_dump(
+        tmp_path / "app", {"users": [document(int32("_id", n)) for n in range(2_000)]}
+    )
     project = Project(tmp_path, to=database, settings={"workers": 2, "load.chunk_bytes": 2_000})
-    first, again = project.migrate(dump, agree=lambda _: True), project.load(dump)
+    first, again = project.migrate(dump, confirm=lambda _: True), project.load(dump)
     assert first.collections[0].seconds == pytest.approx(again.collections[0].seconds, abs=0.01)
 
 
 @pytest.mark.parametrize("scene", [2], indirect=True)
-def test_the_seconds_of_a_collection_are_not_more_than_those_that_passed(scene: Scene, tmp_path: Path) -> None:
-    scene.dump = dump = write_dump(tmp_path / "app", {"users": [document(int32("_id", n)) for n in range(8_000)]})
+def test_the_seconds_of_a_collection_are_not_more_than_those_that_passed(
+    scene: Scene, tmp_path: Path
+) -> None:
+    scene.dump = dump = write_dump(
+        tmp_path / "app", {"users": [document(int32("_id", n)) for n in range(8_000)]}
+    )
     (tmp_path / "assise.yaml").unlink()
     Project(tmp_path).write_manifest(Project(tmp_path).infer(dump))
     lines = kills.hold_before_rows(scene, "users")
@@ -334,19 +447,38 @@ def test_the_seconds_of_a_collection_are_not_more_than_those_that_passed(scene: 
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_many_rows_of_no_document_in_several_collections_are_all_told(tmp_path: Path, database: str, workers: int) -> None:
-    documents = [document(int32("_id", n), field(0x04, "tags", document(field(0x03, "0", document(int32("n", n)))))) for n in range(500)]
-    project = Project(tmp_path, to=database, settings={"workers": workers, "load.chunk_bytes": 5_000})
-    project.migrate(write_dump(tmp_path / "app", {"first": documents, "other": documents}), agree=lambda _: True)
+def test_many_rows_of_no_document_in_several_collections_are_all_told(
+    tmp_path: Path, database: str, workers: int
+) -> None:
+    documents = [
+        document(
+            int32("_id", n),
+            field(0x04, "tags", document(field(0x03, "0", document(int32("n", n))))),
+        )
+        for n in range(500)
+    ]
+    project = Project(
+        tmp_path, to=database, settings={"workers": workers, "load.chunk_bytes": 5_000}
+    )
+    project.migrate(
+        write_dump(tmp_path / "app", {"first": documents, "other": documents}),
+        confirm=lambda _: True,
+    )
     with psycopg.connect(database, autocommit=True) as connection:
         for table in ("first", "other"):
-            connection.execute(f"INSERT INTO {table} (id) SELECT generate_series(1000, 1029)".encode())
+            connection.execute(
+                f"INSERT INTO {table} (id) SELECT generate_series(1000, 1029)".encode()
+            )
     report = project.verify()
     assert report.verified == Verified(equal=1_000, extra=60)
     assert [len(each.differences) for each in report.collections] == [20, 20]
 
 
 @pytest.mark.parametrize("begun", [b"", b'["/a fold'])
-def test_a_worker_whose_command_is_stopped_while_it_starts_ends_without_a_word(begun: bytes) -> None:
-    done = subprocess.run([sys.executable, "-P", "-c", pool.BOOT], input=begun, capture_output=True, check=False)
+def test_a_worker_whose_command_is_stopped_while_it_starts_ends_without_a_word(
+    begun: bytes,
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", pool.BOOT], input=begun, capture_output=True, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

@@ -19,13 +19,21 @@ import typer
 from rich.console import Console
 
 from assise.cli.progress import Talker
-from assise.cli.render import print_plan, print_rejects, print_repair, print_report, print_status, print_undo, wrap
+from assise.cli.render import (
+    print_plan,
+    print_rejects,
+    print_repair,
+    print_report,
+    print_status,
+    print_undo,
+    wrap,
+)
 from assise.documents.extjson import write_pieces
 from assise.errors import AssiseError, UsageError
 from assise.manifest.file import dump_manifest
-from assise.manifest.problems import count_of
 from assise.project import Project, check_new
 from assise.settings import SETTINGS
+from assise.wording import count_of
 
 EXIT_STOPPED = 130
 
@@ -59,51 +67,117 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="The data layer under an application, declared in one file. Moves an application's data out of MongoDB and proves that nothing was lost.",
 )
-pg = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The embedded PostgreSQL: start, stop, status, shell, url.")
-schema = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The tables of the manifest: sql.")
+pg = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="The embedded PostgreSQL: start, stop, status, shell, url.",
+)
+schema = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="The tables of the manifest: sql."
+)
 for _name, _group in (("pg", pg), ("schema", schema)):
     app.add_typer(_group, name=_name, short_help=cast(str, _group.info.help))
 
 
 def _help(name: str) -> str:
     setting = next(setting for setting in SETTINGS if setting.name == name)
-    return f"{setting.help[:1].upper()}{setting.help[1:]} ({setting.variable}, {setting.default:,})."
+    return (
+        f"{setting.help[:1].upper()}{setting.help[1:]} ({setting.variable}, {setting.default:,})."
+    )
 
 
 def _examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-Source = Annotated[Path, typer.Argument(help="A mongodump folder, or a .bson or .bson.gz file.", show_default=False)]
-KnownSource = Annotated[
-    Path | None, typer.Argument(help="A mongodump folder or file; without it the source of the load is used.", show_default=False)
+Source = Annotated[
+    Path,
+    typer.Argument(help="A mongodump folder, or a .bson or .bson.gz file.", show_default=False),
 ]
-ManifestFile = Annotated[Path, typer.Option("--manifest", "-f", help="The manifest, or the folder that holds assise.yaml.")]
-To = Annotated[str | None, typer.Option("--to", help="A PostgreSQL URL in place of the manifest's.", show_default=False)]
+KnownSource = Annotated[
+    Path | None,
+    typer.Argument(
+        help="A mongodump folder or file; without it the source of the load is used.",
+        show_default=False,
+    ),
+]
+ManifestFile = Annotated[
+    Path,
+    typer.Option("--manifest", "-f", help="The manifest, or the folder that holds assise.yaml."),
+]
+To = Annotated[
+    str | None,
+    typer.Option("--to", help="A PostgreSQL URL in place of the manifest's.", show_default=False),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
-Database = Annotated[str | None, typer.Option("--database", "-d", help="Another database than the manifest's.", show_default=False)]
+Database = Annotated[
+    str | None,
+    typer.Option(
+        "--database", "-d", help="Another database than the manifest's.", show_default=False
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Agree to what is shown.")]
 Replace = Annotated[
-    list[str] | None, typer.Option("--replace", help="A table whose edits since the load may be discarded; repeatable.", show_default=False)
+    list[str] | None,
+    typer.Option(
+        "--replace",
+        help="A table whose edits since the load may be discarded; repeatable.",
+        show_default=False,
+    ),
 ]
 Sample = Annotated[
-    int | None, typer.Option("--sample", help="Compare so many documents of each collection, drawn at random, not all.", show_default=False)
+    int | None,
+    typer.Option(
+        "--sample",
+        help="Compare so many documents of each collection, drawn at random, not all.",
+        show_default=False,
+    ),
 ]
-RepairOption = Annotated[bool, typer.Option("--repair", help="Show what differs, ask, and write it as the source has it.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
-IdsOption = Annotated[Ids, typer.Option("--ids", help="Keys of ObjectIds as uuid, or as text of 24 digits.")]
-ChunkBytes = Annotated[int | None, typer.Option("--chunk-bytes", help=_help("load.chunk_bytes"), show_default=False)]
-Workers = Annotated[int | None, typer.Option("--workers", help=_help("workers"), show_default=False)]
-Paths = Annotated[int | None, typer.Option("--paths", help=_help("infer.paths"), show_default=False)]
-FormatOption = Annotated[Format, typer.Option("--format", help="One document of Extended JSON a line, or the files that mongorestore reads.")]
-Out = Annotated[Path | None, typer.Option("--out", help="The folder for --format bson.", show_default=False)]
-Output = Annotated[str | None, typer.Option("--output", "-o", help="Another file for the manifest; - is stdout.", show_default=False)]
+RepairOption = Annotated[
+    bool,
+    typer.Option("--repair", help="Show what differs, ask, and write it as the source has it."),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")
+]
+IdsOption = Annotated[
+    Ids, typer.Option("--ids", help="Keys of ObjectIds as uuid, or as text of 24 digits.")
+]
+ChunkBytes = Annotated[
+    int | None, typer.Option("--chunk-bytes", help=_help("load.chunk_bytes"), show_default=False)
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", help=_help("workers"), show_default=False)
+]
+Paths = Annotated[
+    int | None, typer.Option("--paths", help=_help("infer.paths"), show_default=False)
+]
+FormatOption = Annotated[
+    Format,
+    typer.Option(
+        "--format",
+        help="One document of Extended JSON a line, or the files that mongorestore reads.",
+    ),
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="The folder for --format bson.", show_default=False)
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output", "-o", help="Another file for the manifest; - is stdout.", show_default=False
+    ),
+]
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; errors are printed as plain lines, the chain of causes below."""
     try:
-        code = app(args=list(arguments), standalone_mode=False, terminal_width=min(get_terminal_size().columns, HELP_COLUMNS) - 2)
+        code = app(
+            args=list(arguments),
+            standalone_mode=False,
+            terminal_width=min(get_terminal_size().columns, HELP_COLUMNS) - 2,
+        )
         if code == EXIT_STOPPED:  # typer's answer to Ctrl-C
             raise KeyboardInterrupt
         if sys.stdout:
@@ -112,7 +186,11 @@ def run(arguments: Sequence[str]) -> int:
         error.show()
         return 2
     except (typer.Abort, KeyboardInterrupt):
-        _say("\nstopped" + "; the same command goes on where it stopped" * (arguments[:1] in (["load"], ["migrate"])))
+        _say(
+            "\nstopped"
+            + "; the same command goes on where it stopped"
+            * (arguments[:1] in (["load"], ["migrate"]))
+        )
         return EXIT_STOPPED
     except OSError as error:
         if error.filename is not None:  # a path that was given
@@ -152,10 +230,21 @@ def _next(manifest: Path, *lines: str) -> None:
 
 
 def _project(
-    manifest: Path, to: str | None = None, *, chunk_bytes: int | None = None, workers: int | None = None, paths: int | None = None
+    manifest: Path,
+    to: str | None = None,
+    *,
+    chunk_bytes: int | None = None,
+    workers: int | None = None,
+    paths: int | None = None,
 ) -> Project:
     given = {"load.chunk_bytes": chunk_bytes, "workers": workers, "infer.paths": paths}
-    return Project(manifest, to=to, settings={name: value for name, value in given.items() if value is not None}, talk=_say, watch=_talker.watch)
+    return Project(
+        manifest,
+        to=to,
+        settings={name: value for name, value in given.items() if value is not None},
+        log=_say,
+        progress=_talker.progress,
+    )
 
 
 def _ask(yes: bool, question: str) -> bool:
@@ -163,10 +252,17 @@ def _ask(yes: bool, question: str) -> bool:
     if yes:
         _say(question)
         return True
-    return sys.stdin.isatty() and typer.confirm(wrap(f"{question}. Go on?", Console(stderr=True)), err=True)
+    return sys.stdin.isatty() and typer.confirm(
+        wrap(f"{question}. Go on?", Console(stderr=True)), err=True
+    )
 
 
-@app.command(epilog=_examples("assise migrate dump/app", "assise migrate dump/app --to postgresql://me@db.internal/app --yes"))
+@app.command(
+    epilog=_examples(
+        "assise migrate dump/app",
+        "assise migrate dump/app --to postgresql://me@db.internal/app --yes",
+    )
+)
 def migrate(
     source: Source,
     manifest: ManifestFile = Path(),
@@ -185,17 +281,25 @@ def migrate(
         proposal = None if project.path.exists() else project.infer(source, ids=ids.value)
         print_plan(project.plan(source, proposal.manifest if proposal else None), as_json=as_json)
         return 0
-    report = project.migrate(source, ids=ids.value, agree=partial(_ask, yes))
+    report = project.migrate(source, ids=ids.value, confirm=partial(_ask, yes))
     print_report(report, as_json=as_json)
     if report.was_done:
         _say("everything was loaded already; nothing was changed")
     to_verify = "assise verify" if to is None else "assise verify --to …"
     is_embedded = to is None and project.manifest.postgres == "embedded"
-    _next(manifest, *(["assise rejects"] if report.rejected else []), "assise pg shell" if is_embedded else to_verify)
+    _next(
+        manifest,
+        *(["assise rejects"] if report.rejected else []),
+        "assise pg shell" if is_embedded else to_verify,
+    )
     return report.exit_code
 
 
-@app.command(epilog=_examples("assise infer dump/app", "assise infer dump/app -o -", "assise infer dump/app --ids text"))
+@app.command(
+    epilog=_examples(
+        "assise infer dump/app", "assise infer dump/app -o -", "assise infer dump/app --ids text"
+    )
+)
 def infer(
     source: Source,
     manifest: ManifestFile = Path(),
@@ -227,7 +331,9 @@ def infer(
     return 0
 
 
-@app.command(epilog=_examples("assise load dump/app", "assise load", "assise load --dry-run dump/app"))
+@app.command(
+    epilog=_examples("assise load dump/app", "assise load", "assise load --dry-run dump/app")
+)
 def load(
     source: KnownSource = None,
     manifest: ManifestFile = Path(),
@@ -246,7 +352,7 @@ def load(
             raise UsageError("--dry-run wants the source", remedy="assise load --dry-run FOLDER")
         print_plan(project.plan(source), as_json=as_json)
         return 0
-    report = project.load(source, agree=partial(_ask, yes))
+    report = project.load(source, confirm=partial(_ask, yes))
     print_report(report, as_json=as_json)
     if report.was_done:
         _say("everything was loaded already; nothing was changed")
@@ -254,7 +360,14 @@ def load(
     return report.exit_code
 
 
-@app.command(epilog=_examples("assise verify", "assise verify dump/app --json", "assise verify --sample 1000", "assise verify --repair"))
+@app.command(
+    epilog=_examples(
+        "assise verify",
+        "assise verify dump/app --json",
+        "assise verify --sample 1000",
+        "assise verify --repair",
+    )
+)
 def verify(
     source: KnownSource = None,
     manifest: ManifestFile = Path(),
@@ -272,14 +385,21 @@ def verify(
     project = _project(manifest, to, workers=workers)
     if repair:
         if sample is not None:
-            raise UsageError("--repair compares every document", remedy="assise verify --repair, without --sample.")
-        found = project.repair(source, replace=replace or [], agree=partial(_ask, yes), dry_run=dry_run)
+            raise UsageError(
+                "--repair compares every document",
+                remedy="assise verify --repair, without --sample.",
+            )
+        found = project.repair(
+            source, replace=replace or [], confirm=partial(_ask, yes), dry_run=dry_run
+        )
         print_repair(found, as_json=as_json)
         if dry_run:
             found.check(replace or [])
         return found.report.exit_code
     if replace or yes or dry_run:
-        raise UsageError("--replace, --yes and --dry-run belong to --repair", remedy="assise verify --repair …")
+        raise UsageError(
+            "--replace, --yes and --dry-run belong to --repair", remedy="assise verify --repair …"
+        )
     report = project.verify(source, sample=sample)
     print_report(report, as_json=as_json)
     if sample is not None:
@@ -291,8 +411,13 @@ def verify(
 
 @app.command(epilog=_examples("assise rejects", "assise rejects users 1024 > one.bson"))
 def rejects(
-    collection: Annotated[str | None, typer.Argument(help="Print the bytes of one reject: its collection …", show_default=False)] = None,
-    offset: Annotated[int | None, typer.Argument(help="… and its offset.", show_default=False)] = None,
+    collection: Annotated[
+        str | None,
+        typer.Argument(help="Print the bytes of one reject: its collection …", show_default=False),
+    ] = None,
+    offset: Annotated[
+        int | None, typer.Argument(help="… and its offset.", show_default=False)
+    ] = None,
     *,
     manifest: ManifestFile = Path(),
     to: To = None,
@@ -303,7 +428,12 @@ def rejects(
     if collection is not None and offset is not None:
         raw = project.reject_bytes(collection, offset)
         if as_json:
-            print(json.dumps({"collection": collection, "offset": offset, "base64": b64encode(raw).decode()}, ensure_ascii=False))
+            print(
+                json.dumps(
+                    {"collection": collection, "offset": offset, "base64": b64encode(raw).decode()},
+                    ensure_ascii=False,
+                )
+            )
         else:
             sys.stdout.buffer.write(raw)
         return 0
@@ -312,9 +442,16 @@ def rejects(
     return 3 if found else 0
 
 
-@app.command(epilog=_examples("assise export users > users.jsonl", "assise export --format bson --out back"))
+@app.command(
+    epilog=_examples("assise export users > users.jsonl", "assise export --format bson --out back")
+)
 def export(
-    collection: Annotated[str | None, typer.Argument(help="The collection; with --format bson all of them without it.", show_default=False)] = None,
+    collection: Annotated[
+        str | None,
+        typer.Argument(
+            help="The collection; with --format bson all of them without it.", show_default=False
+        ),
+    ] = None,
     manifest: ManifestFile = Path(),
     *,
     to: To = None,
@@ -326,17 +463,24 @@ def export(
     project = _project(manifest, to)
     if form is Format.bson:
         if out is None:
-            raise UsageError("--format bson wants a folder", remedy="assise export --format bson --out FOLDER")
+            raise UsageError(
+                "--format bson wants a folder", remedy="assise export --format bson --out FOLDER"
+            )
         done = project.export_folder(out, collection)
         if as_json:
             print(json.dumps([vars(each) for each in done], ensure_ascii=False))
     else:
         if collection is None or out is not None:
-            raise UsageError("JSON goes to stdout, one collection at a time", remedy="assise export COLLECTION, or --format bson --out FOLDER")
+            raise UsageError(
+                "JSON goes to stdout, one collection at a time",
+                remedy="assise export COLLECTION, or --format bson --out FOLDER",
+            )
         done = [project.export(collection, _print_document)]
         sys.stdout.flush()
     for each in done:
-        _say(f"{each.name}: {count_of(each.documents, 'document')}, {each.rejects:,} of the rejects")
+        _say(
+            f"{each.name}: {count_of(each.documents, 'document')}, {each.rejects:,} of the rejects"
+        )
         for problem in each.problems:
             _say(problem)
     return 3 if any(each.skipped for each in done) else 0
@@ -348,7 +492,9 @@ def _print_document(raw: bytes) -> None:
     sys.stdout.buffer.write(b"\n")
 
 
-@app.command(epilog=_examples("assise undo", "assise undo --dry-run", "assise undo --yes --replace users"))
+@app.command(
+    epilog=_examples("assise undo", "assise undo --dry-run", "assise undo --yes --replace users")
+)
 def undo(
     manifest: ManifestFile = Path(),
     *,
@@ -360,7 +506,7 @@ def undo(
 ) -> int:
     """Drop what the load created; refuse where rows or tables were edited since."""
     names = replace or []
-    found = _project(manifest, to).undo(replace=names, agree=partial(_ask, yes), dry_run=dry_run)
+    found = _project(manifest, to).undo(replace=names, confirm=partial(_ask, yes), dry_run=dry_run)
     if found.tables or as_json:
         print_undo(found, as_json=as_json)
     if not found.tables:
@@ -376,7 +522,10 @@ def _start_embedded(manifest: Path, database: str | None) -> tuple[Project, str]
     """The project with its server running, and the name of the database; the manifest's own is there."""
     project = _project(manifest)
     if database is None and project.manifest.postgres != "embedded":
-        raise UsageError("the manifest's target is a server of yours", remedy="Ask it with psql; --database names a database of the embedded server.")
+        raise UsageError(
+            "the manifest's target is a server of yours",
+            remedy="Ask it with psql; --database names a database of the embedded server.",
+        )
     project.embedded.start()
     if database is None:
         project.embedded.create_database(project.manifest.name)
@@ -411,7 +560,10 @@ def pg_status(manifest: ManifestFile = Path(), *, as_json: Json = False) -> int:
     return 0
 
 
-@pg.command("shell", epilog=_examples("assise pg shell", "echo 'SELECT count(*) FROM users' | assise pg shell"))
+@pg.command(
+    "shell",
+    epilog=_examples("assise pg shell", "echo 'SELECT count(*) FROM users' | assise pg shell"),
+)
 def pg_shell(manifest: ManifestFile = Path(), database: Database = None) -> int:
     """Open psql on the embedded server, in the manifest's database."""
     project, name = _start_embedded(manifest, database)
@@ -421,7 +573,9 @@ def pg_shell(manifest: ManifestFile = Path(), database: Database = None) -> int:
 
 
 @pg.command("url", epilog=_examples("psql $(assise pg url)"))
-def pg_url(manifest: ManifestFile = Path(), database: Database = None, *, as_json: Json = False) -> int:
+def pg_url(
+    manifest: ManifestFile = Path(), database: Database = None, *, as_json: Json = False
+) -> int:
     """Print a URL of the embedded server for other programs on this machine."""
     project, name = _start_embedded(manifest, database)
     url = project.embedded.url(name)
@@ -439,4 +593,6 @@ def schema_sql(manifest: ManifestFile = Path(), *, as_json: Json = False) -> int
 
 for _group in (app, pg, schema):
     for _command in _group.registered_commands:
-        _command.short_help = inspect.getdoc(_command.callback)  # else the list of commands cuts it to one line
+        _command.short_help = inspect.getdoc(
+            _command.callback
+        )  # else the list of commands cuts it to one line

@@ -12,8 +12,8 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from assise.cli.render import format_bytes, wrap
-from assise.manifest.problems import count_of
 from assise.transfer.tasks import Progress
+from assise.wording import count_of
 
 EVERY_S = 10
 """Seconds between two lines where there is no terminal."""
@@ -41,18 +41,28 @@ class Talker:
         if sys.stderr:
             print(wrap(line, Console(stderr=True)), file=sys.stderr, flush=True)
 
-    def watch(self, progress: Progress) -> None:
+    def progress(self, progress: Progress) -> None:
         """Show how far a step is."""
         if not sys.stderr:
             return
         now = self._clock()
         self._count(progress, now)
-        if self._bars is not None or (sys.stderr.isatty() and not Console(stderr=True).is_dumb_terminal):
+        if self._bars is not None or (
+            sys.stderr.isatty() and not Console(stderr=True).is_dumb_terminal
+        ):
             self._show(progress)
         elif now - self._said >= EVERY_S:
             self._said = now
             share = f"{100 * progress.position // max(1, progress.size)} % of {format_bytes(progress.size)}"
-            self.say(", ".join([f"{progress.step} {progress.collection}: {count_of(progress.documents, 'document')}", share, *self._rates(progress)]))
+            self.say(
+                ", ".join(
+                    [
+                        f"{progress.step} {progress.collection}: {count_of(progress.documents, 'document')}",
+                        share,
+                        *self._rates(progress),
+                    ]
+                )
+            )
 
     def stop(self) -> None:
         """Take the bar away."""
@@ -80,11 +90,19 @@ class Talker:
         name = Text(f"{progress.step} {progress.collection}")
         name.truncate(max(1, console.width - len(rates) - BAR - 3), overflow="ellipsis")
         if self._bars is None:
-            bar = BarColumn(bar_width=BAR, style="dim", complete_style="green", finished_style="green")
-            texts = [TextColumn("{task.description}", markup=False), bar, TextColumn("{task.fields[rates]}", markup=False)]
+            bar = BarColumn(
+                bar_width=BAR, style="dim", complete_style="green", finished_style="green"
+            )
+            texts = [
+                TextColumn("{task.description}", markup=False),
+                bar,
+                TextColumn("{task.fields[rates]}", markup=False),
+            ]
             self._bars = Bars(*texts, console=console, transient=True)
             self._bars.add_task("", total=progress.size)
-        self._bars.update(self._bars.task_ids[0], description=name.plain, completed=progress.position, rates=rates)
+        self._bars.update(
+            self._bars.task_ids[0], description=name.plain, completed=progress.position, rates=rates
+        )
         self._bars.start()
 
     def _rates(self, progress: Progress) -> list[str]:
@@ -96,4 +114,8 @@ class Talker:
             return []
         left = round(max(0, progress.size - progress.position) * self._seconds / self._bytes)
         documents, size = self._documents / self._seconds, round(self._bytes / self._seconds)
-        return [f"{documents:,.0f} documents/s", f"{format_bytes(size)}/s", f"{left // 60}:{left % 60:02} left"]
+        return [
+            f"{documents:,.0f} documents/s",
+            f"{format_bytes(size)}/s",
+            f"{left // 60}:{left % 60:02} left",
+        ]

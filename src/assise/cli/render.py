@@ -14,13 +14,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from assise.manifest.problems import count_of
 from assise.postgres.embedded import Status
 from assise.project import Plan
 from assise.transfer.ledger import Reject
 from assise.transfer.repair import Repair
 from assise.transfer.report import CollectionReport, Report, Verified
 from assise.transfer.undo import Undo
+from assise.wording import count_of
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _LESS_NEEDED = ("size", "seconds")
@@ -54,7 +54,14 @@ def wrap(line: str, console: Console) -> str:
     rows = [
         row
         for part in glued.split("\n")
-        for row in textwrap.wrap(part, console.width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) or [""]
+        for row in textwrap.wrap(
+            part,
+            console.width,
+            subsequent_indent="  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        or [""]
     ]
     return "\n".join(rows).replace("\0", " ")
 
@@ -76,7 +83,11 @@ def format_seconds(seconds: float) -> str:
     """
     if seconds < FEW_S:
         return "a few seconds"
-    size, unit = next((size, unit) for size, unit in ((3600, "hours"), (60, "minutes"), (1, "seconds")) if seconds >= 2 * size)
+    size, unit = next(
+        (size, unit)
+        for size, unit in ((3600, "hours"), (60, "minutes"), (1, "seconds"))
+        if seconds >= 2 * size
+    )
     return f"about {format_about(round(seconds / size))} {unit}"
 
 
@@ -91,8 +102,18 @@ def print_report(report: Report, *, as_json: bool) -> None:
         return
     console = _console()
     unlimited = console.options.update(width=_UNLIMITED)
-    tables = [_report_table(report, without=_LESS_NEEDED[:count]) for count in range(len(_LESS_NEEDED) + 1)]
-    fitting = next((table for table in tables if console.measure(table, options=unlimited).maximum <= console.width), None)
+    tables = [
+        _report_table(report, without=_LESS_NEEDED[:count])
+        for count in range(len(_LESS_NEEDED) + 1)
+    ]
+    fitting = next(
+        (
+            table
+            for table in tables
+            if console.measure(table, options=unlimited).maximum <= console.width
+        ),
+        None,
+    )
     if fitting is None and console.width < _NARROW:
         _print_lines(console, report)
     else:
@@ -119,14 +140,24 @@ def _print_lines(console: Console, report: Report) -> None:
 
 
 def _report_table(report: Report, *, without: Sequence[str]) -> Table:
-    headings = ["collection, table", "documents", "loaded", "rejected", "size", "seconds", *(["verified"] if report.verified is not None else [])]
+    headings = [
+        "collection, table",
+        "documents",
+        "loaded",
+        "rejected",
+        "size",
+        "seconds",
+        *(["verified"] if report.verified is not None else []),
+    ]
     kept = [heading for heading in headings if heading not in without]
     table = _table(kept)
     for collection in report.collections:
         figures = _figures(collection)
         table.add_row(*(figures[heading] for heading in kept))
         for name, rows in collection.tables.items():
-            table.add_row(Text(f"  {name}", style="dim"), "", Text(count_of(rows, "row"), style="dim"))
+            table.add_row(
+                Text(f"  {name}", style="dim"), "", Text(count_of(rows, "row"), style="dim")
+            )
     figures = _figures(_total(report))
     table.add_row(*(figures[heading] for heading in kept), style="bold")
     return table
@@ -143,7 +174,9 @@ def _total(report: Report) -> CollectionReport:
 def _figures(collection: CollectionReport) -> dict[str, Text | str]:
     """The cells of a line, by heading."""
     verified = collection.verified or Verified()
-    problems = [f"{count:,} {name}" for name, count in vars(verified).items() if count and name != "equal"]
+    problems = [
+        f"{count:,} {name}" for name, count in vars(verified).items() if count and name != "equal"
+    ]
     return {
         "collection, table": Text(collection.name),
         "documents": f"{collection.documents:,}",
@@ -151,7 +184,9 @@ def _figures(collection: CollectionReport) -> dict[str, Text | str]:
         "rejected": Text(f"{collection.rejected:,}", style=_BAD) if collection.rejected else TICK,
         "size": format_bytes(collection.bytes),
         "seconds": f"{collection.seconds:,.2f}",
-        "verified": Text(", ".join(problems), style=_BAD) if problems else f"{TICK} {verified.equal:,} equal",
+        "verified": Text(", ".join(problems), style=_BAD)
+        if problems
+        else f"{TICK} {verified.equal:,} equal",
     }
 
 
@@ -177,7 +212,11 @@ def print_undo(undo: Undo, *, as_json: bool) -> None:
         return
     table = _table(["table dropped" if undo.is_done else "table to drop", "rows", "since the load"])
     for each in undo.tables:
-        table.add_row(Text(each.name), f"{each.rows:,}", Text("gone" if each.is_gone else ", ".join(each.edits) or TICK))
+        table.add_row(
+            Text(each.name),
+            f"{each.rows:,}",
+            Text("gone" if each.is_gone else ", ".join(each.edits) or TICK),
+        )
     console = _console()
     console.print(table)
     others = [f"function {name}" for name in undo.functions] + ["schema assise"] * undo.drops_ledger
@@ -193,30 +232,51 @@ def print_repair(repair: Repair, *, as_json: bool) -> None:
     print_report(repair.report, as_json=False)
     written, removed = ("written", "removed") if repair.is_done else ("to write", "to remove")
     lines = [] if repair.is_done else repair.lines
-    lines += [f"{table.name}: {count_of(table.written, 'row')} {written}, {table.removed:,} {removed}" for table in repair.tables]
+    lines += [
+        f"{table.name}: {count_of(table.written, 'row')} {written}, {table.removed:,} {removed}"
+        for table in repair.tables
+    ]
     _print_words(_console(), *(lines or ["nothing to repair"]))
 
 
 def print_rejects(rejects: Sequence[Reject], *, as_json: bool) -> None:
     """The rejects, a line each; on a narrow terminal a paragraph each. Offsets are plain digits, as `assise rejects` takes them."""
     if as_json:
-        print(json.dumps([{**reject._asdict(), "reason": int(reject.reason), "reason_name": reject.reason.name} for reject in rejects]))
+        print(
+            json.dumps(
+                [
+                    {
+                        **reject._asdict(),
+                        "reason": int(reject.reason),
+                        "reason_name": reject.reason.name,
+                    }
+                    for reject in rejects
+                ]
+            )
+        )
         return
     console = _console()
     table = _table(["collection", "offset", "size", "reason", "detail"])
     for reject in rejects:
         reason, size = reject.reason.name.lower().replace("_", " "), format_bytes(reject.size)
         if console.width < _NARROW:
-            _print_words(console, f"{reject.collection} {reject.offset}, {size}: {reason}, {reject.detail}")
+            _print_words(
+                console, f"{reject.collection} {reject.offset}, {size}: {reason}, {reject.detail}"
+            )
         else:
-            table.add_row(Text(reject.collection), f"{reject.offset}", size, reason, Text(reject.detail))
+            table.add_row(
+                Text(reject.collection), f"{reject.offset}", size, reason, Text(reject.detail)
+            )
     if table.rows or not rejects:
         console.print(table if rejects else "no rejects")
 
 
 def print_status(status: Status, *, as_json: bool) -> None:
     """Whether the embedded server runs, and where: a fact a line."""
-    facts = {name: str(value) if isinstance(value, Path) else value for name, value in vars(status).items()}
+    facts = {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in vars(status).items()
+    }
     if as_json:
         print(json.dumps(facts))
         return
@@ -229,8 +289,19 @@ def print_status(status: Status, *, as_json: bool) -> None:
 def _table(headings: Sequence[str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        is_text = heading in {"table dropped", "table to drop", "since the load", "collection", "collection, table", "verified", "reason", "detail"}
-        table.add_column(heading, justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold")
+        is_text = heading in {
+            "table dropped",
+            "table to drop",
+            "since the load",
+            "collection",
+            "collection, table",
+            "verified",
+            "reason",
+            "detail",
+        }
+        table.add_column(
+            heading, justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold"
+        )
     return table
 
 

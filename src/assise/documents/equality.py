@@ -10,7 +10,15 @@ from __future__ import annotations
 from hashlib import sha256
 
 from assise.documents.kinds import ARRAY, CODE_WITH_SCOPE, DOCUMENT, INT32, INT64
-from assise.documents.reader import OUTSIDE, SKIP, invalid, key_end, open_document, read_code_with_scope, read_int32
+from assise.documents.reader import (
+    OUTSIDE,
+    SKIP,
+    invalid,
+    key_end,
+    open_document,
+    read_code_with_scope,
+    read_int32,
+)
 from assise.documents.writer import pack_int64
 
 

@@ -46,7 +46,13 @@ LARGE_BYTES = 1 << 20
 """Values that are larger are written in pieces."""
 PIECE_CHARACTERS = 1 << 16
 
-_LONG = {DOCUMENT: ("{", "}"), ARRAY: ("[", "]"), 0x02: ("", ""), 0x0D: ('{"$code":', "}"), 0x0E: ('{"$symbol":', "}")}
+_LONG = {
+    DOCUMENT: ("{", "}"),
+    ARRAY: ("[", "]"),
+    0x02: ("", ""),
+    0x0D: ('{"$code":', "}"),
+    0x0E: ('{"$symbol":', "}"),
+}
 """The kinds that are written in pieces, and what stands before and behind them."""
 
 Scalar = Callable[[bytes, int], tuple[str | None, int]]
@@ -112,7 +118,15 @@ def _double(raw: bytes, p: int) -> tuple[str | None, int]:
     value: float = read_double(raw, p)[0]
     if value != value and raw[p : p + 8] != NAN:
         return None, p + 8
-    text = repr(value) if isfinite(value) else "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+    text = (
+        repr(value)
+        if isfinite(value)
+        else "NaN"
+        if value != value
+        else "Infinity"
+        if value > 0
+        else "-Infinity"
+    )
     return f'{{"$numberDouble":"{text}"}}', p + 8
 
 
@@ -131,7 +145,10 @@ def _jsonb_double(raw: bytes, p: int) -> tuple[str | None, int]:
 
 def _binary(raw: bytes, p: int) -> tuple[str, int]:
     subtype, content, end = read_binary(raw, p)
-    return f'{{"$binary":{{"base64":"{b64encode(content).decode()}","subType":"{subtype:02x}"}}}}', end
+    return (
+        f'{{"$binary":{{"base64":"{b64encode(content).decode()}","subType":"{subtype:02x}"}}}}',
+        end,
+    )
 
 
 def _bool(raw: bytes, p: int) -> tuple[str, int]:
@@ -149,7 +166,10 @@ def _iso_date(raw: bytes, p: int) -> tuple[str, int]:
     if not 0 <= ms <= _LAST_DATE_MS:
         return _date(raw, p)
     moment = (_EPOCH + timedelta(milliseconds=ms)).replace(tzinfo=None)
-    return f'{{"$date":"{moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds")}Z"}}', p + 8
+    return (
+        f'{{"$date":"{moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds")}Z"}}',
+        p + 8,
+    )
 
 
 def _regex(raw: bytes, p: int) -> tuple[str | None, int]:
@@ -167,7 +187,10 @@ def _db_pointer(quote: Callable[[bytes], str | None]) -> Scalar:
         text = quote(namespace)
         if text is None:
             return None, end + 12
-        return f'{{"$dbPointer":{{"$ref":{text},"$id":{{"$oid":"{raw[end : end + 12].hex()}"}}}}}}', end + 12
+        return (
+            f'{{"$dbPointer":{{"$ref":{text},"$id":{{"$oid":"{raw[end : end + 12].hex()}"}}}}}}',
+            end + 12,
+        )
 
     return write
 
@@ -244,14 +267,21 @@ CANONICAL = Dialect(
     _quote,
     _plain_key,
 )
-RELAXED = Dialect(_shared(_quote) | {0x01: _relaxed_double, 0x09: _iso_date, 0x10: _int32, 0x12: _int64}, _quote, _plain_key)
+RELAXED = Dialect(
+    _shared(_quote) | {0x01: _relaxed_double, 0x09: _iso_date, 0x10: _int32, 0x12: _int64},
+    _quote,
+    _plain_key,
+)
 JSONB = Dialect(
-    _shared(_quote_without_nul) | {0x01: _jsonb_double, 0x09: _iso_date, 0x10: _int32, 0x12: _int64},
+    _shared(_quote_without_nul)
+    | {0x01: _jsonb_double, 0x09: _iso_date, 0x10: _int32, 0x12: _int64},
     _quote_without_nul,
     escape_key,
     keeps_order=False,
 )
-KEY = Dialect(_shared(_quote) | {0x01: _double, 0x09: _date, 0x10: _int32, 0x12: _int64}, _quote, escape_key)
+KEY = Dialect(
+    _shared(_quote) | {0x01: _double, 0x09: _date, 0x10: _int32, 0x12: _int64}, _quote, escape_key
+)
 """Canonical, with ints without width: the text of an `_id` in a key of kind any."""
 
 
@@ -279,7 +309,9 @@ class JsonWriter:
             return self._code_with_scope(raw, p, depth)
         if depth >= LEVELS:
             return self.escaped(kind, raw, p)
-        return self.document(raw, p, depth) if kind == DOCUMENT else self._array(kind, raw, p, depth)
+        return (
+            self.document(raw, p, depth) if kind == DOCUMENT else self._array(kind, raw, p, depth)
+        )
 
     def escaped(self, kind: int, raw: bytes, p: int) -> tuple[str, int]:
         """A value as `$bson`, whatever it is."""
@@ -324,11 +356,17 @@ class JsonWriter:
 
     def unnameable(self, raw: bytes, p: int) -> set[bytes]:
         """The keys of one level that JSON cannot name: repeated, or not UTF-8."""
-        return repeated_keys(raw, p) | {key for _, key, _, _ in elements(raw, p) if self.key(key) is None}
+        return repeated_keys(raw, p) | {
+            key for _, key, _, _ in elements(raw, p) if self.key(key) is None
+        }
 
     def unnameable_fields(self, raw: bytes, p: int, keys: Collection[bytes]) -> str:
         """The text that stands under `$bson` for the fields with these keys: the BSON document of them, in their order."""
-        body = [b"%c%b\0%b" % (kind, key, raw[at:end]) for kind, key, at, end in elements(raw, p) if key in keys]
+        body = [
+            b"%c%b\0%b" % (kind, key, raw[at:end])
+            for kind, key, at, end in elements(raw, p)
+            if key in keys
+        ]
         return self._bson(enclose(b"".join(body)))
 
     def _bson(self, document: bytes) -> str:
@@ -367,7 +405,11 @@ class JsonWriter:
     def _code_with_scope(self, raw: bytes, p: int, depth: int) -> tuple[str, int]:
         code, scope, end = read_code_with_scope(raw, p)
         text = self._quote(code)
-        if text is None or depth + 1 >= LEVELS or (self._keeps_order and self.unnameable(raw, scope)):
+        if (
+            text is None
+            or depth + 1 >= LEVELS
+            or (self._keeps_order and self.unnameable(raw, scope))
+        ):
             check_document(raw[scope:end])
             self.leaves += 1
             return escape_value(CODE_WITH_SCOPE, raw[p:end]), end

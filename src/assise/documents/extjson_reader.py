@@ -134,11 +134,15 @@ def read_value(value: Json, *, form: Form = Form.JSONB) -> Element:
 def read_fields(value: dict[str, Json], *, form: Form = Form.JSONB) -> bytes:
     """The elements of a JSON object that is a document: with those under `$bson`; of the jsonb form DBRefs in their order."""
     fields = [
-        (_key(name if form is Form.PLAIN else unescape_key(name)), read_value(item, form=form)) for name, item in value.items() if name != "$bson"
+        (_key(name if form is Form.PLAIN else unescape_key(name)), read_value(item, form=form))
+        for name, item in value.items()
+        if name != "$bson"
     ]
     if form is Form.JSONB and "$ref" in value:
         fields.sort(key=lambda field: dbref_order(field[0]))
-    return b"".join([b"%c%b\0%b" % (kind, key, data) for key, (kind, data) in fields]) + read_unnameable(value)
+    return b"".join(
+        [b"%c%b\0%b" % (kind, key, data) for key, (kind, data) in fields]
+    ) + read_unnameable(value)
 
 
 def read_unnameable(value: dict[str, Json]) -> bytes:
@@ -259,12 +263,19 @@ def _date(value: Json) -> Element:
     if moment.tzinfo is None:
         raise ValueError(value)
     passed = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return DATE, pack_int64((passed.days * 86_400 + passed.seconds) * 1000 + passed.microseconds // 1000)
+    return DATE, pack_int64(
+        (passed.days * 86_400 + passed.seconds) * 1000 + passed.microseconds // 1000
+    )
 
 
 def _timestamp(value: Json) -> Element:
     seconds, increment = _only(value, "t", "i")
-    if not isinstance(seconds, int) or not isinstance(increment, int) or not 0 <= seconds < 1 << 32 or not 0 <= increment < 1 << 32:
+    if (
+        not isinstance(seconds, int)
+        or not isinstance(increment, int)
+        or not 0 <= seconds < 1 << 32
+        or not 0 <= increment < 1 << 32
+    ):
         raise ValueError(value)
     return TIMESTAMP, pack_int64((seconds << 32 | increment) - (1 << 64 if seconds >> 31 else 0))
 
@@ -325,7 +336,12 @@ _NOTHING: Known = {}
 _STRING = rb'"(?:[^"\\]++|\\.)*+"'
 _VALUE = rb"(?:[\w.+-]++|" + _STRING + rb")"
 for _ in range(3):
-    _VALUE = rb"(?:%b|\{(?:,? ?%b: ?%b){0,4}+\}|\[(?:,? ?%b){0,4}+\])" % (_VALUE, _STRING, _VALUE, _VALUE)
+    _VALUE = rb"(?:%b|\{(?:,? ?%b: ?%b){0,4}+\}|\[(?:,? ?%b){0,4}+\])" % (
+        _VALUE,
+        _STRING,
+        _VALUE,
+        _VALUE,
+    )
 SOME_FIELDS = re.compile(rb"(?:,? ?%b: ?%b){1,256}+" % (_STRING, _VALUE))
 SOME_ITEMS = re.compile(rb"(?:,? ?%b){1,256}+" % _VALUE)
 """Fields or items that are read at a time: scalars and small containers, among them every type wrapper but code with a large scope."""
@@ -333,12 +349,18 @@ _NAME = re.compile(rb",? ?%b: ?" % _STRING)
 _COMMA = re.compile(rb",? ?")
 
 
-def read_pieces(text: bytes, start: int, known: Known, *, loads: Callable[[str], Any], check: Check) -> Json:
+def read_pieces(
+    text: bytes, start: int, known: Known, *, loads: Callable[[str], Any], check: Check
+) -> Json:
     """The JSON value that PostgreSQL has written into `text` behind `start`; its large objects are `Pieces`, its large arrays are BSON.
 
     `loads` reads some fields or items at a time, `check` sees each value of which only BSON is kept.
     """
-    return _PieceReader(text, start, loads, check).read(known) if text[start] in b"{[" else loads(text[start:].decode())
+    return (
+        _PieceReader(text, start, loads, check).read(known)
+        if text[start] in b"{["
+        else loads(text[start:].decode())
+    )
 
 
 class _PieceReader:

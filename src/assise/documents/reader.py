@@ -159,7 +159,12 @@ def find_repeated(numbers: array[int]) -> set[int]:
     parts = 1 + len(numbers) // 100_000
     if parts == 1:
         return {one for one, other in pairwise(sorted(numbers)) if one == other}
-    return {one for part in range(parts) for one, other in pairwise(sorted(n for n in numbers if n % parts == part)) if one == other}
+    return {
+        one
+        for part in range(parts)
+        for one, other in pairwise(sorted(n for n in numbers if n % parts == part))
+        if one == other
+    }
 
 
 def check_document(raw: bytes) -> None:

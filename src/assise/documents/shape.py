@@ -138,19 +138,27 @@ class Shape:
     def parse(self, documents: Sequence[bytes]) -> Parsed:
         """Read those of the documents that have this shape."""
         if len(self._steps) == 1:
-            found: list[Sequence[Value] | None] = [match and match.groups() for match in map(self._steps[0].match_all, documents, repeat(4))]
+            found: list[Sequence[Value] | None] = [
+                match and match.groups()
+                for match in map(self._steps[0].match_all, documents, repeat(4))
+            ]
         else:
             found = [self._read(raw) for raw in documents]
         hits = [i for i, values in enumerate(found) if values is not None]
         taken = documents if len(hits) == len(documents) else [documents[i] for i in hits]
-        columns: list[Sequence[Value]] = list(zip(*[values for values in found if values is not None], strict=True))
+        columns: list[Sequence[Value]] = list(
+            zip(*[values for values in found if values is not None], strict=True)
+        )
         columns = columns or [()] * len(self.slots)
         wrong = set(_find_wrong(taken, 0))
         for slot, behind in self._sized:
             wrong.update(_find_wrong(columns[slot], behind))
         if wrong:
             right = [i not in wrong for i in range(len(hits))]
-            hits, columns = list(compress(hits, right)), [list(compress(column, right)) for column in columns]
+            hits, columns = (
+                list(compress(hits, right)),
+                [list(compress(column, right)) for column in columns],
+            )
         return Parsed(hits, columns)
 
     def _read(self, raw: bytes) -> Sequence[Value] | None:
@@ -190,7 +198,9 @@ class Shape:
             for kind in passed[bool(inner) :]:
                 self._add_slot(here, kind)
             if passed:
-                parts.append(b"([%b])%b\0" % (b"".join([re.escape(b"%c" % kind) for kind in passed]), name))
+                parts.append(
+                    b"([%b])%b\0" % (b"".join([re.escape(b"%c" % kind) for kind in passed]), name)
+                )
             pattern += b"(?:%b)?+" % b"|".join(parts)
             if passed:
                 steps.append(_Step(pattern, tuple(passed), inner, inner_slots))
@@ -228,14 +238,19 @@ class _Level:
     def common(self) -> Iterator[tuple[bytes, list[int]]]:
         """Keys that are UTF-8, with those of their kinds that are not rare."""
         for key in self._ordered():
-            kinds = [kind for kind, count in self.kinds[key].items() if count * RARE >= self.documents]
+            kinds = [
+                kind for kind, count in self.kinds[key].items() if count * RARE >= self.documents
+            ]
             if kinds and is_utf8(key):
                 yield key, kinds
 
     def is_common(self) -> bool:
         """Whether nearly all fields are under keys that are not rare: those of a map are data."""
         fields = sum(kinds.total() for kinds in self.kinds.values())
-        return 10 * sum(self.kinds[key][kind] for key, kinds in self.common() for kind in kinds) >= 9 * fields
+        return (
+            10 * sum(self.kinds[key][kind] for key, kinds in self.common() for kind in kinds)
+            >= 9 * fields
+        )
 
     def _ordered(self) -> Iterator[bytes]:
         """The keys in the order in which most documents have them: next is the one that the fewest others should precede."""
@@ -281,13 +296,24 @@ def _run(steps: tuple[_Step, ...], raw: bytes, p: int, values: list[Value]) -> i
 
 def find_values(column: Sequence[Value]) -> Sequence[bytes]:
     """The values of a slot that are not missing."""
-    return cast(Sequence[bytes], column) if all(column) else [value for value in column if value is not None]
+    return (
+        cast(Sequence[bytes], column)
+        if all(column)
+        else [value for value in column if value is not None]
+    )
 
 
 def _find_wrong(column: Sequence[Value], behind: int) -> list[int]:
     """Positions of values whose length in front is not the one that was matched."""
     found = find_values(column)
     fronts = b"".join([value[:4] for value in found])
-    if len(fronts) == 4 * len(found) and [length + behind for length in unpack(f"<{len(found)}i", fronts)] == list(map(len, found)):
+    if len(fronts) == 4 * len(found) and [
+        length + behind for length in unpack(f"<{len(found)}i", fronts)
+    ] == list(map(len, found)):
         return []
-    return [i for i, value in enumerate(column) if value is not None and int.from_bytes(value[:4], "little", signed=True) != len(value) - behind]
+    return [
+        i
+        for i, value in enumerate(column)
+        if value is not None
+        and int.from_bytes(value[:4], "little", signed=True) != len(value) - behind
+    ]

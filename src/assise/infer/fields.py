@@ -11,7 +11,7 @@ from assise.infer.evidence import array_evidence, column_evidence
 from assise.infer.profile import FLATTENED_LEVELS, MAP_KEYS
 from assise.infer.tree import Path
 from assise.manifest.paths import format_path
-from assise.manifest.problems import escape
+from assise.wording import escape
 
 Ids = Literal["uuid", "text"]
 Choice = tuple[str, str, frozenset[str]]
@@ -66,27 +66,47 @@ class Finder:
 
     def find_fields(self, root: Path, rows: int) -> list[FieldColumn | FieldTable]:
         """The columns and child tables of the documents at `root`, the root's `_id` left out."""
-        return [field for key, path in root.children.items() if key != "_id" for field in self._find(path, (key,), rows, "document")]
+        return [
+            field
+            for key, path in root.children.items()
+            if key != "_id"
+            for field in self._find(path, (key,), rows, "document")
+        ]
 
-    def _find(self, path: Path, keys: tuple[str, ...], rows: int, row: str) -> Iterator[FieldColumn | FieldTable]:
+    def _find(
+        self, path: Path, keys: tuple[str, ...], rows: int, row: str
+    ) -> Iterator[FieldColumn | FieldTable]:
         if not path.set_values:
             return
-        is_flat = _is_share(path.kinds.get("document", 0), path.set_values, 95) and len(keys) <= FLATTENED_LEVELS
+        is_flat = (
+            _is_share(path.kinds.get("document", 0), path.set_values, 95)
+            and len(keys) <= FLATTENED_LEVELS
+        )
         if is_flat and not is_map(path):
             for key, child in path.children.items():
                 yield from self._find(child, (*keys, key), rows, row)
         elif path.values >= 100 or _is_share(path.values, rows, 1):
             yield self._make(path, keys, rows, row)
 
-    def _make(self, path: Path, keys: tuple[str, ...], rows: int, row: str) -> FieldColumn | FieldTable:
+    def _make(
+        self, path: Path, keys: tuple[str, ...], rows: int, row: str
+    ) -> FieldColumn | FieldTable:
         if _is_share(path.kinds.get("array", 0), path.set_values, 90):
             return self._make_array(path, keys, rows, row)
-        column_type, kind, held = choose_type(path.kinds, self.ids) or ("jsonb", "every", frozenset(path.kinds))
+        column_type, kind, held = choose_type(path.kinds, self.ids) or (
+            "jsonb",
+            "every",
+            frozenset(path.kinds),
+        )
         if column_type == "jsonb" and path.kinds.get("document") and is_map(path):
             self._note_map(keys)
-        return FieldColumn(keys, column_type, kind, path.values, column_evidence(path, held, rows=rows, row=row))
+        return FieldColumn(
+            keys, column_type, kind, path.values, column_evidence(path, held, rows=rows, row=row)
+        )
 
-    def _make_array(self, path: Path, keys: tuple[str, ...], rows: int, row: str) -> FieldColumn | FieldTable:
+    def _make_array(
+        self, path: Path, keys: tuple[str, ...], rows: int, row: str
+    ) -> FieldColumn | FieldTable:
         element = path.element
         documents = element.kinds.get("document", 0) if element else 0
         if element and documents and _is_share(documents, element.set_values, 90):
@@ -95,17 +115,30 @@ class Finder:
             elif fields := self._find_elements(element):
                 return FieldTable(keys, element.values, fields)
         found = choose_type(element.kinds, self.ids) if element and element.set_values else None
-        is_typed = element is not None and found is not None and found[0] != "bytea" and _most_arrays_fit(path, element, found)
-        column_type, kind = (f"{found[0]}[]", found[1]) if found and is_typed else ("jsonb", "every")
+        is_typed = (
+            element is not None
+            and found is not None
+            and found[0] != "bytea"
+            and _most_arrays_fit(path, element, found)
+        )
+        column_type, kind = (
+            (f"{found[0]}[]", found[1]) if found and is_typed else ("jsonb", "every")
+        )
         evidence = array_evidence(path, rows=rows, row=row, is_typed=is_typed)
         return FieldColumn(keys, column_type, kind, path.values, evidence)
 
     def _find_elements(self, element: Path) -> list[FieldColumn | FieldTable]:
         rows = element.values
-        return [field for key, path in element.children.items() for field in self._find(path, (key,), rows, "element")]
+        return [
+            field
+            for key, path in element.children.items()
+            for field in self._find(path, (key,), rows, "element")
+        ]
 
     def _note_map(self, keys: tuple[str, ...]) -> None:
-        self.notes.append(f"{escape(self.collection)}: {escape(format_path(keys))} is a map whose keys are data: one jsonb column")
+        self.notes.append(
+            f"{escape(self.collection)}: {escape(format_path(keys))} is a map whose keys are data: one jsonb column"
+        )
 
 
 def _most_arrays_fit(path: Path, element: Path, choice: Choice) -> bool:
@@ -130,7 +163,11 @@ def _choose_number(kinds: dict[str, int]) -> Choice:
     """The type for the numbers among these values."""
     if "double" not in kinds:
         return ("int8", "int64", INTS) if "int64" in kinds else ("int4", "int32", INTS)
-    return ("numeric", "number", NUMBERS) if INTS & kinds.keys() else ("float8", "double", frozenset({"double"}))
+    return (
+        ("numeric", "number", NUMBERS)
+        if INTS & kinds.keys()
+        else ("float8", "double", frozenset({"double"}))
+    )
 
 
 def _scalar(kind: str, ids: Ids) -> Choice | None:
@@ -147,10 +184,17 @@ def is_map(path: Path) -> bool:
     names = path.children.keys()
     if len(names) > MAP_KEYS:
         return True
-    data = sum(len(name) <= _DATA_KEY_SIZE and _DATA_KEY.fullmatch(name) is not None for name in names)
+    data = sum(
+        len(name) <= _DATA_KEY_SIZE and _DATA_KEY.fullmatch(name) is not None for name in names
+    )
     if len(names) < 2 or 2 * data <= len(names):
         return False
-    shapes = {"number" if kind in NUMBERS else kind for child in path.children.values() for kind in child.kinds if kind != "null"}
+    shapes = {
+        "number" if kind in NUMBERS else kind
+        for child in path.children.values()
+        for kind in child.kinds
+        if kind != "null"
+    }
     return len(shapes) <= 1
 
 

@@ -30,7 +30,9 @@ def _fits_text(value: bytes) -> bool:
 def _fits_numeric(value: bytes) -> bool:
     if value == _MINUS_ZERO:
         return False
-    is_nan = value[7] & 0x7F == 0x7F and value[6] & 0xF0 == 0xF0 and (value[6] & 0x0F or any(value[:6]))
+    is_nan = (
+        value[7] & 0x7F == 0x7F and value[6] & 0xF0 == 0xF0 and (value[6] & 0x0F or any(value[:6]))
+    )
     return not is_nan or value == NAN
 
 
@@ -50,5 +52,10 @@ def _fits_decimal(value: bytes) -> bool:
     return coefficient > 0 or not high >> 63
 
 
-FITS: dict[int, Callable[[bytes], bool]] = {STRING: _fits_text, DOUBLE: _fits_numeric, DATE: _fits_timestamptz, DECIMAL: _fits_decimal}
+FITS: dict[int, Callable[[bytes], bool]] = {
+    STRING: _fits_text,
+    DOUBLE: _fits_numeric,
+    DATE: _fits_timestamptz,
+    DECIMAL: _fits_decimal,
+}
 """Type byte -> whether the bytes of a value fit; values of other kinds fit wherever their kind does."""

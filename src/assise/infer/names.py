@@ -63,8 +63,13 @@ def snake_case(text: str) -> str:
     """
     if not text:
         return "empty"
-    kept = [c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c) not in {"Cc", "Cf"}]
-    pieces = [_GAP + c if _starts_word(kept, i) else c if c == "_" or _is_letter(c) else _GAP for i, c in enumerate(kept)]
+    kept = [
+        c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c) not in {"Cc", "Cf"}
+    ]
+    pieces = [
+        _GAP + c if _starts_word(kept, i) else c if c == "_" or _is_letter(c) else _GAP
+        for i, c in enumerate(kept)
+    ]
     name = unicodedata.normalize("NFC", "".join(pieces).strip(_GAP).lower())
     rest = name.lstrip("_")
     words = rest.rstrip("_").replace("_", _GAP).split(_GAP)
@@ -80,7 +85,12 @@ def column_name(keys: Sequence[str]) -> str:
     ('address_zip_code', 'user_id', 'xmin_')
     """
     first, *others = ["id" if key == "_id" else snake_case(key) for key in keys]
-    name = "_".join([first.rstrip("_") if others and first.strip("_") else first, *(word.lstrip("_") for word in others)])
+    name = "_".join(
+        [
+            first.rstrip("_") if others and first.strip("_") else first,
+            *(word.lstrip("_") for word in others),
+        ]
+    )
     return name + "_" if name in SYSTEM_COLUMNS else name
 
 

@@ -126,13 +126,23 @@ class Profile:
         """The counts as values that JSON can hold."""
         self._flush()
         counts = [[cell, count] for cell, count in self._counts.items()]
-        return {"documents": self.documents, "invalid": self.invalid, "first_invalid": self.first_invalid, "nodes": self._nodes[2:], "counts": counts}
+        return {
+            "documents": self.documents,
+            "invalid": self.invalid,
+            "first_invalid": self.first_invalid,
+            "nodes": self._nodes[2:],
+            "counts": counts,
+        }
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> Self:
         """What `as_json` gave, to be merged into another profile."""
         profile = cls(paths=max(1, len(found["nodes"])))
-        profile.documents, profile.invalid, profile.first_invalid = found["documents"], found["invalid"], found["first_invalid"]
+        profile.documents, profile.invalid, profile.first_invalid = (
+            found["documents"],
+            found["invalid"],
+            found["first_invalid"],
+        )
         profile._nodes += [(parent, key) for parent, key in found["nodes"]]
         profile._counts.update(dict(found["counts"]))
         return profile
@@ -165,7 +175,9 @@ class Profile:
     def add_invalid(self, offset: int) -> None:
         """Count bytes at `offset` that are not BSON."""
         self.invalid += 1
-        self.first_invalid = offset if self.first_invalid is None else min(offset, self.first_invalid)
+        self.first_invalid = (
+            offset if self.first_invalid is None else min(offset, self.first_invalid)
+        )
 
     def add_all(self, documents: Sequence[bytes], offsets: Sequence[int]) -> None:
         """Count documents in their order, with the result of `add` for each of them."""
@@ -175,7 +187,9 @@ class Profile:
     def _add_group(self, documents: Sequence[bytes], offsets: Sequence[int]) -> None:
         small = [i for i, raw in enumerate(documents) if len(raw) <= LARGEST_BYTES]
         if self._shape is None and len(small) >= FEWEST:
-            self._shape = Shape([documents[i] for i in small], lambda path: len(path) <= FLATTENED_LEVELS)
+            self._shape = Shape(
+                [documents[i] for i in small], lambda path: len(path) <= FLATTENED_LEVELS
+            )
         if self._shape is None:
             for raw, offset in zip(documents, offsets, strict=True):
                 self.add(raw, offset)
@@ -188,7 +202,9 @@ class Profile:
         for i, raw in enumerate(documents):
             if i in rows:
                 walks = self._find_walks(self._shape, parsed.columns) if walks is None else walks
-                if not walks or self._walk_values([(walk, column[rows[i]]) for walk, column in walks]):
+                if not walks or self._walk_values(
+                    [(walk, column[rows[i]]) for walk, column in walks]
+                ):
                     counted.append(rows[i])
                     continue
             self.add(raw, offsets[i])
@@ -284,7 +300,9 @@ class Profile:
 
     def _is_full(self, node: int, key: str | None) -> bool:
         # One key more than a map needs, and the elements of arrays at the same path.
-        return self.is_capped or (node != 0 and key is not None and len(self._children[node]) > MAP_KEYS + 1)
+        return self.is_capped or (
+            node != 0 and key is not None and len(self._children[node]) > MAP_KEYS + 1
+        )
 
     def _walk_document(self, raw: bytes, mark: int) -> int:
         try:
@@ -375,7 +393,9 @@ class Profile:
             if level.is_keyed:
                 self._levels[node] = inner
         else:
-            element = self._place(node, None) if level.is_keyed and level.tables < NESTED_TABLES else -1
+            element = (
+                self._place(node, None) if level.is_keyed and level.tables < NESTED_TABLES else -1
+            )
             if element < 0:
                 return None
             inner = _Level(element, 0, level.tables + 1, is_keyed=False)
@@ -412,7 +432,14 @@ def _plain(cell: int, bit: int, kind: int) -> Field:
         return cell, bit, _SIZES[kind] + 1, None
     if kind in {STRING, CODE, SYMBOL}:
         return cell, bit, 0, None
-    return cell, bit, 0, {DOCUMENT: _check_inner, ARRAY: _check_inner, CODE_WITH_SCOPE: _check_scope}.get(kind, SKIP[kind])
+    return (
+        cell,
+        bit,
+        0,
+        {DOCUMENT: _check_inner, ARRAY: _check_inner, CODE_WITH_SCOPE: _check_scope}.get(
+            kind, SKIP[kind]
+        ),
+    )
 
 
 def _check_inner(raw: bytes, p: int) -> int:

@@ -12,7 +12,7 @@ from assise.infer.profile import Profile
 from assise.infer.tree import Path
 from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.paths import format_child_path, format_path
-from assise.manifest.problems import count_of, escape
+from assise.wording import count_of, escape
 
 TABLE_COLUMNS = 320
 """Physical columns of a table, its key and `_extra` among them: with more, rows become too big."""
@@ -40,14 +40,18 @@ class _Draft:
     notes: list[str] = field(default_factory=list)
 
 
-def propose(profiles: Mapping[str, Profile], *, name: str, ids: Ids = "uuid", postgres: str = "embedded") -> Proposal:
+def propose(
+    profiles: Mapping[str, Profile], *, name: str, ids: Ids = "uuid", postgres: str = "embedded"
+) -> Proposal:
     """The manifest `name` for the collections with these profiles; collections are taken in the order of their names.
 
     Raises:
         pydantic.ValidationError: `name` or `postgres` is none that a manifest can have.
     """
     draft = _Draft(ids)
-    tables = {collection: draft.names.take(snake_case(collection)) for collection in sorted(profiles)}
+    tables = {
+        collection: draft.names.take(snake_case(collection)) for collection in sorted(profiles)
+    }
     for collection, table in tables.items():
         _draft_collection(draft, collection, table, profiles[collection])
     manifest = Manifest(assise=1, name=name, postgres=postgres, tables=draft.tables)
@@ -60,7 +64,11 @@ def choose_key(path: Path, documents: int, *, ids: Ids) -> Column:
     if path.values < documents:
         return Column(type="int8", kind="offset")
     if kinds <= {"objectId"}:
-        return Column(type="text", from_="_id", kind="objectid") if ids == "text" else Column(type="uuid", from_="_id")
+        return (
+            Column(type="text", from_="_id", kind="objectid")
+            if ids == "text"
+            else Column(type="uuid", from_="_id")
+        )
     if path.misfits:
         return Column(type="text", from_="_id", kind="any")
     if kinds <= INTS:
@@ -91,12 +99,21 @@ def _draft_collection(draft: _Draft, collection: str, table: str, profile: Profi
     names = Names([] if is_offset else ["id"])
     columns = _name_columns(draft, table, fields, names, room=TABLE_COLUMNS - 2)
     key_name = names.take("_offset") if is_offset else "id"
-    draft.tables[table] = Table(collection=collection, primary_key=(key_name,), columns={key_name: key, **columns})
+    draft.tables[table] = Table(
+        collection=collection, primary_key=(key_name,), columns={key_name: key, **columns}
+    )
     front = shorten(f"{singular(table)}_{key_name.lstrip('_')}")
     _draft_children(draft, table, fields, front, level=1)
 
 
-def _draft_children(draft: _Draft, parent: str, fields: Iterable[FieldColumn | FieldTable], front: str, *, level: int) -> None:
+def _draft_children(
+    draft: _Draft,
+    parent: str,
+    fields: Iterable[FieldColumn | FieldTable],
+    front: str,
+    *,
+    level: int,
+) -> None:
     """The child tables of `parent`; `front` is the column with the collection's key."""
     for child in fields:
         if not isinstance(child, FieldTable):
@@ -106,16 +123,30 @@ def _draft_children(draft: _Draft, parent: str, fields: Iterable[FieldColumn | F
         columns = _name_columns(draft, table, child.fields, names, room=TABLE_COLUMNS - 2 - level)
         ordinals = [names.take("_position") for _ in range(level)]
         draft.comments["tables", table] = count_of(child.rows, "element")
-        draft.tables[table] = Table(parent=parent, from_=format_child_path(child.keys), primary_key=(front, *ordinals), columns=columns)
+        draft.tables[table] = Table(
+            parent=parent,
+            from_=format_child_path(child.keys),
+            primary_key=(front, *ordinals),
+            columns=columns,
+        )
         _draft_children(draft, table, child.fields, front, level=level + 1)
 
 
-def _name_columns(draft: _Draft, table: str, fields: Iterable[FieldColumn | FieldTable], names: Names, *, room: int) -> dict[str, Column]:
+def _name_columns(
+    draft: _Draft,
+    table: str,
+    fields: Iterable[FieldColumn | FieldTable],
+    names: Names,
+    *,
+    room: int,
+) -> dict[str, Column]:
     """The columns of a table, the most frequent where there is no room for all, with their comments."""
     found = [item for item in fields if isinstance(item, FieldColumn)]
     if len(found) > room:
         kept = sorted(sorted(range(len(found)), key=lambda i: -found[i].count)[:room])
-        draft.notes.append(f"{table}: {len(found) - room:,} of {len(found):,} columns, the rarest, are left to _extra")
+        draft.notes.append(
+            f"{table}: {len(found) - room:,} of {len(found):,} columns, the rarest, are left to _extra"
+        )
         found = [found[i] for i in kept]
     columns = {}
     for item in found:
@@ -133,14 +164,28 @@ def _id_column(path: Path, documents: int, *, ids: Ids) -> list[FieldColumn]:
     if not found or not path.set_values or (path.values < 100 and 100 * path.values < documents):
         return []
     column_type, kind, held = found
-    return [FieldColumn(("_id",), column_type, kind, path.values, column_evidence(path, held, rows=documents, row="document"))]
+    return [
+        FieldColumn(
+            ("_id",),
+            column_type,
+            kind,
+            path.values,
+            column_evidence(path, held, rows=documents, row="document"),
+        )
+    ]
 
 
 def _note_profile(draft: _Draft, collection: str, profile: Profile) -> None:
     name = escape(collection)
     if profile.is_capped:
-        draft.notes.append(f"{name}: only the first {count_of(profile.paths, 'path')} were profiled (infer.paths); the others are left to _extra")
+        draft.notes.append(
+            f"{name}: only the first {count_of(profile.paths, 'path')} were profiled (infer.paths); the others are left to _extra"
+        )
     if profile.invalid:
-        first = f", the first at byte {profile.first_invalid:,}" if profile.first_invalid is not None else ""
+        first = (
+            f", the first at byte {profile.first_invalid:,}"
+            if profile.first_invalid is not None
+            else ""
+        )
         verb = "is" if profile.invalid == 1 else "are"
         draft.notes.append(f"{name}: {count_of(profile.invalid, 'place')} {verb} not BSON{first}")

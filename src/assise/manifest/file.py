@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from assise.errors import ManifestError
 from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.nodes import Value, read_nodes
-from assise.manifest.problems import Place, Problem, UnsoundError, escape, manifest_error, nearest, show
+from assise.manifest.problems import Place, Problem, UnsoundError, manifest_error
 from assise.manifest.table import default_path
 from assise.manifest.types import KINDS, default_kind
+from assise.wording import escape, nearest, show
 
 HEADER = "# yaml-language-server: $schema=.assise/manifest.schema.json"
 
@@ -31,7 +32,10 @@ _MISSING = {
 _SHAPES = {
     "string_type": ("must be a text", ""),
     "dict_type": ("must be a mapping", ""),
-    "model_type": ("must be a mapping", "Give a table's keys, or a column's type or {type: text, from: a.b}."),
+    "model_type": (
+        "must be a mapping",
+        "Give a table's keys, or a column's type or {type: text, from: a.b}.",
+    ),
     "tuple_type": ("must be a name or a list of names", ""),
 }
 
@@ -50,12 +54,21 @@ def load_manifest(path: Path) -> Manifest:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ManifestError(f"cannot be read: {error.strerror}", file=str(path), remedy="Give the path of a manifest.") from error
+        raise ManifestError(
+            f"cannot be read: {error.strerror}",
+            file=str(path),
+            remedy="Give the path of a manifest.",
+        ) from error
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ManifestError(f"is not UTF-8 at byte {error.start}", file=str(path), line=line, remedy="Save the file as UTF-8.") from error
+        raise ManifestError(
+            f"is not UTF-8 at byte {error.start}",
+            file=str(path),
+            line=line,
+            remedy="Save the file as UTF-8.",
+        ) from error
     return parse_manifest(text, str(path))
 
 
@@ -68,7 +81,14 @@ def parse_manifest(text: str, file: str = "assise.yaml") -> Manifest:
     value, lines, found = read_nodes(text)
     unknown = list(_check_keys(value))
     keys = {problem.place for problem in unknown}
-    found = [problem for problem in found if not (problem.is_of_value and any(problem.place[:n] in keys for n in range(len(problem.place) + 1)))]
+    found = [
+        problem
+        for problem in found
+        if not (
+            problem.is_of_value
+            and any(problem.place[:n] in keys for n in range(len(problem.place) + 1))
+        )
+    ]
     problems = _check_version(value) or (found and [*found, *unknown]) or _check_mapping(value)
     if problems:
         raise manifest_error(problems, file, lines=lines)
@@ -84,13 +104,27 @@ def parse_manifest(text: str, file: str = "assise.yaml") -> Manifest:
 def _check_version(value: Value) -> list[Problem]:
     version = value.get("assise", 1) if isinstance(value, dict) else 1
     remedy = "Write assise: 1; for a newer manifest use a newer Assise."
-    return [] if version == 1 else [Problem(("assise",), "this program knows version 1 of the manifest", show(version), remedy)]
+    return (
+        []
+        if version == 1
+        else [
+            Problem(
+                ("assise",), "this program knows version 1 of the manifest", show(version), remedy
+            )
+        ]
+    )
 
 
 def _check_mapping(value: Value) -> list[Problem]:
     if isinstance(value, dict) and value:
         return []
-    return [Problem((), "is no mapping" if value else "is empty", remedy=f"Write the keys {', '.join(_MANIFEST_KEYS)}.")]
+    return [
+        Problem(
+            (),
+            "is no mapping" if value else "is empty",
+            remedy=f"Write the keys {', '.join(_MANIFEST_KEYS)}.",
+        )
+    ]
 
 
 def _check_keys(value: Value) -> Iterator[Problem]:
@@ -132,7 +166,13 @@ def dump_manifest(manifest: Manifest, *, comments: Mapping[tuple[str, ...], str]
 
     The comment of ("tables", name) stands above the table, that of ("tables", name, "columns", column) behind the column.
     """
-    lines = [HEADER, "assise: 1", f"name: {_quote(manifest.name)}", f"postgres: {_quote(manifest.postgres)}", ""]
+    lines = [
+        HEADER,
+        "assise: 1",
+        f"name: {_quote(manifest.name)}",
+        f"postgres: {_quote(manifest.postgres)}",
+        "",
+    ]
     lines.append("tables:" if manifest.tables else "tables: {}")
     for name, table in manifest.tables.items():
         place = ("tables", name)
@@ -144,7 +184,9 @@ def dump_manifest(manifest: Manifest, *, comments: Mapping[tuple[str, ...], str]
         for column_name, column in table.columns.items():
             comment = comments.get((*place, "columns", column_name))
             behind = "" if comment is None else f"  # {_comment(comment)}"
-            lines.append(f"      {_quote(column_name)}: {_column_text(column_name, column)}{behind}")
+            lines.append(
+                f"      {_quote(column_name)}: {_column_text(column_name, column)}{behind}"
+            )
     return "\n".join(lines) + "\n"
 
 
@@ -168,7 +210,9 @@ def _column_text(name: str, column: Column) -> str:
 
 
 def _quote(text: str) -> str:
-    return text if _PLAIN.fullmatch(text) and text.lower() not in _YAML_WORDS else f'"{escape(text)}"'
+    return (
+        text if _PLAIN.fullmatch(text) and text.lower() not in _YAML_WORDS else f'"{escape(text)}"'
+    )
 
 
 def _comment(text: str) -> str:
@@ -183,7 +227,10 @@ def json_schema() -> dict[str, Schema]:
     column = _object(
         {
             "type": {"enum": types, "description": "its type in PostgreSQL"},
-            "from": {"type": "string", "description": "the path of the field, such as address.city; without it the field with the column's own name"},
+            "from": {
+                "type": "string",
+                "description": "the path of the field, such as address.city; without it the field with the column's own name",
+            },
             "kind": {
                 "enum": list(dict.fromkeys(k for kinds in KINDS.values() for k in kinds)),
                 "description": "which BSON values it holds, where the type's first kind is not meant",
@@ -194,8 +241,14 @@ def json_schema() -> dict[str, Schema]:
     names: Schema = {"type": "array", "items": text, "minItems": 1}
     table = _object(
         {
-            "collection": {"type": "string", "description": "the collection whose documents are the rows"},
-            "parent": {"type": "string", "description": "of a child table: the table whose documents hold the array"},
+            "collection": {
+                "type": "string",
+                "description": "the collection whose documents are the rows",
+            },
+            "parent": {
+                "type": "string",
+                "description": "of a child table: the table whose documents hold the array",
+            },
             "from": {
                 "type": "string",
                 "description": "of a child table: the array inside the parent's document, ending in its one *, such as orders.* or report.files.*",
@@ -227,11 +280,23 @@ def json_schema() -> dict[str, Schema]:
             "default": "embedded",
             "description": "embedded, or a URL; ${VAR} and ${VAR:-default} are replaced by environment variables, once",
         },
-        "tables": {"type": "object", "additionalProperties": table, "description": "the tables by name"},
+        "tables": {
+            "type": "object",
+            "additionalProperties": table,
+            "description": "the tables by name",
+        },
     }
-    head: dict[str, Schema] = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Assise manifest"}
+    head: dict[str, Schema] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Assise manifest",
+    }
     return head | _object(properties, required=["assise", "name", "tables"])
 
 
 def _object(properties: dict[str, Schema], *, required: list[Schema]) -> dict[str, Schema]:
-    return {"type": "object", "additionalProperties": False, "required": required, "properties": properties}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": required,
+        "properties": properties,
+    }

@@ -34,8 +34,28 @@ def layouts(manifest: Manifest, root: str) -> tuple[Layout, ...]:
     found: list[Layout] = []
     for name in manifest.tree(root):
         table = manifest.tables[name]
-        front = [(key_name, key.type if i == 0 else "int4") for i, key_name in enumerate(table.primary_key)] if table.parent else []
-        columns = [*front, *((n, c.type) for n, c in table.columns.items()), (manifest.extra_name(name), "jsonb")]
+        front = (
+            [
+                (key_name, key.type if i == 0 else "int4")
+                for i, key_name in enumerate(table.primary_key)
+            ]
+            if table.parent
+            else []
+        )
+        columns = [
+            *front,
+            *((n, c.type) for n, c in table.columns.items()),
+            (manifest.extra_name(name), "jsonb"),
+        ]
         names, types = zip(*columns, strict=True)
-        found.append(Layout(name, names, types, table.primary_key, table.parent, key.kind in KEY_KINDS and key.type == "text"))
+        found.append(
+            Layout(
+                name,
+                names,
+                types,
+                table.primary_key,
+                table.parent,
+                key.kind in KEY_KINDS and key.type == "text",
+            )
+        )
     return tuple(found)

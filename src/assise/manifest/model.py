@@ -41,7 +41,11 @@ class Manifest(BaseModel):
     @property
     def roots(self) -> dict[str, str]:
         """The tables of collections -> their collections, in the manifest's order."""
-        return {name: table.collection for name, table in self.tables.items() if table.collection is not None}
+        return {
+            name: table.collection
+            for name, table in self.tables.items()
+            if table.collection is not None
+        }
 
     def table_of(self, collection: str) -> str:
         """The table of a collection that has one."""

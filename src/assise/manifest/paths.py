@@ -21,7 +21,11 @@ _STAR = "*"
 
 def is_nameable(key: str) -> bool:
     """Whether a path can name this key: it does not end in a backslash, holds no NUL and is valid Unicode."""
-    return not key.endswith("\\") and "\0" not in key and not any("\ud800" <= c <= "\udfff" for c in key)
+    return (
+        not key.endswith("\\")
+        and "\0" not in key
+        and not any("\ud800" <= c <= "\udfff" for c in key)
+    )
 
 
 def parse_path(text: str) -> tuple[str, ...]:
@@ -35,7 +39,10 @@ def parse_path(text: str) -> tuple[str, ...]:
     """
     segments = _SEPARATOR.split(text)
     if _STAR in segments:
-        raise ManifestError("a segment * stands for the elements of an array", remedy=r"Make a child table of the array; a key * is written \*.")
+        raise ManifestError(
+            "a segment * stands for the elements of an array",
+            remedy=r"Make a child table of the array; a key * is written \*.",
+        )
     return _read_keys(segments)
 
 
@@ -50,7 +57,10 @@ def parse_child_path(text: str) -> tuple[str, ...]:
     """
     *segments, last = _SEPARATOR.split(text)
     if last != _STAR or not segments or _STAR in segments:
-        raise ManifestError("a child table's path names an array and ends in its one *", remedy=r"Write for example files.*; a key * is written \*.")
+        raise ManifestError(
+            "a child table's path names an array and ends in its one *",
+            remedy=r"Write for example files.*; a key * is written \*.",
+        )
     return _read_keys(segments)
 
 
@@ -78,7 +88,10 @@ def _read_keys(segments: list[str]) -> tuple[str, ...]:
 
 def _check_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
     if not 1 <= len(keys) <= MAX_KEYS:
-        raise ManifestError(f"a path of {len(keys)} keys", remedy=f"Give 1 to {MAX_KEYS} keys, or read a document above as jsonb.")
+        raise ManifestError(
+            f"a path of {len(keys)} keys",
+            remedy=f"Give 1 to {MAX_KEYS} keys, or read a document above as jsonb.",
+        )
     for key in keys:
         if not is_nameable(key):
             raise ManifestError(

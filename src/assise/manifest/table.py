@@ -14,7 +14,9 @@ class Column(BaseModel):
     Without `from_` a column of a table reads the field that has the column's own name.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True
+    )
 
     type: str
     from_: str = Field(default="", validation_alias="from", serialization_alias="from")
@@ -26,7 +28,11 @@ class Column(BaseModel):
         if not isinstance(data, dict) or "kind" in data:
             return data
         column_type = data.get("type")
-        return {**data, "kind": default_kind(column_type)} if isinstance(column_type, str) and column_type in KINDS else data
+        return (
+            {**data, "kind": default_kind(column_type)}
+            if isinstance(column_type, str) and column_type in KINDS
+            else data
+        )
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -37,7 +43,9 @@ class Column(BaseModel):
 class Table(BaseModel):
     """A table: of a collection's documents, or of the documents in an array of its parent's documents."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True
+    )
 
     collection: str | None = None
     parent: str | None = None
@@ -58,7 +66,11 @@ class Table(BaseModel):
     @field_validator("columns", mode="before")
     @classmethod
     def _fill_columns(cls, value: object) -> object:
-        return {name: _fill_column(name, column) for name, column in value.items()} if isinstance(value, dict) else value
+        return (
+            {name: _fill_column(name, column) for name, column in value.items()}
+            if isinstance(value, dict)
+            else value
+        )
 
 
 def default_path(name: str) -> str:
@@ -72,8 +84,16 @@ def _fill_column(name: object, column: object) -> object:
         return column
     if isinstance(column, str):
         return {"type": column, "from": default_path(name)}
-    if isinstance(column, dict) and not {"from", "from_"} & column.keys() and column.get("kind") != "offset":
+    if (
+        isinstance(column, dict)
+        and not {"from", "from_"} & column.keys()
+        and column.get("kind") != "offset"
+    ):
         return {**column, "from": default_path(name)}
-    if isinstance(column, Column) and "from_" not in column.model_fields_set and column.kind != "offset":
+    if (
+        isinstance(column, Column)
+        and "from_" not in column.model_fields_set
+        and column.kind != "offset"
+    ):
         return column.model_copy(update={"from_": default_path(name)})
     return column

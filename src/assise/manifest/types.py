@@ -18,8 +18,14 @@ _ELEMENTS = {
     "numeric": ("number", "decimal"),
     "timestamptz": ("date",),
 }
-_ARRAYS = {f"{name}[]": tuple(kind for kind in kinds if kind not in KEY_KINDS) for name, kinds in _ELEMENTS.items()}
-_OTHERS = {"bytea": ("binary", *(f"binary_{subtype}" for subtype in range(1, 256))), "jsonb": ("every",)}
+_ARRAYS = {
+    f"{name}[]": tuple(kind for kind in kinds if kind not in KEY_KINDS)
+    for name, kinds in _ELEMENTS.items()
+}
+_OTHERS = {
+    "bytea": ("binary", *(f"binary_{subtype}" for subtype in range(1, 256))),
+    "jsonb": ("every",),
+}
 
 KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(_ELEMENTS | _OTHERS | _ARRAYS)
 """Every type with its kinds, the default kind first."""

@@ -96,11 +96,17 @@ def open_dump(path: Path) -> Dump:
     _check_text(str(path))
     try:
         if not path.exists():
-            raise SourceError(f"{path} does not exist", remedy="Give a mongodump folder or a .bson or .bson.gz file.")
+            raise SourceError(
+                f"{path} does not exist",
+                remedy="Give a mongodump folder or a .bson or .bson.gz file.",
+            )
         if path.is_dir():
             return _open_folder(path)
         if not path.name.endswith(_ENDINGS):
-            raise SourceError(f"{path} is no .bson or .bson.gz file", remedy="Give a mongodump folder or a .bson or .bson.gz file.")
+            raise SourceError(
+                f"{path} is no .bson or .bson.gz file",
+                remedy="Give a mongodump folder or a .bson or .bson.gz file.",
+            )
         return Dump(path, (_collection(path),), ())
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}", remedy=_READABLE) from error
@@ -112,38 +118,61 @@ def _check_text(name: str) -> None:
         name.encode()
     except UnicodeEncodeError as error:
         shown = os.fsencode(name).decode(errors="backslashreplace")
-        raise SourceError(f"the name {shown} is not UTF-8", remedy="Rename the file or folder.") from error
+        raise SourceError(
+            f"the name {shown} is not UTF-8", remedy="Rename the file or folder."
+        ) from error
 
 
 def _open_folder(path: Path) -> Dump:
     files = _bson_files(path)
-    databases = sorted(folder for folder in path.iterdir() if folder.is_dir() and _bson_files(folder))
+    databases = sorted(
+        folder for folder in path.iterdir() if folder.is_dir() and _bson_files(folder)
+    )
     data = [file for file in files if file.name.split(".bson")[0] != "oplog"]
     if data or (files and not databases):
         return _database(path, files)
     users = [folder for folder in databases if folder.name not in _SERVERS_OWN] or databases
     if not users:
-        raise SourceError(f"{path} holds no .bson files", remedy="Give the folder that mongodump wrote, such as dump/app.")
+        raise SourceError(
+            f"{path} holds no .bson files",
+            remedy="Give the folder that mongodump wrote, such as dump/app.",
+        )
     if len(users) > 1:
         names = ", ".join(folder.name for folder in users)
-        raise SourceError(f"{path} holds {len(users)} databases: {names}", remedy=f"Name one of them: {path / users[0].name}")
-    folders = [entry.name + "/" for entry in sorted(path.iterdir()) if entry.is_dir() and entry != users[0]]
+        raise SourceError(
+            f"{path} holds {len(users)} databases: {names}",
+            remedy=f"Name one of them: {path / users[0].name}",
+        )
+    folders = [
+        entry.name + "/" for entry in sorted(path.iterdir()) if entry.is_dir() and entry != users[0]
+    ]
     found = _open_folder(users[0])
     return Dump(path, found.collections, (*folders, *(file.name for file in files), *found.ignored))
 
 
 def _bson_files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.is_file() and file.name.endswith(_ENDINGS))
+    return sorted(
+        file for file in folder.iterdir() if file.is_file() and file.name.endswith(_ENDINGS)
+    )
 
 
 def _database(path: Path, files: list[Path]) -> Dump:
-    collections = sorted((_collection(file) for file in files), key=lambda collection: collection.name)
+    collections = sorted(
+        (_collection(file) for file in files), key=lambda collection: collection.name
+    )
     for one, other in pairwise(collections):
         if one.name == other.name:
-            raise SourceError(f"{one.file.name} and {other.file.name} are both the collection {one.name!r}", remedy="Move one of them elsewhere.")
+            raise SourceError(
+                f"{one.file.name} and {other.file.name} are both the collection {one.name!r}",
+                remedy="Move one of them elsewhere.",
+            )
     folders = sorted(entry.name + "/" for entry in path.iterdir() if entry.is_dir())
     alone = sorted(
-        file for file in path.iterdir() if ".metadata.json" in file.name and _data_file(file) is None and not file.name.startswith("system.")
+        file
+        for file in path.iterdir()
+        if ".metadata.json" in file.name
+        and _data_file(file) is None
+        and not file.name.startswith("system.")
     )
     return Dump(path, tuple(collections), (*folders, *map(_describe_alone, alone)))
 
@@ -178,7 +207,9 @@ def _collection(file: Path) -> Collection:
 def read_metadata(collection: Collection) -> str | None:
     """What mongodump wrote of a collection's options and indexes, as JSON text; None where there is nothing that can be read."""
     file = _metadata_file(collection.file)
-    found = _parse_metadata(file.with_name(file.name.removeprefix(BUCKETS))) or _parse_metadata(file)
+    found = _parse_metadata(file.with_name(file.name.removeprefix(BUCKETS))) or _parse_metadata(
+        file
+    )
     return found[0] if found else None
 
 
@@ -248,11 +279,16 @@ def read_chunk(collection: Collection, start: int, stop: int) -> Chunk:
         stream.seek(start)
         chunks = list(_group(read_frames(_Part(stream, stop - start), start), stop - start, start))
     if [(chunk.start, chunk.stop) for chunk in chunks] != [(start, stop)]:
-        raise SourceError(f"{collection.file} has changed between bytes {start:,} and {stop:,} while it was read", remedy="Leave it as it is.")
+        raise SourceError(
+            f"{collection.file} has changed between bytes {start:,} and {stop:,} while it was read",
+            remedy="Leave it as it is.",
+        )
     return chunks[0]
 
 
-def read_samples(collection: Collection, size: int, count: int) -> Iterator[tuple[list[Document], float]]:
+def read_samples(
+    collection: Collection, size: int, count: int
+) -> Iterator[tuple[list[Document], float]]:
     """Documents of at least `size` source bytes from up to `count` places spread over a file, each time with the share of the source that they are.
 
     A small file is read whole, a packed one from its beginning on.
@@ -263,15 +299,25 @@ def read_samples(collection: Collection, size: int, count: int) -> Iterator[tupl
     read = 0
     with _open(collection, lambda: read) as stream:
         if isinstance(stream, gzip.GzipFile) or collection.size <= count * size:
-            for chunk in islice(_group(read_frames(_Part(stream, LARGEST + count * size)), size, 0), count):
-                growth = stream.tell() / cast(IO[bytes], stream.fileobj).tell() if isinstance(stream, gzip.GzipFile) else 1
+            for chunk in islice(
+                _group(read_frames(_Part(stream, LARGEST + count * size)), size, 0), count
+            ):
+                growth = (
+                    stream.tell() / cast(IO[bytes], stream.fileobj).tell()
+                    if isinstance(stream, gzip.GzipFile)
+                    else 1
+                )
                 yield chunk.documents, (chunk.stop - chunk.start) / (collection.size * growth)
                 read = chunk.stop
             return
         head, largest = USUAL_HEAD, 0
         for start in range(0, collection.size, -(-collection.size // count)):
             stream.seek(start)
-            begin = start + _find_document(stream.read(max(SEARCHED_BYTES, 2 * largest)), head) if start else 0
+            begin = (
+                start + _find_document(stream.read(max(SEARCHED_BYTES, 2 * largest)), head)
+                if start
+                else 0
+            )
             if begin < start:
                 continue
             stream.seek(begin)
@@ -287,7 +333,9 @@ def read_samples(collection: Collection, size: int, count: int) -> Iterator[tupl
 def _find_document(data: bytes, head: bytes) -> int:
     """Where the first document of `data` begins that has this type and key in front, and so has the next one; -1 for none."""
     p = data.find(head, 4)
-    while p >= 0 and not data.startswith(head, p + max(SMALLEST, int.from_bytes(data[p - 4 : p], "little"))):
+    while p >= 0 and not data.startswith(
+        head, p + max(SMALLEST, int.from_bytes(data[p - 4 : p], "little"))
+    ):
         p = data.find(head, p + 1)
     return max(p - 4, -1)
 
@@ -309,7 +357,9 @@ def _open(collection: Collection, read: Callable[[], int]) -> Iterator[gzip.Gzip
     """A collection's content; where it cannot be read any further, the error says how much of it was `read`."""
     file = collection.file
     try:
-        with gzip.GzipFile(file) if collection.is_packed else file.open("rb", buffering=0) as stream:
+        with (
+            gzip.GzipFile(file) if collection.is_packed else file.open("rb", buffering=0) as stream
+        ):
             yield stream
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SourceError(
@@ -320,7 +370,12 @@ def _open(collection: Collection, read: Callable[[], int]) -> Iterator[gzip.Gzip
         raise SourceError(f"{file} cannot be read: {error.strerror}", remedy=_READABLE) from error
 
 
-def _group(frames: Iterator[list[Document] | Run], size: int, start: int, tell: Callable[[], int] | None = None) -> Iterator[Chunk]:
+def _group(
+    frames: Iterator[list[Document] | Run],
+    size: int,
+    start: int,
+    tell: Callable[[], int] | None = None,
+) -> Iterator[Chunk]:
     documents, runs, digest, stop = list[Document](), list[Run](), sha256(), start
 
     def end() -> Chunk:

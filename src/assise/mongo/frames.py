@@ -25,7 +25,9 @@ KEPT_WHOLE, KEPT_OF_LONGER = 16 << 20, 64 << 10
 _BLOCK = 1 << 20
 _STRIDE = 16 << 10
 _LENGTH = rb"[\0\x01](?<=[\x05-\xff]\0\0\0|.[\x01-\xff]\0\0|..[\x01-\xff]\0|.[\0-\x40]\0\x01)"
-_POSSIBLE_START = re.compile(_LENGTH + rb"(?:(?<=\x05\0\0\0)(?=\0)|(?=[" + re.escape(bytes(SKIP)) + rb"]))", re.DOTALL)
+_POSSIBLE_START = re.compile(
+    _LENGTH + rb"(?:(?<=\x05\0\0\0)(?=\0)|(?=[" + re.escape(bytes(SKIP)) + rb"]))", re.DOTALL
+)
 """The last of four bytes that can be the length of a document, where a type or the end follows; looking for it passes over others quickly."""
 
 
@@ -97,7 +99,11 @@ class _Window:
         if start + 4 > len(self.data) and not self.holds(start + 4):
             return 0
         size: int = read_int32(self.data, start)[0]
-        if not SMALLEST <= size <= LARGEST or (start + size > len(self.data) and not self.holds(start + size)) or self.data[start + size - 1]:
+        if (
+            not SMALLEST <= size <= LARGEST
+            or (start + size > len(self.data) and not self.holds(start + size))
+            or self.data[start + size - 1]
+        ):
             return 0
         return start + size
 
@@ -105,7 +111,9 @@ class _Window:
         """Consume documents that frame one behind the other, as far as `data` holds them: `data`, its offset, and in it each border of a document."""
         data, base, p, borders = self.data, self._base, self.p, [self.p]
         with suppress(*OUTSIDE):
-            while SMALLEST <= (size := read_int32(data, p)[0]) <= LARGEST and not data[p + size - 1]:
+            while (
+                SMALLEST <= (size := read_int32(data, p)[0]) <= LARGEST and not data[p + size - 1]
+            ):
                 p += size
                 borders.append(p)
         self.take(p)
@@ -114,7 +122,11 @@ class _Window:
     def resumes(self, start: int) -> bool:
         """Whether reading can go on at `start`."""
         stop = self.framed(start)
-        return stop > 0 and (self.framed(stop) > 0 or not self.holds(stop + 1)) and self._ends(start + 4, stop - 1)
+        return (
+            stop > 0
+            and (self.framed(stop) > 0 or not self.holds(stop + 1))
+            and self._ends(start + 4, stop - 1)
+        )
 
     def _ends(self, start: int, last: int) -> bool:
         """Whether the elements from `start` on are BSON and end at `last`."""

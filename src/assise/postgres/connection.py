@@ -17,14 +17,29 @@ from psycopg import generators, pq, sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq.abc import PGresult
 
-from assise.errors import BusyError, DependentError, DuplicateKeyError, LimitError, SerializationError, TargetError, UsageError
+from assise.errors import (
+    BusyError,
+    DependentError,
+    DuplicateKeyError,
+    LimitError,
+    SerializationError,
+    TargetError,
+    UsageError,
+)
 
 ARRAY_OIDS = {
     "uuid": 2951, "text": 1009, "bool": 1000, "int4": 1007, "int8": 1016,
     "float8": 1022, "numeric": 1231, "timestamptz": 1185, "bytea": 1001,
 }  # fmt: skip
 
-_SECRET = {"password", "sslpassword", "passfile", "oauth_client_secret", "scram_client_key", "scram_server_key"}
+_SECRET = {
+    "password",
+    "sslpassword",
+    "passfile",
+    "oauth_client_secret",
+    "scram_client_key",
+    "scram_server_key",
+}
 
 _COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_TAIL = b"\xff\xff"
@@ -43,13 +58,23 @@ def describe(conninfo: str) -> str:
     try:
         parts = conninfo_to_dict(conninfo)
     except psycopg.ProgrammingError as error:
-        raise UsageError("this is no PostgreSQL URL or connection string", remedy="Write postgresql://user@host/database.") from error
-    shown = {key: str(value) for key, value in parts.items() if key not in _SECRET and value is not None}
+        raise UsageError(
+            "this is no PostgreSQL URL or connection string",
+            remedy="Write postgresql://user@host/database.",
+        ) from error
+    shown = {
+        key: str(value) for key, value in parts.items() if key not in _SECRET and value is not None
+    }
     user, host, port, database = (shown.pop(key, "") for key in ("user", "host", "port", "dbname"))
     if "@" in host[1:] or "@" in database or not re.fullmatch("[0-9,]*", port):
-        raise UsageError("this PostgreSQL URL has an odd host or port", remedy="In a user or password write @ as %40, : as %3A and / as %2F.")
+        raise UsageError(
+            "this PostgreSQL URL has an odd host or port",
+            remedy="In a user or password write @ as %40, : as %3A and / as %2F.",
+        )
     is_plain = bool(host) and not set(host) & set("/,@:[]%")
-    query = urlencode({**({} if is_plain or not host else {"host": host}), **shown}, quote_via=percent)
+    query = urlencode(
+        {**({} if is_plain or not host else {"host": host}), **shown}, quote_via=percent
+    )
     place = f"{percent(user)}@" * bool(user) + (host if is_plain else "") + f":{port}" * bool(port)
     return f"postgresql://{place}/{percent(database)}" + f"?{query}" * bool(query)
 
@@ -65,15 +90,22 @@ class Connection:
         """
         self.target, self.conninfo = shown or describe(conninfo), conninfo
         try:
-            self._connection = psycopg.connect(conninfo, autocommit=True, application_name="assise", prepare_threshold=None)
+            self._connection = psycopg.connect(
+                conninfo, autocommit=True, application_name="assise", prepare_threshold=None
+            )
         except psycopg.Error as error:
-            raise TargetError(f"{self.target}: {_words(error)}", remedy="Check that the server runs and that the URL is right.") from error
+            raise TargetError(
+                f"{self.target}: {_words(error)}",
+                remedy="Check that the server runs and that the URL is right.",
+            ) from error
         self.execute("SET TimeZone = 'UTC'")
         self.execute("SET client_encoding = 'UTF8'")
         self.execute("SET statement_timeout = 0")
         self.execute("SET idle_in_transaction_session_timeout = 0")
         self.execute("SET idle_session_timeout = 0")
-        with suppress(TargetError):  # a server on Windows cannot do it: that a killed command's statement ends with it, and its locks
+        with suppress(
+            TargetError
+        ):  # a server on Windows cannot do it: that a killed command's statement ends with it, and its locks
             self.execute("SET client_connection_check_interval = '1s'")
 
     def another(self) -> Connection:
@@ -114,7 +146,9 @@ class Connection:
             yield
             self.execute("COMMIT")
         except BaseException:
-            with suppress(psycopg.Error):  # a lost connection: the server takes the transaction back
+            with suppress(
+                psycopg.Error
+            ):  # a lost connection: the server takes the transaction back
                 match self._connection.info.transaction_status:
                     case pq.TransactionStatus.INTRANS | pq.TransactionStatus.INERROR:
                         self._connection.rollback()
@@ -127,7 +161,9 @@ class Connection:
         self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         self.execute(f"SET TRANSACTION SNAPSHOT {sql.quote(snapshot)}")
 
-    def execute(self, statement: str, parameters: Sequence[Parameter] = ()) -> list[tuple[object, ...]]:
+    def execute(
+        self, statement: str, parameters: Sequence[Parameter] = ()
+    ) -> list[tuple[object, ...]]:
         """Run one statement; parameters are $1, $2, … as psycopg's %s. The rows, if it gives some."""
         with _translated(self.target):
             cursor = self._connection.execute(statement.encode(), parameters or None)
@@ -144,12 +180,21 @@ class Connection:
             return _cells(self._query(statement, [array], [ARRAY_OIDS[column_type]]))
 
     def stream(
-        self, query: str, array: bytes | None = None, column_type: str = "text", *, cursor: str = "assise_stream"
+        self,
+        query: str,
+        array: bytes | None = None,
+        column_type: str = "text",
+        *,
+        cursor: str = "assise_stream",
     ) -> Generator[Cells, None, None]:
         """As `fetch_cells`, some thousand rows at a time; inside a transaction, one at a time of each name `cursor`."""
         with _translated(self.target):
             parameters = [] if array is None else [array]
-            self._query(f"DECLARE {cursor} NO SCROLL CURSOR FOR {query}", parameters, [ARRAY_OIDS[column_type]][: len(parameters)])
+            self._query(
+                f"DECLARE {cursor} NO SCROLL CURSOR FOR {query}",
+                parameters,
+                [ARRAY_OIDS[column_type]][: len(parameters)],
+            )
             try:
                 while (result := self._query(f"FETCH 5000 FROM {cursor}", [], [])).ntuples:
                     yield from _cells(result)
@@ -190,7 +235,9 @@ def execute_all(connection: Connection, statements: Sequence[str], *, workers: i
             connection.execute(statement)
         return
     with ExitStack() as stack:
-        sessions = [stack.enter_context(connection.another()) for _ in range(min(workers, len(statements)))]
+        sessions = [
+            stack.enter_context(connection.another()) for _ in range(min(workers, len(statements)))
+        ]
         idle = SimpleQueue[Connection]()
         for session in sessions:
             idle.put(session)
@@ -207,7 +254,9 @@ def execute_all(connection: Connection, statements: Sequence[str], *, workers: i
 
         executor = stack.enter_context(ThreadPoolExecutor(len(sessions)))
         try:
-            for future in as_completed([executor.submit(run, statement) for statement in statements]):
+            for future in as_completed(
+                [executor.submit(run, statement) for statement in statements]
+            ):
                 future.result()
         except BaseException:
             is_over = True
@@ -225,7 +274,13 @@ def _write(copy: psycopg.Copy, block: list[bytes]) -> None:
 
 
 def _cells(result: PGresult) -> Iterator[Cells]:
-    return zip(*[map(result.get_value, range(result.ntuples), repeat(column)) for column in range(result.nfields)], strict=True)
+    return zip(
+        *[
+            map(result.get_value, range(result.ntuples), repeat(column))
+            for column in range(result.nfields)
+        ],
+        strict=True,
+    )
 
 
 @contextmanager
@@ -240,7 +295,8 @@ def _translated(target: str) -> Iterator[None]:
         raise BusyError(f"{target}: {_words(error)}") from error
     except psycopg.errors.DependentObjectsStillExist as error:
         raise DependentError(
-            f"{target}: {_words(error)}: {error.diag.message_detail or ''}", remedy="Drop what is named, or move it away."
+            f"{target}: {_words(error)}: {error.diag.message_detail or ''}",
+            remedy="Drop what is named, or move it away.",
         ) from error
     except psycopg.Error as error:
         state = error.sqlstate or ""

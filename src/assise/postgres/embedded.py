@@ -109,7 +109,11 @@ class Embedded:
             TargetError: the cluster is somebody else's.
         """
         account = cluster.server_account()
-        found = postmaster.read_postmaster(self.data) if cluster.check_cluster(self.data, account) else None
+        found = (
+            postmaster.read_postmaster(self.data)
+            if cluster.check_cluster(self.data, account)
+            else None
+        )
         return Status(
             running=found is not None and found.is_ready,
             pid=found.pid if found else None,
@@ -127,7 +131,9 @@ class Embedded:
     def conninfo(self, database: str | None) -> str:
         """The conninfo of a database, or of the server; no PG variable of the environment leads it elsewhere."""
         host = str(self._socket_folder(cluster.server_account()))
-        return make_conninfo(host=host, port=postmaster.PORT, user=cluster.SUPERUSER, dbname=database, **_DEFAULTS)
+        return make_conninfo(
+            host=host, port=postmaster.PORT, user=cluster.SUPERUSER, dbname=database, **_DEFAULTS
+        )
 
     def create_database(self, name: str) -> None:
         """Make a database, in UTF8 and sorted by code point, if it is missing. The server runs.
@@ -136,17 +142,25 @@ class Embedded:
             TargetError: PostgreSQL refuses the name or cannot be reached.
         """
         if not 0 < len(name.encode()) <= 63 or "\0" in name:
-            raise TargetError(f"{name!r} cannot be a database's name", remedy="Give one of 1 to 63 bytes without NUL.")
+            raise TargetError(
+                f"{name!r} cannot be a database's name",
+                remedy="Give one of 1 to 63 bytes without NUL.",
+            )
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))
         try:
             with psycopg.connect(self.conninfo("postgres"), autocommit=True) as connection:
-                known = connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount
+                known = connection.execute(
+                    "SELECT FROM pg_database WHERE datname = %s", [name]
+                ).rowcount
                 # The second error is how PostgreSQL tells the slower of two that create it at the same moment.
                 with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
                     if not known:
                         connection.execute(statement)
         except psycopg.Error as error:
-            raise TargetError(f"the database {name!r} cannot be made: {error}", remedy=f"The server's log is {self.log}.") from error
+            raise TargetError(
+                f"the database {name!r} cannot be made: {error}",
+                remedy=f"The server's log is {self.log}.",
+            ) from error
 
     def shell_command(self, database: str) -> tuple[list[str], dict[str, str]]:
         """The arguments and the environment of a psql in a database, for `os.execvpe`."""
@@ -155,7 +169,11 @@ class Embedded:
 
     def _socket_folder(self, account: cluster.Account) -> Path:
         found = postmaster.read_postmaster(self.data)
-        return found.socket_folder if found and found.is_ready else postmaster.default_socket_folder(self.data, account)
+        return (
+            found.socket_folder
+            if found and found.is_ready
+            else postmaster.default_socket_folder(self.data, account)
+        )
 
     def _is_ready(self, account: cluster.Account) -> bool:
         """Whether the server takes connections.
@@ -163,7 +181,11 @@ class Embedded:
         Raises:
             TargetError: it runs, but nobody can reach it.
         """
-        found = postmaster.read_postmaster(self.data) if cluster.check_cluster(self.data, account) else None
+        found = (
+            postmaster.read_postmaster(self.data)
+            if cluster.check_cluster(self.data, account)
+            else None
+        )
         if found is None or not found.is_ready:
             return False
         path = found.socket_folder / f".s.PGSQL.{postmaster.PORT}"
@@ -188,12 +210,17 @@ class Embedded:
             self.folder.mkdir(parents=True, exist_ok=True)
             file = path.open("ab")
         except OSError as error:
-            raise TargetError(f"{path} cannot be written: {error.strerror}", remedy="Run this as the user who owns the folder.") from error
+            raise TargetError(
+                f"{path} cannot be written: {error.strerror}",
+                remedy="Run this as the user who owns the folder.",
+            ) from error
         with file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def _start_locked(self, account: cluster.Account, binaries: Path, settings: Mapping[str, str]) -> None:
+    def _start_locked(
+        self, account: cluster.Account, binaries: Path, settings: Mapping[str, str]
+    ) -> None:
         began = time.monotonic()
         while not self._is_ready(account):
             with postmaster.claim(self.data) as lock:
@@ -201,9 +228,19 @@ class Embedded:
                 if lock is not None and found is None:
                     folder = postmaster.default_socket_folder(self.data, account)
                     postmaster.make_socket_folder(folder, account)
-                    postmaster.launch(self.data, account, binaries=binaries, socket_folder=folder, log=self.log, settings=settings, lock=lock)
+                    postmaster.launch(
+                        self.data,
+                        account,
+                        binaries=binaries,
+                        socket_folder=folder,
+                        log=self.log,
+                        settings=settings,
+                        lock=lock,
+                    )
                     continue
-            if time.monotonic() - began > (postmaster.START_TIMEOUT_S if found else ORPHANS_TIMEOUT_S):
+            if time.monotonic() - began > (
+                postmaster.START_TIMEOUT_S if found else ORPHANS_TIMEOUT_S
+            ):
                 raise TargetError(
                     f"processes of an earlier server still use {self.data}, or a server in another container does",
                     remedy=f"End them or wait for them, then repeat the command. The log is {self.log}.",
@@ -214,7 +251,10 @@ class Embedded:
         deadline = time.monotonic() + STOP_TIMEOUT_S
         while (found := postmaster.read_postmaster(self.data)) and found.pid == pid:
             if time.monotonic() > deadline:
-                raise TargetError(f"the embedded PostgreSQL (process {pid}) has not stopped in {STOP_TIMEOUT_S} s", remedy=f"Its log is {self.log}.")
+                raise TargetError(
+                    f"the embedded PostgreSQL (process {pid}) has not stopped in {STOP_TIMEOUT_S} s",
+                    remedy=f"Its log is {self.log}.",
+                )
             time.sleep(0.01)
 
 

@@ -32,7 +32,8 @@ class Postmaster:
 
 def default_socket_folder(data: Path, account: Account) -> Path:
     """The private socket folder of a cluster: short, because a socket's path has 107 bytes at most."""
-    return Path("/tmp") / f"assise-{account.uid}-{hashlib.sha256(os.fsencode(data)).hexdigest()[:12]}"  # noqa: S108
+    digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
+    return Path("/tmp") / f"assise-{account.uid}-{digest}"  # noqa: S108
 
 
 def make_socket_folder(folder: Path, account: Account) -> None:
@@ -46,8 +47,15 @@ def make_socket_folder(folder: Path, account: Account) -> None:
     except FileExistsError:
         pass
     except OSError as error:
-        raise TargetError(f"the socket folder {folder} cannot be made: {error.strerror}", remedy="The server needs a writable /tmp.") from error
-    if folder.lstat().st_uid == os.geteuid() and account.is_other and is_private(folder, os.geteuid()):
+        raise TargetError(
+            f"the socket folder {folder} cannot be made: {error.strerror}",
+            remedy="The server needs a writable /tmp.",
+        ) from error
+    if (
+        folder.lstat().st_uid == os.geteuid()
+        and account.is_other
+        and is_private(folder, os.geteuid())
+    ):
         os.chown(folder, account.uid, account.gid, follow_symlinks=False)
     check_private(folder, account)
 
@@ -126,25 +134,55 @@ def claim(data: Path) -> Iterator[int | None]:
             yield file.fileno()
 
 
-def launch(data: Path, account: Account, *, binaries: Path, socket_folder: Path, log: Path, settings: Mapping[str, str], lock: int) -> None:
+def launch(
+    data: Path,
+    account: Account,
+    *,
+    binaries: Path,
+    socket_folder: Path,
+    log: Path,
+    settings: Mapping[str, str],
+    lock: int,
+) -> None:
     """Start the server and wait until it takes connections. It has a session of its own: Ctrl-C does not reach it.
 
     Raises:
         TargetError: it did not start: the end of its log.
     """
-    ours = {"listen_addresses": "", "port": str(PORT), "unix_socket_directories": str(socket_folder), "unix_socket_permissions": "0700"}
-    options = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in {**ours, **settings}.items())
+    ours = {
+        "listen_addresses": "",
+        "port": str(PORT),
+        "unix_socket_directories": str(socket_folder),
+        "unix_socket_permissions": "0700",
+    }
+    options = " ".join(
+        f"-c {shlex.quote(f'{name}={value}')}" for name, value in {**ours, **settings}.items()
+    )
     _disown(data, socket_folder)
     if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
         log.replace(log.with_name(log.name + ".1"))
     with log.open("ab") as output:
         start = output.tell()
-        argv: list[str | Path] = [binaries / "pg_ctl", "start", "--silent", "--wait", "--timeout", str(START_TIMEOUT_S), "-D", data, "-o", options]
+        argv: list[str | Path] = [
+            binaries / "pg_ctl",
+            "start",
+            "--silent",
+            "--wait",
+            "--timeout",
+            str(START_TIMEOUT_S),
+            "-D",
+            data,
+            "-o",
+            options,
+        ]
         done = run(argv, account, output=output, pass_fds=[lock])
     if done.returncode:
         with log.open("rb") as written:
             written.seek(start)
-            raise TargetError(f"the embedded PostgreSQL did not start:\n{last_lines(written.read())}", remedy=f"Its log is {log}.")
+            raise TargetError(
+                f"the embedded PostgreSQL did not start:\n{last_lines(written.read())}",
+                remedy=f"Its log is {log}.",
+            )
 
 
 def _disown(data: Path, socket_folder: Path) -> None:

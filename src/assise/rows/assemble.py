@@ -12,7 +12,17 @@ from functools import lru_cache, partial
 from json import JSONDecoder
 
 from assise.documents.extjson import JSONB, JsonWriter, escape_key, unescape_key
-from assise.documents.extjson_reader import Check, Json, Known, Pieces, dbref_order, read_pieces, read_unnameable, read_value, read_wrapper
+from assise.documents.extjson_reader import (
+    Check,
+    Json,
+    Known,
+    Pieces,
+    dbref_order,
+    read_pieces,
+    read_unnameable,
+    read_value,
+    read_wrapper,
+)
 from assise.documents.kinds import ARRAY, DOCUMENT
 from assise.documents.numbers import plain_double
 from assise.documents.reader import elements
@@ -48,7 +58,9 @@ class Assembler:
     def __init__(self, manifest: Manifest, root: str, *, is_strict: bool = False) -> None:
         self._is_strict = is_strict
         self.orders: dict[tuple[str, ...], tuple[str, ...]] = {}
-        decoder = JSONDecoder(parse_float=_read_float, parse_int=_read_int, object_hook=self._in_order)
+        decoder = JSONDecoder(
+            parse_float=_read_float, parse_int=_read_int, object_hook=self._in_order
+        )
         self._read = partial(_read_strictly, decoder.decode) if is_strict else _read_leniently
         self.tree = build_tree(manifest, root)
         self.layouts = self.tree.layouts
@@ -76,15 +88,28 @@ class Assembler:
         return found if keys is None else {key: found[key] for key in keys}
 
     def _compile(self, level: Level) -> Build:
-        leaves = [(escape_key(key.decode()), key, position, *self.rule(column)) for key, (position, column) in level.columns.items()]
-        inners = [(escape_key(key.decode()), key, self._compile(inner)) for key, inner in level.levels.items()]
-        arrays = [(escape_key(key.decode()), key, self._compile_array(child)) for key, child in level.arrays.items()]
+        leaves = [
+            (escape_key(key.decode()), key, position, *self.rule(column))
+            for key, (position, column) in level.columns.items()
+        ]
+        inners = [
+            (escape_key(key.decode()), key, self._compile(inner))
+            for key, inner in level.levels.items()
+        ]
+        arrays = [
+            (escape_key(key.decode()), key, self._compile_array(child))
+            for key, child in level.arrays.items()
+        ]
         known = {"$bson", *_names(level)}
         has_ref = "$ref" in known
         refuse = _refuse if self._is_strict else _let_pass
-        digest = next((position for position, column in level.columns.values() if column.kind == "any"), None)
+        digest = next(
+            (position for position, column in level.columns.values() if column.kind == "any"), None
+        )
 
-        def build(row: Row, notes: Notes, kids: Kids, ordinals: bytes) -> list[tuple[bytes, Element]]:
+        def build(
+            row: Row, notes: Notes, kids: Kids, ordinals: bytes
+        ) -> list[tuple[bytes, Element]]:
             fields: list[tuple[bytes, Element]] = []
             name = ""
             try:
@@ -93,7 +118,11 @@ class Assembler:
                     if notes and name in notes:
                         element = read_value(notes[name])
                         is_same = _is_cell_of(element, cell, encoders)
-                        refuse(cell is not None and not (is_same and position == digest and cell[:7] == b"sha256:"), name)
+                        refuse(
+                            cell is not None
+                            and not (is_same and position == digest and cell[:7] == b"sha256:"),
+                            name,
+                        )
                         if is_same:
                             fields.append((key, element))
                             continue
@@ -101,7 +130,9 @@ class Assembler:
                         fields.append((key, decode(cell)))
                 for name, key, inner in inners:
                     note = notes.get(name) if notes else None
-                    mirrored = note if isinstance(note, dict) and read_wrapper(note) is None else None
+                    mirrored = (
+                        note if isinstance(note, dict) and read_wrapper(note) is None else None
+                    )
                     body = inner(row, mirrored or {}, kids, ordinals)
                     refuse(bool(body) and name in notes and not mirrored, name)
                     if body or mirrored is not None:
@@ -131,14 +162,19 @@ class Assembler:
             return {}, lambda cell: read_value(self._read(cell))
         encoders, decode = rule(column.type, column.kind)
         if self._is_strict and element_type(column.type) in {"numeric", "timestamptz"}:
-            decode = decode_number_strictly if decode is decode_number else _strictly(decode, encoders)
+            decode = (
+                decode_number_strictly if decode is decode_number else _strictly(decode, encoders)
+            )
             decode = decode if is_array(column.type) else lru_cache(1 << 12)(decode)
         elif self._is_strict and is_array(column.type):
             decode = _from_one(decode)
         return encoders, decode
 
     def _compile_array(self, child: int) -> Callable[[Kids, bytes], bytes | None]:
-        build, read_notes = self._builds[child], self._notes_reader(self.tree.roots[child], {"$element": {}})
+        build, read_notes = (
+            self._builds[child],
+            self._notes_reader(self.tree.roots[child], {"$element": {}}),
+        )
         refuse = _refuse if self._is_strict else _let_pass
         front = self.layouts[child].front
 
@@ -146,8 +182,15 @@ class Assembler:
             notes = read_notes(row[-1])
             inner = ordinals + (row[front - 1] or b"")
             fields = build(row, {} if "$element" in notes else notes, kids, inner)
-            refuse("$element" in notes and (bool(fields) or len(notes) > 1), "an element that is no document")
-            return (DOCUMENT, write_document(fields)) if fields or "$element" not in notes else read_value(notes["$element"])
+            refuse(
+                "$element" in notes and (bool(fields) or len(notes) > 1),
+                "an element that is no document",
+            )
+            return (
+                (DOCUMENT, write_document(fields))
+                if fields or "$element" not in notes
+                else read_value(notes["$element"])
+            )
 
         def gather(kids: Kids, ordinals: bytes) -> bytes | None:
             rows = kids[child].pop(ordinals, None)
@@ -155,7 +198,9 @@ class Assembler:
 
         return gather
 
-    def _notes_reader(self, level: Level, more: Known = _NOTHING) -> Callable[[bytes | None], Notes]:
+    def _notes_reader(
+        self, level: Level, more: Known = _NOTHING
+    ) -> Callable[[bytes | None], Notes]:
         read, is_strict, known = self._read, self._is_strict, {**_names(level), **more}
 
         def read_notes(cell: bytes | None) -> Notes:
@@ -163,7 +208,9 @@ class Assembler:
                 return {}
             notes = read(cell, known)
             if not isinstance(notes, dict):
-                raise CellError(f"_extra holds {cell[1:80].decode(errors='replace')}, which is no object")
+                raise CellError(
+                    f"_extra holds {cell[1:80].decode(errors='replace')}, which is no object"
+                )
             if is_strict and not notes:
                 raise CellError("_extra is {} instead of NULL")
             return notes
@@ -173,7 +220,9 @@ class Assembler:
 
 def _names(level: Level) -> Known:
     """The names that a level's build looks up in its notes, and below them those of its levels."""
-    names: dict[str, Known] = {escape_key(key.decode()): {} for key in [*level.columns, *level.arrays]}
+    names: dict[str, Known] = {
+        escape_key(key.decode()): {} for key in [*level.columns, *level.arrays]
+    }
     return names | {escape_key(key.decode()): _names(inner) for key, inner in level.levels.items()}
 
 
@@ -219,7 +268,11 @@ def _read_strictly(loads: Callable[[str], Json], cell: bytes, known: Known = _NO
 
 
 def _read(cell: bytes, known: Known, loads: Callable[[str], Json], check: Check) -> Json:
-    return read_pieces(cell, 1, known, loads=loads, check=check) if len(cell) > LARGE_BYTES else loads(cell[1:].decode())
+    return (
+        read_pieces(cell, 1, known, loads=loads, check=check)
+        if len(cell) > LARGE_BYTES
+        else loads(cell[1:].decode())
+    )
 
 
 def _let_all_pass(_value: Json, *, depth: int) -> None:
@@ -238,11 +291,16 @@ def _check_spelling(value: Json, known: Known = _NOTHING, depth: int = 0) -> Non
         if element is None:
             for name, item in value.items():
                 if name != "$bson" and name not in known and escape_key(unescape_key(name)) != name:
-                    raise CellError(f"the key {name} in jsonb is not escaped as the jsonb form escapes it")
+                    raise CellError(
+                        f"the key {name} in jsonb is not escaped as the jsonb form escapes it"
+                    )
                 _check_spelling(item, depth=depth + 1)
         elif isinstance(value.get("$scope"), Pieces):
             _check_spelling(value["$scope"], depth=depth + 1)
-        elif "$bson" not in value and _lenient.decode(JsonWriter(JSONB).value(*element, 0, depth)[0]) != value:
+        elif (
+            "$bson" not in value
+            and _lenient.decode(JsonWriter(JSONB).value(*element, 0, depth)[0]) != value
+        ):
             raise CellError(f"{str(value)[:80]} is not how the jsonb form spells it")
 
 
@@ -251,9 +309,16 @@ def _check_bson(value: Notes) -> None:
     document = enclose(read_unnameable(value))
     keys = [key for _, key, _, _ in elements(document)]
     is_one_value = (
-        len(value) == 1 and keys == [b""] and (document[4] in ORDERED or JsonWriter(JSONB).value(document[4], document, 6)[0][:8] == '{"$bson"')
+        len(value) == 1
+        and keys == [b""]
+        and (
+            document[4] in ORDERED
+            or JsonWriter(JSONB).value(document[4], document, 6)[0][:8] == '{"$bson"'
+        )
     )
-    if b64encode(document).decode() != value["$bson"] or not (is_one_value or (keys and JsonWriter(JSONB).unnameable(document, 0) == set(keys))):
+    if b64encode(document).decode() != value["$bson"] or not (
+        is_one_value or (keys and JsonWriter(JSONB).unnameable(document, 0) == set(keys))
+    ):
         raise CellError("$bson holds what stands elsewhere in the jsonb form")
 
 
@@ -261,7 +326,9 @@ def _strictly(decode: Decode, encoders: dict[int, Encode]) -> Decode:
     def decode_strictly(cell: bytes) -> Element:
         element = decode(cell)
         if not _is_cell_of(element, cell, encoders):
-            raise CellError(f"the cell {cell.hex()[:80]} is not as a load writes it (a scale, or microseconds, that MongoDB does not have)")
+            raise CellError(
+                f"the cell {cell.hex()[:80]} is not as a load writes it (a scale, or microseconds, that MongoDB does not have)"
+            )
         return element
 
     return decode_strictly

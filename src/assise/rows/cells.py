@@ -16,9 +16,29 @@ from struct import Struct
 
 from assise.documents.extjson import KEY, JsonWriter
 from assise.documents.extjson_reader import Form, read_value
-from assise.documents.kinds import ARRAY, BINARY, BOOL, DATE, DECIMAL, DOUBLE, INT32, INT64, KINDS, NULL, OBJECT_ID, STRING
+from assise.documents.kinds import (
+    ARRAY,
+    BINARY,
+    BOOL,
+    DATE,
+    DECIMAL,
+    DOUBLE,
+    INT32,
+    INT64,
+    KINDS,
+    NULL,
+    OBJECT_ID,
+    STRING,
+)
 from assise.documents.reader import key_end, open_document, read_binary, read_int32, read_int64
-from assise.documents.writer import Element, pack_int64, write_array, write_binary, write_string, write_text
+from assise.documents.writer import (
+    Element,
+    pack_int64,
+    write_array,
+    write_binary,
+    write_string,
+    write_text,
+)
 from assise.errors import CellError, ExtendedJsonError, InvalidBsonError
 from assise.manifest.types import element_type, is_array
 from assise.rows import numeric
@@ -38,13 +58,25 @@ pack_int8 = Struct(">iq").pack
 
 POSTGRES_EPOCH_MS = 946_684_800_000
 FIRST_DATE_MS, AFTER_LAST_DATE_MS = -210_866_803_200_000, 9_224_318_016_000_000
-OIDS = {"uuid": 2950, "text": 25, "bool": 16, "int4": 23, "int8": 20, "float8": 701, "numeric": 1700, "timestamptz": 1184, "bytea": 17}
+OIDS = {
+    "uuid": 2950,
+    "text": 25,
+    "bool": 16,
+    "int4": 23,
+    "int8": 20,
+    "float8": 701,
+    "numeric": 1700,
+    "timestamptz": 1184,
+    "bytea": 17,
+}
 
 
 def encode_object_id(raw: bytes, p: int) -> tuple[bytes, int]:
     """An ObjectId as a uuid of version 8 with readable digits."""
     digits = raw[p : p + 12].hex()
-    return b"\0\0\0\x10" + bytes.fromhex(f"{digits[:12]}8{digits[12:15]}8{digits[15:]}000000"), p + 12
+    return b"\0\0\0\x10" + bytes.fromhex(
+        f"{digits[:12]}8{digits[12:15]}8{digits[15:]}000000"
+    ), p + 12
 
 
 def jsonb_cell(text: str) -> bytes:
@@ -169,7 +201,9 @@ def _as_it_stands(content: bytes) -> bytes:
     return content
 
 
-def _encode_binary(subtype: int, *, size: int | None = None, swap: Callable[[bytes], bytes] = _as_it_stands) -> Encode:
+def _encode_binary(
+    subtype: int, *, size: int | None = None, swap: Callable[[bytes], bytes] = _as_it_stands
+) -> Encode:
     def encode(raw: bytes, p: int) -> tuple[bytes | None, int]:
         found, content, end = read_binary(raw, p)
         if found != subtype or (size is not None and len(content) != size):
@@ -216,8 +250,14 @@ _RULES: dict[tuple[str, str], tuple[dict[int, Encode], Decode]] = {
     ("bool", "bool"): ({BOOL: encode_bool}, lambda cell: (BOOL, cell)),
     ("float8", "double"): ({DOUBLE: encode_double}, lambda cell: (DOUBLE, cell[::-1])),
     ("timestamptz", "date"): ({DATE: encode_date}, _decode_date),
-    ("int4", "int32"): ({INT32: encode_int32, INT64: _encode_int64_as_int4}, lambda cell: (INT32, cell[::-1])),
-    ("int8", "int64"): ({INT64: encode_double, INT32: _encode_int32_as_int8}, lambda cell: (INT64, cell[::-1])),
+    ("int4", "int32"): (
+        {INT32: encode_int32, INT64: _encode_int64_as_int4},
+        lambda cell: (INT32, cell[::-1]),
+    ),
+    ("int8", "int64"): (
+        {INT64: encode_double, INT32: _encode_int32_as_int8},
+        lambda cell: (INT64, cell[::-1]),
+    ),
     ("numeric", "number"): (
         {
             INT32: _encode_number(numeric.encode_int, 4),
@@ -235,7 +275,9 @@ def rule(column_type: str, kind: str) -> tuple[dict[int, Encode], Decode]:
     if is_array(column_type):
         element = element_type(column_type)
         encoders, decode = rule(element, kind)
-        return {ARRAY: partial(_encode_array, encoders, OIDS[element])}, partial(_decode_array, decode)
+        return {ARRAY: partial(_encode_array, encoders, OIDS[element])}, partial(
+            _decode_array, decode
+        )
     if kind in _UUID_BINARIES and column_type == "uuid":
         subtype, swap = _UUID_BINARIES[kind]
         return {BINARY: _encode_binary(subtype, size=16, swap=swap)}, _decode_binary(subtype, swap)
@@ -245,7 +287,9 @@ def rule(column_type: str, kind: str) -> tuple[dict[int, Encode], Decode]:
     return _RULES[column_type, kind]
 
 
-def _encode_array(encoders: dict[int, Encode], oid: int, raw: bytes, p: int) -> tuple[bytes | None, int]:
+def _encode_array(
+    encoders: dict[int, Encode], oid: int, raw: bytes, p: int
+) -> tuple[bytes | None, int]:
     last, q = open_document(raw, p), p + 4
     cells = []
     while q != last:

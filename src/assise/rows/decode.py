@@ -46,23 +46,36 @@ def _decode_object_ids(key: bytes, cells: Sequence[bytes]) -> list[bytes | None]
     ids = bytearray(12 * count)
     for i in range(6):
         ids[i::12] = joined[i::16]
-    high = int.from_bytes(joined[6::16].translate(LOW_UP)) | int.from_bytes(joined[7::16].translate(HIGH_DOWN))
-    low = int.from_bytes(joined[7::16].translate(LOW_UP)) | int.from_bytes(joined[8::16].translate(_LOW))
+    high = int.from_bytes(joined[6::16].translate(LOW_UP)) | int.from_bytes(
+        joined[7::16].translate(HIGH_DOWN)
+    )
+    low = int.from_bytes(joined[7::16].translate(LOW_UP)) | int.from_bytes(
+        joined[8::16].translate(_LOW)
+    )
     ids[6::12], ids[7::12] = high.to_bytes(count), low.to_bytes(count)
     for i in range(4):
         ids[8 + i :: 12] = joined[9 + i :: 16]
     front = b"%c%b\0" % (OBJECT_ID, key)
     values = [value for (value,) in iter_unpack("12s", ids)]
-    digits, zeros = (joined[i::16].translate(HIGH_DOWN) for i in (6, 8)), (joined[i::16] for i in (13, 14, 15))
+    digits, zeros = (
+        (joined[i::16].translate(HIGH_DOWN) for i in (6, 8)),
+        (joined[i::16] for i in (13, 14, 15)),
+    )
     if {*digits} == {b"\x08" * count} and {*zeros} == {bytes(count)}:
         return [front + value for value in values]
-    return [front + value if encode_object_id(value, 0)[0][4:] == cell else None for value, cell in zip(values, cells, strict=True)]
+    return [
+        front + value if encode_object_id(value, 0)[0][4:] == cell else None
+        for value, cell in zip(values, cells, strict=True)
+    ]
 
 
 def _decode_dates(key: bytes, cells: Sequence[bytes]) -> list[bytes | None]:
     front = b"%c%b\0" % (DATE, key)
     moments = unpack(f">{len(cells)}q", b"".join(cells))
-    return [None if moment % 1000 else front + pack_int64(moment // 1000 + POSTGRES_EPOCH_MS) for moment in moments]
+    return [
+        None if moment % 1000 else front + pack_int64(moment // 1000 + POSTGRES_EPOCH_MS)
+        for moment in moments
+    ]
 
 
 def _decode_reversed(kind: int, key: bytes, cells: Sequence[bytes]) -> list[bytes | None]:

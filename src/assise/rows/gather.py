@@ -56,15 +56,22 @@ class Gatherer:
         self._tree = assembler.tree
         samples = [list(documents[:: len(documents) // SAMPLE + 1])]
         for layout, path in zip(self._tree.layouts[1:], self._tree.child_paths[1:], strict=True):
-            parent = next(i for i, other in enumerate(self._tree.layouts) if other.table == layout.parent)
+            parent = next(
+                i for i, other in enumerate(self._tree.layouts) if other.table == layout.parent
+            )
             found = list[bytes]()
             for raw in samples[parent]:
                 with suppress(*NOT_BSON):
                     found.extend(_find_elements(raw, path))
             samples.append(found[:: len(found) // SAMPLE + 1])
         assembler.orders.update(_learn_orders(samples[0]))
-        self._plans = [self._plan(assembler, root, sample) for root, sample in zip(self._tree.roots, samples, strict=True)]
-        self._read_plain = [lru_cache(1 << 10)(_plain_reader(assembler, root)) for root in self._tree.roots]
+        self._plans = [
+            self._plan(assembler, root, sample)
+            for root, sample in zip(self._tree.roots, samples, strict=True)
+        ]
+        self._read_plain = [
+            lru_cache(1 << 10)(_plain_reader(assembler, root)) for root in self._tree.roots
+        ]
 
     def _plan(self, assembler: Assembler, level: Level, sample: Sequence[bytes]) -> _Plan:
         orders: dict[Path, dict[bytes, int]] = {}
@@ -73,9 +80,17 @@ class Gatherer:
             keys.setdefault(slot.path[-1], len(keys))
         return self._plan_level(assembler, level, (), orders)
 
-    def _plan_level(self, assembler: Assembler, level: Level, path: Path, orders: dict[Path, dict[bytes, int]]) -> _Plan:
-        leaves = [(key, position, decode_all(key, column, decode=assembler.rule(column)[1])) for key, (position, column) in level.columns.items()]
-        levels = [(key, self._plan_level(assembler, inner, (*path, key), orders)) for key, inner in level.levels.items()]
+    def _plan_level(
+        self, assembler: Assembler, level: Level, path: Path, orders: dict[Path, dict[bytes, int]]
+    ) -> _Plan:
+        leaves = [
+            (key, position, decode_all(key, column, decode=assembler.rule(column)[1]))
+            for key, (position, column) in level.columns.items()
+        ]
+        levels = [
+            (key, self._plan_level(assembler, inner, (*path, key), orders))
+            for key, inner in level.levels.items()
+        ]
         return _Plan(leaves, levels, list(level.arrays.items()), orders.get(path, {}))
 
     def gather(self, rows: Sequence[Row], kids: Sequence[Kids]) -> list[bytes | None]:
@@ -91,7 +106,9 @@ class Gatherer:
                 bad.update(document for document, ordinals in found if ordinals)
         return [None if i in bad else enclose(body) for i, body in enumerate(bodies)]
 
-    def _gather_arrays(self, table: int, kids: Sequence[Kids], arrays: dict[int, dict[Place, bytes]], bad: set[int]) -> dict[Place, bytes]:
+    def _gather_arrays(
+        self, table: int, kids: Sequence[Kids], arrays: dict[int, dict[Place, bytes]], bad: set[int]
+    ) -> dict[Place, bytes]:
         """The arrays of one child table by the place of the element that holds them."""
         rows: list[Row] = []
         places: list[Place] = []
@@ -108,18 +125,38 @@ class Gatherer:
                     places.append((document, parent + ordinal))
         bodies = iter(self._gather_level(table, rows, places, arrays, bad))
         self._check_reached(table, places, arrays, bad)
-        return {place: enclose(b"".join([b"\x03%d\0%b" % (i, enclose(next(bodies))) for i in range(count)])) for place, count in groups}
+        return {
+            place: enclose(
+                b"".join([b"\x03%d\0%b" % (i, enclose(next(bodies))) for i in range(count)])
+            )
+            for place, count in groups
+        }
 
-    def _check_reached(self, table: int, places: Sequence[Place], arrays: dict[int, dict[Place, bytes]], bad: set[int]) -> None:
+    def _check_reached(
+        self,
+        table: int,
+        places: Sequence[Place],
+        arrays: dict[int, dict[Place, bytes]],
+        bad: set[int],
+    ) -> None:
         """Elements below the elements of a table belong to one of these."""
         layouts = self._tree.layouts
-        children = [found for child, found in arrays.items() if layouts[child].parent == layouts[table].table]
+        children = [
+            found
+            for child, found in arrays.items()
+            if layouts[child].parent == layouts[table].table
+        ]
         if children:
             known = set(places)
             bad.update(place[0] for found in children for place in found if place not in known)
 
     def _gather_level(
-        self, table: int, rows: Sequence[Row], places: Sequence[Place], arrays: dict[int, dict[Place, bytes]], bad: set[int]
+        self,
+        table: int,
+        rows: Sequence[Row],
+        places: Sequence[Place],
+        arrays: dict[int, dict[Place, bytes]],
+        bad: set[int],
     ) -> list[bytes]:
         """The elements of the documents of one table."""
         if not rows:
@@ -153,10 +190,20 @@ def _join(
         found.append((key, _decode(columns[position], decode, places, bad)))
     for key, inner in plan.levels:
         front = b"%c%b\0" % (DOCUMENT, key)
-        found.append((key, [body and front + enclose(body) for body in _join(inner, columns, places, arrays, {}, bad)]))
+        found.append(
+            (
+                key,
+                [
+                    body and front + enclose(body)
+                    for body in _join(inner, columns, places, arrays, {}, bad)
+                ],
+            )
+        )
     for key, child in plan.arrays:
         front, of_child = b"%c%b\0" % (ARRAY, key), arrays[child]
-        found.append((key, [front + of_child[place] if place in of_child else b"" for place in places]))
+        found.append(
+            (key, [front + of_child[place] if place in of_child else b"" for place in places])
+        )
     for key, pieces in found:
         noted = notes.get(key)
         if noted is None:
@@ -165,10 +212,16 @@ def _join(
         bad.update(places[i][0] for i, piece in enumerate(pieces) if piece and noted[i])
         parts[key] = [piece or note for piece, note in zip(pieces, noted, strict=True)]
     ordered = sorted(parts, key=lambda key: plan.order.get(key, len(plan.order)))
-    return list(map(b"".join, zip(*[parts[key] for key in ordered], strict=True))) if ordered else [b""] * len(places)
+    return (
+        list(map(b"".join, zip(*[parts[key] for key in ordered], strict=True)))
+        if ordered
+        else [b""] * len(places)
+    )
 
 
-def _decode(cells: Sequence[bytes | None], decode: DecodeAll, places: Sequence[Place], bad: set[int]) -> list[bytes]:
+def _decode(
+    cells: Sequence[bytes | None], decode: DecodeAll, places: Sequence[Place], bad: set[int]
+) -> list[bytes]:
     known = find_values(cells)
     pieces = decode(known) if known else []
     if len(pieces) < len(cells):
@@ -179,14 +232,19 @@ def _decode(cells: Sequence[bytes | None], decode: DecodeAll, places: Sequence[P
     return [piece or b"" for piece in pieces]
 
 
-def _plain_reader(assembler: Assembler, level: Level) -> Callable[[bytes], list[tuple[bytes, bytes]] | None]:
+def _plain_reader(
+    assembler: Assembler, level: Level
+) -> Callable[[bytes], list[tuple[bytes, bytes]] | None]:
     """Reads an `_extra` as keys and whole fields; None when it is not plain."""
     names = {escape_key(key.decode()) for key in [*level.columns, *level.levels, *level.arrays]}
 
     def read_plain(cell: bytes) -> list[tuple[bytes, bytes]] | None:
         try:
             notes = assembler.read_notes(cell)
-            if any(name[:1] == "$" or (name in names and note is not None) for name, note in notes.items()):
+            if any(
+                name[:1] == "$" or (name in names and note is not None)
+                for name, note in notes.items()
+            ):
                 return None
             fields = [(name.encode(), read_value(note)) for name, note in notes.items()]
         except (CellError, ExtendedJsonError, ValueError, RecursionError):

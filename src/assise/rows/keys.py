@@ -12,10 +12,10 @@ from uuid import UUID
 from assise.documents.kinds import OBJECT_ID
 from assise.documents.reader import NOT_BSON, elements
 from assise.manifest.model import Manifest
-from assise.manifest.problems import escape
 from assise.rows.cells import decode_object_id, encode_object_id, pack_int4, pack_int8, rule
 from assise.rows.encode import encode_object_ids
 from assise.rows.numeric import read_numeric
+from assise.wording import escape
 
 ReadKeys = Callable[[Sequence[tuple[int, bytes]]], list[bytes | None]]
 """Documents with their offsets in the source -> the bytes of their keys' cells, without their length; None where there is no key to be read."""
@@ -38,8 +38,14 @@ def compile_keys(manifest: Manifest, root: str) -> ReadKeys:
         return None
 
     def read_keys(documents: Sequence[tuple[int, bytes]]) -> list[bytes | None]:
-        if OBJECT_ID in encoders and column.type == "uuid" and all(len(raw) > 21 and raw.startswith(b"\7_id\0", 4) for _, raw in documents):
-            return [cell and cell[4:] for cell in encode_object_ids([raw[9:21] for _, raw in documents])]
+        if (
+            OBJECT_ID in encoders
+            and column.type == "uuid"
+            and all(len(raw) > 21 and raw.startswith(b"\7_id\0", 4) for _, raw in documents)
+        ):
+            return [
+                cell and cell[4:] for cell in encode_object_ids([raw[9:21] for _, raw in documents])
+            ]
         return [read_key(raw) for _, raw in documents]
 
     return read_keys
@@ -72,7 +78,9 @@ def show_key(column_type: str, cell: bytes) -> str:
         case "timestamptz":
             microseconds = int.from_bytes(cell, "big", signed=True)
             with suppress(OverflowError):
-                return (datetime(2000, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)).isoformat(sep=" ")
+                return (
+                    datetime(2000, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+                ).isoformat(sep=" ")
             return f"{microseconds:,} microseconds after 2000-01-01"
         case "text":
             return escape(cell.decode(errors="replace")[:200])
@@ -81,7 +89,11 @@ def show_key(column_type: str, cell: bytes) -> str:
 
 def normal_keys(column_type: str, cells: Sequence[bytes]) -> Sequence[Hashable]:
     """`normal_key` of each; most types need none."""
-    return [normal_key(column_type, cell) for cell in cells] if column_type in {"numeric", "float8"} else cells
+    return (
+        [normal_key(column_type, cell) for cell in cells]
+        if column_type in {"numeric", "float8"}
+        else cells
+    )
 
 
 def objectid_to_uuid(objectid: str) -> UUID:

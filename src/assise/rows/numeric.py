@@ -137,7 +137,9 @@ def decode_number_strictly(cell: bytes) -> Element:
     """
     text, scale = read_numeric(cell)
     if scale > 0 and plain_double(float(text)) != text:
-        raise CellError(f"{text[:80]} is not as a load writes it: the shortest decimal of a double, with a point")
+        raise CellError(
+            f"{text[:80]} is not as a load writes it: the shortest decimal of a double, with a point"
+        )
     return decode_number(cell)
 
 

@@ -16,7 +16,15 @@ from assise.documents.reader import NOT_BSON, read_int32
 from assise.documents.shape import FEWEST, Path, Shape, Value, find_values
 from assise.manifest.model import Column
 from assise.manifest.types import is_array
-from assise.rows.cells import NULL_CELL, Encode, array_size, jsonb_cell, offset_cell, pack_int4, rule
+from assise.rows.cells import (
+    NULL_CELL,
+    Encode,
+    array_size,
+    jsonb_cell,
+    offset_cell,
+    pack_int4,
+    rule,
+)
 from assise.rows.encode import EncodeAll, encode_all
 from assise.rows.tally import Tally
 from assise.rows.tree import ORDERED, Level, Tree
@@ -66,9 +74,14 @@ class _Part:
         """Take out what belongs to the root documents `bad`."""
         kept = [root not in bad for root in self.roots]
         if not all(kept):
-            self.roots, self.fronts = list(compress(self.roots, kept)), list(compress(self.fronts, kept))
+            self.roots, self.fronts = (
+                list(compress(self.roots, kept)),
+                list(compress(self.fronts, kept)),
+            )
             self.columns = [list(compress(column, kept)) for column in self.columns]
-            self.cells = {position: list(compress(cells, kept)) for position, cells in self.cells.items()}
+            self.cells = {
+                position: list(compress(cells, kept)) for position, cells in self.cells.items()
+            }
 
 
 @dataclass
@@ -116,7 +129,9 @@ class ShapedShredder:
         place = self._tree.key_position
         if self._tree.key.kind == "offset":
             key_type = self._tree.key.type
-            parts[0].cells[place] = [offset_cell(key_type, offsets[root]) or NULL_CELL for root in parts[0].roots]
+            parts[0].cells[place] = [
+                offset_cell(key_type, offsets[root]) or NULL_CELL for root in parts[0].roots
+            ]
         keys = parts[0].cells.get(place, [NULL_CELL] * len(parts[0].roots))
         bad.update(root for root, key in zip(parts[0].roots, keys, strict=True) if key == NULL_CELL)
         if bad:
@@ -130,7 +145,14 @@ class ShapedShredder:
                 shaped.rows[part.table] += self._write(part, shaped.keys, shaped.owners[part.table])
         return shaped
 
-    def _read(self, table: int, documents: Sequence[bytes], roots: list[int], fronts: list[bytes], bad: set[int]) -> Iterator[_Part]:
+    def _read(
+        self,
+        table: int,
+        documents: Sequence[bytes],
+        roots: list[int],
+        fronts: list[bytes],
+        bad: set[int],
+    ) -> Iterator[_Part]:
         """The documents of one table and of those below it; root documents with something else go to `bad`."""
         plan = self._plans.get(table)
         if plan is None:
@@ -151,7 +173,11 @@ class ShapedShredder:
         for slot, position, encode in plan.cells:
             _fill(part, slot, position, encode, bad)
         for slot in plan.refused:
-            bad.update(root for root, value in zip(roots, parsed.columns[slot], strict=True) if value is not None)
+            bad.update(
+                root
+                for root, value in zip(roots, parsed.columns[slot], strict=True)
+                if value is not None
+            )
         yield part
         for slot, child in plan.children:
             inner = _Elements()
@@ -196,7 +222,13 @@ class ShapedShredder:
             return kind != NULL
         encode = rule(column.type, column.kind)[0].get(kind)
         if encode is not None:
-            plan.cells.append((slot, position, encode_all(_without_digests(encode) if column.kind == "any" else encode)))
+            plan.cells.append(
+                (
+                    slot,
+                    position,
+                    encode_all(_without_digests(encode) if column.kind == "any" else encode),
+                )
+            )
             if is_array(column.type):
                 plan.arrays.add(position)
         return encode is not None
@@ -206,7 +238,11 @@ class ShapedShredder:
         tally, layout, count = self._tally, self._tree.layouts[part.table], len(part.roots)
         for slot, position, _ in part.plan.cells:
             if position in part.plan.arrays:
-                tally.typed += sum(array_size(cell) or 1 for cell in part.cells.get(position, ()) if cell != NULL_CELL)
+                tally.typed += sum(
+                    array_size(cell) or 1
+                    for cell in part.cells.get(position, ())
+                    if cell != NULL_CELL
+                )
             else:
                 tally.typed += len(find_values(part.columns[slot]))
         for slot, position, kind in part.plan.jsonb:
@@ -218,11 +254,15 @@ class ShapedShredder:
         places = range(layout.front, len(layout.names) - 1)
         cells_of = [part.cells.get(position) or repeat(NULL_CELL, count) for position in places]
         extra_of = {text: NULL_CELL if text is None else jsonb_cell(text) for text in set(texts)}
-        extras: Iterable[bytes] = [extra_of[text] for text in texts] if texts else repeat(NULL_CELL, count)
+        extras: Iterable[bytes] = (
+            [extra_of[text] for text in texts] if texts else repeat(NULL_CELL, count)
+        )
         head = len(layout.names).to_bytes(2, "big")
         fronts: Iterable[bytes] = repeat(head, count)
         if layout.parent is not None:
-            fronts = [head + keys[owner] + front for owner, front in zip(owners, part.fronts, strict=True)]
+            fronts = [
+                head + keys[owner] + front for owner, front in zip(owners, part.fronts, strict=True)
+            ]
         return map(b"".join, zip(fronts, *cells_of, extras, strict=True))
 
     def _write_notes(self, notes: _Notes, columns: Sequence[Sequence[Value]], count: int) -> Texts:
@@ -230,19 +270,34 @@ class ShapedShredder:
         writer, parts = self._tally.notes, list[Texts]()
         for slot, name, kind, depth in notes.values:
             if any(value is not None for value in columns[slot]):
-                parts.append([None if value is None else f"{name}:{writer.value(kind, value, 0, depth)[0]}" for value in columns[slot]])
+                parts.append(
+                    [
+                        None
+                        if value is None
+                        else f"{name}:{writer.value(kind, value, 0, depth)[0]}"
+                        for value in columns[slot]
+                    ]
+                )
         for slot, name in notes.arrays:
             if EMPTY_BYTES in columns[slot]:
-                parts.append([f"{name}:[]" if value == EMPTY_BYTES else None for value in columns[slot]])
+                parts.append(
+                    [f"{name}:[]" if value == EMPTY_BYTES else None for value in columns[slot]]
+                )
                 writer.leaves += columns[slot].count(EMPTY_BYTES)
         for slot, name, inner in notes.levels:
             texts = self._write_notes(inner, columns, count)
             if EMPTY_BYTES in columns[slot]:
-                texts = ["{}" if value == EMPTY_BYTES else text for value, text in zip(columns[slot], texts or repeat(None), strict=False)]
+                texts = [
+                    "{}" if value == EMPTY_BYTES else text
+                    for value, text in zip(columns[slot], texts or repeat(None), strict=False)
+                ]
                 writer.leaves += columns[slot].count(EMPTY_BYTES)
             if texts:
                 parts.append([text and f"{name}:{text}" for text in texts])
-        return [f"{{{','.join(found)}}}" if (found := [text for text in texts if text]) else None for texts in zip(*parts, strict=True)]
+        return [
+            f"{{{','.join(found)}}}" if (found := [text for text in texts if text]) else None
+            for texts in zip(*parts, strict=True)
+        ]
 
 
 @dataclass
@@ -276,7 +331,11 @@ def _fill(part: _Part, slot: int, position: int, encode: EncodeAll, bad: set[int
     if not values:
         return
     found = encode(values)
-    places = range(len(column)) if len(values) == len(column) else [i for i, value in enumerate(column) if value is not None]
+    places = (
+        range(len(column))
+        if len(values) == len(column)
+        else [i for i, value in enumerate(column) if value is not None]
+    )
     cells = [cell for cell in found if cell]
     if len(cells) < len(found):
         bad.update(part.roots[i] for i, cell in zip(places, found, strict=True) if cell is None)

@@ -75,7 +75,11 @@ class Shredder:
 
     def find_whole(self, documents: Sequence[bytes]) -> list[int]:
         """Which documents are read whole by the shape of those that were shredded: they are BSON. Others may be, too."""
-        return [start + i for start in range(0, len(documents), GROUP) for i in self._shaped.find_whole(documents[start : start + GROUP])]
+        return [
+            start + i
+            for start in range(0, len(documents), GROUP)
+            for i in self._shaped.find_whole(documents[start : start + GROUP])
+        ]
 
     def _shred_group(self, batch: Batch, group: Sequence[tuple[int, bytes]]) -> None:
         small = [i for i, (_, raw) in enumerate(group) if len(raw) <= LARGEST_BYTES]
@@ -90,7 +94,11 @@ class Shredder:
             return
         numbers: list[int] = []
         done = 0
-        for i, (key, row) in zip([small[i] for i in shaped.taken], zip(shaped.keys, shaped.rows[0], strict=True), strict=True):
+        for i, (key, row) in zip(
+            [small[i] for i in shaped.taken],
+            zip(shaped.keys, shaped.rows[0], strict=True),
+            strict=True,
+        ):
             for offset, raw in group[done:i]:
                 self._walk(batch, offset, raw)
             numbers.append(len(batch.offsets))

@@ -57,5 +57,13 @@ def build_tree(manifest: Manifest, root: str) -> Tree:
             level, key = top.reach(manifest.tables[child].child_path)
             level.arrays[key] = positions[child]
         trees.append(top)
-    paths = tuple(tuple(key.encode() for key in manifest.tables[layout.table].child_path) for layout in found)
-    return Tree(found, paths, tuple(trees), found[0].names.index(found[0].primary_key[0]), manifest.key_column(root))
+    paths = tuple(
+        tuple(key.encode() for key in manifest.tables[layout.table].child_path) for layout in found
+    )
+    return Tree(
+        found,
+        paths,
+        tuple(trees),
+        found[0].names.index(found[0].primary_key[0]),
+        manifest.key_column(root),
+    )

@@ -12,11 +12,29 @@ from collections.abc import Callable
 
 from assise.documents.extjson import JSONB, JsonWriter, add_part
 from assise.documents.kinds import ARRAY, DOCUMENT, KINDS, NULL
-from assise.documents.reader import OUTSIDE, SKIP, check_document, count_leaves, elements, find_repeated, invalid, key_end, open_document
+from assise.documents.reader import (
+    OUTSIDE,
+    SKIP,
+    check_document,
+    count_leaves,
+    elements,
+    find_repeated,
+    invalid,
+    key_end,
+    open_document,
+)
 from assise.errors import InvalidBsonError
 from assise.manifest.model import Column
 from assise.manifest.types import is_array
-from assise.rows.cells import NULL_CELL, Encode, array_size, jsonb_cell, offset_cell, pack_int4, rule
+from assise.rows.cells import (
+    NULL_CELL,
+    Encode,
+    array_size,
+    jsonb_cell,
+    offset_cell,
+    pack_int4,
+    rule,
+)
 from assise.rows.tally import Tally
 from assise.rows.tree import ORDERED, Level, Tree
 
@@ -112,20 +130,33 @@ class Walker:
             index, bit = position - front, bits[key]
             if column.kind == "any":
                 encoders, _ = rule(column.type, column.kind)
-                places |= {b"%c%b" % (kind, key): (bit, self._compile_any(kind, index, encode)) for kind, encode in encoders.items()}
+                places |= {
+                    b"%c%b" % (kind, key): (bit, self._compile_any(kind, index, encode))
+                    for kind, encode in encoders.items()
+                }
             else:
                 fields = self._scalar_fields(column, is_id=is_root and key == b"_id")
-                scalars |= {b"%c%b" % (kind, key): (bit, index, encode, weight) for kind, encode, weight in fields}
+                scalars |= {
+                    b"%c%b" % (kind, key): (bit, index, encode, weight)
+                    for kind, encode, weight in fields
+                }
         for key, child in level.arrays.items():
             places[b"\x04" + key] = (bits[key], self._compile_array(names[key], child))
         for key, inner in level.levels.items():
-            places[b"\x03" + key] = (bits[key], self._compile_inner(names[key], self._compile(inner, table, depth + 1)))
+            places[b"\x03" + key] = (
+                bits[key],
+                self._compile_inner(names[key], self._compile(inner, table, depth + 1)),
+            )
         return self._compile_walk(scalars, places, bits, names, is_root=is_root, depth=depth)
 
     def _scalar_fields(self, column: Column, *, is_id: bool) -> list[tuple[int, Encode, int]]:
         """For each type byte that a column takes: the encoder, and the values that its cell counts for."""
         if column.type == "jsonb":
-            return [(kind, self._compile_jsonb(kind, is_escaped=is_id and kind in ORDERED), 0) for kind in KINDS if kind != NULL]
+            return [
+                (kind, self._compile_jsonb(kind, is_escaped=is_id and kind in ORDERED), 0)
+                for kind in KINDS
+                if kind != NULL
+            ]
         encoders, _ = rule(column.type, column.kind)
         if is_array(column.type):
             return [(kind, self._counting(encode), 0) for kind, encode in encoders.items()]
@@ -155,7 +186,15 @@ class Walker:
         tally = self._tally
         write = tally.notes.escaped if kind in ORDERED else tally.notes.value
 
-        def place(raw: bytes, p: int, cells: Cells, _kids: Kids, _ordinals: bytes, _careful: bool, extra: Extra) -> int:
+        def place(
+            raw: bytes,
+            p: int,
+            cells: Cells,
+            _kids: Kids,
+            _ordinals: bytes,
+            _careful: bool,
+            extra: Extra,
+        ) -> int:
             cell, end = encode(raw, p)
             cells[index] = cell or NULL_CELL
             if cell is not None and cell[4:11] == b"sha256:":
@@ -169,7 +208,15 @@ class Walker:
     def _compile_inner(self, name: str, walk: Walk) -> Place:
         notes = self._tally.notes
 
-        def place(raw: bytes, p: int, cells: Cells, kids: Kids, ordinals: bytes, careful: bool, extra: Extra) -> int:
+        def place(
+            raw: bytes,
+            p: int,
+            cells: Cells,
+            kids: Kids,
+            ordinals: bytes,
+            careful: bool,
+            extra: Extra,
+        ) -> int:
             text, end = walk(raw, p, cells, kids, ordinals, careful)
             if end == p + 5:
                 notes.leaves += 1
@@ -184,7 +231,9 @@ class Walker:
         walk, notes, tally = self._walks[child], self._tally.notes, self._tally
         width = len(self._tree.layouts[child].names) - self._tree.layouts[child].front
 
-        def place(raw: bytes, p: int, _: Cells, kids: Kids, ordinals: bytes, careful: bool, extra: Extra) -> int:
+        def place(
+            raw: bytes, p: int, _: Cells, kids: Kids, ordinals: bytes, careful: bool, extra: Extra
+        ) -> int:
             last, q = open_document(raw, p), p + 4
             if q == last:
                 notes.leaves += 1
@@ -209,11 +258,22 @@ class Walker:
 
         return place
 
-    def _compile_walk(self, scalars: Scalars, places: Places, bits: dict[bytes, int], names: dict[bytes, str], *, is_root: bool, depth: int) -> Walk:
+    def _compile_walk(
+        self,
+        scalars: Scalars,
+        places: Places,
+        bits: dict[bytes, int],
+        names: dict[bytes, str],
+        *,
+        is_root: bool,
+        depth: int,
+    ) -> Walk:
         find_scalar, find_place, find_bit = scalars.get, places.get, bits.get
         notes, tally = self._tally.notes, self._tally
 
-        def walk(raw: bytes, p: int, cells: Cells, kids: Kids, ordinals: bytes, careful: bool) -> tuple[str | None, int]:
+        def walk(
+            raw: bytes, p: int, cells: Cells, kids: Kids, ordinals: bytes, careful: bool
+        ) -> tuple[str | None, int]:
             hidden = notes.unnameable(raw, p) if careful else ()
             last, p, start = open_document(raw, p), p + 4, p
             seen = count = 0
@@ -264,7 +324,11 @@ class Walker:
                     raise UnnameableError
                 kind = raw[p]
                 is_id = is_root and key == b"_id" and kind in ORDERED
-                text, p = notes.escaped(kind, raw, end + 1) if is_id else notes.value(kind, raw, end + 1, depth)
+                text, p = (
+                    notes.escaped(kind, raw, end + 1)
+                    if is_id
+                    else notes.value(kind, raw, end + 1, depth)
+                )
                 if p > last:
                     raise InvalidBsonError("a value longer than its document", end)
                 add_part(extra, f"{name}:{text}")

@@ -59,7 +59,13 @@ def _create_table(manifest: Manifest, layout: Layout, schema: str) -> str:
 
 def key_functions(manifest: Manifest) -> list[str]:
     """The names of the functions that the keys' defaults call."""
-    return sorted({function for root in manifest.roots if (function := _key_function(manifest.key_column(root)))})
+    return sorted(
+        {
+            function
+            for root in manifest.roots
+            if (function := _key_function(manifest.key_column(root)))
+        }
+    )
 
 
 def _create_function(name: str, schema: str) -> str:
@@ -70,7 +76,10 @@ def _create_function(name: str, schema: str) -> str:
 def create_tables(manifest: Manifest, schema: str) -> list[str]:
     """What a load creates before the rows: functions, then tables, parents first."""
     functions = [_create_function(name, schema) for name in key_functions(manifest)]
-    return [*functions, *(_create_table(manifest, layout, schema) for layout in all_layouts(manifest))]
+    return [
+        *functions,
+        *(_create_table(manifest, layout, schema) for layout in all_layouts(manifest)),
+    ]
 
 
 def add_foreign_keys(manifest: Manifest, schema: str) -> list[tuple[str, str]]:
@@ -80,7 +89,12 @@ def add_foreign_keys(manifest: Manifest, schema: str) -> list[tuple[str, str]]:
         if child.parent:
             parent = f"{quote(schema, child.parent)} ({quote_list(manifest.tables[child.parent].primary_key)})"
             columns = quote_list(child.primary_key[:-1])
-            found.append((child.table, f"ALTER TABLE {quote(schema, child.table)} ADD FOREIGN KEY ({columns}) REFERENCES {parent} ON DELETE CASCADE"))
+            found.append(
+                (
+                    child.table,
+                    f"ALTER TABLE {quote(schema, child.table)} ADD FOREIGN KEY ({columns}) REFERENCES {parent} ON DELETE CASCADE",
+                )
+            )
     return found
 
 
@@ -161,11 +175,16 @@ def _size_of(layout: Layout, alias: str) -> str:
         if kind in {"text", "bytea"}:
             sizes.append(f"coalesce(octet_length({cell}), 0)")
         elif kind == "jsonb" or kind.endswith("]"):
-            sizes.append(f"coalesce(pg_column_size({cell}) * CASE WHEN pg_column_compression({cell}) IS NULL THEN 1 ELSE 8 END, 0)")
+            sizes.append(
+                f"coalesce(pg_column_size({cell}) * CASE WHEN pg_column_compression({cell}) IS NULL THEN 1 ELSE 8 END, 0)"
+            )
     return " + ".join(sizes)
 
 
 def script(manifest: Manifest, schema: str) -> str:
     """Everything that a load creates, as one SQL script."""
-    statements = [*create_tables(manifest, schema), *(text for _, text in add_foreign_keys(manifest, schema))]
+    statements = [
+        *create_tables(manifest, schema),
+        *(text for _, text in add_foreign_keys(manifest, schema)),
+    ]
     return "\n\n".join(f"{statement};" for statement in statements) + "\n"

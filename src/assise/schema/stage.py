@@ -38,7 +38,9 @@ class Stage:
     @property
     def same(self) -> str:
         """That a row t of the table and a row s of the stage have the same key."""
-        return " AND ".join(f"t.{quote(name)} = s.{quote(name)}" for name in self.layout.primary_key)
+        return " AND ".join(
+            f"t.{quote(name)} = s.{quote(name)}" for name in self.layout.primary_key
+        )
 
     def create(self) -> list[str]:
         """An empty stage, and with that of the root table one for extra keys."""
@@ -67,7 +69,10 @@ class Stage:
 
     def differs(self, one: str, other: str) -> str:
         """That two rows differ in a byte: `*<>` sees scales, -0 and the payload of a NaN."""
-        rows = (", ".join(f"{alias}.{quote(name)}" for name in self.layout.names) for alias in (one, other))
+        rows = (
+            ", ".join(f"{alias}.{quote(name)}" for name in self.layout.names)
+            for alias in (one, other)
+        )
         return " *<> ".join(f"ROW({row})::record" for row in rows)
 
     def fingerprint(self) -> str:
@@ -119,12 +124,17 @@ class Stage:
         reasons = [f"{key} IN (SELECT {root_key} FROM {self.extra})"]
         if self.layout != self.root:
             reasons.append(f"{key} IN (SELECT {root_key} FROM {_temporary('stage', self.root)})")
-            reasons.append(f"NOT EXISTS (SELECT FROM {quote(self.schema, self.root.table)} AS r WHERE r.{root_key} = {key})")
+            reasons.append(
+                f"NOT EXISTS (SELECT FROM {quote(self.schema, self.root.table)} AS r WHERE r.{root_key} = {key})"
+            )
         return f"NOT EXISTS (SELECT FROM {self.name} AS s WHERE {self.same}) AND ({' OR '.join(reasons)})"
 
     @property
     def _cells(self) -> str:
-        values = ", ".join(f"({i}, {quote_text(name)}, t.{quote(name)}::text, s.{quote(name)}::text)" for i, name in enumerate(self.layout.names))
+        values = ", ".join(
+            f"({i}, {quote_text(name)}, t.{quote(name)}::text, s.{quote(name)}::text)"
+            for i, name in enumerate(self.layout.names)
+        )
         return f"FROM ONLY {self.table} AS t JOIN {self.name} AS s ON {self.same} CROSS JOIN LATERAL (VALUES {values}) AS c (i, name, now, source)"
 
     def _order(self, alias: str) -> str:

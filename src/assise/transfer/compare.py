@@ -14,7 +14,20 @@ from struct import error as StructError
 from struct import unpack_from
 from typing import NamedTuple
 
-_FIXED = {0x01: 8, 0x06: 0, 0x07: 12, 0x08: 1, 0x09: 8, 0x0A: 0, 0x10: 4, 0x11: 8, 0x12: 8, 0x13: 16, 0x7F: 0, 0xFF: 0}
+_FIXED = {
+    0x01: 8,
+    0x06: 0,
+    0x07: 12,
+    0x08: 1,
+    0x09: 8,
+    0x0A: 0,
+    0x10: 4,
+    0x11: 8,
+    0x12: 8,
+    0x13: 16,
+    0x7F: 0,
+    0xFF: 0,
+}
 _WITH_STRING = {0x02: 0, 0x0C: 12, 0x0D: 0, 0x0E: 0}
 _DOCUMENT, _ARRAY, _SCOPED = 0x03, 0x04, 0x0F
 _SHOWN = 80
@@ -63,7 +76,11 @@ def compare(source: bytes, found: bytes, *, limit: int = 10) -> list[str]:
 
 def _find_differences(source: bytes, found: bytes, limit: int) -> list[str]:
     lines: list[str] = []
-    levels = [_compare_level(_Pair(source, found, 0, 0, is_array=False, is_ordered=False, above=None, name=""))]
+    levels = [
+        _compare_level(
+            _Pair(source, found, 0, 0, is_array=False, is_ordered=False, above=None, name="")
+        )
+    ]
     while levels and len(lines) < limit:
         step = next(levels[-1], None)
         if step is None:
@@ -82,7 +99,10 @@ def _compare_level(pair: _Pair) -> Iterator[str | _Pair]:
         for i, (item, other_item) in enumerate(zip_longest(ours, theirs)):
             yield from _compare_fields(pair, b"%d" % i, item, other_item)
         return
-    if pair.is_ordered and any(one is None or other is None or one.name != other.name for one, other in zip_longest(ours, theirs)):
+    if pair.is_ordered and any(
+        one is None or other is None or one.name != other.name
+        for one, other in zip_longest(ours, theirs)
+    ):
         yield f"{pair.path('')[:-1]}: the order of fields inside _id differs"
         return
     for name, one, other in _match(pair):
@@ -110,7 +130,10 @@ def _match(pair: _Pair) -> Iterator[tuple[bytes, Field | None, Field | None]]:
 def _match_in_parts(pair: _Pair) -> Iterator[tuple[bytes, Field | None, Field | None]]:
     """As `_match`; fields are positions, and the names of one part at a time are objects."""
     parts = 1 + _int32(pair.source, pair.source_at) // PART_BYTES
-    ours, theirs = _spread(pair.source, pair.source_at, parts), _spread(pair.found, pair.found_at, parts)
+    ours, theirs = (
+        _spread(pair.source, pair.source_at, parts),
+        _spread(pair.found, pair.found_at, parts),
+    )
     partners, left = [], array("Q")
     for own, others in zip(ours, theirs, strict=True):
         found, partner = _group(pair.found, others), array("I", bytes(4 * len(others)))
@@ -144,7 +167,9 @@ def _group(document: bytes, positions: array[int]) -> dict[bytes, array[int]]:
     return groups
 
 
-def _compare_fields(pair: _Pair, name: bytes, one: Field | None, other: Field | None) -> Iterator[str | _Pair]:
+def _compare_fields(
+    pair: _Pair, name: bytes, one: Field | None, other: Field | None
+) -> Iterator[str | _Pair]:
     if one is not None and other is not None:
         if _is_same(pair, one, other):
             return
@@ -152,7 +177,10 @@ def _compare_fields(pair: _Pair, name: bytes, one: Field | None, other: Field | 
         if inner is not None:
             yield inner
             return
-    shown = [_show(document, field) if field else "missing" for document, field in ((pair.found, other), (pair.source, one))]
+    shown = [
+        _show(document, field) if field else "missing"
+        for document, field in ((pair.found, other), (pair.source, one))
+    ]
     yield f"{pair.path(name.decode(errors='replace'))}: {shown[0]}, was {shown[1]}"
 
 

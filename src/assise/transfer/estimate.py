@@ -51,13 +51,17 @@ class Effort:
 
     def add(self, other: Effort, times: float = 1.0) -> Effort:
         """This and so many times the other."""
-        return Effort(*(mine + times * more for mine, more in zip(astuple(self), astuple(other), strict=True)))
+        return Effort(
+            *(mine + times * more for mine, more in zip(astuple(self), astuple(other), strict=True))
+        )
 
     def take(self, workers: int, slowness: float) -> tuple[float, float]:
         """Seconds of load and of verify; `slowness` is how long a second of the processor takes."""
         own = self.shred_s, self.assemble_s
         of_all = (own[i] + ROW_S[i] * self.rows + BYTE_S[i] * self.row_bytes for i in range(2))
-        load_s, verify_s = (slowness * ((START_S if workers > 1 else ALONE_S) + found / workers) for found in of_all)
+        load_s, verify_s = (
+            slowness * ((START_S if workers > 1 else ALONE_S) + found / workers) for found in of_all
+        )
         return load_s, verify_s
 
 
@@ -76,7 +80,11 @@ def estimate_dump(dump: Dump, manifest: Manifest, *, workers: int) -> Estimate:
     Raises:
         SourceError: a file cannot be read.
     """
-    collections = sorted((dump.collection(name) for name in manifest.roots.values()), key=lambda each: each.size, reverse=True)
+    collections = sorted(
+        (dump.collection(name) for name in manifest.roots.values()),
+        key=lambda each: each.size,
+        reverse=True,
+    )
     size, done, total = sum(each.size for each in collections), 0, Effort()
     documents: dict[str, int] = {}
     began, began_cpu = perf_counter(), process_time()
@@ -84,9 +92,17 @@ def estimate_dump(dump: Dump, manifest: Manifest, *, workers: int) -> Estimate:
         if done and perf_counter() > began + 2 * SAMPLE_S:
             effort = Effort().add(total, each.size / done)
         else:
-            effort = extrapolate(_try_parts(manifest, each, began + SAMPLE_S * (done + each.size) / max(1, size)))
-        documents[each.name], done, total = round(effort.documents), done + each.size, total.add(effort)
-    slowness = max(1.0, (perf_counter() - began + STEADY_S) / (process_time() - began_cpu + STEADY_S))
+            effort = extrapolate(
+                _try_parts(manifest, each, began + SAMPLE_S * (done + each.size) / max(1, size))
+            )
+        documents[each.name], done, total = (
+            round(effort.documents),
+            done + each.size,
+            total.add(effort),
+        )
+    slowness = max(
+        1.0, (perf_counter() - began + STEADY_S) / (process_time() - began_cpu + STEADY_S)
+    )
     load_s, verify_s = total.take(workers, slowness)
     return Estimate({name: documents[name] for name in manifest.roots.values()}, load_s, verify_s)
 
@@ -97,10 +113,16 @@ def extrapolate(parts: Iterable[tuple[Effort, float]]) -> Effort:
     rest, share = Effort(), sum(share for _, share in others)
     for effort, _ in others:
         rest = rest.add(effort)
-    return first.add(rest, (1 - first_share) / share) if share else Effort().add(first, 1 / first_share)
+    return (
+        first.add(rest, (1 - first_share) / share)
+        if share
+        else Effort().add(first, 1 / first_share)
+    )
 
 
-def _try_parts(manifest: Manifest, collection: Collection, until: float) -> Iterator[tuple[Effort, float]]:
+def _try_parts(
+    manifest: Manifest, collection: Collection, until: float
+) -> Iterator[tuple[Effort, float]]:
     trial = _Trial(manifest, collection)
     began = process_time()
     for documents, share in read_samples(collection, PART_BYTES, PARTS):
@@ -115,7 +137,10 @@ class _Trial:
 
     def __init__(self, manifest: Manifest, collection: Collection) -> None:
         table = manifest.table_of(collection.name)
-        self._shredder, self._assembler = Shredder(manifest, table), Assembler(manifest, table, is_strict=True)
+        self._shredder, self._assembler = (
+            Shredder(manifest, table),
+            Assembler(manifest, table, is_strict=True),
+        )
         self._gatherer: Gatherer | None = None
 
     def run(self, documents: list[Document], read_s: float) -> Effort:
@@ -126,18 +151,30 @@ class _Trial:
         self._assemble(dict(documents), batch)
         assembled = process_time()
         sizes = [len(row) for rows in batch.rows for row in rows]
-        return Effort(len(documents), len(sizes), sum(sizes), read_s + shredded - began, read_s + assembled - shredded)
+        return Effort(
+            len(documents),
+            len(sizes),
+            sum(sizes),
+            read_s + shredded - began,
+            read_s + assembled - shredded,
+        )
 
     def _assemble(self, documents: dict[int, bytes], batch: Batch) -> None:
         layouts, raws = self._shredder.layouts, [documents[offset] for offset in batch.offsets]
         roots, kids = [read_cells(row) for row in batch.rows[0]], [no_kids(layouts) for _ in raws]
         for i, layout in enumerate(layouts[1:], 1):
             for row, owner in zip(map(read_cells, batch.rows[i]), batch.owners[i], strict=True):
-                kids[owner][i].setdefault(b"".join([cell or b"" for cell in row[1 : layout.front - 1]]), []).append(row)
+                kids[owner][i].setdefault(
+                    b"".join([cell or b"" for cell in row[1 : layout.front - 1]]), []
+                ).append(row)
         small = [i for i, raw in enumerate(raws) if len(raw) <= LARGEST_BYTES]
         if self._gatherer is None and len(small) >= FEWEST:
             self._gatherer = Gatherer(self._assembler, [raws[i] for i in small])
-        gathered = self._gatherer.gather([roots[i] for i in small], [kids[i] for i in small]) if self._gatherer else []
+        gathered = (
+            self._gatherer.gather([roots[i] for i in small], [kids[i] for i in small])
+            if self._gatherer
+            else []
+        )
         same = {i for i, document in zip(small, gathered, strict=False) if document == raws[i]}
         for i in [i for i in range(len(raws)) if i not in same]:
             with suppress(AssiseError):

@@ -58,7 +58,14 @@ class Exported:
             self.problems.append(f"{self.name}: not exported: {what}")
 
 
-def export_documents(connection: Connection, load: Load, collection: str, write: Write, *, limit_bytes: int | None = None) -> Exported:
+def export_documents(
+    connection: Connection,
+    load: Load,
+    collection: str,
+    write: Write,
+    *,
+    limit_bytes: int | None = None,
+) -> Exported:
     """Give every document of a collection to `write`, in a transaction of the caller's; larger ones than the limit are skipped."""
     exported = Exported(collection)
     table = load.manifest.table_of(collection)
@@ -72,7 +79,9 @@ def export_rejects(connection: Connection, load: Load, exported: Exported, write
     """Give the rejects that are documents to `write`; the others are skipped."""
     for offset, size, reason, raw in ledger.stream_rejects(connection, load, exported.name):
         if reason is Reason.NOT_BSON:
-            exported.skip(f"{size:,} bytes at offset {offset:,}, which are no document; `assise rejects {exported.name} {offset}` prints them")
+            exported.skip(
+                f"{size:,} bytes at offset {offset:,}, which are no document; `assise rejects {exported.name} {offset}` prints them"
+            )
         elif size > DOCUMENT_BYTES:
             exported.skip(f"the reject at offset {offset:,}: {_too_large(size)}")
         else:
@@ -87,11 +96,22 @@ def _too_large(size: int) -> str:
 class _Reader:
     """Reads the documents of one collection, page by page."""
 
-    def __init__(self, connection: Connection, load: Load, table: str, skip: Callable[[str], None], *, limit_bytes: int | None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        load: Load,
+        table: str,
+        skip: Callable[[str], None],
+        *,
+        limit_bytes: int | None,
+    ) -> None:
         self._connection, self._skip, self._limit_bytes = connection, skip, limit_bytes
         self._assembler = Assembler(load.manifest, table)
         self._layouts = self._assembler.layouts
-        self._key_type, self._key_position = self._assembler.tree.key.type, self._assembler.tree.key_position
+        self._key_type, self._key_position = (
+            self._assembler.tree.key.type,
+            self._assembler.tree.key_position,
+        )
         self._selects = [select_rows(layout, load.schema) for layout in self._layouts]
         self._name_key = partial(normal_key, self._key_type)
         self._select_sizes = select_sizes(self._layouts, load.schema)
@@ -99,12 +119,26 @@ class _Reader:
     def read(self) -> Iterator[bytes]:
         """The documents; a row without a BSON form is skipped."""
         for keys in self._pages():
-            wanted = write_array_cell([pack_length(len(key)) + key for key in keys], OIDS[self._key_type])[4:]
-            rows = {row[self._key_position] or b"": row for row in self._connection.fetch_cells(self._selects[0], wanted, self._key_type)}
-            kids = read_kids(self._connection, self._layouts, self._selects, wanted, key_type=self._key_type, name_key=self._name_key)
+            wanted = write_array_cell(
+                [pack_length(len(key)) + key for key in keys], OIDS[self._key_type]
+            )[4:]
+            rows = {
+                row[self._key_position] or b"": row
+                for row in self._connection.fetch_cells(self._selects[0], wanted, self._key_type)
+            }
+            kids = read_kids(
+                self._connection,
+                self._layouts,
+                self._selects,
+                wanted,
+                key_type=self._key_type,
+                name_key=self._name_key,
+            )
             for key in keys:
                 try:
-                    raw = self._assembler.assemble(rows.pop(key), kids.get(self._name_key(key)) or no_kids(self._layouts))
+                    raw = self._assembler.assemble(
+                        rows.pop(key), kids.get(self._name_key(key)) or no_kids(self._layouts)
+                    )
                 except (CellError, ExtendedJsonError) as error:
                     self._skip(f"{self._describe(key)}: {error.message}")
                     continue
@@ -129,7 +163,9 @@ class _Reader:
         return f"the row of {self._layouts[0].table} with the key {show_key(self._key_type, key)}"
 
 
-def export_folder(connection: Connection, load: Load, collections: list[str], folder: Path) -> list[Exported]:
+def export_folder(
+    connection: Connection, load: Load, collections: list[str], folder: Path
+) -> list[Exported]:
     """Write `FOLDER/<database>/<collection>.bson` and `.metadata.json` as mongorestore reads them; all of the files or none.
 
     Raises:
@@ -137,7 +173,13 @@ def export_folder(connection: Connection, load: Load, collections: list[str], fo
     """
     place = folder / load.name
     draft = place / f".assise-{os.getpid()}"
-    names = [*dict.fromkeys(each for name in collections for each in (f"{file_name(name)}.bson", _metadata_name(name)))]
+    names = [
+        *dict.fromkeys(
+            each
+            for name in collections
+            for each in (f"{file_name(name)}.bson", _metadata_name(name))
+        )
+    ]
     for name in names:
         if (place / name).exists():
             raise _exists(place / name)
@@ -157,7 +199,9 @@ def export_folder(connection: Connection, load: Load, collections: list[str], fo
 
 def _write_collection(connection: Connection, load: Load, name: str, draft: Path) -> Exported:
     with (draft / f"{file_name(name)}.bson").open("wb") as stream:
-        exported = export_documents(connection, load, name, stream.write, limit_bytes=DOCUMENT_BYTES)
+        exported = export_documents(
+            connection, load, name, stream.write, limit_bytes=DOCUMENT_BYTES
+        )
         export_rejects(connection, load, exported, stream.write)
     (draft / _metadata_name(name)).write_text(_metadata(connection, load, name), encoding="utf-8")
     return exported
@@ -179,7 +223,10 @@ def _publish(draft: Path, place: Path, names: list[str]) -> None:
 
 
 def _exists(file: Path) -> UsageError:
-    return UsageError(f"{file} exists, and is not overwritten", remedy="Remove it, or give another folder: --out FOLDER.")
+    return UsageError(
+        f"{file} exists, and is not overwritten",
+        remedy="Remove it, or give another folder: --out FOLDER.",
+    )
 
 
 def file_name(collection: str) -> str:
@@ -191,7 +238,11 @@ def file_name(collection: str) -> str:
     escaped = percent(collection, safe="$&+:=@")
     if len(escaped) <= CUT:
         return escaped
-    digest = urlsafe_b64encode(sha1(collection.encode(), usedforsecurity=False).digest()).decode().rstrip("=")
+    digest = (
+        urlsafe_b64encode(sha1(collection.encode(), usedforsecurity=False).digest())
+        .decode()
+        .rstrip("=")
+    )
     return f"{escaped[:208]}%24{digest}"
 
 

@@ -18,7 +18,13 @@ def no_kids(layouts: Sequence[Layout]) -> Kids:
 
 
 def read_kids(
-    connection: Connection, layouts: Sequence[Layout], selects: Sequence[str], wanted: bytes, *, key_type: str, name_key: Callable[[bytes], Name]
+    connection: Connection,
+    layouts: Sequence[Layout],
+    selects: Sequence[str],
+    wanted: bytes,
+    *,
+    key_type: str,
+    name_key: Callable[[bytes], Name],
 ) -> dict[Name, Kids]:
     """The child rows of the documents whose keys are the array `wanted`, by what `name_key` makes of a document's key."""
     kids: dict[Name, Kids] = {}

@@ -22,7 +22,7 @@ from assise.rows.shred import Reason
 from assise.rows.tally import Values
 from assise.schema.sql import all_layouts, create_tables, quote
 from assise.transfer.report import CollectionReport
-from assise.transfer.tasks import Talk
+from assise.transfer.tasks import Log
 
 VERSION = 1
 """Of the bookkeeping: a program refuses a newer one and upgrades an older one."""
@@ -33,7 +33,13 @@ QUERIES = dict(re.findall(r"^-- (\w+) --\n(.*?)(?=\n\n-- |\Z)", _TEXT, re.DOTALL
 
 def fill_query(name: str, **parts: str) -> str:
     """A query with what stands in braces put in: these parts of SQL, and other queries."""
-    return re.sub(r"\{(\w+)\}", lambda found: parts[found[1]].replace("%", "%%") if found[1] in parts else QUERIES[found[1]], QUERIES[name])
+    return re.sub(
+        r"\{(\w+)\}",
+        lambda found: (
+            parts[found[1]].replace("%", "%%") if found[1] in parts else QUERIES[found[1]]
+        ),
+        QUERIES[name],
+    )
 
 
 _PRINTED = {
@@ -86,7 +92,8 @@ def find_loads(connection: Connection) -> list[Load]:
     found = connection.scalar(QUERIES["version"])
     if not isinstance(found, int) or found > VERSION:
         raise TargetError(
-            f"the ledger in {connection.target} has version {found}, this program knows version {VERSION}", remedy="Use a newer Assise."
+            f"the ledger in {connection.target} has version {found}, this program knows version {VERSION}",
+            remedy="Use a newer Assise.",
         )
     return [_load(*row) for row in connection.execute(QUERIES["loads"])]
 
@@ -96,9 +103,25 @@ def find_load(connection: Connection, name: str) -> Load | None:
     return next((load for load in find_loads(connection) if load.name == name), None)
 
 
-def _load(load_id: object, name: object, source: object, manifest: object, schema: object, chunk_bytes: object, finished: object) -> Load:
+def _load(
+    load_id: object,
+    name: object,
+    source: object,
+    manifest: object,
+    schema: object,
+    chunk_bytes: object,
+    finished: object,
+) -> Load:
     parsed = parse_manifest(str(manifest), file="the manifest in assise.load")
-    return Load(int(str(load_id)), str(name), Path(str(source)), parsed, str(schema), int(str(chunk_bytes)), bool(finished))
+    return Load(
+        int(str(load_id)),
+        str(name),
+        Path(str(source)),
+        parsed,
+        str(schema),
+        int(str(chunk_bytes)),
+        bool(finished),
+    )
 
 
 def describe_load(connection: Connection, load: Load) -> dict[str, object]:
@@ -109,10 +132,16 @@ def describe_load(connection: Connection, load: Load) -> dict[str, object]:
 
 def rebuild_load(facts: dict[str, Any]) -> Load:
     """The load that was described."""
-    return Load(**{**facts, "source": Path(facts["source"]), "manifest": Manifest.model_validate_json(facts["manifest"])})
+    return Load(
+        **{
+            **facts,
+            "source": Path(facts["source"]),
+            "manifest": Manifest.model_validate_json(facts["manifest"]),
+        }
+    )
 
 
-def lock(connection: Connection, name: str, *, talk: Talk) -> None:
+def lock(connection: Connection, name: str, *, log: Log) -> None:
     """Wait until no other process loads `name`, nor a worker of one that was killed; at most ten seconds, and not long without a word.
 
     Raises:
@@ -128,7 +157,7 @@ def lock(connection: Connection, name: str, *, talk: Talk) -> None:
         except BusyError as error:
             if patience_s > 1:
                 raise TargetError(busy, remedy="Wait until it is done.") from error
-            talk(f"{busy}: waiting")
+            log(f"{busy}: waiting")
     connection.execute("SET lock_timeout = 0")
 
 
@@ -150,23 +179,42 @@ def check_server(connection: Connection) -> str:
         TargetError: the server is not fit; says in what.
     """
     if connection.server_version < 150_000:
-        raise TargetError(f"{connection.target} is PostgreSQL {connection.server_version // 10_000}", remedy="Assise needs version 15 or later.")
+        raise TargetError(
+            f"{connection.target} is PostgreSQL {connection.server_version // 10_000}",
+            remedy="Assise needs version 15 or later.",
+        )
     encoding, is_replica, is_read_only, schema = connection.execute(QUERIES["server"])[0]
     if encoding != "UTF8":
-        raise TargetError(f"{connection.target} has the encoding {encoding}", remedy="Create a database with ENCODING 'UTF8'.")
+        raise TargetError(
+            f"{connection.target} has the encoding {encoding}",
+            remedy="Create a database with ENCODING 'UTF8'.",
+        )
     if is_replica or is_read_only:
         raise TargetError(f"{connection.target} is read-only", remedy="Give the primary server.")
     if not schema:
-        raise TargetError(f"{connection.target} has no schema on its search_path", remedy="Create one, or set search_path.")
+        raise TargetError(
+            f"{connection.target} has no schema on its search_path",
+            remedy="Create one, or set search_path.",
+        )
     has_ledger = bool(connection.scalar(QUERIES["has_ledger"]))
     in_database, in_schema = connection.execute(QUERIES["may_create"], [str(schema)])[0]
     if not in_schema or not (in_database or has_ledger):
         missing = f"on schema {schema}" if not in_schema else "on the database"
-        raise TargetError(f"{connection.target}: the user may not CREATE {missing}", remedy=f"GRANT CREATE {missing.upper()[:2]}{missing[2:]} …")
+        raise TargetError(
+            f"{connection.target}: the user may not CREATE {missing}",
+            remedy=f"GRANT CREATE {missing.upper()[:2]}{missing[2:]} …",
+        )
     return str(schema)
 
 
-def begin(connection: Connection, manifest: Manifest, source: Path, *, chunk_bytes: int, metadata: Iterable[tuple[str, str]] = ()) -> Load:
+def begin(
+    connection: Connection,
+    manifest: Manifest,
+    source: Path,
+    *,
+    chunk_bytes: int,
+    metadata: Iterable[tuple[str, str]] = (),
+) -> Load:
     """Create the ledger where it is missing, and in one transaction the tables and the line of the load.
 
     `metadata` are names of collections, each with what mongodump wrote of it.
@@ -180,7 +228,11 @@ def begin(connection: Connection, manifest: Manifest, source: Path, *, chunk_byt
         if not connection.scalar(QUERIES["has_ledger"]):
             connection.execute(files("assise.transfer").joinpath("sql", "ledger.sql").read_text())
     tables = [layout.table for layout in all_layouts(manifest)]
-    existing = [table for table in tables if connection.scalar(QUERIES["has_relation"], [quote(schema, table)])]
+    existing = [
+        table
+        for table in tables
+        if connection.scalar(QUERIES["has_relation"], [quote(schema, table)])
+    ]
     if existing:
         raise TargetError(
             f"{connection.target} already has {', '.join(existing[:10])}: existing tables are never overwritten",
@@ -190,7 +242,13 @@ def begin(connection: Connection, manifest: Manifest, source: Path, *, chunk_byt
         for statement in create_tables(manifest, schema):
             connection.execute(statement)
         without_secrets = manifest.model_copy(update={"postgres": "embedded"})
-        parameters: list[Parameter] = [manifest.name, str(source), dump_manifest(without_secrets), schema, chunk_bytes]
+        parameters: list[Parameter] = [
+            manifest.name,
+            str(source),
+            dump_manifest(without_secrets),
+            schema,
+            chunk_bytes,
+        ]
         load_id = int(str(connection.scalar(QUERIES["insert_load"], parameters)))
         for name, text in metadata:
             connection.execute(QUERIES["insert_collection"], [load_id, name, text])
@@ -206,13 +264,25 @@ def check_unchanged(connection: Connection, load: Load, manifest: Manifest) -> N
     ours, theirs = load.manifest.tables, manifest.tables
     changed = sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
     if changed:
-        raise ChangedError(f"the manifest has changed since the load: {', '.join(changed[:10])}", remedy=start_afresh(load))
+        raise ChangedError(
+            f"the manifest has changed since the load: {', '.join(changed[:10])}",
+            remedy=start_afresh(load),
+        )
     for layout in all_layouts(manifest):
-        found = [(str(name), str(kind)) for name, kind in connection.execute(QUERIES["columns"], [quote(load.schema, layout.table)])]
-        expected = [(name, _printed(kind)) for name, kind in zip(layout.names, layout.types, strict=True)]
+        found = [
+            (str(name), str(kind))
+            for name, kind in connection.execute(
+                QUERIES["columns"], [quote(load.schema, layout.table)]
+            )
+        ]
+        expected = [
+            (name, _printed(kind)) for name, kind in zip(layout.names, layout.types, strict=True)
+        ]
         if not set(expected) <= set(found):
             gone = "is gone" if not found else "has other columns than the load created"
-            raise ChangedError(f"table {load.schema}.{layout.table} {gone}", remedy=start_afresh(load))
+            raise ChangedError(
+                f"table {load.schema}.{layout.table} {gone}", remedy=start_afresh(load)
+            )
 
 
 def remember_source(connection: Connection, load: Load, source: Path) -> None:
@@ -232,7 +302,10 @@ def start_afresh(load: Load) -> str:
 
 def count_loaded(connection: Connection, load: Load) -> dict[str, int]:
     """How many rows each table got, by the lines of the chunks."""
-    rows = {str(name): int(str(count)) for name, count in connection.execute(QUERIES["loaded_rows"], [load.id])}
+    rows = {
+        str(name): int(str(count))
+        for name, count in connection.execute(QUERIES["loaded_rows"], [load.id])
+    }
     return {layout.table: rows.get(layout.table, 0) for layout in all_layouts(load.manifest)}
 
 
@@ -254,10 +327,21 @@ def forget(connection: Connection, load: Load) -> bool:
 
 def finished_chunks(connection: Connection, load: Load, collection: str) -> Iterator[ChunkLine]:
     """The finished chunks of a collection, in the order of the source."""
-    for *numbers, sha256, rows, seconds in connection.execute(QUERIES["chunks"], [load.id, collection]):
+    for *numbers, sha256, rows, seconds in connection.execute(
+        QUERIES["chunks"], [load.id, collection]
+    ):
         start, stop, documents, loaded, rejected, *values = _ints(*numbers)
         tables, size = json.loads(str(rows)), stop - start
-        figures = CollectionReport(collection, documents, loaded, rejected, size, float(str(seconds)), tables, Values(*values))
+        figures = CollectionReport(
+            collection,
+            documents,
+            loaded,
+            rejected,
+            size,
+            float(str(seconds)),
+            tables,
+            Values(*values),
+        )
         yield ChunkLine(start, stop, str(sha256), figures)
 
 
@@ -273,7 +357,9 @@ def _ints(*values: object) -> list[int]:
     return [int(str(value)) for value in values]
 
 
-def write_chunk(connection: Connection, load: Load, chunk: Chunk, figures: CollectionReport) -> None:
+def write_chunk(
+    connection: Connection, load: Load, chunk: Chunk, figures: CollectionReport
+) -> None:
     """The line of a finished chunk, in the transaction that copied its rows."""
     values = figures.values
     connection.execute(
@@ -285,7 +371,9 @@ def write_chunk(connection: Connection, load: Load, chunk: Chunk, figures: Colle
     )  # fmt: skip
 
 
-def write_rejects(connection: Connection, load: Load, rejects: Iterable[tuple[Reject, bytes]]) -> None:
+def write_rejects(
+    connection: Connection, load: Load, rejects: Iterable[tuple[Reject, bytes]]
+) -> None:
     """Rejects with their bytes."""
     connection.copy_in(QUERIES["copy_rejects"], _reject_rows(load, rejects))
 
@@ -295,7 +383,15 @@ def _reject_rows(load: Load, rejects: Iterable[tuple[Reject, bytes]]) -> Iterato
     pack_place, cell = Struct(">iqiqii").pack, lru_cache(1 << 10)(lambda text: _cell(text.encode()))
     for (collection, offset, size, reason, detail, sha256), raw in rejects:
         place = pack_place(8, offset, 8, size, 4, reason)
-        yield b"\0\x08" + number + cell(collection) + place + cell(detail) + _cell(sha256.encode()) + _cell(raw)
+        yield (
+            b"\0\x08"
+            + number
+            + cell(collection)
+            + place
+            + cell(detail)
+            + _cell(sha256.encode())
+            + _cell(raw)
+        )
 
 
 def _cell(content: bytes) -> bytes:
@@ -321,11 +417,15 @@ def read_reject(connection: Connection, load: Load, collection: str, offset: int
     """
     raw = connection.scalar(QUERIES["reject_raw"], [load.id, collection, offset])
     if not isinstance(raw, bytes):
-        raise UsageError(f"{collection} has no reject at offset {offset}", remedy="`assise rejects` lists them.")
+        raise UsageError(
+            f"{collection} has no reject at offset {offset}", remedy="`assise rejects` lists them."
+        )
     return raw
 
 
-def stream_rejects(connection: Connection, load: Load, collection: str) -> Iterator[tuple[int, int, Reason, bytes]]:
+def stream_rejects(
+    connection: Connection, load: Load, collection: str
+) -> Iterator[tuple[int, int, Reason, bytes]]:
     """Offset, size, reason and bytes of each reject of a collection, one at a time: each may have 16 MiB."""
     offset = -1
     while rows := connection.execute(QUERIES["next_reject"], [load.id, collection, offset]):
@@ -340,9 +440,13 @@ def read_metadata(connection: Connection, load: Load, collection: str) -> str | 
     return None if text is None else str(text)
 
 
-def rejects_of(connection: Connection, load: Load, collection: str, chunk: Chunk) -> dict[int, Reject]:
+def rejects_of(
+    connection: Connection, load: Load, collection: str, chunk: Chunk
+) -> dict[int, Reject]:
     """The rejects of one chunk, by offset."""
-    rows = connection.execute(QUERIES["rejected_between"], [load.id, collection, chunk.start, chunk.stop])
+    rows = connection.execute(
+        QUERIES["rejected_between"], [load.id, collection, chunk.start, chunk.stop]
+    )
     return {reject.offset: reject for reject in map(_reject, rows)}
 
 

@@ -13,8 +13,13 @@ from hashlib import sha256
 from itertools import chain, compress
 from time import perf_counter
 
-from assise.errors import ChangedError, DuplicateKeyError, LimitError, SerializationError, TargetError
-from assise.manifest.problems import count_of
+from assise.errors import (
+    ChangedError,
+    DuplicateKeyError,
+    LimitError,
+    SerializationError,
+    TargetError,
+)
 from assise.mongo.dump import Chunk, Dump
 from assise.mongo.frames import Document
 from assise.postgres.connection import Connection, execute_all
@@ -22,12 +27,20 @@ from assise.rows.cells import OIDS, pack_length, write_array_cell
 from assise.rows.keys import compile_keys, normal_keys
 from assise.rows.shred import Batch, Reason, Shredder
 from assise.rows.tally import Values
-from assise.schema.sql import add_foreign_keys, all_layouts, copy_rows, quote, select_keys, validate_constraint
+from assise.schema.sql import (
+    add_foreign_keys,
+    all_layouts,
+    copy_rows,
+    quote,
+    select_keys,
+    validate_constraint,
+)
 from assise.transfer import ledger
 from assise.transfer.ledger import ChunkLine, Load, Reject
-from assise.transfer.pool import Crew
+from assise.transfer.pool import Workers
 from assise.transfer.report import CollectionReport
-from assise.transfer.tasks import Known, Result, Talk, Task, Watch, check_bounds, list_tasks
+from assise.transfer.tasks import Known, Log, OnProgress, Result, Task, check_bounds, list_tasks
+from assise.wording import count_of
 
 DUPLICATE = "a document with the same _id is loaded already"
 
@@ -35,52 +48,86 @@ ATTEMPTS = 3
 """How often a chunk is tried when the server asks for another try; the last time alone."""
 
 
-def load_dump(connection: Connection, load: Load, dump: Dump, crew: Crew, *, talk: Talk, watch: Watch) -> list[CollectionReport]:
+def load_dump(
+    connection: Connection,
+    load: Load,
+    dump: Dump,
+    workers: Workers,
+    *,
+    log: Log,
+    progress: OnProgress,
+) -> list[CollectionReport]:
     """Load what is not loaded yet, then add foreign keys and statistics. Figures of everything that is loaded.
 
     Raises:
         ChangedError: a part of the source that was loaded reads differently now.
         SourceError, TargetError, WorkerError: reading or writing failed; the same call goes on where it stopped.
     """
-    reports = {name: CollectionReport(name, tables=dict.fromkeys(load.manifest.tree(root), 0)) for root, name in load.manifest.roots.items()}
-    lines = {name: {line.start: line for line in ledger.finished_chunks(connection, load, name)} for name in reports}
-    crew.begin(
+    reports = {
+        name: CollectionReport(name, tables=dict.fromkeys(load.manifest.tree(root), 0))
+        for root, name in load.manifest.roots.items()
+    }
+    lines = {
+        name: {line.start: line for line in ledger.finished_chunks(connection, load, name)}
+        for name in reports
+    }
+    workers.begin(
         lambda: LoadWork(connection, load),
         lambda: {
             "work": "load",
             **ledger.describe_load(connection, load),
-            "workers": crew.count,
+            "workers": workers.count,
             "leader": connection.scalar(ledger.QUERIES["leader"]),
         },
     )
     again = []
-    for task, result in crew.run(chain.from_iterable(_list_tasks(load, dump, lines[name], name, is_read=crew.count == 1) for name in reports)):
+    for task, result in workers.run(
+        chain.from_iterable(
+            _list_tasks(load, dump, lines[name], name, is_read=workers.count == 1)
+            for name in reports
+        )
+    ):
         report = reports[task.collection.name]
         if task.is_end:
-            talk(f"{report.name}: {count_of(report.documents, 'document')}, {report.rejected:,} rejected")
+            log(
+                f"{report.name}: {count_of(report.documents, 'document')}, {report.rejected:,} rejected"
+            )
         elif "again" in result:
             again.append(replace(task, is_last_try=True))
         else:
-            report.add(lines[report.name][task.start].figures if task.known else CollectionReport.from_json(result))
-            watch(task.progress("load", report.documents, is_known=task.known is not None))
+            report.add(
+                lines[report.name][task.start].figures
+                if task.known
+                else CollectionReport.from_json(result)
+            )
+            progress(task.progress("load", report.documents, is_known=task.known is not None))
     for task in again:
-        for _, result in crew.run([task]):
+        for _, result in workers.run([task]):
             reports[task.collection.name].add(CollectionReport.from_json(result))
-    crew.rest()
+    workers.rest()
     if not load.is_finished:
-        _add_keys(connection, load, crew.count)
+        _add_keys(connection, load, workers.count)
         ledger.finish(connection, load)
     return list(reports.values())
 
 
-def _list_tasks(load: Load, dump: Dump, lines: Mapping[int, ChunkLine], name: str, *, is_read: bool) -> Iterator[Task]:
+def _list_tasks(
+    load: Load, dump: Dump, lines: Mapping[int, ChunkLine], name: str, *, is_read: bool
+) -> Iterator[Task]:
     afresh = ledger.start_afresh(load)
-    known = {start: Known(line.stop, line.sha256, line.figures.loaded) for start, line in lines.items()}
+    known = {
+        start: Known(line.stop, line.sha256, line.figures.loaded) for start, line in lines.items()
+    }
     if not load.is_finished:
         check_bounds(dump.collection(name), load.chunk_bytes, known, afresh=afresh)
-    for task in list_tasks(dump.collection(name), load.chunk_bytes, known, is_read=is_read, afresh=afresh):
+    for task in list_tasks(
+        dump.collection(name), load.chunk_bytes, known, is_read=is_read, afresh=afresh
+    ):
         if load.is_finished and not task.known and not task.is_end:
-            raise ChangedError(f"{task.collection.file} has grown behind byte {task.start:,}: it has changed since it was loaded", remedy=afresh)
+            raise ChangedError(
+                f"{task.collection.file} has grown behind byte {task.start:,}: it has changed since it was loaded",
+                remedy=afresh,
+            )
         yield task
 
 
@@ -95,13 +142,28 @@ def _add_keys(connection: Connection, load: Load, workers: int) -> None:
         if key is not None:
             to_validate.append(validate_constraint(table, str(key), schema=load.schema))
     execute_all(connection, to_validate, workers=workers)
-    execute_all(connection, [f"ANALYZE {quote(load.schema, layout.table)}" for layout in all_layouts(load.manifest)], workers=workers)
+    execute_all(
+        connection,
+        [f"ANALYZE {quote(load.schema, layout.table)}" for layout in all_layouts(load.manifest)],
+        workers=workers,
+    )
 
 
-def find_known(connection: Connection, select: str, column_type: str, keys: Iterable[bytes]) -> set[Hashable]:
+def find_known(
+    connection: Connection, select: str, column_type: str, keys: Iterable[bytes]
+) -> set[Hashable]:
     """Those of the key cells, with their lengths in front, that `select` finds in the table, as normal keys."""
     wanted = write_array_cell(list(keys), OIDS[column_type])[4:]
-    return set(normal_keys(column_type, [cell for (cell,) in connection.fetch_cells(select, wanted, column_type) if cell is not None]))
+    return set(
+        normal_keys(
+            column_type,
+            [
+                cell
+                for (cell,) in connection.fetch_cells(select, wanted, column_type)
+                if cell is not None
+            ],
+        )
+    )
 
 
 class LoadWork:
@@ -117,7 +179,9 @@ class LoadWork:
         if task.known:
             return {}
         if self._loader is None or self._loader.name != task.collection.name:
-            self._loader = _CollectionLoader(self._connection, self._load, task.collection.name, self._workers)
+            self._loader = _CollectionLoader(
+                self._connection, self._load, task.collection.name, self._workers
+            )
         attempts = ATTEMPTS if self._workers == 1 else 1 if task.is_last_try else ATTEMPTS - 1
         try:
             return self._loader.load_chunk(chunk, attempts=attempts).as_json()
@@ -144,7 +208,11 @@ class _CollectionLoader:
         """Load a chunk; tried again when the server asks for it."""
         started = perf_counter()
         known = self._find_duplicates(chunk.documents) if self._had_duplicates else set()
-        batch = self._shredder.shred([each for i, each in enumerate(chunk.documents) if i not in known] if known else chunk.documents)
+        batch = self._shredder.shred(
+            [each for i, each in enumerate(chunk.documents) if i not in known]
+            if known
+            else chunk.documents
+        )
         content = _ChunkContent(self.name, chunk, batch)
         for i in sorted(known):
             content.reject_document(*chunk.documents[i], Reason.DUPLICATE_ID, DUPLICATE)
@@ -159,9 +227,22 @@ class _CollectionLoader:
         Asked where the chunk before had some; the others are found when COPY is refused.
         """
         whole = self._shredder.find_whole([raw for _, raw in documents])
-        keys = {i: key for i, key in zip(whole, self._read_keys([documents[i] for i in whole]), strict=True) if key is not None}
-        seen = find_known(self._connection, self._select_keys, self._key_type, [pack_length(len(key)) + key for key in keys.values()])
-        found = {i for i, key in zip(keys, normal_keys(self._key_type, [*keys.values()]), strict=True) if key in seen}
+        keys = {
+            i: key
+            for i, key in zip(whole, self._read_keys([documents[i] for i in whole]), strict=True)
+            if key is not None
+        }
+        seen = find_known(
+            self._connection,
+            self._select_keys,
+            self._key_type,
+            [pack_length(len(key)) + key for key in keys.values()],
+        )
+        found = {
+            i
+            for i, key in zip(keys, normal_keys(self._key_type, [*keys.values()]), strict=True)
+            if key in seen
+        }
         self._had_duplicates = bool(found)
         return found
 
@@ -170,7 +251,9 @@ class _CollectionLoader:
             try:
                 with self._connection.transaction():
                     self._copy(content)
-                    figures = content.figures(self._shredder, (perf_counter() - started) / self._workers)
+                    figures = content.figures(
+                        self._shredder, (perf_counter() - started) / self._workers
+                    )
                     if content.rejects:
                         ledger.write_rejects(self._connection, self._load, content.rejects)
                     ledger.write_chunk(self._connection, self._load, content.chunk, figures)
@@ -189,9 +272,13 @@ class _CollectionLoader:
     def _reject_duplicates(self, content: _ChunkContent) -> bool:
         """Reject at once every document of the chunk whose key the table has, or an earlier document of the chunk; whether there was one."""
         batch, kept = content.batch, content.kept()
-        seen = find_known(self._connection, self._select_keys, self._key_type, (batch.keys[i] for i in kept))
+        seen = find_known(
+            self._connection, self._select_keys, self._key_type, (batch.keys[i] for i in kept)
+        )
         before = len(content.gone)
-        for i, key in zip(kept, normal_keys(self._key_type, [batch.keys[i][4:] for i in kept]), strict=True):
+        for i, key in zip(
+            kept, normal_keys(self._key_type, [batch.keys[i][4:] for i in kept]), strict=True
+        ):
             if key in seen:
                 content.reject(i, Reason.DUPLICATE_ID, DUPLICATE)
             seen.add(key)
@@ -244,7 +331,19 @@ class _ChunkContent:
             self.reject_document(misfit.offset, misfit.raw, misfit.reason, misfit.detail)
         for run in self.chunk.runs:
             detail = f"{count_of(run.size, 'byte')} that cannot be framed as documents"
-            self.rejects.append((Reject(self.collection, run.offset, run.size, Reason.NOT_BSON, detail, run.digest.hex()), run.raw))
+            self.rejects.append(
+                (
+                    Reject(
+                        self.collection,
+                        run.offset,
+                        run.size,
+                        Reason.NOT_BSON,
+                        detail,
+                        run.digest.hex(),
+                    ),
+                    run.raw,
+                )
+            )
 
     @cached_property
     def _bytes(self) -> dict[int, bytes]:
@@ -259,7 +358,12 @@ class _ChunkContent:
 
     def reject_document(self, offset: int, raw: bytes, reason: Reason, detail: str) -> None:
         """Note a reject that has no rows."""
-        self.rejects.append((Reject(self.collection, offset, len(raw), reason, detail, sha256(raw).hexdigest()), raw))
+        self.rejects.append(
+            (
+                Reject(self.collection, offset, len(raw), reason, detail, sha256(raw).hexdigest()),
+                raw,
+            )
+        )
 
     def kept(self) -> list[int]:
         """The documents whose rows are to be loaded."""
@@ -275,15 +379,28 @@ class _ChunkContent:
     def _values(self, shredder: Shredder, documents: Collection[int]) -> Values:
         """Where the values of some documents stand: they are shredded again."""
         offsets = [self.batch.offsets[i] for i in sorted(documents)]
-        return shredder.shred([(offset, self._bytes[offset]) for offset in offsets]).values if offsets else Values()
+        return (
+            shredder.shred([(offset, self._bytes[offset]) for offset in offsets]).values
+            if offsets
+            else Values()
+        )
 
     def figures(self, shredder: Shredder, seconds: float) -> CollectionReport:
         """What the ledger says of this chunk."""
         documents, rejected = len(self.chunk.documents) + len(self.chunk.runs), len(self.rejects)
-        report = CollectionReport(self.collection, documents, documents - rejected, rejected, self.chunk.stop - self.chunk.start, seconds)
+        report = CollectionReport(
+            self.collection,
+            documents,
+            documents - rejected,
+            rejected,
+            self.chunk.stop - self.chunk.start,
+            seconds,
+        )
         for i, layout in enumerate(shredder.layouts):
             owners = self.batch.owners[i]
-            report.tables[layout.table] = len(owners) - (sum(owner in self.gone for owner in owners) if self.gone else 0)
+            report.tables[layout.table] = len(owners) - (
+                sum(owner in self.gone for owner in owners) if self.gone else 0
+            )
         kept = self.kept()
         if 2 * len(kept) >= len(self.batch.offsets):
             report.values.add(self.batch.values)

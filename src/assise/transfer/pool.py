@@ -117,7 +117,9 @@ class Pool:
                     if task is None:
                         break
                     result = {} if task.is_end else worker.call(task)
-                    done.put((number, task if "again" in result else replace(task, chunk=None), result))
+                    done.put(
+                        (number, task if "again" in result else replace(task, chunk=None), result)
+                    )
                 done.put(None)
             except BaseException as error:  # noqa: BLE001
                 done.put(error)
@@ -157,12 +159,22 @@ class _Worker:
         errors_to = None if sys.stderr else subprocess.DEVNULL
         command = [sys.executable, "-P", "-c", BOOT]
         try:
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors_to, process_group=0)
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors_to,
+                process_group=0,
+            )
         except OSError as error:
             raise WorkerError(
-                f"{sys.executable} cannot be started as a worker process: {error.strerror}", remedy="Try it with --workers 1."
+                f"{sys.executable} cannot be started as a worker process: {error.strerror}",
+                remedy="Try it with --workers 1.",
             ) from error
-        self._input, self._output = cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)
+        self._input, self._output = (
+            cast(BinaryIO, self._process.stdin),
+            cast(BinaryIO, self._process.stdout),
+        )
         self.send([str(entry) for entry in sys.path])
 
     def send(self, message: object) -> None:
@@ -179,7 +191,10 @@ class _Worker:
         except (BrokenPipeError, ValueError):
             line = b""
         if not line.endswith(b"\n"):
-            raise WorkerError(f"a worker process has ended: {_ending(self._process.wait())}", remedy="The same command goes on where it stopped.")
+            raise WorkerError(
+                f"a worker process has ended: {_ending(self._process.wait())}",
+                remedy="The same command goes on where it stopped.",
+            )
         result: Result = json.loads(line)
         if "error" in result:
             raise _error(result["error"])
@@ -210,7 +225,12 @@ def _ending(code: int) -> str:
 def describe_error(error: AssiseError) -> Result:
     """An error as JSON, with its chain of causes."""
     cause = describe_error(error.__cause__) if isinstance(error.__cause__, AssiseError) else None
-    return {"class": type(error).__name__, "message": error.message, "remedy": error.remedy, "cause": cause}
+    return {
+        "class": type(error).__name__,
+        "message": error.message,
+        "remedy": error.remedy,
+        "cause": cause,
+    }
 
 
 def _error(found: Result) -> AssiseError:
@@ -221,10 +241,10 @@ def _error(found: Result) -> AssiseError:
     return error
 
 
-Crew = Pool | Inline
+Workers = Pool | Inline
 """Who works on chunks."""
 
 
-def gather_crew(count: int) -> Crew:
+def start_workers(count: int) -> Workers:
     """So many workers; one is this process itself."""
     return Pool(count) if count > 1 else Inline()

@@ -11,9 +11,15 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Literal, NamedTuple
 
-from assise.errors import BusyError, DependentError, DuplicateKeyError, EditedError, TargetError, UsageError
+from assise.errors import (
+    BusyError,
+    DependentError,
+    DuplicateKeyError,
+    EditedError,
+    TargetError,
+    UsageError,
+)
 from assise.manifest.layout import Layout
-from assise.manifest.problems import count_of, nearest
 from assise.mongo.dump import Collection as Source
 from assise.mongo.dump import Dump
 from assise.postgres.connection import Connection
@@ -24,6 +30,7 @@ from assise.transfer import ledger
 from assise.transfer.ledger import QUERIES, Load, fill_query
 from assise.transfer.report import Report
 from assise.transfer.verify import Found, find_extra, list_loaded
+from assise.wording import count_of, nearest
 
 SHOWN = 20
 """Of each kind of mend of a table, how many are put into words."""
@@ -51,7 +58,9 @@ class Mend(NamedTuple):
     def __str__(self) -> str:
         place = f"{self.table} {repr(self.key)[1:-1]}"
         if self.how == "changed":
-            return f"{place}: {self.column} is {_show(self.now)}, in the source {_show(self.source)}"
+            return (
+                f"{place}: {self.column} is {_show(self.now)}, in the source {_show(self.source)}"
+            )
         return f"{place}: {'is missing' if self.how == 'missing' else 'is not in the source'}"
 
 
@@ -69,7 +78,10 @@ class RepairedTable:
         """What of the table is discarded, in words."""
         return [
             f"{count_of(number, 'row')} {words}"
-            for number, words in ((self.edited, "changed since the load"), (self.removed, "that the source has not"))
+            for number, words in (
+                (self.edited, "changed since the load"),
+                (self.removed, "that the source has not"),
+            )
             if number
         ]
 
@@ -86,18 +98,30 @@ class Repair:
 
     def as_json(self) -> dict[str, object]:
         """As `--json` prints it."""
-        tables, mends = [vars(table) for table in self.tables], [mend._asdict() for mend in self.mends]
-        return {**self.report.as_json(), "repair": {"tables": tables, "mends": mends, "is_done": self.is_done}}
+        tables, mends = (
+            [vars(table) for table in self.tables],
+            [mend._asdict() for mend in self.mends],
+        )
+        return {
+            **self.report.as_json(),
+            "repair": {"tables": tables, "mends": mends, "is_done": self.is_done},
+        }
 
     @property
     def lines(self) -> list[str]:
         """The mends in words."""
         kinds = Counter((mend.table, mend.how) for mend in self.mends)
-        return [*map(str, self.mends), *([f"… the first {SHOWN} of each kind are shown"] if SHOWN in kinds.values() else [])]
+        return [
+            *map(str, self.mends),
+            *([f"… the first {SHOWN} of each kind are shown"] if SHOWN in kinds.values() else []),
+        ]
 
     def describe(self) -> str:
         """The mends, and what is written in all, as a text to agree to."""
-        sums = [f"{table.name} ({count_of(table.written, 'row')} written, {table.removed:,} removed)" for table in self.tables]
+        sums = [
+            f"{table.name} ({count_of(table.written, 'row')} written, {table.removed:,} removed)"
+            for table in self.tables
+        ]
         return "\n".join([*self.lines, f"{self.target}: repairs {', '.join(sums)}"])
 
     def check(self, replace: Collection[str]) -> None:
@@ -109,7 +133,9 @@ class Repair:
         names = [table.name for table in self.tables]
         for name in replace:
             if name not in names:
-                raise UsageError(f"{name!r} is no table that is repaired", remedy=nearest(name, names))
+                raise UsageError(
+                    f"{name!r} is no table that is repaired", remedy=nearest(name, names)
+                )
         lost = [table for table in self.tables if table.lost and table.name not in replace]
         if lost:
             lines = "; ".join(f"{table.name}: {', '.join(table.lost)}" for table in lost)
@@ -128,9 +154,9 @@ def repair_load(
     *,
     report: Report,
     replace: Collection[str],
-    agree: Callable[[str], bool] | None,
+    confirm: Callable[[str], bool] | None,
 ) -> Repair:
-    """Write what verify found wrong as the source has it, whole or not at all; without `agree` only say what would be written.
+    """Write what verify found wrong as the source has it, whole or not at all; without `confirm` only say what would be written.
 
     Raises:
         EditedError: rows were changed since the load, or come from no document, and `replace` does not name their tables.
@@ -146,26 +172,39 @@ def repair_load(
             ]
             fingerprints = _take_fingerprints(connection, stages)
             plan = _plan(connection, load, stages, Repair(connection.target, report))
-            if agree is None or not plan.tables:
+            if confirm is None or not plan.tables:
                 return plan
             plan.check(replace)
-            if not agree(question := plan.describe()):
-                raise UsageError(f"not agreed, nothing was repaired:\n{question}", remedy="Agree with --yes.")
+            if not confirm(question := plan.describe()):
+                raise UsageError(
+                    f"not agreed, nothing was repaired:\n{question}", remedy="Agree with --yes."
+                )
             connection.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
             connection.execute(lock_writers(stages))
             if _take_fingerprints(connection, stages) != fingerprints:
-                raise EditedError("rows have changed since they were shown; nothing was repaired", remedy="The same command shows them as they are.")
+                raise EditedError(
+                    "rows have changed since they were shown; nothing was repaired",
+                    remedy="The same command shows them as they are.",
+                )
             _write(connection, stages)
             ledger.write_repair(connection, load)
             plan.is_done = True
     except DuplicateKeyError as error:
-        raise TargetError(f"nothing was repaired: {error.message}", remedy="Change the row that has this value, or drop the index.") from error
+        raise TargetError(
+            f"nothing was repaired: {error.message}",
+            remedy="Change the row that has this value, or drop the index.",
+        ) from error
     except BusyError as error:
-        raise TargetError(f"another session writes the tables of {load.name!r}", remedy="End it, or wait; nothing was repaired.") from error
+        raise TargetError(
+            f"another session writes the tables of {load.name!r}",
+            remedy="End it, or wait; nothing was repaired.",
+        ) from error
     return plan
 
 
-def _fill_stages(connection: Connection, load: Load, collection: Source, found: Found) -> list[Stage]:
+def _fill_stages(
+    connection: Connection, load: Load, collection: Source, found: Found
+) -> list[Stage]:
     """The rows that the wrong documents of a collection should have, and the keys of rows that come from no document."""
     shredder = Shredder(load.manifest, load.manifest.table_of(collection.name))
     root = shredder.layouts[0]
@@ -173,7 +212,9 @@ def _fill_stages(connection: Connection, load: Load, collection: Source, found: 
     for statement in chain.from_iterable(stage.create() for stage in stages):
         connection.execute(statement)
     for task in list_loaded(connection, load, collection, is_read=False):
-        wrong = set(found.wrong[bisect_left(found.wrong, task.start) : bisect_left(found.wrong, task.stop)])
+        wrong = set(
+            found.wrong[bisect_left(found.wrong, task.start) : bisect_left(found.wrong, task.stop)]
+        )
         if wrong:
             documents = task.read(ledger.start_afresh(load)).documents
             batch = shredder.shred([(offset, raw) for offset, raw in documents if offset in wrong])
@@ -202,8 +243,18 @@ def _take_fingerprints(connection: Connection, stages: list[Stage]) -> list[obje
 
 
 def _count(connection: Connection, load: Load, stage: Stage) -> RepairedTable:
-    edited = fill_query("edited", table=stage.table, stage=stage.name, same=stage.same, differs=stage.differs("t", "s"))
-    found = connection.scalar(stage.count()), connection.scalar(stage.count_surplus()), connection.scalar(edited, [load.id, load.id])
+    edited = fill_query(
+        "edited",
+        table=stage.table,
+        stage=stage.name,
+        same=stage.same,
+        differs=stage.differs("t", "s"),
+    )
+    found = (
+        connection.scalar(stage.count()),
+        connection.scalar(stage.count_surplus()),
+        connection.scalar(edited, [load.id, load.id]),
+    )
     return RepairedTable(stage.layout.table, *(int(str(number)) for number in found))
 
 
@@ -221,7 +272,11 @@ def _list_mends(connection: Connection, stage: Stage) -> Iterator[Mend]:
 def _write(connection: Connection, stages: list[Stage]) -> None:
     """Take away what the source has not, the deepest first, then write what it has, the collections' rows first."""
     for stage in stages:
-        _check_dependents(connection, stage, [each.layout for each in stages if each.layout.parent == stage.layout.table])
+        _check_dependents(
+            connection,
+            stage,
+            [each.layout for each in stages if each.layout.parent == stage.layout.table],
+        )
     for stage in reversed(stages):
         connection.execute(stage.delete_surplus())
     for stage in stages:
@@ -232,10 +287,16 @@ def _check_dependents(connection: Connection, stage: Stage, children: list[Layou
     """Refuse where the server would delete or change rows of others, or other rows of ours, with those of a table."""
     own = {(child.table, child.primary_key[:-1]) for child in children}
     found = []
-    for table, name, on_delete, on_update, schema, columns, referenced in connection.execute(QUERIES["foreign_keys"], [stage.table]):
-        is_own = schema == stage.schema and any(table == child and set(_names(columns)) == set(key) for child, key in own)
+    for table, name, on_delete, on_update, schema, columns, referenced in connection.execute(
+        QUERIES["foreign_keys"], [stage.table]
+    ):
+        is_own = schema == stage.schema and any(
+            table == child and set(_names(columns)) == set(key) for child, key in own
+        )
         deletes = on_delete in ACTIONS and not is_own and connection.scalar(stage.count_surplus())
-        updates = on_update in ACTIONS and {name for (name,) in connection.execute(stage.select_changed())} & {*_names(referenced)}
+        updates = on_update in ACTIONS and {
+            name for (name,) in connection.execute(stage.select_changed())
+        } & {*_names(referenced)}
         if deletes or updates:
             found.append(f"{table} by {name}")
     if found:

@@ -112,7 +112,12 @@ class Report:
         found = [collection.verified for collection in self.collections if collection.verified]
         if len(found) < len(self.collections):
             return None
-        sums = [sum(column) for column in zip(*((v.equal, v.different, v.missing, v.extra) for v in found), strict=True)]
+        sums = [
+            sum(column)
+            for column in zip(
+                *((v.equal, v.different, v.missing, v.extra) for v in found), strict=True
+            )
+        ]
         return Verified(*sums)
 
     @property

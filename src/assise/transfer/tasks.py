@@ -48,7 +48,9 @@ class Task:
 
     def progress(self, step: str, documents: int, *, is_known: bool = False) -> Progress:
         """How far a step has come with this task."""
-        return Progress(step, self.collection.name, documents, self.position, self.collection.size, is_known)
+        return Progress(
+            step, self.collection.name, documents, self.position, self.collection.size, is_known
+        )
 
     def read(self, afresh: str) -> Chunk:
         """The chunk.
@@ -58,7 +60,9 @@ class Task:
         """
         chunk = self.chunk or read_chunk(self.collection, self.start, self.stop)
         if self.known and self.known.sha256 != chunk.digest:
-            raise _changed(self.collection, f"differs between bytes {self.start:,} and {self.stop:,}", afresh)
+            raise _changed(
+                self.collection, f"differs between bytes {self.start:,} and {self.stop:,}", afresh
+            )
         return chunk
 
 
@@ -77,8 +81,8 @@ class Progress:
     is_known: bool = False
 
 
-Watch = Callable[[Progress], None]
-Talk = Callable[[str], None]
+OnProgress = Callable[[Progress], None]
+Log = Callable[[str], None]
 
 
 class Work(Protocol):
@@ -88,7 +92,9 @@ class Work(Protocol):
         """What came of it."""
 
 
-def list_tasks(collection: Collection, size: int, known: Mapping[int, Known], *, is_read: bool, afresh: str) -> Iterator[Task]:
+def list_tasks(
+    collection: Collection, size: int, known: Mapping[int, Known], *, is_read: bool, afresh: str
+) -> Iterator[Task]:
     """The chunks of a collection and its end; with `is_read` they are read already. `known` has those of the ledger by their starts.
 
     Raises:
@@ -96,7 +102,10 @@ def list_tasks(collection: Collection, size: int, known: Mapping[int, Known], *,
     """
     left, stop = dict(known), 0
     found = (
-        ((chunk.start, chunk.stop, chunk.position, chunk) for chunk in read_chunks(collection, size))
+        (
+            (chunk.start, chunk.stop, chunk.position, chunk)
+            for chunk in read_chunks(collection, size)
+        )
         if is_read or collection.is_packed
         else ((start, stop, stop, None) for start, stop in find_bounds(collection, size))
     )
@@ -106,11 +115,15 @@ def list_tasks(collection: Collection, size: int, known: Mapping[int, Known], *,
             raise _changed(collection, f"differs behind byte {start:,}", afresh)
         yield Task(collection, start, stop, position, chunk, line)
     if left:
-        raise _changed(collection, f"ends before byte {max(line.stop for line in left.values()):,}", afresh)
+        raise _changed(
+            collection, f"ends before byte {max(line.stop for line in left.values()):,}", afresh
+        )
     yield Task(collection, stop, stop, collection.size)
 
 
-def check_bounds(collection: Collection, size: int, known: Mapping[int, Known], *, afresh: str) -> None:
+def check_bounds(
+    collection: Collection, size: int, known: Mapping[int, Known], *, afresh: str
+) -> None:
     """Check that the source has the chunks of the ledger, before any that lie between them are loaded.
 
     Raises:
@@ -123,7 +136,9 @@ def check_bounds(collection: Collection, size: int, known: Mapping[int, Known], 
 
 
 def _changed(collection: Collection, how: str, afresh: str) -> ChangedError:
-    return ChangedError(f"{collection.file} {how}: it has changed since it was loaded", remedy=afresh)
+    return ChangedError(
+        f"{collection.file} {how}: it has changed since it was loaded", remedy=afresh
+    )
 
 
 def write_task(task: Task, out: BinaryIO) -> None:
@@ -159,16 +174,31 @@ def read_task(message: Result, stream: BinaryIO) -> Task:
     start, stop = message["bounds"]
     chunk = None
     if found := message["chunk"]:
-        documents, gaps = list[Document](), {offset: length for offset, length, _, _ in found["runs"]}
+        documents, gaps = (
+            list[Document](),
+            {offset: length for offset, length, _, _ in found["runs"]},
+        )
         p = start
         for length in found["documents"]:
             p += gaps.get(p, 0)
             documents.append((p, _read_exactly(stream, length)))
             p += length
-        runs = [Run(offset, length, _read_exactly(stream, kept), bytes.fromhex(digest)) for offset, length, kept, digest in found["runs"]]
+        runs = [
+            Run(offset, length, _read_exactly(stream, kept), bytes.fromhex(digest))
+            for offset, length, kept, digest in found["runs"]
+        ]
         chunk = Chunk(start, stop, found["digest"], documents, runs, stop)
     known = message["known"] and Known(*message["known"])
-    return Task(Collection(name, Path(file), size), start, stop, stop, chunk, known, message["is_last_try"], message["sample"])
+    return Task(
+        Collection(name, Path(file), size),
+        start,
+        stop,
+        stop,
+        chunk,
+        known,
+        message["is_last_try"],
+        message["sample"],
+    )
 
 
 def _read_exactly(stream: BinaryIO, size: int) -> bytes:

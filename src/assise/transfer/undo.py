@@ -8,11 +8,18 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from assise.errors import BusyError, EditedError, TargetError, UsageError
-from assise.manifest.problems import count_of, nearest
 from assise.postgres.connection import Connection
-from assise.schema.sql import all_layouts, drop_function, drop_tables, key_functions, lock_tables, quote
+from assise.schema.sql import (
+    all_layouts,
+    drop_function,
+    drop_tables,
+    key_functions,
+    lock_tables,
+    quote,
+)
 from assise.transfer import ledger
 from assise.transfer.ledger import QUERIES, Load, fill_query
+from assise.wording import count_of, nearest
 
 SHOWN = 20
 """Tables that are put into words."""
@@ -45,7 +52,11 @@ class Loaded:
     @property
     def edits(self) -> list[str]:
         """What would be discarded with the table, in words."""
-        counts = [f"{count_of(count, 'row')} {how}" for count, how in zip(self.changes, ("changed", "deleted"), strict=True) if count]
+        counts = [
+            f"{count_of(count, 'row')} {how}"
+            for count, how in zip(self.changes, ("changed", "deleted"), strict=True)
+            if count
+        ]
         return [] if self.is_gone else [*counts, *self.additions]
 
 
@@ -63,7 +74,13 @@ class Undo:
     def as_json(self) -> dict[str, object]:
         """As `--json` prints it."""
         tables = [
-            {"name": table.name, "rows": table.rows, **table.changes._asdict(), "additions": table.additions, "is_gone": table.is_gone}
+            {
+                "name": table.name,
+                "rows": table.rows,
+                **table.changes._asdict(),
+                "additions": table.additions,
+                "is_gone": table.is_gone,
+            }
             for table in self.tables
         ]
         return {**vars(self), "tables": tables}
@@ -88,7 +105,10 @@ class Undo:
         names = [table.name for table in self.tables]
         for name in replace:
             if name not in names:
-                raise UsageError(f"{name!r} is no table of the load of {self.name!r}", remedy=nearest(name, names))
+                raise UsageError(
+                    f"{name!r} is no table of the load of {self.name!r}",
+                    remedy=nearest(name, names),
+                )
         edited = [table for table in self.tables if table.edits and table.name not in replace]
         if edited:
             lines = [f"{table.name}: {', '.join(table.edits)}" for table in edited[:SHOWN]]
@@ -109,7 +129,9 @@ def find_changes(connection: Connection, load: Load) -> dict[str, Changes]:
         changed, rows = 0, 0
         if ledger.has_table(connection, load.schema, layout.table):
             statement = fill_query("changes", table=quote(load.schema, layout.table))
-            changed, rows = (int(str(number)) for number in connection.execute(statement, [load.id, load.id])[0])
+            changed, rows = (
+                int(str(number)) for number in connection.execute(statement, [load.id, load.id])[0]
+            )
         found[layout.table] = Changes(changed, max(0, loaded[layout.table] - rows))
     return found
 
@@ -119,10 +141,25 @@ def plan_undo(connection: Connection, load: Load) -> Undo:
     plan = Undo(connection.target, load.name, functions=key_functions(load.manifest))
     rows, changes = ledger.count_loaded(connection, load), find_changes(connection, load)
     for layout in all_layouts(load.manifest):
-        places = [quote(load.schema, layout.table), quote(load.schema, layout.parent) if layout.parent else None]
+        places = [
+            quote(load.schema, layout.table),
+            quote(load.schema, layout.parent) if layout.parent else None,
+        ]
         is_gone = not ledger.has_table(connection, load.schema, layout.table)
-        additions = () if is_gone else connection.execute(QUERIES["additions"], [*places, list(layout.names)])
-        plan.tables.append(Loaded(layout.table, rows[layout.table], changes[layout.table], tuple(str(text) for (text,) in additions), is_gone))
+        additions = (
+            ()
+            if is_gone
+            else connection.execute(QUERIES["additions"], [*places, list(layout.names)])
+        )
+        plan.tables.append(
+            Loaded(
+                layout.table,
+                rows[layout.table],
+                changes[layout.table],
+                tuple(str(text) for (text,) in additions),
+                is_gone,
+            )
+        )
     plan.drops_ledger = len(ledger.find_loads(connection)) == 1
     return plan
 
@@ -137,17 +174,26 @@ def undo_load(connection: Connection, load: Load, *, replace: Collection[str]) -
     try:
         with connection.transaction():
             connection.execute("SET LOCAL lock_timeout = '10s'")
-            tables = [layout.table for layout in all_layouts(load.manifest) if ledger.has_table(connection, load.schema, layout.table)]
+            tables = [
+                layout.table
+                for layout in all_layouts(load.manifest)
+                if ledger.has_table(connection, load.schema, layout.table)
+            ]
             if tables:
                 connection.execute(lock_tables(tables, load.schema))
             plan = plan_undo(connection, load)
             plan.check(replace)
             if tables:
                 connection.execute(drop_tables(tables, load.schema))
-            plan.functions = [name for name in plan.functions if _drop_unused(connection, name, load.schema)]
+            plan.functions = [
+                name for name in plan.functions if _drop_unused(connection, name, load.schema)
+            ]
             plan.drops_ledger = ledger.forget(connection, load)
     except BusyError as error:
-        raise TargetError(f"another session uses the tables of {load.name!r}", remedy="End it, or wait; nothing was dropped.") from error
+        raise TargetError(
+            f"another session uses the tables of {load.name!r}",
+            remedy="End it, or wait; nothing was dropped.",
+        ) from error
     plan.is_done = True
     return plan
 

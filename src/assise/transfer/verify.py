@@ -13,7 +13,6 @@ from random import SystemRandom
 
 from assise.documents.shape import FEWEST, GROUP, LARGEST_BYTES
 from assise.errors import AssiseError, CellError, ChangedError
-from assise.manifest.problems import count_of, escape
 from assise.mongo.dump import Chunk, Collection, Dump
 from assise.mongo.frames import Document
 from assise.postgres.connection import Connection
@@ -29,9 +28,10 @@ from assise.transfer.compare import compare
 from assise.transfer.kids import no_kids, read_kids
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import find_known
-from assise.transfer.pool import Crew
+from assise.transfer.pool import Workers
 from assise.transfer.report import Verified
-from assise.transfer.tasks import Known, Result, Talk, Task, Watch, list_tasks
+from assise.transfer.tasks import Known, Log, OnProgress, Result, Task, list_tasks
+from assise.wording import count_of, escape
 
 SHOWN = 20
 """Differences of one collection that are put into words."""
@@ -50,7 +50,14 @@ class Found:
 
 
 def verify_dump(
-    connection: Connection, load: Load, dump: Dump, crew: Crew, *, sample: int | None = None, talk: Talk, watch: Watch
+    connection: Connection,
+    load: Load,
+    dump: Dump,
+    workers: Workers,
+    *,
+    sample: int | None = None,
+    log: Log,
+    progress: OnProgress,
 ) -> dict[str, Found]:
     """For each collection what was found in it, or in `sample` of its documents, drawn at random, and in the numbers of its rows.
 
@@ -59,31 +66,53 @@ def verify_dump(
     """
     found = {name: Found() for name in load.manifest.roots.values()}
     with connection.transaction(isolation="REPEATABLE READ"):
-        crew.begin(
+        workers.begin(
             lambda: VerifyWork(connection, load),
-            lambda: {"work": "verify", **ledger.describe_load(connection, load), "snapshot": connection.scalar(ledger.QUERIES["snapshot"])},
+            lambda: {
+                "work": "verify",
+                **ledger.describe_load(connection, load),
+                "snapshot": connection.scalar(ledger.QUERIES["snapshot"]),
+            },
         )
-        tasks = [_list_tasks(connection, load, dump, name, sample, is_read=crew.count == 1) for name in found]
-        for task, result in crew.run(chain.from_iterable(tasks)):
+        tasks = [
+            _list_tasks(connection, load, dump, name, sample, is_read=workers.count == 1)
+            for name in found
+        ]
+        for task, result in workers.run(chain.from_iterable(tasks)):
             each = found[task.collection.name]
             if task.is_end:
-                lines = _count_rows(connection, load, task.collection, each.verified, is_sample=sample is not None)
-                talk(f"{task.collection.name}: {count_of(each.verified.equal, 'document')} equal")
+                lines = _count_rows(
+                    connection, load, task.collection, each.verified, is_sample=sample is not None
+                )
+                log(f"{task.collection.name}: {count_of(each.verified.equal, 'document')} equal")
             else:
                 lines = result["differences"]
                 each.verified.add(Verified(*result["verified"]))
                 each.wrong.extend(result["wrong"])
-                watch(task.progress("verify", each.verified.equal + each.verified.different + each.verified.missing))
+                progress(
+                    task.progress(
+                        "verify",
+                        each.verified.equal + each.verified.different + each.verified.missing,
+                    )
+                )
             each.differences += lines[: SHOWN - len(each.differences)]
     return found
 
 
-def _list_tasks(connection: Connection, load: Load, dump: Dump, name: str, sample: int | None, *, is_read: bool) -> Iterator[Task]:
+def _list_tasks(
+    connection: Connection, load: Load, dump: Dump, name: str, sample: int | None, *, is_read: bool
+) -> Iterator[Task]:
     tasks = list_loaded(connection, load, dump.collection(name), is_read=is_read and sample is None)
-    return tasks if sample is None else _draw(tasks, ledger.sum_chunks(connection, load, name).loaded, sample)
+    return (
+        tasks
+        if sample is None
+        else _draw(tasks, ledger.sum_chunks(connection, load, name).loaded, sample)
+    )
 
 
-def list_loaded(connection: Connection, load: Load, collection: Collection, *, is_read: bool) -> Iterator[Task]:
+def list_loaded(
+    connection: Connection, load: Load, collection: Collection, *, is_read: bool
+) -> Iterator[Task]:
     """The chunks of a collection, each with what the ledger says of it, and its end."""
     lines = ledger.finished_chunks(connection, load, collection.name)
     known = {line.start: Known(line.stop, line.sha256, line.figures.loaded) for line in lines}
@@ -116,11 +145,18 @@ class VerifyWork:
         """What was found, as `Found` has it."""
         chunk = task.read(_remedy(self._load))
         if task.known is None:
-            raise ChangedError(f"{task.collection.file} has changed since it was loaded, behind byte {chunk.start:,}", remedy=_remedy(self._load))
+            raise ChangedError(
+                f"{task.collection.file} has changed since it was loaded, behind byte {chunk.start:,}",
+                remedy=_remedy(self._load),
+            )
         if self._verifier is None or self._verifier.name != task.collection.name:
             self._verifier = _CollectionVerifier(self._connection, self._load, task.collection.name)
         found = self._verifier.check_chunk(chunk, task.known.loaded, sample=task.sample)
-        return {"verified": list(vars(found.verified).values()), "differences": found.differences, "wrong": sorted(found.wrong)}
+        return {
+            "verified": list(vars(found.verified).values()),
+            "differences": found.differences,
+            "wrong": sorted(found.wrong),
+        }
 
 
 _Match = tuple[Document, bytes, Row, Kids]
@@ -150,22 +186,32 @@ class _CollectionVerifier:
         self._found = Found()
         rejects = ledger.rejects_of(self._connection, self._load, self.name, chunk)
         loaded, duplicates = _split(chunk, rejects)
-        for documents in _parts(loaded if sample is None else SystemRandom().sample(loaded, min(sample, len(loaded)))):
+        for documents in _parts(
+            loaded if sample is None else SystemRandom().sample(loaded, min(sample, len(loaded)))
+        ):
             self._check_documents(documents)
         for documents in _parts(duplicates):
             self._check_duplicates(documents)
-        lost = [run for run in chunk.runs if not _is_rejected(rejects, run.offset, run.size, run.digest.hex())]
+        lost = [
+            run
+            for run in chunk.runs
+            if not _is_rejected(rejects, run.offset, run.size, run.digest.hex())
+        ]
         for run in lost:
             self._miss(f"what lies at offset {run.offset:,}, which is no document with a key,")
         unknown = count - len(loaded) - len(lost)
         for _ in range(unknown):
-            self._miss(f"a document between {chunk.start:,} and {chunk.stop:,} was loaded, and is rejected in the ledger now; it")
+            self._miss(
+                f"a document between {chunk.start:,} and {chunk.stop:,} was loaded, and is rejected in the ledger now; it"
+            )
         self._found.verified.extra += len(rejects)
         for offset in rejects:
             self._say(f"the ledger has a reject at offset {offset:,}, where nothing begins")
         if unknown < 0:
             self._found.verified.extra -= unknown
-            self._say(f"the ledger has lost {count_of(-unknown, 'reject')} between {chunk.start:,} and {chunk.stop:,}")
+            self._say(
+                f"the ledger has lost {count_of(-unknown, 'reject')} between {chunk.start:,} and {chunk.stop:,}"
+            )
         if unknown:  # rows cannot mend rejects
             del self._found.wrong[:]
         return self._found
@@ -190,40 +236,69 @@ class _CollectionVerifier:
 
     def _check_duplicates(self, documents: list[Document]) -> None:
         keys = self._find_keys(documents)
-        known = find_known(self._connection, self._select_keys, self._key_type, (pack_length(len(key)) + key for key, _ in keys))
+        known = find_known(
+            self._connection,
+            self._select_keys,
+            self._key_type,
+            (pack_length(len(key)) + key for key, _ in keys),
+        )
         for key, (offset, _) in keys:
             if normal_key(self._key_type, key) not in known:
-                self._miss(f"document at offset {offset:,} (key {show_key(self._key_type, key)}), rejected as a duplicate of a row that")
+                self._miss(
+                    f"document at offset {offset:,} (key {show_key(self._key_type, key)}), rejected as a duplicate of a row that"
+                )
 
     def _check_documents(self, documents: list[Document]) -> None:
         keys = self._find_keys(documents)
-        wanted = write_array_cell([pack_length(len(key)) + key for key, _ in keys], OIDS[self._key_type])[4:]
+        wanted = write_array_cell(
+            [pack_length(len(key)) + key for key, _ in keys], OIDS[self._key_type]
+        )[4:]
         position = self._assembler.tree.key_position
-        rows = {row[position]: row for row in self._connection.fetch_cells(self._selects[0], wanted, self._key_type)}
+        rows = {
+            row[position]: row
+            for row in self._connection.fetch_cells(self._selects[0], wanted, self._key_type)
+        }
         nothing = no_kids(self._layouts)
-        kids = read_kids(self._connection, self._layouts, self._selects, wanted, key_type=self._key_type, name_key=bytes)
+        kids = read_kids(
+            self._connection,
+            self._layouts,
+            self._selects,
+            wanted,
+            key_type=self._key_type,
+            name_key=bytes,
+        )
         found: list[_Match] = []
         for key, document in keys:
             if row := rows.pop(key, None):
                 found.append((document, key, row, kids.get(key, nothing)))
             else:
                 self._found.wrong.append(document[0])
-                self._miss(f"document at offset {document[0]:,} (key {show_key(self._key_type, key)})")
+                self._miss(
+                    f"document at offset {document[0]:,} (key {show_key(self._key_type, key)})"
+                )
         for i in range(0, len(found), GROUP):
             self._check_group(found[i : i + GROUP])
         others = kids.keys() - {key for key, _ in keys}
-        offsets = {normal_key(self._key_type, key): offset for key, (offset, _) in keys} if others else {}
+        offsets = (
+            {normal_key(self._key_type, key): offset for key, (offset, _) in keys} if others else {}
+        )
         for key in others:
             self._found.verified.extra += 1
             self._found.wrong.append(offsets[normal_key(self._key_type, key)])
-            self._say(f"child rows have the key {show_key(self._key_type, key)}, which is written otherwise in {self._layouts[0].table}")
+            self._say(
+                f"child rows have the key {show_key(self._key_type, key)}, which is written otherwise in {self._layouts[0].table}"
+            )
 
     def _check_group(self, found: list[_Match]) -> None:
         """Documents with their keys and rows: together where they are plain, the others one by one."""
         small = [each for each in found if len(each[0][1]) <= LARGEST_BYTES]
         if self._gatherer is None and len(small) >= FEWEST:
             self._gatherer = Gatherer(self._assembler, [raw for (_, raw), *_ in small])
-        gathered = iter(self._gatherer.gather([row for _, _, row, _ in small], [kids for *_, kids in small]) if self._gatherer else ())
+        gathered = iter(
+            self._gatherer.gather([row for _, _, row, _ in small], [kids for *_, kids in small])
+            if self._gatherer
+            else ()
+        )
         for document, key, row, kids in found:
             again = next(gathered, None) if len(document[1]) <= LARGEST_BYTES else None
             if document[1] == again or _is_same(document[1], again):
@@ -239,15 +314,24 @@ class _CollectionVerifier:
         except AssiseError as error:
             lines = [error.message]
         else:
-            left = [(layout.table, sum(map(len, groups.values()))) for layout, groups in zip(self._layouts, kids, strict=True)]
-            lines += [f"{count_of(count, 'row')} of {table} without a parent" for table, count in left if count]
+            left = [
+                (layout.table, sum(map(len, groups.values())))
+                for layout, groups in zip(self._layouts, kids, strict=True)
+            ]
+            lines += [
+                f"{count_of(count, 'row')} of {table} without a parent"
+                for table, count in left
+                if count
+            ]
         if not lines:
             self._found.verified.equal += 1
             return
         self._found.verified.different += 1
         self._found.wrong.append(offset)
         for line in lines:
-            self._say(f"document at offset {offset:,} (key {show_key(self._key_type, key)}): {line}")
+            self._say(
+                f"document at offset {offset:,} (key {show_key(self._key_type, key)}): {line}"
+            )
 
     def _check_positions(self, kids: Kids) -> None:
         for i, groups in enumerate(kids):
@@ -255,7 +339,9 @@ class _CollectionVerifier:
             for rows in groups.values():
                 for position, row in enumerate(rows):
                     if row[last] != pack_int4(4, position)[4:]:
-                        raise CellError(f"the rows of {self._layouts[i].table} are not numbered from 0 without a gap")
+                        raise CellError(
+                            f"the rows of {self._layouts[i].table} are not numbered from 0 without a gap"
+                        )
 
 
 def _is_same(raw: bytes, again: bytes | None) -> bool:
@@ -265,10 +351,21 @@ def _is_same(raw: bytes, again: bytes | None) -> bool:
     return False
 
 
-def _count_rows(connection: Connection, load: Load, collection: Collection, verified: Verified, *, is_sample: bool) -> list[str]:
+def _count_rows(
+    connection: Connection,
+    load: Load,
+    collection: Collection,
+    verified: Verified,
+    *,
+    is_sample: bool,
+) -> list[str]:
     """Add the rows of a collection's tables that come from no document, which the counts of rows tell; the first of them in words."""
     root, *children = build_tree(load.manifest, load.manifest.table_of(collection.name)).layouts
-    expected = ledger.sum_chunks(connection, load, collection.name).loaded if is_sample else verified.equal + verified.different
+    expected = (
+        ledger.sum_chunks(connection, load, collection.name).loaded
+        if is_sample
+        else verified.equal + verified.different
+    )
     extra, lines = _int(connection.scalar(count_rows(root, load.schema))) - expected, list[str]()
     if extra < 0 or (is_sample and extra):
         surplus = f"{count_of(abs(extra), 'row')} {'more' if extra > 0 else 'fewer'}"
@@ -276,17 +373,24 @@ def _count_rows(connection: Connection, load: Load, collection: Collection, veri
         verified.missing = max(verified.missing, -extra)
     elif extra:
         with closing(find_extra(connection, load, collection)) as keys:
-            lines += [f"{collection.name}: row {text} of {root.table} comes from no document" for text, _ in islice(keys, SHOWN)]
+            lines += [
+                f"{collection.name}: row {text} of {root.table} comes from no document"
+                for text, _ in islice(keys, SHOWN)
+            ]
     verified.extra += max(0, extra)
     for child in children:
         orphans = _int(connection.scalar(count_orphans(child, root, schema=load.schema)))
         if orphans:
-            lines.append(f"{collection.name}: rows of {count_of(orphans, 'document')} in {child.table} have no row in {root.table}")
+            lines.append(
+                f"{collection.name}: rows of {count_of(orphans, 'document')} in {child.table} have no row in {root.table}"
+            )
         verified.extra += orphans
     return lines
 
 
-def find_extra(connection: Connection, load: Load, collection: Collection) -> Generator[tuple[str, bytes], None, None]:
+def find_extra(
+    connection: Connection, load: Load, collection: Collection
+) -> Generator[tuple[str, bytes], None, None]:
     """The keys of the rows of a collection's table that come from no document, as text and as they are: the source is read once more."""
     table = load.manifest.table_of(collection.name)
     root = build_tree(load.manifest, table).layouts[0]

@@ -76,7 +76,10 @@ def _receive(messages: SimpleQueue[Result | Task | None], stream: BinaryIO) -> N
 def _make_work(setup: Result, session: ExitStack) -> Work:
     if setup["work"] == "profile":
         return ProfileWork(setup["paths"])
-    connection, load = session.enter_context(Connection(setup["conninfo"], shown=setup["target"])), ledger.rebuild_load(setup["load"])
+    connection, load = (
+        session.enter_context(Connection(setup["conninfo"], shown=setup["target"])),
+        ledger.rebuild_load(setup["load"]),
+    )
     if setup["work"] == "load":
         ledger.join(connection, load.name, setup["leader"])
         return LoadWork(connection, load, workers=setup["workers"])
