@@ -22,11 +22,11 @@ from bson import ObjectId
 from assise.cli.commands import app
 from assise.errors import AssiseError
 from assise.manifest.file import json_schema, parse_manifest
-from assise.manifest.types import KINDS
 from assise.postgres.cluster import find_binaries
 from assise.project import Project
-from assise.rows.shred import Reason
+from assise.rows.model import Reason
 from assise.settings import SETTINGS
+from assise.types.table import KINDS
 from tests.conftest import UNSAFE_BUT_QUICK
 from tests.dumps import write_dump
 

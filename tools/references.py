@@ -25,10 +25,9 @@ from assise.cli import commands
 from assise.errors import AssiseError
 from assise.manifest import checks, paths
 from assise.manifest.file import json_schema
-from assise.manifest.types import KEY_KINDS, KINDS
 from assise.project import Project
-from assise.rows.cells import rule
 from assise.settings import SETTINGS, Setting
+from assise.types.table import KEY_KINDS, KINDS, find_codec
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "reference"
@@ -207,7 +206,7 @@ def encode_sample(value: object) -> bytes:
 
 def try_samples(column_type: str, kind: str) -> tuple[str, str]:
     """The samples that the code lets into such a column, and those of the same BSON kinds that it does not."""
-    encoders, _ = rule(column_type, kind)
+    encoders = find_codec(column_type, kind).encode
     fits: list[str] = []
     others: list[str] = []
     for shown, value in SAMPLES:

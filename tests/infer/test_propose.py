@@ -21,7 +21,8 @@ from tests.oracle.values import write_document, write_text
 from assise.infer.propose import Proposal, propose
 from assise.manifest.file import dump_manifest, parse_manifest
 from assise.manifest.model import Column
-from assise.rows.shred import Reason, Shredder
+from assise.rows.model import Reason
+from assise.rows.shred import Shredder
 
 OID = ObjectId("507f1f77bcf86cd799439011")
 UUID_4 = Binary.from_uuid(UUID(int=7), UuidRepresentation.STANDARD)
@@ -465,7 +466,7 @@ def check_proposal(documents: list[bytes], ids: Literal["uuid", "text"], collect
     again = propose({collection: profile_of(documents)}, name="test", ids=ids)
     assert dump_manifest(again.manifest, comments=again.comments) == text
     batch = Shredder(found.manifest, next(iter(found.manifest.tables))).shred(enumerate(documents))
-    assert [misfit for misfit in batch.misfits if misfit.reason is Reason.KEY_MISFIT] == []
+    assert [each for each in batch.rejected if each.reason is Reason.UNFIT_KEY] == []
 
 
 def test_hostile_keys_in_any_number() -> None:

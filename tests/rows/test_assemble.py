@@ -25,8 +25,10 @@ from assise.documents.extjson_reader import SOME_FIELDS, SOME_ITEMS
 from assise.errors import CellError, ExtendedJsonError
 from assise.manifest.file import parse_manifest
 from assise.project import Project
-from assise.rows.assemble import Assembler, Kids, Row
+from assise.rows.assemble import Assembler
+from assise.rows.model import ChildRows, Row
 from assise.rows.shred import Shredder
+from assise.types.wire import Cell
 
 Query = Callable[..., list[tuple[object, ...]]]
 Change = Callable[[str], bytes]
@@ -80,12 +82,16 @@ def change(project: Project, tmp_path: Path, database: str, query: Query) -> Cha
     return run
 
 
+def to_cell(content: bytes | None) -> Cell | None:
+    return None if content is None else Cell(content)
+
+
 def assemble(project: Project, database: str, *, is_strict: bool = False) -> bytes:
     found = Assembler(project.manifest, "t", is_strict=is_strict)
-    kids: Kids = [{} for _ in found.layouts]
+    child_rows: ChildRows = [{} for _ in found.layouts]
     with psycopg.connect(database) as connection:
         cursor = connection.cursor(binary=True)
-        rows: list[list[tuple[bytes | None, ...]]] = []
+        rows: list[list[Row]] = []
         for layout in found.layouts:
             names = ", ".join('"' + name + '"' for name in layout.names)
             order = ", ".join('"' + name + '"' for name in layout.primary_key)
@@ -93,18 +99,17 @@ def assemble(project: Project, database: str, *, is_strict: bool = False) -> byt
                 f'SELECT {names} FROM "{layout.table}" ORDER BY {order}'.encode()
             ).pgresult
             assert result is not None
-            rows.append(
-                [
-                    tuple(result.get_value(i, j) for j in range(result.nfields))
-                    for i in range(result.ntuples)
-                ]
-            )
+            cells = [
+                [result.get_value(i, j) for j in range(result.nfields)]
+                for i in range(result.ntuples)
+            ]
+            rows.append([[to_cell(cell) for cell in row] for row in cells])
     for i, layout in enumerate(found.layouts[1:], 1):
         for row in rows[i]:
-            kids[i].setdefault(
+            child_rows[i].setdefault(
                 b"".join(cell or b"" for cell in row[1 : layout.front - 1]), []
             ).append(row)
-    return found.assemble(rows[0][0], kids)
+    return found.assemble(rows[0][0], child_rows)
 
 
 def changed(**fields: object) -> bytes:
@@ -311,7 +316,7 @@ def test_a_uuid_that_is_no_objectid_is_a_binary_of_subtype_4(change: Change) -> 
     assert struct.unpack_from("<i", link.raw)[0] == len(link.raw)
 
 
-LARGE = "assise.rows.assemble.LARGE_BYTES"
+LARGE = "assise.types.jsonb.LARGE_BYTES"
 NAMES = "a b tags place city items n ref _id t i $ref $id $db $$oid $element $scope $oid $date $numberLong $numberDouble $bson $code $symbol".split()
 TEXTS = [
     "x",
@@ -343,20 +348,22 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"assise.documents.extjson_reader.{name}", re.compile(content))
 
 
-def outcome(assembler: Assembler, row: Row, kids: Kids) -> bytes | str:
+def outcome(assembler: Assembler, row: Row, child_rows: ChildRows) -> bytes | str:
     """The document, or what is said of it."""
     try:
-        return assembler.assemble(row, [dict(groups) for groups in kids])
+        return assembler.assemble(row, [dict(groups) for groups in child_rows])
     except (CellError, ExtendedJsonError) as error:
         return error.message
 
 
-def both_ways(assembler: Assembler, row: Row, kids: Kids) -> tuple[bytes | str, bytes | str]:
+def both_ways(
+    assembler: Assembler, row: Row, child_rows: ChildRows
+) -> tuple[bytes | str, bytes | str]:
     """The outcome in pieces, and as a whole."""
-    pieces = outcome(assembler, row, kids)
+    pieces = outcome(assembler, row, child_rows)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LARGE, 1 << 30)
-        return pieces, outcome(assembler, row, kids)
+        return pieces, outcome(assembler, row, child_rows)
 
 
 @pytest.mark.usefixtures("small_pieces")
@@ -385,8 +392,9 @@ def test_a_large_cell_written_by_sql_gives_the_same_or_is_refused_too(
     assembler = Assembler(parse_manifest(MANIFEST, "app.yaml"), "t", is_strict=is_strict)
     names = assembler.layouts[0].names
     for column, content in (("_extra", extra), ("any", value)):
-        cells: list[bytes | None] = [None] * len(names)
-        cells[names.index(column)] = b"\1" + json.dumps(content, ensure_ascii=False).encode()
+        cells: list[Cell | None] = [None] * len(names)
+        text = json.dumps(content, ensure_ascii=False)
+        cells[names.index(column)] = Cell(b"\1" + text.encode())
         pieces, expected = both_ways(assembler, cells, [{} for _ in assembler.layouts])
         assert pieces == expected or (isinstance(pieces, str) and isinstance(expected, str))
 
@@ -434,7 +442,7 @@ def test_a_large_extra_that_is_no_extended_json_is_refused(
     assembler = Assembler(parse_manifest(MANIFEST, "app.yaml"), "t", is_strict=is_strict)
     cells = [None] * (len(assembler.layouts[0].names) - 1)
     assert message in str(
-        outcome(assembler, [*cells, b"\1" + text.encode()], [{} for _ in assembler.layouts])
+        outcome(assembler, [*cells, Cell(b"\1" + text.encode())], [{} for _ in assembler.layouts])
     )
 
 
@@ -450,7 +458,8 @@ def test_a_large_extra_that_is_no_extended_json_is_refused(
     ],
 )
 def test_a_large_extra_is_read_strictly(text: str) -> None:
-    cell = b'\1{"a": 1, "b": 2, "c": {"x": [1, 2, 3, [%b]], "y": 1, "z": 2}}' % text.encode()
+    content = b'\1{"a": 1, "b": 2, "c": {"x": [1, 2, 3, [%b]], "y": 1, "z": 2}}' % text.encode()
+    cell = Cell(content)
     for is_strict in (False, True):
         assembler = Assembler(parse_manifest(MANIFEST, "app.yaml"), "t", is_strict=is_strict)
         row: Row = [*[None] * (len(assembler.layouts[0].names) - 1), cell]

@@ -19,7 +19,9 @@ from tests.oracle.walk import parse
 from tests.rows.rebuild import read_manifest, read_row, rebuild
 
 from assise.rows.keys import compile_keys, normal_key, objectid_to_uuid, show_key, uuid_to_objectid
-from assise.rows.shred import Reason, Shredder
+from assise.rows.model import Reason
+from assise.rows.shred import Shredder
+from assise.types.wire import Cell
 
 Query = Callable[..., list[tuple[object, ...]]]
 NULL: Element = (0x0A, b"")
@@ -49,7 +51,7 @@ def double(number: float) -> Element:
 def key_of(type_: str, kind: str, raw: bytes, offset: int = 0) -> bytes:
     manifest = read_manifest(keyed(type_, kind))
     batch = Shredder(manifest, "t").shred([(offset, raw)])
-    assert batch.misfits == []
+    assert batch.rejected == []
     (cell,) = compile_keys(manifest, "t")([(offset, raw)])
     assert read_row(batch.rows[0][0])[0] == cell == batch.keys[0][4:]
     return batch.keys[0][4:]
@@ -102,7 +104,7 @@ def test_an_id_with_hostile_keys_comes_back_in_its_order(key: bytes) -> None:
     ):
         raw = of_id((0x03, write_document([(b"in", (0x03, write_document(fields)))])))
         found, batch = rebuild(read_manifest(keyed("text", "any")), "t", [(0, raw)])
-        assert batch.misfits == []
+        assert batch.rejected == []
         assert differences(raw, found[0]) == []
 
 
@@ -123,8 +125,8 @@ def test_an_offset_is_the_key_where_the_type_holds_it(type_: str, last: int) -> 
         assert int.from_bytes(key_of(type_, "offset", raw, offset), "big") == offset
     if type_ == "int4":
         batch = Shredder(read_manifest(keyed(type_, "offset")), "t").shred([(last + 1, raw)])
-        assert [(misfit.reason, misfit.offset) for misfit in batch.misfits] == [
-            (Reason.KEY_MISFIT, last + 1)
+        assert [(rejected.reason, rejected.offset) for rejected in batch.rejected] == [
+            (Reason.UNFIT_KEY, last + 1)
         ]
 
 
@@ -149,7 +151,7 @@ def test_keys_are_equal_where_postgresql_calls_them_equal(database: str) -> None
     ]
     with psycopg.connect(database) as connection:
         for type_, kind, values in (("numeric", "number", numbers), ("float8", "double", doubles)):
-            cells = [key_of(type_, kind, of_id(value)) for value in values]
+            cells = [Cell(key_of(type_, kind, of_id(value))) for value in values]
             connection.execute(f"CREATE TEMP TABLE keys_{type_} (i serial, k {type_})".encode())
             with connection.cursor().copy(
                 f"COPY keys_{type_} (k) FROM STDIN (FORMAT binary)".encode()
@@ -273,4 +275,4 @@ def test_what_is_cut_has_no_key_or_a_whole_one(type_: str, kind: str) -> None:
     ],
 )
 def test_a_key_is_shown_on_one_line_as_sql_shows_it(type_: str, cell: bytes, text: str) -> None:
-    assert show_key(type_, cell) == text
+    assert show_key(type_, Cell(cell)) == text

@@ -30,7 +30,7 @@ from assise.transfer.verify import verify_dump
 @pytest.fixture(autouse=True)
 def documents_are_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
     """However few there are: documents that are plain are read back together, as in a large collection."""
-    monkeypatch.setattr("assise.transfer.verify.FEWEST", 1)
+    monkeypatch.setattr("assise.documents.shape.Shape.MIN_GROUP", 1)
 
 
 Query = Callable[..., list[tuple[object, ...]]]

@@ -11,6 +11,7 @@ from assise.infer.evidence import array_evidence, column_evidence
 from assise.infer.profile import FLATTENED_LEVELS, MAP_KEYS
 from assise.infer.tree import Path
 from assise.manifest.paths import format_path
+from assise.types.table import PROPOSED, TYPES
 from assise.wording import escape
 
 Ids = Literal["uuid", "text"]
@@ -20,15 +21,6 @@ Choice = tuple[str, str, frozenset[str]]
 INTS = frozenset({"int32", "int64"})
 NUMBERS = INTS | {"double"}
 
-_TYPES = {
-    "string": ("text", "string"),
-    "bool": ("bool", "bool"),
-    "date": ("timestamptz", "date"),
-    "objectId": ("uuid", "objectid"),
-    "uuid": ("uuid", "uuid"),
-    "binary": ("bytea", "binary"),
-    "decimal": ("numeric", "decimal"),
-}
 _DATA_KEY_SIZE = 254
 _DATA_KEY = re.compile(
     r"[0-9]+|[0-9]{4}[-/._][0-9]{1,2}([-/._][0-9]{1,2}([T ][0-9:.,]*(Z|[+-][0-9:]+)?)?)?|[0-9a-fA-F]{24}"
@@ -118,7 +110,7 @@ class Finder:
         is_typed = (
             element is not None
             and found is not None
-            and found[0] != "bytea"
+            and f"{found[0]}[]" in TYPES
             and _most_arrays_fit(path, element, found)
         )
         column_type, kind = (
@@ -173,9 +165,7 @@ def _choose_number(kinds: dict[str, int]) -> Choice:
 def _scalar(kind: str, ids: Ids) -> Choice | None:
     if kind == "objectId" and ids == "text":
         return "text", "objectid", frozenset({kind})
-    if kind.startswith("binary_"):
-        return "bytea", kind, frozenset({kind})
-    found = _TYPES.get(kind)
+    found = PROPOSED.get(kind)
     return (*found, frozenset({kind})) if found else None
 
 

@@ -45,7 +45,7 @@ from assise.documents.reader import (
     read_int32,
     repeated_keys,
 )
-from assise.documents.shape import FEWEST, GROUP, LARGEST_BYTES, Shape, Slot, Value
+from assise.documents.shape import Shape, Slot, SlotValue
 from assise.errors import InvalidBsonError
 from assise.infer.ids import FITS
 from assise.infer.tree import CODES, MISFIT, NODE_BITS, OTHER, SUBTYPES, UUID, Path, build_tree
@@ -65,7 +65,7 @@ Field = tuple[int, int, int, Skip | None]
 Without a walk and with 0 bytes, the value is a string.
 """
 
-Walks = list[tuple[Skip | None, Sequence[Value]]]
+Walks = list[tuple[Skip | None, Sequence[SlotValue]]]
 
 _SIZES = {
     DOUBLE: 8,
@@ -181,12 +181,14 @@ class Profile:
 
     def add_all(self, documents: Sequence[bytes], offsets: Sequence[int]) -> None:
         """Count documents in their order, with the result of `add` for each of them."""
-        for start in range(0, len(documents), GROUP):
-            self._add_group(documents[start : start + GROUP], offsets[start : start + GROUP])
+        for start in range(0, len(documents), Shape.GROUP):
+            self._add_group(
+                documents[start : start + Shape.GROUP], offsets[start : start + Shape.GROUP]
+            )
 
     def _add_group(self, documents: Sequence[bytes], offsets: Sequence[int]) -> None:
-        small = [i for i, raw in enumerate(documents) if len(raw) <= LARGEST_BYTES]
-        if self._shape is None and len(small) >= FEWEST:
+        small = [i for i, raw in enumerate(documents) if len(raw) <= Shape.LARGEST_BYTES]
+        if self._shape is None and 0 < Shape.MIN_GROUP <= len(small):
             self._shape = Shape(
                 [documents[i] for i in small], lambda path: len(path) <= FLATTENED_LEVELS
             )
@@ -216,7 +218,7 @@ class Profile:
                 values = column if len(counted) == len(column) else [column[row] for row in counted]
                 self._counts[field[0]] += len(values) - values.count(None)
 
-    def _find_walks(self, shape: Shape, columns: Sequence[Sequence[Value]]) -> Walks:
+    def _find_walks(self, shape: Shape, columns: Sequence[Sequence[SlotValue]]) -> Walks:
         """The columns whose values are not only counted, with what walks them: None where no document with such a value was walked yet.
 
         What the shape has read to the last byte needs no walk that only passes over it.
@@ -229,7 +231,7 @@ class Profile:
                 walks.append((field and field[3], column))
         return walks
 
-    def _walk_values(self, values: Sequence[tuple[Skip | None, Value]]) -> bool:
+    def _walk_values(self, values: Sequence[tuple[Skip | None, SlotValue]]) -> bool:
         """Walk the values of a document that need it; False, and nothing is counted, when something in it is new or no BSON."""
         mark = len(self._hits)
         try:

@@ -10,7 +10,7 @@ from assise.errors import ManifestError
 from assise.manifest.paths import parse_child_path, parse_path
 from assise.manifest.problems import Place, Problem
 from assise.manifest.table import Column, Table
-from assise.manifest.types import KEY_KINDS, KINDS, is_array, is_kind
+from assise.types.table import KEY_KINDS, KINDS, is_array, is_kind
 from assise.wording import nearest, show
 
 MAX_COLUMNS = 1_000

@@ -13,7 +13,7 @@ from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.nodes import Value, read_nodes
 from assise.manifest.problems import Place, Problem, UnsoundError, manifest_error
 from assise.manifest.table import default_path
-from assise.manifest.types import KINDS, default_kind
+from assise.types.table import KINDS, default_kind
 from assise.wording import escape, nearest, show
 
 HEADER = "# yaml-language-server: $schema=.assise/manifest.schema.json"

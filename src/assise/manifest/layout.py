@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from assise.manifest.model import Manifest
-from assise.manifest.types import KEY_KINDS
+from assise.types.table import KEY_KINDS
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from assise.manifest.paths import format_path, is_nameable, parse_child_path, parse_path
-from assise.manifest.types import KINDS, default_kind
+from assise.types.table import KINDS, default_kind
 
 
 class Column(BaseModel):

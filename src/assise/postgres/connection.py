@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import repeat
 from queue import SimpleQueue
-from typing import Self
+from typing import Self, cast
 from urllib.parse import quote as percent
 from urllib.parse import urlencode
 
@@ -26,11 +26,8 @@ from assise.errors import (
     TargetError,
     UsageError,
 )
-
-ARRAY_OIDS = {
-    "uuid": 2951, "text": 1009, "bool": 1000, "int4": 1007, "int8": 1016,
-    "float8": 1022, "numeric": 1231, "timestamptz": 1185, "bytea": 1001,
-}  # fmt: skip
+from assise.types.table import TYPES
+from assise.types.wire import COPY_HEAD, COPY_TAIL, Cell
 
 _SECRET = {
     "password",
@@ -41,12 +38,10 @@ _SECRET = {
     "scram_server_key",
 }
 
-_COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_COPY_TAIL = b"\xff\xff"
 _WRITE_BYTES, _SLICE_BYTES = 1 << 20, 4 << 20
 
 Parameter = str | int | float | bytes | None | Sequence[str]
-Cells = tuple[bytes | None, ...]
+Cells = tuple[Cell | None, ...]
 
 
 def describe(conninfo: str) -> str:
@@ -177,7 +172,7 @@ class Connection:
     def fetch_cells(self, statement: str, array: bytes, column_type: str) -> Iterator[Cells]:
         """The rows of a query over one array parameter $1 of `column_type`, every cell in binary format."""
         with _translated(self.target):
-            return _cells(self._query(statement, [array], [ARRAY_OIDS[column_type]]))
+            return _cells(self._query(statement, [array], [TYPES[column_type].array_oid]))
 
     def stream(
         self,
@@ -193,7 +188,7 @@ class Connection:
             self._query(
                 f"DECLARE {cursor} NO SCROLL CURSOR FOR {query}",
                 parameters,
-                [ARRAY_OIDS[column_type]][: len(parameters)],
+                [TYPES[column_type].array_oid][: len(parameters)],
             )
             try:
                 while (result := self._query(f"FETCH 5000 FROM {cursor}", [], [])).ntuples:
@@ -218,14 +213,14 @@ class Connection:
             DuplicateKeyError, LimitError, SerializationError: the server refused a row, or the moment; TargetError otherwise.
         """
         with _translated(self.target), self._connection.cursor().copy(statement.encode()) as copy:
-            block, size = [_COPY_HEAD], 0
+            block, size = [COPY_HEAD], 0
             for row in rows:
                 block.append(row)
                 size += len(row)
                 if size >= _WRITE_BYTES:
                     _write(copy, block)
                     block, size = [], 0
-            _write(copy, [*block, _COPY_TAIL])
+            _write(copy, [*block, COPY_TAIL])
 
 
 def execute_all(connection: Connection, statements: Sequence[str], *, workers: int) -> None:
@@ -274,13 +269,11 @@ def _write(copy: psycopg.Copy, block: list[bytes]) -> None:
 
 
 def _cells(result: PGresult) -> Iterator[Cells]:
-    return zip(
-        *[
-            map(result.get_value, range(result.ntuples), repeat(column))
-            for column in range(result.nfields)
-        ],
-        strict=True,
-    )
+    columns = [
+        map(result.get_value, range(result.ntuples), repeat(column))
+        for column in range(result.nfields)
+    ]
+    return cast(Iterator[Cells], zip(*columns, strict=True))
 
 
 @contextmanager

@@ -1,22 +1,18 @@
-"""The columns and child tables of one table as a tree of document levels."""
+"""The columns and child tables of one collection as trees of document levels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from assise.documents.kinds import ARRAY, CODE_WITH_SCOPE, DOCUMENT
 from assise.manifest.layout import Layout, layouts
 from assise.manifest.model import Column, Manifest
-
-ORDERED = frozenset({DOCUMENT, ARRAY, CODE_WITH_SCOPE})
-"""Kinds that jsonb does not keep in order, as an `_id` wants it."""
 
 
 @dataclass
 class Level:
-    """One level of documents: the columns, child tables and flattened sub-documents that its keys lead to.
+    """One level of documents: the columns, child tables and levels below that its keys lead to.
 
-    Columns are given with their position in the layout, child tables with their position among the collection's layouts.
+    A column is given with its position in the layout, a child table by that of its layout.
     """
 
     columns: dict[bytes, tuple[int, Column]] = field(default_factory=dict)
@@ -33,7 +29,11 @@ class Level:
 
 @dataclass(frozen=True)
 class Tree:
-    """A collection as it is compiled: layouts, parents first; for each the keys that lead to its array, and its tree of levels; the key."""
+    """A collection as it is compiled.
+
+    `layouts` has parents first; beside each layout stand the keys that lead to its array and the
+    level at its root. `key` is the column at `key_position` of the first layout.
+    """
 
     layouts: tuple[Layout, ...]
     child_paths: tuple[tuple[bytes, ...], ...]
@@ -43,10 +43,10 @@ class Tree:
 
 
 def build_tree(manifest: Manifest, root: str) -> Tree:
-    """The tree of the collection's table `root`."""
+    """Build the tree of the collection whose table is `root`."""
     found = layouts(manifest, root)
     positions = {layout.table: i for i, layout in enumerate(found)}
-    trees = []
+    levels = []
     for layout in found:
         top = Level()
         for i, column in enumerate(manifest.tables[layout.table].columns.values()):
@@ -56,14 +56,12 @@ def build_tree(manifest: Manifest, root: str) -> Tree:
         for child in manifest.children(layout.table):
             level, key = top.reach(manifest.tables[child].child_path)
             level.arrays[key] = positions[child]
-        trees.append(top)
-    paths = tuple(
-        tuple(key.encode() for key in manifest.tables[layout.table].child_path) for layout in found
-    )
+        levels.append(top)
+    paths = [manifest.tables[layout.table].child_path for layout in found]
     return Tree(
-        found,
-        paths,
-        tuple(trees),
-        found[0].names.index(found[0].primary_key[0]),
-        manifest.key_column(root),
+        layouts=found,
+        child_paths=tuple(tuple(key.encode() for key in path) for path in paths),
+        roots=tuple(levels),
+        key_position=found[0].names.index(found[0].primary_key[0]),
+        key=manifest.key_column(root),
     )

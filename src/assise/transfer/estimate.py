@@ -7,17 +7,16 @@ from contextlib import suppress
 from dataclasses import astuple, dataclass
 from time import perf_counter, process_time
 
-from assise.documents.shape import FEWEST, LARGEST_BYTES
 from assise.errors import AssiseError
 from assise.manifest.model import Manifest
 from assise.mongo.dump import Collection, Dump, read_samples
 from assise.mongo.frames import Document
 from assise.rows.assemble import Assembler
-from assise.rows.cells import read_cells
-from assise.rows.gather import Gatherer
-from assise.rows.shred import Batch, Shredder
+from assise.rows.model import Batch
+from assise.rows.shred import Shredder
 from assise.transfer.compare import compare
 from assise.transfer.kids import no_kids
+from assise.types.wire import read_row
 
 SAMPLE_S = 1.5
 """Seconds for all samples. A collection gets one part at least, and nothing after twice as long."""
@@ -141,7 +140,6 @@ class _Trial:
             Shredder(manifest, table),
             Assembler(manifest, table, is_strict=True),
         )
-        self._gatherer: Gatherer | None = None
 
     def run(self, documents: list[Document], read_s: float) -> Effort:
         """What some documents come to that were read in so many seconds."""
@@ -161,21 +159,14 @@ class _Trial:
 
     def _assemble(self, documents: dict[int, bytes], batch: Batch) -> None:
         layouts, raws = self._shredder.layouts, [documents[offset] for offset in batch.offsets]
-        roots, kids = [read_cells(row) for row in batch.rows[0]], [no_kids(layouts) for _ in raws]
+        roots, kids = [read_row(row) for row in batch.rows[0]], [no_kids(layouts) for _ in raws]
         for i, layout in enumerate(layouts[1:], 1):
-            for row, owner in zip(map(read_cells, batch.rows[i]), batch.owners[i], strict=True):
+            for row, owner in zip(map(read_row, batch.rows[i]), batch.owners[i], strict=True):
                 kids[owner][i].setdefault(
                     b"".join([cell or b"" for cell in row[1 : layout.front - 1]]), []
                 ).append(row)
-        small = [i for i, raw in enumerate(raws) if len(raw) <= LARGEST_BYTES]
-        if self._gatherer is None and len(small) >= FEWEST:
-            self._gatherer = Gatherer(self._assembler, [raws[i] for i in small])
-        gathered = (
-            self._gatherer.gather([roots[i] for i in small], [kids[i] for i in small])
-            if self._gatherer
-            else []
-        )
-        same = {i for i, document in zip(small, gathered, strict=False) if document == raws[i]}
+        found = self._assembler.assemble_alike(raws, roots, kids)
+        same = {i for i, raw in enumerate(raws) if found[i] == raw}
         for i in [i for i in range(len(raws)) if i not in same]:
             with suppress(AssiseError):
                 compare(raws[i], self._assembler.assemble(roots[i], kids[i]))

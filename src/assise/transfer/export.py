@@ -18,13 +18,14 @@ from assise.errors import AssiseError, CellError, ExtendedJsonError, UsageError
 from assise.mongo.dump import BUCKETS
 from assise.postgres.connection import Connection
 from assise.rows.assemble import Assembler
-from assise.rows.cells import OIDS, pack_length, write_array_cell
 from assise.rows.keys import normal_key, show_key
-from assise.rows.shred import Reason
+from assise.rows.model import Reason
 from assise.schema.sql import select_rows, select_sizes
 from assise.transfer import ledger
 from assise.transfer.kids import no_kids, read_kids
 from assise.transfer.ledger import Load
+from assise.types.table import array_parameter
+from assise.types.wire import Cell
 
 PAGE_BYTES, PAGE_DOCUMENTS = 1 << 20, 1000
 """Documents that are read at a time: at most so many, and about so many bytes."""
@@ -119,11 +120,9 @@ class _Reader:
     def read(self) -> Iterator[bytes]:
         """The documents; a row without a BSON form is skipped."""
         for keys in self._pages():
-            wanted = write_array_cell(
-                [pack_length(len(key)) + key for key in keys], OIDS[self._key_type]
-            )[4:]
+            wanted = array_parameter(self._key_type, keys)
             rows = {
-                row[self._key_position] or b"": row
+                row[self._key_position] or Cell(b""): row
                 for row in self._connection.fetch_cells(self._selects[0], wanted, self._key_type)
             }
             kids = read_kids(
@@ -147,11 +146,11 @@ class _Reader:
                 else:
                     yield raw
 
-    def _pages(self) -> Iterator[list[bytes]]:
-        keys: list[bytes] = []
+    def _pages(self) -> Iterator[list[Cell]]:
+        keys: list[Cell] = []
         size = 0
         for key, more in self._connection.stream(self._select_sizes, cursor="assise_keys"):
-            keys.append(key or b"")
+            keys.append(key or Cell(b""))
             size += int.from_bytes(more or b"")
             if size >= PAGE_BYTES or len(keys) >= PAGE_DOCUMENTS:
                 yield keys
@@ -159,7 +158,7 @@ class _Reader:
         if keys:
             yield keys
 
-    def _describe(self, key: bytes) -> str:
+    def _describe(self, key: Cell) -> str:
         return f"the row of {self._layouts[0].table} with the key {show_key(self._key_type, key)}"
 
 

@@ -7,12 +7,13 @@ from typing import TypeVar
 
 from assise.manifest.layout import Layout
 from assise.postgres.connection import Connection
-from assise.rows.assemble import Kids, Row
+from assise.rows.model import ChildRows, Row
+from assise.types.wire import Cell
 
 Name = TypeVar("Name", bound=Hashable)
 
 
-def no_kids(layouts: Sequence[Layout]) -> Kids:
+def no_kids(layouts: Sequence[Layout]) -> ChildRows:
     """Those of a document that has none."""
     return [{} for _ in layouts]
 
@@ -21,18 +22,18 @@ def read_kids(
     connection: Connection,
     layouts: Sequence[Layout],
     selects: Sequence[str],
-    wanted: bytes,
+    wanted: Cell,
     *,
     key_type: str,
-    name_key: Callable[[bytes], Name],
-) -> dict[Name, Kids]:
+    name_key: Callable[[Cell], Name],
+) -> dict[Name, ChildRows]:
     """The child rows of the documents whose keys are the array `wanted`, by what `name_key` makes of a document's key."""
-    kids: dict[Name, Kids] = {}
+    kids: dict[Name, ChildRows] = {}
     for i, layout in enumerate(layouts):
         if layout.parent is None:
             continue
         for key, *cells in connection.stream(selects[i], wanted, key_type):
-            name = name_key(key or b"")
+            name = name_key(key or Cell(b""))
             of_document = kids.get(name) or kids.setdefault(name, no_kids(layouts))
             parent = b"".join([cell or b"" for cell in cells[: layout.front - 2]])
             row: Row = (None, *cells)

@@ -6,10 +6,8 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from struct import Struct
 from typing import Any, NamedTuple
 
 from assise.errors import BusyError, ChangedError, TargetError, UsageError, WorkerError
@@ -17,12 +15,12 @@ from assise.manifest.file import dump_manifest, parse_manifest
 from assise.manifest.model import Manifest
 from assise.mongo.dump import Chunk
 from assise.postgres.connection import Connection, Parameter
-from assise.rows.cells import pack_int4, pack_length
-from assise.rows.shred import Reason
-from assise.rows.tally import Values
+from assise.rows.model import Reason, Values
 from assise.schema.sql import all_layouts, create_tables, quote
 from assise.transfer.report import CollectionReport
 from assise.transfer.tasks import Log
+from assise.types.table import TYPES
+from assise.types.wire import add_length, int4_field, int8_field, write_row
 
 VERSION = 1
 """Of the bookkeeping: a program refuses a newer one and upgrades an older one."""
@@ -40,11 +38,6 @@ def fill_query(name: str, **parts: str) -> str:
         ),
         QUERIES[name],
     )
-
-
-_PRINTED = {
-    "int4": "integer", "int8": "bigint", "float8": "double precision", "bool": "boolean", "timestamptz": "timestamp with time zone",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -276,7 +269,8 @@ def check_unchanged(connection: Connection, load: Load, manifest: Manifest) -> N
             )
         ]
         expected = [
-            (name, _printed(kind)) for name, kind in zip(layout.names, layout.types, strict=True)
+            (name, TYPES[kind].catalog_name)
+            for name, kind in zip(layout.names, layout.types, strict=True)
         ]
         if not set(expected) <= set(found):
             gone = "is gone" if not found else "has other columns than the load created"
@@ -288,11 +282,6 @@ def check_unchanged(connection: Connection, load: Load, manifest: Manifest) -> N
 def remember_source(connection: Connection, load: Load, source: Path) -> None:
     """Keep the place of a source that was moved since the load began."""
     connection.execute(QUERIES["move_source"], [str(source), load.id, str(source)])
-
-
-def _printed(column_type: str) -> str:
-    element = column_type.removesuffix("[]")
-    return _PRINTED.get(element, element) + column_type[len(element) :]
 
 
 def start_afresh(load: Load) -> str:
@@ -379,23 +368,17 @@ def write_rejects(
 
 
 def _reject_rows(load: Load, rejects: Iterable[tuple[Reject, bytes]]) -> Iterator[bytes]:
-    number = pack_int4(4, load.id)
-    pack_place, cell = Struct(">iqiqii").pack, lru_cache(1 << 10)(lambda text: _cell(text.encode()))
     for (collection, offset, size, reason, detail, sha256), raw in rejects:
-        place = pack_place(8, offset, 8, size, 4, reason)
-        yield (
-            b"\0\x08"
-            + number
-            + cell(collection)
-            + place
-            + cell(detail)
-            + _cell(sha256.encode())
-            + _cell(raw)
+        yield write_row(
+            int4_field(load.id),
+            add_length(collection.encode()),
+            int8_field(offset),
+            int8_field(size),
+            int4_field(reason),
+            add_length(detail.encode()),
+            add_length(sha256.encode()),
+            add_length(raw),
         )
-
-
-def _cell(content: bytes) -> bytes:
-    return pack_length(len(content)) + content
 
 
 def read_rejects(connection: Connection, load: Load) -> list[Reject]:

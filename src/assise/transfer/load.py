@@ -23,10 +23,9 @@ from assise.errors import (
 from assise.mongo.dump import Chunk, Dump
 from assise.mongo.frames import Document
 from assise.postgres.connection import Connection, execute_all
-from assise.rows.cells import OIDS, pack_length, write_array_cell
 from assise.rows.keys import compile_keys, normal_keys
-from assise.rows.shred import Batch, Reason, Shredder
-from assise.rows.tally import Values
+from assise.rows.model import Batch, Reason
+from assise.rows.shred import Shredder
 from assise.schema.sql import (
     add_foreign_keys,
     all_layouts,
@@ -40,6 +39,8 @@ from assise.transfer.ledger import ChunkLine, Load, Reject
 from assise.transfer.pool import Workers
 from assise.transfer.report import CollectionReport
 from assise.transfer.tasks import Known, Log, OnProgress, Result, Task, check_bounds, list_tasks
+from assise.types.table import array_parameter
+from assise.types.wire import Cell, strip_lengths
 from assise.wording import count_of
 
 DUPLICATE = "a document with the same _id is loaded already"
@@ -150,10 +151,10 @@ def _add_keys(connection: Connection, load: Load, workers: int) -> None:
 
 
 def find_known(
-    connection: Connection, select: str, column_type: str, keys: Iterable[bytes]
+    connection: Connection, select: str, column_type: str, keys: Iterable[Cell]
 ) -> set[Hashable]:
-    """Those of the key cells, with their lengths in front, that `select` finds in the table, as normal keys."""
-    wanted = write_array_cell(list(keys), OIDS[column_type])[4:]
+    """The normal keys of those cells that `select` finds in the table."""
+    wanted = array_parameter(column_type, keys)
     return set(
         normal_keys(
             column_type,
@@ -236,7 +237,7 @@ class _CollectionLoader:
             self._connection,
             self._select_keys,
             self._key_type,
-            [pack_length(len(key)) + key for key in keys.values()],
+            keys.values(),
         )
         found = {
             i
@@ -272,13 +273,10 @@ class _CollectionLoader:
     def _reject_duplicates(self, content: _ChunkContent) -> bool:
         """Reject at once every document of the chunk whose key the table has, or an earlier document of the chunk; whether there was one."""
         batch, kept = content.batch, content.kept()
-        seen = find_known(
-            self._connection, self._select_keys, self._key_type, (batch.keys[i] for i in kept)
-        )
+        keys = strip_lengths(batch.keys[i] for i in kept)
+        seen = find_known(self._connection, self._select_keys, self._key_type, keys)
         before = len(content.gone)
-        for i, key in zip(
-            kept, normal_keys(self._key_type, [batch.keys[i][4:] for i in kept]), strict=True
-        ):
+        for i, key in zip(kept, normal_keys(self._key_type, keys), strict=True):
             if key in seen:
                 content.reject(i, Reason.DUPLICATE_ID, DUPLICATE)
             seen.add(key)
@@ -327,8 +325,8 @@ class _ChunkContent:
     rejects: list[tuple[Reject, bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for misfit in self.batch.misfits:
-            self.reject_document(misfit.offset, misfit.raw, misfit.reason, misfit.detail)
+        for rejected in self.batch.rejected:
+            self.reject_document(rejected.offset, rejected.raw, rejected.reason, rejected.detail)
         for run in self.chunk.runs:
             detail = f"{count_of(run.size, 'byte')} that cannot be framed as documents"
             self.rejects.append(
@@ -376,15 +374,6 @@ class _ChunkContent:
             return compress(rows, [owner in only for owner in owners])
         return compress(rows, [owner not in self.gone for owner in owners]) if self.gone else rows
 
-    def _values(self, shredder: Shredder, documents: Collection[int]) -> Values:
-        """Where the values of some documents stand: they are shredded again."""
-        offsets = [self.batch.offsets[i] for i in sorted(documents)]
-        return (
-            shredder.shred([(offset, self._bytes[offset]) for offset in offsets]).values
-            if offsets
-            else Values()
-        )
-
     def figures(self, shredder: Shredder, seconds: float) -> CollectionReport:
         """What the ledger says of this chunk."""
         documents, rejected = len(self.chunk.documents) + len(self.chunk.runs), len(self.rejects)
@@ -401,10 +390,7 @@ class _ChunkContent:
             report.tables[layout.table] = len(owners) - (
                 sum(owner in self.gone for owner in owners) if self.gone else 0
             )
-        kept = self.kept()
-        if 2 * len(kept) >= len(self.batch.offsets):
-            report.values.add(self.batch.values)
-            report.values.add(self._values(shredder, self.gone), times=-1)
-        else:
-            report.values.add(self._values(shredder, kept))
+        report.values.add(self.batch.values)
+        gone = {i: self._bytes[self.batch.offsets[i]] for i in self.gone}
+        report.values.add(shredder.count_values(self.batch, gone), times=-1)
         return report

@@ -23,13 +23,13 @@ from assise.manifest.layout import Layout
 from assise.mongo.dump import Collection as Source
 from assise.mongo.dump import Dump
 from assise.postgres.connection import Connection
-from assise.rows.cells import pack_length
 from assise.rows.shred import Shredder
 from assise.schema.stage import SHOWN_CHARACTERS, Stage, lock_writers
 from assise.transfer import ledger
 from assise.transfer.ledger import QUERIES, Load, fill_query
 from assise.transfer.report import Report
 from assise.transfer.verify import Found, find_extra, list_loaded
+from assise.types.wire import add_length, write_row
 from assise.wording import count_of, nearest
 
 SHOWN = 20
@@ -222,7 +222,7 @@ def _fill_stages(
                 connection.copy_in(stage.copy(), rows)
     if found.verified.extra:
         with closing(find_extra(connection, load, collection)) as keys:
-            while part := [b"\0\1" + pack_length(len(key)) + key for _, key in islice(keys, KEYS)]:
+            while part := [write_row(add_length(key)) for _, key in islice(keys, KEYS)]:
                 connection.copy_in(stages[0].copy_extra(), part)
     for table in (stages[0].extra, *(stage.name for stage in stages)):
         connection.execute(f"ANALYZE {table}")

@@ -11,16 +11,13 @@ from hashlib import blake2b, sha256
 from itertools import chain, islice
 from random import SystemRandom
 
-from assise.documents.shape import FEWEST, GROUP, LARGEST_BYTES
 from assise.errors import AssiseError, CellError, ChangedError
 from assise.mongo.dump import Chunk, Collection, Dump
 from assise.mongo.frames import Document
 from assise.postgres.connection import Connection
-from assise.rows.assemble import Assembler, Kids, Row
-from assise.rows.cells import OIDS, pack_int4, pack_length, write_array_cell
-from assise.rows.gather import Gatherer
+from assise.rows.assemble import Assembler
 from assise.rows.keys import compile_keys, normal_key, show_key
-from assise.rows.shred import Reason
+from assise.rows.model import ChildRows, Reason, Row
 from assise.rows.tree import build_tree
 from assise.schema.sql import count_orphans, count_rows, select_all_keys, select_keys, select_rows
 from assise.transfer import ledger
@@ -31,6 +28,8 @@ from assise.transfer.load import find_known
 from assise.transfer.pool import Workers
 from assise.transfer.report import Verified
 from assise.transfer.tasks import Known, Log, OnProgress, Result, Task, list_tasks
+from assise.types.table import array_parameter
+from assise.types.wire import Cell, int4_field
 from assise.wording import count_of, escape
 
 SHOWN = 20
@@ -38,6 +37,9 @@ SHOWN = 20
 
 READ_BYTES = 4 << 20
 """Source bytes whose rows are read back at a time."""
+
+GROUP = 2_000
+"""Documents that are assembled together."""
 
 
 @dataclass
@@ -159,7 +161,7 @@ class VerifyWork:
         }
 
 
-_Match = tuple[Document, bytes, Row, Kids]
+_Match = tuple[Document, Cell, Row, ChildRows]
 """A document of the source, its key, and what the target has under this key."""
 
 
@@ -176,7 +178,6 @@ class _CollectionVerifier:
         self._read_keys = compile_keys(load.manifest, table)
         self._selects = [select_rows(layout, load.schema) for layout in self._layouts]
         self._select_keys = select_keys(self._layouts[0], load.schema)
-        self._gatherer: Gatherer | None = None
 
     def check_chunk(self, chunk: Chunk, count: int, *, sample: int | None) -> Found:
         """What was found of a chunk of which `count` documents were loaded, or of `sample` of them.
@@ -224,7 +225,7 @@ class _CollectionVerifier:
         self._found.verified.missing += 1
         self._say(f"{what} is missing")
 
-    def _find_keys(self, documents: list[Document]) -> list[tuple[bytes, Document]]:
+    def _find_keys(self, documents: list[Document]) -> list[tuple[Cell, Document]]:
         """The keys of documents that have one; the others are missing."""
         found = []
         for key, document in zip(self._read_keys(documents), documents, strict=True):
@@ -240,7 +241,7 @@ class _CollectionVerifier:
             self._connection,
             self._select_keys,
             self._key_type,
-            (pack_length(len(key)) + key for key, _ in keys),
+            (key for key, _ in keys),
         )
         for key, (offset, _) in keys:
             if normal_key(self._key_type, key) not in known:
@@ -250,9 +251,7 @@ class _CollectionVerifier:
 
     def _check_documents(self, documents: list[Document]) -> None:
         keys = self._find_keys(documents)
-        wanted = write_array_cell(
-            [pack_length(len(key)) + key for key, _ in keys], OIDS[self._key_type]
-        )[4:]
+        wanted = array_parameter(self._key_type, (key for key, _ in keys))
         position = self._assembler.tree.key_position
         rows = {
             row[position]: row
@@ -265,7 +264,7 @@ class _CollectionVerifier:
             self._selects,
             wanted,
             key_type=self._key_type,
-            name_key=bytes,
+            name_key=lambda key: key,
         )
         found: list[_Match] = []
         for key, document in keys:
@@ -291,22 +290,18 @@ class _CollectionVerifier:
 
     def _check_group(self, found: list[_Match]) -> None:
         """Documents with their keys and rows: together where they are plain, the others one by one."""
-        small = [each for each in found if len(each[0][1]) <= LARGEST_BYTES]
-        if self._gatherer is None and len(small) >= FEWEST:
-            self._gatherer = Gatherer(self._assembler, [raw for (_, raw), *_ in small])
-        gathered = iter(
-            self._gatherer.gather([row for _, _, row, _ in small], [kids for *_, kids in small])
-            if self._gatherer
-            else ()
+        documents = self._assembler.assemble_alike(
+            [raw for (_, raw), *_ in found],
+            [row for _, _, row, _ in found],
+            [kids for *_, kids in found],
         )
-        for document, key, row, kids in found:
-            again = next(gathered, None) if len(document[1]) <= LARGEST_BYTES else None
+        for (document, key, row, kids), again in zip(found, documents, strict=True):
             if document[1] == again or _is_same(document[1], again):
                 self._found.verified.equal += 1
             else:
                 self._check_document(document, key, row, kids)
 
-    def _check_document(self, document: Document, key: bytes, row: Row, kids: Kids) -> None:
+    def _check_document(self, document: Document, key: Cell, row: Row, kids: ChildRows) -> None:
         offset, raw = document
         try:
             self._check_positions(kids)
@@ -333,12 +328,12 @@ class _CollectionVerifier:
                 f"document at offset {offset:,} (key {show_key(self._key_type, key)}): {line}"
             )
 
-    def _check_positions(self, kids: Kids) -> None:
+    def _check_positions(self, kids: ChildRows) -> None:
         for i, groups in enumerate(kids):
             last = self._layouts[i].front - 1
             for rows in groups.values():
                 for position, row in enumerate(rows):
-                    if row[last] != pack_int4(4, position)[4:]:
+                    if row[last] != int4_field(position)[4:]:
                         raise CellError(
                             f"the rows of {self._layouts[i].table} are not numbered from 0 without a gap"
                         )

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from tests.oracle.strategies import documents, in_order, manifests
 from tests.rows.rebuild import read_manifest, read_row
 
-from assise.documents import shape
-from assise.rows import shaped, shred
-from assise.rows.shaped import ShapedShredder
-from assise.rows.shred import Batch, Shredder
-from assise.rows.tally import Tally
+from assise.documents.shape import Shape
+from assise.rows.columnar.shred import ColumnarShredder
+from assise.rows.counts import CountingWriters
+from assise.rows.model import Batch
+from assise.rows.shred import Shredder
 from assise.rows.tree import build_tree
 
 TAKEN = {"documents": 0, "of them": 0, "child rows": 0}
@@ -26,8 +26,7 @@ TAKEN = {"documents": 0, "of them": 0, "child rows": 0}
 def every_document_counts() -> Iterator[None]:
     """Shapes are learnt from single documents, and nothing in them is too rare."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shaped, "FEWEST", 1)
-        patch.setattr(shape, "RARE", 1_000_000)
+        patch.setattr(Shape, "RARE", 1_000_000)
         yield
     assert 3 * TAKEN["of them"] > TAKEN["documents"] > 0, TAKEN
     assert TAKEN["child rows"], TAKEN
@@ -59,7 +58,7 @@ def contents(batch: Batch) -> object:
                 for owner, group in groupby(pairs, key=lambda p: p[0])
             ]
         )
-    return batch.offsets, batch.keys, tables, batch.misfits, batch.values
+    return batch.offsets, batch.keys, tables, batch.rejected, batch.values
 
 
 @st.composite
@@ -83,15 +82,12 @@ def test_both_ways_give_the_same(
             st.sampled_from([0, 1, 2, 5, 0x7F, 0xFF])
         )
     given = list(enumerate([*raws, *map(bytes, broken)]))
-    fast, slow = Shredder(manifest, root), Shredder(manifest, root)
-    first = ShapedShredder(build_tree(manifest, root), Tally()).shred(
-        [raw for _, raw in given], [offset for offset, _ in given]
-    )
+    fast = Shredder(manifest, root, min_group=1)
+    tree = build_tree(manifest, root)
+    first = ColumnarShredder(tree, CountingWriters(), min_group=1).shred(given)
     TAKEN["of them"] += len(first.taken)
     TAKEN["child rows"] += sum(map(len, first.rows[1:]))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shred, "LARGEST_BYTES", 0)
-        loaded = slow.shred(given)
+    loaded = Shredder(manifest, root, min_group=0).shred(given)
     expected = contents(loaded)
     TAKEN["documents"] += len(loaded.offsets)
     assert contents(fast.shred(given)) == expected

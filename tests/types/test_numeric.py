@@ -12,7 +12,7 @@ from tests.oracle.texts import print_decimal, print_float8, print_plain_double
 from tests.oracle.values import DECIMALS, DOUBLE_BITS, DOUBLES, INTS
 
 from assise.errors import CellError
-from assise.rows.numeric import (
+from assise.types.numeric import (
     decode_decimal,
     decode_number,
     decode_number_strictly,

@@ -6,8 +6,8 @@ import bson
 import pytest
 from tests.rows.rebuild import read_manifest, read_row
 
-from assise.rows.cells import read_cells
 from assise.rows.shred import Shredder
+from assise.types import wire
 
 MANIFEST = {
     "assise": 1,
@@ -44,4 +44,4 @@ def test_the_cells_of_a_row_are_read_as_a_result_has_them(count: int) -> None:
     batch = Shredder(read_manifest(MANIFEST), "users").shred(enumerate(raws))
     assert len(batch.rows[1]) == 3 * count
     for row in [*batch.rows[0], *batch.rows[1]]:
-        assert read_cells(row) == read_row(row)
+        assert wire.read_row(row) == read_row(row)

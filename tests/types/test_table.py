@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from assise.manifest.types import (
+from assise.types.table import (
     KEY_KINDS,
     KINDS,
     SCALARS,
