@@ -471,7 +471,7 @@ def test_a_large_extra_is_read_strictly(text: str) -> None:
 @pytest.mark.parametrize("levels", [0, 1, 97, 98, 99, 100, 101])
 @pytest.mark.parametrize("column", [{}, {"deep": "jsonb"}])
 def test_code_whose_scope_reaches_the_last_level_comes_back_strictly(
-    levels: int, column: dict[str, str]
+    min_group: int, levels: int, column: dict[str, str]
 ) -> None:
     value = (
         0x0F,
@@ -485,7 +485,6 @@ def test_code_whose_scope_reaches_the_last_level_comes_back_strictly(
         "primary_key": "id",
         "columns": {"id": {"type": "int4", "from": "_id"}, **column},
     }
-    found, _ = rebuild(
-        read_manifest({"assise": 1, "name": "a", "tables": {"t": table}}), "t", [(0, raw)]
-    )
+    manifest = read_manifest({"assise": 1, "name": "a", "tables": {"t": table}})
+    found, _ = rebuild(manifest, "t", [(0, raw)], min_group=min_group)
     assert differences(raw, found[0]) == []
