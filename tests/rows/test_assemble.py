@@ -1,4 +1,7 @@
-"""Assembling rows that SQL has changed: who wins, the order of fields, cells that BSON cannot hold. On a real PostgreSQL."""
+"""Assembling rows that SQL has changed, on a real PostgreSQL.
+
+Who wins, the order of fields, cells that BSON cannot hold.
+"""
 
 from __future__ import annotations
 
@@ -63,9 +66,16 @@ tables:
     columns: {p: int4}
 """
 DOCUMENT = {
-    "z": 1, "name": 7, "n": "ten", "big": None, "at": "soon", "tags": "none", "place": {"zip": "9", "city": 3}, "items": [],
+    "z": 1,
+    "name": 7,
+    "n": "ten",
+    "big": None,
+    "at": "soon",
+    "tags": "none",
+    "place": {"zip": "9", "city": 3},
+    "items": [],
     "_id": OID,
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -201,7 +211,8 @@ def test_child_rows_win_over_the_parents_note(change: Change) -> None:
 
 def test_fields_that_sql_has_put_into_extra_are_fields(change: Change) -> None:
     found = change(
-        """UPDATE t SET _extra = '{"new": {"$oid": "507f1f77bcf86cd799439012"}, "$$date": 1, "place": {"x": []}}'"""
+        """UPDATE t SET _extra =
+        '{"new": {"$oid": "507f1f77bcf86cd799439012"}, "$$date": 1, "place": {"x": []}}'"""
     )
     expected = {
         "_id": OID,
@@ -317,7 +328,10 @@ def test_a_uuid_that_is_no_objectid_is_a_binary_of_subtype_4(change: Change) -> 
 
 
 LARGE = "assise.types.jsonb.LARGE_BYTES"
-NAMES = "a b tags place city items n ref _id t i $ref $id $db $$oid $element $scope $oid $date $numberLong $numberDouble $bson $code $symbol".split()
+NAMES = [
+    *"a b tags place city items n ref _id t i $ref $id $db $$oid $element $scope".split(),
+    *"$oid $date $numberLong $numberDouble $bson $code $symbol".split(),
+]
 TEXTS = [
     "x",
     '\U0001f600\n"\\',
@@ -341,7 +355,7 @@ json_values = st.recursive(
 
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Large is every cell; a piece has two fields, and only type wrappers are small enough to be in it."""
+    """Every cell is large; a piece has two fields, and of objects only type wrappers are in it."""
     monkeypatch.setattr(LARGE, 0)
     for name, pattern in (("SOME_FIELDS", SOME_FIELDS), ("SOME_ITEMS", SOME_ITEMS)):
         content = pattern.pattern.replace(b"{0,4}", b"{0,2}").replace(b"{1,256}", b"{1,2}")

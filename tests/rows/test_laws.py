@@ -1,4 +1,4 @@
-"""The first law without a server: assemble(shred(d)) == d for hostile documents and manifests drawn from their paths."""
+"""The first law without a server, for hostile documents and manifests drawn from their paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shredding: rejects with their reasons and words, and where each value of a document is counted."""
+"""Shredding: rejects with their reasons and words, and where each value is counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numerics as bytes, against what a real PostgreSQL reads from them, prints for them, and sends back."""
+"""Numerics as bytes, beside what a real PostgreSQL reads, prints and sends back."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def ask_back(database: str, texts: list[str]) -> list[bytes]:
     """The bytes that PostgreSQL sends for numerics that SQL has written."""
     with psycopg.connect(database) as connection:
         found = connection.execute(
-            "SELECT numeric_send(t::numeric) FROM unnest(%s::text[]) WITH ORDINALITY AS u (t, i) ORDER BY i",
+            "SELECT numeric_send(t::numeric)"
+            " FROM unnest(%s::text[]) WITH ORDINALITY AS u (t, i) ORDER BY i",
             (texts,),
         )
         return [bytes(sent) for (sent,) in found]

@@ -54,10 +54,24 @@ _Match = Callable[[bytes, int], re.Match[bytes] | None]
 
 _STRING = rb"....[^\0]*+\0"
 _PATTERNS = {
-    DOUBLE: rb".{8}", STRING: _STRING, UNDEFINED: b"", OBJECT_ID: rb".{12}", BOOL: rb"[\0\1]", DATE: rb".{8}", NULL: b"",
-    REGEX: rb"[^\0]*+\0[^\0]*+\0", DB_POINTER: _STRING + rb".{12}", CODE: _STRING, SYMBOL: _STRING, INT32: rb"....",
-    TIMESTAMP: rb".{8}", INT64: rb".{8}", DECIMAL: rb".{16}", MIN_KEY: b"", MAX_KEY: b"",
-}  # fmt: skip
+    DOUBLE: rb".{8}",
+    STRING: _STRING,
+    UNDEFINED: b"",
+    OBJECT_ID: rb".{12}",
+    BOOL: rb"[\0\1]",
+    DATE: rb".{8}",
+    NULL: b"",
+    REGEX: rb"[^\0]*+\0[^\0]*+\0",
+    DB_POINTER: _STRING + rb".{12}",
+    CODE: _STRING,
+    SYMBOL: _STRING,
+    INT32: rb"....",
+    TIMESTAMP: rb".{8}",
+    INT64: rb".{8}",
+    DECIMAL: rb".{16}",
+    MIN_KEY: b"",
+    MAX_KEY: b"",
+}
 _BEHIND_LENGTH = {STRING: 4, CODE: 4, SYMBOL: 4, DB_POINTER: 16}
 """Bytes of a value that its length does not count."""
 
@@ -147,7 +161,7 @@ class Shape:
 
     @property
     def is_whole(self) -> bool:
-        """Whether no value is passed over by its length, so that what is parsed is BSON to the last byte."""
+        """Whether what is parsed is BSON to the last byte: no value is passed over by its length."""
         return len(self._steps) == 1
 
     def parse(self, documents: Sequence[bytes]) -> Parsed:
@@ -182,7 +196,7 @@ class Shape:
         return values if is_read and not raw[-1] else None
 
     def _compile(self, level: _Level, path: KeyPath) -> tuple[_Step, ...]:
-        """The steps that read one level up to its terminator; slots are numbered in the order of their values."""
+        """The steps that read one level; slots are numbered in the order of their values."""
         steps: list[_Step] = []
         pattern = b""
         for key, kinds in level.common():
@@ -229,7 +243,7 @@ class Shape:
 
 @dataclass
 class _Level:
-    """The keys of the documents at one path: how often each kind was seen, and what follows what."""
+    """The keys of the documents at one path: counts of their kinds, and which follows which."""
 
     documents: int = 0
     kinds: dict[bytes, Counter[int]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Which values of `_id` the natural type of their kind holds: a key of kind any holds the others."""
+"""Which values of `_id` the natural type of their kind holds. A key of kind any holds all."""
 
 from __future__ import annotations
 
@@ -23,4 +23,4 @@ FITS: dict[int, Callable[[bytes], bool]] = {
     DATE: _fits("timestamptz", "date", DATE),
     DECIMAL: _fits("numeric", "decimal", DECIMAL),
 }
-"""Type byte -> whether the bytes of a value fit; values of other kinds fit wherever their kind does."""
+"""Type byte -> whether the bytes of a value fit. Of other kinds every value does."""

@@ -7,7 +7,7 @@ from assise.rows.model import Values
 
 
 class CountingWriters:
-    """The writers of jsonb columns and of `_extra`, which count leaves, and the count of typed ones."""
+    """The writers of jsonb columns and of `_extra`, and how many leaves stand where."""
 
     def __init__(self) -> None:
         self.typed = 0

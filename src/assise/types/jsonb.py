@@ -147,7 +147,7 @@ def _check_bson(value: JsonObject) -> None:
 
 
 def _is_escaped(document: bytes) -> bool:
-    """Whether the jsonb form writes the one value of this document, whose key is empty, as `$bson`."""
+    """Whether the jsonb form writes the one value of a document as `$bson`; its key is empty."""
     kind = document[4]
     return kind in ORDERED or JsonWriter(JSONB).value(kind, document, 6)[0][:8] == '{"$bson"'
 

@@ -1,4 +1,7 @@
-"""Dates: the codec of `timestamptz`. It counts microseconds from 2000, BSON milliseconds from 1970."""
+"""Dates: the codec of `timestamptz`.
+
+It counts microseconds from 2000, BSON counts milliseconds from 1970.
+"""
 
 from __future__ import annotations
 

@@ -132,9 +132,15 @@ TABLES = {
     },
 }
 LIKE = {
-    "_id": ObjectId(OID), "name": "a", "price": 10, "at": datetime(2024, 1, 1, tzinfo=UTC), "owner": ObjectId(OID), "place": {"city": "Lyon"},
-    "odd": None, "items": [{"n": 1, "parts": [{"n": 2}, {"n": 3}]}, {"n": 4}],
-}  # fmt: skip
+    "_id": ObjectId(OID),
+    "name": "a",
+    "price": 10,
+    "at": datetime(2024, 1, 1, tzinfo=UTC),
+    "owner": ObjectId(OID),
+    "place": {"city": "Lyon"},
+    "odd": None,
+    "items": [{"n": 1, "parts": [{"n": 2}, {"n": 3}]}, {"n": 4}],
+}
 NAME, PRICE, AT, OWNER, CITY, EXTRA = range(1, 7)
 
 
@@ -233,7 +239,7 @@ def test_jsonb_is_given_back_in_the_order_of_its_source() -> None:
 
 
 def sort_as_jsonb(cell: bytes | None) -> bytes:
-    """The text that PostgreSQL gives for a jsonb cell: keys by their length, then by their bytes."""
+    """The text that PostgreSQL gives for a jsonb cell: keys by length, then by bytes."""
 
     def sort(value: object) -> object:
         if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Documents that look alike are shredded column by column: with the same cells, child rows, rejects and counts as field by field."""
+"""The columnar path gives the cells, child rows, rejects and counts of the document path."""
 
 from __future__ import annotations
 

@@ -256,7 +256,7 @@ def _decode(
 
 
 def _compile_fields(builder: DocumentBuilder, level: Level) -> ReadFields:
-    """Reads an `_extra` as keys and elements; None where more than other fields and nulls is in it."""
+    """A reader of `_extra` as keys and elements; None where it has more than fields and nulls."""
     names = {escape_key(key.decode()) for key in [*level.columns, *level.levels, *level.arrays]}
 
     def read_fields(cell: Cell) -> list[tuple[bytes, bytes]] | None:

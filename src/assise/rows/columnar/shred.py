@@ -94,7 +94,7 @@ class _Part:
 
 @dataclass
 class ColumnarRows:
-    """Positions of the documents that were taken; beside each row that of its document in `taken`."""
+    """Documents that were taken, by position; beside each row that of its document in `taken`."""
 
     taken: list[int]
     keys: list[CopyField]
@@ -349,7 +349,7 @@ class _Elements:
 
 
 def _fill(part: _Part, slot: int, position: int, encode: EncodeColumn, fallback: Fallback) -> None:
-    """Put the fields of a slot into the part; documents with a value that does not fit fall back."""
+    """Put the fields of a slot into the part; a document with an unfit value falls back."""
     column = part.columns[slot]
     values = find_values(column)
     if not values:

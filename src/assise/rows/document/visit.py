@@ -274,7 +274,7 @@ class DocumentVisitor:
     def _compile_note(
         self, names: dict[bytes, str], *, is_root: bool, depth: int
     ) -> Callable[[bytes, int, int, ExtraParts], int]:
-        """(raw, position, end of the key, parts) -> position behind a value that goes to `_extra`."""
+        """(raw, position, end of the key, parts) -> position behind a value, which is noted."""
         writer = self._writers.extra
 
         def note(raw: bytes, p: int, end: int, extra: ExtraParts) -> int:
