@@ -11,7 +11,7 @@ from bson import ObjectId
 from tests.dumps import confirm, write_dump
 
 from assise.errors import DependentError, EditedError, TargetError, UsageError
-from assise.postgres.connection import Connection, Parameter
+from assise.postgres.connection import Connection, Parameters
 from assise.project import Project
 from assise.transfer import ledger
 from assise.transfer.undo import find_changes
@@ -32,6 +32,7 @@ CATALOG = """
     UNION ALL SELECT nspname FROM pg_namespace WHERE oid >= 16384
     ORDER BY 1"""
 TABLES = ["users", "user_items", "user_item_parts"]
+FUNCTIONS = ["_new_objectid", "objectid_to_uuid", "uuid_to_objectid"]
 
 
 @pytest.fixture
@@ -48,7 +49,8 @@ def loaded(project: Project, dump: Path) -> Project:
 
 def changes(project: Project) -> dict[str, tuple[int, int]]:
     with project.connect(project.manifest) as connection:
-        (load,) = ledger.find_loads(connection)
+        load = ledger.find_load(connection, "app")
+        assert load is not None
         return {
             name: (found.changed, found.deleted)
             for name, found in find_changes(connection, load).items()
@@ -63,7 +65,7 @@ def test_everything_that_a_load_created_goes(project: Project, dump: Path, query
     assert [(table.name, table.rows, tuple(table.changes)) for table in done.tables] == [
         (name, 50, (0, 0)) for name in TABLES
     ]
-    assert (done.functions, done.drops_ledger, done.is_done) == (["_new_objectid"], True, True)
+    assert (done.functions, done.drops_ledger, done.is_done) == (FUNCTIONS, True, True)
     assert query(CATALOG) == before
 
 
@@ -184,10 +186,9 @@ def test_what_was_added_to_a_table_is_refused_by_name_until_the_table_is_named(
             r"function mine\(users\) depends on type users",
         ),
         (
-            "CREATE VIEW public.mine AS SELECT assise.uuid_to_objectid('507f1f77-bcf8-86cd-8799-439011000000')",
-            r"view mine depends on function (assise\.)?uuid_to_objectid",
+            "CREATE VIEW public.mine AS SELECT name FROM assise.load",
+            r"view mine depends on table assise\.load",
         ),
-        ("CREATE TABLE assise.mine (n int)", r"table (assise\.)?mine depends on schema assise"),
     ],
 )
 def test_what_others_made_that_depends_on_ours_is_never_dropped(
@@ -201,10 +202,37 @@ def test_what_others_made_that_depends_on_ours_is_never_dropped(
     assert query("SELECT count(*) FROM users") == [(50,)]
 
 
-def test_a_function_that_a_table_of_others_uses_stays(loaded: Project, query: Query) -> None:
+def test_a_function_that_others_use_stays(loaded: Project, query: Query) -> None:
     query("CREATE TABLE public.mine (id uuid DEFAULT _new_objectid())")
-    assert loaded.undo(confirm=confirm).functions == []
+    query("CREATE VIEW public.keys AS SELECT uuid_to_objectid(id) AS id FROM mine")
+    assert loaded.undo(confirm=confirm).functions == ["objectid_to_uuid"]
     query("INSERT INTO mine DEFAULT VALUES")
+    assert query("SELECT length(id) FROM keys") == [(24,)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("CREATE TABLE assise.mine (n int)", "table assise.mine"),
+        (
+            "CREATE FUNCTION assise.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "function assise.mine()",
+        ),
+    ],
+)
+def test_the_schema_stays_where_others_have_put_something(
+    loaded: Project, dump: Path, query: Query, statement: str, said: str
+) -> None:
+    query(statement)
+    done = loaded.undo(confirm=confirm)
+    assert (done.others, done.drops_ledger) == ([said], True)
+    mine, relations = (
+        [("mine",)],
+        "SELECT relname::text FROM pg_class WHERE relnamespace = %s::regnamespace",
+    )
+    assert query(relations, ("assise",)) == (mine if "TABLE" in statement else [])
+    assert loaded.migrate(dump, confirm=confirm).loaded == 50
+    assert loaded.undo(confirm=confirm).others == [said]
 
 
 def test_a_table_that_is_gone_is_no_obstacle(loaded: Project, query: Query) -> None:
@@ -252,7 +280,7 @@ def test_of_two_loads_the_other_stays_and_can_be_verified(
     assert verified is not None
     assert verified.equal == 50
     done = second.undo(confirm=confirm)
-    assert (done.functions, done.drops_ledger) == (["_new_objectid"], True)
+    assert (done.functions, done.drops_ledger) == (FUNCTIONS, True)
 
 
 def test_names_that_want_quotes_are_undone(tmp_path: Path, database: str, query: Query) -> None:
@@ -316,7 +344,7 @@ def test_another_session_that_uses_a_table_is_waited_for_and_then_named(
     execute = Connection.execute
 
     def hurry(
-        self: Connection, statement: str, parameters: list[Parameter] | tuple[()] = ()
+        self: Connection, statement: str, parameters: Parameters = ()
     ) -> list[tuple[object, ...]]:
         return execute(self, statement.replace("'10s'", "'100ms'"), parameters)
 

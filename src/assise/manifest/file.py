@@ -19,8 +19,8 @@ from assise.wording import escape, nearest, show
 HEADER = "# yaml-language-server: $schema=.assise/manifest.schema.json"
 
 _MANIFEST_KEYS = ("assise", "name", "postgres", "tables")
-_TABLE_KEYS = ("collection", "parent", "from", "primary_key", "columns")
-_COLUMN_KEYS = ("type", "from", "kind")
+_TABLE_KEYS = ("collection", "parent", "from", "primary_key", "columns", "comment")
+_COLUMN_KEYS = ("type", "from", "kind", "comment")
 
 _MISSING = {
     "assise": "Write assise: 1 in the first line.",
@@ -198,6 +198,8 @@ def _table_lines(table: Table) -> Iterator[str]:
         yield f"    parent: {_quote(table.parent or '')}"
         yield f"    from: {_quote(table.from_ or '')}"
         yield f"    primary_key: [{', '.join(map(_quote, table.primary_key))}]"
+    if table.comment is not None:
+        yield f"    comment: {_quote(table.comment)}"
 
 
 def _column_text(name: str, column: Column) -> str:
@@ -206,6 +208,8 @@ def _column_text(name: str, column: Column) -> str:
         parts.append(f"from: {_quote(column.from_)}")
     if column.kind != default_kind(column.type):
         parts.append(f"kind: {_quote(column.kind)}")
+    if column.comment is not None:
+        parts.append(f"comment: {_quote(column.comment)}")
     return f"{{{', '.join(parts)}}}" if len(parts) > 1 else _quote(column.type)
 
 
@@ -235,6 +239,7 @@ def json_schema() -> dict[str, Schema]:
                 "enum": list(dict.fromkeys(k for kinds in KINDS.values() for k in kinds)),
                 "description": "which BSON values it holds, where the type's first kind is not meant",
             },
+            "comment": {"type": "string", "description": "its comment in PostgreSQL"},
         },
         required=["type"],
     )
@@ -263,6 +268,7 @@ def json_schema() -> dict[str, Schema]:
                 "additionalProperties": {"anyOf": [{"enum": types}, column]},
                 "description": "the columns by name; those of a child table without its key",
             },
+            "comment": {"type": "string", "description": "its comment in PostgreSQL"},
         },
         required=["primary_key"],
     )

@@ -21,6 +21,7 @@ class Column(BaseModel):
     type: str
     from_: str = Field(default="", validation_alias="from", serialization_alias="from")
     kind: str = ""
+    comment: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -52,6 +53,7 @@ class Table(BaseModel):
     from_: str | None = Field(default=None, validation_alias="from", serialization_alias="from")
     primary_key: tuple[str, ...]
     columns: dict[str, Column] = Field(default_factory=dict)
+    comment: str | None = None
 
     @property
     def child_path(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 
-from assise.manifest.layout import Layout
+from assise.manifest.layout import TableLayout
 from assise.schema.sql import quote, quote_list, quote_text
 
 SHOWN_CHARACTERS = 100
@@ -16,8 +16,8 @@ SHOWN_CHARACTERS = 100
 class Stage:
     """The statements of one table of a collection, whose root table is `root`. All that is temporary goes with the transaction."""
 
-    layout: Layout
-    root: Layout
+    layout: TableLayout
+    root: TableLayout
     schema: str
 
     @property
@@ -149,5 +149,5 @@ def lock_writers(stages: list[Stage]) -> str:
     return f"LOCK TABLE {', '.join(stage.table for stage in stages)} IN SHARE ROW EXCLUSIVE MODE"
 
 
-def _temporary(what: str, layout: Layout) -> str:
+def _temporary(what: str, layout: TableLayout) -> str:
     return quote("pg_temp", f"_{what}_{sha256(layout.table.encode()).hexdigest()[:16]}")
