@@ -196,8 +196,7 @@ INSERT INTO assise.function VALUES (%(schema)s, %(name)s) ON CONFLICT DO NOTHING
 DELETE FROM assise.function WHERE schema = %(schema)s AND name = %(name)s
 
 -- load_functions --
--- The functions that only this load may need. Whether a key's default is needed tables tell; what users call may be needed
--- as long as there are tables beside it.
+-- The functions that this load alone may need: defaults of keys, and with the last load of a schema what users call.
 SELECT schema, name FROM assise.function AS f
 WHERE starts_with(name, '_') AND schema = (SELECT schema FROM assise.load WHERE id = %(load_id)s)
     OR NOT EXISTS (SELECT FROM assise.load AS l WHERE l.schema = f.schema AND l.id <> %(load_id)s)
