@@ -1,4 +1,4 @@
-"""The layout: what rows depend on, written to JSON and read back, and read from a manifest of the first release."""
+"""The layout: what rows depend on, to JSON and back, and from a manifest of the first release."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SQL of a manifest: its text, quoting of hostile names, key functions, foreign keys; run on a real PostgreSQL."""
+"""SQL of a layout: its text, hostile names, functions, foreign keys; run on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -73,7 +73,8 @@ CREATE TABLE "public"."item_parts" (
     PRIMARY KEY ("user_id", "_position", "_position_2")
 );
 
-ALTER TABLE "public"."user_items" ADD FOREIGN KEY ("user_id") REFERENCES "public"."users" ("id") ON DELETE CASCADE;
+ALTER TABLE "public"."user_items" ADD FOREIGN KEY ("user_id") \
+REFERENCES "public"."users" ("id") ON DELETE CASCADE;
 
 ALTER TABLE "public"."item_parts" ADD FOREIGN KEY ("user_id", "_position") \
 REFERENCES "public"."user_items" ("user_id", "_position") ON DELETE CASCADE;
@@ -129,12 +130,14 @@ def test_the_script_runs_on_an_empty_database_and_can_be_taken_away(
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(script(manifest, "public").encode())
     rows = query(
-        "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1"
+        "SELECT relname::text FROM pg_class"
+        " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1"
     )
     assert rows == [("item_parts",), ("user_items",), ("users",)]
     query(drop_tables(["users", "user_items", "item_parts"], "public"))
     assert query(
-        "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        "SELECT count(*) FROM pg_class"
+        " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
     ) == [(0,)]
 
 
@@ -143,10 +146,12 @@ def test_grandchildren_go_with_their_parents(query: Query, database: str) -> Non
         connection.execute(script(read_manifest(SMALL), "public").encode())
     query("INSERT INTO users (full_name) VALUES ('a'), ('b')")
     query(
-        "INSERT INTO user_items (user_id, _position) SELECT id, n FROM users, generate_series(0, 1) AS n"
+        "INSERT INTO user_items (user_id, _position)"
+        " SELECT id, n FROM users, generate_series(0, 1) AS n"
     )
     query(
-        "INSERT INTO item_parts (user_id, _position, _position_2) SELECT user_id, _position, n FROM user_items, generate_series(0, 2) AS n"
+        "INSERT INTO item_parts (user_id, _position, _position_2)"
+        " SELECT user_id, _position, n FROM user_items, generate_series(0, 2) AS n"
     )
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         query("INSERT INTO item_parts (user_id, _position, _position_2) SELECT id, 7, 0 FROM users")
@@ -184,13 +189,15 @@ def test_hostile_names_are_names(query: Query, database: str, name: str) -> None
         for statement in create_tables(manifest.layout, "public"):
             connection.execute(statement.encode())
     found = query(
-        "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = %s::regnamespace",
+        "SELECT relname::text FROM pg_class"
+        " WHERE relkind = 'r' AND relnamespace = %s::regnamespace",
         (quote(name),),
     )
     assert sorted(str(table) for (table,) in found) == sorted([name, name[:60] + "_c"])
     query(f"INSERT INTO {quote(name, name)} DEFAULT VALUES")
     columns = query(
-        "SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum",
+        "SELECT attname::text FROM pg_attribute"
+        " WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum",
         (quote(name, name),),
     )
     assert columns == [(name,), (name[:60] + "_2",), ("_extra",)]

@@ -1,4 +1,4 @@
-"""A database that the first release wrote: every verb goes on with it, and nothing of the user's is lost."""
+"""A database that the first release wrote: every verb goes on, and users lose nothing."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ Query = Callable[..., list[tuple[object, ...]]]
 FUNCTIONS = """SELECT pronamespace::regnamespace::text || '.' || proname FROM pg_proc
     WHERE pronamespace IN ('public'::regnamespace, to_regnamespace('assise')) ORDER BY 1"""
 CATALOG = """
-    SELECT attrelid::regclass::text, attname::text, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid),
-        attidentity::text, attcollation::regcollation::text, col_description(attrelid, attnum)
+    SELECT attrelid::regclass::text, attname::text, format_type(atttypid, atttypmod), attnotnull,
+        pg_get_expr(adbin, adrelid), attidentity::text, attcollation::regcollation::text,
+        col_description(attrelid, attnum)
     FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-    WHERE attnum > 0 AND attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'assise'::regnamespace)
-    UNION ALL SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), convalidated, NULL, NULL, NULL, NULL
-    FROM pg_constraint WHERE connamespace = 'assise'::regnamespace
+    WHERE attnum > 0
+    AND attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'assise'::regnamespace)
+    UNION ALL SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), convalidated,
+        NULL, NULL, NULL, NULL FROM pg_constraint WHERE connamespace = 'assise'::regnamespace
     UNION ALL SELECT proname, pg_get_functiondef(oid), NULL, NULL, NULL, NULL, NULL, NULL
     FROM pg_proc WHERE pronamespace IN ('assise'::regnamespace, 'public'::regnamespace)
     UNION ALL SELECT name, version::text, NULL, NULL, NULL, NULL, NULL, NULL FROM assise.part
@@ -38,7 +40,9 @@ CATALOG = """
 WAITING = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
     AND wait_event_type = 'Lock' AND query LIKE '%ALTER TABLE assise.load%'"""
 OF_USERS = [
-    "CREATE TABLE mine (text text, key uuid GENERATED ALWAYS AS (assise.objectid_to_uuid(text)) STORED)",
+    """CREATE TABLE mine (
+        text text, key uuid GENERATED ALWAYS AS (assise.objectid_to_uuid(text)) STORED
+    )""",
     "CREATE INDEX mine_key ON mine (assise.objectid_to_uuid(text))",
     "CREATE VIEW mine_view AS SELECT assise.uuid_to_objectid(key) AS text FROM mine",
     "INSERT INTO mine VALUES ('507f1f77bcf86cd799439011')",
@@ -242,7 +246,8 @@ def test_undo_leaves_what_users_call_by_the_old_names(
 ) -> None:
     projects["plain"].rejects()
     query(
-        "CREATE VIEW keys AS SELECT assise.uuid_to_objectid(id) AS key FROM (VALUES (gen_random_uuid())) AS v (id)"
+        "CREATE VIEW keys AS SELECT assise.uuid_to_objectid(id) AS key"
+        " FROM (VALUES (gen_random_uuid())) AS v (id)"
     )
     others = [projects[name].undo(confirm=confirm).others for name in NAMES]
     assert others == [[], [], ["function assise.uuid_to_objectid(uuid)"]]
@@ -266,7 +271,8 @@ def test_a_key_of_a_later_manifest_is_passed_over(
 ) -> None:
     query("UPDATE assise.load SET manifest = manifest || 'later_key: true'")
     query(
-        "UPDATE assise.load SET manifest = replace(manifest, '    primary_key:', '    later: x\n    primary_key:')"
+        "UPDATE assise.load SET manifest ="
+        " replace(manifest, '    primary_key:', '    later: x\n    primary_key:')"
     )
     assert len(projects["app"].rejects()) == 4
     report = projects["app"].verify(sources["app"])

@@ -1,4 +1,4 @@
-"""Changes of the manifest: of the schema in place, of what affects nothing in silence, of rows refused."""
+"""Changes of the manifest: those of the schema are made in place, those of rows refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from assise.project import Project
 Query = Callable[..., list[tuple[object, ...]]]
 COMMENTS = """SELECT objoid::regclass::text, attname::text, description FROM pg_description
     LEFT JOIN pg_attribute ON attrelid = objoid AND attnum = objsubid AND attnum > 0
-    WHERE classoid = 'pg_class'::regclass AND objoid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+    WHERE classoid = 'pg_class'::regclass
+    AND objoid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
     ORDER BY 1, 2"""
 MANIFEST = """assise: 1
 name: app

@@ -1,4 +1,4 @@
-"""Undo: everything that a load created goes, nothing else does, and edits are never discarded unasked."""
+"""Undo: all that a load created goes, nothing else does, and no edit is discarded unasked."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ USERS = [
     for n in range(50)
 ]
 CATALOG = """
-    SELECT nspname || '.' || relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace WHERE c.oid >= 16384 AND nspname <> 'pg_toast'
-    UNION ALL SELECT nspname || '.' || proname || '()' FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace WHERE p.oid >= 16384
+    SELECT nspname || '.' || relname FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = relnamespace WHERE c.oid >= 16384 AND nspname <> 'pg_toast'
+    UNION ALL SELECT nspname || '.' || proname || '()' FROM pg_proc AS p
+    JOIN pg_namespace AS n ON n.oid = pronamespace WHERE p.oid >= 16384
     UNION ALL SELECT typname FROM pg_type WHERE oid >= 16384
     UNION ALL SELECT nspname FROM pg_namespace WHERE oid >= 16384
     ORDER BY 1"""
@@ -138,7 +140,8 @@ def test_deleted_and_added_rows_both_count(loaded: Project, query: Query) -> Non
     assert changes(loaded) == {"users": (2, 10), "user_items": (0, 12), "user_item_parts": (0, 12)}
     with pytest.raises(
         EditedError,
-        match="users: 2 rows changed, 10 rows deleted; user_items: 12 rows deleted; user_item_parts: 12 rows deleted",
+        match="users: 2 rows changed, 10 rows deleted;"
+        " user_items: 12 rows deleted; user_item_parts: 12 rows deleted",
     ):
         loaded.undo(confirm=confirm)
 
@@ -152,11 +155,13 @@ def test_deleted_and_added_rows_both_count(loaded: Project, query: Query) -> Non
         ("ALTER TABLE users ADD CONSTRAINT mine UNIQUE (name)", "index mine"),
         ("ALTER TABLE users ADD CONSTRAINT mine CHECK (name <> '')", "constraint mine"),
         (
-            "ALTER TABLE users ADD best uuid, ADD CONSTRAINT mine FOREIGN KEY (best) REFERENCES users",
+            """ALTER TABLE users ADD best uuid,
+            ADD CONSTRAINT mine FOREIGN KEY (best) REFERENCES users""",
             "column best, constraint mine",
         ),
         (
-            "CREATE TRIGGER mine BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+            """CREATE TRIGGER mine BEFORE UPDATE ON users
+            FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()""",
             "trigger mine",
         ),
         ("CREATE POLICY mine ON users USING (true)", "policy mine"),
@@ -274,7 +279,8 @@ def test_of_two_loads_the_other_stays_and_can_be_verified(
     done = first.undo(confirm=confirm)
     assert (done.functions, done.drops_ledger) == ([], False)
     assert query(
-        "SELECT to_regclass('c_one'), (SELECT count(*) FROM c_two), (SELECT count(*) FROM assise.load)"
+        "SELECT to_regclass('c_one'), (SELECT count(*) FROM c_two),"
+        " (SELECT count(*) FROM assise.load)"
     ) == [(None, 50, 1)]
     verified = second.verify().verified
     assert verified is not None
@@ -303,12 +309,17 @@ def test_it_asks_before_it_drops_and_a_dry_run_changes_nothing(
 ) -> None:
     before = query(CATALOG)
     asked: list[str] = []
+
+    def refuse(question: str) -> bool:
+        asked.append(question)
+        return False
+
     with pytest.raises(UsageError, match="not agreed, nothing was dropped"):
-        loaded.undo(confirm=lambda question: bool(asked.append(question)))  # type: ignore[func-returns-value]
+        loaded.undo(confirm=refuse)
     assert (
-        "drops the load of 'app', 3 tables: users (50 rows), user_items (50 rows), user_item_parts (50 rows); and the schema assise"
-        in asked[0]
-    )
+        "drops the load of 'app', 3 tables: users (50 rows), user_items (50 rows),"
+        " user_item_parts (50 rows); and the schema assise"
+    ) in asked[0]
     query("UPDATE users SET name = 'x'")
     plan = loaded.undo(dry_run=True)
     assert (plan.is_done, [tuple(table.changes) for table in plan.tables]) == (

@@ -1,4 +1,4 @@
-"""The layout: what the rows of a load depend on, kept with the load and read again by later programs."""
+"""The layout: what the rows of a load depend on, kept with it for this and later programs."""
 
 from __future__ import annotations
 
@@ -68,8 +68,11 @@ class TableLayout:
     @cached_property
     def types(self) -> tuple[str, ...]:
         """The types of all columns."""
-        key_types = (self.key.type, *["int4"] * (self.key_width - 1)) if self.parent else ()
-        return (*key_types, *(column.type for column in self.columns.values()), "jsonb")
+        types = [column.type for column in self.columns.values()]
+        if self.parent:
+            ordinals = ["int4"] * (self.key_width - 1)
+            types = [self.key.type, *ordinals, *types]
+        return (*types, "jsonb")
 
     @property
     def key_is_any(self) -> bool:
@@ -213,9 +216,10 @@ def _read_columns(entry: Plain, name: str) -> dict[str, ColumnLayout]:
 
 def _read_column(entry: Plain, name: str) -> ColumnLayout:
     _check_keys(entry, _COLUMN_KEYS, name)
-    if not is_kind(entry["type"], entry["kind"]):
-        raise _unknown(name, entry["name"], f"{entry['type']} of kind {entry['kind']}")
-    return ColumnLayout(entry["type"], entry["kind"], tuple(entry["path"]))
+    column = ColumnLayout(entry["type"], entry["kind"], tuple(entry["path"]))
+    if not is_kind(column.type, column.kind):
+        raise _unknown(name, entry["name"], f"{column.type} of kind {column.kind}")
+    return column
 
 
 def _check_keys(entry: Plain, known: tuple[str, ...], name: str) -> None:

@@ -1,4 +1,4 @@
-"""The tables of parts in schema `assise`: made, upgraded and dropped, each part by its own version."""
+"""The tables of parts in schema `assise`, made, upgraded and forgotten part by part."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Part:
     @property
     def files(self) -> dict[int, Traversable]:
         """The files by version, in order."""
-        found = {each.name: each for each in self.folder.iterdir() if each.name[:4].isdecimal()}
-        return {int(name[:4]): found[name] for name in sorted(found)}
+        found = sorted(self.folder.iterdir(), key=lambda file: file.name)
+        return {int(file.name[:4]): file for file in found if file.name[:4].isdecimal()}
 
     @property
     def version(self) -> int:

@@ -1,4 +1,4 @@
-"""One connection to the target: statements in, binary cells out, and psycopg's errors translated."""
+"""One connection to the target: statements go in, rows come out, as Python's values or as bytes."""
 
 from __future__ import annotations
 
@@ -185,7 +185,8 @@ class Connection:
         """Send rows of binary COPY.
 
         Raises:
-            DuplicateKeyError, LimitError, SerializationError: the server refused a row, or the moment; TargetError otherwise.
+            DuplicateKeyError, LimitError, SerializationError: the server refused a row, or the
+            moment. TargetError: anything else.
         """
         with translated(self.target), self._connection.cursor().copy(statement.encode()) as copy:
             write_rows(copy, rows)

@@ -36,8 +36,9 @@ def describe(conninfo: str) -> str:
     shown = {key: str(value) for key, value in parts.items() if value is not None}
     for secret in _SECRETS:
         shown.pop(secret, None)
-    user, host, port, database = (shown.pop(key, "") for key in ("user", "host", "port", "dbname"))
-    if "@" in host[1:] or "@" in database or not re.fullmatch("[0-9,]*", port):
+    user, host = shown.pop("user", ""), shown.pop("host", "")
+    port, database = shown.pop("port", ""), shown.pop("dbname", "")
+    if "@" in host[1:] + database or not re.fullmatch("[0-9,]*", port):
         raise UsageError(
             "this PostgreSQL URL has an odd host or port",
             remedy="In a user or password write @ as %40, : as %3A and / as %2F.",

@@ -18,17 +18,19 @@ class Queries:
 
     def __init__(self, package: str) -> None:
         text = files(package).joinpath("sql", "queries.sql").read_text(encoding="utf-8")
-        found = _BLOCK.findall(text)
-        self.descriptions = {name: description for name, description, _ in found}
-        self._queries: dict[str, str] = {name: query.strip() for name, _, query in found}
+        self.descriptions: dict[str, str] = {}
+        self._queries: dict[str, str] = {}
+        for name, description, query in _BLOCK.findall(text):
+            self.descriptions[name] = description
+            self._queries[name] = query.strip()
 
     def __getitem__(self, name: str) -> str:
         return self._queries[name]
 
     def fill(self, name: str, **parts: str) -> str:
         """A query with its parts put in: those given, and other queries."""
-        made = {key: text.replace("%", "%%") for key, text in parts.items()}
-        return _PART.sub(lambda part: made.get(part[1]) or self[part[1]], self[name])
+        texts = self._queries | {key: text.replace("%", "%%") for key, text in parts.items()}
+        return _PART.sub(lambda part: texts[part[1]], self[name])
 
 
 QUERIES = Queries("assise.postgres")

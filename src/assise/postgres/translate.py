@@ -24,7 +24,10 @@ _ROOM = (
 _LOST = (
     "The connection was lost. When the server is back, the same command goes on where it stopped."
 )
-_DEFECT = "This is a defect of Assise: the row should not have been sent. Nothing of its chunk was stored."
+_DEFECT = (
+    "This is a defect of Assise: the row should not have been sent."
+    " Nothing of its chunk was stored."
+)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Comments of the manifest on tables and columns, as COMMENT ON: what is to be changed in a catalog."""
+"""Comments of the manifest on tables and columns: what COMMENT ON must change in a catalog."""
 
 from __future__ import annotations
 
@@ -34,15 +34,18 @@ def change_comments(
     `found` is what the catalog has, `before` what the manifest wanted when it was last applied. A
     comment that is wanted no longer goes if it is still ours; others are left alone.
     """
-    gone = [
-        place for place, text in before.items() if place not in wanted and found.get(place) == text
-    ]
-    changed = {place: text for place, text in wanted.items() if found.get(place) != text}
-    removals = [_comment_on(*place, schema=schema, text=None) for place in gone]
+    gone = before.keys() - wanted.keys()
+    ours = [place for place in before if place in gone and found.get(place) == before[place]]
+    changed: Comments = {}
+    for place, text in wanted.items():
+        if found.get(place) != text:
+            changed[place] = text
+    removals = [_comment_on(*place, schema=schema, text=None) for place in ours]
     return [*removals, *set_comments(changed, schema)]
 
 
 def _comment_on(table: str, column: str | None, *, schema: str, text: str | None) -> str:
-    name = quote(schema, table) if column is None else quote(schema, table, column)
-    kind = "TABLE" if column is None else "COLUMN"
-    return f"COMMENT ON {kind} {name} IS {'NULL' if text is None else quote_text(text)}"
+    literal = "NULL" if text is None else quote_text(text)
+    if column is None:
+        return f"COMMENT ON TABLE {quote(schema, table)} IS {literal}"
+    return f"COMMENT ON COLUMN {quote(schema, table, column)} IS {literal}"

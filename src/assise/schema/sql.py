@@ -1,4 +1,4 @@
-"""SQL text of a manifest: tables, keys, functions, foreign keys, and the statements that read and write rows."""
+"""SQL text of a layout: tables, keys, functions, and the statements that read and write rows."""
 
 from __future__ import annotations
 
@@ -83,7 +83,8 @@ def signature(name: str, schema: str) -> str:
 
 def create_function(name: str, schema: str) -> str:
     """The CREATE FUNCTION of one of our functions; it fails where there is one."""
-    text = files("assise.schema").joinpath("functions", f"{name.strip('_')}.sql").read_text()
+    folder = files("assise.schema").joinpath("functions")
+    text = folder.joinpath(f"{name.strip('_')}.sql").read_text()
     return text.strip().replace("{name}", quote(schema, name))
 
 
@@ -135,12 +136,15 @@ def add_foreign_keys(layout: Layout, schema: str) -> list[tuple[str, str]]:
 
 
 def validate_constraint(table: str, name: str, *, schema: str) -> str:
-    """Check the old rows of a constraint that was added NOT VALID: those of several tables can be checked at the same time."""
+    """Check the old rows of a constraint that was added NOT VALID.
+
+    Those of several tables can be checked at the same time.
+    """
     return f"ALTER TABLE {quote(schema, table)} VALIDATE CONSTRAINT {quote(name)}"
 
 
 def drop_tables(names: Iterable[str], schema: str) -> str:
-    """The one statement that drops tables that reference each other, and nothing that others made."""
+    """The one statement that drops tables that reference each other, and nothing else."""
     return f"DROP TABLE {', '.join(quote(schema, name) for name in names)}"
 
 
@@ -151,18 +155,19 @@ def lock_tables(names: Iterable[str], schema: str) -> str:
 
 def copy_rows(layout: TableLayout, schema: str) -> str:
     """The COPY that takes rows in binary."""
-    return f"COPY {quote(schema, layout.table)} ({quote_list(layout.names)}) FROM STDIN (FORMAT binary)"
+    table, names = quote(schema, layout.table), quote_list(layout.names)
+    return f"COPY {table} ({names}) FROM STDIN (FORMAT binary)"
 
 
 def select_rows(layout: TableLayout, schema: str) -> str:
     """The rows of the documents whose keys are in the array $1, child rows in order."""
-    key = quote(layout.primary_key[0])
-    order = f" ORDER BY {quote_list(layout.primary_key)}" if layout.parent else ""
-    return f"SELECT {quote_list(layout.names)} FROM {quote(schema, layout.table)} WHERE {key} = ANY ($1){order}"
+    table, key = quote(schema, layout.table), quote(layout.primary_key[0])
+    rows = f"SELECT {quote_list(layout.names)} FROM {table} WHERE {key} = ANY ($1)"
+    return f"{rows} ORDER BY {quote_list(layout.primary_key)}" if layout.parent else rows
 
 
 def select_keys(layout: TableLayout, schema: str) -> str:
-    """Those of the keys in the array $1 that the table has."""
+    """The keys in the array $1 that the table has."""
     key = quote(layout.primary_key[0])
     return f"SELECT {key} FROM {quote(schema, layout.table)} WHERE {key} = ANY ($1)"
 
@@ -174,11 +179,10 @@ def count_rows(layout: TableLayout, schema: str) -> str:
 
 def count_orphans(child: TableLayout, root: TableLayout, *, schema: str) -> str:
     """How many keys the rows of a child table have that no row of the collection's table has."""
-    key, parent_key = quote(child.primary_key[0]), quote(root.primary_key[0])
-    return (
-        f"SELECT count(DISTINCT {key}) FROM {quote(schema, child.table)} AS child"
-        f" WHERE NOT EXISTS (SELECT FROM {quote(schema, root.table)} AS root WHERE root.{parent_key} = child.{key})"
-    )
+    key, child_table = quote(child.primary_key[0]), quote(schema, child.table)
+    root_key, root_table = quote(root.primary_key[0]), quote(schema, root.table)
+    parent = f"SELECT FROM {root_table} AS root WHERE root.{root_key} = child.{key}"
+    return f"SELECT count(DISTINCT {key}) FROM {child_table} AS child WHERE NOT EXISTS ({parent})"
 
 
 def select_all_keys(layout: TableLayout, schema: str) -> str:
@@ -188,25 +192,31 @@ def select_all_keys(layout: TableLayout, schema: str) -> str:
 
 
 def select_sizes(layouts: Sequence[TableLayout], schema: str) -> str:
-    """Every key of a collection's table in order, and about how many bytes the document's rows have."""
+    """Every key of a collection's table in order, and about how many bytes its document has."""
     root, *children = layouts
     key = quote(root.primary_key[0])
     sizes = [_size_of(root, "root")]
     for child in children:
-        place = f"{quote(schema, child.table)} AS child WHERE child.{quote(child.primary_key[0])} = root.{key}"
-        sizes.append(f"(SELECT coalesce(sum({_size_of(child, 'child')}), 0) FROM {place})")
-    return f"SELECT root.{key}, ({' + '.join(sizes)})::int8 FROM {quote(schema, root.table)} AS root ORDER BY root.{key}"
+        table, child_key = quote(schema, child.table), quote(child.primary_key[0])
+        rows = f"{table} AS child WHERE child.{child_key} = root.{key}"
+        sizes.append(f"(SELECT coalesce(sum({_size_of(child, 'child')}), 0) FROM {rows})")
+    size = f"({' + '.join(sizes)})::int8"
+    root_table = quote(schema, root.table)
+    return f"SELECT root.{key}, {size} FROM {root_table} AS root ORDER BY root.{key}"
 
 
 def _size_of(layout: TableLayout, alias: str) -> str:
-    """In bytes. Nothing is unpacked: how long a packed text is stands in its head, what else is packed counts eight times."""
+    """The size of a row in bytes.
+
+    Nothing is unpacked: a packed text's length stands in its head, and what else is packed counts
+    eight times.
+    """
     sizes = [str(24 + 8 * len(layout.names))]
     for name, kind in zip(layout.names, layout.types, strict=True):
         cell = f"{alias}.{quote(name)}"
         if kind in {"text", "bytea"}:
             sizes.append(f"coalesce(octet_length({cell}), 0)")
         elif kind == "jsonb" or kind.endswith("]"):
-            sizes.append(
-                f"coalesce(pg_column_size({cell}) * CASE WHEN pg_column_compression({cell}) IS NULL THEN 1 ELSE 8 END, 0)"
-            )
+            factor = f"CASE WHEN pg_column_compression({cell}) IS NULL THEN 1 ELSE 8 END"
+            sizes.append(f"coalesce(pg_column_size({cell}) * {factor}, 0)")
     return " + ".join(sizes)

@@ -1,4 +1,7 @@
-"""The functions of keys, in the schema of the tables: made where they are missing, and nobody else's replaced or dropped."""
+"""The functions of keys, in the schema of the tables.
+
+They are made where they are missing; a function that Assise did not make is never replaced.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ def find_missing(connection: Connection, names: Iterable[str], schema: str) -> l
 
 
 def make_functions(connection: Connection, layout: Layout, schema: str) -> None:
-    """Make the functions that the tables of a load use, in the transaction that makes the tables."""
+    """Make the functions that a load's tables use, in the transaction that makes the tables."""
     for name in find_missing(connection, key_functions(layout), schema):
         _make_function(connection, name, schema)
 

@@ -262,7 +262,8 @@ def check_unchanged(connection: Connection, load: Load, layout: Layout) -> None:
         ChangedError: the layout is another one, or a table was changed.
     """
     ours, theirs = load.layout.tables, layout.tables
-    changed = sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
+    names = sorted({*ours, *theirs})
+    changed = [name for name in names if ours.get(name) != theirs.get(name)]
     if changed:
         raise ChangedError(
             f"the manifest has changed since the load: {', '.join(changed[:10])}",
@@ -441,19 +442,14 @@ def write_rejects(
 
 
 def _reject_rows(load: Load, rejects: Iterable[tuple[Reject, bytes]]) -> Iterator[bytes]:
+    # Rows of binary COPY: eight cells, each behind its length; many details are the same.
     number = pack_int4(4, load.id)
-    pack_place, cell = Struct(">iqiqii").pack, lru_cache(1 << 10)(lambda text: _cell(text.encode()))
+    pack_numbers = Struct(">iqiqii").pack
+    cell = lru_cache(1 << 10)(lambda text: _cell(text.encode()))
     for (collection, offset, size, reason, detail, sha256), raw in rejects:
-        place = pack_place(8, offset, 8, size, 4, reason)
-        yield (
-            b"\0\x08"
-            + number
-            + cell(collection)
-            + place
-            + cell(detail)
-            + _cell(sha256.encode())
-            + _cell(raw)
-        )
+        numbers = pack_numbers(8, offset, 8, size, 4, reason)
+        head = b"\0\x08" + number + cell(collection) + numbers
+        yield head + cell(detail) + _cell(sha256.encode()) + _cell(raw)
 
 
 def _cell(content: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Undo: drop exactly what a load created, in one transaction, and nothing that others made or changed."""
+"""Undo: drop exactly what a load created, in one transaction, and nothing that others made."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ class Loaded:
 
     def describe(self) -> str:
         """The table, its rows and what would be discarded, for a question."""
-        return f"{self.name} ({', '.join([count_of(self.rows, 'row'), *self.edits])})"
+        facts = [count_of(self.rows, "row"), *self.edits]
+        return f"{self.name} ({', '.join(facts)})"
 
 
 @dataclass
@@ -116,9 +117,9 @@ class Undo:
         edited = [table for table in self.tables if table.edits and table.name not in replace]
         if not edited:
             return
-        lines = [f"{table.name}: {', '.join(table.edits)}" for table in edited[:SHOWN]]
-        options = " ".join(f"--replace {shlex.quote(table.name)}" for table in edited[:SHOWN])
-        more = "; …" if edited[SHOWN:] else ""
+        shown, more = edited[:SHOWN], "; …" if edited[SHOWN:] else ""
+        lines = [f"{table.name}: {', '.join(table.edits)}" for table in shown]
+        options = " ".join(f"--replace {shlex.quote(table.name)}" for table in shown)
         raise EditedError(
             f"since the load of {self.name!r} there were edits, and nothing was dropped:"
             f" {'; '.join(lines)}{more}",
