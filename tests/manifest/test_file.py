@@ -12,18 +12,17 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from assise.errors import ManifestError
-from assise.manifest.checks import SYSTEM_COLUMNS
-from assise.manifest.file import (
-    HEADER,
-    Schema,
-    dump_manifest,
-    json_schema,
-    load_manifest,
-    parse_manifest,
-)
+from assise.manifest.json_schema import json_schema
+from assise.manifest.keys import Schema
 from assise.manifest.model import Column, Manifest, Table
+from assise.manifest.names import SYSTEM_COLUMNS
 from assise.manifest.paths import format_child_path, format_path, is_nameable
+from assise.manifest.read import load_manifest, parse_manifest
+from assise.manifest.sections.postgres import POSTGRES
+from assise.manifest.sections.primary_keys import PRIMARY_KEY
+from assise.manifest.sections.project import NAME
 from assise.manifest.types import KEY_KINDS, KINDS
+from assise.manifest.write import HEADER, dump_manifest
 
 DEVORA = """# yaml-language-server: $schema=.assise/manifest.schema.json
 assise: 1
@@ -67,13 +66,16 @@ COMMENTS = {
 HEAD = "assise: 1\nname: shop\ntables:\n"
 COLUMN = "assise.yaml:4: tables.users.columns"
 ALL_KEYS = "Write the keys assise, name, postgres, tables."
-MENDED = "Mend this line, or the one before; texts with special characters go in quotes."
+CORRECTED = "Correct this line, or the one before; texts with special characters go in quotes."
 QUOTED = 'Give one, or remove the key; the texts null, ~ and "" stand in quotes.'
 VERSION = "this program knows version 1 of the manifest\nWrite assise: 1; for a newer manifest use a newer Assise."
 TYPES = ", ".join(KINDS)
 NAME_KEY = (
     "Name the column that reads _id; in a child table the key of its collection and the positions."
 )
+EXPECTED_NAME = f"Expected: {NAME.help}."
+EXPECTED_SERVER = f"Expected: {POSTGRES.help}."
+EXPECTED_KEY = f"Expected: {PRIMARY_KEY.help}."
 TAB = "found character '\\t' that cannot start any token"
 
 
@@ -135,15 +137,18 @@ SHAPE_ERRORS = [
         "assise.yaml:1: tables: is missing\nList the tables, or write tables: {}.",
     ),
     ("assise: 1\nname: a\ntables:\n", f"assise.yaml:3: tables: has no value\n{QUOTED}"),
-    ("assise: 1\nname: a\ntables: []\n", "assise.yaml:3: tables: must be a mapping"),
-    ("assise: 1\nname: [a]\ntables: {}\n", "assise.yaml:2: name: must be a text"),
+    (
+        "assise: 1\nname: a\ntables: []\n",
+        "assise.yaml:3: tables: must be a mapping\nExpected: the tables by name.",
+    ),
+    ("assise: 1\nname: [a]\ntables: {}\n", f"assise.yaml:2: name: must be a text\n{EXPECTED_NAME}"),
     (
         "assise: 1\nname: a\ntable: {}\ntables: {}\n",
         "assise.yaml:3: table: is no key of a manifest here\nDid you mean tables? Known: assise, name, postgres, tables.",
     ),
     (
         "assise: 1\nname: a\npostgres: {main: x}\ntables: {}\n",
-        "assise.yaml:3: postgres: must be a text",
+        f"assise.yaml:3: postgres: must be a text\n{EXPECTED_SERVER}",
     ),
     (
         f"{HEAD}  users: text\n",
@@ -155,21 +160,24 @@ SHAPE_ERRORS = [
     ),
     (
         f"{HEAD}  users: {{collection: users, primary_key: {{a: b}}}}\n",
-        "assise.yaml:4: tables.users.primary_key: must be a name or a list of names",
+        f"assise.yaml:4: tables.users.primary_key: must be a name or a list of names\n{EXPECTED_KEY}",
     ),
     (
         users("a: [text]"),
         f"{COLUMN}.a: must be a mapping\nGive a table's keys, or a column's type or {{type: text, from: a.b}}.",
     ),
     (users("a: {from: x}"), f"{COLUMN}.a.type: is missing\nGive one of {TYPES}."),
-    (users("a: {type: {x: y}}"), f"{COLUMN}.a.type: must be a text"),
+    (
+        users("a: {type: {x: y}}"),
+        f"{COLUMN}.a.type: must be a text\nExpected: its type in PostgreSQL.",
+    ),
     (
         users("a: {type: text, form: x}"),
-        f"{COLUMN}.a.form: is no key of a manifest here\nDid you mean from? Known: type, from, kind.",
+        f"{COLUMN}.a.form: is no key of a manifest here\nDid you mean from? Known: type, from, kind, comment.",
     ),
     (
         users("a: {type: text, from_: x}"),
-        f"{COLUMN}.a.from_: is no key of a manifest here\nDid you mean from? Known: type, from, kind.",
+        f"{COLUMN}.a.from_: is no key of a manifest here\nDid you mean from? Known: type, from, kind, comment.",
     ),
 ]
 
@@ -205,7 +213,7 @@ YAML_ERRORS = [
     ),
     (
         users(r'"\U00110000": text'),
-        "assise.yaml:4: is not YAML: chr() arg not in range(0x110000)\nMend this line.",
+        "assise.yaml:4: is not YAML: chr() arg not in range(0x110000)\nCorrect this line.",
     ),
     (
         users("a: \x01"),
@@ -225,7 +233,7 @@ YAML_ERRORS = [
     ),
     (
         f"{HEAD}  a: b: c\n",
-        f"assise.yaml:4: is not YAML: mapping values are not allowed here\n{MENDED}",
+        f"assise.yaml:4: is not YAML: mapping values are not allowed here\n{CORRECTED}",
     ),
     (
         f"{HEAD}  a: {'[' * 5_000}",
@@ -246,8 +254,8 @@ def test_unknown_keys_and_other_problems_are_listed_together() -> None:
         parse_manifest("assise: 1\nname: [a]\nredis: embedded\ntables: []\n", "other.yaml")
     assert str(caught.value).splitlines() == [
         "other.yaml:3: redis: is no key of a manifest here. Known: assise, name, postgres, tables.",
-        "other.yaml:2: name: must be a text",
-        "other.yaml:4: tables: must be a mapping",
+        f"other.yaml:2: name: must be a text. {EXPECTED_NAME}",
+        "other.yaml:4: tables: must be a mapping. Expected: the tables by name.",
     ]
 
 

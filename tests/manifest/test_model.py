@@ -4,8 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from assise.errors import ManifestError
-from assise.manifest.file import parse_manifest
 from assise.manifest.model import Column, Manifest, Table
+from assise.manifest.read import parse_manifest
 
 HEAD = "assise: 1\nname: shop\ntables:\n"
 USERS = "  users: {collection: users, primary_key: id, columns: {id: {type: uuid, from: _id}}}\n"
