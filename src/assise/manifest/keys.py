@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -54,6 +54,7 @@ class Key(Generic[T]):
 
     name: str
     on: On
+    _: KW_ONLY
     help: str
     affects: Affects
     type: type[T] | None = None

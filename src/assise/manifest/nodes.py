@@ -177,6 +177,8 @@ def _syntax_problem(error: MarkedYAMLError) -> Problem:
         remedy = "Indent with blanks, not with tabs."
     elif "'['" in message:
         remedy = 'Put types of arrays in quotes: "text[]".'
+    elif "'{'" in message:
+        remedy = 'Put variables in quotes: "${NAME}".'
     line = mark.line + 1 if mark else 0
     return Problem((), f"is not YAML: {message}", remedy=remedy, line=line)
 

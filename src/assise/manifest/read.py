@@ -146,10 +146,11 @@ def _find_invalid(error: ValidationError, unknown: list[Problem]) -> Iterator[Pr
         place, kind = tuple(map(str, found["loc"])), found["type"]
         cause = found.get("ctx", {}).get("error")
         key = find_key(place)
+        expected = f"Expected: {key.help}." if key else _ENTRY
         if isinstance(cause, UnsoundError):
             yield from cause.problems
         elif kind == "missing":
-            yield Problem(place, "is missing", remedy=key.missing if key else "")
+            remedy = (key.missing if key else "") or expected
+            yield Problem(place, "is missing", remedy=remedy)
         elif place not in known:
-            remedy = f"Expected: {key.help}." if key else _ENTRY
-            yield Problem(place, _SHAPES.get(kind, found["msg"]), show(found["input"]), remedy)
+            yield Problem(place, _SHAPES.get(kind, found["msg"]), show(found["input"]), expected)

@@ -13,7 +13,7 @@ from assise.errors import UsageError
 from assise.manifest.nodes import Value
 from assise.manifest.problems import Place, Problem, Replaced
 from assise.manifest.sections import find_key
-from assise.settings import expand
+from assise.settings import escape_variables, expand
 from assise.wording import show
 
 
@@ -48,7 +48,8 @@ class Variables:
             message = "has a variable that is not UTF-8"
             self.problems.append(Problem(place, message, show(text), remedy, about="value"))
             return text
-        self.replaced[place] = Replaced(text, content)
+        if text != escape_variables(content):
+            self.replaced[place] = Replaced(text, content)
         return content
 
 
@@ -57,12 +58,15 @@ def hide_contents(
 ) -> Iterator[Problem]:
     """The problems with texts as they stand in the file, in place of the contents of variables.
 
-    A content that the file's own text holds is no secret, and stays in messages.
+    A content that the file's own text holds is no secret, and stays in messages. The value of a
+    secret key is never shown.
     """
     secrets = [each for each in replaced.values() if each.content and each.content not in file_text]
     secrets.sort(key=lambda each: len(each.content), reverse=True)
     for problem in problems:
+        key = find_key(problem.place)
         value = _find_written(problem, replaced) or _hide(problem.value, secrets)
+        value = "" if key and key.is_secret else value
         message, remedy = _hide(problem.message, secrets), _hide(problem.remedy, secrets)
         yield replace(problem, value=value, message=message, remedy=remedy)
 

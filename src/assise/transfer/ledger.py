@@ -242,11 +242,10 @@ def begin(
     with connection.transaction():
         for statement in create_tables(manifest, schema):
             connection.execute(statement)
-        without_secrets = manifest.model_copy(update={"postgres": "embedded"})
         parameters: list[Parameter] = [
             manifest.name,
             str(source),
-            dump_manifest(without_secrets),
+            dump_manifest(manifest, with_secrets=False),
             schema,
             chunk_bytes,
         ]

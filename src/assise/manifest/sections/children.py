@@ -41,7 +41,7 @@ def _check_from(place: Place, path: str, tables: Tables) -> Iterator[Problem]:
 PARENT = Key(
     "parent",
     "table",
-    "of a child table: the table whose documents hold the array",
+    help="of a child table: the table whose documents hold the array",
     affects="rows",
     check=_check_parent,
     default="this or `collection`",
@@ -49,7 +49,7 @@ PARENT = Key(
 FROM = Key(
     "from",
     "table",
-    "of a child table: the array inside the parent's document, ending in its one *,"
+    help="of a child table: the array inside the parent's document, ending in its one *,"
     " such as orders.* or report.files.*",
     affects="rows",
     check=_check_from,

@@ -22,14 +22,14 @@ def _check_collection(place: Place, collection: str, tables: Tables) -> Iterator
 TABLES: Key[Mapping[str, object]] = Key(
     "tables",
     "manifest",
-    "the tables by name",
+    help="the tables by name",
     affects="rows",
     missing="List the tables, or write tables: {}.",
 )
 COLLECTION = Key(
     "collection",
     "table",
-    "the collection whose documents are the rows",
+    help="the collection whose documents are the rows",
     affects="rows",
     check=_check_collection,
     default="this or `parent`",

@@ -65,7 +65,7 @@ def _write_kind(place: Place, kind: str, tables: Tables) -> object:
 COLUMNS = Key(
     "columns",
     "table",
-    "the columns by name; those of a child table without its key",
+    help="the columns by name; those of a child table without its key",
     affects="rows",
     check=_check_columns,
     default="none",
@@ -73,7 +73,7 @@ COLUMNS = Key(
 TYPE = Key(
     "type",
     "column",
-    "its type in PostgreSQL",
+    help="its type in PostgreSQL",
     affects="rows",
     check=_check_type,
     missing=f"Give one of {', '.join(KINDS)}.",
@@ -82,7 +82,7 @@ TYPE = Key(
 FROM = Key(
     "from",
     "column",
-    "the path of the field, such as address.city; without it the field with the column's own name",
+    help="the path of the field, such as address.city; without it the field with the column's own name",
     affects="rows",
     check=_check_from,
     written=_write_from,
@@ -90,7 +90,7 @@ FROM = Key(
 KIND = Key(
     "kind",
     "column",
-    "which BSON values it holds, where the type's first kind is not meant",
+    help="which BSON values it holds, where the type's first kind is not meant",
     affects="rows",
     check=_check_kind,
     default="the type's first",

@@ -26,7 +26,7 @@ def _check_comment(place: Place, comment: str, tables: Tables) -> Iterator[Probl
 ON_TABLE = Key(
     "comment",
     "table",
-    "the comment of the table in PostgreSQL",
+    help="the comment of the table in PostgreSQL",
     affects="schema",
     check=_check_comment,
     default="none",
@@ -34,7 +34,7 @@ ON_TABLE = Key(
 ON_COLUMN = Key(
     "comment",
     "column",
-    "the comment of the column in PostgreSQL",
+    help="the comment of the column in PostgreSQL",
     affects="schema",
     check=_check_comment,
     default="none",

@@ -21,7 +21,7 @@ def _check_postgres(place: Place, url: str, tables: Tables) -> Iterator[Problem]
 POSTGRES = Key(
     "postgres",
     "manifest",
-    "embedded, or a URL; ${VAR} and ${VAR:-default} are replaced by environment variables"
+    help="embedded, or a URL; ${VAR} and ${VAR:-default} are replaced by environment variables"
     " when a command connects",
     affects="nothing",
     check=_check_postgres,

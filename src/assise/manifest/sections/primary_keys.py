@@ -80,7 +80,7 @@ def _write(place: Place, key: PrimaryKey, tables: Tables) -> object:
 PRIMARY_KEY = Key(
     "primary_key",
     "table",
-    "the column that reads _id, or one of kind offset; of a child table a name for the"
+    help="the column that reads _id, or one of kind offset; of a child table a name for the"
     " collection's key, then one for the position at each level, outermost first",
     affects="rows",
     check=_check_primary_key,

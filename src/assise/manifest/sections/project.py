@@ -32,7 +32,7 @@ def _check_name(place: Place, name: str, tables: Tables) -> Iterator[Problem]:
 ASSISE: Key[int] = Key(
     "assise",
     "manifest",
-    "version of the manifest: 1",
+    help="version of the manifest: 1",
     affects="nothing",
     missing="Write assise: 1 in the first line.",
     schema={"const": 1},
@@ -40,7 +40,7 @@ ASSISE: Key[int] = Key(
 NAME = Key(
     "name",
     "manifest",
-    "name of the project and of its database on the embedded server: a letter, then letters,"
+    help="name of the project and of its database on the embedded server: a letter, then letters,"
     f" digits, _, -; at most {MAX_NAME_BYTES}",
     affects="nothing",
     check=_check_name,
