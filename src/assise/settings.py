@@ -1,6 +1,7 @@
 """The one tuple of settings and the only reader of the environment.
 
-`load.chunk_bytes` is `--chunk-bytes` on the command line and `ASSISE_LOAD_CHUNK_BYTES` in the environment.
+`load.chunk_bytes` is `--chunk-bytes` on the command line and `ASSISE_LOAD_CHUNK_BYTES` in the
+environment.
 """
 
 from __future__ import annotations

@@ -56,11 +56,13 @@ HEAD = "assise: 1\nname: shop\ntables:\n"
 
 
 def users(columns: str) -> str:
-    return f"{HEAD}  users: {{collection: users, primary_key: id, columns: {{id: {{type: uuid, from: _id}}, {columns}}}}}\n"
+    columns = f"id: {{type: uuid, from: _id}}, {columns}"
+    return f"{HEAD}  users: {{collection: users, primary_key: id, columns: {{{columns}}}}}\n"
 
 
 HOSTILE = [
-    *"yes No null Null 1 ~ 0x1f 1e3 .inf y on true = << 2024-01-31 12:30:45 0o7 1_000 - ...".split(),
+    *"yes No null Null 1 ~ 0x1f 1e3 .inf y on true = <<".split(),
+    *"2024-01-31 12:30:45 0o7 1_000 - ...".split(),
     *["a: b", "a:", ":a", "#x", "a #b", " a", "a ", "", "- a", "--- a", "? a", "%a", "@a", "`a"],
     *["!a", "&a", "*a", "*", ".", "a.b", "a*", "{", "}", "[a]", ",", "a,b", "}: x", "|", ">", "|-"],
     *["'", '"', "a\"b'c", "\\a", "a\\b", r"a\.b", "\t", "\n", "a\nb", "\r", "\x85", "\u2028"],

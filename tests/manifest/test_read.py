@@ -32,7 +32,10 @@ CORRECTED = "Correct this line, or the one before; texts with special characters
 QUOTED = 'Give one, or remove the key; the texts null, ~ and "" stand in quotes.'
 
 
-VERSION = "this program knows version 1 of the manifest\nWrite assise: 1; for a newer manifest use a newer Assise."
+VERSION = (
+    "this program knows version 1 of the manifest\n"
+    "Write assise: 1; for a newer manifest use a newer Assise."
+)
 
 
 TYPES = ", ".join(KINDS)
@@ -112,7 +115,10 @@ SHAPE_ERRORS = [
     ("assise: 1\nname: [a]\ntables: {}\n", f"assise.yaml:2: name: must be a text\n{EXPECTED_NAME}"),
     (
         "assise: 1\nname: a\ntable: {}\ntables: {}\n",
-        "assise.yaml:3: table: is no key of a manifest here\nDid you mean tables? Known: assise, name, postgres, tables.",
+        (
+            "assise.yaml:3: table: is no key of a manifest here\n"
+            "Did you mean tables? Known: assise, name, postgres, tables."
+        ),
     ),
     (
         "assise: 1\nname: a\npostgres: {main: x}\ntables: {}\n",
@@ -120,7 +126,10 @@ SHAPE_ERRORS = [
     ),
     (
         f"{HEAD}  users: text\n",
-        "assise.yaml:4: tables.users: text: must be a mapping\nGive a table's keys, or a column's type or {type: text, from: a.b}.",
+        (
+            "assise.yaml:4: tables.users: text: must be a mapping\n"
+            "Give a table's keys, or a column's type or {type: text, from: a.b}."
+        ),
     ),
     (
         f"{HEAD}  users: {{collection: users}}\n",
@@ -128,11 +137,17 @@ SHAPE_ERRORS = [
     ),
     (
         f"{HEAD}  users: {{collection: users, primary_key: {{a: b}}}}\n",
-        f"assise.yaml:4: tables.users.primary_key: must be a name or a list of names\n{EXPECTED_KEY}",
+        (
+            "assise.yaml:4: tables.users.primary_key: must be a name or a list of names\n"
+            f"{EXPECTED_KEY}"
+        ),
     ),
     (
         users("a: [text]"),
-        f"{COLUMN}.a: must be a mapping\nGive a table's keys, or a column's type or {{type: text, from: a.b}}.",
+        (
+            f"{COLUMN}.a: must be a mapping\n"
+            f"Give a table's keys, or a column's type or {{type: text, from: a.b}}."
+        ),
     ),
     (users("a: {from: x}"), f"{COLUMN}.a.type: is missing\nGive one of {TYPES}."),
     (
@@ -141,11 +156,17 @@ SHAPE_ERRORS = [
     ),
     (
         users("a: {type: text, form: x}"),
-        f"{COLUMN}.a.form: is no key of a manifest here\nDid you mean from? Known: type, from, kind, comment.",
+        (
+            f"{COLUMN}.a.form: is no key of a manifest here\n"
+            "Did you mean from? Known: type, from, kind, comment."
+        ),
     ),
     (
         users("a: {type: text, from_: x}"),
-        f"{COLUMN}.a.from_: is no key of a manifest here\nDid you mean from? Known: type, from, kind, comment.",
+        (
+            f"{COLUMN}.a.from_: is no key of a manifest here\n"
+            "Did you mean from? Known: type, from, kind, comment."
+        ),
     ),
 ]
 
@@ -173,7 +194,10 @@ YAML_ERRORS = [
     ),
     (
         users("a: !!python/object:os.system {}"),
-        f"{COLUMN}.a: tag:yaml.org,2002:python/object:os.system: has a tag\nRemove it: tags are not read.",
+        (
+            f"{COLUMN}.a: tag:yaml.org,2002:python/object:os.system: has a tag\n"
+            "Remove it: tags are not read."
+        ),
     ),
     (users("? {a: b} : text"), f"{COLUMN}: has a key that is no text\nWrite a name as key."),
     (
@@ -186,15 +210,25 @@ YAML_ERRORS = [
     ),
     (
         users("a: \x01"),
-        "assise.yaml:4: \\x01 is a character that YAML does not allow\nWrite it as an escape in quotes.",
+        (
+            "assise.yaml:4: \\x01 is a character that YAML does not allow\n"
+            "Write it as an escape in quotes."
+        ),
     ),
     (
         users("a: text[]"),
-        "assise.yaml:4: is not YAML: while parsing a flow mapping, expected ',' or '}', but got '['\nPut types of arrays in quotes: \"text[]\".",
+        (
+            "assise.yaml:4: is not YAML: while parsing a flow mapping, expected ',' or '}', but "
+            "got '['\n"
+            'Put types of arrays in quotes: "text[]".'
+        ),
     ),
     (
         f"{HEAD}  users:\n\tcollection: users\n",
-        f"assise.yaml:5: is not YAML: while scanning for the next token, {TAB}\nIndent with blanks, not with tabs.",
+        (
+            f"assise.yaml:5: is not YAML: while scanning for the next token, {TAB}\n"
+            "Indent with blanks, not with tabs."
+        ),
     ),
     (
         f"{users('a: text')}---\na: b\n",

@@ -150,6 +150,10 @@ ERRORS = [
     (shop("name: a.${SECRET}"), f"assise.yaml:2: name: a.${{SECRET}}: {NO_PROJECT}"),
     (shop("name: ${EMPTY}"), f"assise.yaml:2: name: ${{EMPTY}}: {NO_PROJECT}"),
     (shop("name: $${EMPTY}"), f"assise.yaml:2: name: ${{EMPTY}}: {NO_PROJECT}"),
+    (
+        table('  files: {collection: "${EMPTY}", parent: users, primary_key: [a, b]}'),
+        "assise.yaml:9: tables.files: has both collection and parent",
+    ),
     (shop("name: [a]"), "assise.yaml:2: name: must be a text"),
     (
         shop("name: a\nsearch: ${MISSING}"),
@@ -185,7 +189,8 @@ ERRORS = [
     ),
     (
         table(
-            '  files: {collection: x, primary_key: i, columns: {i: {type: uuid, from: "${SECRET}"}}}'
+            "  files: {collection: x, primary_key: i,"
+            ' columns: {i: {type: uuid, from: "${SECRET}"}}}'
         ),
         "assise.yaml:9: tables.files.primary_key: i: reads ${SECRET}",
     ),

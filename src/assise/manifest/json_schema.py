@@ -119,7 +119,9 @@ def _simplify(schema: Schema, definitions: Mapping[str, Schema]) -> dict[str, Sc
     if not isinstance(options, list) or not options:
         return _allow_variables(found)
     others = [_simplify(option, definitions) for option in options if option != _NULL]
-    return others[0] if len(others) == 1 else {**found, "anyOf": list[Schema](others)}
+    if len(others) == 1:
+        return others[0]
+    return {**found, "anyOf": list[Schema](others)}
 
 
 def _allow_variables(schema: dict[str, Schema]) -> dict[str, Schema]:

@@ -68,7 +68,8 @@ class Key(Generic[T]):
     @property
     def field(self) -> str:
         """The field of the model; that of another package's key cannot hide a method."""
-        return f"{self.name}_" if self.type or keyword.iskeyword(self.name) else self.name
+        is_taken = self.type is not None or keyword.iskeyword(self.name)
+        return f"{self.name}_" if is_taken else self.name
 
     def of(self, entry: Keyed) -> T | None:
         """The value in a manifest, table or column; None where the key is not given."""

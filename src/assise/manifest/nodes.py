@@ -38,6 +38,14 @@ _VERSION = re.compile(r"[0-9]{1,9}")
 Value = str | int | list["Value"] | dict[str, "Value"]
 
 
+def list_items(value: Value) -> list[tuple[str, Value]]:
+    """What stands inside a mapping or a list, each with the last step of its place."""
+    if isinstance(value, dict):
+        return list(value.items())
+    items = value if isinstance(value, list) else []
+    return [(str(i), item) for i, item in enumerate(items)]
+
+
 class _UnreadableError(Exception):
     """Text in which nothing behind this problem can be read."""
 

@@ -68,9 +68,9 @@ def _error_of(
 ) -> ManifestError:
     place, key = problem.place, ".".join(map(escape, problem.place))
     # A place that the text has not got has the line of the nearest one above it.
-    line = problem.line or next(
-        (lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in lines), 0
-    )
+    above = (place[:length] for length in range(len(place), -1, -1))
+    known = (lines[at] for at in above if at in lines)
+    line = problem.line or next(known, 0)
     return ManifestError(message, file=file, line=line, key=key, value=problem.value, remedy=remedy)
 
 

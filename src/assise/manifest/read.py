@@ -11,7 +11,7 @@ from assise.errors import ManifestError
 from assise.manifest.json_schema import find_options, json_schema, properties_of, takes_numbers
 from assise.manifest.keys import Schema
 from assise.manifest.model import Manifest
-from assise.manifest.nodes import Value, read_nodes
+from assise.manifest.nodes import Value, list_items, read_nodes
 from assise.manifest.problems import Place, Problem, UnsoundError, manifest_error
 from assise.manifest.sections import find_key, keys_on
 from assise.manifest.variables import Variables, hide_contents
@@ -69,17 +69,21 @@ def parse_manifest(text: str, file: str = "assise.yaml", *, has_variables: bool 
         value = variables.replace(value)
     found = [each for each in (*found, *variables.problems) if _counts(each, schema)]
     problems = _check_version(value) or (found and [*found, *unknown]) or _check_mapping(value)
-    manifest = None
-    if not problems:
-        try:
-            manifest = Manifest.model_validate(value, context=variables.replaced)
-            problems = unknown
-        except ValidationError as error:
-            problems = [*unknown, *_find_invalid(error, unknown)]
-    if manifest is None or problems:
-        shown = hide_contents(iter(problems), variables.replaced, file_text=text)
-        raise manifest_error(list(shown), file, lines=lines) from None
-    return manifest
+    result = problems or _validate(value, variables, unknown)
+    if isinstance(result, Manifest):
+        return result
+    shown = hide_contents(result, variables.replaced, file_text=text)
+    raise manifest_error(list(shown), file, lines=lines)
+
+
+def _validate(
+    value: Value, variables: Variables, unknown: list[Problem]
+) -> Manifest | list[Problem]:
+    try:
+        manifest = Manifest.model_validate(value, context=variables.replaced)
+    except ValidationError as error:
+        return [*unknown, *_find_invalid(error, unknown)]
+    return unknown or manifest
 
 
 def _write_out(value: Value) -> Value:
@@ -117,12 +121,7 @@ def _check_mapping(value: Value) -> list[Problem]:
 def _find_unknown(value: Value, options: Sequence[Schema], place: Place = ()) -> Iterator[Problem]:
     """Unknown keys, which pydantic would look for among the names of Python too."""
     known = [name for option in options for name in properties_of(option)]
-    items: list[tuple[str, Value]] = []
-    if isinstance(value, dict):
-        items.extend(value.items())
-    elif isinstance(value, list):
-        items.extend((str(i), item) for i, item in enumerate(value))
-    for name, inner in items:
+    for name, inner in list_items(value):
         inner_options = [found for each in options for found in find_options(each, (name,))]
         if inner_options:
             yield from _find_unknown(inner, inner_options, (*place, name))
@@ -153,4 +152,5 @@ def _find_invalid(error: ValidationError, unknown: list[Problem]) -> Iterator[Pr
             remedy = (key.missing if key else "") or expected
             yield Problem(place, "is missing", remedy=remedy)
         elif place not in known:
-            yield Problem(place, _SHAPES.get(kind, found["msg"]), show(found["input"]), expected)
+            message = _SHAPES.get(kind, found["msg"])
+            yield Problem(place, message, show(found["input"]), expected)

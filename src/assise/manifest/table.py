@@ -75,7 +75,8 @@ def _fill_column(name: object, column: object) -> object:
     if isinstance(column, str):
         return {"type": column, "from": path}
     if isinstance(column, dict):
-        reads_itself = not {"from", "from_"} & column.keys() and column.get("kind") != "offset"
+        has_path = "from" in column or "from_" in column
+        reads_itself = not has_path and column.get("kind") != "offset"
         return {**column, "from": path} if reads_itself else column
     if isinstance(column, Column):
         reads_itself = "from_" not in column.model_fields_set and column.kind != "offset"

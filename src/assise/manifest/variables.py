@@ -6,11 +6,11 @@ beside it: errors and `dump_manifest` show that, never the content of a variable
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from assise.errors import UsageError
-from assise.manifest.nodes import Value
+from assise.manifest.nodes import Value, list_items
 from assise.manifest.problems import Place, Problem, Replaced
 from assise.manifest.sections import find_key
 from assise.settings import escape_variables, expand
@@ -26,10 +26,9 @@ class Variables:
 
     def replace(self, value: Value, place: Place = ()) -> Value:
         """`value` with the variables in its texts replaced, but for those of secret keys."""
-        if isinstance(value, dict):
-            return {key: self.replace(inner, (*place, key)) for key, inner in value.items()}
-        if isinstance(value, list):
-            return [self.replace(inner, (*place, str(i))) for i, inner in enumerate(value)]
+        if isinstance(value, dict | list):
+            items = {name: self.replace(item, (*place, name)) for name, item in list_items(value)}
+            return items if isinstance(value, dict) else list(items.values())
         if isinstance(value, int) or "${" not in value:
             return value
         key = find_key(place)
@@ -54,7 +53,7 @@ class Variables:
 
 
 def hide_contents(
-    problems: Iterator[Problem], replaced: Mapping[Place, Replaced], *, file_text: str
+    problems: Iterable[Problem], replaced: Mapping[Place, Replaced], *, file_text: str
 ) -> Iterator[Problem]:
     """The problems with texts as they stand in the file, in place of the contents of variables.
 
@@ -72,10 +71,11 @@ def hide_contents(
 
 
 def _find_written(problem: Problem, replaced: Mapping[Place, Replaced]) -> str:
+    """The written text of the problem's value, where that came from variables at or around it."""
     for place, each in replaced.items():
         length = min(len(place), len(problem.place))
-        is_near = place[:length] == problem.place[:length]
-        if is_near and problem.value == show(each.content):
+        is_near = place[:length] == problem.place[:length] and problem.value != ""
+        if (is_near or place == problem.place) and problem.value == show(each.content):
             return show(each.written)
     return ""
 

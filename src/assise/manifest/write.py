@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from assise.manifest.keys import AnyKey, Keyed
 from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.problems import Place
-from assise.manifest.sections import keys_on
+from assise.manifest.sections import find_key, keys_on
 from assise.manifest.sections.collections import TABLES
 from assise.manifest.sections.columns import COLUMNS
 from assise.settings import escape_variables
@@ -57,14 +57,16 @@ class _Writer:
         yield "    columns:" if table.columns else "    columns: {}"
         for name, column in table.columns.items():
             at = (*place, "columns", name)
-            behind = f"  # {_comment(self.comments[at])}" if at in self.comments else ""
-            yield f"      {_quote(name)}: {self._write_column(at, column)}{behind}"
+            line = f"      {_quote(name)}: {self._write_column(at, column)}"
+            comment = self.comments.get(at)
+            yield line if comment is None else f"{line}  # {_comment(comment)}"
 
     def _write_column(self, place: Place, column: Column) -> str:
         texts = list(self._list_keys(place, keys_on("column"), column))
         if len(texts) == 1:
             return texts[0][1]
-        return f"{{{', '.join(f'{key}: {text}' for key, text in texts)}}}"
+        inner = ", ".join(f"{key}: {text}" for key, text in texts)
+        return f"{{{inner}}}"
 
     def _list_keys(
         self, place: Place, keys: tuple[AnyKey, ...], entry: Keyed
@@ -85,22 +87,22 @@ class _Writer:
                 )
                 value = dumped[key.name]
             if value is not None:
-                yield key.name, self._write_value(at, value, is_secret=key.is_secret)
+                yield key.name, self._write_value(at, value)
 
-    def _write_value(self, place: Place, value: object, *, is_secret: bool = False) -> str:
+    def _write_value(self, place: Place, value: object) -> str:
         if isinstance(value, str):
-            return _quote(value if is_secret else self._restore(place, value))
+            return _quote(self._restore(place, value))
         if isinstance(value, list | tuple):
             texts = []
             for i, item in enumerate(value):
-                text = self._write_value((*place, str(i)), item, is_secret=is_secret)
+                text = self._write_value((*place, str(i)), item)
                 texts.append(text)
             return f"[{', '.join(texts)}]"
         if isinstance(value, dict):
             texts = []
             for name, item in value.items():
                 if item is not None:
-                    text = self._write_value((*place, str(name)), item, is_secret=is_secret)
+                    text = self._write_value((*place, str(name)), item)
                     texts.append(f"{_quote(str(name))}: {text}")
             return f"{{{', '.join(texts)}}}"
         return str(value).lower()
@@ -112,7 +114,8 @@ class _Writer:
         replaced = all_replaced.get(place) or all_replaced.get((*place, "0"))
         if replaced is not None and replaced.content == text:
             return replaced.written
-        return escape_variables(text)
+        key = find_key(place)
+        return text if key and key.is_secret else escape_variables(text)
 
 
 def _quote(text: str) -> str:

@@ -13,7 +13,8 @@ def _check_collection(place: Place, collection: str, tables: Tables) -> Iterator
     if not collection or "\0" in collection:
         remedy = "Give the collection's name."
         yield Problem(place, "is not the name of a collection", show(collection), remedy)
-    first = next(name for name, table in tables.items() if table.collection == collection)
+    users = (name for name, table in tables.items() if table.collection == collection)
+    first = next(users)
     if first != place[1]:
         message = f"is the collection of table {show(first)} already"
         yield Problem(place, message, show(collection), "Keep one table for each collection.")

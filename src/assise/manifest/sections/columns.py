@@ -12,6 +12,8 @@ from assise.wording import nearest, show
 
 MAX_COLUMNS = 1_000
 
+_ALL_KINDS = dict.fromkeys(kind for kinds in KINDS.values() for kind in kinds)
+
 
 def _check_columns(
     place: Place, columns: Mapping[str, object], tables: Tables
@@ -82,7 +84,8 @@ TYPE = Key(
 FROM = Key(
     "from",
     "column",
-    help="the path of the field, such as address.city; without it the field with the column's own name",
+    help="the path of the field, such as address.city;"
+    " without it the field with the column's own name",
     affects="rows",
     check=_check_from,
     written=_write_from,
@@ -94,7 +97,7 @@ KIND = Key(
     affects="rows",
     check=_check_kind,
     default="the type's first",
-    schema={"enum": list(dict.fromkeys(kind for kinds in KINDS.values() for kind in kinds))},
+    schema={"enum": list(_ALL_KINDS)},
     written=_write_kind,
 )
 KEYS = (COLUMNS, TYPE, FROM, KIND)

@@ -64,10 +64,9 @@ def _check_depth(place: Place, key: PrimaryKey, tables: Tables) -> Iterator[Prob
         remedy = f"PostgreSQL takes keys of {MAX_KEY_COLUMNS} columns: read deeper arrays as jsonb."
         yield Problem(place[:2], message, remedy=remedy)
     elif ancestors and tables[ancestors[-1]].parent is None and len(key) != needed:
-        message = (
-            f"names {len(key)} columns; {needed} are needed: the key of {show(ancestors[-1])},"
-            " then the position at each level"
-        )
+        root = show(ancestors[-1])
+        parts = f"the key of {root}, then the position at each level"
+        message = f"names {len(key)} columns; {needed} are needed: {parts}"
         remedy = "Name the positions outermost first, such as _position."
         yield Problem(place, message, remedy=remedy)
 
