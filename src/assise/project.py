@@ -15,9 +15,11 @@ from typing import Literal
 
 from assise.errors import AssiseError, UsageError
 from assise.infer.propose import Proposal, propose
-from assise.manifest.checks import SERVERS_OWN
-from assise.manifest.file import dump_manifest, json_schema, load_manifest
+from assise.manifest.json_schema import json_schema
 from assise.manifest.model import Manifest
+from assise.manifest.read import load_manifest
+from assise.manifest.sections.project import SERVERS_OWN
+from assise.manifest.write import dump_manifest
 from assise.mongo.dump import Dump, open_dump, read_metadata
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe

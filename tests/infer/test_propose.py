@@ -19,8 +19,9 @@ from tests.oracle.slices import check_slice
 from tests.oracle.values import write_document, write_text
 
 from assise.infer.propose import Proposal, propose
-from assise.manifest.file import dump_manifest, parse_manifest
 from assise.manifest.model import Column
+from assise.manifest.read import parse_manifest
+from assise.manifest.write import dump_manifest
 from assise.rows.shred import Reason, Shredder
 
 OID = ObjectId("507f1f77bcf86cd799439011")

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from assise.errors import ManifestError
-from assise.manifest.file import parse_manifest
 from assise.manifest.layout import RULES, layouts, read_first_manifest, read_layout
+from assise.manifest.read import parse_manifest
+from assise.manifest.sections import KEYS
 
 SHOP = r"""
 assise: 1
@@ -102,3 +103,15 @@ def test_what_a_later_program_wrote_is_refused(where: str, value: object, said: 
         f"the layout of the load of 'shop': {said}this program does not know it"
     )
     assert "newer Assise" in error.value.remedy
+
+
+def test_every_key_that_affects_rows_stands_in_the_layout() -> None:
+    plain = parse_manifest(SHOP).layout.as_json()
+    table = plain["tables"][0]
+    renamed = {"child_path": "from", "path": "from", "extra": "", "table": "", "name": ""}
+    found = {
+        "table": {renamed.get(key, key) for key in table},
+        "column": {renamed.get(key, key) for key in table["columns"][0]},
+    }
+    for on, names in found.items():
+        assert names - {""} == {key.name for key in KEYS if key.on == on and key.affects == "rows"}

@@ -28,8 +28,8 @@ from tests.oracle.profile import Path as Keys
 from tests.oracle.walk import Value, parse, read_frames
 from tests.transfer.readback import Plain, Target, as_dict, quote, read_type
 
-from assise.manifest.file import load_manifest
 from assise.manifest.model import Manifest
+from assise.manifest.read import load_manifest
 from assise.project import Project
 from assise.transfer.report import CollectionReport
 

@@ -6,8 +6,8 @@ import json
 import re
 from struct import unpack_from
 
-from assise.manifest.file import parse_manifest
 from assise.manifest.model import Manifest
+from assise.manifest.read import parse_manifest
 from assise.rows.assemble import Assembler, Kids, Row
 from assise.rows.shred import Batch, Shredder
 

@@ -23,7 +23,7 @@ from tests.rows.rebuild import read_manifest, rebuild, rows_of
 
 from assise.documents.extjson_reader import SOME_FIELDS, SOME_ITEMS
 from assise.errors import CellError, ExtendedJsonError
-from assise.manifest.file import parse_manifest
+from assise.manifest.read import parse_manifest
 from assise.project import Project
 from assise.rows.assemble import Assembler, Kids, Row
 from assise.rows.shred import Shredder

@@ -13,9 +13,9 @@ from struct import Struct
 from typing import Any, NamedTuple
 
 from assise.errors import ChangedError, ManifestError, TargetError, UsageError, WorkerError
-from assise.manifest.file import dump_manifest
 from assise.manifest.layout import Layout, read_first_manifest, read_layout
 from assise.manifest.model import Manifest
+from assise.manifest.write import dump_manifest
 from assise.mongo.dump import Chunk
 from assise.postgres import bookkeeping, locks
 from assise.postgres.bookkeeping import Part
@@ -214,7 +214,7 @@ def begin(
         facts = {"name": manifest.name, "source": str(source), "schema": schema}
         parameters = {
             **facts,
-            "manifest": _print_manifest(manifest),
+            "manifest": dump_manifest(manifest, with_secrets=False),
             "layout": json.dumps(layout.as_json()),
             "chunk_bytes": chunk_bytes,
         }
@@ -248,11 +248,6 @@ def _check_new(connection: Connection, layout: Layout, schema: str) -> None:
             remedy="Rename the tables in the manifest, give an empty database,"
             " or drop them yourself.",
         )
-
-
-def _print_manifest(manifest: Manifest) -> str:
-    """The manifest's text for people, without secrets."""
-    return dump_manifest(manifest.model_copy(update={"postgres": "embedded"}))
 
 
 def check_unchanged(connection: Connection, load: Load, layout: Layout) -> None:
@@ -298,7 +293,7 @@ def _apply(connection: Connection, load: Load, manifest: Manifest) -> None:
         connection.execute(statement)
     parameters = {
         "load_id": load.id,
-        "manifest": _print_manifest(manifest),
+        "manifest": dump_manifest(manifest, with_secrets=False),
         "comments": json.dumps([[*place, text] for place, text in wanted.items()]),
     }
     connection.execute(QUERIES["update_manifest"], parameters)
