@@ -289,6 +289,17 @@ def test_the_first_release_is_refused_by_its_own_check(
     assert version > 1
 
 
+def test_an_upgraded_ledger_has_the_tables_of_a_fresh_one(
+    projects: dict[str, Project], query: Query, database: str
+) -> None:
+    projects["app"].rejects()
+    upgraded = [row for row in query(CATALOG) if "CREATE OR REPLACE" not in str(row[1])]
+    query("DROP SCHEMA assise CASCADE")
+    with Connection(database) as connection:
+        bookkeeping.ensure(connection, LEDGER)
+    assert [row for row in query(CATALOG) if "CREATE OR REPLACE" not in str(row[1])] == upgraded
+
+
 @pytest.mark.parametrize("version", [0, 1])
 def test_the_sum_of_the_files_is_a_fresh_install(database: str, query: Query, version: int) -> None:
     with Connection(database) as connection:

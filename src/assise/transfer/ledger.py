@@ -117,7 +117,7 @@ def find_load(connection: Connection, name: str) -> Load | None:
 
 @dataclass(frozen=True)
 class _LoadRow:
-    """A load as its line has it, or as a worker is told of it."""
+    """A load as its line has it, or as a worker gets it."""
 
     id: int
     name: str
