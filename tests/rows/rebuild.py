@@ -8,8 +8,8 @@ from struct import unpack_from
 
 from tests.oracle.equality import differences
 
-from assise.manifest.file import parse_manifest
 from assise.manifest.model import Manifest
+from assise.manifest.read import parse_manifest
 from assise.rows.assemble import Assembler
 from assise.rows.model import Batch, ChildRows, Row
 from assise.rows.shred import Shredder
@@ -50,8 +50,10 @@ def rows_of(batch: Batch, shredder: Shredder, document: int) -> tuple[Row, Child
             continue
         pairs = zip(batch.rows[i], batch.owners[i], strict=True)
         rows = [read_row(row) for row, owner in pairs if owner == document]
-        for row in sorted(rows, key=lambda row: [cell or b"" for cell in row[1 : layout.front]]):
-            ordinals = b"".join(cell or b"" for cell in row[1 : layout.front - 1])
+        for row in sorted(
+            rows, key=lambda row: [cell or b"" for cell in row[1 : layout.key_width]]
+        ):
+            ordinals = b"".join(cell or b"" for cell in row[1 : layout.key_width - 1])
             child_rows[i].setdefault(ordinals, []).append(row)
     return read_row(batch.rows[0][batch.owners[0].index(document)]), child_rows
 
@@ -67,8 +69,8 @@ def rebuild(
 
     What is assembled column by column must be what the document path gives.
     """
-    shredder = Shredder(manifest, root, min_group=min_group)
-    assembler = Assembler(manifest, root, is_strict=True, min_group=min_group)
+    shredder = Shredder(manifest.layout, root, min_group=min_group)
+    assembler = Assembler(manifest.layout, root, is_strict=True, min_group=min_group)
     batch, sources = shredder.shred(documents), dict(documents)
     pairs = [rows_of(batch, shredder, document) for document in range(len(batch.offsets))]
     alike = assembler.assemble_alike(

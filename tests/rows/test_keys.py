@@ -51,10 +51,10 @@ def double(number: float) -> Element:
 def key_of(type_: str, kind: str, raw: bytes, offset: int = 0) -> Cell:
     """The cell of a document's key, which both paths and the reader of keys give."""
     manifest = read_manifest(keyed(type_, kind))
-    (cell,) = compile_keys(manifest, "t")([(offset, raw)])
+    (cell,) = compile_keys(manifest.layout, "t")([(offset, raw)])
     assert cell is not None
     for min_group in PATHS:
-        batch = Shredder(manifest, "t", min_group=min_group).shred([(offset, raw)])
+        batch = Shredder(manifest.layout, "t", min_group=min_group).shred([(offset, raw)])
         assert batch.rejected == []
         assert read_row(batch.rows[0][0])[0] == cell == batch.keys[0][4:]
     return cell
@@ -135,8 +135,8 @@ def test_an_offset_is_the_key_where_the_type_holds_it(
         assert int.from_bytes(key_of(type_, "offset", raw, offset), "big") == offset
     if type_ == "int4":
         manifest = read_manifest(keyed(type_, "offset"))
-        batch = Shredder(manifest, "t", min_group=min_group).shred([(last + 1, raw)])
-        assert compile_keys(manifest, "t")([(last + 1, raw)]) == [None]
+        batch = Shredder(manifest.layout, "t", min_group=min_group).shred([(last + 1, raw)])
+        assert compile_keys(manifest.layout, "t")([(last + 1, raw)]) == [None]
         assert [(rejected.reason, rejected.offset) for rejected in batch.rejected] == [
             (Reason.UNFIT_KEY, last + 1)
         ]
@@ -242,7 +242,7 @@ def test_an_objectid_of_the_driver_is_found() -> None:
     ],
 )
 def test_what_is_cut_has_no_key_or_a_whole_one(type_: str, kind: str) -> None:
-    read_keys = compile_keys(read_manifest(keyed(type_, kind)), "t")
+    read_keys = compile_keys(read_manifest(keyed(type_, kind)).layout, "t")
     values = {
         "objectid": (0x07, bytes(12)),
         "string": (0x02, write_text(b"x" * 9)),

@@ -47,7 +47,7 @@ def shredder(min_group: int, key: object = None, **columns: object) -> Shredder:
         "columns": {"n": "int4"},
     }
     plain = {"assise": 1, "name": "a", "tables": {"t": table, "items": child}}
-    return Shredder(read_manifest(plain), "t", min_group=min_group)
+    return Shredder(read_manifest(plain).layout, "t", min_group=min_group)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_the_counts_are_all_values_of_the_document(
     plain, raws = migration
     manifest = read_manifest(plain)
     root = next(name for name, table in manifest.tables.items() if table.collection)
-    shredder = Shredder(manifest, root, min_group=min_group)
+    shredder = Shredder(manifest.layout, root, min_group=min_group)
     batch = shredder.shred(list(enumerate(raws)))
     assert len(batch.offsets) == len(batch.keys) == len(batch.rows[0])
     leaves = sum(count_leaves(parse(raws[offset])) for offset in batch.offsets)

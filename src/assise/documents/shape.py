@@ -161,7 +161,7 @@ class Shape:
 
     @property
     def is_whole(self) -> bool:
-        """The steps that read one level; slots are numbered as their values stand."""
+        """Whether what is parsed is BSON to the last byte: nothing is passed over by length."""
         return len(self._steps) == 1
 
     def parse(self, documents: Sequence[bytes]) -> Parsed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from assise.documents.shape import Shape
-from assise.manifest.model import Manifest
+from assise.manifest.layout import Layout
 from assise.rows.columnar.assemble import ColumnarAssembler
 from assise.rows.document.build import DocumentBuilder
 from assise.rows.model import ChildRows, Row
@@ -22,13 +22,13 @@ class Assembler:
 
     def __init__(
         self,
-        manifest: Manifest,
+        layout: Layout,
         root: str,
         *,
         is_strict: bool = False,
         min_group: int | None = None,
     ) -> None:
-        self.tree = build_tree(manifest, root)
+        self.tree = build_tree(layout, root)
         self.layouts = self.tree.layouts
         self._builder = DocumentBuilder(self.tree, is_strict=is_strict)
         self._min_group = Shape.MIN_GROUP if min_group is None else min_group

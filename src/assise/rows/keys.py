@@ -8,7 +8,7 @@ from uuid import UUID
 
 from assise.documents.kinds import OBJECT_ID
 from assise.documents.reader import NOT_BSON, elements
-from assise.manifest.model import Manifest
+from assise.manifest.layout import Layout
 from assise.rows.model import Document
 from assise.types.codec import Codec
 from assise.types.ids import decode_object_id, encode_object_id
@@ -21,9 +21,9 @@ ReadKeys = Callable[[Sequence[Document]], list[Cell | None]]
 _OBJECT_ID_FIRST = b"\7_id\0"
 
 
-def compile_keys(manifest: Manifest, root: str) -> ReadKeys:
+def compile_keys(layout: Layout, root: str) -> ReadKeys:
     """Make a reader of the keys of documents, whatever becomes of them."""
-    column = manifest.key_column(root)
+    column = layout.key_column(root)
     if column.kind == "offset":
         return _compile_offsets(column.type)
     codec = find_codec(column.type, column.kind)

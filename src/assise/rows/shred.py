@@ -9,7 +9,7 @@ from assise.documents.kinds import ARRAY, DOCUMENT
 from assise.documents.reader import check_document, count_leaves
 from assise.documents.shape import Shape
 from assise.errors import InvalidBsonError
-from assise.manifest.model import Manifest
+from assise.manifest.layout import Layout
 from assise.rows.columnar.shred import ColumnarShredder
 from assise.rows.counts import CountingWriters
 from assise.rows.document.visit import DocumentVisitor, UnfitKeyError
@@ -27,9 +27,9 @@ class Shredder:
             0 for never. Nothing else depends on it.
     """
 
-    def __init__(self, manifest: Manifest, root: str, *, min_group: int | None = None) -> None:
+    def __init__(self, layout: Layout, root: str, *, min_group: int | None = None) -> None:
         min_group = Shape.MIN_GROUP if min_group is None else min_group
-        self.tree = build_tree(manifest, root)
+        self.tree = build_tree(layout, root)
         self.layouts = self.tree.layouts
         self._heads = [row_head(len(layout.names)) for layout in self.layouts]
         self._writers = CountingWriters()

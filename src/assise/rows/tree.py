@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from assise.manifest.layout import Layout, layouts
-from assise.manifest.model import Column, Manifest
+from assise.manifest.layout import ColumnLayout, Layout, TableLayout, layouts
 
 
 @dataclass
@@ -15,7 +14,7 @@ class Level:
     A column is given with its position in the layout, a child table by that of its layout.
     """
 
-    columns: dict[bytes, tuple[int, Column]] = field(default_factory=dict)
+    columns: dict[bytes, tuple[int, ColumnLayout]] = field(default_factory=dict)
     arrays: dict[bytes, int] = field(default_factory=dict)
     levels: dict[bytes, Level] = field(default_factory=dict)
 
@@ -35,33 +34,32 @@ class Tree:
     level at its root. `key` is the column at `key_position` of the first layout.
     """
 
-    layouts: tuple[Layout, ...]
+    layouts: tuple[TableLayout, ...]
     child_paths: tuple[tuple[bytes, ...], ...]
     roots: tuple[Level, ...]
     key_position: int
-    key: Column
+    key: ColumnLayout
 
 
-def build_tree(manifest: Manifest, root: str) -> Tree:
+def build_tree(layout: Layout, root: str) -> Tree:
     """Build the tree of the collection whose table is `root`."""
-    found = layouts(manifest, root)
-    positions = {layout.table: i for i, layout in enumerate(found)}
+    tables = layouts(layout, root)
+    positions = {table.table: i for i, table in enumerate(tables)}
     levels = []
-    for layout in found:
+    for table in tables:
         top = Level()
-        for i, column in enumerate(manifest.tables[layout.table].columns.values()):
+        for i, column in enumerate(table.columns.values()):
             if column.kind != "offset":
                 level, key = top.reach(column.path)
-                level.columns[key] = (layout.front + i, column)
-        for child in manifest.children(layout.table):
-            level, key = top.reach(manifest.tables[child].child_path)
+                level.columns[key] = (table.key_width + i, column)
+        for child in layout.children(table.table):
+            level, key = top.reach(layout.tables[child].child_path)
             level.arrays[key] = positions[child]
         levels.append(top)
-    paths = [manifest.tables[layout.table].child_path for layout in found]
     return Tree(
-        layouts=found,
-        child_paths=tuple(tuple(key.encode() for key in path) for path in paths),
+        layouts=tables,
+        child_paths=tuple(tuple(key.encode() for key in table.child_path) for table in tables),
         roots=tuple(levels),
-        key_position=found[0].names.index(found[0].primary_key[0]),
-        key=manifest.key_column(root),
+        key_position=tables[0].names.index(tables[0].primary_key[0]),
+        key=layout.key_column(root),
     )

@@ -137,8 +137,8 @@ class _Trial:
     def __init__(self, manifest: Manifest, collection: Collection) -> None:
         table = manifest.table_of(collection.name)
         self._shredder, self._assembler = (
-            Shredder(manifest, table),
-            Assembler(manifest, table, is_strict=True),
+            Shredder(manifest.layout, table),
+            Assembler(manifest.layout, table, is_strict=True),
         )
 
     def run(self, documents: list[Document], read_s: float) -> Effort:
@@ -163,7 +163,7 @@ class _Trial:
         for i, layout in enumerate(layouts[1:], 1):
             for row, owner in zip(map(read_row, batch.rows[i]), batch.owners[i], strict=True):
                 kids[owner][i].setdefault(
-                    b"".join([cell or b"" for cell in row[1 : layout.front - 1]]), []
+                    b"".join([cell or b"" for cell in row[1 : layout.key_width - 1]]), []
                 ).append(row)
         found = self._assembler.assemble_alike(raws, roots, kids)
         same = {i for i, raw in enumerate(raws) if found[i] == raw}

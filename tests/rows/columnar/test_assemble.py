@@ -20,7 +20,7 @@ from tests.rows.rebuild import read_manifest, rows_of
 
 from assise.documents.extjson import WORDS
 from assise.errors import AssiseError
-from assise.manifest.model import Manifest
+from assise.manifest.layout import Layout
 from assise.rows.assemble import Assembler
 from assise.rows.columnar.assemble import ColumnarAssembler
 from assise.rows.document.build import DocumentBuilder
@@ -64,9 +64,9 @@ def assemble(assembler: Assembler, row: Row, child_rows: ChildRows) -> bytes | N
     return None if any(child_rows) else document
 
 
-def strict_assembler(manifest: Manifest, root: str = "t") -> Assembler:
+def strict_assembler(layout: Layout, root: str = "t") -> Assembler:
     """An assembler that takes the columnar path for every document that it can."""
-    return Assembler(manifest, root, is_strict=True, min_group=1)
+    return Assembler(layout, root, is_strict=True, min_group=1)
 
 
 ASSEMBLED = [0, 0]
@@ -85,7 +85,7 @@ def test_documents_of_columns_are_those_of_the_document_path(
     plain, raws = migration
     manifest = read_manifest(plain)
     root = next(name for name, table in manifest.tables.items() if table.collection)
-    shredder, assembler = Shredder(manifest, root), strict_assembler(manifest, root)
+    shredder, assembler = Shredder(manifest.layout, root), strict_assembler(manifest.layout, root)
     batch = shredder.shred(list(enumerate(raws)))
     pairs = [rows_of(batch, shredder, number) for number in range(len(batch.offsets))]
     loaded = [raws[offset] for offset in batch.offsets]
@@ -173,7 +173,7 @@ def notes(**fields: object) -> Cell:
 )
 def test_what_a_load_does_not_write_is_left_to_the_document_path(place: int, cell: bytes) -> None:
     manifest = read_manifest({"assise": 1, "name": "a", "tables": TABLES})
-    shredder, assembler = Shredder(manifest, "t"), strict_assembler(manifest)
+    shredder, assembler = Shredder(manifest.layout, "t"), strict_assembler(manifest.layout)
     raw = bson.encode(LIKE)
     row, child_rows = rows_of(shredder.shred([(0, raw)]), shredder, 0)
     assert assembler.assemble_alike([raw], [row], [child_rows]) == [raw]
@@ -199,10 +199,10 @@ CHANGES: list[Callable[[list[Row], int], object]] = [
 @pytest.mark.parametrize("table", [1, 2])
 def test_child_rows_without_their_place_are_left_to_the_document_path(table: int) -> None:
     manifest = read_manifest({"assise": 1, "name": "a", "tables": TABLES})
-    shredder, assembler = Shredder(manifest, "t"), strict_assembler(manifest)
+    shredder, assembler = Shredder(manifest.layout, "t"), strict_assembler(manifest.layout)
     raw = bson.encode(LIKE)
     row, child_rows = rows_of(shredder.shred([(0, raw)]), shredder, 0)
-    last = shredder.layouts[table].front - 1
+    last = shredder.layouts[table].key_width - 1
     assert assembler.assemble_alike([raw], [row], [child_rows]) == [raw]
     for harm in CHANGES:
         changed = copy.deepcopy(child_rows)
@@ -230,7 +230,7 @@ def test_jsonb_is_given_back_in_the_order_of_its_source() -> None:
         "aa": 10.5,
     }
     raws = [bson.encode({"_id": n, "data": inner}) for n in range(20)]
-    shredder, assembler = Shredder(manifest, "t"), strict_assembler(manifest)
+    shredder, assembler = Shredder(manifest.layout, "t"), strict_assembler(manifest.layout)
     batch = shredder.shred(list(enumerate(raws)))
     pairs = [rows_of(batch, shredder, n) for n in range(20)]
     rows = [[*row[:1], Cell(b"\1" + sort_as_jsonb(row[1])), *row[2:]] for row, _ in pairs]
@@ -262,7 +262,7 @@ def test_the_order_of_elements_is_learnt_from_all_of_the_sample() -> None:
         bson.encode({"_id": ObjectId(OID), "items": items})
         for items in (plain, [{"n": 1, "model": None, "parts": [{"n": 2}]}] * 100)
     ]
-    shredder, assembler = Shredder(manifest, "t"), strict_assembler(manifest)
+    shredder, assembler = Shredder(manifest.layout, "t"), strict_assembler(manifest.layout)
     batch = shredder.shred(list(enumerate(raws)))
     pairs = [rows_of(batch, shredder, n) for n in range(2)]
     rows = [row for row, _ in pairs]
@@ -283,7 +283,7 @@ JSONB_TABLES = {
 def test_a_key_that_is_not_escaped_is_none_of_the_document(word: str, is_note: bool) -> None:
     manifest = read_manifest({"assise": 1, "name": "a", "tables": JSONB_TABLES})
     field = "other" if is_note else "data"
-    shredder, assembler = Shredder(manifest, "t"), strict_assembler(manifest)
+    shredder, assembler = Shredder(manifest.layout, "t"), strict_assembler(manifest.layout)
     repeated = write_document(
         [(b"$" + word.encode(), int32(1)), (b"b", int32(1)), (b"b", int32(2))]
     )
@@ -301,7 +301,7 @@ def test_a_key_that_is_not_escaped_is_none_of_the_document(word: str, is_note: b
         unescaped = [cell and Cell(cell.replace(b"$$", b"$")) for cell in sorted_cells]
         assert unescaped != sorted_cells
         changed = [key, *unescaped]
-        assembler = strict_assembler(manifest)
+        assembler = strict_assembler(manifest.layout)
         found, *_ = assembler.assemble_alike(raws, [changed] * 20, [child_rows] * 20)
         for again in (found, assemble(assembler, changed, child_rows)):
             assert again is None or differences(raws[n], again)  # {"$code": "x"} is code
@@ -315,7 +315,7 @@ def test_a_key_that_is_not_escaped_is_none_of_the_document(word: str, is_note: b
     ],
 )
 def test_what_is_no_bson_teaches_nothing(manifest: object) -> None:
-    builder = DocumentBuilder(build_tree(read_manifest(manifest), "t"), is_strict=True)
+    builder = DocumentBuilder(build_tree(read_manifest(manifest).layout, "t"), is_strict=True)
     good = bson.encode(LIKE)
     for i in range(4, len(good)):
         for byte in (0, 1, 3, 4, 0x20, 0xFF):
@@ -337,7 +337,7 @@ def test_code_whose_scope_lies_100_levels_deep_is_read_strictly(levels: int, siz
     for level in range(levels):
         value = [value] if level % 3 == 2 else {"a": value}
     raw = bson.encode({"_id": 1, "deep": value, "big": "x" * size})
-    shredder, assembler = Shredder(manifest, "t"), strict_assembler(manifest)
+    shredder, assembler = Shredder(manifest.layout, "t"), strict_assembler(manifest.layout)
     row, child_rows = rows_of(shredder.shred([(0, raw)]), shredder, 0)
     assert differences(raw, assembler.assemble(row, child_rows)) == []
 
@@ -347,7 +347,7 @@ def test_code_whose_scope_lies_100_levels_deep_is_read_strictly(levels: int, siz
 )
 def test_a_scalar_that_jsonb_spells_out_is_not_read_from_its_bytes(value: object) -> None:
     manifest = read_manifest({"assise": 1, "name": "a", "tables": JSONB_TABLES})
-    shredder, assembler = Shredder(manifest, "t"), strict_assembler(manifest)
+    shredder, assembler = Shredder(manifest.layout, "t"), strict_assembler(manifest.layout)
     row, child_rows = rows_of(
         shredder.shred([(0, bson.encode({"_id": 1, "other": value}))]), shredder, 0
     )

@@ -19,7 +19,7 @@ from assise.documents.reader import NOT_BSON, elements
 from assise.documents.shape import KeyPath, Shape, find_values
 from assise.documents.writer import enclose
 from assise.errors import CellError, ExtendedJsonError
-from assise.manifest.model import Column
+from assise.manifest.layout import ColumnLayout
 from assise.rows.document.build import DocumentBuilder, KeyOrders
 from assise.rows.model import ChildRows, Row
 from assise.rows.tree import Level, Tree
@@ -101,7 +101,7 @@ class ColumnarAssembler:
         rows: list[Row] = []
         places: list[ElementPlace] = []
         groups: list[tuple[ElementPlace, int]] = []
-        last = self._tree.layouts[table].front - 1
+        last = self._tree.layouts[table].key_width - 1
         for document, tables in enumerate(child_rows):
             for parent, found in tables[table].items():
                 groups.append(((document, parent), len(found)))
@@ -193,7 +193,7 @@ def _plan_level(
     return _LevelPlan(leaves, levels, list(level.arrays.items()), orders.get(path, {}))
 
 
-def _compile_leaf(builder: DocumentBuilder, key: bytes, column: Column) -> DecodeLeaf:
+def _compile_leaf(builder: DocumentBuilder, key: bytes, column: ColumnLayout) -> DecodeLeaf:
     """The decoder of many cells of a column, which refuses what the builder refuses."""
     decode_column = find_codec(column.type, column.kind).decode_column
     return partial(decode_column or partial(decode_each, builder.decoder(column)), key)

@@ -13,7 +13,7 @@ from itertools import compress, repeat
 from assise.documents.kinds import ARRAY, DOCUMENT, NULL
 from assise.documents.reader import NOT_BSON, read_int32
 from assise.documents.shape import KeyPath, Shape, SlotValue, find_values
-from assise.manifest.model import Column
+from assise.manifest.layout import ColumnLayout
 from assise.rows.counts import CountingWriters
 from assise.rows.model import Document
 from assise.rows.tree import Level, Tree
@@ -232,7 +232,7 @@ class ColumnarShredder:
         return plan
 
     def _add_fields(
-        self, plan: _TablePlan, slot: int, kind: int, position: int, column: Column
+        self, plan: _TablePlan, slot: int, kind: int, position: int, column: ColumnLayout
     ) -> bool:
         """Plan that a slot's values become fields; False when the column does not hold the kind."""
         if column.type == "jsonb":
@@ -271,7 +271,7 @@ class ColumnarShredder:
         texts = self._write_extra(part.plan.extra, part.columns, count)
         columns = [
             part.fields.get(position) or repeat(NULL_FIELD, count)
-            for position in range(layout.front, len(layout.names) - 1)
+            for position in range(layout.key_width, len(layout.names) - 1)
         ]
         extra_of = {text: NULL_FIELD if text is None else jsonb_field(text) for text in set(texts)}
         extras: Iterable[CopyField] = repeat(NULL_FIELD, count)

@@ -15,7 +15,7 @@ from assise.documents.extjson_reader import dbref_order, read_value, read_wrappe
 from assise.documents.kinds import ARRAY, DOCUMENT
 from assise.documents.writer import Element, write_array, write_document
 from assise.errors import CellError, ExtendedJsonError
-from assise.manifest.model import Column
+from assise.manifest.layout import ColumnLayout
 from assise.rows.extra import compile_extra, list_names, read_other_fields
 from assise.rows.model import ChildRows, Row
 from assise.rows.tree import Level, Tree
@@ -65,7 +65,7 @@ class DocumentBuilder:
         fields.sort(key=lambda field: field[0] != b"_id")
         return write_document(fields)
 
-    def decoder(self, column: Column) -> Decode:
+    def decoder(self, column: ColumnLayout) -> Decode:
         """The decoder of a column's cells."""
         if column.type == "jsonb":
             read = self._read_jsonb
@@ -157,7 +157,7 @@ class DocumentBuilder:
             more={"$element": {}},
         )
         refuse = _refuse if self._is_strict else _let_pass
-        last_ordinal = self.tree.layouts[child].front - 1
+        last_ordinal = self.tree.layouts[child].key_width - 1
 
         def build_item(row: Row, child_rows: ChildRows, ordinals: bytes) -> Element:
             extra = read_extra(row[-1])

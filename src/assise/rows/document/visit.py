@@ -25,7 +25,7 @@ from assise.documents.reader import (
     open_document,
 )
 from assise.errors import InvalidBsonError
-from assise.manifest.model import Column
+from assise.manifest.layout import ColumnLayout
 from assise.rows.counts import CountingWriters
 from assise.rows.tree import Level, Tree
 from assise.types.anykey import is_digest_field
@@ -132,7 +132,7 @@ class DocumentVisitor:
         is_root = level is self._tree.roots[0]
         for i, key in enumerate([*level.columns, *level.arrays, *level.levels]):
             names[key], bits[key] = self._writers.extra.key(key) or "", 1 << i
-        key_width = self._tree.layouts[table].front
+        key_width = self._tree.layouts[table].key_width
         for key, (position, column) in level.columns.items():
             index, bit = position - key_width, bits[key]
             if column.kind == "any":
@@ -150,7 +150,7 @@ class DocumentVisitor:
         note = self._compile_note(names, is_root=is_root, depth=depth)
         return self._compile_level(scalars, visits, bits, note)
 
-    def _list_encoders(self, column: Column, *, is_id: bool) -> list[tuple[int, Encode, int]]:
+    def _list_encoders(self, column: ColumnLayout, *, is_id: bool) -> list[tuple[int, Encode, int]]:
         """For each type byte that a column takes: the encoder, and the leaves of its field.
 
         What is no single leaf is counted by its encoder.
@@ -236,7 +236,7 @@ class DocumentVisitor:
         """The visit of an array that is a child table: one packed row an element."""
         visit, writer, writers = self._visits[child], self._writers.extra, self._writers
         layout = self._tree.layouts[child]
-        width = len(layout.names) - layout.front
+        width = len(layout.names) - layout.key_width
 
         def visit_array(
             raw: bytes,
