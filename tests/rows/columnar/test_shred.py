@@ -23,7 +23,7 @@ from assise.rows.tree import build_tree
 TAKEN = {"documents": 0, "of them": 0}
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(scope="module")
 def every_document_counts() -> Iterator[None]:
     """Shapes are learnt from single documents, and nothing in them is too rare."""
     with pytest.MonkeyPatch.context() as patch:
@@ -68,6 +68,7 @@ def migrations(draw: st.DrawFn) -> tuple[object, list[bytes]]:
     return draw(manifests(raws)), raws + order
 
 
+@pytest.mark.usefixtures("every_document_counts")
 @settings(max_examples=100, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(migrations(), st.data())
 def test_both_ways_give_the_same(
