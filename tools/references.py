@@ -138,7 +138,7 @@ HOW_TO_SET = f"""Settings change nothing in the result and do not stand in the m
 before the default; Python gives them by name: `Project(settings={{"{SETTINGS[0].name}": {1 << 20}}})`."""
 
 
-def describe_setting(setting: Setting) -> str:
+def describe_setting(setting: Setting[int]) -> str:
     option = setting.option
     users = [
         code(f"assise {name}")

@@ -13,9 +13,9 @@ from tools.screens import DARK, Screen, draw
 
 from assise.cli import render
 from assise.cli.render import print_plan, print_rejects, print_report, print_undo, wrap
-from assise.project import Plan
 from assise.rows.shred import Reason
 from assise.transfer.ledger import Reject
+from assise.transfer.migration import Plan
 from assise.transfer.report import CollectionReport, Report, Verified
 from assise.transfer.undo import Changes, Loaded, Undo
 

@@ -19,7 +19,8 @@ from tests.dumps import confirm, write_dump
 from assise.errors import ChangedError, SourceError, UsageError
 from assise.mongo.dump import open_dump
 from assise.postgres.connection import Connection
-from assise.project import Project, keep_silent
+from assise.progress import keep_silent
+from assise.project import Project
 from assise.transfer import ledger
 from assise.transfer.ledger import Load
 from assise.transfer.pool import Inline

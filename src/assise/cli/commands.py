@@ -30,8 +30,9 @@ from assise.cli.render import (
 )
 from assise.documents.extjson import write_pieces
 from assise.errors import AssiseError, UsageError
+from assise.files import check_new
 from assise.manifest.file import dump_manifest
-from assise.project import Project, check_new
+from assise.project import Project
 from assise.settings import SETTINGS
 from assise.wording import count_of
 

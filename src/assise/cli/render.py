@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from assise.postgres.embedded import Status
-from assise.project import Plan
 from assise.transfer.ledger import Reject
+from assise.transfer.migration import Plan
 from assise.transfer.repair import Repair
 from assise.transfer.report import CollectionReport, Report, Verified
 from assise.transfer.undo import Undo

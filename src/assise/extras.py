@@ -1,0 +1,60 @@
+"""Optional packages: each is imported here, or its absence names the extra that brings it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+from assise.errors import MissingExtraError
+
+
+class Extra(NamedTuple):
+    """An extra of pyproject.toml: what it brings, and what helps without it."""
+
+    what: str
+    instead: str = ""
+
+
+EXTRAS = {
+    "embedded": Extra("the embedded PostgreSQL", ", or give a server of your own with --to"),
+}
+
+
+def load(module: str, *, extra: str) -> ModuleType:
+    """Import a module that needs an extra: a package of others, or a module of ours that imports one.
+
+    Raises:
+        MissingExtraError: the package is not installed. An ImportError inside it goes through.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        package, missing = module.partition(".")[0], (error.name or "").partition(".")[0]
+        is_absent = missing != package if package == "assise" else missing == package
+        if not is_absent:
+            raise
+        raise missing_extra(extra) from error
+
+
+def locate(package: str, *, extra: str) -> Path:
+    """Return the folder of a package that an extra brings, without importing it.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+    """
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise missing_extra(extra)
+    return Path(spec.origin).resolve().parent
+
+
+def missing_extra(extra: str) -> MissingExtraError:
+    """Return the error for an extra that is not installed, or not whole."""
+    found = EXTRAS[extra]
+    return MissingExtraError(
+        f"{found.what} is not installed",
+        remedy=f"Install it with `pip install 'assise[{extra}]'`{found.instead}.",
+    )
