@@ -23,8 +23,8 @@ EXTRAS = {
 }
 
 
-def load(module: str, *, extra: str) -> ModuleType:
-    """Import a module that needs an extra: a package of others, or a module of ours that imports one.
+def load(module: str, *, extra: str = "") -> ModuleType:
+    """Import a module by name, of ours or of a package that `extra` brings.
 
     Raises:
         MissingExtraError: the package is not installed. An ImportError inside it goes through.
@@ -34,7 +34,7 @@ def load(module: str, *, extra: str) -> ModuleType:
     except ModuleNotFoundError as error:
         package, missing = module.partition(".")[0], (error.name or "").partition(".")[0]
         is_absent = missing != package if package == "assise" else missing == package
-        if not is_absent:
+        if not (extra and is_absent):
             raise
         raise missing_extra(extra) from error
 
