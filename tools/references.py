@@ -114,8 +114,8 @@ def write_commands() -> str:
 
 # Settings
 
-HOW_TO_SET = """Settings change nothing in the result and do not stand in the manifest. The option comes before
-the environment, the environment before the default; Python gives them by name:
+HOW_TO_SET = """Settings change nothing in the result and do not stand in the manifest. The option
+comes before the environment, the environment before the default; Python gives them by name:
 `Project(settings={"load.chunk_bytes": 1048576})`."""
 
 
@@ -136,8 +136,8 @@ def describe_setting(setting: Setting[int]) -> str:
 
 
 def write_settings() -> str:
-    own = """libpq's own variables (`PGPASSWORD`, `PGSSLMODE`, …) hold for every connection to a server
-of yours."""
+    own = """libpq's own variables (`PGPASSWORD`, `PGSSLMODE`, …) hold for every connection to a
+server of yours."""
     return "\n\n".join(["# Settings", HOW_TO_SET, own, *map(describe_setting, SETTINGS)])
 
 
@@ -169,8 +169,9 @@ SAMPLES: tuple[tuple[str, object], ...] = (
     ("subtype 4, 16 bytes", Binary(bytes(16), 4)),
     ("subtype 4, 3 bytes", Binary(b"abc", 4)),
 )
-FITS = """A value that fits stands in the column; any other leaves NULL there and stands in `_extra`, exactly as it was. Values of a BSON kind that a
-row does not name never fit. The samples are tried on the code itself; the exact rules: [architecture](../architecture.md#what-fits-a-column)."""
+FITS = """A value that fits stands in the column; any other leaves NULL there and stands in `_extra`,
+exactly as it was. Values of a BSON kind that a row does not name never fit. The samples are tried
+on the code itself; the exact rules: [architecture](../architecture.md#what-fits-a-column)."""
 ALWAYS = {
     "every": "everything but null",
     "any": "every `_id`",

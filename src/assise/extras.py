@@ -11,15 +11,15 @@ from typing import NamedTuple
 from assise.errors import MissingExtraError
 
 
-class Extra(NamedTuple):
-    """An extra of pyproject.toml: what it brings, and what helps without it."""
+class Feature(NamedTuple):
+    """What an extra of pyproject.toml brings, and what helps without it."""
 
     what: str
     instead: str = ""
 
 
 EXTRAS = {
-    "embedded": Extra("the embedded PostgreSQL", ", or give a server of your own with --to"),
+    "embedded": Feature("the embedded PostgreSQL", ", or give a server of your own with --to"),
 }
 
 
@@ -32,11 +32,15 @@ def load(module: str, *, extra: str = "") -> ModuleType:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        package, missing = module.partition(".")[0], (error.name or "").partition(".")[0]
+        package, missing = _top_name(module), _top_name(error.name or "")
         is_absent = missing != package if package == "assise" else missing == package
         if not (extra and is_absent):
             raise
         raise missing_extra(extra) from error
+
+
+def _top_name(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def locate(package: str, *, extra: str) -> Path:

@@ -1,4 +1,4 @@
-"""What a job says while it runs: lines for people, and how far it is."""
+"""What a running job says: lines for people, and how far it has come."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class Progress:
     """How far a step has come in one collection.
 
-    Documents so far, and the position in its file of `size` bytes. `is_known` says that an earlier
-    run has done the last chunk, and that it was only read again.
+    `documents` have been done so far, and `position` of the `size` bytes of its file. `is_known`
+    says that an earlier run did the last chunk, which was only read again.
     """
 
     step: str
@@ -24,7 +24,3 @@ class Progress:
 
 OnProgress = Callable[[Progress], None]
 Log = Callable[[str], None]
-
-
-def keep_silent(_line: object) -> None:
-    """Log nothing, show no progress."""

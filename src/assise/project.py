@@ -13,7 +13,7 @@ from assise.infer.propose import Proposal
 from assise.manifest.model import Manifest
 from assise.postgres.connection import Connection
 from assise.postgres.embedded import Embedded
-from assise.progress import Log, OnProgress, keep_silent
+from assise.progress import Log, OnProgress
 from assise.schema.sql import script
 from assise.transfer import migration
 from assise.transfer.export import Exported, Write
@@ -22,7 +22,7 @@ from assise.transfer.migration import Plan
 from assise.transfer.repair import Repair
 from assise.transfer.report import Report
 from assise.transfer.undo import Undo
-from assise.workspace import Confirm, Workspace, find_manifest, refuse
+from assise.workspace import Confirm, Workspace, find_manifest, keep_silent, refuse
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Kind(Generic[T]):
-    """What a setting holds: its name with an article, how its text is read, how a value is shown."""
+    """What a setting holds: its name with an article, and how text is read and written."""
 
     noun: str
     parse: Callable[[str], T | None]
@@ -53,8 +53,8 @@ class Setting(Generic[T]):
         """What may be given, in words."""
         if self.minimum is None or self.maximum is None:
             return self.kind.noun
-        show = self.kind.show
-        return f"{self.kind.noun} from {show(self.minimum)} to {show(self.maximum)}"
+        low, high = map(self.kind.show, (self.minimum, self.maximum))
+        return f"{self.kind.noun} from {low} to {high}"
 
 
 def parse_duration(text: str) -> timedelta | None:
@@ -68,10 +68,10 @@ def parse_duration(text: str) -> timedelta | None:
         return None
     total = timedelta()
     for number, unit in parts:
-        name = next((each for each in _UNITS if unit.lower() in _UNITS[each]), None)
-        if name is None:
+        length = _UNITS.get(unit.lower())
+        if length is None:
             return None
-        total += timedelta(**{name: float(number)})
+        total += float(number) * length
     return total
 
 
@@ -93,14 +93,15 @@ def _parse_bool(text: str) -> bool | None:
 
 
 _DURATION_PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) *([A-Za-z]+)")
-_UNITS = {
-    "milliseconds": {"ms", "millisecond", "milliseconds"},
-    "seconds": {"s", "sec", "secs", "second", "seconds"},
-    "minutes": {"m", "min", "mins", "minute", "minutes"},
-    "hours": {"h", "hour", "hours"},
-    "days": {"d", "day", "days"},
-    "weeks": {"w", "week", "weeks"},
+_NAMES = {
+    "ms millisecond milliseconds": timedelta(milliseconds=1),
+    "s sec secs second seconds": timedelta(seconds=1),
+    "m min mins minute minutes": timedelta(minutes=1),
+    "h hour hours": timedelta(hours=1),
+    "d day days": timedelta(days=1),
+    "w week weeks": timedelta(weeks=1),
 }
+_UNITS = {name: length for names, length in _NAMES.items() for name in names.split()}
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 WHOLE = Kind("a whole number", _parse_int, "{:,}".format)
@@ -151,7 +152,8 @@ def read_setting(
         name, text = setting.option, _show_given(given)
     value = setting.kind.parse(text)
     if value is None or not _is_within(setting, value):
-        raise UsageError(f"{name} is {text!r}: {setting.help}", remedy=f"Give {setting.allowed}.")
+        what = f"{name} is {text!r}: {setting.help}"
+        raise UsageError(what, remedy=f"Give {setting.allowed}.")
     return value
 
 
@@ -166,7 +168,9 @@ def _is_within(setting: Setting[Any], value: object) -> bool:
 
 def count_cores() -> int:
     """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:[^}$]|\$(?!\{))*))?\}")

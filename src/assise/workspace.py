@@ -15,7 +15,7 @@ from assise.manifest.file import json_schema, load_manifest
 from assise.manifest.model import Manifest
 from assise.postgres.connection import Connection, describe
 from assise.postgres.embedded import Embedded
-from assise.progress import Log, OnProgress, keep_silent
+from assise.progress import Log, OnProgress
 from assise.settings import Setting, expand, read_setting
 
 T = TypeVar("T")
@@ -25,6 +25,10 @@ Confirm = Callable[[str], bool]
 
 The text says what is written or dropped, and where.
 """
+
+
+def keep_silent(_line: object) -> None:
+    """Log nothing, show no progress."""
 
 
 def refuse(_question: str) -> bool:
@@ -104,7 +108,8 @@ class Workspace:
         if not conninfo.strip():
             raise UsageError(
                 "the URL of the target is empty",
-                remedy="Give --to URL, or set the variables that `postgres:` in the manifest names.",
+                remedy="Give --to URL, or set the variables that `postgres:` in the manifest "
+                "names.",
             )
         return conninfo
 

@@ -731,6 +731,37 @@ def test_a_stdout_that_cannot_be_written_is_an_error_of_one_line(shell: Shell) -
         ) == (True, False, False), done.stderr
 
 
+def test_a_ctrl_c_in_a_destructor_stops_the_command(tmp_path: Path) -> None:
+    write_dump(tmp_path / "app", {"users": USERS})
+    trap = """
+import os, signal, sys, time
+from assise import cli
+from assise.infer.profile import Profile
+
+class Trap:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+def merge(self, other):
+    Trap()
+    time.sleep(60)
+
+Profile.merge = merge
+sys.argv[1:] = ["infer", "app", "-o", "-"]
+cli.main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", trap],
+        cwd=tmp_path,
+        env=environ(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\nstopped\n")
+
+
 def environ() -> dict[str, str]:
     """With a stdout that is written when it is flushed."""
     return {**os.environ, "PYTHONPATH": SOURCES, "PYTHONUNBUFFERED": ""}

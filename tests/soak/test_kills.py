@@ -223,8 +223,6 @@ def test_a_migration_that_is_stopped_at_random_comes_to_its_end(
             is_started = not done.stderr.startswith(
                 ("Fatal Python error: init", "Could not import runpy")
             )  # Ctrl-C while Python itself begins
-            # A Ctrl-C that falls into a destructor (one of some 500) is printed by Python and stops
-            # nothing: such a command comes to its end, with code 3.
             assert done.code in (codes if is_started else {1}), done.stderr
             assert done.code == -signal.SIGINT or not is_started or "Traceback" not in done.stderr
             kills += done.stdout == ""

@@ -85,7 +85,9 @@ def export(
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Print the documents of a collection as their rows are now, or write what mongorestore reads."""
+    """Print the documents of a collection as their rows are now, or write what mongorestore
+    reads.
+    """
     terminal: Terminal = context.obj.terminal
     project = open_project(terminal, manifest, to)
     if form is Format.bson:
@@ -101,8 +103,8 @@ def export(
         done = [project.export(collection, _print_document)]
         sys.stdout.flush()
     for each in done:
-        documents = count_of(each.documents, "document")
-        terminal.say(f"{each.name}: {documents}, {each.rejects:,} of the rejects")
+        figures = f"{count_of(each.documents, 'document')}, {each.rejects:,} of the rejects"
+        terminal.say(f"{each.name}: {figures}")
         for problem in each.problems:
             terminal.say(problem)
     return 3 if any(each.skipped for each in done) else 0
@@ -166,12 +168,14 @@ def print_rejects(rejects: Sequence[Reject], *, as_json: bool) -> None:
     headings = ["collection", "offset", "size", "reason", "detail"]
     table = make_table(headings, texts={"collection", "reason", "detail"})
     for reject in rejects:
-        name, offset, detail = reject.collection, str(reject.offset), reject.detail
-        reason, size = reject.reason.name.lower().replace("_", " "), format_bytes(reject.size)
+        name, detail = reject.collection, reject.detail
+        place, size = str(reject.offset), format_bytes(reject.size)
+        reason = reject.reason.name.lower().replace("_", " ")
         if console.width < NARROW:
-            print_words(console, f"{name} {offset}, {size}: {reason}, {detail}")
+            head = f"{name} {place}, {size}"
+            print_words(console, f"{head}: {reason}, {detail}")
         else:
-            table.add_row(Text(name), offset, size, reason, Text(detail))
+            table.add_row(Text(name), place, size, reason, Text(detail))
     if table.rows:
         console.print(table)
 
@@ -190,8 +194,9 @@ def print_undo(undo: Undo, *, as_json: bool) -> None:
     headings = [first, "rows", "since the load"]
     table = make_table(headings, texts={first, "since the load"})
     for each in undo.tables:
+        rows = f"{each.rows:,}"
         edits = "gone" if each.is_gone else ", ".join(each.edits) or TICK
-        table.add_row(Text(each.name), f"{each.rows:,}", Text(edits))
+        table.add_row(Text(each.name), rows, Text(edits))
     console = open_console()
     console.print(table)
     others = [f"function {name}" for name in undo.functions]

@@ -264,7 +264,8 @@ def _print_lines(console: Console, report: Report) -> None:
             if heading != "verified" or collection.verified:
                 console.print(Text.assemble(f"  {heading:<10}", cell))
         for name, rows in collection.tables.items():
-            console.print(Text(f"  {name}: {count_of(rows, 'row')}", style="dim"))
+            line = f"  {name}: {count_of(rows, 'row')}"
+            console.print(Text(line, style="dim"))
 
 
 def _report_table(report: Report, *, without: Sequence[str]) -> Table:
@@ -305,10 +306,12 @@ def _figures(collection: CollectionReport) -> dict[str, Text | str]:
 
 
 def _show_verified(verified: Verified) -> Text | str:
-    counts = {name: count for name, count in vars(verified).items() if name != "equal"}
     if verified.is_clean:
         return f"{TICK} {verified.equal:,} equal"
-    problems = [f"{count:,} {name}" for name, count in counts.items() if count]
+    problems = []
+    for name, count in vars(verified).items():
+        if count and name != "equal":
+            problems.append(f"{count:,} {name}")
     return Text(", ".join(problems), style=BAD)
 
 
@@ -335,9 +338,8 @@ def print_repair(repair: Repair, *, as_json: bool) -> None:
         return
     print_report(repair.report, as_json=False)
     written, removed = ("written", "removed") if repair.is_done else ("to write", "to remove")
-    lines = [] if repair.is_done else repair.lines
-    lines += [
-        f"{table.name}: {count_of(table.written, 'row')} {written}, {table.removed:,} {removed}"
-        for table in repair.tables
-    ]
+    lines = [] if repair.is_done else [*repair.lines]
+    for table in repair.tables:
+        rows = count_of(table.written, "row")
+        lines.append(f"{table.name}: {rows} {written}, {table.removed:,} {removed}")
     print_words(open_console(), *(lines or ["nothing to repair"]))

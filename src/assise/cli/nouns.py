@@ -79,7 +79,7 @@ def list_commands() -> Iterator[tuple[str, Command]]:
 
 
 class Nouns(TyperGroup):
-    """The program: lists its commands without importing them, and imports the one that is called."""
+    """The program: it lists its commands without importing them, and imports what is called."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -88,8 +88,8 @@ class Nouns(TyperGroup):
             no_args_is_help=True,
             rich_markup_mode=None,
             context_settings={"help_option_names": ["-h", "--help"]},
-            help="The data layer under an application, declared in one file. Moves an application's "
-            "data out of MongoDB and proves that nothing was lost.",
+            help="The data layer under an application, declared in one file. Moves an "
+            "application's data out of MongoDB and proves that nothing was lost.",
         )
 
     def resolve_command(

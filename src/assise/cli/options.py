@@ -33,7 +33,8 @@ class Format(StrEnum):
 
 def _describe(setting: Setting[int]) -> str:
     text = setting.help[:1].upper() + setting.help[1:]
-    return f"{text} ({setting.variable}, {setting.kind.show(setting.default)})."
+    default = setting.kind.show(setting.default)
+    return f"{text} ({setting.variable}, {default})."
 
 
 SourceArgument = Annotated[

@@ -75,7 +75,8 @@ class Terminal:
 
     def suggest(self, manifest: Path, *commands: str) -> None:
         """Say which commands come next, for a manifest that is given as `manifest`."""
-        more = "" if manifest == Path() else f" -f {shlex.quote(str(manifest))}"
+        quoted = shlex.quote(str(manifest))
+        more = "" if manifest == Path() else f" -f {quoted}"
         for command in commands:
             self.say(f"next: {command}{more}")
 
@@ -111,7 +112,8 @@ class Terminal:
         known = self._rates(progress)
         rates = ", ".join(known if console.width >= WIDE else known[-1:])
         name = Text(f"{progress.step} {progress.collection}")
-        name.truncate(max(1, console.width - len(rates) - BAR - 3), overflow="ellipsis")
+        room = console.width - len(rates) - BAR - 3
+        name.truncate(max(1, room), overflow="ellipsis")
         if self._bars is None:
             bar = BarColumn(
                 bar_width=BAR, style="dim", complete_style="green", finished_style="green"
@@ -129,16 +131,17 @@ class Terminal:
         self._bars.start()
 
     def _rates(self, progress: Progress) -> list[str]:
-        """Documents and bytes of the file a second, as far as they are known, and the time left at this rate.
+        """Return documents and bytes of the file a second, and the time left at this rate.
 
-        When a step began is not known: its first chunk does not count.
+        Nothing as long as the rate is not known. When a step began is not known: its first chunk
+        does not count.
         """
         if self._seconds <= 0 or self._bytes <= 0:
             return []
-        left = round(max(0, progress.size - progress.position) * self._seconds / self._bytes)
-        documents, size = self._documents / self._seconds, round(self._bytes / self._seconds)
+        documents, size = self._documents / self._seconds, self._bytes / self._seconds
+        left = round(max(0, progress.size - progress.position) / size)
         return [
             f"{documents:,.0f} documents/s",
-            f"{format_bytes(size)}/s",
+            f"{format_bytes(round(size))}/s",
             f"{left // 60}:{left % 60:02} left",
         ]

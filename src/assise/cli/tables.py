@@ -30,7 +30,9 @@ def format_bytes(size: int) -> str:
     number, unit = float(size), 0
     while number >= 1000 and unit < len(_UNITS) - 1:
         number, unit = number / 1000, unit + 1
-    return f"{number:,.1f} {_UNITS[unit]}" if unit else f"{size} B"
+    if not unit:
+        return f"{size} B"
+    return f"{number:,.1f} {_UNITS[unit]}"
 
 
 def wrap(line: str, console: Console) -> str:
@@ -60,7 +62,8 @@ def format_about(count: int) -> str:
     >>> format_about(7), format_about(299_926)
     ('7', '300,000')
     """
-    return f"{round(count, min(0, 2 - len(str(count)))):,}"
+    digits = len(str(count))
+    return f"{round(count, min(0, 2 - digits)):,}"
 
 
 def format_seconds(seconds: float) -> str:
@@ -71,7 +74,7 @@ def format_seconds(seconds: float) -> str:
     """
     if seconds < _FEW_S:
         return "a few seconds"
-    size, unit = next((size, unit) for size, unit in _TIMES if seconds >= 2 * size)
+    size, unit = next(each for each in _TIMES if seconds >= 2 * each[0])
     return f"about {format_about(round(seconds / size))} {unit}"
 
 

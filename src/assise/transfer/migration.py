@@ -347,10 +347,12 @@ def _begin(workspace: Workspace, connection: Connection, manifest: Manifest, dum
 def _ask_to_begin(connection: Connection, manifest: Manifest) -> str:
     parts = connection.parts
     tables = [layout.table for layout in all_layouts(manifest)]
-    names = ", ".join(tables[:MOST_TABLES]) + (", …" if len(tables) > MOST_TABLES else "")
+    names = ", ".join(tables[:MOST_TABLES])
+    more = ", …" if len(tables) > MOST_TABLES else ""
+    server = f"{parts['host']}:{parts['port']}"
+    count = count_of(len(tables), "table")
     return (
-        f"{parts['host']}:{parts['port']}, database {parts['dbname']}, gets the schema assise"
-        f" and {count_of(len(tables), 'table')}: {names}"
+        f"{server}, database {parts['dbname']}, gets the schema assise and {count}: {names}{more}"
     )
 
 
@@ -405,7 +407,7 @@ def _check_collection(load: Load, collection: str) -> str:
 
 
 def _name_manifest(path: Path) -> str:
-    """Make a manifest's name of the dump's: letters, digits, _ and -, a letter first, at most 63."""
+    """Make a manifest's name of the dump's: at most 63 letters, digits, _ and -, a letter first."""
     stem = path.name.removesuffix(".gz").removesuffix(".bson")
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_-")
     if not name[:1].isalpha() or name in SERVERS_OWN:
