@@ -51,7 +51,7 @@ def test_a_workspace_has_the_settings_that_are_given(tmp_path: Path) -> None:
     given = {CHUNK_BYTES.name: 512}
     assert Workspace(tmp_path / "assise.yaml", settings=given).setting(CHUNK_BYTES) == 512
     assert Workspace(tmp_path / "assise.yaml").setting(CHUNK_BYTES) == CHUNK_BYTES.default
-    with pytest.raises(UsageError, match="^--chunk-bytes is '0'"):
+    with pytest.raises(UsageError, match=r"^--chunk-bytes is '0'"):
         Workspace(tmp_path, settings={CHUNK_BYTES.name: 0}).setting(CHUNK_BYTES)
 
 
