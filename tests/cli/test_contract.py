@@ -20,7 +20,6 @@ from pathlib import Path
 import psycopg
 import pytest
 from bson import ObjectId
-from tests.conftest import UNSAFE_BUT_QUICK
 from tests.dumps import write_dump
 
 import assise
@@ -104,7 +103,7 @@ def place(short_folder: Path, database: str) -> Iterator[Place]:
         (folder / "bin" / name).symlink_to(program)
     users = [{"_id": ObjectId(bytes([101, *bytes(10), n])), "name": f"u{n}"} for n in range(50)]
     write_dump(folder / "dump" / "app", {"users": [*users, users[3]]})
-    Project(folder).embedded.start(settings=UNSAFE_BUT_QUICK)
+    Project(folder).embedded.start(settings={"fsync": "off"})
     yield Place(folder, database)
     Project(folder).embedded.stop(immediate=True)
 
