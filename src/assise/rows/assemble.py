@@ -14,8 +14,8 @@ from json import JSONDecoder
 from assise.documents.extjson import JSONB, JsonWriter, escape_key, unescape_key
 from assise.documents.extjson_reader import (
     Check,
+    FieldNames as Known,
     Json,
-    Known,
     Pieces,
     dbref_order,
     read_pieces,
