@@ -95,7 +95,7 @@ def column_name(keys: Sequence[str]) -> str:
 
 
 def shorten(name: str, size: int = MAX_NAME_BYTES) -> str:
-    """Return `name` in at most `size` bytes of UTF-8; a cut one ends in eight digits of its hash."""
+    """Return `name` in at most `size` bytes of UTF-8; a cut one ends in 8 digits of its hash."""
     if len(name.encode()) <= size:
         return name
     digest = sha256(name.encode()).hexdigest()

@@ -14,7 +14,6 @@ from json import JSONDecoder
 from assise.documents.extjson import JSONB, JsonWriter, escape_key, unescape_key
 from assise.documents.extjson_reader import (
     Check,
-    FieldNames as Known,
     Json,
     Pieces,
     dbref_order,
@@ -22,6 +21,9 @@ from assise.documents.extjson_reader import (
     read_unnameable,
     read_value,
     read_wrapper,
+)
+from assise.documents.extjson_reader import (
+    FieldNames as Known,
 )
 from assise.documents.kinds import ARRAY, DOCUMENT
 from assise.documents.numbers import plain_double
