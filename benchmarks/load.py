@@ -31,7 +31,8 @@ from psycopg import sql
 
 from assise.documents.equality import are_equal
 from assise.errors import InvalidBsonError
-from assise.mongo.dump import Dump, open_dump, read_chunks
+from assise.mongo.bson_file import read_chunks
+from assise.mongo.dump import Dump, open_dump
 from assise.project import Project
 from assise.rows.shred import Shredder
 from assise.schema.sql import copy_rows, create_tables

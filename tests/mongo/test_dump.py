@@ -17,16 +17,9 @@ from tests.dumps import write_dump
 from tests.mongo.test_frames import files
 
 from assise.errors import SourceError
-from assise.mongo.dump import (
-    Chunk,
-    Collection,
-    Dump,
-    find_bounds,
-    open_dump,
-    read_chunk,
-    read_chunks,
-    read_metadata,
-)
+from assise.mongo.bson_file import find_bounds, read_chunk, read_chunks
+from assise.mongo.chunks import Chunk
+from assise.mongo.dump import Collection, Dump, open_dump, read_metadata
 
 DOCUMENTS = [bson.encode({"_id": i, "text": "x" * i}) for i in range(100)]
 CONTENT = b"".join(DOCUMENTS)

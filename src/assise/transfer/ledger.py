@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from assise.errors import BusyError, ChangedError, TargetError, UsageError, WorkerError
 from assise.manifest.file import dump_manifest, parse_manifest
 from assise.manifest.model import Manifest
-from assise.mongo.dump import Chunk
+from assise.mongo.chunks import Chunk
 from assise.postgres.connection import Connection, Parameter
 from assise.rows.cells import pack_int4, pack_length
 from assise.rows.shred import Reason
