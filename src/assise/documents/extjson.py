@@ -481,11 +481,11 @@ def _string_pieces(kind: int, raw: bytes, p: int) -> Iterator[str]:
         yield escape_value(kind, raw[p:end])
         return
     del content
-    front, back = _LONG[kind]
-    yield f'{front}"'
+    before, after = _LONG[kind]
+    yield f'{before}"'
     for start in range(0, len(text), PIECE_CHARACTERS):
         yield encode_basestring(text[start : start + PIECE_CHARACTERS])[1:-1]
-    yield f'"{back}'
+    yield f'"{after}'
 
 
 def decode_fields(text: str) -> bytes | None:

@@ -105,7 +105,7 @@ def read_json(text: str) -> bytes:
     try:
         kind, document = read_value(value, form=Form.PLAIN)
     except UnicodeEncodeError as error:
-        raise ExtendedJsonError(f"half a surrogate pair is no text: {text[:80]}") from error
+        raise ExtendedJsonError(f"half a surrogate pair is not text: {text[:80]}") from error
     if kind != DOCUMENT:
         raise ExtendedJsonError(f"not a document: {text[:80]}")
     return document

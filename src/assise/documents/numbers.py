@@ -39,9 +39,9 @@ def decimal128_bytes(text: str) -> bytes:
     """Return the 16 bytes of the Decimal128 that `text` writes exactly.
 
     Raises:
-        ValueError: `text` is no Decimal128, or it would have to be rounded.
+        ValueError: `text` is not a Decimal128, or it would have to be rounded.
     """
     try:
         return Decimal128(text).bid
     except ArithmeticError as error:
-        raise ValueError(f"{text!r} is no Decimal128") from error
+        raise ValueError(f"{text!r} is not a Decimal128") from error

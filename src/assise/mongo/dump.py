@@ -80,7 +80,7 @@ def open_dump(path: Path) -> Dump:
             return _open_folder(path)
         if not path.name.endswith(_ENDINGS):
             raise SourceError(
-                f"{path} is no .bson or .bson.gz file",
+                f"{path} is not a .bson or .bson.gz file",
                 remedy="Give a mongodump folder or a .bson or .bson.gz file.",
             )
         return Dump(path, (_collection(path),), ())
@@ -177,7 +177,7 @@ def _collection(file: Path) -> Collection:
     except UnicodeDecodeError:
         name = stem
     if not name or "\0" in name:
-        raise SourceError(f"the name of {file} is that of no collection", remedy="Rename the file.")
+        raise SourceError(f"no collection can have the name of {file}", remedy="Rename the file.")
     return Collection(name, file, file.stat().st_size)
 
 
