@@ -16,7 +16,7 @@ from assise.errors import ChangedError, ManifestError, TargetError, UsageError, 
 from assise.manifest.layout import Layout, read_first_manifest, read_layout
 from assise.manifest.model import Manifest
 from assise.manifest.write import dump_manifest
-from assise.mongo.dump import Chunk
+from assise.mongo.chunks import Chunk
 from assise.postgres import bookkeeping, locks
 from assise.postgres.bookkeeping import Part
 from assise.postgres.connection import Connection

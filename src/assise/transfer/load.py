@@ -20,7 +20,8 @@ from assise.errors import (
     SerializationError,
     TargetError,
 )
-from assise.mongo.dump import Chunk, Dump
+from assise.mongo.chunks import Chunk
+from assise.mongo.dump import Dump
 from assise.mongo.frames import Document
 from assise.postgres.connection import Connection, execute_all
 from assise.progress import Log, OnProgress

@@ -13,7 +13,8 @@ from random import SystemRandom
 
 from assise.documents.shape import FEWEST, GROUP, LARGEST_BYTES
 from assise.errors import AssiseError, CellError, ChangedError
-from assise.mongo.dump import Chunk, Collection, Dump
+from assise.mongo.chunks import Chunk
+from assise.mongo.dump import Collection, Dump
 from assise.mongo.frames import Document
 from assise.postgres.connection import Connection
 from assise.progress import Log, OnProgress
