@@ -21,20 +21,21 @@ from assise.manifest.model import Manifest
 from assise.mongo.dump import Dump, open_dump, read_metadata
 from assise.postgres.connection import Connection, describe
 from assise.postgres.embedded import Embedded
+from assise.progress import Log, OnProgress
 from assise.schema.sql import all_layouts, script
 from assise.settings import count_cores, expand, read_setting
 from assise.transfer import ledger
+from assise.transfer.check import Findings
 from assise.transfer.estimate import estimate_dump
 from assise.transfer.export import Exported, Write, export_documents, export_folder
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import load_dump
-from assise.transfer.pool import Workers, start_workers
 from assise.transfer.profile import profile_dump
 from assise.transfer.repair import Repair, repair_load
 from assise.transfer.report import Report
-from assise.transfer.tasks import Log, OnProgress
 from assise.transfer.undo import Undo, plan_undo, undo_load
-from assise.transfer.verify import Found, verify_dump
+from assise.transfer.verify import verify_dump
+from assise.transfer.workers.pool import Workers, start_workers
 from assise.wording import count_of, nearest
 
 Confirm = Callable[[str], bool]
@@ -316,7 +317,7 @@ class Project:
 
     def _verify(
         self, connection: Connection, load: Load, dump: Dump, sample: int | None = None
-    ) -> tuple[Report, dict[str, Found]]:
+    ) -> tuple[Report, dict[str, Findings]]:
         started = perf_counter()
         with self._working(dump) as workers:
             found = verify_dump(

@@ -17,7 +17,7 @@ from tools.screens import Screen, run_on_terminal
 
 import assise
 from assise.cli.progress import Talker
-from assise.transfer.tasks import Progress
+from assise.progress import Progress
 
 SOURCES = str(Path(assise.__file__).resolve().parents[1])
 ASSISE = [sys.executable, "-m", "assise"]

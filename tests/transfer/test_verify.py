@@ -22,15 +22,15 @@ from assise.postgres.connection import Connection
 from assise.project import Project, keep_silent
 from assise.transfer import ledger
 from assise.transfer.ledger import Load
-from assise.transfer.pool import Inline
 from assise.transfer.report import Verified
 from assise.transfer.verify import verify_dump
+from assise.transfer.workers.pool import Inline
 
 
 @pytest.fixture(autouse=True)
 def documents_are_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
     """However few there are: documents that are plain are read back together, as in a large collection."""
-    monkeypatch.setattr("assise.transfer.verify.FEWEST", 1)
+    monkeypatch.setattr("assise.transfer.check.FEWEST", 1)
 
 
 Query = Callable[..., list[tuple[object, ...]]]

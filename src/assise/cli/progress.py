@@ -12,7 +12,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from assise.cli.render import format_bytes, wrap
-from assise.transfer.tasks import Progress
+from assise.progress import Progress
 from assise.wording import count_of
 
 EVERY_S = 10

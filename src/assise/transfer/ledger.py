@@ -17,12 +17,12 @@ from assise.manifest.file import dump_manifest, parse_manifest
 from assise.manifest.model import Manifest
 from assise.mongo.dump import Chunk
 from assise.postgres.connection import Connection, Parameter
+from assise.progress import Log
 from assise.rows.cells import pack_int4, pack_length
 from assise.rows.shred import Reason
 from assise.rows.tally import Values
 from assise.schema.sql import all_layouts, create_tables, quote
 from assise.transfer.report import CollectionReport
-from assise.transfer.tasks import Log
 
 VERSION = 1
 """Of the bookkeeping: a program refuses a newer one and upgrades an older one."""
