@@ -1,4 +1,4 @@
-"""Errors: the tree of the docstring is the tree of the classes; a text is what happened and what to do."""
+"""Errors: the docstring draws the tree of the classes; each says what happened and what to do."""
 
 from __future__ import annotations
 

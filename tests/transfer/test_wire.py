@@ -1,4 +1,4 @@
-"""What goes to a worker process and back: tasks are read as they were written, errors keep their fields."""
+"""To a worker process and back: tasks are read as they were written, errors keep their fields."""
 
 from __future__ import annotations
 

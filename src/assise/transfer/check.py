@@ -200,21 +200,24 @@ class CollectionCheck:
             raw, assembled = document[1], columnar.get(i)
             if assembled is not None and (raw == assembled or _is_equal(raw, assembled)):
                 self._findings.verified.equal += 1
-            else:
-                self._check_document(document, group.keys[i], group.rows[i], group.child_rows[i])
+                continue
+            row, child_rows = group.rows[i], group.child_rows[i]
+            self._check_document(document, group.keys[i], row, child_rows)
 
     def _assemble_columns(self, group: _Group) -> dict[int, bytes | None]:
         """Assemble the documents of a group that are not large, by their positions in it.
 
         None stands for a document that is not like the others.
         """
-        small = [i for i, (_, raw) in enumerate(group.documents) if len(raw) <= LARGEST_BYTES]
+        raws = [raw for _, raw in group.documents]
+        small = [i for i, raw in enumerate(raws) if len(raw) <= LARGEST_BYTES]
         if self._gatherer is None and len(small) >= FEWEST:
             # Shapes are learnt once, from the first group that has enough documents.
-            self._gatherer = Gatherer(self._assembler, [group.documents[i][1] for i in small])
+            self._gatherer = Gatherer(self._assembler, [raws[i] for i in small])
         if self._gatherer is None:
             return {}
-        rows, child_rows = [group.rows[i] for i in small], [group.child_rows[i] for i in small]
+        rows = [group.rows[i] for i in small]
+        child_rows = [group.child_rows[i] for i in small]
         return dict(zip(small, self._gatherer.gather(rows, child_rows), strict=True))
 
     def _check_document(

@@ -66,7 +66,8 @@ def estimate_dump(dump: Dump, manifest: Manifest, *, workers: int) -> Estimate:
     """
     documents = dict.fromkeys(manifest.roots.values(), 0)
     collections = [dump.collection(name) for name in documents]
-    size, done, total = sum(each.size for each in collections), 0, Effort()
+    size = sum(each.size for each in collections)
+    done, total = 0, Effort()
     began = perf_counter()
     for each in sorted(collections, key=lambda each: each.size, reverse=True):
         effort = Effort()

@@ -1,6 +1,7 @@
-"""Load: chunk by chunk, one transaction for the rows of all tables of a chunk and for its line in the ledger.
+"""Load: chunk by chunk, each in one transaction for its rows and for its line in the ledger.
 
-A killed load loses nothing and doubles nothing: what is committed is in the ledger, everything else was never there.
+A killed load loses nothing and doubles nothing: a chunk is in the ledger with all its rows, or it
+was never there.
 """
 
 from __future__ import annotations
@@ -278,7 +279,8 @@ class _CollectionLoader:
             if len(part) == 1:
                 content.reject(part[0], Reason.SERVER_LIMIT, refusal.message)
             else:
-                pending += [part[: len(part) // 2], part[len(part) // 2 :]]
+                middle = len(part) // 2
+                pending += [part[:middle], part[middle:]]
         if len(content.gone) == before:
             raise TargetError(f"{self.name}: {error.message}") from error
 
@@ -356,8 +358,8 @@ class _ChunkContent:
     def figures(self, shredder: Shredder, seconds: float) -> CollectionReport:
         """Return what the ledger says of this chunk."""
         chunk, rejected = self.chunk, len(self.rejects)
-        documents, size = len(chunk.documents) + len(chunk.runs), chunk.stop - chunk.start
-        loaded = documents - rejected
+        documents = len(chunk.documents) + len(chunk.runs)
+        loaded, size = documents - rejected, chunk.stop - chunk.start
         report = CollectionReport(self.collection, documents, loaded, rejected, size, seconds)
         for i, layout in enumerate(shredder.layouts):
             owners = self.batch.owners[i]

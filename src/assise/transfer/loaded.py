@@ -87,7 +87,8 @@ def find_extra_rows(
             number = _hash(key or b"")
             position = bisect_left(known, number)
             if position == len(known) or known[position] != number:
-                yield ExtraRow(escape((text or b"").decode(errors="replace")[:200]), key or b"")
+                shown = (text or b"").decode(errors="replace")[:200]
+                yield ExtraRow(escape(shown), key or b"")
 
 
 def _hash(key: bytes) -> int:

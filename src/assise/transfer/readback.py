@@ -47,9 +47,11 @@ class Readback(Generic[Name]):
 
     def read(self, keys: Sequence[bytes]) -> tuple[dict[bytes, Row], dict[Name, ChildRows]]:
         """Return the rows by key, and the child rows by the name of their key."""
-        packed = pack_keys((pack_length(len(key)) + key for key in keys), self._key_type)
-        cells = self._connection.fetch_cells(self._selects[0], packed, self._key_type)
-        rows: dict[bytes, Row] = {row[self._key_position] or b"": row for row in cells}
+        fields = (pack_length(len(key)) + key for key in keys)
+        packed = pack_keys(fields, self._key_type)
+        rows: dict[bytes, Row] = {}
+        for row in self._connection.fetch_cells(self._selects[0], packed, self._key_type):
+            rows[row[self._key_position] or b""] = row
         return rows, self._read_child_rows(packed)
 
     def _read_child_rows(self, packed: bytes) -> dict[Name, ChildRows]:
@@ -62,8 +64,9 @@ class Readback(Generic[Name]):
                 child_rows = named.get(name)
                 if child_rows is None:
                     child_rows = named[name] = no_child_rows(self._layouts)
-                # The key columns of a child row: the document's key, the parent's ordinals, its own.
-                parent = b"".join([cell or b"" for cell in cells[: layout.front - 2]])
+                # Key columns of a child row: the document's key, its parent's ordinals, its own.
+                ordinals = cells[: layout.front - 2]
+                parent = b"".join([cell or b"" for cell in ordinals])
                 row: Row = (None, *cells)
                 child_rows[i].setdefault(parent, []).append(row)
         return named

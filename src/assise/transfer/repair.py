@@ -85,8 +85,11 @@ class RepairedTable:
     @property
     def lost(self) -> list[str]:
         """The rows of the table that are discarded, in words."""
-        counts = {"changed since the load": self.edited, "that the source has not": self.removed}
-        return [f"{count_of(number, 'row')} {words}" for words, number in counts.items() if number]
+        counts = [
+            (self.edited, "changed since the load"),
+            (self.removed, "that the source has not"),
+        ]
+        return [f"{count_of(number, 'row')} {words}" for number, words in counts if number]
 
 
 @dataclass

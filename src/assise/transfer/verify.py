@@ -80,7 +80,8 @@ def _draw(tasks: Iterator[Task], loaded: int, count: int) -> Iterator[Task]:
 
     Yields the chunks that have some of them, each with their number as its sample.
     """
-    numbers, first = sorted(SystemRandom().sample(range(loaded), min(count, loaded))), 0
+    numbers = sorted(SystemRandom().sample(range(loaded), min(count, loaded)))
+    first = 0
     for task in tasks:
         last = first + (task.recorded.loaded if task.recorded else 0)
         drawn = bisect_left(numbers, last) - bisect_left(numbers, first)

@@ -30,11 +30,13 @@ def write_task(task: Task, out: BinaryIO) -> None:
 
 
 def _describe_chunk(chunk: Chunk) -> Result:
-    return {
-        "digest": chunk.digest,
-        "documents": [len(raw) for _, raw in chunk.documents],
-        "runs": [(run.offset, run.size, len(run.raw), run.digest.hex()) for run in chunk.runs],
-    }
+    sizes = [len(raw) for _, raw in chunk.documents]
+    runs = [_describe_run(run) for run in chunk.runs]
+    return {"digest": chunk.digest, "documents": sizes, "runs": runs}
+
+
+def _describe_run(run: Run) -> tuple[int, int, int, str]:
+    return run.offset, run.size, len(run.raw), run.digest.hex()
 
 
 def read_task(message: Result, stream: BinaryIO) -> Task:
