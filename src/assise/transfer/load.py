@@ -301,7 +301,7 @@ class _RollBackError(Exception):
 
 @dataclass
 class _ChunkContent:
-    """The rows of a chunk and its rejects. `gone` are positions of rejected documents in `batch`."""
+    """The rows of a chunk and its rejects; `gone` has the rejected positions in `batch`."""
 
     collection: str
     chunk: Chunk
