@@ -2,7 +2,7 @@
 
 AssiseError                 exit 1
 ├── UsageError              exit 2: the command line, a setting or a variable
-├── ManifestError           exit 2: a place in assise.yaml
+├── ManifestError           exit 2: a line of assise.yaml
 ├── ChangedError            exit 2: source or manifest is not the one that was loaded
 ├── SourceError             a source cannot be read
 ├── InvalidBsonError        bytes that are not BSON (caught by the loader: a reject)
@@ -13,19 +13,23 @@ AssiseError                 exit 1
 └── TargetError             PostgreSQL: unreachable, unfit, or it refused something
     ├── DuplicateKeyError   a row whose key exists (caught by the loader)
     ├── LimitError          a row over a limit of the server (caught by the loader)
-    ├── DependentError      something of others depends on what is to be dropped
+    ├── DependentError      other objects depend on what is to be dropped
     ├── EditedError         rows or tables were edited since the load
     ├── BusyError           another session holds a lock for too long
-    └── SerializationError  a deadlock or a conflict: the same again may work
+    └── SerializationError  a deadlock or a conflict: another try may succeed
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 
 class AssiseError(Exception):
     """What happened, which value, and what to do about it.
 
-    `remedy` is a sentence of its own; the command line prints it on the next line.
+    `remedy` is a sentence of its own; the command line prints it on the next line. Other fields of
+    a class are keyword arguments, attributes of the error, and values that JSON can hold.
     """
 
     exit_code = 1
@@ -38,6 +42,47 @@ class AssiseError(Exception):
     def __str__(self) -> str:
         return f"{self.message}\n{self.remedy}" if self.remedy else self.message
 
+    def as_json(self) -> dict[str, Any]:
+        """Return class, message, remedy, fields and the chain of causes.
+
+        The chain ends at the first cause that is an error of another library: its text may hold
+        a secret, and what people need of it is in our message.
+        """
+        cause = self.__cause__
+        return {
+            "class": type(self).__name__,
+            "message": self.message,
+            "remedy": self.remedy,
+            "fields": {name: value for name, value in vars(self).items() if name not in _COMMON},
+            "cause": cause.as_json() if isinstance(cause, AssiseError) else None,
+        }
+
+    @staticmethod
+    def from_json(facts: dict[str, Any]) -> AssiseError:
+        """Return the error that `as_json` described.
+
+        A class that this process has not imported comes back as AssiseError, with everything else.
+        """
+        kinds = (kind for kind in _walk(AssiseError) if kind.__name__ == facts["class"])
+        kind = next(kinds, AssiseError)
+        # Not by the class's own __init__: it would put file or offset into the message once more.
+        error = kind.__new__(kind)
+        AssiseError.__init__(error, facts["message"], remedy=facts["remedy"])
+        vars(error).update(facts["fields"])
+        if facts["cause"]:
+            error.__cause__ = AssiseError.from_json(facts["cause"])
+        return error
+
+
+_COMMON = {"message", "remedy", "__notes__"}
+
+
+def _walk(kind: type[AssiseError]) -> Iterator[type[AssiseError]]:
+    """Yield a class and its subclasses of every package, as far as they are imported."""
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _walk(child)
+
 
 class UsageError(AssiseError):
     """The command, a setting or an environment variable cannot be used as given.
@@ -49,7 +94,7 @@ class UsageError(AssiseError):
 
 
 class ManifestError(AssiseError):
-    """A place in the manifest that cannot be used: file, line (from 1), key, value."""
+    """A line of the manifest that cannot be used: file, line (from 1), key, value."""
 
     exit_code = 2
 
@@ -63,8 +108,10 @@ class ManifestError(AssiseError):
         value: str = "",
         remedy: str = "",
     ) -> None:
-        place = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
-        subject = f"{key}: {value}: " if key and value else f"{key}: " if key else ""
+        at_line = f":{line}" if line else ""
+        of_value = f"{value}: " if value else ""
+        place = f"{file}{at_line}: " if file else ""
+        subject = f"{key}: {of_value}" if key else ""
         super().__init__(f"{place}{subject}{message}", remedy=remedy)
         self.file, self.line, self.key, self.value = file, line, key, value
 
@@ -88,7 +135,7 @@ class SourceError(AssiseError):
 class InvalidBsonError(AssiseError):
     """Bytes that are not BSON; `offset` counts from the start of the document.
 
-    The loader keeps such a document as a reject; the words stand in its detail.
+    The loader keeps such a document as a reject, with this text as its detail.
     """
 
     def __init__(self, message: str, offset: int = 0) -> None:
@@ -106,7 +153,8 @@ class ExtendedJsonError(AssiseError):
 class CellError(AssiseError):
     """A cell holds what SQL can write and BSON cannot hold.
 
-    `verify` lists it as a difference, `export` names the row and goes on without it. Mend the cell with SQL.
+    `verify` lists it as a difference, `export` names the row and goes on without it. Change the
+    cell with SQL.
     """
 
 
@@ -129,11 +177,17 @@ class TargetError(AssiseError):
 
 
 class DuplicateKeyError(TargetError):
-    """A row whose key the table has already (SQLSTATE 23505). The loader keeps its document as a reject."""
+    """A row whose key the table has already (SQLSTATE 23505).
+
+    The loader keeps its document as a reject.
+    """
 
 
 class LimitError(TargetError):
-    """A row over a limit of the server (SQLSTATE class 54). The loader keeps its document as a reject."""
+    """A row over a limit of the server (SQLSTATE class 54).
+
+    The loader keeps its document as a reject.
+    """
 
 
 class DependentError(TargetError):
@@ -144,12 +198,18 @@ class DependentError(TargetError):
 
 
 class EditedError(TargetError):
-    """Rows or tables were edited since the load, and nobody has said that this may be discarded."""
+    """Rows or tables were edited since the load, and nobody has said that they may be discarded."""
 
 
 class BusyError(TargetError):
-    """Another session holds a lock for longer than we wait (SQLSTATE 55P03). End it, or wait; then the same command again."""
+    """Another session holds a lock for longer than we wait (SQLSTATE 55P03).
+
+    End it, or wait; then repeat the command.
+    """
 
 
 class SerializationError(TargetError):
-    """A deadlock or a serialization failure (SQLSTATE 40P01, 40001). The loader tries a chunk three times."""
+    """A deadlock or a serialization failure (SQLSTATE 40P01, 40001).
+
+    The loader tries a chunk three times.
+    """

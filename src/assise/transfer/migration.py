@@ -23,16 +23,17 @@ from assise.progress import Log
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
 from assise.transfer import export, ledger
+from assise.transfer.check import Findings
 from assise.transfer.estimate import estimate_dump
 from assise.transfer.export import Exported, Write
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import load_dump
-from assise.transfer.pool import Workers, start_workers
 from assise.transfer.profile import profile_dump
 from assise.transfer.repair import Repair, repair_load
 from assise.transfer.report import Report
 from assise.transfer.undo import Undo, plan_undo, undo_load
-from assise.transfer.verify import Found, verify_dump
+from assise.transfer.verify import verify_dump
+from assise.transfer.workers.pool import Workers, start_workers
 from assise.wording import count_of, nearest
 from assise.workspace import Workspace
 
@@ -190,7 +191,7 @@ def _verify(
     workers: Workers,
     *,
     sample: int | None = None,
-) -> tuple[Report, dict[str, Found]]:
+) -> tuple[Report, dict[str, Findings]]:
     started = perf_counter()
     found = verify_dump(
         connection,
