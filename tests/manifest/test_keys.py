@@ -75,7 +75,8 @@ def test_a_key_is_written_and_read(key: AnyKey) -> None:
 
 @EVERY_KEY
 def test_a_key_has_its_row_and_its_place_in_the_schema(key: AnyKey) -> None:
-    (row,) = [row for row in list_keys() if (row.where, row.key) == (key.on, key.name)]
+    rows = {(row.where, row.key): row for row in list_keys()}
+    row = rows[key.on, key.name]
     assert row.help == key.help
     assert row.affects == key.affects
     assert row.help
