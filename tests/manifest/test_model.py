@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from assise.errors import ManifestError
+from assise.manifest.layout import ColumnLayout
 from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.read import parse_manifest
 
@@ -440,7 +441,7 @@ def nest(levels: int) -> dict[str, Table]:
 
 
 def test_tables_nest_as_deep_as_keys_go() -> None:
-    assert Manifest(assise=1, name="a", tables=nest(31)).root("t31") == "t0"
+    assert Manifest(assise=1, name="a", tables=nest(31)).layout.root("t31") == "t0"
     with pytest.raises(ValidationError, match=r"tables\.t32: lies more than 31 tables deep"):
         Manifest(assise=1, name="a", tables=nest(32))
 
@@ -484,29 +485,29 @@ tables:
 
 def test_the_tree_of_tables() -> None:
     shop = parse_manifest(SHOP)
-    assert [name for root in shop.roots for name in shop.tree(root)] == [
+    assert [name for root in shop.roots for name in shop.layout.tree(root)] == [
         "orders",
         "items",
         "notes",
         "taxes",
         "users",
     ]
-    assert shop.tree("orders") == ("orders", "items", "notes", "taxes")
-    assert shop.children("orders") == ["items", "notes"]
-    assert [shop.root(name) for name in shop.tables] == [
+    assert shop.layout.tree("orders") == ("orders", "items", "notes", "taxes")
+    assert shop.layout.children("orders") == ["items", "notes"]
+    assert [shop.layout.root(name) for name in shop.tables] == [
         "orders",
         "orders",
         "orders",
         "users",
         "orders",
     ]
-    assert shop.key_column("taxes") == Column(type="text", from_="_id", kind="any")
-    assert shop.key_column("users").path == ()
+    assert shop.layout.key_column("taxes") == ColumnLayout("text", "any", ("_id",))
+    assert shop.layout.key_column("users").path == ()
 
 
 def test_our_jsonb_column_gives_way() -> None:
     shop = parse_manifest(SHOP)
-    assert {name: shop.extra_name(name) for name in shop.tables} == {
+    assert {name: shop.layout.extra_name(name) for name in shop.tables} == {
         "items": "_extra_2",
         "orders": "_extra",
         "taxes": "_extra_2",
