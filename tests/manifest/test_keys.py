@@ -94,6 +94,38 @@ def test_keys_say_what_a_change_affects() -> None:
     assert sum(len(keys_on(on)) for on in ("manifest", "table", "column")) == len(KEYS)
 
 
+CHANGES = {
+    ("manifest", "name"): ("name: devora", "name: other"),
+    ("manifest", "postgres"): ("app@db", "app@other"),
+    ("manifest", "tables"): ("  events:\n", "  moments:\n"),
+    ("table", "collection"): ("collection: events", "collection: moments"),
+    ("table", "parent"): (
+        "parent: files\n    from: notes.*\n    primary_key: [user_id, _position, _position_2]",
+        "parent: users\n    from: notes.*\n    primary_key: [user_id, _position]",
+    ),
+    ("table", "from"): ("from: notes.*", "from: remarks.*"),
+    ("table", "primary_key"): ("[user_id, _position]", "[user, _position]"),
+    ("table", "columns"): ("    columns:\n      path: text\n", "    columns: {}\n"),
+    ("table", "comment"): ('"who may sign in"', '"who may not"'),
+    ("column", "type"): ("email: text", "email: jsonb"),
+    ("column", "from"): ("address.city", "address.town"),
+    ("column", "kind"): ("{type: numeric, kind: decimal}", "numeric"),
+    ("column", "comment"): ('"as it was typed"', '"as it was heard"'),
+}
+
+
+@EVERY_KEY
+def test_the_layout_changes_with_the_keys_that_rows_depend_on(key: AnyKey) -> None:
+    if key.name == "assise":
+        assert key.affects == "nothing"
+        return
+    old, new = CHANGES[key.on, key.name]
+    assert old in DEVORA
+    before, after = parse_manifest(DEVORA), parse_manifest(DEVORA.replace(old, new))
+    assert before != after
+    assert (before.layout != after.layout) == (key.affects == "rows")
+
+
 def test_no_key_stands_around_a_table_or_a_column() -> None:
     assert find_key(("tables", "type")) is None
     assert find_key(("tables", "users", "columns", "type")) is None
