@@ -383,8 +383,11 @@ WORDS = {
 
 PARTS = {
     "cli": "On the command line", "settings": "Settings and variables", "project": "Of a project", "manifest.nodes": "The YAML text",
-    "manifest.read": "The file and its keys", "manifest.paths": "Paths", "manifest": "Tables and columns", "mongo": "Reading the source",
-    "postgres.connection": "Connecting", "postgres": "The embedded server", "transfer.ledger": "The target before and after a load",
+    "manifest.read": "The file and its keys", "manifest.paths": "Paths", "manifest.layout": "A load that a newer program wrote", "manifest": "Tables and columns", "mongo": "Reading the source",
+    "postgres.conninfo": "Connecting", "postgres.connection": "Connecting", "postgres.translate": "Connecting",
+    "postgres.bookkeeping": "The target before and after a load", "postgres.server": "The target before and after a load",
+    "postgres": "The embedded server", "transfer.ledger": "The target before and after a load",
+    "transfer.functions": "The target before and after a load",
     "transfer.load": "Loading", "transfer.verify": "Verifying", "transfer.undo": "Undoing",
     "transfer.repair": "Repairing", "transfer.export": "Exporting",
     "transfer": "Chunks and workers",
