@@ -368,8 +368,8 @@ def forget(connection: Connection, load: Load) -> None:
 
 @dataclass(frozen=True)
 class _ChunkRow:
-    start: int
-    stop: int
+    start_offset: int
+    stop_offset: int
     sha256: str
     documents: int
     loaded: int
@@ -386,12 +386,12 @@ class _ChunkRow:
             self.documents,
             self.loaded,
             self.rejected,
-            self.stop - self.start,
+            self.stop_offset - self.start_offset,
             self.seconds,
             self.rows,
             Values(self.typed, self.jsonb, self.extra),
         )
-        return ChunkLine(self.start, self.stop, self.sha256, figures)
+        return ChunkLine(self.start_offset, self.stop_offset, self.sha256, figures)
 
 
 def finished_chunks(connection: Connection, load: Load, collection: str) -> list[ChunkLine]:
