@@ -468,8 +468,8 @@ def test_repair_shows_asks_and_writes(shell: Shell, query: Query) -> None:
     edited = shell.run("verify", "--repair", "--yes", to=True)
     assert (edited.returncode, edited.stdout) == (1, "")
     assert (
-        "users: 1 row changed since the load\n`--dry-run` shows it. To discard it, name each table: `--replace users`"
-        in edited.stderr
+        "users: 1 row changed since the load\n"
+        "`--dry-run` shows it. To discard it, name each table: `--replace users`" in edited.stderr
     )
     shown = shell.run("verify", "--repair", "--dry-run", "--json", to=True)
     report = json.loads(shown.stdout)
