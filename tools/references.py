@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,9 @@ from assise import cli, errors
 from assise.cli.nouns import list_commands
 from assise.cli.run import EXIT_STOPPED
 from assise.errors import AssiseError
-from assise.manifest import checks, paths
-from assise.manifest.file import json_schema
+from assise.manifest import names, paths
+from assise.manifest.reference import list_keys
+from assise.manifest.sections import columns, comments, primary_keys
 from assise.manifest.types import KEY_KINDS, KINDS
 from assise.project import Project
 from assise.rows.cells import rule
@@ -208,46 +209,43 @@ def describe_types() -> Iterator[list[str]]:
             yield [code(column_type), name, fits, others]
 
 
-def describe_keys(schema: Mapping[str, Any], only: Mapping[str, str] = {}) -> str:
-    rows = []
-    for name, each in schema["properties"].items():
-        given = "wanted" if name in schema["required"] else only.get(name, "")
-        if "default" in each:
-            given = code(each["default"])
-        rows.append([code(name), escape(each["description"]), given])
-    return write_table(["key", "what it is", "default"], rows)
+def describe_keys(where: str) -> str:
+    rows = [
+        [code(row.key), row.type, escape(row.help), row.default, row.affects]
+        for row in list_keys()
+        if row.where == where
+    ]
+    return write_table(["key", "type", "what it is", "default", "a change affects"], rows)
+
+
+AFFECTS = """The last column says what a change asks for. *rows*: the rows depend on the key, so `assise undo` comes first.
+*schema*: `assise migrate` changes the tables in place. *nothing*: the next command reads it."""
+VARIABLES = """`${VAR}` and `${VAR:-default}` in values are replaced by environment variables when the file is read, in `postgres` when a command
+connects. Keys are taken as they are. What a variable holds is text, whatever YAML would make of it, and no error shows it.
+A literal `${` is written `$${`."""
 
 
 def write_manifest() -> str:
-    schema: Any = json_schema()
-    table = schema["properties"]["tables"]["additionalProperties"]
-    column = table["properties"]["columns"]["additionalProperties"]["anyOf"][1]
     arrays = ", ".join(code(name) for name in KINDS if name.endswith("[]"))
-    in_table = {
-        "collection": "this or `parent`",
-        "parent": "this or `collection`",
-        "from": "wanted with `parent`",
-        "columns": "none",
-    }
     limits = [
-        ["columns of a table, with its key and `_extra`", f"{checks.MAX_COLUMNS:,}"],
-        ["columns of a key, that is levels of child tables", str(checks.MAX_KEY_COLUMNS)],
-        ["bytes of a name", str(checks.MAX_NAME_BYTES)],
+        ["columns of a table, with its key and `_extra`", f"{columns.MAX_COLUMNS:,}"],
+        ["columns of a key, that is levels of child tables", str(primary_keys.MAX_KEY_COLUMNS)],
+        ["bytes of a name", str(names.MAX_NAME_BYTES)],
         ["keys of a path", str(paths.MAX_KEYS)],
+        ["characters of a comment", f"{comments.MAX_COMMENT:,}"],
     ]
     return "\n\n".join(
         [
             "# Keys and types of the manifest",
-            (
-                "What the manifest is for, paths, and which key to choose: "
-                "[the manifest](../manifest.md). A key that is not on this page is an error."
-            ),
+            "What the manifest is for, paths, and which key to choose: [the manifest](../manifest.md). A key that is not on this page is an error.",
+            AFFECTS,
+            VARIABLES,
             "## At the top",
-            describe_keys(schema),
+            describe_keys("manifest"),
             "## Of a table",
-            describe_keys(table, in_table),
+            describe_keys("table"),
             "## Of a column",
-            describe_keys(column, {"kind": "the type's first"}),
+            describe_keys("column"),
             "A column that has only a type may be written as that: `email: text`.",
             "## Types, kinds, and what fits",
             FITS,

@@ -14,7 +14,7 @@ from assise.manifest.model import Manifest
 from assise.postgres.connection import Connection
 from assise.postgres.embedded import Embedded
 from assise.progress import Log, OnProgress
-from assise.schema.sql import script
+from assise.schema.script import script
 from assise.transfer import migration
 from assise.transfer.export import Exported, Write
 from assise.transfer.ledger import Reject

@@ -173,11 +173,11 @@ def count_cores() -> int:
     return os.cpu_count() or 1
 
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:[^}$]|\$(?!\{))*))?\}")
+_VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:[^}$]|\$(?!\{))*))?\}")
 
 
 def expand(text: str, *, environ: Mapping[str, str] = os.environ) -> str:
-    """`text` with every `${VAR}` and `${VAR:-default}` replaced, in one pass.
+    """`text` with every `${VAR}` and `${VAR:-default}` replaced, in one pass; `$${` is a `${`.
 
     Raises:
         UsageError: a variable without a default is not set, or a `${` does not close.
@@ -185,6 +185,8 @@ def expand(text: str, *, environ: Mapping[str, str] = os.environ) -> str:
 
     def value(match: re.Match[str]) -> str:
         name, default = match.group(1), match.group(2)
+        if name is None:
+            return "${"
         found = environ.get(name)
         if found or (found is not None and default is None):
             return found
@@ -195,6 +197,12 @@ def expand(text: str, *, environ: Mapping[str, str] = os.environ) -> str:
             )
         return default
 
-    if "${" in _VARIABLE.sub("", text):
-        raise UsageError("${…: this is no variable", remedy="Write ${NAME} or ${NAME:-default}.")
+    if "${" in _VARIABLE.sub(" ", text):
+        remedy = "Write ${NAME} or ${NAME:-default}; a literal ${ is $${."
+        raise UsageError("${…: this is no variable", remedy=remedy)
     return _VARIABLE.sub(value, text)
+
+
+def escape_variables(text: str) -> str:
+    """`text` so that `expand` gives it back: each `${` is written as `$${`."""
+    return text.replace("${", "$${")

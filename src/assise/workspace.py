@@ -11,9 +11,11 @@ from typing import TypeVar
 
 from assise.errors import AssiseError, UsageError
 from assise.files import write_file
-from assise.manifest.file import json_schema, load_manifest
+from assise.manifest.json_schema import json_schema
 from assise.manifest.model import Manifest
-from assise.postgres.connection import Connection, describe
+from assise.manifest.read import load_manifest
+from assise.postgres.connection import Connection
+from assise.postgres.conninfo import describe
 from assise.postgres.embedded import Embedded
 from assise.progress import Log, OnProgress
 from assise.settings import Setting, expand, read_setting

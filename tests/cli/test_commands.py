@@ -613,7 +613,7 @@ def test_schema_sql_creates_the_tables_that_a_load_creates(shell: Shell, query: 
     assert json.loads(shell.run("schema", "sql", "--json").stdout) == {"sql": done.stdout}
     query(done.stdout)
     by_hand = read_catalog(query)
-    assert len(by_hand) == 12
+    assert len(by_hand) == 14
     query("INSERT INTO users (name) VALUES ('x')")
     query("INSERT INTO user_items (user_id, _position) SELECT id, 0 FROM users")
     query("DELETE FROM users")

@@ -200,7 +200,9 @@ def print_undo(undo: Undo, *, as_json: bool) -> None:
     console = open_console()
     console.print(table)
     others = [f"function {name}" for name in undo.functions]
-    if undo.drops_ledger:
+    if undo.drops_ledger and not undo.others:
         others.append("schema assise")
     head = "dropped" if undo.is_done else "to drop"
     print_words(console, f"{head} as well: {', '.join(others) or 'nothing'}")
+    if undo.others:
+        print_words(console, f"schema assise stays, it has: {', '.join(undo.others)}")

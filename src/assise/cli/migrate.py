@@ -48,7 +48,7 @@ from assise.cli.tables import (
 )
 from assise.errors import UsageError
 from assise.files import check_new
-from assise.manifest.file import dump_manifest
+from assise.manifest.write import dump_manifest
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS
 from assise.transfer.migration import Plan
 from assise.transfer.repair import Repair

@@ -10,7 +10,8 @@ from time import perf_counter, process_time
 from assise.documents.shape import FEWEST, LARGEST_BYTES
 from assise.errors import AssiseError
 from assise.manifest.model import Manifest
-from assise.mongo.dump import Collection, Dump, read_samples
+from assise.mongo.bson_file import read_samples
+from assise.mongo.dump import Collection, Dump
 from assise.mongo.frames import Document
 from assise.rows.assemble import Assembler
 from assise.rows.cells import read_cells
@@ -138,8 +139,8 @@ class _Trial:
     def __init__(self, manifest: Manifest, collection: Collection) -> None:
         table = manifest.table_of(collection.name)
         self._shredder, self._assembler = (
-            Shredder(manifest, table),
-            Assembler(manifest, table, is_strict=True),
+            Shredder(manifest.layout, table),
+            Assembler(manifest.layout, table, is_strict=True),
         )
         self._gatherer: Gatherer | None = None
 
@@ -165,7 +166,7 @@ class _Trial:
         for i, layout in enumerate(layouts[1:], 1):
             for row, owner in zip(map(read_cells, batch.rows[i]), batch.owners[i], strict=True):
                 kids[owner][i].setdefault(
-                    b"".join([cell or b"" for cell in row[1 : layout.front - 1]]), []
+                    b"".join([cell or b"" for cell in row[1 : layout.key_width - 1]]), []
                 ).append(row)
         small = [i for i, raw in enumerate(raws) if len(raw) <= LARGEST_BYTES]
         if self._gatherer is None and len(small) >= FEWEST:

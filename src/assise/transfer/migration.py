@@ -13,11 +13,12 @@ from assise.errors import UsageError
 from assise.files import check_writable, exists_error, write_file
 from assise.infer.fields import Ids
 from assise.infer.propose import Proposal, propose
-from assise.manifest.checks import SERVERS_OWN
-from assise.manifest.file import dump_manifest
 from assise.manifest.model import Manifest
+from assise.manifest.sections.project import SERVERS_OWN
+from assise.manifest.write import dump_manifest
 from assise.mongo.dump import Dump, open_dump, read_metadata
-from assise.postgres.connection import Connection, describe
+from assise.postgres.connection import Connection
+from assise.postgres.conninfo import describe
 from assise.progress import Log
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
@@ -126,7 +127,7 @@ def plan(workspace: Workspace, source: Path | str, manifest: Manifest | None = N
     return Plan(
         str(dump.path),
         workspace.describe_target(manifest),
-        [layout.table for layout in all_layouts(manifest)],
+        [layout.table for layout in all_layouts(manifest.layout)],
         {name: dump.collection(name).size for name in manifest.roots.values()},
         estimate.documents,
         round(estimate.load_s, 1),
@@ -150,7 +151,8 @@ def load(
         if found is None:
             begun = _begin(workspace, connection, manifest, dump)
         else:
-            ledger.check_unchanged(connection, found, manifest)
+            ledger.check_unchanged(connection, found, manifest.layout)
+            ledger.apply_manifest(connection, found, manifest)
             begun = found
         report = Report(str(dump.path), connection.target, was_done=begun.is_finished)
         with _working(workspace, dump, workers) as running:
@@ -271,7 +273,7 @@ def export_folder(
 ) -> list[Exported]:
     """Write all collections, or one, as mongorestore reads them; all of the files or none."""
     with _exporting(workspace) as (connection, load):
-        names = list(load.manifest.roots.values())
+        names = list(load.layout.roots.values())
         if collection is not None:
             names = [_check_collection(load, collection)]
         return export.export_folder(connection, load, names, Path(folder).absolute())
@@ -346,7 +348,7 @@ def _begin(workspace: Workspace, connection: Connection, manifest: Manifest, dum
 
 def _ask_to_begin(connection: Connection, manifest: Manifest) -> str:
     parts = connection.parts
-    tables = [layout.table for layout in all_layouts(manifest)]
+    tables = [layout.table for layout in all_layouts(manifest.layout)]
     names = ", ".join(tables[:MOST_TABLES])
     more = ", …" if len(tables) > MOST_TABLES else ""
     server = f"{parts['host']}:{parts['port']}"
@@ -378,7 +380,7 @@ def _find_load(connection: Connection, manifest: Manifest) -> Load:
 
 def _finished_load(connection: Connection, manifest: Manifest, *, as_loaded: bool = False) -> Load:
     load = _find_load(connection, manifest)
-    ledger.check_unchanged(connection, load, load.manifest if as_loaded else manifest)
+    ledger.check_unchanged(connection, load, load.layout if as_loaded else manifest.layout)
     if not load.is_finished:
         raise UsageError(
             f"the load of {manifest.name!r} is not finished",
@@ -397,7 +399,7 @@ def _remembered(load: Load | None) -> Path:
 
 
 def _check_collection(load: Load, collection: str) -> str:
-    known = load.manifest.roots.values()
+    known = load.layout.roots.values()
     if collection not in known:
         raise UsageError(
             f"the load of {load.name!r} has no collection {collection!r}",

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from assise.errors import ChangedError
-from assise.mongo.dump import Chunk, Collection, find_bounds, read_chunk, read_chunks
+from assise.mongo.bson_file import find_bounds, read_chunk, read_chunks
+from assise.mongo.chunks import Chunk
+from assise.mongo.dump import Collection
 from assise.mongo.frames import Document, Run
 from assise.progress import Progress
 
