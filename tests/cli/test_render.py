@@ -17,8 +17,7 @@ from assise.cli.migrate import print_plan, print_report
 from assise.cli.tables import wrap
 from assise.rows.shred import Reason
 from assise.transfer.ledger import Reject
-from assise.transfer.migration import Plan
-from assise.transfer.report import CollectionReport, Report, Verified
+from assise.transfer.report import CollectionReport, Plan, Report, Verified
 from assise.transfer.undo import Changes, Loaded, Undo
 
 LONG = "n" * 63
