@@ -25,7 +25,8 @@ def test_the_keywords_of_before_are_those_of_today(tmp_path: Path, database: str
         questions.append(question)
         return True
 
-    project = Project(tmp_path, to=database, talk=lines.append, watch=steps.append)  # type: ignore[call-arg]
+    old = {"talk": lines.append, "watch": steps.append}
+    project = Project(tmp_path, to=database, **old)  # type: ignore[arg-type]
     report = project.migrate(tmp_path / "app", agree=agree)  # type: ignore[call-arg]
     assert report.loaded == 5
     assert f"wrote {project.path}" in lines

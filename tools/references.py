@@ -103,8 +103,8 @@ def write_commands() -> str:
         [
             "# Commands",
             (
-                "Data go to stdout, log and errors to stderr. `assise --version` prints the version, "
-                "`--help` behind any command its help."
+                "Data go to stdout, log and errors to stderr. `assise --version` prints the "
+                "version, `--help` behind any command its help."
             ),
             "## Exit codes",
             write_table(["code", "when"], [*codes, (str(EXIT_STOPPED), stopped)]),
@@ -170,8 +170,8 @@ SAMPLES: tuple[tuple[str, object], ...] = (
     ("subtype 4, 16 bytes", Binary(bytes(16), 4)),
     ("subtype 4, 3 bytes", Binary(b"abc", 4)),
 )
-FITS = """A value that fits stands in the column; any other leaves NULL there and stands in `_extra`,
-exactly as it was. Values of a BSON kind that a row does not name never fit. The samples are tried
+FITS = """A value that fits stands in the column; any other leaves NULL there and stands in
+`_extra`, exactly as it was. Values of a BSON kind that a row does not name never fit. The samples are tried
 on the code itself; the exact rules: [architecture](../architecture.md#what-fits-a-column)."""
 ALWAYS = {
     "every": "everything but null",
@@ -253,8 +253,8 @@ def write_manifest() -> str:
             f"Arrays: {arrays}, with the kinds of their elements but `any` and `offset`.",
             "An array fits when every element is null or fits; `[]` fits.",
             (
-                "`uuid_java`, `uuid_csharp` and `uuid_python` say in which byte order the driver of "
-                "that language has written subtype 3."
+                "`uuid_java`, `uuid_csharp` and `uuid_python` say in which byte order the driver "
+                "of that language has written subtype 3."
             ),
             "## Limits",
             write_table(["of", "at most"], limits),
@@ -322,8 +322,8 @@ def write_errors() -> str:
     tree = (errors.__doc__ or "").partition("\n\n")[2].strip()
     parts = [
         "# Errors",
-        """What happened, which value, and on the next line what to do; lines with `because:` name the
-causes. In Python they are classes of `assise.errors`, with `message`, `remedy` and `exit_code`.""",
+        """What happened, which value, and on the next line what to do; lines with `because:` name
+the causes. In Python they are classes of `assise.errors`, with `message`, `remedy` and `exit_code`.""",
         f"```text\n{tree}\n```",
     ]
     for name, found in CLASSES.items():

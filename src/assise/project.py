@@ -18,9 +18,8 @@ from assise.schema.script import script
 from assise.transfer import migration
 from assise.transfer.export import Exported, Write
 from assise.transfer.ledger import Reject
-from assise.transfer.migration import Plan
 from assise.transfer.repair import Repair
-from assise.transfer.report import Report
+from assise.transfer.report import Plan, Report
 from assise.transfer.undo import Undo
 from assise.workspace import Confirm, Workspace, find_manifest, keep_silent, refuse
 

@@ -1,4 +1,7 @@
-"""Progress: a bar on a terminal that leaves nothing behind, a line every ten seconds elsewhere, and rates of this run alone."""
+"""Progress: a bar on a terminal that leaves nothing behind, elsewhere a line every ten seconds.
+
+Rates are those of this run alone.
+"""
 
 from __future__ import annotations
 

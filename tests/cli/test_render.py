@@ -17,15 +17,14 @@ from assise.cli.migrate import print_plan, print_report
 from assise.cli.tables import wrap
 from assise.rows.shred import Reason
 from assise.transfer.ledger import Reject
-from assise.transfer.migration import Plan
-from assise.transfer.report import CollectionReport, Report, Verified
+from assise.transfer.report import CollectionReport, Plan, Report, Verified
 from assise.transfer.undo import Changes, Loaded, Undo
 
 LONG = "n" * 63
 WIDTHS = [20, 40, 60, 80, 200]
 DIFFERENCE = (
-    "users: document at offset 6,447 (key 651f3ee4010080008000000007000000): email: string 'x', was string 'y', and "
-    + "so on " * 50
+    "users: document at offset 6,447 (key 651f3ee4010080008000000007000000): "
+    "email: string 'x', was string 'y', and " + "so on " * 50
 )
 REPORT = Report(
     "dump/app",

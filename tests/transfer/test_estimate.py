@@ -16,7 +16,7 @@ from assise.mongo.bson_file import read_samples
 from assise.mongo.dump import open_dump
 from assise.project import Project
 from assise.transfer.estimate import LOAD, VERIFY, Effort, estimate_dump, measure
-from assise.transfer.migration import Plan
+from assise.transfer.report import Plan
 
 SIZE, COUNT = 20_000, 5
 

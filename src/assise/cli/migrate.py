@@ -50,9 +50,8 @@ from assise.errors import UsageError
 from assise.files import check_new
 from assise.manifest.write import dump_manifest
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS
-from assise.transfer.migration import Plan
 from assise.transfer.repair import Repair
-from assise.transfer.report import CollectionReport, Report, Verified
+from assise.transfer.report import CollectionReport, Plan, Report, Verified
 from assise.wording import count_of
 
 app = typer.Typer(rich_markup_mode=None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
@@ -30,7 +29,7 @@ from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import load_dump
 from assise.transfer.profile import profile_dump
 from assise.transfer.repair import Repair, repair_load
-from assise.transfer.report import Report
+from assise.transfer.report import Plan, Report
 from assise.transfer.undo import Undo, plan_undo, undo_load
 from assise.transfer.verify import verify_dump
 from assise.transfer.workers.pool import Workers, start_workers
@@ -45,27 +44,6 @@ MOST_WORKERS = 8
 
 MOST_TABLES = 20
 """Tables that a question names."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a load would do.
-
-    The target without its password, the tables to create, the collections with their bytes on disk
-    and about how many documents, and how many seconds load and verify would take.
-    """
-
-    source: str
-    target: str
-    tables: list[str]
-    collections: dict[str, int]
-    documents: dict[str, int]
-    load_seconds: float
-    verify_seconds: float
-
-    def as_json(self) -> dict[str, object]:
-        """Return what `--dry-run --json` prints."""
-        return dict(vars(self))
 
 
 def infer(

@@ -8,6 +8,27 @@ from typing import Any, Self
 from assise.rows.tally import Values
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a load would do.
+
+    The target without its password, the tables to create, the collections with their bytes on disk
+    and about how many documents, and how many seconds load and verify would take.
+    """
+
+    source: str
+    target: str
+    tables: list[str]
+    collections: dict[str, int]
+    documents: dict[str, int]
+    load_seconds: float
+    verify_seconds: float
+
+    def as_json(self) -> dict[str, object]:
+        """Return what `--dry-run --json` prints."""
+        return dict(vars(self))
+
+
 @dataclass
 class Verified:
     """Documents that are equal, different, missing in the target, and rows that are extra in it."""
