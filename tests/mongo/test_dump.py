@@ -186,8 +186,8 @@ def test_two_files_of_one_collection_are_refused(tmp_path: Path) -> None:
     [
         (lambda path: path / "nothing", "does not exist"),
         (lambda path: path, "holds no .bson files"),
-        (lambda path: _written(path / "users.json"), "is no .bson or .bson.gz file"),
-        (lambda path: _written(path / "users.bson.zst"), "is no .bson or .bson.gz file"),
+        (lambda path: _written(path / "users.json"), "is not a .bson or .bson.gz file"),
+        (lambda path: _written(path / "users.bson.zst"), "is not a .bson or .bson.gz file"),
     ],
 )
 def test_what_is_no_dump_is_refused_with_a_remedy(

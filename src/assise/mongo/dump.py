@@ -177,7 +177,9 @@ def _collection(file: Path) -> Collection:
     except UnicodeDecodeError:
         name = stem
     if not name or "\0" in name:
-        raise SourceError(f"no collection can have the name of {file}", remedy="Rename the file.")
+        raise SourceError(
+            f"the name of {file} is not that of a collection", remedy="Rename the file."
+        )
     return Collection(name, file, file.stat().st_size)
 
 
