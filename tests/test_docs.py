@@ -21,10 +21,10 @@ from assise.cli.nouns import list_commands
 from assise.errors import AssiseError
 from assise.manifest.read import parse_manifest
 from assise.manifest.sections import KEYS
-from assise.manifest.types import KINDS
 from assise.project import Project
-from assise.rows.shred import Reason
+from assise.rows.model import Reason
 from assise.settings import SETTINGS
+from assise.types.table import KINDS
 from tests.conftest import UNSAFE_BUT_QUICK
 from tests.dumps import write_dump
 

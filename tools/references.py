@@ -24,10 +24,9 @@ from assise.errors import AssiseError
 from assise.manifest import names, paths
 from assise.manifest.reference import list_keys
 from assise.manifest.sections import columns, comments, primary_keys
-from assise.manifest.types import KEY_KINDS, KINDS
 from assise.project import Project
-from assise.rows.cells import rule
 from assise.settings import SETTINGS, Setting
+from assise.types.table import KEY_KINDS, KINDS, find_codec
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "reference"
@@ -182,7 +181,7 @@ ALWAYS = {
 
 def try_samples(column_type: str, kind: str) -> tuple[str, str]:
     """The samples that fit such a column, and those of the same BSON kinds that do not."""
-    encoders, _ = rule(column_type, kind)
+    encoders = find_codec(column_type, kind).encode
     fits: list[str] = []
     others: list[str] = []
     for shown, value in SAMPLES:

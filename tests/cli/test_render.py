@@ -15,7 +15,7 @@ from assise.cli import tables
 from assise.cli.loaded import print_rejects, print_undo
 from assise.cli.migrate import print_plan, print_report
 from assise.cli.tables import wrap
-from assise.rows.shred import Reason
+from assise.rows.model import Reason
 from assise.transfer.ledger import Reject
 from assise.transfer.report import CollectionReport, Plan, Report, Verified
 from assise.transfer.undo import Changes, Loaded, Undo

@@ -20,20 +20,20 @@ from assise.documents.kinds import (
     NULL,
     STRING,
 )
-from assise.documents.shape import RARE, Parsed, Path, Shape, Slot, Value
+from assise.documents.shape import KeyPath, Parsed, Shape, Slot, SlotValue
 
 
-def everything(_path: Path) -> bool:
+def everything(_path: KeyPath) -> bool:
     return True
 
 
-def nothing(_path: Path) -> bool:
+def nothing(_path: KeyPath) -> bool:
     return False
 
 
-def values_of(shape: Shape, parsed: Parsed) -> list[dict[tuple[str, int], Value]]:
+def values_of(shape: Shape, parsed: Parsed) -> list[dict[tuple[str, int], SlotValue]]:
     """The values of each document that was read, by path and kind."""
-    found: list[dict[tuple[str, int], Value]] = [{} for _ in parsed.hits]
+    found: list[dict[tuple[str, int], SlotValue]] = [{} for _ in parsed.hits]
     for slot, column in zip(shape.slots, parsed.columns, strict=True):
         name = b".".join(slot.path).decode(), slot.kind
         for values, value in zip(found, column, strict=True):
@@ -109,7 +109,7 @@ def test_most_documents_say_in_which_order_keys_stand() -> None:
 
 def test_rare_kinds_and_keys_that_are_no_text_are_left_out() -> None:
     usual = bson.encode({"a": 1})
-    raws = [usual] * (RARE + 1) + [
+    raws = [usual] * (Shape.RARE + 1) + [
         bson.encode({"a": "x"}),
         write_document([(b"\xff", (0x0A, b""))]),
     ]

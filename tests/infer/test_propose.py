@@ -22,7 +22,8 @@ from assise.infer.propose import Proposal, propose
 from assise.manifest.model import Column
 from assise.manifest.read import parse_manifest
 from assise.manifest.write import dump_manifest
-from assise.rows.shred import Reason, Shredder
+from assise.rows.model import Reason
+from assise.rows.shred import Shredder
 
 OID = ObjectId("507f1f77bcf86cd799439011")
 UUID_4 = Binary.from_uuid(UUID(int=7), UuidRepresentation.STANDARD)
@@ -473,7 +474,7 @@ def check_proposal(documents: list[bytes], ids: Literal["uuid", "text"], collect
     assert dump_manifest(again.manifest, comments=again.comments) == text
     root = next(iter(found.manifest.tables))
     batch = Shredder(found.manifest.layout, root).shred(enumerate(documents))
-    assert [misfit for misfit in batch.misfits if misfit.reason is Reason.KEY_MISFIT] == []
+    assert [each for each in batch.rejected if each.reason is Reason.KEY_MISFIT] == []
 
 
 def test_hostile_keys_in_any_number() -> None:

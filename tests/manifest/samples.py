@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.names import SYSTEM_COLUMNS
 from assise.manifest.paths import format_child_path, format_path, is_nameable
-from assise.manifest.types import KEY_KINDS, KINDS
+from assise.types.table import KEY_KINDS, KINDS
 
 DEVORA = """# yaml-language-server: $schema=.assise/manifest.schema.json
 assise: 1

@@ -18,7 +18,7 @@ from assise.manifest.read import load_manifest, parse_manifest
 from assise.manifest.sections.postgres import POSTGRES
 from assise.manifest.sections.primary_keys import PRIMARY_KEY
 from assise.manifest.sections.project import NAME
-from assise.manifest.types import KINDS
+from assise.types.table import KINDS
 
 COLUMN = "assise.yaml:4: tables.users.columns"
 

@@ -1,4 +1,4 @@
-"""Documents through shred and assemble without a server: what COPY would send is read back by code of the tests."""
+"""Documents through shred and assemble without a server; rows of COPY are read by the tests."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ import json
 import re
 from struct import unpack_from
 
+from tests.oracle.equality import differences
+
 from assise.manifest.model import Manifest
 from assise.manifest.read import parse_manifest
-from assise.rows.assemble import Assembler, Kids, Row
-from assise.rows.shred import Batch, Shredder
+from assise.rows.assemble import Assembler
+from assise.rows.model import Batch, ChildRows, Row
+from assise.rows.shred import Shredder
+from assise.types.wire import Cell
+
+PATHS = [0, 1]
+"""`min_group` of the document path, and of the columnar one for every document that it takes."""
 
 NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 """Characters that JSON takes as they stand and YAML does not."""
@@ -18,56 +25,62 @@ NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 def read_manifest(plain: object) -> Manifest:
     """A manifest from plain dictionaries."""
     text = json.dumps(plain, ensure_ascii=False)
-    return parse_manifest(
-        NOT_IN_YAML.sub(lambda match: f"\\u{ord(match.group()):04x}", text), "drawn.yaml"
-    )
+    escaped = NOT_IN_YAML.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+    return parse_manifest(escaped, "drawn.yaml")
 
 
-def read_row(row: bytes) -> list[bytes | None]:
+def read_row(row: bytes) -> list[Cell | None]:
     """The cells of one row of binary COPY."""
     count, p = unpack_from(">h", row)[0], 2
-    cells: list[bytes | None] = []
+    cells: list[Cell | None] = []
     for _ in range(count):
         (size,) = unpack_from(">i", row, p)
         p += 4
-        cells.append(None if size < 0 else row[p : p + size])
+        cells.append(None if size < 0 else Cell(row[p : p + size]))
         p += max(size, 0)
     assert p == len(row)
     return cells
 
 
-def rows_of(batch: Batch, shredder: Shredder, document: int) -> tuple[Row, Kids]:
-    """The row of one document of a batch and its child rows, as a database would give them back."""
-    kids: Kids = [{} for _ in shredder.layouts]
+def rows_of(batch: Batch, shredder: Shredder, document: int) -> tuple[Row, ChildRows]:
+    """The row of one document of a batch and its child rows, as a database gives them back."""
+    child_rows: ChildRows = [{} for _ in shredder.layouts]
     for i, layout in enumerate(shredder.layouts):
         if layout.parent is None:
             continue
-        rows = [
-            read_row(row)
-            for row, owner in zip(batch.rows[i], batch.owners[i], strict=True)
-            if owner == document
-        ]
+        pairs = zip(batch.rows[i], batch.owners[i], strict=True)
+        rows = [read_row(row) for row, owner in pairs if owner == document]
         for row in sorted(
             rows, key=lambda row: [cell or b"" for cell in row[1 : layout.key_width]]
         ):
-            kids[i].setdefault(
-                b"".join(cell or b"" for cell in row[1 : layout.key_width - 1]), []
-            ).append(row)
-    return read_row(batch.rows[0][batch.owners[0].index(document)]), kids
+            ordinals = b"".join(cell or b"" for cell in row[1 : layout.key_width - 1])
+            child_rows[i].setdefault(ordinals, []).append(row)
+    return read_row(batch.rows[0][batch.owners[0].index(document)]), child_rows
 
 
 def rebuild(
-    manifest: Manifest, root: str, documents: list[tuple[int, bytes]]
+    manifest: Manifest,
+    root: str,
+    documents: list[tuple[int, bytes]],
+    *,
+    min_group: int | None = None,
 ) -> tuple[dict[int, bytes], Batch]:
-    """Each document, by its offset, as it comes back from its rows; and the batch with the misfits."""
-    shredder, assembler = (
-        Shredder(manifest.layout, root),
-        Assembler(manifest.layout, root, is_strict=True),
+    """Each document, by its offset, as it comes back from its rows; and the batch.
+
+    What is assembled column by column must be what the document path gives.
+    """
+    shredder = Shredder(manifest.layout, root, min_group=min_group)
+    assembler = Assembler(manifest.layout, root, is_strict=True, min_group=min_group)
+    batch, sources = shredder.shred(documents), dict(documents)
+    pairs = [rows_of(batch, shredder, document) for document in range(len(batch.offsets))]
+    alike = assembler.assemble_alike(
+        [sources[offset] for offset in batch.offsets],
+        [row for row, _ in pairs],
+        [child_rows for _, child_rows in pairs],
     )
-    batch = shredder.shred(documents)
     found = {}
-    for document, offset in enumerate(batch.offsets):
-        row, kids = rows_of(batch, shredder, document)
-        found[offset] = assembler.assemble(row, kids)
-        assert not any(kids), "a child row was not reached"
+    for offset, (row, child_rows), again in zip(batch.offsets, pairs, alike, strict=True):
+        found[offset] = assembler.assemble(row, child_rows)
+        assert not any(child_rows), "a child row was not reached"
+        assert again is None or differences(found[offset], again) == []
     return found, batch

@@ -16,10 +16,12 @@ from tests.oracle.equality import differences
 from tests.oracle.fits import find_fit
 from tests.oracle.values import Element, write_array, write_binary, write_document, write_text
 from tests.oracle.walk import parse
-from tests.rows.rebuild import read_manifest, read_row, rebuild
+from tests.rows.rebuild import PATHS, read_manifest, read_row, rebuild
 
 from assise.rows.keys import compile_keys, normal_key, objectid_to_uuid, show_key, uuid_to_objectid
-from assise.rows.shred import Reason, Shredder
+from assise.rows.model import Reason
+from assise.rows.shred import Shredder
+from assise.types.wire import Cell
 
 Query = Callable[..., list[tuple[object, ...]]]
 NULL: Element = (0x0A, b"")
@@ -46,13 +48,16 @@ def double(number: float) -> Element:
     return 0x01, struct.pack("<d", number)
 
 
-def key_of(type_: str, kind: str, raw: bytes, offset: int = 0) -> bytes:
+def key_of(type_: str, kind: str, raw: bytes, offset: int = 0) -> Cell:
+    """The cell of a document's key, which both paths and the reader of keys give."""
     manifest = read_manifest(keyed(type_, kind))
-    batch = Shredder(manifest.layout, "t").shred([(offset, raw)])
-    assert batch.misfits == []
     (cell,) = compile_keys(manifest.layout, "t")([(offset, raw)])
-    assert read_row(batch.rows[0][0])[0] == cell == batch.keys[0][4:]
-    return batch.keys[0][4:]
+    assert cell is not None
+    for min_group in PATHS:
+        batch = Shredder(manifest.layout, "t", min_group=min_group).shred([(offset, raw)])
+        assert batch.rejected == []
+        assert read_row(batch.rows[0][0])[0] == cell == batch.keys[0][4:]
+    return cell
 
 
 @pytest.mark.parametrize(
@@ -79,7 +84,7 @@ def key_of(type_: str, kind: str, raw: bytes, offset: int = 0) -> bytes:
     ],
 )
 def test_a_key_of_kind_any_is_canonical_json_with_ints_without_width(
-    value: Element, text: str
+    min_group: int, value: Element, text: str
 ) -> None:
     raw = of_id(value)
     assert (
@@ -87,43 +92,52 @@ def test_a_key_of_kind_any_is_canonical_json_with_ints_without_width(
         == text
         == find_fit(parse(raw).fields[0][1], "text", "any").text
     )
-    found, _ = rebuild(read_manifest(keyed("text", "any")), "t", [(0, raw)])
+    manifest = read_manifest(keyed("text", "any"))
+    found, _ = rebuild(manifest, "t", [(0, raw)], min_group=min_group)
     assert differences(raw, found[0]) == []
 
 
 @pytest.mark.parametrize(
     "key", [b"$oid", b"$$oid", b"$bson", b"$numberInt", b"$element", b"$ref", b"$", b"", b"\xff"]
 )
-def test_an_id_with_hostile_keys_comes_back_in_its_order(key: bytes) -> None:
+def test_an_id_with_hostile_keys_comes_back_in_its_order(min_group: int, key: bytes) -> None:
     for fields in (
         [(b"z", NULL), (key, int32(1))],
         [(key, (0x02, write_text(b"x"))), (b"$ref", NULL)],
         [(key, NULL), (key, int32(2))],
     ):
         raw = of_id((0x03, write_document([(b"in", (0x03, write_document(fields)))])))
-        found, batch = rebuild(read_manifest(keyed("text", "any")), "t", [(0, raw)])
-        assert batch.misfits == []
+        manifest = read_manifest(keyed("text", "any"))
+        found, batch = rebuild(manifest, "t", [(0, raw)], min_group=min_group)
+        assert batch.rejected == []
         assert differences(raw, found[0]) == []
 
 
 @pytest.mark.parametrize("size", [998, 999, 9_000])
-def test_a_key_over_1000_bytes_is_its_digest_and_the_id_stands_in_extra(size: int) -> None:
+def test_a_key_over_1000_bytes_is_its_digest_and_the_id_stands_in_extra(
+    min_group: int, size: int
+) -> None:
     raw = of_id((0x02, write_text(b"x" * size)))
     key, text = key_of("text", "any", raw), b'"' + b"x" * size + b'"'
     assert key == (text if size == 998 else b"sha256:" + sha256(text).hexdigest().encode())
-    found, batch = rebuild(read_manifest(keyed("text", "any")), "t", [(0, raw)])
+    manifest = read_manifest(keyed("text", "any"))
+    found, batch = rebuild(manifest, "t", [(0, raw)], min_group=min_group)
     assert differences(raw, found[0]) == []
     assert (read_row(batch.rows[0][0])[-1] is None) == (size == 998)
 
 
 @pytest.mark.parametrize(("type_", "last"), [("int4", 2**31 - 1), ("int8", 2**63 - 1)])
-def test_an_offset_is_the_key_where_the_type_holds_it(type_: str, last: int) -> None:
+def test_an_offset_is_the_key_where_the_type_holds_it(
+    min_group: int, type_: str, last: int
+) -> None:
     raw = write_document([(b"a", NULL)])
     for offset in (0, 7, last):
         assert int.from_bytes(key_of(type_, "offset", raw, offset), "big") == offset
     if type_ == "int4":
-        batch = Shredder(read_manifest(keyed(type_, "offset")).layout, "t").shred([(last + 1, raw)])
-        assert [(misfit.reason, misfit.offset) for misfit in batch.misfits] == [
+        manifest = read_manifest(keyed(type_, "offset"))
+        batch = Shredder(manifest.layout, "t", min_group=min_group).shred([(last + 1, raw)])
+        assert compile_keys(manifest.layout, "t")([(last + 1, raw)]) == [None]
+        assert [(rejected.reason, rejected.offset) for rejected in batch.rejected] == [
             (Reason.KEY_MISFIT, last + 1)
         ]
 
@@ -273,4 +287,4 @@ def test_what_is_cut_has_no_key_or_a_whole_one(type_: str, kind: str) -> None:
     ],
 )
 def test_a_key_is_shown_on_one_line_as_sql_shows_it(type_: str, cell: bytes, text: str) -> None:
-    assert show_key(type_, cell) == text
+    assert show_key(type_, Cell(cell)) == text

@@ -1,4 +1,4 @@
-"""The first law without a server: assemble(shred(d)) == d for hostile documents and manifests drawn from their paths."""
+"""The first law without a server, for hostile documents and manifests drawn from their paths."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from tests.oracle.equality import differences
 from tests.oracle.slices import check_slice
 from tests.oracle.strategies import documents, manifests
 from tests.oracle.walk import NotBson, parse
-from tests.rows.rebuild import read_manifest, rebuild
+from tests.rows.rebuild import PATHS, read_manifest, rebuild
 
-from assise.rows.shred import Reason
+from assise.rows.model import Reason
 
 
 @st.composite
@@ -21,42 +21,42 @@ def migrations(draw: st.DrawFn) -> tuple[object, list[bytes]]:
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_every_document_comes_back(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("assise.rows.shaped.FEWEST", 1 + 15 * (number % 2))
-    check_slice(check_documents, migrations(), number=number, share=50)
+def test_every_document_comes_back(number: int) -> None:
+    """Slices 0 and 2 without the columnar path, 1 and 3 with it for every document."""
+    path = st.just(PATHS[number % 2])
+    check_slice(check_documents, migrations(), path, number=number, share=50)
 
 
-def check_documents(migration: tuple[object, list[bytes]]) -> None:
+def check_documents(migration: tuple[object, list[bytes]], min_group: int) -> None:
     plain, raws = migration
     manifest = read_manifest(plain)
     root = next(name for name, table in manifest.tables.items() if table.collection)
     offsets = [sum(map(len, raws[:i])) for i in range(len(raws))]
-    found, batch = rebuild(manifest, root, list(zip(offsets, raws, strict=True)))
-    assert len(found) + len(batch.misfits) == len(raws)
-    assert {misfit.reason for misfit in batch.misfits} <= {Reason.KEY_MISFIT}
+    placed = list(zip(offsets, raws, strict=True))
+    found, batch = rebuild(manifest, root, placed, min_group=min_group)
+    assert len(found) + len(batch.rejected) == len(raws)
+    assert {rejected.reason for rejected in batch.rejected} <= {Reason.KEY_MISFIT}
     for offset, raw in zip(offsets, raws, strict=True):
         if offset in found:
             assert differences(raw, found[offset]) == []
 
 
 @pytest.mark.parametrize("number", range(2))
-def test_broken_bytes_are_rejects_exactly_when_they_are_not_bson(
-    number: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("assise.rows.shaped.FEWEST", 1 + 15 * number)
-    check_slice(check_broken_bytes, documents(), st.data(), number=number, share=50)
+def test_broken_bytes_are_rejects_exactly_when_they_are_not_bson(number: int) -> None:
+    path = st.just(PATHS[number])
+    check_slice(check_broken_bytes, documents(), path, st.data(), number=number, share=50)
 
 
-def check_broken_bytes(raw: bytes, data: st.DataObject) -> None:
+def check_broken_bytes(raw: bytes, min_group: int, data: st.DataObject) -> None:
     manifest = read_manifest(data.draw(manifests([raw])))
     root = next(name for name, table in manifest.tables.items() if table.collection)
     broken = bytearray(raw)
     for at in data.draw(st.lists(st.integers(4, len(raw) - 1), max_size=3)):
         broken[at] = data.draw(st.sampled_from([0, 1, 5, 0x7F, 0xFF]))
-    _, batch = rebuild(manifest, root, [(0, bytes(broken))])
+    _, batch = rebuild(manifest, root, [(0, bytes(broken))], min_group=min_group)
     try:
         parse(bytes(broken))
     except NotBson:
-        assert [misfit.reason for misfit in batch.misfits] == [Reason.NOT_BSON]
+        assert [rejected.reason for rejected in batch.rejected] == [Reason.NOT_BSON]
     else:
-        assert [misfit.reason for misfit in batch.misfits] in ([], [Reason.KEY_MISFIT])
+        assert [rejected.reason for rejected in batch.rejected] in ([], [Reason.KEY_MISFIT])

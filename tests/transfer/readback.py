@@ -12,7 +12,9 @@ from tests.oracle.expected import Rows
 from tests.oracle.texts import print_array
 
 from assise.manifest.model import Manifest
-from assise.rows.assemble import Assembler, Kids, Row
+from assise.rows.assemble import Assembler
+from assise.rows.model import ChildRows, Row
+from assise.types.wire import Cell
 
 Plain = dict[str, object]
 Key = tuple[str | None, ...]
@@ -134,7 +136,7 @@ class Target:
         """The documents that the product builds from the rows, by the text of their key; every child row must be used."""
         assembler = Assembler(manifest.layout, root, is_strict=True)
         layouts = assembler.layouts
-        kids: dict[bytes, Kids] = {}
+        kids: dict[bytes, ChildRows] = {}
         for i, layout in enumerate(layouts):
             if layout.parent is not None:
                 for _, row in self._read_cells(layout.table, layout.names, layout.primary_key):
@@ -160,7 +162,8 @@ class Target:
             f"SELECT {first}::text, {listed} FROM {quote(self.schema, table)} AS t ORDER BY {order}",
             is_binary=True,
         )
-        return [((row[0] or b"").decode(), row[1:]) for row in rows]
+        cells = [[None if cell is None else Cell(cell) for cell in row[1:]] for row in rows]
+        return [((row[0] or b"").decode(), found) for row, found in zip(rows, cells, strict=True)]
 
 
 def print_list(texts: list[str]) -> bytes:

@@ -1,9 +1,13 @@
-"""Shapes: how the documents of a collection look, learnt from some of them, and one regular expression that reads all that look so.
+"""Shapes: how the documents of a collection look, and a regular expression that reads all of them.
 
-In BSON the type byte and the key name an element, and its length is fixed, stands in front of the value, or ends at a NUL. A
-pattern that names types and keys in order, and takes a string up to its first NUL, is thus a parse of a document, the only
-one there is, as soon as every length that it passed is the length that it matched. `Shape.parse` checks them all. What does
-not match is not wrong: it looks different, and is left to who reads element by element.
+In BSON the type byte and the key name an element, and its length is fixed, stands in front of the
+value, or ends at a NUL. A pattern that names types and keys in order, and takes a string up to its
+first NUL, is thus a parse of a document, the only one there is, as soon as every length that it
+passed is the length that it matched. `Shape.parse` checks them all. A document that does not match
+is not wrong: it looks different, and its reader takes it element by element.
+
+Both `infer` and `rows` read documents in this way, and neither may import the other. A shape knows
+BSON and nothing of columns or profiles; so it stands here.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import compress, repeat
 from struct import unpack
-from typing import cast
+from typing import ClassVar, TypeVar, cast
 
 from assise.documents.kinds import (
     BOOL,
@@ -40,59 +44,66 @@ from assise.documents.kinds import (
 )
 from assise.documents.reader import NOT_BSON, SKIP, elements, is_utf8
 
-Path = tuple[bytes, ...]
-Value = bytes | None
-Match = Callable[[bytes, int], re.Match[bytes] | None]
+KeyPath = tuple[bytes, ...]
+"""The keys that lead to a value."""
 
-FEWEST = 16
-"""Documents for which it is worth while to learn a shape."""
+SlotValue = bytes | None
+"""The bytes of a value; None where it is missing."""
 
-LARGEST_BYTES = 1 << 16
-"""Larger documents are better read one by one: of those that are parsed together all values are in memory."""
-
-GROUP = 2_000
-"""Documents that are parsed together."""
-
-SAMPLE = 200
-"""Documents that a shape is learnt from, at most."""
-
-RARE = 50
-"""What fewer than one in 50 documents of a sample have does not belong to its shape."""
+_Match = Callable[[bytes, int], re.Match[bytes] | None]
 
 _STRING = rb"....[^\0]*+\0"
 _PATTERNS = {
-    DOUBLE: rb".{8}", STRING: _STRING, UNDEFINED: b"", OBJECT_ID: rb".{12}", BOOL: rb"[\0\1]", DATE: rb".{8}", NULL: b"",
-    REGEX: rb"[^\0]*+\0[^\0]*+\0", DB_POINTER: _STRING + rb".{12}", CODE: _STRING, SYMBOL: _STRING, INT32: rb"....",
-    TIMESTAMP: rb".{8}", INT64: rb".{8}", DECIMAL: rb".{16}", MIN_KEY: b"", MAX_KEY: b"",
-}  # fmt: skip
+    DOUBLE: rb".{8}",
+    STRING: _STRING,
+    UNDEFINED: b"",
+    OBJECT_ID: rb".{12}",
+    BOOL: rb"[\0\1]",
+    DATE: rb".{8}",
+    NULL: b"",
+    REGEX: rb"[^\0]*+\0[^\0]*+\0",
+    DB_POINTER: _STRING + rb".{12}",
+    CODE: _STRING,
+    SYMBOL: _STRING,
+    INT32: rb"....",
+    TIMESTAMP: rb".{8}",
+    INT64: rb".{8}",
+    DECIMAL: rb".{16}",
+    MIN_KEY: b"",
+    MAX_KEY: b"",
+}
 _BEHIND_LENGTH = {STRING: 4, CODE: 4, SYMBOL: 4, DB_POINTER: 16}
 """Bytes of a value that its length does not count."""
+
+_Bytes = TypeVar("_Bytes", bound=bytes)
 
 
 @dataclass(frozen=True)
 class Slot:
     """A value that documents of a shape may have: the keys that lead to it, and its type byte."""
 
-    path: Path
+    path: KeyPath
     kind: int
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """Documents read by a shape: their positions among those given, and for each slot its values, None where it is missing.
+    """Documents read by a shape: their positions among those given, and the values of each slot.
 
-    The value of a container is all of it; what lies in arrays and in documents that are not inlined is unchecked.
+    The value of a container is all of it; what lies in arrays and in documents that are not inlined
+    is unchecked.
     """
 
     hits: list[int]
-    columns: list[Sequence[Value]]
+    columns: list[Sequence[SlotValue]]
 
 
 @dataclass(frozen=True)
 class _Step:
-    """A pattern, and behind it one key whose value is passed over by its length: a slot for each kind it may be.
+    """A pattern, and behind it one key whose value is passed over by its length.
 
-    Where `inner` steps are given the first kind is a document that they read.
+    There is a slot for each kind it may be. Where `inner` steps are given, the first kind is a
+    document that they read.
     """
 
     pattern: bytes
@@ -101,12 +112,12 @@ class _Step:
     inner_slots: int = 0
 
     @cached_property
-    def match(self) -> Match:
+    def match(self) -> _Match:
         """The pattern, compiled."""
         return re.compile(b"(?s)" + self.pattern).match
 
     @cached_property
-    def match_all(self) -> Match:
+    def match_all(self) -> _Match:
         """The pattern with the terminator of the document behind it, which must be the end."""
         return re.compile(b"(?s)%b\\0" % self.pattern).fullmatch
 
@@ -115,30 +126,48 @@ class Shape:
     """The shape of a sample of documents: keys in order, each with the kinds that its values have.
 
     Args:
-        documents: those that the sample is taken from; what is no BSON or a key that is not UTF-8 is no part of the shape.
-        inlined: whether the documents at a path are read in the same go, each of their values a slot of its own; otherwise
-            they, like arrays, are one value. Those whose keys are data are one value too; `Shape.inlined` are the others.
+        documents: those that the sample is taken from. What is not BSON, and keys that are not
+            UTF-8, are no part of the shape.
+        inlined: whether the documents at a path are read with their parents, each of their values a
+            slot of its own; otherwise they, like arrays, are one value. Those whose keys are data
+            are one value, too; `Shape.inlined` are the others.
     """
 
-    def __init__(self, documents: Sequence[bytes], inlined: Callable[[Path], bool]) -> None:
+    MIN_GROUP: ClassVar[int] = 16
+    """Documents for which it is worth while to learn a shape; 0 for never."""
+
+    LARGEST_BYTES: ClassVar[int] = 1 << 16
+    """Larger documents are better read one by one: of those that are parsed together all values
+    are in memory."""
+
+    GROUP: ClassVar[int] = 2_000
+    """Documents that are parsed together."""
+
+    SAMPLE: ClassVar[int] = 200
+    """Documents that a shape is learnt from, at most."""
+
+    RARE: ClassVar[int] = 50
+    """What fewer than one in 50 documents of a sample have does not belong to its shape."""
+
+    def __init__(self, documents: Sequence[bytes], inlined: Callable[[KeyPath], bool]) -> None:
         top = _Level()
-        for raw in documents[:: len(documents) // SAMPLE + 1]:
+        for raw in documents[:: len(documents) // self.SAMPLE + 1]:
             with suppress(*NOT_BSON):
                 top.learn(raw, 0, (), inlined)
         self.slots: list[Slot] = []
-        self.inlined: set[Path] = set()
+        self.inlined: set[KeyPath] = set()
         self._sized: list[tuple[int, int]] = []
         self._steps = self._compile(top, ())
 
     @property
     def is_whole(self) -> bool:
-        """Whether no value is passed over by its length, so that what is parsed is BSON to the last byte."""
+        """Whether what is parsed is BSON to the last byte: nothing is passed over by length."""
         return len(self._steps) == 1
 
     def parse(self, documents: Sequence[bytes]) -> Parsed:
         """Read those of the documents that have this shape."""
         if len(self._steps) == 1:
-            found: list[Sequence[Value] | None] = [
+            found: list[Sequence[SlotValue] | None] = [
                 match and match.groups()
                 for match in map(self._steps[0].match_all, documents, repeat(4))
             ]
@@ -146,31 +175,28 @@ class Shape:
             found = [self._read(raw) for raw in documents]
         hits = [i for i, values in enumerate(found) if values is not None]
         taken = documents if len(hits) == len(documents) else [documents[i] for i in hits]
-        columns: list[Sequence[Value]] = list(
-            zip(*[values for values in found if values is not None], strict=True)
-        )
+        matched = [values for values in found if values is not None]
+        columns: list[Sequence[SlotValue]] = list(zip(*matched, strict=True))
         columns = columns or [()] * len(self.slots)
         wrong = set(_find_wrong(taken, 0))
         for slot, behind in self._sized:
             wrong.update(_find_wrong(columns[slot], behind))
         if wrong:
             right = [i not in wrong for i in range(len(hits))]
-            hits, columns = (
-                list(compress(hits, right)),
-                [list(compress(column, right)) for column in columns],
-            )
+            hits = list(compress(hits, right))
+            columns = [list(compress(column, right)) for column in columns]
         return Parsed(hits, columns)
 
-    def _read(self, raw: bytes) -> Sequence[Value] | None:
-        values: list[Value] = []
+    def _read(self, raw: bytes) -> Sequence[SlotValue] | None:
+        values: list[SlotValue] = []
         try:
             is_read = _run(self._steps, raw, 4, values) == len(raw) - 1
         except NOT_BSON:
             return None
         return values if is_read and not raw[-1] else None
 
-    def _compile(self, level: _Level, path: Path) -> tuple[_Step, ...]:
-        """The steps that read one level up to its terminator; slots are numbered in the order of their values."""
+    def _compile(self, level: _Level, path: KeyPath) -> tuple[_Step, ...]:
+        """The steps that read one level; slots are numbered in the order of their values."""
         steps: list[_Step] = []
         pattern = b""
         for key, kinds in level.common():
@@ -207,7 +233,7 @@ class Shape:
                 pattern = b""
         return (*steps, _Step(pattern))
 
-    def _add_slot(self, path: Path, kind: int) -> int:
+    def _add_slot(self, path: KeyPath, kind: int) -> int:
         slot = len(self.slots)
         self.slots.append(Slot(path, kind))
         if kind in _BEHIND_LENGTH:
@@ -217,14 +243,16 @@ class Shape:
 
 @dataclass
 class _Level:
-    """The keys of the documents at one path: how often each kind was seen, and which key stood behind which."""
+    """The keys of the documents at one path: counts of their kinds, and which follows which."""
 
     documents: int = 0
     kinds: dict[bytes, Counter[int]] = field(default_factory=dict)
     behind: dict[bytes, Counter[bytes]] = field(default_factory=dict)
     inner: dict[bytes, _Level] = field(default_factory=dict)
 
-    def learn(self, raw: bytes, start: int, path: Path, inlined: Callable[[Path], bool]) -> None:
+    def learn(
+        self, raw: bytes, start: int, path: KeyPath, inlined: Callable[[KeyPath], bool]
+    ) -> None:
         self.documents += 1
         before: bytes | None = None
         for kind, key, p, _ in elements(raw, start):
@@ -239,7 +267,9 @@ class _Level:
         """Keys that are UTF-8, with those of their kinds that are not rare."""
         for key in self._ordered():
             kinds = [
-                kind for kind, count in self.kinds[key].items() if count * RARE >= self.documents
+                kind
+                for kind, count in self.kinds[key].items()
+                if count * Shape.RARE >= self.documents
             ]
             if kinds and is_utf8(key):
                 yield key, kinds
@@ -247,13 +277,14 @@ class _Level:
     def is_common(self) -> bool:
         """Whether nearly all fields are under keys that are not rare: those of a map are data."""
         fields = sum(kinds.total() for kinds in self.kinds.values())
-        return (
-            10 * sum(self.kinds[key][kind] for key, kinds in self.common() for kind in kinds)
-            >= 9 * fields
-        )
+        common = sum(self.kinds[key][kind] for key, kinds in self.common() for kind in kinds)
+        return 10 * common >= 9 * fields
 
     def _ordered(self) -> Iterator[bytes]:
-        """The keys in the order in which most documents have them: next is the one that the fewest others should precede."""
+        """The keys in the order in which most documents have them.
+
+        Next is always the key that the fewest others should precede.
+        """
         weights = dict.fromkeys(self.kinds, 0)
         for keys in self.behind.values():
             for key, count in keys.items():
@@ -266,8 +297,8 @@ class _Level:
                 weights[other] -= self.behind[key][other]
 
 
-def _run(steps: tuple[_Step, ...], raw: bytes, p: int, values: list[Value]) -> int:
-    """Read one level from its first element on; gives the position of its terminator, or -1 when it looks different."""
+def _run(steps: tuple[_Step, ...], raw: bytes, p: int, values: list[SlotValue]) -> int:
+    """Read one level; gives the position of its terminator, or -1 when it looks different."""
     for step in steps:
         match = step.match(raw, p)
         if match is None:
@@ -294,26 +325,25 @@ def _run(steps: tuple[_Step, ...], raw: bytes, p: int, values: list[Value]) -> i
     return p
 
 
-def find_values(column: Sequence[Value]) -> Sequence[bytes]:
+def find_values(column: Sequence[_Bytes | None]) -> Sequence[_Bytes]:
     """The values of a slot that are not missing."""
-    return (
-        cast(Sequence[bytes], column)
-        if all(column)
-        else [value for value in column if value is not None]
-    )
+    if all(column):
+        return cast(Sequence[_Bytes], column)
+    return [value for value in column if value is not None]
 
 
-def _find_wrong(column: Sequence[Value], behind: int) -> list[int]:
+def _find_wrong(column: Sequence[SlotValue], behind: int) -> list[int]:
     """Positions of values whose length in front is not the one that was matched."""
     found = find_values(column)
     fronts = b"".join([value[:4] for value in found])
-    if len(fronts) == 4 * len(found) and [
-        length + behind for length in unpack(f"<{len(found)}i", fronts)
-    ] == list(map(len, found)):
-        return []
+    if len(fronts) == 4 * len(found):
+        lengths = unpack(f"<{len(found)}i", fronts)
+        if [length + behind for length in lengths] == list(map(len, found)):
+            return []
     return [
-        i
-        for i, value in enumerate(column)
-        if value is not None
-        and int.from_bytes(value[:4], "little", signed=True) != len(value) - behind
+        i for i, value in enumerate(column) if value is not None and not _is_right(value, behind)
     ]
+
+
+def _is_right(value: bytes, behind: int) -> bool:
+    return int.from_bytes(value[:4], "little", signed=True) == len(value) - behind

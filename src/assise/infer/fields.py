@@ -11,6 +11,7 @@ from assise.infer.evidence import array_evidence, column_evidence
 from assise.infer.profile import FLATTENED_LEVELS, MAP_KEYS
 from assise.infer.tree import PathProfile
 from assise.manifest.paths import format_path
+from assise.types.table import PROPOSED, TYPES
 from assise.wording import escape
 
 Ids = Literal["uuid", "text"]
@@ -28,15 +29,6 @@ class ColumnChoice(NamedTuple):
 INTS = frozenset({"int32", "int64"})
 NUMBERS = INTS | {"double"}
 
-_TYPES = {
-    "string": ("text", "string"),
-    "bool": ("bool", "bool"),
-    "date": ("timestamptz", "date"),
-    "objectId": ("uuid", "objectid"),
-    "uuid": ("uuid", "uuid"),
-    "binary": ("bytea", "binary"),
-    "decimal": ("numeric", "decimal"),
-}
 _DATA_KEY_SIZE = 254
 # Numbers, dates, ObjectIds, hashes and UUIDs, addresses.
 _DATA_KEY = re.compile(
@@ -132,9 +124,9 @@ class Finder:
         if element is None or not element.set_values:
             return None
         choice = choose_type(element.kinds, self.ids)
-        if choice is None or choice.type == "bytea" or not _most_arrays_fit(path, element, choice):
+        if choice is None or f"{choice.type}[]" not in TYPES:
             return None
-        return choice
+        return choice if _most_arrays_fit(path, element, choice) else None
 
     def _find_elements(self, element: PathProfile) -> list[FieldColumn | FieldTable]:
         rows = element.values
@@ -189,11 +181,9 @@ def _choose_number(kinds: dict[str, int]) -> ColumnChoice:
 def _scalar(kind: str, ids: Ids) -> ColumnChoice | None:
     if kind == "objectId" and ids == "text":
         return ColumnChoice("text", "objectid", frozenset({kind}))
-    if kind.startswith("binary_"):
-        return ColumnChoice("bytea", kind, frozenset({kind}))
-    if kind not in _TYPES:
+    if kind not in PROPOSED:
         return None
-    return ColumnChoice(*_TYPES[kind], frozenset({kind}))
+    return ColumnChoice(*PROPOSED[kind], frozenset({kind}))
 
 
 def is_map(path: PathProfile) -> bool:

@@ -46,7 +46,7 @@ from assise.documents.reader import (
     read_int32,
     repeated_keys,
 )
-from assise.documents.shape import FEWEST, GROUP, LARGEST_BYTES, Shape, Slot, Value
+from assise.documents.shape import Shape, Slot, SlotValue
 from assise.errors import InvalidBsonError
 from assise.infer.ids import FITS
 from assise.infer.tree import (
@@ -76,7 +76,7 @@ Without a walk and with 0 bytes, the value is a string. What to count is a node 
 `infer.tree`.
 """
 
-_Walks = list[tuple[Skip | None, Sequence[Value]]]
+_Walks = list[tuple[Skip | None, Sequence[SlotValue]]]
 """The walk of each column of a parsed group whose values must be walked, and these values."""
 
 _SIZES = {
@@ -202,13 +202,13 @@ class Profile:
 
     def add_all(self, documents: Sequence[bytes], offsets: Sequence[int]) -> None:
         """Count documents in their order, with the same result as `add` for each of them."""
-        for start in range(0, len(documents), GROUP):
-            stop = start + GROUP
+        for start in range(0, len(documents), Shape.GROUP):
+            stop = start + Shape.GROUP
             self._add_group(documents[start:stop], offsets[start:stop])
 
     def _add_group(self, documents: Sequence[bytes], offsets: Sequence[int]) -> None:
-        small = [i for i, raw in enumerate(documents) if len(raw) <= LARGEST_BYTES]
-        if self._shape is None and len(small) >= FEWEST:
+        small = [i for i, raw in enumerate(documents) if len(raw) <= Shape.LARGEST_BYTES]
+        if self._shape is None and 0 < Shape.MIN_GROUP <= len(small):
             self._shape = Shape(
                 [documents[i] for i in small], lambda path: len(path) <= FLATTENED_LEVELS
             )
@@ -241,7 +241,7 @@ class Profile:
                     column = [column[row] for row in counted]  # noqa: PLW2901 - those that count
                 self._counts[field[0]] += len(column) - column.count(None)
 
-    def _find_walks(self, shape: Shape, columns: Sequence[Sequence[Value]]) -> _Walks:
+    def _find_walks(self, shape: Shape, columns: Sequence[Sequence[SlotValue]]) -> _Walks:
         """Return the columns whose values must be walked, each with its walk.
 
         The walk is None where no document with such a value was walked yet. Values that the shape
@@ -256,7 +256,7 @@ class Profile:
                 walks.append((walk, column))
         return walks
 
-    def _walk_values(self, values: Sequence[tuple[Skip | None, Value]]) -> bool:
+    def _walk_values(self, values: Sequence[tuple[Skip | None, SlotValue]]) -> bool:
         """Walk values of one document; False, and nothing counts, if any is new or not BSON."""
         mark = len(self._hits)
         try:

@@ -20,12 +20,11 @@ from assise.infer.profile import Profile
 from assise.infer.tree import PathProfile
 from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.paths import format_child_path, format_path
+from assise.types.table import PROPOSED
 from assise.wording import count_of, escape
 
 TABLE_COLUMNS = 320
 """Physical columns of a table, with its key and `_extra`: with more, rows become too big."""
-
-_KEY_TYPES = {"string": "text", "bool": "bool", "date": "timestamptz"}
 
 
 @dataclass(frozen=True)
@@ -84,14 +83,11 @@ def choose_key(path: PathProfile, documents: int, *, ids: Ids) -> Column:
         return Column(type="int8" if "int64" in kinds else "int4", from_="_id")
     if kinds <= NUMBERS:
         return Column(type="numeric", from_="_id")
-    if kinds <= {"decimal"}:
-        return Column(type="numeric", from_="_id", kind="decimal")
-    if kinds <= {"uuid"}:
-        return Column(type="uuid", from_="_id", kind="uuid")
     only = next(iter(kinds))
-    if len(kinds) == 1 and only in _KEY_TYPES:
-        return Column(type=_KEY_TYPES[only], from_="_id")
-    return Column(type="text", from_="_id", kind="any")
+    if len(kinds) > 1 or only not in PROPOSED or only.startswith("binary"):
+        return Column(type="text", from_="_id", kind="any")
+    column_type, kind = PROPOSED[only]
+    return Column(type=column_type, from_="_id", kind=kind)
 
 
 def _draft_collection(draft: _Draft, collection: str, table: str, profile: Profile) -> None:

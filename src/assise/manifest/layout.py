@@ -10,7 +10,7 @@ from typing import Any
 from assise.errors import ManifestError
 from assise.manifest.nodes import read_nodes
 from assise.manifest.table import Table
-from assise.manifest.types import KEY_KINDS, is_kind
+from assise.types.table import KEY_KINDS, is_kind
 
 RULES = 1
 """The newest rules by which rows are written; a load keeps those that it began with."""

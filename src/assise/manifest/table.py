@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from assise.manifest.keys import Keyed, with_keys
 from assise.manifest.paths import default_path, parse_child_path, parse_path
 from assise.manifest.sections import keys_on
-from assise.manifest.types import KINDS, default_kind
+from assise.types.table import KINDS, default_kind
 
 
 @with_keys(keys_on("column"))

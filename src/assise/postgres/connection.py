@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import repeat
 from queue import SimpleQueue
-from typing import Self, TypeVar
+from typing import Self, TypeVar, cast
 
 import psycopg
 from psycopg import generators, pq, sql
@@ -18,15 +18,12 @@ from assise.errors import TargetError
 from assise.postgres.conninfo import describe
 from assise.postgres.copy import write_rows
 from assise.postgres.translate import describe_error, translated
-
-ARRAY_OIDS = {
-    "uuid": 2951, "text": 1009, "bool": 1000, "int4": 1007, "int8": 1016,
-    "float8": 1022, "numeric": 1231, "timestamptz": 1185, "bytea": 1001,
-}  # fmt: skip
+from assise.types.table import TYPES
+from assise.types.wire import Cell
 
 Parameter = str | int | float | bytes | None | Sequence[str]
 Parameters = Sequence[Parameter] | Mapping[str, object]
-BinaryRow = tuple[bytes | None, ...]
+BinaryRow = tuple[Cell | None, ...]
 """The cells of a row in binary format, without their lengths; None for NULL."""
 
 Made = TypeVar("Made")
@@ -144,7 +141,7 @@ class Connection:
     def fetch_cells(self, statement: str, array: bytes, column_type: str) -> Iterator[BinaryRow]:
         """The rows of a query over one array $1 of `column_type`, every cell in binary format."""
         with translated(self.target):
-            return _read_rows(self._query(statement, [array], [ARRAY_OIDS[column_type]]))
+            return _read_rows(self._query(statement, [array], [TYPES[column_type].array_oid]))
 
     def stream(
         self,
@@ -163,7 +160,7 @@ class Connection:
             self._query(
                 f"DECLARE {cursor} NO SCROLL CURSOR FOR {query}",
                 parameters,
-                [ARRAY_OIDS[column_type]][: len(parameters)],
+                [TYPES[column_type].array_oid][: len(parameters)],
             )
             try:
                 while (result := self._query(f"FETCH 5000 FROM {cursor}", [], [])).ntuples:
@@ -235,4 +232,4 @@ def _read_rows(result: PGresult) -> Iterator[BinaryRow]:
         map(result.get_value, range(result.ntuples), repeat(column))
         for column in range(result.nfields)
     ]
-    return zip(*columns, strict=True)
+    return cast(Iterator[BinaryRow], zip(*columns, strict=True))

@@ -6,21 +6,21 @@ from collections.abc import Iterable
 
 import psycopg
 
-_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_TAIL = b"\xff\xff"
+from assise.types.wire import COPY_HEAD, COPY_TAIL
+
 _BLOCK_BYTES, _SLICE_BYTES = 1 << 20, 4 << 20
 
 
 def write_rows(copy: psycopg.Copy, rows: Iterable[bytes]) -> None:
     """Write rows, each with its count of cells and its cells, and what stands around them."""
-    block, size = [_HEAD], 0
+    block, size = [COPY_HEAD], 0
     for row in rows:
         block.append(row)
         size += len(row)
         if size >= _BLOCK_BYTES:
             _write(copy, block)
             block, size = [], 0
-    _write(copy, [*block, _TAIL])
+    _write(copy, [*block, COPY_TAIL])
 
 
 def _write(copy: psycopg.Copy, block: list[bytes]) -> None:

@@ -2,141 +2,140 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from enum import IntEnum
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
-from assise.documents.reader import check_document
-from assise.documents.shape import GROUP, LARGEST_BYTES
+from assise.documents.kinds import ARRAY, DOCUMENT
+from assise.documents.reader import check_document, count_leaves
+from assise.documents.shape import Shape
 from assise.errors import InvalidBsonError
 from assise.manifest.layout import Layout
-from assise.rows.shaped import ShapedShredder
-from assise.rows.tally import Tally, Values
-from assise.rows.tree import Tree, build_tree
-from assise.rows.walk import KeyMisfitError, Walker
-
-
-class Reason(IntEnum):
-    """The closed list of reasons for a reject."""
-
-    NOT_BSON = 1
-    DUPLICATE_ID = 2
-    ASKED_FOR = 3
-    SERVER_LIMIT = 4
-    KEY_MISFIT = 5
-
-
-@dataclass(frozen=True)
-class Misfit:
-    """A document that became no rows: its offset in the source, why, and in words."""
-
-    offset: int
-    reason: Reason
-    detail: str
-    raw: bytes
-
-
-@dataclass
-class Batch:
-    """The rows of some documents: for each layout the rows and, beside each row, the position of its document in `offsets`."""
-
-    offsets: list[int]
-    keys: list[bytes]
-    rows: list[list[bytes]]
-    owners: list[list[int]]
-    misfits: list[Misfit]
-    values: Values = field(default_factory=Values)
+from assise.rows.columnar.shred import ColumnarShredder
+from assise.rows.counts import CountingWriters
+from assise.rows.document.visit import DocumentVisitor, UnfitKeyError
+from assise.rows.model import Batch, Document, Reason, Rejected, Values
+from assise.rows.tree import build_tree
+from assise.types.jsonb import decode_jsonb
+from assise.types.wire import Cell, CopyField, read_row, row_head
 
 
 class Shredder:
-    """Shreds the documents of one collection."""
+    """Shreds the documents of one collection.
 
-    def __init__(self, layout: Layout, root: str) -> None:
-        self.tree: Tree = build_tree(layout, root)
+    Args:
+        min_group: from how many documents on those that look alike are shredded column by column;
+            0 for never. Nothing else depends on it.
+    """
+
+    def __init__(self, layout: Layout, root: str, *, min_group: int | None = None) -> None:
+        min_group = Shape.MIN_GROUP if min_group is None else min_group
+        self.tree = build_tree(layout, root)
         self.layouts = self.tree.layouts
-        self._heads = [len(layout.names).to_bytes(2, "big") for layout in self.layouts]
-        self._tally = Tally()
-        self._walker = Walker(self.tree, self._tally)
-        self._shaped = ShapedShredder(self.tree, self._tally)
+        self._heads = [row_head(len(layout.names)) for layout in self.layouts]
+        self._writers = CountingWriters()
+        self._visitor = DocumentVisitor(self.tree, self._writers)
+        # The switch of the columnar path: without it `_shred_group` and `find_whole` have one line.
+        self._columnar = ColumnarShredder(self.tree, self._writers, min_group=min_group)
 
-    def shred(self, documents: Iterable[tuple[int, bytes]]) -> Batch:
-        """The rows of documents given with their offsets in the source.
+    def shred(self, documents: Iterable[Document]) -> Batch:
+        """Shred documents.
 
-        Bytes that are not BSON and an `_id` that the key does not fit become misfits; nothing else does.
+        Bytes that are not BSON, and an `_id` that the key does not fit, are rejected; nothing else.
         """
-        batch = Batch([], [], [[] for _ in self.layouts], [[] for _ in self.layouts], [])
-        self._tally.reset(Values())
+        batch = Batch([], [], [[] for _ in self.layouts], [[] for _ in self.layouts])
+        self._writers.reset(Values())
         iterator = iter(documents)
-        while group := list(islice(iterator, GROUP)):
+        while group := list(islice(iterator, Shape.GROUP)):
             self._shred_group(batch, group)
-        batch.values = self._tally.values
+        batch.values = self._writers.values
         return batch
 
     def find_whole(self, documents: Sequence[bytes]) -> list[int]:
-        """Which documents are read whole by the shape of those that were shredded: they are BSON. Others may be, too."""
+        """Find documents that are BSON without a doubt, at next to no cost; others may be, too."""
         return [
             start + i
-            for start in range(0, len(documents), GROUP)
-            for i in self._shaped.find_whole(documents[start : start + GROUP])
+            for start in range(0, len(documents), Shape.GROUP)
+            for i in self._columnar.find_whole(documents[start : start + Shape.GROUP])
         ]
 
-    def _shred_group(self, batch: Batch, group: Sequence[tuple[int, bytes]]) -> None:
-        small = [i for i, (_, raw) in enumerate(group) if len(raw) <= LARGEST_BYTES]
-        shaped = self._shaped.shred([group[i][1] for i in small], [group[i][0] for i in small])
+    def count_values(self, batch: Batch, documents: Mapping[int, bytes]) -> Values:
+        """Count where the values of some documents of a batch stand, each given by its position.
+
+        What stands in jsonb is counted in their rows; all other leaves are typed.
+        """
+        found = Values(typed=sum(map(count_leaves, documents.values())))
+        for i, layout in enumerate(self.layouts):
+            *columns, extra = [j for j, name in enumerate(layout.types) if name == "jsonb"]
+            for row, owner in zip(batch.rows[i], batch.owners[i], strict=True):
+                if owner in documents:
+                    cells = read_row(row)
+                    found.jsonb += sum(_count_json(cells[j]) for j in columns)
+                    found.extra += _count_json(cells[extra])
+        found.typed -= found.jsonb + found.extra
+        return found
+
+    def _shred_group(self, batch: Batch, group: Sequence[Document]) -> None:
+        """Shred what looks alike together and the others one by one.
+
+        Documents keep the source's order. Child rows do not: their owners say whose they are.
+        """
+        columnar = self._columnar.shred(group)
         first = len(batch.offsets)
-        if len(shaped.taken) == len(group):
+        if len(columnar.taken) == len(group):
             batch.offsets.extend([offset for offset, _ in group])
-            batch.keys.extend(shaped.keys)
-            for i, owners in enumerate(shaped.owners):
-                batch.rows[i].extend(shaped.rows[i])
+            batch.keys.extend(columnar.keys)
+            for i, owners in enumerate(columnar.owners):
+                batch.rows[i].extend(columnar.rows[i])
                 batch.owners[i].extend([first + owner for owner in owners])
             return
         numbers: list[int] = []
         done = 0
-        for i, (key, row) in zip(
-            [small[i] for i in shaped.taken],
-            zip(shaped.keys, shaped.rows[0], strict=True),
-            strict=True,
-        ):
+        for i, key, row in zip(columnar.taken, columnar.keys, columnar.rows[0], strict=True):
             for offset, raw in group[done:i]:
-                self._walk(batch, offset, raw)
+                self._shred_document(batch, offset, raw)
             numbers.append(len(batch.offsets))
             self._add(batch, group[i][0], key, row)
             done = i + 1
         for offset, raw in group[done:]:
-            self._walk(batch, offset, raw)
-        for i, rows in enumerate(shaped.rows[1:], 1):
+            self._shred_document(batch, offset, raw)
+        for i, rows in enumerate(columnar.rows[1:], 1):
             batch.rows[i].extend(rows)
-            batch.owners[i].extend([numbers[owner] for owner in shaped.owners[i]])
+            batch.owners[i].extend([numbers[owner] for owner in columnar.owners[i]])
 
-    def _add(self, batch: Batch, offset: int, key: bytes, row: bytes) -> None:
+    def _add(self, batch: Batch, offset: int, key: CopyField, row: bytes) -> None:
         batch.owners[0].append(len(batch.offsets))
         batch.offsets.append(offset)
         batch.keys.append(key)
         batch.rows[0].append(row)
 
-    def _walk(self, batch: Batch, offset: int, raw: bytes) -> None:
-        before = self._tally.values
+    def _shred_document(self, batch: Batch, offset: int, raw: bytes) -> None:
+        before = self._writers.values
         try:
-            cells, kids = self._walker.walk(offset, raw)
-        except (KeyMisfitError, InvalidBsonError) as error:
-            self._tally.reset(before)
-            batch.misfits.append(_misfit(offset, raw, error))
+            fields, child_rows = self._visitor.visit(offset, raw)
+        except (UnfitKeyError, InvalidBsonError) as error:
+            self._writers.reset(before)
+            batch.rejected.append(_reject(offset, raw, error))
             return
-        key, number = cells[self.tree.key_position], len(batch.offsets)
-        self._add(batch, offset, key, b"".join((self._heads[0], *cells)))
-        for i, rows in enumerate(kids):
+        key, number = fields[self.tree.key_position], len(batch.offsets)
+        self._add(batch, offset, key, b"".join((self._heads[0], *fields)))
+        for i, rows in enumerate(child_rows):
             front = self._heads[i] + key
             batch.rows[i].extend([front + row for row in rows])
             batch.owners[i].extend([number] * len(rows))
 
 
-def _misfit(offset: int, raw: bytes, error: Exception) -> Misfit:
+def _reject(offset: int, raw: bytes, error: Exception) -> Rejected:
     try:
         check_document(raw)
     except InvalidBsonError as found:
-        return Misfit(offset, Reason.NOT_BSON, str(found), raw)
-    if not isinstance(error, KeyMisfitError):
+        return Rejected(offset, Reason.NOT_BSON, str(found), raw)
+    if not isinstance(error, UnfitKeyError):
         raise error
-    return Misfit(offset, Reason.KEY_MISFIT, str(error), raw)
+    return Rejected(offset, Reason.KEY_MISFIT, str(error), raw)
+
+
+def _count_json(cell: Cell | None) -> int:
+    if cell is None:
+        return 0
+    kind, value = decode_jsonb(cell)
+    return count_leaves(value) or 1 if kind in {DOCUMENT, ARRAY} else 1

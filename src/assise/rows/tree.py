@@ -1,21 +1,17 @@
-"""The columns and child tables of one table as a tree of document levels."""
+"""The columns and child tables of one collection as trees of document levels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from assise.documents.kinds import ARRAY, CODE_WITH_SCOPE, DOCUMENT
 from assise.manifest.layout import ColumnLayout, Layout, TableLayout, layouts
-
-ORDERED = frozenset({DOCUMENT, ARRAY, CODE_WITH_SCOPE})
-"""Kinds that jsonb does not keep in order, as an `_id` wants it."""
 
 
 @dataclass
 class Level:
-    """One level of documents: the columns, child tables and flattened sub-documents that its keys lead to.
+    """One level of documents: the columns, child tables and levels below that its keys lead to.
 
-    Columns are given with their position in the layout, child tables with their position among the collection's layouts.
+    A column is given with its position in the layout, a child table by that of its layout.
     """
 
     columns: dict[bytes, tuple[int, ColumnLayout]] = field(default_factory=dict)
@@ -32,7 +28,11 @@ class Level:
 
 @dataclass(frozen=True)
 class Tree:
-    """A collection as it is compiled: layouts, parents first; for each the keys that lead to its array, and its tree of levels; the key."""
+    """A collection as it is compiled.
+
+    `layouts` has parents first; beside each layout stand the keys that lead to its array and the
+    level at its root. `key` is the column at `key_position` of the first layout.
+    """
 
     layouts: tuple[TableLayout, ...]
     child_paths: tuple[tuple[bytes, ...], ...]
@@ -42,20 +42,24 @@ class Tree:
 
 
 def build_tree(layout: Layout, root: str) -> Tree:
-    """The tree of the collection's table `root`."""
-    found = layouts(layout, root)
-    positions = {each.table: i for i, each in enumerate(found)}
-    trees = []
-    for each in found:
+    """Build the tree of the collection whose table is `root`."""
+    tables = layouts(layout, root)
+    positions = {table.table: i for i, table in enumerate(tables)}
+    levels = []
+    for table in tables:
         top = Level()
-        for i, column in enumerate(each.columns.values()):
+        for i, column in enumerate(table.columns.values()):
             if column.kind != "offset":
                 level, key = top.reach(column.path)
-                level.columns[key] = (each.key_width + i, column)
-        for child in layout.children(each.table):
+                level.columns[key] = (table.key_width + i, column)
+        for child in layout.children(table.table):
             level, key = top.reach(layout.tables[child].child_path)
             level.arrays[key] = positions[child]
-        trees.append(top)
-    paths = tuple(tuple(key.encode() for key in each.child_path) for each in found)
-    key_position = found[0].names.index(found[0].primary_key[0])
-    return Tree(found, paths, tuple(trees), key_position, found[0].key)
+        levels.append(top)
+    return Tree(
+        layouts=tables,
+        child_paths=tuple(tuple(key.encode() for key in table.child_path) for table in tables),
+        roots=tuple(levels),
+        key_position=tables[0].names.index(tables[0].primary_key[0]),
+        key=layout.key_column(root),
+    )

@@ -8,16 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from random import SystemRandom
 
-from assise.documents.shape import FEWEST, GROUP, LARGEST_BYTES
 from assise.errors import AssiseError, CellError
 from assise.mongo.chunks import Chunk
 from assise.mongo.frames import Document
 from assise.postgres.connection import Connection
-from assise.rows.assemble import Assembler, Row
-from assise.rows.assemble import Kids as ChildRows
-from assise.rows.cells import pack_int4, pack_length
-from assise.rows.gather import Gatherer
+from assise.rows.assemble import Assembler
 from assise.rows.keys import compile_keys, normal_key, show_key
+from assise.rows.model import ChildRows, Row
 from assise.schema.sql import select_keys
 from assise.transfer import ledger
 from assise.transfer.compare import compare
@@ -26,6 +23,7 @@ from assise.transfer.loaded import find_existing_keys, split_chunk, take_reject
 from assise.transfer.readback import Readback, no_child_rows
 from assise.transfer.report import Verified
 from assise.transfer.workers.task import Result
+from assise.types.wire import Cell, int4_field
 from assise.wording import count_of
 
 SHOWN = 20
@@ -33,6 +31,9 @@ SHOWN = 20
 
 READ_BYTES = 4 << 20
 """Source bytes whose rows are read back at a time."""
+
+GROUP = 2_000
+"""Documents that are assembled together."""
 
 
 @dataclass
@@ -75,7 +76,7 @@ class _Group:
     """Documents of the source, with their keys and what the target has under these keys."""
 
     documents: list[Document] = field(default_factory=list)
-    keys: list[bytes] = field(default_factory=list)
+    keys: list[Cell] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     child_rows: list[ChildRows] = field(default_factory=list)
 
@@ -90,9 +91,10 @@ class CollectionCheck:
         self._layouts = self._assembler.layouts
         self._key_type = self._assembler.tree.key.type
         self._read_keys = compile_keys(load.layout, table)
-        self._readback = Readback(connection, self._assembler, load.schema, name_key=bytes)
+        self._readback = Readback(
+            connection, self._assembler, load.schema, name_key=lambda key: key
+        )
         self._select_keys = select_keys(self._layouts[0], load.schema)
-        self._gatherer: Gatherer | None = None
         self._findings = Findings()
 
     def check_chunk(self, chunk: Chunk, loaded_count: int, *, sample: int | None) -> Findings:
@@ -139,7 +141,7 @@ class CollectionCheck:
         self._findings.verified.missing += 1
         self._say(f"{what} is missing")
 
-    def _find_keys(self, documents: list[Document]) -> list[tuple[bytes, Document]]:
+    def _find_keys(self, documents: list[Document]) -> list[tuple[Cell, Document]]:
         """Return the documents that have a key, with it; the others are missing."""
         keyed = []
         for key, document in zip(self._read_keys(documents), documents, strict=True):
@@ -151,8 +153,8 @@ class CollectionCheck:
 
     def _check_duplicates(self, documents: list[Document]) -> None:
         keyed = self._find_keys(documents)
-        fields = (pack_length(len(key)) + key for key, _ in keyed)
-        existing = find_existing_keys(self._connection, self._select_keys, self._key_type, fields)
+        keys = [key for key, _ in keyed]
+        existing = find_existing_keys(self._connection, self._select_keys, self._key_type, keys)
         for key, (offset, _) in keyed:
             if normal_key(self._key_type, key) not in existing:
                 place = self._show_document(offset, key)
@@ -183,7 +185,7 @@ class CollectionCheck:
             self._list_other_spellings(other_keys, keyed)
 
     def _list_other_spellings(
-        self, other_keys: set[bytes], keyed: list[tuple[bytes, Document]]
+        self, other_keys: set[Cell], keyed: list[tuple[Cell, Document]]
     ) -> None:
         """Child rows whose keys are equal to a document's key, and not the same bytes: 10.0, 10."""
         offsets = {normal_key(self._key_type, key): offset for key, (offset, _) in keyed}
@@ -195,33 +197,18 @@ class CollectionCheck:
 
     def _check_group(self, group: _Group) -> None:
         """Compare documents: together where they are alike, the others one by one."""
-        columnar = self._assemble_columns(group)
+        sources = [raw for _, raw in group.documents]
+        columnar = self._assembler.assemble_alike(sources, group.rows, group.child_rows)
         for i, document in enumerate(group.documents):
-            raw, assembled = document[1], columnar.get(i)
+            raw, assembled = document[1], columnar[i]
             if assembled is not None and (raw == assembled or _is_equal(raw, assembled)):
                 self._findings.verified.equal += 1
                 continue
             row, child_rows = group.rows[i], group.child_rows[i]
             self._check_document(document, group.keys[i], row, child_rows)
 
-    def _assemble_columns(self, group: _Group) -> dict[int, bytes | None]:
-        """Assemble the documents of a group that are not large, by their positions in it.
-
-        None stands for a document that is not like the others.
-        """
-        raws = [raw for _, raw in group.documents]
-        small = [i for i, raw in enumerate(raws) if len(raw) <= LARGEST_BYTES]
-        if self._gatherer is None and len(small) >= FEWEST:
-            # Shapes are learnt once, from the first group that has enough documents.
-            self._gatherer = Gatherer(self._assembler, [raws[i] for i in small])
-        if self._gatherer is None:
-            return {}
-        rows = [group.rows[i] for i in small]
-        child_rows = [group.child_rows[i] for i in small]
-        return dict(zip(small, self._gatherer.gather(rows, child_rows), strict=True))
-
     def _check_document(
-        self, document: Document, key: bytes, row: Row, child_rows: ChildRows
+        self, document: Document, key: Cell, row: Row, child_rows: ChildRows
     ) -> None:
         offset, raw = document
         try:
@@ -248,11 +235,11 @@ class CollectionCheck:
             ordinal = layout.key_width - 1
             for rows in by_parent.values():
                 for position, row in enumerate(rows):
-                    if row[ordinal] != pack_int4(4, position)[4:]:
+                    if row[ordinal] != int4_field(position)[4:]:
                         rule = "are not numbered from 0 without a gap"
                         raise CellError(f"the rows of {layout.table} {rule}")
 
-    def _show_document(self, offset: int, key: bytes) -> str:
+    def _show_document(self, offset: int, key: Cell) -> str:
         return f"document at offset {offset:,} (key {show_key(self._key_type, key)})"
 
 

@@ -20,11 +20,12 @@ from assise.mongo.dump import BUCKETS
 from assise.postgres.connection import Connection
 from assise.rows.assemble import Assembler
 from assise.rows.keys import normal_key, show_key
-from assise.rows.shred import Reason
+from assise.rows.model import Reason
 from assise.schema.sql import select_sizes
 from assise.transfer import ledger
 from assise.transfer.ledger import Load
 from assise.transfer.readback import Readback, no_child_rows
+from assise.types.wire import Cell
 
 PAGE_BYTES, PAGE_DOCUMENTS = 1 << 20, 1000
 """Documents that are read at a time: at most so many, and about so many bytes."""
@@ -138,16 +139,16 @@ class _Reader:
                 else:
                     yield raw
 
-    def _skip(self, key: bytes, reason: str) -> None:
+    def _skip(self, key: Cell, reason: str) -> None:
         shown = show_key(self._key_type, key)
         row = f"the row of {self._layouts[0].table} with the key {shown}"
         self._exported.skip(f"{row}: {reason}")
 
-    def _pages(self) -> Iterator[list[bytes]]:
-        keys: list[bytes] = []
+    def _pages(self) -> Iterator[list[Cell]]:
+        keys: list[Cell] = []
         size = 0
         for key, more in self._connection.stream(self._select_sizes, cursor="assise_keys"):
-            keys.append(key or b"")
+            keys.append(key or Cell(b""))
             size += int.from_bytes(more or b"")
             if size >= PAGE_BYTES or len(keys) >= PAGE_DOCUMENTS:
                 yield keys

@@ -6,10 +6,8 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from struct import Struct
 from typing import Any, NamedTuple
 
 from assise.errors import ChangedError, ManifestError, TargetError, UsageError, WorkerError
@@ -23,20 +21,15 @@ from assise.postgres.connection import Connection
 from assise.postgres.queries import Queries
 from assise.postgres.server import check_server
 from assise.progress import Log
-from assise.rows.cells import pack_int4, pack_length
-from assise.rows.shred import Reason
-from assise.rows.tally import Values
+from assise.rows.model import Reason, Values
 from assise.schema.comments import Comments, change_comments, find_comments
 from assise.schema.sql import all_layouts, create_tables, key_functions, quote
 from assise.transfer.functions import adopt_functions, find_missing, make_functions
 from assise.transfer.report import CollectionReport
+from assise.types.table import TYPES
+from assise.types.wire import add_length, int4_field, int8_field, write_row
 
 QUERIES = Queries("assise.transfer")
-
-_PRINTED = {
-    "int4": "integer", "int8": "bigint", "float8": "double precision", "bool": "boolean",
-    "timestamptz": "timestamp with time zone",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -267,17 +260,13 @@ def check_unchanged(connection: Connection, load: Load, layout: Layout) -> None:
     for table in all_layouts(load.layout):
         parameters = {"table": quote(load.schema, table.table)}
         found = connection.execute(QUERIES["columns"], parameters)
-        expected = zip(table.names, map(_print_type, table.types), strict=True)
+        types = [TYPES[name].catalog_name for name in table.types]
+        expected = zip(table.names, types, strict=True)
         if not {*expected} <= {*found}:
             gone = "has other columns than the load created" if found else "is gone"
             raise ChangedError(
                 f"table {load.schema}.{table.table} {gone}", remedy=restart_hint(load)
             )
-
-
-def _print_type(column_type: str) -> str:
-    element = column_type.removesuffix("[]")
-    return _PRINTED.get(element, element) + column_type[len(element) :]
 
 
 def apply_manifest(connection: Connection, load: Load, manifest: Manifest) -> None:
@@ -437,18 +426,17 @@ def write_rejects(
 
 
 def _reject_rows(load: Load, rejects: Iterable[tuple[Reject, bytes]]) -> Iterator[bytes]:
-    # Rows of binary COPY: eight cells, each behind its length; many details are the same.
-    number = pack_int4(4, load.id)
-    pack_numbers = Struct(">iqiqii").pack
-    cell = lru_cache(1 << 10)(lambda text: _cell(text.encode()))
     for (collection, offset, size, reason, detail, sha256), raw in rejects:
-        numbers = pack_numbers(8, offset, 8, size, 4, reason)
-        head = b"\0\x08" + number + cell(collection) + numbers
-        yield head + cell(detail) + _cell(sha256.encode()) + _cell(raw)
-
-
-def _cell(content: bytes) -> bytes:
-    return pack_length(len(content)) + content
+        yield write_row(
+            int4_field(load.id),
+            add_length(collection.encode()),
+            int8_field(offset),
+            int8_field(size),
+            int4_field(reason),
+            add_length(detail.encode()),
+            add_length(sha256.encode()),
+            add_length(raw),
+        )
 
 
 def read_rejects(connection: Connection, load: Load) -> list[Reject]:

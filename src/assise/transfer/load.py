@@ -26,10 +26,9 @@ from assise.mongo.dump import Dump
 from assise.mongo.frames import Document
 from assise.postgres.connection import Connection, execute_all
 from assise.progress import Log, OnProgress
-from assise.rows.cells import pack_length
 from assise.rows.keys import compile_keys, normal_keys
-from assise.rows.shred import Batch, Reason, Shredder
-from assise.rows.tally import Values
+from assise.rows.model import Batch, Reason
+from assise.rows.shred import Shredder
 from assise.schema.sql import (
     add_foreign_keys,
     all_layouts,
@@ -44,6 +43,7 @@ from assise.transfer.loaded import find_existing_keys, record_chunks
 from assise.transfer.report import CollectionReport
 from assise.transfer.workers.pool import Workers
 from assise.transfer.workers.task import Result, Task, check_bounds, list_tasks
+from assise.types.wire import Cell, strip_lengths
 from assise.wording import count_of
 
 DUPLICATE = "a document with the same _id is loaded already"
@@ -217,15 +217,14 @@ class _CollectionLoader:
         whole = self._shredder.find_whole([raw for _, raw in documents])
         whole_keys = self._read_keys([documents[i] for i in whole])
         keys = {i: key for i, key in zip(whole, whole_keys, strict=True) if key is not None}
-        fields = (pack_length(len(key)) + key for key in keys.values())
-        existing = self._find_existing(fields)
+        existing = self._find_existing(keys.values())
         normal = normal_keys(self._key_type, [*keys.values()])
         duplicates = {i for i, key in zip(keys, normal, strict=True) if key in existing}
         self._had_duplicates = bool(duplicates)
         return duplicates
 
-    def _find_existing(self, fields: Iterable[bytes]) -> set[Hashable]:
-        return find_existing_keys(self._connection, self._select_keys, self._key_type, fields)
+    def _find_existing(self, keys: Iterable[Cell]) -> set[Hashable]:
+        return find_existing_keys(self._connection, self._select_keys, self._key_type, keys)
 
     def _write(self, content: _ChunkContent, started: float) -> CollectionReport:
         while True:
@@ -255,9 +254,10 @@ class _CollectionLoader:
         Returns whether there was one.
         """
         batch, kept = content.batch, content.kept()
-        seen = self._find_existing(batch.keys[i] for i in kept)
+        cells = strip_lengths(batch.keys[i] for i in kept)
+        seen = self._find_existing(cells)
         before = len(content.gone)
-        keys = normal_keys(self._key_type, [batch.keys[i][4:] for i in kept])
+        keys = normal_keys(self._key_type, cells)
         for i, key in zip(kept, keys, strict=True):
             if key in seen:
                 content.reject(i, Reason.DUPLICATE_ID, DUPLICATE)
@@ -311,7 +311,7 @@ class _ChunkContent:
     rejects: list[tuple[Reject, bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for rejected in self.batch.misfits:
+        for rejected in self.batch.rejected:
             self.reject_document(rejected.offset, rejected.raw, rejected.reason, rejected.detail)
         for run in self.chunk.runs:
             detail = f"{count_of(run.size, 'byte')} that cannot be framed as documents"
@@ -347,15 +347,6 @@ class _ChunkContent:
             return compress(rows, [owner in only for owner in owners])
         return compress(rows, [owner not in self.gone for owner in owners]) if self.gone else rows
 
-    def _values(self, shredder: Shredder, documents: Collection[int]) -> Values:
-        """Where the values of some documents stand: they are shredded again."""
-        offsets = [self.batch.offsets[i] for i in sorted(documents)]
-        return (
-            shredder.shred([(offset, self._bytes[offset]) for offset in offsets]).values
-            if offsets
-            else Values()
-        )
-
     def figures(self, shredder: Shredder, seconds: float) -> CollectionReport:
         """Return what the ledger says of this chunk."""
         chunk, rejected = self.chunk, len(self.rejects)
@@ -366,10 +357,7 @@ class _ChunkContent:
             owners = self.batch.owners[i]
             left_out = sum(owner in self.gone for owner in owners) if self.gone else 0
             report.tables[layout.table] = len(owners) - left_out
-        kept = self.kept()
-        if 2 * len(kept) >= len(self.batch.offsets):
-            report.values.add(self.batch.values)
-            report.values.add(self._values(shredder, self.gone), times=-1)
-        else:
-            report.values.add(self._values(shredder, kept))
+        report.values.add(self.batch.values)
+        gone = {i: self._bytes[self.batch.offsets[i]] for i in self.gone}
+        report.values.add(shredder.count_values(self.batch, gone), times=-1)
         return report

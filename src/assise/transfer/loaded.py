@@ -14,13 +14,14 @@ from assise.mongo.dump import Collection
 from assise.mongo.frames import Document
 from assise.postgres.connection import Connection
 from assise.rows.keys import compile_keys, normal_keys
-from assise.rows.shred import Reason
+from assise.rows.model import Reason
 from assise.rows.tree import build_tree
 from assise.schema.sql import select_all_keys
 from assise.transfer import ledger
 from assise.transfer.ledger import ChunkLine, Load, Reject
-from assise.transfer.readback import pack_keys
 from assise.transfer.workers.task import RecordedChunk, Task, list_tasks
+from assise.types.table import array_parameter
+from assise.types.wire import Cell
 from assise.wording import escape
 
 
@@ -47,13 +48,13 @@ def restart_hint(load: Load) -> str:
 
 
 def find_existing_keys(
-    connection: Connection, select: str, column_type: str, fields: Iterable[bytes]
+    connection: Connection, select: str, column_type: str, keys: Iterable[Cell]
 ) -> set[Hashable]:
     """Return the keys that already exist in the table, normalised for comparison.
 
-    `select` asks for them; `fields` are the key cells with their lengths in front.
+    `select` asks for them by these key cells.
     """
-    found = connection.fetch_cells(select, pack_keys(fields, column_type), column_type)
+    found = connection.fetch_cells(select, array_parameter(column_type, keys), column_type)
     return set(normal_keys(column_type, [cell for (cell,) in found if cell is not None]))
 
 
@@ -61,7 +62,7 @@ class ExtraRow(NamedTuple):
     """A row of a collection's table that comes from no document: its key as text and as cell."""
 
     text: str
-    key: bytes
+    key: Cell
 
 
 def find_extra_rows(
@@ -89,7 +90,7 @@ def find_extra_rows(
             position = bisect_left(known, number)
             if position == len(known) or known[position] != number:
                 shown = (text or b"").decode(errors="replace")[:200]
-                yield ExtraRow(escape(shown), key or b"")
+                yield ExtraRow(escape(shown), key or Cell(b""))
 
 
 def _hash(key: bytes) -> int:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 from assise.manifest.layout import TableLayout
 from assise.postgres.connection import Connection
-from assise.rows.assemble import Assembler, Row
-from assise.rows.assemble import Kids as ChildRows
-from assise.rows.cells import OIDS, pack_length, write_array_cell
+from assise.rows.assemble import Assembler
+from assise.rows.model import ChildRows, Row
 from assise.schema.sql import select_rows
+from assise.types.table import array_parameter
+from assise.types.wire import Cell
 
 Name = TypeVar("Name", bound=Hashable)
-
-
-def pack_keys(fields: Iterable[bytes], column_type: str) -> bytes:
-    """Return the parameter `= ANY` for key cells that have their lengths in front."""
-    return write_array_cell(list(fields), OIDS[column_type])[4:]
 
 
 def no_child_rows(layouts: Sequence[TableLayout]) -> ChildRows:
@@ -38,29 +34,28 @@ class Readback(Generic[Name]):
         assembler: Assembler,
         schema: str,
         *,
-        name_key: Callable[[bytes], Name],
+        name_key: Callable[[Cell], Name],
     ) -> None:
         self._connection, self._name_key = connection, name_key
         self._layouts, tree = assembler.layouts, assembler.tree
         self._key_type, self._key_position = tree.key.type, tree.key_position
         self._selects = [select_rows(layout, schema) for layout in self._layouts]
 
-    def read(self, keys: Sequence[bytes]) -> tuple[dict[bytes, Row], dict[Name, ChildRows]]:
+    def read(self, keys: Sequence[Cell]) -> tuple[dict[Cell, Row], dict[Name, ChildRows]]:
         """Return the rows by key, and the child rows by the name of their key."""
-        fields = (pack_length(len(key)) + key for key in keys)
-        packed = pack_keys(fields, self._key_type)
-        rows: dict[bytes, Row] = {}
+        packed = array_parameter(self._key_type, keys)
+        rows: dict[Cell, Row] = {}
         for row in self._connection.fetch_cells(self._selects[0], packed, self._key_type):
-            rows[row[self._key_position] or b""] = row
+            rows[row[self._key_position] or Cell(b"")] = row
         return rows, self._read_child_rows(packed)
 
-    def _read_child_rows(self, packed: bytes) -> dict[Name, ChildRows]:
+    def _read_child_rows(self, packed: Cell) -> dict[Name, ChildRows]:
         named: dict[Name, ChildRows] = {}
         for i, layout in enumerate(self._layouts):
             if layout.parent is None:
                 continue
             for key, *cells in self._connection.stream(self._selects[i], packed, self._key_type):
-                name = self._name_key(key or b"")
+                name = self._name_key(key or Cell(b""))
                 child_rows = named.get(name)
                 if child_rows is None:
                     child_rows = named[name] = no_child_rows(self._layouts)

@@ -26,7 +26,6 @@ from assise.manifest.layout import TableLayout
 from assise.mongo.dump import Collection as Source
 from assise.mongo.dump import Dump
 from assise.postgres.connection import Connection
-from assise.rows.cells import pack_length
 from assise.rows.shred import Shredder
 from assise.schema.stage import SHOWN_CHARACTERS, Stage, lock_writers
 from assise.transfer import ledger
@@ -34,6 +33,7 @@ from assise.transfer.check import Findings
 from assise.transfer.ledger import QUERIES, Load
 from assise.transfer.loaded import find_extra_rows, list_loaded
 from assise.transfer.report import Report
+from assise.types.wire import Cell, add_length, write_row
 from assise.wording import count_of, nearest
 
 SHOWN = 20
@@ -242,9 +242,9 @@ def _fill_stages(
     return stages
 
 
-def _copy_key(key: bytes) -> bytes:
+def _copy_key(key: Cell) -> bytes:
     """Return a key as a row of COPY with one field."""
-    return b"\0\1" + pack_length(len(key)) + key
+    return write_row(add_length(key))
 
 
 def _plan(connection: Connection, load: Load, stages: list[Stage], plan: Repair) -> Repair:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from assise.rows.tally import Values
+from assise.rows.model import Values
 
 
 @dataclass(frozen=True)

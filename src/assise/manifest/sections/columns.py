@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from assise.manifest.keys import Key, Tables
 from assise.manifest.paths import check_path, default_path, parse_path
 from assise.manifest.problems import Place, Problem
-from assise.manifest.types import KEY_KINDS, KINDS, default_kind, is_kind
+from assise.types.table import KEY_KINDS, KINDS, default_kind, is_kind
 from assise.wording import nearest, show
 
 MAX_COLUMNS = 1_000

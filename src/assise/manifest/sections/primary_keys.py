@@ -9,7 +9,7 @@ from assise.manifest.names import check_column_name
 from assise.manifest.paths import keys_of_path
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections.children import list_ancestors
-from assise.manifest.types import is_array
+from assise.types.table import is_array
 from assise.wording import nearest, show
 
 MAX_KEY_COLUMNS = 32

@@ -1,29 +1,27 @@
+"""The table of column types, beside the server's catalog and the tests' own table of types."""
+
 from __future__ import annotations
 
-import pytest
+from collections.abc import Callable
 
-from assise.manifest.types import (
+import pytest
+from tests.oracle.fits import DEFAULT_KINDS as DEFAULTS
+
+from assise.types.table import (
     KEY_KINDS,
     KINDS,
+    PROPOSED,
     SCALARS,
+    TYPES,
+    array_parameter,
     default_kind,
     element_type,
     is_array,
     is_kind,
 )
+from assise.types.wire import Cell, add_length, read_row, write_row
 
-DEFAULTS = {
-    "uuid": "objectid",
-    "text": "string",
-    "bool": "bool",
-    "int4": "int32",
-    "int8": "int64",
-    "float8": "double",
-    "numeric": "number",
-    "timestamptz": "date",
-    "bytea": "binary",
-    "jsonb": "every",
-}
+Query = Callable[..., list[tuple[object, ...]]]
 OTHERS = {
     "uuid": {"uuid", "uuid_java", "uuid_csharp", "uuid_python"},
     "text": {"objectid", "any"},
@@ -39,6 +37,30 @@ def test_scalars_and_their_kinds_are_those_of_the_design() -> None:
     for name, default in DEFAULTS.items():
         assert default_kind(name) == default
         assert set(KINDS[name]) == {default} | OTHERS.get(name, set())
+
+
+def test_every_type_is_in_the_catalog_as_the_table_says(query: Query) -> None:
+    for name, found in TYPES.items():
+        rows = query("SELECT %s::regtype::oid::int, format_type(%s::regtype, NULL)", (name, name))
+        assert rows == [(found.oid, found.catalog_name)]
+        element = TYPES[element_type(name)]
+        [(array_oid,)] = query("SELECT typarray::int FROM pg_type WHERE oid = %s", (element.oid,))
+        assert found.array_oid == array_oid
+
+
+def test_what_infer_proposes_is_a_kind_of_its_type() -> None:
+    assert PROPOSED["date"] == ("timestamptz", "date")
+    assert PROPOSED["binary_5"] == ("bytea", "binary_5")
+    assert all(is_kind(name, kind) for name, kind in PROPOSED.values())
+    assert all(codec.proposed_for in {*PROPOSED, ""} for codec in TYPES["uuid"].codecs.values())
+
+
+def test_a_row_gives_back_its_cells_and_a_parameter_its_elements() -> None:
+    cells = [Cell(b""), Cell(b"a"), Cell(b"\xff" * 300)]
+    assert read_row(write_row(*map(add_length, cells))) == cells
+    empty = array_parameter("text", [])
+    assert empty == bytes(8) + (25).to_bytes(4, "big")
+    assert array_parameter("text", cells)[20:] == b"".join(map(add_length, cells))
 
 
 def test_arrays_are_those_of_the_first_eight_types() -> None:

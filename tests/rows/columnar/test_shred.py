@@ -1,4 +1,4 @@
-"""Documents that look alike are shredded column by column: with the same cells, child rows, rejects and counts as field by field."""
+"""The columnar path gives the cells, child rows, rejects and counts of the document path."""
 
 from __future__ import annotations
 
@@ -6,31 +6,30 @@ import json
 from collections.abc import Iterator
 from itertools import groupby
 
+import bson
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from tests.oracle.strategies import documents, in_order, manifests
 from tests.rows.rebuild import read_manifest, read_row
 
-from assise.documents import shape
-from assise.rows import shaped, shred
-from assise.rows.shaped import ShapedShredder
-from assise.rows.shred import Batch, Shredder
-from assise.rows.tally import Tally
+from assise.documents.shape import Shape
+from assise.rows.columnar.shred import ColumnarShredder
+from assise.rows.counts import CountingWriters
+from assise.rows.model import Batch
+from assise.rows.shred import Shredder
 from assise.rows.tree import build_tree
 
-TAKEN = {"documents": 0, "of them": 0, "child rows": 0}
+TAKEN = {"documents": 0, "of them": 0}
 
 
 @pytest.fixture(autouse=True, scope="module")
 def every_document_counts() -> Iterator[None]:
     """Shapes are learnt from single documents, and nothing in them is too rare."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shaped, "FEWEST", 1)
-        patch.setattr(shape, "RARE", 1_000_000)
+        patch.setattr(Shape, "RARE", 1_000_000)
         yield
     assert 3 * TAKEN["of them"] > TAKEN["documents"] > 0, TAKEN
-    assert TAKEN["child rows"], TAKEN
 
 
 def read_cells(row: bytes) -> list[object]:
@@ -59,7 +58,7 @@ def contents(batch: Batch) -> object:
                 for owner, group in groupby(pairs, key=lambda p: p[0])
             ]
         )
-    return batch.offsets, batch.keys, tables, batch.misfits, batch.values
+    return batch.offsets, batch.keys, tables, batch.rejected, batch.values
 
 
 @st.composite
@@ -83,16 +82,54 @@ def test_both_ways_give_the_same(
             st.sampled_from([0, 1, 2, 5, 0x7F, 0xFF])
         )
     given = list(enumerate([*raws, *map(bytes, broken)]))
-    fast, slow = Shredder(manifest.layout, root), Shredder(manifest.layout, root)
-    first = ShapedShredder(build_tree(manifest.layout, root), Tally()).shred(
-        [raw for _, raw in given], [offset for offset, _ in given]
-    )
+    fast = Shredder(manifest.layout, root, min_group=1)
+    tree = build_tree(manifest.layout, root)
+    first = ColumnarShredder(tree, CountingWriters(), min_group=1).shred(given)
     TAKEN["of them"] += len(first.taken)
-    TAKEN["child rows"] += sum(map(len, first.rows[1:]))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shred, "LARGEST_BYTES", 0)
-        loaded = slow.shred(given)
+    loaded = Shredder(manifest.layout, root, min_group=0).shred(given)
     expected = contents(loaded)
     TAKEN["documents"] += len(loaded.offsets)
     assert contents(fast.shred(given)) == expected
     assert contents(fast.shred(given)) == expected
+
+
+CHILD_TABLES = {
+    "t": {
+        "collection": "t",
+        "primary_key": "id",
+        "columns": {"id": {"type": "int4", "from": "_id"}, "city": "text"},
+    },
+    "items": {
+        "parent": "t",
+        "from": "items.*",
+        "primary_key": ["t_id", "_position"],
+        "columns": {"n": "int4", "at": "timestamptz"},
+    },
+    "parts": {
+        "parent": "items",
+        "from": "box.parts.*",
+        "primary_key": ["t_id", "_position", "_position_2"],
+        "columns": {"n": "int8"},
+    },
+}
+
+
+def test_child_rows_of_documents_that_look_alike_are_taken() -> None:
+    """A value that does not fit is noted; an element that is no document, or an empty one, leaves
+    its whole document to the document path.
+    """
+    layout = read_manifest({"assise": 1, "name": "a", "tables": CHILD_TABLES}).layout
+    item = {"n": 1, "box": {"parts": [{"n": 1, "odd": "x"}, {"n": 2, "odd": "y"}]}}
+    fine = [{"_id": n, "city": "Lyon", "items": [item] * n} for n in range(1, 4)]
+    odd = [
+        {"_id": 4, "city": "Lyon", "items": [item, 7]},
+        {"_id": 5, "city": "Lyon", "items": [{**item, "n": "one"}]},
+        {"_id": 6, "city": 6, "items": [{"n": 1, "box": {"parts": [{}]}}]},
+    ]
+    given = [(n, bson.encode(document)) for n, document in enumerate([*fine, *odd])]
+    columnar = ColumnarShredder(build_tree(layout, "t"), CountingWriters(), min_group=1)
+    found = columnar.shred(given)
+    assert found.taken == [0, 1, 2, 4]
+    assert [len(rows) for rows in found.rows] == [4, 7, 14]
+    fast, slow = (Shredder(layout, "t", min_group=min_group) for min_group in (1, 0))
+    assert contents(fast.shred(given)) == contents(slow.shred(given))

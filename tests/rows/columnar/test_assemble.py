@@ -20,9 +20,14 @@ from tests.rows.rebuild import read_manifest, rows_of
 
 from assise.documents.extjson import WORDS
 from assise.errors import AssiseError
-from assise.rows.assemble import Assembler, Kids, Row
-from assise.rows.gather import Gatherer
+from assise.manifest.layout import Layout
+from assise.rows.assemble import Assembler
+from assise.rows.columnar.assemble import ColumnarAssembler
+from assise.rows.document.build import DocumentBuilder
+from assise.rows.model import ChildRows, Row
 from assise.rows.shred import Shredder
+from assise.rows.tree import build_tree
+from assise.types.wire import Cell
 
 
 @st.composite
@@ -47,59 +52,54 @@ def change(row: Row, rows: Sequence[Row], data: st.DataObject) -> Row:
     for place in data.draw(st.lists(st.integers(0, len(changed) - 1), max_size=2)):
         changed[place] = data.draw(st.sampled_from([None, *(other[place] for other in rows)]))
     if data.draw(st.integers(0, 3)) == 0:
-        changed[-1] = b"\1" + json.dumps(data.draw(NOTES)).encode()
+        changed[-1] = Cell(b"\1" + json.dumps(data.draw(NOTES)).encode())
     return changed
 
 
-def assemble(assembler: Assembler, row: Row, kids: Kids) -> bytes | None:
+def assemble(assembler: Assembler, row: Row, child_rows: ChildRows) -> bytes | None:
     try:
-        document = assembler.assemble(row, kids)
+        document = assembler.assemble(row, child_rows)
     except (AssiseError, ValueError, TypeError, LookupError):
         return None
-    return None if any(kids) else document
+    return None if any(child_rows) else document
 
 
-def gather(
-    assembler: Assembler, like: Sequence[bytes], rows: list[Row], kids: list[Kids]
-) -> list[bytes | None]:
-    return Gatherer(assembler, like).gather(rows, kids)
+def strict_assembler(layout: Layout, root: str = "t") -> Assembler:
+    """An assembler that takes the columnar path for every document that it can."""
+    return Assembler(layout, root, is_strict=True, min_group=1)
 
 
-GATHERED = [0, 0]
+ASSEMBLED = [0, 0]
 
 
 @pytest.fixture(autouse=True, scope="module")
-def some_are_gathered() -> Iterator[None]:
+def some_are_assembled() -> Iterator[None]:
     yield
-    assert 5 * GATHERED[1] >= GATHERED[0], GATHERED
+    assert 5 * ASSEMBLED[1] >= ASSEMBLED[0], ASSEMBLED
 
 
 @given(migrations(), st.data())
-def test_gathered_documents_are_those_of_the_strict_assembler(
+def test_documents_of_columns_are_those_of_the_document_path(
     migration: tuple[object, list[bytes]], data: st.DataObject
 ) -> None:
     plain, raws = migration
     manifest = read_manifest(plain)
     root = next(name for name, table in manifest.tables.items() if table.collection)
-    shredder, assembler = (
-        Shredder(manifest.layout, root),
-        Assembler(manifest.layout, root, is_strict=True),
-    )
+    shredder, assembler = Shredder(manifest.layout, root), strict_assembler(manifest.layout, root)
     batch = shredder.shred(list(enumerate(raws)))
     pairs = [rows_of(batch, shredder, number) for number in range(len(batch.offsets))]
     loaded = [raws[offset] for offset in batch.offsets]
-    found = gather(assembler, loaded, [row for row, _ in pairs], [kids for _, kids in pairs])
+    rows, child_rows = [row for row, _ in pairs], [found for _, found in pairs]
+    found = assembler.assemble_alike(loaded, rows, child_rows)
     for raw, document in zip(loaded, found, strict=True):
-        GATHERED[0] += 1
-        GATHERED[1] += document is not None
+        ASSEMBLED[0] += 1
+        ASSEMBLED[1] += document is not None
         assert document is None or differences(raw, document) == []
-    changed = [(change(row, [other for other, _ in pairs], data), kids) for row, kids in pairs]
-    found = gather(
-        assembler, loaded, [row for row, _ in changed], copy.deepcopy([kids for _, kids in changed])
-    )
-    for (row, kids), document in zip(changed, found, strict=True):
+    changed = [change(row, rows, data) for row in rows]
+    found = assembler.assemble_alike(loaded, changed, copy.deepcopy(child_rows))
+    for row, of_row, document in zip(changed, child_rows, found, strict=True):
         if document is not None:
-            expected = assemble(assembler, row, kids)
+            expected = assemble(assembler, row, of_row)
             assert expected is not None
             assert differences(expected, document) == []
 
@@ -132,14 +132,20 @@ TABLES = {
     },
 }
 LIKE = {
-    "_id": ObjectId(OID), "name": "a", "price": 10, "at": datetime(2024, 1, 1, tzinfo=UTC), "owner": ObjectId(OID), "place": {"city": "Lyon"},
-    "odd": None, "items": [{"n": 1, "parts": [{"n": 2}, {"n": 3}]}, {"n": 4}],
-}  # fmt: skip
+    "_id": ObjectId(OID),
+    "name": "a",
+    "price": 10,
+    "at": datetime(2024, 1, 1, tzinfo=UTC),
+    "owner": ObjectId(OID),
+    "place": {"city": "Lyon"},
+    "odd": None,
+    "items": [{"n": 1, "parts": [{"n": 2}, {"n": 3}]}, {"n": 4}],
+}
 NAME, PRICE, AT, OWNER, CITY, EXTRA = range(1, 7)
 
 
-def notes(**fields: object) -> bytes:
-    return b"\1" + json.dumps(fields).encode()
+def notes(**fields: object) -> Cell:
+    return Cell(b"\1" + json.dumps(fields).encode())
 
 
 @pytest.mark.parametrize(
@@ -165,23 +171,22 @@ def notes(**fields: object) -> bytes:
         ),
     ],
 )
-def test_what_a_load_does_not_write_is_not_gathered(place: int, cell: bytes) -> None:
+def test_what_a_load_does_not_write_is_left_to_the_document_path(place: int, cell: bytes) -> None:
     manifest = read_manifest({"assise": 1, "name": "a", "tables": TABLES})
-    shredder, assembler, raw = (
-        Shredder(manifest.layout, "t"),
-        Assembler(manifest.layout, "t", is_strict=True),
-        bson.encode(LIKE),
-    )
-    row, kids = rows_of(shredder.shred([(0, raw)]), shredder, 0)
-    gatherer = Gatherer(assembler, [raw])
-    assert gatherer.gather([row], [kids]) == [raw]
+    shredder, assembler = Shredder(manifest.layout, "t"), strict_assembler(manifest.layout)
+    raw = bson.encode(LIKE)
+    row, child_rows = rows_of(shredder.shred([(0, raw)]), shredder, 0)
+    assert assembler.assemble_alike([raw], [row], [child_rows]) == [raw]
     changed = [*row]
-    changed[place] = cell
-    assert gatherer.gather([row, changed], [kids, kids]) == [raw, None]
+    changed[place] = Cell(cell)
+    assert assembler.assemble_alike([raw, raw], [row, changed], [child_rows, child_rows]) == [
+        raw,
+        None,
+    ]
 
 
 def renumber(rows: list[Row], last: int) -> None:
-    rows[-1] = [*rows[-1][:last], b"\0\0\0\7", *rows[-1][last + 1 :]]
+    rows[-1] = [*rows[-1][:last], Cell(b"\0\0\0\7"), *rows[-1][last + 1 :]]
 
 
 CHANGES: list[Callable[[list[Row], int], object]] = [
@@ -192,22 +197,20 @@ CHANGES: list[Callable[[list[Row], int], object]] = [
 
 
 @pytest.mark.parametrize("table", [1, 2])
-def test_child_rows_without_their_place_are_not_gathered(table: int) -> None:
+def test_child_rows_without_their_place_are_left_to_the_document_path(table: int) -> None:
     manifest = read_manifest({"assise": 1, "name": "a", "tables": TABLES})
-    shredder, assembler, raw = (
-        Shredder(manifest.layout, "t"),
-        Assembler(manifest.layout, "t", is_strict=True),
-        bson.encode(LIKE),
-    )
-    row, kids = rows_of(shredder.shred([(0, raw)]), shredder, 0)
-    gatherer, last = Gatherer(assembler, [raw]), shredder.layouts[table].key_width - 1
+    shredder, assembler = Shredder(manifest.layout, "t"), strict_assembler(manifest.layout)
+    raw = bson.encode(LIKE)
+    row, child_rows = rows_of(shredder.shred([(0, raw)]), shredder, 0)
+    last = shredder.layouts[table].key_width - 1
+    assert assembler.assemble_alike([raw], [row], [child_rows]) == [raw]
     for harm in CHANGES:
-        changed = copy.deepcopy(kids)
+        changed = copy.deepcopy(child_rows)
         harm(next(iter(changed[table].values())), last)
-        assert gatherer.gather([row], [changed]) == [None]
-    elsewhere = copy.deepcopy(kids)
+        assert assembler.assemble_alike([raw], [row], [changed]) == [None]
+    elsewhere = copy.deepcopy(child_rows)
     elsewhere[table][b"\0\0\0\5" * table] = elsewhere[table].pop(next(iter(elsewhere[table])))
-    assert gatherer.gather([row], [elsewhere]) == [None]
+    assert assembler.assemble_alike([raw], [row], [elsewhere]) == [None]
 
 
 def test_jsonb_is_given_back_in_the_order_of_its_source() -> None:
@@ -227,19 +230,16 @@ def test_jsonb_is_given_back_in_the_order_of_its_source() -> None:
         "aa": 10.5,
     }
     raws = [bson.encode({"_id": n, "data": inner}) for n in range(20)]
-    shredder, assembler = (
-        Shredder(manifest.layout, "t"),
-        Assembler(manifest.layout, "t", is_strict=True),
-    )
+    shredder, assembler = Shredder(manifest.layout, "t"), strict_assembler(manifest.layout)
     batch = shredder.shred(list(enumerate(raws)))
     pairs = [rows_of(batch, shredder, n) for n in range(20)]
-    rows = [[*row[:1], b"\1" + sort_as_jsonb(row[1]), *row[2:]] for row, _ in pairs]
+    rows = [[*row[:1], Cell(b"\1" + sort_as_jsonb(row[1])), *row[2:]] for row, _ in pairs]
     assert rows != [row for row, _ in pairs]
-    assert Gatherer(assembler, raws).gather(rows, [kids for _, kids in pairs]) == raws
+    assert assembler.assemble_alike(raws, rows, [found for _, found in pairs]) == raws
 
 
 def sort_as_jsonb(cell: bytes | None) -> bytes:
-    """The text that PostgreSQL gives for a jsonb cell: keys by their length, then by their bytes."""
+    """The text that PostgreSQL gives for a jsonb cell: keys by length, then by bytes."""
 
     def sort(value: object) -> object:
         if isinstance(value, list):
@@ -262,16 +262,11 @@ def test_the_order_of_elements_is_learnt_from_all_of_the_sample() -> None:
         bson.encode({"_id": ObjectId(OID), "items": items})
         for items in (plain, [{"n": 1, "model": None, "parts": [{"n": 2}]}] * 100)
     ]
-    shredder, assembler = (
-        Shredder(manifest.layout, "t"),
-        Assembler(manifest.layout, "t", is_strict=True),
-    )
+    shredder, assembler = Shredder(manifest.layout, "t"), strict_assembler(manifest.layout)
     batch = shredder.shred(list(enumerate(raws)))
     pairs = [rows_of(batch, shredder, n) for n in range(2)]
-    assert (
-        Gatherer(assembler, raws).gather([row for row, _ in pairs], [kids for _, kids in pairs])
-        == raws
-    )
+    rows = [row for row, _ in pairs]
+    assert assembler.assemble_alike(raws, rows, [found for _, found in pairs]) == raws
 
 
 JSONB_TABLES = {
@@ -287,11 +282,8 @@ JSONB_TABLES = {
 @pytest.mark.parametrize("word", [word for word in WORDS if word != "bson"])
 def test_a_key_that_is_not_escaped_is_none_of_the_document(word: str, is_note: bool) -> None:
     manifest = read_manifest({"assise": 1, "name": "a", "tables": JSONB_TABLES})
-    field, shredder, assembler = (
-        "other" if is_note else "data",
-        Shredder(manifest.layout, "t"),
-        Assembler(manifest.layout, "t", is_strict=True),
-    )
+    field = "other" if is_note else "data"
+    shredder, assembler = Shredder(manifest.layout, "t"), strict_assembler(manifest.layout)
     repeated = write_document(
         [(b"$" + word.encode(), int32(1)), (b"b", int32(1)), (b"b", int32(2))]
     )
@@ -303,20 +295,15 @@ def test_a_key_that_is_not_escaped_is_none_of_the_document(word: str, is_note: b
     raws += [bson.encode({"_id": n, field: {"$bson": 1, f"${word}": 2}}) for n in range(2, 20)]
     batch = shredder.shred(list(enumerate(raws)))
     for n in range(2):
-        row, kids = rows_of(batch, shredder, n)
-        changed = [
-            cell and sort_as_jsonb(cell.replace(b"$$", b"$")) if i and cell else cell
-            for i, cell in enumerate(row)
-        ]
-        changed = [
-            cell if cell is None or not i else b"\1" + cell for i, cell in enumerate(changed)
-        ]
-        assert changed != [
-            cell if cell is None or not i else b"\1" + sort_as_jsonb(cell)
-            for i, cell in enumerate(row)
-        ]
-        (found,) = Gatherer(assembler, raws).gather([changed], [kids])
-        for again in (found, assemble(assembler, changed, kids)):
+        row, child_rows = rows_of(batch, shredder, n)
+        key, *others = row
+        sorted_cells = [cell and Cell(b"\1" + sort_as_jsonb(cell)) for cell in others]
+        unescaped = [cell and Cell(cell.replace(b"$$", b"$")) for cell in sorted_cells]
+        assert unescaped != sorted_cells
+        changed = [key, *unescaped]
+        assembler = strict_assembler(manifest.layout)
+        found, *_ = assembler.assemble_alike(raws, [changed] * 20, [child_rows] * 20)
+        for again in (found, assemble(assembler, changed, child_rows)):
             assert again is None or differences(raws[n], again)  # {"$code": "x"} is code
 
 
@@ -328,11 +315,11 @@ def test_a_key_that_is_not_escaped_is_none_of_the_document(word: str, is_note: b
     ],
 )
 def test_what_is_no_bson_teaches_nothing(manifest: object) -> None:
-    assembler = Assembler(read_manifest(manifest).layout, "t", is_strict=True)
+    builder = DocumentBuilder(build_tree(read_manifest(manifest).layout, "t"), is_strict=True)
     good = bson.encode(LIKE)
     for i in range(4, len(good)):
         for byte in (0, 1, 3, 4, 0x20, 0xFF):
-            Gatherer(assembler, [good, good[:i] + bytes([byte]) + good[i + 1 :]] * 8)
+            ColumnarAssembler(builder, [good, good[:i] + bytes([byte]) + good[i + 1 :]] * 8)
 
 
 @pytest.mark.parametrize("size", [1, 1 << 20])
@@ -350,12 +337,9 @@ def test_code_whose_scope_lies_100_levels_deep_is_read_strictly(levels: int, siz
     for level in range(levels):
         value = [value] if level % 3 == 2 else {"a": value}
     raw = bson.encode({"_id": 1, "deep": value, "big": "x" * size})
-    shredder, assembler = (
-        Shredder(manifest.layout, "t"),
-        Assembler(manifest.layout, "t", is_strict=True),
-    )
-    row, kids = rows_of(shredder.shred([(0, raw)]), shredder, 0)
-    assert differences(raw, assembler.assemble(row, kids)) == []
+    shredder, assembler = Shredder(manifest.layout, "t"), strict_assembler(manifest.layout)
+    row, child_rows = rows_of(shredder.shred([(0, raw)]), shredder, 0)
+    assert differences(raw, assembler.assemble(row, child_rows)) == []
 
 
 @pytest.mark.parametrize(
@@ -363,11 +347,10 @@ def test_code_whose_scope_lies_100_levels_deep_is_read_strictly(levels: int, siz
 )
 def test_a_scalar_that_jsonb_spells_out_is_not_read_from_its_bytes(value: object) -> None:
     manifest = read_manifest({"assise": 1, "name": "a", "tables": JSONB_TABLES})
-    shredder, assembler = (
-        Shredder(manifest.layout, "t"),
-        Assembler(manifest.layout, "t", is_strict=True),
+    shredder, assembler = Shredder(manifest.layout, "t"), strict_assembler(manifest.layout)
+    row, child_rows = rows_of(
+        shredder.shred([(0, bson.encode({"_id": 1, "other": value}))]), shredder, 0
     )
-    row, kids = rows_of(shredder.shred([(0, bson.encode({"_id": 1, "other": value}))]), shredder, 0)
     changed = [*row[:-1], notes(other={"$bson": b64encode(bson.encode({"": value})).decode()})]
     with pytest.raises(AssiseError, match="stands elsewhere in the jsonb form"):
-        assembler.assemble(changed, kids)
+        assembler.assemble(changed, child_rows)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import bson
 import pytest
-from tests.rows.rebuild import read_manifest, read_row
+from tests.rows.rebuild import PATHS, read_manifest, read_row
 
-from assise.rows.cells import read_cells
 from assise.rows.shred import Shredder
+from assise.types import wire
 
 MANIFEST = {
     "assise": 1,
@@ -29,7 +29,8 @@ MANIFEST = {
 
 
 @pytest.mark.parametrize("count", [1, 40])
-def test_the_cells_of_a_row_are_read_as_a_result_has_them(count: int) -> None:
+@pytest.mark.parametrize("min_group", PATHS)
+def test_the_cells_of_a_row_are_read_as_a_result_has_them(count: int, min_group: int) -> None:
     raws = [
         bson.encode(
             {
@@ -41,7 +42,8 @@ def test_the_cells_of_a_row_are_read_as_a_result_has_them(count: int) -> None:
         )
         for n in range(count)
     ]
-    batch = Shredder(read_manifest(MANIFEST).layout, "users").shred(enumerate(raws))
+    shredder = Shredder(read_manifest(MANIFEST).layout, "users", min_group=min_group)
+    batch = shredder.shred(enumerate(raws))
     assert len(batch.rows[1]) == 3 * count
     for row in [*batch.rows[0], *batch.rows[1]]:
-        assert read_cells(row) == read_row(row)
+        assert wire.read_row(row) == read_row(row)

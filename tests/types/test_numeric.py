@@ -1,4 +1,4 @@
-"""Numerics as bytes, against what a real PostgreSQL reads from them, prints for them, and sends back."""
+"""Numerics as bytes, beside what a real PostgreSQL reads, prints and sends back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.oracle.texts import print_decimal, print_float8, print_plain_double
 from tests.oracle.values import DECIMALS, DOUBLE_BITS, DOUBLES, INTS
 
 from assise.errors import CellError
-from assise.rows.numeric import (
+from assise.types.numeric import (
     decode_decimal,
     decode_number,
     decode_number_strictly,
@@ -44,7 +44,8 @@ def ask_back(database: str, texts: list[str]) -> list[bytes]:
     """The bytes that PostgreSQL sends for numerics that SQL has written."""
     with psycopg.connect(database) as connection:
         found = connection.execute(
-            "SELECT numeric_send(t::numeric) FROM unnest(%s::text[]) WITH ORDINALITY AS u (t, i) ORDER BY i",
+            "SELECT numeric_send(t::numeric)"
+            " FROM unnest(%s::text[]) WITH ORDINALITY AS u (t, i) ORDER BY i",
             (texts,),
         )
         return [bytes(sent) for (sent,) in found]

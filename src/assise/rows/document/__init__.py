@@ -1,0 +1,1 @@
+"""The document path: one document at a time, field by field. It defines shred and assemble."""

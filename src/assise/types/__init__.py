@@ -1,0 +1,1 @@
+"""The types of columns: one table, one module a family, and PostgreSQL's binary format."""

@@ -1,0 +1,146 @@
+"""ObjectIds and UUIDs: the codecs of `uuid`, and of the 24 digits of an ObjectId in `text`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from struct import iter_unpack
+from uuid import UUID
+
+from assise.documents.kinds import BINARY, OBJECT_ID, STRING
+from assise.documents.reader import read_binary
+from assise.documents.writer import Element, write_binary, write_string
+from assise.types.codec import Codec, make_codec
+
+_UUID_LENGTH, _DIGITS_LENGTH = b"\0\0\0\x10", b"\0\0\0\x18"
+
+# Maps for `bytes.translate`, which works on the half-bytes of all values of a column at once.
+_LOW_UP = bytes((byte & 15) << 4 for byte in range(256))
+_HIGH_DOWN = bytes(byte >> 4 for byte in range(256))
+_LOW = bytes(byte & 15 for byte in range(256))
+_HIGH_AS_8 = bytes(0x80 | byte >> 4 for byte in range(256))
+_LOW_AS_8 = bytes(0x80 | byte & 15 for byte in range(256))
+
+
+def encode_object_id(raw: bytes, p: int) -> tuple[bytes, int]:
+    """An ObjectId as a uuid of version 8 with readable digits."""
+    digits = raw[p : p + 12].hex()
+    uuid_digits = f"{digits[:12]}8{digits[12:15]}8{digits[15:]}000000"
+    return _UUID_LENGTH + bytes.fromhex(uuid_digits), p + 12
+
+
+def decode_object_id(cell: bytes) -> Element:
+    """The ObjectId behind a uuid of `encode_object_id`; any other uuid is a binary."""
+    digits = cell.hex()
+    if digits[12] == "8" and digits[16] == "8" and digits[26:] == "000000":
+        return OBJECT_ID, bytes.fromhex(digits[:12] + digits[13:16] + digits[17:26])
+    return write_binary(4, cell)
+
+
+def encode_object_ids(values: Sequence[bytes]) -> list[bytes | None]:
+    """The same as `encode_object_id` for many.
+
+    A uuid is the ObjectId with an 8 put in behind 12 and behind 15 digits. Bytes 0 to 5 and 8 to 11
+    stay whole; the halves of bytes 6 and 7 move by one. So each byte of all uuids is one slice.
+    """
+    ids, count = b"".join(values), len(values)
+    sixth, seventh = ids[6::12], ids[7::12]
+    fields = bytearray(_UUID_LENGTH + bytes(16)) * count
+    for i in range(6):
+        fields[4 + i :: 20] = ids[i::12]
+    fields[10::20] = sixth.translate(_HIGH_AS_8)
+    both = int.from_bytes(sixth.translate(_LOW_UP)) | int.from_bytes(seventh.translate(_HIGH_DOWN))
+    fields[11::20] = both.to_bytes(count)
+    fields[12::20] = seventh.translate(_LOW_AS_8)
+    for i in range(4):
+        fields[13 + i :: 20] = ids[8 + i :: 12]
+    return [field for (field,) in iter_unpack("20s", fields)]
+
+
+def _decode_object_ids(key: bytes, cells: Sequence[bytes]) -> list[bytes | None]:
+    """The inverse of `encode_object_ids`; None for a cell that it does not give."""
+    joined, count = b"".join(cells), len(cells)
+    sixth, seventh, eighth = joined[6::16], joined[7::16], joined[8::16]
+    high = int.from_bytes(sixth.translate(_LOW_UP)) | int.from_bytes(seventh.translate(_HIGH_DOWN))
+    low = int.from_bytes(seventh.translate(_LOW_UP)) | int.from_bytes(eighth.translate(_LOW))
+    ids = bytearray(12 * count)
+    for i in range(6):
+        ids[i::12] = joined[i::16]
+    ids[6::12], ids[7::12] = high.to_bytes(count), low.to_bytes(count)
+    for i in range(4):
+        ids[8 + i :: 12] = joined[9 + i :: 16]
+    front = b"%c%b\0" % (OBJECT_ID, key)
+    values = [value for (value,) in iter_unpack("12s", ids)]
+    inserted = {joined[i::16].translate(_HIGH_DOWN) for i in (6, 8)}
+    tail = {joined[i::16] for i in (13, 14, 15)}
+    if inserted == {b"\x08" * count} and tail == {bytes(count)}:
+        return [front + value for value in values]
+    return [
+        front + value if encode_object_id(value, 0)[0][4:] == cell else None
+        for value, cell in zip(values, cells, strict=True)
+    ]
+
+
+def _encode_digits(raw: bytes, p: int) -> tuple[bytes, int]:
+    return _DIGITS_LENGTH + raw[p : p + 12].hex().encode(), p + 12
+
+
+def _decode_digits(cell: bytes) -> Element:
+    if re.fullmatch(rb"[0-9a-f]{24}", cell):
+        return OBJECT_ID, bytes.fromhex(cell.decode())
+    return STRING, write_string(cell)
+
+
+def _swap_csharp(content: bytes) -> bytes:
+    return content[3::-1] + content[5:3:-1] + content[7:5:-1] + content[8:]
+
+
+def _swap_java(content: bytes) -> bytes:
+    return content[7::-1] + content[:7:-1]
+
+
+def _keep(content: bytes) -> bytes:
+    return content
+
+
+def _encode_uuid(
+    subtype: int, swap: Callable[[bytes], bytes], raw: bytes, p: int
+) -> tuple[bytes | None, int]:
+    found, content, end = read_binary(raw, p)
+    if found != subtype or len(content) != 16:
+        return None, end
+    return _UUID_LENGTH + swap(content), end
+
+
+def _make_uuid_codec(
+    subtype: int, swap: Callable[[bytes], bytes] = _keep, *, proposed_for: str = ""
+) -> Codec:
+    """The codec of UUIDs whose bytes a driver has swapped; swapping twice gives them back."""
+    return make_codec(
+        {BINARY: partial(_encode_uuid, subtype, swap)},
+        lambda cell: write_binary(subtype, swap(cell)),
+        proposed_for=proposed_for,
+    )
+
+
+UUID_CODECS = {
+    "objectid": make_codec(
+        {OBJECT_ID: encode_object_id},
+        decode_object_id,
+        encode_columns={OBJECT_ID: encode_object_ids},
+        decode_column=_decode_object_ids,
+        proposed_for="objectId",
+    ),
+    "uuid": _make_uuid_codec(4, proposed_for="uuid"),
+    "uuid_java": _make_uuid_codec(3, _swap_java),
+    "uuid_csharp": _make_uuid_codec(3, _swap_csharp),
+    "uuid_python": _make_uuid_codec(3),
+}
+DIGITS_CODEC = make_codec({OBJECT_ID: _encode_digits}, _decode_digits)
+"""The digits of an ObjectId as text."""
+
+
+def show_uuid(cell: bytes) -> str:
+    """A uuid as SQL shows it."""
+    return str(UUID(bytes=cell))

@@ -1,0 +1,161 @@
+"""`jsonb`: how its cells are written, and read leniently or strictly.
+
+Its values are written by the counting writers of `assise.rows`. A lenient reader takes what SQL may
+write; a strict one refuses what no load writes: a number, a key or a wrapper spelled otherwise.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable
+from functools import partial
+from json import JSONDecoder
+
+from assise.documents.extjson import JSONB, JsonWriter, escape_key, unescape_key
+from assise.documents.extjson_reader import (
+    Check,
+    FieldNames,
+    Json,
+    Pieces,
+    read_pieces,
+    read_unnameable,
+    read_value,
+    read_wrapper,
+)
+from assise.documents.kinds import ARRAY, CODE_WITH_SCOPE, DOCUMENT
+from assise.documents.numbers import plain_double
+from assise.documents.reader import elements
+from assise.documents.writer import Element, enclose
+from assise.errors import CellError
+from assise.types.codec import Codec
+from assise.types.numeric import read_finite
+from assise.types.wire import Cell, CopyField, add_length
+
+LARGE_BYTES = 1 << 20
+"""A larger cell is read piece by piece: slower, in little memory."""
+
+ORDERED = frozenset({DOCUMENT, ARRAY, CODE_WITH_SCOPE})
+"""Kinds in which the order of fields counts inside an `_id`, and which jsonb does not keep."""
+
+JsonObject = dict[str, Json]
+ReadJsonb = Callable[[Cell, FieldNames], Json]
+"""A cell and the names that are looked up one by one -> its JSON value."""
+
+_VERSION = b"\x01"
+_NOTHING: FieldNames = {}
+
+
+def jsonb_field(text: str) -> CopyField:
+    """The field of a JSON text."""
+    return add_length(b"%b%b" % (_VERSION, text.encode()))
+
+
+def _read_any_int(text: str) -> int | float:
+    return int(text) if len(text) <= 20 else read_finite(text)
+
+
+_lenient = JSONDecoder(parse_float=read_finite, parse_int=_read_any_int)
+
+
+def read_jsonb(cell: Cell, known: FieldNames = _NOTHING) -> Json:
+    """Read a cell that SQL may have written."""
+    return _read(cell, known, _lenient.decode, _let_all_pass)
+
+
+def strict_reader(order: Callable[[JsonObject], JsonObject] | None = None) -> ReadJsonb:
+    """Make a reader of cells as a load writes them; `order` may sort the keys of an object."""
+    decoder = JSONDecoder(parse_float=_read_float, parse_int=_read_int, object_hook=order)
+    return partial(_read_strictly, decoder.decode)
+
+
+def decode_jsonb(cell: Cell) -> Element:
+    """The value of a cell that SQL may have written."""
+    return read_value(read_jsonb(cell))
+
+
+def _read_float(text: str) -> float:
+    value = float(text)
+    if plain_double(value) != text:
+        raise CellError(f"{text[:80]} in jsonb is not how a double is written")
+    return value
+
+
+def _read_int(text: str) -> int:
+    if len(text) > 18 and (len(text) > 20 or not -(1 << 63) <= int(text) < 1 << 63):
+        raise CellError(f"{text[:80]} in jsonb is an integral number of more than 64 bits")
+    return int(text)
+
+
+def _read_strictly(loads: Callable[[str], Json], cell: bytes, known: FieldNames = _NOTHING) -> Json:
+    if b'"$' not in cell:
+        return _read(cell, known, loads, _let_all_pass)
+    value = _read(cell, known, loads, _check_spelling)
+    _check_spelling(value, known)
+    return value
+
+
+def _read(cell: bytes, known: FieldNames, loads: Callable[[str], Json], check: Check) -> Json:
+    if len(cell) > LARGE_BYTES:
+        return read_pieces(cell, 1, known, loads=loads, check=check)
+    return loads(cell[1:].decode())
+
+
+def _let_all_pass(_value: Json, *, depth: int) -> None:
+    """Nothing in the cell could be spelled otherwise."""
+
+
+def _check_spelling(value: Json, known: FieldNames = _NOTHING, depth: int = 0) -> None:
+    """Refuse a key or a wrapper that the jsonb form spells otherwise `depth` levels below its root.
+
+    How a wrapper is spelled depends on its depth: below 100 levels a value is `$bson`.
+    """
+    if isinstance(value, list):
+        for item in value:
+            _check_spelling(item, depth=depth + 1)
+    elif isinstance(value, dict):
+        element = read_wrapper(value)
+        if "$bson" in value:
+            _check_bson(value)
+        if element is None:
+            for name, item in value.items():
+                _check_name(name, known)
+                _check_spelling(item, depth=depth + 1)
+        elif isinstance(value.get("$scope"), Pieces):
+            _check_spelling(value["$scope"], depth=depth + 1)
+        elif "$bson" not in value:
+            text, _ = JsonWriter(JSONB).value(*element, 0, depth)
+            if _lenient.decode(text) != value:
+                raise CellError(f"{str(value)[:80]} is not how the jsonb form spells it")
+
+
+def _check_name(name: str, known: FieldNames) -> None:
+    is_ours = name == "$bson" or name in known
+    if not is_ours and escape_key(unescape_key(name)) != name:
+        raise CellError(f"the key {name} in jsonb is not escaped as the jsonb form escapes it")
+
+
+def _check_bson(value: JsonObject) -> None:
+    """Refuse a `$bson` with what the jsonb form spells out, or with nothing."""
+    document = enclose(read_unnameable(value))
+    if b64encode(document).decode() == value["$bson"]:
+        keys = [key for _, key, _, _ in elements(document)]
+        if len(value) == 1 and keys == [b""] and _is_escaped(document):
+            return
+        if keys and JsonWriter(JSONB).unnameable(document, 0) == set(keys):
+            return
+    raise CellError("$bson holds what stands elsewhere in the jsonb form")
+
+
+def _is_escaped(document: bytes) -> bool:
+    """Whether the jsonb form writes the one value of a document as `$bson`; its key is empty."""
+    kind = document[4]
+    return kind in ORDERED or JsonWriter(JSONB).value(kind, document, 6)[0][:8] == '{"$bson"'
+
+
+def _decode_strictly(cell: Cell) -> Element:
+    return read_value(_read_strict(cell, _NOTHING))
+
+
+_read_strict = strict_reader()
+EVERY_CODEC = Codec({}, decode_jsonb, decode_strictly=_decode_strictly)
+"""Without encoders: a value that SQL has put beside its cell never comes from one."""
