@@ -14,21 +14,14 @@ PAGE = (ROOT / "docs" / "architecture.md").read_text()
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 FILE = re.compile(r"(?<![\w/])[\w/]+\.(?:py|sql)\b")
 FOLDER = re.compile(r"(?<![\w/])(?:[a-z]\w*/)+(?![\w.])")
-NAMED = re.compile(r"`([\w/]+\.(?:py|sql))`((?:,? `\w+`)+)")
-"""A file and the names behind it: `transfer/load.py` `load_chunk`, `load_dump`."""
+NAMED = re.compile(r"`([\w/]+\.py)`(?: \|)?((?:,? `\w+`)+)")
+"""A file and the names after it, in the same cell or in the next."""
 
 
 def names_defined_in(path: Path) -> set[str]:
-    """Return the functions, classes, methods and constants of a module, or the blocks of SQL."""
-    if path.suffix == ".sql":
-        return set(re.findall(r"^-- ?(?:name: )?(\w+)", path.read_text(), re.MULTILINE))
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            found.add(node.name)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.add(node.id)
-    return found
+    """Return the functions, classes and methods of a module."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
 
 
 @pytest.mark.parametrize("name", sorted({*FILE.findall(PAGE), *FOLDER.findall(PAGE)}))
