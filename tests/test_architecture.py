@@ -14,6 +14,7 @@ PAGE = (ROOT / "docs" / "architecture.md").read_text()
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 FILE = re.compile(r"(?<![\w/])[\w/]+\.(?:py|sql)\b")
 FOLDER = re.compile(r"(?<![\w/])(?:[a-z]\w*/)+(?![\w.])")
+QUOTED = re.compile(r"`((?:\w+/)+|[\w/]+\.(?:py|sql))`")
 NAMED = re.compile(r"`([\w/]+\.py)`(?: \|)?((?:,? `\w+`)+)")
 """A file and the names after it, in the same cell or in the next."""
 
@@ -27,6 +28,12 @@ def names_defined_in(path: Path) -> set[str]:
 @pytest.mark.parametrize("name", sorted({*FILE.findall(PAGE), *FOLDER.findall(PAGE)}))
 def test_every_file_and_folder_that_is_named_exists(name: str) -> None:
     assert (SOURCE / name).exists()
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
+def test_every_file_and_folder_that_a_decision_names_exists(path: Path) -> None:
+    for name in QUOTED.findall(path.read_text()):
+        assert (SOURCE / name).exists() or (ROOT / name).exists(), name
 
 
 def test_every_function_that_is_named_stands_in_its_file() -> None:
