@@ -229,7 +229,8 @@ def load(
         ):
             query(f'ALTER TABLE "{table}" DROP CONSTRAINT "{name}"')
     with Connection(conninfo) as connection:
-        (known,) = ledger.find_loads(connection)
+        known = ledger.find_load(connection, project.manifest.name)
+        assert known is not None
     return Loaded(project, conninfo, query, names, report.loaded, known)
 
 
