@@ -13,7 +13,7 @@ PAGES = [
     if page != GLOSSARY
 ]
 CODE = [*(ROOT / "src").rglob("*.py"), *(ROOT / "src").rglob("*.sql")]
-RETIRED = re.compile(r"(?:\b|_)(?:kids?|crew|mend(?:s|ed)?|tally|talker|afresh)(?:\b|_)")
+RETIRED = re.compile(r"(?:\b|_)(?:kids?|crew|mend(?:ed)?|tally|talker|afresh)(?:\b|_)")
 BLOCK = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 
 
