@@ -50,7 +50,7 @@ from assise.errors import InvalidBsonError
 from assise.infer.ids import FITS
 from assise.infer.tree import CODES, MISFIT, NODE_BITS, OTHER, SUBTYPES, UUID, Path, build_tree
 from assise.manifest.paths import is_nameable
-from assise.settings import read_setting
+from assise.settings import INFER_PATHS, read_setting
 
 FLATTENED_LEVELS = 3
 NESTED_TABLES = 20
@@ -109,7 +109,7 @@ class Profile:
     """
 
     def __init__(self, *, paths: int | None = None, shape: Shape | None = None) -> None:
-        self.paths = read_setting("infer.paths", paths)
+        self.paths = read_setting(INFER_PATHS, paths)
         self.documents = 0
         self.invalid = 0
         self.first_invalid: int | None = None

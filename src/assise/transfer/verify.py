@@ -16,6 +16,7 @@ from assise.errors import AssiseError, CellError, ChangedError
 from assise.mongo.dump import Chunk, Collection, Dump
 from assise.mongo.frames import Document
 from assise.postgres.connection import Connection
+from assise.progress import Log, OnProgress
 from assise.rows.assemble import Assembler, Kids, Row
 from assise.rows.cells import OIDS, pack_int4, pack_length, write_array_cell
 from assise.rows.gather import Gatherer
@@ -30,7 +31,7 @@ from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import find_known
 from assise.transfer.pool import Workers
 from assise.transfer.report import Verified
-from assise.transfer.tasks import Known, Log, OnProgress, Result, Task, list_tasks
+from assise.transfer.tasks import Known, Result, Task, list_tasks
 from assise.wording import count_of, escape
 
 SHOWN = 20
