@@ -169,9 +169,10 @@ SAMPLES: tuple[tuple[str, object], ...] = (
     ("subtype 4, 16 bytes", Binary(bytes(16), 4)),
     ("subtype 4, 3 bytes", Binary(b"abc", 4)),
 )
-FITS = """A value that fits stands in the column; any other leaves NULL there and stands in
-`_extra`, exactly as it was. Values of a BSON kind that a row does not name never fit. The samples are tried
-on the code itself; the exact rules: [architecture](../architecture.md#what-fits-a-column)."""
+FITS = """A value that fits stands in the column; any other leaves NULL there and stands in `_extra`,
+exactly as it was. Values of a BSON kind that a row does not name never fit. The samples are tried
+on the code itself; the exact rules:
+[what fits a column](../decisions/0004-what-fits-a-column.md)."""
 ALWAYS = {
     "every": "everything but null",
     "any": "every `_id`",
