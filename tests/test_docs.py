@@ -6,7 +6,6 @@ import datetime as dt
 import doctest
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -16,14 +15,12 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-import typer.main
 from bson import ObjectId
 
-from assise.cli.commands import app
+from assise.cli.nouns import list_commands
 from assise.errors import AssiseError
 from assise.manifest.read import parse_manifest
 from assise.manifest.sections import KEYS
-from assise.postgres.cluster import find_binaries
 from assise.project import Project
 from assise.rows.model import Reason
 from assise.settings import SETTINGS
@@ -236,10 +233,7 @@ def test_every_manifest_that_is_shown_whole_is_one() -> None:
 
 
 def test_every_command_is_named() -> None:
-    root = typer.main.get_command(app)
-    names = []
-    for name, command in getattr(root, "commands", {}).items():
-        names += [f"{name} {inner}" for inner in getattr(command, "commands", {})] or [name]
+    names = [name for name, _ in list_commands()]
     readme = TEXTS["README.md"]
     assert len(names) > 10
     for name in names:
@@ -273,58 +267,6 @@ def test_every_target_of_make_that_is_named_is_one() -> None:
     }
     assert {"demo", "test", "check", "contract", "soak", "clean"} <= named <= targets
     assert "```\nmake demo\nmake test\n```" in (ROOT / "README.md").read_text()
-
-
-REFUSED = {
-    "assise undo": "not agreed",
-    "assise rejects users 1024 > one.bson": "users has no reject at offset 1024",
-}
-"""Examples that want a person, or a certain dump."""
-
-
-SECTIONS = [
-    section.split("\n", 1)
-    for section in re.split(
-        r"^## assise ", TEXTS["docs/reference/commands.md"], flags=re.MULTILINE
-    )[1:]
-]
-
-
-@pytest.mark.parametrize(("command", "page"), SECTIONS, ids=[command for command, _ in SECTIONS])
-def test_the_examples_of_the_help_run(
-    command: str, page: str, workplace: tuple[Path, dict[str, str]]
-) -> None:
-    folder, environ = workplace
-    for name, program in {"psql": find_binaries() / "psql", "less": Path("/bin/cat")}.items():
-        (folder / "bin" / name).symlink_to(program)
-    write_example(folder, is_odd=True)
-    project = Project(folder)
-    project.embedded.start(settings=UNSAFE_BUT_QUICK)
-    if command == "load":
-        project.write_manifest(project.infer(folder / "dump" / "app"))
-    elif command not in {"migrate", "infer"}:
-        project.migrate(folder / "dump" / "app")
-    lines = page.split("Examples:\n\n```text\n")[1].split("```", maxsplit=1)[0].splitlines()
-    assert all(f"assise {command}" in line for line in lines)
-    for line in lines:
-        if command == "infer":
-            project.path.unlink(missing_ok=True)
-        script = line.replace(
-            "postgresql://me@db.internal/app", shlex.quote(environ["DATABASE_URL"])
-        )
-        done = subprocess.run(
-            [BASH, "-c", script],
-            cwd=folder,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert REFUSED[line] in done.stderr if line in REFUSED else done.returncode in {0, 3}, (
-            line,
-            done.stderr,
-        )
 
 
 def test_every_setting_is_named_with_its_variable() -> None:

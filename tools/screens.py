@@ -1,4 +1,7 @@
-"""Draw docs/images: the demo's commands on a terminal of 80 columns, as SVG, light and dark. Only times and rates differ from run to run."""
+"""Draw docs/images: the demo's commands on a terminal of 80 columns, as SVG, light and dark.
+
+Only times and rates differ from run to run.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,8 @@ DARK = TerminalTheme(
 SVG = """\
 <svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
 <style>
-.{unique_id}-matrix {{ font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace; font-size: {char_height}px }}
+.{unique_id}-matrix {{ font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, \
+'DejaVu Sans Mono', monospace; font-size: {char_height}px }}
 .{unique_id}-title {{ font-size: 18px; font-family: sans-serif }}
 {styles}
 </style>
@@ -78,7 +82,10 @@ _CONTROL = re.compile(r"\x1b\[(\??[\d;]*)([A-Za-z])|([\r\n\t])|([^\x00-\x1f\x7f]
 
 
 class Screen:
-    """What a terminal of so many columns shows, scrolled lines included. It knows what Rich and our commands write, and refuses all else."""
+    """What a terminal of so many columns shows, scrolled lines included.
+
+    It knows what Rich and our commands write, and refuses all else.
+    """
 
     def __init__(self, columns: int = COLUMNS) -> None:
         self.columns = columns
@@ -163,7 +170,10 @@ def run_on_terminal(
     environ: Mapping[str, str] | None = None,
     progress: Callable[[str, int], None] = lambda _text, _pid: None,
 ) -> tuple[str, int]:
-    """What a command writes on a terminal, and its exit code; `progress` gets it as it comes, with the process's id."""
+    """Return what a command writes on a terminal, and its exit code.
+
+    `progress` gets it as it comes, with the process's id.
+    """
     main, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (50, columns))
     inherited = {

@@ -2,7 +2,7 @@
 
 AssiseError                 exit 1
 ├── UsageError              exit 2: the command line, a setting or a variable
-├── ManifestError           exit 2: a place in assise.yaml
+├── ManifestError           exit 2: a line of assise.yaml
 ├── ChangedError            exit 2: source or manifest is not the one that was loaded
 ├── SourceError             a source cannot be read
 ├── InvalidBsonError        bytes that are not BSON (caught by the loader: a reject)
@@ -13,19 +13,23 @@ AssiseError                 exit 1
 └── TargetError             PostgreSQL: unreachable, unfit, or it refused something
     ├── DuplicateKeyError   a row whose key exists (caught by the loader)
     ├── LimitError          a row over a limit of the server (caught by the loader)
-    ├── DependentError      something of others depends on what is to be dropped
+    ├── DependentError      other objects depend on what is to be dropped
     ├── EditedError         rows or tables were edited since the load
     ├── BusyError           another session holds a lock for too long
-    └── SerializationError  a deadlock or a conflict: the same again may work
+    └── SerializationError  a deadlock or a conflict: another try may succeed
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 
 class AssiseError(Exception):
     """What happened, which value, and what to do about it.
 
-    `remedy` is a sentence of its own; the command line prints it on the next line.
+    `remedy` is a sentence of its own; the command line prints it on the next line. Other fields of
+    a class are keyword arguments, attributes of the error, and values that JSON can hold.
     """
 
     exit_code = 1
@@ -38,15 +42,59 @@ class AssiseError(Exception):
     def __str__(self) -> str:
         return f"{self.message}\n{self.remedy}" if self.remedy else self.message
 
+    def as_json(self) -> dict[str, Any]:
+        """Return class, message, remedy, fields and the chain of causes.
+
+        The chain ends at the first cause that is an error of another library: its text may hold
+        a secret, and what people need of it is in our message.
+        """
+        cause = self.__cause__
+        return {
+            "class": type(self).__name__,
+            "message": self.message,
+            "remedy": self.remedy,
+            "fields": {name: value for name, value in vars(self).items() if name not in _COMMON},
+            "cause": cause.as_json() if isinstance(cause, AssiseError) else None,
+        }
+
+    @staticmethod
+    def from_json(facts: dict[str, Any]) -> AssiseError:
+        """Return the error that `as_json` described.
+
+        A class that this process has not imported comes back as AssiseError, with everything else.
+        """
+        kinds = (kind for kind in _walk(AssiseError) if kind.__name__ == facts["class"])
+        kind = next(kinds, AssiseError)
+        # Not by the class's own __init__: it would put file or offset into the message once more.
+        error = kind.__new__(kind)
+        AssiseError.__init__(error, facts["message"], remedy=facts["remedy"])
+        vars(error).update(facts["fields"])
+        if facts["cause"]:
+            error.__cause__ = AssiseError.from_json(facts["cause"])
+        return error
+
+
+_COMMON = {"message", "remedy", "__notes__"}
+
+
+def _walk(kind: type[AssiseError]) -> Iterator[type[AssiseError]]:
+    """Yield a class and its subclasses of every package, as far as they are imported."""
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _walk(child)
+
 
 class UsageError(AssiseError):
-    """The command, a setting or an environment variable cannot be used as given."""
+    """The command, a setting or an environment variable cannot be used as given.
+
+    Change what the message names.
+    """
 
     exit_code = 2
 
 
 class ManifestError(AssiseError):
-    """A place in the manifest that cannot be used: file, line (from 1), key, value."""
+    """A line of the manifest that cannot be used: file, line (from 1), key, value."""
 
     exit_code = 2
 
@@ -60,26 +108,34 @@ class ManifestError(AssiseError):
         value: str = "",
         remedy: str = "",
     ) -> None:
-        place = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
-        subject = f"{key}: {value}: " if key and value else f"{key}: " if key else ""
+        at_line = f":{line}" if line else ""
+        of_value = f"{value}: " if value else ""
+        place = f"{file}{at_line}: " if file else ""
+        subject = f"{key}: {of_value}" if key else ""
         super().__init__(f"{place}{subject}{message}", remedy=remedy)
         self.file, self.line, self.key, self.value = file, line, key, value
 
 
 class ChangedError(AssiseError):
-    """The source or the manifest is not the one that this target was loaded from."""
+    """The source or the manifest is not the one that this target was loaded from.
+
+    Put the old one back; or `assise undo`, then `assise load FOLDER`, loads anew.
+    """
 
     exit_code = 2
 
 
 class SourceError(AssiseError):
-    """A source cannot be read."""
+    """A source cannot be read.
+
+    Check its path and its rights; a broken dump is made again with mongodump.
+    """
 
 
 class InvalidBsonError(AssiseError):
     """Bytes that are not BSON; `offset` counts from the start of the document.
 
-    The loader keeps such a document as a reject; the words stand in its detail.
+    The loader keeps such a document as a reject, with this text as its detail.
     """
 
     def __init__(self, message: str, offset: int = 0) -> None:
@@ -97,7 +153,8 @@ class ExtendedJsonError(AssiseError):
 class CellError(AssiseError):
     """A cell holds what SQL can write and BSON cannot hold.
 
-    `verify` lists it as a difference, `export` names the row and goes on without it. Mend the cell with SQL.
+    `verify` lists it as a difference, `export` names the row and goes on without it. Change the
+    cell with SQL.
     """
 
 
@@ -106,32 +163,53 @@ class MissingExtraError(AssiseError):
 
 
 class WorkerError(AssiseError):
-    """A worker process has ended by itself."""
+    """A worker process has ended by itself.
+
+    The same command goes on where it stopped.
+    """
 
 
 class TargetError(AssiseError):
-    """PostgreSQL cannot be reached, is not fit, or refused something."""
+    """PostgreSQL cannot be reached, is not fit, or refused something.
+
+    Check the URL, the server and the user's rights; the same command goes on where it stopped.
+    """
 
 
 class DuplicateKeyError(TargetError):
-    """A row whose key the table has already (SQLSTATE 23505). The loader keeps its document as a reject."""
+    """A row whose key the table has already (SQLSTATE 23505).
+
+    The loader keeps its document as a reject.
+    """
 
 
 class LimitError(TargetError):
-    """A row over a limit of the server (SQLSTATE class 54). The loader keeps its document as a reject."""
+    """A row over a limit of the server (SQLSTATE class 54).
+
+    The loader keeps its document as a reject.
+    """
 
 
 class DependentError(TargetError):
-    """Something that others made depends on what is to be dropped (SQLSTATE 2BP01)."""
+    """Something that others made depends on what is to be dropped (SQLSTATE 2BP01).
+
+    Drop that object first.
+    """
 
 
 class EditedError(TargetError):
-    """Rows or tables were edited since the load, and nobody has said that this may be discarded."""
+    """Rows or tables were edited since the load, and nobody has said that they may be discarded."""
 
 
 class BusyError(TargetError):
-    """Another session holds a lock for longer than we wait (SQLSTATE 55P03). End it, or wait; then the same command again."""
+    """Another session holds a lock for longer than we wait (SQLSTATE 55P03).
+
+    End it, or wait; then repeat the command.
+    """
 
 
 class SerializationError(TargetError):
-    """A deadlock or a serialization failure (SQLSTATE 40P01, 40001). The loader tries a chunk three times."""
+    """A deadlock or a serialization failure (SQLSTATE 40P01, 40001).
+
+    The loader tries a chunk three times.
+    """

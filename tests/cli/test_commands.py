@@ -1,4 +1,7 @@
-"""Every command through the real entry point: stdout is data, stderr is log, and the exit code says how it went."""
+"""Every command through the real entry point.
+
+stdout is data, stderr is log, and the exit code says how it went.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +85,7 @@ class Shell:
     target: str
 
     def run(self, *words: str, to: bool = False, stdin: str = "", **environ: str) -> Done:
-        """Run a command; no run may end in a traceback or leave colours where there is no terminal."""
+        """Run a command; none may end in a traceback, or write colours to no terminal."""
         argv = [sys.executable, "-m", "assise", *words, *(["--to", self.target] if to else [])]
         environment = {
             name: value
@@ -458,15 +461,15 @@ def test_repair_shows_asks_and_writes(shell: Shell, query: Query) -> None:
     asked = shell.run("verify", "--repair", to=True, stdin="y\n")
     assert (asked.returncode, asked.stdout) == (2, "")
     assert (
-        "not agreed, nothing was repaired:\nusers 65b9f0a0-0000-8000-8000-000002000000: is missing\nuser_items 65b9"
-        in asked.stderr
+        "not agreed, nothing was repaired:\n"
+        "users 65b9f0a0-0000-8000-8000-000002000000: is missing\nuser_items 65b9" in asked.stderr
     )
     query("UPDATE users SET name = 'another' WHERE name = 'user 3'")
     edited = shell.run("verify", "--repair", "--yes", to=True)
     assert (edited.returncode, edited.stdout) == (1, "")
     assert (
-        "users: 1 row changed since the load\n`--dry-run` shows it. To discard it, name each table: `--replace users`"
-        in edited.stderr
+        "users: 1 row changed since the load\n"
+        "`--dry-run` shows it. To discard it, name each table: `--replace users`" in edited.stderr
     )
     shown = shell.run("verify", "--repair", "--dry-run", "--json", to=True)
     report = json.loads(shown.stdout)
@@ -544,7 +547,7 @@ def test_undo_drops_what_was_loaded_and_refuses_what_was_edited(shell: Shell, qu
         (["export", "users"], 2, "there is no manifest"),
         (["export"], 2, "one collection at a time"),
         (["export", "users", "--out", "x"], 2, "one collection at a time"),
-        (["export", "--format", "bson"], 2, "wants a folder"),
+        (["export", "--format", "bson"], 2, "needs a folder"),
         (["undo"], 2, "there is no manifest"),
         (["verify", "--repair", "--sample", "5"], 2, "--repair compares every document"),
         (["verify", "--yes"], 2, "belong to --repair"),
@@ -610,7 +613,7 @@ def test_schema_sql_creates_the_tables_that_a_load_creates(shell: Shell, query: 
     assert json.loads(shell.run("schema", "sql", "--json").stdout) == {"sql": done.stdout}
     query(done.stdout)
     by_hand = read_catalog(query)
-    assert len(by_hand) == 12
+    assert len(by_hand) == 14
     query("INSERT INTO users (name) VALUES ('x')")
     query("INSERT INTO user_items (user_id, _position) SELECT id, 0 FROM users")
     query("DELETE FROM users")
@@ -623,12 +626,16 @@ def test_schema_sql_creates_the_tables_that_a_load_creates(shell: Shell, query: 
 def read_catalog(query: Query) -> list[tuple[object, ...]]:
     """Columns, constraints and functions of schema public."""
     return query("""
-        SELECT c.relname::text, a.attname::text, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid), a.attcollation::int
-        FROM pg_class AS c JOIN pg_attribute AS a ON attrelid = c.oid LEFT JOIN pg_attrdef AS d ON adrelid = c.oid AND adnum = attnum
+        SELECT c.relname::text, a.attname::text, format_type(atttypid, atttypmod), attnotnull,
+            pg_get_expr(adbin, adrelid), a.attcollation::int
+        FROM pg_class AS c JOIN pg_attribute AS a ON attrelid = c.oid
+        LEFT JOIN pg_attrdef AS d ON adrelid = c.oid AND adnum = attnum
         WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0
-        UNION ALL SELECT conrelid::regclass::text, conname::text, pg_get_constraintdef(oid), convalidated, NULL, NULL
+        UNION ALL SELECT conrelid::regclass::text, conname::text, pg_get_constraintdef(oid),
+            convalidated, NULL, NULL
         FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype IN ('p', 'f')
-        UNION ALL SELECT proname::text, prosrc, provolatile::text, proisstrict, NULL, NULL FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+        UNION ALL SELECT proname::text, prosrc, provolatile::text, proisstrict, NULL, NULL
+        FROM pg_proc WHERE pronamespace = 'public'::regnamespace
         ORDER BY 1, 2, 3""")
 
 

@@ -106,7 +106,8 @@ class Reads:
         self.taken: list[tuple[str, ...]] = [("_id",)] if is_root else []
 
     def take(self, keys: tuple[str, ...]) -> bool:
-        is_free = not any(keys[: len(other)] == other[: len(keys)] for other in self.taken)
+        lengths = [(other, min(len(keys), len(other))) for other in self.taken]
+        is_free = not any(keys[:length] == other[:length] for other, length in lengths)
         if is_free:
             self.taken.append(keys)
         return is_free
@@ -116,7 +117,8 @@ class Reads:
 def draw_columns(draw: st.DrawFn, reads: Reads, taken: set[str]) -> dict[str, Column]:
     columns = {}
     for name in draw(st.lists(NAMES, max_size=6, unique=True)):
-        keys = draw(st.one_of(st.just((name,)), st.lists(KEYS, min_size=1, max_size=3).map(tuple)))
+        paths = st.lists(KEYS, min_size=1, max_size=3).map(tuple)
+        keys = draw(st.one_of(st.just((name,)), paths))
         if name not in taken and all(map(is_nameable, keys)) and reads.take(keys):
             column_type, kind = draw(st.sampled_from(COLUMN_KINDS))
             comment = draw(WRITTEN_COMMENTS)

@@ -29,7 +29,8 @@ def conforms(value: object, schema: Schema) -> bool:
         "enum" in schema and value not in listed(schema["enum"])
     ):
         return False
-    if "anyOf" in schema and not any(conforms(value, option) for option in listed(schema["anyOf"])):
+    options = listed(schema.get("anyOf", [True]))
+    if not any(option is True or conforms(value, option) for option in options):
         return False
     if (
         "oneOf" in schema
@@ -37,9 +38,8 @@ def conforms(value: object, schema: Schema) -> bool:
     ):
         return False
     if isinstance(value, str):
-        return re.search(str(schema.get("pattern", "")), value) is not None and len(value) <= int(
-            str(schema.get("maxLength", len(value)))
-        )
+        pattern, most = str(schema.get("pattern", "")), int(str(schema.get("maxLength", 10**9)))
+        return re.search(pattern, value) is not None and len(value) <= most
     if isinstance(value, list):
         return len(value) >= int(str(schema.get("minItems", 0))) and (
             "items" not in schema or all(conforms(item, schema["items"]) for item in value)

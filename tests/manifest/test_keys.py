@@ -75,7 +75,8 @@ def test_a_key_is_written_and_read(key: AnyKey) -> None:
 
 @EVERY_KEY
 def test_a_key_has_its_row_and_its_place_in_the_schema(key: AnyKey) -> None:
-    (row,) = [row for row in list_keys() if (row.where, row.key) == (key.on, key.name)]
+    rows = {(row.where, row.key): row for row in list_keys()}
+    row = rows[key.on, key.name]
     assert row.help == key.help
     assert row.affects == key.affects
     assert row.help
@@ -91,6 +92,38 @@ def test_keys_say_what_a_change_affects() -> None:
     assert {key.name for key in KEYS if key.affects == "nothing"} == {"assise", "name", "postgres"}
     assert len({(key.on, key.name) for key in KEYS}) == len(KEYS)
     assert sum(len(keys_on(on)) for on in ("manifest", "table", "column")) == len(KEYS)
+
+
+CHANGES = {
+    ("manifest", "name"): ("name: devora", "name: other"),
+    ("manifest", "postgres"): ("app@db", "app@other"),
+    ("manifest", "tables"): ("  events:\n", "  moments:\n"),
+    ("table", "collection"): ("collection: events", "collection: moments"),
+    ("table", "parent"): (
+        "parent: files\n    from: notes.*\n    primary_key: [user_id, _position, _position_2]",
+        "parent: users\n    from: notes.*\n    primary_key: [user_id, _position]",
+    ),
+    ("table", "from"): ("from: notes.*", "from: remarks.*"),
+    ("table", "primary_key"): ("[user_id, _position]", "[user, _position]"),
+    ("table", "columns"): ("    columns:\n      path: text\n", "    columns: {}\n"),
+    ("table", "comment"): ('"who may sign in"', '"who may not"'),
+    ("column", "type"): ("email: text", "email: jsonb"),
+    ("column", "from"): ("address.city", "address.town"),
+    ("column", "kind"): ("{type: numeric, kind: decimal}", "numeric"),
+    ("column", "comment"): ('"as it was typed"', '"as it was heard"'),
+}
+
+
+@EVERY_KEY
+def test_the_layout_changes_with_the_keys_that_rows_depend_on(key: AnyKey) -> None:
+    if key.name == "assise":
+        assert key.affects == "nothing"
+        return
+    old, new = CHANGES[key.on, key.name]
+    assert old in DEVORA
+    before, after = parse_manifest(DEVORA), parse_manifest(DEVORA.replace(old, new))
+    assert before != after
+    assert (before.layout != after.layout) == (key.affects == "rows")
 
 
 def test_no_key_stands_around_a_table_or_a_column() -> None:

@@ -406,8 +406,9 @@ def test_independent_problems_are_listed_a_line_each() -> None:
 
 
 def test_ten_problems_are_listed_and_the_others_counted() -> None:
+    columns = ", ".join(f"c{i}: nothing" for i in range(13))
     with pytest.raises(ManifestError) as caught:
-        parse_manifest(HEAD + users(", ".join(f"c{i}: nothing" for i in range(13))))
+        parse_manifest(HEAD + users(columns))
     assert len(str(caught.value).splitlines()) == 11
     assert str(caught.value).endswith("\nand 3 more")
 

@@ -304,7 +304,10 @@ def test_an_unknown_key_and_a_value_that_is_no_text_are_told_together() -> None:
 
 
 def test_ten_thousand_aliases_are_not_expanded() -> None:
-    layers = "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12))
+    layers = ""
+    for i in range(1, 12):
+        aliases = ", ".join([f"*a{i - 1}"] * 9)
+        layers += f"a{i}: &a{i} [{aliases}]\n"
     with pytest.raises(ManifestError, match="has an anchor"):
         parse_manifest(f"a0: &a0 [x]\n{layers}")
 

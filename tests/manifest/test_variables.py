@@ -110,21 +110,6 @@ def test_without_secrets_the_server_is_left_out() -> None:
     assert SECRET not in text
 
 
-def test_a_text_without_variables() -> None:
-    text = TEXT.replace("$${literal}", "${literal}")
-    manifest = parse_manifest(
-        text.replace('"${PROJECT:-shop}"', "shop")
-        .replace('"${KEY}"', "id")
-        .replace('"${TEXT_TYPE}"', "text")
-        .replace('"${KEY_TYPE:-uuid}"', "uuid")
-        .replace('"${PREFIX}.*"', "files.*"),
-        has_variables=False,
-    )
-    assert manifest.tables["users"].collection == "${PREFIX}_users"
-    assert manifest.tables["users"].comment == "${literal} ${SECRET}"
-    assert not manifest.replaced
-
-
 def test_the_server_waits_for_its_variable(tmp_path: Path) -> None:
     path = tmp_path / "assise.yaml"
     path.write_text(TEXT)

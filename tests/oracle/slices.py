@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 def check_slice(
     law: Callable[..., None], *examples: st.SearchStrategy[object], number: int, share: int
 ) -> None:
-    """Slice `number` of a law, with `share` of every 200 examples; where examples repeat from run to run, the number is their seed."""
+    """Check slice `number` of a law, with `share` of every 200 examples.
+
+    Where examples repeat from run to run, the number is their seed.
+    """
     check = settings(
         max_examples=share * settings().max_examples // 200, report_multiple_bugs=False
     )(given(*examples)(law))

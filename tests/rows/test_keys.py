@@ -138,7 +138,7 @@ def test_an_offset_is_the_key_where_the_type_holds_it(
         batch = Shredder(manifest.layout, "t", min_group=min_group).shred([(last + 1, raw)])
         assert compile_keys(manifest.layout, "t")([(last + 1, raw)]) == [None]
         assert [(rejected.reason, rejected.offset) for rejected in batch.rejected] == [
-            (Reason.UNFIT_KEY, last + 1)
+            (Reason.KEY_MISFIT, last + 1)
         ]
 
 

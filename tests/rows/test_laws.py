@@ -35,7 +35,7 @@ def check_documents(migration: tuple[object, list[bytes]], min_group: int) -> No
     placed = list(zip(offsets, raws, strict=True))
     found, batch = rebuild(manifest, root, placed, min_group=min_group)
     assert len(found) + len(batch.rejected) == len(raws)
-    assert {rejected.reason for rejected in batch.rejected} <= {Reason.UNFIT_KEY}
+    assert {rejected.reason for rejected in batch.rejected} <= {Reason.KEY_MISFIT}
     for offset, raw in zip(offsets, raws, strict=True):
         if offset in found:
             assert differences(raw, found[offset]) == []
@@ -59,4 +59,4 @@ def check_broken_bytes(raw: bytes, min_group: int, data: st.DataObject) -> None:
     except NotBson:
         assert [rejected.reason for rejected in batch.rejected] == [Reason.NOT_BSON]
     else:
-        assert [rejected.reason for rejected in batch.rejected] in ([], [Reason.UNFIT_KEY])
+        assert [rejected.reason for rejected in batch.rejected] in ([], [Reason.KEY_MISFIT])

@@ -17,7 +17,10 @@ from tests.oracle.walk import NotBson, Value, find_scope, parse
 
 from assise.transfer.compare import PART_BYTES, compare
 
-Fields = list[tuple[bytes, tuple[int, bytes]]]
+Field = tuple[bytes, tuple[int, bytes]]
+"""A name, and a type byte with the bytes of a value."""
+
+Fields = list[Field]
 Change = Callable[[st.DataObject, Fields], Fields]
 
 
@@ -25,33 +28,44 @@ def shuffle(data: st.DataObject, fields: Fields) -> Fields:
     return data.draw(st.permutations(fields))
 
 
+def draw_index(data: st.DataObject, fields: Fields) -> int:
+    return data.draw(st.integers(0, len(fields) - 1))
+
+
+def put(fields: Fields, at: int, *instead: Field) -> Fields:
+    """The fields with none, one or several in place of one."""
+    return [*fields[:at], *instead, *fields[at + 1 :]]
+
+
 def rename(data: st.DataObject, fields: Fields) -> Fields:
-    at = data.draw(st.integers(0, len(fields) - 1))
-    name = data.draw(st.sampled_from([b"", b"a", b"0", b"1", b"\xff", *(key for key, _ in fields)]))
-    return [*fields[:at], (name, fields[at][1]), *fields[at + 1 :]]
+    at = draw_index(data, fields)
+    names = [b"", b"a", b"0", b"1", b"\xff", *(key for key, _ in fields)]
+    _, value = fields[at]
+    return put(fields, at, (data.draw(st.sampled_from(names)), value))
 
 
 def repeat(data: st.DataObject, fields: Fields) -> Fields:
-    at, to = data.draw(st.integers(0, len(fields) - 1)), data.draw(st.integers(0, len(fields)))
+    at = draw_index(data, fields)
+    to = data.draw(st.integers(0, len(fields)))
     return [*fields[:to], fields[at], *fields[to:]]
 
 
 def drop(data: st.DataObject, fields: Fields) -> Fields:
-    at = data.draw(st.integers(0, len(fields) - 1))
-    return [*fields[:at], *fields[at + 1 :]]
+    return put(fields, draw_index(data, fields))
 
 
 def replace(data: st.DataObject, fields: Fields) -> Fields:
-    at = data.draw(st.integers(0, len(fields) - 1))
-    return [*fields[:at], (fields[at][0], data.draw(anything)), *fields[at + 1 :]]
+    at = draw_index(data, fields)
+    name, _ = fields[at]
+    return put(fields, at, (name, data.draw(anything)))
 
 
 def widen(data: st.DataObject, fields: Fields) -> Fields:
-    """Every int32 as an int64, every int64 that fits as an int32; sometimes one more or less than it was."""
+    """Every int32 as an int64, every int64 that fits as an int32; sometimes with one added."""
     off = data.draw(st.sampled_from([0, 0, 1]))
     found: Fields = []
     for key, (code, raw) in fields:
-        number = int.from_bytes(raw, "little", signed=True) + off if code in {0x10, 0x12} else 0
+        number = int.from_bytes(raw, "little", signed=True) + off
         if code == 0x10:
             found.append((key, (0x12, struct.pack("<q", number))))
         elif code == 0x12 and -(2**31) <= number < 2**31:
@@ -101,7 +115,8 @@ def test_it_agrees_with_the_other_implementation_on_changed_documents(
 def test_it_agrees_with_the_other_implementation_on_one_changed_byte(
     raw: bytes, data: st.DataObject
 ) -> None:
-    at = data.draw(st.integers(4, len(raw) - 2)) if len(raw) > 6 else 0
+    inside = st.integers(4, len(raw) - 2)
+    at = data.draw(inside) if len(raw) > 6 else 0
     other = bytearray(raw)
     other[at] = data.draw(st.integers(0, 255))
     try:
@@ -209,7 +224,9 @@ def test_what_differs_is_said_in_words(
 
 
 def test_the_order_among_equal_keys_counts_and_their_place_does_not() -> None:
-    a, b, c = (b"k", (0x10, b"\1\0\0\0")), (b"k", (0x10, b"\2\0\0\0")), (b"x", (0x0A, b""))
+    a: Field = (b"k", (0x10, b"\1\0\0\0"))
+    b: Field = (b"k", (0x10, b"\2\0\0\0"))
+    c: Field = (b"x", (0x0A, b""))
     assert compare(write_document([a, b, c]), write_document([a, c, b])) == []
     assert compare(write_document([a, b]), write_document([b, a])) == [
         "k: int32 2, was int32 1",
@@ -219,10 +236,13 @@ def test_the_order_among_equal_keys_counts_and_their_place_does_not() -> None:
 
 
 def test_the_keys_of_arrays_do_not_count_and_their_order_does() -> None:
+    def write_array(*items: Field) -> bytes:
+        return write_document([(b"a", (0x04, write_document([*items])))])
+
     one, two = (0x10, b"\1\0\0\0"), (0x10, b"\2\0\0\0")
-    named = write_document([(b"a", (0x04, write_document([(b"x", one), (b"x", two)])))])
-    numbered = write_document([(b"a", (0x04, write_document([(b"0", one), (b"1", two)])))])
-    swapped = write_document([(b"a", (0x04, write_document([(b"1", two), (b"0", one)])))])
+    named = write_array((b"x", one), (b"x", two))
+    numbered = write_array((b"0", one), (b"1", two))
+    swapped = write_array((b"1", two), (b"0", one))
     assert compare(named, numbered) == []
     assert compare(named, swapped) == ["a.0: int32 2, was int32 1", "a.1: int32 1, was int32 2"]
 
@@ -240,7 +260,8 @@ def test_long_texts_are_cut_and_many_differences_are_limited() -> None:
     many = {f"k{n}": n for n in range(1_000)}
     assert len(compare(bson.encode(many), bson.encode({}))) == 10
     assert len(compare(bson.encode(many), bson.encode({}), limit=3)) == 3
-    (line,) = compare(bson.encode({"a": "x" * 10_000}), bson.encode({"a": "y" * 10_000}))
+    one, other = (bson.encode({"a": letter * 10_000}) for letter in "xy")
+    (line,) = compare(one, other)
     assert line == f"a: string '{'y' * 80}'…, was string '{'x' * 80}'…"
 
 
@@ -273,11 +294,11 @@ def test_a_level_matched_in_parts_gives_the_same_lines(raw: bytes, data: st.Data
 
 
 def test_a_level_matched_in_parts_keeps_the_order_of_names_and_of_equal_names() -> None:
-    fields = [(b"%d" % (i % 7_000), (0x10, struct.pack("<i", i))) for i in range(30_000)]
-    source, found = (
-        write_document(fields),
-        write_document([*reversed(fields[:100]), *fields[7_050:]]),
-    )
+    fields: Fields = []
+    for i in range(30_000):
+        fields.append((b"%d" % (i % 7_000), (0x10, struct.pack("<i", i))))
+    source = write_document(fields)
+    found = write_document([*reversed(fields[:100]), *fields[7_050:]])
     assert len(source) > PART_BYTES
     parts = compare(source, found, limit=10_000)
     with pytest.MonkeyPatch.context() as patch:
@@ -301,11 +322,8 @@ def test_code_with_scope_is_compared_level_by_level() -> None:
 @given(documents(), st.data())
 def test_a_source_that_is_no_bson_is_a_difference(found: bytes, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(found) - 1))
-    source = (
-        found[:at]
-        + bytes([data.draw(st.sampled_from([0, 1, 3, 4, 5, 0x20, 0x7F, 0xFF]))])
-        + found[at + 1 :]
-    )
+    other = data.draw(st.sampled_from([0, 1, 3, 4, 5, 0x20, 0x7F, 0xFF]))
+    source = found[:at] + bytes([other]) + found[at + 1 :]
     try:
         parse(source)
         is_equal = equal(source, found)

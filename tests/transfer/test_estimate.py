@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import chain
 from pathlib import Path
+from time import perf_counter
 
 import bson
 import pytest
@@ -11,13 +12,13 @@ from tests.dumps import write_dump
 from tests.transfer.scene import GARBAGE, NOT_BSON, key
 
 from assise.errors import SourceError
-from assise.mongo.dump import open_dump, read_samples
-from assise.project import Plan, Project
-from assise.transfer.estimate import Effort, extrapolate
+from assise.mongo.bson_file import read_samples
+from assise.mongo.dump import open_dump
+from assise.project import Project
+from assise.transfer.estimate import LOAD, VERIFY, Effort, estimate_dump, measure
+from assise.transfer.report import Plan
 
 SIZE, COUNT = 20_000, 5
-SPEED_S = 1e-8
-"""Seconds a byte, as if it had been measured."""
 
 
 def user(n: int) -> bytes:
@@ -28,51 +29,47 @@ def user(n: int) -> bytes:
     )
 
 
-def measure(folder: Path, count: int, *, is_packed: bool = False) -> Effort:
-    """The effort of a dump of so many users, at a given speed."""
-    [collection] = open_dump(
-        write_dump(folder / str(count), {"users": map(user, range(count))}, is_packed=is_packed)
-    ).collections
-    parts = []
-    for documents, share in read_samples(collection, SIZE, COUNT):
-        seconds = SPEED_S * sum(len(raw) for _, raw in documents)
-        parts.append(
-            (Effort(len(documents), len(documents), seconds / SPEED_S, seconds, 2 * seconds), share)
-        )
-    return extrapolate(parts)
+def measure_users(folder: Path, count: int, *, is_packed: bool = False) -> Effort:
+    """The effort of a dump of so many users."""
+    users = {"users": map(user, range(count))}
+    dump = open_dump(write_dump(folder / str(count), users, is_packed=is_packed))
+    manifest = Project(folder).infer(dump.path).manifest
+    return measure(manifest, dump.collection("users"), until=perf_counter() + 60)
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
-def test_ten_times_the_documents_take_ten_times_as_long(tmp_path: Path, is_packed: bool) -> None:
-    one, ten = (measure(tmp_path, count, is_packed=is_packed) for count in (4_000, 40_000))
+def test_ten_times_the_documents_are_ten_times_the_effort(tmp_path: Path, is_packed: bool) -> None:
+    one, ten = (measure_users(tmp_path, count, is_packed=is_packed) for count in (4_000, 40_000))
     assert one.documents == pytest.approx(4_000, rel=0.1)
     assert ten.documents == pytest.approx(40_000, rel=0.1)
-    for workers in (1, 4):
-        start = Effort().take(workers, 1.5)
-        for mine, more, none in zip(
-            one.take(workers, 1.5), ten.take(workers, 1.5), start, strict=True
-        ):
-            assert more - none == pytest.approx(10 * (mine - none), rel=0.2)
+    assert ten.bytes == pytest.approx(10 * one.bytes, rel=0.2)
+    assert one.shred_s > 0
+    assert ten.shred_s > 2 * one.shred_s
 
 
-def test_more_workers_and_a_faster_machine_take_less() -> None:
-    effort = Effort(10, 10, 1000, 8.0, 8.0)
-    assert all(
-        more > 1.5 * less
-        for more, less in zip(effort.take(1, 1.0), effort.take(4, 1.0), strict=True)
-    )
-    assert all(
-        slow == pytest.approx(3 * fast)
-        for slow, fast in zip(effort.take(2, 3.0), effort.take(2, 1.0), strict=True)
-    )
+def test_an_effort_grows_with_its_parts_and_shrinks_with_workers() -> None:
+    effort = Effort(documents=10, bytes=1e9, shred_s=8.0)
+    for rates in (LOAD, VERIFY):
+        start = Effort().seconds(rates, 1)
+        alone, by_four = (effort.seconds(rates, workers) - start for workers in (1, 4))
+        assert alone == pytest.approx(4 * by_four)
+        assert alone > 8.0
+        for more in (Effort(shred_s=1.0), Effort(bytes=1e9)):
+            assert more.seconds(rates, 1) > start + 1
+    effort.add(Effort(documents=1, bytes=1e8, shred_s=1.0), 10)
+    assert effort == Effort(documents=20, bytes=2e9, shred_s=18.0)
 
 
-def test_what_is_learnt_in_the_first_part_counts_once() -> None:
-    assert extrapolate(
-        [(Effort(shred_s=5.0), 0.1), (Effort(shred_s=1.0), 0.1), (Effort(shred_s=2.0), 0.1)]
-    ).shred_s == pytest.approx(5 + 3 * 4.5)
-    assert extrapolate([(Effort(shred_s=5.0), 0.1)]).shred_s == pytest.approx(50)
-    assert extrapolate([]) == Effort()
+def test_collections_that_are_not_sampled_are_taken_to_be_like_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = {f"c{n}": map(user, range(n, n + 20)) for n in range(40)}
+    dump = write_dump(tmp_path / "app", users)
+    manifest = Project(tmp_path).infer(dump).manifest
+    monkeypatch.setattr("assise.transfer.estimate.SAMPLE_S", 0.0)
+    found = estimate_dump(open_dump(dump), manifest, workers=1)
+    assert min(found.documents.values()) > 10
+    assert sum(found.documents.values()) == pytest.approx(800, rel=0.2)
 
 
 def test_samples_are_documents_from_all_over_the_file(tmp_path: Path) -> None:
@@ -147,8 +144,9 @@ def test_one_document_of_16_mb(tmp_path: Path) -> None:
 
 
 def test_many_collections_are_not_all_sampled_for_long(tmp_path: Path) -> None:
-    dump = write_dump(tmp_path / "app", {f"c{n}": map(user, range(n, n + 20)) for n in range(40)})
-    assert sum(plan(Project(tmp_path), dump).documents.values()) == pytest.approx(800, rel=0.2)
+    users = {f"c{n}": map(user, range(n, n + 20)) for n in range(40)}
+    documents = plan(Project(tmp_path), write_dump(tmp_path / "app", users)).documents
+    assert sum(documents.values()) == pytest.approx(800, rel=0.2)
 
 
 def test_a_broken_packed_file_is_told(tmp_path: Path) -> None:

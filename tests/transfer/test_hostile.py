@@ -228,7 +228,7 @@ def test_a_folder_without_a_dump_is_refused(command: Command, tmp_path: Path) ->
         tmp_path / "nothing", "nothing holds no .bson files", "Give the folder that mongodump wrote"
     )
     command.refuse(tmp_path / "elsewhere", "elsewhere does not exist")
-    command.refuse(tmp_path / "nothing" / "notes.txt", "notes.txt is no .bson or .bson.gz file")
+    command.refuse(tmp_path / "nothing" / "notes.txt", "notes.txt is not a .bson or .bson.gz file")
     assert not (tmp_path / "assise.yaml").exists()
 
 
@@ -406,7 +406,7 @@ def test_a_file_whose_name_is_that_of_no_collection_is_refused(
     command: Command, tmp_path: Path, name: str
 ) -> None:
     dump = write_dump(tmp_path / "app", {"users": GOOD, name: GOOD})
-    command.refuse(dump, f"{name}.bson is that of no collection", "Rename the file")
+    command.refuse(dump, f"{name}.bson is not that of a collection", "Rename the file")
 
 
 def test_long_names_that_differ_at_the_end_get_tables_of_their_own(

@@ -17,7 +17,7 @@ from tests.transfer.scene import SESSIONS, Scene, wait_until
 from assise.errors import ChangedError, DependentError, EditedError, TargetError, UsageError
 from assise.project import Project
 from assise.transfer import ledger
-from assise.transfer.repair import Mend
+from assise.transfer.repair import Change
 from assise.transfer.report import Verified
 from assise.transfer.undo import find_changes
 
@@ -125,7 +125,7 @@ def test_damage_is_mended_and_what_may_be_an_edit_only_when_its_table_is_named(
     assert read_rows(query) == before
     assert changes(loaded) == dict.fromkeys(TABLES, (0, 0))
     again = loaded.repair(confirm=confirm)
-    assert (again.tables, again.mends, again.is_done) == ([], [], False)
+    assert (again.tables, again.changes, again.is_done) == ([], [], False)
 
 
 def test_what_is_shown_is_key_column_value_and_value_in_the_source(
@@ -155,7 +155,7 @@ def test_what_is_shown_is_key_column_value_and_value_in_the_source(
     sums = "users (1 row written, 0 removed), user_items (1 row written, 0 removed), user_item_parts (1 row written, 0 removed)"
     assert last.endswith(f": repairs things (1 row written, 1 removed), {sums}")
     plan = loaded.repair(dry_run=True)
-    assert plan.mends[3] == Mend("users", KEYS[0], "changed", "n", None, "0")
+    assert plan.changes[3] == Change("users", KEYS[0], "changed", "n", None, "0")
     with pytest.raises(
         EditedError,
         match="things: 1 row changed since the load, 1 row that the source has not; users: 1 row changed",

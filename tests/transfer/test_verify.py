@@ -19,18 +19,19 @@ from tests.dumps import confirm, write_dump
 from assise.errors import ChangedError, SourceError, UsageError
 from assise.mongo.dump import open_dump
 from assise.postgres.connection import Connection
-from assise.project import Project, keep_silent
+from assise.project import Project
 from assise.transfer import ledger
 from assise.transfer.ledger import Load
-from assise.transfer.pool import Inline
 from assise.transfer.report import Verified
 from assise.transfer.verify import verify_dump
+from assise.transfer.workers.pool import Inline
+from assise.workspace import keep_silent
 
 
 @pytest.fixture(autouse=True)
 def documents_are_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
     """However few there are: documents that are plain are read back together, as in a large collection."""
-    monkeypatch.setattr("assise.documents.shape.Shape.MIN_GROUP", 1)
+    monkeypatch.setattr("assise.transfer.check.FEWEST", 1)
 
 
 Query = Callable[..., list[tuple[object, ...]]]

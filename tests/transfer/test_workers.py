@@ -26,8 +26,9 @@ from tests.transfer.test_kills import Undisturbed
 from assise.errors import ChangedError, WorkerError
 from assise.postgres.connection import Connection
 from assise.project import Project
-from assise.transfer import ledger, pool
+from assise.transfer import ledger
 from assise.transfer.report import Verified
+from assise.transfer.workers import pool
 
 undisturbed = kills.undisturbed
 

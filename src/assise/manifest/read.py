@@ -53,20 +53,18 @@ def load_manifest(path: Path) -> Manifest:
     return parse_manifest(text, str(path))
 
 
-def parse_manifest(text: str, file: str = "assise.yaml", *, has_variables: bool = True) -> Manifest:
+def parse_manifest(text: str, file: str = "assise.yaml") -> Manifest:
     """The manifest in a YAML text; `file` is its name in errors.
-
-    Without `has_variables` a `${` in a value is only text.
 
     Raises:
         ManifestError: something in it cannot be used; the message has one line for each of the
             first ten problems.
     """
-    nodes, lines, found = read_nodes(text)
-    value, schema, variables = _write_out(nodes), json_schema(), Variables()
+    schema, variables = json_schema(), Variables()
+    value, lines, found = read_nodes(text)
+    value = _write_out(value)
     unknown = list(_find_unknown(value, [schema]))
-    if has_variables:
-        value = variables.replace(value)
+    value = variables.replace(value)
     found = [each for each in (*found, *variables.problems) if _counts(each, schema)]
     problems = _check_version(value) or (found and [*found, *unknown]) or _check_mapping(value)
     result = problems or _validate(value, variables, unknown)

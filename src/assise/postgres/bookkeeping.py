@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -42,6 +43,11 @@ class Part:
         return max(self.files)
 
 
+def lock(connection: Connection) -> AbstractContextManager[None]:
+    """Let nobody else make, upgrade or drop tables of parts for a while."""
+    return locks.hold(connection, LOCK, patience_s=PATIENCE_S)
+
+
 def ensure(connection: Connection, part: Part) -> None:
     """Make a part's tables, or upgrade them, whole or not at all.
 
@@ -50,7 +56,7 @@ def ensure(connection: Connection, part: Part) -> None:
     """
     if _find_version(connection, part) == part.version:
         return
-    with locks.hold(connection, LOCK, patience_s=PATIENCE_S), connection.transaction():
+    with lock(connection), connection.transaction():
         if not connection.scalar(QUERIES["has_parts"]):
             first = files("assise.postgres").joinpath("sql", "0001_part.sql")
             connection.execute(first.read_text(encoding="utf-8"))
@@ -80,7 +86,8 @@ def _find_version(connection: Connection, part: Part) -> int:
 def forget(connection: Connection, part: Part) -> list[str]:
     """Forget a part whose tables are dropped, and with the last part drop the schema.
 
-    Returns what of others stands in the schema, which then stays; in the caller's transaction.
+    Returns what of others stands in the schema, which then stays. The caller has the lock, and a
+    transaction.
     """
     connection.execute(QUERIES["delete_part"], {"name": part.name})
     if connection.scalar(QUERIES["is_last_part"]):

@@ -17,13 +17,13 @@ PAUSE_S = 0.05
 def wait(connection: Connection, key: str, *, patience_s: int) -> bool:
     """Take a lock, in the order of those who wait for it; whether it was free in time."""
     connection.execute(f"SET lock_timeout = '{patience_s}s'")
+    is_free = True
     try:
         connection.execute(QUERIES["lock"], {"key": key})
     except BusyError:
-        return False
-    finally:
-        connection.execute("SET lock_timeout = 0")
-    return True
+        is_free = False
+    connection.execute("SET lock_timeout = 0")
+    return is_free
 
 
 def share(connection: Connection, key: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 from assise.documents.extjson import escape_key, unescape_key
-from assise.documents.extjson_reader import Known, read_unnameable, read_value
+from assise.documents.extjson_reader import FieldNames, read_unnameable, read_value
 from assise.documents.reader import elements
 from assise.documents.writer import Element, enclose
 from assise.errors import CellError
@@ -15,11 +15,11 @@ from assise.types.wire import Cell
 
 ReadExtra = Callable[[Cell | None], JsonObject]
 
-_NOTHING: Known = {}
+_NOTHING: FieldNames = {}
 
 
 def compile_extra(
-    level: Level, read: ReadJsonb, *, is_strict: bool, more: Known = _NOTHING
+    level: Level, read: ReadJsonb, *, is_strict: bool, more: FieldNames = _NOTHING
 ) -> ReadExtra:
     """The reader of the `_extra` of one table.
 
@@ -43,9 +43,9 @@ def compile_extra(
     return read_extra
 
 
-def list_names(level: Level) -> dict[str, Known]:
+def list_names(level: Level) -> dict[str, FieldNames]:
     """The names that are looked up in `_extra` at a level, and those below them."""
-    names: dict[str, Known] = {
+    names: dict[str, FieldNames] = {
         escape_key(key.decode()): _NOTHING for key in [*level.columns, *level.arrays]
     }
     for key, inner in level.levels.items():
@@ -54,7 +54,7 @@ def list_names(level: Level) -> dict[str, Known]:
 
 
 def read_other_fields(
-    extra: JsonObject, known: Collection[str] | Mapping[str, Known]
+    extra: JsonObject, known: Collection[str] | Mapping[str, FieldNames]
 ) -> list[tuple[bytes, Element]]:
     """The fields without a column: those named in `_extra`, then those that JSON cannot name."""
     others = {name: note for name, note in extra.items() if name not in known}

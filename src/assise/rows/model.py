@@ -28,7 +28,7 @@ class Reason(IntEnum):
     DUPLICATE_ID = 2
     ASKED_FOR = 3
     SERVER_LIMIT = 4
-    UNFIT_KEY = 5
+    KEY_MISFIT = 5
 
 
 @dataclass(frozen=True)

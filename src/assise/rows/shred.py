@@ -131,7 +131,7 @@ def _reject(offset: int, raw: bytes, error: Exception) -> Rejected:
         return Rejected(offset, Reason.NOT_BSON, str(found), raw)
     if not isinstance(error, UnfitKeyError):
         raise error
-    return Rejected(offset, Reason.UNFIT_KEY, str(error), raw)
+    return Rejected(offset, Reason.KEY_MISFIT, str(error), raw)
 
 
 def _count_json(cell: Cell | None) -> int:

@@ -1,4 +1,4 @@
-"""Export: the documents of a collection as they are now, assembled from their rows, in the order of their keys."""
+"""Export: the documents of a collection as its rows are now, in the order of their keys."""
 
 from __future__ import annotations
 
@@ -14,37 +14,43 @@ from hashlib import sha1
 from pathlib import Path
 from urllib.parse import quote as percent
 
-from assise.errors import AssiseError, CellError, ExtendedJsonError, UsageError
+from assise.errors import AssiseError, CellError, ExtendedJsonError
+from assise.files import exists_error
 from assise.mongo.dump import BUCKETS
 from assise.postgres.connection import Connection
 from assise.rows.assemble import Assembler
 from assise.rows.keys import normal_key, show_key
 from assise.rows.model import Reason
-from assise.schema.sql import select_rows, select_sizes
+from assise.schema.sql import select_sizes
 from assise.transfer import ledger
-from assise.transfer.kids import no_kids, read_kids
 from assise.transfer.ledger import Load
-from assise.types.table import array_parameter
+from assise.transfer.readback import Readback, no_child_rows
 from assise.types.wire import Cell
 
 PAGE_BYTES, PAGE_DOCUMENTS = 1 << 20, 1000
 """Documents that are read at a time: at most so many, and about so many bytes."""
 
 SHOWN = 20
-"""What is not exported of one collection, in words."""
+"""Documents of one collection that are not exported and are put into words."""
 
 DOCUMENT_BYTES = 16 << 20
-"""MongoDB's limit. mongorestore stops at a larger document and leaves out all that follow."""
+"""MongoDB's limit: at a larger document mongorestore stops, and leaves out all that follow."""
 
 CUT = 238
-"""Bytes of a file's name, without its ending, from which on it holds the beginning of a collection's name and a hash."""
+"""Bytes of the longest name of a file, without its ending, that holds the whole name.
+
+A longer name of a collection is cut, and its hash added.
+"""
 
 Write = Callable[[bytes], object]
 
 
 @dataclass
 class Exported:
-    """What became of one collection: documents from rows, rejects from their bytes, and the first of what could not be exported."""
+    """The export of one collection: documents from rows, and rejects from their bytes.
+
+    `problems` are the first of the documents that were skipped, in words.
+    """
 
     name: str
     documents: int = 0
@@ -53,7 +59,7 @@ class Exported:
     problems: list[str] = field(default_factory=list)
 
     def skip(self, what: str) -> None:
-        """Note that something is not exported."""
+        """Count a document that is not exported, and say which."""
         self.skipped += 1
         if len(self.problems) < SHOWN:
             self.problems.append(f"{self.name}: not exported: {what}")
@@ -67,10 +73,13 @@ def export_documents(
     *,
     limit_bytes: int | None = None,
 ) -> Exported:
-    """Give every document of a collection to `write`, in a transaction of the caller's; larger ones than the limit are skipped."""
+    """Give every document of a collection to `write`; larger ones than the limit are skipped.
+
+    The caller's transaction must be open, with one snapshot.
+    """
     exported = Exported(collection)
-    table = load.layout.table_of(collection)
-    for raw in _Reader(connection, load, table, exported.skip, limit_bytes=limit_bytes).read():
+    reader = _Reader(connection, load, exported, limit_bytes=limit_bytes)
+    for raw in reader.read():
         write(raw)
         exported.documents += 1
     return exported
@@ -80,9 +89,8 @@ def export_rejects(connection: Connection, load: Load, exported: Exported, write
     """Give the rejects that are documents to `write`; the others are skipped."""
     for offset, size, reason, raw in ledger.stream_rejects(connection, load, exported.name):
         if reason is Reason.NOT_BSON:
-            exported.skip(
-                f"{size:,} bytes at offset {offset:,}, which are no document; `assise rejects {exported.name} {offset}` prints them"
-            )
+            command = f"`assise rejects {exported.name} {offset}` prints them"
+            exported.skip(f"{size:,} bytes at offset {offset:,}, which are no document; {command}")
         elif size > DOCUMENT_BYTES:
             exported.skip(f"the reject at offset {offset:,}: {_too_large(size)}")
         else:
@@ -101,50 +109,40 @@ class _Reader:
         self,
         connection: Connection,
         load: Load,
-        table: str,
-        skip: Callable[[str], None],
+        exported: Exported,
         *,
         limit_bytes: int | None,
     ) -> None:
-        self._connection, self._skip, self._limit_bytes = connection, skip, limit_bytes
-        self._assembler = Assembler(load.layout, table)
+        self._connection, self._exported, self._limit_bytes = connection, exported, limit_bytes
+        self._assembler = Assembler(load.layout, load.layout.table_of(exported.name))
         self._layouts = self._assembler.layouts
-        self._key_type, self._key_position = (
-            self._assembler.tree.key.type,
-            self._assembler.tree.key_position,
-        )
-        self._selects = [select_rows(layout, load.schema) for layout in self._layouts]
+        self._key_type = self._assembler.tree.key.type
+        # SQL may have written a child row's key as 10.0 where its document has 10: they are equal.
         self._name_key = partial(normal_key, self._key_type)
+        self._readback = Readback(connection, self._assembler, load.schema, name_key=self._name_key)
         self._select_sizes = select_sizes(self._layouts, load.schema)
 
     def read(self) -> Iterator[bytes]:
-        """The documents; a row without a BSON form is skipped."""
+        """Yield the documents; a row without a BSON form is skipped."""
+        nothing = no_child_rows(self._layouts)
         for keys in self._pages():
-            wanted = array_parameter(self._key_type, keys)
-            rows = {
-                row[self._key_position] or Cell(b""): row
-                for row in self._connection.fetch_cells(self._selects[0], wanted, self._key_type)
-            }
-            kids = read_kids(
-                self._connection,
-                self._layouts,
-                self._selects,
-                wanted,
-                key_type=self._key_type,
-                name_key=self._name_key,
-            )
+            rows, child_rows = self._readback.read(keys)
             for key in keys:
+                of_document = child_rows.get(self._name_key(key), nothing)
                 try:
-                    raw = self._assembler.assemble(
-                        rows.pop(key), kids.get(self._name_key(key)) or no_kids(self._layouts)
-                    )
+                    raw = self._assembler.assemble(rows.pop(key), of_document)
                 except (CellError, ExtendedJsonError) as error:
-                    self._skip(f"{self._describe(key)}: {error.message}")
+                    self._skip(key, error.message)
                     continue
                 if self._limit_bytes is not None and len(raw) > self._limit_bytes:
-                    self._skip(f"{self._describe(key)}: {_too_large(len(raw))}")
+                    self._skip(key, _too_large(len(raw)))
                 else:
                     yield raw
+
+    def _skip(self, key: Cell, reason: str) -> None:
+        shown = show_key(self._key_type, key)
+        row = f"the row of {self._layouts[0].table} with the key {shown}"
+        self._exported.skip(f"{row}: {reason}")
 
     def _pages(self) -> Iterator[list[Cell]]:
         keys: list[Cell] = []
@@ -158,42 +156,38 @@ class _Reader:
         if keys:
             yield keys
 
-    def _describe(self, key: Cell) -> str:
-        return f"the row of {self._layouts[0].table} with the key {show_key(self._key_type, key)}"
-
 
 def export_folder(
     connection: Connection, load: Load, collections: list[str], folder: Path
 ) -> list[Exported]:
-    """Write `FOLDER/<database>/<collection>.bson` and `.metadata.json` as mongorestore reads them; all of the files or none.
+    """Write the files `FOLDER/<database>/<collection>.bson` and `.metadata.json`, all or none.
+
+    mongorestore reads them.
 
     Raises:
         UsageError: one of the files exists. AssiseError: a file cannot be written.
     """
-    place = folder / load.name
-    draft = place / f".assise-{os.getpid()}"
-    names = [
-        *dict.fromkeys(
-            each
-            for name in collections
-            for each in (f"{file_name(name)}.bson", _metadata_name(name))
-        )
-    ]
+    home = folder / load.name
+    draft = home / f".assise-{os.getpid()}"
+    names: list[str] = []
+    for name in collections:
+        names += [f"{file_name(name)}.bson", _metadata_name(name)]
+    names = [*dict.fromkeys(names)]  # a time series and its buckets share their metadata
     for name in names:
-        if (place / name).exists():
-            raise _exists(place / name)
+        if (home / name).exists():
+            raise exists_error(home / name, instead=ANOTHER)
     try:
         draft.mkdir(parents=True)
-        done = [_write_collection(connection, load, name, draft) for name in collections]
-        _publish(draft, place, names)
+        exported = [_write_collection(connection, load, name, draft) for name in collections]
+        _publish(draft, home, names)
     except OSError as error:
         remedy = "Nothing was exported. Make room, or give another folder."
-        raise AssiseError(f"{place} cannot be written: {error.strerror}", remedy=remedy) from error
+        raise AssiseError(f"{home} cannot be written: {error.strerror}", remedy=remedy) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-        with suppress(OSError):  # others' files are in it, or ours by now
-            place.rmdir()
-    return done
+        with suppress(OSError):  # other files are in it, or ours by now
+            home.rmdir()
+    return exported
 
 
 def _write_collection(connection: Connection, load: Load, name: str, draft: Path) -> Exported:
@@ -206,30 +200,25 @@ def _write_collection(connection: Connection, load: Load, name: str, draft: Path
     return exported
 
 
-def _publish(draft: Path, place: Path, names: list[str]) -> None:
-    """Give the files their names, in a way that overwrites nothing."""
+def _publish(draft: Path, home: Path, names: list[str]) -> None:
+    """Give the files their names. A hard link, unlike a rename, overwrites nothing."""
     published: list[Path] = []
     try:
         for name in names:
-            (place / name).hardlink_to(draft / name)
-            published.append(place / name)
+            (home / name).hardlink_to(draft / name)
+            published.append(home / name)
     except OSError as error:
         for file in published:
             file.unlink()
         if isinstance(error, FileExistsError):
-            raise _exists(place / names[len(published)]) from error
+            raise exists_error(home / names[len(published)], instead=ANOTHER) from error
         raise
 
 
-def _exists(file: Path) -> UsageError:
-    return UsageError(
-        f"{file} exists, and is not overwritten",
-        remedy="Remove it, or give another folder: --out FOLDER.",
-    )
-
-
 def file_name(collection: str) -> str:
-    """A collection's name as mongodump writes it in the name of a file: escaped, and a long one cut, with its hash.
+    """Return a collection's name as mongodump writes it in the name of a file.
+
+    It is escaped, and a long one is cut, with its hash.
 
     >>> file_name("a/b c")
     'a%2Fb%20c'
@@ -237,12 +226,9 @@ def file_name(collection: str) -> str:
     escaped = percent(collection, safe="$&+:=@")
     if len(escaped) <= CUT:
         return escaped
-    digest = (
-        urlsafe_b64encode(sha1(collection.encode(), usedforsecurity=False).digest())
-        .decode()
-        .rstrip("=")
-    )
-    return f"{escaped[:208]}%24{digest}"
+    digest = sha1(collection.encode(), usedforsecurity=False).digest()
+    suffix = urlsafe_b64encode(digest).decode().rstrip("=")
+    return f"{escaped[:208]}%24{suffix}"
 
 
 def _metadata_name(collection: str) -> str:
@@ -250,7 +236,10 @@ def _metadata_name(collection: str) -> str:
 
 
 def _metadata(connection: Connection, load: Load, collection: str) -> str:
-    """What the dump had, or the one index that every collection has; with the whole name where the file's is cut."""
+    """Return what the dump had, or else the one index that every collection has.
+
+    Where the file's name is cut, the text has the collection's whole name.
+    """
     name = collection.removeprefix(BUCKETS)
     ids = {"v": 2, "key": {"_id": 1}, "name": "_id_"}
     plain = {"options": {}, "indexes": [ids], "collectionName": name, "type": "collection"}
@@ -258,3 +247,6 @@ def _metadata(connection: Connection, load: Load, collection: str) -> str:
     if len(file_name(name)) < CUT or json.loads(text).get("collectionName"):
         return text
     return json.dumps({**json.loads(text), "collectionName": name})
+
+
+ANOTHER = "another folder: --out FOLDER"

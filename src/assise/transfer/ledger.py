@@ -14,18 +14,18 @@ from assise.errors import ChangedError, ManifestError, TargetError, UsageError, 
 from assise.manifest.layout import Layout, read_first_manifest, read_layout
 from assise.manifest.model import Manifest
 from assise.manifest.write import dump_manifest
-from assise.mongo.dump import Chunk
+from assise.mongo.chunks import Chunk
 from assise.postgres import bookkeeping, locks
 from assise.postgres.bookkeeping import Part
 from assise.postgres.connection import Connection
 from assise.postgres.queries import Queries
 from assise.postgres.server import check_server
+from assise.progress import Log
 from assise.rows.model import Reason, Values
 from assise.schema.comments import Comments, change_comments, find_comments
 from assise.schema.sql import all_layouts, create_tables, key_functions, quote
 from assise.transfer.functions import adopt_functions, find_missing, make_functions
 from assise.transfer.report import CollectionReport
-from assise.transfer.tasks import Log
 from assise.types.table import TYPES
 from assise.types.wire import add_length, int4_field, int8_field, write_row
 
@@ -357,8 +357,8 @@ def forget(connection: Connection, load: Load) -> None:
 
 @dataclass(frozen=True)
 class _ChunkRow:
-    start: int
-    stop: int
+    start_offset: int
+    stop_offset: int
     sha256: str
     documents: int
     loaded: int
@@ -375,12 +375,12 @@ class _ChunkRow:
             self.documents,
             self.loaded,
             self.rejected,
-            self.stop - self.start,
+            self.stop_offset - self.start_offset,
             self.seconds,
             self.rows,
             Values(self.typed, self.jsonb, self.extra),
         )
-        return ChunkLine(self.start, self.stop, self.sha256, figures)
+        return ChunkLine(self.start_offset, self.stop_offset, self.sha256, figures)
 
 
 def finished_chunks(connection: Connection, load: Load, collection: str) -> list[ChunkLine]:

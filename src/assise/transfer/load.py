@@ -1,6 +1,7 @@
-"""Load: chunk by chunk, one transaction for the rows of all tables of a chunk and for its line in the ledger.
+"""Load: chunk by chunk, each in one transaction for its rows and for its line in the ledger.
 
-A killed load loses nothing and doubles nothing: what is committed is in the ledger, everything else was never there.
+A killed load loses nothing and doubles nothing: a chunk is in the ledger with all its rows, or it
+was never there.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from assise.errors import (
     SerializationError,
     TargetError,
 )
-from assise.mongo.dump import Chunk, Dump
+from assise.mongo.chunks import Chunk
+from assise.mongo.dump import Dump
 from assise.mongo.frames import Document
 from assise.postgres.connection import Connection, execute_all
+from assise.progress import Log, OnProgress
 from assise.rows.keys import compile_keys, normal_keys
 from assise.rows.model import Batch, Reason
 from assise.rows.shred import Shredder
@@ -36,10 +39,10 @@ from assise.schema.sql import (
 )
 from assise.transfer import ledger
 from assise.transfer.ledger import ChunkLine, Load, Reject
-from assise.transfer.pool import Workers
+from assise.transfer.loaded import find_existing_keys, record_chunks
 from assise.transfer.report import CollectionReport
-from assise.transfer.tasks import Known, Log, OnProgress, Result, Task, check_bounds, list_tasks
-from assise.types.table import array_parameter
+from assise.transfer.workers.pool import Workers
+from assise.transfer.workers.task import Result, Task, check_bounds, list_tasks
 from assise.types.wire import Cell, strip_lengths
 from assise.wording import count_of
 
@@ -58,50 +61,39 @@ def load_dump(
     log: Log,
     progress: OnProgress,
 ) -> list[CollectionReport]:
-    """Load what is not loaded yet, then add foreign keys and statistics. Figures of everything that is loaded.
+    """Load what is not loaded yet, then add foreign keys and statistics.
+
+    Returns the figures of everything that is loaded.
 
     Raises:
         ChangedError: a part of the source that was loaded reads differently now.
-        SourceError, TargetError, WorkerError: reading or writing failed; the same call goes on where it stopped.
+        SourceError, TargetError, WorkerError: reading or writing failed; the same call goes on
+            where it stopped.
     """
     reports = {
         name: CollectionReport(name, tables=dict.fromkeys(load.layout.tree(root), 0))
         for root, name in load.layout.roots.items()
     }
-    lines = {
-        name: {line.start: line for line in ledger.finished_chunks(connection, load, name)}
-        for name in reports
-    }
-    workers.begin(
-        lambda: LoadWork(connection, load),
-        lambda: {
-            "work": "load",
-            **ledger.describe_load(connection, load),
-            "workers": workers.count,
-            "leader": connection.pid,
-        },
-    )
+    lines: dict[str, dict[int, ChunkLine]] = {}
+    for name in reports:
+        finished = ledger.finished_chunks(connection, load, name)
+        lines[name] = {line.start: line for line in finished}
+    workers.begin(LoadWork(connection, load, workers=workers.count))
+    is_read = workers.count == 1
+    tasks = (_list_tasks(load, dump, lines[name], name, is_read=is_read) for name in reports)
     again = []
-    for task, result in workers.run(
-        chain.from_iterable(
-            _list_tasks(load, dump, lines[name], name, is_read=workers.count == 1)
-            for name in reports
-        )
-    ):
+    for task, result in workers.run(chain.from_iterable(tasks)):
         report = reports[task.collection.name]
         if task.is_end:
-            log(
-                f"{report.name}: {count_of(report.documents, 'document')}, {report.rejected:,} rejected"
-            )
+            documents = count_of(report.documents, "document")
+            log(f"{report.name}: {documents}, {report.rejected:,} rejected")
         elif "again" in result:
             again.append(replace(task, is_last_try=True))
         else:
-            report.add(
-                lines[report.name][task.start].figures
-                if task.known
-                else CollectionReport.from_json(result)
-            )
-            progress(task.progress("load", report.documents, is_known=task.known is not None))
+            is_known = task.recorded is not None
+            line = lines[report.name].get(task.start)
+            report.add(line.figures if line else CollectionReport.from_json(result))
+            progress(task.progress("load", report.documents, is_known=is_known))
     for task in again:
         for _, result in workers.run([task]):
             reports[task.collection.name].add(CollectionReport.from_json(result))
@@ -115,25 +107,24 @@ def load_dump(
 def _list_tasks(
     load: Load, dump: Dump, lines: Mapping[int, ChunkLine], name: str, *, is_read: bool
 ) -> Iterator[Task]:
-    afresh = ledger.restart_hint(load)
-    known = {
-        start: Known(line.stop, line.sha256, line.figures.loaded) for start, line in lines.items()
-    }
+    hint = ledger.restart_hint(load)
+    collection, size = dump.collection(name), load.chunk_bytes
+    recorded = record_chunks(lines.values())
     if not load.is_finished:
-        check_bounds(dump.collection(name), load.chunk_bytes, known, afresh=afresh)
-    for task in list_tasks(
-        dump.collection(name), load.chunk_bytes, known, is_read=is_read, afresh=afresh
-    ):
-        if load.is_finished and not task.known and not task.is_end:
-            raise ChangedError(
-                f"{task.collection.file} has grown behind byte {task.start:,}: it has changed since it was loaded",
-                remedy=afresh,
-            )
+        check_bounds(collection, size, recorded, restart_hint=hint)
+    for task in list_tasks(collection, size, recorded, is_read=is_read, restart_hint=hint):
+        if load.is_finished and not task.recorded and not task.is_end:
+            grown = f"has grown behind byte {task.start:,}: it has changed since it was loaded"
+            raise ChangedError(f"{collection.file} {grown}", remedy=hint)
         yield task
 
 
 def _add_keys(connection: Connection, load: Load, workers: int) -> None:
-    """Foreign keys, then statistics. The keys are added at once and their old rows checked afterwards, at the same time."""
+    """Add foreign keys, then statistics.
+
+    All keys are added first, which reads no rows; then their rows are checked, several keys at the
+    same time. What an earlier run has added or checked is left out.
+    """
     to_validate = []
     for table, statement in add_foreign_keys(load.layout, load.schema):
         name = quote(load.schema, table)
@@ -143,28 +134,8 @@ def _add_keys(connection: Connection, load: Load, workers: int) -> None:
         if key is not None:
             to_validate.append(validate_constraint(table, str(key), schema=load.schema))
     execute_all(connection, to_validate, workers=workers)
-    execute_all(
-        connection,
-        [f"ANALYZE {quote(load.schema, layout.table)}" for layout in all_layouts(load.layout)],
-        workers=workers,
-    )
-
-
-def find_known(
-    connection: Connection, select: str, column_type: str, keys: Iterable[Cell]
-) -> set[Hashable]:
-    """The normal keys of those cells that `select` finds in the table."""
-    wanted = array_parameter(column_type, keys)
-    return set(
-        normal_keys(
-            column_type,
-            [
-                cell
-                for (cell,) in connection.fetch_cells(select, wanted, column_type)
-                if cell is not None
-            ],
-        )
-    )
+    tables = [quote(load.schema, layout.table) for layout in all_layouts(load.layout)]
+    execute_all(connection, [f"ANALYZE {table}" for table in tables], workers=workers)
 
 
 class LoadWork:
@@ -174,22 +145,39 @@ class LoadWork:
         self._connection, self._load, self._workers = connection, load, workers
         self._loader: _CollectionLoader | None = None
 
+    def describe(self) -> Result:
+        """Name the work, the load, and the session whose load it is."""
+        return {
+            "work": "load",
+            "workers": self._workers,
+            "leader": self._connection.pid,
+            **ledger.describe_load(self._connection, self._load),
+        }
+
     def run(self, task: Task) -> Result:
-        """The figures of a chunk, nothing of one that is loaded already; `again` when it is to be tried once more, alone."""
+        """Load a chunk and return its figures; nothing of one that is loaded already.
+
+        Returns `again` when the chunk is to be tried once more, alone.
+        """
         chunk = task.read(ledger.restart_hint(self._load))
-        if task.known:
+        if task.recorded:
             return {}
-        if self._loader is None or self._loader.name != task.collection.name:
-            self._loader = _CollectionLoader(
-                self._connection, self._load, task.collection.name, self._workers
-            )
-        attempts = ATTEMPTS if self._workers == 1 else 1 if task.is_last_try else ATTEMPTS - 1
+        name = task.collection.name
+        if self._loader is None or self._loader.name != name:
+            self._loader = _CollectionLoader(self._connection, self._load, name, self._workers)
         try:
+            attempts = self._attempts(task)
             return self._loader.load_chunk(chunk, attempts=attempts).as_json()
         except SerializationError:
             if self._workers == 1 or task.is_last_try:
                 raise
             return {"again": True}
+
+    def _attempts(self, task: Task) -> int:
+        """How often to try a chunk now. With several workers the last try comes when all rest."""
+        if self._workers == 1:
+            return ATTEMPTS
+        return 1 if task.is_last_try else ATTEMPTS - 1
 
 
 class _CollectionLoader:
@@ -206,55 +194,45 @@ class _CollectionLoader:
         self._had_duplicates = False
 
     def load_chunk(self, chunk: Chunk, *, attempts: int) -> CollectionReport:
-        """Load a chunk; tried again when the server asks for it."""
-        started = perf_counter()
-        known = self._find_duplicates(chunk.documents) if self._had_duplicates else set()
-        batch = self._shredder.shred(
-            [each for i, each in enumerate(chunk.documents) if i not in known]
-            if known
-            else chunk.documents
-        )
-        content = _ChunkContent(self.name, chunk, batch)
-        for i in sorted(known):
-            content.reject_document(*chunk.documents[i], Reason.DUPLICATE_ID, DUPLICATE)
+        """Load a chunk; it is tried again when the server asks for it."""
+        started, documents = perf_counter(), chunk.documents
+        duplicates = self._find_duplicates(documents) if self._had_duplicates else set()
+        if duplicates:
+            documents = [each for i, each in enumerate(documents) if i not in duplicates]
+        content = _ChunkContent(self.name, chunk, self._shredder.shred(documents))
+        for i in sorted(duplicates):
+            offset, raw = chunk.documents[i]
+            content.reject_document(offset, raw, Reason.DUPLICATE_ID, DUPLICATE)
         for _ in range(attempts - 1):
             with suppress(SerializationError):
                 return self._write(content, started)
         return self._write(content, started)
 
     def _find_duplicates(self, documents: list[Document]) -> set[int]:
-        """Which documents are known to be duplicates before they are shredded: BSON without a doubt, with a key that the table has.
+        """Return the positions of documents that are duplicates, before they are shredded.
 
-        Asked where the chunk before had some; the others are found when COPY is refused.
+        They are BSON without a doubt, with a key that the table has. This is asked after a chunk
+        that had some; the others are found when COPY is refused.
         """
         whole = self._shredder.find_whole([raw for _, raw in documents])
-        keys = {
-            i: key
-            for i, key in zip(whole, self._read_keys([documents[i] for i in whole]), strict=True)
-            if key is not None
-        }
-        seen = find_known(
-            self._connection,
-            self._select_keys,
-            self._key_type,
-            keys.values(),
-        )
-        found = {
-            i
-            for i, key in zip(keys, normal_keys(self._key_type, [*keys.values()]), strict=True)
-            if key in seen
-        }
-        self._had_duplicates = bool(found)
-        return found
+        whole_keys = self._read_keys([documents[i] for i in whole])
+        keys = {i: key for i, key in zip(whole, whole_keys, strict=True) if key is not None}
+        existing = self._find_existing(keys.values())
+        normal = normal_keys(self._key_type, [*keys.values()])
+        duplicates = {i for i, key in zip(keys, normal, strict=True) if key in existing}
+        self._had_duplicates = bool(duplicates)
+        return duplicates
+
+    def _find_existing(self, keys: Iterable[Cell]) -> set[Hashable]:
+        return find_existing_keys(self._connection, self._select_keys, self._key_type, keys)
 
     def _write(self, content: _ChunkContent, started: float) -> CollectionReport:
         while True:
             try:
                 with self._connection.transaction():
                     self._copy(content)
-                    figures = content.figures(
-                        self._shredder, (perf_counter() - started) / self._workers
-                    )
+                    seconds = (perf_counter() - started) / self._workers
+                    figures = content.figures(self._shredder, seconds)
                     if content.rejects:
                         ledger.write_rejects(self._connection, self._load, content.rejects)
                     ledger.write_chunk(self._connection, self._load, content.chunk, figures)
@@ -271,12 +249,16 @@ class _CollectionLoader:
                 self._connection.copy_in(statement, content.rows(i, only))
 
     def _reject_duplicates(self, content: _ChunkContent) -> bool:
-        """Reject at once every document of the chunk whose key the table has, or an earlier document of the chunk; whether there was one."""
+        """Reject every document whose key the table has, or an earlier document of the chunk.
+
+        Returns whether there was one.
+        """
         batch, kept = content.batch, content.kept()
-        keys = strip_lengths(batch.keys[i] for i in kept)
-        seen = find_known(self._connection, self._select_keys, self._key_type, keys)
+        cells = strip_lengths(batch.keys[i] for i in kept)
+        seen = self._find_existing(cells)
         before = len(content.gone)
-        for i, key in zip(kept, normal_keys(self._key_type, keys), strict=True):
+        keys = normal_keys(self._key_type, cells)
+        for i, key in zip(kept, keys, strict=True):
             if key in seen:
                 content.reject(i, Reason.DUPLICATE_ID, DUPLICATE)
             seen.add(key)
@@ -284,7 +266,10 @@ class _CollectionLoader:
         return self._had_duplicates
 
     def _reject_oversized(self, content: _ChunkContent, error: LimitError) -> None:
-        """Find by halving, in transactions that are rolled back, the documents that the server refuses by themselves."""
+        """Reject the documents that the server refuses one by one.
+
+        They are found by halving, in transactions that are rolled back.
+        """
         before = len(content.gone)
         pending = [content.kept()]
         while pending:
@@ -295,7 +280,8 @@ class _CollectionLoader:
             if len(part) == 1:
                 content.reject(part[0], Reason.SERVER_LIMIT, refusal.message)
             else:
-                pending += [part[: len(part) // 2], part[len(part) // 2 :]]
+                middle = len(part) // 2
+                pending += [part[:middle], part[middle:]]
         if len(content.gone) == before:
             raise TargetError(f"{self.name}: {error.message}") from error
 
@@ -311,12 +297,12 @@ class _CollectionLoader:
 
 
 class _RollBackError(Exception):
-    """A trial ends: its transaction is taken back."""
+    """The end of a trial: its transaction is rolled back."""
 
 
 @dataclass
 class _ChunkContent:
-    """A chunk on its way: its rows, and what of it is rejected. `gone` are positions in the batch."""
+    """The rows of a chunk and its rejects; `gone` has the rejected positions in `batch`."""
 
     collection: str
     chunk: Chunk
@@ -329,19 +315,9 @@ class _ChunkContent:
             self.reject_document(rejected.offset, rejected.raw, rejected.reason, rejected.detail)
         for run in self.chunk.runs:
             detail = f"{count_of(run.size, 'byte')} that cannot be framed as documents"
-            self.rejects.append(
-                (
-                    Reject(
-                        self.collection,
-                        run.offset,
-                        run.size,
-                        Reason.NOT_BSON,
-                        detail,
-                        run.digest.hex(),
-                    ),
-                    run.raw,
-                )
-            )
+            digest = run.digest.hex()
+            reject = Reject(self.collection, run.offset, run.size, Reason.NOT_BSON, detail, digest)
+            self.rejects.append((reject, run.raw))
 
     @cached_property
     def _bytes(self) -> dict[int, bytes]:
@@ -349,47 +325,38 @@ class _ChunkContent:
         return dict(self.chunk.documents)
 
     def reject(self, document: int, reason: Reason, detail: str) -> None:
-        """Take a document's rows out of the chunk."""
+        """Reject a document that has rows in the batch: they are not loaded."""
         self.gone.add(document)
         offset = self.batch.offsets[document]
         self.reject_document(offset, self._bytes[offset], reason, detail)
 
     def reject_document(self, offset: int, raw: bytes, reason: Reason, detail: str) -> None:
-        """Note a reject that has no rows."""
-        self.rejects.append(
-            (
-                Reject(self.collection, offset, len(raw), reason, detail, sha256(raw).hexdigest()),
-                raw,
-            )
-        )
+        """Reject a document that has no rows in the batch."""
+        digest = sha256(raw).hexdigest()
+        reject = Reject(self.collection, offset, len(raw), reason, detail, digest)
+        self.rejects.append((reject, raw))
 
     def kept(self) -> list[int]:
-        """The documents whose rows are to be loaded."""
+        """Return the positions of the documents whose rows are to be loaded."""
         return [i for i in range(len(self.batch.offsets)) if i not in self.gone]
 
     def rows(self, table: int, only: Collection[int] | None = None) -> Iterable[bytes]:
-        """The rows of one table, of all documents that are kept or of `only` some."""
+        """Return the rows of one table, of all documents that are kept or of `only` some."""
         rows, owners = self.batch.rows[table], self.batch.owners[table]
         if only is not None:
             return compress(rows, [owner in only for owner in owners])
         return compress(rows, [owner not in self.gone for owner in owners]) if self.gone else rows
 
     def figures(self, shredder: Shredder, seconds: float) -> CollectionReport:
-        """What the ledger says of this chunk."""
-        documents, rejected = len(self.chunk.documents) + len(self.chunk.runs), len(self.rejects)
-        report = CollectionReport(
-            self.collection,
-            documents,
-            documents - rejected,
-            rejected,
-            self.chunk.stop - self.chunk.start,
-            seconds,
-        )
+        """Return what the ledger says of this chunk."""
+        chunk, rejected = self.chunk, len(self.rejects)
+        documents = len(chunk.documents) + len(chunk.runs)
+        loaded, size = documents - rejected, chunk.stop - chunk.start
+        report = CollectionReport(self.collection, documents, loaded, rejected, size, seconds)
         for i, layout in enumerate(shredder.layouts):
             owners = self.batch.owners[i]
-            report.tables[layout.table] = len(owners) - (
-                sum(owner in self.gone for owner in owners) if self.gone else 0
-            )
+            left_out = sum(owner in self.gone for owner in owners) if self.gone else 0
+            report.tables[layout.table] = len(owners) - left_out
         report.values.add(self.batch.values)
         gone = {i: self._bytes[self.batch.offsets[i]] for i in self.gone}
         report.values.add(shredder.count_values(self.batch, gone), times=-1)

@@ -7,8 +7,9 @@ from itertools import chain
 from assise.documents.shape import Shape
 from assise.infer.profile import Profile
 from assise.mongo.dump import Dump
-from assise.transfer.pool import Workers
-from assise.transfer.tasks import Log, OnProgress, Result, Task, list_tasks
+from assise.progress import Log, OnProgress
+from assise.transfer.workers.pool import Workers
+from assise.transfer.workers.task import Result, Task, list_tasks
 
 
 class ProfileWork:
@@ -18,14 +19,17 @@ class ProfileWork:
         self._paths = paths
         self._shapes: dict[str, Shape | None] = {}
 
+    def describe(self) -> Result:
+        """Name the work and its limit."""
+        return {"work": "profile", "paths": self._paths}
+
     def run(self, task: Task) -> Result:
-        """The profile of a chunk, as `Profile.from_json` takes it."""
+        """Return the profile of a chunk, as `Profile.from_json` takes it."""
         name = task.collection.name
         profile = Profile(paths=self._paths, shape=self._shapes.get(name))
         chunk = task.read("")
-        profile.add_all(
-            [raw for _, raw in chunk.documents], [offset for offset, _ in chunk.documents]
-        )
+        offsets = [offset for offset, _ in chunk.documents]
+        profile.add_all([raw for _, raw in chunk.documents], offsets)
         for run in chunk.runs:
             profile.add_invalid(run.offset)
         self._shapes[name] = profile.shape
@@ -35,20 +39,19 @@ class ProfileWork:
 def profile_dump(
     dump: Dump, workers: Workers, *, chunk_bytes: int, paths: int, log: Log, progress: OnProgress
 ) -> dict[str, Profile]:
-    """The profile of each collection, the same whoever works on it.
+    """Return the profile of each collection, the same with any number of workers.
 
     Raises:
         SourceError: a file cannot be read.
     """
     profiles = {collection.name: Profile(paths=paths) for collection in dump.collections}
-    workers.begin(lambda: ProfileWork(paths), lambda: {"work": "profile", "paths": paths})
+    workers.begin(ProfileWork(paths))
     is_read = workers.count == 1
-    for task, result in workers.run(
-        chain.from_iterable(
-            list_tasks(each, chunk_bytes, {}, is_read=is_read, afresh="")
-            for each in dump.collections
-        )
-    ):
+    tasks = (
+        list_tasks(collection, chunk_bytes, {}, is_read=is_read, restart_hint="")
+        for collection in dump.collections
+    )
+    for task, result in workers.run(chain.from_iterable(tasks)):
         profile = profiles[task.collection.name]
         if task.is_end:
             log(f"{task.collection.name}: {task.collection.size:,} bytes read")

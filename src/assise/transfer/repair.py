@@ -1,4 +1,7 @@
-"""Repair: documents whose rows are not what the source says get them again, in one transaction; nothing else is written."""
+"""Repair: documents whose rows are not what the source says get them again.
+
+Everything is written in one transaction, and nothing else is.
+"""
 
 from __future__ import annotations
 
@@ -26,27 +29,31 @@ from assise.postgres.connection import Connection
 from assise.rows.shred import Shredder
 from assise.schema.stage import SHOWN_CHARACTERS, Stage, lock_writers
 from assise.transfer import ledger
+from assise.transfer.check import Findings
 from assise.transfer.ledger import QUERIES, Load
+from assise.transfer.loaded import find_extra_rows, list_loaded
 from assise.transfer.report import Report
-from assise.transfer.verify import Found, find_extra, list_loaded
-from assise.types.wire import add_length, write_row
+from assise.types.wire import Cell, add_length, write_row
 from assise.wording import count_of, nearest
 
 SHOWN = 20
-"""Of each kind of mend of a table, how many are put into words."""
+"""Changes of each kind of one table that are put into words."""
 
 PATIENCE = "10s"
-"""How long sessions that write are waited for."""
+"""How long to wait for sessions that write."""
 
 ACTIONS = {"c", "n", "d"}
-"""What foreign keys do to rows that refer to one that goes or changes: CASCADE, SET NULL, SET DEFAULT (pg_constraint)."""
+"""CASCADE, SET NULL, SET DEFAULT (pg_constraint): foreign keys that change the rows referring."""
 
 KEYS = 5000
 """Keys of extra rows that are staged at a time."""
 
 
-class Mend(NamedTuple):
-    """A value that changes, or a row that is written or goes: its key as text, and of a value its column, what it is and what the source has."""
+class Change(NamedTuple):
+    """A value that changes, or a row that is written or removed, with its key as text.
+
+    A value has its column, what it is now, and what the source has.
+    """
 
     table: str
     key: str
@@ -56,17 +63,19 @@ class Mend(NamedTuple):
     source: str | None = None
 
     def __str__(self) -> str:
-        place = f"{self.table} {repr(self.key)[1:-1]}"
+        row = f"{self.table} {repr(self.key)[1:-1]}"
         if self.how == "changed":
-            return (
-                f"{place}: {self.column} is {_show(self.now)}, in the source {_show(self.source)}"
-            )
-        return f"{place}: {'is missing' if self.how == 'missing' else 'is not in the source'}"
+            now, source = _show(self.now), _show(self.source)
+            return f"{row}: {self.column} is {now}, in the source {source}"
+        return f"{row}: {'is missing' if self.how == 'missing' else 'is not in the source'}"
 
 
 @dataclass(frozen=True)
 class RepairedTable:
-    """Rows of a table: `written` as the source has them, over some that were `edited` since the load; `removed`, as the source has none of them."""
+    """Counts of a table's rows: `written` as the source has them, and `removed`.
+
+    `edited` of the rows written were changed since the load; `removed` are not in the source.
+    """
 
     name: str
     written: int
@@ -75,60 +84,57 @@ class RepairedTable:
 
     @property
     def lost(self) -> list[str]:
-        """What of the table is discarded, in words."""
-        return [
-            f"{count_of(number, 'row')} {words}"
-            for number, words in (
-                (self.edited, "changed since the load"),
-                (self.removed, "that the source has not"),
-            )
-            if number
+        """The rows of the table that are discarded, in words."""
+        counts = [
+            (self.edited, "changed since the load"),
+            (self.removed, "that the source has not"),
         ]
+        return [f"{count_of(number, 'row')} {words}" for number, words in counts if number]
 
 
 @dataclass
 class Repair:
-    """What a repair writes and removes, or has done so; the first mends of each table; and the report of a verification, afterwards if it is done."""
+    """The rows that a repair writes and removes, or has written and removed if it is done.
+
+    `changes` are the first of each table. `report` is that of a verification, afterwards if the
+    repair is done.
+    """
 
     target: str
     report: Report
     tables: list[RepairedTable] = field(default_factory=list)
-    mends: list[Mend] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
     is_done: bool = False
 
     def as_json(self) -> dict[str, object]:
-        """As `--json` prints it."""
-        tables, mends = (
-            [vars(table) for table in self.tables],
-            [mend._asdict() for mend in self.mends],
-        )
-        return {
-            **self.report.as_json(),
-            "repair": {"tables": tables, "mends": mends, "is_done": self.is_done},
-        }
+        """Return what `--json` prints."""
+        tables = [vars(table) for table in self.tables]
+        changes = [change._asdict() for change in self.changes]
+        repair = {"tables": tables, "mends": changes, "is_done": self.is_done}
+        return {**self.report.as_json(), "repair": repair}
 
     @property
     def lines(self) -> list[str]:
-        """The mends in words."""
-        kinds = Counter((mend.table, mend.how) for mend in self.mends)
-        return [
-            *map(str, self.mends),
-            *([f"… the first {SHOWN} of each kind are shown"] if SHOWN in kinds.values() else []),
-        ]
+        """The changes in words."""
+        counts = Counter((change.table, change.how) for change in self.changes)
+        is_cut = SHOWN in counts.values()
+        more = [f"… the first {SHOWN} of each kind are shown"] if is_cut else []
+        return [*map(str, self.changes), *more]
 
     def describe(self) -> str:
-        """The mends, and what is written in all, as a text to agree to."""
-        sums = [
-            f"{table.name} ({count_of(table.written, 'row')} written, {table.removed:,} removed)"
-            for table in self.tables
-        ]
+        """Return the changes and the counts of each table, as a text to confirm."""
+        sums = []
+        for table in self.tables:
+            written = count_of(table.written, "row")
+            sums.append(f"{table.name} ({written} written, {table.removed:,} removed)")
         return "\n".join([*self.lines, f"{self.target}: repairs {', '.join(sums)}"])
 
     def check(self, replace: Collection[str]) -> None:
-        """Check that nothing would be discarded but what `replace` names.
+        """Check that only rows of the tables in `replace` would be discarded.
 
         Raises:
-            UsageError: `replace` names no table that would be repaired. EditedError: something would be.
+            UsageError: `replace` names a table that would not be repaired.
+            EditedError: rows of other tables would be discarded.
         """
         names = [table.name for table in self.tables]
         for name in replace:
@@ -150,26 +156,31 @@ def repair_load(
     connection: Connection,
     load: Load,
     dump: Dump,
-    found: Mapping[str, Found],
+    findings: Mapping[str, Findings],
     *,
     report: Report,
     replace: Collection[str],
     confirm: Callable[[str], bool] | None,
 ) -> Repair:
-    """Write what verify found wrong as the source has it, whole or not at all; without `confirm` only say what would be written.
+    """Write what verify found wrong as the source has it, whole or not at all.
+
+    Without `confirm` nothing is written, and the result says what would be.
 
     Raises:
-        EditedError: rows were changed since the load, or come from no document, and `replace` does not name their tables.
-        UsageError: not agreed. DependentError: removing a row would reach rows of others. TargetError: another session uses the tables.
+        EditedError: rows were changed since the load, or come from no document, and `replace`
+            does not name their tables.
+        UsageError: the changes were not confirmed.
+        DependentError: removing a row would change rows of other tables.
+        TargetError: another session uses the tables.
     """
     try:
         with connection.transaction():
-            stages = [
-                stage
-                for name, each in found.items()
-                if each.wrong or each.verified.extra
-                for stage in _fill_stages(connection, load, dump.collection(name), each)
-            ]
+            stages: list[Stage] = []
+            for name, each in findings.items():
+                if each.wrong or each.verified.extra:
+                    stages += _fill_stages(connection, load, dump.collection(name), each)
+            # Taken before anybody is asked, and again under the lock: what is written is what was
+            # shown, however long the answer has taken.
             fingerprints = _take_fingerprints(connection, stages)
             plan = _plan(connection, load, stages, Repair(connection.target, report))
             if confirm is None or not plan.tables:
@@ -203,30 +214,37 @@ def repair_load(
 
 
 def _fill_stages(
-    connection: Connection, load: Load, collection: Source, found: Found
+    connection: Connection, load: Load, collection: Source, findings: Findings
 ) -> list[Stage]:
-    """The rows that the wrong documents of a collection should have, and the keys of rows that come from no document."""
+    """Stage the rows that the wrong documents of a collection should have.
+
+    Keys of rows that come from no document are staged, too.
+    """
     shredder = Shredder(load.layout, load.layout.table_of(collection.name))
     root = shredder.layouts[0]
     stages = [Stage(layout, root, load.schema) for layout in shredder.layouts]
     for statement in chain.from_iterable(stage.create() for stage in stages):
         connection.execute(statement)
     for task in list_loaded(connection, load, collection, is_read=False):
-        wrong = set(
-            found.wrong[bisect_left(found.wrong, task.start) : bisect_left(found.wrong, task.stop)]
-        )
+        first = bisect_left(findings.wrong, task.start)
+        wrong = set(findings.wrong[first : bisect_left(findings.wrong, task.stop)])
         if wrong:
             documents = task.read(ledger.restart_hint(load)).documents
             batch = shredder.shred([(offset, raw) for offset, raw in documents if offset in wrong])
             for stage, rows in zip(stages, batch.rows, strict=True):
                 connection.copy_in(stage.copy(), rows)
-    if found.verified.extra:
-        with closing(find_extra(connection, load, collection)) as keys:
-            while part := [write_row(add_length(key)) for _, key in islice(keys, KEYS)]:
+    if findings.verified.extra:
+        with closing(find_extra_rows(connection, load, collection)) as extra:
+            while part := [_copy_key(row.key) for row in islice(extra, KEYS)]:
                 connection.copy_in(stages[0].copy_extra(), part)
     for table in (stages[0].extra, *(stage.name for stage in stages)):
         connection.execute(f"ANALYZE {table}")
     return stages
+
+
+def _copy_key(key: Cell) -> bytes:
+    """Return a key as a row of COPY with one field."""
+    return write_row(add_length(key))
 
 
 def _plan(connection: Connection, load: Load, stages: list[Stage], plan: Repair) -> Repair:
@@ -234,7 +252,7 @@ def _plan(connection: Connection, load: Load, stages: list[Stage], plan: Repair)
         table = _count(connection, load, stage)
         if table.written or table.removed:
             plan.tables.append(table)
-            plan.mends += _list_mends(connection, stage)
+            plan.changes += _list_changes(connection, stage)
     return plan
 
 
@@ -250,33 +268,34 @@ def _count(connection: Connection, load: Load, stage: Stage) -> RepairedTable:
         same=stage.same,
         differs=stage.differs("t", "s"),
     )
-    found = (
+    counts = (
         connection.scalar(stage.count()),
         connection.scalar(stage.count_surplus()),
         connection.scalar(edited, {"load_id": load.id}),
     )
-    return RepairedTable(stage.layout.table, *(int(str(number)) for number in found))
+    return RepairedTable(stage.layout.table, *(int(str(count)) for count in counts))
 
 
-def _list_mends(connection: Connection, stage: Stage) -> Iterator[Mend]:
-    """The first of a table, in words: what changes, what is missing, what goes."""
+def _list_changes(connection: Connection, stage: Stage) -> Iterator[Change]:
+    """Yield the first changes of a table: values, missing rows, rows to remove."""
     name = stage.layout.table
     for key, column, now, source in connection.execute(stage.select_differences(SHOWN)):
-        yield Mend(name, str(key), "changed", str(column), _text(now), _text(source))
+        yield Change(name, str(key), "changed", str(column), _text(now), _text(source))
     for (key,) in connection.execute(stage.select_missing(SHOWN)):
-        yield Mend(name, str(key), "missing")
+        yield Change(name, str(key), "missing")
     for (key,) in connection.execute(stage.select_surplus(SHOWN)):
-        yield Mend(name, str(key), "extra")
+        yield Change(name, str(key), "extra")
 
 
 def _write(connection: Connection, stages: list[Stage]) -> None:
-    """Take away what the source has not, the deepest first, then write what it has, the collections' rows first."""
+    """Remove the rows that are not in the source, then write those that are.
+
+    Child rows go before their parents and are written after them: foreign keys require it.
+    """
     for stage in stages:
-        _check_dependents(
-            connection,
-            stage,
-            [each.layout for each in stages if each.layout.parent == stage.layout.table],
-        )
+        table = stage.layout.table
+        children = [each.layout for each in stages if each.layout.parent == table]
+        _check_dependents(connection, stage, children)
     for stage in reversed(stages):
         connection.execute(stage.delete_surplus())
     for stage in stages:
@@ -284,26 +303,33 @@ def _write(connection: Connection, stages: list[Stage]) -> None:
 
 
 def _check_dependents(connection: Connection, stage: Stage, children: list[TableLayout]) -> None:
-    """Refuse where the server would delete or change rows of others, or other rows of ours, with those of a table."""
-    own = {(child.table, child.primary_key[:-1]) for child in children}
-    found = []
+    """Refuse where the server would change other rows together with those of a table.
+
+    Foreign keys of the load's own child tables do not count: repair writes those rows itself.
+    """
+    own = {(child.table, frozenset(child.primary_key[:-1])) for child in children}
+    dependents = []
     for table, name, on_delete, on_update, schema, columns, referenced in connection.execute(
         QUERIES["foreign_keys"], {"table": stage.table}
     ):
-        is_own = schema == stage.schema and any(
-            table == child and set(_names(columns)) == set(key) for child, key in own
-        )
+        is_own = schema == stage.schema and (table, frozenset(_names(columns))) in own
         deletes = on_delete in ACTIONS and not is_own and connection.scalar(stage.count_surplus())
-        updates = on_update in ACTIONS and {
-            name for (name,) in connection.execute(stage.select_changed())
-        } & {*_names(referenced)}
+        updates = on_update in ACTIONS and not _changed(connection, stage).isdisjoint(
+            _names(referenced)
+        )
         if deletes or updates:
-            found.append(f"{table} by {name}")
-    if found:
+            dependents.append(f"{table} by {name}")
+    if dependents:
+        refused = "cannot be repaired, as other rows would change with them"
         raise DependentError(
-            f"rows of {stage.layout.table} cannot be repaired, as other rows would change with them: {', '.join(found)}",
+            f"rows of {stage.layout.table} {refused}: {', '.join(dependents)}",
             remedy="Change the rows yourself, or drop the foreign keys; nothing was repaired.",
         )
+
+
+def _changed(connection: Connection, stage: Stage) -> set[str]:
+    """Return the columns of a table that a repair changes."""
+    return {str(name) for (name,) in connection.execute(stage.select_changed())}
 
 
 def _names(value: object) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a migration, a load or a verify has to tell."""
+"""The report of a migration, a load or a verification."""
 
 from __future__ import annotations
 
@@ -8,9 +8,30 @@ from typing import Any, Self
 from assise.rows.model import Values
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a load would do.
+
+    The target without its password, the tables to create, the collections with their bytes on disk
+    and about how many documents, and how many seconds load and verify would take.
+    """
+
+    source: str
+    target: str
+    tables: list[str]
+    collections: dict[str, int]
+    documents: dict[str, int]
+    load_seconds: float
+    verify_seconds: float
+
+    def as_json(self) -> dict[str, object]:
+        """Return what `--dry-run --json` prints."""
+        return dict(vars(self))
+
+
 @dataclass
 class Verified:
-    """Documents by what verify found: equal, different, missing in the target, extra in the target."""
+    """Documents that are equal, different, missing in the target, and rows that are extra in it."""
 
     equal: int = 0
     different: int = 0
@@ -18,7 +39,7 @@ class Verified:
     extra: int = 0
 
     def add(self, part: Verified) -> None:
-        """Add what was found of a part, such as a chunk."""
+        """Add the counts of a part, such as a chunk."""
         self.equal += part.equal
         self.different += part.different
         self.missing += part.missing
@@ -32,7 +53,10 @@ class Verified:
 
 @dataclass
 class CollectionReport:
-    """Figures of one collection; `documents == loaded + rejected`. Bytes are those of the uncompressed source."""
+    """Figures of one collection: `documents == loaded + rejected`.
+
+    Bytes are those of the uncompressed source.
+    """
 
     name: str
     documents: int = 0
@@ -57,7 +81,7 @@ class CollectionReport:
             self.tables[table] = self.tables.get(table, 0) + rows
 
     def as_json(self) -> dict[str, object]:
-        """As `--json` prints it."""
+        """Return what `--json` prints."""
         return {
             "name": self.name,
             "documents": self.documents,
@@ -72,16 +96,17 @@ class CollectionReport:
         }
 
     @classmethod
-    def from_json(cls, found: dict[str, Any]) -> Self:
-        """What `as_json` gave of a collection that is not verified."""
-        return cls(**{**found, "values": Values(**found["values"])})
+    def from_json(cls, facts: dict[str, Any]) -> Self:
+        """Return the figures that `as_json` described, of a collection that is not verified."""
+        return cls(**{**facts, "values": Values(**facts["values"])})
 
 
 @dataclass
 class Report:
     """Source, target (without its password), seconds in all, and the collections.
 
-    `was_done` tells that there was nothing left to load, `sample` that so many documents of each collection were verified.
+    `was_done` says that nothing was left to load, `sample` how many documents of each collection
+    were verified, when not all were.
     """
 
     source: str
@@ -109,16 +134,12 @@ class Report:
     @property
     def verified(self) -> Verified | None:
         """The sums over all collections; None when nothing was verified."""
-        found = [collection.verified for collection in self.collections if collection.verified]
-        if len(found) < len(self.collections):
-            return None
-        sums = [
-            sum(column)
-            for column in zip(
-                *((v.equal, v.different, v.missing, v.extra) for v in found), strict=True
-            )
-        ]
-        return Verified(*sums)
+        total = Verified()
+        for collection in self.collections:
+            if collection.verified is None:
+                return None
+            total.add(collection.verified)
+        return total
 
     @property
     def exit_code(self) -> int:
@@ -127,7 +148,7 @@ class Report:
         return 0 if is_clean and not self.rejected else 3
 
     def as_json(self) -> dict[str, object]:
-        """As `--json` prints it."""
+        """Return what `--json` prints."""
         return {
             "source": self.source,
             "target": self.target,

@@ -176,7 +176,7 @@ def undo_load(connection: Connection, load: Load, *, replace: Collection[str]) -
         something of others depends on what is to be dropped. TargetError: another session uses it.
     """
     try:
-        with connection.transaction():
+        with bookkeeping.lock(connection), connection.transaction():
             connection.execute("SET LOCAL lock_timeout = '10s'")
             tables = [
                 layout.table

@@ -14,8 +14,8 @@ from json import JSONDecoder
 from assise.documents.extjson import JSONB, JsonWriter, escape_key, unescape_key
 from assise.documents.extjson_reader import (
     Check,
+    FieldNames,
     Json,
-    Known,
     Pieces,
     read_pieces,
     read_unnameable,
@@ -38,11 +38,11 @@ ORDERED = frozenset({DOCUMENT, ARRAY, CODE_WITH_SCOPE})
 """Kinds in which the order of fields counts inside an `_id`, and which jsonb does not keep."""
 
 JsonObject = dict[str, Json]
-ReadJsonb = Callable[[Cell, Known], Json]
+ReadJsonb = Callable[[Cell, FieldNames], Json]
 """A cell and the names that are looked up one by one -> its JSON value."""
 
 _VERSION = b"\x01"
-_NOTHING: Known = {}
+_NOTHING: FieldNames = {}
 
 
 def jsonb_field(text: str) -> CopyField:
@@ -57,7 +57,7 @@ def _read_any_int(text: str) -> int | float:
 _lenient = JSONDecoder(parse_float=read_finite, parse_int=_read_any_int)
 
 
-def read_jsonb(cell: Cell, known: Known = _NOTHING) -> Json:
+def read_jsonb(cell: Cell, known: FieldNames = _NOTHING) -> Json:
     """Read a cell that SQL may have written."""
     return _read(cell, known, _lenient.decode, _let_all_pass)
 
@@ -86,7 +86,7 @@ def _read_int(text: str) -> int:
     return int(text)
 
 
-def _read_strictly(loads: Callable[[str], Json], cell: bytes, known: Known = _NOTHING) -> Json:
+def _read_strictly(loads: Callable[[str], Json], cell: bytes, known: FieldNames = _NOTHING) -> Json:
     if b'"$' not in cell:
         return _read(cell, known, loads, _let_all_pass)
     value = _read(cell, known, loads, _check_spelling)
@@ -94,7 +94,7 @@ def _read_strictly(loads: Callable[[str], Json], cell: bytes, known: Known = _NO
     return value
 
 
-def _read(cell: bytes, known: Known, loads: Callable[[str], Json], check: Check) -> Json:
+def _read(cell: bytes, known: FieldNames, loads: Callable[[str], Json], check: Check) -> Json:
     if len(cell) > LARGE_BYTES:
         return read_pieces(cell, 1, known, loads=loads, check=check)
     return loads(cell[1:].decode())
@@ -104,7 +104,7 @@ def _let_all_pass(_value: Json, *, depth: int) -> None:
     """Nothing in the cell could be spelled otherwise."""
 
 
-def _check_spelling(value: Json, known: Known = _NOTHING, depth: int = 0) -> None:
+def _check_spelling(value: Json, known: FieldNames = _NOTHING, depth: int = 0) -> None:
     """Refuse a key or a wrapper that the jsonb form spells otherwise `depth` levels below its root.
 
     How a wrapper is spelled depends on its depth: below 100 levels a value is `$bson`.
@@ -128,7 +128,7 @@ def _check_spelling(value: Json, known: Known = _NOTHING, depth: int = 0) -> Non
                 raise CellError(f"{str(value)[:80]} is not how the jsonb form spells it")
 
 
-def _check_name(name: str, known: Known) -> None:
+def _check_name(name: str, known: FieldNames) -> None:
     is_ours = name == "$bson" or name in known
     if not is_ours and escape_key(unescape_key(name)) != name:
         raise CellError(f"the key {name} in jsonb is not escaped as the jsonb form escapes it")

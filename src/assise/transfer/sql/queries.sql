@@ -66,7 +66,7 @@ INSERT INTO assise.chunk (
 
 -- chunks --
 -- The finished chunks of a collection, in the order of the source.
-SELECT start_offset AS start, stop_offset AS stop, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds
+SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds
 FROM assise.chunk WHERE load_id = %(load_id)s AND collection = %(collection)s ORDER BY start_offset
 
 -- copy_rejects --

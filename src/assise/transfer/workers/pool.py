@@ -1,7 +1,8 @@
-"""Worker processes: chunks handed out, results taken back in the order of the chunks.
+"""Worker processes: chunks are handed out, results come back in the order of the chunks.
 
-A worker is a process that runs `assise.transfer.worker`. It gets what it needs, secrets too, as lines over its standard input, never as
-arguments, and ends when that is closed: workers do not outlive the command, however it ends.
+A worker is a process that runs `assise.transfer.workers.worker`. It gets what it needs, secrets
+too, as lines over its standard input, never as arguments, and ends when that is closed: workers do
+not outlive the command, however it ends.
 """
 
 from __future__ import annotations
@@ -9,35 +10,35 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from queue import SimpleQueue
 from threading import Lock, Semaphore, Thread
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, NamedTuple, Self, cast
 
-from assise import errors
 from assise.errors import AssiseError, WorkerError
-from assise.transfer.tasks import Result, Task, Work, write_task
+from assise.transfer.workers.task import Result, Task, Work
+from assise.transfer.workers.wire import write_task
 
 AHEAD = 4
-"""Chunks of each worker that may be done before the first of them is: they wait in memory."""
+"""Chunks of each worker that may be done before an earlier one is: they wait in memory."""
 
 PATIENCE_S = 5
-"""How long workers may take to take their leave of the server."""
-
-_Done = SimpleQueue[tuple[int, Task, Result] | BaseException | None]
-"""Number, task and result; an error; None from a worker that has nothing more to do."""
+"""Seconds to wait for workers to disconnect from the server."""
 
 BOOT = """
 import json, sys
 line = sys.stdin.buffer.readline()
 if line.endswith(b"\\n"):
     sys.path[:] = json.loads(line)
-    from assise.transfer.worker import main
+    from assise.transfer.workers.worker import main
     main()
 """
-"""A worker's first line is the path of imports; a command that is stopped before it is written leaves it nothing to do."""
+"""The program of a worker. Its first line is the path of imports.
+
+When the command is stopped before it has written that line, there is nothing to do.
+"""
 
 
 class Inline:
@@ -53,21 +54,21 @@ class Inline:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def begin(self, work: Callable[[], Work], _: Callable[[], Result]) -> None:
+    def begin(self, work: Work) -> None:
         """Do this work from now on."""
-        self._work = work()
+        self._work = work
 
     def rest(self) -> None:
-        """There is no session of its own to end."""
+        """Do nothing: there is no session of its own to end."""
 
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
-        """Each task with its result."""
+        """Yield each task with its result."""
         for task in tasks:
             yield task, {} if task.is_end else self._work.run(task)
 
 
 class Pool:
-    """Worker processes, which have ended when the block ends. After an error they are of no use any more."""
+    """Worker processes, which have ended when the block ends. After an error it is of no use."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -87,11 +88,11 @@ class Pool:
         for worker in self._workers:
             worker.end(patience_s=PATIENCE_S if kind is None else 0)
 
-    def begin(self, _: Callable[[], Work], setup: Callable[[], Result]) -> None:
-        """Do from now on the work that `assise.transfer.worker` makes of what `setup` gives."""
-        message = setup()
+    def begin(self, work: Work) -> None:
+        """Have every worker process make the same work anew, and do it from now on."""
+        description = work.describe()
         for worker in self._workers:
-            worker.send(message)
+            worker.send(description)
 
     def rest(self) -> None:
         """End the sessions of the workers until they begin another work."""
@@ -99,63 +100,82 @@ class Pool:
             worker.send({"work": "rest"})
 
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
-        """Each task with its result, in the order of the tasks.
+        """Yield each task with its result, in the order of the tasks.
 
         Raises:
-            AssiseError: what a task or `tasks` has raised; the other tasks are then of no interest any more.
+            AssiseError: what a task or `tasks` has raised; the other tasks are then abandoned.
         """
         numbered, taking = enumerate(tasks), Lock()
-        room = Semaphore(AHEAD * len(self._workers))
-        done: _Done = SimpleQueue()
+        # A slot is a task that is taken and not yielded yet. A thread takes a slot before it takes
+        # the next task, so that one slow chunk cannot fill the memory with results behind it.
+        slots = Semaphore(AHEAD * len(self._workers))
+        outcomes: SimpleQueue[_Outcome] = SimpleQueue()
         is_over = False
 
+        # One thread for each worker. It reads `is_over` of the enclosing call, which sets it once
+        # and then gives a slot to every thread, so that none stays behind in acquire().
         def serve(worker: _Worker) -> None:
             try:
-                while room.acquire() and not is_over:
+                while slots.acquire() and not is_over:
+                    # A generator cannot be advanced by two threads at once.
                     with taking:
                         number, task = next(numbered, (-1, None))
                     if task is None:
                         break
                     result = {} if task.is_end else worker.call(task)
-                    done.put(
-                        (number, task if "again" in result else replace(task, chunk=None), result)
-                    )
-                done.put(None)
+                    # The bytes of a chunk are needed again only when it is to be tried again.
+                    kept = task if "again" in result else replace(task, chunk=None)
+                    outcomes.put(_Done(number, kept, result))
+                outcomes.put(None)
             except BaseException as error:  # noqa: BLE001
-                done.put(error)
+                outcomes.put(error)
 
         for worker in self._workers:
             Thread(target=serve, args=[worker], daemon=True).start()
         try:
-            yield from self._in_order(done, room)
+            yield from self._in_order(outcomes, slots)
         finally:
             is_over = True
-            room.release(len(self._workers))
+            slots.release(len(self._workers))
 
-    def _in_order(self, done: _Done, room: Semaphore) -> Iterator[tuple[Task, Result]]:
-        waiting: dict[int, tuple[Task, Result]] = {}
+    def _in_order(
+        self, outcomes: SimpleQueue[_Outcome], slots: Semaphore
+    ) -> Iterator[tuple[Task, Result]]:
+        waiting: dict[int, _Done] = {}
         idle = following = 0
         while idle < len(self._workers):
-            found = done.get()
-            if isinstance(found, BaseException):
-                raise found
-            if found is None:
+            outcome = outcomes.get()
+            if isinstance(outcome, BaseException):
+                raise outcome
+            if outcome is None:
+                # This thread holds a slot without a task; another one may be waiting for it.
                 idle += 1
-                room.release()
+                slots.release()
                 continue
-            number, task, result = found
-            waiting[number] = task, result
+            waiting[outcome.number] = outcome
             while following in waiting:
-                yield waiting.pop(following)
+                _, task, result = waiting.pop(following)
+                yield task, result
                 following += 1
-                room.release()
+                slots.release()
+
+
+class _Done(NamedTuple):
+    """A task, its number in the order of the tasks, and its result."""
+
+    number: int
+    task: Task
+    result: Result
+
+
+_Outcome = _Done | BaseException | None
+"""What a thread has to hand over; None when no task is left."""
 
 
 class _Worker:
     """One worker process."""
 
     def __init__(self) -> None:
-        # A group of its own: Ctrl-C reaches the command, and the command ends its workers.
         errors_to = None if sys.stderr else subprocess.DEVNULL
         command = [sys.executable, "-P", "-c", BOOT]
         try:
@@ -164,6 +184,7 @@ class _Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors_to,
+                # A group of its own: Ctrl-C reaches the command, and the command ends its workers.
                 process_group=0,
             )
         except OSError as error:
@@ -171,10 +192,8 @@ class _Worker:
                 f"{sys.executable} cannot be started as a worker process: {error.strerror}",
                 remedy="Try it with --workers 1.",
             ) from error
-        self._input, self._output = (
-            cast(BinaryIO, self._process.stdin),
-            cast(BinaryIO, self._process.stdout),
-        )
+        self._input = cast(BinaryIO, self._process.stdin)
+        self._output = cast(BinaryIO, self._process.stdout)
         self.send([str(entry) for entry in sys.path])
 
     def send(self, message: object) -> None:
@@ -184,11 +203,15 @@ class _Worker:
             self._input.flush()
 
     def call(self, task: Task) -> Result:
-        """The result of a task."""
+        """Return the result of a task.
+
+        Raises:
+            AssiseError: what the task has raised. WorkerError: the process has ended.
+        """
         try:
             write_task(task, self._input)
             line = self._output.readline()
-        except (BrokenPipeError, ValueError):
+        except (BrokenPipeError, ValueError):  # ValueError: another thread has closed the pipes
             line = b""
         if not line.endswith(b"\n"):
             raise WorkerError(
@@ -197,16 +220,16 @@ class _Worker:
             )
         result: Result = json.loads(line)
         if "error" in result:
-            raise _error(result["error"])
+            raise AssiseError.from_json(result["error"])
         return result
 
     def close(self) -> None:
-        """Tell the process that there is nothing more to do."""
+        """Let the process know that there is nothing more to do."""
         with suppress(BrokenPipeError):
             self._input.close()
 
     def end(self, *, patience_s: float) -> None:
-        """Wait for the end of the process, and make one when it takes too long."""
+        """Wait for the end of the process, and kill it when it takes longer."""
         try:
             self._process.wait(patience_s)
         except subprocess.TimeoutExpired:
@@ -222,29 +245,10 @@ def _ending(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def describe_error(error: AssiseError) -> Result:
-    """An error as JSON, with its chain of causes."""
-    cause = describe_error(error.__cause__) if isinstance(error.__cause__, AssiseError) else None
-    return {
-        "class": type(error).__name__,
-        "message": error.message,
-        "remedy": error.remedy,
-        "cause": cause,
-    }
-
-
-def _error(found: Result) -> AssiseError:
-    kind: type[AssiseError] = getattr(errors, found["class"])
-    error = kind.__new__(kind)
-    AssiseError.__init__(error, found["message"], remedy=found["remedy"])
-    error.__cause__ = _error(found["cause"]) if found["cause"] else None
-    return error
-
-
 Workers = Pool | Inline
 """Who works on chunks."""
 
 
 def start_workers(count: int) -> Workers:
-    """So many workers; one is this process itself."""
+    """Return that many workers; one is this process itself."""
     return Pool(count) if count > 1 else Inline()

@@ -1,0 +1,268 @@
+"""The check of one collection: what the target gives back, beside the source's documents."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from random import SystemRandom
+
+from assise.errors import AssiseError, CellError
+from assise.mongo.chunks import Chunk
+from assise.mongo.frames import Document
+from assise.postgres.connection import Connection
+from assise.rows.assemble import Assembler
+from assise.rows.keys import compile_keys, normal_key, show_key
+from assise.rows.model import ChildRows, Row
+from assise.schema.sql import select_keys
+from assise.transfer import ledger
+from assise.transfer.compare import compare
+from assise.transfer.ledger import Load
+from assise.transfer.loaded import find_existing_keys, split_chunk, take_reject
+from assise.transfer.readback import Readback, no_child_rows
+from assise.transfer.report import Verified
+from assise.transfer.workers.task import Result
+from assise.types.wire import Cell, int4_field
+from assise.wording import count_of
+
+SHOWN = 20
+"""Differences of one collection that are put into words."""
+
+READ_BYTES = 4 << 20
+"""Source bytes whose rows are read back at a time."""
+
+GROUP = 2_000
+"""Documents that are assembled together."""
+
+
+@dataclass
+class Findings:
+    """The findings in one collection: counts, the first differences in words, and `wrong`.
+
+    `wrong` has the offsets of the documents whose rows are different or missing.
+    """
+
+    verified: Verified = field(default_factory=Verified)
+    differences: list[str] = field(default_factory=list)
+    wrong: array[int] = field(default_factory=lambda: array("q"))
+
+    def say(self, line: str) -> None:
+        """Keep a difference in words, if it is one of the first."""
+        if len(self.differences) < SHOWN:
+            self.differences.append(line)
+
+    def add(self, part: Findings) -> None:
+        """Add the findings of a part, such as a chunk."""
+        self.verified.add(part.verified)
+        self.wrong.extend(part.wrong)
+        for line in part.differences:
+            self.say(line)
+
+    def as_json(self) -> Result:
+        """Return what `from_json` takes."""
+        verified, wrong = dict(vars(self.verified)), sorted(self.wrong)
+        return {"verified": verified, "differences": self.differences, "wrong": wrong}
+
+    @classmethod
+    def from_json(cls, facts: Result) -> Findings:
+        """Return the findings that `as_json` described."""
+        verified, wrong = Verified(**facts["verified"]), array("q", facts["wrong"])
+        return cls(verified, facts["differences"], wrong)
+
+
+@dataclass
+class _Group:
+    """Documents of the source, with their keys and what the target has under these keys."""
+
+    documents: list[Document] = field(default_factory=list)
+    keys: list[Cell] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    child_rows: list[ChildRows] = field(default_factory=list)
+
+
+class CollectionCheck:
+    """Checks one collection, in the transaction that the connection is in."""
+
+    def __init__(self, connection: Connection, load: Load, name: str) -> None:
+        self._connection, self._load, self.name = connection, load, name
+        table = load.layout.table_of(name)
+        self._assembler = Assembler(load.layout, table, is_strict=True)
+        self._layouts = self._assembler.layouts
+        self._key_type = self._assembler.tree.key.type
+        self._read_keys = compile_keys(load.layout, table)
+        self._readback = Readback(
+            connection, self._assembler, load.schema, name_key=lambda key: key
+        )
+        self._select_keys = select_keys(self._layouts[0], load.schema)
+        self._findings = Findings()
+
+    def check_chunk(self, chunk: Chunk, loaded_count: int, *, sample: int | None) -> Findings:
+        """Check a chunk of which `loaded_count` documents were loaded, or `sample` of them.
+
+        A reject counts when the ledger has its size and sha256, and a duplicate when its key is
+        in the table.
+        """
+        self._findings = findings = Findings()
+        rejects = ledger.rejects_of(self._connection, self._load, self.name, chunk)
+        loaded, duplicates = split_chunk(chunk, rejects)
+        checked = loaded
+        if sample is not None:
+            checked = SystemRandom().sample(loaded, min(sample, len(loaded)))
+        for part in _split_by_bytes(checked):
+            self._check_documents(part)
+        for part in _split_by_bytes(duplicates):
+            self._check_duplicates(part)
+        lost = 0
+        for run in chunk.runs:
+            if not take_reject(rejects, run.offset, size=run.size, digest=run.digest.hex()):
+                lost += 1
+                self._miss(_without_key(run.offset))
+        bounds = f"between {chunk.start:,} and {chunk.stop:,}"
+        unknown = loaded_count - len(loaded) - lost
+        for _ in range(unknown):
+            self._miss(f"a document {bounds} was loaded, and is rejected in the ledger now; it")
+        # What is left in `rejects` belongs to no document and no run of the chunk.
+        findings.verified.extra += len(rejects)
+        for offset in rejects:
+            self._say(f"the ledger has a reject at offset {offset:,}, where nothing begins")
+        if unknown < 0:
+            findings.verified.extra -= unknown
+            self._say(f"the ledger has lost {count_of(-unknown, 'reject')} {bounds}")
+        if unknown:
+            # The ledger's rejects are wrong, which repair cannot put right by writing rows.
+            del findings.wrong[:]
+        return findings
+
+    def _say(self, text: str) -> None:
+        self._findings.say(f"{self.name}: {text}")
+
+    def _miss(self, what: str) -> None:
+        self._findings.verified.missing += 1
+        self._say(f"{what} is missing")
+
+    def _find_keys(self, documents: list[Document]) -> list[tuple[Cell, Document]]:
+        """Return the documents that have a key, with it; the others are missing."""
+        keyed = []
+        for key, document in zip(self._read_keys(documents), documents, strict=True):
+            if key is None:
+                self._miss(_without_key(document[0]))
+            else:
+                keyed.append((key, document))
+        return keyed
+
+    def _check_duplicates(self, documents: list[Document]) -> None:
+        keyed = self._find_keys(documents)
+        keys = [key for key, _ in keyed]
+        existing = find_existing_keys(self._connection, self._select_keys, self._key_type, keys)
+        for key, (offset, _) in keyed:
+            if normal_key(self._key_type, key) not in existing:
+                place = self._show_document(offset, key)
+                self._miss(f"{place}, rejected as a duplicate of a row that")
+
+    def _check_documents(self, documents: list[Document]) -> None:
+        keyed = self._find_keys(documents)
+        rows, child_rows = self._readback.read([key for key, _ in keyed])
+        nothing = no_child_rows(self._layouts)
+        group = _Group()
+        for key, document in keyed:
+            row = rows.pop(key, None)
+            if row is None:
+                self._findings.wrong.append(document[0])
+                self._miss(self._show_document(document[0], key))
+                continue
+            group.documents.append(document)
+            group.keys.append(key)
+            group.rows.append(row)
+            group.child_rows.append(child_rows.get(key, nothing))
+            if len(group.keys) == GROUP:
+                self._check_group(group)
+                group = _Group()
+        if group.keys:
+            self._check_group(group)
+        other_keys = child_rows.keys() - {key for key, _ in keyed}
+        if other_keys:
+            self._list_other_spellings(other_keys, keyed)
+
+    def _list_other_spellings(
+        self, other_keys: set[Cell], keyed: list[tuple[Cell, Document]]
+    ) -> None:
+        """Child rows whose keys are equal to a document's key, and not the same bytes: 10.0, 10."""
+        offsets = {normal_key(self._key_type, key): offset for key, (offset, _) in keyed}
+        for key in other_keys:
+            self._findings.verified.extra += 1
+            self._findings.wrong.append(offsets[normal_key(self._key_type, key)])
+            shown, table = show_key(self._key_type, key), self._layouts[0].table
+            self._say(f"child rows have the key {shown}, which is written otherwise in {table}")
+
+    def _check_group(self, group: _Group) -> None:
+        """Compare documents: together where they are alike, the others one by one."""
+        sources = [raw for _, raw in group.documents]
+        columnar = self._assembler.assemble_alike(sources, group.rows, group.child_rows)
+        for i, document in enumerate(group.documents):
+            raw, assembled = document[1], columnar[i]
+            if assembled is not None and (raw == assembled or _is_equal(raw, assembled)):
+                self._findings.verified.equal += 1
+                continue
+            row, child_rows = group.rows[i], group.child_rows[i]
+            self._check_document(document, group.keys[i], row, child_rows)
+
+    def _check_document(
+        self, document: Document, key: Cell, row: Row, child_rows: ChildRows
+    ) -> None:
+        offset, raw = document
+        try:
+            self._check_positions(child_rows)
+            lines = compare(raw, self._assembler.assemble(row, child_rows))
+        except AssiseError as error:
+            lines = [error.message]
+        else:
+            # assemble() has taken out what it has used; the rest has no parent.
+            for layout, by_parent in zip(self._layouts, child_rows, strict=True):
+                count = sum(map(len, by_parent.values()))
+                if count:
+                    lines.append(f"{count_of(count, 'row')} of {layout.table} without a parent")
+        if not lines:
+            self._findings.verified.equal += 1
+            return
+        self._findings.verified.different += 1
+        self._findings.wrong.append(offset)
+        for line in lines:
+            self._say(f"{self._show_document(offset, key)}: {line}")
+
+    def _check_positions(self, child_rows: ChildRows) -> None:
+        for layout, by_parent in zip(self._layouts, child_rows, strict=True):
+            ordinal = layout.key_width - 1
+            for rows in by_parent.values():
+                for position, row in enumerate(rows):
+                    if row[ordinal] != int4_field(position)[4:]:
+                        rule = "are not numbered from 0 without a gap"
+                        raise CellError(f"the rows of {layout.table} {rule}")
+
+    def _show_document(self, offset: int, key: Cell) -> str:
+        return f"document at offset {offset:,} (key {show_key(self._key_type, key)})"
+
+
+def _without_key(offset: int) -> str:
+    return f"what lies at offset {offset:,}, which is no document with a key,"
+
+
+def _is_equal(raw: bytes, assembled: bytes) -> bool:
+    """Whether two documents are equal; False also where one of them cannot be compared."""
+    with suppress(AssiseError):
+        return not compare(raw, assembled)
+    return False
+
+
+def _split_by_bytes(documents: list[Document]) -> Iterator[list[Document]]:
+    """Yield documents in parts of about READ_BYTES."""
+    part: list[Document] = []
+    size = 0
+    for document in documents:
+        part.append(document)
+        size += len(document[1])
+        if size >= READ_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part

@@ -1,0 +1,67 @@
+"""Rows and child rows of documents, read back by the documents' keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Generic, TypeVar
+
+from assise.manifest.layout import TableLayout
+from assise.postgres.connection import Connection
+from assise.rows.assemble import Assembler
+from assise.rows.model import ChildRows, Row
+from assise.schema.sql import select_rows
+from assise.types.table import array_parameter
+from assise.types.wire import Cell
+
+Name = TypeVar("Name", bound=Hashable)
+
+
+def no_child_rows(layouts: Sequence[TableLayout]) -> ChildRows:
+    """Return the child rows of a document that has none."""
+    return [{} for _ in layouts]
+
+
+class Readback(Generic[Name]):
+    """Reads what the target has of one collection.
+
+    `name_key` makes of a key the name under which child rows are returned: the rows of one
+    document are of one name, even where SQL has written their keys differently.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        assembler: Assembler,
+        schema: str,
+        *,
+        name_key: Callable[[Cell], Name],
+    ) -> None:
+        self._connection, self._name_key = connection, name_key
+        self._layouts, tree = assembler.layouts, assembler.tree
+        self._key_type, self._key_position = tree.key.type, tree.key_position
+        self._selects = [select_rows(layout, schema) for layout in self._layouts]
+
+    def read(self, keys: Sequence[Cell]) -> tuple[dict[Cell, Row], dict[Name, ChildRows]]:
+        """Return the rows by key, and the child rows by the name of their key."""
+        packed = array_parameter(self._key_type, keys)
+        rows: dict[Cell, Row] = {}
+        for row in self._connection.fetch_cells(self._selects[0], packed, self._key_type):
+            rows[row[self._key_position] or Cell(b"")] = row
+        return rows, self._read_child_rows(packed)
+
+    def _read_child_rows(self, packed: Cell) -> dict[Name, ChildRows]:
+        named: dict[Name, ChildRows] = {}
+        for i, layout in enumerate(self._layouts):
+            if layout.parent is None:
+                continue
+            for key, *cells in self._connection.stream(self._selects[i], packed, self._key_type):
+                name = self._name_key(key or Cell(b""))
+                child_rows = named.get(name)
+                if child_rows is None:
+                    child_rows = named[name] = no_child_rows(self._layouts)
+                # Key columns of a child row: the document's key, its parent's ordinals, its own.
+                ordinals = cells[: layout.key_width - 2]
+                parent = b"".join([cell or b"" for cell in ordinals])
+                row: Row = (None, *cells)
+                child_rows[i].setdefault(parent, []).append(row)
+        return named

@@ -1,0 +1,92 @@
+"""To a worker process and back: tasks are read as they were written, errors keep their fields."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.dumps import write_dump
+from tests.mongo.files import EMPTY, ONE, files
+from tests.transfer.failing import FailingWork, make_errors
+
+from assise.errors import AssiseError
+from assise.mongo.bson_file import read_chunks
+from assise.mongo.dump import Collection, open_dump
+from assise.transfer.workers import pool
+from assise.transfer.workers.pool import Pool
+from assise.transfer.workers.task import RecordedChunk, Task
+from assise.transfer.workers.wire import read_task, write_task
+
+
+def written(task: Task) -> bytes:
+    out = BytesIO()
+    write_task(task, out)
+    return out.getvalue()
+
+
+def read(content: bytes) -> Task:
+    stream = BytesIO(content)
+    return read_task(json.loads(stream.readline()), stream)
+
+
+def tasks_of(folder: Path, data: bytes, size: int) -> list[Task]:
+    [collection] = open_dump(write_dump(folder, {"users": [data]})).collections
+    recorded = RecordedChunk(7, "ab", 3)
+    return [
+        Task(collection, each.start, each.stop, each.stop, each, recorded)
+        for each in read_chunks(collection, size)
+    ]
+
+
+@given(data=files(), size=st.integers(1, 300))
+def test_a_task_with_its_chunk_is_read_as_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, size: int
+) -> None:
+    for task in tasks_of(tmp_path_factory.mktemp("app"), data, size):
+        assert read(written(task)) == task
+        without = replace(task, chunk=None, recorded=None, is_last_try=True)
+        assert read(written(without)) == without
+
+
+def test_a_task_that_breaks_off_is_no_task(tmp_path: Path) -> None:
+    [task] = tasks_of(tmp_path, EMPTY + b"\xff" * 9 + ONE + EMPTY, 1 << 20)
+    content = written(task)
+    for end in range(content.index(b"\n") + 1, len(content)):
+        with pytest.raises(EOFError):
+            read(content[:end])
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
+    """One real worker process, in which every task fails."""
+    boot = pool.BOOT.replace("assise.transfer.workers.worker", "tests.transfer.failing")
+    monkeypatch.setattr(pool, "BOOT", boot.replace("main", "answer_as_worker"))
+    with Pool(1) as workers:
+        workers.begin(FailingWork())
+        yield workers
+
+
+def raise_in(workers: Pool, number: int) -> AssiseError:
+    """The error that a task of a worker process ends in."""
+    task = Task(Collection("users", Path("users.bson"), 9), number, number + 1, number + 1)
+    with pytest.raises(AssiseError) as raised:
+        list(workers.run([task]))
+    return raised.value
+
+
+def test_an_error_of_a_worker_process_keeps_class_fields_and_causes(failing: Pool) -> None:
+    errors = make_errors()
+    for number, expected in enumerate(errors):
+        error = raise_in(failing, number)
+        assert type(error) is type(expected)
+        assert (str(error), vars(error)) == (str(expected), vars(expected))
+        assert error.as_json() == expected.as_json()
+    unknown = raise_in(failing, len(errors))
+    assert type(unknown) is AssiseError
+    assert (unknown.message, unknown.remedy) == ("known to nobody else", "Look here.")
