@@ -20,12 +20,12 @@ from assise.mongo.frames import (
     KEPT_OF_LONGER,
     KEPT_WHOLE,
     LARGEST,
-    Document,
     Run,
     Stream,
     read_frames,
     read_stops,
 )
+from assise.rows.model import Document
 
 
 class OddStream:

@@ -13,7 +13,8 @@ from typing import IO, cast
 from assise.errors import SourceError
 from assise.mongo.chunks import Chunk, group_frames
 from assise.mongo.dump import REMEDY_UNREADABLE, Collection
-from assise.mongo.frames import LARGEST, SMALLEST, Document, Stream, read_frames, read_stops
+from assise.mongo.frames import LARGEST, SMALLEST, Stream, read_frames, read_stops
+from assise.rows.model import Document
 
 SEARCHED_BYTES = 1 << 20
 """Bytes from a position in the middle of a file in which a document must begin, at least."""

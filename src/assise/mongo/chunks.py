@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 
-from assise.mongo.frames import Document, Run
+from assise.mongo.frames import Run
+from assise.rows.model import Document
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol, cast
 from assise.documents.kinds import ARRAY, BINARY, CODE_WITH_SCOPE, DOCUMENT, REGEX
 from assise.documents.reader import OUTSIDE, SKIP, read_code_with_scope, read_int32
 from assise.errors import InvalidBsonError
+from assise.rows.model import Document
 
 SMALLEST, LARGEST = 5, (16 << 20) + (16 << 10)
 KEPT_WHOLE, KEPT_OF_LONGER = 16 << 20, 64 << 10
@@ -39,10 +40,6 @@ class Stream(Protocol):
 
     def read(self, size: int, /) -> bytes:
         """Return up to `size` bytes, none at the end."""
-
-
-Document = tuple[int, bytes]
-"""A framed document: its offset in the uncompressed source, and its bytes."""
 
 
 class Run(NamedTuple):

@@ -10,11 +10,10 @@ from random import SystemRandom
 
 from assise.errors import AssiseError, CellError
 from assise.mongo.chunks import Chunk
-from assise.mongo.frames import Document
 from assise.postgres.connection import Connection
 from assise.rows.assemble import Assembler
 from assise.rows.keys import compile_keys, normal_key, show_key
-from assise.rows.model import ChildRows, Row
+from assise.rows.model import ChildRows, Document, Row
 from assise.schema.sql import select_keys
 from assise.transfer import ledger
 from assise.transfer.compare import compare

@@ -23,11 +23,10 @@ from assise.errors import (
 )
 from assise.mongo.chunks import Chunk
 from assise.mongo.dump import Dump
-from assise.mongo.frames import Document
 from assise.postgres.connection import Connection, execute_all
 from assise.progress import Log, OnProgress
 from assise.rows.keys import compile_keys, normal_keys
-from assise.rows.model import Batch, Reason
+from assise.rows.model import Batch, Document, Reason
 from assise.rows.shred import Shredder
 from assise.schema.sql import (
     add_foreign_keys,

@@ -11,10 +11,9 @@ from typing import NamedTuple
 
 from assise.mongo.chunks import Chunk
 from assise.mongo.dump import Collection
-from assise.mongo.frames import Document
 from assise.postgres.connection import Connection
 from assise.rows.keys import compile_keys, normal_keys
-from assise.rows.model import Reason
+from assise.rows.model import Document, Reason
 from assise.rows.tree import build_tree
 from assise.schema.sql import select_all_keys
 from assise.transfer import ledger

@@ -8,7 +8,8 @@ from typing import BinaryIO
 
 from assise.mongo.chunks import Chunk
 from assise.mongo.dump import Collection
-from assise.mongo.frames import Document, Run
+from assise.mongo.frames import Run
+from assise.rows.model import Document
 from assise.transfer.workers.task import RecordedChunk, Result, Task
 
 
