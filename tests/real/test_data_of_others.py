@@ -26,7 +26,7 @@ from tests.oracle.leaves import count_leaves
 from tests.oracle.profile import ELEMENTS, find_uniform, write_path
 from tests.oracle.profile import Path as Keys
 from tests.oracle.walk import Value, parse, read_frames
-from tests.transfer.readback import Plain, Target, as_dict, quote, read_type
+from tests.scenes.readback import Plain, Target, as_dict, quote, read_type
 
 from assise.manifest.file import load_manifest
 from assise.manifest.model import Manifest

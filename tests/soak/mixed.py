@@ -13,7 +13,7 @@ from random import Random
 
 import bson
 from bson import Binary, Code, Decimal128, MaxKey, MinKey, ObjectId, Regex, Timestamp
-from tests.transfer.hostile import (
+from tests.scenes.hostile import (
     DUPLICATE,
     NOT_BSON,
     document,

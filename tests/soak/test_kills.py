@@ -15,13 +15,17 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.transfer import test_kills as transfer
-from tests.transfer import test_workers
-from tests.transfer.scene import STATE, Done, Scene, wait_until
-from tests.transfer.test_kills import Undisturbed, check_end
+from tests.scenes.app import LARGE
+from tests.scenes.commands import STATE, Done, Scene, wait_until
+from tests.scenes.databases import Databases
+from tests.scenes.undisturbed import (
+    Undisturbed,
+    check_end,
+    check_end_of_several,
+    migrate_undisturbed,
+)
 
 pytestmark = pytest.mark.soak
-undisturbed = transfer.undisturbed
 
 WORKERS = (1, 2, 4)
 MOST_KILLS = 30
@@ -44,11 +48,24 @@ FOREIGN_KEYS = "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conna
 Watcher = psycopg.Connection[tuple[Any, ...]]
 
 
+@pytest.fixture(scope="module")
+def undisturbed(
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Undisturbed]:
+    """What a run of the large app that nobody disturbs leaves and prints."""
+    with migrate_undisturbed(databases, tmp_path_factory.mktemp("undisturbed"), LARGE) as found:
+        yield found
+
+
 @pytest.fixture
 def scene(undisturbed: Undisturbed, tmp_path: Path, database: str, workers: int) -> Iterator[Scene]:
     """An empty target and an empty folder."""
     scene = Scene(
-        tmp_path, undisturbed.dump, database, ["--to", database, "--yes", "--workers", str(workers)]
+        tmp_path,
+        undisturbed.dump,
+        database,
+        ["--to", database, "--yes", "--workers", str(workers)],
+        chunk_bytes=LARGE.chunk_bytes,
     )
     yield scene
     scene.close()
@@ -226,8 +243,9 @@ def test_a_migration_that_is_stopped_at_random_comes_to_its_end(
             assert done.code in (codes if is_started else {1}), done.stderr
             assert done.code == -signal.SIGINT or not is_started or "Traceback" not in done.stderr
             kills += done.stdout == ""
-    (check_end if workers == 1 else test_workers.check_end)(scene, undisturbed, done)
-    assert '"verified": {"equal": 13000, "different": 0, "missing": 0, "extra": 0}' in done.stdout
+    (check_end if workers == 1 else check_end_of_several)(scene, undisturbed, done)
+    equal = f'"verified": {{"equal": {LARGE.loaded}, "different": 0, "missing": 0, "extra": 0}}'
+    assert equal in done.stdout
     record_property("kills", kills)
     record_property("starts", len(scene.running))
     assert kills >= max(1, len(scene.running) // 2)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.scenes.commands import SOURCES
+from tests.scenes.hostile import Query
+from tests.scenes.memory import LIMIT_MB, MEASURE
 from tests.soak.mixed import write_mixed
-from tests.transfer.hostile import Query
-from tests.transfer.scene import SOURCES
-from tests.transfer.test_memory import LIMIT_MB, MEASURE
 
 pytestmark = pytest.mark.soak
 

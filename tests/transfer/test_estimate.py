@@ -8,7 +8,7 @@ from pathlib import Path
 import bson
 import pytest
 from tests.dumps import write_dump
-from tests.transfer.scene import GARBAGE, NOT_BSON, key
+from tests.scenes.app import GARBAGE, NOT_BSON, key
 
 from assise.errors import SourceError
 from assise.mongo.dump import open_dump, read_samples

@@ -21,8 +21,8 @@ from tests.dumps import confirm, write_dump
 from tests.oracle.equality import differences
 from tests.oracle.slices import check_slice
 from tests.oracle.walk import frames
-from tests.transfer.hostile import document, field, int32, nested, string
-from tests.transfer.readback import Plain, Target, quote
+from tests.scenes.hostile import document, field, int32, nested, string
+from tests.scenes.readback import Plain, Target, quote
 from tests.transfer.test_laws import NOT_BSON, SLICES, Hit, Migration, files
 
 from assise.documents.extjson import write_json

@@ -15,7 +15,7 @@ from time import perf_counter
 import pytest
 from bson import ObjectId
 from tests.dumps import write_dump
-from tests.transfer.hostile import (
+from tests.scenes.hostile import (
     DUPLICATE,
     LARGEST,
     LIMIT,

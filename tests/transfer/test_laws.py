@@ -25,7 +25,7 @@ from tests.oracle.strategies import KINDS, UUID_KINDS, documents, manifests
 from tests.oracle.values import Element, Elements
 from tests.oracle.walk import frames, parse
 from tests.rows.rebuild import read_manifest
-from tests.transfer.readback import Plain, Target, as_dict, read_keys, read_type
+from tests.scenes.readback import Plain, Target, as_dict, read_keys, read_type
 
 from assise.manifest.file import dump_manifest
 from assise.project import Project

@@ -13,23 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 from tests.dumps import write_dump
-from tests.transfer.hostile import document, field, int32, nested, string
+from tests.scenes.commands import SOURCES
+from tests.scenes.hostile import document, field, int32, nested, string
+from tests.scenes.memory import LIMIT_MB, MEASURE
 
-import assise
-
-LIMIT_MB = 300
 FULL = (16 << 20) - 100
 """Bytes of a document that is nearly as large as documents get."""
-
-
-MEASURE = """
-import os, sys
-_, status, usage = os.wait4(os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:]), 0)
-print(usage.ru_maxrss, file=sys.stderr)
-sys.exit(os.waitstatus_to_exitcode(status))
-"""
-"""A small process runs the command and says its peak: a child inherits that of the process that forks it."""
 
 
 def control_characters(size: int) -> list[bytes]:
@@ -220,8 +211,7 @@ def garbage(size: int) -> list[bytes]:
 
 def run(folder: Path, *arguments: str) -> tuple[int, float, Path]:
     """Exit code, peak memory in MB, and what was printed, which is kept in a file: it may be many times as large as the documents."""
-    source = str(Path(assise.__file__).resolve().parents[1])
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([source, *filter(None, sys.path)])}
+    environment = {**os.environ, "PYTHONPATH": SOURCES}
     command = [sys.executable, "-c", MEASURE, sys.executable, "-m", "assise", *arguments]
     with (folder / "printed").open("wb") as stream:
         done = subprocess.run(
@@ -244,70 +234,66 @@ def count_lines(file: Path) -> int:
         return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
 
 
-SHAPES = [
-    *((shape, FULL) for shape in (control_characters, one_letter, rejects)),
-    (ints, FULL // 2),
-    (ints_of_both_widths, FULL // 4),
-    (values_of_all_kinds, FULL // 4),
-    (child_rows, FULL // 8),
-    (empty_documents, FULL // 4),
-    (arrays_in_an_array, FULL // 4),
-    (levels, FULL // 8),
-    (wide, FULL),
-    (map_in_another_order, FULL // 4),
-    (arrays_of_100_000, FULL),
-    (garbage, FULL // 4),
-    (keys_of_a_map, FULL // 10),
-    *(
-        (shape, FULL // 16)
-        for shape in (
-            keys_at_the_root,
-            keys_in_an_element,
-            keys_in_an_array_of_all_kinds,
-            keys_below_many_levels,
-        )
-    ),
-    *(
-        (shape, FULL // 16)
-        for shape in (ints_of_a_map, strings_of_a_map, documents_of_a_map, regexes_of_a_map)
-    ),
-]
-MANY = pytest.param(many, 1_000_000, marks=pytest.mark.soak)
-FULL_SHAPES = [
-    ints,
-    ints_of_both_widths,
-    values_of_all_kinds,
-    child_rows,
-    empty_documents,
-    arrays_in_an_array,
-    levels,
-    map_in_another_order,
-    garbage,
-]
-FULL_SHAPES += [
-    keys_at_the_root,
-    keys_of_a_map,
-    ints_of_a_map,
-    strings_of_a_map,
-    documents_of_a_map,
-    keys_in_an_element,
-]
-FULL_SHAPES += [keys_in_an_array_of_all_kinds]
+Shape = Callable[[int], list[bytes]]
+SHAPES: dict[Shape, int] = {
+    control_characters: FULL,
+    one_letter: FULL,
+    rejects: FULL,
+    ints: FULL // 2,
+    ints_of_both_widths: FULL // 4,
+    values_of_all_kinds: FULL // 4,
+    child_rows: FULL // 8,
+    empty_documents: FULL // 4,
+    arrays_in_an_array: FULL // 4,
+    levels: FULL // 8,
+    wide: FULL,
+    map_in_another_order: FULL // 4,
+    arrays_of_100_000: FULL,
+    garbage: FULL // 4,
+    keys_of_a_map: FULL // 10,
+    keys_at_the_root: FULL // 16,
+    keys_in_an_element: FULL // 16,
+    keys_in_an_array_of_all_kinds: FULL // 16,
+    keys_below_many_levels: FULL // 16,
+    ints_of_a_map: FULL // 16,
+    strings_of_a_map: FULL // 16,
+    documents_of_a_map: FULL // 16,
+    regexes_of_a_map: FULL // 16,
+}
+"""The bytes of each shape that migrate in a few seconds."""
+
+QUICK = {control_characters, one_letter, child_rows, garbage, keys_of_a_map}
+"""`make test` takes these: the largest text, its export, rows, rejects, keys. The soak takes all."""
+
+ALWAYS_FULL = {
+    control_characters,
+    one_letter,
+    rejects,
+    wide,
+    arrays_of_100_000,
+    keys_below_many_levels,
+    regexes_of_a_map,
+}
+"""Shapes that are that large already, or need not be."""
 
 
-@pytest.mark.parametrize(
-    ("shape", "size"),
-    [
-        *SHAPES,
-        MANY,
-        *(
-            pytest.param(shape, FULL, marks=pytest.mark.soak, id=f"{shape.__name__}-full")
-            for shape in FULL_SHAPES
-        ),
-    ],
-)
+def list_runs() -> list[ParameterSet]:
+    """Each shape in its size, and in the largest one."""
+    soak = pytest.mark.soak
+    runs = [
+        pytest.param(shape, size, marks=[] if shape in QUICK else soak)
+        for shape, size in SHAPES.items()
+    ]
+    runs.append(pytest.param(many, 1_000_000, marks=soak))
+    full = [shape for shape in SHAPES if shape not in ALWAYS_FULL]
+    return runs + [
+        pytest.param(shape, FULL, marks=soak, id=f"{shape.__name__}-full") for shape in full
+    ]
+
+
+@pytest.mark.parametrize(("shape", "size"), list_runs())
 def test_a_migration_and_its_export_stay_under_300_mb(
-    tmp_path: Path, database: str, shape: Callable[[int], list[bytes]], size: int
+    tmp_path: Path, database: str, shape: Shape, size: int
 ) -> None:
     parts = shape(size)
     write_dump(tmp_path / "app", {"big": parts})

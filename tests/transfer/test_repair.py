@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 from bson import ObjectId
 from tests.dumps import confirm, write_dump
-from tests.transfer import test_verify
-from tests.transfer.scene import SESSIONS, Scene, wait_until
+from tests.scenes.commands import SESSIONS, Scene, wait_until
+from tests.scenes.databases import Databases, Template
+from tests.scenes.things import THINGS as TYPED_THINGS
+from tests.scenes.things import load_things, write_thing
 
 from assise.errors import ChangedError, DependentError, EditedError, TargetError, UsageError
 from assise.project import Project
@@ -40,20 +42,30 @@ EXTRA = "65b9f0a0-0000-8000-8000-000999000000"
 KEYS = [f"65b9f0a0-0000-8000-8000-000{n:03}000000" for n in range(50)]
 
 
-@pytest.fixture(params=[1, 2])
-def loaded(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> Project:
-    """A project whose dump is loaded, with one reject; several chunks, and one or two workers."""
-    project = Project(
-        tmp_path, to=database, settings={"workers": request.param, "load.chunk_bytes": 500}
-    )
-    assert (
-        project.migrate(
-            write_dump(tmp_path / "app", {"users": [*USERS, USERS[3]], "things": THINGS}),
-            confirm=confirm,
-        ).exit_code
-        == 3
-    )
-    return project
+SETTINGS = {"workers": 1, "load.chunk_bytes": 500}
+
+
+@pytest.fixture(scope="module")
+def template(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
+    """A project whose dump is loaded in several chunks, with one reject."""
+    with databases.create_template(tmp_path_factory.mktemp("repair")) as template:
+        collections = {"users": [*USERS, USERS[3]], "things": THINGS}
+        dump = write_dump(template.folder / "app", collections)
+        project = Project(template.folder, to=template.conninfo, settings=SETTINGS)
+        assert project.migrate(dump, confirm=confirm).exit_code == 3
+        yield template
+
+
+@pytest.fixture
+def loaded(
+    request: pytest.FixtureRequest, template: Template, tmp_path: Path, database: str
+) -> Project:
+    """A copy of it; with one worker, unless a test asks for more."""
+    workers = getattr(request, "param", 1)
+    return template.copy(tmp_path, database, settings={**SETTINGS, "workers": workers})
+
+
+with_two_workers = pytest.mark.parametrize("loaded", [1, 2], indirect=True)
 
 
 def read_rows(query: Query) -> dict[str, list[tuple[object, ...]]]:
@@ -164,6 +176,7 @@ def test_what_is_shown_is_key_column_value_and_value_in_the_source(
         plan.check(["user"])
 
 
+@with_two_workers
 def test_nothing_that_refers_to_a_row_is_touched(loaded: Project, query: Query) -> None:
     query("ALTER TABLE users ADD nickname text, ADD best uuid REFERENCES users ON DELETE CASCADE")
     query("CREATE TABLE orders (user_id uuid NOT NULL REFERENCES users ON DELETE CASCADE)")
@@ -219,6 +232,7 @@ def test_rows_that_would_go_or_change_with_others_are_refused(
     assert query("SELECT place FROM visits") == [("x",)]
 
 
+@with_two_workers
 def test_columns_and_rows_of_others_stay(loaded: Project, query: Query) -> None:
     query("ALTER TABLE things ADD nickname text; ALTER TABLE users ADD nickname text")
     query(
@@ -365,6 +379,7 @@ def test_a_packed_source_is_repaired_too(tmp_path: Path, database: str, query: Q
     assert read_rows(query) == before
 
 
+@with_two_workers
 def test_rows_that_a_repair_wrote_are_the_loads(loaded: Project, query: Query) -> None:
     query("DELETE FROM users WHERE n = 4")
     loaded.repair(confirm=confirm)
@@ -417,24 +432,16 @@ def test_a_sample_is_drawn_anew_and_from_all_documents(loaded: Project, query: Q
 def test_columns_of_every_type_get_their_values_back(
     project: Project, tmp_path: Path, database: str
 ) -> None:
-    things = test_verify.load(
-        project,
-        tmp_path,
-        database,
-        test_verify.THINGS,
-        {"things": [test_verify.write_thing(0), test_verify.write_thing(1)]},
-    )
+    documents = [write_thing(0), write_thing(1)]
+    things = load_things(project, tmp_path, database, TYPED_THINGS, {"things": documents})
+    keys = {"id", "thing_id", "_position", "_position_2"}
     for table in things.tables:
-        cells = [
-            f'"{name}" = NULL'
-            for name, _ in things.columns(table)
-            if name not in {"id", "thing_id", "_position", "_position_2"}
-        ]
+        names = [name for name, _ in things.columns(table) if name not in keys]
+        cells = [f'"{name}" = NULL' for name in names]
         things.query(f'UPDATE "{table}" SET {", ".join(cells)}')
     assert things.verify()[0] == Verified(different=2)
-    assert project.repair(confirm=confirm, replace=things.tables).report.verified == Verified(
-        equal=2
-    )
+    repair = project.repair(confirm=confirm, replace=things.tables)
+    assert repair.report.verified == Verified(equal=2)
     for table in things.tables:
         rows = f'SELECT t::text FROM {{}}."{table}" AS t ORDER BY t::text'
         assert things.query(rows.format("public")) == things.query(rows.format("copy")) != []

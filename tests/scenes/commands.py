@@ -1,4 +1,7 @@
-"""The scene of a disturbed command: it runs as users run it, locks of other sessions hold it at known moments, and its end state is read."""
+"""A command as users run it: locks of other sessions hold it at known moments.
+
+Its end state is read from the database.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import chain
 from pathlib import Path
 
-import bson
 import psycopg
-from bson import ObjectId
-from tests.dumps import write_dump
+from tests.scenes.app import SMALL
 
 import assise
 
 SOURCES = os.pathsep.join(
     [str(Path(assise.__file__).resolve().parents[1]), *filter(None, sys.path)]
 )
-CHUNK_BYTES = 20_000
 PATIENCE_S = 60
 
 SESSIONS = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'assise'"
@@ -54,70 +53,6 @@ STATE = {
     "transactions": "SELECT count(*) = count(DISTINCT xid) FROM assise.chunk",
     "rejects": "SELECT collection, start_offset, size, reason, detail, sha256, md5(raw) FROM assise.reject ORDER BY 1, 2",
 }
-
-
-def key(family: int, number: int) -> ObjectId:
-    """An ObjectId that depends on its arguments alone."""
-    return ObjectId(f"{family:08x}{number:016x}")
-
-
-GARBAGE = b"\x07\x01\x01\x01 no document \xfe"
-NOT_BSON = b"\x0c\0\0\0\x08a\0\x02\0\0\0\0"  # framed; its boolean is 2
-
-
-def _repeated(documents: Iterable[dict[str, object]], every: int) -> Iterator[dict[str, object]]:
-    """The documents, and behind each of some the same `_id` again with another content, at once or 1,000 documents later."""
-    again: dict[int, dict[str, object]] = {}
-    for n, document in enumerate(documents):
-        yield document
-        if n % every == every // 2:
-            again[n + n // every % 2 * 1000] = {**document, "again": True}
-        if n in again:
-            yield again.pop(n)
-    yield from again.values()
-
-
-def write_app(folder: Path) -> Path:
-    """A dump of 13,000 documents and 70 that are to be rejected: child and grandchild rows, repeated `_id`s, bytes that are no documents."""
-    bookings: Iterator[dict[str, object]] = (
-        {
-            "_id": key(1, n), "customer": f"customer {n % 97}", "total": n * 1.25, "paid": n % 3 == 0 or str(n),
-            "lines": [{"sku": f"s{i}", "count": i, **({"discounts": [{"percent": n % 50}]} if n % 2 else {})} for i in range(n % 3)],
-        }
-        for n in range(4_000)
-    )  # fmt: skip
-    events = [
-        bson.encode(
-            {"_id": n, "kind": "click", "at": n / 8, "note": None if n % 5 else f"note {n}"}
-        )
-        for n in range(5_000)
-    ]
-    users: Iterator[dict[str, object]] = (
-        {
-            "_id": key(2, n),
-            "name": f"user {n}",
-            "tags": ["a", "b"][: n % 3],
-            "devices": [{"os": "x", "n": n}],
-        }
-        for n in range(4_000)
-    )
-    parts = [
-        events[:1000],
-        [GARBAGE],
-        events[1000:3000],
-        [NOT_BSON],
-        events[3000:4000],
-        [GARBAGE * 30],
-        events[4000:],
-    ]
-    return write_dump(
-        folder,
-        {
-            "bookings": _repeated(bookings, 100),
-            "events": chain(*parts),
-            "users": _repeated(users, 150),
-        },
-    )
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:
@@ -202,6 +137,7 @@ class Scene:
     dump: Path
     conninfo: str
     arguments: list[str] = field(default_factory=list)
+    chunk_bytes: int = SMALL.chunk_bytes
     running: list[Running] = field(default_factory=list)
     sessions: list[psycopg.Connection[tuple[object, ...]]] = field(default_factory=list)
 
@@ -219,7 +155,11 @@ class Scene:
             *self.arguments,
             *more,
         ]
-        environ = {**os.environ, "PYTHONPATH": SOURCES, "ASSISE_LOAD_CHUNK_BYTES": str(CHUNK_BYTES)}
+        environ = {
+            **os.environ,
+            "PYTHONPATH": SOURCES,
+            "ASSISE_LOAD_CHUNK_BYTES": str(self.chunk_bytes),
+        }
         with out.open("wb") as stdout, log.open("wb") as stderr:
             process = subprocess.Popen(
                 argv,
