@@ -141,8 +141,8 @@ class Scene:
     running: list[Running] = field(default_factory=list)
     sessions: list[psycopg.Connection[tuple[object, ...]]] = field(default_factory=list)
 
-    def start(self, verb: str, *more: str) -> Running:
-        """Start a command."""
+    def start(self, verb: str, *more: str, dump: Path | None = None) -> Running:
+        """Start a command, on another dump if one is given."""
         number = len(list(self.folder.glob("stdout.*")))
         out, log = self.folder / f"stdout.{number}", self.folder / f"stderr.{number}"
         argv = [
@@ -150,7 +150,7 @@ class Scene:
             "-m",
             "assise",
             verb,
-            str(self.dump),
+            str(dump or self.dump),
             "--json",
             *self.arguments,
             *more,

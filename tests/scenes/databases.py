@@ -49,10 +49,13 @@ class Databases:
     server: str
 
     def create(self, template: str = "template0") -> str:
-        """Create a database, and return its connection string. Nobody may use the template."""
+        """Create a database, and return its connection string. Nobody may use the template.
+
+        Without fsync, copies of files take half as long as copies through the log.
+        """
         name = f"test_{os.getpid()}_{next(_numbers)}"
         self._run(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
                 sql.Identifier(name), sql.Identifier(template)
             )
         )

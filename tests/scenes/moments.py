@@ -5,6 +5,7 @@ Each function starts a command and returns when it stands where it is to be dist
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 
 import psycopg
@@ -15,9 +16,12 @@ from assise.postgres.embedded import Embedded
 
 
 def at_infer(scene: Scene) -> None:
-    """The first collection is profiled, the second one is being read."""
+    """The first collection is profiled, one that takes long is being read."""
     (scene.folder / "assise.yaml").unlink()
-    command = scene.start("migrate")
+    slow = shutil.copytree(scene.dump, scene.folder / "slow" / "app")
+    users = slow / "users.bson"
+    users.write_bytes(users.read_bytes() * 100)
+    command = scene.start("migrate", dump=slow)
     wait_until(lambda: command.says("bookings: "), "the first collection")
     assert not (scene.folder / "assise.yaml").exists()
 
@@ -248,8 +252,16 @@ def start_embedded(scene: Scene) -> Embedded:
     return server
 
 
+LOCK_USERS = """DO $$ BEGIN
+    WHILE NOT EXISTS (SELECT FROM pg_class WHERE relname = 'users') LOOP
+        PERFORM pg_sleep(0.001);
+    END LOOP;
+    LOCK TABLE public.users IN ACCESS EXCLUSIVE MODE;
+END $$"""
+
+
 def hold_last_collection(scene: Scene) -> None:
-    """The collections before the last one are loaded, and the first chunk of the last one waits for its table."""
-    wait_for_chunks(scene, 1, "bookings")
-    scene.hold("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+    """The collections before the last one are loaded, its first chunk waits for its table."""
+    scene.hold(LOCK_USERS)
     scene.wait_blocked('COPY "public"."users"')
+    assert scene.ask("SELECT count(*) FROM bookings") == [(SMALL.bookings,)]
