@@ -24,11 +24,12 @@ from assise.errors import AssiseError
 from assise.manifest.file import json_schema, parse_manifest
 from assise.manifest.types import KINDS
 from assise.postgres.cluster import find_binaries
+from assise.postgres.embedded import Embedded
 from assise.project import Project
 from assise.rows.shred import Reason
 from assise.settings import SETTINGS
-from tests.conftest import UNSAFE_BUT_QUICK
 from tests.dumps import write_dump
+from tests.scenes.databases import Databases
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -99,11 +100,17 @@ def write_example(folder: Path, *, is_odd: bool) -> None:
 
 
 @pytest.fixture
-def workplace(short_folder: Path, database: str) -> Iterator[tuple[Path, dict[str, str]]]:
-    """A folder that an embedded server can lie in, with `assise`, `python` and `uvx` on the path, and the clone beside the dump."""
+def workplace(
+    short_folder: Path, embedded_server: Embedded, databases: Databases, database: str
+) -> Iterator[tuple[Path, dict[str, str]]]:
+    """A folder of a project whose embedded server is that of this process, and the environment.
+
+    `assise`, `python` and `uvx` are on the path, and the clone stands beside the dump.
+    """
     folder = short_folder / f"docs-{os.urandom(3).hex()}"
     programs = folder / "bin"
     programs.mkdir(parents=True)
+    (folder / ".assise").symlink_to(embedded_server.folder)
     call = '#!/bin/sh\nexec "{}" {} "$@"\n'
     for name, text in {
         "assise": call.format(sys.executable, "-m assise"),
@@ -114,19 +121,19 @@ def workplace(short_folder: Path, database: str) -> Iterator[tuple[Path, dict[st
         (programs / name).chmod(0o755)
     (folder / "examples").symlink_to(ROOT / "examples")
     (folder / "assise").symlink_to(ROOT)
-    path = f"{programs}:{os.environ['PATH']}"
-    yield (
-        folder,
-        {
-            **os.environ,
-            "PATH": path,
-            "PYTHONPATH": str(ROOT / "src"),
-            "DATABASE_URL": database,
-            "PAGER": "cat",
-            "COLUMNS": "200",
-        },
-    )
-    Project(folder).embedded.stop(immediate=True)
+    environ = {
+        **os.environ,
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT / "src"),
+        "DATABASE_URL": database,
+        "PAGER": "cat",
+        "COLUMNS": "200",
+    }
+    before = databases.list_names()
+    yield folder, environ
+    embedded_server.start()
+    for name in databases.list_names() - before:
+        databases.drop(embedded_server.conninfo(name))
 
 
 def run(command: str, folder: Path, environ: dict[str, str]) -> str:
@@ -174,7 +181,6 @@ def test_the_commands_of_a_page_run_in_order_and_print_what_it_shows(
 ) -> None:
     folder, environ = workplace
     write_example(folder, is_odd=name != "README.md")
-    Project(folder).embedded.start(settings=UNSAFE_BUT_QUICK)
     if LOADED in " ".join(TEXTS[name].split()):
         Project(folder).migrate(folder / "dump" / "app")
     for kind, text in commands_of(name):
@@ -298,7 +304,6 @@ def test_the_examples_of_the_help_run(
         (folder / "bin" / name).symlink_to(program)
     write_example(folder, is_odd=True)
     project = Project(folder)
-    project.embedded.start(settings=UNSAFE_BUT_QUICK)
     if command == "load":
         project.write_manifest(project.infer(folder / "dump" / "app"))
     elif command not in {"migrate", "infer"}:
