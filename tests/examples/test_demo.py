@@ -16,7 +16,7 @@ from typing import LiteralString
 
 import psycopg
 import pytest
-from tests.examples.test_devora import as_document, as_list, as_moment, read_documents
+from tests.scenes.devora import as_document, as_list, as_moment, read_documents
 
 from assise.project import Project
 

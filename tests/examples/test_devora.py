@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import re
-import struct
 import subprocess
 import sys
 from collections import Counter
@@ -13,12 +11,18 @@ from collections.abc import Callable, Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
-from bson import Decimal128
 from tests.dumps import confirm
-from tests.oracle.walk import Value, parse
+from tests.oracle.walk import Value
+from tests.scenes.devora import (
+    Plain,
+    as_document,
+    as_kind,
+    as_list,
+    as_moment,
+    read_documents,
+)
 
 from assise.project import Project
 
@@ -38,11 +42,8 @@ KINDS = {
     "e-mail in another case", "mixed kinds", "date as text", "id as text", "Decimal128", "null", "missing", "NUL", "emoji", "invalid UTF-8", *HABITS,
 }  # fmt: skip
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
-T = TypeVar("T")
 Raw = dict[str, list[Value]]
-Plain = dict[str, object]
 Documents = dict[str, list[dict[str, object]]]
 Rows = list[tuple[object, ...]]
 
@@ -70,34 +71,6 @@ def raw(dump: Path) -> Raw:
 def documents(raw: Raw) -> Documents:
     """The documents as values of Python: numbers as decimals, an ObjectId like the text of its digits."""
     return {name: [as_document(document) for document in found] for name, found in raw.items()}
-
-
-def read_documents(data: bytes) -> Iterator[Value]:
-    at = 0
-    while at < len(data):
-        (size,) = struct.unpack_from("<i", data, at)
-        yield parse(data[at : at + size])
-        at += size
-
-
-def as_document(value: Value) -> Plain:
-    return {key.decode(): as_plain(each) for key, each in value.fields}
-
-
-def as_plain(value: Value) -> object:
-    plain: dict[str, Callable[[], object]] = {
-        "document": lambda: as_document(value),
-        "array": lambda: [as_plain(each) for _, each in value.fields],
-        "string": lambda: value.content.decode(errors="surrogateescape"),
-        "objectid": value.content.hex,
-        "int32": lambda: Decimal(value.number),
-        "double": lambda: Decimal(repr(struct.unpack("<d", value.content)[0])),
-        "decimal": lambda: Decimal128.from_bid(value.content).to_decimal(),
-        "date": lambda: EPOCH + dt.timedelta(milliseconds=value.number),
-        "bool": lambda: bool(value.number),
-        "null": lambda: None,
-    }
-    return plain[value.kind]()
 
 
 # Dirt, as the bytes show it
@@ -204,22 +177,6 @@ def test_the_figures_are_those_of_devora(documents: Documents) -> None:
     assert sum(len(as_list(each["messages"])) for each in documents["conversations"]) == 1247
     assert {len(as_list(each["files"])) for each in documents["projects"]} == {*range(3, 11)}
     assert {str(each["locale"]) for each in documents["projects"]} == {"fr", "en"}
-
-
-def as_list(value: object) -> list[Plain]:
-    assert isinstance(value, list)
-    return value
-
-
-def as_moment(value: object) -> dt.datetime:
-    return (
-        dt.datetime.fromisoformat(value) if isinstance(value, str) else as_kind(value, dt.datetime)
-    )
-
-
-def as_kind(value: object, kind: type[T]) -> T:
-    assert isinstance(value, kind)
-    return value
 
 
 def test_moments_are_in_order(documents: Documents) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import asdict
 
 import bson
@@ -12,13 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.oracle import strategies
-from tests.oracle.values import Element, write_array, write_document, write_text
+from tests.oracle.values import Element, write_array, write_document
 from tests.oracle.walk import NotBson, parse
+from tests.scenes.profiles import INT, STRING, merge_parts, profile_of
 
 from assise.infer.profile import Profile
 
-INT: Element = (0x10, b"\1\0\0\0")
-STRING: Element = (0x02, write_text(b"a"))
 NAMES = {
     "objectid": "objectId",
     "code": "javascript",
@@ -27,13 +24,6 @@ NAMES = {
     "minkey": "minKey",
     "maxkey": "maxKey",
 }
-
-
-def profile_of(documents: Iterable[bytes], *, paths: int | None = None) -> Profile:
-    found = Profile(paths=paths)
-    for offset, raw in enumerate(documents):
-        found.add(raw, offset)
-    return found
 
 
 def figures(profile: Profile) -> tuple[object, ...]:
@@ -62,19 +52,6 @@ def count_roots(documents: list[bytes]) -> dict[str, Counter[str]]:
 def test_counts_are_those_of_the_tests_own_walk(documents: list[bytes]) -> None:
     root = profile_of(documents).tree()
     assert {key: path.kinds for key, path in root.children.items()} == count_roots(documents)
-
-
-def merge_parts(documents: list[bytes], cuts: list[int], *, paths: int | None = None) -> Profile:
-    """The profiles of the parts between the cuts, as worker processes hand them over, merged."""
-    merged, start = Profile(paths=paths), 0
-    for cut in [*sorted(cuts), len(documents)]:
-        merged.merge(
-            Profile.from_json(
-                json.loads(json.dumps(profile_of(documents[start:cut], paths=paths).as_json()))
-            )
-        )
-        start = max(start, cut)
-    return merged
 
 
 @given(st.lists(strategies.documents(), max_size=6), st.lists(st.integers(0, 6), max_size=3))

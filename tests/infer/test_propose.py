@@ -13,10 +13,10 @@ import pytest
 from bson import Binary, Decimal128, Int64, ObjectId, Regex
 from bson.binary import UuidRepresentation
 from hypothesis import strategies as st
-from tests.infer.test_profile import INT, STRING, merge_parts, profile_of
 from tests.oracle import strategies
 from tests.oracle.slices import check_slice
 from tests.oracle.values import write_document, write_text
+from tests.scenes.profiles import INT, STRING, merge_parts, profile_of
 
 from assise.infer.propose import Proposal, propose
 from assise.manifest.file import dump_manifest, parse_manifest

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.infer.test_profile import profile_of
+from tests.scenes.profiles import profile_of
 
 from assise.infer.propose import Proposal, propose
 from assise.manifest.file import dump_manifest, parse_manifest

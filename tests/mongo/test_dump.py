@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.conftest import DATA
 from tests.dumps import write_dump
-from tests.mongo.test_frames import files
+from tests.scenes.frames import files
 
 from assise.errors import SourceError
 from assise.mongo.dump import (

@@ -22,8 +22,8 @@ from tests.oracle.equality import differences
 from tests.oracle.slices import check_slice
 from tests.oracle.walk import frames
 from tests.scenes.hostile import document, field, int32, nested, string
+from tests.scenes.migrations import NOT_BSON, SLICES, Hit, Migration, files
 from tests.scenes.readback import Plain, Target, quote
-from tests.transfer.test_laws import NOT_BSON, SLICES, Hit, Migration, files
 
 from assise.documents.extjson import write_json
 from assise.errors import AssiseError, UsageError
@@ -214,6 +214,7 @@ def test_an_edited_manifest_does_not_hinder_it(loaded: Project, change: str) -> 
     assert len(read(loaded)) == 50
 
 
+@pytest.mark.contract
 def test_keys_that_are_equal_and_written_otherwise_find_their_children(
     project: Project, tmp_path: Path, query: Query
 ) -> None:

@@ -452,6 +452,7 @@ def test_an_id_that_stands_twice_in_a_document_is_no_key(
     ) == [(21, 1)]
 
 
+@pytest.mark.contract
 def test_the_second_document_with_an_id_is_rejected_and_the_first_is_loaded(
     command: Command, tmp_path: Path, query: Query
 ) -> None:
@@ -537,6 +538,7 @@ def test_ids_that_json_cannot_hold_are_keys_all_the_same(
     assert query("SELECT count(*) FROM things WHERE id = '\"a\\u0000b\"'") == [(1,)]
 
 
+@pytest.mark.contract
 def test_long_ids_are_keyed_by_their_hash(command: Command, tmp_path: Path, query: Query) -> None:
     texts = [random_text(9_000, seed) for seed in range(5)]
     parts = [document(string("_id", text)) for text in texts]
@@ -547,6 +549,7 @@ def test_long_ids_are_keyed_by_their_hash(command: Command, tmp_path: Path, quer
     ) == [(5,)]
 
 
+@pytest.mark.contract
 def test_an_id_that_is_too_long_for_the_key_of_the_manifest_is_rejected(
     command: Command, tmp_path: Path, query: Query
 ) -> None:
@@ -600,6 +603,7 @@ def test_an_id_that_does_not_fit_the_key_of_the_manifest_is_rejected(
     command.migrate(write_dump(tmp_path / "app", {"users": parts}), 12, rejects, *words)
 
 
+@pytest.mark.contract
 def test_numbers_that_postgresql_calls_equal_are_one_id(
     command: Command, tmp_path: Path, query: Query
 ) -> None:
@@ -735,6 +739,7 @@ def too_wide(number: int, columns: int, size: int) -> bytes:
     )
 
 
+@pytest.mark.contract
 def test_rows_that_are_too_big_are_rejected_and_all_others_loaded(
     command: Command, tmp_path: Path, query: Query
 ) -> None:
@@ -786,6 +791,7 @@ def test_a_chunk_in_which_every_row_is_too_big_stays_linear(
     )
 
 
+@pytest.mark.contract
 def test_a_child_row_that_is_too_big_rejects_its_document(
     command: Command, tmp_path: Path, query: Query
 ) -> None:
@@ -808,6 +814,7 @@ def test_a_child_row_that_is_too_big_rejects_its_document(
     ) == [(7, 7, 7)]
 
 
+@pytest.mark.contract
 def test_dates_at_the_edges_of_the_type_are_typed_and_those_beyond_are_kept(
     command: Command, tmp_path: Path, query: Query
 ) -> None:

@@ -70,6 +70,7 @@ def as_role(database: str, role: str, password: str = SECRET) -> str:
     return make_conninfo(database, user=role, password=password)
 
 
+@pytest.mark.contract
 def test_a_database_that_is_not_utf8_is_refused(
     tmp_path: Path, dump: Path, server: str, database: str, query: Query
 ) -> None:
@@ -98,6 +99,7 @@ def test_a_server_that_is_too_old_is_refused(
     assert query(WRITTEN) == []
 
 
+@pytest.mark.contract
 def test_a_read_only_database_is_refused(
     project: Project, dump: Path, database: str, query: Query
 ) -> None:
@@ -108,6 +110,7 @@ def test_a_read_only_database_is_refused(
     assert query(WRITTEN) == []
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("path", ["", "nowhere", "assise"])
 def test_a_search_path_without_a_schema_is_refused(
     project: Project, dump: Path, database: str, query: Query, path: str
@@ -118,6 +121,7 @@ def test_a_search_path_without_a_schema_is_refused(
     assert query(WRITTEN) == []
 
 
+@pytest.mark.contract
 def test_tables_are_created_in_the_first_schema_of_the_search_path(
     project: Project, dump: Path, database: str, query: Query
 ) -> None:
@@ -132,6 +136,7 @@ def test_tables_are_created_in_the_first_schema_of_the_search_path(
     ]
 
 
+@pytest.mark.contract
 def test_a_user_without_create_on_the_schema_is_refused(
     tmp_path: Path, dump: Path, database: str, query: Query, role: str
 ) -> None:
@@ -145,6 +150,7 @@ def test_a_user_without_create_on_the_schema_is_refused(
     assert query(WRITTEN) == []
 
 
+@pytest.mark.contract
 def test_a_user_without_create_on_the_database_is_refused(
     tmp_path: Path, dump: Path, database: str, query: Query, role: str
 ) -> None:
@@ -158,6 +164,7 @@ def test_a_user_without_create_on_the_database_is_refused(
     assert query(WRITTEN) == []
 
 
+@pytest.mark.contract
 def test_a_user_who_may_create_needs_to_be_no_superuser(
     tmp_path: Path, dump: Path, database: str, query: Query, role: str
 ) -> None:
@@ -168,6 +175,7 @@ def test_a_user_who_may_create_needs_to_be_no_superuser(
     assert project.verify().exit_code == 0
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -185,6 +193,7 @@ def test_a_wrong_address_is_named_without_the_password(
     refuse(Project(tmp_path, to=conninfo), dump, words)
 
 
+@pytest.mark.contract
 def test_a_wrong_password_is_refused_and_not_shown(
     tmp_path: Path, dump: Path, database: str, role: str
 ) -> None:
@@ -196,6 +205,7 @@ def test_a_wrong_password_is_refused_and_not_shown(
     assert "wr0ng-one" not in str(error)
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize(
     "existing",
     ["CREATE TABLE doc_items (x int)", "CREATE VIEW docs AS SELECT 1", "CREATE SEQUENCE docs"],
@@ -233,6 +243,7 @@ def test_an_empty_version_is_refused(project: Project, dump: Path, query: Query)
         project.load(dump)
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("table", ["load", "chunk", "reject"])
 def test_a_missing_table_of_the_ledger_is_named(
     project: Project, dump: Path, query: Query, table: str
@@ -243,6 +254,7 @@ def test_a_missing_table_of_the_ledger_is_named(
         project.verify()
 
 
+@pytest.mark.contract
 def test_another_schema_assise_is_not_taken_for_a_ledger(
     project: Project, dump: Path, query: Query
 ) -> None:
@@ -253,6 +265,7 @@ def test_another_schema_assise_is_not_taken_for_a_ledger(
     assert query(WRITTEN) == [("assise.load",)]
 
 
+@pytest.mark.contract
 def test_a_load_waits_for_another_process_and_then_says_so(
     tmp_path: Path, project: Project, dump: Path, database: str, query: Query
 ) -> None:

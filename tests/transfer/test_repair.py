@@ -176,6 +176,7 @@ def test_what_is_shown_is_key_column_value_and_value_in_the_source(
         plan.check(["user"])
 
 
+@pytest.mark.contract
 @with_two_workers
 def test_nothing_that_refers_to_a_row_is_touched(loaded: Project, query: Query) -> None:
     query("ALTER TABLE users ADD nickname text, ADD best uuid REFERENCES users ON DELETE CASCADE")
@@ -196,6 +197,7 @@ def test_nothing_that_refers_to_a_row_is_touched(loaded: Project, query: Query) 
     assert query("SELECT count(*) FROM users") == [(51,)]
 
 
+@pytest.mark.contract
 def test_rows_that_would_go_or_change_with_others_are_refused(
     loaded: Project, query: Query
 ) -> None:
@@ -232,6 +234,7 @@ def test_rows_that_would_go_or_change_with_others_are_refused(
     assert query("SELECT place FROM visits") == [("x",)]
 
 
+@pytest.mark.contract
 @with_two_workers
 def test_columns_and_rows_of_others_stay(loaded: Project, query: Query) -> None:
     query("ALTER TABLE things ADD nickname text; ALTER TABLE users ADD nickname text")
@@ -283,6 +286,7 @@ def test_names_of_any_kind_are_only_names(tmp_path: Path, database: str, query: 
     assert project.repair(confirm=confirm, replace=[root]).report.verified == Verified(equal=3)
 
 
+@pytest.mark.contract
 def test_values_that_an_index_of_others_refuses_change_nothing(
     loaded: Project, query: Query
 ) -> None:
@@ -321,6 +325,7 @@ def test_rows_that_change_while_somebody_is_asked_are_not_overwritten(
             loaded.repair(confirm=edit, replace=["users", "things"])
 
 
+@pytest.mark.contract
 def test_a_session_that_writes_is_told(
     loaded: Project, query: Query, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -429,6 +434,7 @@ def test_a_sample_is_drawn_anew_and_from_all_documents(loaded: Project, query: Q
         loaded.verify(sample=0)
 
 
+@pytest.mark.contract
 def test_columns_of_every_type_get_their_values_back(
     project: Project, tmp_path: Path, database: str
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.dumps import write_dump
-from tests.mongo.test_frames import EMPTY, ONE, files
+from tests.scenes.frames import EMPTY, ONE, files
 
 from assise.mongo.dump import open_dump, read_chunks
 from assise.transfer.tasks import Known, Task, read_task, write_task

@@ -195,6 +195,7 @@ def test_the_same_command_goes_on_whatever_ends(
     check_end_of_several(scene, undisturbed, scene.run(scene.command.verb))
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("scene", [2], indirect=True)
 def test_a_lost_session_of_a_worker_is_told_as_its_own_is(
     scene: Scene, undisturbed: Undisturbed
@@ -250,6 +251,7 @@ def test_a_module_of_the_users_folder_is_no_module_of_a_worker(
         os.chdir(before)
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("scene", [2], indirect=True)
 def test_a_chunk_that_twice_ends_in_a_deadlock_is_loaded_alone_at_the_end(
     scene: Scene, tmp_path: Path
