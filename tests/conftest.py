@@ -1,4 +1,4 @@
-"""Hypothesis profiles, the PostgreSQL of each process of pytest, its databases, and the seconds of each part.
+"""Hypothesis profiles, the PostgreSQL of each process of pytest, and the seconds of each part.
 
 The server is the embedded one, or Debian's where ASSISE_TEST_SERVER gives the folder of its
 programs (`make contract`). A test that needs the embedded one asks for `embedded_server`.

@@ -1,4 +1,7 @@
-"""The documentation: its commands run in order and print what it shows; it names every setting, command and key; its links lead somewhere."""
+"""The documentation: its commands run in order and print what it shows.
+
+It names every setting, command and key, and its links lead somewhere.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +42,11 @@ TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text() for page in [*PAGES
 ALL = "\n".join(TEXTS.values())
 BASH = shutil.which("bash") or "/bin/bash"
 BLOCK = re.compile(r"^```(console|sh|python|yaml|text)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-# uvx itself wants the network and is not in the lock: in its place stands what it comes to, the program installed from the clone that is named.
+# uvx itself wants the network and is not in the lock: in its place stands what it comes to, the
+# program installed from the clone that is named.
 UVX = """#!/bin/sh
-test "$1 $2" = "--from ./assise[embedded]" && grep -q '^embedded = ' ./assise/pyproject.toml || exit 2
+test "$1 $2" = "--from ./assise[embedded]" || exit 2
+grep -q '^embedded = ' ./assise/pyproject.toml || exit 2
 shift 2
 exec "$@"
 """
@@ -49,7 +54,8 @@ LINK = re.compile(r"\]\(([^)#:]+)(?:#([^)]*))?\)")
 LOADED = "The dump of [migrate a dump](../migrate.md) is loaded."
 MODULES = sorted(path for path in (ROOT / "src").rglob("*.py") if ">>> " in path.read_text())
 ELSEWHERE = re.compile(
-    r"""(?:src|action)="?(?:https?:)?//|<link[^>]+href="?(?:https?:)?//|url\(["']?(?:https?:)?//|@import|https?://[\w./-]+\.(?:js|css|woff2?)\b"""
+    r"""(?:src|action)="?(?:https?:)?//|<link[^>]+href="?(?:https?:)?//|url\(["']?(?:https?:)?//"""
+    r"""|@import|https?://[\w./-]+\.(?:js|css|woff2?)\b"""
 )
 
 
@@ -151,7 +157,10 @@ def run(command: str, folder: Path, environ: dict[str, str]) -> str:
 
 
 def find_missing(shown: list[str], output: str) -> list[str]:
-    """The shown lines that the output has not, in this order; `…` stands for anything, ends of lines do not count."""
+    """The shown lines that the output has not, in this order.
+
+    `…` stands for anything, ends of lines do not count.
+    """
     lines = [line.rstrip() for line in output.splitlines()]
     at, missing = 0, []
     for line in shown:
@@ -167,7 +176,10 @@ def find_missing(shown: list[str], output: str) -> list[str]:
 
 
 def commands_of(name: str) -> list[tuple[str, str]]:
-    """The blocks of a page that run; sessions of Python are run with the docstring that has them too."""
+    """The blocks of a page that run.
+
+    Sessions of Python are run with the docstring that has them too.
+    """
     return [
         (kind, text)
         for kind, text in blocks(TEXTS[name])

@@ -27,7 +27,8 @@ SOURCES = os.pathsep.join(
 )
 PATIENCE_S = 60
 
-SESSIONS = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'assise'"
+SESSIONS = """SELECT FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'assise'"""
 
 State = dict[str, object]
 Reported = dict[str, object]
@@ -36,22 +37,32 @@ Reported = dict[str, object]
 STATE = {
     "relations": """SELECT oid::regclass::text, relkind FROM pg_class
         WHERE relnamespace IN ('public'::regnamespace, 'assise'::regnamespace) ORDER BY 1""",
-    "columns": """SELECT table_name, column_name, data_type, collation_name, is_nullable, column_default
-        FROM information_schema.columns WHERE table_schema = 'public' ORDER BY table_name, ordinal_position""",
-    "constraints": """SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), convalidated
-        FROM pg_constraint WHERE connamespace IN ('public'::regnamespace, 'assise'::regnamespace) ORDER BY 1, 2""",
-    "indexes": "SELECT indexdef FROM pg_indexes WHERE schemaname IN ('public', 'assise') ORDER BY 1",
+    "columns": """SELECT table_name, column_name, data_type, collation_name, is_nullable,
+            column_default
+        FROM information_schema.columns WHERE table_schema = 'public'
+        ORDER BY table_name, ordinal_position""",
+    "constraints": """SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid),
+            convalidated
+        FROM pg_constraint
+        WHERE connamespace IN ('public'::regnamespace, 'assise'::regnamespace) ORDER BY 1, 2""",
+    "indexes": """SELECT indexdef FROM pg_indexes WHERE schemaname IN ('public', 'assise')
+        ORDER BY 1""",
     "functions": """SELECT pg_get_functiondef(oid) FROM pg_proc
         WHERE pronamespace IN ('public'::regnamespace, 'assise'::regnamespace) ORDER BY 1""",
-    "statistics": "SELECT tablename, count(*) FROM pg_stats WHERE schemaname = 'public' GROUP BY 1 ORDER BY 1",
+    "statistics": """SELECT tablename, count(*) FROM pg_stats WHERE schemaname = 'public'
+        GROUP BY 1 ORDER BY 1""",
     "version": "SELECT version FROM assise.version",
-    "load": """SELECT name, source, schema, chunk_bytes, finished_at IS NOT NULL, regexp_replace(manifest, '(?n)^postgres:.*$', '')
+    "load": """SELECT name, source, schema, chunk_bytes, finished_at IS NOT NULL,
+            regexp_replace(manifest, '(?n)^postgres:.*$', '')
         FROM assise.load""",
-    "chunks": """SELECT collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra
+    "chunks": """SELECT collection, start_offset, stop_offset, sha256, documents, loaded, rejected,
+            rows, typed, jsonb, extra
         FROM assise.chunk ORDER BY 1, 2""",
-    "sums": "SELECT collection, sum(documents), sum(loaded), sum(rejected), sum(typed) FROM assise.chunk GROUP BY 1 ORDER BY 1",
+    "sums": """SELECT collection, sum(documents), sum(loaded), sum(rejected), sum(typed)
+        FROM assise.chunk GROUP BY 1 ORDER BY 1""",
     "transactions": "SELECT count(*) = count(DISTINCT xid) FROM assise.chunk",
-    "rejects": "SELECT collection, start_offset, size, reason, detail, sha256, md5(raw) FROM assise.reject ORDER BY 1, 2",
+    "rejects": """SELECT collection, start_offset, size, reason, detail, sha256, md5(raw)
+        FROM assise.reject ORDER BY 1, 2""",
 }
 
 
@@ -73,10 +84,12 @@ def read_state(conninfo: str) -> State:
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
         ).fetchall()
         for (table,) in tables:
-            dump = f'COPY (SELECT t::text FROM public."{table}" AS t ORDER BY t::text COLLATE "C") TO STDOUT'
+            rows_of = f'SELECT t::text FROM public."{table}" AS t ORDER BY t::text COLLATE "C"'
+            dump = f"COPY ({rows_of}) TO STDOUT"
             with connection.cursor().copy(dump.encode()) as copy:
                 rows = b"".join(bytes(block) for block in copy)
-            of_others = f'SELECT count(*) FROM public."{table}" WHERE xmin NOT IN (SELECT xid::xid FROM assise.chunk)'
+            of_others = f"""SELECT count(*) FROM public."{table}"
+                WHERE xmin NOT IN (SELECT xid::xid FROM assise.chunk)"""
             state[f"rows of {table}"] = (
                 rows.count(b"\n"),
                 sha256(rows).hexdigest(),
@@ -86,7 +99,7 @@ def read_state(conninfo: str) -> State:
 
 
 def read_report(text: str) -> Reported:
-    """A report of --json without seconds, target and what verify found, which stands beside it in `verified`."""
+    """A report of --json without seconds, target and what verify found."""
     report = json.loads(text)
     collections = [
         {name: value for name, value in each.items() if name not in {"seconds", "verified"}}
@@ -190,14 +203,18 @@ class Scene:
     def hold(
         self, statement: str, *, is_queued: bool = False
     ) -> psycopg.Connection[tuple[object, ...]]:
-        """Another session that keeps what a statement locks until its rollback; a queued one stands in the queue and gets its lock when it can."""
+        """Another session that keeps what a statement locks until its rollback.
+
+        A queued one stands in the queue and gets its lock when it can.
+        """
         session = psycopg.connect(self.conninfo, options="-c lock_timeout=8s")
         self.sessions.append(session)
         if is_queued:
             session.execute("SELECT 1")
             session.pgconn.send_query(statement.encode())
             self.wait_for(
-                f"SELECT EXISTS (SELECT FROM pg_locks WHERE pid = {session.info.backend_pid} AND NOT granted)"
+                f"SELECT EXISTS (SELECT FROM pg_locks WHERE pid = {session.info.backend_pid} AND"
+                " NOT granted)"
             )
         else:
             session.execute(statement.encode())
@@ -211,7 +228,8 @@ class Scene:
     def wait_blocked(self, statement: str) -> None:
         """Wait until the command waits for a lock in a statement that begins so."""
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
-            query = b"""SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'assise'
+            query = b"""SELECT FROM pg_stat_activity
+                WHERE datname = current_database() AND application_name = 'assise'
                 AND wait_event_type = 'Lock' AND starts_with(query, %s)"""
             wait_until(
                 lambda: connection.execute(query, [statement]).fetchall() or not self._is_alive(),

@@ -1,4 +1,7 @@
-"""What the tests of hostile sources share: raw BSON written by hand, and the command with all that it says and leaves behind."""
+"""What the tests of hostile sources share.
+
+Raw BSON written by hand, and the command with all that it says and leaves behind.
+"""
 
 from __future__ import annotations
 
@@ -118,7 +121,10 @@ class Command:
         return Outcome(code, json.loads(out) if out else None, log)
 
     def refuse(self, source: Path, *words: str, code: int = 1) -> Outcome:
-        """A migration that ends with an error, whose message has these words; nothing stands on stdout."""
+        """A migration that ends with an error, whose message has these words.
+
+        Nothing stands on stdout.
+        """
         outcome = self.run("migrate", str(source), "--yes")
         assert (outcome.code, outcome.report) == (code, {}), outcome.log
         missing = [word for word in ("error: ", *words) if word not in outcome.log]
@@ -128,7 +134,10 @@ class Command:
     def migrate(
         self, source: Path, documents: int, rejects: list[Expected] | None = None, *words: str
     ) -> Outcome:
-        """A migration that ends well: its counts add up, its rejects are these, with their bytes, and all else is equal."""
+        """A migration that ends well.
+
+        Its counts add up, its rejects are these, with their bytes, and all else is equal.
+        """
         expected = rejects or []
         outcome = self.run("migrate", str(source), "--yes")
         assert outcome.code == (3 if expected else 0), outcome.log

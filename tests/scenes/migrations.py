@@ -110,7 +110,10 @@ def _right_values(type_: str, kind: str) -> Elements:
 
 @st.composite
 def aimed(draw: st.DrawFn, part: int) -> tuple[Plain, list[bytes]]:
-    """One part of the table of what fits, each rule as a column: documents with right values, with wrong ones, with both."""
+    """One part of the table of what fits, each rule as a column.
+
+    Documents with right values, with wrong ones, with both.
+    """
     rules = RULES[part::PARTS]
     columns: Plain = {"id": {"type": draw(st.sampled_from(["int4", "int8"])), "kind": "offset"}}
     columns |= {f"c{n}": {"type": type_, "kind": kind} for n, (type_, kind) in enumerate(rules)}
@@ -158,7 +161,7 @@ def _array_of(elements: Elements) -> Elements:
 
 
 def _nested_documents(key: str) -> list[Elements]:
-    """One document for each thing that may stand in the places of a flattened document and of its arrays."""
+    """One document for each thing that may stand in place of a document or of its arrays."""
     leaves = _array_of(_fields(size=values.numbers, more=values.scalars))
     cells = _array_of(_fields(size=values.int32s, leaves=leaves | values.nulls | values.empty))
     items = _array_of(_fields(name=values.strings, cells=cells | values.nulls | values.empty))
@@ -189,7 +192,10 @@ NESTED = {key: _nested_documents(key) for key in KEYS}
 
 @st.composite
 def nested(draw: st.DrawFn, key: str) -> tuple[Plain, list[bytes]]:
-    """Arrays of documents three levels deep below a flattened document, what may stand in their places, keys that are equal or long."""
+    """Arrays of documents three levels deep below a flattened document.
+
+    Other things may stand in their places, and keys may be equal or long.
+    """
     raws = [draw(shape)[1] for shape in NESTED[key]]
     long = {"type": key, "from": "_id", "kind": KEYS[key][0]}
     tables: Plain = {
@@ -228,7 +234,10 @@ def _damage(raw: bytes) -> list[bytes]:
 
 @st.composite
 def drawn(draw: st.DrawFn) -> tuple[Plain, list[bytes]]:
-    """Hostile documents, now and then with a double that no JSON number shows, and a manifest drawn from their paths."""
+    """Hostile documents and a manifest drawn from their paths.
+
+    Now and then there is a double that no JSON number shows.
+    """
     raws = draw(st.lists(documents(), min_size=1, max_size=6))
     if draw(st.integers(0, 4)) == 0:
         body = (
@@ -313,7 +322,7 @@ class Migration:
     def expect(
         self, plain: Plain, content: bytes
     ) -> tuple[Rows, dict[int, tuple[int, int]], dict[str, bytes]]:
-        """The rows, the rejects (offset -> end, reason), and the documents by the text of their key."""
+        """The rows, the rejects (offset -> end, reason), the documents by the text of their key."""
         tables = {name: as_dict(entry) for name, entry in as_dict(plain["tables"]).items()}
         root, entry = next((name, entry) for name, entry in tables.items() if "collection" in entry)
         key = read_keys(entry)[0]

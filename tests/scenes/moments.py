@@ -56,7 +56,10 @@ def at_tables(scene: Scene) -> None:
 def hold_before_rows(
     scene: Scene, table: str, verb: str = "load"
 ) -> psycopg.Connection[tuple[object, ...]]:
-    """The tables are there, among them `table`, and no row. The session that is given holds the command until its rollback."""
+    """The tables are there, among them `table`, and no row.
+
+    The session that is given holds the command until its rollback.
+    """
     tables = scene.hold(f"CREATE TABLE {table} (mine int)")
     scene.start(verb)
     scene.wait_blocked(f'CREATE TABLE "public"."{table}"')
@@ -94,7 +97,10 @@ def at_row_of_copy(scene: Scene) -> None:
 
 
 def at_copy_of_children(scene: Scene) -> None:
-    """The rows of the first chunk's documents are there, and not committed; the rows of their lines are not."""
+    """The rows of the first chunk's documents are there, and not committed.
+
+    The rows of their lines are not.
+    """
     chunks = at_rows(scene)
     scene.hold("LOCK TABLE booking_lines IN ACCESS EXCLUSIVE MODE")
     chunks.rollback()
@@ -146,7 +152,10 @@ def after_chunks(count: int, collection: str) -> Callable[[Scene], None]:
 
 
 def at_later_chunk(count: int, table: str) -> Callable[[Scene], None]:
-    """Some chunks with rows of a table are committed, and the next one waits for it: the command goes from lock to lock."""
+    """Some chunks with rows of a table are committed, and the next one waits for it.
+
+    The command goes from lock to lock.
+    """
 
     def at(scene: Scene) -> None:
         chunks, lock = at_rows(scene), f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"
@@ -173,7 +182,8 @@ def at_first_key(scene: Scene) -> None:
     chunks.rollback()
     scene.wait_blocked('ALTER TABLE "public"."booking_lines" ADD FOREIGN KEY')
     assert scene.ask(
-        "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace"
+        "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace ="
+        " 'public'::regnamespace"
     ) == [(0,)]
     assert scene.ask("SELECT count(*) FROM user_devices") == [(SMALL.users,)]
 
@@ -185,7 +195,8 @@ def at_last_key(scene: Scene) -> None:
     chunks.rollback()
     scene.wait_blocked('ALTER TABLE "public"."user_devices" ADD FOREIGN KEY')
     assert scene.ask(
-        "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace"
+        "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace ="
+        " 'public'::regnamespace"
     ) == [(2,)]
 
 
@@ -196,7 +207,8 @@ def at_statistics(scene: Scene) -> None:
     chunks.rollback()
     scene.wait_blocked('ANALYZE "public"."events"')
     assert scene.ask(
-        "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace"
+        "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace ="
+        " 'public'::regnamespace"
     ) == [(3,)]
 
 

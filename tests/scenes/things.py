@@ -80,7 +80,10 @@ IDS = [ObjectId(f"65b9f0a0000000000000000{n}") for n in range(4)]
 
 
 def write_thing(n: int) -> dict[str, object]:
-    """A document with something in every column and every `_extra`; `n` makes its values its own."""
+    """A document with something in every column and every `_extra`.
+
+    `n` makes its values its own.
+    """
     ref = ObjectId(f"5f7f1f77bcf86cd79943901{n}")
     uuid = UUID(int=0x1234567890ABCDEF1234567890ABCD00 + n).bytes
     part = {"code": f"p{n}", "tags": ["x", None], "odd": n}
@@ -136,7 +139,10 @@ def write_thing(n: int) -> dict[str, object]:
 
 @dataclass
 class Loaded:
-    """A load with a copy of all its rows beside it, and without foreign keys, so that every row can be changed."""
+    """A load with a copy of all its rows beside it.
+
+    It has no foreign keys, so that every row can be changed.
+    """
 
     project: Project
     conninfo: str
@@ -153,13 +159,17 @@ class Loaded:
     def columns(self, table: str) -> list[tuple[str, str]]:
         """The columns of a table with their types."""
         found = self.query(
-            "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum",
+            "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute WHERE"
+            " attrelid = %s::regclass AND attnum > 0 ORDER BY attnum",
             (table,),
         )
         return [(str(name), str(kind)) for name, kind in found]
 
     def finds(self, statement: str, figures: Figures, *words: str) -> list[str]:
-        """Run a statement that changes something; verify says so in figures and words, and is clean after it is undone."""
+        """Run a statement that changes something.
+
+        Verify says so in figures and words, and is clean after it is undone.
+        """
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
             changed = connection.execute(statement.encode()).rowcount
             assert changed > 0, f"nothing was changed by {statement}"

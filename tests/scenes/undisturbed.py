@@ -50,7 +50,7 @@ def migrate_undisturbed(databases: Databases, folder: Path, app: App) -> Iterato
 
 
 def check_end(scene: Scene, undisturbed: Undisturbed, done: Done) -> None:
-    """The command has finished with rejects, prints the figures of the undisturbed run, and has left what that left."""
+    """The command has finished with rejects, and has printed and left what the other run has."""
     assert (done.code, "Traceback" in done.stderr) == (3, False), done.stderr
     assert read_report(done.stdout) == undisturbed.report
     state = read_state(scene.conninfo)
@@ -60,7 +60,10 @@ def check_end(scene: Scene, undisturbed: Undisturbed, done: Done) -> None:
 
 
 def check_end_of_several(scene: Scene, undisturbed: Undisturbed, done: Done) -> None:
-    """The end is that of an undisturbed run with one worker, but for which of two equal `_id`s in different chunks was loaded."""
+    """The end is that of a run with one worker.
+
+    Only which of two equal `_id`s in different chunks was loaded may differ.
+    """
     assert (done.code, "Traceback" in done.stderr) == (3, False), done.stderr
     report = read_report(done.stdout)
     for name in ("documents", "loaded", "rejected"):

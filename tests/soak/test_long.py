@@ -1,4 +1,7 @@
-"""A long migration of small documents with random shapes, as users run it: all are loaded or rejected, all are equal, in little memory."""
+"""A long migration of small documents with random shapes, as users run it.
+
+All are loaded or rejected, all are equal, in little memory.
+"""
 
 from __future__ import annotations
 

@@ -47,7 +47,10 @@ def replace(data: st.DataObject, fields: Fields) -> Fields:
 
 
 def widen(data: st.DataObject, fields: Fields) -> Fields:
-    """Every int32 as an int64, every int64 that fits as an int32; sometimes one more or less than it was."""
+    """Every int32 as an int64, every int64 that fits as an int32.
+
+    Sometimes one more or less than it was.
+    """
     off = data.draw(st.sampled_from([0, 0, 1]))
     found: Fields = []
     for key, (code, raw) in fields:

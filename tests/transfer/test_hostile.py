@@ -1,4 +1,7 @@
-"""Sources that are broken, odd or at a limit: each ends with the right message, and with every document loaded or rejected."""
+"""Sources that are broken, odd or at a limit.
+
+Each ends with the right message, and with every document loaded or rejected.
+"""
 
 from __future__ import annotations
 
@@ -255,7 +258,8 @@ def test_a_gzip_stream_that_breaks_off_within_a_load_leaves_the_load_unfinished(
     dump = write_dump(tmp_path / "app", {"users": GOOD}, is_packed=True)
     write_manifest(
         tmp_path,
-        "users: {collection: users, primary_key: id, columns: {id: {type: int4, from: _id}, name: text}}",
+        "users: {collection: users, primary_key: id, columns: {id: {type: int4, from: _id},"
+        " name: text}}",
     )
     content = (dump / "users.bson.gz").read_bytes()
     (dump / "users.bson.gz").write_bytes(content[:-20])
@@ -545,7 +549,8 @@ def test_long_ids_are_keyed_by_their_hash(command: Command, tmp_path: Path, quer
     again = Expected("things", len(b"".join(parts)), DUPLICATE, parts[2])
     command.migrate(write_dump(tmp_path / "app", {"things": [*parts, parts[2]]}), 6, [again])
     assert query(
-        "SELECT count(*) FROM things WHERE id ~ '^sha256:[0-9a-f]{64}$' AND length(_extra ->> '_id') = 9000"
+        "SELECT count(*) FROM things WHERE id ~ '^sha256:[0-9a-f]{64}$' AND length(_extra ->>"
+        " '_id') = 9000"
     ) == [(5,)]
 
 
@@ -555,7 +560,8 @@ def test_an_id_that_is_too_long_for_the_key_of_the_manifest_is_rejected(
 ) -> None:
     write_manifest(
         tmp_path,
-        "users: {collection: users, primary_key: id, columns: {id: {type: text, from: _id}, name: text}}",
+        "users: {collection: users, primary_key: id, columns: {id: {type: text, from: _id},"
+        " name: text}}",
     )
     long = [
         document(string("_id", random_text(size, size)), string("name", "long"))
@@ -579,7 +585,8 @@ def test_an_id_that_does_not_fit_the_key_of_the_manifest_is_rejected(
 ) -> None:
     write_manifest(
         tmp_path,
-        "users: {collection: users, primary_key: id, columns: {id: {type: int4, from: _id}, name: text}}",
+        "users: {collection: users, primary_key: id, columns: {id: {type: int4, from: _id},"
+        " name: text}}",
     )
     bad = [
         document(string("_id", "5")),
@@ -651,7 +658,7 @@ def test_nan_and_negative_zero_as_keys_of_the_manifest(
 
 
 def doubled_load(tmp_path: Path, command: Command, size: int) -> tuple[float, float, Outcome]:
-    """Seconds of the load of a dump, of the same dump concatenated with itself, and what came of the second."""
+    """Seconds of the load of a dump, of the dump twice in a row, and the outcome of the second."""
     parts = [
         document(
             field(0x07, "_id", i.to_bytes(12, "big")), string("name", f"user {i}"), int32("n", i)
@@ -727,12 +734,16 @@ def wide_manifest(folder: Path, table: str, columns: int) -> None:
     names = ", ".join(f"c{i}: text" for i in range(columns))
     write_manifest(
         folder,
-        f"{table}: {{collection: {table}, primary_key: id, columns: {{id: {{type: int4, from: _id}}, {names}}}}}",
+        f"{table}: {{collection: {table}, primary_key: id,"
+        f" columns: {{id: {{type: int4, from: _id}}, {names}}}}}",
     )
 
 
 def too_wide(number: int, columns: int, size: int) -> bytes:
-    """A document whose row no page holds: the texts are short, so that TOAST does not help, or very many."""
+    """A document whose row no page holds.
+
+    The texts are short, so that TOAST does not help, or very many.
+    """
     return document(
         int32("_id", number),
         *(string(f"c{i}", random_text(size, number * columns + i)) for i in range(columns)),
@@ -797,7 +808,8 @@ def test_a_child_row_that_is_too_big_rejects_its_document(
 ) -> None:
     names = ", ".join(f"c{i}: text" for i in range(900))
     users = "users: {collection: users, primary_key: id, columns: {id: {type: int4, from: _id}}}"
-    items = f"items: {{parent: users, from: items.*, primary_key: [user_id, _position], columns: {{{names}}}}}"
+    keys = "from: items.*, primary_key: [user_id, _position]"
+    items = f"items: {{parent: users, {keys}, columns: {{{names}}}}}"
     write_manifest(tmp_path, f"{users}, {items}")
     element = field(0x03, "1", document(*(string(f"c{i}", random_text(30, i)) for i in range(900))))
     small = field(0x03, "0", document(string("c1", "x")))

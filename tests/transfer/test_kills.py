@@ -160,7 +160,8 @@ def test_a_lost_session_is_told_and_the_same_command_goes_on(
     assert (lost.code, lost.stdout, "Traceback" in lost.stderr) == (1, "", False)
     assert re.search(
         r"error: postgresql://.*: terminating connection due to administrator command"
-        r".*\nThe connection was lost. When the server is back, the same command goes on where it stopped.\n\Z",
+        r".*\nThe connection was lost. When the server is back, the same command goes on where it"
+        r" stopped.\n\Z",
         lost.stderr,
     )
     scene.release()
@@ -190,7 +191,7 @@ def test_two_commands_that_both_infer_reach_the_same_end(
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Path]:
-    """The folder `.assise` of a project whose embedded server was started and stopped; tests copy it."""
+    """The folder `.assise` of a project whose embedded server has run; tests copy it."""
     folder = Path(tempfile.mkdtemp(prefix="assise-t-", dir="/tmp"))
     folder.chmod(0o755)
     server = Embedded(folder / ".assise")
@@ -229,7 +230,8 @@ def test_an_immediate_stop_of_the_server_is_told_and_the_same_command_starts_it_
     assert (lost.code, lost.stdout, "Traceback" in lost.stderr) == (1, "", False)
     assert "\nerror: postgresql:///app?host=" in lost.stderr
     assert lost.stderr.endswith(
-        "\nThe connection was lost. When the server is back, the same command goes on where it stopped.\n"
+        "\nThe connection was lost. When the server is back, the same command goes on where it"
+        " stopped.\n"
     )
     home.release()
     check_end(home, undisturbed, home.run("load"))

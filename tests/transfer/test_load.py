@@ -125,7 +125,8 @@ def test_rows_of_the_application_get_a_key_that_sorts_last(
     query("INSERT INTO users (name) VALUES ('new')")
     assert query("SELECT name FROM users ORDER BY id DESC LIMIT 1") == [("new",)]
     assert query(
-        "SELECT assise.objectid_to_uuid(assise.uuid_to_objectid(id)) = id FROM users WHERE name = 'new'"
+        "SELECT assise.objectid_to_uuid(assise.uuid_to_objectid(id)) = id FROM users WHERE name"
+        " = 'new'"
     ) == [(True,)]
 
 

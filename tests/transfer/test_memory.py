@@ -1,4 +1,4 @@
-"""Memory: the command as users run it, in a process of its own, stays under 300 MB whatever the shape of the documents."""
+"""Memory: the command, in a process of its own, stays under 300 MB for any shape of documents."""
 
 from __future__ import annotations
 
@@ -210,7 +210,10 @@ def garbage(size: int) -> list[bytes]:
 
 
 def run(folder: Path, *arguments: str) -> tuple[int, float, Path]:
-    """Exit code, peak memory in MB, and what was printed, which is kept in a file: it may be many times as large as the documents."""
+    """Exit code, peak memory in MB, and what was printed, which is kept in a file.
+
+    It may be many times as large as the documents.
+    """
     environment = {**os.environ, "PYTHONPATH": SOURCES}
     command = [sys.executable, "-c", MEASURE, sys.executable, "-m", "assise", *arguments]
     with (folder / "printed").open("wb") as stream:
@@ -263,7 +266,7 @@ SHAPES: dict[Shape, int] = {
 """The bytes of each shape that migrate in a few seconds."""
 
 QUICK = {control_characters, one_letter, child_rows, garbage, keys_of_a_map}
-"""`make test` takes these: the largest text, its export, rows, rejects, keys. The soak takes all."""
+"""`make test` takes these (the largest text, its export, rows, rejects, keys), the soak all."""
 
 ALWAYS_FULL = {
     control_characters,

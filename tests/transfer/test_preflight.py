@@ -1,4 +1,7 @@
-"""Preflight: a target that is not fit is refused before anything is written, and no password is ever shown or kept."""
+"""Preflight: a target that is not fit is refused before anything is written.
+
+No password is ever shown or kept.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,8 @@ SECRET = "s3cr3t-p4ssw0rd"
 DOCS: dict[str, list[dict[str, object]]] = {
     "docs": [{"_id": n, "items": [{"n": n}]} for n in range(5)]
 }
-WRITTEN = "SELECT relnamespace::regnamespace::text || '.' || relname FROM pg_class WHERE oid >= 16384 AND relkind = 'r' ORDER BY 1"
+WRITTEN = """SELECT relnamespace::regnamespace::text || '.' || relname FROM pg_class
+    WHERE oid >= 16384 AND relkind = 'r' ORDER BY 1"""
 
 
 @pytest.fixture
@@ -76,7 +80,8 @@ def test_a_database_that_is_not_utf8_is_refused(
 ) -> None:
     name = f"{conninfo_to_dict(database)['dbname']}_ascii"
     query(
-        f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
+        f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE"
+        " template0"
     )
     try:
         refuse(
@@ -104,7 +109,8 @@ def test_a_read_only_database_is_refused(
     project: Project, dump: Path, database: str, query: Query
 ) -> None:
     query(
-        f"ALTER DATABASE {conninfo_to_dict(database)['dbname']} SET default_transaction_read_only = on"
+        f"ALTER DATABASE {conninfo_to_dict(database)['dbname']} SET default_transaction_read_only"
+        " = on"
     )
     refuse(project, dump, "is read-only")
     assert query(WRITTEN) == []
@@ -126,9 +132,8 @@ def test_tables_are_created_in_the_first_schema_of_the_search_path(
     project: Project, dump: Path, database: str, query: Query
 ) -> None:
     query('CREATE SCHEMA "My ""App"""')
-    query(
-        f"""ALTER DATABASE {conninfo_to_dict(database)["dbname"]} SET search_path = 'My "App"', public"""
-    )
+    name = conninfo_to_dict(database)["dbname"]
+    query(f"""ALTER DATABASE {name} SET search_path = 'My "App"', public""")
     assert project.migrate(dump, confirm=confirm).exit_code == 0
     assert query('SELECT count(*) FROM "My ""App""".docs') == [(5,)]
     assert query("SELECT to_regclass('public.docs'), schema FROM assise.load") == [
@@ -326,7 +331,8 @@ def test_a_password_is_nowhere(
     query(f"GRANT CREATE ON DATABASE {conninfo_to_dict(database)['dbname']} TO {role}")
     query(f"GRANT CREATE ON SCHEMA public TO {role}")
     parts = conninfo_to_dict(database)
-    url = f"postgresql://{role}:{SECRET}@/{parts['dbname']}?host={parts['host']}&port={parts.get('port', 5432)}"
+    place = f"host={parts['host']}&port={parts.get('port', 5432)}"
+    url = f"postgresql://{role}:{SECRET}@/{parts['dbname']}?{place}"
     log: list[str] = []
     project = Project(tmp_path, to=url, log=log.append)
     project.write_manifest(project.infer(dump))
@@ -379,7 +385,9 @@ def test_a_connection_string_is_described_without_its_password(conninfo: str, sh
 @pytest.mark.parametrize(
     "conninfo",
     [
-        f"postgresql://u:{SECRET}@h/db?nonsense=1", f"postgresql//u:{SECRET}@h/db", f"nonsense {SECRET}", f"postgresql://u:x@{SECRET}@h/db",
+        f"postgresql://u:{SECRET}@h/db?nonsense=1", f"postgresql//u:{SECRET}@h/db",
+        f"nonsense {SECRET}",
+        f"postgresql://u:x@{SECRET}@h/db",
         f"postgresql://u:{SECRET}/x@h/db", f"postgresql://u@h:{SECRET}/db",
     ],
 )  # fmt: skip

@@ -1,4 +1,7 @@
-"""Repair: what differs from the source is written again as the source has it; edits are never discarded unasked, and nothing else is touched."""
+"""Repair: what differs from the source is written again as the source has it.
+
+Edits are never discarded unasked, and nothing else is touched.
+"""
 
 from __future__ import annotations
 
@@ -163,13 +166,15 @@ def test_what_is_shown_is_key_column_value_and_value_in_the_source(
         f"user_items {KEYS[4]}, 0: is missing",
         f"user_item_parts {KEYS[4]}, 0, 0: is missing",
     ]
-    sums = "users (1 row written, 0 removed), user_items (1 row written, 0 removed), user_item_parts (1 row written, 0 removed)"
+    names = ("users", "user_items", "user_item_parts")
+    sums = ", ".join(f"{name} (1 row written, 0 removed)" for name in names)
     assert last.endswith(f": repairs things (1 row written, 1 removed), {sums}")
     plan = loaded.repair(dry_run=True)
     assert plan.mends[3] == Mend("users", KEYS[0], "changed", "n", None, "0")
     with pytest.raises(
         EditedError,
-        match="things: 1 row changed since the load, 1 row that the source has not; users: 1 row changed",
+        match="things: 1 row changed since the load, 1 row that the source has not;"
+        " users: 1 row changed",
     ):
         plan.check([])
     with pytest.raises(UsageError, match="'user' is no table that is repaired"):
@@ -191,7 +196,8 @@ def test_nothing_that_refers_to_a_row_is_touched(loaded: Project, query: Query) 
     query("INSERT INTO users (name) VALUES ('new')")
     with pytest.raises(
         DependentError,
-        match="rows of users cannot be repaired, as other rows would change with them: orders by orders_user_id_fkey, users by",
+        match="rows of users cannot be repaired, as other rows would change with them:"
+        " orders by orders_user_id_fkey, users by",
     ):
         loaded.repair(confirm=confirm, replace=["users"])
     assert query("SELECT count(*) FROM users") == [(51,)]
@@ -202,7 +208,8 @@ def test_rows_that_would_go_or_change_with_others_are_refused(
     loaded: Project, query: Query
 ) -> None:
     query(
-        "ALTER TABLE user_items ADD assignee uuid REFERENCES users ON DELETE CASCADE, ADD remark text"
+        "ALTER TABLE user_items ADD assignee uuid REFERENCES users ON DELETE CASCADE, ADD remark"
+        " text"
     )
     query(f"INSERT INTO users (id) VALUES ('{EXTRA}')")
     query(f"UPDATE user_items SET assignee = '{EXTRA}', remark = 'mine'")
@@ -211,7 +218,8 @@ def test_rows_that_would_go_or_change_with_others_are_refused(
     query("ALTER TABLE user_items DROP assignee")
     query(f"INSERT INTO user_items VALUES ('{EXTRA}', 0)")
     query(
-        "CREATE TABLE comments (id uuid, position int, FOREIGN KEY (id, position) REFERENCES user_items ON DELETE CASCADE)"
+        "CREATE TABLE comments (id uuid, position int, FOREIGN KEY (id, position) REFERENCES"
+        " user_items ON DELETE CASCADE)"
     )
     query(f"INSERT INTO comments VALUES ('{EXTRA}', 0)")
     with pytest.raises(EditedError, match="user_items: 1 row that the source has not"):
@@ -239,7 +247,8 @@ def test_rows_that_would_go_or_change_with_others_are_refused(
 def test_columns_and_rows_of_others_stay(loaded: Project, query: Query) -> None:
     query("ALTER TABLE things ADD nickname text; ALTER TABLE users ADD nickname text")
     query(
-        "UPDATE things SET nickname = 'keep', id = 1.00 WHERE id = 1; UPDATE users SET nickname = 'keep' WHERE n = 4"
+        "UPDATE things SET nickname = 'keep', id = 1.00 WHERE id = 1; UPDATE users SET nickname"
+        " = 'keep' WHERE n = 4"
     )
     query(
         "CREATE TABLE mine (more text) INHERITS (users); INSERT INTO mine (id) VALUES ('"

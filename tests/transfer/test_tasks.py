@@ -1,4 +1,7 @@
-"""Tasks on their way to a worker: what was written is read, and nothing is taken for it that breaks off."""
+"""Tasks on their way to a worker.
+
+What was written is read, and nothing is taken for it that breaks off.
+"""
 
 from __future__ import annotations
 

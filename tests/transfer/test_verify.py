@@ -98,8 +98,11 @@ CHANGES = {
     ],
 }
 ARRAY_CHANGES = [
-    "{c}[2:]", "{c}[:1]", "ARRAY[{c}[2], {c}[1]]", "array_append({c}, NULL)", "array_append({c}, {c}[1])", "array_prepend(NULL, {c})",
-    "array_replace({c}, {c}[1], NULL)", "ARRAY[{c}]", "'{{}}'", "('[0:1]=' || {c}::text)::{t}", "('[2:3]=' || {c}::text)::{t}",
+    "{c}[2:]", "{c}[:1]", "ARRAY[{c}[2], {c}[1]]",
+    "array_append({c}, NULL)", "array_append({c}, {c}[1])",
+    "array_prepend(NULL, {c})",
+    "array_replace({c}, {c}[1], NULL)", "ARRAY[{c}]", "'{{}}'", "('[0:1]=' || {c}::text)::{t}",
+    "('[2:3]=' || {c}::text)::{t}",
 ]  # fmt: skip
 
 
@@ -110,7 +113,7 @@ def changes_of(column: str, column_type: str) -> list[str]:
 
 
 def is_changed(loaded: Loaded, table: str, column: str, value: str) -> bool:
-    """Whether an expression gives another text than the first row with a value has (`upper` of digits does not)."""
+    """An expression gives another text than the first row has; `upper` of digits does not."""
     row = f'ctid = (SELECT min(ctid) FROM "{table}" WHERE "{column}" IS NOT NULL)'
     return loaded.query(
         f'SELECT "{column}"::text IS DISTINCT FROM ({value})::text FROM "{table}" WHERE {row}'
@@ -132,7 +135,8 @@ def test_every_change_of_every_column_is_found(
     )
     columns = columns[first:last]
     for column, kind in columns:
-        set_one = f'UPDATE "{table}" SET "{column}" = %s WHERE ctid = (SELECT min(ctid) FROM "{table}" WHERE "{column}" IS %s NULL)'
+        first_row = f'(SELECT min(ctid) FROM "{table}" WHERE "{column}" IS %s NULL)'
+        set_one = f'UPDATE "{table}" SET "{column}" = %s WHERE ctid = {first_row}'
         for value in ["NULL", *changes_of(column, kind)]:
             if is_changed(things, table, column, value):
                 lines = things.finds(set_one % (value, "NOT"), (3, 1, 0, 0))
@@ -218,7 +222,8 @@ def test_a_changed_leaf_of_jsonb_is_found(
     things: Loaded, column: str, path: str, value: str
 ) -> None:
     things.finds(
-        f"UPDATE things SET {column} = jsonb_set({column}, '{path}', '{value}', false) WHERE word = 'word 0'",
+        f"UPDATE things SET {column} = jsonb_set({column}, '{path}', '{value}', false) WHERE word"
+        " = 'word 0'",
         (3, 1, 0, 0),
     )
 
@@ -280,8 +285,10 @@ def test_a_removed_entry_of_extra_is_found(things: Loaded, key: str) -> None:
 @pytest.mark.parametrize(
     "extra",
     [
-        '{"$element": "no Document"}', '{"$element": "no document", "x": 1}', '{"$element": "no document", "label": "item"}',
-        '{"$element": null}', '{"$element": {}}', '{"$$element": "no document"}', "{}", '"no document"',
+        '{"$element": "no Document"}', '{"$element": "no document", "x": 1}',
+        '{"$element": "no document", "label": "item"}',
+        '{"$element": null}', '{"$element": {}}', '{"$$element": "no document"}',
+        "{}", '"no document"',
     ],
 )  # fmt: skip
 def test_a_changed_element_that_is_no_document_is_found(things: Loaded, extra: str) -> None:
@@ -324,7 +331,10 @@ COLUMNS = "_id, label, n, size, _extra"
             ["thing_items are not numbered"],
         ),
         (
-            f"UPDATE thing_parts SET _position_2 = 5 WHERE {FIRST} AND _position = 0 AND _position_2 = 0",
+            (
+                f"UPDATE thing_parts SET _position_2 = 5 WHERE {FIRST} AND _position = 0 AND"
+                " _position_2 = 0"
+            ),
             (3, 1, 0, 0),
             ["thing_parts are not"],
         ),
@@ -355,12 +365,19 @@ COLUMNS = "_id, label, n, size, _extra"
             ["items.0.parts.2: missing"],
         ),
         (
-            f"INSERT INTO thing_items SELECT thing_id, 4, {COLUMNS} FROM thing_items WHERE {FIRST} AND _position = 1",
+            (
+                f"INSERT INTO thing_items SELECT thing_id, 4, {COLUMNS} FROM thing_items WHERE"
+                f" {FIRST} AND _position = 1"
+            ),
             (3, 1, 0, 0),
             ["items.4"],
         ),
         (
-            f"INSERT INTO thing_items SELECT {BARE}, 0, {COLUMNS} FROM thing_items WHERE {FIRST} AND _position = 1",
+            (
+                f"INSERT INTO thing_items SELECT {BARE}, 0, {COLUMNS} FROM thing_items"
+                f" WHERE {FIRST}"
+                " AND _position = 1"
+            ),
             (3, 1, 0, 0),
             ["items: array"],
         ),
@@ -386,12 +403,19 @@ COLUMNS = "_id, label, n, size, _extra"
         ),
         (f"UPDATE thing_notes SET thing_id = {BARE} WHERE {FIRST}", (2, 2, 0, 0), ["address"]),
         (
-            f"UPDATE thing_notes SET thing_id = {BARE}, _position = 0 WHERE {FIRST} AND _position = 1",
+            (
+                f"UPDATE thing_notes SET thing_id = {BARE}, _position = 0 WHERE {FIRST}"
+                " AND _position"
+                " = 1"
+            ),
             (2, 2, 0, 0),
             ["address", "notes.1: missing"],
         ),
         (
-            f"UPDATE thing_notes SET thing_id = {SECOND}, _position = 2 WHERE {FIRST} AND _position = 1",
+            (
+                f"UPDATE thing_notes SET thing_id = {SECOND}, _position = 2 WHERE {FIRST} AND"
+                " _position = 1"
+            ),
             (2, 2, 0, 0),
             ["notes.2", "notes.1: missing"],
         ),
@@ -401,7 +425,10 @@ COLUMNS = "_id, label, n, size, _extra"
             ["rows of 2 documents in thing_notes have no row in things"],
         ),
         (
-            "INSERT INTO thing_parts (thing_id, _position, _position_2) VALUES (gen_random_uuid(), 0, 0)",
+            (
+                "INSERT INTO thing_parts (thing_id, _position, _position_2) VALUES"
+                " (gen_random_uuid(), 0, 0)"
+            ),
             (4, 0, 0, 1),
             ["1 document in thing_parts"],
         ),
@@ -442,8 +469,9 @@ def test_moved_lost_and_added_rows_are_found(
 
 def test_two_rows_that_changed_places_are_found(things: Loaded) -> None:
     swap = "UPDATE {0} SET {1} = 7 - {1} WHERE {2} AND {1} IN (3, 4)"
-    things.finds("UPDATE thing_notes AS a SET body = b.body, _extra = b._extra FROM thing_notes AS b"
-                 " WHERE a.thing_id = b.thing_id AND a._position <> b._position", (2, 2, 0, 0), "notes.0", "notes.1")  # fmt: skip
+    swap_notes = """UPDATE thing_notes AS a SET body = b.body, _extra = b._extra
+        FROM thing_notes AS b WHERE a.thing_id = b.thing_id AND a._position <> b._position"""
+    things.finds(swap_notes, (2, 2, 0, 0), "notes.0", "notes.1")
     things.query("ALTER TABLE thing_items DROP CONSTRAINT thing_items_pkey")
     things.finds(
         swap.replace("7 -", "1 -")
@@ -461,10 +489,12 @@ def test_two_rows_that_changed_places_are_found(things: Loaded) -> None:
 
 def test_a_duplicated_root_row_is_extra_with_and_without_its_children(things: Loaded) -> None:
     columns = ", ".join(f'"{name}"' for name, _ in things.columns("things")[1:])
-    copy = f"INSERT INTO things (id, {columns}) SELECT '{NEW}', {columns} FROM things WHERE word = 'word 0'"
+    row = f"SELECT '{NEW}', {columns} FROM things WHERE word = 'word 0'"
+    copy = f"INSERT INTO things (id, {columns}) {row}"
     things.finds(copy, (4, 0, 0, 1), "comes from no document")
     things.finds(
-        f"{copy}; INSERT INTO thing_notes SELECT '{NEW}', _position, body, _extra FROM thing_notes WHERE {FIRST}",
+        f"{copy}; INSERT INTO thing_notes SELECT '{NEW}', _position, body, _extra FROM"
+        f" thing_notes WHERE {FIRST}",
         (4, 0, 0, 1),
     )
 
@@ -551,7 +581,8 @@ def test_changed_keys_of_every_kind_are_found(
 def test_a_note_of_the_id_is_found_where_the_key_holds_it(
     project: Project, tmp_path: Path, database: str
 ) -> None:
-    tables = "  docs: {collection: docs, primary_key: key, columns: {key: {type: text, from: _id, kind: any}, n: int4}}\n"
+    columns = "{key: {type: text, from: _id, kind: any}, n: int4}"
+    tables = f"  docs: {{collection: docs, primary_key: key, columns: {columns}}}\n"
     loaded = load_things(
         project,
         tmp_path,
@@ -560,7 +591,8 @@ def test_a_note_of_the_id_is_found_where_the_key_holds_it(
         {"docs": [{"_id": "short", "n": 0}, {"_id": "x" * 2000, "n": 1}]},
     )
     assert loaded.query(
-        "SELECT n, _extra->>'_id' = repeat('x', 2000), left(key, 7) FROM docs WHERE _extra IS NOT NULL"
+        "SELECT n, _extra->>'_id' = repeat('x', 2000), left(key, 7) FROM docs WHERE _extra IS"
+        " NOT NULL"
     ) == [(1, True, "sha256:")]
     loaded.finds(
         """UPDATE docs SET _extra = '{"_id": "short"}' WHERE n = 0""",
@@ -578,7 +610,8 @@ def test_a_note_of_the_id_is_found_where_the_key_holds_it(
 def test_a_shorter_spelling_of_a_large_double_is_found(
     project: Project, tmp_path: Path, database: str
 ) -> None:
-    tables = "  docs: {collection: docs, primary_key: key, columns: {key: {type: int4, from: _id}, j: jsonb}}\n"
+    columns = "{key: {type: int4, from: _id}, j: jsonb}"
+    tables = f"  docs: {{collection: docs, primary_key: key, columns: {columns}}}\n"
     loaded = load_things(
         project, tmp_path, database, tables, {"docs": [{"_id": 1, "j": 1e20, "e": 1e20}]}
     )

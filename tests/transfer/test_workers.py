@@ -29,8 +29,8 @@ from assise.project import Project
 from assise.transfer import ledger, pool
 from assise.transfer.report import Verified
 
-# The server says deadlock, twice, of the chunk that holds the first key, while the last chunk, with the other key, takes its time; the third time
-# all other chunks must be there.
+# The server reports a deadlock, twice, for the chunk that holds the first key, while the last chunk,
+# with the other key, takes its time; the third time all other chunks must be there.
 DEADLOCKS = """CREATE SEQUENCE tries;
 CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     IF new.id = assise.objectid_to_uuid('{1}') THEN
@@ -42,7 +42,8 @@ CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     ASSERT (SELECT count(*) = 2 FROM assise.chunk);
     RETURN new;
 END $$;
-CREATE TRIGGER deadlock BEFORE INSERT ON users FOR EACH ROW WHEN (new.id IN (assise.objectid_to_uuid('{0}'), assise.objectid_to_uuid('{1}')))
+CREATE TRIGGER deadlock BEFORE INSERT ON users FOR EACH ROW
+WHEN (new.id IN (assise.objectid_to_uuid('{0}'), assise.objectid_to_uuid('{1}')))
 EXECUTE FUNCTION deadlock();"""
 
 
@@ -129,7 +130,10 @@ WAYS: dict[str, tuple[Callable[[Scene], None], int, str]] = {
     "one worker is killed": (
         kill_one,
         1,
-        "it was killed, perhaps because memory was short\nThe same command goes on where it stopped.\n",
+        (
+            "it was killed, perhaps because memory was short\nThe same command goes on where it"
+            " stopped.\n"
+        ),
     ),
     "all are killed": (kill_all, -signal.SIGKILL, ""),
     "Ctrl-C": (send(signal.SIGINT), 130, "\nstopped; the same command goes on where it stopped\n"),
@@ -202,7 +206,8 @@ def test_a_lost_session_of_a_worker_is_told_as_its_own_is(
 ) -> None:
     moments.at_first_copy(scene)
     scene.ask(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE starts_with(query, 'COPY') AND datname = current_database()"
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE starts_with(query, 'COPY')"
+        " AND datname = current_database()"
     )
     lost = scene.command.end()
     assert (lost.code, lost.stdout, "Traceback" in lost.stderr) == (1, "", False)
@@ -331,7 +336,8 @@ def test_a_source_that_changed_while_a_chunk_was_missing_is_refused_before_anyth
     project.migrate(dump(20), confirm=lambda _: True)
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(
-            "DELETE FROM users WHERE xmin IN (SELECT xid::xid FROM assise.chunk WHERE start_offset = 0)"
+            "DELETE FROM users WHERE xmin IN (SELECT xid::xid FROM assise.chunk WHERE"
+            " start_offset = 0)"
         )
         connection.execute("DELETE FROM assise.chunk WHERE start_offset = 0")
         connection.execute("UPDATE assise.load SET finished_at = NULL")
@@ -398,8 +404,10 @@ def test_the_seconds_of_a_collection_are_not_more_than_those_that_passed(
     lines = moments.hold_before_rows(scene, "users")
     with psycopg.connect(scene.conninfo) as connection:
         connection.execute(
-            """CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.5); RETURN new; END $$;
-            CREATE TRIGGER take_time BEFORE INSERT ON users FOR EACH STATEMENT EXECUTE FUNCTION take_time()"""
+            """CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql
+                AS $$ BEGIN PERFORM pg_sleep(0.5); RETURN new; END $$;
+            CREATE TRIGGER take_time BEFORE INSERT ON users
+                FOR EACH STATEMENT EXECUTE FUNCTION take_time()"""
         )
     begun = time.monotonic()
     lines.rollback()
