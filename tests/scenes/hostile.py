@@ -55,6 +55,21 @@ def double(key: str, number: float) -> bytes:
     return field(0x01, key, struct.pack("<d", number))
 
 
+def with_list(elements: bytes) -> bytes:
+    """A document with an array; `elements` is the array's value."""
+    return document(int32("_id", 1), field(0x04, "list", elements))
+
+
+def with_map(*fields: bytes) -> bytes:
+    """A document with a document of these fields."""
+    return document(int32("_id", 1), field(0x03, "map", document(*fields)))
+
+
+def start_of(parts: list[bytes], number: int) -> int:
+    """Where a part stands in a file of all of them."""
+    return sum(map(len, parts[:number]))
+
+
 def nested(levels: int) -> bytes:
     """The value of a document with `levels` documents, each but the last with the one field `a`."""
     size = 8 * levels - 3

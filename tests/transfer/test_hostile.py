@@ -34,6 +34,7 @@ from tests.scenes.hostile import (
     int32,
     int64,
     nested,
+    start_of,
     string,
 )
 
@@ -108,9 +109,7 @@ def test_garbage_in_front_at_the_end_and_twice_between_is_four_rejects(
     command: Command, tmp_path: Path
 ) -> None:
     parts = [JUNK, *GOOD[:2], JUNK + b"1", *GOOD[2:4], JUNK + b"22", *GOOD[4:6], JUNK + b"333"]
-    rejects = [
-        Expected("users", len(b"".join(parts[:i])), NOT_BSON, parts[i]) for i in (0, 3, 6, 9)
-    ]
+    rejects = [Expected("users", start_of(parts, i), NOT_BSON, parts[i]) for i in (0, 3, 6, 9)]
     command.migrate(write_dump(tmp_path / "app", {"users": parts}), 10, rejects)
 
 
@@ -150,7 +149,7 @@ def test_a_framed_document_that_is_no_bson_inside_is_one_reject_and_its_neighbou
         wrong_scope,
         GOOD[4],
     ]
-    offsets = [len(b"".join(parts[:i])) for i in range(len(parts))]
+    offsets = [start_of(parts, i) for i in range(len(parts))]
     rejects = [Expected("users", offsets[i], NOT_BSON, parts[i]) for i in (1, 3, 5, 7)]
     words = ["a boolean that is 2", "unknown BSON type 32", "4 places are not BSON"]
     command.migrate(write_dump(tmp_path / "app", {"users": parts}), 9, rejects, *words)
@@ -465,7 +464,7 @@ def test_the_second_document_with_an_id_is_rejected_and_the_first_is_loaded(
         document(int64("_id", 5), string("name", "third")),
     )
     parts = [*GOOD, second, third]
-    offsets = [len(b"".join(parts[:20])), len(b"".join(parts[:21]))]
+    offsets = [start_of(parts, 20), start_of(parts, 21)]
     rejects = [
         Expected("users", offset, DUPLICATE, raw)
         for offset, raw in zip(offsets, parts[20:], strict=True)
@@ -569,7 +568,7 @@ def test_an_id_that_is_too_long_for_the_key_of_the_manifest_is_rejected(
     ]
     good = [document(string("_id", f"u{i}"), string("name", "short")) for i in range(30)]
     parts = [*good[:10], long[0], *good[10:20], long[1], *good[20:]]
-    rejects = [Expected("users", len(b"".join(parts[:i])), LIMIT, parts[i]) for i in (10, 21)]
+    rejects = [Expected("users", start_of(parts, i), LIMIT, parts[i]) for i in (10, 21)]
     command.migrate(
         write_dump(tmp_path / "app", {"users": parts}),
         32,
@@ -597,9 +596,7 @@ def test_an_id_that_does_not_fit_the_key_of_the_manifest_is_rejected(
         document(int32("_id", 90), int32("_id", 91)),
     ]
     parts = [item for pair in zip(GOOD, bad, strict=False) for item in pair]
-    rejects = [
-        Expected("users", len(b"".join(parts[:i])), MISFIT, parts[i]) for i in range(1, 12, 2)
-    ]
+    rejects = [Expected("users", start_of(parts, i), MISFIT, parts[i]) for i in range(1, 12, 2)]
     words = [
         '_id "5" (string) does not fit int4',
         "(double) does not fit int4",
@@ -622,7 +619,7 @@ def test_numbers_that_postgresql_calls_equal_are_one_id(
         int32("_id", 0),
     ]
     parts = [document(item) for item in ids]
-    rejects = [Expected("prices", len(b"".join(parts[:i])), DUPLICATE, parts[i]) for i in (2, 3)]
+    rejects = [Expected("prices", start_of(parts, i), DUPLICATE, parts[i]) for i in (2, 3)]
     command.migrate(write_dump(tmp_path / "app", {"prices": parts}), 5, rejects)
     assert query("SELECT id::text FROM prices ORDER BY id") == [("0",), ("10",), ("10.5",)]
 
@@ -761,7 +758,7 @@ def test_rows_that_are_too_big_are_rejected_and_all_others_loaded(
     ]
     bad = {number: too_wide(1_000 + number, 900, 30) for number in (3, 4, 31, 59)}
     parts = [bad.get(i, raw) for i, raw in enumerate(small)]
-    rejects = [Expected("wide", len(b"".join(parts[:i])), LIMIT, raw) for i, raw in bad.items()]
+    rejects = [Expected("wide", start_of(parts, i), LIMIT, raw) for i, raw in bad.items()]
     command.migrate(write_dump(tmp_path / "app", {"wide": parts}), 60, rejects, "row is too big")
     assert query("SELECT array_agg(id ORDER BY id) FROM wide") == [
         ([i for i in range(60) if i not in bad],)
@@ -819,7 +816,7 @@ def test_a_child_row_that_is_too_big_rejects_its_document(
         )
         for i in range(8)
     ]
-    rejects = [Expected("users", len(b"".join(parts[:4])), LIMIT, parts[4])]
+    rejects = [Expected("users", start_of(parts, 4), LIMIT, parts[4])]
     command.migrate(write_dump(tmp_path / "app", {"users": parts}), 8, rejects, "row is too big")
     assert query(
         "SELECT count(*), count(DISTINCT user_id), (SELECT count(*) FROM users) FROM items"

@@ -16,7 +16,15 @@ import pytest
 from _pytest.mark import ParameterSet
 from tests.dumps import write_dump
 from tests.scenes.commands import SOURCES
-from tests.scenes.hostile import document, field, int32, nested, string
+from tests.scenes.hostile import (
+    document,
+    field,
+    int32,
+    nested,
+    string,
+    with_list,
+    with_map,
+)
 from tests.scenes.memory import LIMIT_MB, MEASURE
 
 FULL = (16 << 20) - 100
@@ -38,8 +46,8 @@ def many(count: int) -> list[bytes]:
 
 
 def ints(size: int) -> list[bytes]:
-    array = document(*(b"\x10%d\0%b" % (i, struct.pack("<i", i)) for i in range(size // 13)))
-    return [document(int32("_id", 1), field(0x04, "list", array))]
+    array = document(*(int32(str(i), i) for i in range(size // 13)))
+    return [with_list(array)]
 
 
 def ints_of_both_widths(size: int) -> list[bytes]:
@@ -51,7 +59,7 @@ def ints_of_both_widths(size: int) -> list[bytes]:
             for i in range(size // 16)
         )
     )
-    return [document(int32("_id", 1), field(0x04, "list", array))]
+    return [with_list(array)]
 
 
 def values_of_all_kinds(size: int) -> list[bytes]:
@@ -61,22 +69,24 @@ def values_of_all_kinds(size: int) -> list[bytes]:
             for i in range(size // 13)
         )
     )
-    return [document(int32("_id", 1), field(0x04, "list", array))]
+    return [with_list(array)]
 
 
 def child_rows(size: int) -> list[bytes]:
-    array = document(*(b"\x03%d\0%b" % (i, document(int32("n", i))) for i in range(size // 22)))
-    return [document(int32("_id", 1), field(0x04, "list", array))]
+    items = (document(int32("n", i)) for i in range(size // 22))
+    array = document(*(field(0x03, str(i), item) for i, item in enumerate(items)))
+    return [with_list(array)]
 
 
 def empty_documents(size: int) -> list[bytes]:
     array = document(*(b"\x03%d\0\5\0\0\0\0" % i for i in range(size // 14)))
-    return [document(int32("_id", 1), field(0x04, "list", array))]
+    return [with_list(array)]
 
 
 def arrays_in_an_array(size: int) -> list[bytes]:
-    array = document(*(b"\x04%d\0%b" % (i, document(int32("0", i))) for i in range(size // 22)))
-    return [document(int32("_id", 1), field(0x04, "list", array))]
+    items = (document(int32("0", i)) for i in range(size // 22))
+    array = document(*(field(0x04, str(i), item) for i, item in enumerate(items)))
+    return [with_list(array)]
 
 
 def levels(size: int) -> list[bytes]:
@@ -93,26 +103,18 @@ def wide(size: int) -> list[bytes]:
 
 def map_in_another_order(size: int) -> list[bytes]:
     keys = random.Random(5).sample(range(10_000_000), size // 80)
-    return [
-        document(
-            int32("_id", 1),
-            field(0x03, "map", document(*(string(f"{key:07}", "x" * 60) for key in keys))),
-        )
-    ]
+    return [with_map(*(string(f"{key:07}", "x" * 60) for key in keys))]
 
 
 def arrays_of_100_000(_size: int) -> list[bytes]:
-    lists = field(0x04, "numbers", document(*(int32(str(i), i) for i in range(100_000))))
-    texts = field(0x04, "texts", document(*(string(str(i), f"text {i}") for i in range(100_000))))
-    items = field(
-        0x04,
-        "items",
-        document(*(field(0x03, str(i), document(int32("n", i))) for i in range(100_000))),
-    )
+    keys = [str(i) for i in range(100_000)]
+    numbers = document(*(int32(key, i) for i, key in enumerate(keys)))
+    texts = document(*(string(key, f"text {key}") for key in keys))
+    items = document(*(field(0x03, key, document(int32("n", i))) for i, key in enumerate(keys)))
     return [
-        document(int32("_id", 1), lists),
-        document(int32("_id", 2), texts),
-        document(int32("_id", 3), items),
+        document(int32("_id", 1), field(0x04, "numbers", numbers)),
+        document(int32("_id", 2), field(0x04, "texts", texts)),
+        document(int32("_id", 3), field(0x04, "items", items)),
     ]
 
 
@@ -132,55 +134,35 @@ def keys_at_the_root(size: int) -> list[bytes]:
 
 
 def keys_of_a_map(size: int) -> list[bytes]:
-    return [document(int32("_id", 1), field(0x03, "map", document(many_keys(b"\x0a%b\0", size))))]
+    return [with_map(many_keys(b"\x0a%b\0", size))]
 
 
 def ints_of_a_map(size: int) -> list[bytes]:
-    return [
-        document(
-            int32("_id", 1),
-            field(0x03, "map", document(many_keys(b"\x10%b\0\xff\xff\xff\x7f", size))),
-        )
-    ]
+    return [with_map(many_keys(b"\x10%b\0\xff\xff\xff\x7f", size))]
 
 
 def strings_of_a_map(size: int) -> list[bytes]:
-    return [
-        document(
-            int32("_id", 1), field(0x03, "map", document(many_keys(b"\x02%b\0\3\0\0\0ab\0", size)))
-        )
-    ]
+    return [with_map(many_keys(b"\x02%b\0\3\0\0\0ab\0", size))]
 
 
 def documents_of_a_map(size: int) -> list[bytes]:
     inner = document(int32("b", 1), field(0x0A, "a"))
-    return [
-        document(
-            int32("_id", 1), field(0x03, "map", document(many_keys(b"\x03%b\0" + inner, size)))
-        )
-    ]
+    return [with_map(many_keys(b"\x03%b\0" + inner, size))]
 
 
 def regexes_of_a_map(size: int) -> list[bytes]:
-    return [
-        document(int32("_id", 1), field(0x03, "map", document(many_keys(b"\x0b%b\0\0\0", size))))
-    ]
+    return [with_map(many_keys(b"\x0b%b\0\0\0", size))]
 
 
 def keys_in_an_element(size: int) -> list[bytes]:
-    return [
-        document(
-            int32("_id", 1),
-            field(0x04, "list", document(field(0x03, "0", document(many_keys(b"\x0a%b\0", size))))),
-        )
-    ]
+    element = document(many_keys(b"\x0a%b\0", size))
+    return [with_list(document(field(0x03, "0", element)))]
 
 
 def keys_in_an_array_of_all_kinds(size: int) -> list[bytes]:
-    item = field(
-        0x04, "0", document(int32("0", 1), field(0x03, "1", document(many_keys(b"\x0a%b\0", size))))
-    )
-    return [document(int32("_id", 1), field(0x04, "list", document(item, int32("1", 1))))]
+    keys = field(0x03, "1", document(many_keys(b"\x0a%b\0", size)))
+    item = field(0x04, "0", document(int32("0", 1), keys))
+    return [with_list(document(item, int32("1", 1)))]
 
 
 def keys_below_many_levels(size: int) -> list[bytes]:
@@ -198,9 +180,8 @@ def one_letter(size: int) -> list[bytes]:
 
 
 def rejects(size: int) -> list[bytes]:
-    return [
-        document(int32("_id", 1), string("text", random.Random(5).randbytes(size // 2 - 50).hex()))
-    ] * 3
+    text = random.Random(5).randbytes(size // 2 - 50).hex()
+    return [document(int32("_id", 1), string("text", text))] * 3
 
 
 def garbage(size: int) -> list[bytes]:

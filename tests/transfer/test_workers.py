@@ -29,7 +29,7 @@ from assise.project import Project
 from assise.transfer import ledger, pool
 from assise.transfer.report import Verified
 
-# The server reports a deadlock, twice, for the chunk that holds the first key, while the last chunk,
+# The server reports a deadlock, twice, for the chunk that holds the first key, while the last one,
 # with the other key, takes its time; the third time all other chunks must be there.
 DEADLOCKS = """CREATE SEQUENCE tries;
 CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
