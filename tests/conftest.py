@@ -152,22 +152,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in needy]
 
 
+def name_part(nodeid: str) -> str:
+    """The folder of a test, or its file where it stands in no folder: tests/transfer."""
+    path = nodeid.partition("::")[0]
+    return "/".join(path.split("/")[:2])
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the seconds of each part, and how many tests lacked the data of others."""
-    reports = [
-        report
-        for category in ("", "passed", "failed", "error", "skipped")
-        for report in terminalreporter.stats.get(category, [])
-    ]
     seconds: Counter[str] = Counter()
-    for report in reports:
-        seconds["/".join(report.nodeid.partition("::")[0].split("/")[:2])] += report.duration
-    terminalreporter.section(f"seconds per part (budget: {PART_BUDGET_S})")
+    missing = 0
+    for category in ("", "passed", "failed", "error", "skipped"):
+        for report in terminalreporter.stats.get(category, []):
+            seconds[name_part(report.nodeid)] += report.duration
+            missing += "ASSISE_TEST_DATA" in str(report.longrepr)
+    if seconds:
+        terminalreporter.section(f"seconds per part (budget: {PART_BUDGET_S})")
     for part, total in seconds.most_common():
-        is_over = total > PART_BUDGET_S
-        terminalreporter.write_line(f"{total:7.1f}  {part}{'  OVER' if is_over else ''}")
-    missing = [report for report in reports if "ASSISE_TEST_DATA" in str(report.longrepr)]
+        over = "  OVER" if total > PART_BUDGET_S else ""
+        terminalreporter.write_line(f"{total:7.1f}  {part}{over}")
     if missing:
         terminalreporter.write_line(
-            f"{len(missing)} tests did not run: no data of others in {DATA}; set ASSISE_TEST_DATA"
+            f"{missing} tests did not run: no data of others in {DATA}; set ASSISE_TEST_DATA"
         )

@@ -6,6 +6,7 @@ Raw BSON written by hand, and the command with all that it says and leaves behin
 from __future__ import annotations
 
 import json
+import random
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,6 +76,24 @@ def nested(levels: int) -> bytes:
     size = 8 * levels - 3
     heads = b"".join([struct.pack("<i", size - 8 * i) + b"\x03a\0" for i in range(levels - 1)])
     return heads + b"\x05\0\0\0\0" + b"\0" * (levels - 1)
+
+
+GOOD = [document(int32("_id", number), string("name", f"user {number}")) for number in range(20)]
+JUNK = b"\xde\xad\xbe\xef\x00" * 80
+
+
+def write_manifest(folder: Path, tables: str) -> None:
+    """A manifest with these tables, in flow style."""
+    (folder / "assise.yaml").write_text(f"assise: 1\nname: app\ntables: {{{tables}}}\n")
+
+
+def random_text(size: int, seed: int) -> str:
+    """Text that PostgreSQL cannot compress much."""
+    return "".join(
+        random.Random(seed).choices(
+            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", k=size
+        )
+    )
 
 
 @dataclass(frozen=True)
