@@ -34,7 +34,7 @@ from assise.errors import InvalidBsonError
 from assise.mongo.dump import Dump, open_dump, read_chunks
 from assise.project import Project
 from assise.rows.shred import Shredder
-from assise.schema.sql import copy_rows, create_tables
+from assise.schema.sql import copy_rows, create_function, create_tables, key_functions
 
 HERE = Path(__file__).parent
 CHUNK_BYTES = 4 << 20
@@ -86,7 +86,7 @@ def write_devora(folder: Path, users: int) -> None:
 def make_rows(project: Project, dump: Dump) -> Iterator[tuple[str, list[bytes]]]:
     """COPY statements of the schema `bare`, each with its rows."""
     for root, name in project.manifest.roots.items():
-        shredder = Shredder(project.manifest, root)
+        shredder = Shredder(project.manifest.layout, root)
         rows: list[list[bytes]] = [[] for _ in shredder.layouts]
         seen: set[bytes] = set()
         for chunk in read_chunks(dump.collection(name), CHUNK_BYTES):
@@ -104,7 +104,10 @@ def copy_bare(project: Project, dump: Dump) -> float:
     """Seconds of COPY alone: tables with primary keys, rows made beforehand, one connection."""
     with project.connect(project.manifest) as connection:
         connection.execute("CREATE SCHEMA bare")
-        for statement in create_tables(project.manifest, "bare"):
+        layout = project.manifest.layout
+        for name in key_functions(layout):
+            connection.execute(create_function(name, "bare"))
+        for statement in create_tables(layout, "bare"):
             connection.execute(statement)
         seconds = 0.0
         for statement, rows in make_rows(project, dump):

@@ -24,7 +24,8 @@ from bson import ObjectId
 
 from assise.cli.commands import app
 from assise.errors import AssiseError
-from assise.manifest.file import json_schema, parse_manifest
+from assise.manifest.read import parse_manifest
+from assise.manifest.sections import KEYS
 from assise.manifest.types import KINDS
 from assise.postgres.cluster import find_binaries
 from assise.postgres.embedded import Embedded
@@ -351,43 +352,10 @@ def test_every_setting_is_named_with_its_variable() -> None:
     assert set(re.findall(r"ASSISE_(?!TEST)\w+", ALL)) == {setting.variable for setting in SETTINGS}
 
 
-def properties_of(schema: object) -> set[str]:
-    """The names of all properties of a JSON Schema, at every depth."""
-    if isinstance(schema, list):
-        return {name for item in schema for name in properties_of(item)}
-    if not isinstance(schema, dict):
-        return set()
-    named = schema.get("properties", {})
-    assert isinstance(named, dict)
-    return {
-        *named,
-        *(
-            name
-            for value in [*named.values(), *schema.values()]
-            for name in properties_of(value)
-            if value is not named
-        ),
-    }
-
-
 def test_every_key_type_and_kind_of_the_manifest_is_named() -> None:
     page = TEXTS["docs/reference/manifest.md"]
-    keys = properties_of(json_schema())
-    assert keys == {
-        "assise",
-        "name",
-        "postgres",
-        "tables",
-        "collection",
-        "parent",
-        "from",
-        "primary_key",
-        "columns",
-        "type",
-        "kind",
-    }
-    for key in keys:
-        assert f"| `{key}` |" in page, key
+    for key in KEYS:
+        assert f"| `{key.name}` |" in page, key
     for name, kinds in KINDS.items():
         assert f"`{name}`" in page, name
         for kind in kinds:

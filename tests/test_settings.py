@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assise.errors import UsageError
-from assise.settings import SETTINGS, expand, read_setting
+from assise.settings import SETTINGS, escape_variables, expand, read_setting
 
 VARIABLES = {"A": "one", "B": "", "C": "${A}", "D_1": "x y", "E": "p@ss:w0rd/}"}
 
@@ -80,7 +80,10 @@ def test_what_is_no_whole_number_is_refused(text: str) -> None:
         ("${D_1:-postgresql://u:p@h/d?a=b}", "x y"),
         ("${MISSING:-postgresql://u:p@h/d?a=b}", "postgresql://u:p@h/d?a=b"),
         ("${MISSING:-a$b}", "a$b"),
-        ("$${A}", "$one"),
+        ("$${A}", "${A}"),
+        ("$${A", "${A"),
+        ("$$${A}${A}", "$${A}one"),
+        ("$${A}{", "${A}{"),
     ],
 )
 def test_variables_are_replaced_in_one_pass(text: str, expanded: str) -> None:
@@ -114,7 +117,12 @@ def test_an_unset_variable_without_a_default_is_an_error_that_names_it(text: str
 def test_what_does_not_close_or_is_no_variable_is_an_error(text: str) -> None:
     with pytest.raises(UsageError, match="this is no variable") as error:
         expand(text, environ=VARIABLES)
-    assert error.value.remedy == "Write ${NAME} or ${NAME:-default}."
+    assert error.value.remedy == "Write ${NAME} or ${NAME:-default}; a literal ${ is $${."
+
+
+@pytest.mark.parametrize("text", ["", "${A}", "$${A}", "$$${", "${", "a$", "{$}", "${A}{"])
+def test_a_text_that_is_escaped_comes_back(text: str) -> None:
+    assert expand(escape_variables(text), environ={}) == text
 
 
 def test_a_default_cannot_hold_another_variable() -> None:

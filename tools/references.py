@@ -23,8 +23,9 @@ from bson.datetime_ms import DatetimeMS
 from assise import cli, errors
 from assise.cli import commands
 from assise.errors import AssiseError
-from assise.manifest import checks, paths
-from assise.manifest.file import json_schema
+from assise.manifest import names, paths
+from assise.manifest.reference import list_keys
+from assise.manifest.sections import columns, comments, primary_keys
 from assise.manifest.types import KEY_KINDS, KINDS
 from assise.project import Project
 from assise.rows.cells import rule
@@ -241,49 +242,43 @@ def describe_types() -> Iterator[list[str]]:
             ]
 
 
-def describe_keys(schema: Mapping[str, Any], only: Mapping[str, str] = {}) -> str:
-    rows = []
-    for name, each in schema["properties"].items():
-        given = (
-            code(each["default"])
-            if "default" in each
-            else "wanted"
-            if name in schema["required"]
-            else only.get(name, "")
-        )
-        rows.append([code(name), escape(each["description"]), given])
-    return write_table(["key", "what it is", "default"], rows)
+def describe_keys(where: str) -> str:
+    rows = [
+        [code(row.key), row.type, escape(row.help), row.default, row.affects]
+        for row in list_keys()
+        if row.where == where
+    ]
+    return write_table(["key", "type", "what it is", "default", "a change affects"], rows)
+
+
+AFFECTS = """The last column says what a change asks for. *rows*: the rows depend on the key, so `assise undo` comes first.
+*schema*: `assise migrate` changes the tables in place. *nothing*: the next command reads it."""
+VARIABLES = """`${VAR}` and `${VAR:-default}` in values are replaced by environment variables when the file is read, in `postgres` when a command
+connects. Keys are taken as they are. What a variable holds is text, whatever YAML would make of it, and no error shows it.
+A literal `${` is written `$${`."""
 
 
 def write_manifest() -> str:
-    schema: Any = json_schema()
-    table = schema["properties"]["tables"]["additionalProperties"]
-    column = table["properties"]["columns"]["additionalProperties"]["anyOf"][1]
     arrays = ", ".join(code(name) for name in KINDS if name.endswith("[]"))
     limits = [
-        ["columns of a table, with its key and `_extra`", f"{checks.MAX_COLUMNS:,}"],
-        ["columns of a key, that is levels of child tables", str(checks.MAX_KEY_COLUMNS)],
-        ["bytes of a name", str(checks.MAX_NAME_BYTES)],
+        ["columns of a table, with its key and `_extra`", f"{columns.MAX_COLUMNS:,}"],
+        ["columns of a key, that is levels of child tables", str(primary_keys.MAX_KEY_COLUMNS)],
+        ["bytes of a name", str(names.MAX_NAME_BYTES)],
         ["keys of a path", str(paths.MAX_KEYS)],
+        ["characters of a comment", f"{comments.MAX_COMMENT:,}"],
     ]
     return "\n\n".join(
         [
             "# Keys and types of the manifest",
             "What the manifest is for, paths, and which key to choose: [the manifest](../manifest.md). A key that is not on this page is an error.",
+            AFFECTS,
+            VARIABLES,
             "## At the top",
-            describe_keys(schema),
+            describe_keys("manifest"),
             "## Of a table",
-            describe_keys(
-                table,
-                {
-                    "collection": "this or `parent`",
-                    "parent": "this or `collection`",
-                    "from": "wanted with `parent`",
-                    "columns": "none",
-                },
-            ),
+            describe_keys("table"),
             "## Of a column",
-            describe_keys(column, {"kind": "the type's first"}),
+            describe_keys("column"),
             "A column that has only a type may be written as that: `email: text`.",
             "## Types, kinds, and what fits",
             FITS,
@@ -388,7 +383,7 @@ WORDS = {
 
 PARTS = {
     "cli": "On the command line", "settings": "Settings and variables", "project": "Of a project", "manifest.nodes": "The YAML text",
-    "manifest.file": "The file and its keys", "manifest.paths": "Paths", "manifest.checks": "Tables and columns", "mongo": "Reading the source",
+    "manifest.read": "The file and its keys", "manifest.paths": "Paths", "manifest": "Tables and columns", "mongo": "Reading the source",
     "postgres.connection": "Connecting", "postgres": "The embedded server", "transfer.ledger": "The target before and after a load",
     "transfer.load": "Loading", "transfer.verify": "Verifying", "transfer.undo": "Undoing",
     "transfer.repair": "Repairing", "transfer.export": "Exporting",

@@ -28,7 +28,7 @@ SELECT to_char(coalesce(created_at, (_extra ->> 'created_at')::timestamptz),
 SELECT full_name, plan, count(*) AS projects
   FROM users
   JOIN projects ON users.id = coalesce(
-         user_id, assise.objectid_to_uuid(projects._extra ->> 'user_id'))
+         user_id, objectid_to_uuid(projects._extra ->> 'user_id'))
  GROUP BY users.id
  ORDER BY projects DESC, users.id
  LIMIT 5;

@@ -15,13 +15,17 @@ from typing import Literal
 
 from assise.errors import AssiseError, UsageError
 from assise.infer.propose import Proposal, propose
-from assise.manifest.checks import SERVERS_OWN
-from assise.manifest.file import dump_manifest, json_schema, load_manifest
+from assise.manifest.json_schema import json_schema
 from assise.manifest.model import Manifest
+from assise.manifest.read import load_manifest
+from assise.manifest.sections.project import SERVERS_OWN
+from assise.manifest.write import dump_manifest
 from assise.mongo.dump import Dump, open_dump, read_metadata
-from assise.postgres.connection import Connection, describe
+from assise.postgres.connection import Connection
+from assise.postgres.conninfo import describe
 from assise.postgres.embedded import Embedded
-from assise.schema.sql import all_layouts, script
+from assise.schema.script import script
+from assise.schema.sql import all_layouts
 from assise.settings import count_cores, expand, read_setting
 from assise.transfer import ledger
 from assise.transfer.estimate import estimate_dump
@@ -260,7 +264,7 @@ class Project:
         return Plan(
             str(dump.path),
             target,
-            [layout.table for layout in all_layouts(manifest)],
+            [layout.table for layout in all_layouts(manifest.layout)],
             {name: dump.collection(name).size for name in manifest.roots.values()},
             estimate.documents,
             round(estimate.load_s, 1),
@@ -285,7 +289,8 @@ class Project:
             if load is None:
                 load = self._begin(connection, manifest, dump, confirm)
             else:
-                ledger.check_unchanged(connection, load, manifest)
+                ledger.check_unchanged(connection, load, manifest.layout)
+                ledger.apply_manifest(connection, load, manifest)
             report = Report(str(dump.path), connection.target, was_done=load.is_finished)
             with self._working(dump) as workers:
                 report.collections = load_dump(
@@ -423,7 +428,7 @@ class Project:
         """
         with self._exporting() as (connection, load):
             names = (
-                list(load.manifest.roots.values())
+                list(load.layout.roots.values())
                 if collection is None
                 else [_known(load, collection)]
             )
@@ -483,7 +488,7 @@ class Project:
     ) -> Load:
         if not self._is_embedded(manifest):
             parts = connection.parts
-            tables = [layout.table for layout in all_layouts(manifest)]
+            tables = [layout.table for layout in all_layouts(manifest.layout)]
             question = (
                 f"{parts['host']}:{parts['port']}, database {parts['dbname']}, gets the schema assise and"
                 f" {count_of(len(tables), 'table')}: {', '.join(tables[:20])}{', …' if len(tables) > 20 else ''}"
@@ -554,7 +559,7 @@ def _load_of(connection: Connection, manifest: Manifest) -> Load:
 
 def _finished_load(connection: Connection, manifest: Manifest, *, as_loaded: bool = False) -> Load:
     load = _load_of(connection, manifest)
-    ledger.check_unchanged(connection, load, load.manifest if as_loaded else manifest)
+    ledger.check_unchanged(connection, load, load.layout if as_loaded else manifest.layout)
     if not load.is_finished:
         raise UsageError(
             f"the load of {manifest.name!r} is not finished",
@@ -573,7 +578,7 @@ def _remembered(load: Load | None) -> Path:
 
 
 def _known(load: Load, collection: str) -> str:
-    known = load.manifest.roots.values()
+    known = load.layout.roots.values()
     if collection not in known:
         raise UsageError(
             f"the load of {load.name!r} has no collection {collection!r}",

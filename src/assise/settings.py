@@ -1,6 +1,7 @@
 """The one tuple of settings and the only reader of the environment.
 
-`load.chunk_bytes` is `--chunk-bytes` on the command line and `ASSISE_LOAD_CHUNK_BYTES` in the environment.
+`load.chunk_bytes` is `--chunk-bytes` on the command line and `ASSISE_LOAD_CHUNK_BYTES` in the
+environment.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ SETTINGS = (
     ),
 )
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:[^}$]|\$(?!\{))*))?\}")
+_VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:[^}$]|\$(?!\{))*))?\}")
 
 
 def read_setting(
@@ -89,7 +90,7 @@ def count_cores() -> int:
 
 
 def expand(text: str, *, environ: Mapping[str, str] = os.environ) -> str:
-    """`text` with every `${VAR}` and `${VAR:-default}` replaced, in one pass.
+    """`text` with every `${VAR}` and `${VAR:-default}` replaced, in one pass; `$${` is a `${`.
 
     Raises:
         UsageError: a variable without a default is not set, or a `${` does not close.
@@ -97,6 +98,8 @@ def expand(text: str, *, environ: Mapping[str, str] = os.environ) -> str:
 
     def value(match: re.Match[str]) -> str:
         name, default = match.group(1), match.group(2)
+        if name is None:
+            return "${"
         found = environ.get(name)
         if found or (found is not None and default is None):
             return found
@@ -107,6 +110,12 @@ def expand(text: str, *, environ: Mapping[str, str] = os.environ) -> str:
             )
         return default
 
-    if "${" in _VARIABLE.sub("", text):
-        raise UsageError("${…: this is no variable", remedy="Write ${NAME} or ${NAME:-default}.")
+    if "${" in _VARIABLE.sub(" ", text):
+        remedy = "Write ${NAME} or ${NAME:-default}; a literal ${ is $${."
+        raise UsageError("${…: this is no variable", remedy=remedy)
     return _VARIABLE.sub(value, text)
+
+
+def escape_variables(text: str) -> str:
+    """`text` so that `expand` gives it back: each `${` is written as `$${`."""
+    return text.replace("${", "$${")

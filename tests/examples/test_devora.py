@@ -344,7 +344,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[Documents], Rows]]] = {
     ),
     "projects per user": (
         """SELECT email, count(*) FROM users
-            JOIN projects ON users.id = coalesce(user_id, assise.objectid_to_uuid(projects._extra ->> 'user_id'))
+            JOIN projects ON users.id = coalesce(user_id, objectid_to_uuid(projects._extra ->> 'user_id'))
             GROUP BY 1 ORDER BY email COLLATE "C" """,
         count_projects,
     ),
@@ -376,7 +376,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[Documents], Rows]]] = {
     ),
     "latest deployments that failed": (
         """SELECT project, error_code FROM
-            (SELECT DISTINCT ON (1) coalesce(assise.uuid_to_objectid(project_id), _extra ->> 'project_id') AS project, status, error_code
+            (SELECT DISTINCT ON (1) coalesce(uuid_to_objectid(project_id), _extra ->> 'project_id') AS project, status, error_code
                 FROM deployments ORDER BY 1, created_at DESC) AS latest
             WHERE status = 'failed' ORDER BY 1""",
         find_last_failures,

@@ -19,8 +19,9 @@ from tests.oracle.values import write_document, write_text
 from tests.scenes.profiles import INT, STRING, merge_parts, profile_of
 
 from assise.infer.propose import Proposal, propose
-from assise.manifest.file import dump_manifest, parse_manifest
 from assise.manifest.model import Column
+from assise.manifest.read import parse_manifest
+from assise.manifest.write import dump_manifest
 from assise.rows.shred import Reason, Shredder
 
 OID = ObjectId("507f1f77bcf86cd799439011")
@@ -338,7 +339,7 @@ def test_colliding_names() -> None:
         "_extra": "int4 int32 <_extra>",
     }
     assert found.comments["tables", "docs", "columns", "a_b_3"] == "int32; path A_b"
-    assert found.manifest.extra_name("docs") == "_extra_2"
+    assert found.manifest.layout.extra_name("docs") == "_extra_2"
 
 
 def test_the_key_of_a_child_table_comes_before_the_fields() -> None:
@@ -464,7 +465,9 @@ def check_proposal(documents: list[bytes], ids: Literal["uuid", "text"], collect
     assert parse_manifest(text) == found.manifest
     again = propose({collection: profile_of(documents)}, name="test", ids=ids)
     assert dump_manifest(again.manifest, comments=again.comments) == text
-    batch = Shredder(found.manifest, next(iter(found.manifest.tables))).shred(enumerate(documents))
+    batch = Shredder(found.manifest.layout, next(iter(found.manifest.tables))).shred(
+        enumerate(documents)
+    )
     assert [misfit for misfit in batch.misfits if misfit.reason is Reason.KEY_MISFIT] == []
 
 

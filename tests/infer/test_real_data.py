@@ -10,7 +10,8 @@ import pytest
 from tests.scenes.profiles import profile_of
 
 from assise.infer.propose import Proposal, propose
-from assise.manifest.file import dump_manifest, parse_manifest
+from assise.manifest.read import parse_manifest
+from assise.manifest.write import dump_manifest
 
 DATA = (
     Path(os.environ.get("ASSISE_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))

@@ -4,8 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from assise.errors import ManifestError
-from assise.manifest.file import parse_manifest
+from assise.manifest.layout import ColumnLayout
 from assise.manifest.model import Column, Manifest, Table
+from assise.manifest.read import parse_manifest
 
 HEAD = "assise: 1\nname: shop\ntables:\n"
 USERS = "  users: {collection: users, primary_key: id, columns: {id: {type: uuid, from: _id}}}\n"
@@ -16,19 +17,32 @@ TYPES = (
     "Known: uuid, text, bool, int4, int8, float8, numeric, timestamptz, bytea, jsonb, "
     "uuid[], text[], bool[], int4[], int8[], float8[], numeric[], timestamptz[]."
 )
-KEY_ONLY = "belongs to the key of a collection's table only\nRemove it, or make this column the primary_key."
-ONE_STAR = "a child table's path names an array and ends in its one *\nWrite for example files.*; a key * is written \\*."
+KEY_ONLY = (
+    "belongs to the key of a collection's table only\n"
+    "Remove it, or make this column the primary_key."
+)
+ONE_STAR = (
+    "a child table's path names an array and ends in its one *\n"
+    "Write for example files.*; a key * is written \\*."
+)
 WHOLE_ID = "reads a part of _id\nRead _id as a whole: the order of its fields counts."
-NO_NAME = "a key that ends in a backslash, holds NUL or is not Unicode cannot be named\nLeave it without a column: its values are kept in _extra."
+NO_NAME = (
+    "a key that ends in a backslash, holds NUL or is not Unicode cannot be named\n"
+    "Leave it without a column: its values are kept in _extra."
+)
 NO_ROOT_KEY = "Name the one column that reads _id, or one of kind offset."
-SCALAR_KEY = "which cannot be a key\nGive it a scalar type; {type: text, from: _id, kind: any} takes every _id."
+SCALAR_KEY = (
+    "which cannot be a key\n"
+    "Give it a scalar type; {type: text, from: _id, kind: any} takes every _id."
+)
 NEEDED = "2 are needed: the key of users, then the position at each level"
 BEGIN = "Begin with a letter A-Z or a-z; then letters, digits, _ and -, at most 63 in all."
 X64 = "x" * 64
 
 
 def users(columns: str) -> str:
-    return f"  users: {{collection: users, primary_key: id, columns: {{id: {{type: uuid, from: _id}}, {columns}}}}}\n"
+    columns = f"id: {{type: uuid, from: _id}}, {columns}"
+    return f"  users: {{collection: users, primary_key: id, columns: {{{columns}}}}}\n"
 
 
 def keyed(primary_key: str, columns: str) -> str:
@@ -55,11 +69,17 @@ TYPE_ERRORS = [
     (users('a: ""'), f"{COLUMN}.a.type: is no type\n{TYPES}"),
     (
         users("a: {type: uuid, kind: uuid_jav}"),
-        f"{COLUMN}.a.kind: uuid_jav: is no kind of uuid\nDid you mean uuid_java? Known: objectid, uuid, uuid_java, uuid_csharp, uuid_python.",
+        (
+            f"{COLUMN}.a.kind: uuid_jav: is no kind of uuid\n"
+            "Did you mean uuid_java? Known: objectid, uuid, uuid_java, uuid_csharp, uuid_python."
+        ),
     ),
     (
         users("a: {type: bytea, kind: binary_256}"),
-        f"{COLUMN}.a.kind: binary_256: is no kind of bytea\nKnown: binary, binary_1, …, binary_255.",
+        (
+            f"{COLUMN}.a.kind: binary_256: is no kind of bytea\n"
+            "Known: binary, binary_1, …, binary_255."
+        ),
     ),
     (
         users('a: {type: "text[]", kind: any}'),
@@ -73,38 +93,69 @@ TYPE_ERRORS = [
     ),
     (
         keyed("id", "id: {type: int8, kind: offset, from: x}"),
-        f"{COLUMN}.id.from: x: belongs to no column of kind offset\nRemove it: the column reads no field.",
+        (
+            f"{COLUMN}.id.from: x: belongs to no column of kind offset\n"
+            "Remove it: the column reads no field."
+        ),
     ),
 ]
 
 ORIGIN_ERRORS = [
     (
         child("collection: x, parent: users, from: a.*, primary_key: [a, b]"),
-        f"{CHILD}: has both collection and parent\nGive a collection, or the parent and from of a child table.",
+        (
+            f"{CHILD}: has both collection and parent\n"
+            "Give a collection, or the parent and from of a child table."
+        ),
     ),
     (
         child("primary_key: a"),
-        f"{CHILD}: has neither collection nor parent\nGive a collection, or the parent and from of a child table.",
+        (
+            f"{CHILD}: has neither collection nor parent\n"
+            "Give a collection, or the parent and from of a child table."
+        ),
     ),
     (
-        "  users: {collection: users, from: a.*, primary_key: id, columns: {id: {type: uuid, from: _id}}}\n",
-        f"{PLACE}.from: a.*: belongs to child tables only\nRemove it: a collection's table holds whole documents.",
+        (
+            "  users: {collection: users, from: a.*, primary_key: id, columns: {id: {type: uuid, "
+            "from: _id}}}\n"
+        ),
+        (
+            f"{PLACE}.from: a.*: belongs to child tables only\n"
+            "Remove it: a collection's table holds whole documents."
+        ),
     ),
     (
         child("parent: users, primary_key: [a, b]"),
-        f"{CHILD}: has a parent and no from\nGive the array in the parent's document, such as from: files.*",
+        (
+            f"{CHILD}: has a parent and no from\n"
+            "Give the array in the parent's document, such as from: files.*"
+        ),
     ),
     (
         child("parent: user, from: a.*, primary_key: [a, b]"),
-        f"{CHILD}.parent: user: is no table of this manifest\nDid you mean users? Known: users, files.",
+        (
+            f"{CHILD}.parent: user: is no table of this manifest\n"
+            "Did you mean users? Known: users, files."
+        ),
     ),
     (
         child("parent: files, from: a.*, primary_key: [a, b]"),
-        f"{CHILD}.parent: files: leads back to this table\nLet each child table end at a collection's table.",
+        (
+            f"{CHILD}.parent: files: leads back to this table\n"
+            "Let each child table end at a collection's table."
+        ),
     ),
     (
-        f"{USERS}  people: {{collection: users, primary_key: id, columns: {{id: {{type: uuid, from: _id}}}}}}\n",
-        "assise.yaml:5: tables.people.collection: users: is the collection of table users already\nKeep one table for each collection.",
+        (
+            f"{USERS}  people: "
+            f"{{collection: users, primary_key: id, columns: {{id: {{type: uuid, from: _id}}}}}}\n"
+        ),
+        (
+            "assise.yaml:5: tables.people.collection: users: is the collection of table users "
+            "already\n"
+            "Keep one table for each collection."
+        ),
     ),
     (
         USERS.replace("collection: users", 'collection: ""'),
@@ -135,13 +186,19 @@ KEY_ERRORS = [
     ),
     (
         keyed("id", "id: uuid"),
-        f"{PLACE}.primary_key: id: reads id\nName the column that reads _id (from: _id), or one of kind offset.",
+        (
+            f"{PLACE}.primary_key: id: reads id\n"
+            "Name the column that reads _id (from: _id), or one of kind offset."
+        ),
     ),
     (keyed("_id", "_id: jsonb"), f"{PLACE}.primary_key: _id: is of type jsonb, {SCALAR_KEY}"),
     (keyed("_id", '_id: "text[]"'), f"{PLACE}.primary_key: _id: is of type text[], {SCALAR_KEY}"),
     (
         child("parent: users, from: files.*, primary_key: a"),
-        f"{CHILD}.primary_key: names 1 columns; {NEEDED}\nName the positions outermost first, such as _position.",
+        (
+            f"{CHILD}.primary_key: names 1 columns; {NEEDED}\n"
+            "Name the positions outermost first, such as _position."
+        ),
     ),
     (
         child("parent: users, from: files.*, primary_key: [a, a]"),
@@ -149,11 +206,17 @@ KEY_ERRORS = [
     ),
     (
         child("parent: users, from: files.*, primary_key: [a, b], columns: {b: text}"),
-        f"{CHILD}.primary_key: b: is one of the columns too\nRename one of them: the key of a child table is not among its columns.",
+        (
+            f"{CHILD}.primary_key: b: is one of the columns too\n"
+            "Rename one of them: the key of a child table is not among its columns."
+        ),
     ),
     (
         child("parent: users, from: files.*, primary_key: [a, ctid]"),
-        f"{CHILD}.primary_key: ctid: is the name of a system column of PostgreSQL\nChoose another name, such as ctid_.",
+        (
+            f"{CHILD}.primary_key: ctid: is the name of a system column of PostgreSQL\n"
+            "Choose another name, such as ctid_."
+        ),
     ),
     (
         child('parent: users, from: files.*, primary_key: [a, ""]'),
@@ -184,7 +247,10 @@ PATH_ERRORS = [
     ),
     (
         child(FILES) + f"  more: {{{FILES}}}\n",
-        "assise.yaml:6: tables.more.from: files.*: reads the same field as table files\nKeep one of the two.",
+        (
+            "assise.yaml:6: tables.more.from: files.*: reads the same field as table files\n"
+            "Keep one of the two."
+        ),
     ),
     (
         keyed("id", "id: {type: int8, kind: offset}, a: {type: text, from: _id.a}"),
@@ -196,7 +262,10 @@ PATH_ERRORS = [
     ),
     (
         users("a: {type: text, from: files.*}"),
-        f"{COLUMN}.a.from: files.*: a segment * stands for the elements of an array\nMake a child table of the array; a key * is written \\*.",
+        (
+            f"{COLUMN}.a.from: files.*: a segment * stands for the elements of an array\n"
+            "Make a child table of the array; a key * is written \\*."
+        ),
     ),
     (child(FILES.replace("files.*", "files")), f"{CHILD}.from: files: {ONE_STAR}"),
     (child(FILES.replace("files.*", '"*"')), f"{CHILD}.from: *: {ONE_STAR}"),
@@ -204,19 +273,28 @@ PATH_ERRORS = [
     (users(r'a: {type: text, from: "\0"}'), f"{COLUMN}.a.from: \\x00: {NO_NAME}"),
     (
         users(f"a: {{type: text, from: {'.'.join('k' * 101)}}}"),
-        f"{COLUMN}.a.from: {'k.' * 39}k…: a path of 101 keys\nGive 1 to 100 keys, or read a document above as jsonb.",
+        (
+            f"{COLUMN}.a.from: {'k.' * 39}k…: a path of 101 keys\n"
+            "Give 1 to 100 keys, or read a document above as jsonb."
+        ),
     ),
 ]
 
 NAME_ERRORS = [
     (
         users("xmin: text"),
-        f"{COLUMN}.xmin: xmin: is the name of a system column of PostgreSQL\nChoose another name, such as xmin_.",
+        (
+            f"{COLUMN}.xmin: xmin: is the name of a system column of PostgreSQL\n"
+            "Choose another name, such as xmin_."
+        ),
     ),
     (users('"": text'), f"{COLUMN}.: is an empty name\nGive it a name."),
     (
         users(r'"a\0": {type: text, from: a}'),
-        f"{COLUMN}.a\\x00: a\\x00: is a name with a NUL, which PostgreSQL cannot hold\nChoose another name.",
+        (
+            f"{COLUMN}.a\\x00: a\\x00: is a name with a NUL, which PostgreSQL cannot hold\n"
+            "Choose another name."
+        ),
     ),
     (
         users(f"{X64}: text"),
@@ -224,16 +302,25 @@ NAME_ERRORS = [
     ),
     (
         USERS.replace("users:", f"{X64}:"),
-        f"assise.yaml:4: tables.{X64}: {X64}: is a name of 64 bytes\nPostgreSQL takes 63: choose a shorter one.",
+        (
+            f"assise.yaml:4: tables.{X64}: {X64}: is a name of 64 bytes\n"
+            "PostgreSQL takes 63: choose a shorter one."
+        ),
     ),
     (USERS.replace("users:", '"":'), "assise.yaml:4: tables.: is an empty name\nGive it a name."),
     (
         users(f"{'é' * 32}: text"),
-        f"{COLUMN}.{'é' * 32}: {'é' * 32}: is a name of 64 bytes\nPostgreSQL takes 63: choose a shorter one.",
+        (
+            f"{COLUMN}.{'é' * 32}: {'é' * 32}: is a name of 64 bytes\n"
+            "PostgreSQL takes 63: choose a shorter one."
+        ),
     ),
     (
         users(", ".join(f"c{i}: text" for i in range(999))),
-        f"{PLACE}: has 1,001 columns with key and _extra\nKeep at most 1,000: fields without a column stay in _extra.",
+        (
+            f"{PLACE}: has 1,001 columns with key and _extra\n"
+            "Keep at most 1,000: fields without a column stay in _extra."
+        ),
     ),
 ]
 
@@ -255,7 +342,10 @@ HEAD_ERRORS = [
     ),
     (
         "postgres: mysql://u:secret@h/d",
-        "is neither embedded nor a URL\nWrite embedded, postgresql://user@host/database, or ${VARIABLE}.",
+        (
+            "is neither embedded nor a URL\n"
+            "Write embedded, postgresql://user@host/database, or ${VARIABLE}."
+        ),
     ),
 ]
 
@@ -299,8 +389,14 @@ def test_independent_problems_are_listed_a_line_each() -> None:
         )
     assert str(caught.value).splitlines() == [
         f"{COLUMN}.a.type: citext: is no type. Did you mean text? {TYPES}",
-        f"{COLUMN}.xmin: xmin: is the name of a system column of PostgreSQL. Choose another name, such as xmin_.",
-        f"{CHILD}.parent: user: is no table of this manifest. Did you mean users? Known: users, files.",
+        (
+            f"{COLUMN}.xmin: xmin: is the name of a system column of PostgreSQL. Choose another "
+            "name, such as xmin_."
+        ),
+        (
+            f"{CHILD}.parent: user: is no table of this manifest. Did you mean users? Known: "
+            "users, files."
+        ),
     ]
     assert (caught.value.line, caught.value.key, caught.value.value) == (
         4,
@@ -317,11 +413,13 @@ def test_ten_problems_are_listed_and_the_others_counted() -> None:
 
 
 def test_a_cycle_is_reported_for_the_tables_on_it() -> None:
+    tables = [
+        "  a: {parent: b, from: x.*, primary_key: [a, b]}",
+        "  b: {parent: a, from: x.*, primary_key: [a, b]}",
+        "  c: {parent: b, from: y.*, primary_key: [a, b]}",
+    ]
     with pytest.raises(ManifestError) as caught:
-        parse_manifest(
-            f"{HEAD}  a: {{parent: b, from: x.*, primary_key: [a, b]}}\n  b: {{parent: a, from: x.*, primary_key: [a, b]}}\n"
-            "  c: {parent: b, from: y.*, primary_key: [a, b]}\n"
-        )
+        parse_manifest(HEAD + "\n".join(tables))
     assert [line.split(":")[1:3] for line in str(caught.value).splitlines()] == [
         ["4", " tables.a.parent"],
         ["5", " tables.b.parent"],
@@ -342,7 +440,7 @@ def nest(levels: int) -> dict[str, Table]:
 
 
 def test_tables_nest_as_deep_as_keys_go() -> None:
-    assert Manifest(assise=1, name="a", tables=nest(31)).root("t31") == "t0"
+    assert Manifest(assise=1, name="a", tables=nest(31)).layout.root("t31") == "t0"
     with pytest.raises(ValidationError, match=r"tables\.t32: lies more than 31 tables deep"):
         Manifest(assise=1, name="a", tables=nest(32))
 
@@ -386,29 +484,29 @@ tables:
 
 def test_the_tree_of_tables() -> None:
     shop = parse_manifest(SHOP)
-    assert [name for root in shop.roots for name in shop.tree(root)] == [
+    assert [name for root in shop.roots for name in shop.layout.tree(root)] == [
         "orders",
         "items",
         "notes",
         "taxes",
         "users",
     ]
-    assert shop.tree("orders") == ("orders", "items", "notes", "taxes")
-    assert shop.children("orders") == ["items", "notes"]
-    assert [shop.root(name) for name in shop.tables] == [
+    assert shop.layout.tree("orders") == ("orders", "items", "notes", "taxes")
+    assert shop.layout.children("orders") == ["items", "notes"]
+    assert [shop.layout.root(name) for name in shop.tables] == [
         "orders",
         "orders",
         "orders",
         "users",
         "orders",
     ]
-    assert shop.key_column("taxes") == Column(type="text", from_="_id", kind="any")
-    assert shop.key_column("users").path == ()
+    assert shop.layout.key_column("taxes") == ColumnLayout("text", "any", ("_id",))
+    assert shop.layout.key_column("users").path == ()
 
 
 def test_our_jsonb_column_gives_way() -> None:
     shop = parse_manifest(SHOP)
-    assert {name: shop.extra_name(name) for name in shop.tables} == {
+    assert {name: shop.layout.extra_name(name) for name in shop.tables} == {
         "items": "_extra_2",
         "orders": "_extra",
         "taxes": "_extra_2",

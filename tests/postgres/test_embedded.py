@@ -255,9 +255,10 @@ def test_killed_postmaster_is_started_again(server: Embedded) -> None:
 
 
 def leave_orphan(server: Embedded, *, seconds: int) -> threading.Thread:
-    """Kill the postmaster under a session that is busy for so long; the thread ends with the session."""
+    """Kill the postmaster under a session that is busy for so long, and return its thread."""
     server.start(settings=FAST)
-    script = f"DO $$ BEGIN WHILE clock_timestamp() < now() + interval '{seconds} s' LOOP END LOOP; END $$"
+    until = f"now() + interval '{seconds} s'"
+    script = f"DO $$ BEGIN WHILE clock_timestamp() < {until} LOOP END LOOP; END $$"
     client = threading.Thread(target=execute_if_possible, args=(server, script))
     client.start()
     wait_until(
@@ -483,7 +484,8 @@ def test_databases(server: Embedded) -> None:
     server.create_database(name)
     for address in (server.url(name), server.conninfo(name)):
         with psycopg.connect(address) as connection:
-            statement = "SELECT current_database(), datcollate, datlocale, datlocprovider, pg_encoding_to_char(encoding) FROM pg_database"
+            statement = """SELECT current_database(), datcollate, datlocale, datlocprovider,
+                pg_encoding_to_char(encoding) FROM pg_database"""
             rows = connection.execute(statement + " WHERE datname = current_database()").fetchall()
             assert rows == [(name, "C", "C.UTF-8", "b", "UTF8")]
             assert connection.execute("SELECT upper('é'), 'a' > 'B'").fetchone() == ("É", True)

@@ -30,8 +30,8 @@ from tests.oracle.profile import Path as Keys
 from tests.oracle.walk import Value, parse, read_frames
 from tests.scenes.readback import Plain, Target, as_dict, quote, read_type
 
-from assise.manifest.file import load_manifest
 from assise.manifest.model import Manifest
+from assise.manifest.read import load_manifest
 from assise.project import Project
 from assise.transfer.report import CollectionReport
 
@@ -333,7 +333,7 @@ def test_data_of_others_arrives_whole_and_typed(
             collection = as_dict(entry).get("collection")
             if collection is not None:
                 (file, place), part = collections[str(collection)], take_tables(plain, root)
-                column = manifest.key_column(root)
+                column = manifest.layout.key_column(root)
                 content = expect_content(read_content(place), (column.type, column.kind), target)
                 check_rejects(target, str(collection), content)
                 check_first_law(target, manifest, root, content)

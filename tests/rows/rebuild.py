@@ -6,8 +6,8 @@ import json
 import re
 from struct import unpack_from
 
-from assise.manifest.file import parse_manifest
 from assise.manifest.model import Manifest
+from assise.manifest.read import parse_manifest
 from assise.rows.assemble import Assembler, Kids, Row
 from assise.rows.shred import Batch, Shredder
 
@@ -47,9 +47,11 @@ def rows_of(batch: Batch, shredder: Shredder, document: int) -> tuple[Row, Kids]
             for row, owner in zip(batch.rows[i], batch.owners[i], strict=True)
             if owner == document
         ]
-        for row in sorted(rows, key=lambda row: [cell or b"" for cell in row[1 : layout.front]]):
+        for row in sorted(
+            rows, key=lambda row: [cell or b"" for cell in row[1 : layout.key_width]]
+        ):
             kids[i].setdefault(
-                b"".join(cell or b"" for cell in row[1 : layout.front - 1]), []
+                b"".join(cell or b"" for cell in row[1 : layout.key_width - 1]), []
             ).append(row)
     return read_row(batch.rows[0][batch.owners[0].index(document)]), kids
 
@@ -58,7 +60,10 @@ def rebuild(
     manifest: Manifest, root: str, documents: list[tuple[int, bytes]]
 ) -> tuple[dict[int, bytes], Batch]:
     """Each document, by its offset, as it comes back from its rows; and the batch with the misfits."""
-    shredder, assembler = Shredder(manifest, root), Assembler(manifest, root, is_strict=True)
+    shredder, assembler = (
+        Shredder(manifest.layout, root),
+        Assembler(manifest.layout, root, is_strict=True),
+    )
     batch = shredder.shred(documents)
     found = {}
     for document, offset in enumerate(batch.offsets):

@@ -23,7 +23,7 @@ from tests.rows.rebuild import read_manifest, rebuild, rows_of
 
 from assise.documents.extjson_reader import SOME_FIELDS, SOME_ITEMS
 from assise.errors import CellError, ExtendedJsonError
-from assise.manifest.file import parse_manifest
+from assise.manifest.read import parse_manifest
 from assise.project import Project
 from assise.rows.assemble import Assembler, Kids, Row
 from assise.rows.shred import Shredder
@@ -81,7 +81,7 @@ def change(project: Project, tmp_path: Path, database: str, query: Query) -> Cha
 
 
 def assemble(project: Project, database: str, *, is_strict: bool = False) -> bytes:
-    found = Assembler(project.manifest, "t", is_strict=is_strict)
+    found = Assembler(project.manifest.layout, "t", is_strict=is_strict)
     kids: Kids = [{} for _ in found.layouts]
     with psycopg.connect(database) as connection:
         cursor = connection.cursor(binary=True)
@@ -102,7 +102,7 @@ def assemble(project: Project, database: str, *, is_strict: bool = False) -> byt
     for i, layout in enumerate(found.layouts[1:], 1):
         for row in rows[i]:
             kids[i].setdefault(
-                b"".join(cell or b"" for cell in row[1 : layout.front - 1]), []
+                b"".join(cell or b"" for cell in row[1 : layout.key_width - 1]), []
             ).append(row)
     return found.assemble(rows[0][0], kids)
 
@@ -366,10 +366,10 @@ def test_a_large_cell_gives_the_same_bytes_in_pieces(data: st.DataObject) -> Non
     plain = data.draw(manifests(raws))
     manifest = read_manifest(plain)
     root = next(iter(manifest.roots))
-    shredder = Shredder(manifest, root)
+    shredder = Shredder(manifest.layout, root)
     batch = shredder.shred(enumerate(raws))
     for is_strict in (False, True):
-        assembler = Assembler(manifest, root, is_strict=is_strict)
+        assembler = Assembler(manifest.layout, root, is_strict=is_strict)
         for document in range(len(batch.offsets)):
             pieces, expected = both_ways(assembler, *rows_of(batch, shredder, document))
             assert isinstance(pieces, bytes), pieces
@@ -382,7 +382,7 @@ def test_a_large_cell_gives_the_same_bytes_in_pieces(data: st.DataObject) -> Non
 def test_a_large_cell_written_by_sql_gives_the_same_or_is_refused_too(
     is_strict: bool, extra: object, value: object
 ) -> None:
-    assembler = Assembler(parse_manifest(MANIFEST, "app.yaml"), "t", is_strict=is_strict)
+    assembler = Assembler(parse_manifest(MANIFEST, "app.yaml").layout, "t", is_strict=is_strict)
     names = assembler.layouts[0].names
     for column, content in (("_extra", extra), ("any", value)):
         cells: list[bytes | None] = [None] * len(names)
@@ -431,7 +431,7 @@ def test_a_large_cell_written_by_sql_gives_the_same_or_is_refused_too(
 def test_a_large_extra_that_is_no_extended_json_is_refused(
     is_strict: bool, text: str, message: str
 ) -> None:
-    assembler = Assembler(parse_manifest(MANIFEST, "app.yaml"), "t", is_strict=is_strict)
+    assembler = Assembler(parse_manifest(MANIFEST, "app.yaml").layout, "t", is_strict=is_strict)
     cells = [None] * (len(assembler.layouts[0].names) - 1)
     assert message in str(
         outcome(assembler, [*cells, b"\1" + text.encode()], [{} for _ in assembler.layouts])
@@ -452,7 +452,7 @@ def test_a_large_extra_that_is_no_extended_json_is_refused(
 def test_a_large_extra_is_read_strictly(text: str) -> None:
     cell = b'\1{"a": 1, "b": 2, "c": {"x": [1, 2, 3, [%b]], "y": 1, "z": 2}}' % text.encode()
     for is_strict in (False, True):
-        assembler = Assembler(parse_manifest(MANIFEST, "app.yaml"), "t", is_strict=is_strict)
+        assembler = Assembler(parse_manifest(MANIFEST, "app.yaml").layout, "t", is_strict=is_strict)
         row: Row = [*[None] * (len(assembler.layouts[0].names) - 1), cell]
         pieces, expected = both_ways(assembler, row, [{} for _ in assembler.layouts])
         assert pieces == expected

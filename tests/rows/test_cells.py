@@ -41,7 +41,7 @@ def test_the_cells_of_a_row_are_read_as_a_result_has_them(count: int) -> None:
         )
         for n in range(count)
     ]
-    batch = Shredder(read_manifest(MANIFEST), "users").shred(enumerate(raws))
+    batch = Shredder(read_manifest(MANIFEST).layout, "users").shred(enumerate(raws))
     assert len(batch.rows[1]) == 3 * count
     for row in [*batch.rows[0], *batch.rows[1]]:
         assert read_cells(row) == read_row(row)

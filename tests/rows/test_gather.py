@@ -81,7 +81,10 @@ def test_gathered_documents_are_those_of_the_strict_assembler(
     plain, raws = migration
     manifest = read_manifest(plain)
     root = next(name for name, table in manifest.tables.items() if table.collection)
-    shredder, assembler = Shredder(manifest, root), Assembler(manifest, root, is_strict=True)
+    shredder, assembler = (
+        Shredder(manifest.layout, root),
+        Assembler(manifest.layout, root, is_strict=True),
+    )
     batch = shredder.shred(list(enumerate(raws)))
     pairs = [rows_of(batch, shredder, number) for number in range(len(batch.offsets))]
     loaded = [raws[offset] for offset in batch.offsets]
@@ -165,8 +168,8 @@ def notes(**fields: object) -> bytes:
 def test_what_a_load_does_not_write_is_not_gathered(place: int, cell: bytes) -> None:
     manifest = read_manifest({"assise": 1, "name": "a", "tables": TABLES})
     shredder, assembler, raw = (
-        Shredder(manifest, "t"),
-        Assembler(manifest, "t", is_strict=True),
+        Shredder(manifest.layout, "t"),
+        Assembler(manifest.layout, "t", is_strict=True),
         bson.encode(LIKE),
     )
     row, kids = rows_of(shredder.shred([(0, raw)]), shredder, 0)
@@ -192,12 +195,12 @@ CHANGES: list[Callable[[list[Row], int], object]] = [
 def test_child_rows_without_their_place_are_not_gathered(table: int) -> None:
     manifest = read_manifest({"assise": 1, "name": "a", "tables": TABLES})
     shredder, assembler, raw = (
-        Shredder(manifest, "t"),
-        Assembler(manifest, "t", is_strict=True),
+        Shredder(manifest.layout, "t"),
+        Assembler(manifest.layout, "t", is_strict=True),
         bson.encode(LIKE),
     )
     row, kids = rows_of(shredder.shred([(0, raw)]), shredder, 0)
-    gatherer, last = Gatherer(assembler, [raw]), shredder.layouts[table].front - 1
+    gatherer, last = Gatherer(assembler, [raw]), shredder.layouts[table].key_width - 1
     for harm in CHANGES:
         changed = copy.deepcopy(kids)
         harm(next(iter(changed[table].values())), last)
@@ -224,7 +227,10 @@ def test_jsonb_is_given_back_in_the_order_of_its_source() -> None:
         "aa": 10.5,
     }
     raws = [bson.encode({"_id": n, "data": inner}) for n in range(20)]
-    shredder, assembler = Shredder(manifest, "t"), Assembler(manifest, "t", is_strict=True)
+    shredder, assembler = (
+        Shredder(manifest.layout, "t"),
+        Assembler(manifest.layout, "t", is_strict=True),
+    )
     batch = shredder.shred(list(enumerate(raws)))
     pairs = [rows_of(batch, shredder, n) for n in range(20)]
     rows = [[*row[:1], b"\1" + sort_as_jsonb(row[1]), *row[2:]] for row, _ in pairs]
@@ -256,7 +262,10 @@ def test_the_order_of_elements_is_learnt_from_all_of_the_sample() -> None:
         bson.encode({"_id": ObjectId(OID), "items": items})
         for items in (plain, [{"n": 1, "model": None, "parts": [{"n": 2}]}] * 100)
     ]
-    shredder, assembler = Shredder(manifest, "t"), Assembler(manifest, "t", is_strict=True)
+    shredder, assembler = (
+        Shredder(manifest.layout, "t"),
+        Assembler(manifest.layout, "t", is_strict=True),
+    )
     batch = shredder.shred(list(enumerate(raws)))
     pairs = [rows_of(batch, shredder, n) for n in range(2)]
     assert (
@@ -280,8 +289,8 @@ def test_a_key_that_is_not_escaped_is_none_of_the_document(word: str, is_note: b
     manifest = read_manifest({"assise": 1, "name": "a", "tables": JSONB_TABLES})
     field, shredder, assembler = (
         "other" if is_note else "data",
-        Shredder(manifest, "t"),
-        Assembler(manifest, "t", is_strict=True),
+        Shredder(manifest.layout, "t"),
+        Assembler(manifest.layout, "t", is_strict=True),
     )
     repeated = write_document(
         [(b"$" + word.encode(), int32(1)), (b"b", int32(1)), (b"b", int32(2))]
@@ -319,7 +328,7 @@ def test_a_key_that_is_not_escaped_is_none_of_the_document(word: str, is_note: b
     ],
 )
 def test_what_is_no_bson_teaches_nothing(manifest: object) -> None:
-    assembler = Assembler(read_manifest(manifest), "t", is_strict=True)
+    assembler = Assembler(read_manifest(manifest).layout, "t", is_strict=True)
     good = bson.encode(LIKE)
     for i in range(4, len(good)):
         for byte in (0, 1, 3, 4, 0x20, 0xFF):
@@ -341,7 +350,10 @@ def test_code_whose_scope_lies_100_levels_deep_is_read_strictly(levels: int, siz
     for level in range(levels):
         value = [value] if level % 3 == 2 else {"a": value}
     raw = bson.encode({"_id": 1, "deep": value, "big": "x" * size})
-    shredder, assembler = Shredder(manifest, "t"), Assembler(manifest, "t", is_strict=True)
+    shredder, assembler = (
+        Shredder(manifest.layout, "t"),
+        Assembler(manifest.layout, "t", is_strict=True),
+    )
     row, kids = rows_of(shredder.shred([(0, raw)]), shredder, 0)
     assert differences(raw, assembler.assemble(row, kids)) == []
 
@@ -351,7 +363,10 @@ def test_code_whose_scope_lies_100_levels_deep_is_read_strictly(levels: int, siz
 )
 def test_a_scalar_that_jsonb_spells_out_is_not_read_from_its_bytes(value: object) -> None:
     manifest = read_manifest({"assise": 1, "name": "a", "tables": JSONB_TABLES})
-    shredder, assembler = Shredder(manifest, "t"), Assembler(manifest, "t", is_strict=True)
+    shredder, assembler = (
+        Shredder(manifest.layout, "t"),
+        Assembler(manifest.layout, "t", is_strict=True),
+    )
     row, kids = rows_of(shredder.shred([(0, bson.encode({"_id": 1, "other": value}))]), shredder, 0)
     changed = [*row[:-1], notes(other={"$bson": b64encode(bson.encode({"": value})).decode()})]
     with pytest.raises(AssiseError, match="stands elsewhere in the jsonb form"):

@@ -48,9 +48,9 @@ def double(number: float) -> Element:
 
 def key_of(type_: str, kind: str, raw: bytes, offset: int = 0) -> bytes:
     manifest = read_manifest(keyed(type_, kind))
-    batch = Shredder(manifest, "t").shred([(offset, raw)])
+    batch = Shredder(manifest.layout, "t").shred([(offset, raw)])
     assert batch.misfits == []
-    (cell,) = compile_keys(manifest, "t")([(offset, raw)])
+    (cell,) = compile_keys(manifest.layout, "t")([(offset, raw)])
     assert read_row(batch.rows[0][0])[0] == cell == batch.keys[0][4:]
     return batch.keys[0][4:]
 
@@ -122,7 +122,7 @@ def test_an_offset_is_the_key_where_the_type_holds_it(type_: str, last: int) -> 
     for offset in (0, 7, last):
         assert int.from_bytes(key_of(type_, "offset", raw, offset), "big") == offset
     if type_ == "int4":
-        batch = Shredder(read_manifest(keyed(type_, "offset")), "t").shred([(last + 1, raw)])
+        batch = Shredder(read_manifest(keyed(type_, "offset")).layout, "t").shred([(last + 1, raw)])
         assert [(misfit.reason, misfit.offset) for misfit in batch.misfits] == [
             (Reason.KEY_MISFIT, last + 1)
         ]
@@ -228,7 +228,7 @@ def test_an_objectid_of_the_driver_is_found() -> None:
     ],
 )
 def test_what_is_cut_has_no_key_or_a_whole_one(type_: str, kind: str) -> None:
-    read_keys = compile_keys(read_manifest(keyed(type_, kind)), "t")
+    read_keys = compile_keys(read_manifest(keyed(type_, kind)).layout, "t")
     values = {
         "objectid": (0x07, bytes(12)),
         "string": (0x02, write_text(b"x" * 9)),

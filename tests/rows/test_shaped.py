@@ -83,8 +83,8 @@ def test_both_ways_give_the_same(
             st.sampled_from([0, 1, 2, 5, 0x7F, 0xFF])
         )
     given = list(enumerate([*raws, *map(bytes, broken)]))
-    fast, slow = Shredder(manifest, root), Shredder(manifest, root)
-    first = ShapedShredder(build_tree(manifest, root), Tally()).shred(
+    fast, slow = Shredder(manifest.layout, root), Shredder(manifest.layout, root)
+    first = ShapedShredder(build_tree(manifest.layout, root), Tally()).shred(
         [raw for _, raw in given], [offset for offset, _ in given]
     )
     TAKEN["of them"] += len(first.taken)

@@ -46,9 +46,8 @@ def shredder(key: object = None, **columns: object) -> Shredder:
         "primary_key": ["t_id", "_position"],
         "columns": {"n": "int4"},
     }
-    return Shredder(
-        read_manifest({"assise": 1, "name": "a", "tables": {"t": table, "items": child}}), "t"
-    )
+    manifest = read_manifest({"assise": 1, "name": "a", "tables": {"t": table, "items": child}})
+    return Shredder(manifest.layout, "t")
 
 
 @pytest.mark.parametrize(
@@ -160,7 +159,7 @@ def test_the_counts_are_all_values_of_the_document(migration: tuple[object, list
     plain, raws = migration
     manifest = read_manifest(plain)
     root = next(name for name, table in manifest.tables.items() if table.collection)
-    batch = Shredder(manifest, root).shred(list(enumerate(raws)))
+    batch = Shredder(manifest.layout, root).shred(list(enumerate(raws)))
     assert len(batch.offsets) == len(batch.keys) == len(batch.rows[0])
     leaves = sum(count_leaves(parse(raws[offset])) for offset in batch.offsets)
     assert batch.values.typed + batch.values.jsonb + batch.values.extra == leaves, (plain, raws)

@@ -24,7 +24,7 @@ from tests.oracle.walk import frames, parse
 from tests.rows.rebuild import read_manifest
 from tests.scenes.readback import Plain, Target, as_dict, read_keys, read_type
 
-from assise.manifest.file import dump_manifest
+from assise.manifest.write import dump_manifest
 from assise.project import Project
 
 Hit = tuple[object, ...]

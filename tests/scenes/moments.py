@@ -40,7 +40,7 @@ def at_ledger(scene: Scene) -> None:
     """The ledger is being made."""
     scene.hold("CREATE SCHEMA assise")
     scene.start("load")
-    scene.wait_blocked("-- The ledger")
+    scene.wait_blocked("-- The parts")
 
 
 def at_tables(scene: Scene) -> None:
@@ -90,7 +90,7 @@ def at_first_copy(scene: Scene) -> psycopg.Connection[tuple[object, ...]]:
 def at_row_of_copy(scene: Scene) -> None:
     """The first COPY has rows and waits for the key of one of them."""
     chunks = at_rows(scene)
-    scene.hold(f"INSERT INTO bookings (id) VALUES (assise.objectid_to_uuid('{key(1, 20)}'))")
+    scene.hold(f"INSERT INTO bookings (id) VALUES (objectid_to_uuid('{key(1, 20)}'))")
     chunks.rollback()
     scene.wait_blocked('COPY "public"."bookings"')
     assert scene.ask("SELECT bytes_processed > 0 FROM pg_stat_progress_copy") == [(True,)]

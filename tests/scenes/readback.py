@@ -143,7 +143,7 @@ class Target:
 
         Every child row must be used.
         """
-        assembler = Assembler(manifest, root, is_strict=True)
+        assembler = Assembler(manifest.layout, root, is_strict=True)
         layouts = assembler.layouts
         kids: dict[bytes, Kids] = {}
         for i, layout in enumerate(layouts):
@@ -151,7 +151,7 @@ class Target:
                 for _, row in self._read_cells(layout.table, layout.names, layout.primary_key):
                     of_document = kids.setdefault(row[0] or b"", [{} for _ in layouts])
                     of_document[i].setdefault(
-                        b"".join(cell or b"" for cell in row[1 : layout.front - 1]), []
+                        b"".join(cell or b"" for cell in row[1 : layout.key_width - 1]), []
                     ).append(row)
         found = {}
         top, position = layouts[0], layouts[0].names.index(layouts[0].primary_key[0])

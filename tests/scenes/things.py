@@ -230,9 +230,9 @@ def load_things(
 def open_loaded(project: Project, conninfo: str) -> Loaded:
     """The load of `load_things`, or of a copy of its database."""
     with Connection(conninfo) as connection:
-        (load,) = ledger.find_loads(connection)
+        load = ledger.find_load(connection, project.manifest.name)
+        assert load is not None
         documents = sum(
-            ledger.sum_chunks(connection, load, name).loaded
-            for name in load.manifest.roots.values()
+            ledger.sum_chunks(connection, load, name).loaded for name in load.layout.roots.values()
         )
     return Loaded(project, conninfo, [*project.manifest.tables], documents, load)

@@ -1,7 +1,8 @@
-"""SQL of a manifest: its text, quoting of hostile names, key functions, foreign keys; run on a real PostgreSQL."""
+"""SQL of a layout: its text, hostile names, functions, foreign keys; run on a real PostgreSQL."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 
@@ -9,13 +10,15 @@ import psycopg
 import pytest
 from tests.rows.rebuild import read_manifest
 
+from assise.schema.script import script
 from assise.schema.sql import (
     add_foreign_keys,
+    create_function,
     create_tables,
     drop_tables,
+    key_functions,
     quote,
     quote_text,
-    script,
 )
 
 Query = Callable[..., list[tuple[object, ...]]]
@@ -70,7 +73,8 @@ CREATE TABLE "public"."item_parts" (
     PRIMARY KEY ("user_id", "_position", "_position_2")
 );
 
-ALTER TABLE "public"."user_items" ADD FOREIGN KEY ("user_id") REFERENCES "public"."users" ("id") ON DELETE CASCADE;
+ALTER TABLE "public"."user_items" ADD FOREIGN KEY ("user_id") \
+REFERENCES "public"."users" ("id") ON DELETE CASCADE;
 
 ALTER TABLE "public"."item_parts" ADD FOREIGN KEY ("user_id", "_position") \
 REFERENCES "public"."user_items" ("user_id", "_position") ON DELETE CASCADE;
@@ -110,9 +114,13 @@ def column(type_: str, kind: str) -> dict[str, str]:
 
 
 def test_the_text_of_a_small_manifest() -> None:
-    head, _, rest = script(read_manifest(SMALL), "public").partition("\n$$;\n\n")
-    assert 'CREATE OR REPLACE FUNCTION "public"."_new_objectid"() RETURNS uuid' in head
+    *functions, rest = script(read_manifest(SMALL), "public").split("\n$$;\n\n")
     assert rest == TEXT
+    assert [re.findall("^CREATE.*", text, re.MULTILINE) for text in functions] == [
+        ['CREATE FUNCTION "public"."_new_objectid"() RETURNS uuid'],
+        ['CREATE FUNCTION "public"."objectid_to_uuid"(objectid text) RETURNS uuid'],
+        ['CREATE FUNCTION "public"."uuid_to_objectid"(id uuid) RETURNS text'],
+    ]
 
 
 @pytest.mark.contract
@@ -123,12 +131,14 @@ def test_the_script_runs_on_an_empty_database_and_can_be_taken_away(
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(script(manifest, "public").encode())
     rows = query(
-        "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1"
+        "SELECT relname::text FROM pg_class"
+        " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1"
     )
     assert rows == [("item_parts",), ("user_items",), ("users",)]
     query(drop_tables(["users", "user_items", "item_parts"], "public"))
     assert query(
-        "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        "SELECT count(*) FROM pg_class"
+        " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
     ) == [(0,)]
 
 
@@ -137,10 +147,12 @@ def test_grandchildren_go_with_their_parents(query: Query, database: str) -> Non
         connection.execute(script(read_manifest(SMALL), "public").encode())
     query("INSERT INTO users (full_name) VALUES ('a'), ('b')")
     query(
-        "INSERT INTO user_items (user_id, _position) SELECT id, n FROM users, generate_series(0, 1) AS n"
+        "INSERT INTO user_items (user_id, _position)"
+        " SELECT id, n FROM users, generate_series(0, 1) AS n"
     )
     query(
-        "INSERT INTO item_parts (user_id, _position, _position_2) SELECT user_id, _position, n FROM user_items, generate_series(0, 2) AS n"
+        "INSERT INTO item_parts (user_id, _position, _position_2)"
+        " SELECT user_id, _position, n FROM user_items, generate_series(0, 2) AS n"
     )
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         query("INSERT INTO item_parts (user_id, _position, _position_2) SELECT id, 7, 0 FROM users")
@@ -173,21 +185,25 @@ def test_hostile_names_are_names(query: Query, database: str, name: str) -> None
     query(f"CREATE SCHEMA {quote(name)}")
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(script(manifest, name).encode())
-        for statement in create_tables(manifest, "public"):
+        for function in key_functions(manifest.layout):
+            connection.execute(create_function(function, "public").encode())
+        for statement in create_tables(manifest.layout, "public"):
             connection.execute(statement.encode())
     found = query(
-        "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = %s::regnamespace",
+        "SELECT relname::text FROM pg_class"
+        " WHERE relkind = 'r' AND relnamespace = %s::regnamespace",
         (quote(name),),
     )
     assert sorted(str(table) for (table,) in found) == sorted([name, name[:60] + "_c"])
     query(f"INSERT INTO {quote(name, name)} DEFAULT VALUES")
     columns = query(
-        "SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum",
+        "SELECT attname::text FROM pg_attribute"
+        " WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum",
         (quote(name, name),),
     )
     assert columns == [(name,), (name[:60] + "_2",), ("_extra",)]
     assert query(f"SELECT {quote_text(name)}") == [(name,)]
-    assert len(add_foreign_keys(manifest, name)) == 1
+    assert len(add_foreign_keys(manifest.layout, name)) == 1
 
 
 @pytest.mark.parametrize("strings", ["on", "off"])

@@ -1,4 +1,4 @@
-"""Users can leave: what a load created works without the schema assise, and no column needs Assise to be read."""
+"""Users can leave: tables work without the schema assise, and plain SQL reads every column."""
 
 from __future__ import annotations
 
@@ -30,12 +30,17 @@ USERS: list[dict[str, object]] = [
     }
     for n, key in enumerate(IDS)
 ]
-CONSTRAINTS = """SELECT conrelid::regclass::text, conname::text, pg_get_constraintdef(oid), convalidated FROM pg_constraint
-    WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2"""
-COLUMNS = """SELECT c.relname::text, a.attname::text, t.typname::text, n.nspname::text, pg_get_expr(adbin, adrelid)
-    FROM pg_class AS c JOIN pg_attribute AS a ON attrelid = c.oid JOIN pg_type AS t ON t.oid = atttypid JOIN pg_namespace AS n ON n.oid = typnamespace
+CONSTRAINTS = """
+    SELECT conrelid::regclass::text, conname::text, pg_get_constraintdef(oid), convalidated
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2"""
+COLUMNS = """
+    SELECT c.relname::text, a.attname::text, t.typname::text, n.nspname::text,
+        pg_get_expr(adbin, adrelid)
+    FROM pg_class AS c JOIN pg_attribute AS a ON attrelid = c.oid
+    JOIN pg_type AS t ON t.oid = atttypid JOIN pg_namespace AS n ON n.oid = typnamespace
     LEFT JOIN pg_attrdef AS d ON adrelid = c.oid AND adnum = attnum
-    WHERE c.relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i') AND attnum > 0 ORDER BY 1, 2"""
+    WHERE c.relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i') AND attnum > 0
+    ORDER BY 1, 2"""
 TABLES = ("users", "user_items", "user_item_parts")
 
 
@@ -66,10 +71,12 @@ def test_everything_works_without_the_schema_assise(
     (last,) = query("SELECT name FROM users ORDER BY id DESC LIMIT 1")
     assert last == ("new",)
     query(
-        "INSERT INTO user_items (user_id, _position, n) SELECT id, 0, 1 FROM users WHERE name = 'new'"
+        "INSERT INTO user_items (user_id, _position, n)"
+        " SELECT id, 0, 1 FROM users WHERE name = 'new'"
     )
     query(
-        "INSERT INTO user_item_parts SELECT user_id, 0, 0, 5 FROM user_items JOIN users ON id = user_id WHERE name = 'new'"
+        "INSERT INTO user_item_parts"
+        " SELECT user_id, 0, 0, 5 FROM user_items JOIN users ON id = user_id WHERE name = 'new'"
     )
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         query("INSERT INTO user_items (user_id, _position) VALUES (%s, 0)", (other_key(ids),))
@@ -101,5 +108,6 @@ def test_each_value_can_be_read_by_plain_sql(
             [n, {"deep": [n]}],
         )
     assert query(
-        "SELECT count(*) FROM users JOIN user_items ON id = user_id JOIN user_item_parts USING (user_id, _position) WHERE n = p"
+        "SELECT count(*) FROM users JOIN user_items ON id = user_id"
+        " JOIN user_item_parts USING (user_id, _position) WHERE n = p"
     ) == [(50,)]

@@ -31,7 +31,7 @@ def test_a_dump_is_loaded_and_every_document_is_equal(
     assert report.verified.equal == 50
     assert query("SELECT count(*), count(_extra) FROM users") == [(50, 0)]
     assert query(
-        "SELECT name FROM users WHERE id = assise.objectid_to_uuid(%s)", (str(USERS[7]["_id"]),)
+        "SELECT name FROM users WHERE id = objectid_to_uuid(%s)", (str(USERS[7]["_id"]),)
     ) == [("user 7",)]
     assert query("SELECT count(*) FROM user_items JOIN users ON users.id = user_id") == [(50,)]
 
@@ -125,8 +125,7 @@ def test_rows_of_the_application_get_a_key_that_sorts_last(
     query("INSERT INTO users (name) VALUES ('new')")
     assert query("SELECT name FROM users ORDER BY id DESC LIMIT 1") == [("new",)]
     assert query(
-        "SELECT assise.objectid_to_uuid(assise.uuid_to_objectid(id)) = id FROM users WHERE name"
-        " = 'new'"
+        "SELECT objectid_to_uuid(uuid_to_objectid(id)) = id FROM users WHERE name = 'new'"
     ) == [(True,)]
 
 
@@ -175,7 +174,7 @@ def test_verify_does_not_trust_a_reject_that_the_load_did_not_write(
     query(
         "INSERT INTO assise.reject SELECT id, 'users', 0, %s, 2, 'x', %s, %s FROM assise.load", row
     )
-    query("DELETE FROM users WHERE id = assise.objectid_to_uuid(%s)", (str(USERS[0]["_id"]),))
+    query("DELETE FROM users WHERE id = objectid_to_uuid(%s)", (str(USERS[0]["_id"]),))
     verified = project.verify().verified
     assert verified is not None
     assert (verified.equal, verified.missing) == (49, 2)
@@ -214,15 +213,15 @@ def test_what_is_no_objectid_is_null_in_sql(project: Project, tmp_path: Path, qu
     ]
     expected = [None] * 6 + ["507f1f77-bcf8-86cd-8799-439011000000"]
     for text, uuid in zip(texts, expected, strict=True):
-        assert query(f"SELECT assise.objectid_to_uuid('{text}')::text") == [(uuid,)]
-        assert query("SELECT assise.objectid_to_uuid(%s)::text", (text,)) == [(uuid,)]
+        assert query(f"SELECT objectid_to_uuid('{text}')::text") == [(uuid,)]
+        assert query("SELECT objectid_to_uuid(%s)::text", (text,)) == [(uuid,)]
     query("CREATE TABLE texts (number serial, text text)")
     for text in texts:
         query("INSERT INTO texts (text) VALUES (%s)", (text,))
-    assert query("SELECT assise.objectid_to_uuid(text)::text FROM texts ORDER BY number") == [
+    assert query("SELECT objectid_to_uuid(text)::text FROM texts ORDER BY number") == [
         (uuid,) for uuid in expected
     ]
-    assert query(
-        "SELECT count(*) FROM texts JOIN users ON users.id = assise.objectid_to_uuid(text)"
-    ) == [(0,)]
-    assert query("SELECT assise.uuid_to_objectid(gen_random_uuid())") == [(None,)]
+    assert query("SELECT count(*) FROM texts JOIN users ON users.id = objectid_to_uuid(text)") == [
+        (0,)
+    ]
+    assert query("SELECT uuid_to_objectid(gen_random_uuid())") == [(None,)]

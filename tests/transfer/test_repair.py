@@ -77,7 +77,8 @@ def read_rows(query: Query) -> dict[str, list[tuple[object, ...]]]:
 
 def changes(project: Project) -> dict[str, tuple[int, int]]:
     with project.connect(project.manifest) as connection:
-        (load,) = ledger.find_loads(connection)
+        load = ledger.find_load(connection, "app")
+        assert load is not None
         return {
             name: (found.changed, found.deleted)
             for name, found in find_changes(connection, load).items()

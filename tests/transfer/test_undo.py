@@ -1,4 +1,4 @@
-"""Undo: everything that a load created goes, nothing else does, and edits are never discarded unasked."""
+"""Undo: all that a load created goes, nothing else does, and no edit is discarded unasked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bson import ObjectId
 from tests.dumps import confirm, write_dump
 
 from assise.errors import DependentError, EditedError, TargetError, UsageError
-from assise.postgres.connection import Connection, Parameter
+from assise.postgres.connection import Connection, Parameters
 from assise.project import Project
 from assise.transfer import ledger
 from assise.transfer.undo import find_changes
@@ -26,12 +26,15 @@ USERS = [
     for n in range(50)
 ]
 CATALOG = """
-    SELECT nspname || '.' || relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace WHERE c.oid >= 16384 AND nspname <> 'pg_toast'
-    UNION ALL SELECT nspname || '.' || proname || '()' FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace WHERE p.oid >= 16384
+    SELECT nspname || '.' || relname FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = relnamespace WHERE c.oid >= 16384 AND nspname <> 'pg_toast'
+    UNION ALL SELECT nspname || '.' || proname || '()' FROM pg_proc AS p
+    JOIN pg_namespace AS n ON n.oid = pronamespace WHERE p.oid >= 16384
     UNION ALL SELECT typname FROM pg_type WHERE oid >= 16384
     UNION ALL SELECT nspname FROM pg_namespace WHERE oid >= 16384
     ORDER BY 1"""
 TABLES = ["users", "user_items", "user_item_parts"]
+FUNCTIONS = ["_new_objectid", "objectid_to_uuid", "uuid_to_objectid"]
 
 
 @pytest.fixture
@@ -48,7 +51,8 @@ def loaded(project: Project, dump: Path) -> Project:
 
 def changes(project: Project) -> dict[str, tuple[int, int]]:
     with project.connect(project.manifest) as connection:
-        (load,) = ledger.find_loads(connection)
+        load = ledger.find_load(connection, "app")
+        assert load is not None
         return {
             name: (found.changed, found.deleted)
             for name, found in find_changes(connection, load).items()
@@ -64,7 +68,7 @@ def test_everything_that_a_load_created_goes(project: Project, dump: Path, query
     assert [(table.name, table.rows, tuple(table.changes)) for table in done.tables] == [
         (name, 50, (0, 0)) for name in TABLES
     ]
-    assert (done.functions, done.drops_ledger, done.is_done) == (["_new_objectid"], True, True)
+    assert (done.functions, done.drops_ledger, done.is_done) == (FUNCTIONS, True, True)
     assert query(CATALOG) == before
 
 
@@ -138,7 +142,8 @@ def test_deleted_and_added_rows_both_count(loaded: Project, query: Query) -> Non
     assert changes(loaded) == {"users": (2, 10), "user_items": (0, 12), "user_item_parts": (0, 12)}
     with pytest.raises(
         EditedError,
-        match="users: 2 rows changed, 10 rows deleted; user_items: 12 rows deleted; user_item_parts: 12 rows deleted",
+        match="users: 2 rows changed, 10 rows deleted;"
+        " user_items: 12 rows deleted; user_item_parts: 12 rows deleted",
     ):
         loaded.undo(confirm=confirm)
 
@@ -153,11 +158,13 @@ def test_deleted_and_added_rows_both_count(loaded: Project, query: Query) -> Non
         ("ALTER TABLE users ADD CONSTRAINT mine UNIQUE (name)", "index mine"),
         ("ALTER TABLE users ADD CONSTRAINT mine CHECK (name <> '')", "constraint mine"),
         (
-            "ALTER TABLE users ADD best uuid, ADD CONSTRAINT mine FOREIGN KEY (best) REFERENCES users",
+            """ALTER TABLE users ADD best uuid,
+            ADD CONSTRAINT mine FOREIGN KEY (best) REFERENCES users""",
             "column best, constraint mine",
         ),
         (
-            "CREATE TRIGGER mine BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+            """CREATE TRIGGER mine BEFORE UPDATE ON users
+            FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()""",
             "trigger mine",
         ),
         ("CREATE POLICY mine ON users USING (true)", "policy mine"),
@@ -188,10 +195,9 @@ def test_what_was_added_to_a_table_is_refused_by_name_until_the_table_is_named(
             r"function mine\(users\) depends on type users",
         ),
         (
-            "CREATE VIEW public.mine AS SELECT assise.uuid_to_objectid('507f1f77-bcf8-86cd-8799-439011000000')",
-            r"view mine depends on function (assise\.)?uuid_to_objectid",
+            "CREATE VIEW public.mine AS SELECT name FROM assise.load",
+            r"view mine depends on table assise\.load",
         ),
-        ("CREATE TABLE assise.mine (n int)", r"table (assise\.)?mine depends on schema assise"),
     ],
 )
 def test_what_others_made_that_depends_on_ours_is_never_dropped(
@@ -206,10 +212,38 @@ def test_what_others_made_that_depends_on_ours_is_never_dropped(
 
 
 @pytest.mark.contract
-def test_a_function_that_a_table_of_others_uses_stays(loaded: Project, query: Query) -> None:
+def test_a_function_that_others_use_stays(loaded: Project, query: Query) -> None:
     query("CREATE TABLE public.mine (id uuid DEFAULT _new_objectid())")
-    assert loaded.undo(confirm=confirm).functions == []
+    query("CREATE VIEW public.keys AS SELECT uuid_to_objectid(id) AS id FROM mine")
+    assert loaded.undo(confirm=confirm).functions == ["objectid_to_uuid"]
     query("INSERT INTO mine DEFAULT VALUES")
+    assert query("SELECT length(id) FROM keys") == [(24,)]
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("CREATE TABLE assise.mine (n int)", "table assise.mine"),
+        (
+            "CREATE FUNCTION assise.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "function assise.mine()",
+        ),
+    ],
+)
+def test_the_schema_stays_where_others_have_put_something(
+    loaded: Project, dump: Path, query: Query, statement: str, said: str
+) -> None:
+    query(statement)
+    done = loaded.undo(confirm=confirm)
+    assert (done.others, done.drops_ledger) == ([said], True)
+    mine, relations = (
+        [("mine",)],
+        "SELECT relname::text FROM pg_class WHERE relnamespace = %s::regnamespace",
+    )
+    assert query(relations, ("assise",)) == (mine if "TABLE" in statement else [])
+    assert loaded.migrate(dump, confirm=confirm).loaded == 50
+    assert loaded.undo(confirm=confirm).others == [said]
 
 
 def test_a_table_that_is_gone_is_no_obstacle(loaded: Project, query: Query) -> None:
@@ -251,13 +285,14 @@ def test_of_two_loads_the_other_stays_and_can_be_verified(
     done = first.undo(confirm=confirm)
     assert (done.functions, done.drops_ledger) == ([], False)
     assert query(
-        "SELECT to_regclass('c_one'), (SELECT count(*) FROM c_two), (SELECT count(*) FROM assise.load)"
+        "SELECT to_regclass('c_one'), (SELECT count(*) FROM c_two),"
+        " (SELECT count(*) FROM assise.load)"
     ) == [(None, 50, 1)]
     verified = second.verify().verified
     assert verified is not None
     assert verified.equal == 50
     done = second.undo(confirm=confirm)
-    assert (done.functions, done.drops_ledger) == (["_new_objectid"], True)
+    assert (done.functions, done.drops_ledger) == (FUNCTIONS, True)
 
 
 def test_names_that_want_quotes_are_undone(tmp_path: Path, database: str, query: Query) -> None:
@@ -280,12 +315,17 @@ def test_it_asks_before_it_drops_and_a_dry_run_changes_nothing(
 ) -> None:
     before = query(CATALOG)
     asked: list[str] = []
+
+    def refuse(question: str) -> bool:
+        asked.append(question)
+        return False
+
     with pytest.raises(UsageError, match="not agreed, nothing was dropped"):
-        loaded.undo(confirm=lambda question: bool(asked.append(question)))  # type: ignore[func-returns-value]
+        loaded.undo(confirm=refuse)
     assert (
-        "drops the load of 'app', 3 tables: users (50 rows), user_items (50 rows), user_item_parts (50 rows); and the schema assise"
-        in asked[0]
-    )
+        "drops the load of 'app', 3 tables: users (50 rows), user_items (50 rows),"
+        " user_item_parts (50 rows); and the schema assise"
+    ) in asked[0]
     query("UPDATE users SET name = 'x'")
     plan = loaded.undo(dry_run=True)
     assert (plan.is_done, [tuple(table.changes) for table in plan.tables]) == (
@@ -322,7 +362,7 @@ def test_another_session_that_uses_a_table_is_waited_for_and_then_named(
     execute = Connection.execute
 
     def hurry(
-        self: Connection, statement: str, parameters: list[Parameter] | tuple[()] = ()
+        self: Connection, statement: str, parameters: Parameters = ()
     ) -> list[tuple[object, ...]]:
         return execute(self, statement.replace("'10s'", "'100ms'"), parameters)
 

@@ -33,7 +33,7 @@ from assise.transfer.report import Verified
 # with the other key, takes its time; the third time all other chunks must be there.
 DEADLOCKS = """CREATE SEQUENCE tries;
 CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    IF new.id = assise.objectid_to_uuid('{1}') THEN
+    IF new.id = objectid_to_uuid('{1}') THEN
         WHILE (SELECT last_value < 2 FROM tries) LOOP PERFORM pg_sleep(0.01); END LOOP;
         PERFORM pg_sleep(1);
         RETURN new;
@@ -43,7 +43,7 @@ CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     RETURN new;
 END $$;
 CREATE TRIGGER deadlock BEFORE INSERT ON users FOR EACH ROW
-WHEN (new.id IN (assise.objectid_to_uuid('{0}'), assise.objectid_to_uuid('{1}')))
+WHEN (new.id IN (objectid_to_uuid('{0}'), objectid_to_uuid('{1}')))
 EXECUTE FUNCTION deadlock();"""
 
 

@@ -30,7 +30,7 @@ from assise.cli.render import (
 )
 from assise.documents.extjson import write_pieces
 from assise.errors import AssiseError, UsageError
-from assise.manifest.file import dump_manifest
+from assise.manifest.write import dump_manifest
 from assise.project import Project, check_new
 from assise.settings import SETTINGS
 from assise.wording import count_of

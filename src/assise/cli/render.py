@@ -219,9 +219,13 @@ def print_undo(undo: Undo, *, as_json: bool) -> None:
         )
     console = _console()
     console.print(table)
-    others = [f"function {name}" for name in undo.functions] + ["schema assise"] * undo.drops_ledger
+    others = [f"function {name}" for name in undo.functions] + ["schema assise"] * (
+        undo.drops_ledger and not undo.others
+    )
     head = "dropped" if undo.is_done else "to drop"
     _print_words(console, f"{head} as well: {', '.join(others) or 'nothing'}")
+    if undo.others:
+        _print_words(console, f"schema assise stays, it has: {', '.join(undo.others)}")
 
 
 def print_repair(repair: Repair, *, as_json: bool) -> None:

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
-from assise.manifest.checks import MAX_NAME_BYTES, SYSTEM_COLUMNS
+from assise.manifest.names import MAX_NAME_BYTES, SYSTEM_COLUMNS
 
 _IRREGULAR = {
     "aliases": "alias",

@@ -1,61 +1,262 @@
-"""The physical columns of a table, in the order in which every part writes and reads them."""
+"""The layout: what the rows of a load depend on, kept with it for this and later programs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
-from assise.manifest.model import Manifest
-from assise.manifest.types import KEY_KINDS
+from assise.errors import ManifestError
+from assise.manifest.nodes import read_nodes
+from assise.manifest.table import Table
+from assise.manifest.types import KEY_KINDS, is_kind
+
+RULES = 1
+"""The newest rules by which rows are written; a load keeps those that it began with."""
+
+_LAYOUT_KEYS = ("rules", "tables")
+_TABLE_KEYS = ("table", "collection", "parent", "child_path", "primary_key", "columns", "extra")
+_COLUMN_KEYS = ("name", "type", "kind", "path")
+
+_FIRST_TABLE_KEYS = ("collection", "parent", "from", "primary_key", "columns")
+_FIRST_COLUMN_KEYS = ("type", "from", "kind")
+
+Plain = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ColumnLayout:
+    """A column: its type, the BSON kind that it holds, and the keys that it reads.
+
+    Kind offset reads no keys.
+    """
+
+    type: str
+    kind: str
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TableLayout:
+    """A table and its physical columns, in the order in which every part writes and reads them.
+
+    A collection's table has its key among the columns. A child table has the root's key and the
+    ordinals in front. `extra` is the name of our jsonb column, the last one. `key` is the key
+    column of the collection.
+    """
+
+    table: str
+    collection: str | None
+    parent: str | None
+    child_path: tuple[str, ...]
+    primary_key: tuple[str, ...]
+    columns: Mapping[str, ColumnLayout]
+    extra: str
+    key: ColumnLayout = field(compare=False)
+
+    @property
+    def key_width(self) -> int:
+        """The number of key columns in front of the manifest's; 0 for a collection's table."""
+        return len(self.primary_key) if self.parent else 0
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of all columns."""
+        return (*self.primary_key[: self.key_width], *self.columns, self.extra)
+
+    @cached_property
+    def types(self) -> tuple[str, ...]:
+        """The types of all columns."""
+        types = [column.type for column in self.columns.values()]
+        if self.parent:
+            ordinals = ["int4"] * (self.key_width - 1)
+            types = [self.key.type, *ordinals, *types]
+        return (*types, "jsonb")
+
+    @property
+    def key_is_any(self) -> bool:
+        """Whether the key is a text that is not a string of the source."""
+        return self.key.kind in KEY_KINDS and self.key.type == "text"
+
+    def as_json(self) -> Plain:
+        """The table as JSON holds it; columns are a list, as jsonb keeps no order of keys."""
+        columns = [{"name": name, **vars(column)} for name, column in self.columns.items()]
+        facts = {name: getattr(self, name) for name in _TABLE_KEYS}
+        return {**facts, "columns": columns}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A table of a collection: its key, its columns and our jsonb column at the end.
+    """The tables of a load, and the number of the rules by which its rows are written."""
 
-    A collection's table has its key among the columns; a child table has the root's key and the ordinals in front.
-    """
-
-    table: str
-    names: tuple[str, ...]
-    types: tuple[str, ...]
-    primary_key: tuple[str, ...]
-    parent: str | None
-    key_is_any: bool
+    tables: Mapping[str, TableLayout]
+    rules: int = RULES
 
     @property
-    def front(self) -> int:
-        """How many key columns stand in front of the manifest's columns: 0 for a collection's table."""
-        return len(self.primary_key) if self.parent else 0
+    def roots(self) -> dict[str, str]:
+        """The tables of collections -> their collections, in the manifest's order."""
+        return {
+            name: table.collection
+            for name, table in self.tables.items()
+            if table.collection is not None
+        }
+
+    def table_of(self, collection: str) -> str:
+        """The table of a collection that has one."""
+        return next(table for table, name in self.roots.items() if name == collection)
+
+    def tree(self, root: str) -> tuple[str, ...]:
+        """The table `root` and all tables below it, level by level."""
+        found = [root]
+        for name in found:
+            found.extend(self.children(name))
+        return tuple(found)
+
+    def children(self, table: str) -> list[str]:
+        """The child tables of `table`, in the manifest's order."""
+        return [name for name, other in self.tables.items() if other.parent == table]
+
+    def root(self, table: str) -> str:
+        """The collection's table above `table`, or `table` itself."""
+        parent = self.tables[table].parent
+        return table if parent is None else self.root(parent)
+
+    def key_column(self, table: str) -> ColumnLayout:
+        """The column that holds the key of the collection that `table` belongs to."""
+        return self.tables[table].key
+
+    def extra_name(self, table: str) -> str:
+        """The name of our jsonb column."""
+        return self.tables[table].extra
+
+    def as_json(self) -> Plain:
+        """The layout as `assise.load` holds it, for `read_layout`."""
+        return {"rules": self.rules, "tables": [table.as_json() for table in self.tables.values()]}
 
 
-def layouts(manifest: Manifest, root: str) -> tuple[Layout, ...]:
-    """The layouts of a collection's table `root` and all tables below it, parents first."""
-    key = manifest.key_column(root)
-    found: list[Layout] = []
-    for name in manifest.tree(root):
-        table = manifest.tables[name]
-        front = (
-            [
-                (key_name, key.type if i == 0 else "int4")
-                for i, key_name in enumerate(table.primary_key)
-            ]
-            if table.parent
-            else []
+def layouts(layout: Layout, root: str) -> tuple[TableLayout, ...]:
+    """The collection's table `root` and all tables below it, parents first."""
+    return tuple(layout.tables[name] for name in layout.tree(root))
+
+
+def derive_layout(tables: Mapping[str, Table]) -> Layout:
+    """The layout of a manifest's tables, by the newest rules."""
+    parents = {name: table.parent for name, table in tables.items()}
+    found = {}
+    for name, table in tables.items():
+        root = tables[_find_root(parents, name)]
+        key = root.columns[root.primary_key[0]]
+        found[name] = TableLayout(
+            name,
+            table.collection,
+            table.parent,
+            table.child_path,
+            table.primary_key,
+            {
+                column_name: ColumnLayout(column.type, column.kind, column.path)
+                for column_name, column in table.columns.items()
+            },
+            _name_extra(table),
+            ColumnLayout(key.type, key.kind, key.path),
         )
-        columns = [
-            *front,
-            *((n, c.type) for n, c in table.columns.items()),
-            (manifest.extra_name(name), "jsonb"),
-        ]
-        names, types = zip(*columns, strict=True)
-        found.append(
-            Layout(
-                name,
-                names,
-                types,
-                table.primary_key,
-                table.parent,
-                key.kind in KEY_KINDS and key.type == "text",
-            )
+    return Layout(found)
+
+
+def _find_root(parents: Mapping[str, str | None], name: str) -> str:
+    while (parent := parents[name]) is not None:
+        name = parent
+    return name
+
+
+def _name_extra(table: Table) -> str:
+    """The name of our jsonb column, which gives way to the table's other columns."""
+    taken = {*table.columns, *table.primary_key}
+    name, number = "_extra", 1
+    while name in taken:
+        number += 1
+        name = f"_extra_{number}"
+    return name
+
+
+def read_layout(found: Plain, *, name: str) -> Layout:
+    """The layout of the load `name` from its JSON.
+
+    Raises:
+        ManifestError: it has newer rules, or a key, type or kind that this program does not know.
+    """
+    if found["rules"] > RULES:
+        raise _unknown(name, "rules", str(found["rules"]))
+    _check_keys(found, _LAYOUT_KEYS, name)
+    entries: list[Plain] = found["tables"]
+    parents = {entry["table"]: entry["parent"] for entry in entries}
+    columns = {entry["table"]: _read_columns(entry, name) for entry in entries}
+    keys = {entry["table"]: entry["primary_key"][0] for entry in entries}
+    tables = {}
+    for entry in entries:
+        table = entry["table"]
+        root = _find_root(parents, table)
+        tables[table] = TableLayout(
+            table,
+            entry["collection"],
+            entry["parent"],
+            tuple(entry["child_path"]),
+            tuple(entry["primary_key"]),
+            columns[table],
+            entry["extra"],
+            columns[root][keys[root]],
         )
-    return tuple(found)
+    return Layout(tables, found["rules"])
+
+
+def _read_columns(entry: Plain, name: str) -> dict[str, ColumnLayout]:
+    _check_keys(entry, _TABLE_KEYS, name)
+    return {column["name"]: _read_column(column, name) for column in entry["columns"]}
+
+
+def _read_column(entry: Plain, name: str) -> ColumnLayout:
+    _check_keys(entry, _COLUMN_KEYS, name)
+    column = ColumnLayout(entry["type"], entry["kind"], tuple(entry["path"]))
+    if not is_kind(column.type, column.kind):
+        raise _unknown(name, entry["name"], f"{column.type} of kind {column.kind}")
+    return column
+
+
+def _check_keys(entry: Plain, known: tuple[str, ...], name: str) -> None:
+    for key in entry:
+        if key not in known:
+            raise _unknown(name, key, "")
+
+
+def _unknown(name: str, key: str, value: str) -> ManifestError:
+    return ManifestError(
+        "this program does not know it",
+        file=f"the layout of the load of {name!r}",
+        key=key,
+        value=value,
+        remedy="A newer Assise loaded it: use that one or a later one.",
+    )
+
+
+def read_first_manifest(text: str) -> Layout:
+    """The layout of a load whose ledger has only the manifest's text, of version 1.
+
+    Keys that this version did not have are passed over: rows did not depend on them.
+
+    Raises:
+        LookupError, TypeError, ValueError, AttributeError: the text is no such manifest.
+    """
+    value, _, _ = read_nodes(text)
+    tables: Plain = value["tables"]  # type: ignore[call-overload, index, assignment]
+    return derive_layout({name: _read_first_table(entry) for name, entry in tables.items()})
+
+
+def _read_first_table(entry: Plain) -> Table:
+    found = {key: entry[key] for key in _FIRST_TABLE_KEYS if key in entry}
+    found["columns"] = {
+        name: column
+        if isinstance(column, str)
+        else {key: column[key] for key in _FIRST_COLUMN_KEYS if key in column}
+        for name, column in entry.get("columns", {}).items()
+    }
+    return Table.model_validate(found)

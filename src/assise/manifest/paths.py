@@ -1,15 +1,18 @@
 r"""Paths to fields of a document, as a manifest writes them.
 
-Keys are separated by dots. `\.` and `\*` are a literal dot and star, every other backslash stands for itself, and an empty key is
-an empty segment. A child table's path ends in `*`, the elements of the array that it names.
+Keys are separated by dots. `\.` and `\*` are a literal dot and star, every other backslash stands
+for itself, and an empty key is an empty segment. A child table's path ends in `*`, the elements of
+the array that it names.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from assise.errors import ManifestError
+from assise.manifest.problems import Place, Problem
+from assise.wording import show
 
 MAX_KEYS = 100
 
@@ -20,12 +23,14 @@ _STAR = "*"
 
 
 def is_nameable(key: str) -> bool:
-    """Whether a path can name this key: it does not end in a backslash, holds no NUL and is valid Unicode."""
-    return (
-        not key.endswith("\\")
-        and "\0" not in key
-        and not any("\ud800" <= c <= "\udfff" for c in key)
-    )
+    """Whether a path can name this key: valid Unicode, no NUL, no backslash at the end."""
+    has_surrogate = any("\ud800" <= c <= "\udfff" for c in key)
+    return not key.endswith("\\") and "\0" not in key and not has_surrogate
+
+
+def default_path(name: str) -> str:
+    """The path of a column that gives none: the field with the column's own name."""
+    return format_path((name,)) if is_nameable(name) else name
 
 
 def parse_path(text: str) -> tuple[str, ...]:
@@ -35,7 +40,8 @@ def parse_path(text: str) -> tuple[str, ...]:
     ('address', 'zip.code')
 
     Raises:
-        ManifestError: a key cannot be named, there are too many, or a `*` stands for the elements of an array.
+        ManifestError: a key cannot be named, there are too many, or a `*` stands for the elements
+            of an array.
     """
     segments = _SEPARATOR.split(text)
     if _STAR in segments:
@@ -99,3 +105,23 @@ def _check_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
                 remedy="Leave it without a column: its values are kept in _extra.",
             )
     return keys
+
+
+def check_path(
+    place: Place, text: str, parse: Callable[[str], tuple[str, ...]]
+) -> Iterator[Problem]:
+    """Check the path at a place of the manifest."""
+    try:
+        parse(text)
+    except ManifestError as error:
+        yield Problem(place, error.message, show(text), error.remedy)
+
+
+def keys_of_path(
+    text: str, parse: Callable[[str], tuple[str, ...]] = parse_path
+) -> tuple[str, ...] | None:
+    """The keys of a path; None where it is wrong."""
+    try:
+        return parse(text)
+    except ManifestError:
+        return None

@@ -1,9 +1,10 @@
-"""What is wrong with a manifest, gathered before it is raised as one error."""
+"""What is wrong with a manifest, collected before it is raised as one error."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from assise.errors import ManifestError
 from assise.wording import escape
@@ -16,9 +17,10 @@ MAX_SHOWN = 10
 
 @dataclass(frozen=True)
 class Problem:
-    """One place of a manifest that cannot be used; `line` only where the place alone does not tell it.
+    """One place of a manifest that cannot be used; `line` where the place does not give it.
 
-    `is_of_value` tells that it is of no interest where the key itself is none.
+    about: `value` where it does not count if the key itself is unknown; `text` where, besides, it
+        does not count if the key takes numbers.
     """
 
     place: Place
@@ -26,7 +28,15 @@ class Problem:
     value: str = ""
     remedy: str = ""
     line: int = 0
-    is_of_value: bool = False
+    about: Literal["place", "value", "text"] = "place"
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A text with variables: as it stands in the file, and with their contents."""
+
+    written: str
+    content: str
 
 
 class UnsoundError(ValueError):
@@ -58,9 +68,9 @@ def _error_of(
 ) -> ManifestError:
     place, key = problem.place, ".".join(map(escape, problem.place))
     # A place that the text has not got has the line of the nearest one above it.
-    line = problem.line or next(
-        (lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in lines), 0
-    )
+    above = (place[:length] for length in range(len(place), -1, -1))
+    known = (lines[at] for at in above if at in lines)
+    line = problem.line or next(known, 0)
     return ManifestError(message, file=file, line=line, key=key, value=problem.value, remedy=remedy)
 
 

@@ -1,26 +1,26 @@
-"""The columns and tables of a manifest. What they must fulfil together is checked as part of a `Manifest`."""
+"""The columns and tables of a manifest; a `Manifest` checks what they must fulfil together."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from assise.manifest.paths import format_path, is_nameable, parse_child_path, parse_path
+from assise.manifest.keys import Keyed, with_keys
+from assise.manifest.paths import default_path, parse_child_path, parse_path
+from assise.manifest.sections import keys_on
 from assise.manifest.types import KINDS, default_kind
 
 
-class Column(BaseModel):
+@with_keys(keys_on("column"))
+class Column(Keyed):
     """A column: its type, the path that it reads and the BSON kind that it holds.
 
     Without `from_` a column of a table reads the field that has the column's own name.
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True
-    )
-
     type: str
     from_: str = Field(default="", validation_alias="from", serialization_alias="from")
     kind: str = ""
+    comment: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -28,11 +28,9 @@ class Column(BaseModel):
         if not isinstance(data, dict) or "kind" in data:
             return data
         column_type = data.get("type")
-        return (
-            {**data, "kind": default_kind(column_type)}
-            if isinstance(column_type, str) and column_type in KINDS
-            else data
-        )
+        if isinstance(column_type, str) and column_type in KINDS:
+            return {**data, "kind": default_kind(column_type)}
+        return data
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -40,22 +38,20 @@ class Column(BaseModel):
         return () if self.kind == "offset" else parse_path(self.from_)
 
 
-class Table(BaseModel):
-    """A table: of a collection's documents, or of the documents in an array of its parent's documents."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True
-    )
+@with_keys(keys_on("table"))
+class Table(Keyed):
+    """A table: of a collection's documents, or of those in an array of its parent's documents."""
 
     collection: str | None = None
     parent: str | None = None
     from_: str | None = Field(default=None, validation_alias="from", serialization_alias="from")
     primary_key: tuple[str, ...]
     columns: dict[str, Column] = Field(default_factory=dict)
+    comment: str | None = None
 
     @property
     def child_path(self) -> tuple[str, ...]:
-        """The keys, in the parent's document, of the array that a child table holds; none for a collection's table."""
+        """The keys that lead to a child table's array in the parent's document; else none."""
         return parse_child_path(self.from_) if self.from_ is not None else ()
 
     @field_validator("primary_key", mode="before")
@@ -66,34 +62,23 @@ class Table(BaseModel):
     @field_validator("columns", mode="before")
     @classmethod
     def _fill_columns(cls, value: object) -> object:
-        return (
-            {name: _fill_column(name, column) for name, column in value.items()}
-            if isinstance(value, dict)
-            else value
-        )
-
-
-def default_path(name: str) -> str:
-    """The path of a column that names none: the field with the column's own name."""
-    return format_path((name,)) if is_nameable(name) else name
+        if not isinstance(value, dict):
+            return value
+        return {name: _fill_column(name, column) for name, column in value.items()}
 
 
 def _fill_column(name: object, column: object) -> object:
     """`column` with its path; a column that is only a type is written in full."""
     if not isinstance(name, str):
         return column
+    path = default_path(name)
     if isinstance(column, str):
-        return {"type": column, "from": default_path(name)}
-    if (
-        isinstance(column, dict)
-        and not {"from", "from_"} & column.keys()
-        and column.get("kind") != "offset"
-    ):
-        return {**column, "from": default_path(name)}
-    if (
-        isinstance(column, Column)
-        and "from_" not in column.model_fields_set
-        and column.kind != "offset"
-    ):
-        return column.model_copy(update={"from_": default_path(name)})
+        return {"type": column, "from": path}
+    if isinstance(column, dict):
+        has_path = "from" in column or "from_" in column
+        reads_itself = not has_path and column.get("kind") != "offset"
+        return {**column, "from": path} if reads_itself else column
+    if isinstance(column, Column):
+        reads_itself = "from_" not in column.model_fields_set and column.kind != "offset"
+        return column.model_copy(update={"from_": path}) if reads_itself else column
     return column

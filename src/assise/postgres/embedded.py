@@ -1,4 +1,7 @@
-"""The embedded PostgreSQL of a project: one server, shared by every command, on a private Unix socket and never on TCP."""
+"""The embedded PostgreSQL of a project: one server, shared by every command.
+
+It listens on a private Unix socket, never on TCP.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,10 @@ class Status:
 
 @dataclass(frozen=True)
 class Embedded:
-    """The PostgreSQL server whose cluster lies in `folder / "postgres"`; `folder` is the project's `.assise`."""
+    """The PostgreSQL server whose cluster lies in `folder / "postgres"`.
+
+    `folder` is the project's `.assise`.
+    """
 
     folder: Path
 
@@ -62,9 +68,10 @@ class Embedded:
         return self.folder.resolve() / "postgres.log"
 
     def start(self, *, settings: Mapping[str, str] = {}) -> str:
-        """Start the server if it does not run, make the cluster if there is none, and give the conninfo without a database.
+        """Start the server if it does not run, and return its conninfo without a database.
 
-        `settings` are further settings of the server; one that runs already keeps its own.
+        A cluster is made if there is none. `settings` are further settings of the server; one that
+        runs already keeps its own.
 
         Raises:
             MissingExtraError: the package with the server is not installed.
@@ -82,7 +89,9 @@ class Embedded:
         return self.conninfo(None)
 
     def stop(self, *, immediate: bool = False) -> bool:
-        """Stop the server; False when it did not run. `immediate` does not end transactions: the next start recovers.
+        """Stop the server; False when it did not run.
+
+        `immediate` does not end transactions: the next start recovers.
 
         Raises:
             TargetError: the server is somebody else's, or does not stop in a minute.
@@ -126,10 +135,14 @@ class Embedded:
     def url(self, database: str) -> str:
         """The URL of a database, for people and for other programs."""
         host = quote(str(self._socket_folder(cluster.server_account())), safe="")
-        return f"postgresql:///{quote(database, safe='')}?host={host}&port={postmaster.PORT}&user={cluster.SUPERUSER}"
+        query = f"host={host}&port={postmaster.PORT}&user={cluster.SUPERUSER}"
+        return f"postgresql:///{quote(database, safe='')}?{query}"
 
     def conninfo(self, database: str | None) -> str:
-        """The conninfo of a database, or of the server; no PG variable of the environment leads it elsewhere."""
+        """The conninfo of a database, or of the server.
+
+        No PG variable of the environment leads it elsewhere.
+        """
         host = str(self._socket_folder(cluster.server_account()))
         return make_conninfo(
             host=host, port=postmaster.PORT, user=cluster.SUPERUSER, dbname=database, **_DEFAULTS
@@ -152,7 +165,7 @@ class Embedded:
                 known = connection.execute(
                     "SELECT FROM pg_database WHERE datname = %s", [name]
                 ).rowcount
-                # The second error is how PostgreSQL tells the slower of two that create it at the same moment.
+                # Of two that create it at the same moment the slower gets the second error.
                 with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
                     if not known:
                         connection.execute(statement)
@@ -164,7 +177,8 @@ class Embedded:
 
     def shell_command(self, database: str) -> tuple[list[str], dict[str, str]]:
         """The arguments and the environment of a psql in a database, for `os.execvpe`."""
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        variables = os.environ.items()
+        environ = {name: value for name, value in variables if not name.startswith("PG")}
         return [str(cluster.find_binaries() / "psql"), "--dbname", self.conninfo(database)], environ
 
     def _socket_folder(self, account: cluster.Account) -> Path:
@@ -197,7 +211,8 @@ class Embedded:
             if postmaster.read_postmaster(self.data) is None:
                 return False
             raise TargetError(
-                f"the embedded PostgreSQL runs (process {found.pid}), but its socket {path} cannot be reached: {error.strerror}",
+                f"the embedded PostgreSQL runs (process {found.pid}),"
+                f" but its socket {path} cannot be reached: {error.strerror}",
                 remedy="Stop it with `assise pg stop`, then repeat the command.",
             ) from error
         return True
@@ -242,8 +257,10 @@ class Embedded:
                 postmaster.START_TIMEOUT_S if found else ORPHANS_TIMEOUT_S
             ):
                 raise TargetError(
-                    f"processes of an earlier server still use {self.data}, or a server in another container does",
-                    remedy=f"End them or wait for them, then repeat the command. The log is {self.log}.",
+                    f"processes of an earlier server still use {self.data},"
+                    " or a server in another container does",
+                    remedy="End them or wait for them, then repeat the command."
+                    f" The log is {self.log}.",
                 )
             time.sleep(0.02)
 
@@ -252,7 +269,8 @@ class Embedded:
         while (found := postmaster.read_postmaster(self.data)) and found.pid == pid:
             if time.monotonic() > deadline:
                 raise TargetError(
-                    f"the embedded PostgreSQL (process {pid}) has not stopped in {STOP_TIMEOUT_S} s",
+                    f"the embedded PostgreSQL (process {pid}) has not stopped"
+                    f" in {STOP_TIMEOUT_S} s",
                     remedy=f"Its log is {self.log}.",
                 )
             time.sleep(0.01)

@@ -31,7 +31,7 @@ class Postmaster:
 
 
 def default_socket_folder(data: Path, account: Account) -> Path:
-    """The private socket folder of a cluster: short, because a socket's path has 107 bytes at most."""
+    """The private socket folder of a cluster. A socket's path has 107 bytes at most."""
     digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
     return Path("/tmp") / f"assise-{account.uid}-{digest}"  # noqa: S108
 
@@ -63,7 +63,8 @@ def make_socket_folder(folder: Path, account: Account) -> None:
 def is_private(folder: Path, uid: int) -> bool:
     """Whether `folder` is a real folder that only this user can enter."""
     found = folder.lstat()
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == uid and found.st_mode & 0o077 == 0
+    is_private_folder = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
+    return is_private_folder and found.st_uid == uid
 
 
 def check_private(folder: Path, account: Account) -> None:
@@ -74,29 +75,34 @@ def check_private(folder: Path, account: Account) -> None:
     """
     if not is_private(folder, account.uid):
         raise TargetError(
-            f"the socket folder {folder} is not a private folder of user {account.name} (mode 0700), so somebody else may have made it",
+            f"the socket folder {folder} is not a private folder of user {account.name}"
+            " (mode 0700), so somebody else may have made it",
             remedy=f"Look at it, remove it (`rm -r {folder}`), then repeat the command.",
         )
 
 
 def read_postmaster(data: Path) -> Postmaster | None:
-    """What `postmaster.pid` says, if the process that it names is alive and the server of this folder."""
+    """What `postmaster.pid` says, if the process that it names is the server of this folder."""
     try:
         lines = (data / "postmaster.pid").read_text(errors="surrogateescape").splitlines()
         pid = int(lines[0]) if lines else 0
     except (FileNotFoundError, ValueError):
         return None
-    recorded, socket_folder = (lines[1], lines[4]) if len(lines) > 4 else (str(data), "")
+    recorded, socket_folder = str(data), ""
+    if len(lines) > 4:
+        recorded, socket_folder = lines[1], lines[4]
     if not _is_postmaster(pid, data, recorded=Path(recorded)):
         return None
-    return Postmaster(pid, Path(socket_folder), len(lines) > 7 and lines[7].strip() == "ready")
+    is_ready = len(lines) > 7 and lines[7].strip() == "ready"
+    return Postmaster(pid, Path(socket_folder), is_ready)
 
 
 def _is_postmaster(pid: int, data: Path, *, recorded: Path) -> bool:
-    """Whether process `pid` is the server of `data`, and not a zombie or one that got its number later.
+    """Whether process `pid` is the server of `data`, not a zombie or one with its number.
 
-    A server's working directory is its data folder. Root without ptrace rights (in a container) reads the command line instead, which
-    names the folder where it was `recorded`; where there is no /proc, that the process lives must do.
+    A server's working directory is its data folder. Root without ptrace rights (in a container)
+    reads the command line instead, which names the folder where it was `recorded`. Where there is
+    no /proc, it is enough that the process lives.
     """
     try:
         os.kill(pid, 0)
@@ -119,9 +125,10 @@ def _command_line(pid: int) -> list[bytes]:
 
 @contextmanager
 def claim(data: Path) -> Iterator[int | None]:
-    """A descriptor whose lock the server and all its processes inherit; None while processes of an earlier server hold it.
+    """A descriptor whose lock the server and all its processes inherit.
 
-    Process numbers say nothing about a server in another container that shares this folder: the lock does.
+    None while processes of an earlier server hold it. Process numbers say nothing about a server
+    in another container that shares this folder: the lock does.
     """
     with (data / "PG_VERSION").open("rb+") as file:
         try:
@@ -144,7 +151,9 @@ def launch(
     settings: Mapping[str, str],
     lock: int,
 ) -> None:
-    """Start the server and wait until it takes connections. It has a session of its own: Ctrl-C does not reach it.
+    """Start the server and wait until it takes connections.
+
+    It has a session of its own: Ctrl-C does not reach it.
 
     Raises:
         TargetError: it did not start: the end of its log.
@@ -155,9 +164,8 @@ def launch(
         "unix_socket_directories": str(socket_folder),
         "unix_socket_permissions": "0700",
     }
-    options = " ".join(
-        f"-c {shlex.quote(f'{name}={value}')}" for name, value in {**ours, **settings}.items()
-    )
+    assignments = [f"{name}={value}" for name, value in {**ours, **settings}.items()]
+    options = " ".join(f"-c {shlex.quote(assignment)}" for assignment in assignments)
     _disown(data, socket_folder)
     if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
         log.replace(log.with_name(log.name + ".1"))
@@ -188,8 +196,8 @@ def launch(
 def _disown(data: Path, socket_folder: Path) -> None:
     """Make the lock files of a dead server name no living process.
 
-    PostgreSQL takes any process of that number for the old server. The rest of the file stays: by it PostgreSQL finds processes
-    that still use the old server's memory.
+    PostgreSQL takes any process of that number for the old server. The rest of the file stays: by
+    it PostgreSQL finds processes that still use the old server's memory.
     """
     (socket_folder / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
     file = data / "postmaster.pid"
@@ -198,6 +206,7 @@ def _disown(data: Path, socket_folder: Path) -> None:
     except FileNotFoundError:
         return
     if lines:
-        file.write_text("\n".join([str(2**31 - 1), *lines[1:]]) + "\n", errors="surrogateescape")
+        lines[0] = str(2**31 - 1)
+        file.write_text("\n".join(lines) + "\n", errors="surrogateescape")
     else:
         file.unlink()

@@ -28,7 +28,7 @@ from assise.documents.numbers import plain_double
 from assise.documents.reader import elements
 from assise.documents.writer import Element, enclose, write_array, write_document
 from assise.errors import CellError, ExtendedJsonError
-from assise.manifest.model import Column, Manifest
+from assise.manifest.layout import ColumnLayout, Layout
 from assise.manifest.types import element_type, is_array
 from assise.rows.cells import Decode, Encode, rule
 from assise.rows.numeric import decode_number, decode_number_strictly, read_finite
@@ -55,14 +55,14 @@ class Assembler:
     `orders` says for the keys of an object, as jsonb sorts them, in which order a strict one gives them back.
     """
 
-    def __init__(self, manifest: Manifest, root: str, *, is_strict: bool = False) -> None:
+    def __init__(self, layout: Layout, root: str, *, is_strict: bool = False) -> None:
         self._is_strict = is_strict
         self.orders: dict[tuple[str, ...], tuple[str, ...]] = {}
         decoder = JSONDecoder(
             parse_float=_read_float, parse_int=_read_int, object_hook=self._in_order
         )
         self._read = partial(_read_strictly, decoder.decode) if is_strict else _read_leniently
-        self.tree = build_tree(manifest, root)
+        self.tree = build_tree(layout, root)
         self.layouts = self.tree.layouts
         self._builds: dict[int, Build] = {}
         for i in reversed(range(len(self.layouts))):
@@ -156,7 +156,7 @@ class Assembler:
 
         return build
 
-    def rule(self, column: Column) -> tuple[dict[int, Encode], Decode]:
+    def rule(self, column: ColumnLayout) -> tuple[dict[int, Encode], Decode]:
         """The encoders and the decoder of a column; a strict decoder refuses what no encoder gives."""
         if column.type == "jsonb":
             return {}, lambda cell: read_value(self._read(cell))
@@ -176,7 +176,7 @@ class Assembler:
             self._notes_reader(self.tree.roots[child], {"$element": {}}),
         )
         refuse = _refuse if self._is_strict else _let_pass
-        front = self.layouts[child].front
+        front = self.layouts[child].key_width
 
         def read_item(row: Row, kids: Kids, ordinals: bytes) -> Element:
             notes = read_notes(row[-1])

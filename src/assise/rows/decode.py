@@ -10,7 +10,7 @@ from struct import iter_unpack, unpack
 from assise.documents.kinds import BOOL, DATE, DOUBLE, INT32, INT64, OBJECT_ID, STRING
 from assise.documents.writer import pack_int32, pack_int64
 from assise.errors import CellError, ExtendedJsonError
-from assise.manifest.model import Column
+from assise.manifest.layout import ColumnLayout
 from assise.rows.cells import POSTGRES_EPOCH_MS, Decode, encode_object_id
 from assise.rows.encode import HIGH_DOWN, LOW_UP
 
@@ -20,7 +20,7 @@ DecodeAll = Callable[[Sequence[bytes]], list[bytes | None]]
 _LOW = bytes(byte & 15 for byte in range(256))
 
 
-def decode_all(key: bytes, column: Column, *, decode: Decode) -> DecodeAll:
+def decode_all(key: bytes, column: ColumnLayout, *, decode: Decode) -> DecodeAll:
     """The decoder of a whole column whose values have this key; `decode` is the one of single cells."""
     whole = _WHOLE.get((column.type, column.kind))
     return partial(whole, key) if whole else partial(_decode_each, decode, key)

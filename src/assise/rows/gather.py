@@ -113,7 +113,7 @@ class Gatherer:
         rows: list[Row] = []
         places: list[Place] = []
         groups: list[tuple[Place, int]] = []
-        last = self._tree.layouts[table].front - 1
+        last = self._tree.layouts[table].key_width - 1
         for document, of_document in enumerate(kids):
             for parent, found in of_document[table].items():
                 groups.append(((document, parent), len(found)))

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from assise.documents.kinds import OBJECT_ID
 from assise.documents.reader import NOT_BSON, elements
-from assise.manifest.model import Manifest
+from assise.manifest.layout import Layout
 from assise.rows.cells import decode_object_id, encode_object_id, pack_int4, pack_int8, rule
 from assise.rows.encode import encode_object_ids
 from assise.rows.numeric import read_numeric
@@ -21,9 +21,9 @@ ReadKeys = Callable[[Sequence[tuple[int, bytes]]], list[bytes | None]]
 """Documents with their offsets in the source -> the bytes of their keys' cells, without their length; None where there is no key to be read."""
 
 
-def compile_keys(manifest: Manifest, root: str) -> ReadKeys:
+def compile_keys(layout: Layout, root: str) -> ReadKeys:
     """Reads the keys of documents, whatever becomes of them."""
-    column = manifest.key_column(root)
+    column = layout.key_column(root)
     if column.kind == "offset":
         pack, size = (pack_int4, 4) if column.type == "int4" else (pack_int8, 8)
         return lambda documents: [pack(size, offset)[4:] for offset, _ in documents]

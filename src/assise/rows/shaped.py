@@ -14,7 +14,7 @@ from itertools import compress, repeat
 from assise.documents.kinds import ARRAY, DOCUMENT, NULL
 from assise.documents.reader import NOT_BSON, read_int32
 from assise.documents.shape import FEWEST, Path, Shape, Value, find_values
-from assise.manifest.model import Column
+from assise.manifest.layout import ColumnLayout
 from assise.manifest.types import is_array
 from assise.rows.cells import (
     NULL_CELL,
@@ -214,7 +214,9 @@ class ShapedShredder:
                 notes[slot.path[:-1]].values.append((i, name, slot.kind, len(slot.path)))
         return plan
 
-    def _add_cells(self, plan: _Plan, slot: int, kind: int, position: int, column: Column) -> bool:
+    def _add_cells(
+        self, plan: _Plan, slot: int, kind: int, position: int, column: ColumnLayout
+    ) -> bool:
         """Plan that a slot's values become cells; False when the column does not hold this kind."""
         if column.type == "jsonb":
             if kind != NULL:
@@ -251,7 +253,7 @@ class ShapedShredder:
                 if value is not None:
                     cells[i] = jsonb_cell(tally.jsonb.value(kind, value, 0)[0])
         texts = self._write_notes(part.plan.notes, part.columns, count)
-        places = range(layout.front, len(layout.names) - 1)
+        places = range(layout.key_width, len(layout.names) - 1)
         cells_of = [part.cells.get(position) or repeat(NULL_CELL, count) for position in places]
         extra_of = {text: NULL_CELL if text is None else jsonb_cell(text) for text in set(texts)}
         extras: Iterable[bytes] = (

@@ -10,7 +10,7 @@ from itertools import islice
 from assise.documents.reader import check_document
 from assise.documents.shape import GROUP, LARGEST_BYTES
 from assise.errors import InvalidBsonError
-from assise.manifest.model import Manifest
+from assise.manifest.layout import Layout
 from assise.rows.shaped import ShapedShredder
 from assise.rows.tally import Tally, Values
 from assise.rows.tree import Tree, build_tree
@@ -52,8 +52,8 @@ class Batch:
 class Shredder:
     """Shreds the documents of one collection."""
 
-    def __init__(self, manifest: Manifest, root: str) -> None:
-        self.tree: Tree = build_tree(manifest, root)
+    def __init__(self, layout: Layout, root: str) -> None:
+        self.tree: Tree = build_tree(layout, root)
         self.layouts = self.tree.layouts
         self._heads = [len(layout.names).to_bytes(2, "big") for layout in self.layouts]
         self._tally = Tally()

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from assise.documents.kinds import ARRAY, CODE_WITH_SCOPE, DOCUMENT
-from assise.manifest.layout import Layout, layouts
-from assise.manifest.model import Column, Manifest
+from assise.manifest.layout import ColumnLayout, Layout, TableLayout, layouts
 
 ORDERED = frozenset({DOCUMENT, ARRAY, CODE_WITH_SCOPE})
 """Kinds that jsonb does not keep in order, as an `_id` wants it."""
@@ -19,7 +18,7 @@ class Level:
     Columns are given with their position in the layout, child tables with their position among the collection's layouts.
     """
 
-    columns: dict[bytes, tuple[int, Column]] = field(default_factory=dict)
+    columns: dict[bytes, tuple[int, ColumnLayout]] = field(default_factory=dict)
     arrays: dict[bytes, int] = field(default_factory=dict)
     levels: dict[bytes, Level] = field(default_factory=dict)
 
@@ -35,35 +34,28 @@ class Level:
 class Tree:
     """A collection as it is compiled: layouts, parents first; for each the keys that lead to its array, and its tree of levels; the key."""
 
-    layouts: tuple[Layout, ...]
+    layouts: tuple[TableLayout, ...]
     child_paths: tuple[tuple[bytes, ...], ...]
     roots: tuple[Level, ...]
     key_position: int
-    key: Column
+    key: ColumnLayout
 
 
-def build_tree(manifest: Manifest, root: str) -> Tree:
+def build_tree(layout: Layout, root: str) -> Tree:
     """The tree of the collection's table `root`."""
-    found = layouts(manifest, root)
-    positions = {layout.table: i for i, layout in enumerate(found)}
+    found = layouts(layout, root)
+    positions = {each.table: i for i, each in enumerate(found)}
     trees = []
-    for layout in found:
+    for each in found:
         top = Level()
-        for i, column in enumerate(manifest.tables[layout.table].columns.values()):
+        for i, column in enumerate(each.columns.values()):
             if column.kind != "offset":
                 level, key = top.reach(column.path)
-                level.columns[key] = (layout.front + i, column)
-        for child in manifest.children(layout.table):
-            level, key = top.reach(manifest.tables[child].child_path)
+                level.columns[key] = (each.key_width + i, column)
+        for child in layout.children(each.table):
+            level, key = top.reach(layout.tables[child].child_path)
             level.arrays[key] = positions[child]
         trees.append(top)
-    paths = tuple(
-        tuple(key.encode() for key in manifest.tables[layout.table].child_path) for layout in found
-    )
-    return Tree(
-        found,
-        paths,
-        tuple(trees),
-        found[0].names.index(found[0].primary_key[0]),
-        manifest.key_column(root),
-    )
+    paths = tuple(tuple(key.encode() for key in each.child_path) for each in found)
+    key_position = found[0].names.index(found[0].primary_key[0])
+    return Tree(found, paths, tuple(trees), key_position, found[0].key)

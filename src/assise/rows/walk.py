@@ -24,7 +24,7 @@ from assise.documents.reader import (
     open_document,
 )
 from assise.errors import InvalidBsonError
-from assise.manifest.model import Column
+from assise.manifest.layout import ColumnLayout
 from assise.manifest.types import is_array
 from assise.rows.cells import (
     NULL_CELL,
@@ -125,7 +125,7 @@ class Walker:
         is_root = level is self._tree.roots[0]
         for i, key in enumerate([*level.columns, *level.arrays, *level.levels]):
             names[key], bits[key] = self._tally.notes.key(key) or "", 1 << i
-        front = self._tree.layouts[table].front
+        front = self._tree.layouts[table].key_width
         for key, (position, column) in level.columns.items():
             index, bit = position - front, bits[key]
             if column.kind == "any":
@@ -149,7 +149,7 @@ class Walker:
             )
         return self._compile_walk(scalars, places, bits, names, is_root=is_root, depth=depth)
 
-    def _scalar_fields(self, column: Column, *, is_id: bool) -> list[tuple[int, Encode, int]]:
+    def _scalar_fields(self, column: ColumnLayout, *, is_id: bool) -> list[tuple[int, Encode, int]]:
         """For each type byte that a column takes: the encoder, and the values that its cell counts for."""
         if column.type == "jsonb":
             return [
@@ -229,7 +229,7 @@ class Walker:
 
     def _compile_array(self, name: str, child: int) -> Place:
         walk, notes, tally = self._walks[child], self._tally.notes, self._tally
-        width = len(self._tree.layouts[child].names) - self._tree.layouts[child].front
+        width = len(self._tree.layouts[child].names) - self._tree.layouts[child].key_width
 
         def place(
             raw: bytes, p: int, _: Cells, kids: Kids, ordinals: bytes, careful: bool, extra: Extra

@@ -1,15 +1,20 @@
-"""SQL text of a manifest: tables, keys, functions, foreign keys, and the statements that read and write rows."""
+"""SQL text of a layout: tables, keys, functions, and the statements that read and write rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 
-from assise.manifest.layout import Layout, layouts
-from assise.manifest.model import Column, Manifest
+from assise.manifest.layout import ColumnLayout, Layout, TableLayout, layouts
 
-KEY_FUNCTIONS = {"uuid": "_new_objectid", "text": "_new_objectid_text"}
-"""Key type -> the function, in the tables' own schema, that new rows of the application get their key from."""
+DEFAULTS = {"uuid": "_new_objectid", "text": "_new_objectid_text"}
+"""Key type -> the function that new rows of the application get their key from."""
+
+CONVERSIONS = {"objectid_to_uuid": "text", "uuid_to_objectid": "uuid"}
+"""The functions that users call -> the types of their arguments.
+
+Like those of `DEFAULTS` they stand in the tables' own schema.
+"""
 
 
 def quote(*names: str) -> str:
@@ -33,84 +38,114 @@ def quote_text(text: str) -> str:
     return f"E'{escaped}'" if "\\" in text else f"'{quoted}'"
 
 
-def all_layouts(manifest: Manifest) -> list[Layout]:
-    """The layouts of all tables, each collection's parents before their children."""
-    return [layout for root in manifest.roots for layout in layouts(manifest, root)]
+def all_layouts(layout: Layout) -> list[TableLayout]:
+    """All tables, each collection's parents before their children."""
+    return [table for root in layout.roots for table in layouts(layout, root)]
 
 
-def _key_function(column: Column) -> str | None:
-    return KEY_FUNCTIONS[column.type] if column.kind == "objectid" else None
-
-
-def _create_table(manifest: Manifest, layout: Layout, schema: str) -> str:
+def _create_table(table: TableLayout, schema: str) -> str:
     """The CREATE TABLE of one table, with its primary key and the key's default."""
-    function = _key_function(manifest.key_column(layout.table)) if layout.parent is None else None
+    function = _default_function(table.key) if table.parent is None else None
     lines = []
-    for name, column_type in zip(layout.names, layout.types, strict=True):
+    for name, column_type in zip(table.names, table.types, strict=True):
         text = f"    {quote(name)} {column_type}"
-        if name == layout.primary_key[0]:
-            text += ' COLLATE "C"' if layout.key_is_any else ""
+        if name == table.primary_key[0]:
+            text += ' COLLATE "C"' if table.key_is_any else ""
             text += f" DEFAULT {quote(schema, function)}()" if function else ""
         lines.append(text)
-    lines.append(f"    PRIMARY KEY ({quote_list(layout.primary_key)})")
+    lines.append(f"    PRIMARY KEY ({quote_list(table.primary_key)})")
     body = ",\n".join(lines)
-    return f"CREATE TABLE {quote(schema, layout.table)} (\n{body}\n)"
+    return f"CREATE TABLE {quote(schema, table.table)} (\n{body}\n)"
 
 
-def key_functions(manifest: Manifest) -> list[str]:
-    """The names of the functions that the keys' defaults call."""
-    return sorted(
-        {
-            function
-            for root in manifest.roots
-            if (function := _key_function(manifest.key_column(root)))
-        }
+def _default_function(key: ColumnLayout) -> str | None:
+    return DEFAULTS[key.type] if key.kind == "objectid" else None
+
+
+def key_functions(layout: Layout) -> list[str]:
+    """The names of the functions that the tables' keys use.
+
+    One makes keys of new rows; two turn an ObjectId, as users write it, into a key and back.
+    """
+    columns = [column for table in all_layouts(layout) for column in table.columns.values()]
+    is_objectid = any(
+        column.kind == "objectid" and column.type in {"uuid", "uuid[]"} for column in columns
     )
+    found = {_default_function(layout.key_column(root)) for root in layout.roots}
+    found.update(CONVERSIONS if is_objectid else ())
+    return sorted(name for name in found if name)
 
 
-def _create_function(name: str, schema: str) -> str:
-    text = files("assise.schema").joinpath("functions", f"{name.strip('_')}.sql").read_text()
+def signature(name: str, schema: str) -> str:
+    """One of our functions, with the types of its arguments."""
+    return f"{quote(schema, name)}({CONVERSIONS.get(name, '')})"
+
+
+def create_function(name: str, schema: str) -> str:
+    """The CREATE FUNCTION of one of our functions; it fails where there is one."""
+    folder = files("assise.schema").joinpath("functions")
+    text = folder.joinpath(f"{name.strip('_')}.sql").read_text()
     return text.strip().replace("{name}", quote(schema, name))
 
 
-def create_tables(manifest: Manifest, schema: str) -> list[str]:
-    """What a load creates before the rows: functions, then tables, parents first."""
-    functions = [_create_function(name, schema) for name in key_functions(manifest)]
-    return [
-        *functions,
-        *(_create_table(manifest, layout, schema) for layout in all_layouts(manifest)),
-    ]
+def function_body(name: str) -> str:
+    """The body of one of our functions, as `pg_proc.prosrc` has it."""
+    return create_function(name, "").split("$$")[1]
 
 
-def add_foreign_keys(manifest: Manifest, schema: str) -> list[tuple[str, str]]:
-    """What a load creates after the rows: child table, and the statement for its key to its parent's, in the order of the tables."""
+def drop_function(name: str, schema: str) -> str:
+    """The DROP of one of our functions."""
+    return f"DROP FUNCTION {signature(name, schema)}"
+
+
+def move_function(name: str, schema: str, target: str) -> str:
+    """Move one of our functions to the schema `target`, with all that depends on it."""
+    return f"ALTER FUNCTION {signature(name, schema)} SET SCHEMA {quote(target)}"
+
+
+def wrap_function(name: str, schema: str, wrapper_schema: str) -> str:
+    """A function of the same name in another schema that calls one of ours, and depends on it."""
+    (back,) = CONVERSIONS.keys() - {name}
+    return (
+        f"CREATE FUNCTION {signature(name, wrapper_schema)} RETURNS {CONVERSIONS[back]}"
+        f" LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN {quote(schema, name)}($1)"
+    )
+
+
+def create_tables(layout: Layout, schema: str) -> list[str]:
+    """What a load creates before the rows, behind the functions: the tables, parents first."""
+    return [_create_table(table, schema) for table in all_layouts(layout)]
+
+
+def add_foreign_keys(layout: Layout, schema: str) -> list[tuple[str, str]]:
+    """What a load creates after the rows, in the order of the tables.
+
+    Child table, and the statement for its key to its parent's.
+    """
     found = []
-    for child in all_layouts(manifest):
+    for child in all_layouts(layout):
         if child.parent:
-            parent = f"{quote(schema, child.parent)} ({quote_list(manifest.tables[child.parent].primary_key)})"
-            columns = quote_list(child.primary_key[:-1])
-            found.append(
-                (
-                    child.table,
-                    f"ALTER TABLE {quote(schema, child.table)} ADD FOREIGN KEY ({columns}) REFERENCES {parent} ON DELETE CASCADE",
-                )
+            parent_key = quote_list(layout.tables[child.parent].primary_key)
+            statement = (
+                f"ALTER TABLE {quote(schema, child.table)}"
+                f" ADD FOREIGN KEY ({quote_list(child.primary_key[:-1])})"
+                f" REFERENCES {quote(schema, child.parent)} ({parent_key}) ON DELETE CASCADE"
             )
+            found.append((child.table, statement))
     return found
 
 
 def validate_constraint(table: str, name: str, *, schema: str) -> str:
-    """Check the old rows of a constraint that was added NOT VALID: those of several tables can be checked at the same time."""
+    """Check the old rows of a constraint that was added NOT VALID.
+
+    Those of several tables can be checked at the same time.
+    """
     return f"ALTER TABLE {quote(schema, table)} VALIDATE CONSTRAINT {quote(name)}"
 
 
 def drop_tables(names: Iterable[str], schema: str) -> str:
-    """The one statement that drops tables that reference each other, and nothing that others made."""
+    """The one statement that drops tables that reference each other, and nothing else."""
     return f"DROP TABLE {', '.join(quote(schema, name) for name in names)}"
-
-
-def drop_function(name: str, schema: str) -> str:
-    """The DROP of a key's function."""
-    return f"DROP FUNCTION {quote(schema, name)}()"
 
 
 def lock_tables(names: Iterable[str], schema: str) -> str:
@@ -118,73 +153,70 @@ def lock_tables(names: Iterable[str], schema: str) -> str:
     return f"LOCK TABLE {', '.join(quote(schema, name) for name in names)} IN ACCESS EXCLUSIVE MODE"
 
 
-def copy_rows(layout: Layout, schema: str) -> str:
+def copy_rows(layout: TableLayout, schema: str) -> str:
     """The COPY that takes rows in binary."""
-    return f"COPY {quote(schema, layout.table)} ({quote_list(layout.names)}) FROM STDIN (FORMAT binary)"
+    table, names = quote(schema, layout.table), quote_list(layout.names)
+    return f"COPY {table} ({names}) FROM STDIN (FORMAT binary)"
 
 
-def select_rows(layout: Layout, schema: str) -> str:
+def select_rows(layout: TableLayout, schema: str) -> str:
     """The rows of the documents whose keys are in the array $1, child rows in order."""
-    key = quote(layout.primary_key[0])
-    order = f" ORDER BY {quote_list(layout.primary_key)}" if layout.parent else ""
-    return f"SELECT {quote_list(layout.names)} FROM {quote(schema, layout.table)} WHERE {key} = ANY ($1){order}"
+    table, key = quote(schema, layout.table), quote(layout.primary_key[0])
+    rows = f"SELECT {quote_list(layout.names)} FROM {table} WHERE {key} = ANY ($1)"
+    return f"{rows} ORDER BY {quote_list(layout.primary_key)}" if layout.parent else rows
 
 
-def select_keys(layout: Layout, schema: str) -> str:
-    """Those of the keys in the array $1 that the table has."""
+def select_keys(layout: TableLayout, schema: str) -> str:
+    """The keys in the array $1 that the table has."""
     key = quote(layout.primary_key[0])
     return f"SELECT {key} FROM {quote(schema, layout.table)} WHERE {key} = ANY ($1)"
 
 
-def count_rows(layout: Layout, schema: str) -> str:
+def count_rows(layout: TableLayout, schema: str) -> str:
     """How many rows a table has."""
     return f"SELECT count(*) FROM {quote(schema, layout.table)}"
 
 
-def count_orphans(child: Layout, root: Layout, *, schema: str) -> str:
+def count_orphans(child: TableLayout, root: TableLayout, *, schema: str) -> str:
     """How many keys the rows of a child table have that no row of the collection's table has."""
-    key, parent_key = quote(child.primary_key[0]), quote(root.primary_key[0])
-    return (
-        f"SELECT count(DISTINCT {key}) FROM {quote(schema, child.table)} AS child"
-        f" WHERE NOT EXISTS (SELECT FROM {quote(schema, root.table)} AS root WHERE root.{parent_key} = child.{key})"
-    )
+    key, child_table = quote(child.primary_key[0]), quote(schema, child.table)
+    root_key, root_table = quote(root.primary_key[0]), quote(schema, root.table)
+    parent = f"SELECT FROM {root_table} AS root WHERE root.{root_key} = child.{key}"
+    return f"SELECT count(DISTINCT {key}) FROM {child_table} AS child WHERE NOT EXISTS ({parent})"
 
 
-def select_all_keys(layout: Layout, schema: str) -> str:
+def select_all_keys(layout: TableLayout, schema: str) -> str:
     """Every key of a collection's table, as text and as it is."""
     key = quote(layout.primary_key[0])
     return f"SELECT {key}::text, {key} FROM {quote(schema, layout.table)}"
 
 
-def select_sizes(layouts: Sequence[Layout], schema: str) -> str:
-    """Every key of a collection's table in order, and about how many bytes the document's rows have."""
+def select_sizes(layouts: Sequence[TableLayout], schema: str) -> str:
+    """Every key of a collection's table in order, and about how many bytes its document has."""
     root, *children = layouts
     key = quote(root.primary_key[0])
     sizes = [_size_of(root, "root")]
     for child in children:
-        place = f"{quote(schema, child.table)} AS child WHERE child.{quote(child.primary_key[0])} = root.{key}"
-        sizes.append(f"(SELECT coalesce(sum({_size_of(child, 'child')}), 0) FROM {place})")
-    return f"SELECT root.{key}, ({' + '.join(sizes)})::int8 FROM {quote(schema, root.table)} AS root ORDER BY root.{key}"
+        table, child_key = quote(schema, child.table), quote(child.primary_key[0])
+        rows = f"{table} AS child WHERE child.{child_key} = root.{key}"
+        sizes.append(f"(SELECT coalesce(sum({_size_of(child, 'child')}), 0) FROM {rows})")
+    size = f"({' + '.join(sizes)})::int8"
+    root_table = quote(schema, root.table)
+    return f"SELECT root.{key}, {size} FROM {root_table} AS root ORDER BY root.{key}"
 
 
-def _size_of(layout: Layout, alias: str) -> str:
-    """In bytes. Nothing is unpacked: how long a packed text is stands in its head, what else is packed counts eight times."""
+def _size_of(layout: TableLayout, alias: str) -> str:
+    """The size of a row in bytes.
+
+    Nothing is unpacked: a packed text's length stands in its head, and what else is packed counts
+    eight times.
+    """
     sizes = [str(24 + 8 * len(layout.names))]
     for name, kind in zip(layout.names, layout.types, strict=True):
         cell = f"{alias}.{quote(name)}"
         if kind in {"text", "bytea"}:
             sizes.append(f"coalesce(octet_length({cell}), 0)")
         elif kind == "jsonb" or kind.endswith("]"):
-            sizes.append(
-                f"coalesce(pg_column_size({cell}) * CASE WHEN pg_column_compression({cell}) IS NULL THEN 1 ELSE 8 END, 0)"
-            )
+            factor = f"CASE WHEN pg_column_compression({cell}) IS NULL THEN 1 ELSE 8 END"
+            sizes.append(f"coalesce(pg_column_size({cell}) * {factor}, 0)")
     return " + ".join(sizes)
-
-
-def script(manifest: Manifest, schema: str) -> str:
-    """Everything that a load creates, as one SQL script."""
-    statements = [
-        *create_tables(manifest, schema),
-        *(text for _, text in add_foreign_keys(manifest, schema)),
-    ]
-    return "\n\n".join(f"{statement};" for statement in statements) + "\n"

@@ -1,11 +1,11 @@
-"""SQL text of a repair: rows as the source has them, in a temporary table (the stage), against those of the table."""
+"""SQL text of a repair: the stage, a temporary table of the source's rows, against the table."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
 
-from assise.manifest.layout import Layout
+from assise.manifest.layout import TableLayout
 from assise.schema.sql import quote, quote_list, quote_text
 
 SHOWN_CHARACTERS = 100
@@ -14,10 +14,13 @@ SHOWN_CHARACTERS = 100
 
 @dataclass(frozen=True)
 class Stage:
-    """The statements of one table of a collection, whose root table is `root`. All that is temporary goes with the transaction."""
+    """The statements of one table of a collection, whose root table is `root`.
 
-    layout: Layout
-    root: Layout
+    All that is temporary goes with the transaction.
+    """
+
+    layout: TableLayout
+    root: TableLayout
     schema: str
 
     @property
@@ -27,12 +30,12 @@ class Stage:
 
     @property
     def name(self) -> str:
-        """The stage, as SQL names it: no trigger of the application's finds it in place of a table."""
+        """The stage, as SQL names it; no trigger of an application takes it for a table."""
         return _temporary("stage", self.layout)
 
     @property
     def extra(self) -> str:
-        """The temporary table of the collection's keys that come from no document, as SQL names it."""
+        """The temporary table of the keys that come from no document, as SQL names it."""
         return _temporary("extra", self.root)
 
     @property
@@ -50,7 +53,7 @@ class Stage:
             f"CREATE UNIQUE INDEX ON {self.name} ({quote_list(self.layout.primary_key)})",
         ]
         if self.layout == self.root:
-            key = f"SELECT {quote(self.root.primary_key[0])} FROM {self.table} WITH NO DATA"
+            key = f"SELECT {self._root_key} FROM {self.table} WITH NO DATA"
             statements.append(f"CREATE TEMPORARY TABLE {self.extra} ON COMMIT DROP AS {key}")
         return statements
 
@@ -64,8 +67,11 @@ class Stage:
 
     def count(self) -> str:
         """How many rows are to be written: those that differ, and those that the table has not."""
-        place = f"{self.name} AS s LEFT JOIN ONLY {self.table} AS t ON {self.same}"
-        return f"SELECT count(*) FROM {place} WHERE t.{quote(self.layout.primary_key[0])} IS NULL OR {self.differs('t', 's')}"
+        key = quote(self.layout.primary_key[0])
+        return (
+            f"SELECT count(*) FROM {self.name} AS s LEFT JOIN ONLY {self.table} AS t ON {self.same}"
+            f" WHERE t.{key} IS NULL OR {self.differs('t', 's')}"
+        )
 
     def differs(self, one: str, other: str) -> str:
         """That two rows differ in a byte: `*<>` sees scales, -0 and the payload of a NaN."""
@@ -79,7 +85,10 @@ class Stage:
         """Which rows would be written over or deleted, each as its last transaction left it."""
         row = "concat_ws(' ', t.ctid, t.xmin)"
         staged = f"EXISTS (SELECT FROM {self.name} AS s WHERE {self.same})"
-        return f"SELECT md5(string_agg({row}, ',' ORDER BY t.ctid)) FROM ONLY {self.table} AS t WHERE {staged} OR {self._surplus}"
+        return (
+            f"SELECT md5(string_agg({row}, ',' ORDER BY t.ctid)) FROM ONLY {self.table} AS t"
+            f" WHERE {staged} OR {self._surplus}"
+        )
 
     def select_changed(self) -> str:
         """The columns in which rows that both have differ as text."""
@@ -87,58 +96,85 @@ class Stage:
 
     def select_differences(self, limit: int) -> str:
         """Key, column, value now and value in the source, as texts, where both have the row."""
+        size = SHOWN_CHARACTERS + 1
         return (
-            f"SELECT {self._key('s')}, c.name, left(c.now, {SHOWN_CHARACTERS + 1}), left(c.source, {SHOWN_CHARACTERS + 1}) {self._cells}"
-            f" WHERE c.now IS DISTINCT FROM c.source ORDER BY {self._order('s')}, c.i LIMIT {limit}"
+            f"SELECT {self._key('s')}, c.name, left(c.now, {size}), left(c.source, {size})"
+            f" {self._cells} WHERE c.now IS DISTINCT FROM c.source"
+            f" ORDER BY {self._order('s')}, c.i LIMIT {limit}"
         )
 
     def select_missing(self, limit: int) -> str:
         """The keys, as text, of rows that only the stage has."""
         there = f"SELECT FROM ONLY {self.table} AS t WHERE {self.same}"
-        return f"SELECT {self._key('s')} FROM {self.name} AS s WHERE NOT EXISTS ({there}) ORDER BY {self._order('s')} LIMIT {limit}"
+        return (
+            f"SELECT {self._key('s')} FROM {self.name} AS s WHERE NOT EXISTS ({there})"
+            f" ORDER BY {self._order('s')} LIMIT {limit}"
+        )
 
     def select_surplus(self, limit: int) -> str:
         """The keys, as text, of the rows that `delete_surplus` deletes."""
-        return f"SELECT {self._key('t')} FROM ONLY {self.table} AS t WHERE {self._surplus} ORDER BY {self._order('t')} LIMIT {limit}"
+        return (
+            f"SELECT {self._key('t')} FROM ONLY {self.table} AS t WHERE {self._surplus}"
+            f" ORDER BY {self._order('t')} LIMIT {limit}"
+        )
 
     def count_surplus(self) -> str:
         """How many rows `delete_surplus` deletes."""
         return f"SELECT count(*) FROM ONLY {self.table} AS t WHERE {self._surplus}"
 
     def delete_surplus(self) -> str:
-        """Delete rows with an extra key, child rows that their document in the stage has not, and child rows without a document."""
+        """Delete rows with an extra key, and child rows that no document has.
+
+        A document in the stage has the child rows that stand there with it.
+        """
         return f"DELETE FROM ONLY {self.table} AS t WHERE {self._surplus}"
 
     def write(self) -> str:
-        """Insert the rows of the stage, over those that are there and differ: a row that others refer to stays."""
-        names = quote_list(self.layout.names)
-        cells = ", ".join(f"{quote(name)} = excluded.{quote(name)}" for name in self.layout.names)
+        """Insert the rows of the stage, over those that are there and differ.
+
+        A row that other rows refer to stays.
+        """
+        quoted = [quote(name) for name in self.layout.names]
+        names, key = ", ".join(quoted), quote_list(self.layout.primary_key)
+        cells = ", ".join(f"{name} = excluded.{name}" for name in quoted)
         return (
-            f"INSERT INTO {self.table} AS t ({names}) SELECT {names} FROM {self.name}"
-            f" ON CONFLICT ({quote_list(self.layout.primary_key)}) DO UPDATE SET {cells} WHERE {self.differs('t', 'excluded')}"
+            f"INSERT INTO {self.table} AS t ({names})"
+            f" SELECT {names} FROM {self.name}"
+            f" ON CONFLICT ({key}) DO UPDATE SET {cells}"
+            f" WHERE {self.differs('t', 'excluded')}"
         )
 
     @property
     def _surplus(self) -> str:
-        key, root_key = f"t.{quote(self.layout.primary_key[0])}", quote(self.root.primary_key[0])
+        key, root_key = f"t.{quote(self.layout.primary_key[0])}", self._root_key
         reasons = [f"{key} IN (SELECT {root_key} FROM {self.extra})"]
         if self.layout != self.root:
-            reasons.append(f"{key} IN (SELECT {root_key} FROM {_temporary('stage', self.root)})")
-            reasons.append(
-                f"NOT EXISTS (SELECT FROM {quote(self.schema, self.root.table)} AS r WHERE r.{root_key} = {key})"
-            )
-        return f"NOT EXISTS (SELECT FROM {self.name} AS s WHERE {self.same}) AND ({' OR '.join(reasons)})"
+            stage = _temporary("stage", self.root)
+            root = quote(self.schema, self.root.table)
+            reasons.append(f"{key} IN (SELECT {root_key} FROM {stage})")
+            reasons.append(f"NOT EXISTS (SELECT FROM {root} AS r WHERE r.{root_key} = {key})")
+        staged = f"SELECT FROM {self.name} AS s WHERE {self.same}"
+        return f"NOT EXISTS ({staged}) AND ({' OR '.join(reasons)})"
+
+    @property
+    def _root_key(self) -> str:
+        return quote(self.root.primary_key[0])
 
     @property
     def _cells(self) -> str:
-        values = ", ".join(
-            f"({i}, {quote_text(name)}, t.{quote(name)}::text, s.{quote(name)}::text)"
-            for i, name in enumerate(self.layout.names)
+        """Every cell of the rows that both have, one a row."""
+        values = []
+        for i, name in enumerate(self.layout.names):
+            cell = quote(name)
+            values.append(f"({i}, {quote_text(name)}, t.{cell}::text, s.{cell}::text)")
+        return (
+            f"FROM ONLY {self.table} AS t JOIN {self.name} AS s ON {self.same}"
+            f" CROSS JOIN LATERAL (VALUES {', '.join(values)}) AS c (i, name, now, source)"
         )
-        return f"FROM ONLY {self.table} AS t JOIN {self.name} AS s ON {self.same} CROSS JOIN LATERAL (VALUES {values}) AS c (i, name, now, source)"
 
     def _order(self, alias: str) -> str:
-        return ", ".join(f"{alias}.{quote(name)}" for name in self.layout.primary_key)
+        keys = self.layout.primary_key
+        return ", ".join(f"{alias}.{quote(key)}" for key in keys)
 
     def _key(self, alias: str) -> str:
         return f"concat_ws(', ', {self._order(alias)})"
@@ -149,5 +185,6 @@ def lock_writers(stages: list[Stage]) -> str:
     return f"LOCK TABLE {', '.join(stage.table for stage in stages)} IN SHARE ROW EXCLUSIVE MODE"
 
 
-def _temporary(what: str, layout: Layout) -> str:
-    return quote("pg_temp", f"_{what}_{sha256(layout.table.encode()).hexdigest()[:16]}")
+def _temporary(what: str, layout: TableLayout) -> str:
+    digest = sha256(layout.table.encode()).hexdigest()
+    return quote("pg_temp", f"_{what}_{digest[:16]}")

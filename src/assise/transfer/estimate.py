@@ -138,8 +138,8 @@ class _Trial:
     def __init__(self, manifest: Manifest, collection: Collection) -> None:
         table = manifest.table_of(collection.name)
         self._shredder, self._assembler = (
-            Shredder(manifest, table),
-            Assembler(manifest, table, is_strict=True),
+            Shredder(manifest.layout, table),
+            Assembler(manifest.layout, table, is_strict=True),
         )
         self._gatherer: Gatherer | None = None
 
@@ -165,7 +165,7 @@ class _Trial:
         for i, layout in enumerate(layouts[1:], 1):
             for row, owner in zip(map(read_cells, batch.rows[i]), batch.owners[i], strict=True):
                 kids[owner][i].setdefault(
-                    b"".join([cell or b"" for cell in row[1 : layout.front - 1]]), []
+                    b"".join([cell or b"" for cell in row[1 : layout.key_width - 1]]), []
                 ).append(row)
         small = [i for i, raw in enumerate(raws) if len(raw) <= LARGEST_BYTES]
         if self._gatherer is None and len(small) >= FEWEST:

@@ -68,7 +68,7 @@ def export_documents(
 ) -> Exported:
     """Give every document of a collection to `write`, in a transaction of the caller's; larger ones than the limit are skipped."""
     exported = Exported(collection)
-    table = load.manifest.table_of(collection)
+    table = load.layout.table_of(collection)
     for raw in _Reader(connection, load, table, exported.skip, limit_bytes=limit_bytes).read():
         write(raw)
         exported.documents += 1
@@ -106,7 +106,7 @@ class _Reader:
         limit_bytes: int | None,
     ) -> None:
         self._connection, self._skip, self._limit_bytes = connection, skip, limit_bytes
-        self._assembler = Assembler(load.manifest, table)
+        self._assembler = Assembler(load.layout, table)
         self._layouts = self._assembler.layouts
         self._key_type, self._key_position = (
             self._assembler.tree.key.type,

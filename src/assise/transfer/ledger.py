@@ -1,10 +1,10 @@
-"""The ledger in schema `assise` of the target: versions, loads, chunks, rejects."""
+"""The ledger: loads, their chunks and their rejects, in schema `assise` of the target."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -12,49 +12,41 @@ from pathlib import Path
 from struct import Struct
 from typing import Any, NamedTuple
 
-from assise.errors import BusyError, ChangedError, TargetError, UsageError, WorkerError
-from assise.manifest.file import dump_manifest, parse_manifest
+from assise.errors import ChangedError, ManifestError, TargetError, UsageError, WorkerError
+from assise.manifest.layout import Layout, read_first_manifest, read_layout
 from assise.manifest.model import Manifest
+from assise.manifest.write import dump_manifest
 from assise.mongo.dump import Chunk
-from assise.postgres.connection import Connection, Parameter
+from assise.postgres import bookkeeping, locks
+from assise.postgres.bookkeeping import Part
+from assise.postgres.connection import Connection
+from assise.postgres.queries import Queries
+from assise.postgres.server import check_server
 from assise.rows.cells import pack_int4, pack_length
 from assise.rows.shred import Reason
 from assise.rows.tally import Values
-from assise.schema.sql import all_layouts, create_tables, quote
+from assise.schema.comments import Comments, change_comments, find_comments
+from assise.schema.sql import all_layouts, create_tables, key_functions, quote
+from assise.transfer.functions import adopt_functions, find_missing, make_functions
 from assise.transfer.report import CollectionReport
 from assise.transfer.tasks import Log
 
-VERSION = 1
-"""Of the bookkeeping: a program refuses a newer one and upgrades an older one."""
-
-_TEXT = files("assise.transfer").joinpath("sql", "queries.sql").read_text()
-QUERIES = dict(re.findall(r"^-- (\w+) --\n(.*?)(?=\n\n-- |\Z)", _TEXT, re.DOTALL | re.MULTILINE))
-
-
-def fill_query(name: str, **parts: str) -> str:
-    """A query with what stands in braces put in: these parts of SQL, and other queries."""
-    return re.sub(
-        r"\{(\w+)\}",
-        lambda found: (
-            parts[found[1]].replace("%", "%%") if found[1] in parts else QUERIES[found[1]]
-        ),
-        QUERIES[name],
-    )
-
+QUERIES = Queries("assise.transfer")
 
 _PRINTED = {
-    "int4": "integer", "int8": "bigint", "float8": "double precision", "bool": "boolean", "timestamptz": "timestamp with time zone",
+    "int4": "integer", "int8": "bigint", "float8": "double precision", "bool": "boolean",
+    "timestamptz": "timestamp with time zone",
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Load:
-    """A load as the ledger knows it."""
+    """A load as the ledger knows it. Its layout, not a manifest, says what its rows are."""
 
     id: int
     name: str
     source: Path
-    manifest: Manifest
+    layout: Layout
     schema: str
     chunk_bytes: int
     is_finished: bool
@@ -81,130 +73,119 @@ class ChunkLine:
     figures: CollectionReport
 
 
-def find_loads(connection: Connection) -> list[Load]:
-    """The loads of this database, oldest first.
+@dataclass(frozen=True)
+class _FirstLoad:
+    id: int
+    manifest: str
+    schema: str
 
-    Raises:
-        TargetError: the ledger was written by a newer program.
+
+def _fill_layouts(connection: Connection) -> None:
+    """Read the layouts of a ledger of version 1 from its manifests, and take over its functions.
+
+    A manifest that cannot be read leaves its own load without a layout, and no other.
     """
-    if not connection.scalar(QUERIES["has_ledger"]):
-        return []
-    found = connection.scalar(QUERIES["version"])
-    if not isinstance(found, int) or found > VERSION:
-        raise TargetError(
-            f"the ledger in {connection.target} has version {found}, this program knows version {VERSION}",
-            remedy="Use a newer Assise.",
-        )
-    return [_load(*row) for row in connection.execute(QUERIES["loads"])]
+    loads = []
+    for load in connection.fetch(_FirstLoad, QUERIES["first_loads"]):
+        layout = None
+        with suppress(LookupError, TypeError, ValueError, AttributeError, ManifestError):
+            layout = read_first_manifest(load.manifest)
+        if layout:
+            text = json.dumps(layout.as_json())
+            connection.execute(QUERIES["set_layout"], {"load_id": load.id, "layout": text})
+        loads.append((layout, load.schema))
+    adopt_functions(connection, loads)
+
+
+LEDGER = Part("transfer", files("assise.transfer").joinpath("sql"), steps={2: _fill_layouts})
 
 
 def find_load(connection: Connection, name: str) -> Load | None:
-    """The load of the manifest that is called `name`, if there is one."""
-    return next((load for load in find_loads(connection) if load.name == name), None)
+    """The load of the manifest that is called `name`, if there is one; no other load is read.
+
+    An older ledger is upgraded.
+
+    Raises:
+        TargetError: the ledger was written by a newer program. ManifestError: the load was.
+    """
+    if not connection.scalar(QUERIES["has_ledger"]):
+        return None
+    bookkeeping.ensure(connection, LEDGER)
+    rows = connection.fetch(_LoadRow, QUERIES["load"], {"name": name})
+    return rows[0].read() if rows else None
 
 
-def _load(
-    load_id: object,
-    name: object,
-    source: object,
-    manifest: object,
-    schema: object,
-    chunk_bytes: object,
-    finished: object,
-) -> Load:
-    parsed = parse_manifest(str(manifest), file="the manifest in assise.load")
-    return Load(
-        int(str(load_id)),
-        str(name),
-        Path(str(source)),
-        parsed,
-        str(schema),
-        int(str(chunk_bytes)),
-        bool(finished),
-    )
+@dataclass(frozen=True)
+class _LoadRow:
+    """A load as its line has it, or as a worker gets it."""
+
+    id: int
+    name: str
+    source: str
+    layout: dict[str, Any] | None
+    schema: str
+    chunk_bytes: int
+    is_finished: bool
+
+    def read(self) -> Load:
+        """The load, with its layout parsed."""
+        if self.layout is None:
+            raise ManifestError(
+                f"the manifest of the load of {self.name!r} could not be read"
+                " when the ledger was upgraded",
+                remedy="Use the Assise that loaded it, in a copy of the database from before.",
+            )
+        layout = read_layout(self.layout, name=self.name)
+        return Load(**{**vars(self), "source": Path(self.source), "layout": layout})
 
 
 def describe_load(connection: Connection, load: Load) -> dict[str, object]:
-    """What a worker needs to know, for `rebuild_load`; JSON can hold it. With the password, if there is one."""
-    facts = {**vars(load), "source": str(load.source), "manifest": load.manifest.as_json()}
+    """What a worker needs to know, for `rebuild_load`, as JSON holds it; with the password."""
+    facts = {**vars(load), "source": str(load.source), "layout": load.layout.as_json()}
     return {"conninfo": connection.conninfo, "target": connection.target, "load": facts}
 
 
 def rebuild_load(facts: dict[str, Any]) -> Load:
     """The load that was described."""
-    return Load(
-        **{
-            **facts,
-            "source": Path(facts["source"]),
-            "manifest": Manifest.model_validate_json(facts["manifest"]),
-        }
-    )
+    return _LoadRow(**facts).read()
 
 
 def lock(connection: Connection, name: str, *, log: Log) -> None:
-    """Wait until no other process loads `name`, nor a worker of one that was killed; at most ten seconds, and not long without a word.
+    """Wait until no other process loads `name`, nor a worker of one that was killed.
+
+    At most ten seconds, and not long without a line in the log.
 
     Raises:
         TargetError: another process loads, repairs or undoes it.
     """
     busy = f"another process is at work on {name!r} in {connection.target}"
     for patience_s in (1, 9):
-        connection.execute(f"SET lock_timeout = '{patience_s}s'")
-        try:
-            connection.execute(QUERIES["lock"], [name])
-            connection.execute(QUERIES["wait_for_workers"], [name])
-            break
-        except BusyError as error:
-            if patience_s > 1:
-                raise TargetError(busy, remedy="Wait until it is done.") from error
+        is_first = locks.wait(connection, _leader_key(name), patience_s=patience_s)
+        if is_first and locks.wait(connection, _workers_key(name), patience_s=patience_s):
+            locks.release(connection, _workers_key(name))
+            return
+        if patience_s == 1:
             log(f"{busy}: waiting")
-    connection.execute("SET lock_timeout = 0")
+    raise TargetError(busy, remedy="Wait until it is done.")
 
 
 def join(connection: Connection, name: str, leader: int) -> None:
-    """Be one of the workers that load `name`: until this session ends nobody else begins to.
+    """Take the lock that the workers of load `name` share: no new load begins until they end.
 
     Raises:
         WorkerError: the session `leader`, whose load it is, has ended.
     """
-    connection.execute(QUERIES["join"], [name])
-    if not connection.scalar(QUERIES["leads"], [leader, name]):
+    locks.share(connection, _workers_key(name))
+    if not locks.is_held_by(connection, leader, _leader_key(name)):
         raise WorkerError(f"the command that loads {name!r} has ended")
 
 
-def check_server(connection: Connection) -> str:
-    """The preflight: version, encoding, privileges. Returns the schema that tables will be created in.
+def _leader_key(name: str) -> str:
+    return f"assise {name}"
 
-    Raises:
-        TargetError: the server is not fit; says in what.
-    """
-    if connection.server_version < 150_000:
-        raise TargetError(
-            f"{connection.target} is PostgreSQL {connection.server_version // 10_000}",
-            remedy="Assise needs version 15 or later.",
-        )
-    encoding, is_replica, is_read_only, schema = connection.execute(QUERIES["server"])[0]
-    if encoding != "UTF8":
-        raise TargetError(
-            f"{connection.target} has the encoding {encoding}",
-            remedy="Create a database with ENCODING 'UTF8'.",
-        )
-    if is_replica or is_read_only:
-        raise TargetError(f"{connection.target} is read-only", remedy="Give the primary server.")
-    if not schema:
-        raise TargetError(
-            f"{connection.target} has no schema on its search_path",
-            remedy="Create one, or set search_path.",
-        )
-    has_ledger = bool(connection.scalar(QUERIES["has_ledger"]))
-    in_database, in_schema = connection.execute(QUERIES["may_create"], [str(schema)])[0]
-    if not in_schema or not (in_database or has_ledger):
-        missing = f"on schema {schema}" if not in_schema else "on the database"
-        raise TargetError(
-            f"{connection.target}: the user may not CREATE {missing}",
-            remedy=f"GRANT CREATE {missing.upper()[:2]}{missing[2:]} …",
-        )
-    return str(schema)
+
+def _workers_key(name: str) -> str:
+    return f"assise workers {name}"
 
 
 def begin(
@@ -215,134 +196,209 @@ def begin(
     chunk_bytes: int,
     metadata: Iterable[tuple[str, str]] = (),
 ) -> Load:
-    """Create the ledger where it is missing, and in one transaction the tables and the line of the load.
+    """Create the ledger where it is missing, and in one transaction the tables and the load.
 
     `metadata` are names of collections, each with what mongodump wrote of it.
 
     Raises:
-        TargetError: a table of the manifest exists already.
+        TargetError: a table of the manifest exists already, or a function that is not ours.
     """
-    schema = check_server(connection)
+    schema, layout = check_server(connection), manifest.layout
+    find_missing(connection, key_functions(layout), schema)
+    bookkeeping.ensure(connection, LEDGER)
+    _check_new(connection, layout, schema)
     with connection.transaction():
-        connection.execute(QUERIES["create_lock"])
-        if not connection.scalar(QUERIES["has_ledger"]):
-            connection.execute(files("assise.transfer").joinpath("sql", "ledger.sql").read_text())
-    tables = [layout.table for layout in all_layouts(manifest)]
+        make_functions(connection, layout, schema)
+        for statement in create_tables(layout, schema):
+            connection.execute(statement)
+        facts = {"name": manifest.name, "source": str(source), "schema": schema}
+        parameters = {
+            **facts,
+            "manifest": dump_manifest(manifest, with_secrets=False),
+            "layout": json.dumps(layout.as_json()),
+            "chunk_bytes": chunk_bytes,
+        }
+        load_id = connection.scalar(QUERIES["insert_load"], parameters)
+        load = Load(
+            id=int(str(load_id)),
+            name=manifest.name,
+            source=source,
+            layout=layout,
+            schema=schema,
+            chunk_bytes=chunk_bytes,
+            is_finished=False,
+        )
+        for name, text in metadata:
+            line = {"load_id": load.id, "name": name, "metadata": text}
+            connection.execute(QUERIES["insert_collection"], line)
+        _apply(connection, load, manifest)
+    return load
+
+
+def _check_new(connection: Connection, layout: Layout, schema: str) -> None:
     existing = [
-        table
-        for table in tables
-        if connection.scalar(QUERIES["has_relation"], [quote(schema, table)])
+        table.table
+        for table in all_layouts(layout)
+        if connection.scalar(QUERIES["has_relation"], {"table": quote(schema, table.table)})
     ]
     if existing:
         raise TargetError(
-            f"{connection.target} already has {', '.join(existing[:10])}: existing tables are never overwritten",
-            remedy="Rename the tables in the manifest, give an empty database, or drop them yourself.",
+            f"{connection.target} already has {', '.join(existing[:10])}:"
+            " existing tables are never overwritten",
+            remedy="Rename the tables in the manifest, give an empty database,"
+            " or drop them yourself.",
         )
-    with connection.transaction():
-        for statement in create_tables(manifest, schema):
-            connection.execute(statement)
-        without_secrets = manifest.model_copy(update={"postgres": "embedded"})
-        parameters: list[Parameter] = [
-            manifest.name,
-            str(source),
-            dump_manifest(without_secrets),
-            schema,
-            chunk_bytes,
-        ]
-        load_id = int(str(connection.scalar(QUERIES["insert_load"], parameters)))
-        for name, text in metadata:
-            connection.execute(QUERIES["insert_collection"], [load_id, name, text])
-    return Load(load_id, manifest.name, source, manifest, schema, chunk_bytes, is_finished=False)
 
 
-def check_unchanged(connection: Connection, load: Load, manifest: Manifest) -> None:
-    """Check that the load is of this manifest, and that its tables are as they were created.
+def check_unchanged(connection: Connection, load: Load, layout: Layout) -> None:
+    """Check that rows of this layout are the load's, and that its tables are as they were created.
 
     Raises:
-        ChangedError: the manifest is another one, or a table was changed.
+        ChangedError: the layout is another one, or a table was changed.
     """
-    ours, theirs = load.manifest.tables, manifest.tables
-    changed = sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
+    ours, theirs = load.layout.tables, layout.tables
+    names = sorted({*ours, *theirs})
+    changed = [name for name in names if ours.get(name) != theirs.get(name)]
     if changed:
         raise ChangedError(
             f"the manifest has changed since the load: {', '.join(changed[:10])}",
-            remedy=start_afresh(load),
+            remedy=restart_hint(load),
         )
-    for layout in all_layouts(manifest):
-        found = [
-            (str(name), str(kind))
-            for name, kind in connection.execute(
-                QUERIES["columns"], [quote(load.schema, layout.table)]
-            )
-        ]
-        expected = [
-            (name, _printed(kind)) for name, kind in zip(layout.names, layout.types, strict=True)
-        ]
-        if not set(expected) <= set(found):
-            gone = "is gone" if not found else "has other columns than the load created"
+    for table in all_layouts(load.layout):
+        parameters = {"table": quote(load.schema, table.table)}
+        found = connection.execute(QUERIES["columns"], parameters)
+        expected = zip(table.names, map(_print_type, table.types), strict=True)
+        if not {*expected} <= {*found}:
+            gone = "has other columns than the load created" if found else "is gone"
             raise ChangedError(
-                f"table {load.schema}.{layout.table} {gone}", remedy=start_afresh(load)
+                f"table {load.schema}.{table.table} {gone}", remedy=restart_hint(load)
             )
 
 
-def remember_source(connection: Connection, load: Load, source: Path) -> None:
-    """Keep the place of a source that was moved since the load began."""
-    connection.execute(QUERIES["move_source"], [str(source), load.id, str(source)])
-
-
-def _printed(column_type: str) -> str:
+def _print_type(column_type: str) -> str:
     element = column_type.removesuffix("[]")
     return _PRINTED.get(element, element) + column_type[len(element) :]
 
 
-def start_afresh(load: Load) -> str:
+def apply_manifest(connection: Connection, load: Load, manifest: Manifest) -> None:
+    """Change in place what the manifest says beside the rows: comments; and keep its text."""
+    with connection.transaction():
+        _apply(connection, load, manifest)
+
+
+def _apply(connection: Connection, load: Load, manifest: Manifest) -> None:
+    (before,) = connection.fetch(_make_comments, QUERIES["load_comments"], {"load_id": load.id})
+    wanted, found = find_comments(manifest), _read_comments(connection, load)
+    for statement in change_comments(wanted, found, before, schema=load.schema):
+        connection.execute(statement)
+    parameters = {
+        "load_id": load.id,
+        "manifest": dump_manifest(manifest, with_secrets=False),
+        "comments": json.dumps([[*place, text] for place, text in wanted.items()]),
+    }
+    connection.execute(QUERIES["update_manifest"], parameters)
+
+
+def _make_comments(comments: list[tuple[str, str | None, str]]) -> Comments:
+    return {(table, column): text for table, column, text in comments}
+
+
+def _read_comments(connection: Connection, load: Load) -> Comments:
+    """The comments that the catalog has on the tables of a load and on their columns."""
+    found: Comments = {}
+    for table in load.layout.tables:
+        parameters = {"table": quote(load.schema, table)}
+        for column, text in connection.execute(QUERIES["comments"], parameters):
+            found[table, None if column is None else str(column)] = str(text)
+    return found
+
+
+def remember_source(connection: Connection, load: Load, source: Path) -> None:
+    """Keep the place of a source that was moved since the load began."""
+    connection.execute(QUERIES["move_source"], {"load_id": load.id, "source": str(source)})
+
+
+def restart_hint(load: Load) -> str:
     """What to do when a load cannot go on."""
-    return f"`assise undo` drops what was loaded of {load.name!r}; then `assise load FOLDER` loads again."
+    return (
+        f"`assise undo` drops what was loaded of {load.name!r};"
+        " then `assise load FOLDER` loads again."
+    )
 
 
 def count_loaded(connection: Connection, load: Load) -> dict[str, int]:
     """How many rows each table got, by the lines of the chunks."""
-    rows = {
-        str(name): int(str(count))
-        for name, count in connection.execute(QUERIES["loaded_rows"], [load.id])
-    }
-    return {layout.table: rows.get(layout.table, 0) for layout in all_layouts(load.manifest)}
+    found = connection.execute(QUERIES["loaded_rows"], {"load_id": load.id})
+    rows = {str(name): int(str(count)) for name, count in found}
+    return {table.table: rows.get(table.table, 0) for table in all_layouts(load.layout)}
 
 
 def has_table(connection: Connection, schema: str, table: str) -> bool:
     """Whether there is such a table; a view of its name is none."""
-    return bool(connection.scalar(QUERIES["is_table"], [quote(schema, table)]))
+    return bool(connection.scalar(QUERIES["is_table"], {"table": quote(schema, table)}))
 
 
-def forget(connection: Connection, load: Load) -> bool:
-    """Take a load's lines out of the ledger, and the ledger away with its last load, which returns True; in a transaction."""
-    connection.execute(QUERIES["lock_loads"])
-    connection.execute(QUERIES["delete_rejects"], [load.id])
-    connection.execute(QUERIES["delete_load"], [load.id])
-    is_last = not connection.scalar(QUERIES["has_loads"])
-    if is_last:
-        connection.execute(QUERIES["drop_ledger"])
-    return is_last
+def finish(connection: Connection, load: Load) -> None:
+    """Mark a load as finished."""
+    connection.execute(QUERIES["finish_load"], {"load_id": load.id})
 
 
-def finished_chunks(connection: Connection, load: Load, collection: str) -> Iterator[ChunkLine]:
-    """The finished chunks of a collection, in the order of the source."""
-    for *numbers, sha256, rows, seconds in connection.execute(
-        QUERIES["chunks"], [load.id, collection]
-    ):
-        start, stop, documents, loaded, rejected, *values = _ints(*numbers)
-        tables, size = json.loads(str(rows)), stop - start
+def write_repair(connection: Connection, load: Load) -> None:
+    """Note the transaction as a repair of the load: the rows that it writes are the load's."""
+    connection.execute(QUERIES["insert_repair"], {"load_id": load.id})
+
+
+def read_metadata(connection: Connection, load: Load, collection: str) -> str | None:
+    """What mongodump wrote of a collection's options and indexes; None where it wrote nothing."""
+    parameters = {"load_id": load.id, "name": collection}
+    text = connection.scalar(QUERIES["metadata"], parameters)
+    return None if text is None else str(text)
+
+
+def is_last(connection: Connection, load: Load) -> bool:
+    """Whether there is no load but this one."""
+    return bool(connection.scalar(QUERIES["is_last_load"], {"load_id": load.id}))
+
+
+def forget(connection: Connection, load: Load) -> None:
+    """Take a load's lines out of the ledger, in a transaction."""
+    connection.execute(QUERIES["delete_rejects"], {"load_id": load.id})
+    connection.execute(QUERIES["delete_load"], {"load_id": load.id})
+
+
+@dataclass(frozen=True)
+class _ChunkRow:
+    start: int
+    stop: int
+    sha256: str
+    documents: int
+    loaded: int
+    rejected: int
+    rows: dict[str, int]
+    typed: int
+    jsonb: int
+    extra: int
+    seconds: float
+
+    def read(self, collection: str) -> ChunkLine:
         figures = CollectionReport(
             collection,
-            documents,
-            loaded,
-            rejected,
-            size,
-            float(str(seconds)),
-            tables,
-            Values(*values),
+            self.documents,
+            self.loaded,
+            self.rejected,
+            self.stop - self.start,
+            self.seconds,
+            self.rows,
+            Values(self.typed, self.jsonb, self.extra),
         )
-        yield ChunkLine(start, stop, str(sha256), figures)
+        return ChunkLine(self.start, self.stop, self.sha256, figures)
+
+
+def finished_chunks(connection: Connection, load: Load, collection: str) -> list[ChunkLine]:
+    """The finished chunks of a collection, in the order of the source."""
+    parameters = {"load_id": load.id, "collection": collection}
+    rows = connection.fetch(_ChunkRow, QUERIES["chunks"], parameters)
+    return [row.read(collection) for row in rows]
 
 
 def sum_chunks(connection: Connection, load: Load, collection: str) -> CollectionReport:
@@ -353,22 +409,24 @@ def sum_chunks(connection: Connection, load: Load, collection: str) -> Collectio
     return report
 
 
-def _ints(*values: object) -> list[int]:
-    return [int(str(value)) for value in values]
-
-
 def write_chunk(
     connection: Connection, load: Load, chunk: Chunk, figures: CollectionReport
 ) -> None:
     """The line of a finished chunk, in the transaction that copied its rows."""
-    values = figures.values
-    connection.execute(
-        QUERIES["insert_chunk"],
-        [
-            load.id, figures.name, chunk.start, chunk.stop, chunk.digest, figures.documents, figures.loaded, figures.rejected,
-            json.dumps(figures.tables), values.typed, values.jsonb, values.extra, figures.seconds,
-        ],
-    )  # fmt: skip
+    parameters = {
+        "load_id": load.id,
+        "collection": figures.name,
+        "start": chunk.start,
+        "stop": chunk.stop,
+        "sha256": chunk.digest,
+        "documents": figures.documents,
+        "loaded": figures.loaded,
+        "rejected": figures.rejected,
+        "rows": json.dumps(figures.tables),
+        "seconds": figures.seconds,
+        **vars(figures.values),
+    }
+    connection.execute(QUERIES["insert_chunk"], parameters)
 
 
 def write_rejects(
@@ -379,19 +437,14 @@ def write_rejects(
 
 
 def _reject_rows(load: Load, rejects: Iterable[tuple[Reject, bytes]]) -> Iterator[bytes]:
+    # Rows of binary COPY: eight cells, each behind its length; many details are the same.
     number = pack_int4(4, load.id)
-    pack_place, cell = Struct(">iqiqii").pack, lru_cache(1 << 10)(lambda text: _cell(text.encode()))
+    pack_numbers = Struct(">iqiqii").pack
+    cell = lru_cache(1 << 10)(lambda text: _cell(text.encode()))
     for (collection, offset, size, reason, detail, sha256), raw in rejects:
-        place = pack_place(8, offset, 8, size, 4, reason)
-        yield (
-            b"\0\x08"
-            + number
-            + cell(collection)
-            + place
-            + cell(detail)
-            + _cell(sha256.encode())
-            + _cell(raw)
-        )
+        numbers = pack_numbers(8, offset, 8, size, 4, reason)
+        head = b"\0\x08" + number + cell(collection) + numbers
+        yield head + cell(detail) + _cell(sha256.encode()) + _cell(raw)
 
 
 def _cell(content: bytes) -> bytes:
@@ -400,13 +453,31 @@ def _cell(content: bytes) -> bytes:
 
 def read_rejects(connection: Connection, load: Load) -> list[Reject]:
     """The rejects of a load, by collection and offset."""
-    return [_reject(row) for row in connection.execute(QUERIES["rejects"], [load.id])]
+    rows = connection.fetch(_RejectRow, QUERIES["rejects"], {"load_id": load.id})
+    return [row.read() for row in rows]
 
 
-def _reject(row: tuple[object, ...]) -> Reject:
-    collection, offset, size, reason, detail, sha256 = row
-    first, length, code = _ints(offset, size, reason)
-    return Reject(str(collection), first, length, Reason(code), str(detail), str(sha256))
+def rejects_of(
+    connection: Connection, load: Load, collection: str, chunk: Chunk
+) -> dict[int, Reject]:
+    """The rejects of one chunk, by offset."""
+    bounds = {"start": chunk.start, "stop": chunk.stop}
+    parameters = {"load_id": load.id, "collection": collection, **bounds}
+    rows = connection.fetch(_RejectRow, QUERIES["chunk_rejects"], parameters)
+    return {row.offset: row.read() for row in rows}
+
+
+@dataclass(frozen=True)
+class _RejectRow:
+    collection: str
+    offset: int
+    size: int
+    reason: int
+    detail: str
+    sha256: str
+
+    def read(self) -> Reject:
+        return Reject(**{**vars(self), "reason": Reason(self.reason)})
 
 
 def read_reject(connection: Connection, load: Load, collection: str, offset: int) -> bytes:
@@ -415,7 +486,8 @@ def read_reject(connection: Connection, load: Load, collection: str, offset: int
     Raises:
         UsageError: there is none at this offset.
     """
-    raw = connection.scalar(QUERIES["reject_raw"], [load.id, collection, offset])
+    parameters = {"load_id": load.id, "collection": collection, "offset": offset}
+    raw = connection.scalar(QUERIES["reject_raw"], parameters)
     if not isinstance(raw, bytes):
         raise UsageError(
             f"{collection} has no reject at offset {offset}", remedy="`assise rejects` lists them."
@@ -426,35 +498,15 @@ def read_reject(connection: Connection, load: Load, collection: str, offset: int
 def stream_rejects(
     connection: Connection, load: Load, collection: str
 ) -> Iterator[tuple[int, int, Reason, bytes]]:
-    """Offset, size, reason and bytes of each reject of a collection, one at a time: each may have 16 MiB."""
-    offset = -1
-    while rows := connection.execute(QUERIES["next_reject"], [load.id, collection, offset]):
-        offset, size, code = _ints(*rows[0][:3])
-        raw = rows[0][3]
-        yield offset, size, Reason(code), raw if isinstance(raw, bytes) else b""
+    """Offset, size, reason and bytes of each reject of a collection.
 
+    One is read at a time: each may have 16 MiB.
+    """
 
-def read_metadata(connection: Connection, load: Load, collection: str) -> str | None:
-    """What mongodump wrote of a collection's options and indexes; None where the dump had nothing."""
-    text = connection.scalar(QUERIES["metadata"], [load.id, collection])
-    return None if text is None else str(text)
+    def make(offset: int, size: int, reason: int, raw: bytes) -> tuple[int, int, Reason, bytes]:
+        return offset, size, Reason(reason), raw
 
-
-def rejects_of(
-    connection: Connection, load: Load, collection: str, chunk: Chunk
-) -> dict[int, Reject]:
-    """The rejects of one chunk, by offset."""
-    rows = connection.execute(
-        QUERIES["rejected_between"], [load.id, collection, chunk.start, chunk.stop]
-    )
-    return {reject.offset: reject for reject in map(_reject, rows)}
-
-
-def write_repair(connection: Connection, load: Load) -> None:
-    """Note the transaction as a repair of the load: the rows that it writes are the load's."""
-    connection.execute(QUERIES["insert_repair"], [load.id])
-
-
-def finish(connection: Connection, load: Load) -> None:
-    """Mark a load as finished."""
-    connection.execute(QUERIES["finish_load"], [load.id])
+    parameters = {"load_id": load.id, "collection": collection, "offset": -1}
+    while found := connection.fetch(make, QUERIES["next_reject"], parameters):
+        yield found[0]
+        parameters["offset"] = found[0][0]

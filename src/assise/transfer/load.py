@@ -64,8 +64,8 @@ def load_dump(
         SourceError, TargetError, WorkerError: reading or writing failed; the same call goes on where it stopped.
     """
     reports = {
-        name: CollectionReport(name, tables=dict.fromkeys(load.manifest.tree(root), 0))
-        for root, name in load.manifest.roots.items()
+        name: CollectionReport(name, tables=dict.fromkeys(load.layout.tree(root), 0))
+        for root, name in load.layout.roots.items()
     }
     lines = {
         name: {line.start: line for line in ledger.finished_chunks(connection, load, name)}
@@ -77,7 +77,7 @@ def load_dump(
             "work": "load",
             **ledger.describe_load(connection, load),
             "workers": workers.count,
-            "leader": connection.scalar(ledger.QUERIES["leader"]),
+            "leader": connection.pid,
         },
     )
     again = []
@@ -114,7 +114,7 @@ def load_dump(
 def _list_tasks(
     load: Load, dump: Dump, lines: Mapping[int, ChunkLine], name: str, *, is_read: bool
 ) -> Iterator[Task]:
-    afresh = ledger.start_afresh(load)
+    afresh = ledger.restart_hint(load)
     known = {
         start: Known(line.stop, line.sha256, line.figures.loaded) for start, line in lines.items()
     }
@@ -134,17 +134,17 @@ def _list_tasks(
 def _add_keys(connection: Connection, load: Load, workers: int) -> None:
     """Foreign keys, then statistics. The keys are added at once and their old rows checked afterwards, at the same time."""
     to_validate = []
-    for table, statement in add_foreign_keys(load.manifest, load.schema):
+    for table, statement in add_foreign_keys(load.layout, load.schema):
         name = quote(load.schema, table)
-        if not connection.scalar(ledger.QUERIES["has_foreign_key"], [name]):
+        if not connection.scalar(ledger.QUERIES["has_foreign_key"], {"table": name}):
             connection.execute(f"{statement} NOT VALID")
-        key = connection.scalar(ledger.QUERIES["foreign_key_to_validate"], [name])
+        key = connection.scalar(ledger.QUERIES["foreign_key_to_validate"], {"table": name})
         if key is not None:
             to_validate.append(validate_constraint(table, str(key), schema=load.schema))
     execute_all(connection, to_validate, workers=workers)
     execute_all(
         connection,
-        [f"ANALYZE {quote(load.schema, layout.table)}" for layout in all_layouts(load.manifest)],
+        [f"ANALYZE {quote(load.schema, layout.table)}" for layout in all_layouts(load.layout)],
         workers=workers,
     )
 
@@ -175,7 +175,7 @@ class LoadWork:
 
     def run(self, task: Task) -> Result:
         """The figures of a chunk, nothing of one that is loaded already; `again` when it is to be tried once more, alone."""
-        chunk = task.read(ledger.start_afresh(self._load))
+        chunk = task.read(ledger.restart_hint(self._load))
         if task.known:
             return {}
         if self._loader is None or self._loader.name != task.collection.name:
@@ -196,12 +196,12 @@ class _CollectionLoader:
 
     def __init__(self, connection: Connection, load: Load, name: str, workers: int) -> None:
         self._connection, self._load, self.name, self._workers = connection, load, name, workers
-        table = load.manifest.table_of(name)
-        self._shredder = Shredder(load.manifest, table)
+        table = load.layout.table_of(name)
+        self._shredder = Shredder(load.layout, table)
         self._key_type = self._shredder.tree.key.type
         self._copies = [copy_rows(layout, load.schema) for layout in self._shredder.layouts]
         self._select_keys = select_keys(self._shredder.layouts[0], load.schema)
-        self._read_keys = compile_keys(load.manifest, table)
+        self._read_keys = compile_keys(load.layout, table)
         self._had_duplicates = False
 
     def load_chunk(self, chunk: Chunk, *, attempts: int) -> CollectionReport:

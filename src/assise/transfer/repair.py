@@ -19,7 +19,7 @@ from assise.errors import (
     TargetError,
     UsageError,
 )
-from assise.manifest.layout import Layout
+from assise.manifest.layout import TableLayout
 from assise.mongo.dump import Collection as Source
 from assise.mongo.dump import Dump
 from assise.postgres.connection import Connection
@@ -27,7 +27,7 @@ from assise.rows.cells import pack_length
 from assise.rows.shred import Shredder
 from assise.schema.stage import SHOWN_CHARACTERS, Stage, lock_writers
 from assise.transfer import ledger
-from assise.transfer.ledger import QUERIES, Load, fill_query
+from assise.transfer.ledger import QUERIES, Load
 from assise.transfer.report import Report
 from assise.transfer.verify import Found, find_extra, list_loaded
 from assise.wording import count_of, nearest
@@ -206,7 +206,7 @@ def _fill_stages(
     connection: Connection, load: Load, collection: Source, found: Found
 ) -> list[Stage]:
     """The rows that the wrong documents of a collection should have, and the keys of rows that come from no document."""
-    shredder = Shredder(load.manifest, load.manifest.table_of(collection.name))
+    shredder = Shredder(load.layout, load.layout.table_of(collection.name))
     root = shredder.layouts[0]
     stages = [Stage(layout, root, load.schema) for layout in shredder.layouts]
     for statement in chain.from_iterable(stage.create() for stage in stages):
@@ -216,7 +216,7 @@ def _fill_stages(
             found.wrong[bisect_left(found.wrong, task.start) : bisect_left(found.wrong, task.stop)]
         )
         if wrong:
-            documents = task.read(ledger.start_afresh(load)).documents
+            documents = task.read(ledger.restart_hint(load)).documents
             batch = shredder.shred([(offset, raw) for offset, raw in documents if offset in wrong])
             for stage, rows in zip(stages, batch.rows, strict=True):
                 connection.copy_in(stage.copy(), rows)
@@ -243,7 +243,7 @@ def _take_fingerprints(connection: Connection, stages: list[Stage]) -> list[obje
 
 
 def _count(connection: Connection, load: Load, stage: Stage) -> RepairedTable:
-    edited = fill_query(
+    edited = QUERIES.fill(
         "edited",
         table=stage.table,
         stage=stage.name,
@@ -253,7 +253,7 @@ def _count(connection: Connection, load: Load, stage: Stage) -> RepairedTable:
     found = (
         connection.scalar(stage.count()),
         connection.scalar(stage.count_surplus()),
-        connection.scalar(edited, [load.id, load.id]),
+        connection.scalar(edited, {"load_id": load.id}),
     )
     return RepairedTable(stage.layout.table, *(int(str(number)) for number in found))
 
@@ -283,12 +283,12 @@ def _write(connection: Connection, stages: list[Stage]) -> None:
         connection.execute(stage.write())
 
 
-def _check_dependents(connection: Connection, stage: Stage, children: list[Layout]) -> None:
+def _check_dependents(connection: Connection, stage: Stage, children: list[TableLayout]) -> None:
     """Refuse where the server would delete or change rows of others, or other rows of ours, with those of a table."""
     own = {(child.table, child.primary_key[:-1]) for child in children}
     found = []
     for table, name, on_delete, on_update, schema, columns, referenced in connection.execute(
-        QUERIES["foreign_keys"], [stage.table]
+        QUERIES["foreign_keys"], {"table": stage.table}
     ):
         is_own = schema == stage.schema and any(
             table == child and set(_names(columns)) == set(key) for child, key in own

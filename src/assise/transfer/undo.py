@@ -1,4 +1,4 @@
-"""Undo: drop exactly what a load created, in one transaction, and nothing that others made or changed."""
+"""Undo: drop exactly what a load created, in one transaction, and nothing that others made."""
 
 from __future__ import annotations
 
@@ -8,28 +8,25 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from assise.errors import BusyError, EditedError, TargetError, UsageError
+from assise.manifest.layout import TableLayout
+from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
-from assise.schema.sql import (
-    all_layouts,
-    drop_function,
-    drop_tables,
-    key_functions,
-    lock_tables,
-    quote,
-)
+from assise.schema.sql import all_layouts, drop_tables, lock_tables, quote
 from assise.transfer import ledger
-from assise.transfer.ledger import QUERIES, Load, fill_query
+from assise.transfer.functions import drop_old_functions, drop_unused, list_functions
+from assise.transfer.ledger import LEDGER, QUERIES, Load
 from assise.wording import count_of, nearest
 
 SHOWN = 20
-"""Tables that are put into words."""
+"""Tables that are named in a question or an error."""
 
 
 class Changes(NamedTuple):
     """Rows of one table that are not as the load and its repairs left them.
 
-    `changed` rows were updated or inserted: their `xmin` is no transaction of the load or of a repair. `deleted` is how many rows
-    fewer the table has than were loaded; of a table that is gone all of them.
+    `changed` rows were updated or inserted: their `xmin` is not a transaction of the load or of a
+    repair. `deleted` is how many rows fewer the table has than were loaded; of a table that is
+    gone all of them.
     """
 
     changed: int
@@ -38,9 +35,10 @@ class Changes(NamedTuple):
 
 @dataclass(frozen=True)
 class Loaded:
-    """A table of a load: the rows that it got, what has changed since, and what was added to it, such as `column nickname`.
+    """A table of a load: its rows, what has changed since, and what was added to it.
 
-    One that is gone, or that is a view by now, is left alone.
+    An addition is named, such as `column nickname`. A table that is gone, or is a view by now, is
+    left alone.
     """
 
     name: str
@@ -52,49 +50,56 @@ class Loaded:
     @property
     def edits(self) -> list[str]:
         """What would be discarded with the table, in words."""
-        counts = [
-            f"{count_of(count, 'row')} {how}"
-            for count, how in zip(self.changes, ("changed", "deleted"), strict=True)
-            if count
-        ]
-        return [] if self.is_gone else [*counts, *self.additions]
+        if self.is_gone:
+            return []
+        changes = zip(self.changes, ("changed", "deleted"), strict=True)
+        counts = [f"{count_of(count, 'row')} {how}" for count, how in changes if count]
+        return [*counts, *self.additions]
+
+    def as_json(self) -> dict[str, object]:
+        """The table as `--json` prints it."""
+        return {
+            "name": self.name,
+            "rows": self.rows,
+            **self.changes._asdict(),
+            "additions": self.additions,
+            "is_gone": self.is_gone,
+        }
+
+    def describe(self) -> str:
+        """The table, its rows and what would be discarded, for a question."""
+        facts = [count_of(self.rows, "row"), *self.edits]
+        return f"{self.name} ({', '.join(facts)})"
 
 
 @dataclass
 class Undo:
-    """What an undo drops, or has dropped: the load's tables, functions, and the schema assise with its last load."""
+    """What an undo drops, or has dropped: tables, functions, and with the last load the ledger.
+
+    The ledger's schema goes with it, unless there is something of others in it: `others` names it.
+    """
 
     target: str
     name: str
     tables: list[Loaded] = field(default_factory=list)
     functions: list[str] = field(default_factory=list)
     drops_ledger: bool = False
+    others: list[str] = field(default_factory=list)
     is_done: bool = False
 
     def as_json(self) -> dict[str, object]:
-        """As `--json` prints it."""
-        tables = [
-            {
-                "name": table.name,
-                "rows": table.rows,
-                **table.changes._asdict(),
-                "additions": table.additions,
-                "is_gone": table.is_gone,
-            }
-            for table in self.tables
-        ]
-        return {**vars(self), "tables": tables}
+        """The undo as `--json` prints it."""
+        return {**vars(self), "tables": [table.as_json() for table in self.tables]}
 
     def describe(self) -> str:
-        """What is dropped, as a sentence to agree to."""
-        tables = [
-            f"{table.name} ({count_of(table.rows, 'row')}{''.join(f', {edit}' for edit in table.edits)})"
-            for table in self.tables
-            if not table.is_gone
-        ]
-        shown = f"{', '.join(tables[:SHOWN])}{', …' if tables[SHOWN:] else ''}"
-        others = "the schema assise" if self.drops_ledger else "what the ledger knows of it"
-        return f"{self.target}: drops the load of {self.name!r}, {count_of(len(tables), 'table')}: {shown}; and {others}"
+        """What is dropped, as a question to confirm."""
+        tables = [table.describe() for table in self.tables if not table.is_gone]
+        shown = [*tables[:SHOWN], "…"] if tables[SHOWN:] else tables
+        rest = "the schema assise" if self.drops_ledger else "what the ledger knows of it"
+        return (
+            f"{self.target}: drops the load of {self.name!r},"
+            f" {count_of(len(tables), 'table')}: {', '.join(shown)}; and {rest}"
+        )
 
     def check(self, replace: Collection[str]) -> None:
         """Check that nothing of others would be discarded but what `replace` names.
@@ -110,73 +115,72 @@ class Undo:
                     remedy=nearest(name, names),
                 )
         edited = [table for table in self.tables if table.edits and table.name not in replace]
-        if edited:
-            lines = [f"{table.name}: {', '.join(table.edits)}" for table in edited[:SHOWN]]
-            raise EditedError(
-                f"since the load of {self.name!r} there were edits, and nothing was dropped: {'; '.join(lines)}{'; …' if edited[SHOWN:] else ''}",
-                remedy=f"To discard them, name each table: `{' '.join(f'--replace {shlex.quote(table.name)}' for table in edited[:SHOWN])}`",
-            )
+        if not edited:
+            return
+        shown, more = edited[:SHOWN], "; …" if edited[SHOWN:] else ""
+        lines = [f"{table.name}: {', '.join(table.edits)}" for table in shown]
+        options = " ".join(f"--replace {shlex.quote(table.name)}" for table in shown)
+        raise EditedError(
+            f"since the load of {self.name!r} there were edits, and nothing was dropped:"
+            f" {'; '.join(lines)}{more}",
+            remedy=f"To discard them, name each table: `{options}`",
+        )
 
 
 def find_changes(connection: Connection, load: Load) -> dict[str, Changes]:
     """For each table of a load what has changed since; reads every row's header.
 
-    An `xmin` survives VACUUM FREEZE, but neither a rewrite of the table by ALTER TABLE nor a restore of a backup: all rows are changed then.
+    An `xmin` survives VACUUM FREEZE, but neither a rewrite of the table by ALTER TABLE nor a
+    restore of a backup: all rows are changed then.
     """
     loaded = ledger.count_loaded(connection, load)
     found = {}
-    for layout in all_layouts(load.manifest):
+    for layout in all_layouts(load.layout):
         changed, rows = 0, 0
         if ledger.has_table(connection, load.schema, layout.table):
-            statement = fill_query("changes", table=quote(load.schema, layout.table))
-            changed, rows = (
-                int(str(number)) for number in connection.execute(statement, [load.id, load.id])[0]
-            )
+            statement = QUERIES.fill("changes", table=quote(load.schema, layout.table))
+            counts = connection.execute(statement, {"load_id": load.id})[0]
+            changed, rows = (int(str(number)) for number in counts)
         found[layout.table] = Changes(changed, max(0, loaded[layout.table] - rows))
     return found
 
 
 def plan_undo(connection: Connection, load: Load) -> Undo:
     """What an undo would drop now."""
-    plan = Undo(connection.target, load.name, functions=key_functions(load.manifest))
+    functions = [name for _, name in list_functions(connection, load.id)]
+    plan = Undo(connection.target, load.name, functions=functions)
     rows, changes = ledger.count_loaded(connection, load), find_changes(connection, load)
-    for layout in all_layouts(load.manifest):
-        places = [
-            quote(load.schema, layout.table),
-            quote(load.schema, layout.parent) if layout.parent else None,
-        ]
-        is_gone = not ledger.has_table(connection, load.schema, layout.table)
-        additions = (
-            ()
-            if is_gone
-            else connection.execute(QUERIES["additions"], [*places, list(layout.names)])
-        )
-        plan.tables.append(
-            Loaded(
-                layout.table,
-                rows[layout.table],
-                changes[layout.table],
-                tuple(str(text) for (text,) in additions),
-                is_gone,
-            )
-        )
-    plan.drops_ledger = len(ledger.find_loads(connection)) == 1
+    for layout in all_layouts(load.layout):
+        name = layout.table
+        is_gone = not ledger.has_table(connection, load.schema, name)
+        additions = () if is_gone else _find_additions(connection, load, layout)
+        plan.tables.append(Loaded(name, rows[name], changes[name], additions, is_gone))
+    plan.drops_ledger = ledger.is_last(connection, load)
     return plan
+
+
+def _find_additions(connection: Connection, load: Load, layout: TableLayout) -> tuple[str, ...]:
+    parameters = {
+        "table": quote(load.schema, layout.table),
+        "parent": quote(load.schema, layout.parent) if layout.parent else None,
+        "names": list(layout.names),
+    }
+    return tuple(str(text) for (text,) in connection.execute(QUERIES["additions"], parameters))
 
 
 def undo_load(connection: Connection, load: Load, *, replace: Collection[str]) -> Undo:
     """Drop what a load created, whole or not at all.
 
     Raises:
-        EditedError: rows or tables were edited, and `replace` does not name them. DependentError: something of others depends on what
-        is to be dropped. TargetError: another session uses it.
+        EditedError: rows or tables were edited, and `replace` does not name them. DependentError:
+        something of others depends on what is to be dropped. TargetError: another session uses it.
     """
     try:
         with connection.transaction():
             connection.execute("SET LOCAL lock_timeout = '10s'")
             tables = [
                 layout.table
-                for layout in all_layouts(load.manifest)
+                for layout in all_layouts(load.layout)
                 if ledger.has_table(connection, load.schema, layout.table)
             ]
             if tables:
@@ -185,10 +189,7 @@ def undo_load(connection: Connection, load: Load, *, replace: Collection[str]) -
             plan.check(replace)
             if tables:
                 connection.execute(drop_tables(tables, load.schema))
-            plan.functions = [
-                name for name in plan.functions if _drop_unused(connection, name, load.schema)
-            ]
-            plan.drops_ledger = ledger.forget(connection, load)
+            _forget(connection, load, plan)
     except BusyError as error:
         raise TargetError(
             f"another session uses the tables of {load.name!r}",
@@ -198,10 +199,16 @@ def undo_load(connection: Connection, load: Load, *, replace: Collection[str]) -
     return plan
 
 
-def _drop_unused(connection: Connection, function: str, schema: str) -> bool:
-    """Drop a key's function unless another table, or anything else, uses it."""
-    signature = f"{quote(schema, function)}()"
-    is_unused = bool(connection.scalar(QUERIES["is_unused"], [signature, signature]))
-    if is_unused:
-        connection.execute(drop_function(function, schema))
-    return is_unused
+def _forget(connection: Connection, load: Load, plan: Undo) -> None:
+    """Drop the load's functions and its lines, and the ledger with its last load."""
+    connection.execute(QUERIES["lock_loads"])
+    plan.drops_ledger = ledger.is_last(connection, load)
+    functions = list_functions(connection, load.id)
+    if plan.drops_ledger:
+        drop_old_functions(connection)
+    dropped = [each for each in functions if drop_unused(connection, *each)]
+    plan.functions = [name for _, name in dropped]
+    ledger.forget(connection, load)
+    if plan.drops_ledger:
+        connection.execute(QUERIES["drop_ledger"])
+        plan.others = bookkeeping.forget(connection, LEDGER)

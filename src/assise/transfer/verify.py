@@ -64,7 +64,7 @@ def verify_dump(
     Raises:
         ChangedError: the source has changed since the load, so that there is nothing to compare with.
     """
-    found = {name: Found() for name in load.manifest.roots.values()}
+    found = {name: Found() for name in load.layout.roots.values()}
     with connection.transaction(isolation="REPEATABLE READ"):
         workers.begin(
             lambda: VerifyWork(connection, load),
@@ -131,7 +131,7 @@ def _draw(tasks: Iterator[Task], loaded: int, count: int) -> Iterator[Task]:
 
 
 def _remedy(load: Load) -> str:
-    return "Give the folder that was loaded: assise verify FOLDER. " + ledger.start_afresh(load)
+    return "Give the folder that was loaded: assise verify FOLDER. " + ledger.restart_hint(load)
 
 
 class VerifyWork:
@@ -169,11 +169,11 @@ class _CollectionVerifier:
     def __init__(self, connection: Connection, load: Load, name: str) -> None:
         self._found = Found()
         self._connection, self._load, self.name = connection, load, name
-        table = load.manifest.table_of(name)
-        self._assembler = Assembler(load.manifest, table, is_strict=True)
+        table = load.layout.table_of(name)
+        self._assembler = Assembler(load.layout, table, is_strict=True)
         self._layouts = self._assembler.layouts
         self._key_type = self._assembler.tree.key.type
-        self._read_keys = compile_keys(load.manifest, table)
+        self._read_keys = compile_keys(load.layout, table)
         self._selects = [select_rows(layout, load.schema) for layout in self._layouts]
         self._select_keys = select_keys(self._layouts[0], load.schema)
         self._gatherer: Gatherer | None = None
@@ -335,7 +335,7 @@ class _CollectionVerifier:
 
     def _check_positions(self, kids: Kids) -> None:
         for i, groups in enumerate(kids):
-            last = self._layouts[i].front - 1
+            last = self._layouts[i].key_width - 1
             for rows in groups.values():
                 for position, row in enumerate(rows):
                     if row[last] != pack_int4(4, position)[4:]:
@@ -360,7 +360,7 @@ def _count_rows(
     is_sample: bool,
 ) -> list[str]:
     """Add the rows of a collection's tables that come from no document, which the counts of rows tell; the first of them in words."""
-    root, *children = build_tree(load.manifest, load.manifest.table_of(collection.name)).layouts
+    root, *children = build_tree(load.layout, load.layout.table_of(collection.name)).layouts
     expected = (
         ledger.sum_chunks(connection, load, collection.name).loaded
         if is_sample
@@ -392,9 +392,9 @@ def find_extra(
     connection: Connection, load: Load, collection: Collection
 ) -> Generator[tuple[str, bytes], None, None]:
     """The keys of the rows of a collection's table that come from no document, as text and as they are: the source is read once more."""
-    table = load.manifest.table_of(collection.name)
-    root = build_tree(load.manifest, table).layouts[0]
-    read_keys, numbers = compile_keys(load.manifest, table), array("Q")
+    table = load.layout.table_of(collection.name)
+    root = build_tree(load.layout, table).layouts[0]
+    read_keys, numbers = compile_keys(load.layout, table), array("Q")
     for task in list_loaded(connection, load, collection, is_read=False):
         if task.is_end:
             break

@@ -1,128 +1,153 @@
--- lock --
-SELECT pg_advisory_lock(hashtextextended('assise ' || %s, 0))
-
--- join --
-SELECT pg_advisory_lock_shared(hashtextextended('assise workers ' || %s, 0))
-
--- leader --
-SELECT pg_backend_pid()
-
--- leads --
-SELECT EXISTS (
-    SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND pid = %s
-    AND (classid::bigint << 32 | objid::bigint) = hashtextextended('assise ' || %s, 0)
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-)
-
--- wait_for_workers --
-SELECT pg_advisory_lock(hashtextextended('assise workers ' || name, 0)), pg_advisory_unlock(hashtextextended('assise workers ' || name, 0))
-FROM (VALUES (%s)) AS load (name)
-
 -- snapshot --
+-- Let other sessions read what this transaction reads.
 SELECT pg_export_snapshot()
 
--- create_lock --
-SELECT pg_advisory_xact_lock(hashtextextended('assise ledger', 0))
-
--- version --
-SELECT version FROM assise.version
-
 -- has_ledger --
+-- Whether there is a ledger, of whatever version.
 SELECT to_regclass('assise.version') IS NOT NULL
 
--- loads --
-SELECT id, name, source, manifest, schema, chunk_bytes, finished_at IS NOT NULL FROM assise.load ORDER BY id
+-- load --
+-- A load by its name.
+SELECT id, name, source, layout, schema, chunk_bytes, finished_at IS NOT NULL AS is_finished
+FROM assise.load WHERE name = %(name)s
 
 -- insert_load --
-INSERT INTO assise.load (name, source, manifest, schema, chunk_bytes) VALUES (%s, %s, %s, %s, %s) RETURNING id
+-- A load begins.
+INSERT INTO assise.load (name, source, manifest, layout, schema, chunk_bytes)
+VALUES (%(name)s, %(source)s, %(manifest)s, %(layout)s, %(schema)s, %(chunk_bytes)s) RETURNING id
+
+-- update_manifest --
+-- Keep the manifest's text and comments as they are now.
+UPDATE assise.load SET manifest = %(manifest)s, comments = %(comments)s::jsonb
+WHERE id = %(load_id)s AND (manifest, comments) IS DISTINCT FROM (%(manifest)s, %(comments)s::jsonb)
+
+-- load_comments --
+-- The comments that the manifest set when it was last applied.
+SELECT comments FROM assise.load WHERE id = %(load_id)s
+
+-- comments --
+-- The comments of a table (column null) and of its columns.
+SELECT attname::text AS column, description FROM pg_description
+LEFT JOIN pg_attribute ON attrelid = objoid AND attnum = objsubid AND attnum > 0
+WHERE classoid = 'pg_class'::regclass AND objoid = to_regclass(%(table)s)
+
+-- first_loads --
+-- The loads of a ledger of version 1, oldest first.
+SELECT id, manifest, schema FROM assise.load ORDER BY id
+
+-- set_layout --
+-- Keep the layout of a load that has none.
+UPDATE assise.load SET layout = %(layout)s WHERE id = %(load_id)s
 
 -- insert_collection --
-INSERT INTO assise.collection (load_id, name, metadata) VALUES (%s, %s, %s)
+-- Keep what mongodump wrote of a collection.
+INSERT INTO assise.collection (load_id, name, metadata) VALUES (%(load_id)s, %(name)s, %(metadata)s)
 
 -- metadata --
-SELECT metadata FROM assise.collection WHERE load_id = %s AND name = %s
-
--- next_reject --
-SELECT start_offset, size, reason, raw FROM assise.reject WHERE load_id = %s AND collection = %s AND start_offset > %s ORDER BY start_offset LIMIT 1
+-- What mongodump wrote of a collection.
+SELECT metadata FROM assise.collection WHERE load_id = %(load_id)s AND name = %(name)s
 
 -- move_source --
-UPDATE assise.load SET source = %s WHERE id = %s AND source <> %s
+-- Keep the place of a source that was moved.
+UPDATE assise.load SET source = %(source)s WHERE id = %(load_id)s AND source <> %(source)s
 
 -- finish_load --
-UPDATE assise.load SET finished_at = now() WHERE id = %s
+-- Everything of a load is there.
+UPDATE assise.load SET finished_at = now() WHERE id = %(load_id)s
 
 -- insert_chunk --
-INSERT INTO assise.chunk (load_id, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+-- A chunk is finished, in the transaction that copied its rows.
+INSERT INTO assise.chunk (
+    load_id, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds
+) VALUES (
+    %(load_id)s, %(collection)s, %(start)s, %(stop)s, %(sha256)s, %(documents)s, %(loaded)s, %(rejected)s, %(rows)s,
+    %(typed)s, %(jsonb)s, %(extra)s, %(seconds)s
+)
 
 -- chunks --
-SELECT start_offset, stop_offset, documents, loaded, rejected, typed, jsonb, extra, sha256, rows::text, seconds
-FROM assise.chunk WHERE load_id = %s AND collection = %s ORDER BY start_offset
+-- The finished chunks of a collection, in the order of the source.
+SELECT start_offset AS start, stop_offset AS stop, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds
+FROM assise.chunk WHERE load_id = %(load_id)s AND collection = %(collection)s ORDER BY start_offset
 
 -- copy_rejects --
+-- Rejects with their bytes.
 COPY assise.reject (load_id, collection, start_offset, size, reason, detail, sha256, raw) FROM STDIN (FORMAT binary)
 
 -- rejects --
-SELECT collection, start_offset, size, reason, detail, sha256
-FROM assise.reject WHERE load_id = %s ORDER BY collection, start_offset
+-- The rejects of a load without their bytes.
+SELECT collection, start_offset AS offset, size, reason, detail, sha256
+FROM assise.reject WHERE load_id = %(load_id)s ORDER BY collection, start_offset
+
+-- chunk_rejects --
+-- The rejects of one chunk without their bytes.
+SELECT collection, start_offset AS offset, size, reason, detail, sha256
+FROM assise.reject
+WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset >= %(start)s AND start_offset < %(stop)s
 
 -- reject_raw --
-SELECT raw FROM assise.reject WHERE load_id = %s AND collection = %s AND start_offset = %s
+-- The bytes of one reject.
+SELECT raw FROM assise.reject WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset = %(offset)s
 
--- rejected_between --
-SELECT collection, start_offset, size, reason, detail, sha256
-FROM assise.reject WHERE load_id = %s AND collection = %s AND start_offset >= %s AND start_offset < %s
+-- next_reject --
+-- The reject behind an offset, with its bytes.
+SELECT start_offset AS offset, size, reason, raw FROM assise.reject
+WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset > %(offset)s ORDER BY start_offset LIMIT 1
 
 -- columns --
+-- Names and types of a table's columns.
 SELECT a.attname::text, format_type(a.atttypid, a.atttypmod)
-FROM pg_attribute AS a WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+FROM pg_attribute AS a WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
 
 -- has_relation --
-SELECT to_regclass(%s) IS NOT NULL
+-- Whether there is a table, view, sequence or index of this name.
+SELECT to_regclass(%(table)s) IS NOT NULL
 
 -- has_foreign_key --
-SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = to_regclass(%s) AND contype = 'f')
+-- Whether a table has a foreign key.
+SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = to_regclass(%(table)s) AND contype = 'f')
 
 -- foreign_key_to_validate --
-SELECT conname FROM pg_constraint WHERE conrelid = to_regclass(%s) AND contype = 'f' AND NOT convalidated
-
--- server --
-SELECT current_setting('server_encoding'), pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', coalesce((
-    SELECT name FROM unnest(current_schemas(false)) WITH ORDINALITY AS path (name, place) WHERE name <> 'assise' ORDER BY place LIMIT 1
-), '')
-
--- may_create --
-SELECT has_database_privilege(current_database(), 'CREATE'), has_schema_privilege(%s, 'CREATE')
+-- A foreign key of a table whose old rows are not checked yet.
+SELECT conname FROM pg_constraint WHERE conrelid = to_regclass(%(table)s) AND contype = 'f' AND NOT convalidated
 
 -- is_table --
-SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass(%s) AND relkind = 'r')
+-- Whether there is a table of this name; a view is none.
+SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass(%(table)s) AND relkind = 'r')
 
 -- loaded_rows --
-SELECT key, sum(value::bigint)::bigint FROM assise.chunk, jsonb_each_text(rows) WHERE load_id = %s GROUP BY key
+-- How many rows each table got, by the lines of the chunks.
+SELECT key, sum(value::bigint)::bigint FROM assise.chunk, jsonb_each_text(rows) WHERE load_id = %(load_id)s GROUP BY key
 
 -- changes --
+-- How many rows of a table the load did not write, and how many there are.
 SELECT count(*) FILTER (WHERE ours.xid IS NULL), count(*)
 FROM {table} AS t LEFT JOIN ({transactions}) AS ours ON ours.xid = t.xmin
 
 -- edited --
+-- How many rows, among those that differ from the stage, the load did not write.
 SELECT count(*) FROM ONLY {table} AS t JOIN {stage} AS s ON {same} AND {differs} LEFT JOIN ({transactions}) AS ours ON ours.xid = t.xmin
 WHERE ours.xid IS NULL
 
 -- transactions --
-SELECT xid::xid AS xid FROM assise.chunk WHERE load_id = %s UNION SELECT xid::xid FROM assise.repair WHERE load_id = %s
+-- The transactions of a load and of its repairs.
+SELECT xid::xid AS xid FROM assise.chunk WHERE load_id = %(load_id)s
+UNION SELECT xid::xid FROM assise.repair WHERE load_id = %(load_id)s
 
 -- foreign_keys --
+-- The foreign keys that refer to a table.
 SELECT relname::text, conname::text, confdeltype::text, confupdtype::text, nspname::text,
     ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey)),
     ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = confrelid AND attnum = ANY (confkey))
 FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
-WHERE contype = 'f' AND confrelid = to_regclass(%s) ORDER BY 1, 2
+WHERE contype = 'f' AND confrelid = to_regclass(%(table)s) ORDER BY 1, 2
 
 -- insert_repair --
-INSERT INTO assise.repair (load_id) VALUES (%s)
+-- Note this transaction as a repair of a load.
+INSERT INTO assise.repair (load_id) VALUES (%(load_id)s)
 
 -- additions --
-WITH ours AS (SELECT to_regclass(%s) AS id, to_regclass(%s) AS parent, %s::text[] AS names)
+-- What others added to a table of a load.
+WITH ours AS (SELECT to_regclass(%(table)s) AS id, to_regclass(%(parent)s) AS parent, %(names)s::text[] AS names)
 SELECT 'column ' || attname FROM pg_attribute, ours WHERE attrelid = id AND attnum > 0 AND NOT attisdropped AND attname <> ALL (names)
 UNION ALL
 SELECT 'index ' || relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid, ours WHERE indrelid = id AND NOT indisprimary
@@ -138,22 +163,46 @@ SELECT 'rule ' || rulename FROM pg_rewrite, ours WHERE ev_class = id
 ORDER BY 1
 
 -- lock_loads --
+-- No other load begins or ends until this transaction does.
 LOCK TABLE assise.load IN SHARE ROW EXCLUSIVE MODE
 
+-- is_last_load --
+-- Whether there is no load but this one.
+SELECT NOT EXISTS (SELECT FROM assise.load WHERE id <> %(load_id)s)
+
 -- delete_rejects --
-DELETE FROM assise.reject WHERE load_id = %s
+-- Forget the rejects of a load.
+DELETE FROM assise.reject WHERE load_id = %(load_id)s
 
 -- delete_load --
-DELETE FROM assise.load WHERE id = %s
-
--- has_loads --
-SELECT EXISTS (SELECT FROM assise.load)
+-- Forget a load, and by its foreign keys the lines of its chunks, collections and repairs.
+DELETE FROM assise.load WHERE id = %(load_id)s
 
 -- drop_ledger --
-DROP TABLE assise.reject, assise.repair, assise.chunk, assise.collection, assise.load, assise.version;
-DROP FUNCTION assise.objectid_to_uuid(text), assise.uuid_to_objectid(uuid);
-DROP SCHEMA assise
+-- Drop the tables of the ledger, when no load is left.
+DROP TABLE assise.reject, assise.repair, assise.chunk, assise.collection, assise.load, assise.function, assise.version
+
+-- function_body --
+-- The body of a function in SQL; empty of one in another language, no row where there is none.
+SELECT CASE lanname WHEN 'sql' THEN prosrc ELSE '' END
+FROM pg_proc JOIN pg_language ON pg_language.oid = prolang WHERE pg_proc.oid = to_regprocedure(%(signature)s)
+
+-- insert_function --
+-- Note a function as made by Assise.
+INSERT INTO assise.function VALUES (%(schema)s, %(name)s) ON CONFLICT DO NOTHING
+
+-- delete_function --
+-- Forget a function that was dropped.
+DELETE FROM assise.function WHERE schema = %(schema)s AND name = %(name)s
+
+-- load_functions --
+-- The functions that this load alone may need: defaults of keys, and with the last load of a schema what users call.
+SELECT schema, name FROM assise.function AS f
+WHERE starts_with(name, '_') AND schema = (SELECT schema FROM assise.load WHERE id = %(load_id)s)
+    OR NOT EXISTS (SELECT FROM assise.load AS l WHERE l.schema = f.schema AND l.id <> %(load_id)s)
+ORDER BY name, schema
 
 -- is_unused --
-SELECT to_regprocedure(%s) IS NOT NULL
-    AND NOT EXISTS (SELECT FROM pg_depend WHERE refclassid = 'pg_proc'::regclass AND refobjid = to_regprocedure(%s))
+-- Whether there is a function that nothing depends on.
+SELECT to_regprocedure(%(signature)s) IS NOT NULL
+    AND NOT EXISTS (SELECT FROM pg_depend WHERE refclassid = 'pg_proc'::regclass AND refobjid = to_regprocedure(%(signature)s))

@@ -1,0 +1,120 @@
+"""Load, verify and infer of this checkout beside those of another one, in turn, in one run.
+
+    python benchmarks/beside.py OTHER/.venv/bin/python [--messages 400000] [--users 10000] [--runs 9]
+
+Three sides take turns: `A` and `A again` are the other checkout, `B` is this one. In each run they
+follow one another, in an order that rotates, because the speed of a machine drifts. Printed are the
+medians of the ratios of a run, `B / A`, and `A again / A`, which shows how far chance alone goes;
+then the largest peak memory of a process. Each side has an embedded server and a folder of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from load import MEASURE, write_devora, write_messages
+
+STEPS = ("infer", "load", "verify")
+
+
+@dataclass
+class Side:
+    """One of the programs that are compared: its interpreter, its folder, and its figures."""
+
+    name: str
+    python: str
+    folder: Path
+    figures: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+
+    def run(self, *arguments: str) -> tuple[float, float]:
+        """Run a command of this side; return its seconds and the peak MB of its largest process."""
+        command = [sys.executable, "-c", MEASURE, self.python, "-m", "assise", *arguments]
+        begun = os.times().elapsed
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, check=False)
+        seconds = os.times().elapsed - begun
+        if done.returncode not in {0, 3}:
+            sys.exit(f"{self.name}: assise {' '.join(arguments)}\n{done.stderr.decode()}")
+        return seconds, int(done.stderr.splitlines()[-1]) / 1024
+
+    def measure(self, source: Path, workers: int) -> None:
+        """Run every step once and keep its figures; the database is empty before and after."""
+        more = ["--workers", str(workers)]
+        commands = {
+            "infer": ["infer", str(source), "-o", os.devnull, "--dry-run", *more],
+            "load": ["load", str(source), "--json", *more],
+            "verify": ["verify", "--json", *more],
+        }
+        for step in STEPS:
+            self.figures.setdefault(step, []).append(self.run(*commands[step]))
+        self.run("undo", "--yes")
+
+
+def compare(source: Path, sides: list[Side], *, runs: int, workers: int) -> list[str]:
+    """Return the lines of the table for one source."""
+    for side in sides:
+        side.folder.mkdir()
+        side.run("infer", str(source), "-o", "assise.yaml")
+    try:
+        for number in range(runs):
+            turn = number % len(sides)
+            for side in sides[turn:] + sides[:turn]:
+                side.measure(source, workers)
+    finally:
+        for side in sides:
+            side.run("pg", "stop")
+    lines = [
+        f"{source.name}: {runs} runs, {workers} workers",
+        "",
+        "| step | A, s | B, s | B / A | A again / A | A, peak MB | B, peak MB |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    first, again, other = (side.figures for side in sides)
+    for step in STEPS:
+        a, b = first[step], other[step]
+        seconds = " | ".join(f"{statistics.median(s for s, _ in each):.2f}" for each in (a, b))
+        ratios = f"{find_ratio(b, a):.3f} | {find_ratio(again[step], a):.3f}"
+        peaks = " | ".join(f"{max(peak for _, peak in each):.0f}" for each in (a, b))
+        lines.append(f"| {step} | {seconds} | {ratios} | {peaks} |")
+    return [*lines, ""]
+
+
+def find_ratio(found: list[tuple[float, float]], base: list[tuple[float, float]]) -> float:
+    """Return the median of the ratios of the seconds, run by run."""
+    return statistics.median(x / y for (x, _), (y, _) in zip(found, base, strict=True))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("other", help="the Python that has the other checkout installed")
+    parser.add_argument("--messages", type=int, default=400_000)
+    parser.add_argument("--users", type=int, default=10_000)
+    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        messages, devora = folder / "messages", folder / "sample" / "devora"
+        write_messages(messages, given.messages)
+        write_devora(devora.parent, given.users)
+        for source in (messages, devora):
+            sides = [
+                Side("A", given.other, folder / f"{source.name}-a"),
+                Side("A again", given.other, folder / f"{source.name}-again"),
+                Side("B", sys.executable, folder / f"{source.name}-b"),
+            ]
+            print("\n".join(compare(source, sides, runs=given.runs, workers=given.workers)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""The keys of the manifest: one module a noun, with its keys in `KEYS`.
+
+A package adds its module here: the import, and one line in `SECTIONS`.
+"""
+
+from __future__ import annotations
+
+from assise.manifest.keys import AnyKey, On
+from assise.manifest.problems import Place
+from assise.manifest.sections import (
+    children,
+    collections,
+    columns,
+    comments,
+    postgres,
+    primary_keys,
+    project,
+)
+
+SECTIONS = (
+    project.KEYS,
+    postgres.KEYS,
+    collections.KEYS,
+    children.KEYS,
+    primary_keys.KEYS,
+    columns.KEYS,
+    comments.KEYS,
+)
+
+KEYS: tuple[AnyKey, ...] = tuple(key for section in SECTIONS for key in section)
+"""Every key, in the order in which a person writes them."""
+
+_FOUND = {(key.on, key.name): key for key in KEYS}
+
+
+def keys_on(on: On) -> tuple[AnyKey, ...]:
+    """The keys of the manifest itself, of a table, or of a column."""
+    return tuple(key for key in KEYS if key.on == on)
+
+
+def find_key(place: Place) -> AnyKey | None:
+    """The key whose value stands at `place`, or around it; None for a table or a column."""
+    match place:
+        case ("tables", _) | ("tables", _, "columns", _):
+            return None
+        case ("tables", _, "columns", _, name, *_):
+            return _FOUND.get(("column", name))
+        case ("tables", _, name, *_):
+            return _FOUND.get(("table", name))
+        case (name, *_):
+            return _FOUND.get(("manifest", name))
+    return None

@@ -1,0 +1,91 @@
+"""The tables of parts in schema `assise`, made, upgraded and forgotten part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from assise.errors import TargetError
+from assise.postgres import locks
+from assise.postgres.connection import Connection
+from assise.postgres.queries import QUERIES
+
+LOCK = "assise bookkeeping"
+PATIENCE_S = 60
+
+Step = Callable[[Connection], None]
+"""What cannot be said in SQL; it runs behind the file of its version, in the same transaction."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of Assise: the folder of its files `NNNN_what.sql`, and the steps behind some of them.
+
+    The number of a file is the version that its tables then have. Files are never edited.
+    """
+
+    name: str
+    folder: Traversable
+    steps: Mapping[int, Step] = field(default_factory=dict)
+
+    @property
+    def files(self) -> dict[int, Traversable]:
+        """The files by version, in order."""
+        found = sorted(self.folder.iterdir(), key=lambda file: file.name)
+        return {int(file.name[:4]): file for file in found if file.name[:4].isdecimal()}
+
+    @property
+    def version(self) -> int:
+        """The version that this program knows."""
+        return max(self.files)
+
+
+def ensure(connection: Connection, part: Part) -> None:
+    """Make a part's tables, or upgrade them, whole or not at all.
+
+    Raises:
+        TargetError: a newer program wrote them.
+    """
+    if _find_version(connection, part) == part.version:
+        return
+    with locks.hold(connection, LOCK, patience_s=PATIENCE_S), connection.transaction():
+        if not connection.scalar(QUERIES["has_parts"]):
+            first = files("assise.postgres").joinpath("sql", "0001_part.sql")
+            connection.execute(first.read_text(encoding="utf-8"))
+        found = _find_version(connection, part)
+        if found > part.version:
+            raise TargetError(
+                f"part {part.name} in {connection.target} has version {found},"
+                f" this program knows version {part.version}",
+                remedy="Use a newer Assise.",
+            )
+        for version, file in part.files.items():
+            if version > found:
+                connection.execute(file.read_text(encoding="utf-8"))
+                if version in part.steps:
+                    part.steps[version](connection)
+        connection.execute(QUERIES["set_part"], {"name": part.name, "version": part.version})
+
+
+def _find_version(connection: Connection, part: Part) -> int:
+    """The version of a part's tables; 0 where it has none."""
+    if not connection.scalar(QUERIES["has_parts"]):
+        return 0
+    version = connection.scalar(QUERIES["part_version"], {"name": part.name})
+    return version if isinstance(version, int) else 0
+
+
+def forget(connection: Connection, part: Part) -> list[str]:
+    """Forget a part whose tables are dropped, and with the last part drop the schema.
+
+    Returns what of others stands in the schema, which then stays; in the caller's transaction.
+    """
+    connection.execute(QUERIES["delete_part"], {"name": part.name})
+    if connection.scalar(QUERIES["is_last_part"]):
+        connection.execute(QUERIES["drop_parts"])
+    others = [str(text) for (text,) in connection.execute(QUERIES["others"])]
+    if not others:
+        connection.execute(QUERIES["drop_schema"])
+    return others

@@ -1,0 +1,54 @@
+"""Connection strings, as people may see them."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote, urlencode
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from assise.errors import UsageError
+
+_SECRETS = {
+    "password",
+    "sslpassword",
+    "passfile",
+    "oauth_client_secret",
+    "scram_client_key",
+    "scram_server_key",
+}
+
+
+def describe(conninfo: str) -> str:
+    """A connection string as a URL without its password, for people, manifests and ledgers.
+
+    Raises:
+        UsageError: it is no connection string of libpq.
+    """
+    try:
+        parts = conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError as error:
+        raise UsageError(
+            "this is no PostgreSQL URL or connection string",
+            remedy="Write postgresql://user@host/database.",
+        ) from error
+    shown = {key: str(value) for key, value in parts.items() if value is not None}
+    for secret in _SECRETS:
+        shown.pop(secret, None)
+    user, host = shown.pop("user", ""), shown.pop("host", "")
+    port, database = shown.pop("port", ""), shown.pop("dbname", "")
+    if "@" in host[1:] + database or not re.fullmatch("[0-9,]*", port):
+        raise UsageError(
+            "this PostgreSQL URL has an odd host or port",
+            remedy="In a user or password write @ as %40, : as %3A and / as %2F.",
+        )
+    address = f"{quote(user)}@" if user else ""
+    if host and not set(host) & set("/,@:[]%"):
+        address += host
+    elif host:
+        shown = {"host": host, **shown}
+    if port:
+        address += f":{port}"
+    query = f"?{urlencode(shown, quote_via=quote)}" if shown else ""
+    return f"postgresql://{address}/{quote(database)}{query}"

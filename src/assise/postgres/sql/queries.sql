@@ -1,0 +1,71 @@
+-- has_parts --
+-- Whether any part has tables here, with a version of its own.
+SELECT to_regclass('assise.part') IS NOT NULL
+
+-- part_version --
+-- The version of a part's tables; no row where it has none.
+SELECT version FROM assise.part WHERE name = %(name)s
+
+-- set_part --
+-- Note the version that a part's tables have now.
+INSERT INTO assise.part VALUES (%(name)s, %(version)s, now())
+ON CONFLICT (name) DO UPDATE SET version = excluded.version, upgraded_at = excluded.upgraded_at
+
+-- delete_part --
+-- Forget a part, whose tables are gone.
+DELETE FROM assise.part WHERE name = %(name)s
+
+-- is_last_part --
+-- Whether no part is left.
+SELECT NOT EXISTS (SELECT FROM assise.part)
+
+-- drop_parts --
+-- Drop the table of parts, when none is left.
+DROP TABLE assise.part
+
+-- others --
+-- What stands in schema assise, or depends on it.
+SELECT pg_describe_object(classid, objid, objsubid) FROM pg_depend
+WHERE refclassid = 'pg_namespace'::regclass AND refobjid = to_regnamespace('assise') ORDER BY 1
+
+-- drop_schema --
+-- Drop the schema, when nothing stands in it.
+DROP SCHEMA assise
+
+-- lock --
+-- Wait for a lock, as long as lock_timeout says; it is held until the session ends.
+SELECT pg_advisory_lock(hashtextextended(%(key)s, 0))
+
+-- lock_shared --
+-- Take a lock together with others.
+SELECT pg_advisory_lock_shared(hashtextextended(%(key)s, 0))
+
+-- try_lock --
+-- Take a lock if it is free; whether it was.
+SELECT pg_try_advisory_lock(hashtextextended(%(key)s, 0))
+
+-- unlock --
+-- Give a lock back.
+SELECT pg_advisory_unlock(hashtextextended(%(key)s, 0))
+
+-- is_held_by --
+-- Whether a session of this database holds a lock.
+SELECT EXISTS (
+    SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND pid = %(pid)s
+    AND (classid::bigint << 32 | objid::bigint) = hashtextextended(%(key)s, 0)
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
+
+-- server --
+-- What the preflight asks of a server.
+SELECT current_setting('server_encoding') AS encoding,
+    pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS is_read_only,
+    coalesce((
+        SELECT name FROM unnest(current_schemas(false)) WITH ORDINALITY AS path (name, place)
+        WHERE name <> 'assise' ORDER BY place LIMIT 1
+    ), '')::text AS schema
+
+-- may_create --
+-- Whether the user may create what a load needs: the schema assise, where there is none, and tables.
+SELECT to_regnamespace('assise') IS NOT NULL OR has_database_privilege(current_database(), 'CREATE')
+    AS in_database, has_schema_privilege(%(schema)s, 'CREATE') AS in_schema

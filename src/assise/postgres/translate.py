@@ -1,0 +1,79 @@
+"""Errors of psycopg as errors of ours, by SQLSTATE."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from assise.errors import (
+    BusyError,
+    DependentError,
+    DuplicateKeyError,
+    LimitError,
+    SerializationError,
+    TargetError,
+)
+
+_ROOM = (
+    "The server is out of disk, memory or connections. Make room; the same command then goes on"
+    " where it stopped."
+)
+_LOST = (
+    "The connection was lost. When the server is back, the same command goes on where it stopped."
+)
+_DEFECT = (
+    "This is a defect of Assise: the row should not have been sent."
+    " Nothing of its chunk was stored."
+)
+
+
+@contextmanager
+def translated(target: str) -> Iterator[None]:
+    """Raise what psycopg raises as an error of ours; `target` names the server in it."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _translate(error, target) from error
+
+
+def _translate(error: psycopg.Error, target: str) -> TargetError:
+    words = describe_error(error)
+    match error.sqlstate or "":
+        case "23505":
+            return DuplicateKeyError(words)
+        case "40001" | "40P01":
+            return SerializationError(words)
+        case "55P03":
+            return BusyError(f"{target}: {words}")
+        case "2BP01":
+            detail = error.diag.message_detail or ""
+            remedy = "Drop what is named, or move it away."
+            return DependentError(f"{target}: {words}: {detail}", remedy=remedy)
+        case state if state.startswith("54"):
+            return LimitError(words)
+        case state:
+            return TargetError(f"{target}: {words}", remedy=_find_remedy(state))
+
+
+def describe_error(error: psycopg.Error) -> str:
+    """What the server says, without the parts that quote a row's data at length."""
+    diag = error.diag
+    text = diag.message_primary or str(error).strip() or type(error).__name__
+    line = re.match(r"COPY [^\n]*, line \d+", diag.context or "")
+    words = f"{text} ({line.group()})" if line else text
+    return re.sub(r"(password|passwd)=\S+", r"\1=…", words)
+
+
+def _find_remedy(state: str) -> str:
+    if state in {"42501", "28000", "28P01"}:
+        return "Grant the user what is missing, or connect as another one."
+    if state.startswith("53"):
+        return _ROOM
+    if state.startswith(("57P", "08")) or not state:
+        return _LOST
+    if state.startswith("22"):
+        return _DEFECT
+    return ""

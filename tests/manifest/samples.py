@@ -1,0 +1,172 @@
+"""Manifests for the tests: one by hand, and Hypothesis strategies for any."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from assise.manifest.model import Column, Manifest, Table
+from assise.manifest.names import SYSTEM_COLUMNS
+from assise.manifest.paths import format_child_path, format_path, is_nameable
+from assise.manifest.types import KEY_KINDS, KINDS
+
+DEVORA = """# yaml-language-server: $schema=.assise/manifest.schema.json
+assise: 1
+name: devora
+postgres: "postgresql://app@db/${DATABASE:-devora}"
+
+tables:
+  # 150 documents
+  users:
+    collection: users
+    primary_key: id
+    comment: "who may sign in"
+    columns:
+      id: {type: uuid, from: _id}
+      email: text
+      tags: "text[]"  # string in 149 documents, null in 1
+      city: {type: text, from: address.city, comment: "as it was typed"}
+      "no": bool
+      price: {type: numeric, kind: decimal}
+  files:
+    parent: users
+    from: files.*
+    primary_key: [user_id, _position]
+    columns:
+      path: text
+  notes:
+    parent: files
+    from: notes.*
+    primary_key: [user_id, _position, _position_2]
+    columns: {}
+  events:
+    collection: events
+    primary_key: offset
+    columns:
+      offset: {type: int8, kind: offset}
+"""
+
+
+COMMENTS = {
+    ("tables", "users"): "150 documents",
+    ("tables", "users", "columns", "tags"): "string in 149 documents, null in 1",
+}
+
+
+HEAD = "assise: 1\nname: shop\ntables:\n"
+
+
+def users(columns: str) -> str:
+    columns = f"id: {{type: uuid, from: _id}}, {columns}"
+    return f"{HEAD}  users: {{collection: users, primary_key: id, columns: {{{columns}}}}}\n"
+
+
+HOSTILE = [
+    *"yes No null Null 1 ~ 0x1f 1e3 .inf y on true = <<".split(),
+    *"2024-01-31 12:30:45 0o7 1_000 - ...".split(),
+    *["a: b", "a:", ":a", "#x", "a #b", " a", "a ", "", "- a", "--- a", "? a", "%a", "@a", "`a"],
+    *["!a", "&a", "*a", "*", ".", "a.b", "a*", "{", "}", "[a]", ",", "a,b", "}: x", "|", ">", "|-"],
+    *["'", '"', "a\"b'c", "\\a", "a\\b", r"a\.b", "\t", "\n", "a\nb", "\r", "\x85", "\u2028"],
+    *["\u2029", "\ufeff", "\x7f", "\x01", "\xa0", "\u202e", "\u0301", "\U000e0001", "\ue000"],
+    *["\uffff", "é", "😀", "été", "_extra", "_id", "$ref", "text[]", "null null"],
+    *["${A}", "$${A}", "${", "$$${", "${A:-b}", "a$"],
+]
+
+
+def is_name(text: str) -> bool:
+    return 1 <= len(text.encode()) <= 63 and "\0" not in text and text not in SYSTEM_COLUMNS
+
+
+KEYS = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=12)).filter(is_nameable)
+
+
+NAMES = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=20)).filter(is_name)
+
+
+COLLECTIONS = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=20)).filter(
+    lambda text: text != "" and "\0" not in text
+)
+
+
+WRITTEN_COMMENTS = st.one_of(st.none(), COLLECTIONS.filter(str.strip))
+ROOT_KEYS = [
+    (t, k)
+    for t, kinds in KINDS.items()
+    for k in kinds
+    if t != "jsonb" and not t.endswith("[]") and not k.startswith("binary_")
+]
+
+
+COLUMN_KINDS = [(t, k) for t, kinds in KINDS.items() for k in kinds if k not in KEY_KINDS]
+
+
+class Reads:
+    """The paths of a table: of two that overlap only the first is kept."""
+
+    def __init__(self, *, is_root: bool) -> None:
+        self.taken: list[tuple[str, ...]] = [("_id",)] if is_root else []
+
+    def take(self, keys: tuple[str, ...]) -> bool:
+        is_free = not any(keys[: len(other)] == other[: len(keys)] for other in self.taken)
+        if is_free:
+            self.taken.append(keys)
+        return is_free
+
+
+@st.composite
+def draw_columns(draw: st.DrawFn, reads: Reads, taken: set[str]) -> dict[str, Column]:
+    columns = {}
+    for name in draw(st.lists(NAMES, max_size=6, unique=True)):
+        keys = draw(st.one_of(st.just((name,)), st.lists(KEYS, min_size=1, max_size=3).map(tuple)))
+        if name not in taken and all(map(is_nameable, keys)) and reads.take(keys):
+            column_type, kind = draw(st.sampled_from(COLUMN_KINDS))
+            comment = draw(WRITTEN_COMMENTS)
+            path = format_path(keys)
+            columns[name] = Column(type=column_type, kind=kind, from_=path, comment=comment)
+    return columns
+
+
+@st.composite
+def draw_manifests(draw: st.DrawFn) -> Manifest:
+    tables: dict[str, Table] = {}
+    reads: dict[str, Reads] = {}
+    names = draw(st.lists(NAMES, max_size=5, unique=True))
+    for name, collection in zip(
+        names, draw(st.lists(COLLECTIONS, min_size=5, max_size=5, unique=True)), strict=False
+    ):
+        parent = draw(st.sampled_from([None, *tables]))
+        reads[name] = Reads(is_root=parent is None)
+        if parent is None:
+            key = draw(NAMES)
+            column_type, kind = draw(st.sampled_from(ROOT_KEYS))
+            key_column = (
+                Column(type=column_type, kind=kind)
+                if kind == "offset"
+                else Column(type=column_type, kind=kind, from_="_id")
+            )
+            columns = {key: key_column} | draw(draw_columns(reads[name], {key}))
+            comment = draw(WRITTEN_COMMENTS)
+            tables[name] = Table(
+                collection=collection, primary_key=(key,), columns=columns, comment=comment
+            )
+        else:
+            keys = tuple(draw(st.lists(KEYS, min_size=1, max_size=2)))
+            if reads[parent].take(keys):
+                primary_key = (*tables[parent].primary_key, f"_position_{len(tables)}")
+                columns = draw(draw_columns(reads[name], set(primary_key)))
+                tables[name] = Table(
+                    parent=parent,
+                    from_=format_child_path(keys),
+                    primary_key=primary_key,
+                    columns=columns,
+                )
+    server = draw(
+        st.sampled_from(
+            ["embedded", "postgresql://u:p@h/d?x=y#z", "${A}", "${A:-embedded}", 'postgres://"\n']
+        )
+    )
+    return Manifest(
+        assise=1,
+        name=draw(st.sampled_from(["a", "yes", "null", "A-b_1"])),
+        postgres=server,
+        tables=tables,
+    )

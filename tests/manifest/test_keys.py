@@ -1,0 +1,325 @@
+"""Every key of the manifest, and a key that another package adds."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.manifest.samples import COMMENTS, DEVORA
+
+import assise
+from assise.errors import ManifestError
+from assise.manifest.json_schema import describe_values, find_options, is_required, json_schema
+from assise.manifest.keys import AnyKey, Keyed
+from assise.manifest.read import parse_manifest
+from assise.manifest.reference import list_keys
+from assise.manifest.sections import KEYS, find_key, keys_on
+from assise.manifest.write import dump_manifest
+
+ROWS = set("tables collection parent from primary_key columns type kind".split())
+PLACES = {
+    "manifest": (),
+    "table": ("tables", "users"),
+    "column": ("tables", "users", "columns", "id"),
+}
+EVERY_KEY = pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{key.on} {key.name}")
+
+
+def write_wrong(key: AnyKey) -> str:
+    """A manifest, its last line a value of `key` that has another shape."""
+    is_mapping = describe_values(key).get("type") == "object"
+    wrong = f"{key.name}: {'x' if is_mapping else '{x: y}'}"
+    head = ["assise: 1", "name: shop", "tables:", "  users:"]
+    table = ["    collection: users", "    primary_key: id", "    columns:"]
+    if key.on == "manifest":
+        lines = [line for line in ["assise: 1", "name: a", "tables: {}"] if key.name not in line]
+        return "\n".join([*lines, wrong])
+    if key.on == "table":
+        kept = [line for line in table[:2] if key.name not in line]
+        return "\n".join([*head, *kept, f"    {wrong}"])
+    column = [line for line in ["        type: uuid"] if key.name not in line]
+    return "\n".join([*head, *table, "      id:", *column, f"        {wrong}"])
+
+
+@EVERY_KEY
+def test_a_wrong_value_is_refused_with_line_key_and_remedy(key: AnyKey) -> None:
+    text = write_wrong(key)
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(text)
+    first = str(caught.value).splitlines()[0]
+    place = ".".join((*PLACES[key.on], key.name))
+    assert first.startswith(f"assise.yaml:{len(text.splitlines())}: {place}: ")
+    assert key.help in str(caught.value) or caught.value.remedy
+
+
+@EVERY_KEY
+def test_a_key_is_written_and_read(key: AnyKey) -> None:
+    manifest = parse_manifest(DEVORA)
+    columns = [column for table in manifest.tables.values() for column in table.columns.values()]
+    entries: dict[str, Sequence[Keyed]] = {
+        "manifest": [manifest],
+        "table": [*manifest.tables.values()],
+        "column": columns,
+    }
+    assert any(key.of(entry) is not None for entry in entries[key.on])
+    assert re.search(rf"\b{key.name}:", DEVORA)
+    assert dump_manifest(manifest, comments=COMMENTS) == DEVORA
+
+
+@EVERY_KEY
+def test_a_key_has_its_row_and_its_place_in_the_schema(key: AnyKey) -> None:
+    (row,) = [row for row in list_keys() if (row.where, row.key) == (key.on, key.name)]
+    assert row.help == key.help
+    assert row.affects == key.affects
+    assert row.help
+    assert row.type
+    assert find_key((*PLACES[key.on], key.name)) is key
+    assert is_required(key) == (row.default == "required")
+    assert list(find_options(json_schema(), (*PLACES[key.on], key.name)))
+
+
+def test_keys_say_what_a_change_affects() -> None:
+    assert {key.name for key in KEYS if key.affects == "rows"} == ROWS
+    assert {key.name for key in KEYS if key.affects == "schema"} == {"comment"}
+    assert {key.name for key in KEYS if key.affects == "nothing"} == {"assise", "name", "postgres"}
+    assert len({(key.on, key.name) for key in KEYS}) == len(KEYS)
+    assert sum(len(keys_on(on)) for on in ("manifest", "table", "column")) == len(KEYS)
+
+
+def test_no_key_stands_around_a_table_or_a_column() -> None:
+    assert find_key(("tables", "type")) is None
+    assert find_key(("tables", "users", "columns", "type")) is None
+    assert find_key(("search",)) is None
+    assert find_key(()) is None
+
+
+SECTION = """
+from assise.manifest.keys import Key, Keyed
+from assise.manifest.problems import Problem
+from assise.wording import show
+
+
+class Search(Keyed):
+    language: str
+    weights: dict[str, float] = {}
+
+
+def check_search(place, search, tables):
+    for name in search.weights:
+        if name not in tables[place[1]].columns:
+            yield Problem((*place, "weights", name), "is no column", show(name), "Name a column.")
+
+
+SEARCH = Key(
+    "search",
+    "table",
+    help="how the table is searched",
+    affects="schema",
+    type=Search,
+    check=check_search,
+)
+TOKEN = Key(
+    "token", "manifest", help="the token of the search", affects="nothing", type=str, is_secret=True
+)
+DAYS = Key("kept_days", "manifest", help="days that searches are kept", affects="nothing", type=int)
+PERSONAL = Key(
+    "personal", "column", help="whether it names a person", affects="schema", type=bool
+)
+KEYS = (SEARCH, TOKEN, DAYS, PERSONAL)
+"""
+SEARCHED = """# yaml-language-server: $schema=.assise/manifest.schema.json
+assise: 1
+name: shop
+postgres: embedded
+token: "${SEARCH_TOKEN}"
+kept_days: 30
+
+tables:
+  users:
+    collection: users
+    primary_key: id
+    search: {language: "${LANGUAGE:-french}", weights: {email: 0.5}}
+    columns:
+      id: {type: uuid, from: _id}
+      email: {type: text, personal: true}
+"""
+PROGRAM = """
+import json, sys
+from assise.errors import ManifestError
+from assise.manifest.json_schema import json_schema
+from assise.manifest.model import Manifest
+from assise.manifest.read import parse_manifest
+from assise.manifest.reference import list_keys
+from assise.manifest.sections.search import DAYS, PERSONAL, SEARCH, TOKEN
+from assise.manifest.write import dump_manifest
+
+text, changes = json.load(sys.stdin)
+manifest = parse_manifest(text)
+users = manifest.tables["users"]
+errors = []
+for old, new in changes:
+    assert old in text, old
+    try:
+        parse_manifest(text.replace(old, new))
+        errors.append("")
+    except ManifestError as error:
+        errors.append(str(error))
+print(json.dumps({
+    "values": [
+        SEARCH.of(users).language, SEARCH.of(users).weights, TOKEN.of(manifest), DAYS.of(manifest),
+        PERSONAL.of(users.columns["email"]), PERSONAL.of(users.columns["id"]),
+    ],
+    "is_sound": Manifest.model_validate_json(manifest.as_json()).tables == manifest.tables,
+    "repr": repr(manifest),
+    "written": dump_manifest(manifest),
+    "without_secrets": dump_manifest(manifest, with_secrets=False),
+    "schema": json_schema(),
+    "rows": [vars(row) for row in list_keys()],
+    "errors": errors,
+}))
+"""
+Answer = dict[str, Any]
+MISTAKES = [
+    (
+        "personal: true",
+        "personal: 7",
+        (
+            "assise.yaml:15: tables.users.columns.email.personal: 7: must be true or false\n"
+            "Expected: whether it names a person."
+        ),
+    ),
+    (
+        "kept_days: 30",
+        "kept_days: soon",
+        (
+            "assise.yaml:6: kept_days: soon: must be a whole number\n"
+            "Expected: days that searches are kept."
+        ),
+    ),
+    (
+        "language: ",
+        "langage: ",
+        (
+            "assise.yaml:12: tables.users.search.langage: is no key of a manifest here. "
+            "Did you mean language? Known: language, weights.\n"
+            "assise.yaml:12: tables.users.search.language: is missing. "
+            "Expected: how the table is searched."
+        ),
+    ),
+    (
+        "weights: {email",
+        "weights: {mail",
+        "assise.yaml:12: tables.users.search.weights.mail: mail: is no column\nName a column.",
+    ),
+    (
+        "${LANGUAGE:-french}",
+        "${LANGUAGE}",
+        (
+            "assise.yaml:12: tables.users.search.language: ${LANGUAGE}: "
+            "the environment variable LANGUAGE is not set\n"
+            "Set LANGUAGE, or write ${LANGUAGE:-a default}."
+        ),
+    ),
+    (
+        '"${LANGUAGE:-french}"',
+        "5",
+        "assise.yaml:12: tables.users.search.language: 5: is no text in YAML\nPut it in quotes.",
+    ),
+    (
+        '"${SEARCH_TOKEN}"',
+        "123456",
+        "assise.yaml:5: token: is no text in YAML\nPut it in quotes.",
+    ),
+    (
+        "kept_days: ",
+        "kept_day: ",
+        (
+            "assise.yaml:6: kept_day: is no key of a manifest here\n"
+            "Did you mean kept_days? Known: assise, name, postgres, tables, token, kept_days."
+        ),
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Answer:
+    """What a program says whose manifest has one more section: a file, and its line in the list."""
+    folder = tmp_path_factory.mktemp("program")
+    shutil.copytree(Path(assise.__file__).parent, folder / "assise")
+    sections = folder / "assise" / "manifest" / "sections"
+    (sections / "search.py").write_text(SECTION)
+    text = (sections / "__init__.py").read_text()
+    changed = text.replace("    project,\n", "    project,\n    search,\n", 1)
+    changed = changed.replace("    comments.KEYS,\n", "    comments.KEYS,\n    search.KEYS,\n", 1)
+    (sections / "__init__.py").write_text(changed)
+    changes = [(old, new) for old, new, _ in MISTAKES]
+    found = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        input=json.dumps([SEARCHED, changes]),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(folder)},
+    )
+    assert not found.stderr
+    answer = json.loads(found.stdout)
+    assert isinstance(answer, dict)
+    return answer
+
+
+def test_a_section_of_another_package_is_read_and_written(searched: Answer) -> None:
+    assert searched["values"] == ["french", {"email": 0.5}, "${SEARCH_TOKEN}", 30, True, None]
+    assert searched["is_sound"]
+    assert searched["written"] == SEARCHED
+    assert searched["without_secrets"] == SEARCHED.replace(
+        'postgres: embedded\ntoken: "${SEARCH_TOKEN}"\n', ""
+    )
+    assert "TOKEN" not in str(searched["repr"])
+
+
+def test_mistakes_in_a_section_of_another_package(searched: Answer) -> None:
+    assert searched["errors"] == [message for _, _, message in MISTAKES]
+
+
+def test_the_schema_and_the_page_know_another_package(searched: Answer) -> None:
+    variable = {"type": "string", "pattern": r"\$\{"}
+    schema = json.dumps(searched["schema"])
+    search = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["language"],
+        "properties": {
+            "language": {"type": "string"},
+            "weights": {
+                "type": "object",
+                "additionalProperties": {"anyOf": [{"type": "number"}, variable]},
+            },
+        },
+        "description": "how the table is searched",
+    }
+    days = {
+        "anyOf": [{"type": "integer"}, variable],
+        "description": "days that searches are kept",
+    }
+    tables = searched["schema"]["properties"]["tables"]["additionalProperties"]
+    assert tables["properties"]["search"] == search
+    assert searched["schema"]["properties"]["kept_days"] == days
+    assert "whether it names a person" in schema
+    rows = {row["key"]: row for row in searched["rows"]}
+    assert rows["search"] == {
+        "key": "search",
+        "where": "table",
+        "type": "mapping",
+        "default": "",
+        "help": "how the table is searched",
+        "affects": "schema",
+    }
+    assert rows["personal"]["type"] == "true or false"
+    assert rows["kept_days"]["type"] == "whole number"

@@ -1,0 +1,45 @@
+"""Queries: named, described, used, and read as they stand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import assise
+from assise.postgres.queries import Queries
+
+ROOT = Path(assise.__file__).parent
+PACKAGES = sorted(folder.parent.parent.name for folder in ROOT.glob("*/sql/queries.sql"))
+
+
+def test_every_package_with_queries_is_looked_at() -> None:
+    assert PACKAGES == ["postgres", "transfer"]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_query_is_described_and_used(package: str) -> None:
+    text = (ROOT / package / "sql" / "queries.sql").read_text()
+    named = re.findall(r"^-- (\w+) --$", text, re.MULTILINE)
+    queries = Queries(f"assise.{package}")
+    assert sorted(named) == sorted(queries.descriptions)
+    for description in queries.descriptions.values():
+        assert re.fullmatch(r"[A-Z].*[.]", description), description
+    code = "\n".join(file.read_text() for file in (ROOT / package).glob("*.py"))
+    used = set(re.findall(r'QUERIES(?:\[|\.fill\(\s*)"(\w+)"', code))
+    parts = set(re.findall(r"\{(\w+)\}", text)) & set(named)
+    assert used | parts == set(named)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_parameters_are_named(package: str) -> None:
+    queries = Queries(f"assise.{package}")
+    for name in queries.descriptions:
+        assert "%s" not in queries[name]
+        assert not queries[name].startswith("--")
+
+
+def test_parts_are_put_in_as_they_stand() -> None:
+    statement = Queries("assise.transfer").fill("changes", table='"100%s {transactions}"')
+    assert 'FROM "100%%s {transactions}" AS t LEFT JOIN (SELECT xid::xid' in statement
