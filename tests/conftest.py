@@ -100,9 +100,9 @@ def _debian_server(folder: Path, programs: Path) -> Iterator[str]:
 
     options = " ".join(f"-c {name}={value}" for name, value in UNSAFE_BUT_QUICK.items())
     options += f" -c listen_addresses= -k {home}"
-    run("initdb", "-U", "assise", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
+    run("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
     run("pg_ctl", "-w", "-l", f"{home}/log", "-o", options, "start")
-    yield f"host={home} user=assise"
+    yield f"host={home} user=postgres"
     run("pg_ctl", "-m", "immediate", "stop")
 
 
