@@ -1,9 +1,11 @@
-"""What a dry run estimates, against what load and verify take directly afterwards.
+"""Compare the estimate of a dry run with the time that load and verify take directly afterwards.
 
     python benchmarks/estimate.py [--scale 1.0] [DUMP …]
 
-For messages of 450 bytes, Devora (examples/devora), documents of random shapes with dirt (tests/soak/mixed.py), plain and packed, arrays of
-documents and of numbers, documents of megabytes; and for dumps that are given. Prints a table and writes it to the end of benchmarks/results.md.
+The sources are messages of 450 bytes, Devora (examples/devora), documents of random shapes with
+dirt (tests/soak/mixed.py), plain and packed, arrays of documents and of numbers, documents of
+megabytes; and the dumps that are given. A table is printed and written to the end of
+benchmarks/results.md.
 """
 
 from __future__ import annotations
@@ -40,10 +42,12 @@ def write_documents(folder: Path, documents: Iterator[Mapping[str, object]]) -> 
 def make_orders(count: int) -> Iterator[Mapping[str, object]]:
     """Arrays of 200 documents, which become child rows."""
     for n in range(count):
-        lines = [
-            {"sku": f"s{i}", "count": i, "price": n / (i + 1), "at": n * i} for i in range(200)
-        ]
+        lines = [make_line(n, i) for i in range(200)]
         yield {"_id": bson.ObjectId(), "n": n, "lines": lines}
+
+
+def make_line(n: int, i: int) -> dict[str, object]:
+    return {"sku": f"s{i}", "count": i, "price": n / (i + 1), "at": n * i}
 
 
 def make_series(count: int) -> Iterator[Mapping[str, object]]:
@@ -88,7 +92,7 @@ SOURCES: dict[str, Callable[[Path, float], object]] = {
 
 
 def compare(name: str, source: Path) -> str:
-    """A line of the table: estimated seconds, what it took, and their ratio, for load and verify."""
+    """Return a line of the table: for load and verify the estimate, the seconds, their ratio."""
     command = [sys.executable, "-m", "assise", "load", "--dry-run", "--json"]
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
@@ -97,23 +101,18 @@ def compare(name: str, source: Path) -> str:
         project.write_manifest(project.infer(source))
         try:
             project.embedded.start()
-            plan = json.loads(
-                subprocess.run(
-                    [*command, str(source)], cwd=folder, capture_output=True, check=True
-                ).stdout
-            )
-            load_s, verify_s = (
-                run_step(folder, "load", str(source), "--json")[0],
-                run_step(folder, "verify", "--json")[0],
-            )
+            plan = json.loads(subprocess.check_output([*command, str(source)], cwd=folder))
+            load_s, _ = run_step(folder, "load", str(source), "--json")
+            verify_s, _ = run_step(folder, "verify", "--json")
         finally:
             project.embedded.stop()
     size = sum(collection.size for collection in open_dump(source).collections) / 1e6
-    cells = [
-        f"{given:.1f} | {took:.1f} | {given / took:.2f}"
-        for given, took in ((plan["load_seconds"], load_s), (plan["verify_seconds"], verify_s))
-    ]
-    return f"| {name} | {size:,.0f} | {' | '.join(cells)} |"
+    load, verify = show(plan["load_seconds"], load_s), show(plan["verify_seconds"], verify_s)
+    return f"| {name} | {size:,.0f} | {load} | {verify} |"
+
+
+def show(estimate_s: float, took_s: float) -> str:
+    return f"{estimate_s:.1f} | {took_s:.1f} | {estimate_s / took_s:.2f}"
 
 
 def main() -> None:
@@ -124,11 +123,13 @@ def main() -> None:
     parser.add_argument("dumps", nargs="*", type=Path, metavar="DUMP")
     parser.add_argument("--scale", type=float, default=1.0)
     given = parser.parse_args()
+    load_average = f"{os.getloadavg()[1]:.0f}"
     text = [
         HEADING,
         "",
-        "Seconds that `--dry-run` says for load and verify, what they took directly afterwards, and the ratio.",
-        f"On {os.cpu_count()} cores, with a load average of {os.getloadavg()[1]:.0f} when this began, and --scale {given.scale}.",
+        "Seconds that `--dry-run` says for load and verify, what they took directly afterwards,",
+        f"and the ratio. On {os.cpu_count()} cores, with a load average of {load_average}",
+        f"when this began, and --scale {given.scale}.",
         "",
         "| source | MB | load: said | took | ratio | verify: said | took | ratio |",
         "|---|--:|--:|--:|--:|--:|--:|--:|",
@@ -144,9 +145,8 @@ def main() -> None:
         text.append(compare(dump.name, dump))
         print(text[-1], flush=True)
     results = HERE / "results.md"
-    results.write_text(
-        results.read_text().partition(HEADING)[0].rstrip() + "\n\n" + "\n".join(text) + "\n"
-    )
+    before = results.read_text().partition(HEADING)[0].rstrip()
+    results.write_text("\n".join([before, "", *text, ""]))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Load, verify and infer against a bare binary COPY of exactly the rows that the load produced, into the same tables, in one run.
+"""Measure load, verify and infer beside a bare binary COPY of the same rows into the same tables.
 
     python benchmarks/load.py [--messages 400000] [--users 10000] [--runs 5] [--workers N]
 
-For messages of 450 bytes and for Devora (examples/devora). Prints a table and writes it to benchmarks/results.md: seconds (medians), microseconds
-a document, the speed beside bare COPY (one connection, rows made beforehand) and beside load, the largest peak memory of a process; and what a
-script by hand (benchmarks/naive.py) takes and loses.
+The sources are messages of 450 bytes and Devora (examples/devora). A table is printed and written
+to benchmarks/results.md: seconds (medians), microseconds a document, the speed beside bare COPY
+(one connection, rows made beforehand) and beside load, the largest peak memory of a process; and
+the time and the losses of a script by hand (benchmarks/naive.py).
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from psycopg import sql
 
 from assise.documents.equality import are_equal
 from assise.errors import InvalidBsonError
-from assise.mongo.dump import Dump, open_dump, read_chunks
+from assise.mongo.bson_file import read_chunks
+from assise.mongo.dump import Dump, open_dump
 from assise.project import Project
 from assise.rows.shred import Shredder
 from assise.schema.sql import copy_rows, create_function, create_tables, key_functions
@@ -45,7 +47,10 @@ _, status, usage = os.wait4(os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:]), 0
 print(usage.ru_maxrss, file=sys.stderr)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
-"""A small process runs the command and says the peak of its largest process: a child inherits that of the process that forks it."""
+"""A small process runs the command and prints the peak of its largest process.
+
+A child inherits the peak of the process that forks it.
+"""
 
 
 def write_messages(folder: Path, count: int) -> None:
@@ -91,13 +96,15 @@ def make_rows(project: Project, dump: Dump) -> Iterator[tuple[str, list[bytes]]]
         seen: set[bytes] = set()
         for chunk in read_chunks(dump.collection(name), CHUNK_BYTES):
             batch = shredder.shred(chunk.documents)
-            kept = [key not in seen and not seen.add(key) for key in batch.keys]  # type: ignore[func-returns-value]
-            for found, more, owners in zip(rows, batch.rows, batch.owners, strict=True):
-                found.extend(row for row, owner in zip(more, owners, strict=True) if kept[owner])
-        yield from (
-            (copy_rows(layout, "bare"), of_table)
-            for layout, of_table in zip(shredder.layouts, rows, strict=True)
-        )
+            kept = []
+            for key in batch.keys:
+                kept.append(key not in seen)
+                seen.add(key)
+            for table, more, owners in zip(rows, batch.rows, batch.owners, strict=True):
+                owned = zip(more, owners, strict=True)
+                table.extend(row for row, owner in owned if kept[owner])
+        for layout, table in zip(shredder.layouts, rows, strict=True):
+            yield copy_rows(layout, "bare"), table
 
 
 def copy_bare(project: Project, dump: Dump) -> float:
@@ -119,7 +126,10 @@ def copy_bare(project: Project, dump: Dump) -> float:
 
 
 def run_step(folder: Path, *arguments: str) -> tuple[float, float]:
-    """Seconds that a step takes (as its report says, or with the start of the command), and the peak memory in MB of its largest process."""
+    """Run a step; return its seconds and the peak memory in MB of its largest process.
+
+    The seconds are those of its report, or with the start of the command where there is none.
+    """
     begun = perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, sys.executable, "-m", "assise", *arguments],
@@ -129,16 +139,16 @@ def run_step(folder: Path, *arguments: str) -> tuple[float, float]:
     )
     seconds = perf_counter() - begun
     if done.returncode not in {0, 3}:
-        sys.exit(
-            f"assise {' '.join(arguments)} ended with {done.returncode} in {folder}:\n{done.stderr.decode()}"
-        )
-    return (json.loads(done.stdout)["seconds"] if "--json" in arguments else seconds), int(
-        done.stderr.splitlines()[-1]
-    ) / 1024
+        command = f"assise {' '.join(arguments)}"
+        errors = done.stderr.decode()
+        sys.exit(f"{command} ended with {done.returncode} in {folder}:\n{errors}")
+    if "--json" in arguments:
+        seconds = json.loads(done.stdout)["seconds"]
+    return seconds, int(done.stderr.splitlines()[-1]) / 1024
 
 
 def try_naive(project: Project, dump: Dump) -> tuple[float, int, int]:
-    """Seconds of the script by hand, and of how many documents what it stored is not the document; and how many it did not store."""
+    """Run the script by hand; return its seconds, and how many documents it changed and missed."""
     project.embedded.create_database("naive")
     url = project.embedded.conninfo("naive")
     begun = perf_counter()
@@ -147,10 +157,9 @@ def try_naive(project: Project, dump: Dump) -> tuple[float, int, int]:
     changed = missing = 0
     with psycopg.connect(url, autocommit=True) as connection:
         for collection in dump.collections:
+            table = sql.Identifier(collection.name)
             rows = connection.execute(
-                sql.SQL("SELECT doc::text FROM {} ORDER BY ctid").format(
-                    sql.Identifier(collection.name)
-                )
+                sql.SQL("SELECT doc::text FROM {} ORDER BY ctid").format(table)
             )
             for chunk in read_chunks(collection, CHUNK_BYTES):
                 missing += len(chunk.runs)
@@ -161,7 +170,7 @@ def try_naive(project: Project, dump: Dump) -> tuple[float, int, int]:
 
 
 def is_kept(raw: bytes, text: str) -> bool:
-    """Whether a document comes back from its JSON."""
+    """Return whether the JSON gives the document back."""
     try:
         return are_equal(raw, bson.encode(json_util.loads(text)))
     except (InvalidBsonError, ValueError, OverflowError, TypeError, bson.errors.InvalidDocument):
@@ -169,7 +178,10 @@ def is_kept(raw: bytes, text: str) -> bool:
 
 
 def compare(folder: Path, source: Path, *, runs: int, workers: int) -> list[str]:
-    """The lines of the table for one source; in each run the steps and bare COPY follow one another, because the speed of a machine drifts."""
+    """Return the lines of the table for one source.
+
+    In each run the steps and bare COPY follow one another, because the speed of a machine drifts.
+    """
     project, dump = Project(folder), open_dump(source)
     project.write_manifest(project.infer(source))
     count = sum(
@@ -204,26 +216,29 @@ def compare(folder: Path, source: Path, *, runs: int, workers: int) -> list[str]
         "| step | seconds | us a document | of bare COPY | of load | peak MB |",
         "|---|--:|--:|--:|--:|--:|",
     ]
-    for name, found in {**steps, "by hand (naive.py)": [(by_hand, 0)]}.items():
-        seconds, peak = statistics.median(each for each, _ in found), max(each for _, each in found)
-        of_bare, of_load = (find_ratio(steps[other], found) for other in ("bare COPY", "load"))
-        lines.append(
-            f"| {name} | {seconds:.2f} | {1e6 * seconds / count:.1f} | {of_bare:.2f} | {of_load:.2f} | {f'{peak:.0f}' if peak else ''} |"
-        )
-    return [
-        *lines,
-        "",
-        f"Of what the script by hand stored, {changed:,} documents do not come back as they were; {missing:,} it did not read.",
-        "",
-    ]
+    for name, runs_of_step in {**steps, "by hand (naive.py)": [(by_hand, 0.0)]}.items():
+        seconds = statistics.median(each for each, _ in runs_of_step)
+        peak = max(each for _, each in runs_of_step)
+        of_bare = find_ratio(steps["bare COPY"], runs_of_step)
+        of_load = find_ratio(steps["load"], runs_of_step)
+        cells = [f"{seconds:.2f}", f"{1e6 * seconds / count:.1f}", f"{of_bare:.2f}"]
+        cells += [f"{of_load:.2f}", f"{peak:.0f}" if peak else ""]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    losses = (
+        f"Of what the script by hand stored, {changed:,} documents do not come back as they were;"
+        f" {missing:,} it did not read."
+    )
+    return [*lines, "", losses, ""]
 
 
 def find_ratio(base: list[tuple[float, float]], found: list[tuple[float, float]]) -> float:
-    """How quick a step is beside another: the median over the runs of the ratios of their seconds; what ran once is beside each of the runs."""
-    return statistics.median(
-        each / other
-        for (each, _), (other, _) in zip(base, found * (len(base) // len(found)), strict=True)
-    )
+    """Return the median over the runs of how much quicker a step is than the base.
+
+    A step that ran once is compared with each run of the base.
+    """
+    runs = found * (len(base) // len(found))
+    pairs = zip(base, runs, strict=True)
+    return statistics.median(each / other for (each, _), (other, _) in pairs)
 
 
 def main() -> None:
@@ -237,10 +252,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     given = parser.parse_args()
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
-    text = [
-        f"`make bench` on {machine}: medians of {given.runs}, {given.workers} workers, their start included.",
-        "",
-    ]
+    setup = f"medians of {given.runs}, {given.workers} workers, their start included"
+    text = [f"`make bench` on {machine}: {setup}.", ""]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)

@@ -1,4 +1,7 @@
-"""What a team writes by hand (`bson.decode_file_iter`, text COPY into jsonb): python benchmarks/naive.py FOLDER URL."""
+"""The script that a team writes by hand: `bson.decode_file_iter`, text COPY into jsonb.
+
+python benchmarks/naive.py FOLDER URL
+"""
 
 from __future__ import annotations
 

@@ -127,6 +127,21 @@ def database(databases: Databases, request: pytest.FixtureRequest) -> Iterator[s
 
 
 @pytest.fixture
+def use_embedded_server(
+    embedded_server: Embedded, databases: Databases
+) -> Iterator[Callable[[Path], None]]:
+    """Makes this process's embedded server that of a project's folder; its databases are dropped.
+
+    So a test that needs the embedded server, and no fresh one, waits for none to be made.
+    """
+    before = databases.list_names()
+    yield lambda folder: (folder / ".assise").symlink_to(embedded_server.folder)
+    embedded_server.start()
+    for name in databases.list_names() - before:
+        databases.drop(embedded_server.conninfo(name))
+
+
+@pytest.fixture
 def project(tmp_path: Path, database: str) -> Project:
     """A project in an empty folder, with a new database as its target."""
     return Project(tmp_path, to=database)

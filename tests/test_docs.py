@@ -9,31 +9,26 @@ import datetime as dt
 import doctest
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-import typer.main
 from bson import ObjectId
 
-from assise.cli.commands import app
+from assise.cli.nouns import list_commands
 from assise.errors import AssiseError
 from assise.manifest.read import parse_manifest
 from assise.manifest.sections import KEYS
 from assise.manifest.types import KINDS
-from assise.postgres.cluster import find_binaries
-from assise.postgres.embedded import Embedded
 from assise.project import Project
 from assise.rows.shred import Reason
 from assise.settings import SETTINGS
 from tests.dumps import write_dump
-from tests.scenes.databases import Databases
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -108,8 +103,8 @@ def write_example(folder: Path, *, is_odd: bool) -> None:
 
 @pytest.fixture
 def workplace(
-    short_folder: Path, embedded_server: Embedded, databases: Databases, database: str
-) -> Iterator[tuple[Path, dict[str, str]]]:
+    short_folder: Path, database: str, use_embedded_server: Callable[[Path], None]
+) -> tuple[Path, dict[str, str]]:
     """A folder of a project whose embedded server is that of this process, and the environment.
 
     `assise`, `python` and `uvx` are on the path, and the clone stands beside the dump.
@@ -117,7 +112,7 @@ def workplace(
     folder = short_folder / f"docs-{os.urandom(3).hex()}"
     programs = folder / "bin"
     programs.mkdir(parents=True)
-    (folder / ".assise").symlink_to(embedded_server.folder)
+    use_embedded_server(folder)
     call = '#!/bin/sh\nexec "{}" {} "$@"\n'
     for name, text in {
         "assise": call.format(sys.executable, "-m assise"),
@@ -136,11 +131,7 @@ def workplace(
         "PAGER": "cat",
         "COLUMNS": "200",
     }
-    before = databases.list_names()
-    yield folder, environ
-    embedded_server.start()
-    for name in databases.list_names() - before:
-        databases.drop(embedded_server.conninfo(name))
+    return folder, environ
 
 
 def run(command: str, folder: Path, environ: dict[str, str]) -> str:
@@ -254,10 +245,7 @@ def test_every_manifest_that_is_shown_whole_is_one() -> None:
 
 
 def test_every_command_is_named() -> None:
-    root = typer.main.get_command(app)
-    names = []
-    for name, command in getattr(root, "commands", {}).items():
-        names += [f"{name} {inner}" for inner in getattr(command, "commands", {})] or [name]
+    names = [name for name, _ in list_commands()]
     readme = TEXTS["README.md"]
     assert len(names) > 10
     for name in names:
@@ -291,57 +279,6 @@ def test_every_target_of_make_that_is_named_is_one() -> None:
     }
     assert {"demo", "test", "check", "contract", "soak", "clean"} <= named <= targets
     assert "```\nmake demo\nmake test\n```" in (ROOT / "README.md").read_text()
-
-
-REFUSED = {
-    "assise undo": "not agreed",
-    "assise rejects users 1024 > one.bson": "users has no reject at offset 1024",
-}
-"""Examples that want a person, or a certain dump."""
-
-
-SECTIONS = [
-    section.split("\n", 1)
-    for section in re.split(
-        r"^## assise ", TEXTS["docs/reference/commands.md"], flags=re.MULTILINE
-    )[1:]
-]
-
-
-@pytest.mark.parametrize(("command", "page"), SECTIONS, ids=[command for command, _ in SECTIONS])
-def test_the_examples_of_the_help_run(
-    command: str, page: str, workplace: tuple[Path, dict[str, str]]
-) -> None:
-    folder, environ = workplace
-    for name, program in {"psql": find_binaries() / "psql", "less": Path("/bin/cat")}.items():
-        (folder / "bin" / name).symlink_to(program)
-    write_example(folder, is_odd=True)
-    project = Project(folder)
-    if command == "load":
-        project.write_manifest(project.infer(folder / "dump" / "app"))
-    elif command not in {"migrate", "infer"}:
-        project.migrate(folder / "dump" / "app")
-    lines = page.split("Examples:\n\n```text\n")[1].split("```", maxsplit=1)[0].splitlines()
-    assert all(f"assise {command}" in line for line in lines)
-    for line in lines:
-        if command == "infer":
-            project.path.unlink(missing_ok=True)
-        script = line.replace(
-            "postgresql://me@db.internal/app", shlex.quote(environ["DATABASE_URL"])
-        )
-        done = subprocess.run(
-            [BASH, "-c", script],
-            cwd=folder,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert REFUSED[line] in done.stderr if line in REFUSED else done.returncode in {0, 3}, (
-            line,
-            done.stderr,
-        )
 
 
 def test_every_setting_is_named_with_its_variable() -> None:

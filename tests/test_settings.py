@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
+
 import pytest
 
 from assise.errors import UsageError
-from assise.settings import SETTINGS, escape_variables, expand, read_setting
+from assise.settings import (
+    BOOLEAN,
+    CHUNK_BYTES,
+    DURATION,
+    INFER_PATHS,
+    SETTINGS,
+    TEXT,
+    Setting,
+    escape_variables,
+    expand,
+    parse_duration,
+    read_setting,
+    show_duration,
+)
 
+Query = Callable[..., list[tuple[object, ...]]]
 VARIABLES = {"A": "one", "B": "", "C": "${A}", "D_1": "x y", "E": "p@ss:w0rd/}"}
 
 
@@ -17,42 +34,103 @@ def test_each_setting_has_one_spelling_and_a_default_within_its_bounds() -> None
         "infer.paths": "ASSISE_INFER_PATHS",
     }
     for setting in SETTINGS:
-        assert setting.minimum <= setting.default <= setting.maximum
         assert setting.help
-        assert read_setting(setting.name, environ={}) == setting.default
+        assert read_setting(setting, environ={}) == setting.default
+        assert read_setting(setting, setting.default, environ={}) == setting.default
 
 
 def test_what_is_given_wins_over_the_environment_and_that_over_the_default() -> None:
     environ = {"ASSISE_LOAD_CHUNK_BYTES": " 512 "}
-    assert read_setting("load.chunk_bytes", environ=environ) == 512
-    assert read_setting("load.chunk_bytes", 1024, environ=environ) == 1024
-    assert read_setting("infer.paths", environ=environ) == 20_000
+    assert read_setting(CHUNK_BYTES, environ=environ) == 512
+    assert read_setting(CHUNK_BYTES, 1024, environ=environ) == 1024
+    assert read_setting(INFER_PATHS, environ=environ) == 20_000
 
 
 @pytest.mark.parametrize("text", ["", "  "])
 def test_an_empty_variable_is_none(text: str) -> None:
-    assert read_setting("load.chunk_bytes", environ={"ASSISE_LOAD_CHUNK_BYTES": text}) == 4 << 20
+    assert read_setting(CHUNK_BYTES, environ={"ASSISE_LOAD_CHUNK_BYTES": text}) == 4 << 20
 
 
 def test_the_environment_of_the_process_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASSISE_INFER_PATHS", "7")
-    assert read_setting("infer.paths") == 7
+    assert read_setting(INFER_PATHS) == 7
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
-def test_the_bounds_belong_to_what_is_allowed(setting: object) -> None:
-    found = next(s for s in SETTINGS if s is setting)
-    assert read_setting(found.name, environ={found.variable: str(found.minimum)}) == found.minimum
-    assert read_setting(found.name, environ={found.variable: str(found.maximum)}) == found.maximum
-    for value in (found.minimum - 1, found.maximum + 1):
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_the_bounds_belong_to_what_is_allowed(setting: Setting[int]) -> None:
+    low, high = setting.minimum, setting.maximum
+    assert low is not None
+    assert high is not None
+    for value in (low, high):
+        assert read_setting(setting, environ={setting.variable: str(value)}) == value
+    for value in (low - 1, high + 1):
         with pytest.raises(UsageError) as error:
-            read_setting(found.name, environ={found.variable: str(value)})
-        assert f"{found.variable} is '{value}'" in error.value.message
-        assert (
-            error.value.remedy
-            == f"Give a whole number from {found.minimum:,} to {found.maximum:,}."
-        )
+            read_setting(setting, environ={setting.variable: str(value)})
+        assert f"{setting.variable} is '{value}'" in error.value.message
+        assert error.value.remedy == f"Give a whole number from {low:,} to {high:,}."
         assert error.value.exit_code == 2
+        with pytest.raises(UsageError, match=f"^{setting.option} is '{value}': "):
+            read_setting(setting, value, environ={})
+
+
+QUIET = Setting("load.quiet", False, "whether lines are left out", BOOLEAN)
+PATIENCE = Setting(
+    "load.patience",
+    timedelta(minutes=5),
+    "how long a load waits",
+    DURATION,
+    timedelta(seconds=1),
+    timedelta(days=1),
+)
+LABEL = Setting("load.label", "none", "a name for people", TEXT)
+
+
+def test_settings_are_texts_durations_and_booleans_too() -> None:
+    environ = {
+        "ASSISE_LOAD_QUIET": "On",
+        "ASSISE_LOAD_PATIENCE": "90 s",
+        "ASSISE_LOAD_LABEL": " the first ",
+    }
+    assert read_setting(QUIET, environ={}) is False
+    assert read_setting(QUIET, environ=environ) is True
+    assert read_setting(QUIET, False, environ=environ) is False
+    assert read_setting(PATIENCE, environ={}) == timedelta(minutes=5)
+    assert read_setting(PATIENCE, environ=environ) == timedelta(seconds=90)
+    assert read_setting(PATIENCE, timedelta(hours=2), environ=environ) == timedelta(hours=2)
+    assert read_setting(LABEL, environ=environ) == "the first"
+
+
+@pytest.mark.parametrize(
+    ("setting", "text", "remedy"),
+    [
+        (QUIET, "2", "Give true or false."),
+        (PATIENCE, "soon", "Give a duration such as 30s or 5 minutes from 1 s to 86400 s."),
+        (PATIENCE, "0s", "Give a duration such as 30s or 5 minutes from 1 s to 86400 s."),
+        (PATIENCE, "2 days", "Give a duration such as 30s or 5 minutes from 1 s to 86400 s."),
+    ],
+)
+def test_a_value_of_another_kind_is_refused(
+    setting: Setting[object], text: str, remedy: str
+) -> None:
+    with pytest.raises(UsageError, match=f"^{setting.variable} is '{text}'") as error:
+        read_setting(setting, environ={setting.variable: text})
+    assert error.value.remedy == remedy
+
+
+DURATIONS = ["30s", "5 minutes", "1h 30m", "1.5 h", "2 days 3 hours", "10ms", "1 w", "0 sec"]
+
+
+def test_a_duration_is_what_postgresql_takes_it_for(query: Query) -> None:
+    for text in DURATIONS:
+        duration = parse_duration(text)
+        assert duration is not None
+        assert query("SELECT %s::interval", (text,)) == [(duration,)]
+        assert parse_duration(show_duration(duration)) == duration
+
+
+@pytest.mark.parametrize("text", ["", "30", "s", "-1 s", "1 month", "1 s later", "P1D", "1:00"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    assert parse_duration(text) is None
 
 
 @pytest.mark.parametrize(
@@ -60,7 +138,7 @@ def test_the_bounds_belong_to_what_is_allowed(setting: object) -> None:
 )
 def test_what_is_no_whole_number_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="ASSISE_LOAD_CHUNK_BYTES is "):
-        read_setting("load.chunk_bytes", environ={"ASSISE_LOAD_CHUNK_BYTES": text})
+        read_setting(CHUNK_BYTES, environ={"ASSISE_LOAD_CHUNK_BYTES": text})
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
-"""Run the long tests in small pieces. Each leaves one line in soak.log; a piece that has passed at this commit is not run again.
+"""Run the long tests in small pieces, each with a line in soak.log.
 
-    python tools/soak.py [GROUP ...]    run what is missing; interrupted, the same call goes on
-    python tools/soak.py --status       what the log says of this commit
+    python tools/soak.py [GROUP ...]    run the pieces that have not passed at this commit
+    python tools/soak.py --status       show what the log says of this commit
 
-A line holds, between tabs: UTC time, commit (`+`: with changes), piece, seed, what was done, seconds, passed or failed, and where it failed the
-command that repeats it.
+Interrupted, the same call goes on. A line holds, between tabs: UTC time, commit (`+`: with
+changes), piece, seed, what was done, seconds, passed or failed, and for a failure the command that
+repeats it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-o", "junit_family=x
 
 @dataclass(frozen=True)
 class Piece:
-    """One call of pytest: its name, its arguments, the examples of each of its laws, and the workers of every command (0: as usual)."""
+    """One call of pytest.
+
+    `examples` are those of each law, `workers` those of every command; 0 leaves them as usual.
+    """
 
     name: str
     arguments: tuple[str, ...]
@@ -43,47 +47,38 @@ class Piece:
 
 
 def list_fuzz() -> list[Piece]:
-    return [
-        Piece(f"soak-fuzz/{law}-{n}", (f"tests/{law}/test_laws.py",), EXAMPLES)
-        for law in ("rows", "transfer")
-        for n in range(1, 11)
-    ]
+    """Every test of laws, ten times."""
+    pieces = []
+    for file in sorted(ROOT.glob("tests/*/test_laws.py")):
+        test = str(file.relative_to(ROOT))
+        names = [f"soak-fuzz/{file.parent.name}-{n}" for n in range(1, 11)]
+        pieces += [Piece(name, (test,), EXAMPLES) for name in names]
+    return pieces
 
 
 def list_kills() -> list[Piece]:
-    return [
-        Piece(f"soak-kills/{n}", ("-m", "soak", "tests/soak/test_kills.py")) for n in range(1, 8)
-    ]
+    arguments = ("-m", "soak", "tests/soak/test_kills.py")
+    return [Piece(f"soak-kills/{n}", arguments) for n in range(1, 8)]
 
 
 def list_data() -> list[Piece]:
     """The tests marked `soak` outside of tests/soak, as pytest finds them."""
-    collect = [
-        *PYTEST,
-        "--collect-only",
-        "-p",
-        "no:randomly",
-        "-m",
-        "soak",
-        "--ignore=tests/soak",
-        "tests",
-    ]
-    found = subprocess.run(collect, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
-    if found.returncode:
-        sys.exit(f"pytest does not find the tests of soak-data:\n{found.stdout}")
-    return [
-        Piece(f"soak-data/{test.split('::')[1]}", ("-m", "soak", test))
-        for test in found.stdout.splitlines()
-        if "::" in test
-    ]
+    options = "--collect-only -p no:randomly -m soak --ignore=tests/soak tests"
+    collect = [*PYTEST, *options.split()]
+    listed = subprocess.run(collect, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    if listed.returncode:
+        sys.exit(f"pytest does not find the tests of soak-data:\n{listed.stdout}")
+    tests = [line for line in listed.stdout.splitlines() if "::" in line]
+    return [Piece(f"soak-data/{test.split('::')[1]}", ("-m", "soak", test)) for test in tests]
 
 
 def list_long() -> list[Piece]:
-    test = "tests/soak/test_long.py::test_a_long_migration"
-    return [
-        Piece(f"soak-long/{name}", ("-m", "soak", f"{test}[{name.split('-')[0]}]"))
-        for name in (*(f"plain-{n}" for n in range(1, 6)), "gzip", "large")
-    ]
+    names = [f"plain-{n}" for n in range(1, 6)] + ["gzip", "large"]
+    pieces = []
+    for name in names:
+        test = f"tests/soak/test_long.py::test_a_long_migration[{name.partition('-')[0]}]"
+        pieces.append(Piece(f"soak-long/{name}", ("-m", "soak", test)))
+    return pieces
 
 
 def list_workers() -> list[Piece]:
@@ -108,64 +103,59 @@ GROUPS: dict[str, Callable[[], list[Piece]]] = {
 
 
 def read_version() -> str:
-    """The commit, and `+` where files differ from it."""
-    commands = (
-        ["rev-parse", "--short=10", "HEAD"],
-        ["--no-optional-locks", "status", "--porcelain"],
-    )
-    commit, changes = (
-        subprocess.run(
-            [GIT, *each], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
-        ).stdout.strip()
-        for each in commands
-    )
-    return commit + "+" * bool(changes)
+    """Return the commit, and `+` where files differ from it."""
+    commit = run_git("rev-parse", "--short=10", "HEAD")
+    changes = run_git("--no-optional-locks", "status", "--porcelain")
+    return f"{commit}+" if changes else commit
+
+
+def run_git(*arguments: str) -> str:
+    return subprocess.check_output([GIT, *arguments], cwd=ROOT, text=True).strip()
 
 
 def read_log(version: str) -> list[list[str]]:
-    """The lines of a commit."""
-    lines = LOG.read_text().splitlines() if LOG.exists() else []
-    return [line.split("\t") for line in lines if line.split("\t")[1] == version]
+    """Return the lines of a commit, split at their tabs."""
+    rows = LOG.read_text().splitlines() if LOG.exists() else []
+    lines = [row.split("\t") for row in rows]
+    return [line for line in lines if line[1] == version]
 
 
 def has_passed(piece: Piece) -> bool:
-    return any(line[2] == piece.name and line[6] == "passed" for line in read_log(read_version()))
+    lines = read_log(read_version())
+    return any(line[2] == piece.name and line[6] == "passed" for line in lines)
 
 
 def read_counts(path: Path) -> Counter[str]:
-    """How many tests ran, how many were skipped, and the sums of what they recorded, from pytest's XML."""
-    suites = list(ET.parse(path).iter("testsuite")) if path.exists() else []  # noqa: S314 - pytest has just written it
-    counts = Counter(
-        {name: sum(int(suite.attrib[name]) for suite in suites) for name in ("tests", "skipped")}
-    )
-    for item in (
-        item for suite in suites for item in suite.iterfind("testcase/properties/property")
-    ):
-        counts[item.attrib["name"]] += int(item.attrib["value"])
+    """Read pytest's XML: the tests that ran, those skipped, and the sums of what they recorded."""
+    counts = Counter[str]()
+    if not path.exists():
+        return counts
+    for suite in ET.parse(path).iter("testsuite"):  # noqa: S314 - pytest has just written it
+        for name in ("tests", "skipped"):
+            counts[name] += int(suite.attrib[name])
+        for item in suite.iterfind("testcase/properties/property"):
+            counts[item.attrib["name"]] += int(item.attrib["value"])
     return counts
 
 
 def describe(counts: Counter[str]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    done = [f"{count:,} {name}" for name, count in counts.items() if count]
+    return ", ".join(done)
 
 
 def run_piece(piece: Piece) -> bool:
-    """Run one piece with a new seed and append its line. Ctrl-C reaches pytest too: it tidies up, and no line is written."""
-    version, seed, started = read_version(), SystemRandom().getrandbits(32), time.monotonic()
-    environ = (
-        ["ASSISE_TEST_PROFILE=soak", f"ASSISE_TEST_EXAMPLES={piece.examples}"]
-        if piece.examples
-        else []
-    )
-    environ += [f"ASSISE_WORKERS={piece.workers}"] if piece.workers else []
-    command = [
-        "env",
-        *environ,
-        *PYTEST,
-        f"--randomly-seed={seed}",
-        f"--hypothesis-seed={seed}",
-        *piece.arguments,
-    ]
+    """Run one piece with a new seed and append its line.
+
+    Ctrl-C reaches pytest too: it tidies up, and no line is written.
+    """
+    version, started = read_version(), time.monotonic()
+    seed = SystemRandom().getrandbits(32)
+    command = ["env"]
+    if piece.examples:
+        command += ["ASSISE_TEST_PROFILE=soak", f"ASSISE_TEST_EXAMPLES={piece.examples}"]
+    if piece.workers:
+        command.append(f"ASSISE_WORKERS={piece.workers}")
+    command += [*PYTEST, f"--randomly-seed={seed}", f"--hypothesis-seed={seed}", *piece.arguments]
     print(f"{piece.name}: {shlex.join(command)}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen([*command, f"--junitxml={folder}/counts.xml"], cwd=ROOT)
@@ -176,7 +166,7 @@ def run_piece(piece: Piece) -> bool:
             raise
         counts = read_counts(Path(folder) / "counts.xml")
     is_passed = code == 0 and counts["tests"] > 0 and counts["skipped"] == 0
-    counts["examples"] = piece.examples * is_passed
+    counts["examples"] = piece.examples if is_passed else 0
     if read_version() != version:
         version = version.rstrip("+") + "+"
     verdict = ["passed"] if is_passed else ["failed", shlex.join(command)]
@@ -195,25 +185,22 @@ def run_piece(piece: Piece) -> bool:
 
 
 def show_status(groups: list[str]) -> None:
-    """A row for each group, then the commands of what has failed."""
+    """Print a row for each group, then the commands that repeat the failures."""
     version = read_version()
     lines = read_log(version)
     print(f"{version:<12} passed     failed  seconds  done")
     for group in groups:
         own = [line for line in lines if line[2].startswith(f"{group}/")]
-        passed = {line[2] for line in own if line[6] == "passed"} & (
-            names := {piece.name for piece in GROUPS[group]()}
-        )
-        failed, seconds = (
-            sum(line[6] == "failed" for line in own),
-            sum(int(line[5]) for line in own),
-        )
-        counts: Counter[str] = Counter()
-        for number, name in re.findall(r"([\d,]+) ([a-z]+)", ", ".join(line[4] for line in own)):
+        names = {piece.name for piece in GROUPS[group]()}
+        passed = len(names & {line[2] for line in own if line[6] == "passed"})
+        failed = sum(line[6] == "failed" for line in own)
+        seconds = sum(int(line[5]) for line in own)
+        done = ", ".join(line[4] for line in own)
+        counts = Counter[str]()
+        for number, name in re.findall(r"([\d,]+) ([a-z]+)", done):
             counts[name] += int(number.replace(",", ""))
-        print(
-            f"{group:<12} {len(passed):>3} of {len(names):<3} {failed:>6} {seconds:>8}  {describe(counts)}"
-        )
+        row = f"{group:<12} {passed:>3} of {len(names):<3} {failed:>6} {seconds:>8}"
+        print(f"{row}  {describe(counts)}")
     for line in lines:
         if line[6] == "failed":
             print(f"failed: {line[7]}")
@@ -234,16 +221,14 @@ def main() -> int:
     if given.status:
         show_status(groups)
         return 0
-    verdicts = [
-        run_piece(piece) for group in groups for piece in GROUPS[group]() if not has_passed(piece)
-    ]
+    pieces = [piece for group in groups for piece in GROUPS[group]()]
+    verdicts = [run_piece(piece) for piece in pieces if not has_passed(piece)]
     return 0 if all(verdicts) else 1
 
 
 if __name__ == "__main__":
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # a job started with `&` ignores it, and so would what it runs
+    # A job started with `&` ignores Ctrl-C, and so would all that it runs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         sys.exit(main())
     except KeyboardInterrupt:

@@ -1,7 +1,8 @@
-"""Print how many of our own functions, files and levels one document passes from `Project.load` to its COPY.
+"""Print how many of our functions, files and levels a document passes on its way to COPY.
 
-Twice: all that runs, manifest, server, preflight and tables included; and what runs from the first byte read of the last document on, the second
-of two chunks.
+There are two counts. The whole load begins with `Project.load`, with manifest, server, preflight
+and tables. The way of the document begins where its first byte is read; it is the second of two
+chunks.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ DOCUMENT = {
 
 @dataclass
 class Way:
-    """What was passed so far; `copied` is that at the last step of a COPY."""
+    """The functions that were passed so far; `copied` are those up to the last step of a COPY."""
 
     passed: set[CodeType] = field(default_factory=set)
     depth: int = 0
@@ -64,13 +65,13 @@ class Way:
 
 
 def is_own(code: CodeType) -> bool:
-    """Whether this is a function of the package, written or generated; bodies of classes and modules are none."""
+    """Return whether this is a function of the package, not the body of a class or module."""
     is_function = bool(code.co_flags & inspect.CO_OPTIMIZED) and code.co_name not in COMPREHENSIONS
     return is_function and code.co_filename.startswith((PACKAGE, "<assise"))
 
 
 def is_copy(code: CodeType) -> bool:
-    """Whether this is a step of psycopg's COPY."""
+    """Return whether this is a step of psycopg's COPY."""
     return Path(code.co_filename).match("psycopg/*copy*.py")
 
 
@@ -108,7 +109,8 @@ def main() -> None:
         way = follow_document(folder)
     if not way.copied_document[0]:
         sys.exit(
-            "tools/way.py saw no COPY: Project.load no longer reads with read_frames or copies through psycopg's cursor.copy"
+            "tools/way.py saw no COPY: Project.load no longer reads with read_frames"
+            " or copies through psycopg's cursor.copy"
         )
     for title, (codes, depth) in (("whole load", way.copied), ("document", way.copied_document)):
         files = {code.co_filename for code in codes}
@@ -117,9 +119,9 @@ def main() -> None:
             ("files", len(files), 12),
             ("levels", depth, 8),
         ):
-            print(
-                f"{'ok' if 0 < value <= aim else 'OVER':<5} way of one document, {title + ', ' + label:<24} {value:>5}  {aim}"
-            )
+            verdict = "ok" if 0 < value <= aim else "OVER"
+            name = f"way of one document, {title}, {label}"
+            print(f"{verdict:<5} {name:<45} {value:>5}  {aim}")
     if "--list" in sys.argv:
         codes, _ = way.copied_document
         print(

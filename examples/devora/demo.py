@@ -1,4 +1,7 @@
-"""The demo: sample data, their migration with its proof, questions in SQL, the rejects. Called again, it goes on where it stopped."""
+"""The demo: sample data, their migration with its proof, questions in SQL, the rejects.
+
+Called again, it goes on where it stopped.
+"""
 
 from __future__ import annotations
 
@@ -41,9 +44,8 @@ def run(folder: Path, *arguments: str, script: Path | None = None) -> None:
     Raises:
         SystemExit: it failed.
     """
-    say(
-        f"$ assise {shlex.join(arguments)}{f' < {os.path.relpath(script, folder)}' if script else ''}"
-    )
+    source = f" < {os.path.relpath(script, folder)}" if script else ""
+    say(f"$ assise {shlex.join(arguments)}{source}")
     with (
         (script or Path(os.devnull)).open("rb") as stdin,
         subprocess.Popen([ASSISE, *arguments], cwd=folder, stdin=stdin) as command,
@@ -55,7 +57,8 @@ def run(folder: Path, *arguments: str, script: Path | None = None) -> None:
             raise
     if code and (script or code != WITH_REJECTS):
         say(
-            f"\nThe demo ends here. To throw away what is in {folder}/ and begin anew:\n{clean_up(folder)}"
+            f"\nThe demo ends here. To throw away what is in {folder}/ and begin anew:"
+            f"\n{clean_up(folder)}"
         )
         raise SystemExit(code)
 
@@ -79,7 +82,8 @@ def demonstrate(folder: Path) -> None:
     say("== 1. Sample data\n")
     if folder.exists():
         say(
-            f"{folder}/ is there already: what is done is not done again, and what you have\nchanged stays as it is.\n"
+            f"{folder}/ is there already: what is done is not done again, and what you have\n"
+            "changed stays as it is.\n"
         )
     if not dump.exists():
         make_dump(dump)
@@ -90,7 +94,8 @@ def demonstrate(folder: Path) -> None:
         "there twice, and a deployment that breaks off in the middle."
     )
     say(
-        f"\n== 2. Migrate, and prove it\n\n$ cd {name}; export PATH={shlex.quote(str(ASSISE.parent))}:$PATH"
+        f"\n== 2. Migrate, and prove it\n\n$ cd {name};"
+        f" export PATH={shlex.quote(str(ASSISE.parent))}:$PATH"
     )
     run(folder, "migrate", "dump/devora")
     say("\n== 3. Ask the new tables\n")

@@ -18,7 +18,7 @@ EVERY, FIRST = 18, 3
 MISSING = object()
 MARK = "\ue000\ue001\ue002"
 LATIN_1 = "déjà créé".encode("latin-1")
-"""Takes the place of the mark, which has as many bytes, behind bson's back: it writes UTF-8 alone."""
+"""Bytes that replace the mark, of the same length, after encoding: bson writes UTF-8 alone."""
 
 
 def change_kind(value: object, _n: int) -> object:
@@ -132,7 +132,7 @@ def encode(document: Document) -> bytes:
 
 
 def find_habits(document: Document) -> Iterator[str]:
-    """The dirt that is nothing special: how JavaScript writes numbers, keys that are data, a file too large."""
+    """Usual dirt: numbers as JavaScript writes them, keys that are data, a file too large."""
     for field in ("amount", "price", "duration_ms"):
         if isinstance(document.get(field), int):
             yield "whole number among doubles"

@@ -1,4 +1,7 @@
-"""The documents of Devora's six collections, one user's at a time: the same seed and user give the same documents."""
+"""The documents of Devora's six collections, one user at a time.
+
+The same seed and user give the same documents.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,8 @@ class Scale:
 
 def share(total: int, n: int, parts: int) -> range:
     """Which of `total` things belong to part n: the first parts have many of them, the last few."""
-    first, last = (round(total * (1 - (1 - i / parts) ** 3)) for i in (n, n + 1))
+    bounds = [1 - (1 - i / parts) ** 3 for i in (n, n + 1)]
+    first, last = (round(total * bound) for bound in bounds)
     return range(first, last)
 
 
@@ -91,11 +95,12 @@ def moment(chances: Random, since: dt.datetime, until: dt.datetime = END) -> dt.
 
 def object_id(at: dt.datetime, family: int, n: int) -> ObjectId:
     """An ObjectId of the moment, with a number that no other of its family has."""
-    return ObjectId(f"{int(at.timestamp()):08x}{family:02x}{n:014x}")
+    seconds = int(at.timestamp())
+    return ObjectId(f"{seconds:08x}{family:02x}{n:014x}")
 
 
 def number(value: float) -> float:
-    """A number as JavaScript drivers write it: an int32 when it is whole, a double otherwise; two decimals."""
+    """A number as JavaScript drivers write it: an int32 if whole, else a double of two decimals."""
     return int(value) if value == int(value) else round(value, 2)
 
 
@@ -106,8 +111,10 @@ def name_person(n: int) -> tuple[str, str]:
 
 def email_of(n: int) -> str:
     """The address of user n, in lower case."""
-    name = normalize("NFKD", ".".join(name_person(n))).encode("ascii", "ignore").decode().lower()
-    return f"{name}{n}@{MAIL_HOSTS[n % len(MAIL_HOSTS)]}"
+    name = normalize("NFKD", ".".join(name_person(n)))
+    name = name.encode("ascii", "ignore").decode().lower()
+    host = MAIL_HOSTS[n % len(MAIL_HOSTS)]
+    return f"{name}{n}@{host}"
 
 
 def make_user(scale: Scale, n: int) -> Document:
@@ -117,13 +124,23 @@ def make_user(scale: Scale, n: int) -> Document:
     status = "none" if plan == "free" else choose(chances, STATUSES)
     seen = moment(chances, max(created, END - 360 * DAY))
     return {
-        "_id": object_id(created, USER, n), "email": email_of(n), "full_name": " ".join(name_person(n)),
-        "locale": choose(chances, {"fr": 60, "en": 40}), "phone": f"06{chances.randrange(10**8):08}",
-        "plan": plan, "subscription_status": status, "billing": make_billing(chances, plan, status, created),
-        "preferences": {"theme": chances.choice(("light", "dark")), "newsletter": chances.random() < 0.4},
+        "_id": object_id(created, USER, n),
+        "email": email_of(n),
+        "full_name": " ".join(name_person(n)),
+        "locale": choose(chances, {"fr": 60, "en": 40}),
+        "phone": f"06{chances.randrange(10**8):08}",
+        "plan": plan,
+        "subscription_status": status,
+        "billing": make_billing(chances, plan, status, created),
+        "preferences": {
+            "theme": chances.choice(("light", "dark")),
+            "newsletter": chances.random() < 0.4,
+        },
         "usage": make_usage(chances, created, seen),
-        "created_at": created, "updated_at": moment(chances, created, seen), "last_login": seen,
-    }  # fmt: skip
+        "created_at": created,
+        "updated_at": moment(chances, created, seen),
+        "last_login": seen,
+    }
 
 
 def make_billing(chances: Random, plan: str, status: str, created: dt.datetime) -> Document:
@@ -146,9 +163,8 @@ def make_billing(chances: Random, plan: str, status: str, created: dt.datetime) 
 
 def make_usage(chances: Random, created: dt.datetime, seen: dt.datetime) -> Document:
     """Messages and tokens by day."""
-    days = chances.sample(
-        range(min(120, (seen - created).days + 1)), k=min(12, (seen - created).days + 1)
-    )
+    lifetime = (seen - created).days + 1
+    days = chances.sample(range(min(120, lifetime)), k=min(12, lifetime))
     return {
         f"{seen - day * DAY:%Y-%m-%d}": {
             "messages": chances.randint(1, 40),
@@ -159,7 +175,7 @@ def make_usage(chances: Random, created: dt.datetime, seen: dt.datetime) -> Docu
 
 
 def make_invoices(scale: Scale, n: int, user: Document) -> Iterator[Document]:
-    """The invoices of a subscription, one each 30 days: the plan, and sometimes tokens that were bought besides."""
+    """The invoices of a subscription, one each 30 days: the plan, and sometimes bought tokens."""
     billing = cast("Document", user["billing"])
     if "price" not in billing:
         return
@@ -171,25 +187,31 @@ def make_invoices(scale: Scale, n: int, user: Document) -> Iterator[Document]:
 
 def make_invoice(chances: Random, user: Document, n: int, at: dt.datetime) -> Document:
     """One invoice, its amount the sum of its lines."""
-    words, price = (
-        LANGUAGES[str(user["locale"])],
-        cast("dict[str, float]", user["billing"])["price"],
-    )
-    lines = [(words.subscription.format(plan=str(user["plan"]).title()), 1, price)]
+    words = LANGUAGES[str(user["locale"])]
+    price = cast("dict[str, float]", user["billing"])["price"]
+    plan = str(user["plan"]).title()
+    lines = [(words.subscription.format(plan=plan), 1, price)]
     if chances.random() < 0.3:
         lines.append((words.tokens, chances.randint(1, 40), 0.45))
-    status = (
-        "open"
-        if END - at < 5 * DAY
-        else choose(chances, {"paid": 95, "void": 2, "uncollectible": 3})
-    )
+    status = "open"
+    if END - at >= 5 * DAY:
+        status = choose(chances, {"paid": 95, "void": 2, "uncollectible": 3})
     return {
-        "_id": object_id(at, INVOICE, n), "user_id": user["_id"], "number": f"DEV-{at:%Y%m}-{n:06}",
-        "stripe_id": f"in_{chances.getrandbits(96):024x}", "status": status, "currency": "eur", "tax_percent": 20,
+        "_id": object_id(at, INVOICE, n),
+        "user_id": user["_id"],
+        "number": f"DEV-{at:%Y%m}-{n:06}",
+        "stripe_id": f"in_{chances.getrandbits(96):024x}",
+        "status": status,
+        "currency": "eur",
+        "tax_percent": 20,
         "amount": number(sum(quantity * unit for _, quantity, unit in lines)),
-        "lines": [{"description": text, "quantity": quantity, "unit_price": number(unit)} for text, quantity, unit in lines],
-        "created_at": at, **({"paid_at": at + DAY * chances.random()} if status == "paid" else {}),
-    }  # fmt: skip
+        "lines": [
+            {"description": text, "quantity": quantity, "unit_price": number(unit)}
+            for text, quantity, unit in lines
+        ],
+        "created_at": at,
+        **({"paid_at": at + DAY * chances.random()} if status == "paid" else {}),
+    }
 
 
 def describe(chances: Random, words: Language) -> tuple[str, str]:
@@ -210,11 +232,18 @@ def make_template(scale: Scale, n: int) -> Document:
     name, description = describe(chances, LANGUAGES[locale])
     created = BEGIN - DAY * (TEMPLATES - n)
     return {
-        "_id": object_id(created, TEMPLATE, n), "name": name, "description": description, "locale": locale,
-        "category": chances.choice(("landing", "shop", "dashboard", "blog", "api")), "tags": chances.sample(LANGUAGES[locale].tags, k=3),
-        "price": TEMPLATE_PRICES[n % len(TEMPLATE_PRICES)], "usage_count": 0, "is_featured": chances.random() < 0.2,
-        "created_at": created, "updated_at": moment(chances, created),
-    }  # fmt: skip
+        "_id": object_id(created, TEMPLATE, n),
+        "name": name,
+        "description": description,
+        "locale": locale,
+        "category": chances.choice(("landing", "shop", "dashboard", "blog", "api")),
+        "tags": chances.sample(LANGUAGES[locale].tags, k=3),
+        "price": TEMPLATE_PRICES[n % len(TEMPLATE_PRICES)],
+        "usage_count": 0,
+        "is_featured": chances.random() < 0.2,
+        "created_at": created,
+        "updated_at": moment(chances, created),
+    }
 
 
 def make_project(scale: Scale, k: int, user: Document, templates: list[ObjectId]) -> Document:
@@ -229,13 +258,24 @@ def make_project(scale: Scale, k: int, user: Document, templates: list[ObjectId]
     if k == 0:
         files[-1] |= make_huge(chances)
     return {
-        "_id": object_id(created, PROJECT, k), "user_id": user["_id"], "name": name, "description": description, "locale": locale,
-        "type": chances.choice(("web_app", "landing_page", "api", "dashboard", "mobile")), "tags": chances.sample(LANGUAGES[locale].tags, k=2),
+        "_id": object_id(created, PROJECT, k),
+        "user_id": user["_id"],
+        "name": name,
+        "description": description,
+        "locale": locale,
+        "type": chances.choice(("web_app", "landing_page", "api", "dashboard", "mobile")),
+        "tags": chances.sample(LANGUAGES[locale].tags, k=2),
         **({"template_id": chances.choice(templates)} if chances.random() < 0.4 else {}),
-        "settings": {"framework": chances.choice(("react", "vue", "svelte")), "is_public": chances.random() < 0.25},
-        "files": files, "stars": int(chances.expovariate(0.3)), "created_at": created, "updated_at": updated,
+        "settings": {
+            "framework": chances.choice(("react", "vue", "svelte")),
+            "is_public": chances.random() < 0.25,
+        },
+        "files": files,
+        "stars": int(chances.expovariate(0.3)),
+        "created_at": created,
+        "updated_at": updated,
         **({"deleted_at": updated} if chances.random() < 0.06 else {}),
-    }  # fmt: skip
+    }
 
 
 def make_files(
@@ -270,9 +310,11 @@ def write_code(chances: Random, language: str, names: dict[str, str]) -> str:
 
 def make_huge(chances: Random) -> Document:
     """A table that somebody has put into a project as a file."""
-    block = "".join(
-        f"{i};{chances.choice(ENTITIES)};{chances.random() * 100:.2f}\n" for i in range(2_000)
-    )
+    rows = []
+    for i in range(2_000):
+        entity, amount = chances.choice(ENTITIES), chances.random() * 100
+        rows.append(f"{i};{entity};{amount:.2f}\n")
+    block = "".join(rows)
     content = (block * (HUGE_BYTES // len(block) + 1))[:HUGE_BYTES]
     return {
         "path": "data/export.csv",
@@ -288,25 +330,36 @@ def make_deployments(scale: Scale, k: int, project: Document) -> Iterator[Docume
     since = max(cast("dt.datetime", project["created_at"]), END - DEPLOYED_DAYS * DAY)
     until = cast("dt.datetime", project.get("deleted_at", END))
     count = chances.randrange(4) if since < until else 0
-    for i, at in enumerate(sorted(moment(chances, since, until) for _ in range(count))):
+    moments = [moment(chances, since, until) for _ in range(count)]
+    for i, at in enumerate(sorted(moments)):
         yield make_deployment(chances, project, k << 3 | i, at)
 
 
 def make_deployment(chances: Random, project: Document, n: int, at: dt.datetime) -> Document:
     """One deployment, its duration as `performance.now()` gives it."""
-    status, region = (
-        choose(chances, {"success": 80, "failed": 16, "building": 4}),
-        chances.choice(("eu-west-3", "eu-central-1")),
-    )
+    status = choose(chances, {"success": 80, "failed": 16, "building": 4})
+    region = chances.choice(("eu-west-3", "eu-central-1"))
     duration = number(chances.randint(4_000, 180_000) / chances.choice((1, 8)))
     code, message = chances.choice(FAILURES) if status == "failed" else ("", "")
     return {
-        "_id": object_id(at, DEPLOYMENT, n), "project_id": project["_id"], "user_id": project["user_id"], "status": status, "region": region,
-        "url": f"https://{n:06x}.devora.example", "commit": f"{chances.getrandbits(160):040x}",
-        "commit_message": chances.choice(LANGUAGES[str(project["locale"])].commits), "duration_ms": duration,
-        "log": chances.choice(LOGS).format(region=region, end=message or status), **({"error": {"code": code, "message": message}} if code else {}),
-        "created_at": at, **({} if status == "building" else {"finished_at": at + dt.timedelta(milliseconds=duration)}),
-    }  # fmt: skip
+        "_id": object_id(at, DEPLOYMENT, n),
+        "project_id": project["_id"],
+        "user_id": project["user_id"],
+        "status": status,
+        "region": region,
+        "url": f"https://{n:06x}.devora.example",
+        "commit": f"{chances.getrandbits(160):040x}",
+        "commit_message": chances.choice(LANGUAGES[str(project["locale"])].commits),
+        "duration_ms": duration,
+        "log": chances.choice(LOGS).format(region=region, end=message or status),
+        **({"error": {"code": code, "message": message}} if code else {}),
+        "created_at": at,
+        **(
+            {}
+            if status == "building"
+            else {"finished_at": at + dt.timedelta(milliseconds=duration)}
+        ),
+    }
 
 
 def make_conversation(scale: Scale, c: int, user: Document, projects: list[Document]) -> Document:
@@ -319,11 +372,17 @@ def make_conversation(scale: Scale, c: int, user: Document, projects: list[Docum
         round(scale.users * CONVERSATIONS * (MESSAGES - LEAST_MESSAGES)), c, scale.conversations
     )
     messages = list(make_messages(chances, words, created, LEAST_MESSAGES + len(extra)))
+    tokens = [cast("int", each["tokens"]) for each in messages]
     return {
-        "_id": object_id(created, CONVERSATION, c), "user_id": user["_id"], **({"project_id": project["_id"]} if project else {}),
-        "title": str(messages[0]["content"])[:60], "messages": messages, "total_tokens": sum(cast("int", each["tokens"]) for each in messages),
-        "created_at": created, "updated_at": messages[-1]["created_at"],
-    }  # fmt: skip
+        "_id": object_id(created, CONVERSATION, c),
+        "user_id": user["_id"],
+        **({"project_id": project["_id"]} if project else {}),
+        "title": str(messages[0]["content"])[:60],
+        "messages": messages,
+        "total_tokens": sum(tokens),
+        "created_at": created,
+        "updated_at": messages[-1]["created_at"],
+    }
 
 
 def make_messages(

@@ -1,4 +1,7 @@
-"""Write a mongodump folder of Devora, which builds applications with AI: `python examples/devora/generate.py FOLDER --users 150 --seed 1`."""
+"""Write a mongodump folder of Devora, which builds applications with AI.
+
+python examples/devora/generate.py FOLDER --users 150 --seed 1
+"""
 
 from __future__ import annotations
 
@@ -60,17 +63,31 @@ def text_index(*fields: str) -> Index:
 
 
 INDEXES: dict[str, list[Index]] = {
-    "users": [index("email", unique=True), index("subscription_status", "-created_at"), index("last_login", expireAfterSeconds=365 * 86_400)],
+    "users": [
+        index("email", unique=True),
+        index("subscription_status", "-created_at"),
+        index("last_login", expireAfterSeconds=365 * 86_400),
+    ],
     "projects": [
-        index("user_id"), index("user_id", "-updated_at"), text_index("name", "description"), index("user_id", "-created_at", "type"),
+        index("user_id"),
+        index("user_id", "-updated_at"),
+        text_index("name", "description"),
+        index("user_id", "-created_at", "type"),
     ],
     "conversations": [index("user_id", "-created_at")],
     "invoices": [index("number", unique=True), index("user_id", "-created_at")],
     "templates": [
-        index("-usage_count"), index("category"), index("category", "-usage_count"), text_index("name", "description", "tags"),
+        index("-usage_count"),
+        index("category"),
+        index("category", "-usage_count"),
+        text_index("name", "description", "tags"),
     ],
-    "deployments": [index("project_id", "-created_at"), index("status"), index("created_at", expireAfterSeconds=90 * 86_400)],
-}  # fmt: skip
+    "deployments": [
+        index("project_id", "-created_at"),
+        index("status"),
+        index("created_at", expireAfterSeconds=90 * 86_400),
+    ],
+}
 
 OPTIONS: dict[str, Document] = {
     "users": {
@@ -100,7 +117,7 @@ class Dump:
 
 
 def generate(folder: Path, scale: Scale) -> None:
-    """Write `devora/*.bson`, their metadata, and `dirt.json`: for each collection its documents and the dirt in them."""
+    """Write `devora/*.bson`, their metadata, and `dirt.json`, the dirt in each collection."""
     database = folder / "devora"
     database.mkdir(parents=True, exist_ok=True)
     with ExitStack() as files:
@@ -120,7 +137,7 @@ def generate(folder: Path, scale: Scale) -> None:
 
 
 def fill(dump: Dump, scale: Scale) -> None:
-    """Write user by user what is theirs; the templates last, when it is known how often they were used."""
+    """Write the documents user by user; the templates come last, because they count their uses."""
     templates = {
         cast("ObjectId", each["_id"]): each
         for each in (make_template(scale, n) for n in range(TEMPLATES))

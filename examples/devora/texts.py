@@ -1,15 +1,17 @@
-"""What the people of Devora write: French and English words, and the code that was generated for them."""
+"""Texts of Devora: French and English words, and the code that was generated."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 FIRST_NAMES = (
-    "Camille Léa Manon Chloé Inès Zoé Élise Agathe Noémie Maëlle Hugo Lucas Théo Rémi Jérôme François Loïc Benoît Gaël Aurélien "
+    "Camille Léa Manon Chloé Inès Zoé Élise Agathe Noémie Maëlle Hugo Lucas Théo "
+    "Rémi Jérôme François Loïc Benoît Gaël Aurélien "
     "Olivia Emma Grace Alice Ruby Harriet Oliver George Jack Arthur Sean Declan"
 ).split()
 LAST_NAMES = (
-    "Martin Bernard Lefèvre Moreau Girard Rousseau Fontaine Chevalier Desprès Béranger Núñez Müller Łukasik Smith Taylor Walker "
+    "Martin Bernard Lefèvre Moreau Girard Rousseau Fontaine Chevalier Desprès "
+    "Béranger Núñez Müller Łukasik Smith Taylor Walker "
     "Wright Hughes Foster Campbell Murphy O’Brien Bouchard"
 ).split()
 MAIL_HOSTS = ("example.org", "example.com", "mail.example.net")
@@ -17,7 +19,7 @@ MAIL_HOSTS = ("example.org", "example.com", "mail.example.net")
 
 @dataclass(frozen=True)
 class Language:
-    """The words of one language. A subject is what an application is about: its name, and what it does."""
+    """The words of one language. A subject is the name of an application and its purpose."""
 
     subjects: tuple[tuple[str, str], ...]
     suffixes: tuple[str, ...]
@@ -91,8 +93,14 @@ FRENCH = Language(
     answers=(
         "Voici le composant pour {subject} {feature} :\n\n{code}\nIl reste à ajouter les tests.",
         "L’erreur venait d’une promesse non attendue. J’ai corrigé ainsi :\n\n{code}",
-        "C’est fait : la page sert maintenant à {subject} {feature}. Rechargez l’aperçu pour la voir.",
-        "Je propose cette version, plus courte et plus lisible :\n\n{code}\nDites-moi si cela convient.",
+        (
+            "C’est fait : la page sert maintenant à {subject} {feature}. Rechargez "
+            "l’aperçu pour la voir."
+        ),
+        (
+            "Je propose cette version, plus courte et plus lisible :\n\n{code}\n"
+            "Dites-moi si cela convient."
+        ),
     ),
     commits=(
         "Corrige l’envoi du formulaire",
@@ -160,7 +168,10 @@ ENGLISH = Language(
         "Here is the component to {subject} {feature}:\n\n{code}\nTests are still to be added.",
         "The error came from a promise that was not awaited. This fixes it:\n\n{code}",
         "Done: people can now {subject} {feature}. Reload the preview to see it.",
-        "I suggest this version, which is shorter and easier to read:\n\n{code}\nTell me whether it suits you.",
+        (
+            "I suggest this version, which is shorter and easier to read:\n\n{code}\n"
+            "Tell me whether it suits you."
+        ),
     ),
     commits=("Fix form submission", "Add landing page", "Improve performance", "Bump dependencies"),
     tags=("restaurant", "commerce", "education", "health", "free", "mobile", "dashboard"),
@@ -170,7 +181,10 @@ ENGLISH = Language(
 
 LANGUAGES = {"fr": FRENCH, "en": ENGLISH}
 
-ENTITIES = "Booking Order Invoice Customer Trip Book Appointment Harvest Apartment Pupil Route Payment Message Product".split()
+ENTITIES = (
+    "Booking Order Invoice Customer Trip Book Appointment Harvest Apartment Pupil Route Payment"
+    " Message Product"
+).split()
 
 PATHS = (
     ("README.md", "markdown"),
@@ -193,10 +207,16 @@ CODE: dict[str, tuple[str, ...]] = {
         "## {Entity}\n\n- `npm install`\n- `npm run dev`\n",
     ),
     "json": (
-        '{{\n  "name": "{entity}-app",\n  "version": "0.1.0",\n  "scripts": {{"dev": "vite", "build": "vite build"}}\n}}\n',
+        (
+            '{{\n  "name": "{entity}-app",\n  "version": "0.1.0",\n'
+            '  "scripts": {{"dev": "vite", "build": "vite build"}}\n}}\n'
+        ),
     ),
     "html": (
-        '<!doctype html>\n<html lang="{locale}">\n<head>\n  <meta charset="utf-8">\n  <title>{name}</title>\n</head>\n',
+        (
+            '<!doctype html>\n<html lang="{locale}">\n<head>\n'
+            '  <meta charset="utf-8">\n  <title>{name}</title>\n</head>\n'
+        ),
         '<main id="{entity}">\n  <h1>{name}</h1>\n  <p>{description}</p>\n</main>\n',
     ),
     "css": (
@@ -204,10 +224,15 @@ CODE: dict[str, tuple[str, ...]] = {
         "@media (max-width: 40rem) {{\n  .{entity}-list {{ grid-template-columns: 1fr; }}\n}}\n",
     ),
     "typescript": (
-        "export interface {Entity} {{\n  id: string;\n  title: string;\n  price: number;\n  createdAt: Date;\n}}\n",
         (
-            "export async function fetch{Entity}(id: string): Promise<{Entity}> {{\n  const response = await fetch(`/api/{entity}/${{id}}`);\n"
-            "  if (!response.ok) throw new Error(`{entity} ${{id}}: ${{response.status}}`);\n  return response.json();\n}}\n"
+            "export interface {Entity} {{\n  id: string;\n  title: string;\n"
+            "  price: number;\n  createdAt: Date;\n}}\n"
+        ),
+        (
+            "export async function fetch{Entity}(id: string): Promise<{Entity}> {{\n"
+            "  const response = await fetch(`/api/{entity}/${{id}}`);\n"
+            "  if (!response.ok) throw new Error(`{entity} ${{id}}: "
+            "${{response.status}}`);\n  return response.json();\n}}\n"
         ),
         (
             "export const {Entity}List = ({{ items }}: {{ items: {Entity}[] }}) => (\n"
@@ -215,24 +240,43 @@ CODE: dict[str, tuple[str, ...]] = {
         ),
     ),
     "javascript": (
-        "// {description}\nexport const format{Entity} = (date) => new Intl.DateTimeFormat('{locale}').format(date);\n",
-        "export function group{Entity}s(list) {{\n  return Object.groupBy(list, (each) => each.createdAt.slice(0, 10));\n}}\n",
+        (
+            "// {description}\n"
+            "export const format{Entity} = (date) => new "
+            "Intl.DateTimeFormat('{locale}').format(date);\n"
+        ),
+        (
+            "export function group{Entity}s(list) {{\n"
+            "  return Object.groupBy(list, (each) => each.createdAt.slice(0, 10));\n"
+            "}}\n"
+        ),
     ),
     "python": (
         (
-            '@app.get("/api/{entity}/{{key}}")\nasync def read_{entity}(key: str) -> {Entity}:\n    """{description}"""\n'
+            '@app.get("/api/{entity}/{{key}}")\n'
+            "async def read_{entity}(key: str) -> {Entity}:\n"
+            '    """{description}"""\n'
             "    return await store.find_one({{'_id': key}})\n"
         ),
-        "class {Entity}(BaseModel):\n    title: str\n    price: float = 9.99\n    created_at: datetime\n",
+        (
+            "class {Entity}(BaseModel):\n    title: str\n    price: float = 9.99\n"
+            "    created_at: datetime\n"
+        ),
     ),
     "sql": (
-        "CREATE TABLE {entity} (\n  id uuid PRIMARY KEY,\n  title text NOT NULL,\n  price numeric(10, 2)\n);\n",
+        (
+            "CREATE TABLE {entity} (\n  id uuid PRIMARY KEY,\n"
+            "  title text NOT NULL,\n  price numeric(10, 2)\n);\n"
+        ),
         "INSERT INTO {entity} (title, price) VALUES ('{name}', 9.99);\n",
     ),
 }
 
 LOGS = (
-    "Cloning repository…\nInstalling 214 packages\nvite build: 1 432 modules transformed\nUploading to {region}\n{end}\n",
+    (
+        "Cloning repository…\nInstalling 214 packages\n"
+        "vite build: 1 432 modules transformed\nUploading to {region}\n{end}\n"
+    ),
     "Using cached dependencies\ntsc: no errors\nUploading to {region}\n{end}\n",
 )
 FAILURES = (

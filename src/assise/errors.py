@@ -40,7 +40,10 @@ class AssiseError(Exception):
 
 
 class UsageError(AssiseError):
-    """The command, a setting or an environment variable cannot be used as given."""
+    """The command, a setting or an environment variable cannot be used as given.
+
+    Change what the message names.
+    """
 
     exit_code = 2
 
@@ -67,13 +70,19 @@ class ManifestError(AssiseError):
 
 
 class ChangedError(AssiseError):
-    """The source or the manifest is not the one that this target was loaded from."""
+    """The source or the manifest is not the one that this target was loaded from.
+
+    Put the old one back; or `assise undo`, then `assise load FOLDER`, loads anew.
+    """
 
     exit_code = 2
 
 
 class SourceError(AssiseError):
-    """A source cannot be read."""
+    """A source cannot be read.
+
+    Check its path and its rights; a broken dump is made again with mongodump.
+    """
 
 
 class InvalidBsonError(AssiseError):
@@ -106,11 +115,17 @@ class MissingExtraError(AssiseError):
 
 
 class WorkerError(AssiseError):
-    """A worker process has ended by itself."""
+    """A worker process has ended by itself.
+
+    The same command goes on where it stopped.
+    """
 
 
 class TargetError(AssiseError):
-    """PostgreSQL cannot be reached, is not fit, or refused something."""
+    """PostgreSQL cannot be reached, is not fit, or refused something.
+
+    Check the URL, the server and the user's rights; the same command goes on where it stopped.
+    """
 
 
 class DuplicateKeyError(TargetError):
@@ -122,7 +137,10 @@ class LimitError(TargetError):
 
 
 class DependentError(TargetError):
-    """Something that others made depends on what is to be dropped (SQLSTATE 2BP01)."""
+    """Something that others made depends on what is to be dropped (SQLSTATE 2BP01).
+
+    Drop that object first.
+    """
 
 
 class EditedError(TargetError):

@@ -1,28 +1,42 @@
-"""The one tuple of settings and the only reader of the environment.
+"""The settings of the main job, what settings may hold, and the only reader of the environment.
 
 `load.chunk_bytes` is `--chunk-bytes` on the command line and `ASSISE_LOAD_CHUNK_BYTES` in the
-environment.
+environment. A part has a tuple of settings of its own.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
 
 from assise.errors import UsageError
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
-class Setting:
-    """A whole number that users may set."""
+class Kind(Generic[T]):
+    """What a setting holds: its name with an article, and how text is read and written."""
+
+    noun: str
+    parse: Callable[[str], T | None]
+    show: Callable[[T], str] = str
+
+
+@dataclass(frozen=True)
+class Setting(Generic[T]):
+    """A value that users may set; `minimum` and `maximum` are allowed themselves."""
 
     name: str
-    default: int
-    minimum: int
-    maximum: int
+    default: T
     help: str
+    kind: Kind[T]
+    minimum: T | None = None
+    maximum: T | None = None
 
     @property
     def variable(self) -> str:
@@ -34,59 +48,132 @@ class Setting:
         """The option of this setting on the command line."""
         return "--" + self.name.rpartition(".")[2].replace("_", "-")
 
+    @property
+    def allowed(self) -> str:
+        """What may be given, in words."""
+        if self.minimum is None or self.maximum is None:
+            return self.kind.noun
+        low, high = map(self.kind.show, (self.minimum, self.maximum))
+        return f"{self.kind.noun} from {low} to {high}"
 
-SETTINGS = (
-    Setting(
-        "load.chunk_bytes",
-        4 << 20,
-        1,
-        1 << 28,
-        "source bytes of one chunk, that is of one transaction",
-    ),
-    Setting(
-        "workers",
-        0,
-        0,
-        64,
-        "worker processes; 0 is one for each core, at most 8, fewer where the source is small",
-    ),
-    Setting(
-        "infer.paths", 20_000, 1, 10_000_000, "paths of one collection that infer profiles at most"
-    ),
+
+def parse_duration(text: str) -> timedelta | None:
+    """Read a duration as PostgreSQL's interval input does, without months, years and signs.
+
+    >>> parse_duration("5 minutes"), parse_duration("1h 30s")
+    (datetime.timedelta(seconds=300), datetime.timedelta(seconds=3630))
+    """
+    parts = _DURATION_PART.findall(text)
+    if not parts or _DURATION_PART.sub("", text).strip():
+        return None
+    total = timedelta()
+    for number, unit in parts:
+        length = _UNITS.get(unit.lower())
+        if length is None:
+            return None
+        total += float(number) * length
+    return total
+
+
+def show_duration(duration: timedelta) -> str:
+    """Write a duration as `parse_duration` reads it.
+
+    >>> show_duration(timedelta(minutes=5))
+    '300 s'
+    """
+    return f"{duration.total_seconds():f}".rstrip("0").rstrip(".") + " s"
+
+
+def _parse_int(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
+
+
+def _parse_bool(text: str) -> bool | None:
+    return _BOOLEANS.get(text.lower())
+
+
+_DURATION_PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) *([A-Za-z]+)")
+_NAMES = {
+    "ms millisecond milliseconds": timedelta(milliseconds=1),
+    "s sec secs second seconds": timedelta(seconds=1),
+    "m min mins minute minutes": timedelta(minutes=1),
+    "h hour hours": timedelta(hours=1),
+    "d day days": timedelta(days=1),
+    "w week weeks": timedelta(weeks=1),
+}
+_UNITS = {name: length for names, length in _NAMES.items() for name in names.split()}
+_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+WHOLE = Kind("a whole number", _parse_int, "{:,}".format)
+TEXT = Kind("a text", str)
+BOOLEAN = Kind("true or false", _parse_bool, lambda value: str(value).lower())
+DURATION = Kind("a duration such as 30s or 5 minutes", parse_duration, show_duration)
+
+CHUNK_BYTES = Setting(
+    "load.chunk_bytes",
+    4 << 20,
+    "source bytes of one chunk, that is of one transaction",
+    WHOLE,
+    1,
+    1 << 28,
 )
-
-_VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:[^}$]|\$(?!\{))*))?\}")
+WORKERS = Setting(
+    "workers",
+    0,
+    "worker processes; 0 is one for each core, at most 8, fewer where the source is small",
+    WHOLE,
+    0,
+    64,
+)
+INFER_PATHS = Setting(
+    "infer.paths",
+    20_000,
+    "paths of one collection that infer profiles at most",
+    WHOLE,
+    1,
+    10_000_000,
+)
+SETTINGS = (CHUNK_BYTES, WORKERS, INFER_PATHS)
 
 
 def read_setting(
-    name: str, given: int | None = None, *, environ: Mapping[str, str] = os.environ
-) -> int:
-    """The value of setting `name`: as given, from the environment, or its default.
+    setting: Setting[T], given: object = None, *, environ: Mapping[str, str] = os.environ
+) -> T:
+    """Return the value of a setting: as given, from the environment, or its default.
 
     Raises:
-        UsageError: the value is no whole number or lies outside the setting's bounds.
+        UsageError: the value is of another kind, or lies outside the setting's bounds.
     """
-    setting = next(s for s in SETTINGS if s.name == name)
-    text = (
-        str(given)
-        if given is not None
-        else environ.get(setting.variable, "").strip() or str(setting.default)
-    )
-    name = setting.variable if given is None else setting.option
-    if (
-        not re.fullmatch(r"-?[0-9]{1,18}", text)
-        or not setting.minimum <= int(text) <= setting.maximum
-    ):
-        raise UsageError(
-            f"{name} is {text!r}: {setting.help}",
-            remedy=f"Give a whole number from {setting.minimum:,} to {setting.maximum:,}.",
-        )
-    return int(text)
+    if given is None:
+        name, text = setting.variable, environ.get(setting.variable, "").strip()
+        if not text:
+            return setting.default
+    else:
+        name, text = setting.option, _show_given(given)
+    value = setting.kind.parse(text)
+    if value is None or not _is_within(setting, value):
+        what = f"{name} is {text!r}: {setting.help}"
+        raise UsageError(what, remedy=f"Give {setting.allowed}.")
+    return value
+
+
+def _show_given(given: object) -> str:
+    return show_duration(given) if isinstance(given, timedelta) else str(given)
+
+
+def _is_within(setting: Setting[Any], value: object) -> bool:
+    low, high = setting.minimum, setting.maximum
+    return (low is None or low <= value) and (high is None or high >= value)
 
 
 def count_cores() -> int:
     """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+_VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:[^}$]|\$(?!\{))*))?\}")
 
 
 def expand(text: str, *, environ: Mapping[str, str] = os.environ) -> str:

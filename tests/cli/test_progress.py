@@ -16,8 +16,8 @@ from tests.dumps import write_dump
 from tools.screens import Screen, run_on_terminal
 
 import assise
-from assise.cli.progress import Talker
-from assise.transfer.tasks import Progress
+from assise.cli.progress import Terminal
+from assise.progress import Progress
 
 SOURCES = str(Path(assise.__file__).resolve().parents[1])
 ASSISE = [sys.executable, "-m", "assise"]
@@ -41,10 +41,10 @@ class Clock:
 
 @dataclass
 class Watched:
-    """A talker that says its lines to no terminal, and a load of a hundred megabytes."""
+    """A terminal that says its lines to no terminal, and a load of a hundred megabytes."""
 
     clock: Clock
-    talker: Talker
+    terminal: Terminal
     read: Callable[[], str]
 
     def at(
@@ -58,14 +58,14 @@ class Watched:
     ) -> list[str]:
         """What it says at a moment."""
         self.clock.now = now
-        self.talker.progress(Progress(step, "users", documents, position, 100 * MB, is_known))
+        self.terminal.progress(Progress(step, "users", documents, position, 100 * MB, is_known))
         return self.read().splitlines()
 
 
 @pytest.fixture
 def watched(capsys: pytest.CaptureFixture[str]) -> Watched:
     clock = Clock()
-    return Watched(clock, Talker(clock=clock), lambda: capsys.readouterr().err)
+    return Watched(clock, Terminal(clock=clock), lambda: capsys.readouterr().err)
 
 
 def test_without_a_terminal_a_line_comes_every_ten_seconds(watched: Watched) -> None:
@@ -95,7 +95,7 @@ def test_a_step_begins_its_ten_seconds_and_its_rates_anew(watched: Watched) -> N
 def test_the_first_chunk_of_a_collection_took_the_time_since_the_one_before(
     watched: Watched,
 ) -> None:
-    watched.talker.progress(Progress("load", "projects", 1_000, 50 * MB, 50 * MB))
+    watched.terminal.progress(Progress("load", "projects", 1_000, 50 * MB, 50 * MB))
     assert watched.at(8.0, 80 * MB, 8_000) == []
     said = watched.at(18.0, 90 * MB, 9_000)
     assert said == [
@@ -119,9 +119,9 @@ def test_rates_of_a_resumed_load_count_only_what_this_run_has_done(watched: Watc
 
 
 def test_an_empty_file_and_a_clock_that_stands_still_divide_by_nothing(watched: Watched) -> None:
-    watched.talker.progress(Progress("load", "none", 0, 0, 0))
+    watched.terminal.progress(Progress("load", "none", 0, 0, 0))
     watched.clock.now = 10.0
-    watched.talker.progress(Progress("load", "none", 0, 0, 0))
+    watched.terminal.progress(Progress("load", "none", 0, 0, 0))
     assert watched.read() == "load none: 0 documents, 0 % of 0 B\n"
     watched.at(20.0, MB, 1)
     assert watched.at(20.0, 2 * MB, 2) == []
@@ -218,11 +218,11 @@ def test_on_a_terminal_that_cannot_move_its_cursor_a_line_comes_every_ten_second
     monkeypatch.setenv("TERM", "dumb")
     main, other = os.openpty()
     clock = Clock()
-    talker = Talker(clock=clock)
+    terminal = Terminal(clock=clock)
     with open(other, "w") as stream, monkeypatch.context() as patch:  # noqa: PTH123
         patch.setattr(sys, "stderr", stream)
         for clock.now in (0.0, 9.0, 20.0, 29.0, 30.0):
-            talker.progress(
+            terminal.progress(
                 Progress("load", "users", round(clock.now), round((10 + clock.now) * MB), 40 * MB)
             )
         written = ""
@@ -246,11 +246,11 @@ def test_a_name_of_any_width_leaves_room_for_the_bar(
     monkeypatch.setenv("COLUMNS", "40")
     main, other = os.openpty()
     clock, screen = Clock(), Screen(40)
-    talker = Talker(clock=clock)
+    terminal = Terminal(clock=clock)
     with open(other, "w") as stream, monkeypatch.context() as patch:  # noqa: PTH123
         patch.setattr(sys, "stderr", stream)
         for clock.now in (0.0, 1.0):
-            talker.progress(
+            terminal.progress(
                 Progress("load", name, round(clock.now), round((1 + clock.now) * MB), 4 * MB)
             )
         written = ""
@@ -258,7 +258,7 @@ def test_a_name_of_any_width_leaves_room_for_the_bar(
             written += os.read(main, 1 << 16).decode()
         screen.feed(written)
         (bar,) = screen.lines
-        talker.stop()
+        terminal.stop()
         screen.feed(os.read(main, 1 << 16).decode())
     os.close(main)
     assert re.fullmatch(r"load .+ [━╸╺ ]{16} 0:02 left", bar)

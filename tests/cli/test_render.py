@@ -11,11 +11,13 @@ import pytest
 from rich.console import Console
 from tools.screens import DARK, Screen, draw
 
-from assise.cli import render
-from assise.cli.render import print_plan, print_rejects, print_report, print_undo, wrap
-from assise.project import Plan
+from assise.cli import tables
+from assise.cli.loaded import print_rejects, print_undo
+from assise.cli.migrate import print_plan, print_report
+from assise.cli.tables import wrap
 from assise.rows.shred import Reason
 from assise.transfer.ledger import Reject
+from assise.transfer.migration import Plan
 from assise.transfer.report import CollectionReport, Report, Verified
 from assise.transfer.undo import Changes, Loaded, Undo
 
@@ -220,7 +222,9 @@ def test_the_only_colours_are_those_of_the_terminals_own_palette(
         ("use --chunk-bytes of load", "use --chunk-bytes of\n  load"),
     ],
 )
-def test_talk_is_broken_between_words_and_what_may_be_copied_is_not(line: str, shown: str) -> None:
+def test_a_line_is_broken_between_words_and_what_may_be_copied_is_not(
+    line: str, shown: str
+) -> None:
     assert wrap(line, Console(file=Terminal(), width=20, force_terminal=True)) == shown
     assert wrap(line, Console(file=io.StringIO(), width=20, force_terminal=False)) == line
 
@@ -232,4 +236,4 @@ def test_a_drawing_has_the_lines_and_asks_nobody(monkeypatch: pytest.MonkeyPatch
     assert "column&#160;nickname" in svg
     assert svg.count("http") == 1
     assert "url(" not in svg
-    assert str(Path(render.__file__).parent) not in svg
+    assert str(Path(tables.__file__).parent) not in svg

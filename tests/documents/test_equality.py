@@ -48,7 +48,7 @@ def nested(raw: bytes) -> Element:
 
 
 def mutate(value: Value, data: st.DataObject, name: str, left: list[int]) -> bytes:
-    """The document written anew; at the level where `left` runs out, and only there, it is changed."""
+    """Write the document again, changed at the level where `left` runs out, and only there."""
     left[0] -= 1
     is_here = left[0] == 0
     fields = [(key, rewrite(inner, data, name, left)) for key, inner in value.fields]
@@ -71,7 +71,8 @@ def change(
     fields: list[tuple[bytes, Element]], data: st.DataObject, name: str, *, is_array: bool
 ) -> list[tuple[bytes, Element]]:
     if name == "array keys":
-        return [(b"k%d" % i, value) for i, (_, value) in enumerate(fields)] if is_array else fields
+        values = [value for _, value in fields]
+        return [(b"k%d" % i, value) for i, value in enumerate(values)] if is_array else fields
     if name == "order":
         return data.draw(st.permutations(fields))
     if not fields or name in {"nothing", "widths"}:
@@ -83,9 +84,13 @@ def change(
     if name == "repeat":
         return [*fields, fields[at]]
     if name == "swap":
-        return [*fields[:at][::-1], *fields[at:][::-1]]
-    changed = (key + b"x", value) if name == "key" else (key, data.draw(anything))
-    return [*fields[:at], changed, *fields[at + 1 :]]
+        before, after = fields[:at], fields[at:]
+        return before[::-1] + after[::-1]
+    if name == "key":
+        key += b"x"
+    else:
+        value = data.draw(anything)
+    return [*fields[:at], (key, value), *fields[at + 1 :]]
 
 
 @given(documents(), st.sampled_from(MUTATIONS), st.integers(1, 6), st.data())
@@ -109,8 +114,9 @@ def test_it_agrees_on_unrelated_documents(one: bytes, other: bytes) -> None:
 @given(documents(), st.data())
 def test_it_agrees_on_broken_bytes(raw: bytes, data: st.DataObject) -> None:
     broken = bytearray(raw)
-    for at in data.draw(st.lists(st.integers(0, len(raw) - 1), max_size=3)):
-        broken[at] = data.draw(st.sampled_from([0, 1, 3, 5, 0x0F, 0x10, 0x12, 0x7F, 0xFF]))
+    positions = st.integers(0, len(raw) - 1)
+    for at in data.draw(st.lists(positions, max_size=3)):
+        broken[at] = data.draw(st.sampled_from(b"\x00\x01\x03\x05\x0f\x10\x12\x7f\xff"))
     other = bytes(broken)
     try:
         expected = equal(raw, other)
@@ -152,7 +158,8 @@ def test_what_differs_in_one_thing_is_not_equal() -> None:
     ]
     for i, one in enumerate(kinds):
         for j, other in enumerate(kinds):
-            assert are_equal(one, bytes(bytearray(other))) == (i == j), (one.hex(), other.hex())
+            copy = bytes(bytearray(other))
+            assert are_equal(one, copy) == (i == j), (one.hex(), other.hex())
 
 
 @pytest.mark.parametrize(
@@ -160,7 +167,10 @@ def test_what_differs_in_one_thing_is_not_equal() -> None:
     [
         (doc(a=int32(7)), doc(a=int64(7))),
         (doc(a=int32(-1), b=int32(2)), doc(b=int64(2), a=int64(-1))),
-        (doc(a=(0x04, write_array([int32(1)]))), doc(a=(0x04, write_document([(b"x", int32(1))])))),
+        (
+            doc(a=(0x04, write_array([int32(1)]))),
+            doc(a=(0x04, write_document([(b"x", int32(1))]))),
+        ),
         (doc(_id=nested(doc(a=int32(1)))), doc(_id=nested(doc(a=int64(1))))),
         (
             doc(x=nested(doc(_id=nested(doc(a=int32(1), b=int32(2)))))),
@@ -177,15 +187,15 @@ def test_what_the_law_does_not_keep_is_equal(one: bytes, other: bytes) -> None:
 
 
 def test_the_order_of_fields_counts_everywhere_inside_the_top_level_id() -> None:
-    inner, turned = doc(a=int32(1), b=int32(2)), doc(b=int32(2), a=int32(1))
+    inner = doc(a=int32(1), b=int32(2))
+    turned = doc(b=int32(2), a=int32(1))
     for wrap in (
         doc,
         lambda **f: doc(x=nested(doc(**f))),
         lambda **f: doc(x=(0x04, write_array([nested(doc(**f))]))),
     ):
-        assert not are_equal(
-            doc(_id=nested(wrap(y=nested(inner)))), doc(_id=nested(wrap(y=nested(turned))))
-        )
+        one, other = wrap(y=nested(inner)), wrap(y=nested(turned))
+        assert not are_equal(doc(_id=nested(one)), doc(_id=nested(other)))
     assert not are_equal(
         doc(_id=(0x0F, write_scoped(b"", inner))), doc(_id=(0x0F, write_scoped(b"", turned)))
     )
@@ -199,7 +209,8 @@ def test_100000_levels_are_compared_without_recursion() -> None:
         heads = [struct.pack("<i", size)]
         for level in range(100_000):
             size += 8
-            heads.append(struct.pack("<i", size) + (b"\x03a\0", b"\x04a\0")[level % 2])
+            kind = b"\x04" if level % 2 else b"\x03"
+            heads.append(struct.pack("<i", size) + kind + b"a\0")
         return b"".join(reversed(heads)) + body + b"\0" * 100_001
 
     seven = fingerprint(chain(int32(7)))
@@ -208,14 +219,15 @@ def test_100000_levels_are_compared_without_recursion() -> None:
 
 
 def test_equal_documents_share_a_fingerprint_and_no_two_containers_run_together() -> None:
+    empty: Element = (0x04, write_array([]))
     ones = [
         doc(a=nested(doc(b=nested(doc())))),
         doc(a=nested(doc()), b=nested(doc())),
-        doc(a=nested(doc(b=(0x04, write_array([]))))),
+        doc(a=nested(doc(b=empty))),
         doc(a=(0x04, write_array([nested(doc()), nested(doc())]))),
         doc(a=(0x04, write_array([nested(doc())])), b=nested(doc())),
-        doc(a=(0x04, write_array([(0x04, write_array([])), (0x04, write_array([]))]))),
-        doc(a=(0x04, write_array([(0x04, write_array([(0x04, write_array([]))]))]))),
+        doc(a=(0x04, write_array([empty, empty]))),
+        doc(a=(0x04, write_array([(0x04, write_array([empty]))]))),
     ]
     assert len({fingerprint(one) for one in ones}) == len(ones)
     for one, other in pairwise(ones):

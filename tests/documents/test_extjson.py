@@ -1,4 +1,4 @@
-"""Extended JSON: the texts of each dialect, the escapes of the jsonb form, and what the reader refuses."""
+"""Extended JSON: texts of each dialect, escapes of the jsonb form, and texts that are refused."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from assise.documents.extjson_reader import Form, read_json, read_value
 from assise.documents.kinds import DOCUMENT
 from assise.errors import ExtendedJsonError, InvalidBsonError
 
-WORDS = [
-    "oid", "symbol", "numberInt", "numberLong", "numberDouble", "numberDecimal", "binary", "type", "code", "scope", "timestamp",
-    "regularExpression", "regex", "options", "dbPointer", "date", "minKey", "maxKey", "undefined", "uuid", "bson", "element",
-]  # fmt: skip
+WORDS = (
+    "oid symbol numberInt numberLong numberDouble numberDecimal binary type code scope timestamp"
+    " regularExpression regex options dbPointer date minKey maxKey undefined uuid bson element"
+).split()
 PLAIN = [
     "",
     "$",
@@ -57,8 +57,12 @@ PLAIN = [
 NULL: Element = (0x0A, b"")
 
 
+NEGATIVE_NAN = bytes(15) + b"\xfc"
+NUL_POINTER = write_text(b"\0") + bytes(12)
+
+
 def double(bits: str) -> Element:
-    """A double from the hexadecimal digits of its bits, as they are written down: the sign first."""
+    """A double from the hexadecimal digits of its bits, the sign first."""
     return 0x01, bytes.fromhex(bits)[::-1]
 
 
@@ -114,7 +118,8 @@ def test_every_other_key_stands_as_it_is(key: str) -> None:
 
 
 def test_an_object_with_one_dollar_and_a_word_is_never_a_document_of_the_user() -> None:
-    oid = doc((b"x", (0x03, doc((b"$oid", (0x02, write_text(b"507f1f77bcf86cd799439011")))))))
+    digits: Element = (0x02, write_text(b"507f1f77bcf86cd799439011"))
+    oid = doc((b"x", (0x03, doc((b"$oid", digits)))))
     assert write_json(oid, JSONB) == '{"x":{"$$oid":"507f1f77bcf86cd799439011"}}'
     assert read_jsonb(write_json(oid, JSONB)) == oid
     assert read_jsonb('{"x": {"$oid": "507f1f77bcf86cd799439011"}}') == doc(
@@ -149,7 +154,7 @@ def test_an_object_with_one_dollar_and_a_word_is_never_a_document_of_the_user() 
         ((0x12, struct.pack("<q", -(2**63))), "-9223372036854775808"),
         ((0x13, bytes.fromhex("0a" + "00" * 13 + "4030")), '{"$numberDecimal":"10"}'),
         ((0x13, bytes.fromhex("64" + "00" * 13 + "3c30")), '{"$numberDecimal":"1.00"}'),
-        ((0x13, bytes.fromhex("00" * 15 + "fc")), escaped((0x13, bytes.fromhex("00" * 15 + "fc")))),
+        ((0x13, NEGATIVE_NAN), escaped((0x13, NEGATIVE_NAN))),
         (
             (0x13, bytes.fromhex("0a" + "00" * 13 + "106c")),
             escaped((0x13, bytes.fromhex("0a" + "00" * 13 + "106c"))),
@@ -166,7 +171,7 @@ def test_an_object_with_one_dollar_and_a_word_is_never_a_document_of_the_user() 
         ((0x0D, write_text(b"\0")), escaped((0x0D, write_text(b"\0")))),
         ((0x0E, write_text(b"\xff")), escaped((0x0E, write_text(b"\xff")))),
         ((0x0B, b"\xff\0i\0"), escaped((0x0B, b"\xff\0i\0"))),
-        ((0x0C, write_text(b"\0") + bytes(12)), escaped((0x0C, write_text(b"\0") + bytes(12)))),
+        ((0x0C, NUL_POINTER), escaped((0x0C, NUL_POINTER))),
         ((0x0F, write_scoped(b"f", doc((b"$oid", NULL)))), '{"$code":"f","$scope":{"$$oid":null}}'),
         ((0x0F, write_scoped(b"\xff", doc())), escaped((0x0F, write_scoped(b"\xff", doc())))),
         (
@@ -203,7 +208,8 @@ def test_repeated_keys_and_keys_that_are_not_utf8_stand_under_bson_at_their_leve
         (0x02, write_text(b"x")),
     )
     raw = doc((b"k", one), (b"b", other), (b"k", two), (b"\xff", NULL))
-    hidden = b64encode(doc((b"k", one), (b"k", two), (b"\xff", NULL))).decode()
+    unnameable = doc((b"k", one), (b"k", two), (b"\xff", NULL))
+    hidden = b64encode(unnameable).decode()
     assert json.loads(write_json(doc((b"d", (0x03, raw))), JSONB)) == {
         "d": {"b": "x", "$bson": hidden}
     }
@@ -233,15 +239,16 @@ def test_what_lies_100_levels_deep_is_written_as_bytes(code: int) -> None:
             value = code, doc((b"0", value))
         return doc((b"a", value))
 
-    for levels, is_escaped in ((98, False), (99, False), (100, True), (101, True), (5_000, True)):
+    for levels in (98, 99, 100, 101, 5_000):
+        is_escaped = levels >= 100
         raw = chain(levels)
         for dialect in (CANONICAL, RELAXED, JSONB):
             text = write_json(raw, dialect)
             assert ("$bson" in text) == is_escaped, levels
             back = read_jsonb(text) if dialect is JSONB else read_json(text)
             assert differences(raw, back) == []
-        depth = max(write_json(raw, JSONB).count("{"), write_json(raw, JSONB).count("["))
-        assert depth <= 101
+        text = write_json(raw, JSONB)
+        assert max(text.count("{"), text.count("[")) <= 101
 
 
 def test_dbrefs_are_plain_documents_and_come_back_in_the_order_of_drivers() -> None:
@@ -283,7 +290,7 @@ def test_canonical_text_gives_the_same_bytes_but_for_the_key_texts_of_arrays(raw
 
 
 def rewrite(value: Value, depth: int = 0) -> bytes:
-    """The document with the key texts of arrays that drivers write, down to the depth at which bytes are kept."""
+    """Write arrays with the keys that drivers write, down to the depth at which bytes are kept."""
     if depth >= 100 or (value.kind == "document" and has_unnameable(value)):
         return value.raw
     fields = []
@@ -320,7 +327,9 @@ def has_unnameable(value: Value) -> bool:
         b"$element",
     }
     keys = [key for key, _ in value.fields]
-    return len(set(keys)) < len(keys) or any(not is_utf8(key) or key in wrappers for key in keys)
+    if len(set(keys)) < len(keys):
+        return True
+    return any(not is_utf8(key) or key in wrappers for key in keys)
 
 
 def is_utf8(content: bytes) -> bool:

@@ -1,4 +1,7 @@
-"""The files of libbson's tests: each is BSON or is refused, as the tests' own walker and the data set's README say."""
+"""The files of libbson's tests.
+
+Each is BSON or is refused, as the tests' own walker and the data set's README say.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 LISTED = set(
-    "cdriver2269 overflow1 stream_corrupt test40 test41 test42 test43 test44 test45 test46 test47 test52 test53 test54 test57 test59 test60"
-    " trailingnull".split()
+    "cdriver2269 overflow1 stream_corrupt test40 test41 test42 test43 test44 test45 test46 test47"
+    " test52 test53 test54 test57 test59 test60 trailingnull".split()
 )
 """Files that the data set's README lists as refused by a strict reader."""
 
@@ -65,9 +68,11 @@ def kinds_of(path: Path) -> list[tuple[str, int, int]]:
 def test_the_files_are_refused_that_must_be() -> None:
     files = sorted(FILES.glob("*.bson"))
     assert len(files) == 77
-    refused = {
-        path.stem for path in files if {kind for kind, _, _ in kinds_of(path)} != {"document"}
-    }
+    refused = set()
+    for path in files:
+        kinds = {kind for kind, _, _ in kinds_of(path)}
+        if kinds != {"document"}:
+            refused.add(path.stem)
     assert refused == LISTED | STRICTER.keys()
 
 

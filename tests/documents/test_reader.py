@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.oracle.strategies import documents
-from tests.oracle.values import write_array, write_binary, write_document, write_scoped, write_text
+from tests.oracle.values import (
+    write_array,
+    write_binary,
+    write_document,
+    write_int32,
+    write_scoped,
+    write_text,
+)
 from tests.oracle.walk import NotBson, Value, parse
 
 from assise.documents.kinds import KINDS
@@ -50,7 +57,7 @@ ONE_OF_EACH = {
     0xFF: b"",
     0x7F: b"",
 }
-WHOLE = write_document([(b"k%d" % kind, (kind, value)) for kind, value in ONE_OF_EACH.items()])
+WHOLE = write_document((b"k%d" % element[0], element) for element in ONE_OF_EACH.items())
 
 
 def doc(kind: int, value: bytes, key: bytes = b"a") -> bytes:
@@ -78,31 +85,25 @@ def test_all_21_kinds_are_known_and_their_values_end_where_they_end() -> None:
     assert [(kind, key) for kind, key, _, _ in elements(WHOLE)] == [
         (kind, b"k%d" % kind) for kind in ONE_OF_EACH
     ]
-    assert [WHOLE[p:end] for _, _, p, end in elements(WHOLE)] == list(ONE_OF_EACH.values())
+    values = [WHOLE[p:end] for _, _, p, end in elements(WHOLE)]
+    assert values == list(ONE_OF_EACH.values())
     check_document(WHOLE)
 
 
 def test_a_walk_tells_depth_and_kind_of_every_element_and_where_containers_end() -> None:
+    array = write_array([(0x10, bytes(4)), (0x0A, b"")])
+    inner = write_document([(b"b", (0x04, array)), (b"c", (0x03, write_document([])))])
+    scope = write_document([(b"e", (0x08, b"\1"))])
     raw = write_document(
         [
-            (
-                b"a",
-                (
-                    0x03,
-                    write_document(
-                        [
-                            (b"b", (0x04, write_array([(0x10, bytes(4)), (0x0A, b"")]))),
-                            (b"c", (0x03, write_document([]))),
-                        ]
-                    ),
-                ),
-            ),
-            (b"d", (0x0F, write_scoped(b"f", write_document([(b"e", (0x08, b"\1"))])))),
+            (b"a", (0x03, inner)),
+            (b"d", (0x0F, write_scoped(b"f", scope))),
             (b"g", (0x7F, b"")),
         ]
     )
-    inner = [(1, 0x03), (2, 0x04), (3, 0x10), (3, 0x0A), (2, 0), (2, 0x03), (2, 0), (1, 0)]
-    assert list(walk(raw)) == [*inner, (1, 0x0F), (2, 0x08), (1, 0), (1, 0x7F)]
+    in_a = [(1, 0x03), (2, 0x04), (3, 0x10), (3, 0x0A), (2, 0)]
+    in_a += [(2, 0x03), (2, 0), (1, 0)]
+    assert list(walk(raw)) == [*in_a, (1, 0x0F), (2, 0x08), (1, 0), (1, 0x7F)]
     assert count_leaves(raw) == 5
     assert list(walk(write_document([]))) == []
 
@@ -122,11 +123,12 @@ def test_documents_are_refused_exactly_when_the_tests_own_walker_refuses_them(
     raw: bytes, data: st.DataObject
 ) -> None:
     broken = bytearray(raw)
-    for at in data.draw(st.lists(st.integers(0, len(raw) - 1), min_size=1, max_size=4)):
-        broken[at] = data.draw(
-            st.integers(0, 255) | st.sampled_from([0, 1, 2, 5, 0x7F, 0x80, 0xFF])
-        )
-    for candidate in (bytes(broken), bytes(broken[: data.draw(st.integers(0, len(broken)))])):
+    positions = st.integers(0, len(raw) - 1)
+    likely = st.sampled_from(b"\x00\x01\x02\x05\x7f\x80\xff")
+    for at in data.draw(st.lists(positions, min_size=1, max_size=4)):
+        broken[at] = data.draw(st.integers(0, 255) | likely)
+    cut = data.draw(st.integers(0, len(broken)))
+    for candidate in (bytes(broken), bytes(broken[:cut])):
         try:
             parse(candidate)
         except NotBson:
@@ -158,22 +160,25 @@ def test_lengths_that_lie_are_refused(kind: int, length: int) -> None:
 
 @pytest.mark.parametrize(
     "inner",
-    [struct.pack("<i", n) for n in (-1, 2, 4, 2**31 - 1)] + [b"", b"\3\0\0"],
+    [*map(write_int32, (-1, 2, 4, 2**31 - 1)), b"", b"\3\0\0"],
     ids=["negative", "short", "long", "huge", "none", "cut"],
 )
 def test_the_inner_length_of_a_binary_of_subtype_2_must_be_right(inner: bytes) -> None:
     payload = inner + b"abc" if len(inner) == 4 else inner
-    assert not is_bson(doc(0x05, struct.pack("<iB", len(payload), 2) + payload))
-    assert is_bson(doc(0x05, struct.pack("<iB", len(payload), 5) + payload))
+    length = write_int32(len(payload))
+    assert not is_bson(doc(0x05, length + b"\2" + payload))
+    assert is_bson(doc(0x05, length + b"\5" + payload))
 
 
 def test_a_boolean_is_0_or_1() -> None:
-    assert [value for value in range(256) if is_bson(doc(0x08, bytes([value])))] == [0, 1]
+    documents = [doc(0x08, bytes([value])) for value in range(256)]
+    assert [value for value in range(256) if is_bson(documents[value])] == [0, 1]
 
 
 def test_unknown_types_are_refused_by_name() -> None:
-    known = [kind for kind in range(256) if kind in ONE_OF_EACH]
-    assert [kind for kind in range(256) if is_bson(doc(kind, ONE_OF_EACH.get(kind, b"")))] == known
+    documents = [doc(kind, ONE_OF_EACH.get(kind, b"")) for kind in range(256)]
+    accepted = [kind for kind in range(256) if is_bson(documents[kind])]
+    assert accepted == sorted(ONE_OF_EACH)
     with pytest.raises(InvalidBsonError, match="unknown BSON type 20"):
         check_document(doc(0x14, bytes(8)))
 
@@ -226,7 +231,7 @@ def test_a_deep_and_a_wide_document_are_walked_in_linear_time() -> None:
     deep = write_document([])
     heads = [len(deep) + 8 * level for level in range(100_000)]
     deep = (
-        b"".join(struct.pack("<i", size) + b"\x03a\0" for size in reversed(heads[1:]))
+        b"".join(write_int32(size) + b"\x03a\0" for size in reversed(heads[1:]))
         + deep
         + b"\0" * (len(heads) - 1)
     )

@@ -33,11 +33,13 @@ def nothing(_path: Path) -> bool:
 
 def values_of(shape: Shape, parsed: Parsed) -> list[dict[tuple[str, int], Value]]:
     """The values of each document that was read, by path and kind."""
-    names = [(b".".join(slot.path).decode(), slot.kind) for slot in shape.slots]
-    return [
-        {name: value for name, value in zip(names, row, strict=True) if value is not None}
-        for row in zip(*parsed.columns, strict=True)
-    ]
+    found: list[dict[tuple[str, int], Value]] = [{} for _ in parsed.hits]
+    for slot, column in zip(shape.slots, parsed.columns, strict=True):
+        name = b".".join(slot.path).decode(), slot.kind
+        for values, value in zip(found, column, strict=True):
+            if value is not None:
+                values[name] = value
+    return found
 
 
 def text(content: bytes) -> bytes:
@@ -45,27 +47,33 @@ def text(content: bytes) -> bytes:
 
 
 def test_values_are_read_by_path_and_kind_and_missing_ones_are_none() -> None:
-    raws = [
-        bson.encode(each)
-        for each in (
-            {"a": 1, "b": "x", "c": {"d": None, "e": 2.5}},
-            {"a": "y", "c": {"e": True}},
-            {"b": "z"},
-            {},
-        )
+    inner, other = {"d": None, "e": 2.5}, {"e": True}
+    documents: list[dict[str, object]] = [
+        {"a": 1, "b": "x", "c": inner},
+        {"a": "y", "c": other},
+        {"b": "z"},
+        {},
     ]
+    raws = [bson.encode(each) for each in documents]
     shape = Shape(raws, everything)
     found = values_of(shape, parsed := shape.parse(raws))
     assert parsed.hits == [0, 1, 2, 3]
     assert found == [
         {
-            ("a", INT32): struct.pack("<i", 1), ("b", STRING): text(b"x"), ("c", DOCUMENT): bson.encode({"d": None, "e": 2.5}),
-            ("c.d", NULL): b"", ("c.e", DOUBLE): struct.pack("<d", 2.5),
+            ("a", INT32): struct.pack("<i", 1),
+            ("b", STRING): text(b"x"),
+            ("c", DOCUMENT): bson.encode(inner),
+            ("c.d", NULL): b"",
+            ("c.e", DOUBLE): struct.pack("<d", 2.5),
         },
-        {("a", STRING): text(b"y"), ("c", DOCUMENT): bson.encode({"e": True}), ("c.e", BOOL): b"\1"},
+        {
+            ("a", STRING): text(b"y"),
+            ("c", DOCUMENT): bson.encode(other),
+            ("c.e", BOOL): b"\1",
+        },
         {("b", STRING): text(b"z")},
         {},
-    ]  # fmt: skip
+    ]
 
 
 def test_what_is_not_inlined_is_one_value_and_what_follows_is_read_behind_it() -> None:
@@ -151,10 +159,10 @@ def test_other_documents_and_broken_ones_are_not_taken(
 
 
 def test_dates_and_all_fixed_sizes_may_hold_any_bytes() -> None:
-    raws = [
-        bson.encode({"d": bson.Int64(n), "e": 1.5, "o": bson.ObjectId(bytes([n]) * 12)})
-        for n in range(256)
-    ]
+    raws = []
+    for n in range(256):
+        object_id = bson.ObjectId(bytes([n]) * 12)
+        raws.append(bson.encode({"d": bson.Int64(n), "e": 1.5, "o": object_id}))
     dates = [raw.replace(b"\x12d\0", b"\x09d\0") for raw in raws]
     shape = Shape(dates, nothing)
     assert {slot.kind for slot in shape.slots} == {DATE, DOUBLE, 7}
@@ -163,10 +171,10 @@ def test_dates_and_all_fixed_sizes_may_hold_any_bytes() -> None:
 
 
 def test_a_document_whose_keys_are_data_is_one_value() -> None:
-    raws = [
-        bson.encode({"map": {f"key {n}": 1, f"key {n + 1}": 2}, "place": {"city": "Lyon"}})
-        for n in range(300)
-    ]
+    raws = []
+    for n in range(300):
+        data = {f"key {n}": 1, f"key {n + 1}": 2}
+        raws.append(bson.encode({"map": data, "place": {"city": "Lyon"}}))
     shape = Shape(raws, everything)
     assert shape.inlined == {(b"place",)}
     assert [slot.path for slot in shape.slots] == [(b"map",), (b"place",), (b"place", b"city")]

@@ -1,4 +1,8 @@
-"""The demo as a stranger sees it: stopped and called again, its answers against the raw documents, and changed by hand."""
+"""The demo as a stranger sees it.
+
+It is stopped and called again, its answers are compared with the raw documents, and its data are
+changed by hand.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,8 @@ from typing import LiteralString
 
 import psycopg
 import pytest
-from tests.scenes.devora import as_document, as_list, as_moment, read_documents
+from tests.examples.values import as_document, as_list, as_moment, read_documents
+from tests.oracle.walk import Value
 
 from assise.project import Project
 
@@ -90,16 +95,17 @@ def read_table(output: str, heading: str) -> list[tuple[str, ...]]:
     """The rows that psql printed below a first heading."""
     rows = re.search(rf"^ *{heading} *\|.*\n-[-+]+\n((?:.+\n)+)", output, re.MULTILINE)
     assert rows, output
-    return [tuple(cell.strip() for cell in line.split("|")) for line in rows[1].splitlines()]
+    lines = [line.split("|") for line in rows[1].splitlines()]
+    return [tuple(map(str.strip, cells)) for cells in lines]
+
+
+def read_values(folder: Path, name: str) -> Iterator[Value]:
+    file = folder / "demo" / "dump" / "devora" / f"{name}.bson"
+    return read_documents(file.read_bytes())
 
 
 def read_collection(folder: Path, name: str) -> list[dict[str, object]]:
-    return [
-        as_document(each)
-        for each in read_documents(
-            (folder / "demo" / "dump" / "devora" / f"{name}.bson").read_bytes()
-        )
-    ]
+    return list(map(as_document, read_values(folder, name)))
 
 
 def test_it_goes_on_and_shows_the_proof_and_the_rejects(folder: Path, output: str) -> None:
@@ -111,18 +117,16 @@ def test_it_goes_on_and_shows_the_proof_and_the_rejects(folder: Path, output: st
 
 
 def test_it_fits_80_columns(output: str) -> None:
-    assert [
-        line for line in output.splitlines() if len(line.rstrip()) > 80 and "/" not in line
-    ] == []
+    lines = [line.rstrip() for line in output.splitlines() if "/" not in line]
+    assert [line for line in lines if len(line) > 80] == []
     assert "collection, table        documents      loaded  rejected  seconds  verified" in output
 
 
 def test_what_each_month_brought_in(folder: Path, output: str) -> None:
     months: dict[str, list[Decimal]] = {}
-    for each in read_documents(
-        (folder / "demo" / "dump" / "devora" / "invoices.bson").read_bytes()
-    ):
-        document, kinds = as_document(each), {key: value.kind for key, value in each.fields}
+    for each in read_values(folder, "invoices"):
+        document = as_document(each)
+        kinds = {key: value.kind for key, value in each.fields}
         if document["status"] == "paid":
             month = f"{as_moment(document['created_at']):%Y-%m}"
             sums = months.get(month, [Decimal(0)] * 3)
@@ -132,44 +136,42 @@ def test_what_each_month_brought_in(folder: Path, output: str) -> None:
                 Decimal(kinds[b"amount"] not in {"int32", "double"}),
                 Decimal(amount),
             )
-            months[month] = [sum_ + summand for sum_, summand in zip(sums, summands, strict=True)]
+            pairs = zip(sums, summands, strict=True)
+            months[month] = [one + other for one, other in pairs]
     found = read_table(output, "month")
-    assert [(month, *map(Decimal, cells)) for month, *cells in found] == [
-        (month, *sums) for month, sums in sorted(months.items(), reverse=True)[:6]
-    ]
+    latest = sorted(months.items(), reverse=True)[:6]
+    shown = [(month, list(map(Decimal, cells))) for month, *cells in found]
+    assert shown == latest
     assert sum(int(cells[2]) for cells in found) > 5
 
 
 def test_who_has_the_most_projects(folder: Path, output: str) -> None:
     users = {each["_id"]: each for each in read_collection(folder, "users")}
     counts = Counter(each["user_id"] for each in read_collection(folder, "projects"))
-    most = sorted(counts, key=lambda key: (-counts[key], str(key)))[:5]
-    assert read_table(output, "full_name") == [
-        (users[key]["full_name"], users[key]["plan"], str(counts[key])) for key in most
-    ]
+    most = sorted(counts, key=lambda key: (-counts[key], str(key)))
+    found = read_table(output, "full_name")
+    assert len(found) == 5
+    for key, row in zip(most[:5], found, strict=True):
+        user = users[key]
+        assert row == (user["full_name"], user["plan"], str(counts[key]))
 
 
 def test_what_is_asked_in_french(folder: Path, output: str) -> None:
-    french = {each["_id"] for each in read_collection(folder, "users") if each["locale"] == "fr"}
+    users = read_collection(folder, "users")
+    french = {each["_id"] for each in users if each["locale"] == "fr"}
     messages = [
         x
         for each in read_collection(folder, "conversations")
         if each["user_id"] in french
         for x in as_list(each["messages"])
     ]
-    asked = Counter(
-        str(x["content"])
-        for x in messages
-        if x["role"] == "user" and WORDS & {*re.split(r"\W+", str(x["content"]).lower())}
-    )
+    questions = [str(x["content"]) for x in messages if x["role"] == "user"]
+    asked = Counter(text for text in questions if WORDS & {*re.split(r"\W+", text.lower())})
     most = sorted(asked, key=lambda content: (-asked[content], content))[:3]
-    latest = {
-        content: max(as_moment(x["created_at"]) for x in messages if x["content"] == content).date()
-        for content in most
-    }
-    assert read_table(output, "content") == [
-        (content, str(asked[content]), str(latest[content])) for content in most
-    ]
+    found = read_table(output, "content")
+    for content, row in zip(most, found, strict=True):
+        moments = [as_moment(x["created_at"]) for x in messages if x["content"] == content]
+        assert row == (content, str(asked[content]), str(max(moments).date()))
 
 
 def test_what_was_changed_stays(folder: Path, output: str) -> None:

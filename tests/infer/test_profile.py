@@ -1,4 +1,4 @@
-"""Profiles: what is counted, that any split merges to the same, and that broken documents leave no trace."""
+"""Profiles: the counts, the merging of any split, and broken documents, which leave no trace."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import bson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.infer.profiles import INT, STRING, merge_parts, profile_of
 from tests.oracle import strategies
 from tests.oracle.values import Element, write_array, write_document
 from tests.oracle.walk import NotBson, parse
-from tests.scenes.profiles import INT, STRING, merge_parts, profile_of
 
 from assise.infer.profile import Profile
 
@@ -31,7 +31,7 @@ def figures(profile: Profile) -> tuple[object, ...]:
 
 
 def count_roots(documents: list[bytes]) -> dict[str, Counter[str]]:
-    """The kinds at each key of the root, from the tests' own walk; keys that no column can read left out."""
+    """The kinds at each key of the root that a column can read, from the tests' own walk."""
     found: dict[str, Counter[str]] = {"_id": Counter()}
     for raw in documents:
         fields = parse(raw).fields
@@ -42,19 +42,24 @@ def count_roots(documents: list[bytes]) -> dict[str, Counter[str]]:
                 continue
             kind = NAMES.get(value.kind, value.kind)
             if kind == "binary":
-                is_uuid = value.number == 4 and len(value.content) == 16
-                kind = "uuid" if is_uuid else f"binary_{value.number}" if value.number else "binary"
+                if value.number == 4 and len(value.content) == 16:
+                    kind = "uuid"
+                elif value.number:
+                    kind = f"binary_{value.number}"
             found.setdefault(name, Counter())[kind] += 1
     return found
 
 
 @given(st.lists(strategies.documents(), max_size=6))
 def test_counts_are_those_of_the_tests_own_walk(documents: list[bytes]) -> None:
-    root = profile_of(documents).tree()
-    assert {key: path.kinds for key, path in root.children.items()} == count_roots(documents)
+    children = profile_of(documents).tree().children
+    assert {key: path.kinds for key, path in children.items()} == count_roots(documents)
 
 
-@given(st.lists(strategies.documents(), max_size=6), st.lists(st.integers(0, 6), max_size=3))
+@given(
+    st.lists(strategies.documents(), max_size=6),
+    st.lists(st.integers(0, 6), max_size=3),
+)
 def test_any_split_merges_to_the_profile_of_the_whole(
     documents: list[bytes], cuts: list[int]
 ) -> None:
@@ -75,18 +80,21 @@ def test_beyond_the_cap_every_field_is_counted_somewhere(
     assert merged.children["_id"] == whole.children["_id"]
     fields = sum(len(parse(raw).fields) for raw in documents)
     for root in (merged, whole):
-        assert sum(path.values for path in root.children.values()) + root.unnamed == fields
+        named = sum(path.values for path in root.children.values())
+        assert named + root.unnamed == fields
 
 
 def test_a_map_that_no_part_knows_as_one() -> None:
-    documents = [bson.encode({"map": {f"k{i}": {"a": i}}, f"f{i}": 1}) for i in range(150)]
+    maps = [{f"k{i}": {"a": i}} for i in range(150)]
+    documents = [bson.encode({"map": each, f"f{i}": 1}) for i, each in enumerate(maps)]
     assert figures(merge_parts(documents, [70])) == figures(profile_of(documents))
 
 
 @given(strategies.documents(), st.data())
 def test_a_broken_document_is_counted_and_leaves_no_trace(raw: bytes, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(raw) - 1))
-    broken = raw[:at] + bytes([data.draw(st.integers(0, 255))]) + raw[at + 1 :]
+    changed = bytes([data.draw(st.integers(0, 255))])
+    broken = raw[:at] + changed + raw[at + 1 :]
     before, after = profile_of([raw]), profile_of([raw, broken])
     try:
         parse(broken)
@@ -114,10 +122,11 @@ def test_bytes_that_are_no_document(raw: bytes) -> None:
 
 
 def test_profiling_goes_on_after_a_merge() -> None:
-    first, second = profile_of([bson.encode({"a": 1})]), profile_of([bson.encode({"b": 1})])
-    first.merge(second)
+    first = profile_of([bson.encode({"a": 1})])
+    first.merge(profile_of([bson.encode({"b": 1})]))
     first.add(bson.encode({"a": 1, "b": "x", "c": None}), 0)
-    assert {key: path.kinds for key, path in first.tree().children.items()} == {
+    children = first.tree().children
+    assert {key: path.kinds for key, path in children.items()} == {
         "_id": {},
         "a": {"int32": 2},
         "b": {"string": 1, "int32": 1},
@@ -151,9 +160,10 @@ def test_a_key_repeated_in_one_document_counts_in_others() -> None:
 
 
 def test_the_keys_of_arrays_do_not_count() -> None:
+    inner = write_document([(b"a", INT)])
     array: Element = (
         0x04,
-        write_document([(b"x", INT), (b"x", INT), (b"", (0x03, write_document([(b"a", INT)])))]),
+        write_document([(b"x", INT), (b"x", INT), (b"", (0x03, inner))]),
     )
     path = profile_of([write_document([(b"list", array)])]).tree().children["list"]
     assert path.element is not None
@@ -181,7 +191,8 @@ def test_child_tables_nest_twenty_times() -> None:
     value: Element = (0x04, write_array([INT]))
     for _ in range(30):
         value = (0x04, write_array([(0x03, write_document([(b"l", value)]))]))
-    path, depth = profile_of([write_document([(b"l", value)])]).tree().children["l"], 0
+    root = profile_of([write_document([(b"l", value)])]).tree()
+    path, depth = root.children["l"], 0
     while path.element:
         path, depth = path.element.children["l"], depth + 1
     assert depth == 20
@@ -189,7 +200,9 @@ def test_child_tables_nest_twenty_times() -> None:
 
 @pytest.mark.parametrize("keys", [5_000, 30_000])
 def test_distinct_keys_stop_at_the_cap(keys: int) -> None:
-    found = profile_of(bson.encode({f"k{i}": 1, f"k{i + 1}": 1}) for i in range(0, keys, 2))
+    names = [f"k{i}" for i in range(keys)]
+    documents = (dict.fromkeys(names[i : i + 2], 1) for i in range(0, keys, 2))
+    found = profile_of(map(bson.encode, documents))
     root = found.tree()
     assert found.documents == keys // 2
     assert len(root.children) == min(keys, 20_000) + 1
@@ -198,10 +211,9 @@ def test_distinct_keys_stop_at_the_cap(keys: int) -> None:
 
 
 def test_a_map_takes_few_paths() -> None:
-    found = profile_of(
-        bson.encode({"map": {f"k{i}": {"a": i, "b": i}}, f"field{i % 300}": 1})
-        for i in range(5_000)
-    )
+    maps = ({f"k{i}": {"a": i, "b": i}} for i in range(5_000))
+    documents = ({"map": each, f"field{i % 300}": 1} for i, each in enumerate(maps))
+    found = profile_of(map(bson.encode, documents))
     root = found.tree()
     assert len(root.children) == 302
     assert 100 < len(root.children["map"].children) < 110
@@ -209,9 +221,8 @@ def test_a_map_takes_few_paths() -> None:
 
 
 def test_a_new_kind_of_a_known_path_counts_beyond_the_cap() -> None:
-    found = profile_of(
-        [bson.encode({"a": 1}), bson.encode({"b": 1, "a": "x"}), bson.encode({"a": [1]})], paths=1
-    )
+    documents: list[dict[str, object]] = [{"a": 1}, {"b": 1, "a": "x"}, {"a": [1]}]
+    found = profile_of(map(bson.encode, documents), paths=1)
     root = found.tree()
     assert root.children["a"].kinds == {"int32": 1, "string": 1, "array": 1}
     assert (root.unnamed, root.children["a"].element) == (1, None)
@@ -232,6 +243,6 @@ def test_counting_documents_together_gives_what_counting_each_gives(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("assise.infer.profile.FEWEST", 1)
         patch.setattr("assise.documents.shape.RARE", 1_000_000)
-        for documents, start in ((order[:cut], 0), (order[cut:], cut)):
-            together.add_all(documents, range(start, start + len(documents)))
+        together.add_all(order[:cut], range(cut))
+        together.add_all(order[cut:], range(cut, len(order)))
     assert figures(together) == figures(profile_of(order, paths=together.paths))

@@ -13,10 +13,10 @@ import pytest
 from bson import Binary, Decimal128, Int64, ObjectId, Regex
 from bson.binary import UuidRepresentation
 from hypothesis import strategies as st
+from tests.infer.profiles import INT, STRING, merge_parts, profile_of
 from tests.oracle import strategies
 from tests.oracle.slices import check_slice
-from tests.oracle.values import write_document, write_text
-from tests.scenes.profiles import INT, STRING, merge_parts, profile_of
+from tests.oracle.values import Element, write_document, write_text
 
 from assise.infer.propose import Proposal, propose
 from assise.manifest.model import Column
@@ -149,7 +149,8 @@ def test_no_usable_id() -> None:
     assert columns(found)["id"] == "int4 int32 <_id>"
     assert found.manifest.tables["doc_items"].primary_key == ("doc_offset_2", "_position")
     assert found.comments["tables", "docs"] == "2 documents, _id: int32, missing or repeated 1"
-    mixed = propose_raw([*with_ids(1, "a", {"b": 1}), bson.encode({"a": 1})])
+    without = bson.encode({"a": 1})
+    mixed = propose_raw([*with_ids(1, "a", {"b": 1}), without])
     assert columns(mixed) == {"a": "int4 int32 <a>"}
 
 
@@ -201,32 +202,34 @@ def test_no_usable_id() -> None:
 )
 def test_column_type(values: list[object], expected: str | dict[str, str] | None) -> None:
     found = columns(propose_documents([{"value": value} for value in values]))
-    assert found == (
-        {}
-        if expected is None
-        else {"value": f"{expected} <value>"}
-        if isinstance(expected, str)
-        else expected
-    )
+    if isinstance(expected, str):
+        expected = {"value": f"{expected} <value>"}
+    assert found == (expected or {})
 
 
 @pytest.mark.parametrize(
     ("rows", "count", "is_column"),
-    [(99, 1, True), (200, 1, False), (200, 2, True), (10_100, 99, False), (10_100, 100, True)],
+    [
+        (99, 1, True),
+        (200, 1, False),
+        (200, 2, True),
+        (10_100, 99, False),
+        (10_100, 100, True),
+    ],
 )
 @pytest.mark.parametrize("value", [1, [1], [{"a": 1}], {"a": 1}])
 def test_rare_paths_have_no_column(
     rows: int, count: int, value: object, *, is_column: bool
 ) -> None:
-    raws = [bson.encode({"_id": 1, "value": value})] * count + [bson.encode({"_id": 1})] * (
-        rows - count
-    )
-    found = propose_raw(raws)
+    having = bson.encode({"_id": 1, "value": value})
+    bare = bson.encode({"_id": 1})
+    found = propose_raw([having] * count + [bare] * (rows - count))
     assert bool(columns(found) or len(found.manifest.tables) > 1) == is_column
 
 
 def test_three_levels_are_flattened() -> None:
-    found = propose_documents([{"a": {"b": {"c": {"leaf": 1, "d": {"e": 1}, "list": [{"x": 1}]}}}}])
+    inner = {"leaf": 1, "d": {"e": 1}, "list": [{"x": 1}]}
+    found = propose_documents([{"a": {"b": {"c": inner}}}])
     assert columns(found) == {
         "a_b_c_leaf": "int4 int32 <a.b.c.leaf>",
         "a_b_c_d": "jsonb every <a.b.c.d>",
@@ -269,7 +272,8 @@ def test_maps_whose_keys_are_data(value: dict[str, object], *, is_map: bool) -> 
 
 
 def test_many_keys_over_many_documents_are_a_map() -> None:
-    found = propose_documents({"map": {f"k{i}": {"n": 1}}, "name": "a"} for i in range(5_000))
+    maps = ({f"k{i}": {"n": 1}} for i in range(5_000))
+    found = propose_documents({"map": each, "name": "a"} for each in maps)
     assert columns(found) == {"map": "jsonb every <map>", "name": "text string <name>"}
 
 
@@ -299,10 +303,9 @@ def test_arrays_of_documents_are_child_tables() -> None:
 
 
 def test_nine_of_ten_elements_must_be_documents() -> None:
-    assert len(propose_documents([{"list": [{"a": 1}] * 9 + [1, None]}]).manifest.tables) == 2
-    assert columns(propose_documents([{"list": [{"a": 1}] * 8 + [1]}])) == {
-        "list": "jsonb every <list>"
-    }
+    nine, eight = [{"a": 1}] * 9, [{"a": 1}] * 8
+    assert len(propose_documents([{"list": [*nine, 1, None]}]).manifest.tables) == 2
+    assert columns(propose_documents([{"list": [*eight, 1]}])) == {"list": "jsonb every <list>"}
 
 
 def test_nothing_is_read_below_id() -> None:
@@ -352,7 +355,8 @@ def test_the_key_of_a_child_table_comes_before_the_fields() -> None:
 
 
 def test_long_keys() -> None:
-    found = propose_documents([{"k" * 70 + "a": 1, "k" * 70 + "b": 1, "k" * 1001: 1}])
+    long = "k" * 70
+    found = propose_documents([{f"{long}a": 1, f"{long}b": 1, "k" * 1001: 1}])
     assert [len(name) for name in columns(found)] == [63, 63]
 
 
@@ -363,21 +367,23 @@ def test_at_most_320_columns() -> None:
     ]
     found = propose_documents(documents)
     assert len(found.manifest.tables["docs"].columns) == 319
-    assert [*columns(found)] == [f"f{i}" for i in range(18)] + [f"f{i}" for i in range(100, 400)]
+    kept = [*range(18), *range(100, 400)]
+    assert [*columns(found)] == [f"f{i}" for i in kept]
     assert found.notes == ["docs: 82 of 400 columns, the rarest, are left to _extra"]
 
 
 def test_at_most_320_columns_in_a_child_table() -> None:
-    element = {part: {f"f{i}": 1 for i in range(90)} for part in "abcd"}
+    part = {f"f{i}": 1 for i in range(90)}
+    element = dict.fromkeys("abcd", part)
     child = propose_documents([{"list": [element]}]).manifest.tables["doc_list"]
     assert len(child.primary_key) + len(child.columns) + 1 == 320
 
 
 def test_a_map_seen_in_parts() -> None:
-    raws = [
-        bson.encode({"_id": i, "map": {f"k{i % 130}": i}, f"f{i % 7}": {f"k{i % 90}": "a"}})
-        for i in range(400)
-    ]
+    raws = []
+    for i in range(400):
+        one, other = {f"k{i % 130}": i}, {f"k{i % 90}": "a"}
+        raws.append(bson.encode({"_id": i, "map": one, f"f{i % 7}": other}))
     whole, parts = (
         propose({"docs": profile}, name="x")
         for profile in (profile_of(raws), merge_parts(raws, [120, 150, 399]))
@@ -465,25 +471,21 @@ def check_proposal(documents: list[bytes], ids: Literal["uuid", "text"], collect
     assert parse_manifest(text) == found.manifest
     again = propose({collection: profile_of(documents)}, name="test", ids=ids)
     assert dump_manifest(again.manifest, comments=again.comments) == text
-    batch = Shredder(found.manifest.layout, next(iter(found.manifest.tables))).shred(
-        enumerate(documents)
-    )
+    root = next(iter(found.manifest.tables))
+    batch = Shredder(found.manifest.layout, root).shred(enumerate(documents))
     assert [misfit for misfit in batch.misfits if misfit.reason is Reason.KEY_MISFIT] == []
 
 
 def test_hostile_keys_in_any_number() -> None:
     seeded = random.Random(7)
     letters = "aAbB_. -$\\\u00e9\u0130\u0301\ufeff\u2028\u202e1*"
-    raws = [
-        write_document(
-            [
-                (
-                    "".join(seeded.choices(letters, k=seeded.randrange(6))).encode(),
-                    seeded.choice([INT, STRING]),
-                )
-                for _ in range(40)
-            ]
-        )
-        for _ in range(50)
-    ]
+
+    def make_field() -> tuple[bytes, Element]:
+        key = "".join(seeded.choices(letters, k=seeded.randrange(6)))
+        return key.encode(), seeded.choice([INT, STRING])
+
+    def make_document() -> bytes:
+        return write_document([make_field() for _ in range(40)])
+
+    raws = [make_document() for _ in range(50)]
     assert len(columns(propose_raw(raws))) > 100

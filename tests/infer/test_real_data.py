@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.scenes.profiles import profile_of
+from tests.infer.profiles import profile_of
 
 from assise.infer.propose import Proposal, propose
 from assise.manifest.read import parse_manifest

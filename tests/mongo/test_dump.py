@@ -14,19 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.conftest import DATA
 from tests.dumps import write_dump
-from tests.scenes.frames import files
+from tests.mongo.files import files
 
 from assise.errors import SourceError
-from assise.mongo.dump import (
-    Chunk,
-    Collection,
-    Dump,
-    find_bounds,
-    open_dump,
-    read_chunk,
-    read_chunks,
-    read_metadata,
-)
+from assise.mongo.bson_file import find_bounds, read_chunk, read_chunks
+from assise.mongo.chunks import Chunk
+from assise.mongo.dump import Collection, Dump, open_dump, read_metadata
 
 DOCUMENTS = [bson.encode({"_id": i, "text": "x" * i}) for i in range(100)]
 CONTENT = b"".join(DOCUMENTS)
@@ -87,9 +80,8 @@ def test_names_of_files_are_decoded(tmp_path: Path, file: str, name: str) -> Non
     (tmp_path / file).write_bytes(gzip.compress(CONTENT) if file.endswith("gz") else CONTENT)
     assert names(open_dump(tmp_path)) == [name]
     assert names(open_dump(tmp_path / file)) == [name]
-    assert (
-        b"".join(raw for chunk in chunks_of(tmp_path, 1) for _, raw in chunk.documents) == CONTENT
-    )
+    documents = [document for chunk in chunks_of(tmp_path, 1) for document in chunk.documents]
+    assert b"".join(raw for _, raw in documents) == CONTENT
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
@@ -223,10 +215,14 @@ def test_chunks_are_all_of_the_bytes_in_order(tmp_path: Path, size: int, is_pack
     write_dump(tmp_path, {"users": DOCUMENTS}, is_packed=is_packed)
     chunks = chunks_of(tmp_path, size)
     assert [raw for chunk in chunks for _, raw in chunk.documents] == DOCUMENTS
-    assert [chunk.start for chunk in chunks] == [0, *[chunk.stop for chunk in chunks[:-1]]]
+    stops = [chunk.stop for chunk in chunks]
+    assert [chunk.start for chunk in chunks] == [0, *stops[:-1]]
     assert chunks[-1].stop == len(CONTENT)
     assert all(chunk.stop - chunk.start >= size for chunk in chunks[:-1])
-    assert all(chunk.stop - chunk.start - len(chunk.documents[-1][1]) < size for chunk in chunks)
+    lengths = [len(chunk.documents[-1][1]) for chunk in chunks]
+    last_starts = [stop - length for stop, length in zip(stops, lengths, strict=True)]
+    pairs = zip(chunks, last_starts, strict=True)
+    assert all(start - chunk.start < size for chunk, start in pairs)
     assert [chunk.digest for chunk in chunks] == [
         sha256(CONTENT[chunk.start : chunk.stop]).hexdigest() for chunk in chunks
     ]
@@ -265,12 +261,13 @@ def test_a_broken_gzip_stream_is_an_error_that_says_how_far_it_could_be_read(
     tmp_path: Path, change: str
 ) -> None:
     packed = gzip.compress(CONTENT)
-    wrong = packed[:-8] + bytes([packed[-8] ^ 1]) + packed[-7:]
+    wrong = bytearray(packed)
+    wrong[-8] ^= 1
     content = {
         "cut": packed[:-20],
         "no gzip": CONTENT,
         "trailing garbage": packed + b"garbage",
-        "wrong checksum": wrong,
+        "wrong checksum": bytes(wrong),
     }[change]
     (tmp_path / "users.bson.gz").write_bytes(content)
     with pytest.raises(SourceError, match="is a broken gzip stream") as error:

@@ -10,9 +10,9 @@ from time import process_time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.oracle.values import write_document, write_scoped, write_text
+from tests.mongo.files import BLOCKS, EMPTY, ODD_BYTES, ONE, files
+from tests.oracle.values import write_document, write_int32, write_scoped, write_text
 from tests.oracle.walk import frames
-from tests.scenes.frames import EMPTY, ONE, files
 
 from assise.documents.reader import check_document
 from assise.errors import InvalidBsonError
@@ -26,10 +26,6 @@ from assise.mongo.frames import (
     read_frames,
     read_stops,
 )
-
-
-def write_int32(number: int) -> bytes:
-    return number.to_bytes(4, "little")
 
 
 class OddStream:
@@ -79,30 +75,31 @@ def found_in(
             len(raw),
         )
         found.append((kind_of(frame), start, start + len(raw)))
-    assert list(read_stops(stream(), offset)) == [stop for _, _, stop in found]
+    stops = [stop for _, _, stop in found]
+    assert list(read_stops(stream(), offset)) == stops
     return found
 
 
-@given(files(), st.lists(st.integers(1, 9) | st.integers(1, 1000), min_size=1, max_size=4))
+@given(files(), BLOCKS)
 def test_files_are_framed_as_the_tests_own_walker_does_whatever_blocks_a_stream_gives(
     data: bytes, sizes: list[int]
 ) -> None:
     expected = frames(data)
     assert found_in(data, sizes) == expected
     assert found_in(data) == expected
-    assert [(kind, start - 7, end - 7) for kind, start, end in found_in(data, sizes, 7)] == expected
+    later = found_in(data, sizes, 7)
+    assert [(kind, start - 7, end - 7) for kind, start, end in later] == expected
 
 
+LONG_OPTIONS = b"\0" + b"a" * 40 + b"\0"
 KEYS = st.sampled_from([b"", b"", b"", b"0", b"\x03\x03", b"a" * 30])
 NUMBERS = st.sampled_from([0, 1, 4, 5, 8, 12]) | st.integers(0, 120)
 
 
 @st.composite
 def lists(draw: st.DrawFn, depth: int = 0) -> bytes:
-    """Elements one behind the other, whose lengths are those of no document, of themselves or of others: most positions can be a beginning."""
-    kinds = st.sampled_from(
-        [0x10, 0x10, 0x0A, 0x01, 0x08, 0x02, 0x05, 0x0B, 0x0F, 0x03, 0x04, 0x03]
-    )
+    """Elements in a row, with right and wrong lengths: most positions can be a beginning."""
+    kinds = st.sampled_from(b"\x10\x10\x0a\x01\x08\x02\x05\x0b\x0f\x03\x04\x03")
     found = []
     for kind in draw(st.lists(kinds, max_size=8)):
         number = write_int32(draw(NUMBERS))
@@ -127,7 +124,7 @@ def lists(draw: st.DrawFn, depth: int = 0) -> bytes:
                     )
                 )
             case 0x0B:
-                value = draw(st.sampled_from([b"\0\0", b"\0" + b"a" * 40 + b"\0", b"a"]))
+                value = draw(st.sampled_from([b"\0\0", LONG_OPTIONS, b"a"]))
             case 0x0F:
                 value = draw(
                     st.sampled_from(
@@ -140,11 +137,8 @@ def lists(draw: st.DrawFn, depth: int = 0) -> bytes:
                 )
             case 0x03 | 0x04:
                 inside = draw(lists(depth + 1)) if depth < 4 else b""
-                value = (
-                    draw(st.sampled_from([write_int32(len(inside) + 5)] * 3 + [number]))
-                    + inside
-                    + b"\0"
-                )
+                right = write_int32(len(inside) + 5)
+                value = draw(st.sampled_from([right] * 3 + [number])) + inside + b"\0"
             case _:
                 value = b""
         found.append(bytes([kind]) + draw(KEYS) + b"\0" + value)
@@ -153,31 +147,29 @@ def lists(draw: st.DrawFn, depth: int = 0) -> bytes:
 
 @st.composite
 def hostile_files(draw: st.DrawFn) -> bytes:
-    """Files in which most bytes can begin a document: lists of elements behind lengths that are right or not, cut, changed and repeated."""
-    one = lists().flatmap(
-        lambda inside: st.sampled_from([len(inside) + 5] * 3 + [90]).map(
-            lambda size: write_int32(size) + inside + b"\0"
-        )
-    )
-    data = b"".join(
-        draw(
-            st.lists(
-                st.one_of(one, lists(), NUMBERS.map(write_int32), files()), min_size=1, max_size=5
-            )
-        )
-    ) * draw(st.integers(1, 3))
-    for place, byte in draw(
-        st.lists(
-            st.tuples(st.integers(0, 2000), st.sampled_from([0, 1, 5, 0x10, 0xFF])), max_size=3
-        )
-    ):
-        data = data[: place % (len(data) + 1)] + bytes([byte]) + data[place % (len(data) + 1) + 1 :]
+    """Files in which most bytes can begin a document.
+
+    They are lists of elements after right and wrong lengths, cut, changed and repeated.
+    """
+    one = st.builds(write_enclosed, lists(), st.sampled_from([True, True, True, False]))
+    parts = st.one_of(one, lists(), NUMBERS.map(write_int32), files())
+    data = b"".join(draw(st.lists(parts, min_size=1, max_size=5)))
+    data *= draw(st.integers(1, 3))
+    changes = st.tuples(st.integers(0, 2000), st.sampled_from(ODD_BYTES))
+    for place, byte in draw(st.lists(changes, max_size=3)):
+        at = place % (len(data) + 1)
+        data = data[:at] + bytes([byte]) + data[at + 1 :]
     return data
+
+
+def write_enclosed(inside: bytes, is_right: bool) -> bytes:
+    size = len(inside) + 5 if is_right else 90
+    return write_int32(size) + inside + b"\0"
 
 
 @given(
     hostile_files(),
-    st.lists(st.integers(1, 9) | st.integers(1, 1000), min_size=1, max_size=4),
+    BLOCKS,
     st.sampled_from([20, 60, 150, LARGEST]),
 )
 def test_what_the_walks_have_found_changes_no_frame(
@@ -191,9 +183,8 @@ def test_what_the_walks_have_found_changes_no_frame(
         patch.setattr("assise.mongo.frames._BLOCK", 32)
         patch.setattr("assise.mongo.frames._STRIDE", 16)
         assert found_in(data, sizes) == expected
-        assert [
-            (kind, start - 7, end - 7) for kind, start, end in found_in(data, sizes, 7)
-        ] == expected
+        later = found_in(data, sizes, 7)
+        assert [(kind, start - 7, end - 7) for kind, start, end in later] == expected
 
 
 @pytest.mark.parametrize(
@@ -229,11 +220,12 @@ def test_what_the_walks_have_found_changes_no_frame(
 def test_a_document_resumes_whose_elements_were_walked_for_one_that_ends_inside(
     element: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An int32 whose value is the length of a document leads from garbage before it to its first element."""
+    """The int32 before a document has its length as value: garbage leads to its first element."""
     monkeypatch.setattr("assise.mongo.frames._BLOCK", 32)
     monkeypatch.setattr("assise.mongo.frames._STRIDE", 16)
     whole = write_int32(len(element) + 5) + element + b"\0"
-    shorter = write_int32(6 + whole.index(b"\0" + EMPTY, 4) + 1) + b"\x10\0"
+    inside = whole.index(b"\0" + EMPTY, 4)
+    shorter = write_int32(inside + 7) + b"\x10\0"
     for before in range(1, 70):
         data = (b"\xff" * before + shorter + whole + EMPTY) * 3
         kinds = [kind for kind, _, _ in frames(data)]
@@ -245,13 +237,13 @@ WORST: dict[str, Callable[[], bytes]] = {
     "ints": lambda: b"".join(b"\x10%d\0" % i + write_int32(i) for i in range(500_000)),
     "strings": lambda: b"\2key\0\6\0\0\0hello\0" * 350_000,
     "nested": lambda: (
-        b"".join(write_int32((4 << 20) - 7 * i) + b"\3\0" for i in range(590_000))
+        b"".join(write_int32(size) + b"\3\0" for size in range(4 << 20, 64304, -7))
         + EMPTY
         + b"\1"
         + bytes(590_000)
     ),
     "keys": lambda: (
-        (write_int32(3 << 20) + b"\x0a\0\5" + b"a" * 9) * 60_000 + b"a" * (3 << 20) + bytes(1 << 20)
+        (write_int32(3 << 20) + b"\x0a\0\5aaaaaaaaa") * 60_000 + b"a" * (3 << 20) + bytes(1 << 20)
     ),
 }
 
@@ -263,9 +255,8 @@ def test_garbage_full_of_possible_lengths_is_read_in_about_linear_time(
     monkeypatch.setattr("assise.mongo.frames.LARGEST", 4 << 20)
     data = b"\xff" * 4 + WORST[name]() + b"\xff"
     start = process_time()
-    assert [frame.size for frame in list_frames(BytesIO(data)) if isinstance(frame, Run)] == [
-        len(data)
-    ]
+    runs = [frame for frame in list_frames(BytesIO(data)) if isinstance(frame, Run)]
+    assert [run.size for run in runs] == [len(data)]
     assert process_time() - start < 20
 
 
@@ -295,9 +286,8 @@ def test_small_files_frame_like_this(data: bytes, expected: list[tuple[str, int,
 
 def test_the_largest_document_frames_and_one_byte_more_does_not() -> None:
     def sized(size: int) -> bytes:
-        return write_document(
-            [(b"a", (0x05, (size - 13).to_bytes(4, "little") + b"\0" + bytes(size - 13)))]
-        )
+        binary = write_int32(size - 13) + b"\0" + bytes(size - 13)
+        return write_document([(b"a", (0x05, binary))])
 
     largest = sized(LARGEST)
     assert len(largest) == LARGEST == (16 << 20) + (16 << 10)

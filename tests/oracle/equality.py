@@ -12,7 +12,7 @@ Pair = tuple["Place", Value, Value, bool]
 
 @dataclass(frozen=True)
 class Place:
-    """A link of a path: written out only where something differs, for paths may be 100,000 levels long."""
+    """A link of a path of up to 100,000 levels: it is written only where values differ."""
 
     key: str = ""
     above: Place | None = None
@@ -27,15 +27,16 @@ class Place:
 
 
 def equal(a: bytes, b: bytes) -> bool:
-    """Whether two documents are equal; identical bytes are, whatever they hold."""
+    """Return whether two documents are equal; identical bytes always are."""
     return a == b or not differences(a, b)
 
 
 def differences(a: bytes, b: bytes) -> list[str]:
-    """What differs, one line a place; empty when the documents are equal.
+    """Return the differences, one line a place; none when the documents are equal.
 
-    The order of fields counts inside the top-level `_id` only, the order among equal keys everywhere; an int32 and an int64 of one number
-    are equal; everything else is compared by kind and bytes.
+    The order of fields counts inside the top-level `_id` only, the order among equal keys
+    everywhere. An int32 and an int64 of one number are equal; all other values are compared by kind
+    and bytes.
 
     Raises:
         NotBson: one of the two is not BSON.
@@ -68,7 +69,9 @@ def _is_same_leaf(left: Value, right: Value) -> bool:
 
 
 def _describe(value: Value | None) -> str:
-    return "missing" if value is None else f"{value.kind} {value.raw[:40].hex()}"
+    if value is None:
+        return "missing"
+    return f"{value.kind} {value.raw[:40].hex()}"
 
 
 def _pair_in_order(
@@ -76,16 +79,17 @@ def _pair_in_order(
 ) -> list[Pair]:
     pairs: list[Pair] = []
     keyed = left.kind != "array"
-    for number, (one, other) in enumerate(zip_longest(left.fields, right.fields)):
-        if one and other and (not keyed or one[0] == other[0]) and _is_same_leaf(one[1], other[1]):
-            continue
-        key = repr(one[0] if one else other[0])[1:] if keyed else str(number)
-        if not one or not other or (keyed and one[0] != other[0]):
-            found.append(
-                f"{Place(key, path)}: {_describe(one and one[1])}, {_describe(other and other[1])}, in order"
-            )
-        else:
-            pairs.append((Place(key, path), one[1], other[1], in_id))
+    fields = zip_longest(left.fields, right.fields, fillvalue=(b"", None))
+    for number, ((key, one), (other_key, other)) in enumerate(fields):
+        name = str(number)
+        if keyed:
+            name = repr(key if one else other_key)[1:]
+        place = Place(name, path)
+        is_apart = keyed and key != other_key
+        if one is None or other is None or is_apart:
+            found.append(f"{place}: {_describe(one)}, {_describe(other)}, in order")
+        elif not _is_same_leaf(one, other):
+            pairs.append((place, one, other, in_id))
     return pairs
 
 
@@ -93,10 +97,12 @@ def _pair_by_key(path: Place, left: Value, right: Value, found: list[str]) -> li
     pairs: list[Pair] = []
     one, other = _group(left), _group(right)
     for key in one | other:
-        for number, (a, b) in enumerate(zip_longest(one.get(key, []), other.get(key, []))):
+        values = zip_longest(one.get(key, []), other.get(key, []))
+        for number, (a, b) in enumerate(values):
             if a and b and _is_same_leaf(a, b):
                 continue
-            place = Place(repr(key)[1:] + (f"({number})" if number else ""), path)
+            name = repr(key)[1:]
+            place = Place(f"{name}({number})" if number else name, path)
             if a is None or b is None:
                 found.append(f"{place}: {_describe(a)}, {_describe(b)}")
             else:

@@ -27,7 +27,7 @@ class Column:
 
 @dataclass
 class Node:
-    """What a manifest does with the values at one path: a column, a child table, or a level of its own."""
+    """The use of the values at one path: a column, a child table, or a level of its own."""
 
     column: Column | None = None
     child: Table | None = None
@@ -64,20 +64,23 @@ UNUSED = Node()
 
 
 def reject_reason(manifest: Mapping[str, object], raw: bytes, offset: int) -> int | None:
-    """Why the document cannot be loaded under any circumstances: 1 (not BSON), 5 (its `_id` does not fit the key), or None."""
+    """Return why the document can never be loaded.
+
+    The reason is 1 (not BSON), 5 (its `_id` does not fit the key), or None.
+    """
     try:
         document = parse(raw)
     except NotBson:
         return NOT_BSON
-    return (
-        KEY_DOES_NOT_FIT if _find_key(read_tables(manifest)[0], document, offset) is None else None
-    )
+    key = _find_key(read_tables(manifest)[0], document, offset)
+    return KEY_DOES_NOT_FIT if key is None else None
 
 
 def expected_rows(manifest: Mapping[str, object], raw: bytes, offset: int) -> Rows:
-    """The rows of every table: column -> `column::text`, of jsonb (`_extra` too) a JSON text that is equal as jsonb, None for NULL.
+    """Return the rows of every table: column -> `column::text`, None for NULL.
 
-    A rejected document has no rows. `manifest` is the file as plain dicts; the first of its tables must be the collection's.
+    Of jsonb (`_extra` too) it is a JSON text that is equal as jsonb. A rejected document has no
+    rows. `manifest` is the file as plain dicts; the first of its tables must be the collection's.
     """
     tables = read_tables(manifest)
     rows: Rows = {table.name: [] for table in tables}
@@ -86,7 +89,7 @@ def expected_rows(manifest: Mapping[str, object], raw: bytes, offset: int) -> Ro
 
 
 def add_rows(rows: Rows, root: Table, document: Value, offset: int) -> None:
-    """Add those of one document."""
+    """Add the rows of one document."""
     key = _find_key(root, document, offset)
     if key is not None:
         _add_row(rows, root, [key], document)
@@ -97,7 +100,9 @@ def _find_key(root: Table, document: Value, offset: int) -> str | None:
     if root.key.kind == "offset":
         return find_offset_fit(offset, root.key.type).text
     ids = [value for key, value in document.fields if key == b"_id"]
-    return find_fit(ids[0], root.key.type, root.key.kind).text if len(ids) == 1 else None
+    if len(ids) != 1:
+        return None
+    return find_fit(ids[0], root.key.type, root.key.kind).text
 
 
 def _add_row(rows: Rows, table: Table, keys: list[str], value: Value) -> None:
@@ -123,7 +128,7 @@ class _Level:
     below: list[tuple[Table, Value]]
 
     def write(self, node: Node, document: Value, depth: int) -> str | None:
-        """The note of one level, which lies `depth` below the root of `_extra`; None when there is nothing to say."""
+        """Return the note of one level, `depth` below the root of `_extra`; None for no note."""
         unnamed = find_unnamed(document.fields)
         names = {key for key, _ in unnamed}
         notes: dict[str, str] = {}
@@ -166,17 +171,17 @@ def read_tables(manifest: Mapping[str, object]) -> list[Table]:
     for name, entry in entries.items():
         tables[name] = _read_table(name, _as_dict(entry))
     for name, entry in entries.items():
-        parent, path = _as_dict(entry).get("parent"), _as_dict(entry).get("from")
+        parent = _as_dict(entry).get("parent")
+        path = str(_as_dict(entry).get("from")).removesuffix("*").removesuffix(".")
         if parent:
-            _descend(
-                tables[str(parent)].root, split_path(str(path).removesuffix("*").removesuffix("."))
-            ).child = tables[name]
+            root = tables[str(parent)].root
+            _descend(root, split_path(path)).child = tables[name]
     return sorted(tables.values(), key=lambda table: table.key is None)
 
 
 def _read_table(name: str, entry: dict[str, object]) -> Table:
     keys = entry["primary_key"]
-    names = [str(key) for key in keys] if isinstance(keys, list) else [str(keys)]
+    names = list(map(str, keys)) if isinstance(keys, list) else [str(keys)]
     columns = list(_read_columns(_as_dict(entry.get("columns", {}))))
     key = next(
         (column for column in columns if "collection" in entry and column.name == names[0]), None
@@ -205,10 +210,10 @@ def _descend(node: Node, path: tuple[str, ...]) -> Node:
 
 
 def split_path(text: str) -> tuple[str, ...]:
-    r"""The keys of a path: `.` separates them, `\.` and `\*` are literal, so is every other backslash."""
+    r"""The keys of a path: `.` separates them; `\.`, `\*` and any other backslash are literal."""
     keys, at = [""], 0
     while at < len(text):
-        if text[at] == "\\" and text[at + 1 : at + 2] in {".", "*"}:
+        if text.startswith(("\\.", "\\*"), at):
             at += 1
             keys[-1] += text[at]
         elif text[at] == ".":

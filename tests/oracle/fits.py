@@ -1,4 +1,4 @@
-"""The table of what fits: BSON value x type of PostgreSQL x kind -> whether it fits, and the text PostgreSQL gives for it."""
+"""The table of fits: BSON value x type of PostgreSQL x kind -> fit, and PostgreSQL's text."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ DEFAULT_KINDS = {
 
 @dataclass(frozen=True)
 class Fit:
-    """Whether a value fits a column, and the expected `column::text`, of jsonb a JSON text that is equal as jsonb; None is NULL."""
+    """Whether a value fits a column, and the expected `column::text`; None is NULL.
+
+    Of jsonb it is a JSON text that is equal as jsonb.
+    """
 
     fits: bool
     text: str | None = None
@@ -109,13 +112,15 @@ def _print_binary(value: Value, kind: str) -> str | None:
         return None
     data = value.content
     if kind.startswith("binary"):
-        return "\\x" + data.hex() if value.number == int(kind[7:] or 0) else None
+        subtype = int(kind[7:] or 0)
+        return "\\x" + data.hex() if value.number == subtype else None
     if value.number != (4 if kind == "uuid" else 3) or len(data) != 16:
         return None
     if kind == "uuid_java":
         data = data[7::-1] + data[:7:-1]
     if kind == "uuid_csharp":
-        data = data[3::-1] + data[5:3:-1] + data[7:5:-1] + data[8:]
+        turned = [*range(3, -1, -1), 5, 4, 7, 6, *range(8, 16)]
+        data = bytes(data[i] for i in turned)
     return print_uuid(data)
 
 
@@ -124,11 +129,10 @@ def _print_scalar(value: Value, type_: str) -> str | None:
     match value.kind:
         case "objectid":
             digits = value.content.hex()
-            return (
-                digits
-                if type_ == "text"
-                else f"{digits[:8]}-{digits[8:12]}-8{digits[12:15]}-8{digits[15:18]}-{digits[18:]}000000"
-            )
+            if type_ == "text":
+                return digits
+            head, middle, tail = digits[:12], digits[12:15], digits[15:]
+            return print_uuid(bytes.fromhex(f"{head}8{middle}8{tail}000000"))
         case "string":
             text = decode(value.content)
             return None if text is None or "\0" in text else text

@@ -17,15 +17,19 @@ from tests.oracle.walk import Value, find_scope
 DEEPEST = 100
 END_OF_9999 = 253_402_300_800_000
 WORDS = (
-    "oid symbol numberInt numberLong numberDouble numberDecimal binary type code scope timestamp regularExpression regex options dbPointer date "
-    "minKey maxKey undefined uuid bson element"
+    "oid symbol numberInt numberLong numberDouble numberDecimal binary type code scope timestamp "
+    "regularExpression regex options dbPointer date minKey maxKey undefined uuid bson element"
 )
 ESCAPED = re.compile(r"\$+(" + "|".join(WORDS.split()) + r")\Z")
 
 
 @dataclass(frozen=True)
 class Form:
-    """How a value is written: `jsonb` is relaxed, and lives with what jsonb cannot hold or keep; a key is canonical and keeps the order."""
+    """How a value is written.
+
+    `jsonb` is relaxed and escapes what jsonb cannot hold or keep; a key is canonical and keeps the
+    order of fields.
+    """
 
     is_key: bool
 
@@ -34,25 +38,28 @@ JSONB, KEY = Form(is_key=False), Form(is_key=True)
 
 
 def jsonb_text(value: Value, depth: int = 0) -> str:
-    """The JSON text of a value that lies `depth` levels below the root of its jsonb, to be compared as jsonb."""
+    """The JSON text of a value `depth` levels below the root of its jsonb, to compare as jsonb."""
     return _write(value, depth, JSONB)
 
 
 def id_text(value: Value, depth: int = 0) -> str:
-    """The JSON text of a top-level `_id` that is not the key: escaped where an order of fields counts that jsonb does not keep."""
-    return (
-        escape(value) if value.kind in {"document", "array", "scoped"} else jsonb_text(value, depth)
-    )
+    """The JSON text of a top-level `_id` that is not the key.
+
+    It is escaped where the order of fields counts, which jsonb does not keep.
+    """
+    if value.kind in {"document", "array", "scoped"}:
+        return escape(value)
+    return jsonb_text(value, depth)
 
 
 def key_text(value: Value) -> str:
-    """The text of an `_id` in a key of kind `any`: canonical Extended JSON, ints without width; above 1,000 bytes its digest."""
+    """The text of an `_id` in a key of kind `any`; above 1,000 bytes its digest.
+
+    The text is canonical Extended JSON, but ints have no width.
+    """
     text = full_key_text(value)
-    return (
-        text
-        if len(text.encode()) <= 1000
-        else "sha256:" + hashlib.sha256(text.encode()).hexdigest()
-    )
+    content = text.encode()
+    return text if len(content) <= 1000 else "sha256:" + hashlib.sha256(content).hexdigest()
 
 
 def full_key_text(value: Value) -> str:
@@ -67,8 +74,10 @@ def escape(value: Value) -> str:
 
 def encode_fields(fields: list[tuple[bytes, Value]]) -> str:
     """Base64 of the BSON document that has these fields."""
-    body = b"".join(bytes([value.code]) + key + b"\0" + value.raw for key, value in fields)
-    return base64.b64encode(struct.pack("<i", len(body) + 5) + body + b"\0").decode()
+    parts = [bytes([value.code]) + key + b"\0" + value.raw for key, value in fields]
+    body = b"".join(parts)
+    length = struct.pack("<i", len(body) + 5)
+    return base64.b64encode(length + body + b"\0").decode()
 
 
 def find_unnamed(fields: list[tuple[bytes, Value]]) -> list[tuple[bytes, Value]]:
@@ -77,7 +86,8 @@ def find_unnamed(fields: list[tuple[bytes, Value]]) -> list[tuple[bytes, Value]]
     if len(set(keys)) == len(keys) and decode(b"\0".join(keys)) is not None:
         return []
     count = Counter(keys)
-    return [(key, value) for key, value in fields if count[key] > 1 or decode(key) is None]
+    named = {key for key in keys if count[key] == 1 and decode(key) is not None}
+    return [(key, value) for key, value in fields if key not in named]
 
 
 def decode(text: bytes) -> str | None:
@@ -90,9 +100,10 @@ def decode(text: bytes) -> str | None:
 
 def write_members(members: dict[str, str], unnamed: list[tuple[bytes, Value]]) -> str:
     """An object of keys, not yet escaped, and JSON texts, with the fields that JSON cannot name."""
-    texts = [
-        f"{json.dumps(escape_key(key), ensure_ascii=False)}:{text}" for key, text in members.items()
-    ]
+    texts = []
+    for key, text in members.items():
+        name = json.dumps(escape_key(key), ensure_ascii=False)
+        texts.append(f"{name}:{text}")
     if unnamed:
         texts.append(f'"$bson":"{encode_fields(unnamed)}"')
     return "{" + ",".join(texts) + "}"
@@ -126,7 +137,8 @@ def _write(value: Value, depth: int, form: Form) -> str:
 
 def _write_container(value: Value, depth: int, form: Form) -> str:
     if value.kind == "array":
-        return "[" + ",".join(_write(inner, depth + 1, form) for _, inner in value.fields) + "]"
+        items = [_write(inner, depth + 1, form) for _, inner in value.fields]
+        return "[" + ",".join(items) + "]"
     unnamed = find_unnamed(value.fields)
     if unnamed and form.is_key:
         return escape(value)
@@ -188,7 +200,8 @@ def _write_number(value: Value, form: Form) -> str | None:
         case "objectid":
             return f'{{"$oid":"{value.content.hex()}"}}'
         case "binary":
-            return f'{{"$binary":{{"base64":"{base64.b64encode(value.content).decode()}","subType":"{number:02x}"}}}}'
+            text = base64.b64encode(value.content).decode()
+            return f'{{"$binary":{{"base64":"{text}","subType":"{number:02x}"}}}}'
         case "timestamp":
             increment, seconds = struct.unpack("<II", value.content)
             return f'{{"$timestamp":{{"t":{seconds},"i":{increment}}}}}'

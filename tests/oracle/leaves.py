@@ -1,4 +1,4 @@
-"""How many values a document holds."""
+"""The number of values in a document."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.oracle.walk import Value
 
 
 def count_leaves(value: Value) -> int:
-    """Scalars and empty containers; code with scope is one, whatever its scope holds. The empty document itself holds none."""
+    """Count scalars and empty containers; code with scope is one. An empty document has none."""
     inner = [field for _, field in value.fields]
     count = 0
     while inner:

@@ -1,4 +1,4 @@
-"""The tests' own profile: which paths of a collection hold one scalar kind, and must therefore be typed."""
+"""The tests' own profile: the paths of a collection that hold one scalar kind."""
 
 from __future__ import annotations
 
@@ -42,14 +42,17 @@ class Stand:
 
 
 def find_uniform(documents: Iterable[Value], *, is_literal: bool = False) -> dict[str, int]:
-    """Paths such as `a.b`, `tags[]` or `items[].price` -> number of values there of the one scalar kind.
+    """Paths such as `a.b`, `tags[]` or `items[].price` -> number of values of one scalar kind.
 
-    One kind: at least 95 % of the values that are not null, with int32, int64 and double as one, the subtype of binaries as part of the kind,
-    and the kinds only for which no type exists (regex, timestamp, …) left out. A value that fits no column (a string with NUL, Decimal128 1E+3)
-    is of no such kind. In at least 1 % of the documents, at most three keys deep, outside arrays of arrays, data-keyed maps and the inside of
-    `_id`; and every document or array on the way is one in 95 % of the values there, because infer flattens nothing else.
+    One kind: at least 95 % of the values that are not null, with int32, int64 and double as one,
+    the subtype of binaries as part of the kind, and the kinds for which no type exists (regex,
+    timestamp, …) left out. A value that fits no column (a string with NUL, Decimal128 1E+3) is of
+    no such kind. The path is in at least 1 % of the documents, at most three keys deep, outside
+    arrays of arrays, maps with data as keys, and `_id`; and every document or array on the way is
+    one in 95 % of the values there, because infer flattens nothing else.
 
-    A literal one counts the inside of `_id`, and what lies below a path that is a container only now and then, as well.
+    A literal profile also counts paths inside `_id`, and paths below one that is a container only
+    now and then.
     """
     stands: dict[Path, Stand] = defaultdict(Stand)
     count = 0
@@ -97,7 +100,7 @@ def _find_kind(stand: Stand, count: int) -> str | None:
 
 
 def _walk(document: Value, stands: dict[Path, Stand]) -> list[tuple[Path, str]]:
-    """Path and kind of every value that is not too deep; the keys of documents go to their stands."""
+    """Path and kind of every value that is not too deep; keys of documents go to their stands."""
     found: list[tuple[Path, str]] = []
     open_values: list[tuple[Path, Value]] = [((), document)]
     while open_values:

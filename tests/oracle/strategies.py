@@ -1,4 +1,4 @@
-"""Hypothesis strategies: hostile documents whose shapes repeat, and manifests drawn from their paths."""
+"""Hypothesis strategies: hostile documents of repeating shapes, and manifests of their paths."""
 
 from __future__ import annotations
 
@@ -69,23 +69,23 @@ def _array_of(elements: Elements) -> Elements:
 
 
 def _document_of(shape: dict[bytes, Elements], strange: int) -> st.SearchStrategy[bytes]:
-    """Documents with some of the fields of `shape`, each of `strange + 1` in 10 with any value, now and then with a key of its own."""
+    """Documents with some of the fields of `shape`.
+
+    `strange + 1` fields in 10 have any value, and now and then another key.
+    """
+    names = st.sampled_from(sorted(shape))
     fields = {key: st.tuples(st.just(key), value) for key, value in shape.items()}
-    right = [st.sampled_from(sorted(shape)).flatmap(fields.__getitem__)] * (9 - strange)
-    wrong = [st.tuples(st.sampled_from(sorted(shape)) | values.keys, values.anything)] * (
-        strange + 1
-    )
-    return (
-        st.tuples(st.lists(st.one_of(right + wrong), max_size=7), st.integers(0, 7))
-        .map(_keep_most_keys_once)
-        .map(write_document)
-    )
+    right = [names.flatmap(fields.__getitem__)] * (9 - strange)
+    wrong = [st.tuples(names | values.keys, values.anything)] * (strange + 1)
+    drawn = st.lists(st.one_of(right + wrong), max_size=7)
+    chosen = st.tuples(drawn, st.integers(0, 7)).map(_keep_most_keys_once)
+    return chosen.map(write_document)
 
 
 def _keep_most_keys_once(drawn: tuple[list[Field], int]) -> list[Field]:
     """Seven of eight documents have no key twice, so that their columns are used."""
     fields, n = drawn
-    return list({key: (key, value) for key, value in fields}.values()) if n else fields
+    return list(dict(fields).items()) if n else fields
 
 
 def _documents_of(shape: dict[bytes, Elements], strange: int = 0) -> Elements:
@@ -155,8 +155,9 @@ ids: Elements = st.integers(0, 9).flatmap(lambda n: values.ids if n < 6 else oth
 
 @st.composite
 def documents(draw: st.DrawFn) -> bytes:
-    """Raw BSON of a document: every kind, hostile keys and values, an `_id` of any kind, missing or repeated."""
-    fields = [(key, (value.code, value.raw)) for key, value in parse(draw(tops)).fields]
+    """Raw BSON of a document: every kind, hostile keys and values, any, no or repeated `_id`."""
+    drawn = parse(draw(tops)).fields
+    fields = [(key, (value.code, value.raw)) for key, value in drawn]
     place = draw(st.integers(0, 11))
     if place < 10:
         fields.insert(0 if place else len(fields), (b"_id", draw(ids)))
@@ -185,7 +186,7 @@ def _rewrite(value: Value) -> bytes:
 
 @dataclass
 class Level:
-    """What documents hold at one path: the kinds of its values, the fields of its documents, the elements of its arrays."""
+    """The values at one path: their kinds, the fields of documents, the elements of arrays."""
 
     kinds: set[str] = field(default_factory=set)
     fields: dict[str, Level] = field(default_factory=dict)
@@ -263,7 +264,7 @@ class Draft:
 
 @st.composite
 def manifests(draw: st.DrawFn, raw_documents: list[bytes]) -> Plain:
-    """A valid manifest, as plain dicts, of paths that occur in the documents: with types that fit and types that do not."""
+    """A valid manifest, as plain dicts, of paths in the documents; types may fit or not."""
     top = Level()
     for raw in raw_documents:
         top.add(parse(raw))
@@ -297,9 +298,8 @@ class Drawing:
         )
 
     def _key_types(self, of_id: Level) -> st.SearchStrategy[tuple[str, str]]:
-        natural = [
-            (t, k) for t, k in find_types(of_id) if t != "jsonb" and not t.endswith("[]")
-        ] or [("text", "any")]
+        found = [pair for pair in find_types(of_id) if pair[0] != "jsonb"]
+        natural = [pair for pair in found if not pair[0].endswith("[]")] or [("text", "any")]
         wrong = [(t, k) for t, kinds in KINDS.items() if t != "jsonb" for k in kinds]
         return st.one_of(
             *[st.just(("text", "any"))] * 5,
@@ -336,14 +336,15 @@ class Drawing:
         scalars = [(t, k) for t, kinds in KINDS.items() for k in kinds]
         arrays = [(f"{t}[]", k) for t, k in scalars if t not in {"bytea", "jsonb"}]
         right = st.sampled_from(find_types(level))
-        wrong = [st.just(("jsonb", "every")), st.sampled_from(scalars), st.sampled_from(arrays)]
+        wrong = [st.just(("jsonb", "every"))]
+        wrong += [st.sampled_from(scalars), st.sampled_from(arrays)]
         type_, kind = self.draw(st.one_of([right] * 10 + wrong))
-        wish = self.draw(st.sampled_from([path[-1], path[-1], path[-1], "_".join(path), *NAMES]))
-        name = table.name_column(wish)
+        wishes = [*[path[-1]] * 3, "_".join(path), *NAMES]
+        name = table.name_column(self.draw(st.sampled_from(wishes)))
         table.columns[name] = self._write_column(name, type_, kind, path)
 
     def _write_column(self, name: str, type_: str, kind: str, path: tuple[str, ...]) -> object:
-        """The short form where it says all, otherwise what differs from the defaults, sometimes more."""
+        """The short form where it is enough, otherwise all but the defaults, or all."""
         long = self.draw(st.booleans())
         is_default = kind == KINDS[type_.removesuffix("[]")][0]
         if path == (name,) and is_default and not long:
@@ -358,7 +359,8 @@ class Drawing:
     def _draw_child(self, parent: Draft, elements: Level, path: tuple[str, ...]) -> None:
         ordinals = ["_position", "_position_2", "_position_3", "n1", "n2", "n3", "n4", "n5"]
         free = next(name for name in ordinals if name not in parent.keys)
-        table = Draft(f"{parent.name[:20]}_{len(self.tables)}", [*parent.keys, free])
+        name = f"{parent.name[:20]}_{len(self.tables)}"
+        table = Draft(name, [*parent.keys, free])
         elements.fields.setdefault("missing", Level())
         self._draw_table(
             table,

@@ -1,4 +1,7 @@
-"""A BSON walker of the tests, from the specification alone: every byte is checked, nothing is decoded that could be lost."""
+"""A BSON walker of the tests, from the specification alone.
+
+Every byte is checked; nothing is decoded that could be lost.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 MAX_DOCUMENT = (16 << 20) + (16 << 10)
-FIXED = {0x01: ("double", 8), 0x07: ("objectid", 12), 0x11: ("timestamp", 8), 0x13: ("decimal", 16)}
+FIXED = {
+    0x01: ("double", 8),
+    0x07: ("objectid", 12),
+    0x11: ("timestamp", 8),
+    0x13: ("decimal", 16),
+}
 NUMBERS = {0x09: ("date", "<q"), 0x10: ("int32", "<i"), 0x12: ("int64", "<q")}
 TEXTS = {0x02: "string", 0x0D: "code", 0x0E: "symbol"}
 EMPTY = {0x06: "undefined", 0x0A: "null", 0x7F: "maxkey", 0xFF: "minkey"}
-SCALARS = "double string binary undefined objectid bool date null regex dbpointer code symbol int32 timestamp int64 decimal minkey maxkey".split()
+SCALARS = (
+    "double string binary undefined objectid bool date null regex dbpointer code symbol"
+    " int32 timestamp int64 decimal minkey maxkey"
+).split()
 Frame = tuple[str, int, int]
 
 
@@ -23,9 +34,10 @@ class NotBson(ValueError):  # noqa: N818
 class Value:
     """A BSON value.
 
-    `content` holds the bytes of a scalar without lengths and terminators (of a regex the pattern, of a dbpointer the namespace), `more` the
-    options of a regex and the id of a dbpointer, `number` an int32, int64, date, bool or the subtype of a binary, `fields` those of a document,
-    an array or the scope of code.
+    `content` holds the bytes of a scalar without lengths and terminators (of a regex the pattern,
+    of a dbpointer the namespace), `more` the options of a regex and the id of a dbpointer, `number`
+    an int32, int64, date, bool or the subtype of a binary, `fields` those of a document, an array
+    or the scope of code.
     """
 
     kind: str
@@ -48,9 +60,9 @@ class Value:
         return CODES[self.kind]
 
 
-CODES = {kind: code for code, (kind, _) in {**FIXED, **NUMBERS}.items()} | {
-    kind: code for code, kind in {**TEXTS, **EMPTY}.items()
-}
+CODES = {kind: code for code, kind in {**TEXTS, **EMPTY}.items()}
+CODES |= {kind: code for code, (kind, _) in FIXED.items()}
+CODES |= {kind: code for code, (kind, _) in NUMBERS.items()}
 CODES |= {
     "document": 0x03,
     "array": 0x04,
@@ -135,7 +147,10 @@ def _read_bytes(raw: bytes, at: int, size: int, end: int) -> tuple[bytes, int]:
 
 
 def _read_value(raw: bytes, code: int, value: Value, last: int) -> int:
-    """Fill `value`, which begins at its start and ends at `last` at the latest; where to go on (inside, if it has fields)."""
+    """Fill `value`, which ends at `last` at the latest.
+
+    Return where to go on: inside it, if it has fields.
+    """
     at = value.start
     if code in {0x03, 0x04}:
         value.kind = "document" if code == 0x03 else "array"
@@ -207,7 +222,10 @@ def _read_scoped(raw: bytes, value: Value, last: int) -> int:
 
 
 def frames(data: bytes) -> list[Frame]:
-    """The documents of a file: ("document", start, end), ("invalid", start, end) or ("garbage", start, end), in order and without gaps."""
+    """The frames of a file as (what, start, end), in order and without gaps.
+
+    A frame is "document", "invalid" or "garbage".
+    """
     return [(what, start, end) for what, start, end, _ in read_frames(data)]
 
 
@@ -229,8 +247,11 @@ def _find_end(data: bytes, at: int) -> int:
     """Where the document that `at` frames ends, or 0."""
     if at + 5 > len(data):
         return 0
-    end = at + int(struct.unpack_from("<i", data, at)[0])
-    return end if at + 5 <= end <= min(len(data), at + MAX_DOCUMENT) and data[end - 1] == 0 else 0
+    size = int(struct.unpack_from("<i", data, at)[0])
+    end = at + size
+    if not 5 <= size <= MAX_DOCUMENT or end > len(data):
+        return 0
+    return end if data[end - 1] == 0 else 0
 
 
 def _parse_if_bson(raw: bytes) -> Value | None:
@@ -243,6 +264,7 @@ def _parse_if_bson(raw: bytes) -> Value | None:
 def _find_resumption(data: bytes, at: int) -> int:
     for start in range(at, len(data)):
         end = _find_end(data, start)
-        if end and (end == len(data) or _find_end(data, end)) and _parse_if_bson(data[start:end]):
+        is_followed = end == len(data) or (end and _find_end(data, end))
+        if is_followed and _parse_if_bson(data[start:end]):
             return start
     return len(data)

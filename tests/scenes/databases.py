@@ -62,9 +62,9 @@ class Databases:
         return make_conninfo(self.server, dbname=name)
 
     def drop(self, conninfo: str) -> None:
-        """Drop a database, whoever uses it."""
+        """Drop a database, whoever uses it; it may be gone."""
         name = sql.Identifier(str(conninfo_to_dict(conninfo)["dbname"]))
-        self._run(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+        self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
 
     @contextmanager
     def create_template(self, folder: Path) -> Iterator[Template]:

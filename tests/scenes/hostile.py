@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from assise.cli.commands import run
+from assise.cli.run import run
 
 Query = Callable[..., list[tuple[object, ...]]]
 

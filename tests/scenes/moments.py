@@ -65,7 +65,7 @@ def hold_before_rows(
     scene.wait_blocked(f'CREATE TABLE "public"."{table}"')
     chunks = scene.hold("LOCK TABLE assise.chunk IN ACCESS EXCLUSIVE MODE")
     tables.rollback()
-    scene.wait_blocked("SELECT start_offset, stop_offset")
+    scene.wait_blocked("SELECT start_offset")
     return chunks
 
 

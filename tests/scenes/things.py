@@ -15,12 +15,13 @@ from tests.dumps import confirm, write_dump
 
 from assise.mongo.dump import open_dump
 from assise.postgres.connection import Connection
-from assise.project import Project, keep_silent
+from assise.project import Project
 from assise.transfer import ledger
 from assise.transfer.ledger import Load
 from assise.transfer.pool import Inline
 from assise.transfer.report import Verified
 from assise.transfer.verify import verify_dump
+from assise.workspace import keep_silent
 
 Row = tuple[object, ...]
 Figures = tuple[int, int, int, int]

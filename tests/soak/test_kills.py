@@ -34,12 +34,24 @@ NOT_BSON = 1
 SESSIONS = (
     "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'assise'"
 )
-STATEMENTS = """SELECT pg_advisory_lock|-- The parts|-- The ledger|CREATE TABLE|
-COPY "public"."bookings"|COPY "public"."booking_lines"|COPY "public"."events"|COPY assise.reject|SELECT "id" FROM|
-INSERT INTO assise.chunk|COMMIT|ALTER TABLE|ANALYZE|UPDATE assise.load|
-BEGIN ISOLATION LEVEL REPEATABLE READ|DECLARE assise_stream|FETCH|CLOSE""".replace("\n", "").split(
-    "|"
-)
+STATEMENTS = """SELECT pg_advisory_lock
+-- The parts
+-- The ledger
+CREATE TABLE
+COPY "public"."bookings"
+COPY "public"."booking_lines"
+COPY "public"."events"
+COPY assise.reject
+SELECT "id" FROM
+INSERT INTO assise.chunk
+COMMIT
+ALTER TABLE
+ANALYZE
+UPDATE assise.load
+BEGIN ISOLATION LEVEL REPEATABLE READ
+DECLARE assise_stream
+FETCH
+CLOSE""".splitlines()
 
 # For each table: transactions whose rows are not those that the ledger says.
 UNTOLD = """SELECT *

@@ -11,9 +11,11 @@ from tests.dumps import write_dump
 from tests.scenes.app import GARBAGE, NOT_BSON, key
 
 from assise.errors import SourceError
-from assise.mongo.dump import open_dump, read_samples
-from assise.project import Plan, Project
+from assise.mongo.bson_file import read_samples
+from assise.mongo.dump import open_dump
+from assise.project import Project
 from assise.transfer.estimate import Effort, extrapolate
+from assise.transfer.migration import Plan
 
 SIZE, COUNT = 20_000, 5
 SPEED_S = 1e-8

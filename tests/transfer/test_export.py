@@ -285,7 +285,7 @@ def test_the_files_are_what_mongodump_wrote(project: Project, tmp_path: Path) ->
     for name in ("users", "packed", "a%2Fb"):
         assert (place / f"{name}.bson").stat().st_size > 0
     assert [bson.decode(raw) for raw in read_files(place)] == USERS
-    other = Project(tmp_path / "again.yaml", to=project._to)  # noqa: SLF001
+    other = Project(tmp_path / "again.yaml", to=project.workspace.to)
     assert other.infer(place).manifest.tables == project.manifest.tables
 
 

@@ -1,7 +1,4 @@
-"""Tasks on their way to a worker.
-
-What was written is read, and nothing is taken for it that breaks off.
-"""
+"""Tasks on their way to a worker: what was written is read, what breaks off is not."""
 
 from __future__ import annotations
 
@@ -14,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.dumps import write_dump
-from tests.scenes.frames import EMPTY, ONE, files
+from tests.mongo.files import EMPTY, ONE, files
 
-from assise.mongo.dump import open_dump, read_chunks
+from assise.mongo.bson_file import read_chunks
+from assise.mongo.dump import open_dump
 from assise.transfer.tasks import Known, Task, read_task, write_task
 
 

@@ -1,6 +1,6 @@
-"""The command line: parse, call, render. stdout is data, stderr is talk.
+"""The command line: parse, call, render. stdout is data, stderr is log.
 
-The parts are imported on first use, so that `assise --version` is quick.
+`assise --version` imports nothing, `assise --help` no part: `nouns` names the module of each.
 """
 
 from __future__ import annotations
@@ -14,19 +14,23 @@ AGAIN_S = 0.01
 
 
 def main() -> None:
-    """The entry point `assise`: 0 done, 1 failed, 2 usage or manifest error, 3 finished with rejects or differences."""
+    """Run the program `assise`.
+
+    Exit codes: 0 done, 1 failed, 2 usage or manifest error, 3 finished with rejects or differences.
+    """
     if sys.argv[1:] == ["--version"]:
         from assise import __version__
 
         print(f"assise {__version__}")
         return
     try:
-        from assise.cli.commands import run
+        from assise.cli.run import run
 
-        # What a chunk holds is freed when it is done, and in no cycles: looking for garbage among its objects takes a sixth of a load.
+        # A chunk's objects are freed when it is done, and are in no cycles: looking for garbage
+        # among them takes a sixth of a load.
         gc.freeze()
         gc.set_threshold(200_000, 20, 20)
-        sys.unraisablehook = _come_again
+        sys.unraisablehook = _replay_interrupt
         signal.signal(signal.SIGALRM, signal.default_int_handler)
         code = run(sys.argv[1:])
     except KeyboardInterrupt:
@@ -36,8 +40,12 @@ def main() -> None:
     sys.exit(code)
 
 
-def _come_again(ignored: sys.UnraisableHookArgs) -> None:
-    """Let a Ctrl-C count that Python would only print: nothing that a destructor raises goes further."""
+def _replay_interrupt(ignored: sys.UnraisableHookArgs) -> None:
+    """Let a Ctrl-C count that fell into a destructor.
+
+    Python prints what a destructor raises, and goes on: one of 551 kills stopped nothing, and left
+    a traceback.
+    """
     if ignored.exc_type is KeyboardInterrupt:
         signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
     else:

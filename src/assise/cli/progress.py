@@ -1,18 +1,21 @@
-"""What is said while a command runs: lines, and between them how far it is."""
+"""The terminal of a command: lines on stderr, questions, and how far it is."""
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from time import monotonic
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from assise.cli.render import format_bytes, wrap
-from assise.transfer.tasks import Progress
+from assise.cli.tables import format_bytes, wrap
+from assise.progress import Progress
 from assise.wording import count_of
 
 EVERY_S = 10
@@ -25,8 +28,8 @@ WIDE = 80
 """Columns of a terminal that shows documents and bytes a second beside the time that is left."""
 
 
-class Talker:
-    """Says lines on stderr; shows progress as a bar on a terminal, elsewhere as a line every ten seconds."""
+class Terminal:
+    """Says lines on stderr; progress is a bar on a terminal, elsewhere a line every ten seconds."""
 
     def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -47,22 +50,35 @@ class Talker:
             return
         now = self._clock()
         self._count(progress, now)
-        if self._bars is not None or (
-            sys.stderr.isatty() and not Console(stderr=True).is_dumb_terminal
-        ):
+        if self._bars is not None or self._has_cursor():
             self._show(progress)
         elif now - self._said >= EVERY_S:
             self._said = now
-            share = f"{100 * progress.position // max(1, progress.size)} % of {format_bytes(progress.size)}"
-            self.say(
-                ", ".join(
-                    [
-                        f"{progress.step} {progress.collection}: {count_of(progress.documents, 'document')}",
-                        share,
-                        *self._rates(progress),
-                    ]
-                )
-            )
+            self.say(self._describe(progress))
+
+    def _describe(self, progress: Progress) -> str:
+        share = 100 * progress.position // max(1, progress.size)
+        parts = [
+            f"{progress.step} {progress.collection}: {count_of(progress.documents, 'document')}",
+            f"{share} % of {format_bytes(progress.size)}",
+            *self._rates(progress),
+        ]
+        return ", ".join(parts)
+
+    def ask(self, question: str, *, yes: bool) -> bool:
+        """Ask a question; the answer is `yes` where that was given, no where nobody can answer."""
+        if yes:
+            self.say(question)
+            return True
+        text = wrap(f"{question}. Go on?", Console(stderr=True))
+        return sys.stdin.isatty() and typer.confirm(text, err=True)
+
+    def suggest(self, manifest: Path, *commands: str) -> None:
+        """Say which commands come next, for a manifest that is given as `manifest`."""
+        quoted = shlex.quote(str(manifest))
+        more = "" if manifest == Path() else f" -f {quoted}"
+        for command in commands:
+            self.say(f"next: {command}{more}")
 
     def stop(self) -> None:
         """Take the bar away."""
@@ -70,8 +86,15 @@ class Talker:
             self._bars.stop()
             self._bars = None
 
+    @staticmethod
+    def _has_cursor() -> bool:
+        return sys.stderr.isatty() and not Console(stderr=True).is_dumb_terminal
+
     def _count(self, progress: Progress, now: float) -> None:
-        """Add what was done, and how long it took, since the chunk before; what an earlier run has done is no speed."""
+        """Add what was done, and how long it took, since the chunk before.
+
+        What an earlier run has done does not count as speed.
+        """
         last, seen = self._last, self._seen
         self._last, self._seen = progress, now
         is_step_new = progress.step != last.step
@@ -86,9 +109,11 @@ class Talker:
 
     def _show(self, progress: Progress) -> None:
         console = self._bars.console if self._bars else Console(stderr=True)
-        rates = ", ".join(self._rates(progress)[-1 if console.width < WIDE else 0 :])
+        known = self._rates(progress)
+        rates = ", ".join(known if console.width >= WIDE else known[-1:])
         name = Text(f"{progress.step} {progress.collection}")
-        name.truncate(max(1, console.width - len(rates) - BAR - 3), overflow="ellipsis")
+        room = console.width - len(rates) - BAR - 3
+        name.truncate(max(1, room), overflow="ellipsis")
         if self._bars is None:
             bar = BarColumn(
                 bar_width=BAR, style="dim", complete_style="green", finished_style="green"
@@ -106,16 +131,17 @@ class Talker:
         self._bars.start()
 
     def _rates(self, progress: Progress) -> list[str]:
-        """Documents and bytes of the file a second, as far as they are known, and the time left at this rate.
+        """Return documents and bytes of the file a second, and the time left at this rate.
 
-        When a step began is not known: its first chunk does not count.
+        Nothing as long as the rate is not known. When a step began is not known: its first chunk
+        does not count.
         """
         if self._seconds <= 0 or self._bytes <= 0:
             return []
-        left = round(max(0, progress.size - progress.position) * self._seconds / self._bytes)
-        documents, size = self._documents / self._seconds, round(self._bytes / self._seconds)
+        documents, size = self._documents / self._seconds, self._bytes / self._seconds
+        left = round(max(0, progress.size - progress.position) / size)
         return [
             f"{documents:,.0f} documents/s",
-            f"{format_bytes(size)}/s",
+            f"{format_bytes(round(size))}/s",
             f"{left // 60}:{left % 60:02} left",
         ]

@@ -1,8 +1,9 @@
-"""Equality of documents as the first law has it.
+"""Equality of documents under the first law.
 
-Ints are equal whatever their width, nothing else is equal that differs in a byte: 7 is not 7.0, 0.0 is not -0.0, null is not
-missing. The order of fields does not count, except inside the top-level `_id`; the order among equal keys does. Arrays are
-compared by position, the texts of their keys do not count.
+Ints of different widths are equal. No other values are equal that differ in a byte: 7 is not 7.0,
+0.0 is not -0.0, null is not missing. The order of fields does not count, except inside the
+top-level `_id`; the order among equal keys does. Arrays are compared by position; the texts of
+their keys do not count.
 """
 
 from __future__ import annotations
@@ -23,21 +24,24 @@ from assise.documents.writer import pack_int64
 
 
 def are_equal(a: bytes, b: bytes) -> bool:
-    """Whether two documents, as raw BSON, are equal under the first law.
+    """Return whether two documents of raw BSON are equal under the first law.
 
     Raises:
         InvalidBsonError: one of them is not BSON.
 
-    >>> are_equal(bytes.fromhex("0c0000001061000700000000"), bytes.fromhex("10000000126100070000000000000000"))
+    >>> int32 = bytes.fromhex("0c0000001061000700000000")
+    >>> int64 = bytes.fromhex("10000000126100070000000000000000")
+    >>> are_equal(int32, int64)
     True
     """
     return a == b or fingerprint(a) == fingerprint(b)
 
 
 def fingerprint(raw: bytes) -> bytes:
-    """32 bytes that two documents share when they are equal: a sha256 over the sha256 of every container, deepest first.
+    """Return 32 bytes that are the same for equal documents.
 
-    Without recursion: a document may be nested two million levels deep.
+    They are a sha256 over the sha256 of every container, deepest first. There is no recursion,
+    because a document may be nested two million levels deep.
     """
     try:
         return _fingerprint(raw)
@@ -60,7 +64,9 @@ class _Level:
         digest = sha256(b"%d" % len(self.items))
         for key, value in self.items:
             name = b"" if self.kind == ARRAY else key
-            digest.update(b"%d:%d:" % (len(name), len(value)) + name + value)
+            # The lengths keep names and values apart that would run together.
+            digest.update(b"%d:%d:" % (len(name), len(value)))
+            digest.update(name + value)
         return digest.digest()
 
 
@@ -73,7 +79,8 @@ def _fingerprint(raw: bytes) -> bytes:
             digest = level.digest()
             if not outer:
                 return digest
-            item, level = (level.key, b"%c" % level.kind + digest), outer.pop()
+            item = level.key, b"%c" % level.kind + digest
+            level = outer.pop()
             level.items.append(item)
             p += 1
             continue

@@ -1,7 +1,8 @@
 """Extended JSON v2, written from raw BSON.
 
-Dialects: canonical and relaxed as the specification has them (mongodb/specifications, source/extended-json), the jsonb form of
-`docs/architecture.md`, in which PostgreSQL's jsonb keeps every value, and the text of a key. What a dialect cannot hold is
+There are four dialects: canonical and relaxed as specified (mongodb/specifications,
+source/extended-json), the jsonb form of `docs/architecture.md`, in which PostgreSQL's jsonb keeps
+every value, and the text of a key. A value that a dialect cannot hold is written as
 `{"$bson": "<base64 of the BSON document {"": value}>"}`.
 """
 
@@ -40,10 +41,10 @@ from assise.documents.writer import enclose
 from assise.errors import InvalidBsonError
 
 LEVELS = 100
-"""Levels of documents and arrays in one JSON value; what lies deeper is `$bson`."""
+"""Levels of documents and arrays in one JSON value; deeper values are written as `$bson`."""
 
 LARGE_BYTES = 1 << 20
-"""Values that are larger are written in pieces."""
+"""`write_pieces` writes larger values in pieces."""
 PIECE_CHARACTERS = 1 << 16
 
 _LONG = {
@@ -53,43 +54,45 @@ _LONG = {
     0x0D: ('{"$code":', "}"),
     0x0E: ('{"$symbol":', "}"),
 }
-"""The kinds that are written in pieces, and what stands before and behind them."""
+"""The kinds that are written in pieces, with the text before and after each."""
 
 Scalar = Callable[[bytes, int], tuple[str | None, int]]
-"""Text of the value at a position and the position behind it; None when JSON cannot hold it."""
+"""Position -> text of the value there, None when JSON cannot hold it, and the next position."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_DATE_MS = 253402300799999
 
 WORDS = (
-    "oid symbol numberInt numberLong numberDouble numberDecimal binary type code scope timestamp regularExpression regex options"
-    " dbPointer date minKey maxKey undefined uuid bson element"
+    "oid symbol numberInt numberLong numberDouble numberDecimal binary type code scope timestamp"
+    " regularExpression regex options dbPointer date minKey maxKey undefined uuid bson element"
 ).split()
 WRAPPERS = frozenset(
-    "$oid $symbol $numberInt $numberLong $numberDouble $numberDecimal $binary $uuid $code $timestamp $regularExpression"
-    " $dbPointer $date $minKey $maxKey $undefined $bson".split()
+    "$oid $symbol $numberInt $numberLong $numberDouble $numberDecimal $binary $uuid $code"
+    " $timestamp $regularExpression $dbPointer $date $minKey $maxKey $undefined $bson".split()
 )
-"""Keys that make an object of Extended JSON something else than a document."""
+"""Keys that mark an object of Extended JSON as a value of another kind than document."""
 
 _ESCAPED = re.compile(rf"\$+(?:{'|'.join(WORDS)})")
 
 
 def escape_key(key: str) -> str:
-    """A key in the jsonb form: `$`s and a word of Extended JSON get one more `$`.
+    """Return a key in the jsonb form: one more `$` before `$`s and a word of Extended JSON.
 
     >>> escape_key("$oid"), escape_key("$ref"), escape_key("oid")
     ('$$oid', '$ref', 'oid')
     """
-    return "$" + key if key[:1] == "$" and _ESCAPED.fullmatch(key) else key
+    is_reserved = key[:1] == "$" and _ESCAPED.fullmatch(key)
+    return "$" + key if is_reserved else key
 
 
 def unescape_key(key: str) -> str:
-    """The user's key behind a key of the jsonb form."""
-    return key[1:] if key[:2] == "$$" and _ESCAPED.fullmatch(key) else key
+    """Return the document's key for a key of the jsonb form."""
+    is_escaped = key[:2] == "$$" and _ESCAPED.fullmatch(key)
+    return key[1:] if is_escaped else key
 
 
 def escape_value(kind: int, value: bytes) -> str:
-    """`{"$bson": …}` of one value."""
+    """Return one value as `{"$bson": …}`."""
     document = enclose(b"%c\0%b" % (kind, value))
     return f'{{"$bson":"{b64encode(document).decode()}"}}'
 
@@ -118,15 +121,12 @@ def _double(raw: bytes, p: int) -> tuple[str | None, int]:
     value: float = read_double(raw, p)[0]
     if value != value and raw[p : p + 8] != NAN:
         return None, p + 8
-    text = (
-        repr(value)
-        if isfinite(value)
-        else "NaN"
-        if value != value
-        else "Infinity"
-        if value > 0
-        else "-Infinity"
-    )
+    if isfinite(value):
+        text = repr(value)
+    elif value != value:
+        text = "NaN"
+    else:
+        text = "Infinity" if value > 0 else "-Infinity"
     return f'{{"$numberDouble":"{text}"}}', p + 8
 
 
@@ -145,10 +145,8 @@ def _jsonb_double(raw: bytes, p: int) -> tuple[str | None, int]:
 
 def _binary(raw: bytes, p: int) -> tuple[str, int]:
     subtype, content, end = read_binary(raw, p)
-    return (
-        f'{{"$binary":{{"base64":"{b64encode(content).decode()}","subType":"{subtype:02x}"}}}}',
-        end,
-    )
+    text = b64encode(content).decode()
+    return f'{{"$binary":{{"base64":"{text}","subType":"{subtype:02x}"}}}}', end
 
 
 def _bool(raw: bytes, p: int) -> tuple[str, int]:
@@ -161,21 +159,20 @@ def _date(raw: bytes, p: int) -> tuple[str, int]:
 
 
 def _iso_date(raw: bytes, p: int) -> tuple[str, int]:
-    """From 1970 to 9999 as RFC 3339, with milliseconds only when there are some."""
+    """Write a date from 1970 to 9999 as RFC 3339, with milliseconds only when it has some."""
     ms: int = read_int64(raw, p)[0]
     if not 0 <= ms <= _LAST_DATE_MS:
         return _date(raw, p)
     moment = (_EPOCH + timedelta(milliseconds=ms)).replace(tzinfo=None)
-    return (
-        f'{{"$date":"{moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds")}Z"}}',
-        p + 8,
-    )
+    text = moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds")
+    return f'{{"$date":"{text}Z"}}', p + 8
 
 
 def _regex(raw: bytes, p: int) -> tuple[str | None, int]:
     middle = raw.index(0, p)
     end = raw.index(0, middle + 1)
-    pattern, options = _quote(raw[p:middle]), _quote(raw[middle + 1 : end])
+    pattern = _quote(raw[p:middle])
+    options = _quote(raw[middle + 1 : end])
     if pattern is None or options is None:
         return None, end + 1
     return f'{{"$regularExpression":{{"pattern":{pattern},"options":{options}}}}}', end + 1
@@ -187,17 +184,16 @@ def _db_pointer(quote: Callable[[bytes], str | None]) -> Scalar:
         text = quote(namespace)
         if text is None:
             return None, end + 12
-        return (
-            f'{{"$dbPointer":{{"$ref":{text},"$id":{{"$oid":"{raw[end : end + 12].hex()}"}}}}}}',
-            end + 12,
-        )
+        target = raw[end : end + 12].hex()
+        return f'{{"$dbPointer":{{"$ref":{text},"$id":{{"$oid":"{target}"}}}}}}', end + 12
 
     return write
 
 
 def _timestamp(raw: bytes, p: int) -> tuple[str, int]:
     value = int.from_bytes(raw[p : p + 8], "little")
-    return f'{{"$timestamp":{{"t":{value >> 32},"i":{value & 0xFFFFFFFF}}}}}', p + 8
+    seconds, increment = value >> 32, value & 0xFFFFFFFF
+    return f'{{"$timestamp":{{"t":{seconds},"i":{increment}}}}}', p + 8
 
 
 def _decimal(raw: bytes, p: int) -> tuple[str | None, int]:
@@ -205,6 +201,10 @@ def _decimal(raw: bytes, p: int) -> tuple[str | None, int]:
         raise IndexError
     text = decimal128_text(raw[p : p + 16])
     return (text if text is None else f'{{"$numberDecimal":"{text}"}}'), p + 16
+
+
+def _object_id(raw: bytes, p: int) -> tuple[str, int]:
+    return f'{{"$oid":"{raw[p : p + 12].hex()}"}}', p + 12
 
 
 def _constant(text: str) -> Scalar:
@@ -220,12 +220,12 @@ def _int64(raw: bytes, p: int) -> tuple[str, int]:
 
 
 def _shared(quote: Callable[[bytes], str | None]) -> dict[int, Scalar]:
-    """What all dialects write alike, up to how they quote strings."""
+    """Return the writers that all dialects share, but for how they quote strings."""
     return {
         0x02: _string(quote),
         0x05: _binary,
         0x06: _constant('{"$undefined":true}'),
-        0x07: lambda raw, p: (f'{{"$oid":"{raw[p : p + 12].hex()}"}}', p + 12),
+        0x07: _object_id,
         0x08: _bool,
         0x0A: _constant("null"),
         0x0B: _regex,
@@ -241,9 +241,10 @@ def _shared(quote: Callable[[bytes], str | None]) -> dict[int, Scalar]:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How scalars and strings are written, and a key that starts with `$`: None when JSON cannot name it.
+    """The writers of scalars, of strings, and of keys that start with `$`.
 
-    Where the order of fields is kept, a document with a key that JSON cannot name is `$bson` as a whole.
+    A writer of keys gives None for a key that JSON cannot name. A dialect that keeps the order of
+    fields writes a document with such a key as one `$bson`.
     """
 
     scalars: Mapping[int, Scalar]
@@ -282,13 +283,13 @@ JSONB = Dialect(
 KEY = Dialect(
     _shared(_quote) | {0x01: _double, 0x09: _date, 0x10: _int32, 0x12: _int64}, _quote, escape_key
 )
-"""Canonical, with ints without width: the text of an `_id` in a key of kind any."""
+"""Canonical, but ints have no width: the text of an `_id` in a key of kind any."""
 
 
 class JsonWriter:
     """Writes values of raw BSON as JSON text in one dialect.
 
-    `leaves` counts what was written: scalars, and containers that are empty.
+    `leaves` counts the written scalars and empty containers.
     """
 
     def __init__(self, dialect: Dialect) -> None:
@@ -299,28 +300,28 @@ class JsonWriter:
         self._keeps_order = dialect.keeps_order
 
     def value(self, kind: int, raw: bytes, p: int, depth: int = 0) -> tuple[str, int]:
-        """The text of the value of type `kind` at `p`, and the position behind it."""
+        """Return the text of the value of type `kind` at `p`, and the position after it."""
         write = self._scalars.get(kind)
         if write is not None:
             text, end = write(raw, p)
             self.leaves += 1
-            return (text, end) if text is not None else (escape_value(kind, raw[p:end]), end)
+            return (escape_value(kind, raw[p:end]) if text is None else text), end
         if kind == CODE_WITH_SCOPE:
             return self._code_with_scope(raw, p, depth)
         if depth >= LEVELS:
             return self.escaped(kind, raw, p)
-        return (
-            self.document(raw, p, depth) if kind == DOCUMENT else self._array(kind, raw, p, depth)
-        )
+        if kind == DOCUMENT:
+            return self.document(raw, p, depth)
+        return self._array(kind, raw, p, depth)
 
     def escaped(self, kind: int, raw: bytes, p: int) -> tuple[str, int]:
-        """A value as `$bson`, whatever it is."""
+        """Write a value of any kind as `$bson`."""
         end = SKIP[kind](raw, p)
         text = self._bson(enclose(b"%c\0%b" % (kind, raw[p:end])))
         return f'{{"$bson":{text}}}', end
 
     def document(self, raw: bytes, p: int, depth: int = 0) -> tuple[str, int]:
-        """A document; repeated keys and keys that JSON cannot name stand under `$bson`."""
+        """Write a document; repeated keys and keys that JSON cannot name go under `$bson`."""
         last, leaves = open_document(raw, p), self.leaves
         parts: list[str] = []
         hashes = array("q")
@@ -332,7 +333,8 @@ class JsonWriter:
             if name is None:
                 self.leaves = leaves
                 return self._document_with_unnameable(raw, p, depth)
-            text, q = self.value(raw[q], raw, end + 1, depth + 1)
+            kind = raw[q]
+            text, q = self.value(kind, raw, end + 1, depth + 1)
             if q > last:
                 raise InvalidBsonError("a value longer than its document", end)
             hashes.append(hash(key))
@@ -345,7 +347,7 @@ class JsonWriter:
         return f"{{{','.join(parts)}}}", last + 1
 
     def key(self, key: bytes) -> str | None:
-        """A key as JSON text, escaped and quoted; None when it is not UTF-8."""
+        """Return a key as JSON text, escaped and quoted; None when it is not UTF-8."""
         if key[:1] == b"$":
             try:
                 name = self._escape_key(key.decode())
@@ -355,13 +357,12 @@ class JsonWriter:
         return self._quote(key)
 
     def unnameable(self, raw: bytes, p: int) -> set[bytes]:
-        """The keys of one level that JSON cannot name: repeated, or not UTF-8."""
-        return repeated_keys(raw, p) | {
-            key for _, key, _, _ in elements(raw, p) if self.key(key) is None
-        }
+        """Return the keys of one level that JSON cannot name: repeated, or not UTF-8."""
+        keys = (key for _, key, _, _ in elements(raw, p))
+        return repeated_keys(raw, p) | {key for key in keys if self.key(key) is None}
 
     def unnameable_fields(self, raw: bytes, p: int, keys: Collection[bytes]) -> str:
-        """The text that stands under `$bson` for the fields with these keys: the BSON document of them, in their order."""
+        """Return the text under `$bson` for the fields with these keys: a BSON document of them."""
         body = [
             b"%c%b\0%b" % (kind, key, raw[at:end])
             for kind, key, at, end in elements(raw, p)
@@ -370,7 +371,7 @@ class JsonWriter:
         return self._bson(enclose(b"".join(body)))
 
     def _bson(self, document: bytes) -> str:
-        """The text of a document under `$bson`, whose leaves are counted."""
+        """Return the text of a document under `$bson`, and count its leaves."""
         check_document(document)
         self.leaves += count_leaves(document)
         return f'"{b64encode(document).decode()}"'
@@ -382,7 +383,8 @@ class JsonWriter:
         parts: list[str] = []
         for kind, key, at, _ in elements(raw, p):
             if key not in keys:
-                add_part(parts, f"{self.key(key)}:{self.value(kind, raw, at, depth + 1)[0]}")
+                text, _ = self.value(kind, raw, at, depth + 1)
+                add_part(parts, f"{self.key(key)}:{text}")
         if keys:
             parts.append(f'"$bson":{self.unnameable_fields(raw, p, keys)}')
         return f"{{{','.join(parts)}}}", open_document(raw, p) + 1
@@ -394,7 +396,8 @@ class JsonWriter:
         parts: list[str] = []
         while q != last:
             end = key_end(raw, q, last)
-            text, q = self.value(raw[q], raw, end + 1, depth + 1)
+            item = raw[q]
+            text, q = self.value(item, raw, end + 1, depth + 1)
             if q > last:
                 raise InvalidBsonError("a value longer than its array", end)
             add_part(parts, text)
@@ -420,14 +423,14 @@ class JsonWriter:
 
 
 def add_part(parts: list[str], text: str) -> None:
-    """Add a member of an object or array to the others, which are joined now and then: a million of them take little memory."""
+    """Add a member of an object or array; the members are joined now and then to save memory."""
     parts.append(text)
     if len(parts) > 50_000:
         parts[:] = [",".join(parts)]
 
 
 def write_json(raw: bytes, dialect: Dialect = CANONICAL) -> str:
-    """A document as one line of JSON.
+    """Return a document as one line of JSON.
 
     Raises:
         InvalidBsonError: it is not BSON.
@@ -445,7 +448,10 @@ def write_json(raw: bytes, dialect: Dialect = CANONICAL) -> str:
 
 
 def write_pieces(raw: bytes) -> Iterator[str]:
-    """What `write_json` gives in the canonical dialect, in pieces: 16 MiB of control characters are 100 MB of JSON."""
+    """Yield the text of `write_json` in the canonical dialect in pieces.
+
+    16 MiB of control characters are 100 MB of JSON.
+    """
     try:
         yield from _pieces(JsonWriter(CANONICAL), DOCUMENT, raw, 0, 0)
     except (*OUTSIDE, ValueError) as error:
@@ -475,15 +481,15 @@ def _string_pieces(kind: int, raw: bytes, p: int) -> Iterator[str]:
         yield escape_value(kind, raw[p:end])
         return
     del content
-    front, back = _LONG[kind]
-    yield f'{front}"'
+    before, after = _LONG[kind]
+    yield f'{before}"'
     for start in range(0, len(text), PIECE_CHARACTERS):
         yield encode_basestring(text[start : start + PIECE_CHARACTERS])[1:-1]
-    yield f'"{back}'
+    yield f'"{after}'
 
 
 def decode_fields(text: str) -> bytes | None:
-    """The BSON document behind the text of a `$bson` key, or None when it is none."""
+    """Return the BSON document that the text of a `$bson` key encodes, None when it is none."""
     try:
         document = b64decode(text, validate=True)
         check_document(document)

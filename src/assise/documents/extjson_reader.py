@@ -1,6 +1,7 @@
 """Extended JSON v2 read to BSON: canonical, relaxed and the jsonb form, as `json.loads` gives it.
 
-`read_pieces` reads large texts of the jsonb form so that a million fields are never Python objects at the same time.
+`read_pieces` reads large texts of the jsonb form in pieces, so that a million fields are never
+Python objects at the same time.
 """
 
 from __future__ import annotations
@@ -55,36 +56,42 @@ from assise.errors import ExtendedJsonError
 
 
 class Form(Enum):
-    """What is read: Extended JSON as others write it; the text of a key, in which names are escaped; or jsonb, which keeps no order either."""
+    """The form of the text that is read.
+
+    PLAIN is Extended JSON as others write it; KEY is the text of a key, in which names are
+    escaped; JSONB is also escaped, and does not keep the order of fields.
+    """
 
     PLAIN, KEY, JSONB = range(3)
 
 
-Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"] | Element
-"""What `json.loads` gives, and what stands for it already as BSON."""
+_Scalar = None | bool | int | float | str
+Json = _Scalar | list["Json"] | dict[str, "Json"] | Element
+"""A value as `json.loads` gives it, or already read to BSON."""
 
-Known = Mapping[str, "Known"]
-"""Names of fields that are wanted one by one, and in documents below them."""
+FieldNames = Mapping[str, "FieldNames"]
+"""The fields that the caller looks up by name, and below them those of their documents."""
 
 
 class Check(Protocol):
-    """Raises an error for a value that stands so many levels below the root and may not."""
+    """Raises an error for a value that is not allowed at this number of levels below the root."""
 
     def __call__(self, value: Json, /, *, depth: int) -> None: ...
 
 
 class Pieces(dict[str, Json]):
-    """A large object: the fields that are known or mean something by themselves, and runs of all others.
+    """A large object: fields that are looked up by name, and runs of all others.
 
-    A run stands as its first field, behind whose value the bytes of the following fields lie.
+    A run is stored under the name of its first field. The bytes of the following fields are
+    appended to the value of the first.
     """
 
 
 def read_json(text: str) -> bytes:
-    """One document from canonical or relaxed Extended JSON text.
+    """Read one document from canonical or relaxed Extended JSON text.
 
     Raises:
-        ExtendedJsonError: it is no JSON, no document, or a type wrapper is malformed.
+        ExtendedJsonError: the text is not JSON, not a document, or a type wrapper is malformed.
 
     >>> read_json('{"a": {"$numberInt": "7"}}').hex()
     '0c0000001061000700000000'
@@ -98,14 +105,14 @@ def read_json(text: str) -> bytes:
     try:
         kind, document = read_value(value, form=Form.PLAIN)
     except UnicodeEncodeError as error:
-        raise ExtendedJsonError(f"half a surrogate pair is no text: {text[:80]}") from error
+        raise ExtendedJsonError(f"half a surrogate pair is not text: {text[:80]}") from error
     if kind != DOCUMENT:
         raise ExtendedJsonError(f"not a document: {text[:80]}")
     return document
 
 
 def read_value(value: Json, *, form: Form = Form.JSONB) -> Element:
-    """The BSON element of a JSON value; of the jsonb form unless told otherwise.
+    """Read a JSON value to a BSON element.
 
     Raises:
         ExtendedJsonError: a type wrapper is malformed or a value does not fit BSON.
@@ -132,7 +139,10 @@ def read_value(value: Json, *, form: Form = Form.JSONB) -> Element:
 
 
 def read_fields(value: dict[str, Json], *, form: Form = Form.JSONB) -> bytes:
-    """The elements of a JSON object that is a document: with those under `$bson`; of the jsonb form DBRefs in their order."""
+    """Read the elements of a JSON object that is a document, with those under `$bson`.
+
+    jsonb does not keep the order of fields: those of a DBRef are put in theirs.
+    """
     fields = [
         (_key(name if form is Form.PLAIN else unescape_key(name)), read_value(item, form=form))
         for name, item in value.items()
@@ -140,13 +150,12 @@ def read_fields(value: dict[str, Json], *, form: Form = Form.JSONB) -> bytes:
     ]
     if form is Form.JSONB and "$ref" in value:
         fields.sort(key=lambda field: dbref_order(field[0]))
-    return b"".join(
-        [b"%c%b\0%b" % (kind, key, data) for key, (kind, data) in fields]
-    ) + read_unnameable(value)
+    named = [b"%c%b\0%b" % (kind, key, data) for key, (kind, data) in fields]
+    return b"".join(named) + read_unnameable(value)
 
 
 def read_unnameable(value: dict[str, Json]) -> bytes:
-    """The elements that stand under the key `$bson` of a document in JSON."""
+    """Read the elements under the key `$bson` of a document in JSON."""
     fields = value.get("$bson")
     if fields is None:
         return b""
@@ -157,19 +166,21 @@ def read_unnameable(value: dict[str, Json]) -> bytes:
 
 
 def dbref_order(key: bytes) -> int:
-    """Sort key that brings `$ref, $id, $db` to the front: drivers know DBRefs by this order."""
+    """Return a sort key that puts `$ref, $id, $db` first; drivers know a DBRef by this order."""
     return {b"$ref": 0, b"$id": 1, b"$db": 2}.get(key, 3)
 
 
 def read_wrapper(value: dict[str, Json], *, form: Form = Form.JSONB) -> Element | None:
-    """The value behind an object such as `{"$oid": …}`; None when the object is a document."""
-    name = next((key for key in value if key[:1] == "$" and key in WRAPPERS), None)
+    """Read an object such as `{"$oid": …}`; None when the object is a document."""
+    names = (key for key in value if key[:1] == "$" and key in WRAPPERS)
+    name = next(names, None)
     if name is None:
         return None
     if name == "$bson":
         return _escaped(value) if len(value) == 1 else None
     if set(value) - {"$scope" if name == "$code" else name} - {name}:
-        raise ExtendedJsonError(f"{name} has other keys beside it: {', '.join(sorted(value))[:80]}")
+        shown = ", ".join(sorted(value))[:80]
+        raise ExtendedJsonError(f"{name} has other keys beside it: {shown}")
     try:
         return _code(value, form=form) if name == "$code" else _READERS[name](value[name])
     except (ValueError, TypeError, KeyError, StructError, AttributeError, OverflowError) as error:
@@ -277,7 +288,7 @@ def _timestamp(value: Json) -> Element:
         or not 0 <= increment < 1 << 32
     ):
         raise ValueError(value)
-    return TIMESTAMP, pack_int64((seconds << 32 | increment) - (1 << 64 if seconds >> 31 else 0))
+    return TIMESTAMP, (seconds << 32 | increment).to_bytes(8, "little")
 
 
 def _regex(value: Json) -> Element:
@@ -289,11 +300,12 @@ def _regex(value: Json) -> Element:
 
 def _db_pointer(value: Json) -> Element:
     namespace, target = _only(value, "$ref", "$id")
-    return DB_POINTER, write_string(_text(namespace)) + _object_id(_only(target, "$oid")[0])[1]
+    _, object_id = _object_id(*_only(target, "$oid"))
+    return DB_POINTER, write_string(_text(namespace)) + object_id
 
 
 def _escaped(value: dict[str, Json]) -> Element | None:
-    """The one value of a `$bson` document with the empty key; None when it holds fields that JSON cannot name."""
+    """Read the one value of a `$bson` document with the empty key; None for any other document."""
     document = read_unnameable(value)
     found = list(elements(enclose(document)))
     if len(found) != 1 or found[0][1]:
@@ -330,11 +342,13 @@ _READERS: dict[str, Callable[[Json], Element]] = {
 
 
 _APART = WRAPPERS | {"$scope", "$element", "$ref", "$id", "$db", "_id"}
-"""Names that are looked for in objects: they are never part of a run."""
+"""Names that have a meaning in objects: they are never part of a run."""
 
-_NOTHING: Known = {}
+_NO_NAMES: FieldNames = {}
 _STRING = rb'"(?:[^"\\]++|\\.)*+"'
 _VALUE = rb"(?:[\w.+-]++|" + _STRING + rb")"
+# A value of up to three levels, of at most four items each. All quantifiers are possessive: the
+# pattern never goes back, so a text of 16 MB is passed over in linear time.
 for _ in range(3):
     _VALUE = rb"(?:%b|\{(?:,? ?%b: ?%b){0,4}+\}|\[(?:,? ?%b){0,4}+\])" % (
         _VALUE,
@@ -344,70 +358,86 @@ for _ in range(3):
     )
 SOME_FIELDS = re.compile(rb"(?:,? ?%b: ?%b){1,256}+" % (_STRING, _VALUE))
 SOME_ITEMS = re.compile(rb"(?:,? ?%b){1,256}+" % _VALUE)
-"""Fields or items that are read at a time: scalars and small containers, among them every type wrapper but code with a large scope."""
+"""Fields or items that are read at a time: scalars and small containers.
+
+They include every type wrapper but code with a large scope.
+"""
 _NAME = re.compile(rb",? ?%b: ?" % _STRING)
 _COMMA = re.compile(rb",? ?")
 
 
 def read_pieces(
-    text: bytes, start: int, known: Known, *, loads: Callable[[str], Any], check: Check
+    text: bytes, start: int, names: FieldNames, *, loads: Callable[[str], Any], check: Check
 ) -> Json:
-    """The JSON value that PostgreSQL has written into `text` behind `start`; its large objects are `Pieces`, its large arrays are BSON.
+    """Read the JSON value that PostgreSQL has written into `text` from `start` on.
 
-    `loads` reads some fields or items at a time, `check` sees each value of which only BSON is kept.
+    Objects become `Pieces`, arrays become BSON. `loads` reads some fields or items at a time;
+    `check` is called with each value of which only the BSON is kept.
     """
-    return (
-        _PieceReader(text, start, loads, check).read(known)
-        if text[start] in b"{["
-        else loads(text[start:].decode())
-    )
+    if text[start] in b"{[":
+        return _PieceReader(text, start, loads, check).read(names)
+    value: Json = loads(text[start:].decode())
+    return value
 
 
 class _PieceReader:
-    """A position in a text, and what reads containers from there on."""
+    """Reads containers from a position in a text on."""
 
     def __init__(self, text: bytes, start: int, loads: Callable[[str], Any], check: Check) -> None:
         self._text, self._p, self._loads, self._check = text, start, loads, check
 
-    def read(self, known: Known, depth: int = 0) -> Json:
-        """The object or array at the position."""
+    def read(self, names: FieldNames, depth: int = 0) -> Json:
+        """Read the object or array at the position."""
         self._p += 1
         if self._text[self._p - 1] == ord("["):
             return ARRAY, write_array(self._items(depth))
-        found = Pieces()
+        pieces = Pieces()
         run: bytearray | None = None
-        for name, value in self._fields(known, depth):
-            if name in known or name in _APART:
-                found[name], run = value, None
+        for name, value in self._fields(names, depth):
+            if name in names or name in _APART:
+                pieces[name], run = value, None
                 continue
             self._check({name: value}, depth=depth)
             kind, data = read_value(value)
             if run is None:
+                # The value of the first field goes on growing: later fields of the run join it.
                 run = bytearray(data)
-                found[name] = kind, cast(bytes, run)
+                pieces[name] = kind, cast(bytes, run)
             else:
                 run += b"%c%b\0%b" % (kind, _key(unescape_key(name)), data)
-        return found
+        return pieces
 
-    def _fields(self, known: Known, depth: int) -> Iterator[tuple[str, Json]]:
-        while (piece := self._take(SOME_FIELDS)) or self._text[self._p] != ord("}"):
+    def _fields(self, names: FieldNames, depth: int) -> Iterator[tuple[str, Json]]:
+        while True:
+            piece = self._take(SOME_FIELDS)
             if piece:
                 yield from self._loads(f"{{{piece}}}").items()
+            elif self._text[self._p] == ord("}"):
+                break
             else:
                 name = self._loads(self._take(_NAME))
-                yield name, self.read(known.get(name, _NOTHING), depth + 1)
+                yield name, self.read(names.get(name, _NO_NAMES), depth + 1)
         self._p += 1
 
     def _items(self, depth: int) -> Iterator[Element]:
-        while (piece := self._take(SOME_ITEMS)) or self._text[self._p] != ord("]"):
+        while True:
+            piece = self._take(SOME_ITEMS)
+            if not piece and self._text[self._p] == ord("]"):
+                break
             self._take(_COMMA)
-            for item in self._loads(f"[{piece}]") if piece else [self.read(_NOTHING, depth + 1)]:
+            if piece:
+                items = self._loads(f"[{piece}]")
+            else:
+                items = [self.read(_NO_NAMES, depth + 1)]
+            for item in items:
                 self._check(item, depth=depth + 1)
                 yield read_value(item)
         self._p += 1
 
     def _take(self, pattern: re.Pattern[bytes]) -> str:
-        """What stands at the position, without commas and colons around it; empty when it is something else."""
-        found = pattern.match(self._text, self._p)
-        self._p = found.end() if found else self._p
-        return found[0].strip(b",: ").decode() if found else ""
+        """Consume a match at the position, without commas and colons around it; empty for none."""
+        match = pattern.match(self._text, self._p)
+        if match is None:
+            return ""
+        self._p = match.end()
+        return match[0].strip(b",: ").decode()

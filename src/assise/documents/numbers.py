@@ -1,4 +1,4 @@
-"""Texts of numbers that come back bit by bit."""
+"""Texts of numbers that are read back bit by bit."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from bson.decimal128 import Decimal128
 from bson.errors import InvalidBSON
 
 NAN = b"\0\0\0\0\0\0\xf8\x7f"
-"""The one NaN (little-endian) that the text NaN stands for; every other one carries a payload."""
+"""The one NaN (little-endian) that the text NaN stands for; any other NaN carries a payload."""
 
 
 def plain_double(value: float) -> str:
-    """The shortest decimal of a finite double that reads back as it, without exponent, with at least one decimal place.
+    """Return the shortest decimal that reads back as this finite double.
+
+    It has no exponent and at least one decimal place.
 
     >>> plain_double(1e16), plain_double(1.5e-7)
     ('10000000000000000.0', '0.00000015')
@@ -25,7 +27,7 @@ def plain_double(value: float) -> str:
 
 
 def decimal128_text(raw: bytes) -> str | None:
-    """The text of 16 bytes of Decimal128, or None when the text does not give these bytes back."""
+    """Return the text of 16 bytes of Decimal128, None when it does not give these bytes back."""
     text = str(Decimal128.from_bid(raw))
     try:
         return text if Decimal128(text).bid == raw else None
@@ -34,12 +36,12 @@ def decimal128_text(raw: bytes) -> str | None:
 
 
 def decimal128_bytes(text: str) -> bytes:
-    """The 16 bytes of the Decimal128 that `text` writes exactly.
+    """Return the 16 bytes of the Decimal128 that `text` writes exactly.
 
     Raises:
-        ValueError: it writes none, or it would have to be rounded.
+        ValueError: `text` is not a Decimal128, or it would have to be rounded.
     """
     try:
         return Decimal128(text).bid
     except ArithmeticError as error:
-        raise ValueError(f"{text!r} is no Decimal128") from error
+        raise ValueError(f"{text!r} is not a Decimal128") from error

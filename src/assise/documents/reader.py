@@ -1,14 +1,15 @@
-"""Raw BSON, read where it lies: positions in, positions out, nothing decoded.
+"""Raw BSON read in place: positions in, positions out, nothing decoded.
 
-Every function here takes the bytes of one document. A position outside of it shows as IndexError or struct.error, which the
-public functions, and the walkers of other packages, turn into `InvalidBsonError` with `invalid`.
+Every function takes the bytes of one document. A position outside of it raises IndexError or
+struct.error. The public functions, and the walkers of other packages, turn these into
+`InvalidBsonError` with `invalid`.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from struct import Struct
 from struct import error as StructError
@@ -21,23 +22,23 @@ read_int64 = Struct("<q").unpack_from
 read_double = Struct("<d").unpack_from
 
 OUTSIDE = (IndexError, StructError, KeyError)
-"""What a walk over broken lengths or unknown types raises."""
+"""The errors that a walk over broken lengths or unknown types raises."""
 
 NOT_BSON = (*OUTSIDE, ValueError, InvalidBsonError)
-"""What reading bytes that are no BSON may raise."""
+"""The errors that reading bytes that are not BSON may raise."""
 
 Skip = Callable[[bytes, int], int]
 
 
 def invalid(error: Exception) -> InvalidBsonError:
-    """What an error of OUTSIDE says about the document."""
+    """Translate an error of OUTSIDE."""
     if isinstance(error, KeyError):
         return InvalidBsonError(f"unknown BSON type {error.args[0]!r}", 0)
     return InvalidBsonError("a length points outside the document", 0)
 
 
 def open_document(raw: bytes, p: int) -> int:
-    """The position of the terminator of the document or array that starts at `p`."""
+    """Return the position of the terminator of the document or array that starts at `p`."""
     last: int = p + read_int32(raw, p)[0] - 1
     if last < p + 4 or raw[last]:
         raise InvalidBsonError("a document without a terminator", p)
@@ -45,7 +46,7 @@ def open_document(raw: bytes, p: int) -> int:
 
 
 def key_end(raw: bytes, p: int, last: int) -> int:
-    """The position of the NUL that ends the key of the element at `p`."""
+    """Return the position of the NUL that ends the key of the element at `p`."""
     end = raw.find(0, p + 1, last)
     if end < 0:
         raise InvalidBsonError("a key without a terminator", p)
@@ -53,7 +54,7 @@ def key_end(raw: bytes, p: int, last: int) -> int:
 
 
 def read_string(raw: bytes, p: int) -> tuple[bytes, int]:
-    """The bytes of a string without its terminator, and the position behind it."""
+    """Return the bytes of a string without its terminator, and the position after it."""
     length: int = read_int32(raw, p)[0]
     end = p + 4 + length
     if length < 1 or raw[end - 1]:
@@ -62,20 +63,24 @@ def read_string(raw: bytes, p: int) -> tuple[bytes, int]:
 
 
 def read_binary(raw: bytes, p: int) -> tuple[int, bytes, int]:
-    """Subtype, content (of subtype 2 without the inner length) and the position behind a binary."""
+    """Return subtype, content and the position after a binary.
+
+    The content of subtype 2 is returned without its inner length.
+    """
     length: int = read_int32(raw, p)[0]
     subtype, end = raw[p + 4], p + 5 + length
     if length < 0 or end > len(raw):
         raise InvalidBsonError("a binary longer than its document", p)
     if subtype != 2:
         return subtype, raw[p + 5 : end], end
-    if length < 4 or read_int32(raw, p + 5)[0] != length - 4:
+    inner = length - 4
+    if inner < 0 or read_int32(raw, p + 5)[0] != inner:
         raise InvalidBsonError("a binary of subtype 2 with a wrong inner length", p)
     return subtype, raw[p + 9 : end], end
 
 
 def read_code_with_scope(raw: bytes, p: int) -> tuple[bytes, int, int]:
-    """Code, the position of the scope document, and the position behind it."""
+    """Return the code, the position of the scope document, and the position after it."""
     end = p + read_int32(raw, p)[0]
     code, scope = read_string(raw, p + 4)
     if open_document(raw, scope) + 1 != end:
@@ -120,23 +125,24 @@ SKIP: dict[int, Skip] = {
     0xFF: _fixed(0),
     0x7F: _fixed(0),
 }
-"""Type byte -> the position behind a value; containers are skipped, not looked into."""
+"""Type byte -> function that gives the position after a value; containers are not looked into."""
 
 
 def elements(raw: bytes, start: int = 0) -> Iterator[tuple[int, bytes, int, int]]:
-    """Type, key, position of the value and position behind it, of each element of one level."""
+    """Yield type, key, position of the value and position after it, for each element of a level."""
     last, p = open_document(raw, start), start + 4
     while p != last:
         end = key_end(raw, p, last)
         after = SKIP[raw[p]](raw, end + 1)
         if after > last:
             raise InvalidBsonError("a value longer than its document", p)
-        yield raw[p], raw[p + 1 : end], end + 1, after
+        key = raw[p + 1 : end]
+        yield raw[p], key, end + 1, after
         p = after
 
 
 def is_utf8(content: bytes) -> bool:
-    """Whether these bytes of a key or a string are text."""
+    """Return whether these bytes of a key or a string are text."""
     try:
         content.decode()
     except UnicodeDecodeError:
@@ -145,33 +151,43 @@ def is_utf8(content: bytes) -> bool:
 
 
 def repeated_keys(raw: bytes, start: int = 0) -> set[bytes]:
-    """The keys that stand more than once in one level; a million of them are told apart by their hashes, not held."""
-    hashes = array("q", (hash(key) for _, key, _, _ in elements(raw, start)))
-    again = find_repeated(hashes)
-    if not again:
+    """Return the keys that occur more than once in one level.
+
+    A level may have a million keys: first their hashes are compared, and only keys whose hash
+    occurs twice are held.
+    """
+    hashes = array("q", map(hash, _keys(raw, start)))
+    repeated = find_repeated(hashes)
+    if not repeated:
         return set()
-    counts = Counter(key for _, key, _, _ in elements(raw, start) if hash(key) in again)
+    counts = Counter(key for key in _keys(raw, start) if hash(key) in repeated)
     return {key for key, count in counts.items() if count > 1}
 
 
+def _keys(raw: bytes, start: int) -> Iterator[bytes]:
+    return (key for _, key, _, _ in elements(raw, start))
+
+
 def find_repeated(numbers: array[int]) -> set[int]:
-    """Those that occur more than once; a million of them are sorted in parts."""
+    """Return the numbers that occur more than once; many are sorted in parts to save memory."""
     parts = 1 + len(numbers) // 100_000
     if parts == 1:
-        return {one for one, other in pairwise(sorted(numbers)) if one == other}
-    return {
-        one
-        for part in range(parts)
-        for one, other in pairwise(sorted(n for n in numbers if n % parts == part))
-        if one == other
-    }
+        return _find_pairs(numbers)
+    repeated: set[int] = set()
+    for part in range(parts):
+        repeated |= _find_pairs(n for n in numbers if n % parts == part)
+    return repeated
+
+
+def _find_pairs(numbers: Iterable[int]) -> set[int]:
+    return {one for one, other in pairwise(sorted(numbers)) if one == other}
 
 
 def check_document(raw: bytes) -> None:
-    """Walk the whole of one document, however deep.
+    """Check the whole of one document, however deep. Strings and keys need not be UTF-8.
 
     Raises:
-        InvalidBsonError: it is not BSON. Strings and keys that are not UTF-8 are let pass: their bytes are kept.
+        InvalidBsonError: it is not BSON.
     """
     try:
         if open_document(raw, 0) + 1 != len(raw):
@@ -183,9 +199,10 @@ def check_document(raw: bytes) -> None:
 
 
 def walk(raw: bytes) -> Iterator[tuple[int, int]]:
-    """Depth and type byte of every element at every depth (from 1), in order, without recursion; checks all that it passes.
+    """Yield depth (from 1) and type byte of every element, in order, and check what is passed.
 
-    A container is followed by its elements and, when they end, by its depth and 0.
+    A container is followed by its elements and, when they end, by its depth and 0. There is no
+    recursion.
     """
     outer = array("q")
     last, p = open_document(raw, 0), 4
@@ -210,7 +227,7 @@ def walk(raw: bytes) -> Iterator[tuple[int, int]]:
 
 
 def count_leaves(raw: bytes) -> int:
-    """How many values a document holds: scalars, and containers that are empty."""
+    """Return how many values a document holds: scalars, and containers that are empty."""
     leaves, previous = 0, -1
     scope = 0
     for depth, kind in walk(raw):

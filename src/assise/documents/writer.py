@@ -1,4 +1,4 @@
-"""Raw BSON, written: elements joined into documents."""
+"""Writing raw BSON: elements are joined into documents."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ pack_int64 = Struct("<q").pack
 pack_double = Struct("<d").pack
 
 Element = tuple[int, bytes]
-"""Type byte and the bytes of a value, without its key."""
+"""Type byte and bytes of a value, without its key."""
 
 
 def write_document(fields: Iterable[tuple[bytes, Element]]) -> bytes:
-    """A document of `(key, element)` pairs; keys without NUL, in this order."""
-    return enclose(b"".join([b"%c%b\0%b" % (kind, key, value) for key, (kind, value) in fields]))
+    """Write a document of `(key, element)` pairs in this order; keys are without NUL."""
+    body = [b"%c%b\0%b" % (kind, key, value) for key, (kind, value) in fields]
+    return enclose(b"".join(body))
 
 
 def write_array(items: Iterable[Element]) -> bytes:
-    """An array: a document with the keys 0, 1, 2, …; `items` may be a million, made one at a time."""
+    """Write an array: a document with the keys 0, 1, 2, …; `items` may be made one at a time."""
     array = bytearray(4)
     for i, (kind, value) in enumerate(items):
         array += b"%c%d\0%b" % (kind, i, value)
@@ -31,24 +32,24 @@ def write_array(items: Iterable[Element]) -> bytes:
 
 
 def enclose(body: bytes) -> bytes:
-    """A document or an array around its elements' bytes."""
+    """Write a document or an array around the bytes of its elements."""
     return b"".join((pack_int32(len(body) + 5), body, b"\0"))
 
 
 def write_string(content: bytes) -> bytes:
-    """The value bytes of a string, code or symbol."""
+    """Write the value of a string, code or symbol."""
     return pack_int32(len(content) + 1) + content + b"\0"
 
 
 def write_binary(subtype: int, content: bytes) -> Element:
-    """A binary; of subtype 2 with the inner length that it wants."""
+    """Write a binary; subtype 2 has an inner length."""
     if subtype == 2:
         content = pack_int32(len(content)) + content
     return BINARY, pack_int32(len(content)) + bytes([subtype]) + content
 
 
 def write_int(value: int) -> Element:
-    """An int32 where it fits, otherwise an int64.
+    """Write an int32 where the value fits, otherwise an int64.
 
     Raises:
         struct.error: the value needs more than 64 bits.
@@ -59,11 +60,11 @@ def write_int(value: int) -> Element:
 
 
 def write_code_with_scope(code: bytes, scope: bytes) -> Element:
-    """Code with its scope document."""
+    """Write code with its scope document."""
     body = write_string(code) + scope
     return CODE_WITH_SCOPE, pack_int32(len(body) + 4) + body
 
 
 def write_text(text: str) -> Element:
-    """A string."""
+    """Write a string with its kind."""
     return STRING, write_string(text.encode())

@@ -1,76 +1,73 @@
-"""Comments for the manifest: what the profile saw."""
+"""Comments for the manifest: the kinds and counts in the profile."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from assise.infer.tree import Path
+from assise.infer.tree import PathProfile
 from assise.wording import count_of
 
+KindCounts = list[tuple[str, int]]
+"""Kinds with the number of their values, the most frequent first."""
 
-def column_evidence(path: Path, held: frozenset[str], *, rows: int, row: str) -> str:
-    """The kinds that a column holds, those that stand in `_extra`, and the nulls.
 
-    Only the kind's name where every row has it.
+def column_evidence(path: PathProfile, held: frozenset[str], *, rows: int, row: str) -> str:
+    """Describe the kinds that a column holds, those that go to `_extra`, and the nulls.
+
+    Where every row has the one kind, the text is the kind's name alone.
     """
-    kinds = _by_count({kind: count for kind, count in path.kinds.items() if kind != "null"})
-    kept, others = (
-        [pair for pair in kinds if pair[0] in held],
-        [pair for pair in kinds if pair[0] not in held],
-    )
+    kinds = _by_count(path.kinds, leave_out=("null",))
+    kept = [pair for pair in kinds if pair[0] in held]
+    others = [pair for pair in kinds if pair[0] not in held]
     return _sentence(kept, others, path, rows=rows, row=row)
 
 
-def array_evidence(path: Path, *, rows: int, row: str, is_typed: bool) -> str:
-    """The same for arrays, with the kinds of their elements."""
-    arrays = path.kinds["array"]
+def array_evidence(path: PathProfile, *, rows: int, row: str, is_typed: bool) -> str:
+    """Describe the kinds of an array column and of its elements."""
     elements = _by_count(path.element.kinds if path.element else {})
     inside = f" of {elements[0][0]}" if elements else ""
     if len(elements) > 1:
-        inside = " (" + ", ".join(f"{kind} {count:,}" for kind, count in elements) + ")"
-    kept = [(f"array{inside}", arrays)]
-    others = _by_count(
-        {kind: count for kind, count in path.kinds.items() if kind not in {"array", "null"}}
-    )
-    return (
-        _sentence(kept, others, path, rows=rows, row=row)
-        if is_typed
-        else _sentence(kept + others, [], path, rows=rows, row=row)
-    )
+        inside = f" ({', '.join(_list_counts(elements))})"
+    kept = [(f"array{inside}", path.kinds["array"])]
+    others = _by_count(path.kinds, leave_out=("array", "null"))
+    if is_typed:
+        return _sentence(kept, others, path, rows=rows, row=row)
+    return _sentence(kept + others, [], path, rows=rows, row=row)
 
 
-def id_evidence(path: Path, documents: int) -> str:
-    """How many documents there are, and the kinds of their `_id`."""
+def id_evidence(path: PathProfile, documents: int) -> str:
+    """Describe how many documents there are, and the kinds of their `_id`."""
     kinds = _by_count(path.kinds)
-    parts = (
-        [kind for kind, _ in kinds]
-        if len(kinds) == 1
-        else [f"{kind} {count:,}" for kind, count in kinds]
-    )
+    parts = [kind for kind, _ in kinds] if len(kinds) == 1 else _list_counts(kinds)
     missing = documents - path.values
     if missing:
         parts.append(f"missing or repeated {missing:,}")
-    return count_of(documents, "document") + (f", _id: {', '.join(parts)}" if parts else "")
+    total = count_of(documents, "document")
+    return f"{total}, _id: {', '.join(parts)}" if parts else total
 
 
 def _sentence(
-    kept: list[tuple[str, int]], others: list[tuple[str, int]], path: Path, *, rows: int, row: str
+    kept: KindCounts, others: KindCounts, path: PathProfile, *, rows: int, row: str
 ) -> str:
-    if len(kept) == 1 and kept[0][1] == rows:
-        return kept[0][0]
+    kind, count = kept[0]
+    if len(kept) == 1 and count == rows:
+        return kind
     nulls = path.kinds.get("null", 0)
-    parts = [
-        f"{kept[0][0]} in {count_of(kept[0][1], row)}",
-        *(f"{kind} in {count:,}" for kind, count in kept[1:]),
-    ]
+    parts = [f"{kind} in {count_of(count, row)}"]
+    if len(kept) > 1:
+        parts += _list_counts(kept[1:], " in ")
     if others:
-        parts.append(
-            ", ".join(f"{kind} in {count:,}" for kind, count in others) + " (kept in _extra)"
-        )
+        left = ", ".join(_list_counts(others, " in "))
+        parts.append(f"{left} (kept in _extra)")
     if nulls:
         parts.append(f"null in {nulls:,}")
     return ", ".join(parts)
 
 
-def _by_count(kinds: Mapping[str, int]) -> list[tuple[str, int]]:
-    return sorted(kinds.items(), key=lambda pair: (-pair[1], pair[0]))
+def _list_counts(kinds: KindCounts, between: str = " ") -> list[str]:
+    return [f"{kind}{between}{count:,}" for kind, count in kinds]
+
+
+def _by_count(kinds: Mapping[str, int], leave_out: Collection[str] = ()) -> KindCounts:
+    chosen = [pair for pair in kinds.items() if pair[0] not in leave_out]
+    return sorted(chosen, key=lambda pair: (-pair[1], pair[0]))

@@ -1,21 +1,29 @@
-"""What becomes of each path of a profile: a column, a flattened document, a child table, or nothing."""
+"""The choice for each path of a profile: column, flattened document, child table, or nothing."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from assise.infer.evidence import array_evidence, column_evidence
 from assise.infer.profile import FLATTENED_LEVELS, MAP_KEYS
-from assise.infer.tree import Path
+from assise.infer.tree import PathProfile
 from assise.manifest.paths import format_path
 from assise.wording import escape
 
 Ids = Literal["uuid", "text"]
-Choice = tuple[str, str, frozenset[str]]
-"""Type, kind, and the names of the profile's kinds that such a column holds."""
+"""The type of the columns that hold ObjectIds."""
+
+
+class ColumnChoice(NamedTuple):
+    """Type and kind of a column, and the names of the profile's kinds that it holds."""
+
+    type: str
+    kind: str
+    held: frozenset[str]
+
 
 INTS = frozenset({"int32", "int64"})
 NUMBERS = INTS | {"double"}
@@ -30,15 +38,17 @@ _TYPES = {
     "decimal": ("numeric", "decimal"),
 }
 _DATA_KEY_SIZE = 254
+# Numbers, dates, ObjectIds, hashes and UUIDs, addresses.
 _DATA_KEY = re.compile(
-    r"[0-9]+|[0-9]{4}[-/._][0-9]{1,2}([-/._][0-9]{1,2}([T ][0-9:.,]*(Z|[+-][0-9:]+)?)?)?|[0-9a-fA-F]{24}"
-    r"|[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[^@\s]+@[^@\s]+\.[^@\s]+"
+    r"[0-9]+|[0-9]{4}[-/._][0-9]{1,2}([-/._][0-9]{1,2}([T ][0-9:.,]*(Z|[+-][0-9:]+)?)?)?"
+    r"|[0-9a-fA-F]{24}|[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+    r"|[^@\s]+@[^@\s]+\.[^@\s]+"
 )
 
 
 @dataclass(frozen=True)
 class FieldColumn:
-    """A column to be: the keys that it reads, what it is, in how many rows the path occurs, and why."""
+    """A proposed column: the keys that it reads, its type and kind, its rows, and the evidence."""
 
     keys: tuple[str, ...]
     type: str
@@ -49,7 +59,7 @@ class FieldColumn:
 
 @dataclass(frozen=True)
 class FieldTable:
-    """A child table to be: the keys of its array, the number of elements, and what its own rows have."""
+    """A proposed child table: the keys of its array, the number of elements, and their fields."""
 
     keys: tuple[str, ...]
     rows: int
@@ -58,14 +68,14 @@ class FieldTable:
 
 @dataclass(frozen=True)
 class Finder:
-    """Finds the fields of one collection; what a person should know goes to `notes`."""
+    """Finds the fields of one collection; remarks for the user are added to `notes`."""
 
     collection: str
     ids: Ids
     notes: list[str]
 
-    def find_fields(self, root: Path, rows: int) -> list[FieldColumn | FieldTable]:
-        """The columns and child tables of the documents at `root`, the root's `_id` left out."""
+    def find_fields(self, root: PathProfile, rows: int) -> list[FieldColumn | FieldTable]:
+        """Return the columns and child tables of the documents at `root`, but for their `_id`."""
         return [
             field
             for key, path in root.children.items()
@@ -74,7 +84,7 @@ class Finder:
         ]
 
     def _find(
-        self, path: Path, keys: tuple[str, ...], rows: int, row: str
+        self, path: PathProfile, keys: tuple[str, ...], rows: int, row: str
     ) -> Iterator[FieldColumn | FieldTable]:
         if not path.set_values:
             return
@@ -89,23 +99,20 @@ class Finder:
             yield self._make(path, keys, rows, row)
 
     def _make(
-        self, path: Path, keys: tuple[str, ...], rows: int, row: str
+        self, path: PathProfile, keys: tuple[str, ...], rows: int, row: str
     ) -> FieldColumn | FieldTable:
         if _is_share(path.kinds.get("array", 0), path.set_values, 90):
             return self._make_array(path, keys, rows, row)
-        column_type, kind, held = choose_type(path.kinds, self.ids) or (
-            "jsonb",
-            "every",
-            frozenset(path.kinds),
-        )
-        if column_type == "jsonb" and path.kinds.get("document") and is_map(path):
+        choice = choose_type(path.kinds, self.ids)
+        if choice is None:
+            choice = ColumnChoice("jsonb", "every", frozenset(path.kinds))
+        if choice.type == "jsonb" and path.kinds.get("document") and is_map(path):
             self._note_map(keys)
-        return FieldColumn(
-            keys, column_type, kind, path.values, column_evidence(path, held, rows=rows, row=row)
-        )
+        evidence = column_evidence(path, choice.held, rows=rows, row=row)
+        return FieldColumn(keys, choice.type, choice.kind, path.values, evidence)
 
     def _make_array(
-        self, path: Path, keys: tuple[str, ...], rows: int, row: str
+        self, path: PathProfile, keys: tuple[str, ...], rows: int, row: str
     ) -> FieldColumn | FieldTable:
         element = path.element
         documents = element.kinds.get("document", 0) if element else 0
@@ -114,20 +121,22 @@ class Finder:
                 self._note_map(keys)
             elif fields := self._find_elements(element):
                 return FieldTable(keys, element.values, fields)
-        found = choose_type(element.kinds, self.ids) if element and element.set_values else None
-        is_typed = (
-            element is not None
-            and found is not None
-            and found[0] != "bytea"
-            and _most_arrays_fit(path, element, found)
-        )
-        column_type, kind = (
-            (f"{found[0]}[]", found[1]) if found and is_typed else ("jsonb", "every")
-        )
-        evidence = array_evidence(path, rows=rows, row=row, is_typed=is_typed)
+        choice = self._choose_element_type(path)
+        column_type, kind = (f"{choice.type}[]", choice.kind) if choice else ("jsonb", "every")
+        evidence = array_evidence(path, rows=rows, row=row, is_typed=choice is not None)
         return FieldColumn(keys, column_type, kind, path.values, evidence)
 
-    def _find_elements(self, element: Path) -> list[FieldColumn | FieldTable]:
+    def _choose_element_type(self, path: PathProfile) -> ColumnChoice | None:
+        """Return the type of the elements of an array column; None when it must be jsonb."""
+        element = path.element
+        if element is None or not element.set_values:
+            return None
+        choice = choose_type(element.kinds, self.ids)
+        if choice is None or choice.type == "bytea" or not _most_arrays_fit(path, element, choice):
+            return None
+        return choice
+
+    def _find_elements(self, element: PathProfile) -> list[FieldColumn | FieldTable]:
         rows = element.values
         return [
             field
@@ -137,19 +146,27 @@ class Finder:
 
     def _note_map(self, keys: tuple[str, ...]) -> None:
         self.notes.append(
-            f"{escape(self.collection)}: {escape(format_path(keys))} is a map whose keys are data: one jsonb column"
+            f"{escape(self.collection)}: {escape(format_path(keys))}"
+            " is a map whose keys are data: one jsonb column"
         )
 
 
-def _most_arrays_fit(path: Path, element: Path, choice: Choice) -> bool:
-    """Whether 90 % of the arrays hold nothing else than the choice, even if each other element stands in an array of its own."""
-    held = sum(element.kinds.get(kind, 0) for kind in choice[2])
+def _most_arrays_fit(path: PathProfile, element: PathProfile, choice: ColumnChoice) -> bool:
+    """Return whether at least 90 % of the arrays hold the choice alone.
+
+    The worst case counts: every other element is in an array of its own.
+    """
+    held = sum(element.kinds.get(kind, 0) for kind in choice.held)
     arrays = path.kinds.get("array", 0)
     return 10 * (element.set_values - held) <= arrays
 
 
-def choose_type(kinds: dict[str, int], ids: Ids) -> Choice | None:
-    """The type of a column for these values; None where no kind, or int and double together, has 90 % of those that are not null."""
+def choose_type(kinds: dict[str, int], ids: Ids) -> ColumnChoice | None:
+    """Return the type of a column for these values.
+
+    One kind, or the numbers together, must have 90 % of the values that are not null; None
+    otherwise.
+    """
     total = sum(count for kind, count in kinds.items() if kind != "null")
     if _is_share(sum(kinds.get(kind, 0) for kind in NUMBERS), total, 90):
         return _choose_number(kinds)
@@ -159,28 +176,32 @@ def choose_type(kinds: dict[str, int], ids: Ids) -> Choice | None:
     return None
 
 
-def _choose_number(kinds: dict[str, int]) -> Choice:
-    """The type for the numbers among these values."""
+def _choose_number(kinds: dict[str, int]) -> ColumnChoice:
+    """Return the type for the numbers among these values."""
     if "double" not in kinds:
-        return ("int8", "int64", INTS) if "int64" in kinds else ("int4", "int32", INTS)
-    return (
-        ("numeric", "number", NUMBERS)
-        if INTS & kinds.keys()
-        else ("float8", "double", frozenset({"double"}))
-    )
+        column_type, kind = ("int8", "int64") if "int64" in kinds else ("int4", "int32")
+        return ColumnChoice(column_type, kind, INTS)
+    if INTS & kinds.keys():
+        return ColumnChoice("numeric", "number", NUMBERS)
+    return ColumnChoice("float8", "double", frozenset({"double"}))
 
 
-def _scalar(kind: str, ids: Ids) -> Choice | None:
+def _scalar(kind: str, ids: Ids) -> ColumnChoice | None:
     if kind == "objectId" and ids == "text":
-        return "text", "objectid", frozenset({kind})
+        return ColumnChoice("text", "objectid", frozenset({kind}))
     if kind.startswith("binary_"):
-        return "bytea", kind, frozenset({kind})
-    found = _TYPES.get(kind)
-    return (*found, frozenset({kind})) if found else None
+        return ColumnChoice("bytea", kind, frozenset({kind}))
+    if kind not in _TYPES:
+        return None
+    return ColumnChoice(*_TYPES[kind], frozenset({kind}))
 
 
-def is_map(path: Path) -> bool:
-    """Whether the keys of the documents at a path are data: very many, or dates, ids, numbers or addresses over values of one shape."""
+def is_map(path: PathProfile) -> bool:
+    """Return whether the keys of the documents at a path are data.
+
+    There are very many of them, or most are dates, ids, numbers or addresses, and all values have
+    one shape.
+    """
     names = path.children.keys()
     if len(names) > MAP_KEYS:
         return True

@@ -1,4 +1,4 @@
-"""Which values of `_id` the natural type of their kind holds; what fits is written down in `docs/architecture.md`."""
+"""The values of `_id` that fit the natural type of their kind, see `docs/architecture.md`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from assise.documents.kinds import DATE, DECIMAL, DOUBLE, STRING
 from assise.documents.numbers import NAN
 
 KEY_BYTES = 1_000
-"""A longer text is no key of type text."""
+"""A longer text cannot be a key of type text."""
 
 _FIRST_DATE_MS, _AFTER_LAST_DATE_MS = -210_866_803_200_000, 9_224_318_016_000_000
 _MINUS_ZERO = b"\0\0\0\0\0\0\0\x80"
+_INFINITY = 0x7FF << 52
+"""The bits of a double that is infinite; but for the sign, those of any NaN are a larger number."""
 _SPECIAL_DECIMALS = {0x7C << 56, 0x78 << 56, 0xF8 << 56}
 _COEFFICIENT_LIMIT = 10**34
 
@@ -30,9 +32,8 @@ def _fits_text(value: bytes) -> bool:
 def _fits_numeric(value: bytes) -> bool:
     if value == _MINUS_ZERO:
         return False
-    is_nan = (
-        value[7] & 0x7F == 0x7F and value[6] & 0xF0 == 0xF0 and (value[6] & 0x0F or any(value[:6]))
-    )
+    bits = int.from_bytes(value, "little") & ~(1 << 63)
+    is_nan = bits > _INFINITY
     return not is_nan or value == NAN
 
 
@@ -41,9 +42,11 @@ def _fits_timestamptz(value: bytes) -> bool:
 
 
 def _fits_decimal(value: bytes) -> bool:
-    low, high = int.from_bytes(value[:8], "little"), int.from_bytes(value[8:], "little")
+    low = int.from_bytes(value[:8], "little")
+    high = int.from_bytes(value[8:], "little")
     if low == 0 and high in _SPECIAL_DECIMALS:
         return True
+    # With both bits set it is a special value with a payload, or its coefficient is out of range.
     if (high >> 61) & 3 == 3:
         return False
     coefficient = (high & ((1 << 49) - 1)) << 64 | low
@@ -58,4 +61,4 @@ FITS: dict[int, Callable[[bytes], bool]] = {
     DATE: _fits_timestamptz,
     DECIMAL: _fits_decimal,
 }
-"""Type byte -> whether the bytes of a value fit; values of other kinds fit wherever their kind does."""
+"""Type byte -> check of the bytes of a value; values of other kinds always fit."""

@@ -1,4 +1,4 @@
-"""Names of tables and columns, made from names of collections and keys of documents."""
+"""Names of tables and columns made from names of collections and keys of documents."""
 
 from __future__ import annotations
 
@@ -41,68 +41,69 @@ _GAP = "\0"
 
 
 def singular(name: str) -> str:
-    """The singular of a name, of which the last word is an English plural.
+    """Return the singular of a name whose last word is an English plural.
 
     >>> [singular(name) for name in ("projects", "tax_categories", "boxes", "addresses", "status")]
     ['project', 'tax_category', 'box', 'address', 'status']
     """
-    front, gap, word = name.rpartition("_")
+    before, gap, word = name.rpartition("_")
     if word in _IRREGULAR:
-        return front + gap + _IRREGULAR[word]
+        return before + gap + _IRREGULAR[word]
     for plural, ending in _ENDINGS:
         if word.endswith(plural) and len(word) > max(len(plural), 2):
-            return front + gap + word.removesuffix(plural) + ending
+            return before + gap + word.removesuffix(plural) + ending
     return name
 
 
 def snake_case(text: str) -> str:
-    """`text` in lower case with underscores between its words; letters of every script stay.
+    """Return `text` in lower case with underscores between its words.
 
-    >>> [snake_case(text) for text in ("fullName", "HTTPServer", "imageURLs", "unit price ($)", "__v", "Straße", "2fa", "")]
-    ['full_name', 'http_server', 'image_urls', 'unit_price', '__v', 'straße', '_2fa', 'empty']
+    Letters of every script are kept.
+
+    >>> [snake_case(text) for text in ("fullName", "HTTPServer", "imageURLs", "unit price ($)")]
+    ['full_name', 'http_server', 'image_urls', 'unit_price']
+    >>> [snake_case(text) for text in ("__v", "Straße", "2fa", "")]
+    ['__v', 'straße', '_2fa', 'empty']
     """
     if not text:
         return "empty"
-    kept = [
-        c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c) not in {"Cc", "Cf"}
-    ]
-    pieces = [
-        _GAP + c if _starts_word(kept, i) else c if c == "_" or _is_letter(c) else _GAP
-        for i, c in enumerate(kept)
-    ]
-    name = unicodedata.normalize("NFC", "".join(pieces).strip(_GAP).lower())
-    rest = name.lstrip("_")
-    words = rest.rstrip("_").replace("_", _GAP).split(_GAP)
-    front, behind = "_" * (len(name) - len(rest)), "_" * (len(rest) - len(rest.rstrip("_")))
-    name = front + "_".join([word for word in words if word]) + behind[:1]
+    normal = unicodedata.normalize("NFC", text)
+    kept = [c for c in normal if unicodedata.category(c) not in {"Cc", "Cf"}]
+    spaced = "".join(_space_out(kept, i) for i in range(len(kept)))
+    name = unicodedata.normalize("NFC", spaced.strip(_GAP).lower())
+    inner = name.strip("_")
+    leading = name[: len(name) - len(name.lstrip("_"))]
+    trailing = "_" if inner and name.endswith("_") else ""
+    words = filter(None, inner.replace("_", _GAP).split(_GAP))
+    name = leading + "_".join(words) + trailing
     return ("_" + name if name[:1].isdigit() else name) or "_"
 
 
 def column_name(keys: Sequence[str]) -> str:
-    """The name of the column that reads the field at `keys`, before it is made unique; `_id` is called `id`.
+    """Return the name of the column that reads the field at `keys`, before it is made unique.
+
+    `_id` is called `id`.
 
     >>> column_name(["address", "zipCode"]), column_name(["user", "_id"]), column_name(["xmin"])
     ('address_zip_code', 'user_id', 'xmin_')
     """
-    first, *others = ["id" if key == "_id" else snake_case(key) for key in keys]
-    name = "_".join(
-        [
-            first.rstrip("_") if others and first.strip("_") else first,
-            *(word.lstrip("_") for word in others),
-        ]
-    )
+    first, *others = ("id" if key == "_id" else snake_case(key) for key in keys)
+    if others and first.strip("_"):
+        first = first.rstrip("_")
+    name = "_".join([first, *(word.lstrip("_") for word in others)])
     return name + "_" if name in SYSTEM_COLUMNS else name
 
 
 def shorten(name: str, size: int = MAX_NAME_BYTES) -> str:
-    """`name` in at most `size` bytes of UTF-8: what is cut off is told apart by eight digits of its hash."""
+    """Return `name` in at most `size` bytes of UTF-8; a cut one ends in 8 digits of its hash."""
     if len(name.encode()) <= size:
         return name
-    return f"{_cut(name, size - 9)}_{sha256(name.encode()).hexdigest()[:8]}"
+    digest = sha256(name.encode()).hexdigest()
+    return f"{_cut(name, size - 9)}_{digest[:8]}"
 
 
 class Names:
-    """The names of one table's columns, each given once."""
+    """The names of one table's columns; each is given out once."""
 
     _suffixes: tuple[str, ...] = ("",)
 
@@ -111,20 +112,32 @@ class Names:
         self._numbers: dict[str, int] = {}
 
     def take(self, wanted: str) -> str:
-        """`wanted`, shortened if need be, or the first of `wanted_2`, `wanted_3`, … that is free."""
+        """Return `wanted`, shortened if need be, or the first free of `wanted_2`, `wanted_3`, …."""
         size = MAX_NAME_BYTES - len(self._suffixes[-1])
         first = name = shorten(wanted, size)
         while any(name + suffix in self._taken for suffix in self._suffixes):
             number = self._numbers[first] = self._numbers.get(first, 1) + 1
-            name = _cut(first, size - len(f"_{number}")) + f"_{number}"
+            ending = f"_{number}"
+            name = _cut(first, size - len(ending)) + ending
         self._taken.update(name + suffix for suffix in self._suffixes)
         return name
 
 
 class TableNames(Names):
-    """The names of a manifest's tables: PostgreSQL names the index of a key `<table>_pkey`, and indexes share the names of tables."""
+    """The names of a manifest's tables.
+
+    PostgreSQL names the index of a key `<table>_pkey`, and no index may have the name of a table.
+    """
 
     _suffixes = ("", "_pkey")
+
+
+def _space_out(text: Sequence[str], i: int) -> str:
+    """Return a character, a gap before it where a word starts, or a gap where it is no letter."""
+    c = text[i]
+    if _starts_word(text, i):
+        return _GAP + c
+    return c if c == "_" or _is_letter(c) else _GAP
 
 
 def _is_letter(c: str) -> bool:
@@ -132,7 +145,10 @@ def _is_letter(c: str) -> bool:
 
 
 def _starts_word(text: Sequence[str], i: int) -> bool:
-    """Whether a capital follows a small letter or a digit, or ends a run of capitals; a plural s (URLs) belongs to the run."""
+    """Return whether a capital follows a small letter or a digit, or ends a run of capitals.
+
+    A plural s (URLs) belongs to the run.
+    """
     if not text[i].isupper() or i == 0:
         return False
     if text[i - 1].islower() or text[i - 1].isdigit():

@@ -1,8 +1,9 @@
-"""What a collection holds: for each path the number of values of each kind, counted over raw BSON.
+"""The profile of a collection: for each path the number of values of each kind.
 
-Documents that look alike are parsed together and counted slot by slot. Others, and the first that has something new, are walked
-twice: the first walk knows all fields from earlier documents and only collects cells to be counted; at anything new it gives
-up, and the second, behind a full check, learns. So bytes that are not BSON leave no trace.
+Documents of one shape are parsed together and counted slot by slot. Any other document is walked.
+The walk uses the fields of earlier documents and only collects what is to be counted. At anything
+new it gives up; then the document is checked whole, and a second walk learns its fields. So bytes
+that are not BSON leave no trace.
 """
 
 from __future__ import annotations
@@ -48,9 +49,18 @@ from assise.documents.reader import (
 from assise.documents.shape import FEWEST, GROUP, LARGEST_BYTES, Shape, Slot, Value
 from assise.errors import InvalidBsonError
 from assise.infer.ids import FITS
-from assise.infer.tree import CODES, MISFIT, NODE_BITS, OTHER, SUBTYPES, UUID, Path, build_tree
+from assise.infer.tree import (
+    CODES,
+    NODE_BITS,
+    OTHER,
+    SUBTYPES,
+    UNFIT,
+    UUID,
+    PathProfile,
+    build_tree,
+)
 from assise.manifest.paths import is_nameable
-from assise.settings import read_setting
+from assise.settings import INFER_PATHS, read_setting
 
 FLATTENED_LEVELS = 3
 NESTED_TABLES = 20
@@ -59,13 +69,15 @@ MAP_KEYS = 100
 KEY_BYTES = 1_000
 """A longer key gets no path, so that 20,000 of them take little memory."""
 
-Field = tuple[int, int, int, Skip | None]
-"""(cell to count, bit of the key, bytes from the end of the key to the next element, what walks the value).
+_Field = tuple[int, int, int, Skip | None]
+"""(what to count, bit of the key, bytes from the end of the key to the next element, walk).
 
-Without a walk and with 0 bytes, the value is a string.
+Without a walk and with 0 bytes, the value is a string. What to count is a node and a code, see
+`infer.tree`.
 """
 
-Walks = list[tuple[Skip | None, Sequence[Value]]]
+_Walks = list[tuple[Skip | None, Sequence[Value]]]
+"""The walk of each column of a parsed group whose values must be walked, and these values."""
 
 _SIZES = {
     DOUBLE: 8,
@@ -81,40 +93,51 @@ _SIZES = {
     MAX_KEY: 0,
 }
 _FLUSH = 1 << 14
+"""Collected cells that are added to the counts together."""
+
+_Node = tuple[int, str | None]
+"""The number of a path's parent, and its key: None for the elements of an array."""
+
+_Children = dict[str | None, int]
 
 
 class _UnusualError(Exception):
-    """A field that no earlier document had, or a key that stands twice in one level."""
+    """A field that no earlier document had, or a key that occurs twice in one level."""
 
 
 @dataclass
 class _Level:
-    """The fields of the documents at one path, or (not keyed) the elements of its arrays."""
+    """The fields of the documents at one path, or (not keyed) the elements of its arrays.
+
+    `fields` are found by type byte and key, `rest` (fields without a path of their own) by type.
+    """
 
     node: int
     depth: int
     tables: int
     is_keyed: bool = True
-    fields: dict[bytes, Field] = field(default_factory=dict)
+    fields: dict[bytes, _Field] = field(default_factory=dict)
     bits: dict[bytes, int] = field(default_factory=dict)
-    rest: dict[int, Field] = field(default_factory=dict)
+    rest: dict[int, _Field] = field(default_factory=dict)
 
 
 class Profile:
     """The profile of the documents of one collection, or of one chunk of it.
 
-    At most `paths` paths besides `_id` are kept (setting `infer.paths`): those first seen, in the order of the documents.
-    Profiles of chunks, merged in the order of the chunks, give the same whoever made them; below the cap they propose the
-    same as one profile of all documents.
+    At most `paths` paths besides `_id` are kept (setting `infer.paths`): the first ones in the
+    order of the documents. Profiles of chunks, merged in the order of the chunks, give the same
+    result for any number of workers. Below the cap they propose the same as one profile of all
+    documents.
     """
 
     def __init__(self, *, paths: int | None = None, shape: Shape | None = None) -> None:
-        self.paths = read_setting("infer.paths", paths)
+        self.paths = read_setting(INFER_PATHS, paths)
         self.documents = 0
         self.invalid = 0
         self.first_invalid: int | None = None
-        self._nodes: list[tuple[int, str | None]] = [(-1, None), (0, "_id")]
-        self._children: list[dict[str | None, int]] = [{"_id": 1}, {}]
+        # Node 0 is the document, node 1 its `_id`: they are there before any document is.
+        self._nodes: list[_Node] = [(-1, None), (0, "_id")]
+        self._children: list[_Children] = [{"_id": 1}, {}]
         self._counts: Counter[int] = Counter()
         self._hits: list[int] = []
         self._is_learning = False
@@ -123,7 +146,7 @@ class Profile:
         self._shape, self._parsed = shape, 0
 
     def as_json(self) -> dict[str, object]:
-        """The counts as values that JSON can hold."""
+        """Return the counts as values that JSON can hold."""
         self._flush()
         counts = [[cell, count] for cell, count in self._counts.items()]
         return {
@@ -136,13 +159,11 @@ class Profile:
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> Self:
-        """What `as_json` gave, to be merged into another profile."""
+        """Return the profile that `as_json` described, to be merged into another one."""
         profile = cls(paths=max(1, len(found["nodes"])))
-        profile.documents, profile.invalid, profile.first_invalid = (
-            found["documents"],
-            found["invalid"],
-            found["first_invalid"],
-        )
+        profile.documents = found["documents"]
+        profile.invalid = found["invalid"]
+        profile.first_invalid = found["first_invalid"]
         profile._nodes += [(parent, key) for parent, key in found["nodes"]]
         profile._counts.update(dict(found["counts"]))
         return profile
@@ -154,11 +175,12 @@ class Profile:
 
     @property
     def shape(self) -> Shape | None:
-        """The shape of the documents, when most of them have it: the next chunk's profile may begin with it."""
-        return self._shape if 5 * self._parsed >= 4 * (self.documents + self.invalid) else None
+        """The shape if 80 % have it; the next chunk's profile may begin with it."""
+        is_common = 5 * self._parsed >= 4 * (self.documents + self.invalid)
+        return self._shape if is_common else None
 
     def add(self, raw: bytes, offset: int) -> None:
-        """Count one document that stands at `offset` of its source; bytes that are not BSON are only counted as such."""
+        """Count one document at `offset` of its source; bytes that are not BSON are invalid."""
         hits = self._hits
         mark = len(hits)
         try:
@@ -175,14 +197,14 @@ class Profile:
     def add_invalid(self, offset: int) -> None:
         """Count bytes at `offset` that are not BSON."""
         self.invalid += 1
-        self.first_invalid = (
-            offset if self.first_invalid is None else min(offset, self.first_invalid)
-        )
+        if self.first_invalid is None or offset < self.first_invalid:
+            self.first_invalid = offset
 
     def add_all(self, documents: Sequence[bytes], offsets: Sequence[int]) -> None:
-        """Count documents in their order, with the result of `add` for each of them."""
+        """Count documents in their order, with the same result as `add` for each of them."""
         for start in range(0, len(documents), GROUP):
-            self._add_group(documents[start : start + GROUP], offsets[start : start + GROUP])
+            stop = start + GROUP
+            self._add_group(documents[start:stop], offsets[start:stop])
 
     def _add_group(self, documents: Sequence[bytes], offsets: Sequence[int]) -> None:
         small = [i for i, raw in enumerate(documents) if len(raw) <= LARGEST_BYTES]
@@ -197,40 +219,45 @@ class Profile:
         parsed = self._shape.parse([documents[i] for i in small])
         self._parsed += len(parsed.hits)
         rows = {small[hit]: row for row, hit in enumerate(parsed.hits)}
-        walks: Walks | None = None
+        walks: _Walks | None = None
         counted = []
         for i, raw in enumerate(documents):
             if i in rows:
-                walks = self._find_walks(self._shape, parsed.columns) if walks is None else walks
-                if not walks or self._walk_values(
-                    [(walk, column[rows[i]]) for walk, column in walks]
-                ):
-                    counted.append(rows[i])
+                if walks is None:
+                    walks = self._find_walks(self._shape, parsed.columns)
+                row = rows[i]
+                values = [(walk, column[row]) for walk, column in walks]
+                if not walks or self._walk_values(values):
+                    counted.append(row)
                     continue
+            # `add` may learn fields, which gives other columns a walk.
             self.add(raw, offsets[i])
             walks = None
         self.documents += len(counted)
         for slot, column in zip(self._shape.slots, parsed.columns, strict=True):
             field = self._find_field(slot)
             if field is not None:
-                values = column if len(counted) == len(column) else [column[row] for row in counted]
-                self._counts[field[0]] += len(values) - values.count(None)
+                if len(counted) < len(column):
+                    column = [column[row] for row in counted]  # noqa: PLW2901 - those that count
+                self._counts[field[0]] += len(column) - column.count(None)
 
-    def _find_walks(self, shape: Shape, columns: Sequence[Sequence[Value]]) -> Walks:
-        """The columns whose values are not only counted, with what walks them: None where no document with such a value was walked yet.
+    def _find_walks(self, shape: Shape, columns: Sequence[Sequence[Value]]) -> _Walks:
+        """Return the columns whose values must be walked, each with its walk.
 
-        What the shape has read to the last byte needs no walk that only passes over it.
+        The walk is None where no document with such a value was walked yet. Values that the shape
+        has read to the last byte need no walk that only passes over them.
         """
-        walks: Walks = []
+        walks: _Walks = []
         for slot, column in zip(shape.slots, columns, strict=True):
             field = self._find_field(slot)
             is_inlined = slot.kind == DOCUMENT and slot.path in shape.inlined
-            if field is None or (field[3] not in {None, SKIP[slot.kind]} and not is_inlined):
-                walks.append((field and field[3], column))
+            walk = field[3] if field is not None else None
+            if field is None or (walk not in {None, SKIP[slot.kind]} and not is_inlined):
+                walks.append((walk, column))
         return walks
 
     def _walk_values(self, values: Sequence[tuple[Skip | None, Value]]) -> bool:
-        """Walk the values of a document that need it; False, and nothing is counted, when something in it is new or no BSON."""
+        """Walk values of one document; False, and nothing counts, if any is new or not BSON."""
         mark = len(self._hits)
         try:
             for walk, value in values:
@@ -245,8 +272,8 @@ class Profile:
             self._flush()
         return True
 
-    def _find_field(self, slot: Slot) -> Field | None:
-        """The field of a slot, when documents that have it were walked."""
+    def _find_field(self, slot: Slot) -> _Field | None:
+        """Return the field of a slot, None if no document that has it was walked."""
         node, level = 0, self._root
         for key in slot.path[:-1]:
             node = self._children[node].get(key.decode(), -1)
@@ -256,27 +283,28 @@ class Profile:
         return level.fields.get(b"%c%b" % (slot.kind, slot.path[-1]))
 
     def merge(self, other: Profile) -> None:
-        """Take in the profile of the documents that come after this one's."""
+        """Add the profile of the documents that come after those of this one."""
         self._flush()
         other._flush()
         self.documents += other.documents
         self.invalid += other.invalid
         if self.first_invalid is None:
             self.first_invalid = other.first_invalid
-        places = [0, 1]
+        own = [0, 1]
+        """For each node of the other profile the node of this one; -1 where there is no room."""
         for parent, key in other._nodes[2:]:
-            places.append(self._place(places[parent], key))
+            own.append(self._find_node(own[parent], key))
         for cell, count in other._counts.items():
             node, code = cell >> NODE_BITS, cell & CODES
             parent, key = other._nodes[node]
-            if places[node] >= 0:
-                self._counts[places[node] << NODE_BITS | code] += count
-            elif code in KINDS and key is not None and places[parent] >= 0:
-                self._counts[places[parent] << NODE_BITS | OTHER] += count
+            if own[node] >= 0:
+                self._counts[own[node] << NODE_BITS | code] += count
+            elif code in KINDS and key is not None and own[parent] >= 0:
+                self._counts[own[parent] << NODE_BITS | OTHER] += count
         self._root, self._levels = _Level(0, 0, 0), {}
 
-    def tree(self) -> Path:
-        """The paths as a tree below the root, children in the order in which they were first seen."""
+    def tree(self) -> PathProfile:
+        """Return the paths as a tree, children in the order in which they were first seen."""
         self._flush()
         return build_tree(self._nodes, self._counts)
 
@@ -284,8 +312,8 @@ class Profile:
         self._counts.update(self._hits)
         self._hits.clear()
 
-    def _place(self, parent: int, key: str | None) -> int:
-        """The node of a key below `parent`, made where there is room; -1 where there is none."""
+    def _find_node(self, parent: int, key: str | None) -> int:
+        """Return the node of a key below `parent`, made if there is room; -1 if there is none."""
         if parent < 0:
             return -1
         found = self._children[parent].get(key)
@@ -299,10 +327,10 @@ class Profile:
         return made
 
     def _is_full(self, node: int, key: str | None) -> bool:
+        if self.is_capped or node == 0 or key is None:
+            return self.is_capped
         # One key more than a map needs, and the elements of arrays at the same path.
-        return self.is_capped or (
-            node != 0 and key is not None and len(self._children[node]) > MAP_KEYS + 1
-        )
+        return len(self._children[node]) > MAP_KEYS + 1
 
     def _walk_document(self, raw: bytes, mark: int) -> int:
         try:
@@ -318,17 +346,19 @@ class Profile:
 
     def _walk(self, level: _Level, raw: bytes, p: int) -> int:
         last, is_keyed = open_document(raw, p), level.is_keyed
-        hidden = repeated_keys(raw, p) if self._is_learning and is_keyed else ()
+        repeated = repeated_keys(raw, p) if self._is_learning and is_keyed else ()
         find, find_field, collect = raw.find, level.fields.get, self._hits.append
         seen, p = 0, p + 4
         while p < last:
             end = find(b"\0", p + 1, last)
             if end < 0:
                 raise InvalidBsonError("a key without a terminator", p)
-            found = find_field(raw[p : end if is_keyed else p + 1])
-            if found is None or hidden:
-                found = self._learn(level, raw[p], raw[p + 1 : end], hidden)
-            cell, bit, size, walk = found
+            # A field is found by its type byte and key, which are the first bytes of an element.
+            field = find_field(raw[p : end if is_keyed else p + 1])
+            if field is None or repeated:
+                key = raw[p + 1 : end]
+                field = self._learn(level, raw[p], key, repeated)
+            cell, bit, size, walk = field
             if seen & bit:
                 raise _UnusualError
             seen |= bit
@@ -346,33 +376,34 @@ class Profile:
             raise InvalidBsonError("a value longer than its document", last)
         return last + 1
 
-    def _learn(self, level: _Level, kind: int, key: bytes, hidden: Collection[bytes]) -> Field:
-        """The field of a key that is not in `level.fields`, or that may be one of the hidden ones."""
+    def _learn(self, level: _Level, kind: int, key: bytes, repeated: Collection[bytes]) -> _Field:
+        """Return the field of a key that is not in `level.fields`, or that may be repeated."""
         if not level.is_keyed:
             return level.fields.setdefault(b"%c" % kind, self._field(level, level.node, kind, 0))
-        name = None if key in hidden else _name(key)
+        name = None if key in repeated else _name(key)
         if name is None:
             return self._rest(level, kind)
         children = self._children[level.node]
         if name not in children and self._is_full(level.node, name):
             return self._rest(level, kind)
-        known = level.fields.get(b"%c%b" % (kind, key))
-        if known is not None:
-            return known
+        tag = b"%c%b" % (kind, key)
+        field = level.fields.get(tag)
+        if field is not None:
+            return field
         if not self._is_learning:
             raise _UnusualError
-        node = self._place(level.node, name)
+        node = self._find_node(level.node, name)
         bit = level.bits.setdefault(key, 1 << len(level.bits))
-        return level.fields.setdefault(b"%c%b" % (kind, key), self._field(level, node, kind, bit))
+        return level.fields.setdefault(tag, self._field(level, node, kind, bit))
 
-    def _rest(self, level: _Level, kind: int) -> Field:
-        """The field of keys without a path of their own: repeated, without a name, or beyond the cap."""
-        found = level.rest.get(kind)
-        if found is None:
-            found = level.rest[kind] = _plain(level.node << NODE_BITS | OTHER, 0, kind)
-        return found
+    def _rest(self, level: _Level, kind: int) -> _Field:
+        """Return the field of keys without a path: repeated, without a name, or beyond the cap."""
+        field = level.rest.get(kind)
+        if field is None:
+            field = level.rest[kind] = _skipped(level.node << NODE_BITS | OTHER, 0, kind)
+        return field
 
-    def _field(self, level: _Level, node: int, kind: int, bit: int) -> Field:
+    def _field(self, level: _Level, node: int, kind: int, bit: int) -> _Field:
         cell = node << NODE_BITS | kind
         walk: Skip | None = None
         if kind == BINARY:
@@ -381,10 +412,10 @@ class Profile:
             walk = self._walk_id(node, kind)
         elif kind in {DOCUMENT, ARRAY}:
             walk = self._walk_inner(level, node, kind)
-        return (cell, bit, 0, walk) if walk else _plain(cell, bit, kind)
+        return (cell, bit, 0, walk) if walk else _skipped(cell, bit, kind)
 
     def _walk_inner(self, level: _Level, node: int, kind: int) -> Skip | None:
-        """The walk of the documents or arrays at a node; None where nothing below is profiled."""
+        """Return the walk of containers at a node; None if nothing below it is profiled."""
         if kind == DOCUMENT:
             depth = level.depth + 1 if level.is_keyed else 0
             if depth > FLATTENED_LEVELS:
@@ -393,20 +424,21 @@ class Profile:
             if level.is_keyed:
                 self._levels[node] = inner
         else:
-            element = (
-                self._place(node, None) if level.is_keyed and level.tables < NESTED_TABLES else -1
-            )
+            if not level.is_keyed or level.tables >= NESTED_TABLES:
+                return None
+            element = self._find_node(node, None)
             if element < 0:
                 return None
             inner = _Level(element, 0, level.tables + 1, is_keyed=False)
         return partial(self._walk, inner)
 
     def _walk_binary(self, node: int) -> Skip:
-        collect, front = self._hits.append, node << NODE_BITS
+        collect, cell = self._hits.append, node << NODE_BITS
 
         def walk_binary(raw: bytes, p: int) -> int:
             subtype, content, end = read_binary(raw, p)
-            collect(front | (UUID if subtype == 4 and len(content) == 16 else SUBTYPES + subtype))
+            is_uuid = subtype == 4 and len(content) == 16
+            collect(cell | (UUID if is_uuid else SUBTYPES + subtype))
             return end
 
         return walk_binary
@@ -415,31 +447,25 @@ class Profile:
         fits = FITS.get(kind)
         if fits is None:
             return None
-        collect, misfit, skip = self._hits.append, node << NODE_BITS | MISFIT, SKIP[kind]
+        collect, skip = self._hits.append, SKIP[kind]
+        unfit = node << NODE_BITS | UNFIT
 
         def walk_id(raw: bytes, p: int) -> int:
             end = skip(raw, p)
             if not fits(raw[p:end]):
-                collect(misfit)
+                collect(unfit)
             return end
 
         return walk_id
 
 
-def _plain(cell: int, bit: int, kind: int) -> Field:
-    """A field whose value is passed over, containers with a check of all that they hold."""
+def _skipped(cell: int, bit: int, kind: int) -> _Field:
+    """Return a field whose value is passed over; the content of containers is checked."""
     if kind in _SIZES:
         return cell, bit, _SIZES[kind] + 1, None
     if kind in {STRING, CODE, SYMBOL}:
         return cell, bit, 0, None
-    return (
-        cell,
-        bit,
-        0,
-        {DOCUMENT: _check_inner, ARRAY: _check_inner, CODE_WITH_SCOPE: _check_scope}.get(
-            kind, SKIP[kind]
-        ),
-    )
+    return cell, bit, 0, _CHECKS.get(kind, SKIP[kind])
 
 
 def _check_inner(raw: bytes, p: int) -> int:
@@ -454,8 +480,15 @@ def _check_scope(raw: bytes, p: int) -> int:
     return end
 
 
+_CHECKS: dict[int, Skip] = {
+    DOCUMENT: _check_inner,
+    ARRAY: _check_inner,
+    CODE_WITH_SCOPE: _check_scope,
+}
+
+
 def _name(key: bytes) -> str | None:
-    """The text of a key that a column can read; None of others."""
+    """Return the text of a key that a column can read; None for any other key."""
     if len(key) > KEY_BYTES:
         return None
     try:

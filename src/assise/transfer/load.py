@@ -20,9 +20,11 @@ from assise.errors import (
     SerializationError,
     TargetError,
 )
-from assise.mongo.dump import Chunk, Dump
+from assise.mongo.chunks import Chunk
+from assise.mongo.dump import Dump
 from assise.mongo.frames import Document
 from assise.postgres.connection import Connection, execute_all
+from assise.progress import Log, OnProgress
 from assise.rows.cells import OIDS, pack_length, write_array_cell
 from assise.rows.keys import compile_keys, normal_keys
 from assise.rows.shred import Batch, Reason, Shredder
@@ -39,7 +41,7 @@ from assise.transfer import ledger
 from assise.transfer.ledger import ChunkLine, Load, Reject
 from assise.transfer.pool import Workers
 from assise.transfer.report import CollectionReport
-from assise.transfer.tasks import Known, Log, OnProgress, Result, Task, check_bounds, list_tasks
+from assise.transfer.tasks import Known, Result, Task, check_bounds, list_tasks
 from assise.wording import count_of
 
 DUPLICATE = "a document with the same _id is loaded already"

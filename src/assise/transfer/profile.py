@@ -7,8 +7,9 @@ from itertools import chain
 from assise.documents.shape import Shape
 from assise.infer.profile import Profile
 from assise.mongo.dump import Dump
+from assise.progress import Log, OnProgress
 from assise.transfer.pool import Workers
-from assise.transfer.tasks import Log, OnProgress, Result, Task, list_tasks
+from assise.transfer.tasks import Result, Task, list_tasks
 
 
 class ProfileWork:

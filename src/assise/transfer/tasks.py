@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from assise.errors import ChangedError
-from assise.mongo.dump import Chunk, Collection, find_bounds, read_chunk, read_chunks
+from assise.mongo.bson_file import find_bounds, read_chunk, read_chunks
+from assise.mongo.chunks import Chunk
+from assise.mongo.dump import Collection
 from assise.mongo.frames import Document, Run
+from assise.progress import Progress
 
 Result = dict[str, Any]
 """What came of a task; JSON can hold it."""
@@ -64,25 +67,6 @@ class Task:
                 self.collection, f"differs between bytes {self.start:,} and {self.stop:,}", afresh
             )
         return chunk
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a step has come in one collection: documents so far, and how many bytes of its file of `size`.
-
-    `is_known` tells that the last chunk was done by an earlier run, and was only read again.
-    """
-
-    step: str
-    collection: str
-    documents: int
-    position: int
-    size: int
-    is_known: bool = False
-
-
-OnProgress = Callable[[Progress], None]
-Log = Callable[[str], None]
 
 
 class Work(Protocol):

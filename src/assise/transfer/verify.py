@@ -13,9 +13,11 @@ from random import SystemRandom
 
 from assise.documents.shape import FEWEST, GROUP, LARGEST_BYTES
 from assise.errors import AssiseError, CellError, ChangedError
-from assise.mongo.dump import Chunk, Collection, Dump
+from assise.mongo.chunks import Chunk
+from assise.mongo.dump import Collection, Dump
 from assise.mongo.frames import Document
 from assise.postgres.connection import Connection
+from assise.progress import Log, OnProgress
 from assise.rows.assemble import Assembler, Kids, Row
 from assise.rows.cells import OIDS, pack_int4, pack_length, write_array_cell
 from assise.rows.gather import Gatherer
@@ -30,7 +32,7 @@ from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import find_known
 from assise.transfer.pool import Workers
 from assise.transfer.report import Verified
-from assise.transfer.tasks import Known, Log, OnProgress, Result, Task, list_tasks
+from assise.transfer.tasks import Known, Result, Task, list_tasks
 from assise.wording import count_of, escape
 
 SHOWN = 20

@@ -1,4 +1,4 @@
-"""Profiles of documents, whole and merged from parts."""
+"""Profiles of documents in a row, and of parts of them that are merged."""
 
 from __future__ import annotations
 
@@ -24,10 +24,7 @@ def merge_parts(documents: list[bytes], cuts: list[int], *, paths: int | None = 
     """The profiles of the parts between the cuts, as worker processes hand them over, merged."""
     merged, start = Profile(paths=paths), 0
     for cut in [*sorted(cuts), len(documents)]:
-        merged.merge(
-            Profile.from_json(
-                json.loads(json.dumps(profile_of(documents[start:cut], paths=paths).as_json()))
-            )
-        )
+        part = profile_of(documents[start:cut], paths=paths)
+        merged.merge(Profile.from_json(json.loads(json.dumps(part.as_json()))))
         start = max(start, cut)
     return merged

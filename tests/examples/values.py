@@ -1,4 +1,4 @@
-"""Documents of the example Devora as values of Python, read from their bytes."""
+"""The documents of Devora as values of Python, read by the tests' own walker."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.oracle.walk import Value, parse
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 T = TypeVar("T")
+Raw = dict[str, list[Value]]
 Plain = dict[str, object]
 
 
@@ -59,3 +60,12 @@ def as_moment(value: object) -> dt.datetime:
 def as_kind(value: object, kind: type[T]) -> T:
     assert isinstance(value, kind)
     return value
+
+
+def as_amount(value: object) -> Decimal:
+    """A price, also one that was written for people."""
+    return (
+        Decimal(value.split()[0].replace(",", "."))
+        if isinstance(value, str)
+        else as_kind(value, Decimal)
+    )

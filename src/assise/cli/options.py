@@ -1,0 +1,160 @@
+"""The options of all commands, each once, and the project that they open."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from assise.cli.progress import Terminal
+from assise.project import Project
+from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, Setting
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+class IdForm(StrEnum):
+    """What becomes of ObjectIds."""
+
+    uuid = "uuid"
+    text = "text"
+
+
+class Format(StrEnum):
+    """What an export writes."""
+
+    jsonl = "jsonl"
+    bson = "bson"
+
+
+def _describe(setting: Setting[int]) -> str:
+    text = setting.help[:1].upper() + setting.help[1:]
+    default = setting.kind.show(setting.default)
+    return f"{text} ({setting.variable}, {default})."
+
+
+SourceArgument = Annotated[
+    Path,
+    typer.Argument(help="A mongodump folder, or a .bson or .bson.gz file.", show_default=False),
+]
+KnownSourceArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        help="A mongodump folder or file; without it the source of the load is used.",
+        show_default=False,
+    ),
+]
+RejectCollectionArgument = Annotated[
+    str | None,
+    typer.Argument(help="Print the bytes of one reject: its collection …", show_default=False),
+]
+RejectOffsetArgument = Annotated[
+    int | None, typer.Argument(help="… and its offset.", show_default=False)
+]
+ExportCollectionArgument = Annotated[
+    str | None,
+    typer.Argument(
+        help="The collection; with --format bson all of them without it.", show_default=False
+    ),
+]
+ManifestOption = Annotated[
+    Path,
+    typer.Option("--manifest", "-f", help="The manifest, or the folder that holds assise.yaml."),
+]
+ToOption = Annotated[
+    str | None,
+    typer.Option("--to", help="A PostgreSQL URL in place of the manifest's.", show_default=False),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database", "-d", help="Another database than the manifest's.", show_default=False
+    ),
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Agree to what is shown.")]
+ReplaceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--replace",
+        help="A table whose edits since the load may be discarded; repeatable.",
+        show_default=False,
+    ),
+]
+SampleOption = Annotated[
+    int | None,
+    typer.Option(
+        "--sample",
+        help="Compare so many documents of each collection, drawn at random, not all.",
+        show_default=False,
+    ),
+]
+RepairOption = Annotated[
+    bool,
+    typer.Option("--repair", help="Show what differs, ask, and write it as the source has it."),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")
+]
+IdsOption = Annotated[
+    IdForm, typer.Option("--ids", help="Keys of ObjectIds as uuid, or as text of 24 digits.")
+]
+ChunkBytesOption = Annotated[
+    int | None, typer.Option(CHUNK_BYTES.option, help=_describe(CHUNK_BYTES), show_default=False)
+]
+WorkersOption = Annotated[
+    int | None, typer.Option(WORKERS.option, help=_describe(WORKERS), show_default=False)
+]
+PathsOption = Annotated[
+    int | None, typer.Option(INFER_PATHS.option, help=_describe(INFER_PATHS), show_default=False)
+]
+FormatOption = Annotated[
+    Format,
+    typer.Option(
+        "--format",
+        help="One document of Extended JSON a line, or the files that mongorestore reads.",
+    ),
+]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="The folder for --format bson.", show_default=False)
+]
+OutputOption = Annotated[
+    str | None,
+    typer.Option(
+        "--output", "-o", help="Another file for the manifest; - is stdout.", show_default=False
+    ),
+]
+
+
+def add_command(app: typer.Typer, *examples: str, name: str | None = None) -> Callable[[F], F]:
+    """Make a function a command, with examples below its help."""
+
+    def add(function: F) -> F:
+        # Without a short help the list of commands would cut the docstring to one line.
+        lines = "".join(f"\n  {example}" for example in examples)
+        register = app.command(
+            name, short_help=inspect.getdoc(function), epilog=f"\b\nExamples:{lines}"
+        )
+        return register(function)
+
+    return add
+
+
+def open_project(
+    terminal: Terminal,
+    manifest: Path,
+    to: str | None = None,
+    settings: Mapping[Setting[int], int | None] = {},
+) -> Project:
+    """Open the project of a command."""
+    return Project(
+        manifest,
+        to=to,
+        settings={each.name: value for each, value in settings.items() if value is not None},
+        log=terminal.say,
+        progress=terminal.progress,
+    )

@@ -1,0 +1,172 @@
+"""One `.bson` or `.bson.gz` file: its chunks in order or by their bounds, and samples of it."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import IO, cast
+
+from assise.errors import SourceError
+from assise.mongo.chunks import Chunk, group_frames
+from assise.mongo.dump import REMEDY_UNREADABLE, Collection
+from assise.mongo.frames import LARGEST, SMALLEST, Document, Stream, read_frames, read_stops
+
+SEARCHED_BYTES = 1 << 20
+"""Bytes from a position in the middle of a file in which a document must begin, at least."""
+
+USUAL_HEAD = b"\x07_id\0"
+"""Type and key of the first field of most documents: an ObjectId."""
+
+_Sample = tuple[list[Document], float]
+
+
+def read_chunks(collection: Collection, size: int) -> Iterator[Chunk]:
+    """Read the chunks of a collection of at least `size` source bytes; the last may be smaller.
+
+    Raises:
+        SourceError: the file cannot be read, or its gzip stream is broken; the remedy says how far
+            it could be read.
+    """
+    read = 0
+    with _open(collection, lambda: read) as stream:
+        tell = _packed_file(stream).tell if isinstance(stream, gzip.GzipFile) else None
+        for chunk in group_frames(read_frames(stream), size, tell=tell):
+            yield chunk
+            read = chunk.stop
+
+
+def find_bounds(collection: Collection, size: int) -> Iterator[tuple[int, int]]:
+    """Find where the chunks of `read_chunks` begin and end, in a fraction of its time.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    start = stop = 0
+    with _open(collection, lambda: stop) as stream:
+        for stop in read_stops(stream):
+            if stop - start >= size:
+                yield start, stop
+                start = stop
+    if start < stop:
+        yield start, stop
+
+
+def read_chunk(collection: Collection, start: int, stop: int) -> Chunk:
+    """Read one chunk of a file that is not packed, by its bounds.
+
+    Raises:
+        SourceError: the file cannot be read, or has changed since the bounds were found.
+    """
+    with _open(collection, lambda: start) as stream:
+        stream.seek(start)
+        frames = read_frames(_Part(stream, stop - start), start)
+        chunks = list(group_frames(frames, stop - start, start=start))
+    if [(chunk.start, chunk.stop) for chunk in chunks] != [(start, stop)]:
+        raise SourceError(
+            f"{collection.file} has changed between bytes {start:,} and {stop:,} while it was read",
+            remedy="Leave it as it is.",
+        )
+    return chunks[0]
+
+
+def read_samples(collection: Collection, size: int, count: int) -> Iterator[_Sample]:
+    """Read documents of at least `size` source bytes from up to `count` places in a file.
+
+    Each sample comes with its share of the source. The places are spread over the file; a small
+    file is read whole, a packed one from its beginning on.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    read = 0
+    with _open(collection, lambda: read) as stream:
+        if not isinstance(stream, gzip.GzipFile) and collection.size > count * size:
+            yield from _read_spread(stream, collection.size, size, count)
+            return
+        frames = read_frames(_Part(stream, LARGEST + count * size))
+        for chunk in islice(group_frames(frames, size), count):
+            growth = 1.0
+            if isinstance(stream, gzip.GzipFile):
+                growth = stream.tell() / _packed_file(stream).tell()
+            yield chunk.documents, (chunk.stop - chunk.start) / (collection.size * growth)
+            read = chunk.stop
+
+
+def _read_spread(stream: io.FileIO, total: int, size: int, count: int) -> Iterator[_Sample]:
+    """Read samples from places spread over a file of `total` bytes that is not packed."""
+    head, largest = USUAL_HEAD, 0
+    for start in range(0, total, -(-total // count)):
+        begin = start
+        if start:
+            stream.seek(start)
+            found = _find_document(stream.read(max(SEARCHED_BYTES, 2 * largest)), head)
+            if found < 0:
+                continue
+            begin += found
+        stream.seek(begin)
+        frames = read_frames(_Part(stream, LARGEST + size), begin)
+        chunks = group_frames(frames, size, start=begin)
+        chunk = next((chunk for chunk in chunks if chunk.documents), None)
+        if chunk is None:
+            continue
+        if start == 0:
+            # Later documents are found by the first field of the first one.
+            _, first = chunk.documents[0]
+            head = first[4 : first.find(b"\0", 5) + 1]
+        largest = max(largest, *(len(raw) for _, raw in chunk.documents))
+        yield chunk.documents, (chunk.stop - chunk.start) / total
+
+
+def _find_document(data: bytes, head: bytes) -> int:
+    """Find the first document of `data` that begins with this type and key; -1 for none.
+
+    The document after it must begin with them too.
+    """
+    p = data.find(head, 4)
+    while p >= 0:
+        length = int.from_bytes(data[p - 4 : p], "little")
+        if data.startswith(head, p + max(SMALLEST, length)):
+            return p - 4
+        p = data.find(head, p + 1)
+    return -1
+
+
+class _Part:
+    """The next `size` bytes of a stream."""
+
+    def __init__(self, stream: Stream, size: int) -> None:
+        self._stream, self._left = stream, size
+
+    def read(self, size: int, /) -> bytes:
+        block = self._stream.read(min(size, self._left))
+        self._left -= len(block)
+        return block
+
+
+def _packed_file(stream: gzip.GzipFile) -> IO[bytes]:
+    """Return the compressed file of a gzip stream."""
+    return cast(IO[bytes], stream.fileobj)
+
+
+@contextmanager
+def _open(collection: Collection, read: Callable[[], int]) -> Iterator[gzip.GzipFile | io.FileIO]:
+    """Open the content of a collection; an error says up to which byte it was `read`."""
+    file = collection.file
+    try:
+        stream = gzip.GzipFile(file) if collection.is_packed else file.open("rb", buffering=0)
+        with stream:
+            yield stream
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise SourceError(
+            f"{file} is a broken gzip stream: {error}",
+            remedy=f"Its documents up to byte {read():,} could be read. Take the dump again, or"
+            " unpack what there is to a .bson file.",
+        ) from error
+    except OSError as error:
+        raise SourceError(
+            f"{file} cannot be read: {error.strerror}", remedy=REMEDY_UNREADABLE
+        ) from error

@@ -1,0 +1,26 @@
+"""What a running job says: lines for people, and how far it has come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a step has come in one collection.
+
+    `documents` have been done so far, and `position` of the `size` bytes of its file. `is_known`
+    says that an earlier run did the last chunk, which was only read again.
+    """
+
+    step: str
+    collection: str
+    documents: int
+    position: int
+    size: int
+    is_known: bool = False
+
+
+OnProgress = Callable[[Progress], None]
+Log = Callable[[str], None]

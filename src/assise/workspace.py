@@ -1,0 +1,130 @@
+"""Workspace: what every job is handed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from assise.errors import AssiseError, UsageError
+from assise.files import write_file
+from assise.manifest.json_schema import json_schema
+from assise.manifest.model import Manifest
+from assise.manifest.read import load_manifest
+from assise.postgres.connection import Connection
+from assise.postgres.conninfo import describe
+from assise.postgres.embedded import Embedded
+from assise.progress import Log, OnProgress
+from assise.settings import Setting, expand, read_setting
+
+T = TypeVar("T")
+
+Confirm = Callable[[str], bool]
+"""Is asked before the first write to a server that is not the embedded one, and before a drop.
+
+The text says what is written or dropped, and where.
+"""
+
+
+def keep_silent(_line: object) -> None:
+    """Log nothing, show no progress."""
+
+
+def refuse(_question: str) -> bool:
+    """Answer for a caller that nobody can ask."""
+    return False
+
+
+def find_manifest(path: Path | str) -> Path:
+    """Return the path of a manifest that is given as itself, or as the folder that it lies in.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    path = Path(path).absolute()
+    if not path.suffix and not os.path.lexists(path):
+        raise UsageError(
+            f"there is no file or folder {path}",
+            remedy="Make it; a new manifest's name ends in .yaml.",
+        )
+    return path / "assise.yaml" if path.is_dir() else path
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The manifest's path, the target in place of its own, the settings, and who listens."""
+
+    path: Path
+    to: str | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
+    log: Log = keep_silent
+    progress: OnProgress = keep_silent
+    confirm: Confirm = refuse
+
+    @property
+    def embedded(self) -> Embedded:
+        """The embedded server beside the manifest."""
+        return Embedded(self.path.parent / ".assise")
+
+    def manifest(self) -> Manifest:
+        """Read the manifest.
+
+        Raises:
+            UsageError: there is none yet. ManifestError: it cannot be used.
+        """
+        if not self.path.exists():
+            raise UsageError(
+                f"there is no manifest {self.path}",
+                remedy="`assise infer FOLDER` writes one from a dump.",
+            )
+        return load_manifest(self.path)
+
+    def setting(self, setting: Setting[T]) -> T:
+        """Return the value of a setting: as given, from the environment, or its default."""
+        return read_setting(setting, self.settings.get(setting.name))
+
+    def connect(self, manifest: Manifest) -> Connection:
+        """Connect to the target; the embedded server is started when it is the target."""
+        if not self.is_embedded(manifest):
+            return Connection(self._conninfo(manifest))
+        embedded = self.embedded
+        embedded.start()
+        embedded.create_database(manifest.name)
+        return Connection(embedded.conninfo(manifest.name), shown=embedded.url(manifest.name))
+
+    def is_embedded(self, manifest: Manifest) -> bool:
+        """Say whether the target is the embedded server."""
+        return self.to is None and manifest.postgres == "embedded"
+
+    def describe_target(self, manifest: Manifest) -> str:
+        """Name the target, without its password and without asking it."""
+        if self.is_embedded(manifest):
+            return f"the embedded server in {self.embedded.data}, database {manifest.name}"
+        return describe(self._conninfo(manifest))
+
+    def _conninfo(self, manifest: Manifest) -> str:
+        conninfo = expand(manifest.postgres) if self.to is None else self.to
+        if not conninfo.strip():
+            raise UsageError(
+                "the URL of the target is empty",
+                remedy="Give --to URL, or set the variables that `postgres:` in the manifest "
+                "names.",
+            )
+        return conninfo
+
+    def write_schema(self) -> None:
+        """Write the JSON Schema that the first line of the manifest names, for editors.
+
+        Where it cannot be written, editors do without.
+        """
+        folder = self.path.parent / ".assise"
+        try:
+            folder.mkdir(exist_ok=True)
+            write_file(folder / ".gitignore", "*\n")
+            schema = json.dumps(json_schema(), indent=2)
+            write_file(folder / "manifest.schema.json", schema + "\n")
+        except (OSError, AssiseError):
+            self.log(f"{folder} cannot be written: there is no JSON Schema for editors")

@@ -1,0 +1,177 @@
+"""What every command promises, walked along the tree of commands.
+
+`--json` parses, `--dry-run` changes nothing, the examples of the help run, exit codes are 0 to 3,
+and help imports no part.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from bson import ObjectId
+from tests.dumps import write_dump
+
+import assise
+from assise.cli.nouns import NOUNS, list_commands, load_command
+from assise.postgres.cluster import find_binaries
+from assise.project import Project
+
+SOURCES = str(Path(assise.__file__).resolve().parents[1])
+BASH = shutil.which("bash") or "/bin/bash"
+COMMANDS = dict(list_commands())
+OPTIONS = {
+    name: {option for each in command.params for option in each.opts}
+    for name, command in COMMANDS.items()
+}
+SERVER = "postgresql://me@db.internal/app"
+BEFORE_A_LOAD = {"migrate", "infer", "load"}
+CALLED = re.compile(r"assise [^|>)]+")
+REFUSED = {
+    "assise undo": "not agreed",
+    "assise rejects users 1024 > one.bson": "users has no reject at offset 1024",
+}
+"""Examples that need a person, or a certain dump."""
+HEAVY = {"psycopg", "pydantic", "pymongo", "bson", "ruamel", "rich", "assise.project"}
+CATALOG = """SELECT relname::text, relkind::text, reltuples, pg_relation_size(oid)
+    FROM pg_class WHERE oid >= 16384 ORDER BY 1, 2"""
+
+
+@dataclass
+class Place:
+    """A folder with a dump, an embedded server that runs, and `assise` on the path."""
+
+    folder: Path
+    database: str
+
+    def run(self, script: str) -> subprocess.CompletedProcess[str]:
+        """Run a line of a shell, without a terminal."""
+        environ = {
+            **os.environ,
+            "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
+            "PYTHONPATH": SOURCES,
+            "COLUMNS": "80",
+        }
+        done = subprocess.run(
+            [BASH, "-c", script.replace(SERVER, shlex.quote(self.database))],
+            cwd=self.folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        assert done.returncode in {0, 1, 2, 3}
+        return done
+
+    def state(self) -> tuple[object, ...]:
+        """Every file outside the cluster, and all tables of the server's databases."""
+        files = {
+            str(path): path.read_bytes()
+            for path in self.folder.rglob("*")
+            if path.is_file() and ".assise/postgres" not in str(path)
+        }
+        embedded = Project(self.folder).embedded
+        with psycopg.connect(embedded.conninfo("postgres")) as connection:
+            names = [row[0] for row in connection.execute("SELECT datname FROM pg_database")]
+        tables = {}
+        for name in set(names) - {"template0"}:
+            with psycopg.connect(embedded.conninfo(name)) as connection:
+                tables[name] = connection.execute(CATALOG).fetchall()
+        return files, tables
+
+
+@pytest.fixture
+def place(short_folder: Path, database: str, use_embedded_server: Callable[[Path], None]) -> Place:
+    folder = short_folder / f"contract-{os.urandom(3).hex()}"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "assise").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m assise "$@"\n')
+    (folder / "bin" / "assise").chmod(0o755)
+    for name, program in {"psql": find_binaries() / "psql", "less": Path("/bin/cat")}.items():
+        (folder / "bin" / name).symlink_to(program)
+    users = [{"_id": ObjectId(bytes([101, *bytes(10), n])), "name": f"u{n}"} for n in range(50)]
+    write_dump(folder / "dump" / "app", {"users": [*users, users[3]]})
+    use_embedded_server(folder)
+    return Place(folder, database)
+
+
+def list_examples(name: str) -> list[str]:
+    """The examples of a command's help."""
+    lines = (COMMANDS[name].epilog or "").splitlines()
+    return [line.strip() for line in lines[2:]]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_keeps_what_all_promise(name: str, place: Place) -> None:
+    examples = list_examples(name)
+    assert examples
+    assert all(f"assise {name}" in line for line in examples)
+    project = Project(place.folder)
+    if name == "load":
+        project.write_manifest(project.infer(place.folder / "dump" / "app"))
+    elif name not in BEFORE_A_LOAD:
+        project.migrate(place.folder / "dump" / "app")
+    if "--dry-run" in OPTIONS[name]:
+        before = place.state()
+        call = CALLED.findall(examples[0])[0]
+        more = " --repair" if name == "verify" else ""
+        done = place.run(f"{call}{more} --dry-run")
+        assert done.returncode in {0, 3}, done.stderr
+        assert place.state() == before
+    for line in examples:
+        if name == "infer":
+            project.path.unlink(missing_ok=True)
+        done = place.run(line)
+        if line in REFUSED:
+            assert REFUSED[line] in done.stderr
+        else:
+            assert done.returncode in {0, 3}, (line, done.stderr)
+    if "--json" in OPTIONS[name]:
+        call = CALLED.findall(examples[-1])[0].strip()
+        if name == "infer":
+            project.path.unlink()
+        done = place.run(call if "--json" in call else f"{call} --json")
+        if name == "export":
+            assert "is not overwritten" in done.stderr
+            done = place.run(f"{call} --json --out again")
+        refused = REFUSED.get(examples[-1])
+        assert refused is None or refused in done.stderr
+        assert refused is not None or json.loads(done.stdout) is not None, done.stderr
+
+
+def test_the_list_of_commands_says_what_each_says_itself() -> None:
+    for name, noun in NOUNS.items():
+        assert " ".join((load_command(name).help or "").split()) == noun.help
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["-h"], []])
+def test_help_and_version_import_no_part(words: list[str]) -> None:
+    script = f"""
+import sys
+from assise.cli import main
+sys.argv[1:] = {words!r}
+try:
+    main()
+except SystemExit as error:
+    assert error.code in {{0, 2}}
+print("modules:", *sys.modules)
+"""
+    environ = {**os.environ, "PYTHONPATH": SOURCES}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    text, _, names = done.stdout.partition("modules:")
+    assert (text or done.stderr).startswith("assise " if words == ["--version"] else "Usage:")
+    assert not HEAVY & {*names.split()}
+    assert ("typer" in names.split()) is (words != ["--version"])

@@ -1,0 +1,64 @@
+"""Project: names of today and of before, and one verb that says a thing once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from bson import ObjectId
+
+from assise.errors import UsageError
+from assise.progress import Progress
+from assise.project import Project
+from assise.settings import CHUNK_BYTES
+from assise.workspace import Workspace, find_manifest
+from tests.dumps import write_dump
+
+USERS = [{"_id": ObjectId(), "name": f"user {n}"} for n in range(5)]
+
+
+def test_the_keywords_of_before_are_those_of_today(tmp_path: Path, database: str) -> None:
+    write_dump(tmp_path / "app", {"users": USERS})
+    lines, steps, questions = list[str](), list[Progress](), list[str]()
+
+    def agree(question: str) -> bool:
+        questions.append(question)
+        return True
+
+    project = Project(tmp_path, to=database, talk=lines.append, watch=steps.append)  # type: ignore[call-arg]
+    report = project.migrate(tmp_path / "app", agree=agree)  # type: ignore[call-arg]
+    assert report.loaded == 5
+    assert f"wrote {project.path}" in lines
+    assert {step.step for step in steps} == {"infer", "load", "verify"}
+    assert not project.repair(agree=agree).is_done  # type: ignore[call-arg]
+    assert project.undo(agree=agree).is_done  # type: ignore[call-arg]
+    assert project.load(tmp_path / "app", agree=agree).loaded == 5  # type: ignore[call-arg]
+    assert len(questions) == 3
+    with pytest.raises(TypeError, match="unexpected keyword argument 'listen'"):
+        Project(tmp_path, listen=lines.append)  # type: ignore[call-arg]
+
+
+def test_a_migration_says_once_what_it_does_not_read(tmp_path: Path, database: str) -> None:
+    dump = write_dump(tmp_path / "app", {"users": USERS})
+    (dump / "x.bson").mkdir()
+    lines = list[str]()
+    project = Project(tmp_path, to=database, log=lines.append)
+    project.migrate(dump, confirm=lambda _: True)
+    assert [line for line in lines if line.startswith("not read")] == ["not read: x.bson/"]
+
+
+def test_a_workspace_has_the_settings_that_are_given(tmp_path: Path) -> None:
+    given = {CHUNK_BYTES.name: 512}
+    assert Workspace(tmp_path / "assise.yaml", settings=given).setting(CHUNK_BYTES) == 512
+    assert Workspace(tmp_path / "assise.yaml").setting(CHUNK_BYTES) == CHUNK_BYTES.default
+    with pytest.raises(UsageError, match=r"^--chunk-bytes is '0'"):
+        Workspace(tmp_path, settings={CHUNK_BYTES.name: 0}).setting(CHUNK_BYTES)
+
+
+def test_a_manifest_is_named_by_its_path_or_by_its_folder(tmp_path: Path) -> None:
+    assert find_manifest(tmp_path) == tmp_path / "assise.yaml"
+    assert find_manifest(tmp_path / "new.yaml") == tmp_path / "new.yaml"
+    with pytest.raises(UsageError, match="there is no file or folder"):
+        find_manifest(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="there is no manifest"):
+        Workspace(tmp_path / "assise.yaml").manifest()
