@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -66,6 +66,11 @@ def with_map(*fields: bytes) -> bytes:
     return document(int32("_id", 1), field(0x03, "map", document(*fields)))
 
 
+def numbered(count: int) -> list[bytes]:
+    """Documents with nothing but their `_id`s, numbers from 0."""
+    return [document(int32("_id", n)) for n in range(count)]
+
+
 def start_of(parts: list[bytes], number: int) -> int:
     """Where a part stands in a file of all of them."""
     return sum(map(len, parts[:number]))
@@ -115,6 +120,13 @@ class Expected:
             sha256(self.raw).hexdigest(),
             self.raw[: self.kept],
         )
+
+
+def expect(
+    collection: str, parts: list[bytes], numbers: Iterable[int], reason: int
+) -> list[Expected]:
+    """The parts of a file with these numbers, as rejects of one reason."""
+    return [Expected(collection, start_of(parts, n), reason, parts[n]) for n in numbers]
 
 
 @dataclass(frozen=True)

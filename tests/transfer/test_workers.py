@@ -20,7 +20,7 @@ from tests.dumps import write_dump
 from tests.scenes import moments
 from tests.scenes.app import key
 from tests.scenes.commands import SESSIONS, Scene, read_state, wait_until
-from tests.scenes.hostile import document, field, int32, string
+from tests.scenes.hostile import document, field, int32, numbered, string
 from tests.scenes.undisturbed import Undisturbed, check_end_of_several, list_rows
 
 from assise.errors import ChangedError, WorkerError
@@ -243,9 +243,7 @@ def test_errors_of_workers_are_those_of_one(tmp_path: Path, database: str) -> No
 def test_a_module_of_the_users_folder_is_no_module_of_a_worker(
     tmp_path: Path, database: str
 ) -> None:
-    dump = write_dump(
-        tmp_path / "app", {"users": [document(int32("_id", n)) for n in range(2_000)]}
-    )
+    dump = write_dump(tmp_path / "app", {"users": numbered(2_000)})
     (tmp_path / "psycopg.py").write_text("raise SystemExit('not the right one')")
     project = Project(tmp_path, to=database, settings={"workers": 2, "load.chunk_bytes": 2_000})
     before = Path.cwd()
@@ -383,9 +381,7 @@ def test_workers_know_every_kind_of_key(tmp_path: Path, database: str) -> None:
 def test_the_seconds_of_a_load_are_those_that_the_ledger_keeps(
     tmp_path: Path, database: str
 ) -> None:
-    dump = write_dump(
-        tmp_path / "app", {"users": [document(int32("_id", n)) for n in range(2_000)]}
-    )
+    dump = write_dump(tmp_path / "app", {"users": numbered(2_000)})
     project = Project(tmp_path, to=database, settings={"workers": 2, "load.chunk_bytes": 2_000})
     first, again = project.migrate(dump, confirm=lambda _: True), project.load(dump)
     assert first.collections[0].seconds == pytest.approx(again.collections[0].seconds, abs=0.01)
@@ -395,9 +391,7 @@ def test_the_seconds_of_a_load_are_those_that_the_ledger_keeps(
 def test_the_seconds_of_a_collection_are_not_more_than_those_that_passed(
     scene: Scene, tmp_path: Path
 ) -> None:
-    scene.dump = dump = write_dump(
-        tmp_path / "app", {"users": [document(int32("_id", n)) for n in range(8_000)]}
-    )
+    scene.dump = dump = write_dump(tmp_path / "app", {"users": numbered(8_000)})
     scene.chunk_bytes = 20_000
     (tmp_path / "assise.yaml").unlink()
     Project(tmp_path).write_manifest(Project(tmp_path).infer(dump))

@@ -18,9 +18,9 @@ from tests.scenes.hostile import (
     Expected,
     Query,
     document,
+    expect,
     field,
     int32,
-    start_of,
     string,
 )
 
@@ -59,7 +59,7 @@ def test_garbage_in_front_at_the_end_and_twice_between_is_four_rejects(
     command: Command, tmp_path: Path
 ) -> None:
     parts = [JUNK, *GOOD[:2], JUNK + b"1", *GOOD[2:4], JUNK + b"22", *GOOD[4:6], JUNK + b"333"]
-    rejects = [Expected("users", start_of(parts, i), NOT_BSON, parts[i]) for i in (0, 3, 6, 9)]
+    rejects = expect("users", parts, (0, 3, 6, 9), NOT_BSON)
     command.migrate(write_dump(tmp_path / "app", {"users": parts}), 10, rejects)
 
 
@@ -99,8 +99,7 @@ def test_a_framed_document_that_is_no_bson_inside_is_one_reject_and_its_neighbou
         wrong_scope,
         GOOD[4],
     ]
-    offsets = [start_of(parts, i) for i in range(len(parts))]
-    rejects = [Expected("users", offsets[i], NOT_BSON, parts[i]) for i in (1, 3, 5, 7)]
+    rejects = expect("users", parts, (1, 3, 5, 7), NOT_BSON)
     words = ["a boolean that is 2", "unknown BSON type 32", "4 places are not BSON"]
     command.migrate(write_dump(tmp_path / "app", {"users": parts}), 9, rejects, *words)
 

@@ -24,6 +24,7 @@ from tests.scenes.hostile import (
     Query,
     document,
     double,
+    expect,
     field,
     int32,
     int64,
@@ -177,7 +178,7 @@ def test_an_id_that_is_too_long_for_the_key_of_the_manifest_is_rejected(
     ]
     good = [document(string("_id", f"u{i}"), string("name", "short")) for i in range(30)]
     parts = [*good[:10], long[0], *good[10:20], long[1], *good[20:]]
-    rejects = [Expected("users", start_of(parts, i), LIMIT, parts[i]) for i in (10, 21)]
+    rejects = expect("users", parts, (10, 21), LIMIT)
     command.migrate(
         write_dump(tmp_path / "app", {"users": parts}),
         32,
@@ -205,7 +206,7 @@ def test_an_id_that_does_not_fit_the_key_of_the_manifest_is_rejected(
         document(int32("_id", 90), int32("_id", 91)),
     ]
     parts = [item for pair in zip(GOOD, bad, strict=False) for item in pair]
-    rejects = [Expected("users", start_of(parts, i), MISFIT, parts[i]) for i in range(1, 12, 2)]
+    rejects = expect("users", parts, range(1, 12, 2), MISFIT)
     words = [
         '_id "5" (string) does not fit int4',
         "(double) does not fit int4",
@@ -228,7 +229,7 @@ def test_numbers_that_postgresql_calls_equal_are_one_id(
         int32("_id", 0),
     ]
     parts = [document(item) for item in ids]
-    rejects = [Expected("prices", start_of(parts, i), DUPLICATE, parts[i]) for i in (2, 3)]
+    rejects = expect("prices", parts, (2, 3), DUPLICATE)
     command.migrate(write_dump(tmp_path / "app", {"prices": parts}), 5, rejects)
     assert query("SELECT id::text FROM prices ORDER BY id") == [("0",), ("10",), ("10.5",)]
 

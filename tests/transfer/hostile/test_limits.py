@@ -14,15 +14,14 @@ from tests.dumps import write_dump
 from tests.scenes.hostile import (
     LIMIT,
     Command,
-    Expected,
     Query,
     document,
+    expect,
     field,
     int32,
     int64,
     nested,
     random_text,
-    start_of,
     string,
     write_manifest,
 )
@@ -59,7 +58,7 @@ def test_rows_that_are_too_big_are_rejected_and_all_others_loaded(
     ]
     bad = {number: too_wide(1_000 + number, 900, 30) for number in (3, 4, 31, 59)}
     parts = [bad.get(i, raw) for i, raw in enumerate(small)]
-    rejects = [Expected("wide", start_of(parts, i), LIMIT, raw) for i, raw in bad.items()]
+    rejects = expect("wide", parts, bad, LIMIT)
     command.migrate(write_dump(tmp_path / "app", {"wide": parts}), 60, rejects, "row is too big")
     assert query("SELECT array_agg(id ORDER BY id) FROM wide") == [
         ([i for i in range(60) if i not in bad],)
@@ -117,7 +116,7 @@ def test_a_child_row_that_is_too_big_rejects_its_document(
         )
         for i in range(8)
     ]
-    rejects = [Expected("users", start_of(parts, 4), LIMIT, parts[4])]
+    rejects = expect("users", parts, [4], LIMIT)
     command.migrate(write_dump(tmp_path / "app", {"users": parts}), 8, rejects, "row is too big")
     assert query(
         "SELECT count(*), count(DISTINCT user_id), (SELECT count(*) FROM users) FROM items"
