@@ -15,7 +15,7 @@ from assise.project import Project
 @pytest.fixture(autouse=True)
 def documents_are_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
     """However few there are, documents are read back together, as in a large collection."""
-    monkeypatch.setattr("assise.transfer.verify.FEWEST", 1)
+    monkeypatch.setattr("assise.documents.shape.Shape.MIN_GROUP", 1)
 
 
 KEYS: dict[str, tuple[str, list[object], str]] = {
