@@ -36,7 +36,7 @@ check: $(READY) ## format, lint, types, imports, references; prints budgets and 
 	$(BIN)/python tools/budgets.py
 	$(BIN)/python tools/way.py
 
-test: check ## check, then the tests on the embedded PostgreSQL (SEED=1 WORKERS=auto)
+test: check ## check, then all tests but the soak, on the embedded PostgreSQL (SEED=1 WORKERS=auto)
 	$(PYTEST) $(FIXED)
 
 docs: $(READY) ## the site, in site/index.html; the references are made from the code first
@@ -46,12 +46,8 @@ docs: $(READY) ## the site, in site/index.html; the references are made from the
 screens: $(READY) ## the pictures of the command line in docs/images, from the demo
 	$(BIN)/python tools/screens.py
 
-# Two tests compare catalogs with those of an embedded server of their own, which is another version.
-OWN_SERVER := an_immediate_stop_of_the_server or leaves_its_server_to_the_other
-
-contract: $(READY) ## the tests of everything that reaches the server, on Debian's PostgreSQL 15
-	ASSISE_TEST_SERVER=/usr/lib/postgresql/15/bin $(PYTEST) $(FIXED) -k "not ($(OWN_SERVER))" \
-	  tests/transfer tests/rows/test_numeric.py tests/rows/test_assemble.py
+contract: $(READY) ## the tests that depend on the server, on Debian's PostgreSQL 15
+	ASSISE_TEST_SERVER=/usr/lib/postgresql/15/bin $(PYTEST) $(FIXED) -m 'contract and not soak'
 
 bench: $(READY) ## load, verify and infer against bare COPY and a script by hand, then estimates, into benchmarks/results.md (BENCH='--runs 1')
 	$(BIN)/python benchmarks/load.py $(BENCH)

@@ -1,6 +1,7 @@
-"""Hypothesis profiles; one PostgreSQL for each process of pytest, and a new database in it for each test that asks for one.
+"""Hypothesis profiles, the PostgreSQL of each process of pytest, and the seconds of each part.
 
-The server is the embedded one, or Debian's where ASSISE_TEST_SERVER gives the folder of its programs (`make contract`).
+The server is the embedded one, or Debian's where ASSISE_TEST_SERVER gives the folder of its
+programs (`make contract`). A test that needs the embedded one asks for `embedded_server`.
 """
 
 from __future__ import annotations
@@ -10,18 +11,17 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
 from assise.postgres.embedded import Embedded
 from assise.project import Project
+from tests.scenes.databases import Databases
 
 SLOW = [
     HealthCheck.too_slow,
@@ -29,10 +29,10 @@ SLOW = [
     HealthCheck.large_base_example,
     HealthCheck.function_scoped_fixture,
 ]
-settings.register_profile(
-    "test", max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW
-)
 EXAMPLES = int(os.environ.get("ASSISE_TEST_EXAMPLES", "5000"))
+settings.register_profile(
+    "test", max_examples=50, deadline=None, derandomize=True, suppress_health_check=SLOW
+)
 settings.register_profile(
     "soak",
     max_examples=EXAMPLES,
@@ -43,13 +43,13 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("ASSISE_TEST_PROFILE", "test"))
 
+DEBIAN = os.environ.get("ASSISE_TEST_SERVER")
 UNSAFE_BUT_QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 DATA = Path(os.environ.get("ASSISE_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+PART_BUDGET_S = 40
 
 # A shell's background job ignores SIGINT, and so would the commands that tests stop with it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-_numbers = count()
 
 
 @pytest.fixture(scope="session")
@@ -62,77 +62,83 @@ def short_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def server(short_folder: Path) -> Iterator[str]:
-    """The connection string, without a database, of this process's server."""
-    programs = os.environ.get("ASSISE_TEST_SERVER")
-    if programs:
-        yield from _debian_server(short_folder, Path(programs))
-        return
+def embedded_server(short_folder: Path) -> Iterator[Embedded]:
+    """This process's embedded server; whoever stops it and starts it again keeps its settings."""
     embedded = Embedded(short_folder / ".assise")
-    yield embedded.start(settings=UNSAFE_BUT_QUICK)
+    embedded.start(settings=UNSAFE_BUT_QUICK)
+    with (embedded.data / "postgresql.conf").open("a") as file:
+        file.writelines(f"{name} = {value}\n" for name, value in UNSAFE_BUT_QUICK.items())
+    yield embedded
     embedded.stop(immediate=True)
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest, short_folder: Path) -> Iterator[str]:
+    """The connection string, without a database, of this process's server."""
+    if DEBIAN:
+        yield from _debian_server(short_folder, Path(DEBIAN))
+    else:
+        embedded: Embedded = request.getfixturevalue("embedded_server")
+        yield embedded.conninfo(None)
 
 
 def _debian_server(folder: Path, programs: Path) -> Iterator[str]:
     if not (programs / "initdb").exists():
         pytest.fail(
-            f"ASSISE_TEST_SERVER={programs} holds no initdb; on Debian: apt-get install postgresql-15"
+            f"ASSISE_TEST_SERVER={programs} holds no initdb;"
+            " on Debian: apt-get install postgresql-15"
         )
     user = "nobody" if os.geteuid() == 0 else None
     home = folder / "debian"
-    home.mkdir()
-    home.chmod(0o700)
+    home.mkdir(mode=0o700)
     if user:
         shutil.chown(home, user)
-    data = home / "data"
+
+    def run(program: str, *arguments: str) -> None:
+        command: list[str | Path] = [programs / program, "-D", home / "data", *arguments]
+        subprocess.run(command, check=True, user=user, cwd="/", stdout=subprocess.DEVNULL)
+
     options = " ".join(f"-c {name}={value}" for name, value in UNSAFE_BUT_QUICK.items())
-    initdb: list[str | Path] = [
-        programs / "initdb",
-        "-D",
-        data,
-        "-U",
-        "assise",
-        "-A",
-        "trust",
-        "-E",
-        "UTF8",
-        "--locale=C.UTF-8",
-    ]
-    subprocess.run(initdb, check=True, user=user, cwd="/", stdout=subprocess.DEVNULL)
-    start: list[str | Path] = [
-        programs / "pg_ctl",
-        "-D",
-        data,
-        "-w",
-        "-l",
-        home / "log",
-        "-o",
-        f"{options} -c listen_addresses= -k {home}",
-        "start",
-    ]
-    subprocess.run(start, check=True, user=user, cwd="/", stdout=subprocess.DEVNULL)
-    yield f"host={home} user=assise"
-    subprocess.run(
-        [programs / "pg_ctl", "-D", data, "-m", "immediate", "stop"],
-        check=True,
-        user=user,
-        cwd="/",
-        stdout=subprocess.DEVNULL,
-    )
+    options += f" -c listen_addresses= -k {home}"
+    run("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
+    run("pg_ctl", "-w", "-l", f"{home}/log", "-o", options, "start")
+    yield f"host={home} user=postgres"
+    run("pg_ctl", "-m", "immediate", "stop")
+
+
+@pytest.fixture(scope="session")
+def databases(server: str) -> Databases:
+    """Creates databases on this process's server."""
+    return Databases(server)
 
 
 @pytest.fixture
-def database(server: str) -> Iterator[str]:
-    """The connection string of a new, empty database."""
-    name = f"test_{os.getpid()}_{next(_numbers)}"
-    administration = make_conninfo(server, dbname="postgres")
-    with psycopg.connect(administration, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))
-        )
-    yield make_conninfo(server, dbname=name)
-    with psycopg.connect(administration, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+def database(databases: Databases, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The connection string of a new database: empty, or a copy of the fixture `template`.
+
+    A test module defines `template`; a test gets the copy where one of its fixtures asks for it.
+    """
+    if "template" in request.fixturenames:
+        conninfo = databases.create(request.getfixturevalue("template").database)
+    else:
+        conninfo = databases.create()
+    yield conninfo
+    databases.drop(conninfo)
+
+
+@pytest.fixture
+def use_embedded_server(
+    embedded_server: Embedded, databases: Databases
+) -> Iterator[Callable[[Path], None]]:
+    """Makes this process's embedded server that of a project's folder; its databases are dropped.
+
+    So a test that needs the embedded server, and no fresh one, waits for none to be made.
+    """
+    before = databases.list_names()
+    yield lambda folder: (folder / ".assise").symlink_to(embedded_server.folder)
+    embedded_server.start()
+    for name in databases.list_names() - before:
+        databases.drop(embedded_server.conninfo(name))
 
 
 @pytest.fixture
@@ -153,14 +159,34 @@ def query(database: str) -> Callable[..., list[tuple[object, ...]]]:
     return run
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On another server, tests that need the embedded one are not run."""
+    needy = [item for item in items if "embedded_server" in getattr(item, "fixturenames", ())]
+    if DEBIAN and needy:
+        config.hook.pytest_deselected(items=needy)
+        items[:] = [item for item in items if item not in needy]
+
+
+def name_part(nodeid: str) -> str:
+    """The folder of a test, or its file where it stands in no folder: tests/transfer."""
+    path = nodeid.partition("::")[0]
+    return "/".join(path.split("/")[:2])
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line says how many tests did not run because the data of others is absent."""
-    missing = [
-        report
-        for report in terminalreporter.stats.get("skipped", [])
-        if "ASSISE_TEST_DATA" in str(report.longrepr)
-    ]
+    """Print the seconds of each part, and how many tests lacked the data of others."""
+    seconds: Counter[str] = Counter()
+    missing = 0
+    for category in ("", "passed", "failed", "error", "skipped"):
+        for report in terminalreporter.stats.get(category, []):
+            seconds[name_part(report.nodeid)] += report.duration
+            missing += "ASSISE_TEST_DATA" in str(report.longrepr)
+    if seconds:
+        terminalreporter.section(f"seconds per part (budget: {PART_BUDGET_S})")
+    for part, total in seconds.most_common():
+        over = "  OVER" if total > PART_BUDGET_S else ""
+        terminalreporter.write_line(f"{total:7.1f}  {part}{over}")
     if missing:
         terminalreporter.write_line(
-            f"{len(missing)} tests did not run: no data of others in {DATA}; set ASSISE_TEST_DATA"
+            f"{missing} tests did not run: no data of others in {DATA}; set ASSISE_TEST_DATA"
         )

@@ -20,7 +20,10 @@ def write_dump(
     *,
     is_packed: bool = False,
 ) -> Path:
-    """A database's folder: each collection a file of documents, given as raw BSON or as pymongo's `bson` encodes them."""
+    """A database's folder.
+
+    Each collection a file of documents, given as raw BSON or as pymongo's `bson` encodes them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name, documents in collections.items():
         content = b"".join(

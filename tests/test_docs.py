@@ -1,4 +1,7 @@
-"""The documentation: its commands run in order and print what it shows; it names every setting, command and key; its links lead somewhere."""
+"""The documentation: its commands run in order and print what it shows.
+
+It names every setting, command and key, and its links lead somewhere.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -25,7 +28,6 @@ from assise.project import Project
 from assise.rows.model import Reason
 from assise.settings import SETTINGS
 from assise.types.table import KINDS
-from tests.conftest import UNSAFE_BUT_QUICK
 from tests.dumps import write_dump
 
 ROOT = Path(__file__).parents[1]
@@ -36,9 +38,11 @@ TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text() for page in [*PAGES
 ALL = "\n".join(TEXTS.values())
 BASH = shutil.which("bash") or "/bin/bash"
 BLOCK = re.compile(r"^```(console|sh|python|yaml|text)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-# uvx itself wants the network and is not in the lock: in its place stands what it comes to, the program installed from the clone that is named.
+# uvx itself wants the network and is not in the lock: in its place stands what it comes to, the
+# program installed from the clone that is named.
 UVX = """#!/bin/sh
-test "$1 $2" = "--from ./assise[embedded]" && grep -q '^embedded = ' ./assise/pyproject.toml || exit 2
+test "$1 $2" = "--from ./assise[embedded]" || exit 2
+grep -q '^embedded = ' ./assise/pyproject.toml || exit 2
 shift 2
 exec "$@"
 """
@@ -46,7 +50,8 @@ LINK = re.compile(r"\]\(([^)#:]+)(?:#([^)]*))?\)")
 LOADED = "The dump of [migrate a dump](../migrate.md) is loaded."
 MODULES = sorted(path for path in (ROOT / "src").rglob("*.py") if ">>> " in path.read_text())
 ELSEWHERE = re.compile(
-    r"""(?:src|action)="?(?:https?:)?//|<link[^>]+href="?(?:https?:)?//|url\(["']?(?:https?:)?//|@import|https?://[\w./-]+\.(?:js|css|woff2?)\b"""
+    r"""(?:src|action)="?(?:https?:)?//|<link[^>]+href="?(?:https?:)?//|url\(["']?(?:https?:)?//"""
+    r"""|@import|https?://[\w./-]+\.(?:js|css|woff2?)\b"""
 )
 
 
@@ -97,11 +102,17 @@ def write_example(folder: Path, *, is_odd: bool) -> None:
 
 
 @pytest.fixture
-def workplace(short_folder: Path, database: str) -> Iterator[tuple[Path, dict[str, str]]]:
-    """A folder that an embedded server can lie in, with `assise`, `python` and `uvx` on the path, and the clone beside the dump."""
+def workplace(
+    short_folder: Path, database: str, use_embedded_server: Callable[[Path], None]
+) -> tuple[Path, dict[str, str]]:
+    """A folder of a project whose embedded server is that of this process, and the environment.
+
+    `assise`, `python` and `uvx` are on the path, and the clone stands beside the dump.
+    """
     folder = short_folder / f"docs-{os.urandom(3).hex()}"
     programs = folder / "bin"
     programs.mkdir(parents=True)
+    use_embedded_server(folder)
     call = '#!/bin/sh\nexec "{}" {} "$@"\n'
     for name, text in {
         "assise": call.format(sys.executable, "-m assise"),
@@ -112,19 +123,15 @@ def workplace(short_folder: Path, database: str) -> Iterator[tuple[Path, dict[st
         (programs / name).chmod(0o755)
     (folder / "examples").symlink_to(ROOT / "examples")
     (folder / "assise").symlink_to(ROOT)
-    path = f"{programs}:{os.environ['PATH']}"
-    yield (
-        folder,
-        {
-            **os.environ,
-            "PATH": path,
-            "PYTHONPATH": str(ROOT / "src"),
-            "DATABASE_URL": database,
-            "PAGER": "cat",
-            "COLUMNS": "200",
-        },
-    )
-    Project(folder).embedded.stop(immediate=True)
+    environ = {
+        **os.environ,
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT / "src"),
+        "DATABASE_URL": database,
+        "PAGER": "cat",
+        "COLUMNS": "200",
+    }
+    return folder, environ
 
 
 def run(command: str, folder: Path, environ: dict[str, str]) -> str:
@@ -142,7 +149,10 @@ def run(command: str, folder: Path, environ: dict[str, str]) -> str:
 
 
 def find_missing(shown: list[str], output: str) -> list[str]:
-    """The shown lines that the output has not, in this order; `…` stands for anything, ends of lines do not count."""
+    """The shown lines that the output has not, in this order.
+
+    `…` stands for anything, ends of lines do not count.
+    """
     lines = [line.rstrip() for line in output.splitlines()]
     at, missing = 0, []
     for line in shown:
@@ -158,7 +168,10 @@ def find_missing(shown: list[str], output: str) -> list[str]:
 
 
 def commands_of(name: str) -> list[tuple[str, str]]:
-    """The blocks of a page that run; sessions of Python are run with the docstring that has them too."""
+    """The blocks of a page that run.
+
+    Sessions of Python are run with the docstring that has them too.
+    """
     return [
         (kind, text)
         for kind, text in blocks(TEXTS[name])
@@ -172,7 +185,6 @@ def test_the_commands_of_a_page_run_in_order_and_print_what_it_shows(
 ) -> None:
     folder, environ = workplace
     write_example(folder, is_odd=name != "README.md")
-    Project(folder).embedded.start(settings=UNSAFE_BUT_QUICK)
     if LOADED in " ".join(TEXTS[name].split()):
         Project(folder).migrate(folder / "dump" / "app")
     for kind, text in commands_of(name):

@@ -1,4 +1,4 @@
-"""The wheel: built from this tree and installed into an environment of its own, it holds all that a migration needs, and starts quickly."""
+"""The wheel, installed into an environment of its own, can migrate, and starts quickly."""
 
 from __future__ import annotations
 
@@ -39,9 +39,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of a fresh environment: what this one has installed serves as the index, so that no network is needed.
+    """The programs of a fresh environment, whose index is what this one has installed.
 
-    A folder that a .pth file names is searched, but its own .pth files are not read: the editable install of the tree is not seen.
+    A folder that a .pth file names is searched, but its own .pth files are not read: the editable
+    install of the tree is not seen.
     """
     folder = tmp_path_factory.mktemp("fresh")
     venv.create(folder, symlinks=True)
@@ -110,7 +111,12 @@ def test_its_version_is_told_at_once(programs: Path) -> None:
         assert process.returncode == 0
         seconds.append(used.ru_utime + used.ru_stime)
     assert min(seconds) < 0.3, seconds
-    script = "import sys\nfrom assise.cli import main\nsys.argv[1:] = ['--version']\nmain()\nprint(*sys.modules, sep='\\n')"
+    script = """import sys
+from assise.cli import main
+sys.argv[1:] = ["--version"]
+main()
+print(*sys.modules, sep="\\n")
+"""
     version, *modules = run(programs / "python", "-c", script).splitlines()
     assert version.startswith("assise ")
     assert not {"psycopg", "pydantic", "pymongo", "typer", "rich"} & {*modules}

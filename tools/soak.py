@@ -83,7 +83,7 @@ def list_long() -> list[Piece]:
 
 def list_workers() -> list[Piece]:
     tests = {
-        "hostile": "tests/transfer/test_hostile.py",
+        "hostile": "tests/transfer/hostile",
         "real": "tests/real/test_data_of_others.py",
     }
     return [

@@ -13,7 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,7 +94,7 @@ class Place:
 
 
 @pytest.fixture
-def place(short_folder: Path, database: str) -> Iterator[Place]:
+def place(short_folder: Path, database: str, use_embedded_server: Callable[[Path], None]) -> Place:
     folder = short_folder / f"contract-{os.urandom(3).hex()}"
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "assise").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m assise "$@"\n')
@@ -103,9 +103,8 @@ def place(short_folder: Path, database: str) -> Iterator[Place]:
         (folder / "bin" / name).symlink_to(program)
     users = [{"_id": ObjectId(bytes([101, *bytes(10), n])), "name": f"u{n}"} for n in range(50)]
     write_dump(folder / "dump" / "app", {"users": [*users, users[3]]})
-    Project(folder).embedded.start(settings={"fsync": "off"})
-    yield Place(folder, database)
-    Project(folder).embedded.stop(immediate=True)
+    use_embedded_server(folder)
+    return Place(folder, database)
 
 
 def list_examples(name: str) -> list[str]:

@@ -66,6 +66,7 @@ def test_steps_run_behind_their_files_in_the_same_transaction(
     assert query("SELECT text FROM assise.note ORDER BY number") == [("step",), ("filled",)]
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("start", [0, 1])
 def test_an_upgrade_that_fails_leaves_everything_as_it_was(
     tmp_path: Path, database: str, query: Query, start: int
@@ -158,6 +159,7 @@ def test_a_lock_is_asked_for_again_and_again(database: str) -> None:
             pass
 
 
+@pytest.mark.contract
 def test_a_lock_that_is_waited_for_does_not_hinder_an_index_from_being_built(database: str) -> None:
     with Connection(database) as one, Connection(database) as other:
         one.execute("CREATE TABLE mine (n int)")

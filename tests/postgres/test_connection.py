@@ -62,6 +62,7 @@ def begin_and_be_terminated(connection: Connection, database: str) -> None:
         connection.execute("INSERT INTO t VALUES (2)")
 
 
+@pytest.mark.contract
 def test_a_session_that_the_server_ends_is_an_error_in_words(database: str) -> None:
     with Connection(database) as connection:
         connection.execute("CREATE TABLE t (n int)")

@@ -1,8 +1,10 @@
-"""Data of others: every dump folder and every file, both laws by code of the tests, and the exact figures in golden.json.
+"""Data of others: every dump folder and every file, and the exact figures in golden.json.
 
-A file over MOST_BYTES is cut between documents, each part a migration of its own; `make soak-data` migrates the folders of such files whole too.
-`ASSISE_TEST_UPDATE=1 pytest -n 0 -m "soak or not soak" tests/real` writes golden.json anew. Of a part of more than 5,000 documents the second law
-looks at the rows of every tenth, of a whole folder at all; documents, rejects, keys and the first law are always those of all.
+Both laws are checked by code of the tests. A file over MOST_BYTES is cut between documents, each
+part a migration of its own; `make soak-data` migrates the folders of such files whole too.
+`ASSISE_TEST_UPDATE=1 pytest -n 0 -m "soak or not soak" tests/real` writes golden.json anew. Of a
+part of more than 5,000 documents the second law looks at the rows of every tenth, of a whole folder
+at all; documents, rejects, keys and the first law are always those of all.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from tests.oracle.leaves import count_leaves
 from tests.oracle.profile import ELEMENTS, find_uniform, write_path
 from tests.oracle.profile import Path as Keys
 from tests.oracle.walk import Value, parse, read_frames
-from tests.transfer.readback import Plain, Target, as_dict, quote, read_type
+from tests.scenes.readback import Plain, Target, as_dict, quote, read_type
 
 from assise.manifest.model import Manifest
 from assise.manifest.read import load_manifest
@@ -45,7 +47,10 @@ Figures = dict[str, object]
 
 
 def find_folders() -> dict[str, list[str]]:
-    """The folders of dumps -> their files, and all the tiny files; as the golden file knows them without the data."""
+    """The folders of dumps -> their files, and all the tiny files.
+
+    As the golden file knows them without the data.
+    """
     if not FOLDER.exists():
         return {name: list(files) for name, files in json.loads(GOLDEN.read_text()).items()}
     sets: dict[str, list[str]] = {}
@@ -58,7 +63,10 @@ def find_folders() -> dict[str, list[str]]:
 
 
 def cut_folders(folders: dict[str, list[str]]) -> dict[str, list[str]]:
-    """The migrations to be made: a folder's files, or those that are not long, and each part of a long one."""
+    """The migrations to be made.
+
+    A folder's files, or those that are not long, and each part of a long one.
+    """
     sets: dict[str, list[str]] = {}
     for name, files in folders.items():
         parts = {
@@ -96,7 +104,10 @@ def data_of_others() -> None:
 
 @dataclass
 class Content:
-    """The documents of one file by the text of their key (offset, value), their leaves, and the rejects (offset, size, reason)."""
+    """The documents of one file by the text of their key, their leaves, and the rejects.
+
+    A document is its offset and its value, a reject its offset, size and reason.
+    """
 
     documents: dict[str, tuple[int, Value]] = field(default_factory=dict)
     leaves: int = 0
@@ -106,7 +117,10 @@ class Content:
 def find_dump(
     name: str, files: list[str], folder: Path
 ) -> tuple[Path, dict[str, tuple[str, Path]]]:
-    """The dump to migrate, and collection -> file and its place; what is not a whole folder gets one, many tiny files names of their own."""
+    """The dump to migrate, and collection -> file and its place.
+
+    What is not a whole folder gets one, many tiny files names of their own.
+    """
     if name in FOLDERS and name not in MANY_FILES:
         return FOLDER / name, {
             name_collection(Path(file).name): (file, FOLDER / file) for file in files
@@ -212,7 +226,10 @@ def check_rejects(target: Target, collection: str, content: Content) -> None:
 
 
 def count_typed(target: Target, plain: Plain) -> Counter[str]:
-    """Path -> values in the cells of typed columns, as PostgreSQL counts them; jsonb is not typed."""
+    """Path -> values in the cells of typed columns, as PostgreSQL counts them.
+
+    Jsonb is not typed.
+    """
     found: Counter[str] = Counter()
     prefixes: dict[str, Keys] = {}
     for name, entry in as_dict(plain["tables"]).items():
@@ -251,7 +268,10 @@ def check_typed_share(typed: Counter[str], content: Content) -> float | None:
 
 
 def count_literal(typed: Counter[str], content: Content) -> dict[str, int]:
-    """The same with nothing left out that a column could hold: true of every set, not of each file of a few odd documents."""
+    """The same with nothing left out that a column could hold.
+
+    True of every set, not of each file of a few odd documents.
+    """
     uniform = find_uniform(
         (document for _, document in content.documents.values()), is_literal=True
     )
@@ -262,7 +282,10 @@ def count_literal(typed: Counter[str], content: Content) -> dict[str, int]:
 
 
 def write_figures(report: CollectionReport, content: Content, share: float | None) -> Figures:
-    """What the golden file holds of one collection; the counts are checked against the tests' own."""
+    """What the golden file holds of one collection.
+
+    The counts are checked against the tests' own.
+    """
     values, reasons = report.values, Counter(str(reason) for _, _, reason in content.rejects)
     assert (report.loaded, report.rejected) == (len(content.documents), len(content.rejects))
     assert report.documents == report.loaded + report.rejected

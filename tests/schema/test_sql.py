@@ -123,6 +123,7 @@ def test_the_text_of_a_small_manifest() -> None:
     ]
 
 
+@pytest.mark.contract
 def test_the_script_runs_on_an_empty_database_and_can_be_taken_away(
     query: Query, database: str
 ) -> None:
@@ -216,6 +217,7 @@ def test_texts_are_texts_whatever_the_server_says_of_backslashes(
         assert connection.execute(f"SELECT {quote_text(text)}".encode()).fetchone() == (text,)
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize(
     ("type_", "pattern"),
     [

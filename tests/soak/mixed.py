@@ -1,4 +1,7 @@
-"""Dumps of many small documents with random shapes, children and dirt of all kinds, written as a stream; and what is to be rejected of them."""
+"""Dumps of many small documents with random shapes, children and dirt of all kinds.
+
+They are written as a stream, which says what is to be rejected.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from random import Random
 
 import bson
 from bson import Binary, Code, Decimal128, MaxKey, MinKey, ObjectId, Regex, Timestamp
-from tests.transfer.hostile import (
+from tests.scenes.hostile import (
     DUPLICATE,
     NOT_BSON,
     document,
@@ -93,7 +96,8 @@ DIRT: list[Callable[[Random], bytes]] = [
     lambda rng: string("x", bytes(rng.choices(range(1, 128), k=3_000))),
 ]
 
-# _ids: each document's number makes another one; None: some documents have none, and the key is the offset.
+# _ids: each document's number makes another one; None: some documents have none, and the key is the
+# offset.
 IDS: list[Callable[[int], object] | None] = [
     lambda n: ObjectId(f"{n:024x}"),
     lambda n: n,
@@ -128,7 +132,10 @@ def make_document(shape: Shape) -> Callable[[Random], dict[str, object]]:
 
 
 def draw_shape(rng: Random, depth: int = 0) -> Shape:
-    """Some fields, of which some are documents and arrays of them; at the root there is an array of documents."""
+    """Some fields, of which some are documents and arrays of them.
+
+    At the root there is an array of documents.
+    """
     shape: Shape = []
     for n in range(rng.randrange(2, 5) + (not depth)):
         is_child = n == depth == 0
@@ -174,7 +181,10 @@ def draw_collection(rng: Random, count: int, rejects: Counter[int]) -> Iterator[
 def write_mixed(
     folder: Path, rng: Random, *, count: int, is_packed: bool
 ) -> dict[str, Counter[int]]:
-    """A dump of three collections with `count` documents and rejects in all. The rejects of each collection, by reason."""
+    """A dump of three collections with `count` documents and rejects in all.
+
+    The rejects of each collection, by reason.
+    """
     folder.mkdir(parents=True)
     rejects = {name: Counter[int]() for name in ("orders", "events", "things")}
     for name, found in rejects.items():

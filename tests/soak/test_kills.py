@@ -1,6 +1,7 @@
-"""`assise migrate` is stopped again and again, at random moments and in random ways, until it comes to its end.
+"""`assise migrate` is stopped again and again, at random moments and in random ways, to its end.
 
-Every state between adds up, and the end is that of an undisturbed run. pytest-randomly seeds `random` for each test.
+Every state between adds up, and the end is that of an undisturbed run. pytest-randomly seeds
+`random` for each test.
 """
 
 from __future__ import annotations
@@ -15,13 +16,17 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.transfer import test_kills as transfer
-from tests.transfer import test_workers
-from tests.transfer.scene import STATE, Done, Scene, wait_until
-from tests.transfer.test_kills import Undisturbed, check_end
+from tests.scenes.app import LARGE
+from tests.scenes.commands import STATE, Done, Scene, wait_until
+from tests.scenes.databases import Databases
+from tests.scenes.undisturbed import (
+    Undisturbed,
+    check_end,
+    check_end_of_several,
+    migrate_undisturbed,
+)
 
 pytestmark = pytest.mark.soak
-undisturbed = transfer.undisturbed
 
 WORKERS = (1, 2, 4)
 MOST_KILLS = 30
@@ -29,26 +34,62 @@ NOT_BSON = 1
 SESSIONS = (
     "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'assise'"
 )
-STATEMENTS = """SELECT pg_advisory_lock|-- The parts|-- The ledger|CREATE TABLE|COPY "public"."bookings"|COPY "public"."booking_lines"|COPY "public"."events"|
-COPY assise.reject|SELECT "id" FROM|INSERT INTO assise.chunk|COMMIT|ALTER TABLE|ANALYZE|UPDATE assise.load|BEGIN ISOLATION LEVEL REPEATABLE READ|
-DECLARE assise_stream|FETCH|CLOSE""".replace("\n", "").split("|")
+STATEMENTS = """SELECT pg_advisory_lock
+-- The parts
+-- The ledger
+CREATE TABLE
+COPY "public"."bookings"
+COPY "public"."booking_lines"
+COPY "public"."events"
+COPY assise.reject
+SELECT "id" FROM
+INSERT INTO assise.chunk
+COMMIT
+ALTER TABLE
+ANALYZE
+UPDATE assise.load
+BEGIN ISOLATION LEVEL REPEATABLE READ
+DECLARE assise_stream
+FETCH
+CLOSE""".splitlines()
 
 # For each table: transactions whose rows are not those that the ledger says.
-UNTOLD = """SELECT * FROM (SELECT xmin::text AS xid, count(*) AS found FROM public."{table}" GROUP BY 1) AS rows
-    FULL JOIN (SELECT xid::xid::text, (rows ->> '{table}')::bigint AS said FROM assise.chunk WHERE (rows ->> '{table}')::bigint > 0) AS chunks
+UNTOLD = """SELECT *
+    FROM (SELECT xmin::text AS xid, count(*) AS found FROM public."{table}" GROUP BY 1) AS rows
+    FULL JOIN (
+        SELECT xid::xid::text, (rows ->> '{table}')::bigint AS said FROM assise.chunk
+        WHERE (rows ->> '{table}')::bigint > 0
+    ) AS chunks
     USING (xid) WHERE found IS DISTINCT FROM said"""
-SUMS = """SELECT sum(documents), sum(loaded), sum(rejected), (SELECT count(*) FROM bookings) + (SELECT count(*) FROM events)
-    + (SELECT count(*) FROM users), (SELECT count(*) FROM assise.reject), count(*) FROM assise.chunk"""
-FOREIGN_KEYS = "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace"
+SUMS = """SELECT sum(documents), sum(loaded), sum(rejected),
+        (SELECT count(*) FROM bookings) + (SELECT count(*) FROM events)
+        + (SELECT count(*) FROM users),
+        (SELECT count(*) FROM assise.reject), count(*)
+    FROM assise.chunk"""
+FOREIGN_KEYS = """SELECT count(*) FROM pg_constraint
+    WHERE contype = 'f' AND connamespace = 'public'::regnamespace"""
 
 Watcher = psycopg.Connection[tuple[Any, ...]]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Undisturbed]:
+    """What a run of the large app that nobody disturbs leaves and prints."""
+    with migrate_undisturbed(databases, tmp_path_factory.mktemp("undisturbed"), LARGE) as found:
+        yield found
 
 
 @pytest.fixture
 def scene(undisturbed: Undisturbed, tmp_path: Path, database: str, workers: int) -> Iterator[Scene]:
     """An empty target and an empty folder."""
     scene = Scene(
-        tmp_path, undisturbed.dump, database, ["--to", database, "--yes", "--workers", str(workers)]
+        tmp_path,
+        undisturbed.dump,
+        database,
+        ["--to", database, "--yes", "--workers", str(workers)],
+        chunk_bytes=LARGE.chunk_bytes,
     )
     yield scene
     scene.close()
@@ -69,7 +110,8 @@ def ask_server(function: str) -> Callable[[Scene, Watcher], object]:
     return lambda _, watcher: watcher.execute(f"SELECT {function}(pid) {SESSIONS}".encode())
 
 
-# The ways to stop a command, each with the exit codes that it may lead to. Python may be stopped before our code runs.
+# The ways to stop a command, each with the exit codes that it may lead to. Python may be stopped
+# before our code runs.
 WAYS: dict[str, tuple[Callable[[Scene, Watcher], object], set[int]]] = {
     "SIGKILL to the group": (send(signal.SIGKILL, to_group=True), {-signal.SIGKILL}),
     "SIGKILL to the parent": (send(signal.SIGKILL, to_group=False), {-signal.SIGKILL}),
@@ -94,7 +136,10 @@ def count_chunks(watcher: Watcher) -> int:
 def draw_moment(
     rng: random.Random, scene: Scene, watcher: Watcher
 ) -> tuple[str, Callable[[], object]]:
-    """A moment that is seen from outside: a time, a number of lines on stderr, a statement; some chunks later at the latest."""
+    """A moment that is seen from outside: a time, a number of lines on stderr, a statement.
+
+    Some chunks later it is reached at the latest.
+    """
     limit = count_chunks(watcher) + rng.randrange(1, 5)
     until, lines, statement = (
         time.monotonic() + rng.random(),
@@ -121,12 +166,20 @@ def draw_moment(
 
 
 def disturb(rng: random.Random, scene: Scene) -> tuple[Done, set[int]]:
-    """Start a command and stop it. What became of it, and the exit codes that it may have then; a refused stop is tried in another way."""
+    """Start a command and stop it.
+
+    What became of it, and the exit codes that it may have then; a refused stop is tried in another
+    way.
+    """
     command, codes = scene.start("migrate"), set[int]()
     with psycopg.connect(scene.conninfo, autocommit=True) as watcher:
         while True:
             moment, is_reached = draw_moment(rng, scene, watcher)
-            wait_until(lambda: command.process.poll() is not None or is_reached(), moment)  # noqa: B023 - called at once
+
+            def is_over(is_reached: Callable[[], object] = is_reached) -> bool:
+                return command.process.poll() is not None or bool(is_reached())
+
+            wait_until(is_over, moment)
             if command.process.poll() is not None:
                 break
             way = "SIGKILL to the group" if len(scene.running) == 1 else rng.choice(list(WAYS))
@@ -143,9 +196,10 @@ def disturb(rng: random.Random, scene: Scene) -> tuple[Done, set[int]]:
 def check_between(
     scene: Scene, undisturbed: Undisturbed, known: set[tuple[object, ...]], *, workers: int
 ) -> set[tuple[object, ...]]:
-    """What is there adds up, is part of what an undisturbed run leaves, and holds the chunks that were known. The chunks now.
+    """What is there adds up and is part of what an undisturbed run leaves; return the chunks.
 
-    Which of two equal `_id`s in different chunks is loaded is settled with one worker only.
+    The known chunks are among them. Which of two equal `_id`s in different chunks is loaded is
+    settled with one worker only.
     """
     manifest = scene.folder / "assise.yaml"
     assert not manifest.exists() or is_same_manifest(manifest.read_text(), undisturbed.manifest)
@@ -226,8 +280,9 @@ def test_a_migration_that_is_stopped_at_random_comes_to_its_end(
             assert done.code in (codes if is_started else {1}), done.stderr
             assert done.code == -signal.SIGINT or not is_started or "Traceback" not in done.stderr
             kills += done.stdout == ""
-    (check_end if workers == 1 else test_workers.check_end)(scene, undisturbed, done)
-    assert '"verified": {"equal": 13000, "different": 0, "missing": 0, "extra": 0}' in done.stdout
+    (check_end if workers == 1 else check_end_of_several)(scene, undisturbed, done)
+    equal = f'"verified": {{"equal": {LARGE.loaded}, "different": 0, "missing": 0, "extra": 0}}'
+    assert equal in done.stdout
     record_property("kills", kills)
     record_property("starts", len(scene.running))
     assert kills >= max(1, len(scene.running) // 2)

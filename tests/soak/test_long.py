@@ -1,4 +1,7 @@
-"""A long migration of small documents with random shapes, as users run it: all are loaded or rejected, all are equal, in little memory."""
+"""A long migration of small documents with random shapes, as users run it.
+
+All are loaded or rejected, all are equal, in little memory.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.scenes.commands import SOURCES
+from tests.scenes.hostile import Query
+from tests.scenes.memory import LIMIT_MB, MEASURE
 from tests.soak.mixed import write_mixed
-from tests.transfer.hostile import Query
-from tests.transfer.scene import SOURCES
-from tests.transfer.test_memory import LIMIT_MB, MEASURE
 
 pytestmark = pytest.mark.soak
 

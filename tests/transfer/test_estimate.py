@@ -9,7 +9,7 @@ from time import perf_counter
 import bson
 import pytest
 from tests.dumps import write_dump
-from tests.transfer.scene import GARBAGE, NOT_BSON, key
+from tests.scenes.app import GARBAGE, NOT_BSON, key
 
 from assise.errors import SourceError
 from assise.mongo.bson_file import read_samples

@@ -8,7 +8,7 @@ import json
 import os
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ from tests.dumps import confirm, write_dump
 from tests.oracle.equality import differences
 from tests.oracle.slices import check_slice
 from tests.oracle.walk import frames
-from tests.transfer.hostile import document, field, int32, nested, string
-from tests.transfer.readback import Plain, Target, quote
-from tests.transfer.test_laws import NOT_BSON, SLICES, Hit, Migration, files
+from tests.scenes.databases import Databases, Template
+from tests.scenes.hostile import document, field, int32, nested, string
+from tests.scenes.migrations import NOT_BSON, SLICES, Hit, Migration, files
+from tests.scenes.readback import Plain, Target, quote
 
 from assise.documents.extjson import write_json
 from assise.errors import AssiseError, UsageError
@@ -60,7 +61,10 @@ class Exports(Migration):
     """One example through the server and out again."""
 
     def check(self, plain: Plain, content: bytes) -> None:
-        """Load it, export it, compare with the source minus the rejects; then with the rejects that are documents."""
+        """Load it, export it, compare with the source minus the rejects.
+
+        Then with the rejects that are documents.
+        """
         super().check(plain, content)
         _, rejects, sources = self.expect(plain, content)
         project = Project(self.folder, to=self.target.conninfo)
@@ -68,7 +72,8 @@ class Exports(Migration):
         assert len(found) == len(sources)
         root = next(name for name, table in project.manifest.tables.items() if table.collection)
         key_name = project.manifest.tables[root].primary_key[0]
-        statement = f"SELECT {quote(key_name)}::text FROM {quote(self.target.schema, root)} AS t ORDER BY {quote('t', key_name)}"
+        table, order = quote(self.target.schema, root), quote("t", key_name)
+        statement = f"SELECT {quote(key_name)}::text FROM {table} AS t ORDER BY {order}"
         by_key = [key for (key,) in self.target.run(statement)]
         for key, raw in zip(by_key, found, strict=True):
             assert differences(sources[(key or b"").decode()], raw) == []
@@ -105,10 +110,19 @@ def test_hostile_documents_come_out_as_they_went_in(
         check_slice(check, files(SLICES[name][0]), number=100 + [*SLICES].index(name), share=10)
 
 
+@pytest.fixture(scope="module")
+def template(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
+    """A project with 50 users who are loaded."""
+    with databases.create_template(tmp_path_factory.mktemp("export")) as template:
+        project = Project(template.folder, to=template.conninfo)
+        project.migrate(write_dump(template.folder / "app", {"users": USERS}), confirm=confirm)
+        yield template
+
+
 @pytest.fixture
-def loaded(project: Project, tmp_path: Path) -> Project:
-    project.migrate(write_dump(tmp_path / "app", {"users": USERS}), confirm=confirm)
-    return project
+def loaded(template: Template, tmp_path: Path, database: str) -> Project:
+    """A copy of it."""
+    return template.copy(tmp_path, database)
 
 
 def test_an_unchanged_migration_comes_out_in_the_order_of_its_keys(
@@ -131,7 +145,8 @@ def test_what_sql_changed_and_added_comes_out_as_it_is_now(loaded: Project, quer
     )
     (new,) = query("INSERT INTO users (name) VALUES ('new') RETURNING uuid_to_objectid(id)")
     query(
-        "INSERT INTO user_items (user_id, _position, n) SELECT id, 0, 9 FROM users WHERE name = 'new'"
+        "INSERT INTO user_items (user_id, _position, n) SELECT id, 0, 9 FROM users WHERE name ="
+        " 'new'"
     )
     found = {str(document["_id"]): document for document in map(bson.decode, read(loaded))}
     assert len(found) == 50 - 11 + 1
@@ -214,6 +229,7 @@ def test_an_edited_manifest_does_not_hinder_it(loaded: Project, change: str) -> 
     assert len(read(loaded)) == 50
 
 
+@pytest.mark.contract
 def test_keys_that_are_equal_and_written_otherwise_find_their_children(
     project: Project, tmp_path: Path, query: Query
 ) -> None:
@@ -248,7 +264,8 @@ def test_the_files_are_what_mongodump_wrote(project: Project, tmp_path: Path) ->
         tmp_path / "app",
         {"users": USERS, "a%2Fb": [{"_id": 1}], "packed": [{"_id": Decimal128("1.0")}]},
     )
-    metadata = '{"indexes":[{"v":{"$numberInt":"2"},"key":{"name":{"$numberInt":"-1"}},"name":"name_-1"}],"collectionName":"users","type":"collection"}'
+    index = '{"v":{"$numberInt":"2"},"key":{"name":{"$numberInt":"-1"}},"name":"name_-1"}'
+    metadata = f'{{"indexes":[{index}],"collectionName":"users","type":"collection"}}'
     (dump / "users.metadata.json").write_text(metadata)
     (dump / "packed.metadata.json.gz").write_bytes(gzip.compress(b'{"options": {"capped": true}}'))
     project.migrate(dump, confirm=confirm)
@@ -273,9 +290,10 @@ def test_the_files_are_what_mongodump_wrote(project: Project, tmp_path: Path) ->
 
 
 def restore(folder: Path) -> dict[str, tuple[dict[str, Any], list[bytes]]]:
-    """What mongorestore makes of a database's folder: each collection with its metadata and its documents.
+    """Read a database's folder as mongorestore does: collection -> metadata and documents.
 
-    By the source of mongo-tools: mongorestore/filepath.go (names), metadata.go and common/idx/idx.go (metadata), common/db/bson_stream.go (sizes).
+    By the source of mongo-tools: mongorestore/filepath.go (names), metadata.go and
+    common/idx/idx.go (metadata), common/db/bson_stream.go (sizes).
     """
     found: dict[str, tuple[dict[str, Any], list[bytes]]] = {}
     for file in sorted(folder.iterdir()):
@@ -305,7 +323,9 @@ def restore(folder: Path) -> dict[str, tuple[dict[str, Any], list[bytes]]]:
 
 
 NAMES = [
-    "a.b", "a%b", "100%", "a/b\\c", "ü 日本 😀", ".hidden", "..", "a:b;c,d?e", "$a&b+c=d@e~f-g_h", "a.bson", "b.metadata.json", "system.js", "é" * 80,
+    "a.b", "a%b", "100%", "a/b\\c", "ü 日本 😀", ".hidden", "..", "a:b;c,d?e", "$a&b+c=d@e~f-g_h",
+    "a.bson",
+    "b.metadata.json", "system.js", "é" * 80,
 ]  # fmt: skip
 
 
@@ -416,8 +436,8 @@ def test_rejects_stand_at_the_end_and_what_is_no_document_is_named(
     (done,) = project.export_folder(tmp_path / "out", "users")
     assert (done.documents, done.rejects, done.skipped) == (50, 2, 2)
     assert (
-        done.problems[0]
-        == "users: not exported: 9 bytes at offset 0, which are no document; `assise rejects users 0` prints them"
+        done.problems[0] == "users: not exported: 9 bytes at offset 0, which are no document;"
+        " `assise rejects users 0` prints them"
     )
     assert read_files(tmp_path / "out" / "app")[50:] == [first, misfit]
 

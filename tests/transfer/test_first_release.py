@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from tests.dumps import confirm
 from tests.oracle.equality import differences
+from tests.scenes.commands import wait_until
 from tests.transfer.first_release import CHUNK_BYTES, NAMES, restore, write_manifest, write_sources
-from tests.transfer.scene import wait_until
 
 from assise.errors import ManifestError, TargetError, UsageError
 from assise.postgres import bookkeeping
@@ -157,6 +157,7 @@ def test_undo_of_all_loads_leaves_an_empty_database(
     assert query("SELECT to_regnamespace('assise')") == [(None,)]
 
 
+@pytest.mark.contract
 def test_the_ledger_is_upgraded_whole(projects: dict[str, Project], query: Query) -> None:
     projects["plain"].rejects()
     assert query("SELECT name, version FROM assise.part") == [("transfer", 2)]
@@ -207,6 +208,7 @@ def test_an_upgrade_that_fails_leaves_everything_as_it_was(
     assert projects["plain"].rejects() == []
 
 
+@pytest.mark.contract
 def test_a_function_that_is_the_same_as_ours_is_used_as_it_is(
     projects: dict[str, Project], query: Query
 ) -> None:
@@ -221,6 +223,7 @@ def test_a_function_that_is_the_same_as_ours_is_used_as_it_is(
     assert query("SELECT 'public.uuid_to_objectid(uuid)'::regprocedure::oid") == [before]
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("is_upgraded_first", [False, True])
 def test_dropping_the_schema_takes_nothing_of_the_users_along(
     projects: dict[str, Project], query: Query, *, is_upgraded_first: bool

@@ -87,6 +87,7 @@ def test_a_second_run_writes_no_comment_and_no_text(loaded: Project, query: Quer
     assert query(statement) == before
 
 
+@pytest.mark.contract
 def test_a_comment_goes_with_its_key_and_those_of_others_stay(
     loaded: Project, query: Query
 ) -> None:
@@ -143,6 +144,7 @@ def test_what_affects_rows_is_refused_with_undo_as_remedy(
     assert query(COMMENTS) == OURS
 
 
+@pytest.mark.contract
 def test_a_function_of_the_users_is_never_replaced(
     project: Project, tmp_path: Path, query: Query
 ) -> None:

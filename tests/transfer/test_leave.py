@@ -44,6 +44,7 @@ COLUMNS = """
 TABLES = ("users", "user_items", "user_item_parts")
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("ids", ["uuid", "text"])
 def test_everything_works_without_the_schema_assise(
     tmp_path: Path, database: str, query: Query, ids: str

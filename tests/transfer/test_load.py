@@ -117,6 +117,7 @@ def test_existing_tables_are_never_overwritten(
     assert query("SELECT to_regclass('users')") == [(None,)]
 
 
+@pytest.mark.contract
 def test_rows_of_the_application_get_a_key_that_sorts_last(
     project: Project, tmp_path: Path, query: Query
 ) -> None:
@@ -198,6 +199,7 @@ def test_names_that_are_not_utf8_are_refused(project: Project, tmp_path: Path) -
         project.migrate(folder, confirm=confirm)
 
 
+@pytest.mark.contract
 def test_what_is_no_objectid_is_null_in_sql(project: Project, tmp_path: Path, query: Query) -> None:
     project.migrate(write_dump(tmp_path / "app", {"users": USERS}), confirm=confirm)
     texts = [

@@ -1,4 +1,4 @@
-"""Memory: the command as users run it, in a process of its own, stays under 300 MB whatever the shape of the documents."""
+"""Memory: the command, in a process of its own, stays under 300 MB for any shape of documents."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 from tests.dumps import write_dump
-from tests.transfer.hostile import document, field, int32, nested, string
+from tests.scenes.commands import SOURCES
+from tests.scenes.hostile import (
+    document,
+    field,
+    int32,
+    nested,
+    string,
+    with_list,
+    with_map,
+)
+from tests.scenes.memory import LIMIT_MB, MEASURE
 
-import assise
-
-LIMIT_MB = 300
 FULL = (16 << 20) - 100
 """Bytes of a document that is nearly as large as documents get."""
-
-
-MEASURE = """
-import os, sys
-_, status, usage = os.wait4(os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:]), 0)
-print(usage.ru_maxrss, file=sys.stderr)
-sys.exit(os.waitstatus_to_exitcode(status))
-"""
-"""A small process runs the command and says its peak: a child inherits that of the process that forks it."""
 
 
 def control_characters(size: int) -> list[bytes]:
@@ -47,8 +46,8 @@ def many(count: int) -> list[bytes]:
 
 
 def ints(size: int) -> list[bytes]:
-    array = document(*(b"\x10%d\0%b" % (i, struct.pack("<i", i)) for i in range(size // 13)))
-    return [document(int32("_id", 1), field(0x04, "list", array))]
+    array = document(*(int32(str(i), i) for i in range(size // 13)))
+    return [with_list(array)]
 
 
 def ints_of_both_widths(size: int) -> list[bytes]:
@@ -60,7 +59,7 @@ def ints_of_both_widths(size: int) -> list[bytes]:
             for i in range(size // 16)
         )
     )
-    return [document(int32("_id", 1), field(0x04, "list", array))]
+    return [with_list(array)]
 
 
 def values_of_all_kinds(size: int) -> list[bytes]:
@@ -70,22 +69,24 @@ def values_of_all_kinds(size: int) -> list[bytes]:
             for i in range(size // 13)
         )
     )
-    return [document(int32("_id", 1), field(0x04, "list", array))]
+    return [with_list(array)]
 
 
 def child_rows(size: int) -> list[bytes]:
-    array = document(*(b"\x03%d\0%b" % (i, document(int32("n", i))) for i in range(size // 22)))
-    return [document(int32("_id", 1), field(0x04, "list", array))]
+    items = (document(int32("n", i)) for i in range(size // 22))
+    array = document(*(field(0x03, str(i), item) for i, item in enumerate(items)))
+    return [with_list(array)]
 
 
 def empty_documents(size: int) -> list[bytes]:
     array = document(*(b"\x03%d\0\5\0\0\0\0" % i for i in range(size // 14)))
-    return [document(int32("_id", 1), field(0x04, "list", array))]
+    return [with_list(array)]
 
 
 def arrays_in_an_array(size: int) -> list[bytes]:
-    array = document(*(b"\x04%d\0%b" % (i, document(int32("0", i))) for i in range(size // 22)))
-    return [document(int32("_id", 1), field(0x04, "list", array))]
+    items = (document(int32("0", i)) for i in range(size // 22))
+    array = document(*(field(0x04, str(i), item) for i, item in enumerate(items)))
+    return [with_list(array)]
 
 
 def levels(size: int) -> list[bytes]:
@@ -102,26 +103,18 @@ def wide(size: int) -> list[bytes]:
 
 def map_in_another_order(size: int) -> list[bytes]:
     keys = random.Random(5).sample(range(10_000_000), size // 80)
-    return [
-        document(
-            int32("_id", 1),
-            field(0x03, "map", document(*(string(f"{key:07}", "x" * 60) for key in keys))),
-        )
-    ]
+    return [with_map(*(string(f"{key:07}", "x" * 60) for key in keys))]
 
 
 def arrays_of_100_000(_size: int) -> list[bytes]:
-    lists = field(0x04, "numbers", document(*(int32(str(i), i) for i in range(100_000))))
-    texts = field(0x04, "texts", document(*(string(str(i), f"text {i}") for i in range(100_000))))
-    items = field(
-        0x04,
-        "items",
-        document(*(field(0x03, str(i), document(int32("n", i))) for i in range(100_000))),
-    )
+    keys = [str(i) for i in range(100_000)]
+    numbers = document(*(int32(key, i) for i, key in enumerate(keys)))
+    texts = document(*(string(key, f"text {key}") for key in keys))
+    items = document(*(field(0x03, key, document(int32("n", i))) for i, key in enumerate(keys)))
     return [
-        document(int32("_id", 1), lists),
-        document(int32("_id", 2), texts),
-        document(int32("_id", 3), items),
+        document(int32("_id", 1), field(0x04, "numbers", numbers)),
+        document(int32("_id", 2), field(0x04, "texts", texts)),
+        document(int32("_id", 3), field(0x04, "items", items)),
     ]
 
 
@@ -141,55 +134,35 @@ def keys_at_the_root(size: int) -> list[bytes]:
 
 
 def keys_of_a_map(size: int) -> list[bytes]:
-    return [document(int32("_id", 1), field(0x03, "map", document(many_keys(b"\x0a%b\0", size))))]
+    return [with_map(many_keys(b"\x0a%b\0", size))]
 
 
 def ints_of_a_map(size: int) -> list[bytes]:
-    return [
-        document(
-            int32("_id", 1),
-            field(0x03, "map", document(many_keys(b"\x10%b\0\xff\xff\xff\x7f", size))),
-        )
-    ]
+    return [with_map(many_keys(b"\x10%b\0\xff\xff\xff\x7f", size))]
 
 
 def strings_of_a_map(size: int) -> list[bytes]:
-    return [
-        document(
-            int32("_id", 1), field(0x03, "map", document(many_keys(b"\x02%b\0\3\0\0\0ab\0", size)))
-        )
-    ]
+    return [with_map(many_keys(b"\x02%b\0\3\0\0\0ab\0", size))]
 
 
 def documents_of_a_map(size: int) -> list[bytes]:
     inner = document(int32("b", 1), field(0x0A, "a"))
-    return [
-        document(
-            int32("_id", 1), field(0x03, "map", document(many_keys(b"\x03%b\0" + inner, size)))
-        )
-    ]
+    return [with_map(many_keys(b"\x03%b\0" + inner, size))]
 
 
 def regexes_of_a_map(size: int) -> list[bytes]:
-    return [
-        document(int32("_id", 1), field(0x03, "map", document(many_keys(b"\x0b%b\0\0\0", size))))
-    ]
+    return [with_map(many_keys(b"\x0b%b\0\0\0", size))]
 
 
 def keys_in_an_element(size: int) -> list[bytes]:
-    return [
-        document(
-            int32("_id", 1),
-            field(0x04, "list", document(field(0x03, "0", document(many_keys(b"\x0a%b\0", size))))),
-        )
-    ]
+    element = document(many_keys(b"\x0a%b\0", size))
+    return [with_list(document(field(0x03, "0", element)))]
 
 
 def keys_in_an_array_of_all_kinds(size: int) -> list[bytes]:
-    item = field(
-        0x04, "0", document(int32("0", 1), field(0x03, "1", document(many_keys(b"\x0a%b\0", size))))
-    )
-    return [document(int32("_id", 1), field(0x04, "list", document(item, int32("1", 1))))]
+    keys = field(0x03, "1", document(many_keys(b"\x0a%b\0", size)))
+    item = field(0x04, "0", document(int32("0", 1), keys))
+    return [with_list(document(item, int32("1", 1)))]
 
 
 def keys_below_many_levels(size: int) -> list[bytes]:
@@ -207,9 +180,8 @@ def one_letter(size: int) -> list[bytes]:
 
 
 def rejects(size: int) -> list[bytes]:
-    return [
-        document(int32("_id", 1), string("text", random.Random(5).randbytes(size // 2 - 50).hex()))
-    ] * 3
+    text = random.Random(5).randbytes(size // 2 - 50).hex()
+    return [document(int32("_id", 1), string("text", text))] * 3
 
 
 def garbage(size: int) -> list[bytes]:
@@ -219,9 +191,11 @@ def garbage(size: int) -> list[bytes]:
 
 
 def run(folder: Path, *arguments: str) -> tuple[int, float, Path]:
-    """Exit code, peak memory in MB, and what was printed, which is kept in a file: it may be many times as large as the documents."""
-    source = str(Path(assise.__file__).resolve().parents[1])
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([source, *filter(None, sys.path)])}
+    """Exit code, peak memory in MB, and what was printed, which is kept in a file.
+
+    It may be many times as large as the documents.
+    """
+    environment = {**os.environ, "PYTHONPATH": SOURCES}
     command = [sys.executable, "-c", MEASURE, sys.executable, "-m", "assise", *arguments]
     with (folder / "printed").open("wb") as stream:
         done = subprocess.run(
@@ -244,70 +218,66 @@ def count_lines(file: Path) -> int:
         return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
 
 
-SHAPES = [
-    *((shape, FULL) for shape in (control_characters, one_letter, rejects)),
-    (ints, FULL // 2),
-    (ints_of_both_widths, FULL // 4),
-    (values_of_all_kinds, FULL // 4),
-    (child_rows, FULL // 8),
-    (empty_documents, FULL // 4),
-    (arrays_in_an_array, FULL // 4),
-    (levels, FULL // 8),
-    (wide, FULL),
-    (map_in_another_order, FULL // 4),
-    (arrays_of_100_000, FULL),
-    (garbage, FULL // 4),
-    (keys_of_a_map, FULL // 10),
-    *(
-        (shape, FULL // 16)
-        for shape in (
-            keys_at_the_root,
-            keys_in_an_element,
-            keys_in_an_array_of_all_kinds,
-            keys_below_many_levels,
-        )
-    ),
-    *(
-        (shape, FULL // 16)
-        for shape in (ints_of_a_map, strings_of_a_map, documents_of_a_map, regexes_of_a_map)
-    ),
-]
-MANY = pytest.param(many, 1_000_000, marks=pytest.mark.soak)
-FULL_SHAPES = [
-    ints,
-    ints_of_both_widths,
-    values_of_all_kinds,
-    child_rows,
-    empty_documents,
-    arrays_in_an_array,
-    levels,
-    map_in_another_order,
-    garbage,
-]
-FULL_SHAPES += [
-    keys_at_the_root,
-    keys_of_a_map,
-    ints_of_a_map,
-    strings_of_a_map,
-    documents_of_a_map,
-    keys_in_an_element,
-]
-FULL_SHAPES += [keys_in_an_array_of_all_kinds]
+Shape = Callable[[int], list[bytes]]
+SHAPES: dict[Shape, int] = {
+    control_characters: FULL,
+    one_letter: FULL,
+    rejects: FULL,
+    ints: FULL // 2,
+    ints_of_both_widths: FULL // 4,
+    values_of_all_kinds: FULL // 4,
+    child_rows: FULL // 8,
+    empty_documents: FULL // 4,
+    arrays_in_an_array: FULL // 4,
+    levels: FULL // 8,
+    wide: FULL,
+    map_in_another_order: FULL // 4,
+    arrays_of_100_000: FULL,
+    garbage: FULL // 4,
+    keys_of_a_map: FULL // 10,
+    keys_at_the_root: FULL // 16,
+    keys_in_an_element: FULL // 16,
+    keys_in_an_array_of_all_kinds: FULL // 16,
+    keys_below_many_levels: FULL // 16,
+    ints_of_a_map: FULL // 16,
+    strings_of_a_map: FULL // 16,
+    documents_of_a_map: FULL // 16,
+    regexes_of_a_map: FULL // 16,
+}
+"""The bytes of each shape that migrate in a few seconds."""
+
+QUICK = {control_characters, one_letter, child_rows, garbage, keys_of_a_map}
+"""`make test` takes these (the largest text, its export, rows, rejects, keys), the soak all."""
+
+ALWAYS_FULL = {
+    control_characters,
+    one_letter,
+    rejects,
+    wide,
+    arrays_of_100_000,
+    keys_below_many_levels,
+    regexes_of_a_map,
+}
+"""Shapes that are that large already, or need not be."""
 
 
-@pytest.mark.parametrize(
-    ("shape", "size"),
-    [
-        *SHAPES,
-        MANY,
-        *(
-            pytest.param(shape, FULL, marks=pytest.mark.soak, id=f"{shape.__name__}-full")
-            for shape in FULL_SHAPES
-        ),
-    ],
-)
+def list_runs() -> list[ParameterSet]:
+    """Each shape in its size, and in the largest one."""
+    soak = pytest.mark.soak
+    runs = [
+        pytest.param(shape, size, marks=[] if shape in QUICK else soak)
+        for shape, size in SHAPES.items()
+    ]
+    runs.append(pytest.param(many, 1_000_000, marks=soak))
+    full = [shape for shape in SHAPES if shape not in ALWAYS_FULL]
+    return runs + [
+        pytest.param(shape, FULL, marks=soak, id=f"{shape.__name__}-full") for shape in full
+    ]
+
+
+@pytest.mark.parametrize(("shape", "size"), list_runs())
 def test_a_migration_and_its_export_stay_under_300_mb(
-    tmp_path: Path, database: str, shape: Callable[[int], list[bytes]], size: int
+    tmp_path: Path, database: str, shape: Shape, size: int
 ) -> None:
     parts = shape(size)
     write_dump(tmp_path / "app", {"big": parts})

@@ -1,4 +1,7 @@
-"""Preflight: a target that is not fit is refused before anything is written, and no password is ever shown or kept."""
+"""Preflight: a target that is not fit is refused before anything is written.
+
+No password is ever shown or kept.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,8 @@ SECRET = "s3cr3t-p4ssw0rd"
 DOCS: dict[str, list[dict[str, object]]] = {
     "docs": [{"_id": n, "items": [{"n": n}]} for n in range(5)]
 }
-WRITTEN = "SELECT relnamespace::regnamespace::text || '.' || relname FROM pg_class WHERE oid >= 16384 AND relkind = 'r' ORDER BY 1"
+WRITTEN = """SELECT relnamespace::regnamespace::text || '.' || relname FROM pg_class
+    WHERE oid >= 16384 AND relkind = 'r' ORDER BY 1"""
 
 
 @pytest.fixture
@@ -72,12 +76,14 @@ def as_role(database: str, role: str, password: str = SECRET) -> str:
     return make_conninfo(database, user=role, password=password)
 
 
+@pytest.mark.contract
 def test_a_database_that_is_not_utf8_is_refused(
     tmp_path: Path, dump: Path, server: str, database: str, query: Query
 ) -> None:
     name = f"{conninfo_to_dict(database)['dbname']}_ascii"
     query(
-        f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
+        f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE"
+        " template0"
     )
     try:
         refuse(
@@ -100,16 +106,19 @@ def test_a_server_that_is_too_old_is_refused(
     assert query(WRITTEN) == []
 
 
+@pytest.mark.contract
 def test_a_read_only_database_is_refused(
     project: Project, dump: Path, database: str, query: Query
 ) -> None:
     query(
-        f"ALTER DATABASE {conninfo_to_dict(database)['dbname']} SET default_transaction_read_only = on"
+        f"ALTER DATABASE {conninfo_to_dict(database)['dbname']} SET default_transaction_read_only"
+        " = on"
     )
     refuse(project, dump, "is read-only")
     assert query(WRITTEN) == []
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("path", ["", "nowhere", "assise"])
 def test_a_search_path_without_a_schema_is_refused(
     project: Project, dump: Path, database: str, query: Query, path: str
@@ -120,13 +129,13 @@ def test_a_search_path_without_a_schema_is_refused(
     assert query(WRITTEN) == []
 
 
+@pytest.mark.contract
 def test_tables_are_created_in_the_first_schema_of_the_search_path(
     project: Project, dump: Path, database: str, query: Query
 ) -> None:
     query('CREATE SCHEMA "My ""App"""')
-    query(
-        f"""ALTER DATABASE {conninfo_to_dict(database)["dbname"]} SET search_path = 'My "App"', public"""
-    )
+    name = conninfo_to_dict(database)["dbname"]
+    query(f"""ALTER DATABASE {name} SET search_path = 'My "App"', public""")
     assert project.migrate(dump, confirm=confirm).exit_code == 0
     assert query('SELECT count(*) FROM "My ""App""".docs') == [(5,)]
     assert query("SELECT to_regclass('public.docs'), schema FROM assise.load") == [
@@ -134,6 +143,7 @@ def test_tables_are_created_in_the_first_schema_of_the_search_path(
     ]
 
 
+@pytest.mark.contract
 def test_a_user_without_create_on_the_schema_is_refused(
     tmp_path: Path, dump: Path, database: str, query: Query, role: str
 ) -> None:
@@ -147,6 +157,7 @@ def test_a_user_without_create_on_the_schema_is_refused(
     assert query(WRITTEN) == []
 
 
+@pytest.mark.contract
 def test_a_user_without_create_on_the_database_is_refused(
     tmp_path: Path, dump: Path, database: str, query: Query, role: str
 ) -> None:
@@ -160,6 +171,7 @@ def test_a_user_without_create_on_the_database_is_refused(
     assert query(WRITTEN) == []
 
 
+@pytest.mark.contract
 def test_a_user_who_may_create_needs_to_be_no_superuser(
     tmp_path: Path, dump: Path, database: str, query: Query, role: str
 ) -> None:
@@ -170,6 +182,7 @@ def test_a_user_who_may_create_needs_to_be_no_superuser(
     assert project.verify().exit_code == 0
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -187,6 +200,7 @@ def test_a_wrong_address_is_named_without_the_password(
     refuse(Project(tmp_path, to=conninfo), dump, words)
 
 
+@pytest.mark.contract
 def test_a_wrong_password_is_refused_and_not_shown(
     tmp_path: Path, dump: Path, database: str, role: str
 ) -> None:
@@ -198,6 +212,7 @@ def test_a_wrong_password_is_refused_and_not_shown(
     assert "wr0ng-one" not in str(error)
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize(
     "existing",
     ["CREATE TABLE doc_items (x int)", "CREATE VIEW docs AS SELECT 1", "CREATE SEQUENCE docs"],
@@ -235,6 +250,7 @@ def test_an_empty_version_is_refused(project: Project, dump: Path, query: Query)
         project.load(dump)
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("table", ["load", "chunk", "reject"])
 def test_a_missing_table_of_the_ledger_is_named(
     project: Project, dump: Path, query: Query, table: str
@@ -245,6 +261,7 @@ def test_a_missing_table_of_the_ledger_is_named(
         project.verify()
 
 
+@pytest.mark.contract
 def test_another_schema_assise_is_not_taken_for_a_ledger(
     project: Project, dump: Path, query: Query
 ) -> None:
@@ -255,6 +272,7 @@ def test_another_schema_assise_is_not_taken_for_a_ledger(
     assert query(WRITTEN) == [("assise.load",)]
 
 
+@pytest.mark.contract
 def test_a_load_waits_for_another_process_and_then_says_so(
     tmp_path: Path, project: Project, dump: Path, database: str, query: Query
 ) -> None:
@@ -315,7 +333,8 @@ def test_a_password_is_nowhere(
     query(f"GRANT CREATE ON DATABASE {conninfo_to_dict(database)['dbname']} TO {role}")
     query(f"GRANT CREATE ON SCHEMA public TO {role}")
     parts = conninfo_to_dict(database)
-    url = f"postgresql://{role}:{SECRET}@/{parts['dbname']}?host={parts['host']}&port={parts.get('port', 5432)}"
+    place = f"host={parts['host']}&port={parts.get('port', 5432)}"
+    url = f"postgresql://{role}:{SECRET}@/{parts['dbname']}?{place}"
     log: list[str] = []
     project = Project(tmp_path, to=url, log=log.append)
     project.write_manifest(project.infer(dump))
@@ -368,7 +387,9 @@ def test_a_connection_string_is_described_without_its_password(conninfo: str, sh
 @pytest.mark.parametrize(
     "conninfo",
     [
-        f"postgresql://u:{SECRET}@h/db?nonsense=1", f"postgresql//u:{SECRET}@h/db", f"nonsense {SECRET}", f"postgresql://u:x@{SECRET}@h/db",
+        f"postgresql://u:{SECRET}@h/db?nonsense=1", f"postgresql//u:{SECRET}@h/db",
+        f"nonsense {SECRET}",
+        f"postgresql://u:x@{SECRET}@h/db",
         f"postgresql://u:{SECRET}/x@h/db", f"postgresql://u@h:{SECRET}/db",
     ],
 )  # fmt: skip

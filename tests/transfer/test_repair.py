@@ -1,18 +1,23 @@
-"""Repair: what differs from the source is written again as the source has it; edits are never discarded unasked, and nothing else is touched."""
+"""Repair: what differs from the source is written again as the source has it.
+
+Edits are never discarded unasked, and nothing else is touched.
+"""
 
 from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 from bson import ObjectId
 from tests.dumps import confirm, write_dump
-from tests.transfer import test_verify
-from tests.transfer.scene import SESSIONS, Scene, wait_until
+from tests.scenes.commands import SESSIONS, Scene, wait_until
+from tests.scenes.databases import Databases, Template
+from tests.scenes.things import THINGS as TYPED_THINGS
+from tests.scenes.things import load_things, write_thing
 
 from assise.errors import ChangedError, DependentError, EditedError, TargetError, UsageError
 from assise.project import Project
@@ -40,20 +45,30 @@ EXTRA = "65b9f0a0-0000-8000-8000-000999000000"
 KEYS = [f"65b9f0a0-0000-8000-8000-000{n:03}000000" for n in range(50)]
 
 
-@pytest.fixture(params=[1, 2])
-def loaded(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> Project:
-    """A project whose dump is loaded, with one reject; several chunks, and one or two workers."""
-    project = Project(
-        tmp_path, to=database, settings={"workers": request.param, "load.chunk_bytes": 500}
-    )
-    assert (
-        project.migrate(
-            write_dump(tmp_path / "app", {"users": [*USERS, USERS[3]], "things": THINGS}),
-            confirm=confirm,
-        ).exit_code
-        == 3
-    )
-    return project
+SETTINGS = {"workers": 1, "load.chunk_bytes": 500}
+
+
+@pytest.fixture(scope="module")
+def template(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
+    """A project whose dump is loaded in several chunks, with one reject."""
+    with databases.create_template(tmp_path_factory.mktemp("repair")) as template:
+        collections = {"users": [*USERS, USERS[3]], "things": THINGS}
+        dump = write_dump(template.folder / "app", collections)
+        project = Project(template.folder, to=template.conninfo, settings=SETTINGS)
+        assert project.migrate(dump, confirm=confirm).exit_code == 3
+        yield template
+
+
+@pytest.fixture
+def loaded(
+    request: pytest.FixtureRequest, template: Template, tmp_path: Path, database: str
+) -> Project:
+    """A copy of it; with one worker, unless a test asks for more."""
+    workers = getattr(request, "param", 1)
+    return template.copy(tmp_path, database, settings={**SETTINGS, "workers": workers})
+
+
+with_two_workers = pytest.mark.parametrize("loaded", [1, 2], indirect=True)
 
 
 def read_rows(query: Query) -> dict[str, list[tuple[object, ...]]]:
@@ -152,19 +167,23 @@ def test_what_is_shown_is_key_column_value_and_value_in_the_source(
         f"user_items {KEYS[4]}, 0: is missing",
         f"user_item_parts {KEYS[4]}, 0, 0: is missing",
     ]
-    sums = "users (1 row written, 0 removed), user_items (1 row written, 0 removed), user_item_parts (1 row written, 0 removed)"
+    names = ("users", "user_items", "user_item_parts")
+    sums = ", ".join(f"{name} (1 row written, 0 removed)" for name in names)
     assert last.endswith(f": repairs things (1 row written, 1 removed), {sums}")
     plan = loaded.repair(dry_run=True)
     assert plan.changes[3] == Change("users", KEYS[0], "changed", "n", None, "0")
     with pytest.raises(
         EditedError,
-        match="things: 1 row changed since the load, 1 row that the source has not; users: 1 row changed",
+        match="things: 1 row changed since the load, 1 row that the source has not;"
+        " users: 1 row changed",
     ):
         plan.check([])
     with pytest.raises(UsageError, match="'user' is no table that is repaired"):
         plan.check(["user"])
 
 
+@pytest.mark.contract
+@with_two_workers
 def test_nothing_that_refers_to_a_row_is_touched(loaded: Project, query: Query) -> None:
     query("ALTER TABLE users ADD nickname text, ADD best uuid REFERENCES users ON DELETE CASCADE")
     query("CREATE TABLE orders (user_id uuid NOT NULL REFERENCES users ON DELETE CASCADE)")
@@ -178,17 +197,20 @@ def test_nothing_that_refers_to_a_row_is_touched(loaded: Project, query: Query) 
     query("INSERT INTO users (name) VALUES ('new')")
     with pytest.raises(
         DependentError,
-        match="rows of users cannot be repaired, as other rows would change with them: orders by orders_user_id_fkey, users by",
+        match="rows of users cannot be repaired, as other rows would change with them:"
+        " orders by orders_user_id_fkey, users by",
     ):
         loaded.repair(confirm=confirm, replace=["users"])
     assert query("SELECT count(*) FROM users") == [(51,)]
 
 
+@pytest.mark.contract
 def test_rows_that_would_go_or_change_with_others_are_refused(
     loaded: Project, query: Query
 ) -> None:
     query(
-        "ALTER TABLE user_items ADD assignee uuid REFERENCES users ON DELETE CASCADE, ADD remark text"
+        "ALTER TABLE user_items ADD assignee uuid REFERENCES users ON DELETE CASCADE, ADD remark"
+        " text"
     )
     query(f"INSERT INTO users (id) VALUES ('{EXTRA}')")
     query(f"UPDATE user_items SET assignee = '{EXTRA}', remark = 'mine'")
@@ -197,7 +219,8 @@ def test_rows_that_would_go_or_change_with_others_are_refused(
     query("ALTER TABLE user_items DROP assignee")
     query(f"INSERT INTO user_items VALUES ('{EXTRA}', 0)")
     query(
-        "CREATE TABLE comments (id uuid, position int, FOREIGN KEY (id, position) REFERENCES user_items ON DELETE CASCADE)"
+        "CREATE TABLE comments (id uuid, position int, FOREIGN KEY (id, position) REFERENCES"
+        " user_items ON DELETE CASCADE)"
     )
     query(f"INSERT INTO comments VALUES ('{EXTRA}', 0)")
     with pytest.raises(EditedError, match="user_items: 1 row that the source has not"):
@@ -220,10 +243,13 @@ def test_rows_that_would_go_or_change_with_others_are_refused(
     assert query("SELECT place FROM visits") == [("x",)]
 
 
+@pytest.mark.contract
+@with_two_workers
 def test_columns_and_rows_of_others_stay(loaded: Project, query: Query) -> None:
     query("ALTER TABLE things ADD nickname text; ALTER TABLE users ADD nickname text")
     query(
-        "UPDATE things SET nickname = 'keep', id = 1.00 WHERE id = 1; UPDATE users SET nickname = 'keep' WHERE n = 4"
+        "UPDATE things SET nickname = 'keep', id = 1.00 WHERE id = 1; UPDATE users SET nickname"
+        " = 'keep' WHERE n = 4"
     )
     query(
         "CREATE TABLE mine (more text) INHERITS (users); INSERT INTO mine (id) VALUES ('"
@@ -270,6 +296,7 @@ def test_names_of_any_kind_are_only_names(tmp_path: Path, database: str, query: 
     assert project.repair(confirm=confirm, replace=[root]).report.verified == Verified(equal=3)
 
 
+@pytest.mark.contract
 def test_values_that_an_index_of_others_refuses_change_nothing(
     loaded: Project, query: Query
 ) -> None:
@@ -308,6 +335,7 @@ def test_rows_that_change_while_somebody_is_asked_are_not_overwritten(
             loaded.repair(confirm=edit, replace=["users", "things"])
 
 
+@pytest.mark.contract
 def test_a_session_that_writes_is_told(
     loaded: Project, query: Query, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -366,6 +394,7 @@ def test_a_packed_source_is_repaired_too(tmp_path: Path, database: str, query: Q
     assert read_rows(query) == before
 
 
+@with_two_workers
 def test_rows_that_a_repair_wrote_are_the_loads(loaded: Project, query: Query) -> None:
     query("DELETE FROM users WHERE n = 4")
     loaded.repair(confirm=confirm)
@@ -415,27 +444,20 @@ def test_a_sample_is_drawn_anew_and_from_all_documents(loaded: Project, query: Q
         loaded.verify(sample=0)
 
 
+@pytest.mark.contract
 def test_columns_of_every_type_get_their_values_back(
     project: Project, tmp_path: Path, database: str
 ) -> None:
-    things = test_verify.load(
-        project,
-        tmp_path,
-        database,
-        test_verify.THINGS,
-        {"things": [test_verify.write_thing(0), test_verify.write_thing(1)]},
-    )
+    documents = [write_thing(0), write_thing(1)]
+    things = load_things(project, tmp_path, database, TYPED_THINGS, {"things": documents})
+    keys = {"id", "thing_id", "_position", "_position_2"}
     for table in things.tables:
-        cells = [
-            f'"{name}" = NULL'
-            for name, _ in things.columns(table)
-            if name not in {"id", "thing_id", "_position", "_position_2"}
-        ]
+        names = [name for name, _ in things.columns(table) if name not in keys]
+        cells = [f'"{name}" = NULL' for name in names]
         things.query(f'UPDATE "{table}" SET {", ".join(cells)}')
     assert things.verify()[0] == Verified(different=2)
-    assert project.repair(confirm=confirm, replace=things.tables).report.verified == Verified(
-        equal=2
-    )
+    repair = project.repair(confirm=confirm, replace=things.tables)
+    assert repair.report.verified == Verified(equal=2)
     for table in things.tables:
         rows = f'SELECT t::text FROM {{}}."{table}" AS t ORDER BY t::text'
         assert things.query(rows.format("public")) == things.query(rows.format("copy")) != []

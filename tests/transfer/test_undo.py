@@ -59,6 +59,7 @@ def changes(project: Project) -> dict[str, tuple[int, int]]:
         }
 
 
+@pytest.mark.contract
 def test_everything_that_a_load_created_goes(project: Project, dump: Path, query: Query) -> None:
     before = query(CATALOG)
     project.migrate(dump, confirm=confirm)
@@ -81,6 +82,7 @@ def test_the_load_works_again_and_a_second_undo_finds_nothing(loaded: Project, d
         assert (report.verified.equal, report.rejected) == (50, 1)
 
 
+@pytest.mark.contract
 def test_rows_are_unchanged_after_vacuum_and_a_rewrite_of_the_file(
     loaded: Project, query: Query
 ) -> None:
@@ -146,6 +148,7 @@ def test_deleted_and_added_rows_both_count(loaded: Project, query: Query) -> Non
         loaded.undo(confirm=confirm)
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
@@ -177,6 +180,7 @@ def test_what_was_added_to_a_table_is_refused_by_name_until_the_table_is_named(
     assert loaded.undo(confirm=confirm, replace=["users"]).is_done
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
@@ -207,6 +211,7 @@ def test_what_others_made_that_depends_on_ours_is_never_dropped(
     assert query("SELECT count(*) FROM users") == [(50,)]
 
 
+@pytest.mark.contract
 def test_a_function_that_others_use_stays(loaded: Project, query: Query) -> None:
     query("CREATE TABLE public.mine (id uuid DEFAULT _new_objectid())")
     query("CREATE VIEW public.keys AS SELECT uuid_to_objectid(id) AS id FROM mine")
@@ -215,6 +220,7 @@ def test_a_function_that_others_use_stays(loaded: Project, query: Query) -> None
     assert query("SELECT length(id) FROM keys") == [(24,)]
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
@@ -349,6 +355,7 @@ def test_an_unknown_table_to_replace_is_named_with_the_nearest(loaded: Project) 
         loaded.undo(confirm=confirm, replace=["user"])
 
 
+@pytest.mark.contract
 def test_another_session_that_uses_a_table_is_waited_for_and_then_named(
     loaded: Project, database: str, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,248 +3,49 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
 from pathlib import Path
-from uuid import UUID
 
-import bson
-import psycopg
 import pytest
-from bson import Binary, Code, Decimal128, Int64, ObjectId
-from psycopg import sql
-from tests.dumps import confirm, write_dump
+from tests.scenes.databases import Databases, Template
+from tests.scenes.things import (
+    IDS,
+    THINGS,
+    Figures,
+    Loaded,
+    load_things,
+    open_loaded,
+    write_thing,
+)
 
-from assise.errors import ChangedError, SourceError, UsageError
-from assise.mongo.dump import open_dump
-from assise.postgres.connection import Connection
 from assise.project import Project
-from assise.transfer import ledger
-from assise.transfer.ledger import Load
-from assise.transfer.report import Verified
-from assise.transfer.verify import verify_dump
-from assise.transfer.workers.pool import Inline
-from assise.workspace import keep_silent
 
 
 @pytest.fixture(autouse=True)
 def documents_are_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However few there are: documents that are plain are read back together, as in a large collection."""
-    monkeypatch.setattr("assise.transfer.check.FEWEST", 1)
+    """However few there are, documents are read back together, as in a large collection."""
+    monkeypatch.setattr("assise.documents.shape.Shape.MIN_GROUP", 1)
 
 
-Query = Callable[..., list[tuple[object, ...]]]
-Figures = tuple[int, int, int, int]
-
-HEAD = "assise: 1\nname: app\ntables:\n"
-THINGS = """
-  things:
-    collection: things
-    primary_key: id
-    columns:
-      id: {type: uuid, from: _id}
-      u: {type: uuid, kind: uuid}
-      u_java: {type: uuid, kind: uuid_java}
-      u_csharp: {type: uuid, kind: uuid_csharp}
-      u_python: {type: uuid, kind: uuid_python}
-      ref: uuid
-      word: text
-      hex: {type: text, kind: objectid}
-      flag: bool
-      small: int4
-      big: int8
-      ratio: float8
-      price: numeric
-      total: {type: numeric, kind: decimal}
-      at: timestamptz
-      bytes: bytea
-      bytes5: {type: bytea, kind: binary_5}
-      doc: jsonb
-      refs: "uuid[]"
-      words: "text[]"
-      flags: "bool[]"
-      smalls: "int4[]"
-      bigs: "int8[]"
-      ratios: "float8[]"
-      prices: "numeric[]"
-      totals: {type: "numeric[]", kind: decimal}
-      ats: "timestamptz[]"
-      city: {type: text, from: address.city}
-  thing_items:
-    parent: things
-    from: items.*
-    primary_key: [thing_id, _position]
-    columns: {_id: uuid, label: text, n: numeric, size: {type: int4, from: box.size}}
-  thing_parts:
-    parent: thing_items
-    from: parts.*
-    primary_key: [thing_id, _position, _position_2]
-    columns: {code: text, tags: "text[]"}
-  thing_notes:
-    parent: things
-    from: address.notes.*
-    primary_key: [thing_id, _position]
-    columns: {body: text}
-"""
-NOW = datetime(2024, 1, 31, 10, tzinfo=UTC)
-IDS = [ObjectId(f"65b9f0a0000000000000000{n}") for n in range(4)]
-
-
-def write_thing(n: int) -> dict[str, object]:
-    """A document with something in every column and every `_extra`; `n` makes its values its own."""
-    ref = ObjectId(f"5f7f1f77bcf86cd79943901{n}")
-    uuid = UUID(int=0x1234567890ABCDEF1234567890ABCD00 + n).bytes
-    part = {"code": f"p{n}", "tags": ["x", None], "odd": n}
-    item = {
-        "_id": ref,
-        "label": f"item {n}",
-        "n": n,
-        "box": {"size": n, "color": "red"},
-        "parts": [part, {"code": "q"}, 7],
-        "odd": 1.5,
-    }
-    return {
-        "_id": IDS[n],
-        "u": Binary(uuid, 4),
-        **{name: Binary(uuid, 3) for name in ("u_java", "u_csharp", "u_python")},
-        "ref": ref,
-        "word": f"word {n}",
-        "hex": ref,
-        "flag": bool(n),
-        "small": 10 + n,
-        "big": Int64(2**40 + n),
-        "ratio": 1.5 + n / 8,
-        "price": 10 if n else 9.5,
-        "total": Decimal128(f"10.5{n}"),
-        "at": NOW + timedelta(milliseconds=n),
-        "bytes": b"abc%d" % n,
-        "bytes5": Binary(b"abc%d" % n, 5),
-        "doc": {
-            "a": 1.5,
-            "n": 10,
-            "in": [{"deep": "leaf", "at": NOW, "id": ref}, None, []],
-            "code": Code("f()", {"x": 1}),
-            "none": {},
-        },
-        "refs": [ref, None],
-        "words": ["a", "b"],
-        "flags": [True, False],
-        "smalls": [1, 2],
-        "bigs": [Int64(2**40), Int64(1)],
-        "ratios": [1.5, 1.25],
-        "prices": [10, 10.5],
-        "totals": [Decimal128("1.0"), Decimal128("1.00")],
-        "ats": [NOW, NOW + timedelta(days=n + 1)],
-        "address": {
-            "city": "Lyon",
-            "zip": "69001",
-            "notes": [{"body": f"note {n}"}, {"body": "last", "by": "me"}],
-        },
-        "items": [item, {**item, "label": "second", "parts": []}, "no document", item],
-        "rest": {"deep": {"deeper": [1, {"leaf": n}]}},
-    }
-
-
-@dataclass
-class Loaded:
-    """A load with a copy of all its rows beside it, and without foreign keys, so that every row can be changed."""
-
-    project: Project
-    conninfo: str
-    query: Query
-    tables: list[str]
-    documents: int
-    load: Load
-
-    def columns(self, table: str) -> list[tuple[str, str]]:
-        """The columns of a table with their types."""
-        found = self.query(
-            "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum",
-            (table,),
-        )
-        return [(str(name), str(kind)) for name, kind in found]
-
-    def finds(self, statement: str, figures: Figures, *words: str) -> list[str]:
-        """Run a statement that changes something; verify says so in figures and words, and is clean after it is undone."""
-        with psycopg.connect(self.conninfo, autocommit=True) as connection:
-            changed = connection.execute(statement.encode()).rowcount
-            assert changed > 0, f"nothing was changed by {statement}"
-            found, lines = self.verify()
-            restore = sql.SQL("DELETE FROM {t}; INSERT INTO {t} TABLE copy.{t}")
-            connection.execute(
-                sql.SQL("; ").join(restore.format(t=sql.Identifier(table)) for table in self.tables)
-            )
-        assert (found.equal, found.different, found.missing, found.extra) == figures, (
-            statement,
-            lines,
-        )
-        assert found.equal + found.different + found.missing == self.documents
-        assert lines, statement
-        for word in words:
-            assert any(word in line for line in lines), (statement, word, lines)
-        assert self.verify() == (Verified(self.documents), [])
-        return lines
-
-    def verify(self) -> tuple[Verified, list[str]]:
-        """What verify finds in all collections."""
-        with Connection(self.conninfo) as connection:
-            found = verify_dump(
-                connection,
-                self.load,
-                open_dump(self.load.source),
-                Inline(),
-                log=keep_silent,
-                progress=keep_silent,
-            )
-        parts = [vars(each.verified).values() for each in found.values()]
-        return Verified(*map(sum, zip(*parts, strict=True))), [
-            line for each in found.values() for line in each.differences
-        ]
-
-
-def load(
-    project: Project,
-    tmp_path: Path,
-    conninfo: str,
-    tables: str,
-    collections: Mapping[str, list[dict[str, object]]],
-) -> Loaded:
-    """Load collections into the tables of a manifest and copy the rows aside."""
-    project.path.write_text(HEAD + tables)
-    report = project.migrate(write_dump(tmp_path / "app", collections), confirm=confirm)
-    assert report.exit_code == 0, [collection.differences for collection in report.collections]
-    names = list(project.manifest.tables)
-
-    def query(statement: str, parameters: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
-        with psycopg.connect(conninfo, autocommit=True) as connection:
-            cursor = connection.execute(statement.encode(), parameters or None)
-            return cursor.fetchall() if cursor.description else []
-
-    query("CREATE SCHEMA copy")
-    for table in names:
-        query(f'CREATE TABLE copy."{table}" AS TABLE "{table}"')
-        for (name,) in query(
-            "SELECT conname::text FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'f'",
-            (table,),
-        ):
-            query(f'ALTER TABLE "{table}" DROP CONSTRAINT "{name}"')
-    with Connection(conninfo) as connection:
-        known = ledger.find_load(connection, project.manifest.name)
-        assert known is not None
-    return Loaded(project, conninfo, query, names, report.loaded, known)
-
-
-@pytest.fixture
-def things(project: Project, tmp_path: Path, database: str) -> Loaded:
-    """Two documents with everything, and two without anything but their `_id`; all in one collection."""
-    documents: list[dict[str, object]] = [
+@pytest.fixture(scope="module")
+def template(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
+    """Two documents with everything, and two with nothing but their `_id`."""
+    things: list[dict[str, object]] = [
         write_thing(0),
         write_thing(1),
         {"_id": IDS[2]},
         {"_id": IDS[3]},
     ]
-    return load(project, tmp_path, database, THINGS, {"things": documents})
+    with databases.create_template(tmp_path_factory.mktemp("things")) as template:
+        project = Project(template.folder, to=template.conninfo)
+        load_things(project, template.folder, template.conninfo, THINGS, {"things": things})
+        yield template
+
+
+@pytest.fixture
+def things(template: Template, tmp_path: Path, database: str) -> Loaded:
+    """A copy of them."""
+    return open_loaded(template.copy(tmp_path, database), database)
 
 
 CHANGES = {
@@ -294,8 +95,11 @@ CHANGES = {
     ],
 }
 ARRAY_CHANGES = [
-    "{c}[2:]", "{c}[:1]", "ARRAY[{c}[2], {c}[1]]", "array_append({c}, NULL)", "array_append({c}, {c}[1])", "array_prepend(NULL, {c})",
-    "array_replace({c}, {c}[1], NULL)", "ARRAY[{c}]", "'{{}}'", "('[0:1]=' || {c}::text)::{t}", "('[2:3]=' || {c}::text)::{t}",
+    "{c}[2:]", "{c}[:1]", "ARRAY[{c}[2], {c}[1]]",
+    "array_append({c}, NULL)", "array_append({c}, {c}[1])",
+    "array_prepend(NULL, {c})",
+    "array_replace({c}, {c}[1], NULL)", "ARRAY[{c}]", "'{{}}'", "('[0:1]=' || {c}::text)::{t}",
+    "('[2:3]=' || {c}::text)::{t}",
 ]  # fmt: skip
 
 
@@ -306,7 +110,7 @@ def changes_of(column: str, column_type: str) -> list[str]:
 
 
 def is_changed(loaded: Loaded, table: str, column: str, value: str) -> bool:
-    """Whether an expression gives another text than the first row with a value has (`upper` of digits does not)."""
+    """An expression gives another text than the first row has; `upper` of digits does not."""
     row = f'ctid = (SELECT min(ctid) FROM "{table}" WHERE "{column}" IS NOT NULL)'
     return loaded.query(
         f'SELECT "{column}"::text IS DISTINCT FROM ({value})::text FROM "{table}" WHERE {row}'
@@ -328,7 +132,8 @@ def test_every_change_of_every_column_is_found(
     )
     columns = columns[first:last]
     for column, kind in columns:
-        set_one = f'UPDATE "{table}" SET "{column}" = %s WHERE ctid = (SELECT min(ctid) FROM "{table}" WHERE "{column}" IS %s NULL)'
+        first_row = f'(SELECT min(ctid) FROM "{table}" WHERE "{column}" IS %s NULL)'
+        set_one = f'UPDATE "{table}" SET "{column}" = %s WHERE ctid = {first_row}'
         for value in ["NULL", *changes_of(column, kind)]:
             if is_changed(things, table, column, value):
                 lines = things.finds(set_one % (value, "NOT"), (3, 1, 0, 0))
@@ -414,7 +219,8 @@ def test_a_changed_leaf_of_jsonb_is_found(
     things: Loaded, column: str, path: str, value: str
 ) -> None:
     things.finds(
-        f"UPDATE things SET {column} = jsonb_set({column}, '{path}', '{value}', false) WHERE word = 'word 0'",
+        f"UPDATE things SET {column} = jsonb_set({column}, '{path}', '{value}', false) WHERE word"
+        " = 'word 0'",
         (3, 1, 0, 0),
     )
 
@@ -476,8 +282,10 @@ def test_a_removed_entry_of_extra_is_found(things: Loaded, key: str) -> None:
 @pytest.mark.parametrize(
     "extra",
     [
-        '{"$element": "no Document"}', '{"$element": "no document", "x": 1}', '{"$element": "no document", "label": "item"}',
-        '{"$element": null}', '{"$element": {}}', '{"$$element": "no document"}', "{}", '"no document"',
+        '{"$element": "no Document"}', '{"$element": "no document", "x": 1}',
+        '{"$element": "no document", "label": "item"}',
+        '{"$element": null}', '{"$element": {}}', '{"$$element": "no document"}',
+        "{}", '"no document"',
     ],
 )  # fmt: skip
 def test_a_changed_element_that_is_no_document_is_found(things: Loaded, extra: str) -> None:
@@ -520,7 +328,10 @@ COLUMNS = "_id, label, n, size, _extra"
             ["thing_items are not numbered"],
         ),
         (
-            f"UPDATE thing_parts SET _position_2 = 5 WHERE {FIRST} AND _position = 0 AND _position_2 = 0",
+            (
+                f"UPDATE thing_parts SET _position_2 = 5 WHERE {FIRST} AND _position = 0 AND"
+                " _position_2 = 0"
+            ),
             (3, 1, 0, 0),
             ["thing_parts are not"],
         ),
@@ -551,12 +362,19 @@ COLUMNS = "_id, label, n, size, _extra"
             ["items.0.parts.2: missing"],
         ),
         (
-            f"INSERT INTO thing_items SELECT thing_id, 4, {COLUMNS} FROM thing_items WHERE {FIRST} AND _position = 1",
+            (
+                f"INSERT INTO thing_items SELECT thing_id, 4, {COLUMNS} FROM thing_items WHERE"
+                f" {FIRST} AND _position = 1"
+            ),
             (3, 1, 0, 0),
             ["items.4"],
         ),
         (
-            f"INSERT INTO thing_items SELECT {BARE}, 0, {COLUMNS} FROM thing_items WHERE {FIRST} AND _position = 1",
+            (
+                f"INSERT INTO thing_items SELECT {BARE}, 0, {COLUMNS} FROM thing_items"
+                f" WHERE {FIRST}"
+                " AND _position = 1"
+            ),
             (3, 1, 0, 0),
             ["items: array"],
         ),
@@ -582,12 +400,19 @@ COLUMNS = "_id, label, n, size, _extra"
         ),
         (f"UPDATE thing_notes SET thing_id = {BARE} WHERE {FIRST}", (2, 2, 0, 0), ["address"]),
         (
-            f"UPDATE thing_notes SET thing_id = {BARE}, _position = 0 WHERE {FIRST} AND _position = 1",
+            (
+                f"UPDATE thing_notes SET thing_id = {BARE}, _position = 0 WHERE {FIRST}"
+                " AND _position"
+                " = 1"
+            ),
             (2, 2, 0, 0),
             ["address", "notes.1: missing"],
         ),
         (
-            f"UPDATE thing_notes SET thing_id = {SECOND}, _position = 2 WHERE {FIRST} AND _position = 1",
+            (
+                f"UPDATE thing_notes SET thing_id = {SECOND}, _position = 2 WHERE {FIRST} AND"
+                " _position = 1"
+            ),
             (2, 2, 0, 0),
             ["notes.2", "notes.1: missing"],
         ),
@@ -597,7 +422,10 @@ COLUMNS = "_id, label, n, size, _extra"
             ["rows of 2 documents in thing_notes have no row in things"],
         ),
         (
-            "INSERT INTO thing_parts (thing_id, _position, _position_2) VALUES (gen_random_uuid(), 0, 0)",
+            (
+                "INSERT INTO thing_parts (thing_id, _position, _position_2) VALUES"
+                " (gen_random_uuid(), 0, 0)"
+            ),
             (4, 0, 0, 1),
             ["1 document in thing_parts"],
         ),
@@ -638,8 +466,9 @@ def test_moved_lost_and_added_rows_are_found(
 
 def test_two_rows_that_changed_places_are_found(things: Loaded) -> None:
     swap = "UPDATE {0} SET {1} = 7 - {1} WHERE {2} AND {1} IN (3, 4)"
-    things.finds("UPDATE thing_notes AS a SET body = b.body, _extra = b._extra FROM thing_notes AS b"
-                 " WHERE a.thing_id = b.thing_id AND a._position <> b._position", (2, 2, 0, 0), "notes.0", "notes.1")  # fmt: skip
+    swap_notes = """UPDATE thing_notes AS a SET body = b.body, _extra = b._extra
+        FROM thing_notes AS b WHERE a.thing_id = b.thing_id AND a._position <> b._position"""
+    things.finds(swap_notes, (2, 2, 0, 0), "notes.0", "notes.1")
     things.query("ALTER TABLE thing_items DROP CONSTRAINT thing_items_pkey")
     things.finds(
         swap.replace("7 -", "1 -")
@@ -657,255 +486,11 @@ def test_two_rows_that_changed_places_are_found(things: Loaded) -> None:
 
 def test_a_duplicated_root_row_is_extra_with_and_without_its_children(things: Loaded) -> None:
     columns = ", ".join(f'"{name}"' for name, _ in things.columns("things")[1:])
-    copy = f"INSERT INTO things (id, {columns}) SELECT '{NEW}', {columns} FROM things WHERE word = 'word 0'"
+    row = f"SELECT '{NEW}', {columns} FROM things WHERE word = 'word 0'"
+    copy = f"INSERT INTO things (id, {columns}) {row}"
     things.finds(copy, (4, 0, 0, 1), "comes from no document")
     things.finds(
-        f"{copy}; INSERT INTO thing_notes SELECT '{NEW}', _position, body, _extra FROM thing_notes WHERE {FIRST}",
+        f"{copy}; INSERT INTO thing_notes SELECT '{NEW}', _position, body, _extra FROM"
+        f" thing_notes WHERE {FIRST}",
         (4, 0, 0, 1),
     )
-
-
-KEYS: dict[str, tuple[str, list[object], str]] = {
-    "objectid": ("{type: uuid, from: _id}", [IDS[0], IDS[1]], "(left({k}::text, 35) || '7')::uuid"),
-    "objectid_text": (
-        "{type: text, from: _id, kind: objectid}",
-        [IDS[0], IDS[1]],
-        "upper({k}) || '0'",
-    ),
-    "uuid": (
-        "{type: uuid, from: _id, kind: uuid}",
-        [Binary(bytes(range(16)), 4), Binary(bytes(16), 4)],
-        "(left({k}::text, 35) || '7')::uuid",
-    ),
-    "string": ("{type: text, from: _id}", ["a", "", "é"], "{k} || ' '"),
-    "bool": ("{type: bool, from: _id}", [True], "NOT {k}"),
-    "int4": ("{type: int4, from: _id}", [1, 2, -3], "{k} + 10"),
-    "int8": ("{type: int8, from: _id}", [1, Int64(2**40)], "{k} + 10"),
-    "float8": ("{type: float8, from: _id}", [0.0, 1.5, float("inf")], "{k} + 2e-16"),
-    "numeric": ("{type: numeric, from: _id}", [10, 10.5, -7], "{k} + 0.00"),
-    "date": ("{type: timestamptz, from: _id}", [NOW, NOW + timedelta(1)], "{k} + interval '1 us'"),
-    "bytea": ("{type: bytea, from: _id}", [b"a", b"\0"], r"{k} || '\x00'"),
-    "any": (
-        "{type: text, from: _id, kind: any}",
-        [7, "7", None, {"b": 1, "a": 2}, [1], "x" * 2000],
-        "{k} || ' '",
-    ),
-    "offset": ("{type: int8, kind: offset}", [1, 1, 1], "{k} + 1"),
-}
-
-
-@pytest.mark.parametrize("kind", KEYS)
-def test_changed_keys_of_every_kind_are_found(
-    project: Project, tmp_path: Path, database: str, kind: str
-) -> None:
-    entry, ids, change = KEYS[kind]
-    tables = f"""
-  docs: {{collection: docs, primary_key: key, columns: {{key: {entry}, n: int4}}}}
-  doc_items: {{parent: docs, from: items.*, primary_key: [key, place], columns: {{a: int4}}}}
-"""
-    documents = [{"_id": key, "n": n, "items": [{"a": 1}, {"a": n}]} for n, key in enumerate(ids)]
-    loaded, size = load(project, tmp_path, database, tables, {"docs": documents}), len(ids)
-    for n in range(size):
-        changed = change.format(k="key")
-        one = f"key = (SELECT key FROM docs WHERE n = {n})"
-        if loaded.query(f"SELECT key::text = ({changed})::text FROM docs WHERE n = {n}") == [
-            (True,)
-        ]:
-            continue
-        orphaned = loaded.query(f"SELECT ({changed}) <> key FROM docs WHERE n = {n}") == [(True,)]
-        stray = "doc_items" if orphaned else "child rows"
-        loaded.finds(
-            f"UPDATE docs SET key = {changed} WHERE n = {n}",
-            (size - 1, 0, 1, 2 if orphaned else 1),
-            "is missing",
-            "comes from no document",
-        )
-        loaded.finds(
-            f"UPDATE doc_items SET key = {changed} WHERE {one}",
-            (size - 1, 1, 0, 1),
-            "items: missing",
-            stray,
-        )
-        loaded.finds(
-            f"UPDATE doc_items SET key = {changed} WHERE {one} AND place = 1",
-            (size - 1, 1, 0, 1),
-            "items.1: missing",
-        )
-        loaded.finds(
-            f"INSERT INTO doc_items SELECT {changed}, 9, 9 FROM docs WHERE n = {n}", (size, 0, 0, 1)
-        )
-        loaded.finds(
-            f"DELETE FROM docs WHERE n = {n}", (size - 1, 0, 1, 1), "is missing", "doc_items"
-        )
-        loaded.finds(
-            f"UPDATE docs SET n = -n - 1 WHERE n = {n}",
-            (size - 1, 1, 0, 0),
-            f": n: int32 {-n - 1}, was int32 {n}",
-        )
-
-
-def test_a_note_of_the_id_is_found_where_the_key_holds_it(
-    project: Project, tmp_path: Path, database: str
-) -> None:
-    tables = "  docs: {collection: docs, primary_key: key, columns: {key: {type: text, from: _id, kind: any}, n: int4}}\n"
-    loaded = load(
-        project,
-        tmp_path,
-        database,
-        tables,
-        {"docs": [{"_id": "short", "n": 0}, {"_id": "x" * 2000, "n": 1}]},
-    )
-    assert loaded.query(
-        "SELECT n, _extra->>'_id' = repeat('x', 2000), left(key, 7) FROM docs WHERE _extra IS NOT NULL"
-    ) == [(1, True, "sha256:")]
-    loaded.finds(
-        """UPDATE docs SET _extra = '{"_id": "short"}' WHERE n = 0""",
-        (1, 1, 0, 0),
-        "_id stands in its cells and in _extra",
-    )
-    loaded.finds("UPDATE docs SET _extra = NULL WHERE n = 1", (1, 1, 0, 0), "_id")
-    loaded.finds(
-        "UPDATE docs SET _extra = jsonb_set(_extra, '{_id}', '\"y\"') WHERE n = 1",
-        (1, 1, 0, 0),
-        "_id",
-    )
-
-
-def test_a_shorter_spelling_of_a_large_double_is_found(
-    project: Project, tmp_path: Path, database: str
-) -> None:
-    tables = "  docs: {collection: docs, primary_key: key, columns: {key: {type: int4, from: _id}, j: jsonb}}\n"
-    loaded = load(project, tmp_path, database, tables, {"docs": [{"_id": 1, "j": 1e20, "e": 1e20}]})
-    assert loaded.query("SELECT j::text, _extra::text FROM docs") == [
-        ("100000000000000000000.0", '{"e": 100000000000000000000.0}')
-    ]
-    loaded.finds("UPDATE docs SET j = '1e20'", (0, 1, 0, 0), "j: 100000000000000000000 in jsonb")
-    loaded.finds("""UPDATE docs SET _extra = '{"e": 1e20}'""", (0, 1, 0, 0))
-
-
-def test_deleted_documents_take_their_children_along_and_are_missing(
-    project: Project, tmp_path: Path, query: Query
-) -> None:
-    project.path.write_text(HEAD + THINGS)
-    project.migrate(
-        write_dump(tmp_path / "app", {"things": [write_thing(0), write_thing(1)]}), confirm=confirm
-    )
-    query("DELETE FROM things WHERE word = 'word 1'")
-    report = project.verify()
-    assert [vars(collection.verified or Verified()) for collection in report.collections] == [
-        {"equal": 1, "different": 0, "missing": 1, "extra": 0}
-    ]
-    assert report.exit_code == 3
-
-
-def test_an_empty_collection_is_equal_until_a_row_comes(
-    project: Project, tmp_path: Path, query: Query
-) -> None:
-    tables = (
-        "  docs: {collection: docs, primary_key: key, columns: {key: {type: int4, from: _id}}}\n"
-    )
-    project.path.write_text(HEAD + tables)
-    project.migrate(write_dump(tmp_path / "app", {"docs": []}), confirm=confirm)
-    report = project.verify()
-    assert (report.exit_code, report.documents, report.verified) == (0, 0, Verified())
-    query("INSERT INTO docs VALUES (7)")
-    report = project.verify()
-    assert (report.exit_code, report.verified) == (3, Verified(extra=1))
-    assert report.collections[0].differences == ["docs: row 7 of docs comes from no document"]
-
-
-def test_a_reject_that_was_taken_out_of_the_ledger_is_missing(
-    project: Project, tmp_path: Path, query: Query
-) -> None:
-    tables = (
-        "  docs: {collection: docs, primary_key: key, columns: {key: {type: int4, from: _id}}}\n"
-    )
-    project.path.write_text(HEAD + tables)
-    report = project.migrate(
-        write_dump(tmp_path / "app", {"docs": [{"_id": 1}, {"_id": 1, "x": 2}, {"_id": 2}]}),
-        confirm=confirm,
-    )
-    assert (report.loaded, report.rejected, report.verified, report.exit_code) == (
-        2,
-        1,
-        Verified(equal=2),
-        3,
-    )
-    query("DELETE FROM assise.reject")
-    assert project.verify().exit_code == 3
-
-
-@pytest.mark.parametrize("kind", [0x20, 0x03, 0x04, 0x01])
-def test_what_is_no_bson_is_missing_when_its_reject_was_taken_out_of_the_ledger(
-    project: Project, tmp_path: Path, query: Query, kind: int
-) -> None:
-    columns = "columns: {key: {type: int4, from: _id}, s: text, j: jsonb}"
-    project.path.write_text(HEAD + f"  docs: {{collection: docs, primary_key: key, {columns}}}\n")
-    documents = [
-        bson.encode({"_id": n, "j": {"z": 1, "a": [1, {"b": n}]}, "s": f"text {n}"})
-        for n in range(40)
-    ]
-    broken = documents[3].replace(b"\2s\0", b"%cs\0" % kind)
-    report = project.migrate(
-        write_dump(tmp_path / "app", {"docs": [*documents[:3], broken, *documents[3:]]}),
-        confirm=confirm,
-    )
-    assert (report.loaded, report.rejected, report.verified) == (40, 1, Verified(equal=40))
-    query("DELETE FROM assise.reject")
-    verified = project.verify().verified
-    assert verified is not None
-    assert (verified.equal, verified.different + verified.missing) == (39, 2)
-
-
-@pytest.mark.parametrize("is_packed", [False, True])
-def test_a_source_that_changed_after_the_load_is_refused(
-    project: Project, tmp_path: Path, *, is_packed: bool
-) -> None:
-    dump = write_dump(
-        tmp_path / "app", {"things": [write_thing(n) for n in range(4)]}, is_packed=is_packed
-    )
-    project.migrate(dump, confirm=confirm)
-    for order in ([0, 1, 2], [0, 1, 3, 2], [0, 1, 2, 3, 0], []):
-        write_dump(dump, {"things": [write_thing(n) for n in order]}, is_packed=is_packed)
-        with pytest.raises(ChangedError, match=r"things\.bson"):
-            project.verify()
-    write_dump(dump, {"things": [write_thing(n) for n in range(4)]}, is_packed=is_packed)
-    assert project.verify().exit_code == 0
-    dump.rename(tmp_path / "elsewhere")
-    with pytest.raises(SourceError, match="does not exist"):
-        project.verify()
-    assert project.verify(tmp_path / "elsewhere").exit_code == 0
-
-
-def test_nothing_loaded_is_an_error_that_says_what_to_do(project: Project, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there is no manifest"):
-        project.verify()
-    project.write_manifest(
-        project.infer(write_dump(tmp_path / "app", {"things": [write_thing(0)]}))
-    )
-    with pytest.raises(UsageError, match="nothing of 'app' is loaded") as error:
-        project.verify()
-    assert "assise load" in error.value.remedy
-
-
-def test_a_load_that_is_not_finished_cannot_be_verified(
-    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ASSISE_LOAD_CHUNK_BYTES", "100")
-    dump = write_dump(
-        tmp_path / "app",
-        {"docs": [{"_id": n, "text": str(n) * 3_000} for n in range(50)]},
-        is_packed=True,
-    )
-    file = dump / "docs.bson.gz"
-    whole = file.read_bytes()
-    project.write_manifest(project.infer(dump))
-    file.write_bytes(whole[:-20])
-    with pytest.raises(SourceError, match="broken gzip stream"):
-        project.load(dump, confirm=confirm)
-    with pytest.raises(UsageError, match="the load of 'app' is not finished") as error:
-        project.verify()
-    assert "assise load" in error.value.remedy
-    file.write_bytes(whole)
-    assert project.load().loaded == 50
-    assert project.verify().verified == Verified(equal=50)

@@ -107,6 +107,7 @@ def all_decimals() -> list[bytes]:
     return [*(bits.to_bytes(16, "little") for bits in DECIMALS), *shapes, *drawn, *small]
 
 
+@pytest.mark.contract
 def test_ints_of_both_widths_have_scale_0_and_come_back(database: str) -> None:
     values = all_ints()
     cells = [encode_int(struct.pack("<q", value)) for value in values]
@@ -122,6 +123,7 @@ def test_ints_of_both_widths_have_scale_0_and_come_back(database: str) -> None:
     assert len(values) > 1500
 
 
+@pytest.mark.contract
 def test_doubles_are_their_shortest_decimal_with_a_place_and_come_back_bit_by_bit(
     database: str,
 ) -> None:
@@ -142,6 +144,7 @@ def test_doubles_are_their_shortest_decimal_with_a_place_and_come_back_bit_by_bi
     assert len(fitting) > 1500
 
 
+@pytest.mark.contract
 def test_decimals_keep_coefficient_and_scale_and_come_back_byte_by_byte(database: str) -> None:
     raws = all_decimals()
     assert [raw for raw in raws if encode_decimal(raw) is None] == [
@@ -157,6 +160,7 @@ def test_decimals_keep_coefficient_and_scale_and_come_back_byte_by_byte(database
     assert len(fitting) > 1000
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize(
     ("text", "kind", "value"),
     [
@@ -184,6 +188,7 @@ def test_numerics_that_sql_has_written_are_read(
     assert decode_number(ask_back(database, [text])[0]) == (kind, value)
 
 
+@pytest.mark.contract
 def test_what_bson_cannot_hold_is_an_error_that_names_the_value(database: str) -> None:
     big, long = ask_back(database, ["9223372036854775808", "1.2345678901234567890123456789012345"])
     with pytest.raises(

@@ -1,10 +1,14 @@
-"""What the tests of hostile sources share: raw BSON written by hand, and the command with all that it says and leaves behind."""
+"""What the tests of hostile sources share.
+
+Raw BSON written by hand, and the command with all that it says and leaves behind.
+"""
 
 from __future__ import annotations
 
 import json
+import random
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -52,11 +56,49 @@ def double(key: str, number: float) -> bytes:
     return field(0x01, key, struct.pack("<d", number))
 
 
+def with_list(elements: bytes) -> bytes:
+    """A document with an array; `elements` is the array's value."""
+    return document(int32("_id", 1), field(0x04, "list", elements))
+
+
+def with_map(*fields: bytes) -> bytes:
+    """A document with a document of these fields."""
+    return document(int32("_id", 1), field(0x03, "map", document(*fields)))
+
+
+def numbered(count: int) -> list[bytes]:
+    """Documents with nothing but their `_id`s, numbers from 0."""
+    return [document(int32("_id", n)) for n in range(count)]
+
+
+def start_of(parts: list[bytes], number: int) -> int:
+    """Where a part stands in a file of all of them."""
+    return sum(map(len, parts[:number]))
+
+
 def nested(levels: int) -> bytes:
     """The value of a document with `levels` documents, each but the last with the one field `a`."""
     size = 8 * levels - 3
     heads = b"".join([struct.pack("<i", size - 8 * i) + b"\x03a\0" for i in range(levels - 1)])
     return heads + b"\x05\0\0\0\0" + b"\0" * (levels - 1)
+
+
+GOOD = [document(int32("_id", number), string("name", f"user {number}")) for number in range(20)]
+JUNK = b"\xde\xad\xbe\xef\x00" * 80
+
+
+def write_manifest(folder: Path, tables: str) -> None:
+    """A manifest with these tables, in flow style."""
+    (folder / "assise.yaml").write_text(f"assise: 1\nname: app\ntables: {{{tables}}}\n")
+
+
+def random_text(size: int, seed: int) -> str:
+    """Text that PostgreSQL cannot compress much."""
+    return "".join(
+        random.Random(seed).choices(
+            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", k=size
+        )
+    )
 
 
 @dataclass(frozen=True)
@@ -78,6 +120,13 @@ class Expected:
             sha256(self.raw).hexdigest(),
             self.raw[: self.kept],
         )
+
+
+def expect(
+    collection: str, parts: list[bytes], numbers: Iterable[int], reason: int
+) -> list[Expected]:
+    """The parts of a file with these numbers, as rejects of one reason."""
+    return [Expected(collection, start_of(parts, n), reason, parts[n]) for n in numbers]
 
 
 @dataclass(frozen=True)
@@ -118,7 +167,10 @@ class Command:
         return Outcome(code, json.loads(out) if out else None, log)
 
     def refuse(self, source: Path, *words: str, code: int = 1) -> Outcome:
-        """A migration that ends with an error, whose message has these words; nothing stands on stdout."""
+        """A migration that ends with an error, whose message has these words.
+
+        Nothing stands on stdout.
+        """
         outcome = self.run("migrate", str(source), "--yes")
         assert (outcome.code, outcome.report) == (code, {}), outcome.log
         missing = [word for word in ("error: ", *words) if word not in outcome.log]
@@ -128,7 +180,10 @@ class Command:
     def migrate(
         self, source: Path, documents: int, rejects: list[Expected] | None = None, *words: str
     ) -> Outcome:
-        """A migration that ends well: its counts add up, its rejects are these, with their bytes, and all else is equal."""
+        """A migration that ends well.
+
+        Its counts add up, its rejects are these, with their bytes, and all else is equal.
+        """
         expected = rejects or []
         outcome = self.run("migrate", str(source), "--yes")
         assert outcome.code == (3 if expected else 0), outcome.log

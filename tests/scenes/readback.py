@@ -1,4 +1,7 @@
-"""What a load has left in PostgreSQL, as the tests read it: texts for the second law, documents for the first."""
+"""What a load has left in PostgreSQL, as the tests read it.
+
+Texts for the second law, documents for the first.
+"""
 
 from __future__ import annotations
 
@@ -93,22 +96,27 @@ class Target:
         return found
 
     def print_jsonb(self, texts: Iterable[str]) -> dict[str, str]:
-        """JSON texts -> the one text that PostgreSQL gives for every jsonb that is equal and has the same scales."""
+        """JSON text -> the text that PostgreSQL has for every equal jsonb with the same scales."""
         listed = sorted(set(texts))
         rows = self.run(
-            "SELECT text::jsonb::text FROM unnest($1::text[]) WITH ORDINALITY AS texts (text, n) ORDER BY n",
+            "SELECT text::jsonb::text FROM unnest($1::text[]) WITH ORDINALITY AS texts (text, n)"
+            " ORDER BY n",
             [print_list(listed)],
         )
         return {text: (row[0] or b"").decode() for text, row in zip(listed, rows, strict=True)}
 
     def first_of_equal(self, keys: list[str], column_type: str) -> list[int]:
-        """For each key the position of the first one that PostgreSQL calls equal as `column_type`."""
+        """For each key the position of the first one that PostgreSQL calls equal to it."""
         key = 'key COLLATE "C"' if column_type == "text" else f"key::{column_type}"
-        query = f"SELECT min(n) OVER (PARTITION BY {key}) - 1 FROM unnest($1::text[]) WITH ORDINALITY AS keys (key, n) ORDER BY n"
+        query = f"""SELECT min(n) OVER (PARTITION BY {key}) - 1
+            FROM unnest($1::text[]) WITH ORDINALITY AS keys (key, n) ORDER BY n"""
         return [int(row[0] or b"") for row in self.run(query, [print_list(keys)])]
 
     def check_rows(self, plain: Plain, expected: Rows, only: set[str] | None = None) -> None:
-        """Every row of every table (of the documents with the keys `only`) is there as expected, and no other: the second law."""
+        """The second law: every row of every table is there as expected, and no other.
+
+        With `only`, those of the documents with these keys.
+        """
         for name, entry in as_dict(plain["tables"]).items():
             keys, rows = read_keys(as_dict(entry)), expected[name]
             columns = list(rows[0]) if rows else keys
@@ -133,7 +141,10 @@ class Target:
         return found
 
     def assemble(self, manifest: Manifest, root: str) -> dict[str, bytes]:
-        """The documents that the product builds from the rows, by the text of their key; every child row must be used."""
+        """The documents that the product builds from the rows, by the text of their key.
+
+        Every child row must be used.
+        """
         assembler = Assembler(manifest.layout, root, is_strict=True)
         layouts = assembler.layouts
         kids: dict[bytes, ChildRows] = {}
@@ -159,7 +170,8 @@ class Target:
         first = quote(next(iter(keys)))
         listed, order = ", ".join(map(quote, names)), ", ".join(quote("t", key) for key in keys)
         rows = self.run(
-            f"SELECT {first}::text, {listed} FROM {quote(self.schema, table)} AS t ORDER BY {order}",
+            f"SELECT {first}::text, {listed} FROM {quote(self.schema, table)} AS t ORDER BY"
+            f" {order}",
             is_binary=True,
         )
         cells = [[None if cell is None else Cell(cell) for cell in row[1:]] for row in rows]

@@ -1,4 +1,7 @@
-"""The scene of a disturbed command: it runs as users run it, locks of other sessions hold it at known moments, and its end state is read."""
+"""A command as users run it: locks of other sessions hold it at known moments.
+
+Its end state is read from the database.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +11,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import chain
 from pathlib import Path
 
-import bson
 import psycopg
-from bson import ObjectId
-from tests.dumps import write_dump
+from tests.scenes.app import SMALL
 
 import assise
 
 SOURCES = os.pathsep.join(
     [str(Path(assise.__file__).resolve().parents[1]), *filter(None, sys.path)]
 )
-CHUNK_BYTES = 20_000
 PATIENCE_S = 60
 
-SESSIONS = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'assise'"
+SESSIONS = """SELECT FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'assise'"""
 
 State = dict[str, object]
 Reported = dict[str, object]
@@ -37,87 +37,33 @@ Reported = dict[str, object]
 STATE = {
     "relations": """SELECT oid::regclass::text, relkind FROM pg_class
         WHERE relnamespace IN ('public'::regnamespace, 'assise'::regnamespace) ORDER BY 1""",
-    "columns": """SELECT table_name, column_name, data_type, collation_name, is_nullable, column_default
-        FROM information_schema.columns WHERE table_schema = 'public' ORDER BY table_name, ordinal_position""",
-    "constraints": """SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), convalidated
-        FROM pg_constraint WHERE connamespace IN ('public'::regnamespace, 'assise'::regnamespace) ORDER BY 1, 2""",
-    "indexes": "SELECT indexdef FROM pg_indexes WHERE schemaname IN ('public', 'assise') ORDER BY 1",
+    "columns": """SELECT table_name, column_name, data_type, collation_name, is_nullable,
+            column_default
+        FROM information_schema.columns WHERE table_schema = 'public'
+        ORDER BY table_name, ordinal_position""",
+    "constraints": """SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid),
+            convalidated
+        FROM pg_constraint
+        WHERE connamespace IN ('public'::regnamespace, 'assise'::regnamespace) ORDER BY 1, 2""",
+    "indexes": """SELECT indexdef FROM pg_indexes WHERE schemaname IN ('public', 'assise')
+        ORDER BY 1""",
     "functions": """SELECT pg_get_functiondef(oid) FROM pg_proc
         WHERE pronamespace IN ('public'::regnamespace, 'assise'::regnamespace) ORDER BY 1""",
-    "statistics": "SELECT tablename, count(*) FROM pg_stats WHERE schemaname = 'public' GROUP BY 1 ORDER BY 1",
+    "statistics": """SELECT tablename, count(*) FROM pg_stats WHERE schemaname = 'public'
+        GROUP BY 1 ORDER BY 1""",
     "version": "SELECT version FROM assise.version",
-    "load": """SELECT name, source, schema, chunk_bytes, finished_at IS NOT NULL, regexp_replace(manifest, '(?n)^postgres:.*$', '')
+    "load": """SELECT name, source, schema, chunk_bytes, finished_at IS NOT NULL,
+            regexp_replace(manifest, '(?n)^postgres:.*$', '')
         FROM assise.load""",
-    "chunks": """SELECT collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra
+    "chunks": """SELECT collection, start_offset, stop_offset, sha256, documents, loaded, rejected,
+            rows, typed, jsonb, extra
         FROM assise.chunk ORDER BY 1, 2""",
-    "sums": "SELECT collection, sum(documents), sum(loaded), sum(rejected), sum(typed) FROM assise.chunk GROUP BY 1 ORDER BY 1",
+    "sums": """SELECT collection, sum(documents), sum(loaded), sum(rejected), sum(typed)
+        FROM assise.chunk GROUP BY 1 ORDER BY 1""",
     "transactions": "SELECT count(*) = count(DISTINCT xid) FROM assise.chunk",
-    "rejects": "SELECT collection, start_offset, size, reason, detail, sha256, md5(raw) FROM assise.reject ORDER BY 1, 2",
+    "rejects": """SELECT collection, start_offset, size, reason, detail, sha256, md5(raw)
+        FROM assise.reject ORDER BY 1, 2""",
 }
-
-
-def key(family: int, number: int) -> ObjectId:
-    """An ObjectId that depends on its arguments alone."""
-    return ObjectId(f"{family:08x}{number:016x}")
-
-
-GARBAGE = b"\x07\x01\x01\x01 no document \xfe"
-NOT_BSON = b"\x0c\0\0\0\x08a\0\x02\0\0\0\0"  # framed; its boolean is 2
-
-
-def _repeated(documents: Iterable[dict[str, object]], every: int) -> Iterator[dict[str, object]]:
-    """The documents, and behind each of some the same `_id` again with another content, at once or 1,000 documents later."""
-    again: dict[int, dict[str, object]] = {}
-    for n, document in enumerate(documents):
-        yield document
-        if n % every == every // 2:
-            again[n + n // every % 2 * 1000] = {**document, "again": True}
-        if n in again:
-            yield again.pop(n)
-    yield from again.values()
-
-
-def write_app(folder: Path) -> Path:
-    """A dump of 13,000 documents and 70 that are to be rejected: child and grandchild rows, repeated `_id`s, bytes that are no documents."""
-    bookings: Iterator[dict[str, object]] = (
-        {
-            "_id": key(1, n), "customer": f"customer {n % 97}", "total": n * 1.25, "paid": n % 3 == 0 or str(n),
-            "lines": [{"sku": f"s{i}", "count": i, **({"discounts": [{"percent": n % 50}]} if n % 2 else {})} for i in range(n % 3)],
-        }
-        for n in range(4_000)
-    )  # fmt: skip
-    events = [
-        bson.encode(
-            {"_id": n, "kind": "click", "at": n / 8, "note": None if n % 5 else f"note {n}"}
-        )
-        for n in range(5_000)
-    ]
-    users: Iterator[dict[str, object]] = (
-        {
-            "_id": key(2, n),
-            "name": f"user {n}",
-            "tags": ["a", "b"][: n % 3],
-            "devices": [{"os": "x", "n": n}],
-        }
-        for n in range(4_000)
-    )
-    parts = [
-        events[:1000],
-        [GARBAGE],
-        events[1000:3000],
-        [NOT_BSON],
-        events[3000:4000],
-        [GARBAGE * 30],
-        events[4000:],
-    ]
-    return write_dump(
-        folder,
-        {
-            "bookings": _repeated(bookings, 100),
-            "events": chain(*parts),
-            "users": _repeated(users, 150),
-        },
-    )
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:
@@ -138,10 +84,12 @@ def read_state(conninfo: str) -> State:
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
         ).fetchall()
         for (table,) in tables:
-            dump = f'COPY (SELECT t::text FROM public."{table}" AS t ORDER BY t::text COLLATE "C") TO STDOUT'
+            rows_of = f'SELECT t::text FROM public."{table}" AS t ORDER BY t::text COLLATE "C"'
+            dump = f"COPY ({rows_of}) TO STDOUT"
             with connection.cursor().copy(dump.encode()) as copy:
                 rows = b"".join(bytes(block) for block in copy)
-            of_others = f'SELECT count(*) FROM public."{table}" WHERE xmin NOT IN (SELECT xid::xid FROM assise.chunk)'
+            of_others = f"""SELECT count(*) FROM public."{table}"
+                WHERE xmin NOT IN (SELECT xid::xid FROM assise.chunk)"""
             state[f"rows of {table}"] = (
                 rows.count(b"\n"),
                 sha256(rows).hexdigest(),
@@ -151,7 +99,7 @@ def read_state(conninfo: str) -> State:
 
 
 def read_report(text: str) -> Reported:
-    """A report of --json without seconds, target and what verify found, which stands beside it in `verified`."""
+    """A report of --json without seconds, target and what verify found."""
     report = json.loads(text)
     collections = [
         {name: value for name, value in each.items() if name not in {"seconds", "verified"}}
@@ -202,11 +150,12 @@ class Scene:
     dump: Path
     conninfo: str
     arguments: list[str] = field(default_factory=list)
+    chunk_bytes: int = SMALL.chunk_bytes
     running: list[Running] = field(default_factory=list)
     sessions: list[psycopg.Connection[tuple[object, ...]]] = field(default_factory=list)
 
-    def start(self, verb: str, *more: str) -> Running:
-        """Start a command."""
+    def start(self, verb: str, *more: str, dump: Path | None = None) -> Running:
+        """Start a command, on another dump if one is given."""
         number = len(list(self.folder.glob("stdout.*")))
         out, log = self.folder / f"stdout.{number}", self.folder / f"stderr.{number}"
         argv = [
@@ -214,12 +163,16 @@ class Scene:
             "-m",
             "assise",
             verb,
-            str(self.dump),
+            str(dump or self.dump),
             "--json",
             *self.arguments,
             *more,
         ]
-        environ = {**os.environ, "PYTHONPATH": SOURCES, "ASSISE_LOAD_CHUNK_BYTES": str(CHUNK_BYTES)}
+        environ = {
+            **os.environ,
+            "PYTHONPATH": SOURCES,
+            "ASSISE_LOAD_CHUNK_BYTES": str(self.chunk_bytes),
+        }
         with out.open("wb") as stdout, log.open("wb") as stderr:
             process = subprocess.Popen(
                 argv,
@@ -250,14 +203,18 @@ class Scene:
     def hold(
         self, statement: str, *, is_queued: bool = False
     ) -> psycopg.Connection[tuple[object, ...]]:
-        """Another session that keeps what a statement locks until its rollback; a queued one stands in the queue and gets its lock when it can."""
+        """Another session that keeps what a statement locks until its rollback.
+
+        A queued one stands in the queue and gets its lock when it can.
+        """
         session = psycopg.connect(self.conninfo, options="-c lock_timeout=8s")
         self.sessions.append(session)
         if is_queued:
             session.execute("SELECT 1")
             session.pgconn.send_query(statement.encode())
             self.wait_for(
-                f"SELECT EXISTS (SELECT FROM pg_locks WHERE pid = {session.info.backend_pid} AND NOT granted)"
+                f"SELECT EXISTS (SELECT FROM pg_locks WHERE pid = {session.info.backend_pid} AND"
+                " NOT granted)"
             )
         else:
             session.execute(statement.encode())
@@ -271,7 +228,8 @@ class Scene:
     def wait_blocked(self, statement: str) -> None:
         """Wait until the command waits for a lock in a statement that begins so."""
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
-            query = b"""SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'assise'
+            query = b"""SELECT FROM pg_stat_activity
+                WHERE datname = current_database() AND application_name = 'assise'
                 AND wait_event_type = 'Lock' AND starts_with(query, %s)"""
             wait_until(
                 lambda: connection.execute(query, [statement]).fetchall() or not self._is_alive(),

@@ -1,0 +1,454 @@
+"""Hostile documents and manifests, drawn by strategy, on their way through the server."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import struct
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from hypothesis import strategies as st
+from tests.dumps import confirm, write_dump
+from tests.oracle import values
+from tests.oracle.equality import differences
+from tests.oracle.expected import Rows, expected_rows, reject_reason, split_path
+from tests.oracle.fits import DEFAULT_KINDS
+from tests.oracle.jsonform import escape_key
+from tests.oracle.leaves import count_leaves
+from tests.oracle.strategies import KINDS, UUID_KINDS, documents, manifests
+from tests.oracle.values import Element, Elements
+from tests.oracle.walk import frames, parse
+from tests.rows.rebuild import read_manifest
+from tests.scenes.readback import Plain, Target, as_dict, read_keys, read_type
+
+from assise.manifest.write import dump_manifest
+from assise.project import Project
+
+Hit = tuple[object, ...]
+MISSING = object()
+PARTS = 6
+NOT_BSON, DUPLICATE_ID, KEY_MISFIT = 1, 2, 5
+RULES = [(type_, kind) for type_, kinds in KINDS.items() for kind in kinds]
+RULES += [(f"{type_}[]", kind) for type_, kind in RULES if type_ not in {"bytea", "jsonb"}]
+WANTED: set[Hit] = {(*rule, fits) for rule in RULES for fits in (True, False)}
+OFFSETS: set[Hit] = {("int4", "offset", True), ("int8", "offset", True)}
+PLACES: set[Hit] = {("rows", what) for what in ("child", "grandchild", "great-grandchild")}
+PLACES |= {("array", what) for what in ("[]", "null", "other")} | {
+    ("document", what) for what in ("{}", "null", "other")
+}
+HOSTILE: set[Hit] = {
+    ("escape", what) for what in ("$bson value", "$bson fields", "$numberDouble", "$element")
+}
+HOSTILE |= {("reject", NOT_BSON), ("reject", KEY_MISFIT)}
+BELOW: dict[str, set[Hit]] = {
+    "text": PLACES | {("escape", "$$ key"), ("text", "any", True), ("key", "sha256")},
+    "float8": PLACES | {("escape", "$$ key")},
+    "numeric": {("escape", "$$ key"), ("key", "equal"), ("reject", DUPLICATE_ID)},
+}
+WANTED |= {
+    ("text", "any", True),
+    ("int4", "offset", True),
+    ("int8", "offset", True),
+    ("key", "sha256"),
+    ("key", "equal"),
+}
+WANTED |= {("rows", what) for what in ("child", "grandchild", "great-grandchild")}
+WANTED |= {("array", what) for what in ("[]", "null", "other")} | {
+    ("document", what) for what in ("{}", "null", "other")
+}
+WANTED |= {
+    ("escape", what)
+    for what in ("$bson value", "$bson fields", "$$ key", "$numberDouble", "$element")
+}
+WANTED |= {("reject", NOT_BSON), ("reject", DUPLICATE_ID), ("reject", KEY_MISFIT)}
+
+RIGHT: dict[str, Elements] = {
+    "objectid": values.ids,
+    "string": values.names | values.strings,
+    "bool": values.bools,
+    "int32": values.int32s,
+    "int64": values.int64s | values.int32s,
+    "double": values.doubles,
+    "number": values.numbers,
+    "decimal": values.decimals,
+    "date": values.dates,
+    "every": values.anything,
+}
+
+
+def _binaries(subtype: int, payload: st.SearchStrategy[bytes]) -> Elements:
+    return payload.map(lambda content: (0x05, values.write_binary(subtype, content)))
+
+
+RIGHT |= {
+    f"binary_{n}" if n else "binary": _binaries(n, st.binary(max_size=20)) for n in range(256)
+}
+RIGHT |= {
+    kind: _binaries(n, st.binary(min_size=16, max_size=16))
+    for n, kinds in UUID_KINDS.items()
+    for kind in kinds
+}
+
+
+@cache
+def _values(type_: str, kind: str, share: int) -> Elements:
+    """Values for a column: `share` of three are of its kind."""
+    wrong = values.nulls if type_ == "jsonb" else values.scalars
+    return st.one_of([_right_values(type_, kind)] * share + [wrong] * (3 - share))
+
+
+def _right_values(type_: str, kind: str) -> Elements:
+    """Values of the kind of a column, most of which fit."""
+    if not type_.endswith("[]"):
+        return RIGHT[kind]
+    items = st.lists(st.one_of(RIGHT[kind], RIGHT[kind], values.nulls), min_size=1, max_size=3)
+    return items.map(lambda found: (0x04, values.write_array(found)))
+
+
+@st.composite
+def aimed(draw: st.DrawFn, part: int) -> tuple[Plain, list[bytes]]:
+    """One part of the table of what fits, each rule as a column.
+
+    Documents with right values, with wrong ones, with both.
+    """
+    rules = RULES[part::PARTS]
+    columns: Plain = {"id": {"type": draw(st.sampled_from(["int4", "int8"])), "kind": "offset"}}
+    columns |= {f"c{n}": {"type": type_, "kind": kind} for n, (type_, kind) in enumerate(rules)}
+    shares = (3, 3, 0, draw(st.integers(1, 2)))
+    raws = [
+        values.write_document(
+            (b"c%d" % n, draw(_values(*rule, share))) for n, rule in enumerate(rules)
+        )
+        for share in shares
+    ]
+    return {
+        "assise": 1,
+        "name": "drawn",
+        "tables": {"docs": {"collection": "docs", "primary_key": "id", "columns": columns}},
+    }, raws
+
+
+TEN: list[Element] = [
+    (0x10, b"\x0a\0\0\0"),
+    (0x01, bytes.fromhex("0000000000002440")),
+    (0x12, b"\x0a" + b"\0" * 7),
+]
+LONG_IDS: Elements = st.integers(900, 1100).map(lambda size: (0x02, values.write_text(b"k" * size)))
+KEYS: dict[str, tuple[str, list[Elements]]] = {
+    "numeric": (
+        "number",
+        [st.sampled_from(TEN), st.sampled_from(TEN), st.sampled_from(TEN), values.numbers],
+    ),
+    "float8": ("double", [values.doubles]),
+    "text": ("any", [LONG_IDS, values.anything]),
+}
+
+
+def _fields(**shape: Elements) -> Elements:
+    """Documents with these fields."""
+    parts = [st.tuples(st.just(key.encode()), value) for key, value in shape.items()]
+    return st.tuples(*parts).map(lambda fields: (0x03, values.write_document(fields)))
+
+
+def _array_of(elements: Elements) -> Elements:
+    """Arrays of one element or more, now and then with one of another kind."""
+    return st.lists(st.one_of(elements, elements, values.anything), min_size=1, max_size=3).map(
+        lambda items: (0x04, values.write_array(items))
+    )
+
+
+def _nested_documents(key: str) -> list[Elements]:
+    """One document for each thing that may stand in place of a document or of its arrays."""
+    leaves = _array_of(_fields(size=values.numbers, more=values.scalars))
+    cells = _array_of(_fields(size=values.int32s, leaves=leaves | values.nulls | values.empty))
+    items = _array_of(_fields(name=values.strings, cells=cells | values.nulls | values.empty))
+    deep = _array_of(_fields(cells=_array_of(_fields(leaves=leaves))))
+    arrays = (deep, items, values.nulls, values.empty, values.anything)
+    places = [
+        *(_fields(city=values.names, items=array) for array in arrays),
+        values.nulls,
+        values.empty,
+        values.anything,
+    ]
+    ids = KEYS[key][1]
+    return [
+        _fields(
+            **{
+                "_id": ids[n % len(ids)],
+                "place": place,
+                "x": values.scalars,
+                "$oid": values.scalars,
+            }
+        )
+        for n, place in enumerate(places)
+    ]
+
+
+NESTED = {key: _nested_documents(key) for key in KEYS}
+
+
+@st.composite
+def nested(draw: st.DrawFn, key: str) -> tuple[Plain, list[bytes]]:
+    """Arrays of documents three levels deep below a flattened document.
+
+    Other things may stand in their places, and keys may be equal or long.
+    """
+    raws = [draw(shape)[1] for shape in NESTED[key]]
+    long = {"type": key, "from": "_id", "kind": KEYS[key][0]}
+    tables: Plain = {
+        "docs": {
+            "collection": "docs",
+            "primary_key": "id",
+            "columns": {"id": long, "city": {"type": "text", "from": "place.city"}},
+        },
+        "items": {
+            "parent": "docs",
+            "from": "place.items.*",
+            "primary_key": ["id", "n1"],
+            "columns": {"name": "text"},
+        },
+        "cells": {
+            "parent": "items",
+            "from": "cells.*",
+            "primary_key": ["id", "n1", "n2"],
+            "columns": {"size": "int4"},
+        },
+        "leaves": {
+            "parent": "cells",
+            "from": "leaves.*",
+            "primary_key": ["id", "n1", "n2", "n3"],
+            "columns": {"size": "numeric"},
+        },
+    }
+    return {"assise": 1, "name": "drawn", "tables": tables}, raws
+
+
+def _damage(raw: bytes) -> list[bytes]:
+    """A document with what is no document before it, cut, or twice."""
+    broken = values.write_document([(b"a", (0x08, b"\2"))])
+    return [b"\xff" * 7 + raw, raw[:-1], broken + raw, raw + raw, raw[: len(raw) // 2] + raw]
+
+
+@st.composite
+def drawn(draw: st.DrawFn) -> tuple[Plain, list[bytes]]:
+    """Hostile documents and a manifest drawn from their paths.
+
+    Now and then there is a double that no JSON number shows.
+    """
+    raws = draw(st.lists(documents(), min_size=1, max_size=6))
+    if draw(st.integers(0, 4)) == 0:
+        body = (
+            raws[0][4:-1]
+            + b"\x04tiny\0"
+            + values.write_array([(0x04, values.write_array([(0x01, struct.pack("<d", 5e-324))]))])
+        )
+        raws[0] = struct.pack("<i", len(body) + 5) + body + b"\0"
+    return draw(manifests(raws)), raws
+
+
+@st.composite
+def files(
+    draw: st.DrawFn, migrations: st.SearchStrategy[tuple[Plain, list[bytes]]]
+) -> tuple[Plain, bytes]:
+    """A manifest and the content of a file: documents, and now and then something else."""
+    plain, raws = draw(migrations)
+    if draw(st.integers(0, 4)) == 0:
+        at = draw(st.integers(0, len(raws) - 1))
+        raws[at] = draw(st.sampled_from(_damage(raws[at])))
+    return plain, b"".join(raws)
+
+
+Migrations = st.SearchStrategy[tuple[Plain, list[bytes]]]
+SLICES: dict[str, tuple[Migrations, int, set[Hit]]] = {
+    f"drawn {n}": (drawn(), 40, HOSTILE) for n in range(4)
+}
+SLICES |= {f"nested below {key}": (nested(key), 12, BELOW[key]) for key in KEYS}
+SLICES |= {
+    f"rules {n}": (
+        aimed(n),
+        11,
+        OFFSETS | {(*rule, fits) for rule in RULES[n::PARTS] for fits in (True, False)},
+    )
+    for n in range(PARTS)
+}
+"""The share of 200 examples of each strategy, and what its examples must hit."""
+
+
+class Migration:
+    """One example on its way through the server, in a schema of its own."""
+
+    def __init__(self, target: Target, folder: Path, hits: set[Hit]) -> None:
+        self.target, self.folder, self.hits = target, folder, hits
+
+    def check(self, plain: Plain, content: bytes) -> None:
+        """Load, verify, read back and compare."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.target.run(f"DROP SCHEMA IF EXISTS {self.target.schema} CASCADE")
+        self.target.run(f"CREATE SCHEMA {self.target.schema}")
+        if self.target.run("SELECT to_regclass('assise.load')") != [[None]]:
+            self.target.run("DELETE FROM assise.load")
+            self.target.run("DELETE FROM assise.reject")
+        expected, rejects, sources = self.expect(plain, content)
+        manifest = read_manifest(plain)
+        dump = write_dump(self.folder / "dump", {"docs": [content]})
+        project = Project(self.folder, to=self.target.conninfo)
+        project.path.write_text(dump_manifest(manifest), encoding="utf-8")
+        report = project.migrate(dump, confirm=confirm)
+        assert (report.documents, report.loaded, report.rejected) == (
+            len(sources) + len(rejects),
+            len(sources),
+            len(rejects),
+        )
+        assert report.verified is not None
+        assert vars(report.verified) == {
+            "equal": len(sources),
+            "different": 0,
+            "missing": 0,
+            "extra": 0,
+        }, report.collections[0].differences
+        leaves = sum(count_leaves(parse(raw)) for raw in sources.values())
+        assert sum(vars(report.collections[0].values).values()) == leaves
+        self.check_rejects(rejects, content)
+        self.target.check_rows(plain, expected)
+        root = next(name for name, table in manifest.tables.items() if table.collection)
+        found = self.target.assemble(manifest, root)
+        assert found.keys() == sources.keys()
+        for key, raw in sources.items():
+            assert differences(raw, found[key]) == []
+
+    def expect(
+        self, plain: Plain, content: bytes
+    ) -> tuple[Rows, dict[int, tuple[int, int]], dict[str, bytes]]:
+        """The rows, the rejects (offset -> end, reason), the documents by the text of their key."""
+        tables = {name: as_dict(entry) for name, entry in as_dict(plain["tables"]).items()}
+        root, entry = next((name, entry) for name, entry in tables.items() if "collection" in entry)
+        key = read_keys(entry)[0]
+        rejects: dict[int, tuple[int, int]] = {}
+        candidates: list[tuple[int, int, Rows]] = []
+        for what, start, end in frames(content):
+            reason = (
+                NOT_BSON if what != "document" else reject_reason(plain, content[start:end], start)
+            )
+            if reason:
+                rejects[start] = end, reason
+            else:
+                candidates.append((start, end, expected_rows(plain, content[start:end], start)))
+        texts = [str(rows[root][0][key]) for _, _, rows in candidates]
+        firsts = self.target.first_of_equal(texts, read_type(as_dict(entry["columns"])[key]))
+        expected: Rows = {name: [] for name in tables}
+        sources: dict[str, bytes] = {}
+        for n, (start, end, rows) in enumerate(candidates):
+            if firsts[n] != n:
+                rejects[start] = end, DUPLICATE_ID
+                self.hits |= {("key", "equal")} if texts[firsts[n]] != texts[n] else set()
+                continue
+            sources[texts[n]] = content[start:end]
+            for name in tables:
+                expected[name] += rows[name]
+        self.hits |= {("reject", reason) for _, reason in rejects.values()}
+        self.hits |= set(find_hits(tables, expected))
+        return expected, rejects, sources
+
+    def check_rejects(self, rejects: dict[int, tuple[int, int]], content: bytes) -> None:
+        """Reason, place and bytes of every reject."""
+        found = self.target.run(
+            "SELECT start_offset, size, reason, raw, sha256 FROM assise.reject ORDER BY 1",
+            is_binary=True,
+        )
+        numbers = [tuple(int.from_bytes(cell or b"") for cell in row[:3]) for row in found]
+        assert numbers == [
+            (start, end - start, reason) for start, (end, reason) in sorted(rejects.items())
+        ]
+        assert [row[3] for row in found] == [
+            content[start : start + size] for start, size, _ in numbers
+        ]
+
+
+def find_hits(tables: dict[str, Plain], expected: Rows) -> Iterator[Hit]:
+    """What the rows of one example show of the rules."""
+    for name, entry in tables.items():
+        keys, columns = read_keys(entry), as_dict(entry.get("columns", {}))
+        arrays = [
+            split_path(str(child["from"]))[:-1]
+            for child in tables.values()
+            if child.get("parent") == name
+        ]
+        if expected[name] and len(keys) > 1:
+            yield "rows", ["child", "grandchild", "great-grandchild"][min(len(keys), 4) - 2]
+        for row in expected[name]:
+            own = next(column for column in row if column not in keys and column not in columns)
+            notes = json.loads(row[own] or "null")
+            yield from find_escapes(notes)
+            yield from find_containers(
+                notes,
+                arrays,
+                [read_rule(column, written)[2] for column, written in columns.items()],
+            )
+            yield from find_fits(columns, row, notes)
+            if (row[keys[0]] or "").startswith("sha256:") and len(keys) == 1:
+                yield "key", "sha256"
+
+
+def read_rule(column: str, written: object) -> tuple[str, str, tuple[str, ...]]:
+    """Type, kind and path of a column of a plain manifest."""
+    long = written if isinstance(written, dict) else {"type": written}
+    type_ = str(long["type"])
+    return (
+        type_,
+        str(long.get("kind", DEFAULT_KINDS[type_.removesuffix("[]")])),
+        split_path(str(long.get("from", column))),
+    )
+
+
+def find_fits(columns: Plain, row: dict[str, str | None], notes: object) -> Iterator[Hit]:
+    """The rules that one row follows: a cell with a value, or a value beside an empty cell."""
+    for column, written in columns.items():
+        type_, kind, path = read_rule(column, written)
+        if row[column] is not None and row[column] != "{}":
+            yield type_, kind, True
+        elif row[column] is None:
+            note = find_note(notes, path)
+            if note is not MISSING and (note is not None or type_ == "jsonb"):
+                yield type_, kind, False
+
+
+def find_note(notes: object, path: tuple[str, ...]) -> object:
+    """What stands in `_extra` at a path."""
+    for key in path:
+        if not isinstance(notes, dict) or escape_key(key) not in notes:
+            return MISSING
+        notes = notes[escape_key(key)]
+    return notes
+
+
+def find_containers(
+    notes: object, arrays: list[tuple[str, ...]], columns: list[tuple[str, ...]]
+) -> Iterator[Hit]:
+    """Notes in the place of child rows and of flattened documents."""
+    for path in arrays:
+        note = find_note(notes, path)
+        if note is not MISSING:
+            yield "array", "[]" if note == [] else "null" if note is None else "other"
+    for path in columns:
+        for size in range(1, len(path)):
+            note = find_note(notes, path[:size])
+            if note is not MISSING and (note == {} or not isinstance(note, dict)):
+                yield "document", "{}" if note == {} else "null" if note is None else "other"
+
+
+def find_escapes(note: object) -> Iterator[Hit]:
+    """The escapes in a jsonb value."""
+    if isinstance(note, list):
+        for inner in note:
+            yield from find_escapes(inner)
+    elif isinstance(note, dict):
+        if isinstance(note.get("$bson"), str):
+            fields = parse(base64.b64decode(note["$bson"])).fields
+            yield "escape", "$bson value" if [key for key, _ in fields] == [b""] else "$bson fields"
+        for key, inner in note.items():
+            if key.startswith("$$") or key in {"$numberDouble", "$element"}:
+                yield "escape", "$$ key" if key.startswith("$$") else key
+            yield from find_escapes(inner)
