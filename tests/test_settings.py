@@ -193,7 +193,7 @@ def test_an_unset_variable_without_a_default_is_an_error_that_names_it(text: str
     ],
 )
 def test_what_does_not_close_or_is_no_variable_is_an_error(text: str) -> None:
-    with pytest.raises(UsageError, match="this is no variable") as error:
+    with pytest.raises(UsageError, match="this is not a variable") as error:
         expand(text, environ=VARIABLES)
     assert error.value.remedy == "Write ${NAME} or ${NAME:-default}; a literal ${ is $${."
 

@@ -96,7 +96,7 @@ def describe_command(name: str, command: Any) -> str:  # noqa: ANN401
 
 
 def write_commands() -> str:
-    stopped = "stopped by Ctrl-C; the same command goes on where it stopped"
+    stopped = "stopped by Ctrl-C; the same command continues where it stopped"
     codes = re.findall(r"(\d) (.+?)(?=, \d|\.$)", inspect.getdoc(cli.main) or "")
     return "\n\n".join(
         [

@@ -1,6 +1,6 @@
 """The demo: sample data, their migration with its proof, questions in SQL, the rejects.
 
-Called again, it goes on where it stopped.
+Called again, it continues where it stopped.
 """
 
 from __future__ import annotations

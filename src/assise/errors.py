@@ -165,14 +165,14 @@ class MissingExtraError(AssiseError):
 class WorkerError(AssiseError):
     """A worker process has ended by itself.
 
-    The same command goes on where it stopped.
+    The same command continues where it stopped.
     """
 
 
 class TargetError(AssiseError):
     """PostgreSQL cannot be reached, is not fit, or refused something.
 
-    Check the URL, the server and the user's rights; the same command goes on where it stopped.
+    Check the URL, the server and the user's rights; the same command continues where it stopped.
     """
 
 

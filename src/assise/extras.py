@@ -19,7 +19,7 @@ class Feature(NamedTuple):
 
 
 EXTRAS = {
-    "embedded": Feature("the embedded PostgreSQL", ", or give a server of your own with --to"),
+    "embedded": Feature("the embedded PostgreSQL", ", or give your own server with --to"),
 }
 
 

@@ -158,7 +158,7 @@ class Project:
 
         Raises:
             ChangedError: source or manifest have changed since the load began.
-            TargetError, SourceError: the same call goes on where it stopped.
+            TargetError, SourceError: the same call continues where it stopped.
         """
         return migration.load(self._asking(confirm), source)
 

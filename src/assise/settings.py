@@ -199,7 +199,7 @@ def expand(text: str, *, environ: Mapping[str, str] = os.environ) -> str:
 
     if "${" in _VARIABLE.sub(" ", text):
         remedy = "Write ${NAME} or ${NAME:-default}; a literal ${ is $${."
-        raise UsageError("${…: this is no variable", remedy=remedy)
+        raise UsageError("${…: this is not a variable", remedy=remedy)
     return _VARIABLE.sub(value, text)
 
 

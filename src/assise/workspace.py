@@ -47,7 +47,7 @@ def find_manifest(path: Path | str) -> Path:
     path = Path(path).absolute()
     if not path.suffix and not os.path.lexists(path):
         raise UsageError(
-            f"there is no file or folder {path}",
+            f"{path} does not exist",
             remedy="Make it; a new manifest's name ends in .yaml.",
         )
     return path / "assise.yaml" if path.is_dir() else path
@@ -77,7 +77,7 @@ class Workspace:
         """
         if not self.path.exists():
             raise UsageError(
-                f"there is no manifest {self.path}",
+                f"there is no manifest file {self.path}",
                 remedy="`assise infer FOLDER` writes one from a dump.",
             )
         return load_manifest(self.path)
@@ -97,7 +97,7 @@ class Workspace:
 
     def is_embedded(self, manifest: Manifest) -> bool:
         """Say whether the target is the embedded server."""
-        return self.to is None and manifest.postgres == "embedded"
+        return self.to is None and expand(manifest.postgres) == "embedded"
 
     def describe_target(self, manifest: Manifest) -> str:
         """Name the target, without its password and without asking it."""
@@ -127,4 +127,4 @@ class Workspace:
             schema = json.dumps(json_schema(), indent=2)
             write_file(folder / "manifest.schema.json", schema + "\n")
         except (OSError, AssiseError):
-            self.log(f"{folder} cannot be written: there is no JSON Schema for editors")
+            self.log(f"{folder} cannot be written, so editors get no JSON Schema")

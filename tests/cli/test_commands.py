@@ -169,7 +169,7 @@ def test_a_second_load_says_that_it_is_done(shell: Shell) -> None:
     Project(shell.folder, to=shell.target).migrate(shell.folder / "app", confirm=confirm)
     again = shell.run("load", "--json", to=True)
     assert (again.returncode, json.loads(again.stdout)["verified"]) == (0, None)
-    assert "nothing was changed" in again.stderr
+    assert "no rows were changed" in again.stderr
 
 
 def test_the_table_on_stdout_names_collections_tables_and_sums(shell: Shell) -> None:
@@ -290,8 +290,8 @@ def test_nothing_is_written_without_yes_where_nobody_can_be_asked(
 ) -> None:
     done = shell.run("migrate", "app", to=True, stdin="y\n")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "not agreed, nothing was written" in done.stderr
-    assert "Agree with --yes." in done.stderr
+    assert "not confirmed, nothing was written" in done.stderr
+    assert "Confirm with --yes." in done.stderr
     assert query(TABLES) == []
 
 
@@ -461,7 +461,7 @@ def test_repair_shows_asks_and_writes(shell: Shell, query: Query) -> None:
     asked = shell.run("verify", "--repair", to=True, stdin="y\n")
     assert (asked.returncode, asked.stdout) == (2, "")
     assert (
-        "not agreed, nothing was repaired:\n"
+        "not confirmed, nothing was repaired:\n"
         "users 65b9f0a0-0000-8000-8000-000002000000: is missing\nuser_items 65b9" in asked.stderr
     )
     query("UPDATE users SET name = 'another' WHERE name = 'user 3'")
@@ -493,7 +493,7 @@ def test_undo_drops_what_was_loaded_and_refuses_what_was_edited(shell: Shell, qu
     Project(shell.folder, to=shell.target).migrate(shell.folder / "app", confirm=confirm)
     refused = shell.run("undo", to=True, stdin="y\n")
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert "not agreed, nothing was dropped: " in refused.stderr
+    assert "not confirmed, nothing was dropped: " in refused.stderr
     query("UPDATE users SET name = 'another' WHERE name = 'user 2'")
     edited = shell.run("undo", "--yes", to=True)
     assert (edited.returncode, edited.stdout) == (1, "")
@@ -515,7 +515,7 @@ def test_undo_drops_what_was_loaded_and_refuses_what_was_edited(shell: Shell, qu
     assert query("SELECT count(*) FROM users") == [(5,)]
     done = shell.run("undo", "--yes", "--replace", "users", to=True)
     assert done.returncode == 0
-    assert "dropped as well: function _new_objectid, schema assise" in done.stdout
+    assert "dropped as well: function _new_objectid, function objectid_to_uuid, " in done.stdout
     assert query(TABLES) == []
     again = shell.run("undo", "--yes", "--json", to=True)
     assert (again.returncode, json.loads(again.stdout)["tables"]) == (0, [])
@@ -811,7 +811,7 @@ def test_a_manifest_with_a_server_of_its_own_has_no_embedded_one(shell: Shell) -
         done = shell.run("pg", verb)
         assert (done.returncode, done.stderr.splitlines()[0]) == (
             2,
-            "error: the manifest's target is a server of yours",
+            "error: the manifest's target is your own server",
         )
 
 

@@ -181,7 +181,7 @@ def test_what_was_changed_stays(folder: Path, output: str) -> None:
     ) == [("gold",)]
     again = call(folder)
     assert again.returncode == 0
-    assert "everything was loaded already; nothing was changed" in again.stdout
+    assert "everything was loaded already; no rows were changed" in again.stdout
     assert "plan: string 'gold', was string 'free'" in again.stdout
     assert query(folder, "SELECT full_name FROM users WHERE plan = 'gold'") == [("Camille Martin",)]
     manifest = folder / "demo" / "assise.yaml"

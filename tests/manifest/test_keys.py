@@ -240,7 +240,7 @@ MISTAKES = [
         "language: ",
         "langage: ",
         (
-            "assise.yaml:12: tables.users.search.langage: is no key of a manifest here. "
+            "assise.yaml:12: tables.users.search.langage: is not a manifest key here. "
             "Did you mean language? Known: language, weights.\n"
             "assise.yaml:12: tables.users.search.language: is missing. "
             "Expected: how the table is searched."
@@ -263,18 +263,18 @@ MISTAKES = [
     (
         '"${LANGUAGE:-french}"',
         "5",
-        "assise.yaml:12: tables.users.search.language: 5: is no text in YAML\nPut it in quotes.",
+        "assise.yaml:12: tables.users.search.language: 5: is not text in YAML\nPut it in quotes.",
     ),
     (
         '"${SEARCH_TOKEN}"',
         "123456",
-        "assise.yaml:5: token: is no text in YAML\nPut it in quotes.",
+        "assise.yaml:5: token: is not text in YAML\nPut it in quotes.",
     ),
     (
         "kept_days: ",
         "kept_day: ",
         (
-            "assise.yaml:6: kept_day: is no key of a manifest here\n"
+            "assise.yaml:6: kept_day: is not a manifest key here\n"
             "Did you mean kept_days? Known: assise, name, postgres, tables, token, kept_days."
         ),
     ),

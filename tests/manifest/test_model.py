@@ -56,34 +56,37 @@ def child(keys: str, parent: str = USERS) -> str:
 FILES = "parent: users, from: files.*, primary_key: [user_id, _position]"
 
 TYPE_ERRORS = [
-    (users("a: citext"), f"{COLUMN}.a.type: citext: is no type\nDid you mean text? {TYPES}"),
+    (users("a: citext"), f"{COLUMN}.a.type: citext: is not a type\nDid you mean text? {TYPES}"),
     (
         users("a: {type: numeri}"),
-        f"{COLUMN}.a.type: numeri: is no type\nDid you mean numeric? {TYPES}",
+        f"{COLUMN}.a.type: numeri: is not a type\nDid you mean numeric? {TYPES}",
     ),
     (
         users('a: "numeric(10,2)"'),
-        f"{COLUMN}.a.type: numeric(10,2): is no type\nDid you mean numeric? {TYPES}",
+        f"{COLUMN}.a.type: numeric(10,2): is not a type\nDid you mean numeric? {TYPES}",
     ),
-    (users('a: "jsonb[]"'), f"{COLUMN}.a.type: jsonb[]: is no type\nDid you mean jsonb? {TYPES}"),
-    (users('a: ""'), f"{COLUMN}.a.type: is no type\n{TYPES}"),
+    (
+        users('a: "jsonb[]"'),
+        f"{COLUMN}.a.type: jsonb[]: is not a type\nDid you mean jsonb? {TYPES}",
+    ),
+    (users('a: ""'), f"{COLUMN}.a.type: is not a type\n{TYPES}"),
     (
         users("a: {type: uuid, kind: uuid_jav}"),
         (
-            f"{COLUMN}.a.kind: uuid_jav: is no kind of uuid\n"
+            f"{COLUMN}.a.kind: uuid_jav: is not a kind of uuid\n"
             "Did you mean uuid_java? Known: objectid, uuid, uuid_java, uuid_csharp, uuid_python."
         ),
     ),
     (
         users("a: {type: bytea, kind: binary_256}"),
         (
-            f"{COLUMN}.a.kind: binary_256: is no kind of bytea\n"
+            f"{COLUMN}.a.kind: binary_256: is not a kind of bytea\n"
             "Known: binary, binary_1, …, binary_255."
         ),
     ),
     (
         users('a: {type: "text[]", kind: any}'),
-        f"{COLUMN}.a.kind: any: is no kind of text[]\nKnown: string, objectid.",
+        f"{COLUMN}.a.kind: any: is not a kind of text[]\nKnown: string, objectid.",
     ),
     (users("a: {type: text, kind: any}"), f"{COLUMN}.a.kind: any: {KEY_ONLY}"),
     (users("a: {type: int8, kind: offset}"), f"{COLUMN}.a.kind: offset: {KEY_ONLY}"),
@@ -94,7 +97,7 @@ TYPE_ERRORS = [
     (
         keyed("id", "id: {type: int8, kind: offset, from: x}"),
         (
-            f"{COLUMN}.id.from: x: belongs to no column of kind offset\n"
+            f"{COLUMN}.id.from: x: is not allowed on a column of kind offset\n"
             "Remove it: the column reads no field."
         ),
     ),
@@ -135,7 +138,7 @@ ORIGIN_ERRORS = [
     (
         child("parent: user, from: a.*, primary_key: [a, b]"),
         (
-            f"{CHILD}.parent: user: is no table of this manifest\n"
+            f"{CHILD}.parent: user: is not a table of this manifest\n"
             "Did you mean users? Known: users, files."
         ),
     ),
@@ -170,11 +173,11 @@ ORIGIN_ERRORS = [
 KEY_ERRORS = [
     (
         keyed("idd", "id: {type: uuid, from: _id}"),
-        f"{PLACE}.primary_key: idd: is no column of this table\nDid you mean id? Known: id.",
+        f"{PLACE}.primary_key: idd: is not a column of this table\nDid you mean id? Known: id.",
     ),
     (
         "  users: {collection: users, primary_key: id}\n",
-        f"{PLACE}.primary_key: id: is no column of this table\nThere is none.",
+        f"{PLACE}.primary_key: id: is not a column of this table\nThere is none.",
     ),
     (
         keyed("[id, b]", "id: {type: uuid, from: _id}"),
@@ -202,7 +205,7 @@ KEY_ERRORS = [
     ),
     (
         child("parent: users, from: files.*, primary_key: [a, a]"),
-        f"{CHILD}.primary_key: a: stands twice\nGive each column of the key its own name.",
+        f"{CHILD}.primary_key: a: occurs twice\nGive each column of the key its own name.",
     ),
     (
         child("parent: users, from: files.*, primary_key: [a, b], columns: {b: text}"),
@@ -388,13 +391,13 @@ def test_independent_problems_are_listed_a_line_each() -> None:
             + "  files: {parent: user, from: a.*, primary_key: [a, b]}\n"
         )
     assert str(caught.value).splitlines() == [
-        f"{COLUMN}.a.type: citext: is no type. Did you mean text? {TYPES}",
+        f"{COLUMN}.a.type: citext: is not a type. Did you mean text? {TYPES}",
         (
             f"{COLUMN}.xmin: xmin: is the name of a system column of PostgreSQL. Choose another "
             "name, such as xmin_."
         ),
         (
-            f"{CHILD}.parent: user: is no table of this manifest. Did you mean users? Known: "
+            f"{CHILD}.parent: user: is not a table of this manifest. Did you mean users? Known: "
             "users, files."
         ),
     ]
@@ -541,7 +544,9 @@ def test_a_manifest_made_in_python_is_checked() -> None:
     table = Table(
         collection="c", primary_key=("id",), columns={"id": Column(type="citext", from_="_id")}
     )
-    with pytest.raises(ValidationError, match=r"tables\.t\.columns\.id\.type: citext: is no type"):
+    with pytest.raises(
+        ValidationError, match=r"tables\.t\.columns\.id\.type: citext: is not a type"
+    ):
         Manifest(assise=1, name="a", tables={"t": table})
 
 

@@ -78,7 +78,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load_manifest(path)
     path.write_bytes(b"assise: 1\nname: shop\ntables: {}\nfoo: x\n")
     with pytest.raises(
-        ManifestError, match=f"^{re.escape(str(path))}:4: foo: is no key of a manifest here\n"
+        ManifestError, match=f"^{re.escape(str(path))}:4: foo: is not a manifest key here\n"
     ):
         load_manifest(path)
     with pytest.raises(ManifestError, match="cannot be read: Is a directory"):
@@ -89,8 +89,8 @@ SHAPE_ERRORS = [
     ("", f"assise.yaml: is empty\n{ALL_KEYS}"),
     ("# nothing\n", f"assise.yaml: is empty\n{ALL_KEYS}"),
     ("{}", f"assise.yaml:1: is empty\n{ALL_KEYS}"),
-    ("- a", f"assise.yaml:1: is no mapping\n{ALL_KEYS}"),
-    ("text", f"assise.yaml:1: is no mapping\n{ALL_KEYS}"),
+    ("- a", f"assise.yaml:1: is not a mapping\n{ALL_KEYS}"),
+    ("text", f"assise.yaml:1: is not a mapping\n{ALL_KEYS}"),
     ("---\n~\n", f"assise.yaml:2: has no value\n{QUOTED}"),
     ("name: a\nassise: 2\nlater: 5\n", f"assise.yaml:2: assise: 2: {VERSION}"),
     ('assise: "1"\nname: a\ntables: {}\n', f"assise.yaml:1: assise: 1: {VERSION}"),
@@ -116,7 +116,7 @@ SHAPE_ERRORS = [
     (
         "assise: 1\nname: a\ntable: {}\ntables: {}\n",
         (
-            "assise.yaml:3: table: is no key of a manifest here\n"
+            "assise.yaml:3: table: is not a manifest key here\n"
             "Did you mean tables? Known: assise, name, postgres, tables."
         ),
     ),
@@ -157,14 +157,14 @@ SHAPE_ERRORS = [
     (
         users("a: {type: text, form: x}"),
         (
-            f"{COLUMN}.a.form: is no key of a manifest here\n"
+            f"{COLUMN}.a.form: is not a manifest key here\n"
             "Did you mean from? Known: type, from, kind, comment."
         ),
     ),
     (
         users("a: {type: text, from_: x}"),
         (
-            f"{COLUMN}.a.from_: is no key of a manifest here\n"
+            f"{COLUMN}.a.from_: is not a manifest key here\n"
             "Did you mean from? Known: type, from, kind, comment."
         ),
     ),
@@ -174,16 +174,16 @@ SHAPE_ERRORS = [
 YAML_ERRORS = [
     (users("a: null"), f"{COLUMN}.a: null: has no value\n{QUOTED}"),
     (users("a: {type: text, from: }"), f"{COLUMN}.a.from: has no value\n{QUOTED}"),
-    (users("a: 1"), f"{COLUMN}.a: 1: is no text in YAML\nPut it in quotes."),
+    (users("a: 1"), f"{COLUMN}.a: 1: is not text in YAML\nPut it in quotes."),
     (
         users("a: {type: text, from: 0x1f}"),
-        f"{COLUMN}.a.from: 0x1f: is no text in YAML\nPut it in quotes.",
+        f"{COLUMN}.a.from: 0x1f: is not text in YAML\nPut it in quotes.",
     ),
-    (users("true: text"), f"{COLUMN}.true: true: is no text in YAML\nPut it in quotes."),
-    (users("a: text, a: int4"), f"{COLUMN}.a: stands twice\nKeep one; the first is in line 4."),
+    (users("true: text"), f"{COLUMN}.true: true: is not text in YAML\nPut it in quotes."),
+    (users("a: text, a: int4"), f"{COLUMN}.a: occurs twice\nKeep one; the first is in line 4."),
     (
         "assise: 1\nname: a\nname: b\ntables: {}\n",
-        "assise.yaml:3: name: stands twice\nKeep one; the first is in line 2.",
+        "assise.yaml:3: name: occurs twice\nKeep one; the first is in line 2.",
     ),
     (users("a: *x"), f"{COLUMN}.a: is an alias\nWrite the value out: aliases are not read."),
     (users("a: &x text"), f"{COLUMN}.a: &x: has an anchor\nRemove it: anchors are not read."),
@@ -199,7 +199,7 @@ YAML_ERRORS = [
             "Remove it: tags are not read."
         ),
     ),
-    (users("? {a: b} : text"), f"{COLUMN}: has a key that is no text\nWrite a name as key."),
+    (users("? {a: b} : text"), f"{COLUMN}: has a key that is not text\nWrite a name as key."),
     (
         users(r'"\ud800": text'),
         f"{COLUMN}.\\ud800: \\ud800: holds half a surrogate pair\nWrite the whole character.",
@@ -227,7 +227,7 @@ YAML_ERRORS = [
         f"{HEAD}  users:\n\tcollection: users\n",
         (
             f"assise.yaml:5: is not YAML: while scanning for the next token, {TAB}\n"
-            "Indent with blanks, not with tabs."
+            "Indent with spaces, not with tabs."
         ),
     ),
     (
@@ -256,7 +256,7 @@ def test_unknown_keys_and_other_problems_are_listed_together() -> None:
     with pytest.raises(ManifestError) as caught:
         parse_manifest("assise: 1\nname: [a]\nredis: embedded\ntables: []\n", "other.yaml")
     assert str(caught.value).splitlines() == [
-        "other.yaml:3: redis: is no key of a manifest here. Known: assise, name, postgres, tables.",
+        "other.yaml:3: redis: is not a manifest key here. Known: assise, name, postgres, tables.",
         f"other.yaml:2: name: must be a text. {EXPECTED_NAME}",
         "other.yaml:4: tables: must be a mapping. Expected: the tables by name.",
     ]
@@ -269,7 +269,7 @@ VALUES = ["x", "true", "5", "~", "[no, yes]", "{a: {b: 1}}"]
 @pytest.mark.parametrize("key", "mongodb redis collections redis_keys".split())
 def test_planned_keys_of_the_file_are_refused(key: str, value: str) -> None:
     with pytest.raises(
-        ManifestError, match=f":3: {key}: is no key of a manifest here\nKnown: .*tables"
+        ManifestError, match=f":3: {key}: is not a manifest key here\nKnown: .*tables"
     ):
         parse_manifest(f"assise: 1\nname: a\n{key}: {value}\ntables: {{}}\n")
 
@@ -279,7 +279,7 @@ def test_planned_keys_of_the_file_are_refused(key: str, value: str) -> None:
 def test_planned_keys_of_tables_are_refused(key: str, value: str) -> None:
     with pytest.raises(
         ManifestError,
-        match=rf"tables\.users\.{key}: is no key of a manifest here\nKnown: .*primary_key",
+        match=rf"tables\.users\.{key}: is not a manifest key here\nKnown: .*primary_key",
     ):
         parse_manifest(users("a: text").replace("primary_key:", f"{key}: {value}, primary_key:"))
 
@@ -290,7 +290,7 @@ def test_planned_keys_of_tables_are_refused(key: str, value: str) -> None:
 )
 def test_planned_keys_of_columns_are_refused(key: str, value: str) -> None:
     with pytest.raises(
-        ManifestError, match=rf"columns\.a\.{key}: is no key of a manifest here\nKnown: .*type"
+        ManifestError, match=rf"columns\.a\.{key}: is not a manifest key here\nKnown: .*type"
     ):
         parse_manifest(users(f"a: {{type: text, {key}: {value}}}"))
 
@@ -298,7 +298,7 @@ def test_planned_keys_of_columns_are_refused(key: str, value: str) -> None:
 def test_an_unknown_key_and_a_value_that_is_no_text_are_told_together() -> None:
     with pytest.raises(
         ManifestError,
-        match=r"name: 7: is no text in YAML(.|\n)*colour: is no key of a manifest here",
+        match=r"name: 7: is not text in YAML(.|\n)*colour: is not a manifest key here",
     ):
         parse_manifest("assise: 1\nname: 7\ncolour: yes\ntables: {}\n")
 

@@ -122,7 +122,7 @@ def test_the_server_waits_for_its_variable(tmp_path: Path) -> None:
 NOT_SET = (
     "the environment variable MISSING is not set\nSet MISSING, or write ${MISSING:-a default}."
 )
-NO_VARIABLE = "${…: this is no variable\nWrite ${NAME} or ${NAME:-default}; a literal ${ is $${."
+NO_VARIABLE = "${…: this is not a variable\nWrite ${NAME} or ${NAME:-default}; a literal ${ is $${."
 BEGIN = "Begin with a letter A-Z or a-z; then letters, digits, _ and -, at most 63 in all."
 NO_PROJECT = f"cannot be the name of a project\n{BEGIN}"
 FLOW = "while parsing a flow mapping, expected ',' or '}', but got '{'"
@@ -142,19 +142,19 @@ ERRORS = [
     (shop("name: [a]"), "assise.yaml:2: name: must be a text"),
     (
         shop("name: a\nsearch: ${MISSING}"),
-        "assise.yaml:3: search: is no key of a manifest here",
+        "assise.yaml:3: search: is not a manifest key here",
     ),
     (
         table('      a: "${SECRET}"'),
-        "assise.yaml:9: tables.users.columns.a.type: ${SECRET}: is no type",
+        "assise.yaml:9: tables.users.columns.a.type: ${SECRET}: is not a type",
     ),
     (
         table('      a: {type: text, kind: "${SECRET}"}'),
-        "assise.yaml:9: tables.users.columns.a.kind: ${SECRET}: is no kind of text",
+        "assise.yaml:9: tables.users.columns.a.kind: ${SECRET}: is not a kind of text",
     ),
     (
         table('      a: "${TRUE}"'),
-        "assise.yaml:9: tables.users.columns.a.type: ${TRUE}: is no type",
+        "assise.yaml:9: tables.users.columns.a.type: ${TRUE}: is not a type",
     ),
     (
         table("      a: {type: ${TEXT_TYPE}}"),
@@ -162,7 +162,7 @@ ERRORS = [
     ),
     (
         table('  files: {parent: users, from: a.*, primary_key: ["${SECRET}", "${SECRET}"]}'),
-        "assise.yaml:9: tables.files.primary_key: ${SECRET}: stands twice",
+        "assise.yaml:9: tables.files.primary_key: ${SECRET}: occurs twice",
     ),
     (
         table('  files: {parent: users, from: a.*, primary_key: [a, "${MISSING}"]}'),
@@ -170,7 +170,7 @@ ERRORS = [
     ),
     (
         table('  files: {parent: "${SECRET}", from: a.*, primary_key: [a, b]}'),
-        "assise.yaml:9: tables.files.parent: ${SECRET}: is no table of this manifest",
+        "assise.yaml:9: tables.files.parent: ${SECRET}: is not a table of this manifest",
     ),
     (
         table(

@@ -196,7 +196,7 @@ def test_a_null_of_sql_wins_over_a_key_digest_and_over_a_value_beside_its_cell(
     assert differences(bson.encode({"_id": OID}), assemble(project, database)) == []
     query("UPDATE t SET name = 'a'")
     assert differences(bson.encode({"_id": OID, "name": "a"}), assemble(project, database)) == []
-    with pytest.raises(CellError, match="name stands in its cells and in _extra"):
+    with pytest.raises(CellError, match="name is in its cells and in _extra"):
         assemble(project, database, is_strict=True)
 
 
@@ -260,7 +260,7 @@ def test_a_dbref_has_its_fields_in_the_order_of_drivers(
             "UPDATE t SET tags = '{{a},{b}}'",
             "an array of 2 dimensions is not what a column of arrays holds",
         ),
-        ("UPDATE t SET _extra = '[]'", "_extra holds .*, which is no object"),
+        ("UPDATE t SET _extra = '[]'", "_extra holds .*, which is not an object"),
     ],
 )
 def test_a_cell_that_bson_cannot_hold_is_an_error_that_says_so(
@@ -298,7 +298,7 @@ def test_an_extra_that_is_no_extended_json_is_an_error_that_says_so(
         ),
         (
             "UPDATE t SET _extra = '{\"place\": {}}', city = 'x'",
-            "place stands in its cells and in _extra",
+            "place is in its cells and in _extra",
         ),
     ],
 )
@@ -443,7 +443,7 @@ def test_a_large_cell_written_by_sql_gives_the_same_or_is_refused_too(
             '{"zz": {"$code": "f", "$scope": {"a": 1, "b": 2, "c": {"$oid": 1}}}}',
             "$oid: 1 is not what Extended JSON has under $oid",
         ),
-        ("[]", "_extra holds [], which is no object"),
+        ("[]", "_extra holds [], which is not an object"),
         (
             '{"zz": ' + "[" * 5_000 + "]" * 5_000 + "}",
             "a jsonb value is nested deeper than a load writes it",

@@ -27,7 +27,7 @@ def make_errors() -> list[AssiseError]:
     caused.__cause__ = CellError("it is infinite")
     caused.__cause__.__cause__ = InvalidBsonError("a boolean that is 7", 12)
     odd = ManifestError(
-        "is no type", file="ä.yaml", line=3, key="type", value="txt", remedy="Write text."
+        "is not a type", file="ä.yaml", line=3, key="type", value="txt", remedy="Write text."
     )
     foreign = ForeignError("not these", words=["a", "b"])
     foreign.__cause__ = ValueError("not ours, and not for everybody")

@@ -436,7 +436,7 @@ def test_rejects_stand_at_the_end_and_what_is_no_document_is_named(
     (done,) = project.export_folder(tmp_path / "out", "users")
     assert (done.documents, done.rejects, done.skipped) == (50, 2, 2)
     assert (
-        done.problems[0] == "users: not exported: 9 bytes at offset 0, which are no document;"
+        done.problems[0] == "users: not exported: 9 bytes at offset 0, which are not a document;"
         " `assise rejects users 0` prints them"
     )
     assert read_files(tmp_path / "out" / "app")[50:] == [first, misfit]

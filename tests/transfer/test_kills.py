@@ -144,7 +144,7 @@ def test_ctrl_c_says_that_the_same_command_goes_on(
     MOMENTS[moment](scene)
     stopped = scene.command.end(signal.SIGINT)
     assert (stopped.code, stopped.stdout) == (130, "")
-    assert stopped.stderr.endswith("\nstopped; the same command goes on where it stopped\n")
+    assert stopped.stderr.endswith("\nstopped; the same command continues where it stopped\n")
     assert "Traceback" not in stopped.stderr
     scene.release()
     check_end(scene, undisturbed, scene.run(scene.command.verb))

@@ -100,7 +100,7 @@ def test_nothing_is_written_to_a_server_without_agreement(
     project: Project, tmp_path: Path, query: Query
 ) -> None:
     with pytest.raises(
-        UsageError, match=r"not agreed, nothing was written: .* 2 tables: users, user_items"
+        UsageError, match=r"not confirmed, nothing was written: .* 2 tables: users, user_items"
     ):
         project.migrate(write_dump(tmp_path / "app", {"users": USERS}))
     assert query("SELECT to_regclass('users'), to_regclass('assise.load')") == [(None, None)]

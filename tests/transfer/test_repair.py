@@ -156,7 +156,7 @@ def test_what_is_shown_is_key_column_value_and_value_in_the_source(
         asked.append(question)
         return False
 
-    with pytest.raises(UsageError, match="not agreed, nothing was repaired"):
+    with pytest.raises(UsageError, match="not confirmed, nothing was repaired"):
         loaded.repair(confirm=refuse, replace=["users", "things"])
     *lines, last = asked[0].splitlines()
     assert lines == [
@@ -178,7 +178,7 @@ def test_what_is_shown_is_key_column_value_and_value_in_the_source(
         " users: 1 row changed",
     ):
         plan.check([])
-    with pytest.raises(UsageError, match="'user' is no table that is repaired"):
+    with pytest.raises(UsageError, match="'user' is not a table that needs repair"):
         plan.check(["user"])
 
 

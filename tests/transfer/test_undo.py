@@ -320,11 +320,11 @@ def test_it_asks_before_it_drops_and_a_dry_run_changes_nothing(
         asked.append(question)
         return False
 
-    with pytest.raises(UsageError, match="not agreed, nothing was dropped"):
+    with pytest.raises(UsageError, match="not confirmed, nothing was dropped"):
         loaded.undo(confirm=refuse)
     assert (
         "drops the load of 'app', 3 tables: users (50 rows), user_items (50 rows),"
-        " user_item_parts (50 rows); and the schema assise"
+        " user_item_parts (50 rows); and the ledger"
     ) in asked[0]
     query("UPDATE users SET name = 'x'")
     plan = loaded.undo(dry_run=True)
@@ -350,7 +350,7 @@ def test_rows_that_change_while_it_asks_are_not_lost(loaded: Project, query: Que
 
 def test_an_unknown_table_to_replace_is_named_with_the_nearest(loaded: Project) -> None:
     with pytest.raises(
-        UsageError, match=r"'user' is no table of the load of 'app'\nDid you mean users\?"
+        UsageError, match=r"'user' is not a table of the load of 'app'\nDid you mean users\?"
     ):
         loaded.undo(confirm=confirm, replace=["user"])
 

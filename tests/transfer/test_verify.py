@@ -338,7 +338,7 @@ COLUMNS = "_id, label, n, size, _extra"
         (
             f"UPDATE thing_parts SET _position = 1 WHERE {FIRST} AND _position = 0",
             (3, 1, 0, 0),
-            ["items: parts: parts stands in its cells and in _extra"],
+            ["items: parts: parts is in its cells and in _extra"],
         ),
         (
             f"DELETE FROM thing_items WHERE {FIRST} AND _position = 3",

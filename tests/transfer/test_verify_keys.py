@@ -116,7 +116,7 @@ def test_a_note_of_the_id_is_found_where_the_key_holds_it(
     loaded.finds(
         """UPDATE docs SET _extra = '{"_id": "short"}' WHERE n = 0""",
         (1, 1, 0, 0),
-        "_id stands in its cells and in _extra",
+        "_id is in its cells and in _extra",
     )
     loaded.finds("UPDATE docs SET _extra = NULL WHERE n = 1", (1, 1, 0, 0), "_id")
     loaded.finds(

@@ -137,7 +137,11 @@ WAYS: dict[str, tuple[Callable[[Scene], None], int, str]] = {
         ),
     ),
     "all are killed": (kill_all, -signal.SIGKILL, ""),
-    "Ctrl-C": (send(signal.SIGINT), 130, "\nstopped; the same command goes on where it stopped\n"),
+    "Ctrl-C": (
+        send(signal.SIGINT),
+        130,
+        "\nstopped; the same command continues where it stopped\n",
+    ),
     "SIGTERM": (send(signal.SIGTERM), -signal.SIGTERM, ""),
 }
 
@@ -214,7 +218,7 @@ def test_a_lost_session_of_a_worker_is_told_as_its_own_is(
     assert (lost.code, lost.stdout, "Traceback" in lost.stderr) == (1, "", False)
     assert "terminating connection due to administrator command" in lost.stderr
     assert lost.stderr.endswith(
-        "When the server is back, the same command goes on where it stopped.\n"
+        "When the server is back, the same command continues where it stopped.\n"
     )
     scene.release()
     check_end_of_several(scene, undisturbed, scene.run("load"))

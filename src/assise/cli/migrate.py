@@ -56,7 +56,7 @@ from assise.wording import count_of
 
 app = typer.Typer(rich_markup_mode=None)
 
-DONE_ALREADY = "everything was loaded already; nothing was changed"
+DONE_ALREADY = "everything was loaded already; no rows were changed"
 
 
 @add_command(
@@ -93,7 +93,7 @@ def migrate(
         terminal.say(DONE_ALREADY)
     if report.rejected:
         terminal.suggest(manifest, "assise rejects")
-    is_embedded = to is None and project.manifest.postgres == "embedded"
+    is_embedded = project.workspace.is_embedded(project.manifest)
     to_verify = "assise verify" if to is None else "assise verify --to …"
     terminal.suggest(manifest, "assise pg shell" if is_embedded else to_verify)
     return report.exit_code

@@ -89,7 +89,7 @@ SampleOption = Annotated[
     int | None,
     typer.Option(
         "--sample",
-        help="Compare so many documents of each collection, drawn at random, not all.",
+        help="Compare this many random documents of each collection, not all.",
         show_default=False,
     ),
 ]

@@ -97,9 +97,9 @@ def _start(terminal: Terminal, manifest: Path, database: str | None) -> tuple[Pr
         project.embedded.start()
         return project, database
     found = project.manifest
-    if found.postgres != "embedded":
+    if not project.workspace.is_embedded(found):
         raise UsageError(
-            "the manifest's target is a server of yours",
+            "the manifest's target is your own server",
             remedy="Ask it with psql; --database names a database of the embedded server.",
         )
     project.embedded.start()

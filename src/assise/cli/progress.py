@@ -82,9 +82,10 @@ class Terminal:
 
     def stop(self) -> None:
         """Take the bar away."""
-        if self._bars is not None:
-            self._bars.stop()
-            self._bars = None
+        # Forgotten first: a Ctrl-C inside `stop` says a line, which stops the bars once more.
+        bars, self._bars = self._bars, None
+        if bars is not None:
+            bars.stop()
 
     @staticmethod
     def _has_cursor() -> bool:

@@ -53,7 +53,7 @@ def run(arguments: Sequence[str]) -> int:
         return 2
     except (typer.Abort, KeyboardInterrupt):
         goes_on = arguments[:1] in (["load"], ["migrate"])
-        more = "; the same command goes on where it stopped" if goes_on else ""
+        more = "; the same command continues where it stopped" if goes_on else ""
         call.terminal.say(f"\nstopped{more}")
         return EXIT_STOPPED
     except OSError as error:

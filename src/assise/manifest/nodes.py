@@ -105,7 +105,7 @@ class Nodes:
             inner = (*place, key)
             if key in found:
                 remedy = f"Keep one; the first is in line {self.lines[inner]}."
-                self.problems.append(_problem(event, inner, "stands twice", remedy=remedy))
+                self.problems.append(_problem(event, inner, "occurs twice", remedy=remedy))
             self.lines.setdefault(inner, _line(event))
             found[key] = self._read_value(next(self._events), inner)
         return found
@@ -113,7 +113,7 @@ class Nodes:
     def _read_key(self, event: Event, place: Place) -> str:
         if not isinstance(event, ScalarEvent):
             self._read_value(event, (*place, "?"))
-            message, remedy = "has a key that is no text", "Write a name as key."
+            message, remedy = "has a key that is not text", "Write a name as key."
             raise _UnreadableError(_problem(event, place, message, remedy=remedy))
         self._read_value(event, (*place, event.value))
         return str(event.value)
@@ -132,7 +132,7 @@ class Nodes:
             problem = Problem(place, "has no value", show(text), remedy, about="value")
             self.problems.append(problem)
         elif _NO_TEXT.fullmatch(text):
-            message, remedy = "is no text in YAML", "Put it in quotes."
+            message, remedy = "is not text in YAML", "Put it in quotes."
             self.problems.append(Problem(place, message, show(text), remedy, line, about="text"))
         return text
 
@@ -182,7 +182,7 @@ def _syntax_problem(error: MarkedYAMLError) -> Problem:
     message = ", ".join(part for part in (error.context, error.problem) if part)
     remedy = "Correct this line, or the one before; texts with special characters go in quotes."
     if "'\\t'" in message:
-        remedy = "Indent with blanks, not with tabs."
+        remedy = "Indent with spaces, not with tabs."
     elif "'['" in message:
         remedy = 'Put types of arrays in quotes: "text[]".'
     elif "'{'" in message:

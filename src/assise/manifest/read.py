@@ -112,7 +112,7 @@ def _check_mapping(value: Value) -> list[Problem]:
     if isinstance(value, dict) and value:
         return []
     known = ", ".join(key.name for key in keys_on("manifest"))
-    message = "is no mapping" if value else "is empty"
+    message = "is not a mapping" if value else "is empty"
     return [Problem((), message, remedy=f"Write the keys {known}.")]
 
 
@@ -124,7 +124,7 @@ def _find_unknown(value: Value, options: Sequence[Schema], place: Place = ()) ->
         if inner_options:
             yield from _find_unknown(inner, inner_options, (*place, name))
         elif known and isinstance(value, dict):
-            message = "is no key of a manifest here"
+            message = "is not a manifest key here"
             yield Problem((*place, name), message, remedy=nearest(name, known))
 
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from assise.errors import SourceError
 
-REMEDY_UNREADABLE = "Let this user read it, or copy it to a disk that is whole."
+REMEDY_UNREADABLE = "Let this user read it, or copy it to a disk without errors."
 
 _ENDINGS = (".bson", ".bson.gz")
 _SERVERS_OWN = {"admin", "config", "local"}

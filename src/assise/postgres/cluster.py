@@ -81,7 +81,7 @@ def server_account() -> Account:
     except KeyError as error:
         raise TargetError(
             "PostgreSQL does not run as root, and this system has no user nobody to run it as",
-            remedy="Run this as an ordinary user, or give a server of your own with --to.",
+            remedy="Run this as an ordinary user, or give your own server with --to.",
         ) from error
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
@@ -124,7 +124,7 @@ def run(
     except OSError as error:
         raise TargetError(
             f"{argv[0]} cannot be run as user {account.name}: {error.strerror}",
-            remedy="Run this as an ordinary user, or give a server of your own with --to.",
+            remedy="Run this as an ordinary user, or give your own server with --to.",
         ) from error
 
 
@@ -164,7 +164,7 @@ def check_reach(paths: Sequence[Path], account: Account) -> None:
             f"as root, PostgreSQL runs as user {account.name},"
             f" who cannot enter the folder {os.fsdecode(done.stdout)}",
             remedy="Run this as an ordinary user, put the project into a folder that everybody"
-            " can enter, or give a server of your own with --to.",
+            " can enter, or give your own server with --to.",
         )
 
 
@@ -205,7 +205,7 @@ def _owned_by_other(data: Path, owner: int, account: Account) -> TargetError:
         remedy = f"Run this as {user_name(owner)}"
     return TargetError(
         f"the cluster {data} belongs to user {user_name(owner)}, and this is {who}",
-        remedy=f"{remedy}, or give a server of your own with --to.",
+        remedy=f"{remedy}, or give your own server with --to.",
     )
 
 
@@ -245,7 +245,7 @@ def create_cluster(data: Path, account: Account, *, binaries: Path) -> None:
         if done.returncode:
             raise TargetError(
                 f"initdb could not make the cluster {data}:\n{last_lines(done.stdout)}",
-                remedy="Mend this, then repeat the command.",
+                remedy="Correct this, then repeat the command.",
             )
         fresh.rename(data)
     finally:

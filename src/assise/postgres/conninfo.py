@@ -30,7 +30,7 @@ def describe(conninfo: str) -> str:
         parts = conninfo_to_dict(conninfo)
     except psycopg.ProgrammingError as error:
         raise UsageError(
-            "this is no PostgreSQL URL or connection string",
+            "this is not a PostgreSQL URL or connection string",
             remedy="Write postgresql://user@host/database.",
         ) from error
     shown = {key: str(value) for key, value in parts.items() if value is not None}
@@ -40,7 +40,7 @@ def describe(conninfo: str) -> str:
     port, database = shown.pop("port", ""), shown.pop("dbname", "")
     if "@" in host[1:] + database or not re.fullmatch("[0-9,]*", port):
         raise UsageError(
-            "this PostgreSQL URL has an odd host or port",
+            "this PostgreSQL URL has an invalid host or port",
             remedy="In a user or password write @ as %40, : as %3A and / as %2F.",
         )
     address = f"{quote(user)}@" if user else ""

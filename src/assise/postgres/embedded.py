@@ -171,7 +171,7 @@ class Embedded:
                         connection.execute(statement)
         except psycopg.Error as error:
             raise TargetError(
-                f"the database {name!r} cannot be made: {error}",
+                f"the database {name!r} cannot be created: {error}",
                 remedy=f"The server's log is {self.log}.",
             ) from error
 

@@ -48,7 +48,7 @@ def make_socket_folder(folder: Path, account: Account) -> None:
         pass
     except OSError as error:
         raise TargetError(
-            f"the socket folder {folder} cannot be made: {error.strerror}",
+            f"the socket folder {folder} cannot be created: {error.strerror}",
             remedy="The server needs a writable /tmp.",
         ) from error
     if (

@@ -22,7 +22,7 @@ _ROOM = (
     " where it stopped."
 )
 _LOST = (
-    "The connection was lost. When the server is back, the same command goes on where it stopped."
+    "The connection was lost. When the server is back, the same command continues where it stopped."
 )
 _DEFECT = (
     "This is a defect of Assise: the row should not have been sent."

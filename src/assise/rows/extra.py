@@ -35,7 +35,7 @@ def compile_extra(
         extra = read(cell, known)
         if not isinstance(extra, dict):
             shown = cell[1:80].decode(errors="replace")
-            raise CellError(f"_extra holds {shown}, which is no object")
+            raise CellError(f"_extra holds {shown}, which is not an object")
         if is_strict and not extra:
             raise CellError("_extra is {} instead of NULL")
         return extra

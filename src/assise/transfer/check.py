@@ -243,7 +243,7 @@ class CollectionCheck:
 
 
 def _without_key(offset: int) -> str:
-    return f"what lies at offset {offset:,}, which is no document with a key,"
+    return f"the bytes at offset {offset:,}, which are not a document with a key,"
 
 
 def _is_equal(raw: bytes, assembled: bytes) -> bool:

@@ -75,7 +75,7 @@ def compare(source: bytes, assembled: bytes, *, limit: int = 10) -> list[str]:
     try:
         return [] if source == assembled else _find_differences(source, assembled, limit)
     except (IndexError, KeyError, ValueError, StructError):
-        return ["what stands in the source is not BSON"]
+        return ["the source is not BSON"]
 
 
 def _find_differences(source: bytes, assembled: bytes, limit: int) -> list[str]:

@@ -90,7 +90,9 @@ def export_rejects(connection: Connection, load: Load, exported: Exported, write
     for offset, size, reason, raw in ledger.stream_rejects(connection, load, exported.name):
         if reason is Reason.NOT_BSON:
             command = f"`assise rejects {exported.name} {offset}` prints them"
-            exported.skip(f"{size:,} bytes at offset {offset:,}, which are no document; {command}")
+            exported.skip(
+                f"{size:,} bytes at offset {offset:,}, which are not a document; {command}"
+            )
         elif size > DOCUMENT_BYTES:
             exported.skip(f"the reject at offset {offset:,}: {_too_large(size)}")
         else:

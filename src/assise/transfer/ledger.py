@@ -269,16 +269,20 @@ def check_unchanged(connection: Connection, load: Load, layout: Layout) -> None:
             )
 
 
-def apply_manifest(connection: Connection, load: Load, manifest: Manifest) -> None:
-    """Change in place what the manifest says beside the rows: comments; and keep its text."""
+def apply_manifest(connection: Connection, load: Load, manifest: Manifest) -> int:
+    """Change in place what the manifest says beside the rows: comments; and keep its text.
+
+    Returns how many comments it changed.
+    """
     with connection.transaction():
-        _apply(connection, load, manifest)
+        return _apply(connection, load, manifest)
 
 
-def _apply(connection: Connection, load: Load, manifest: Manifest) -> None:
+def _apply(connection: Connection, load: Load, manifest: Manifest) -> int:
     (before,) = connection.fetch(_make_comments, QUERIES["load_comments"], {"load_id": load.id})
     wanted, found = find_comments(manifest), _read_comments(connection, load)
-    for statement in change_comments(wanted, found, before, schema=load.schema):
+    statements = change_comments(wanted, found, before, schema=load.schema)
+    for statement in statements:
         connection.execute(statement)
     parameters = {
         "load_id": load.id,
@@ -286,6 +290,7 @@ def _apply(connection: Connection, load: Load, manifest: Manifest) -> None:
         "comments": json.dumps([[*place, text] for place, text in wanted.items()]),
     }
     connection.execute(QUERIES["update_manifest"], parameters)
+    return len(statements)
 
 
 def _make_comments(comments: list[tuple[str, str | None, str]]) -> Comments:

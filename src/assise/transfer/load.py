@@ -113,7 +113,7 @@ def _list_tasks(
         check_bounds(collection, size, recorded, restart_hint=hint)
     for task in list_tasks(collection, size, recorded, is_read=is_read, restart_hint=hint):
         if load.is_finished and not task.recorded and not task.is_end:
-            grown = f"has grown behind byte {task.start:,}: it has changed since it was loaded"
+            grown = f"has grown after byte {task.start:,}: it has changed since it was loaded"
             raise ChangedError(f"{collection.file} {grown}", remedy=hint)
         yield task
 

@@ -131,7 +131,8 @@ def load(
             begun = _begin(workspace, connection, manifest, dump)
         else:
             ledger.check_unchanged(connection, found, manifest.layout)
-            ledger.apply_manifest(connection, found, manifest)
+            if count := ledger.apply_manifest(connection, found, manifest):
+                workspace.log(f"{count_of(count, 'comment')} changed in place")
             begun = found
         report = Report(str(dump.path), connection.target, was_done=begun.is_finished)
         with _working(workspace, dump, workers) as running:
@@ -235,7 +236,7 @@ def undo(workspace: Workspace, *, replace: Collection[str] = (), dry_run: bool =
         question = plan.describe()
         if not workspace.confirm(question):
             raise UsageError(
-                f"not agreed, nothing was dropped: {question}", remedy="Agree with --yes."
+                f"not confirmed, nothing was dropped: {question}", remedy="Confirm with --yes."
             )
         return undo_load(connection, load, replace=replace)
 
@@ -313,7 +314,7 @@ def _begin(workspace: Workspace, connection: Connection, manifest: Manifest, dum
         question = _ask_to_begin(connection, manifest)
         if not workspace.confirm(question):
             raise UsageError(
-                f"not agreed, nothing was written: {question}", remedy="Agree with --yes."
+                f"not confirmed, nothing was written: {question}", remedy="Confirm with --yes."
             )
     texts = {name: read_metadata(dump.collection(name)) for name in manifest.roots.values()}
     return ledger.begin(
@@ -363,7 +364,7 @@ def _finished_load(connection: Connection, manifest: Manifest, *, as_loaded: boo
     if not load.is_finished:
         raise UsageError(
             f"the load of {manifest.name!r} is not finished",
-            remedy="`assise load` goes on where it stopped.",
+            remedy="`assise load` continues where it stopped.",
         )
     return load
 

@@ -140,14 +140,14 @@ class Repair:
         for name in replace:
             if name not in names:
                 raise UsageError(
-                    f"{name!r} is no table that is repaired", remedy=nearest(name, names)
+                    f"{name!r} is not a table that needs repair", remedy=nearest(name, names)
                 )
         lost = [table for table in self.tables if table.lost and table.name not in replace]
         if lost:
             lines = "; ".join(f"{table.name}: {', '.join(table.lost)}" for table in lost)
             names = [f"--replace {shlex.quote(table.name)}" for table in lost]
             raise EditedError(
-                f"nothing was repaired, which would discard what is not the load's: {lines}",
+                f"nothing was repaired, because that would discard edits: {lines}",
                 remedy=f"`--dry-run` shows it. To discard it, name each table: `{' '.join(names)}`",
             )
 
@@ -188,7 +188,8 @@ def repair_load(
             plan.check(replace)
             if not confirm(question := plan.describe()):
                 raise UsageError(
-                    f"not agreed, nothing was repaired:\n{question}", remedy="Agree with --yes."
+                    f"not confirmed, nothing was repaired:\n{question}",
+                    remedy="Confirm with --yes.",
                 )
             connection.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
             connection.execute(lock_writers(stages))

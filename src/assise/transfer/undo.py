@@ -95,7 +95,7 @@ class Undo:
         """What is dropped, as a question to confirm."""
         tables = [table.describe() for table in self.tables if not table.is_gone]
         shown = [*tables[:SHOWN], "…"] if tables[SHOWN:] else tables
-        rest = "the schema assise" if self.drops_ledger else "what the ledger knows of it"
+        rest = "the ledger" if self.drops_ledger else "what the ledger knows of it"
         return (
             f"{self.target}: drops the load of {self.name!r},"
             f" {count_of(len(tables), 'table')}: {', '.join(shown)}; and {rest}"
@@ -111,7 +111,7 @@ class Undo:
         for name in replace:
             if name not in names:
                 raise UsageError(
-                    f"{name!r} is no table of the load of {self.name!r}",
+                    f"{name!r} is not a table of the load of {self.name!r}",
                     remedy=nearest(name, names),
                 )
         edited = [table for table in self.tables if table.edits and table.name not in replace]

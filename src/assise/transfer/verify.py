@@ -108,7 +108,7 @@ class VerifyWork:
         hint = restart_hint(self._load)
         chunk = task.read(hint)
         if task.recorded is None:
-            changed = f"has changed since it was loaded, behind byte {chunk.start:,}"
+            changed = f"has changed since it was loaded, after byte {chunk.start:,}"
             raise ChangedError(f"{task.collection.file} {changed}", remedy=hint)
         name = task.collection.name
         if self._check is None or self._check.name != name:

@@ -143,7 +143,7 @@ def _check_bson(value: JsonObject) -> None:
             return
         if keys and JsonWriter(JSONB).unnameable(document, 0) == set(keys):
             return
-    raise CellError("$bson holds what stands elsewhere in the jsonb form")
+    raise CellError("$bson holds a value that the jsonb form writes without $bson")
 
 
 def _is_escaped(document: bytes) -> bool:

@@ -116,7 +116,7 @@ CHILD_TABLES = {
 
 
 def test_child_rows_of_documents_that_look_alike_are_taken() -> None:
-    """A value that does not fit is noted; an element that is no document, or an empty one, leaves
+    """A value that does not fit is noted; an element that is not a document, or an empty one, leaves
     its whole document to the document path.
     """
     layout = read_manifest({"assise": 1, "name": "a", "tables": CHILD_TABLES}).layout

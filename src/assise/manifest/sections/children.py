@@ -23,7 +23,7 @@ def list_ancestors(name: str, tables: Tables) -> list[str]:
 def _check_parent(place: Place, parent: str, tables: Tables) -> Iterator[Problem]:
     if parent not in tables:
         remedy = nearest(parent, tables)
-        yield Problem(place, "is no table of this manifest", show(parent), remedy)
+        yield Problem(place, "is not a table of this manifest", show(parent), remedy)
     elif place[1] in list_ancestors(place[1], tables):
         remedy = "Let each child table end at a collection's table."
         yield Problem(place, "leads back to this table", show(parent), remedy)

@@ -29,7 +29,7 @@ def _check_columns(
 def _check_type(place: Place, column_type: str, tables: Tables) -> Iterator[Problem]:
     del tables
     if column_type not in KINDS:
-        yield Problem(place, "is no type", show(column_type), nearest(column_type, KINDS))
+        yield Problem(place, "is not a type", show(column_type), nearest(column_type, KINDS))
 
 
 def _check_from(place: Place, path: str, tables: Tables) -> Iterator[Problem]:
@@ -38,7 +38,7 @@ def _check_from(place: Place, path: str, tables: Tables) -> Iterator[Problem]:
         yield from check_path(place, path, parse_path)
     elif "from_" in column.model_fields_set:
         remedy = "Remove it: the column reads no field."
-        yield Problem(place, "belongs to no column of kind offset", show(path), remedy)
+        yield Problem(place, "is not allowed on a column of kind offset", show(path), remedy)
 
 
 def _check_kind(place: Place, kind: str, tables: Tables) -> Iterator[Problem]:
@@ -48,7 +48,7 @@ def _check_kind(place: Place, kind: str, tables: Tables) -> Iterator[Problem]:
         return
     if not is_kind(column_type, kind):
         remedy = nearest(kind, KINDS[column_type])
-        yield Problem(place, f"is no kind of {column_type}", show(kind), remedy)
+        yield Problem(place, f"is not a kind of {column_type}", show(kind), remedy)
     elif kind in KEY_KINDS and (table.collection is None or name not in table.primary_key):
         remedy = "Remove it, or make this column the primary_key."
         yield Problem(place, "belongs to the key of a collection's table only", kind, remedy)

@@ -35,7 +35,7 @@ def _check_collection_key(place: Place, key: PrimaryKey, tables: Tables) -> Iter
     column = columns.get(key[0])
     if column is None:
         remedy = nearest(key[0], columns)
-        yield Problem(place, "is no column of this table", name, remedy)
+        yield Problem(place, "is not a column of this table", name, remedy)
     elif column.kind != "offset" and keys_of_path(column.from_) not in {("_id",), None}:
         remedy = "Name the column that reads _id (from: _id), or one of kind offset."
         yield Problem(place, f"reads {show(column.from_)}", name, remedy)
@@ -50,7 +50,7 @@ def _check_child_key(place: Place, key: PrimaryKey, tables: Tables) -> Iterator[
         yield from check_column_name(place, name)
         if name in key[:i]:
             remedy = "Give each column of the key its own name."
-            yield Problem(place, "stands twice", show(name), remedy)
+            yield Problem(place, "occurs twice", show(name), remedy)
         if name in tables[place[1]].columns:
             remedy = "Rename one of them: the key of a child table is not among its columns."
             yield Problem(place, "is one of the columns too", show(name), remedy)

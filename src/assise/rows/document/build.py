@@ -165,7 +165,7 @@ class DocumentBuilder:
             if "$element" not in extra:
                 return DOCUMENT, write_document(build(row, extra, child_rows, inner))
             fields = build(row, {}, child_rows, inner)
-            refuse(bool(fields) or len(extra) > 1, "an element that is no document")
+            refuse(bool(fields) or len(extra) > 1, "an element that is not a document")
             if fields:
                 return DOCUMENT, write_document(fields)
             return read_value(extra["$element"])
@@ -185,7 +185,7 @@ def _name(key: bytes) -> str:
 
 def _refuse(is_odd: bool, name: str) -> None:
     if is_odd:
-        raise CellError(f"{name} stands in its cells and in _extra")
+        raise CellError(f"{name} is in its cells and in _extra")
 
 
 def _let_pass(is_odd: bool, name: str) -> None:

@@ -216,7 +216,7 @@ class _Worker:
         if not line.endswith(b"\n"):
             raise WorkerError(
                 f"a worker process has ended: {_ending(self._process.wait())}",
-                remedy="The same command goes on where it stopped.",
+                remedy="The same command continues where it stopped.",
             )
         result: Result = json.loads(line)
         if "error" in result:

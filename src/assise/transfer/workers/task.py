@@ -95,7 +95,7 @@ def list_tasks(
     for start, stop, position, chunk in _list_chunks(collection, size, is_read=is_read):
         line = left.pop(start, None)
         if line is not None and line.stop != stop:
-            raise _changed(collection, f"differs behind byte {start:,}", restart_hint)
+            raise _changed(collection, f"differs after byte {start:,}", restart_hint)
         yield Task(collection, start, stop, position, chunk, line)
     if left:
         last = max(line.stop for line in left.values())
@@ -126,7 +126,7 @@ def check_bounds(
     bounds = dict(find_bounds(collection, size)) if recorded else {}
     for start, line in recorded.items():
         if bounds.get(start) != line.stop:
-            raise _changed(collection, f"differs behind byte {start:,}", restart_hint)
+            raise _changed(collection, f"differs after byte {start:,}", restart_hint)
 
 
 def _changed(collection: Collection, difference: str, restart_hint: str) -> ChangedError:
