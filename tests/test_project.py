@@ -59,7 +59,7 @@ def test_a_workspace_has_the_settings_that_are_given(tmp_path: Path) -> None:
 def test_a_manifest_is_named_by_its_path_or_by_its_folder(tmp_path: Path) -> None:
     assert find_manifest(tmp_path) == tmp_path / "assise.yaml"
     assert find_manifest(tmp_path / "new.yaml") == tmp_path / "new.yaml"
-    with pytest.raises(UsageError, match="there is no file or folder"):
+    with pytest.raises(UsageError, match="does not exist"):
         find_manifest(tmp_path / "nowhere")
     with pytest.raises(UsageError, match="there is no manifest"):
         Workspace(tmp_path / "assise.yaml").manifest()

@@ -166,6 +166,11 @@ def _is_within(setting: Setting[Any], value: object) -> bool:
     return (low is None or low <= value) and (high is None or high >= value)
 
 
+def environment_without(prefix: str) -> dict[str, str]:
+    """The environment for another program, without the variables that begin with `prefix`."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(prefix)}
+
+
 def count_cores() -> int:
     """The cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -498,7 +498,7 @@ def test_names_that_no_database_can_have(top: Path, name: str) -> None:
 
 
 def test_database_without_a_server(top: Path) -> None:
-    with pytest.raises(TargetError, match="the database 'app' cannot be made"):
+    with pytest.raises(TargetError, match="the database 'app' cannot be created"):
         Embedded(top).create_database("app")
 
 

@@ -132,7 +132,7 @@ WAYS: dict[str, tuple[Callable[[Scene], None], int, str]] = {
         kill_one,
         1,
         (
-            "it was killed, perhaps because memory was short\nThe same command goes on where it"
+            "it was killed, perhaps because memory was short\nThe same command continues where it"
             " stopped.\n"
         ),
     ),
