@@ -86,7 +86,13 @@ class Shell:
 
     def run(self, *words: str, to: bool = False, stdin: str = "", **environ: str) -> Done:
         """Run a command; none may end in a traceback, or write colours to no terminal."""
-        argv = [sys.executable, "-m", "assise", *words, *(["--to", self.target] if to else [])]
+        argv = [
+            sys.executable,
+            "-m",
+            "assise",
+            *words,
+            *(["--to", self.target] if to else []),
+        ]
         environment = {
             name: value
             for name, value in os.environ.items()
@@ -382,7 +388,15 @@ def test_the_bytes_of_a_reject_are_printed(rejected: tuple[Shell, bytes]) -> Non
         ).stdout
         == raw
     )
-    printed = json.loads(shell.run("rejects", "users", str(5 * len(raw)), "--json", to=True).stdout)
+    printed = json.loads(
+        shell.run(
+            "rejects",
+            "users",
+            str(5 * len(raw)),
+            "--json",
+            to=True,
+        ).stdout
+    )
     assert printed == {
         "collection": "users",
         "offset": 5 * len(raw),
@@ -646,7 +660,11 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(tmp_path: Path) -> Non
         tmp_path / "app",
         {
             "users": [
-                {"_id": n, f"field {n}": n, **{f"f{n}_{i}": i for i in range(50)}}
+                {
+                    "_id": n,
+                    f"field {n}": n,
+                    **{f"f{n}_{i}": i for i in range(50)},
+                }
                 for n in range(50)
             ]
         },
