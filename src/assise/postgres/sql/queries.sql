@@ -1,3 +1,13 @@
+-- set_session --
+-- Set what a session depends on, where the server knows it. Catalogs come first on the path, unless it names them.
+SELECT set_config(name, value, false) FROM unnest(%(names)s::text[], %(values)s::text[]) AS setting (name, value)
+WHERE current_setting(name, true) IS NOT NULL
+UNION ALL
+SELECT set_config('search_path', (
+    SELECT coalesce(string_agg(quote_ident(name), ', ' ORDER BY place), '')
+    FROM unnest(current_schemas(false)) WITH ORDINALITY AS path (name, place) WHERE name <> 'pg_catalog'
+), false) WHERE 'pg_catalog' = ANY (current_schemas(false))
+
 -- has_parts --
 -- Whether any part has tables here, with a version of its own.
 SELECT to_regclass('assise.part') IS NOT NULL
@@ -62,7 +72,7 @@ SELECT current_setting('server_encoding') AS encoding,
     pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS is_read_only,
     coalesce((
         SELECT name FROM unnest(current_schemas(false)) WITH ORDINALITY AS path (name, place)
-        WHERE name <> 'assise' ORDER BY place LIMIT 1
+        WHERE name NOT IN ('assise', 'information_schema') AND name !~ '^pg_' ORDER BY place LIMIT 1
     ), '')::text AS schema
 
 -- may_create --
