@@ -14,7 +14,7 @@ from tests.dumps import confirm, write_dump
 
 from assise.errors import DependentError, TargetError
 from assise.postgres import server
-from assise.postgres.connection import Connection
+from assise.postgres.connection import Connection, execute_all
 from assise.postgres.queries import QUERIES
 from assise.project import Project
 from assise.transfer import ledger
@@ -195,3 +195,29 @@ def test_an_undo_that_is_stopped_goes_on(project: Project, dump: Path, query: Qu
     query("DROP VIEW mine")
     assert project.undo(confirm=confirm).is_done
     assert query("SELECT to_regclass('c2'), to_regnamespace('assise')") == [(None, None)]
+
+
+@pytest.mark.contract
+def test_a_role_with_two_sessions_is_told_to_take_fewer_workers(
+    tmp_path: Path, dump: Path, query: Query, roles: list[str]
+) -> None:
+    query(f"ALTER ROLE {conninfo_to_dict(roles[0])['user']} CONNECTION LIMIT 2")
+    many = Project(tmp_path, to=roles[0], settings={"workers": 3})
+    with pytest.raises(TargetError, match="a worker cannot connect") as error:
+        many.migrate(dump, confirm=confirm)
+    assert "too many connections" in error.value.message
+    assert "`--workers 1`" in error.value.remedy
+    one = Project(tmp_path, to=roles[0], settings={"workers": 1})
+    assert one.migrate(dump, confirm=confirm).exit_code == 0
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("sessions", [1, 2, 3])
+def test_statements_run_in_the_sessions_that_connect(
+    query: Query, roles: list[str], sessions: int
+) -> None:
+    query(f"ALTER ROLE {conninfo_to_dict(roles[0])['user']} CONNECTION LIMIT {sessions}")
+    with Connection(roles[0]) as connection:
+        connection.execute("CREATE TABLE mine (n int)")
+        execute_all(connection, [f"INSERT INTO mine VALUES ({n})" for n in range(9)], workers=4)
+    assert query("SELECT count(DISTINCT n) FROM mine") == [(9,)]

@@ -189,15 +189,19 @@ class Connection:
 
 
 def execute_all(connection: Connection, statements: Sequence[str], *, workers: int) -> None:
-    """Run statements that do not wait for each other, in as many sessions as are of use."""
-    if min(workers, len(statements)) < 2:
-        for statement in statements:
-            connection.execute(statement)
-        return
+    """Run statements that do not wait for each other, in as many sessions as are of use.
+
+    Where the server or the role has fewer sessions left, in those that connect.
+    """
     with ExitStack() as stack:
-        sessions = [
-            stack.enter_context(connection.another()) for _ in range(min(workers, len(statements)))
-        ]
+        sessions: list[Connection] = []
+        with suppress(TargetError):
+            while len(sessions) < min(workers, len(statements)) > 1:
+                sessions.append(stack.enter_context(connection.another()))
+        if not sessions:
+            for statement in statements:
+                connection.execute(statement)
+            return
         idle = SimpleQueue[Connection]()
         for session in sessions:
             idle.put(session)
