@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -247,12 +248,13 @@ def test_a_long_name_is_broken_between_its_words(monkeypatch: pytest.MonkeyPatch
     rejects = [Reject(name, 10**9, 880, Reason.NOT_BSON, "bytes that are no document", "0")]
     plan = Plan("dump", "target", [], {name: 10**10}, {name: 10**8}, 1, 1)
     monkeypatch.setenv("COLUMNS", "80")
-    for show_it in (
+    screens: list[Callable[[], None]] = [
         lambda: print_report(Report("dump", "", 1.0, [collection]), as_json=False),
         lambda: print_undo(undo_of, as_json=False),
         lambda: print_rejects(rejects, as_json=False),
         lambda: print_plan(plan),
-    ):
+    ]
+    for show_it in screens:
         terminal = Terminal()
         monkeypatch.setattr(sys, "stdout", terminal)
         show_it()
