@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -249,3 +250,30 @@ def test_a_drawing_has_the_lines_and_asks_nobody(monkeypatch: pytest.MonkeyPatch
     assert svg.count("http") == 1
     assert "url(" not in svg
     assert str(Path(tables.__file__).parent) not in svg
+
+
+def test_a_long_name_is_broken_between_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["restaurant", "inspections", "violations", "remarks", "translations", "archive"]
+    name = "_".join(words)
+    collection = CollectionReport(name, 10**6, 10**6, 0, 10**9, 90.0, {name: 10**6})
+    collection.verified = Verified(10**6)
+    undo_of = Undo("", "app", [Loaded(name, 10**6, Changes(79, 2), ("column nickname",))])
+    rejects = [Reject(name, 10**9, 880, Reason.NOT_BSON, "bytes that are no document", "0")]
+    plan = Plan("dump", "target", [], {name: 10**10}, {name: 10**8}, 1, 1)
+    monkeypatch.setenv("COLUMNS", "80")
+    screens: list[Callable[[], None]] = [
+        lambda: print_report(Report("dump", "", 1.0, [collection]), as_json=False),
+        lambda: print_undo(undo_of, as_json=False),
+        lambda: print_rejects(rejects, as_json=False),
+        lambda: print_plan(plan),
+    ]
+    for show_it in screens:
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stdout", terminal)
+        show_it()
+        pieces = [
+            piece
+            for line in terminal.getvalue().splitlines()
+            for piece in re.findall(r"[a-z_]+", re.sub(r"\x1b\[[0-9;]*m", "", line))
+        ]
+        assert {*words} <= {word for piece in pieces for word in piece.split("_")}

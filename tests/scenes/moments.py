@@ -12,7 +12,10 @@ import psycopg
 from tests.scenes.app import SMALL, key
 from tests.scenes.commands import Scene, wait_until
 
+from assise.postgres import bookkeeping
+from assise.postgres.connection import Connection
 from assise.postgres.embedded import Embedded
+from assise.transfer.ledger import LEDGER
 
 
 def at_infer(scene: Scene) -> None:
@@ -47,10 +50,8 @@ def at_tables(scene: Scene) -> None:
     """Some tables are made, and not committed."""
     scene.hold("CREATE TABLE users (mine int)")
     scene.start("load")
-    scene.wait_blocked('CREATE TABLE "public"."users"')
-    assert scene.ask("SELECT to_regclass('bookings'), (SELECT count(*) FROM assise.load)") == [
-        (None, 0)
-    ]
+    scene.wait_blocked("CREATE TABLE")
+    assert scene.ask("SELECT to_regclass('bookings'), to_regclass('assise.load')") == [(None, None)]
 
 
 def hold_before_rows(
@@ -60,12 +61,12 @@ def hold_before_rows(
 
     The session that is given holds the command until its rollback.
     """
-    tables = scene.hold(f"CREATE TABLE {table} (mine int)")
-    scene.start(verb)
-    scene.wait_blocked(f'CREATE TABLE "public"."{table}"')
+    with Connection(scene.conninfo) as connection:
+        bookkeeping.ensure(connection, LEDGER)
     chunks = scene.hold("LOCK TABLE assise.chunk IN ACCESS EXCLUSIVE MODE")
-    tables.rollback()
+    scene.start(verb)
     scene.wait_blocked("SELECT start_offset")
+    assert scene.ask(f"SELECT to_regclass('{table}') IS NOT NULL") == [(True,)]
     return chunks
 
 

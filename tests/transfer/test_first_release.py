@@ -160,7 +160,7 @@ def test_undo_of_all_loads_leaves_an_empty_database(
 @pytest.mark.contract
 def test_the_ledger_is_upgraded_whole(projects: dict[str, Project], query: Query) -> None:
     projects["plain"].rejects()
-    assert query("SELECT name, version FROM assise.part") == [("transfer", 2)]
+    assert query("SELECT name, version FROM assise.part") == [("transfer", LEDGER.version)]
     assert query("SELECT version FROM assise.version") == [(2,)]
     for name in NAMES:
         ((layout,),) = query("SELECT layout FROM assise.load WHERE name = %s", (name,))
@@ -187,7 +187,7 @@ def test_two_programs_that_upgrade_at_once_both_go_on(
     for thread in threads:
         thread.join()
     assert failed == []
-    assert query("SELECT name, version FROM assise.part") == [("transfer", 2)]
+    assert query("SELECT name, version FROM assise.part") == [("transfer", LEDGER.version)]
 
 
 def test_an_upgrade_that_fails_leaves_everything_as_it_was(

@@ -32,6 +32,7 @@ from assise.cli.progress import Terminal
 from assise.cli.tables import (
     NARROW,
     TICK,
+    BrokenName,
     format_bytes,
     make_table,
     open_console,
@@ -175,7 +176,7 @@ def print_rejects(rejects: Sequence[Reject], *, as_json: bool) -> None:
             head = f"{name} {place}, {size}"
             print_words(console, f"{head}: {reason}, {detail}")
         else:
-            table.add_row(Text(name), place, size, reason, Text(detail))
+            table.add_row(BrokenName(name), place, size, reason, Text(detail))
     if table.rows:
         console.print(table)
 
@@ -196,7 +197,7 @@ def print_undo(undo: Undo, *, as_json: bool) -> None:
     for each in undo.tables:
         rows = f"{each.rows:,}"
         edits = "gone" if each.is_gone else ", ".join(each.edits) or TICK
-        table.add_row(Text(each.name), rows, Text(edits))
+        table.add_row(BrokenName(each.name), rows, Text(edits))
     console = open_console()
     console.print(table)
     others = [f"function {name}" for name in undo.functions]

@@ -39,6 +39,7 @@ from assise.cli.tables import (
     NARROW,
     TICK,
     UNLIMITED,
+    BrokenName,
     format_about,
     format_bytes,
     format_seconds,
@@ -276,7 +277,7 @@ def _report_table(report: Report, *, without: Sequence[str]) -> Table:
         table.add_row(*(figures[heading] for heading in kept))
         for name, rows in collection.tables.items():
             row = Text(count_of(rows, "row"), style="dim")
-            table.add_row(Text(f"  {name}", style="dim"), "", row)
+            table.add_row(BrokenName(f"  {name}", style="dim"), "", row)
     figures = _figures(_total(report))
     table.add_row(*(figures[heading] for heading in kept), style="bold")
     return table
@@ -294,7 +295,7 @@ def _figures(collection: CollectionReport) -> dict[str, Text | str]:
     """Return the cells of a line, by heading."""
     rejected = collection.rejected
     return {
-        "collection, table": Text(collection.name),
+        "collection, table": BrokenName(collection.name),
         "documents": f"{collection.documents:,}",
         "loaded": f"{collection.loaded:,}",
         "rejected": Text(f"{rejected:,}", style=BAD) if rejected else TICK,
@@ -323,7 +324,7 @@ def print_plan(plan: Plan, *, as_json: bool = False) -> None:
     print_words(console, f"source  {plan.source}", f"target  {plan.target}")
     table = make_table(["collection", "size on disk", "documents, about"], texts=_TEXTS)
     for name, size in plan.collections.items():
-        table.add_row(Text(name), format_bytes(size), format_about(plan.documents[name]))
+        table.add_row(BrokenName(name), format_bytes(size), format_about(plan.documents[name]))
     console.print(table)
     load, verify = format_seconds(plan.load_seconds), format_seconds(plan.verify_seconds)
     print_words(console, f"time    load {load}, verify {verify}")

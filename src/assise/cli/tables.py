@@ -9,8 +9,11 @@ from collections.abc import Collection, Sequence
 from io import TextIOWrapper
 from typing import Literal
 
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, JustifyMethod, OverflowMethod
+from rich.containers import Lines
 from rich.table import Table
+from rich.text import Text
 
 TICK = "✓"
 BAD = "bold red"
@@ -92,6 +95,40 @@ def make_table(headings: Sequence[str], *, texts: Collection[str]) -> Table:
         side: Literal["left", "right"] = "left" if is_text else "right"
         table.add_column(heading, justify=side, no_wrap=not is_text, overflow="fold")
     return table
+
+
+class BrokenName(Text):
+    """A name in a table. Where it is longer than its column it is broken between its words."""
+
+    def wrap(
+        self,
+        console: Console,
+        width: int,
+        *,
+        justify: JustifyMethod | None = None,
+        overflow: OverflowMethod | None = None,
+        tab_size: int = 8,
+        no_wrap: bool | None = None,
+    ) -> Lines:
+        """Break it behind `_`, `-`, `.` and the like; a word that does not fit is folded."""
+        text = Text(_break_name(self.plain, width), style=self.style)
+        return text.wrap(
+            console,
+            width,
+            justify=justify,
+            overflow=overflow,
+            tab_size=tab_size,
+            no_wrap=no_wrap,
+        )
+
+
+def _break_name(name: str, width: int) -> str:
+    rows = [""]
+    for word in re.findall(r"\w*?(?:_+|[^\w]+|$)", name):
+        if rows[-1] and cell_len(rows[-1] + word) > width:
+            rows.append("")
+        rows[-1] += word
+    return "\n".join(rows)
 
 
 def open_console() -> Console:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -15,6 +15,10 @@ from assise.postgres.queries import QUERIES
 
 LOCK = "assise bookkeeping"
 PATIENCE_S = 60
+
+READING = ("SELECT",)
+WRITING = ("SELECT", "INSERT", "UPDATE", "DELETE")
+"""What a role needs on the tables of schema `assise`, to verify and to load."""
 
 Step = Callable[[Connection], None]
 """What cannot be said in SQL; it runs behind the file of its version, in the same transaction."""
@@ -57,22 +61,60 @@ def ensure(connection: Connection, part: Part) -> None:
     if _find_version(connection, part) == part.version:
         return
     with lock(connection), connection.transaction():
-        if not connection.scalar(QUERIES["has_parts"]):
-            first = files("assise.postgres").joinpath("sql", "0001_part.sql")
-            connection.execute(first.read_text(encoding="utf-8"))
-        found = _find_version(connection, part)
-        if found > part.version:
+        upgrade(connection, part)
+
+
+def upgrade(connection: Connection, part: Part) -> None:
+    """Like `ensure`; the caller has the lock, and a transaction that began after it."""
+    if not connection.scalar(QUERIES["has_parts"]):
+        first = files("assise.postgres").joinpath("sql", "0001_part.sql")
+        connection.execute(first.read_text(encoding="utf-8"))
+    found = _find_version(connection, part)
+    if found == part.version:
+        return
+    if found > part.version:
+        raise TargetError(
+            f"part {part.name} in {connection.target} has version {found},"
+            f" this program knows version {part.version}",
+            remedy="Use a newer Assise.",
+        )
+    for version, file in part.files.items():
+        if version > found:
+            connection.execute(file.read_text(encoding="utf-8"))
+            if version in part.steps:
+                part.steps[version](connection)
+    connection.execute(QUERIES["set_part"], {"name": part.name, "version": part.version})
+
+
+@dataclass(frozen=True)
+class _Access:
+    owner: str
+    user: str
+    on_schema: list[str]
+    on_tables: list[str]
+
+
+def check_access(connection: Connection, privileges: Sequence[str]) -> None:
+    """Check that the user may use schema `assise`, if there is one, and has these on its tables.
+
+    Raises:
+        TargetError: something is missing; says who owns the schema, and what he must grant.
+    """
+    is_made = connection.scalar(QUERIES["has_parts"])
+    parameters = {"is_made": is_made, "privileges": [*privileges]}
+    for access in connection.fetch(_Access, QUERIES["access"], parameters):
+        grants = []
+        if access.on_schema:
+            grants.append(f"{', '.join(access.on_schema)} ON SCHEMA assise")
+        if access.on_tables:
+            grants.append(f"{', '.join(access.on_tables)} ON ALL TABLES IN SCHEMA assise")
+        if grants:
             raise TargetError(
-                f"part {part.name} in {connection.target} has version {found},"
-                f" this program knows version {part.version}",
-                remedy="Use a newer Assise.",
+                f"{connection.target}: schema assise belongs to role {access.owner!r},"
+                f" and role {access.user!r} lacks {' and '.join(grants)}",
+                remedy=f"Connect as {access.owner!r}, or let that role grant it: "
+                + "; ".join(f"GRANT {grant} TO {access.user}" for grant in grants),
             )
-        for version, file in part.files.items():
-            if version > found:
-                connection.execute(file.read_text(encoding="utf-8"))
-                if version in part.steps:
-                    part.steps[version](connection)
-        connection.execute(QUERIES["set_part"], {"name": part.name, "version": part.version})
 
 
 def _find_version(connection: Connection, part: Part) -> int:

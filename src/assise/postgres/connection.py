@@ -15,8 +15,10 @@ from psycopg.pq.abc import PGresult
 from psycopg.rows import kwargs_row
 
 from assise.errors import TargetError
-from assise.postgres.conninfo import describe
+from assise.postgres.conninfo import describe, list_variables
 from assise.postgres.copy import write_rows
+from assise.postgres.queries import QUERIES
+from assise.postgres.session import SETTINGS
 from assise.postgres.translate import describe_error, translated
 from assise.types.table import TYPES
 from assise.types.wire import Cell
@@ -47,15 +49,12 @@ class Connection:
                 conninfo, autocommit=True, application_name="assise", prepare_threshold=None
             )
         except psycopg.Error as error:
-            raise TargetError(
-                f"{self.target}: {describe_error(error)}",
-                remedy="Check that the server runs and that the URL is right.",
-            ) from error
-        self.execute("SET TimeZone = 'UTC'")
-        self.execute("SET client_encoding = 'UTF8'")
-        self.execute("SET statement_timeout = 0")
-        self.execute("SET idle_in_transaction_session_timeout = 0")
-        self.execute("SET idle_session_timeout = 0")
+            remedy = "Check that the server runs and that the URL is right."
+            if variables := ", ".join(list_variables(conninfo)):
+                remedy += f" The environment sets {variables}. Try it with them unset."
+            raise TargetError(f"{self.target}: {describe_error(error)}", remedy=remedy) from error
+        settings = {"names": [*SETTINGS], "values": [*SETTINGS.values()]}
+        self.execute(QUERIES["set_session"], settings)
         # A killed command's statement then ends with it, and its locks. A server on Windows cannot.
         with suppress(TargetError):
             self.execute("SET client_connection_check_interval = '1s'")
@@ -190,15 +189,19 @@ class Connection:
 
 
 def execute_all(connection: Connection, statements: Sequence[str], *, workers: int) -> None:
-    """Run statements that do not wait for each other, in as many sessions as are of use."""
-    if min(workers, len(statements)) < 2:
-        for statement in statements:
-            connection.execute(statement)
-        return
+    """Run statements that do not wait for each other, in as many sessions as are of use.
+
+    Where the server or the role has fewer sessions left, in those that connect.
+    """
     with ExitStack() as stack:
-        sessions = [
-            stack.enter_context(connection.another()) for _ in range(min(workers, len(statements)))
-        ]
+        sessions: list[Connection] = []
+        with suppress(TargetError):
+            while len(sessions) < min(workers, len(statements)) > 1:
+                sessions.append(stack.enter_context(connection.another()))
+        if not sessions:
+            for statement in statements:
+                connection.execute(statement)
+            return
         idle = SimpleQueue[Connection]()
         for session in sessions:
             idle.put(session)

@@ -6,6 +6,7 @@ import re
 from urllib.parse import quote, urlencode
 
 import psycopg
+from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
 from assise.errors import UsageError
@@ -52,3 +53,17 @@ def describe(conninfo: str) -> str:
         address += f":{port}"
     query = f"?{urlencode(shown, quote_via=quote)}" if shown else ""
     return f"postgresql://{address}/{quote(database)}{query}"
+
+
+def list_variables(conninfo: str) -> list[str]:
+    """The variables of the environment, such as PGSERVICE, that add to a connection string.
+
+    That of the user is left out: libpq does not say whether it has the name from there.
+    """
+    given = conninfo_to_dict(conninfo)
+    return [
+        option.envvar.decode()
+        for option in pq.Conninfo.get_defaults()
+        if option.envvar and option.val is not None and option.val != option.compiled
+        if option.keyword.decode() not in {"user", *given}
+    ]

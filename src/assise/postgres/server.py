@@ -8,6 +8,9 @@ from assise.errors import TargetError
 from assise.postgres.connection import Connection
 from assise.postgres.queries import QUERIES
 
+LOCKS_OF_TABLE = 10
+"""Locks that creating or dropping one table takes: its own, those of its keys, types and parts."""
+
 
 @dataclass(frozen=True)
 class _Server:
@@ -55,3 +58,9 @@ def check_server(connection: Connection) -> str:
             remedy=f"GRANT CREATE ON {missing} …",
         )
     return server.schema
+
+
+def count_tables_at_once(connection: Connection) -> int:
+    """How many tables one transaction may create or drop: they take half of the server's locks."""
+    locks = int(str(connection.scalar(QUERIES["locks"])))
+    return max(1, locks // 2 // LOCKS_OF_TABLE)

@@ -19,12 +19,11 @@ from assise.postgres import bookkeeping, locks
 from assise.postgres.bookkeeping import Part
 from assise.postgres.connection import Connection
 from assise.postgres.queries import Queries
-from assise.postgres.server import check_server
 from assise.progress import Log
 from assise.rows.model import Reason, Values
 from assise.schema.comments import Comments, change_comments, find_comments
-from assise.schema.sql import all_layouts, create_tables, key_functions, quote
-from assise.transfer.functions import adopt_functions, find_missing, make_functions
+from assise.schema.sql import all_layouts, quote
+from assise.transfer.functions import adopt_functions
 from assise.transfer.report import CollectionReport
 from assise.types.table import TYPES
 from assise.types.wire import add_length, int4_field, int8_field, write_row
@@ -103,6 +102,7 @@ def find_load(connection: Connection, name: str) -> Load | None:
     """
     if not connection.scalar(QUERIES["has_ledger"]):
         return None
+    bookkeeping.check_access(connection, bookkeeping.READING)
     bookkeeping.ensure(connection, LEDGER)
     rows = connection.fetch(_LoadRow, QUERIES["load"], {"name": name})
     return rows[0].read() if rows else None
@@ -181,68 +181,6 @@ def _workers_key(name: str) -> str:
     return f"assise workers {name}"
 
 
-def begin(
-    connection: Connection,
-    manifest: Manifest,
-    source: Path,
-    *,
-    chunk_bytes: int,
-    metadata: Iterable[tuple[str, str]] = (),
-) -> Load:
-    """Create the ledger where it is missing, and in one transaction the tables and the load.
-
-    `metadata` are names of collections, each with what mongodump wrote of it.
-
-    Raises:
-        TargetError: a table of the manifest exists already, or a function that is not ours.
-    """
-    schema, layout = check_server(connection), manifest.layout
-    find_missing(connection, key_functions(layout), schema)
-    bookkeeping.ensure(connection, LEDGER)
-    _check_new(connection, layout, schema)
-    with connection.transaction():
-        make_functions(connection, layout, schema)
-        for statement in create_tables(layout, schema):
-            connection.execute(statement)
-        facts = {"name": manifest.name, "source": str(source), "schema": schema}
-        parameters = {
-            **facts,
-            "manifest": dump_manifest(manifest, with_secrets=False),
-            "layout": json.dumps(layout.as_json()),
-            "chunk_bytes": chunk_bytes,
-        }
-        load_id = connection.scalar(QUERIES["insert_load"], parameters)
-        load = Load(
-            id=int(str(load_id)),
-            name=manifest.name,
-            source=source,
-            layout=layout,
-            schema=schema,
-            chunk_bytes=chunk_bytes,
-            is_finished=False,
-        )
-        for name, text in metadata:
-            line = {"load_id": load.id, "name": name, "metadata": text}
-            connection.execute(QUERIES["insert_collection"], line)
-        _apply(connection, load, manifest)
-    return load
-
-
-def _check_new(connection: Connection, layout: Layout, schema: str) -> None:
-    existing = [
-        table.table
-        for table in all_layouts(layout)
-        if connection.scalar(QUERIES["has_relation"], {"table": quote(schema, table.table)})
-    ]
-    if existing:
-        raise TargetError(
-            f"{connection.target} already has {', '.join(existing[:10])}:"
-            " existing tables are never overwritten",
-            remedy="Rename the tables in the manifest, give an empty database,"
-            " or drop them yourself.",
-        )
-
-
 def check_unchanged(connection: Connection, load: Load, layout: Layout) -> None:
     """Check that rows of this layout are the load's, and that its tables are as they were created.
 
@@ -250,19 +188,22 @@ def check_unchanged(connection: Connection, load: Load, layout: Layout) -> None:
         ChangedError: the layout is another one, or a table was changed.
     """
     ours, theirs = load.layout.tables, layout.tables
-    names = sorted({*ours, *theirs})
-    changed = [name for name in names if ours.get(name) != theirs.get(name)]
+    changed = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
     if changed:
         raise ChangedError(
             f"the manifest has changed since the load: {', '.join(changed[:10])}",
             remedy=restart_hint(load),
         )
-    for table in all_layouts(load.layout):
-        parameters = {"table": quote(load.schema, table.table)}
-        found = connection.execute(QUERIES["columns"], parameters)
+    layouts = all_layouts(load.layout)
+    names = [quote(load.schema, table.table) for table in layouts]
+    columns: dict[int, set[tuple[object, ...]]] = {}
+    for number, *column in connection.execute(QUERIES["columns"], {"tables": names}):
+        columns.setdefault(int(str(number)), set()).add(tuple(column))
+    for number, table in enumerate(layouts, 1):
+        found = columns.get(number, set())
         types = [TYPES[name].catalog_name for name in table.types]
         expected = zip(table.names, types, strict=True)
-        if not {*expected} <= {*found}:
+        if not {*expected} <= found:
             gone = "has other columns than the load created" if found else "is gone"
             raise ChangedError(
                 f"table {load.schema}.{table.table} {gone}", remedy=restart_hint(load)
@@ -275,15 +216,16 @@ def apply_manifest(connection: Connection, load: Load, manifest: Manifest) -> in
     Returns how many comments it changed.
     """
     with connection.transaction():
-        return _apply(connection, load, manifest)
+        return apply_comments(connection, load, manifest)
 
 
-def _apply(connection: Connection, load: Load, manifest: Manifest) -> int:
+def apply_comments(connection: Connection, load: Load, manifest: Manifest) -> int:
+    """Like `apply_manifest`, in the caller's transaction."""
     (before,) = connection.fetch(_make_comments, QUERIES["load_comments"], {"load_id": load.id})
     wanted, found = find_comments(manifest), _read_comments(connection, load)
     statements = change_comments(wanted, found, before, schema=load.schema)
-    for statement in statements:
-        connection.execute(statement)
+    if statements:
+        connection.execute(";\n".join(statements))
     parameters = {
         "load_id": load.id,
         "manifest": dump_manifest(manifest, with_secrets=False),
@@ -300,10 +242,11 @@ def _make_comments(comments: list[tuple[str, str | None, str]]) -> Comments:
 def _read_comments(connection: Connection, load: Load) -> Comments:
     """The comments that the catalog has on the tables of a load and on their columns."""
     found: Comments = {}
-    for table in load.layout.tables:
-        parameters = {"table": quote(load.schema, table)}
-        for column, text in connection.execute(QUERIES["comments"], parameters):
-            found[table, None if column is None else str(column)] = str(text)
+    tables = [*load.layout.tables]
+    parameters = {"tables": [quote(load.schema, table) for table in tables]}
+    for number, column, text in connection.execute(QUERIES["comments"], parameters):
+        table = tables[int(str(number)) - 1]
+        found[table, None if column is None else str(column)] = str(text)
     return found
 
 
@@ -325,6 +268,12 @@ def count_loaded(connection: Connection, load: Load) -> dict[str, int]:
     found = connection.execute(QUERIES["loaded_rows"], {"load_id": load.id})
     rows = {str(name): int(str(count)) for name, count in found}
     return {table.table: rows.get(table.table, 0) for table in all_layouts(load.layout)}
+
+
+def count_created(connection: Connection, load: Load) -> int | None:
+    """How many tables there are of a load that has not made all of them yet; None when it has."""
+    created = connection.scalar(QUERIES["created"], {"load_id": load.id})
+    return created if isinstance(created, int) else None
 
 
 def has_table(connection: Connection, schema: str, table: str) -> bool:
@@ -350,7 +299,7 @@ def read_metadata(connection: Connection, load: Load, collection: str) -> str | 
 
 
 def is_last(connection: Connection, load: Load) -> bool:
-    """Whether there is no load but this one."""
+    """Whether there is no load but this one, and the ledger is ours to drop."""
     return bool(connection.scalar(QUERIES["is_last_load"], {"load_id": load.id}))
 
 

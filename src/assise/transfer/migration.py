@@ -21,7 +21,7 @@ from assise.postgres.conninfo import describe
 from assise.progress import Log
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
-from assise.transfer import export, ledger
+from assise.transfer import creation, export, ledger
 from assise.transfer.check import Findings
 from assise.transfer.estimate import estimate_dump
 from assise.transfer.export import Exported, Write
@@ -130,6 +130,7 @@ def load(
         if found is None:
             begun = _begin(workspace, connection, manifest, dump)
         else:
+            creation.create_rest(connection, found)
             ledger.check_unchanged(connection, found, manifest.layout)
             if count := ledger.apply_manifest(connection, found, manifest):
                 workspace.log(f"{count_of(count, 'comment')} changed in place")
@@ -317,7 +318,7 @@ def _begin(workspace: Workspace, connection: Connection, manifest: Manifest, dum
                 f"not confirmed, nothing was written: {question}", remedy="Confirm with --yes."
             )
     texts = {name: read_metadata(dump.collection(name)) for name in manifest.roots.values()}
-    return ledger.begin(
+    return creation.begin(
         connection,
         manifest,
         dump.path,

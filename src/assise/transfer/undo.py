@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from assise.errors import BusyError, EditedError, TargetError, UsageError
 from assise.manifest.layout import TableLayout
 from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
+from assise.postgres.server import count_tables_at_once
 from assise.schema.sql import all_layouts, drop_tables, lock_tables, quote
 from assise.transfer import ledger
 from assise.transfer.functions import drop_old_functions, drop_unused, list_functions
@@ -127,15 +128,17 @@ class Undo:
         )
 
 
-def find_changes(connection: Connection, load: Load) -> dict[str, Changes]:
-    """For each table of a load what has changed since; reads every row's header.
+def find_changes(
+    connection: Connection, load: Load, layouts: Sequence[TableLayout] | None = None
+) -> dict[str, Changes]:
+    """For each table of a load, or of some, what has changed since; reads every row's header.
 
     An `xmin` survives VACUUM FREEZE, but neither a rewrite of the table by ALTER TABLE nor a
     restore of a backup: all rows are changed then.
     """
     loaded = ledger.count_loaded(connection, load)
     found = {}
-    for layout in all_layouts(load.layout):
+    for layout in all_layouts(load.layout) if layouts is None else layouts:
         changed, rows = 0, 0
         if ledger.has_table(connection, load.schema, layout.table):
             statement = QUERIES.fill("changes", table=quote(load.schema, layout.table))
@@ -149,14 +152,26 @@ def plan_undo(connection: Connection, load: Load) -> Undo:
     """What an undo would drop now."""
     functions = [name for _, name in list_functions(connection, load.id)]
     plan = Undo(connection.target, load.name, functions=functions)
-    rows, changes = ledger.count_loaded(connection, load), find_changes(connection, load)
-    for layout in all_layouts(load.layout):
+    plan.tables = _look_at(connection, load, _list_created(connection, load))
+    plan.drops_ledger = ledger.is_last(connection, load)
+    return plan
+
+
+def _list_created(connection: Connection, load: Load) -> list[TableLayout]:
+    """The tables that the load has created: all, unless it was stopped while it began."""
+    return all_layouts(load.layout)[: ledger.count_created(connection, load)]
+
+
+def _look_at(connection: Connection, load: Load, layouts: Sequence[TableLayout]) -> list[Loaded]:
+    rows = ledger.count_loaded(connection, load)
+    changes = find_changes(connection, load, layouts)
+    found = []
+    for layout in layouts:
         name = layout.table
         is_gone = not ledger.has_table(connection, load.schema, name)
         additions = () if is_gone else _find_additions(connection, load, layout)
-        plan.tables.append(Loaded(name, rows[name], changes[name], additions, is_gone))
-    plan.drops_ledger = ledger.is_last(connection, load)
-    return plan
+        found.append(Loaded(name, rows[name], changes[name], additions, is_gone))
+    return found
 
 
 def _find_additions(connection: Connection, load: Load, layout: TableLayout) -> tuple[str, ...]:
@@ -171,32 +186,56 @@ def _find_additions(connection: Connection, load: Load, layout: TableLayout) -> 
 def undo_load(connection: Connection, load: Load, *, replace: Collection[str]) -> Undo:
     """Drop what a load created, whole or not at all.
 
+    Where it has more tables than the server has locks for, they go in several transactions,
+    children before their parents; the load's line goes with the last, and what stops before that is
+    continued by the same call.
+
     Raises:
         EditedError: rows or tables were edited, and `replace` does not name them. DependentError:
         something of others depends on what is to be dropped. TargetError: another session uses it.
     """
+    tables: list[Loaded] = []
     try:
-        with bookkeeping.lock(connection), connection.transaction():
-            connection.execute("SET LOCAL lock_timeout = '10s'")
-            tables = [
-                layout.table
-                for layout in all_layouts(load.layout)
-                if ledger.has_table(connection, load.schema, layout.table)
-            ]
-            if tables:
-                connection.execute(lock_tables(tables, load.schema))
-            plan = plan_undo(connection, load)
-            plan.check(replace)
-            if tables:
-                connection.execute(drop_tables(tables, load.schema))
-            _forget(connection, load, plan)
+        with bookkeeping.lock(connection):
+            layouts = _list_created(connection, load)
+            size = count_tables_at_once(connection)
+            while len(layouts) > size:
+                with connection.transaction():
+                    tables[:0] = _drop(connection, load, layouts[-size:], replace)
+                del layouts[-size:]
+            with connection.transaction():
+                tables[:0] = _drop(connection, load, layouts, replace)
+                plan = Undo(connection.target, load.name, tables)
+                _forget(connection, load, plan)
     except BusyError as error:
         raise TargetError(
             f"another session uses the tables of {load.name!r}",
-            remedy="End it, or wait; nothing was dropped.",
+            remedy="End it, or wait; nothing was dropped."
+            if not tables
+            else "End it, or wait; the same command drops the rest.",
         ) from error
     plan.is_done = True
     return plan
+
+
+def _drop(
+    connection: Connection, load: Load, layouts: Sequence[TableLayout], replace: Collection[str]
+) -> list[Loaded]:
+    """Lock tables, look at them again, and drop them."""
+    connection.execute("SET LOCAL lock_timeout = '10s'")
+    names = [
+        layout.table
+        for layout in layouts
+        if ledger.has_table(connection, load.schema, layout.table)
+    ]
+    if names:
+        connection.execute(lock_tables(names, load.schema))
+    found = _look_at(connection, load, layouts)
+    replaced = {table.name for table in found}.intersection(replace)
+    Undo(connection.target, load.name, found).check(replaced)
+    if names:
+        connection.execute(drop_tables(names, load.schema))
+    return found
 
 
 def _forget(connection: Connection, load: Load, plan: Undo) -> None:

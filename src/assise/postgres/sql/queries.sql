@@ -1,6 +1,27 @@
+-- set_session --
+-- Set what a session depends on, where the server knows it. Catalogs come first on the path, unless it names them.
+SELECT set_config(name, value, false) FROM unnest(%(names)s::text[], %(values)s::text[]) AS setting (name, value)
+WHERE current_setting(name, true) IS NOT NULL
+UNION ALL
+SELECT set_config('search_path', (
+    SELECT coalesce(string_agg(quote_ident(name), ', ' ORDER BY place), '')
+    FROM unnest(current_schemas(false)) WITH ORDINALITY AS path (name, place) WHERE name <> 'pg_catalog'
+), false) WHERE 'pg_catalog' = ANY (current_schemas(false))
+
 -- has_parts --
 -- Whether any part has tables here, with a version of its own.
-SELECT to_regclass('assise.part') IS NOT NULL
+SELECT EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE (nspname, relname) = ('assise', 'part'))
+
+-- access --
+-- Who owns schema assise, and which privileges the user lacks there: on the schema, and of those given on its tables.
+SELECT pg_get_userbyid(nspowner)::text AS owner, quote_ident(current_user) AS user, array_remove(ARRAY[
+    CASE WHEN NOT has_schema_privilege(n.oid, 'USAGE') THEN 'USAGE' END,
+    CASE WHEN NOT %(is_made)s AND NOT has_schema_privilege(n.oid, 'CREATE') THEN 'CREATE' END
+], NULL) AS on_schema, ARRAY(
+    SELECT privilege FROM unnest(%(privileges)s::text[]) AS privilege WHERE EXISTS (
+        SELECT FROM pg_class WHERE relnamespace = n.oid AND relkind = 'r' AND NOT has_table_privilege(oid, privilege)
+    )
+) AS on_tables FROM pg_namespace AS n WHERE nspname = 'assise'
 
 -- part_version --
 -- The version of a part's tables; no row where it has none.
@@ -62,8 +83,13 @@ SELECT current_setting('server_encoding') AS encoding,
     pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS is_read_only,
     coalesce((
         SELECT name FROM unnest(current_schemas(false)) WITH ORDINALITY AS path (name, place)
-        WHERE name <> 'assise' ORDER BY place LIMIT 1
+        WHERE name NOT IN ('assise', 'information_schema') AND name !~ '^pg_' ORDER BY place LIMIT 1
     ), '')::text AS schema
+
+-- locks --
+-- How many locks the server has for all sessions together.
+SELECT current_setting('max_locks_per_transaction')::int
+    * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int)
 
 -- may_create --
 -- Whether the user may create what a load needs: the schema assise, where there is none, and tables.

@@ -4,7 +4,7 @@ SELECT pg_export_snapshot()
 
 -- has_ledger --
 -- Whether there is a ledger, of whatever version.
-SELECT to_regclass('assise.version') IS NOT NULL
+SELECT EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE (nspname, relname) = ('assise', 'version'))
 
 -- load --
 -- A load by its name.
@@ -26,10 +26,10 @@ WHERE id = %(load_id)s AND (manifest, comments) IS DISTINCT FROM (%(manifest)s, 
 SELECT comments FROM assise.load WHERE id = %(load_id)s
 
 -- comments --
--- The comments of a table (column null) and of its columns.
-SELECT attname::text AS column, description FROM pg_description
+-- The comments of tables, by their numbers from 1 on, (column null) and of their columns.
+SELECT number, attname::text AS column, description FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS ours (name, number)
+JOIN pg_description ON classoid = 'pg_class'::regclass AND objoid = to_regclass(name)
 LEFT JOIN pg_attribute ON attrelid = objoid AND attnum = objsubid AND attnum > 0
-WHERE classoid = 'pg_class'::regclass AND objoid = to_regclass(%(table)s)
 
 -- first_loads --
 -- The loads of a ledger of version 1, oldest first.
@@ -39,9 +39,18 @@ SELECT id, manifest, schema FROM assise.load ORDER BY id
 -- Keep the layout of a load that has none.
 UPDATE assise.load SET layout = %(layout)s WHERE id = %(load_id)s
 
--- insert_collection --
--- Keep what mongodump wrote of a collection.
-INSERT INTO assise.collection (load_id, name, metadata) VALUES (%(load_id)s, %(name)s, %(metadata)s)
+-- set_created --
+-- Note how many tables of a load there are; null for all.
+UPDATE assise.load SET created = %(created)s WHERE id = %(load_id)s AND created IS DISTINCT FROM %(created)s
+
+-- created --
+-- How many tables of a load there are; null for all.
+SELECT created FROM assise.load WHERE id = %(load_id)s
+
+-- insert_collections --
+-- Keep what mongodump wrote of collections.
+INSERT INTO assise.collection (load_id, name, metadata)
+SELECT %(load_id)s, name, metadata FROM unnest(%(names)s::text[], %(metadata)s::text[]) AS dumped (name, metadata)
 
 -- metadata --
 -- What mongodump wrote of a collection.
@@ -94,13 +103,15 @@ SELECT start_offset AS offset, size, reason, raw FROM assise.reject
 WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset > %(offset)s ORDER BY start_offset LIMIT 1
 
 -- columns --
--- Names and types of a table's columns.
-SELECT a.attname::text, format_type(a.atttypid, a.atttypmod)
-FROM pg_attribute AS a WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+-- Names and types of the columns of tables, by their numbers from 1 on.
+SELECT number, attname::text, format_type(atttypid, atttypmod)
+FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS ours (name, number)
+JOIN pg_attribute ON attrelid = to_regclass(name) AND attnum > 0 AND NOT attisdropped
 
--- has_relation --
--- Whether there is a table, view, sequence or index of this name.
-SELECT to_regclass(%(table)s) IS NOT NULL
+-- existing --
+-- Of which names, by their numbers from 1 on, there is a table, view, sequence or index.
+SELECT number FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS ours (name, number)
+WHERE to_regclass(name) IS NOT NULL ORDER BY number
 
 -- has_foreign_key --
 -- Whether a table has a foreign key.
@@ -167,8 +178,9 @@ ORDER BY 1
 LOCK TABLE assise.load IN SHARE ROW EXCLUSIVE MODE
 
 -- is_last_load --
--- Whether there is no load but this one.
+-- Whether there is no load but this one, and the user may drop the ledger.
 SELECT NOT EXISTS (SELECT FROM assise.load WHERE id <> %(load_id)s)
+    AND (SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'assise.load'::regclass)
 
 -- delete_rejects --
 -- Forget the rejects of a load.
@@ -203,6 +215,6 @@ WHERE starts_with(name, '_') AND schema = (SELECT schema FROM assise.load WHERE 
 ORDER BY name, schema
 
 -- is_unused --
--- Whether there is a function that nothing depends on.
-SELECT to_regprocedure(%(signature)s) IS NOT NULL
+-- Whether there is a function that nothing depends on, and that the user may drop.
+SELECT EXISTS (SELECT FROM pg_proc WHERE oid = to_regprocedure(%(signature)s) AND pg_has_role(proowner, 'USAGE'))
     AND NOT EXISTS (SELECT FROM pg_depend WHERE refclassid = 'pg_proc'::regclass AND refobjid = to_regprocedure(%(signature)s))

@@ -17,7 +17,7 @@ from time import sleep
 from traceback import print_exc
 from typing import BinaryIO
 
-from assise.errors import AssiseError
+from assise.errors import AssiseError, TargetError
 from assise.postgres.connection import Connection
 from assise.transfer import ledger
 from assise.transfer.ledger import Load
@@ -101,7 +101,14 @@ def _make_profile_work(description: Result, _session: ExitStack) -> Work:
 
 
 def _connect(description: Result, session: ExitStack) -> tuple[Connection, Load]:
-    connection = Connection(description["conninfo"], shown=description["target"])
+    try:
+        connection = Connection(description["conninfo"], shown=description["target"])
+    except TargetError as error:
+        raise TargetError(
+            f"a worker cannot connect: {error.message}",
+            remedy="The command has a session, and each worker one more. With fewer it needs"
+            " fewer: `--workers 1` needs one in all.",
+        ) from error
     session.enter_context(connection)
     return connection, ledger.rebuild_load(description["load"])
 

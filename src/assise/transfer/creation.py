@@ -1,0 +1,118 @@
+"""The creation of a load: first look, then write, and leave nothing when it is refused.
+
+The ledger, the functions of keys, the load's line and the tables are made in one transaction. Where
+they are more tables than the server has locks for, the others follow in transactions of their own,
+and the load's line says how many there are already.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from assise.errors import TargetError
+from assise.manifest.layout import Layout
+from assise.manifest.model import Manifest
+from assise.manifest.write import dump_manifest
+from assise.postgres import bookkeeping
+from assise.postgres.connection import Connection
+from assise.postgres.server import check_server, count_tables_at_once
+from assise.schema.sql import all_layouts, create_tables, key_functions, quote
+from assise.transfer import ledger
+from assise.transfer.functions import find_missing, make_functions
+from assise.transfer.ledger import LEDGER, QUERIES, Load
+
+SHOWN = 10
+"""Existing tables that an error names."""
+
+
+def begin(
+    connection: Connection,
+    manifest: Manifest,
+    source: Path,
+    *,
+    chunk_bytes: int,
+    metadata: Iterable[tuple[str, str]] = (),
+) -> Load:
+    """Create the ledger where it is missing, the load and its tables.
+
+    `metadata` are names of collections, each with what mongodump wrote of it.
+
+    Raises:
+        TargetError: a table of the manifest exists already, or a function that is not ours, or the
+        schema `assise` is another role's. Nothing was written.
+    """
+    schema, layout = check_server(connection), manifest.layout
+    tables = [table.table for table in all_layouts(layout)]
+    with bookkeeping.lock(connection):
+        bookkeeping.check_access(connection, bookkeeping.WRITING)
+        find_missing(connection, key_functions(layout), schema)
+        _check_new(connection, tables, schema)
+        with connection.transaction():
+            bookkeeping.upgrade(connection, LEDGER)
+            make_functions(connection, layout, schema)
+            load = _insert(connection, manifest, source, schema=schema, chunk_bytes=chunk_bytes)
+            names, texts = zip(*metadata, strict=True) if (metadata := [*metadata]) else ((), ())
+            lines = {"load_id": load.id, "names": [*names], "metadata": [*texts]}
+            connection.execute(QUERIES["insert_collections"], lines)
+            is_whole = _create_some(connection, load, 0)
+            if is_whole:
+                ledger.apply_comments(connection, load, manifest)
+    if not is_whole:
+        create_rest(connection, load)
+        ledger.apply_manifest(connection, load, manifest)
+    return load
+
+
+def _insert(
+    connection: Connection, manifest: Manifest, source: Path, *, schema: str, chunk_bytes: int
+) -> Load:
+    layout: Layout = manifest.layout
+    parameters = {
+        "name": manifest.name,
+        "source": str(source),
+        "schema": schema,
+        "manifest": dump_manifest(manifest, with_secrets=False),
+        "layout": json.dumps(layout.as_json()),
+        "chunk_bytes": chunk_bytes,
+    }
+    load_id = int(str(connection.scalar(QUERIES["insert_load"], parameters)))
+    return Load(load_id, manifest.name, source, layout, schema, chunk_bytes, is_finished=False)
+
+
+def create_rest(connection: Connection, load: Load) -> None:
+    """Create the tables that are still missing of a load that was stopped while it began.
+
+    Raises:
+        TargetError: there is another table of this name by now.
+    """
+    tables = [table.table for table in all_layouts(load.layout)]
+    while (created := ledger.count_created(connection, load)) is not None:
+        _check_new(connection, tables[created:], load.schema)
+        with connection.transaction():
+            _create_some(connection, load, created)
+
+
+def _create_some(connection: Connection, load: Load, created: int) -> bool:
+    """Create as many tables as one transaction may; whether these were the last."""
+    stop = created + count_tables_at_once(connection)
+    statements = create_tables(load.layout, load.schema)
+    connection.execute(";\n".join(statements[created:stop]) or "SELECT")
+    is_whole = stop >= len(statements)
+    parameters = {"load_id": load.id, "created": None if is_whole else stop}
+    connection.execute(QUERIES["set_created"], parameters)
+    return is_whole
+
+
+def _check_new(connection: Connection, tables: list[str], schema: str) -> None:
+    names = [quote(schema, table) for table in tables]
+    found = connection.execute(QUERIES["existing"], {"tables": names})
+    existing = [tables[int(str(number)) - 1] for (number,) in found]
+    if existing:
+        raise TargetError(
+            f"{connection.target} already has {', '.join(existing[:SHOWN])}:"
+            " existing tables are never overwritten",
+            remedy="Rename the tables in the manifest, give an empty database,"
+            " or drop them yourself.",
+        )
