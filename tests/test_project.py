@@ -41,11 +41,11 @@ def test_the_keywords_of_before_are_those_of_today(tmp_path: Path, database: str
 
 def test_a_migration_says_once_what_it_does_not_read(tmp_path: Path, database: str) -> None:
     dump = write_dump(tmp_path / "app", {"users": USERS})
-    (dump / "x.bson").mkdir()
+    (dump / "x").mkdir()
     lines = list[str]()
     project = Project(tmp_path, to=database, log=lines.append)
     project.migrate(dump, confirm=lambda _: True)
-    assert [line for line in lines if line.startswith("not read")] == ["not read: x.bson/"]
+    assert [line for line in lines if line.startswith("not read")] == ["not read: x/"]
 
 
 def test_a_workspace_has_the_settings_that_are_given(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_workspace_has_the_settings_that_are_given(tmp_path: Path) -> None:
 def test_a_manifest_is_named_by_its_path_or_by_its_folder(tmp_path: Path) -> None:
     assert find_manifest(tmp_path) == tmp_path / "assise.yaml"
     assert find_manifest(tmp_path / "new.yaml") == tmp_path / "new.yaml"
-    with pytest.raises(UsageError, match="there is no file or folder"):
+    with pytest.raises(UsageError, match="does not exist"):
         find_manifest(tmp_path / "nowhere")
     with pytest.raises(UsageError, match="there is no manifest"):
         Workspace(tmp_path / "assise.yaml").manifest()
