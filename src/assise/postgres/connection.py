@@ -17,6 +17,7 @@ from psycopg.rows import kwargs_row
 from assise.errors import TargetError
 from assise.postgres.conninfo import describe
 from assise.postgres.copy import write_rows
+from assise.postgres.environment import without_service
 from assise.postgres.translate import describe_error, translated
 from assise.types.table import TYPES
 from assise.types.wire import Cell
@@ -43,9 +44,10 @@ class Connection:
         """
         self.target, self.conninfo = shown or describe(conninfo), conninfo
         try:
-            self._connection = psycopg.connect(
-                conninfo, autocommit=True, application_name="assise", prepare_threshold=None
-            )
+            with without_service(conninfo):
+                self._connection = psycopg.connect(
+                    conninfo, autocommit=True, application_name="assise", prepare_threshold=None
+                )
         except psycopg.Error as error:
             raise TargetError(
                 f"{self.target}: {describe_error(error)}",
