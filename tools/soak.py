@@ -46,9 +46,17 @@ class Piece:
     workers: int = 0
 
 
+PROPERTIES = ("documents", "infer", "manifest", "mongo", "oracle", "rows", "transfer", "types")
+"""Folders of tests with properties that Hypothesis checks; it marks them itself."""
+
+
 def list_fuzz() -> list[Piece]:
-    """Every test of laws, ten times."""
-    pieces = []
+    """Every test of laws, ten times, and every other property."""
+    marked = ("-m", "hypothesis and not soak")
+    pieces = [
+        Piece(f"soak-fuzz/{folder}-properties", (*marked, f"tests/{folder}"), EXAMPLES)
+        for folder in PROPERTIES
+    ]
     for file in sorted(ROOT.glob("tests/*/test_laws.py")):
         test = str(file.relative_to(ROOT))
         names = [f"soak-fuzz/{file.parent.name}-{n}" for n in range(1, 11)]

@@ -38,7 +38,7 @@ SERVER = "postgresql://me@db.internal/app"
 BEFORE_A_LOAD = {"migrate", "infer", "load"}
 CALLED = re.compile(r"assise [^|>)]+")
 REFUSED = {
-    "assise undo": "not agreed",
+    "assise undo": "not confirmed",
     "assise rejects users 1024 > one.bson": "users has no reject at offset 1024",
 }
 """Examples that need a person, or a certain dump."""

@@ -27,7 +27,11 @@ ASSISE = [sys.executable, "-m", "assise"]
 MB = 1_000_000
 LONG = "a_collection_whose_name_is_longer_than_the_narrow_terminal_is_wide"
 DOCUMENTS = [
-    {"_id": ObjectId(f"65b9f0a0000000000000{n:04x}"), "name": f"user {n}", "text": "x" * 400}
+    {
+        "_id": ObjectId(f"65b9f0a0000000000000{n:04x}"),
+        "name": f"user {n}",
+        "text": "x" * 400,
+    }
     for n in range(3000)
 ]
 
@@ -226,7 +230,13 @@ def test_on_a_terminal_that_cannot_move_its_cursor_a_line_comes_every_ten_second
         patch.setattr(sys, "stderr", stream)
         for clock.now in (0.0, 9.0, 20.0, 29.0, 30.0):
             terminal.progress(
-                Progress("load", "users", round(clock.now), round((10 + clock.now) * MB), 40 * MB)
+                Progress(
+                    "load",
+                    "users",
+                    round(clock.now),
+                    round((10 + clock.now) * MB),
+                    40 * MB,
+                )
             )
         written = ""
         while written.count("\n") < 2:
@@ -254,7 +264,13 @@ def test_a_name_of_any_width_leaves_room_for_the_bar(
         patch.setattr(sys, "stderr", stream)
         for clock.now in (0.0, 1.0):
             terminal.progress(
-                Progress("load", name, round(clock.now), round((1 + clock.now) * MB), 4 * MB)
+                Progress(
+                    "load",
+                    name,
+                    round(clock.now),
+                    round((1 + clock.now) * MB),
+                    4 * MB,
+                )
             )
         written = ""
         while "left" not in written:

@@ -75,7 +75,15 @@ REJECTS = [
 UNDO = Undo(
     "",
     "app",
-    [Loaded("users", 150, Changes(79, 2), ("column nickname",)), Loaded(LONG, 0, Changes(0, 0))],
+    [
+        Loaded(
+            "users",
+            150,
+            Changes(79, 2),
+            ("column nickname",),
+        ),
+        Loaded(LONG, 0, Changes(0, 0)),
+    ],
     ["_new_objectid"],
     drops_ledger=True,
 )
@@ -170,7 +178,12 @@ def test_without_a_terminal_no_line_is_broken_however_long(
     text = show(monkeypatch, name, io.StringIO(), COLUMNS="20")
     assert "\x1b" not in text
     assert all(word in text.split() for word in WORDS[name])
-    count = {"report": 1 + 2 + 3 + 1 + 1, "rejects": 3, "undo": 4, "plan": 7}[name]
+    count = {
+        "report": 1 + 2 + 3 + 1 + 1,
+        "rejects": 3,
+        "undo": 4,
+        "plan": 7,
+    }[name]
     assert len(text.splitlines()) == count
 
 

@@ -221,14 +221,25 @@ def test_a_map_takes_few_paths() -> None:
 
 
 def test_a_new_kind_of_a_known_path_counts_beyond_the_cap() -> None:
-    documents: list[dict[str, object]] = [{"a": 1}, {"b": 1, "a": "x"}, {"a": [1]}]
+    documents: list[dict[str, object]] = [
+        {"a": 1},
+        {"b": 1, "a": "x"},
+        {"a": [1]},
+    ]
     found = profile_of(map(bson.encode, documents), paths=1)
     root = found.tree()
     assert root.children["a"].kinds == {"int32": 1, "string": 1, "array": 1}
     assert (root.unnamed, root.children["a"].element) == (1, None)
 
 
-@given(st.lists(strategies.documents().map(strategies.in_order), min_size=1, max_size=8), st.data())
+@given(
+    st.lists(
+        strategies.documents().map(strategies.in_order),
+        min_size=1,
+        max_size=8,
+    ),
+    st.data(),
+)
 def test_counting_documents_together_gives_what_counting_each_gives(
     raws: list[bytes], data: st.DataObject
 ) -> None:

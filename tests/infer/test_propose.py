@@ -357,7 +357,15 @@ def test_the_key_of_a_child_table_comes_before_the_fields() -> None:
 
 def test_long_keys() -> None:
     long = "k" * 70
-    found = propose_documents([{f"{long}a": 1, f"{long}b": 1, "k" * 1001: 1}])
+    found = propose_documents(
+        [
+            {
+                f"{long}a": 1,
+                f"{long}b": 1,
+                "k" * 1001: 1,
+            }
+        ]
+    )
     assert [len(name) for name in columns(found)] == [63, 63]
 
 
@@ -384,7 +392,15 @@ def test_a_map_seen_in_parts() -> None:
     raws = []
     for i in range(400):
         one, other = {f"k{i % 130}": i}, {f"k{i % 90}": "a"}
-        raws.append(bson.encode({"_id": i, "map": one, f"f{i % 7}": other}))
+        raws.append(
+            bson.encode(
+                {
+                    "_id": i,
+                    "map": one,
+                    f"f{i % 7}": other,
+                }
+            )
+        )
     whole, parts = (
         propose({"docs": profile}, name="x")
         for profile in (profile_of(raws), merge_parts(raws, [120, 150, 399]))

@@ -21,7 +21,11 @@ GARBAGE = [
     b"\n\0\0\0a",
 ]
 ODD_BYTES = b"\x00\x01\x05\x10\xff"
-BLOCKS = st.lists(st.integers(1, 9) | st.integers(1, 1000), min_size=1, max_size=4)
+BLOCKS = st.lists(
+    st.integers(1, 9) | st.integers(1, 1000),
+    min_size=1,
+    max_size=4,
+)
 
 
 @st.composite

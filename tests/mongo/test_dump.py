@@ -38,7 +38,11 @@ def chunks_of(path: Path, size: int) -> list[Chunk]:
 def test_a_folder_holds_its_collections_by_name(tmp_path: Path) -> None:
     dump = open_dump(write_dump(tmp_path / "app", {"b": DOCUMENTS, "a": [], "C": []}))
     assert names(dump) == ["C", "a", "b"]
-    assert dump.collection("b") == Collection("b", tmp_path / "app" / "b.bson", len(CONTENT))
+    assert dump.collection("b") == Collection(
+        "b",
+        tmp_path / "app" / "b.bson",
+        len(CONTENT),
+    )
     assert dump.ignored == ()
 
 
@@ -154,7 +158,13 @@ def test_views_and_folders_beside_the_collections_are_told_and_not_read(tmp_path
 
 @pytest.mark.parametrize(
     ("end", "kind"),
-    [("", "collection"), (".gz", "collection"), ("", "timeseries"), ("", None), ("", [1])],
+    [
+        ("", "collection"),
+        (".gz", "collection"),
+        ("", "timeseries"),
+        ("", None),
+        ("", [1]),
+    ],
 )
 def test_a_collection_whose_data_are_missing_is_no_view(
     tmp_path: Path, end: str, kind: object

@@ -269,13 +269,25 @@ def test_garbage_full_of_possible_lengths_is_read_in_about_linear_time(
         (b"\1", [("garbage", 0, 1)]),
         (ONE[:-1], [("garbage", 0, 15)]),
         (EMPTY + ONE[:-1], [("document", 0, 5), ("garbage", 5, 20)]),
-        (EMPTY + b"\1\2\3" + ONE, [("document", 0, 5), ("garbage", 5, 8), ("document", 8, 24)]),
+        (
+            EMPTY + b"\1\2\3" + ONE,
+            [
+                ("document", 0, 5),
+                ("garbage", 5, 8),
+                ("document", 8, 24),
+            ],
+        ),
         (EMPTY + b"\0", [("document", 0, 5), ("garbage", 5, 6)]),
         (b"\6\0\0\0\1\0" + ONE, [("invalid", 0, 6), ("document", 6, 22)]),
         (b"\xff" + EMPTY + b"\xff", [("garbage", 0, 7)]),
         (
             b"\xff" + EMPTY + ONE + b"\xff",
-            [("garbage", 0, 1), ("document", 1, 6), ("document", 6, 22), ("garbage", 22, 23)],
+            [
+                ("garbage", 0, 1),
+                ("document", 1, 6),
+                ("document", 6, 22),
+                ("garbage", 22, 23),
+            ],
         ),
         (b"\xff" + b"\6\0\0\0\1\0" + EMPTY, [("garbage", 0, 7), ("document", 7, 12)]),
     ],

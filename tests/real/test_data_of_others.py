@@ -132,7 +132,13 @@ def find_dump(
         found[name_collection(place.name)] = file, place
         if name.startswith(file):
             part, parts = name.removeprefix(file).split("/")
-            place.write_bytes(cut_part((FOLDER / file).read_bytes(), int(part), int(parts)))
+            place.write_bytes(
+                cut_part(
+                    (FOLDER / file).read_bytes(),
+                    int(part),
+                    int(parts),
+                )
+            )
         else:
             place.symlink_to(FOLDER / file)
     return folder, found

@@ -341,7 +341,21 @@ TEXTS = [
     "EwAAABAAAQAAAAA=",
     "DwAAABBhAAEAAAAQYQACAAAAAA==",
 ]
-json_scalars = st.sampled_from([None, True, False, 0, 7, -5, 1 << 40, 0.5, 1.5e-7, 1e300, *TEXTS])
+json_scalars = st.sampled_from(
+    [
+        None,
+        True,
+        False,
+        0,
+        7,
+        -5,
+        1 << 40,
+        0.5,
+        1.5e-7,
+        1e300,
+        *TEXTS,
+    ]
+)
 json_values = st.recursive(
     json_scalars,
     lambda inner: (
@@ -456,7 +470,11 @@ def test_a_large_extra_that_is_no_extended_json_is_refused(
     assembler = Assembler(parse_manifest(MANIFEST, "app.yaml").layout, "t", is_strict=is_strict)
     cells = [None] * (len(assembler.layouts[0].names) - 1)
     assert message in str(
-        outcome(assembler, [*cells, Cell(b"\1" + text.encode())], [{} for _ in assembler.layouts])
+        outcome(
+            assembler,
+            [*cells, Cell(b"\1" + text.encode())],
+            [{} for _ in assembler.layouts],
+        )
     )
 
 

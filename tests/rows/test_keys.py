@@ -186,7 +186,14 @@ def test_uuids_of_objectids_convert_back_and_sort_as_they_do(one: bytes, other: 
     first, second = objectid_to_uuid(one.hex()), objectid_to_uuid(other.hex())
     assert uuid_to_objectid(first) == one.hex()
     assert (first < second) == (one < other)
-    assert str(first) == find_fit(parse(of_id((0x07, one))).fields[0][1], "uuid", "objectid").text
+    assert (
+        str(first)
+        == find_fit(
+            parse(of_id((0x07, one))).fields[0][1],
+            "uuid",
+            "objectid",
+        ).text
+    )
     assert first.version == 8
 
 
@@ -250,7 +257,14 @@ def test_what_is_cut_has_no_key_or_a_whole_one(type_: str, kind: str) -> None:
         "number": int32(7),
         "any": NULL,
     }
-    for fields in ([(b"_id", values[kind])], [(b"a", NULL), (b"_id", values[kind]), (b"b", NULL)]):
+    for fields in (
+        [(b"_id", values[kind])],
+        [
+            (b"a", NULL),
+            (b"_id", values[kind]),
+            (b"b", NULL),
+        ],
+    ):
         whole = write_document(fields)
         (key,) = read_keys([(0, whole)])
         assert key

@@ -103,7 +103,16 @@ def test_a_long_id_is_cut_in_the_words_of_a_reject(min_group: int) -> None:
         ({"tags": (0x04, write_array([text(b"a"), int32(1)]))}, Values(1, 0, 2)),
         ({"any": int32(1)}, Values(1, 1, 0)),
         (
-            {"any": (0x03, doc(a=int32(1), b=(0x03, doc()), c=(0x04, write_array([NULL, NULL]))))},
+            {
+                "any": (
+                    0x03,
+                    doc(
+                        a=int32(1),
+                        b=(0x03, doc()),
+                        c=(0x04, write_array([NULL, NULL])),
+                    ),
+                )
+            },
             Values(1, 4, 0),
         ),
         ({"any": NULL}, Values(1, 0, 1)),
@@ -115,7 +124,12 @@ def test_a_long_id_is_cut_in_the_words_of_a_reject(min_group: int) -> None:
                 "items": (
                     0x04,
                     write_array(
-                        [(0x03, doc(n=int32(1))), (0x03, doc(x=NULL)), int32(7), (0x03, doc())]
+                        [
+                            (0x03, doc(n=int32(1))),
+                            (0x03, doc(x=NULL)),
+                            int32(7),
+                            (0x03, doc()),
+                        ]
                     ),
                 )
             },
@@ -216,7 +230,12 @@ def test_a_field_called_bson_stays_beside_fields_that_json_cannot_name(
     min_group: int,
     column: dict[str, object],
 ) -> None:
-    fields = [(b"$bson", int32(5)), (b"x", int32(1)), (b"x", int32(2)), (b"\xff", NULL)]
+    fields = [
+        (b"$bson", int32(5)),
+        (b"x", int32(1)),
+        (b"x", int32(2)),
+        (b"\xff", NULL),
+    ]
     inner = write_document(fields)
     raw = write_document([(b"_id", OID), *fields, (b"city", (0x03, inner))])
     table = {

@@ -110,7 +110,12 @@ def list_users(count: int) -> Iterator[Document]:
     """Users with one device each."""
     for n in range(count):
         tags, devices = ["a", "b"][: n % 3], [{"os": "x", "n": n}]
-        yield {"_id": key(2, n), "name": f"user {n}", "tags": tags, "devices": devices}
+        yield {
+            "_id": key(2, n),
+            "name": f"user {n}",
+            "tags": tags,
+            "devices": devices,
+        }
 
 
 def repeat_some(documents: Iterable[Document], every: int, later: int) -> Iterator[Document]:

@@ -38,7 +38,11 @@ def field(kind: int, key: str, value: bytes = b"") -> bytes:
 def string(key: str, text: str | bytes) -> bytes:
     """A field with a string."""
     content = text if isinstance(text, bytes) else text.encode()
-    return field(0x02, key, struct.pack("<i", len(content) + 1) + content + b"\0")
+    return field(
+        0x02,
+        key,
+        struct.pack("<i", len(content) + 1) + content + b"\0",
+    )
 
 
 def int32(key: str, number: int) -> bytes:

@@ -104,7 +104,11 @@ def _right_values(type_: str, kind: str) -> Elements:
     """Values of the kind of a column, most of which fit."""
     if not type_.endswith("[]"):
         return RIGHT[kind]
-    items = st.lists(st.one_of(RIGHT[kind], RIGHT[kind], values.nulls), min_size=1, max_size=3)
+    items = st.lists(
+        st.one_of(RIGHT[kind], RIGHT[kind], values.nulls),
+        min_size=1,
+        max_size=3,
+    )
     return items.map(lambda found: (0x04, values.write_array(found)))
 
 
@@ -229,7 +233,13 @@ def nested(draw: st.DrawFn, key: str) -> tuple[Plain, list[bytes]]:
 def _damage(raw: bytes) -> list[bytes]:
     """A document with what is no document before it, cut, or twice."""
     broken = values.write_document([(b"a", (0x08, b"\2"))])
-    return [b"\xff" * 7 + raw, raw[:-1], broken + raw, raw + raw, raw[: len(raw) // 2] + raw]
+    return [
+        b"\xff" * 7 + raw,
+        raw[:-1],
+        broken + raw,
+        raw + raw,
+        raw[: len(raw) // 2] + raw,
+    ]
 
 
 @st.composite
@@ -377,7 +387,14 @@ def find_hits(tables: dict[str, Plain], expected: Rows) -> Iterator[Hit]:
             if child.get("parent") == name
         ]
         if expected[name] and len(keys) > 1:
-            yield "rows", ["child", "grandchild", "great-grandchild"][min(len(keys), 4) - 2]
+            yield (
+                "rows",
+                [
+                    "child",
+                    "grandchild",
+                    "great-grandchild",
+                ][min(len(keys), 4) - 2],
+            )
         for row in expected[name]:
             own = next(column for column in row if column not in keys and column not in columns)
             notes = json.loads(row[own] or "null")

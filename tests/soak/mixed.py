@@ -52,7 +52,14 @@ SCALARS: list[Maker] = [
     lambda rng: rng.randrange(-(1 << 63), 1 << 63),
     lambda rng: rng.choice([rng.randrange(100), rng.randrange(10_000) / 100]),
     lambda rng: rng.choice(
-        [rng.gauss(0, 1e6), rng.random() * 1e-300, -0.0, float("nan"), float("inf"), 1e16]
+        [
+            rng.gauss(0, 1e6),
+            rng.random() * 1e-300,
+            -0.0,
+            float("nan"),
+            float("inf"),
+            1e16,
+        ]
     ),
     lambda rng: rng.random() < 0.5,
     lambda rng: ObjectId(rng.randbytes(12)),
@@ -91,8 +98,16 @@ DIRT: list[Callable[[Random], bytes]] = [
     lambda rng: field(0x13, "x", rng.randbytes(16)),
     lambda rng: field(0x03, "x", nested(rng.randrange(90, 130))),
     lambda _: field(0x05, "x", b"\x07\0\0\0\x02\x03\0\0\0abc"),
-    lambda rng: field(0x03, "x", document(string("$oid", "no id"), double("a.b", rng.random()))),
-    lambda rng: field(0x04, "x", document(int32("7", 1), int32("0", rng.randrange(9)))),
+    lambda rng: field(
+        0x03,
+        "x",
+        document(string("$oid", "no id"), double("a.b", rng.random())),
+    ),
+    lambda rng: field(
+        0x04,
+        "x",
+        document(int32("7", 1), int32("0", rng.randrange(9))),
+    ),
     lambda rng: string("x", bytes(rng.choices(range(1, 128), k=3_000))),
 ]
 
@@ -105,7 +120,13 @@ IDS: list[Callable[[int], object] | None] = [
     lambda n: n / 4,
     lambda n: f"key {n}",
     lambda n: Binary(uuid.UUID(int=n).bytes, 4),
-    lambda n: [n, f"key {n}", ObjectId(f"{n:024x}"), {"b": n, "a": "x"}, n + 0.5][n % 5],
+    lambda n: [
+        n,
+        f"key {n}",
+        ObjectId(f"{n:024x}"),
+        {"b": n, "a": "x"},
+        n + 0.5,
+    ][n % 5],
     None,
 ]
 
@@ -190,6 +211,10 @@ def write_mixed(
     for name, found in rejects.items():
         path = folder / f"{name}.bson{'.gz' if is_packed else ''}"
         with gzip.open(path, "wb", compresslevel=1) if is_packed else path.open("wb") as file:
-            for raw in draw_collection(rng, count // 3 + (name == "orders") * (count % 3), found):
+            for raw in draw_collection(
+                rng,
+                count // 3 + (name == "orders") * (count % 3),
+                found,
+            ):
                 file.write(raw)
     return rejects

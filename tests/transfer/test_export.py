@@ -107,7 +107,12 @@ def test_hostile_documents_come_out_as_they_went_in(
         def check(example: tuple[Plain, bytes]) -> None:
             Exports(target, tmp_path / "project", hits).check(*example)
 
-        check_slice(check, files(SLICES[name][0]), number=100 + [*SLICES].index(name), share=10)
+        check_slice(
+            check,
+            files(SLICES[name][0]),
+            number=100 + [*SLICES].index(name),
+            share=10,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +160,11 @@ def test_what_sql_changed_and_added_comes_out_as_it_is_now(loaded: Project, quer
         key: value for key, value in USERS[4].items() if key != "name"
     }
     assert found[str(USERS[5]["_id"])]["items"] == [{"n": 5, "parts": [{"p": 5}] * 2}]
-    assert found[str(new[0])] == {"_id": ObjectId(str(new[0])), "name": "new", "items": [{"n": 9}]}
+    assert found[str(new[0])] == {
+        "_id": ObjectId(str(new[0])),
+        "name": "new",
+        "items": [{"n": 9}],
+    }
 
 
 def test_a_row_that_has_no_bson_form_is_named_and_the_others_come_out(
@@ -176,7 +185,13 @@ def test_numbers_that_sql_wrote_beyond_their_range_are_named(
     project: Project, tmp_path: Path, query: Query, where: str
 ) -> None:
     column = "odd" if where == "large" else where
-    odd = [None, "a", 1.5, {"deep": [1]}, "b" * 1_100_000 if where == "large" else "c"]
+    odd = [
+        None,
+        "a",
+        1.5,
+        {"deep": [1]},
+        "b" * 1_100_000 if where == "large" else "c",
+    ]
     project.migrate(
         write_dump(
             tmp_path / "app", {"users": [{"_id": n, "odd": [value]} for n, value in enumerate(odd)]}
@@ -408,7 +423,16 @@ def test_documents_over_16_mib_are_named_and_left_out_for_mongorestore(
 ) -> None:
     dump = write_dump(tmp_path / "app", {"users": USERS})
     project.write_manifest(project.infer(dump))
-    write_dump(dump, {"users": [*USERS, document(string("a", "x" * 2000)), USERS[0]]})
+    write_dump(
+        dump,
+        {
+            "users": [
+                *USERS,
+                document(string("a", "x" * 2000)),
+                USERS[0],
+            ]
+        },
+    )
     project.migrate(dump, confirm=confirm)
     query("UPDATE users SET name = repeat('x', 1000) WHERE name = 'user 7'")
     monkeypatch.setattr(export, "DOCUMENT_BYTES", 1000)
@@ -497,7 +521,11 @@ def test_unknown_collections_and_what_is_not_loaded_are_named(
 
 def test_large_documents_and_deep_ones_come_out(project: Project, tmp_path: Path) -> None:
     raws = [
-        document(int32("_id", n), string("t", "x" * (3 << 20)), field(3, "deep", nested(3000)))
+        document(
+            int32("_id", n),
+            string("t", "x" * (3 << 20)),
+            field(3, "deep", nested(3000)),
+        )
         for n in range(6)
     ]
     project.migrate(write_dump(tmp_path / "app", {"users": raws}), confirm=confirm)

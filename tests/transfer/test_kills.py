@@ -160,7 +160,7 @@ def test_a_lost_session_is_told_and_the_same_command_goes_on(
     assert (lost.code, lost.stdout, "Traceback" in lost.stderr) == (1, "", False)
     assert re.search(
         r"error: postgresql://.*: terminating connection due to administrator command"
-        r".*\nThe connection was lost. When the server is back, the same command goes on where it"
+        r".*\nThe connection was lost. When the server is back, the same command continues where it"
         r" stopped.\n\Z",
         lost.stderr,
     )
@@ -230,7 +230,7 @@ def test_an_immediate_stop_of_the_server_is_told_and_the_same_command_starts_it_
     assert (lost.code, lost.stdout, "Traceback" in lost.stderr) == (1, "", False)
     assert "\nerror: postgresql:///app?host=" in lost.stderr
     assert lost.stderr.endswith(
-        "\nThe connection was lost. When the server is back, the same command goes on where it"
+        "\nThe connection was lost. When the server is back, the same command continues where it"
         " stopped.\n"
     )
     home.release()

@@ -187,7 +187,12 @@ def rejects(size: int) -> list[bytes]:
 def garbage(size: int) -> list[bytes]:
     parts = [random.Random(seed).randbytes(size) for seed in (1, 2)]
     good = [document(int32("_id", i)) for i in range(4)]
-    return [*good[:2], parts[0], *good[2:], parts[1]]
+    return [
+        *good[:2],
+        parts[0],
+        *good[2:],
+        parts[1],
+    ]
 
 
 def run(folder: Path, *arguments: str) -> tuple[int, float, Path]:

@@ -132,7 +132,7 @@ WAYS: dict[str, tuple[Callable[[Scene], None], int, str]] = {
         kill_one,
         1,
         (
-            "it was killed, perhaps because memory was short\nThe same command goes on where it"
+            "it was killed, perhaps because memory was short\nThe same command continues where it"
             " stopped.\n"
         ),
     ),
@@ -355,7 +355,11 @@ def test_results_are_taken_in_the_order_of_the_chunks(tmp_path: Path) -> None:
     slow = document(
         int32("_id", 0),
         int32("first", 1),
-        field(0x03, "map", document(*(int32(f"key {n}", n) for n in range(100_000)))),
+        field(
+            0x03,
+            "map",
+            document(*(int32(f"key {n}", n) for n in range(100_000))),
+        ),
     )
     quick = [document(int32("_id", n), int32("second", n)) for n in range(1, 50)]
     project = Project(tmp_path, settings={"workers": 2, "load.chunk_bytes": 500})
@@ -366,7 +370,12 @@ def test_results_are_taken_in_the_order_of_the_chunks(tmp_path: Path) -> None:
 def test_workers_know_every_kind_of_key(tmp_path: Path, database: str) -> None:
     some = [
         document(
-            int32("n", n), field(0x04, "tags", document(field(0x03, "0", document(int32("n", n)))))
+            int32("n", n),
+            field(
+                0x04,
+                "tags",
+                document(field(0x03, "0", document(int32("n", n)))),
+            ),
         )
         for n in range(500)
     ]

@@ -104,7 +104,12 @@ def all_decimals() -> list[bytes]:
         ((6176 - draw.randrange(12)) << 113 | draw.randrange(10**12)).to_bytes(16, "little")
         for _ in range(1000)
     ]
-    return [*(bits.to_bytes(16, "little") for bits in DECIMALS), *shapes, *drawn, *small]
+    return [
+        *(bits.to_bytes(16, "little") for bits in DECIMALS),
+        *shapes,
+        *drawn,
+        *small,
+    ]
 
 
 @pytest.mark.contract

@@ -1,7 +1,7 @@
 """Extended JSON v2, written from raw BSON.
 
 There are four dialects: canonical and relaxed as specified (mongodb/specifications,
-source/extended-json), the jsonb form of `docs/architecture.md`, in which PostgreSQL's jsonb keeps
+source/extended-json), the jsonb form of `docs/decisions/0005-jsonb-form.md`, in which PostgreSQL's jsonb keeps
 every value, and the text of a key. A value that a dialect cannot hold is written as
 `{"$bson": "<base64 of the BSON document {"": value}>"}`.
 """

@@ -23,6 +23,7 @@ from psycopg.conninfo import make_conninfo
 from assise.errors import TargetError
 from assise.postgres import cluster, postmaster
 from assise.postgres.environment import EMBEDDED, undo_variables, without_service
+from assise.settings import environment_without
 
 ORPHANS_TIMEOUT_S = 10
 STOP_TIMEOUT_S = 60
@@ -186,9 +187,8 @@ class Embedded:
 
     def shell_command(self, database: str) -> tuple[list[str], dict[str, str]]:
         """The arguments and the environment of a psql in a database, for `os.execvpe`."""
-        variables = os.environ.items()
-        environ = {name: value for name, value in variables if not name.startswith("PG")}
-        return [str(cluster.find_binaries() / "psql"), "--dbname", self.conninfo(database)], environ
+        command = [str(cluster.find_binaries() / "psql"), "--dbname", self.conninfo(database)]
+        return command, environment_without("PG")
 
     def _socket_folder(self, account: cluster.Account) -> Path:
         found = postmaster.read_postmaster(self.data)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Lock
+from contextlib import AbstractContextManager, nullcontext
 
 from psycopg import pq
+
+from assise.settings import without_variable
 
 EMBEDDED = "assise-embedded"
 """The `fallback_application_name` of the conninfo of an embedded server."""
@@ -19,8 +18,6 @@ _UNSET = {
     "min_protocol_version": "3.0",
     "max_protocol_version": "3.0",
 }
-_SERVICE = "PGSERVICE"
-_lock = Lock()
 
 
 def undo_variables() -> dict[str, str]:
@@ -34,18 +31,9 @@ def undo_variables() -> dict[str, str]:
     }
 
 
-@contextmanager
-def without_service(conninfo: str) -> Iterator[None]:
+def without_service(conninfo: str) -> AbstractContextManager[None]:
     """Hide the service of the environment while a connection to an embedded server is opened.
 
     libpq looks it up, and fails where there is none of that name, whatever the options say.
     """
-    if EMBEDDED not in conninfo or _SERVICE not in os.environ:
-        yield
-        return
-    with _lock:
-        service = os.environ.pop(_SERVICE)
-        try:
-            yield
-        finally:
-            os.environ[_SERVICE] = service
+    return without_variable("PGSERVICE") if EMBEDDED in conninfo else nullcontext()

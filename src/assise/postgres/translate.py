@@ -18,7 +18,7 @@ from assise.errors import (
 )
 
 _ROOM = (
-    "The server is out of disk, memory or connections. Make room; the same command then goes on"
+    "The server is out of disk, memory or connections. Make room; the same command then continues"
     " where it stopped."
 )
 _LOST = (

@@ -63,6 +63,8 @@ class Shredder:
 
         What stands in jsonb is counted in their rows; all other leaves are typed.
         """
+        if not documents:
+            return Values()
         found = Values(typed=sum(map(count_leaves, documents.values())))
         for i, layout in enumerate(self.layouts):
             *columns, extra = [j for j, name in enumerate(layout.types) if name == "jsonb"]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from importlib.resources import files
 
 from assise.manifest.layout import ColumnLayout, Layout, TableLayout, layouts
+from assise.types.table import TYPES
 
 DEFAULTS = {"uuid": "_new_objectid", "text": "_new_objectid_text"}
 """Key type -> the function that new rows of the application get their key from."""
@@ -206,17 +207,10 @@ def select_sizes(layouts: Sequence[TableLayout], schema: str) -> str:
 
 
 def _size_of(layout: TableLayout, alias: str) -> str:
-    """The size of a row in bytes.
-
-    Nothing is unpacked: a packed text's length stands in its head, and what else is packed counts
-    eight times.
-    """
+    """The size of a row in bytes, by its cells."""
     sizes = [str(24 + 8 * len(layout.names))]
     for name, kind in zip(layout.names, layout.types, strict=True):
-        cell = f"{alias}.{quote(name)}"
-        if kind in {"text", "bytea"}:
-            sizes.append(f"coalesce(octet_length({cell}), 0)")
-        elif kind == "jsonb" or kind.endswith("]"):
-            factor = f"CASE WHEN pg_column_compression({cell}) IS NULL THEN 1 ELSE 8 END"
-            sizes.append(f"coalesce(pg_column_size({cell}) * {factor}, 0)")
+        if size := TYPES[kind].size:
+            cell = f"{alias}.{quote(name)}"
+            sizes.append(f"coalesce({size.replace('{cell}', cell)}, 0)")
     return " + ".join(sizes)

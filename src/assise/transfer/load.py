@@ -66,7 +66,7 @@ def load_dump(
 
     Raises:
         ChangedError: a part of the source that was loaded reads differently now.
-        SourceError, TargetError, WorkerError: reading or writing failed; the same call goes on
+        SourceError, TargetError, WorkerError: reading or writing failed; the same call continues
             where it stopped.
     """
     reports = {

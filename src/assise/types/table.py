@@ -17,6 +17,13 @@ from assise.types.wire import Cell, CopyField, add_length, int8_field, strip_len
 KEY_KINDS = frozenset({"any", "offset"})
 """Kinds that only the key column of a collection's table can have."""
 
+# Nothing is unpacked for its size: a packed text's length stands in its head, and what else is
+# packed counts eight times.
+_OCTETS = "octet_length({cell})"
+_PACKED = (
+    "pg_column_size({cell}) * CASE WHEN pg_column_compression({cell}) IS NULL THEN 1 ELSE 8 END"
+)
+
 
 def _show_hex(cell: Cell) -> str:
     return cell.hex()[:200]
@@ -34,6 +41,7 @@ class ColumnType:
             cells have equal bytes.
         write_offset: the field of a document's offset; None for one that the type cannot hold.
         has_arrays: whether columns can be arrays of it.
+        size: SQL for the bytes of a `{cell}`; empty where a cell has at most eight.
     """
 
     name: str
@@ -45,6 +53,7 @@ class ColumnType:
     compare_key: Callable[[Cell], Hashable] | None = None
     write_offset: Callable[[int], CopyField | None] | None = None
     has_arrays: bool = True
+    size: str = ""
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -61,6 +70,7 @@ _SCALARS = (
         "text",
         {"string": text.STRING_CODEC, "objectid": ids.DIGITS_CODEC, "any": anykey.ANY_CODEC},
         text.show_text,
+        size=_OCTETS,
     ),
     ColumnType("bool", 16, 1000, "boolean", {"bool": booleans.BOOL_CODEC}, booleans.show_bool),
     ColumnType(
@@ -107,8 +117,10 @@ _SCALARS = (
         {"date": time.TIMESTAMPTZ_CODEC},
         time.show_timestamptz,
     ),
-    ColumnType("bytea", 17, 1001, "bytea", binary.BYTEA_CODECS, has_arrays=False),
-    ColumnType("jsonb", 3802, 3807, "jsonb", {"every": jsonb.EVERY_CODEC}, has_arrays=False),
+    ColumnType("bytea", 17, 1001, "bytea", binary.BYTEA_CODECS, has_arrays=False, size=_OCTETS),
+    ColumnType(
+        "jsonb", 3802, 3807, "jsonb", {"every": jsonb.EVERY_CODEC}, has_arrays=False, size=_PACKED
+    ),
 )
 
 
@@ -119,7 +131,8 @@ def _make_array(element: ColumnType) -> ColumnType:
         if kind not in KEY_KINDS
     }
     oid = element.array_oid
-    return ColumnType(f"{element.name}[]", oid, oid, f"{element.catalog_name}[]", codecs)
+    name, catalog_name = f"{element.name}[]", f"{element.catalog_name}[]"
+    return ColumnType(name, oid, oid, catalog_name, codecs, size=_PACKED)
 
 
 TYPES: Mapping[str, ColumnType] = MappingProxyType(

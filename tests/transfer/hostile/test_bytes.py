@@ -58,7 +58,15 @@ def test_garbage_in_the_middle_is_one_reject_and_reading_goes_on_behind_it(
 def test_garbage_in_front_at_the_end_and_twice_between_is_four_rejects(
     command: Command, tmp_path: Path
 ) -> None:
-    parts = [JUNK, *GOOD[:2], JUNK + b"1", *GOOD[2:4], JUNK + b"22", *GOOD[4:6], JUNK + b"333"]
+    parts = [
+        JUNK,
+        *GOOD[:2],
+        JUNK + b"1",
+        *GOOD[2:4],
+        JUNK + b"22",
+        *GOOD[4:6],
+        JUNK + b"333",
+    ]
     rejects = expect("users", parts, (0, 3, 6, 9), NOT_BSON)
     command.migrate(write_dump(tmp_path / "app", {"users": parts}), 10, rejects)
 
@@ -78,7 +86,11 @@ def test_a_document_behind_garbage_is_read_where_the_file_ends_with_it(
     command: Command, tmp_path: Path
 ) -> None:
     dump = write_dump(tmp_path / "app", {"users": [GOOD[0], JUNK, GOOD[1]]})
-    command.migrate(dump, 3, [Expected("users", len(GOOD[0]), NOT_BSON, JUNK)])
+    command.migrate(
+        dump,
+        3,
+        [Expected("users", len(GOOD[0]), NOT_BSON, JUNK)],
+    )
 
 
 def test_a_framed_document_that_is_no_bson_inside_is_one_reject_and_its_neighbours_are_loaded(
@@ -122,7 +134,15 @@ def test_a_run_over_16_mib_keeps_its_place_length_hash_and_first_64_kib(
     command.migrate(
         dump,
         21,
-        [Expected("users", len(b"".join(GOOD[:3])), NOT_BSON, run, kept=64 << 10)],
+        [
+            Expected(
+                "users",
+                len(b"".join(GOOD[:3])),
+                NOT_BSON,
+                run,
+                kept=64 << 10,
+            )
+        ],
         "16,777,217 bytes that cannot be framed",
     )
     assert query("SELECT count(*) FROM users") == [(20,)]
@@ -148,6 +168,16 @@ def test_the_largest_document_is_loaded_and_one_byte_more_is_no_document(
     assert (len(largest), len(larger)) == (LARGEST, LARGEST + 1)
     dump = write_dump(tmp_path / "app", {"users": [GOOD[0], largest, larger, GOOD[1]]})
     command.migrate(
-        dump, 4, [Expected("users", len(GOOD[0]) + LARGEST, NOT_BSON, larger, kept=64 << 10)]
+        dump,
+        4,
+        [
+            Expected(
+                "users",
+                len(GOOD[0]) + LARGEST,
+                NOT_BSON,
+                larger,
+                kept=64 << 10,
+            )
+        ],
     )
     assert query("SELECT octet_length(name) FROM users WHERE id = 100") == [(room,)]

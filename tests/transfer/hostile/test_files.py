@@ -38,9 +38,14 @@ def test_an_empty_file_is_an_empty_collection(
 def test_a_dump_of_nothing_but_an_empty_collection_is_done(
     command: Command, tmp_path: Path
 ) -> None:
-    assert command.migrate(write_dump(tmp_path / "app", {"empty": []}, is_packed=True), 0).count(
-        "loaded"
-    ) == {"empty": 0}
+    assert command.migrate(
+        write_dump(
+            tmp_path / "app",
+            {"empty": []},
+            is_packed=True,
+        ),
+        0,
+    ).count("loaded") == {"empty": 0}
 
 
 def test_a_folder_without_a_dump_is_refused(command: Command, tmp_path: Path) -> None:
@@ -190,7 +195,12 @@ def test_escaped_and_shortened_file_names_give_the_collections_their_own_names(
 ) -> None:
     long_name = "events." + "n" * 230
     short = "events." + "n" * 200 + "%24qVJMHJtqvWIUO1WvMWqzPZuNMWs="
-    files = {"a%2Fb": GOOD[:1], "50%25": GOOD[:2], "caf%C3%A9": GOOD[:3], short: GOOD[:4]}
+    files = {
+        "a%2Fb": GOOD[:1],
+        "50%25": GOOD[:2],
+        "caf%C3%A9": GOOD[:3],
+        short: GOOD[:4],
+    }
     dump = write_dump(tmp_path / "app", files)
     (dump / f"{short}.metadata.json").write_text(
         json.dumps({"options": {}, "indexes": [], "collectionName": long_name})
@@ -240,11 +250,21 @@ def test_a_file_whose_name_is_that_of_no_collection_is_refused(
 def test_long_names_that_differ_at_the_end_get_tables_of_their_own(
     command: Command, tmp_path: Path
 ) -> None:
-    names = ["n" * 200, "n" * 199 + "m", "n" * 63, "n" * 58, "é" * 100]
+    names = [
+        "n" * 200,
+        "n" * 199 + "m",
+        "n" * 63,
+        "n" * 58,
+        "é" * 100,
+    ]
     items = [
         document(
             int32("_id", 1),
-            field(0x04, "k" * 200, document(field(0x03, "0", document(int32("n", 1))))),
+            field(
+                0x04,
+                "k" * 200,
+                document(field(0x03, "0", document(int32("n", 1)))),
+            ),
         )
     ]
     outcome = command.migrate(write_dump(tmp_path / "app", dict.fromkeys(names, items)), 5)

@@ -49,7 +49,13 @@ def test_documents_without_id_are_keyed_by_their_offset_and_never_duplicates(
         write_dump(tmp_path / "app", {"users": [*GOOD[:2], nameless, nameless, GOOD[0]]}), 5
     )
     size = len(GOOD[0])
-    offsets = [0, size, 2 * size, 2 * size + len(nameless), 2 * size + 2 * len(nameless)]
+    offsets = [
+        0,
+        size,
+        2 * size,
+        2 * size + len(nameless),
+        2 * size + 2 * len(nameless),
+    ]
     assert query("SELECT _offset, name FROM users ORDER BY 1") == list(
         zip(offsets, ["user 0", "user 1", "nobody", "nobody", "user 0"], strict=True)
     )
@@ -92,7 +98,11 @@ def test_ids_of_every_kind_stand_beside_each_other(
     command: Command, tmp_path: Path, query: Query
 ) -> None:
     oid = ObjectId("507f1f77bcf86cd799439011")
-    dbref = document(string("$ref", "users"), field(0x07, "$id", oid.binary), string("$db", "shop"))
+    dbref = document(
+        string("$ref", "users"),
+        field(0x07, "$id", oid.binary),
+        string("$db", "shop"),
+    )
     ids = {
         "7": int32("_id", 7),
         '"7"': string("_id", "7"),
@@ -156,7 +166,11 @@ def test_long_ids_are_keyed_by_their_hash(command: Command, tmp_path: Path, quer
     texts = [random_text(9_000, seed) for seed in range(5)]
     parts = [document(string("_id", text)) for text in texts]
     again = Expected("things", len(b"".join(parts)), DUPLICATE, parts[2])
-    command.migrate(write_dump(tmp_path / "app", {"things": [*parts, parts[2]]}), 6, [again])
+    command.migrate(
+        write_dump(tmp_path / "app", {"things": [*parts, parts[2]]}),
+        6,
+        [again],
+    )
     assert query(
         "SELECT count(*) FROM things WHERE id ~ '^sha256:[0-9a-f]{64}$' AND length(_extra ->>"
         " '_id') = 9000"
@@ -177,7 +191,13 @@ def test_an_id_that_is_too_long_for_the_key_of_the_manifest_is_rejected(
         for size in (9_000, 4_000)
     ]
     good = [document(string("_id", f"u{i}"), string("name", "short")) for i in range(30)]
-    parts = [*good[:10], long[0], *good[10:20], long[1], *good[20:]]
+    parts = [
+        *good[:10],
+        long[0],
+        *good[10:20],
+        long[1],
+        *good[20:],
+    ]
     rejects = expect("users", parts, (10, 21), LIMIT)
     command.migrate(
         write_dump(tmp_path / "app", {"users": parts}),
@@ -253,9 +273,15 @@ def test_nan_and_negative_zero_as_keys_of_the_manifest(
     ]
     parts = [document(item, int32("n", i)) for i, item in enumerate(ids)]
     size = len(parts[0])
-    rejects = [Expected("float8", size * i, DUPLICATE, parts[i]) for i in (1, 3)] + [
-        Expected("numeric", size * i, MISFIT, parts[i]) for i in (1, 3)
-    ]
+    rejects = [
+        Expected(
+            "float8",
+            size * i,
+            DUPLICATE,
+            parts[i],
+        )
+        for i in (1, 3)
+    ] + [Expected("numeric", size * i, MISFIT, parts[i]) for i in (1, 3)]
     command.migrate(write_dump(tmp_path / "app", {"numeric": parts, "float8": parts}), 10, rejects)
     for table in ("numeric", "float8"):
         assert query(f'SELECT n FROM "{table}" ORDER BY n') == [(0,), (2,), (4,)]
@@ -323,7 +349,12 @@ def test_what_is_not_bson_keeps_its_reason_in_chunks_that_are_looked_through_for
     monkeypatch.setenv("ASSISE_WORKERS", "1")  # with more it is open which of two is loaded
     parts = [*good, *again]
     rejects = [
-        Expected("users", (200 + i) * len(raw), DUPLICATE if raw == good[i] else NOT_BSON, raw)
+        Expected(
+            "users",
+            (200 + i) * len(raw),
+            DUPLICATE if raw == good[i] else NOT_BSON,
+            raw,
+        )
         for i, raw in enumerate(again)
     ]
     command.migrate(

@@ -108,11 +108,20 @@ def test_a_child_row_that_is_too_big_rejects_its_document(
     keys = "from: items.*, primary_key: [user_id, _position]"
     items = f"items: {{parent: users, {keys}, columns: {{{names}}}}}"
     write_manifest(tmp_path, f"{users}, {items}")
-    element = field(0x03, "1", document(*(string(f"c{i}", random_text(30, i)) for i in range(900))))
+    element = field(
+        0x03,
+        "1",
+        document(*(string(f"c{i}", random_text(30, i)) for i in range(900))),
+    )
     small = field(0x03, "0", document(string("c1", "x")))
     parts = [
         document(
-            int32("_id", i), field(0x04, "items", document(small, *([element] if i == 4 else [])))
+            int32("_id", i),
+            field(
+                0x04,
+                "items",
+                document(small, *([element] if i == 4 else [])),
+            ),
         )
         for i in range(8)
     ]

@@ -1,6 +1,13 @@
 -- The parts that have tables in schema assise, each with the version of its tables: how many of its files were applied.
 -- Before there was this table, `assise.version` had the version of the ledger's.
-CREATE SCHEMA IF NOT EXISTS assise;
+DO $$
+BEGIN
+    CREATE SCHEMA IF NOT EXISTS assise;
+EXCEPTION
+    -- Another session has made it, and has committed since this one looked.
+    WHEN duplicate_schema OR unique_violation THEN NULL;
+END
+$$;
 
 CREATE TABLE assise.part (
     name text PRIMARY KEY,

@@ -17,7 +17,7 @@ Result = dict[str, Any]
 
 
 class RecordedChunk(NamedTuple):
-    """A chunk as the ledger has it: where it ends, its sha256, how many documents were loaded."""
+    """A recorded chunk: its end, its sha256, and how many of its documents were loaded."""
 
     stop: int
     sha256: str
