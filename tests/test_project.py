@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from bson import ObjectId
 
 from assise.errors import UsageError
+from assise.postgres.embedded import Embedded
 from assise.progress import Progress
 from assise.project import Project
 from assise.settings import CHUNK_BYTES
@@ -41,11 +43,25 @@ def test_the_keywords_of_before_are_those_of_today(tmp_path: Path, database: str
 
 def test_a_migration_says_once_what_it_does_not_read(tmp_path: Path, database: str) -> None:
     dump = write_dump(tmp_path / "app", {"users": USERS})
-    (dump / "x.bson").mkdir()
+    (dump / "x").mkdir()
     lines = list[str]()
     project = Project(tmp_path, to=database, log=lines.append)
     project.migrate(dump, confirm=lambda _: True)
-    assert [line for line in lines if line.startswith("not read")] == ["not read: x.bson/"]
+    assert [line for line in lines if line.startswith("not read")] == ["not read: x/"]
+
+
+def test_that_the_embedded_server_stays_up_is_said_once(
+    tmp_path: Path, embedded_server: Embedded, use_embedded_server: Callable[[Path], None]
+) -> None:
+    use_embedded_server(tmp_path)
+    embedded_server.stop()
+    lines = list[str]()
+    project = Project(tmp_path, log=lines.append)
+    project.migrate(write_dump(tmp_path / "app", {"users": USERS}), confirm=lambda _: True)
+    project.verify()
+    said = [line for line in lines if "keeps running" in line]
+    assert said == ["the embedded server keeps running after this; `assise pg stop` stops it"]
+    assert (embedded_server.status().programs / "pg_dump").is_file()
 
 
 def test_a_workspace_has_the_settings_that_are_given(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from assise.errors import UsageError
@@ -169,6 +171,21 @@ def _is_within(setting: Setting[Any], value: object) -> bool:
 def environment_without(prefix: str) -> dict[str, str]:
     """The environment for another program, without the variables that begin with `prefix`."""
     return {name: value for name, value in os.environ.items() if not name.startswith(prefix)}
+
+
+@contextmanager
+def without_variable(name: str) -> Iterator[None]:
+    """Hide a variable from the libraries of this process; one thread at a time."""
+    with _hiding:
+        value = os.environ.pop(name, None)
+        try:
+            yield
+        finally:
+            if value is not None:
+                os.environ[name] = value
+
+
+_hiding = Lock()
 
 
 def count_cores() -> int:

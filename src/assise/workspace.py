@@ -91,7 +91,9 @@ class Workspace:
         if not self.is_embedded(manifest):
             return Connection(self._conninfo(manifest))
         embedded = self.embedded
-        embedded.start()
+        if not embedded.is_running():
+            embedded.start()
+            self.log("the embedded server keeps running after this; `assise pg stop` stops it")
         embedded.create_database(manifest.name)
         return Connection(embedded.conninfo(manifest.name), shown=embedded.url(manifest.name))
 

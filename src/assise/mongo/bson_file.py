@@ -5,22 +5,26 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import islice
+from pathlib import Path
 from typing import IO, cast
 
 from assise.errors import SourceError
 from assise.mongo.chunks import Chunk, group_frames
 from assise.mongo.dump import REMEDY_UNREADABLE, Collection
-from assise.mongo.frames import LARGEST, SMALLEST, Stream, read_frames, read_stops
+from assise.mongo.frames import LARGEST, SMALLEST, Run, Stream, read_frames, read_stops
 from assise.rows.model import Document
+from assise.wording import count_of
 
 SEARCHED_BYTES = 1 << 20
 """Bytes from a position in the middle of a file in which a document must begin, at least."""
 
 USUAL_HEAD = b"\x07_id\0"
 """Type and key of the first field of most documents: an ObjectId."""
+
+_PACKED_BYTES = 16 << 10
 
 _Sample = tuple[list[Document], float]
 
@@ -32,12 +36,9 @@ def read_chunks(collection: Collection, size: int) -> Iterator[Chunk]:
         SourceError: the file cannot be read, or its gzip stream is broken; the remedy says how far
             it could be read.
     """
-    read = 0
-    with _open(collection, lambda: read) as stream:
+    with _open(collection) as stream:
         tell = _packed_file(stream).tell if isinstance(stream, gzip.GzipFile) else None
-        for chunk in group_frames(read_frames(stream), size, tell=tell):
-            yield chunk
-            read = chunk.stop
+        yield from group_frames(read_frames(stream), size, tell=tell)
 
 
 def find_bounds(collection: Collection, size: int) -> Iterator[tuple[int, int]]:
@@ -47,7 +48,7 @@ def find_bounds(collection: Collection, size: int) -> Iterator[tuple[int, int]]:
         SourceError: the file cannot be read.
     """
     start = stop = 0
-    with _open(collection, lambda: stop) as stream:
+    with _open(collection) as stream:
         for stop in read_stops(stream):
             if stop - start >= size:
                 yield start, stop
@@ -62,7 +63,7 @@ def read_chunk(collection: Collection, start: int, stop: int) -> Chunk:
     Raises:
         SourceError: the file cannot be read, or has changed since the bounds were found.
     """
-    with _open(collection, lambda: start) as stream:
+    with _open(collection) as stream:
         stream.seek(start)
         frames = read_frames(_Part(stream, stop - start), start)
         chunks = list(group_frames(frames, stop - start, start=start))
@@ -83,8 +84,7 @@ def read_samples(collection: Collection, size: int, count: int) -> Iterator[_Sam
     Raises:
         SourceError: the file cannot be read.
     """
-    read = 0
-    with _open(collection, lambda: read) as stream:
+    with _open(collection) as stream:
         if not isinstance(stream, gzip.GzipFile) and collection.size > count * size:
             yield from _read_spread(stream, collection.size, size, count)
             return
@@ -94,7 +94,6 @@ def read_samples(collection: Collection, size: int, count: int) -> Iterator[_Sam
             if isinstance(stream, gzip.GzipFile):
                 growth = stream.tell() / _packed_file(stream).tell()
             yield chunk.documents, (chunk.stop - chunk.start) / (collection.size * growth)
-            read = chunk.stop
 
 
 def _read_spread(stream: io.FileIO, total: int, size: int, count: int) -> Iterator[_Sample]:
@@ -154,20 +153,70 @@ def _packed_file(stream: gzip.GzipFile) -> IO[bytes]:
 
 
 @contextmanager
-def _open(collection: Collection, read: Callable[[], int]) -> Iterator[gzip.GzipFile | io.FileIO]:
-    """Open the content of a collection; an error says up to which byte it was `read`."""
+def _open(collection: Collection) -> Iterator[gzip.GzipFile | io.FileIO]:
+    """Open the content of a collection."""
     file = collection.file
     try:
         stream = gzip.GzipFile(file) if collection.is_packed else file.open("rb", buffering=0)
         with stream:
             yield stream
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        count, stop = _count_readable(file)
         raise SourceError(
             f"{file} is a broken gzip stream: {error}",
-            remedy=f"Its documents up to byte {read():,} could be read. Take the dump again, or"
-            " unpack what there is to a .bson file.",
+            remedy=f"Of it {count_of(count, 'document')} can be read, up to byte {stop:,}. Take the"
+            f" dump again, or unpack what there is: `zcat FILE > {collection.name}.bson`.",
         ) from error
     except OSError as error:
         raise SourceError(
             f"{file} cannot be read: {error.strerror}", remedy=REMEDY_UNREADABLE
         ) from error
+
+
+def _count_readable(file: Path) -> tuple[int, int]:
+    """Count the documents that a broken gzip stream gives, and find where the last one ends."""
+    count = stop = 0
+    with file.open("rb") as packed:
+        for frame in read_frames(_Salvage(packed)):
+            if not isinstance(frame, Run):
+                count += len(frame)
+                offset, raw = frame[-1]
+                stop = offset + len(raw)
+    return count, stop
+
+
+class _Salvage:
+    """The content of a broken gzip stream up to where it breaks."""
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        self._blocks = _salvage(packed)
+        self._rest = b""
+
+    def read(self, size: int, /) -> bytes:
+        block = self._rest or next(self._blocks, b"")
+        self._rest = block[size:]
+        return block[:size]
+
+
+def _salvage(packed: IO[bytes]) -> Iterator[bytes]:
+    """Yield what can be unpacked, to the last byte."""
+    unpacker = zlib.decompressobj(wbits=31)
+    with suppress(zlib.error):
+        while block := packed.read(_PACKED_BYTES):
+            while block:
+                before = unpacker.copy()
+                try:
+                    content = unpacker.decompress(block)
+                except zlib.error:
+                    # An error takes along what the call has unpacked before it.
+                    yield from filter(None, map(before.decompress, _split(block)))
+                    raise
+                if content:
+                    yield content
+                block = unpacker.unused_data
+                if unpacker.eof:
+                    unpacker = zlib.decompressobj(wbits=31)
+
+
+def _split(block: bytes) -> Iterator[bytes]:
+    return (block[p : p + 1] for p in range(len(block)))

@@ -5,18 +5,34 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote
+
+import bson
+from bson import json_util
 
 from assise.errors import SourceError
+from assise.mongo.frames import SMALLEST
+from assise.mongo.names import is_cut, unescape, whole_name
+from assise.wording import escape
 
 REMEDY_UNREADABLE = "Let this user read it, or copy it to a disk without errors."
 
 _ENDINGS = (".bson", ".bson.gz")
+_METADATA_ENDINGS = (".metadata.json", ".metadata.json.gz")
 _SERVERS_OWN = {"admin", "config", "local"}
+_SERVERS_COLLECTIONS = {
+    f"system.{name}" for name in ("users", "roles", "views", "profile", "indexes", "namespaces")
+}
+_GIVE_DUMP = "Give a mongodump folder or a .bson or .bson.gz file."
+_URL = re.compile("[a-z][a-z+]+:/")
+_GZIP = b"\x1f\x8b"
+_HEAD_BYTES = 16 << 10
 
 BUCKETS = "system.buckets."
 """The prefix of a collection that holds the data of a time series.
@@ -27,25 +43,25 @@ Its metadata file has the name of the time series itself.
 
 @dataclass(frozen=True)
 class Collection:
-    """A collection of a dump: its name, its file, and the size of the file in bytes."""
+    """A collection of a dump: its name, its file, and the size of the file in bytes.
+
+    A packed file can only be read from its beginning.
+    """
 
     name: str
     file: Path
     size: int
-
-    @property
-    def is_packed(self) -> bool:
-        """Whether the file can only be read from its beginning."""
-        return self.file.suffix == ".gz"
+    is_packed: bool = False
 
 
 @dataclass(frozen=True)
 class Dump:
-    """The collections of one database by name, and the ignored files and folders."""
+    """The collections of one database by name, the ignored files and folders, and notes."""
 
     path: Path
     collections: tuple[Collection, ...]
     ignored: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def collection(self, name: str) -> Collection:
         """Return the collection of this name.
@@ -66,24 +82,25 @@ def open_dump(path: Path) -> Dump:
     """Open the dump at `path`: the folder of a database, the folder above one, or one file.
 
     Raises:
-        SourceError: there is no dump or more than one database, or two files are one collection.
+        SourceError: there is no dump or more than one database, two files are one collection, or
+            what should be the file of a collection cannot be read.
     """
+    if _URL.match(str(path)) and not path.exists():
+        raise SourceError(
+            "a URL is given where a dump is expected: Assise reads the files that mongodump writes",
+            remedy="Call `mongodump --uri … --out dump`, then give the folder dump/<database>.",
+        )
     path = path.absolute()
     _check_text(str(path))
     try:
         if not path.exists():
-            raise SourceError(
-                f"{path} does not exist",
-                remedy="Give a mongodump folder or a .bson or .bson.gz file.",
-            )
+            raise SourceError(f"{path} does not exist", remedy=_GIVE_DUMP)
         if path.is_dir():
             return _open_folder(path)
         if not path.name.endswith(_ENDINGS):
-            raise SourceError(
-                f"{path} is not a .bson or .bson.gz file",
-                remedy="Give a mongodump folder or a .bson or .bson.gz file.",
-            )
-        return Dump(path, (_collection(path),), ())
+            raise SourceError(f"{path} is not a .bson or .bson.gz file", remedy=_GIVE_DUMP)
+        collection = _collection(path)
+        return Dump(path, (collection,), (), tuple(_list_notes([collection])))
     except OSError as error:
         raise SourceError(
             f"{path} cannot be read: {error.strerror}", remedy=REMEDY_UNREADABLE
@@ -95,18 +112,24 @@ def _check_text(name: str) -> None:
     try:
         name.encode()
     except UnicodeEncodeError as error:
-        shown = os.fsencode(name).decode(errors="backslashreplace")
-        message = f"the name {shown} is not UTF-8"
+        message = f"the name {_show(name)} is not UTF-8"
         raise SourceError(message, remedy="Rename the file or folder.") from error
 
 
+def _show(name: str) -> str:
+    """Return a file's name on one line, also one that is not UTF-8."""
+    return escape(os.fsencode(name).decode(errors="backslashreplace"))
+
+
 def _open_folder(path: Path) -> Dump:
-    files = _bson_files(path)
-    folders = _folders(path)
-    databases = [folder for folder in folders if _bson_files(folder)]
-    data = [file for file in files if file.name.split(".bson")[0] != "oplog"]
-    if data or (files and not databases):
-        return _database(path, files)
+    entries = sorted(path.iterdir())
+    files = [entry for entry in entries if _is_data(entry)]
+    if any(_stem(file) != "oplog" for file in files):
+        return _open_database(path, entries)
+    folders = [entry for entry in entries if entry.is_dir() and not _is_hidden(entry)]
+    databases = [folder for folder in folders if any(map(_is_data, folder.iterdir()))]
+    if files and not databases:
+        return _open_database(path, entries)
     users = [folder for folder in databases if folder.name not in _SERVERS_OWN] or databases
     if not users:
         raise SourceError(
@@ -119,46 +142,91 @@ def _open_folder(path: Path) -> Dump:
             f"{path} holds {len(users)} databases: {names}",
             remedy=f"Name one of them: {path / users[0].name}",
         )
-    ignored = [folder.name + "/" for folder in folders if folder != users[0]]
-    ignored += [file.name for file in files]
-    inner = _open_folder(users[0])
-    return Dump(path, inner.collections, (*ignored, *inner.ignored))
+    others = [entry for entry in entries if entry != users[0]]
+    inner = _open_database(users[0], sorted(users[0].iterdir()))
+    ignored = (*_list_ignored(others), *inner.ignored)
+    return Dump(path, inner.collections, ignored, inner.notes)
 
 
-def _folders(path: Path) -> list[Path]:
-    return sorted(entry for entry in path.iterdir() if entry.is_dir())
+def _is_hidden(entry: Path) -> bool:
+    """Say whether others have put a file there, such as macOS its `._users.bson`.
+
+    No collection's name begins with a dot.
+    """
+    return entry.name.startswith(".") and entry.name not in _ENDINGS
 
 
-def _bson_files(folder: Path) -> list[Path]:
-    return sorted(
-        file for file in folder.iterdir() if file.is_file() and file.name.endswith(_ENDINGS)
-    )
+def _is_data(entry: Path) -> bool:
+    return entry.name.endswith(_ENDINGS) and not _is_hidden(entry)
 
 
-def _database(path: Path, files: list[Path]) -> Dump:
-    collections = sorted(
-        (_collection(file) for file in files), key=lambda collection: collection.name
-    )
-    for one, other in pairwise(collections):
+def _stem(file: Path) -> str:
+    return file.name.removesuffix(".gz").removesuffix(".bson")
+
+
+def _open_database(path: Path, entries: list[Path]) -> Dump:
+    found = sorted(map(_collection, filter(_is_data, entries)), key=lambda each: each.name)
+    for one, other in pairwise(found):
         if one.name == other.name:
             raise SourceError(
                 f"{one.file.name} and {other.file.name} are both the collection {one.name!r}",
                 remedy="Move one of them elsewhere.",
             )
-    ignored = [folder.name + "/" for folder in _folders(path)]
-    for file in sorted(path.iterdir()):
-        is_metadata = ".metadata.json" in file.name and not file.name.startswith("system.")
-        if is_metadata and _data_file(file) is None:
-            ignored.append(_describe_metadata(file))
-    return Dump(path, tuple(collections), tuple(ignored))
+    collections = [each for each in found if not _is_servers_own(each.name)]
+    read = {collection.file for collection in collections}
+    ignored = _list_ignored([entry for entry in entries if entry not in read])
+    if not collections:
+        raise SourceError(
+            f"{path} holds only collections of MongoDB's own: {', '.join(ignored)}",
+            remedy="Name a file to read it all the same, or give the folder of another database.",
+        )
+    return Dump(path, tuple(collections), tuple(ignored), tuple(_list_notes(collections)))
 
 
-def _describe_metadata(file: Path) -> str:
-    """Describe metadata without data: of a view, or of a collection whose data are missing."""
+def _is_servers_own(name: str) -> bool:
+    return name.removeprefix("$admin.") in _SERVERS_COLLECTIONS
+
+
+def _list_ignored(entries: list[Path]) -> list[str]:
+    """Name what is not read: folders, then files."""
+    folders = [_show(entry.name) + "/" for entry in entries if entry.is_dir()]
+    files = [_describe_file(entry) for entry in entries if not entry.is_dir()]
+    return folders + [described for described in files if described]
+
+
+def _describe_file(file: Path) -> str:
+    """Describe a file that holds no documents of a collection; nothing for metadata that belong."""
+    shown = _show(file.name)
+    if _is_hidden(file):
+        return shown
+    if _is_data(file):
+        views = _list_views(file) if _stem(file) == "system.views" else []
+        return f"{shown} ({'; '.join(views)})" if views else shown
+    if not file.name.endswith(_METADATA_ENDINGS):
+        return shown
+    if _data_file(file) is not None:
+        return ""
     found = _parse_metadata(file.with_name(file.name.removesuffix(".gz")))
     options = found and found[1].get("options")
-    is_view = isinstance(options, dict) and "viewOn" in options
-    return file.name if is_view else f"{file.name} (its .bson is missing)"
+    if isinstance(options, dict) and "viewOn" in options:
+        return f"{shown} ({_describe_view(options)})"
+    is_servers_own = file.name.startswith("system.")
+    return shown if is_servers_own else f"{shown} (its .bson is missing)"
+
+
+def _describe_view(view: Mapping[str, object]) -> str:
+    return f"view on {view['viewOn']}: {json_util.dumps(view.get('pipeline', []))}"
+
+
+def _list_views(file: Path) -> list[str]:
+    """List the views of a database; nothing where the file cannot be read."""
+    try:
+        content = file.read_bytes()
+        content = gzip.decompress(content) if content.startswith(_GZIP) else content
+        views = bson.decode_all(content)
+        return [f"{view['_id']}, {_describe_view(view)}" for view in views]
+    except (OSError, EOFError, zlib.error, bson.errors.BSONError, KeyError):
+        return []
 
 
 def _data_file(metadata: Path) -> Path | None:
@@ -170,17 +238,67 @@ def _data_file(metadata: Path) -> Path | None:
 
 def _collection(file: Path) -> Collection:
     _check_text(file.name)
-    stem = file.name.removesuffix(".gz").removesuffix(".bson")
-    name = _name_in_metadata(_metadata_file(file))
-    try:
-        name = name or unquote_to_bytes(stem).decode()
-    except UnicodeDecodeError:
-        name = stem
+    _check_file(file)
+    stem = _stem(file)
+    given = _name_in_metadata(_metadata_file(file))
+    name = whole_name(stem, given) if given else unescape(stem)
     if not name or "\0" in name:
         raise SourceError(
             f"the name of {file} is not that of a collection", remedy="Rename the file."
         )
-    return Collection(name, file, file.stat().st_size)
+    try:
+        size = file.stat().st_size
+        return Collection(name, file, size, _is_gzip(file, size))
+    except OSError as error:
+        raise SourceError(
+            f"{file} cannot be read: {error.strerror}", remedy=REMEDY_UNREADABLE
+        ) from error
+
+
+def _check_file(file: Path) -> None:
+    """Refuse what has the name of a collection's file and is no file."""
+    if file.is_file():
+        return
+    what = "is a folder" if file.is_dir() else "is not a regular file"
+    if not file.exists():
+        what = "is a link to a file that is missing"
+    raise SourceError(
+        f"{file} {what}, so that its collection cannot be read",
+        remedy="Put the file there, or move the name elsewhere to do without the collection.",
+    )
+
+
+def _is_gzip(file: Path, size: int) -> bool:
+    """Say whether a file is a gzip stream: by its first bytes, whatever its ending.
+
+    One document in 65,536 begins with the mark of gzip, as its length: unpacking tells.
+    """
+    with file.open("rb") as stream:
+        head = stream.read(_HEAD_BYTES)
+        if not head.startswith(_GZIP):
+            length = int.from_bytes(head[:4], "little")
+            stream.seek(max(length - 1, 0))
+            is_document = SMALLEST <= length <= size and stream.read(1) == b"\0"
+            return file.name.endswith(".gz") and not is_document
+    if file.name.endswith(".gz"):
+        return True
+    try:
+        zlib.decompressobj(wbits=31).decompress(head)
+    except zlib.error:
+        return False
+    return True
+
+
+def _list_notes(collections: list[Collection]) -> Iterator[str]:
+    """Tell which files are read as a collection that their own name does not name."""
+    for each in collections:
+        stem = _stem(each.file)
+        if each.name not in {unescape(stem), unquote(stem)} and not is_cut(stem):
+            metadata = _show(_metadata_file(each.file).name)
+            yield (
+                f"{_show(each.file.name)} is read as the collection {escape(each.name)},"
+                f" as {metadata} says"
+            )
 
 
 def read_metadata(collection: Collection) -> str | None:
@@ -195,18 +313,15 @@ def read_metadata(collection: Collection) -> str | None:
 
 
 def _metadata_file(file: Path) -> Path:
-    return file.with_name(file.name.removesuffix(".gz").removesuffix(".bson") + ".metadata.json")
+    return file.with_name(f"{_stem(file)}.metadata.json")
 
 
 def _parse_metadata(file: Path) -> tuple[str, dict[str, object]] | None:
     try:
-        if file.exists():
-            content = file.read_bytes()
-        elif (packed := file.with_name(file.name + ".gz")).exists():
-            content = gzip.decompress(packed.read_bytes())
-        else:
-            return None
-        text = content.decode()
+        if not file.exists():
+            file = file.with_name(file.name + ".gz")
+        content = file.read_bytes()
+        text = (gzip.decompress(content) if content.startswith(_GZIP) else content).decode()
         parsed = json.loads(text)
     except (ValueError, OSError, EOFError, zlib.error, RecursionError):
         return None

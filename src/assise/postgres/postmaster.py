@@ -6,15 +6,16 @@ import errno
 import fcntl
 import hashlib
 import os
-import shlex
 import stat
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from assise.errors import TargetError
-from assise.postgres.cluster import Account, last_lines, run
+from assise.postgres.cluster import Account, last_lines, spawn
 
 PORT = 5432
 LOG_LIMIT_BYTES = 10 << 20
@@ -31,9 +32,27 @@ class Postmaster:
 
 
 def default_socket_folder(data: Path, account: Account) -> Path:
-    """The private socket folder of a cluster. A socket's path has 107 bytes at most."""
-    digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
+    """The private socket folder of a cluster. A socket's path has 107 bytes at most.
+
+    It belongs to the cluster, not to its path: the server of a removed folder takes along only its
+    own socket when it ends.
+    """
+    digest = hashlib.sha256(_identify(data)).hexdigest()[:12]
     return Path("/tmp") / f"assise-{account.uid}-{digest}"  # noqa: S108
+
+
+def _identify(data: Path) -> bytes:
+    """Return what no other cluster has: its system identifier, and its folder's number on disk.
+
+    A copy has the identifier of its original. A removed folder keeps its number while a server
+    works in it. Where there is no cluster yet, the path stands for it.
+    """
+    try:
+        with (data / "global" / "pg_control").open("rb") as file:
+            identifier = file.read(8)
+        return identifier + data.stat().st_ino.to_bytes(8)
+    except OSError:
+        return os.fsencode(data)
 
 
 def make_socket_folder(folder: Path, account: Account) -> None:
@@ -164,33 +183,28 @@ def launch(
         "unix_socket_directories": str(socket_folder),
         "unix_socket_permissions": "0700",
     }
-    assignments = [f"{name}={value}" for name, value in {**ours, **settings}.items()]
-    options = " ".join(f"-c {shlex.quote(assignment)}" for assignment in assignments)
+    options = [
+        word for name, value in {**ours, **settings}.items() for word in ("-c", f"{name}={value}")
+    ]
     _disown(data, socket_folder)
     if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
         log.replace(log.with_name(log.name + ".1"))
     with log.open("ab") as output:
         start = output.tell()
-        argv: list[str | Path] = [
-            binaries / "pg_ctl",
-            "start",
-            "--silent",
-            "--wait",
-            "--timeout",
-            str(START_TIMEOUT_S),
-            "-D",
-            data,
-            "-o",
-            options,
-        ]
-        done = run(argv, account, output=output, pass_fds=[lock])
-    if done.returncode:
-        with log.open("rb") as written:
-            written.seek(start)
-            raise TargetError(
-                f"the embedded PostgreSQL did not start:\n{last_lines(written.read())}",
-                remedy=f"Its log is {log}.",
-            )
+        argv: list[str | Path] = [binaries / "postgres", "-D", data, *options]
+        server = spawn(argv, account, output=output, pass_fds=[lock])
+    # When the server ends before this process does, nothing is left of it.
+    threading.Thread(target=server.wait, daemon=True).start()
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not ((found := read_postmaster(data)) and found.is_ready):
+        if server.returncode is not None or time.monotonic() > deadline:
+            with log.open("rb") as written:
+                written.seek(start)
+                raise TargetError(
+                    f"the embedded PostgreSQL did not start:\n{last_lines(written.read())}",
+                    remedy=f"Its log is {log}.",
+                )
+        time.sleep(0.01)
 
 
 def _disown(data: Path, socket_folder: Path) -> None:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from hashlib import sha1
 from pathlib import Path
-from urllib.parse import quote as percent
+from urllib.parse import quote_plus
 
 from assise.errors import AssiseError, CellError, ExtendedJsonError
 from assise.files import exists_error
 from assise.mongo.dump import BUCKETS
+from assise.mongo.names import file_name, is_cut, unescape
 from assise.postgres.connection import Connection
 from assise.rows.assemble import Assembler
 from assise.rows.keys import normal_key, show_key
@@ -35,12 +34,6 @@ SHOWN = 20
 
 DOCUMENT_BYTES = 16 << 20
 """MongoDB's limit: at a larger document mongorestore stops, and leaves out all that follow."""
-
-CUT = 238
-"""Bytes of the longest name of a file, without its ending, that holds the whole name.
-
-A longer name of a collection is cut, and its hash added.
-"""
 
 Write = Callable[[bytes], object]
 
@@ -217,22 +210,6 @@ def _publish(draft: Path, home: Path, names: list[str]) -> None:
         raise
 
 
-def file_name(collection: str) -> str:
-    """Return a collection's name as mongodump writes it in the name of a file.
-
-    It is escaped, and a long one is cut, with its hash.
-
-    >>> file_name("a/b c")
-    'a%2Fb%20c'
-    """
-    escaped = percent(collection, safe="$&+:=@")
-    if len(escaped) <= CUT:
-        return escaped
-    digest = sha1(collection.encode(), usedforsecurity=False).digest()
-    suffix = urlsafe_b64encode(digest).decode().rstrip("=")
-    return f"{escaped[:208]}%24{suffix}"
-
-
 def _metadata_name(collection: str) -> str:
     return f"{file_name(collection.removeprefix(BUCKETS))}.metadata.json"
 
@@ -240,15 +217,20 @@ def _metadata_name(collection: str) -> str:
 def _metadata(connection: Connection, load: Load, collection: str) -> str:
     """Return what the dump had, or else the one index that every collection has.
 
-    Where the file's name is cut, the text has the collection's whole name.
+    Where the file's name is cut, the text has the collection's whole name, as mongorestore reads it
+    there: escaped.
     """
     name = collection.removeprefix(BUCKETS)
     ids = {"v": 2, "key": {"_id": 1}, "name": "_id_"}
     plain = {"options": {}, "indexes": [ids], "collectionName": name, "type": "collection"}
     text = ledger.read_metadata(connection, load, collection) or json.dumps(plain)
-    if len(file_name(name)) < CUT or json.loads(text).get("collectionName"):
+    if not is_cut(file_name(name)):
         return text
-    return json.dumps({**json.loads(text), "collectionName": name})
+    whole = name if unescape(name) == name else quote_plus(name)
+    metadata = json.loads(text)
+    if metadata.get("collectionName") == whole:
+        return text
+    return json.dumps({**metadata, "collectionName": whole})
 
 
 ANOTHER = "another folder: --out FOLDER"

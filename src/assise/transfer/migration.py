@@ -290,6 +290,8 @@ def _open(workspace: Workspace, source: Path | str, *, is_said: bool) -> Dump:
     dump = open_dump(Path(source))
     if dump.ignored and not is_said:
         workspace.log(f"not read: {', '.join(dump.ignored)}")
+    for note in () if is_said else dump.notes:
+        workspace.log(note)
     return dump
 
 

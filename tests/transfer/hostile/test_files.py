@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -102,8 +102,16 @@ def test_garbage_behind_a_gzip_stream_is_refused(command: Command, tmp_path: Pat
 
 def test_a_file_that_is_no_gzip_stream_at_all_is_refused(command: Command, tmp_path: Path) -> None:
     dump = write_dump(tmp_path / "app", {"users.bson.gz": []})
-    (dump / "users.bson.gz.bson").rename(dump / "users.bson.gz").write_bytes(b"".join(GOOD))
-    command.refuse(dump, "users.bson.gz is a broken gzip stream", "documents up to byte 0")
+    (dump / "users.bson.gz.bson").rename(dump / "users.bson.gz").write_bytes(b"no gzip, no BSON")
+    command.refuse(dump, "users.bson.gz is a broken gzip stream", "Of it 0 documents can be read")
+
+
+def test_the_bytes_of_a_file_tell_whether_it_is_packed(command: Command, tmp_path: Path) -> None:
+    dump = write_dump(tmp_path / "app", {"users": GOOD})
+    packed = write_dump(tmp_path / "packed", {"orders": GOOD}, is_packed=True)
+    (packed / "orders.bson.gz").rename(dump / "orders.bson")
+    (dump / "users.bson").rename(dump / "users.bson.gz")
+    command.migrate(dump, 40)
 
 
 def test_a_gzip_stream_of_several_members_is_read_to_its_end(
@@ -150,13 +158,13 @@ def test_a_folder_without_permission_is_refused(command: Command, short_folder: 
     assert "users.bson cannot be read: Permission denied" in inside.log
 
 
-def test_a_folder_with_the_name_of_a_file_is_said_and_not_read(
-    command: Command, tmp_path: Path
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: path.symlink_to("gone")])
+def test_a_collection_whose_file_cannot_be_read_is_refused_before_anything_is_written(
+    command: Command, tmp_path: Path, make: Callable[[Path], None]
 ) -> None:
     dump = write_dump(tmp_path / "app", {"users": GOOD})
-    (dump / "x.bson").mkdir()
-    outcome = command.migrate(dump, 20, [], "not read: x.bson/")
-    assert outcome.count("loaded") == {"users": 20}
+    make(dump / "orders.bson")
+    command.refuse(dump, "orders.bson is ", "so that its collection cannot be read")
 
 
 def test_one_collection_in_two_files_is_refused(command: Command, tmp_path: Path) -> None:
