@@ -99,7 +99,7 @@ class Workspace:
 
     def is_embedded(self, manifest: Manifest) -> bool:
         """Say whether the target is the embedded server."""
-        return self.to is None and expand(manifest.postgres) == "embedded"
+        return self.to is None and self._url(manifest) == "embedded"
 
     def describe_target(self, manifest: Manifest) -> str:
         """Name the target, without its password and without asking it."""
@@ -107,8 +107,15 @@ class Workspace:
             return f"the embedded server in {self.embedded.data}, database {manifest.name}"
         return describe(self._conninfo(manifest))
 
+    def _url(self, manifest: Manifest) -> str:
+        try:
+            return expand(manifest.postgres)
+        except UsageError as error:
+            message = f"{self.path}: postgres: {error.message}"
+            raise UsageError(message, remedy=error.remedy) from None
+
     def _conninfo(self, manifest: Manifest) -> str:
-        conninfo = expand(manifest.postgres) if self.to is None else self.to
+        conninfo = self._url(manifest) if self.to is None else self.to
         if not conninfo.strip():
             raise UsageError(
                 "the URL of the target is empty",

@@ -115,3 +115,26 @@ def test_every_key_that_affects_rows_stands_in_the_layout() -> None:
     }
     for on, names in found.items():
         assert names - {""} == {key.name for key in KEYS if key.on == on and key.affects == "rows"}
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        ("rules", 0),
+        ("rules", "1"),
+        ("rules", None),
+        ("rules", True),
+        ("tables", {}),
+        ("tables", None),
+        ("table.parent", "orders"),
+        ("table.parent", "nowhere"),
+        ("table.primary_key", []),
+        ("table.columns", None),
+    ],
+)
+def test_a_layout_that_was_changed_by_hand_is_an_error(where: str, value: object) -> None:
+    plain = parse_manifest(SHOP).layout.as_json()
+    edit(plain, where, value)
+    with pytest.raises(ManifestError) as error:
+        read_layout(plain, name="shop")
+    assert "the layout of the load of 'shop'" in error.value.message

@@ -19,6 +19,7 @@ from assise.errors import ManifestError, TargetError, UsageError
 from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
 from assise.project import Project
+from assise.transfer import ledger
 from assise.transfer.ledger import LEDGER
 
 Query = Callable[..., list[tuple[object, ...]]]
@@ -66,6 +67,12 @@ def projects(tmp_path: Path, database: str) -> dict[str, Project]:
 @pytest.fixture
 def sources(tmp_path: Path) -> dict[str, Path]:
     return write_sources(tmp_path)
+
+
+def upgrade(database: str) -> None:
+    """Do what the first verb that writes does."""
+    with Connection(database) as connection:
+        ledger.upgrade(connection)
 
 
 def split(content: bytes, rejects: dict[int, int]) -> dict[str, bytes]:
@@ -158,8 +165,10 @@ def test_undo_of_all_loads_leaves_an_empty_database(
 
 
 @pytest.mark.contract
-def test_the_ledger_is_upgraded_whole(projects: dict[str, Project], query: Query) -> None:
-    projects["plain"].rejects()
+def test_the_ledger_is_upgraded_whole(
+    projects: dict[str, Project], database: str, query: Query
+) -> None:
+    upgrade(database)
     assert query("SELECT name, version FROM assise.part") == [("transfer", LEDGER.version)]
     assert query("SELECT version FROM assise.version") == [(2,)]
     for name in NAMES:
@@ -172,15 +181,15 @@ def test_two_programs_that_upgrade_at_once_both_go_on(
 ) -> None:
     failed: list[BaseException] = []
 
-    def read(name: str) -> None:
+    def begin() -> None:
         try:
-            projects[name].rejects()
+            upgrade(database)
         except BaseException as error:  # noqa: BLE001
             failed.append(error)
 
     with psycopg.connect(database) as other:
         other.execute("LOCK TABLE assise.load IN ACCESS SHARE MODE")
-        threads = [Thread(target=read, args=[name]) for name in NAMES]
+        threads = [Thread(target=begin) for _ in projects]
         for thread in threads:
             thread.start()
         wait_until(lambda: query(WAITING) != [(0,)], "an upgrade that waits for the table")
@@ -191,13 +200,13 @@ def test_two_programs_that_upgrade_at_once_both_go_on(
 
 
 def test_an_upgrade_that_fails_leaves_everything_as_it_was(
-    projects: dict[str, Project], query: Query
+    projects: dict[str, Project], database: str, query: Query
 ) -> None:
     query(
         "CREATE FUNCTION uuid_to_objectid(id uuid) RETURNS text LANGUAGE sql AS $$SELECT 'mine'$$"
     )
     before = query(FUNCTIONS)
-    for verb in (projects["app"].load, projects["app"].verify, projects["plain"].rejects):
+    for verb in (projects["app"].load, projects["app"].repair, projects["plain"].undo):
         with pytest.raises(TargetError, match=r'a function "public"\."uuid_to_objectid"') as error:
             verb()
         assert "Rename it" in error.value.remedy
@@ -205,6 +214,7 @@ def test_an_upgrade_that_fails_leaves_everything_as_it_was(
     assert query("SELECT to_regclass('assise.part'), version FROM assise.version") == [(None, 1)]
     assert query("SELECT uuid_to_objectid(NULL)") == [("mine",)]
     query("ALTER FUNCTION uuid_to_objectid(uuid) RENAME TO mine")
+    upgrade(database)
     assert projects["plain"].rejects() == []
 
 
@@ -223,16 +233,17 @@ def test_a_function_that_is_the_same_as_ours_is_used_as_it_is(
     assert query("SELECT 'public.uuid_to_objectid(uuid)'::regprocedure::oid") == [before]
 
 
+@pytest.mark.usefixtures("projects")
 @pytest.mark.contract
 @pytest.mark.parametrize("is_upgraded_first", [False, True])
 def test_dropping_the_schema_takes_nothing_of_the_users_along(
-    projects: dict[str, Project], query: Query, *, is_upgraded_first: bool
+    database: str, query: Query, *, is_upgraded_first: bool
 ) -> None:
     if is_upgraded_first:
-        projects["plain"].rejects()
+        upgrade(database)
     for statement in OF_USERS:
         query(statement.replace("assise.", "") if is_upgraded_first else statement)
-    projects["plain"].rejects()
+    upgrade(database)
     assert query("SELECT assise.uuid_to_objectid(assise.objectid_to_uuid(text)) FROM mine") == [
         ("507f1f77bcf86cd799439011",)
     ]
@@ -245,9 +256,9 @@ def test_dropping_the_schema_takes_nothing_of_the_users_along(
 
 
 def test_undo_leaves_what_users_call_by_the_old_names(
-    projects: dict[str, Project], query: Query
+    projects: dict[str, Project], database: str, query: Query
 ) -> None:
-    projects["plain"].rejects()
+    upgrade(database)
     query(
         "CREATE VIEW keys AS SELECT assise.uuid_to_objectid(id) AS key"
         " FROM (VALUES (gen_random_uuid())) AS v (id)"
@@ -265,7 +276,7 @@ def test_a_load_that_cannot_be_read_hinders_no_other(
     report = projects["app"].verify(sources["app"])
     assert report.verified is not None
     assert report.verified.equal == 70
-    with pytest.raises(ManifestError, match="could not be read when the ledger was upgraded"):
+    with pytest.raises(ManifestError, match="could not be read"):
         projects["plain"].verify(sources["plain"])
 
 
@@ -283,19 +294,17 @@ def test_a_key_of_a_later_manifest_is_passed_over(
     assert report.verified.equal == 70
 
 
-def test_the_first_release_is_refused_by_its_own_check(
-    projects: dict[str, Project], query: Query
-) -> None:
-    projects["app"].rejects()
+@pytest.mark.usefixtures("projects")
+def test_the_first_release_is_refused_by_its_own_check(database: str, query: Query) -> None:
+    upgrade(database)
     ((version,),) = query("SELECT version FROM assise.version")
     assert isinstance(version, int)
     assert version > 1
 
 
-def test_an_upgraded_ledger_has_the_tables_of_a_fresh_one(
-    projects: dict[str, Project], query: Query, database: str
-) -> None:
-    projects["app"].rejects()
+@pytest.mark.usefixtures("projects")
+def test_an_upgraded_ledger_has_the_tables_of_a_fresh_one(query: Query, database: str) -> None:
+    upgrade(database)
     upgraded = [row for row in query(CATALOG) if "CREATE OR REPLACE" not in str(row[1])]
     query("DROP SCHEMA assise CASCADE")
     with Connection(database) as connection:
@@ -315,3 +324,53 @@ def test_the_sum_of_the_files_is_a_fresh_install(database: str, query: Query, ve
         bookkeeping.ensure(connection, LEDGER)
     assert query(CATALOG) == fresh
     assert len(fresh) > 30
+
+
+def test_verbs_that_read_and_dry_runs_write_nothing(
+    projects: dict[str, Project], sources: dict[str, Path], database: str, query: Query
+) -> None:
+    """A role that may only read can verify and export a database that no new program has written."""
+    statement = "SELECT relname, xmin::text FROM pg_class WHERE relname !~ '^pg_' ORDER BY 1, 2"
+    before = query(statement)
+    query("ALTER ROLE current_user SET default_transaction_read_only = on")
+    try:
+        app = projects["app"]
+        assert app.verify(sources["app"]).exit_code == 3
+        assert len(app.rejects()) == 4
+        exported: list[bytes] = []
+        assert app.export("users", exported.append).documents == len(exported) > 0
+        plan = app.undo(dry_run=True)
+        assert "objectid_to_uuid" in plan.functions
+    finally:
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute("SET default_transaction_read_only = off")
+            connection.execute("ALTER ROLE current_user RESET default_transaction_read_only")
+    assert query(statement) == before
+
+
+def test_a_publication_for_all_tables_is_no_obstacle(
+    projects: dict[str, Project], sources: dict[str, Path], query: Query
+) -> None:
+    query("CREATE PUBLICATION everything FOR ALL TABLES")
+    try:
+        report = projects["app"].load(sources["app"])
+        assert report.was_done
+        assert projects["app"].undo(confirm=confirm, replace=["users"]).is_done
+    finally:
+        query("DROP PUBLICATION everything")
+
+
+def test_a_function_that_the_user_has_changed_stays_where_it_is(
+    projects: dict[str, Project], sources: dict[str, Path], query: Query
+) -> None:
+    query(
+        "CREATE OR REPLACE FUNCTION assise.objectid_to_uuid(objectid text) RETURNS uuid"
+        " LANGUAGE sql AS 'SELECT NULL::uuid'"
+    )
+    assert projects["app"].load(sources["app"]).was_done
+    functions = {name for (name,) in query(FUNCTIONS)}
+    assert {"assise.objectid_to_uuid", "public.objectid_to_uuid"} <= functions
+    assert query("SELECT assise.objectid_to_uuid('507f1f77bcf86cd799439011')") == [(None,)]
+    for name in NAMES:
+        projects[name].undo(confirm=confirm)
+    assert ("assise.objectid_to_uuid",) in query(FUNCTIONS)

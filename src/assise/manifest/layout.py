@@ -164,9 +164,12 @@ def derive_layout(tables: Mapping[str, Table]) -> Layout:
 
 
 def _find_root(parents: Mapping[str, str | None], name: str) -> str:
-    while (parent := parents[name]) is not None:
+    for _ in parents:
+        parent = parents[name]
+        if parent is None:
+            return name
         name = parent
-    return name
+    raise ValueError(f"{name} is below itself")
 
 
 def _name_extra(table: Table) -> str:
@@ -185,10 +188,26 @@ def read_layout(found: Plain, *, name: str) -> Layout:
     Raises:
         ManifestError: it has newer rules, or a key, type or kind that this program does not know.
     """
-    if found["rules"] > RULES:
-        raise _unknown(name, "rules", str(found["rules"]))
+    try:
+        return _read_layout(found, name)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ManifestError(
+            f"it was changed by hand, and is not a layout: {error!r}",
+            file=f"the layout of the load of {name!r}",
+            remedy="Restore assise.load from a backup, or drop the tables yourself.",
+        ) from error
+
+
+def _read_layout(found: Plain, name: str) -> Layout:
+    rules = found["rules"]
+    if type(rules) is not int or rules < 1:
+        raise ValueError(f"rules {rules}")
+    if rules > RULES:
+        raise _unknown(name, "rules", str(rules))
     _check_keys(found, _LAYOUT_KEYS, name)
     entries: list[Plain] = found["tables"]
+    if not isinstance(entries, list):
+        raise TypeError("tables are not a list")
     parents = {entry["table"]: entry["parent"] for entry in entries}
     columns = {entry["table"]: _read_columns(entry, name) for entry in entries}
     keys = {entry["table"]: entry["primary_key"][0] for entry in entries}

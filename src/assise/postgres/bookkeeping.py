@@ -58,7 +58,7 @@ def ensure(connection: Connection, part: Part) -> None:
     Raises:
         TargetError: a newer program wrote them.
     """
-    if _find_version(connection, part) == part.version:
+    if find_version(connection, part) == part.version:
         return
     with lock(connection), connection.transaction():
         upgrade(connection, part)
@@ -69,15 +69,9 @@ def upgrade(connection: Connection, part: Part) -> None:
     if not connection.scalar(QUERIES["has_parts"]):
         first = files("assise.postgres").joinpath("sql", "0001_part.sql")
         connection.execute(first.read_text(encoding="utf-8"))
-    found = _find_version(connection, part)
+    found = find_version(connection, part)
     if found == part.version:
         return
-    if found > part.version:
-        raise TargetError(
-            f"part {part.name} in {connection.target} has version {found},"
-            f" this program knows version {part.version}",
-            remedy="Use a newer Assise.",
-        )
     for version, file in part.files.items():
         if version > found:
             connection.execute(file.read_text(encoding="utf-8"))
@@ -117,12 +111,23 @@ def check_access(connection: Connection, privileges: Sequence[str]) -> None:
             )
 
 
-def _find_version(connection: Connection, part: Part) -> int:
-    """The version of a part's tables; 0 where it has none."""
+def find_version(connection: Connection, part: Part) -> int:
+    """The version of a part's tables; 0 where it has none.
+
+    Raises:
+        TargetError: a newer program wrote them.
+    """
     if not connection.scalar(QUERIES["has_parts"]):
         return 0
     version = connection.scalar(QUERIES["part_version"], {"name": part.name})
-    return version if isinstance(version, int) else 0
+    found = version if isinstance(version, int) else 0
+    if found > part.version:
+        raise TargetError(
+            f"part {part.name} in {connection.target} has version {found},"
+            f" this program knows version {part.version}",
+            remedy="Use a newer Assise.",
+        )
+    return found
 
 
 def forget(connection: Connection, part: Part) -> list[str]:

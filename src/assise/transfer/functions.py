@@ -27,6 +27,9 @@ QUERIES = Queries("assise.transfer")
 OLD_SCHEMA = "assise"
 """Where the first release made the functions that users call."""
 
+WRAPPER_BODY = ""
+"""What the catalog has as the body of a wrapper, whose SQL it keeps as a parsed expression."""
+
 
 def find_missing(connection: Connection, names: Iterable[str], schema: str) -> list[str]:
     """The functions that are to be made; others are there as we would make them.
@@ -37,15 +40,24 @@ def find_missing(connection: Connection, names: Iterable[str], schema: str) -> l
     missing = []
     for name in names:
         function = signature(name, schema)
-        body = connection.scalar(QUERIES["function_body"], {"signature": function})
+        body = _find_body(connection, name, schema)
         if body is None:
             missing.append(name)
         elif body != function_body(name):
-            raise TargetError(
-                f"{connection.target} has a function {function} that Assise did not make",
-                remedy="Rename it, or move it to another schema; nothing was written.",
-            )
+            raise _foreign(connection, function)
     return missing
+
+
+def _foreign(connection: Connection, function: str) -> TargetError:
+    return TargetError(
+        f"{connection.target} has a function {function} that Assise did not make",
+        remedy="Rename it, or move it to another schema; nothing was written.",
+    )
+
+
+def _find_body(connection: Connection, name: str, schema: str) -> object:
+    """The body of a function in SQL, empty in another language; None where there is none."""
+    return connection.scalar(QUERIES["function_body"], {"signature": signature(name, schema)})
 
 
 def make_functions(connection: Connection, layout: Layout, schema: str) -> None:
@@ -87,9 +99,12 @@ def drop_old_functions(connection: Connection) -> None:
 def _drop(connection: Connection, schema: str, name: str) -> bool:
     function = signature(name, schema)
     is_unused = bool(connection.scalar(QUERIES["is_unused"], {"signature": function}))
-    if is_unused:
+    # One whose body was changed since we made it is the user's by now.
+    is_ours = _find_body(connection, name, schema) in {function_body(name), WRAPPER_BODY}
+    if is_unused and is_ours:
         connection.execute(drop_function(name, schema))
-    return is_unused
+        return True
+    return False
 
 
 def adopt_functions(connection: Connection, loads: Sequence[tuple[Layout | None, str]]) -> None:
@@ -102,6 +117,10 @@ def adopt_functions(connection: Connection, loads: Sequence[tuple[Layout | None,
     Raises:
         TargetError: there is another function of this name.
     """
+    # A schema that is gone took the load's tables along: nothing there needs a function.
+    loads = [
+        each for each in loads if connection.scalar(QUERIES["has_schema"], {"schema": each[1]})
+    ]
     schemas = [schema for _, schema in loads]
     needing = []
     for layout, schema in loads:
@@ -122,17 +141,22 @@ def _leave_old_schema(connection: Connection, schema: str | None) -> None:
     if schema is None:
         drop_old_functions(connection)
         return
-    for name in find_missing(connection, _find_old_functions(connection), schema):
+    for name in _find_old_functions(connection):
+        body = _find_body(connection, name, schema)
+        if body is not None:
+            # The user's own function serves where it is the same, and nothing needs the old one.
+            if body != function_body(name) or not _drop(connection, OLD_SCHEMA, name):
+                raise _foreign(connection, signature(name, schema))
+            continue
         connection.execute(move_function(name, OLD_SCHEMA, schema))
         connection.execute(wrap_function(name, schema, OLD_SCHEMA))
         note_function(connection, name, schema)
 
 
 def _find_old_functions(connection: Connection) -> list[str]:
-    """The functions that still stand in schema assise."""
+    """The functions that still stand in schema assise, as we made them."""
     return [
         name
         for name in CONVERSIONS
-        if connection.scalar(QUERIES["function_body"], {"signature": signature(name, OLD_SCHEMA)})
-        is not None
+        if _find_body(connection, name, OLD_SCHEMA) == function_body(name)
     ]

@@ -89,13 +89,16 @@ def _fill_layouts(connection: Connection) -> None:
     adopt_functions(connection, loads)
 
 
+BY_PARTS = 3
+"""The version of the ledger from which on a load says how many of its tables there are."""
+
 LEDGER = Part("transfer", files("assise.transfer").joinpath("sql"), steps={2: _fill_layouts})
 
 
 def find_load(connection: Connection, name: str) -> Load | None:
     """The load of the manifest that is called `name`, if there is one; no other load is read.
 
-    An older ledger is upgraded.
+    Nothing is written: verbs that only read work on the ledger of an older program, too.
 
     Raises:
         TargetError: the ledger was written by a newer program. ManifestError: the load was.
@@ -103,9 +106,32 @@ def find_load(connection: Connection, name: str) -> Load | None:
     if not connection.scalar(QUERIES["has_ledger"]):
         return None
     bookkeeping.check_access(connection, bookkeeping.READING)
-    bookkeeping.ensure(connection, LEDGER)
-    rows = connection.fetch(_LoadRow, QUERIES["load"], {"name": name})
+    parameters, rows = {"name": name}, list[_LoadRow | _FirstRow]()
+    if has_layouts(connection):
+        rows += connection.fetch(_LoadRow, QUERIES["load"], parameters)
+    else:
+        rows += connection.fetch(_FirstRow, QUERIES["first_load"], parameters)
     return rows[0].read() if rows else None
+
+
+def has_layouts(connection: Connection) -> bool:
+    """Whether the ledger is not that of the first release.
+
+    Raises:
+        TargetError: it was written by a newer program.
+    """
+    return bookkeeping.find_version(connection, LEDGER) > 1
+
+
+def upgrade(connection: Connection) -> None:
+    """Upgrade the ledger of an older program, if there is one; verbs that write begin with it.
+
+    Raises:
+        TargetError: it was written by a newer program, or the user may not upgrade it.
+    """
+    if connection.scalar(QUERIES["has_ledger"]):
+        bookkeeping.check_access(connection, bookkeeping.READING)
+        bookkeeping.ensure(connection, LEDGER)
 
 
 @dataclass(frozen=True)
@@ -130,6 +156,26 @@ class _LoadRow:
             )
         layout = read_layout(self.layout, name=self.name)
         return Load(**{**vars(self), "source": Path(self.source), "layout": layout})
+
+
+@dataclass(frozen=True)
+class _FirstRow:
+    """A load as a ledger without layouts has it."""
+
+    id: int
+    name: str
+    source: str
+    manifest: str
+    schema: str
+    chunk_bytes: int
+    is_finished: bool
+
+    def read(self) -> Load:
+        """The load, with the layout of its manifest."""
+        facts, layout = vars(self).copy(), None
+        with suppress(LookupError, TypeError, ValueError, AttributeError, ManifestError):
+            layout = read_first_manifest(facts.pop("manifest")).as_json()
+        return _LoadRow(layout=layout, **facts).read()
 
 
 def describe_load(connection: Connection, load: Load) -> dict[str, object]:
@@ -272,6 +318,8 @@ def count_loaded(connection: Connection, load: Load) -> dict[str, int]:
 
 def count_created(connection: Connection, load: Load) -> int | None:
     """How many tables there are of a load that has not made all of them yet; None when it has."""
+    if bookkeeping.find_version(connection, LEDGER) < BY_PARTS:
+        return None
     created = connection.scalar(QUERIES["created"], {"load_id": load.id})
     return created if isinstance(created, int) else None
 

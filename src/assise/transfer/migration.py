@@ -123,6 +123,7 @@ def load(
     workspace.write_schema()
     with workspace.connect(manifest) as connection:
         ledger.lock(connection, manifest.name, log=workspace.log)
+        ledger.upgrade(connection)
         found = ledger.find_load(connection, manifest.name)
         path = source if source is not None else _remembered(found)
         dump = _open(workspace, path, is_said=workers is not None)
@@ -203,6 +204,8 @@ def repair(
     manifest = workspace.manifest()
     with workspace.connect(manifest) as connection:
         ledger.lock(connection, manifest.name, log=workspace.log)
+        if not dry_run:
+            ledger.upgrade(connection)
         load = _finished_load(connection, manifest)
         dump = open_dump(Path(source or load.source))
         with _working(workspace, dump) as workers:
@@ -227,6 +230,7 @@ def undo(workspace: Workspace, *, replace: Collection[str] = (), dry_run: bool =
     with workspace.connect(manifest) as connection:
         if not dry_run:
             ledger.lock(connection, manifest.name, log=workspace.log)
+            ledger.upgrade(connection)
         load = ledger.find_load(connection, manifest.name)
         if load is None:
             return Undo(connection.target, manifest.name)

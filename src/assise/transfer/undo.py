@@ -12,7 +12,7 @@ from assise.manifest.layout import TableLayout
 from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
 from assise.postgres.server import count_tables_at_once
-from assise.schema.sql import all_layouts, drop_tables, lock_tables, quote
+from assise.schema.sql import all_layouts, drop_tables, key_functions, lock_tables, quote
 from assise.transfer import ledger
 from assise.transfer.functions import drop_old_functions, drop_unused, list_functions
 from assise.transfer.ledger import LEDGER, QUERIES, Load
@@ -150,7 +150,10 @@ def find_changes(
 
 def plan_undo(connection: Connection, load: Load) -> Undo:
     """What an undo would drop now."""
-    functions = [name for _, name in list_functions(connection, load.id)]
+    # A dry run may meet the ledger of the first release, which does not list its functions.
+    functions = key_functions(load.layout)
+    if ledger.has_layouts(connection):
+        functions = [name for _, name in list_functions(connection, load.id)]
     plan = Undo(connection.target, load.name, functions=functions)
     plan.tables = _look_at(connection, load, _list_created(connection, load))
     plan.drops_ledger = ledger.is_last(connection, load)

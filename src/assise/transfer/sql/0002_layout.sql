@@ -13,5 +13,9 @@ CREATE TABLE assise.function (
     PRIMARY KEY (schema, name)
 );
 
+-- A publication FOR ALL TABLES refuses an UPDATE or DELETE of a table without a key.
+ALTER TABLE assise.version REPLICA IDENTITY FULL;
+ALTER TABLE assise.repair REPLICA IDENTITY FULL;
+
 -- A program from before assise.part reads this number, and asks for a newer program.
 UPDATE assise.version SET version = 2;

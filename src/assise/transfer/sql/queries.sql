@@ -31,6 +31,11 @@ SELECT number, attname::text AS column, description FROM unnest(%(tables)s::text
 JOIN pg_description ON classoid = 'pg_class'::regclass AND objoid = to_regclass(name)
 LEFT JOIN pg_attribute ON attrelid = objoid AND attnum = objsubid AND attnum > 0
 
+-- first_load --
+-- A load of a ledger of version 1, by its name.
+SELECT id, name, source, manifest, schema, chunk_bytes, finished_at IS NOT NULL AS is_finished
+FROM assise.load WHERE name = %(name)s
+
 -- first_loads --
 -- The loads of a ledger of version 1, oldest first.
 SELECT id, manifest, schema FROM assise.load ORDER BY id
@@ -194,9 +199,13 @@ DELETE FROM assise.load WHERE id = %(load_id)s
 -- Drop the tables of the ledger, when no load is left.
 DROP TABLE assise.reject, assise.repair, assise.chunk, assise.collection, assise.load, assise.function, assise.version
 
+-- has_schema --
+-- Whether there is a schema of this name.
+SELECT to_regnamespace(quote_ident(%(schema)s)) IS NOT NULL
+
 -- function_body --
--- The body of a function in SQL; empty of one in another language, no row where there is none.
-SELECT CASE lanname WHEN 'sql' THEN prosrc ELSE '' END
+-- The body of a function in SQL; empty where it is a parsed expression, no row where there is no function.
+SELECT CASE lanname WHEN 'sql' THEN prosrc ELSE 'in another language' END
 FROM pg_proc JOIN pg_language ON pg_language.oid = prolang WHERE pg_proc.oid = to_regprocedure(%(signature)s)
 
 -- insert_function --
