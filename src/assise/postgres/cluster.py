@@ -35,6 +35,7 @@ _INITIAL_SETTINGS = {
     "max_wal_size": "2GB",
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    "max_locks_per_transaction": "256",
     "log_checkpoints": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
