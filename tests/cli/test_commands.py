@@ -698,6 +698,7 @@ def test_the_embedded_server_from_its_start_to_its_end(embedded: Shell) -> None:
         "socket_folder",
         "data_folder",
         "size_bytes",
+        "programs",
     }
     assert before["running"] is False
     done = embedded.run("migrate", "app", PGHOST="nowhere.invalid", PGDATABASE="other")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.dumps import confirm, write_dump
 
 from assise.errors import TargetError
@@ -93,6 +93,8 @@ def test_a_variable_that_keeps_a_connection_from_being_made_is_named(
     database: str, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
+    parts = conninfo_to_dict(database)
+    parts.pop("fallback_application_name", None)  # no embedded server: its own name hides PGSERVICE
     with pytest.raises(TargetError) as error:
-        Connection(database)
+        Connection(make_conninfo("", **parts))
     assert f"The environment sets {variable}. Try it with them unset." in error.value.remedy
