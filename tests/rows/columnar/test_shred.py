@@ -139,3 +139,28 @@ def test_child_rows_of_documents_that_look_alike_are_taken() -> None:
     assert [len(rows) for rows in found.rows] == [4, 7, 14]
     fast, slow = (Shredder(layout, "t", min_group=min_group) for min_group in (1, 0))
     assert contents(fast.shred(given)) == contents(slow.shred(given))
+
+
+def test_empty_arrays_and_documents_are_noted_as_the_document_path_does() -> None:
+    """Some of a group are empty, at the root, in an element and in a flattened document."""
+    tables: dict[str, dict[str, object]] = {**CHILD_TABLES}
+    columns = {
+        "id": {"type": "int4", "from": "_id"},
+        "street": {"type": "text", "from": "at.street"},
+    }
+    tables["t"] = {**CHILD_TABLES["t"], "columns": columns}
+    layout = read_manifest({"assise": 1, "name": "a", "tables": tables}).layout
+    items: list[list[dict[str, object]]] = [
+        [{"n": 1, "box": {"parts": [{"n": 1}]}}],
+        [],
+        [{"n": 2, "box": {"parts": []}}],
+        [],
+    ]
+    given = [
+        (n, bson.encode({"_id": n, "at": {"street": "rue"} if n % 2 else {}, "items": each}))
+        for n, each in enumerate(items * 3)
+    ]
+    columnar = ColumnarShredder(build_tree(layout, "t"), CountingWriters(), min_group=1)
+    assert len(columnar.shred(given).taken) > 3
+    fast, slow = (Shredder(layout, "t", min_group=min_group) for min_group in (1, 0))
+    assert contents(fast.shred(given)) == contents(slow.shred(given))
