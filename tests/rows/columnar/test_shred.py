@@ -143,7 +143,7 @@ def test_child_rows_of_documents_that_look_alike_are_taken() -> None:
 
 def test_empty_arrays_and_documents_are_noted_as_the_document_path_does() -> None:
     """Some of a group are empty, at the root, in an element and in a flattened document."""
-    tables: dict[str, dict[str, object]] = {**CHILD_TABLES}
+    tables: dict[str, object] = {**CHILD_TABLES}
     columns = {
         "id": {"type": "int4", "from": "_id"},
         "street": {"type": "text", "from": "at.street"},
