@@ -31,10 +31,10 @@ def every_document_counts() -> Iterator[None]:
 
 @pytest.fixture
 def taken() -> Iterator[dict[str, int]]:
-    """Counts the documents, and those of them that are taken: more than a quarter."""
+    """Counts the documents, and those of them that are taken: more than a third."""
     counts = {"documents": 0, "of them": 0}
     yield counts
-    assert 4 * counts["of them"] > counts["documents"] > 0, counts
+    assert 3 * counts["of them"] > counts["documents"] > 0, counts
 
 
 def read_cells(row: bytes) -> list[object]:
