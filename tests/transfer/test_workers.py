@@ -149,8 +149,8 @@ WAYS: dict[str, tuple[Callable[[Scene], None], int, str]] = {
 def at_verify(scene: Scene) -> None:
     moments.at_finish(scene, "migrate")
     scene.hold("LOCK TABLE user_devices IN ACCESS EXCLUSIVE MODE")
+    scene.sessions[0].rollback()
     scene.sessions[1].rollback()
-    scene.sessions[2].rollback()
     scene.wait_blocked('SELECT "user_id"')
 
 
