@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 
 from assise.documents.shape import Shape
@@ -22,6 +23,10 @@ class ProfileWork:
     def describe(self) -> Result:
         """Name the work and its limit."""
         return {"work": "profile", "paths": self._paths}
+
+    def run_all(self, tasks: Sequence[Task]) -> list[Result]:
+        """Do chunk after chunk."""
+        return [self.run(task) for task in tasks]
 
     def run(self, task: Task) -> Result:
         """Return the profile of a chunk, as `Profile.from_json` takes it."""

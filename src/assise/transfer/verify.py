@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain, islice
@@ -17,7 +17,7 @@ from assise.rows.tree import build_tree
 from assise.schema.sql import count_orphans, count_rows
 from assise.transfer import ledger
 from assise.transfer.check import SHOWN, CollectionCheck, Findings
-from assise.transfer.ledger import Load
+from assise.transfer.ledger import ChunkLine, Load
 from assise.transfer.loaded import find_extra_rows, list_loaded, restart_hint
 from assise.transfer.report import Verified
 from assise.transfer.workers.pool import Workers
@@ -44,9 +44,11 @@ def verify_dump(
     with connection.transaction(isolation="REPEATABLE READ"):
         workers.begin(VerifyWork(connection, load))
         is_read = workers.count == 1
-        # A list, as it asks the ledger: the threads of a pool take tasks while this one queries.
+        finished = ledger.list_finished(connection, load)
         tasks = [
-            _list_tasks(connection, load, dump.collection(name), sample, is_read=is_read)
+            _list_tasks(
+                load, dump.collection(name), finished.get(name, []), sample, is_read=is_read
+            )
             for name in findings
         ]
         for task, result in workers.run(chain.from_iterable(tasks)):
@@ -67,12 +69,17 @@ def verify_dump(
 
 
 def _list_tasks(
-    connection: Connection, load: Load, collection: Collection, sample: int | None, *, is_read: bool
+    load: Load,
+    collection: Collection,
+    lines: list[ChunkLine],
+    sample: int | None,
+    *,
+    is_read: bool,
 ) -> Iterator[Task]:
     if sample is None:
-        return list_loaded(connection, load, collection, is_read=is_read)
-    loaded = ledger.sum_chunks(connection, load, collection.name).loaded
-    return _draw(list_loaded(connection, load, collection, is_read=False), loaded, sample)
+        return list_loaded(load, collection, lines, is_read=is_read)
+    loaded = sum(line.figures.loaded for line in lines)
+    return _draw(list_loaded(load, collection, lines, is_read=False), loaded, sample)
 
 
 def _draw(tasks: Iterator[Task], loaded: int, count: int) -> Iterator[Task]:
@@ -102,6 +109,10 @@ class VerifyWork:
         snapshot = self._connection.scalar(ledger.QUERIES["snapshot"])
         facts = ledger.describe_load(self._connection, self._load)
         return {"work": "verify", "snapshot": snapshot, **facts}
+
+    def run_all(self, tasks: Sequence[Task]) -> list[Result]:
+        """Do chunk after chunk."""
+        return [self.run(task) for task in tasks]
 
     def run(self, task: Task) -> Result:
         """Check a chunk and return the findings, as `Findings.from_json` takes them."""
