@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from assise.mongo.dump import open_dump, rebuild_dump
-from assise.mongo.source import JsonObject, Source, SourceOptions
+from assise.mongo.source import NO_OPTIONS, JsonObject, Source, SourceOptions
 
 KINDS: dict[str, Callable[[JsonObject], Source]] = {"dump": rebuild_dump}
 """How a worker process opens each kind of source, from what `Source.describe` returned."""
 
 
-def open_source(place: Path | str, options: SourceOptions = SourceOptions()) -> Source:
+def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Source:
     """Open the source at a path or a URL.
 
     Raises:
