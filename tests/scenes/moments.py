@@ -228,7 +228,7 @@ def at_verify(scene: Scene) -> None:
     line = at_finish(scene, "migrate")
     scene.hold("LOCK TABLE user_devices IN ACCESS EXCLUSIVE MODE")
     line.rollback()
-    scene.wait_blocked("DECLARE assise_stream")
+    scene.wait_blocked('SELECT "user_id"')
     assert scene.ask("SELECT finished_at IS NOT NULL FROM assise.load") == [(True,)]
     assert scene.command.says(f"events: {SMALL.events} documents equal")
 
