@@ -34,7 +34,7 @@ from assise.transfer.undo import Undo, plan_undo, undo_load
 from assise.transfer.verify import verify_dump
 from assise.transfer.workers.pool import Workers, start_workers
 from assise.wording import count_of, nearest
-from assise.workspace import Workspace
+from assise.workspace import CONFIRM, Workspace
 
 WORKER_BYTES = 8 << 20
 """Source bytes that are worth a further worker: one takes half a second to start."""
@@ -243,9 +243,7 @@ def undo(workspace: Workspace, *, replace: Collection[str] = (), dry_run: bool =
         plan.check(replace)
         question = plan.describe()
         if not workspace.confirm(question):
-            raise UsageError(
-                f"not confirmed, nothing was dropped: {question}", remedy="Confirm with --yes."
-            )
+            raise UsageError(f"not confirmed, nothing was dropped: {question}", remedy=CONFIRM)
         return undo_load(connection, load, replace=replace)
 
 
@@ -323,9 +321,7 @@ def _begin(workspace: Workspace, connection: Connection, manifest: Manifest, dum
     if not workspace.is_embedded(manifest):
         question = _ask_to_begin(connection, manifest)
         if not workspace.confirm(question):
-            raise UsageError(
-                f"not confirmed, nothing was written: {question}", remedy="Confirm with --yes."
-            )
+            raise UsageError(f"not confirmed, nothing was written: {question}", remedy=CONFIRM)
     texts = {name: read_metadata(dump.collection(name)) for name in manifest.roots.values()}
     return creation.begin(
         connection,

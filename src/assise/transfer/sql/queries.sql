@@ -2,10 +2,6 @@
 -- Let other sessions read what this transaction reads.
 SELECT pg_export_snapshot()
 
--- has_ledger --
--- Whether there is a ledger, of whatever version.
-SELECT EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE (nspname, relname) = ('assise', 'version'))
-
 -- load --
 -- A load by its name.
 SELECT id, name, source, layout, schema, chunk_bytes, finished_at IS NOT NULL AS is_finished
@@ -82,12 +78,12 @@ FROM json_to_recordset(%(lines)s) AS line (
 
 -- all_chunks --
 -- The finished chunks of all collections, in the order of the source.
-SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds, collection
+SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, collection
 FROM assise.chunk WHERE load_id = %(load_id)s ORDER BY collection, start_offset
 
 -- chunks --
 -- The finished chunks of a collection, in the order of the source.
-SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds
+SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra
 FROM assise.chunk WHERE load_id = %(load_id)s AND collection = %(collection)s ORDER BY start_offset
 
 -- copy_rejects --
