@@ -344,9 +344,11 @@ def count_created(connection: Connection, load: Load) -> int | None:
     return created if isinstance(created, int) else None
 
 
-def has_table(connection: Connection, schema: str, table: str) -> bool:
-    """Whether there is such a table; a view of its name is none."""
-    return bool(connection.scalar(QUERIES["is_table"], {"table": quote(schema, table)}))
+def find_tables(connection: Connection, load: Load, layouts: Sequence[TableLayout]) -> set[str]:
+    """The names of the tables that there are; a view of such a name is none."""
+    names = [quote(load.schema, layout.table) for layout in layouts]
+    found = connection.execute(QUERIES["are_tables"], {"tables": names})
+    return {layouts[int(str(number)) - 1].table for (number,) in found}
 
 
 def finish(connection: Connection, load: Load) -> None:

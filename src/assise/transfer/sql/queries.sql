@@ -126,9 +126,10 @@ WHERE to_regclass(name) IS NOT NULL ORDER BY number
 SELECT number, conname::text, convalidated FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS ours (name, number)
 JOIN pg_constraint ON conrelid = to_regclass(name) AND contype = 'f' ORDER BY number, convalidated DESC
 
--- is_table --
--- Whether there is a table of this name; a view is none.
-SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass(%(table)s) AND relkind = 'r')
+-- are_tables --
+-- Which of these names, by their numbers from 1 on, are those of tables; a view is none.
+SELECT number FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS ours (name, number)
+JOIN pg_class ON pg_class.oid = to_regclass(name) AND relkind = 'r'
 
 -- loaded_rows --
 -- How many rows each table got, by the lines of the chunks.
