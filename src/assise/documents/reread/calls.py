@@ -1,0 +1,183 @@
+"""The constructors of the mongo shell and of mongosh, and the words that are values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+from assise.documents.kinds import (
+    BOOL,
+    CODE,
+    DATE,
+    DECIMAL,
+    DOCUMENT,
+    DOUBLE,
+    INT32,
+    INT64,
+    MAX_KEY,
+    MIN_KEY,
+    NULL,
+    STRING,
+    SYMBOL,
+    UNDEFINED,
+)
+from assise.documents.reread.numbers import (
+    Value,
+    pack_double,
+    pack_int64,
+    read_date,
+    read_decimal,
+    read_double,
+    read_int,
+    refuse,
+)
+from assise.documents.reread.wrappers import (
+    Item,
+    Parts,
+    base64,
+    code_with_scope,
+    db_pointer,
+    int_of,
+    object_id,
+    regex,
+    text_of,
+    timestamp,
+    uuid,
+    write_binary,
+    write_text,
+)
+from assise.errors import ExtendedJsonError
+
+UTC = ZoneInfo("UTC")
+
+WORDS: dict[bytes, Value] = {
+    b"true": (BOOL, b"\1"),
+    b"false": (BOOL, b"\0"),
+    b"null": (NULL, b""),
+    b"undefined": (UNDEFINED, b""),
+    b"NaN": (DOUBLE, pack_double(float("nan"))),
+    b"Infinity": (DOUBLE, pack_double(float("inf"))),
+    b"-Infinity": (DOUBLE, pack_double(float("-inf"))),
+    b"MinKey": (MIN_KEY, b""),
+    b"MaxKey": (MAX_KEY, b""),
+}
+
+_Make = Callable[..., Value]
+_NO_FLAGS = (STRING, write_text(b""))
+
+
+def _digits(item: Item) -> bytes:
+    """Return the text of a number that stands as text or as an integer without a type."""
+    if not isinstance(item, Parts) and item[0] in {INT32, INT64}:
+        return b"%d" % int_of(item)
+    return text_of(item)
+
+
+def _double(item: Item) -> Value:
+    if not isinstance(item, Parts) and item[0] == DOUBLE:
+        return item[0], item[1]
+    return DOUBLE, read_double(_digits(item))
+
+
+def _decimal(item: Item) -> Value:
+    return DECIMAL, read_decimal(_digits(item))
+
+
+def _timestamp(seconds: Item, increment: Item | None = None) -> Value:
+    if increment is None and isinstance(seconds, Parts):
+        return timestamp(*seconds.values(b"t", b"i"))
+    if increment is None:
+        raise ExtendedJsonError("Timestamp needs seconds and an increment")
+    return timestamp(seconds, increment)
+
+
+def _binary(kind: Item, content: Item) -> Value:
+    return write_binary(_byte(kind), base64(content))
+
+
+def _hex_binary(kind: Item, digits: Item) -> Value:
+    return write_binary(_byte(kind), _hex(digits))
+
+
+def _byte(kind: Item) -> int:
+    number = int_of(kind)
+    if not 0 <= number < 256:
+        raise ExtendedJsonError(f"not a binary subtype: {number}")
+    return number
+
+
+def _hex(item: Item) -> bytes:
+    digits = text_of(item)
+    try:
+        return bytes.fromhex("" if b" " in digits else digits.decode("ascii"))
+    except ValueError as error:
+        raise refuse("hex digits", digits) from error
+
+
+def _code(source: Item, scope: Item | None = None) -> Value:
+    return (CODE, write_text(text_of(source))) if scope is None else code_with_scope(source, scope)
+
+
+def _reference(collection: Item, target: Item, database: Item | None = None) -> Value:
+    fields = [(b"$ref", collection), (b"$id", target)]
+    if database is not None:
+        fields.append((b"$db", database))
+    body = b"".join(write_field(key, item) for key, item in fields)
+    return DOCUMENT, (len(body) + 5).to_bytes(4, "little") + body + b"\0"
+
+
+def write_field(key: bytes, item: Item) -> bytes:
+    """Write one field of a document."""
+    if isinstance(item, Parts):
+        raise ExtendedJsonError("an object that is no value")
+    return b"%c%b\0%b" % (item[0], key, item[1])
+
+
+_CALLS: dict[bytes, _Make] = {
+    b"ObjectId": object_id,
+    b"NumberInt": lambda item: (INT32, read_int(_digits(item), 32)),
+    b"NumberLong": lambda item: (INT64, read_int(_digits(item), 64)),
+    b"NumberDecimal": _decimal,
+    b"Double": _double,
+    b"Timestamp": _timestamp,
+    b"BinData": _binary,
+    b"HexData": _hex_binary,
+    b"Binary.createFromBase64": lambda content, kind: _binary(kind, content),
+    b"UUID": uuid,
+    b"MD5": lambda digits: write_binary(5, _hex(digits)),
+    b"MinKey": lambda: (MIN_KEY, b""),
+    b"MaxKey": lambda: (MAX_KEY, b""),
+    b"DBRef": _reference,
+    b"DBPointer": db_pointer,
+    b"RegExp": lambda pattern, flags=_NO_FLAGS: regex(pattern, flags),
+    b"Code": _code,
+    b"Symbol": lambda item: (SYMBOL, write_text(text_of(item))),
+}
+_CALLS |= {
+    b"Int32": _CALLS[b"NumberInt"],
+    b"Long": _CALLS[b"NumberLong"],
+    b"Long.fromString": _CALLS[b"NumberLong"],
+    b"Decimal128": _decimal,
+    b"BSONRegExp": _CALLS[b"RegExp"],
+    b"BSONSymbol": _CALLS[b"Symbol"],
+}
+
+
+def call(name: bytes, items: list[Item], zone: ZoneInfo | None) -> Value:
+    """Make the value that a constructor of the shell stands for.
+
+    Raises:
+        ExtendedJsonError: there is no such constructor, or its arguments are not its own.
+    """
+    try:
+        if name in {b"ISODate", b"Date"}:
+            return DATE, _date(*items, zone=UTC if name == b"ISODate" else zone)
+        return _CALLS[name](*items)
+    except (KeyError, TypeError) as error:
+        raise refuse("a call of the mongo shell with its arguments", name) from error
+
+
+def _date(item: Item, *, zone: ZoneInfo | None) -> bytes:
+    if isinstance(item, tuple) and item[0] in {INT32, INT64}:
+        return pack_int64(int_of(item))
+    return read_date(text_of(item), zone)

@@ -1,0 +1,291 @@
+"""One document of text to raw BSON, step by step, without recursion."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from assise.documents.kinds import ARRAY, DOCUMENT, REGEX, STRING
+from assise.documents.reread.calls import WORDS, call
+from assise.documents.reread.grammar import SHELL, STRICT, Grammar
+from assise.documents.reread.numbers import Value, pack_int32, read_number
+from assise.documents.reread.wrappers import (
+    FIRST,
+    HARD,
+    INNER,
+    LONGEST,
+    Item,
+    Parts,
+    read_wrapper,
+    write_text,
+)
+from assise.errors import ExtendedJsonError
+
+Syntax = Literal["v1", "v2", "shell"]
+"""Extended JSON version 1 or 2 (strict JSON), or version 1 in the syntax of the mongo shell."""
+
+LEVELS = 200
+"""MongoDB's own limit; deeper documents are refused."""
+LARGEST_BYTES = (16 << 20) + (16 << 10)
+"""The largest document that the server writes."""
+
+_ESCAPES = re.compile(rb"(?:\\u[0-9a-fA-F]{4})+|\\x..|\\.")
+_QUOTES = frozenset([b'"', b"'"])
+_CONTROLS = {
+    b"b": b"\b",
+    b"f": b"\f",
+    b"n": b"\n",
+    b"r": b"\r",
+    b"t": b"\t",
+    b"v": b"\v",
+    b"0": b"\0",
+}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the values of a document are read by; `zone` is that of dates without an offset."""
+
+    is_old: bool
+    zone: ZoneInfo | None
+
+
+class _Document:
+    """A document whose end was not yet read; `key` is its name in what it stands in."""
+
+    closer = b"}"
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self.body = bytearray()
+
+    def add(self, key: bytes, item: Item) -> _Frame:
+        if key in HARD or isinstance(item, Parts):
+            raise ExtendedJsonError(f"{key.decode()} with other keys")
+        self.body += b"%c%b\0%b" % (item[0], key, item[1])
+        if len(self.body) > LARGEST_BYTES:
+            raise ExtendedJsonError(f"a document over {LARGEST_BYTES} bytes")
+        return self
+
+    def close(self, _: Rules) -> Item:
+        return DOCUMENT, self.enclose()
+
+    def enclose(self) -> bytes:
+        return b"".join((pack_int32(len(self.body) + 5), self.body, b"\0"))
+
+
+class _Array(_Document):
+    """An array whose end was not yet read."""
+
+    closer = b"]"
+    count = 0
+
+    def add(self, _: bytes, item: Item) -> _Frame:
+        super().add(b"%d" % self.count, item)
+        self.count += 1
+        return self
+
+    def close(self, _: Rules) -> Item:
+        return ARRAY, self.enclose()
+
+
+class _Wrapper:
+    """An object whose first key begins with a dollar sign, or one inside a type wrapper."""
+
+    closer = b"}"
+
+    def __init__(self, key: bytes, *, is_inner: bool) -> None:
+        self.key = key
+        self.is_inner = is_inner
+        self.fields: list[tuple[bytes, Item]] = []
+
+    def add(self, key: bytes, item: Item) -> _Frame:
+        self.fields.append((key, item))
+        if not self.is_inner and (self.fields[0][0] not in FIRST or len(self.fields) > LONGEST):
+            return self._as_document()
+        if len(self.fields) > LONGEST:
+            raise ExtendedJsonError("an object in a type of Extended JSON with other keys")
+        return self
+
+    def _as_document(self) -> _Document:
+        document = _Document(self.key)
+        for key, item in self.fields:
+            document.add(key, item)
+        return document
+
+    def close(self, rules: Rules) -> Item:
+        parts = Parts(tuple(self.fields))
+        if self.is_inner:
+            return parts
+        value = read_wrapper(parts, is_old=rules.is_old, zone=rules.zone)
+        return self._as_document().close(rules) if value is None else value
+
+
+class _Call:
+    """A call of the shell whose end was not yet read."""
+
+    closer = b")"
+
+    def __init__(self, key: bytes, name: bytes) -> None:
+        self.key = key
+        self.name = name
+        self.items: list[Item] = []
+
+    def add(self, _: bytes, item: Item) -> _Frame:
+        self.items.append(item)
+        if len(self.items) > 3:
+            raise ExtendedJsonError(f"too many arguments of {self.name.decode()}")
+        return self
+
+    def close(self, rules: Rules) -> Item:
+        return call(self.name, self.items, rules.zone)
+
+
+_Frame = _Document | _Wrapper | _Call
+
+
+def read_again(text: bytes, syntax: Syntax, *, zone: ZoneInfo | None = None) -> bytes:
+    """Read one document of UTF-8 text to BSON.
+
+    Raises:
+        ExtendedJsonError: the text is not one document of its syntax.
+
+    >>> read_again(b'{"a": {"$numberInt": "7"}}', "v2").hex()
+    '0c0000001061000700000000'
+    """
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        raise ExtendedJsonError(f"not UTF-8 at byte {error.start}") from error
+    grammar = SHELL if syntax == "shell" else STRICT
+    return _Reader(text, grammar, Rules(is_old=syntax != "v2", zone=zone)).read()
+
+
+class _Reader:
+    """Reads one text; `outer` are the containers around the one that is read."""
+
+    def __init__(self, text: bytes, grammar: Grammar, rules: Rules) -> None:
+        self.text = text
+        self.grammar = grammar
+        self.rules = rules
+        self.outer: list[_Frame] = []
+
+    def read(self) -> bytes:
+        item, p = self._read_root(self._skip(0))
+        if isinstance(item, Parts) or item[0] != DOCUMENT:
+            raise ExtendedJsonError("a single value in place of a document")
+        if self._skip(p) != len(self.text):
+            raise ExtendedJsonError(f"text after the document, at byte {p}")
+        return item[1]
+
+    def _read_root(self, p: int) -> tuple[Item, int]:
+        text, outer, steps = self.text, self.outer, self.grammar.steps
+        if text[p : p + 1] != b"{":
+            raise ExtendedJsonError("not a document")
+        frame = self._open_object(b"", p + 1, is_inner=False)
+        p, end = self._find_closer(p + 1)
+        while True:
+            while end:
+                if end != frame.closer:
+                    raise self._broken(p - 1)
+                item = frame.close(self.rules)
+                if not outer:
+                    return item, p
+                key, frame = frame.key, outer.pop()
+                frame = frame.add(key, item)
+                p, end = self._follow(p)
+            step = steps[frame.closer].match(text, p)
+            if step is None:
+                raise self._broken(p)
+            key, p = _read_key(step["key"]), step.end()
+            if step.lastgroup == "end":
+                frame, end = frame.add(key, _read_scalar(step)), step["end"]
+                if end == b",":
+                    p, end = self._pass_comma(p)
+            else:
+                outer.append(frame)
+                frame = self._open(step, key)
+                p, end = self._find_closer(p)
+
+    def _skip(self, p: int) -> int:
+        found = self.grammar.space.match(self.text, p)
+        return found.end() if found else p
+
+    def _find_closer(self, p: int) -> tuple[int, bytes]:
+        """Return the bracket that stands here and the position after it, or the position."""
+        found = self.grammar.closer.match(self.text, p)
+        return (found.end(), found[1]) if found else (p, b"")
+
+    def _pass_comma(self, p: int) -> tuple[int, bytes]:
+        return self._find_closer(p) if self.grammar.has_trailing_commas else (p, b"")
+
+    def _follow(self, p: int) -> tuple[int, bytes]:
+        found = self.grammar.follow.match(self.text, p)
+        if found is None:
+            raise self._broken(p)
+        return self._pass_comma(found.end()) if found[1] == b"," else (found.end(), found[1])
+
+    def _open(self, step: re.Match[bytes], key: bytes) -> _Frame:
+        if len(self.outer) >= LEVELS:
+            raise ExtendedJsonError(f"more than {LEVELS} levels")
+        if step.lastgroup == "call":
+            return _Call(key, step["call"])
+        if step["open"] == b"[":
+            return _Array(key)
+        outer = self.outer[-1]
+        is_inner = isinstance(outer, _Wrapper) and key in INNER
+        is_inner |= isinstance(outer, _Call) and outer.name == b"Timestamp"
+        return self._open_object(key, step.end(), is_inner=is_inner)
+
+    def _open_object(self, key: bytes, p: int, *, is_inner: bool) -> _Frame:
+        if is_inner or self.grammar.dollar.match(self.text, p):
+            return _Wrapper(key, is_inner=is_inner)
+        return _Document(key)
+
+    def _broken(self, p: int) -> ExtendedJsonError:
+        shown = self.text[p : p + 40].decode(errors="replace")
+        return ExtendedJsonError(f"not JSON at byte {p}: {shown or 'the end'}")
+
+
+def _read_scalar(step: re.Match[bytes]) -> Value:
+    string, number, word = step.group("string", "number", "word")
+    if string is not None:
+        return STRING, write_text(_read_string(string))
+    if number is not None:
+        return read_number(number, is_whole=not step["fraction"])
+    if word is not None:
+        return WORDS[word]
+    return REGEX, b"%b\0%b\0" % step.group("pattern", "flags")
+
+
+def _read_key(text: bytes) -> bytes:
+    key = _read_string(text) if text[:1] in _QUOTES else text
+    if 0 in key:
+        raise ExtendedJsonError("a NUL in a key")
+    return key
+
+
+def _read_string(text: bytes) -> bytes:
+    """Return the content of a string with its quotes."""
+    content = text[1:-1]
+    return _ESCAPES.sub(_unescape, content) if b"\\" in content else content
+
+
+def _unescape(found: re.Match[bytes]) -> bytes:
+    escape = found[0]
+    match escape[1:2]:
+        case b"u":
+            return _read_utf16(escape.replace(b"\\u", b""))
+        case b"x":
+            return chr(int(escape[2:].decode(), base=16)).encode()
+        case letter:
+            return _CONTROLS.get(letter, letter)
+
+
+def _read_utf16(digits: bytes) -> bytes:
+    try:
+        return bytes.fromhex(digits.decode()).decode("utf-16-be").encode()
+    except UnicodeDecodeError as error:
+        raise ExtendedJsonError("half a surrogate pair is not text") from error
