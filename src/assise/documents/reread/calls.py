@@ -33,8 +33,10 @@ from assise.documents.reread.numbers import (
 )
 from assise.documents.reread.wrappers import (
     Item,
+    Number,
     Parts,
     base64,
+    byte_of,
     code_with_scope,
     db_pointer,
     int_of,
@@ -43,8 +45,10 @@ from assise.documents.reread.wrappers import (
     text_of,
     timestamp,
     uuid,
+    value_of,
     write_binary,
     write_text,
+    write_timestamp,
 )
 from assise.errors import ExtendedJsonError
 
@@ -67,15 +71,11 @@ _NO_FLAGS = (STRING, write_text(b""))
 
 
 def _digits(item: Item) -> bytes:
-    """Return the text of a number that stands as text or as an integer without a type."""
-    if not isinstance(item, Parts) and item[0] in {INT32, INT64}:
-        return b"%d" % int_of(item)
-    return text_of(item)
+    """Return the text of a number, in quotes or without."""
+    return item.text if isinstance(item, Number) else text_of(item)
 
 
 def _double(item: Item) -> Value:
-    if not isinstance(item, Parts) and item[0] == DOUBLE:
-        return item[0], item[1]
     return DOUBLE, read_double(_digits(item))
 
 
@@ -84,26 +84,21 @@ def _decimal(item: Item) -> Value:
 
 
 def _timestamp(seconds: Item, increment: Item | None = None) -> Value:
-    if increment is None and isinstance(seconds, Parts):
+    """Read seconds and increment; Java writes both with a sign."""
+    if isinstance(seconds, Parts) and increment is None:
         return timestamp(*seconds.values(b"t", b"i"))
     if increment is None:
         raise ExtendedJsonError("Timestamp needs seconds and an increment")
-    return timestamp(seconds, increment)
+    signed = (int_of(seconds), int_of(increment))
+    return write_timestamp(*(n + (1 << 32) if -(1 << 31) <= n < 0 else n for n in signed))
 
 
 def _binary(kind: Item, content: Item) -> Value:
-    return write_binary(_byte(kind), base64(content))
+    return write_binary(byte_of(kind), base64(content))
 
 
 def _hex_binary(kind: Item, digits: Item) -> Value:
-    return write_binary(_byte(kind), _hex(digits))
-
-
-def _byte(kind: Item) -> int:
-    number = int_of(kind)
-    if not 0 <= number < 256:
-        raise ExtendedJsonError(f"not a binary subtype: {number}")
-    return number
+    return write_binary(byte_of(kind), _hex(digits))
 
 
 def _hex(item: Item) -> bytes:
@@ -122,15 +117,9 @@ def _reference(collection: Item, target: Item, database: Item | None = None) -> 
     fields = [(b"$ref", collection), (b"$id", target)]
     if database is not None:
         fields.append((b"$db", database))
-    body = b"".join(write_field(key, item) for key, item in fields)
+    values = [(key, *value_of(item)) for key, item in fields]
+    body = b"".join(b"%c%b\0%b" % (kind, key, value) for key, kind, value in values)
     return DOCUMENT, (len(body) + 5).to_bytes(4, "little") + body + b"\0"
-
-
-def write_field(key: bytes, item: Item) -> bytes:
-    """Write one field of a document."""
-    if isinstance(item, Parts):
-        raise ExtendedJsonError("an object that is no value")
-    return b"%c%b\0%b" % (item[0], key, item[1])
 
 
 _CALLS: dict[bytes, _Make] = {
@@ -178,6 +167,6 @@ def call(name: bytes, items: list[Item], zone: ZoneInfo | None) -> Value:
 
 
 def _date(item: Item, *, zone: ZoneInfo | None) -> bytes:
-    if isinstance(item, tuple) and item[0] in {INT32, INT64}:
+    if isinstance(item, Number):
         return pack_int64(int_of(item))
     return read_date(text_of(item), zone)

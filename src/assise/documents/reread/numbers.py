@@ -23,9 +23,10 @@ _DOUBLE = re.compile(rb"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _DECIMAL = re.compile(rb"([-+]?)(?:([0-9]+)\.?([0-9]*)|\.([0-9]+))(?:[eE]([-+]?[0-9]+))?")
 _SPECIAL = {b"inf": 0x78, b"infinity": 0x78, b"nan": 0x7C}
 _DATE = re.compile(
-    rb"([0-9]{4})-([0-9]{2})-([0-9]{2})"
+    rb"([0-9]{4}|(?!-000000)[-+][0-9]{6})-([0-9]{2})-([0-9]{2})"
     rb"(?:T([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?(Z|[-+][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
+_DAYS_OF_400_YEARS = 146097
 _UNIX_EPOCH = date(1970, 1, 1).toordinal()
 _DIGITS, _BIAS, _MAX_EXPONENT = 34, 6176, 6111
 
@@ -35,7 +36,7 @@ def refuse(what: str, text: bytes) -> ExtendedJsonError:
     return ExtendedJsonError(f"not {what}: {text[:80].decode(errors='replace')}")
 
 
-def read_number(text: bytes, *, is_whole: bool) -> Value:
+def read_number(text: bytes, is_whole: bool) -> Value:
     """Read a number without a type.
 
     Integers are int32, int64 or, where neither fits, double; `-0` is the double -0.0, which is the
@@ -124,17 +125,16 @@ def read_date(text: bytes, zone: ZoneInfo | None) -> bytes:
         raise refuse("an ISO date", text)
     year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
     fraction, offset = found[7] or b"", found[8]
+    # The calendar repeats every 400 years, and has no other limits than those of datetime.
+    cycles = 0 if 1 <= year <= 9999 else year // 400 - 5
     try:
-        moment = datetime(year, month, day, hour, minute, second)  # noqa: DTZ001
+        moment = datetime(year - 400 * cycles, month, day, hour, minute, second)  # noqa: DTZ001
     except ValueError as error:
         raise refuse("a date of the calendar", text) from error
-    seconds = _seconds(moment) - _offset_seconds(text, moment, offset, zone)
+    days = moment.toordinal() - _UNIX_EPOCH + cycles * _DAYS_OF_400_YEARS
+    seconds = ((days * 24 + hour) * 60 + minute) * 60 + second
+    seconds -= _offset_seconds(text, moment, offset, None if cycles else zone)
     return pack_int64(seconds * 1000 + int(fraction[:3].ljust(3, b"0")))
-
-
-def _seconds(moment: datetime) -> int:
-    days = moment.toordinal() - _UNIX_EPOCH
-    return ((days * 24 + moment.hour) * 60 + moment.minute) * 60 + moment.second
 
 
 def _offset_seconds(

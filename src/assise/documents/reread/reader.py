@@ -10,15 +10,17 @@ from zoneinfo import ZoneInfo
 from assise.documents.kinds import ARRAY, DOCUMENT, REGEX, STRING
 from assise.documents.reread.calls import WORDS, call
 from assise.documents.reread.grammar import SHELL, STRICT, Grammar
-from assise.documents.reread.numbers import Value, pack_int32, read_number
+from assise.documents.reread.numbers import pack_int32, read_number
 from assise.documents.reread.wrappers import (
     FIRST,
     HARD,
     INNER,
     LONGEST,
     Item,
+    Number,
     Parts,
     read_wrapper,
+    value_of,
     write_text,
 )
 from assise.errors import ExtendedJsonError
@@ -56,15 +58,17 @@ class _Document:
     """A document whose end was not yet read; `key` is its name in what it stands in."""
 
     closer = b"}"
+    keeps_numbers = False
 
     def __init__(self, key: bytes) -> None:
         self.key = key
         self.body = bytearray()
 
     def add(self, key: bytes, item: Item) -> _Frame:
-        if key in HARD or isinstance(item, Parts):
+        if key in HARD:
             raise ExtendedJsonError(f"{key.decode()} with other keys")
-        self.body += b"%c%b\0%b" % (item[0], key, item[1])
+        kind, value = value_of(item)
+        self.body += b"%c%b\0%b" % (kind, key, value)
         if len(self.body) > LARGEST_BYTES:
             raise ExtendedJsonError(f"a document over {LARGEST_BYTES} bytes")
         return self
@@ -95,6 +99,7 @@ class _Wrapper:
     """An object whose first key begins with a dollar sign, or one inside a type wrapper."""
 
     closer = b"}"
+    keeps_numbers = True
 
     def __init__(self, key: bytes, *, is_inner: bool) -> None:
         self.key = key
@@ -127,6 +132,7 @@ class _Call:
     """A call of the shell whose end was not yet read."""
 
     closer = b")"
+    keeps_numbers = True
 
     def __init__(self, key: bytes, name: bytes) -> None:
         self.key = key
@@ -174,11 +180,12 @@ class _Reader:
 
     def read(self) -> bytes:
         item, p = self._read_root(self._skip(0))
-        if isinstance(item, Parts) or item[0] != DOCUMENT:
+        kind, raw = value_of(item)
+        if kind != DOCUMENT:
             raise ExtendedJsonError("a single value in place of a document")
         if self._skip(p) != len(self.text):
             raise ExtendedJsonError(f"text after the document, at byte {p}")
-        return item[1]
+        return raw
 
     def _read_root(self, p: int) -> tuple[Item, int]:
         text, outer, steps = self.text, self.outer, self.grammar.steps
@@ -201,7 +208,8 @@ class _Reader:
                 raise self._broken(p)
             key, p = _read_key(step["key"]), step.end()
             if step.lastgroup == "end":
-                frame, end = frame.add(key, _read_scalar(step)), step["end"]
+                item, end = _read_scalar(step, frame.keeps_numbers), step["end"]
+                frame = frame.add(key, item)
                 if end == b",":
                     p, end = self._pass_comma(p)
             else:
@@ -249,12 +257,12 @@ class _Reader:
         return ExtendedJsonError(f"not JSON at byte {p}: {shown or 'the end'}")
 
 
-def _read_scalar(step: re.Match[bytes]) -> Value:
-    string, number, word = step.group("string", "number", "word")
+def _read_scalar(step: re.Match[bytes], keeps_number: bool) -> Item:
+    string, number, fraction, word = step.group("string", "number", "fraction", "word")
     if string is not None:
         return STRING, write_text(_read_string(string))
     if number is not None:
-        return read_number(number, is_whole=not step["fraction"])
+        return Number(number, not fraction) if keeps_number else read_number(number, not fraction)
     if word is not None:
         return WORDS[word]
     return REGEX, b"%b\0%b\0" % step.group("pattern", "flags")

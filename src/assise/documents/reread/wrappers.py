@@ -41,12 +41,18 @@ from assise.documents.reread.numbers import (
     read_decimal,
     read_double,
     read_int,
+    read_number,
     refuse,
 )
 from assise.errors import ExtendedJsonError
 
-PARTS = 0x100
-"""Kind of the fields of an object inside a wrapper, which are no document: `{"t": 1, "i": 2}`."""
+
+@dataclass(frozen=True)
+class Number:
+    """A number as it was written, without a type."""
+
+    text: bytes
+    is_whole: bool
 
 
 @dataclass(frozen=True)
@@ -64,27 +70,44 @@ class Parts:
         return [found[key] for key in keys]
 
 
-Item = Value | Parts
+Item = Value | Number | Parts
+"""What may stand in a type wrapper or in a call of the shell."""
+
 _Read = Callable[[Item], Value]
 
 _OBJECT_ID = re.compile(rb"[0-9a-fA-F]{24}")
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_OLD_UUID = re.compile(rb"[0-9a-fA-F]{32}")
 _SUBTYPE = re.compile(rb"(?:ffffff)?([0-9a-fA-F]{1,2})")
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
 
+def kind_of(item: Item) -> int:
+    """Return the type byte of a value whose type was written, otherwise 0."""
+    return item[0] if isinstance(item, tuple) else 0
+
+
+def value_of(item: Item) -> Value:
+    """Return a value that stands in a document, in place of a type wrapper or a call."""
+    if isinstance(item, tuple):
+        return item
+    if isinstance(item, Number):
+        return read_number(item.text, item.is_whole)
+    raise ExtendedJsonError("the parts of a type of Extended JSON without that type")
+
+
 def text_of(item: Item) -> bytes:
     """Return the bytes of a string."""
-    if isinstance(item, Parts) or item[0] != STRING:
+    if not isinstance(item, tuple) or item[0] != STRING:
         raise ExtendedJsonError("not a string in a type of Extended JSON")
     return item[1][4:-1]
 
 
 def int_of(item: Item) -> int:
     """Return an integer that was written without a type."""
-    if isinstance(item, Parts) or item[0] not in {INT32, INT64}:
+    if not isinstance(item, Number) or not item.is_whole:
         raise ExtendedJsonError("not an integer in a type of Extended JSON")
-    return int.from_bytes(item[1], "little", signed=True)
+    return int.from_bytes(pack_int64(int(item.text)), "little", signed=True)
 
 
 def parts_of(item: Item, *keys: bytes) -> list[Item]:
@@ -115,10 +138,10 @@ def object_id(item: Item) -> Value:
     return OBJECT_ID, bytes.fromhex(digits.decode())
 
 
-def uuid(item: Item) -> Value:
-    """Read a UUID to a binary of subtype 4."""
+def uuid(item: Item, *, is_old: bool = True) -> Value:
+    """Read a UUID to a binary of subtype 4; version 1 also writes it without dashes."""
     text = text_of(item)
-    if _UUID.fullmatch(text) is None:
+    if _UUID.fullmatch(text) is None and not (is_old and _OLD_UUID.fullmatch(text)):
         raise refuse("a UUID", text)
     return write_binary(4, bytes.fromhex(text.decode().replace("-", "")))
 
@@ -141,6 +164,14 @@ def base64(item: Item) -> bytes:
     raise refuse("base64", text)
 
 
+def byte_of(item: Item) -> int:
+    """Return the subtype of a binary that is written as a number."""
+    number = int_of(item)
+    if not 0 <= number < 256:
+        raise ExtendedJsonError(f"not a binary subtype: {number}")
+    return number
+
+
 def subtype(item: Item) -> int:
     """Read the subtype of a binary: hex digits as text."""
     text = text_of(item)
@@ -157,7 +188,7 @@ def code(item: Item) -> Value:
 
 def code_with_scope(source: Item, scope: Item) -> Value:
     """Read JavaScript with the document of its variables."""
-    if isinstance(scope, Parts) or scope[0] != DOCUMENT:
+    if not isinstance(scope, tuple) or scope[0] != DOCUMENT:
         raise ExtendedJsonError("$scope is not a document")
     body = write_text(text_of(source)) + scope[1]
     return CODE_WITH_SCOPE, pack_int32(len(body) + 4) + body
@@ -165,15 +196,19 @@ def code_with_scope(source: Item, scope: Item) -> Value:
 
 def timestamp(seconds: Item, increment: Item) -> Value:
     """Read the two numbers of a timestamp, of 32 bits without sign."""
-    numbers = (int_of(increment), int_of(seconds))
+    return write_timestamp(int_of(seconds), int_of(increment))
+
+
+def write_timestamp(*numbers: int) -> Value:
+    """Write seconds and increment, in the other order."""
     if not all(0 <= number < 1 << 32 for number in numbers):
         raise ExtendedJsonError(f"not a timestamp: {numbers}")
-    return TIMESTAMP, b"".join(number.to_bytes(4, "little") for number in numbers)
+    return TIMESTAMP, b"".join(number.to_bytes(4, "little") for number in reversed(numbers))
 
 
 def db_pointer(namespace: Item, target: Item) -> Value:
     """Read a DBPointer."""
-    if isinstance(target, Parts) or target[0] != OBJECT_ID:
+    if not isinstance(target, tuple) or target[0] != OBJECT_ID:
         raise ExtendedJsonError("the $id of a $dbPointer is not an ObjectId")
     return DB_POINTER, write_text(text_of(namespace)) + target[1]
 
@@ -189,8 +224,8 @@ def _binary(item: Item) -> Value:
 
 
 def _old_binary(content: Item, kind: Item) -> Value:
-    if not isinstance(kind, Parts) and kind[0] == INT32 and 0 <= int_of(kind) < 256:
-        return write_binary(int_of(kind), base64(content))
+    if isinstance(kind, Number):
+        return write_binary(byte_of(kind), base64(content))
     return write_binary(subtype(kind), base64(content))
 
 
@@ -211,7 +246,6 @@ def _undefined(item: Item) -> Value:
 
 _BOTH: dict[bytes, _Read] = {
     b"$oid": object_id,
-    b"$uuid": uuid,
     b"$symbol": lambda item: (SYMBOL, write_text(text_of(item))),
     b"$code": code,
     b"$numberLong": lambda item: (INT64, read_int(text_of(item), 64)),
@@ -228,7 +262,7 @@ _ONLY_V2: dict[bytes, _Read] = {
     b"$regularExpression": lambda item: regex(*parts_of(item, b"pattern", b"options")),
     b"$dbPointer": lambda item: db_pointer(*parts_of(item, b"$ref", b"$id")),
 }
-HARD = frozenset([*_BOTH, *_ONLY_V2, b"$date"])
+HARD = frozenset([*_BOTH, *_ONLY_V2, b"$date", b"$uuid"])
 """Keys that make an object a type wrapper or an error."""
 FIRST = HARD | {b"$type", b"$scope", b"$options", b"$regex"}
 """Keys with which a type wrapper may begin."""
@@ -249,24 +283,25 @@ def read_wrapper(parts: Parts, *, is_old: bool, zone: ZoneInfo | None) -> Value 
         return _old_regex(parts) if is_old and keys == {b"$regex", b"$options"} else None
     if b"$scope" in keys:
         return code_with_scope(*parts.values(b"$code", b"$scope"))
-    if b"$type" in keys:
+    if b"$type" in keys and is_old:
         return _old_binary(*parts.values(b"$binary", b"$type"))
     key, item = parts.fields[0]
     parts.values(key)
     if key == b"$date":
         return DATE, _read_date(item, is_old=is_old, zone=zone)
+    if key == b"$uuid":
+        return uuid(item, is_old=is_old)
     return (_BOTH.get(key) or _ONLY_V2[key])(item)
 
 
 def _old_regex(parts: Parts) -> Value | None:
     pattern, options = parts.values(b"$regex", b"$options")
-    is_text = all(not isinstance(item, Parts) and item[0] == STRING for item in (pattern, options))
-    return regex(pattern, options) if is_text else None
+    return regex(pattern, options) if kind_of(pattern) == kind_of(options) == STRING else None
 
 
 def _read_date(item: Item, *, is_old: bool, zone: ZoneInfo | None) -> bytes:
-    if isinstance(item, Parts):
-        raise ExtendedJsonError("not a $date")
-    if item[0] == INT64 or (is_old and item[0] == INT32):
+    if isinstance(item, Number) and is_old:
         return pack_int64(int_of(item))
+    if isinstance(item, tuple) and item[0] == INT64:
+        return item[1]
     return read_date(text_of(item), zone)
