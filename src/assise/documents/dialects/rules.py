@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import tzinfo
 from enum import Enum
+from zoneinfo import ZoneInfo
 
 LARGEST = (16 << 20) + (16 << 10)
 """Bytes of the largest document, as in `.bson` files."""
@@ -31,7 +31,9 @@ class Guess(Enum):
     BIG_INTEGER = "integers of more than 64 bits, read as doubles"
     MINUS_ZERO = "integers -0, read as doubles"
     CUT_DIGITS = "dates with digits behind the milliseconds, which were cut"
-    LOST_DATE = "dates 9999-12-31T23:59:59.999999999Z, by which their writer says that they are lost"
+    LOST_DATE = (
+        "dates 9999-12-31T23:59:59.999999999Z, by which their writer says that they are lost"
+    )
     ISODATE = "dates ISODate(…) without a zone, read as UTC"
     ZONE = "dates without a zone, read in the zone that was given"
     UUID = "UUIDs without dashes, read as binaries of subtype 4"
@@ -48,7 +50,7 @@ class Rules:
     """
 
     dialect: Dialect
-    zone: tzinfo | None = None
+    zone: ZoneInfo | None = None
     guesses: Counter[Guess] = field(default_factory=Counter)
     signs: dict[Dialect, str] = field(default_factory=dict)
 

@@ -24,6 +24,7 @@ from assise.documents.dialects.words import (
     read_uuid,
     refuse,
     text_of,
+    write_timestamp,
 )
 from assise.documents.kinds import (
     BOOL,
@@ -96,20 +97,20 @@ def _date(value: Value, rules: Rules, *, is_iso: bool) -> int:
 
 
 def _digits(value: Value) -> bytes:
-    """Return the text of a number, which stands as text or as an integer."""
-    if value.kind in {INT32, INT64}:
-        return b"%d" % int_of(value, "a number")
-    return text_of(value, "a number")
+    """Return the text of a number, in quotes or without."""
+    return value.digits or text_of(value, "a number")
 
 
 def _double(value: Value) -> Element:
-    return value[:2] if value.kind == DOUBLE else read_double(_digits(value))
+    return read_double(_digits(value))
 
 
 def _timestamp(seconds: Value, increment: Value | None = None) -> Element:
+    """Read seconds and increment; Java writes both with a sign."""
     if increment is None:
         return read_timestamp(*parts_of(seconds, b"t", b"i"))
-    return read_timestamp(seconds, increment)
+    signed = int_of(seconds, "the time of a timestamp"), int_of(increment, "an increment")
+    return write_timestamp(*(n + (1 << 32) if -(1 << 31) <= n < 0 else n for n in signed))
 
 
 def _subtype(value: Value) -> int:
@@ -162,7 +163,7 @@ _CONSTRUCTORS: dict[bytes, _Make] = {
     b"Binary.createFromBase64": lambda content, kind: write_binary(
         _subtype(kind), read_base64(content)
     ),
-    b"UUID": lambda value: read_uuid(value),
+    b"UUID": read_uuid,
     b"MD5": lambda digits: write_binary(5, _hex(digits)),
     b"MinKey": lambda: (MIN_KEY, b""),
     b"MaxKey": lambda: (MAX_KEY, b""),

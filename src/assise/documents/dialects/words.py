@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from binascii import a2b_base64
 from collections.abc import Callable
+from struct import Struct
 from struct import error as StructError
 from typing import NamedTuple
 
@@ -49,11 +50,15 @@ from assise.errors import ExtendedJsonError
 
 
 class Value(NamedTuple):
-    """A value: type byte, bytes, and whether its type was written, as in `{"$numberInt": "1"}`."""
+    """A value: type byte, bytes, and whether its type was written, as in `{"$numberInt": "1"}`.
+
+    Of a document that says that its `t` or `i` are typed. `digits` is the text of a number.
+    """
 
     kind: int
     data: bytes
     is_typed: bool = False
+    digits: bytes = b""
 
 
 _OBJECT_ID = re.compile(rb"[0-9a-fA-F]{24}")
@@ -80,8 +85,10 @@ def text_of(value: Value, what: str) -> bytes:
 
 
 def int_of(value: Value, what: str) -> int:
-    """Return an integer."""
-    if value.kind not in {INT32, INT64}:
+    """Return an integer that was written without a type."""
+    if value.digits and _INT.fullmatch(value.digits):
+        return int(value.digits)
+    if value.kind not in {INT32, INT64} or value.is_typed:
         raise ExtendedJsonError(f"{what} is not an integer")
     return int.from_bytes(value.data, "little", signed=True)
 
@@ -174,10 +181,17 @@ def read_code(code: Value, scope: Value | None = None) -> Element:
 
 def read_timestamp(seconds: Value, increment: Value) -> Element:
     """Read two numbers of 32 bits without sign."""
-    numbers = int_of(increment, "an increment"), int_of(seconds, "the time of a timestamp")
-    if not all(0 <= number < 1 << 32 for number in numbers):
-        raise ExtendedJsonError(f"not the numbers of a timestamp: {numbers[1]}, {numbers[0]}")
-    return TIMESTAMP, b"".join(number.to_bytes(4, "little") for number in numbers)
+    numbers = int_of(seconds, "the time of a timestamp"), int_of(increment, "an increment")
+    return write_timestamp(*numbers)
+
+
+def write_timestamp(seconds: int, increment: int) -> Element:
+    """Write two numbers of 32 bits without sign."""
+    try:
+        return TIMESTAMP, Struct("<II").pack(increment, seconds)
+    except StructError as error:
+        message = f"not the numbers of a timestamp: {seconds}, {increment}"
+        raise ExtendedJsonError(message) from error
 
 
 def read_db_pointer(namespace: Value, target: Value) -> Element:
