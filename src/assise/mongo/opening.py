@@ -6,9 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from assise.mongo.dump import open_dump, rebuild_dump
+from assise.mongo.json_source import is_json, open_json, rebuild_json
 from assise.mongo.source import NO_OPTIONS, JsonObject, Source, SourceOptions
 
-KINDS: dict[str, Callable[[JsonObject], Source]] = {"dump": rebuild_dump}
+KINDS: dict[str, Callable[[JsonObject], Source]] = {
+    "dump": rebuild_dump,
+    "json": rebuild_json,
+}
 """How a worker process opens each kind of source, from what `Source.describe` returned."""
 
 
@@ -18,7 +22,10 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
     Raises:
         SourceError: there is none that can be read. UsageError: it holds more than one database.
     """
-    return open_dump(Path(place), options)
+    path = Path(place)
+    if is_json(path):
+        return open_json(path, options)
+    return open_dump(path, options)
 
 
 def rebuild_source(facts: JsonObject) -> Source:
