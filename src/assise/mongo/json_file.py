@@ -193,7 +193,7 @@ class Reader:
 
     def _find_line(self, stream: gzip.GzipFile | io.FileIO, least: int) -> int:
         """Find the first line at `least` or later that begins a document; or the end, or too far."""
-        begin = least - len("}\r\n")
+        begin = max(0, least - len("}\r\n"))
         if begin >= stream.seek(0, os.SEEK_END):
             return stream.tell()
         stream.seek(begin)
