@@ -101,7 +101,7 @@ def forms(lines: list[str]) -> Iterator[tuple[str, bytes]]:
 
 @pytest.mark.parametrize("options", OPTIONS, ids=["canonical", "relaxed", "legacy"])
 def test_every_shape_gives_the_same_documents(options: object, tmp_path: Path) -> None:
-    lines = [dumps(document, json_options=options) for document in DOCUMENTS]  # type: ignore[arg-type]
+    lines = [dumps(document, json_options=options) for document in DOCUMENTS]
     for name, content in forms(lines):
         documents, runs = read(write(tmp_path / name, content))
         assert values(documents) == DOCUMENTS, name

@@ -127,7 +127,7 @@ def test_a_text_over_the_limit_is_a_run() -> None:
         b'{"a": 1}\n{"a": "' + b"x" * LARGEST_TEXT + b'", "b": {}, "c": {"d": {}}}\n{"a": 2}\n'
     )
     found = read(content)
-    assert [kind for kind, _, _ in found][0] == "text"
+    assert found[0][0] == "text"
     assert found[0][2] == b'{"a": 1}'
     assert found[-1][2].strip() == b'{"a": 2}'
     assert sum(len(text) for _, _, text in found) >= len(content) - 4
