@@ -180,7 +180,7 @@ def test_a_file_without_a_word_of_either_is_version_1_for_its_queries(tmp_path: 
 
 def test_words_in_strings_are_no_words(tmp_path: Path) -> None:
     text = json.dumps({"_id": 1, "text": '{"$numberInt": "5"}'})
-    source = prepared(write(tmp_path / "a.json", "\n".join([text, OLD])))
+    source = prepared(write(tmp_path / "a.json", f"{text}\n{OLD}"))
     assert chunks(source, "a")[0].runs == []
     shell = "{ _id: 1, text: '\"$numberInt\": 5' }\n" + OLD
     source = prepared(write(tmp_path / "b.json", shell))
@@ -188,7 +188,7 @@ def test_words_in_strings_are_no_words(tmp_path: Path) -> None:
 
 
 def test_both_dialects_in_one_file_are_told_with_both_places(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.json", "\n".join(['{"x": 1}', OLD, '{"x": 2}', NEW]))
+    path = write(tmp_path / "a.json", f'{{"x": 1}}\n{OLD}\n{{"x": 2}}\n{NEW}')
     source = prepared(path)
     (note,) = source.notes
     assert "$numberInt of version 2 at byte 38" in note
