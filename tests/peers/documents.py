@@ -154,4 +154,7 @@ def _values() -> dict[str, Element]:
 DOCUMENTS = {
     name: write_document([(b"_id", text(name)), (b"v", value)]) for name, value in _values().items()
 }
+DOCUMENTS["order in _id"] = write_document(
+    [(b"_id", document(("z", int32(1)), ("a", int32(2)))), (b"v", text("order in _id"))]
+)
 """Name -> document."""
