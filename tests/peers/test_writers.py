@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from assise.documents.extjson import CANONICAL, write_json
-from assise.documents.reread.reader import Syntax, read_again
+from assise.documents.reread.reader import read_again
 from assise.errors import ExtendedJsonError
 from tests.conftest import DATA
 from tests.oracle.equality import equal
@@ -19,7 +19,13 @@ from tests.peers.documents import DOCUMENTS
 from tests.peers.losses import LOSSES, NOT_WRITTEN, REJECT, find_losses, render_table
 from tests.peers.writers import WRITERS, Writer, missing_programs, split_lines, write_lines
 
-Read = Callable[[bytes, Syntax], bytes]
+
+class Read(Protocol):
+    """Reads one document of text to BSON."""
+
+    def __call__(self, text: bytes, /, *, is_old: bool) -> bytes: ...
+
+
 READERS: list[Read] = [read_again]
 CORPUS = DATA / "mongo" / "derived" / "bson_corpus_valid_all.bson"
 PAGE = Path(__file__).parents[2] / "docs" / "what-writers-lose.md"
@@ -41,12 +47,12 @@ def golden_lines(writer: Writer) -> list[str]:
     return split_lines(writer.golden.read_text())
 
 
-def difference(read: Read, line: str, raw: bytes, *, syntax: Syntax) -> str | None:
+def difference(read: Read, line: str, raw: bytes, *, is_old: bool) -> str | None:
     """What a line is read to; None when that is its document."""
     if line == "!":
         return NOT_WRITTEN
     try:
-        found = read(line.encode(), syntax)
+        found = read(line.encode(), is_old=is_old)
     except ExtendedJsonError:
         return REJECT
     if equal(found, raw):
@@ -58,7 +64,7 @@ def difference(read: Read, line: str, raw: bytes, *, syntax: Syntax) -> str | No
 @by_writer
 def test_each_line_is_its_document_or_a_known_loss(writer: Writer, read: Read) -> None:
     pairs = zip(DOCUMENTS.items(), golden_lines(writer), strict=True)
-    found = {name: difference(read, line, raw, syntax=writer.syntax) for (name, raw), line in pairs}
+    found = {name: difference(read, line, raw, is_old=writer.is_old) for (name, raw), line in pairs}
     assert {name: value for name, value in found.items() if value} == find_losses(writer)
 
 
@@ -97,7 +103,7 @@ def test_the_specifications_documents_through_each_library(writer: Writer) -> No
     lines = write_lines(writer, stream)
     assert len(lines) == len(stream) == 728
     differences = [
-        difference(read_again, line, raw, syntax=writer.syntax)
+        difference(read_again, line, raw, is_old=writer.is_old)
         for line, raw in zip(lines, stream, strict=True)
     ]
     assert sum(found is not None for found in differences) == IN_THE_CORPUS[writer.name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from zoneinfo import ZoneInfo
+from datetime import UTC, tzinfo
 
 from assise.documents.kinds import (
     BOOL,
@@ -51,8 +51,6 @@ from assise.documents.reread.wrappers import (
     write_timestamp,
 )
 from assise.errors import ExtendedJsonError
-
-UTC = ZoneInfo("UTC")
 
 WORDS: dict[bytes, Value] = {
     b"true": (BOOL, b"\1"),
@@ -152,7 +150,7 @@ _CALLS |= {
 }
 
 
-def call(name: bytes, items: list[Item], zone: ZoneInfo | None) -> Value:
+def call(name: bytes, items: list[Item], zone: tzinfo | None) -> Value:
     """Make the value that a constructor of the shell stands for.
 
     Raises:
@@ -166,7 +164,7 @@ def call(name: bytes, items: list[Item], zone: ZoneInfo | None) -> Value:
         raise refuse("a call of the mongo shell with its arguments", name) from error
 
 
-def _date(item: Item, *, zone: ZoneInfo | None) -> bytes:
+def _date(item: Item, *, zone: tzinfo | None) -> bytes:
     if isinstance(item, Number):
         return pack_int64(int_of(item))
     return read_date(text_of(item), zone)

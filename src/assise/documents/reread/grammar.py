@@ -37,7 +37,7 @@ _STRING = rb'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+"'
 _NUMBER = rb"(?P<number>-?(?:0|[1-9][0-9]*+)(?P<fraction>(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+))"
 _WORD = rb"(?P<word>true|false|null|NaN|-?Infinity)"
 
-_SHELL_SPACE = rb"(?:[ \t\r\n]++|//[^\n]*+|/\*(?s:.*?)\*/)*+"
+_SHELL_SPACE = rb"(?:[ \t\r\n]++|\xef\xbb\xbf|//[^\n]*+|/\*(?s:.*?)\*/)*+"
 _SHELL_ESCAPE = rb"\\(?:[\"'\\/bfnrtv0]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})"
 _SHELL_STRING = rb'(?:"(?:[^"\\\x00-\x1f]++|%b)*+"|\'(?:[^\'\\\x00-\x1f]++|%b)*+\')' % (
     _SHELL_ESCAPE,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from math import isinf
 from struct import Struct
-from zoneinfo import ZoneInfo
 
 from assise.documents.kinds import DOUBLE, INT32, INT64
 from assise.errors import ExtendedJsonError
@@ -114,7 +113,7 @@ def _scale(digits: bytes, exponent: int) -> tuple[bytes, int]:
     return digits, exponent
 
 
-def read_date(text: bytes, zone: ZoneInfo | None) -> bytes:
+def read_date(text: bytes, zone: tzinfo | None) -> bytes:
     """Read an ISO date with a zone, or in `zone`; digits behind the milliseconds are cut.
 
     Raises:
@@ -138,7 +137,7 @@ def read_date(text: bytes, zone: ZoneInfo | None) -> bytes:
 
 
 def _offset_seconds(
-    text: bytes, moment: datetime, offset: bytes | None, zone: ZoneInfo | None
+    text: bytes, moment: datetime, offset: bytes | None, zone: tzinfo | None
 ) -> int:
     if offset == b"Z":
         return 0

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
-from zoneinfo import ZoneInfo
+from datetime import tzinfo
 
 from assise.documents.kinds import ARRAY, DOCUMENT, REGEX, STRING
 from assise.documents.reread.calls import WORDS, call
@@ -25,9 +24,6 @@ from assise.documents.reread.wrappers import (
 )
 from assise.errors import ExtendedJsonError
 
-Syntax = Literal["v1", "v2", "shell"]
-"""Extended JSON version 1 or 2 (strict JSON), or version 1 in the syntax of the mongo shell."""
-
 LEVELS = 200
 """MongoDB's own limit; deeper documents are refused."""
 LARGEST_BYTES = (16 << 20) + (16 << 10)
@@ -46,12 +42,16 @@ _CONTROLS = {
 }
 
 
+class _NotJsonError(ExtendedJsonError):
+    """Text that is not of the grammar that it was read by."""
+
+
 @dataclass(frozen=True)
 class Rules:
     """What the values of a document are read by; `zone` is that of dates without an offset."""
 
     is_old: bool
-    zone: ZoneInfo | None
+    zone: tzinfo | None
 
 
 class _Document:
@@ -152,21 +152,26 @@ class _Call:
 _Frame = _Document | _Wrapper | _Call
 
 
-def read_again(text: bytes, syntax: Syntax, *, zone: ZoneInfo | None = None) -> bytes:
-    """Read one document of UTF-8 text to BSON.
+def read_again(text: bytes, *, is_old: bool, zone: tzinfo | None = None) -> bytes:
+    """Read one document of UTF-8 text, JSON or of the shell, to BSON.
+
+    `is_old` is whether its file is Extended JSON of version 1.
 
     Raises:
-        ExtendedJsonError: the text is not one document of its syntax.
+        ExtendedJsonError: the text is not one document.
 
-    >>> read_again(b'{"a": {"$numberInt": "7"}}', "v2").hex()
+    >>> read_again(b'{"a": {"$numberInt": "7"}}', is_old=False).hex()
     '0c0000001061000700000000'
     """
     try:
         text.decode()
     except UnicodeDecodeError as error:
         raise ExtendedJsonError(f"not UTF-8 at byte {error.start}") from error
-    grammar = SHELL if syntax == "shell" else STRICT
-    return _Reader(text, grammar, Rules(is_old=syntax != "v2", zone=zone)).read()
+    rules = Rules(is_old, zone)
+    try:
+        return _Reader(text, STRICT, rules).read()
+    except _NotJsonError:
+        return _Reader(text, SHELL, rules).read()
 
 
 class _Reader:
@@ -184,13 +189,13 @@ class _Reader:
         if kind != DOCUMENT:
             raise ExtendedJsonError("a single value in place of a document")
         if self._skip(p) != len(self.text):
-            raise ExtendedJsonError(f"text after the document, at byte {p}")
+            raise _NotJsonError(f"text after the document, at byte {p}")
         return raw
 
     def _read_root(self, p: int) -> tuple[Item, int]:
         text, outer, steps = self.text, self.outer, self.grammar.steps
         if text[p : p + 1] != b"{":
-            raise ExtendedJsonError("not a document")
+            raise _NotJsonError("not a document")
         frame = self._open_object(b"", p + 1, is_inner=False)
         p, end = self._find_closer(p + 1)
         while True:
@@ -252,9 +257,9 @@ class _Reader:
             return _Wrapper(key, is_inner=is_inner)
         return _Document(key)
 
-    def _broken(self, p: int) -> ExtendedJsonError:
+    def _broken(self, p: int) -> _NotJsonError:
         shown = self.text[p : p + 40].decode(errors="replace")
-        return ExtendedJsonError(f"not JSON at byte {p}: {shown or 'the end'}")
+        return _NotJsonError(f"not JSON at byte {p}: {shown or 'the end'}")
 
 
 def _read_scalar(step: re.Match[bytes], keeps_number: bool) -> Item:

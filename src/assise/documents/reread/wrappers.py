@@ -11,7 +11,7 @@ from binascii import Error as Base64Error
 from binascii import a2b_base64
 from collections.abc import Callable
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
+from datetime import tzinfo
 
 from assise.documents.kinds import (
     BINARY,
@@ -272,7 +272,7 @@ LONGEST = 2
 """The most keys a type wrapper has."""
 
 
-def read_wrapper(parts: Parts, *, is_old: bool, zone: ZoneInfo | None) -> Value | None:
+def read_wrapper(parts: Parts, *, is_old: bool, zone: tzinfo | None) -> Value | None:
     """Read a type wrapper; None when the object is an ordinary document.
 
     Raises:
@@ -299,7 +299,7 @@ def _old_regex(parts: Parts) -> Value | None:
     return regex(pattern, options) if kind_of(pattern) == kind_of(options) == STRING else None
 
 
-def _read_date(item: Item, *, is_old: bool, zone: ZoneInfo | None) -> bytes:
+def _read_date(item: Item, *, is_old: bool, zone: tzinfo | None) -> bytes:
     if isinstance(item, Number) and is_old:
         return pack_int64(int_of(item))
     if isinstance(item, tuple) and item[0] == INT64:
