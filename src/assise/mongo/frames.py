@@ -45,13 +45,15 @@ class Stream(Protocol):
 class Run(NamedTuple):
     """`size` bytes at `offset` of the uncompressed source that cannot be framed, and their sha256.
 
-    `raw` is all of them, or the first 64 KiB of a run longer than 16 MiB.
+    `raw` is all of them, or the first 64 KiB of a run longer than 16 MiB. `detail` is what is wrong
+    with them, where it is known.
     """
 
     offset: int
     size: int
     raw: bytes
     digest: bytes
+    detail: str = ""
 
 
 _Row = tuple[bytes, int, list[int]]
@@ -213,7 +215,7 @@ class _Window:
         return self._nuls[offset] - self._base
 
 
-class _OpenRun:
+class OpenRun:
     """A run of bytes that cannot be framed while it is being read."""
 
     def __init__(self, offset: int) -> None:
@@ -262,7 +264,7 @@ def _read(stream: Stream, offset: int) -> Iterator[_Row | Run]:
 
 
 def _read_run(window: _Window) -> Run:
-    run = _OpenRun(window.offset)
+    run = OpenRun(window.offset)
     while window.holds(window.p + SMALLEST):
         stop = min(len(window.data), window.p + _BLOCK)
         for match in _POSSIBLE_START.finditer(window.data, window.p + 3, stop):
