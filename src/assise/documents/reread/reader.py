@@ -174,19 +174,6 @@ def read_again(text: bytes, *, is_old: bool, zone: tzinfo | None = None) -> byte
         return _Reader(text, SHELL, rules).read()
 
 
-def reread_document(text: bytes, *, is_old: bool, zone: ZoneInfo | None = None) -> bytes:
-    """Read one document of UTF-8 text to BSON; whatever its words are, the shell's syntax is read.
-
-    Raises:
-        ExtendedJsonError: the text is not one document.
-    """
-    try:
-        text.decode()
-    except UnicodeDecodeError as error:
-        raise ExtendedJsonError(f"not UTF-8 at byte {error.start}") from error
-    return _Reader(text, SHELL, Rules(is_old=is_old, zone=zone)).read()
-
-
 class _Reader:
     """Reads one text; `outer` are the containers around the one that is read."""
 

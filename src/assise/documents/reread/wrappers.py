@@ -107,7 +107,9 @@ def int_of(item: Item) -> int:
     """Return an integer that was written without a type."""
     if not isinstance(item, Number) or not item.is_whole:
         raise ExtendedJsonError("not an integer in a type of Extended JSON")
-    return int.from_bytes(pack_int64(int(item.text)), "little", signed=True)
+    if len(item.text) > 20 or not -(1 << 63) <= int(item.text) < 1 << 63:
+        raise refuse("an integer of 64 bits", item.text)
+    return int(item.text)
 
 
 def parts_of(item: Item, *keys: bytes) -> list[Item]:
