@@ -10,7 +10,7 @@ from struct import Struct
 from assise.documents.kinds import DOUBLE, INT32, INT64
 from assise.errors import ExtendedJsonError
 
-Value = tuple[int, bytes]
+Encoded = tuple[int, bytes]
 """Type byte of BSON and the bytes of a value."""
 
 pack_int32 = Struct("<i").pack
@@ -35,7 +35,7 @@ def refuse(what: str, text: bytes) -> ExtendedJsonError:
     return ExtendedJsonError(f"not {what}: {text[:80].decode(errors='replace')}")
 
 
-def read_number(text: bytes, is_whole: bool) -> Value:
+def read_number(text: bytes, is_whole: bool) -> Encoded:
     """Read a number without a type.
 
     Integers are int32, int64 or, where neither fits, double; `-0` is the double -0.0, which is the
