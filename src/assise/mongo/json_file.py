@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +24,16 @@ from assise.documents.reread.reader import read_again
 from assise.errors import ExtendedJsonError, SourceError
 from assise.mongo.chunks import Chunk
 from assise.mongo.frames import OpenRun, Run, Stream
-from assise.mongo.json_text import WITHIN, Shape, Text, TextReader, find_shape
+from assise.mongo.json_text import (
+    BLOCK,
+    BORDER,
+    LARGEST_TEXT,
+    WITHIN,
+    Shape,
+    Text,
+    TextReader,
+    find_shape,
+)
 from assise.mongo.source import REMEDY_UNREADABLE, Sample
 from assise.rows.model import Document
 
@@ -36,6 +46,10 @@ _SIGNS = {
     ),
 }
 """Where a word may stand that only one dialect has; the document is then read to be sure."""
+
+
+_WORD_BYTES = 64
+"""Bytes of what `_SIGNS` finds, at most, unless there is much white space in it."""
 
 
 @dataclass(frozen=True)
@@ -80,15 +94,27 @@ def survey_file(file: JsonFile) -> Findings:
     with _open(file) as stream:
         shape = find_shape(stream, str(file.path))
     signs: dict[Dialect, tuple[int, str]] = {}
+    possible = _find_possible(file)
     with _open(file) as stream:
         stream.seek(shape.start)
-        for texts in TextReader(stream, shape.start, shape).read():
+        for texts in TextReader(stream, shape.start, shape).read() if possible else ():
             if not isinstance(texts, Run):
                 _find_signs(texts, signs)
-            if len(signs) == len(Dialect):
+            if possible == signs.keys():
                 break
     dialect = Dialect.V1 if [*signs] == [Dialect.V1] else Dialect.V2
     return Findings(shape, dialect, signs)
+
+
+def _find_possible(file: JsonFile) -> set[Dialect]:
+    """Return the dialects whose words stand somewhere in a file, be it within a string."""
+    missing, kept = dict(_SIGNS), b""
+    with _open(file) as stream:
+        while missing and (block := stream.read(BLOCK)):
+            data = kept + block
+            missing = {key: each for key, each in missing.items() if not each.search(data)}
+            kept = data[-_WORD_BYTES:]
+    return _SIGNS.keys() - missing.keys()
 
 
 def _find_signs(texts: list[Text], signs: dict[Dialect, tuple[int, str]]) -> None:
@@ -133,8 +159,11 @@ class Reader:
         Raises:
             SourceError: the file cannot be read.
         """
-        for part in self._cut(size):
-            yield self._read(part)
+        if self._has_lines:
+            for start, stop in self._find_lines(size):
+                yield self.read_chunk(start, stop)
+        else:
+            yield from map(self._read, self._cut(size))
 
     def find_bounds(self, size: int) -> Iterator[tuple[int, int]]:
         """Find where the chunks of `read_chunks` begin and end, without reading their values.
@@ -142,8 +171,42 @@ class Reader:
         Raises:
             SourceError: the file cannot be read.
         """
-        for part in self._cut(size):
-            yield part.start, part.stop
+        if self._has_lines:
+            yield from self._find_lines(size)
+        else:
+            yield from ((part.start, part.stop) for part in self._cut(size))
+
+    @property
+    def _has_lines(self) -> bool:
+        return self._shape.is_lines and not self._file.is_packed
+
+    def _find_lines(self, size: int) -> Iterator[tuple[int, int]]:
+        """Find the bounds of chunks where documents begin at lines: nothing between is read."""
+        start = 0
+        with _open(self._file) as stream:
+            while (stop := self._find_line(stream, start + size)) != start:
+                if stop - start > LARGEST_TEXT:
+                    # Documents follow each other without an end of line.
+                    stop = next(self._cut(size, start)).stop
+                yield start, stop
+                start = stop
+
+    def _find_line(self, stream: gzip.GzipFile | io.FileIO, least: int) -> int:
+        """Find the first line at `least` or later that begins a document; or the end, or too far."""
+        begin = max(0, least - len("}\r\n"))
+        if begin >= stream.seek(0, os.SEEK_END):
+            return stream.tell()
+        stream.seek(begin)
+        data = b""
+        while block := stream.read(BLOCK):
+            at = max(0, len(data) - len("}\r\n"))
+            data += block
+            for border in BORDER.finditer(data, at):
+                if begin + border.end() >= least:
+                    return begin + border.end()
+            if len(data) > LARGEST_TEXT:
+                break
+        return begin + len(data)
 
     def read_chunk(self, start: int, stop: int) -> Chunk:
         """Read one chunk of a file that is not packed, by its bounds.
@@ -197,14 +260,15 @@ class Reader:
             if documents:
                 yield documents, read / total
 
-    def _cut(self, size: int) -> Iterator[_Part]:
+    def _cut(self, size: int, start: int = 0) -> Iterator[_Part]:
         """Cut the file into parts of at least `size` bytes; each begins with a text or a run."""
-        shape, start = self._shape, 0
+        shape = self._shape
         texts, runs = list[Text](), list[Run]()
         with _open(self._file) as stream:
             tell = _packed_file(stream).tell if isinstance(stream, gzip.GzipFile) else None
-            stream.seek(shape.start)
-            reader = TextReader(stream, shape.start, shape)
+            begin = max(start, shape.start)
+            stream.seek(begin)
+            reader = TextReader(stream, begin, shape)
             for offset, item in _one_by_one(reader.read()):
                 if offset - start >= size:
                     yield _Part(start, offset, texts, runs, tell() if tell else offset)
@@ -222,10 +286,14 @@ class Reader:
     def _read(self, part: _Part) -> Chunk:
         rules = Rules(self._dialect, self._zone)
         documents, runs = list[Document](), part.runs
+        read = self._read_one(rules)
         for offset, text in part.texts:
-            found, broken = _read_text(offset, text, self._read_one(rules))
-            documents += found
-            runs += broken
+            try:
+                documents.append((offset, read(text)))
+            except ExtendedJsonError:
+                found, broken = _read_text(offset, text, read)
+                documents += found
+                runs += broken
         runs.sort()
         digest = sha256(b"".join([text for _, text in part.texts]))
         for run in part.runs:
@@ -243,8 +311,8 @@ class Reader:
 
     def _read_one(self, rules: Rules) -> Callable[[bytes], bytes]:
         if self._is_check:
-            return lambda text: read_again(text, is_old=rules.is_old, zone=rules.zone)
-        return lambda text: read_document(text, rules)
+            return partial(read_again, is_old=rules.is_old, zone=rules.zone)
+        return partial(read_document, rules=rules)
 
 
 def _read_by(rules: Rules, text: bytes) -> bytes:

@@ -40,7 +40,7 @@ _CUT = re.compile(rb"(?:%b|%b|%b)\n" % (*_STRINGS, _PATTERN))
 _NEXT = re.compile(rb"[ \t\r\n]*+([^ \t\r\n])")
 _GAP = re.compile(GAP)
 _GAP_IN_ARRAY = re.compile(GAP.replace(rb"[ \t\r\n]", rb"[ \t\r\n,]", 1))
-_BORDER = re.compile(rb"\}\r?\n(?=\{)")
+BORDER = re.compile(rb"\}\r?\n(?=\{)")
 _FIRST_KEY = re.compile(rb"\{[ \t\r\n]*+(?:\"[^\"\\\n]*+\"|'[^'\\\n]*+'|[\w$]++)[ \t\r\n]*+:")
 
 Text = tuple[int, bytes]
@@ -102,7 +102,7 @@ def find_shape(stream: Stream, place: str) -> Shape:
     window.p = first.stop
     if not first.is_whole or not window.pass_gap(is_array=is_array):
         return usual
-    if not is_array and _BORDER.match(window.data, first.stop - 1):
+    if not is_array and BORDER.match(window.data, first.stop - 1):
         return usual
     key = _FIRST_KEY.match(window.data, window.p)
     head = window.data[first.stop : key.end() if key else window.p + 1]
@@ -231,7 +231,7 @@ class TextReader:
         while True:
             texts, p = list[Text](), window.p
             base = window.offset - p
-            for border in _BORDER.finditer(window.data, p):
+            for border in BORDER.finditer(window.data, p):
                 texts.append((base + p, window.data[p : border.start() + 1]))
                 p = border.end()
             window.take(p)

@@ -76,6 +76,7 @@ def infer(
             paths=workspace.setting(INFER_PATHS),
             log=workspace.log,
             progress=workspace.progress,
+            says=begun is None,
         )
     return propose(profiles, name=_name_manifest(source.name), ids=ids, postgres=postgres)
 

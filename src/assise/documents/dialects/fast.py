@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import bson
 from bson import DatetimeMS, Decimal128, Int64, ObjectId
@@ -26,12 +27,13 @@ LARGE = 4 << 20
 
 _WORDS = frozenset(word.decode() for word in KEPT)
 _MINUS_ZERO = re.compile(r"-0(?![0-9.eE])")
-_OBJECT_ID = re.compile("[0-9a-fA-F]{24}").fullmatch
 _INT = re.compile("-?(?:0|[1-9][0-9]{0,18})").fullmatch
 _DOUBLE = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?").fullmatch
 _DECIMAL = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?").fullmatch
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?Z", re.ASCII).fullmatch
-_INFINITE_BYTES = (b"\0\0\0\0\0\0\xf0\x7f", b"\0\0\0\0\0\0\xf0\xff")
+_INFINITE_BYTES = re.compile(b"\xf0[\x7f\xff]")
+"""The last bytes of an infinite double, and of little else."""
+
 _INFINITE = {float("inf"), float("-inf")}
 
 
@@ -40,9 +42,10 @@ class _ExactError(Exception):
 
 
 def _object_id(value: str) -> ObjectId:
-    if _OBJECT_ID(value) is None:
+    content = bytes.fromhex(value)
+    if len(value) != 24 or len(content) != 12:
         raise _ExactError
-    return ObjectId(value)
+    return ObjectId(content)
 
 
 def _date(value: str | Int64) -> datetime | DatetimeMS:
@@ -92,25 +95,26 @@ _READERS = {
 
 
 def _read_object(pairs: list[tuple[str, Any]]) -> object:
-    document = dict(pairs)
     if len(pairs) == 1:
         name, value = pairs[0]
-        read = _READERS.get(name)
-        if read is not None:
-            return read(value)
-    elif len(pairs) != len(document):
-        raise _ExactError
-    if not _WORDS.isdisjoint(document):
+        if name in _READERS:
+            return _READERS[name](value)
+    document = dict(pairs)
+    if len(pairs) != len(document) or not _WORDS.isdisjoint(document):
         raise _ExactError
     return document
 
 
-_scan = json.JSONDecoder(object_pairs_hook=_read_object).raw_decode
+_decoder = json.JSONDecoder(object_pairs_hook=_read_object)
+_scan = cast("Callable[[str, int], tuple[object, int]]", vars(_decoder)["scan_once"])
+"""What `raw_decode` of the decoder calls: the scanner in C."""
+
 _FAILURES = (
     _ExactError,
     ValueError,
     TypeError,
     OverflowError,
+    StopIteration,
     RecursionError,
     BSONError,
 )
@@ -130,7 +134,7 @@ def read_document(text: bytes, rules: Rules) -> bytes:
             if type(value) is dict and end == len(decoded) and not _MINUS_ZERO.search(decoded):
                 # Only the root's `_id` would be moved to the front.
                 raw = bson.encode({"": value})[6:-1]
-                if len(raw) <= LARGEST and not any(each in raw for each in _INFINITE_BYTES):
+                if len(raw) <= LARGEST and not _INFINITE_BYTES.search(raw):
                     return raw
         except _FAILURES:
             pass
