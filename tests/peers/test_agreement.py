@@ -23,7 +23,7 @@ from tests.documents.test_reread import (
 from tests.documents.test_reread_texts import REFUSED, SHELL
 from tests.peers.dialects import UnwritableError
 from tests.peers.documents import DOCUMENTS
-from tests.peers.writers import WRITERS, Writer, split_lines
+from tests.peers.writers import WRITERS, Writer
 
 Field = tuple[bytes, tuple[int, bytes]]
 
@@ -95,7 +95,7 @@ def test_they_agree_on_every_document_with_one_change_at_each_place() -> None:
 
 @pytest.mark.parametrize("writer", WRITERS, ids=lambda writer: writer.name)
 def test_they_agree_on_what_others_write(writer: Writer) -> None:
-    for line in split_lines(writer.golden.read_text()):
+    for line in writer.lines():
         check_agreement(line.encode())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +16,7 @@ from tests.oracle.equality import equal
 from tests.oracle.walk import frames
 from tests.peers.documents import DOCUMENTS
 from tests.peers.losses import LOSSES, NOT_WRITTEN, REJECT, find_losses, render_table
-from tests.peers.writers import WRITERS, Writer, missing_programs, split_lines, write_lines
+from tests.peers.writers import WRITERS, Writer, missing_programs, write_lines
 
 
 class Read(Protocol):
@@ -42,11 +41,6 @@ by_writer = pytest.mark.parametrize("writer", WRITERS, ids=lambda writer: writer
 by_reader = pytest.mark.parametrize("read", READERS)
 
 
-@cache
-def golden_lines(writer: Writer) -> list[str]:
-    return split_lines(writer.golden.read_text())
-
-
 def difference(read: Read, line: str, raw: bytes, *, is_old: bool) -> str | None:
     """What a line is read to; None when that is its document."""
     if line == "!":
@@ -63,7 +57,7 @@ def difference(read: Read, line: str, raw: bytes, *, is_old: bool) -> str | None
 @by_reader
 @by_writer
 def test_each_line_is_its_document_or_a_known_loss(writer: Writer, read: Read) -> None:
-    pairs = zip(DOCUMENTS.items(), golden_lines(writer), strict=True)
+    pairs = zip(DOCUMENTS.items(), writer.lines(), strict=True)
     found = {name: difference(read, line, raw, is_old=writer.is_old) for (name, raw), line in pairs}
     assert {name: value for name, value in found.items() if value} == find_losses(writer)
 
@@ -90,7 +84,7 @@ def need_programs(writer: Writer) -> None:
 @by_writer
 def test_the_golden_file_is_what_the_library_writes(writer: Writer) -> None:
     need_programs(writer)
-    assert write_lines(writer, list(DOCUMENTS.values())) == golden_lines(writer)
+    assert write_lines(writer, list(DOCUMENTS.values())) == writer.lines()
 
 
 @pytest.mark.soak

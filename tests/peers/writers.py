@@ -49,6 +49,10 @@ class Writer:
     def golden(self) -> Path:
         return GOLDEN / f"{self.name}.txt"
 
+    def lines(self) -> list[str]:
+        """What it has written for each of the documents."""
+        return split_lines(self.golden.read_text())
+
 
 WRITERS = [
     Writer("node", "relaxed"),
