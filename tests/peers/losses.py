@@ -67,6 +67,11 @@ LOSSES = [
         {"double: NaN with a payload": '{"$numberDouble":"NaN"}'},
     ),
     Loss(
+        "node-relaxed node-canonical node-promoted java-* go-* python-*",
+        "double: the sign of a NaN",
+        {"double: minus NaN": '{"$numberDouble":"NaN"}'},
+    ),
+    Loss(
         "*",
         "documents of the user that look like types are those types",
         {
@@ -190,7 +195,8 @@ LOSSES = [
         "node-legacy",
         "NaN and the infinities are null",
         _every(
-            "double: NaN, double: NaN with a payload, double: infinity, double: minus infinity",
+            "double: NaN, double: minus NaN, double: NaN with a payload, double: infinity,"
+            " double: minus infinity",
             "null",
         ),
     ),

@@ -73,7 +73,7 @@ def _fits(number: int, bits: int) -> bool:
 
 def read_double(text: bytes) -> bytes:
     """Read the text of a `$numberDouble`."""
-    if text in {b"NaN", b"Infinity", b"-Infinity"}:
+    if text in {b"NaN", b"-NaN", b"Infinity", b"-Infinity"}:
         return pack_double(float(text))
     if _DOUBLE.fullmatch(text) is None:
         raise refuse("a double", text)
