@@ -27,7 +27,11 @@ DOUBLES = {
     "least": 5e-324, "largest": 1.7976931348623157e308, "infinity": float("inf"),
     "minus infinity": float("-inf"), "ten million": 1e7, "hundred million": 1e8,
 }  # fmt: skip
-NANS = {"NaN": 0x7FF8000000000000, "NaN with a payload": 0x7FF8000000000012}
+NANS = {
+    "NaN": 0x7FF8000000000000,
+    "minus NaN": 0xFFF8000000000000,
+    "NaN with a payload": 0x7FF8000000000012,
+}
 INTS32 = [0, 1, -1, 2**31 - 1, -(2**31)]
 INTS64 = [0, 1, -1, 2**31, -(2**31) - 1, 2**53, 2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63)]
 DATES = {
@@ -154,4 +158,7 @@ def _values() -> dict[str, Element]:
 DOCUMENTS = {
     name: write_document([(b"_id", text(name)), (b"v", value)]) for name, value in _values().items()
 }
+DOCUMENTS["order in _id"] = write_document(
+    [(b"_id", document(("z", int32(1)), ("a", int32(2)))), (b"v", text("order in _id"))]
+)
 """Name -> document."""

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from assise.documents.dialects.exact import read_exactly
 from assise.documents.dialects.fast import read_document
 from assise.documents.dialects.rules import Dialect, Rules
-from assise.documents.reread.reader import reread_document
+from assise.documents.reread.reader import read_again
 from assise.errors import ExtendedJsonError, SourceError
 from assise.mongo.chunks import Chunk
 from assise.mongo.frames import OpenRun, Run, Stream
@@ -311,7 +311,7 @@ class Reader:
 
     def _read_one(self, rules: Rules) -> Callable[[bytes], bytes]:
         if self._is_check:
-            return partial(reread_document, is_old=rules.is_old, zone=rules.zone)
+            return partial(read_again, is_old=rules.is_old, zone=rules.zone)
         return partial(read_document, rules=rules)
 
 

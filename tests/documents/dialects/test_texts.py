@@ -28,7 +28,7 @@ from tests.conftest import DATA
 from assise.documents.dialects.exact import read_exactly
 from assise.documents.dialects.fast import read_document
 from assise.documents.dialects.rules import Dialect, Guess, Rules
-from assise.documents.reread.reader import reread_document
+from assise.documents.reread.reader import read_again
 from assise.errors import ExtendedJsonError
 
 V1, V2 = Dialect.V1, Dialect.V2
@@ -50,7 +50,7 @@ def read(text: str | bytes, rules: Rules) -> bytes:
     fresh = [Rules(rules.dialect, rules.zone) for _ in range(2)]
     exact = read_exactly(content, fresh[0])
     assert read_document(content, fresh[1]) == exact
-    again = reread_document(content, is_old=rules.is_old, zone=rules.zone)
+    again = read_again(content, is_old=rules.is_old, zone=rules.zone)
     assert again == exact, (again, exact)
     assert fresh[0].guesses == fresh[1].guesses
     rules.guesses.update(fresh[0].guesses)
@@ -65,7 +65,7 @@ def refuse(text: str | bytes, rules: Rules) -> str:
     with pytest.raises(ExtendedJsonError):
         read_document(content, rules)
     with pytest.raises(ExtendedJsonError):
-        reread_document(content, is_old=rules.is_old, zone=rules.zone)
+        read_again(content, is_old=rules.is_old, zone=rules.zone)
     return caught.value.message
 
 

@@ -1,5 +1,5 @@
-module peers
+module write
 
-go 1.26.8
+go 1.25.0
 
-require go.mongodb.org/mongo-driver/v2 v2.10.0 // indirect
+require go.mongodb.org/mongo-driver/v2 v2.10.0

@@ -48,6 +48,9 @@ from assise.documents.writer import (
 )
 from assise.errors import ExtendedJsonError
 
+MINUS_NAN = b"\0\0\0\0\0\0\xf8\xff"
+"""The NaN that 0.0 / 0.0 is on most processors; Rust's library writes its sign."""
+
 
 class Value(NamedTuple):
     """A value: type byte, bytes, and whether its type was written, as in `{"$numberInt": "1"}`.
@@ -113,8 +116,8 @@ def read_int(content: bytes, kind: int) -> Element:
 
 def read_double(content: bytes) -> Element:
     """Read the text of a double."""
-    if content == b"NaN":
-        return DOUBLE, NAN
+    if content in {b"NaN", b"-NaN"}:
+        return DOUBLE, NAN if content == b"NaN" else MINUS_NAN
     if content not in {b"Infinity", b"-Infinity"}:
         return DOUBLE, pack_finite(content)
     return DOUBLE, pack_double(float(content))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from zoneinfo import ZoneInfo
+from datetime import UTC, tzinfo
 
 from assise.documents.kinds import (
     BOOL,
@@ -22,7 +22,7 @@ from assise.documents.kinds import (
     UNDEFINED,
 )
 from assise.documents.reread.numbers import (
-    Value,
+    Encoded,
     pack_double,
     pack_int64,
     read_date,
@@ -52,9 +52,7 @@ from assise.documents.reread.wrappers import (
 )
 from assise.errors import ExtendedJsonError
 
-UTC = ZoneInfo("UTC")
-
-WORDS: dict[bytes, Value] = {
+WORDS: dict[bytes, Encoded] = {
     b"true": (BOOL, b"\1"),
     b"false": (BOOL, b"\0"),
     b"null": (NULL, b""),
@@ -66,7 +64,7 @@ WORDS: dict[bytes, Value] = {
     b"MaxKey": (MAX_KEY, b""),
 }
 
-_Make = Callable[..., Value]
+_Make = Callable[..., Encoded]
 _NO_FLAGS = (STRING, write_text(b""))
 
 
@@ -75,15 +73,15 @@ def _digits(item: Item) -> bytes:
     return item.text if isinstance(item, Number) else text_of(item)
 
 
-def _double(item: Item) -> Value:
+def _double(item: Item) -> Encoded:
     return DOUBLE, read_double(_digits(item))
 
 
-def _decimal(item: Item) -> Value:
+def _decimal(item: Item) -> Encoded:
     return DECIMAL, read_decimal(_digits(item))
 
 
-def _timestamp(seconds: Item, increment: Item | None = None) -> Value:
+def _timestamp(seconds: Item, increment: Item | None = None) -> Encoded:
     """Read seconds and increment; Java writes both with a sign."""
     if isinstance(seconds, Parts) and increment is None:
         return timestamp(*seconds.values(b"t", b"i"))
@@ -93,11 +91,11 @@ def _timestamp(seconds: Item, increment: Item | None = None) -> Value:
     return write_timestamp(*(n + (1 << 32) if -(1 << 31) <= n < 0 else n for n in signed))
 
 
-def _binary(kind: Item, content: Item) -> Value:
+def _binary(kind: Item, content: Item) -> Encoded:
     return write_binary(byte_of(kind), base64(content))
 
 
-def _hex_binary(kind: Item, digits: Item) -> Value:
+def _hex_binary(kind: Item, digits: Item) -> Encoded:
     return write_binary(byte_of(kind), _hex(digits))
 
 
@@ -109,11 +107,11 @@ def _hex(item: Item) -> bytes:
         raise refuse("hex digits", digits) from error
 
 
-def _code(source: Item, scope: Item | None = None) -> Value:
+def _code(source: Item, scope: Item | None = None) -> Encoded:
     return (CODE, write_text(text_of(source))) if scope is None else code_with_scope(source, scope)
 
 
-def _reference(collection: Item, target: Item, database: Item | None = None) -> Value:
+def _reference(collection: Item, target: Item, database: Item | None = None) -> Encoded:
     fields = [(b"$ref", collection), (b"$id", target)]
     if database is not None:
         fields.append((b"$db", database))
@@ -152,7 +150,7 @@ _CALLS |= {
 }
 
 
-def call(name: bytes, items: list[Item], zone: ZoneInfo | None) -> Value:
+def call(name: bytes, items: list[Item], zone: tzinfo | None) -> Encoded:
     """Make the value that a constructor of the shell stands for.
 
     Raises:
@@ -166,7 +164,7 @@ def call(name: bytes, items: list[Item], zone: ZoneInfo | None) -> Value:
         raise refuse("a call of the mongo shell with its arguments", name) from error
 
 
-def _date(item: Item, *, zone: ZoneInfo | None) -> bytes:
+def _date(item: Item, *, zone: tzinfo | None) -> bytes:
     if isinstance(item, Number):
         return pack_int64(int_of(item))
     return read_date(text_of(item), zone)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-Step = re.Pattern[bytes]
+Expression = re.Pattern[bytes]
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,10 @@ class Grammar:
     The last group of a step that matched is `end` behind a scalar, `open` or `call`.
     """
 
-    space: Step
-    closer: Step
-    follow: Step
-    dollar: Step
-    steps: dict[bytes, Step]
+    space: Expression
+    closer: Expression
+    follow: Expression
+    steps: dict[bytes, Expression]
     has_trailing_commas: bool
 
 
@@ -36,8 +35,12 @@ _SPACE = rb"[ \t\r\n]*+"
 _STRING = rb'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+"'
 _NUMBER = rb"(?P<number>-?(?:0|[1-9][0-9]*+)(?P<fraction>(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+))"
 _WORD = rb"(?P<word>true|false|null|NaN|-?Infinity)"
+_TYPED = (
+    rb'\{%b"\$(?P<type>oid|date|numberInt|numberLong|numberDouble|numberDecimal)"%b:'
+    rb'%b"(?P<text>[^"\\\x00-\x1f]*+)"%b\}' % (_SPACE, _SPACE, _SPACE, _SPACE)
+)
 
-_SHELL_SPACE = rb"(?:[ \t\r\n]++|//[^\n]*+|/\*(?s:.*?)\*/)*+"
+_SHELL_SPACE = rb"(?:[ \t\r\n]++|\xef\xbb\xbf|//[^\n]*+|/\*(?s:.*?)\*/)*+"
 _SHELL_ESCAPE = rb"\\(?:[\"'\\/bfnrtv0]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})"
 _SHELL_STRING = rb'(?:"(?:[^"\\\x00-\x1f]++|%b)*+"|\'(?:[^\'\\\x00-\x1f]++|%b)*+\')' % (
     _SHELL_ESCAPE,
@@ -54,7 +57,7 @@ _REGEX = (
 
 
 def _make_strict() -> Grammar:
-    scalars = b"|".join((b"(?P<string>%b)" % _STRING, _NUMBER, _WORD))
+    scalars = b"|".join((b"(?P<string>%b)" % _STRING, _NUMBER, _WORD, _TYPED))
     return _make(_SPACE, _STRING, scalars=scalars, opener=rb"(?P<open>[{\[])", is_shell=False)
 
 
@@ -66,7 +69,7 @@ def _make_shell() -> Grammar:
 
 
 def _make(space: bytes, key: bytes, *, scalars: bytes, opener: bytes, is_shell: bool) -> Grammar:
-    def step(start: bytes, closer: bytes) -> Step:
+    def step(start: bytes, closer: bytes) -> Expression:
         scalar = rb"(?:%b)%b(?P<end>[,%b])" % (scalars, space, closer)
         return re.compile(rb"%b%b(?:%b|%b)" % (space, start, scalar, opener))
 
@@ -75,7 +78,6 @@ def _make(space: bytes, key: bytes, *, scalars: bytes, opener: bytes, is_shell: 
         space=re.compile(space),
         closer=re.compile(space + rb"([}\])])"),
         follow=re.compile(space + rb"([,}\])])"),
-        dollar=re.compile(space + rb"[\"']?(?:\$|\\u0024|\\x24)"),
         steps={
             b"}": step(field, rb"}"),
             b"]": step(b"(?P<key>)", rb"\]"),

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from math import isinf
 from struct import Struct
-from zoneinfo import ZoneInfo
 
 from assise.documents.kinds import DOUBLE, INT32, INT64
 from assise.errors import ExtendedJsonError
 
-Value = tuple[int, bytes]
+Encoded = tuple[int, bytes]
 """Type byte of BSON and the bytes of a value."""
 
 pack_int32 = Struct("<i").pack
@@ -36,7 +35,7 @@ def refuse(what: str, text: bytes) -> ExtendedJsonError:
     return ExtendedJsonError(f"not {what}: {text[:80].decode(errors='replace')}")
 
 
-def read_number(text: bytes, is_whole: bool) -> Value:
+def read_number(text: bytes, is_whole: bool) -> Encoded:
     """Read a number without a type.
 
     Integers are int32, int64 or, where neither fits, double; `-0` is the double -0.0, which is the
@@ -74,7 +73,7 @@ def _fits(number: int, bits: int) -> bool:
 
 def read_double(text: bytes) -> bytes:
     """Read the text of a `$numberDouble`."""
-    if text in {b"NaN", b"Infinity", b"-Infinity"}:
+    if text in {b"NaN", b"-NaN", b"Infinity", b"-Infinity"}:
         return pack_double(float(text))
     if _DOUBLE.fullmatch(text) is None:
         raise refuse("a double", text)
@@ -114,7 +113,7 @@ def _scale(digits: bytes, exponent: int) -> tuple[bytes, int]:
     return digits, exponent
 
 
-def read_date(text: bytes, zone: ZoneInfo | None) -> bytes:
+def read_date(text: bytes, zone: tzinfo | None) -> bytes:
     """Read an ISO date with a zone, or in `zone`; digits behind the milliseconds are cut.
 
     Raises:
@@ -138,7 +137,7 @@ def read_date(text: bytes, zone: ZoneInfo | None) -> bytes:
 
 
 def _offset_seconds(
-    text: bytes, moment: datetime, offset: bytes | None, zone: ZoneInfo | None
+    text: bytes, moment: datetime, offset: bytes | None, zone: tzinfo | None
 ) -> int:
     if offset == b"Z":
         return 0

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
-from zoneinfo import ZoneInfo
+from datetime import tzinfo
 
 from assise.documents.kinds import ARRAY, DOCUMENT, REGEX, STRING
 from assise.documents.reread.calls import WORDS, call
@@ -19,14 +18,11 @@ from assise.documents.reread.wrappers import (
     Item,
     Number,
     Parts,
+    read_typed,
     read_wrapper,
     value_of,
-    write_text,
 )
 from assise.errors import ExtendedJsonError
-
-Syntax = Literal["v1", "v2", "shell"]
-"""Extended JSON version 1 or 2 (strict JSON), or version 1 in the syntax of the mongo shell."""
 
 LEVELS = 200
 """MongoDB's own limit; deeper documents are refused."""
@@ -46,12 +42,22 @@ _CONTROLS = {
 }
 
 
+class _NotJsonError(ExtendedJsonError):
+    """Text that is not of the grammar that it was read by."""
+
+
 @dataclass(frozen=True)
-class Rules:
+class _Rules:
     """What the values of a document are read by; `zone` is that of dates without an offset."""
 
     is_old: bool
-    zone: ZoneInfo | None
+    zone: tzinfo | None
+
+
+def check_word(key: bytes) -> None:
+    """Check that a key among others does not make its object a type wrapper."""
+    if key in HARD:
+        raise ExtendedJsonError(f"{key.decode()} with other keys")
 
 
 class _Document:
@@ -64,16 +70,21 @@ class _Document:
         self.key = key
         self.body = bytearray()
 
+    def meet_word(self, word: bytes) -> _Frame:
+        """Return the frame of an object in which a key of FIRST has been met."""
+        if not self.body:
+            return _Wrapper(self.key)
+        check_word(word)
+        return self
+
     def add(self, key: bytes, item: Item) -> _Frame:
-        if key in HARD:
-            raise ExtendedJsonError(f"{key.decode()} with other keys")
-        kind, value = value_of(item)
+        kind, value = item if type(item) is tuple else value_of(item)
         self.body += b"%c%b\0%b" % (kind, key, value)
         if len(self.body) > LARGEST_BYTES:
             raise ExtendedJsonError(f"a document over {LARGEST_BYTES} bytes")
         return self
 
-    def close(self, _: Rules) -> Item:
+    def close(self, _: _Rules) -> Item:
         return DOCUMENT, self.enclose()
 
     def enclose(self) -> bytes:
@@ -87,40 +98,43 @@ class _Array(_Document):
     count = 0
 
     def add(self, _: bytes, item: Item) -> _Frame:
-        super().add(b"%d" % self.count, item)
-        self.count += 1
-        return self
+        number, self.count = self.count, self.count + 1
+        return _Document.add(self, b"%d" % number, item)
 
-    def close(self, _: Rules) -> Item:
+    def close(self, _: _Rules) -> Item:
         return ARRAY, self.enclose()
 
 
 class _Wrapper:
-    """An object whose first key begins with a dollar sign, or one inside a type wrapper."""
+    """An object that begins as a type wrapper does, or one inside a type wrapper."""
 
     closer = b"}"
     keeps_numbers = True
 
-    def __init__(self, key: bytes, *, is_inner: bool) -> None:
+    def __init__(self, key: bytes, *, is_inner: bool = False) -> None:
         self.key = key
         self.is_inner = is_inner
         self.fields: list[tuple[bytes, Item]] = []
 
+    def meet_word(self, _: bytes) -> _Frame:
+        return self
+
     def add(self, key: bytes, item: Item) -> _Frame:
         self.fields.append((key, item))
-        if not self.is_inner and (self.fields[0][0] not in FIRST or len(self.fields) > LONGEST):
-            return self._as_document()
-        if len(self.fields) > LONGEST:
+        if len(self.fields) <= LONGEST:
+            return self
+        if self.is_inner:
             raise ExtendedJsonError("an object in a type of Extended JSON with other keys")
-        return self
+        return self._as_document()
 
     def _as_document(self) -> _Document:
         document = _Document(self.key)
         for key, item in self.fields:
+            check_word(key)
             document.add(key, item)
         return document
 
-    def close(self, rules: Rules) -> Item:
+    def close(self, rules: _Rules) -> Item:
         parts = Parts(tuple(self.fields))
         if self.is_inner:
             return parts
@@ -139,53 +153,48 @@ class _Call:
         self.name = name
         self.items: list[Item] = []
 
+    def meet_word(self, _: bytes) -> _Frame:
+        return self
+
     def add(self, _: bytes, item: Item) -> _Frame:
         self.items.append(item)
         if len(self.items) > 3:
             raise ExtendedJsonError(f"too many arguments of {self.name.decode()}")
         return self
 
-    def close(self, rules: Rules) -> Item:
+    def close(self, rules: _Rules) -> Item:
         return call(self.name, self.items, rules.zone)
 
 
 _Frame = _Document | _Wrapper | _Call
 
 
-def read_again(text: bytes, syntax: Syntax, *, zone: ZoneInfo | None = None) -> bytes:
-    """Read one document of UTF-8 text to BSON.
+def read_again(text: bytes, *, is_old: bool, zone: tzinfo | None = None) -> bytes:
+    """Read one document of UTF-8 text, JSON or of the shell, to BSON.
+
+    `is_old` is whether its file is Extended JSON of version 1.
 
     Raises:
-        ExtendedJsonError: the text is not one document of its syntax.
+        ExtendedJsonError: the text is not one document.
 
-    >>> read_again(b'{"a": {"$numberInt": "7"}}', "v2").hex()
+    >>> read_again(b'{"a": {"$numberInt": "7"}}', is_old=False).hex()
     '0c0000001061000700000000'
     """
     try:
         text.decode()
     except UnicodeDecodeError as error:
         raise ExtendedJsonError(f"not UTF-8 at byte {error.start}") from error
-    grammar = SHELL if syntax == "shell" else STRICT
-    return _Reader(text, grammar, Rules(is_old=syntax != "v2", zone=zone)).read()
-
-
-def reread_document(text: bytes, *, is_old: bool, zone: ZoneInfo | None = None) -> bytes:
-    """Read one document of UTF-8 text to BSON; whatever its words are, the shell's syntax is read.
-
-    Raises:
-        ExtendedJsonError: the text is not one document.
-    """
+    rules = _Rules(is_old, zone)
     try:
-        text.decode()
-    except UnicodeDecodeError as error:
-        raise ExtendedJsonError(f"not UTF-8 at byte {error.start}") from error
-    return _Reader(text, SHELL, Rules(is_old=is_old, zone=zone)).read()
+        return _Reader(text, STRICT, rules).read()
+    except _NotJsonError:
+        return _Reader(text, SHELL, rules).read()
 
 
 class _Reader:
     """Reads one text; `outer` are the containers around the one that is read."""
 
-    def __init__(self, text: bytes, grammar: Grammar, rules: Rules) -> None:
+    def __init__(self, text: bytes, grammar: Grammar, rules: _Rules) -> None:
         self.text = text
         self.grammar = grammar
         self.rules = rules
@@ -197,38 +206,56 @@ class _Reader:
         if kind != DOCUMENT:
             raise ExtendedJsonError("a single value in place of a document")
         if self._skip(p) != len(self.text):
-            raise ExtendedJsonError(f"text after the document, at byte {p}")
+            raise _NotJsonError(f"text after the document, at byte {p}")
         return raw
 
     def _read_root(self, p: int) -> tuple[Item, int]:
         text, outer, steps = self.text, self.outer, self.grammar.steps
+        has_trailing_commas = self.grammar.has_trailing_commas
         if text[p : p + 1] != b"{":
-            raise ExtendedJsonError("not a document")
-        frame = self._open_object(b"", p + 1, is_inner=False)
+            raise _NotJsonError("not a document")
+        frame: _Frame = _Document(b"")
         p, end = self._find_closer(p + 1)
         while True:
             while end:
                 if end != frame.closer:
                     raise self._broken(p - 1)
-                item = frame.close(self.rules)
+                closed = frame.close(self.rules)
                 if not outer:
-                    return item, p
+                    return closed, p
                 key, frame = frame.key, outer.pop()
-                frame = frame.add(key, item)
+                frame = frame.add(key, closed)
                 p, end = self._follow(p)
             step = steps[frame.closer].match(text, p)
             if step is None:
                 raise self._broken(p)
-            key, p = _read_key(step["key"]), step.end()
-            if step.lastgroup == "end":
-                item, end = _read_scalar(step, frame.keeps_numbers), step["end"]
-                frame = frame.add(key, item)
-                if end == b",":
-                    p, end = self._pass_comma(p)
-            else:
+            key, string, number, fraction, word, end = step.group(1, 2, 3, 4, 5, 8)
+            key, p = _read_key(key), step.end()
+            if key in FIRST:
+                frame = frame.meet_word(key)
+            if not end:
                 outer.append(frame)
-                frame = self._open(step, key)
-                p, end = self._find_closer(p)
+                frame, (p, end) = self._open(step, key), self._find_closer(p)
+                continue
+            item: Item
+            if string:
+                content = _read_string(string)
+                item = STRING, pack_int32(len(content) + 1) + content + b"\0"
+            elif number and frame.keeps_numbers:
+                item = Number(number, not fraction)
+            elif number:
+                item = read_number(number, not fraction)
+            else:
+                item = WORDS[word] if word else self._read_pair(step)
+            frame = frame.add(key, item)
+            if end == b",":
+                p, end = self._find_closer(p) if has_trailing_commas else (p, b"")
+
+    def _read_pair(self, step: re.Match[bytes]) -> Item:
+        one, other = step.group(6, 7)
+        if self.grammar is SHELL:
+            return REGEX, b"%b\0%b\0" % (one, other)
+        return read_typed(one, other, self.rules.zone)
 
     def _skip(self, p: int) -> int:
         found = self.grammar.space.match(self.text, p)
@@ -239,14 +266,17 @@ class _Reader:
         found = self.grammar.closer.match(self.text, p)
         return (found.end(), found[1]) if found else (p, b"")
 
-    def _pass_comma(self, p: int) -> tuple[int, bytes]:
-        return self._find_closer(p) if self.grammar.has_trailing_commas else (p, b"")
-
     def _follow(self, p: int) -> tuple[int, bytes]:
         found = self.grammar.follow.match(self.text, p)
         if found is None:
             raise self._broken(p)
-        return self._pass_comma(found.end()) if found[1] == b"," else (found.end(), found[1])
+        if found[1] != b",":
+            return found.end(), found[1]
+        return (
+            self._find_closer(found.end())
+            if self.grammar.has_trailing_commas
+            else (found.end(), b"")
+        )
 
     def _open(self, step: re.Match[bytes], key: bytes) -> _Frame:
         if len(self.outer) >= LEVELS:
@@ -258,31 +288,17 @@ class _Reader:
         outer = self.outer[-1]
         is_inner = isinstance(outer, _Wrapper) and key in INNER
         is_inner |= isinstance(outer, _Call) and outer.name == b"Timestamp"
-        return self._open_object(key, step.end(), is_inner=is_inner)
+        return _Wrapper(key, is_inner=True) if is_inner else _Document(key)
 
-    def _open_object(self, key: bytes, p: int, *, is_inner: bool) -> _Frame:
-        if is_inner or self.grammar.dollar.match(self.text, p):
-            return _Wrapper(key, is_inner=is_inner)
-        return _Document(key)
-
-    def _broken(self, p: int) -> ExtendedJsonError:
+    def _broken(self, p: int) -> _NotJsonError:
         shown = self.text[p : p + 40].decode(errors="replace")
-        return ExtendedJsonError(f"not JSON at byte {p}: {shown or 'the end'}")
-
-
-def _read_scalar(step: re.Match[bytes], keeps_number: bool) -> Item:
-    string, number, fraction, word = step.group("string", "number", "fraction", "word")
-    if string is not None:
-        return STRING, write_text(_read_string(string))
-    if number is not None:
-        return Number(number, not fraction) if keeps_number else read_number(number, not fraction)
-    if word is not None:
-        return WORDS[word]
-    return REGEX, b"%b\0%b\0" % step.group("pattern", "flags")
+        return _NotJsonError(f"not JSON at byte {p}: {shown or 'the end'}")
 
 
 def _read_key(text: bytes) -> bytes:
-    key = _read_string(text) if text[:1] in _QUOTES else text
+    if b"\\" not in text:
+        return text[1:-1] if text[:1] in _QUOTES else text
+    key = _read_string(text)
     if 0 in key:
         raise ExtendedJsonError("a NUL in a key")
     return key

@@ -11,7 +11,7 @@ from binascii import Error as Base64Error
 from binascii import a2b_base64
 from collections.abc import Callable
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
+from datetime import tzinfo
 
 from assise.documents.kinds import (
     BINARY,
@@ -34,7 +34,7 @@ from assise.documents.kinds import (
     UNDEFINED,
 )
 from assise.documents.reread.numbers import (
-    Value,
+    Encoded,
     pack_int32,
     pack_int64,
     read_date,
@@ -70,10 +70,10 @@ class Parts:
         return [found[key] for key in keys]
 
 
-Item = Value | Number | Parts
+Item = Encoded | Number | Parts
 """What may stand in a type wrapper or in a call of the shell."""
 
-_Read = Callable[[Item], Value]
+_Read = Callable[[Item], Encoded]
 
 _OBJECT_ID = re.compile(rb"[0-9a-fA-F]{24}")
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -87,7 +87,7 @@ def kind_of(item: Item) -> int:
     return item[0] if isinstance(item, tuple) else 0
 
 
-def value_of(item: Item) -> Value:
+def value_of(item: Item) -> Encoded:
     """Return a value that stands in a document, in place of a type wrapper or a call."""
     if isinstance(item, tuple):
         return item
@@ -107,7 +107,9 @@ def int_of(item: Item) -> int:
     """Return an integer that was written without a type."""
     if not isinstance(item, Number) or not item.is_whole:
         raise ExtendedJsonError("not an integer in a type of Extended JSON")
-    return int.from_bytes(pack_int64(int(item.text)), "little", signed=True)
+    if len(item.text) > 20 or not -(1 << 63) <= int(item.text) < 1 << 63:
+        raise refuse("an integer of 64 bits", item.text)
+    return int(item.text)
 
 
 def parts_of(item: Item, *keys: bytes) -> list[Item]:
@@ -130,15 +132,18 @@ def write_text(content: bytes) -> bytes:
     return pack_int32(len(content) + 1) + content + b"\0"
 
 
-def object_id(item: Item) -> Value:
-    """Read 24 hex digits."""
-    digits = text_of(item)
+def object_id(item: Item) -> Encoded:
+    """Read a string of 24 hex digits."""
+    return _object_id(text_of(item))
+
+
+def _object_id(digits: bytes) -> Encoded:
     if _OBJECT_ID.fullmatch(digits) is None:
         raise refuse("an ObjectId", digits)
     return OBJECT_ID, bytes.fromhex(digits.decode())
 
 
-def uuid(item: Item, *, is_old: bool = True) -> Value:
+def uuid(item: Item, *, is_old: bool = True) -> Encoded:
     """Read a UUID to a binary of subtype 4; version 1 also writes it without dashes."""
     text = text_of(item)
     if _UUID.fullmatch(text) is None and not (is_old and _OLD_UUID.fullmatch(text)):
@@ -146,7 +151,7 @@ def uuid(item: Item, *, is_old: bool = True) -> Value:
     return write_binary(4, bytes.fromhex(text.decode().replace("-", "")))
 
 
-def write_binary(subtype: int, content: bytes) -> Value:
+def write_binary(subtype: int, content: bytes) -> Encoded:
     """Write a binary; that of subtype 2 has its length a second time."""
     if subtype == 2:
         content = pack_int32(len(content)) + content
@@ -181,12 +186,12 @@ def subtype(item: Item) -> int:
     return int(found[1], 16)
 
 
-def code(item: Item) -> Value:
+def code(item: Item) -> Encoded:
     """Read JavaScript."""
     return CODE, write_text(text_of(item))
 
 
-def code_with_scope(source: Item, scope: Item) -> Value:
+def code_with_scope(source: Item, scope: Item) -> Encoded:
     """Read JavaScript with the document of its variables."""
     if not isinstance(scope, tuple) or scope[0] != DOCUMENT:
         raise ExtendedJsonError("$scope is not a document")
@@ -194,43 +199,43 @@ def code_with_scope(source: Item, scope: Item) -> Value:
     return CODE_WITH_SCOPE, pack_int32(len(body) + 4) + body
 
 
-def timestamp(seconds: Item, increment: Item) -> Value:
+def timestamp(seconds: Item, increment: Item) -> Encoded:
     """Read the two numbers of a timestamp, of 32 bits without sign."""
     return write_timestamp(int_of(seconds), int_of(increment))
 
 
-def write_timestamp(*numbers: int) -> Value:
+def write_timestamp(*numbers: int) -> Encoded:
     """Write seconds and increment, in the other order."""
     if not all(0 <= number < 1 << 32 for number in numbers):
         raise ExtendedJsonError(f"not a timestamp: {numbers}")
     return TIMESTAMP, b"".join(number.to_bytes(4, "little") for number in reversed(numbers))
 
 
-def db_pointer(namespace: Item, target: Item) -> Value:
+def db_pointer(namespace: Item, target: Item) -> Encoded:
     """Read a DBPointer."""
     if not isinstance(target, tuple) or target[0] != OBJECT_ID:
         raise ExtendedJsonError("the $id of a $dbPointer is not an ObjectId")
     return DB_POINTER, write_text(text_of(namespace)) + target[1]
 
 
-def regex(pattern: Item, options: Item) -> Value:
+def regex(pattern: Item, options: Item) -> Encoded:
     """Read a regular expression; the options stay in their order."""
     return REGEX, cstring(pattern) + cstring(options)
 
 
-def _binary(item: Item) -> Value:
+def _binary(item: Item) -> Encoded:
     content, kind = parts_of(item, b"base64", b"subType")
     return write_binary(subtype(kind), base64(content))
 
 
-def _old_binary(content: Item, kind: Item) -> Value:
+def _old_binary(content: Item, kind: Item) -> Encoded:
     if isinstance(kind, Number):
         return write_binary(byte_of(kind), base64(content))
     return write_binary(subtype(kind), base64(content))
 
 
 def _one(kind: int) -> _Read:
-    def read(item: Item) -> Value:
+    def read(item: Item) -> Encoded:
         if int_of(item) != 1:
             raise ExtendedJsonError("$minKey and $maxKey are 1 or nothing")
         return kind, b""
@@ -238,31 +243,31 @@ def _one(kind: int) -> _Read:
     return read
 
 
-def _undefined(item: Item) -> Value:
+def _undefined(item: Item) -> Encoded:
     if item != (0x08, b"\1"):
         raise ExtendedJsonError("$undefined is true or nothing")
     return UNDEFINED, b""
 
 
-_BOTH: dict[bytes, _Read] = {
-    b"$oid": object_id,
+_TEXTS: dict[bytes, Callable[[bytes], Encoded]] = {
+    b"oid": _object_id,
+    b"numberInt": lambda text: (INT32, read_int(text, 32)),
+    b"numberLong": lambda text: (INT64, read_int(text, 64)),
+    b"numberDouble": lambda text: (DOUBLE, read_double(text)),
+    b"numberDecimal": lambda text: (DECIMAL, read_decimal(text)),
+}
+_ITEMS: dict[bytes, _Read] = {
     b"$symbol": lambda item: (SYMBOL, write_text(text_of(item))),
     b"$code": code,
-    b"$numberLong": lambda item: (INT64, read_int(text_of(item), 64)),
-    b"$numberDecimal": lambda item: (DECIMAL, read_decimal(text_of(item))),
     b"$timestamp": lambda item: timestamp(*parts_of(item, b"t", b"i")),
     b"$minKey": _one(MIN_KEY),
     b"$maxKey": _one(MAX_KEY),
     b"$undefined": _undefined,
-}
-_ONLY_V2: dict[bytes, _Read] = {
-    b"$numberInt": lambda item: (INT32, read_int(text_of(item), 32)),
-    b"$numberDouble": lambda item: (DOUBLE, read_double(text_of(item))),
     b"$binary": _binary,
     b"$regularExpression": lambda item: regex(*parts_of(item, b"pattern", b"options")),
     b"$dbPointer": lambda item: db_pointer(*parts_of(item, b"$ref", b"$id")),
 }
-HARD = frozenset([*_BOTH, *_ONLY_V2, b"$date", b"$uuid"])
+HARD = frozenset([*_ITEMS, *(b"$" + word for word in _TEXTS), b"$date", b"$uuid"])
 """Keys that make an object a type wrapper or an error."""
 FIRST = HARD | {b"$type", b"$scope", b"$options", b"$regex"}
 """Keys with which a type wrapper may begin."""
@@ -272,7 +277,7 @@ LONGEST = 2
 """The most keys a type wrapper has."""
 
 
-def read_wrapper(parts: Parts, *, is_old: bool, zone: ZoneInfo | None) -> Value | None:
+def read_wrapper(parts: Parts, *, is_old: bool, zone: tzinfo | None) -> Encoded | None:
     """Read a type wrapper; None when the object is an ordinary document.
 
     Raises:
@@ -291,15 +296,21 @@ def read_wrapper(parts: Parts, *, is_old: bool, zone: ZoneInfo | None) -> Value 
         return DATE, _read_date(item, is_old=is_old, zone=zone)
     if key == b"$uuid":
         return uuid(item, is_old=is_old)
-    return (_BOTH.get(key) or _ONLY_V2[key])(item)
+    read = _TEXTS.get(key[1:])
+    return read(text_of(item)) if read else _ITEMS[key](item)
 
 
-def _old_regex(parts: Parts) -> Value | None:
+def read_typed(word: bytes, text: bytes, zone: tzinfo | None) -> Encoded:
+    """Read a type that has one key and a text, without the dollar sign of its key."""
+    return (DATE, read_date(text, zone)) if word == b"date" else _TEXTS[word](text)
+
+
+def _old_regex(parts: Parts) -> Encoded | None:
     pattern, options = parts.values(b"$regex", b"$options")
     return regex(pattern, options) if kind_of(pattern) == kind_of(options) == STRING else None
 
 
-def _read_date(item: Item, *, is_old: bool, zone: ZoneInfo | None) -> bytes:
+def _read_date(item: Item, *, is_old: bool, zone: tzinfo | None) -> bytes:
     if isinstance(item, Number) and is_old:
         return pack_int64(int_of(item))
     if isinstance(item, tuple) and item[0] == INT64:
