@@ -79,6 +79,7 @@ def infer(
             paths=workspace.setting(INFER_PATHS),
             log=workspace.log,
             progress=workspace.progress,
+            says=begun is None,
         )
     name = name or _name_manifest(source.name)
     return propose(profiles, name=name, ids=ids, postgres=postgres)
