@@ -40,7 +40,7 @@ from assise.schema.sql import (
 from assise.transfer import ledger
 from assise.transfer.ledger import ChunkLine, Load, Reject
 from assise.transfer.loaded import find_existing_keys, record_chunks
-from assise.transfer.report import CollectionReport
+from assise.transfer.report import CollectionReport, describe_guesses
 from assise.transfer.workers.pool import Workers
 from assise.transfer.workers.task import Recorded, Result, Task, check_bounds, list_tasks
 from assise.types.wire import Cell, strip_lengths
@@ -97,6 +97,8 @@ def load_source(
             report.problems += task.problems
             documents = count_of(report.documents, "document")
             log(f"{report.name}: {documents}, {report.rejected:,} rejected")
+            for told in describe_guesses(report.name, report.guesses):
+                log(told)
         elif "again" in result:
             again.append(replace(task, is_last_try=True))
         else:
@@ -429,4 +431,5 @@ class _ChunkContent:
         report.values.add(self.batch.values)
         gone = {i: self._bytes[self.batch.offsets[i]] for i in self.gone}
         report.values.add(shredder.count_values(self.batch, gone), times=-1)
+        report.guesses = dict(chunk.guesses)
         return report

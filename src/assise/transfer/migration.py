@@ -36,7 +36,7 @@ from assise.transfer.undo import Undo, plan_undo, undo_load
 from assise.transfer.verify import verify_source
 from assise.transfer.workers.pool import Workers, start_workers
 from assise.wording import count_of, nearest
-from assise.workspace import Workspace
+from assise.workspace import CONFIRM, Workspace
 
 WORKER_BYTES = 8 << 20
 """Source bytes that are worth a further worker: one takes half a second to start."""
@@ -79,6 +79,7 @@ def infer(
             paths=workspace.setting(INFER_PATHS),
             log=workspace.log,
             progress=workspace.progress,
+            says=begun is None,
         )
     name = name or _name_manifest(source.name)
     return propose(profiles, name=name, ids=ids, postgres=postgres)
@@ -288,9 +289,7 @@ def undo(workspace: Workspace, *, replace: Collection[str] = (), dry_run: bool =
         plan.check(replace)
         question = plan.describe()
         if not workspace.confirm(question):
-            raise UsageError(
-                f"not confirmed, nothing was dropped: {question}", remedy="Confirm with --yes."
-            )
+            raise UsageError(f"not confirmed, nothing was dropped: {question}", remedy=CONFIRM)
         return undo_load(connection, load, replace=replace)
 
 
@@ -407,9 +406,7 @@ def _begin(
     if not workspace.is_embedded(manifest):
         question = _ask_to_begin(connection, manifest)
         if not workspace.confirm(question):
-            raise UsageError(
-                f"not confirmed, nothing was written: {question}", remedy="Confirm with --yes."
-            )
+            raise UsageError(f"not confirmed, nothing was written: {question}", remedy=CONFIRM)
     names, chunk_bytes = [*manifest.roots.values()], workspace.setting(CHUNK_BYTES)
     return creation.begin(
         connection,
