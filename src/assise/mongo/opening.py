@@ -44,10 +44,12 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise SourceError(message, remedy=REMEDY_UNREADABLE) from error
-    if is_json(path):
-        return open_json(path, options)
     if is_dump(path):
         return open_dump(path, options)
+    if is_json(path):
+        return open_json(path, options)
+    if path.is_dir():
+        return open_dump(path, options)  # which says what it lacks
     raise refuse_file(path)
 
 
