@@ -25,7 +25,7 @@ REMEDY_UNREADABLE = "Let this user read it, or copy it to a disk without errors.
 
 _ENDINGS = (".bson", ".bson.gz")
 _METADATA_ENDINGS = (".metadata.json", ".metadata.json.gz")
-_SERVERS_OWN = {"admin", "config", "local"}
+SERVERS_OWN = {"admin", "config", "local"}
 _SERVERS_COLLECTIONS = {
     f"system.{name}" for name in ("users", "roles", "views", "profile", "indexes", "namespaces")
 }
@@ -130,7 +130,7 @@ def _open_folder(path: Path) -> Dump:
     databases = [folder for folder in folders if any(map(_is_data, folder.iterdir()))]
     if files and not databases:
         return _open_database(path, entries)
-    users = [folder for folder in databases if folder.name not in _SERVERS_OWN] or databases
+    users = [folder for folder in databases if folder.name not in SERVERS_OWN] or databases
     if not users:
         raise SourceError(
             f"{path} holds no .bson files",
@@ -172,7 +172,7 @@ def _open_database(path: Path, entries: list[Path]) -> Dump:
                 f"{one.file.name} and {other.file.name} are both the collection {one.name!r}",
                 remedy="Move one of them elsewhere.",
             )
-    collections = [each for each in found if not _is_servers_own(each.name)]
+    collections = [each for each in found if not is_servers_own(each.name)]
     read = {collection.file for collection in collections}
     ignored = _list_ignored([entry for entry in entries if entry not in read])
     if not collections:
@@ -183,7 +183,7 @@ def _open_database(path: Path, entries: list[Path]) -> Dump:
     return Dump(path, tuple(collections), tuple(ignored), tuple(_list_notes(collections)))
 
 
-def _is_servers_own(name: str) -> bool:
+def is_servers_own(name: str) -> bool:
     return name.removeprefix("$admin.") in _SERVERS_COLLECTIONS
 
 
@@ -209,12 +209,12 @@ def _describe_file(file: Path) -> str:
     found = _parse_metadata(file.with_name(file.name.removesuffix(".gz")))
     options = found and found[1].get("options")
     if isinstance(options, dict) and "viewOn" in options:
-        return f"{shown} ({_describe_view(options)})"
+        return f"{shown} ({describe_view(options)})"
     is_servers_own = file.name.startswith("system.")
     return shown if is_servers_own else f"{shown} (its .bson is missing)"
 
 
-def _describe_view(view: Mapping[str, object]) -> str:
+def describe_view(view: Mapping[str, object]) -> str:
     return f"view on {view['viewOn']}: {json_util.dumps(view.get('pipeline', []))}"
 
 
@@ -224,7 +224,7 @@ def _list_views(file: Path) -> list[str]:
         content = file.read_bytes()
         content = gzip.decompress(content) if content.startswith(_GZIP) else content
         views = bson.decode_all(content)
-        return [f"{view['_id']}, {_describe_view(view)}" for view in views]
+        return [f"{view['_id']}, {describe_view(view)}" for view in views]
     except (OSError, EOFError, zlib.error, bson.errors.BSONError, KeyError):
         return []
 
