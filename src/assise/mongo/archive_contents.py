@@ -5,16 +5,17 @@ Checksums are compared with `fastcrc`, which the extra `archive` brings.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 
 from assise import extras
 from assise.errors import MissingExtraError, SourceError
-from assise.mongo.frames import Stream, Window
+from assise.mongo.frames import LARGEST, SMALLEST, Stream, Window
 from assise.mongo.gzip_stream import GzipStream
 from assise.mongo.segments import (
     MAGIC,
@@ -31,13 +32,63 @@ from assise.mongo.source import REMEDY_UNREADABLE
 from assise.wording import count_of
 
 GZIP = b"\x1f\x8b"
+REMEDY_CHANGED = "Leave it as it is."
 REMEDY_BROKEN = "Take the dump again, or copy the file again, if that is possible."
 
+_REMEDY_NAME = (
+    "Give what `mongodump --archive=FILE` has written; a .bson file is named COLLECTION.bson."
+)
+_ENDINGS = (".archive", ".archive.gz")
+_UTF_16 = tuple(
+    mark + first.decode("latin-1").encode(encoding)
+    for mark, encoding in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+    for first in (MAGIC[:1], GZIP[:1])
+)
+_HEAD_BYTES = 16 << 10
 _FORMAT = "0.1"
 _BLOCK = 1 << 20
 _MASK = (1 << 64) - 1
 
 _Checksum = Callable[[bytes | memoryview, int], int]
+
+
+def is_archive(path: Path) -> bool:
+    """Say whether a file is an archive, by its first bytes or else by its name.
+
+    Raises:
+        SourceError: it was one, and a shell has changed it, or it has only the name of one.
+    """
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if head.startswith(GZIP):
+        with suppress(zlib.error):
+            head = zlib.decompressobj(wbits=31).decompress(head)
+    if head.startswith(MAGIC):
+        return True
+    if head.startswith(_UTF_16):
+        raise SourceError(
+            f"{path} was converted to UTF-16, and its bytes are lost: PowerShell does so with what"
+            " `>` redirects",
+            remedy="Take the dump again and let mongodump write the file: `--archive=FILE`.",
+        )
+    if path.name.endswith(_ENDINGS):
+        raise SourceError(f"{path} {_describe_wrong(head)}", remedy=_REMEDY_NAME)
+    return False
+
+
+def _describe_wrong(head: bytes) -> str:
+    """Say what a file is that is named like an archive."""
+    if not head:
+        return "is empty, and no archive: mongodump has failed, or has written elsewhere"
+    length = int.from_bytes(head[:4], "little")
+    if SMALLEST <= length <= LARGEST and head[length - 1 : length] in {b"", b"\0"}:
+        return "is no archive: its bytes are those of a .bson file"
+    return "is no archive: its first bytes are not those of one"
 
 
 @dataclass
@@ -49,6 +100,11 @@ class Extent:
     is_ended: bool = False
     goes_on: bool = False
     problems: list[str] = field(default_factory=list)
+
+    @classmethod
+    def missing(cls) -> Self:
+        """Return what stands of a collection of which the archive has the name alone."""
+        return cls(problems=["nothing of it is in the archive, not even its end: it is cut"])
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def read_parts(window: Window) -> Iterator[Part]:
             if row is not None:
                 yield row
                 continue
-            broken = Broken(window, header and header.namespace)
+            broken = Broken(window, header.namespace if header else None)
             yield broken
             broken.drain()
 

@@ -5,14 +5,22 @@ Each kind of source is a module beside this one; `mongo/opening.py` chooses amon
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Collection as Names
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, Protocol, Self
 
-from assise.errors import SourceError
+from assise.errors import SourceError, UsageError
 from assise.mongo.chunks import Chunk
 from assise.rows.model import Document
+
+SERVERS_OWN = {"admin", "config", "local"}
+"""Databases that MongoDB keeps for itself."""
+
+SHOWN = 20
+"""Collections that an error names."""
 
 REMEDY_UNREADABLE = "Let this user read it, or copy it to a disk without errors."
 
@@ -24,6 +32,9 @@ Survey = Mapping[str, JsonObject]
 Such as the dialect of a JSON file, or the ranges of a live collection. The ledger keeps it, so that
 a load that goes on, and its verification, read as the load did.
 """
+
+NOTHING: Survey = {}
+"""The survey of a source that is read in one way only."""
 
 Sample = tuple[list[Document], float]
 """Documents of a collection, and their share of it, from 0 to 1."""
@@ -47,7 +58,8 @@ class Piece(NamedTuple):
 
     `position` is how far the collection's `size` bytes are done with it. `chunk` is here if it is
     read already. `problems` stand at the end: what is wrong with the collection as a whole, though
-    its documents could be read. They make the exit code 3.
+    its documents could be read. They make the exit code 3. `size` are the bytes of its documents,
+    about, where `stop - start` are not.
     """
 
     collection: str
@@ -56,6 +68,7 @@ class Piece(NamedTuple):
     position: int
     chunk: Chunk | None = None
     problems: tuple[str, ...] = ()
+    size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,20 +85,61 @@ class SourceOptions:
     zone: str | None = None
     queries: Mapping[str, str] = field(default_factory=dict)
 
-    def selects(self, collection: str) -> bool:
-        """Say whether a collection is to be read, by `only` and `skip`."""
+    def _selects(self, collection: str) -> bool:
         is_named = not self.only or any(fnmatchcase(collection, each) for each in self.only)
         return is_named and not any(fnmatchcase(collection, each) for each in self.skip)
 
+    def select(self, collections: Sequence[str]) -> list[str]:
+        """Return those of a source's collections that are to be read.
+
+        Raises:
+            UsageError: a pattern of `only` fits none, or none is left.
+        """
+        selected = [name for name in collections if self._selects(name)]
+        unused = [each for each in self.only if not any(fnmatchcase(n, each) for n in collections)]
+        if unused or (collections and not selected):
+            given = f"--only {unused[0]!r} fits" if unused else "--only and --skip leave"
+            names = ", ".join(collections[:SHOWN])
+            more = f" and {len(collections) - SHOWN:,} more" if len(collections) > SHOWN else ""
+            raise UsageError(f"{given} no collection", remedy=f"There are: {names}{more}.")
+        return selected
+
     def as_json(self) -> JsonObject:
-        """Return what `from_json` takes: the options that are given."""
-        return {name: value for name, value in vars(self).items() if value}
+        """Return what `from_json` takes, and the ledger keeps: those that say how it is read."""
+        facts = {"database": self.database, "zone": self.zone, "queries": dict(self.queries)}
+        return {name: value for name, value in facts.items() if value}
 
     @classmethod
     def from_json(cls, facts: JsonObject) -> Self:
         """Return the options that `as_json` described."""
-        patterns = {name: tuple(facts.get(name, ())) for name in ("only", "skip")}
-        return cls(**{**facts, **patterns})
+        return cls(**facts)
+
+
+NO_OPTIONS = SourceOptions()
+
+
+def choose_database(names: Sequence[str], options: SourceOptions, *, address: str) -> str:
+    """Return the database to read, of those that a source holds, at least one.
+
+    It is the one that is asked for or, where nothing is, the only one; the server's own come last.
+
+    Raises:
+        UsageError: there is no such database, or more than one.
+    """
+    if options.database is not None:
+        if options.database in names:
+            return options.database
+        raise UsageError(
+            f"{address} holds no database {options.database!r}",
+            remedy=f"It holds {', '.join(names) or 'none'}.",
+        )
+    users = [name for name in names if name not in SERVERS_OWN] or names
+    if len(users) > 1:
+        raise UsageError(
+            f"{address} holds {len(users)} databases: {', '.join(users)}",
+            remedy=f"Name one of them: --db {shlex.quote(users[0])}",
+        )
+    return users[0]
 
 
 class Source(Protocol):
@@ -169,16 +223,17 @@ class Source(Protocol):
         """
 
 
-def find_collection(source: Source, name: str) -> Collection:
-    """Return the collection of this name.
+def find_collections(source: Source, names: Names[str]) -> dict[str, Collection]:
+    """Return the collections of these names.
 
     Raises:
-        SourceError: the source has none.
+        SourceError: the source lacks one.
     """
-    for collection in source.collections:
-        if collection.name == name:
-            return collection
-    raise SourceError(
-        f"{source.address} holds no collection {name!r}, which the manifest has",
-        remedy="Take its table out of the manifest, or name the source that holds it.",
-    )
+    held = {collection.name: collection for collection in source.collections}
+    for name in names:
+        if name not in held:
+            raise SourceError(
+                f"{source.address} holds no collection {name!r}, which the manifest has",
+                remedy="Take its table out of the manifest, or name the source that holds it.",
+            )
+    return {name: held[name] for name in names}

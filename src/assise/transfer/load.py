@@ -6,12 +6,12 @@ was never there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
-from itertools import chain, compress
+from itertools import compress
 from time import perf_counter
 
 from assise.errors import (
@@ -22,7 +22,7 @@ from assise.errors import (
     TargetError,
 )
 from assise.mongo.chunks import Chunk
-from assise.mongo.dump import Dump
+from assise.mongo.source import Source
 from assise.postgres.connection import Connection, execute_all
 from assise.progress import Log, OnProgress
 from assise.rows.keys import compile_keys, normal_keys
@@ -41,7 +41,7 @@ from assise.transfer.ledger import ChunkLine, Load, Reject
 from assise.transfer.loaded import find_existing_keys, record_chunks
 from assise.transfer.report import CollectionReport
 from assise.transfer.workers.pool import Workers
-from assise.transfer.workers.task import Result, Task, check_bounds, list_tasks
+from assise.transfer.workers.task import Recorded, Result, Task, check_bounds, list_tasks
 from assise.types.wire import Cell, strip_lengths
 from assise.wording import count_of
 
@@ -57,10 +57,10 @@ ATTEMPTS = 3
 """How often a chunk is tried when the server asks for another try; the last time alone."""
 
 
-def load_dump(
+def load_source(
     connection: Connection,
     load: Load,
-    dump: Dump,
+    source: Source,
     workers: Workers,
     *,
     log: Log,
@@ -83,13 +83,14 @@ def load_dump(
     finished = ledger.list_finished(connection, load)
     for name in reports:
         lines[name] = {line.start: line for line in finished.get(name, ())}
-    workers.begin(LoadWork(connection, load, workers=workers.count))
-    is_read = workers.count == 1
-    tasks = (_list_tasks(load, dump, lines[name], name, is_read=is_read) for name in reports)
+    workers.begin(LoadWork(connection, load, source, workers=workers.count))
+    recorded = {name: record_chunks(of_name.values()) for name, of_name in lines.items()}
+    tasks = _list_tasks(load, source, recorded, is_read=workers.count == 1)
     again = []
-    for task, result in workers.run(chain.from_iterable(tasks), bundle_bytes=load.chunk_bytes):
+    for task, result in workers.run(tasks, bundle_bytes=load.chunk_bytes):
         report = reports[task.collection.name]
         if task.is_end:
+            report.problems += task.problems
             documents = count_of(report.documents, "document")
             log(f"{report.name}: {documents}, {report.rejected:,} rejected")
         elif "again" in result:
@@ -109,18 +110,14 @@ def load_dump(
     return list(reports.values())
 
 
-def _list_tasks(
-    load: Load, dump: Dump, lines: Mapping[int, ChunkLine], name: str, *, is_read: bool
-) -> Iterator[Task]:
-    hint = ledger.restart_hint(load)
-    collection, size = dump.collection(name), load.chunk_bytes
-    recorded = record_chunks(lines.values())
+def _list_tasks(load: Load, source: Source, recorded: Recorded, *, is_read: bool) -> Iterator[Task]:
+    hint, size = ledger.restart_hint(load), load.chunk_bytes
     if not load.is_finished:
-        check_bounds(collection, size, recorded, restart_hint=hint)
-    for task in list_tasks(collection, size, recorded, is_read=is_read, restart_hint=hint):
+        check_bounds(source, size, recorded, restart_hint=hint)
+    for task in list_tasks(source, size, recorded, is_read=is_read, restart_hint=hint):
         if load.is_finished and not task.recorded and not task.is_end:
             grown = f"has grown after byte {task.start:,}: it has changed since it was loaded"
-            raise ChangedError(f"{collection.file} {grown}", remedy=hint)
+            raise ChangedError(f"{task.collection.place} {grown}", remedy=hint)
         yield task
 
 
@@ -154,8 +151,11 @@ def _split(texts: list[str], size: int) -> list[list[str]]:
 class LoadWork:
     """Loads chunks; `workers` do so at the same time."""
 
-    def __init__(self, connection: Connection, load: Load, *, workers: int = 1) -> None:
+    def __init__(
+        self, connection: Connection, load: Load, source: Source, *, workers: int = 1
+    ) -> None:
         self._connection, self._load, self._workers = connection, load, workers
+        self._source = source
         self._loader: _CollectionLoader | None = None
 
     def describe(self) -> Result:
@@ -164,6 +164,7 @@ class LoadWork:
             "work": "load",
             "workers": self._workers,
             "leader": self._connection.pid,
+            "source": self._source.describe(),
             **ledger.describe_load(self._connection, self._load),
         }
 
@@ -172,7 +173,7 @@ class LoadWork:
 
         Returns `again` when the chunk is to be tried once more, alone.
         """
-        chunk = task.read(ledger.restart_hint(self._load))
+        chunk = task.read(self._source, ledger.restart_hint(self._load))
         if task.recorded:
             return {}
         name = task.collection.name
@@ -202,7 +203,7 @@ class LoadWork:
                 if self._loader is None or self._loader.name != name:
                     loader = _CollectionLoader(self._connection, self._load, name, self._workers)
                     self._loader = loader
-                chunk = task.read(hint)
+                chunk = task.read(self._source, hint)
                 figures, rejected = self._loader.copy_chunk(chunk)
                 lines.append((chunk, figures))
                 rejects += rejected
@@ -361,7 +362,8 @@ class _ChunkContent:
         for rejected in self.batch.rejected:
             self.reject_document(rejected.offset, rejected.raw, rejected.reason, rejected.detail)
         for run in self.chunk.runs:
-            detail = f"{count_of(run.size, 'byte')} that cannot be framed as documents"
+            unframed = f"{count_of(run.size, 'byte')} that cannot be framed as documents"
+            detail = run.detail or unframed
             digest = run.digest.hex()
             reject = Reject(self.collection, run.offset, run.size, Reason.NOT_BSON, detail, digest)
             self.rejects.append((reject, run.raw))
@@ -398,7 +400,8 @@ class _ChunkContent:
         """Return what the ledger says of this chunk."""
         chunk, rejected = self.chunk, len(self.rejects)
         documents = len(chunk.documents) + len(chunk.runs)
-        loaded, size = documents - rejected, chunk.stop - chunk.start
+        loaded = documents - rejected
+        size = chunk.stop - chunk.start if chunk.size is None else chunk.size
         report = CollectionReport(self.collection, documents, loaded, rejected, size, seconds)
         for i, layout in enumerate(shredder.layouts):
             owners = self.batch.owners[i]
