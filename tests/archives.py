@@ -52,7 +52,9 @@ class ArchiveWriter:
     def prelude(self, metadata: Iterable[Mapping[str, object]]) -> None:
         self.content += MAGIC + bson.encode(self.header)
         for each in metadata:
-            self.content += bson.encode({"metadata": "", "size": 0, "type": "", **each})
+            rest = {"metadata": "", "size": 0, "type": "", **each}
+            names = {"db": rest.pop("db"), "collection": rest.pop("collection")}
+            self.content += bson.encode({**names, **rest})
         self.content += TERMINATOR
 
     def segment(self, database: str, collection: str, documents: Sequence[bytes]) -> None:

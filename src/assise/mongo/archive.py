@@ -7,7 +7,7 @@ in that file.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,8 @@ from assise.mongo.dump import BUCKETS, describe_view, is_servers_own
 from assise.mongo.segments import Namespace
 from assise.mongo.source import (
     NO_OPTIONS,
+    NOTHING,
+    SHOWN,
     Collection,
     JsonObject,
     Piece,
@@ -66,7 +68,7 @@ class Archive:
     ) -> Survey:
         """Find out nothing: BSON is read in one way."""
         del collections, size, known, is_check
-        return {}
+        return NOTHING
 
     def list_chunks(
         self, collections: Sequence[str], size: int, *, is_read: bool
@@ -79,7 +81,7 @@ class Archive:
                 stops[name] = chunk.stop
                 yield Piece(name, chunk.start, chunk.stop, chunk.stop, chunk)
                 continue
-            stop, extent = stops.pop(name), self.extents.get(name, Extent.missing())
+            stop, extent = stops.pop(name), self.extents[name]
             if stop != extent.size:
                 raise SourceError(
                     f"{self.path} has changed while it was read", remedy=REMEDY_CHANGED
@@ -99,7 +101,7 @@ class Archive:
 
     def read_samples(self, collection: str, size: int, count: int) -> Iterator[Sample]:
         """Read the first documents of a collection."""
-        total = self.extents[collection].size if collection in self.extents else 0
+        total = self.extents[collection].size
         found = (chunk for _, chunk in self._read_chunks([collection], size) if chunk)
         for chunk in islice(found, max(1, min(count, SAMPLE_BYTES // size))):
             yield chunk.documents, (chunk.stop - chunk.start) / total
@@ -151,20 +153,16 @@ def open_archive(path: Path, options: SourceOptions = NO_OPTIONS) -> Archive:
         if each.database == database
     }
     held = [name for name in sorted({*named, *extents}) if not is_servers_own(name)]
-    unknown = [
-        f"{escape(name)} is not in the prelude: its options and indexes are not known"
-        for name in held
-        if name not in named
-    ]
+    extents |= {name: Extent.missing(name) for name in named if name not in extents}
     return Archive(
         path,
         database,
         tuple(
-            Collection(name, extents[name].size if name in extents else 0, f"{name} in {path}")
+            Collection(name, extents[name].size, f"{name} in {path}")
             for name in options.select(held)
         ),
         tuple(_list_ignored(listed, contents, database)),
-        (*contents.notes, *unknown),
+        tuple(_list_notes(contents, extents, named=named, held=held)),
         extents,
         {name: metadata for name, metadata in named.items() if metadata},
         contents.problems,
@@ -194,6 +192,25 @@ def _place_metadata(
         elif not _is_view(metadata, parsed):
             found.setdefault(namespace, text)
     return found
+
+
+def _list_notes(
+    contents: Contents,
+    extents: Mapping[str, Extent],
+    *,
+    named: Container[str],
+    held: Sequence[str],
+) -> Iterator[str]:
+    """Tell what people should know before anything is read."""
+    yield from contents.notes
+    for name in held:
+        if name not in named:
+            yield f"{escape(name)} is not in the prelude: its options and indexes are not known"
+    broken = [escape(name) for name in held if extents[name].problems]
+    if broken or contents.problems:
+        names = f": {', '.join(broken[:SHOWN])}" if broken else ""
+        more = ", …" if len(broken) > SHOWN else ""
+        yield f"the archive is not whole, and what can be read of it is read{names}{more}"
 
 
 def _list_ignored(

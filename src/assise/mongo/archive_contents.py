@@ -29,7 +29,7 @@ from assise.mongo.segments import (
     read_prelude,
 )
 from assise.mongo.source import REMEDY_UNREADABLE
-from assise.wording import count_of
+from assise.wording import count_of, escape
 
 GZIP = b"\x1f\x8b"
 REMEDY_CHANGED = "Leave it as it is."
@@ -86,7 +86,11 @@ def _describe_wrong(head: bytes) -> str:
     if not head:
         return "is empty, and no archive: mongodump has failed, or has written elsewhere"
     length = int.from_bytes(head[:4], "little")
-    if SMALLEST <= length <= LARGEST and head[length - 1 : length] in {b"", b"\0"}:
+    if (
+        min(length, len(head)) >= SMALLEST
+        and length <= LARGEST
+        and head[length - 1 : length] in {b"", b"\0"}
+    ):
         return "is no archive: its bytes are those of a .bson file"
     return "is no archive: its first bytes are not those of one"
 
@@ -102,9 +106,9 @@ class Extent:
     problems: list[str] = field(default_factory=list)
 
     @classmethod
-    def missing(cls) -> Self:
+    def missing(cls, name: str) -> Self:
         """Return what stands of a collection of which the archive has the name alone."""
-        return cls(problems=["nothing of it is in the archive, not even its end: it is cut"])
+        return cls(problems=[f"{escape(name)} is missing: the archive is cut before it begins"])
 
 
 @dataclass(frozen=True)
@@ -165,8 +169,7 @@ def read_archive(path: Path) -> Iterator[OpenArchive]:
             prelude = read_prelude(window) if window.take(len(MAGIC)) == MAGIC else None
             if prelude is None:
                 raise SourceError(
-                    f"{path} is not an archive of mongodump that can be read: its first bytes"
-                    " are not those of one",
+                    f"{path} is no archive that can be read: its beginning cannot be read",
                     remedy=REMEDY_BROKEN,
                 )
             yield OpenArchive(prelude, read_parts(window), stream)
@@ -183,7 +186,7 @@ class _Survey:
 
     def __init__(self, path: Path, size: int, archive: OpenArchive) -> None:
         self._path, self._size, self._archive = path, size, archive
-        self._checksum = _find_checksum()
+        self._checksum = find_checksum()
         self._extents: dict[Namespace, Extent] = {}
         self._checksums: dict[Namespace, int] = {}
         self._unknown: dict[str, None] = {}
@@ -199,20 +202,16 @@ class _Survey:
                     self._add(namespace, content, len(borders) - 1)
                 case Broken():
                     self._read_broken(part)
-        for extent in self._extents.values():
+        for namespace, extent in self._extents.items():
             if not extent.is_ended:
-                count = count_of(extent.documents, "document")
                 extent.problems.append(
-                    f"its end is missing: the archive is cut or broken. {count} can be read"
+                    f"{escape(namespace.collection)} has no end: the archive is cut or broken, and"
+                    f" {count_of(extent.documents, 'document')} of it can be read"
                 )
             if extent.goes_on:
-                extent.problems.append("documents follow its end")
-        return Contents(
-            self._archive.prelude,
-            self._extents,
-            tuple(self._list_problems()),
-            tuple(self._list_notes()),
-        )
+                extent.problems.append(f"{escape(namespace.collection)} goes on after its end")
+        problems, notes = tuple(self._list_problems()), tuple(self._list_notes())
+        return Contents(self._archive.prelude, self._extents, problems, notes)
 
     def _read_header(self, header: Header) -> None:
         extent = self._extents.setdefault(header.namespace, Extent())
@@ -222,8 +221,8 @@ class _Survey:
         found = self._checksums.pop(header.namespace, 0)
         if self._checksum and header.crc is not None and found != header.crc & _MASK:
             extent.problems.append(
-                f"its documents are not those that were dumped: their checksum is {found:016x},"
-                f" and was {header.crc & _MASK:016x}"
+                f"{escape(header.namespace.collection)} is not as it was dumped: the checksum of"
+                f" its documents was {header.crc & _MASK:016x}, and is {found:016x}"
             )
         extent.is_ended = True
 
@@ -259,11 +258,11 @@ class _Survey:
     def _list_problems(self) -> Iterator[str]:
         stream, prelude = self._archive.stream, self._archive.prelude
         if isinstance(stream, GzipStream) and stream.fault:
-            yield f"the gzip stream is broken ({stream.fault}): what can be unpacked is read"
+            yield f"the archive is a broken gzip stream ({stream.fault}): what can be unpacked is read"
         if prelude.broken_at is not None:
             yield (
-                f"the prelude cannot be read after byte {prelude.broken_at:,}: options and indexes"
-                " of some collections are not known"
+                f"the prelude of the archive cannot be read from byte {prelude.broken_at:,} on:"
+                " options and indexes of some collections are not known"
             )
         yield from self._lost
 
@@ -280,7 +279,7 @@ class _Survey:
             )
 
 
-def _find_checksum() -> _Checksum | None:
+def find_checksum() -> _Checksum | None:
     """Return CRC-64 as mongodump writes it, which is called XZ elsewhere; None without fastcrc."""
     try:
         return cast(_Checksum, extras.load("fastcrc.crc64", extra="archive").xz)

@@ -15,6 +15,7 @@ from typing import IO, cast
 from assise.errors import SourceError
 from assise.mongo.chunks import Chunk, group_frames
 from assise.mongo.frames import LARGEST, SMALLEST, Run, Stream, read_frames, read_stops
+from assise.mongo.gzip_stream import GzipStream
 from assise.mongo.source import REMEDY_UNREADABLE, Sample
 from assise.wording import count_of
 

@@ -32,7 +32,10 @@ LARGEST_PRELUDE = 32 << 20
 
 _BLOCK = 1 << 20
 _HELD_BACK = len(TERMINATOR) + LARGEST_HEADER
-_BORDER = re.compile(re.escape(TERMINATOR) + rb"(?:(?=..\0\0\x02db\0)|(?=\Z))", re.DOTALL)
+_BORDER = re.compile(re.escape(TERMINATOR) + rb"(?=..\0\0\x02db\0)", re.DOTALL)
+_FIRST_KEY = re.compile(rb"\x02db\0(?<=..\0\0\x02db\0)", re.DOTALL)
+"""The first key of a header, four bytes after its beginning."""
+
 _HEADER_KEYS = {"db", "collection", "EOF", "CRC"}
 
 
@@ -48,12 +51,16 @@ class Namespace(NamedTuple):
 
 @dataclass(frozen=True)
 class Header:
-    """The header of a segment. `crc` is here when it ends its collection and has one."""
+    """The header of a segment. `crc` is here when it ends its collection and has one.
+
+    One that is not whole lacks a key that mongodump writes.
+    """
 
     namespace: Namespace
     is_end: bool = False
     crc: int | None = None
     unknown: tuple[str, ...] = ()
+    is_whole: bool = True
 
 
 class Row(NamedTuple):
@@ -93,13 +100,18 @@ class Broken:
         is_last = not window.holds(window.p + _BLOCK + _HELD_BACK)
         data, base = window.data, window.offset - window.p
         last = len(data) if is_last else len(data) - _HELD_BACK
-        for match in _BORDER.finditer(data, self._searched - base):
-            if match.start() < last and (match.end() == len(data) or _peek(window, match.end())):
-                self._stop = base + match.start()
+        for match in _FIRST_KEY.finditer(data, self._searched - base + 4):
+            start = match.start() - 4
+            header = _peek(window, start)
+            if start < last and header is not None and header.is_whole:
+                before = start - len(TERMINATOR)
+                has_terminator = before >= window.p and data.startswith(TERMINATOR, before)
+                self._stop = base + (before if has_terminator else start)
                 return
         self._searched = base + last
         if is_last:
-            self._stop = self._searched
+            has_terminator = data.endswith(TERMINATOR) and last - len(TERMINATOR) >= window.p
+            self._stop = base + last - (len(TERMINATOR) if has_terminator else 0)
 
 
 Part = Header | Row | Broken
@@ -121,6 +133,8 @@ def read_parts(window: Window) -> Iterator[Part]:
             broken = Broken(window, header.namespace if header else None)
             yield broken
             broken.drain()
+            skip_terminator(window)
+            break
 
 
 def _read_row(window: Window, namespace: Namespace) -> Row | None:
@@ -212,4 +226,5 @@ def _peek(window: Window, start: int) -> Header | None:
     if not (isinstance(is_end, bool) and isinstance(crc, int | None)):
         return None
     unknown = tuple(key for key in found if key not in _HEADER_KEYS)
-    return Header(Namespace(database, collection), is_end, crc, unknown)
+    is_whole = found.keys() >= _HEADER_KEYS
+    return Header(Namespace(database, collection), is_end, crc, unknown, is_whole)
