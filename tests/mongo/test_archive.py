@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
+import shutil
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +45,7 @@ DOCUMENTS = {
     for name, count in {"users": 120, "orders": 75, "empty": 0}.items()
 }
 CHUNK_BYTES = 1000
+GOLDEN = Path(__file__).parent / "go.archive"
 
 
 def write(folder: Path, content: bytes, name: str = "app.archive") -> Path:
@@ -484,3 +488,33 @@ def test_a_prelude_that_is_broken_hides_no_documents(tmp_path: Path) -> None:
     [problem] = archive.problems
     assert problem.startswith(f"the prelude of the archive cannot be read from byte {at - 4} on")
     assert problem in problems_of(archive)
+
+
+def test_what_go_writes_is_read_whole(tmp_path: Path) -> None:
+    """`go.archive` is what `go_archive` writes with the driver's encoder and Go's own CRC-64."""
+    assert archive_contents.find_checksum() is not None
+    archive = open_archive(GOLDEN)
+    assert archive.name == "shop"
+    assert archive.ignored == ("recent (view on orders: [])",)
+    assert (archive.notes, problems_of(archive)) == ((), [])
+    series = "system.buckets.weather"
+    found = {name: documents_of(pieces) for name, pieces in read_all(archive).items()}
+    assert [*found] == ["empty", "orders", series, "users"]
+    for name, documents in found.items():
+        assert documents == [
+            bson.encode({"_id": number, "of": name, "text": "é" * number, "ratio": number / 3})
+            for number in range(0 if name == "empty" else 9)
+        ]
+    assert '"capped":true' in str(archive.read_metadata("orders"))
+    assert '"timeField":"at"' in str(archive.read_metadata(series))
+
+
+@pytest.mark.soak
+def test_the_golden_file_is_what_go_writes() -> None:
+    if not shutil.which("go"):
+        missing = "Go is not on this machine: see https://go.dev/doc/install"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    done = subprocess.run(
+        ["go", "run", "."], cwd=GOLDEN.parent / "go_archive", stdout=subprocess.PIPE, check=True
+    )
+    assert done.stdout == GOLDEN.read_bytes()

@@ -158,7 +158,8 @@ def test_hundreds_of_collections_and_large_documents_stay_under_300_mb(
     for part in range(4):
         for name in names:
             documents = [
-                bson.encode({"_id": part * 3 + number, "text": "y" * 100_000}) for number in range(3)
+                bson.encode({"_id": part * 3 + number, "text": "y" * 100_000})
+                for number in range(3)
             ]
             writer.segment("app", name, documents)
     for name in names:
