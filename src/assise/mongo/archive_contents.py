@@ -19,12 +19,12 @@ from assise.mongo.frames import LARGEST, SMALLEST, Stream, Window
 from assise.mongo.gzip_stream import GzipStream
 from assise.mongo.segments import (
     MAGIC,
+    ArchivePart,
     Broken,
     Header,
     Namespace,
-    Part,
     Prelude,
-    Row,
+    Whole,
     read_parts,
     read_prelude,
 )
@@ -148,7 +148,7 @@ class OpenArchive:
     """An archive that is being read: its prelude, and the parts after it."""
 
     prelude: Prelude
-    parts: Iterator[Part]
+    parts: Iterator[ArchivePart]
     stream: Stream
 
 
@@ -197,7 +197,7 @@ class _Survey:
             match part:
                 case Header():
                     self._read_header(part)
-                case Row(namespace, data, borders):
+                case Whole(namespace, data, borders):
                     content = memoryview(data)[borders[0] : borders[-1]]
                     self._add(namespace, content, len(borders) - 1)
                 case Broken():

@@ -63,7 +63,7 @@ class Header:
     is_whole: bool = True
 
 
-class Row(NamedTuple):
+class Whole(NamedTuple):
     """Whole documents of one collection, one after the other: the borders of each in `data`."""
 
     namespace: Namespace
@@ -114,11 +114,11 @@ class Broken:
             self._stop = base + last - (len(TERMINATOR) if has_terminator else 0)
 
 
-Part = Header | Row | Broken
+ArchivePart = Header | Whole | Broken
 """What stands in an archive after its prelude."""
 
 
-def read_parts(window: Window) -> Iterator[Part]:
+def read_parts(window: Window) -> Iterator[ArchivePart]:
     """Yield what follows the prelude. What is not read of a broken part is skipped."""
     while window.holds(window.p + 1):
         header = _peek(window, window.p)
@@ -137,7 +137,7 @@ def read_parts(window: Window) -> Iterator[Part]:
             break
 
 
-def _read_row(window: Window, namespace: Namespace) -> Row | None:
+def _read_row(window: Window, namespace: Namespace) -> Whole | None:
     """Consume consecutive documents as far as the window holds them; None where there is none.
 
     A length that is wrong may lead beyond the end of the segment. So a document in which a segment
@@ -149,13 +149,13 @@ def _read_row(window: Window, namespace: Namespace) -> Row | None:
     border = _BORDER.search(window.data, window.p)
     if border is None or stop <= border.start():
         data, _, borders = window.framed_in_a_row(border.start() if border else None)
-        return Row(namespace, data, borders)
+        return Whole(namespace, data, borders)
     try:
         check_document(window.data[window.p : stop])
     except InvalidBsonError:
         return None
     raw = window.take(stop)
-    return Row(namespace, raw, [0, len(raw)])
+    return Whole(namespace, raw, [0, len(raw)])
 
 
 @dataclass(frozen=True)
