@@ -122,19 +122,25 @@ def read_parts(window: Window) -> Iterator[ArchivePart]:
     """Yield what follows the prelude. What is not read of a broken part is skipped."""
     while window.holds(window.p + 1):
         header = _peek(window, window.p)
-        if header is not None:
-            window.take(window.framed(window.p))
-            yield header
+        if header is None:
+            yield from _read_broken(window, None)
+            continue
+        window.take(window.framed(window.p))
+        yield header
         while not skip_terminator(window) and window.holds(window.p + 1):
-            row = _read_row(window, header.namespace) if header else None
-            if row is not None:
-                yield row
-                continue
-            broken = Broken(window, header.namespace if header else None)
-            yield broken
-            broken.drain()
-            skip_terminator(window)
-            break
+            row = _read_row(window, header.namespace)
+            if row is None:
+                yield from _read_broken(window, header.namespace)
+                break
+            yield row
+
+
+def _read_broken(window: Window, namespace: Namespace | None) -> Iterator[Broken]:
+    """Yield what cannot be framed, up to the next segment."""
+    broken = Broken(window, namespace)
+    yield broken
+    broken.drain()
+    skip_terminator(window)
 
 
 def _read_row(window: Window, namespace: Namespace) -> Whole | None:
