@@ -36,7 +36,7 @@ from assise.mongo.archive import Archive, open_archive
 from assise.mongo.archive_chunks import OPEN_BYTES, SMALLEST_CHUNK
 from assise.mongo.archive_contents import is_archive
 from assise.mongo.chunks import Chunk
-from assise.mongo.dump import open_dump
+from assise.mongo.dump import Dump, open_dump
 from assise.mongo.opening import open_source
 from assise.mongo.source import Piece, Source, SourceOptions
 
@@ -350,10 +350,9 @@ def test_documents_whose_header_is_broken_are_given_to_no_collection(tmp_path: P
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda _: b"", "is empty, and no archive"),
-        (lambda _: ONE * 3, "its bytes are those of a .bson file"),
-        (lambda content: b"PK\3\4" + content, "its first bytes are not those of one"),
-        (lambda content: content[:3], "its first bytes are not those of one"),
+        (lambda _: b"", "is empty"),
+        (lambda content: b"PK\3\4" + content, "is a zip file"),
+        (lambda content: content[:3], "is neither BSON nor JSON nor an archive"),
         (lambda content: content[:4], "its beginning cannot be read"),
         (lambda content: content[:50], "its beginning cannot be read"),
         (lambda content: content + content, "is two archives"),
@@ -395,7 +394,9 @@ def test_an_empty_archive_is_refused(tmp_path: Path) -> None:
 def test_an_archive_is_told_by_its_bytes_whatever_its_name(tmp_path: Path) -> None:
     path = write(tmp_path, write_archive(DOCUMENTS), "users.bson")
     assert isinstance(open_source(path), Archive)
-    assert not is_archive(write(tmp_path, ONE, "other.bson"))
+    other = write(tmp_path, ONE, "other.archive")
+    assert not is_archive(other)
+    assert isinstance(open_source(other), Dump)
     assert not is_archive(tmp_path)
 
 

@@ -15,7 +15,7 @@ from typing import Self, cast
 
 from assise import extras
 from assise.errors import MissingExtraError, SourceError
-from assise.mongo.frames import LARGEST, SMALLEST, Stream, Window
+from assise.mongo.frames import Stream, Window
 from assise.mongo.gzip_stream import GzipStream
 from assise.mongo.segments import (
     MAGIC,
@@ -35,15 +35,6 @@ GZIP = b"\x1f\x8b"
 REMEDY_CHANGED = "Leave it as it is."
 REMEDY_BROKEN = "Take the dump again, or copy the file again, if that is possible."
 
-_REMEDY_NAME = (
-    "Give what `mongodump --archive=FILE` has written; a .bson file is named COLLECTION.bson."
-)
-_ENDINGS = (".archive", ".archive.gz")
-_UTF_16 = tuple(
-    mark + first.decode("latin-1").encode(encoding)
-    for mark, encoding in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
-    for first in (MAGIC[:1], GZIP[:1])
-)
 _HEAD_BYTES = 16 << 10
 _FORMAT = "0.1"
 _BLOCK = 1 << 20
@@ -53,46 +44,13 @@ _Checksum = Callable[[bytes | memoryview, int], int]
 
 
 def is_archive(path: Path) -> bool:
-    """Say whether a file is an archive, by its first bytes or else by its name.
-
-    Raises:
-        SourceError: it was one, and a shell has changed it, or it has only the name of one.
-    """
-    if not path.is_file():
-        return False
-    try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    if head.startswith(GZIP):
-        with suppress(zlib.error):
+    """Say whether a path is that of an archive, by its first bytes."""
+    head = b""
+    with suppress(OSError, zlib.error), path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+        if head.startswith(GZIP):
             head = zlib.decompressobj(wbits=31).decompress(head)
-    if head.startswith(MAGIC):
-        return True
-    if head.startswith(_UTF_16):
-        raise SourceError(
-            f"{path} was converted to UTF-16, and its bytes are lost: PowerShell does so with what"
-            " `>` redirects",
-            remedy="Take the dump again and let mongodump write the file: `--archive=FILE`.",
-        )
-    if path.name.endswith(_ENDINGS):
-        raise SourceError(f"{path} {_describe_wrong(head)}", remedy=_REMEDY_NAME)
-    return False
-
-
-def _describe_wrong(head: bytes) -> str:
-    """Say what a file is that is named like an archive."""
-    if not head:
-        return "is empty, and no archive: mongodump has failed, or has written elsewhere"
-    length = int.from_bytes(head[:4], "little")
-    if (
-        min(length, len(head)) >= SMALLEST
-        and length <= LARGEST
-        and head[length - 1 : length] in {b"", b"\0"}
-    ):
-        return "is no archive: its bytes are those of a .bson file"
-    return "is no archive: its first bytes are not those of one"
+    return head.startswith(MAGIC)
 
 
 @dataclass
