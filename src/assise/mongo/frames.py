@@ -217,7 +217,7 @@ class Window:
         return self._nuls[offset] - self._base
 
 
-class _OpenRun:
+class OpenRun:
     """A run of bytes that cannot be framed while it is being read."""
 
     def __init__(self, offset: int) -> None:
@@ -266,7 +266,7 @@ def _read(stream: Stream, offset: int) -> Iterator[_Row | Run]:
 
 
 def _read_run(window: Window) -> Run:
-    run = _OpenRun(window.offset)
+    run = OpenRun(window.offset)
     while window.holds(window.p + SMALLEST):
         stop = min(len(window.data), window.p + _BLOCK)
         for match in _POSSIBLE_START.finditer(window.data, window.p + 3, stop):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from assise.documents.shape import Shape
 from assise.infer.profile import Profile
 from assise.mongo.source import Source
 from assise.progress import Log, OnProgress
+from assise.transfer.report import describe_guesses
 from assise.transfer.workers.pool import Workers
 from assise.transfer.workers.task import Recorded, Result, Task, list_tasks
 
@@ -37,7 +39,7 @@ class ProfileWork:
         for run in chunk.runs:
             profile.add_invalid(run.offset)
         self._shapes[name] = profile.shape
-        return profile.as_json()
+        return {**profile.as_json(), "guesses": dict(chunk.guesses)}
 
 
 def profile_source(
@@ -48,13 +50,17 @@ def profile_source(
     paths: int,
     log: Log,
     progress: OnProgress,
+    says: bool = True,
 ) -> dict[str, Profile]:
     """Return the profile of each collection, the same with any number of workers.
+
+    With `says` what had to be guessed in the source is logged; a load says it too.
 
     Raises:
         SourceError: a file cannot be read.
     """
     profiles = {collection.name: Profile(paths=paths) for collection in source.collections}
+    guesses = {name: Counter[str]() for name in profiles}
     workers.begin(ProfileWork(source, paths))
     is_read = workers.count == 1
     recorded: Recorded = {name: {} for name in profiles}
@@ -62,8 +68,12 @@ def profile_source(
     for task, result in workers.run(tasks):
         profile = profiles[task.collection.name]
         if task.is_end:
-            log(f"{task.collection.name}: {task.collection.size:,} bytes read")
+            name = task.collection.name
+            log(f"{name}: {task.collection.size:,} bytes read")
+            for line in (*describe_guesses(name, guesses[name]), *task.problems) if says else ():
+                log(line)
         else:
             profile.merge(Profile.from_json(result))
+            guesses[task.collection.name].update(result["guesses"])
             progress(task.progress("infer", profile.documents + profile.invalid))
     return profiles
