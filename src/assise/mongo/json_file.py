@@ -234,9 +234,9 @@ class Reader:
         """
         if self._file.is_packed or self._file.size <= count * size:
             for part in islice(self._cut(size), count):
-                share = size if part.position == part.stop else part.position
-                whole = self._file.size
-                yield self._read(part).documents, share / whole
+                growth = part.stop / part.position
+                share = (part.stop - part.start) / (self._file.size * growth)
+                yield self._read(part).documents, share
             return
         yield from self._read_spread(size, count)
 
@@ -265,13 +265,13 @@ class Reader:
         shape = self._shape
         texts, runs = list[Text](), list[Run]()
         with _open(self._file) as stream:
-            tell = _packed_file(stream).tell if isinstance(stream, gzip.GzipFile) else None
+            tell = partial(_position, stream)
             begin = max(start, shape.start)
             stream.seek(begin)
             reader = TextReader(stream, begin, shape)
             for offset, item in _one_by_one(reader.read()):
-                if offset - start >= size:
-                    yield _Part(start, offset, texts, runs, tell() if tell else offset)
+                if offset - start >= size and (texts or runs):
+                    yield _Part(start, offset, texts, runs, tell(offset))
                     start, texts, runs = offset, [], []
                 if isinstance(item, Run):
                     runs.append(item)
@@ -281,7 +281,7 @@ class Reader:
             ends_broken = bool(runs) and runs[-1].offset + runs[-1].size == stop
             self.is_cut = reader.is_cut and not ends_broken
             if start < stop:
-                yield _Part(start, stop, texts, runs, tell() if tell else stop)
+                yield _Part(start, stop, texts, runs, tell(stop))
 
     def _read(self, part: _Part) -> Chunk:
         rules = Rules(self._dialect, self._zone)
@@ -373,9 +373,12 @@ class _Limited:
         return block
 
 
-def _packed_file(stream: gzip.GzipFile) -> IO[bytes]:
-    """Return the compressed file of a gzip stream."""
-    return cast(IO[bytes], stream.fileobj)
+def _position(stream: gzip.GzipFile | io.FileIO, offset: int) -> int:
+    """Return where an offset of the content is in the file, about."""
+    if not isinstance(stream, gzip.GzipFile):
+        return offset
+    packed = cast(IO[bytes], stream.fileobj).tell()
+    return packed * offset // max(1, stream.tell())
 
 
 @contextmanager

@@ -34,6 +34,7 @@ METADATA_ENDINGS = (".metadata.json", ".metadata.json.gz", "prelude.json", "prel
 _DUMPED = [(depth, gz) for depth in ("", "*/") for gz in ("", ".gz")]
 _GZIP = b"\x1f\x8b"
 _HEAD_BYTES = 16 << 10
+_BEFORE = b"\xef\xbb\xbf \t\r\n"
 
 
 @dataclass
@@ -171,10 +172,15 @@ def rebuild_json(facts: JsonObject) -> JsonSource:
 
 
 def is_json(path: Path) -> bool:
-    """Say by the names of files whether a file is JSON, or a folder holds some and no dump."""
-    if not path.is_dir():
-        return path.name.endswith(ENDINGS)
-    with suppress(OSError):
+    """Say whether a file is JSON, by its name or its first bytes; or a folder, by names alone.
+
+    A folder with the files of a dump in it, or in a folder inside, is a dump.
+    """
+    if path.name.endswith(ENDINGS) and not path.is_dir():
+        return True
+    with suppress(OSError, zlib.error):
+        if not path.is_dir():
+            return path.is_file() and _read_head(path).lstrip(_BEFORE).startswith((b"{", b"["))
         dumped = chain.from_iterable(path.glob(f"{depth}*.bson{gz}") for depth, gz in _DUMPED)
         return any(map(_is_data, path.iterdir())) and next(dumped, None) is None
     return False
@@ -196,7 +202,8 @@ def open_json(path: Path, options: SourceOptions = NO_OPTIONS) -> JsonSource:
         )
     try:
         entries = sorted(path.iterdir()) if path.is_dir() else [path]
-        files = sorted((_make_file(each) for each in entries if _is_data(each)), key=_name)
+        data = [path] if entries == [path] else [each for each in entries if _is_data(each)]
+        files = sorted(map(_make_file, data), key=_name)
     except OSError as error:
         raise SourceError(
             f"{path} cannot be read: {error.strerror}", remedy=REMEDY_UNREADABLE
@@ -208,7 +215,7 @@ def open_json(path: Path, options: SourceOptions = NO_OPTIONS) -> JsonSource:
                 remedy="Move one of them elsewhere.",
             )
     ignored = [
-        show_name(each.name) + os.sep * each.is_dir() for each in entries if not _is_data(each)
+        show_name(each.name) + os.sep * each.is_dir() for each in entries if each not in data
     ]
     selected = set(options.select([file.name for file in files]))
     chosen = tuple(file for file in files if file.name in selected)
@@ -235,7 +242,7 @@ def find_zone(name: str | None) -> ZoneInfo | None:
 def stem(path: Path) -> str:
     """Return the name of a file without the endings that say that it is JSON."""
     name = path.name.removesuffix(".gz")
-    for ending in (".json", ".jsonl", ".ndjson"):
+    for ending in (".json", ".jsonl", ".ndjson", ".txt"):
         name = name.removesuffix(ending)
     return name
 
@@ -253,13 +260,12 @@ def _make_file(path: Path) -> JsonFile:
     check_text(path.name)
     check_file(path)
     with path.open("rb") as stream:
+        is_packed = stream.read(len(_GZIP)) == _GZIP
+    return JsonFile(stem(path), path, path.stat().st_size, is_packed)
+
+
+def _read_head(path: Path) -> bytes:
+    """Read the first bytes of the content of a file that may be packed."""
+    with path.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
-    return JsonFile(stem(path), path, path.stat().st_size, _is_gzip(head))
-
-
-def _is_gzip(head: bytes) -> bool:
-    try:
-        zlib.decompressobj(wbits=31).decompress(head)
-    except zlib.error:
-        return False
-    return head.startswith(_GZIP)
+    return zlib.decompressobj(wbits=31).decompress(head) if head.startswith(_GZIP) else head

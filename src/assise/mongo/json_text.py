@@ -105,7 +105,9 @@ def find_shape(stream: Stream, place: str) -> Shape:
     if not is_array and BORDER.match(window.data, first.stop - 1):
         return usual
     key = _FIRST_KEY.match(window.data, window.p)
-    head = window.data[first.stop : key.end() if key else window.p + 1]
+    if key is None:
+        return usual
+    head = window.data[first.stop : key.end()]
     return Shape(is_lines=False, is_array=is_array, start=start, head=head.decode("latin-1"))
 
 
@@ -204,6 +206,23 @@ class _Window:
                 return _Frame(is_whole=False, stop=at)
 
 
+class _TextRun(OpenRun):
+    """A run of text while it is being read; what stands between documents is not the end of it."""
+
+    def __init__(self, offset: int, gap: bytes) -> None:
+        super().__init__(offset)
+        self._gap, self._held = gap, b""
+
+    def add(self, block: bytes) -> None:
+        """Add some text, and hold back the gap at its end."""
+        block = self._held + block
+        text = block.rstrip(self._gap)
+        if len(block) - len(text) > BLOCK:
+            text = block
+        self._held = block[len(text) :]
+        super().add(text)
+
+
 class TextReader:
     """Reads the texts of a stream whose first byte is at `offset`, where a document may begin."""
 
@@ -211,6 +230,7 @@ class TextReader:
         self._window, self._shape = _Window(stream, offset), shape
         self._head = shape.head.encode("latin-1")
         self._brace = self._head.index(b"{")
+        self._gap = b" \t\r\n," if shape.is_array else b" \t\r\n"
 
     @property
     def offset(self) -> int:
@@ -258,7 +278,7 @@ class TextReader:
 
     def _read_run(self) -> Run:
         window, head = self._window, self._head
-        run, at = OpenRun(window.offset), window.p + 1
+        run, at = _TextRun(window.offset, self._gap), window.p + 1
         while True:
             found = window.data.find(head, at)
             if found < 0:
@@ -271,7 +291,7 @@ class TextReader:
             run.add(window.take(found))
             begin = window.p
             if self._resumes(begin + self._brace):
-                run.add(window.take(begin + self._brace))
+                window.p = begin + self._brace
                 return run.run()
             # A place where much was read in vain is far from the next one that is tried.
             at = begin + 1 + (window.p - begin) // 64
@@ -287,6 +307,5 @@ class TextReader:
             return False
         if not window.pass_gap(is_array=self._shape.is_array):
             return True
-        is_followed = window.data.startswith(b"{", window.p)
-        window.p = frame.stop
-        return is_followed
+        is_line = self._head == b"\n{" and window.data[frame.stop : frame.stop + 1] in b"\r\n"
+        return is_line or window.data.startswith(b"{", window.p)
