@@ -20,7 +20,7 @@ from assise.mongo.frames import Run
 from assise.mongo.json_source import JsonSource, open_json, rebuild_json
 from assise.mongo.json_text import TextReader, find_shape
 from assise.mongo.opening import open_source
-from assise.mongo.source import NOTHING, SourceOptions
+from assise.mongo.source import NO_OPTIONS, NOTHING, SourceOptions
 from assise.rows.model import Document
 
 OPTIONS = [CANONICAL_JSON_OPTIONS, RELAXED_JSON_OPTIONS, LEGACY_JSON_OPTIONS]
@@ -40,7 +40,7 @@ def write(path: Path, content: bytes | str) -> Path:
     return path
 
 
-def prepared(path: Path, options: SourceOptions = SourceOptions(), size: int = 4096) -> JsonSource:
+def prepared(path: Path, options: SourceOptions = NO_OPTIONS, size: int = 4096) -> JsonSource:
     source = open_json(path, options)
     source.prepare([each.name for each in source.collections], size, NOTHING)
     return source

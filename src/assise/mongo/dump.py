@@ -157,6 +157,7 @@ def open_dump(path: Path, options: SourceOptions = NO_OPTIONS) -> Dump:
         UsageError: there is more than one database, or not the one that the options name.
     """
     path = path.absolute()
+    options.check({"database"} if path.is_dir() else {}, f"{path} is a dump")
     try:
         if path.is_dir():
             return _open_folder(path, options)
