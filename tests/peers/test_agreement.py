@@ -9,11 +9,6 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from assise.documents.dialects.fast import read_document
-from assise.documents.dialects.rules import Dialect, Rules
-from assise.documents.reread.reader import read_again
-from assise.errors import ExtendedJsonError
 from tests.documents.test_reread import (
     DIALECTS,
     PIECES,
@@ -26,6 +21,11 @@ from tests.documents.test_reread_texts import REFUSED, SHELL
 from tests.peers.dialects import UnwritableError
 from tests.peers.documents import DOCUMENTS
 from tests.peers.writers import WRITERS, Writer
+
+from assise.documents.dialects.fast import read_document
+from assise.documents.dialects.rules import Dialect, Rules
+from assise.documents.reread.reader import read_again
+from assise.errors import ExtendedJsonError
 
 PARIS, NEW_YORK = ZoneInfo("Europe/Paris"), ZoneInfo("America/New_York")
 Field = tuple[bytes, tuple[int, bytes]]
