@@ -445,7 +445,7 @@ def _find_load(connection: Connection, manifest: Manifest) -> Load:
     if load is None:
         raise UsageError(
             f"nothing of {manifest.name!r} is loaded in {connection.target}",
-            remedy="`assise load FOLDER` loads it.",
+            remedy="`assise load SOURCE` loads it.",
         )
     return load
 
@@ -512,7 +512,7 @@ def _remembered(load: Load | None) -> str:
     if load is None:
         raise UsageError(
             "nothing is loaded yet, so that no source is remembered",
-            remedy="`assise load FOLDER` names it.",
+            remedy="`assise load SOURCE` names it.",
         )
     return load.source
 
