@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from assise.errors import ChangedError, ManifestError, TargetError, UsageError, WorkerError
@@ -15,6 +14,7 @@ from assise.manifest.layout import Layout, TableLayout, read_first_manifest, rea
 from assise.manifest.model import Manifest
 from assise.manifest.write import dump_manifest
 from assise.mongo.chunks import Chunk
+from assise.mongo.source import NO_OPTIONS, JsonObject, SourceOptions, Survey
 from assise.postgres import bookkeeping, locks
 from assise.postgres.bookkeeping import Part
 from assise.postgres.connection import Connection
@@ -35,15 +35,20 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class Load:
-    """A load as the ledger knows it. Its layout, not a manifest, says what its rows are."""
+    """A load as the ledger knows it. Its layout, not a manifest, says what its rows are.
+
+    `source` is the address of its source, without a password, and `options` are those it was
+    opened with.
+    """
 
     id: int
     name: str
-    source: Path
+    source: str
     layout: Layout
     schema: str
     chunk_bytes: int
     is_finished: bool
+    options: SourceOptions = NO_OPTIONS
 
 
 class Reject(NamedTuple):
@@ -151,6 +156,7 @@ class _LoadRow:
     schema: str
     chunk_bytes: int
     is_finished: bool
+    options: JsonObject | None = None
 
     def read(self) -> Load:
         """The load, with its layout parsed."""
@@ -161,7 +167,8 @@ class _LoadRow:
                 remedy="Use the Assise that loaded it, in a copy of the database from before.",
             )
         layout = read_layout(self.layout, name=self.name)
-        return Load(**{**vars(self), "source": Path(self.source), "layout": layout})
+        options = SourceOptions.from_json(self.options or {})
+        return Load(**{**vars(self), "layout": layout, "options": options})
 
 
 @dataclass(frozen=True)
@@ -186,7 +193,8 @@ class _FirstRow:
 
 def describe_load(connection: Connection, load: Load) -> dict[str, object]:
     """What a worker needs to know, for `rebuild_load`, as JSON holds it; with the password."""
-    facts = {**vars(load), "source": str(load.source), "layout": load.layout.as_json()}
+    layout, options = load.layout.as_json(), load.options.as_json()
+    facts = {**vars(load), "layout": layout, "options": options}
     return {"conninfo": connection.conninfo, "target": connection.target, "load": facts}
 
 
@@ -316,9 +324,9 @@ def _read_comments(connection: Connection, load: Load) -> Comments:
     return found
 
 
-def remember_source(connection: Connection, load: Load, source: Path) -> None:
-    """Keep the place of a source that was moved since the load began."""
-    connection.execute(QUERIES["move_source"], {"load_id": load.id, "source": str(source)})
+def remember_source(connection: Connection, load: Load, address: str) -> None:
+    """Keep the address of a source that was moved since the load began."""
+    connection.execute(QUERIES["move_source"], {"load_id": load.id, "source": address})
 
 
 def restart_hint(load: Load) -> str:
@@ -366,6 +374,12 @@ def read_metadata(connection: Connection, load: Load, collection: str) -> str | 
     parameters = {"load_id": load.id, "name": collection}
     text = connection.scalar(QUERIES["metadata"], parameters)
     return None if text is None else str(text)
+
+
+def read_surveys(connection: Connection, load: Load) -> Survey:
+    """What decides how the collections of a load are read, as far as the source has said it."""
+    rows = connection.execute(QUERIES["surveys"], {"load_id": load.id})
+    return {str(name): survey for name, survey in rows if isinstance(survey, dict)}
 
 
 def is_last(connection: Connection, load: Load) -> bool:

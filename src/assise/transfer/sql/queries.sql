@@ -4,13 +4,13 @@ SELECT pg_export_snapshot()
 
 -- load --
 -- A load by its name.
-SELECT id, name, source, layout, schema, chunk_bytes, finished_at IS NOT NULL AS is_finished
+SELECT id, name, source, layout, schema, chunk_bytes, finished_at IS NOT NULL AS is_finished, to_jsonb(load) -> 'options' AS options
 FROM assise.load WHERE name = %(name)s
 
 -- insert_load --
 -- A load begins.
-INSERT INTO assise.load (name, source, manifest, layout, schema, chunk_bytes)
-VALUES (%(name)s, %(source)s, %(manifest)s, %(layout)s, %(schema)s, %(chunk_bytes)s) RETURNING id
+INSERT INTO assise.load (name, source, options, manifest, layout, schema, chunk_bytes)
+VALUES (%(name)s, %(source)s, %(options)s, %(manifest)s, %(layout)s, %(schema)s, %(chunk_bytes)s) RETURNING id
 
 -- update_manifest --
 -- Keep the manifest's text and comments as they are now.
@@ -49,9 +49,15 @@ UPDATE assise.load SET created = %(created)s WHERE id = %(load_id)s AND created 
 SELECT created FROM assise.load WHERE id = %(load_id)s
 
 -- insert_collections --
--- Keep what mongodump wrote of collections.
-INSERT INTO assise.collection (load_id, name, metadata)
-SELECT %(load_id)s, name, metadata FROM unnest(%(names)s::text[], %(metadata)s::text[]) AS dumped (name, metadata)
+-- Keep what mongodump wrote of collections, and what decides how they are read.
+INSERT INTO assise.collection (load_id, name, metadata, survey)
+SELECT %(load_id)s, name, metadata, survey::jsonb
+FROM unnest(%(names)s::text[], %(metadata)s::text[], %(surveys)s::text[]) AS held (name, metadata, survey)
+
+-- surveys --
+-- What decides how the collections of a load are read; in an older ledger nothing.
+SELECT name, to_jsonb(held) -> 'survey' AS survey FROM assise.collection AS held
+WHERE load_id = %(load_id)s AND jsonb_typeof(to_jsonb(held) -> 'survey') = 'object'
 
 -- metadata --
 -- What mongodump wrote of a collection.
@@ -198,7 +204,7 @@ DELETE FROM assise.load WHERE id = %(load_id)s
 
 -- drop_ledger --
 -- Drop the tables of the ledger, when no load is left.
-DROP TABLE assise.reject, assise.repair, assise.chunk, assise.collection, assise.load, assise.function, assise.version
+DROP TABLE assise.reject, assise.repair, assise.live_chunk, assise.chunk, assise.collection, assise.load, assise.function, assise.version
 
 -- has_schema --
 -- Whether there is a schema of this name.
