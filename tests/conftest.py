@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, settings
 from assise.postgres.embedded import Embedded
 from assise.project import Project
 from tests.scenes.databases import Databases
+from tests.servers.mongo import MongoServer, run_mongo
 
 SLOW = [
     HealthCheck.too_slow,
@@ -110,6 +111,13 @@ def _debian_server(folder: Path, programs: Path) -> Iterator[str]:
 def databases(server: str) -> Databases:
     """Creates databases on this process's server."""
     return Databases(server)
+
+
+@pytest.fixture(scope="session")
+def mongo() -> Iterator[MongoServer]:
+    """This process's MongoDB; a test that kills one runs its own with `run_mongo`."""
+    with run_mongo() as running:
+        yield running
 
 
 @pytest.fixture
