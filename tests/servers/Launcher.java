@@ -1,11 +1,22 @@
 import de.bwaldvogel.mongo.MongoServer;
 import de.bwaldvogel.mongo.MongoVersion;
+import de.bwaldvogel.mongo.backend.CursorRegistry;
+import de.bwaldvogel.mongo.backend.Index;
+import de.bwaldvogel.mongo.backend.IndexKey;
+import de.bwaldvogel.mongo.backend.KeyValue;
+import de.bwaldvogel.mongo.backend.ValueComparator;
 import de.bwaldvogel.mongo.backend.memory.MemoryBackend;
+import de.bwaldvogel.mongo.backend.memory.MemoryDatabase;
+import de.bwaldvogel.mongo.backend.memory.index.MemoryUniqueIndex;
 import de.bwaldvogel.mongo.bson.Document;
+import de.bwaldvogel.mongo.bson.ObjectId;
 import de.bwaldvogel.mongo.exception.MongoServerError;
 import io.netty.channel.Channel;
 import java.time.Instant;
 import java.util.List;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 
 /**
@@ -29,8 +40,78 @@ public class Launcher {
     }
   }
 
+  /** The index on _id, which finds a range as a real server does: the original reads everything. */
+  static class OrderedIndex extends MemoryUniqueIndex {
+    private static final Set<Class<?>> ORDERED = Set.of(ObjectId.class, Integer.class, String.class);
+    private final TreeMap<Object, Integer> positions = new TreeMap<>(ValueComparator.asc());
+
+    OrderedIndex(String name, List<IndexKey> keys) {
+      super(name, keys, false);
+    }
+
+    @Override
+    protected boolean putKeyPosition(KeyValue key, Integer position) {
+      positions.put(key.get(0), position);
+      return super.putKeyPosition(key, position);
+    }
+
+    @Override
+    protected Integer removeDocument(KeyValue key) {
+      positions.remove(key.get(0));
+      return super.removeDocument(key);
+    }
+
+    @Override
+    public synchronized boolean canHandle(Document query) {
+      return isRange(query) || super.canHandle(query);
+    }
+
+    @Override
+    public synchronized Iterable<Integer> getPositions(Document query) {
+      if (!isRange(query)) {
+        return super.getPositions(query);
+      }
+      Document range = (Document) query.get("_id");
+      SortedMap<Object, Integer> found = positions;
+      if (range.containsKey("$gte")) {
+        found = found.tailMap(range.get("$gte"));
+      }
+      if (range.containsKey("$lt")) {
+        found = found.headMap(range.get("$lt"));
+      }
+      return List.copyOf(found.values());
+    }
+
+    private static boolean isRange(Document query) {
+      return query.keySet().equals(Set.of("_id"))
+          && query.get("_id") instanceof Document range
+          && !range.isEmpty()
+          && Set.of("$gte", "$lt").containsAll(range.keySet())
+          && range.values().stream().allMatch(bound -> ORDERED.contains(bound.getClass()));
+    }
+  }
+
+  static class Database extends MemoryDatabase {
+    Database(String name, CursorRegistry cursors) {
+      super(name, cursors);
+    }
+
+    @Override
+    protected Index<Integer> openOrCreateUniqueIndex(
+        String collection, String name, List<IndexKey> keys, boolean sparse) {
+      return keys.size() == 1 && keys.get(0).getKey().equals("_id")
+          ? new OrderedIndex(name, keys)
+          : super.openOrCreateUniqueIndex(collection, name, keys, sparse);
+    }
+  }
+
   static class Backend extends MemoryBackend {
     private final List<Answer> answers = new CopyOnWriteArrayList<>();
+
+    @Override
+    public MemoryDatabase openOrCreateDatabase(String name) {
+      return new Database(name, getCursorRegistry());
+    }
 
     @Override
     public Document handleCommand(Channel channel, String database, String command, Document query) {
