@@ -18,10 +18,11 @@ from tests.conftest import DATA
 from tests.dumps import write_dump
 from tests.mongo.files import files
 
-from assise.errors import SourceError
-from assise.mongo.bson_file import find_bounds, read_chunk, read_chunks
+from assise.errors import SourceError, UsageError
+from assise.mongo.bson_file import BsonFile, find_bounds, read_chunk, read_chunks
 from assise.mongo.chunks import Chunk
-from assise.mongo.dump import Collection, Dump, open_dump, read_metadata
+from assise.mongo.dump import Dump, open_dump, read_metadata
+from assise.mongo.source import SourceOptions, find_collections
 
 DOCUMENTS = [bson.encode({"_id": i, "text": "x" * i}) for i in range(100)]
 CONTENT = b"".join(DOCUMENTS)
@@ -32,13 +33,13 @@ def names(dump: Dump) -> list[str]:
 
 
 def chunks_of(path: Path, size: int) -> list[Chunk]:
-    return list(read_chunks(open_dump(path).collections[0], size))
+    return list(read_chunks(open_dump(path).files[0], size))
 
 
 def test_a_folder_holds_its_collections_by_name(tmp_path: Path) -> None:
     dump = open_dump(write_dump(tmp_path / "app", {"b": DOCUMENTS, "a": [], "C": []}))
     assert names(dump) == ["C", "a", "b"]
-    assert dump.collection("b") == Collection(
+    assert dump.files[2] == BsonFile(
         "b",
         tmp_path / "app" / "b.bson",
         len(CONTENT),
@@ -63,9 +64,15 @@ def test_a_dump_of_the_servers_own_database_alone_is_read(tmp_path: Path) -> Non
 def test_more_than_one_database_is_refused_with_their_names(tmp_path: Path) -> None:
     write_dump(tmp_path / "dump" / "app", {"users": DOCUMENTS})
     write_dump(tmp_path / "dump" / "blog", {"posts": DOCUMENTS})
-    with pytest.raises(SourceError, match="holds 2 databases: app, blog") as error:
+    with pytest.raises(UsageError, match="holds 2 databases: app, blog") as error:
         open_dump(tmp_path / "dump")
-    assert error.value.remedy == f"Name one of them: {tmp_path / 'dump' / 'app'}"
+    assert error.value.remedy == "Name one of them: --db app"
+    assert names(open_dump(tmp_path / "dump", SourceOptions(database="blog"))) == ["posts"]
+    with pytest.raises(UsageError, match="holds no database 'shop'") as error:
+        open_dump(tmp_path / "dump", SourceOptions(database="shop"))
+    assert error.value.remedy == "It holds app, blog."
+    with pytest.raises(UsageError, match="is the folder of one database, 'app', not of 'blog'"):
+        open_dump(tmp_path / "dump" / "app", SourceOptions(database="blog"))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +152,7 @@ def test_the_metadata_of_a_time_series_are_those_of_its_buckets(tmp_path: Path, 
     )
     dump = open_dump(tmp_path)
     assert (names(dump), dump.ignored) == (["system.buckets.other", "system.buckets.ticks"], ())
-    assert [read_metadata(collection) for collection in dump.collections] == [None, metadata]
+    assert [read_metadata(file) for file in dump.files] == [None, metadata]
 
 
 def test_views_and_folders_beside_the_collections_are_told_and_not_read(tmp_path: Path) -> None:
@@ -282,7 +289,7 @@ def test_gzip_is_told_by_the_bytes_and_not_by_the_name(
     packed.write_bytes(gzip.compress(content))
     if end == ".bson" or length == 200:
         plain.write_bytes(content)
-    for collection in open_dump(tmp_path).collections:
+    for collection in open_dump(tmp_path).files:
         documents = [raw for chunk in read_chunks(collection, 1) for _, raw in chunk.documents]
         assert documents == [first, *DOCUMENTS]
 
@@ -342,7 +349,7 @@ def _written(path: Path) -> Path:
 
 def test_a_collection_that_the_dump_lacks_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="holds no collection 'posts'"):
-        open_dump(write_dump(tmp_path, {"users": DOCUMENTS})).collection("posts")
+        find_collections(open_dump(write_dump(tmp_path, {"users": DOCUMENTS})), ["posts"])
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
@@ -367,7 +374,7 @@ def test_chunks_are_all_of_the_bytes_in_order(tmp_path: Path, size: int, is_pack
 @given(files(), st.integers(1, 300))
 def test_a_chunk_can_be_read_by_its_bounds_alone(data: bytes, size: int) -> None:
     with TemporaryDirectory() as folder:
-        [collection] = open_dump(write_dump(Path(folder), {"users": [data]})).collections
+        [collection] = open_dump(write_dump(Path(folder), {"users": [data]})).files
         chunks = list(read_chunks(collection, size))
         assert list(find_bounds(collection, size)) == [
             (chunk.start, chunk.stop) for chunk in chunks
@@ -376,9 +383,9 @@ def test_a_chunk_can_be_read_by_its_bounds_alone(data: bytes, size: int) -> None
 
 
 def test_a_file_that_changes_between_its_bounds_and_its_chunks_is_an_error(tmp_path: Path) -> None:
-    [collection] = open_dump(write_dump(tmp_path, {"users": DOCUMENTS})).collections
+    [collection] = open_dump(write_dump(tmp_path, {"users": DOCUMENTS})).files
     bounds = list(find_bounds(collection, 1000))
-    collection.file.write_bytes(CONTENT[: bounds[-1][0] + 10])
+    collection.path.write_bytes(CONTENT[: bounds[-1][0] + 10])
     assert read_chunk(collection, *bounds[0]).stop == bounds[0][1]
     with pytest.raises(
         SourceError, match=r"users.bson has changed between bytes .* while it was read"
@@ -445,7 +452,7 @@ def test_every_folder_of_mongodumps_own_tests_opens_or_says_why_not() -> None:
             for file in folder.iterdir()
             if file.name.endswith((".bson", ".bson.gz")) and file.name not in ignored
         }
-        found = {collection.file for collection in dump.collections}
+        found = {collection.path for collection in dump.files}
         assert found == files or not found & files
         assert found
     assert any("é" in name for folder in folders for name in names(open_dump(folder)))

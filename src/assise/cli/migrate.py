@@ -240,7 +240,7 @@ def print_report(report: Report, *, as_json: bool) -> None:
     else:
         console.print(table)
     for collection in report.collections:
-        print_words(console, *collection.differences)
+        print_words(console, *collection.differences, *collection.problems)
 
 
 def _fit_table(report: Report, console: Console) -> tuple[Table, int]:

@@ -38,11 +38,11 @@ def _describe(setting: Setting[int]) -> str:
 
 
 SourceArgument = Annotated[
-    Path,
+    str,
     typer.Argument(help="A mongodump folder, or a .bson or .bson.gz file.", show_default=False),
 ]
 KnownSourceArgument = Annotated[
-    Path | None,
+    str | None,
     typer.Argument(
         help="A mongodump folder or file; without it the source of the load is used.",
         show_default=False,

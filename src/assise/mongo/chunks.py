@@ -16,8 +16,9 @@ class Chunk:
     """Consecutive documents and runs of one collection.
 
     `start` and `stop` are offsets in the source; they depend on the source and on the size asked
-    for alone. `digest` is the sha256 of the bytes between them. `position` is how far the file,
-    which may be compressed, was read.
+    for alone. `digest` is the sha256 of the source's bytes between them. `position` is how far the
+    file, which may be compressed, was read. `size` are the bytes, where they are not
+    `stop - start`.
     """
 
     start: int
@@ -26,6 +27,7 @@ class Chunk:
     documents: list[Document]
     runs: list[Run]
     position: int
+    size: int | None = None
 
 
 def group_frames(

@@ -45,13 +45,15 @@ class Stream(Protocol):
 class Run(NamedTuple):
     """`size` bytes at `offset` of the uncompressed source that cannot be framed, and their sha256.
 
-    `raw` is all of them, or the first 64 KiB of a run longer than 16 MiB.
+    `raw` is all of them, or the first 64 KiB of a run longer than 16 MiB. `detail` is what is wrong
+    with them, where it is known.
     """
 
     offset: int
     size: int
     raw: bytes
     digest: bytes
+    detail: str = ""
 
 
 _Row = tuple[bytes, int, list[int]]

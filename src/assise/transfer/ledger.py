@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from assise.errors import ChangedError, ManifestError, TargetError, UsageError, WorkerError
@@ -15,6 +14,7 @@ from assise.manifest.layout import Layout, read_first_manifest, read_layout
 from assise.manifest.model import Manifest
 from assise.manifest.write import dump_manifest
 from assise.mongo.chunks import Chunk
+from assise.mongo.source import NO_OPTIONS, JsonObject, SourceOptions, Survey
 from assise.postgres import bookkeeping, locks
 from assise.postgres.bookkeeping import Part
 from assise.postgres.connection import Connection
@@ -33,15 +33,20 @@ QUERIES = Queries("assise.transfer")
 
 @dataclass(frozen=True)
 class Load:
-    """A load as the ledger knows it. Its layout, not a manifest, says what its rows are."""
+    """A load as the ledger knows it. Its layout, not a manifest, says what its rows are.
+
+    `source` is the address of its source, without a password, and `options` are those it was
+    opened with.
+    """
 
     id: int
     name: str
-    source: Path
+    source: str
     layout: Layout
     schema: str
     chunk_bytes: int
     is_finished: bool
+    options: SourceOptions = NO_OPTIONS
 
 
 class Reject(NamedTuple):
@@ -63,6 +68,10 @@ class ChunkLine:
     stop: int
     sha256: str
     figures: CollectionReport
+
+
+ChunkFigures = tuple[Chunk, CollectionReport]
+"""A chunk with its figures."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +154,7 @@ class _LoadRow:
     schema: str
     chunk_bytes: int
     is_finished: bool
+    options: JsonObject | None = None
 
     def read(self) -> Load:
         """The load, with its layout parsed."""
@@ -155,7 +165,8 @@ class _LoadRow:
                 remedy="Use the Assise that loaded it, in a copy of the database from before.",
             )
         layout = read_layout(self.layout, name=self.name)
-        return Load(**{**vars(self), "source": Path(self.source), "layout": layout})
+        options = SourceOptions.from_json(self.options or {})
+        return Load(**{**vars(self), "layout": layout, "options": options})
 
 
 @dataclass(frozen=True)
@@ -180,7 +191,8 @@ class _FirstRow:
 
 def describe_load(connection: Connection, load: Load) -> dict[str, object]:
     """What a worker needs to know, for `rebuild_load`, as JSON holds it; with the password."""
-    facts = {**vars(load), "source": str(load.source), "layout": load.layout.as_json()}
+    layout, options = load.layout.as_json(), load.options.as_json()
+    facts = {**vars(load), "layout": layout, "options": options}
     return {"conninfo": connection.conninfo, "target": connection.target, "load": facts}
 
 
@@ -296,9 +308,9 @@ def _read_comments(connection: Connection, load: Load) -> Comments:
     return found
 
 
-def remember_source(connection: Connection, load: Load, source: Path) -> None:
-    """Keep the place of a source that was moved since the load began."""
-    connection.execute(QUERIES["move_source"], {"load_id": load.id, "source": str(source)})
+def remember_source(connection: Connection, load: Load, address: str) -> None:
+    """Keep the address of a source that was moved since the load began."""
+    connection.execute(QUERIES["move_source"], {"load_id": load.id, "source": address})
 
 
 def restart_hint(load: Load) -> str:
@@ -344,6 +356,12 @@ def read_metadata(connection: Connection, load: Load, collection: str) -> str | 
     parameters = {"load_id": load.id, "name": collection}
     text = connection.scalar(QUERIES["metadata"], parameters)
     return None if text is None else str(text)
+
+
+def read_surveys(connection: Connection, load: Load) -> Survey:
+    """What decides how the collections of a load are read, as far as the source has said it."""
+    rows = connection.execute(QUERIES["surveys"], {"load_id": load.id})
+    return {str(name): survey for name, survey in rows if isinstance(survey, dict)}
 
 
 def is_last(connection: Connection, load: Load) -> bool:
@@ -392,6 +410,23 @@ def finished_chunks(connection: Connection, load: Load, collection: str) -> list
     return [row.read(collection) for row in rows]
 
 
+def list_finished(connection: Connection, load: Load) -> dict[str, list[ChunkLine]]:
+    """The finished chunks of all collections, by collection, in the order of the source."""
+    found: dict[str, list[ChunkLine]] = {}
+
+    def keep(*, collection: str, **facts: Any) -> None:  # noqa: ANN401
+        found.setdefault(collection, []).append(_ChunkRow(**facts).read(collection))
+
+    connection.fetch(keep, QUERIES["all_chunks"], {"load_id": load.id})
+    return found
+
+
+def list_foreign_keys(connection: Connection, tables: Sequence[str]) -> dict[int, tuple[str, bool]]:
+    """Tables, by their places among `tables`, with their foreign keys: the name, and if checked."""
+    rows = connection.execute(QUERIES["foreign_keys_of"], {"tables": [*tables]})
+    return {int(str(n)) - 1: (str(name), bool(is_valid)) for n, name, is_valid in rows}
+
+
 def sum_chunks(connection: Connection, load: Load, collection: str) -> CollectionReport:
     """The figures of everything of a collection that is loaded."""
     report = CollectionReport(collection)
@@ -400,24 +435,24 @@ def sum_chunks(connection: Connection, load: Load, collection: str) -> Collectio
     return report
 
 
-def write_chunk(
-    connection: Connection, load: Load, chunk: Chunk, figures: CollectionReport
-) -> None:
-    """The line of a finished chunk, in the transaction that copied its rows."""
-    parameters = {
-        "load_id": load.id,
-        "collection": figures.name,
-        "start": chunk.start,
-        "stop": chunk.stop,
-        "sha256": chunk.digest,
-        "documents": figures.documents,
-        "loaded": figures.loaded,
-        "rejected": figures.rejected,
-        "rows": json.dumps(figures.tables),
-        "seconds": figures.seconds,
-        **vars(figures.values),
-    }
-    connection.execute(QUERIES["insert_chunk"], parameters)
+def write_chunks(connection: Connection, load: Load, lines: Iterable[ChunkFigures]) -> None:
+    """The lines of finished chunks, in the transaction that copied their rows."""
+    facts = [
+        {
+            "collection": figures.name,
+            "start_offset": chunk.start,
+            "stop_offset": chunk.stop,
+            "sha256": chunk.digest,
+            "documents": figures.documents,
+            "loaded": figures.loaded,
+            "rejected": figures.rejected,
+            "rows": figures.tables,
+            "seconds": figures.seconds,
+            **vars(figures.values),
+        }
+        for chunk, figures in lines
+    ]
+    connection.execute(QUERIES["insert_chunks"], {"load_id": load.id, "lines": json.dumps(facts)})
 
 
 def write_rejects(

@@ -55,7 +55,8 @@ class Verified:
 class CollectionReport:
     """Figures of one collection: `documents == loaded + rejected`.
 
-    Bytes are those of the uncompressed source.
+    Bytes are those of the uncompressed source. `problems` are what is wrong with the collection in
+    the source as a whole, such as a checksum.
     """
 
     name: str
@@ -68,6 +69,7 @@ class CollectionReport:
     values: Values = field(default_factory=Values)
     verified: Verified | None = None
     differences: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     def add(self, part: CollectionReport) -> None:
         """Add the figures of a part, such as a chunk."""
@@ -93,6 +95,7 @@ class CollectionReport:
             "values": vars(self.values),
             "verified": vars(self.verified) if self.verified else None,
             **({"differences": self.differences} if self.differences else {}),
+            **({"problems": self.problems} if self.problems else {}),
         }
 
     @classmethod
@@ -143,9 +146,10 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 when all is well, 3 with rejects or differences."""
+        """0 when all is well, 3 with rejects, differences or problems of the source."""
         is_clean = self.verified is None or self.verified.is_clean
-        return 0 if is_clean and not self.rejected else 3
+        has_problems = any(collection.problems for collection in self.collections)
+        return 0 if is_clean and not self.rejected and not has_problems else 3
 
     def as_json(self) -> dict[str, object]:
         """Return what `--json` prints."""

@@ -8,13 +8,13 @@ SELECT EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = reln
 
 -- load --
 -- A load by its name.
-SELECT id, name, source, layout, schema, chunk_bytes, finished_at IS NOT NULL AS is_finished
+SELECT id, name, source, layout, schema, chunk_bytes, finished_at IS NOT NULL AS is_finished, to_jsonb(load) -> 'options' AS options
 FROM assise.load WHERE name = %(name)s
 
 -- insert_load --
 -- A load begins.
-INSERT INTO assise.load (name, source, manifest, layout, schema, chunk_bytes)
-VALUES (%(name)s, %(source)s, %(manifest)s, %(layout)s, %(schema)s, %(chunk_bytes)s) RETURNING id
+INSERT INTO assise.load (name, source, options, manifest, layout, schema, chunk_bytes)
+VALUES (%(name)s, %(source)s, %(options)s, %(manifest)s, %(layout)s, %(schema)s, %(chunk_bytes)s) RETURNING id
 
 -- update_manifest --
 -- Keep the manifest's text and comments as they are now.
@@ -53,9 +53,15 @@ UPDATE assise.load SET created = %(created)s WHERE id = %(load_id)s AND created 
 SELECT created FROM assise.load WHERE id = %(load_id)s
 
 -- insert_collections --
--- Keep what mongodump wrote of collections.
-INSERT INTO assise.collection (load_id, name, metadata)
-SELECT %(load_id)s, name, metadata FROM unnest(%(names)s::text[], %(metadata)s::text[]) AS dumped (name, metadata)
+-- Keep what mongodump wrote of collections, and what decides how they are read.
+INSERT INTO assise.collection (load_id, name, metadata, survey)
+SELECT %(load_id)s, name, metadata, survey::jsonb
+FROM unnest(%(names)s::text[], %(metadata)s::text[], %(surveys)s::text[]) AS held (name, metadata, survey)
+
+-- surveys --
+-- What decides how the collections of a load are read; in an older ledger nothing.
+SELECT name, to_jsonb(held) -> 'survey' AS survey FROM assise.collection AS held
+WHERE load_id = %(load_id)s AND jsonb_typeof(to_jsonb(held) -> 'survey') = 'object'
 
 -- metadata --
 -- What mongodump wrote of a collection.
@@ -69,14 +75,21 @@ UPDATE assise.load SET source = %(source)s WHERE id = %(load_id)s AND source <> 
 -- Everything of a load is there.
 UPDATE assise.load SET finished_at = now() WHERE id = %(load_id)s
 
--- insert_chunk --
--- A chunk is finished, in the transaction that copied its rows.
+-- insert_chunks --
+-- Chunks are finished, in the transaction that copied their rows.
 INSERT INTO assise.chunk (
     load_id, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds
-) VALUES (
-    %(load_id)s, %(collection)s, %(start)s, %(stop)s, %(sha256)s, %(documents)s, %(loaded)s, %(rejected)s, %(rows)s,
-    %(typed)s, %(jsonb)s, %(extra)s, %(seconds)s
 )
+SELECT %(load_id)s, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds
+FROM json_to_recordset(%(lines)s) AS line (
+    collection text, start_offset bigint, stop_offset bigint, sha256 text, documents bigint, loaded bigint, rejected bigint,
+    rows jsonb, typed bigint, jsonb bigint, extra bigint, seconds float8
+)
+
+-- all_chunks --
+-- The finished chunks of all collections, in the order of the source.
+SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds, collection
+FROM assise.chunk WHERE load_id = %(load_id)s ORDER BY collection, start_offset
 
 -- chunks --
 -- The finished chunks of a collection, in the order of the source.
@@ -118,13 +131,10 @@ JOIN pg_attribute ON attrelid = to_regclass(name) AND attnum > 0 AND NOT attisdr
 SELECT number FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS ours (name, number)
 WHERE to_regclass(name) IS NOT NULL ORDER BY number
 
--- has_foreign_key --
--- Whether a table has a foreign key.
-SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = to_regclass(%(table)s) AND contype = 'f')
-
--- foreign_key_to_validate --
--- A foreign key of a table whose old rows are not checked yet.
-SELECT conname FROM pg_constraint WHERE conrelid = to_regclass(%(table)s) AND contype = 'f' AND NOT convalidated
+-- foreign_keys_of --
+-- The foreign keys of tables, by the tables' numbers from 1 on: the name, and whether old rows are checked. One not checked wins.
+SELECT number, conname::text, convalidated FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS ours (name, number)
+JOIN pg_constraint ON conrelid = to_regclass(name) AND contype = 'f' ORDER BY number, convalidated DESC
 
 -- is_table --
 -- Whether there is a table of this name; a view is none.
@@ -197,7 +207,7 @@ DELETE FROM assise.load WHERE id = %(load_id)s
 
 -- drop_ledger --
 -- Drop the tables of the ledger, when no load is left.
-DROP TABLE assise.reject, assise.repair, assise.chunk, assise.collection, assise.load, assise.function, assise.version
+DROP TABLE assise.reject, assise.repair, assise.live_chunk, assise.chunk, assise.collection, assise.load, assise.function, assise.version
 
 -- has_schema --
 -- Whether there is a schema of this name.
