@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from threading import Event, Thread
 from typing import Any
@@ -17,9 +17,10 @@ from pymongo.database import Database
 from tests.servers.mongo import MongoServer
 
 from assise.errors import SourceError, UsageError
-from assise.mongo.cursor import CollectionReader, LargeRangeError, LiveCollection
+from assise.mongo.cursor import CollectionReader, LiveCollection
 from assise.mongo.ranges import EVERYTHING, number_ranges
 from assise.mongo.server import Server
+from assise.mongo.source import LargeChunkError, SourceOptions
 
 pytestmark = pytest.mark.contract
 
@@ -43,11 +44,11 @@ OpenReader = Callable[[str], CollectionReader]
 @pytest.fixture
 def open_reader(mongo: MongoServer) -> Iterator[OpenReader]:
     """Opens collections of the database."""
-    with closing(Server(f"{mongo.url}shop")) as server:
+    with ExitStack() as opened:
 
         def open_one(name: str) -> CollectionReader:
-            (facts,) = (each for each in server.collections if each.name == name)
-            return server.open_collection(facts)
+            server = opened.enter_context(closing(Server(f"{mongo.url}shop")))
+            return server.open_collection(name)
 
         yield open_one
 
@@ -95,7 +96,7 @@ def test_a_large_range_is_split(open_reader: OpenReader, shop: Shop) -> None:
     shop.things.insert_many([bson.raw_bson.RawBSONDocument(raw) for raw in given])
     reader = open_reader("things")
     (whole,) = number_ranges([EVERYTHING])
-    with pytest.raises(LargeRangeError):
+    with pytest.raises(LargeChunkError):
         reader.read_range(whole, limit=100_000)
     parts = reader.split(whole)
     assert len(parts) >= 4
@@ -110,11 +111,12 @@ def test_a_large_range_is_split(open_reader: OpenReader, shop: Shop) -> None:
 
 def test_a_query_leaves_the_others_out(mongo: MongoServer, shop: Shop) -> None:
     shop.things.insert_many([{"_id": n, "tenant": n % 3, "text": "x" * 200} for n in range(300)])
-    query = bson.encode({"tenant": 2})
-    with closing(Server(f"{mongo.url}shop", queries={"things": query})) as server:
-        (facts,) = server.collections
-        assert facts.count == 100
-        found = read_all(server.open_collection(facts), 1000)
+    options = SourceOptions(queries={"things": '{"tenant": 2}'})
+    with closing(Server(f"{mongo.url}shop", options)) as server:
+        assert server.notes == ('of things only what {"tenant": 2} matches',)
+        reader = server.open_collection("things")
+        assert reader.facts.count == 100
+        found = read_all(reader, 1000)
     assert sorted(bson.decode(raw)["_id"] for raw in found) == [*range(2, 300, 3)]
 
 
@@ -243,7 +245,7 @@ def test_metadata_are_those_of_mongodump(mongo: MongoServer, shop: Shop) -> None
 def test_a_database_is_chosen_or_named(mongo: MongoServer, shop: Shop) -> None:
     shop.things.insert_one({"_id": 1})
     with closing(Server(mongo.url)) as server:
-        assert server.database == "shop"
+        assert server.name == "shop"
     with (
         pytest.raises(UsageError, match="no database 'shops'") as caught,
         closing(Server(f"{mongo.url}shops")) as server,
@@ -255,7 +257,7 @@ def test_a_database_is_chosen_or_named(mongo: MongoServer, shop: Shop) -> None:
         with pytest.raises(UsageError, match="second, shop") as caught:
             Server(mongo.url)
         assert "--db" in caught.value.remedy
-        with closing(Server(mongo.url, "second")) as server:
+        with closing(Server(mongo.url, SourceOptions(database="second"))) as server:
             assert [each.name for each in server.collections] == ["things"]
     finally:
         mongo.client.drop_database("second")

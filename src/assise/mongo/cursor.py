@@ -19,7 +19,6 @@ from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect, CursorNotFound, OperationFailure
 
 from assise.documents.reader import NOT_BSON, elements, read_int32
-from assise.errors import SourceError
 from assise.mongo.chunks import Chunk
 from assise.mongo.faults import translated
 from assise.mongo.ranges import (
@@ -36,6 +35,7 @@ from assise.mongo.ranges import (
     read_id,
     split_range,
 )
+from assise.mongo.source import LargeChunkError
 from assise.rows.model import Document
 
 BATCH_BYTES = 4 << 20
@@ -50,8 +50,8 @@ SAMPLED = 10
 RARELY = 25
 """At most one document in so many is sampled: of more than 5 % MongoDB would read all."""
 
-LARGEST_RANGE = 32 << 20
-"""Bytes of a range that is read at once; a larger one is split."""
+LARGEST_RANGE = 40 << 20
+"""Bytes of a range that is read at once: two documents, and as much again. A larger one is split."""
 
 ATTEMPTS = 3
 """How often a range is read when the connection is lost meanwhile."""
@@ -81,20 +81,13 @@ class LiveCollection:
         return max(1, min(100_000, BATCH_BYTES // average))
 
 
-class LargeRangeError(SourceError):
-    """A range that holds more than is read at once.
-
-    It is split, and each part is read.
-    """
-
-
 @dataclass(frozen=True)
 class CollectionReader:
-    """Reads a collection; `address` and `secrets` are what errors show and hide."""
+    """Reads a collection; `place` and `secrets` are what errors show and hide."""
 
     facts: LiveCollection
     collection: Collection[dict[str, Any]]
-    address: str
+    place: str
     secrets: frozenset[str]
 
     def plan_ranges(self, size: int) -> list[Range]:
@@ -122,7 +115,8 @@ class CollectionReader:
             average = max(1, self.facts.size // max(1, self.facts.count))
             parts = max(4, 4 * count * average // LARGEST_RANGE)
             filters = self._divide(large.filter, -(-count // parts))
-        return split_range(large, [both(large.filter, each) for each in filters]) if filters else []
+        filters = [both(large.filter, each) for each in filters or [EVERYTHING]]
+        return split_range(large, filters)
 
     def read_range(self, each: Range, *, limit: int | None = LARGEST_RANGE) -> Chunk:
         """Read the documents of a range.
@@ -130,7 +124,7 @@ class CollectionReader:
         Of a document that is deleted and inserted again meanwhile the later one is read.
 
         Raises:
-            LargeRangeError: they have more than `limit` bytes.
+            LargeChunkError: they have more than `limit` bytes.
             SourceError: the server refuses, or the connection is lost again and again.
         """
         with self._translated():
@@ -139,17 +133,31 @@ class CollectionReader:
                     return self._read(each, limit)
             return self._read(each, limit)
 
+    def read_parts(self, each: Range) -> Iterator[Chunk]:
+        """Read the documents of a range, in several parts if it is large."""
+        pending = [each]
+        while pending:
+            part = pending.pop()
+            try:
+                yield self.read_range(part)
+            except LargeChunkError:
+                parts = self.split(part)
+                if len(parts) < 2:
+                    yield self.read_range(part, limit=None)
+                else:
+                    pending += reversed(parts)
+
     def _read(self, each: Range, limit: int | None) -> Chunk:
         raws: list[bytes] = []
         size = 0
         for batch in self._find(each.filter):
             size += len(batch)
             if limit is not None and size > limit:
-                raise LargeRangeError(f"a range of {self.facts.name} has over {limit:,} bytes")
+                raise LargeChunkError(f"a range of {self.facts.name} has over {limit:,} bytes")
             raws.extend(_split(batch))
         raws = _keep_last(raws)
         documents: list[Document] = list(enumerate(raws, each.start))
-        return Chunk(each.start, each.stop, "", documents, [], each.stop)
+        return Chunk(each.start, each.stop, "", documents, [], each.stop, sum(map(len, raws)))
 
     def read_samples(self, size: int, count: int) -> Iterator[tuple[list[Document], float]]:
         """Read documents drawn at random, about `count` times `size` bytes, with their share."""
@@ -248,7 +256,7 @@ class CollectionReader:
         return any(found)
 
     def _translated(self) -> AbstractContextManager[None]:
-        return translated(f"{self.address}, collection {self.facts.name}", self.secrets)
+        return translated(self.place, self.secrets)
 
 
 def _batches(cursor: Iterable[object]) -> Iterator[bytes]:

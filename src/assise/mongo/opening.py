@@ -6,9 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from assise.mongo.dump import open_dump, rebuild_dump
+from assise.mongo.server import Server, rebuild_server
 from assise.mongo.source import NO_OPTIONS, JsonObject, Source, SourceOptions
+from assise.mongo.url import is_mongodb_url
 
-KINDS: dict[str, Callable[[JsonObject], Source]] = {"dump": rebuild_dump}
+KINDS: dict[str, Callable[[JsonObject], Source]] = {
+    "dump": rebuild_dump,
+    "server": rebuild_server,
+}
 """How a worker process opens each kind of source, from what `Source.describe` returned."""
 
 
@@ -18,6 +23,8 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
     Raises:
         SourceError: there is none that can be read. UsageError: it holds more than one database.
     """
+    if isinstance(place, str) and is_mongodb_url(place):
+        return Server(place, options)
     return open_dump(Path(place), options)
 
 
