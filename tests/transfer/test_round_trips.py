@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,8 +12,14 @@ import pytest
 from bson import ObjectId
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.dumps import confirm, write_dump
+from tests.scenes.commands import Scene
+from tests.scenes.moments import hold_before_rows
 
+from assise.postgres import server
+from assise.postgres.connection import Connection
+from assise.postgres.queries import QUERIES
 from assise.project import Project
+from assise.transfer.report import Verified
 
 Query = Callable[..., list[tuple[object, ...]]]
 MOST_A_TABLE = 3
@@ -110,6 +117,55 @@ def test_documents_of_collections_that_share_a_transaction_are_all_loaded_or_rej
     assert (report.loaded, report.rejected, report.exit_code) == (36, 1, 3)
     assert query("SELECT count(*), sum(documents) FROM assise.chunk") == [(12, 37)]
     assert query("SELECT collection FROM assise.reject") == [("c5",)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_load_that_is_killed_while_collections_share_a_transaction_has_none_or_all_of_them(
+    tmp_path: Path, database: str, query: Query, workers: int
+) -> None:
+    documents: dict[str, list[dict[str, object]]] = {
+        f"c{n}": [{"_id": k, "items": [{"n": k}]} for k in range(5)] for n in range(12)
+    }
+    documents["c9"].append({"_id": 0})
+    dump = write_dump(tmp_path / "app", documents)
+    arguments = ["--to", database, "--yes", "--workers", str(workers)]
+    scene = Scene(tmp_path, dump, database, arguments, chunk_bytes=1 << 20)
+    project = Project(tmp_path, to=database)
+    project.write_manifest(project.infer(dump))
+    before_rows = hold_before_rows(scene, "c9")
+    scene.hold("LOCK TABLE c9 IN ACCESS EXCLUSIVE MODE")
+    before_rows.rollback()
+    scene.wait_blocked('COPY "public"."c9"')
+    assert query("SELECT count(*) FROM c0") == [(0,)]
+    scene.command.end(signal.SIGKILL)
+    scene.release()
+    assert query("SELECT count(*) FROM assise.chunk") == [(0,)]
+    assert scene.run("load").code == 3
+    assert query("SELECT sum(loaded), sum(rejected) FROM assise.chunk") == [(60, 1)]
+    counts = " UNION ALL ".join(f"SELECT count(*) AS n FROM c{n}_items" for n in range(12))
+    assert query(f"SELECT sum(n) FROM ({counts}) AS of_tables") == [(60,)]
+    assert project.verify(dump).verified == Verified(equal=60)
+    assert not project.undo(dry_run=True).tables[0].edits
+    scene.close()
+
+
+def test_collections_share_no_more_transactions_than_the_server_has_locks_for(
+    project: Project,
+    tmp_path: Path,
+    query: Query,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Connection(database) as connection:
+        locks = int(str(connection.scalar(QUERIES["locks"])))
+    monkeypatch.setattr(server, "LOCKS_OF_TABLE", locks // 10)
+    documents: dict[str, list[dict[str, object]]] = {f"c{n}": [{"_id": n}] for n in range(12)}
+    project.migrate(write_dump(tmp_path / "app", documents), confirm=confirm)
+    assert query("SELECT count(*) FROM assise.chunk GROUP BY xid::text ORDER BY 1") == [
+        (2,),
+        (5,),
+        (5,),
+    ]
 
 
 def test_collections_without_a_reject_share_one_transaction(

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
-from itertools import compress
+from itertools import chain, compress
 from time import perf_counter
 
 from assise.errors import (
@@ -24,6 +24,7 @@ from assise.errors import (
 from assise.mongo.chunks import Chunk
 from assise.mongo.source import LargeChunkError, LiveSource, Source
 from assise.postgres.connection import Connection, execute_all
+from assise.postgres.server import count_tables_at_once
 from assise.progress import Log, OnProgress
 from assise.rows.keys import compile_keys, normal_keys
 from assise.rows.model import Batch, Document, Reason
@@ -155,7 +156,7 @@ def _add_keys(connection: Connection, load: Load, workers: int) -> None:
     names = [quote(load.schema, table) for table, _ in statements]
     has_key = ledger.list_foreign_keys(connection, names)
     missing = [f"{text} NOT VALID" for n, (_, text) in enumerate(statements) if n not in has_key]
-    for group in _split(missing, KEYS_AT_ONCE):
+    for group in _split(missing, min(KEYS_AT_ONCE, count_tables_at_once(connection))):
         connection.execute(";\n".join(group))
     to_validate = [
         validate_constraint(statements[n][0], name, schema=load.schema)
@@ -215,11 +216,30 @@ class LoadWork:
             return {"again": True}
 
     def run_all(self, tasks: Sequence[Task]) -> list[Result]:
-        """Load small chunks in one transaction; where the server refuses one, one by one."""
+        """Load small chunks in few transactions; where the server refuses one, one by one."""
+        return list(chain.from_iterable(map(self._run_group, self._split(tasks))))
+
+    def _run_group(self, tasks: Sequence[Task]) -> list[Result]:
         if all(task.recorded is None and not task.is_last_try for task in tasks):
             with suppress(SerializationError, DuplicateKeyError, LimitError, LargeChunkError):
                 return self._load_together(tasks)
         return [self.run(task) for task in tasks]
+
+    def _split(self, tasks: Sequence[Task]) -> Iterator[list[Task]]:
+        """Yield tasks together whose tables have no more locks than the server gives."""
+        group, tables, layout = list[Task](), 0, self._load.layout
+        for task in tasks:
+            count = len(layout.tree(layout.table_of(task.collection.name)))
+            tables += count
+            if group and tables > self._tables_at_once:
+                yield group
+                group, tables = [], count
+            group.append(task)
+        yield group
+
+    @cached_property
+    def _tables_at_once(self) -> int:
+        return count_tables_at_once(self._connection) // self._workers
 
     def _load_together(self, tasks: Sequence[Task]) -> list[Result]:
         hint = ledger.restart_hint(self._load)

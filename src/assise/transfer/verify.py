@@ -6,12 +6,15 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import cached_property
 from itertools import islice
 from random import SystemRandom
 
 from assise.errors import ChangedError
+from assise.manifest.layout import TableLayout
 from assise.mongo.source import Source
 from assise.postgres.connection import Connection
+from assise.postgres.reading import Reading
 from assise.progress import Log, OnProgress
 from assise.rows.tree import build_tree
 from assise.schema.sql import count_orphans, count_rows
@@ -42,7 +45,8 @@ def verify_source(
     """
     findings = {name: Findings() for name in load.layout.roots.values()}
     with connection.transaction(isolation="REPEATABLE READ"):
-        workers.begin(VerifyWork(connection, load, source))
+        workers.begin(VerifyWork(connection, load, source, workers=workers.count))
+        reading = Reading(connection, sessions=workers.count + 1)
         finished = ledger.list_finished(connection, load)
         lines = {name: finished.get(name, []) for name in findings}
         is_read = workers.count == 1 and sample is None
@@ -54,11 +58,18 @@ def verify_source(
             verified = of_collection.verified
             if task.is_end:
                 is_sample = sample is not None
-                found = _count_rows(
-                    connection, load, source, name, verified=verified, is_sample=is_sample
-                )
+                layouts = build_tree(load.layout, load.layout.table_of(name)).layouts
+                reading.open(len(layouts))
                 of_collection.problems += task.problems
-                for line in found:
+                for line in _count_rows(
+                    connection,
+                    load,
+                    source,
+                    name,
+                    verified=verified,
+                    layouts=layouts,
+                    is_sample=is_sample,
+                ):
                     of_collection.say(line)
                 log(f"{name}: {count_of(verified.equal, 'document')} equal")
             else:
@@ -89,18 +100,26 @@ def _draw(
 
 
 class VerifyWork:
-    """Verifies chunks, in the transaction that the connection is in."""
+    """Verifies chunks, in the transaction that the connection is in; `workers` at the same time."""
 
-    def __init__(self, connection: Connection, load: Load, source: Source) -> None:
+    def __init__(
+        self, connection: Connection, load: Load, source: Source, *, workers: int = 1
+    ) -> None:
         self._connection, self._load, self._source = connection, load, source
+        self._workers = workers
         self._check: CollectionCheck | None = None
 
     def describe(self) -> Result:
         """Name the work, the load, and the snapshot that all workers read in."""
         snapshot = self._connection.scalar(ledger.QUERIES["snapshot"])
         facts = ledger.describe_load(self._connection, self._load)
-        source = self._source.describe()
-        return {"work": "verify", "snapshot": snapshot, "source": source, **facts}
+        facts |= {"source": self._source.describe(), "workers": self._workers}
+        return {"work": "verify", "snapshot": snapshot, **facts}
+
+    @cached_property
+    def _reading(self) -> Reading:
+        # Made with the first task: a snapshot cannot be exported behind a savepoint.
+        return Reading(self._connection, sessions=self._workers + 1)
 
     def run_all(self, tasks: Sequence[Task]) -> list[Result]:
         """Do chunk after chunk."""
@@ -116,6 +135,7 @@ class VerifyWork:
         name = task.collection.name
         if self._check is None or self._check.name != name:
             self._check = CollectionCheck(self._connection, self._load, name)
+            self._reading.open(len(self._check.layouts))
         return self._check.check_chunk(chunk, task.recorded.loaded, sample=task.sample).as_json()
 
 
@@ -126,6 +146,7 @@ def _count_rows(
     name: str,
     *,
     verified: Verified,
+    layouts: Sequence[TableLayout],
     is_sample: bool,
 ) -> list[str]:
     """Count the rows of a collection's tables, and add those that come from no document.
@@ -133,7 +154,7 @@ def _count_rows(
     Returns the first of these rows in words.
     """
     lines = list[str]()
-    root, *children = build_tree(load.layout, load.layout.table_of(name)).layouts
+    root, *children = layouts
     expected = verified.equal + verified.different
     if is_sample:
         expected = ledger.sum_chunks(connection, load, name).loaded

@@ -99,7 +99,8 @@ def _make_load_work(description: Result, session: ExitStack) -> Work:
 def _make_verify_work(description: Result, session: ExitStack) -> Work:
     connection, load = _connect(description, session)
     connection.begin_at(description["snapshot"])
-    return VerifyWork(connection, load, rebuild_source(description["source"]))
+    source = rebuild_source(description["source"])
+    return VerifyWork(connection, load, source, workers=description["workers"])
 
 
 def _make_profile_work(description: Result, _session: ExitStack) -> Work:
