@@ -115,7 +115,15 @@ def databases(server: str) -> Databases:
 
 @pytest.fixture(scope="session")
 def mongo() -> Iterator[MongoServer]:
-    """This process's MongoDB; a test that kills one runs its own with `run_mongo`."""
+    """This process's MongoDB."""
+    with run_mongo() as running:
+        yield running
+
+
+@pytest.fixture
+def mortal_mongo(mongo: MongoServer) -> Iterator[MongoServer]:
+    """A MongoDB of its own, for a test that kills it."""
+    del mongo
     with run_mongo() as running:
         yield running
 
@@ -168,11 +176,21 @@ def query(database: str) -> Callable[..., list[tuple[object, ...]]]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On another server, tests that need the embedded one are not run."""
-    needy = [item for item in items if "embedded_server" in getattr(item, "fixturenames", ())]
-    if DEBIAN and needy:
+    """On another server, tests that need the embedded one are not run.
+
+    Those that need MongoDB are left to `make contract`, unless they are named.
+    """
+    needy = [item for item in items if _needs(item, "embedded_server")] if DEBIAN else []
+    is_all = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if is_all and "contract" not in config.option.markexpr:
+        needy += [item for item in items if _needs(item, "mongo")]
+    if needy:
         config.hook.pytest_deselected(items=needy)
         items[:] = [item for item in items if item not in needy]
+
+
+def _needs(item: pytest.Item, fixture: str) -> bool:
+    return fixture in getattr(item, "fixturenames", ())
 
 
 def name_part(nodeid: str) -> str:

@@ -112,6 +112,7 @@ def migrate(
         proof = verify(workspace, place, begun=begun)
     for collection, proved in zip(report.collections, proof.collections, strict=True):
         collection.verified, collection.differences = proved.verified, proved.differences
+        collection.since = proved.since
     report.seconds += proof.seconds
     return report
 
@@ -229,6 +230,7 @@ def _verify(
             collection.add(line.figures)
         collection.verified, collection.differences = each.verified, each.differences
         collection.problems = each.problems
+        collection.since = each.since if source.is_live else None
         report.collections.append(collection)
     report.seconds = perf_counter() - started
     return report, found

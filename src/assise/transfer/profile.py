@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from assise.documents.shape import Shape
 from assise.infer.profile import Profile
-from assise.mongo.source import Source
+from assise.mongo.chunks import Chunk
+from assise.mongo.source import LiveSource, Source
 from assise.progress import Log, OnProgress
 from assise.transfer.workers.pool import Workers
 from assise.transfer.workers.task import Recorded, Result, Task, list_tasks
@@ -31,13 +32,18 @@ class ProfileWork:
         """Return the profile of a chunk, as `Profile.from_json` takes it."""
         name = task.collection.name
         profile = Profile(paths=self._paths, shape=self._shapes.get(name))
-        chunk = task.read(self._source, "")
-        offsets = [offset for offset, _ in chunk.documents]
-        profile.add_all([raw for _, raw in chunk.documents], offsets)
-        for run in chunk.runs:
-            profile.add_invalid(run.offset)
+        for chunk in self._read(task):
+            offsets = [offset for offset, _ in chunk.documents]
+            profile.add_all([raw for _, raw in chunk.documents], offsets)
+            for run in chunk.runs:
+                profile.add_invalid(run.offset)
         self._shapes[name] = profile.shape
         return profile.as_json()
+
+    def _read(self, task: Task) -> Iterable[Chunk]:
+        if isinstance(self._source, LiveSource):
+            return self._source.read_parts(task.collection.name, task.start, task.stop)
+        return [task.read(self._source, "")]
 
 
 def profile_source(
