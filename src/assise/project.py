@@ -131,9 +131,18 @@ class Project:
         options: SourceOptions = NO_OPTIONS,
         *,
         ids: Ids = "uuid",
+        sample: int | None = None,
     ) -> Proposal:
-        """Read every document of a source and propose a manifest; nothing is written."""
-        return migration.infer(self.workspace, source, options, ids=ids)
+        """Read every document of a source and propose a manifest; nothing is written.
+
+        Args:
+            source: a path, or the URL of a MongoDB.
+            options: how it is opened: its database, patterns of collections, queries.
+            ids: what becomes of ObjectIds.
+            sample: of a live collection of over a million documents read this many, drawn at
+                random.
+        """
+        return migration.infer(self.workspace, source, options, ids=ids, sample=sample)
 
     def write_manifest(self, proposal: Proposal, path: Path | None = None) -> Path:
         """Write a proposal to a new file, and the JSON Schema for editors to `.assise`.
@@ -150,10 +159,12 @@ class Project:
         options: SourceOptions = NO_OPTIONS,
         *,
         ids: Ids = "uuid",
+        sample: int | None = None,
         confirm: Confirm = refuse,
     ) -> Report:
-        """Infer where there is no manifest, load, verify."""
-        return migration.migrate(self._asking(confirm), source, options, ids=ids)
+        """Infer where there is no manifest, load, verify; `sample` is that of `infer`."""
+        asking = self._asking(confirm)
+        return migration.migrate(asking, source, options, ids=ids, sample=sample)
 
     def plan(
         self,

@@ -15,9 +15,10 @@ from bson import ObjectId
 from pymongo.database import Database
 from tests.servers.mongo import MongoServer
 
-from assise.errors import SourceError
+from assise.errors import SourceError, UsageError
 from assise.mongo.cursor import CollectionReader
 from assise.mongo.source import SourceOptions
+from assise.progress import Progress
 from assise.project import Project
 from assise.rows.keys import objectid_to_uuid
 from assise.transfer.report import Since, Verified
@@ -296,3 +297,23 @@ def test_a_load_goes_on_with_the_ranges_that_it_has(
     assert found.collections[0].since == Since(changed=1)
     # The last range is open: what was inserted behind it is loaded.
     assert report.documents == 350
+
+
+def test_a_large_collection_is_inferred_from_a_sample(
+    database: str, tmp_path: Path, shop: Shop, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(shop)
+    shop.small.insert_many([{"n": n} for n in range(50)])
+    monkeypatch.setattr("assise.transfer.profile.SAMPLED_FROM", 100)
+    said, seen = list[str](), dict[str, int]()
+
+    def see(progress: Progress) -> None:
+        seen[progress.collection] = progress.documents
+
+    project = Project(tmp_path, to=database, log=said.append, progress=see)
+    proposal = project.infer(url, sample=40)
+    assert seen == {"users": 40, "small": 50}
+    assert any("users: 40 of 300 documents" in line for line in said)
+    assert {"id", "name", "n", "tags"} <= proposal.manifest.tables["users"].columns.keys()
+    with pytest.raises(UsageError, match="sample of 0"):
+        project.infer(url, sample=0)

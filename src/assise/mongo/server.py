@@ -193,6 +193,16 @@ class Server:
             self._find_range(collection, start, stop)
         )
 
+    def count(self, collection: str) -> int:
+        """Return how many documents a collection has, as the server counts them."""
+        return self.open_collection(collection).facts.count
+
+    def sample(self, collection: str, count: int) -> Iterator[Chunk]:
+        """Read documents that the server draws at random; offsets count from 0."""
+        for documents in self.open_collection(collection).sample(count):
+            start, stop = documents[0][0], documents[-1][0] + 1
+            yield Chunk(start, stop, "", documents, [], stop)
+
     def read_samples(self, collection: str, size: int, count: int) -> Iterator[Sample]:
         """Read documents that the server draws at random."""
         return self.open_collection(collection).read_samples(size, count)

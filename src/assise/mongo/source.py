@@ -234,6 +234,12 @@ class LargeChunkError(SourceError):
 class LiveSource(Source, Protocol):
     """A source that may change while it is read; `read_chunk` may raise LargeChunkError."""
 
+    def count(self, collection: str) -> int:
+        """Return about how many documents a collection has."""
+
+    def sample(self, collection: str, count: int) -> Iterator[Chunk]:
+        """Read documents that the server draws at random; offsets count from 0."""
+
     def split(self, collection: str, start: int, stop: int) -> Survey:
         """Put smaller chunks in the place of one; returns the survey of the collection."""
 

@@ -61,9 +61,14 @@ def infer(
     options: SourceOptions = NO_OPTIONS,
     *,
     ids: Ids = "uuid",
+    sample: int | None = None,
     begun: Begun | None = None,
 ) -> Proposal:
-    """Read every document of a source and propose a manifest; nothing is written."""
+    """Read every document of a source and propose a manifest; nothing is written.
+
+    Of a live collection of over a million documents `sample` of them are enough, if it is given.
+    """
+    _check_sample(sample)
     source = begun.source if begun else _open(workspace, place, options)
     postgres = "embedded" if workspace.to is None else describe(workspace.to)
     chunk_bytes = workspace.setting(CHUNK_BYTES)
@@ -74,6 +79,7 @@ def infer(
             workers,
             chunk_bytes=chunk_bytes,
             paths=workspace.setting(INFER_PATHS),
+            sample=sample,
             log=workspace.log,
             progress=workspace.progress,
         )
@@ -95,15 +101,17 @@ def migrate(
     options: SourceOptions = NO_OPTIONS,
     *,
     ids: Ids = "uuid",
+    sample: int | None = None,
 ) -> Report:
-    """Infer where there is no manifest, load, verify."""
+    """Infer where there is no manifest, load, verify; `sample` is that of `infer`."""
+    _check_sample(sample)
     source = _open(workspace, place, options)
     if not workspace.path.exists():
         check_writable(workspace.path)
     with _working(workspace, source) as workers:
         begun = Begun(source, workers)
         if not workspace.path.exists():
-            proposal = infer(workspace, place, ids=ids, begun=begun)
+            proposal = infer(workspace, place, ids=ids, sample=sample, begun=begun)
             for note in proposal.notes:
                 workspace.log(note)
             if _write_new(workspace.path, proposal):
@@ -191,8 +199,7 @@ def verify(
     begun: Begun | None = None,
 ) -> Report:
     """Compare every document of the source, or a sample, with what the target gives back."""
-    if sample is not None and sample < 1:
-        raise UsageError(f"a sample of {sample} documents", remedy="Give 1 or more: --sample 1000.")
+    _check_sample(sample)
     manifest = workspace.manifest()
     with workspace.connect(manifest) as connection:
         found = _finished_load(connection, manifest)
@@ -436,6 +443,11 @@ def _check_held(manifest: Manifest, source: Source, log: Log) -> None:
     for collection in source.collections:
         if collection.name not in known:
             log(f"{collection.name} has no table in the manifest and is not loaded")
+
+
+def _check_sample(sample: int | None) -> None:
+    if sample is not None and sample < 1:
+        raise UsageError(f"a sample of {sample} documents", remedy="Give 1 or more: --sample 1000.")
 
 
 def _find_load(connection: Connection, manifest: Manifest) -> Load:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from assise.documents.shape import Shape
 from assise.infer.profile import Profile
 from assise.mongo.chunks import Chunk
-from assise.mongo.source import LiveSource, Source
+from assise.mongo.source import LiveSource, Source, find_collections
 from assise.progress import Log, OnProgress
 from assise.transfer.workers.pool import Workers
 from assise.transfer.workers.task import Recorded, Result, Task, list_tasks
+
+SAMPLED_FROM = 1_000_000
+"""A live collection with more documents is read by a sample, where one is asked for."""
 
 
 class ProfileWork:
@@ -41,7 +45,7 @@ class ProfileWork:
         return profile.as_json()
 
     def _read(self, task: Task) -> Iterable[Chunk]:
-        if isinstance(self._source, LiveSource):
+        if isinstance(self._source, LiveSource) and task.chunk is None:
             return self._source.read_parts(task.collection.name, task.start, task.stop)
         return [task.read(self._source, "")]
 
@@ -52,10 +56,13 @@ def profile_source(
     *,
     chunk_bytes: int,
     paths: int,
+    sample: int | None = None,
     log: Log,
     progress: OnProgress,
 ) -> dict[str, Profile]:
     """Return the profile of each collection, the same with any number of workers.
+
+    Of a large collection of a live source only `sample` documents are read, if that is given.
 
     Raises:
         SourceError: a file cannot be read.
@@ -63,13 +70,34 @@ def profile_source(
     profiles = {collection.name: Profile(paths=paths) for collection in source.collections}
     workers.begin(ProfileWork(source, paths))
     is_read = workers.count == 1
-    recorded: Recorded = {name: {} for name in profiles}
+    sampled = _choose_sampled(source) if sample else {}
+    recorded: Recorded = {name: {} for name in profiles if name not in sampled}
     tasks = list_tasks(source, chunk_bytes, recorded, is_read=is_read, restart_hint="")
+    for name, count in sampled.items():
+        log(f"{name}: {sample:,} of {count:,} documents are read, drawn at random")
+        tasks = chain(tasks, _sample_tasks(source, name, sample or 0))
     for task, result in workers.run(tasks):
         profile = profiles[task.collection.name]
-        if task.is_end:
+        if task.is_end and task.collection.name not in sampled:
             log(f"{task.collection.name}: {task.collection.size:,} bytes read")
-        else:
+        elif not task.is_end:
             profile.merge(Profile.from_json(result))
             progress(task.progress("infer", profile.documents + profile.invalid))
     return profiles
+
+
+def _choose_sampled(source: Source) -> dict[str, int]:
+    """Return the numbers of documents of the collections that are large enough for a sample."""
+    if not isinstance(source, LiveSource):
+        return {}
+    counts = {each.name: source.count(each.name) for each in source.collections}
+    return {name: count for name, count in counts.items() if count > SAMPLED_FROM}
+
+
+def _sample_tasks(source: Source, name: str, count: int) -> Iterator[Task]:
+    """Yield documents drawn at random as chunks."""
+    if isinstance(source, LiveSource):
+        collection = find_collections(source, [name])[name]
+        for chunk in source.sample(name, count):
+            done = collection.size * chunk.stop // count
+            yield Task(collection, chunk.start, chunk.stop, done, chunk)
