@@ -12,7 +12,12 @@ import pytest
 
 from assise.errors import SourceError
 from assise.mongo.server import Server
-from assise.mongo.url import has_password, hide_secrets, is_mongodb_url, list_secrets
+from assise.mongo.url import (
+    hide_secrets,
+    is_mongodb_url,
+    lacks_password,
+    list_secrets,
+)
 
 SECRET = "s3cret-%40word"
 
@@ -39,7 +44,6 @@ SECRET = "s3cret-%40word"
 def test_no_secret_is_shown(url: str, shown: str) -> None:
     assert hide_secrets(url) == shown
     assert "sec" not in hide_secrets(url)
-    assert has_password(url) == (url != shown)
     assert is_mongodb_url(url)
 
 
@@ -47,6 +51,16 @@ def test_a_secret_is_known_as_written_and_as_meant() -> None:
     assert list_secrets(f"mongodb://a:{SECRET}@h/") == {SECRET, "s3cret-@word"}
     assert not is_mongodb_url("postgresql://h")
     assert not is_mongodb_url("folder/mongodb:")
+
+
+def test_a_user_needs_a_password_but_with_some_mechanisms() -> None:
+    assert lacks_password("mongodb://anna@h/db?tls=true")
+    assert lacks_password("mongodb+srv://anna@h")
+    assert not lacks_password("mongodb://anna:x@h/db")
+    assert not lacks_password("mongodb://h/db")
+    assert not lacks_password("mongodb://CN%3Danna@h/?authMechanism=MONGODB-X509&tls=true")
+    error = fail_to_open("mongodb://anna@127.0.0.1:1/shop")
+    assert "${MONGO_URL}" in error.remedy
 
 
 def fail_to_open(url: str) -> SourceError:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread, Timer
@@ -317,3 +319,53 @@ def test_a_large_collection_is_inferred_from_a_sample(
     assert {"id", "name", "n", "tags"} <= proposal.manifest.tables["users"].columns.keys()
     with pytest.raises(UsageError, match="sample of 0"):
         project.infer(url, sample=0)
+
+
+def test_a_password_is_seen_nowhere(
+    mongo: MongoServer,
+    database: str,
+    tmp_path: Path,
+    shop: Shop,
+    query: Query,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fill(shop)
+    secret = "s3cret-word"
+    # mongo-java-server has no users: the answer of a server that takes the password.
+    welcome = {"conversationId": 1, "done": True, "payload": b""}
+    mongo.answer("saslStart", welcome)
+    address = mongo.url.removeprefix("mongodb://")
+    options = "authMechanism=PLAIN&authSource=$external"
+    monkeypatch.setenv("MONGO_PASSWORD", secret)
+    url = f"mongodb://anna:${{MONGO_PASSWORD}}@{address}shop?{options}"
+    said, commands = list[str](), set[str]()
+
+    def look(_: Progress) -> None:
+        for file in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                commands.add(file.read_text())
+
+    settings = {"load.workers": 2, "load.chunk_bytes": 4096}
+    project = Project(tmp_path, to=database, log=said.append, progress=look, settings=settings)
+    report = project.migrate(url, confirm=agree)
+    assert report.verified == Verified(equal=300)
+    assert any("assise.transfer.workers" in command for command in commands)
+    ((ledger,),) = query(
+        "SELECT string_agg(l::text || c::text, '') FROM assise.load l, assise.collection c"
+    )
+    shown = [*said, *commands, str(ledger), json.dumps(report.as_json()), project.path.read_text()]
+    assert not [text for text in shown if secret in text]
+    assert f"mongodb://anna@{address}shop?{options}" in str(ledger)
+    with pytest.raises(SourceError, match="password is required") as caught:
+        project.verify()
+    assert "${MONGO_URL}" in caught.value.remedy
+    monkeypatch.setenv("MONGO_URL", url.replace("${MONGO_PASSWORD}", secret))
+    assert project.verify("${MONGO_URL}").verified == Verified(equal=300)
+    assert project.load("${MONGO_URL}").was_done
+    refused = {"code": 18, "codeName": "AuthenticationFailed", "errmsg": "Authentication failed."}
+    mongo.answer_truly()
+    mongo.answer("saslStart", refused)
+    with pytest.raises(SourceError, match="Authentication failed") as caught:
+        project.verify("${MONGO_URL}")
+    assert "authSource" in caught.value.remedy
+    assert secret not in str(caught.value)

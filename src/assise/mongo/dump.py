@@ -5,9 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -17,11 +17,12 @@ from urllib.parse import unquote
 import bson
 from bson import json_util
 
+from assise.documents.reader import SKIP
 from assise.errors import SourceError, UsageError
 from assise.mongo import bson_file
 from assise.mongo.bson_file import BsonFile
 from assise.mongo.chunks import Chunk
-from assise.mongo.frames import SMALLEST
+from assise.mongo.frames import LARGEST, SMALLEST
 from assise.mongo.names import is_cut, unescape, whole_name
 from assise.mongo.source import (
     NO_OPTIONS,
@@ -39,11 +40,6 @@ from assise.wording import escape
 
 _ENDINGS = (".bson", ".bson.gz")
 _METADATA_ENDINGS = (".metadata.json", ".metadata.json.gz")
-_SERVERS_COLLECTIONS = {
-    f"system.{name}" for name in ("users", "roles", "views", "profile", "indexes", "namespaces")
-}
-_GIVE_DUMP = "Give a mongodump folder or a .bson or .bson.gz file."
-_URL = re.compile("[a-z][a-z+]+:/")
 _GZIP = b"\x1f\x8b"
 _HEAD_BYTES = 16 << 10
 
@@ -137,6 +133,21 @@ def rebuild_dump(facts: JsonObject) -> Dump:
     return Dump(Path(facts["path"]), tuple(files))
 
 
+def is_dump(path: Path) -> bool:
+    """Say whether a path can be that of a dump: a folder, or a file with BSON or its name."""
+    if path.is_dir() or path.name.endswith(_ENDINGS):
+        return True
+    with suppress(OSError, zlib.error), path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+        if head.startswith(_GZIP):
+            head = zlib.decompressobj(wbits=31).decompress(head)
+        length = int.from_bytes(head[:4], "little")
+        is_framed = min(length, len(head)) >= SMALLEST and length <= LARGEST
+        if is_framed and (length == SMALLEST or head[4] in SKIP):
+            return length > len(head) or head[length - 1] == 0
+    return False
+
+
 def open_dump(path: Path, options: SourceOptions = NO_OPTIONS) -> Dump:
     """Open the dump at `path`: the folder of a database, the folder above one, or one file.
 
@@ -145,21 +156,12 @@ def open_dump(path: Path, options: SourceOptions = NO_OPTIONS) -> Dump:
             collection cannot be read.
         UsageError: there is more than one database, or not the one that the options name.
     """
-    if _URL.match(str(path)) and not path.exists():
-        raise SourceError(
-            "a URL is given where a dump is expected: Assise reads the files that mongodump writes",
-            remedy="Call `mongodump --uri … --out dump`, then give the folder dump/<database>.",
-        )
     path = path.absolute()
-    _check_text(str(path))
     try:
-        if not path.exists():
-            raise SourceError(f"{path} does not exist", remedy=_GIVE_DUMP)
         if path.is_dir():
             return _open_folder(path, options)
-        if not path.name.endswith(_ENDINGS):
-            raise SourceError(f"{path} is not a .bson or .bson.gz file", remedy=_GIVE_DUMP)
         file = _make_file(path)
+        options.select([file.name])
         return Dump(path, (file,), (), tuple(_list_notes([file])))
     except OSError as error:
         raise SourceError(
@@ -167,7 +169,7 @@ def open_dump(path: Path, options: SourceOptions = NO_OPTIONS) -> Dump:
         ) from error
 
 
-def _check_text(name: str) -> None:
+def check_text(name: str) -> None:
     """Refuse a name that is not UTF-8, as the manifest and the ledger are."""
     try:
         name.encode()
@@ -200,7 +202,15 @@ def _open_folder(path: Path, options: SourceOptions) -> Dump:
     others = [entry for entry in entries if entry != folder]
     inner = _open_database(folder, sorted(folder.iterdir()), options)
     ignored = (*_list_ignored(others), *inner.ignored)
-    return replace(inner, path=path, ignored=ignored, database=options.database)
+    notes = (*_note_oplog(entries), *inner.notes)
+    return replace(inner, path=path, ignored=ignored, notes=notes, database=options.database)
+
+
+def _note_oplog(entries: list[Path]) -> list[str]:
+    """Say what it means that the changes during a dump are not read."""
+    logs = [entry.name for entry in entries if _is_data(entry) and _stem(entry) == "oplog"]
+    meaning = "is not applied: each document is as it was when mongodump read it"
+    return [f"{name} {meaning}" for name in logs]
 
 
 def _is_hidden(entry: Path) -> bool:
@@ -246,7 +256,7 @@ def _open_database(path: Path, entries: list[Path], options: SourceOptions) -> D
 
 
 def _is_servers_own(name: str) -> bool:
-    return name.removeprefix("$admin.") in _SERVERS_COLLECTIONS
+    return name.removeprefix("$admin.").startswith("system.") and not name.startswith(BUCKETS)
 
 
 def _list_ignored(entries: list[Path]) -> list[str]:
@@ -299,7 +309,7 @@ def _data_file(metadata: Path) -> Path | None:
 
 
 def _make_file(file: Path) -> BsonFile:
-    _check_text(file.name)
+    check_text(file.name)
     _check_file(file)
     stem = _stem(file)
     given = _name_in_metadata(_metadata_file(file))

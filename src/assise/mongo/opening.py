@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
-from assise.mongo.dump import open_dump, rebuild_dump
+from assise.errors import SourceError
+from assise.mongo.dump import check_text, is_dump, open_dump, rebuild_dump
 from assise.mongo.server import Server, rebuild_server
-from assise.mongo.source import NO_OPTIONS, JsonObject, Source, SourceOptions
+from assise.mongo.source import NO_OPTIONS, REMEDY_UNREADABLE, JsonObject, Source, SourceOptions
+from assise.mongo.unknown import GIVE_SOURCE, refuse_file
 from assise.mongo.url import is_mongodb_url
+from assise.settings import expand
 
 KINDS: dict[str, Callable[[JsonObject], Source]] = {
     "dump": rebuild_dump,
@@ -16,16 +21,39 @@ KINDS: dict[str, Callable[[JsonObject], Source]] = {
 }
 """How a worker process opens each kind of source, from what `Source.describe` returned."""
 
+_URL = re.compile("[a-z][a-z0-9+]+:/")
+
 
 def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Source:
-    """Open the source at a path or a URL.
+    """Open the source at a path or a URL; its kind is told by its first bytes and by its name.
 
     Raises:
-        SourceError: there is none that can be read. UsageError: it holds more than one database.
+        SourceError: there is none that can be read.
+        UsageError: it holds more than one database, or not what the options name.
     """
-    if isinstance(place, str) and is_mongodb_url(place):
-        return Server(place, options)
-    return open_dump(Path(place), options)
+    if isinstance(place, str) and (place.startswith("${") or is_mongodb_url(place)):
+        # So that a password stands neither in the command nor in the list of processes.
+        place = expand(place)
+        if is_mongodb_url(place):
+            return Server(place, options)
+    path = Path(place)
+    if _URL.match(str(place)) and not os.path.lexists(path):
+        raise SourceError(
+            "the URL is not that of a MongoDB",
+            remedy="A live source begins with mongodb:// or mongodb+srv://.",
+        )
+    path = path.absolute()
+    check_text(str(path))
+    try:
+        path.lstat()
+    except FileNotFoundError as error:
+        raise SourceError(f"{path} does not exist", remedy=GIVE_SOURCE) from error
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
+        raise SourceError(message, remedy=REMEDY_UNREADABLE) from error
+    if is_dump(path):
+        return open_dump(path, options)
+    raise refuse_file(path)
 
 
 def rebuild_source(facts: JsonObject) -> Source:

@@ -41,7 +41,7 @@ from assise.mongo.source import (
     Survey,
     choose_database,
 )
-from assise.mongo.url import hide_secrets, list_secrets
+from assise.mongo.url import hide_secrets, lacks_password, list_secrets
 
 SELECTION_MS = 10_000
 """Milliseconds in which a server must be found, unless the URL says otherwise."""
@@ -73,6 +73,11 @@ class Server:
         self._secrets = frozenset(list_secrets(url))
         self._ranges: dict[str, list[Range]] = {}
         self._readers: dict[str, CollectionReader] = {}
+        if lacks_password(url):
+            raise SourceError(
+                f"{self.address}: a password is required, and none is kept",
+                remedy="Give the URL again with its password, such as '${MONGO_URL}'.",
+            )
         with self._translated():
             self._client = _connect(url)
             self._close = weakref.finalize(self, self._client.close)
@@ -324,13 +329,13 @@ class Server:
 
     def _choose_database(self, default: str) -> str:
         wanted = self._options.database or (default if default not in SERVERS_OWN else None)
-        try:
-            with self._translated():
+        with self._translated():
+            try:
                 names = sorted(self._client.list_database_names())
-        except SourceError:
-            if wanted is None:
-                raise
-            return wanted  # who may read one database need not be allowed to list them
+            except OperationFailure as error:
+                if wanted is None or error.code != UNAUTHORIZED:
+                    raise
+                return wanted  # who may read one database need not be allowed to list them
         options = replace(self._options, database=wanted)
         return choose_database(names, options, address=self.address)
 

@@ -8,6 +8,7 @@ from urllib.parse import unquote_plus
 _URL = re.compile(r"mongodb(\+srv)?://", re.IGNORECASE)
 _USERINFO = re.compile(r"^([a-z+]+://[^/?:]*?):(.*)@(?=[^@]*$)", re.IGNORECASE | re.DOTALL)
 _SECRETS = {"authmechanismproperties", "tlscertificatekeyfilepassword", "sslpem_passphrase"}
+_WITHOUT_PASSWORD = {"MONGODB-X509", "MONGODB-AWS", "MONGODB-OIDC", "GSSAPI"}
 
 
 def is_mongodb_url(text: str) -> bool:
@@ -30,9 +31,16 @@ def hide_secrets(url: str) -> str:
     return f"{head}?{'&'.join(kept)}" if kept else head
 
 
-def has_password(url: str) -> bool:
-    """Return whether a URL holds a password, or an option that may."""
-    return hide_secrets(url) != url.removesuffix("?")
+def lacks_password(url: str) -> bool:
+    """Return whether a URL names a user without the password that he needs."""
+    head, _, options = url.partition("?")
+    user = re.match(r"[a-z+]+://([^/@:]+)@", head, re.IGNORECASE)
+    mechanisms = [
+        each.partition("=")[2].upper()
+        for each in options.split("&")
+        if _name_of(each) == "authmechanism"
+    ]
+    return bool(user) and not _WITHOUT_PASSWORD.intersection(mechanisms)
 
 
 def list_secrets(url: str) -> set[str]:

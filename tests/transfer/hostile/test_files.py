@@ -55,7 +55,7 @@ def test_a_folder_without_a_dump_is_refused(command: Command, tmp_path: Path) ->
         tmp_path / "nothing", "nothing holds no .bson files", "Give the folder that mongodump wrote"
     )
     command.refuse(tmp_path / "elsewhere", "elsewhere does not exist")
-    command.refuse(tmp_path / "nothing" / "notes.txt", "notes.txt is not a .bson or .bson.gz file")
+    command.refuse(tmp_path / "nothing" / "notes.txt", "notes.txt is neither BSON nor JSON")
     assert not (tmp_path / "assise.yaml").exists()
 
 
