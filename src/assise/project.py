@@ -130,6 +130,7 @@ class Project:
         source: Path | str,
         options: SourceOptions = NO_OPTIONS,
         *,
+        name: str | None = None,
         ids: Ids = "uuid",
         sample: int | None = None,
     ) -> Proposal:
@@ -137,12 +138,13 @@ class Project:
 
         Args:
             source: a path, or the URL of a MongoDB.
-            options: how it is opened: its database, patterns of collections, queries.
-            ids: what becomes of ObjectIds.
+            options: which database and collections, and how they are read.
+            name: that of the manifest; without it, the name of the database or file.
+            ids: what keys of ObjectIds become.
             sample: of a live collection of over a million documents read this many, drawn at
                 random.
         """
-        return migration.infer(self.workspace, source, options, ids=ids, sample=sample)
+        return migration.infer(self.workspace, source, options, name=name, ids=ids, sample=sample)
 
     def write_manifest(self, proposal: Proposal, path: Path | None = None) -> Path:
         """Write a proposal to a new file, and the JSON Schema for editors to `.assise`.
@@ -158,13 +160,14 @@ class Project:
         source: Path | str,
         options: SourceOptions = NO_OPTIONS,
         *,
+        name: str | None = None,
         ids: Ids = "uuid",
         sample: int | None = None,
         confirm: Confirm = refuse,
     ) -> Report:
         """Infer where there is no manifest, load, verify; `sample` is that of `infer`."""
-        asking = self._asking(confirm)
-        return migration.migrate(asking, source, options, ids=ids, sample=sample)
+        workspace = self._asking(confirm)
+        return migration.migrate(workspace, source, options, name=name, ids=ids, sample=sample)
 
     def plan(
         self,

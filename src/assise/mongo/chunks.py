@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from assise.mongo.frames import Run
@@ -18,7 +18,7 @@ class Chunk:
     `start` and `stop` are offsets in the source; they depend on the source and on the size asked
     for alone. `digest` is the sha256 of the source's bytes between them. `position` is how far the
     file, which may be compressed, was read. `size` are the bytes, where they are not
-    `stop - start`.
+    `stop - start`. `guesses` counts values of which the source says too little, by what was guessed.
     """
 
     start: int
@@ -28,6 +28,7 @@ class Chunk:
     runs: list[Run]
     position: int
     size: int | None = None
+    guesses: Mapping[str, int] = field(default_factory=dict)
 
 
 def group_frames(

@@ -157,6 +157,7 @@ def open_dump(path: Path, options: SourceOptions = NO_OPTIONS) -> Dump:
         UsageError: there is more than one database, or not the one that the options name.
     """
     path = path.absolute()
+    options.check({"database"} if path.is_dir() else {}, f"{path} is a dump")
     try:
         if path.is_dir():
             return _open_folder(path, options)
@@ -174,11 +175,11 @@ def check_text(name: str) -> None:
     try:
         name.encode()
     except UnicodeEncodeError as error:
-        message = f"the name {_show(name)} is not UTF-8"
+        message = f"the name {show_name(name)} is not UTF-8"
         raise SourceError(message, remedy="Rename the file or folder.") from error
 
 
-def _show(name: str) -> str:
+def show_name(name: str) -> str:
     """Return a file's name on one line, also one that is not UTF-8."""
     return escape(os.fsencode(name).decode(errors="backslashreplace"))
 
@@ -261,14 +262,14 @@ def _is_servers_own(name: str) -> bool:
 
 def _list_ignored(entries: list[Path]) -> list[str]:
     """Name what is not read: folders, then files."""
-    folders = [_show(entry.name) + "/" for entry in entries if entry.is_dir()]
+    folders = [show_name(entry.name) + "/" for entry in entries if entry.is_dir()]
     files = [_describe_file(entry) for entry in entries if not entry.is_dir()]
     return folders + [described for described in files if described]
 
 
 def _describe_file(file: Path) -> str:
     """Describe a file that holds no documents of a collection; nothing for metadata that belong."""
-    shown = _show(file.name)
+    shown = show_name(file.name)
     if _is_hidden(file):
         return shown
     if _is_data(file):
@@ -310,7 +311,7 @@ def _data_file(metadata: Path) -> Path | None:
 
 def _make_file(file: Path) -> BsonFile:
     check_text(file.name)
-    _check_file(file)
+    check_file(file)
     stem = _stem(file)
     given = _name_in_metadata(_metadata_file(file))
     name = whole_name(stem, given) if given else unescape(stem)
@@ -327,7 +328,7 @@ def _make_file(file: Path) -> BsonFile:
         ) from error
 
 
-def _check_file(file: Path) -> None:
+def check_file(file: Path) -> None:
     """Refuse what has the name of a collection's file and is no file."""
     if file.is_file():
         return
@@ -366,9 +367,9 @@ def _list_notes(files: list[BsonFile]) -> Iterator[str]:
     for each in files:
         stem = _stem(each.path)
         if each.name not in {unescape(stem), unquote(stem)} and not is_cut(stem):
-            metadata = _show(_metadata_file(each.path).name)
+            metadata = show_name(_metadata_file(each.path).name)
             yield (
-                f"{_show(each.path.name)} is read as the collection {escape(each.name)},"
+                f"{show_name(each.path.name)} is read as the collection {escape(each.name)},"
                 f" as {metadata} says"
             )
 

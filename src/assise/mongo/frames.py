@@ -215,7 +215,7 @@ class _Window:
         return self._nuls[offset] - self._base
 
 
-class _OpenRun:
+class OpenRun:
     """A run of bytes that cannot be framed while it is being read."""
 
     def __init__(self, offset: int) -> None:
@@ -264,7 +264,7 @@ def _read(stream: Stream, offset: int) -> Iterator[_Row | Run]:
 
 
 def _read_run(window: _Window) -> Run:
-    run = _OpenRun(window.offset)
+    run = OpenRun(window.offset)
     while window.holds(window.p + SMALLEST):
         stop = min(len(window.data), window.p + _BLOCK)
         for match in _POSSIBLE_START.finditer(window.data, window.p + 3, stop):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from assise.errors import SourceError
 from assise.mongo.dump import check_text, is_dump, open_dump, rebuild_dump
+from assise.mongo.json_source import is_json, open_json, rebuild_json
 from assise.mongo.server import Server, rebuild_server
 from assise.mongo.source import NO_OPTIONS, REMEDY_UNREADABLE, JsonObject, Source, SourceOptions
 from assise.mongo.unknown import GIVE_SOURCE, refuse_file
@@ -18,6 +19,7 @@ from assise.settings import expand
 KINDS: dict[str, Callable[[JsonObject], Source]] = {
     "dump": rebuild_dump,
     "server": rebuild_server,
+    "json": rebuild_json,
 }
 """How a worker process opens each kind of source, from what `Source.describe` returned."""
 
@@ -51,6 +53,8 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise SourceError(message, remedy=REMEDY_UNREADABLE) from error
+    if is_json(path):
+        return open_json(path, options)
     if is_dump(path):
         return open_dump(path, options)
     raise refuse_file(path)

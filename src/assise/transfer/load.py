@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from itertools import chain, compress
 from time import perf_counter
@@ -41,7 +41,7 @@ from assise.transfer import ledger
 from assise.transfer.digests import DigestWriter
 from assise.transfer.ledger import ChunkLine, Load, Reject
 from assise.transfer.loaded import find_existing_keys, record_chunks
-from assise.transfer.report import CollectionReport
+from assise.transfer.report import CollectionReport, describe_guesses
 from assise.transfer.workers.pool import Workers
 from assise.transfer.workers.task import Recorded, Result, Task, check_bounds, list_tasks
 from assise.types.wire import Cell, strip_lengths
@@ -54,6 +54,9 @@ KEYS_AT_ONCE = 100
 
 TABLES_AT_ONCE = 20
 """Tables whose statistics one statement collects, each in a transaction of its own."""
+
+LOADERS = 100
+"""Collections whose loaders are kept."""
 
 ATTEMPTS = 3
 """How often a chunk is tried when the server asks for another try; the last time alone."""
@@ -97,6 +100,8 @@ def load_source(
                 report.problems += task.problems
                 documents = count_of(report.documents, "document")
                 log(f"{report.name}: {documents}, {report.rejected:,} rejected")
+                for told in describe_guesses(report.name, report.guesses):
+                    log(told)
             elif "again" in result:
                 again.append(replace(task, is_last_try=True))
             elif "large" in result:
@@ -181,7 +186,10 @@ class LoadWork:
     ) -> None:
         self._connection, self._load, self._workers = connection, load, workers
         self._source = source
-        self._loader: _CollectionLoader | None = None
+        # Chunks of many collections may come interleaved, and what a loader has learnt is costly.
+        self._loader = lru_cache(LOADERS)(
+            lambda name: _CollectionLoader(connection, load, name, workers)
+        )
 
     def describe(self) -> Result:
         """Name the work, the load, and the session whose load it is."""
@@ -204,12 +212,9 @@ class LoadWork:
             return {"large": True}
         if task.recorded:
             return {}
-        name = task.collection.name
-        if self._loader is None or self._loader.name != name:
-            self._loader = _CollectionLoader(self._connection, self._load, name, self._workers)
+        loader = self._loader(task.collection.name)
         try:
-            attempts = self._attempts(task)
-            return self._loader.load_chunk(chunk, attempts=attempts).as_json()
+            return loader.load_chunk(chunk, attempts=self._attempts(task)).as_json()
         except SerializationError:
             if self._workers == 1 or task.is_last_try:
                 raise
@@ -246,12 +251,8 @@ class LoadWork:
         lines, rejects = list[ledger.ChunkFigures](), list[tuple[Reject, bytes]]()
         with self._connection.transaction():
             for task in tasks:
-                name = task.collection.name
-                if self._loader is None or self._loader.name != name:
-                    loader = _CollectionLoader(self._connection, self._load, name, self._workers)
-                    self._loader = loader
                 chunk = task.read(self._source, hint)
-                line, rejected = self._loader.copy_chunk(chunk)
+                line, rejected = self._loader(task.collection.name).copy_chunk(chunk)
                 lines.append(line)
                 rejects += rejected
             if rejects:
@@ -472,4 +473,5 @@ class _ChunkContent:
         report.values.add(self.batch.values)
         gone = {i: self._bytes[self.batch.offsets[i]] for i in self.gone}
         report.values.add(shredder.count_values(self.batch, gone), times=-1)
+        report.guesses = dict(chunk.guesses)
         return report

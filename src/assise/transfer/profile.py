@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
@@ -10,6 +11,7 @@ from assise.infer.profile import Profile
 from assise.mongo.chunks import Chunk
 from assise.mongo.source import LiveSource, Source, find_collections
 from assise.progress import Log, OnProgress
+from assise.transfer.report import describe_guesses
 from assise.transfer.workers.pool import Workers
 from assise.transfer.workers.task import Recorded, Result, Task, list_tasks
 
@@ -36,13 +38,15 @@ class ProfileWork:
         """Return the profile of a chunk, as `Profile.from_json` takes it."""
         name = task.collection.name
         profile = Profile(paths=self._paths, shape=self._shapes.get(name))
+        guesses = Counter[str]()
         for chunk in self._read(task):
+            guesses.update(chunk.guesses)
             offsets = [offset for offset, _ in chunk.documents]
             profile.add_all([raw for _, raw in chunk.documents], offsets)
             for run in chunk.runs:
                 profile.add_invalid(run.offset)
         self._shapes[name] = profile.shape
-        return profile.as_json()
+        return {**profile.as_json(), "guesses": dict(guesses)}
 
     def _read(self, task: Task) -> Iterable[Chunk]:
         if isinstance(self._source, LiveSource) and task.chunk is None:
@@ -59,15 +63,18 @@ def profile_source(
     sample: int | None = None,
     log: Log,
     progress: OnProgress,
+    says: bool = True,
 ) -> dict[str, Profile]:
     """Return the profile of each collection, the same with any number of workers.
 
     Of a large collection of a live source only `sample` documents are read, if that is given.
+    With `says` what had to be guessed in the source is logged; a load says it too.
 
     Raises:
         SourceError: a file cannot be read.
     """
     profiles = {collection.name: Profile(paths=paths) for collection in source.collections}
+    guesses = {name: Counter[str]() for name in profiles}
     workers.begin(ProfileWork(source, paths))
     is_read = workers.count == 1
     sampled = _choose_sampled(source) if sample else {}
@@ -79,9 +86,13 @@ def profile_source(
     for task, result in workers.run(tasks):
         profile = profiles[task.collection.name]
         if task.is_end and task.collection.name not in sampled:
-            log(f"{task.collection.name}: {task.collection.size:,} bytes read")
+            name = task.collection.name
+            log(f"{name}: {task.collection.size:,} bytes read")
+            for line in (*describe_guesses(name, guesses[name]), *task.problems) if says else ():
+                log(line)
         elif not task.is_end:
             profile.merge(Profile.from_json(result))
+            guesses[task.collection.name].update(result["guesses"])
             progress(task.progress("infer", profile.documents + profile.invalid))
     return profiles
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -79,7 +80,8 @@ class CollectionReport:
     """Figures of one collection: `documents == loaded + rejected`.
 
     Bytes are those of the uncompressed source. `problems` are what is wrong with the collection in
-    the source as a whole, such as a checksum.
+    the source as a whole, such as a checksum. `guesses` counts the values of which the source says
+    too little, by what was guessed, in the chunks of this run.
     """
 
     name: str
@@ -94,6 +96,7 @@ class CollectionReport:
     differences: list[str] = field(default_factory=list)
     since: Since | None = None
     problems: list[str] = field(default_factory=list)
+    guesses: dict[str, int] = field(default_factory=dict)
 
     def add(self, part: CollectionReport) -> None:
         """Add the figures of a part, such as a chunk."""
@@ -105,6 +108,8 @@ class CollectionReport:
         self.values.add(part.values)
         for table, rows in part.tables.items():
             self.tables[table] = self.tables.get(table, 0) + rows
+        for guess, count in part.guesses.items():
+            self.guesses[guess] = self.guesses.get(guess, 0) + count
 
     def as_json(self) -> dict[str, object]:
         """Return what `--json` prints."""
@@ -121,12 +126,18 @@ class CollectionReport:
             **({"differences": self.differences} if self.differences else {}),
             **({"since": vars(self.since)} if self.since else {}),
             **({"problems": self.problems} if self.problems else {}),
+            **({"guesses": self.guesses} if self.guesses else {}),
         }
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Self:
         """Return the figures that `as_json` described, of a collection that is not verified."""
         return cls(**{**facts, "values": Values(**facts["values"])})
+
+
+def describe_guesses(name: str, guesses: Mapping[str, int]) -> list[str]:
+    """Say of a collection what was guessed in its source, and how often."""
+    return [f"{name}: {count:,} {guess}" for guess, count in sorted(guesses.items())]
 
 
 @dataclass

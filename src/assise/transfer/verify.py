@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from random import SystemRandom
 
@@ -27,6 +27,9 @@ from assise.transfer.report import Verified
 from assise.transfer.workers.pool import Workers
 from assise.transfer.workers.task import Result, Task
 from assise.wording import count_of
+
+CHECKS = 100
+"""Collections whose checks are kept: chunks of many may come interleaved."""
 
 
 def verify_source(
@@ -113,7 +116,8 @@ class VerifyWork:
     ) -> None:
         self._connection, self._load, self._source = connection, load, source
         self._workers = workers
-        self._check: CollectionCheck | None = None
+        self._check = lru_cache(CHECKS)(lambda name: CollectionCheck(connection, load, name))
+        self._opened = ""
 
     def describe(self) -> Result:
         """Name the work, the load, and the snapshot that all workers read in."""
@@ -147,10 +151,11 @@ class VerifyWork:
         return check.check_chunk(chunk, task.recorded.loaded, sample=task.sample).as_json()
 
     def _open(self, name: str) -> CollectionCheck:
-        if self._check is None or self._check.name != name:
-            self._check = CollectionCheck(self._connection, self._load, name)
-            self._reading.open(len(self._check.layouts))
-        return self._check
+        check = self._check(name)
+        if name != self._opened:
+            self._reading.open(len(check.layouts))
+            self._opened = name
+        return check
 
 
 def _count_rows(

@@ -41,7 +41,13 @@ def write_task(task: Task, out: BinaryIO) -> None:
 def _describe_chunk(chunk: Chunk) -> Result:
     runs = [(*run[:2], len(run.raw), run.digest.hex(), run.detail) for run in chunk.runs]
     facts = {"digest": chunk.digest, "size": chunk.size, "position": chunk.position}
-    return {**facts, "documents": len(chunk.documents), "runs": runs}
+
+    return {
+        **facts,
+        "guesses": dict(chunk.guesses),
+        "documents": len(chunk.documents),
+        "runs": runs,
+    }
 
 
 def read_task(message: Result, stream: BinaryIO) -> Task:
@@ -77,7 +83,7 @@ def _read_chunk(facts: Result, stream: BinaryIO, start: int, stop: int) -> Chunk
         for offset, size, kept, digest, detail in facts["runs"]
     ]
     digest, size, position = (facts[name] for name in ("digest", "size", "position"))
-    return Chunk(start, stop, digest, documents, runs, position, size)
+    return Chunk(start, stop, digest, documents, runs, position, size, facts["guesses"])
 
 
 def _read_exactly(stream: BinaryIO, size: int) -> bytes:
