@@ -243,7 +243,7 @@ def _open_database(path: Path, entries: list[Path], options: SourceOptions) -> D
                 f"{one.path.name} and {other.path.name} are both the collection {one.name!r}",
                 remedy="Move one of them elsewhere.",
             )
-    files = [each for each in found if not _is_servers_own(each.name)]
+    files = [each for each in found if not is_servers_own(each.name)]
     read = {file.path for file in files}
     ignored = _list_ignored([entry for entry in entries if entry not in read])
     if not files:
@@ -256,7 +256,7 @@ def _open_database(path: Path, entries: list[Path], options: SourceOptions) -> D
     return Dump(path, chosen, tuple(ignored), tuple(_list_notes(files)))
 
 
-def _is_servers_own(name: str) -> bool:
+def is_servers_own(name: str) -> bool:
     return name.removeprefix("$admin.").startswith("system.") and not name.startswith(BUCKETS)
 
 
@@ -282,12 +282,12 @@ def _describe_file(file: Path) -> str:
     found = _parse_metadata(file.with_name(file.name.removesuffix(".gz")))
     options = found and found[1].get("options")
     if isinstance(options, dict) and "viewOn" in options:
-        return f"{shown} ({_describe_view(options)})"
-    is_servers_own = file.name.startswith("system.")
-    return shown if is_servers_own else f"{shown} (its .bson is missing)"
+        return f"{shown} ({describe_view(options)})"
+    is_own = file.name.startswith("system.")
+    return shown if is_own else f"{shown} (its .bson is missing)"
 
 
-def _describe_view(view: Mapping[str, object]) -> str:
+def describe_view(view: Mapping[str, object]) -> str:
     return f"view on {view['viewOn']}: {json_util.dumps(view.get('pipeline', []))}"
 
 
@@ -297,7 +297,7 @@ def _list_views(file: Path) -> list[str]:
         content = file.read_bytes()
         content = gzip.decompress(content) if content.startswith(_GZIP) else content
         views = bson.decode_all(content)
-        return [f"{view['_id']}, {_describe_view(view)}" for view in views]
+        return [f"{view['_id']}, {describe_view(view)}" for view in views]
     except (OSError, EOFError, zlib.error, bson.errors.BSONError, KeyError):
         return []
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from assise.errors import SourceError
+from assise.mongo.archive import open_archive, rebuild_archive
+from assise.mongo.archive_contents import is_archive
 from assise.mongo.dump import check_text, is_dump, open_dump, rebuild_dump
 from assise.mongo.json_source import is_json, open_json, rebuild_json
 from assise.mongo.server import Server, rebuild_server
@@ -17,6 +19,7 @@ from assise.mongo.url import is_mongodb_url
 from assise.settings import expand
 
 KINDS: dict[str, Callable[[JsonObject], Source]] = {
+    "archive": rebuild_archive,
     "dump": rebuild_dump,
     "server": rebuild_server,
     "json": rebuild_json,
@@ -53,6 +56,8 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise SourceError(message, remedy=REMEDY_UNREADABLE) from error
+    if is_archive(path):
+        return open_archive(path, options)
     if is_json(path):
         return open_json(path, options)
     if is_dump(path):
