@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.archives import write_archive
 from tests.dumps import write_dump
 from tests.sources.held import Held
 
@@ -68,10 +69,26 @@ def _write_packed_file(folder: Path, held: Held) -> Path:
     return file
 
 
+def _write_archive(folder: Path, held: Held) -> Path:
+    folder.mkdir(exist_ok=True)
+    file = folder / "app.archive"
+    file.write_bytes(write_archive(held))
+    return file
+
+
+def _write_packed_archive(folder: Path, held: Held) -> Path:
+    file = _write_archive(folder, held)
+    packed = file.with_name("app.archive.gz")
+    packed.write_bytes(gzip.compress(file.read_bytes(), mtime=0))
+    return packed
+
+
 KINDS = [
     Kind("folder", _write_folder, documents=20_000),
     Kind("packed folder", _write_packed_folder),
     Kind("folder above", _write_databases),
     Kind("file", _write_file, is_single=True),
     Kind("packed file", _write_packed_file, is_single=True),
+    Kind("archive", _write_archive),
+    Kind("packed archive", _write_packed_archive),
 ]
