@@ -130,10 +130,18 @@ class Project:
         source: Path | str,
         options: SourceOptions = NO_OPTIONS,
         *,
+        name: str | None = None,
         ids: Ids = "uuid",
     ) -> Proposal:
-        """Read every document of a source and propose a manifest; nothing is written."""
-        return migration.infer(self.workspace, source, options, ids=ids)
+        """Read every document of a source and propose a manifest; nothing is written.
+
+        Args:
+            source: a path, or the URL of a MongoDB.
+            options: which database and collections, and how they are read.
+            name: that of the manifest; without it, the name of the database or file.
+            ids: what keys of ObjectIds become.
+        """
+        return migration.infer(self.workspace, source, options, name=name, ids=ids)
 
     def write_manifest(self, proposal: Proposal, path: Path | None = None) -> Path:
         """Write a proposal to a new file, and the JSON Schema for editors to `.assise`.
@@ -149,11 +157,13 @@ class Project:
         source: Path | str,
         options: SourceOptions = NO_OPTIONS,
         *,
+        name: str | None = None,
         ids: Ids = "uuid",
         confirm: Confirm = refuse,
     ) -> Report:
         """Infer where there is no manifest, load, verify."""
-        return migration.migrate(self._asking(confirm), source, options, ids=ids)
+        workspace = self._asking(confirm)
+        return migration.migrate(workspace, source, options, name=name, ids=ids)
 
     def plan(
         self,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -171,3 +173,18 @@ def test_a_zone_is_that_of_dates_without_one() -> None:
     )
     with pytest.raises(ExtendedJsonError, match="--zone"):
         read_again(b'{"a": {"$date": "+012024-07-01T12:00"}}', is_old=False, zone=paris)
+
+
+def test_a_large_text_needs_little_memory() -> None:
+    program = """if True:
+        import resource
+        from assise.documents.reread.reader import read_again
+        for text in (
+            b'{"a": "' + rb"\\u00e9" * (4 << 20) + b'"}',
+            b'{"a": {"$binary": {"base64": "' + b"A" * (16 << 20) + b'", "subType": "00"}}}',
+        ):
+            read_again(text, is_old=False)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    """
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True)
+    assert int(done.stdout) < 200

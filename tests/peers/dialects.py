@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from bson.decimal128 import Decimal128
-
 from tests.oracle.walk import Value, find_scope, parse
 
 WORDS = set(

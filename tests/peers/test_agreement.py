@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from assise.documents.dialects.fast import read_document
-from assise.documents.dialects.rules import Dialect, Rules
-from assise.documents.reread.reader import read_again
-from assise.errors import ExtendedJsonError
 from tests.documents.test_reread import (
     DIALECTS,
     PIECES,
@@ -25,6 +22,12 @@ from tests.peers.dialects import UnwritableError
 from tests.peers.documents import DOCUMENTS
 from tests.peers.writers import WRITERS, Writer
 
+from assise.documents.dialects.fast import read_document
+from assise.documents.dialects.rules import Dialect, Rules
+from assise.documents.reread.reader import read_again
+from assise.errors import ExtendedJsonError
+
+PARIS, NEW_YORK = ZoneInfo("Europe/Paris"), ZoneInfo("America/New_York")
 Field = tuple[bytes, tuple[int, bytes]]
 
 
@@ -91,6 +94,15 @@ def test_they_agree_on_every_document_with_one_change_at_each_place() -> None:
                 results[check_agreement(text[:place] + piece + text[place + 1 :])] += 1
     assert results[True] > 10_000
     assert results[False] > 10_000
+
+
+@given(st.datetimes(), st.sampled_from(["", ":07", ":07.5", ":07.123456", "+0130", "-12", "Z"]))
+def test_they_agree_on_dates_without_a_zone(moment: datetime, rest: str) -> None:
+    iso = f"{moment:%Y-%m-%dT%H:%M}".rjust(16, "0") + rest
+    text = f'{{"a": {{"$date": "{iso}"}}, b: ISODate("{iso}"), c: Date("{iso[:10]}")}}'.encode()
+    for zone in (PARIS, NEW_YORK):
+        first = read_document(text, Rules(Dialect.V2, zone))
+        assert first == read_again(text, is_old=False, zone=zone)
 
 
 @pytest.mark.parametrize("writer", WRITERS, ids=lambda writer: writer.name)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from assise.documents.dialects.rules import Dialect
-from assise.mongo.json_file import JsonFile, Reader, survey_file
 from tests.documents.test_reread import DIALECTS, by_dialect
 from tests.oracle.equality import differences
 from tests.peers.dialects import UnwritableError
 from tests.peers.documents import DOCUMENTS
 from tests.peers.writers import WRITERS, Writer
+
+from assise.documents.dialects.rules import Dialect
+from assise.mongo.json_file import JsonFile, Reader, survey_file
 
 SHAPES = {
     "lines": ("", "\n", "\n"),

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-
-from assise.documents.extjson import CANONICAL, write_json
-from assise.documents.reread.reader import read_again
-from assise.errors import ExtendedJsonError
 from tests.conftest import DATA
 from tests.oracle.equality import equal
 from tests.oracle.walk import frames
 from tests.peers.documents import DOCUMENTS
 from tests.peers.losses import LOSSES, NOT_WRITTEN, REJECT, find_losses, render_table
 from tests.peers.writers import WRITERS, Writer, missing_programs, write_lines
+
+from assise.documents.extjson import CANONICAL, write_json
+from assise.documents.reread.reader import read_again
+from assise.errors import ExtendedJsonError
 
 
 class Read(Protocol):

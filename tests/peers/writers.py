@@ -22,7 +22,6 @@ from bson.json_util import (
     JSONOptions,
     dumps,
 )
-
 from tests.peers.documents import DOCUMENTS
 
 HERE = Path(__file__).parent

@@ -6,7 +6,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import IO, cast
 from assise.errors import SourceError
 from assise.mongo.chunks import Chunk, group_frames
 from assise.mongo.frames import LARGEST, SMALLEST, Run, Stream, read_frames, read_stops
+from assise.mongo.gzip_stream import GzipStream
 from assise.mongo.source import REMEDY_UNREADABLE, Sample
 from assise.wording import count_of
 
@@ -23,8 +24,6 @@ SEARCHED_BYTES = 1 << 20
 
 USUAL_HEAD = b"\x07_id\0"
 """Type and key of the first field of most documents: an ObjectId."""
-
-_PACKED_BYTES = 16 << 10
 
 
 @dataclass(frozen=True)
@@ -188,46 +187,9 @@ def _count_readable(path: Path) -> tuple[int, int]:
     """Count the documents that a broken gzip stream gives, and find where the last one ends."""
     count = stop = 0
     with path.open("rb") as packed:
-        for frame in read_frames(_Salvage(packed)):
+        for frame in read_frames(GzipStream(packed)):
             if not isinstance(frame, Run):
                 count += len(frame)
                 offset, raw = frame[-1]
                 stop = offset + len(raw)
     return count, stop
-
-
-class _Salvage:
-    """The content of a broken gzip stream up to where it breaks."""
-
-    def __init__(self, packed: IO[bytes]) -> None:
-        self._blocks = _salvage(packed)
-        self._rest = b""
-
-    def read(self, size: int, /) -> bytes:
-        block = self._rest or next(self._blocks, b"")
-        self._rest = block[size:]
-        return block[:size]
-
-
-def _salvage(packed: IO[bytes]) -> Iterator[bytes]:
-    """Yield what can be unpacked, to the last byte."""
-    unpacker = zlib.decompressobj(wbits=31)
-    with suppress(zlib.error):
-        while block := packed.read(_PACKED_BYTES):
-            while block:
-                before = unpacker.copy()
-                try:
-                    content = unpacker.decompress(block)
-                except zlib.error:
-                    # An error takes along what the call has unpacked before it.
-                    yield from filter(None, map(before.decompress, _split(block)))
-                    raise
-                if content:
-                    yield content
-                block = unpacker.unused_data
-                if unpacker.eof:
-                    unpacker = zlib.decompressobj(wbits=31)
-
-
-def _split(block: bytes) -> Iterator[bytes]:
-    return (block[p : p + 1] for p in range(len(block)))

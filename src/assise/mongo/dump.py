@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -134,9 +134,16 @@ def rebuild_dump(facts: JsonObject) -> Dump:
 
 
 def is_dump(path: Path) -> bool:
-    """Say whether a path can be that of a dump: a folder, or a file with BSON or its name."""
-    if path.is_dir() or path.name.endswith(_ENDINGS):
+    """Say whether a path is a dump: files by their names or bytes, folders by their files.
+
+    The files lie in the folder, or in folders of it.
+    """
+    if path.name.endswith(_ENDINGS) and not path.is_dir():
         return True
+    with suppress(OSError):
+        if path.is_dir():
+            folders = [path, *filter(Path.is_dir, path.iterdir())]
+            return any(map(_is_data, chain.from_iterable(map(Path.iterdir, folders))))
     with suppress(OSError, zlib.error), path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
         if head.startswith(_GZIP):
@@ -157,6 +164,7 @@ def open_dump(path: Path, options: SourceOptions = NO_OPTIONS) -> Dump:
         UsageError: there is more than one database, or not the one that the options name.
     """
     path = path.absolute()
+    options.check({"database"} if path.is_dir() else {}, f"{path} is a dump")
     try:
         if path.is_dir():
             return _open_folder(path, options)
@@ -242,7 +250,7 @@ def _open_database(path: Path, entries: list[Path], options: SourceOptions) -> D
                 f"{one.path.name} and {other.path.name} are both the collection {one.name!r}",
                 remedy="Move one of them elsewhere.",
             )
-    files = [each for each in found if not _is_servers_own(each.name)]
+    files = [each for each in found if not is_servers_own(each.name)]
     read = {file.path for file in files}
     ignored = _list_ignored([entry for entry in entries if entry not in read])
     if not files:
@@ -255,7 +263,7 @@ def _open_database(path: Path, entries: list[Path], options: SourceOptions) -> D
     return Dump(path, chosen, tuple(ignored), tuple(_list_notes(files)))
 
 
-def _is_servers_own(name: str) -> bool:
+def is_servers_own(name: str) -> bool:
     return name.removeprefix("$admin.").startswith("system.") and not name.startswith(BUCKETS)
 
 
@@ -281,12 +289,12 @@ def _describe_file(file: Path) -> str:
     found = _parse_metadata(file.with_name(file.name.removesuffix(".gz")))
     options = found and found[1].get("options")
     if isinstance(options, dict) and "viewOn" in options:
-        return f"{shown} ({_describe_view(options)})"
-    is_servers_own = file.name.startswith("system.")
-    return shown if is_servers_own else f"{shown} (its .bson is missing)"
+        return f"{shown} ({describe_view(options)})"
+    is_own = file.name.startswith("system.")
+    return shown if is_own else f"{shown} (its .bson is missing)"
 
 
-def _describe_view(view: Mapping[str, object]) -> str:
+def describe_view(view: Mapping[str, object]) -> str:
     return f"view on {view['viewOn']}: {json_util.dumps(view.get('pipeline', []))}"
 
 
@@ -296,7 +304,7 @@ def _list_views(file: Path) -> list[str]:
         content = file.read_bytes()
         content = gzip.decompress(content) if content.startswith(_GZIP) else content
         views = bson.decode_all(content)
-        return [f"{view['_id']}, {_describe_view(view)}" for view in views]
+        return [f"{view['_id']}, {describe_view(view)}" for view in views]
     except (OSError, EOFError, zlib.error, bson.errors.BSONError, KeyError):
         return []
 

@@ -8,12 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from assise.errors import SourceError
+from assise.mongo.archive import open_archive, rebuild_archive
+from assise.mongo.archive_contents import is_archive
 from assise.mongo.dump import check_text, is_dump, open_dump, rebuild_dump
 from assise.mongo.json_source import is_json, open_json, rebuild_json
 from assise.mongo.source import NO_OPTIONS, REMEDY_UNREADABLE, JsonObject, Source, SourceOptions
 from assise.mongo.unknown import GIVE_SOURCE, refuse_file
 
 KINDS: dict[str, Callable[[JsonObject], Source]] = {
+    "archive": rebuild_archive,
     "dump": rebuild_dump,
     "json": rebuild_json,
 }
@@ -44,10 +47,14 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise SourceError(message, remedy=REMEDY_UNREADABLE) from error
-    if is_json(path):
-        return open_json(path, options)
+    if is_archive(path):
+        return open_archive(path, options)
     if is_dump(path):
         return open_dump(path, options)
+    if is_json(path):
+        return open_json(path, options)
+    if path.is_dir():
+        return open_dump(path, options)  # which says what it lacks
     raise refuse_file(path)
 
 

@@ -71,6 +71,9 @@ class Piece(NamedTuple):
     size: int | None = None
 
 
+_OPTIONS = {"database": "--db", "zone": "--zone", "queries": "--query"}
+
+
 @dataclass(frozen=True)
 class SourceOptions:
     """How a source is opened, beside its address.
@@ -103,6 +106,19 @@ class SourceOptions:
             more = f" and {len(collections) - SHOWN:,} more" if len(collections) > SHOWN else ""
             raise UsageError(f"{given} no collection", remedy=f"There are: {names}{more}.")
         return selected
+
+    def check(self, known: Names[str], what: str) -> None:
+        """Check that only options are given that a kind of source has, such as `database`.
+
+        Raises:
+            UsageError: `what` is of a kind that has no use for one.
+        """
+        for name in self.as_json():
+            if name not in known:
+                raise UsageError(
+                    f"{what}, where {_OPTIONS[name]} has no meaning",
+                    remedy=f"Leave {_OPTIONS[name]} out.",
+                )
 
     def as_json(self) -> JsonObject:
         """Return what `from_json` takes, and the ledger keeps: those that say how it is read."""

@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from assise.errors import ChangedError, ManifestError, TargetError, UsageError, WorkerError
-from assise.manifest.layout import Layout, read_first_manifest, read_layout
+from assise.manifest.layout import Layout, TableLayout, read_first_manifest, read_layout
 from assise.manifest.model import Manifest
 from assise.manifest.write import dump_manifest
 from assise.mongo.chunks import Chunk
@@ -29,6 +29,8 @@ from assise.types.table import TYPES
 from assise.types.wire import add_length, int4_field, int8_field, write_row
 
 QUERIES = Queries("assise.transfer")
+SHOWN = 10
+"""Tables, and columns of each, that an error names."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Reject(NamedTuple):
 
 @dataclass(frozen=True)
 class ChunkLine:
-    """A finished chunk: its bounds, its sha256 and its figures."""
+    """A finished chunk: its bounds, its sha256 and its figures, without the seconds it took."""
 
     start: int
     stop: int
@@ -110,11 +112,11 @@ def find_load(connection: Connection, name: str) -> Load | None:
     Nothing is written: verbs that only read work on the ledger of an older program, too.
 
     Raises:
-        TargetError: the ledger was written by a newer program. ManifestError: the load was.
+        TargetError: the ledger was written by a newer program, or tables of it are gone.
+        ManifestError: the load was written by a newer program.
     """
-    if not connection.scalar(QUERIES["has_ledger"]):
+    if not bookkeeping.has_tables(connection, LEDGER):
         return None
-    bookkeeping.check_access(connection, bookkeeping.READING)
     parameters, rows = {"name": name}, list[_LoadRow | _FirstRow]()
     if has_layouts(connection):
         rows += connection.fetch(_LoadRow, QUERIES["load"], parameters)
@@ -136,10 +138,10 @@ def upgrade(connection: Connection) -> None:
     """Upgrade the ledger of an older program, if there is one; verbs that write begin with it.
 
     Raises:
-        TargetError: it was written by a newer program, or the user may not upgrade it.
+        TargetError: it was written by a newer program, the user may not upgrade it, or tables of it
+        are gone.
     """
-    if connection.scalar(QUERIES["has_ledger"]):
-        bookkeeping.check_access(connection, bookkeeping.READING)
+    if bookkeeping.has_tables(connection, LEDGER):
         bookkeeping.ensure(connection, LEDGER)
 
 
@@ -246,10 +248,14 @@ def check_unchanged(connection: Connection, load: Load, layout: Layout) -> None:
         ChangedError: the layout is another one, or a table was changed.
     """
     ours, theirs = load.layout.tables, layout.tables
-    changed = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
+    changed = [
+        _describe_change(name, ours.get(name), theirs.get(name))
+        for name in sorted({*ours, *theirs})
+        if ours.get(name) != theirs.get(name)
+    ]
     if changed:
         raise ChangedError(
-            f"the manifest has changed since the load: {', '.join(changed[:10])}",
+            f"the manifest has changed since the load: {', '.join(changed[:SHOWN])}",
             remedy=restart_hint(load),
         )
     layouts = all_layouts(load.layout)
@@ -266,6 +272,16 @@ def check_unchanged(connection: Connection, load: Load, layout: Layout) -> None:
             raise ChangedError(
                 f"table {load.schema}.{table.table} {gone}", remedy=restart_hint(load)
             )
+
+
+def _describe_change(name: str, ours: TableLayout | None, theirs: TableLayout | None) -> str:
+    if ours is None or theirs is None:
+        return f"{name} (a table that is {'new' if ours is None else 'left out'})"
+    before, now = ours.columns, theirs.columns
+    columns = [each for each in {**before, **now} if before.get(each) != now.get(each)]
+    if not columns:
+        return name
+    return f"{name} ({'column' if len(columns) == 1 else 'columns'} {', '.join(columns[:SHOWN])})"
 
 
 def apply_manifest(connection: Connection, load: Load, manifest: Manifest) -> int:
@@ -336,9 +352,11 @@ def count_created(connection: Connection, load: Load) -> int | None:
     return created if isinstance(created, int) else None
 
 
-def has_table(connection: Connection, schema: str, table: str) -> bool:
-    """Whether there is such a table; a view of its name is none."""
-    return bool(connection.scalar(QUERIES["is_table"], {"table": quote(schema, table)}))
+def find_tables(connection: Connection, load: Load, layouts: Sequence[TableLayout]) -> set[str]:
+    """The names of the tables that there are; a view of such a name is none."""
+    names = [quote(load.schema, layout.table) for layout in layouts]
+    found = connection.execute(QUERIES["are_tables"], {"tables": names})
+    return {layouts[int(str(number)) - 1].table for (number,) in found}
 
 
 def finish(connection: Connection, load: Load) -> None:
@@ -387,7 +405,6 @@ class _ChunkRow:
     typed: int
     jsonb: int
     extra: int
-    seconds: float
 
     def read(self, collection: str) -> ChunkLine:
         figures = CollectionReport(
@@ -396,9 +413,8 @@ class _ChunkRow:
             self.loaded,
             self.rejected,
             self.stop_offset - self.start_offset,
-            self.seconds,
-            self.rows,
-            Values(self.typed, self.jsonb, self.extra),
+            tables=self.rows,
+            values=Values(self.typed, self.jsonb, self.extra),
         )
         return ChunkLine(self.start_offset, self.stop_offset, self.sha256, figures)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from itertools import chain, compress
 from time import perf_counter
@@ -53,6 +53,9 @@ KEYS_AT_ONCE = 100
 
 TABLES_AT_ONCE = 20
 """Tables whose statistics one statement collects, each in a transaction of its own."""
+
+LOADERS = 100
+"""Collections whose loaders are kept."""
 
 ATTEMPTS = 3
 """How often a chunk is tried when the server asks for another try; the last time alone."""
@@ -159,7 +162,10 @@ class LoadWork:
     ) -> None:
         self._connection, self._load, self._workers = connection, load, workers
         self._source = source
-        self._loader: _CollectionLoader | None = None
+        # Chunks of many collections may come interleaved, and what a loader has learnt is costly.
+        self._loader = lru_cache(LOADERS)(
+            lambda name: _CollectionLoader(connection, load, name, workers)
+        )
 
     def describe(self) -> Result:
         """Name the work, the load, and the session whose load it is."""
@@ -179,12 +185,9 @@ class LoadWork:
         chunk = task.read(self._source, ledger.restart_hint(self._load))
         if task.recorded:
             return {}
-        name = task.collection.name
-        if self._loader is None or self._loader.name != name:
-            self._loader = _CollectionLoader(self._connection, self._load, name, self._workers)
+        loader = self._loader(task.collection.name)
         try:
-            attempts = self._attempts(task)
-            return self._loader.load_chunk(chunk, attempts=attempts).as_json()
+            return loader.load_chunk(chunk, attempts=self._attempts(task)).as_json()
         except SerializationError:
             if self._workers == 1 or task.is_last_try:
                 raise
@@ -221,12 +224,8 @@ class LoadWork:
         lines, rejects = list[ledger.ChunkFigures](), list[tuple[Reject, bytes]]()
         with self._connection.transaction():
             for task in tasks:
-                name = task.collection.name
-                if self._loader is None or self._loader.name != name:
-                    loader = _CollectionLoader(self._connection, self._load, name, self._workers)
-                    self._loader = loader
                 chunk = task.read(self._source, hint)
-                figures, rejected = self._loader.copy_chunk(chunk)
+                figures, rejected = self._loader(task.collection.name).copy_chunk(chunk)
                 lines.append((chunk, figures))
                 rejects += rejected
             if rejects:

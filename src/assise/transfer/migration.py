@@ -14,7 +14,7 @@ from assise.files import check_writable, exists_error, write_file
 from assise.infer.fields import Ids
 from assise.infer.propose import Proposal, propose
 from assise.manifest.model import Manifest
-from assise.manifest.sections.project import SERVERS_OWN
+from assise.manifest.sections.project import NAME, SERVERS_OWN
 from assise.manifest.write import dump_manifest
 from assise.mongo.opening import open_source
 from assise.mongo.source import NO_OPTIONS, NOTHING, Source, SourceOptions, Survey, find_collections
@@ -36,7 +36,7 @@ from assise.transfer.undo import Undo, plan_undo, undo_load
 from assise.transfer.verify import verify_source
 from assise.transfer.workers.pool import Workers, start_workers
 from assise.wording import count_of, nearest
-from assise.workspace import Workspace
+from assise.workspace import CONFIRM, Workspace
 
 WORKER_BYTES = 8 << 20
 """Source bytes that are worth a further worker: one takes half a second to start."""
@@ -60,10 +60,13 @@ def infer(
     place: Path | str,
     options: SourceOptions = NO_OPTIONS,
     *,
+    name: str | None = None,
     ids: Ids = "uuid",
     begun: Begun | None = None,
 ) -> Proposal:
     """Read every document of a source and propose a manifest; nothing is written."""
+    if name is not None:
+        _check_name(name)
     source = begun.source if begun else _open(workspace, place, options)
     postgres = "embedded" if workspace.to is None else describe(workspace.to)
     chunk_bytes = workspace.setting(CHUNK_BYTES)
@@ -78,7 +81,8 @@ def infer(
             progress=workspace.progress,
             says=begun is None,
         )
-    return propose(profiles, name=_name_manifest(source.name), ids=ids, postgres=postgres)
+    name = name or _name_manifest(source.name)
+    return propose(profiles, name=name, ids=ids, postgres=postgres)
 
 
 def write_manifest(workspace: Workspace, proposal: Proposal, path: Path | None = None) -> Path:
@@ -95,16 +99,19 @@ def migrate(
     place: Path | str,
     options: SourceOptions = NO_OPTIONS,
     *,
+    name: str | None = None,
     ids: Ids = "uuid",
 ) -> Report:
     """Infer where there is no manifest, load, verify."""
     source = _open(workspace, place, options)
-    if not workspace.path.exists():
+    if workspace.path.exists():
+        _check_manifest(workspace, source, options, name)
+    else:
         check_writable(workspace.path)
     with _working(workspace, source) as workers:
         begun = Begun(source, workers)
         if not workspace.path.exists():
-            proposal = infer(workspace, place, ids=ids, begun=begun)
+            proposal = infer(workspace, place, name=name, ids=ids, begun=begun)
             for note in proposal.notes:
                 workspace.log(note)
             if _write_new(workspace.path, proposal):
@@ -159,7 +166,7 @@ def load(
         ledger.upgrade(connection)
         found = ledger.find_load(connection, manifest.name)
         if found is not None:
-            options = _check_options(found, options)
+            options = _check_options(found, options, is_whole=begun is not None)
         if place is None:
             place = _remembered(found)
         source = begun.source if begun else _open(workspace, place, options)
@@ -282,9 +289,7 @@ def undo(workspace: Workspace, *, replace: Collection[str] = (), dry_run: bool =
         plan.check(replace)
         question = plan.describe()
         if not workspace.confirm(question):
-            raise UsageError(
-                f"not confirmed, nothing was dropped: {question}", remedy="Confirm with --yes."
-            )
+            raise UsageError(f"not confirmed, nothing was dropped: {question}", remedy=CONFIRM)
         return undo_load(connection, load, replace=replace)
 
 
@@ -401,9 +406,7 @@ def _begin(
     if not workspace.is_embedded(manifest):
         question = _ask_to_begin(connection, manifest)
         if not workspace.confirm(question):
-            raise UsageError(
-                f"not confirmed, nothing was written: {question}", remedy="Confirm with --yes."
-            )
+            raise UsageError(f"not confirmed, nothing was written: {question}", remedy=CONFIRM)
     names, chunk_bytes = [*manifest.roots.values()], workspace.setting(CHUNK_BYTES)
     return creation.begin(
         connection,
@@ -458,20 +461,51 @@ def _finished_load(connection: Connection, manifest: Manifest, *, as_loaded: boo
     return load
 
 
-def _check_options(load: Load, options: SourceOptions) -> SourceOptions:
+def _check_options(load: Load, options: SourceOptions, *, is_whole: bool) -> SourceOptions:
     """Return the options of a load that goes on; those that are given must be the same.
+
+    With `is_whole` all of its options must be given.
 
     Raises:
         ChangedError: they are others.
     """
-    kept = load.options.as_json()
-    for name, value in options.as_json().items():
-        if kept.get(name) != value:
+    kept, given = load.options.as_json(), options.as_json()
+    for name in kept if is_whole else given:
+        if kept.get(name) != given.get(name):
             raise ChangedError(
-                f"the load of {load.name!r} has {name} {kept.get(name)}, not {value}",
-                remedy=f"Leave it out, and the load goes on. {ledger.restart_hint(load)}",
+                f"{load.name!r} was loaded with another {name}:"
+                f" {kept.get(name, 'none')}, not {given.get(name, 'none')}",
+                remedy="`assise load` goes on with that, and `assise verify` reads with it. "
+                + ledger.restart_hint(load),
             )
     return load.options
+
+
+def _check_manifest(
+    workspace: Workspace, source: Source, options: SourceOptions, name: str | None
+) -> None:
+    """Check that a manifest that is there already is what was asked for."""
+    manifest = workspace.manifest()
+    if name not in {None, manifest.name}:
+        raise UsageError(
+            f"{workspace.path} is called {manifest.name!r}, not {name!r}",
+            remedy="Leave --name out, or write the name into the manifest.",
+        )
+    held, selected = {*manifest.roots.values()}, {each.name for each in source.collections}
+    if (options.only or options.skip) and held != selected:
+        differing = ", ".join(sorted(held ^ selected)[:MOST_TABLES])
+        raise UsageError(
+            f"{workspace.path} has the tables of other collections than --only and --skip select:"
+            f" {differing}",
+            remedy="The manifest decides what is loaded: leave --only and --skip out, or change it"
+            " there.",
+        )
+
+
+def _check_name(name: str) -> None:
+    for problem in NAME.check(("name",), name, {}):
+        message = f"--name: {problem.value} {problem.message}"
+        raise UsageError(message, remedy=problem.remedy)
 
 
 def _remembered(load: Load | None) -> str:

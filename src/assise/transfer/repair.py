@@ -34,6 +34,7 @@ from assise.transfer.loaded import find_extra_rows, list_loaded
 from assise.transfer.report import Report
 from assise.types.wire import Cell, add_length, write_row
 from assise.wording import count_of, nearest
+from assise.workspace import CONFIRM
 
 SHOWN = 20
 """Changes of each kind of one table that are put into words."""
@@ -188,7 +189,7 @@ def repair_load(
             if not confirm(question := plan.describe()):
                 raise UsageError(
                     f"not confirmed, nothing was repaired:\n{question}",
-                    remedy="Confirm with --yes.",
+                    remedy=CONFIRM,
                 )
             connection.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
             connection.execute(lock_writers(stages))

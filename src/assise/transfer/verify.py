@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from random import SystemRandom
 
@@ -26,6 +26,9 @@ from assise.transfer.report import Verified
 from assise.transfer.workers.pool import Workers
 from assise.transfer.workers.task import Result, Task
 from assise.wording import count_of
+
+CHECKS = 100
+"""Collections whose checks are kept: chunks of many may come interleaved."""
 
 
 def verify_source(
@@ -107,7 +110,8 @@ class VerifyWork:
     ) -> None:
         self._connection, self._load, self._source = connection, load, source
         self._workers = workers
-        self._check: CollectionCheck | None = None
+        self._check = lru_cache(CHECKS)(lambda name: CollectionCheck(connection, load, name))
+        self._open = ""
 
     def describe(self) -> Result:
         """Name the work, the load, and the snapshot that all workers read in."""
@@ -133,10 +137,11 @@ class VerifyWork:
             changed = f"has changed since it was loaded, after byte {chunk.start:,}"
             raise ChangedError(f"{task.collection.place} {changed}", remedy=hint)
         name = task.collection.name
-        if self._check is None or self._check.name != name:
-            self._check = CollectionCheck(self._connection, self._load, name)
-            self._reading.open(len(self._check.layouts))
-        return self._check.check_chunk(chunk, task.recorded.loaded, sample=task.sample).as_json()
+        check = self._check(name)
+        if name != self._open:
+            self._reading.open(len(check.layouts))
+            self._open = name
+        return check.check_chunk(chunk, task.recorded.loaded, sample=task.sample).as_json()
 
 
 def _count_rows(

@@ -166,7 +166,7 @@ class _Parser:
                 raise self._broken("no comma and no end")
         else:
             self._p = found.end()
-            if found[1] == b"," and container.closer != b")":
+            if found[1] == b",":
                 found = _CLOSER.match(self._text, self._p)
                 self._p = found.end() if found else self._p
             if found and found[1] != b",":

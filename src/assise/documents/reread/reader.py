@@ -31,7 +31,7 @@ LARGEST_BYTES = (16 << 20) + (16 << 10)
 """The largest document that the server writes."""
 
 _PART_BYTES = 1 << 20
-_ESCAPES = re.compile(rb"(?:\\u[0-9a-fA-F]{4})+|\\x..|\\.")
+_ESCAPES = re.compile(rb"(?:\\u[0-9a-fA-F]{4})++|\\x..|\\.")
 _QUOTES = frozenset([b'"', b"'"])
 _CONTROLS = {
     b"b": b"\b",

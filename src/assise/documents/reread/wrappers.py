@@ -79,7 +79,7 @@ _OBJECT_ID = re.compile(rb"[0-9a-fA-F]{24}")
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _OLD_UUID = re.compile(rb"[0-9a-fA-F]{32}")
 _SUBTYPE = re.compile(rb"(?:ffffff)?([0-9a-fA-F]{1,2})")
-_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
 
 def kind_of(item: Item) -> int:

@@ -2,10 +2,6 @@
 -- Let other sessions read what this transaction reads.
 SELECT pg_export_snapshot()
 
--- has_ledger --
--- Whether there is a ledger, of whatever version.
-SELECT EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE (nspname, relname) = ('assise', 'version'))
-
 -- load --
 -- A load by its name.
 SELECT id, name, source, layout, schema, chunk_bytes, finished_at IS NOT NULL AS is_finished, to_jsonb(load) -> 'options' AS options
@@ -88,12 +84,12 @@ FROM json_to_recordset(%(lines)s) AS line (
 
 -- all_chunks --
 -- The finished chunks of all collections, in the order of the source.
-SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds, collection
+SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, collection
 FROM assise.chunk WHERE load_id = %(load_id)s ORDER BY collection, start_offset
 
 -- chunks --
 -- The finished chunks of a collection, in the order of the source.
-SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds
+SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra
 FROM assise.chunk WHERE load_id = %(load_id)s AND collection = %(collection)s ORDER BY start_offset
 
 -- copy_rejects --
@@ -136,9 +132,10 @@ WHERE to_regclass(name) IS NOT NULL ORDER BY number
 SELECT number, conname::text, convalidated FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS ours (name, number)
 JOIN pg_constraint ON conrelid = to_regclass(name) AND contype = 'f' ORDER BY number, convalidated DESC
 
--- is_table --
--- Whether there is a table of this name; a view is none.
-SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass(%(table)s) AND relkind = 'r')
+-- are_tables --
+-- Which of these names, by their numbers from 1 on, are those of tables; a view is none.
+SELECT number FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS ours (name, number)
+JOIN pg_class ON pg_class.oid = to_regclass(name) AND relkind = 'r'
 
 -- loaded_rows --
 -- How many rows each table got, by the lines of the chunks.
