@@ -20,6 +20,7 @@ from bson.json_util import (
     dumps,
     loads,
 )
+from tests.archives import write_archive
 from tests.dumps import write_dump
 from tests.sources.held import Held, carry_all, make_held
 
@@ -113,6 +114,20 @@ def _is_read_back(raw: bytes, options: JSONOptions) -> bool:
     return False
 
 
+def _write_archive(folder: Path, held: Held) -> Path:
+    folder.mkdir(exist_ok=True)
+    file = folder / "app.archive"
+    file.write_bytes(write_archive(held))
+    return file
+
+
+def _write_packed_archive(folder: Path, held: Held) -> Path:
+    file = _write_archive(folder, held)
+    packed = file.with_name("app.archive.gz")
+    packed.write_bytes(gzip.compress(file.read_bytes(), mtime=0))
+    return packed
+
+
 KINDS = [
     Kind("folder", _write_folder),
     Kind("packed folder", _write_packed_folder),
@@ -126,4 +141,6 @@ KINDS = [
         documents=20_000,
     ),
     Kind("old JSON", _write_old_json, partial(_is_read_back, options=_OLD)),
+    Kind("archive", _write_archive),
+    Kind("packed archive", _write_packed_archive),
 ]

@@ -62,9 +62,14 @@ def infer(
     *,
     name: str | None = None,
     ids: Ids = "uuid",
+    sample: int | None = None,
     begun: Begun | None = None,
 ) -> Proposal:
-    """Read every document of a source and propose a manifest; nothing is written."""
+    """Read every document of a source and propose a manifest; nothing is written.
+
+    Of a live collection of over a million documents `sample` of them are enough, if it is given.
+    """
+    _check_sample(sample)
     if name is not None:
         _check_name(name)
     source = begun.source if begun else _open(workspace, place, options)
@@ -77,6 +82,7 @@ def infer(
             workers,
             chunk_bytes=chunk_bytes,
             paths=workspace.setting(INFER_PATHS),
+            sample=sample,
             log=workspace.log,
             progress=workspace.progress,
             says=begun is None,
@@ -101,8 +107,10 @@ def migrate(
     *,
     name: str | None = None,
     ids: Ids = "uuid",
+    sample: int | None = None,
 ) -> Report:
-    """Infer where there is no manifest, load, verify."""
+    """Infer where there is no manifest, load, verify; `sample` is that of `infer`."""
+    _check_sample(sample)
     source = _open(workspace, place, options)
     if workspace.path.exists():
         _check_manifest(workspace, source, options, name)
@@ -111,7 +119,7 @@ def migrate(
     with _working(workspace, source) as workers:
         begun = Begun(source, workers)
         if not workspace.path.exists():
-            proposal = infer(workspace, place, name=name, ids=ids, begun=begun)
+            proposal = infer(workspace, place, name=name, ids=ids, sample=sample, begun=begun)
             for note in proposal.notes:
                 workspace.log(note)
             if _write_new(workspace.path, proposal):
@@ -120,6 +128,7 @@ def migrate(
         proof = verify(workspace, place, begun=begun)
     for collection, proved in zip(report.collections, proof.collections, strict=True):
         collection.verified, collection.differences = proved.verified, proved.differences
+        collection.since = proved.since
     report.seconds += proof.seconds
     return report
 
@@ -198,8 +207,7 @@ def verify(
     begun: Begun | None = None,
 ) -> Report:
     """Compare every document of the source, or a sample, with what the target gives back."""
-    if sample is not None and sample < 1:
-        raise UsageError(f"a sample of {sample} documents", remedy="Give 1 or more: --sample 1000.")
+    _check_sample(sample)
     manifest = workspace.manifest()
     with workspace.connect(manifest) as connection:
         found = _finished_load(connection, manifest)
@@ -237,6 +245,7 @@ def _verify(
             collection.add(line.figures)
         collection.verified, collection.differences = each.verified, each.differences
         collection.problems = each.problems
+        collection.since = each.since if source.is_live else None
         report.collections.append(collection)
     report.seconds = perf_counter() - started
     return report, found
@@ -438,6 +447,11 @@ def _check_held(manifest: Manifest, source: Source, log: Log) -> None:
     for collection in source.collections:
         if collection.name not in known:
             log(f"{collection.name} has no table in the manifest and is not loaded")
+
+
+def _check_sample(sample: int | None) -> None:
+    if sample is not None and sample < 1:
+        raise UsageError(f"a sample of {sample} documents", remedy="Give 1 or more: --sample 1000.")
 
 
 def _find_load(connection: Connection, manifest: Manifest) -> Load:
