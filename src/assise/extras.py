@@ -20,6 +20,7 @@ class Feature(NamedTuple):
 
 EXTRAS = {
     "embedded": Feature("the embedded PostgreSQL", ", or give your own server with --to"),
+    "schema": Feature("PostgreSQL's parser or the writer of models"),
 }
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Sequence
-from hashlib import sha256
 
-from assise.manifest.names import MAX_NAME_BYTES, SYSTEM_COLUMNS
+from assise.manifest.names import MAX_NAME_BYTES, SYSTEM_COLUMNS, cut_name, shorten
 
 _IRREGULAR = {
     "aliases": "alias",
@@ -94,14 +93,6 @@ def column_name(keys: Sequence[str]) -> str:
     return name + "_" if name in SYSTEM_COLUMNS else name
 
 
-def shorten(name: str, size: int = MAX_NAME_BYTES) -> str:
-    """Return `name` in at most `size` bytes of UTF-8; a cut one ends in 8 digits of its hash."""
-    if len(name.encode()) <= size:
-        return name
-    digest = sha256(name.encode()).hexdigest()
-    return f"{_cut(name, size - 9)}_{digest[:8]}"
-
-
 class Names:
     """The names of one table's columns; each is given out once."""
 
@@ -118,7 +109,7 @@ class Names:
         while any(name + suffix in self._taken for suffix in self._suffixes):
             number = self._numbers[first] = self._numbers.get(first, 1) + 1
             ending = f"_{number}"
-            name = _cut(first, size - len(ending)) + ending
+            name = cut_name(first, size - len(ending)) + ending
         self._taken.update(name + suffix for suffix in self._suffixes)
         return name
 
@@ -156,7 +147,3 @@ def _starts_word(text: Sequence[str], i: int) -> bool:
     following = [*text[i + 1 : i + 3], "", ""]
     is_plural = following[0] == "s" and not following[1].islower()
     return text[i - 1].isupper() and following[0].islower() and not is_plural
-
-
-def _cut(name: str, size: int) -> str:
-    return name.encode()[:size].decode(errors="ignore")

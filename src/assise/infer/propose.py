@@ -15,10 +15,11 @@ from assise.infer.fields import (
     Ids,
     choose_type,
 )
-from assise.infer.names import Names, TableNames, column_name, shorten, singular, snake_case
+from assise.infer.names import Names, TableNames, column_name, singular, snake_case
 from assise.infer.profile import Profile
 from assise.infer.tree import PathProfile
 from assise.manifest.model import Column, Manifest, Table
+from assise.manifest.names import shorten
 from assise.manifest.paths import format_child_path, format_path
 from assise.types.table import PROPOSED
 from assise.wording import count_of, escape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 
 from assise.manifest.problems import Place, Problem
 from assise.wording import show
@@ -30,3 +31,16 @@ def check_column_name(place: Place, name: str) -> Iterator[Problem]:
     if name in SYSTEM_COLUMNS:
         message = "is the name of a system column of PostgreSQL"
         yield Problem(place, message, name, f"Choose another name, such as {name}_.")
+
+
+def shorten(name: str, size: int = MAX_NAME_BYTES) -> str:
+    """Return `name` in at most `size` bytes of UTF-8; a cut one ends in 8 digits of its hash."""
+    if len(name.encode()) <= size:
+        return name
+    digest = sha256(name.encode()).hexdigest()
+    return f"{cut_name(name, size - 9)}_{digest[:8]}"
+
+
+def cut_name(name: str, size: int) -> str:
+    """The first `size` bytes of a name, without a cut character."""
+    return name.encode()[:size].decode(errors="ignore")

@@ -19,6 +19,7 @@ from assise.mongo.dump import Dump, open_dump, read_metadata
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
 from assise.progress import Log
+from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
 from assise.transfer import creation, export, ledger
@@ -27,6 +28,7 @@ from assise.transfer.estimate import estimate_dump
 from assise.transfer.export import Exported, Write
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import load_dump
+from assise.transfer.objects import apply_objects
 from assise.transfer.profile import profile_dump
 from assise.transfer.repair import Repair, repair_load
 from assise.transfer.report import Plan, Report
@@ -140,6 +142,14 @@ def load(
         with _working(workspace, dump, workers) as running:
             report.collections = load_dump(
                 connection, begun, dump, running, log=workspace.log, progress=workspace.progress
+            )
+            report.findings = apply_objects(
+                connection,
+                begun,
+                list_objects(manifest, begun.schema),
+                workers=running.count,
+                log=workspace.log,
+                progress=workspace.progress,
             )
         ledger.remember_source(connection, begun, dump.path)
     report.seconds = perf_counter() - started
