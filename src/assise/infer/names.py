@@ -93,6 +93,26 @@ def column_name(keys: Sequence[str]) -> str:
     return name + "_" if name in SYSTEM_COLUMNS else name
 
 
+_KEY_ENDINGS = ("id", "uid", "key", "code", "number", "sku", "slug")
+
+
+def is_reference_name(key: str, collection: str, field: str) -> bool:
+    """Return whether the name of a field says that it holds `field` of a document of a collection.
+
+    >>> [is_reference_name(key, "users", "_id") for key in ("userId", "user", "createdBy")]
+    [True, True, False]
+    >>> is_reference_name("device_uid", "devices", "uid"), is_reference_name("name", "users", "name")
+    (True, False)
+    """
+    name, one = snake_case(key), singular(snake_case(collection))
+    if field == "_id":
+        stem = singular(name.removesuffix("_ids").removesuffix("_id"))
+        return stem == one or stem.endswith(f"_{one}")
+    own = snake_case(field)
+    is_same = name == own and own.rpartition("_")[2] in _KEY_ENDINGS
+    return is_same or name == f"{one}_{own}" or name.endswith(f"_{one}_{own}")
+
+
 class Names:
     """The names of one table's columns; each is given out once."""
 

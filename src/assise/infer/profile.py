@@ -49,6 +49,7 @@ from assise.documents.reader import (
 from assise.documents.shape import Shape, Slot, SlotValue
 from assise.errors import InvalidBsonError
 from assise.infer.ids import FITS
+from assise.infer.joins import Joins
 from assise.infer.tree import (
     CODES,
     NODE_BITS,
@@ -130,7 +131,9 @@ class Profile:
     documents.
     """
 
-    def __init__(self, *, paths: int | None = None, shape: Shape | None = None) -> None:
+    def __init__(
+        self, *, paths: int | None = None, shape: Shape | None = None, joins: Joins | None = None
+    ) -> None:
         self.paths = read_setting(INFER_PATHS, paths)
         self.documents = 0
         self.invalid = 0
@@ -144,6 +147,7 @@ class Profile:
         self._root = _Level(0, 0, 0)
         self._levels: dict[int, _Level] = {}
         self._shape, self._parsed = shape, 0
+        self.joins = Joins() if joins is None else joins
 
     def as_json(self) -> dict[str, object]:
         """Return the counts as values that JSON can hold."""
@@ -155,6 +159,7 @@ class Profile:
             "first_invalid": self.first_invalid,
             "nodes": self._nodes[2:],
             "counts": counts,
+            "joins": self.joins.as_json(),
         }
 
     @classmethod
@@ -166,6 +171,7 @@ class Profile:
         profile.first_invalid = found["first_invalid"]
         profile._nodes += [(parent, key) for parent, key in found["nodes"]]
         profile._counts.update(dict(found["counts"]))
+        profile.joins = Joins.from_json(found["joins"])
         return profile
 
     @property
@@ -202,6 +208,7 @@ class Profile:
 
     def add_all(self, documents: Sequence[bytes], offsets: Sequence[int]) -> None:
         """Count documents in their order, with the same result as `add` for each of them."""
+        self.joins.add_all(documents)
         for start in range(0, len(documents), Shape.GROUP):
             stop = start + Shape.GROUP
             self._add_group(documents[start:stop], offsets[start:stop])
@@ -288,6 +295,7 @@ class Profile:
         other._flush()
         self.documents += other.documents
         self.invalid += other.invalid
+        self.joins.merge(other.joins)
         if self.first_invalid is None:
             self.first_invalid = other.first_invalid
         own = [0, 1]

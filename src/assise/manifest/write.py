@@ -27,7 +27,7 @@ def dump_manifest(
     """The text of a manifest, which `parse_manifest` reads back as an equal one.
 
     The comment of ("tables", name) stands above the table, that of ("tables", name, "columns",
-    column) behind the column. Variables stand as they were read. Without `with_secrets` the keys
+    column) behind the column, those of ("tables", name, "indexes") below the indexes. Variables stand as they were read. Without `with_secrets` the keys
     whose values may hold a password are left out.
     """
     writer = _Writer(manifest, comments, with_secrets=with_secrets)
@@ -63,9 +63,12 @@ class _Writer:
             comment = self.comments.get(at)
             yield line if comment is None else f"{line}  # {_comment(comment)}"
         for key in keys:
+            at = (*place, key.name)
             if key.is_block and key.of(table):
                 yield f"    {key.name}:"
-                yield from self._write_items((*place, key.name), key, table)
+                yield from self._write_items(at, key, table)
+            for line in self.comments.get(at, "").splitlines() if key.is_block else ():
+                yield f"      # {_comment(line)}"
 
     def _write_items(self, place: Place, key: AnyKey, table: Table) -> Iterator[str]:
         """The items of a list, one a line, each with its comment."""

@@ -9,9 +9,9 @@ from typing import Literal
 from assise.manifest.names import MAX_NAME_BYTES, cut_name, shorten
 from assise.manifest.problems import Place
 
-Kind = Literal["default", "identity", "not null", "unique", "index", "check", "foreign key"]
+ObjectKind = Literal["default", "identity", "not null", "unique", "index", "check", "foreign key"]
 
-ORDER: tuple[Kind, ...] = (
+ORDER: tuple[ObjectKind, ...] = (
     "default",
     "identity",
     "unique",
@@ -47,7 +47,7 @@ class Object:
         refers_to: the table that a foreign key refers to.
     """
 
-    kind: Kind
+    kind: ObjectKind
     table: str
     name: str
     place: Place

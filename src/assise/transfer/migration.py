@@ -11,11 +11,13 @@ from time import perf_counter
 from assise.errors import UsageError
 from assise.files import check_writable, exists_error, write_file
 from assise.infer.fields import Ids
+from assise.infer.metadata import read_metadata
 from assise.infer.propose import Proposal, propose
 from assise.manifest.model import Manifest
 from assise.manifest.sections.project import SERVERS_OWN
 from assise.manifest.write import dump_manifest
-from assise.mongo.dump import Dump, open_dump, read_metadata
+from assise.mongo.dump import Dump, open_dump
+from assise.mongo.dump import read_metadata as read_texts
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
 from assise.progress import Log
@@ -58,16 +60,19 @@ def infer(
     """Read every document of a dump and propose a manifest; nothing is written."""
     dump = _open(workspace, source, is_said=workers is not None)
     postgres = "embedded" if workspace.to is None else describe(workspace.to)
+    metadata = {each.name: read_metadata(read_texts(each)) for each in dump.collections}
     with _working(workspace, dump, workers) as running:
         profiles = profile_dump(
             dump,
             running,
+            targets={name: each.targets for name, each in metadata.items()},
             chunk_bytes=workspace.setting(CHUNK_BYTES),
             paths=workspace.setting(INFER_PATHS),
             log=workspace.log,
             progress=workspace.progress,
         )
-    return propose(profiles, name=_name_manifest(dump.path), ids=ids, postgres=postgres)
+    name = _name_manifest(dump.path)
+    return propose(profiles, name=name, ids=ids, postgres=postgres, metadata=metadata)
 
 
 def write_manifest(workspace: Workspace, proposal: Proposal, path: Path | None = None) -> Path:
@@ -333,7 +338,7 @@ def _begin(workspace: Workspace, connection: Connection, manifest: Manifest, dum
             raise UsageError(
                 f"not confirmed, nothing was written: {question}", remedy="Confirm with --yes."
             )
-    texts = {name: read_metadata(dump.collection(name)) for name in manifest.roots.values()}
+    texts = {name: read_texts(dump.collection(name)) for name in manifest.roots.values()}
     return creation.begin(
         connection,
         manifest,

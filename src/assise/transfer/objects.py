@@ -21,7 +21,7 @@ from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection, run_all
 from assise.progress import Log, OnProgress, Progress
 from assise.rows.keys import uuid_to_objectid
-from assise.schema.objects import ORDER, Kind, Object
+from assise.schema.objects import ORDER, Object, ObjectKind
 from assise.schema.sql import quote_text
 from assise.transfer.ledger import LEDGER, QUERIES, Load
 from assise.transfer.report import Finding
@@ -37,11 +37,11 @@ _UNCHECKED: dict[str, object] = {"unchecked": True}
 
 
 @dataclass(frozen=True)
-class Made:
+class MadeObject:
     """An object as the ledger has it."""
 
     table: str
-    kind: Kind
+    kind: ObjectKind
     name: str
     create_sql: str
     drop_sql: str
@@ -53,11 +53,11 @@ class Made:
         return self.table, self.kind, self.name
 
 
-def list_made(connection: Connection, load: Load) -> dict[Id, Made]:
+def list_made(connection: Connection, load: Load) -> dict[Id, MadeObject]:
     """What the tables of a load have because the manifest asks for it."""
     if bookkeeping.find_version(connection, LEDGER) < WITH_OBJECTS:
         return {}
-    found = connection.fetch(Made, QUERIES["objects"], {"load_id": load.id})
+    found = connection.fetch(MadeObject, QUERIES["objects"], {"load_id": load.id})
     return {made.id: made for made in found}
 
 
@@ -134,7 +134,7 @@ class _Task:
     is_retry: bool = False
 
 
-def _plan(key: Id, each: Object, made: Made | None) -> _Task | None:
+def _plan(key: Id, each: Object, made: MadeObject | None) -> _Task | None:
     if made is None:
         return _Task(key, each)
     if made.create_sql != each.create:

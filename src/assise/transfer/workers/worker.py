@@ -97,7 +97,7 @@ def _make_verify_work(description: Result, session: ExitStack) -> Work:
 
 
 def _make_profile_work(description: Result, _session: ExitStack) -> Work:
-    return ProfileWork(description["paths"])
+    return ProfileWork(description["paths"], description["targets"])
 
 
 def _connect(description: Result, session: ExitStack) -> tuple[Connection, Load]:
