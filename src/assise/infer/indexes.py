@@ -189,31 +189,27 @@ class IndexFinder:
             return
         path = index.keys[0][0]
         place = self.places.get(path.removesuffix(".$**"))
-        column = _write_name(place.column) if place else path
+        is_jsonb = place is not None and place.type == "jsonb"
         table = _write_name(place.table if place else root)
+        column = _write_name(place.column) if place else ""
         if "$**" in path:
-            is_inverted = place is not None and place.type == "jsonb"
-            sql = f": CREATE INDEX ON {table} USING gin ({column})" if is_inverted else ""
-            self.found.tell(
-                root,
-                f"index {name}: of all fields{f' of {path[:-4]}' if path != '$**' else ''}{sql}",
-            )
-            return
-        kind = " and ".join(sorted(index.kinds))
-        self.found.tell(
-            root,
-            f"index {name}: {kind}; with PostGIS: CREATE INDEX ON {table}"
-            f" USING gist (ST_GeomFromGeoJSON({column}::text))",
-        )
+            what = "all fields" if path == "$**" else f"all fields of {path.removesuffix('.$**')}"
+            sql = f": CREATE INDEX ON {table} USING gin ({column})" if is_jsonb else ""
+        else:
+            what = f"{' and '.join(sorted(index.kinds))} on {escape(path)}, for PostGIS"
+            geometry = f"ST_GeomFromGeoJSON({column}::text)"
+            sql = f": CREATE INDEX ON {table} USING gist (({geometry}))" if is_jsonb else ""
+        self.found.tell(root, f"index {name}: {what}{sql}")
 
 
 def write_interval(seconds: int) -> str:
     """A number of seconds as an interval of PostgreSQL, in its largest whole unit.
 
-    >>> write_interval(31_536_000), write_interval(90), write_interval(3_600)
-    ('365 days', '90 seconds', '1 hour')
+    >>> write_interval(31_536_000), write_interval(90), write_interval(3_600), write_interval(0)
+    ('365 days', '90 seconds', '1 hour', '0 seconds')
     """
-    size, unit = next(each for each in _UNITS if seconds % each[0] == 0)
+    whole = (each for each in _UNITS if seconds and seconds % each[0] == 0)
+    size, unit = next(whole, _UNITS[-1])
     count = seconds // size
     return f"{count} {unit}{'' if count == 1 else 's'}"
 

@@ -15,6 +15,9 @@ LEAST_SHARE = 50
 LEAST_NAMED_SHARE = 90
 """The same for numbers and short texts, which join only where the name says so, too."""
 
+LEAST_DIFFERENT = 2
+"""Different ids that must be among the values where no name tells: one may come from a copy."""
+
 PROBED = 50
 """Values that are looked up first: where none is an id, the others are not looked up."""
 
@@ -83,11 +86,13 @@ def _compare(
         return None
     if not is_named and ids.isdisjoint(values[:PROBED]):
         return None
-    hits = sum(value in ids for value in values)
+    hits = [value for value in values if value in ids]
     least = LEAST_SHARE if is_telling else LEAST_NAMED_SHARE
-    if not hits or 100 * hits < least * len(values):
+    if not hits or 100 * len(hits) < least * len(values):
         return None
-    return Match(*target, hits, len(values), is_named)
+    if not is_named and len({*hits}) < LEAST_DIFFERENT:
+        return None
+    return Match(*target, len(hits), len(values), is_named)
 
 
 def _rank(match: Match) -> tuple[bool, float, bool, str]:
