@@ -87,13 +87,13 @@ class CollectionCheck:
         self._connection, self._load, self.name = connection, load, name
         table = load.layout.table_of(name)
         self._assembler = Assembler(load.layout, table, is_strict=True)
-        self._layouts = self._assembler.layouts
+        self.layouts = self._assembler.layouts
         self._key_type = self._assembler.tree.key.type
         self._read_keys = compile_keys(load.layout, table)
         self._readback = Readback(
             connection, self._assembler, load.schema, name_key=lambda key: key
         )
-        self._select_keys = select_keys(self._layouts[0], load.schema)
+        self._select_keys = select_keys(self.layouts[0], load.schema)
         self._findings = Findings()
 
     def check_chunk(self, chunk: Chunk, loaded_count: int, *, sample: int | None) -> Findings:
@@ -162,7 +162,7 @@ class CollectionCheck:
     def _check_documents(self, documents: list[Document]) -> None:
         keyed = self._find_keys(documents)
         rows, child_rows = self._readback.read([key for key, _ in keyed])
-        nothing = no_child_rows(self._layouts)
+        nothing = no_child_rows(self.layouts)
         group = _Group()
         for key, document in keyed:
             row = rows.pop(key, None)
@@ -191,7 +191,7 @@ class CollectionCheck:
         for key in other_keys:
             self._findings.verified.extra += 1
             self._findings.wrong.append(offsets[normal_key(self._key_type, key)])
-            shown, table = show_key(self._key_type, key), self._layouts[0].table
+            shown, table = show_key(self._key_type, key), self.layouts[0].table
             self._say(f"child rows have the key {shown}, which is written otherwise in {table}")
 
     def _check_group(self, group: _Group) -> None:
@@ -217,7 +217,7 @@ class CollectionCheck:
             lines = [error.message]
         else:
             # assemble() has taken out what it has used; the rest has no parent.
-            for layout, by_parent in zip(self._layouts, child_rows, strict=True):
+            for layout, by_parent in zip(self.layouts, child_rows, strict=True):
                 count = sum(map(len, by_parent.values()))
                 if count:
                     lines.append(f"{count_of(count, 'row')} of {layout.table} without a parent")
@@ -230,7 +230,7 @@ class CollectionCheck:
             self._say(f"{self._show_document(offset, key)}: {line}")
 
     def _check_positions(self, child_rows: ChildRows) -> None:
-        for layout, by_parent in zip(self._layouts, child_rows, strict=True):
+        for layout, by_parent in zip(self.layouts, child_rows, strict=True):
             ordinal = layout.key_width - 1
             for rows in by_parent.values():
                 for position, row in enumerate(rows):

@@ -17,6 +17,7 @@ from assise.files import exists_error
 from assise.mongo.dump import BUCKETS
 from assise.mongo.names import file_name, is_cut, unescape
 from assise.postgres.connection import Connection
+from assise.postgres.reading import Reading
 from assise.rows.assemble import Assembler
 from assise.rows.keys import normal_key, show_key
 from assise.rows.model import Reason
@@ -173,7 +174,10 @@ def export_folder(
             raise exists_error(home / name, instead=ANOTHER)
     try:
         draft.mkdir(parents=True)
-        exported = [_write_collection(connection, load, name, draft) for name in collections]
+        reading, exported = Reading(connection), list[Exported]()
+        for name in collections:
+            reading.open(len(load.layout.tree(load.layout.table_of(name))))
+            exported.append(_write_collection(connection, load, name, draft))
         _publish(draft, home, names)
     except OSError as error:
         remedy = "Nothing was exported. Make room, or give another folder."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -63,6 +63,10 @@ class ChunkLine:
     stop: int
     sha256: str
     figures: CollectionReport
+
+
+ChunkFigures = tuple[Chunk, CollectionReport]
+"""A chunk with its figures."""
 
 
 @dataclass(frozen=True)
@@ -392,6 +396,23 @@ def finished_chunks(connection: Connection, load: Load, collection: str) -> list
     return [row.read(collection) for row in rows]
 
 
+def list_finished(connection: Connection, load: Load) -> dict[str, list[ChunkLine]]:
+    """The finished chunks of all collections, by collection, in the order of the source."""
+    found: dict[str, list[ChunkLine]] = {}
+
+    def keep(*, collection: str, **facts: Any) -> None:  # noqa: ANN401
+        found.setdefault(collection, []).append(_ChunkRow(**facts).read(collection))
+
+    connection.fetch(keep, QUERIES["all_chunks"], {"load_id": load.id})
+    return found
+
+
+def list_foreign_keys(connection: Connection, tables: Sequence[str]) -> dict[int, tuple[str, bool]]:
+    """Tables, by their places among `tables`, with their foreign keys: the name, and if checked."""
+    rows = connection.execute(QUERIES["foreign_keys_of"], {"tables": [*tables]})
+    return {int(str(n)) - 1: (str(name), bool(is_valid)) for n, name, is_valid in rows}
+
+
 def sum_chunks(connection: Connection, load: Load, collection: str) -> CollectionReport:
     """The figures of everything of a collection that is loaded."""
     report = CollectionReport(collection)
@@ -400,24 +421,24 @@ def sum_chunks(connection: Connection, load: Load, collection: str) -> Collectio
     return report
 
 
-def write_chunk(
-    connection: Connection, load: Load, chunk: Chunk, figures: CollectionReport
-) -> None:
-    """The line of a finished chunk, in the transaction that copied its rows."""
-    parameters = {
-        "load_id": load.id,
-        "collection": figures.name,
-        "start": chunk.start,
-        "stop": chunk.stop,
-        "sha256": chunk.digest,
-        "documents": figures.documents,
-        "loaded": figures.loaded,
-        "rejected": figures.rejected,
-        "rows": json.dumps(figures.tables),
-        "seconds": figures.seconds,
-        **vars(figures.values),
-    }
-    connection.execute(QUERIES["insert_chunk"], parameters)
+def write_chunks(connection: Connection, load: Load, lines: Iterable[ChunkFigures]) -> None:
+    """The lines of finished chunks, in the transaction that copied their rows."""
+    facts = [
+        {
+            "collection": figures.name,
+            "start_offset": chunk.start,
+            "stop_offset": chunk.stop,
+            "sha256": chunk.digest,
+            "documents": figures.documents,
+            "loaded": figures.loaded,
+            "rejected": figures.rejected,
+            "rows": figures.tables,
+            "seconds": figures.seconds,
+            **vars(figures.values),
+        }
+        for chunk, figures in lines
+    ]
+    connection.execute(QUERIES["insert_chunks"], {"load_id": load.id, "lines": json.dumps(facts)})
 
 
 def write_rejects(

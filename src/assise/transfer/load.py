@@ -6,7 +6,7 @@ was never there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -24,6 +24,7 @@ from assise.errors import (
 from assise.mongo.chunks import Chunk
 from assise.mongo.dump import Dump
 from assise.postgres.connection import Connection, execute_all
+from assise.postgres.server import count_tables_at_once
 from assise.progress import Log, OnProgress
 from assise.rows.keys import compile_keys, normal_keys
 from assise.rows.model import Batch, Document, Reason
@@ -46,6 +47,12 @@ from assise.types.wire import Cell, strip_lengths
 from assise.wording import count_of
 
 DUPLICATE = "a document with the same _id is loaded already"
+
+KEYS_AT_ONCE = 100
+"""Foreign keys that are added in one transaction."""
+
+TABLES_AT_ONCE = 20
+"""Tables whose statistics one statement collects, each in a transaction of its own."""
 
 ATTEMPTS = 3
 """How often a chunk is tried when the server asks for another try; the last time alone."""
@@ -74,14 +81,14 @@ def load_dump(
         for root, name in load.layout.roots.items()
     }
     lines: dict[str, dict[int, ChunkLine]] = {}
+    finished = ledger.list_finished(connection, load)
     for name in reports:
-        finished = ledger.finished_chunks(connection, load, name)
-        lines[name] = {line.start: line for line in finished}
+        lines[name] = {line.start: line for line in finished.get(name, ())}
     workers.begin(LoadWork(connection, load, workers=workers.count))
     is_read = workers.count == 1
     tasks = (_list_tasks(load, dump, lines[name], name, is_read=is_read) for name in reports)
     again = []
-    for task, result in workers.run(chain.from_iterable(tasks)):
+    for task, result in workers.run(chain.from_iterable(tasks), bundle_bytes=load.chunk_bytes):
         report = reports[task.collection.name]
         if task.is_end:
             documents = count_of(report.documents, "document")
@@ -124,17 +131,25 @@ def _add_keys(connection: Connection, load: Load, workers: int) -> None:
     All keys are added first, which reads no rows; then their rows are checked, several keys at the
     same time. What an earlier run has added or checked is left out.
     """
-    to_validate = []
-    for table, statement in add_foreign_keys(load.layout, load.schema):
-        name = quote(load.schema, table)
-        if not connection.scalar(ledger.QUERIES["has_foreign_key"], {"table": name}):
-            connection.execute(f"{statement} NOT VALID")
-        key = connection.scalar(ledger.QUERIES["foreign_key_to_validate"], {"table": name})
-        if key is not None:
-            to_validate.append(validate_constraint(table, str(key), schema=load.schema))
+    statements = add_foreign_keys(load.layout, load.schema)
+    names = [quote(load.schema, table) for table, _ in statements]
+    has_key = ledger.list_foreign_keys(connection, names)
+    missing = [f"{text} NOT VALID" for n, (_, text) in enumerate(statements) if n not in has_key]
+    for group in _split(missing, min(KEYS_AT_ONCE, count_tables_at_once(connection))):
+        connection.execute(";\n".join(group))
+    to_validate = [
+        validate_constraint(statements[n][0], name, schema=load.schema)
+        for n, (name, is_valid) in ledger.list_foreign_keys(connection, names).items()
+        if not is_valid
+    ]
     execute_all(connection, to_validate, workers=workers)
     tables = [quote(load.schema, layout.table) for layout in all_layouts(load.layout)]
-    execute_all(connection, [f"ANALYZE {table}" for table in tables], workers=workers)
+    groups = _split(tables, max(1, min(TABLES_AT_ONCE, len(tables) // workers)))
+    execute_all(connection, [f"ANALYZE {', '.join(group)}" for group in groups], workers=workers)
+
+
+def _split(texts: list[str], size: int) -> list[list[str]]:
+    return [texts[i : i + size] for i in range(0, len(texts), size)]
 
 
 class LoadWork:
@@ -172,6 +187,50 @@ class LoadWork:
                 raise
             return {"again": True}
 
+    def run_all(self, tasks: Sequence[Task]) -> list[Result]:
+        """Load small chunks in few transactions; where the server refuses one, one by one."""
+        return list(chain.from_iterable(map(self._run_group, self._split(tasks))))
+
+    def _run_group(self, tasks: Sequence[Task]) -> list[Result]:
+        if all(task.recorded is None and not task.is_last_try for task in tasks):
+            with suppress(SerializationError, DuplicateKeyError, LimitError):
+                return self._load_together(tasks)
+        return [self.run(task) for task in tasks]
+
+    def _split(self, tasks: Sequence[Task]) -> Iterator[list[Task]]:
+        """Yield tasks together whose tables have no more locks than the server gives."""
+        group, tables, layout = list[Task](), 0, self._load.layout
+        for task in tasks:
+            count = len(layout.tree(layout.table_of(task.collection.name)))
+            tables += count
+            if group and tables > self._tables_at_once:
+                yield group
+                group, tables = [], count
+            group.append(task)
+        yield group
+
+    @cached_property
+    def _tables_at_once(self) -> int:
+        return count_tables_at_once(self._connection) // self._workers
+
+    def _load_together(self, tasks: Sequence[Task]) -> list[Result]:
+        hint = ledger.restart_hint(self._load)
+        lines, rejects = list[ledger.ChunkFigures](), list[tuple[Reject, bytes]]()
+        with self._connection.transaction():
+            for task in tasks:
+                name = task.collection.name
+                if self._loader is None or self._loader.name != name:
+                    loader = _CollectionLoader(self._connection, self._load, name, self._workers)
+                    self._loader = loader
+                chunk = task.read(hint)
+                figures, rejected = self._loader.copy_chunk(chunk)
+                lines.append((chunk, figures))
+                rejects += rejected
+            if rejects:
+                ledger.write_rejects(self._connection, self._load, rejects)
+            ledger.write_chunks(self._connection, self._load, lines)
+        return [figures.as_json() for _, figures in lines]
+
     def _attempts(self, task: Task) -> int:
         """How often to try a chunk now. With several workers the last try comes when all rest."""
         if self._workers == 1:
@@ -207,6 +266,14 @@ class _CollectionLoader:
                 return self._write(content, started)
         return self._write(content, started)
 
+    def copy_chunk(self, chunk: Chunk) -> tuple[CollectionReport, list[tuple[Reject, bytes]]]:
+        """Copy the rows of a chunk in the caller's transaction; its figures and its rejects."""
+        started = perf_counter()
+        content = _ChunkContent(self.name, chunk, self._shredder.shred(chunk.documents))
+        self._copy(content)
+        seconds = (perf_counter() - started) / self._workers
+        return content.figures(self._shredder, seconds), content.rejects
+
     def _find_duplicates(self, documents: list[Document]) -> set[int]:
         """Return the positions of documents that are duplicates, before they are shredded.
 
@@ -234,7 +301,8 @@ class _CollectionLoader:
                     figures = content.figures(self._shredder, seconds)
                     if content.rejects:
                         ledger.write_rejects(self._connection, self._load, content.rejects)
-                    ledger.write_chunk(self._connection, self._load, content.chunk, figures)
+                    line = content.chunk, figures
+                    ledger.write_chunks(self._connection, self._load, [line])
                 return figures
             except DuplicateKeyError as error:
                 if not self._reject_duplicates(content):

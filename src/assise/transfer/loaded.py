@@ -32,10 +32,10 @@ def record_chunks(lines: Iterable[ChunkLine]) -> dict[int, RecordedChunk]:
 
 
 def list_loaded(
-    connection: Connection, load: Load, collection: Collection, *, is_read: bool
+    load: Load, collection: Collection, lines: Iterable[ChunkLine], *, is_read: bool
 ) -> Iterator[Task]:
-    """Yield the chunks of a collection, each with what the ledger has of it, and its end."""
-    recorded = record_chunks(ledger.finished_chunks(connection, load, collection.name))
+    """Yield the chunks of a collection, each with its line of the ledger, and its end."""
+    recorded = record_chunks(lines)
     hint = restart_hint(load)
     return list_tasks(collection, load.chunk_bytes, recorded, is_read=is_read, restart_hint=hint)
 
@@ -75,7 +75,8 @@ def find_extra_rows(
     table = load.layout.table_of(collection.name)
     root = build_tree(load.layout, table).layouts[0]
     read_keys, hashes = compile_keys(load.layout, table), array("Q")
-    for task in list_loaded(connection, load, collection, is_read=False):
+    lines = ledger.finished_chunks(connection, load, collection.name)
+    for task in list_loaded(load, collection, lines, is_read=False):
         if task.is_end:
             break
         chunk = task.read(restart_hint(load))

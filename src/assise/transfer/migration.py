@@ -33,7 +33,7 @@ from assise.transfer.load import load_dump
 from assise.transfer.objects import apply_objects
 from assise.transfer.profile import profile_dump
 from assise.transfer.repair import Repair, repair_load
-from assise.transfer.report import Plan, Report
+from assise.transfer.report import CollectionReport, Plan, Report
 from assise.transfer.undo import Undo, plan_undo, undo_load
 from assise.transfer.verify import verify_dump
 from assise.transfer.workers.pool import Workers, start_workers
@@ -200,8 +200,11 @@ def _verify(
     )
     workers.rest()
     report = Report(str(dump.path), connection.target, was_done=True, sample=sample)
+    finished = ledger.list_finished(connection, load)
     for name, each in found.items():
-        collection = ledger.sum_chunks(connection, load, name)
+        collection = CollectionReport(name)
+        for line in finished.get(name, ()):
+            collection.add(line.figures)
         collection.verified, collection.differences = each.verified, each.differences
         report.collections.append(collection)
     report.seconds = perf_counter() - started

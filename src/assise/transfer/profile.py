@@ -31,6 +31,10 @@ class ProfileWork:
         """Name the work and its limit."""
         return {"work": "profile", "paths": self._paths, "targets": self._targets}
 
+    def run_all(self, tasks: Sequence[Task]) -> list[Result]:
+        """Do chunk after chunk."""
+        return [self.run(task) for task in tasks]
+
     def run(self, task: Task) -> Result:
         """Return the profile of a chunk, as `Profile.from_json` takes it."""
         name = task.collection.name

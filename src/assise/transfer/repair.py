@@ -226,7 +226,8 @@ def _fill_stages(
     stages = [Stage(layout, root, load.schema) for layout in shredder.layouts]
     for statement in chain.from_iterable(stage.create() for stage in stages):
         connection.execute(statement)
-    for task in list_loaded(connection, load, collection, is_read=False):
+    lines = ledger.finished_chunks(connection, load, collection.name)
+    for task in list_loaded(load, collection, lines, is_read=False):
         first = bisect_left(findings.wrong, task.start)
         wrong = set(findings.wrong[first : bisect_left(findings.wrong, task.stop)])
         if wrong:

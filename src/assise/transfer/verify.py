@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import cached_property
 from itertools import chain, islice
 from random import SystemRandom
 
 from assise.errors import ChangedError
+from assise.manifest.layout import TableLayout
 from assise.mongo.dump import Collection, Dump
 from assise.postgres.connection import Connection
+from assise.postgres.reading import Reading
 from assise.progress import Log, OnProgress
 from assise.rows.tree import build_tree
 from assise.schema.sql import count_orphans, count_rows
 from assise.transfer import ledger
 from assise.transfer.check import SHOWN, CollectionCheck, Findings
-from assise.transfer.ledger import Load
+from assise.transfer.ledger import ChunkLine, Load
 from assise.transfer.loaded import find_extra_rows, list_loaded, restart_hint
 from assise.transfer.report import Verified
 from assise.transfer.workers.pool import Workers
@@ -42,11 +45,14 @@ def verify_dump(
     """
     findings = {name: Findings() for name in load.layout.roots.values()}
     with connection.transaction(isolation="REPEATABLE READ"):
-        workers.begin(VerifyWork(connection, load))
+        workers.begin(VerifyWork(connection, load, workers=workers.count))
+        reading = Reading(connection, sessions=workers.count + 1)
         is_read = workers.count == 1
-        # A list, as it asks the ledger: the threads of a pool take tasks while this one queries.
+        finished = ledger.list_finished(connection, load)
         tasks = [
-            _list_tasks(connection, load, dump.collection(name), sample, is_read=is_read)
+            _list_tasks(
+                load, dump.collection(name), finished.get(name, []), sample, is_read=is_read
+            )
             for name in findings
         ]
         for task, result in workers.run(chain.from_iterable(tasks)):
@@ -54,8 +60,15 @@ def verify_dump(
             verified = of_collection.verified
             if task.is_end:
                 is_sample = sample is not None
+                layouts = build_tree(load.layout, load.layout.table_of(name)).layouts
+                reading.open(len(layouts))
                 for line in _count_rows(
-                    connection, load, task.collection, verified, is_sample=is_sample
+                    connection,
+                    load,
+                    task.collection,
+                    verified,
+                    layouts=layouts,
+                    is_sample=is_sample,
                 ):
                     of_collection.say(line)
                 log(f"{name}: {count_of(verified.equal, 'document')} equal")
@@ -67,12 +80,17 @@ def verify_dump(
 
 
 def _list_tasks(
-    connection: Connection, load: Load, collection: Collection, sample: int | None, *, is_read: bool
+    load: Load,
+    collection: Collection,
+    lines: list[ChunkLine],
+    sample: int | None,
+    *,
+    is_read: bool,
 ) -> Iterator[Task]:
     if sample is None:
-        return list_loaded(connection, load, collection, is_read=is_read)
-    loaded = ledger.sum_chunks(connection, load, collection.name).loaded
-    return _draw(list_loaded(connection, load, collection, is_read=False), loaded, sample)
+        return list_loaded(load, collection, lines, is_read=is_read)
+    loaded = sum(line.figures.loaded for line in lines)
+    return _draw(list_loaded(load, collection, lines, is_read=False), loaded, sample)
 
 
 def _draw(tasks: Iterator[Task], loaded: int, count: int) -> Iterator[Task]:
@@ -91,17 +109,26 @@ def _draw(tasks: Iterator[Task], loaded: int, count: int) -> Iterator[Task]:
 
 
 class VerifyWork:
-    """Verifies chunks, in the transaction that the connection is in."""
+    """Verifies chunks, in the transaction that the connection is in; `workers` at the same time."""
 
-    def __init__(self, connection: Connection, load: Load) -> None:
-        self._connection, self._load = connection, load
+    def __init__(self, connection: Connection, load: Load, *, workers: int = 1) -> None:
+        self._connection, self._load, self._workers = connection, load, workers
         self._check: CollectionCheck | None = None
 
     def describe(self) -> Result:
         """Name the work, the load, and the snapshot that all workers read in."""
         snapshot = self._connection.scalar(ledger.QUERIES["snapshot"])
         facts = ledger.describe_load(self._connection, self._load)
-        return {"work": "verify", "snapshot": snapshot, **facts}
+        return {"work": "verify", "snapshot": snapshot, "workers": self._workers, **facts}
+
+    @cached_property
+    def _reading(self) -> Reading:
+        # Made with the first task: a snapshot cannot be exported behind a savepoint.
+        return Reading(self._connection, sessions=self._workers + 1)
+
+    def run_all(self, tasks: Sequence[Task]) -> list[Result]:
+        """Do chunk after chunk."""
+        return [self.run(task) for task in tasks]
 
     def run(self, task: Task) -> Result:
         """Check a chunk and return the findings, as `Findings.from_json` takes them."""
@@ -113,6 +140,7 @@ class VerifyWork:
         name = task.collection.name
         if self._check is None or self._check.name != name:
             self._check = CollectionCheck(self._connection, self._load, name)
+            self._reading.open(len(self._check.layouts))
         return self._check.check_chunk(chunk, task.recorded.loaded, sample=task.sample).as_json()
 
 
@@ -122,6 +150,7 @@ def _count_rows(
     collection: Collection,
     verified: Verified,
     *,
+    layouts: Sequence[TableLayout],
     is_sample: bool,
 ) -> list[str]:
     """Count the rows of a collection's tables, and add those that come from no document.
@@ -129,7 +158,7 @@ def _count_rows(
     Returns the first of these rows in words.
     """
     name, lines = collection.name, list[str]()
-    root, *children = build_tree(load.layout, load.layout.table_of(name)).layouts
+    root, *children = layouts
     expected = verified.equal + verified.different
     if is_sample:
         expected = ledger.sum_chunks(connection, load, name).loaded

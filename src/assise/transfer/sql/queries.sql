@@ -69,14 +69,21 @@ UPDATE assise.load SET source = %(source)s WHERE id = %(load_id)s AND source <> 
 -- Everything of a load is there.
 UPDATE assise.load SET finished_at = now() WHERE id = %(load_id)s
 
--- insert_chunk --
--- A chunk is finished, in the transaction that copied its rows.
+-- insert_chunks --
+-- Chunks are finished, in the transaction that copied their rows.
 INSERT INTO assise.chunk (
     load_id, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds
-) VALUES (
-    %(load_id)s, %(collection)s, %(start)s, %(stop)s, %(sha256)s, %(documents)s, %(loaded)s, %(rejected)s, %(rows)s,
-    %(typed)s, %(jsonb)s, %(extra)s, %(seconds)s
 )
+SELECT %(load_id)s, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds
+FROM json_to_recordset(%(lines)s) AS line (
+    collection text, start_offset bigint, stop_offset bigint, sha256 text, documents bigint, loaded bigint, rejected bigint,
+    rows jsonb, typed bigint, jsonb bigint, extra bigint, seconds float8
+)
+
+-- all_chunks --
+-- The finished chunks of all collections, in the order of the source.
+SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds, collection
+FROM assise.chunk WHERE load_id = %(load_id)s ORDER BY collection, start_offset
 
 -- chunks --
 -- The finished chunks of a collection, in the order of the source.
@@ -118,13 +125,10 @@ JOIN pg_attribute ON attrelid = to_regclass(name) AND attnum > 0 AND NOT attisdr
 SELECT number FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS ours (name, number)
 WHERE to_regclass(name) IS NOT NULL ORDER BY number
 
--- has_foreign_key --
--- Whether a table has a foreign key.
-SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = to_regclass(%(table)s) AND contype = 'f')
-
--- foreign_key_to_validate --
--- A foreign key of a table whose old rows are not checked yet.
-SELECT conname FROM pg_constraint WHERE conrelid = to_regclass(%(table)s) AND contype = 'f' AND NOT convalidated
+-- foreign_keys_of --
+-- The foreign keys of tables, by the tables' numbers from 1 on: the name, and whether old rows are checked. One not checked wins.
+SELECT number, conname::text, convalidated FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS ours (name, number)
+JOIN pg_constraint ON conrelid = to_regclass(name) AND contype = 'f' ORDER BY number, convalidated DESC
 
 -- is_table --
 -- Whether there is a table of this name; a view is none.

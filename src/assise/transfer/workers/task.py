@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -11,6 +11,9 @@ from assise.mongo.bson_file import find_bounds, read_chunk, read_chunks
 from assise.mongo.chunks import Chunk
 from assise.mongo.dump import Collection
 from assise.progress import Progress
+
+BUNDLE_TASKS = 200
+"""Tasks in a bundle at most: with the end of each collection, a hundred small collections."""
 
 Result = dict[str, Any]
 """The outcome of a task; JSON can hold it."""
@@ -71,8 +74,35 @@ class Work(Protocol):
     def run(self, task: Task) -> Result:
         """Do it on one chunk."""
 
+    def run_all(self, tasks: Sequence[Task]) -> list[Result]:
+        """Do it on several small chunks together."""
+
     def describe(self) -> Result:
         """Return what a worker process needs to do the same work: `work` names it."""
+
+
+def bundle_tasks(tasks: Iterable[Task], size: int) -> Iterator[list[Task]]:
+    """Yield tasks that follow each other together, as long as they have `size` source bytes at most.
+
+    With a size of 0 each task is alone.
+    """
+    bundle: list[Task] = []
+    left = size
+    for task in tasks:
+        left -= task.stop - task.start
+        if bundle and (left < 0 or len(bundle) == BUNDLE_TASKS or not size):
+            yield bundle
+            bundle, left = [], size - (task.stop - task.start)
+        bundle.append(task)
+    if bundle:
+        yield bundle
+
+
+def run_bundle(work: Work, tasks: Sequence[Task]) -> list[Result]:
+    """Return the results of tasks; the end of a collection has an empty one."""
+    chunks = [task for task in tasks if not task.is_end]
+    results = iter(work.run_all(chunks) if len(chunks) > 1 else map(work.run, chunks))
+    return [{} if task.is_end else next(results) for task in tasks]
 
 
 def list_tasks(
