@@ -272,7 +272,7 @@ def _write_literal(place: Placed, value: object) -> str | None:
         case str() if place.type == "text":
             return "'" + value.replace("'", "''") + "'"
         case dt.datetime() if place.type == "timestamptz":
-            return f"'{value.isoformat()}'"
+            return f"'{value.replace(tzinfo=dt.UTC).isoformat()}'"
         case ObjectId() if place.type == "uuid":
             return f"'{UUID(bytes=encode_object_id(value.binary, 0)[0][4:])}'"
         case _:

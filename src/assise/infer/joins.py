@@ -46,6 +46,9 @@ TEXT_BYTES = 100
 BOUND = (1 << 61) - 1
 """A prime: values that lie close together get different numbers."""
 
+FACTOR = 0x0E37_79B9_7F4A_7C15
+"""Spreads the numbers of values that lie close together."""
+
 _ID_START = b"\x07_id\0"
 _read_int32, _read_int64 = Struct("<i").unpack_from, Struct("<q").unpack_from
 _HEX = frozenset(b"0123456789abcdefABCDEF")
@@ -124,7 +127,7 @@ class Joins:
         found = []
         for raw in documents:
             if name == "_id" and raw[4:9] == _ID_START:
-                found.append(from_bytes(raw[9:21], "big") % BOUND)
+                found.append(from_bytes(raw[9:21], "big") * FACTOR % BOUND)
             else:
                 read = _read_field(raw, key)
                 if read is not None:
@@ -206,7 +209,7 @@ def _read_field(raw: bytes, key: bytes) -> Read:
 def read_value(raw: bytes, kind: int, p: int) -> Read:
     """The form and the number of a value at `p`; None for one that joins nothing."""
     if kind == OBJECT_ID:
-        return OBJECT_IDS, int.from_bytes(raw[p : p + 12], "big") % BOUND
+        return OBJECT_IDS, _spread(int.from_bytes(raw[p : p + 12], "big"))
     if kind == STRING:
         return _read_text(read_string(raw, p)[0])
     if kind == INT32:
@@ -227,20 +230,24 @@ def _read_text(text: bytes) -> Read:
     if not 0 < len(text) <= TEXT_BYTES:
         return None
     if len(text) == 24 and _HEX.issuperset(text):
-        return HEX, int(text, 16) % BOUND
+        return HEX, _spread(int(text, 16))
     if len(text) == 36 and text[8] == text[13] == text[18] == text[23] == 0x2D:
         digits = text.replace(b"-", b"")
         if len(digits) == 32 and _HEX.issuperset(digits):
             return UUID_TEXTS, _number(UUID(digits.decode()).bytes)
-    return TEXTS, int.from_bytes(b"\x02" + text, "big") % BOUND
+    return TEXTS, _spread(int.from_bytes(b"\x02" + text, "big"))
 
 
 def _number(content: bytes) -> int:
-    return int.from_bytes(b"\x01" + content, "big") % BOUND
+    return _spread(int.from_bytes(b"\x01" + content, "big"))
 
 
 def _number_int(value: int) -> int:
-    return (value + (3 << 64)) * 0x9E3779B97F4A7C15 % BOUND
+    return _spread(value + (3 << 100))
+
+
+def _spread(value: int) -> int:
+    return value * FACTOR % BOUND
 
 
 Found = tuple[Path, Form, int]
