@@ -18,13 +18,7 @@ from assise.manifest.sections.constraints import (
     Unique,
 )
 from assise.manifest.sections.indexes import INDEXES, Index, read_column
-from assise.manifest.sections.references import (
-    FOREIGN_KEYS,
-    ON_DELETE,
-    REFERENCES,
-    Target,
-    find_target,
-)
+from assise.manifest.sections.references import Reference, list_foreign_keys
 from assise.schema.objects import ORDER, Broken, Object, ObjectNames
 from assise.schema.sql import quote, quote_list, quote_text
 
@@ -45,14 +39,6 @@ def list_objects(manifest: Manifest, schema: str) -> list[Object]:
     for table in manifest.tables:
         found += _Builder(manifest.tables, table, schema, names).list_all()
     return sorted(found, key=lambda each: ORDER.index(each.kind))
-
-
-@dataclass(frozen=True)
-class _ForeignKey:
-    place: Place
-    columns: tuple[str, ...]
-    target: Target
-    on_delete: str
 
 
 @dataclass(frozen=True)
@@ -84,7 +70,7 @@ class _Builder:
         yield from self._list_identity()
         for name, column in self.table.columns.items():
             yield from self._list_of_column(name, column)
-        keys = list(self._list_foreign_keys())
+        keys = list_foreign_keys(self.name, self.tables)
         indexes = INDEXES.of(self.table) or ()
         for i, index in enumerate(indexes):
             yield self._index(("tables", self.name, "indexes", str(i)), index)
@@ -225,20 +211,7 @@ class _Builder:
             text = f"left({text}, {LONG_TEXT})"
         return f"{text} DESC" if is_descending else text
 
-    def _list_foreign_keys(self) -> Iterator[_ForeignKey]:
-        for name, column in self.table.columns.items():
-            reference = REFERENCES.of(column)
-            target = find_target(reference, self.tables) if reference else None
-            if target is not None:
-                place = ("tables", self.name, "columns", name, "references")
-                yield _ForeignKey(place, (name,), target, ON_DELETE.of(column) or "no action")
-        for i, key in enumerate(FOREIGN_KEYS.of(self.table) or ()):
-            target = find_target(key.references, self.tables)
-            if target is not None:
-                at = ("tables", self.name, "foreign_keys", str(i))
-                yield _ForeignKey(at, key.columns, target, key.on_delete or "no action")
-
-    def _foreign_key(self, key: _ForeignKey) -> Object:
+    def _foreign_key(self, key: Reference) -> Object:
         name = self.names.take(self.name, key.columns, "fkey")
         target = quote(self.schema, key.target.table)
         action = f" ON DELETE {key.on_delete.upper()}" if key.on_delete != "no action" else ""

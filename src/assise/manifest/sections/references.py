@@ -49,6 +49,31 @@ def find_target(reference: str, tables: Tables) -> Target | None:
     return Target(found[1], tuple(name.strip() for name in found[2].split(",")))
 
 
+class Reference(NamedTuple):
+    """A foreign key of a table, from a column or from the list: what the manifest asks for."""
+
+    place: Place
+    columns: tuple[str, ...]
+    target: Target
+    on_delete: OnDelete
+
+
+def list_foreign_keys(table_name: str, tables: Tables) -> Iterator[Reference]:
+    """The foreign keys of a table, those of its columns first; not that of a child table."""
+    table, place = tables[table_name], ("tables", table_name)
+    for name, column in table.columns.items():
+        reference = REFERENCES.of(column)
+        target = find_target(reference, tables) if reference else None
+        if target is not None:
+            at = (*place, "columns", name, "references")
+            yield Reference(at, (name,), target, ON_DELETE.of(column) or "no action")
+    for i, key in enumerate(FOREIGN_KEYS.of(table) or ()):
+        target = find_target(key.references, tables)
+        if target is not None:
+            listed = (*place, "foreign_keys", str(i))
+            yield Reference(listed, key.columns, target, key.on_delete or "no action")
+
+
 def _check_target(
     place: Place, columns: tuple[str, ...], reference: str, tables: Tables
 ) -> Iterator[Problem]:
