@@ -111,7 +111,8 @@ def test_models_of_sqlalchemy_read_the_rows(shop: Project, tmp_path: Path, datab
     assert run(tmp_path, USE_MODELS, database) == "o0 u0@example.org ['x']\n"
 
 
-def test_models_of_django_pass_its_check(shop: Project, tmp_path: Path, database: str) -> None:
+@pytest.mark.usefixtures("shop")
+def test_models_of_django_pass_its_check(tmp_path: Path, database: str) -> None:
     facts = conninfo_to_dict(database)
     names = {"HOST": "host", "PORT": "port", "USER": "user", "NAME": "dbname"}
     settings = json.dumps({name: facts[key] for name, key in names.items() if key in facts})
