@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import bson
 import pytest
 from bson import ObjectId
 
@@ -28,6 +29,7 @@ from assise.project import Project
 from assise.rows.model import Reason
 from assise.settings import SETTINGS
 from assise.types.table import KINDS
+from tests.archives import write_archive
 from tests.dumps import write_dump
 
 ROOT = Path(__file__).parents[1]
@@ -73,7 +75,10 @@ def steps(text: str) -> list[tuple[str, list[str]]]:
 
 
 def write_example(folder: Path, *, is_odd: bool) -> None:
-    """300 users and 500 projects; odd ones have a name that is a number, and a project twice."""
+    """300 users and 500 projects, as a dump and as an archive.
+
+    Odd ones have a name that is a number, and a project twice.
+    """
     start = dt.datetime(2024, 1, 31, 10, tzinfo=dt.UTC)
     users: list[dict[str, object]] = [
         {
@@ -95,10 +100,10 @@ def write_example(folder: Path, *, is_odd: bool) -> None:
         }
         for i in range(500)
     ]
-    write_dump(
-        folder / "dump" / "app",
-        {"users": users, "projects": [*projects, projects[3]] if is_odd else projects},
-    )
+    collections = {"users": users, "projects": [*projects, projects[3]] if is_odd else projects}
+    write_dump(folder / "dump" / "app", collections)
+    raw = {name: list(map(bson.encode, documents)) for name, documents in collections.items()}
+    (folder / "backup.archive").write_bytes(write_archive(raw))
 
 
 @pytest.fixture
@@ -306,7 +311,7 @@ def test_every_reason_of_a_reject_is_named() -> None:
 
 
 def test_no_page_promises_what_does_not_run_yet() -> None:
-    for word in ("assise demo", "--archive", "mongodb://"):
+    for word in ("assise demo", "mongodb://"):
         assert word not in ALL
 
 

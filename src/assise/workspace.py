@@ -29,6 +29,10 @@ The text says what is written or dropped, and where.
 """
 
 
+CONFIRM = "Confirm with --yes. From Python: confirm=lambda question: True."
+"""The remedy where the answer was no."""
+
+
 def keep_silent(_line: object) -> None:
     """Log nothing, show no progress."""
 

@@ -125,7 +125,9 @@ def _draft_collection(draft: _Draft, collection: str, table: str, profile: Profi
     fields = finder.find_fields(root, profile.documents)
     _note_profile(draft, collection, profile)
     place = ("tables", table)
-    draft.comments[place] = id_evidence(root.children["_id"], profile.documents)
+    draft.comments[place] = id_evidence(
+        root.children["_id"], profile.documents, has_hex_ids=profile.hex_ids == profile.documents
+    )
     key = choose_key(root.children["_id"], profile.documents, ids=draft.ids)
     is_offset = key.kind == "offset"
     if is_offset:

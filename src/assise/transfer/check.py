@@ -39,12 +39,14 @@ GROUP = 2_000
 class Findings:
     """The findings in one collection: counts, the first differences in words, and `wrong`.
 
-    `wrong` has the offsets of the documents whose rows are different or missing.
+    `wrong` has the offsets of the documents whose rows are different or missing, `problems` what is
+    wrong with the collection in the source as a whole.
     """
 
     verified: Verified = field(default_factory=Verified)
     differences: list[str] = field(default_factory=list)
     wrong: array[int] = field(default_factory=lambda: array("q"))
+    problems: list[str] = field(default_factory=list)
 
     def say(self, line: str) -> None:
         """Keep a difference in words, if it is one of the first."""

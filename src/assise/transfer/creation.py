@@ -8,13 +8,13 @@ and the load's line says how many there are already.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Mapping
 
 from assise.errors import TargetError
 from assise.manifest.layout import Layout
 from assise.manifest.model import Manifest
 from assise.manifest.write import dump_manifest
+from assise.mongo.source import NO_OPTIONS, NOTHING, SourceOptions, Survey
 from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
 from assise.postgres.server import check_server, count_tables_at_once
@@ -33,14 +33,17 @@ SHOWN = 10
 def begin(
     connection: Connection,
     manifest: Manifest,
-    source: Path,
+    address: str,
+    options: SourceOptions = NO_OPTIONS,
     *,
     chunk_bytes: int,
-    metadata: Iterable[tuple[str, str]] = (),
+    metadata: Mapping[str, str | None] = {},
+    survey: Survey = NOTHING,
 ) -> Load:
     """Create the ledger where it is missing, the load and its tables.
 
-    `metadata` are names of collections, each with what mongodump wrote of it.
+    The load's source has this address and these options; `metadata` and `survey` are what it says
+    of its collections.
 
     Raises:
         TargetError: a table or an index of the manifest exists already, or a function that is not
@@ -57,9 +60,18 @@ def begin(
         with connection.transaction():
             bookkeeping.upgrade(connection, LEDGER)
             make_functions(connection, layout, schema)
-            load = _insert(connection, manifest, source, schema=schema, chunk_bytes=chunk_bytes)
-            names, texts = zip(*metadata, strict=True) if (metadata := [*metadata]) else ((), ())
-            lines = {"load_id": load.id, "names": [*names], "metadata": [*texts]}
+            load = _insert(
+                connection, manifest, address, options, schema=schema, chunk_bytes=chunk_bytes
+            )
+            names = [
+                name for name in manifest.roots.values() if metadata.get(name) or name in survey
+            ]
+            lines = {
+                "load_id": load.id,
+                "names": names,
+                "metadata": [metadata.get(name) for name in names],
+                "surveys": [json.dumps(survey[name]) if name in survey else None for name in names],
+            }
             connection.execute(QUERIES["insert_collections"], lines)
             is_whole = _create_some(connection, load, 0)
             if is_whole:
@@ -72,19 +84,27 @@ def begin(
 
 
 def _insert(
-    connection: Connection, manifest: Manifest, source: Path, *, schema: str, chunk_bytes: int
+    connection: Connection,
+    manifest: Manifest,
+    address: str,
+    options: SourceOptions,
+    *,
+    schema: str,
+    chunk_bytes: int,
 ) -> Load:
     layout: Layout = manifest.layout
     parameters = {
         "name": manifest.name,
-        "source": str(source),
+        "source": address,
+        "options": json.dumps(options.as_json()),
         "schema": schema,
         "manifest": dump_manifest(manifest, with_secrets=False),
         "layout": json.dumps(layout.as_json()),
         "chunk_bytes": chunk_bytes,
     }
     load_id = int(str(connection.scalar(QUERIES["insert_load"], parameters)))
-    return Load(load_id, manifest.name, source, layout, schema, chunk_bytes, is_finished=False)
+    facts = (load_id, manifest.name, address, layout, schema, chunk_bytes)
+    return Load(*facts, is_finished=False, options=options)
 
 
 def create_rest(connection: Connection, load: Load) -> None:

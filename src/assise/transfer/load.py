@@ -6,10 +6,10 @@ was never there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from itertools import chain, compress
 from time import perf_counter
@@ -22,7 +22,7 @@ from assise.errors import (
     TargetError,
 )
 from assise.mongo.chunks import Chunk
-from assise.mongo.dump import Dump
+from assise.mongo.source import Source
 from assise.postgres.connection import Connection, execute_all
 from assise.postgres.server import count_tables_at_once
 from assise.progress import Log, OnProgress
@@ -40,9 +40,9 @@ from assise.schema.sql import (
 from assise.transfer import ledger
 from assise.transfer.ledger import ChunkLine, Load, Reject
 from assise.transfer.loaded import find_existing_keys, record_chunks
-from assise.transfer.report import CollectionReport
+from assise.transfer.report import CollectionReport, describe_guesses
 from assise.transfer.workers.pool import Workers
-from assise.transfer.workers.task import Result, Task, check_bounds, list_tasks
+from assise.transfer.workers.task import Recorded, Result, Task, check_bounds, list_tasks
 from assise.types.wire import Cell, strip_lengths
 from assise.wording import count_of
 
@@ -54,14 +54,17 @@ KEYS_AT_ONCE = 100
 TABLES_AT_ONCE = 20
 """Tables whose statistics one statement collects, each in a transaction of its own."""
 
+LOADERS = 100
+"""Collections whose loaders are kept."""
+
 ATTEMPTS = 3
 """How often a chunk is tried when the server asks for another try; the last time alone."""
 
 
-def load_dump(
+def load_source(
     connection: Connection,
     load: Load,
-    dump: Dump,
+    source: Source,
     workers: Workers,
     *,
     log: Log,
@@ -84,15 +87,18 @@ def load_dump(
     finished = ledger.list_finished(connection, load)
     for name in reports:
         lines[name] = {line.start: line for line in finished.get(name, ())}
-    workers.begin(LoadWork(connection, load, workers=workers.count))
-    is_read = workers.count == 1
-    tasks = (_list_tasks(load, dump, lines[name], name, is_read=is_read) for name in reports)
+    workers.begin(LoadWork(connection, load, source, workers=workers.count))
+    recorded = {name: record_chunks(of_name.values()) for name, of_name in lines.items()}
+    tasks = _list_tasks(load, source, recorded, is_read=workers.count == 1)
     again = []
-    for task, result in workers.run(chain.from_iterable(tasks), bundle_bytes=load.chunk_bytes):
+    for task, result in workers.run(tasks, bundle_bytes=load.chunk_bytes):
         report = reports[task.collection.name]
         if task.is_end:
+            report.problems += task.problems
             documents = count_of(report.documents, "document")
             log(f"{report.name}: {documents}, {report.rejected:,} rejected")
+            for told in describe_guesses(report.name, report.guesses):
+                log(told)
         elif "again" in result:
             again.append(replace(task, is_last_try=True))
         else:
@@ -110,18 +116,14 @@ def load_dump(
     return list(reports.values())
 
 
-def _list_tasks(
-    load: Load, dump: Dump, lines: Mapping[int, ChunkLine], name: str, *, is_read: bool
-) -> Iterator[Task]:
-    hint = ledger.restart_hint(load)
-    collection, size = dump.collection(name), load.chunk_bytes
-    recorded = record_chunks(lines.values())
+def _list_tasks(load: Load, source: Source, recorded: Recorded, *, is_read: bool) -> Iterator[Task]:
+    hint, size = ledger.restart_hint(load), load.chunk_bytes
     if not load.is_finished:
-        check_bounds(collection, size, recorded, restart_hint=hint)
-    for task in list_tasks(collection, size, recorded, is_read=is_read, restart_hint=hint):
+        check_bounds(source, size, recorded, restart_hint=hint)
+    for task in list_tasks(source, size, recorded, is_read=is_read, restart_hint=hint):
         if load.is_finished and not task.recorded and not task.is_end:
             grown = f"has grown after byte {task.start:,}: it has changed since it was loaded"
-            raise ChangedError(f"{collection.file} {grown}", remedy=hint)
+            raise ChangedError(f"{task.collection.place} {grown}", remedy=hint)
         yield task
 
 
@@ -155,9 +157,15 @@ def _split(texts: list[str], size: int) -> list[list[str]]:
 class LoadWork:
     """Loads chunks; `workers` do so at the same time."""
 
-    def __init__(self, connection: Connection, load: Load, *, workers: int = 1) -> None:
+    def __init__(
+        self, connection: Connection, load: Load, source: Source, *, workers: int = 1
+    ) -> None:
         self._connection, self._load, self._workers = connection, load, workers
-        self._loader: _CollectionLoader | None = None
+        self._source = source
+        # Chunks of many collections may come interleaved, and what a loader has learnt is costly.
+        self._loader = lru_cache(LOADERS)(
+            lambda name: _CollectionLoader(connection, load, name, workers)
+        )
 
     def describe(self) -> Result:
         """Name the work, the load, and the session whose load it is."""
@@ -165,6 +173,7 @@ class LoadWork:
             "work": "load",
             "workers": self._workers,
             "leader": self._connection.pid,
+            "source": self._source.describe(),
             **ledger.describe_load(self._connection, self._load),
         }
 
@@ -173,15 +182,12 @@ class LoadWork:
 
         Returns `again` when the chunk is to be tried once more, alone.
         """
-        chunk = task.read(ledger.restart_hint(self._load))
+        chunk = task.read(self._source, ledger.restart_hint(self._load))
         if task.recorded:
             return {}
-        name = task.collection.name
-        if self._loader is None or self._loader.name != name:
-            self._loader = _CollectionLoader(self._connection, self._load, name, self._workers)
+        loader = self._loader(task.collection.name)
         try:
-            attempts = self._attempts(task)
-            return self._loader.load_chunk(chunk, attempts=attempts).as_json()
+            return loader.load_chunk(chunk, attempts=self._attempts(task)).as_json()
         except SerializationError:
             if self._workers == 1 or task.is_last_try:
                 raise
@@ -218,12 +224,8 @@ class LoadWork:
         lines, rejects = list[ledger.ChunkFigures](), list[tuple[Reject, bytes]]()
         with self._connection.transaction():
             for task in tasks:
-                name = task.collection.name
-                if self._loader is None or self._loader.name != name:
-                    loader = _CollectionLoader(self._connection, self._load, name, self._workers)
-                    self._loader = loader
-                chunk = task.read(hint)
-                figures, rejected = self._loader.copy_chunk(chunk)
+                chunk = task.read(self._source, hint)
+                figures, rejected = self._loader(task.collection.name).copy_chunk(chunk)
                 lines.append((chunk, figures))
                 rejects += rejected
             if rejects:
@@ -381,7 +383,8 @@ class _ChunkContent:
         for rejected in self.batch.rejected:
             self.reject_document(rejected.offset, rejected.raw, rejected.reason, rejected.detail)
         for run in self.chunk.runs:
-            detail = f"{count_of(run.size, 'byte')} that cannot be framed as documents"
+            unframed = f"{count_of(run.size, 'byte')} that cannot be framed as documents"
+            detail = run.detail or unframed
             digest = run.digest.hex()
             reject = Reject(self.collection, run.offset, run.size, Reason.NOT_BSON, detail, digest)
             self.rejects.append((reject, run.raw))
@@ -418,7 +421,8 @@ class _ChunkContent:
         """Return what the ledger says of this chunk."""
         chunk, rejected = self.chunk, len(self.rejects)
         documents = len(chunk.documents) + len(chunk.runs)
-        loaded, size = documents - rejected, chunk.stop - chunk.start
+        loaded = documents - rejected
+        size = chunk.stop - chunk.start if chunk.size is None else chunk.size
         report = CollectionReport(self.collection, documents, loaded, rejected, size, seconds)
         for i, layout in enumerate(shredder.layouts):
             owners = self.batch.owners[i]
@@ -427,4 +431,5 @@ class _ChunkContent:
         report.values.add(self.batch.values)
         gone = {i: self._bytes[self.batch.offsets[i]] for i in self.gone}
         report.values.add(shredder.count_values(self.batch, gone), times=-1)
+        report.guesses = dict(chunk.guesses)
         return report

@@ -26,7 +26,7 @@ from assise.schema.sql import quote_text
 from assise.transfer.ledger import LEDGER, QUERIES, Load
 from assise.transfer.report import Finding
 
-WITH_OBJECTS = 4
+WITH_OBJECTS = 5
 """The version of the ledger from which on it lists them."""
 
 Id = tuple[str, str, str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -58,7 +59,9 @@ class Verified:
 class CollectionReport:
     """Figures of one collection: `documents == loaded + rejected`.
 
-    Bytes are those of the uncompressed source.
+    Bytes are those of the uncompressed source. `problems` are what is wrong with the collection in
+    the source as a whole, such as a checksum. `guesses` counts the values of which the source says
+    too little, by what was guessed, in the chunks of this run.
     """
 
     name: str
@@ -71,6 +74,8 @@ class CollectionReport:
     values: Values = field(default_factory=Values)
     verified: Verified | None = None
     differences: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    guesses: dict[str, int] = field(default_factory=dict)
 
     def add(self, part: CollectionReport) -> None:
         """Add the figures of a part, such as a chunk."""
@@ -82,6 +87,8 @@ class CollectionReport:
         self.values.add(part.values)
         for table, rows in part.tables.items():
             self.tables[table] = self.tables.get(table, 0) + rows
+        for guess, count in part.guesses.items():
+            self.guesses[guess] = self.guesses.get(guess, 0) + count
 
     def as_json(self) -> dict[str, object]:
         """Return what `--json` prints."""
@@ -96,6 +103,8 @@ class CollectionReport:
             "values": vars(self.values),
             "verified": vars(self.verified) if self.verified else None,
             **({"differences": self.differences} if self.differences else {}),
+            **({"problems": self.problems} if self.problems else {}),
+            **({"guesses": self.guesses} if self.guesses else {}),
         }
 
     @classmethod
@@ -143,6 +152,11 @@ class Finding:
         return cls(**{**facts, "keys": tuple(facts["keys"])})
 
 
+def describe_guesses(name: str, guesses: Mapping[str, int]) -> list[str]:
+    """Say of a collection what was guessed in its source, and how often."""
+    return [f"{name}: {count:,} {guess}" for guess, count in sorted(guesses.items())]
+
+
 @dataclass
 class Report:
     """Source, target (without its password), seconds in all, and the collections.
@@ -186,9 +200,10 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 when all is well, 3 with rejects, differences or findings."""
+        """0 when all is well, 3 with rejects, differences, findings or problems of the source."""
         is_clean = self.verified is None or self.verified.is_clean
-        return 0 if is_clean and not self.rejected and not self.findings else 3
+        has_problems = any(collection.problems for collection in self.collections)
+        return 3 if self.rejected or self.findings or has_problems or not is_clean else 0
 
     def as_json(self) -> dict[str, object]:
         """Return what `--json` prints."""

@@ -137,11 +137,13 @@ def find_changes(
     An `xmin` survives VACUUM FREEZE, but neither a rewrite of the table by ALTER TABLE nor a
     restore of a backup: all rows are changed then.
     """
+    layouts = all_layouts(load.layout) if layouts is None else layouts
     loaded = ledger.count_loaded(connection, load)
+    existing = ledger.find_tables(connection, load, layouts)
     found = {}
-    for layout in all_layouts(load.layout) if layouts is None else layouts:
+    for layout in layouts:
         changed, rows = 0, 0
-        if ledger.has_table(connection, load.schema, layout.table):
+        if layout.table in existing:
             statement = QUERIES.fill("changes", table=quote(load.schema, layout.table))
             counts = connection.execute(statement, {"load_id": load.id})[0]
             changed, rows = (int(str(number)) for number in counts)
@@ -169,10 +171,11 @@ def _list_created(connection: Connection, load: Load) -> list[TableLayout]:
 def _look_at(connection: Connection, load: Load, layouts: Sequence[TableLayout]) -> list[Loaded]:
     rows = ledger.count_loaded(connection, load)
     changes = find_changes(connection, load, layouts)
+    existing = ledger.find_tables(connection, load, layouts)
     found = []
     for layout in layouts:
         name = layout.table
-        is_gone = not ledger.has_table(connection, load.schema, name)
+        is_gone = name not in existing
         additions = () if is_gone else _find_additions(connection, load, layout)
         found.append(Loaded(name, rows[name], changes[name], additions, is_gone))
     return found
@@ -230,11 +233,8 @@ def _drop(
 ) -> list[Loaded]:
     """Lock tables, look at them again, and drop them."""
     connection.execute("SET LOCAL lock_timeout = '10s'")
-    names = [
-        layout.table
-        for layout in layouts
-        if ledger.has_table(connection, load.schema, layout.table)
-    ]
+    existing = ledger.find_tables(connection, load, layouts)
+    names = [layout.table for layout in layouts if layout.table in existing]
     if names:
         connection.execute(lock_tables(names, load.schema))
     found = _look_at(connection, load, layouts)

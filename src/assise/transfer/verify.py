@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import cached_property
-from itertools import chain, islice
+from functools import cached_property, lru_cache
+from itertools import islice
 from random import SystemRandom
 
 from assise.errors import ChangedError
 from assise.manifest.layout import TableLayout
-from assise.mongo.dump import Collection, Dump
+from assise.mongo.source import Source
 from assise.postgres.connection import Connection
 from assise.postgres.reading import Reading
 from assise.progress import Log, OnProgress
@@ -27,11 +27,14 @@ from assise.transfer.workers.pool import Workers
 from assise.transfer.workers.task import Result, Task
 from assise.wording import count_of
 
+CHECKS = 100
+"""Collections whose checks are kept: chunks of many may come interleaved."""
 
-def verify_dump(
+
+def verify_source(
     connection: Connection,
     load: Load,
-    dump: Dump,
+    source: Source,
     workers: Workers,
     *,
     sample: int | None = None,
@@ -45,28 +48,28 @@ def verify_dump(
     """
     findings = {name: Findings() for name in load.layout.roots.values()}
     with connection.transaction(isolation="REPEATABLE READ"):
-        workers.begin(VerifyWork(connection, load, workers=workers.count))
+        workers.begin(VerifyWork(connection, load, source, workers=workers.count))
         reading = Reading(connection, sessions=workers.count + 1)
-        is_read = workers.count == 1
         finished = ledger.list_finished(connection, load)
-        tasks = [
-            _list_tasks(
-                load, dump.collection(name), finished.get(name, []), sample, is_read=is_read
-            )
-            for name in findings
-        ]
-        for task, result in workers.run(chain.from_iterable(tasks)):
+        lines = {name: finished.get(name, []) for name in findings}
+        is_read = workers.count == 1 and sample is None
+        tasks = list_loaded(load, source, lines, is_read=is_read)
+        if sample is not None:
+            tasks = _draw(tasks, lines, sample)
+        for task, result in workers.run(tasks):
             name, of_collection = task.collection.name, findings[task.collection.name]
             verified = of_collection.verified
             if task.is_end:
                 is_sample = sample is not None
                 layouts = build_tree(load.layout, load.layout.table_of(name)).layouts
                 reading.open(len(layouts))
+                of_collection.problems += task.problems
                 for line in _count_rows(
                     connection,
                     load,
-                    task.collection,
-                    verified,
+                    source,
+                    name,
+                    verified=verified,
                     layouts=layouts,
                     is_sample=is_sample,
                 ):
@@ -79,47 +82,43 @@ def verify_dump(
     return findings
 
 
-def _list_tasks(
-    load: Load,
-    collection: Collection,
-    lines: list[ChunkLine],
-    sample: int | None,
-    *,
-    is_read: bool,
+def _draw(
+    tasks: Iterator[Task], lines: Mapping[str, list[ChunkLine]], count: int
 ) -> Iterator[Task]:
-    if sample is None:
-        return list_loaded(load, collection, lines, is_read=is_read)
-    loaded = sum(line.figures.loaded for line in lines)
-    return _draw(list_loaded(load, collection, lines, is_read=False), loaded, sample)
-
-
-def _draw(tasks: Iterator[Task], loaded: int, count: int) -> Iterator[Task]:
-    """Draw `count` documents of all that were loaded.
+    """Draw `count` documents of all that were loaded of each collection.
 
     Yields the chunks that have some of them, each with their number as its sample.
     """
-    numbers = sorted(SystemRandom().sample(range(loaded), min(count, loaded)))
-    first = 0
+    numbers, firsts = dict[str, list[int]](), dict.fromkeys(lines, 0)
+    for name, of_name in lines.items():
+        loaded = sum(line.figures.loaded for line in of_name)
+        numbers[name] = sorted(SystemRandom().sample(range(loaded), min(count, loaded)))
     for task in tasks:
-        last = first + (task.recorded.loaded if task.recorded else 0)
-        drawn = bisect_left(numbers, last) - bisect_left(numbers, first)
+        name = task.collection.name
+        first = firsts[name]
+        last = firsts[name] = first + (task.recorded.loaded if task.recorded else 0)
+        drawn = bisect_left(numbers[name], last) - bisect_left(numbers[name], first)
         if drawn or not task.recorded:
             yield replace(task, sample=drawn)
-        first = last
 
 
 class VerifyWork:
     """Verifies chunks, in the transaction that the connection is in; `workers` at the same time."""
 
-    def __init__(self, connection: Connection, load: Load, *, workers: int = 1) -> None:
-        self._connection, self._load, self._workers = connection, load, workers
-        self._check: CollectionCheck | None = None
+    def __init__(
+        self, connection: Connection, load: Load, source: Source, *, workers: int = 1
+    ) -> None:
+        self._connection, self._load, self._source = connection, load, source
+        self._workers = workers
+        self._check = lru_cache(CHECKS)(lambda name: CollectionCheck(connection, load, name))
+        self._open = ""
 
     def describe(self) -> Result:
         """Name the work, the load, and the snapshot that all workers read in."""
         snapshot = self._connection.scalar(ledger.QUERIES["snapshot"])
         facts = ledger.describe_load(self._connection, self._load)
-        return {"work": "verify", "snapshot": snapshot, "workers": self._workers, **facts}
+        facts |= {"source": self._source.describe(), "workers": self._workers}
+        return {"work": "verify", "snapshot": snapshot, **facts}
 
     @cached_property
     def _reading(self) -> Reading:
@@ -133,23 +132,25 @@ class VerifyWork:
     def run(self, task: Task) -> Result:
         """Check a chunk and return the findings, as `Findings.from_json` takes them."""
         hint = restart_hint(self._load)
-        chunk = task.read(hint)
+        chunk = task.read(self._source, hint)
         if task.recorded is None:
             changed = f"has changed since it was loaded, after byte {chunk.start:,}"
-            raise ChangedError(f"{task.collection.file} {changed}", remedy=hint)
+            raise ChangedError(f"{task.collection.place} {changed}", remedy=hint)
         name = task.collection.name
-        if self._check is None or self._check.name != name:
-            self._check = CollectionCheck(self._connection, self._load, name)
-            self._reading.open(len(self._check.layouts))
-        return self._check.check_chunk(chunk, task.recorded.loaded, sample=task.sample).as_json()
+        check = self._check(name)
+        if name != self._open:
+            self._reading.open(len(check.layouts))
+            self._open = name
+        return check.check_chunk(chunk, task.recorded.loaded, sample=task.sample).as_json()
 
 
 def _count_rows(
     connection: Connection,
     load: Load,
-    collection: Collection,
-    verified: Verified,
+    source: Source,
+    name: str,
     *,
+    verified: Verified,
     layouts: Sequence[TableLayout],
     is_sample: bool,
 ) -> list[str]:
@@ -157,7 +158,7 @@ def _count_rows(
 
     Returns the first of these rows in words.
     """
-    name, lines = collection.name, list[str]()
+    lines = list[str]()
     root, *children = layouts
     expected = verified.equal + verified.different
     if is_sample:
@@ -169,7 +170,7 @@ def _count_rows(
         lines.append(f"{name}: {root.table} has {surplus} than documents were loaded")
         verified.missing = max(verified.missing, -extra)
     elif extra:
-        with closing(find_extra_rows(connection, load, collection)) as rows:
+        with closing(find_extra_rows(connection, load, source, name)) as rows:
             for row in islice(rows, SHOWN):
                 lines.append(f"{name}: row {row.text} of {root.table} comes from no document")
     verified.extra += max(0, extra)

@@ -165,11 +165,6 @@ def is_array(column_type: str) -> bool:
     return column_type.endswith("[]")
 
 
-def element_type(column_type: str) -> str:
-    """The type of an array's elements; of another type the type itself."""
-    return column_type.removesuffix("[]")
-
-
 def default_kind(column_type: str) -> str:
     """The kind that a column of a known type has when its manifest names none."""
     return KINDS[column_type][0]

@@ -2,19 +2,15 @@
 -- Let other sessions read what this transaction reads.
 SELECT pg_export_snapshot()
 
--- has_ledger --
--- Whether there is a ledger, of whatever version.
-SELECT EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE (nspname, relname) = ('assise', 'version'))
-
 -- load --
 -- A load by its name.
-SELECT id, name, source, layout, schema, chunk_bytes, finished_at IS NOT NULL AS is_finished
+SELECT id, name, source, layout, schema, chunk_bytes, finished_at IS NOT NULL AS is_finished, to_jsonb(load) -> 'options' AS options
 FROM assise.load WHERE name = %(name)s
 
 -- insert_load --
 -- A load begins.
-INSERT INTO assise.load (name, source, manifest, layout, schema, chunk_bytes)
-VALUES (%(name)s, %(source)s, %(manifest)s, %(layout)s, %(schema)s, %(chunk_bytes)s) RETURNING id
+INSERT INTO assise.load (name, source, options, manifest, layout, schema, chunk_bytes)
+VALUES (%(name)s, %(source)s, %(options)s, %(manifest)s, %(layout)s, %(schema)s, %(chunk_bytes)s) RETURNING id
 
 -- update_manifest --
 -- Keep the manifest's text and comments as they are now.
@@ -53,9 +49,15 @@ UPDATE assise.load SET created = %(created)s WHERE id = %(load_id)s AND created 
 SELECT created FROM assise.load WHERE id = %(load_id)s
 
 -- insert_collections --
--- Keep what mongodump wrote of collections.
-INSERT INTO assise.collection (load_id, name, metadata)
-SELECT %(load_id)s, name, metadata FROM unnest(%(names)s::text[], %(metadata)s::text[]) AS dumped (name, metadata)
+-- Keep what mongodump wrote of collections, and what decides how they are read.
+INSERT INTO assise.collection (load_id, name, metadata, survey)
+SELECT %(load_id)s, name, metadata, survey::jsonb
+FROM unnest(%(names)s::text[], %(metadata)s::text[], %(surveys)s::text[]) AS held (name, metadata, survey)
+
+-- surveys --
+-- What decides how the collections of a load are read; in an older ledger nothing.
+SELECT name, to_jsonb(held) -> 'survey' AS survey FROM assise.collection AS held
+WHERE load_id = %(load_id)s AND jsonb_typeof(to_jsonb(held) -> 'survey') = 'object'
 
 -- metadata --
 -- What mongodump wrote of a collection.
@@ -82,12 +84,12 @@ FROM json_to_recordset(%(lines)s) AS line (
 
 -- all_chunks --
 -- The finished chunks of all collections, in the order of the source.
-SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds, collection
+SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, collection
 FROM assise.chunk WHERE load_id = %(load_id)s ORDER BY collection, start_offset
 
 -- chunks --
 -- The finished chunks of a collection, in the order of the source.
-SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds
+SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra
 FROM assise.chunk WHERE load_id = %(load_id)s AND collection = %(collection)s ORDER BY start_offset
 
 -- copy_rejects --
@@ -130,9 +132,10 @@ WHERE to_regclass(name) IS NOT NULL ORDER BY number
 SELECT number, conname::text, convalidated FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS ours (name, number)
 JOIN pg_constraint ON conrelid = to_regclass(name) AND contype = 'f' ORDER BY number, convalidated DESC
 
--- is_table --
--- Whether there is a table of this name; a view is none.
-SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass(%(table)s) AND relkind = 'r')
+-- are_tables --
+-- Which of these names, by their numbers from 1 on, are those of tables; a view is none.
+SELECT number FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS ours (name, number)
+JOIN pg_class ON pg_class.oid = to_regclass(name) AND relkind = 'r'
 
 -- loaded_rows --
 -- How many rows each table got, by the lines of the chunks.
@@ -202,7 +205,7 @@ DELETE FROM assise.load WHERE id = %(load_id)s
 
 -- drop_ledger --
 -- Drop the tables of the ledger, when no load is left.
-DROP TABLE assise.object, assise.reject, assise.repair, assise.chunk, assise.collection, assise.load, assise.function, assise.version
+DROP TABLE assise.object, assise.reject, assise.repair, assise.live_chunk, assise.chunk, assise.collection, assise.load, assise.function, assise.version
 
 -- objects --
 -- What the tables of a load have because the manifest asks for it.

@@ -18,6 +18,7 @@ from traceback import print_exc
 from typing import BinaryIO
 
 from assise.errors import AssiseError, TargetError
+from assise.mongo.opening import rebuild_source
 from assise.postgres.connection import Connection
 from assise.transfer import ledger
 from assise.transfer.ledger import Load
@@ -91,17 +92,20 @@ def _receive(messages: SimpleQueue[Result | list[Task] | None], stream: BinaryIO
 def _make_load_work(description: Result, session: ExitStack) -> Work:
     connection, load = _connect(description, session)
     ledger.join(connection, load.name, description["leader"])
-    return LoadWork(connection, load, workers=description["workers"])
+    source = rebuild_source(description["source"])
+    return LoadWork(connection, load, source, workers=description["workers"])
 
 
 def _make_verify_work(description: Result, session: ExitStack) -> Work:
     connection, load = _connect(description, session)
     connection.begin_at(description["snapshot"])
-    return VerifyWork(connection, load, workers=description["workers"])
+    source = rebuild_source(description["source"])
+    return VerifyWork(connection, load, source, workers=description["workers"])
 
 
 def _make_profile_work(description: Result, _session: ExitStack) -> Work:
-    return ProfileWork(description["paths"], description["targets"])
+    source = rebuild_source(description["source"])
+    return ProfileWork(source, description["paths"], description["targets"])
 
 
 def _connect(description: Result, session: ExitStack) -> tuple[Connection, Load]:
