@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 
 from assise.documents.shape import Shape
+from assise.infer.joins import Joins
+from assise.infer.names import is_reference_name
 from assise.infer.profile import Profile
 from assise.mongo.chunks import Chunk
 from assise.mongo.source import LiveSource, Source, find_collections
@@ -20,15 +23,20 @@ SAMPLED_FROM = 1_000_000
 
 
 class ProfileWork:
-    """Profiles chunks; at most `paths` paths of each."""
+    """Profiles chunks; at most `paths` paths of each.
 
-    def __init__(self, source: Source, paths: int) -> None:
-        self._source, self._paths = source, paths
+    `targets` are the fields whose values identify documents, by collection.
+    """
+
+    def __init__(self, source: Source, paths: int, targets: Mapping[str, Sequence[str]]) -> None:
+        self._source, self._paths, self._targets = source, paths, targets
+        self._is_named = lru_cache(maxsize=10_000)(self._find_named)
         self._shapes: dict[str, Shape | None] = {}
 
     def describe(self) -> Result:
         """Name the work, its source and its limit."""
-        return {"work": "profile", "paths": self._paths, "source": self._source.describe()}
+        facts = {"paths": self._paths, "targets": self._targets}
+        return {"work": "profile", "source": self._source.describe(), **facts}
 
     def run_all(self, tasks: Sequence[Task]) -> list[Result]:
         """Do chunk after chunk."""
@@ -37,7 +45,8 @@ class ProfileWork:
     def run(self, task: Task) -> Result:
         """Return the profile of a chunk, as `Profile.from_json` takes it."""
         name = task.collection.name
-        profile = Profile(paths=self._paths, shape=self._shapes.get(name))
+        joins = Joins(self._targets[name], self._is_named)
+        profile = Profile(paths=self._paths, shape=self._shapes.get(name), joins=joins)
         guesses = Counter[str]()
         for chunk in self._read(task):
             guesses.update(chunk.guesses)
@@ -53,11 +62,20 @@ class ProfileWork:
             return self._source.read_parts(task.collection.name, task.start, task.stop)
         return [task.read(self._source, "")]
 
+    def _find_named(self, key: str) -> bool:
+        """Return whether the name of a field says that it refers to documents of a collection."""
+        return any(
+            is_reference_name(key, collection, field)
+            for collection, fields in self._targets.items()
+            for field in fields
+        )
+
 
 def profile_source(
     source: Source,
     workers: Workers,
     *,
+    targets: Mapping[str, Sequence[str]],
     chunk_bytes: int,
     paths: int,
     sample: int | None = None,
@@ -75,7 +93,7 @@ def profile_source(
     """
     profiles = {collection.name: Profile(paths=paths) for collection in source.collections}
     guesses = {name: Counter[str]() for name in profiles}
-    workers.begin(ProfileWork(source, paths))
+    workers.begin(ProfileWork(source, paths, targets))
     is_read = workers.count == 1
     sampled = _choose_sampled(source) if sample else {}
     recorded: Recorded = {name: {} for name in profiles if name not in sampled}
