@@ -41,7 +41,7 @@ from assise.transfer.export import Exported, Write
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import load_source
 from assise.transfer.objects import apply_objects
-from assise.transfer.profile import profile_source
+from assise.transfer.profile import Extent, profile_source
 from assise.transfer.repair import Repair, repair_load
 from assise.transfer.report import CollectionReport, Plan, Report
 from assise.transfer.undo import Undo, plan_undo, undo_load
@@ -95,9 +95,7 @@ def infer(
             source,
             workers,
             targets={each: found.targets for each, found in metadata.items()},
-            chunk_bytes=chunk_bytes,
-            paths=workspace.setting(INFER_PATHS),
-            sample=sample,
+            extent=Extent(chunk_bytes, workspace.setting(INFER_PATHS), sample),
             log=workspace.log,
             progress=workspace.progress,
             says=begun is None,

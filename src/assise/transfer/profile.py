@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
+from typing import NamedTuple
 
 from assise.documents.shape import Shape
 from assise.infer.joins import Joins
@@ -20,6 +21,14 @@ from assise.transfer.workers.task import Recorded, Result, Task, list_tasks
 
 SAMPLED_FROM = 1_000_000
 """A live collection with more documents is read by a sample, where one is asked for."""
+
+
+class Extent(NamedTuple):
+    """How much is read: chunks of so many bytes, paths of a collection, documents of a sample."""
+
+    chunk_bytes: int
+    paths: int
+    sample: int | None = None
 
 
 class ProfileWork:
@@ -76,21 +85,20 @@ def profile_source(
     workers: Workers,
     *,
     targets: Mapping[str, Sequence[str]],
-    chunk_bytes: int,
-    paths: int,
-    sample: int | None = None,
+    extent: Extent,
     log: Log,
     progress: OnProgress,
     says: bool = True,
 ) -> dict[str, Profile]:
     """Return the profile of each collection, the same with any number of workers.
 
-    Of a large collection of a live source only `sample` documents are read, if that is given.
+    Of a large collection of a live source only a sample is read, if the extent says so.
     With `says` what had to be guessed in the source is logged; a load says it too.
 
     Raises:
         SourceError: a file cannot be read.
     """
+    chunk_bytes, paths, sample = extent
     profiles = {collection.name: Profile(paths=paths) for collection in source.collections}
     guesses = {name: Counter[str]() for name in profiles}
     workers.begin(ProfileWork(source, paths, targets))
