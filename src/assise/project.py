@@ -76,7 +76,7 @@ class Project:
     >>> project.verify()
     Traceback (most recent call last):
     assise.errors.UsageError: nothing of 'app' is loaded in postgresql:///app...
-    `assise load FOLDER` loads it.
+    `assise load SOURCE` loads it.
     >>> project.embedded.stop()
     True
 
@@ -134,6 +134,7 @@ class Project:
         *,
         name: str | None = None,
         ids: Ids = "uuid",
+        sample: int | None = None,
     ) -> Proposal:
         """Read every document of a source and propose a manifest; nothing is written.
 
@@ -142,8 +143,10 @@ class Project:
             options: which database and collections, and how they are read.
             name: that of the manifest; without it, the name of the database or file.
             ids: what keys of ObjectIds become.
+            sample: of a live collection of over a million documents read this many, drawn at
+                random.
         """
-        return migration.infer(self.workspace, source, options, name=name, ids=ids)
+        return migration.infer(self.workspace, source, options, name=name, ids=ids, sample=sample)
 
     def write_manifest(self, proposal: Proposal, path: Path | None = None) -> Path:
         """Write a proposal to a new file, and the JSON Schema for editors to `.assise`.
@@ -161,11 +164,12 @@ class Project:
         *,
         name: str | None = None,
         ids: Ids = "uuid",
+        sample: int | None = None,
         confirm: Confirm = refuse,
     ) -> Report:
-        """Infer where there is no manifest, load, verify."""
+        """Infer where there is no manifest, load, verify; `sample` is that of `infer`."""
         workspace = self._asking(confirm)
-        return migration.migrate(workspace, source, options, name=name, ids=ids)
+        return migration.migrate(workspace, source, options, name=name, ids=ids, sample=sample)
 
     def plan(
         self,

@@ -56,6 +56,29 @@ class Verified:
 
 
 @dataclass
+class Since:
+    """Documents of a live source that were changed, deleted and added since they were loaded.
+
+    The rows of the first two are equal to what was loaded, or else they are different.
+    """
+
+    changed: int = 0
+    deleted: int = 0
+    added: int = 0
+
+    def add(self, part: Since) -> None:
+        """Add the counts of a part, such as a chunk."""
+        self.changed += part.changed
+        self.deleted += part.deleted
+        self.added += part.added
+
+    def __str__(self) -> str:
+        """Return the counts that are not 0 in words."""
+        counts = [f"{number:,} {word}" for word, number in vars(self).items() if number]
+        return f"in the source since: {', '.join(counts)}" if counts else ""
+
+
+@dataclass
 class CollectionReport:
     """Figures of one collection: `documents == loaded + rejected`.
 
@@ -74,6 +97,7 @@ class CollectionReport:
     values: Values = field(default_factory=Values)
     verified: Verified | None = None
     differences: list[str] = field(default_factory=list)
+    since: Since | None = None
     problems: list[str] = field(default_factory=list)
     guesses: dict[str, int] = field(default_factory=dict)
 
@@ -103,6 +127,7 @@ class CollectionReport:
             "values": vars(self.values),
             "verified": vars(self.verified) if self.verified else None,
             **({"differences": self.differences} if self.differences else {}),
+            **({"since": vars(self.since)} if self.since else {}),
             **({"problems": self.problems} if self.problems else {}),
             **({"guesses": self.guesses} if self.guesses else {}),
         }

@@ -82,6 +82,26 @@ FROM json_to_recordset(%(lines)s) AS line (
     rows jsonb, typed bigint, jsonb bigint, extra bigint, seconds float8
 )
 
+-- insert_live_chunks --
+-- What of chunks of a live source is kept beside their lines.
+INSERT INTO assise.live_chunk (load_id, collection, start_offset, bytes, digests)
+SELECT %(load_id)s, collection, start_offset, bytes, digests
+FROM unnest(%(collections)s::text[], %(starts)s::bigint[], %(sizes)s::bigint[], %(digests)s::bytea[])
+    AS live (collection, start_offset, bytes, digests)
+
+-- live_sizes --
+-- The bytes of the documents of each chunk of a live source.
+SELECT collection, start_offset, bytes FROM assise.live_chunk WHERE load_id = %(load_id)s
+
+-- digests --
+-- The digests of the documents of a live collection, or of one chunk of it.
+SELECT digests FROM assise.live_chunk
+WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset = coalesce(%(start)s, start_offset) ORDER BY start_offset
+
+-- update_survey --
+-- Keep what decides how a collection is read.
+UPDATE assise.collection SET survey = %(survey)s::jsonb WHERE load_id = %(load_id)s AND name = %(name)s
+
 -- all_chunks --
 -- The finished chunks of all collections, in the order of the source.
 SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, collection
