@@ -76,6 +76,8 @@ def run_dlt(python: str, url: str, project: Project, folder: Path) -> float:
     given = {"host": parts["host"], "port": parts["port"], "database": "dlt"}
     given |= {"username": "postgres", "password": "none"}
     environ = {f"CREDENTIALS__{name.upper()}": str(value) for name, value in given.items()}
+    # It leaves a host out that is a folder: libpq then takes it from the environment.
+    environ |= {"PGHOST": str(parts["host"]), "PGPORT": str(parts["port"])}
     begun = perf_counter()
     command = [python, "-c", DLT, url, str(folder / "dlt")]
     subprocess.run(command, check=True, cwd=folder, env={**os.environ, **environ})
@@ -111,6 +113,7 @@ def main() -> None:
             begun = perf_counter()
             naive.load(url, project.embedded.conninfo("naive"))
             steps["by hand (naive.py)"] = [(perf_counter() - begun, 0)]
+            print(steps)
             if given.dlt:
                 steps["dlt"] = [(run_dlt(given.dlt, url, project, folder), 0)]
         finally:
