@@ -58,10 +58,12 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
         raise SourceError(message, remedy=REMEDY_UNREADABLE) from error
     if is_archive(path):
         return open_archive(path, options)
-    if is_json(path):
-        return open_json(path, options)
     if is_dump(path):
         return open_dump(path, options)
+    if is_json(path):
+        return open_json(path, options)
+    if path.is_dir():
+        return open_dump(path, options)  # which says what it lacks
     raise refuse_file(path)
 
 
