@@ -15,7 +15,7 @@ from assise.documents.reader import OUTSIDE, read_code_with_scope
 from assise.documents.shape import KeyPath, Shape, SlotValue
 from assise.errors import InvalidBsonError
 
-Write = Callable[[Sequence[bytes]], Sequence[bytes]]
+_Write = Callable[[Sequence[bytes]], Sequence[bytes]]
 """The values of a slot -> how items have them."""
 
 
@@ -67,7 +67,7 @@ class _Item:
 
     slot: int
     head: bytes
-    write: Write | None = None
+    write: _Write | None = None
     inner: _Level | None = None
 
     def write_all(self, columns: Sequence[Sequence[SlotValue]]) -> list[bytes]:
@@ -128,14 +128,14 @@ def _widen(values: Sequence[bytes]) -> list[bytes]:
     return [packed[p : p + 8] for p in range(0, 8 * count, 8)]
 
 
-def _digest_values(kind: int, *, is_ordered: bool) -> Write:
+def _digest_values(kind: int, *, is_ordered: bool) -> _Write:
     def write(values: Sequence[bytes]) -> list[bytes]:
         return [fingerprint_value(kind, value, is_ordered=is_ordered) for value in values]
 
     return write
 
 
-def _digest_scopes(*, is_ordered: bool) -> Write:
+def _digest_scopes(*, is_ordered: bool) -> _Write:
     def write(values: Sequence[bytes]) -> list[bytes]:
         return [_digest_scope(value, is_ordered=is_ordered) for value in values]
 

@@ -41,7 +41,7 @@ from assise.transfer.export import Exported, Write
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import load_source
 from assise.transfer.objects import apply_objects
-from assise.transfer.profile import Extent, profile_source
+from assise.transfer.profile import Extent, choose_sampled, profile_source
 from assise.transfer.repair import Repair, repair_load
 from assise.transfer.report import CollectionReport, Plan, Report
 from assise.transfer.undo import Undo, plan_undo, undo_load
@@ -90,6 +90,8 @@ def infer(
     _prepare(workspace, source, [each.name for each in source.collections], chunk_bytes)
     texts = {each.name: source.read_metadata(each.name) for each in source.collections}
     metadata = {each: read_metadata(text) for each, text in texts.items()}
+    for each in choose_sampled(source, sample):
+        metadata[each] = metadata[each].without_rules
     with _working(workspace, source, begun) as workers:
         profiles = profile_source(
             source,

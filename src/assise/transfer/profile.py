@@ -103,7 +103,7 @@ def profile_source(
     guesses = {name: Counter[str]() for name in profiles}
     workers.begin(ProfileWork(source, paths, targets))
     is_read = workers.count == 1
-    sampled = _choose_sampled(source) if sample else {}
+    sampled = choose_sampled(source, sample)
     recorded: Recorded = {name: {} for name in profiles if name not in sampled}
     tasks = list_tasks(source, chunk_bytes, recorded, is_read=is_read, restart_hint="")
     for name, count in sampled.items():
@@ -123,9 +123,9 @@ def profile_source(
     return profiles
 
 
-def _choose_sampled(source: Source) -> dict[str, int]:
+def choose_sampled(source: Source, sample: int | None) -> dict[str, int]:
     """Return the numbers of documents of the collections that are large enough for a sample."""
-    if not isinstance(source, LiveSource):
+    if sample is None or not isinstance(source, LiveSource):
         return {}
     counts = {each.name: source.count(each.name) for each in source.collections}
     return {name: count for name, count in counts.items() if count > SAMPLED_FROM}
