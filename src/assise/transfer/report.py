@@ -137,7 +137,7 @@ class CollectionReport:
 
 def describe_guesses(name: str, guesses: Mapping[str, int]) -> list[str]:
     """Say of a collection what was guessed in its source, and how often."""
-    return [f"{name}: {count:,} {guess}" for guess, count in sorted(guesses.items())]
+    return [f"{name}: {guess}: {count:,}" for guess, count in sorted(guesses.items())]
 
 
 @dataclass
