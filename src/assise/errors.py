@@ -119,7 +119,7 @@ class ManifestError(AssiseError):
 class ChangedError(AssiseError):
     """The source or the manifest is not the one that this target was loaded from.
 
-    Put the old one back; or `assise undo`, then `assise load FOLDER`, loads anew.
+    Put the old one back; or `assise undo`, then `assise load SOURCE`, loads anew.
     """
 
     exit_code = 2

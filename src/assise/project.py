@@ -74,7 +74,7 @@ class Project:
     >>> project.verify()
     Traceback (most recent call last):
     assise.errors.UsageError: nothing of 'app' is loaded in postgresql:///app...
-    `assise load FOLDER` loads it.
+    `assise load SOURCE` loads it.
     >>> project.embedded.stop()
     True
 

@@ -240,6 +240,9 @@ def test_views_time_series_and_what_is_mongodbs_own(tmp_path: Path) -> None:
     for name in ("users", "system.buckets.weather", "broken", "$admin.system.users"):
         writer.segment("app", name, DOCUMENTS["orders"])
         writer.end("app", name)
+    # mongodump opens and closes a view, and writes nothing of it between.
+    writer.segment("app", "recent", [])
+    writer.end("app", "recent")
     archive = open_archive(write(tmp_path, bytes(writer.content)))
     assert [each.name for each in archive.collections] == [
         "broken",
@@ -384,6 +387,12 @@ def test_two_archives_in_one_file_can_be_split_as_the_error_says(tmp_path: Path)
     assert error.value.remedy == (
         f"Split it: `head -c {len(one)}` gives the first, `tail -c +{len(one) + 1}` the second."
     )
+
+
+def test_what_is_mongodbs_own_alone_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, write_archive({"system.version": [ONE]}, database="admin"))
+    with pytest.raises(SourceError, match="of the database admin only what is MongoDB's own"):
+        open_archive(path)
 
 
 def test_an_empty_archive_is_refused(tmp_path: Path) -> None:
@@ -531,3 +540,16 @@ def test_the_golden_file_is_what_go_writes() -> None:
         command, cwd=GOLDEN.parent / "go_archive", capture_output=True, check=True
     )
     assert done.stdout == GOLDEN.read_bytes()
+
+
+def test_views_that_were_dumped_as_collections_are_collections(tmp_path: Path) -> None:
+    """`mongodump --viewsAsCollections` keeps the type, and leaves the definition out."""
+    names = ("full", "hollow")
+    text = json.dumps({"options": {}, "indexes": []})
+    metadata = [
+        {"db": "app", "collection": name, "metadata": text, "type": "view"} for name in names
+    ]
+    content = write_archive({"full": [ONE], "hollow": []}, metadata=metadata)
+    archive = open_archive(write(tmp_path, content))
+    assert [each.name for each in archive.collections] == ["full", "hollow"]
+    assert (archive.ignored, archive.notes) == ((), ())

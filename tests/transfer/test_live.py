@@ -13,7 +13,7 @@ from typing import Any
 
 import bson
 import pytest
-from bson import ObjectId
+from bson import Int64, ObjectId
 from pymongo.database import Database
 from tests.servers.mongo import MongoServer
 
@@ -369,3 +369,36 @@ def test_a_password_is_seen_nowhere(
         project.verify("${MONGO_URL}")
     assert "authSource" in caught.value.remedy
     assert secret not in str(caught.value)
+
+
+def test_what_the_server_says_of_collections_stands_in_the_ledger(
+    mongo: MongoServer, database: str, tmp_path: Path, shop: Shop, url: str, query: Query
+) -> None:
+    fill(shop)
+    shop.users.create_index("name", unique=True)
+    options = {"validator": {"n": {"$gte": 0}}, "capped": True, "size": 1 << 20}
+    infos = [
+        {"name": "users", "type": "collection", "options": options},
+        {"name": "adults", "type": "view", "options": {"viewOn": "users", "pipeline": []}},
+    ]
+    # mongo-java-server has no options and no views: an answer after MongoDB's manual.
+    batch = {"id": Int64(0), "ns": "shop.$cmd.listCollections", "firstBatch": infos}
+    mongo.answer("listCollections", {"cursor": batch})
+    said = list[str]()
+    project = Project(tmp_path, to=database, log=said.append)
+    project.migrate(url, confirm=agree)
+    assert "not read: adults (a view on users)" in said
+    rows = query("SELECT metadata FROM assise.collection ORDER BY name")
+    adults, users = (json.loads(str(text)) for (text,) in rows)
+    assert users["options"]["validator"] == {"n": {"$gte": {"$numberInt": "0"}}}
+    assert [index["name"] for index in users["indexes"]] == ["_id_", "name_1"]
+    assert adults["options"] == {"viewOn": "users", "pipeline": []}
+    assert adults["type"] == "view"
+
+
+def test_a_live_source_repairs_nothing(loaded: Loaded, query: Query) -> None:
+    project, _ = loaded
+    query("DELETE FROM users WHERE n = 7")
+    with pytest.raises(UsageError, match="may change while it is read"):
+        project.repair(confirm=agree)
+    assert query("SELECT count(*) FROM users") == [(299,)]

@@ -68,8 +68,9 @@ class Dump:
 
     @property
     def name(self) -> str:
-        """The database that was asked for, or else the name of the folder, or of the file."""
-        return self.database or _stem(self.path)
+        """The database that was asked for, or else the folder, or the collection of the file."""
+        is_file = self.path == self.files[0].path
+        return self.database or (self.files[0].name if is_file else _stem(self.path))
 
     @cached_property
     def collections(self) -> tuple[Collection, ...]:

@@ -103,12 +103,16 @@ class Server:
     @cached_property
     def ignored(self) -> tuple[str, ...]:
         """Return what is not moved, each with the reason."""
-        views = [name for name, info in self._infos.items() if info.get("type") == "view"]
         own = [name for name in self._infos if _is_servers_own(name)]
         return (
-            *(f"{name} (a view on {self._view_on(name)})" for name in sorted(views)),
+            *(f"{name} (a view on {self._view_on(name)})" for name in self.views),
             *(f"{name} (the server's own)" for name in sorted(own)),
         )
+
+    @cached_property
+    def views(self) -> tuple[str, ...]:
+        """Return the views by name."""
+        return tuple(sorted(n for n, info in self._infos.items() if info.get("type") == "view"))
 
     @property
     def notes(self) -> tuple[str, ...]:

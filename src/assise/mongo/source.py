@@ -250,6 +250,10 @@ class LargeChunkError(SourceError):
 class LiveSource(Source, Protocol):
     """A source that may change while it is read; `read_chunk` may raise LargeChunkError."""
 
+    @property
+    def views(self) -> Sequence[str]:
+        """The views, which hold no documents of their own; `read_metadata` knows them."""
+
     def count(self, collection: str) -> int:
         """Return about how many documents a collection has."""
 

@@ -58,9 +58,7 @@ def begin(
             load = _insert(
                 connection, manifest, address, options, schema=schema, chunk_bytes=chunk_bytes
             )
-            names = [
-                name for name in manifest.roots.values() if metadata.get(name) or name in survey
-            ]
+            names = [name for name, text in metadata.items() if text or name in survey]
             lines = {
                 "load_id": load.id,
                 "names": names,

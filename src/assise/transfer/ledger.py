@@ -343,7 +343,7 @@ def restart_hint(load: Load) -> str:
     """What to do when a load cannot go on."""
     return (
         f"`assise undo` drops what was loaded of {load.name!r};"
-        " then `assise load FOLDER` loads again."
+        " then `assise load SOURCE` loads again."
     )
 
 

@@ -46,7 +46,7 @@ def list_loaded(
 
 def restart_hint(load: Load) -> str:
     """Return the remedy where the source is not the one that was loaded."""
-    folder = "Give the folder that was loaded: assise verify FOLDER."
+    folder = "Give the source that was loaded: assise verify SOURCE."
     return f"{folder} {ledger.restart_hint(load)}"
 
 

@@ -17,7 +17,15 @@ from assise.manifest.model import Manifest
 from assise.manifest.sections.project import NAME, SERVERS_OWN
 from assise.manifest.write import dump_manifest
 from assise.mongo.opening import open_source
-from assise.mongo.source import NO_OPTIONS, NOTHING, Source, SourceOptions, Survey, find_collections
+from assise.mongo.source import (
+    NO_OPTIONS,
+    NOTHING,
+    LiveSource,
+    Source,
+    SourceOptions,
+    Survey,
+    find_collections,
+)
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
 from assise.progress import Log
@@ -265,6 +273,11 @@ def repair(
         if not dry_run:
             ledger.upgrade(connection)
         load = _finished_load(connection, manifest)
+        if load.is_live:
+            raise UsageError(
+                f"the source of {load.name!r} may change while it is read: it repairs nothing",
+                remedy=ledger.restart_hint(load),
+            )
         source = open_source(place or load.source, load.options)
         with _working(workspace, source) as workers:
             report, found = _verify(workspace, connection, load, source, workers)
@@ -417,13 +430,14 @@ def _begin(
         if not workspace.confirm(question):
             raise UsageError(f"not confirmed, nothing was written: {question}", remedy=CONFIRM)
     names, chunk_bytes = [*manifest.roots.values()], workspace.setting(CHUNK_BYTES)
+    views = source.views if isinstance(source, LiveSource) else ()
     return creation.begin(
         connection,
         manifest,
         source.address,
         options,
         chunk_bytes=chunk_bytes,
-        metadata={name: source.read_metadata(name) for name in names},
+        metadata={name: source.read_metadata(name) for name in (*names, *views)},
         survey=_prepare(workspace, source, names, chunk_bytes),
     )
 
@@ -459,7 +473,7 @@ def _find_load(connection: Connection, manifest: Manifest) -> Load:
     if load is None:
         raise UsageError(
             f"nothing of {manifest.name!r} is loaded in {connection.target}",
-            remedy="`assise load FOLDER` loads it.",
+            remedy="`assise load SOURCE` loads it.",
         )
     return load
 
@@ -526,7 +540,7 @@ def _remembered(load: Load | None) -> str:
     if load is None:
         raise UsageError(
             "nothing is loaded yet, so that no source is remembered",
-            remedy="`assise load FOLDER` names it.",
+            remedy="`assise load SOURCE` names it.",
         )
     return load.source
 
