@@ -14,7 +14,9 @@ from assise.manifest.model import Manifest
 from assise.mongo.source import NO_OPTIONS, SourceOptions
 from assise.postgres.connection import Connection
 from assise.postgres.embedded import Embedded
+from assise.postgres.models import write_models
 from assise.progress import Log, OnProgress
+from assise.schema.diagram import write_diagram
 from assise.schema.script import script
 from assise.transfer import migration
 from assise.transfer.export import Exported, Write
@@ -291,3 +293,18 @@ class Project:
     def schema_sql(self) -> str:
         """Write what a load creates as SQL text, for the schema public; no server is asked."""
         return script(self.manifest, "public")
+
+    def schema_diagram(self) -> str:
+        """Draw the manifest's tables and their references as Mermaid; no server is asked."""
+        return write_diagram(self.manifest)
+
+    def schema_models(self) -> str:
+        """Write the tables as they are in the target as classes of SQLAlchemy 2.
+
+        Raises:
+            MissingExtraError: the extra `schema` is not installed.
+            UsageError: a table of the manifest is not there.
+        """
+        manifest = self.manifest
+        with self.connect(manifest) as connection:
+            return write_models(connection, list(manifest.tables))

@@ -277,6 +277,8 @@ def print_report(report: Report, *, as_json: bool) -> None:
         console.print(table)
     for collection in report.collections:
         print_words(console, *collection.differences, *collection.problems)
+    for finding in report.findings:
+        print_words(console, *finding.describe())
 
 
 def _fit_table(report: Report, console: Console) -> tuple[Table, int]:

@@ -9,9 +9,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
 
+from assise import extras
 from assise.errors import ChangedError, UsageError
 from assise.files import check_writable, exists_error, write_file
 from assise.infer.fields import Ids
+from assise.infer.metadata import read_metadata
 from assise.infer.propose import Proposal, propose
 from assise.manifest.model import Manifest
 from assise.manifest.sections.project import NAME, SERVERS_OWN
@@ -29,6 +31,7 @@ from assise.mongo.source import (
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
 from assise.progress import Log
+from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
 from assise.transfer import creation, export, ledger
@@ -37,7 +40,8 @@ from assise.transfer.estimate import estimate_source
 from assise.transfer.export import Exported, Write
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import load_source
-from assise.transfer.profile import profile_source
+from assise.transfer.objects import apply_objects
+from assise.transfer.profile import Extent, profile_source
 from assise.transfer.repair import Repair, repair_load
 from assise.transfer.report import CollectionReport, Plan, Report
 from assise.transfer.undo import Undo, plan_undo, undo_load
@@ -84,19 +88,27 @@ def infer(
     postgres = "embedded" if workspace.to is None else describe(workspace.to)
     chunk_bytes = workspace.setting(CHUNK_BYTES)
     _prepare(workspace, source, [each.name for each in source.collections], chunk_bytes)
+    texts = {each.name: source.read_metadata(each.name) for each in source.collections}
+    metadata = {each: read_metadata(text) for each, text in texts.items()}
     with _working(workspace, source, begun) as workers:
         profiles = profile_source(
             source,
             workers,
-            chunk_bytes=chunk_bytes,
-            paths=workspace.setting(INFER_PATHS),
-            sample=sample,
+            targets={each: found.targets for each, found in metadata.items()},
+            extent=Extent(chunk_bytes, workspace.setting(INFER_PATHS), sample),
             log=workspace.log,
             progress=workspace.progress,
             says=begun is None,
         )
     name = name or _name_manifest(source.name)
-    return propose(profiles, name=name, ids=ids, postgres=postgres)
+    return propose(
+        profiles,
+        name=name,
+        ids=ids,
+        postgres=postgres,
+        metadata=metadata,
+        has_parser=extras.is_installed("pglast"),
+    )
 
 
 def write_manifest(workspace: Workspace, proposal: Proposal, path: Path | None = None) -> Path:
@@ -201,6 +213,14 @@ def load(
         with _working(workspace, source, begun) as workers:
             report.collections = load_source(
                 connection, current, source, workers, log=workspace.log, progress=workspace.progress
+            )
+            report.findings = apply_objects(
+                connection,
+                current,
+                list_objects(manifest, current.schema),
+                workers=workers.count,
+                log=workspace.log,
+                progress=workspace.progress,
             )
         ledger.remember_source(connection, current, source.address)
     report.seconds = perf_counter() - started

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
+from typing import NamedTuple
 
 from assise.documents.shape import Shape
+from assise.infer.joins import Joins
+from assise.infer.names import is_reference_name
 from assise.infer.profile import Profile
 from assise.mongo.chunks import Chunk
 from assise.mongo.source import LiveSource, Source, find_collections
@@ -19,16 +23,29 @@ SAMPLED_FROM = 1_000_000
 """A live collection with more documents is read by a sample, where one is asked for."""
 
 
-class ProfileWork:
-    """Profiles chunks; at most `paths` paths of each."""
+class Extent(NamedTuple):
+    """How much is read: chunks of so many bytes, paths of a collection, documents of a sample."""
 
-    def __init__(self, source: Source, paths: int) -> None:
-        self._source, self._paths = source, paths
+    chunk_bytes: int
+    paths: int
+    sample: int | None = None
+
+
+class ProfileWork:
+    """Profiles chunks; at most `paths` paths of each.
+
+    `targets` are the fields whose values identify documents, by collection.
+    """
+
+    def __init__(self, source: Source, paths: int, targets: Mapping[str, Sequence[str]]) -> None:
+        self._source, self._paths, self._targets = source, paths, targets
+        self._is_named = lru_cache(maxsize=10_000)(self._find_named)
         self._shapes: dict[str, Shape | None] = {}
 
     def describe(self) -> Result:
         """Name the work, its source and its limit."""
-        return {"work": "profile", "paths": self._paths, "source": self._source.describe()}
+        facts = {"paths": self._paths, "targets": self._targets}
+        return {"work": "profile", "source": self._source.describe(), **facts}
 
     def run_all(self, tasks: Sequence[Task]) -> list[Result]:
         """Do chunk after chunk."""
@@ -37,7 +54,8 @@ class ProfileWork:
     def run(self, task: Task) -> Result:
         """Return the profile of a chunk, as `Profile.from_json` takes it."""
         name = task.collection.name
-        profile = Profile(paths=self._paths, shape=self._shapes.get(name))
+        joins = Joins(self._targets[name], self._is_named)
+        profile = Profile(paths=self._paths, shape=self._shapes.get(name), joins=joins)
         guesses = Counter[str]()
         for chunk in self._read(task):
             guesses.update(chunk.guesses)
@@ -53,29 +71,37 @@ class ProfileWork:
             return self._source.read_parts(task.collection.name, task.start, task.stop)
         return [task.read(self._source, "")]
 
+    def _find_named(self, key: str) -> bool:
+        """Return whether the name of a field says that it refers to documents of a collection."""
+        return any(
+            is_reference_name(key, collection, field)
+            for collection, fields in self._targets.items()
+            for field in fields
+        )
+
 
 def profile_source(
     source: Source,
     workers: Workers,
     *,
-    chunk_bytes: int,
-    paths: int,
-    sample: int | None = None,
+    targets: Mapping[str, Sequence[str]],
+    extent: Extent,
     log: Log,
     progress: OnProgress,
     says: bool = True,
 ) -> dict[str, Profile]:
     """Return the profile of each collection, the same with any number of workers.
 
-    Of a large collection of a live source only `sample` documents are read, if that is given.
+    Of a large collection of a live source only a sample is read, if the extent says so.
     With `says` what had to be guessed in the source is logged; a load says it too.
 
     Raises:
         SourceError: a file cannot be read.
     """
+    chunk_bytes, paths, sample = extent
     profiles = {collection.name: Profile(paths=paths) for collection in source.collections}
     guesses = {name: Counter[str]() for name in profiles}
-    workers.begin(ProfileWork(source, paths))
+    workers.begin(ProfileWork(source, paths, targets))
     is_read = workers.count == 1
     sampled = _choose_sampled(source) if sample else {}
     recorded: Recorded = {name: {} for name in profiles if name not in sampled}

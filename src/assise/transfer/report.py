@@ -8,6 +8,9 @@ from typing import Any, Self
 
 from assise.rows.model import Values
 
+SHOWN_KEYS = 3
+"""Keys of rows that a line names."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -135,6 +138,45 @@ class CollectionReport:
         return cls(**{**facts, "values": Values(**facts["values"])})
 
 
+@dataclass(frozen=True)
+class Finding:
+    """Something that the manifest asks of a table and its rows do not fulfil.
+
+    `kind` is what is asked for, such as `unique`, `key` the key of the manifest that asks for it.
+    `rows` of `among` rows do what `says` says. `keys` are the `_id`s of the first of them. `made`
+    is what the table has in place of what was asked for. `statement` makes that by hand, once the
+    rows are corrected; so does the next load.
+    """
+
+    table: str
+    kind: str
+    key: str
+    name: str
+    rows: int
+    among: int
+    says: str
+    keys: tuple[str, ...]
+    made: str
+    statement: str
+
+    def describe(self) -> list[str]:
+        """The finding in words, and the statement."""
+        shown = ", ".join(self.keys[:SHOWN_KEYS])
+        more = ", …" if len(self.keys) > SHOWN_KEYS else ""
+        rows = f"{self.rows:,} of {self.among:,} rows {self.says} ({shown}{more}); "
+        said = f"{self.name}: {rows if self.says else ''}{self.made}"
+        return [said, f"  once they are corrected: `assise load`, or {self.statement};"]
+
+    def as_json(self) -> dict[str, object]:
+        """Return what `--json` prints."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_json(cls, facts: dict[str, Any]) -> Self:
+        """Return the finding that `as_json` described."""
+        return cls(**{**facts, "keys": tuple(facts["keys"])})
+
+
 def describe_guesses(name: str, guesses: Mapping[str, int]) -> list[str]:
     """Say of a collection what was guessed in its source, and how often."""
     return [f"{name}: {guess}: {count:,}" for guess, count in sorted(guesses.items())]
@@ -145,7 +187,7 @@ class Report:
     """Source, target (without its password), seconds in all, and the collections.
 
     `was_done` says that nothing was left to load, `sample` how many documents of each collection
-    were verified, when not all were.
+    were verified, when not all were. `findings` are what rows do not fulfil of the manifest.
     """
 
     source: str
@@ -154,6 +196,7 @@ class Report:
     collections: list[CollectionReport] = field(default_factory=list)
     was_done: bool = False
     sample: int | None = None
+    findings: list[Finding] = field(default_factory=list)
 
     @property
     def documents(self) -> int:
@@ -182,10 +225,10 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 when all is well, 3 with rejects, differences or problems of the source."""
+        """0 when all is well, 3 with rejects, differences, findings or problems of the source."""
         is_clean = self.verified is None or self.verified.is_clean
         has_problems = any(collection.problems for collection in self.collections)
-        return 0 if is_clean and not self.rejected and not has_problems else 3
+        return 3 if self.rejected or self.findings or has_problems or not is_clean else 0
 
     def as_json(self) -> dict[str, object]:
         """Return what `--json` prints."""
@@ -199,4 +242,5 @@ class Report:
             "verified": vars(self.verified) if self.verified else None,
             **({"sample": self.sample} if self.sample else {}),
             "collections": [collection.as_json() for collection in self.collections],
+            **({"findings": [each.as_json() for each in self.findings]} if self.findings else {}),
         }
