@@ -22,6 +22,7 @@ from time import perf_counter
 import naive
 from bson.raw_bson import RawBSONDocument
 from load import HERE, run_step, write_messages
+from psycopg.conninfo import conninfo_to_dict
 
 sys.path.insert(0, str(HERE.parent))
 
@@ -43,8 +44,8 @@ def messages():
         batch["_id"], batch["conversationId"] = str(batch["_id"]), str(batch["conversationId"])
         yield batch
 
-target = dlt.destinations.postgres(sys.argv[2])
-dlt.pipeline("bench", destination=target, dataset_name="bench", pipelines_dir=sys.argv[3]).run(messages())
+pipeline = dlt.pipeline("bench", destination="postgres", dataset_name="bench", pipelines_dir=sys.argv[2])
+pipeline.run(messages())
 """
 """What dlt's own source for MongoDB does with a collection: documents as dictionaries."""
 
@@ -70,10 +71,16 @@ def drain(server: MongoServer) -> float:
 def run_dlt(python: str, url: str, project: Project, folder: Path) -> float:
     """Seconds of a pipeline of dlt with the same source, with the start of Python."""
     project.embedded.create_database("dlt")
-    conninfo = project.embedded.url("dlt")
+    parts = conninfo_to_dict(project.embedded.conninfo("dlt"))
+    # dlt asks for a password, also where the server asks for none.
+    given = {"host": parts["host"], "port": parts["port"], "database": "dlt"}
+    given |= {"username": "postgres", "password": "none"}
+    environ = {f"CREDENTIALS__{name.upper()}": str(value) for name, value in given.items()}
+    # It leaves a host out that is a folder: libpq then takes it from the environment.
+    environ |= {"PGHOST": str(parts["host"]), "PGPORT": str(parts["port"])}
     begun = perf_counter()
-    command = [python, "-c", DLT, url, conninfo, str(folder / "dlt")]
-    subprocess.run(command, check=True, cwd=folder)
+    command = [python, "-c", DLT, url, str(folder / "dlt")]
+    subprocess.run(command, check=True, cwd=folder, env={**os.environ, **environ})
     return perf_counter() - begun
 
 
@@ -106,6 +113,7 @@ def main() -> None:
             begun = perf_counter()
             naive.load(url, project.embedded.conninfo("naive"))
             steps["by hand (naive.py)"] = [(perf_counter() - begun, 0)]
+            print(steps)
             if given.dlt:
                 steps["dlt"] = [(run_dlt(given.dlt, url, project, folder), 0)]
         finally:

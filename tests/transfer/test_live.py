@@ -18,6 +18,7 @@ from pymongo.database import Database
 from tests.servers.mongo import MongoServer
 
 from assise.errors import SourceError, UsageError
+from assise.manifest.write import dump_manifest
 from assise.mongo.cursor import CollectionReader
 from assise.mongo.source import SourceOptions
 from assise.progress import Progress
@@ -306,6 +307,8 @@ def test_a_large_collection_is_inferred_from_a_sample(
 ) -> None:
     fill(shop)
     shop.small.insert_many([{"n": n} for n in range(50)])
+    shop.users.create_index("n", unique=True)
+    shop.small.create_index("n", unique=True)
     monkeypatch.setattr("assise.transfer.profile.SAMPLED_FROM", 100)
     said, seen = list[str](), dict[str, int]()
 
@@ -317,6 +320,10 @@ def test_a_large_collection_is_inferred_from_a_sample(
     assert seen == {"users": 40, "small": 50}
     assert any("users: 40 of 300 documents" in line for line in said)
     assert {"id", "name", "n", "tags"} <= proposal.manifest.tables["users"].columns.keys()
+    text = dump_manifest(proposal.manifest, comments=proposal.comments)
+    before, _, users = text.partition("  users:")
+    assert "unique: " in before
+    assert "unique: " not in users
     with pytest.raises(UsageError, match="sample of 0"):
         project.infer(url, sample=0)
 

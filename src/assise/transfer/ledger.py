@@ -507,16 +507,6 @@ def write_chunks(connection: Connection, load: Load, lines: Sequence[ChunkFigure
         connection.execute(QUERIES["insert_live_chunks"], parameters)
 
 
-def read_digests(
-    connection: Connection, load: Load, collection: str, start: int | None = None
-) -> Iterator[bytes]:
-    """The digests of the chunks of a live collection, or of the one at `start`, chunk by chunk."""
-    parameters = {"load_id": load.id, "collection": collection, "start": start}
-    for (digests,) in connection.execute(QUERIES["digests"], parameters):
-        if isinstance(digests, bytes):
-            yield digests
-
-
 def update_survey(connection: Connection, load: Load, survey: Survey) -> None:
     """Keep what decides how collections are read, in the place of what was known."""
     for name, facts in survey.items():

@@ -94,11 +94,13 @@ def profile_source(
     profiles = {collection.name: Profile(paths=paths) for collection in source.collections}
     for name, profile in profiles.items():
         profile.metadata = read_metadata(source.read_metadata(name))
+    sampled = _choose_sampled(source) if sample else {}
+    for name in sampled:
+        profiles[name].metadata = profiles[name].metadata.without_rules
     targets = {name: profile.metadata.targets for name, profile in profiles.items()}
     guesses = {name: Counter[str]() for name in profiles}
     workers.begin(ProfileWork(source, paths, targets))
     is_read = workers.count == 1
-    sampled = _choose_sampled(source) if sample else {}
     recorded: Recorded = {name: {} for name in profiles if name not in sampled}
     tasks = list_tasks(source, chunk_bytes, recorded, is_read=is_read, restart_hint="")
     for name, count in sampled.items():
