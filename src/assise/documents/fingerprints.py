@@ -50,7 +50,7 @@ class Fingerprints:
             self._level = _plan(self._shape)
             parsed = self._shape.parse(taken)
         try:
-            digests = self._level.digest(parsed.columns)
+            digests = self._level.digest(parsed.columns, len(parsed.hits))
         except (InvalidBsonError, *OUTSIDE):
             return []
         return list(zip([small[i] for i in parsed.hits], digests, strict=True))
@@ -86,7 +86,7 @@ class _Item:
         self, values: Sequence[bytes], columns: Sequence[Sequence[SlotValue]]
     ) -> Sequence[bytes]:
         if self.inner is not None:
-            return self.inner.digest(columns)
+            return self.inner.digest(columns, len(values))
         return self.write(values) if self.write else values
 
 
@@ -96,9 +96,9 @@ class _Level:
 
     items: list[_Item] = field(default_factory=list)
 
-    def digest(self, columns: Sequence[Sequence[SlotValue]]) -> list[bytes]:
-        """Return the digest of each document."""
-        items = [item.write_all(columns) for item in self.items]
+    def digest(self, columns: Sequence[Sequence[SlotValue]], count: int) -> list[bytes]:
+        """Return the digest of each of `count` documents."""
+        items = [item.write_all(columns) for item in self.items] or [[b""] * count]
         return [digest_items(b"".join(each)) for each in zip(*items, strict=True)]
 
 

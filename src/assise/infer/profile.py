@@ -51,6 +51,7 @@ from assise.documents.shape import Shape, Slot, SlotValue
 from assise.errors import InvalidBsonError
 from assise.infer.ids import FITS
 from assise.infer.joins import Joins
+from assise.infer.metadata import Metadata
 from assise.infer.tree import (
     CODES,
     NODE_BITS,
@@ -154,6 +155,7 @@ class Profile:
         self._levels: dict[int, _Level] = {}
         self._shape, self._parsed = shape, 0
         self.joins = Joins() if joins is None else joins
+        self.metadata = Metadata()
 
     def as_json(self) -> dict[str, object]:
         """Return the counts as values that JSON can hold."""

@@ -18,7 +18,6 @@ from assise.infer.fields import (
 )
 from assise.infer.indexes import Placed
 from assise.infer.joins import ELEMENT, Path
-from assise.infer.metadata import Metadata
 from assise.infer.names import Names, TableNames, column_name, singular, snake_case
 from assise.infer.profile import Profile
 from assise.infer.references import find_references
@@ -69,12 +68,10 @@ def propose(
     name: str,
     ids: Ids = "uuid",
     postgres: str = "embedded",
-    metadata: Mapping[str, Metadata] = {},
     has_parser: bool = True,
 ) -> Proposal:
     """Propose the manifest `name` for these profiles, in the order of the collections' names.
 
-    `metadata` are the indexes of the source and what its validators ask for, by collection.
     Without `has_parser` no expression of SQL is proposed.
 
     Raises:
@@ -88,6 +85,7 @@ def propose(
         _draft_collection(draft, collection, table, profiles[collection])
     joins = {collection: profile.joins for collection, profile in profiles.items()}
     relations = Relations(draft.tables, draft.comments, draft.places)
+    metadata = {collection: profile.metadata for collection, profile in profiles.items()}
     relations.add_indexes(tables, metadata, has_parser=has_parser)
     relations.add_references(find_references(joins))
     manifest = Manifest(assise=1, name=name, postgres=postgres, tables=relations.list_tables())

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
-from itertools import chain, compress
+from itertools import compress
 from time import perf_counter
 
 from assise.errors import (
@@ -222,7 +222,7 @@ class LoadWork:
 
     def run_all(self, tasks: Sequence[Task]) -> list[Result]:
         """Load small chunks in few transactions; where the server refuses one, one by one."""
-        return list(chain.from_iterable(map(self._run_group, self._split(tasks))))
+        return [result for group in self._split(tasks) for result in self._run_group(group)]
 
     def _run_group(self, tasks: Sequence[Task]) -> list[Result]:
         if all(task.recorded is None and not task.is_last_try for task in tasks):

@@ -13,7 +13,6 @@ from assise import extras
 from assise.errors import ChangedError, UsageError
 from assise.files import check_writable, exists_error, write_file
 from assise.infer.fields import Ids
-from assise.infer.metadata import read_metadata
 from assise.infer.propose import Proposal, propose
 from assise.manifest.model import Manifest
 from assise.manifest.sections.project import NAME, SERVERS_OWN
@@ -41,7 +40,7 @@ from assise.transfer.export import Exported, Write
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import load_source
 from assise.transfer.objects import apply_objects
-from assise.transfer.profile import Extent, choose_sampled, profile_source
+from assise.transfer.profile import profile_source
 from assise.transfer.repair import Repair, repair_load
 from assise.transfer.report import CollectionReport, Plan, Report
 from assise.transfer.undo import Undo, plan_undo, undo_load
@@ -88,16 +87,13 @@ def infer(
     postgres = "embedded" if workspace.to is None else describe(workspace.to)
     chunk_bytes = workspace.setting(CHUNK_BYTES)
     _prepare(workspace, source, [each.name for each in source.collections], chunk_bytes)
-    texts = {each.name: source.read_metadata(each.name) for each in source.collections}
-    metadata = {each: read_metadata(text) for each, text in texts.items()}
-    for each in choose_sampled(source, sample):
-        metadata[each] = metadata[each].without_rules
     with _working(workspace, source, begun) as workers:
         profiles = profile_source(
             source,
             workers,
-            targets={each: found.targets for each, found in metadata.items()},
-            extent=Extent(chunk_bytes, workspace.setting(INFER_PATHS), sample),
+            chunk_bytes=chunk_bytes,
+            paths=workspace.setting(INFER_PATHS),
+            sample=sample,
             log=workspace.log,
             progress=workspace.progress,
             says=begun is None,
@@ -108,7 +104,6 @@ def infer(
         name=name,
         ids=ids,
         postgres=postgres,
-        metadata=metadata,
         has_parser=extras.is_installed("pglast"),
     )
 

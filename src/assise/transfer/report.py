@@ -179,7 +179,7 @@ class Finding:
 
 def describe_guesses(name: str, guesses: Mapping[str, int]) -> list[str]:
     """Say of a collection what was guessed in its source, and how often."""
-    return [f"{name}: {count:,} {guess}" for guess, count in sorted(guesses.items())]
+    return [f"{name}: {guess}: {count:,}" for guess, count in sorted(guesses.items())]
 
 
 @dataclass
