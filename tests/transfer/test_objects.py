@@ -249,6 +249,24 @@ def test_references_to_each_other_and_to_oneself(
     assert query("SELECT count(*) FROM items WHERE length(id) = 36") == [(1,)]
 
 
+def test_repair_writes_rows_that_refer_to_each_other_and_orphans(
+    project: Project, tmp_path: Path, query: Query
+) -> None:
+    load_two(project, tmp_path, SHOP)
+    statement = (
+        "SELECT conname::text, convalidated FROM pg_constraint WHERE contype = 'f' ORDER BY 1"
+    )
+    before = query(CONSTRAINTS), query(statement)
+    query("DELETE FROM items")
+    query("DELETE FROM users WHERE id = 0")
+    assert query("SELECT count(*) FROM users") == [(0,)]
+    repaired = project.repair(confirm=confirm)
+    assert repaired.is_done
+    assert repaired.report.exit_code == 0
+    assert query("SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM items)") == [(20, 30)]
+    assert (query(CONSTRAINTS), query(statement)) == before
+
+
 def test_undo_drops_it_all_without_a_question(
     project: Project, tmp_path: Path, query: Query
 ) -> None:

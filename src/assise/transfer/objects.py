@@ -22,7 +22,7 @@ from assise.postgres.connection import Connection, run_all
 from assise.progress import Log, OnProgress, Progress
 from assise.rows.keys import uuid_to_objectid
 from assise.schema.objects import ORDER, Object, ObjectKind
-from assise.schema.sql import quote_text
+from assise.schema.sql import quote_text, validate_constraint
 from assise.transfer.ledger import LEDGER, QUERIES, Load
 from assise.transfer.report import Finding
 
@@ -66,6 +66,22 @@ def drop_foreign_keys(connection: Connection, load: Load) -> None:
     for key, made in list_made(connection, load).items():
         if made.kind == "foreign key":
             connection.execute(f"{made.drop_sql};\n{_forget(load, key)}")
+
+
+def lift_foreign_keys(connection: Connection, load: Load) -> list[str]:
+    """Drop the foreign keys of the manifest inside a transaction; the statements to put them back.
+
+    Old rows are checked again but by those that had orphans.
+    """
+    statements = []
+    for made in list_made(connection, load).values():
+        if made.kind == "foreign key":
+            connection.execute(made.drop_sql)
+            statements.append(made.create_sql)
+            if made.finding is None:
+                validate = validate_constraint(made.table, made.name, schema=load.schema)
+                statements.append(validate)
+    return statements
 
 
 def try_objects(connection: Connection, objects: Sequence[Object]) -> None:
