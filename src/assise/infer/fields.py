@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -168,12 +168,19 @@ def choose_type(kinds: dict[str, int], ids: Ids) -> ColumnChoice | None:
     return None
 
 
-def _choose_number(kinds: dict[str, int]) -> ColumnChoice:
+def choose_for_all(kinds: Collection[str]) -> ColumnChoice | None:
+    """Return the type of a column that holds all values of these kinds; None for none but jsonb."""
+    if NUMBERS.issuperset(kinds):
+        return _choose_number(kinds)
+    return _scalar(next(iter(kinds)), "uuid") if len(kinds) == 1 else None
+
+
+def _choose_number(kinds: Collection[str]) -> ColumnChoice:
     """Return the type for the numbers among these values."""
     if "double" not in kinds:
         column_type, kind = ("int8", "int64") if "int64" in kinds else ("int4", "int32")
         return ColumnChoice(column_type, kind, INTS)
-    if INTS & kinds.keys():
+    if INTS.intersection(kinds):
         return ColumnChoice("numeric", "number", NUMBERS)
     return ColumnChoice("float8", "double", frozenset({"double"}))
 
