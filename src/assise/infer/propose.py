@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from assise.infer import legacy
 from assise.infer.evidence import column_evidence, id_evidence
 from assise.infer.fields import (
     INTS,
@@ -13,7 +14,7 @@ from assise.infer.fields import (
     FieldTable,
     Finder,
     Ids,
-    choose_type,
+    choose_column,
 )
 from assise.infer.names import Names, TableNames, column_name, shorten, singular, snake_case
 from assise.infer.profile import Profile
@@ -25,6 +26,10 @@ from assise.wording import count_of, escape
 
 TABLE_COLUMNS = 320
 """Physical columns of a table, with its key and `_extra`: with more, rows become too big."""
+
+
+SHOWN = 3
+"""Paths that a remark names."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class _Draft:
     tables: dict[str, Table] = field(default_factory=dict)
     comments: dict[tuple[str, ...], str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    legacy: list[tuple[str, list[tuple[str, bytes]]]] = field(default_factory=list)
 
 
 def propose(
@@ -61,6 +67,7 @@ def propose(
     }
     for collection, table in tables.items():
         _draft_collection(draft, collection, table, profiles[collection])
+    _note_legacy(draft)
     manifest = Manifest(assise=1, name=name, postgres=postgres, tables=draft.tables)
     return Proposal(manifest, draft.comments, draft.notes)
 
@@ -79,6 +86,8 @@ def choose_key(path: PathProfile, documents: int, *, ids: Ids) -> Column:
         return Column(type="uuid", from_="_id")
     if path.unfit:
         return Column(type="text", from_="_id", kind="any")
+    if kinds == {"binary_3"} and path.legacy_uuid:
+        return Column(type="uuid", from_="_id", kind=legacy.KIND)
     if kinds <= INTS:
         return Column(type="int8" if "int64" in kinds else "int4", from_="_id")
     if kinds <= NUMBERS:
@@ -96,10 +105,17 @@ def _draft_collection(draft: _Draft, collection: str, table: str, profile: Profi
     fields = finder.find_fields(root, profile.documents)
     _note_profile(draft, collection, profile)
     place = ("tables", table)
-    draft.comments[place] = id_evidence(
+    evidence = id_evidence(
         root.children["_id"], profile.documents, has_hex_ids=profile.hex_ids == profile.documents
     )
+    draft.comments[place] = "; ".join([evidence, *finder.many])
     key = choose_key(root.children["_id"], profile.documents, ids=draft.ids)
+    if key.kind == legacy.KIND:
+        sample = root.children["_id"].legacy_uuid
+        draft.comments[*place, "columns", "id"] = legacy.ask_for_order(sample)
+        finder.legacy.insert(0, ("_id", sample))
+    if finder.legacy:
+        draft.legacy.append((collection, finder.legacy))
     is_offset = key.kind == "offset"
     if is_offset:
         fields = [*_id_column(root.children["_id"], profile.documents, ids=draft.ids), *fields]
@@ -169,12 +185,25 @@ def _name_columns(
 
 def _id_column(path: PathProfile, documents: int, *, ids: Ids) -> list[FieldColumn]:
     """Return the column of an `_id` that is not the key, if it is common and of one scalar kind."""
-    choice = choose_type(path.kinds, ids)
+    choice = choose_column(path, ids)
     is_rare = path.values < 100 and 100 * path.values < documents
     if not choice or not path.set_values or is_rare:
         return []
     evidence = column_evidence(path, choice.held, rows=documents, row="document")
     return [FieldColumn(("_id",), choice.type, choice.kind, path.values, evidence)]
+
+
+def _note_legacy(draft: _Draft) -> None:
+    """Ask once for the order of bytes of all UUIDs of subtype 3."""
+    if not draft.legacy:
+        return
+    paths = [f"{name}.{path}" for name, found in draft.legacy for path, _ in found]
+    more = f" and {len(paths) - SHOWN:,} more" if len(paths) > SHOWN else ""
+    ((_, sample), *_) = draft.legacy[0][1]
+    draft.notes.append(
+        f"{escape(', '.join(paths[:SHOWN]))}{more}: UUIDs of binary subtype 3, in the order of bytes"
+        f" of one driver; {legacy.ask_for_order(sample)}; {legacy.KIND} is written until you say"
+    )
 
 
 def _note_profile(draft: _Draft, collection: str, profile: Profile) -> None:
