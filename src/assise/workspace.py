@@ -82,7 +82,7 @@ class Workspace:
         if not self.path.exists():
             raise UsageError(
                 f"there is no manifest file {self.path}",
-                remedy="`assise infer FOLDER` writes one from a dump.",
+                remedy="`assise infer SOURCE` writes one from a source.",
             )
         return load_manifest(self.path)
 

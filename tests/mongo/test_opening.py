@@ -9,6 +9,7 @@ import bson
 import pytest
 
 from assise.errors import SourceError
+from assise.mongo.dump import Dump
 from assise.mongo.opening import open_source
 
 USER = bson.encode({"_id": 1, "name": "Zoé"})
@@ -49,6 +50,24 @@ def test_bson_is_told_by_its_bytes(tmp_path: Path, name: str, is_packed: bool) -
     assert piece.chunk
     assert piece.chunk.documents == [(0, USER)]
     assert end.start == end.stop == len(USER)
+
+
+def test_a_document_that_begins_like_json_is_bson(tmp_path: Path) -> None:
+    """The length of a document of 123 bytes is the brace of JSON."""
+    raw = bson.encode({"_id": 1, "text": "x" * 98})
+    assert raw.startswith(b"{")
+    for name in ("users.bson", "users"):
+        (tmp_path / name).write_bytes(raw)
+        source = open_source(tmp_path / name)
+        assert isinstance(source, Dump)
+
+
+def test_a_file_of_json_lies_in_a_dump_and_is_told(tmp_path: Path) -> None:
+    (tmp_path / "users.bson").write_bytes(USER)
+    (tmp_path / "posts.json").write_text(TEXT)
+    source = open_source(tmp_path)
+    assert [each.name for each in source.collections] == ["users"]
+    assert source.ignored == ("posts.json",)
 
 
 @pytest.mark.parametrize(

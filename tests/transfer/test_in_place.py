@@ -189,3 +189,23 @@ def test_a_dry_run_says_what_is_refused_and_the_remedy(loaded: Project, dump: Pa
     assert "users (column name)" in message
     assert "assise undo" in remedy
     assert (plan.changes, plan.exit_code) == ([], 3)
+
+
+def test_a_dry_run_lists_indexes_that_are_made_and_dropped(
+    loaded: Project, dump: Path, query: Query
+) -> None:
+    before = loaded.path.read_text()
+    change(
+        loaded, "    columns:\n      id", "    indexes: [{columns: [name]}]\n    columns:\n      id"
+    )
+    (made,) = loaded.plan(dump).changes
+    assert made.startswith("CREATE INDEX")
+    assert '"users"' in made
+    indexes = "SELECT count(*) FROM pg_indexes WHERE tablename = 'users'"
+    assert query(indexes) == [(1,)]
+    loaded.load(confirm=confirm)
+    assert query(indexes) == [(2,)]
+    assert loaded.plan(dump).changes == []
+    loaded.path.write_text(before)
+    (dropped,) = loaded.plan(dump).changes
+    assert dropped.startswith("DROP INDEX")

@@ -18,6 +18,7 @@ from assise.cli.options import (
     DryRunOption,
     IdForm,
     IdsOption,
+    InferSampleOption,
     JsonOption,
     KnownSourceArgument,
     ManifestOption,
@@ -85,6 +86,7 @@ def migrate(
     name: NameOption = None,
     to: ToOption = None,
     ids: IdsOption = IdForm.uuid,
+    sample: InferSampleOption = None,
     yes: YesOption = False,
     chunk_bytes: ChunkBytesOption = None,
     workers: WorkersOption = None,
@@ -99,12 +101,15 @@ def migrate(
     if dry_run:
         inferred = None
         if not project.path.exists():
-            inferred = project.infer(source, options, name=name, ids=ids.value).manifest
+            proposal = project.infer(source, options, name=name, ids=ids.value, sample=sample)
+            inferred = proposal.manifest
         plan = project.plan(source, inferred, options)
         print_plan(plan, as_json=as_json)
         return plan.exit_code
     confirm = partial(terminal.ask, yes=yes)
-    report = project.migrate(source, options, name=name, ids=ids.value, confirm=confirm)
+    report = project.migrate(
+        source, options, name=name, ids=ids.value, sample=sample, confirm=confirm
+    )
     print_report(report, as_json=as_json)
     if report.was_done:
         terminal.say(DONE_ALREADY)
@@ -132,6 +137,7 @@ def infer(
     name: NameOption = None,
     to: ToOption = None,
     ids: IdsOption = IdForm.uuid,
+    sample: InferSampleOption = None,
     output: OutputOption = None,
     paths: PathsOption = None,
     workers: WorkersOption = None,
@@ -146,7 +152,7 @@ def infer(
     if is_written:
         check_new(path)
     options = make_source_options(db, zone, query, only=only, skip=skip)
-    proposal = project.infer(source, options, name=name, ids=ids.value)
+    proposal = project.infer(source, options, name=name, ids=ids.value, sample=sample)
     for note in proposal.notes:
         terminal.say(note)
     if as_json:
@@ -274,6 +280,8 @@ def print_report(report: Report, *, as_json: bool) -> None:
     for collection in report.collections:
         print_words(console, *collection.differences, *collection.problems)
     print_words(console, *(misfit.describe() for misfit in report.misfits))
+    for finding in report.findings:
+        print_words(console, *finding.describe())
 
 
 def _fit_table(report: Report, console: Console) -> tuple[Table, int]:

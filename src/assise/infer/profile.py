@@ -50,6 +50,7 @@ from assise.documents.reader import (
 from assise.documents.shape import Shape, Slot, SlotValue
 from assise.errors import InvalidBsonError
 from assise.infer.ids import FITS
+from assise.infer.joins import Joins
 from assise.infer.tree import (
     CODES,
     NODE_BITS,
@@ -138,7 +139,9 @@ class Profile:
     documents.
     """
 
-    def __init__(self, *, paths: int | None = None, shape: Shape | None = None) -> None:
+    def __init__(
+        self, *, paths: int | None = None, shape: Shape | None = None, joins: Joins | None = None
+    ) -> None:
         self.paths = read_setting(INFER_PATHS, paths)
         self.documents = 0
         self.invalid = 0
@@ -154,6 +157,7 @@ class Profile:
         self._root = _Level(0, 0, 0)
         self._levels: dict[int, _Level] = {}
         self._shape, self._parsed = shape, 0
+        self.joins = Joins() if joins is None else joins
 
     def as_json(self) -> dict[str, object]:
         """Return the counts as values that JSON can hold."""
@@ -167,6 +171,7 @@ class Profile:
             "nodes": self._nodes[2:],
             "counts": counts,
             "samples": [[node, sample.hex()] for node, sample in self._samples.items()],
+            "joins": self.joins.as_json(),
         }
 
     @classmethod
@@ -180,6 +185,7 @@ class Profile:
         profile._nodes += [(parent, key) for parent, key in found["nodes"]]
         profile._counts.update(dict(found["counts"]))
         profile._samples = {node: bytes.fromhex(sample) for node, sample in found["samples"]}
+        profile.joins = Joins.from_json(found["joins"])
         return profile
 
     @property
@@ -218,6 +224,7 @@ class Profile:
         """Count documents in their order, as `add` does each of them, and ids of 24 hex digits."""
         texts = [raw[13:37] for raw in documents if raw.startswith(_TEXT_OF_24, 4)]
         self.hex_ids += len([text for text in texts if _HEX(text)])
+        self.joins.add_all(documents)
         for start in range(0, len(documents), Shape.GROUP):
             stop = start + Shape.GROUP
             self._add_group(documents[start:stop], offsets[start:stop])
@@ -304,6 +311,7 @@ class Profile:
         other._flush()
         self.documents += other.documents
         self.invalid += other.invalid
+        self.joins.merge(other.joins)
         self.hex_ids += other.hex_ids
         if self.first_invalid is None:
             self.first_invalid = other.first_invalid

@@ -8,7 +8,7 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -48,6 +48,7 @@ _SIGNS = {
 """Where a word may stand that only one dialect has; the document is then read to be sure."""
 
 
+_HASHED_AT_ONCE = 64
 _WORD_BYTES = 64
 """Bytes of what `_SIGNS` finds, at most, unless there is much white space in it."""
 
@@ -198,14 +199,13 @@ class Reader:
             return stream.tell()
         stream.seek(begin)
         data = b""
-        while block := stream.read(BLOCK):
-            at = max(0, len(data) - len("}\r\n"))
+        while begin < least + LARGEST_TEXT and (block := stream.read(BLOCK)):
             data += block
-            for border in BORDER.finditer(data, at):
+            for border in BORDER.finditer(data):
                 if begin + border.end() >= least:
                     return begin + border.end()
-            if len(data) > LARGEST_TEXT:
-                break
+            kept = data[-len("}\r\n") :]
+            begin, data = begin + len(data) - len(kept), kept
         return begin + len(data)
 
     def read_chunk(self, start: int, stop: int) -> Chunk:
@@ -288,14 +288,19 @@ class Reader:
         documents, runs = list[Document](), part.runs
         read = self._read_one(rules)
         for offset, text in part.texts:
-            try:
-                documents.append((offset, read(text)))
-            except ExtendedJsonError:
-                found, broken = _read_text(offset, text, read)
-                documents += found
-                runs += broken
+            if len(text) <= LARGEST_TEXT:
+                with suppress(ExtendedJsonError):
+                    documents.append((offset, read(text)))
+                    continue
+            found, broken = _read_text(offset, text, read)
+            documents += found
+            runs += broken
         runs.sort()
-        digest = sha256(b"".join([text for _, text in part.texts]))
+        digest = sha256()
+        for start in range(0, len(part.texts), _HASHED_AT_ONCE):
+            digest.update(
+                b"".join([text for _, text in part.texts[start : start + _HASHED_AT_ONCE]])
+            )
         for run in part.runs:
             digest.update(run.digest)
         guesses = {guess.value: count for guess, count in rules.guesses.items() if count}
@@ -337,6 +342,8 @@ def _read_text(
     stripped = stripped.rstrip(_SPACE)
     if not stripped:
         return [], []
+    if len(stripped) > LARGEST_TEXT:
+        return [], [_make_run(offset, stripped, f"a text of over {LARGEST_TEXT:,} bytes")]
     try:
         return [(offset, read(stripped))], []
     except ExtendedJsonError as error:

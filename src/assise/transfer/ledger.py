@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,6 +15,7 @@ from assise.manifest.model import Manifest
 from assise.manifest.write import dump_manifest
 from assise.mongo.chunks import Chunk
 from assise.mongo.source import NO_OPTIONS, JsonObject, SourceOptions, Survey
+from assise.mongo.url import is_mongodb_url
 from assise.postgres import bookkeeping, locks
 from assise.postgres.bookkeeping import Part
 from assise.postgres.connection import Connection
@@ -51,6 +52,11 @@ class Load:
     is_finished: bool
     options: SourceOptions = NO_OPTIONS
 
+    @property
+    def is_live(self) -> bool:
+        """Whether its source may change while it is read."""
+        return is_mongodb_url(self.source)
+
 
 class Reject(NamedTuple):
     """One reject: where its bytes lie in the uncompressed source, and why it was rejected."""
@@ -73,8 +79,12 @@ class ChunkLine:
     figures: CollectionReport
 
 
-ChunkFigures = tuple[Chunk, CollectionReport]
-"""A chunk with its figures."""
+class ChunkFigures(NamedTuple):
+    """A finished chunk, what the ledger says of it, and of a live source the digests."""
+
+    chunk: Chunk
+    figures: CollectionReport
+    digests: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -343,7 +353,7 @@ def restart_hint(load: Load) -> str:
     """What to do when a load cannot go on."""
     return (
         f"`assise undo` drops what was loaded of {load.name!r};"
-        " then `assise load FOLDER` loads again."
+        " then `assise load SOURCE` loads again."
     )
 
 
@@ -435,7 +445,10 @@ def finished_chunks(connection: Connection, load: Load, collection: str) -> list
     """The finished chunks of a collection, in the order of the source."""
     parameters = {"load_id": load.id, "collection": collection}
     rows = connection.fetch(_ChunkRow, QUERIES["chunks"], parameters)
-    return [row.read(collection) for row in rows]
+    lines = [row.read(collection) for row in rows]
+    if load.is_live:
+        _measure_live(connection, load, {collection: lines})
+    return lines
 
 
 def list_finished(connection: Connection, load: Load) -> dict[str, list[ChunkLine]]:
@@ -446,7 +459,20 @@ def list_finished(connection: Connection, load: Load) -> dict[str, list[ChunkLin
         found.setdefault(collection, []).append(_ChunkRow(**facts).read(collection))
 
     connection.fetch(keep, QUERIES["all_chunks"], {"load_id": load.id})
+    if load.is_live:
+        _measure_live(connection, load, found)
     return found
+
+
+def _measure_live(
+    connection: Connection, load: Load, found: Mapping[str, Iterable[ChunkLine]]
+) -> None:
+    """Set the bytes of chunks whose offsets do not say them."""
+    rows = connection.execute(QUERIES["live_sizes"], {"load_id": load.id})
+    sizes = {(str(name), int(str(start))): int(str(size)) for name, start, size in rows}
+    for name, lines in found.items():
+        for line in lines:
+            line.figures.bytes = sizes.get((name, line.start), 0)
 
 
 def list_foreign_keys(connection: Connection, tables: Sequence[str]) -> dict[int, tuple[str, bool]]:
@@ -463,7 +489,7 @@ def sum_chunks(connection: Connection, load: Load, collection: str) -> Collectio
     return report
 
 
-def write_chunks(connection: Connection, load: Load, lines: Iterable[ChunkFigures]) -> None:
+def write_chunks(connection: Connection, load: Load, lines: Sequence[ChunkFigures]) -> None:
     """The lines of finished chunks, in the transaction that copied their rows."""
     facts = [
         {
@@ -479,9 +505,36 @@ def write_chunks(connection: Connection, load: Load, lines: Iterable[ChunkFigure
             "seconds": figures.seconds,
             **vars(figures.values),
         }
-        for chunk, figures in lines
+        for chunk, figures, _ in lines
     ]
     connection.execute(QUERIES["insert_chunks"], {"load_id": load.id, "lines": json.dumps(facts)})
+    live = [line for line in lines if line.digests is not None]
+    if live:
+        parameters = {
+            "load_id": load.id,
+            "collections": [line.figures.name for line in live],
+            "starts": [line.chunk.start for line in live],
+            "sizes": [line.figures.bytes for line in live],
+            "digests": [line.digests for line in live],
+        }
+        connection.execute(QUERIES["insert_live_chunks"], parameters)
+
+
+def read_digests(
+    connection: Connection, load: Load, collection: str, start: int | None = None
+) -> Iterator[bytes]:
+    """The digests of the chunks of a live collection, or of the one at `start`, chunk by chunk."""
+    parameters = {"load_id": load.id, "collection": collection, "start": start}
+    for (digests,) in connection.execute(QUERIES["digests"], parameters):
+        if isinstance(digests, bytes):
+            yield digests
+
+
+def update_survey(connection: Connection, load: Load, survey: Survey) -> None:
+    """Keep what decides how collections are read, in the place of what was known."""
+    for name, facts in survey.items():
+        parameters = {"load_id": load.id, "name": name, "survey": json.dumps(facts)}
+        connection.execute(QUERIES["update_survey"], parameters)
 
 
 def write_rejects(

@@ -9,18 +9,29 @@ from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
 
+from assise import extras
 from assise.errors import ChangedError, UsageError
 from assise.files import check_writable, exists_error, write_file
 from assise.infer.fields import Ids
+from assise.infer.metadata import read_metadata
 from assise.infer.propose import Proposal, propose
 from assise.manifest.model import Manifest
 from assise.manifest.sections.project import NAME, SERVERS_OWN
 from assise.manifest.write import dump_manifest
 from assise.mongo.opening import open_source
-from assise.mongo.source import NO_OPTIONS, NOTHING, Source, SourceOptions, Survey, find_collections
+from assise.mongo.source import (
+    NO_OPTIONS,
+    NOTHING,
+    LiveSource,
+    Source,
+    SourceOptions,
+    Survey,
+    find_collections,
+)
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
 from assise.progress import Log
+from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
 from assise.transfer import creation, export, ledger
@@ -30,7 +41,8 @@ from assise.transfer.export import Exported, Write
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import load_source
 from assise.transfer.misfits import find_misfits
-from assise.transfer.profile import profile_source
+from assise.transfer.objects import apply_objects, plan_objects
+from assise.transfer.profile import Extent, profile_source
 from assise.transfer.repair import Repair, repair_load
 from assise.transfer.report import CollectionReport, Plan, Report
 from assise.transfer.undo import Undo, plan_undo, undo_load
@@ -73,27 +85,41 @@ def infer(
     *,
     name: str | None = None,
     ids: Ids = "uuid",
+    sample: int | None = None,
     begun: Begun | None = None,
 ) -> Proposal:
-    """Read every document of a source and propose a manifest; nothing is written."""
+    """Read every document of a source and propose a manifest; nothing is written.
+
+    Of a live collection of over a million documents `sample` of them are enough, if it is given.
+    """
+    _check_sample(sample)
     if name is not None:
         _check_name(name)
     source = begun.source if begun else _open(workspace, place, options)
     postgres = "embedded" if workspace.to is None else describe(workspace.to)
     chunk_bytes = workspace.setting(CHUNK_BYTES)
     _prepare(workspace, source, [each.name for each in source.collections], chunk_bytes)
+    texts = {each.name: source.read_metadata(each.name) for each in source.collections}
+    metadata = {each: read_metadata(text) for each, text in texts.items()}
     with _working(workspace, source, begun) as workers:
         profiles = profile_source(
             source,
             workers,
-            chunk_bytes=chunk_bytes,
-            paths=workspace.setting(INFER_PATHS),
+            targets={each: found.targets for each, found in metadata.items()},
+            extent=Extent(chunk_bytes, workspace.setting(INFER_PATHS), sample),
             log=workspace.log,
             progress=workspace.progress,
             says=begun is None,
         )
     name = name or _name_manifest(source.name)
-    return propose(profiles, name=name, ids=ids, postgres=postgres)
+    return propose(
+        profiles,
+        name=name,
+        ids=ids,
+        postgres=postgres,
+        metadata=metadata,
+        has_parser=extras.is_installed("pglast"),
+    )
 
 
 def write_manifest(workspace: Workspace, proposal: Proposal, path: Path | None = None) -> Path:
@@ -112,8 +138,10 @@ def migrate(
     *,
     name: str | None = None,
     ids: Ids = "uuid",
+    sample: int | None = None,
 ) -> Report:
-    """Infer where there is no manifest, load, verify."""
+    """Infer where there is no manifest, load, verify; `sample` is that of `infer`."""
+    _check_sample(sample)
     source = _open(workspace, place, options)
     if workspace.path.exists():
         _check_manifest(workspace, source, options, name)
@@ -122,7 +150,7 @@ def migrate(
     with _working(workspace, source) as workers:
         begun = Begun(source, workers)
         if not workspace.path.exists():
-            proposal = infer(workspace, place, name=name, ids=ids, begun=begun)
+            proposal = infer(workspace, place, name=name, ids=ids, sample=sample, begun=begun)
             for note in proposal.notes:
                 workspace.log(note)
             if _write_new(workspace.path, proposal):
@@ -132,6 +160,7 @@ def migrate(
         proof = verify(workspace, place, begun=begun)
     for collection, proved in zip(report.collections, proof.collections, strict=True):
         collection.verified, collection.differences = proved.verified, proved.differences
+        collection.since = proved.since
     report.seconds += proof.seconds
     return report
 
@@ -183,6 +212,8 @@ def _plan_changes(connection: Connection, manifest: Manifest, plan: Plan) -> Non
         plan.refusals += [error.message, error.remedy]
     else:
         plan.changes += ledger.plan_changes(connection, load, manifest)
+        if load.is_finished:
+            plan.changes += plan_objects(connection, load, list_objects(manifest, load.schema))
 
 
 def load(
@@ -223,6 +254,14 @@ def load(
             report.collections = load_source(
                 connection, current, source, workers, log=workspace.log, progress=workspace.progress
             )
+            report.findings = apply_objects(
+                connection,
+                current,
+                list_objects(manifest, current.schema),
+                workers=workers.count,
+                log=workspace.log,
+                progress=workspace.progress,
+            )
         ledger.remember_source(connection, current, source.address)
     for each in report.collections:
         report.misfits += find_misfits(each.columns, current.layout)
@@ -238,8 +277,7 @@ def verify(
     begun: Begun | None = None,
 ) -> Report:
     """Compare every document of the source, or a sample, with what the target gives back."""
-    if sample is not None and sample < 1:
-        raise UsageError(f"a sample of {sample} documents", remedy="Give 1 or more: --sample 1000.")
+    _check_sample(sample)
     manifest = workspace.manifest()
     with workspace.connect(manifest) as connection:
         found = _finished_load(connection, manifest)
@@ -277,6 +315,7 @@ def _verify(
             collection.add(line.figures)
         collection.verified, collection.differences = each.verified, each.differences
         collection.problems = each.problems
+        collection.since = each.since if source.is_live else None
         report.collections.append(collection)
     report.seconds = perf_counter() - started
     return report, found
@@ -296,6 +335,11 @@ def repair(
         if not dry_run:
             ledger.upgrade(connection)
         load = _finished_load(connection, manifest)
+        if load.is_live:
+            raise UsageError(
+                f"the source of {load.name!r} may change while it is read: it repairs nothing",
+                remedy=ledger.restart_hint(load),
+            )
         source = open_source(place or load.source, load.options)
         with _working(workspace, source) as workers:
             report, found = _verify(workspace, connection, load, source, workers)
@@ -448,13 +492,14 @@ def _begin(
         if not workspace.confirm(question):
             raise UsageError(f"not confirmed, nothing was written: {question}", remedy=CONFIRM)
     names, chunk_bytes = [*manifest.roots.values()], workspace.setting(CHUNK_BYTES)
+    views = source.views if isinstance(source, LiveSource) else ()
     return creation.begin(
         connection,
         manifest,
         source.address,
         options,
         chunk_bytes=chunk_bytes,
-        metadata={name: source.read_metadata(name) for name in names},
+        metadata={name: source.read_metadata(name) for name in (*names, *views)},
         survey=_prepare(workspace, source, names, chunk_bytes),
     )
 
@@ -499,12 +544,17 @@ def _check_held(manifest: Manifest, source: Source, log: Log) -> None:
             log(f"{collection.name} has no table in the manifest and is not loaded")
 
 
+def _check_sample(sample: int | None) -> None:
+    if sample is not None and sample < 1:
+        raise UsageError(f"a sample of {sample} documents", remedy="Give 1 or more: --sample 1000.")
+
+
 def _find_load(connection: Connection, manifest: Manifest) -> Load:
     load = ledger.find_load(connection, manifest.name)
     if load is None:
         raise UsageError(
             f"nothing of {manifest.name!r} is loaded in {connection.target}",
-            remedy="`assise load FOLDER` loads it.",
+            remedy="`assise load SOURCE` loads it.",
         )
     return load
 
@@ -571,7 +621,7 @@ def _remembered(load: Load | None) -> str:
     if load is None:
         raise UsageError(
             "nothing is loaded yet, so that no source is remembered",
-            remedy="`assise load FOLDER` names it.",
+            remedy="`assise load SOURCE` names it.",
         )
     return load.source
 

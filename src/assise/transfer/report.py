@@ -10,6 +10,9 @@ from assise.rows.columns import ColumnCounts
 from assise.rows.model import Values
 from assise.transfer.misfits import Misfit
 
+SHOWN_KEYS = 3
+"""Keys of rows that a line names."""
+
 
 @dataclass
 class Plan:
@@ -66,6 +69,29 @@ class Verified:
 
 
 @dataclass
+class Since:
+    """Documents of a live source that were changed, deleted and added since they were loaded.
+
+    The rows of the first two are equal to what was loaded, or else they are different.
+    """
+
+    changed: int = 0
+    deleted: int = 0
+    added: int = 0
+
+    def add(self, part: Since) -> None:
+        """Add the counts of a part, such as a chunk."""
+        self.changed += part.changed
+        self.deleted += part.deleted
+        self.added += part.added
+
+    def __str__(self) -> str:
+        """Return the counts that are not 0 in words."""
+        counts = [f"{number:,} {word}" for word, number in vars(self).items() if number]
+        return f"in the source since: {', '.join(counts)}" if counts else ""
+
+
+@dataclass
 class CollectionReport:
     """Figures of one collection: `documents == loaded + rejected`.
 
@@ -86,6 +112,7 @@ class CollectionReport:
     columns: ColumnCounts = field(default_factory=ColumnCounts)
     verified: Verified | None = None
     differences: list[str] = field(default_factory=list)
+    since: Since | None = None
     problems: list[str] = field(default_factory=list)
     guesses: dict[str, int] = field(default_factory=dict)
 
@@ -117,6 +144,7 @@ class CollectionReport:
             "columns": self.columns.as_json(),
             "verified": vars(self.verified) if self.verified else None,
             **({"differences": self.differences} if self.differences else {}),
+            **({"since": vars(self.since)} if self.since else {}),
             **({"problems": self.problems} if self.problems else {}),
             **({"guesses": self.guesses} if self.guesses else {}),
         }
@@ -126,6 +154,45 @@ class CollectionReport:
         """Return the figures that `as_json` described, of a collection that is not verified."""
         columns = ColumnCounts.from_json(facts["columns"])
         return cls(**{**facts, "values": Values(**facts["values"]), "columns": columns})
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that the manifest asks of a table and its rows do not fulfil.
+
+    `kind` is what is asked for, such as `unique`, `key` the key of the manifest that asks for it.
+    `rows` of `among` rows do what `says` says. `keys` are the `_id`s of the first of them. `made`
+    is what the table has in place of what was asked for. `statement` makes that by hand, once the
+    rows are corrected; so does the next load.
+    """
+
+    table: str
+    kind: str
+    key: str
+    name: str
+    rows: int
+    among: int
+    says: str
+    keys: tuple[str, ...]
+    made: str
+    statement: str
+
+    def describe(self) -> list[str]:
+        """The finding in words, and the statement."""
+        shown = ", ".join(self.keys[:SHOWN_KEYS])
+        more = ", …" if len(self.keys) > SHOWN_KEYS else ""
+        rows = f"{self.rows:,} of {self.among:,} rows {self.says} ({shown}{more}); "
+        said = f"{self.name}: {rows if self.says else ''}{self.made}"
+        return [said, f"  once they are corrected: `assise load`, or {self.statement};"]
+
+    def as_json(self) -> dict[str, object]:
+        """Return what `--json` prints."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_json(cls, facts: dict[str, Any]) -> Self:
+        """Return the finding that `as_json` described."""
+        return cls(**{**facts, "keys": tuple(facts["keys"])})
 
 
 def describe_guesses(name: str, guesses: Mapping[str, int]) -> list[str]:
@@ -138,7 +205,8 @@ class Report:
     """Source, target (without its password), seconds in all, and the collections.
 
     `was_done` says that nothing was left to load, `sample` how many documents of each collection
-    were verified, when not all were. `misfits` are columns that do not hold their values.
+    were verified, when not all were. `findings` are what rows do not fulfil of the manifest,
+    `misfits` columns that do not hold their values.
     """
 
     source: str
@@ -148,6 +216,7 @@ class Report:
     was_done: bool = False
     sample: int | None = None
     misfits: list[Misfit] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
     @property
     def documents(self) -> int:
@@ -176,10 +245,11 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 when all is well, 3 with rejects, differences, misfits or problems of the source."""
+        """0 when all is well; 3 with rejects, differences, findings, misfits, or a bad source."""
         is_clean = self.verified is None or self.verified.is_clean
+        is_told = self.rejected or self.findings or self.misfits
         has_problems = any(collection.problems for collection in self.collections)
-        return 3 if self.rejected or self.misfits or has_problems or not is_clean else 0
+        return 3 if is_told or has_problems or not is_clean else 0
 
     def as_json(self) -> dict[str, object]:
         """Return what `--json` prints."""
@@ -194,4 +264,5 @@ class Report:
             **({"sample": self.sample} if self.sample else {}),
             "collections": [collection.as_json() for collection in self.collections],
             **({"misfits": [each.as_json() for each in self.misfits]} if self.misfits else {}),
+            **({"findings": [each.as_json() for each in self.findings]} if self.findings else {}),
         }
