@@ -61,7 +61,7 @@ def translated(place: str, secrets: Collection[str]) -> Iterator[None]:
     except (OSError, ValueError, TypeError, UserWarning) as error:
         # Options of the URL that pymongo does not check: a file that is not there, an unknown word.
         message = f"{place}: {_clean(str(error), secrets)}"
-        raise SourceError(message, remedy="Check the options of the URL.") from error
+        raise SourceError(message, remedy=_find_remedy_of_url(message)) from error
 
 
 def _translate(error: PyMongoError, place: str, secrets: Collection[str]) -> SourceError:
@@ -78,14 +78,20 @@ def _translate(error: PyMongoError, place: str, secrets: Collection[str]) -> Sou
         lost = "the connection was lost"
         return SourceError(f"{place}: {lost}: {message}", remedy=_find_remedy(message))
     if isinstance(error, ConfigurationError):
-        is_dns = "DNS" in message or "SRV" in message.upper() or "nameserver" in message
-        remedy = _DNS if is_dns else "Check the URL: in a password write @ as %40 and / as %2F."
-        return SourceError(f"{place} is not usable: {message}", remedy=remedy)
+        return SourceError(f"{place} is not usable: {message}", remedy=_find_remedy_of_url(message))
     return SourceError(f"{place}: {message}", remedy=AGAIN)
 
 
 def _find_remedy(message: str) -> str:
     return next((remedy for tell, remedy in _TELLS if tell in message), AGAIN)
+
+
+def _find_remedy_of_url(message: str) -> str:
+    if "DNS" in message or "SRV" in message.upper() or "nameserver" in message:
+        return _DNS
+    if "escaped" in message or "key=value" in message:
+        return "Check the URL: in a password write @ as %40, / as %2F and ? as %3F."
+    return "Check the URL and its options."
 
 
 def _clean(message: str, secrets: Collection[str]) -> str:

@@ -35,11 +35,12 @@ from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
 from assise.transfer import creation, export, ledger
 from assise.transfer.check import Findings
-from assise.transfer.estimate import estimate_source
+from assise.transfer.estimate import count_samples, estimate_source
 from assise.transfer.export import Exported, Write
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import load_source
-from assise.transfer.objects import apply_objects
+from assise.transfer.misfits import find_misfits
+from assise.transfer.objects import apply_objects, plan_objects
 from assise.transfer.profile import profile_source
 from assise.transfer.repair import Repair, repair_load
 from assise.transfer.report import CollectionReport, Plan, Report
@@ -55,15 +56,25 @@ WORKER_BYTES = 8 << 20
 MOST_WORKERS = 8
 """Workers started unasked, at most: each has a session, of which a server usually takes 100."""
 
+MOST_COLUMNS = 10
+"""Columns that a question names."""
+
+SAMPLES_S = 1.0
+"""Seconds after which no further collection is looked at before a load."""
+
 MOST_TABLES = 20
 """Tables that a question names."""
 
 
 class Begun(NamedTuple):
-    """What the verbs of one migration share: the source, and who works on it."""
+    """What the verbs of one migration share: the source, and who works on it.
+
+    is_inferred: whether its manifest has just been inferred from the source.
+    """
 
     source: Source
     workers: Workers
+    is_inferred: bool = False
 
 
 def infer(
@@ -141,6 +152,7 @@ def migrate(
                 workspace.log(note)
             if _write_new(workspace.path, proposal):
                 workspace.log(f"wrote {workspace.path}")
+                begun = begun._replace(is_inferred=True)
         report = load(workspace, place, options, begun=begun)
         proof = verify(workspace, place, begun=begun)
     for collection, proved in zip(report.collections, proof.collections, strict=True):
@@ -157,7 +169,10 @@ def plan(
     *,
     manifest: Manifest | None = None,
 ) -> Plan:
-    """Say what a load would do, from samples; nothing is written, no server is started."""
+    """Say what a load would do, from samples; nothing is written, no server is started.
+
+    Of a load that is there already it says what the manifest would change.
+    """
     source = _open(workspace, place, options, is_said=manifest is not None)
     manifest = manifest or workspace.manifest()
     roots = manifest.roots.values()
@@ -165,7 +180,7 @@ def plan(
     source.prepare([*roots], workspace.setting(CHUNK_BYTES), {})
     workers = min(_count_workers(workspace, source), count_cores())
     estimate = estimate_source(source, manifest, workers=workers)
-    return Plan(
+    plan = Plan(
         source.address,
         workspace.describe_target(manifest),
         [layout.table for layout in all_layouts(manifest.layout)],
@@ -173,7 +188,29 @@ def plan(
         estimate.documents,
         round(estimate.load_s, 1),
         round(estimate.verify_s, 1),
+        [*find_misfits(estimate.columns, manifest.layout, is_sample=True)],
     )
+    connection = workspace.find_connection(manifest)
+    if connection is not None:
+        with connection:
+            _plan_changes(connection, manifest, plan)
+    return plan
+
+
+def _plan_changes(connection: Connection, manifest: Manifest, plan: Plan) -> None:
+    """Add to a plan what the manifest changes of a load that is there already."""
+    load = ledger.find_load(connection, manifest.name)
+    if load is None:
+        return
+    plan.is_loaded = load.is_finished
+    try:
+        ledger.check_unchanged(connection, load, manifest.layout)
+    except ChangedError as error:
+        plan.refusals += [error.message, error.remedy]
+    else:
+        plan.changes += ledger.plan_changes(connection, load, manifest)
+        if load.is_finished:
+            plan.changes += plan_objects(connection, load, list_objects(manifest, load.schema))
 
 
 def load(
@@ -198,6 +235,9 @@ def load(
         source = begun.source if begun else _open(workspace, place, options)
         _check_held(manifest, source, workspace.log)
         if found is None:
+            is_inferred = begun is not None and begun.is_inferred
+            if not is_inferred:
+                _ask_of_empty(workspace, manifest, source)
             current = _begin(workspace, connection, manifest, source, options)
         else:
             creation.create_rest(connection, found)
@@ -220,6 +260,8 @@ def load(
                 progress=workspace.progress,
             )
         ledger.remember_source(connection, current, source.address)
+    for each in report.collections:
+        report.misfits += find_misfits(each.columns, current.layout)
     report.seconds = perf_counter() - started
     return report
 
@@ -457,6 +499,25 @@ def _begin(
         metadata={name: source.read_metadata(name) for name in (*names, *views)},
         survey=_prepare(workspace, source, names, chunk_bytes),
     )
+
+
+def _ask_of_empty(workspace: Workspace, manifest: Manifest, source: Source) -> None:
+    """Ask before columns are loaded that would be empty, as far as samples tell."""
+    source.prepare([*manifest.roots.values()], workspace.setting(CHUNK_BYTES), {})
+    counts = count_samples(source, manifest, seconds=SAMPLES_S)
+    misfits = find_misfits(counts, manifest.layout, is_sample=True)
+    empty = [misfit.describe() for misfit in misfits if not misfit.held]
+    if not empty:
+        return
+    more = [f"and {len(empty) - MOST_COLUMNS:,} more"] if len(empty) > MOST_COLUMNS else []
+    shown = "\n".join([*empty[:MOST_COLUMNS], *more])
+    count = count_of(len(empty), "column")
+    question = f"{count} would be empty, all values would stand in _extra:\n{shown}"
+    if not workspace.confirm(question):
+        raise UsageError(
+            f"not confirmed, nothing was written: {question}",
+            remedy=f"Write the types into the manifest. Or: {CONFIRM}",
+        )
 
 
 def _ask_to_begin(connection: Connection, manifest: Manifest) -> str:
