@@ -118,11 +118,11 @@ def test_a_column_that_would_be_empty_is_asked_about(
 
     def answer(question: str) -> bool:
         questions.append(question)
-        return False
+        return "would be empty" not in question
 
     with pytest.raises(UsageError, match="nothing was written"):
         project.load(dump, confirm=answer)
-    (question,) = questions
+    question = questions[-1]
     assert "1 column would be empty" in question
     assert "orders.customer: 0 of 400 sampled values fit int4 (double)" in question
     assert "`type: float8` would hold all" in question
