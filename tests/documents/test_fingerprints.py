@@ -85,3 +85,10 @@ def test_documents_that_are_not_bson_have_none() -> None:
         b"",
         fingerprint(good),
     ]
+
+
+def test_documents_without_fields_have_one_too() -> None:
+    inner = (0x03, write_document([]))
+    some = [write_document([(b"n", FIRST), (b"in", inner)] if n % 2 else []) for n in range(60)]
+    for group in (some, some[::2], some[1::2]):
+        assert Fingerprints().read(group) == one_by_one(group)

@@ -13,6 +13,7 @@ from typing import Any
 import bson
 import pytest
 from bson import Decimal128, Int64, MaxKey, MinKey, ObjectId, Timestamp
+from pymongo import MongoClient, monitoring
 from pymongo.database import Database
 from tests.servers.mongo import MongoServer
 
@@ -89,6 +90,62 @@ def test_every_document_is_in_one_range(open_reader: OpenReader, shop: Shop, kin
     assert len(reader.plan_ranges(1000)) > 5
     assert sorted(read_all(reader, 1000)) == sorted(given)
     assert sorted(read_all(reader, 1 << 30)) == sorted(given)
+
+
+@pytest.mark.parametrize("kind", IDS)
+def test_ranges_from_a_sample_hold_every_document(
+    open_reader: OpenReader, shop: Shop, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assise.mongo.cursor.WALKED", 10)
+    monkeypatch.setattr("assise.mongo.cursor.RARELY", 2)
+    given = [bson.encode({"_id": each, "text": "x" * 50}) for each in IDS[kind]]
+    shop.things.insert_many([bson.raw_bson.RawBSONDocument(raw) for raw in given])
+    reader = open_reader("things")
+    assert len(reader.plan_ranges(1000)) > 3
+    assert sorted(read_all(reader, 1000)) == sorted(given)
+
+
+def test_a_sample_is_weighted_by_the_sizes_of_its_documents(
+    mongo: MongoServer, open_reader: OpenReader, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assise.mongo.cursor.WALKED", 10)
+    shop.things.insert_many([{"_id": n} for n in range(100)])
+    reader = replace(open_reader("things"), facts=LiveCollection("things", 1600, 100))
+    # mongo-java-server has no $bsonSize: an answer after MongoDB's manual.
+    sizes = [10, 10, 10, 10, 400, 400, 400, 400]
+    sample = [{"_id": 10 * n, "size": size} for n, size in enumerate(sizes)]
+    batch = {"id": Int64(0), "ns": "shop.things", "firstBatch": sample}
+    mongo.answer("aggregate", {"cursor": batch})
+    filters = [bson.decode(each.filter) for each in reader.plan_ranges(400)]
+    assert [each["_id"].get("$gte") for each in filters[1:]] == [None, 50, 70]
+
+
+def test_the_collation_of_a_collection_does_not_change_its_ranges(
+    open_reader: OpenReader, shop: Shop
+) -> None:
+    given = [bson.encode({"_id": each, "text": "x" * 50}) for each in IDS["strings"]]
+    shop.things.insert_many([bson.raw_bson.RawBSONDocument(raw) for raw in given])
+    plain = open_reader("things")
+    reader = replace(plain, facts=replace(plain.facts, has_collation=True))
+    asked = list[object]()
+
+    class Listener(monitoring.CommandListener):
+        def started(self, event: monitoring.CommandStartedEvent) -> None:
+            if event.command_name == "find":
+                asked.append(event.command.get("collation"))
+
+        def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+            pass
+
+        def failed(self, event: monitoring.CommandFailedEvent) -> None:
+            pass
+
+    host, port = shop.client.address or ("", 0)
+    with MongoClient[Document](host, port, event_listeners=[Listener()]) as client:
+        reader = replace(reader, collection=client.shop.things)
+        assert sorted(read_all(reader, 1000)) == sorted(given)
+    assert len(asked) > 5
+    assert {str(each) for each in asked} == {"{'locale': 'simple'}"}
 
 
 def test_a_large_range_is_split(open_reader: OpenReader, shop: Shop) -> None:

@@ -28,6 +28,9 @@ HOW_TO_GET = (
     " openjdk-17-jdk-headless maven; or ASSISE_TEST_MONGO_URL names a mongod"
 )
 
+LEGACY_SORT = "-Djava.util.Arrays.useLegacyMergeSort=true"
+"""mongo-java-server draws a $sample by a random comparator, at which Java's newer sort may fail."""
+
 Client = MongoClient[dict[str, Any]]
 
 
@@ -74,7 +77,7 @@ def run_mongo() -> Iterator[MongoServer]:
     java = shutil.which("java")
     if java is None:
         _miss()
-    command = [java, "-Xmx2g", "-XX:+UseSerialGC", "-cp", f"{_find_jars()}/*"]
+    command = [java, "-Xmx2g", "-XX:+UseSerialGC", LEGACY_SORT, "-cp", f"{_find_jars()}/*"]
     with subprocess.Popen(
         [*command, str(HERE / "Launcher.java")],
         stdin=subprocess.PIPE,

@@ -20,11 +20,13 @@ from bson.json_util import (
     dumps,
     loads,
 )
+from bson.raw_bson import RawBSONDocument
 from tests.archives import write_archive
 from tests.dumps import write_dump
+from tests.servers.mongo import MongoServer
 from tests.sources.held import Held, carry_all, make_held
 
-Write = Callable[[Path, Held], Path]
+Write = Callable[[Path, Held], Path | str]
 """Write collections below a folder of the test; return what `open_source` is given."""
 
 
@@ -128,7 +130,32 @@ def _write_packed_archive(folder: Path, held: Held) -> Path:
     return packed
 
 
-KINDS = [
+def _write_nothing(_folder: Path, _held: Held) -> str:
+    raise NotImplementedError
+
+
+def write_server(mongo: MongoServer, _folder: Path, held: Held) -> str:
+    """Fill a database of a running server; return its URL."""
+    mongo.answer_truly()
+    mongo.client.drop_database(DATABASE)
+    for name, documents in held.items():
+        collection = mongo.client[DATABASE].get_collection(name)
+        collection.insert_many([RawBSONDocument(raw) for raw in documents])
+    return f"{mongo.url}{DATABASE}"
+
+
+def _is_taken_by_server(raw: bytes) -> bool:
+    """Whether mongo-java-server stores a document as it is; a real server stores all kinds."""
+    kind, value = raw[13], raw[16:]
+    is_binary_kept = kind != 0x05 or value[4] in {0, 3, 4}
+    return kind not in {0x06, 0x0C, 0x0E, 0x0F} and is_binary_kept
+
+
+DATABASE = "held"
+SERVER = Kind("server", _write_nothing, _is_taken_by_server)
+"""A running MongoDB, which `write_server` fills."""
+
+FILES = [
     Kind("folder", _write_folder),
     Kind("packed folder", _write_packed_folder),
     Kind("folder above", _write_databases),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from threading import Event, Thread, Timer
+from threading import Event, Thread
 from typing import Any
 
 import bson
@@ -18,6 +18,7 @@ from pymongo.database import Database
 from tests.servers.mongo import MongoServer
 
 from assise.errors import SourceError, UsageError
+from assise.manifest.write import dump_manifest
 from assise.mongo.cursor import CollectionReader
 from assise.mongo.source import SourceOptions
 from assise.progress import Progress
@@ -253,18 +254,20 @@ def test_a_server_that_dies_ends_the_command_and_the_next_goes_on(
 ) -> None:
     fill(mortal_mongo.client.shop)
     url = f"{mortal_mongo.url}shop?serverSelectionTimeoutMS=500"
-    project = Project(tmp_path, to=database, settings={"load.chunk_bytes": 4096})
+
+    def kill(progress: Progress) -> None:
+        # The first chunks are done, and others are not.
+        if progress.step == step:
+            mortal_mongo.kill()
+
+    settings = {"load.chunk_bytes": 4096}
+    project = Project(tmp_path, to=database, progress=kill, settings=settings)
     project.write_manifest(project.infer(url))
     if step == "verify":
         project.load(url, confirm=agree)
-    # The first ranges are read, then the server is gone.
-    mortal_mongo.answer("find", {"wait": 100_000}, "users", skip=4)
-    killer = Timer(1.5, mortal_mongo.kill)
-    killer.start()
     run = project.verify if step == "verify" else partial(project.load, url, confirm=agree)
     with pytest.raises(SourceError) as caught:
         run()
-    killer.join()
     assert "users" in caught.value.message
     ((chunks,),) = query("SELECT count(*) FROM assise.chunk")
     assert isinstance(chunks, int)
@@ -306,6 +309,8 @@ def test_a_large_collection_is_inferred_from_a_sample(
 ) -> None:
     fill(shop)
     shop.small.insert_many([{"n": n} for n in range(50)])
+    shop.users.create_index("n", unique=True)
+    shop.small.create_index("n", unique=True)
     monkeypatch.setattr("assise.transfer.profile.SAMPLED_FROM", 100)
     said, seen = list[str](), dict[str, int]()
 
@@ -317,6 +322,10 @@ def test_a_large_collection_is_inferred_from_a_sample(
     assert seen == {"users": 40, "small": 50}
     assert any("users: 40 of 300 documents" in line for line in said)
     assert {"id", "name", "n", "tags"} <= proposal.manifest.tables["users"].columns.keys()
+    text = dump_manifest(proposal.manifest, comments=proposal.comments)
+    before, _, users = text.partition("  users:")
+    assert "unique: " in before
+    assert "unique: " not in users
     with pytest.raises(UsageError, match="sample of 0"):
         project.infer(url, sample=0)
 

@@ -103,8 +103,9 @@ def migrate(
         if not project.path.exists():
             proposal = project.infer(source, options, name=name, ids=ids.value, sample=sample)
             inferred = proposal.manifest
-        print_plan(project.plan(source, inferred, options), as_json=as_json)
-        return 0
+        plan = project.plan(source, inferred, options)
+        print_plan(plan, as_json=as_json)
+        return plan.exit_code
     confirm = partial(terminal.ask, yes=yes)
     report = project.migrate(
         source, options, name=name, ids=ids.value, sample=sample, confirm=confirm
@@ -193,8 +194,9 @@ def load(
     if dry_run:
         if source is None:
             raise UsageError("--dry-run needs the source", remedy="assise load --dry-run SOURCE")
-        print_plan(project.plan(source, options=options), as_json=as_json)
-        return 0
+        plan = project.plan(source, options=options)
+        print_plan(plan, as_json=as_json)
+        return plan.exit_code
     report = project.load(source, options, confirm=partial(terminal.ask, yes=yes))
     print_report(report, as_json=as_json)
     if report.was_done:
@@ -277,6 +279,7 @@ def print_report(report: Report, *, as_json: bool) -> None:
         console.print(table)
     for collection in report.collections:
         print_words(console, *collection.differences, *collection.problems)
+    print_words(console, *(misfit.describe() for misfit in report.misfits))
     for finding in report.findings:
         print_words(console, *finding.describe())
 
@@ -367,6 +370,12 @@ def print_plan(plan: Plan, *, as_json: bool = False) -> None:
     load, verify = format_seconds(plan.load_seconds), format_seconds(plan.verify_seconds)
     print_words(console, f"time    load {load}, verify {verify}")
     print_words(console, f"tables  {', '.join(plan.tables)}")
+    if plan.is_loaded:
+        print_words(console, "loaded  everything already; no rows would be written")
+    print_words(console, *(f"in place: {statement}" for statement in plan.changes))
+    if plan.refusals:
+        print_words(console, f"refused: {plan.refusals[0]}", *plan.refusals[1:])
+    print_words(console, *(misfit.describe() for misfit in plan.misfits))
 
 
 def print_repair(repair: Repair, *, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from assise.documents.reader import OUTSIDE, read_code_with_scope
 from assise.documents.shape import KeyPath, Shape, SlotValue
 from assise.errors import InvalidBsonError
 
-Write = Callable[[Sequence[bytes]], Sequence[bytes]]
+_Write = Callable[[Sequence[bytes]], Sequence[bytes]]
 """The values of a slot -> how items have them."""
 
 
@@ -50,7 +50,7 @@ class Fingerprints:
             self._level = _plan(self._shape)
             parsed = self._shape.parse(taken)
         try:
-            digests = self._level.digest(parsed.columns)
+            digests = self._level.digest(parsed.columns, len(parsed.hits))
         except (InvalidBsonError, *OUTSIDE):
             return []
         return list(zip([small[i] for i in parsed.hits], digests, strict=True))
@@ -67,7 +67,7 @@ class _Item:
 
     slot: int
     head: bytes
-    write: Write | None = None
+    write: _Write | None = None
     inner: _Level | None = None
 
     def write_all(self, columns: Sequence[Sequence[SlotValue]]) -> list[bytes]:
@@ -86,7 +86,7 @@ class _Item:
         self, values: Sequence[bytes], columns: Sequence[Sequence[SlotValue]]
     ) -> Sequence[bytes]:
         if self.inner is not None:
-            return self.inner.digest(columns)
+            return self.inner.digest(columns, len(values))
         return self.write(values) if self.write else values
 
 
@@ -96,9 +96,9 @@ class _Level:
 
     items: list[_Item] = field(default_factory=list)
 
-    def digest(self, columns: Sequence[Sequence[SlotValue]]) -> list[bytes]:
-        """Return the digest of each document."""
-        items = [item.write_all(columns) for item in self.items]
+    def digest(self, columns: Sequence[Sequence[SlotValue]], count: int) -> list[bytes]:
+        """Return the digest of each of `count` documents."""
+        items = [item.write_all(columns) for item in self.items] or [[b""] * count]
         return [digest_items(b"".join(each)) for each in zip(*items, strict=True)]
 
 
@@ -128,14 +128,14 @@ def _widen(values: Sequence[bytes]) -> list[bytes]:
     return [packed[p : p + 8] for p in range(0, 8 * count, 8)]
 
 
-def _digest_values(kind: int, *, is_ordered: bool) -> Write:
+def _digest_values(kind: int, *, is_ordered: bool) -> _Write:
     def write(values: Sequence[bytes]) -> list[bytes]:
         return [fingerprint_value(kind, value, is_ordered=is_ordered) for value in values]
 
     return write
 
 
-def _digest_scopes(*, is_ordered: bool) -> Write:
+def _digest_scopes(*, is_ordered: bool) -> _Write:
     def write(values: Sequence[bytes]) -> list[bytes]:
         return [_digest_scope(value, is_ordered=is_ordered) for value in values]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bson import json_util
 from bson.errors import BSONError
@@ -46,6 +46,11 @@ class Metadata:
         """The fields whose values identify documents: `_id`, and those with a unique index."""
         unique = [index.keys[0][0] for index in self.indexes if _is_target(index)]
         return ["_id", *dict.fromkeys(unique)]
+
+    @property
+    def without_rules(self) -> Metadata:
+        """The same without what rows may break: not all documents were looked at."""
+        return Metadata(tuple(replace(index, is_unique=False) for index in self.indexes))
 
 
 def _is_target(index: SourceIndex) -> bool:

@@ -24,6 +24,7 @@ from assise.mongo.faults import translated
 from assise.mongo.ranges import (
     EVERYTHING,
     MISSING,
+    NOT_EVERYWHERE,
     Id,
     Range,
     both,
@@ -56,7 +57,7 @@ LARGEST_RANGE = 40 << 20
 ATTEMPTS = 3
 """How often a range is read when the connection is lost meanwhile."""
 
-Stage = dict[str, object]
+_Stage = dict[str, object]
 """A stage of a pipeline."""
 
 _SIMPLE = Collation("simple")
@@ -220,10 +221,10 @@ class CollectionReader:
         return self._draw_ids(count, {"_id": 1})
 
     def _draw_ids(self, count: int, fields: dict[str, object]) -> list[tuple[Id, int]]:
-        stages: list[Stage] = [{"$sample": {"size": count}}, {"$project": fields}]
+        stages: list[_Stage] = [{"$sample": {"size": count}}, {"$project": fields}]
         return [_read_sample(raw) for raw in self._aggregate([*stages, {"$sort": {"_id": 1}}])]
 
-    def _aggregate(self, stages: list[Stage]) -> Iterator[bytes]:
+    def _aggregate(self, stages: list[_Stage]) -> Iterator[bytes]:
         """Yield the documents that a pipeline gives; the query comes first."""
         if self.facts.query != EVERYTHING:
             stages = [{"$match": RawBSONDocument(self.facts.query)}, *stages]
@@ -240,7 +241,7 @@ class CollectionReader:
         """Return the brackets that occur, as far as the outermost ids do not say it."""
         ends = [self._find_end(direction) for direction in (1, -1)]
         between = brackets_between(ends[0], ends[1])
-        occurring = [kinds for kinds in between if self._has(match_bracket(kinds))]
+        occurring = [kinds for kinds in between if self._has(kinds)]
         return [*map(bracket_of, ends), *occurring]
 
     def _find_end(self, direction: int) -> int:
@@ -249,11 +250,17 @@ class CollectionReader:
         )
         return next((read_id(batch)[0] for batch in _batches(cursor)), MISSING)
 
-    def _has(self, condition: bytes) -> bool:
+    def _has(self, kinds: tuple[int, ...]) -> bool:
+        condition = match_bracket(kinds)
         found = self.collection.find_raw_batches(
             RawBSONDocument(both(self.facts.query, condition)), {"_id": 1}, limit=1
         )
-        return any(found)
+        try:
+            return any(found)
+        except OperationFailure:
+            if not NOT_EVERYWHERE.issuperset(kinds):
+                raise
+            return False  # a server that does not know the type has no such _id
 
     def _translated(self) -> AbstractContextManager[None]:
         return translated(self.place, self.secrets)

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 from assise.documents.dialects.exact import read_exactly
 from assise.documents.dialects.fast import read_document
-from assise.documents.dialects.rules import Dialect, Rules
+from assise.documents.dialects.rules import Rules, Version
 from assise.documents.reread.reader import read_again
 from assise.errors import ExtendedJsonError, SourceError
 from assise.mongo.chunks import Chunk
@@ -29,9 +29,9 @@ from assise.mongo.json_text import (
     BORDER,
     LARGEST_TEXT,
     WITHIN,
-    Shape,
     Text,
     TextReader,
+    TextShape,
     find_shape,
 )
 from assise.mongo.source import REMEDY_UNREADABLE, Sample
@@ -40,8 +40,8 @@ from assise.rows.model import Document
 _SPACE = b" \t\r\n"
 _COLON = rb"[\"']?[ \t\r\n]*+:[ \t\r\n]*+"
 _SIGNS = {
-    Dialect.V1: re.compile(rb"\$(?:regex|uuid|binary%b[\"']|date%b-?[0-9])" % (_COLON, _COLON)),
-    Dialect.V2: re.compile(
+    Version.V1: re.compile(rb"\$(?:regex|uuid|binary%b[\"']|date%b-?[0-9])" % (_COLON, _COLON)),
+    Version.V2: re.compile(
         rb"\$(?:numberInt|numberDouble|regularExpression|dbPointer|uuid|binary%b\{)" % _COLON
     ),
 }
@@ -64,15 +64,15 @@ class JsonFile:
 
 
 @dataclass(frozen=True)
-class Findings:
+class JsonForm:
     """How a file is read: how its documents stand, and its dialect.
 
     `signs` are offsets of documents with a word that only one dialect has, and that word.
     """
 
-    shape: Shape
-    dialect: Dialect
-    signs: dict[Dialect, tuple[int, str]]
+    shape: TextShape
+    dialect: Version
+    signs: dict[Version, tuple[int, str]]
 
     def as_json(self) -> dict[str, Any]:
         """Return what `from_json` takes."""
@@ -82,11 +82,11 @@ class Findings:
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Self:
         """Return the findings that `as_json` described."""
-        signs = {Dialect(key): (place, word) for key, (place, word) in facts["signs"].items()}
-        return cls(Shape.from_json(facts["shape"]), Dialect(facts["dialect"]), signs)
+        signs = {Version(key): (place, word) for key, (place, word) in facts["signs"].items()}
+        return cls(TextShape.from_json(facts["shape"]), Version(facts["dialect"]), signs)
 
 
-def survey_file(file: JsonFile) -> Findings:
+def survey_file(file: JsonFile) -> JsonForm:
     """Read a whole file once, to find its shape and its dialect.
 
     Raises:
@@ -94,7 +94,7 @@ def survey_file(file: JsonFile) -> Findings:
     """
     with _open(file) as stream:
         shape = find_shape(stream, str(file.path))
-    signs: dict[Dialect, tuple[int, str]] = {}
+    signs: dict[Version, tuple[int, str]] = {}
     possible = _find_possible(file)
     with _open(file) as stream:
         stream.seek(shape.start)
@@ -103,11 +103,11 @@ def survey_file(file: JsonFile) -> Findings:
                 _find_signs(texts, signs)
             if possible == signs.keys():
                 break
-    dialect = Dialect.V1 if [*signs] == [Dialect.V1] else Dialect.V2
-    return Findings(shape, dialect, signs)
+    dialect = Version.V1 if [*signs] == [Version.V1] else Version.V2
+    return JsonForm(shape, dialect, signs)
 
 
-def _find_possible(file: JsonFile) -> set[Dialect]:
+def _find_possible(file: JsonFile) -> set[Version]:
     """Return the dialects whose words stand somewhere in a file, be it within a string."""
     missing, kept = dict(_SIGNS), b""
     with _open(file) as stream:
@@ -118,16 +118,16 @@ def _find_possible(file: JsonFile) -> set[Dialect]:
     return _SIGNS.keys() - missing.keys()
 
 
-def _find_signs(texts: list[Text], signs: dict[Dialect, tuple[int, str]]) -> None:
-    missing = [_SIGNS[dialect] for dialect in Dialect if dialect not in signs]
+def _find_signs(texts: list[Text], signs: dict[Version, tuple[int, str]]) -> None:
+    missing = [_SIGNS[dialect] for dialect in Version if dialect not in signs]
     for offset, text in texts:
         if b"$" in text and any(pattern.search(text) for pattern in missing):
             # Version 1 reads the words of both.
-            rules = Rules(Dialect.V1)
+            rules = Rules(Version.V1)
             _read_text(offset, text, partial(_read_by, rules))
             for dialect, word in rules.signs.items():
                 signs.setdefault(dialect, (offset, word))
-            missing = [_SIGNS[dialect] for dialect in Dialect if dialect not in signs]
+            missing = [_SIGNS[dialect] for dialect in Version if dialect not in signs]
 
 
 class _Part(NamedTuple):
@@ -148,7 +148,7 @@ class Reader:
     """
 
     def __init__(
-        self, file: JsonFile, findings: Findings, zone: ZoneInfo | None, *, is_check: bool
+        self, file: JsonFile, findings: JsonForm, zone: ZoneInfo | None, *, is_check: bool
     ) -> None:
         self._file, self._shape = file, findings.shape
         self._dialect, self._zone, self._is_check = findings.dialect, zone, is_check

@@ -49,7 +49,7 @@ Text = tuple[int, bytes]
 
 
 @dataclass(frozen=True)
-class Shape:
+class TextShape:
     """How documents stand in a file.
 
     `start` is the offset of the first one. With `is_lines` each line that begins with a brace,
@@ -73,11 +73,11 @@ class Shape:
 
 
 USUAL_HEAD = "\n{"
-WITHIN = Shape(is_lines=False, is_array=False, start=0, head=USUAL_HEAD)
+WITHIN = TextShape(is_lines=False, is_array=False, start=0, head=USUAL_HEAD)
 """The shape of a piece of a file that is not one document."""
 
 
-def find_shape(stream: Stream, place: str) -> Shape:
+def find_shape(stream: Stream, place: str) -> TextShape:
     """Find out how documents stand in a file, by its first two.
 
     Raises:
@@ -96,7 +96,7 @@ def find_shape(stream: Stream, place: str) -> Shape:
     is_array = window.data[window.p : window.p + 1] == b"["
     window.p += is_array
     start = window.offset
-    usual = Shape(is_lines=not is_array, is_array=is_array, start=start, head=USUAL_HEAD)
+    usual = TextShape(is_lines=not is_array, is_array=is_array, start=start, head=USUAL_HEAD)
     if not window.pass_gap(is_array=is_array):
         return usual
     first = window.frame()
@@ -109,7 +109,7 @@ def find_shape(stream: Stream, place: str) -> Shape:
     if key is None:
         return usual
     head = window.data[first.stop : key.end()]
-    return Shape(is_lines=False, is_array=is_array, start=start, head=head.decode("latin-1"))
+    return TextShape(is_lines=False, is_array=is_array, start=start, head=head.decode("latin-1"))
 
 
 class _Frame(NamedTuple):
@@ -232,7 +232,7 @@ class _TextRun(OpenRun):
 class TextReader:
     """Reads the texts of a stream whose first byte is at `offset`, where a document may begin."""
 
-    def __init__(self, stream: Stream, offset: int, shape: Shape) -> None:
+    def __init__(self, stream: Stream, offset: int, shape: TextShape) -> None:
         self._window, self._shape = _Window(stream, offset), shape
         self._head = shape.head.encode("latin-1")
         self._brace = self._head.index(b"{")

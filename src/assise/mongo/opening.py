@@ -41,6 +41,7 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
         # So that a password stands neither in the command nor in the list of processes.
         place = expand(place).strip()
         if is_mongodb_url(place):
+            options.check({"database", "queries"}, "the source is a server")
             scheme, rest = place.split(":", 1)
             return Server(f"{scheme.lower()}:{rest}", options)
     path = Path(place)
@@ -59,10 +60,12 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
         message = f"{path} cannot be read: {error.strerror}"
         raise SourceError(message, remedy=REMEDY_UNREADABLE) from error
     if is_archive(path):
+        options.check({"database"}, f"{path} is an archive")
         return open_archive(path, options)
     if is_dump(path):
         return open_dump(path, options)
     if is_json(path):
+        options.check({"zone"}, f"{path} is JSON")
         return open_json(path, options)
     if path.is_dir():
         return open_dump(path, options)  # which says what it lacks

@@ -74,6 +74,9 @@ EVERYTHING = b"\5\0\0\0\0"
 _DIVIDED = {DOUBLE, STRING, DOCUMENT, BINARY, OBJECT_ID, DATE, TIMESTAMP}
 """The first type of each bracket with values enough to be divided."""
 
+NOT_EVERYWHERE = {UNDEFINED, DB_POINTER, CODE, CODE_WITH_SCOPE}
+"""Types that a server may not know: most are deprecated (MongoDB's manual: "BSON Types")."""
+
 _BRACKET_OF = {kind: number for number, kinds in enumerate(BRACKETS) for kind in kinds}
 _SIGNED = {MIN_KEY: -1}
 _NAN = struct.pack("<d", float("nan"))
@@ -120,6 +123,8 @@ def brackets_between(first: int, last: int) -> Iterator[tuple[int, ...]]:
 def match_bracket(kinds: Iterable[int]) -> bytes:
     """Return the filter that matches every `_id` of one bracket."""
     types = [kind for kind in kinds if kind != MISSING]
+    if STRING in types:
+        return _on_id(_element(STRING, "$gte", b"\1\0\0\0\0"))
     if not types:
         return _on_id(_element(BOOL, "$exists", b"\0"))
     numbers = [(INT32, struct.pack("<i", _SIGNED.get(kind, kind))) for kind in types]

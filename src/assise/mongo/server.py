@@ -1,58 +1,30 @@
-"""A database of a running MongoDB as a source: its collections and what the server says of them.
+"""A running MongoDB as a source.
 
-`cursor.py` reads the documents. A chunk is a range of `_id`; the survey has the ranges, so that a
-load that goes on, and its verification, read the same ones.
+A chunk is a range of `_id`; the survey has the ranges, so that a load that goes on, and its
+verification, read the same ones.
 """
 
 from __future__ import annotations
 
-import warnings
-import weakref
 from base64 import b64decode, b64encode
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
-import bson
-from bson import json_util
-from bson.codec_options import CodecOptions, DatetimeConversion
-from bson.raw_bson import RawBSONDocument
-from pymongo import MongoClient
-from pymongo.database import Database
-from pymongo.errors import OperationFailure
-
-from assise.errors import SourceError, UsageError
+from assise.errors import SourceError
+from assise.mongo.catalog import Catalog
 from assise.mongo.chunks import Chunk
 from assise.mongo.cursor import CollectionReader, LiveCollection
-from assise.mongo.dump import BUCKETS
-from assise.mongo.faults import UNAUTHORIZED, translated
-from assise.mongo.ranges import EVERYTHING, Range
+from assise.mongo.ranges import Range
 from assise.mongo.source import (
     NO_OPTIONS,
-    SERVERS_OWN,
     Collection,
     JsonObject,
     Piece,
     Sample,
     SourceOptions,
     Survey,
-    choose_database,
 )
-from assise.mongo.url import hide_secrets, lacks_password, list_secrets
-
-SELECTION_MS = 10_000
-"""Milliseconds in which a server must be found, unless the URL says otherwise."""
-
-SILENCE_MS = 300_000
-"""Milliseconds that a server may take for a reply, unless the URL says otherwise."""
-
-_CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
-    unicode_decode_error_handler="replace", datetime_conversion=DatetimeConversion.DATETIME_AUTO
-)
-_CANONICAL = json_util.CANONICAL_JSON_OPTIONS
 
 
 class Server:
@@ -69,50 +41,34 @@ class Server:
         self, url: str, options: SourceOptions = NO_OPTIONS, *, is_known: bool = False
     ) -> None:
         self._url, self._options = url, options
-        self.address = hide_secrets(url)
-        self._secrets = frozenset(list_secrets(url))
+        self._catalog = Catalog(url, options, is_known=is_known)
+        self.address, self.name = self._catalog.address, self._catalog.name
         self._ranges: dict[str, list[Range]] = {}
         self._readers: dict[str, CollectionReader] = {}
-        if lacks_password(url):
-            raise SourceError(
-                f"{self.address}: a password is required, and none is kept",
-                remedy="Give the URL again with its password, such as '${MONGO_URL}'.",
-            )
-        with self._translated():
-            self._client = _connect(url)
-            self._close = weakref.finalize(self, self._client.close)
-            # In a URL `admin` is mostly where the user is known, and never what is moved.
-            default = self._client.get_default_database("admin").name
-        self.name = options.database or default if is_known else self._choose_database(default)
-        self._database: Database[dict[str, Any]] = self._client.get_database(
-            self.name, codec_options=_CODEC
-        )
 
     def close(self) -> None:
         """End the connections, as the end of this object does."""
-        self._close()
+        self._catalog.close()
 
     @cached_property
     def collections(self) -> tuple[Collection, ...]:
         """Return the collections by name: no views, and none of the server's own."""
-        return tuple(
-            Collection(each.name, each.size, self._place(each.name))
-            for each in self._facts.values()
-        )
+        place = self._catalog.place
+        facts = self._catalog.facts.values()
+        return tuple(Collection(each.name, each.size, place(each.name)) for each in facts)
 
     @cached_property
     def ignored(self) -> tuple[str, ...]:
         """Return what is not moved, each with the reason."""
-        own = [name for name in self._infos if _is_servers_own(name)]
-        return (
-            *(f"{name} (a view on {self._view_on(name)})" for name in self.views),
-            *(f"{name} (the server's own)" for name in sorted(own)),
-        )
+        infos, own = self._catalog.infos, self._catalog.servers_own
+        bases = [infos[name].get("options", {}).get("viewOn", "?") for name in self.views]
+        views = [f"{name} (a view on {base})" for name, base in zip(self.views, bases, strict=True)]
+        return (*views, *(f"{name} (the server's own)" for name in own))
 
-    @cached_property
+    @property
     def views(self) -> tuple[str, ...]:
         """Return the views by name."""
-        return tuple(sorted(n for n, info in self._infos.items() if info.get("type") == "view"))
+        return self._catalog.views
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -121,23 +77,8 @@ class Server:
         return tuple(f"of {name} only what {query} matches" for name, query in queries.items())
 
     def read_metadata(self, collection: str) -> str | None:
-        """Return options and indexes of a collection, or the definition of a view, as JSON.
-
-        It has the form of mongodump's metadata files. The data of a time series has the options of
-        the series.
-        """
-        shown = collection.removeprefix(BUCKETS)
-        info = self._infos.get(shown, self._infos.get(collection))
-        if info is None:
-            return None
-        facts: dict[str, Any] = {"options": info.get("options", {}), "indexes": []}
-        if info.get("type") != "view":
-            with self._translated(shown):
-                facts["indexes"] = [dict(index) for index in self._database[shown].list_indexes()]
-        if "uuid" in info.get("info", {}):
-            facts["uuid"] = bytes(info["info"]["uuid"]).hex()
-        facts |= {"collectionName": collection, "type": info.get("type", "collection")}
-        return json_util.dumps(facts, json_options=_CANONICAL).replace("\\u0000", "")
+        """Return options and indexes of a collection, or the definition of a view, as JSON."""
+        return self._catalog.read_metadata(collection)
 
     def prepare(
         self, collections: Sequence[str], size: int, known: Survey, *, is_check: bool = False
@@ -161,7 +102,7 @@ class Server:
         parts = self.open_collection(collection).split(ranges[at])
         if len(parts) < 2:
             raise SourceError(
-                f"{self._place(collection)}: a range holds too much, and cannot be split",
+                f"{self._catalog.place(collection)}: a range holds too much, and cannot be split",
                 remedy="Move the collection with mongodump, and give its dump.",
             )
         ranges[at : at + 1] = parts
@@ -222,11 +163,17 @@ class Server:
         options = {**self._options.as_json(), "database": self.name}
         return {"kind": "server", "url": self._url, "options": options, "surveys": surveys}
 
+    def open_collection(self, name: str) -> CollectionReader:
+        """Return the reader of a collection."""
+        if name not in self._readers:
+            self._readers[name] = self._catalog.open_collection(self._catalog.facts[name])
+        return self._readers[name]
+
     def _take(self, name: str, survey: JsonObject) -> None:
         """Read a collection as its survey says."""
         sizes = survey["size"], survey["count"], survey["collation"]
-        facts = LiveCollection(name, *sizes, self._query(name))
-        self._readers[name] = self._make_reader(facts)
+        facts = LiveCollection(name, *sizes, self._catalog.read_query(name))
+        self._readers[name] = self._catalog.open_collection(facts)
         self._ranges[name] = [
             Range(start, stop, b64decode(text)) for start, stop, text in survey["ranges"]
         ]
@@ -243,109 +190,8 @@ class Server:
         ranges = self._ranges[name]
         found = ranges[bisect_left(ranges, start, key=lambda each: each.start)]
         if (found.start, found.stop) != (start, stop):
-            raise SourceError(f"{self._place(name)} has no range from {start} to {stop}")
+            raise SourceError(f"{self._catalog.place(name)} has no range from {start} to {stop}")
         return found
-
-    def open_collection(self, name: str) -> CollectionReader:
-        """Return the reader of a collection."""
-        if name not in self._readers:
-            self._readers[name] = self._make_reader(self._facts[name])
-        return self._readers[name]
-
-    def _make_reader(self, facts: LiveCollection) -> CollectionReader:
-        place = self._place(facts.name)
-        return CollectionReader(facts, self._database[facts.name], place, self._secrets)
-
-    def _place(self, name: str) -> str:
-        return f"{self.address}, collection {name}"
-
-    @cached_property
-    def _facts(self) -> dict[str, LiveCollection]:
-        """The collections that the options select, as the server describes them."""
-        names = sorted(name for name in self._infos if self._is_moved(name))
-        for name in self._options.queries:
-            if name not in names:
-                raise UsageError(
-                    f"--query names {name!r}, which {self.address} does not hold",
-                    remedy=f"It holds {', '.join(names[:20])}.",
-                )
-        return {name: self._describe(name) for name in self._options.select(names)}
-
-    def _query(self, name: str) -> bytes:
-        """Return the filter of a collection as raw BSON.
-
-        Raises:
-            UsageError: it is no document of Extended JSON.
-        """
-        text = self._options.queries.get(name)
-        if text is None:
-            return EVERYTHING
-        try:
-            return bson.encode(json_util.loads(text))
-        except (ValueError, TypeError, bson.errors.BSONError) as error:
-            raise UsageError(
-                f"the query of {name} is no document of Extended JSON: {error}",
-                remedy="""Write --query 'users={"tenant": 7}'.""",
-            ) from error
-
-    @cached_property
-    def _infos(self) -> dict[str, dict[str, Any]]:
-        """What the server says of each collection and view."""
-        with self._translated():
-            try:
-                found = list(self._database.list_collections())
-            except OperationFailure as error:
-                if error.code != UNAUTHORIZED:
-                    raise
-                # Names are all that a user may see who may read single collections.
-                found = list(
-                    self._database.list_collections(authorizedCollections=True, nameOnly=True)
-                )
-        return {info["name"]: dict(info) for info in found}
-
-    def _is_moved(self, name: str) -> bool:
-        is_collection = self._infos[name].get("type", "collection") == "collection"
-        return is_collection and not _is_servers_own(name)
-
-    def _view_on(self, name: str) -> str:
-        return str(self._infos[name].get("options", {}).get("viewOn", "?"))
-
-    def _describe(self, name: str) -> LiveCollection:
-        has_collation = "collation" in self._infos[name].get("options", {})
-        query = self._query(name)
-        size, count = self._measure(name, query)
-        return LiveCollection(name, size, count, has_collation, query)
-
-    def _measure(self, name: str, query: bytes) -> tuple[int, int]:
-        """Return bytes and number of the documents; 0 where the user may not know them."""
-        with self._translated(name):
-            try:
-                stats = self._database.command("collStats", name)
-            except OperationFailure as error:
-                if error.code == UNAUTHORIZED:
-                    return 0, 0
-                raise
-            size, count = int(stats.get("size", 0)), int(stats.get("count", 0))
-            if query != EVERYTHING:
-                matched = self._database[name].count_documents(RawBSONDocument(query))
-                size, count = size * matched // max(1, count), matched
-            return size, count
-
-    def _choose_database(self, default: str) -> str:
-        wanted = self._options.database or (default if default not in SERVERS_OWN else None)
-        with self._translated():
-            try:
-                names = sorted(self._client.list_database_names())
-            except OperationFailure as error:
-                if wanted is None or error.code != UNAUTHORIZED:
-                    raise
-                return wanted  # who may read one database need not be allowed to list them
-        options = replace(self._options, database=wanted)
-        return choose_database(names, options, address=self.address)
-
-    def _translated(self, collection: str = "") -> AbstractContextManager[None]:
-        place = self._place(collection) if collection else self.address
-        return translated(place, self._secrets)
 
 
 def rebuild_server(facts: JsonObject) -> Server:
@@ -354,22 +200,3 @@ def rebuild_server(facts: JsonObject) -> Server:
     server = Server(facts["url"], options, is_known=True)
     server.prepare([*facts["surveys"]], 0, facts["surveys"])
     return server
-
-
-def _is_servers_own(name: str) -> bool:
-    return name.startswith("system.") and not name.startswith(BUCKETS)
-
-
-def _connect(url: str) -> MongoClient[dict[str, Any]]:
-    options = url.partition("?")[2].lower()
-    defaults: dict[str, Any] = {}
-    if "serverselectiontimeoutms=" not in options:
-        defaults["serverSelectionTimeoutMS"] = SELECTION_MS
-    if "sockettimeoutms=" not in options and "&timeoutms=" not in f"&{options}":
-        defaults["socketTimeoutMS"] = SILENCE_MS
-    if "appname=" not in options:
-        defaults["appname"] = "assise"
-    with warnings.catch_warnings():
-        # pymongo leaves out what it does not know, tls=ture too, and only warns.
-        warnings.simplefilter("error", UserWarning)
-        return MongoClient(url, **defaults)

@@ -19,7 +19,7 @@ from assise.rows.model import ChildRows, Document, Row
 from assise.schema.sql import select_all_keys, select_keys
 from assise.transfer import ledger
 from assise.transfer.compare import compare
-from assise.transfer.digests import Digests, hash_key, join_digests, read_digests
+from assise.transfer.digests import Digests, hash_key, join_digests, split_digests
 from assise.transfer.ledger import Load
 from assise.transfer.loaded import find_existing_keys, split_chunk, take_reject
 from assise.transfer.readback import Readback, no_child_rows
@@ -78,7 +78,7 @@ class Findings:
     def from_json(cls, facts: Result) -> Findings:
         """Return the findings that `as_json` described."""
         verified, wrong = Verified(**facts["verified"]), array("q", facts["wrong"])
-        since, gone = Since(**facts["since"]), read_digests(bytes.fromhex(facts["gone"]))
+        since, gone = Since(**facts["since"]), split_digests(bytes.fromhex(facts["gone"]))
         return cls(verified, facts["differences"], wrong, since=since, gone=gone)
 
 

@@ -6,10 +6,12 @@ equal documents share. So verify tells whether rows are what was loaded after th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 
 from assise.documents.fingerprints import Fingerprints
+from assise.postgres.connection import Connection
+from assise.transfer import ledger
 from assise.types.wire import Cell
 
 KEY_BYTES, RECORD_BYTES = 8, 24
@@ -35,12 +37,22 @@ class DigestWriter:
         return b"".join([hash_key(key) + digest for key, digest in pairs])
 
 
-def read_digests(content: bytes) -> dict[bytes, bytes]:
+def split_digests(content: bytes) -> dict[bytes, bytes]:
     """Return what was written."""
     starts = range(0, len(content), RECORD_BYTES)
     return {content[p : p + KEY_BYTES]: content[p + KEY_BYTES : p + RECORD_BYTES] for p in starts}
 
 
 def join_digests(digests: Digests) -> bytes:
-    """Return digests as `read_digests` reads them."""
+    """Return digests as `split_digests` takes them."""
     return b"".join([key + digest for key, digest in digests.items()])
+
+
+def read_digests(
+    connection: Connection, load: ledger.Load, collection: str, start: int | None = None
+) -> Iterator[dict[bytes, bytes]]:
+    """Yield the digests of the chunks of a live collection, or of the one at `start`."""
+    parameters = {"load_id": load.id, "collection": collection, "start": start}
+    for (digests,) in connection.execute(ledger.QUERIES["digests"], parameters):
+        if isinstance(digests, bytes):
+            yield split_digests(digests)

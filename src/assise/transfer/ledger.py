@@ -21,6 +21,7 @@ from assise.postgres.bookkeeping import Part
 from assise.postgres.connection import Connection
 from assise.postgres.queries import Queries
 from assise.progress import Log
+from assise.rows.columns import ColumnCounts
 from assise.rows.model import Reason, Values
 from assise.schema.comments import Comments, change_comments, find_comments
 from assise.schema.sql import all_layouts, quote
@@ -303,11 +304,15 @@ def apply_manifest(connection: Connection, load: Load, manifest: Manifest) -> in
         return apply_comments(connection, load, manifest)
 
 
+def plan_changes(connection: Connection, load: Load, manifest: Manifest) -> list[str]:
+    """Return the statements of `apply_manifest`; nothing is written."""
+    return _plan_comments(connection, load, find_comments(manifest))
+
+
 def apply_comments(connection: Connection, load: Load, manifest: Manifest) -> int:
     """Like `apply_manifest`, in the caller's transaction."""
-    (before,) = connection.fetch(_make_comments, QUERIES["load_comments"], {"load_id": load.id})
-    wanted, found = find_comments(manifest), _read_comments(connection, load)
-    statements = change_comments(wanted, found, before, schema=load.schema)
+    wanted = find_comments(manifest)
+    statements = _plan_comments(connection, load, wanted)
     if statements:
         connection.execute(";\n".join(statements))
     parameters = {
@@ -317,6 +322,11 @@ def apply_comments(connection: Connection, load: Load, manifest: Manifest) -> in
     }
     connection.execute(QUERIES["update_manifest"], parameters)
     return len(statements)
+
+
+def _plan_comments(connection: Connection, load: Load, wanted: Comments) -> list[str]:
+    (before,) = connection.fetch(_make_comments, QUERIES["load_comments"], {"load_id": load.id})
+    return change_comments(wanted, _read_comments(connection, load), before, schema=load.schema)
 
 
 def _make_comments(comments: list[tuple[str, str | None, str]]) -> Comments:
@@ -415,6 +425,7 @@ class _ChunkRow:
     typed: int
     jsonb: int
     extra: int
+    columns: dict[str, Any] | None = None
 
     def read(self, collection: str) -> ChunkLine:
         figures = CollectionReport(
@@ -425,6 +436,7 @@ class _ChunkRow:
             self.stop_offset - self.start_offset,
             tables=self.rows,
             values=Values(self.typed, self.jsonb, self.extra),
+            columns=ColumnCounts.from_json(self.columns),
         )
         return ChunkLine(self.start_offset, self.stop_offset, self.sha256, figures)
 
@@ -489,6 +501,7 @@ def write_chunks(connection: Connection, load: Load, lines: Sequence[ChunkFigure
             "loaded": figures.loaded,
             "rejected": figures.rejected,
             "rows": figures.tables,
+            "columns": figures.columns.as_json(),
             "seconds": figures.seconds,
             **vars(figures.values),
         }
@@ -505,16 +518,6 @@ def write_chunks(connection: Connection, load: Load, lines: Sequence[ChunkFigure
             "digests": [line.digests for line in live],
         }
         connection.execute(QUERIES["insert_live_chunks"], parameters)
-
-
-def read_digests(
-    connection: Connection, load: Load, collection: str, start: int | None = None
-) -> Iterator[bytes]:
-    """The digests of the chunks of a live collection, or of the one at `start`, chunk by chunk."""
-    parameters = {"load_id": load.id, "collection": collection, "start": start}
-    for (digests,) in connection.execute(QUERIES["digests"], parameters):
-        if isinstance(digests, bytes):
-            yield digests
 
 
 def update_survey(connection: Connection, load: Load, survey: Survey) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
-from itertools import chain, compress
+from itertools import compress
 from time import perf_counter
 
 from assise.errors import (
@@ -222,7 +222,7 @@ class LoadWork:
 
     def run_all(self, tasks: Sequence[Task]) -> list[Result]:
         """Load small chunks in few transactions; where the server refuses one, one by one."""
-        return list(chain.from_iterable(map(self._run_group, self._split(tasks))))
+        return [result for group in self._split(tasks) for result in self._run_group(group)]
 
     def _run_group(self, tasks: Sequence[Task]) -> list[Result]:
         if all(task.recorded is None and not task.is_last_try for task in tasks):
@@ -471,7 +471,11 @@ class _ChunkContent:
             left_out = sum(owner in self.gone for owner in owners) if self.gone else 0
             report.tables[layout.table] = len(owners) - left_out
         report.values.add(self.batch.values)
+        report.columns.add(self.batch.columns)
         gone = {i: self._bytes[self.batch.offsets[i]] for i in self.gone}
-        report.values.add(shredder.count_values(self.batch, gone), times=-1)
+        if gone:
+            values, columns = shredder.count_values(self.batch, gone)
+            report.values.add(values, times=-1)
+            report.columns.add(columns, times=-1)
         report.guesses = dict(chunk.guesses)
         return report

@@ -79,8 +79,8 @@ def find_extra_rows(
     table = load.layout.table_of(name)
     root = build_tree(load.layout, table).layouts[0]
     read_keys, hashes = compile_keys(load.layout, table), array("Q")
-    for content in ledger.read_digests(connection, load, name) if load.is_live else ():
-        hashes.extend([int.from_bytes(key, "big") for key in read_digests(content)])
+    for digests in read_digests(connection, load, name) if load.is_live else ():
+        hashes.extend([int.from_bytes(key, "big") for key in digests])
     lines = {} if load.is_live else {name: ledger.finished_chunks(connection, load, name)}
     for task in list_loaded(load, source, lines, is_read=False):
         if task.is_end:

@@ -13,7 +13,6 @@ from assise import extras
 from assise.errors import ChangedError, UsageError
 from assise.files import check_writable, exists_error, write_file
 from assise.infer.fields import Ids
-from assise.infer.metadata import read_metadata
 from assise.infer.propose import Proposal, propose
 from assise.manifest.model import Manifest
 from assise.manifest.sections.project import NAME, SERVERS_OWN
@@ -40,8 +39,10 @@ from assise.transfer.estimate import estimate_source
 from assise.transfer.export import Exported, Write
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import load_source
+from assise.transfer.misfits import find_misfits
 from assise.transfer.objects import apply_objects
-from assise.transfer.profile import Extent, profile_source
+from assise.transfer.planning import ask_of_empty, plan_changes
+from assise.transfer.profile import profile_source
 from assise.transfer.repair import Repair, repair_load
 from assise.transfer.report import CollectionReport, Plan, Report
 from assise.transfer.undo import Undo, plan_undo, undo_load
@@ -61,10 +62,14 @@ MOST_TABLES = 20
 
 
 class Begun(NamedTuple):
-    """What the verbs of one migration share: the source, and who works on it."""
+    """What the verbs of one migration share: the source, and who works on it.
+
+    is_inferred: whether its manifest has just been inferred from the source.
+    """
 
     source: Source
     workers: Workers
+    is_inferred: bool = False
 
 
 def infer(
@@ -88,14 +93,13 @@ def infer(
     postgres = "embedded" if workspace.to is None else describe(workspace.to)
     chunk_bytes = workspace.setting(CHUNK_BYTES)
     _prepare(workspace, source, [each.name for each in source.collections], chunk_bytes)
-    texts = {each.name: source.read_metadata(each.name) for each in source.collections}
-    metadata = {each: read_metadata(text) for each, text in texts.items()}
     with _working(workspace, source, begun) as workers:
         profiles = profile_source(
             source,
             workers,
-            targets={each: found.targets for each, found in metadata.items()},
-            extent=Extent(chunk_bytes, workspace.setting(INFER_PATHS), sample),
+            chunk_bytes=chunk_bytes,
+            paths=workspace.setting(INFER_PATHS),
+            sample=sample,
             log=workspace.log,
             progress=workspace.progress,
             says=begun is None,
@@ -106,7 +110,6 @@ def infer(
         name=name,
         ids=ids,
         postgres=postgres,
-        metadata=metadata,
         has_parser=extras.is_installed("pglast"),
     )
 
@@ -144,6 +147,7 @@ def migrate(
                 workspace.log(note)
             if _write_new(workspace.path, proposal):
                 workspace.log(f"wrote {workspace.path}")
+                begun = begun._replace(is_inferred=True)
         report = load(workspace, place, options, begun=begun)
         proof = verify(workspace, place, begun=begun)
     for collection, proved in zip(report.collections, proof.collections, strict=True):
@@ -160,7 +164,10 @@ def plan(
     *,
     manifest: Manifest | None = None,
 ) -> Plan:
-    """Say what a load would do, from samples; nothing is written, no server is started."""
+    """Say what a load would do, from samples; nothing is written, no server is started.
+
+    Of a load that is there already it says what the manifest would change.
+    """
     source = _open(workspace, place, options, is_said=manifest is not None)
     manifest = manifest or workspace.manifest()
     roots = manifest.roots.values()
@@ -168,7 +175,7 @@ def plan(
     source.prepare([*roots], workspace.setting(CHUNK_BYTES), {})
     workers = min(_count_workers(workspace, source), count_cores())
     estimate = estimate_source(source, manifest, workers=workers)
-    return Plan(
+    plan = Plan(
         source.address,
         workspace.describe_target(manifest),
         [layout.table for layout in all_layouts(manifest.layout)],
@@ -176,7 +183,13 @@ def plan(
         estimate.documents,
         round(estimate.load_s, 1),
         round(estimate.verify_s, 1),
+        [*find_misfits(estimate.columns, manifest.layout, is_sample=True)],
     )
+    connection = workspace.find_connection(manifest)
+    if connection is not None:
+        with connection:
+            plan_changes(connection, manifest, plan)
+    return plan
 
 
 def load(
@@ -201,7 +214,10 @@ def load(
         source = begun.source if begun else _open(workspace, place, options)
         _check_held(manifest, source, workspace.log)
         if found is None:
-            current = _begin(workspace, connection, manifest, source, options)
+            is_inferred = begun is not None and begun.is_inferred
+            current = _begin(
+                workspace, connection, manifest, source, options, is_inferred=is_inferred
+            )
         else:
             creation.create_rest(connection, found)
             ledger.check_unchanged(connection, found, manifest.layout)
@@ -223,6 +239,8 @@ def load(
                 progress=workspace.progress,
             )
         ledger.remember_source(connection, current, source.address)
+    for each in report.collections:
+        report.misfits += find_misfits(each.columns, current.layout)
     report.seconds = perf_counter() - started
     return report
 
@@ -443,6 +461,8 @@ def _begin(
     manifest: Manifest,
     source: Source,
     options: SourceOptions,
+    *,
+    is_inferred: bool,
 ) -> Load:
     """Create ledger and tables; a server that is not the embedded one only after a yes."""
     if not workspace.is_embedded(manifest):
@@ -451,6 +471,9 @@ def _begin(
             raise UsageError(f"not confirmed, nothing was written: {question}", remedy=CONFIRM)
     names, chunk_bytes = [*manifest.roots.values()], workspace.setting(CHUNK_BYTES)
     views = source.views if isinstance(source, LiveSource) else ()
+    survey = _prepare(workspace, source, names, chunk_bytes)
+    if not is_inferred:
+        ask_of_empty(workspace, manifest, source)
     return creation.begin(
         connection,
         manifest,
@@ -458,7 +481,7 @@ def _begin(
         options,
         chunk_bytes=chunk_bytes,
         metadata={name: source.read_metadata(name) for name in (*names, *views)},
-        survey=_prepare(workspace, source, names, chunk_bytes),
+        survey=survey,
     )
 
 

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
-from typing import NamedTuple
 
 from assise.documents.shape import Shape
 from assise.infer.joins import Joins
+from assise.infer.metadata import read_metadata
 from assise.infer.names import is_reference_name
 from assise.infer.profile import Profile
 from assise.mongo.chunks import Chunk
@@ -21,14 +21,6 @@ from assise.transfer.workers.task import Recorded, Result, Task, list_tasks
 
 SAMPLED_FROM = 1_000_000
 """A live collection with more documents is read by a sample, where one is asked for."""
-
-
-class Extent(NamedTuple):
-    """How much is read: chunks of so many bytes, paths of a collection, documents of a sample."""
-
-    chunk_bytes: int
-    paths: int
-    sample: int | None = None
 
 
 class ProfileWork:
@@ -84,26 +76,31 @@ def profile_source(
     source: Source,
     workers: Workers,
     *,
-    targets: Mapping[str, Sequence[str]],
-    extent: Extent,
+    chunk_bytes: int,
+    paths: int,
+    sample: int | None = None,
     log: Log,
     progress: OnProgress,
     says: bool = True,
 ) -> dict[str, Profile]:
     """Return the profile of each collection, the same with any number of workers.
 
-    Of a large collection of a live source only a sample is read, if the extent says so.
+    Of a large collection of a live source only `sample` documents are read, if that is given.
     With `says` what had to be guessed in the source is logged; a load says it too.
 
     Raises:
         SourceError: a file cannot be read.
     """
-    chunk_bytes, paths, sample = extent
     profiles = {collection.name: Profile(paths=paths) for collection in source.collections}
+    for name, profile in profiles.items():
+        profile.metadata = read_metadata(source.read_metadata(name))
+    sampled = _choose_sampled(source) if sample else {}
+    for name in sampled:
+        profiles[name].metadata = profiles[name].metadata.without_rules
+    targets = {name: profile.metadata.targets for name, profile in profiles.items()}
     guesses = {name: Counter[str]() for name in profiles}
     workers.begin(ProfileWork(source, paths, targets))
     is_read = workers.count == 1
-    sampled = _choose_sampled(source) if sample else {}
     recorded: Recorded = {name: {} for name in profiles if name not in sampled}
     tasks = list_tasks(source, chunk_bytes, recorded, is_read=is_read, restart_hint="")
     for name, count in sampled.items():

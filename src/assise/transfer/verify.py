@@ -140,8 +140,7 @@ class VerifyWork:
         hint, name = restart_hint(self._load), task.collection.name
         if task.recorded is not None and isinstance(self._source, LiveSource):
             chunks = self._source.read_parts(name, task.start, task.stop)
-            content = b"".join(ledger.read_digests(self._connection, self._load, name, task.start))
-            digests = read_digests(content)
+            digests = next(read_digests(self._connection, self._load, name, task.start), {})
             return self._open(name).check_live(chunks, digests, sample=task.sample).as_json()
         chunk = task.read(self._source, hint)
         if task.recorded is None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from assise.documents.dialects.rules import LARGEST, LEVELS, Guess, Rules
 from assise.documents.dialects.shell import NAMED, call
-from assise.documents.dialects.words import KEPT, Value, pack_finite, read_words
+from assise.documents.dialects.words import KEPT, TypedValue, pack_finite, read_words
 from assise.documents.kinds import ARRAY, DOCUMENT, DOUBLE, REGEX, STRING
 from assise.documents.writer import pack_int32, write_int, write_string
 from assise.errors import ExtendedJsonError
@@ -78,8 +78,8 @@ def read_exactly(text: bytes, rules: Rules) -> bytes:
     Raises:
         ExtendedJsonError: the text is not one document, or one of over 16 MiB as BSON.
 
-    >>> from assise.documents.dialects.rules import Dialect
-    >>> read_exactly(b"{a: NumberInt(7)}", Rules(Dialect.V2)).hex()
+    >>> from assise.documents.dialects.rules import Version
+    >>> read_exactly(b"{a: NumberInt(7)}", Rules(Version.V2)).hex()
     '0c0000001061000700000000'
     """
     _check_utf8(text)
@@ -116,10 +116,10 @@ class _Container:
     kind_at: int
     start: int
     count: int = 0
-    fields: dict[bytes, Value] = field(default_factory=dict)
+    fields: dict[bytes, TypedValue] = field(default_factory=dict)
     key: bytes = b""
     name: bytes = b""
-    arguments: list[Value] = field(default_factory=list)
+    arguments: list[TypedValue] = field(default_factory=list)
     is_typed: bool = False
 
 
@@ -206,7 +206,7 @@ class _Parser:
         wrapped = _WRAPPED.match(self._text, found.start(OPEN)) if which == OPEN else None
         if wrapped is not None:
             self._p = wrapped.end()
-            fields = {wrapped[1]: Value(STRING, write_string(wrapped[2]))}
+            fields = {wrapped[1]: TypedValue(STRING, write_string(wrapped[2]))}
             read = read_words(fields, 1, self._rules)
             if read is not None:
                 out[kind_at] = read.kind
@@ -267,9 +267,9 @@ class _Parser:
             elif container.key in {b"t", b"i"}:
                 container.is_typed |= ended.is_typed
 
-    def _value(self, ended: _Ended) -> Value:
+    def _value(self, ended: _Ended) -> TypedValue:
         data = bytes(self._out[ended.start :])
-        return Value(ended.kind, data, ended.is_typed, ended.digits)
+        return TypedValue(ended.kind, data, ended.is_typed, ended.digits)
 
     def _close(self, container: _Container) -> _Ended:
         out, start, kind_at = self._out, container.start, container.kind_at
