@@ -543,9 +543,10 @@ def _check_options(load: Load, options: SourceOptions, *, is_whole: bool) -> Sou
     kept, given = load.options.as_json(), options.as_json()
     for name in kept if is_whole else given:
         if kept.get(name) != given.get(name):
+            noun = "query" if name == "queries" else name
             raise ChangedError(
-                f"{load.name!r} was loaded with another {name}:"
-                f" {kept.get(name, 'none')}, not {given.get(name, 'none')}",
+                f"{load.name!r} was loaded with another {noun}:"
+                f" {load.options.show(name)}, not {options.show(name)}",
                 remedy="`assise load` goes on with that, and `assise verify` reads with it. "
                 + ledger.restart_hint(load),
             )
