@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, settings
 from assise.postgres.embedded import Embedded
 from assise.project import Project
 from tests.scenes.databases import Databases
+from tests.servers.mongo import MongoServer, run_mongo
 
 SLOW = [
     HealthCheck.too_slow,
@@ -112,6 +113,21 @@ def databases(server: str) -> Databases:
     return Databases(server)
 
 
+@pytest.fixture(scope="session")
+def mongo() -> Iterator[MongoServer]:
+    """This process's MongoDB."""
+    with run_mongo() as running:
+        yield running
+
+
+@pytest.fixture
+def mortal_mongo(mongo: MongoServer) -> Iterator[MongoServer]:
+    """A MongoDB of its own, for a test that kills it."""
+    del mongo
+    with run_mongo() as running:
+        yield running
+
+
 @pytest.fixture
 def database(databases: Databases, request: pytest.FixtureRequest) -> Iterator[str]:
     """The connection string of a new database: empty, or a copy of the fixture `template`.
@@ -160,11 +176,23 @@ def query(database: str) -> Callable[..., list[tuple[object, ...]]]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On another server, tests that need the embedded one are not run."""
-    needy = [item for item in items if "embedded_server" in getattr(item, "fixturenames", ())]
-    if DEBIAN and needy:
+    """On another server, tests that need the embedded one are not run.
+
+    Those that need MongoDB are left to `make contract`, with the embedded server too, unless they
+    are named.
+    """
+    embedded = [item for item in items if _needs(item, "embedded_server")] if DEBIAN else []
+    needy = [item for item in embedded if not _needs(item, "mongo")]
+    is_all = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if is_all and "contract" not in config.option.markexpr:
+        needy += [item for item in items if _needs(item, "mongo")]
+    if needy:
         config.hook.pytest_deselected(items=needy)
         items[:] = [item for item in items if item not in needy]
+
+
+def _needs(item: pytest.Item, fixture: str) -> bool:
+    return fixture in getattr(item, "fixturenames", ())
 
 
 def name_part(nodeid: str) -> str:

@@ -15,7 +15,9 @@ from assise.mongo.source import NO_OPTIONS, SourceOptions
 from assise.parts import list_additions
 from assise.postgres.connection import Connection
 from assise.postgres.embedded import Embedded
+from assise.postgres.models import write_models
 from assise.progress import Log, OnProgress
+from assise.schema.diagram import write_diagram
 from assise.schema.script import script
 from assise.transfer import migration
 from assise.transfer.export import Exported, Write
@@ -75,7 +77,7 @@ class Project:
     >>> project.verify()
     Traceback (most recent call last):
     assise.errors.UsageError: nothing of 'app' is loaded in postgresql:///app...
-    `assise load FOLDER` loads it.
+    `assise load SOURCE` loads it.
     >>> project.embedded.stop()
     True
 
@@ -135,6 +137,7 @@ class Project:
         *,
         name: str | None = None,
         ids: Ids = "uuid",
+        sample: int | None = None,
     ) -> Proposal:
         """Read every document of a source and propose a manifest; nothing is written.
 
@@ -143,8 +146,10 @@ class Project:
             options: which database and collections, and how they are read.
             name: that of the manifest; without it, the name of the database or file.
             ids: what keys of ObjectIds become.
+            sample: of a live collection of over a million documents read this many, drawn at
+                random.
         """
-        return migration.infer(self.workspace, source, options, name=name, ids=ids)
+        return migration.infer(self.workspace, source, options, name=name, ids=ids, sample=sample)
 
     def write_manifest(self, proposal: Proposal, path: Path | None = None) -> Path:
         """Write a proposal to a new file, and the JSON Schema for editors to `.assise`.
@@ -162,11 +167,12 @@ class Project:
         *,
         name: str | None = None,
         ids: Ids = "uuid",
+        sample: int | None = None,
         confirm: Confirm = refuse,
     ) -> Report:
-        """Infer where there is no manifest, load, verify."""
+        """Infer where there is no manifest, load, verify; `sample` is that of `infer`."""
         workspace = self._asking(confirm)
-        return migration.migrate(workspace, source, options, name=name, ids=ids)
+        return migration.migrate(workspace, source, options, name=name, ids=ids, sample=sample)
 
     def plan(
         self,
@@ -290,3 +296,18 @@ class Project:
     def schema_sql(self) -> str:
         """Write what a load creates as SQL text, for the schema public; no server is asked."""
         return script(self.manifest, "public")
+
+    def schema_diagram(self) -> str:
+        """Draw the manifest's tables and their references as Mermaid; no server is asked."""
+        return write_diagram(self.manifest)
+
+    def schema_models(self) -> str:
+        """Write the tables as they are in the target as classes of SQLAlchemy 2.
+
+        Raises:
+            MissingExtraError: the extra `schema` is not installed.
+            UsageError: a table of the manifest is not there.
+        """
+        manifest = self.manifest
+        with self.connect(manifest) as connection:
+            return write_models(connection, list(manifest.tables))

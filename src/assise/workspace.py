@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from assise.errors import AssiseError, UsageError
+from assise.errors import AssiseError, TargetError, UsageError
 from assise.files import write_file
 from assise.manifest.json_schema import json_schema
 from assise.manifest.model import Manifest
@@ -114,7 +114,7 @@ class Workspace:
         if not self.path.exists():
             raise UsageError(
                 f"there is no manifest file {self.path}",
-                remedy="`assise infer FOLDER` writes one from a dump.",
+                remedy="`assise infer SOURCE` writes one from a source.",
             )
         return load_manifest(self.path)
 
@@ -132,6 +132,24 @@ class Workspace:
             self.log("the embedded server keeps running after this; `assise pg stop` stops it")
         embedded.create_database(manifest.name)
         return Connection(embedded.conninfo(manifest.name), shown=embedded.url(manifest.name))
+
+    def find_connection(self, manifest: Manifest) -> Connection | None:
+        """Connect to the target as it is: nothing is started or made.
+
+        None where it cannot be asked, which is logged, or where no server was started yet.
+        """
+        embedded = self.embedded
+        try:
+            if not self.is_embedded(manifest):
+                return Connection(self._conninfo(manifest))
+            if embedded.is_running():
+                return Connection(embedded.conninfo(manifest.name), shown=manifest.name)
+        except TargetError as error:
+            self.log(f"what is loaded is not known: {error.message}")
+            return None
+        if embedded.data.exists():
+            self.log("what is loaded is not known: the embedded server is stopped")
+        return None
 
     def is_embedded(self, manifest: Manifest) -> bool:
         """Say whether the target is the embedded server."""

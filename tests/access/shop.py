@@ -23,6 +23,7 @@ RULES = {
     "lines": "access: {through: files}",
     "docs": "access: {members: {table: members, user: user_id, group: team}}",
     "templates": "access: {tenant: tenant, public: read}",
+    "notes": "access: {through: projects}",
 }
 MANIFEST = """assise: 1
 name: app
@@ -59,6 +60,14 @@ tables:
     collection: members
     primary_key: id
     columns: {{id: {{type: int4, from: _id}}, user_id: int4, team: text}}
+  notes:
+    collection: notes
+    primary_key: id
+    {notes}
+    columns:
+      id: {{type: int4, from: _id}}
+      user_id: {{type: text, from: userId}}
+      project_id: {{type: int4, from: projectId, references: projects}}
   templates:
     collection: templates
     primary_key: id
@@ -100,6 +109,9 @@ def write_shop(folder: Path) -> Path:
                 {"_id": 0, "user_id": 0, "team": "team 0"},
                 {"_id": 1, "user_id": 0, "team": "team 1"},
                 {"_id": 2, "user_id": 1, "team": "team 1"},
+            ],
+            "notes": [
+                {"_id": n, "userId": "u", "projectId": n // 2 if n else None} for n in range(30)
             ],
             "templates": [{"_id": ObjectId(f"{n:024x}"), "tenant": f"t{n}"} for n in range(3)],
         },

@@ -127,6 +127,7 @@ def count_rows(database: str) -> dict[int, dict[str, int]]:
         "projects": "user_id = {user}",
         "files": f"project_id IN ({projects})",
         "lines": f"project_id IN ({projects})",
+        "notes": f"project_id IN ({projects})",
         "docs": "team IN (SELECT team FROM members WHERE user_id = {user})",
         "templates": "true",
     }

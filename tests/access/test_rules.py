@@ -22,7 +22,7 @@ Query = Callable[..., list[tuple[object, ...]]]
 
 @pytest.mark.usefixtures("ruled")
 def test_a_user_sees_exactly_its_rows(sign_in: Callable[..., Any], query: Query) -> None:
-    total = {"files": 0, "lines": 0}
+    total = {"files": 0, "lines": 0, "notes": 0}
     for user in range(USERS):
         with sign_in(user) as session:
             found = counts(session)
@@ -116,6 +116,26 @@ def test_a_user_writes_its_own_rows_and_children_get_the_key(
 
 
 @pytest.mark.usefixtures("ruled")
+def test_a_row_that_references_its_parent_has_its_key(
+    sign_in: Callable[..., Any], query: Query
+) -> None:
+    """The copy gives way to the table's own column of that name."""
+    keys = "SELECT _user_id FROM notes WHERE id = %s"
+    assert query(keys, (0,)) == [(None,)]
+    with sign_in(1) as session:
+        session.execute("INSERT INTO notes (id, project_id) VALUES (900, 1)")
+        assert session.execute(keys, [900]).fetchone() == (1,)
+        assert session.execute("UPDATE notes SET project_id = 6 WHERE id = 900").rowcount == 1
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            session.execute("UPDATE notes SET project_id = 2 WHERE id = 900")
+    with sign_in(role="worker") as session:
+        session.execute("UPDATE projects SET user_id = 4 WHERE id = 1")
+        assert session.execute(keys, [2]).fetchone() == (4,)
+        session.execute("UPDATE notes SET project_id = NULL WHERE id = 2")
+        assert session.execute(keys, [2]).fetchone() == (None,)
+
+
+@pytest.mark.usefixtures("ruled")
 @pytest.mark.parametrize("owner", [3, None])
 def test_children_move_with_their_parent(sign_in: Callable[..., Any], owner: int | None) -> None:
     keys = "SELECT count(*) FROM {} WHERE project_id = 2 AND user_id IS NOT DISTINCT FROM %s"
@@ -191,7 +211,7 @@ def test_rules_are_added_changed_and_removed_in_place(
     lines: list[str] = []
     logged = Project(project.path, to=project.workspace.to, log=lines.append)
     logged.load()
-    assert "access rules: 6 tables with rules, for role apptest_app" in lines
+    assert "access rules: 7 tables with rules, for role apptest_app" in lines
     assert "projects: 1 row without user_id, which no user owns" in lines
     with pytest.raises(EditedError, match=r": files: 1 row changed\n"):
         project.undo(confirm=confirm)
@@ -212,7 +232,7 @@ def test_rules_are_added_changed_and_removed_in_place(
         assert count(session, "files") == 1
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             count(session, "docs")
-    assert query("SELECT count(*) FROM pg_attribute WHERE attname = 'user_id'") == [(2,)]
+    assert query("SELECT count(*) FROM pg_attribute WHERE attname = 'user_id'") == [(3,)]
 
     write_plain(project)
     logged.load()
@@ -324,7 +344,12 @@ WRONG = [
     ("projects", "access: {owner: owner_id}", "owner: owner_id: is not a column of projects"),
     ("projects", "access: {}", "access: has no condition"),
     ("projects", "access: {write: {public: read}}", "write.public: is no rule for writing"),
-    ("docs", "access: {through: projects}", "through: projects: is not the parent of this table"),
+    (
+        "docs",
+        "access: {through: projects}",
+        "through: projects: is neither the parent of this table",
+    ),
+    ("projects", "access: {through: projects}", "through: projects: is neither the parent"),
     ("docs", "access: {through: nothing}", "through: nothing: is not a table of this manifest"),
     (
         "docs",
@@ -343,7 +368,7 @@ WRONG = [
     ),
     ("projects", "access: {to: [public], owner: user_id}", "to.0: public: cannot be given rows"),
     ("files", "access: {owner: position}", None),
-    ("projects", "", "files.access.through: projects: has no access rule"),
+    ("files", "", "lines.access.through: files: has no access rule"),
 ]
 
 

@@ -23,7 +23,7 @@ from tests.peers.documents import DOCUMENTS
 from tests.peers.writers import WRITERS, Writer
 
 from assise.documents.dialects.fast import read_document
-from assise.documents.dialects.rules import Dialect, Rules
+from assise.documents.dialects.rules import Rules, Version
 from assise.documents.reread.reader import read_again
 from assise.errors import ExtendedJsonError
 
@@ -34,7 +34,7 @@ Field = tuple[bytes, tuple[int, bytes]]
 def read_first(text: bytes, *, is_old: bool) -> bytes | None:
     """What the first reader makes of a text; None when it refuses it."""
     try:
-        return read_document(text, Rules(Dialect.V1 if is_old else Dialect.V2))
+        return read_document(text, Rules(Version.V1 if is_old else Version.V2))
     except ExtendedJsonError:
         return None
 
@@ -101,7 +101,7 @@ def test_they_agree_on_dates_without_a_zone(moment: datetime, rest: str) -> None
     iso = f"{moment:%Y-%m-%dT%H:%M}".rjust(16, "0") + rest
     text = f'{{"a": {{"$date": "{iso}"}}, b: ISODate("{iso}"), c: Date("{iso[:10]}")}}'.encode()
     for zone in (PARIS, NEW_YORK):
-        first = read_document(text, Rules(Dialect.V2, zone))
+        first = read_document(text, Rules(Version.V2, zone))
         assert first == read_again(text, is_old=False, zone=zone)
 
 

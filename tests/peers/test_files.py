@@ -11,7 +11,7 @@ from tests.peers.dialects import UnwritableError
 from tests.peers.documents import DOCUMENTS
 from tests.peers.writers import WRITERS, Writer
 
-from assise.documents.dialects.rules import Dialect
+from assise.documents.dialects.rules import Version
 from assise.mongo.json_file import JsonFile, Reader, survey_file
 
 SHAPES = {
@@ -52,7 +52,7 @@ def test_both_readers_give_the_documents_of_a_file(
         expected.append(raw)
     start, between, end = SHAPES[shape]
     file = open_file(tmp_path / "users.json", start + between.join(texts) + end)
-    assert survey_file(file).dialect == (Dialect.V1 if dialect == "v1" else Dialect.V2)
+    assert survey_file(file).dialect == (Version.V1 if dialect == "v1" else Version.V2)
     for size in (1, 1000, 1 << 20):
         first = read_documents(file, size, is_check=False)
         second = read_documents(file, size, is_check=True)
@@ -71,4 +71,4 @@ def test_the_dialect_of_a_file_is_that_of_its_writer(writer: Writer, tmp_path: P
     ]
     file = open_file(tmp_path / "users.json", "\n".join(lines))
     has_old_words = writer.is_old and writer.name != "java-shell"
-    assert survey_file(file).dialect == (Dialect.V1 if has_old_words else Dialect.V2)
+    assert survey_file(file).dialect == (Version.V1 if has_old_words else Version.V2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from uuid import UUID
 
 import bson
@@ -94,18 +94,26 @@ def _users(count: int) -> Iterator[bytes]:
         yield bson.encode(user)
 
 
-def _values(count: int) -> Iterator[bytes]:
-    for n in range(count):
-        value = VALUES[n % len(VALUES)]
-        yield write_document([(b"_id", _int32(n)), (b"v", value), (b"n", _int32(n // 3))])
+def _with_value(n: int, value: Element) -> bytes:
+    return write_document([(b"_id", _int32(n)), (b"v", value), (b"n", _int32(n // 3))])
 
 
-def make_held(documents: int) -> Held:
-    """Three collections, of which one is small, with so many documents in all."""
+def carry_all(_document: bytes) -> bool:
+    """Say that a document comes through as it is."""
+    return True
+
+
+def make_held(documents: int, carries: Callable[[bytes], bool] = carry_all) -> Held:
+    """Three collections, of which one is small, with so many documents in all.
+
+    `carries` says of a document whether its value may be among those of the collection `values`.
+    """
+    carried = [value for value in VALUES if carries(_with_value(0, value))]
     values, few = documents // 4, min(10, documents // 20)
     users = documents - values - few
     notes = [bson.encode({"_id": f"note {n}", "text": "x" * n}) for n in range(few)]
-    return {"notes": notes, "users": [*_users(users)], "values": [*_values(values)]}
+    mixed = [_with_value(n, carried[n % len(carried)]) for n in range(values)]
+    return {"notes": notes, "users": [*_users(users)], "values": mixed}
 
 
 def cuts(size: int, count: int, *, seed: int) -> list[int]:

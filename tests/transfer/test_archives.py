@@ -49,7 +49,7 @@ def archive_app(undisturbed: Undisturbed, path: Path, *, is_packed: bool = False
     return path
 
 
-@pytest.fixture(params=[("1", False), ("2", False), ("2", True)])
+@pytest.fixture(params=[("1", False), ("2", True)])
 def scene(
     undisturbed: Undisturbed, tmp_path: Path, database: str, request: pytest.FixtureRequest
 ) -> Iterator[Scene]:

@@ -192,8 +192,8 @@ def test_rejects_are_counted_by_reason_and_exported_as_text(
     assert texts == [BROKEN[2], BROKEN[3], BROKEN[4]]
     assert len(bson.decode_all((out / "things.bson").read_bytes())) == 3
     for told in (
-        "things: 1 integers of more than 64 bits, read as doubles",
-        "things: 1 integers -0, read as doubles",
+        "things: integers of more than 64 bits, read as doubles: 1",
+        "things: integers -0, read as doubles: 1",
     ):
         assert lines.count(told) == 1
     assert report.collections[0].guesses == {
@@ -259,7 +259,7 @@ def large_string() -> Iterator[bytes]:
 
 def large_array() -> Iterator[bytes]:
     yield b'{"_id": 1, "t": ['
-    for n in range(900_000):
+    for n in range(300_000):
         yield b'%b{"$numberDouble": "%d.5"}' % (b", " * bool(n), n)
     yield b']}\n{"_id": 2}\n'
 

@@ -153,7 +153,7 @@ def undo(
     elif dry_run:
         done.check(names)
     else:
-        terminal.suggest(manifest, "assise load FOLDER")
+        terminal.suggest(manifest, "assise load SOURCE")
     return 0
 
 

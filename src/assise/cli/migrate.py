@@ -18,6 +18,7 @@ from assise.cli.options import (
     DryRunOption,
     IdForm,
     IdsOption,
+    InferSampleOption,
     JsonOption,
     KnownSourceArgument,
     ManifestOption,
@@ -85,6 +86,7 @@ def migrate(
     name: NameOption = None,
     to: ToOption = None,
     ids: IdsOption = IdForm.uuid,
+    sample: InferSampleOption = None,
     yes: YesOption = False,
     chunk_bytes: ChunkBytesOption = None,
     workers: WorkersOption = None,
@@ -99,11 +101,15 @@ def migrate(
     if dry_run:
         inferred = None
         if not project.path.exists():
-            inferred = project.infer(source, options, name=name, ids=ids.value).manifest
-        print_plan(project.plan(source, inferred, options), as_json=as_json)
-        return 0
+            proposal = project.infer(source, options, name=name, ids=ids.value, sample=sample)
+            inferred = proposal.manifest
+        plan = project.plan(source, inferred, options)
+        print_plan(plan, as_json=as_json)
+        return plan.exit_code
     confirm = partial(terminal.ask, yes=yes)
-    report = project.migrate(source, options, name=name, ids=ids.value, confirm=confirm)
+    report = project.migrate(
+        source, options, name=name, ids=ids.value, sample=sample, confirm=confirm
+    )
     print_report(report, as_json=as_json)
     if report.was_done:
         terminal.say(DONE_ALREADY)
@@ -131,6 +137,7 @@ def infer(
     name: NameOption = None,
     to: ToOption = None,
     ids: IdsOption = IdForm.uuid,
+    sample: InferSampleOption = None,
     output: OutputOption = None,
     paths: PathsOption = None,
     workers: WorkersOption = None,
@@ -145,7 +152,7 @@ def infer(
     if is_written:
         check_new(path)
     options = make_source_options(db, zone, query, only=only, skip=skip)
-    proposal = project.infer(source, options, name=name, ids=ids.value)
+    proposal = project.infer(source, options, name=name, ids=ids.value, sample=sample)
     for note in proposal.notes:
         terminal.say(note)
     if as_json:
@@ -187,8 +194,9 @@ def load(
     if dry_run:
         if source is None:
             raise UsageError("--dry-run needs the source", remedy="assise load --dry-run SOURCE")
-        print_plan(project.plan(source, options=options), as_json=as_json)
-        return 0
+        plan = project.plan(source, options=options)
+        print_plan(plan, as_json=as_json)
+        return plan.exit_code
     report = project.load(source, options, confirm=partial(terminal.ask, yes=yes))
     print_report(report, as_json=as_json)
     if report.was_done:
@@ -271,6 +279,9 @@ def print_report(report: Report, *, as_json: bool) -> None:
         console.print(table)
     for collection in report.collections:
         print_words(console, *collection.differences, *collection.problems)
+    print_words(console, *(misfit.describe() for misfit in report.misfits))
+    for finding in report.findings:
+        print_words(console, *finding.describe())
 
 
 def _fit_table(report: Report, console: Console) -> tuple[Table, int]:
@@ -359,6 +370,12 @@ def print_plan(plan: Plan, *, as_json: bool = False) -> None:
     load, verify = format_seconds(plan.load_seconds), format_seconds(plan.verify_seconds)
     print_words(console, f"time    load {load}, verify {verify}")
     print_words(console, f"tables  {', '.join(plan.tables)}")
+    if plan.is_loaded:
+        print_words(console, "loaded  everything already; no rows would be written")
+    print_words(console, *(f"in place: {statement}" for statement in plan.changes))
+    if plan.refusals:
+        print_words(console, f"refused: {plan.refusals[0]}", *plan.refusals[1:])
+    print_words(console, *(misfit.describe() for misfit in plan.misfits))
 
 
 def print_repair(repair: Repair, *, as_json: bool) -> None:

@@ -140,6 +140,14 @@ SampleOption = Annotated[
         show_default=False,
     ),
 ]
+InferSampleOption = Annotated[
+    int | None,
+    typer.Option(
+        "--sample",
+        help="Of a collection with over a million documents on a live server infer from this many.",
+        show_default=False,
+    ),
+]
 RepairOption = Annotated[
     bool,
     typer.Option("--repair", help="Show what differs, ask, and write it as the source has it."),

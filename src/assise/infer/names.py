@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Sequence
-from hashlib import sha256
 
-from assise.manifest.names import MAX_NAME_BYTES, SYSTEM_COLUMNS
+from assise.manifest.names import MAX_NAME_BYTES, SYSTEM_COLUMNS, cut_name, shorten
 
 _IRREGULAR = {
     "aliases": "alias",
@@ -79,14 +78,42 @@ def snake_case(text: str) -> str:
     return ("_" + name if name[:1].isdigit() else name) or "_"
 
 
+_PARSE_POINTER = "_p_"
+_MEANINGS = {
+    "__v": "how often Mongoose has changed an array of the document",
+    "_class": "the class that Spring Data reads the document into",
+    "_cls": "the class that MongoEngine reads the document into",
+    "_rperm": "who may read the object in Parse",
+    "_wperm": "who may write the object in Parse",
+    "_acl": "who may read and write the object in Parse",
+}
+
+
+def describe_key(keys: Sequence[str]) -> str:
+    """Return what a framework means by a key at the root of its documents; empty for any other.
+
+    >>> describe_key(["_p_author"]), describe_key(["author"])
+    ('a pointer of Parse: class, $ and id', '')
+    """
+    if len(keys) != 1:
+        return ""
+    if keys[0].startswith(_PARSE_POINTER):
+        return "a pointer of Parse: class, $ and id"
+    return _MEANINGS.get(keys[0], "")
+
+
 def column_name(keys: Sequence[str]) -> str:
     """Return the name of the column that reads the field at `keys`, before it is made unique.
 
-    `_id` is called `id`.
+    `_id` is called `id`, and Parse's prefix of a pointer is left out.
 
     >>> column_name(["address", "zipCode"]), column_name(["user", "_id"]), column_name(["xmin"])
     ('address_zip_code', 'user_id', 'xmin_')
+    >>> column_name(["_p_author"])
+    'author'
     """
+    if len(keys) == 1 and keys[0].removeprefix(_PARSE_POINTER):
+        keys = [keys[0].removeprefix(_PARSE_POINTER)]
     first, *others = ("id" if key == "_id" else snake_case(key) for key in keys)
     if others and first.strip("_"):
         first = first.rstrip("_")
@@ -94,12 +121,24 @@ def column_name(keys: Sequence[str]) -> str:
     return name + "_" if name in SYSTEM_COLUMNS else name
 
 
-def shorten(name: str, size: int = MAX_NAME_BYTES) -> str:
-    """Return `name` in at most `size` bytes of UTF-8; a cut one ends in 8 digits of its hash."""
-    if len(name.encode()) <= size:
-        return name
-    digest = sha256(name.encode()).hexdigest()
-    return f"{_cut(name, size - 9)}_{digest[:8]}"
+_KEY_ENDINGS = ("id", "uid", "key", "code", "number", "sku", "slug")
+
+
+def is_reference_name(key: str, collection: str, field: str) -> bool:
+    """Return whether the name of a field says that it holds `field` of a document of a collection.
+
+    >>> [is_reference_name(key, "users", "_id") for key in ("userId", "user", "createdBy")]
+    [True, True, False]
+    >>> is_reference_name("device_uid", "devices", "uid"), is_reference_name("name", "users", "name")
+    (True, False)
+    """
+    name, one = snake_case(key), singular(snake_case(collection))
+    if field == "_id":
+        stem = singular(name.removesuffix("_ids").removesuffix("_id"))
+        return stem == one or stem.endswith(f"_{one}")
+    own = snake_case(field)
+    is_same = name == own and own.rpartition("_")[2] in _KEY_ENDINGS
+    return is_same or name == f"{one}_{own}" or name.endswith(f"_{one}_{own}")
 
 
 class Names:
@@ -118,7 +157,7 @@ class Names:
         while any(name + suffix in self._taken for suffix in self._suffixes):
             number = self._numbers[first] = self._numbers.get(first, 1) + 1
             ending = f"_{number}"
-            name = _cut(first, size - len(ending)) + ending
+            name = cut_name(first, size - len(ending)) + ending
         self._taken.update(name + suffix for suffix in self._suffixes)
         return name
 
@@ -156,7 +195,3 @@ def _starts_word(text: Sequence[str], i: int) -> bool:
     following = [*text[i + 1 : i + 3], "", ""]
     is_plural = following[0] == "s" and not following[1].islower()
     return text[i - 1].isupper() and following[0].islower() and not is_plural
-
-
-def _cut(name: str, size: int) -> str:
-    return name.encode()[:size].decode(errors="ignore")

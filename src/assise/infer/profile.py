@@ -50,6 +50,8 @@ from assise.documents.reader import (
 from assise.documents.shape import Shape, Slot, SlotValue
 from assise.errors import InvalidBsonError
 from assise.infer.ids import FITS
+from assise.infer.joins import Joins
+from assise.infer.metadata import Metadata
 from assise.infer.tree import (
     CODES,
     NODE_BITS,
@@ -69,6 +71,9 @@ MAP_KEYS = 100
 """A document below the root with more distinct keys is a map: its keys are data."""
 KEY_BYTES = 1_000
 """A longer key gets no path, so that 20,000 of them take little memory."""
+
+LEGACY_UUID, UUID_BYTES = 3, 16
+"""The subtype of UUIDs before there was a common order of bytes, and the bytes of one."""
 
 _Field = tuple[int, int, int, Skip | None]
 """(what to count, bit of the key, bytes from the end of the key to the next element, walk).
@@ -135,7 +140,9 @@ class Profile:
     documents.
     """
 
-    def __init__(self, *, paths: int | None = None, shape: Shape | None = None) -> None:
+    def __init__(
+        self, *, paths: int | None = None, shape: Shape | None = None, joins: Joins | None = None
+    ) -> None:
         self.paths = read_setting(INFER_PATHS, paths)
         self.documents = 0
         self.invalid = 0
@@ -145,11 +152,14 @@ class Profile:
         self._nodes: list[_Node] = [(-1, None), (0, "_id")]
         self._children: list[_Children] = [{"_id": 1}, {}]
         self._counts: Counter[int] = Counter()
+        self._samples: dict[int, bytes] = {}
         self._hits: list[int] = []
         self._is_learning = False
         self._root = _Level(0, 0, 0)
         self._levels: dict[int, _Level] = {}
         self._shape, self._parsed = shape, 0
+        self.joins = Joins() if joins is None else joins
+        self.metadata = Metadata()
 
     def as_json(self) -> dict[str, object]:
         """Return the counts as values that JSON can hold."""
@@ -162,6 +172,8 @@ class Profile:
             "hex_ids": self.hex_ids,
             "nodes": self._nodes[2:],
             "counts": counts,
+            "samples": [[node, sample.hex()] for node, sample in self._samples.items()],
+            "joins": self.joins.as_json(),
         }
 
     @classmethod
@@ -174,6 +186,8 @@ class Profile:
         profile.hex_ids = found["hex_ids"]
         profile._nodes += [(parent, key) for parent, key in found["nodes"]]
         profile._counts.update(dict(found["counts"]))
+        profile._samples = {node: bytes.fromhex(sample) for node, sample in found["samples"]}
+        profile.joins = Joins.from_json(found["joins"])
         return profile
 
     @property
@@ -212,6 +226,7 @@ class Profile:
         """Count documents in their order, as `add` does each of them, and ids of 24 hex digits."""
         texts = [raw[13:37] for raw in documents if raw.startswith(_TEXT_OF_24, 4)]
         self.hex_ids += len([text for text in texts if _HEX(text)])
+        self.joins.add_all(documents)
         for start in range(0, len(documents), Shape.GROUP):
             stop = start + Shape.GROUP
             self._add_group(documents[start:stop], offsets[start:stop])
@@ -298,6 +313,7 @@ class Profile:
         other._flush()
         self.documents += other.documents
         self.invalid += other.invalid
+        self.joins.merge(other.joins)
         self.hex_ids += other.hex_ids
         if self.first_invalid is None:
             self.first_invalid = other.first_invalid
@@ -312,12 +328,16 @@ class Profile:
                 self._counts[own[node] << NODE_BITS | code] += count
             elif code in KINDS and key is not None and own[parent] >= 0:
                 self._counts[own[parent] << NODE_BITS | OTHER] += count
+        for node, sample in other._samples.items():
+            if own[node] >= 0:
+                before = self._samples.get(own[node], sample)
+                self._samples[own[node]] = before and sample and before
         self._root, self._levels = _Level(0, 0, 0), {}
 
     def tree(self) -> PathProfile:
         """Return the paths as a tree, children in the order in which they were first seen."""
         self._flush()
-        return build_tree(self._nodes, self._counts)
+        return build_tree(self._nodes, self._counts, self._samples)
 
     def _flush(self) -> None:
         self._counts.update(self._hits)
@@ -444,12 +464,15 @@ class Profile:
         return partial(self._walk, inner)
 
     def _walk_binary(self, node: int) -> Skip:
-        collect, cell = self._hits.append, node << NODE_BITS
+        collect, cell, samples = self._hits.append, node << NODE_BITS, self._samples
 
         def walk_binary(raw: bytes, p: int) -> int:
             subtype, content, end = read_binary(raw, p)
-            is_uuid = subtype == 4 and len(content) == 16
+            is_uuid = subtype == 4 and len(content) == UUID_BYTES
             collect(cell | (UUID if is_uuid else SUBTYPES + subtype))
+            if subtype == LEGACY_UUID:
+                is_usual = len(content) == UUID_BYTES
+                samples[node] = samples.get(node, content) if is_usual else b""
             return end
 
         return walk_binary

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from assise.infer import legacy
 from assise.infer.evidence import column_evidence, id_evidence
 from assise.infer.fields import (
     INTS,
@@ -13,18 +15,27 @@ from assise.infer.fields import (
     FieldTable,
     Finder,
     Ids,
-    choose_type,
+    choose_column,
 )
-from assise.infer.names import Names, TableNames, column_name, shorten, singular, snake_case
+from assise.infer.indexes import Placed
+from assise.infer.joins import ELEMENT, Path
+from assise.infer.names import Names, TableNames, column_name, singular, snake_case
 from assise.infer.profile import Profile
+from assise.infer.references import find_references
+from assise.infer.relations import Relations
 from assise.infer.tree import PathProfile
 from assise.manifest.model import Column, Manifest, Table
+from assise.manifest.names import shorten
 from assise.manifest.paths import format_child_path, format_path
 from assise.types.table import PROPOSED
 from assise.wording import count_of, escape
 
 TABLE_COLUMNS = 320
 """Physical columns of a table, with its key and `_extra`: with more, rows become too big."""
+
+
+SHOWN = 3
+"""Paths that a remark names."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +56,29 @@ class _Draft:
     tables: dict[str, Table] = field(default_factory=dict)
     comments: dict[tuple[str, ...], str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    legacy: list[tuple[str, list[tuple[str, bytes]]]] = field(default_factory=list)
+    places: dict[tuple[str, Path], Placed] = field(default_factory=dict)
+
+
+class _Owner(NamedTuple):
+    """A table, its collection, and the path to the array whose elements are its rows."""
+
+    collection: str
+    table: str
+    above: Path = ()
 
 
 def propose(
-    profiles: Mapping[str, Profile], *, name: str, ids: Ids = "uuid", postgres: str = "embedded"
+    profiles: Mapping[str, Profile],
+    *,
+    name: str,
+    ids: Ids = "uuid",
+    postgres: str = "embedded",
+    has_parser: bool = True,
 ) -> Proposal:
     """Propose the manifest `name` for these profiles, in the order of the collections' names.
+
+    Without `has_parser` no expression of SQL is proposed.
 
     Raises:
         pydantic.ValidationError: a manifest cannot have this `name` or `postgres`.
@@ -61,7 +89,13 @@ def propose(
     }
     for collection, table in tables.items():
         _draft_collection(draft, collection, table, profiles[collection])
-    manifest = Manifest(assise=1, name=name, postgres=postgres, tables=draft.tables)
+    _note_legacy(draft)
+    joins = {collection: profile.joins for collection, profile in profiles.items()}
+    relations = Relations(draft.tables, draft.comments, draft.places)
+    metadata = {collection: profile.metadata for collection, profile in profiles.items()}
+    relations.add_indexes(tables, metadata, has_parser=has_parser)
+    relations.add_references(find_references(joins))
+    manifest = Manifest(assise=1, name=name, postgres=postgres, tables=relations.list_tables())
     return Proposal(manifest, draft.comments, draft.notes)
 
 
@@ -79,6 +113,8 @@ def choose_key(path: PathProfile, documents: int, *, ids: Ids) -> Column:
         return Column(type="uuid", from_="_id")
     if path.unfit:
         return Column(type="text", from_="_id", kind="any")
+    if kinds == {"binary_3"} and path.legacy_uuid:
+        return Column(type="uuid", from_="_id", kind=legacy.KIND)
     if kinds <= INTS:
         return Column(type="int8" if "int64" in kinds else "int4", from_="_id")
     if kinds <= NUMBERS:
@@ -96,59 +132,67 @@ def _draft_collection(draft: _Draft, collection: str, table: str, profile: Profi
     fields = finder.find_fields(root, profile.documents)
     _note_profile(draft, collection, profile)
     place = ("tables", table)
-    draft.comments[place] = id_evidence(
+    evidence = id_evidence(
         root.children["_id"], profile.documents, has_hex_ids=profile.hex_ids == profile.documents
     )
+    draft.comments[place] = "; ".join([evidence, *finder.many])
     key = choose_key(root.children["_id"], profile.documents, ids=draft.ids)
+    if key.kind == legacy.KIND:
+        sample = root.children["_id"].legacy_uuid
+        draft.comments[*place, "columns", "id"] = legacy.ask_for_order(sample)
+        finder.legacy.insert(0, ("_id", sample))
+    if finder.legacy:
+        draft.legacy.append((collection, finder.legacy))
     is_offset = key.kind == "offset"
     if is_offset:
         fields = [*_id_column(root.children["_id"], profile.documents, ids=draft.ids), *fields]
-    names = Names([] if is_offset else ["id"])
-    columns = _name_columns(draft, table, fields, names, room=TABLE_COLUMNS - 2)
+    names, owner = Names([] if is_offset else ["id"]), _Owner(collection, table)
+    columns = _name_columns(draft, owner, fields, names, room=TABLE_COLUMNS - 2)
     key_name = names.take("_offset") if is_offset else "id"
     draft.tables[table] = Table(
         collection=collection, primary_key=(key_name,), columns={key_name: key, **columns}
     )
+    if not is_offset:
+        key_place = Placed(table, key_name, key.type, key.kind, is_pure=True, is_full=True)
+        draft.places[collection, ("_id",)] = key_place
     key_column = shorten(f"{singular(table)}_{key_name.lstrip('_')}")
-    _draft_children(draft, table, fields, key_column, level=1)
+    _draft_children(draft, owner, fields, key_column)
 
 
 def _draft_children(
-    draft: _Draft,
-    parent: str,
-    fields: Iterable[FieldColumn | FieldTable],
-    key_column: str,
-    *,
-    level: int,
+    draft: _Draft, owner: _Owner, fields: Iterable[FieldColumn | FieldTable], key_column: str
 ) -> None:
-    """Draft the child tables of `parent`; `key_column` holds the document's key."""
+    """Draft the child tables of a table; `key_column` holds the document's key."""
     for child in fields:
         if not isinstance(child, FieldTable):
             continue
         own_name = column_name(child.keys).lstrip("_")
-        table = draft.names.take(f"{singular(parent)}_{own_name}")
+        table = draft.names.take(f"{singular(owner.table)}_{own_name}")
+        inner = _Owner(owner.collection, table, (*owner.above, *child.keys, ELEMENT))
+        level = inner.above.count(ELEMENT)
         names = Names([key_column])
-        columns = _name_columns(draft, table, child.fields, names, room=TABLE_COLUMNS - 2 - level)
+        columns = _name_columns(draft, inner, child.fields, names, room=TABLE_COLUMNS - 2 - level)
         ordinals = [names.take("_position") for _ in range(level)]
         draft.comments["tables", table] = count_of(child.rows, "element")
         draft.tables[table] = Table(
-            parent=parent,
+            parent=owner.table,
             from_=format_child_path(child.keys),
             primary_key=(key_column, *ordinals),
             columns=columns,
         )
-        _draft_children(draft, table, child.fields, key_column, level=level + 1)
+        _draft_children(draft, inner, child.fields, key_column)
 
 
 def _name_columns(
     draft: _Draft,
-    table: str,
+    owner: _Owner,
     fields: Iterable[FieldColumn | FieldTable],
     names: Names,
     *,
     room: int,
 ) -> dict[str, Column]:
     """Name the columns of a table and comment them; only the most frequent where room is short."""
+    table = owner.table
     chosen = [item for item in fields if isinstance(item, FieldColumn)]
     if len(chosen) > room:
         draft.notes.append(
@@ -162,6 +206,9 @@ def _name_columns(
         wanted, path = column_name(item.keys), format_path(item.keys)
         name = names.take(wanted)
         columns[name] = Column(type=item.type, from_=path, kind=item.kind)
+        draft.places[owner.collection, (*owner.above, *item.keys)] = Placed(
+            table, name, item.type, item.kind, item.is_pure, item.is_full
+        )
         renamed = f"{item.evidence}; path {path}" if name != wanted else item.evidence
         draft.comments["tables", table, "columns", name] = renamed
     return columns
@@ -169,12 +216,25 @@ def _name_columns(
 
 def _id_column(path: PathProfile, documents: int, *, ids: Ids) -> list[FieldColumn]:
     """Return the column of an `_id` that is not the key, if it is common and of one scalar kind."""
-    choice = choose_type(path.kinds, ids)
+    choice = choose_column(path, ids)
     is_rare = path.values < 100 and 100 * path.values < documents
     if not choice or not path.set_values or is_rare:
         return []
     evidence = column_evidence(path, choice.held, rows=documents, row="document")
     return [FieldColumn(("_id",), choice.type, choice.kind, path.values, evidence)]
+
+
+def _note_legacy(draft: _Draft) -> None:
+    """Ask once for the order of bytes of all UUIDs of subtype 3."""
+    if not draft.legacy:
+        return
+    paths = [f"{name}.{path}" for name, found in draft.legacy for path, _ in found]
+    more = f" and {len(paths) - SHOWN:,} more" if len(paths) > SHOWN else ""
+    ((_, sample), *_) = draft.legacy[0][1]
+    draft.notes.append(
+        f"{escape(', '.join(paths[:SHOWN]))}{more}: UUIDs of binary subtype 3, in the order of bytes"
+        f" of one driver; {legacy.ask_for_order(sample)}; {legacy.KIND} is written until you say"
+    )
 
 
 def _note_profile(draft: _Draft, collection: str, profile: Profile) -> None:

@@ -7,7 +7,7 @@ in that file.
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -142,17 +142,23 @@ def open_archive(path: Path, options: SourceOptions = NO_OPTIONS) -> Archive:
             f"{path} holds no collections", remedy="Give the archive of a database that has some."
         )
     database = choose_database(sorted(databases), options, address=str(path))
+    views = _find_views(listed, contents)
     extents = {
         each.collection: extent
         for each, extent in contents.extents.items()
-        if each.database == database
+        if each.database == database and each not in views
     }
     named = {
         each.collection: metadata
         for each, metadata in _place_metadata(listed, contents).items()
-        if each.database == database
+        if each.database == database and each not in views
     }
     held = [name for name in sorted({*named, *extents}) if not is_servers_own(name)]
+    if not held:
+        raise SourceError(
+            f"{path} holds of the database {escape(database)} only what is MongoDB's own",
+            remedy="Give the archive of another database, or another one with --db.",
+        )
     extents |= {name: Extent.missing(name) for name in named if name not in extents}
     return Archive(
         path,
@@ -161,7 +167,7 @@ def open_archive(path: Path, options: SourceOptions = NO_OPTIONS) -> Archive:
             Collection(name, extents[name].size, f"{name} in {path}")
             for name in options.select(held)
         ),
-        tuple(_list_ignored(listed, contents, database)),
+        tuple(_list_ignored({*listed, *contents.extents}, views, database)),
         tuple(_list_notes(contents, extents, named=named, held=held)),
         extents,
         {name: metadata for name, metadata in named.items() if metadata},
@@ -182,15 +188,28 @@ def _list_metadata(contents: Contents) -> dict[Namespace, JsonObject]:
 def _place_metadata(
     listed: Mapping[Namespace, JsonObject], contents: Contents
 ) -> dict[Namespace, str]:
-    """Return options and indexes, as JSON text, by where the documents are; views have none."""
+    """Return options and indexes, as JSON text, by where the documents are."""
     found = {}
     for namespace, metadata in listed.items():
-        text, parsed = _read_text(metadata)
-        is_series = metadata.get("type") == "timeseries" or "timeseries" in _options(parsed)
+        text, options = _read_text(metadata)
+        is_series = metadata.get("type") == "timeseries" or "timeseries" in options
         if is_series and namespace not in contents.extents:
             found[Namespace(namespace.database, BUCKETS + namespace.collection)] = text
-        elif not _is_view(metadata, parsed):
+        else:
             found.setdefault(namespace, text)
+    return found
+
+
+def _find_views(
+    listed: Mapping[Namespace, JsonObject], contents: Contents
+) -> dict[Namespace, JsonObject]:
+    """Return the views with their options. mongodump begins and ends them, without documents."""
+    found = {}
+    for namespace, metadata in listed.items():
+        text, options = _read_text(metadata)
+        is_view = "viewOn" in options if text else metadata.get("type") == "view"
+        if is_view and contents.extents.get(namespace, Extent()).size == 0:
+            found[namespace] = {"viewOn": "?", **options}
     return found
 
 
@@ -214,39 +233,29 @@ def _list_notes(
 
 
 def _list_ignored(
-    listed: Mapping[Namespace, JsonObject], contents: Contents, database: str
+    namespaces: Iterable[Namespace], views: Mapping[Namespace, JsonObject], database: str
 ) -> Iterator[str]:
     """Name other databases, views, what is MongoDB's own, and the oplog."""
-    namespaces = sorted({*listed, *contents.extents})
-    yield from dict.fromkeys(
-        f"{escape(each.database)}/" for each in namespaces if each.database not in {"", database}
-    )
-    for namespace in namespaces:
-        name, metadata = namespace.collection, listed.get(namespace, {})
-        parsed = _read_text(metadata)[1]
+    others = sorted({each.database for each in namespaces} - {"", database})
+    yield from (f"{escape(name)}/" for name in others)
+    for namespace in sorted(namespaces):
+        name = escape(namespace.collection)
         if not namespace.database:
-            yield f"{escape(name)} (documents are loaded as each was when it was dumped)"
-        elif namespace.database == database and _is_view(metadata, parsed):
-            view = {"viewOn": "?", **_options(parsed)}
-            yield f"{escape(name)} ({escape(describe_view(view))})"
-        elif namespace.database == database and is_servers_own(name):
-            yield escape(name)
-
-
-def _is_view(metadata: JsonObject, parsed: JsonObject) -> bool:
-    return metadata.get("type") == "view" or "viewOn" in _options(parsed)
-
-
-def _options(parsed: JsonObject) -> JsonObject:
-    options = parsed.get("options")
-    return options if isinstance(options, dict) else {}
+            yield f"{name} (documents are loaded as each was when it was dumped)"
+        elif namespace.database == database and namespace in views:
+            yield f"{name} ({escape(describe_view(views[namespace]))})"
+        elif namespace.database == database and is_servers_own(namespace.collection):
+            yield name
 
 
 def _read_text(metadata: JsonObject) -> tuple[str, JsonObject]:
-    """Return the JSON text of a collection's metadata, and what it says; nothing for another."""
+    """Return the JSON text of a collection's metadata, and its options; nothing for another."""
     text = metadata.get("metadata")
     try:
         parsed = json.loads(text) if isinstance(text, str) and "\0" not in text else None
     except (ValueError, RecursionError):
         parsed = None
-    return (str(text), parsed) if isinstance(parsed, dict) else ("", {})
+    if not isinstance(parsed, dict):
+        return "", {}
+    options = parsed.get("options")
+    return str(text), options if isinstance(options, dict) else {}

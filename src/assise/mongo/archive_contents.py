@@ -207,7 +207,9 @@ class _Survey:
                     f" `tail -c +{offset + 1}` the second.",
                 )
             size += len(block)
-        if size and not broken.namespace:
+        if not size and broken.namespace:
+            self._lost.append("the archive is cut: it ends without a terminator")
+        elif size and not broken.namespace:
             self._lost.append(
                 f"{size:,} bytes from byte {broken.offset:,} of the archive on belong to no"
                 " collection: the header before them cannot be read. They are not loaded"

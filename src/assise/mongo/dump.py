@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -68,8 +68,9 @@ class Dump:
 
     @property
     def name(self) -> str:
-        """The database that was asked for, or else the name of the folder, or of the file."""
-        return self.database or _stem(self.path)
+        """The database that was asked for, or else the folder, or the collection of the file."""
+        is_file = self.path == self.files[0].path
+        return self.database or (self.files[0].name if is_file else _stem(self.path))
 
     @cached_property
     def collections(self) -> tuple[Collection, ...]:
@@ -134,9 +135,16 @@ def rebuild_dump(facts: JsonObject) -> Dump:
 
 
 def is_dump(path: Path) -> bool:
-    """Say whether a path can be that of a dump: a folder, or a file with BSON or its name."""
-    if path.is_dir() or path.name.endswith(_ENDINGS):
+    """Say whether a path is a dump: files by their names or bytes, folders by their files.
+
+    The files lie in the folder, or in folders of it.
+    """
+    if path.name.endswith(_ENDINGS) and not path.is_dir():
         return True
+    with suppress(OSError):
+        if path.is_dir():
+            folders = [path, *filter(Path.is_dir, path.iterdir())]
+            return any(map(_is_data, chain.from_iterable(map(Path.iterdir, folders))))
     with suppress(OSError, zlib.error), path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
         if head.startswith(_GZIP):

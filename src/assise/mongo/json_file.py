@@ -8,7 +8,7 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 from assise.documents.dialects.exact import read_exactly
 from assise.documents.dialects.fast import read_document
-from assise.documents.dialects.rules import Dialect, Rules
+from assise.documents.dialects.rules import Rules, Version
 from assise.documents.reread.reader import read_again
 from assise.errors import ExtendedJsonError, SourceError
 from assise.mongo.chunks import Chunk
@@ -29,9 +29,9 @@ from assise.mongo.json_text import (
     BORDER,
     LARGEST_TEXT,
     WITHIN,
-    Shape,
     Text,
     TextReader,
+    TextShape,
     find_shape,
 )
 from assise.mongo.source import REMEDY_UNREADABLE, Sample
@@ -40,14 +40,15 @@ from assise.rows.model import Document
 _SPACE = b" \t\r\n"
 _COLON = rb"[\"']?[ \t\r\n]*+:[ \t\r\n]*+"
 _SIGNS = {
-    Dialect.V1: re.compile(rb"\$(?:regex|uuid|binary%b[\"']|date%b-?[0-9])" % (_COLON, _COLON)),
-    Dialect.V2: re.compile(
+    Version.V1: re.compile(rb"\$(?:regex|uuid|binary%b[\"']|date%b-?[0-9])" % (_COLON, _COLON)),
+    Version.V2: re.compile(
         rb"\$(?:numberInt|numberDouble|regularExpression|dbPointer|uuid|binary%b\{)" % _COLON
     ),
 }
 """Where a word may stand that only one dialect has; the document is then read to be sure."""
 
 
+_HASHED_AT_ONCE = 64
 _WORD_BYTES = 64
 """Bytes of what `_SIGNS` finds, at most, unless there is much white space in it."""
 
@@ -63,15 +64,15 @@ class JsonFile:
 
 
 @dataclass(frozen=True)
-class Findings:
+class JsonForm:
     """How a file is read: how its documents stand, and its dialect.
 
     `signs` are offsets of documents with a word that only one dialect has, and that word.
     """
 
-    shape: Shape
-    dialect: Dialect
-    signs: dict[Dialect, tuple[int, str]]
+    shape: TextShape
+    dialect: Version
+    signs: dict[Version, tuple[int, str]]
 
     def as_json(self) -> dict[str, Any]:
         """Return what `from_json` takes."""
@@ -81,11 +82,11 @@ class Findings:
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Self:
         """Return the findings that `as_json` described."""
-        signs = {Dialect(key): (place, word) for key, (place, word) in facts["signs"].items()}
-        return cls(Shape.from_json(facts["shape"]), Dialect(facts["dialect"]), signs)
+        signs = {Version(key): (place, word) for key, (place, word) in facts["signs"].items()}
+        return cls(TextShape.from_json(facts["shape"]), Version(facts["dialect"]), signs)
 
 
-def survey_file(file: JsonFile) -> Findings:
+def survey_file(file: JsonFile) -> JsonForm:
     """Read a whole file once, to find its shape and its dialect.
 
     Raises:
@@ -93,7 +94,7 @@ def survey_file(file: JsonFile) -> Findings:
     """
     with _open(file) as stream:
         shape = find_shape(stream, str(file.path))
-    signs: dict[Dialect, tuple[int, str]] = {}
+    signs: dict[Version, tuple[int, str]] = {}
     possible = _find_possible(file)
     with _open(file) as stream:
         stream.seek(shape.start)
@@ -102,11 +103,11 @@ def survey_file(file: JsonFile) -> Findings:
                 _find_signs(texts, signs)
             if possible == signs.keys():
                 break
-    dialect = Dialect.V1 if [*signs] == [Dialect.V1] else Dialect.V2
-    return Findings(shape, dialect, signs)
+    dialect = Version.V1 if [*signs] == [Version.V1] else Version.V2
+    return JsonForm(shape, dialect, signs)
 
 
-def _find_possible(file: JsonFile) -> set[Dialect]:
+def _find_possible(file: JsonFile) -> set[Version]:
     """Return the dialects whose words stand somewhere in a file, be it within a string."""
     missing, kept = dict(_SIGNS), b""
     with _open(file) as stream:
@@ -117,16 +118,16 @@ def _find_possible(file: JsonFile) -> set[Dialect]:
     return _SIGNS.keys() - missing.keys()
 
 
-def _find_signs(texts: list[Text], signs: dict[Dialect, tuple[int, str]]) -> None:
-    missing = [_SIGNS[dialect] for dialect in Dialect if dialect not in signs]
+def _find_signs(texts: list[Text], signs: dict[Version, tuple[int, str]]) -> None:
+    missing = [_SIGNS[dialect] for dialect in Version if dialect not in signs]
     for offset, text in texts:
         if b"$" in text and any(pattern.search(text) for pattern in missing):
             # Version 1 reads the words of both.
-            rules = Rules(Dialect.V1)
+            rules = Rules(Version.V1)
             _read_text(offset, text, partial(_read_by, rules))
             for dialect, word in rules.signs.items():
                 signs.setdefault(dialect, (offset, word))
-            missing = [_SIGNS[dialect] for dialect in Dialect if dialect not in signs]
+            missing = [_SIGNS[dialect] for dialect in Version if dialect not in signs]
 
 
 class _Part(NamedTuple):
@@ -147,7 +148,7 @@ class Reader:
     """
 
     def __init__(
-        self, file: JsonFile, findings: Findings, zone: ZoneInfo | None, *, is_check: bool
+        self, file: JsonFile, findings: JsonForm, zone: ZoneInfo | None, *, is_check: bool
     ) -> None:
         self._file, self._shape = file, findings.shape
         self._dialect, self._zone, self._is_check = findings.dialect, zone, is_check
@@ -198,14 +199,13 @@ class Reader:
             return stream.tell()
         stream.seek(begin)
         data = b""
-        while block := stream.read(BLOCK):
-            at = max(0, len(data) - len("}\r\n"))
+        while begin < least + LARGEST_TEXT and (block := stream.read(BLOCK)):
             data += block
-            for border in BORDER.finditer(data, at):
+            for border in BORDER.finditer(data):
                 if begin + border.end() >= least:
                     return begin + border.end()
-            if len(data) > LARGEST_TEXT:
-                break
+            kept = data[-len("}\r\n") :]
+            begin, data = begin + len(data) - len(kept), kept
         return begin + len(data)
 
     def read_chunk(self, start: int, stop: int) -> Chunk:
@@ -288,14 +288,19 @@ class Reader:
         documents, runs = list[Document](), part.runs
         read = self._read_one(rules)
         for offset, text in part.texts:
-            try:
-                documents.append((offset, read(text)))
-            except ExtendedJsonError:
-                found, broken = _read_text(offset, text, read)
-                documents += found
-                runs += broken
+            if len(text) <= LARGEST_TEXT:
+                with suppress(ExtendedJsonError):
+                    documents.append((offset, read(text)))
+                    continue
+            found, broken = _read_text(offset, text, read)
+            documents += found
+            runs += broken
         runs.sort()
-        digest = sha256(b"".join([text for _, text in part.texts]))
+        digest = sha256()
+        for start in range(0, len(part.texts), _HASHED_AT_ONCE):
+            digest.update(
+                b"".join([text for _, text in part.texts[start : start + _HASHED_AT_ONCE]])
+            )
         for run in part.runs:
             digest.update(run.digest)
         guesses = {guess.value: count for guess, count in rules.guesses.items() if count}
@@ -337,6 +342,8 @@ def _read_text(
     stripped = stripped.rstrip(_SPACE)
     if not stripped:
         return [], []
+    if len(stripped) > LARGEST_TEXT:
+        return [], [_make_run(offset, stripped, f"a text of over {LARGEST_TEXT:,} bytes")]
     try:
         return [(offset, read(stripped))], []
     except ExtendedJsonError as error:

@@ -12,11 +12,11 @@ from itertools import chain, pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from assise.documents.dialects.rules import Dialect
+from assise.documents.dialects.rules import Version
 from assise.errors import SourceError, UsageError
 from assise.mongo.chunks import Chunk
 from assise.mongo.dump import check_file, check_text, show_name
-from assise.mongo.json_file import Findings, JsonFile, Reader, survey_file
+from assise.mongo.json_file import JsonFile, JsonForm, Reader, survey_file
 from assise.mongo.source import (
     NO_OPTIONS,
     REMEDY_UNREADABLE,
@@ -52,7 +52,7 @@ class JsonSource:
     is_live = False
 
     def __post_init__(self) -> None:
-        self._findings: dict[str, Findings] = {}
+        self._findings: dict[str, JsonForm] = {}
         self._readers: dict[str, Reader] = {}
         self._is_check = False
 
@@ -87,7 +87,7 @@ class JsonSource:
         del size
         for name in collections:
             if name in known:
-                self._findings[name] = Findings.from_json(known[name])
+                self._findings[name] = JsonForm.from_json(known[name])
             elif name not in self._findings:
                 self._findings[name] = survey_file(self._by_name[name])
                 self.notes += self._list_notes(name)
@@ -97,8 +97,8 @@ class JsonSource:
 
     def _list_notes(self, name: str) -> Iterator[str]:
         signs = self._findings[name].signs
-        if len(signs) == len(Dialect):
-            (old_at, old), (new_at, new) = signs[Dialect.V1], signs[Dialect.V2]
+        if len(signs) == len(Version):
+            (old_at, old), (new_at, new) = signs[Version.V1], signs[Version.V2]
             yield (
                 f"{name}: words of two versions of Extended JSON, {new} of version 2 at byte"
                 f" {new_at:,} and {old} of version 1 at byte {old_at:,}: it is read as version 2."

@@ -18,7 +18,7 @@ from assise.documents.dialects.exact import GAP
 from assise.errors import SourceError
 from assise.mongo.frames import OpenRun, Run, Stream
 
-LARGEST_TEXT = 64 << 20
+LARGEST_TEXT = 48 << 20
 """Bytes of the longest text of one document."""
 
 BLOCK = 1 << 20
@@ -48,7 +48,7 @@ Text = tuple[int, bytes]
 
 
 @dataclass(frozen=True)
-class Shape:
+class TextShape:
     """How documents stand in a file.
 
     `start` is the offset of the first one. With `is_lines` each line that begins with a brace,
@@ -72,11 +72,11 @@ class Shape:
 
 
 USUAL_HEAD = "\n{"
-WITHIN = Shape(is_lines=False, is_array=False, start=0, head=USUAL_HEAD)
+WITHIN = TextShape(is_lines=False, is_array=False, start=0, head=USUAL_HEAD)
 """The shape of a piece of a file that is not one document."""
 
 
-def find_shape(stream: Stream, place: str) -> Shape:
+def find_shape(stream: Stream, place: str) -> TextShape:
     """Find out how documents stand in a file, by its first two.
 
     Raises:
@@ -95,7 +95,7 @@ def find_shape(stream: Stream, place: str) -> Shape:
     is_array = window.data[window.p : window.p + 1] == b"["
     window.p += is_array
     start = window.offset
-    usual = Shape(is_lines=not is_array, is_array=is_array, start=start, head=USUAL_HEAD)
+    usual = TextShape(is_lines=not is_array, is_array=is_array, start=start, head=USUAL_HEAD)
     if not window.pass_gap(is_array=is_array):
         return usual
     first = window.frame()
@@ -108,7 +108,7 @@ def find_shape(stream: Stream, place: str) -> Shape:
     if key is None:
         return usual
     head = window.data[first.stop : key.end()]
-    return Shape(is_lines=False, is_array=is_array, start=start, head=head.decode("latin-1"))
+    return TextShape(is_lines=False, is_array=is_array, start=start, head=head.decode("latin-1"))
 
 
 class _Frame(NamedTuple):
@@ -131,9 +131,10 @@ class _Window:
         return self._base + self.p
 
     def more(self) -> bool:
-        """Read as much again as is not consumed, at least a block; False at the end."""
+        """Read as much again as is not consumed, within limits; False at the end."""
         if not self._is_end:
-            block = self._stream.read(max(BLOCK, len(self.data) - self.p))
+            size = max(BLOCK, min(len(self.data) - self.p, 8 * BLOCK))
+            block = self._stream.read(size)
             self.data += block
             self._is_end = not block
         return not self._is_end
@@ -141,11 +142,15 @@ class _Window:
     def take(self, stop: int) -> bytes:
         """Consume the bytes up to `stop`."""
         taken = self.data[self.p : stop]
+        self.skip(stop)
+        return taken
+
+    def skip(self, stop: int) -> None:
+        """Consume the bytes up to `stop`, which nobody needs."""
         self.p = stop
         if stop >= BLOCK:
             self.data, self.p = self.data[stop:], 0
             self._base += stop
-        return taken
 
     def pass_gap(self, *, is_array: bool = False, drops: bool = False) -> bool:
         """Consume what stands between documents; False at the end, also that of the array.
@@ -161,7 +166,7 @@ class _Window:
             if not is_cut and stop < len(self.data):
                 break
             if drops:
-                self.take(stop)
+                self.skip(stop)
                 stop = self.p
             self.p = stop
             if len(self.data) - stop > LARGEST_TEXT or not self.more():
@@ -193,7 +198,7 @@ class _Window:
                 continue
             if brace == b"}":
                 if depth == 1:
-                    return _Frame(is_whole=True, stop=at + 1)
+                    return _Frame(is_whole=at - start < LARGEST_TEXT, stop=at + 1)
                 following = _NEXT.match(self.data, at + 1)
                 if following and following[1] == b"{":
                     return _Frame(is_whole=False, stop=at + 1)
@@ -202,7 +207,7 @@ class _Window:
                     continue
             elif _CUT.match(self.data, at):
                 return _Frame(is_whole=False, stop=at)
-            if at - start > LARGEST_TEXT or not self.more():
+            if len(self.data) - start > LARGEST_TEXT or not self.more():
                 return _Frame(is_whole=False, stop=at)
 
 
@@ -226,7 +231,7 @@ class _TextRun(OpenRun):
 class TextReader:
     """Reads the texts of a stream whose first byte is at `offset`, where a document may begin."""
 
-    def __init__(self, stream: Stream, offset: int, shape: Shape) -> None:
+    def __init__(self, stream: Stream, offset: int, shape: TextShape) -> None:
         self._window, self._shape = _Window(stream, offset), shape
         self._head = shape.head.encode("latin-1")
         self._brace = self._head.index(b"{")
@@ -254,7 +259,7 @@ class TextReader:
             for border in BORDER.finditer(window.data, p):
                 texts.append((base + p, window.data[p : border.start() + 1]))
                 p = border.end()
-            window.take(p)
+            window.skip(p)
             if texts:
                 yield texts
             elif len(window.data) - p > LARGEST_TEXT:
@@ -282,13 +287,13 @@ class TextReader:
         while True:
             found = window.data.find(head, at)
             if found < 0:
-                run.add(window.take(max(window.p, len(window.data) - len(head) + 1)))
+                self._pass(run, max(window.p, len(window.data) - len(head) + 1))
                 at = window.p
                 if window.more():
                     continue
-                run.add(window.take(len(window.data)))
+                self._pass(run, len(window.data))
                 return run.run()
-            run.add(window.take(found))
+            self._pass(run, found)
             begin = window.p
             if self._resumes(begin + self._brace):
                 window.p = begin + self._brace
@@ -296,6 +301,13 @@ class TextReader:
             # A place where much was read in vain is far from the next one that is tried.
             at = begin + 1 + (window.p - begin) // 64
             window.p = begin
+
+    def _pass(self, run: _TextRun, stop: int) -> None:
+        """Let a run have the bytes up to `stop`."""
+        window = self._window
+        for start in range(window.p, stop, BLOCK):
+            run.add(window.data[start : min(stop, start + BLOCK)])
+        window.skip(stop)
 
     def _resumes(self, start: int) -> bool:
         """Say whether a document frames here, and another one or the end follows it."""

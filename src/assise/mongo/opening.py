@@ -12,17 +12,22 @@ from assise.mongo.archive import open_archive, rebuild_archive
 from assise.mongo.archive_contents import is_archive
 from assise.mongo.dump import check_text, is_dump, open_dump, rebuild_dump
 from assise.mongo.json_source import is_json, open_json, rebuild_json
+from assise.mongo.server import Server, rebuild_server
 from assise.mongo.source import NO_OPTIONS, REMEDY_UNREADABLE, JsonObject, Source, SourceOptions
 from assise.mongo.unknown import GIVE_SOURCE, refuse_file
+from assise.mongo.url import is_mongodb_url
+from assise.settings import expand
 
 KINDS: dict[str, Callable[[JsonObject], Source]] = {
     "archive": rebuild_archive,
     "dump": rebuild_dump,
+    "server": rebuild_server,
     "json": rebuild_json,
 }
 """How a worker process opens each kind of source, from what `Source.describe` returned."""
 
-_URL = re.compile("[a-z][a-z0-9+]+:/")
+_URL = re.compile(r"[\s'\"]*[a-z][a-z0-9+]+:/|[^@]*:[^@]*@", re.IGNORECASE)
+"""What may be meant as a URL, and may hold a password."""
 
 
 def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Source:
@@ -32,6 +37,13 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
         SourceError: there is none that can be read.
         UsageError: it holds more than one database, or not what the options name.
     """
+    if isinstance(place, str) and (place.startswith("${") or is_mongodb_url(place)):
+        # So that a password stands neither in the command nor in the list of processes.
+        place = expand(place).strip()
+        if is_mongodb_url(place):
+            options.check({"database", "queries"}, "the source is a server")
+            scheme, rest = place.split(":", 1)
+            return Server(f"{scheme.lower()}:{rest}", options)
     path = Path(place)
     if _URL.match(str(place)) and not os.path.lexists(path):
         raise SourceError(
@@ -48,11 +60,15 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
         message = f"{path} cannot be read: {error.strerror}"
         raise SourceError(message, remedy=REMEDY_UNREADABLE) from error
     if is_archive(path):
+        options.check({"database"}, f"{path} is an archive")
         return open_archive(path, options)
-    if is_json(path):
-        return open_json(path, options)
     if is_dump(path):
         return open_dump(path, options)
+    if is_json(path):
+        options.check({"zone"}, f"{path} is JSON")
+        return open_json(path, options)
+    if path.is_dir():
+        return open_dump(path, options)  # which says what it lacks
     raise refuse_file(path)
 
 

@@ -74,7 +74,8 @@ class Whole(NamedTuple):
 class Broken:
     """Bytes that cannot be framed as documents: a stream, from `offset` in the archive on.
 
-    They stand in a segment of `namespace`; None where its header cannot be read.
+    They stand in a segment of `namespace`; None where its header cannot be read. There are none
+    where the archive ends without a terminator.
     """
 
     def __init__(self, window: Window, namespace: Namespace | None) -> None:
@@ -127,7 +128,7 @@ def read_parts(window: Window) -> Iterator[ArchivePart]:
             continue
         window.take(window.framed(window.p))
         yield header
-        while not skip_terminator(window) and window.holds(window.p + 1):
+        while not skip_terminator(window):
             row = _read_row(window, header.namespace)
             if row is None:
                 yield from _read_broken(window, header.namespace)

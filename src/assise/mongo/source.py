@@ -10,7 +10,7 @@ from collections.abc import Collection as Names
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 from assise.errors import SourceError, UsageError
 from assise.mongo.chunks import Chunk
@@ -237,6 +237,34 @@ class Source(Protocol):
 
         `kind` is the kind of the source; passwords are in it.
         """
+
+
+class LargeChunkError(SourceError):
+    """A chunk of a live source that has grown: it holds more than is read at once.
+
+    It is split, and each part is read.
+    """
+
+
+@runtime_checkable
+class LiveSource(Source, Protocol):
+    """A source that may change while it is read; `read_chunk` may raise LargeChunkError."""
+
+    @property
+    def views(self) -> Sequence[str]:
+        """The views, which hold no documents of their own; `read_metadata` knows them."""
+
+    def count(self, collection: str) -> int:
+        """Return about how many documents a collection has."""
+
+    def sample(self, collection: str, count: int) -> Iterator[Chunk]:
+        """Read documents that the server draws at random; offsets count from 0."""
+
+    def split(self, collection: str, start: int, stop: int) -> Survey:
+        """Put smaller chunks in the place of one; returns the survey of the collection."""
+
+    def read_parts(self, collection: str, start: int, stop: int) -> Iterator[Chunk]:
+        """Read one chunk, in several parts if it is large."""
 
 
 def find_collections(source: Source, names: Names[str]) -> dict[str, Collection]:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from assise.documents.extjson import JSONB, JsonWriter
+from assise.rows.columns import Collector
 from assise.rows.model import Values
+from assise.rows.tree import Tree
 
 
 class CountingWriters:
-    """The writers of jsonb columns and of `_extra`, and how many leaves stand where."""
+    """The writers of jsonb columns and of `_extra`, and how many leaves stand where.
 
-    def __init__(self) -> None:
+    `columns` collects the same by column.
+    """
+
+    def __init__(self, tree: Tree) -> None:
         self.typed = 0
+        self.columns = Collector(tree.layouts)
         self.jsonb, self.extra = JsonWriter(JSONB), JsonWriter(JSONB)
 
     @property

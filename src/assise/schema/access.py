@@ -12,7 +12,8 @@ from typing import Literal, NamedTuple
 
 from assise.manifest.model import Manifest
 from assise.manifest.sections.access import ROLES as PREFIX
-from assise.manifest.sections.access import Members, types_of
+from assise.manifest.sections.access import Members
+from assise.manifest.sections.columns import list_columns
 from assise.schema.guards import Condition, Guard, Link, find_guards, is_of_users, make_name
 from assise.schema.roles import ROLES, Role, create_role, describe_roles, role_name
 from assise.schema.sql import quote, quote_list, quote_text
@@ -86,7 +87,7 @@ class Rules:
 
     def types(self, table: str) -> dict[str, str]:
         """The columns of a table with their types, those too that it copies."""
-        types = types_of(table, self.manifest.tables)
+        types = list_columns(table, self.manifest.tables)
         guard = self.guards.get(table)
         for link in guard.links if guard else ():
             types |= {copy.column: copy.type for copy in link.copies}
@@ -137,8 +138,8 @@ class Rules:
 
     def _list_functions(self) -> Iterator[Managed]:
         for members in self._list_members():
-            user = types_of(members.table, self.manifest.tables)[members.user]
-            group = types_of(members.table, self.manifest.tables)[members.group]
+            user = list_columns(members.table, self.manifest.tables)[members.user]
+            group = list_columns(members.table, self.manifest.tables)[members.group]
             table = quote(self.schema, members.table)
             body = (
                 f"SELECT m.{quote(members.group)} FROM {table} AS m"

@@ -9,7 +9,14 @@ from typing import Literal, NamedTuple
 
 from assise.manifest.model import Manifest
 from assise.manifest.names import MAX_NAME_BYTES
-from assise.manifest.sections.access import ACCESS, Access, Entry, Members, types_of
+from assise.manifest.sections.access import (
+    ACCESS,
+    Access,
+    Entry,
+    Members,
+    find_pairs,
+)
+from assise.manifest.sections.columns import list_columns
 
 
 class Condition(NamedTuple):
@@ -131,15 +138,14 @@ class _Resolver:
 
     def _link(self, parent: Guard, others: Iterable[Link]) -> Link:
         tables = self.guards.manifest.tables
-        table, above = tables[self.table], tables[parent.table]
-        pairs = tuple(zip(table.primary_key, above.primary_key, strict=False))
+        pairs = find_pairs(self.table, parent.table, tables)[0]
         same = {theirs: own for own, theirs in pairs}
         taken = {
-            *types_of(self.table, tables),
+            *list_columns(self.table, tables),
             self.guards.manifest.layout.tables[self.table].extra,
         }
         taken |= {copy.column for link in others for copy in link.copies}
-        types = types_of(parent.table, tables)
+        types = list_columns(parent.table, tables)
         types |= {copy.column: copy.type for link in parent.links for copy in link.copies}
         copies = []
         for source in dict.fromkeys(each.column for each in (*parent.read, *parent.write)):

@@ -18,10 +18,13 @@ from assise.mongo.source import NO_OPTIONS, NOTHING, SourceOptions, Survey
 from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
 from assise.postgres.server import check_server, count_tables_at_once
+from assise.schema.constraints import list_objects
+from assise.schema.objects import list_indexes
 from assise.schema.sql import all_layouts, create_tables, key_functions, quote
 from assise.transfer import ledger
 from assise.transfer.functions import find_missing, make_functions
 from assise.transfer.ledger import LEDGER, QUERIES, Load
+from assise.transfer.objects import try_objects
 
 SHOWN = 10
 """Existing tables that an error names."""
@@ -43,24 +46,24 @@ def begin(
     of its collections.
 
     Raises:
-        TargetError: a table of the manifest exists already, or a function that is not ours, or the
-        schema `assise` is another role's. Nothing was written.
+        TargetError: a table or an index of the manifest exists already, or a function that is not
+        ours, or the schema `assise` is another role's. ManifestError: the server refuses a
+        constraint, an index or a default. Nothing was written.
     """
     schema, layout = check_server(connection), manifest.layout
     tables = [table.table for table in all_layouts(layout)]
+    objects = list_objects(manifest, schema)
     with bookkeeping.lock(connection):
         bookkeeping.check_access(connection, bookkeeping.WRITING)
         find_missing(connection, key_functions(layout), schema)
-        _check_new(connection, tables, schema)
+        _check_new(connection, [*tables, *list_indexes(objects)], schema)
         with connection.transaction():
             bookkeeping.upgrade(connection, LEDGER)
             make_functions(connection, layout, schema)
             load = _insert(
                 connection, manifest, address, options, schema=schema, chunk_bytes=chunk_bytes
             )
-            names = [
-                name for name in manifest.roots.values() if metadata.get(name) or name in survey
-            ]
+            names = [name for name, text in metadata.items() if text or name in survey]
             lines = {
                 "load_id": load.id,
                 "names": names,
@@ -70,6 +73,7 @@ def begin(
             connection.execute(QUERIES["insert_collections"], lines)
             is_whole = _create_some(connection, load, 0)
             if is_whole:
+                try_objects(connection, objects)
                 ledger.apply_comments(connection, load, manifest)
     if not is_whole:
         create_rest(connection, load)

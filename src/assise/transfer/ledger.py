@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,11 +16,13 @@ from assise.manifest.model import Manifest
 from assise.manifest.write import dump_manifest
 from assise.mongo.chunks import Chunk
 from assise.mongo.source import NO_OPTIONS, JsonObject, SourceOptions, Survey
+from assise.mongo.url import is_mongodb_url
 from assise.postgres import bookkeeping, locks
 from assise.postgres.bookkeeping import Part
 from assise.postgres.connection import Connection
 from assise.postgres.queries import Queries
 from assise.progress import Log
+from assise.rows.columns import ColumnCounts
 from assise.rows.model import Reason, Values
 from assise.schema.comments import Comments, change_comments, find_comments
 from assise.schema.sql import all_layouts, quote
@@ -52,6 +54,11 @@ class Load:
     is_finished: bool
     options: SourceOptions = NO_OPTIONS
 
+    @property
+    def is_live(self) -> bool:
+        """Whether its source may change while it is read."""
+        return is_mongodb_url(self.source)
+
 
 class Reject(NamedTuple):
     """One reject: where its bytes lie in the uncompressed source, and why it was rejected."""
@@ -74,8 +81,12 @@ class ChunkLine:
     figures: CollectionReport
 
 
-ChunkFigures = tuple[Chunk, CollectionReport]
-"""A chunk with its figures."""
+class ChunkFigures(NamedTuple):
+    """A finished chunk, what the ledger says of it, and of a live source the digests."""
+
+    chunk: Chunk
+    figures: CollectionReport
+    digests: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -295,11 +306,15 @@ def apply_manifest(connection: Connection, load: Load, manifest: Manifest) -> in
         return apply_comments(connection, load, manifest)
 
 
+def plan_changes(connection: Connection, load: Load, manifest: Manifest) -> list[str]:
+    """Return the statements of `apply_manifest`; nothing is written."""
+    return _plan_comments(connection, load, find_comments(manifest))
+
+
 def apply_comments(connection: Connection, load: Load, manifest: Manifest) -> int:
     """Like `apply_manifest`, in the caller's transaction."""
-    (before,) = connection.fetch(_make_comments, QUERIES["load_comments"], {"load_id": load.id})
-    wanted, found = find_comments(manifest), _read_comments(connection, load)
-    statements = change_comments(wanted, found, before, schema=load.schema)
+    wanted = find_comments(manifest)
+    statements = _plan_comments(connection, load, wanted)
     if statements:
         connection.execute(";\n".join(statements))
     parameters = {
@@ -309,6 +324,11 @@ def apply_comments(connection: Connection, load: Load, manifest: Manifest) -> in
     }
     connection.execute(QUERIES["update_manifest"], parameters)
     return len(statements)
+
+
+def _plan_comments(connection: Connection, load: Load, wanted: Comments) -> list[str]:
+    (before,) = connection.fetch(_make_comments, QUERIES["load_comments"], {"load_id": load.id})
+    return change_comments(wanted, _read_comments(connection, load), before, schema=load.schema)
 
 
 def _make_comments(comments: list[tuple[str, str | None, str]]) -> Comments:
@@ -342,7 +362,7 @@ def restart_hint(load: Load) -> str:
     """What to do when a load cannot go on."""
     return (
         f"`assise undo` drops what was loaded of {load.name!r};"
-        " then `assise load FOLDER` loads again."
+        " then `assise load SOURCE` loads again."
     )
 
 
@@ -414,6 +434,7 @@ class _ChunkRow:
     typed: int
     jsonb: int
     extra: int
+    columns: dict[str, Any] | None = None
 
     def read(self, collection: str) -> ChunkLine:
         figures = CollectionReport(
@@ -424,6 +445,7 @@ class _ChunkRow:
             self.stop_offset - self.start_offset,
             tables=self.rows,
             values=Values(self.typed, self.jsonb, self.extra),
+            columns=ColumnCounts.from_json(self.columns),
         )
         return ChunkLine(self.start_offset, self.stop_offset, self.sha256, figures)
 
@@ -432,7 +454,10 @@ def finished_chunks(connection: Connection, load: Load, collection: str) -> list
     """The finished chunks of a collection, in the order of the source."""
     parameters = {"load_id": load.id, "collection": collection}
     rows = connection.fetch(_ChunkRow, QUERIES["chunks"], parameters)
-    return [row.read(collection) for row in rows]
+    lines = [row.read(collection) for row in rows]
+    if load.is_live:
+        _measure_live(connection, load, {collection: lines})
+    return lines
 
 
 def list_finished(connection: Connection, load: Load) -> dict[str, list[ChunkLine]]:
@@ -443,7 +468,20 @@ def list_finished(connection: Connection, load: Load) -> dict[str, list[ChunkLin
         found.setdefault(collection, []).append(_ChunkRow(**facts).read(collection))
 
     connection.fetch(keep, QUERIES["all_chunks"], {"load_id": load.id})
+    if load.is_live:
+        _measure_live(connection, load, found)
     return found
+
+
+def _measure_live(
+    connection: Connection, load: Load, found: Mapping[str, Iterable[ChunkLine]]
+) -> None:
+    """Set the bytes of chunks whose offsets do not say them."""
+    rows = connection.execute(QUERIES["live_sizes"], {"load_id": load.id})
+    sizes = {(str(name), int(str(start))): int(str(size)) for name, start, size in rows}
+    for name, lines in found.items():
+        for line in lines:
+            line.figures.bytes = sizes.get((name, line.start), 0)
 
 
 def list_foreign_keys(connection: Connection, tables: Sequence[str]) -> dict[int, tuple[str, bool]]:
@@ -460,7 +498,7 @@ def sum_chunks(connection: Connection, load: Load, collection: str) -> Collectio
     return report
 
 
-def write_chunks(connection: Connection, load: Load, lines: Iterable[ChunkFigures]) -> None:
+def write_chunks(connection: Connection, load: Load, lines: Sequence[ChunkFigures]) -> None:
     """The lines of finished chunks, in the transaction that copied their rows."""
     facts = [
         {
@@ -472,12 +510,30 @@ def write_chunks(connection: Connection, load: Load, lines: Iterable[ChunkFigure
             "loaded": figures.loaded,
             "rejected": figures.rejected,
             "rows": figures.tables,
+            "columns": figures.columns.as_json(),
             "seconds": figures.seconds,
             **vars(figures.values),
         }
-        for chunk, figures in lines
+        for chunk, figures, _ in lines
     ]
     connection.execute(QUERIES["insert_chunks"], {"load_id": load.id, "lines": json.dumps(facts)})
+    live = [line for line in lines if line.digests is not None]
+    if live:
+        parameters = {
+            "load_id": load.id,
+            "collections": [line.figures.name for line in live],
+            "starts": [line.chunk.start for line in live],
+            "sizes": [line.figures.bytes for line in live],
+            "digests": [line.digests for line in live],
+        }
+        connection.execute(QUERIES["insert_live_chunks"], parameters)
+
+
+def update_survey(connection: Connection, load: Load, survey: Survey) -> None:
+    """Keep what decides how collections are read, in the place of what was known."""
+    for name, facts in survey.items():
+        parameters = {"load_id": load.id, "name": name, "survey": json.dumps(facts)}
+        connection.execute(QUERIES["update_survey"], parameters)
 
 
 def write_rejects(

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
-from itertools import chain, compress
+from itertools import compress
 from time import perf_counter
 
 from assise.errors import (
@@ -22,7 +22,7 @@ from assise.errors import (
     TargetError,
 )
 from assise.mongo.chunks import Chunk
-from assise.mongo.source import Source
+from assise.mongo.source import LargeChunkError, LiveSource, Source
 from assise.postgres.connection import Connection, execute_all
 from assise.postgres.server import count_tables_at_once
 from assise.progress import Log, OnProgress
@@ -38,6 +38,7 @@ from assise.schema.sql import (
     validate_constraint,
 )
 from assise.transfer import ledger
+from assise.transfer.digests import DigestWriter
 from assise.transfer.ledger import ChunkLine, Load, Reject
 from assise.transfer.loaded import find_existing_keys, record_chunks
 from assise.transfer.report import CollectionReport, describe_guesses
@@ -87,25 +88,33 @@ def load_source(
     finished = ledger.list_finished(connection, load)
     for name in reports:
         lines[name] = {line.start: line for line in finished.get(name, ())}
-    workers.begin(LoadWork(connection, load, source, workers=workers.count))
+    work = LoadWork(connection, load, source, workers=workers.count)
+    workers.begin(work)
     recorded = {name: record_chunks(of_name.values()) for name, of_name in lines.items()}
-    tasks = _list_tasks(load, source, recorded, is_read=workers.count == 1)
-    again = []
-    for task, result in workers.run(tasks, bundle_bytes=load.chunk_bytes):
-        report = reports[task.collection.name]
-        if task.is_end:
-            report.problems += task.problems
-            documents = count_of(report.documents, "document")
-            log(f"{report.name}: {documents}, {report.rejected:,} rejected")
-            for told in describe_guesses(report.name, report.guesses):
-                log(told)
-        elif "again" in result:
-            again.append(replace(task, is_last_try=True))
-        else:
-            is_known = task.recorded is not None
-            line = lines[report.name].get(task.start)
-            report.add(line.figures if line else CollectionReport.from_json(result))
-            progress(task.progress("load", report.documents, is_known=is_known))
+    tasks: Iterable[Task] = _list_tasks(load, source, recorded, is_read=workers.count == 1)
+    again, large = list[Task](), list[Task]()
+    while tasks:
+        for task, result in workers.run(tasks, bundle_bytes=load.chunk_bytes):
+            report = reports[task.collection.name]
+            if task.is_end:
+                report.problems += task.problems
+                documents = count_of(report.documents, "document")
+                log(f"{report.name}: {documents}, {report.rejected:,} rejected")
+                for told in describe_guesses(report.name, report.guesses):
+                    log(told)
+            elif "again" in result:
+                again.append(replace(task, is_last_try=True))
+            elif "large" in result:
+                large.append(task)
+            else:
+                is_known = task.recorded is not None
+                line = lines[report.name].get(task.start)
+                report.add(line.figures if line else CollectionReport.from_json(result))
+                progress(task.progress("load", report.documents, is_known=is_known))
+        tasks = [*_split_large(connection, load, source, large)]
+        large.clear()
+        if tasks:
+            workers.begin(work)
     for task in again:
         for _, result in workers.run([task]):
             reports[task.collection.name].add(CollectionReport.from_json(result))
@@ -114,6 +123,21 @@ def load_source(
         _add_keys(connection, load, workers.count)
         ledger.finish(connection, load)
     return list(reports.values())
+
+
+def _split_large(
+    connection: Connection, load: Load, source: Source, tasks: Sequence[Task]
+) -> Iterator[Task]:
+    """Yield smaller chunks in the place of those of a live source that have grown."""
+    if not isinstance(source, LiveSource):
+        return
+    for task in tasks:
+        survey = source.split(task.collection.name, task.start, task.stop)
+        ledger.update_survey(connection, load, survey)
+    for task in tasks:
+        for piece in source.list_bounds([task.collection.name], load.chunk_bytes):
+            if task.start <= piece.start < piece.stop <= task.stop:
+                yield replace(task, start=piece.start, stop=piece.stop)
 
 
 def _list_tasks(load: Load, source: Source, recorded: Recorded, *, is_read: bool) -> Iterator[Task]:
@@ -182,7 +206,10 @@ class LoadWork:
 
         Returns `again` when the chunk is to be tried once more, alone.
         """
-        chunk = task.read(self._source, ledger.restart_hint(self._load))
+        try:
+            chunk = task.read(self._source, ledger.restart_hint(self._load))
+        except LargeChunkError:
+            return {"large": True}
         if task.recorded:
             return {}
         loader = self._loader(task.collection.name)
@@ -195,11 +222,11 @@ class LoadWork:
 
     def run_all(self, tasks: Sequence[Task]) -> list[Result]:
         """Load small chunks in few transactions; where the server refuses one, one by one."""
-        return list(chain.from_iterable(map(self._run_group, self._split(tasks))))
+        return [result for group in self._split(tasks) for result in self._run_group(group)]
 
     def _run_group(self, tasks: Sequence[Task]) -> list[Result]:
         if all(task.recorded is None and not task.is_last_try for task in tasks):
-            with suppress(SerializationError, DuplicateKeyError, LimitError):
+            with suppress(SerializationError, DuplicateKeyError, LimitError, LargeChunkError):
                 return self._load_together(tasks)
         return [self.run(task) for task in tasks]
 
@@ -225,13 +252,13 @@ class LoadWork:
         with self._connection.transaction():
             for task in tasks:
                 chunk = task.read(self._source, hint)
-                figures, rejected = self._loader(task.collection.name).copy_chunk(chunk)
-                lines.append((chunk, figures))
+                line, rejected = self._loader(task.collection.name).copy_chunk(chunk)
+                lines.append(line)
                 rejects += rejected
             if rejects:
                 ledger.write_rejects(self._connection, self._load, rejects)
             ledger.write_chunks(self._connection, self._load, lines)
-        return [figures.as_json() for _, figures in lines]
+        return [line.figures.as_json() for line in lines]
 
     def _attempts(self, task: Task) -> int:
         """How often to try a chunk now. With several workers the last try comes when all rest."""
@@ -252,6 +279,7 @@ class _CollectionLoader:
         self._select_keys = select_keys(self._shredder.layouts[0], load.schema)
         self._read_keys = compile_keys(load.layout, table)
         self._had_duplicates = False
+        self._digests = DigestWriter() if load.is_live else None
 
     def load_chunk(self, chunk: Chunk, *, attempts: int) -> CollectionReport:
         """Load a chunk; it is tried again when the server asks for it."""
@@ -268,13 +296,21 @@ class _CollectionLoader:
                 return self._write(content, started)
         return self._write(content, started)
 
-    def copy_chunk(self, chunk: Chunk) -> tuple[CollectionReport, list[tuple[Reject, bytes]]]:
+    def copy_chunk(self, chunk: Chunk) -> tuple[ledger.ChunkFigures, list[tuple[Reject, bytes]]]:
         """Copy the rows of a chunk in the caller's transaction; its figures and its rejects."""
         started = perf_counter()
         content = _ChunkContent(self.name, chunk, self._shredder.shred(chunk.documents))
         self._copy(content)
         seconds = (perf_counter() - started) / self._workers
-        return content.figures(self._shredder, seconds), content.rejects
+        figures = content.figures(self._shredder, seconds)
+        return ledger.ChunkFigures(chunk, figures, self._digest(content)), content.rejects
+
+    def _digest(self, content: _ChunkContent) -> bytes | None:
+        """Return the digests of the documents that are loaded, if the source is a live one."""
+        if self._digests is None:
+            return None
+        keys, documents = content.loaded()
+        return self._digests.write(keys, documents)
 
     def _find_duplicates(self, documents: list[Document]) -> set[int]:
         """Return the positions of documents that are duplicates, before they are shredded.
@@ -303,7 +339,7 @@ class _CollectionLoader:
                     figures = content.figures(self._shredder, seconds)
                     if content.rejects:
                         ledger.write_rejects(self._connection, self._load, content.rejects)
-                    line = content.chunk, figures
+                    line = ledger.ChunkFigures(content.chunk, figures, self._digest(content))
                     ledger.write_chunks(self._connection, self._load, [line])
                 return figures
             except DuplicateKeyError as error:
@@ -410,6 +446,12 @@ class _ChunkContent:
         """Return the positions of the documents whose rows are to be loaded."""
         return [i for i in range(len(self.batch.offsets)) if i not in self.gone]
 
+    def loaded(self) -> tuple[list[Cell], list[bytes]]:
+        """Return the keys of the documents whose rows are loaded, and their bytes."""
+        kept = self.kept()
+        keys = strip_lengths(self.batch.keys[i] for i in kept)
+        return keys, [self._bytes[self.batch.offsets[i]] for i in kept]
+
     def rows(self, table: int, only: Collection[int] | None = None) -> Iterable[bytes]:
         """Return the rows of one table, of all documents that are kept or of `only` some."""
         rows, owners = self.batch.rows[table], self.batch.owners[table]
@@ -429,7 +471,11 @@ class _ChunkContent:
             left_out = sum(owner in self.gone for owner in owners) if self.gone else 0
             report.tables[layout.table] = len(owners) - left_out
         report.values.add(self.batch.values)
+        report.columns.add(self.batch.columns)
         gone = {i: self._bytes[self.batch.offsets[i]] for i in self.gone}
-        report.values.add(shredder.count_values(self.batch, gone), times=-1)
+        if gone:
+            values, columns = shredder.count_values(self.batch, gone)
+            report.values.add(values, times=-1)
+            report.columns.add(columns, times=-1)
         report.guesses = dict(chunk.guesses)
         return report

@@ -6,7 +6,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Generator, Hashable, Iterable, Iterator, Mapping
 from contextlib import closing
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from typing import NamedTuple
 
 from assise.mongo.chunks import Chunk
@@ -17,6 +17,7 @@ from assise.rows.model import Document, Reason
 from assise.rows.tree import build_tree
 from assise.schema.sql import select_all_keys
 from assise.transfer import ledger
+from assise.transfer.digests import hash_key, read_digests
 from assise.transfer.ledger import ChunkLine, Load, Reject
 from assise.transfer.workers.task import RecordedChunk, Task, list_tasks
 from assise.types.table import array_parameter
@@ -45,7 +46,7 @@ def list_loaded(
 
 def restart_hint(load: Load) -> str:
     """Return the remedy where the source is not the one that was loaded."""
-    folder = "Give the folder that was loaded: assise verify FOLDER."
+    folder = "Give the source that was loaded: assise verify SOURCE."
     return f"{folder} {ledger.restart_hint(load)}"
 
 
@@ -78,7 +79,9 @@ def find_extra_rows(
     table = load.layout.table_of(name)
     root = build_tree(load.layout, table).layouts[0]
     read_keys, hashes = compile_keys(load.layout, table), array("Q")
-    lines = {name: ledger.finished_chunks(connection, load, name)}
+    for digests in read_digests(connection, load, name) if load.is_live else ():
+        hashes.extend([int.from_bytes(key, "big") for key in digests])
+    lines = {} if load.is_live else {name: ledger.finished_chunks(connection, load, name)}
     for task in list_loaded(load, source, lines, is_read=False):
         if task.is_end:
             break
@@ -97,7 +100,7 @@ def find_extra_rows(
 
 
 def _hash(key: bytes) -> int:
-    return int.from_bytes(blake2b(key, digest_size=8).digest(), "big")
+    return int.from_bytes(hash_key(key), "big")
 
 
 def split_chunk(chunk: Chunk, rejects: dict[int, Reject]) -> tuple[list[Document], list[Document]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
 
+from assise import extras
 from assise.errors import ChangedError, UsageError
 from assise.files import check_writable, exists_error, write_file
 from assise.infer.fields import Ids
@@ -17,18 +18,29 @@ from assise.manifest.model import Manifest
 from assise.manifest.sections.project import NAME, SERVERS_OWN
 from assise.manifest.write import dump_manifest
 from assise.mongo.opening import open_source
-from assise.mongo.source import NO_OPTIONS, NOTHING, Source, SourceOptions, Survey, find_collections
+from assise.mongo.source import (
+    NO_OPTIONS,
+    NOTHING,
+    LiveSource,
+    Source,
+    SourceOptions,
+    Survey,
+    find_collections,
+)
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
 from assise.progress import Log
+from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
 from assise.transfer import creation, export, ledger
 from assise.transfer.check import Findings
-from assise.transfer.estimate import estimate_source
+from assise.transfer.estimate import count_samples, estimate_source
 from assise.transfer.export import Exported, Write
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import load_source
+from assise.transfer.misfits import find_misfits
+from assise.transfer.objects import apply_objects, plan_objects
 from assise.transfer.profile import profile_source
 from assise.transfer.repair import Repair, repair_load
 from assise.transfer.report import CollectionReport, Plan, Report
@@ -44,15 +56,25 @@ WORKER_BYTES = 8 << 20
 MOST_WORKERS = 8
 """Workers started unasked, at most: each has a session, of which a server usually takes 100."""
 
+MOST_COLUMNS = 10
+"""Columns that a question names."""
+
+SAMPLES_S = 1.0
+"""Seconds after which no further collection is looked at before a load."""
+
 MOST_TABLES = 20
 """Tables that a question names."""
 
 
 class Begun(NamedTuple):
-    """What the verbs of one migration share: the source, and who works on it."""
+    """What the verbs of one migration share: the source, and who works on it.
+
+    is_inferred: whether its manifest has just been inferred from the source.
+    """
 
     source: Source
     workers: Workers
+    is_inferred: bool = False
 
 
 def infer(
@@ -62,9 +84,14 @@ def infer(
     *,
     name: str | None = None,
     ids: Ids = "uuid",
+    sample: int | None = None,
     begun: Begun | None = None,
 ) -> Proposal:
-    """Read every document of a source and propose a manifest; nothing is written."""
+    """Read every document of a source and propose a manifest; nothing is written.
+
+    Of a live collection of over a million documents `sample` of them are enough, if it is given.
+    """
+    _check_sample(sample)
     if name is not None:
         _check_name(name)
     source = begun.source if begun else _open(workspace, place, options)
@@ -77,12 +104,19 @@ def infer(
             workers,
             chunk_bytes=chunk_bytes,
             paths=workspace.setting(INFER_PATHS),
+            sample=sample,
             log=workspace.log,
             progress=workspace.progress,
             says=begun is None,
         )
     name = name or _name_manifest(source.name)
-    return propose(profiles, name=name, ids=ids, postgres=postgres)
+    return propose(
+        profiles,
+        name=name,
+        ids=ids,
+        postgres=postgres,
+        has_parser=extras.is_installed("pglast"),
+    )
 
 
 def write_manifest(workspace: Workspace, proposal: Proposal, path: Path | None = None) -> Path:
@@ -101,8 +135,10 @@ def migrate(
     *,
     name: str | None = None,
     ids: Ids = "uuid",
+    sample: int | None = None,
 ) -> Report:
-    """Infer where there is no manifest, load, verify."""
+    """Infer where there is no manifest, load, verify; `sample` is that of `infer`."""
+    _check_sample(sample)
     source = _open(workspace, place, options)
     if workspace.path.exists():
         _check_manifest(workspace, source, options, name)
@@ -111,15 +147,17 @@ def migrate(
     with _working(workspace, source) as workers:
         begun = Begun(source, workers)
         if not workspace.path.exists():
-            proposal = infer(workspace, place, name=name, ids=ids, begun=begun)
+            proposal = infer(workspace, place, name=name, ids=ids, sample=sample, begun=begun)
             for note in proposal.notes:
                 workspace.log(note)
             if _write_new(workspace.path, proposal):
                 workspace.log(f"wrote {workspace.path}")
+                begun = begun._replace(is_inferred=True)
         report = load(workspace, place, options, begun=begun)
         proof = verify(workspace, place, begun=begun)
     for collection, proved in zip(report.collections, proof.collections, strict=True):
         collection.verified, collection.differences = proved.verified, proved.differences
+        collection.since = proved.since
     report.seconds += proof.seconds
     return report
 
@@ -131,7 +169,10 @@ def plan(
     *,
     manifest: Manifest | None = None,
 ) -> Plan:
-    """Say what a load would do, from samples; nothing is written, no server is started."""
+    """Say what a load would do, from samples; nothing is written, no server is started.
+
+    Of a load that is there already it says what the manifest would change.
+    """
     source = _open(workspace, place, options, is_said=manifest is not None)
     manifest = manifest or workspace.manifest()
     roots = manifest.roots.values()
@@ -139,7 +180,7 @@ def plan(
     source.prepare([*roots], workspace.setting(CHUNK_BYTES), {})
     workers = min(_count_workers(workspace, source), count_cores())
     estimate = estimate_source(source, manifest, workers=workers)
-    return Plan(
+    plan = Plan(
         source.address,
         workspace.describe_target(manifest),
         [layout.table for layout in all_layouts(manifest.layout)],
@@ -147,7 +188,29 @@ def plan(
         estimate.documents,
         round(estimate.load_s, 1),
         round(estimate.verify_s, 1),
+        [*find_misfits(estimate.columns, manifest.layout, is_sample=True)],
     )
+    connection = workspace.find_connection(manifest)
+    if connection is not None:
+        with connection:
+            _plan_changes(connection, manifest, plan)
+    return plan
+
+
+def _plan_changes(connection: Connection, manifest: Manifest, plan: Plan) -> None:
+    """Add to a plan what the manifest changes of a load that is there already."""
+    load = ledger.find_load(connection, manifest.name)
+    if load is None:
+        return
+    plan.is_loaded = load.is_finished
+    try:
+        ledger.check_unchanged(connection, load, manifest.layout)
+    except ChangedError as error:
+        plan.refusals += [error.message, error.remedy]
+    else:
+        plan.changes += ledger.plan_changes(connection, load, manifest)
+        if load.is_finished:
+            plan.changes += plan_objects(connection, load, list_objects(manifest, load.schema))
 
 
 def load(
@@ -172,6 +235,9 @@ def load(
         source = begun.source if begun else _open(workspace, place, options)
         _check_held(manifest, source, workspace.log)
         if found is None:
+            is_inferred = begun is not None and begun.is_inferred
+            if not is_inferred:
+                _ask_of_empty(workspace, manifest, source)
             current = _begin(workspace, connection, manifest, source, options)
         else:
             creation.create_rest(connection, found)
@@ -185,10 +251,20 @@ def load(
             report.collections = load_source(
                 connection, current, source, workers, log=workspace.log, progress=workspace.progress
             )
+            report.findings = apply_objects(
+                connection,
+                current,
+                list_objects(manifest, current.schema),
+                workers=workers.count,
+                log=workspace.log,
+                progress=workspace.progress,
+            )
         tables = ledger.describe_tables(connection, current, manifest)
         for part in workspace.additions:
             part.apply_manifest(connection, tables, log=workspace.log)
         ledger.remember_source(connection, current, source.address)
+    for each in report.collections:
+        report.misfits += find_misfits(each.columns, current.layout)
     report.seconds = perf_counter() - started
     return report
 
@@ -201,8 +277,7 @@ def verify(
     begun: Begun | None = None,
 ) -> Report:
     """Compare every document of the source, or a sample, with what the target gives back."""
-    if sample is not None and sample < 1:
-        raise UsageError(f"a sample of {sample} documents", remedy="Give 1 or more: --sample 1000.")
+    _check_sample(sample)
     manifest = workspace.manifest()
     with workspace.connect(manifest) as connection:
         found = _finished_load(connection, manifest)
@@ -240,6 +315,7 @@ def _verify(
             collection.add(line.figures)
         collection.verified, collection.differences = each.verified, each.differences
         collection.problems = each.problems
+        collection.since = each.since if source.is_live else None
         report.collections.append(collection)
     report.seconds = perf_counter() - started
     return report, found
@@ -259,6 +335,11 @@ def repair(
         if not dry_run:
             ledger.upgrade(connection)
         load = _finished_load(connection, manifest)
+        if load.is_live:
+            raise UsageError(
+                f"the source of {load.name!r} may change while it is read: it repairs nothing",
+                remedy=ledger.restart_hint(load),
+            )
         source = open_source(place or load.source, load.options)
         with _working(workspace, source) as workers:
             report, found = _verify(workspace, connection, load, source, workers)
@@ -411,15 +492,35 @@ def _begin(
         if not workspace.confirm(question):
             raise UsageError(f"not confirmed, nothing was written: {question}", remedy=CONFIRM)
     names, chunk_bytes = [*manifest.roots.values()], workspace.setting(CHUNK_BYTES)
+    views = source.views if isinstance(source, LiveSource) else ()
     return creation.begin(
         connection,
         manifest,
         source.address,
         options,
         chunk_bytes=chunk_bytes,
-        metadata={name: source.read_metadata(name) for name in names},
+        metadata={name: source.read_metadata(name) for name in (*names, *views)},
         survey=_prepare(workspace, source, names, chunk_bytes),
     )
+
+
+def _ask_of_empty(workspace: Workspace, manifest: Manifest, source: Source) -> None:
+    """Ask before columns are loaded that would be empty, as far as samples tell."""
+    source.prepare([*manifest.roots.values()], workspace.setting(CHUNK_BYTES), {})
+    counts = count_samples(source, manifest, seconds=SAMPLES_S)
+    misfits = find_misfits(counts, manifest.layout, is_sample=True)
+    empty = [misfit.describe() for misfit in misfits if not misfit.held]
+    if not empty:
+        return
+    more = [f"and {len(empty) - MOST_COLUMNS:,} more"] if len(empty) > MOST_COLUMNS else []
+    shown = "\n".join([*empty[:MOST_COLUMNS], *more])
+    count = count_of(len(empty), "column")
+    question = f"{count} would be empty, all values would stand in _extra:\n{shown}"
+    if not workspace.confirm(question):
+        raise UsageError(
+            f"not confirmed, nothing was written: {question}",
+            remedy=f"Write the types into the manifest. Or: {CONFIRM}",
+        )
 
 
 def _ask_to_begin(connection: Connection, manifest: Manifest) -> str:
@@ -443,12 +544,17 @@ def _check_held(manifest: Manifest, source: Source, log: Log) -> None:
             log(f"{collection.name} has no table in the manifest and is not loaded")
 
 
+def _check_sample(sample: int | None) -> None:
+    if sample is not None and sample < 1:
+        raise UsageError(f"a sample of {sample} documents", remedy="Give 1 or more: --sample 1000.")
+
+
 def _find_load(connection: Connection, manifest: Manifest) -> Load:
     load = ledger.find_load(connection, manifest.name)
     if load is None:
         raise UsageError(
             f"nothing of {manifest.name!r} is loaded in {connection.target}",
-            remedy="`assise load FOLDER` loads it.",
+            remedy="`assise load SOURCE` loads it.",
         )
     return load
 
@@ -515,7 +621,7 @@ def _remembered(load: Load | None) -> str:
     if load is None:
         raise UsageError(
             "nothing is loaded yet, so that no source is remembered",
-            remedy="`assise load FOLDER` names it.",
+            remedy="`assise load SOURCE` names it.",
         )
     return load.source
 

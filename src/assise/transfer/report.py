@@ -6,15 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from assise.rows.columns import ColumnCounts
 from assise.rows.model import Values
+from assise.transfer.misfits import Misfit
+
+SHOWN_KEYS = 3
+"""Keys of rows that a line names."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Plan:
     """What a load would do.
 
     The target without its password, the tables to create, the collections with their bytes on disk
-    and about how many documents, and how many seconds load and verify would take.
+    and about how many documents, and how many seconds load and verify would take. `misfits` are
+    columns that would not hold their values, as far as samples tell. Of what `is_loaded` already,
+    `changes` are the statements that change it in place; `refusals` say what cannot be changed.
     """
 
     source: str
@@ -24,10 +31,19 @@ class Plan:
     documents: dict[str, int]
     load_seconds: float
     verify_seconds: float
+    misfits: list[Misfit] = field(default_factory=list)
+    is_loaded: bool = False
+    changes: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all is well, 3 with misfits and refusals."""
+        return 3 if self.misfits or self.refusals else 0
 
     def as_json(self) -> dict[str, object]:
         """Return what `--dry-run --json` prints."""
-        return dict(vars(self))
+        return {**vars(self), "misfits": [misfit.as_json() for misfit in self.misfits]}
 
 
 @dataclass
@@ -53,12 +69,36 @@ class Verified:
 
 
 @dataclass
+class Since:
+    """Documents of a live source that were changed, deleted and added since they were loaded.
+
+    The rows of the first two are equal to what was loaded, or else they are different.
+    """
+
+    changed: int = 0
+    deleted: int = 0
+    added: int = 0
+
+    def add(self, part: Since) -> None:
+        """Add the counts of a part, such as a chunk."""
+        self.changed += part.changed
+        self.deleted += part.deleted
+        self.added += part.added
+
+    def __str__(self) -> str:
+        """Return the counts that are not 0 in words."""
+        counts = [f"{number:,} {word}" for word, number in vars(self).items() if number]
+        return f"in the source since: {', '.join(counts)}" if counts else ""
+
+
+@dataclass
 class CollectionReport:
     """Figures of one collection: `documents == loaded + rejected`.
 
     Bytes are those of the uncompressed source. `problems` are what is wrong with the collection in
     the source as a whole, such as a checksum. `guesses` counts the values of which the source says
-    too little, by what was guessed, in the chunks of this run.
+    too little, by what was guessed, in the chunks of this run. `columns` are without the chunks that
+    a program that did not count them loaded.
     """
 
     name: str
@@ -69,8 +109,10 @@ class CollectionReport:
     seconds: float = 0.0
     tables: dict[str, int] = field(default_factory=dict)
     values: Values = field(default_factory=Values)
+    columns: ColumnCounts = field(default_factory=ColumnCounts)
     verified: Verified | None = None
     differences: list[str] = field(default_factory=list)
+    since: Since | None = None
     problems: list[str] = field(default_factory=list)
     guesses: dict[str, int] = field(default_factory=dict)
 
@@ -82,6 +124,7 @@ class CollectionReport:
         self.bytes += part.bytes
         self.seconds += part.seconds
         self.values.add(part.values)
+        self.columns.add(part.columns)
         for table, rows in part.tables.items():
             self.tables[table] = self.tables.get(table, 0) + rows
         for guess, count in part.guesses.items():
@@ -98,8 +141,10 @@ class CollectionReport:
             "seconds": round(self.seconds, 3),
             "tables": self.tables,
             "values": vars(self.values),
+            "columns": self.columns.as_json(),
             "verified": vars(self.verified) if self.verified else None,
             **({"differences": self.differences} if self.differences else {}),
+            **({"since": vars(self.since)} if self.since else {}),
             **({"problems": self.problems} if self.problems else {}),
             **({"guesses": self.guesses} if self.guesses else {}),
         }
@@ -107,12 +152,52 @@ class CollectionReport:
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Self:
         """Return the figures that `as_json` described, of a collection that is not verified."""
-        return cls(**{**facts, "values": Values(**facts["values"])})
+        columns = ColumnCounts.from_json(facts["columns"])
+        return cls(**{**facts, "values": Values(**facts["values"]), "columns": columns})
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that the manifest asks of a table and its rows do not fulfil.
+
+    `kind` is what is asked for, such as `unique`, `key` the key of the manifest that asks for it.
+    `rows` of `among` rows do what `says` says. `keys` are the `_id`s of the first of them. `made`
+    is what the table has in place of what was asked for. `statement` makes that by hand, once the
+    rows are corrected; so does the next load.
+    """
+
+    table: str
+    kind: str
+    key: str
+    name: str
+    rows: int
+    among: int
+    says: str
+    keys: tuple[str, ...]
+    made: str
+    statement: str
+
+    def describe(self) -> list[str]:
+        """The finding in words, and the statement."""
+        shown = ", ".join(self.keys[:SHOWN_KEYS])
+        more = ", …" if len(self.keys) > SHOWN_KEYS else ""
+        rows = f"{self.rows:,} of {self.among:,} rows {self.says} ({shown}{more}); "
+        said = f"{self.name}: {rows if self.says else ''}{self.made}"
+        return [said, f"  once they are corrected: `assise load`, or {self.statement};"]
+
+    def as_json(self) -> dict[str, object]:
+        """Return what `--json` prints."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_json(cls, facts: dict[str, Any]) -> Self:
+        """Return the finding that `as_json` described."""
+        return cls(**{**facts, "keys": tuple(facts["keys"])})
 
 
 def describe_guesses(name: str, guesses: Mapping[str, int]) -> list[str]:
     """Say of a collection what was guessed in its source, and how often."""
-    return [f"{name}: {count:,} {guess}" for guess, count in sorted(guesses.items())]
+    return [f"{name}: {guess}: {count:,}" for guess, count in sorted(guesses.items())]
 
 
 @dataclass
@@ -120,7 +205,8 @@ class Report:
     """Source, target (without its password), seconds in all, and the collections.
 
     `was_done` says that nothing was left to load, `sample` how many documents of each collection
-    were verified, when not all were.
+    were verified, when not all were. `findings` are what rows do not fulfil of the manifest,
+    `misfits` columns that do not hold their values.
     """
 
     source: str
@@ -129,6 +215,8 @@ class Report:
     collections: list[CollectionReport] = field(default_factory=list)
     was_done: bool = False
     sample: int | None = None
+    misfits: list[Misfit] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
     @property
     def documents(self) -> int:
@@ -157,10 +245,11 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 when all is well, 3 with rejects, differences or problems of the source."""
+        """0 when all is well; 3 with rejects, differences, findings, misfits, or a bad source."""
         is_clean = self.verified is None or self.verified.is_clean
+        is_told = self.rejected or self.findings or self.misfits
         has_problems = any(collection.problems for collection in self.collections)
-        return 0 if is_clean and not self.rejected and not has_problems else 3
+        return 3 if is_told or has_problems or not is_clean else 0
 
     def as_json(self) -> dict[str, object]:
         """Return what `--json` prints."""
@@ -174,4 +263,6 @@ class Report:
             "verified": vars(self.verified) if self.verified else None,
             **({"sample": self.sample} if self.sample else {}),
             "collections": [collection.as_json() for collection in self.collections],
+            **({"misfits": [each.as_json() for each in self.misfits]} if self.misfits else {}),
+            **({"findings": [each.as_json() for each in self.findings]} if self.findings else {}),
         }

@@ -16,6 +16,7 @@ from assise.schema.sql import all_layouts, drop_tables, key_functions, lock_tabl
 from assise.transfer import ledger
 from assise.transfer.functions import drop_old_functions, drop_unused, list_functions
 from assise.transfer.ledger import LEDGER, QUERIES, Load
+from assise.transfer.objects import drop_foreign_keys, list_made
 from assise.wording import count_of, nearest
 from assise.workspace import Additions
 
@@ -200,6 +201,7 @@ def _find_additions(connection: Connection, load: Load, layout: TableLayout) -> 
         "table": quote(load.schema, layout.table),
         "parent": quote(load.schema, layout.parent) if layout.parent else None,
         "names": list(layout.names),
+        "made": [name for table, _, name in list_made(connection, load) if table == layout.table],
     }
     return tuple(str(text) for (text,) in connection.execute(QUERIES["additions"], parameters))
 
@@ -227,6 +229,8 @@ def undo_load(
             layouts = _list_created(connection, load)
             size = count_tables_at_once(connection)
             ours = _list_ours(connection, load, parts)
+            if len(layouts) > size:
+                drop_foreign_keys(connection, load)
             while len(layouts) > size:
                 with connection.transaction():
                     tables[:0] = _drop(

@@ -12,7 +12,7 @@ from random import SystemRandom
 
 from assise.errors import ChangedError
 from assise.manifest.layout import TableLayout
-from assise.mongo.source import Source
+from assise.mongo.source import LiveSource, Source
 from assise.postgres.connection import Connection
 from assise.postgres.reading import Reading
 from assise.progress import Log, OnProgress
@@ -20,6 +20,7 @@ from assise.rows.tree import build_tree
 from assise.schema.sql import count_orphans, count_rows
 from assise.transfer import ledger
 from assise.transfer.check import SHOWN, CollectionCheck, Findings
+from assise.transfer.digests import read_digests
 from assise.transfer.ledger import ChunkLine, Load
 from assise.transfer.loaded import find_extra_rows, list_loaded, restart_hint
 from assise.transfer.report import Verified
@@ -64,6 +65,9 @@ def verify_source(
                 layouts = build_tree(load.layout, load.layout.table_of(name)).layouts
                 reading.open(len(layouts))
                 of_collection.problems += task.problems
+                if of_collection.gone:
+                    check = CollectionCheck(connection, load, name)
+                    of_collection.add(check.check_gone(of_collection.gone))
                 for line in _count_rows(
                     connection,
                     load,
@@ -75,6 +79,8 @@ def verify_source(
                 ):
                     of_collection.say(line)
                 log(f"{name}: {count_of(verified.equal, 'document')} equal")
+                if str(of_collection.since):
+                    log(f"{name}: {of_collection.since}")
             else:
                 of_collection.add(Findings.from_json(result))
                 checked = verified.equal + verified.different + verified.missing
@@ -111,7 +117,7 @@ class VerifyWork:
         self._connection, self._load, self._source = connection, load, source
         self._workers = workers
         self._check = lru_cache(CHECKS)(lambda name: CollectionCheck(connection, load, name))
-        self._open = ""
+        self._opened = ""
 
     def describe(self) -> Result:
         """Name the work, the load, and the snapshot that all workers read in."""
@@ -131,17 +137,24 @@ class VerifyWork:
 
     def run(self, task: Task) -> Result:
         """Check a chunk and return the findings, as `Findings.from_json` takes them."""
-        hint = restart_hint(self._load)
+        hint, name = restart_hint(self._load), task.collection.name
+        if task.recorded is not None and isinstance(self._source, LiveSource):
+            chunks = self._source.read_parts(name, task.start, task.stop)
+            digests = next(read_digests(self._connection, self._load, name, task.start), {})
+            return self._open(name).check_live(chunks, digests, sample=task.sample).as_json()
         chunk = task.read(self._source, hint)
         if task.recorded is None:
             changed = f"has changed since it was loaded, after byte {chunk.start:,}"
             raise ChangedError(f"{task.collection.place} {changed}", remedy=hint)
-        name = task.collection.name
-        check = self._check(name)
-        if name != self._open:
-            self._reading.open(len(check.layouts))
-            self._open = name
+        check = self._open(name)
         return check.check_chunk(chunk, task.recorded.loaded, sample=task.sample).as_json()
+
+    def _open(self, name: str) -> CollectionCheck:
+        check = self._check(name)
+        if name != self._opened:
+            self._reading.open(len(check.layouts))
+            self._opened = name
+        return check
 
 
 def _count_rows(

@@ -85,7 +85,7 @@ func main() {
 			out.WriteString(terminator)
 		}
 	}
-	for _, name := range append(collections, "empty") {
+	for _, name := range append(collections, "empty", "recent") {
 		write(segment{"shop", name, true, int64(sums[name])})
 		out.WriteString(terminator)
 	}

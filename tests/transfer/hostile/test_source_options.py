@@ -100,3 +100,29 @@ def test_infer_suggests_the_load_of_the_same(command: Command, dump: Path) -> No
     outcome = command.run("infer", str(dump), "--db", "app")
     assert f"next: assise load {dump} --db app" in outcome.log
     assert command.run("load", str(dump), "--db", "app", "--yes").code == 0
+
+
+def test_a_load_is_read_by_the_options_that_it_was_loaded_with(
+    command: Command, tmp_path: Path
+) -> None:
+    source = tmp_path / "users.json"
+    source.write_text('{"_id": 1, "at": {"$date": "2024-01-31T10:00:00"}}\n')
+    paris = ["--zone", "Europe/Paris"]
+    assert command.run("migrate", str(source), *paris, "--yes").code == 0
+    assert command.query("SELECT at::text FROM users") == [("2024-01-31 09:00:00+00",)]
+    assert command.run("verify").code == command.run("load").code == 0
+    assert command.run("migrate", str(source), *paris).code == 0
+    other = command.run("load", str(source), "--zone", "Asia/Tokyo")
+    assert other.code == 2
+    assert "was loaded with another zone: Europe/Paris, not Asia/Tokyo" in other.log
+    without = command.run("migrate", str(source))
+    assert without.code == 2
+    assert "was loaded with another zone: Europe/Paris, not none" in without.log
+    assert "`assise load` goes on with that" in without.log
+
+
+def test_a_single_file_is_a_collection_called_like_it(command: Command, tmp_path: Path) -> None:
+    dump = write_dump(tmp_path / "files", {"my%20users": HELD["users"]})
+    outcome = command.run("migrate", str(dump / "my%20users.bson"), "--yes")
+    assert (outcome.code, outcome.count("loaded")) == (0, {"my users": 1})
+    assert "name: my_users" in (tmp_path / "assise.yaml").read_text()

@@ -8,13 +8,14 @@ written once, into one buffer: a document of 16 MB needs no more memory than its
 from __future__ import annotations
 
 import re
+from codecs import getincrementaldecoder
 from dataclasses import dataclass, field
 from struct import error as StructError
 from typing import NamedTuple
 
 from assise.documents.dialects.rules import LARGEST, LEVELS, Guess, Rules
 from assise.documents.dialects.shell import NAMED, call
-from assise.documents.dialects.words import KEPT, Value, pack_finite, read_words
+from assise.documents.dialects.words import KEPT, TypedValue, pack_finite, read_words
 from assise.documents.kinds import ARRAY, DOCUMENT, DOUBLE, REGEX, STRING
 from assise.documents.writer import pack_int32, write_int, write_string
 from assise.errors import ExtendedJsonError
@@ -45,14 +46,30 @@ _VALUE = re.compile(
 OPEN, DOUBLE_QUOTED, SINGLE_QUOTED, NUMBER, FRACTION, POWER, NAME, CALL, WORD, PATTERN, OPTIONS = (
     range(1, 12)
 )
+_WRAPPED = re.compile(
+    rb"\{[ \t\r\n]*+\"(\$(?:oid|date|number[A-Z][a-z]+))\"[ \t\r\n]*+:[ \t\r\n]*+"
+    rb"\"([^\"\\\x00-\x1f]*+)\"[ \t\r\n]*+\}"
+)
+"""The common types, at once."""
+
 _KEY = re.compile(
     rb"%b(?:%b|%b|([\w$\x80-\xff]++))%b:" % (GAP, _DOUBLE_QUOTED, _SINGLE_QUOTED, GAP)
 )
 _NEXT = re.compile(GAP + rb"([,}\])])")
 _CLOSER = re.compile(GAP + rb"([}\])])")
 _GAP = re.compile(GAP)
-_ESCAPES = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))")
-_CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0"}
+_PART_BYTES = 1 << 20
+_PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_ESCAPES = re.compile(rb"((?:%b|\\u[0-9a-fA-F]{4}){1,256}+)|\\x([0-9a-fA-F]{2})|\\(.)" % _PAIR)
+_CONTROLS = {
+    b"b": b"\b",
+    b"f": b"\f",
+    b"n": b"\n",
+    b"r": b"\r",
+    b"t": b"\t",
+    b"v": b"\v",
+    b"0": b"\0",
+}
 
 
 def read_exactly(text: bytes, rules: Rules) -> bytes:
@@ -61,14 +78,11 @@ def read_exactly(text: bytes, rules: Rules) -> bytes:
     Raises:
         ExtendedJsonError: the text is not one document, or one of over 16 MiB as BSON.
 
-    >>> from assise.documents.dialects.rules import Dialect
-    >>> read_exactly(b"{a: NumberInt(7)}", Rules(Dialect.V2)).hex()
+    >>> from assise.documents.dialects.rules import Version
+    >>> read_exactly(b"{a: NumberInt(7)}", Rules(Version.V2)).hex()
     '0c0000001061000700000000'
     """
-    try:
-        text.decode()
-    except UnicodeDecodeError as error:
-        raise ExtendedJsonError(f"not UTF-8 at byte {error.start:,}") from error
+    _check_utf8(text)
     guesses = rules.guesses.copy()
     try:
         return _Parser(text, rules).read()
@@ -78,6 +92,16 @@ def read_exactly(text: bytes, rules: Rules) -> bytes:
         if isinstance(error, ExtendedJsonError):
             raise
         raise ExtendedJsonError("a number that does not fit its type") from error
+
+
+def _check_utf8(text: bytes) -> None:
+    """Check a text part by part, as a string of Python may take four times its bytes."""
+    decoder = getincrementaldecoder("utf-8")()
+    for start in range(0, len(text), _PART_BYTES):
+        try:
+            decoder.decode(text[start : start + _PART_BYTES])
+        except UnicodeDecodeError as error:
+            raise ExtendedJsonError(f"not UTF-8 at about byte {start + error.start:,}") from error
 
 
 @dataclass
@@ -92,10 +116,10 @@ class _Container:
     kind_at: int
     start: int
     count: int = 0
-    fields: dict[bytes, Value] = field(default_factory=dict)
+    fields: dict[bytes, TypedValue] = field(default_factory=dict)
     key: bytes = b""
     name: bytes = b""
-    arguments: list[Value] = field(default_factory=list)
+    arguments: list[TypedValue] = field(default_factory=list)
     is_typed: bool = False
 
 
@@ -117,9 +141,10 @@ class _Parser:
 
     def read(self) -> bytes:
         """Read the one document of the text."""
-        ended = self._begin_value(0)
-        if not self._open or self._open[0].closer != b"}":
+        gap = _GAP.match(self._text)
+        if gap is None or not self._text.startswith(b"{", gap.end()):
             raise ExtendedJsonError("not a document")
+        ended = self._begin_value(0)
         while self._open:
             ended = self._go_on(ended)
         gap = _GAP.match(self._text, self._p)
@@ -141,7 +166,7 @@ class _Parser:
                 raise self._broken("no comma and no end")
         else:
             self._p = found.end()
-            if found[1] == b"," and container.closer != b")":
+            if found[1] == b",":
                 found = _CLOSER.match(self._text, self._p)
                 self._p = found.end() if found else self._p
             if found and found[1] != b",":
@@ -178,6 +203,16 @@ class _Parser:
         self._p, start = found.end(), len(out)
         which = found.lastindex or OPEN
         is_typed = False
+        wrapped = _WRAPPED.match(self._text, found.start(OPEN)) if which == OPEN else None
+        if wrapped is not None:
+            self._p = wrapped.end()
+            fields = {wrapped[1]: TypedValue(STRING, write_string(wrapped[2]))}
+            read = read_words(fields, 1, self._rules)
+            if read is not None:
+                out[kind_at] = read.kind
+                out += read.data
+                return _Ended(kind_at, start, read.kind, is_typed=True)
+            self._p = found.end()
         if which in {OPEN, CALL}:
             if len(self._open) >= LEVELS:
                 raise ExtendedJsonError(f"more than {LEVELS} levels")
@@ -222,7 +257,7 @@ class _Parser:
         """Keep the value that has just ended, where the end of its container asks for it."""
         out = self._out
         if len(out) > LARGEST:
-            raise ExtendedJsonError(f"a document of over {LARGEST:,} bytes")
+            raise _too_large()
         if container.closer == b")":
             container.arguments.append(self._value(ended))
             del out[ended.kind_at :]
@@ -232,9 +267,9 @@ class _Parser:
             elif container.key in {b"t", b"i"}:
                 container.is_typed |= ended.is_typed
 
-    def _value(self, ended: _Ended) -> Value:
+    def _value(self, ended: _Ended) -> TypedValue:
         data = bytes(self._out[ended.start :])
-        return Value(ended.kind, data, ended.is_typed, ended.digits)
+        return TypedValue(ended.kind, data, ended.is_typed, ended.digits)
 
     def _close(self, container: _Container) -> _Ended:
         out, start, kind_at = self._out, container.start, container.kind_at
@@ -261,18 +296,36 @@ class _Parser:
 
 def _content(found: re.Match[bytes], group: int) -> bytes:
     """Return the content of the string that matched as this group, or the next one."""
-    content = found[group] if found[group] is not None else found[group + 1]
-    return _unescape(content) if b"\\" in content else content
+    start, stop = found.span(group)
+    if start < 0:
+        start, stop = found.span(group + 1)
+    text = found.string
+    if text.find(b"\\", start, stop) < 0:
+        if stop - start > LARGEST:
+            raise _too_large()
+        return text[start:stop]
+    out = bytearray()
+    for escape in _ESCAPES.finditer(text, start, stop):
+        out += text[start : escape.start()]
+        out += _escaped(escape)
+        start = escape.end()
+        if len(out) > LARGEST:
+            raise _too_large()
+    out += text[start:stop]
+    return bytes(out)
 
 
-def _unescape(content: bytes) -> bytes:
-    text = _ESCAPES.sub(_escaped, content.decode())
+def _too_large() -> ExtendedJsonError:
+    return ExtendedJsonError(f"a document of over {LARGEST:,} bytes")
+
+
+def _escaped(found: re.Match[bytes]) -> bytes:
+    if found[3]:
+        return _CONTROLS.get(found[3], found[3])
+    if found[2]:
+        return chr(int(found[2], 16)).encode()
+    units = bytes.fromhex(found[1].decode().replace("\\u", ""))
     try:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le").encode()
+        return units.decode("utf-16-be").encode()
     except UnicodeDecodeError as error:
         raise ExtendedJsonError("half a surrogate pair is not text") from error
-
-
-def _escaped(found: re.Match[str]) -> str:
-    code = found[1] or found[2]
-    return chr(int(code, 16)) if code else _CONTROLS.get(found[3], found[3])

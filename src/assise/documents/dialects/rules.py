@@ -14,7 +14,7 @@ LEVELS = 200
 """Levels of documents and arrays in each other; MongoDB's own limit is 100."""
 
 
-class Dialect(Enum):
+class Version(Enum):
     """The version of Extended JSON that a file is written in.
 
     Of the two only V1 has dates as numbers, regular expressions as `$regex` with `$options`,
@@ -49,12 +49,12 @@ class Rules:
     has, as far as they occurred.
     """
 
-    dialect: Dialect
+    dialect: Version
     zone: ZoneInfo | None = None
     guesses: Counter[Guess] = field(default_factory=Counter)
-    signs: dict[Dialect, str] = field(default_factory=dict)
+    signs: dict[Version, str] = field(default_factory=dict)
 
     @property
     def is_old(self) -> bool:
         """Whether the file is of version 1."""
-        return self.dialect is Dialect.V1
+        return self.dialect is Version.V1

@@ -8,7 +8,7 @@ from datetime import UTC
 from assise.documents.dialects.dates import read_date
 from assise.documents.dialects.rules import Rules
 from assise.documents.dialects.words import (
-    Value,
+    TypedValue,
     int_of,
     parts_of,
     read_base64,
@@ -50,25 +50,25 @@ from assise.documents.writer import (
 )
 from assise.errors import ExtendedJsonError
 
-NAMED: dict[bytes, Value] = {
-    b"true": Value(BOOL, b"\1"),
-    b"false": Value(BOOL, b"\0"),
-    b"null": Value(NULL, b""),
-    b"undefined": Value(UNDEFINED, b""),
-    b"NaN": Value(DOUBLE, NAN),
-    b"Infinity": Value(DOUBLE, pack_double(float("inf"))),
-    b"-Infinity": Value(DOUBLE, pack_double(float("-inf"))),
-    b"MinKey": Value(MIN_KEY, b""),
-    b"MaxKey": Value(MAX_KEY, b""),
+NAMED: dict[bytes, TypedValue] = {
+    b"true": TypedValue(BOOL, b"\1"),
+    b"false": TypedValue(BOOL, b"\0"),
+    b"null": TypedValue(NULL, b""),
+    b"undefined": TypedValue(UNDEFINED, b""),
+    b"NaN": TypedValue(DOUBLE, NAN),
+    b"Infinity": TypedValue(DOUBLE, pack_double(float("inf"))),
+    b"-Infinity": TypedValue(DOUBLE, pack_double(float("-inf"))),
+    b"MinKey": TypedValue(MIN_KEY, b""),
+    b"MaxKey": TypedValue(MAX_KEY, b""),
 }
 """Words that are values: those of JavaScript, and two of MongoDB."""
 
-_NO_OPTIONS = Value(*write_text(""))
+_NO_OPTIONS = TypedValue(*write_text(""))
 
 _Make = Callable[..., Element]
 
 
-def call(name: bytes, arguments: list[Value], rules: Rules) -> Value:
+def call(name: bytes, arguments: list[TypedValue], rules: Rules) -> TypedValue:
     """Return the value that a constructor of the shell makes.
 
     Raises:
@@ -79,33 +79,33 @@ def call(name: bytes, arguments: list[Value], rules: Rules) -> Value:
         if len(arguments) != 1:
             raise ExtendedJsonError(f"{shown} needs one argument")
         millis = _date(arguments[0], rules, is_iso=name == b"ISODate")
-        return Value(DATE, pack_int64(millis), is_typed=True)
+        return TypedValue(DATE, pack_int64(millis), is_typed=True)
     make = _CONSTRUCTORS.get(name)
     if make is None:
         raise ExtendedJsonError(f"the mongo shell has no {shown[:80]}(…)")
     try:
-        return Value(*make(*arguments), is_typed=True)
+        return TypedValue(*make(*arguments), is_typed=True)
     except TypeError as error:
         raise ExtendedJsonError(f"{shown} has too few arguments, or too many") from error
 
 
-def _date(value: Value, rules: Rules, *, is_iso: bool) -> int:
+def _date(value: TypedValue, rules: Rules, *, is_iso: bool) -> int:
     if value.kind != STRING:
         return int_of(value, "a date")
     text = text_of(value, "a date").decode(errors="replace")
     return read_date(text, rules, usual=UTC if is_iso else None)
 
 
-def _digits(value: Value) -> bytes:
+def _digits(value: TypedValue) -> bytes:
     """Return the text of a number, in quotes or without."""
     return value.digits or text_of(value, "a number")
 
 
-def _double(value: Value) -> Element:
+def _double(value: TypedValue) -> Element:
     return read_double(_digits(value))
 
 
-def _timestamp(seconds: Value, increment: Value | None = None) -> Element:
+def _timestamp(seconds: TypedValue, increment: TypedValue | None = None) -> Element:
     """Read seconds and increment; Java writes both with a sign."""
     if increment is None:
         return read_timestamp(*parts_of(seconds, b"t", b"i"))
@@ -113,14 +113,14 @@ def _timestamp(seconds: Value, increment: Value | None = None) -> Element:
     return write_timestamp(*(n + (1 << 32) if -(1 << 31) <= n < 0 else n for n in signed))
 
 
-def _subtype(value: Value) -> int:
+def _subtype(value: TypedValue) -> int:
     subtype = int_of(value, "a binary subtype")
     if not 0 <= subtype < 256:
         raise ExtendedJsonError(f"not a binary subtype: {subtype}")
     return subtype
 
 
-def _hex(value: Value) -> bytes:
+def _hex(value: TypedValue) -> bytes:
     digits = text_of(value, "hex digits")
     try:
         return bytes.fromhex("" if b" " in digits else digits.decode("ascii"))
@@ -128,22 +128,24 @@ def _hex(value: Value) -> bytes:
         raise refuse("hex digits", digits) from error
 
 
-def _reference(collection: Value, target: Value, database: Value | None = None) -> Element:
+def _reference(
+    collection: TypedValue, target: TypedValue, database: TypedValue | None = None
+) -> Element:
     fields = [(b"$ref", collection[:2]), (b"$id", target[:2])]
     if database is not None:
         fields.append((b"$db", database[:2]))
     return DOCUMENT, write_document(fields)
 
 
-def _int32(value: Value) -> Element:
+def _int32(value: TypedValue) -> Element:
     return read_int(_digits(value), INT32)
 
 
-def _int64(value: Value) -> Element:
+def _int64(value: TypedValue) -> Element:
     return read_int(_digits(value), INT64)
 
 
-def _decimal(value: Value) -> Element:
+def _decimal(value: TypedValue) -> Element:
     return read_decimal(_digits(value))
 
 

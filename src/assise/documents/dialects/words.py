@@ -15,7 +15,7 @@ from struct import error as StructError
 from typing import NamedTuple
 
 from assise.documents.dialects.dates import read_date
-from assise.documents.dialects.rules import Dialect, Guess, Rules
+from assise.documents.dialects.rules import Guess, Rules, Version
 from assise.documents.kinds import (
     BOOL,
     CODE,
@@ -52,7 +52,7 @@ MINUS_NAN = b"\0\0\0\0\0\0\xf8\xff"
 """The NaN that 0.0 / 0.0 is on most processors; Rust's library writes its sign."""
 
 
-class Value(NamedTuple):
+class TypedValue(NamedTuple):
     """A value: type byte, bytes, and whether its type was written, as in `{"$numberInt": "1"}`.
 
     Of a document that says that its `t` or `i` are typed. `digits` is the text of a number.
@@ -80,14 +80,14 @@ def refuse(what: str, content: bytes) -> ExtendedJsonError:
     return ExtendedJsonError(f"not {what}: {content[:80].decode(errors='replace')!r}")
 
 
-def text_of(value: Value, what: str) -> bytes:
+def text_of(value: TypedValue, what: str) -> bytes:
     """Return the bytes of a string."""
     if value.kind != STRING:
         raise ExtendedJsonError(f"{what} is not a string")
     return value.data[4:-1]
 
 
-def int_of(value: Value, what: str) -> int:
+def int_of(value: TypedValue, what: str) -> int:
     """Return an integer that was written without a type."""
     if value.digits and _INT.fullmatch(value.digits):
         return int(value.digits)
@@ -96,7 +96,7 @@ def int_of(value: Value, what: str) -> int:
     return int.from_bytes(value.data, "little", signed=True)
 
 
-def read_object_id(value: Value) -> Element:
+def read_object_id(value: TypedValue) -> Element:
     """Read 24 hex digits."""
     digits = text_of(value, "an ObjectId")
     if _OBJECT_ID.fullmatch(digits) is None:
@@ -143,7 +143,7 @@ def read_decimal(content: bytes) -> Element:
         raise refuse("a Decimal128 without rounding", content) from error
 
 
-def read_base64(value: Value) -> bytes:
+def read_base64(value: TypedValue) -> bytes:
     """Read base64 of the standard alphabet, with padding."""
     content = text_of(value, "base64")
     if _BASE64.fullmatch(content) is None:
@@ -151,20 +151,20 @@ def read_base64(value: Value) -> bytes:
     return a2b_base64(content)
 
 
-def read_uuid(value: Value, rules: Rules | None = None) -> Element:
+def read_uuid(value: TypedValue, rules: Rules | None = None) -> Element:
     """Read a UUID to a binary of subtype 4; the shell writes it with and without dashes."""
     content = text_of(value, "a UUID")
     has_dashes = b"-" in content
     if _UUID.fullmatch(content) is None or not (has_dashes or rules is None or rules.is_old):
         raise refuse("a UUID", content)
     if rules:
-        rules.signs.setdefault(Dialect.V2 if has_dashes else Dialect.V1, "$uuid")
+        rules.signs.setdefault(Version.V2 if has_dashes else Version.V1, "$uuid")
         if not has_dashes:
             rules.guesses[Guess.UUID] += 1
     return write_binary(4, bytes.fromhex(content.replace(b"-", b"").decode()))
 
 
-def read_regex(pattern: Value, options: Value) -> Element:
+def read_regex(pattern: TypedValue, options: TypedValue) -> Element:
     """Read a regular expression; its options stay in their order."""
     parts = text_of(pattern, "a pattern"), text_of(options, "the options of a pattern")
     if any(b"\0" in part for part in parts):
@@ -172,7 +172,7 @@ def read_regex(pattern: Value, options: Value) -> Element:
     return REGEX, b"%b\0%b\0" % parts
 
 
-def read_code(code: Value, scope: Value | None = None) -> Element:
+def read_code(code: TypedValue, scope: TypedValue | None = None) -> Element:
     """Read JavaScript, with the document of its variables where there is one."""
     content = text_of(code, "code")
     if scope is None:
@@ -182,7 +182,7 @@ def read_code(code: Value, scope: Value | None = None) -> Element:
     return write_code_with_scope(content, scope.data)
 
 
-def read_timestamp(seconds: Value, increment: Value) -> Element:
+def read_timestamp(seconds: TypedValue, increment: TypedValue) -> Element:
     """Read two numbers of 32 bits without sign."""
     numbers = int_of(seconds, "the time of a timestamp"), int_of(increment, "an increment")
     return write_timestamp(*numbers)
@@ -197,23 +197,23 @@ def write_timestamp(seconds: int, increment: int) -> Element:
         raise ExtendedJsonError(message) from error
 
 
-def read_db_pointer(namespace: Value, target: Value) -> Element:
+def read_db_pointer(namespace: TypedValue, target: TypedValue) -> Element:
     """Read a DBPointer."""
     if target.kind != OBJECT_ID:
         raise ExtendedJsonError("the $id of a DBPointer is not an ObjectId")
     return DB_POINTER, write_string(text_of(namespace, "the $ref of a DBPointer")) + target.data
 
 
-def read_symbol(value: Value) -> Element:
+def read_symbol(value: TypedValue) -> Element:
     """Read a symbol."""
     return SYMBOL, write_string(text_of(value, "a symbol"))
 
 
-def parts_of(value: Value, *keys: bytes) -> list[Value]:
+def parts_of(value: TypedValue, *keys: bytes) -> list[TypedValue]:
     """Return the values of a document that has exactly these keys."""
     if value.kind != DOCUMENT or value.is_typed:
         raise ExtendedJsonError(f"not a document with the keys {b', '.join(keys).decode()}")
-    fields = [(key, Value(kind, data)) for kind, key, data in _fields(value.data)]
+    fields = [(key, TypedValue(kind, data)) for kind, key, data in _fields(value.data)]
     found = dict(fields)
     if len(fields) != len(keys) or found.keys() != set(keys):
         shown = ", ".join(key.decode(errors="replace") for key, _ in fields)
@@ -225,12 +225,12 @@ def _fields(document: bytes) -> list[tuple[int, bytes, bytes]]:
     return [(kind, key, document[start:stop]) for kind, key, start, stop in elements(document)]
 
 
-def _binary(value: Value) -> Element:
+def _binary(value: TypedValue) -> Element:
     content, subtype = parts_of(value, b"base64", b"subType")
     return write_binary(_read_subtype(subtype), read_base64(content))
 
 
-def _read_subtype(value: Value) -> int:
+def _read_subtype(value: TypedValue) -> int:
     content = text_of(value, "a binary subtype")
     found = _SUBTYPE.fullmatch(content)
     if found is None:
@@ -238,18 +238,18 @@ def _read_subtype(value: Value) -> int:
     return int(found[1], 16)
 
 
-def _old_binary(content: Value, subtype: Value) -> Element:
+def _old_binary(content: TypedValue, subtype: TypedValue) -> Element:
     if subtype.kind == INT32 and 0 <= int_of(subtype, "a binary subtype") < 256:
         return write_binary(subtype.data[0], read_base64(content))
     return write_binary(_read_subtype(subtype), read_base64(content))
 
 
-def _date(value: Value, rules: Rules) -> Element:
+def _date(value: TypedValue, rules: Rules) -> Element:
     if value.kind == STRING:
         text = value.data[4:-1].decode(errors="replace")
         return DATE, pack_int64(read_date(text, rules))
     if value.kind in {INT32, INT64} and not value.is_typed:
-        rules.signs.setdefault(Dialect.V1, "$date with a number")
+        rules.signs.setdefault(Version.V1, "$date with a number")
         if rules.is_old:
             return DATE, pack_int64(int_of(value, "$date"))
     if value.kind == INT64 and value.is_typed:
@@ -257,8 +257,8 @@ def _date(value: Value, rules: Rules) -> Element:
     raise ExtendedJsonError("$date is neither an ISO date nor a $numberLong")
 
 
-def _constant(kind: int) -> Callable[[Value], Element]:
-    def read(value: Value) -> Element:
+def _constant(kind: int) -> Callable[[TypedValue], Element]:
+    def read(value: TypedValue) -> Element:
         if int_of(value, "$minKey or $maxKey") != 1:
             raise ExtendedJsonError("$minKey and $maxKey are 1")
         return kind, b""
@@ -266,13 +266,13 @@ def _constant(kind: int) -> Callable[[Value], Element]:
     return read
 
 
-def _undefined(value: Value) -> Element:
+def _undefined(value: TypedValue) -> Element:
     if value[:2] != (BOOL, b"\1"):
         raise ExtendedJsonError("$undefined is true")
     return UNDEFINED, b""
 
 
-_READERS: dict[bytes, Callable[[Value], Element]] = {
+_READERS: dict[bytes, Callable[[TypedValue], Element]] = {
     b"$oid": read_object_id,
     b"$symbol": read_symbol,
     b"$code": read_code,
@@ -297,17 +297,17 @@ KEPT = WORDS | {b"$scope", b"$type", b"$regex", b"$options"}
 """Keys whose values are needed at the end of an object."""
 
 
-def read_words(fields: dict[bytes, Value], size: int, rules: Rules) -> Value | None:
+def read_words(fields: dict[bytes, TypedValue], size: int, rules: Rules) -> TypedValue | None:
     """Read an object of `size` fields, those of KEPT among them; None when it is a document.
 
     Raises:
         ExtendedJsonError: it has a word of Extended JSON and is malformed.
     """
     element = _read(fields, size, rules)
-    return element and Value(*element, is_typed=True)
+    return element and TypedValue(*element, is_typed=True)
 
 
-def _read(fields: dict[bytes, Value], size: int, rules: Rules) -> Element | None:
+def _read(fields: dict[bytes, TypedValue], size: int, rules: Rules) -> Element | None:
     word = next((key for key in fields if key in WORDS), None)
     if word is None:
         return _read_query(fields, size, rules)
@@ -316,7 +316,7 @@ def _read(fields: dict[bytes, Value], size: int, rules: Rules) -> Element | None
         case [b"$code", b"$scope"] if size == 2:
             return read_code(fields[b"$code"], fields[b"$scope"])
         case [b"$binary", b"$type"] if size == 2 and value.kind == STRING:
-            rules.signs.setdefault(Dialect.V1, "$binary with $type")
+            rules.signs.setdefault(Version.V1, "$binary with $type")
             if rules.is_old:
                 return _old_binary(fields[b"$binary"], fields[b"$type"])
     if size != 1:
@@ -326,17 +326,17 @@ def _read(fields: dict[bytes, Value], size: int, rules: Rules) -> Element | None
     if word == b"$uuid":
         return read_uuid(value, rules)
     if word in _ONLY_V2:
-        rules.signs.setdefault(Dialect.V2, word.decode())
+        rules.signs.setdefault(Version.V2, word.decode())
     return _READERS[word](value)
 
 
-def _read_query(fields: dict[bytes, Value], size: int, rules: Rules) -> Element | None:
+def _read_query(fields: dict[bytes, TypedValue], size: int, rules: Rules) -> Element | None:
     """Read `{"$regex": "…", "$options": "…"}`, which is a query of a user in version 2."""
     if size != 2 or fields.keys() != {b"$regex", b"$options"}:
         return None
     pattern, options = fields[b"$regex"], fields[b"$options"]
     if pattern.kind != STRING or options.kind != STRING:
         return None
-    rules.signs.setdefault(Dialect.V1, "$regex with $options")
+    rules.signs.setdefault(Version.V1, "$regex with $options")
     rules.guesses[Guess.REGEX if rules.is_old else Guess.QUERY] += 1
     return read_regex(pattern, options) if rules.is_old else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import getincrementaldecoder
 from dataclasses import dataclass
 from datetime import tzinfo
 
@@ -29,6 +30,7 @@ LEVELS = 200
 LARGEST_BYTES = (16 << 20) + (16 << 10)
 """The largest document that the server writes."""
 
+_PART_BYTES = 1 << 20
 _ESCAPES = re.compile(rb"(?:\\u[0-9a-fA-F]{4})++|\\x..|\\.")
 _QUOTES = frozenset([b'"', b"'"])
 _CONTROLS = {
@@ -180,10 +182,12 @@ def read_again(text: bytes, *, is_old: bool, zone: tzinfo | None = None) -> byte
     >>> read_again(b'{"a": {"$numberInt": "7"}}', is_old=False).hex()
     '0c0000001061000700000000'
     """
-    try:
-        text.decode()
-    except UnicodeDecodeError as error:
-        raise ExtendedJsonError(f"not UTF-8 at byte {error.start}") from error
+    decoder = getincrementaldecoder("utf-8")()
+    for start in range(0, len(text), _PART_BYTES):
+        try:
+            decoder.decode(text[start : start + _PART_BYTES])
+        except UnicodeDecodeError as error:
+            raise ExtendedJsonError(f"not UTF-8 near byte {start + error.start}") from error
     rules = _Rules(is_old, zone)
     try:
         return _Reader(text, STRICT, rules).read()

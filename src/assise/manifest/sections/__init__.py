@@ -13,9 +13,12 @@ from assise.manifest.sections import (
     collections,
     columns,
     comments,
+    constraints,
+    indexes,
     postgres,
     primary_keys,
     project,
+    references,
 )
 
 SECTIONS = (
@@ -26,7 +29,11 @@ SECTIONS = (
     children.KEYS,
     primary_keys.KEYS,
     columns.KEYS,
+    references.COLUMN_KEYS,
+    constraints.COLUMN_KEYS,
     comments.KEYS,
+    (references.FOREIGN_KEYS,),
+    indexes.KEYS,
 )
 
 KEYS: tuple[AnyKey, ...] = tuple(key for section in SECTIONS for key in section)

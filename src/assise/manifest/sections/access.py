@@ -10,7 +10,8 @@ from pydantic import field_validator, model_validator
 
 from assise.manifest.keys import Key, Keyed, Schema, Tables
 from assise.manifest.problems import Place, Problem
-from assise.manifest.sections.children import list_ancestors
+from assise.manifest.sections.columns import list_columns
+from assise.manifest.sections.references import list_foreign_keys
 from assise.wording import nearest, show
 
 ID_TYPES = frozenset({"uuid", "text", "int2", "int4", "int8"})
@@ -84,19 +85,6 @@ class Roles(Keyed):
     prefix: str
 
 
-def types_of(name: str, tables: Tables) -> dict[str, str]:
-    """The columns of a table, those of a child table's key too, with their types."""
-    table = tables[name]
-    found = {column: each.type for column, each in table.columns.items()}
-    ancestors = list_ancestors(name, tables)
-    if ancestors:
-        root = tables[ancestors[-1]]
-        key = root.columns.get(root.primary_key[0]) if root.primary_key else None
-        types = [key.type if key else "", *["int4"] * len(ancestors)]
-        found |= dict(zip(table.primary_key, types, strict=False))
-    return found
-
-
 def _check_access(place: Place, access: Access, tables: Tables) -> Iterator[Problem]:
     is_empty = True
     for at, rule in access.list_rules(place):
@@ -132,7 +120,7 @@ def _check_entry(place: Place, entry: Entry, tables: Tables) -> Iterator[Problem
 
 
 def _check_column(place: Place, column: str, name: str, tables: Tables) -> Iterator[Problem]:
-    types = types_of(name, tables)
+    types = list_columns(name, tables)
     if column not in types:
         message = f"is not a column of {show(name)}"
         yield Problem(place, message, show(column), nearest(column, types))
@@ -151,7 +139,7 @@ def _check_members(place: Place, members: Members, tables: Tables) -> Iterator[P
     yield from _check_column((*place, "user"), members.user, members.table, tables)
     yield from _check_column((*place, "group"), members.group, members.table, tables)
     yield from _check_column((*place, "group"), members.group, place[1], tables)
-    ours, theirs = types_of(place[1], tables), types_of(members.table, tables)
+    ours, theirs = list_columns(place[1], tables), list_columns(members.table, tables)
     one, other = ours.get(members.group), theirs.get(members.group)
     if one and other and one != other:
         message = f"is of type {one} here, and of {other} in {show(members.table)}"
@@ -159,17 +147,50 @@ def _check_members(place: Place, members: Members, tables: Tables) -> Iterator[P
         yield Problem((*place, "group"), message, show(members.group), remedy)
 
 
+def find_pairs(name: str, above: str, tables: Tables) -> list[tuple[tuple[str, str], ...]]:
+    """The ways from rows of a table to a row of another: pairs of its columns and the other's."""
+    table = tables[name]
+    if table.parent == above:
+        return [tuple(zip(table.primary_key, tables[above].primary_key, strict=False))]
+    return [
+        tuple(zip(key.columns, key.target.columns, strict=False))
+        for key in list_foreign_keys(name, tables)
+        if key.target.table == above
+    ]
+
+
+def _list_above(name: str, tables: Tables) -> set[str]:
+    """The tables that the rule of a table goes through, as far as the first that does not."""
+    found, todo = set[str](), [name]
+    while todo:
+        access = ACCESS.of(tables[todo.pop()])
+        for at, rule in access.list_rules() if access else ():
+            for _, entry in rule.list_entries(at):
+                if entry.through in tables and entry.through not in found:
+                    found.add(str(entry.through))
+                    todo.append(str(entry.through))
+    return found
+
+
 def _check_through(place: Place, through: str, tables: Tables) -> Iterator[Problem]:
-    table = tables[place[1]]
     if through not in tables:
         remedy = nearest(through, tables)
         yield Problem(place, "is not a table of this manifest", show(through), remedy)
-    elif table.parent != through:
-        remedy = f"Write through: {show(table.parent)}." if table.parent else "Give an owner."
-        yield Problem(place, "is not the parent of this table", show(through), remedy)
+        return
+    ways = find_pairs(place[1], through, tables)
+    if not ways:
+        message = "is neither the parent of this table nor one that a column references"
+        remedy = f"Write references: {through} at the column that holds its key."
+        yield Problem(place, message, show(through), remedy)
+    elif len(ways) > 1:
+        remedy = "Keep one of its references, or give this table an owner."
+        yield Problem(place, f"is referenced {len(ways)} times", show(through), remedy)
     elif ACCESS.of(tables[through]) is None:
         remedy = f"Give {show(through)} its own access."
         yield Problem(place, "has no access rule", show(through), remedy)
+    elif place[1] in _list_above(through, tables) | {through}:
+        remedy = "Let each rule end at an owner, a tenant, members or public: read."
+        yield Problem(place, "leads back to this table", show(through), remedy)
 
 
 def _check_roles(place: Place, roles: Roles, tables: Tables) -> Iterator[Problem]:

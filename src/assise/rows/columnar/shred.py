@@ -58,6 +58,7 @@ class _TablePlan:
         jsonb: slot, column, kind.
         children: slot, child table.
         refused: slots whose values the document path writes.
+        unheld: slot, column, kind of values in `_extra`, because their column does not hold them.
     """
 
     shape: Shape
@@ -66,6 +67,7 @@ class _TablePlan:
     jsonb: list[tuple[int, int, int]] = field(default_factory=list)
     children: list[tuple[int, int]] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
+    unheld: list[tuple[int, int, int]] = field(default_factory=list)
     extra: _ExtraPlan = field(default_factory=_ExtraPlan)
 
 
@@ -121,6 +123,7 @@ class ColumnarShredder:
             return self._shred(group, small)
         except NOT_BSON:
             self._writers.reset(before)
+            self._writers.columns.forget()
             return self._nothing()
 
     def find_whole(self, documents: Sequence[bytes]) -> list[int]:
@@ -214,7 +217,7 @@ class ColumnarShredder:
             for outer in above:
                 level = level.levels[outer]
             name = self._writers.extra.key(key) or ""
-            _, column = level.columns.get(key, (0, None))
+            position, column = level.columns.get(key, (0, None))
             is_id = table == 0 and slot.path == (b"_id",)
             if is_id and slot.kind in ORDERED:
                 plan.refused.append(i)
@@ -229,6 +232,8 @@ class ColumnarShredder:
                 extra[slot.path[:-1]].arrays.append((i, name))
             elif column is None or not self._add_fields(plan, i, slot.kind, *level.columns[key]):
                 extra[slot.path[:-1]].values.append((i, name, slot.kind, len(slot.path)))
+                if column is not None:
+                    plan.unheld.append((i, position, slot.kind))
         return plan
 
     def _add_fields(
@@ -261,13 +266,21 @@ class ColumnarShredder:
                 found = part.fields.get(position, ())
                 sizes = [array_size(field) or 1 for field in found if field != NULL_FIELD]
                 writers.typed += sum(sizes)
+                held = len(sizes)
             else:
-                writers.typed += len(find_values(part.columns[slot]))
+                held = len(find_values(part.columns[slot]))
+                writers.typed += held
+            writers.columns.add_held(part.table, position, held)
         for slot, position, kind in part.plan.jsonb:
             fields = part.fields.setdefault(position, [NULL_FIELD] * count)
             for i, value in enumerate(part.columns[slot]):
                 if value is not None:
                     fields[i] = jsonb_field(writers.jsonb.value(kind, value, 0)[0])
+            held = count - part.columns[slot].count(None)
+            writers.columns.add_held(part.table, position, held)
+        for slot, position, kind in part.plan.unheld:
+            values = find_values(part.columns[slot])
+            writers.columns.add_extra(part.table, position, kind, values)
         texts = self._write_extra(part.plan.extra, part.columns, count)
         columns = [
             part.fields.get(position) or repeat(NULL_FIELD, count)

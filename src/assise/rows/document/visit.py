@@ -26,6 +26,7 @@ from assise.documents.reader import (
 )
 from assise.errors import InvalidBsonError
 from assise.manifest.layout import ColumnLayout
+from assise.rows.columns import LEVEL_BITS, Places, code_of
 from assise.rows.counts import CountingWriters
 from assise.rows.tree import Level, Tree
 from assise.types.anykey import is_digest_field
@@ -57,6 +58,10 @@ Visits = dict[bytes, tuple[int, VisitValue]]
 """Type byte and key -> (bit of the key, visit of the value)."""
 
 
+ColumnPlaces = dict[bytes, tuple[int, int]]
+"""The key of a column -> its table, and its position in the layout."""
+
+
 class UnnameableError(Exception):
     """A level holds repeated keys or keys that JSON cannot name: look for them, and begin again."""
 
@@ -80,12 +85,13 @@ class DocumentVisitor:
         Raises:
             InvalidBsonError: it is not BSON. UnfitKeyError: it has no key.
         """
-        before = self._writers.values
+        before, mark = self._writers.values, len(self._writers.columns.hits)
         try:
             try:
                 return self._visit(offset, raw, has_unnameable=False)
             except UnnameableError:
                 self._writers.reset(before)
+                self._writers.columns.undo(mark)
                 return self._visit(offset, raw, has_unnameable=True)
         except (*OUTSIDE, ValueError) as error:
             check_document(raw)
@@ -147,8 +153,10 @@ class DocumentVisitor:
         for key, inner in level.levels.items():
             visit = self._compile(inner, table, depth + 1)
             visits[b"\x03" + key] = bits[key], self._compile_inner(names[key], visit)
-        note = self._compile_note(names, is_root=is_root, depth=depth)
-        return self._compile_level(scalars, visits, bits, note)
+        places = {key: (table, position) for key, (position, _) in level.columns.items()}
+        note = self._compile_note(names, places, is_root=is_root, depth=depth)
+        told = [(bits[key], *place) for key, place in places.items()]
+        return self._compile_level(scalars, visits, bits, note, told)
 
     def _list_encoders(self, column: ColumnLayout, *, is_id: bool) -> list[tuple[int, Encode, int]]:
         """For each type byte that a column takes: the encoder, and the leaves of its field.
@@ -272,10 +280,10 @@ class DocumentVisitor:
         return visit_array
 
     def _compile_note(
-        self, names: dict[bytes, str], *, is_root: bool, depth: int
+        self, names: dict[bytes, str], places: ColumnPlaces, *, is_root: bool, depth: int
     ) -> Callable[[bytes, int, int, ExtraParts], int]:
         """(raw, position, end of the key, parts) -> position behind a value, which is noted."""
-        writer = self._writers.extra
+        writer, columns = self._writers.extra, self._writers.columns
 
         def note(raw: bytes, p: int, end: int, extra: ExtraParts) -> int:
             kind, key = raw[p], raw[p + 1 : end]
@@ -287,6 +295,8 @@ class DocumentVisitor:
             else:
                 text, after = writer.value(kind, raw, end + 1, depth)
             add_part(extra, f"{name}:{text}")
+            if key in places:
+                columns.note(*places[key], code_of(kind, raw, end + 1))
             return after
 
         return note
@@ -297,6 +307,7 @@ class DocumentVisitor:
         visits: Visits,
         bits: dict[bytes, int],
         note: Callable[[bytes, int, int, ExtraParts], int],
+        places: Places,
     ) -> VisitLevel:
         """The loop over the fields of one level: scalars first, they are nearly all.
 
@@ -307,6 +318,8 @@ class DocumentVisitor:
         """
         find_scalar, find_visit, find_bit = scalars.get, visits.get, bits.get
         writers, writer = self._writers, self._writers.extra
+        number, known = writers.columns.add_level(places)
+        hits = writers.columns.hits
 
         def visit_level(
             raw: bytes,
@@ -361,6 +374,10 @@ class DocumentVisitor:
             if not has_unnameable and find_repeated(hashes):
                 raise UnnameableError
             writers.typed += count
+            hit = known.get(seen)
+            if hit is None:
+                hit = known[seen] = seen << LEVEL_BITS | number
+            hits.append(hit)
             if unnameable:
                 extra.append(f'"$bson":{writer.unnameable_fields(raw, start, unnameable)}')
             return (f"{{{','.join(extra)}}}" if extra else None), last + 1

@@ -74,22 +74,43 @@ UPDATE assise.load SET finished_at = now() WHERE id = %(load_id)s
 -- insert_chunks --
 -- Chunks are finished, in the transaction that copied their rows.
 INSERT INTO assise.chunk (
-    load_id, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds
+    load_id, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, columns, typed, jsonb, extra, seconds
 )
-SELECT %(load_id)s, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds
+SELECT %(load_id)s, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, columns, typed, jsonb, extra, seconds
 FROM json_to_recordset(%(lines)s) AS line (
     collection text, start_offset bigint, stop_offset bigint, sha256 text, documents bigint, loaded bigint, rejected bigint,
-    rows jsonb, typed bigint, jsonb bigint, extra bigint, seconds float8
+    rows jsonb, columns jsonb, typed bigint, jsonb bigint, extra bigint, seconds float8
 )
+
+-- insert_live_chunks --
+-- What of chunks of a live source is kept beside their lines.
+INSERT INTO assise.live_chunk (load_id, collection, start_offset, bytes, digests)
+SELECT %(load_id)s, collection, start_offset, bytes, digests
+FROM unnest(%(collections)s::text[], %(starts)s::bigint[], %(sizes)s::bigint[], %(digests)s::bytea[])
+    AS live (collection, start_offset, bytes, digests)
+
+-- live_sizes --
+-- The bytes of the documents of each chunk of a live source.
+SELECT collection, start_offset, bytes FROM assise.live_chunk WHERE load_id = %(load_id)s
+
+-- digests --
+-- The digests of the documents of a live collection, or of one chunk of it.
+SELECT digests FROM assise.live_chunk
+WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset = coalesce(%(start)s, start_offset) ORDER BY start_offset
+
+-- update_survey --
+-- Keep what decides how a collection is read.
+UPDATE assise.collection SET survey = %(survey)s::jsonb WHERE load_id = %(load_id)s AND name = %(name)s
 
 -- all_chunks --
 -- The finished chunks of all collections, in the order of the source.
-SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, collection
+SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, collection,
+    to_jsonb(chunk) -> 'columns' AS columns
 FROM assise.chunk WHERE load_id = %(load_id)s ORDER BY collection, start_offset
 
 -- chunks --
 -- The finished chunks of a collection, in the order of the source.
-SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra
+SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, to_jsonb(chunk) -> 'columns' AS columns
 FROM assise.chunk WHERE load_id = %(load_id)s AND collection = %(collection)s ORDER BY start_offset
 
 -- copy_rejects --
@@ -170,13 +191,14 @@ INSERT INTO assise.repair (load_id) VALUES (%(load_id)s)
 
 -- additions --
 -- What others added to a table of a load.
-WITH ours AS (SELECT to_regclass(%(table)s) AS id, to_regclass(%(parent)s) AS parent, %(names)s::text[] AS names)
+WITH ours AS (SELECT to_regclass(%(table)s) AS id, to_regclass(%(parent)s) AS parent, %(names)s::text[] AS names, %(made)s::text[] AS made)
 SELECT 'column ' || attname FROM pg_attribute, ours WHERE attrelid = id AND attnum > 0 AND NOT attisdropped AND attname <> ALL (names)
 UNION ALL
-SELECT 'index ' || relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid, ours WHERE indrelid = id AND NOT indisprimary
+SELECT 'index ' || relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid, ours
+WHERE indrelid = id AND NOT indisprimary AND relname <> ALL (made)
 UNION ALL
 SELECT 'constraint ' || conname FROM pg_constraint, ours
-WHERE conrelid = id AND (contype = 'c' OR contype = 'f' AND confrelid IS DISTINCT FROM parent)
+WHERE conrelid = id AND conname <> ALL (made) AND (contype = 'c' OR contype = 'f' AND confrelid IS DISTINCT FROM parent)
 UNION ALL
 SELECT 'trigger ' || tgname FROM pg_trigger, ours WHERE tgrelid = id AND NOT tgisinternal
 UNION ALL
@@ -204,7 +226,22 @@ DELETE FROM assise.load WHERE id = %(load_id)s
 
 -- drop_ledger --
 -- Drop the tables of the ledger, when no load is left.
-DROP TABLE assise.reject, assise.repair, assise.live_chunk, assise.chunk, assise.collection, assise.load, assise.function, assise.version
+DROP TABLE assise.object, assise.reject, assise.repair, assise.live_chunk, assise.chunk, assise.collection, assise.load, assise.function, assise.version
+
+-- objects --
+-- What the tables of a load have because the manifest asks for it.
+SELECT "table", kind, name, create_sql, drop_sql, finding FROM assise.object WHERE load_id = %(load_id)s
+
+-- note_object --
+-- Keep what was made for the manifest, in the transaction that makes it; its texts are literals.
+INSERT INTO assise.object (load_id, "table", kind, name, create_sql, drop_sql, finding)
+VALUES ({load_id}, {table}, {kind}, {called}, {create}, {drop}, {finding})
+ON CONFLICT (load_id, "table", kind, name)
+DO UPDATE SET create_sql = excluded.create_sql, drop_sql = excluded.drop_sql, finding = excluded.finding
+
+-- forget_object --
+-- Forget what was dropped, in the transaction that drops it; the texts are literals.
+DELETE FROM assise.object WHERE load_id = {load_id} AND ("table", kind, name) = ({table}, {kind}, {called})
 
 -- has_schema --
 -- Whether there is a schema of this name.

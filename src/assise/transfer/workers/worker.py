@@ -104,7 +104,8 @@ def _make_verify_work(description: Result, session: ExitStack) -> Work:
 
 
 def _make_profile_work(description: Result, _session: ExitStack) -> Work:
-    return ProfileWork(rebuild_source(description["source"]), description["paths"])
+    source = rebuild_source(description["source"])
+    return ProfileWork(source, description["paths"], description["targets"])
 
 
 def _connect(description: Result, session: ExitStack) -> tuple[Connection, Load]:

@@ -1,0 +1,114 @@
+"""Columns whose type does not hold the values of the source, and the type that would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from assise.documents.kinds import KINDS
+from assise.infer.fields import INTS, NUMBERS, ColumnChoice, choose_for_all
+from assise.manifest.layout import ColumnLayout, Layout
+from assise.rows.columns import ColumnCount, ColumnCounts
+from assise.types.table import PROPOSED, default_kind, find_codec, is_array
+
+PERCENT = 99
+"""A column that holds less of its values is told."""
+
+_HOME = {choice: frozenset({kind}) for kind, choice in PROPOSED.items()} | {
+    ("int4", "int32"): INTS,
+    ("int8", "int64"): INTS,
+    ("numeric", "number"): NUMBERS,
+    ("float8", "double"): frozenset({"double"}),
+    ("text", "objectid"): frozenset({"objectId"}),
+}
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """A column that holds less than 99 % of its values, the nulls not counted.
+
+    `held` of them stand in its cells, `extra` in `_extra` by kind; `unfit` are those kinds that the
+    type holds, but not these values. `remedy` is what to write into the manifest so that all are
+    held. With `is_sample` these are only those of samples.
+    """
+
+    table: str
+    column: str
+    type: str
+    kind: str
+    held: int
+    extra: Mapping[str, int]
+    unfit: tuple[str, ...]
+    remedy: str
+    is_sample: bool = False
+
+    @property
+    def values(self) -> int:
+        """How many values the column has in the source."""
+        return self.held + sum(self.extra.values())
+
+    def describe(self) -> str:
+        """The misfit in one line."""
+        is_usual = self.kind == default_kind(self.type)
+        shown = self.type if is_usual else f"{self.type} of kind {self.kind}"
+        noun = "sampled values" if self.is_sample else "values"
+        fit = "fits" if self.held == 1 else "fit"
+        why = ", ".join(self._list_kinds())
+        return (
+            f"{self.table}.{self.column}: {self.held:,} of {self.values:,} {noun} {fit} {shown}"
+            f" ({why}); `{self.remedy}` would hold all"
+        )
+
+    def _list_kinds(self) -> Iterator[str]:
+        for kind, count in sorted(self.extra.items(), key=lambda pair: (-pair[1], pair[0])):
+            number = f" {count:,}" if len(self.extra) > 1 else ""
+            yield f"{kind}{number}{' that does not fit' if kind in self.unfit else ''}"
+
+    def as_json(self) -> dict[str, object]:
+        """Return what `--json` prints."""
+        return {**vars(self), "extra": dict(self.extra), "unfit": list(self.unfit)}
+
+
+def find_misfits(
+    counts: ColumnCounts, layout: Layout, *, is_sample: bool = False
+) -> Iterator[Misfit]:
+    """Find the columns that hold less than 99 % of their values, in the layout's order."""
+    for table, columns in layout.tables.items():
+        for name, column in columns.columns.items():
+            count = counts.get(table, {}).get(name)
+            if count is None:
+                continue
+            extra = count.left_out
+            if 100 * count.held < PERCENT * (count.held + sum(extra.values())):
+                yield Misfit(
+                    table,
+                    name,
+                    column.type,
+                    column.kind,
+                    count.held,
+                    extra,
+                    tuple(sorted(extra.keys() & _list_taken(column))),
+                    _find_remedy(column, count),
+                    is_sample,
+                )
+
+
+def _list_taken(column: ColumnLayout) -> set[str]:
+    """The kinds of which the column holds some values."""
+    return {KINDS[byte] for byte in find_codec(column.type, column.kind).encode}
+
+
+def _find_remedy(column: ColumnLayout, count: ColumnCount) -> str:
+    """Return the type, and where it must be said the kind, that holds all values."""
+    kinds = {*count.left_out}
+    choice: ColumnChoice | None = None
+    if not is_array(column.type):
+        home = _HOME.get((column.type, column.kind))
+        if not count.held:
+            choice = choose_for_all(kinds)
+        elif home is not None:
+            choice = choose_for_all(kinds | home)
+    if choice is None or (choice.type, choice.kind) == (column.type, column.kind):
+        return "type: jsonb"
+    is_usual = choice.kind == default_kind(choice.type)
+    return f"type: {choice.type}" if is_usual else f"type: {choice.type}, kind: {choice.kind}"
