@@ -29,7 +29,7 @@ class _User:
     is_member: bool
 
 
-def make_roles(connection: Connection, prefix: str, schema: str) -> None:
+def make_roles(connection: Connection, prefix: str, *, schema: str) -> None:
     """Make the roles that are missing; the user and the loader become members of the owner.
 
     Raises:

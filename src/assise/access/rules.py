@@ -12,7 +12,7 @@ from assise.postgres.bookkeeping import Part
 from assise.postgres.connection import Connection
 from assise.postgres.queries import Queries
 from assise.progress import Log
-from assise.schema.access import Managed, Rules
+from assise.schema.access import AccessRules, Managed
 from assise.schema.sql import quote
 from assise.wording import count_of
 from assise.workspace import LoadedTables
@@ -32,7 +32,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     Raises:
         TargetError: roles cannot be made, or the server refuses something; nothing was changed.
     """
-    rules = Rules(tables.manifest, tables.schema)
+    rules = AccessRules(tables.manifest, tables.schema)
     wanted = rules.list_objects()
     made = _list_made(connection, tables.name)
     if not wanted and not made:
@@ -41,7 +41,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
         return
     bookkeeping.ensure(connection, PART)
     if wanted:
-        make_roles(connection, rules.prefix, tables.schema)
+        make_roles(connection, rules.prefix, schema=tables.schema)
     try:
         made = _add_columns(connection, rules, tables, made)
         _fill_columns(connection, rules, tables)
@@ -58,7 +58,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
         log(f"{table}: {count_of(count, 'row')} without {column}, which no user owns")
 
 
-def _name_app(rules: Rules) -> str:
+def _name_app(rules: AccessRules) -> str:
     return f"for role {rules.prefix}_app" if rules.prefix else "no roles"
 
 
@@ -82,7 +82,7 @@ def _find_missing(
 
 
 def _add_columns(
-    connection: Connection, rules: Rules, tables: LoadedTables, made: list[Managed]
+    connection: Connection, rules: AccessRules, tables: LoadedTables, made: list[Managed]
 ) -> list[Managed]:
     """Add the columns that children copy; returns what is made by now."""
     columns = [each for each in rules.list_objects() if each.kind == "column"]
@@ -105,7 +105,7 @@ def _add_columns(
     return found
 
 
-def _fill_columns(connection: Connection, rules: Rules, tables: LoadedTables) -> None:
+def _fill_columns(connection: Connection, rules: AccessRules, tables: LoadedTables) -> None:
     """Fill the columns that children copy, table by table, parents before their children.
 
     What is filled in a row of the load is recorded as the load's. A row that others have written
@@ -125,7 +125,7 @@ def _keep(connection: Connection, load: str, objects: list[Managed]) -> None:
 
 def _change(
     connection: Connection,
-    rules: Rules,
+    rules: AccessRules,
     tables: LoadedTables,
     *,
     wanted: list[Managed],
@@ -149,7 +149,7 @@ def _change(
     _keep(connection, tables.name, wanted)
 
 
-def _count_nulls(connection: Connection, rules: Rules) -> list[tuple[str, str, int]]:
+def _count_nulls(connection: Connection, rules: AccessRules) -> list[tuple[str, str, int]]:
     """Owner and tenant columns that are NULL in some rows, with their number."""
     found = []
     for guard in rules.guards.values():

@@ -19,8 +19,8 @@ from assise.postgres.translate import translated
 if TYPE_CHECKING:
     import psycopg_pool
 
-Row = dict[str, Any]
-Parameters = Sequence[object] | Mapping[str, object] | None
+Record = dict[str, Any]
+Arguments = Sequence[object] | Mapping[str, object] | None
 
 
 class Session:
@@ -29,31 +29,31 @@ class Session:
     Statements are SQL with `%s` or `%(name)s`; rows are dictionaries.
     """
 
-    def __init__(self, connection: psycopg.AsyncConnection[Row], target: str) -> None:
+    def __init__(self, connection: psycopg.AsyncConnection[Record], target: str) -> None:
         self.connection, self.target = connection, target
 
-    async def execute(self, statement: str, parameters: Parameters = None) -> int:
+    async def execute(self, statement: str, parameters: Arguments = None) -> int:
         """Run a statement; how many rows it wrote or found."""
         return (await self._run(statement, parameters)).rowcount
 
-    async def fetch(self, query: str, parameters: Parameters = None) -> list[Row]:
+    async def fetch(self, query: str, parameters: Arguments = None) -> list[Record]:
         """All rows of a query."""
         cursor = await self._run(query, parameters)
         return await cursor.fetchall() if cursor.description else []
 
-    async def fetch_one(self, query: str, parameters: Parameters = None) -> Row | None:
+    async def fetch_one(self, query: str, parameters: Arguments = None) -> Record | None:
         """The first row of a query; None where there is none."""
         cursor = await self._run(query, parameters)
         return await cursor.fetchone() if cursor.description else None
 
-    async def fetch_value(self, query: str, parameters: Parameters = None) -> Any:  # noqa: ANN401
+    async def fetch_value(self, query: str, parameters: Arguments = None) -> Any:  # noqa: ANN401
         """The first value of the first row; None where there is none."""
         row = await self.fetch_one(query, parameters)
         return next(iter(row.values())) if row else None
 
     async def stream(
-        self, query: str, parameters: Parameters = None, *, size: int = 1_000
-    ) -> AsyncIterator[Row]:
+        self, query: str, parameters: Arguments = None, *, size: int = 1_000
+    ) -> AsyncIterator[Record]:
         """The rows of a query one by one, `size` of them in memory."""
         with translated(self.target):
             async with self.connection.cursor(name=f"stream_{id(query):x}") as cursor:
@@ -64,7 +64,7 @@ class Session:
 
     @asynccontextmanager
     async def copy(
-        self, statement: str, parameters: Parameters = None
+        self, statement: str, parameters: Arguments = None
     ) -> AsyncIterator[psycopg.AsyncCopy]:
         """Psycopg's COPY. Under a rule the server takes COPY TO, and refuses COPY FROM."""
         with translated(self.target):
@@ -74,7 +74,7 @@ class Session:
             ):
                 yield copy
 
-    async def _run(self, statement: str, parameters: Parameters) -> psycopg.AsyncCursor[Row]:
+    async def _run(self, statement: str, parameters: Arguments) -> psycopg.AsyncCursor[Record]:
         check_open(self.connection.info, self.connection.pgconn.finish)
         with translated(self.target):
             cursor = await self.connection.execute(statement.encode(), parameters)
@@ -92,10 +92,10 @@ class RolePool:
     def __init__(self, conninfo: str, target: str, *, size: int, timeout_ms: int) -> None:
         self.conninfo, self.target, self.size = conninfo, target, size
         self.timeout_s = timeout_ms / 1000
-        self._pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Row]] | None = None
+        self._pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Record]] | None = None
         self._opening = asyncio.Lock()
 
-    async def open(self) -> psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Row]]:
+    async def open(self) -> psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Record]]:
         """The pool of psycopg, opened on first use.
 
         Raises:
@@ -107,7 +107,7 @@ class RolePool:
                 with translated(self.target):
                     await asyncio.to_thread(check_bound, self.conninfo, self.target)
                 settings = {"autocommit": True, "prepare_threshold": None, "row_factory": dict_row}
-                pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Row]]
+                pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Record]]
                 pool = module.AsyncConnectionPool(
                     self.conninfo,
                     min_size=0,

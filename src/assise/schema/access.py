@@ -15,13 +15,15 @@ from assise.manifest.sections.access import ROLES as PREFIX
 from assise.manifest.sections.access import Members
 from assise.manifest.sections.columns import list_columns
 from assise.schema.guards import Condition, Guard, Link, find_guards, is_of_users, make_name
-from assise.schema.roles import ROLES, Role, create_role, describe_roles, role_name
+from assise.schema.roles import ROLES, WRITING, Role, create_role, describe_roles, role_name
 from assise.schema.sql import quote, quote_list, quote_text
 
 SETTINGS = {"user": "app.user_id", "tenant": "app.tenant_id"}
 """The settings of a session that rules read."""
 
-Kind = Literal["column", "owner", "function", "trigger", "index", "security", "policy", "grant"]
+ManagedKind = Literal[
+    "column", "owner", "function", "trigger", "index", "security", "policy", "grant"
+]
 PINNED = "SET search_path = pg_catalog, pg_temp"
 
 
@@ -32,7 +34,7 @@ class Managed(NamedTuple):
     the catalog.
     """
 
-    kind: Kind
+    kind: ManagedKind
     table: str
     name: str
     create: str
@@ -45,7 +47,7 @@ def quote_setting(setting: Literal["user", "tenant"], kind: str) -> str:
 
 
 @dataclass(frozen=True)
-class Rules:
+class AccessRules:
     """The access rules of a manifest whose tables are in `schema`."""
 
     manifest: Manifest
@@ -209,11 +211,7 @@ class Rules:
             f"CREATE TRIGGER {quote(name)} {when} ON {place} FOR EACH ROW{condition}"
             f" EXECUTE FUNCTION {function}()"
         )
-        return Managed("trigger", table, name, create, self._drop("TRIGGER", name, table))
-
-    def _drop(self, kind: str, name: str, table: str) -> str:
-        """The DROP of a trigger or a policy; its table may be gone."""
-        return f"DROP {kind} IF EXISTS {quote(name)} ON {quote(self.schema, table)}"
+        return Managed("trigger", table, name, create, _drop("TRIGGER", name, place))
 
     def _list_indexes(self) -> Iterator[Managed]:
         """Indexes for rules; a parent's is unique, so that its key is locked when it changes.
@@ -276,7 +274,7 @@ class Rules:
         create = (
             f"CREATE POLICY {quote(name)} ON {place} FOR {command} TO {quote_list(roles)} {text}"
         )
-        return Managed("policy", table, name, create, self._drop("POLICY", name, table))
+        return Managed("policy", table, name, create, _drop("POLICY", name, place))
 
     def _list_grants(self) -> Iterator[Managed]:
         schema = quote(self.schema)
@@ -292,22 +290,16 @@ class Rules:
                 )
         for table in self.manifest.tables:
             for role in ROLES:
-                if self._may_use(role, table):
+                if _may_use(role, self.manifest, table):
                     yield self._table_grant(
                         table, role.privileges, role_name(self.prefix, role.name)
                     )
             guard = self.guards.get(table)
             for name in guard.to if guard else ():
-                yield self._table_grant(table, self._app_privileges(table), name)
+                yield self._table_grant(table, _app_privileges(self.guards[table]), name)
             if guard:
                 app = role_name(self.prefix, "app")
-                yield self._table_grant(table, self._app_privileges(table), app)
-
-    def _may_use(self, role: Role, table: str) -> bool:
-        return role.rows == "all" or (role.rows == "users" and is_of_users(self.manifest, table))
-
-    def _app_privileges(self, table: str) -> str:
-        return "SELECT, INSERT, UPDATE, DELETE" if self.guards[table].write else "SELECT"
+                yield self._table_grant(table, _app_privileges(self.guards[table]), app)
 
     def _table_grant(self, table: str, privileges: str, name: str) -> Managed:
         return _grant(table, name, f"{privileges} ON TABLE {quote(self.schema, table)}", name)
@@ -315,7 +307,7 @@ class Rules:
 
 def access_script(manifest: Manifest, schema: str) -> list[str]:
     """The roles and all objects as statements, behind a table of the roles in comments."""
-    rules = Rules(manifest, schema)
+    rules = AccessRules(manifest, schema)
     if not rules.prefix:
         return []
     roles = [create_role(rules.prefix, role) for role in ROLES]
@@ -328,6 +320,19 @@ def access_script(manifest: Manifest, schema: str) -> list[str]:
         f"GRANT USAGE, CREATE ON SCHEMA {quote(schema)} TO {owner}",
         *(managed.create for managed in rules.list_objects()),
     ]
+
+
+def _may_use(role: Role, manifest: Manifest, table: str) -> bool:
+    return role.rows == "all" or (role.rows == "users" and is_of_users(manifest, table))
+
+
+def _app_privileges(guard: Guard) -> str:
+    return WRITING if guard.write else "SELECT"
+
+
+def _drop(kind: str, name: str, table: str) -> str:
+    """The DROP of a trigger or a policy."""
+    return f"DROP {kind} IF EXISTS {quote(name)} ON {table}"
 
 
 def _list_sources(link: Link, row: str) -> str:

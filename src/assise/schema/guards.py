@@ -12,7 +12,6 @@ from assise.manifest.names import MAX_NAME_BYTES
 from assise.manifest.sections.access import (
     ACCESS,
     Access,
-    Entry,
     Members,
     find_pairs,
 )
@@ -67,7 +66,7 @@ def find_guards(manifest: Manifest) -> dict[str, Guard]:
 def is_of_users(manifest: Manifest, table: str) -> bool:
     """Whether the rows of a table are users: the owner of a row is its own key."""
     access, key = ACCESS.of(manifest.tables[table]), manifest.tables[table].primary_key
-    entries = [entry for _, entry in access.list_entries(())] if access else []
+    entries = [entry for _, entry in access.list_entries()] if access else []
     return any((entry.owner,) == key for entry in entries)
 
 
@@ -109,7 +108,7 @@ class _Resolver:
         links: dict[str, Link] = {}
         is_public = False
         for place, rule in self.access.list_rules():
-            for _, entry in rule.list_entries(()):
+            for _, entry in rule.list_entries():
                 opens = self._through(entry, links) or entry.public is not None
                 is_public = is_public or (opens and place != ("write",))
                 if place != ("write",):
@@ -126,7 +125,7 @@ class _Resolver:
             tuple(links.values()),
         )
 
-    def _through(self, entry: Entry, links: dict[str, Link]) -> bool:
+    def _through(self, entry: Access, links: dict[str, Link]) -> bool:
         """Make the link to the parent of an entry; whether everybody may read its rows."""
         if entry.through is None:
             return False
@@ -158,7 +157,7 @@ class _Resolver:
         return Link(self.table, parent.table, pairs, tuple(copies))
 
     def _conditions(
-        self, entry: Entry, of: Literal["read", "write"], links: dict[str, Link]
+        self, entry: Access, of: Literal["read", "write"], links: dict[str, Link]
     ) -> Iterator[Condition]:
         if entry.owner is not None:
             yield Condition("user", entry.owner)

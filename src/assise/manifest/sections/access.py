@@ -32,46 +32,40 @@ class Members(Keyed):
     group: str
 
 
-class Entry(Keyed):
-    """One or more conditions, of which one must hold."""
+class Access(Keyed):
+    """Conditions, of which one must hold; a list of them stands for `any`.
+
+    What stands in `read` or `write` counts only there. A rule inside of another one has conditions
+    alone: the schema of the key sees to that.
+    """
 
     owner: str | None = None
     tenant: str | None = None
     through: str | None = None
     members: Members | None = None
     public: Literal["read"] | None = None
-
-
-class Rule(Entry):
-    """Conditions, of which one must hold; a list stands for `any`."""
-
-    any: tuple[Entry, ...] | None = None
+    any: tuple[Access, ...] | None = None
+    read: Access | None = None
+    write: Access | None = None
+    to: tuple[str, ...] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _name_list(cls, value: object) -> object:
         return {"any": value} if isinstance(value, list) else value
 
-    def list_entries(self, place: Place) -> Iterator[tuple[Place, Entry]]:
-        """Each group of conditions with its place in the manifest."""
-        yield place, self
-        for i, entry in enumerate(self.any or ()):
-            yield (*place, "any", str(i)), entry
-
-
-class Access(Rule):
-    """The rule of a table: what stands in `read` or `write` counts only there."""
-
-    read: Rule | None = None
-    write: Rule | None = None
-    to: tuple[str, ...] | None = None
-
     @field_validator("to", mode="before")
     @classmethod
     def _list_roles(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
 
-    def list_rules(self, place: Place = ()) -> Iterator[tuple[Place, Rule]]:
+    def list_entries(self, place: Place = ()) -> Iterator[tuple[Place, Access]]:
+        """Each group of conditions with its place in the manifest."""
+        yield place, self
+        for i, entry in enumerate(self.any or ()):
+            yield (*place, "any", str(i)), entry
+
+    def list_rules(self, place: Place = ()) -> Iterator[tuple[Place, Access]]:
         """The rule itself, then those of `read` and `write`."""
         yield place, self
         for name, rule in (("read", self.read), ("write", self.write)):
@@ -103,12 +97,12 @@ def _check_access(place: Place, access: Access, tables: Tables) -> Iterator[Prob
             yield Problem((*place, "to", str(i)), "cannot be given rows", show(role), remedy)
 
 
-def _has_condition(entry: Entry) -> bool:
+def _has_condition(entry: Access) -> bool:
     conditions = (entry.owner, entry.tenant, entry.through, entry.members, entry.public)
     return any(each is not None for each in conditions)
 
 
-def _check_entry(place: Place, entry: Entry, tables: Tables) -> Iterator[Problem]:
+def _check_entry(place: Place, entry: Access, tables: Tables) -> Iterator[Problem]:
     name = place[1]
     for key, column in (("owner", entry.owner), ("tenant", entry.tenant)):
         if column is not None:
