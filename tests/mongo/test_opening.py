@@ -62,6 +62,17 @@ def test_options_of_other_kinds_are_refused(
     assert error.value.remedy.startswith("Leave --")
 
 
+def test_an_empty_variable_is_not_the_folder_of_today(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "users.bson").write_bytes(USER)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MONGO_URL", "")
+    for place in ("", "${MONGO_URL}"):
+        with pytest.raises(SourceError, match="empty"):
+            open_source(place)
+
+
 def test_what_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="nothing does not exist") as error:
         open_source(tmp_path / "nothing")

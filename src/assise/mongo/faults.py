@@ -22,6 +22,8 @@ AGAIN = "The same command continues where it stopped."
 UNAUTHORIZED = 13
 
 _REMEDIES = {
+    2: "Check --query and the options of the URL.",
+    9: "Check --query and the options of the URL.",
     13: "Grant the user the role `read` on the database, or leave the collection out with --skip.",
     18: "Check user and password; a user of another database needs ?authSource=admin in the URL.",
     8000: "Check user and password of the Atlas user, and that this address may connect.",

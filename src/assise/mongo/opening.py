@@ -44,6 +44,8 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
             options.check({"database", "queries"}, "the source is a server")
             scheme, rest = place.split(":", 1)
             return Server(f"{scheme.lower()}:{rest}", options)
+    if not str(place):
+        raise SourceError("the source is an empty text", remedy=GIVE_SOURCE)
     path = Path(place)
     if _URL.match(str(place)) and not os.path.lexists(path):
         raise SourceError(
