@@ -259,6 +259,9 @@ def _is_data(entry: Path) -> bool:
 def _make_file(path: Path) -> JsonFile:
     check_text(path.name)
     check_file(path)
+    if not stem(path):
+        message = f"the name of {path} is not that of a collection"
+        raise SourceError(message, remedy="Rename the file.")
     with path.open("rb") as stream:
         is_packed = stream.read(len(_GZIP)) == _GZIP
     return JsonFile(stem(path), path, path.stat().st_size, is_packed)
