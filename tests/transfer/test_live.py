@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -246,6 +247,23 @@ def test_a_query_is_kept(database: str, tmp_path: Path, shop: Shop, url: str, qu
     ]
     assert project.load().documents == 100
     assert project.verify().verified == Verified(equal=100)
+
+
+def test_a_key_that_is_a_place_is_refused_before_anything_is_written(
+    project: Project, shop: Shop, url: str, query: Query
+) -> None:
+    fill(shop)
+    shop.notes.insert_many([{"n": n} for n in range(5)])
+    project.write_manifest(project.infer(url))
+    text = project.path.read_text()
+    before, _, users = text.partition("  users:")
+    changed = re.sub(r"\bid: .*", "id: {type: int8, kind: offset}", users, count=1)
+    project.path.write_text(f"{before}  users:{changed}")
+    for verb in (project.load, project.migrate, project.plan):
+        with pytest.raises(UsageError, match="'users' have no offset that stays") as error:
+            verb(url)
+        assert "mongodump --collection users" in error.value.remedy
+    assert query("SELECT to_regnamespace('assise'), to_regclass('notes')")[0][1] is None
 
 
 @pytest.mark.parametrize("step", ["load", "verify"])
