@@ -151,6 +151,12 @@ def test_two_files_of_one_collection(tmp_path: Path) -> None:
         open_json(tmp_path)
 
 
+@pytest.mark.parametrize("name", [".json", ".jsonl.gz"])
+def test_a_file_without_a_name(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="is not that of a collection"):
+        open_json(write(tmp_path / name, '{"_id": 1}\n'))
+
+
 def test_no_zone_and_no_database(tmp_path: Path) -> None:
     path = write(tmp_path / "users.json", b"{}")
     with pytest.raises(UsageError, match="no time zone has the name 'Paris'"):
