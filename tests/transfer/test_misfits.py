@@ -60,7 +60,7 @@ def misfits(found: list[Misfit]) -> list[str]:
 
 EXPECTED = [
     "orders.customer: 0 of 400 values fit int4 (double); `type: float8` would hold all",
-    "orders.note: 90 of 100 values fit text (int32); `type: jsonb` would hold all",
+    "orders.note: 90 of 100 values fit text (int32); the others stand in _extra",
     "orders.size: 395 of 400 values fit int4 (int64 that does not fit); `type: int8` would hold all",
     "order_items.n: 200 of 400 values fit int4 (string); `type: jsonb` would hold all",
 ]
@@ -118,11 +118,11 @@ def test_a_column_that_would_be_empty_is_asked_about(
 
     def answer(question: str) -> bool:
         questions.append(question)
-        return False
+        return "would be empty" not in question
 
     with pytest.raises(UsageError, match="nothing was written"):
         project.load(dump, confirm=answer)
-    (question,) = questions
+    question = questions[-1]
     assert "1 column would be empty" in question
     assert "orders.customer: 0 of 400 sampled values fit int4 (double)" in question
     assert "`type: float8` would hold all" in question
@@ -160,3 +160,16 @@ def test_the_remedy_holds_all_values(
     text = MANIFEST.replace("customer: int4", f"customer: {{{line}}}")
     project.path.write_text(text)
     assert project.load(dump, confirm=confirm).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("count", "lines", "exit_code"), [(1, 0, 0), (2, 1, 0), (10, 1, 0), (11, 1, 3)]
+)
+def test_less_than_99_percent_is_told_and_less_than_90_percent_is_a_finding(
+    project: Project, tmp_path: Path, count: int, lines: int, exit_code: int
+) -> None:
+    orders = [{"_id": n, "state": n if n < count else "new"} for n in range(100)]
+    dump = write_dump(tmp_path / "app", {"orders": orders})
+    project.path.write_text(MANIFEST)
+    for found in (project.plan(dump), project.load(dump, confirm=confirm)):
+        assert (len(found.misfits), found.exit_code) == (lines, exit_code)

@@ -36,12 +36,13 @@ from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
 from assise.transfer import creation, export, ledger
 from assise.transfer.check import Findings
-from assise.transfer.estimate import count_samples, estimate_source
+from assise.transfer.estimate import estimate_source
 from assise.transfer.export import Exported, Write
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import load_source
 from assise.transfer.misfits import find_misfits
-from assise.transfer.objects import apply_objects, plan_objects
+from assise.transfer.objects import apply_objects
+from assise.transfer.planning import ask_of_empty, plan_changes
 from assise.transfer.profile import profile_source
 from assise.transfer.repair import Repair, repair_load
 from assise.transfer.report import CollectionReport, Plan, Report
@@ -56,12 +57,6 @@ WORKER_BYTES = 8 << 20
 
 MOST_WORKERS = 8
 """Workers started unasked, at most: each has a session, of which a server usually takes 100."""
-
-MOST_COLUMNS = 10
-"""Columns that a question names."""
-
-SAMPLES_S = 1.0
-"""Seconds after which no further collection is looked at before a load."""
 
 MOST_TABLES = 20
 """Tables that a question names."""
@@ -194,24 +189,8 @@ def plan(
     connection = workspace.find_connection(manifest)
     if connection is not None:
         with connection:
-            _plan_changes(connection, manifest, plan)
+            plan_changes(connection, manifest, plan)
     return plan
-
-
-def _plan_changes(connection: Connection, manifest: Manifest, plan: Plan) -> None:
-    """Add to a plan what the manifest changes of a load that is there already."""
-    load = ledger.find_load(connection, manifest.name)
-    if load is None:
-        return
-    plan.is_loaded = load.is_finished
-    try:
-        ledger.check_unchanged(connection, load, manifest.layout)
-    except ChangedError as error:
-        plan.refusals += [error.message, error.remedy]
-    else:
-        plan.changes += ledger.plan_changes(connection, load, manifest)
-        if load.is_finished:
-            plan.changes += plan_objects(connection, load, list_objects(manifest, load.schema))
 
 
 def load(
@@ -237,9 +216,9 @@ def load(
         _check_held(manifest, source, workspace.log)
         if found is None:
             is_inferred = begun is not None and begun.is_inferred
-            if not is_inferred:
-                _ask_of_empty(workspace, manifest, source)
-            current = _begin(workspace, connection, manifest, source, options)
+            current = _begin(
+                workspace, connection, manifest, source, options, is_inferred=is_inferred
+            )
         else:
             creation.create_rest(connection, found)
             ledger.check_unchanged(connection, found, manifest.layout)
@@ -486,6 +465,8 @@ def _begin(
     manifest: Manifest,
     source: Source,
     options: SourceOptions,
+    *,
+    is_inferred: bool,
 ) -> Load:
     """Create ledger and tables; a server that is not the embedded one only after a yes."""
     if not workspace.is_embedded(manifest):
@@ -494,6 +475,9 @@ def _begin(
             raise UsageError(f"not confirmed, nothing was written: {question}", remedy=CONFIRM)
     names, chunk_bytes = [*manifest.roots.values()], workspace.setting(CHUNK_BYTES)
     views = source.views if isinstance(source, LiveSource) else ()
+    survey = _prepare(workspace, source, names, chunk_bytes)
+    if not is_inferred:
+        ask_of_empty(workspace, manifest, source)
     return creation.begin(
         connection,
         manifest,
@@ -501,27 +485,8 @@ def _begin(
         options,
         chunk_bytes=chunk_bytes,
         metadata={name: source.read_metadata(name) for name in (*names, *views)},
-        survey=_prepare(workspace, source, names, chunk_bytes),
+        survey=survey,
     )
-
-
-def _ask_of_empty(workspace: Workspace, manifest: Manifest, source: Source) -> None:
-    """Ask before columns are loaded that would be empty, as far as samples tell."""
-    source.prepare([*manifest.roots.values()], workspace.setting(CHUNK_BYTES), {})
-    counts = count_samples(source, manifest, seconds=SAMPLES_S)
-    misfits = find_misfits(counts, manifest.layout, is_sample=True)
-    empty = [misfit.describe() for misfit in misfits if not misfit.held]
-    if not empty:
-        return
-    more = [f"and {len(empty) - MOST_COLUMNS:,} more"] if len(empty) > MOST_COLUMNS else []
-    shown = "\n".join([*empty[:MOST_COLUMNS], *more])
-    count = count_of(len(empty), "column")
-    question = f"{count} would be empty, all values would stand in _extra:\n{shown}"
-    if not workspace.confirm(question):
-        raise UsageError(
-            f"not confirmed, nothing was written: {question}",
-            remedy=f"Write the types into the manifest. Or: {CONFIRM}",
-        )
 
 
 def _ask_to_begin(connection: Connection, manifest: Manifest) -> str:
@@ -587,9 +552,10 @@ def _check_options(load: Load, options: SourceOptions, *, is_whole: bool) -> Sou
     kept, given = load.options.as_json(), options.as_json()
     for name in kept if is_whole else given:
         if kept.get(name) != given.get(name):
+            noun = "query" if name == "queries" else name
             raise ChangedError(
-                f"{load.name!r} was loaded with another {name}:"
-                f" {kept.get(name, 'none')}, not {given.get(name, 'none')}",
+                f"{load.name!r} was loaded with another {noun}:"
+                f" {load.options.show(name)}, not {options.show(name)}",
                 remedy="`assise load` goes on with that, and `assise verify` reads with it. "
                 + ledger.restart_hint(load),
             )

@@ -14,6 +14,11 @@ from assise.types.table import PROPOSED, default_kind, find_codec, is_array
 PERCENT = 99
 """A column that holds less of its values is told."""
 
+FINDING_PERCENT = 90
+"""A column that holds less is a finding: infer proposes none that does."""
+
+_ANYTHING = "type: jsonb"
+
 _HOME = {choice: frozenset({kind}) for kind, choice in PROPOSED.items()} | {
     ("int4", "int32"): INTS,
     ("int8", "int64"): INTS,
@@ -47,6 +52,11 @@ class Misfit:
         """How many values the column has in the source."""
         return self.held + sum(self.extra.values())
 
+    @property
+    def is_finding(self) -> bool:
+        """Whether it is less than 90 %, so that the command ends with exit code 3."""
+        return 100 * self.held < FINDING_PERCENT * self.values
+
     def describe(self) -> str:
         """The misfit in one line."""
         is_usual = self.kind == default_kind(self.type)
@@ -54,9 +64,12 @@ class Misfit:
         noun = "sampled values" if self.is_sample else "values"
         fit = "fits" if self.held == 1 else "fit"
         why = ", ".join(self._list_kinds())
+        what_else = f"`{self.remedy}` would hold all"
+        if self.remedy == _ANYTHING and not self.is_finding:
+            what_else = "the others stand in _extra"
         return (
             f"{self.table}.{self.column}: {self.held:,} of {self.values:,} {noun} {fit} {shown}"
-            f" ({why}); `{self.remedy}` would hold all"
+            f" ({why}); {what_else}"
         )
 
     def _list_kinds(self) -> Iterator[str]:
@@ -66,7 +79,8 @@ class Misfit:
 
     def as_json(self) -> dict[str, object]:
         """Return what `--json` prints."""
-        return {**vars(self), "extra": dict(self.extra), "unfit": list(self.unfit)}
+        facts = {**vars(self), "extra": dict(self.extra), "unfit": list(self.unfit)}
+        return {**facts, "is_finding": self.is_finding}
 
 
 def find_misfits(
@@ -109,6 +123,6 @@ def _find_remedy(column: ColumnLayout, count: ColumnCount) -> str:
         elif home is not None:
             choice = choose_for_all(kinds | home)
     if choice is None or (choice.type, choice.kind) == (column.type, column.kind):
-        return "type: jsonb"
+        return _ANYTHING
     is_usual = choice.kind == default_kind(choice.type)
     return f"type: {choice.type}" if is_usual else f"type: {choice.type}, kind: {choice.kind}"

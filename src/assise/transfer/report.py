@@ -38,8 +38,9 @@ class Plan:
 
     @property
     def exit_code(self) -> int:
-        """0 when all is well, 3 with misfits and refusals."""
-        return 3 if self.misfits or self.refusals else 0
+        """0 when all is well, 3 with misfits that are findings and with refusals."""
+        has_findings = any(misfit.is_finding for misfit in self.misfits)
+        return 3 if has_findings or self.refusals else 0
 
     def as_json(self) -> dict[str, object]:
         """Return what `--dry-run --json` prints."""
@@ -247,9 +248,10 @@ class Report:
     def exit_code(self) -> int:
         """0 when all is well; 3 with rejects, differences, findings, misfits, or a bad source."""
         is_clean = self.verified is None or self.verified.is_clean
-        is_told = self.rejected or self.findings or self.misfits
+        has_misfits = any(misfit.is_finding for misfit in self.misfits)
         has_problems = any(collection.problems for collection in self.collections)
-        return 3 if is_told or has_problems or not is_clean else 0
+        is_told = self.rejected or self.findings or has_misfits or has_problems
+        return 3 if is_told or not is_clean else 0
 
     def as_json(self) -> dict[str, object]:
         """Return what `--json` prints."""

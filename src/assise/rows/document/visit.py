@@ -374,10 +374,7 @@ class DocumentVisitor:
             if not has_unnameable and find_repeated(hashes):
                 raise UnnameableError
             writers.typed += count
-            hit = known.get(seen)
-            if hit is None:
-                hit = known[seen] = seen << LEVEL_BITS | number
-            hits.append(hit)
+            hits.append(known.get(seen) or known.setdefault(seen, seen << LEVEL_BITS | number))
             if unnameable:
                 extra.append(f'"$bson":{writer.unnameable_fields(raw, start, unnameable)}')
             return (f"{{{','.join(extra)}}}" if extra else None), last + 1
