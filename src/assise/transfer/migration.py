@@ -16,6 +16,7 @@ from assise.files import check_writable, exists_error, write_file
 from assise.infer.fields import Ids
 from assise.infer.propose import Proposal, propose
 from assise.manifest.model import Manifest
+from assise.manifest.sections.access import ROLES
 from assise.manifest.sections.project import NAME, SERVERS_OWN
 from assise.manifest.write import dump_manifest
 from assise.mongo.opening import open_source
@@ -499,8 +500,13 @@ def _ask_to_begin(connection: Connection, manifest: Manifest) -> str:
     more = ", …" if len(tables) > MOST_TABLES else ""
     server = f"{parts['host']}:{parts['port']}"
     count = count_of(len(tables), "table")
+    return f"{server}, database {parts['dbname']}, gets the schema assise and {count}: {names}{more}{_name_roles(manifest)}"
+
+
+def _name_roles(manifest: Manifest) -> str:
+    roles = ROLES.of(manifest)
     return (
-        f"{server}, database {parts['dbname']}, gets the schema assise and {count}: {names}{more}"
+        f"; and the server gets the roles {roles.prefix}_…, where they are missing" if roles else ""
     )
 
 
