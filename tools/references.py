@@ -126,7 +126,9 @@ def describe_setting(setting: Setting[int]) -> str:
         if any(setting.option in each.opts for each in command.params)
     ]
     rows = [
-        ["option", f"{code(setting.option)} of {', '.join(users)}"],
+        ["option", f"{code(setting.option)} of {', '.join(users)}"]
+        if users
+        else ["given to", code(f'App(settings={{"{setting.name}": …}})')],
         ["environment", code(setting.variable)],
         ["default", code(setting.default)],
         ["value", setting.allowed],

@@ -422,7 +422,7 @@ def test_notes() -> None:
     profile = profile_of([bson.encode({"_id": 1, "a": 1, "b": 1}), b"broken"], paths=1)
     assert propose({"docs\n": profile}, name="x").notes == [
         "docs\\n: only the first 1 path were profiled (infer.paths); the others are left to _extra",
-        "docs\\n: 1 place is not BSON, the first at byte 1",
+        "docs\\n: 1 place is no document, the first at byte 1",
     ]
 
 

@@ -15,10 +15,12 @@ DEVORA = """# yaml-language-server: $schema=.assise/manifest.schema.json
 assise: 1
 name: devora
 postgres: "postgresql://app@db/${DATABASE:-devora}"
+roles: {prefix: devora}
 
 tables:
   # 150 documents
   users:
+    access: {owner: id, read: {any: [{tenant: city}, {public: read}]}, to: [authenticated]}
     collection: users
     primary_key: id
     comment: "who may sign in"
@@ -36,6 +38,7 @@ tables:
       - [city, -price]  # city_1_price_-1
       - {expression: "lower(email)", where: "price > 0", unique: true}
   files:
+    access: {through: users}
     parent: users
     from: files.*
     primary_key: [user_id, _position]
@@ -98,6 +101,11 @@ COLLECTIONS = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=20)).filter(
 )
 
 
+ACCESS: list[dict[str, object]] = [
+    {"public": "read"},
+    {"any": [{"public": "read"}, {}], "to": ["yes", 'a"b']},
+    {"read": {"public": "read"}},
+]
 WRITTEN_COMMENTS = st.one_of(st.none(), COLLECTIONS.filter(str.strip))
 ROOT_KEYS = [
     (t, k)
@@ -136,6 +144,12 @@ def draw_columns(draw: st.DrawFn, reads: Reads, taken: set[str]) -> dict[str, Co
             path = format_path(keys)
             columns[name] = Column(type=column_type, kind=kind, from_=path, comment=comment)
     return columns
+
+
+def add_access(table: Table, access: dict[str, object]) -> Table:
+    """The table with a rule; other packages' keys are known by their names in the file alone."""
+    facts = {name: value for name, value in vars(table).items() if name != "access_"}
+    return Table.model_validate({**facts, "access": access})
 
 
 @st.composite
@@ -212,9 +226,11 @@ def draw_manifests(draw: st.DrawFn) -> Manifest:
             ["embedded", "postgresql://u:p@h/d?x=y#z", "${A}", "${A:-embedded}", 'postgres://"\n']
         )
     )
-    return Manifest(
-        assise=1,
-        name=draw(st.sampled_from(["a", "yes", "null", "A-b_1"])),
-        postgres=server,
-        tables=tables,
-    )
+    ruled = {
+        name: add_access(table, draw(st.sampled_from(ACCESS)))
+        for name, table in tables.items()
+        if draw(st.integers(0, 1))
+    }
+    roles = {"roles": {"prefix": "yes"}} if ruled else {}
+    facts = {"name": draw(st.sampled_from(["a", "yes", "null", "A-b_1"])), "postgres": server}
+    return Manifest.model_validate({"assise": 1, **facts, **roles, "tables": {**tables, **ruled}})

@@ -58,6 +58,7 @@ from assise.cli.tables import (
 from assise.errors import UsageError
 from assise.files import check_new
 from assise.manifest.write import dump_manifest
+from assise.mongo.url import is_mongodb_url
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS
 from assise.transfer.repair import Repair
 from assise.transfer.report import CollectionReport, Plan, Report, Verified
@@ -71,6 +72,8 @@ DONE_ALREADY = "everything was loaded already; no rows were changed"
 @add_command(
     app,
     "assise migrate dump/app",
+    "assise migrate mongodb://localhost:27017/app",
+    "assise migrate users.json --name app",
     "assise migrate dump/app --to postgresql://me@db.internal/app --yes",
 )
 def migrate(
@@ -252,7 +255,7 @@ def verify(
     print_report(report, as_json=as_json)
     if sample is not None:
         terminal.say(f"compared: {count_of(sample, 'document')} of each collection, or all")
-    if report.verified and not report.verified.is_clean:
+    if report.verified and not report.verified.is_clean and not is_mongodb_url(report.source):
         terminal.suggest(manifest, "assise verify --repair")
     return report.exit_code
 
@@ -363,7 +366,7 @@ def print_plan(plan: Plan, *, as_json: bool = False) -> None:
         return
     console = open_console()
     print_words(console, f"source  {plan.source}", f"target  {plan.target}")
-    table = make_table(["collection", "size on disk", "documents, about"], texts=_TEXTS)
+    table = make_table(["collection", "size", "documents, about"], texts=_TEXTS)
     for name, size in plan.collections.items():
         table.add_row(BrokenName(name), format_bytes(size), format_about(plan.documents[name]))
     console.print(table)

@@ -246,8 +246,8 @@ def _note_profile(draft: _Draft, collection: str, profile: Profile) -> None:
         )
     if profile.invalid:
         places = count_of(profile.invalid, "place")
-        verb = "is" if profile.invalid == 1 else "are"
-        note = f"{name}: {places} {verb} not BSON"
+        verb = "is no document" if profile.invalid == 1 else "are no documents"
+        note = f"{name}: {places} {verb}"
         if profile.first_invalid is not None:
             note += f", the first at byte {profile.first_invalid:,}"
         draft.notes.append(note)

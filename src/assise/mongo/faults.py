@@ -21,15 +21,18 @@ AGAIN = "The same command continues where it stopped."
 
 UNAUTHORIZED = 13
 
+_NOT_TAKEN = "Check what --query gives, and that the server is MongoDB 4.2 or later."
+
 _REMEDIES = {
-    2: "Check --query and the options of the URL.",
-    9: "Check --query and the options of the URL.",
+    2: _NOT_TAKEN,
+    9: _NOT_TAKEN,
     13: "Grant the user the role `read` on the database, or leave the collection out with --skip.",
     18: "Check user and password; a user of another database needs ?authSource=admin in the URL.",
     8000: "Check user and password of the Atlas user, and that this address may connect.",
     26: "Check the name of the database in the URL.",
     43: f"The server has given up a cursor. {AGAIN}",
     50: f"The operation took longer than the limit in the URL. {AGAIN}",
+    59: "Check that the server is MongoDB 4.2 or later.",
     189: f"Another member becomes primary. {AGAIN}",
     10107: f"The member is not primary any more. {AGAIN}",
     11600: f"The server is shutting down. {AGAIN}",
@@ -50,7 +53,10 @@ _TELLS = (
 """Words in the message of a connection that failed, and what to do."""
 
 _DNS = "Check the name in the URL; without SRV records write mongodb://HOST:PORT in place of mongodb+srv://."
-_NOISE = re.compile(r" ?\(configured timeouts: [^)]*\)|, Timeout: .*|, full error: .*", re.DOTALL)
+_NOISE = re.compile(
+    r" Refer to docstring\.| ?\(configured timeouts: [^)]*\)|, Timeout: .*|, full error: .*",
+    re.DOTALL,
+)
 
 
 @contextmanager

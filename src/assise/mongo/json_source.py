@@ -137,7 +137,7 @@ class JsonSource:
     def _end(self, name: str, stop: int) -> Piece:
         problems = []
         if self._reader(name).is_cut:
-            problems.append("the array in this file has no end: the file is cut")
+            problems.append(f"the array of {escape(name)} has no end: the file is cut")
         size = self._by_name[name].size
         return Piece(name, stop, stop, size, problems=tuple(problems))
 

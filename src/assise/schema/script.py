@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from assise.manifest.model import Manifest
+from assise.schema.access import access_script
 from assise.schema.comments import find_comments, set_comments
 from assise.schema.constraints import list_objects
 from assise.schema.sql import add_foreign_keys, create_function, create_tables, key_functions
 
 
 def script(manifest: Manifest, schema: str) -> str:
-    """Functions, tables, keys, indexes, constraints and comments, as one SQL script."""
+    """Functions, tables, keys, indexes, constraints, comments and access rules, as one script."""
     layout = manifest.layout
     statements = [
         *(create_function(name, schema) for name in key_functions(layout)),
@@ -17,5 +18,6 @@ def script(manifest: Manifest, schema: str) -> str:
         *(text for _, text in add_foreign_keys(layout, schema)),
         *(each.sql for each in list_objects(manifest, schema)),
         *set_comments(find_comments(manifest), schema),
+        *access_script(manifest, schema),
     ]
     return "\n\n".join(f"{statement};" for statement in statements) + "\n"

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ from assise.transfer.functions import adopt_functions
 from assise.transfer.report import CollectionReport
 from assise.types.table import TYPES
 from assise.types.wire import add_length, int4_field, int8_field, write_row
+from assise.workspace import LoadedTables
 
 QUERIES = Queries("assise.transfer")
 SHOWN = 10
@@ -347,6 +349,13 @@ def _read_comments(connection: Connection, load: Load) -> Comments:
 def remember_source(connection: Connection, load: Load, address: str) -> None:
     """Keep the address of a source that was moved since the load began."""
     connection.execute(QUERIES["move_source"], {"load_id": load.id, "source": address})
+
+
+def describe_tables(connection: Connection, load: Load, manifest: Manifest) -> LoadedTables:
+    """The tables of a load, for parts that add something to them."""
+    transactions = QUERIES["transactions"].replace("%(load_id)s", str(load.id))
+    record = partial(write_repair, connection, load)
+    return LoadedTables(load.name, load.schema, manifest, transactions, record)
 
 
 def restart_hint(load: Load) -> str:

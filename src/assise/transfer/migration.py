@@ -238,6 +238,9 @@ def load(
                 log=workspace.log,
                 progress=workspace.progress,
             )
+        tables = ledger.describe_tables(connection, current, manifest)
+        for part in workspace.additions:
+            part.apply_manifest(connection, tables, log=workspace.log)
         ledger.remember_source(connection, current, source.address)
     for each in report.collections:
         report.misfits += find_misfits(each.columns, current.layout)
@@ -343,14 +346,14 @@ def undo(workspace: Workspace, *, replace: Collection[str] = (), dry_run: bool =
         load = ledger.find_load(connection, manifest.name)
         if load is None:
             return Undo(connection.target, manifest.name)
-        plan = plan_undo(connection, load)
+        plan = plan_undo(connection, load, workspace.additions)
         if dry_run:
             return plan
         plan.check(replace)
         question = plan.describe()
         if not workspace.confirm(question):
             raise UsageError(f"not confirmed, nothing was dropped: {question}", remedy=CONFIRM)
-        return undo_load(connection, load, replace=replace)
+        return undo_load(connection, load, workspace.additions, replace=replace)
 
 
 def export_documents(workspace: Workspace, collection: str, write: Write) -> Exported:
@@ -543,9 +546,10 @@ def _check_options(load: Load, options: SourceOptions, *, is_whole: bool) -> Sou
     kept, given = load.options.as_json(), options.as_json()
     for name in kept if is_whole else given:
         if kept.get(name) != given.get(name):
+            noun = "query" if name == "queries" else name
             raise ChangedError(
-                f"{load.name!r} was loaded with another {name}:"
-                f" {kept.get(name, 'none')}, not {given.get(name, 'none')}",
+                f"{load.name!r} was loaded with another {noun}:"
+                f" {load.options.show(name)}, not {options.show(name)}",
                 remedy="`assise load` goes on with that, and `assise verify` reads with it. "
                 + ledger.restart_hint(load),
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from assise.manifest.keys import AnyKey, On
 from assise.manifest.problems import Place
 from assise.manifest.sections import (
+    access,
     children,
     collections,
     columns,
@@ -23,6 +24,7 @@ from assise.manifest.sections import (
 SECTIONS = (
     project.KEYS,
     postgres.KEYS,
+    access.KEYS,
     collections.KEYS,
     children.KEYS,
     primary_keys.KEYS,
