@@ -387,7 +387,7 @@ def test_two_files_of_one_collection_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_bson_is_refused_with_a_remedy(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"holds no \.bson files") as error:
+    with pytest.raises(SourceError, match=r"holds no \.bson or JSON files") as error:
         open_dump(tmp_path)
     assert "Give " in error.value.remedy
 

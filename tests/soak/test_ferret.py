@@ -21,7 +21,7 @@ COUNT = 400
 SUBTYPES = (0, 2, 3, 4, 5, 6, 128)
 SETTINGS = {"load.chunk_bytes": 2048}
 Query = Callable[..., list[tuple[object, ...]]]
-Id = Binary | ObjectId | str
+AnyId = Binary | ObjectId | str
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +34,11 @@ def make_uuid(n: int) -> UUID:
     return UUID(int=n * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 128))
 
 
-def list_uuids() -> list[Id]:
+def list_uuids() -> list[AnyId]:
     return [Binary.from_uuid(make_uuid(n)) for n in range(COUNT)]
 
 
-def list_binaries() -> list[Id]:
+def list_binaries() -> list[AnyId]:
     subtypes = [SUBTYPES[n % len(SUBTYPES)] for n in range(COUNT)]
     return [
         Binary(make_uuid(n).bytes[: 1 + n % 16] + bytes([n % 256, n // 256]), s)
@@ -46,9 +46,9 @@ def list_binaries() -> list[Id]:
     ]
 
 
-def list_mixed() -> list[Id]:
+def list_mixed() -> list[AnyId]:
     """No numbers: FerretDB refuses the filter on NaN, which MongoDB's order makes necessary."""
-    kinds: list[Callable[[int], Id]] = [
+    kinds: list[Callable[[int], AnyId]] = [
         lambda n: Binary.from_uuid(make_uuid(n)),
         lambda n: Binary(n.to_bytes(3, "big"), 5),
         lambda n: ObjectId(f"{n:024x}"),
@@ -60,7 +60,7 @@ def list_mixed() -> list[Id]:
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("make", [list_uuids, list_binaries, list_mixed])
 def test_every_document_is_loaded_once_whatever_its_id(
-    make: Callable[[], list[Id]],
+    make: Callable[[], list[AnyId]],
     workers: int,
     ferret: MongoServer,
     database: str,

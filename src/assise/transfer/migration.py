@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -31,7 +30,6 @@ from assise.mongo.source import (
 )
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
-from assise.progress import Log
 from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
@@ -47,6 +45,7 @@ from assise.transfer.planning import ask_of_empty, plan_changes
 from assise.transfer.profile import profile_source
 from assise.transfer.repair import Repair, repair_load
 from assise.transfer.report import CollectionReport, Plan, Report
+from assise.transfer.sources import check_held, check_keys, check_sampled
 from assise.transfer.undo import Undo, plan_undo, undo_load
 from assise.transfer.verify import verify_source
 from assise.transfer.workers.pool import Workers, start_workers
@@ -92,7 +91,7 @@ def infer(
     if name is not None:
         _check_name(name)
     source = begun.source if begun else _open(workspace, place, options)
-    _check_inferred(source, sample)
+    check_sampled(source, sample)
     postgres = "embedded" if workspace.to is None else describe(workspace.to)
     chunk_bytes = workspace.setting(CHUNK_BYTES)
     _prepare(workspace, source, [each.name for each in source.collections], chunk_bytes)
@@ -138,7 +137,7 @@ def migrate(
     """Infer where there is no manifest, load, verify; `sample` is that of `infer`."""
     _check_sample(sample)
     source = _open(workspace, place, options)
-    _check_inferred(source, sample)
+    check_sampled(source, sample)
     if workspace.path.exists():
         _check_manifest(workspace, source, options, name)
     else:
@@ -176,7 +175,7 @@ def plan(
     manifest = manifest or workspace.manifest()
     roots = manifest.roots.values()
     collections = find_collections(source, roots)
-    _check_keys(manifest, source)
+    check_keys(manifest, source)
     source.prepare([*roots], workspace.setting(CHUNK_BYTES), {})
     workers = min(_count_workers(workspace, source), count_cores())
     estimate = estimate_source(source, manifest, workers=workers)
@@ -217,7 +216,7 @@ def load(
         if place is None:
             place = _remembered(found)
         source = begun.source if begun else _open(workspace, place, options)
-        _check_held(manifest, source, workspace.log)
+        check_held(manifest, source, workspace.log)
         if found is None:
             is_inferred = begun is not None and begun.is_inferred
             current = _begin(
@@ -508,37 +507,6 @@ def _name_roles(manifest: Manifest) -> str:
     return (
         f"; and the server gets the roles {roles.prefix}_…, where they are missing" if roles else ""
     )
-
-
-def _check_held(manifest: Manifest, source: Source, log: Log) -> None:
-    """Check that the source holds every collection of the manifest; say which others it holds."""
-    known = manifest.roots.values()
-    find_collections(source, known)
-    _check_keys(manifest, source)
-    for collection in source.collections:
-        if collection.name not in known:
-            log(f"{collection.name} has no table in the manifest and is not loaded")
-
-
-def _check_keys(manifest: Manifest, source: Source) -> None:
-    """Refuse keys that are places of documents in a live source, where none has a place to keep."""
-    for table, name in manifest.roots.items() if source.is_live else ():
-        if manifest.layout.key_column(table).kind == "offset":
-            raise UsageError(
-                f"the key of {table} is of kind offset, and documents of the running collection"
-                f" {name!r} have no offset that stays: what is loaded could not be verified",
-                remedy="Give it a key that reads _id. Documents without one: load them from a file"
-                f" of `mongodump --collection {shlex.quote(name)}`.",
-            )
-
-
-def _check_inferred(source: Source, sample: int | None) -> None:
-    """Refuse a sample of a source that is read whole anyway."""
-    if sample is not None and not source.is_live:
-        raise UsageError(
-            f"{source.address} is read whole: only of a running MongoDB is a sample inferred from",
-            remedy="Leave --sample out.",
-        )
 
 
 def _check_sample(sample: int | None) -> None:
