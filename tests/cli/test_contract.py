@@ -41,6 +41,7 @@ REFUSED = {
     "assise undo": "not confirmed",
     "assise rejects users 1024 > one.bson": "users has no reject at offset 1024",
     "assise migrate mongodb://localhost:27017/app": "cannot be reached",
+    "assise migrate users.json --name app": "users.json does not exist",
 }
 """Examples that need a person, a certain dump, or a MongoDB."""
 HEAVY = {"psycopg", "pydantic", "pymongo", "bson", "ruamel", "rich", "assise.project"}
