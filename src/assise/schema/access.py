@@ -14,8 +14,18 @@ from assise.manifest.model import Manifest
 from assise.manifest.sections.access import ROLES as PREFIX
 from assise.manifest.sections.access import Members
 from assise.manifest.sections.columns import list_columns
+from assise.manifest.sections.personal import PERSONAL
 from assise.schema.guards import Condition, Guard, Link, find_guards, is_of_users, make_name
-from assise.schema.roles import ROLES, WRITING, Role, create_role, describe_roles, role_name
+from assise.schema.roles import (
+    ROLE_SETTING,
+    ROLES,
+    WRITING,
+    Role,
+    create_role,
+    describe_roles,
+    quote_role,
+    role_name,
+)
 from assise.schema.sql import quote, quote_list, quote_text
 
 SETTINGS = {"user": "app.user_id", "tenant": "app.tenant_id"}
@@ -60,9 +70,24 @@ class AccessRules:
         return roles.prefix if roles else ""
 
     @property
+    def has_rules(self) -> bool:
+        """Whether anything is made at all."""
+        return PREFIX.of(self.manifest) is not None
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether there are no roles: rules then bind the owner too, who is the only login."""
+        roles = PREFIX.of(self.manifest)
+        return roles is not None and roles.are_none
+
+    @property
     def owner(self) -> str:
         """The role that owns the tables."""
         return role_name(self.prefix, "owner")
+
+    def name_all(self, *names: str) -> list[str]:
+        """The names that roles have in the server; none where there are no roles."""
+        return [] if self.is_forced else [role_name(self.prefix, name) for name in names]
 
     @cached_property
     def guards(self) -> dict[str, Guard]:
@@ -97,7 +122,7 @@ class AccessRules:
 
     def list_objects(self) -> list[Managed]:
         """Everything, in the order in which it is made."""
-        if not self.prefix:
+        if not self.has_rules:
             return []
         return [
             *self._list_columns(),
@@ -134,7 +159,7 @@ class AccessRules:
                 yield Managed("column", link.child, copy.column, create, drop)
 
     def _list_owners(self) -> Iterator[Managed]:
-        for name in self.manifest.tables:
+        for name in () if self.is_forced else self.manifest.tables:
             create = f"ALTER TABLE {quote(self.schema, name)} OWNER TO {quote(self.owner)}"
             yield Managed("owner", name, self.owner, create, "")
 
@@ -147,7 +172,10 @@ class AccessRules:
                 f"SELECT m.{quote(members.group)} FROM {table} AS m"
                 f" WHERE m.{quote(members.user)} = {quote_setting('user', user)}"
             )
-            head = f"RETURNS SETOF {group} LANGUAGE sql STABLE SECURITY DEFINER"
+            language = "plpgsql" if self.is_forced else "sql"
+            head = f"RETURNS SETOF {group} LANGUAGE {language} STABLE SECURITY DEFINER"
+            if self.is_forced:
+                body = self._block(f"RETURN QUERY {body};", "")
             yield self._function(_groups_name(members), head, body)
         for link in self.links:
             head = "RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
@@ -167,7 +195,11 @@ class AccessRules:
         function = f"{quote(self.schema, name)}()"
         statements = [
             f"CREATE FUNCTION {function} {head} {PINNED} AS {quote_text(body)}",
-            f"ALTER FUNCTION {function} OWNER TO {quote(self.owner)}",
+            *(
+                []
+                if self.is_forced
+                else [f"ALTER FUNCTION {function} OWNER TO {quote(self.owner)}"]
+            ),
             f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC",
         ]
         return Managed(
@@ -180,19 +212,31 @@ class AccessRules:
         columns = ", ".join(f"NEW.{quote(copy.column)}" for copy in link.copies)
         given = " AND ".join(f"NEW.{quote(own)} IS NOT NULL" for own, _ in link.pairs)
         message = quote_text(f"{link.child} has a row without its row in {link.parent}")
-        return (
-            f"BEGIN SELECT {sources} INTO {columns} FROM {quote(self.schema, link.parent)} AS p"
+        return self._block(
+            f"SELECT {sources} INTO {columns} FROM {quote(self.schema, link.parent)} AS p"
             f" WHERE {_join_pairs(link, 'NEW', 'p')} FOR KEY SHARE;"
             f" IF NOT FOUND AND {given} THEN"
-            f" RAISE foreign_key_violation USING MESSAGE = {message}; END IF;"
-            " RETURN NEW; END"
+            f" RAISE foreign_key_violation USING MESSAGE = {message}; END IF;",
+            "RETURN NEW;",
         )
 
     def _move(self, link: Link) -> str:
         """The body of the trigger of a parent: its children go with it."""
         sets = ", ".join(f"{quote(copy.column)} = NEW.{quote(copy.source)}" for copy in link.copies)
         child = quote(self.schema, link.child)
-        return f"BEGIN UPDATE {child} AS c SET {sets} WHERE {_join_pairs(link, 'c', 'NEW')}; RETURN NULL; END"
+        update = f"UPDATE {child} AS c SET {sets} WHERE {_join_pairs(link, 'c', 'NEW')};"
+        return self._block(update, "RETURN NULL;")
+
+    def _block(self, statements: str, end: str) -> str:
+        """A body in PL/pgSQL. A forced owner sees all rows while it runs, and then what it saw."""
+        if not self.is_forced:
+            return f"BEGIN {statements} {end} END"
+        setting = quote_text(ROLE_SETTING)
+        return (
+            f"DECLARE _role text := coalesce(current_setting({setting}, true), '');"
+            f" BEGIN PERFORM set_config({setting}, 'owner', true); {statements}"
+            f" PERFORM set_config({setting}, _role, true); {end} END"
+        )
 
     def _list_triggers(self) -> Iterator[Managed]:
         for link in self.links:
@@ -239,67 +283,85 @@ class AccessRules:
 
     def _list_policies(self) -> Iterator[Managed]:
         for guard in self.guards.values():
-            table = quote(self.schema, guard.table)
+            table, name = quote(self.schema, guard.table), guard.table
             create = f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
             # Behind the policies and grants that a change takes away, in the same transaction.
             drop = f"ALTER TABLE IF EXISTS {table} DISABLE ROW LEVEL SECURITY"
-            yield Managed("security", guard.table, guard.table, create, drop)
+            if self.is_forced:
+                name = f"{name} forced"
+                create += ", FORCE ROW LEVEL SECURITY"
+                drop += ", NO FORCE ROW LEVEL SECURITY"
+            yield Managed("security", guard.table, name, create, drop)
             write = self.predicate(guard.table, guard.write)
             read = "true" if guard.is_public else self.predicate(guard.table, guard.read)
-            roles = [role_name(self.prefix, "app"), *guard.to]
-            yield self._policy(guard.table, "app_read", "SELECT", roles, f"USING ({read})")
+            to = self._to("app", others=guard.to)
+            yield self._policy(guard.table, "app_read", "SELECT", to, f"USING ({read})")
             if guard.write:
-                yield from self._list_writing(guard.table, roles, write)
+                yield from self._list_writing(guard.table, to, write)
             for role in ROLES:
-                if role.rows == "all" or (
-                    role.rows == "users" and is_of_users(self.manifest, guard.table)
-                ):
+                if self._sees_all(role, guard.table):
                     command = "SELECT" if role.privileges == "SELECT" else "ALL"
-                    names = [role_name(self.prefix, role.name)]
-                    yield self._policy(guard.table, role.name, command, names, "USING (true)")
+                    text = f"USING ({quote_role(role.name) if self.is_forced else 'true'})"
+                    to = self._to(role.name)
+                    yield self._policy(guard.table, role.name, command, to, text)
 
-    def _list_writing(self, table: str, roles: Sequence[str], write: str) -> Iterator[Managed]:
+    def _to(self, *names: str, others: Iterable[str] = ()) -> str:
+        """Whom a policy is for: roles, or in place of ours the one login."""
+        ours = ["CURRENT_USER"] if self.is_forced else map(quote, self.name_all(*names))
+        return ", ".join([*ours, *map(quote, others)])
+
+    def _sees_all(self, role: Role, table: str) -> bool:
+        if role.name == "owner":
+            return self.is_forced
+        return _may_use(role, self.manifest, table)
+
+    def _list_writing(self, table: str, to: str, write: str) -> Iterator[Managed]:
         checks = {
             "INSERT": f"WITH CHECK ({write})",
             "UPDATE": f"USING ({write}) WITH CHECK ({write})",
             "DELETE": f"USING ({write})",
         }
         for command, text in checks.items():
-            yield self._policy(table, f"app_{command.lower()}", command, roles, text)
+            yield self._policy(table, f"app_{command.lower()}", command, to, text)
 
-    def _policy(
-        self, table: str, name: str, command: str, roles: Iterable[str], text: str
-    ) -> Managed:
+    def _policy(self, table: str, name: str, command: str, to: str, text: str) -> Managed:
         place = quote(self.schema, table)
-        create = (
-            f"CREATE POLICY {quote(name)} ON {place} FOR {command} TO {quote_list(roles)} {text}"
-        )
+        create = f"CREATE POLICY {quote(name)} ON {place} FOR {command} TO {to} {text}"
         return Managed("policy", table, name, create, _drop("POLICY", name, place))
 
     def _list_grants(self) -> Iterator[Managed]:
         schema = quote(self.schema)
         to = [name for guard in self.guards.values() for name in guard.to]
-        names = [role_name(self.prefix, role.name) for role in ROLES if role.privileges]
+        names = self.name_all(*(role.name for role in ROLES if role.privileges))
         for name in dict.fromkeys([*names, *to]):
             yield _grant("", name, f"USAGE ON SCHEMA {schema}", name)
         for members in self._list_members():
             function = f"{quote(self.schema, _groups_name(members))}()"
-            for name in dict.fromkeys([role_name(self.prefix, "app"), *to]):
+            for name in dict.fromkeys([*self.name_all("app"), *to]):
                 yield _grant(
                     "", f"{_groups_name(members)} {name}", f"EXECUTE ON FUNCTION {function}", name
                 )
         for table in self.manifest.tables:
-            for role in ROLES:
+            for role in () if self.is_forced else ROLES:
                 if _may_use(role, self.manifest, table):
-                    yield self._table_grant(
-                        table, role.privileges, role_name(self.prefix, role.name)
-                    )
+                    is_reader = role.name == "readonly"
+                    privileges = self._reading(table) if is_reader else role.privileges
+                    if privileges:
+                        name = role_name(self.prefix, role.name)
+                        yield self._table_grant(table, privileges, name)
             guard = self.guards.get(table)
-            for name in guard.to if guard else ():
-                yield self._table_grant(table, _app_privileges(self.guards[table]), name)
-            if guard:
-                app = role_name(self.prefix, "app")
-                yield self._table_grant(table, _app_privileges(self.guards[table]), app)
+            if guard and (guard.read or guard.is_public):
+                for name in (*guard.to, *self.name_all("app")):
+                    yield self._table_grant(table, _app_privileges(guard), name)
+
+    def _reading(self, table: str) -> str:
+        """The privilege to read a table, without what it tells of people: in _extra may be all."""
+        columns = self.manifest.tables[table].columns
+        personal = {name for name, column in columns.items() if PERSONAL.of(column) is not None}
+        shown = [name for name in self.types(table) if name not in personal]
+        if not personal or not shown:
+            return "SELECT" if shown else ""
+        return f"SELECT ({quote_list(shown)})"
 
     def _table_grant(self, table: str, privileges: str, name: str) -> Managed:
         return _grant(table, name, f"{privileges} ON TABLE {quote(self.schema, table)}", name)
@@ -308,8 +370,10 @@ class AccessRules:
 def access_script(manifest: Manifest, schema: str) -> list[str]:
     """The roles and all objects as statements, behind a table of the roles in comments."""
     rules = AccessRules(manifest, schema)
-    if not rules.prefix:
+    if not rules.has_rules:
         return []
+    if rules.is_forced:
+        return [managed.create for managed in rules.list_objects()]
     roles = [create_role(rules.prefix, role) for role in ROLES]
     head = "\n".join([*describe_roles(rules.prefix), roles[0]])
     owner, loader = (quote(role_name(rules.prefix, name)) for name in ("owner", "loader"))
