@@ -14,6 +14,8 @@ from assise.manifest.model import Manifest
 from assise.manifest.sections.access import ROLES as PREFIX
 from assise.manifest.sections.access import Members
 from assise.manifest.sections.columns import list_columns
+from assise.manifest.sections.deletion import DELETED_TYPE, SOFT_DELETE, is_ours
+from assise.schema.deletion import Deletion, are_null, join_pairs, list_below, name_deleted_index
 from assise.schema.guards import Condition, Guard, Link, find_guards, is_of_users, make_name
 from assise.schema.roles import ROLES, WRITING, Role, create_role, describe_roles, role_name
 from assise.schema.sql import quote, quote_list, quote_text
@@ -91,6 +93,7 @@ class AccessRules:
         """The columns of a table with their types, those too that it copies."""
         types = list_columns(table, self.manifest.tables)
         guard = self.guards.get(table)
+        types |= dict.fromkeys(guard.hidden if guard else (), DELETED_TYPE)
         for link in guard.links if guard else ():
             types |= {copy.column: copy.type for copy in link.copies}
         return types
@@ -113,25 +116,64 @@ class AccessRules:
         """Each child table with the UPDATE that copies its parent's columns; `{where}` is open."""
         return [(link.child, self._fill(link)) for link in self.links]
 
+    @cached_property
+    def deletions(self) -> list[Deletion]:
+        """The functions of tables whose rows are deleted softly."""
+        hidden = {name: guard.hidden for name, guard in self.guards.items()}
+        found = []
+        for name, guard in self.guards.items():
+            deletion = SOFT_DELETE.of(self.manifest.tables[name])
+            if deletion is not None:
+                types, column = self.types(name), deletion.column
+                key = {each: types[each] for each in self.manifest.tables[name].primary_key}
+                above = [each for each in guard.hidden if each != column]
+                below = [*list_below(name, column, self.links, hidden)]
+                may_write = f"(({self.predicate(name, guard.write)}) OR {self._sees_all})"
+                found.append(Deletion(self.schema, name, key, column, above, below, may_write))
+        return found
+
+    @property
+    def _sees_all(self) -> str:
+        """Whether no rule binds who calls a function of ours, which runs as the owner."""
+        caller = "coalesce(nullif(current_setting('role', true), 'none'), session_user::text)"
+        names = [self.owner, *self._list_unbound()]
+        roles = " OR ".join(f"pg_has_role({caller}, {quote_text(name)}, 'USAGE')" for name in names)
+        return f"(select {roles})"
+
+    def _list_unbound(self) -> list[str]:
+        """The roles that see and write all rows."""
+        unbound = [role for role in ROLES if role.rows == "all" and role.privileges == WRITING]
+        return [role_name(self.prefix, role.name) for role in unbound]
+
+    def _live(self, table: str, prefix: str = "") -> str:
+        """That a row is not deleted, as a further condition; empty where rows never are."""
+        guard = self.guards.get(table)
+        return f" AND {are_null(guard.hidden, prefix)}" if guard and guard.hidden else ""
+
     def _fill(self, link: Link) -> str:
         child, parent = (quote(self.schema, name) for name in (link.child, link.parent))
         sets = ", ".join(f"{quote(copy.column)} = p.{quote(copy.source)}" for copy in link.copies)
         old = ", ".join(f"c.{quote(copy.column)}" for copy in link.copies)
         new = _list_sources(link, "p")
-        same = _join_pairs(link, "c", "p")
+        same = join_pairs(link, "c", "p")
         return (
             f"UPDATE {child} AS c SET {sets} FROM {parent} AS p"
             f" WHERE {same} AND ({old}) IS DISTINCT FROM ({new})"
         )
 
     def _list_columns(self) -> Iterator[Managed]:
+        for each in self.deletions:
+            if is_ours(each.table, self.manifest.tables):
+                yield self._column(each.table, each.column, DELETED_TYPE)
         for link in self.links:
-            table = quote(self.schema, link.child)
             for copy in link.copies:
-                column = quote(copy.column)
-                create = f"ALTER TABLE {table} ADD COLUMN {column} {copy.type}"
-                drop = f"ALTER TABLE IF EXISTS {table} DROP COLUMN IF EXISTS {column}"
-                yield Managed("column", link.child, copy.column, create, drop)
+                yield self._column(link.child, copy.column, copy.type)
+
+    def _column(self, table: str, name: str, kind: str) -> Managed:
+        place, column = quote(self.schema, table), quote(name)
+        create = f"ALTER TABLE {place} ADD COLUMN {column} {kind}"
+        drop = f"ALTER TABLE IF EXISTS {place} DROP COLUMN IF EXISTS {column}"
+        return Managed("column", table, name, create, drop)
 
     def _list_owners(self) -> Iterator[Managed]:
         for name in self.manifest.tables:
@@ -146,6 +188,7 @@ class AccessRules:
             body = (
                 f"SELECT m.{quote(members.group)} FROM {table} AS m"
                 f" WHERE m.{quote(members.user)} = {quote_setting('user', user)}"
+                f"{self._live(members.table, 'm.')}"
             )
             head = f"RETURNS SETOF {group} LANGUAGE sql STABLE SECURITY DEFINER"
             yield self._function(_groups_name(members), head, body)
@@ -157,14 +200,19 @@ class AccessRules:
             yield self._function(
                 make_name("_move", link.child, link.parent), head, self._move(link)
             )
+        head = "RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER"
+        for each in self.deletions:
+            bodies = {"delete": each.delete(), "restore": each.restore()}
+            for ending, body in bodies.items():
+                yield self._function(make_name(each.table, ending), head, body, each.arguments)
 
     def _list_members(self) -> list[Members]:
         guards = self.guards.values()
         found = (each.groups for guard in guards for each in (*guard.read, *guard.write))
         return list(dict.fromkeys(members for members in found if members is not None))
 
-    def _function(self, name: str, head: str, body: str) -> Managed:
-        function = f"{quote(self.schema, name)}()"
+    def _function(self, name: str, head: str, body: str, arguments: str = "") -> Managed:
+        function = f"{quote(self.schema, name)}({arguments})"
         statements = [
             f"CREATE FUNCTION {function} {head} {PINNED} AS {quote_text(body)}",
             f"ALTER FUNCTION {function} OWNER TO {quote(self.owner)}",
@@ -182,17 +230,31 @@ class AccessRules:
         message = quote_text(f"{link.child} has a row without its row in {link.parent}")
         return (
             f"BEGIN SELECT {sources} INTO {columns} FROM {quote(self.schema, link.parent)} AS p"
-            f" WHERE {_join_pairs(link, 'NEW', 'p')} FOR KEY SHARE;"
+            f" WHERE {join_pairs(link, 'NEW', 'p')} FOR KEY SHARE;"
             f" IF NOT FOUND AND {given} THEN"
             f" RAISE foreign_key_violation USING MESSAGE = {message}; END IF;"
-            " RETURN NEW; END"
+            f"{self._refuse_deleted(link)} RETURN NEW; END"
+        )
+
+    def _refuse_deleted(self, link: Link) -> str:
+        """The statement that keeps new rows from a parent that is deleted."""
+        hidden = self.guards[link.parent].hidden
+        copied = [copy.column for copy in link.copies if copy.source in hidden]
+        if not copied:
+            return ""
+        old, new = (", ".join(f"{row}.{quote(c)}" for c, _ in link.pairs) for row in ("OLD", "NEW"))
+        message = quote_text(f"{link.child} has a row whose row in {link.parent} is deleted")
+        return (
+            f" IF NOT ({are_null(copied, 'NEW.')})"
+            f" AND (TG_OP = 'INSERT' OR ({old}) IS DISTINCT FROM ({new})) AND NOT {self._sees_all}"
+            f" THEN RAISE foreign_key_violation USING MESSAGE = {message}; END IF;"
         )
 
     def _move(self, link: Link) -> str:
         """The body of the trigger of a parent: its children go with it."""
         sets = ", ".join(f"{quote(copy.column)} = NEW.{quote(copy.source)}" for copy in link.copies)
         child = quote(self.schema, link.child)
-        return f"BEGIN UPDATE {child} AS c SET {sets} WHERE {_join_pairs(link, 'c', 'NEW')}; RETURN NULL; END"
+        return f"BEGIN UPDATE {child} AS c SET {sets} WHERE {join_pairs(link, 'c', 'NEW')}; RETURN NULL; END"
 
     def _list_triggers(self) -> Iterator[Managed]:
         for link in self.links:
@@ -233,9 +295,16 @@ class AccessRules:
                 continue
             name = make_name("_access", table, *columns)
             place = quote(self.schema, table)
-            create = f"CREATE {unique}INDEX {quote(name)} ON {place} ({quote_list(columns)})"
+            live = "" if unique else self._live(table).replace(" AND ", " WHERE ", 1)
+            create = f"CREATE {unique}INDEX {quote(name)} ON {place} ({quote_list(columns)}){live}"
             drop = f"DROP INDEX IF EXISTS {quote(self.schema, name)}"
             yield Managed("index", table, name, create, drop)
+        for each in self.deletions:
+            name = name_deleted_index(each.table)
+            place, column = quote(self.schema, each.table), quote(each.column)
+            create = f"CREATE INDEX {quote(name)} ON {place} ({column}) WHERE {column} IS NOT NULL"
+            drop = f"DROP INDEX IF EXISTS {quote(self.schema, name)}"
+            yield Managed("index", each.table, name, create, drop)
 
     def _list_policies(self) -> Iterator[Managed]:
         for guard in self.guards.values():
@@ -244,8 +313,10 @@ class AccessRules:
             # Behind the policies and grants that a change takes away, in the same transaction.
             drop = f"ALTER TABLE IF EXISTS {table} DISABLE ROW LEVEL SECURITY"
             yield Managed("security", guard.table, guard.table, create, drop)
-            write = self.predicate(guard.table, guard.write)
+            live = self._live(guard.table)
+            write = f"({self.predicate(guard.table, guard.write)}){live}"
             read = "true" if guard.is_public else self.predicate(guard.table, guard.read)
+            read = f"({read}){live}"
             roles = [role_name(self.prefix, "app"), *guard.to]
             yield self._policy(guard.table, "app_read", "SELECT", roles, f"USING ({read})")
             if guard.write:
@@ -256,7 +327,8 @@ class AccessRules:
                 ):
                     command = "SELECT" if role.privileges == "SELECT" else "ALL"
                     names = [role_name(self.prefix, role.name)]
-                    yield self._policy(guard.table, role.name, command, names, "USING (true)")
+                    rows = f"true{live}" if role.rows == "users" else "true"
+                    yield self._policy(guard.table, role.name, command, names, f"USING ({rows})")
 
     def _list_writing(self, table: str, roles: Sequence[str], write: str) -> Iterator[Managed]:
         checks = {
@@ -282,6 +354,12 @@ class AccessRules:
         names = [role_name(self.prefix, role.name) for role in ROLES if role.privileges]
         for name in dict.fromkeys([*names, *to]):
             yield _grant("", name, f"USAGE ON SCHEMA {schema}", name)
+        for each in self.deletions:
+            others = [role_name(self.prefix, "app"), *self.guards[each.table].to]
+            for name in dict.fromkeys([*self._list_unbound(), *others]):
+                for function in (make_name(each.table, "delete"), make_name(each.table, "restore")):
+                    what = f"{quote(self.schema, function)}({each.arguments})"
+                    yield _grant("", f"{function} {name}", f"EXECUTE ON FUNCTION {what}", name)
         for members in self._list_members():
             function = f"{quote(self.schema, _groups_name(members))}()"
             for name in dict.fromkeys([role_name(self.prefix, "app"), *to]):
@@ -337,11 +415,6 @@ def _drop(kind: str, name: str, table: str) -> str:
 
 def _list_sources(link: Link, row: str) -> str:
     return ", ".join(f"{row}.{quote(copy.source)}" for copy in link.copies)
-
-
-def _join_pairs(link: Link, child: str, parent: str) -> str:
-    pairs = link.pairs
-    return " AND ".join(f"{parent}.{quote(p)} = {child}.{quote(c)}" for c, p in pairs)
 
 
 def _grant(table: str, name: str, what: str, to: str) -> Managed:
