@@ -197,6 +197,14 @@ def test_what_needs_roles_is_refused_without_them(project: Project) -> None:
     project.path.write_text(text)
     with pytest.raises(ManifestError, match=r"columns\.name\.personal: needs roles"):
         _ = project.manifest
+    project.path.write_text(text.replace("{type: text, personal: name}", "text"))
+    assert project.manifest
+    deleted = (
+        "    access: {owner: id}\n    soft_delete: true\n    columns: {id: int4, name: text}\n"
+    )
+    project.path.write_text(text[: text.index("    columns")] + deleted)
+    with pytest.raises(ManifestError, match=r"users\.soft_delete: needs roles"):
+        _ = project.manifest
     for roles in ("roles: {}", "roles: {are_none: true}", "roles: some"):
         project.path.write_text(text.replace("roles: none", roles))
         with pytest.raises(ManifestError, match="roles"):

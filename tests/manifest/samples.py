@@ -21,6 +21,7 @@ tables:
   # 150 documents
   users:
     access: {owner: id, read: {any: [{tenant: city}, {public: read}]}, to: [authenticated]}
+    soft_delete: {keep: "30 days"}
     collection: users
     primary_key: id
     comment: "who may sign in"

@@ -26,6 +26,7 @@ from assise.manifest.write import dump_manifest
 ROWS = set("tables collection parent from primary_key columns type kind".split())
 SCHEMA = set("comment references on_delete orphans unique duplicates not_null default".split())
 SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "personal"}
+SCHEMA |= {"soft_delete"}
 PLACES = {
     "manifest": (),
     "table": ("tables", "users"),
@@ -103,6 +104,7 @@ CHANGES = {
     ("manifest", "roles"): ("prefix: devora", "prefix: shop"),
     ("manifest", "tables"): ("  events:\n", "  moments:\n"),
     ("table", "access"): ("{owner: id, ", "{tenant: id, "),
+    ("table", "soft_delete"): ('"30 days"', '"31 days"'),
     ("table", "collection"): ("collection: events", "collection: moments"),
     ("table", "parent"): (
         "parent: files\n    from: notes.*\n    primary_key: [user_id, _position, _position_2]",

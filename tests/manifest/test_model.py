@@ -7,7 +7,7 @@ from assise.errors import ManifestError
 from assise.manifest.layout import ColumnLayout
 from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.read import parse_manifest
-from assise.manifest.sections.postgres import Postgres, Server
+from assise.manifest.sections.postgres import Postgres, Urls
 
 HEAD = "assise: 1\nname: shop\ntables:\n"
 USERS = "  users: {collection: users, primary_key: id, columns: {id: {type: uuid, from: _id}}}\n"
@@ -587,7 +587,7 @@ def test_a_manifest_does_not_change() -> None:
 
 
 def test_neither_errors_nor_repr_show_a_password() -> None:
-    server = Postgres(main=Server(url="postgresql://u:secret@h/d"))
+    server = Postgres(main=Urls(url="postgresql://u:secret@h/d"))
     assert "secret" not in repr(Manifest(assise=1, name="a", postgres=server, tables={}))
     with pytest.raises(ValidationError) as caught:
         Manifest(assise=1, name="", postgres=server, tables={})

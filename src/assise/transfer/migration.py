@@ -235,6 +235,9 @@ def load(
             report.collections = load_source(
                 connection, current, source, workers, log=workspace.log, progress=workspace.progress
             )
+            tables = ledger.describe_tables(connection, current, manifest)
+            for part in workspace.additions:
+                part.apply_manifest(connection, tables, log=workspace.log)
             report.findings = apply_objects(
                 connection,
                 current,
@@ -243,9 +246,6 @@ def load(
                 log=workspace.log,
                 progress=workspace.progress,
             )
-        tables = ledger.describe_tables(connection, current, manifest)
-        for part in workspace.additions:
-            part.apply_manifest(connection, tables, log=workspace.log)
         ledger.remember_source(connection, current, source.address)
     for each in report.collections:
         report.misfits += find_misfits(each.columns, current.layout)

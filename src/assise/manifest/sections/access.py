@@ -11,7 +11,6 @@ from pydantic import field_validator, model_validator
 from assise.manifest.keys import Key, Keyed, Schema, Tables
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections.columns import list_columns
-from assise.manifest.sections.personal import PERSONAL
 from assise.manifest.sections.references import list_foreign_keys
 from assise.wording import nearest, show
 
@@ -208,23 +207,6 @@ def _check_roles(place: Place, roles: Roles, tables: Tables) -> Iterator[Problem
             f" at most {MAX_PREFIX} in all."
         )
         yield Problem(at, "cannot begin the names of roles", show(prefix), remedy)
-
-
-def check_roles(roles: Roles | None, tables: Tables) -> Iterator[Problem]:
-    """Rules, and what one role does not see, need the roles that they are for."""
-    if roles is None or roles.are_none:
-        for place in list(_list_needing_roles(tables, is_any=roles is None))[:1]:
-            remedy = "Write roles: {prefix: NAME} at the top: NAME_app is the application's login."
-            yield Problem(place, "needs roles", remedy=remedy)
-
-
-def _list_needing_roles(tables: Tables, *, is_any: bool) -> Iterator[Place]:
-    for name, table in tables.items():
-        if ACCESS.of(table) is not None and is_any:
-            yield "tables", name, "access"
-        for column_name, column in table.columns.items():
-            if PERSONAL.of(column) is not None:
-                yield "tables", name, "columns", column_name, "personal"
 
 
 def _write_access(place: Place, access: Access, tables: Tables) -> object:

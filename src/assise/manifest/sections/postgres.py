@@ -17,8 +17,8 @@ RoleName = Literal["app", "auth", "readonly", "worker", "admin"]
 _URL = re.compile(r"postgres(ql)?://.+", re.DOTALL)
 
 
-class Server(Keyed):
-    """A server: the URL of Assise's own commands, those of the roles, and that of a replica.
+class Urls(Keyed):
+    """The URLs of a server: that of Assise's own commands, those of the roles, and that of a replica.
 
     Variables in them are not replaced yet. Through the replica's URL the role `app` signs in.
     """
@@ -35,7 +35,7 @@ class Server(Keyed):
 class Postgres(Keyed):
     """The servers of a project; a text stands for `{main: {url: …}}`."""
 
-    main: Server
+    main: Urls
 
     @model_validator(mode="before")
     @classmethod
@@ -49,10 +49,10 @@ class Postgres(Keyed):
     @property
     def is_short(self) -> bool:
         """Whether it says no more than the URL of the commands."""
-        return self.main == Server(url=self.main.url)
+        return self.main == Urls(url=self.main.url)
 
 
-EMBEDDED = Postgres(main=Server())
+EMBEDDED = Postgres(main=Urls())
 
 
 def _check_postgres(place: Place, postgres: Postgres, tables: Tables) -> Iterator[Problem]:
@@ -81,7 +81,7 @@ _TEXT: dict[str, Schema] = {"type": "string"}
 _SERVER: dict[str, Schema] = {
     "type": "object",
     "additionalProperties": False,
-    "properties": {name: dict(_TEXT) for name in Server.model_fields},
+    "properties": {name: dict(_TEXT) for name in Urls.model_fields},
 }
 
 POSTGRES = Key(
