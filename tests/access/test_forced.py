@@ -192,16 +192,14 @@ def test_check_and_explain_know_forced_tables(hosted: Project, owned: Callable[.
 
 
 def test_what_needs_roles_is_refused_without_them(project: Project) -> None:
-    users = "  users:\n    collection: users\n    primary_key: id\n    columns: {id: int4, name: "
+    users = "  users:\n    collection: users\n    primary_key: id\n    columns: {id: {type: int4, from: _id}, name: "
     text = f"assise: 1\nname: app\nroles: none\ntables:\n{users}{{type: text, personal: name}}}}\n"
     project.path.write_text(text)
     with pytest.raises(ManifestError, match=r"columns\.name\.personal: needs roles"):
         _ = project.manifest
     project.path.write_text(text.replace("{type: text, personal: name}", "text"))
-    assert project.manifest
-    deleted = (
-        "    access: {owner: id}\n    soft_delete: true\n    columns: {id: int4, name: text}\n"
-    )
+    assert project.manifest.tables
+    deleted = "    access: {owner: id}\n    soft_delete: true\n    columns: {id: {type: int4, from: _id}}\n"
     project.path.write_text(text[: text.index("    columns")] + deleted)
     with pytest.raises(ManifestError, match=r"users\.soft_delete: needs roles"):
         _ = project.manifest
