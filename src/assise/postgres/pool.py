@@ -64,7 +64,7 @@ class Session:
         self, query: str, parameters: Arguments = None, *, size: int = 1_000
     ) -> AsyncIterator[Record]:
         """The rows of a query one by one, `size` of them in memory."""
-        with translated(self.target):
+        with translated(self.target, in_session=True):
             async with self.connection.cursor(name=f"stream_{id(query):x}") as cursor:
                 cursor.itersize = size
                 await cursor.execute(query.encode(), parameters)
@@ -76,7 +76,7 @@ class Session:
         self, statement: str, parameters: Arguments = None
     ) -> AsyncIterator[psycopg.AsyncCopy]:
         """Psycopg's COPY. Under a rule the server takes COPY TO, and refuses COPY FROM."""
-        with translated(self.target):
+        with translated(self.target, in_session=True):
             async with (
                 self.connection.cursor() as cursor,
                 cursor.copy(statement.encode(), parameters) as copy,
@@ -95,7 +95,7 @@ class Session:
 
     async def _execute(self, statement: str, parameters: Arguments) -> psycopg.AsyncCursor[Record]:
         check_open(self.connection.info, self.connection.pgconn.finish)
-        with translated(self.target):
+        with translated(self.target, in_session=True):
             cursor = await self.connection.execute(statement.encode(), parameters)
         check_open(self.connection.info, self.connection.pgconn.finish)
         return cursor
@@ -131,7 +131,7 @@ class RolePool:
         async with self._opening:
             if self._pool is None:
                 module = load("psycopg_pool", extra="app")
-                with translated(self.target):
+                with translated(self.target, in_session=True):
                     wait_s = min(10, max(2, ceil(self.timeout_s)))
                     await asyncio.to_thread(check_login, self.conninfo, self.target, wait_s)
                 settings = {"autocommit": True, "prepare_threshold": None, "row_factory": dict_row}
@@ -194,7 +194,7 @@ class RolePool:
             yield session
             check_open(connection.info, connection.pgconn.finish)
             check_whole(connection.info)
-            with translated(self.target):
+            with translated(self.target, in_session=True):
                 if self.has_replica and not rights.is_read_only:
                     session.position = await _commit(connection)
                 else:
@@ -208,7 +208,7 @@ async def begin(
 
     Whether the server has replayed its log as far as `position`; without one it always has.
     """
-    with translated(target):
+    with translated(target, in_session=True):
         message = rights.begin(connection, position)
         cursor = await connection.execute(message, prepare=False)
         if position is None:

@@ -15,7 +15,7 @@ from assise.manifest.sections.access import ROLES as PREFIX
 from assise.manifest.sections.access import Members
 from assise.manifest.sections.columns import list_columns
 from assise.manifest.sections.deletion import DELETED_TYPE, SOFT_DELETE, is_ours
-from assise.schema.deletion import Deletion, are_null, join_pairs, list_below, name_deleted_index
+from assise.schema.deletion import Deletion, are_null, join_pairs, list_below
 from assise.schema.guards import Condition, Guard, Link, find_guards, groups_name, make_name
 from assise.schema.managed import Managed, drop_of
 from assise.schema.policies import list_grants, list_policies
@@ -27,6 +27,7 @@ from assise.schema.roles import (
     describe_roles,
     role_name,
 )
+from assise.schema.rule_indexes import list_rule_indexes
 from assise.schema.sql import quote, quote_list, quote_text
 
 SETTINGS = {"user": "app.user_id", "tenant": "app.tenant_id"}
@@ -114,7 +115,7 @@ class AccessRules:
             *self._list_owners(),
             *self._list_functions(),
             *self._list_triggers(),
-            *self._list_indexes(),
+            *list_rule_indexes(self),
             *list_policies(self),
             *list_grants(self),
         ]
@@ -301,37 +302,6 @@ class AccessRules:
             f" EXECUTE FUNCTION {function}()"
         )
         return Managed("trigger", table, name, create, drop_of("TRIGGER", name, place))
-
-    def _list_indexes(self) -> Iterator[Managed]:
-        """Indexes for rules; a parent's is unique, so that its key is locked when it changes.
-
-        An UPDATE of a column of a unique index waits for FOR KEY SHARE, and holds it up.
-        """
-        wanted: dict[tuple[str, tuple[str, ...]], str] = {}
-        for link in self.links:
-            own = tuple(parent for _, parent in link.pairs)
-            key = dict.fromkeys([*own, *(copy.source for copy in link.copies)])
-            wanted[link.parent, tuple(key)] = "UNIQUE "
-        for guard in self.guards.values():
-            for condition in (*guard.read, *guard.write):
-                wanted.setdefault((guard.table, (condition.column,)), "")
-        for members in self.list_members():
-            wanted.setdefault((members.table, (members.user, members.group)), "")
-        for (table, columns), unique in wanted.items():
-            if not unique and columns == self.manifest.tables[table].primary_key[: len(columns)]:
-                continue
-            name = make_name("_access", table, *columns)
-            place = quote(self.schema, table)
-            live = "" if unique else self.live(table).replace(" AND ", " WHERE ", 1)
-            create = f"CREATE {unique}INDEX {quote(name)} ON {place} ({quote_list(columns)}){live}"
-            drop = f"DROP INDEX IF EXISTS {quote(self.schema, name)}"
-            yield Managed("index", table, name, create, drop)
-        for each in self.deletions:
-            name = name_deleted_index(each.table)
-            place, column = quote(self.schema, each.table), quote(each.column)
-            create = f"CREATE INDEX {quote(name)} ON {place} ({column}) WHERE {column} IS NOT NULL"
-            drop = f"DROP INDEX IF EXISTS {quote(self.schema, name)}"
-            yield Managed("index", each.table, name, create, drop)
 
 
 def access_script(manifest: Manifest, schema: str) -> list[str]:
