@@ -17,8 +17,11 @@ from assise.manifest.sections.constraints import (
     VALUES,
     Unique,
 )
+from assise.manifest.sections.deletion import DELETED_TYPE
 from assise.manifest.sections.indexes import INDEXES, Index, read_column
 from assise.manifest.sections.references import Reference, list_foreign_keys
+from assise.schema.deletion import are_null
+from assise.schema.guards import find_guards
 from assise.schema.objects import ORDER, Broken, Object, ObjectNames
 from assise.schema.sql import quote, quote_list, quote_text
 
@@ -35,20 +38,23 @@ def list_objects(manifest: Manifest, schema: str) -> list[Object]:
     """Everything that a manifest asks for, in the order in which it can be created."""
     taken = {*manifest.tables, *(f"{name}_pkey" for name in manifest.tables)}
     names = ObjectNames(taken)
+    guards = find_guards(manifest)
     found: list[Object] = []
     for table in manifest.tables:
-        found += _Builder(manifest.tables, table, schema, names).list_all()
+        hidden = guards[table].hidden if table in guards else ()
+        found += _Builder(manifest.tables, table, schema, names, hidden).list_all()
     return sorted(found, key=lambda each: ORDER.index(each.kind))
 
 
 @dataclass(frozen=True)
 class _Builder:
-    """Builds the objects of one table."""
+    """Builds the objects of one table; `hidden` are its columns that deleted rows have."""
 
     tables: Mapping[str, Table]
     name: str
     schema: str
     names: ObjectNames
+    hidden: Sequence[str] = ()
 
     @property
     def table(self) -> Table:
@@ -153,24 +159,49 @@ class _Builder:
         name = self.names.take(self.name, [column], "key")
         nulls = _write_nulls(unique)
         start = f"{quote(name)} ON {self.sql_name}"
+        live = self._live([column])
+        create = (
+            f"ALTER TABLE {self.sql_name} ADD CONSTRAINT {quote(name)}"
+            f" UNIQUE {nulls}({quote(column)})"
+        )
+        where = f" WHERE {live}" if live else ""
+        if live:
+            create = f"CREATE UNIQUE INDEX {start} ({quote(column)}) {nulls}{where.strip()}"
         return Object(
             "unique",
             self.name,
             name,
             place,
-            f"ALTER TABLE {self.sql_name} ADD CONSTRAINT {quote(name)}"
-            f" UNIQUE {nulls}({quote(column)})",
+            create,
             f"ALTER TABLE {self.sql_name} DROP CONSTRAINT IF EXISTS {quote(name)};"
             f" DROP INDEX IF EXISTS {quote(self.schema, name)}",
             instead=f"CREATE INDEX {start} ({quote(column)})",
-            if_long=f"CREATE UNIQUE INDEX {start} (({_write_digest(column)}))",
-            broken=self._duplicates([column], unique),
+            if_long=f"CREATE UNIQUE INDEX {start} (({_write_digest(column)})){where}",
+            broken=self._duplicates([column], unique, Index(where=live)),
+            needs=self._needs,
         )
+
+    def _live(self, columns: Sequence[str]) -> str | None:
+        """That a row is not deleted: a key is unique among such rows, unless others refer to it."""
+        keys = (key for name in self.tables for key in list_foreign_keys(name, self.tables))
+        is_referred_to = any(
+            key.target.table == self.name and {*key.target.columns} == {*columns} for key in keys
+        )
+        return are_null(self.hidden) if self.hidden and not is_referred_to else None
+
+    @property
+    def _needs(self) -> str:
+        """The statement for the columns that rules add to the table."""
+        added = [name for name in self.hidden if name not in self.types]
+        columns = [f"ADD COLUMN IF NOT EXISTS {quote(name)} {DELETED_TYPE}" for name in added]
+        return f"ALTER TABLE {self.sql_name} {', '.join(columns)}" if columns else ""
 
     def _index(self, place: Place, index: Index) -> Object:
         columns = index.names(self.types)
         name = self.names.take(self.name, columns or ("expr",), "key" if index.unique else "idx")
         is_unique = bool(index.unique)
+        if is_unique and index.where is None:
+            index = index.model_copy(update={"where": self._live(columns)})
         broken = self._duplicates(columns, index.unique, index) if is_unique else Broken()
         return Object(
             "unique" if is_unique else "index",
@@ -182,6 +213,7 @@ class _Builder:
             instead=self._create_index(name, index) if is_unique else "",
             if_long=self._create_index(name, index, is_cut=True),
             broken=broken,
+            needs=self._needs if is_unique else "",
         )
 
     def _create_index(

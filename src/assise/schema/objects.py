@@ -45,6 +45,7 @@ class Object:
         if_long: the statement for what can be had where values are too long for an index.
         after: the statement that follows once it is there: it checks old rows, or reads them.
         refers_to: the table that a foreign key refers to.
+        needs: the statement that adds the columns of parts that it reads, for a trial before them.
     """
 
     kind: ObjectKind
@@ -58,6 +59,7 @@ class Object:
     after: str = ""
     refers_to: str = ""
     broken: Broken = Broken()
+    needs: str = ""
 
     @property
     def sql(self) -> str:
