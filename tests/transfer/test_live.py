@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
@@ -111,6 +112,14 @@ def test_what_changed_in_the_source_is_no_difference(loaded: Loaded, shop: Shop)
     shop.users.insert_many([{"name": "new"}, {"name": "newer"}, {"name": "newest"}])
     assert verify(project) == (Verified(equal=300), Since(changed=2, deleted=1, added=3))
     assert project.verify().exit_code == 0
+
+
+def test_a_new_document_whose_id_is_of_a_new_type_is_added(loaded: Loaded, shop: Shop) -> None:
+    """The ranges of the load are of ObjectIds, and match no other id."""
+    project, _ = loaded
+    shop.users.insert_many([{"_id": n} for n in range(5)])
+    shop.users.insert_many([{"_id": "text"}, {"_id": datetime(2026, 1, 1, tzinfo=UTC)}])
+    assert verify(project) == (Verified(equal=300), Since(added=7))
 
 
 def test_a_row_that_is_not_what_was_loaded_is_different(
