@@ -268,6 +268,9 @@ class LiveSource(Source, Protocol):
     def count(self, collection: str) -> int:
         """Return about how many documents a collection has."""
 
+    def count_outside(self, collection: str) -> int:
+        """Return how many documents are in no chunk, as none was like them when it was planned."""
+
     def sample(self, collection: str, count: int) -> Iterator[Chunk]:
         """Read documents that the server draws at random; offsets count from 0."""
 

@@ -319,11 +319,6 @@ def repair(
         if not dry_run:
             ledger.upgrade(connection)
         load = find_finished(connection, manifest)
-        if load.is_live:
-            raise UsageError(
-                f"the source of {load.name!r} may change while it is read: it repairs nothing",
-                remedy=ledger.restart_hint(load),
-            )
         source = open_source(place or load.source, load.options)
         with _working(workspace, source) as workers:
             report, found = _verify(workspace, connection, load, source, workers)

@@ -65,6 +65,8 @@ def verify_source(
                 layouts = build_tree(load.layout, load.layout.table_of(name)).layouts
                 reading.open(len(layouts))
                 of_collection.problems += task.problems
+                if isinstance(source, LiveSource) and not is_sample:
+                    of_collection.since.added += source.count_outside(name)
                 if of_collection.gone:
                     check = CollectionCheck(connection, load, name)
                     of_collection.add(check.check_gone(of_collection.gone))
