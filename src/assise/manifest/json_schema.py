@@ -82,6 +82,12 @@ def takes_numbers(option: Mapping[str, Schema]) -> bool:
     return option.get("type") in _NO_TEXTS
 
 
+def takes_null(option: Mapping[str, Schema]) -> bool:
+    """Whether YAML's null may stand there."""
+    values = option.get("enum")
+    return isinstance(values, list) and None in values
+
+
 def _describe_entry(on: On) -> dict[str, Schema]:
     properties: dict[str, Schema] = {}
     for key in keys_on(on):

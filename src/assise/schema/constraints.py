@@ -11,15 +11,17 @@ from assise.manifest.sections.columns import list_columns
 from assise.manifest.sections.constraints import (
     CHECK,
     DEFAULT,
+    DUPLICATES,
     FUNCTIONS,
     NOT_NULL,
     UNIQUE,
     VALUES,
+    Duplicates,
     Unique,
 )
 from assise.manifest.sections.indexes import INDEXES, Index, read_column
 from assise.manifest.sections.references import Reference, list_foreign_keys
-from assise.schema.objects import ORDER, Broken, Object, ObjectNames
+from assise.schema.objects import ORDER, Amendment, Broken, Object, ObjectNames
 from assise.schema.sql import quote, quote_list, quote_text
 
 SHOWN = 10
@@ -165,6 +167,9 @@ class _Builder:
             instead=f"CREATE INDEX {start} ({quote(column)})",
             if_long=f"CREATE UNIQUE INDEX {start} (({_write_digest(column)}))",
             broken=self._duplicates([column], unique),
+            amendment=self._amend_duplicates(
+                [column], unique, DUPLICATES.of(self.table.columns[column])
+            ),
         )
 
     def _index(self, place: Place, index: Index) -> Object:
@@ -182,6 +187,7 @@ class _Builder:
             instead=self._create_index(name, index) if is_unique else "",
             if_long=self._create_index(name, index, is_cut=True),
             broken=broken,
+            amendment=self._amend_duplicates(columns, index.unique, index.duplicates, index),
         )
 
     def _create_index(
@@ -232,19 +238,30 @@ class _Builder:
             after=f"ALTER TABLE {self.sql_name} VALIDATE CONSTRAINT {quote(name)}",
             refers_to=key.target.table,
             broken=self._broken(orphan, f"refer to no {key.target.table}.{others}", is_set),
+            amendment=None
+            if key.orphans == "keep"
+            else Amendment(key.orphans, key.columns, orphan),
+        )
+
+    def _amend_duplicates(
+        self,
+        columns: Sequence[str],
+        unique: Unique | None,
+        asked: Duplicates | None,
+        index: Index | None = None,
+    ) -> Amendment | None:
+        if not unique or asked in {None, "keep"}:
+            return None
+        values, where = _compare_values(columns, unique, index)
+        return Amendment(
+            "null" if asked == "null" else "reject", tuple(columns), where, tuple(values)
         )
 
     def _duplicates(
         self, columns: Sequence[str], unique: Unique | None, index: Index | None = None
     ) -> Broken:
         """The rows of which another one has the values."""
-        expression = index.expression if index is not None else None
-        values = [f"({expression})"] if expression else [f"c.{quote(name)}" for name in columns]
-        is_set = " AND ".join(f"{value} IS NOT NULL" for value in values)
-        conditions = [] if unique == "nulls not distinct" else [is_set]
-        if index is not None and index.where is not None:
-            conditions.append(f"({index.where})")
-        where = " AND ".join(conditions) or "true"
+        values, where = _compare_values(columns, unique, index)
         order = ", ".join(f"c.{quote(name)}" for name in self.table.primary_key)
         partition = f"OVER (PARTITION BY {', '.join(values)})"
         rows = (
@@ -273,6 +290,19 @@ class _Builder:
 
     def _drop_constraint(self, name: str) -> str:
         return f"ALTER TABLE {self.sql_name} DROP CONSTRAINT IF EXISTS {quote(name)}"
+
+
+def _compare_values(
+    columns: Sequence[str], unique: Unique | None, index: Index | None
+) -> tuple[list[str], str]:
+    """The values of a row c that are unique, and the condition under which they are."""
+    expression = index.expression if index is not None else None
+    values = [f"({expression})"] if expression else [f"c.{quote(name)}" for name in columns]
+    is_set = " AND ".join(f"{value} IS NOT NULL" for value in values)
+    conditions = [] if unique == "nulls not distinct" else [is_set]
+    if index is not None and index.where is not None:
+        conditions.append(f"({index.where})")
+    return values, " AND ".join(conditions) or "true"
 
 
 def write_default(default: str, column_type: str) -> str:

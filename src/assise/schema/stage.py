@@ -31,12 +31,12 @@ class Stage:
     @property
     def name(self) -> str:
         """The stage, as SQL names it; no trigger of an application takes it for a table."""
-        return _temporary("stage", self.layout)
+        return temporary("stage", self.layout)
 
     @property
     def extra(self) -> str:
         """The temporary table of the keys that come from no document, as SQL names it."""
-        return _temporary("extra", self.root)
+        return temporary("extra", self.root)
 
     @property
     def same(self) -> str:
@@ -149,7 +149,7 @@ class Stage:
         key, root_key = f"t.{quote(self.layout.primary_key[0])}", self._root_key
         reasons = [f"{key} IN (SELECT {root_key} FROM {self.extra})"]
         if self.layout != self.root:
-            stage = _temporary("stage", self.root)
+            stage = temporary("stage", self.root)
             root = quote(self.schema, self.root.table)
             reasons.append(f"{key} IN (SELECT {root_key} FROM {stage})")
             reasons.append(f"NOT EXISTS (SELECT FROM {root} AS r WHERE r.{root_key} = {key})")
@@ -185,6 +185,6 @@ def lock_writers(stages: list[Stage]) -> str:
     return f"LOCK TABLE {', '.join(stage.table for stage in stages)} IN SHARE ROW EXCLUSIVE MODE"
 
 
-def _temporary(what: str, layout: TableLayout) -> str:
+def temporary(what: str, layout: TableLayout) -> str:
     digest = sha256(layout.table.encode()).hexdigest()
     return quote("pg_temp", f"_{what}_{digest[:16]}")

@@ -30,17 +30,16 @@ from assise.mongo.source import (
 )
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
-from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
 from assise.transfer import creation, export, ledger
+from assise.transfer.amend import make_objects
 from assise.transfer.check import Findings
 from assise.transfer.estimate import estimate_source
 from assise.transfer.export import Exported, Write
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import load_source
 from assise.transfer.misfits import find_misfits
-from assise.transfer.objects import apply_objects
 from assise.transfer.planning import ask_of_empty, plan_changes
 from assise.transfer.profile import profile_source
 from assise.transfer.repair import Repair, repair_load
@@ -234,10 +233,12 @@ def load(
             report.collections = load_source(
                 connection, current, source, workers, log=workspace.log, progress=workspace.progress
             )
-            report.findings = apply_objects(
+            make_objects(
                 connection,
                 current,
-                list_objects(manifest, current.schema),
+                source,
+                manifest,
+                report=report,
                 workers=workers.count,
                 log=workspace.log,
                 progress=workspace.progress,

@@ -226,7 +226,7 @@ DELETE FROM assise.load WHERE id = %(load_id)s
 
 -- drop_ledger --
 -- Drop the tables of the ledger, when no load is left.
-DROP TABLE assise.object, assise.reject, assise.repair, assise.live_chunk, assise.chunk, assise.collection, assise.load, assise.function, assise.version
+DROP TABLE assise.amended, assise.object, assise.reject, assise.repair, assise.live_chunk, assise.chunk, assise.collection, assise.load, assise.function, assise.version
 
 -- objects --
 -- What the tables of a load have because the manifest asks for it.
@@ -242,6 +242,31 @@ DO UPDATE SET create_sql = excluded.create_sql, drop_sql = excluded.drop_sql, fi
 -- forget_object --
 -- Forget what was dropped, in the transaction that drops it; the texts are literals.
 DELETE FROM assise.object WHERE load_id = {load_id} AND ("table", kind, name) = ({table}, {kind}, {called})
+
+-- amended --
+-- What was done with rows that break a key, in the order of the names.
+SELECT "table", name, finding FROM assise.amended WHERE load_id = %(load_id)s ORDER BY "table", name
+
+-- write_amended --
+-- Keep what was done with rows that break a key.
+INSERT INTO assise.amended (load_id, "table", name, finding) VALUES (%(load_id)s, %(table)s, %(name)s, %(finding)s)
+ON CONFLICT (load_id, "table", name) DO UPDATE SET finding = excluded.finding
+
+-- amend_chunk --
+-- The figures of a chunk of which documents were rejected, or values set to NULL, after it was loaded.
+UPDATE assise.chunk SET loaded = %(loaded)s, rejected = %(rejected)s, rows = %(rows)s, typed = %(typed)s, jsonb = %(jsonb)s,
+    extra = %(extra)s, columns = CASE WHEN columns IS NOT NULL THEN %(columns)s::jsonb END
+WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset = %(start)s
+
+-- amend_digests --
+-- The digests of a chunk of a live source without those of documents that were rejected after it was loaded.
+UPDATE assise.live_chunk SET digests = %(digests)s
+WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset = %(start)s
+
+-- amend_reject --
+-- A second document with the _id of one that is rejected by now is rejected for the same reason.
+UPDATE assise.reject SET reason = %(reason)s, detail = %(detail)s
+WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset = %(start)s
 
 -- has_schema --
 -- Whether there is a schema of this name.
