@@ -32,7 +32,7 @@ tables:
       "no": bool
       price: {type: numeric, kind: decimal, default: "0", check: "price >= 0"}
       plan: {type: text, values: [free, pro]}
-      boss_id: {type: uuid, references: users, on_delete: cascade, orphans: keep}
+      boss_id: {type: uuid, references: users, on_delete: cascade, orphans: reject}
     indexes:
       - email
       - [city, -price]  # city_1_price_-1
@@ -56,6 +56,27 @@ tables:
     primary_key: offset
     columns:
       offset: {type: int8, kind: offset}
+"""
+
+
+IN_SCHEMAS = """# yaml-language-server: $schema=.assise/manifest.schema.json
+assise: 1
+name: devora
+postgres: embedded
+schemas: {auth: {comment: "who signs in"}}
+
+tables:
+  auth.users:
+    collection: users
+    primary_key: id
+    columns:
+      id: {type: uuid, from: _id}
+      boss_id: {type: uuid, references: auth.users, orphans: null}
+      email: {type: text, unique: true, duplicates: null}
+    foreign_keys:
+      - {columns: [boss_id], references: "auth.users(id)", orphans: null}
+    indexes:
+      - {columns: [boss_id, email], unique: true, duplicates: null}
 """
 
 
@@ -94,6 +115,9 @@ KEYS = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=12)).filter(is_namea
 
 
 NAMES = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=20)).filter(is_name)
+
+
+TABLES = st.one_of(NAMES.filter(lambda text: "." not in text), st.sampled_from(["a.b", "a.\xa0"]))
 
 
 COLLECTIONS = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=20)).filter(
@@ -190,7 +214,7 @@ def draw_asked(draw: st.DrawFn, columns: dict[str, Column]) -> dict[str, Any]:
 def draw_manifests(draw: st.DrawFn) -> Manifest:
     tables: dict[str, Table] = {}
     reads: dict[str, Reads] = {}
-    names = draw(st.lists(NAMES, max_size=5, unique=True))
+    names = draw(st.lists(TABLES, max_size=5, unique=True))
     for name, collection in zip(
         names, draw(st.lists(COLLECTIONS, min_size=5, max_size=5, unique=True)), strict=False
     ):
@@ -229,7 +253,7 @@ def draw_manifests(draw: st.DrawFn) -> Manifest:
     ruled = {
         name: add_access(table, draw(st.sampled_from(ACCESS)))
         for name, table in tables.items()
-        if draw(st.integers(0, 1))
+        if not any("." in each for each in tables) and draw(st.integers(0, 1))
     }
     roles = {"roles": {"prefix": "yes"}} if ruled else {}
     facts = {"name": draw(st.sampled_from(["a", "yes", "null", "A-b_1"])), "postgres": server}

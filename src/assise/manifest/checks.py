@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from assise.manifest.keys import AnyKey, Keyed, Tables
-from assise.manifest.names import check_column_name, check_name
+from assise.manifest.names import check_column_name, check_table_name, list_schemas
 from assise.manifest.paths import keys_of_path, parse_child_path
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections import keys_on
@@ -30,9 +30,14 @@ def find_problems(manifest: Keyed, tables: Tables) -> Iterator[Problem]:
     column_keys = keys_on("column")
     yield from _check_keys((), keys_on("manifest"), manifest, tables)
     yield from check_roles(ROLES.of(manifest), tables)
+    for schema in list_schemas(tables)[:1] if ROLES.of(manifest) else ():
+        message = f"belongs to tables of one schema, and there are some in {show(schema)}"
+        yield Problem(
+            ("roles",), message, remedy="Take the schema out of their names, or the roles."
+        )
     for table_name, table in tables.items():
         place = ("tables", table_name)
-        yield from check_name(place, table_name)
+        yield from check_table_name(place, table_name)
         yield from _check_origin(place, table)
         yield from _check_keys(place, keys_on("table"), table, tables)
         for name, column in table.columns.items():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from assise.manifest.layout import TableLayout
 from assise.schema.objects import Amendment, Object
-from assise.schema.sql import quote, quote_list, quote_text
+from assise.schema.sql import quote, quote_list, quote_table, quote_text
 from assise.schema.stage import temporary
 
 SHOWN_CHARACTERS = 100
@@ -58,7 +58,7 @@ class Rejection:
 
     def create(self) -> list[str]:
         """The tables, empty."""
-        key, table = self.key, quote(self.schema, self.root.table)
+        key, table = self.key, quote_table(self.schema, self.root.table)
         rejected = f"SELECT {key}, ''::text AS assise_detail, false AS assise_is_gone FROM {table}"
         places = f"SELECT {key}, 0::bigint AS assise_place FROM {table}"
         return [
@@ -76,7 +76,7 @@ class Rejection:
 
     def create_raws(self) -> list[str]:
         """The table of bytes, empty: keys, hashes of keys, and documents."""
-        table = quote(self.schema, self.root.table)
+        table = quote_table(self.schema, self.root.table)
         columns = f"{self.key}, ''::bytea AS assise_hash, ''::bytea AS assise_raw"
         return [
             _create(self.raws, f"SELECT {columns} FROM {table}"),
@@ -103,7 +103,7 @@ class Rejection:
         """Take out the documents with a row that was edited since the load."""
         statements = []
         for layout in self.layouts:
-            key, table = quote(layout.primary_key[0]), quote(self.schema, layout.table)
+            key, table = quote(layout.primary_key[0]), quote_table(self.schema, layout.table)
             edited = (
                 f"SELECT FROM {table} AS t WHERE t.{key} = r.{self.key}"
                 f" AND t.xmin NOT IN ({self.transactions})"
@@ -118,7 +118,7 @@ class Rejection:
 
         Gives the number of documents.
         """
-        table = quote(self.schema, self.root.table)
+        table = quote_table(self.schema, self.root.table)
         return (
             f"WITH marked AS (UPDATE {self.rejected} SET assise_is_gone = true"
             f" WHERE NOT assise_is_gone RETURNING {self.key}),"
@@ -170,7 +170,7 @@ class Breach:
     @property
     def table(self) -> str:
         """The table, as SQL names it."""
-        return quote(self.rejection.schema, self.layout.table)
+        return quote_table(self.rejection.schema, self.layout.table)
 
     @property
     def _key(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from assise.manifest.model import Column, Manifest, Table
+from assise.manifest.names import split_table
 from assise.manifest.problems import Place
 from assise.manifest.sections.columns import list_columns
 from assise.manifest.sections.constraints import (
@@ -22,7 +23,7 @@ from assise.manifest.sections.constraints import (
 from assise.manifest.sections.indexes import INDEXES, Index, read_column
 from assise.manifest.sections.references import Reference, list_foreign_keys
 from assise.schema.objects import ORDER, Amendment, Broken, Object, ObjectNames
-from assise.schema.sql import quote, quote_list, quote_text
+from assise.schema.sql import quote, quote_list, quote_table, quote_text
 
 SHOWN = 10
 """Keys of rows that a finding names."""
@@ -35,7 +36,8 @@ _CUT_TYPES = frozenset({"text", "varchar", "citext"})
 
 def list_objects(manifest: Manifest, schema: str) -> list[Object]:
     """Everything that a manifest asks for, in the order in which it can be created."""
-    taken = {*manifest.tables, *(f"{name}_pkey" for name in manifest.tables)}
+    tables = [split_table(name)[1] for name in manifest.tables]
+    taken = {*tables, *(f"{name}_pkey" for name in tables)}
     names = ObjectNames(taken)
     found: list[Object] = []
     for table in manifest.tables:
@@ -60,7 +62,12 @@ class _Builder:
     @property
     def sql_name(self) -> str:
         """The table, as SQL names it."""
-        return quote(self.schema, self.name)
+        return quote_table(self.schema, self.name)
+
+    @property
+    def _indexes_schema(self) -> str:
+        """The schema of the table, in which its indexes are too."""
+        return split_table(self.name)[0] or self.schema
 
     @property
     def types(self) -> dict[str, str]:
@@ -140,7 +147,7 @@ class _Builder:
             yield self._check((*place, "check"), name, check, f"do not fulfil {check}")
 
     def _check(self, place: Place, column: str, expression: str, says: str) -> Object:
-        name = self.names.take(self.name, [column], "check")
+        name = self.names.take(split_table(self.name)[1], [column], "check")
         return Object(
             "check",
             self.name,
@@ -152,7 +159,7 @@ class _Builder:
         )
 
     def _unique(self, place: Place, column: str, unique: Unique) -> Object:
-        name = self.names.take(self.name, [column], "key")
+        name = self.names.take(split_table(self.name)[1], [column], "key")
         nulls = _write_nulls(unique)
         start = f"{quote(name)} ON {self.sql_name}"
         return Object(
@@ -163,7 +170,7 @@ class _Builder:
             f"ALTER TABLE {self.sql_name} ADD CONSTRAINT {quote(name)}"
             f" UNIQUE {nulls}({quote(column)})",
             f"ALTER TABLE {self.sql_name} DROP CONSTRAINT IF EXISTS {quote(name)};"
-            f" DROP INDEX IF EXISTS {quote(self.schema, name)}",
+            f" DROP INDEX IF EXISTS {quote(self._indexes_schema, name)}",
             instead=f"CREATE INDEX {start} ({quote(column)})",
             if_long=f"CREATE UNIQUE INDEX {start} (({_write_digest(column)}))",
             broken=self._duplicates([column], unique),
@@ -174,7 +181,9 @@ class _Builder:
 
     def _index(self, place: Place, index: Index) -> Object:
         columns = index.names(self.types)
-        name = self.names.take(self.name, columns or ("expr",), "key" if index.unique else "idx")
+        name = self.names.take(
+            split_table(self.name)[1], columns or ("expr",), "key" if index.unique else "idx"
+        )
         is_unique = bool(index.unique)
         broken = self._duplicates(columns, index.unique, index) if is_unique else Broken()
         return Object(
@@ -183,7 +192,7 @@ class _Builder:
             name,
             place,
             self._create_index(name, index, is_unique=is_unique),
-            f"DROP INDEX IF EXISTS {quote(self.schema, name)}",
+            f"DROP INDEX IF EXISTS {quote(self._indexes_schema, name)}",
             instead=self._create_index(name, index) if is_unique else "",
             if_long=self._create_index(name, index, is_cut=True),
             broken=broken,
@@ -218,8 +227,8 @@ class _Builder:
         return f"{text} DESC" if is_descending else text
 
     def _foreign_key(self, key: Reference) -> Object:
-        name = self.names.take(self.name, key.columns, "fkey")
-        target = quote(self.schema, key.target.table)
+        name = self.names.take(split_table(self.name)[1], key.columns, "fkey")
+        target = quote_table(self.schema, key.target.table)
         action = f" ON DELETE {key.on_delete.upper()}" if key.on_delete != "no action" else ""
         pairs = zip(key.columns, key.target.columns, strict=True)
         same = " AND ".join(f"p.{quote(other)} = c.{quote(own)}" for own, other in pairs)

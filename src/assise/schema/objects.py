@@ -104,6 +104,6 @@ class ObjectNames:
         return name
 
 
-def list_indexes(objects: Iterable[Object]) -> list[str]:
-    """The names of the indexes among objects: no table or other index may have them."""
-    return [each.name for each in objects if each.kind in {"unique", "index"}]
+def list_indexes(objects: Iterable[Object]) -> list[tuple[str, str]]:
+    """The indexes among objects, with their tables: no table or other index may have their names."""
+    return [(each.table, each.name) for each in objects if each.kind in {"unique", "index"}]

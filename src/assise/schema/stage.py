@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from assise.manifest.layout import TableLayout
-from assise.schema.sql import quote, quote_list, quote_text
+from assise.schema.sql import quote, quote_list, quote_table, quote_text
 
 SHOWN_CHARACTERS = 100
 """Of a value that is shown; one more tells that there are more."""
@@ -26,7 +26,7 @@ class Stage:
     @property
     def table(self) -> str:
         """The table, as SQL names it."""
-        return quote(self.schema, self.layout.table)
+        return quote_table(self.schema, self.layout.table)
 
     @property
     def name(self) -> str:
@@ -150,7 +150,7 @@ class Stage:
         reasons = [f"{key} IN (SELECT {root_key} FROM {self.extra})"]
         if self.layout != self.root:
             stage = temporary("stage", self.root)
-            root = quote(self.schema, self.root.table)
+            root = quote_table(self.schema, self.root.table)
             reasons.append(f"{key} IN (SELECT {root_key} FROM {stage})")
             reasons.append(f"NOT EXISTS (SELECT FROM {root} AS r WHERE r.{root_key} = {key})")
         staged = f"SELECT FROM {self.name} AS s WHERE {self.same}"

@@ -25,7 +25,7 @@ from assise.rows.keys import compile_keys
 from assise.schema.amend import Breach, Rejection
 from assise.schema.constraints import list_objects
 from assise.schema.objects import Object
-from assise.schema.sql import quote
+from assise.schema.sql import quote, quote_table
 from assise.transfer import ledger
 from assise.transfer.digests import hash_key
 from assise.transfer.ledger import LEDGER, QUERIES, Load
@@ -172,7 +172,7 @@ class _Run:
 
     def _lock(self) -> None:
         tables = [table for each in self._rejections.values() for table in each.layouts]
-        names = ", ".join(quote(self.load.schema, table.table) for table in tables)
+        names = ", ".join(quote_table(self.load.schema, table.table) for table in tables)
         self.connection.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
         self.connection.execute(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
 
@@ -285,13 +285,13 @@ class _Run:
 
     def _check_dependents(self, rejection: Rejection) -> None:
         """Refuse where rows of others refer to those that are deleted."""
-        own = {layout.table for layout in rejection.layouts}
+        own = {quote_table(self.load.schema, layout.table) for layout in rejection.layouts}
         for layout in rejection.layouts:
-            table = quote(self.load.schema, layout.table)
-            for other, name, *_ in self.connection.execute(
+            table = quote_table(self.load.schema, layout.table)
+            for other, name, _, _, schema, *_ in self.connection.execute(
                 QUERIES["foreign_keys"], {"table": table}
             ):
-                if other not in own:
+                if quote(str(schema), str(other)) not in own:
                     raise DependentError(
                         f"documents of {layout.table} cannot be rejected, as rows of {other}"
                         f" refer to them by {name}",

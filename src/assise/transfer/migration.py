@@ -15,7 +15,6 @@ from assise.files import check_writable, exists_error, write_file
 from assise.infer.fields import Ids
 from assise.infer.propose import Proposal, propose
 from assise.manifest.model import Manifest
-from assise.manifest.sections.access import ROLES
 from assise.manifest.sections.project import NAME, SERVERS_OWN
 from assise.manifest.write import dump_manifest
 from assise.mongo.opening import open_source
@@ -40,7 +39,7 @@ from assise.transfer.export import Exported, Write
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import load_source
 from assise.transfer.misfits import find_misfits
-from assise.transfer.planning import ask_of_empty, plan_changes
+from assise.transfer.planning import MOST_TABLES, ask_of_empty, ask_to_begin, plan_changes
 from assise.transfer.profile import profile_source
 from assise.transfer.repair import Repair, repair_load
 from assise.transfer.report import CollectionReport, Plan, Report
@@ -56,9 +55,6 @@ WORKER_BYTES = 8 << 20
 
 MOST_WORKERS = 8
 """Workers started unasked, at most: each has a session, of which a server usually takes 100."""
-
-MOST_TABLES = 20
-"""Tables that a question names."""
 
 
 class Begun(NamedTuple):
@@ -474,7 +470,7 @@ def _begin(
 ) -> Load:
     """Create ledger and tables; a server that is not the embedded one only after a yes."""
     if not workspace.is_embedded(manifest):
-        question = _ask_to_begin(connection, manifest)
+        question = ask_to_begin(connection, manifest)
         if not workspace.confirm(question):
             raise UsageError(f"not confirmed, nothing was written: {question}", remedy=CONFIRM)
     names, chunk_bytes = [*manifest.roots.values()], workspace.setting(CHUNK_BYTES)
@@ -490,23 +486,6 @@ def _begin(
         chunk_bytes=chunk_bytes,
         metadata={name: source.read_metadata(name) for name in (*names, *views)},
         survey=survey,
-    )
-
-
-def _ask_to_begin(connection: Connection, manifest: Manifest) -> str:
-    parts = connection.parts
-    tables = [layout.table for layout in all_layouts(manifest.layout)]
-    names = ", ".join(tables[:MOST_TABLES])
-    more = ", …" if len(tables) > MOST_TABLES else ""
-    server = f"{parts['host']}:{parts['port']}"
-    count = count_of(len(tables), "table")
-    return f"{server}, database {parts['dbname']}, gets the schema assise and {count}: {names}{more}{_name_roles(manifest)}"
-
-
-def _name_roles(manifest: Manifest) -> str:
-    roles = ROLES.of(manifest)
-    return (
-        f"; and the server gets the roles {roles.prefix}_…, where they are missing" if roles else ""
     )
 
 

@@ -19,12 +19,14 @@ from assise.manifest.sections import (
     primary_keys,
     project,
     references,
+    schemas,
 )
 
 SECTIONS = (
     project.KEYS,
     postgres.KEYS,
     access.KEYS,
+    schemas.KEYS,
     collections.KEYS,
     children.KEYS,
     primary_keys.KEYS,

@@ -21,6 +21,11 @@ WHERE id = %(load_id)s AND (manifest, comments) IS DISTINCT FROM (%(manifest)s, 
 -- The comments that the manifest set when it was last applied.
 SELECT comments FROM assise.load WHERE id = %(load_id)s
 
+-- schema_comments --
+-- The comments of schemas.
+SELECT nspname::text, obj_description(oid, 'pg_namespace') FROM pg_namespace
+WHERE nspname = ANY (%(schemas)s::text[]) AND obj_description(oid, 'pg_namespace') IS NOT NULL
+
 -- comments --
 -- The comments of tables, by their numbers from 1 on, (column null) and of their columns.
 SELECT number, attname::text AS column, description FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS ours (name, number)
@@ -226,7 +231,7 @@ DELETE FROM assise.load WHERE id = %(load_id)s
 
 -- drop_ledger --
 -- Drop the tables of the ledger, when no load is left.
-DROP TABLE assise.amended, assise.object, assise.reject, assise.repair, assise.live_chunk, assise.chunk, assise.collection, assise.load, assise.function, assise.version
+DROP TABLE assise.schema, assise.amended, assise.object, assise.reject, assise.repair, assise.live_chunk, assise.chunk, assise.collection, assise.load, assise.function, assise.version
 
 -- objects --
 -- What the tables of a load have because the manifest asks for it.
@@ -267,6 +272,35 @@ WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset = %
 -- A second document with the _id of one that is rejected by now is rejected for the same reason.
 UPDATE assise.reject SET reason = %(reason)s, detail = %(detail)s
 WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset = %(start)s
+
+-- closed_schemas --
+-- In which of these schemas the user may not create tables.
+SELECT nspname::text FROM pg_namespace
+WHERE nspname = ANY (%(names)s::text[]) AND NOT (has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE')) ORDER BY 1
+
+-- found_schemas --
+-- Which of these schemas there are, and whether a load has made each.
+SELECT nspname::text, EXISTS (SELECT FROM assise.schema AS s WHERE s.name = nspname)
+FROM pg_namespace WHERE nspname = ANY (%(names)s::text[])
+
+-- insert_schemas --
+-- Note schemas as made for a load.
+INSERT INTO assise.schema (load_id, name) SELECT %(load_id)s, unnest(%(names)s::text[])
+
+-- load_schemas --
+-- The schemas that were made for this load, that no other load uses and in which there is nothing but these tables.
+WITH ours AS (SELECT to_regclass(name) AS id FROM unnest(%(tables)s::text[]) AS tables (name))
+SELECT s.name FROM assise.schema AS s JOIN pg_namespace AS n ON nspname = s.name
+WHERE load_id = %(load_id)s AND pg_has_role(nspowner, 'USAGE')
+    AND NOT EXISTS (SELECT FROM assise.schema AS o WHERE o.name = s.name AND o.load_id <> s.load_id)
+    AND NOT EXISTS (
+        SELECT FROM pg_depend AS d WHERE refclassid = 'pg_namespace'::regclass AND refobjid = n.oid
+            AND NOT EXISTS (SELECT FROM ours WHERE d.classid = 'pg_class'::regclass AND d.objid = id)
+            AND NOT EXISTS (    -- the sequence of an identity
+                SELECT FROM pg_depend AS q JOIN ours ON q.refobjid = id
+                WHERE q.classid = d.classid AND q.objid = d.objid AND q.refclassid = 'pg_class'::regclass AND q.deptype IN ('a', 'i')
+            )
+    ) ORDER BY 1
 
 -- has_schema --
 -- Whether there is a schema of this name.
