@@ -6,19 +6,19 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Self
 
-from assise.errors import UsageError
-from assise.manifest.model import Manifest
-from assise.manifest.sections.access import ROLES
-from assise.postgres.conninfo import describe, sign_in_as
+from assise.manifest.sections.postgres import RoleName
+from assise.postgres import alchemy
+from assise.postgres.conninfo import describe
 from assise.postgres.pool import RolePool, Session
 from assise.postgres.rights import Rights
-from assise.schema.roles import role_name
-from assise.settings import POOL_SIZE, POOL_TIMEOUT, STATEMENT_TIMEOUT
+from assise.settings import POOL_SIZE, POOL_TIMEOUT
 from assise.workspace import Workspace, find_manifest
 
-RoleName = Literal["app", "auth", "readonly", "worker", "admin"]
+if TYPE_CHECKING:
+    from sqlalchemy import Connection as OrmConnection
+    from sqlalchemy.orm import Session as OrmSession
 
 
 class App:
@@ -26,8 +26,8 @@ class App:
 
     Args:
         manifest: path of `assise.yaml`, or the folder that it lies in.
-        urls: for each role the URL that its sessions connect with. On the embedded server none is
-            needed.
+        urls: for each role the URL that its sessions connect with, before that of the manifest. On
+            the embedded server none is needed.
         settings: values of `assise.settings.SETTINGS` by name, before those of the environment.
     """
 
@@ -41,7 +41,7 @@ class App:
         self.workspace = Workspace(find_manifest(manifest), settings=settings)
         self.urls = urls
         self._pools: dict[RoleName, RolePool] = {}
-        self._timeout_ms = self.workspace.setting(STATEMENT_TIMEOUT)
+        self._rights: dict[RoleName, Rights] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -73,7 +73,8 @@ class App:
             UsageError: the role has no URL. TargetError: the server cannot be reached, no
             connection is free, or no rule binds the role.
         """
-        return self._pool(role).session(Rights(user_id, tenant_id, self._timeout_ms))
+        rights = self._find_rights(role)._replace(user_id=user_id, tenant_id=tenant_id)
+        return self._pool(role).session(rights)
 
     def user_session(self, find_user: Callable[..., object], *, role: RoleName = "app") -> object:
         """A dependency of FastAPI: a session of the user that the dependency `find_user` gives.
@@ -88,9 +89,27 @@ class App:
 
         return depends(open_session, scope="function")
 
+    def set_rights(
+        self, session: OrmSession, _transaction: object, connection: OrmConnection
+    ) -> None:
+        """A listener that gives SQLAlchemy's sessions the rights that their `info` names.
+
+        `event.listen(Session, "after_begin", app.set_rights)`, with the `sessionmaker` or the class
+        whose sessions are made as `Session(info={"user_id": …, "tenant_id": …})`.
+
+        Raises:
+            TargetError: rules do not bind the login of the session's engine.
+        """
+        alchemy.set_rights(session, connection, self._find_rights("app"))
+
+    def _find_rights(self, role: RoleName) -> Rights:
+        if role not in self._rights:
+            self._rights[role] = self.workspace.rights(role)
+        return self._rights[role]
+
     def _pool(self, role: RoleName) -> RolePool:
         if role not in self._pools:
-            conninfo = self._conninfo(role)
+            conninfo = self.urls.get(role) or self.workspace.login(role)
             self._pools[role] = RolePool(
                 conninfo,
                 describe(conninfo),
@@ -98,27 +117,3 @@ class App:
                 timeout_ms=self.workspace.setting(POOL_TIMEOUT),
             )
         return self._pools[role]
-
-    def _conninfo(self, role: RoleName) -> str:
-        if role in self.urls:
-            return self.urls[role]
-        manifest = self.workspace.manifest()
-        roles = ROLES.of(manifest)
-        if roles is None:
-            raise UsageError(
-                f"{self.workspace.path} has no roles, so that no login has rules",
-                remedy="Write roles: {prefix: NAME}, and access: on its tables.",
-            )
-        if not self.workspace.is_embedded(manifest):
-            raise UsageError(
-                f"role {role} has no URL",
-                remedy=f"Give App the URL of {role_name(roles.prefix, role)}:"
-                f" urls={{{role!r}: …}}.",
-            )
-        return self._embedded(manifest, role_name(roles.prefix, role))
-
-    def _embedded(self, manifest: Manifest, user: str) -> str:
-        embedded = self.workspace.embedded
-        if not embedded.is_running():
-            embedded.start()
-        return sign_in_as(embedded.conninfo(manifest.name), user)

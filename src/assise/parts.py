@@ -45,7 +45,8 @@ PARTS = (
     Part("transfer", nouns=tuple(MAIN), bookkeeping="transfer", page="migrate.md"),
     Part(
         "access",
-        sections=("access",),
+        nouns=("access",),
+        sections=("access", "personal"),
         bookkeeping="access",
         page="how-to/access.md",
         additions=rules,

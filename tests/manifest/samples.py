@@ -21,12 +21,13 @@ tables:
   # 150 documents
   users:
     access: {owner: id, read: {any: [{tenant: city}, {public: read}]}, to: [authenticated]}
+    soft_delete: {keep: "30 days"}
     collection: users
     primary_key: id
     comment: "who may sign in"
     columns:
       id: {type: uuid, from: _id}
-      email: {type: text, unique: true, duplicates: keep, not_null: true}
+      email: {type: text, unique: true, duplicates: keep, not_null: true, personal: email}
       tags: "text[]"  # string in 149 documents, null in 1
       city: {type: text, from: address.city, comment: "as it was typed"}
       "no": bool
@@ -125,10 +126,11 @@ COLLECTIONS = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=20)).filter(
 )
 
 
-ACCESS: list[dict[str, object]] = [
+ACCESS: list[object] = [
     {"public": "read"},
     {"any": [{"public": "read"}, {}], "to": ["yes", 'a"b']},
     {"read": {"public": "read"}},
+    "none",
 ]
 WRITTEN_COMMENTS = st.one_of(st.none(), COLLECTIONS.filter(str.strip))
 ROOT_KEYS = [
@@ -170,7 +172,7 @@ def draw_columns(draw: st.DrawFn, reads: Reads, taken: set[str]) -> dict[str, Co
     return columns
 
 
-def add_access(table: Table, access: dict[str, object]) -> Table:
+def add_access(table: Table, access: object) -> Table:
     """The table with a rule; other packages' keys are known by their names in the file alone."""
     facts = {name: value for name, value in vars(table).items() if name != "access_"}
     return Table.model_validate({**facts, "access": access})
@@ -247,7 +249,15 @@ def draw_manifests(draw: st.DrawFn) -> Manifest:
                 )
     server = draw(
         st.sampled_from(
-            ["embedded", "postgresql://u:p@h/d?x=y#z", "${A}", "${A:-embedded}", 'postgres://"\n']
+            [
+                "embedded",
+                "postgresql://u:p@h/d?x=y#z",
+                "${A}",
+                "${A:-embedded}",
+                'postgres://"\n',
+                {"main": {"url": "${A}", "app": "${B:-}", "replica": "postgresql://r@h/d"}},
+                {"main": {"app": "postgresql://app:p@h/d"}},
+            ]
         )
     )
     ruled = {
@@ -255,6 +265,7 @@ def draw_manifests(draw: st.DrawFn) -> Manifest:
         for name, table in tables.items()
         if not any("." in each for each in tables) and draw(st.integers(0, 1))
     }
-    roles = {"roles": {"prefix": "yes"}} if ruled else {}
+    named = draw(st.sampled_from([{"prefix": "yes"}, "none"]))
+    roles = {"roles": named} if ruled else {}
     facts = {"name": draw(st.sampled_from(["a", "yes", "null", "A-b_1"])), "postgres": server}
     return Manifest.model_validate({"assise": 1, **facts, **roles, "tables": {**tables, **ruled}})

@@ -12,7 +12,9 @@ from assise.postgres.bookkeeping import Part
 from assise.postgres.connection import Connection
 from assise.postgres.queries import Queries
 from assise.progress import Log
-from assise.schema.access import AccessRules, Managed
+from assise.schema.access import AccessRules
+from assise.schema.deletion import name_deleted_index
+from assise.schema.managed import Managed
 from assise.schema.sql import quote
 from assise.wording import count_of
 from assise.workspace import LoadedTables
@@ -40,9 +42,11 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     if wanted == made and not _find_missing(connection, wanted, tables):
         return
     bookkeeping.ensure(connection, PART)
-    if wanted:
+    if wanted and not rules.is_forced:
         make_roles(connection, rules.prefix, schema=tables.schema)
+    _check_deleted(connection, wanted, made, tables.schema)
     try:
+        _show_all_rows(connection, made)
         made = _add_columns(connection, rules, tables, made)
         _fill_columns(connection, rules, tables)
         with connection.transaction():
@@ -53,13 +57,47 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
             f"another session uses the tables of {tables.name!r}: the rules were not changed",
             remedy="End it, or wait; the same command makes the rules.",
         ) from error
+    connection.see_all_rows()
     log(f"access rules: {count_of(len(rules.guards), 'table')} with rules, {_name_app(rules)}")
     for table, column, count in _count_nulls(connection, rules):
         log(f"{table}: {count_of(count, 'row')} without {column}, which no user owns")
 
 
+def _show_all_rows(connection: Connection, made: list[Managed]) -> None:
+    """Make the policies again by which the owner of forced tables sees the rows that it fills."""
+    lost = [each for each in made if (each.kind, each.name) == ("policy", "owner")]
+    with connection.transaction():
+        connection.execute("SET LOCAL lock_timeout = '10s'")
+        for each in lost:
+            connection.execute(f"{each.drop};\n{each.create}")
+    connection.see_all_rows()
+
+
 def _name_app(rules: AccessRules) -> str:
+    if rules.is_forced:
+        return "which bind their owner too"
     return f"for role {rules.prefix}_app" if rules.prefix else "no roles"
+
+
+def _check_deleted(
+    connection: Connection, wanted: list[Managed], made: list[Managed], schema: str
+) -> None:
+    """Check that no column is dropped that alone says which rows are deleted."""
+    gone = [each for each in made if each not in wanted]
+    indexes = {each.table: each for each in gone if each.name == name_deleted_index(each.table)}
+    for each in made:
+        column = quote(each.name)
+        index = indexes.get(each.table) if each.kind == "column" else None
+        if index is None or f"({column})" not in index.create:
+            continue
+        rows = f"FROM {quote(schema, each.table)} WHERE {column} IS NOT NULL"
+        count = int(str(connection.scalar(f"SELECT count(*) {rows}")))
+        if count:
+            raise TargetError(
+                f"{each.table} has {count_of(count, 'deleted row')}, which would be seen again:"
+                f" the manifest asks no longer for the column {each.name} that tells them",
+                remedy=f"Restore what is wanted; then, as an administrator: DELETE {rows}",
+            )
 
 
 def _list_made(connection: Connection, load: str) -> list[Managed]:

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from assise.manifest.keys import Keyed, with_keys
 from assise.manifest.paths import default_path, parse_child_path, parse_path
 from assise.manifest.sections import keys_on
+from assise.manifest.sections.deletion import add_column
 from assise.types.table import KINDS, default_kind
 
 
@@ -53,6 +54,11 @@ class Table(Keyed):
     def child_path(self) -> tuple[str, ...]:
         """The keys that lead to a child table's array in the parent's document; else none."""
         return parse_child_path(self.from_) if self.from_ is not None else ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_column(cls, data: object) -> object:
+        return add_column(data)
 
     @field_validator("primary_key", mode="before")
     @classmethod

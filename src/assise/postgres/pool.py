@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 
 from assise.errors import TargetError
 from assise.extras import load
-from assise.postgres.rights import Rights, check_bound, check_open, check_whole
+from assise.postgres.rights import Rights, check_login, check_open, check_whole
 from assise.postgres.translate import translated
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class RolePool:
             if self._pool is None:
                 module = load("psycopg_pool", extra="app")
                 with translated(self.target):
-                    await asyncio.to_thread(check_bound, self.conninfo, self.target)
+                    await asyncio.to_thread(check_login, self.conninfo, self.target)
                 settings = {"autocommit": True, "prepare_threshold": None, "row_factory": dict_row}
                 pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Record]]
                 pool = module.AsyncConnectionPool(

@@ -5,40 +5,34 @@ Everything that a policy, a trigger or an index calls lies in the schema of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from assise.manifest.model import Manifest
 from assise.manifest.sections.access import ROLES as PREFIX
 from assise.manifest.sections.access import Members
 from assise.manifest.sections.columns import list_columns
-from assise.schema.guards import Condition, Guard, Link, find_guards, is_of_users, make_name
-from assise.schema.roles import ROLES, WRITING, Role, create_role, describe_roles, role_name
+from assise.manifest.sections.deletion import DELETED_TYPE, SOFT_DELETE, is_ours
+from assise.schema.deletion import Deletion, are_null, join_pairs, list_below, name_deleted_index
+from assise.schema.guards import Condition, Guard, Link, find_guards, groups_name, make_name
+from assise.schema.managed import Managed, drop_of
+from assise.schema.policies import list_grants, list_policies
+from assise.schema.roles import (
+    ROLE_SETTING,
+    ROLES,
+    WRITING,
+    create_role,
+    describe_roles,
+    role_name,
+)
 from assise.schema.sql import quote, quote_list, quote_text
 
 SETTINGS = {"user": "app.user_id", "tenant": "app.tenant_id"}
 """The settings of a session that rules read."""
 
-ManagedKind = Literal[
-    "column", "owner", "function", "trigger", "index", "security", "policy", "grant"
-]
 PINNED = "SET search_path = pg_catalog, pg_temp"
-
-
-class Managed(NamedTuple):
-    """Something that the rules need in the database, and how it is made and taken away.
-
-    `table` is empty where it belongs to no table. What a statement makes has this kind and name in
-    the catalog.
-    """
-
-    kind: ManagedKind
-    table: str
-    name: str
-    create: str
-    drop: str
 
 
 def quote_setting(setting: Literal["user", "tenant"], kind: str) -> str:
@@ -60,9 +54,24 @@ class AccessRules:
         return roles.prefix if roles else ""
 
     @property
+    def has_rules(self) -> bool:
+        """Whether anything is made at all."""
+        return PREFIX.of(self.manifest) is not None
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether there are no roles: rules then bind the owner too, who is the only login."""
+        roles = PREFIX.of(self.manifest)
+        return roles is not None and roles.are_none
+
+    @property
     def owner(self) -> str:
         """The role that owns the tables."""
         return role_name(self.prefix, "owner")
+
+    def name_all(self, *names: str) -> list[str]:
+        """The names that roles have in the server; none where there are no roles."""
+        return [] if self.is_forced else [role_name(self.prefix, name) for name in names]
 
     @cached_property
     def guards(self) -> dict[str, Guard]:
@@ -83,7 +92,7 @@ class AccessRules:
             if condition.groups is None:
                 texts.append(f"{column} = {quote_setting(condition.setting, kind)}")
             else:
-                function = quote(self.schema, _groups_name(condition.groups))
+                function = quote(self.schema, groups_name(condition.groups))
                 texts.append(f"{column} = any (array(select {function}()))")
         return " or ".join(texts) or "false"
 
@@ -91,13 +100,14 @@ class AccessRules:
         """The columns of a table with their types, those too that it copies."""
         types = list_columns(table, self.manifest.tables)
         guard = self.guards.get(table)
+        types |= dict.fromkeys(guard.hidden if guard else (), DELETED_TYPE)
         for link in guard.links if guard else ():
             types |= {copy.column: copy.type for copy in link.copies}
         return types
 
     def list_objects(self) -> list[Managed]:
         """Everything, in the order in which it is made."""
-        if not self.prefix:
+        if not self.has_rules:
             return []
         return [
             *self._list_columns(),
@@ -105,50 +115,93 @@ class AccessRules:
             *self._list_functions(),
             *self._list_triggers(),
             *self._list_indexes(),
-            *self._list_policies(),
-            *self._list_grants(),
+            *list_policies(self),
+            *list_grants(self),
         ]
 
     def list_fills(self) -> list[tuple[str, str]]:
         """Each child table with the UPDATE that copies its parent's columns; `{where}` is open."""
         return [(link.child, self._fill(link)) for link in self.links]
 
+    @cached_property
+    def deletions(self) -> list[Deletion]:
+        """The functions of tables whose rows are deleted softly."""
+        hidden = {name: guard.hidden for name, guard in self.guards.items()}
+        found = []
+        for name, guard in self.guards.items():
+            deletion = SOFT_DELETE.of(self.manifest.tables[name])
+            if deletion is not None:
+                types, column = self.types(name), deletion.column
+                key = {each: types[each] for each in self.manifest.tables[name].primary_key}
+                above = [each for each in guard.hidden if each != column]
+                below = [*list_below(name, column, self.links, hidden)]
+                may_write = f"(({self.predicate(name, guard.write)}) OR {self._sees_all})"
+                found.append(Deletion(self.schema, name, key, column, above, below, may_write))
+        return found
+
+    @property
+    def _sees_all(self) -> str:
+        """Whether no rule binds who calls a function of ours, which runs as the owner."""
+        caller = "coalesce(nullif(current_setting('role', true), 'none'), session_user::text)"
+        names = [self.owner, *self.list_unbound()]
+        roles = " OR ".join(f"pg_has_role({caller}, {quote_text(name)}, 'USAGE')" for name in names)
+        return f"(select {roles})"
+
+    def list_unbound(self) -> list[str]:
+        """The roles that see and write all rows."""
+        unbound = [role for role in ROLES if role.rows == "all" and role.privileges == WRITING]
+        return [role_name(self.prefix, role.name) for role in unbound]
+
+    def live(self, table: str, prefix: str = "") -> str:
+        """That a row is not deleted, as a further condition; empty where rows never are."""
+        guard = self.guards.get(table)
+        return f" AND {are_null(guard.hidden, prefix)}" if guard and guard.hidden else ""
+
     def _fill(self, link: Link) -> str:
         child, parent = (quote(self.schema, name) for name in (link.child, link.parent))
         sets = ", ".join(f"{quote(copy.column)} = p.{quote(copy.source)}" for copy in link.copies)
         old = ", ".join(f"c.{quote(copy.column)}" for copy in link.copies)
         new = _list_sources(link, "p")
-        same = _join_pairs(link, "c", "p")
+        same = join_pairs(link, "c", "p")
         return (
             f"UPDATE {child} AS c SET {sets} FROM {parent} AS p"
             f" WHERE {same} AND ({old}) IS DISTINCT FROM ({new})"
         )
 
     def _list_columns(self) -> Iterator[Managed]:
+        for each in self.deletions:
+            if is_ours(each.table, self.manifest.tables):
+                yield self._column(each.table, each.column, DELETED_TYPE)
         for link in self.links:
-            table = quote(self.schema, link.child)
             for copy in link.copies:
-                column = quote(copy.column)
-                create = f"ALTER TABLE {table} ADD COLUMN {column} {copy.type}"
-                drop = f"ALTER TABLE IF EXISTS {table} DROP COLUMN IF EXISTS {column}"
-                yield Managed("column", link.child, copy.column, create, drop)
+                yield self._column(link.child, copy.column, copy.type)
+
+    def _column(self, table: str, name: str, kind: str) -> Managed:
+        place, column = quote(self.schema, table), quote(name)
+        create = f"ALTER TABLE {place} ADD COLUMN {column} {kind}"
+        drop = f"ALTER TABLE IF EXISTS {place} DROP COLUMN IF EXISTS {column}"
+        return Managed("column", table, name, create, drop)
 
     def _list_owners(self) -> Iterator[Managed]:
-        for name in self.manifest.tables:
+        for name in () if self.is_forced else self.manifest.tables:
             create = f"ALTER TABLE {quote(self.schema, name)} OWNER TO {quote(self.owner)}"
             yield Managed("owner", name, self.owner, create, "")
 
     def _list_functions(self) -> Iterator[Managed]:
-        for members in self._list_members():
+        for members in self.list_members():
             user = list_columns(members.table, self.manifest.tables)[members.user]
             group = list_columns(members.table, self.manifest.tables)[members.group]
             table = quote(self.schema, members.table)
             body = (
                 f"SELECT m.{quote(members.group)} FROM {table} AS m"
                 f" WHERE m.{quote(members.user)} = {quote_setting('user', user)}"
+                f"{self.live(members.table, 'm.')}"
             )
-            head = f"RETURNS SETOF {group} LANGUAGE sql STABLE SECURITY DEFINER"
-            yield self._function(_groups_name(members), head, body)
+            language = "plpgsql" if self.is_forced else "sql"
+            head = f"RETURNS SETOF {group} LANGUAGE {language} STABLE SECURITY DEFINER"
+            if self.is_forced:
+                body = self._block(f"RETURN QUERY {body};", "")
+            yield self._function(groups_name(members), head, body)
         for link in self.links:
             head = "RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
             yield self._function(
@@ -157,17 +210,26 @@ class AccessRules:
             yield self._function(
                 make_name("_move", link.child, link.parent), head, self._move(link)
             )
+        head = "RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER"
+        for each in self.deletions:
+            bodies = {"delete": each.delete(), "restore": each.restore()}
+            for ending, body in bodies.items():
+                yield self._function(make_name(each.table, ending), head, body, each.arguments)
 
-    def _list_members(self) -> list[Members]:
+    def list_members(self) -> list[Members]:
         guards = self.guards.values()
         found = (each.groups for guard in guards for each in (*guard.read, *guard.write))
         return list(dict.fromkeys(members for members in found if members is not None))
 
-    def _function(self, name: str, head: str, body: str) -> Managed:
-        function = f"{quote(self.schema, name)}()"
+    def _function(self, name: str, head: str, body: str, arguments: str = "") -> Managed:
+        function = f"{quote(self.schema, name)}({arguments})"
         statements = [
             f"CREATE FUNCTION {function} {head} {PINNED} AS {quote_text(body)}",
-            f"ALTER FUNCTION {function} OWNER TO {quote(self.owner)}",
+            *(
+                []
+                if self.is_forced
+                else [f"ALTER FUNCTION {function} OWNER TO {quote(self.owner)}"]
+            ),
             f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC",
         ]
         return Managed(
@@ -180,19 +242,46 @@ class AccessRules:
         columns = ", ".join(f"NEW.{quote(copy.column)}" for copy in link.copies)
         given = " AND ".join(f"NEW.{quote(own)} IS NOT NULL" for own, _ in link.pairs)
         message = quote_text(f"{link.child} has a row without its row in {link.parent}")
-        return (
-            f"BEGIN SELECT {sources} INTO {columns} FROM {quote(self.schema, link.parent)} AS p"
-            f" WHERE {_join_pairs(link, 'NEW', 'p')} FOR KEY SHARE;"
+        return self._block(
+            f"SELECT {sources} INTO {columns} FROM {quote(self.schema, link.parent)} AS p"
+            f" WHERE {join_pairs(link, 'NEW', 'p')} FOR KEY SHARE;"
             f" IF NOT FOUND AND {given} THEN"
             f" RAISE foreign_key_violation USING MESSAGE = {message}; END IF;"
-            " RETURN NEW; END"
+            f"{self._refuse_deleted(link)}",
+            "RETURN NEW;",
+        )
+
+    def _refuse_deleted(self, link: Link) -> str:
+        """The statement that keeps new rows from a parent that is deleted."""
+        hidden = self.guards[link.parent].hidden
+        copied = [copy.column for copy in link.copies if copy.source in hidden]
+        if not copied:
+            return ""
+        old, new = (", ".join(f"{row}.{quote(c)}" for c, _ in link.pairs) for row in ("OLD", "NEW"))
+        message = quote_text(f"{link.child} has a row whose row in {link.parent} is deleted")
+        return (
+            f" IF NOT ({are_null(copied, 'NEW.')})"
+            f" AND (TG_OP = 'INSERT' OR ({old}) IS DISTINCT FROM ({new})) AND NOT {self._sees_all}"
+            f" THEN RAISE foreign_key_violation USING MESSAGE = {message}; END IF;"
         )
 
     def _move(self, link: Link) -> str:
         """The body of the trigger of a parent: its children go with it."""
         sets = ", ".join(f"{quote(copy.column)} = NEW.{quote(copy.source)}" for copy in link.copies)
         child = quote(self.schema, link.child)
-        return f"BEGIN UPDATE {child} AS c SET {sets} WHERE {_join_pairs(link, 'c', 'NEW')}; RETURN NULL; END"
+        update = f"UPDATE {child} AS c SET {sets} WHERE {join_pairs(link, 'c', 'NEW')};"
+        return self._block(update, "RETURN NULL;")
+
+    def _block(self, statements: str, end: str) -> str:
+        """A body in PL/pgSQL. A forced owner sees all rows while it runs, and then what it saw."""
+        if not self.is_forced:
+            return f"BEGIN {statements} {end} END"
+        setting = quote_text(ROLE_SETTING)
+        return (
+            f"DECLARE _role text := coalesce(current_setting({setting}, true), '');"
+            f" BEGIN PERFORM set_config({setting}, 'owner', true); {statements}"
+            f" PERFORM set_config({setting}, _role, true); {end} END"
+        )
 
     def _list_triggers(self) -> Iterator[Managed]:
         for link in self.links:
@@ -211,7 +300,7 @@ class AccessRules:
             f"CREATE TRIGGER {quote(name)} {when} ON {place} FOR EACH ROW{condition}"
             f" EXECUTE FUNCTION {function}()"
         )
-        return Managed("trigger", table, name, create, _drop("TRIGGER", name, place))
+        return Managed("trigger", table, name, create, drop_of("TRIGGER", name, place))
 
     def _list_indexes(self) -> Iterator[Managed]:
         """Indexes for rules; a parent's is unique, so that its key is locked when it changes.
@@ -226,90 +315,32 @@ class AccessRules:
         for guard in self.guards.values():
             for condition in (*guard.read, *guard.write):
                 wanted.setdefault((guard.table, (condition.column,)), "")
-        for members in self._list_members():
+        for members in self.list_members():
             wanted.setdefault((members.table, (members.user, members.group)), "")
         for (table, columns), unique in wanted.items():
             if not unique and columns == self.manifest.tables[table].primary_key[: len(columns)]:
                 continue
             name = make_name("_access", table, *columns)
             place = quote(self.schema, table)
-            create = f"CREATE {unique}INDEX {quote(name)} ON {place} ({quote_list(columns)})"
+            live = "" if unique else self.live(table).replace(" AND ", " WHERE ", 1)
+            create = f"CREATE {unique}INDEX {quote(name)} ON {place} ({quote_list(columns)}){live}"
             drop = f"DROP INDEX IF EXISTS {quote(self.schema, name)}"
             yield Managed("index", table, name, create, drop)
-
-    def _list_policies(self) -> Iterator[Managed]:
-        for guard in self.guards.values():
-            table = quote(self.schema, guard.table)
-            create = f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
-            # Behind the policies and grants that a change takes away, in the same transaction.
-            drop = f"ALTER TABLE IF EXISTS {table} DISABLE ROW LEVEL SECURITY"
-            yield Managed("security", guard.table, guard.table, create, drop)
-            write = self.predicate(guard.table, guard.write)
-            read = "true" if guard.is_public else self.predicate(guard.table, guard.read)
-            roles = [role_name(self.prefix, "app"), *guard.to]
-            yield self._policy(guard.table, "app_read", "SELECT", roles, f"USING ({read})")
-            if guard.write:
-                yield from self._list_writing(guard.table, roles, write)
-            for role in ROLES:
-                if role.rows == "all" or (
-                    role.rows == "users" and is_of_users(self.manifest, guard.table)
-                ):
-                    command = "SELECT" if role.privileges == "SELECT" else "ALL"
-                    names = [role_name(self.prefix, role.name)]
-                    yield self._policy(guard.table, role.name, command, names, "USING (true)")
-
-    def _list_writing(self, table: str, roles: Sequence[str], write: str) -> Iterator[Managed]:
-        checks = {
-            "INSERT": f"WITH CHECK ({write})",
-            "UPDATE": f"USING ({write}) WITH CHECK ({write})",
-            "DELETE": f"USING ({write})",
-        }
-        for command, text in checks.items():
-            yield self._policy(table, f"app_{command.lower()}", command, roles, text)
-
-    def _policy(
-        self, table: str, name: str, command: str, roles: Iterable[str], text: str
-    ) -> Managed:
-        place = quote(self.schema, table)
-        create = (
-            f"CREATE POLICY {quote(name)} ON {place} FOR {command} TO {quote_list(roles)} {text}"
-        )
-        return Managed("policy", table, name, create, _drop("POLICY", name, place))
-
-    def _list_grants(self) -> Iterator[Managed]:
-        schema = quote(self.schema)
-        to = [name for guard in self.guards.values() for name in guard.to]
-        names = [role_name(self.prefix, role.name) for role in ROLES if role.privileges]
-        for name in dict.fromkeys([*names, *to]):
-            yield _grant("", name, f"USAGE ON SCHEMA {schema}", name)
-        for members in self._list_members():
-            function = f"{quote(self.schema, _groups_name(members))}()"
-            for name in dict.fromkeys([role_name(self.prefix, "app"), *to]):
-                yield _grant(
-                    "", f"{_groups_name(members)} {name}", f"EXECUTE ON FUNCTION {function}", name
-                )
-        for table in self.manifest.tables:
-            for role in ROLES:
-                if _may_use(role, self.manifest, table):
-                    yield self._table_grant(
-                        table, role.privileges, role_name(self.prefix, role.name)
-                    )
-            guard = self.guards.get(table)
-            for name in guard.to if guard else ():
-                yield self._table_grant(table, _app_privileges(self.guards[table]), name)
-            if guard:
-                app = role_name(self.prefix, "app")
-                yield self._table_grant(table, _app_privileges(self.guards[table]), app)
-
-    def _table_grant(self, table: str, privileges: str, name: str) -> Managed:
-        return _grant(table, name, f"{privileges} ON TABLE {quote(self.schema, table)}", name)
+        for each in self.deletions:
+            name = name_deleted_index(each.table)
+            place, column = quote(self.schema, each.table), quote(each.column)
+            create = f"CREATE INDEX {quote(name)} ON {place} ({column}) WHERE {column} IS NOT NULL"
+            drop = f"DROP INDEX IF EXISTS {quote(self.schema, name)}"
+            yield Managed("index", each.table, name, create, drop)
 
 
 def access_script(manifest: Manifest, schema: str) -> list[str]:
     """The roles and all objects as statements, behind a table of the roles in comments."""
     rules = AccessRules(manifest, schema)
-    if not rules.prefix:
+    if not rules.has_rules:
         return []
+    if rules.is_forced:
+        return [managed.create for managed in rules.list_objects()]
     roles = [create_role(rules.prefix, role) for role in ROLES]
     head = "\n".join([*describe_roles(rules.prefix), roles[0]])
     owner, loader = (quote(role_name(rules.prefix, name)) for name in ("owner", "loader"))
@@ -322,32 +353,5 @@ def access_script(manifest: Manifest, schema: str) -> list[str]:
     ]
 
 
-def _may_use(role: Role, manifest: Manifest, table: str) -> bool:
-    return role.rows == "all" or (role.rows == "users" and is_of_users(manifest, table))
-
-
-def _app_privileges(guard: Guard) -> str:
-    return WRITING if guard.write else "SELECT"
-
-
-def _drop(kind: str, name: str, table: str) -> str:
-    """The DROP of a trigger or a policy."""
-    return f"DROP {kind} IF EXISTS {quote(name)} ON {table}"
-
-
 def _list_sources(link: Link, row: str) -> str:
     return ", ".join(f"{row}.{quote(copy.source)}" for copy in link.copies)
-
-
-def _join_pairs(link: Link, child: str, parent: str) -> str:
-    pairs = link.pairs
-    return " AND ".join(f"{parent}.{quote(p)} = {child}.{quote(c)}" for c, p in pairs)
-
-
-def _grant(table: str, name: str, what: str, to: str) -> Managed:
-    role = quote(to)
-    return Managed("grant", table, name, f"GRANT {what} TO {role}", f"REVOKE {what} FROM {role}")
-
-
-def _groups_name(members: Members) -> str:
-    return make_name("_groups", members.table, members.user, members.group)

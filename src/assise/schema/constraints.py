@@ -20,8 +20,11 @@ from assise.manifest.sections.constraints import (
     Duplicates,
     Unique,
 )
+from assise.manifest.sections.deletion import DELETED_TYPE
 from assise.manifest.sections.indexes import INDEXES, Index, read_column
 from assise.manifest.sections.references import Reference, list_foreign_keys
+from assise.schema.deletion import are_null
+from assise.schema.guards import find_guards
 from assise.schema.objects import ORDER, Amendment, Broken, Object, ObjectNames
 from assise.schema.sql import quote, quote_list, quote_table, quote_text
 
@@ -39,20 +42,23 @@ def list_objects(manifest: Manifest, schema: str) -> list[Object]:
     tables = [split_table(name)[1] for name in manifest.tables]
     taken = {*tables, *(f"{name}_pkey" for name in tables)}
     names = ObjectNames(taken)
+    guards = find_guards(manifest)
     found: list[Object] = []
     for table in manifest.tables:
-        found += _Builder(manifest.tables, table, schema, names).list_all()
+        hidden = guards[table].hidden if table in guards else ()
+        found += _Builder(manifest.tables, table, schema, names, hidden).list_all()
     return sorted(found, key=lambda each: ORDER.index(each.kind))
 
 
 @dataclass(frozen=True)
 class _Builder:
-    """Builds the objects of one table."""
+    """Builds the objects of one table; `hidden` are its columns that deleted rows have."""
 
     tables: Mapping[str, Table]
     name: str
     schema: str
     names: ObjectNames
+    hidden: Sequence[str] = ()
 
     @property
     def table(self) -> Table:
@@ -162,22 +168,45 @@ class _Builder:
         name = self.names.take(split_table(self.name)[1], [column], "key")
         nulls = _write_nulls(unique)
         start = f"{quote(name)} ON {self.sql_name}"
+        live = self._live([column])
+        create = (
+            f"ALTER TABLE {self.sql_name} ADD CONSTRAINT {quote(name)}"
+            f" UNIQUE {nulls}({quote(column)})"
+        )
+        where = f" WHERE {live}" if live else ""
+        if live:
+            create = f"CREATE UNIQUE INDEX {start} ({quote(column)}) {nulls}{where.strip()}"
         return Object(
             "unique",
             self.name,
             name,
             place,
-            f"ALTER TABLE {self.sql_name} ADD CONSTRAINT {quote(name)}"
-            f" UNIQUE {nulls}({quote(column)})",
+            create,
             f"ALTER TABLE {self.sql_name} DROP CONSTRAINT IF EXISTS {quote(name)};"
             f" DROP INDEX IF EXISTS {quote(self._indexes_schema, name)}",
             instead=f"CREATE INDEX {start} ({quote(column)})",
-            if_long=f"CREATE UNIQUE INDEX {start} (({_write_digest(column)}))",
-            broken=self._duplicates([column], unique),
+            if_long=f"CREATE UNIQUE INDEX {start} (({_write_digest(column)})){where}",
+            broken=self._duplicates([column], unique, Index(where=live)),
+            needs=self._needs,
             amendment=self._amend_duplicates(
-                [column], unique, DUPLICATES.of(self.table.columns[column])
+                [column], unique, DUPLICATES.of(self.table.columns[column]), Index(where=live)
             ),
         )
+
+    def _live(self, columns: Sequence[str]) -> str | None:
+        """That a row is not deleted: a key is unique among such rows, unless others refer to it."""
+        keys = (key for name in self.tables for key in list_foreign_keys(name, self.tables))
+        is_referred_to = any(
+            key.target.table == self.name and {*key.target.columns} == {*columns} for key in keys
+        )
+        return are_null(self.hidden) if self.hidden and not is_referred_to else None
+
+    @property
+    def _needs(self) -> str:
+        """The statement for the columns that rules add to the table."""
+        added = [name for name in self.hidden if name not in self.types]
+        columns = [f"ADD COLUMN IF NOT EXISTS {quote(name)} {DELETED_TYPE}" for name in added]
+        return f"ALTER TABLE {self.sql_name} {', '.join(columns)}" if columns else ""
 
     def _index(self, place: Place, index: Index) -> Object:
         columns = index.names(self.types)
@@ -185,6 +214,8 @@ class _Builder:
             split_table(self.name)[1], columns or ("expr",), "key" if index.unique else "idx"
         )
         is_unique = bool(index.unique)
+        if is_unique and index.where is None:
+            index = index.model_copy(update={"where": self._live(columns)})
         broken = self._duplicates(columns, index.unique, index) if is_unique else Broken()
         return Object(
             "unique" if is_unique else "index",
@@ -197,6 +228,7 @@ class _Builder:
             if_long=self._create_index(name, index, is_cut=True),
             broken=broken,
             amendment=self._amend_duplicates(columns, index.unique, index.duplicates, index),
+            needs=self._needs if is_unique else "",
         )
 
     def _create_index(

@@ -16,6 +16,7 @@ from assise.manifest.sections.access import (
     find_pairs,
 )
 from assise.manifest.sections.columns import list_columns
+from assise.manifest.sections.deletion import DELETED_TYPE, SOFT_DELETE
 
 
 class Condition(NamedTuple):
@@ -45,7 +46,10 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True)
 class Guard:
-    """The rule of one table, resolved: of the conditions one must hold."""
+    """The rule of one table, resolved: of the conditions one must hold.
+
+    hidden: columns that say when a row, or one that it belongs to, was deleted.
+    """
 
     table: str
     read: tuple[Condition, ...]
@@ -53,6 +57,7 @@ class Guard:
     is_public: bool
     to: tuple[str, ...]
     links: tuple[Link, ...]
+    hidden: tuple[str, ...]
 
 
 def find_guards(manifest: Manifest) -> dict[str, Guard]:
@@ -73,6 +78,11 @@ def is_of_users(manifest: Manifest, table: str) -> bool:
 def make_name(*parts: str) -> str:
     """A name of ours: its parts, or their beginning and a hash."""
     return _cut("_".join(parts))
+
+
+def groups_name(members: Members) -> str:
+    """The function that gives the groups of a session's user."""
+    return make_name("_groups", members.table, members.user, members.group)
 
 
 def _cut(name: str) -> str:
@@ -115,6 +125,9 @@ class _Resolver:
                     read += self._conditions(entry, "read", links)
                 if place != ("read",):
                     write += self._conditions(entry, "write", links)
+        above = self._parent
+        if above is not None and above.hidden and above.table not in links:
+            links[above.table] = self._link(above, links.values(), is_ruling=False)
         everything = tuple(dict.fromkeys([*read, *write]))
         return Guard(
             self.table,
@@ -123,7 +136,22 @@ class _Resolver:
             is_public,
             self.access.to or (),
             tuple(links.values()),
+            tuple(self._list_hidden(links.values())),
         )
+
+    @property
+    def _parent(self) -> Guard | None:
+        """The resolved rule of the table whose documents hold this one's rows."""
+        parent = self.guards.manifest.tables[self.table].parent
+        return self.guards.resolve(parent) if parent is not None else None
+
+    def _list_hidden(self, links: Iterable[Link]) -> Iterator[str]:
+        deletion = SOFT_DELETE.of(self.guards.manifest.tables[self.table])
+        if deletion is not None:
+            yield deletion.column
+        for link in links:
+            hidden = self.guards.guards[link.parent].hidden
+            yield from (copy.column for copy in link.copies if copy.source in hidden)
 
     def _through(self, entry: Access, links: dict[str, Link]) -> bool:
         """Make the link to the parent of an entry; whether everybody may read its rows."""
@@ -135,7 +163,8 @@ class _Resolver:
         links.setdefault(entry.through, self._link(parent, links.values()))
         return parent.is_public
 
-    def _link(self, parent: Guard, others: Iterable[Link]) -> Link:
+    def _link(self, parent: Guard, others: Iterable[Link], *, is_ruling: bool = True) -> Link:
+        """How rows find their parent's, whose key of the rule they copy if it rules them."""
         tables = self.guards.manifest.tables
         pairs = find_pairs(self.table, parent.table, tables)[0]
         same = {theirs: own for own, theirs in pairs}
@@ -144,10 +173,14 @@ class _Resolver:
             self.guards.manifest.layout.tables[self.table].extra,
         }
         taken |= {copy.column for link in others for copy in link.copies}
+        deletion = SOFT_DELETE.of(tables[self.table])
+        taken |= {deletion.column} if deletion else set()
         types = list_columns(parent.table, tables)
         types |= {copy.column: copy.type for link in parent.links for copy in link.copies}
+        types |= dict.fromkeys(parent.hidden, DELETED_TYPE)
+        ruling = [each.column for each in (*parent.read, *parent.write)] if is_ruling else []
         copies = []
-        for source in dict.fromkeys(each.column for each in (*parent.read, *parent.write)):
+        for source in dict.fromkeys([*ruling, *parent.hidden]):
             if source not in same:
                 column = source
                 while column in taken:

@@ -64,6 +64,7 @@ class Object:
         refers_to: the table that a foreign key refers to.
         broken: the rows that break it.
         amendment: what becomes of them, unless they are kept.
+        needs: the statement that adds the columns of parts that it reads, for a trial before them.
     """
 
     kind: ObjectKind
@@ -78,6 +79,7 @@ class Object:
     refers_to: str = ""
     broken: Broken = Broken()
     amendment: Amendment | None = None
+    needs: str = ""
 
     @property
     def sql(self) -> str:

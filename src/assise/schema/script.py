@@ -19,8 +19,8 @@ def script(manifest: Manifest, schema: str) -> str:
         *(create_function(name, schema) for name in key_functions(layout)),
         *create_tables(layout, schema),
         *(text for _, text in add_foreign_keys(layout, schema)),
+        *access_script(manifest, schema),
         *(each.sql for each in list_objects(manifest, schema)),
         *set_comments(find_comments(manifest), schema),
-        *access_script(manifest, schema),
     ]
     return "\n\n".join(f"{statement};" for statement in statements) + "\n"

@@ -102,8 +102,10 @@ def try_objects(connection: Connection, objects: Sequence[Object]) -> None:
     """
     unique = [each for each in objects if each.kind == "unique"]
     for each in objects:
-        before = [other.create for other in unique if other.table == each.refers_to]
-        statements = ["SAVEPOINT trial", *before, each.create, "ROLLBACK TO trial"]
+        keys = [other for other in unique if other.table == each.refers_to]
+        before = [text for other in keys for text in (other.needs, other.create)]
+        makes = filter(None, [each.needs, *before, each.create])
+        statements = ["SAVEPOINT trial", *makes, "ROLLBACK TO trial"]
         try:
             connection.execute(";\n".join([*statements, "RELEASE trial"]))
         except RefusedError as error:

@@ -78,6 +78,6 @@ def ask_to_begin(connection: Connection, manifest: Manifest) -> str:
 
 def _name_roles(manifest: Manifest) -> str:
     roles = ROLES.of(manifest)
-    return (
-        f"; and the server gets the roles {roles.prefix}_…, where they are missing" if roles else ""
-    )
+    if roles is None or roles.are_none:
+        return ""
+    return f"; and the server gets the roles {roles.prefix}_…, where they are missing"

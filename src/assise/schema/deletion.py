@@ -1,0 +1,211 @@
+"""Soft delete as SQL: the functions that delete and restore a row, and the purge of old ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from assise.schema.guards import Link, make_name
+from assise.schema.sql import quote, quote_list, quote_text
+
+
+class Below(NamedTuple):
+    """Rows that go with a row: the links that lead down to their table.
+
+    stamp: their column that says when the row above was deleted; others: further such columns.
+    """
+
+    links: tuple[Link, ...]
+    stamp: str
+    others: tuple[str, ...]
+
+    @property
+    def table(self) -> str:
+        """The table of these rows."""
+        return self.links[-1].child
+
+
+def list_below(
+    table: str, column: str, links: Sequence[Link], hidden: Mapping[str, Sequence[str]]
+) -> Iterator[Below]:
+    """What goes with a row of a table whose `column` says when it was deleted, parents first."""
+    for link in links:
+        copied = {copy.source: copy.column for copy in link.copies}
+        if link.parent == table and column in copied:
+            stamp = copied[column]
+            others = tuple(name for name in hidden[link.child] if name != stamp)
+            yield Below((link,), stamp, others)
+            for below in list_below(link.child, stamp, links, hidden):
+                yield below._replace(links=(link, *below.links))
+
+
+def name_deleted_index(table: str) -> str:
+    """The index of the deleted rows of a table that has its own column for them."""
+    return make_name("_deleted", table)
+
+
+def join_pairs(link: Link, child: str, parent: str) -> str:
+    """That a row of a child belongs to one of its parent."""
+    pairs = link.pairs
+    return " AND ".join(f"{parent}.{quote(p)} = {child}.{quote(c)}" for c, p in pairs)
+
+
+def are_null(columns: Iterable[str], prefix: str = "") -> str:
+    """That no column of these has a value."""
+    return " AND ".join(f"{prefix}{quote(column)} IS NULL" for column in columns) or "true"
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """The functions of one table: the row's key is the argument, the counts by table the result.
+
+    `above` are its columns that say when a row above was deleted. `may_write` is SQL: whether the
+    session may write a row.
+    """
+
+    schema: str
+    table: str
+    key: Mapping[str, str]
+    column: str
+    above: Sequence[str]
+    below: Sequence[Below]
+    may_write: str
+
+    @property
+    def arguments(self) -> str:
+        """The arguments of both functions."""
+        return ", ".join(f"{quote(name)} {kind}" for name, kind in self.key.items())
+
+    def delete(self) -> str:
+        """The body that deletes a row and all below it, at the same point in time.
+
+        The row is locked first: children that are being inserted have locked its key.
+        """
+        column, place = quote(self.column), quote(self.schema, self.table)
+        live = are_null([self.column, *self.above], "t.")
+        return (
+            "#variable_conflict use_column\n"
+            f"BEGIN PERFORM FROM {place} AS t WHERE {self._is_row} AND {live} AND {self.may_write}"
+            f" FOR UPDATE; {self._give_up}"
+            f" UPDATE {place} AS t SET {column} = now() WHERE {self._is_row};"
+            f" RETURN {self._counts('now()')}; END"
+        )
+
+    def restore(self) -> str:
+        """The body that restores a row, and below it what was deleted with it and nothing else."""
+        column, place = quote(self.column), quote(self.schema, self.table)
+        above = f"NOT ({are_null(self.above, 't.')})"
+        is_above = f"{self.table}: the row that it belongs to is deleted; restore that one first"
+        is_taken = f"{self.table}: the row cannot be restored, as another one has taken its %s"
+        return (
+            "#variable_conflict use_column\n<<_row>>\n"
+            "DECLARE stamp timestamptz; is_below boolean; counts jsonb; taken text; detail text;\n"
+            f"BEGIN SELECT t.{column}, {above} INTO _row.stamp, _row.is_below FROM {place} AS t"
+            f" WHERE {self._is_row} AND t.{column} IS NOT NULL AND {self.may_write} FOR UPDATE;"
+            f" {self._give_up} IF _row.is_below THEN"
+            f" RAISE foreign_key_violation USING MESSAGE = {quote_text(is_above)}; END IF;"
+            f" _row.counts := {self._counts('_row.stamp')};"
+            f" UPDATE {place} AS t SET {column} = NULL WHERE {self._is_row};"
+            " RETURN _row.counts; EXCEPTION WHEN unique_violation THEN"
+            " GET STACKED DIAGNOSTICS taken = CONSTRAINT_NAME, detail = PG_EXCEPTION_DETAIL;"
+            f" RAISE unique_violation USING MESSAGE = format({quote_text(is_taken)}, _row.taken),"
+            " DETAIL = _row.detail, CONSTRAINT = _row.taken; END"
+        )
+
+    @property
+    def _is_row(self) -> str:
+        names = enumerate(self.key, start=1)
+        return " AND ".join(f"t.{quote(name)} = ${number}" for number, name in names)
+
+    @property
+    def _give_up(self) -> str:
+        return f"IF NOT FOUND THEN RETURN jsonb_build_object({quote_text(self.table)}, 0); END IF;"
+
+    def _counts(self, stamp: str) -> str:
+        """Rows by table: this one, and those that are hidden by its deletion at `stamp` alone."""
+        found: dict[str, list[str]] = {self.table: ["1"]}
+        for below in self.below:
+            found.setdefault(below.table, []).append(f"({self._count(below, stamp)})")
+        parts = [f"{quote_text(name)}, {' + '.join(counts)}" for name, counts in found.items()]
+        return f"jsonb_build_object({', '.join(parts)})"
+
+    def _count(self, below: Below, stamp: str) -> str:
+        parts = [f"SELECT count(*) FROM {quote(self.schema, self.table)} AS t"]
+        above = "t"
+        for number, link in enumerate(below.links):
+            child = f"c{number}"
+            same = join_pairs(link, child, above)
+            parts.append(f"JOIN {quote(self.schema, link.child)} AS {child} ON {same}")
+            above = child
+        others = are_null(below.others, f"{above}.")
+        is_with = f"{above}.{quote(below.stamp)} = {stamp}"
+        return " ".join([*parts, f"WHERE {self._is_row} AND {is_with} AND {others}"])
+
+
+@dataclass(frozen=True)
+class Purge:
+    """The statements that delete the rows of a table for good, some at a time.
+
+    `find` locks the next rows by the time of their deletion, and gives that time and the key as
+    texts. `delete` takes these keys, an array for each column, and what is below the rows.
+    """
+
+    table: str
+    find: str
+    delete: str
+
+
+def write_purge(deletion: Deletion, keep: str) -> Purge:
+    """The purge of rows that were deleted longer ago than an interval such as `30 days`.
+
+    `%(after)s` is the last time and key as an array of texts, or NULL; `%(size)s` the number of
+    rows, `%(keys)s` keys as a JSON array of arrays of texts.
+    """
+    place, column = quote(deletion.schema, deletion.table), quote(deletion.column)
+    names = [quote(name) for name in deletion.key]
+    kinds = [*deletion.key.values()]
+    order = ", ".join([f"t.{column}", *(f"t.{name}" for name in names)])
+    kinds_of_order = ["timestamptz", *kinds]
+    after = ", ".join(
+        f"(%(after)s::text[])[{n}]::{kind}" for n, kind in enumerate(kinds_of_order, start=1)
+    )
+    texts = ", ".join(f"t.{name}::text" for name in [column, *names])
+    find = (
+        f"SELECT {texts} FROM {place} AS t"
+        f" WHERE t.{column} < now() - {quote_text(keep)}::interval"
+        f" AND (%(after)s::text[] IS NULL OR ({order}) > ({after}))"
+        f" ORDER BY {order} LIMIT %(size)s FOR UPDATE SKIP LOCKED"
+    )
+    values = ", ".join(
+        f"(key ->> {n})::{kind} AS {name}"
+        for n, (name, kind) in enumerate(zip(names, kinds, strict=True))
+    )
+    parts = [f"gone AS (SELECT {values} FROM json_array_elements(%(keys)s::json) AS keys (key))"]
+    parts += _delete_below(deletion)
+    same = " AND ".join(f"t.{name} = gone.{name}" for name in names)
+    delete = f"WITH {', '.join(parts)} DELETE FROM {place} AS t USING gone WHERE {same}"
+    return Purge(deletion.table, find, delete)
+
+
+def _delete_below(deletion: Deletion) -> Iterator[str]:
+    """Expressions of WITH that delete the rows below; each gives its keys to the next."""
+    made: dict[tuple[Link, ...], str] = {(): "gone"}
+    for number, below in enumerate(deletion.below):
+        name, link = f"below{number}", below.links[-1]
+        above = made[below.links[:-1]]
+        made[below.links] = name
+        wanted = [parent for other in deletion.below for parent in _list_needed(other, below)]
+        giving = quote_list(dict.fromkeys([own for own, _ in link.pairs] + wanted))
+        child = quote(deletion.schema, link.child)
+        returned = ", ".join(f"c.{column}" for column in giving.split(", "))
+        yield (
+            f"{name} AS (DELETE FROM {child} AS c USING {above} AS p"
+            f" WHERE {join_pairs(link, 'c', 'p')} RETURNING {returned})"
+        )
+
+
+def _list_needed(other: Below, below: Below) -> list[str]:
+    """The columns by which rows of `other`, directly below, find those of `below`."""
+    is_next = other.links[:-1] == below.links
+    return [parent for _, parent in other.links[-1].pairs] if is_next else []
