@@ -123,7 +123,7 @@ def test_no_usable_id() -> None:
     assert table.primary_key == ("_offset_2",)
     assert [*table.columns] == ["_offset_2", "id", "_offset", "id_2"]
     assert columns(found)["id"] == "int4 int32 <_id>"
-    assert found.manifest.tables["doc_items"].primary_key == ("doc_offset_2", "_position")
+    assert found.manifest.tables["doc_items"].primary_key == ("doc_offset_2", "position")
     assert found.comments["tables", "docs"] == "2 documents, _id: int32, missing or repeated 1"
     without = bson.encode({"a": 1})
     mixed = propose_raw([*with_ids(1, "a", {"b": 1}), without])
@@ -260,8 +260,8 @@ def test_arrays_of_documents_are_child_tables() -> None:
         [
             {
                 "files": [
-                    {"path": "a", "versions": [{"n": 1, "_position": 2}]},
-                    {"path": "b", "_position": 1},
+                    {"path": "a", "versions": [{"n": 1, "position_2": 2}]},
+                    {"path": "b", "position": 1},
                 ],
                 "id": 5,
             }
@@ -269,14 +269,14 @@ def test_arrays_of_documents_are_child_tables() -> None:
     )
     tables = found.manifest.tables
     assert [*tables] == ["docs", "doc_files", "doc_file_versions"]
-    assert tables["doc_files"].primary_key == ("doc_id", "_position_2")
+    assert tables["doc_files"].primary_key == ("doc_id", "_position")
     assert columns(found, "doc_files") == {
         "path": "text string <path>",
-        "_position": "int4 int32 <_position>",
+        "position": "int4 int32 <position>",
     }
     versions = tables["doc_file_versions"]
     assert (versions.parent, versions.from_) == ("doc_files", "versions.*")
-    assert versions.primary_key == ("doc_id", "_position_2", "_position_3")
+    assert versions.primary_key == ("doc_id", "position", "position_3")
     assert found.comments["tables", "doc_files"] == "2 elements"
 
 

@@ -219,6 +219,27 @@ def test_references_to_oneself(tmp_path: Path) -> None:
     assert find(lines, "parent:").startswith("parent: {type: uuid, references: pages}")
 
 
+def test_an_id_of_an_element_is_a_unique_key_where_it_is_its_own(tmp_path: Path) -> None:
+    posts: list[Document] = [
+        {
+            "_id": make_id(1, n),
+            "comments": [{"_id": make_id(2, 2 * n + i), "text": "x"} for i in range(2)],
+            "copies": [{"_id": make_id(3, n % 7), "n": 1}],
+            "seen_by": [{"_id": make_id(9, n), "at": n}],
+            "some": [{"_id": make_id(4, n)}, {"n": 1}],
+        }
+        for n in range(20)
+    ]
+    users: list[Document] = [{"_id": make_id(9, n)} for n in range(20)]
+    lines = infer(tmp_path, {"posts": posts, "users": users})
+    found = [line.strip() for line in lines if "id: " in line and "from: _id" in line]
+    uniques = [line for line in found if "unique" in line]
+    assert uniques == [
+        "id: {type: uuid, from: _id, unique: true}  # objectId; 40 ids looked at, all different"
+    ]
+    assert len(found) == 6
+
+
 def test_columns_stand_in_order(tmp_path: Path) -> None:
     docs: list[Document] = [
         {"_id": n, "at": START, "name": "x", "user": make_id(1, n % 20), "to": "y"}
@@ -390,7 +411,7 @@ def test_the_same_with_any_number_of_workers(tmp_path: Path) -> None:
     dump = write_dump(tmp_path / "app", {"users": USERS, "orders": docs})
     texts = []
     for workers in (1, 2):
-        settings = {"workers": workers, "chunk_bytes": 100_000}
+        settings = {"workers": workers, "load.chunk_bytes": 100_000}
         proposal = Project(tmp_path, settings=settings).infer(dump)
         texts.append(dump_manifest(proposal.manifest, comments=proposal.comments))
     assert texts[0] == texts[1]

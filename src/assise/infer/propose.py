@@ -95,7 +95,9 @@ def propose(
     relations = Relations(draft.tables, draft.comments, draft.places)
     metadata = {collection: profile.metadata for collection, profile in profiles.items()}
     relations.add_indexes(tables, metadata, has_parser=has_parser)
-    relations.add_references(find_references(joins))
+    matches = find_references(joins)
+    relations.add_references(matches)
+    relations.add_child_keys(joins, matches)
     server = Postgres(main=Urls(url=postgres))
     manifest = Manifest(assise=1, name=name, postgres=server, tables=relations.list_tables())
     return Proposal(manifest, draft.comments, draft.notes)
@@ -174,7 +176,8 @@ def _draft_children(
         level = inner.above.count(ELEMENT)
         names = Names([key_column])
         columns = _name_columns(draft, inner, child.fields, names, room=TABLE_COLUMNS - 2 - level)
-        ordinals = [names.take("_position") for _ in range(level)]
+        own = "_position" if names.is_taken("position") else "position"
+        ordinals = [names.take(own) for _ in range(level)]
         draft.comments["tables", table] = count_of(child.rows, "element")
         draft.tables[table] = Table(
             parent=owner.table,

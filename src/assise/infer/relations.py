@@ -6,16 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from assise.infer.indexes import IndexFinder, Placed
-from assise.infer.joins import ELEMENT, Path
+from assise.infer.joins import ELEMENT, OBJECT_IDS, UUIDS, Joins, Path
 from assise.infer.metadata import Metadata
 from assise.infer.references import Match, Matches, choose_match
 from assise.manifest.model import Column, Table
 from assise.manifest.names import RESERVED
 from assise.types.table import is_array
+from assise.wording import count_of
 
 Place = tuple[str, ...]
 
 _INTS = frozenset({"int4", "int8"})
+_ID_FORMS = {"objectid": OBJECT_IDS.kind, "uuid": UUIDS.kind}
+"""The kind of a column of ids -> the form of its values."""
+
 _TEXT_KINDS = frozenset({"string", "objectid"})
 
 
@@ -82,6 +86,18 @@ class Relations:
                 self._remark(place.table, place.column, each.evidence)
             if match is not None:
                 self._refer(place, match)
+
+    def add_child_keys(self, joins: Mapping[str, Joins], matches: Matches) -> None:
+        """Make the `_id`s of elements unique keys, where each is an id of its own."""
+        for (collection, path), place in self.places.items():
+            is_of_element = path[-2:] == (ELEMENT, "_id")
+            if not is_of_element or not place.is_full or (collection, path) in matches:
+                continue
+            numbers = joins[collection].samples.get((path, _ID_FORMS.get(place.kind, "")), ())
+            if numbers and len({*numbers}) == len(numbers):
+                self._ask(place, unique=True)
+                looked_at = count_of(len(numbers), "id")
+                self._remark(place.table, place.column, f"{looked_at} looked at, all different")
 
     def _refer(self, place: Placed, match: Match) -> None:
         target = self.places.get((match.collection, (match.field,)))

@@ -67,7 +67,7 @@ def _check_depth(place: Place, key: PrimaryKey, tables: Tables) -> Iterator[Prob
         root = show(ancestors[-1])
         parts = f"the key of {root}, then the position at each level"
         message = f"names {len(key)} columns; {needed} are needed: {parts}"
-        remedy = "Name the positions outermost first, such as _position."
+        remedy = "Name the positions outermost first, such as position."
         yield Problem(place, message, remedy=remedy)
 
 
