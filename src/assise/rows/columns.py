@@ -21,6 +21,8 @@ SUBTYPES = 256
 _MASKS_KEPT = 10_000
 _HELD = -1
 
+_NO_MISFITS = frozenset({"null", "nulled"})
+
 Places = list[tuple[int, int, int]]
 """The columns of a level: bit of the key, table, position in the layout."""
 
@@ -47,8 +49,8 @@ class ColumnCount:
 
     @property
     def left_out(self) -> dict[str, int]:
-        """The values in `_extra` that are not null."""
-        return {kind: count for kind, count in self.extra.items() if kind != "null"}
+        """The values in `_extra` that are not null, and were not set to NULL later."""
+        return {kind: count for kind, count in self.extra.items() if kind not in _NO_MISFITS}
 
     def as_json(self) -> dict[str, object]:
         """Return what `--json` prints."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from assise.manifest.layout import TableLayout
@@ -11,6 +12,11 @@ from assise.schema.stage import temporary
 
 SHOWN_CHARACTERS = 100
 """Of a value that the reason of a reject shows."""
+
+
+_NULLED = (
+    "'' AS assise_table, '' AS assise_column, false AS assise_is_read, 0::bigint AS assise_leaves"
+)
 
 
 def _create(name: str, query: str) -> str:
@@ -56,6 +62,11 @@ class Rejection:
         """The temporary table of keys of documents with a value that an earlier one has."""
         return temporary("later", self.root)
 
+    @property
+    def nulled(self) -> str:
+        """The temporary table of the cells that are set to NULL."""
+        return temporary("nulled", self.root)
+
     def create(self) -> list[str]:
         """The tables, empty."""
         key, table = self.key, quote_table(self.schema, self.root.table)
@@ -67,6 +78,7 @@ class Rejection:
             _create(self.places, places),
             f"CREATE UNIQUE INDEX ON {self.places} ({key})",
             _create(self.later, f"SELECT {key} FROM {table}"),
+            _create(self.nulled, f"SELECT {key}, {_NULLED} FROM {table}"),
         ]
 
     @property
@@ -157,15 +169,31 @@ class Rejection:
         """How many documents are rejected."""
         return f"SELECT count(*) FROM {self.rejected}"
 
+    def count_nulled(self) -> str:
+        """By table and column: the cells that are set to NULL, those that were read, all leaves.
+
+        Those of documents that are rejected do not count.
+        """
+        rejected = f"SELECT FROM {self.rejected} AS r WHERE r.{self.key} = n.{self.key}"
+        return (
+            "SELECT assise_table, assise_column, count(*), count(*) FILTER (WHERE assise_is_read),"
+            " sum(assise_leaves)::bigint, sum(assise_leaves) FILTER (WHERE assise_is_read)::bigint"
+            f" FROM {self.nulled} AS n WHERE NOT EXISTS ({rejected}) GROUP BY 1, 2 ORDER BY 1, 2"
+        )
+
 
 @dataclass(frozen=True)
 class Breach:
-    """The rows of one table that break one key, and are not kept."""
+    """The rows of one table that break one key, and are not kept.
+
+    paths: where the values of columns that are set to NULL are noted in `_extra`.
+    """
 
     object: Object
     amendment: Amendment
     layout: TableLayout
     rejection: Rejection
+    paths: Mapping[str, tuple[str, ...]]
 
     @property
     def table(self) -> str:
@@ -271,3 +299,50 @@ class Breach:
         """The first keys of the documents of the rows, as text."""
         order = quote_list(self.layout.primary_key)
         return f"SELECT c.{self._key}::text {self._found} ORDER BY {order} LIMIT {limit}"
+
+    def select_cells(self, limit: int) -> str:
+        """Some of the rows: their places in the table, whether a note stands there, and the cells."""
+        notes = [f"{self._note_at(column)} IS NOT NULL" for column in self.amendment.columns]
+        cells = [f"c.{quote(column)}" for column in self.amendment.columns]
+        return f"SELECT c.ctid::text, {', '.join([*notes, *cells])} {self._found} LIMIT {limit}"
+
+    def set_null(self) -> str:
+        """Set cells to NULL and note their values in `_extra`; the cells are noted as such.
+
+        Each text of the array $1 is a list in JSON: the place of a row, then for each column the
+        value as a note, whether there is one already, and how many leaves it counts.
+        """
+        columns, extra = self.amendment.columns, quote(self.layout.extra)
+        noted = f"c.{extra}"
+        steps = (
+            f"SELECT x::jsonb AS j, {noted} AS e FROM unnest($1) AS x JOIN ONLY {self.table} AS c"
+        )
+        steps += " ON c.ctid = (x::jsonb ->> 0)::tid"
+        for i, column in enumerate(columns):
+            merged = _merge("e", self.paths[column], f"j -> {1 + 3 * i}")
+            steps = f"SELECT j, {merged} AS e FROM ({steps}) AS s"
+        cells = ", ".join(f"{quote(column)} = NULL" for column in columns)
+        facts = [
+            f"({quote_text(column)}, (j ->> {2 + 3 * i})::boolean, (j ->> {3 + 3 * i})::bigint)"
+            for i, column in enumerate(columns)
+        ]
+        return (
+            f"WITH done AS (UPDATE ONLY {self.table} AS c SET {cells}, {extra} = v.e"
+            f" FROM ({steps}) AS v WHERE c.ctid = (v.j ->> 0)::tid RETURNING c.{self._key} AS key, v.j)"
+            f" INSERT INTO {self.rejection.nulled} SELECT key, {quote_text(self.layout.table)}, f.*"
+            f" FROM done, LATERAL (VALUES {', '.join(facts)}) AS f (name, is_read, leaves)"
+            " RETURNING 1"
+        )
+
+    def _note_at(self, column: str) -> str:
+        path = ", ".join(map(quote_text, self.paths[column]))
+        return f"c.{quote(self.layout.extra)} #> ARRAY[{path}]"
+
+
+def _merge(extra: str, path: Sequence[str], note: str) -> str:
+    """Put `{"$nulled": value}` into notes at a path; the value of a note that is there is kept."""
+    if not path:
+        return f"jsonb_build_object('$nulled', coalesce({extra}, {note}))"
+    key = quote_text(path[0])
+    inner = _merge(f"({extra} -> {key})", path[1:], note)
+    return f"coalesce({extra}, '{{}}') || jsonb_build_object({key}, {inner})"

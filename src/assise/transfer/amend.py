@@ -51,8 +51,25 @@ WITH_AMENDED = 10
 SHOWN = 10
 """Keys of rows that a finding names."""
 
+MADE = {
+    "null": "they are NULL now, and the originals stand in _extra",
+    "reject": "their documents were rejected",
+}
+"""What became of rows, in words."""
+
+WITH_NOTES = 2
+"""The rules from which on a note says that a value was set to NULL."""
+
+NULLED = "nulled"
+"""What counts by column call the kind of such a value."""
+
 PATIENCE = "10s"
 """How long to wait for sessions that write."""
+
+PAGE_ROWS = 10_000
+"""Rows whose cells are set to NULL at a time."""
+
+TRUE = b"\x01"
 
 PAGE = 500
 """Documents that are read back at a time."""
@@ -158,14 +175,21 @@ class _Run:
             self.connection.execute(";\n".join(statements))
         # Each begins when the one before finds nothing more: what is rejected as an orphan keeps no
         # other document from being the first of a value, and what is rejected is not set to NULL.
-        while self._reject_orphans(breaches) or self._reject_duplicates(breaches):
+        while (
+            self._reject_orphans(breaches)
+            or self._reject_duplicates(breaches)
+            or self._set_null(breaches)
+        ):
             pass
         changed = set[str]()
         for root, rejection in self._rejections.items():
+            name = self.load.layout.roots[root]
             if count := self._int(rejection.count_rejected()):
-                name = self.load.layout.roots[root]
                 reject_documents(self.connection, self.load, self.source, rejection, count=count)
                 self.log(f"{name}: {count_of(count, 'document')} rejected")
+                changed.add(name)
+            if nulled := self._count_nulled(name, rejection):
+                self.log(f"{name}: {count_of(nulled, 'value')} set to NULL, kept in _extra")
                 changed.add(name)
         self._write_findings()
         return changed
@@ -179,9 +203,17 @@ class _Run:
     def _list_breaches(self) -> Iterator[Breach]:
         layout = self.load.layout
         for each in self.asked:
-            if each.amendment is not None:
-                rejection = self._rejections[layout.root(each.table)]
-                yield Breach(each, each.amendment, layout.tables[each.table], rejection)
+            if each.amendment is None:
+                continue
+            if each.amendment.action == "null" and layout.rules < WITH_NOTES:
+                continue
+            table, root = layout.tables[each.table], layout.root(each.table)
+            escape = build_tree(layout, root).form.escapes.escape
+            paths = {
+                name: tuple(map(escape, table.columns[name].path)) or (ELEMENT,)
+                for name in (each.amendment.columns if each.amendment.action == "null" else ())
+            }
+            yield Breach(each, each.amendment, table, self._rejections[root], paths)
 
     def _reject_orphans(self, breaches: Sequence[Breach]) -> int:
         return sum(
@@ -203,6 +235,16 @@ class _Run:
             self.connection.execute(breach.add_later())
         return sum(self._amend(breach) for breach in found)
 
+    def _set_null(self, breaches: Sequence[Breach]) -> int:
+        """Set to NULL what is left of orphans and duplicates; duplicates of earlier documents."""
+        count = 0
+        for breach in breaches:
+            if breach.amendment.action == "null":
+                if breach.amendment.values:
+                    self._find_places(breach)
+                count += self._amend(breach)
+        return count
+
     def _amend(self, breach: Breach) -> int:
         """Amend what breaks one key now; the number of rows or documents that changed."""
         if breach.amendment.action == "reject":
@@ -212,7 +254,10 @@ class _Run:
         if count:
             key = breach.object.table, breach.object.name
             self.findings[key] = self._find(breach, count)
-            self._delete(breach.rejection)
+            if breach.amendment.action == "reject":
+                self._delete(breach.rejection)
+            else:
+                set_null(self.connection, self.load, breach)
         return count
 
     def _find(self, breach: Breach, count: int) -> Finding:
@@ -234,7 +279,7 @@ class _Run:
             int(str(among)),
             says or each.broken.says,
             keys,
-            "their documents were rejected",
+            MADE[breach.amendment.action],
             "",
         )
 
@@ -298,6 +343,27 @@ class _Run:
                         remedy="Drop the foreign key, or write keep into the manifest.",
                     )
 
+    def _count_nulled(self, name: str, rejection: Rejection) -> int:
+        """Take values that are NULL now from the counts of cells to those of `_extra`.
+
+        The first chunk of the collection has the difference: only sums over chunks are read.
+        """
+        total = 0
+        rows = self.connection.execute(rejection.count_nulled())
+        if not rows:
+            return 0
+        figures = ledger.finished_chunks(self.connection, self.load, name)[0]
+        for table, column, *numbers in rows:
+            cells, read, leaves, leaves_read = (int(str(number or 0)) for number in numbers)
+            values, count = figures.figures.values, figures.figures.columns.at(str(table), str(column))
+            values.typed -= leaves - leaves_read
+            values.read -= leaves_read
+            values.extra += leaves
+            count.add(ColumnCount(held=-cells, read=-read, extra={NULLED: cells}))
+            total += cells
+        ledger.amend_chunk(self.connection, self.load, figures.start, figures.figures)
+        return total
+
     def _int(self, statement: str) -> int:
         return int(str(self.connection.scalar(statement)))
 
@@ -314,3 +380,26 @@ class _Run:
                 found = replace(finding, rows=rows, among=before.among, keys=keys)
             facts = {"table": table, "name": name, "finding": json.dumps(found.as_json())}
             self.connection.execute(QUERIES["write_amended"], {"load_id": self.load.id, **facts})
+
+
+def set_null(connection: Connection, load: Load, breach: Breach) -> None:
+    """Set the cells of rows that break a key to NULL, and note their values in `_extra`."""
+    tree = build_tree(load.layout, load.layout.root(breach.layout.table))
+    columns = breach.amendment.columns
+    codecs = [breach.layout.columns[name].codec(load.layout.rules) for name in columns]
+    width = len(columns)
+    while rows := [*connection.stream(breach.select_cells(PAGE_ROWS))]:
+        lines = []
+        for row, *facts in rows:
+            parts = [json.dumps((row or b"").decode())]
+            for codec, is_noted, cell in zip(codecs, facts[:width], facts[width:], strict=True):
+                writer = JsonWriter(tree.form.dialect)
+                text, _ = writer.value(*codec.decode(cell or Cell(b"")), 0)
+                parts += [text, json.dumps(is_noted == TRUE), str(writer.leaves)]
+            lines.append(Cell(f"[{', '.join(parts)}]".encode()))
+        array = array_parameter("text", lines)
+        if not [*connection.fetch_cells(breach.set_null(), array, "text")]:
+            raise DependentError(
+                f"{breach.name} cannot be set to NULL: a trigger keeps it",
+                remedy="Disable the trigger, or write keep into the manifest.",
+            )
