@@ -65,7 +65,8 @@ def _check_readers(table_name: str, tables: Tables) -> Iterator[Problem]:
     readers = list(_list_readers(table_name, tables))
     if tables[table_name].collection is not None:
         for reader in readers:
-            if reader.keys[0] == "_id" and reader.path != "_id":
+            is_whole = reader.path == "_id" and reader.place[2] == "columns"
+            if reader.keys[0] == "_id" and not is_whole:
                 remedy = "Read _id as a whole: the order of its fields counts."
                 yield Problem(reader.place, "reads a part of _id", show(reader.path), remedy)
     yield from _check_overlaps(readers)
@@ -73,10 +74,16 @@ def _check_readers(table_name: str, tables: Tables) -> Iterator[Problem]:
 
 def _list_readers(table_name: str, tables: Tables) -> Iterator[_Reader]:
     for name, column in tables[table_name].columns.items():
-        keys = keys_of_path(column.from_) if column.kind != "offset" else None
+        is_field = column.kind != "offset" and not column.is_element
+        keys = keys_of_path(column.from_) if is_field else None
         if keys:
             place = ("tables", table_name, "columns", name, "from")
             yield _Reader(keys, place, column.from_, f"column {show(name)}")
+    for i, path in enumerate(tables[table_name].nulls or ()):
+        keys = keys_of_path(path)
+        if keys:
+            at = ("tables", table_name, "nulls", str(i))
+            yield _Reader(keys, at, path, f"the path {show(path)} in nulls")
     for name, child in tables.items():
         path = child.from_ or ""
         keys = keys_of_path(path, parse_child_path) if child.parent == table_name else None

@@ -30,6 +30,7 @@ class Manifest(Keyed):
     assise: Literal[1]
     name: str
     postgres: str = Field(default="embedded", repr=False)
+    legacy_uuids: str | None = None
     tables: dict[str, Table]
 
     _replaced: Mapping[Place, Replaced] = PrivateAttr(default_factory=dict)
@@ -58,7 +59,7 @@ class Manifest(Keyed):
     @cached_property
     def layout(self) -> Layout:
         """What rows depend on."""
-        return derive_layout(self.tables)
+        return derive_layout(self.tables, legacy_uuids=self.legacy_uuids or "")
 
     @property
     def roots(self) -> dict[str, str]:

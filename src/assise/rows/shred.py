@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
-from assise.documents.kinds import ARRAY, DOCUMENT
-from assise.documents.reader import check_document, count_leaves
+from assise.documents.reader import check_document
 from assise.documents.shape import Shape
 from assise.errors import InvalidBsonError
 from assise.manifest.layout import Layout
@@ -15,8 +14,7 @@ from assise.rows.counts import CountingWriters
 from assise.rows.document.visit import DocumentVisitor, UnfitKeyError
 from assise.rows.model import Batch, Document, Reason, Rejected, Values
 from assise.rows.tree import build_tree
-from assise.types.jsonb import decode_jsonb
-from assise.types.wire import Cell, CopyField, read_row, row_head
+from assise.types.wire import CopyField, row_head
 
 
 class Shredder:
@@ -32,7 +30,7 @@ class Shredder:
         self.tree = build_tree(layout, root)
         self.layouts = self.tree.layouts
         self._heads = [row_head(len(layout.names)) for layout in self.layouts]
-        self._writers = CountingWriters()
+        self._writers = CountingWriters(self.tree.form)
         self._visitor = DocumentVisitor(self.tree, self._writers)
         # The switch of the columnar path: without it `_shred_group` and `find_whole` have one line.
         self._columnar = ColumnarShredder(self.tree, self._writers, min_group=min_group)
@@ -61,20 +59,12 @@ class Shredder:
     def count_values(self, batch: Batch, documents: Mapping[int, bytes]) -> Values:
         """Count where the values of some documents of a batch stand, each given by its position.
 
-        What stands in jsonb is counted in their rows; all other leaves are typed.
+        They are visited once more: few documents are refused by the server.
         """
-        if not documents:
-            return Values()
-        found = Values(typed=sum(map(count_leaves, documents.values())))
-        for i, layout in enumerate(self.layouts):
-            *columns, extra = [j for j, name in enumerate(layout.types) if name == "jsonb"]
-            for row, owner in zip(batch.rows[i], batch.owners[i], strict=True):
-                if owner in documents:
-                    cells = read_row(row)
-                    found.jsonb += sum(_count_json(cells[j]) for j in columns)
-                    found.extra += _count_json(cells[extra])
-        found.typed -= found.jsonb + found.extra
-        return found
+        self._writers.reset(Values())
+        for position, raw in documents.items():
+            self._visitor.visit(batch.offsets[position], raw)
+        return self._writers.values
 
     def _shred_group(self, batch: Batch, group: Sequence[Document]) -> None:
         """Shred what looks alike together and the others one by one.
@@ -134,10 +124,3 @@ def _reject(offset: int, raw: bytes, error: Exception) -> Rejected:
     if not isinstance(error, UnfitKeyError):
         raise error
     return Rejected(offset, Reason.KEY_MISFIT, str(error), raw)
-
-
-def _count_json(cell: Cell | None) -> int:
-    if cell is None:
-        return 0
-    kind, value = decode_jsonb(cell)
-    return count_leaves(value) or 1 if kind in {DOCUMENT, ARRAY} else 1

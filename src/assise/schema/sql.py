@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from importlib.resources import files
 
 from assise.manifest.layout import ColumnLayout, Layout, TableLayout, layouts
-from assise.types.table import TYPES
+from assise.types.table import find_type
 
 DEFAULTS = {"uuid": "_new_objectid", "text": "_new_objectid_text"}
 """Key type -> the function that new rows of the application get their key from."""
@@ -210,7 +210,7 @@ def _size_of(layout: TableLayout, alias: str) -> str:
     """The size of a row in bytes, by its cells."""
     sizes = [str(24 + 8 * len(layout.names))]
     for name, kind in zip(layout.names, layout.types, strict=True):
-        if size := TYPES[kind].size:
+        if size := find_type(kind).size:
             cell = f"{alias}.{quote(name)}"
             sizes.append(f"coalesce({size.replace('{cell}', cell)}, 0)")
     return " + ".join(sizes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from assise.manifest.keys import AnyKey, On
 from assise.manifest.problems import Place
 from assise.manifest.sections import (
+    absent,
     children,
     collections,
     columns,
@@ -15,6 +16,7 @@ from assise.manifest.sections import (
     postgres,
     primary_keys,
     project,
+    readings,
 )
 
 SECTIONS = (
@@ -24,6 +26,8 @@ SECTIONS = (
     children.KEYS,
     primary_keys.KEYS,
     columns.KEYS,
+    readings.KEYS,
+    absent.KEYS,
     comments.KEYS,
 )
 

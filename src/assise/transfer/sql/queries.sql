@@ -72,15 +72,16 @@ UPDATE assise.load SET finished_at = now() WHERE id = %(load_id)s
 -- insert_chunk --
 -- A chunk is finished, in the transaction that copied its rows.
 INSERT INTO assise.chunk (
-    load_id, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds
+    load_id, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, read, jsonb, extra, seconds
 ) VALUES (
     %(load_id)s, %(collection)s, %(start)s, %(stop)s, %(sha256)s, %(documents)s, %(loaded)s, %(rejected)s, %(rows)s,
-    %(typed)s, %(jsonb)s, %(extra)s, %(seconds)s
+    %(typed)s, %(read)s, %(jsonb)s, %(extra)s, %(seconds)s
 )
 
 -- chunks --
--- The finished chunks of a collection, in the order of the source.
-SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, seconds
+-- The finished chunks of a collection, in the order of the source; older ledgers have no column read.
+SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed,
+    coalesce((to_jsonb(chunk)->>'read')::bigint, 0) AS values_read, jsonb, extra, seconds
 FROM assise.chunk WHERE load_id = %(load_id)s AND collection = %(collection)s ORDER BY start_offset
 
 -- copy_rejects --
