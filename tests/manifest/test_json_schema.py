@@ -80,7 +80,7 @@ WRONG = [
     ("    collection: users\n", "    collection: users\n    access: x\n"),
     ("    collection: users\n", "    collection: users\n    parent: files\n    from: a.*\n"),
     ("    primary_key: id\n", ""),
-    ("      email: text\n", "      email: citext\n"),
+    ("      email: text\n", "      email: citex\n"),
     ("      email: text\n", "      email: {from: x}\n"),
     ("      email: text\n", "      email: {type: text, unique: true}\n"),
     ("kind: decimal", "kind: money"),

@@ -24,6 +24,7 @@ from assise.manifest.sections import KEYS, find_key, keys_on
 from assise.manifest.write import dump_manifest
 
 ROWS = set("tables collection parent from primary_key columns type kind".split())
+ROWS |= {"absent", "nulls", "numbers", "legacy_uuids"}
 PLACES = {
     "manifest": (),
     "table": ("tables", "users"),
@@ -110,6 +111,12 @@ CHANGES = {
     ("column", "type"): ("email: text", "email: jsonb"),
     ("column", "from"): ("address.city", "address.town"),
     ("column", "kind"): ("{type: numeric, kind: decimal}", "numeric"),
+    ("manifest", "legacy_uuids"): ("legacy_uuids: java", "legacy_uuids: python"),
+    ("table", "absent"): ("absent: []", "absent: null"),
+    ("table", "nulls"): ("[geo, place.name]", "[geo]"),
+    ("column", "absent"): ("{type: bool, absent: null}", "bool"),
+    ("column", "numbers"): ("numbers: milliseconds", "numbers: ticks"),
+    ("column", "legacy_uuids"): ("legacy_uuids: csharp", "legacy_uuids: java"),
     ("column", "comment"): ('"as it was typed"', '"as it was heard"'),
 }
 
@@ -275,7 +282,7 @@ MISTAKES = [
         "kept_day: ",
         (
             "assise.yaml:6: kept_day: is not a manifest key here\n"
-            "Did you mean kept_days? Known: assise, name, postgres, tables, token, kept_days."
+            "Did you mean kept_days? Known: assise, name, postgres, tables, legacy_uuids, token, kept_days."
         ),
     ),
 ]

@@ -137,6 +137,7 @@ def _add_row(rows: Rows, table: Table, keys: list[str], value: Value, counts: Co
 
 def _add_element(table: Table, row: Row, value: Value, counts: Counts) -> None:
     fit = Fit(fits=False)
+    row[table.extra] = None
     if table.element:
         fit = find_fit(value, table.element.type, table.element.kind, table.element.reads)
         row[table.element.name] = fit.text

@@ -16,6 +16,7 @@ from tests.oracle.readings import (
     Cell,
     read_cell,
     split_type,
+    strip_name,
 )
 from tests.oracle.texts import (
     find_civil,
@@ -100,7 +101,10 @@ def find_fit(value: Value | None, type_: str, kind: str = "", reads: str = "") -
     cell = read_cell(value, type_, kind, reads)
     if cell is None:
         return NO
-    return Fit(True, print_cell(cell, type_), describe(value) == give_back(cell, type_, kind))
+    home = describe(value) == give_back(cell, type_, kind)
+    # A value that names its collection is at home, or it does not fit.
+    names_it = "(" in kind and strip_name(value, kind) is not None
+    return NO if names_it and not home else Fit(True, print_cell(cell, type_), home)
 
 
 def find_key_fit(value: Value, type_: str, kind: str = "") -> Fit:

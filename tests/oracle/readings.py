@@ -47,7 +47,7 @@ def read_cell(value: Value, type_: str, kind: str, reads: str = "") -> Cell | No
     """The cell of a value in a column that is no array; None when it does not fit."""
     base, modifiers = split_type(type_)
     if "(" in kind:
-        inner = _strip_name(value, kind)
+        inner = strip_name(value, kind)
         if inner is not None:
             return read_cell(inner, type_, "", reads)
         if value.kind == "document":
@@ -73,7 +73,7 @@ def read_cell(value: Value, type_: str, kind: str, reads: str = "") -> Cell | No
     return value.content if is_right else None
 
 
-def _strip_name(value: Value, kind: str) -> Value | None:
+def strip_name(value: Value, kind: str) -> Value | None:
     """The id behind `Class$`, or under `$id`; None for another value."""
     what, name = kind.removesuffix(")").split("(", 1)
     if what == "pointer" and value.kind == "string":

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from assise.manifest.model import Manifest
 from assise.schema.comments import find_comments, set_comments
-from assise.schema.sql import add_foreign_keys, create_function, create_tables, key_functions
+from assise.schema.sql import (
+    add_foreign_keys,
+    create_extension,
+    create_function,
+    create_tables,
+    extensions,
+    key_functions,
+)
 
 
 def script(manifest: Manifest, schema: str) -> str:
-    """Functions, tables, foreign keys and comments, as one SQL script."""
+    """Extensions, functions, tables, foreign keys and comments, as one SQL script."""
     layout = manifest.layout
     statements = [
+        *(create_extension(name, schema) for name in extensions(layout)),
         *(create_function(name, schema) for name in key_functions(layout)),
         *create_tables(layout, schema),
         *(text for _, text in add_foreign_keys(layout, schema)),

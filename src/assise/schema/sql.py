@@ -113,6 +113,17 @@ def wrap_function(name: str, schema: str, wrapper_schema: str) -> str:
     )
 
 
+def extensions(layout: Layout) -> list[str]:
+    """The extensions that the types of a load's columns come from."""
+    tables = all_layouts(layout)
+    return ["citext"] if any("citext" in table.types for table in tables) else []
+
+
+def create_extension(name: str, schema: str) -> str:
+    """The CREATE EXTENSION of one of them."""
+    return f"CREATE EXTENSION {quote(name)} WITH SCHEMA {quote(schema)}"
+
+
 def create_tables(layout: Layout, schema: str) -> list[str]:
     """What a load creates before the rows, behind the functions: the tables, parents first."""
     return [_create_table(table, schema) for table in all_layouts(layout)]

@@ -18,7 +18,14 @@ from assise.manifest.write import dump_manifest
 from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
 from assise.postgres.server import check_server, count_tables_at_once
-from assise.schema.sql import all_layouts, create_tables, key_functions, quote
+from assise.schema.sql import (
+    all_layouts,
+    create_extension,
+    create_tables,
+    extensions,
+    key_functions,
+    quote,
+)
 from assise.transfer import ledger
 from assise.transfer.functions import find_missing, make_functions
 from assise.transfer.ledger import LEDGER, QUERIES, Load
@@ -51,6 +58,7 @@ def begin(
         _check_new(connection, tables, schema)
         with connection.transaction():
             bookkeeping.upgrade(connection, LEDGER)
+            _make_extensions(connection, layout, schema)
             make_functions(connection, layout, schema)
             load = _insert(connection, manifest, source, schema=schema, chunk_bytes=chunk_bytes)
             names, texts = zip(*metadata, strict=True) if (metadata := [*metadata]) else ((), ())
@@ -63,6 +71,24 @@ def begin(
         create_rest(connection, load)
         ledger.apply_manifest(connection, load, manifest)
     return load
+
+
+def _make_extensions(connection: Connection, layout: Layout, schema: str) -> None:
+    """Make the extensions that columns need, in the schema of the tables; undo leaves them.
+
+    Raises:
+        TargetError: the server does not have one.
+    """
+    for name in extensions(layout):
+        [(is_made, is_available)] = connection.execute(QUERIES["extension"], {"name": name})
+        if is_made:
+            continue
+        if not is_available:
+            raise TargetError(
+                f"{connection.target} has no extension {name}",
+                remedy="Install PostgreSQL's contrib package there, or give the columns type text.",
+            )
+        connection.execute(create_extension(name, schema))
 
 
 def _insert(

@@ -127,7 +127,7 @@ def _decode_strictly(write_double: _TextOf, cell: bytes) -> Element:
         CellError: the decimal is not how its double is written, such as 10.00.
     """
     text, scale = read_numeric(cell)
-    if scale > 0 and write_double(pack_double(read_finite(text))) != text:
+    if scale > 0 and write_double(pack_double(float(text))) != text:
         raise CellError(
             f"{text[:80]} is not as a load writes it:"
             " the shortest decimal of a double, with a point"

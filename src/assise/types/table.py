@@ -56,6 +56,9 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 SCALARS = tuple(found.name for found in _ROWS)
 """The types that are no arrays."""
 
+NAMES = (*SCALARS, "varchar(20)", "numeric(10,2)", "timestamptz(3)", "text[]")
+"""Types as errors list them: the scalars, and one example of each other form."""
+
 PROPOSED: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         codec.proposed_for: (found.name, kind)

@@ -44,6 +44,8 @@ def find_whole_decimal(raw: bytes, p: int) -> tuple[int | None, int]:
     text = decimal128_text(raw[p:end])
     if text is None or not (value := Decimal128(text).to_decimal()).is_finite():
         return None, end
+    if not value:
+        return 0, end
     if value.adjusted() >= _LARGEST or value != value.to_integral_value():
         return None, end
     return int(value), end

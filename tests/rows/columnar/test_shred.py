@@ -19,6 +19,7 @@ from assise.rows.counts import CountingWriters
 from assise.rows.model import Batch
 from assise.rows.shred import Shredder
 from assise.rows.tree import build_tree
+from assise.types.jsonb import NEWEST_FORM
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_both_ways_give_the_same(
     given = list(enumerate([*raws, *map(bytes, broken)]))
     fast = Shredder(manifest.layout, root, min_group=1)
     tree = build_tree(manifest.layout, root)
-    first = ColumnarShredder(tree, CountingWriters(), min_group=1).shred(given)
+    first = ColumnarShredder(tree, CountingWriters(NEWEST_FORM), min_group=1).shred(given)
     taken["of them"] += len(first.taken)
     loaded = Shredder(manifest.layout, root, min_group=0).shred(given)
     expected = contents(loaded)
@@ -133,7 +134,7 @@ def test_child_rows_of_documents_that_look_alike_are_taken() -> None:
         {"_id": 6, "city": 6, "items": [{"n": 1, "box": {"parts": [{}]}}]},
     ]
     given = [(n, bson.encode(document)) for n, document in enumerate([*fine, *odd])]
-    columnar = ColumnarShredder(build_tree(layout, "t"), CountingWriters(), min_group=1)
+    columnar = ColumnarShredder(build_tree(layout, "t"), CountingWriters(NEWEST_FORM), min_group=1)
     found = columnar.shred(given)
     assert found.taken == [0, 1, 2, 4]
     assert [len(rows) for rows in found.rows] == [4, 7, 14]
@@ -160,7 +161,7 @@ def test_empty_arrays_and_documents_are_noted_as_the_document_path_does() -> Non
         (n, bson.encode({"_id": n, "at": {"street": "rue"} if n % 2 else {}, "items": each}))
         for n, each in enumerate(items * 3)
     ]
-    columnar = ColumnarShredder(build_tree(layout, "t"), CountingWriters(), min_group=1)
+    columnar = ColumnarShredder(build_tree(layout, "t"), CountingWriters(NEWEST_FORM), min_group=1)
     assert len(columnar.shred(given).taken) > 3
     fast, slow = (Shredder(layout, "t", min_group=min_group) for min_group in (1, 0))
     assert contents(fast.shred(given)) == contents(slow.shred(given))

@@ -44,7 +44,7 @@ def _check_nulls(place: Place, paths: tuple[str, ...], tables: Tables) -> Iterat
 
 def _write(place: Place, absent: str, tables: Tables) -> object:
     del place, tables
-    return {MISSING: None, IS_NULL: NULL, IS_EMPTY: []}[absent]
+    return {IS_NULL: NULL, IS_EMPTY: []}.get(absent, absent)
 
 
 OF_COLUMN = Key(

@@ -12,6 +12,7 @@ from assise.types.table import (
     KEY_KINDS,
     KINDS,
     NAMED_KINDS,
+    NAMES,
     default_kind,
     find_type,
     is_kind,
@@ -38,7 +39,7 @@ def _check_columns(
 def _check_type(place: Place, column_type: str, tables: Tables) -> Iterator[Problem]:
     del tables
     if not is_type(column_type):
-        yield Problem(place, "is not a type", show(column_type), nearest(column_type, KINDS))
+        yield Problem(place, "is not a type", show(column_type), nearest(column_type, NAMES))
 
 
 def _check_from(place: Place, path: str, tables: Tables) -> Iterator[Problem]:
@@ -92,7 +93,7 @@ TYPE = Key(
     help="its type in PostgreSQL",
     affects="rows",
     check=_check_type,
-    missing=f"Give one of {', '.join(KINDS)}.",
+    missing=f"Give one of {', '.join(NAMES)}.",
     schema={"anyOf": [{"enum": list(KINDS)}, {"type": "string", "pattern": PATTERN}]},
 )
 FROM = Key(

@@ -6,6 +6,11 @@ SELECT pg_export_snapshot()
 -- Whether there is a ledger, of whatever version.
 SELECT EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE (nspname, relname) = ('assise', 'version'))
 
+-- extension --
+-- Whether an extension is made, and whether it can be.
+SELECT EXISTS (SELECT FROM pg_extension WHERE extname = %(name)s) AS is_made,
+    EXISTS (SELECT FROM pg_available_extensions WHERE name = %(name)s) AS is_available
+
 -- load --
 -- A load by its name.
 SELECT id, name, source, layout, schema, chunk_bytes, finished_at IS NOT NULL AS is_finished
