@@ -76,9 +76,15 @@ def _write_dbref(name: bytes, target: values.Element) -> values.Element:
 
 dbrefs = st.builds(
     _write_dbref,
-    st.sampled_from([b"c", b"c", b"c", b"d"]),
-    values.ids | small_ints | values.names | id_texts | binary_uuids | whole_doubles,
+    st.sampled_from([b"c"] * 7 + [b"d"]),
+    values.ids | small_ints | small_ints | values.names | id_texts | binary_uuids,
 )
+
+
+def _write(text: str) -> values.Element:
+    return 0x02, write_text(text.encode())
+
+
 READ: dict[str, Elements] = {
     "uuid": st.one_of(id_texts, id_texts, values.ids, binary_uuids),
     "text": st.one_of(small_ints, values.ids, id_texts, values.int64s),
@@ -102,9 +108,14 @@ HOME: dict[str, Elements] = {
     "double": whole_doubles | values.doubles,
     "text": number_texts | strings_of(DAY_TEXTS),
     "iso": iso_texts | plain_moments.map(lambda text: (0x02, write_text(text.encode()))),
-    "iso3": iso_texts,
-    "hex": id_texts,
-    "uuid_text": id_texts,
+    "iso3": iso_texts
+    | plain_moments.map(lambda text: (0x02, write_text(f"{text[:-1]}.000Z".encode()))),
+    "decimal": values.decimals
+    | st.integers(-(10**6), 10**6).map(
+        lambda n: (0x13, values.decimal_bytes(f"{n}.{abs(n) % 100:02}"))
+    ),
+    "hex": id_texts | st.binary(min_size=12, max_size=12).map(lambda raw: _write(raw.hex())),
+    "uuid_text": id_texts | st.uuids().map(lambda found: _write(str(found))),
     "pointer(C)": pointers,
     "dbref(c)": dbrefs,
 }

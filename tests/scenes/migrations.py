@@ -156,9 +156,6 @@ def aimed(draw: st.DrawFn, part: int) -> tuple[Plain, list[bytes]]:
     }, raws
 
 
-EMPTY_ARRAY: Element = (0x04, b"\5\0\0\0\0")
-
-
 @st.composite
 def told(draw: st.DrawFn) -> tuple[Plain, list[bytes]]:
     """What goes without a note: nulls, empty arrays, what is missing, at every level."""
@@ -219,6 +216,7 @@ def _told_documents(draw: st.DrawFn) -> bytes:
     return values.write_document(fields)
 
 
+EMPTY_ARRAY: Element = (0x04, b"\5\0\0\0\0")
 TEN: list[Element] = [
     (0x10, b"\x0a\0\0\0"),
     (0x01, bytes.fromhex("0000000000002440")),
@@ -254,7 +252,7 @@ def _nested_documents(key: str) -> list[Elements]:
     cells = _array_of(_fields(size=values.int32s, leaves=leaves | values.nulls | values.empty))
     items = _array_of(_fields(name=values.strings, cells=cells | values.nulls | values.empty))
     deep = _array_of(_fields(cells=_array_of(_fields(leaves=leaves))))
-    arrays = (deep, items, values.nulls, values.empty, values.anything)
+    arrays = (deep, items, values.nulls, values.empty, st.just(EMPTY_ARRAY), values.anything)
     places = [
         *(_fields(city=values.names, items=array) for array in arrays),
         values.nulls,
@@ -340,6 +338,9 @@ def drawn(draw: st.DrawFn) -> tuple[Plain, list[bytes]]:
             + values.write_array([(0x04, values.write_array([(0x01, struct.pack("<d", 5e-324))]))])
         )
         raws[0] = struct.pack("<i", len(body) + 5) + body + b"\0"
+    if draw(st.integers(0, 3)) == 0:
+        body = raws[-1][4:-1] + b"\x10twice\0\7\0\0\0" * 2
+        raws[-1] = struct.pack("<i", len(body) + 5) + body + b"\0"
     return draw(manifests(raws)), raws
 
 
@@ -357,18 +358,18 @@ def files(
 
 Migrations = st.SearchStrategy[tuple[Plain, list[bytes]]]
 SLICES: dict[str, tuple[Migrations, int, set[Hit]]] = {
-    f"drawn {n}": (drawn(), 60, HOSTILE) for n in range(4)
+    f"drawn {n}": (drawn(), 100, HOSTILE) for n in range(4)
 }
-SLICES |= {f"nested below {key}": (nested(key), 12, BELOW[key]) for key in KEYS}
+SLICES |= {f"nested below {key}": (nested(key), 24, BELOW[key]) for key in KEYS}
 SLICES |= {
     f"rules {n}": (
         aimed(n),
-        16,
+        32,
         OFFSETS | _list_hits(RULES[n::PARTS]),
     )
     for n in range(PARTS)
 }
-SLICES |= {"told": (told(), 24, TOLD)}
+SLICES |= {"told": (told(), 48, TOLD)}
 """The share of 200 examples of each strategy, and what its examples must hit."""
 
 

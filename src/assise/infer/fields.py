@@ -171,7 +171,7 @@ def choose_type(kinds: dict[str, int], ids: Ids) -> ColumnChoice | None:
 def _choose_number(kinds: dict[str, int]) -> ColumnChoice:
     """Return the type for the numbers among these values."""
     if "double" not in kinds:
-        column_type, kind = ("int8", "int64") if "int64" in kinds else ("int4", "int32")
+        column_type, kind = ("int8", "int") if "int64" in kinds else ("int4", "int")
         return ColumnChoice(column_type, kind, INTS)
     if INTS & kinds.keys():
         return ColumnChoice("numeric", "number", NUMBERS)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import cast
 
-from assise.documents.kinds import ARRAY, INT32, INT64
+from assise.documents.kinds import ARRAY, DOCUMENT, INT32, INT64
 from assise.documents.reader import elements
 from assise.documents.writer import Element
 from assise.errors import CellError, ExtendedJsonError
@@ -105,17 +105,23 @@ def pass_nothing(_raw: bytes, p: int) -> tuple[CopyField | None, int]:
 def is_same(one: Element, other: Element) -> bool:
     """Whether two values are equal; ints of both widths are, and texts of an array's keys."""
     kind, value = one
-    if kind == ARRAY == other[0]:
-        items, others = list(elements(value)), list(elements(other[1]))
-        return len(items) == len(others) and all(
-            is_same((item[0], value[item[2] : item[3]]), (found[0], other[1][found[2] : found[3]]))
-            for item, found in zip(items, others, strict=True)
+    if kind in {ARRAY, DOCUMENT} and kind == other[0]:
+        fields, others = _list_fields(kind, value), _list_fields(kind, other[1])
+        return len(fields) == len(others) and all(
+            key == name and is_same(field, found)
+            for (key, field), (name, found) in zip(fields, others, strict=True)
         )
     if {kind, other[0]} == {INT32, INT64}:
-        return int.from_bytes(value, "little", signed=True) == int.from_bytes(
-            other[1], "little", signed=True
-        )
+        ints = [int.from_bytes(raw, "little", signed=True) for _, raw in (one, other)]
+        return ints[0] == ints[1]
     return one == other
+
+
+def _list_fields(kind: int, value: bytes) -> list[tuple[bytes, Element]]:
+    return [
+        (b"" if kind == ARRAY else key, (inner, value[p:end]))
+        for inner, key, p, end in elements(value)
+    ]
 
 
 def make_codec(
@@ -157,7 +163,7 @@ def only_home(read: FieldEncode, decode: Decode, kind: int) -> FieldEncode:
 
     def encode(raw: bytes, p: int) -> tuple[bytes | None, int]:
         found, end = read(raw, p)
-        if found is not None and decode(Cell(found[4:])) != (kind, raw[p:end]):
+        if found is not None and not is_same((kind, raw[p:end]), decode(Cell(found[4:]))):
             return None, end
         return found, end
 
