@@ -52,6 +52,7 @@ contract: $(READY) ## the tests that depend on the server, on Debian's PostgreSQ
 bench: $(READY) ## load, verify and infer against bare COPY and a script by hand, then estimates, into benchmarks/results.md (BENCH='--runs 1')
 	$(BIN)/python benchmarks/load.py $(BENCH)
 	$(BIN)/python benchmarks/estimate.py
+	$(BIN)/python benchmarks/live.py
 
 SOAK := $(BIN)/python tools/soak.py
 

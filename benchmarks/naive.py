@@ -1,11 +1,12 @@
-"""The script that a team writes by hand: `bson.decode_file_iter`, text COPY into jsonb.
+"""The script that a team writes by hand: documents decoded by pymongo, text COPY into jsonb.
 
-python benchmarks/naive.py FOLDER URL
+python benchmarks/naive.py FOLDER_OR_URL_OF_MONGODB URL
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import bson
@@ -13,23 +14,36 @@ import psycopg
 from bson import json_util
 from bson.codec_options import CodecOptions
 from psycopg import sql
+from pymongo import MongoClient
 
-LENIENT: CodecOptions[dict[str, object]] = CodecOptions(
+Document = dict[str, object]
+
+LENIENT: CodecOptions[Document] = CodecOptions(
     unicode_decode_error_handler="replace"
 )  # else the first bad string ends it
 
 
-def load(folder: Path, url: str) -> None:
-    """Load every `.bson` file of a folder into a table of its own."""
+def read(source: Path | str) -> Iterator[tuple[str, Iterable[Document]]]:
+    """Yield the collections of a folder or a server by name, each with its documents."""
+    if isinstance(source, str):
+        database = MongoClient[Document](source).get_default_database(codec_options=LENIENT)
+        for name in sorted(database.list_collection_names()):
+            yield name, database[name].find(batch_size=10_000)
+        return
+    for file in sorted(source.glob("*.bson")):
+        with file.open("rb") as stream:
+            yield file.stem, bson.decode_file_iter(stream, LENIENT)
+
+
+def load(source: Path | str, url: str) -> None:
+    """Load every collection of a folder or a server into a table of its own."""
     with psycopg.connect(url) as connection:
-        for file in sorted(folder.glob("*.bson")):
-            table = sql.Identifier(file.stem)
+        for name, documents in read(source):
+            table = sql.Identifier(name)
             connection.execute(sql.SQL("CREATE TABLE {} (id text, doc jsonb)").format(table))
-            with (
-                file.open("rb") as stream,
-                connection.cursor().copy(sql.SQL("COPY {} FROM STDIN").format(table)) as copy,
-            ):
-                for document in bson.decode_file_iter(stream, LENIENT):
+            copying = sql.SQL("COPY {} FROM STDIN").format(table)
+            with connection.cursor().copy(copying) as copy:
+                for document in documents:
                     text = json_util.dumps(document).replace(
                         "\\u0000", ""
                     )  # jsonb takes no NUL: the COPY would end there
@@ -37,4 +51,5 @@ def load(folder: Path, url: str) -> None:
 
 
 if __name__ == "__main__":
-    load(Path(sys.argv[1]), sys.argv[2])
+    given = sys.argv[1]
+    load(given if given.startswith("mongodb") else Path(given), sys.argv[2])

@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, settings
 from assise.postgres.embedded import Embedded
 from assise.project import Project
 from tests.scenes.databases import Databases
+from tests.servers.mongo import MongoServer, run_mongo
 
 SLOW = [
     HealthCheck.too_slow,
@@ -112,6 +113,21 @@ def databases(server: str) -> Databases:
     return Databases(server)
 
 
+@pytest.fixture(scope="session")
+def mongo() -> Iterator[MongoServer]:
+    """This process's MongoDB."""
+    with run_mongo() as running:
+        yield running
+
+
+@pytest.fixture
+def mortal_mongo(mongo: MongoServer) -> Iterator[MongoServer]:
+    """A MongoDB of its own, for a test that kills it."""
+    del mongo
+    with run_mongo() as running:
+        yield running
+
+
 @pytest.fixture
 def database(databases: Databases, request: pytest.FixtureRequest) -> Iterator[str]:
     """The connection string of a new database: empty, or a copy of the fixture `template`.
@@ -160,11 +176,21 @@ def query(database: str) -> Callable[..., list[tuple[object, ...]]]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On another server, tests that need the embedded one are not run."""
-    needy = [item for item in items if "embedded_server" in getattr(item, "fixturenames", ())]
-    if DEBIAN and needy:
+    """On another server, tests that need the embedded one are not run.
+
+    Those that need MongoDB are left to `make contract`, unless they are named.
+    """
+    needy = [item for item in items if _needs(item, "embedded_server")] if DEBIAN else []
+    is_all = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if is_all and "contract" not in config.option.markexpr:
+        needy += [item for item in items if _needs(item, "mongo")]
+    if needy:
         config.hook.pytest_deselected(items=needy)
         items[:] = [item for item in items if item not in needy]
+
+
+def _needs(item: pytest.Item, fixture: str) -> bool:
+    return fixture in getattr(item, "fixturenames", ())
 
 
 def name_part(nodeid: str) -> str:
@@ -175,15 +201,15 @@ def name_part(nodeid: str) -> str:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the seconds of each part, and how many tests lacked the data of others."""
-    seconds: Counter[str] = Counter()
+    seconds = defaultdict[str, float](float)
     missing = 0
     for category in ("", "passed", "failed", "error", "skipped"):
         for report in terminalreporter.stats.get(category, []):
-            seconds[name_part(report.nodeid)] += report.duration
+            seconds[name_part(report.nodeid)] += float(getattr(report, "duration", 0))
             missing += "ASSISE_TEST_DATA" in str(report.longrepr)
     if seconds:
         terminalreporter.section(f"seconds per part (budget: {PART_BUDGET_S})")
-    for part, total in seconds.most_common():
+    for part, total in sorted(seconds.items(), key=lambda part: -part[1]):
         over = "  OVER" if total > PART_BUDGET_S else ""
         terminalreporter.write_line(f"{total:7.1f}  {part}{over}")
     if missing:

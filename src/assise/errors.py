@@ -13,6 +13,8 @@ AssiseError                 exit 1
 └── TargetError             PostgreSQL: unreachable, unfit, or it refused something
     ├── DuplicateKeyError   a row whose key exists (caught by the loader)
     ├── LimitError          a row over a limit of the server (caught by the loader)
+    ├── ViolationError      rows break a constraint (caught, and reported as a finding)
+    ├── RefusedError        SQL that the server cannot run, such as an unknown function
     ├── DependentError      other objects depend on what is to be dropped
     ├── EditedError         rows or tables were edited since the load
     ├── BusyError           another session holds a lock for too long
@@ -119,7 +121,7 @@ class ManifestError(AssiseError):
 class ChangedError(AssiseError):
     """The source or the manifest is not the one that this target was loaded from.
 
-    Put the old one back; or `assise undo`, then `assise load FOLDER`, loads anew.
+    Put the old one back; or `assise undo`, then `assise load SOURCE`, loads anew.
     """
 
     exit_code = 2
@@ -187,6 +189,20 @@ class LimitError(TargetError):
     """A row over a limit of the server (SQLSTATE class 54).
 
     The loader keeps its document as a reject.
+    """
+
+
+class ViolationError(TargetError):
+    """Rows break a constraint that is to be made (SQLSTATE 23502, 23503, 23514).
+
+    The loader reports them as a finding.
+    """
+
+
+class RefusedError(TargetError):
+    """SQL that the server cannot run (SQLSTATE classes 22 and 42).
+
+    Correct the key of the manifest that the message names.
     """
 
 

@@ -19,7 +19,9 @@ class Feature(NamedTuple):
 
 
 EXTRAS = {
+    "archive": Feature("what compares the checksums of archives"),
     "embedded": Feature("the embedded PostgreSQL", ", or give your own server with --to"),
+    "schema": Feature("PostgreSQL's parser or the writer of models"),
 }
 
 
@@ -41,6 +43,11 @@ def load(module: str, *, extra: str = "") -> ModuleType:
 
 def _top_name(module: str) -> str:
     return module.partition(".")[0]
+
+
+def is_installed(package: str) -> bool:
+    """Say whether a package can be imported, without importing it."""
+    return find_spec(package) is not None
 
 
 def locate(package: str, *, extra: str) -> Path:

@@ -11,7 +11,8 @@ class Progress:
     """How far a step has come in one collection.
 
     `documents` have been done so far, and `position` of the `size` bytes of its file. `is_known`
-    says that an earlier run did the last chunk, which was only read again.
+    says that an earlier run did the last chunk, which was only read again. Other things than
+    documents are called `noun`, and `size` is their number.
     """
 
     step: str
@@ -20,6 +21,7 @@ class Progress:
     position: int
     size: int
     is_known: bool = False
+    noun: str = "document"
 
 
 OnProgress = Callable[[Progress], None]

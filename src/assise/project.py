@@ -11,9 +11,12 @@ from typing import ParamSpec, TypeVar
 from assise.infer.fields import Ids
 from assise.infer.propose import Proposal
 from assise.manifest.model import Manifest
+from assise.mongo.source import NO_OPTIONS, SourceOptions
 from assise.postgres.connection import Connection
 from assise.postgres.embedded import Embedded
+from assise.postgres.models import write_models
 from assise.progress import Log, OnProgress
+from assise.schema.diagram import write_diagram
 from assise.schema.script import script
 from assise.transfer import migration
 from assise.transfer.export import Exported, Write
@@ -73,7 +76,7 @@ class Project:
     >>> project.verify()
     Traceback (most recent call last):
     assise.errors.UsageError: nothing of 'app' is loaded in postgresql:///app...
-    `assise load FOLDER` loads it.
+    `assise load SOURCE` loads it.
     >>> project.embedded.stop()
     True
 
@@ -124,9 +127,26 @@ class Project:
         """Connect to the target; the embedded server is started when it is the target."""
         return self.workspace.connect(manifest)
 
-    def infer(self, source: Path | str, *, ids: Ids = "uuid") -> Proposal:
-        """Read every document of a dump and propose a manifest; nothing is written."""
-        return migration.infer(self.workspace, source, ids=ids)
+    def infer(
+        self,
+        source: Path | str,
+        options: SourceOptions = NO_OPTIONS,
+        *,
+        name: str | None = None,
+        ids: Ids = "uuid",
+        sample: int | None = None,
+    ) -> Proposal:
+        """Read every document of a source and propose a manifest; nothing is written.
+
+        Args:
+            source: a path, or the URL of a MongoDB.
+            options: which database and collections, and how they are read.
+            name: that of the manifest; without it, the name of the database or file.
+            ids: what keys of ObjectIds become.
+            sample: of a live collection of over a million documents read this many, drawn at
+                random.
+        """
+        return migration.infer(self.workspace, source, options, name=name, ids=ids, sample=sample)
 
     def write_manifest(self, proposal: Proposal, path: Path | None = None) -> Path:
         """Write a proposal to a new file, and the JSON Schema for editors to `.assise`.
@@ -138,20 +158,39 @@ class Project:
 
     @_takes_old_keywords
     def migrate(
-        self, source: Path | str, *, ids: Ids = "uuid", confirm: Confirm = refuse
+        self,
+        source: Path | str,
+        options: SourceOptions = NO_OPTIONS,
+        *,
+        name: str | None = None,
+        ids: Ids = "uuid",
+        sample: int | None = None,
+        confirm: Confirm = refuse,
     ) -> Report:
-        """Infer where there is no manifest, load, verify."""
-        return migration.migrate(self._asking(confirm), source, ids=ids)
+        """Infer where there is no manifest, load, verify; `sample` is that of `infer`."""
+        workspace = self._asking(confirm)
+        return migration.migrate(workspace, source, options, name=name, ids=ids, sample=sample)
 
-    def plan(self, source: Path | str, manifest: Manifest | None = None) -> Plan:
+    def plan(
+        self,
+        source: Path | str,
+        manifest: Manifest | None = None,
+        options: SourceOptions = NO_OPTIONS,
+    ) -> Plan:
         """Say what a load of `source` would do, and how long it would take, from samples.
 
         Nothing is written, the embedded server is not started.
         """
-        return migration.plan(self.workspace, source, manifest)
+        return migration.plan(self.workspace, source, options, manifest=manifest)
 
     @_takes_old_keywords
-    def load(self, source: Path | str | None = None, *, confirm: Confirm = refuse) -> Report:
+    def load(
+        self,
+        source: Path | str | None = None,
+        options: SourceOptions = NO_OPTIONS,
+        *,
+        confirm: Confirm = refuse,
+    ) -> Report:
         """Load what is not loaded yet; done already, it changes nothing.
 
         Without `source` the one of the load goes on.
@@ -160,7 +199,7 @@ class Project:
             ChangedError: source or manifest have changed since the load began.
             TargetError, SourceError: the same call continues where it stopped.
         """
-        return migration.load(self._asking(confirm), source)
+        return migration.load(self._asking(confirm), source, options)
 
     def verify(self, source: Path | str | None = None, *, sample: int | None = None) -> Report:
         """Compare every document of the source with what the target gives back.
@@ -254,3 +293,18 @@ class Project:
     def schema_sql(self) -> str:
         """Write what a load creates as SQL text, for the schema public; no server is asked."""
         return script(self.manifest, "public")
+
+    def schema_diagram(self) -> str:
+        """Draw the manifest's tables and their references as Mermaid; no server is asked."""
+        return write_diagram(self.manifest)
+
+    def schema_models(self) -> str:
+        """Write the tables as they are in the target as classes of SQLAlchemy 2.
+
+        Raises:
+            MissingExtraError: the extra `schema` is not installed.
+            UsageError: a table of the manifest is not there.
+        """
+        manifest = self.manifest
+        with self.connect(manifest) as connection:
+            return write_models(connection, list(manifest.tables))

@@ -29,6 +29,10 @@ The text says what is written or dropped, and where.
 """
 
 
+CONFIRM = "Confirm with --yes. From Python: confirm=lambda question: True."
+"""The remedy where the answer was no."""
+
+
 def keep_silent(_line: object) -> None:
     """Log nothing, show no progress."""
 
@@ -78,7 +82,7 @@ class Workspace:
         if not self.path.exists():
             raise UsageError(
                 f"there is no manifest file {self.path}",
-                remedy="`assise infer FOLDER` writes one from a dump.",
+                remedy="`assise infer SOURCE` writes one from a source.",
             )
         return load_manifest(self.path)
 

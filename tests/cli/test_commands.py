@@ -715,6 +715,26 @@ def test_the_embedded_server_from_its_start_to_its_end(embedded: Shell) -> None:
         assert connection.execute("SELECT count(*) FROM users").fetchall() == [(5,)]
 
 
+@pytest.mark.parametrize(("version", "is_told"), [("15.18 (Debian 15)", True), ("99.1", False)])
+def test_the_servers_own_clients_are_named_where_those_of_the_system_are_too_old(
+    embedded: Shell, tmp_path: Path, version: str, is_told: bool
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "pg_dump").write_text(f"#!/bin/sh\necho 'pg_dump (PostgreSQL) {version}'\n")
+    (programs / "pg_dump").chmod(0o755)
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    embedded.run("migrate", "app")
+    for noun in ("url", "status"):
+        done = embedded.run("pg", noun, "--json", PATH=path)
+        assert done.returncode == 0
+        json.loads(done.stdout)
+        own = json.loads(embedded.run("pg", "status", "--json").stdout)["programs"]
+        said = "too old for this server; the server's own psql and pg_dump 18"
+        assert (said in done.stderr, own in done.stderr) == (is_told, is_told)
+        assert (Path(own) / "pg_dump").exists()
+
+
 def test_the_embedded_server_starts_and_stops(embedded: Shell) -> None:
     started = embedded.run("pg", "start")
     assert (started.returncode, started.stdout) == (0, "")

@@ -227,7 +227,7 @@ def test_the_only_colours_are_those_of_the_terminals_own_palette(
         ("error: one two\nthe remedy is quite long", "error: one two\nthe remedy is quite\n  long"),
         ("\nstopped; it goes on where it was", "\nstopped; it goes on\n  where it was"),
         ("next: assise load a/rather/long/folder", "next: assise load a/rather/long/folder"),
-        ("then `assise load FOLDER` loads", "then\n  `assise load FOLDER`\n  loads"),
+        ("then `assise load SOURCE` loads", "then\n  `assise load SOURCE`\n  loads"),
         (
             "wrote /a/path/that/is/longer/than/a/line of it",
             "wrote\n  /a/path/that/is/longer/than/a/line\n  of it",

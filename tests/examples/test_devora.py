@@ -55,6 +55,11 @@ KINDS = HABITS | {
     "emoji",
     "invalid UTF-8",
 }
+FOREIGN_KEYS_WITHOUT_INDEX = """SELECT conname::text FROM pg_constraint AS c
+    WHERE contype = 'f' AND connamespace = 'public'::regnamespace AND NOT EXISTS (
+        SELECT FROM pg_index WHERE indrelid = conrelid AND indpred IS NULL
+        AND (indkey::int2[])[0:cardinality(conkey) - 1] @> conkey
+    )"""
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 Documents = dict[str, list[dict[str, object]]]
 Rows = list[tuple[object, ...]]
@@ -463,3 +468,24 @@ def test_everything_arrives_and_answers(
         rows = query(statement)
         assert rows, name
         assert rows == answer(documents), name
+
+
+def test_the_manifest_that_devora_keeps(dump: Path, project: Project) -> None:
+    text = (FOLDER / "assise.yaml").read_text(encoding="utf-8")
+    project.path.write_text(text, encoding="utf-8")
+    report = project.migrate(dump / "devora", confirm=confirm)
+    assert (report.exit_code, report.findings) == (0, [])
+    with project.connect(project.manifest) as connection:
+        counts = connection.execute(
+            "SELECT contype::text, count(*) FROM pg_constraint"
+            " WHERE connamespace = 'public'::regnamespace AND convalidated"
+            " AND contype IN ('c', 'f', 'u') GROUP BY 1 ORDER BY 1"
+        )
+        indexes = connection.scalar(
+            "SELECT count(*) FROM pg_indexes WHERE schemaname = 'public'"
+            " AND indexname !~ '_(pkey|key)$'"
+        )
+        without = connection.execute(FOREIGN_KEYS_WITHOUT_INDEX)
+    assert counts == [("c", 24), ("f", 10), ("u", 6)]
+    assert int(str(indexes)) >= 30
+    assert without == []

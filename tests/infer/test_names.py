@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assise.infer.names import Names, TableNames, column_name, shorten, singular, snake_case
+from assise.infer.names import Names, TableNames, column_name, singular, snake_case
+from assise.manifest.names import shorten
 
 
 @pytest.mark.parametrize(

@@ -343,7 +343,7 @@ def test_colliding_names() -> None:
         "_extra": "int4 int32 <_extra>",
     }
     assert found.comments["tables", "docs", "columns", "a_b_3"] == "int32; path A_b"
-    assert found.manifest.layout.extra_name("docs") == "_extra_2"
+    assert found.manifest.layout.tables["docs"].extra == "_extra_2"
 
 
 def test_the_key_of_a_child_table_comes_before_the_fields() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
 
 from assise.manifest.model import Column, Manifest, Table
@@ -23,14 +25,20 @@ tables:
     comment: "who may sign in"
     columns:
       id: {type: uuid, from: _id}
-      email: text
+      email: {type: text, unique: true, duplicates: keep, not_null: true}
       tags: "text[]"  # string in 149 documents, null in 1
       city: {type: text, from: address.city, comment: "as it was typed"}
       "no": {type: bool, absent: null}
       seen_at: {type: timestamptz, numbers: milliseconds}
       device: {type: uuid, legacy_uuids: csharp}
       owner: uuid
-      price: {type: numeric, kind: decimal}
+      price: {type: numeric, kind: decimal, default: "0", check: "price >= 0"}
+      plan: {type: text, values: [free, pro]}
+      boss_id: {type: uuid, references: users, on_delete: cascade, orphans: keep}
+    indexes:
+      - email
+      - [city, -price]  # city_1_price_-1
+      - {expression: "lower(email)", where: "price > 0", unique: true}
   files:
     parent: users
     from: files.*
@@ -44,6 +52,8 @@ tables:
     absent: []
     nulls: [geo, place.name]
     columns: {}
+    foreign_keys:
+      - {columns: [user_id, _position], references: "files(user_id, _position)"}
   events:
     collection: events
     primary_key: offset
@@ -54,6 +64,7 @@ tables:
 
 COMMENTS = {
     ("tables", "users"): "150 documents",
+    ("tables", "users", "indexes", "1"): "city_1_price_-1",
     ("tables", "users", "columns", "tags"): "string in 149 documents, null in 1",
 }
 
@@ -147,6 +158,40 @@ def draw_nulls(draw: st.DrawFn, reads: Reads) -> tuple[str, ...] | None:
 
 
 @st.composite
+def draw_asked(draw: st.DrawFn, columns: dict[str, Column]) -> dict[str, Any]:
+    """Indexes over some columns; and columns with what rows must fulfil, in place."""
+    chosen = [name for name in columns if columns[name].type != "jsonb"]
+    plain = [name for name in chosen if not columns[name].type.endswith("[]")]
+    for name in plain:
+        asked = {
+            "unique": draw(st.sampled_from([None, True, "nulls not distinct"])),
+            "not_null": draw(st.sampled_from([None, True])),
+            "default": draw(st.sampled_from([None, "null", "5", "now()"])),
+            "values": draw(st.sampled_from([None, ("a", "true", "7")])),
+        }
+        given = {key: value for key, value in asked.items() if value is not None}
+        facts = columns[name].model_dump(exclude_unset=True, by_alias=True)
+        columns[name] = Column.model_validate({**facts, **given})
+    lists = (
+        draw(
+            st.lists(
+                st.lists(st.sampled_from(chosen), min_size=1, max_size=3, unique=True), max_size=2
+            )
+        )
+        if chosen
+        else []
+    )
+    indexes = []
+    for names in lists:
+        index: dict[str, object] = {"columns": names}
+        if draw(st.booleans()):
+            index["unique"] = True
+        if index not in indexes:
+            indexes.append(index)
+    return {"indexes": tuple(indexes)} if indexes else {}
+
+
+@st.composite
 def draw_manifests(draw: st.DrawFn) -> Manifest:
     tables: dict[str, Table] = {}
     reads: dict[str, Reads] = {}
@@ -166,8 +211,9 @@ def draw_manifests(draw: st.DrawFn) -> Manifest:
             )
             columns = {key: key_column} | draw(draw_columns(reads[name], {key}))
             comment = draw(WRITTEN_COMMENTS)
+            asked = draw(draw_asked(columns))
             tables[name] = Table(
-                collection=collection, primary_key=(key,), columns=columns, comment=comment
+                collection=collection, primary_key=(key,), columns=columns, comment=comment, **asked
             )
         else:
             keys = tuple(draw(st.lists(KEYS, min_size=1, max_size=2)))

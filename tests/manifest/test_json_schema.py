@@ -22,7 +22,13 @@ from assise.manifest.write import HEADER, dump_manifest
 def conforms(value: object, schema: Schema) -> bool:
     """Whether a value has the shape that a schema describes, for the keywords that ours uses."""
     assert isinstance(schema, dict)
-    types: dict[object, type] = {"object": dict, "array": list, "string": str}
+    types: dict[object, type | tuple[type, ...]] = {
+        "object": dict,
+        "array": list,
+        "string": str,
+        "boolean": bool,
+        "number": (int, float),
+    }
     if "type" in schema and not isinstance(value, types[schema["type"]]):
         return False
     if ("const" in schema and value != schema["const"]) or (
@@ -80,9 +86,12 @@ WRONG = [
     ("    collection: users\n", "    collection: users\n    access: x\n"),
     ("    collection: users\n", "    collection: users\n    parent: files\n    from: a.*\n"),
     ("    primary_key: id\n", ""),
-    ("      email: text\n", "      email: citex\n"),
-    ("      email: text\n", "      email: {from: x}\n"),
-    ("      email: text\n", "      email: {type: text, unique: true}\n"),
+    ("      path: text\n", "      path: citex\n"),
+    ("      path: text\n", "      path: {from: x}\n"),
+    ("      path: text\n", "      path: {type: text, personal: true}\n"),
+    ("unique: true, dup", "unique: {a: b}, dup"),
+    ("on_delete: cascade", "on_delete: maybe"),
+    ("[city, -price]", "{colums: [city]}"),
     ("kind: decimal", "kind: money"),
 ]
 

@@ -25,6 +25,8 @@ from assise.manifest.write import dump_manifest
 
 ROWS = set("tables collection parent from primary_key columns type kind".split())
 ROWS |= {"absent", "nulls", "numbers", "legacy_uuids"}
+SCHEMA = set("comment references on_delete orphans unique duplicates not_null default".split())
+SCHEMA |= {"values", "check", "foreign_keys", "indexes"}
 PLACES = {
     "manifest": (),
     "table": ("tables", "users"),
@@ -89,7 +91,7 @@ def test_a_key_has_its_row_and_its_place_in_the_schema(key: AnyKey) -> None:
 
 def test_keys_say_what_a_change_affects() -> None:
     assert {key.name for key in KEYS if key.affects == "rows"} == ROWS
-    assert {key.name for key in KEYS if key.affects == "schema"} == {"comment"}
+    assert {key.name for key in KEYS if key.affects == "schema"} == SCHEMA
     assert {key.name for key in KEYS if key.affects == "nothing"} == {"assise", "name", "postgres"}
     assert len({(key.on, key.name) for key in KEYS}) == len(KEYS)
     assert sum(len(keys_on(on)) for on in ("manifest", "table", "column")) == len(KEYS)
@@ -105,18 +107,32 @@ CHANGES = {
         "parent: users\n    from: notes.*\n    primary_key: [user_id, _position]",
     ),
     ("table", "from"): ("from: notes.*", "from: remarks.*"),
-    ("table", "primary_key"): ("[user_id, _position]", "[user, _position]"),
+    ("table", "primary_key"): (
+        "primary_key: [user_id, _position, _position_2]",
+        "primary_key: [user_id, _position, third]",
+    ),
     ("table", "columns"): ("    columns:\n      path: text\n", "    columns: {}\n"),
     ("table", "comment"): ('"who may sign in"', '"who may not"'),
-    ("column", "type"): ("email: text", "email: jsonb"),
+    ("column", "type"): ('tags: "text[]"', "tags: jsonb"),
     ("column", "from"): ("address.city", "address.town"),
-    ("column", "kind"): ("{type: numeric, kind: decimal}", "numeric"),
     ("manifest", "legacy_uuids"): ("legacy_uuids: java", "legacy_uuids: python"),
     ("table", "absent"): ("absent: []", "absent: null"),
     ("table", "nulls"): ("[geo, place.name]", "[geo]"),
     ("column", "absent"): ("{type: bool, absent: null}", "bool"),
     ("column", "numbers"): ("numbers: milliseconds", "numbers: ticks"),
     ("column", "legacy_uuids"): ("legacy_uuids: csharp", "legacy_uuids: java"),
+    ("column", "kind"): ("{type: numeric, kind: decimal,", "{type: numeric,"),
+    ("column", "references"): ("references: users,", 'references: "users(id)",'),
+    ("column", "on_delete"): ("on_delete: cascade", "on_delete: restrict"),
+    ("column", "orphans"): (", orphans: keep", ""),
+    ("column", "unique"): ("unique: true, dup", 'unique: "nulls not distinct", dup'),
+    ("column", "duplicates"): (", duplicates: keep", ""),
+    ("column", "not_null"): (", not_null: true", ""),
+    ("column", "default"): ('default: "0"', 'default: "1"'),
+    ("column", "values"): ("[free, pro]", "[free]"),
+    ("column", "check"): ("price >= 0", "price > 0"),
+    ("table", "foreign_keys"): ('files(user_id, _position)"}', 'files"}'),
+    ("table", "indexes"): ("[city, -price]", "[city, price]"),
     ("column", "comment"): ('"as it was typed"', '"as it was heard"'),
 }
 

@@ -511,7 +511,7 @@ def test_the_tree_of_tables() -> None:
 
 def test_our_jsonb_column_gives_way() -> None:
     shop = parse_manifest(SHOP)
-    assert {name: shop.layout.extra_name(name) for name in shop.tables} == {
+    assert {name: shop.layout.tables[name].extra for name in shop.tables} == {
         "items": "_extra_2",
         "orders": "_extra",
         "taxes": "_extra_2",

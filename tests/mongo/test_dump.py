@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -18,10 +19,11 @@ from tests.conftest import DATA
 from tests.dumps import write_dump
 from tests.mongo.files import files
 
-from assise.errors import SourceError
-from assise.mongo.bson_file import find_bounds, read_chunk, read_chunks
+from assise.errors import SourceError, UsageError
+from assise.mongo.bson_file import BsonFile, find_bounds, read_chunk, read_chunks
 from assise.mongo.chunks import Chunk
-from assise.mongo.dump import Collection, Dump, open_dump, read_metadata
+from assise.mongo.dump import Dump, open_dump, read_metadata
+from assise.mongo.source import SourceOptions, find_collections
 
 DOCUMENTS = [bson.encode({"_id": i, "text": "x" * i}) for i in range(100)]
 CONTENT = b"".join(DOCUMENTS)
@@ -32,13 +34,13 @@ def names(dump: Dump) -> list[str]:
 
 
 def chunks_of(path: Path, size: int) -> list[Chunk]:
-    return list(read_chunks(open_dump(path).collections[0], size))
+    return list(read_chunks(open_dump(path).files[0], size))
 
 
 def test_a_folder_holds_its_collections_by_name(tmp_path: Path) -> None:
     dump = open_dump(write_dump(tmp_path / "app", {"b": DOCUMENTS, "a": [], "C": []}))
     assert names(dump) == ["C", "a", "b"]
-    assert dump.collection("b") == Collection(
+    assert dump.files[2] == BsonFile(
         "b",
         tmp_path / "app" / "b.bson",
         len(CONTENT),
@@ -53,19 +55,71 @@ def test_the_folder_above_one_database_leads_to_it(tmp_path: Path) -> None:
     dump = open_dump(tmp_path / "dump")
     assert names(dump) == ["users"]
     assert {name.rstrip("/") for name in dump.ignored} == {"admin", "oplog.bson"}
+    note = "oplog.bson is not applied: each document is as it was when mongodump read it"
+    assert dump.notes == (note,)
 
 
 def test_a_dump_of_the_servers_own_database_alone_is_read(tmp_path: Path) -> None:
-    write_dump(tmp_path / "dump" / "admin", {"system.version": DOCUMENTS})
-    assert names(open_dump(tmp_path / "dump")) == ["system.version"]
+    write_dump(tmp_path / "dump" / "config", {"transactions": DOCUMENTS})
+    assert names(open_dump(tmp_path / "dump")) == ["transactions"]
+
+
+def test_the_servers_own_database_is_read_when_it_is_named(tmp_path: Path) -> None:
+    write_dump(tmp_path / "dump" / "config", {"transactions": DOCUMENTS})
+    write_dump(tmp_path / "dump" / "app", {"users": DOCUMENTS})
+    dump = open_dump(tmp_path / "dump", SourceOptions(database="config"))
+    assert (names(dump), dump.ignored, dump.name) == (["transactions"], ("app/",), "config")
+
+
+@pytest.mark.parametrize(
+    ("only", "skip", "expected"),
+    [
+        ((), (), ["logs.2024", "logs.2025", "posts", "users"]),
+        (("users",), (), ["users"]),
+        (("logs.*",), (), ["logs.2024", "logs.2025"]),
+        (("logs.*", "users"), ("*.2024",), ["logs.2025", "users"]),
+        ((), ("logs.*",), ["posts", "users"]),
+        (("[pu]*",), ("nothing",), ["posts", "users"]),
+    ],
+)
+def test_patterns_select_collections(
+    tmp_path: Path, only: tuple[str, ...], skip: tuple[str, ...], expected: list[str]
+) -> None:
+    held = dict.fromkeys(["users", "posts", "logs.2024", "logs.2025"], DOCUMENTS)
+    dump = open_dump(write_dump(tmp_path, held), SourceOptions(only=only, skip=skip))
+    assert (names(dump), dump.ignored) == (expected, ())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (SourceOptions(only=("users", "nobody")), "--only 'nobody' fits no collection"),
+        (SourceOptions(only=("USERS",)), "--only 'USERS' fits no collection"),
+        (SourceOptions(skip=("*",)), "--only and --skip leave no collection"),
+    ],
+)
+@pytest.mark.parametrize("end", ["", "users.bson"])
+def test_patterns_that_select_nothing_are_refused(
+    tmp_path: Path, options: SourceOptions, message: str, end: str
+) -> None:
+    write_dump(tmp_path, {"users": DOCUMENTS})
+    with pytest.raises(UsageError, match=re.escape(message)) as error:
+        open_dump(tmp_path / end, options)
+    assert error.value.remedy == "There are: users."
 
 
 def test_more_than_one_database_is_refused_with_their_names(tmp_path: Path) -> None:
     write_dump(tmp_path / "dump" / "app", {"users": DOCUMENTS})
     write_dump(tmp_path / "dump" / "blog", {"posts": DOCUMENTS})
-    with pytest.raises(SourceError, match="holds 2 databases: app, blog") as error:
+    with pytest.raises(UsageError, match="holds 2 databases: app, blog") as error:
         open_dump(tmp_path / "dump")
-    assert error.value.remedy == f"Name one of them: {tmp_path / 'dump' / 'app'}"
+    assert error.value.remedy == "Name one of them: --db app"
+    assert names(open_dump(tmp_path / "dump", SourceOptions(database="blog"))) == ["posts"]
+    with pytest.raises(UsageError, match="holds no database 'shop'") as error:
+        open_dump(tmp_path / "dump", SourceOptions(database="shop"))
+    assert error.value.remedy == "It holds app, blog."
+    with pytest.raises(UsageError, match="is the folder of one database, 'app', not of 'blog'"):
+        open_dump(tmp_path / "dump" / "app", SourceOptions(database="blog"))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +199,7 @@ def test_the_metadata_of_a_time_series_are_those_of_its_buckets(tmp_path: Path, 
     )
     dump = open_dump(tmp_path)
     assert (names(dump), dump.ignored) == (["system.buckets.other", "system.buckets.ticks"], ())
-    assert [read_metadata(collection) for collection in dump.collections] == [None, metadata]
+    assert [read_metadata(file) for file in dump.files] == [None, metadata]
 
 
 def test_views_and_folders_beside_the_collections_are_told_and_not_read(tmp_path: Path) -> None:
@@ -251,13 +305,14 @@ VIEW = {"_id": "app.late", "viewOn": "orders", "pipeline": [{"$match": {"late": 
 def test_what_mongodb_keeps_for_itself_is_named_and_not_read(
     tmp_path: Path, is_packed: bool
 ) -> None:
-    own = ("system.indexes", "system.profile", "system.users", "%24admin.system.users")
+    own = ("system.js", "system.indexes", "system.profile", "system.users", "%24admin.system.users")
     held: dict[str, list[bytes | Mapping[str, object]]] = {name: [DOCUMENTS[0]] for name in own}
-    held |= {"system.views": [VIEW], "system.js": [DOCUMENTS[0]], "users": [DOCUMENTS[0]]}
+    held |= {"system.views": [VIEW], "users": [DOCUMENTS[0]]}
+    held |= {"system.buckets.ticks": [DOCUMENTS[0]]}
     dump = open_dump(write_dump(tmp_path, held, is_packed=is_packed))
     end = ".bson.gz" if is_packed else ".bson"
     views = f'system.views{end} (app.late, view on orders: [{{"$match": {{"late": true}}}}])'
-    assert names(dump) == ["system.js", "users"]
+    assert names(dump) == ["system.buckets.ticks", "users"]
     assert set(dump.ignored) == {*(f"{name}{end}" for name in own), views}
     assert names(open_dump(tmp_path / f"system.profile{end}")) == ["system.profile"]
 
@@ -282,7 +337,7 @@ def test_gzip_is_told_by_the_bytes_and_not_by_the_name(
     packed.write_bytes(gzip.compress(content))
     if end == ".bson" or length == 200:
         plain.write_bytes(content)
-    for collection in open_dump(tmp_path).collections:
+    for collection in open_dump(tmp_path).files:
         documents = [raw for chunk in read_chunks(collection, 1) for _, raw in chunk.documents]
         assert documents == [first, *DOCUMENTS]
 
@@ -299,16 +354,6 @@ def test_metadata_that_name_another_collection_are_told_and_followed(tmp_path: P
     assert open_dump(tmp_path / "orders.bson").notes == (note,)
 
 
-@pytest.mark.parametrize(
-    "url", ["mongodb://me:secret@db.internal/app", "mongodb+srv://db/app", "https://db/app"]
-)
-def test_a_url_is_no_dump(url: str) -> None:
-    with pytest.raises(SourceError, match="a URL is given where a dump is expected") as error:
-        open_dump(Path(url))
-    assert "mongodump --uri" in error.value.remedy
-    assert "secret" not in str(error.value)
-
-
 def test_two_files_of_one_collection_are_refused(tmp_path: Path) -> None:
     write_dump(tmp_path, {"users": DOCUMENTS})
     write_dump(tmp_path, {"users": DOCUMENTS}, is_packed=True)
@@ -317,32 +362,15 @@ def test_two_files_of_one_collection_are_refused(tmp_path: Path) -> None:
     assert error.value.remedy == "Move one of them elsewhere."
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda path: path / "nothing", "does not exist"),
-        (lambda path: path, "holds no .bson files"),
-        (lambda path: _written(path / "users.json"), "is not a .bson or .bson.gz file"),
-        (lambda path: _written(path / "users.bson.zst"), "is not a .bson or .bson.gz file"),
-    ],
-)
-def test_what_is_no_dump_is_refused_with_a_remedy(
-    tmp_path: Path, make: object, message: str
-) -> None:
-    assert callable(make)
-    with pytest.raises(SourceError, match=message) as error:
-        open_dump(make(tmp_path))
+def test_a_folder_without_bson_is_refused_with_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"holds no \.bson files") as error:
+        open_dump(tmp_path)
     assert "Give " in error.value.remedy
-
-
-def _written(path: Path) -> Path:
-    path.write_bytes(b"")
-    return path
 
 
 def test_a_collection_that_the_dump_lacks_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="holds no collection 'posts'"):
-        open_dump(write_dump(tmp_path, {"users": DOCUMENTS})).collection("posts")
+        find_collections(open_dump(write_dump(tmp_path, {"users": DOCUMENTS})), ["posts"])
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
@@ -367,7 +395,7 @@ def test_chunks_are_all_of_the_bytes_in_order(tmp_path: Path, size: int, is_pack
 @given(files(), st.integers(1, 300))
 def test_a_chunk_can_be_read_by_its_bounds_alone(data: bytes, size: int) -> None:
     with TemporaryDirectory() as folder:
-        [collection] = open_dump(write_dump(Path(folder), {"users": [data]})).collections
+        [collection] = open_dump(write_dump(Path(folder), {"users": [data]})).files
         chunks = list(read_chunks(collection, size))
         assert list(find_bounds(collection, size)) == [
             (chunk.start, chunk.stop) for chunk in chunks
@@ -376,9 +404,9 @@ def test_a_chunk_can_be_read_by_its_bounds_alone(data: bytes, size: int) -> None
 
 
 def test_a_file_that_changes_between_its_bounds_and_its_chunks_is_an_error(tmp_path: Path) -> None:
-    [collection] = open_dump(write_dump(tmp_path, {"users": DOCUMENTS})).collections
+    [collection] = open_dump(write_dump(tmp_path, {"users": DOCUMENTS})).files
     bounds = list(find_bounds(collection, 1000))
-    collection.file.write_bytes(CONTENT[: bounds[-1][0] + 10])
+    collection.path.write_bytes(CONTENT[: bounds[-1][0] + 10])
     assert read_chunk(collection, *bounds[0]).stop == bounds[0][1]
     with pytest.raises(
         SourceError, match=r"users.bson has changed between bytes .* while it was read"
@@ -437,6 +465,12 @@ def test_every_folder_of_mongodumps_own_tests_opens_or_says_why_not() -> None:
         for file in (DATA / "mongo" / "mongo_tools_testdata").rglob(ending)
     }
     assert len(folders) > 40
+    own = {folder for folder in folders if folder.name == "admin"}
+    assert own
+    for folder in own:
+        with pytest.raises(SourceError, match="only collections of MongoDB's own"):
+            open_dump(folder)
+    folders -= own
     for folder in folders:
         dump = open_dump(folder)
         ignored = {name.partition(" (")[0] for name in dump.ignored}
@@ -445,7 +479,7 @@ def test_every_folder_of_mongodumps_own_tests_opens_or_says_why_not() -> None:
             for file in folder.iterdir()
             if file.name.endswith((".bson", ".bson.gz")) and file.name not in ignored
         }
-        found = {collection.file for collection in dump.collections}
+        found = {collection.path for collection in dump.files}
         assert found == files or not found & files
         assert found
     assert any("é" in name for folder in folders for name in names(open_dump(folder)))

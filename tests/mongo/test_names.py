@@ -56,7 +56,7 @@ def test_every_name_comes_back(name: str) -> None:
 
 def test_names_that_differ_in_a_plus_stay_two_collections(tmp_path: Path) -> None:
     dump = write_dump(tmp_path, {"a+b": [{"_id": 1}], "a%2Bb": [{"_id": 2}]})
-    assert [(each.name, each.file.name) for each in open_dump(dump).collections] == [
+    assert [(each.name, each.path.name) for each in open_dump(dump).files] == [
         ("a b", "a+b.bson"),
         ("a+b", "a%2Bb.bson"),
     ]

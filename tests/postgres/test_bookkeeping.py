@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -37,6 +38,32 @@ def make_part(folder: Path, versions: int) -> Part:
         (folder / name).write_text(FILES[name])
     (folder / "queries.sql").write_text("-- no file of a version")
     return Part("notes", folder)
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("table", ["part", *LEDGER.tables])
+def test_a_table_of_the_ledger_that_is_gone_is_named_by_every_verb(
+    project: Project, tmp_path: Path, query: Query, table: str
+) -> None:
+    dump = write_dump(tmp_path / "app", {"users": [{"_id": n} for n in range(3)]})
+    project.migrate(dump, confirm=confirm)
+    query(f"DROP TABLE assise.{table} CASCADE")
+    verbs: list[Callable[[], object]] = [
+        partial(project.load, dump, confirm=confirm),
+        partial(project.verify, dump),
+        partial(project.repair, dump, confirm=confirm),
+        partial(project.export_folder, tmp_path / "out"),
+        partial(project.undo, confirm=confirm),
+        project.rejects,
+    ]
+    for verb in verbs:
+        with pytest.raises(TargetError, match=rf"some are gone: assise\.{table}\n") as error:
+            verb()
+        assert "DROP SCHEMA assise CASCADE" in error.value.remedy
+    assert query("SELECT count(*) FROM users") == [(3,)]
+    query("DROP TABLE users")
+    query("DROP SCHEMA assise CASCADE")
+    assert project.migrate(dump, confirm=confirm).exit_code == 0
 
 
 @pytest.mark.parametrize("start", [0, 1, 2, 3])

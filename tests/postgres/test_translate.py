@@ -9,8 +9,10 @@ from assise.errors import (
     DependentError,
     DuplicateKeyError,
     LimitError,
+    RefusedError,
     SerializationError,
     TargetError,
+    ViolationError,
 )
 from assise.postgres.connection import Connection
 
@@ -28,8 +30,11 @@ from assise.postgres.connection import Connection
         ("42501", TargetError, "Grant the user what is missing"),
         ("53100", TargetError, "out of disk, memory or connections"),
         ("57P01", TargetError, "The connection was lost"),
-        ("22003", TargetError, "a defect of Assise"),
-        ("42P01", TargetError, ""),
+        ("22003", RefusedError, "a defect of Assise"),
+        ("42P01", RefusedError, ""),
+        ("23502", ViolationError, ""),
+        ("23503", ViolationError, ""),
+        ("23514", ViolationError, ""),
     ],
 )
 def test_an_error_is_translated_by_its_state(

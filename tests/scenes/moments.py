@@ -17,6 +17,8 @@ from assise.postgres.connection import Connection
 from assise.postgres.embedded import Embedded
 from assise.transfer.ledger import LEDGER
 
+LOCK_LOAD = "SELECT pg_advisory_xact_lock(hashtextextended('assise app', 0))"
+
 
 def at_infer(scene: Scene) -> None:
     """The first collection is profiled, one that takes long is being read."""
@@ -32,7 +34,7 @@ def at_infer(scene: Scene) -> None:
 def at_lock(scene: Scene) -> None:
     """The manifest is written, nothing else."""
     (scene.folder / "assise.yaml").unlink()
-    scene.hold("SELECT pg_advisory_xact_lock(hashtextextended('assise app', 0))")
+    scene.hold(LOCK_LOAD)
     scene.start("migrate")
     scene.wait_blocked("SELECT pg_advisory_lock")
     assert (scene.folder / "assise.yaml").exists()
@@ -54,6 +56,13 @@ def at_tables(scene: Scene) -> None:
     assert scene.ask("SELECT to_regclass('bookings'), to_regclass('assise.load')") == [(None, None)]
 
 
+def hold_chunks(scene: Scene) -> psycopg.Connection[tuple[object, ...]]:
+    """Make the ledger, and lock its chunks until the rollback of the session that is given."""
+    with Connection(scene.conninfo) as connection:
+        bookkeeping.ensure(connection, LEDGER)
+    return scene.hold("LOCK TABLE assise.chunk IN ACCESS EXCLUSIVE MODE")
+
+
 def hold_before_rows(
     scene: Scene, table: str, verb: str = "load"
 ) -> psycopg.Connection[tuple[object, ...]]:
@@ -61,9 +70,7 @@ def hold_before_rows(
 
     The session that is given holds the command until its rollback.
     """
-    with Connection(scene.conninfo) as connection:
-        bookkeeping.ensure(connection, LEDGER)
-    chunks = scene.hold("LOCK TABLE assise.chunk IN ACCESS EXCLUSIVE MODE")
+    chunks = hold_chunks(scene)
     scene.start(verb)
     scene.wait_blocked("SELECT start_offset")
     assert scene.ask(f"SELECT to_regclass('{table}') IS NOT NULL") == [(True,)]
@@ -190,15 +197,15 @@ def at_first_key(scene: Scene) -> None:
 
 
 def at_last_key(scene: Scene) -> None:
-    """Two foreign keys are there, the third is not."""
+    """The last foreign key is being added, in one transaction with those before it."""
     chunks = at_rows(scene)
     scene.hold("LOCK TABLE user_devices IN ROW EXCLUSIVE MODE")
     chunks.rollback()
-    scene.wait_blocked('ALTER TABLE "public"."user_devices" ADD FOREIGN KEY')
+    scene.wait_blocked('ALTER TABLE "public"."booking_lines" ADD FOREIGN KEY')
     assert scene.ask(
         "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace ="
         " 'public'::regnamespace"
-    ) == [(2,)]
+    ) == [(0,)]
 
 
 def at_statistics(scene: Scene) -> None:
@@ -206,7 +213,7 @@ def at_statistics(scene: Scene) -> None:
     chunks = at_rows(scene)
     scene.hold("LOCK TABLE events IN SHARE UPDATE EXCLUSIVE MODE")
     chunks.rollback()
-    scene.wait_blocked('ANALYZE "public"."events"')
+    scene.wait_blocked("ANALYZE")
     assert scene.ask(
         "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace ="
         " 'public'::regnamespace"
@@ -228,7 +235,7 @@ def at_verify(scene: Scene) -> None:
     line = at_finish(scene, "migrate")
     scene.hold("LOCK TABLE user_devices IN ACCESS EXCLUSIVE MODE")
     line.rollback()
-    scene.wait_blocked("DECLARE assise_stream")
+    scene.wait_blocked('SELECT "user_id"')
     assert scene.ask("SELECT finished_at IS NOT NULL FROM assise.load") == [(True,)]
     assert scene.command.says(f"events: {SMALL.events} documents equal")
 
@@ -265,16 +272,25 @@ def start_embedded(scene: Scene) -> Embedded:
     return server
 
 
-LOCK_USERS = """DO $$ BEGIN
-    WHILE NOT EXISTS (SELECT FROM pg_class WHERE relname = 'users') LOOP
-        PERFORM pg_sleep(0.001);
-    END LOOP;
-    LOCK TABLE public.users IN ACCESS EXCLUSIVE MODE;
-END $$"""
+def prepare_hold(conninfo: str) -> None:
+    """Hold every load of `app` before it begins, also when the server has been started again."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("BEGIN")
+        connection.execute(LOCK_LOAD)
+        connection.execute("PREPARE TRANSACTION 'hold'")
 
 
 def hold_last_collection(scene: Scene) -> None:
-    """The collections before the last one are loaded, its first chunk waits for its table."""
-    scene.hold(LOCK_USERS)
+    """The collections before the last one are loaded, its first chunk waits for its table.
+
+    The command, which has started its server, stands before a hold that was prepared.
+    """
+    scene.wait_blocked("SELECT pg_advisory_lock")
+    chunks = hold_chunks(scene)
+    with psycopg.connect(scene.conninfo, autocommit=True) as connection:
+        connection.execute("ROLLBACK PREPARED 'hold'")
+    scene.wait_blocked("SELECT start_offset")
+    scene.hold("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+    chunks.rollback()
     scene.wait_blocked('COPY "public"."users"')
     assert scene.ask("SELECT count(*) FROM bookings") == [(SMALL.bookings,)]

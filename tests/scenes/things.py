@@ -13,13 +13,13 @@ from bson import Binary, Code, Decimal128, Int64, ObjectId
 from psycopg import sql
 from tests.dumps import confirm, write_dump
 
-from assise.mongo.dump import open_dump
+from assise.mongo.opening import open_source
 from assise.postgres.connection import Connection
 from assise.project import Project
 from assise.transfer import ledger
 from assise.transfer.ledger import Load
 from assise.transfer.report import Verified
-from assise.transfer.verify import verify_dump
+from assise.transfer.verify import verify_source
 from assise.transfer.workers.pool import Inline
 from assise.workspace import keep_silent
 
@@ -193,10 +193,10 @@ class Loaded:
     def verify(self) -> tuple[Verified, list[str]]:
         """What verify finds in all collections."""
         with Connection(self.conninfo) as connection:
-            found = verify_dump(
+            found = verify_source(
                 connection,
                 self.load,
-                open_dump(self.load.source),
+                open_source(self.load.source),
                 Inline(),
                 log=keep_silent,
                 progress=keep_silent,

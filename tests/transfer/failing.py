@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from assise.errors import (
     AssiseError,
     CellError,
@@ -46,6 +48,10 @@ class FailingWork:
     def describe(self) -> Result:
         """Name the work."""
         return {"work": "failing"}
+
+    def run_all(self, tasks: Sequence[Task]) -> list[Result]:
+        """Do chunk after chunk."""
+        return [self.run(task) for task in tasks]
 
     def run(self, task: Task) -> Result:
         """Raise one of the errors; after the last, one whose class only this process has."""

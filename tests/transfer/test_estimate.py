@@ -15,7 +15,7 @@ from assise.errors import SourceError
 from assise.mongo.bson_file import read_samples
 from assise.mongo.dump import open_dump
 from assise.project import Project
-from assise.transfer.estimate import LOAD, VERIFY, Effort, estimate_dump, measure
+from assise.transfer.estimate import LOAD, VERIFY, Effort, estimate_source, measure
 from assise.transfer.report import Plan
 
 SIZE, COUNT = 20_000, 5
@@ -34,7 +34,7 @@ def measure_users(folder: Path, count: int, *, is_packed: bool = False) -> Effor
     users = {"users": map(user, range(count))}
     dump = open_dump(write_dump(folder / str(count), users, is_packed=is_packed))
     manifest = Project(folder).infer(dump.path).manifest
-    return measure(manifest, dump.collection("users"), until=perf_counter() + 60)
+    return measure(manifest, dump, "users", until=perf_counter() + 60)
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
@@ -67,14 +67,14 @@ def test_collections_that_are_not_sampled_are_taken_to_be_like_the_others(
     dump = write_dump(tmp_path / "app", users)
     manifest = Project(tmp_path).infer(dump).manifest
     monkeypatch.setattr("assise.transfer.estimate.SAMPLE_S", 0.0)
-    found = estimate_dump(open_dump(dump), manifest, workers=1)
+    found = estimate_source(open_dump(dump), manifest, workers=1)
     assert min(found.documents.values()) > 10
     assert sum(found.documents.values()) == pytest.approx(800, rel=0.2)
 
 
 def test_samples_are_documents_from_all_over_the_file(tmp_path: Path) -> None:
     users = {n: user(n) for n in range(30_000)}
-    [collection] = open_dump(write_dump(tmp_path, {"users": users.values()})).collections
+    [collection] = open_dump(write_dump(tmp_path, {"users": users.values()})).files
     samples = [documents for documents, _ in read_samples(collection, SIZE, COUNT)]
     assert len(samples) == COUNT
     assert samples[-1][0][0] > collection.size // COUNT * (COUNT - 1)
@@ -83,7 +83,7 @@ def test_samples_are_documents_from_all_over_the_file(tmp_path: Path) -> None:
 
 def test_samples_of_large_documents_are_whole(tmp_path: Path) -> None:
     large = [bson.encode({"_id": n, "text": f"{n} " * 1_000_000}) for n in range(8)]
-    [collection] = open_dump(write_dump(tmp_path, {"texts": large})).collections
+    [collection] = open_dump(write_dump(tmp_path, {"texts": large})).files
     samples = [documents for documents, _ in read_samples(collection, SIZE, COUNT)]
     assert len(samples) > 1
     assert {raw for _, raw in chain(*samples)} <= set(large)

@@ -25,6 +25,7 @@ from tests.scenes.moments import (
     after_chunks,
     at_first_copy,
     hold_last_collection,
+    prepare_hold,
     start_embedded,
     wait_for_chunks,
 )
@@ -191,16 +192,21 @@ def test_two_commands_that_both_infer_reach_the_same_end(
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Path]:
-    """The folder `.assise` of a project whose embedded server has run; tests copy it."""
+    """The folder `.assise` of a project whose embedded server has run; tests copy it.
+
+    A load of `app` is held before it begins.
+    """
     folder = Path(tempfile.mkdtemp(prefix="assise-t-", dir="/tmp"))
     folder.chmod(0o755)
     server = Embedded(folder / ".assise")
-    server.start(settings=UNSAFE_BUT_QUICK)
+    settings = {**UNSAFE_BUT_QUICK, "max_prepared_transactions": "1"}
+    server.start(settings=settings)
     for name in ("app", "other"):
         server.create_database(name)
+    prepare_hold(server.conninfo("app"))
     server.stop()
     with (server.data / "postgresql.conf").open("a") as file:
-        file.writelines(f"{name} = {value}\n" for name, value in UNSAFE_BUT_QUICK.items())
+        file.writelines(f"{name} = {value}\n" for name, value in settings.items())
     yield server.folder
     shutil.rmtree(folder)
 

@@ -96,6 +96,29 @@ def test_a_changed_manifest_is_refused_until_an_undo(project: Project, tmp_path:
     assert project.migrate(dump, confirm=confirm).exit_code == 0
 
 
+def test_a_changed_manifest_is_told_by_its_columns(project: Project, tmp_path: Path) -> None:
+    dump = write_dump(tmp_path / "app", {"users": USERS, "others": [{"_id": 1}]})
+    project.migrate(dump, confirm=confirm)
+    text = project.path.read_text().replace("name: text", "full_name: {type: text, from: name}")
+    others = text.index("  others:")
+    project.path.write_text(text[:others] + text[others:].replace("others:", "rest:", 1))
+    with pytest.raises(ChangedError) as error:
+        project.load(dump)
+    assert error.value.message == (
+        "the manifest has changed since the load: others (a table that is left out),"
+        " rest (a table that is new), users (columns name, full_name)"
+    )
+
+
+def test_seconds_of_a_report_are_those_of_its_run(project: Project, tmp_path: Path) -> None:
+    dump = write_dump(tmp_path / "app", {"users": USERS})
+    project.migrate(dump, confirm=confirm)
+    with project.connect(project.manifest) as connection:
+        connection.execute("UPDATE assise.chunk SET seconds = 1000")
+    for report in (project.load(dump), project.verify(dump), project.migrate(dump)):
+        assert sum(each.seconds for each in report.collections) <= report.seconds
+
+
 def test_nothing_is_written_to_a_server_without_agreement(
     project: Project, tmp_path: Path, query: Query
 ) -> None:
@@ -104,6 +127,20 @@ def test_nothing_is_written_to_a_server_without_agreement(
     ):
         project.migrate(write_dump(tmp_path / "app", {"users": USERS}))
     assert query("SELECT to_regclass('users'), to_regclass('assise.load')") == [(None, None)]
+
+
+def test_who_has_not_confirmed_in_python_reads_how(
+    project: Project, tmp_path: Path, query: Query
+) -> None:
+    with pytest.raises(UsageError) as error:
+        project.migrate(write_dump(tmp_path / "app", {"users": USERS}))
+    assert "From Python: confirm=lambda question: True." in error.value.remedy
+    project.migrate(tmp_path / "app", confirm=confirm)
+    query("DELETE FROM user_items")
+    for verb in (project.repair, project.undo):
+        with pytest.raises(UsageError) as error:
+            verb(replace=["user_items"])
+        assert "From Python: confirm=lambda question: True." in error.value.remedy
 
 
 def test_existing_tables_are_never_overwritten(

@@ -227,7 +227,7 @@ def test_existing_relations_are_named_and_left_alone(
     assert query("SELECT to_regnamespace('assise')") == [(None,)]
 
 
-@pytest.mark.parametrize("version", ["99", "4"])
+@pytest.mark.parametrize("version", ["99", "5"])
 def test_a_ledger_of_a_newer_program_is_refused(
     project: Project, dump: Path, query: Query, version: str
 ) -> None:
@@ -235,7 +235,7 @@ def test_a_ledger_of_a_newer_program_is_refused(
     query(f"UPDATE assise.part SET version = {version}")
     for verb in (project.load, project.verify, project.rejects):
         with pytest.raises(
-            TargetError, match=f"has version {version}, this program knows version 3"
+            TargetError, match=f"has version {version}, this program knows version 4"
         ) as error:
             verb()
         assert error.value.remedy == "Use a newer Assise."
@@ -244,7 +244,7 @@ def test_a_ledger_of_a_newer_program_is_refused(
 def test_an_empty_version_is_refused(project: Project, dump: Path, query: Query) -> None:
     project.migrate(dump, confirm=confirm)
     query("DELETE FROM assise.part")
-    with pytest.raises(TargetError, match='relation "version" already exists'):
+    with pytest.raises(TargetError, match=r"some are gone: assise\.part"):
         project.load(dump)
 
 
@@ -255,7 +255,7 @@ def test_a_missing_table_of_the_ledger_is_named(
 ) -> None:
     project.migrate(dump, confirm=confirm)
     query(f"DROP TABLE assise.{table} CASCADE")
-    with pytest.raises(TargetError, match=rf'relation "assise\.{table}" does not exist'):
+    with pytest.raises(TargetError, match=rf"some are gone: assise\.{table}\n"):
         project.verify()
 
 

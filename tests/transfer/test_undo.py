@@ -261,7 +261,7 @@ def test_an_unfinished_load_is_undone_too(project: Project, dump: Path, query: Q
     before = query(CATALOG)
     project.write_manifest(project.infer(dump))
     with project.connect(project.manifest) as connection:
-        creation.begin(connection, project.manifest, dump, chunk_bytes=4096)
+        creation.begin(connection, project.manifest, str(dump), chunk_bytes=4096)
     done = project.undo(confirm=confirm)
     assert [(table.name, table.rows) for table in done.tables] == [(name, 0) for name in TABLES]
     assert query(CATALOG) == before

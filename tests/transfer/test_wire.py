@@ -17,7 +17,8 @@ from tests.transfer.failing import FailingWork, make_errors
 
 from assise.errors import AssiseError
 from assise.mongo.bson_file import read_chunks
-from assise.mongo.dump import Collection, open_dump
+from assise.mongo.dump import open_dump
+from assise.mongo.source import Collection
 from assise.transfer.workers import pool
 from assise.transfer.workers.pool import Pool
 from assise.transfer.workers.task import RecordedChunk, Task
@@ -36,11 +37,12 @@ def read(content: bytes) -> Task:
 
 
 def tasks_of(folder: Path, data: bytes, size: int) -> list[Task]:
-    [collection] = open_dump(write_dump(folder, {"users": [data]})).collections
+    dump = open_dump(write_dump(folder, {"users": [data]}))
+    [collection], [file] = dump.collections, dump.files
     recorded = RecordedChunk(7, "ab", 3)
     return [
         Task(collection, each.start, each.stop, each.stop, each, recorded)
-        for each in read_chunks(collection, size)
+        for each in read_chunks(file, size)
     ]
 
 
@@ -74,7 +76,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
 
 def raise_in(workers: Pool, number: int) -> AssiseError:
     """The error that a task of a worker process ends in."""
-    task = Task(Collection("users", Path("users.bson"), 9), number, number + 1, number + 1)
+    task = Task(Collection("users", 9, "users.bson"), number, number + 1, number + 1)
     with pytest.raises(AssiseError) as raised:
         list(workers.run([task]))
     return raised.value

@@ -151,7 +151,7 @@ def at_verify(scene: Scene) -> None:
     scene.hold("LOCK TABLE user_devices IN ACCESS EXCLUSIVE MODE")
     scene.sessions[0].rollback()
     scene.sessions[1].rollback()
-    scene.wait_blocked("DECLARE assise_stream")
+    scene.wait_blocked('SELECT "user_id"')
 
 
 MOMENTS: dict[str, Callable[[Scene], object]] = {

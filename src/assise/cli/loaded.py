@@ -106,6 +106,9 @@ def export(
     for each in done:
         figures = f"{count_of(each.documents, 'document')}, {each.rejects:,} of the rejects"
         terminal.say(f"{each.name}: {figures}")
+        if each.texts:
+            texts = f"{count_of(each.texts, 'reject')} as text in {each.name}.rejects.jsonl"
+            terminal.say(f"{each.name}: {texts}")
         for problem in each.problems:
             terminal.say(problem)
     return 3 if any(each.skipped for each in done) else 0
@@ -150,7 +153,7 @@ def undo(
     elif dry_run:
         done.check(names)
     else:
-        terminal.suggest(manifest, "assise load FOLDER")
+        terminal.suggest(manifest, "assise load SOURCE")
     return 0
 
 

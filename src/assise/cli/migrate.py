@@ -18,19 +18,27 @@ from assise.cli.options import (
     DryRunOption,
     IdForm,
     IdsOption,
+    InferSampleOption,
     JsonOption,
     KnownSourceArgument,
     ManifestOption,
+    NameOption,
+    OnlyOption,
     OutputOption,
     PathsOption,
+    QueryOption,
     RepairOption,
     ReplaceOption,
     SampleOption,
+    SkipOption,
     SourceArgument,
+    SourceDatabaseOption,
     ToOption,
     WorkersOption,
     YesOption,
+    ZoneOption,
     add_command,
+    make_source_options,
     open_project,
 )
 from assise.cli.progress import Terminal
@@ -70,8 +78,15 @@ def migrate(
     source: SourceArgument,
     manifest: ManifestOption = Path(),
     *,
+    db: SourceDatabaseOption = None,
+    only: OnlyOption = None,
+    skip: SkipOption = None,
+    query: QueryOption = None,
+    zone: ZoneOption = None,
+    name: NameOption = None,
     to: ToOption = None,
     ids: IdsOption = IdForm.uuid,
+    sample: InferSampleOption = None,
     yes: YesOption = False,
     chunk_bytes: ChunkBytesOption = None,
     workers: WorkersOption = None,
@@ -80,15 +95,20 @@ def migrate(
 ) -> int:
     """Infer the manifest if there is none, load, and verify every document."""
     terminal: Terminal = context.obj.terminal
+    options = make_source_options(db, zone, query, only=only, skip=skip)
     settings = {CHUNK_BYTES: chunk_bytes, WORKERS: workers}
     project = open_project(terminal, manifest, to, settings)
     if dry_run:
         inferred = None
         if not project.path.exists():
-            inferred = project.infer(source, ids=ids.value).manifest
-        print_plan(project.plan(source, inferred), as_json=as_json)
+            proposal = project.infer(source, options, name=name, ids=ids.value, sample=sample)
+            inferred = proposal.manifest
+        print_plan(project.plan(source, inferred, options), as_json=as_json)
         return 0
-    report = project.migrate(source, ids=ids.value, confirm=partial(terminal.ask, yes=yes))
+    confirm = partial(terminal.ask, yes=yes)
+    report = project.migrate(
+        source, options, name=name, ids=ids.value, sample=sample, confirm=confirm
+    )
     print_report(report, as_json=as_json)
     if report.was_done:
         terminal.say(DONE_ALREADY)
@@ -108,8 +128,15 @@ def infer(
     source: SourceArgument,
     manifest: ManifestOption = Path(),
     *,
+    db: SourceDatabaseOption = None,
+    only: OnlyOption = None,
+    skip: SkipOption = None,
+    query: QueryOption = None,
+    zone: ZoneOption = None,
+    name: NameOption = None,
     to: ToOption = None,
     ids: IdsOption = IdForm.uuid,
+    sample: InferSampleOption = None,
     output: OutputOption = None,
     paths: PathsOption = None,
     workers: WorkersOption = None,
@@ -123,7 +150,8 @@ def infer(
     is_written = output != "-" and not dry_run
     if is_written:
         check_new(path)
-    proposal = project.infer(source, ids=ids.value)
+    options = make_source_options(db, zone, query, only=only, skip=skip)
+    proposal = project.infer(source, options, name=name, ids=ids.value, sample=sample)
     for note in proposal.notes:
         terminal.say(note)
     if as_json:
@@ -133,7 +161,11 @@ def infer(
     if is_written:
         terminal.say(f"wrote {project.write_manifest(proposal, path)}")
         given = manifest if output is None else path
-        terminal.suggest(given, f"assise load {shlex.quote(str(source))}")
+        # A URL may hold a password, which is not for a screen.
+        shown = "URL" if "://" in source else shlex.quote(source)
+        chosen = [("--db", db), ("--zone", zone), *(("--query", each) for each in query or ())]
+        more = [f"{option} {shlex.quote(value)}" for option, value in chosen if value]
+        terminal.suggest(given, " ".join(["assise load", shown, *more]))
     return 0
 
 
@@ -143,6 +175,9 @@ def load(
     source: KnownSourceArgument = None,
     manifest: ManifestOption = Path(),
     *,
+    db: SourceDatabaseOption = None,
+    query: QueryOption = None,
+    zone: ZoneOption = None,
     to: ToOption = None,
     yes: YesOption = False,
     chunk_bytes: ChunkBytesOption = None,
@@ -152,14 +187,15 @@ def load(
 ) -> int:
     """Load what is not loaded yet into the tables of the manifest."""
     terminal: Terminal = context.obj.terminal
+    options = make_source_options(db, zone, query)
     settings = {CHUNK_BYTES: chunk_bytes, WORKERS: workers}
     project = open_project(terminal, manifest, to, settings)
     if dry_run:
         if source is None:
-            raise UsageError("--dry-run needs the source", remedy="assise load --dry-run FOLDER")
-        print_plan(project.plan(source), as_json=as_json)
+            raise UsageError("--dry-run needs the source", remedy="assise load --dry-run SOURCE")
+        print_plan(project.plan(source, options=options), as_json=as_json)
         return 0
-    report = project.load(source, confirm=partial(terminal.ask, yes=yes))
+    report = project.load(source, options, confirm=partial(terminal.ask, yes=yes))
     print_report(report, as_json=as_json)
     if report.was_done:
         terminal.say(DONE_ALREADY)
@@ -240,7 +276,9 @@ def print_report(report: Report, *, as_json: bool) -> None:
     else:
         console.print(table)
     for collection in report.collections:
-        print_words(console, *collection.differences)
+        print_words(console, *collection.differences, *collection.problems)
+    for finding in report.findings:
+        print_words(console, *finding.describe())
 
 
 def _fit_table(report: Report, console: Console) -> tuple[Table, int]:

@@ -56,7 +56,7 @@ NOUNS = {
         "Drop what the load created; refuse where rows or tables were edited since.",
     ),
     "pg": Noun("assise.cli.pg", "The embedded PostgreSQL: start, stop, status, shell, url."),
-    "schema": Noun("assise.cli.schema", "The tables of the manifest: sql."),
+    "schema": Noun("assise.cli.schema", "The tables of the manifest: sql, diagram, models."),
 }
 
 

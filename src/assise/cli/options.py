@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -11,6 +11,8 @@ from typing import Annotated, TypeVar
 import typer
 
 from assise.cli.progress import Terminal
+from assise.errors import UsageError
+from assise.mongo.source import SourceOptions
 from assise.project import Project
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, Setting
 
@@ -38,13 +40,16 @@ def _describe(setting: Setting[int]) -> str:
 
 
 SourceArgument = Annotated[
-    Path,
-    typer.Argument(help="A mongodump folder, or a .bson or .bson.gz file.", show_default=False),
+    str,
+    typer.Argument(
+        help="mongodb://… or mongodb+srv://…, a mongodump folder or archive, or a .bson or JSON file.",
+        show_default=False,
+    ),
 ]
 KnownSourceArgument = Annotated[
-    Path | None,
+    str | None,
     typer.Argument(
-        help="A mongodump folder or file; without it the source of the load is used.",
+        help="The URL, folder or file; without it the source of the load is used.",
         show_default=False,
     ),
 ]
@@ -76,6 +81,48 @@ DatabaseOption = Annotated[
         "--database", "-d", help="Another database than the manifest's.", show_default=False
     ),
 ]
+SourceDatabaseOption = Annotated[
+    str | None,
+    typer.Option("--db", help="The database, of several in the source.", show_default=False),
+]
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        help="Only the collections that fit this shell pattern; repeatable.",
+        show_default=False,
+    ),
+]
+SkipOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--skip",
+        help="No collections that fit this shell pattern; repeatable.",
+        show_default=False,
+    ),
+]
+ZoneOption = Annotated[
+    str | None,
+    typer.Option(
+        "--zone",
+        help="The time zone of dates in JSON that have none, such as Europe/Paris.",
+        show_default=False,
+    ),
+]
+QueryOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--query",
+        help="""Of a collection on a live server only what fits: 'users={"tenant": 7}'; repeatable.""",
+        show_default=False,
+    ),
+]
+NameOption = Annotated[
+    str | None,
+    typer.Option(
+        "--name", help="The manifest's name; else that of the source.", show_default=False
+    ),
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Agree to what is shown.")]
 ReplaceOption = Annotated[
     list[str] | None,
@@ -90,6 +137,14 @@ SampleOption = Annotated[
     typer.Option(
         "--sample",
         help="Compare this many random documents of each collection, not all.",
+        show_default=False,
+    ),
+]
+InferSampleOption = Annotated[
+    int | None,
+    typer.Option(
+        "--sample",
+        help="Of a collection with over a million documents on a live server infer from this many.",
         show_default=False,
     ),
 ]
@@ -142,6 +197,27 @@ def add_command(app: typer.Typer, *examples: str, name: str | None = None) -> Ca
         return register(function)
 
     return add
+
+
+def make_source_options(
+    database: str | None,
+    zone: str | None,
+    queries: Sequence[str] | None,
+    *,
+    only: Sequence[str] | None = None,
+    skip: Sequence[str] | None = None,
+) -> SourceOptions:
+    """Return the options of a source as a command has them."""
+    by_collection: dict[str, str] = {}
+    for query in queries or ():
+        collection, is_given, text = query.partition("=")
+        if not is_given or collection in by_collection:
+            raise UsageError(
+                f"--query {query!r} is not one query of one collection",
+                remedy="""Write --query 'users={"tenant": 7}', once for each collection.""",
+            )
+        by_collection[collection] = text
+    return SourceOptions(database, tuple(only or ()), tuple(skip or ()), zone, by_collection)
 
 
 def open_project(

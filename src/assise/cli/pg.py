@@ -18,6 +18,7 @@ from assise.cli.options import (
 )
 from assise.cli.progress import Terminal
 from assise.errors import UsageError
+from assise.postgres.cluster import find_old_client
 from assise.postgres.embedded import Status
 from assise.project import Project
 
@@ -56,8 +57,10 @@ def status(
     context: typer.Context, manifest: ManifestOption = Path(), *, as_json: JsonOption = False
 ) -> int:
     """Say whether the embedded server runs, and where."""
-    project = open_project(context.obj.terminal, manifest)
-    print_status(project.embedded.status(), as_json=as_json)
+    terminal: Terminal = context.obj.terminal
+    found = open_project(terminal, manifest).embedded.status()
+    print_status(found, as_json=as_json)
+    _name_programs(terminal, found)
     return 0
 
 
@@ -84,6 +87,7 @@ def url(
     project, name = _start(context.obj.terminal, manifest, database)
     found = project.embedded.url(name)
     print(json.dumps({"url": found}) if as_json else found)
+    _name_programs(context.obj.terminal, project.embedded.status())
     return 0
 
 
@@ -105,6 +109,15 @@ def _start(terminal: Terminal, manifest: Path, database: str | None) -> tuple[Pr
     project.embedded.start()
     project.embedded.create_database(found.name)
     return project, found.name
+
+
+def _name_programs(terminal: Terminal, status: Status) -> None:
+    """Say where the server's own clients lie, if the system's are too old for it."""
+    if old := find_old_client(status.version):
+        terminal.say(
+            f"pg_dump of this system is version {old}, too old for this server;"
+            f" the server's own psql and pg_dump {status.version} lie in {status.programs}"
+        )
 
 
 def print_status(status: Status, *, as_json: bool) -> None:

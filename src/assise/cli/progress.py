@@ -57,6 +57,9 @@ class Terminal:
             self.say(self._describe(progress))
 
     def _describe(self, progress: Progress) -> str:
+        if progress.noun != "document":
+            done = count_of(progress.documents, progress.noun)
+            return f"{progress.step} {progress.collection}: {done} of {progress.size:,}"
         share = 100 * progress.position // max(1, progress.size)
         parts = [
             f"{progress.step} {progress.collection}: {count_of(progress.documents, 'document')}",

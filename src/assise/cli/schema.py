@@ -8,7 +8,13 @@ from pathlib import Path
 import typer
 
 from assise.cli.nouns import NOUNS
-from assise.cli.options import JsonOption, ManifestOption, add_command, open_project
+from assise.cli.options import (
+    JsonOption,
+    ManifestOption,
+    ToOption,
+    add_command,
+    open_project,
+)
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=NOUNS["schema"].help)
 
@@ -20,4 +26,30 @@ def write_sql(
     """Print the SQL of the manifest's tables; no server is asked."""
     text = open_project(context.obj.terminal, manifest).schema_sql()
     print(json.dumps({"sql": text}) if as_json else text, end="\n" if as_json else "")
+    return 0
+
+
+@add_command(app, "assise schema diagram > schema.mmd", name="diagram")
+def write_diagram(
+    context: typer.Context, manifest: ManifestOption = Path(), *, as_json: JsonOption = False
+) -> int:
+    """Print the manifest's tables and their references as a diagram in Mermaid; no server is
+    asked.
+    """
+    text = open_project(context.obj.terminal, manifest).schema_diagram()
+    print(json.dumps({"mermaid": text}) if as_json else text, end="\n" if as_json else "")
+    return 0
+
+
+@add_command(app, "assise schema models > models.py", name="models")
+def write_models(
+    context: typer.Context,
+    manifest: ManifestOption = Path(),
+    *,
+    to: ToOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Print the loaded tables as classes of SQLAlchemy 2; needs the extra schema."""
+    text = open_project(context.obj.terminal, manifest, to).schema_models()
+    print(json.dumps({"python": text}) if as_json else text, end="\n" if as_json else "")
     return 0

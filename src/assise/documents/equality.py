@@ -8,7 +8,8 @@ their keys do not count.
 
 from __future__ import annotations
 
-from hashlib import sha256
+from hashlib import blake2b
+from operator import itemgetter
 
 from assise.documents.kinds import ARRAY, CODE_WITH_SCOPE, DOCUMENT, INT32, INT64
 from assise.documents.reader import (
@@ -38,48 +39,72 @@ def are_equal(a: bytes, b: bytes) -> bool:
 
 
 def fingerprint(raw: bytes) -> bytes:
-    """Return 32 bytes that are the same for equal documents.
+    """Return 16 bytes that are the same for equal documents, and else differ.
 
-    They are a sha256 over the sha256 of every container, deepest first. There is no recursion,
-    because a document may be nested two million levels deep.
+    They are the digest of the document's items, where an item is key, NUL, type byte and value;
+    items are sorted by their keys. In an array, and inside `_id`, they keep their order; in an array
+    they have no keys. An int32 counts as int64, and a container as the digest of its own items. The
+    digest is BLAKE2b (RFC 7693). There is no recursion, because a document may be nested two
+    million levels deep.
+
+    Raises:
+        InvalidBsonError: the document is not BSON.
+    """
+    return fingerprint_value(DOCUMENT, raw, is_top=True)
+
+
+def fingerprint_value(
+    kind: int, raw: bytes, *, is_top: bool = False, is_ordered: bool = False
+) -> bytes:
+    """Return the digest of a container, as the item of its document has it.
+
+    `is_top` says that its `_id` is ordered, `is_ordered` that it is inside of one.
+
+    Raises:
+        InvalidBsonError: it is not BSON.
     """
     try:
-        return _fingerprint(raw)
+        return _fingerprint(kind, raw, is_top=is_top, is_ordered=is_ordered)
     except (*OUTSIDE, ValueError) as error:
         raise invalid(error) from error
 
 
+def digest_items(items: bytes) -> bytes:
+    """Return the digest of joined items."""
+    return blake2b(items, digest_size=16).digest()
+
+
 class _Level:
-    """A container whose elements are being read."""
+    """A container whose elements are being read; `head` comes before its digest in its item."""
 
-    __slots__ = ("is_ordered", "items", "key", "kind", "last")
+    __slots__ = ("head", "is_ordered", "items", "kind", "last")
 
-    def __init__(self, kind: int, key: bytes, *, last: int, is_ordered: bool) -> None:
-        self.kind, self.key, self.last, self.is_ordered = kind, key, last, is_ordered
+    def __init__(self, kind: int, head: bytes, *, last: int, is_ordered: bool) -> None:
+        self.kind, self.head, self.last, self.is_ordered = kind, head, last, is_ordered
         self.items: list[tuple[bytes, bytes]] = []
 
     def digest(self) -> bytes:
-        if self.kind != ARRAY and not self.is_ordered:
-            self.items.sort(key=lambda item: item[0])
-        digest = sha256(b"%d" % len(self.items))
-        for key, value in self.items:
-            name = b"" if self.kind == ARRAY else key
-            # The lengths keep names and values apart that would run together.
-            digest.update(b"%d:%d:" % (len(name), len(value)))
-            digest.update(name + value)
-        return digest.digest()
+        if self.kind == ARRAY:
+            return digest_items(b"".join([item for _, item in self.items]))
+        if not self.is_ordered:
+            self.items.sort(key=_name_of)
+        return digest_items(b"".join([name + b"\0" + item for name, item in self.items]))
 
 
-def _fingerprint(raw: bytes) -> bytes:
-    level = _Level(DOCUMENT, b"", last=open_document(raw, 0), is_ordered=False)
+_name_of = itemgetter(0)
+
+
+def _fingerprint(kind: int, raw: bytes, *, is_top: bool, is_ordered: bool) -> bytes:
+    level = _Level(kind, b"", last=open_document(raw, 0), is_ordered=is_ordered)
     outer: list[_Level] = []
+    names: list[bytes] = []
     p = 4
     while True:
         if p == level.last:
             digest = level.digest()
             if not outer:
                 return digest
-            item = level.key, b"%c" % level.kind + digest
+            item = names.pop(), level.head + digest
             level = outer.pop()
             level.items.append(item)
             p += 1
@@ -88,13 +113,14 @@ def _fingerprint(raw: bytes) -> bytes:
         name, p = raw[p + 1 : end], end + 1
         after = SKIP[kind](raw, p)
         if kind in {DOCUMENT, ARRAY, CODE_WITH_SCOPE}:
-            ordered = level.is_ordered or (not outer and name == b"_id")
-            inside = p
+            ordered = level.is_ordered or (is_top and not outer and name == b"_id")
+            head, inside = b"%c" % kind, p
             if kind == CODE_WITH_SCOPE:
-                code, inside, _ = read_code_with_scope(raw, p)
-                level.items.append((name, b"code" + code))
+                _, inside, _ = read_code_with_scope(raw, p)
+                head += raw[p + 4 : inside]
             outer.append(level)
-            level = _Level(kind, name, last=after - 1, is_ordered=ordered)
+            names.append(name)
+            level = _Level(kind, head, last=after - 1, is_ordered=ordered)
             p = inside + 4
             continue
         value = raw[p:after]

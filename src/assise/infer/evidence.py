@@ -35,13 +35,18 @@ def array_evidence(path: PathProfile, *, rows: int, row: str, is_typed: bool) ->
     return _sentence(kept + others, [], path, rows=rows, row=row)
 
 
-def id_evidence(path: PathProfile, documents: int) -> str:
-    """Describe how many documents there are, and the kinds of their `_id`."""
+def id_evidence(path: PathProfile, documents: int, *, has_hex_ids: bool = False) -> str:
+    """Describe how many documents there are, and the kinds of their `_id`.
+
+    With `has_hex_ids` all are texts of 24 hex digits.
+    """
     kinds = _by_count(path.kinds)
     parts = [kind for kind, _ in kinds] if len(kinds) == 1 else _list_counts(kinds)
     missing = documents - path.values
     if missing:
         parts.append(f"missing or repeated {missing:,}")
+    if documents and has_hex_ids:
+        parts.append("which look like ObjectIds that were written as text")
     total = count_of(documents, "document")
     return f"{total}, _id: {', '.join(parts)}" if parts else total
 

@@ -40,13 +40,19 @@ _DATA_KEY = re.compile(
 
 @dataclass(frozen=True)
 class FieldColumn:
-    """A proposed column: the keys that it reads, its type and kind, its rows, and the evidence."""
+    """A proposed column: the keys that it reads, its type and kind, its rows, and the evidence.
+
+    is_pure: whether the kinds that it holds are those of all values that are not null.
+    is_full: whether, besides, every row has a value.
+    """
 
     keys: tuple[str, ...]
     type: str
     kind: str
     count: int
     evidence: str
+    is_pure: bool = False
+    is_full: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,9 @@ class Finder:
         if choice.type == "jsonb" and path.kinds.get("document") and is_map(path):
             self._note_map(keys)
         evidence = column_evidence(path, choice.held, rows=rows, row=row)
-        return FieldColumn(keys, choice.type, choice.kind, path.values, evidence)
+        is_pure = sum(path.kinds.get(kind, 0) for kind in choice.held) == path.set_values
+        is_full = is_pure and path.set_values == rows
+        return FieldColumn(keys, choice.type, choice.kind, path.values, evidence, is_pure, is_full)
 
     def _make_array(
         self, path: PathProfile, keys: tuple[str, ...], rows: int, row: str

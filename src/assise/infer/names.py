@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Sequence
-from hashlib import sha256
 
-from assise.manifest.names import MAX_NAME_BYTES, SYSTEM_COLUMNS
+from assise.manifest.names import MAX_NAME_BYTES, SYSTEM_COLUMNS, cut_name, shorten
 
 _IRREGULAR = {
     "aliases": "alias",
@@ -94,12 +93,24 @@ def column_name(keys: Sequence[str]) -> str:
     return name + "_" if name in SYSTEM_COLUMNS else name
 
 
-def shorten(name: str, size: int = MAX_NAME_BYTES) -> str:
-    """Return `name` in at most `size` bytes of UTF-8; a cut one ends in 8 digits of its hash."""
-    if len(name.encode()) <= size:
-        return name
-    digest = sha256(name.encode()).hexdigest()
-    return f"{_cut(name, size - 9)}_{digest[:8]}"
+_KEY_ENDINGS = ("id", "uid", "key", "code", "number", "sku", "slug")
+
+
+def is_reference_name(key: str, collection: str, field: str) -> bool:
+    """Return whether the name of a field says that it holds `field` of a document of a collection.
+
+    >>> [is_reference_name(key, "users", "_id") for key in ("userId", "user", "createdBy")]
+    [True, True, False]
+    >>> is_reference_name("device_uid", "devices", "uid"), is_reference_name("name", "users", "name")
+    (True, False)
+    """
+    name, one = snake_case(key), singular(snake_case(collection))
+    if field == "_id":
+        stem = singular(name.removesuffix("_ids").removesuffix("_id"))
+        return stem == one or stem.endswith(f"_{one}")
+    own = snake_case(field)
+    is_same = name == own and own.rpartition("_")[2] in _KEY_ENDINGS
+    return is_same or name == f"{one}_{own}" or name.endswith(f"_{one}_{own}")
 
 
 class Names:
@@ -118,7 +129,7 @@ class Names:
         while any(name + suffix in self._taken for suffix in self._suffixes):
             number = self._numbers[first] = self._numbers.get(first, 1) + 1
             ending = f"_{number}"
-            name = _cut(first, size - len(ending)) + ending
+            name = cut_name(first, size - len(ending)) + ending
         self._taken.update(name + suffix for suffix in self._suffixes)
         return name
 
@@ -156,7 +167,3 @@ def _starts_word(text: Sequence[str], i: int) -> bool:
     following = [*text[i + 1 : i + 3], "", ""]
     is_plural = following[0] == "s" and not following[1].islower()
     return text[i - 1].isupper() and following[0].islower() and not is_plural
-
-
-def _cut(name: str, size: int) -> str:
-    return name.encode()[:size].decode(errors="ignore")

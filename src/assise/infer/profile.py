@@ -8,6 +8,7 @@ that are not BSON leave no trace.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -49,6 +50,8 @@ from assise.documents.reader import (
 from assise.documents.shape import Shape, Slot, SlotValue
 from assise.errors import InvalidBsonError
 from assise.infer.ids import FITS
+from assise.infer.joins import Joins
+from assise.infer.metadata import Metadata
 from assise.infer.tree import (
     CODES,
     NODE_BITS,
@@ -92,6 +95,10 @@ _SIZES = {
     MIN_KEY: 0,
     MAX_KEY: 0,
 }
+_TEXT_OF_24 = b"\x02_id\0\x19\0\0\0"
+"""Type, key and length of an `_id` that is a text of 24 bytes, at the beginning of a document."""
+
+_HEX = re.compile(rb"[0-9a-fA-F]{24}").fullmatch
 _FLUSH = 1 << 14
 """Collected cells that are added to the counts together."""
 
@@ -130,11 +137,14 @@ class Profile:
     documents.
     """
 
-    def __init__(self, *, paths: int | None = None, shape: Shape | None = None) -> None:
+    def __init__(
+        self, *, paths: int | None = None, shape: Shape | None = None, joins: Joins | None = None
+    ) -> None:
         self.paths = read_setting(INFER_PATHS, paths)
         self.documents = 0
         self.invalid = 0
         self.first_invalid: int | None = None
+        self.hex_ids = 0
         # Node 0 is the document, node 1 its `_id`: they are there before any document is.
         self._nodes: list[_Node] = [(-1, None), (0, "_id")]
         self._children: list[_Children] = [{"_id": 1}, {}]
@@ -144,6 +154,8 @@ class Profile:
         self._root = _Level(0, 0, 0)
         self._levels: dict[int, _Level] = {}
         self._shape, self._parsed = shape, 0
+        self.joins = Joins() if joins is None else joins
+        self.metadata = Metadata()
 
     def as_json(self) -> dict[str, object]:
         """Return the counts as values that JSON can hold."""
@@ -153,8 +165,10 @@ class Profile:
             "documents": self.documents,
             "invalid": self.invalid,
             "first_invalid": self.first_invalid,
+            "hex_ids": self.hex_ids,
             "nodes": self._nodes[2:],
             "counts": counts,
+            "joins": self.joins.as_json(),
         }
 
     @classmethod
@@ -164,8 +178,10 @@ class Profile:
         profile.documents = found["documents"]
         profile.invalid = found["invalid"]
         profile.first_invalid = found["first_invalid"]
+        profile.hex_ids = found["hex_ids"]
         profile._nodes += [(parent, key) for parent, key in found["nodes"]]
         profile._counts.update(dict(found["counts"]))
+        profile.joins = Joins.from_json(found["joins"])
         return profile
 
     @property
@@ -201,7 +217,10 @@ class Profile:
             self.first_invalid = offset
 
     def add_all(self, documents: Sequence[bytes], offsets: Sequence[int]) -> None:
-        """Count documents in their order, with the same result as `add` for each of them."""
+        """Count documents in their order, as `add` does each of them, and ids of 24 hex digits."""
+        texts = [raw[13:37] for raw in documents if raw.startswith(_TEXT_OF_24, 4)]
+        self.hex_ids += len([text for text in texts if _HEX(text)])
+        self.joins.add_all(documents)
         for start in range(0, len(documents), Shape.GROUP):
             stop = start + Shape.GROUP
             self._add_group(documents[start:stop], offsets[start:stop])
@@ -288,6 +307,8 @@ class Profile:
         other._flush()
         self.documents += other.documents
         self.invalid += other.invalid
+        self.joins.merge(other.joins)
+        self.hex_ids += other.hex_ids
         if self.first_invalid is None:
             self.first_invalid = other.first_invalid
         own = [0, 1]

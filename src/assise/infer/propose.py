@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from assise.infer.evidence import column_evidence, id_evidence
 from assise.infer.fields import (
@@ -15,10 +16,15 @@ from assise.infer.fields import (
     Ids,
     choose_type,
 )
-from assise.infer.names import Names, TableNames, column_name, shorten, singular, snake_case
+from assise.infer.indexes import Placed
+from assise.infer.joins import ELEMENT, Path
+from assise.infer.names import Names, TableNames, column_name, singular, snake_case
 from assise.infer.profile import Profile
+from assise.infer.references import find_references
+from assise.infer.relations import Relations
 from assise.infer.tree import PathProfile
 from assise.manifest.model import Column, Manifest, Table
+from assise.manifest.names import shorten
 from assise.manifest.paths import format_child_path, format_path
 from assise.types.table import PROPOSED
 from assise.wording import count_of, escape
@@ -45,12 +51,28 @@ class _Draft:
     tables: dict[str, Table] = field(default_factory=dict)
     comments: dict[tuple[str, ...], str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    places: dict[tuple[str, Path], Placed] = field(default_factory=dict)
+
+
+class _Owner(NamedTuple):
+    """A table, its collection, and the path to the array whose elements are its rows."""
+
+    collection: str
+    table: str
+    above: Path = ()
 
 
 def propose(
-    profiles: Mapping[str, Profile], *, name: str, ids: Ids = "uuid", postgres: str = "embedded"
+    profiles: Mapping[str, Profile],
+    *,
+    name: str,
+    ids: Ids = "uuid",
+    postgres: str = "embedded",
+    has_parser: bool = True,
 ) -> Proposal:
     """Propose the manifest `name` for these profiles, in the order of the collections' names.
+
+    Without `has_parser` no expression of SQL is proposed.
 
     Raises:
         pydantic.ValidationError: a manifest cannot have this `name` or `postgres`.
@@ -61,7 +83,12 @@ def propose(
     }
     for collection, table in tables.items():
         _draft_collection(draft, collection, table, profiles[collection])
-    manifest = Manifest(assise=1, name=name, postgres=postgres, tables=draft.tables)
+    joins = {collection: profile.joins for collection, profile in profiles.items()}
+    relations = Relations(draft.tables, draft.comments, draft.places)
+    metadata = {collection: profile.metadata for collection, profile in profiles.items()}
+    relations.add_indexes(tables, metadata, has_parser=has_parser)
+    relations.add_references(find_references(joins))
+    manifest = Manifest(assise=1, name=name, postgres=postgres, tables=relations.list_tables())
     return Proposal(manifest, draft.comments, draft.notes)
 
 
@@ -96,57 +123,60 @@ def _draft_collection(draft: _Draft, collection: str, table: str, profile: Profi
     fields = finder.find_fields(root, profile.documents)
     _note_profile(draft, collection, profile)
     place = ("tables", table)
-    draft.comments[place] = id_evidence(root.children["_id"], profile.documents)
+    draft.comments[place] = id_evidence(
+        root.children["_id"], profile.documents, has_hex_ids=profile.hex_ids == profile.documents
+    )
     key = choose_key(root.children["_id"], profile.documents, ids=draft.ids)
     is_offset = key.kind == "offset"
     if is_offset:
         fields = [*_id_column(root.children["_id"], profile.documents, ids=draft.ids), *fields]
-    names = Names([] if is_offset else ["id"])
-    columns = _name_columns(draft, table, fields, names, room=TABLE_COLUMNS - 2)
+    names, owner = Names([] if is_offset else ["id"]), _Owner(collection, table)
+    columns = _name_columns(draft, owner, fields, names, room=TABLE_COLUMNS - 2)
     key_name = names.take("_offset") if is_offset else "id"
     draft.tables[table] = Table(
         collection=collection, primary_key=(key_name,), columns={key_name: key, **columns}
     )
+    if not is_offset:
+        key_place = Placed(table, key_name, key.type, key.kind, is_pure=True, is_full=True)
+        draft.places[collection, ("_id",)] = key_place
     key_column = shorten(f"{singular(table)}_{key_name.lstrip('_')}")
-    _draft_children(draft, table, fields, key_column, level=1)
+    _draft_children(draft, owner, fields, key_column)
 
 
 def _draft_children(
-    draft: _Draft,
-    parent: str,
-    fields: Iterable[FieldColumn | FieldTable],
-    key_column: str,
-    *,
-    level: int,
+    draft: _Draft, owner: _Owner, fields: Iterable[FieldColumn | FieldTable], key_column: str
 ) -> None:
-    """Draft the child tables of `parent`; `key_column` holds the document's key."""
+    """Draft the child tables of a table; `key_column` holds the document's key."""
     for child in fields:
         if not isinstance(child, FieldTable):
             continue
         own_name = column_name(child.keys).lstrip("_")
-        table = draft.names.take(f"{singular(parent)}_{own_name}")
+        table = draft.names.take(f"{singular(owner.table)}_{own_name}")
+        inner = _Owner(owner.collection, table, (*owner.above, *child.keys, ELEMENT))
+        level = inner.above.count(ELEMENT)
         names = Names([key_column])
-        columns = _name_columns(draft, table, child.fields, names, room=TABLE_COLUMNS - 2 - level)
+        columns = _name_columns(draft, inner, child.fields, names, room=TABLE_COLUMNS - 2 - level)
         ordinals = [names.take("_position") for _ in range(level)]
         draft.comments["tables", table] = count_of(child.rows, "element")
         draft.tables[table] = Table(
-            parent=parent,
+            parent=owner.table,
             from_=format_child_path(child.keys),
             primary_key=(key_column, *ordinals),
             columns=columns,
         )
-        _draft_children(draft, table, child.fields, key_column, level=level + 1)
+        _draft_children(draft, inner, child.fields, key_column)
 
 
 def _name_columns(
     draft: _Draft,
-    table: str,
+    owner: _Owner,
     fields: Iterable[FieldColumn | FieldTable],
     names: Names,
     *,
     room: int,
 ) -> dict[str, Column]:
     """Name the columns of a table and comment them; only the most frequent where room is short."""
+    table = owner.table
     chosen = [item for item in fields if isinstance(item, FieldColumn)]
     if len(chosen) > room:
         draft.notes.append(
@@ -160,6 +190,9 @@ def _name_columns(
         wanted, path = column_name(item.keys), format_path(item.keys)
         name = names.take(wanted)
         columns[name] = Column(type=item.type, from_=path, kind=item.kind)
+        draft.places[owner.collection, (*owner.above, *item.keys)] = Placed(
+            table, name, item.type, item.kind, item.is_pure, item.is_full
+        )
         renamed = f"{item.evidence}; path {path}" if name != wanted else item.evidence
         draft.comments["tables", table, "columns", name] = renamed
     return columns

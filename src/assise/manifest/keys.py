@@ -50,6 +50,7 @@ class Key(Generic[T]):
     schema: the JSON Schema of its values, where the type does not give it.
     is_secret: its texts stay as they are written until they are used, and no error shows them.
     written: the value for the file, given the place and all tables; None leaves the key out.
+    is_block: of a table: its list is written behind the columns, one item a line.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Key(Generic[T]):
     schema: Mapping[str, Schema] | None = None
     is_secret: bool = False
     written: Callable[[Place, T, Tables], object] | None = None
+    is_block: bool = False
 
     @property
     def field(self) -> str:

@@ -145,10 +145,6 @@ class Layout:
         """The column that holds the key of the collection that `table` belongs to."""
         return self.tables[table].key
 
-    def extra_name(self, table: str) -> str:
-        """The name of our jsonb column."""
-        return self.tables[table].extra
-
     def as_json(self) -> Plain:
         """The layout as `assise.load` holds it, for `read_layout`."""
         return {"rules": self.rules, "tables": [table.as_json() for table in self.tables.values()]}

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 
 from assise.manifest.problems import Place, Problem
 from assise.wording import show
 
 MAX_NAME_BYTES = 63
+RESERVED = frozenset(
+    (
+        "all analyse analyze and any array as asc asymmetric authorization binary both case "
+        "cast check collate collation column concurrently constraint create cross "
+        "current_catalog current_date current_role current_schema current_time "
+        "current_timestamp current_user default deferrable desc distinct do else end except "
+        "false fetch for foreign freeze from full grant group having ilike in initially inner "
+        "intersect into is isnull join lateral leading left like limit localtime "
+        "localtimestamp natural not notnull null offset on only or order outer overlaps "
+        "placing primary references returning right select session_user similar some "
+        "symmetric system_user table tablesample then to trailing true union unique user "
+        "using variadic verbose when where window with "
+    ).split()
+)
+"""The words of SQL that name a table or a column only in quotes (`pg_get_keywords()`, R and T)."""
+
 SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
 
 
@@ -30,3 +47,16 @@ def check_column_name(place: Place, name: str) -> Iterator[Problem]:
     if name in SYSTEM_COLUMNS:
         message = "is the name of a system column of PostgreSQL"
         yield Problem(place, message, name, f"Choose another name, such as {name}_.")
+
+
+def shorten(name: str, size: int = MAX_NAME_BYTES) -> str:
+    """Return `name` in at most `size` bytes of UTF-8; a cut one ends in 8 digits of its hash."""
+    if len(name.encode()) <= size:
+        return name
+    digest = sha256(name.encode()).hexdigest()
+    return f"{cut_name(name, size - 9)}_{digest[:8]}"
+
+
+def cut_name(name: str, size: int) -> str:
+    """The first `size` bytes of a name, without a cut character."""
+    return name.encode()[:size].decode(errors="ignore")

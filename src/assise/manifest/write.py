@@ -17,7 +17,7 @@ from assise.wording import escape
 
 HEADER = "# yaml-language-server: $schema=.assise/manifest.schema.json"
 
-_PLAIN = re.compile(r"[^\W\d](?:[\w.*/+$@-]*[\w*])?")
+_PLAIN = re.compile(r"-?[^\W\d](?:[\w.*/+$@-]*[\w*])?")
 _YAML_WORDS = frozenset("y n yes no on off true false null".split())
 
 
@@ -27,7 +27,7 @@ def dump_manifest(
     """The text of a manifest, which `parse_manifest` reads back as an equal one.
 
     The comment of ("tables", name) stands above the table, that of ("tables", name, "columns",
-    column) behind the column. Variables stand as they were read. Without `with_secrets` the keys
+    column) behind the column, those of ("tables", name, "indexes") below the indexes. Variables stand as they were read. Without `with_secrets` the keys
     whose values may hold a password are left out.
     """
     writer = _Writer(manifest, comments, with_secrets=with_secrets)
@@ -52,13 +52,30 @@ class _Writer:
         if place in self.comments:
             yield f"  # {_comment(self.comments[place])}"
         yield f"  {_quote(place[-1])}:"
-        for key, text in self._list_keys(place, keys_on("table"), table):
-            yield f"    {key}: {text}"
+        keys = keys_on("table")
+        plain = tuple(key for key in keys if not key.is_block)
+        for name, text in self._list_keys(place, plain, table):
+            yield f"    {name}: {text}"
         yield "    columns:" if table.columns else "    columns: {}"
         for name, column in table.columns.items():
             at = (*place, "columns", name)
             line = f"      {_quote(name)}: {self._write_column(at, column)}"
             comment = self.comments.get(at)
+            yield line if comment is None else f"{line}  # {_comment(comment)}"
+        for key in keys:
+            at = (*place, key.name)
+            if key.is_block and key.of(table):
+                yield f"    {key.name}:"
+                yield from self._write_items(at, key, table)
+            for line in self.comments.get(at, "").splitlines() if key.is_block else ():
+                yield f"      # {_comment(line)}"
+
+    def _write_items(self, place: Place, key: AnyKey, table: Table) -> Iterator[str]:
+        """The items of a list, one a line, each with its comment."""
+        items = self._value_of(place, key, table)
+        for i, item in enumerate(items if isinstance(items, list | tuple) else ()):
+            at = (*place, str(i))
+            line, comment = f"      - {self._write_value(at, item)}", self.comments.get(at)
             yield line if comment is None else f"{line}  # {_comment(comment)}"
 
     def _write_column(self, place: Place, column: Column) -> str:
@@ -73,21 +90,27 @@ class _Writer:
     ) -> Iterator[tuple[str, str]]:
         """The keys that are written, with the texts of their values."""
         for key in keys:
-            value = key.of(entry)
-            if value is None or key is TABLES or key is COLUMNS:
-                continue
-            if key.is_secret and not self.with_secrets:
+            if key is TABLES or key is COLUMNS or (key.is_secret and not self.with_secrets):
                 continue
             at = (*place, key.name)
-            if key.written is not None and at not in self.manifest.replaced:
-                value = key.written(at, value, self.manifest.tables)
-            elif not isinstance(value, str):
-                dumped = entry.model_dump(
-                    mode="json", by_alias=True, exclude_unset=True, include={key.field}
-                )
-                value = dumped[key.name]
+            value = self._value_of(at, key, entry)
             if value is not None:
                 yield key.name, self._write_value(at, value)
+
+    def _value_of(self, place: Place, key: AnyKey, entry: Keyed) -> object:
+        """The value of a key as the file has it; None where the key is left out."""
+        value: object = key.of(entry)
+        if value is None:
+            return None
+        if key.written is not None and place not in self.manifest.replaced:
+            return key.written(place, value, self.manifest.tables)
+        if isinstance(value, str):
+            return value
+        dumped = entry.model_dump(
+            mode="json", by_alias=True, exclude_unset=True, include={key.field}
+        )
+        found: object = dumped[key.name]
+        return found
 
     def _write_value(self, place: Place, value: object) -> str:
         if isinstance(value, PlainWord):

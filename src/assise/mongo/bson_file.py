@@ -6,16 +6,17 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO, cast
 
 from assise.errors import SourceError
 from assise.mongo.chunks import Chunk, group_frames
-from assise.mongo.dump import REMEDY_UNREADABLE, Collection
 from assise.mongo.frames import LARGEST, SMALLEST, Run, Stream, read_frames, read_stops
-from assise.rows.model import Document
+from assise.mongo.gzip_stream import GzipStream
+from assise.mongo.source import REMEDY_UNREADABLE, Sample
 from assise.wording import count_of
 
 SEARCHED_BYTES = 1 << 20
@@ -24,31 +25,40 @@ SEARCHED_BYTES = 1 << 20
 USUAL_HEAD = b"\x07_id\0"
 """Type and key of the first field of most documents: an ObjectId."""
 
-_PACKED_BYTES = 16 << 10
 
-_Sample = tuple[list[Document], float]
+@dataclass(frozen=True)
+class BsonFile:
+    """The file of a collection, and its size in bytes; a packed one is a gzip stream.
+
+    A packed file can only be read from its beginning.
+    """
+
+    name: str
+    path: Path
+    size: int
+    is_packed: bool = False
 
 
-def read_chunks(collection: Collection, size: int) -> Iterator[Chunk]:
+def read_chunks(file: BsonFile, size: int) -> Iterator[Chunk]:
     """Read the chunks of a collection of at least `size` source bytes; the last may be smaller.
 
     Raises:
         SourceError: the file cannot be read, or its gzip stream is broken; the remedy says how far
             it could be read.
     """
-    with _open(collection) as stream:
+    with _open(file) as stream:
         tell = _packed_file(stream).tell if isinstance(stream, gzip.GzipFile) else None
         yield from group_frames(read_frames(stream), size, tell=tell)
 
 
-def find_bounds(collection: Collection, size: int) -> Iterator[tuple[int, int]]:
+def find_bounds(file: BsonFile, size: int) -> Iterator[tuple[int, int]]:
     """Find where the chunks of `read_chunks` begin and end, in a fraction of its time.
 
     Raises:
         SourceError: the file cannot be read.
     """
     start = stop = 0
-    with _open(collection) as stream:
+    with _open(file) as stream:
         for stop in read_stops(stream):
             if stop - start >= size:
                 yield start, stop
@@ -57,25 +67,25 @@ def find_bounds(collection: Collection, size: int) -> Iterator[tuple[int, int]]:
         yield start, stop
 
 
-def read_chunk(collection: Collection, start: int, stop: int) -> Chunk:
+def read_chunk(file: BsonFile, start: int, stop: int) -> Chunk:
     """Read one chunk of a file that is not packed, by its bounds.
 
     Raises:
         SourceError: the file cannot be read, or has changed since the bounds were found.
     """
-    with _open(collection) as stream:
+    with _open(file) as stream:
         stream.seek(start)
         frames = read_frames(_Part(stream, stop - start), start)
         chunks = list(group_frames(frames, stop - start, start=start))
     if [(chunk.start, chunk.stop) for chunk in chunks] != [(start, stop)]:
         raise SourceError(
-            f"{collection.file} has changed between bytes {start:,} and {stop:,} while it was read",
+            f"{file.path} has changed between bytes {start:,} and {stop:,} while it was read",
             remedy="Leave it as it is.",
         )
     return chunks[0]
 
 
-def read_samples(collection: Collection, size: int, count: int) -> Iterator[_Sample]:
+def read_samples(file: BsonFile, size: int, count: int) -> Iterator[Sample]:
     """Read documents of at least `size` source bytes from up to `count` places in a file.
 
     Each sample comes with its share of the source. The places are spread over the file; a small
@@ -84,19 +94,19 @@ def read_samples(collection: Collection, size: int, count: int) -> Iterator[_Sam
     Raises:
         SourceError: the file cannot be read.
     """
-    with _open(collection) as stream:
-        if not isinstance(stream, gzip.GzipFile) and collection.size > count * size:
-            yield from _read_spread(stream, collection.size, size, count)
+    with _open(file) as stream:
+        if not isinstance(stream, gzip.GzipFile) and file.size > count * size:
+            yield from _read_spread(stream, file.size, size, count)
             return
         frames = read_frames(_Part(stream, LARGEST + count * size))
         for chunk in islice(group_frames(frames, size), count):
             growth = 1.0
             if isinstance(stream, gzip.GzipFile):
                 growth = stream.tell() / _packed_file(stream).tell()
-            yield chunk.documents, (chunk.stop - chunk.start) / (collection.size * growth)
+            yield chunk.documents, (chunk.stop - chunk.start) / (file.size * growth)
 
 
-def _read_spread(stream: io.FileIO, total: int, size: int, count: int) -> Iterator[_Sample]:
+def _read_spread(stream: io.FileIO, total: int, size: int, count: int) -> Iterator[Sample]:
     """Read samples from places spread over a file of `total` bytes that is not packed."""
     head, largest = USUAL_HEAD, 0
     for start in range(0, total, -(-total // count)):
@@ -153,70 +163,33 @@ def _packed_file(stream: gzip.GzipFile) -> IO[bytes]:
 
 
 @contextmanager
-def _open(collection: Collection) -> Iterator[gzip.GzipFile | io.FileIO]:
+def _open(file: BsonFile) -> Iterator[gzip.GzipFile | io.FileIO]:
     """Open the content of a collection."""
-    file = collection.file
     try:
-        stream = gzip.GzipFile(file) if collection.is_packed else file.open("rb", buffering=0)
+        path = file.path
+        stream = gzip.GzipFile(path) if file.is_packed else path.open("rb", buffering=0)
         with stream:
             yield stream
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        count, stop = _count_readable(file)
+        count, stop = _count_readable(file.path)
         raise SourceError(
-            f"{file} is a broken gzip stream: {error}",
+            f"{file.path} is a broken gzip stream: {error}",
             remedy=f"Of it {count_of(count, 'document')} can be read, up to byte {stop:,}. Take the"
-            f" dump again, or unpack what there is: `zcat FILE > {collection.name}.bson`.",
+            f" dump again, or unpack what there is: `zcat FILE > {file.name}.bson`.",
         ) from error
     except OSError as error:
         raise SourceError(
-            f"{file} cannot be read: {error.strerror}", remedy=REMEDY_UNREADABLE
+            f"{file.path} cannot be read: {error.strerror}", remedy=REMEDY_UNREADABLE
         ) from error
 
 
-def _count_readable(file: Path) -> tuple[int, int]:
+def _count_readable(path: Path) -> tuple[int, int]:
     """Count the documents that a broken gzip stream gives, and find where the last one ends."""
     count = stop = 0
-    with file.open("rb") as packed:
-        for frame in read_frames(_Salvage(packed)):
+    with path.open("rb") as packed:
+        for frame in read_frames(GzipStream(packed)):
             if not isinstance(frame, Run):
                 count += len(frame)
                 offset, raw = frame[-1]
                 stop = offset + len(raw)
     return count, stop
-
-
-class _Salvage:
-    """The content of a broken gzip stream up to where it breaks."""
-
-    def __init__(self, packed: IO[bytes]) -> None:
-        self._blocks = _salvage(packed)
-        self._rest = b""
-
-    def read(self, size: int, /) -> bytes:
-        block = self._rest or next(self._blocks, b"")
-        self._rest = block[size:]
-        return block[:size]
-
-
-def _salvage(packed: IO[bytes]) -> Iterator[bytes]:
-    """Yield what can be unpacked, to the last byte."""
-    unpacker = zlib.decompressobj(wbits=31)
-    with suppress(zlib.error):
-        while block := packed.read(_PACKED_BYTES):
-            while block:
-                before = unpacker.copy()
-                try:
-                    content = unpacker.decompress(block)
-                except zlib.error:
-                    # An error takes along what the call has unpacked before it.
-                    yield from filter(None, map(before.decompress, _split(block)))
-                    raise
-                if content:
-                    yield content
-                block = unpacker.unused_data
-                if unpacker.eof:
-                    unpacker = zlib.decompressobj(wbits=31)
-
-
-def _split(block: bytes) -> Iterator[bytes]:
-    return (block[p : p + 1] for p in range(len(block)))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from assise.mongo.frames import Run
@@ -16,8 +16,9 @@ class Chunk:
     """Consecutive documents and runs of one collection.
 
     `start` and `stop` are offsets in the source; they depend on the source and on the size asked
-    for alone. `digest` is the sha256 of the bytes between them. `position` is how far the file,
-    which may be compressed, was read.
+    for alone. `digest` is the sha256 of the source's bytes between them. `position` is how far the
+    file, which may be compressed, was read. `size` are the bytes, where they are not
+    `stop - start`. `guesses` counts values of which the source says too little, by what was guessed.
     """
 
     start: int
@@ -26,6 +27,52 @@ class Chunk:
     documents: list[Document]
     runs: list[Run]
     position: int
+    size: int | None = None
+    guesses: Mapping[str, int] = field(default_factory=dict)
+
+
+class Group:
+    """Frames of one collection, while they become chunks.
+
+    The first frame is at offset `start`; `tell` gives the position in a compressed file.
+    """
+
+    def __init__(self, start: int = 0, tell: Callable[[], int] | None = None) -> None:
+        self.start = self.stop = start
+        self._tell = tell
+        self._documents: list[Document] = []
+        self._runs: list[Run] = []
+        self._digest = sha256()
+
+    def add(self, frame: list[Document] | Run, size: int) -> Iterator[Chunk]:
+        """Yield the chunks that end in a frame: each has at least `size` source bytes."""
+        p, count = 0, 1 if isinstance(frame, Run) else len(frame)
+        while p < count:
+            if isinstance(frame, Run):
+                self._runs.append(frame)
+                self._digest.update(frame.digest)
+                self.stop, p = frame.offset + frame.size, 1
+            else:
+                # The chunk ends with the first document that ends at or after its size.
+                q = bisect_left(frame, self.start + size, p, key=_end_of) + 1
+                taken = frame[p:q]
+                self._documents += taken
+                self._digest.update(b"".join([raw for _, raw in taken]))
+                self.stop, p = _end_of(taken[-1]), q
+            if self.stop - self.start >= size:
+                yield self._end()
+
+    def rest(self) -> Iterator[Chunk]:
+        """Yield the last chunk, which may be smaller; nothing if there is nothing left."""
+        if self.start < self.stop:
+            yield self._end()
+
+    def _end(self) -> Chunk:
+        position = self._tell() if self._tell else self.stop
+        digest = self._digest.hexdigest()
+        chunk = Chunk(self.start, self.stop, digest, self._documents, self._runs, position)
+        self.start, self._documents, self._runs, self._digest = self.stop, [], [], sha256()
+        return chunk
 
 
 def group_frames(
@@ -35,37 +82,11 @@ def group_frames(
     start: int = 0,
     tell: Callable[[], int] | None = None,
 ) -> Iterator[Chunk]:
-    """Group frames into chunks of at least `size` source bytes each; the last may be smaller.
-
-    The first frame is at offset `start`; `tell` gives the position in a compressed file.
-    """
-    documents: list[Document] = []
-    runs: list[Run] = []
-    digest, stop = sha256(), start
-
-    def end() -> Chunk:
-        position = tell() if tell else stop
-        return Chunk(start, stop, digest.hexdigest(), documents, runs, position)
-
+    """Group frames into chunks of at least `size` source bytes each; the last may be smaller."""
+    group = Group(start, tell)
     for frame in frames:
-        p, count = 0, 1 if isinstance(frame, Run) else len(frame)
-        while p < count:
-            if isinstance(frame, Run):
-                runs.append(frame)
-                digest.update(frame.digest)
-                stop, p = frame.offset + frame.size, 1
-            else:
-                # The chunk ends with the first document that ends at or after its size.
-                q = bisect_left(frame, start + size, p, key=_end_of) + 1
-                taken = frame[p:q]
-                documents += taken
-                digest.update(b"".join([raw for _, raw in taken]))
-                stop, p = _end_of(taken[-1]), q
-            if stop - start >= size:
-                yield end()
-                documents, runs, digest, start = [], [], sha256(), stop
-    if start < stop:
-        yield end()
+        yield from group.add(frame, size)
+    yield from group.rest()
 
 
 def _end_of(document: Document) -> int:

@@ -5,32 +5,41 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import re
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain, pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
 import bson
 from bson import json_util
 
-from assise.errors import SourceError
-from assise.mongo.frames import SMALLEST
+from assise.documents.reader import SKIP
+from assise.errors import SourceError, UsageError
+from assise.mongo import bson_file
+from assise.mongo.bson_file import BsonFile
+from assise.mongo.chunks import Chunk
+from assise.mongo.frames import LARGEST, SMALLEST
 from assise.mongo.names import is_cut, unescape, whole_name
+from assise.mongo.source import (
+    NO_OPTIONS,
+    NOTHING,
+    REMEDY_UNREADABLE,
+    Collection,
+    JsonObject,
+    Piece,
+    Sample,
+    SourceOptions,
+    Survey,
+    choose_database,
+)
 from assise.wording import escape
-
-REMEDY_UNREADABLE = "Let this user read it, or copy it to a disk without errors."
 
 _ENDINGS = (".bson", ".bson.gz")
 _METADATA_ENDINGS = (".metadata.json", ".metadata.json.gz")
-_SERVERS_OWN = {"admin", "config", "local"}
-_SERVERS_COLLECTIONS = {
-    f"system.{name}" for name in ("users", "roles", "views", "profile", "indexes", "namespaces")
-}
-_GIVE_DUMP = "Give a mongodump folder or a .bson or .bson.gz file."
-_URL = re.compile("[a-z][a-z+]+:/")
 _GZIP = b"\x1f\x8b"
 _HEAD_BYTES = 16 << 10
 
@@ -42,110 +51,175 @@ Its metadata file has the name of the time series itself.
 
 
 @dataclass(frozen=True)
-class Collection:
-    """A collection of a dump: its name, its file, and the size of the file in bytes.
-
-    A packed file can only be read from its beginning.
-    """
-
-    name: str
-    file: Path
-    size: int
-    is_packed: bool = False
-
-
-@dataclass(frozen=True)
 class Dump:
-    """The collections of one database by name, the ignored files and folders, and notes."""
+    """The files of one database by the names of their collections; what is ignored, and notes."""
 
     path: Path
-    collections: tuple[Collection, ...]
-    ignored: tuple[str, ...]
+    files: tuple[BsonFile, ...]
+    ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    database: str | None = None
+    is_live = False
 
-    def collection(self, name: str) -> Collection:
-        """Return the collection of this name.
+    @property
+    def address(self) -> str:
+        """The path."""
+        return str(self.path)
 
-        Raises:
-            SourceError: the dump has none.
-        """
-        for collection in self.collections:
-            if collection.name == name:
-                return collection
-        raise SourceError(
-            f"{self.path} holds no collection {name!r}, which the manifest has",
-            remedy="Take its table out of the manifest, or name the dump that holds it.",
-        )
+    @property
+    def name(self) -> str:
+        """The database that was asked for, or else the folder, or the collection of the file."""
+        is_file = self.path == self.files[0].path
+        return self.database or (self.files[0].name if is_file else _stem(self.path))
+
+    @cached_property
+    def collections(self) -> tuple[Collection, ...]:
+        """The collections by name; their sizes are those of the files."""
+        return tuple(Collection(each.name, each.size, str(each.path)) for each in self.files)
+
+    @cached_property
+    def _by_name(self) -> dict[str, BsonFile]:
+        return {file.name: file for file in self.files}
+
+    def read_metadata(self, collection: str) -> str | None:
+        """Return what mongodump wrote of a collection's options and indexes, as JSON text."""
+        return read_metadata(self._by_name[collection])
+
+    def prepare(
+        self, collections: Sequence[str], size: int, known: Survey, *, is_check: bool = False
+    ) -> Survey:
+        """Find out nothing: BSON is read in one way."""
+        del collections, size, known, is_check
+        return NOTHING
+
+    def list_chunks(
+        self, collections: Sequence[str], size: int, *, is_read: bool
+    ) -> Iterator[Piece]:
+        """Yield the chunks of one collection after the other; those of packed files are read."""
+        for name in collections:
+            file, stop = self._by_name[name], 0
+            if is_read or file.is_packed:
+                for chunk in bson_file.read_chunks(file, size):
+                    stop = chunk.stop
+                    yield Piece(name, chunk.start, stop, chunk.position, chunk)
+                yield Piece(name, stop, stop, file.size)
+            else:
+                yield from self.list_bounds([name], size)
+
+    def list_bounds(self, collections: Sequence[str], size: int) -> Iterator[Piece]:
+        """Yield the bounds of the chunks of one collection after the other."""
+        for name in collections:
+            file, stop = self._by_name[name], 0
+            for start, stop in bson_file.find_bounds(file, size):
+                yield Piece(name, start, stop, stop)
+            yield Piece(name, stop, stop, file.size)
+
+    def read_chunk(self, collection: str, start: int, stop: int) -> Chunk:
+        """Read one chunk of a file that is not packed."""
+        return bson_file.read_chunk(self._by_name[collection], start, stop)
+
+    def read_samples(self, collection: str, size: int, count: int) -> Iterator[Sample]:
+        """Read documents from places that are spread over the file."""
+        return bson_file.read_samples(self._by_name[collection], size, count)
+
+    def describe(self) -> JsonObject:
+        """Name the files: they are not looked for again."""
+        files = [[each.name, str(each.path), each.size, each.is_packed] for each in self.files]
+        return {"kind": "dump", "path": str(self.path), "files": files}
 
 
-def open_dump(path: Path) -> Dump:
+def rebuild_dump(facts: JsonObject) -> Dump:
+    """Return the dump that `Dump.describe` described."""
+    files = [BsonFile(name, Path(path), *rest) for name, path, *rest in facts["files"]]
+    return Dump(Path(facts["path"]), tuple(files))
+
+
+def is_dump(path: Path) -> bool:
+    """Say whether a path is a dump: files by their names or bytes, folders by their files.
+
+    The files lie in the folder, or in folders of it.
+    """
+    if path.name.endswith(_ENDINGS) and not path.is_dir():
+        return True
+    with suppress(OSError):
+        if path.is_dir():
+            folders = [path, *filter(Path.is_dir, path.iterdir())]
+            return any(map(_is_data, chain.from_iterable(map(Path.iterdir, folders))))
+    with suppress(OSError, zlib.error), path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+        if head.startswith(_GZIP):
+            head = zlib.decompressobj(wbits=31).decompress(head)
+        length = int.from_bytes(head[:4], "little")
+        is_framed = min(length, len(head)) >= SMALLEST and length <= LARGEST
+        if is_framed and (length == SMALLEST or head[4] in SKIP):
+            return length > len(head) or head[length - 1] == 0
+    return False
+
+
+def open_dump(path: Path, options: SourceOptions = NO_OPTIONS) -> Dump:
     """Open the dump at `path`: the folder of a database, the folder above one, or one file.
 
     Raises:
-        SourceError: there is no dump or more than one database, two files are one collection, or
-            what should be the file of a collection cannot be read.
+        SourceError: there is no dump, two files are one collection, or what should be the file of a
+            collection cannot be read.
+        UsageError: there is more than one database, or not the one that the options name.
     """
-    if _URL.match(str(path)) and not path.exists():
-        raise SourceError(
-            "a URL is given where a dump is expected: Assise reads the files that mongodump writes",
-            remedy="Call `mongodump --uri … --out dump`, then give the folder dump/<database>.",
-        )
     path = path.absolute()
-    _check_text(str(path))
+    options.check({"database"} if path.is_dir() else {}, f"{path} is a dump")
     try:
-        if not path.exists():
-            raise SourceError(f"{path} does not exist", remedy=_GIVE_DUMP)
         if path.is_dir():
-            return _open_folder(path)
-        if not path.name.endswith(_ENDINGS):
-            raise SourceError(f"{path} is not a .bson or .bson.gz file", remedy=_GIVE_DUMP)
-        collection = _collection(path)
-        return Dump(path, (collection,), (), tuple(_list_notes([collection])))
+            return _open_folder(path, options)
+        file = _make_file(path)
+        options.select([file.name])
+        return Dump(path, (file,), (), tuple(_list_notes([file])))
     except OSError as error:
         raise SourceError(
             f"{path} cannot be read: {error.strerror}", remedy=REMEDY_UNREADABLE
         ) from error
 
 
-def _check_text(name: str) -> None:
+def check_text(name: str) -> None:
     """Refuse a name that is not UTF-8, as the manifest and the ledger are."""
     try:
         name.encode()
     except UnicodeEncodeError as error:
-        message = f"the name {_show(name)} is not UTF-8"
+        message = f"the name {show_name(name)} is not UTF-8"
         raise SourceError(message, remedy="Rename the file or folder.") from error
 
 
-def _show(name: str) -> str:
+def show_name(name: str) -> str:
     """Return a file's name on one line, also one that is not UTF-8."""
     return escape(os.fsencode(name).decode(errors="backslashreplace"))
 
 
-def _open_folder(path: Path) -> Dump:
+def _open_folder(path: Path, options: SourceOptions) -> Dump:
     entries = sorted(path.iterdir())
     files = [entry for entry in entries if _is_data(entry)]
     if any(_stem(file) != "oplog" for file in files):
-        return _open_database(path, entries)
+        return _open_database(path, entries, options)
     folders = [entry for entry in entries if entry.is_dir() and not _is_hidden(entry)]
     databases = [folder for folder in folders if any(map(_is_data, folder.iterdir()))]
     if files and not databases:
-        return _open_database(path, entries)
-    users = [folder for folder in databases if folder.name not in _SERVERS_OWN] or databases
-    if not users:
+        return _open_database(path, entries, options)
+    if not databases:
         raise SourceError(
             f"{path} holds no .bson files",
             remedy="Give the folder that mongodump wrote, such as dump/app.",
         )
-    if len(users) > 1:
-        names = ", ".join(folder.name for folder in users)
-        raise SourceError(
-            f"{path} holds {len(users)} databases: {names}",
-            remedy=f"Name one of them: {path / users[0].name}",
-        )
-    others = [entry for entry in entries if entry != users[0]]
-    inner = _open_database(users[0], sorted(users[0].iterdir()))
+    by_name = {folder.name: folder for folder in databases}
+    folder = by_name[choose_database([*by_name], options, address=str(path))]
+    others = [entry for entry in entries if entry != folder]
+    inner = _open_database(folder, sorted(folder.iterdir()), options)
     ignored = (*_list_ignored(others), *inner.ignored)
-    return Dump(path, inner.collections, ignored, inner.notes)
+    notes = (*_note_oplog(entries), *inner.notes)
+    return replace(inner, path=path, ignored=ignored, notes=notes, database=options.database)
+
+
+def _note_oplog(entries: list[Path]) -> list[str]:
+    """Say what it means that the changes during a dump are not read."""
+    logs = [entry.name for entry in entries if _is_data(entry) and _stem(entry) == "oplog"]
+    meaning = "is not applied: each document is as it was when mongodump read it"
+    return [f"{name} {meaning}" for name in logs]
 
 
 def _is_hidden(entry: Path) -> bool:
@@ -164,39 +238,46 @@ def _stem(file: Path) -> str:
     return file.name.removesuffix(".gz").removesuffix(".bson")
 
 
-def _open_database(path: Path, entries: list[Path]) -> Dump:
-    found = sorted(map(_collection, filter(_is_data, entries)), key=lambda each: each.name)
+def _open_database(path: Path, entries: list[Path], options: SourceOptions) -> Dump:
+    if options.database not in {None, path.name}:
+        raise UsageError(
+            f"{path} is the folder of one database, {path.name!r}, not of {options.database!r}",
+            remedy="Leave --db out, or give the folder above.",
+        )
+    found = sorted(map(_make_file, filter(_is_data, entries)), key=lambda each: each.name)
     for one, other in pairwise(found):
         if one.name == other.name:
             raise SourceError(
-                f"{one.file.name} and {other.file.name} are both the collection {one.name!r}",
+                f"{one.path.name} and {other.path.name} are both the collection {one.name!r}",
                 remedy="Move one of them elsewhere.",
             )
-    collections = [each for each in found if not _is_servers_own(each.name)]
-    read = {collection.file for collection in collections}
+    files = [each for each in found if not is_servers_own(each.name)]
+    read = {file.path for file in files}
     ignored = _list_ignored([entry for entry in entries if entry not in read])
-    if not collections:
+    if not files:
         raise SourceError(
             f"{path} holds only collections of MongoDB's own: {', '.join(ignored)}",
             remedy="Name a file to read it all the same, or give the folder of another database.",
         )
-    return Dump(path, tuple(collections), tuple(ignored), tuple(_list_notes(collections)))
+    selected = set(options.select([file.name for file in files]))
+    chosen = tuple(file for file in files if file.name in selected)
+    return Dump(path, chosen, tuple(ignored), tuple(_list_notes(files)))
 
 
-def _is_servers_own(name: str) -> bool:
-    return name.removeprefix("$admin.") in _SERVERS_COLLECTIONS
+def is_servers_own(name: str) -> bool:
+    return name.removeprefix("$admin.").startswith("system.") and not name.startswith(BUCKETS)
 
 
 def _list_ignored(entries: list[Path]) -> list[str]:
     """Name what is not read: folders, then files."""
-    folders = [_show(entry.name) + "/" for entry in entries if entry.is_dir()]
+    folders = [show_name(entry.name) + "/" for entry in entries if entry.is_dir()]
     files = [_describe_file(entry) for entry in entries if not entry.is_dir()]
     return folders + [described for described in files if described]
 
 
 def _describe_file(file: Path) -> str:
     """Describe a file that holds no documents of a collection; nothing for metadata that belong."""
-    shown = _show(file.name)
+    shown = show_name(file.name)
     if _is_hidden(file):
         return shown
     if _is_data(file):
@@ -209,12 +290,12 @@ def _describe_file(file: Path) -> str:
     found = _parse_metadata(file.with_name(file.name.removesuffix(".gz")))
     options = found and found[1].get("options")
     if isinstance(options, dict) and "viewOn" in options:
-        return f"{shown} ({_describe_view(options)})"
-    is_servers_own = file.name.startswith("system.")
-    return shown if is_servers_own else f"{shown} (its .bson is missing)"
+        return f"{shown} ({describe_view(options)})"
+    is_own = file.name.startswith("system.")
+    return shown if is_own else f"{shown} (its .bson is missing)"
 
 
-def _describe_view(view: Mapping[str, object]) -> str:
+def describe_view(view: Mapping[str, object]) -> str:
     return f"view on {view['viewOn']}: {json_util.dumps(view.get('pipeline', []))}"
 
 
@@ -224,7 +305,7 @@ def _list_views(file: Path) -> list[str]:
         content = file.read_bytes()
         content = gzip.decompress(content) if content.startswith(_GZIP) else content
         views = bson.decode_all(content)
-        return [f"{view['_id']}, {_describe_view(view)}" for view in views]
+        return [f"{view['_id']}, {describe_view(view)}" for view in views]
     except (OSError, EOFError, zlib.error, bson.errors.BSONError, KeyError):
         return []
 
@@ -236,9 +317,9 @@ def _data_file(metadata: Path) -> Path | None:
     return next(filter(Path.exists, files), None)
 
 
-def _collection(file: Path) -> Collection:
-    _check_text(file.name)
-    _check_file(file)
+def _make_file(file: Path) -> BsonFile:
+    check_text(file.name)
+    check_file(file)
     stem = _stem(file)
     given = _name_in_metadata(_metadata_file(file))
     name = whole_name(stem, given) if given else unescape(stem)
@@ -248,14 +329,14 @@ def _collection(file: Path) -> Collection:
         )
     try:
         size = file.stat().st_size
-        return Collection(name, file, size, _is_gzip(file, size))
+        return BsonFile(name, file, size, _is_gzip(file, size))
     except OSError as error:
         raise SourceError(
             f"{file} cannot be read: {error.strerror}", remedy=REMEDY_UNREADABLE
         ) from error
 
 
-def _check_file(file: Path) -> None:
+def check_file(file: Path) -> None:
     """Refuse what has the name of a collection's file and is no file."""
     if file.is_file():
         return
@@ -289,26 +370,26 @@ def _is_gzip(file: Path, size: int) -> bool:
     return True
 
 
-def _list_notes(collections: list[Collection]) -> Iterator[str]:
+def _list_notes(files: list[BsonFile]) -> Iterator[str]:
     """Tell which files are read as a collection that their own name does not name."""
-    for each in collections:
-        stem = _stem(each.file)
+    for each in files:
+        stem = _stem(each.path)
         if each.name not in {unescape(stem), unquote(stem)} and not is_cut(stem):
-            metadata = _show(_metadata_file(each.file).name)
+            metadata = show_name(_metadata_file(each.path).name)
             yield (
-                f"{_show(each.file.name)} is read as the collection {escape(each.name)},"
+                f"{show_name(each.path.name)} is read as the collection {escape(each.name)},"
                 f" as {metadata} says"
             )
 
 
-def read_metadata(collection: Collection) -> str | None:
+def read_metadata(file: BsonFile) -> str | None:
     """Return what mongodump wrote of a collection's options and indexes, as JSON text.
 
     None when there is nothing that can be read.
     """
-    file = _metadata_file(collection.file)
-    time_series = file.with_name(file.name.removeprefix(BUCKETS))
-    found = _parse_metadata(time_series) or _parse_metadata(file)
+    metadata = _metadata_file(file.path)
+    time_series = metadata.with_name(metadata.name.removeprefix(BUCKETS))
+    found = _parse_metadata(time_series) or _parse_metadata(metadata)
     return found[0] if found else None
 
 

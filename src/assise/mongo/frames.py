@@ -45,20 +45,22 @@ class Stream(Protocol):
 class Run(NamedTuple):
     """`size` bytes at `offset` of the uncompressed source that cannot be framed, and their sha256.
 
-    `raw` is all of them, or the first 64 KiB of a run longer than 16 MiB.
+    `raw` is all of them, or the first 64 KiB of a run longer than 16 MiB. `detail` is what is wrong
+    with them, where it is known.
     """
 
     offset: int
     size: int
     raw: bytes
     digest: bytes
+    detail: str = ""
 
 
 _Row = tuple[bytes, int, list[int]]
 """Consecutive documents: the bytes that hold them, their offset, and the borders in them."""
 
 
-class _Window:
+class Window:
     """The part of the stream in memory; `data` is consumed up to position `p`.
 
     A list of elements ends at the first NUL in the place of a type. Where that is depends only on
@@ -114,9 +116,11 @@ class _Window:
             return 0
         return 0 if self.data[stop - 1] else stop
 
-    def framed_in_a_row(self) -> _Row:
-        """Consume consecutive documents as far as `data` holds them."""
-        data, base, p = self.data, self._base, self.p
+    def framed_in_a_row(self, limit: int | None = None) -> _Row:
+        """Consume consecutive documents as far as `data` holds them, or up to a limit in it."""
+        whole, base, p = self.data, self._base, self.p
+        # A memoryview ends at the limit without a copy.
+        data = whole if limit is None else cast(bytes, memoryview(whole)[:limit])
         borders = [p]
         with suppress(*OUTSIDE):
             while True:
@@ -126,7 +130,7 @@ class _Window:
                 p += size
                 borders.append(p)
         self.take(p)
-        return data, base, borders
+        return whole, base, borders
 
     def resumes(self, start: int) -> bool:
         """Return whether reading can go on at `start`."""
@@ -213,7 +217,7 @@ class _Window:
         return self._nuls[offset] - self._base
 
 
-class _OpenRun:
+class OpenRun:
     """A run of bytes that cannot be framed while it is being read."""
 
     def __init__(self, offset: int) -> None:
@@ -256,13 +260,13 @@ def read_stops(stream: Stream, offset: int = 0) -> Iterator[int]:
 
 
 def _read(stream: Stream, offset: int) -> Iterator[_Row | Run]:
-    window = _Window(stream, offset)
+    window = Window(stream, offset)
     while window.holds(window.p + 1):
         yield window.framed_in_a_row() if window.framed(window.p) else _read_run(window)
 
 
-def _read_run(window: _Window) -> Run:
-    run = _OpenRun(window.offset)
+def _read_run(window: Window) -> Run:
+    run = OpenRun(window.offset)
     while window.holds(window.p + SMALLEST):
         stop = min(len(window.data), window.p + _BLOCK)
         for match in _POSSIBLE_START.finditer(window.data, window.p + 3, stop):

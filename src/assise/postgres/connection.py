@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from itertools import repeat
 from queue import SimpleQueue
 from typing import Self, TypeVar, cast
@@ -191,18 +192,32 @@ class Connection:
 
 
 def execute_all(connection: Connection, statements: Sequence[str], *, workers: int) -> None:
-    """Run statements that do not wait for each other, in as many sessions as are of use.
+    """Run statements that do not wait for each other, in as many sessions as are of use."""
+    calls = [partial(_execute, statement) for statement in statements]
+    for _ in run_all(connection, calls, workers=workers):
+        pass
 
-    Where the server or the role has fewer sessions left, in those that connect.
+
+def _execute(statement: str, session: Connection) -> None:
+    session.execute(statement)
+
+
+def run_all(
+    connection: Connection, calls: Sequence[Callable[[Connection], Made]], *, workers: int
+) -> Iterator[Made]:
+    """The results of calls that do not wait for each other, in as many sessions as are of use.
+
+    Where the server or the role has fewer sessions left, in those that connect. The first error
+    ends all.
     """
     with ExitStack() as stack:
         sessions: list[Connection] = []
         with suppress(TargetError):
-            while len(sessions) < min(workers, len(statements)) > 1:
+            while len(sessions) < min(workers, len(calls)) > 1:
                 sessions.append(stack.enter_context(connection.another()))
         if not sessions:
-            for statement in statements:
-                connection.execute(statement)
+            for call in calls:
+                yield call(connection)
             return
         idle = SimpleQueue[Connection]()
         for session in sessions:
@@ -210,20 +225,17 @@ def execute_all(connection: Connection, statements: Sequence[str], *, workers: i
 
         is_over = False
 
-        def run(statement: str) -> None:
+        def run(call: Callable[[Connection], Made]) -> Made | None:
             session = idle.get()
             try:
-                if not is_over:
-                    session.execute(statement)
+                return None if is_over else call(session)
             finally:
                 idle.put(session)
 
         executor = stack.enter_context(ThreadPoolExecutor(len(sessions)))
         try:
-            for future in as_completed(
-                [executor.submit(run, statement) for statement in statements]
-            ):
-                future.result()
+            for future in as_completed([executor.submit(run, call) for call in calls]):
+                yield cast(Made, future.result())
         except BaseException:
             is_over = True
             executor.shutdown(wait=False, cancel_futures=True)

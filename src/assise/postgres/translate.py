@@ -13,8 +13,10 @@ from assise.errors import (
     DependentError,
     DuplicateKeyError,
     LimitError,
+    RefusedError,
     SerializationError,
     TargetError,
+    ViolationError,
 )
 
 _ROOM = (
@@ -52,8 +54,12 @@ def _translate(error: psycopg.Error, target: str) -> TargetError:
             detail = error.diag.message_detail or ""
             remedy = "Drop what is named, or move it away."
             return DependentError(f"{target}: {words}: {detail}", remedy=remedy)
+        case "23502" | "23503" | "23514":
+            return ViolationError(f"{target}: {words}")
         case state if state.startswith("54"):
             return LimitError(words)
+        case state if state.startswith(("22", "42")) and state != "42501":
+            return RefusedError(f"{target}: {words}", remedy=_find_remedy(state))
         case state:
             return TargetError(f"{target}: {words}", remedy=_find_remedy(state))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from assise.manifest.model import Manifest
 from assise.schema.comments import find_comments, set_comments
+from assise.schema.constraints import list_objects
 from assise.schema.sql import (
     add_foreign_keys,
     create_extension,
@@ -15,13 +16,14 @@ from assise.schema.sql import (
 
 
 def script(manifest: Manifest, schema: str) -> str:
-    """Extensions, functions, tables, foreign keys and comments, as one SQL script."""
+    """Extensions, functions, tables, keys, indexes, constraints and comments, as SQL."""
     layout = manifest.layout
     statements = [
         *(create_extension(name, schema) for name in extensions(layout)),
         *(create_function(name, schema) for name in key_functions(layout)),
         *create_tables(layout, schema),
         *(text for _, text in add_foreign_keys(layout, schema)),
+        *(each.sql for each in list_objects(manifest, schema)),
         *set_comments(find_comments(manifest), schema),
     ]
     return "\n\n".join(f"{statement};" for statement in statements) + "\n"

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from random import SystemRandom
 
+from assise.documents.equality import fingerprint
 from assise.errors import AssiseError, CellError
 from assise.mongo.chunks import Chunk
 from assise.postgres.connection import Connection
 from assise.rows.assemble import Assembler
 from assise.rows.keys import compile_keys, normal_key, show_key
 from assise.rows.model import ChildRows, Document, Row
-from assise.schema.sql import select_keys
+from assise.schema.sql import select_all_keys, select_keys
 from assise.transfer import ledger
 from assise.transfer.compare import compare
+from assise.transfer.digests import Digests, hash_key, join_digests, split_digests
 from assise.transfer.ledger import Load
 from assise.transfer.loaded import find_existing_keys, split_chunk, take_reject
 from assise.transfer.readback import Readback, no_child_rows
-from assise.transfer.report import Verified
+from assise.transfer.report import Since, Verified
 from assise.transfer.workers.task import Result
 from assise.types.wire import Cell, int4_field
 from assise.wording import count_of
@@ -39,12 +42,17 @@ GROUP = 2_000
 class Findings:
     """The findings in one collection: counts, the first differences in words, and `wrong`.
 
-    `wrong` has the offsets of the documents whose rows are different or missing.
+    `wrong` has the offsets of the documents whose rows are different or missing, `problems` what is
+    wrong with the collection in the source as a whole. Of a live source `since` says how it has
+    changed, and `gone` has the digests of the documents that it holds no more.
     """
 
     verified: Verified = field(default_factory=Verified)
     differences: list[str] = field(default_factory=list)
     wrong: array[int] = field(default_factory=lambda: array("q"))
+    problems: list[str] = field(default_factory=list)
+    since: Since = field(default_factory=Since)
+    gone: dict[bytes, bytes] = field(default_factory=dict)
 
     def say(self, line: str) -> None:
         """Keep a difference in words, if it is one of the first."""
@@ -55,19 +63,23 @@ class Findings:
         """Add the findings of a part, such as a chunk."""
         self.verified.add(part.verified)
         self.wrong.extend(part.wrong)
+        self.since.add(part.since)
+        self.gone.update(part.gone)
         for line in part.differences:
             self.say(line)
 
     def as_json(self) -> Result:
         """Return what `from_json` takes."""
         verified, wrong = dict(vars(self.verified)), sorted(self.wrong)
-        return {"verified": verified, "differences": self.differences, "wrong": wrong}
+        live = {"since": vars(self.since), "gone": join_digests(self.gone).hex()}
+        return {"verified": verified, "differences": self.differences, "wrong": wrong, **live}
 
     @classmethod
     def from_json(cls, facts: Result) -> Findings:
         """Return the findings that `as_json` described."""
         verified, wrong = Verified(**facts["verified"]), array("q", facts["wrong"])
-        return cls(verified, facts["differences"], wrong)
+        since, gone = Since(**facts["since"]), split_digests(bytes.fromhex(facts["gone"]))
+        return cls(verified, facts["differences"], wrong, since=since, gone=gone)
 
 
 @dataclass
@@ -87,14 +99,16 @@ class CollectionCheck:
         self._connection, self._load, self.name = connection, load, name
         table = load.layout.table_of(name)
         self._assembler = Assembler(load.layout, table, is_strict=True)
-        self._layouts = self._assembler.layouts
+        self.layouts = self._assembler.layouts
         self._key_type = self._assembler.tree.key.type
         self._read_keys = compile_keys(load.layout, table)
         self._readback = Readback(
             connection, self._assembler, load.schema, name_key=lambda key: key
         )
-        self._select_keys = select_keys(self._layouts[0], load.schema)
+        self._select_keys = select_keys(self.layouts[0], load.schema)
+        self._select_all_keys = select_all_keys(self.layouts[0], load.schema)
         self._findings = Findings()
+        self._digests: Digests = {}
 
     def check_chunk(self, chunk: Chunk, loaded_count: int, *, sample: int | None) -> Findings:
         """Check a chunk of which `loaded_count` documents were loaded, or `sample` of them.
@@ -133,6 +147,78 @@ class CollectionCheck:
             del findings.wrong[:]
         return findings
 
+    def check_live(
+        self, chunks: Iterable[Chunk], digests: Digests, *, sample: int | None
+    ) -> Findings:
+        """Check a chunk of a live source, read in one part or more, or `sample` of its documents.
+
+        Rows that are not equal to the document as it is now may be equal to what was loaded, by its
+        digest: then the source has changed. Rejects are found by their sha256, as offsets are not
+        those of the load.
+        """
+        self._findings = findings = Findings()
+        self._digests, left = digests, dict(digests)
+        for chunk in chunks:
+            rejects = ledger.rejects_of(self._connection, self._load, self.name, chunk)
+            rejected = {reject.sha256 for reject in rejects.values()}
+            loaded = []
+            for key, document in zip(
+                self._read_keys(chunk.documents), chunk.documents, strict=True
+            ):
+                number = hash_key(key or b"")
+                if rejected and sha256(document[1]).hexdigest() in rejected:
+                    continue
+                if number in left:
+                    loaded.append(document)
+                    del left[number]
+                else:
+                    findings.since.added += 1
+            if sample is not None:
+                loaded = SystemRandom().sample(loaded, min(sample, len(loaded)))
+            for part in _split_by_bytes(loaded):
+                self._check_documents(part)
+        findings.gone = left if sample is None else {}
+        # Offsets are those of this reading: repair, which reads again, cannot use them.
+        del findings.wrong[:]
+        return findings
+
+    def check_gone(self, gone: Digests) -> Findings:
+        """Check the rows of documents that a live source holds no more, by their digests."""
+        self._findings = findings = Findings()
+        left, keys = dict(gone), list[Cell]()
+        with closing(self._connection.stream(self._select_all_keys)) as rows:
+            for _, cell in rows:
+                key = cell or Cell(b"")
+                if left.pop(hash_key(key), None):
+                    keys.append(key)
+        for start in range(0, len(keys), GROUP):
+            self._check_rows(keys[start : start + GROUP], gone)
+        for _ in left:
+            self._miss("a document that the source holds no more")
+        return findings
+
+    def _check_rows(self, keys: list[Cell], digests: Digests) -> None:
+        rows, child_rows = self._readback.read(keys)
+        for key in keys:
+            try:
+                of_key = child_rows.get(key, no_child_rows(self.layouts))
+                self._check_positions(of_key)
+                is_same = self._was_loaded(
+                    key, self._assembler.assemble(rows[key], of_key), digests
+                )
+            except (AssiseError, KeyError):
+                is_same = False
+            if is_same:
+                self._findings.verified.equal += 1
+                self._findings.since.deleted += 1
+            else:
+                self._findings.verified.different += 1
+                shown = show_key(self._key_type, key)
+                self._say(f"key {shown}: differs from what was loaded, and is gone in the source")
+
+    def _was_loaded(self, key: Cell, assembled: bytes, digests: Digests) -> bool:
+        return digests.get(hash_key(key)) == fingerprint(assembled)
+
     def _say(self, text: str) -> None:
         self._findings.say(f"{self.name}: {text}")
 
@@ -162,7 +248,7 @@ class CollectionCheck:
     def _check_documents(self, documents: list[Document]) -> None:
         keyed = self._find_keys(documents)
         rows, child_rows = self._readback.read([key for key, _ in keyed])
-        nothing = no_child_rows(self._layouts)
+        nothing = no_child_rows(self.layouts)
         group = _Group()
         for key, document in keyed:
             row = rows.pop(key, None)
@@ -191,7 +277,7 @@ class CollectionCheck:
         for key in other_keys:
             self._findings.verified.extra += 1
             self._findings.wrong.append(offsets[normal_key(self._key_type, key)])
-            shown, table = show_key(self._key_type, key), self._layouts[0].table
+            shown, table = show_key(self._key_type, key), self.layouts[0].table
             self._say(f"child rows have the key {shown}, which is written otherwise in {table}")
 
     def _check_group(self, group: _Group) -> None:
@@ -212,12 +298,16 @@ class CollectionCheck:
         offset, raw = document
         try:
             self._check_positions(child_rows)
-            lines = compare(raw, self._assembler.assemble(row, child_rows))
+            assembled = self._assembler.assemble(row, child_rows)
+            lines = compare(raw, assembled)
+            if lines and self._digests and self._was_loaded(key, assembled, self._digests):
+                self._findings.since.changed += 1
+                lines = []
         except AssiseError as error:
             lines = [error.message]
         else:
             # assemble() has taken out what it has used; the rest has no parent.
-            for layout, by_parent in zip(self._layouts, child_rows, strict=True):
+            for layout, by_parent in zip(self.layouts, child_rows, strict=True):
                 count = sum(map(len, by_parent.values()))
                 if count:
                     lines.append(f"{count_of(count, 'row')} of {layout.table} without a parent")
@@ -230,7 +320,7 @@ class CollectionCheck:
             self._say(f"{self._show_document(offset, key)}: {line}")
 
     def _check_positions(self, child_rows: ChildRows) -> None:
-        for layout, by_parent in zip(self._layouts, child_rows, strict=True):
+        for layout, by_parent in zip(self.layouts, child_rows, strict=True):
             ordinal = layout.key_width - 1
             for rows in by_parent.values():
                 for position, row in enumerate(rows):
@@ -239,7 +329,11 @@ class CollectionCheck:
                         raise CellError(f"the rows of {layout.table} {rule}")
 
     def _show_document(self, offset: int, key: Cell) -> str:
-        return f"document at offset {offset:,} (key {show_key(self._key_type, key)})"
+        shown = show_key(self._key_type, key)
+        # Offsets of a live source say nothing to people.
+        return (
+            f"document {shown}" if self._digests else f"document at offset {offset:,} (key {shown})"
+        )
 
 
 def _without_key(offset: int) -> str:

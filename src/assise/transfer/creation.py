@@ -8,16 +8,18 @@ and the load's line says how many there are already.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Mapping
 
 from assise.errors import TargetError
 from assise.manifest.layout import Layout
 from assise.manifest.model import Manifest
 from assise.manifest.write import dump_manifest
+from assise.mongo.source import NO_OPTIONS, NOTHING, SourceOptions, Survey
 from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
 from assise.postgres.server import check_server, count_tables_at_once
+from assise.schema.constraints import list_objects
+from assise.schema.objects import list_indexes
 from assise.schema.sql import (
     all_layouts,
     create_extension,
@@ -29,6 +31,7 @@ from assise.schema.sql import (
 from assise.transfer import ledger
 from assise.transfer.functions import find_missing, make_functions
 from assise.transfer.ledger import LEDGER, QUERIES, Load
+from assise.transfer.objects import try_objects
 
 SHOWN = 10
 """Existing tables that an error names."""
@@ -37,35 +40,48 @@ SHOWN = 10
 def begin(
     connection: Connection,
     manifest: Manifest,
-    source: Path,
+    address: str,
+    options: SourceOptions = NO_OPTIONS,
     *,
     chunk_bytes: int,
-    metadata: Iterable[tuple[str, str]] = (),
+    metadata: Mapping[str, str | None] = {},
+    survey: Survey = NOTHING,
 ) -> Load:
     """Create the ledger where it is missing, the load and its tables.
 
-    `metadata` are names of collections, each with what mongodump wrote of it.
+    The load's source has this address and these options; `metadata` and `survey` are what it says
+    of its collections.
 
     Raises:
-        TargetError: a table of the manifest exists already, or a function that is not ours, or the
-        schema `assise` is another role's. Nothing was written.
+        TargetError: a table or an index of the manifest exists already, or a function that is not
+        ours, or the schema `assise` is another role's. ManifestError: the server refuses a
+        constraint, an index or a default. Nothing was written.
     """
     schema, layout = check_server(connection), manifest.layout
     tables = [table.table for table in all_layouts(layout)]
+    objects = list_objects(manifest, schema)
     with bookkeeping.lock(connection):
         bookkeeping.check_access(connection, bookkeeping.WRITING)
         find_missing(connection, key_functions(layout), schema)
-        _check_new(connection, tables, schema)
+        _check_new(connection, [*tables, *list_indexes(objects)], schema)
         with connection.transaction():
             bookkeeping.upgrade(connection, LEDGER)
             _make_extensions(connection, layout, schema)
             make_functions(connection, layout, schema)
-            load = _insert(connection, manifest, source, schema=schema, chunk_bytes=chunk_bytes)
-            names, texts = zip(*metadata, strict=True) if (metadata := [*metadata]) else ((), ())
-            lines = {"load_id": load.id, "names": [*names], "metadata": [*texts]}
+            load = _insert(
+                connection, manifest, address, options, schema=schema, chunk_bytes=chunk_bytes
+            )
+            names = [name for name, text in metadata.items() if text or name in survey]
+            lines = {
+                "load_id": load.id,
+                "names": names,
+                "metadata": [metadata.get(name) for name in names],
+                "surveys": [json.dumps(survey[name]) if name in survey else None for name in names],
+            }
             connection.execute(QUERIES["insert_collections"], lines)
             is_whole = _create_some(connection, load, 0)
             if is_whole:
+                try_objects(connection, objects)
                 ledger.apply_comments(connection, load, manifest)
     if not is_whole:
         create_rest(connection, load)
@@ -92,19 +108,27 @@ def _make_extensions(connection: Connection, layout: Layout, schema: str) -> Non
 
 
 def _insert(
-    connection: Connection, manifest: Manifest, source: Path, *, schema: str, chunk_bytes: int
+    connection: Connection,
+    manifest: Manifest,
+    address: str,
+    options: SourceOptions,
+    *,
+    schema: str,
+    chunk_bytes: int,
 ) -> Load:
     layout: Layout = manifest.layout
     parameters = {
         "name": manifest.name,
-        "source": str(source),
+        "source": address,
+        "options": json.dumps(options.as_json()),
         "schema": schema,
         "manifest": dump_manifest(manifest, with_secrets=False),
         "layout": json.dumps(layout.as_json()),
         "chunk_bytes": chunk_bytes,
     }
     load_id = int(str(connection.scalar(QUERIES["insert_load"], parameters)))
-    return Load(load_id, manifest.name, source, layout, schema, chunk_bytes, is_finished=False)
+    facts = (load_id, manifest.name, address, layout, schema, chunk_bytes)
+    return Load(*facts, is_finished=False, options=options)
 
 
 def create_rest(connection: Connection, load: Load) -> None:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from assise.manifest.model import Manifest
-from assise.mongo.bson_file import read_samples
-from assise.mongo.dump import Collection, Dump
+from assise.mongo.source import Source, find_collections
 from assise.rows.shred import Shredder
 
 SAMPLE_S = 1.5
@@ -59,14 +58,14 @@ class Estimate:
     verify_s: float
 
 
-def estimate_dump(dump: Dump, manifest: Manifest, *, workers: int) -> Estimate:
-    """Estimate the load of a dump and its verification; each of the workers has a core.
+def estimate_source(source: Source, manifest: Manifest, *, workers: int) -> Estimate:
+    """Estimate the load of a source and its verification; each of the workers has a core.
 
     Raises:
         SourceError: a file cannot be read.
     """
     documents = dict.fromkeys(manifest.roots.values(), 0)
-    collections = [dump.collection(name) for name in documents]
+    collections = find_collections(source, [*documents]).values()
     size = sum(each.size for each in collections)
     done, total = 0, Effort()
     began = perf_counter()
@@ -76,19 +75,19 @@ def estimate_dump(dump: Dump, manifest: Manifest, *, workers: int) -> Estimate:
             effort.add(total, each.size / done)
         else:
             until = began + SAMPLE_S * (done + each.size) / max(1, size)
-            effort = measure(manifest, each, until)
+            effort = measure(manifest, source, each.name, until=until)
         documents[each.name] = round(effort.documents)
         done += each.size
         total.add(effort)
     return Estimate(documents, total.seconds(LOAD, workers), total.seconds(VERIFY, workers))
 
 
-def measure(manifest: Manifest, collection: Collection, until: float) -> Effort:
+def measure(manifest: Manifest, source: Source, name: str, *, until: float) -> Effort:
     """Return the effort of a whole collection, by samples that are taken until a time."""
-    shredder = Shredder(manifest.layout, manifest.table_of(collection.name))
+    shredder = Shredder(manifest.layout, manifest.table_of(name))
     sample, all_shares = Effort(), 0.0
     began = perf_counter()
-    for documents, share in read_samples(collection, PART_BYTES, PARTS):
+    for documents, share in source.read_samples(name, PART_BYTES, PARTS):
         if not all_shares:
             shredder.shred(documents)  # learns the shapes, which a load does once
             began = perf_counter()

@@ -17,6 +17,7 @@ from assise.files import exists_error
 from assise.mongo.dump import BUCKETS
 from assise.mongo.names import file_name, is_cut, unescape
 from assise.postgres.connection import Connection
+from assise.postgres.reading import Reading
 from assise.rows.assemble import Assembler
 from assise.rows.keys import normal_key, show_key
 from assise.rows.model import Reason
@@ -42,12 +43,14 @@ Write = Callable[[bytes], object]
 class Exported:
     """The export of one collection: documents from rows, and rejects from their bytes.
 
+    `texts` are rejects of JSON that are no documents; they stand in a file of their own.
     `problems` are the first of the documents that were skipped, in words.
     """
 
     name: str
     documents: int = 0
     rejects: int = 0
+    texts: int = 0
     skipped: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -78,10 +81,23 @@ def export_documents(
     return exported
 
 
-def export_rejects(connection: Connection, load: Load, exported: Exported, write: Write) -> None:
-    """Give the rejects that are documents to `write`; the others are skipped."""
+def export_rejects(
+    connection: Connection,
+    load: Load,
+    exported: Exported,
+    write: Write,
+    *,
+    write_text: Write | None = None,
+) -> None:
+    """Give the rejects that are documents to `write`; the others are skipped.
+
+    What was no document of a source of text goes to `write_text`, as it stands there.
+    """
     for offset, size, reason, raw in ledger.stream_rejects(connection, load, exported.name):
-        if reason is Reason.NOT_BSON:
+        if reason is Reason.NOT_BSON and write_text and len(raw) == size:
+            write_text(raw + b"\n")
+            exported.texts += 1
+        elif reason is Reason.NOT_BSON:
             command = f"`assise rejects {exported.name} {offset}` prints them"
             exported.skip(
                 f"{size:,} bytes at offset {offset:,}, which are not a document; {command}"
@@ -164,17 +180,25 @@ def export_folder(
     """
     home = folder / load.name
     draft = home / f".assise-{os.getpid()}"
+    surveys = ledger.read_surveys(connection, load)
     names: list[str] = []
     for name in collections:
         names += [f"{file_name(name)}.bson", _metadata_name(name)]
+        if name in surveys:
+            names.append(_rejects_name(name))
     names = [*dict.fromkeys(names)]  # a time series and its buckets share their metadata
     for name in names:
         if (home / name).exists():
             raise exists_error(home / name, instead=ANOTHER)
     try:
         draft.mkdir(parents=True)
-        exported = [_write_collection(connection, load, name, draft) for name in collections]
-        _publish(draft, home, names)
+        reading, exported = Reading(connection), list[Exported]()
+        for name in collections:
+            reading.open(len(load.layout.tree(load.layout.table_of(name))))
+            has_text = "dialect" in surveys.get(name, ())
+            written = _write_collection(connection, load, name, draft, has_text=has_text)
+            exported.append(written)
+        _publish(draft, home, [name for name in names if (draft / name).exists()])
     except OSError as error:
         remedy = "Nothing was exported. Make room, or give another folder."
         raise AssiseError(f"{home} cannot be written: {error.strerror}", remedy=remedy) from error
@@ -185,12 +209,18 @@ def export_folder(
     return exported
 
 
-def _write_collection(connection: Connection, load: Load, name: str, draft: Path) -> Exported:
-    with (draft / f"{file_name(name)}.bson").open("wb") as stream:
+def _write_collection(
+    connection: Connection, load: Load, name: str, draft: Path, *, has_text: bool
+) -> Exported:
+    rejects = draft / _rejects_name(name)
+    with (draft / f"{file_name(name)}.bson").open("wb") as stream, rejects.open("wb") as texts:
+        write_text = texts.write if has_text else None
         exported = export_documents(
             connection, load, name, stream.write, limit_bytes=DOCUMENT_BYTES
         )
-        export_rejects(connection, load, exported, stream.write)
+        export_rejects(connection, load, exported, stream.write, write_text=write_text)
+    if not exported.texts:
+        rejects.unlink()
     (draft / _metadata_name(name)).write_text(_metadata(connection, load, name), encoding="utf-8")
     return exported
 
@@ -212,6 +242,10 @@ def _publish(draft: Path, home: Path, names: list[str]) -> None:
 
 def _metadata_name(collection: str) -> str:
     return f"{file_name(collection.removeprefix(BUCKETS))}.metadata.json"
+
+
+def _rejects_name(collection: str) -> str:
+    return f"{file_name(collection)}.rejects.jsonl"
 
 
 def _metadata(connection: Connection, load: Load, collection: str) -> str:

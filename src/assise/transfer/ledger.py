@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from assise.errors import ChangedError, ManifestError, TargetError, UsageError, WorkerError
-from assise.manifest.layout import Layout, read_first_manifest, read_layout
+from assise.manifest.layout import Layout, TableLayout, read_first_manifest, read_layout
 from assise.manifest.model import Manifest
 from assise.manifest.write import dump_manifest
 from assise.mongo.chunks import Chunk
+from assise.mongo.source import NO_OPTIONS, JsonObject, SourceOptions, Survey
+from assise.mongo.url import is_mongodb_url
 from assise.postgres import bookkeeping, locks
 from assise.postgres.bookkeeping import Part
 from assise.postgres.connection import Connection
@@ -29,19 +30,31 @@ from assise.types.table import find_type
 from assise.types.wire import add_length, int4_field, int8_field, write_row
 
 QUERIES = Queries("assise.transfer")
+SHOWN = 10
+"""Tables, and columns of each, that an error names."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """A load as the ledger knows it. Its layout, not a manifest, says what its rows are."""
+    """A load as the ledger knows it. Its layout, not a manifest, says what its rows are.
+
+    `source` is the address of its source, without a password, and `options` are those it was
+    opened with.
+    """
 
     id: int
     name: str
-    source: Path
+    source: str
     layout: Layout
     schema: str
     chunk_bytes: int
     is_finished: bool
+    options: SourceOptions = NO_OPTIONS
+
+    @property
+    def is_live(self) -> bool:
+        """Whether its source may change while it is read."""
+        return is_mongodb_url(self.source)
 
 
 class Reject(NamedTuple):
@@ -57,12 +70,20 @@ class Reject(NamedTuple):
 
 @dataclass(frozen=True)
 class ChunkLine:
-    """A finished chunk: its bounds, its sha256 and its figures."""
+    """A finished chunk: its bounds, its sha256 and its figures, without the seconds it took."""
 
     start: int
     stop: int
     sha256: str
     figures: CollectionReport
+
+
+class ChunkFigures(NamedTuple):
+    """A finished chunk, what the ledger says of it, and of a live source the digests."""
+
+    chunk: Chunk
+    figures: CollectionReport
+    digests: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -101,11 +122,11 @@ def find_load(connection: Connection, name: str) -> Load | None:
     Nothing is written: verbs that only read work on the ledger of an older program, too.
 
     Raises:
-        TargetError: the ledger was written by a newer program. ManifestError: the load was.
+        TargetError: the ledger was written by a newer program, or tables of it are gone.
+        ManifestError: the load was written by a newer program.
     """
-    if not connection.scalar(QUERIES["has_ledger"]):
+    if not bookkeeping.has_tables(connection, LEDGER):
         return None
-    bookkeeping.check_access(connection, bookkeeping.READING)
     parameters, rows = {"name": name}, list[_LoadRow | _FirstRow]()
     if has_layouts(connection):
         rows += connection.fetch(_LoadRow, QUERIES["load"], parameters)
@@ -127,10 +148,10 @@ def upgrade(connection: Connection) -> None:
     """Upgrade the ledger of an older program, if there is one; verbs that write begin with it.
 
     Raises:
-        TargetError: it was written by a newer program, or the user may not upgrade it.
+        TargetError: it was written by a newer program, the user may not upgrade it, or tables of it
+        are gone.
     """
-    if connection.scalar(QUERIES["has_ledger"]):
-        bookkeeping.check_access(connection, bookkeeping.READING)
+    if bookkeeping.has_tables(connection, LEDGER):
         bookkeeping.ensure(connection, LEDGER)
 
 
@@ -145,6 +166,7 @@ class _LoadRow:
     schema: str
     chunk_bytes: int
     is_finished: bool
+    options: JsonObject | None = None
 
     def read(self) -> Load:
         """The load, with its layout parsed."""
@@ -155,7 +177,8 @@ class _LoadRow:
                 remedy="Use the Assise that loaded it, in a copy of the database from before.",
             )
         layout = read_layout(self.layout, name=self.name)
-        return Load(**{**vars(self), "source": Path(self.source), "layout": layout})
+        options = SourceOptions.from_json(self.options or {})
+        return Load(**{**vars(self), "layout": layout, "options": options})
 
 
 @dataclass(frozen=True)
@@ -180,7 +203,8 @@ class _FirstRow:
 
 def describe_load(connection: Connection, load: Load) -> dict[str, object]:
     """What a worker needs to know, for `rebuild_load`, as JSON holds it; with the password."""
-    facts = {**vars(load), "source": str(load.source), "layout": load.layout.as_json()}
+    layout, options = load.layout.as_json(), load.options.as_json()
+    facts = {**vars(load), "layout": layout, "options": options}
     return {"conninfo": connection.conninfo, "target": connection.target, "load": facts}
 
 
@@ -234,10 +258,14 @@ def check_unchanged(connection: Connection, load: Load, layout: Layout) -> None:
         ChangedError: the layout is another one, or a table was changed.
     """
     ours, theirs = load.layout.tables, layout.tables
-    changed = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
+    changed = [
+        _describe_change(name, ours.get(name), theirs.get(name))
+        for name in sorted({*ours, *theirs})
+        if ours.get(name) != theirs.get(name)
+    ]
     if changed:
         raise ChangedError(
-            f"the manifest has changed since the load: {', '.join(changed[:10])}",
+            f"the manifest has changed since the load: {', '.join(changed[:SHOWN])}",
             remedy=restart_hint(load),
         )
     layouts = all_layouts(load.layout)
@@ -254,6 +282,16 @@ def check_unchanged(connection: Connection, load: Load, layout: Layout) -> None:
             raise ChangedError(
                 f"table {load.schema}.{table.table} {gone}", remedy=restart_hint(load)
             )
+
+
+def _describe_change(name: str, ours: TableLayout | None, theirs: TableLayout | None) -> str:
+    if ours is None or theirs is None:
+        return f"{name} (a table that is {'new' if ours is None else 'left out'})"
+    before, now = ours.columns, theirs.columns
+    columns = [each for each in {**before, **now} if before.get(each) != now.get(each)]
+    if not columns:
+        return name
+    return f"{name} ({'column' if len(columns) == 1 else 'columns'} {', '.join(columns[:SHOWN])})"
 
 
 def apply_manifest(connection: Connection, load: Load, manifest: Manifest) -> int:
@@ -296,16 +334,16 @@ def _read_comments(connection: Connection, load: Load) -> Comments:
     return found
 
 
-def remember_source(connection: Connection, load: Load, source: Path) -> None:
-    """Keep the place of a source that was moved since the load began."""
-    connection.execute(QUERIES["move_source"], {"load_id": load.id, "source": str(source)})
+def remember_source(connection: Connection, load: Load, address: str) -> None:
+    """Keep the address of a source that was moved since the load began."""
+    connection.execute(QUERIES["move_source"], {"load_id": load.id, "source": address})
 
 
 def restart_hint(load: Load) -> str:
     """What to do when a load cannot go on."""
     return (
         f"`assise undo` drops what was loaded of {load.name!r};"
-        " then `assise load FOLDER` loads again."
+        " then `assise load SOURCE` loads again."
     )
 
 
@@ -324,9 +362,11 @@ def count_created(connection: Connection, load: Load) -> int | None:
     return created if isinstance(created, int) else None
 
 
-def has_table(connection: Connection, schema: str, table: str) -> bool:
-    """Whether there is such a table; a view of its name is none."""
-    return bool(connection.scalar(QUERIES["is_table"], {"table": quote(schema, table)}))
+def find_tables(connection: Connection, load: Load, layouts: Sequence[TableLayout]) -> set[str]:
+    """The names of the tables that there are; a view of such a name is none."""
+    names = [quote(load.schema, layout.table) for layout in layouts]
+    found = connection.execute(QUERIES["are_tables"], {"tables": names})
+    return {layouts[int(str(number)) - 1].table for (number,) in found}
 
 
 def finish(connection: Connection, load: Load) -> None:
@@ -344,6 +384,12 @@ def read_metadata(connection: Connection, load: Load, collection: str) -> str | 
     parameters = {"load_id": load.id, "name": collection}
     text = connection.scalar(QUERIES["metadata"], parameters)
     return None if text is None else str(text)
+
+
+def read_surveys(connection: Connection, load: Load) -> Survey:
+    """What decides how the collections of a load are read, as far as the source has said it."""
+    rows = connection.execute(QUERIES["surveys"], {"load_id": load.id})
+    return {str(name): survey for name, survey in rows if isinstance(survey, dict)}
 
 
 def is_last(connection: Connection, load: Load) -> bool:
@@ -370,7 +416,6 @@ class _ChunkRow:
     values_read: int
     jsonb: int
     extra: int
-    seconds: float
 
     def read(self, collection: str) -> ChunkLine:
         figures = CollectionReport(
@@ -379,9 +424,8 @@ class _ChunkRow:
             self.loaded,
             self.rejected,
             self.stop_offset - self.start_offset,
-            self.seconds,
-            self.rows,
-            Values(self.typed, self.values_read, self.jsonb, self.extra),
+            tables=self.rows,
+            values=Values(self.typed, self.values_read, self.jsonb, self.extra),
         )
         return ChunkLine(self.start_offset, self.stop_offset, self.sha256, figures)
 
@@ -390,7 +434,40 @@ def finished_chunks(connection: Connection, load: Load, collection: str) -> list
     """The finished chunks of a collection, in the order of the source."""
     parameters = {"load_id": load.id, "collection": collection}
     rows = connection.fetch(_ChunkRow, QUERIES["chunks"], parameters)
-    return [row.read(collection) for row in rows]
+    lines = [row.read(collection) for row in rows]
+    if load.is_live:
+        _measure_live(connection, load, {collection: lines})
+    return lines
+
+
+def list_finished(connection: Connection, load: Load) -> dict[str, list[ChunkLine]]:
+    """The finished chunks of all collections, by collection, in the order of the source."""
+    found: dict[str, list[ChunkLine]] = {}
+
+    def keep(*, collection: str, **facts: Any) -> None:  # noqa: ANN401
+        found.setdefault(collection, []).append(_ChunkRow(**facts).read(collection))
+
+    connection.fetch(keep, QUERIES["all_chunks"], {"load_id": load.id})
+    if load.is_live:
+        _measure_live(connection, load, found)
+    return found
+
+
+def _measure_live(
+    connection: Connection, load: Load, found: Mapping[str, Iterable[ChunkLine]]
+) -> None:
+    """Set the bytes of chunks whose offsets do not say them."""
+    rows = connection.execute(QUERIES["live_sizes"], {"load_id": load.id})
+    sizes = {(str(name), int(str(start))): int(str(size)) for name, start, size in rows}
+    for name, lines in found.items():
+        for line in lines:
+            line.figures.bytes = sizes.get((name, line.start), 0)
+
+
+def list_foreign_keys(connection: Connection, tables: Sequence[str]) -> dict[int, tuple[str, bool]]:
+    """Tables, by their places among `tables`, with their foreign keys: the name, and if checked."""
+    rows = connection.execute(QUERIES["foreign_keys_of"], {"tables": [*tables]})
+    return {int(str(n)) - 1: (str(name), bool(is_valid)) for n, name, is_valid in rows}
 
 
 def sum_chunks(connection: Connection, load: Load, collection: str) -> CollectionReport:
@@ -401,24 +478,41 @@ def sum_chunks(connection: Connection, load: Load, collection: str) -> Collectio
     return report
 
 
-def write_chunk(
-    connection: Connection, load: Load, chunk: Chunk, figures: CollectionReport
-) -> None:
-    """The line of a finished chunk, in the transaction that copied its rows."""
-    parameters = {
-        "load_id": load.id,
-        "collection": figures.name,
-        "start": chunk.start,
-        "stop": chunk.stop,
-        "sha256": chunk.digest,
-        "documents": figures.documents,
-        "loaded": figures.loaded,
-        "rejected": figures.rejected,
-        "rows": json.dumps(figures.tables),
-        "seconds": figures.seconds,
-        **vars(figures.values),
-    }
-    connection.execute(QUERIES["insert_chunk"], parameters)
+def write_chunks(connection: Connection, load: Load, lines: Sequence[ChunkFigures]) -> None:
+    """The lines of finished chunks, in the transaction that copied their rows."""
+    facts = [
+        {
+            "collection": figures.name,
+            "start_offset": chunk.start,
+            "stop_offset": chunk.stop,
+            "sha256": chunk.digest,
+            "documents": figures.documents,
+            "loaded": figures.loaded,
+            "rejected": figures.rejected,
+            "rows": figures.tables,
+            "seconds": figures.seconds,
+            **vars(figures.values),
+        }
+        for chunk, figures, _ in lines
+    ]
+    connection.execute(QUERIES["insert_chunks"], {"load_id": load.id, "lines": json.dumps(facts)})
+    live = [line for line in lines if line.digests is not None]
+    if live:
+        parameters = {
+            "load_id": load.id,
+            "collections": [line.figures.name for line in live],
+            "starts": [line.chunk.start for line in live],
+            "sizes": [line.figures.bytes for line in live],
+            "digests": [line.digests for line in live],
+        }
+        connection.execute(QUERIES["insert_live_chunks"], parameters)
+
+
+def update_survey(connection: Connection, load: Load, survey: Survey) -> None:
+    """Keep what decides how collections are read, in the place of what was known."""
+    for name, facts in survey.items():
+        parameters = {"load_id": load.id, "name": name, "survey": json.dumps(facts)}
+        connection.execute(QUERIES["update_survey"], parameters)
 
 
 def write_rejects(

@@ -6,12 +6,12 @@ was never there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
-from itertools import chain, compress
+from itertools import compress
 from time import perf_counter
 
 from assise.errors import (
@@ -22,8 +22,9 @@ from assise.errors import (
     TargetError,
 )
 from assise.mongo.chunks import Chunk
-from assise.mongo.dump import Dump
+from assise.mongo.source import LargeChunkError, LiveSource, Source
 from assise.postgres.connection import Connection, execute_all
+from assise.postgres.server import count_tables_at_once
 from assise.progress import Log, OnProgress
 from assise.rows.keys import compile_keys, normal_keys
 from assise.rows.model import Batch, Document, Reason
@@ -37,24 +38,34 @@ from assise.schema.sql import (
     validate_constraint,
 )
 from assise.transfer import ledger
+from assise.transfer.digests import DigestWriter
 from assise.transfer.ledger import ChunkLine, Load, Reject
 from assise.transfer.loaded import find_existing_keys, record_chunks
-from assise.transfer.report import CollectionReport
+from assise.transfer.report import CollectionReport, describe_guesses
 from assise.transfer.workers.pool import Workers
-from assise.transfer.workers.task import Result, Task, check_bounds, list_tasks
+from assise.transfer.workers.task import Recorded, Result, Task, check_bounds, list_tasks
 from assise.types.wire import Cell, strip_lengths
 from assise.wording import count_of
 
 DUPLICATE = "a document with the same _id is loaded already"
 
+KEYS_AT_ONCE = 100
+"""Foreign keys that are added in one transaction."""
+
+TABLES_AT_ONCE = 20
+"""Tables whose statistics one statement collects, each in a transaction of its own."""
+
+LOADERS = 100
+"""Collections whose loaders are kept."""
+
 ATTEMPTS = 3
 """How often a chunk is tried when the server asks for another try; the last time alone."""
 
 
-def load_dump(
+def load_source(
     connection: Connection,
     load: Load,
-    dump: Dump,
+    source: Source,
     workers: Workers,
     *,
     log: Log,
@@ -74,25 +85,36 @@ def load_dump(
         for root, name in load.layout.roots.items()
     }
     lines: dict[str, dict[int, ChunkLine]] = {}
+    finished = ledger.list_finished(connection, load)
     for name in reports:
-        finished = ledger.finished_chunks(connection, load, name)
-        lines[name] = {line.start: line for line in finished}
-    workers.begin(LoadWork(connection, load, workers=workers.count))
-    is_read = workers.count == 1
-    tasks = (_list_tasks(load, dump, lines[name], name, is_read=is_read) for name in reports)
-    again = []
-    for task, result in workers.run(chain.from_iterable(tasks)):
-        report = reports[task.collection.name]
-        if task.is_end:
-            documents = count_of(report.documents, "document")
-            log(f"{report.name}: {documents}, {report.rejected:,} rejected")
-        elif "again" in result:
-            again.append(replace(task, is_last_try=True))
-        else:
-            is_known = task.recorded is not None
-            line = lines[report.name].get(task.start)
-            report.add(line.figures if line else CollectionReport.from_json(result))
-            progress(task.progress("load", report.documents, is_known=is_known))
+        lines[name] = {line.start: line for line in finished.get(name, ())}
+    work = LoadWork(connection, load, source, workers=workers.count)
+    workers.begin(work)
+    recorded = {name: record_chunks(of_name.values()) for name, of_name in lines.items()}
+    tasks: Iterable[Task] = _list_tasks(load, source, recorded, is_read=workers.count == 1)
+    again, large = list[Task](), list[Task]()
+    while tasks:
+        for task, result in workers.run(tasks, bundle_bytes=load.chunk_bytes):
+            report = reports[task.collection.name]
+            if task.is_end:
+                report.problems += task.problems
+                documents = count_of(report.documents, "document")
+                log(f"{report.name}: {documents}, {report.rejected:,} rejected")
+                for told in describe_guesses(report.name, report.guesses):
+                    log(told)
+            elif "again" in result:
+                again.append(replace(task, is_last_try=True))
+            elif "large" in result:
+                large.append(task)
+            else:
+                is_known = task.recorded is not None
+                line = lines[report.name].get(task.start)
+                report.add(line.figures if line else CollectionReport.from_json(result))
+                progress(task.progress("load", report.documents, is_known=is_known))
+        tasks = [*_split_large(connection, load, source, large)]
+        large.clear()
+        if tasks:
+            workers.begin(work)
     for task in again:
         for _, result in workers.run([task]):
             reports[task.collection.name].add(CollectionReport.from_json(result))
@@ -103,18 +125,29 @@ def load_dump(
     return list(reports.values())
 
 
-def _list_tasks(
-    load: Load, dump: Dump, lines: Mapping[int, ChunkLine], name: str, *, is_read: bool
+def _split_large(
+    connection: Connection, load: Load, source: Source, tasks: Sequence[Task]
 ) -> Iterator[Task]:
-    hint = ledger.restart_hint(load)
-    collection, size = dump.collection(name), load.chunk_bytes
-    recorded = record_chunks(lines.values())
+    """Yield smaller chunks in the place of those of a live source that have grown."""
+    if not isinstance(source, LiveSource):
+        return
+    for task in tasks:
+        survey = source.split(task.collection.name, task.start, task.stop)
+        ledger.update_survey(connection, load, survey)
+    for task in tasks:
+        for piece in source.list_bounds([task.collection.name], load.chunk_bytes):
+            if task.start <= piece.start < piece.stop <= task.stop:
+                yield replace(task, start=piece.start, stop=piece.stop)
+
+
+def _list_tasks(load: Load, source: Source, recorded: Recorded, *, is_read: bool) -> Iterator[Task]:
+    hint, size = ledger.restart_hint(load), load.chunk_bytes
     if not load.is_finished:
-        check_bounds(collection, size, recorded, restart_hint=hint)
-    for task in list_tasks(collection, size, recorded, is_read=is_read, restart_hint=hint):
+        check_bounds(source, size, recorded, restart_hint=hint)
+    for task in list_tasks(source, size, recorded, is_read=is_read, restart_hint=hint):
         if load.is_finished and not task.recorded and not task.is_end:
             grown = f"has grown after byte {task.start:,}: it has changed since it was loaded"
-            raise ChangedError(f"{collection.file} {grown}", remedy=hint)
+            raise ChangedError(f"{task.collection.place} {grown}", remedy=hint)
         yield task
 
 
@@ -124,25 +157,39 @@ def _add_keys(connection: Connection, load: Load, workers: int) -> None:
     All keys are added first, which reads no rows; then their rows are checked, several keys at the
     same time. What an earlier run has added or checked is left out.
     """
-    to_validate = []
-    for table, statement in add_foreign_keys(load.layout, load.schema):
-        name = quote(load.schema, table)
-        if not connection.scalar(ledger.QUERIES["has_foreign_key"], {"table": name}):
-            connection.execute(f"{statement} NOT VALID")
-        key = connection.scalar(ledger.QUERIES["foreign_key_to_validate"], {"table": name})
-        if key is not None:
-            to_validate.append(validate_constraint(table, str(key), schema=load.schema))
+    statements = add_foreign_keys(load.layout, load.schema)
+    names = [quote(load.schema, table) for table, _ in statements]
+    has_key = ledger.list_foreign_keys(connection, names)
+    missing = [f"{text} NOT VALID" for n, (_, text) in enumerate(statements) if n not in has_key]
+    for group in _split(missing, min(KEYS_AT_ONCE, count_tables_at_once(connection))):
+        connection.execute(";\n".join(group))
+    to_validate = [
+        validate_constraint(statements[n][0], name, schema=load.schema)
+        for n, (name, is_valid) in ledger.list_foreign_keys(connection, names).items()
+        if not is_valid
+    ]
     execute_all(connection, to_validate, workers=workers)
     tables = [quote(load.schema, layout.table) for layout in all_layouts(load.layout)]
-    execute_all(connection, [f"ANALYZE {table}" for table in tables], workers=workers)
+    groups = _split(tables, max(1, min(TABLES_AT_ONCE, len(tables) // workers)))
+    execute_all(connection, [f"ANALYZE {', '.join(group)}" for group in groups], workers=workers)
+
+
+def _split(texts: list[str], size: int) -> list[list[str]]:
+    return [texts[i : i + size] for i in range(0, len(texts), size)]
 
 
 class LoadWork:
     """Loads chunks; `workers` do so at the same time."""
 
-    def __init__(self, connection: Connection, load: Load, *, workers: int = 1) -> None:
+    def __init__(
+        self, connection: Connection, load: Load, source: Source, *, workers: int = 1
+    ) -> None:
         self._connection, self._load, self._workers = connection, load, workers
-        self._loader: _CollectionLoader | None = None
+        self._source = source
+        # Chunks of many collections may come interleaved, and what a loader has learnt is costly.
+        self._loader = lru_cache(LOADERS)(
+            lambda name: _CollectionLoader(connection, load, name, workers)
+        )
 
     def describe(self) -> Result:
         """Name the work, the load, and the session whose load it is."""
@@ -150,6 +197,7 @@ class LoadWork:
             "work": "load",
             "workers": self._workers,
             "leader": self._connection.pid,
+            "source": self._source.describe(),
             **ledger.describe_load(self._connection, self._load),
         }
 
@@ -158,19 +206,59 @@ class LoadWork:
 
         Returns `again` when the chunk is to be tried once more, alone.
         """
-        chunk = task.read(ledger.restart_hint(self._load))
+        try:
+            chunk = task.read(self._source, ledger.restart_hint(self._load))
+        except LargeChunkError:
+            return {"large": True}
         if task.recorded:
             return {}
-        name = task.collection.name
-        if self._loader is None or self._loader.name != name:
-            self._loader = _CollectionLoader(self._connection, self._load, name, self._workers)
+        loader = self._loader(task.collection.name)
         try:
-            attempts = self._attempts(task)
-            return self._loader.load_chunk(chunk, attempts=attempts).as_json()
+            return loader.load_chunk(chunk, attempts=self._attempts(task)).as_json()
         except SerializationError:
             if self._workers == 1 or task.is_last_try:
                 raise
             return {"again": True}
+
+    def run_all(self, tasks: Sequence[Task]) -> list[Result]:
+        """Load small chunks in few transactions; where the server refuses one, one by one."""
+        return [result for group in self._split(tasks) for result in self._run_group(group)]
+
+    def _run_group(self, tasks: Sequence[Task]) -> list[Result]:
+        if all(task.recorded is None and not task.is_last_try for task in tasks):
+            with suppress(SerializationError, DuplicateKeyError, LimitError, LargeChunkError):
+                return self._load_together(tasks)
+        return [self.run(task) for task in tasks]
+
+    def _split(self, tasks: Sequence[Task]) -> Iterator[list[Task]]:
+        """Yield tasks together whose tables have no more locks than the server gives."""
+        group, tables, layout = list[Task](), 0, self._load.layout
+        for task in tasks:
+            count = len(layout.tree(layout.table_of(task.collection.name)))
+            tables += count
+            if group and tables > self._tables_at_once:
+                yield group
+                group, tables = [], count
+            group.append(task)
+        yield group
+
+    @cached_property
+    def _tables_at_once(self) -> int:
+        return count_tables_at_once(self._connection) // self._workers
+
+    def _load_together(self, tasks: Sequence[Task]) -> list[Result]:
+        hint = ledger.restart_hint(self._load)
+        lines, rejects = list[ledger.ChunkFigures](), list[tuple[Reject, bytes]]()
+        with self._connection.transaction():
+            for task in tasks:
+                chunk = task.read(self._source, hint)
+                line, rejected = self._loader(task.collection.name).copy_chunk(chunk)
+                lines.append(line)
+                rejects += rejected
+            if rejects:
+                ledger.write_rejects(self._connection, self._load, rejects)
+            ledger.write_chunks(self._connection, self._load, lines)
+        return [line.figures.as_json() for line in lines]
 
     def _attempts(self, task: Task) -> int:
         """How often to try a chunk now. With several workers the last try comes when all rest."""
@@ -191,6 +279,7 @@ class _CollectionLoader:
         self._select_keys = select_keys(self._shredder.layouts[0], load.schema)
         self._read_keys = compile_keys(load.layout, table)
         self._had_duplicates = False
+        self._digests = DigestWriter() if load.is_live else None
 
     def load_chunk(self, chunk: Chunk, *, attempts: int) -> CollectionReport:
         """Load a chunk; it is tried again when the server asks for it."""
@@ -206,6 +295,22 @@ class _CollectionLoader:
             with suppress(SerializationError):
                 return self._write(content, started)
         return self._write(content, started)
+
+    def copy_chunk(self, chunk: Chunk) -> tuple[ledger.ChunkFigures, list[tuple[Reject, bytes]]]:
+        """Copy the rows of a chunk in the caller's transaction; its figures and its rejects."""
+        started = perf_counter()
+        content = _ChunkContent(self.name, chunk, self._shredder.shred(chunk.documents))
+        self._copy(content)
+        seconds = (perf_counter() - started) / self._workers
+        figures = content.figures(self._shredder, seconds)
+        return ledger.ChunkFigures(chunk, figures, self._digest(content)), content.rejects
+
+    def _digest(self, content: _ChunkContent) -> bytes | None:
+        """Return the digests of the documents that are loaded, if the source is a live one."""
+        if self._digests is None:
+            return None
+        keys, documents = content.loaded()
+        return self._digests.write(keys, documents)
 
     def _find_duplicates(self, documents: list[Document]) -> set[int]:
         """Return the positions of documents that are duplicates, before they are shredded.
@@ -234,7 +339,8 @@ class _CollectionLoader:
                     figures = content.figures(self._shredder, seconds)
                     if content.rejects:
                         ledger.write_rejects(self._connection, self._load, content.rejects)
-                    ledger.write_chunk(self._connection, self._load, content.chunk, figures)
+                    line = ledger.ChunkFigures(content.chunk, figures, self._digest(content))
+                    ledger.write_chunks(self._connection, self._load, [line])
                 return figures
             except DuplicateKeyError as error:
                 if not self._reject_duplicates(content):
@@ -313,7 +419,8 @@ class _ChunkContent:
         for rejected in self.batch.rejected:
             self.reject_document(rejected.offset, rejected.raw, rejected.reason, rejected.detail)
         for run in self.chunk.runs:
-            detail = f"{count_of(run.size, 'byte')} that cannot be framed as documents"
+            unframed = f"{count_of(run.size, 'byte')} that cannot be framed as documents"
+            detail = run.detail or unframed
             digest = run.digest.hex()
             reject = Reject(self.collection, run.offset, run.size, Reason.NOT_BSON, detail, digest)
             self.rejects.append((reject, run.raw))
@@ -339,6 +446,12 @@ class _ChunkContent:
         """Return the positions of the documents whose rows are to be loaded."""
         return [i for i in range(len(self.batch.offsets)) if i not in self.gone]
 
+    def loaded(self) -> tuple[list[Cell], list[bytes]]:
+        """Return the keys of the documents whose rows are loaded, and their bytes."""
+        kept = self.kept()
+        keys = strip_lengths(self.batch.keys[i] for i in kept)
+        return keys, [self._bytes[self.batch.offsets[i]] for i in kept]
+
     def rows(self, table: int, only: Collection[int] | None = None) -> Iterable[bytes]:
         """Return the rows of one table, of all documents that are kept or of `only` some."""
         rows, owners = self.batch.rows[table], self.batch.owners[table]
@@ -350,7 +463,8 @@ class _ChunkContent:
         """Return what the ledger says of this chunk."""
         chunk, rejected = self.chunk, len(self.rejects)
         documents = len(chunk.documents) + len(chunk.runs)
-        loaded, size = documents - rejected, chunk.stop - chunk.start
+        loaded = documents - rejected
+        size = chunk.stop - chunk.start if chunk.size is None else chunk.size
         report = CollectionReport(self.collection, documents, loaded, rejected, size, seconds)
         for i, layout in enumerate(shredder.layouts):
             owners = self.batch.owners[i]
@@ -359,4 +473,5 @@ class _ChunkContent:
         report.values.add(self.batch.values)
         gone = {i: self._bytes[self.batch.offsets[i]] for i in self.gone}
         report.values.add(shredder.count_values(self.batch, gone), times=-1)
+        report.guesses = dict(chunk.guesses)
         return report

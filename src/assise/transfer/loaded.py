@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Generator, Hashable, Iterable, Iterator
+from collections.abc import Generator, Hashable, Iterable, Iterator, Mapping
 from contextlib import closing
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from typing import NamedTuple
 
 from assise.mongo.chunks import Chunk
-from assise.mongo.dump import Collection
+from assise.mongo.source import Source
 from assise.postgres.connection import Connection
 from assise.rows.keys import compile_keys, normal_keys
 from assise.rows.model import Document, Reason
 from assise.rows.tree import build_tree
 from assise.schema.sql import select_all_keys
 from assise.transfer import ledger
+from assise.transfer.digests import hash_key, read_digests
 from assise.transfer.ledger import ChunkLine, Load, Reject
 from assise.transfer.workers.task import RecordedChunk, Task, list_tasks
 from assise.types.table import array_parameter
@@ -32,17 +33,20 @@ def record_chunks(lines: Iterable[ChunkLine]) -> dict[int, RecordedChunk]:
 
 
 def list_loaded(
-    connection: Connection, load: Load, collection: Collection, *, is_read: bool
+    load: Load, source: Source, lines: Mapping[str, Iterable[ChunkLine]], *, is_read: bool
 ) -> Iterator[Task]:
-    """Yield the chunks of a collection, each with what the ledger has of it, and its end."""
-    recorded = record_chunks(ledger.finished_chunks(connection, load, collection.name))
+    """Yield the chunks of collections, each with its line of the ledger, and their ends.
+
+    `lines` has all lines of each of these collections.
+    """
+    recorded = {name: record_chunks(of_name) for name, of_name in lines.items()}
     hint = restart_hint(load)
-    return list_tasks(collection, load.chunk_bytes, recorded, is_read=is_read, restart_hint=hint)
+    return list_tasks(source, load.chunk_bytes, recorded, is_read=is_read, restart_hint=hint)
 
 
 def restart_hint(load: Load) -> str:
     """Return the remedy where the source is not the one that was loaded."""
-    folder = "Give the folder that was loaded: assise verify FOLDER."
+    folder = "Give the source that was loaded: assise verify SOURCE."
     return f"{folder} {ledger.restart_hint(load)}"
 
 
@@ -65,21 +69,24 @@ class ExtraRow(NamedTuple):
 
 
 def find_extra_rows(
-    connection: Connection, load: Load, collection: Collection
+    connection: Connection, load: Load, source: Source, name: str
 ) -> Generator[ExtraRow, None, None]:
     """Yield the rows of a collection's table that come from no document.
 
     The source is read once more. Of each key a hash of 8 bytes is kept: an extra row whose key has
     the hash of a document's key is not seen (once in 2^64 pairs), and no other row is accused.
     """
-    table = load.layout.table_of(collection.name)
+    table = load.layout.table_of(name)
     root = build_tree(load.layout, table).layouts[0]
     read_keys, hashes = compile_keys(load.layout, table), array("Q")
-    for task in list_loaded(connection, load, collection, is_read=False):
+    for digests in read_digests(connection, load, name) if load.is_live else ():
+        hashes.extend([int.from_bytes(key, "big") for key in digests])
+    lines = {} if load.is_live else {name: ledger.finished_chunks(connection, load, name)}
+    for task in list_loaded(load, source, lines, is_read=False):
         if task.is_end:
             break
-        chunk = task.read(restart_hint(load))
-        rejects = ledger.rejects_of(connection, load, collection.name, chunk)
+        chunk = task.read(source, restart_hint(load))
+        rejects = ledger.rejects_of(connection, load, name, chunk)
         documents, _ = split_chunk(chunk, rejects)
         hashes.extend([_hash(key) for key in read_keys(documents) if key is not None])
     known = array("Q", sorted(hashes))
@@ -93,7 +100,7 @@ def find_extra_rows(
 
 
 def _hash(key: bytes) -> int:
-    return int.from_bytes(blake2b(key, digest_size=8).digest(), "big")
+    return int.from_bytes(hash_key(key), "big")
 
 
 def split_chunk(chunk: Chunk, rejects: dict[int, Reject]) -> tuple[list[Document], list[Document]]:

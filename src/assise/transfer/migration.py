@@ -3,38 +3,51 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from time import perf_counter
+from typing import NamedTuple
 
-from assise.errors import UsageError
+from assise import extras
+from assise.errors import ChangedError, UsageError
 from assise.files import check_writable, exists_error, write_file
 from assise.infer.fields import Ids
 from assise.infer.propose import Proposal, propose
 from assise.manifest.model import Manifest
-from assise.manifest.sections.project import SERVERS_OWN
+from assise.manifest.sections.project import NAME, SERVERS_OWN
 from assise.manifest.write import dump_manifest
-from assise.mongo.dump import Dump, open_dump, read_metadata
+from assise.mongo.opening import open_source
+from assise.mongo.source import (
+    NO_OPTIONS,
+    NOTHING,
+    LiveSource,
+    Source,
+    SourceOptions,
+    Survey,
+    find_collections,
+)
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
 from assise.progress import Log
+from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
 from assise.transfer import creation, export, ledger
 from assise.transfer.check import Findings
-from assise.transfer.estimate import estimate_dump
+from assise.transfer.estimate import estimate_source
 from assise.transfer.export import Exported, Write
 from assise.transfer.ledger import Load, Reject
-from assise.transfer.load import load_dump
-from assise.transfer.profile import profile_dump
+from assise.transfer.load import load_source
+from assise.transfer.objects import apply_objects
+from assise.transfer.profile import profile_source
 from assise.transfer.repair import Repair, repair_load
-from assise.transfer.report import Plan, Report
+from assise.transfer.report import CollectionReport, Plan, Report
 from assise.transfer.undo import Undo, plan_undo, undo_load
-from assise.transfer.verify import verify_dump
+from assise.transfer.verify import verify_source
 from assise.transfer.workers.pool import Workers, start_workers
 from assise.wording import count_of, nearest
-from assise.workspace import Workspace
+from assise.workspace import CONFIRM, Workspace
 
 WORKER_BYTES = 8 << 20
 """Source bytes that are worth a further worker: one takes half a second to start."""
@@ -46,26 +59,53 @@ MOST_TABLES = 20
 """Tables that a question names."""
 
 
+class Begun(NamedTuple):
+    """What the verbs of one migration share: the source, and who works on it."""
+
+    source: Source
+    workers: Workers
+
+
 def infer(
     workspace: Workspace,
-    source: Path | str,
+    place: Path | str,
+    options: SourceOptions = NO_OPTIONS,
     *,
+    name: str | None = None,
     ids: Ids = "uuid",
-    workers: Workers | None = None,
+    sample: int | None = None,
+    begun: Begun | None = None,
 ) -> Proposal:
-    """Read every document of a dump and propose a manifest; nothing is written."""
-    dump = _open(workspace, source, is_said=workers is not None)
+    """Read every document of a source and propose a manifest; nothing is written.
+
+    Of a live collection of over a million documents `sample` of them are enough, if it is given.
+    """
+    _check_sample(sample)
+    if name is not None:
+        _check_name(name)
+    source = begun.source if begun else _open(workspace, place, options)
     postgres = "embedded" if workspace.to is None else describe(workspace.to)
-    with _working(workspace, dump, workers) as running:
-        profiles = profile_dump(
-            dump,
-            running,
-            chunk_bytes=workspace.setting(CHUNK_BYTES),
+    chunk_bytes = workspace.setting(CHUNK_BYTES)
+    _prepare(workspace, source, [each.name for each in source.collections], chunk_bytes)
+    with _working(workspace, source, begun) as workers:
+        profiles = profile_source(
+            source,
+            workers,
+            chunk_bytes=chunk_bytes,
             paths=workspace.setting(INFER_PATHS),
+            sample=sample,
             log=workspace.log,
             progress=workspace.progress,
+            says=begun is None,
         )
-    return propose(profiles, name=_name_manifest(dump.path), ids=ids, postgres=postgres)
+    name = name or _name_manifest(source.name)
+    return propose(
+        profiles,
+        name=name,
+        ids=ids,
+        postgres=postgres,
+        has_parser=extras.is_installed("pglast"),
+    )
 
 
 def write_manifest(workspace: Workspace, proposal: Proposal, path: Path | None = None) -> Path:
@@ -77,37 +117,59 @@ def write_manifest(workspace: Workspace, proposal: Proposal, path: Path | None =
     return path
 
 
-def migrate(workspace: Workspace, source: Path | str, *, ids: Ids = "uuid") -> Report:
-    """Infer where there is no manifest, load, verify."""
-    dump = _open(workspace, source, is_said=False)
-    if not workspace.path.exists():
+def migrate(
+    workspace: Workspace,
+    place: Path | str,
+    options: SourceOptions = NO_OPTIONS,
+    *,
+    name: str | None = None,
+    ids: Ids = "uuid",
+    sample: int | None = None,
+) -> Report:
+    """Infer where there is no manifest, load, verify; `sample` is that of `infer`."""
+    _check_sample(sample)
+    source = _open(workspace, place, options)
+    if workspace.path.exists():
+        _check_manifest(workspace, source, options, name)
+    else:
         check_writable(workspace.path)
-    with _working(workspace, dump) as workers:
+    with _working(workspace, source) as workers:
+        begun = Begun(source, workers)
         if not workspace.path.exists():
-            proposal = infer(workspace, source, ids=ids, workers=workers)
+            proposal = infer(workspace, place, name=name, ids=ids, sample=sample, begun=begun)
             for note in proposal.notes:
                 workspace.log(note)
             if _write_new(workspace.path, proposal):
                 workspace.log(f"wrote {workspace.path}")
-        report = load(workspace, source, workers=workers)
-        proof = verify(workspace, source, workers=workers)
+        report = load(workspace, place, options, begun=begun)
+        proof = verify(workspace, place, begun=begun)
     for collection, proved in zip(report.collections, proof.collections, strict=True):
         collection.verified, collection.differences = proved.verified, proved.differences
+        collection.since = proved.since
     report.seconds += proof.seconds
     return report
 
 
-def plan(workspace: Workspace, source: Path | str, manifest: Manifest | None = None) -> Plan:
+def plan(
+    workspace: Workspace,
+    place: Path | str,
+    options: SourceOptions = NO_OPTIONS,
+    *,
+    manifest: Manifest | None = None,
+) -> Plan:
     """Say what a load would do, from samples; nothing is written, no server is started."""
-    dump = _open(workspace, source, is_said=manifest is not None)
+    source = _open(workspace, place, options, is_said=manifest is not None)
     manifest = manifest or workspace.manifest()
-    workers = min(_count_workers(workspace, dump), count_cores())
-    estimate = estimate_dump(dump, manifest, workers=workers)
+    roots = manifest.roots.values()
+    collections = find_collections(source, roots)
+    source.prepare([*roots], workspace.setting(CHUNK_BYTES), {})
+    workers = min(_count_workers(workspace, source), count_cores())
+    estimate = estimate_source(source, manifest, workers=workers)
     return Plan(
-        str(dump.path),
+        source.address,
         workspace.describe_target(manifest),
         [layout.table for layout in all_layouts(manifest.layout)],
-        {name: dump.collection(name).size for name in manifest.roots.values()},
+        {name: each.size for name, each in collections.items()},
         estimate.documents,
         round(estimate.load_s, 1),
         round(estimate.verify_s, 1),
@@ -115,9 +177,13 @@ def plan(workspace: Workspace, source: Path | str, manifest: Manifest | None = N
 
 
 def load(
-    workspace: Workspace, source: Path | str | None = None, *, workers: Workers | None = None
+    workspace: Workspace,
+    place: Path | str | None = None,
+    options: SourceOptions = NO_OPTIONS,
+    *,
+    begun: Begun | None = None,
 ) -> Report:
-    """Load what is not loaded yet; without `source` the source of the load goes on."""
+    """Load what is not loaded yet; without a place the source of the load goes on."""
     started = perf_counter()
     manifest = workspace.manifest()
     workspace.write_schema()
@@ -125,69 +191,86 @@ def load(
         ledger.lock(connection, manifest.name, log=workspace.log)
         ledger.upgrade(connection)
         found = ledger.find_load(connection, manifest.name)
-        path = source if source is not None else _remembered(found)
-        dump = _open(workspace, path, is_said=workers is not None)
-        _check_held(manifest, dump, workspace.log)
+        if found is not None:
+            options = _check_options(found, options, is_whole=begun is not None)
+        if place is None:
+            place = _remembered(found)
+        source = begun.source if begun else _open(workspace, place, options)
+        _check_held(manifest, source, workspace.log)
         if found is None:
-            begun = _begin(workspace, connection, manifest, dump)
+            current = _begin(workspace, connection, manifest, source, options)
         else:
             creation.create_rest(connection, found)
             ledger.check_unchanged(connection, found, manifest.layout)
             if count := ledger.apply_manifest(connection, found, manifest):
                 workspace.log(f"{count_of(count, 'comment')} changed in place")
-            begun = found
-        report = Report(str(dump.path), connection.target, was_done=begun.is_finished)
-        with _working(workspace, dump, workers) as running:
-            report.collections = load_dump(
-                connection, begun, dump, running, log=workspace.log, progress=workspace.progress
+            _prepare_again(workspace, connection, found, source)
+            current = found
+        report = Report(source.address, connection.target, was_done=current.is_finished)
+        with _working(workspace, source, begun) as workers:
+            report.collections = load_source(
+                connection, current, source, workers, log=workspace.log, progress=workspace.progress
             )
-        ledger.remember_source(connection, begun, dump.path)
+            report.findings = apply_objects(
+                connection,
+                current,
+                list_objects(manifest, current.schema),
+                workers=workers.count,
+                log=workspace.log,
+                progress=workspace.progress,
+            )
+        ledger.remember_source(connection, current, source.address)
     report.seconds = perf_counter() - started
     return report
 
 
 def verify(
     workspace: Workspace,
-    source: Path | str | None = None,
+    place: Path | str | None = None,
     *,
     sample: int | None = None,
-    workers: Workers | None = None,
+    begun: Begun | None = None,
 ) -> Report:
     """Compare every document of the source, or a sample, with what the target gives back."""
-    if sample is not None and sample < 1:
-        raise UsageError(f"a sample of {sample} documents", remedy="Give 1 or more: --sample 1000.")
+    _check_sample(sample)
     manifest = workspace.manifest()
     with workspace.connect(manifest) as connection:
         found = _finished_load(connection, manifest)
-        dump = open_dump(Path(source or found.source))
-        with _working(workspace, dump, workers) as running:
-            return _verify(workspace, connection, found, dump, running, sample=sample)[0]
+        source = begun.source if begun else open_source(place or found.source, found.options)
+        with _working(workspace, source, begun) as workers:
+            return _verify(workspace, connection, found, source, workers, sample=sample)[0]
 
 
 def _verify(
     workspace: Workspace,
     connection: Connection,
     load: Load,
-    dump: Dump,
+    source: Source,
     workers: Workers,
     *,
     sample: int | None = None,
 ) -> tuple[Report, dict[str, Findings]]:
     started = perf_counter()
-    found = verify_dump(
+    _prepare_again(workspace, connection, load, source, is_check=True)
+    found = verify_source(
         connection,
         load,
-        dump,
+        source,
         workers,
         sample=sample,
         log=workspace.log,
         progress=workspace.progress,
     )
     workers.rest()
-    report = Report(str(dump.path), connection.target, was_done=True, sample=sample)
+    report = Report(source.address, connection.target, was_done=True, sample=sample)
+    finished = ledger.list_finished(connection, load)
     for name, each in found.items():
-        collection = ledger.sum_chunks(connection, load, name)
+        collection = CollectionReport(name)
+        for line in finished.get(name, ()):
+            collection.add(line.figures)
         collection.verified, collection.differences = each.verified, each.differences
+        collection.problems = each.problems
+        collection.since = each.since if source.is_live else None
         report.collections.append(collection)
     report.seconds = perf_counter() - started
     return report, found
@@ -195,7 +278,7 @@ def _verify(
 
 def repair(
     workspace: Workspace,
-    source: Path | str | None = None,
+    place: Path | str | None = None,
     *,
     replace: Collection[str] = (),
     dry_run: bool = False,
@@ -207,20 +290,25 @@ def repair(
         if not dry_run:
             ledger.upgrade(connection)
         load = _finished_load(connection, manifest)
-        dump = open_dump(Path(source or load.source))
-        with _working(workspace, dump) as workers:
-            report, found = _verify(workspace, connection, load, dump, workers)
+        if load.is_live:
+            raise UsageError(
+                f"the source of {load.name!r} may change while it is read: it repairs nothing",
+                remedy=ledger.restart_hint(load),
+            )
+        source = open_source(place or load.source, load.options)
+        with _working(workspace, source) as workers:
+            report, found = _verify(workspace, connection, load, source, workers)
             repair = repair_load(
                 connection,
                 load,
-                dump,
+                source,
                 found,
                 report=report,
                 replace=replace,
                 confirm=None if dry_run else workspace.confirm,
             )
             if repair.is_done:
-                repair.report, _ = _verify(workspace, connection, load, dump, workers)
+                repair.report, _ = _verify(workspace, connection, load, source, workers)
     return repair
 
 
@@ -240,9 +328,7 @@ def undo(workspace: Workspace, *, replace: Collection[str] = (), dry_run: bool =
         plan.check(replace)
         question = plan.describe()
         if not workspace.confirm(question):
-            raise UsageError(
-                f"not confirmed, nothing was dropped: {question}", remedy="Confirm with --yes."
-            )
+            raise UsageError(f"not confirmed, nothing was dropped: {question}", remedy=CONFIRM)
         return undo_load(connection, load, replace=replace)
 
 
@@ -289,47 +375,87 @@ def reject_bytes(workspace: Workspace, collection: str, offset: int) -> bytes:
         return ledger.read_reject(connection, load, collection, offset)
 
 
-def _open(workspace: Workspace, source: Path | str, *, is_said: bool) -> Dump:
-    """Open a dump; say what it holds beside collections, unless a verb before has said it."""
-    dump = open_dump(Path(source))
-    if dump.ignored and not is_said:
-        workspace.log(f"not read: {', '.join(dump.ignored)}")
-    for note in () if is_said else dump.notes:
+def _open(
+    workspace: Workspace, place: Path | str, options: SourceOptions, *, is_said: bool = False
+) -> Source:
+    """Open a source; say what it holds beside collections, unless a verb before has said it."""
+    source = open_source(place, options)
+    if source.ignored and not is_said:
+        workspace.log(f"not read: {', '.join(source.ignored)}")
+    for note in () if is_said else source.notes:
         workspace.log(note)
-    return dump
+    return source
+
+
+def _prepare(
+    workspace: Workspace,
+    source: Source,
+    collections: Sequence[str],
+    size: int,
+    known: Survey = NOTHING,
+    *,
+    is_check: bool = False,
+) -> Survey:
+    """Prepare a source, and say what was found of it."""
+    before = [*source.notes]
+    survey = source.prepare(collections, size, known, is_check=is_check)
+    for note in source.notes:
+        if note not in before:
+            workspace.log(note)
+    return survey
+
+
+def _prepare_again(
+    workspace: Workspace,
+    connection: Connection,
+    load: Load,
+    source: Source,
+    *,
+    is_check: bool = False,
+) -> None:
+    """Prepare a source to be read as the load did."""
+    known, names = ledger.read_surveys(connection, load), [*load.layout.roots.values()]
+    _prepare(workspace, source, names, load.chunk_bytes, known, is_check=is_check)
 
 
 def _working(
-    workspace: Workspace, dump: Dump, running: Workers | None = None
+    workspace: Workspace, source: Source, begun: Begun | None = None
 ) -> AbstractContextManager[Workers]:
     """Start workers, or go on with those of the verb that calls this one."""
-    if running is not None:
-        return nullcontext(running)
-    return start_workers(_count_workers(workspace, dump))
+    if begun is not None:
+        return nullcontext(begun.workers)
+    return start_workers(_count_workers(workspace, source))
 
 
-def _count_workers(workspace: Workspace, dump: Dump) -> int:
+def _count_workers(workspace: Workspace, source: Source) -> int:
     """As many as the user gives; else one for each core, fewer for a small source."""
     given = workspace.setting(WORKERS)
-    size = sum(collection.size for collection in dump.collections)
+    size = sum(collection.size for collection in source.collections)
     return given or min(count_cores(), MOST_WORKERS, 1 + size // WORKER_BYTES)
 
 
-def _begin(workspace: Workspace, connection: Connection, manifest: Manifest, dump: Dump) -> Load:
+def _begin(
+    workspace: Workspace,
+    connection: Connection,
+    manifest: Manifest,
+    source: Source,
+    options: SourceOptions,
+) -> Load:
     """Create ledger and tables; a server that is not the embedded one only after a yes."""
     if not workspace.is_embedded(manifest):
         question = _ask_to_begin(connection, manifest)
         if not workspace.confirm(question):
-            raise UsageError(
-                f"not confirmed, nothing was written: {question}", remedy="Confirm with --yes."
-            )
-    texts = {name: read_metadata(dump.collection(name)) for name in manifest.roots.values()}
+            raise UsageError(f"not confirmed, nothing was written: {question}", remedy=CONFIRM)
+    names, chunk_bytes = [*manifest.roots.values()], workspace.setting(CHUNK_BYTES)
+    views = source.views if isinstance(source, LiveSource) else ()
     return creation.begin(
         connection,
         manifest,
-        dump.path,
-        chunk_bytes=workspace.setting(CHUNK_BYTES),
-        metadata=[(name, text) for name, text in texts.items() if text],
+        source.address,
+        options,
+        chunk_bytes=chunk_bytes,
+        metadata={name: source.read_metadata(name) for name in (*names, *views)},
+        survey=_prepare(workspace, source, names, chunk_bytes),
     )
 
 
@@ -345,14 +471,18 @@ def _ask_to_begin(connection: Connection, manifest: Manifest) -> str:
     )
 
 
-def _check_held(manifest: Manifest, dump: Dump, log: Log) -> None:
-    """Check that the dump holds every collection of the manifest; say which others it holds."""
+def _check_held(manifest: Manifest, source: Source, log: Log) -> None:
+    """Check that the source holds every collection of the manifest; say which others it holds."""
     known = manifest.roots.values()
-    for name in known:
-        dump.collection(name)
-    for collection in dump.collections:
+    find_collections(source, known)
+    for collection in source.collections:
         if collection.name not in known:
             log(f"{collection.name} has no table in the manifest and is not loaded")
+
+
+def _check_sample(sample: int | None) -> None:
+    if sample is not None and sample < 1:
+        raise UsageError(f"a sample of {sample} documents", remedy="Give 1 or more: --sample 1000.")
 
 
 def _find_load(connection: Connection, manifest: Manifest) -> Load:
@@ -360,7 +490,7 @@ def _find_load(connection: Connection, manifest: Manifest) -> Load:
     if load is None:
         raise UsageError(
             f"nothing of {manifest.name!r} is loaded in {connection.target}",
-            remedy="`assise load FOLDER` loads it.",
+            remedy="`assise load SOURCE` loads it.",
         )
     return load
 
@@ -376,11 +506,58 @@ def _finished_load(connection: Connection, manifest: Manifest, *, as_loaded: boo
     return load
 
 
-def _remembered(load: Load | None) -> Path:
+def _check_options(load: Load, options: SourceOptions, *, is_whole: bool) -> SourceOptions:
+    """Return the options of a load that goes on; those that are given must be the same.
+
+    With `is_whole` all of its options must be given.
+
+    Raises:
+        ChangedError: they are others.
+    """
+    kept, given = load.options.as_json(), options.as_json()
+    for name in kept if is_whole else given:
+        if kept.get(name) != given.get(name):
+            raise ChangedError(
+                f"{load.name!r} was loaded with another {name}:"
+                f" {kept.get(name, 'none')}, not {given.get(name, 'none')}",
+                remedy="`assise load` goes on with that, and `assise verify` reads with it. "
+                + ledger.restart_hint(load),
+            )
+    return load.options
+
+
+def _check_manifest(
+    workspace: Workspace, source: Source, options: SourceOptions, name: str | None
+) -> None:
+    """Check that a manifest that is there already is what was asked for."""
+    manifest = workspace.manifest()
+    if name not in {None, manifest.name}:
+        raise UsageError(
+            f"{workspace.path} is called {manifest.name!r}, not {name!r}",
+            remedy="Leave --name out, or write the name into the manifest.",
+        )
+    held, selected = {*manifest.roots.values()}, {each.name for each in source.collections}
+    if (options.only or options.skip) and held != selected:
+        differing = ", ".join(sorted(held ^ selected)[:MOST_TABLES])
+        raise UsageError(
+            f"{workspace.path} has the tables of other collections than --only and --skip select:"
+            f" {differing}",
+            remedy="The manifest decides what is loaded: leave --only and --skip out, or change it"
+            " there.",
+        )
+
+
+def _check_name(name: str) -> None:
+    for problem in NAME.check(("name",), name, {}):
+        message = f"--name: {problem.value} {problem.message}"
+        raise UsageError(message, remedy=problem.remedy)
+
+
+def _remembered(load: Load | None) -> str:
     if load is None:
         raise UsageError(
             "nothing is loaded yet, so that no source is remembered",
-            remedy="`assise load FOLDER` names it.",
+            remedy="`assise load SOURCE` names it.",
         )
     return load.source
 
@@ -395,10 +572,9 @@ def _check_collection(load: Load, collection: str) -> str:
     return collection
 
 
-def _name_manifest(path: Path) -> str:
-    """Make a manifest's name of the dump's: at most 63 letters, digits, _ and -, a letter first."""
-    stem = path.name.removesuffix(".gz").removesuffix(".bson")
-    name = re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_-")
+def _name_manifest(name: str) -> str:
+    """Make a manifest's name of the source's: 63 letters, digits, _ and -, a letter first."""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-")
     if not name[:1].isalpha() or name in SERVERS_OWN:
         name = f"db_{name}".strip("_")
     return name[:63]

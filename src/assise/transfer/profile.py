@@ -1,61 +1,137 @@
-"""Profiles of a dump's collections, chunk by chunk."""
+"""Profiles of a source's collections, chunk by chunk."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 
 from assise.documents.shape import Shape
+from assise.infer.joins import Joins
+from assise.infer.metadata import read_metadata
+from assise.infer.names import is_reference_name
 from assise.infer.profile import Profile
-from assise.mongo.dump import Dump
+from assise.mongo.chunks import Chunk
+from assise.mongo.source import LiveSource, Source, find_collections
 from assise.progress import Log, OnProgress
+from assise.transfer.report import describe_guesses
 from assise.transfer.workers.pool import Workers
-from assise.transfer.workers.task import Result, Task, list_tasks
+from assise.transfer.workers.task import Recorded, Result, Task, list_tasks
+
+SAMPLED_FROM = 1_000_000
+"""A live collection with more documents is read by a sample, where one is asked for."""
 
 
 class ProfileWork:
-    """Profiles chunks; at most `paths` paths of each."""
+    """Profiles chunks; at most `paths` paths of each.
 
-    def __init__(self, paths: int) -> None:
-        self._paths = paths
+    `targets` are the fields whose values identify documents, by collection.
+    """
+
+    def __init__(self, source: Source, paths: int, targets: Mapping[str, Sequence[str]]) -> None:
+        self._source, self._paths, self._targets = source, paths, targets
+        self._is_named = lru_cache(maxsize=10_000)(self._find_named)
         self._shapes: dict[str, Shape | None] = {}
 
     def describe(self) -> Result:
-        """Name the work and its limit."""
-        return {"work": "profile", "paths": self._paths}
+        """Name the work, its source and its limit."""
+        facts = {"paths": self._paths, "targets": self._targets}
+        return {"work": "profile", "source": self._source.describe(), **facts}
+
+    def run_all(self, tasks: Sequence[Task]) -> list[Result]:
+        """Do chunk after chunk."""
+        return [self.run(task) for task in tasks]
 
     def run(self, task: Task) -> Result:
         """Return the profile of a chunk, as `Profile.from_json` takes it."""
         name = task.collection.name
-        profile = Profile(paths=self._paths, shape=self._shapes.get(name))
-        chunk = task.read("")
-        offsets = [offset for offset, _ in chunk.documents]
-        profile.add_all([raw for _, raw in chunk.documents], offsets)
-        for run in chunk.runs:
-            profile.add_invalid(run.offset)
+        joins = Joins(self._targets[name], self._is_named)
+        profile = Profile(paths=self._paths, shape=self._shapes.get(name), joins=joins)
+        guesses = Counter[str]()
+        for chunk in self._read(task):
+            guesses.update(chunk.guesses)
+            offsets = [offset for offset, _ in chunk.documents]
+            profile.add_all([raw for _, raw in chunk.documents], offsets)
+            for run in chunk.runs:
+                profile.add_invalid(run.offset)
         self._shapes[name] = profile.shape
-        return profile.as_json()
+        return {**profile.as_json(), "guesses": dict(guesses)}
+
+    def _read(self, task: Task) -> Iterable[Chunk]:
+        if isinstance(self._source, LiveSource) and task.chunk is None:
+            return self._source.read_parts(task.collection.name, task.start, task.stop)
+        return [task.read(self._source, "")]
+
+    def _find_named(self, key: str) -> bool:
+        """Return whether the name of a field says that it refers to documents of a collection."""
+        return any(
+            is_reference_name(key, collection, field)
+            for collection, fields in self._targets.items()
+            for field in fields
+        )
 
 
-def profile_dump(
-    dump: Dump, workers: Workers, *, chunk_bytes: int, paths: int, log: Log, progress: OnProgress
+def profile_source(
+    source: Source,
+    workers: Workers,
+    *,
+    chunk_bytes: int,
+    paths: int,
+    sample: int | None = None,
+    log: Log,
+    progress: OnProgress,
+    says: bool = True,
 ) -> dict[str, Profile]:
     """Return the profile of each collection, the same with any number of workers.
+
+    Of a large collection of a live source only `sample` documents are read, if that is given.
+    With `says` what had to be guessed in the source is logged; a load says it too.
 
     Raises:
         SourceError: a file cannot be read.
     """
-    profiles = {collection.name: Profile(paths=paths) for collection in dump.collections}
-    workers.begin(ProfileWork(paths))
+    profiles = {collection.name: Profile(paths=paths) for collection in source.collections}
+    for name, profile in profiles.items():
+        profile.metadata = read_metadata(source.read_metadata(name))
+    sampled = _choose_sampled(source) if sample else {}
+    for name in sampled:
+        profiles[name].metadata = profiles[name].metadata.without_rules
+    targets = {name: profile.metadata.targets for name, profile in profiles.items()}
+    guesses = {name: Counter[str]() for name in profiles}
+    workers.begin(ProfileWork(source, paths, targets))
     is_read = workers.count == 1
-    tasks = (
-        list_tasks(collection, chunk_bytes, {}, is_read=is_read, restart_hint="")
-        for collection in dump.collections
-    )
-    for task, result in workers.run(chain.from_iterable(tasks)):
+    recorded: Recorded = {name: {} for name in profiles if name not in sampled}
+    tasks = list_tasks(source, chunk_bytes, recorded, is_read=is_read, restart_hint="")
+    for name, count in sampled.items():
+        log(f"{name}: {sample:,} of {count:,} documents are read, drawn at random")
+        tasks = chain(tasks, _sample_tasks(source, name, sample or 0))
+    for task, result in workers.run(tasks):
         profile = profiles[task.collection.name]
-        if task.is_end:
-            log(f"{task.collection.name}: {task.collection.size:,} bytes read")
-        else:
+        if task.is_end and task.collection.name not in sampled:
+            name = task.collection.name
+            log(f"{name}: {task.collection.size:,} bytes read")
+            for line in (*describe_guesses(name, guesses[name]), *task.problems) if says else ():
+                log(line)
+        elif not task.is_end:
             profile.merge(Profile.from_json(result))
+            guesses[task.collection.name].update(result["guesses"])
             progress(task.progress("infer", profile.documents + profile.invalid))
     return profiles
+
+
+def _choose_sampled(source: Source) -> dict[str, int]:
+    """Return the numbers of documents of the collections that are large enough for a sample."""
+    if not isinstance(source, LiveSource):
+        return {}
+    counts = {each.name: source.count(each.name) for each in source.collections}
+    return {name: count for name, count in counts.items() if count > SAMPLED_FROM}
+
+
+def _sample_tasks(source: Source, name: str, count: int) -> Iterator[Task]:
+    """Yield documents drawn at random as chunks."""
+    if isinstance(source, LiveSource):
+        collection = find_collections(source, [name])[name]
+        for chunk in source.sample(name, count):
+            done = collection.size * chunk.stop // count
+            yield Task(collection, chunk.start, chunk.stop, done, chunk)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from assise.manifest.layout import TableLayout
-from assise.postgres.connection import Connection
+from assise.postgres.connection import BinaryRow, Connection
 from assise.rows.assemble import Assembler
 from assise.rows.model import ChildRows, Row
 from assise.schema.sql import select_rows
 from assise.types.table import array_parameter
 from assise.types.wire import Cell
+
+FEW_KEYS, FEW_ROWS = 100, 1_000
+"""Documents whose child rows are read at once, if there are fewer than so many rows."""
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -47,14 +50,23 @@ class Readback(Generic[Name]):
         rows: dict[Cell, Row] = {}
         for row in self._connection.fetch_cells(self._selects[0], packed, self._key_type):
             rows[row[self._key_position] or Cell(b"")] = row
-        return rows, self._read_child_rows(packed)
+        return rows, self._read_child_rows(keys, packed)
 
-    def _read_child_rows(self, packed: Cell) -> dict[Name, ChildRows]:
+    def _read(self, select: str, packed: Cell, *, is_few: bool) -> Iterable[BinaryRow]:
+        """Read the rows of a few documents in one round trip, unless they turn out to be many."""
+        if is_few:
+            limited = f"{select} LIMIT {FEW_ROWS}"
+            rows = [*self._connection.fetch_cells(limited, packed, self._key_type)]
+            if len(rows) < FEW_ROWS:
+                return rows
+        return self._connection.stream(select, packed, self._key_type)
+
+    def _read_child_rows(self, keys: Sequence[Cell], packed: Cell) -> dict[Name, ChildRows]:
         named: dict[Name, ChildRows] = {}
         for i, layout in enumerate(self._layouts):
             if layout.parent is None:
                 continue
-            for key, *cells in self._connection.stream(self._selects[i], packed, self._key_type):
+            for key, *cells in self._read(self._selects[i], packed, is_few=len(keys) <= FEW_KEYS):
                 name = self._name_key(key or Cell(b""))
                 child_rows = named.get(name)
                 if child_rows is None:

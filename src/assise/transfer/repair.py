@@ -23,8 +23,7 @@ from assise.errors import (
     UsageError,
 )
 from assise.manifest.layout import TableLayout
-from assise.mongo.dump import Collection as Source
-from assise.mongo.dump import Dump
+from assise.mongo.source import Source
 from assise.postgres.connection import Connection
 from assise.rows.shred import Shredder
 from assise.schema.stage import SHOWN_CHARACTERS, Stage, lock_writers
@@ -35,6 +34,7 @@ from assise.transfer.loaded import find_extra_rows, list_loaded
 from assise.transfer.report import Report
 from assise.types.wire import Cell, add_length, write_row
 from assise.wording import count_of, nearest
+from assise.workspace import CONFIRM
 
 SHOWN = 20
 """Changes of each kind of one table that are put into words."""
@@ -155,7 +155,7 @@ class Repair:
 def repair_load(
     connection: Connection,
     load: Load,
-    dump: Dump,
+    source: Source,
     findings: Mapping[str, Findings],
     *,
     report: Report,
@@ -178,7 +178,7 @@ def repair_load(
             stages: list[Stage] = []
             for name, each in findings.items():
                 if each.wrong or each.verified.extra:
-                    stages += _fill_stages(connection, load, dump.collection(name), each)
+                    stages += _fill_stages(connection, load, source, name, each)
             # Taken before anybody is asked, and again under the lock: what is written is what was
             # shown, however long the answer has taken.
             fingerprints = _take_fingerprints(connection, stages)
@@ -189,7 +189,7 @@ def repair_load(
             if not confirm(question := plan.describe()):
                 raise UsageError(
                     f"not confirmed, nothing was repaired:\n{question}",
-                    remedy="Confirm with --yes.",
+                    remedy=CONFIRM,
                 )
             connection.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
             connection.execute(lock_writers(stages))
@@ -215,27 +215,28 @@ def repair_load(
 
 
 def _fill_stages(
-    connection: Connection, load: Load, collection: Source, findings: Findings
+    connection: Connection, load: Load, source: Source, name: str, findings: Findings
 ) -> list[Stage]:
     """Stage the rows that the wrong documents of a collection should have.
 
     Keys of rows that come from no document are staged, too.
     """
-    shredder = Shredder(load.layout, load.layout.table_of(collection.name))
+    shredder = Shredder(load.layout, load.layout.table_of(name))
     root = shredder.layouts[0]
     stages = [Stage(layout, root, load.schema) for layout in shredder.layouts]
     for statement in chain.from_iterable(stage.create() for stage in stages):
         connection.execute(statement)
-    for task in list_loaded(connection, load, collection, is_read=False):
+    lines = {name: ledger.finished_chunks(connection, load, name)}
+    for task in list_loaded(load, source, lines, is_read=False):
         first = bisect_left(findings.wrong, task.start)
         wrong = set(findings.wrong[first : bisect_left(findings.wrong, task.stop)])
         if wrong:
-            documents = task.read(ledger.restart_hint(load)).documents
+            documents = task.read(source, ledger.restart_hint(load)).documents
             batch = shredder.shred([(offset, raw) for offset, raw in documents if offset in wrong])
             for stage, rows in zip(stages, batch.rows, strict=True):
                 connection.copy_in(stage.copy(), rows)
     if findings.verified.extra:
-        with closing(find_extra_rows(connection, load, collection)) as extra:
+        with closing(find_extra_rows(connection, load, source, name)) as extra:
             while part := [_copy_key(row.key) for row in islice(extra, KEYS)]:
                 connection.copy_in(stages[0].copy_extra(), part)
     for table in (stages[0].extra, *(stage.name for stage in stages)):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from assise.rows.model import Values
+
+SHOWN_KEYS = 3
+"""Keys of rows that a line names."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,35 @@ class Verified:
 
 
 @dataclass
+class Since:
+    """Documents of a live source that were changed, deleted and added since they were loaded.
+
+    The rows of the first two are equal to what was loaded, or else they are different.
+    """
+
+    changed: int = 0
+    deleted: int = 0
+    added: int = 0
+
+    def add(self, part: Since) -> None:
+        """Add the counts of a part, such as a chunk."""
+        self.changed += part.changed
+        self.deleted += part.deleted
+        self.added += part.added
+
+    def __str__(self) -> str:
+        """Return the counts that are not 0 in words."""
+        counts = [f"{number:,} {word}" for word, number in vars(self).items() if number]
+        return f"in the source since: {', '.join(counts)}" if counts else ""
+
+
+@dataclass
 class CollectionReport:
     """Figures of one collection: `documents == loaded + rejected`.
 
-    Bytes are those of the uncompressed source.
+    Bytes are those of the uncompressed source. `problems` are what is wrong with the collection in
+    the source as a whole, such as a checksum. `guesses` counts the values of which the source says
+    too little, by what was guessed, in the chunks of this run.
     """
 
     name: str
@@ -68,6 +97,9 @@ class CollectionReport:
     values: Values = field(default_factory=Values)
     verified: Verified | None = None
     differences: list[str] = field(default_factory=list)
+    since: Since | None = None
+    problems: list[str] = field(default_factory=list)
+    guesses: dict[str, int] = field(default_factory=dict)
 
     def add(self, part: CollectionReport) -> None:
         """Add the figures of a part, such as a chunk."""
@@ -79,6 +111,8 @@ class CollectionReport:
         self.values.add(part.values)
         for table, rows in part.tables.items():
             self.tables[table] = self.tables.get(table, 0) + rows
+        for guess, count in part.guesses.items():
+            self.guesses[guess] = self.guesses.get(guess, 0) + count
 
     def as_json(self) -> dict[str, object]:
         """Return what `--json` prints."""
@@ -93,6 +127,9 @@ class CollectionReport:
             "values": vars(self.values),
             "verified": vars(self.verified) if self.verified else None,
             **({"differences": self.differences} if self.differences else {}),
+            **({"since": vars(self.since)} if self.since else {}),
+            **({"problems": self.problems} if self.problems else {}),
+            **({"guesses": self.guesses} if self.guesses else {}),
         }
 
     @classmethod
@@ -101,12 +138,56 @@ class CollectionReport:
         return cls(**{**facts, "values": Values(**facts["values"])})
 
 
+@dataclass(frozen=True)
+class Finding:
+    """Something that the manifest asks of a table and its rows do not fulfil.
+
+    `kind` is what is asked for, such as `unique`, `key` the key of the manifest that asks for it.
+    `rows` of `among` rows do what `says` says. `keys` are the `_id`s of the first of them. `made`
+    is what the table has in place of what was asked for. `statement` makes that by hand, once the
+    rows are corrected; so does the next load.
+    """
+
+    table: str
+    kind: str
+    key: str
+    name: str
+    rows: int
+    among: int
+    says: str
+    keys: tuple[str, ...]
+    made: str
+    statement: str
+
+    def describe(self) -> list[str]:
+        """The finding in words, and the statement."""
+        shown = ", ".join(self.keys[:SHOWN_KEYS])
+        more = ", …" if len(self.keys) > SHOWN_KEYS else ""
+        rows = f"{self.rows:,} of {self.among:,} rows {self.says} ({shown}{more}); "
+        said = f"{self.name}: {rows if self.says else ''}{self.made}"
+        return [said, f"  once they are corrected: `assise load`, or {self.statement};"]
+
+    def as_json(self) -> dict[str, object]:
+        """Return what `--json` prints."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_json(cls, facts: dict[str, Any]) -> Self:
+        """Return the finding that `as_json` described."""
+        return cls(**{**facts, "keys": tuple(facts["keys"])})
+
+
+def describe_guesses(name: str, guesses: Mapping[str, int]) -> list[str]:
+    """Say of a collection what was guessed in its source, and how often."""
+    return [f"{name}: {guess}: {count:,}" for guess, count in sorted(guesses.items())]
+
+
 @dataclass
 class Report:
     """Source, target (without its password), seconds in all, and the collections.
 
     `was_done` says that nothing was left to load, `sample` how many documents of each collection
-    were verified, when not all were.
+    were verified, when not all were. `findings` are what rows do not fulfil of the manifest.
     """
 
     source: str
@@ -115,6 +196,7 @@ class Report:
     collections: list[CollectionReport] = field(default_factory=list)
     was_done: bool = False
     sample: int | None = None
+    findings: list[Finding] = field(default_factory=list)
 
     @property
     def documents(self) -> int:
@@ -143,9 +225,10 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 when all is well, 3 with rejects or differences."""
+        """0 when all is well, 3 with rejects, differences, findings or problems of the source."""
         is_clean = self.verified is None or self.verified.is_clean
-        return 0 if is_clean and not self.rejected else 3
+        has_problems = any(collection.problems for collection in self.collections)
+        return 3 if self.rejected or self.findings or has_problems or not is_clean else 0
 
     def as_json(self) -> dict[str, object]:
         """Return what `--json` prints."""
@@ -159,4 +242,5 @@ class Report:
             "verified": vars(self.verified) if self.verified else None,
             **({"sample": self.sample} if self.sample else {}),
             "collections": [collection.as_json() for collection in self.collections],
+            **({"findings": [each.as_json() for each in self.findings]} if self.findings else {}),
         }

@@ -16,6 +16,7 @@ from assise.schema.sql import all_layouts, drop_tables, key_functions, lock_tabl
 from assise.transfer import ledger
 from assise.transfer.functions import drop_old_functions, drop_unused, list_functions
 from assise.transfer.ledger import LEDGER, QUERIES, Load
+from assise.transfer.objects import drop_foreign_keys, list_made
 from assise.wording import count_of, nearest
 
 SHOWN = 20
@@ -136,11 +137,13 @@ def find_changes(
     An `xmin` survives VACUUM FREEZE, but neither a rewrite of the table by ALTER TABLE nor a
     restore of a backup: all rows are changed then.
     """
+    layouts = all_layouts(load.layout) if layouts is None else layouts
     loaded = ledger.count_loaded(connection, load)
+    existing = ledger.find_tables(connection, load, layouts)
     found = {}
-    for layout in all_layouts(load.layout) if layouts is None else layouts:
+    for layout in layouts:
         changed, rows = 0, 0
-        if ledger.has_table(connection, load.schema, layout.table):
+        if layout.table in existing:
             statement = QUERIES.fill("changes", table=quote(load.schema, layout.table))
             counts = connection.execute(statement, {"load_id": load.id})[0]
             changed, rows = (int(str(number)) for number in counts)
@@ -168,10 +171,11 @@ def _list_created(connection: Connection, load: Load) -> list[TableLayout]:
 def _look_at(connection: Connection, load: Load, layouts: Sequence[TableLayout]) -> list[Loaded]:
     rows = ledger.count_loaded(connection, load)
     changes = find_changes(connection, load, layouts)
+    existing = ledger.find_tables(connection, load, layouts)
     found = []
     for layout in layouts:
         name = layout.table
-        is_gone = not ledger.has_table(connection, load.schema, name)
+        is_gone = name not in existing
         additions = () if is_gone else _find_additions(connection, load, layout)
         found.append(Loaded(name, rows[name], changes[name], additions, is_gone))
     return found
@@ -182,6 +186,7 @@ def _find_additions(connection: Connection, load: Load, layout: TableLayout) -> 
         "table": quote(load.schema, layout.table),
         "parent": quote(load.schema, layout.parent) if layout.parent else None,
         "names": list(layout.names),
+        "made": [name for table, _, name in list_made(connection, load) if table == layout.table],
     }
     return tuple(str(text) for (text,) in connection.execute(QUERIES["additions"], parameters))
 
@@ -202,6 +207,8 @@ def undo_load(connection: Connection, load: Load, *, replace: Collection[str]) -
         with bookkeeping.lock(connection):
             layouts = _list_created(connection, load)
             size = count_tables_at_once(connection)
+            if len(layouts) > size:
+                drop_foreign_keys(connection, load)
             while len(layouts) > size:
                 with connection.transaction():
                     tables[:0] = _drop(connection, load, layouts[-size:], replace)
@@ -226,11 +233,8 @@ def _drop(
 ) -> list[Loaded]:
     """Lock tables, look at them again, and drop them."""
     connection.execute("SET LOCAL lock_timeout = '10s'")
-    names = [
-        layout.table
-        for layout in layouts
-        if ledger.has_table(connection, load.schema, layout.table)
-    ]
+    existing = ledger.find_tables(connection, load, layouts)
+    names = [layout.table for layout in layouts if layout.table in existing]
     if names:
         connection.execute(lock_tables(names, load.schema))
     found = _look_at(connection, load, layouts)

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from itertools import chain, islice
+from functools import cached_property, lru_cache
+from itertools import islice
 from random import SystemRandom
 
 from assise.errors import ChangedError
-from assise.mongo.dump import Collection, Dump
+from assise.manifest.layout import TableLayout
+from assise.mongo.source import LiveSource, Source
 from assise.postgres.connection import Connection
+from assise.postgres.reading import Reading
 from assise.progress import Log, OnProgress
 from assise.rows.tree import build_tree
 from assise.schema.sql import count_orphans, count_rows
 from assise.transfer import ledger
 from assise.transfer.check import SHOWN, CollectionCheck, Findings
-from assise.transfer.ledger import Load
+from assise.transfer.digests import read_digests
+from assise.transfer.ledger import ChunkLine, Load
 from assise.transfer.loaded import find_extra_rows, list_loaded, restart_hint
 from assise.transfer.report import Verified
 from assise.transfer.workers.pool import Workers
 from assise.transfer.workers.task import Result, Task
 from assise.wording import count_of
 
+CHECKS = 100
+"""Collections whose checks are kept: chunks of many may come interleaved."""
 
-def verify_dump(
+
+def verify_source(
     connection: Connection,
     load: Load,
-    dump: Dump,
+    source: Source,
     workers: Workers,
     *,
     sample: int | None = None,
@@ -42,23 +49,38 @@ def verify_dump(
     """
     findings = {name: Findings() for name in load.layout.roots.values()}
     with connection.transaction(isolation="REPEATABLE READ"):
-        workers.begin(VerifyWork(connection, load))
-        is_read = workers.count == 1
-        # A list, as it asks the ledger: the threads of a pool take tasks while this one queries.
-        tasks = [
-            _list_tasks(connection, load, dump.collection(name), sample, is_read=is_read)
-            for name in findings
-        ]
-        for task, result in workers.run(chain.from_iterable(tasks)):
+        workers.begin(VerifyWork(connection, load, source, workers=workers.count))
+        reading = Reading(connection, sessions=workers.count + 1)
+        finished = ledger.list_finished(connection, load)
+        lines = {name: finished.get(name, []) for name in findings}
+        is_read = workers.count == 1 and sample is None
+        tasks = list_loaded(load, source, lines, is_read=is_read)
+        if sample is not None:
+            tasks = _draw(tasks, lines, sample)
+        for task, result in workers.run(tasks):
             name, of_collection = task.collection.name, findings[task.collection.name]
             verified = of_collection.verified
             if task.is_end:
                 is_sample = sample is not None
+                layouts = build_tree(load.layout, load.layout.table_of(name)).layouts
+                reading.open(len(layouts))
+                of_collection.problems += task.problems
+                if of_collection.gone:
+                    check = CollectionCheck(connection, load, name)
+                    of_collection.add(check.check_gone(of_collection.gone))
                 for line in _count_rows(
-                    connection, load, task.collection, verified, is_sample=is_sample
+                    connection,
+                    load,
+                    source,
+                    name,
+                    verified=verified,
+                    layouts=layouts,
+                    is_sample=is_sample,
                 ):
                     of_collection.say(line)
                 log(f"{name}: {count_of(verified.equal, 'document')} equal")
+                if str(of_collection.since):
+                    log(f"{name}: {of_collection.since}")
             else:
                 of_collection.add(Findings.from_json(result))
                 checked = verified.equal + verified.different + verified.missing
@@ -66,70 +88,91 @@ def verify_dump(
     return findings
 
 
-def _list_tasks(
-    connection: Connection, load: Load, collection: Collection, sample: int | None, *, is_read: bool
+def _draw(
+    tasks: Iterator[Task], lines: Mapping[str, list[ChunkLine]], count: int
 ) -> Iterator[Task]:
-    if sample is None:
-        return list_loaded(connection, load, collection, is_read=is_read)
-    loaded = ledger.sum_chunks(connection, load, collection.name).loaded
-    return _draw(list_loaded(connection, load, collection, is_read=False), loaded, sample)
-
-
-def _draw(tasks: Iterator[Task], loaded: int, count: int) -> Iterator[Task]:
-    """Draw `count` documents of all that were loaded.
+    """Draw `count` documents of all that were loaded of each collection.
 
     Yields the chunks that have some of them, each with their number as its sample.
     """
-    numbers = sorted(SystemRandom().sample(range(loaded), min(count, loaded)))
-    first = 0
+    numbers, firsts = dict[str, list[int]](), dict.fromkeys(lines, 0)
+    for name, of_name in lines.items():
+        loaded = sum(line.figures.loaded for line in of_name)
+        numbers[name] = sorted(SystemRandom().sample(range(loaded), min(count, loaded)))
     for task in tasks:
-        last = first + (task.recorded.loaded if task.recorded else 0)
-        drawn = bisect_left(numbers, last) - bisect_left(numbers, first)
+        name = task.collection.name
+        first = firsts[name]
+        last = firsts[name] = first + (task.recorded.loaded if task.recorded else 0)
+        drawn = bisect_left(numbers[name], last) - bisect_left(numbers[name], first)
         if drawn or not task.recorded:
             yield replace(task, sample=drawn)
-        first = last
 
 
 class VerifyWork:
-    """Verifies chunks, in the transaction that the connection is in."""
+    """Verifies chunks, in the transaction that the connection is in; `workers` at the same time."""
 
-    def __init__(self, connection: Connection, load: Load) -> None:
-        self._connection, self._load = connection, load
-        self._check: CollectionCheck | None = None
+    def __init__(
+        self, connection: Connection, load: Load, source: Source, *, workers: int = 1
+    ) -> None:
+        self._connection, self._load, self._source = connection, load, source
+        self._workers = workers
+        self._check = lru_cache(CHECKS)(lambda name: CollectionCheck(connection, load, name))
+        self._opened = ""
 
     def describe(self) -> Result:
         """Name the work, the load, and the snapshot that all workers read in."""
         snapshot = self._connection.scalar(ledger.QUERIES["snapshot"])
         facts = ledger.describe_load(self._connection, self._load)
+        facts |= {"source": self._source.describe(), "workers": self._workers}
         return {"work": "verify", "snapshot": snapshot, **facts}
+
+    @cached_property
+    def _reading(self) -> Reading:
+        # Made with the first task: a snapshot cannot be exported behind a savepoint.
+        return Reading(self._connection, sessions=self._workers + 1)
+
+    def run_all(self, tasks: Sequence[Task]) -> list[Result]:
+        """Do chunk after chunk."""
+        return [self.run(task) for task in tasks]
 
     def run(self, task: Task) -> Result:
         """Check a chunk and return the findings, as `Findings.from_json` takes them."""
-        hint = restart_hint(self._load)
-        chunk = task.read(hint)
+        hint, name = restart_hint(self._load), task.collection.name
+        if task.recorded is not None and isinstance(self._source, LiveSource):
+            chunks = self._source.read_parts(name, task.start, task.stop)
+            digests = next(read_digests(self._connection, self._load, name, task.start), {})
+            return self._open(name).check_live(chunks, digests, sample=task.sample).as_json()
+        chunk = task.read(self._source, hint)
         if task.recorded is None:
             changed = f"has changed since it was loaded, after byte {chunk.start:,}"
-            raise ChangedError(f"{task.collection.file} {changed}", remedy=hint)
-        name = task.collection.name
-        if self._check is None or self._check.name != name:
-            self._check = CollectionCheck(self._connection, self._load, name)
-        return self._check.check_chunk(chunk, task.recorded.loaded, sample=task.sample).as_json()
+            raise ChangedError(f"{task.collection.place} {changed}", remedy=hint)
+        check = self._open(name)
+        return check.check_chunk(chunk, task.recorded.loaded, sample=task.sample).as_json()
+
+    def _open(self, name: str) -> CollectionCheck:
+        check = self._check(name)
+        if name != self._opened:
+            self._reading.open(len(check.layouts))
+            self._opened = name
+        return check
 
 
 def _count_rows(
     connection: Connection,
     load: Load,
-    collection: Collection,
-    verified: Verified,
+    source: Source,
+    name: str,
     *,
+    verified: Verified,
+    layouts: Sequence[TableLayout],
     is_sample: bool,
 ) -> list[str]:
     """Count the rows of a collection's tables, and add those that come from no document.
 
     Returns the first of these rows in words.
     """
-    name, lines = collection.name, list[str]()
-    root, *children = build_tree(load.layout, load.layout.table_of(name)).layouts
+    lines = list[str]()
+    root, *children = layouts
     expected = verified.equal + verified.different
     if is_sample:
         expected = ledger.sum_chunks(connection, load, name).loaded
@@ -140,7 +183,7 @@ def _count_rows(
         lines.append(f"{name}: {root.table} has {surplus} than documents were loaded")
         verified.missing = max(verified.missing, -extra)
     elif extra:
-        with closing(find_extra_rows(connection, load, collection)) as rows:
+        with closing(find_extra_rows(connection, load, source, name)) as rows:
             for row in islice(rows, SHOWN):
                 lines.append(f"{name}: row {row.text} of {root.table} comes from no document")
     verified.extra += max(0, extra)

@@ -55,7 +55,7 @@ def test_a_folder_without_a_dump_is_refused(command: Command, tmp_path: Path) ->
         tmp_path / "nothing", "nothing holds no .bson files", "Give the folder that mongodump wrote"
     )
     command.refuse(tmp_path / "elsewhere", "elsewhere does not exist")
-    command.refuse(tmp_path / "nothing" / "notes.txt", "notes.txt is not a .bson or .bson.gz file")
+    command.refuse(tmp_path / "nothing" / "notes.txt", "notes.txt is neither BSON nor JSON")
     assert not (tmp_path / "assise.yaml").exists()
 
 
@@ -176,7 +176,7 @@ def test_one_collection_in_two_files_is_refused(command: Command, tmp_path: Path
 def test_several_databases_in_one_folder_are_named(command: Command, tmp_path: Path) -> None:
     for name in ("shop", "blog"):
         write_dump(tmp_path / "dump" / name, {"users": GOOD})
-    command.refuse(tmp_path / "dump", "holds 2 databases: blog, shop", "Name one of them")
+    command.refuse(tmp_path / "dump", "holds 2 databases: blog, shop", "Name one of them", code=2)
     command.migrate(tmp_path / "dump" / "shop", 20)
 
 

@@ -13,10 +13,13 @@ from assise.manifest.sections import (
     collections,
     columns,
     comments,
+    constraints,
+    indexes,
     postgres,
     primary_keys,
     project,
     readings,
+    references,
 )
 
 SECTIONS = (
@@ -27,8 +30,12 @@ SECTIONS = (
     primary_keys.KEYS,
     columns.KEYS,
     readings.KEYS,
+    references.COLUMN_KEYS,
+    constraints.COLUMN_KEYS,
     absent.KEYS,
     comments.KEYS,
+    (references.FOREIGN_KEYS,),
+    indexes.KEYS,
 )
 
 KEYS: tuple[AnyKey, ...] = tuple(key for section in SECTIONS for key in section)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from assise.manifest.keys import Key, Tables
 from assise.manifest.paths import check_path, default_path, parse_path
 from assise.manifest.problems import Place, Problem
+from assise.manifest.sections.children import list_ancestors
 from assise.types.names import PATTERN
 from assise.types.table import (
     KEY_KINDS,
@@ -23,6 +24,20 @@ from assise.wording import nearest, show
 MAX_COLUMNS = 1_000
 
 _ALL_KINDS = dict.fromkeys(kind for kinds in KINDS.values() for kind in kinds)
+
+
+def list_columns(table_name: str, tables: Tables) -> dict[str, str]:
+    """The columns of a table, those of its key too -> their types, empty where not known."""
+    table = tables[table_name]
+    types = {name: column.type for name, column in table.columns.items()}
+    if table.parent is None:
+        return types
+    ancestors = list_ancestors(table_name, tables)
+    root = tables[ancestors[-1]] if ancestors else table
+    key = root.columns.get(root.primary_key[0]) if root.primary_key else None
+    keys = dict.fromkeys(table.primary_key, "int4")
+    keys |= dict.fromkeys(table.primary_key[:1], key.type if key else "")
+    return keys | types
 
 
 def _check_columns(

@@ -23,6 +23,11 @@ SELECT pg_get_userbyid(nspowner)::text AS owner, quote_ident(current_user) AS us
     )
 ) AS on_tables FROM pg_namespace AS n WHERE nspname = 'assise'
 
+-- tables --
+-- Which of these tables there are in schema assise.
+SELECT relname::text FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE nspname = 'assise' AND relkind = 'r' AND relname = ANY (%(names)s)
+
 -- part_version --
 -- The version of a part's tables; no row where it has none.
 SELECT version FROM assise.part WHERE name = %(name)s

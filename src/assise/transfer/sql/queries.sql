@@ -2,10 +2,6 @@
 -- Let other sessions read what this transaction reads.
 SELECT pg_export_snapshot()
 
--- has_ledger --
--- Whether there is a ledger, of whatever version.
-SELECT EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE (nspname, relname) = ('assise', 'version'))
-
 -- extension --
 -- Whether an extension is made, and whether it can be.
 SELECT EXISTS (SELECT FROM pg_extension WHERE extname = %(name)s) AS is_made,
@@ -13,13 +9,13 @@ SELECT EXISTS (SELECT FROM pg_extension WHERE extname = %(name)s) AS is_made,
 
 -- load --
 -- A load by its name.
-SELECT id, name, source, layout, schema, chunk_bytes, finished_at IS NOT NULL AS is_finished
+SELECT id, name, source, layout, schema, chunk_bytes, finished_at IS NOT NULL AS is_finished, to_jsonb(load) -> 'options' AS options
 FROM assise.load WHERE name = %(name)s
 
 -- insert_load --
 -- A load begins.
-INSERT INTO assise.load (name, source, manifest, layout, schema, chunk_bytes)
-VALUES (%(name)s, %(source)s, %(manifest)s, %(layout)s, %(schema)s, %(chunk_bytes)s) RETURNING id
+INSERT INTO assise.load (name, source, options, manifest, layout, schema, chunk_bytes)
+VALUES (%(name)s, %(source)s, %(options)s, %(manifest)s, %(layout)s, %(schema)s, %(chunk_bytes)s) RETURNING id
 
 -- update_manifest --
 -- Keep the manifest's text and comments as they are now.
@@ -58,9 +54,15 @@ UPDATE assise.load SET created = %(created)s WHERE id = %(load_id)s AND created 
 SELECT created FROM assise.load WHERE id = %(load_id)s
 
 -- insert_collections --
--- Keep what mongodump wrote of collections.
-INSERT INTO assise.collection (load_id, name, metadata)
-SELECT %(load_id)s, name, metadata FROM unnest(%(names)s::text[], %(metadata)s::text[]) AS dumped (name, metadata)
+-- Keep what mongodump wrote of collections, and what decides how they are read.
+INSERT INTO assise.collection (load_id, name, metadata, survey)
+SELECT %(load_id)s, name, metadata, survey::jsonb
+FROM unnest(%(names)s::text[], %(metadata)s::text[], %(surveys)s::text[]) AS held (name, metadata, survey)
+
+-- surveys --
+-- What decides how the collections of a load are read; in an older ledger nothing.
+SELECT name, to_jsonb(held) -> 'survey' AS survey FROM assise.collection AS held
+WHERE load_id = %(load_id)s AND jsonb_typeof(to_jsonb(held) -> 'survey') = 'object'
 
 -- metadata --
 -- What mongodump wrote of a collection.
@@ -74,19 +76,47 @@ UPDATE assise.load SET source = %(source)s WHERE id = %(load_id)s AND source <> 
 -- Everything of a load is there.
 UPDATE assise.load SET finished_at = now() WHERE id = %(load_id)s
 
--- insert_chunk --
--- A chunk is finished, in the transaction that copied its rows.
+-- insert_chunks --
+-- Chunks are finished, in the transaction that copied their rows.
 INSERT INTO assise.chunk (
     load_id, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, read, jsonb, extra, seconds
-) VALUES (
-    %(load_id)s, %(collection)s, %(start)s, %(stop)s, %(sha256)s, %(documents)s, %(loaded)s, %(rejected)s, %(rows)s,
-    %(typed)s, %(read)s, %(jsonb)s, %(extra)s, %(seconds)s
 )
+SELECT %(load_id)s, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, read, jsonb, extra, seconds
+FROM json_to_recordset(%(lines)s) AS line (
+    collection text, start_offset bigint, stop_offset bigint, sha256 text, documents bigint, loaded bigint, rejected bigint,
+    rows jsonb, typed bigint, read bigint, jsonb bigint, extra bigint, seconds float8
+)
+
+-- insert_live_chunks --
+-- What of chunks of a live source is kept beside their lines.
+INSERT INTO assise.live_chunk (load_id, collection, start_offset, bytes, digests)
+SELECT %(load_id)s, collection, start_offset, bytes, digests
+FROM unnest(%(collections)s::text[], %(starts)s::bigint[], %(sizes)s::bigint[], %(digests)s::bytea[])
+    AS live (collection, start_offset, bytes, digests)
+
+-- live_sizes --
+-- The bytes of the documents of each chunk of a live source.
+SELECT collection, start_offset, bytes FROM assise.live_chunk WHERE load_id = %(load_id)s
+
+-- digests --
+-- The digests of the documents of a live collection, or of one chunk of it.
+SELECT digests FROM assise.live_chunk
+WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset = coalesce(%(start)s, start_offset) ORDER BY start_offset
+
+-- update_survey --
+-- Keep what decides how a collection is read.
+UPDATE assise.collection SET survey = %(survey)s::jsonb WHERE load_id = %(load_id)s AND name = %(name)s
+
+-- all_chunks --
+-- The finished chunks of all collections, in the order of the source.
+SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed,
+    coalesce((to_jsonb(chunk) ->> 'read')::bigint, 0) AS values_read, jsonb, extra, collection
+FROM assise.chunk WHERE load_id = %(load_id)s ORDER BY collection, start_offset
 
 -- chunks --
 -- The finished chunks of a collection, in the order of the source; older ledgers have no column read.
 SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed,
-    coalesce((to_jsonb(chunk)->>'read')::bigint, 0) AS values_read, jsonb, extra, seconds
+    coalesce((to_jsonb(chunk) ->> 'read')::bigint, 0) AS values_read, jsonb, extra
 FROM assise.chunk WHERE load_id = %(load_id)s AND collection = %(collection)s ORDER BY start_offset
 
 -- copy_rejects --
@@ -124,17 +154,15 @@ JOIN pg_attribute ON attrelid = to_regclass(name) AND attnum > 0 AND NOT attisdr
 SELECT number FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS ours (name, number)
 WHERE to_regclass(name) IS NOT NULL ORDER BY number
 
--- has_foreign_key --
--- Whether a table has a foreign key.
-SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = to_regclass(%(table)s) AND contype = 'f')
+-- foreign_keys_of --
+-- The foreign keys of tables, by the tables' numbers from 1 on: the name, and whether old rows are checked. One not checked wins.
+SELECT number, conname::text, convalidated FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS ours (name, number)
+JOIN pg_constraint ON conrelid = to_regclass(name) AND contype = 'f' ORDER BY number, convalidated DESC
 
--- foreign_key_to_validate --
--- A foreign key of a table whose old rows are not checked yet.
-SELECT conname FROM pg_constraint WHERE conrelid = to_regclass(%(table)s) AND contype = 'f' AND NOT convalidated
-
--- is_table --
--- Whether there is a table of this name; a view is none.
-SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass(%(table)s) AND relkind = 'r')
+-- are_tables --
+-- Which of these names, by their numbers from 1 on, are those of tables; a view is none.
+SELECT number FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS ours (name, number)
+JOIN pg_class ON pg_class.oid = to_regclass(name) AND relkind = 'r'
 
 -- loaded_rows --
 -- How many rows each table got, by the lines of the chunks.
@@ -169,13 +197,14 @@ INSERT INTO assise.repair (load_id) VALUES (%(load_id)s)
 
 -- additions --
 -- What others added to a table of a load.
-WITH ours AS (SELECT to_regclass(%(table)s) AS id, to_regclass(%(parent)s) AS parent, %(names)s::text[] AS names)
+WITH ours AS (SELECT to_regclass(%(table)s) AS id, to_regclass(%(parent)s) AS parent, %(names)s::text[] AS names, %(made)s::text[] AS made)
 SELECT 'column ' || attname FROM pg_attribute, ours WHERE attrelid = id AND attnum > 0 AND NOT attisdropped AND attname <> ALL (names)
 UNION ALL
-SELECT 'index ' || relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid, ours WHERE indrelid = id AND NOT indisprimary
+SELECT 'index ' || relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid, ours
+WHERE indrelid = id AND NOT indisprimary AND relname <> ALL (made)
 UNION ALL
 SELECT 'constraint ' || conname FROM pg_constraint, ours
-WHERE conrelid = id AND (contype = 'c' OR contype = 'f' AND confrelid IS DISTINCT FROM parent)
+WHERE conrelid = id AND conname <> ALL (made) AND (contype = 'c' OR contype = 'f' AND confrelid IS DISTINCT FROM parent)
 UNION ALL
 SELECT 'trigger ' || tgname FROM pg_trigger, ours WHERE tgrelid = id AND NOT tgisinternal
 UNION ALL
@@ -203,7 +232,22 @@ DELETE FROM assise.load WHERE id = %(load_id)s
 
 -- drop_ledger --
 -- Drop the tables of the ledger, when no load is left.
-DROP TABLE assise.reject, assise.repair, assise.chunk, assise.collection, assise.load, assise.function, assise.version
+DROP TABLE assise.object, assise.reject, assise.repair, assise.live_chunk, assise.chunk, assise.collection, assise.load, assise.function, assise.version
+
+-- objects --
+-- What the tables of a load have because the manifest asks for it.
+SELECT "table", kind, name, create_sql, drop_sql, finding FROM assise.object WHERE load_id = %(load_id)s
+
+-- note_object --
+-- Keep what was made for the manifest, in the transaction that makes it; its texts are literals.
+INSERT INTO assise.object (load_id, "table", kind, name, create_sql, drop_sql, finding)
+VALUES ({load_id}, {table}, {kind}, {called}, {create}, {drop}, {finding})
+ON CONFLICT (load_id, "table", kind, name)
+DO UPDATE SET create_sql = excluded.create_sql, drop_sql = excluded.drop_sql, finding = excluded.finding
+
+-- forget_object --
+-- Forget what was dropped, in the transaction that drops it; the texts are literals.
+DELETE FROM assise.object WHERE load_id = {load_id} AND ("table", kind, name) = ({table}, {kind}, {called})
 
 -- has_schema --
 -- Whether there is a schema of this name.

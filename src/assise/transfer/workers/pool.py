@@ -18,7 +18,7 @@ from threading import Lock, Semaphore, Thread
 from typing import BinaryIO, NamedTuple, Self, cast
 
 from assise.errors import AssiseError, WorkerError
-from assise.transfer.workers.task import Result, Task, Work
+from assise.transfer.workers.task import Result, Task, Work, bundle_tasks, run_bundle
 from assise.transfer.workers.wire import write_task
 
 AHEAD = 4
@@ -61,10 +61,10 @@ class Inline:
     def rest(self) -> None:
         """Do nothing: there is no session of its own to end."""
 
-    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
-        """Yield each task with its result."""
-        for task in tasks:
-            yield task, {} if task.is_end else self._work.run(task)
+    def run(self, tasks: Iterable[Task], *, bundle_bytes: int = 0) -> Iterator[tuple[Task, Result]]:
+        """Yield each task with its result; with `bundle_bytes` small tasks are done together."""
+        for bundle in bundle_tasks(tasks, bundle_bytes):
+            yield from zip(bundle, run_bundle(self._work, bundle), strict=True)
 
 
 class Pool:
@@ -99,15 +99,17 @@ class Pool:
         for worker in self._workers:
             worker.send({"work": "rest"})
 
-    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
+    def run(self, tasks: Iterable[Task], *, bundle_bytes: int = 0) -> Iterator[tuple[Task, Result]]:
         """Yield each task with its result, in the order of the tasks.
+
+        With `bundle_bytes` small tasks are done together.
 
         Raises:
             AssiseError: what a task or `tasks` has raised; the other tasks are then abandoned.
         """
-        numbered, taking = enumerate(tasks), Lock()
-        # A slot is a task that is taken and not yielded yet. A thread takes a slot before it takes
-        # the next task, so that one slow chunk cannot fill the memory with results behind it.
+        numbered, taking = enumerate(bundle_tasks(tasks, bundle_bytes)), Lock()
+        # A slot is a bundle that is taken and not yielded yet. A thread takes a slot before it takes
+        # the next one, so that one slow chunk cannot fill the memory with results behind it.
         slots = Semaphore(AHEAD * len(self._workers))
         outcomes: SimpleQueue[_Outcome] = SimpleQueue()
         is_over = False
@@ -119,13 +121,11 @@ class Pool:
                 while slots.acquire() and not is_over:
                     # A generator cannot be advanced by two threads at once.
                     with taking:
-                        number, task = next(numbered, (-1, None))
-                    if task is None:
+                        number, bundle = next(numbered, (-1, None))
+                    if bundle is None:
                         break
-                    result = {} if task.is_end else worker.call(task)
-                    # The bytes of a chunk are needed again only when it is to be tried again.
-                    kept = task if "again" in result else replace(task, chunk=None)
-                    outcomes.put(_Done(number, kept, result))
+                    results = worker.call(bundle)
+                    outcomes.put(_Done(number, _strip(bundle, results)))
                 outcomes.put(None)
             except BaseException as error:  # noqa: BLE001
                 outcomes.put(error)
@@ -154,18 +154,27 @@ class Pool:
                 continue
             waiting[outcome.number] = outcome
             while following in waiting:
-                _, task, result = waiting.pop(following)
-                yield task, result
+                yield from waiting.pop(following).results
                 following += 1
                 slots.release()
 
 
+def _strip(bundle: list[Task], results: list[Result]) -> list[tuple[Task, Result]]:
+    """Tasks with their results.
+
+    The bytes of a chunk are needed again only when it is to be tried again.
+    """
+    return [
+        (task if "again" in result else replace(task, chunk=None), result)
+        for task, result in zip(bundle, results, strict=True)
+    ]
+
+
 class _Done(NamedTuple):
-    """A task, its number in the order of the tasks, and its result."""
+    """A bundle's number in the order of the bundles, and its tasks with their results."""
 
     number: int
-    task: Task
-    result: Result
+    results: list[tuple[Task, Result]]
 
 
 _Outcome = _Done | BaseException | None
@@ -202,14 +211,18 @@ class _Worker:
             self._input.write(json.dumps(message).encode() + b"\n")
             self._input.flush()
 
-    def call(self, task: Task) -> Result:
-        """Return the result of a task.
+    def call(self, tasks: list[Task]) -> list[Result]:
+        """Return the results of tasks.
 
         Raises:
-            AssiseError: what the task has raised. WorkerError: the process has ended.
+            AssiseError: what one has raised. WorkerError: the process has ended.
         """
+        if all(task.is_end for task in tasks):
+            return [{} for _ in tasks]
         try:
-            write_task(task, self._input)
+            self._input.write(json.dumps({"tasks": len(tasks)}).encode() + b"\n")
+            for task in tasks:
+                write_task(task, self._input)
             line = self._output.readline()
         except (BrokenPipeError, ValueError):  # ValueError: another thread has closed the pipes
             line = b""
@@ -218,10 +231,11 @@ class _Worker:
                 f"a worker process has ended: {_ending(self._process.wait())}",
                 remedy="The same command continues where it stopped.",
             )
-        result: Result = json.loads(line)
-        if "error" in result:
-            raise AssiseError.from_json(result["error"])
-        return result
+        answer: Result = json.loads(line)
+        if "error" in answer:
+            raise AssiseError.from_json(answer["error"])
+        results: list[Result] = answer["results"]
+        return results
 
     def close(self) -> None:
         """Let the process know that there is nothing more to do."""

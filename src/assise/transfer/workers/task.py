@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from assise.errors import ChangedError
-from assise.mongo.bson_file import find_bounds, read_chunk, read_chunks
 from assise.mongo.chunks import Chunk
-from assise.mongo.dump import Collection
+from assise.mongo.source import Collection, Piece, Source, find_collections
 from assise.progress import Progress
+
+BUNDLE_TASKS = 200
+"""Tasks in a bundle at most: with the end of each collection, a hundred small collections."""
 
 Result = dict[str, Any]
 """The outcome of a task; JSON can hold it."""
@@ -28,9 +30,10 @@ class RecordedChunk(NamedTuple):
 class Task:
     """One chunk or, after the last chunk of a collection, its end.
 
-    `position` is how far the file is done once the task is. `chunk` is here already where only one
-    reader can read the source. `recorded` is here when the ledger has the chunk. `sample` is the
-    number of its documents to look at, when not all are.
+    `position` is how far the collection is done once the task is. `chunk` is here already where
+    only one reader can read the source. `recorded` is here when the ledger has the chunk. `sample`
+    is the number of its documents to look at, when not all are. `problems` are those of the whole
+    collection, at its end.
     """
 
     collection: Collection
@@ -41,6 +44,8 @@ class Task:
     recorded: RecordedChunk | None = None
     is_last_try: bool = False
     sample: int | None = None
+    problems: tuple[str, ...] = ()
+    size: int = 0
 
     @property
     def is_end(self) -> bool:
@@ -52,14 +57,15 @@ class Task:
         name, size = self.collection.name, self.collection.size
         return Progress(step, name, documents, self.position, size, is_known)
 
-    def read(self, restart_hint: str) -> Chunk:
+    def read(self, source: Source, restart_hint: str) -> Chunk:
         """Return the chunk.
 
         Raises:
             ChangedError: it is not what the ledger has; `restart_hint` is the remedy.
         """
-        chunk = self.chunk or read_chunk(self.collection, self.start, self.stop)
-        if self.recorded and self.recorded.sha256 != chunk.digest:
+        chunk = self.chunk or source.read_chunk(self.collection.name, self.start, self.stop)
+        is_same = source.is_live or not self.recorded or self.recorded.sha256 == chunk.digest
+        if not is_same:
             difference = f"differs between bytes {self.start:,} and {self.stop:,}"
             raise _changed(self.collection, difference, restart_hint)
         return chunk
@@ -71,64 +77,96 @@ class Work(Protocol):
     def run(self, task: Task) -> Result:
         """Do it on one chunk."""
 
+    def run_all(self, tasks: Sequence[Task]) -> list[Result]:
+        """Do it on several small chunks together."""
+
     def describe(self) -> Result:
         """Return what a worker process needs to do the same work: `work` names it."""
 
 
-def list_tasks(
-    collection: Collection,
-    size: int,
-    recorded: Mapping[int, RecordedChunk],
-    *,
-    is_read: bool,
-    restart_hint: str,
-) -> Iterator[Task]:
-    """Yield the chunks of a collection and its end; with `is_read` they are read already.
+def bundle_tasks(tasks: Iterable[Task], size: int) -> Iterator[list[Task]]:
+    """Yield tasks that follow each other together, as long as they have `size` source bytes at most.
 
-    `recorded` has the chunks of the ledger by their starts.
+    With a size of 0 each task is alone.
+    """
+    bundle: list[Task] = []
+    left = size
+    for task in tasks:
+        left -= task.size
+        if bundle and (left < 0 or len(bundle) == BUNDLE_TASKS or not size):
+            yield bundle
+            bundle, left = [], size - task.size
+        bundle.append(task)
+    if bundle:
+        yield bundle
+
+
+def run_bundle(work: Work, tasks: Sequence[Task]) -> list[Result]:
+    """Return the results of tasks; the end of a collection has an empty one."""
+    chunks = [task for task in tasks if not task.is_end]
+    results = iter(work.run_all(chunks) if len(chunks) > 1 else map(work.run, chunks))
+    return [{} if task.is_end else next(results) for task in tasks]
+
+
+Recorded = Mapping[str, Mapping[int, RecordedChunk]]
+"""The chunks that the ledger has, by collection and start."""
+
+
+def list_tasks(
+    source: Source, size: int, recorded: Recorded, *, is_read: bool, restart_hint: str
+) -> Iterator[Task]:
+    """Yield the chunks and the ends of the collections in `recorded`, in the source's order.
+
+    With `is_read` the chunks are read already.
 
     Raises:
         ChangedError: the source does not have the chunks of the ledger.
         SourceError: it cannot be read.
     """
-    left, stop = dict(recorded), 0
-    for start, stop, position, chunk in _list_chunks(collection, size, is_read=is_read):
-        line = left.pop(start, None)
-        if line is not None and line.stop != stop:
-            raise _changed(collection, f"differs after byte {start:,}", restart_hint)
-        yield Task(collection, start, stop, position, chunk, line)
-    if left:
-        last = max(line.stop for line in left.values())
-        raise _changed(collection, f"ends before byte {last:,}", restart_hint)
-    yield Task(collection, stop, stop, collection.size)
+    left = {name: dict(lines) for name, lines in recorded.items()}
+    collections = find_collections(source, [*recorded])
+    for piece in source.list_chunks([*recorded], size, is_read=is_read):
+        lines, collection = left[piece.collection], collections[piece.collection]
+        if piece.start == piece.stop and lines:
+            last = max(line.stop for line in lines.values())
+            raise _changed(collection, f"ends before byte {last:,}", restart_hint)
+        line = lines.pop(piece.start, None)
+        if line is not None and line.stop != piece.stop:
+            raise _changed(collection, f"differs after byte {piece.start:,}", restart_hint)
+        yield _make_task(collection, piece, line)
 
 
-def _list_chunks(
-    collection: Collection, size: int, *, is_read: bool
-) -> Iterator[tuple[int, int, int, Chunk | None]]:
-    """Yield start, stop and position of each chunk, and the chunk if it is read already."""
-    if is_read or collection.is_packed:
-        for chunk in read_chunks(collection, size):
-            yield chunk.start, chunk.stop, chunk.position, chunk
-    else:
-        for start, stop in find_bounds(collection, size):
-            yield start, stop, stop, None
+def _make_task(collection: Collection, piece: Piece, line: RecordedChunk | None) -> Task:
+    size = piece.stop - piece.start if piece.size is None else piece.size
+    return Task(
+        collection,
+        piece.start,
+        piece.stop,
+        piece.position,
+        piece.chunk,
+        line,
+        problems=piece.problems,
+        size=size,
+    )
 
 
-def check_bounds(
-    collection: Collection, size: int, recorded: Mapping[int, RecordedChunk], *, restart_hint: str
-) -> None:
+def check_bounds(source: Source, size: int, recorded: Recorded, *, restart_hint: str) -> None:
     """Check that the source has the chunks of the ledger, before any between them are loaded.
 
     Raises:
         ChangedError: it does not. SourceError: it cannot be read.
     """
-    bounds = dict(find_bounds(collection, size)) if recorded else {}
-    for start, line in recorded.items():
-        if bounds.get(start) != line.stop:
-            raise _changed(collection, f"differs after byte {start:,}", restart_hint)
+    names = [name for name, lines in recorded.items() if lines]
+    left = {(name, start): line.stop for name in names for start, line in recorded[name].items()}
+    for piece in source.list_bounds(names, size) if names else ():
+        if left.get((piece.collection, piece.start)) == piece.stop:
+            del left[piece.collection, piece.start]
+    if left:
+        name, start = min(left)
+        collection = find_collections(source, [name])[name]
+        raise _changed(collection, f"differs after byte {start:,}", restart_hint)
 
 
 def _changed(collection: Collection, difference: str, restart_hint: str) -> ChangedError:
-    message = f"{collection.file} {difference}: it has changed since it was loaded"
+    message = f"{collection.place} {difference}: it has changed since it was loaded"
     return ChangedError(message, remedy=restart_hint)

@@ -1,6 +1,6 @@
 """A worker process: it reads work and tasks from its standard input.
 
-A line of JSON describes the work; each task that follows gets one line as its answer.
+A line of JSON describes the work; each bundle of tasks that follows gets one line as its answer.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from traceback import print_exc
 from typing import BinaryIO
 
 from assise.errors import AssiseError, TargetError
+from assise.mongo.opening import rebuild_source
 from assise.postgres.connection import Connection
 from assise.transfer import ledger
 from assise.transfer.ledger import Load
 from assise.transfer.load import LoadWork
 from assise.transfer.profile import ProfileWork
 from assise.transfer.verify import VerifyWork
-from assise.transfer.workers.task import Result, Task, Work
+from assise.transfer.workers.task import Result, Task, Work, run_bundle
 from assise.transfer.workers.wire import read_task
 
 LEAVE_S = 0.5
@@ -48,27 +49,27 @@ def _answer() -> None:
     # Answers get a descriptor of their own: whatever prints to stdout ends up in stderr.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    messages: SimpleQueue[Result | Task | None] = SimpleQueue()
+    messages: SimpleQueue[Result | list[Task] | None] = SimpleQueue()
     Thread(target=_receive, args=[messages, sys.stdin.buffer], daemon=True).start()
     description: Result = {}
     work: Work | None = None
     with ExitStack() as session:
         while message := messages.get():
-            if not isinstance(message, Task):
+            if not isinstance(message, list):
                 session.close()
                 description, work = message, None
                 continue
             try:
                 # Made with the first task, so that an error in making it is an answer, too.
                 work = work or WORKS[description["work"]](description, session)
-                answer = work.run(message)
+                answer: Result = {"results": run_bundle(work, message)}
             except AssiseError as error:
                 answer = {"error": error.as_json()}
             answers.write(json.dumps(answer).encode() + b"\n")
             answers.flush()
 
 
-def _receive(messages: SimpleQueue[Result | Task | None], stream: BinaryIO) -> None:
+def _receive(messages: SimpleQueue[Result | list[Task] | None], stream: BinaryIO) -> None:
     """Read ahead, and end the process soon after the input ends.
 
     Nobody waits for an answer then. A worker in the middle of a chunk is cut off, and the server
@@ -77,7 +78,11 @@ def _receive(messages: SimpleQueue[Result | Task | None], stream: BinaryIO) -> N
     try:
         while line := stream.readline():
             message = json.loads(line)
-            messages.put(message if "work" in message else read_task(message, stream))
+            if "work" in message:
+                messages.put(message)
+                continue
+            lines = (stream.readline() for _ in range(message["tasks"]))
+            messages.put([read_task(json.loads(line), stream) for line in lines])
     finally:
         messages.put(None)
         sleep(LEAVE_S)
@@ -87,17 +92,20 @@ def _receive(messages: SimpleQueue[Result | Task | None], stream: BinaryIO) -> N
 def _make_load_work(description: Result, session: ExitStack) -> Work:
     connection, load = _connect(description, session)
     ledger.join(connection, load.name, description["leader"])
-    return LoadWork(connection, load, workers=description["workers"])
+    source = rebuild_source(description["source"])
+    return LoadWork(connection, load, source, workers=description["workers"])
 
 
 def _make_verify_work(description: Result, session: ExitStack) -> Work:
     connection, load = _connect(description, session)
     connection.begin_at(description["snapshot"])
-    return VerifyWork(connection, load)
+    source = rebuild_source(description["source"])
+    return VerifyWork(connection, load, source, workers=description["workers"])
 
 
 def _make_profile_work(description: Result, _session: ExitStack) -> Work:
-    return ProfileWork(description["paths"])
+    source = rebuild_source(description["source"])
+    return ProfileWork(source, description["paths"], description["targets"])
 
 
 def _connect(description: Result, session: ExitStack) -> tuple[Connection, Load]:

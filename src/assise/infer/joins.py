@@ -1,0 +1,295 @@
+"""Values that may join collections: the ids that documents have, and a sample of other values.
+
+A value counts by a number of 61 bits, so that an ObjectId and its 24 digits are the same, and a
+UUID and its text. Of a collection's ids so many are kept as there is room for: those whose number
+is below a bound. Then other values below the bound are compared with them.
+"""
+
+from __future__ import annotations
+
+from array import array
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from struct import Struct
+from typing import Any, NamedTuple, Self
+from uuid import UUID
+
+from assise.documents.kinds import ARRAY, BINARY, DOCUMENT, DOUBLE, INT32, INT64, OBJECT_ID, STRING
+from assise.documents.reader import (
+    NOT_BSON,
+    SKIP,
+    open_document,
+    read_binary,
+    read_double,
+    read_string,
+)
+
+Path = tuple[str, ...]
+"""Keys that lead to a value; ELEMENT for the elements of an array."""
+
+ELEMENT = "*"
+
+MOST_IDS = 1 << 18
+MOST_SAMPLES = 4_096
+MOST_PATHS = 500
+SAMPLED_DOCUMENTS = 64
+"""Documents of a chunk whose values are looked at, evenly spread."""
+
+SAMPLED_BYTES = 1 << 16
+SAMPLED_ELEMENTS = 20
+SAMPLED_LEVELS = 5
+TEXT_BYTES = 100
+"""A longer text joins nothing."""
+
+BOUND = (1 << 61) - 1
+"""A prime: values that lie close together get different numbers."""
+
+FACTOR = 0x0E37_79B9_7F4A_7C15
+"""Spreads the numbers of values that lie close together."""
+
+_ID_START = b"\x07_id\0"
+_read_int32, _read_int64 = Struct("<i").unpack_from, Struct("<q").unpack_from
+_HEX = frozenset(b"0123456789abcdefABCDEF")
+
+
+class Form(NamedTuple):
+    """A kind of value, as it stands in documents, and whether it joins by itself.
+
+    Numbers and short texts are alike by chance: they join only where a name says so.
+    """
+
+    kind: str
+    is_telling: bool
+
+
+OBJECT_IDS, UUIDS = Form("objectId", True), Form("uuid", True)
+HEX, UUID_TEXTS = Form("24 hex digits", True), Form("UUID as text", True)
+INTS, TEXTS = Form("int", False), Form("string", False)
+FORMS = {form.kind: form for form in (OBJECT_IDS, UUIDS, HEX, UUID_TEXTS, INTS, TEXTS)}
+
+Read = tuple[Form, int] | None
+
+
+@dataclass
+class Ids:
+    """The numbers of the values at a path that identify documents; those below `bound` are kept."""
+
+    numbers: array[int] = field(default_factory=lambda: array("Q"))
+    bound: int = BOUND
+    total: int = 0
+
+    def add(self, numbers: Iterable[int], *, total: int, bound: int = BOUND) -> None:
+        """Add numbers, of which there were `total` before those above `bound` were left out."""
+        self.total += total
+        self.bound = min(self.bound, bound)
+        self.numbers.extend(n for n in numbers if n < self.bound)
+        while len(self.numbers) > MOST_IDS:
+            self.bound //= 2
+            self.numbers = array("Q", (n for n in self.numbers if n < self.bound))
+
+
+@dataclass
+class Joins:
+    """The ids of one collection, or of one chunk of it, and samples of its other values.
+
+    Args:
+        fields: the fields whose values identify documents: `_id`, and those with a unique index.
+        is_named: whether the name of a field says that its numbers and short texts refer to others.
+    """
+
+    fields: Sequence[str] = ("_id",)
+    is_named: Callable[[str], bool] = lambda _name: False
+    ids: dict[str, Ids] = field(default_factory=dict)
+    samples: dict[tuple[Path, str], array[int]] = field(default_factory=dict)
+    documents: int = 0
+    looked_at: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the values of all documents were looked at."""
+        return self.looked_at >= self.documents
+
+    def add_all(self, documents: Sequence[bytes]) -> None:
+        """Add the documents of a chunk; those that are not BSON leave nothing."""
+        for name in self.fields:
+            found = self._list_ids(documents, name)
+            self.ids.setdefault(name, Ids()).add(found, total=len(found))
+        self.documents += len(documents)
+        step = max(1, -(-len(documents) // SAMPLED_DOCUMENTS))
+        for raw in documents[::step]:
+            if len(raw) <= SAMPLED_BYTES:
+                self._sample(raw)
+
+    def _list_ids(self, documents: Sequence[bytes], name: str) -> list[int]:
+        from_bytes, key = int.from_bytes, name.encode()
+        found = []
+        for raw in documents:
+            if name == "_id" and raw[4:9] == _ID_START:
+                found.append(from_bytes(raw[9:21], "big") * FACTOR % BOUND)
+            else:
+                read = _read_field(raw, key)
+                if read is not None:
+                    found.append(read[1])
+        return found
+
+    def _sample(self, raw: bytes) -> None:
+        try:
+            found = list(_walk(raw, 0, (), self.is_named))
+        except NOT_BSON:
+            return
+        self.looked_at += 1
+        for path, form, number in found:
+            place = (path, form.kind)
+            numbers = self.samples.get(place)
+            if numbers is None:
+                if len(self.samples) >= MOST_PATHS:
+                    continue
+                numbers = self.samples[place] = array("Q")
+            if len(numbers) < MOST_SAMPLES:
+                numbers.append(number)
+
+    def merge(self, other: Joins) -> None:
+        """Add those of the documents that come after."""
+        self.documents += other.documents
+        self.looked_at += other.looked_at
+        for name, ids in other.ids.items():
+            own = self.ids.setdefault(name, Ids())
+            own.add(ids.numbers, total=ids.total, bound=ids.bound)
+        for place, numbers in other.samples.items():
+            if place in self.samples or len(self.samples) < MOST_PATHS:
+                kept = self.samples.setdefault(place, array("Q"))
+                kept.extend(numbers[: MOST_SAMPLES - len(kept)])
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as values that JSON can hold."""
+        ids = [[name, _pack(ids.numbers), ids.bound, ids.total] for name, ids in self.ids.items()]
+        samples = [
+            [list(path), kind, _pack(numbers)] for (path, kind), numbers in self.samples.items()
+        ]
+        counts = {"documents": self.documents, "looked_at": self.looked_at}
+        return {"ids": ids, "samples": samples, **counts}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Self:
+        """Return what `as_json` described."""
+        joins = cls(documents=found["documents"], looked_at=found["looked_at"])
+        for name, numbers, bound, total in found["ids"]:
+            joins.ids[name] = Ids(_unpack(numbers), bound, total)
+        for path, kind, numbers in found["samples"]:
+            joins.samples[tuple(path), kind] = _unpack(numbers)
+        return joins
+
+
+def _pack(numbers: array[int]) -> str:
+    return b64encode(numbers.tobytes()).decode()
+
+
+def _unpack(text: str) -> array[int]:
+    numbers = array("Q")
+    numbers.frombytes(b64decode(text))
+    return numbers
+
+
+def _read_field(raw: bytes, key: bytes) -> Read:
+    """The value of a field of a document, if it is of a form that joins."""
+    try:
+        last, p = open_document(raw, 0), 4
+        while p < last:
+            end = raw.index(0, p + 1)
+            if raw[p + 1 : end] == key:
+                return read_value(raw, raw[p], end + 1)
+            p = SKIP[raw[p]](raw, end + 1)
+    except NOT_BSON:
+        pass
+    return None
+
+
+def read_value(raw: bytes, kind: int, p: int) -> Read:
+    """The form and the number of a value at `p`; None for one that joins nothing."""
+    if kind == OBJECT_ID:
+        return OBJECT_IDS, _spread(int.from_bytes(raw[p : p + 12], "big"))
+    if kind == STRING:
+        return _read_text(read_string(raw, p)[0])
+    if kind == INT32:
+        return INTS, _number_int(_read_int32(raw, p)[0])
+    if kind == INT64:
+        return INTS, _number_int(_read_int64(raw, p)[0])
+    if kind == DOUBLE:
+        value: float = read_double(raw, p)[0]
+        is_whole = value.is_integer() and abs(value) < 2**63
+        return (INTS, _number_int(int(value))) if is_whole else None
+    if kind == BINARY:
+        subtype, content, _ = read_binary(raw, p)
+        return (UUIDS, _number(content)) if subtype == 4 and len(content) == 16 else None
+    return None
+
+
+def _read_text(text: bytes) -> Read:
+    if not 0 < len(text) <= TEXT_BYTES:
+        return None
+    if len(text) == 24 and _HEX.issuperset(text):
+        return HEX, _spread(int(text, 16))
+    if len(text) == 36 and text[8] == text[13] == text[18] == text[23] == 0x2D:
+        digits = text.replace(b"-", b"")
+        if len(digits) == 32 and _HEX.issuperset(digits):
+            return UUID_TEXTS, _number(UUID(digits.decode()).bytes)
+    return TEXTS, _spread(int.from_bytes(b"\x02" + text, "big"))
+
+
+def _number(content: bytes) -> int:
+    return _spread(int.from_bytes(b"\x01" + content, "big"))
+
+
+def _number_int(value: int) -> int:
+    return _spread(value + (3 << 100))
+
+
+def _spread(value: int) -> int:
+    return value * FACTOR % BOUND
+
+
+Found = tuple[Path, Form, int]
+
+
+def _walk(raw: bytes, start: int, path: Path, is_named: Callable[[str], bool]) -> Iterator[Found]:
+    """The values of a document that may join, but for its own `_id`."""
+    last, p = open_document(raw, start), start + 4
+    while p < last:
+        end = raw.index(0, p + 1)
+        kind, key = raw[p], raw[p + 1 : end]
+        if kind == DOCUMENT and len(path) < SAMPLED_LEVELS:
+            yield from _walk(raw, end + 1, (*path, _read_key(key)), is_named)
+        elif kind == ARRAY and len(path) < SAMPLED_LEVELS:
+            yield from _walk_array(raw, end + 1, (*path, _read_key(key), ELEMENT), is_named)
+        elif path or key != b"_id":
+            found = read_value(raw, kind, end + 1)
+            if found is not None:
+                name = _read_key(key)
+                if found[0].is_telling or is_named(name):
+                    yield (*path, name), *found
+        p = SKIP[kind](raw, end + 1)
+
+
+def _walk_array(
+    raw: bytes, start: int, path: Path, is_named: Callable[[str], bool]
+) -> Iterator[Found]:
+    last, p = open_document(raw, start), start + 4
+    for _ in range(SAMPLED_ELEMENTS):
+        if p >= last:
+            return
+        end = raw.index(0, p + 1)
+        kind = raw[p]
+        if kind == DOCUMENT:
+            yield from _walk(raw, end + 1, path, is_named)
+        else:
+            found = read_value(raw, kind, end + 1)
+            if found is not None and (found[0].is_telling or is_named(path[-2])):
+                yield path, *found
+        p = SKIP[kind](raw, end + 1)
+
+
+@lru_cache(maxsize=10_000)
+def _read_key(key: bytes) -> str:
+    return key.decode(errors="replace")

@@ -1,0 +1,106 @@
+"""References by value: which fields hold the ids of documents of which collections."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from assise.infer.joins import ELEMENT, FORMS, Joins, Path
+from assise.infer.names import is_reference_name
+
+LEAST_SHARE = 50
+"""Percent of the values that are ids of the other collection, where values join by themselves."""
+
+LEAST_NAMED_SHARE = 90
+"""The same for numbers and short texts, which join only where the name says so, too."""
+
+LEAST_DIFFERENT = 2
+"""Different ids that must be among the values where no name tells: one may come from a copy."""
+
+PROBED = 50
+"""Values that are looked up first: where none is an id, the others are not looked up."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """How many of the values of a path are `field` of documents of a collection."""
+
+    collection: str
+    field: str
+    hits: int
+    among: int
+    is_named: bool
+    is_whole: bool = True
+
+    @property
+    def evidence(self) -> str:
+        """The match in words: `59 of 60 values are users._id`."""
+        values = "values" if self.is_whole else "values looked at"
+        return f"{self.hits:,} of {self.among:,} {values} are {self.collection}.{self.field}"
+
+
+Matches = dict[tuple[str, Path], list[Match]]
+"""Collection and path -> what its values are, the best match first."""
+
+
+def find_references(joins: Mapping[str, Joins]) -> Matches:
+    """The references between collections, for each path of each the best matches."""
+    found: Matches = defaultdict(list)
+    values = {name: _group(sampled) for name, sampled in joins.items()}
+    for collection, target in joins.items():
+        for field, ids in target.ids.items():
+            numbers = frozenset(ids.numbers)
+            for other, groups in values.items():
+                for (path, is_telling), group in groups.items():
+                    if not numbers or (other, path) == (collection, (field,)):
+                        continue
+                    below = [value for value in group if value < ids.bound]
+                    match = _compare(
+                        (collection, field), path, below, numbers, is_telling=is_telling
+                    )
+                    if match:
+                        is_whole = joins[other].is_whole
+                        found[other, path].append(replace(match, is_whole=is_whole))
+    return {place: sorted(matches, key=_rank) for place, matches in found.items() if matches}
+
+
+def _group(joins: Joins) -> dict[tuple[Path, bool], list[int]]:
+    """The values of each path: those that join by themselves, and the others."""
+    found: dict[tuple[Path, bool], list[int]] = defaultdict(list)
+    for (path, form), numbers in joins.samples.items():
+        found[path, FORMS[form].is_telling] += numbers
+    return found
+
+
+def _compare(
+    target: tuple[str, str],
+    path: Path,
+    values: list[int],
+    ids: frozenset[int],
+    is_telling: bool,
+) -> Match | None:
+    name = path[-2] if path[-1] == ELEMENT else path[-1]
+    is_named = is_reference_name(name, *target)
+    if not values or not (is_named or is_telling):
+        return None
+    if not is_named and ids.isdisjoint(values[:PROBED]):
+        return None
+    hits = [value for value in values if value in ids]
+    least = LEAST_SHARE if is_telling else LEAST_NAMED_SHARE
+    if not hits or 100 * len(hits) < least * len(values):
+        return None
+    if not is_named and len({*hits}) < LEAST_DIFFERENT:
+        return None
+    return Match(*target, len(hits), len(values), is_named)
+
+
+def _rank(match: Match) -> tuple[bool, float, bool, str]:
+    return not match.is_named, -match.hits / match.among, match.field != "_id", match.collection
+
+
+def choose_match(matches: Sequence[Match]) -> Match | None:
+    """The match that a reference is made of; None where two are as good, and no name tells."""
+    first, *others = matches
+    rivals = [match for match in others if _rank(match)[:3] == _rank(first)[:3]]
+    return None if rivals and not first.is_named else first

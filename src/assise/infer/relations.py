@@ -1,0 +1,151 @@
+"""What a proposed manifest says beside its columns' types: indexes, unique keys, references."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from assise.infer.indexes import IndexFinder, Placed
+from assise.infer.joins import ELEMENT, Path
+from assise.infer.metadata import Metadata
+from assise.infer.references import Match, Matches, choose_match
+from assise.manifest.model import Column, Table
+from assise.manifest.names import RESERVED
+from assise.types.table import is_array
+
+Place = tuple[str, ...]
+
+_INTS = frozenset({"int4", "int8"})
+_TEXT_KINDS = frozenset({"string", "objectid"})
+
+
+@dataclass
+class Relations:
+    """Adds to the tables of a draft; `comments` are those of its manifest.
+
+    `places` say in which column the values of a collection's path stand.
+    """
+
+    tables: Mapping[str, Table]
+    comments: dict[Place, str]
+    places: Mapping[tuple[str, Path], Placed]
+    _columns: dict[tuple[str, str], dict[str, object]] = field(default_factory=dict)
+    _indexes: dict[str, list[dict[str, object]]] = field(default_factory=dict)
+
+    def add_indexes(
+        self, tables: Mapping[str, str], metadata: Mapping[str, Metadata], *, has_parser: bool
+    ) -> None:
+        """Add what the source has of indexes, and what its validators require, by collection."""
+        for collection, table in tables.items():
+            found = metadata.get(collection, Metadata())
+            places = self._list_places(collection)
+            finder = IndexFinder(table, places, has_parser)
+            for index in found.indexes:
+                finder.add(index)
+            self._take(finder)
+            for path in sorted(found.required):
+                place = places.get(path)
+                if place is not None and place.is_full and place.table == table and path != "_id":
+                    self._ask(place, not_null=True)
+
+    def _list_places(self, collection: str) -> dict[str, Placed]:
+        return {
+            ".".join(key for key in path if key != ELEMENT): place
+            for (owner, path), place in self.places.items()
+            if owner == collection
+        }
+
+    def _take(self, finder: IndexFinder) -> None:
+        found = finder.found
+        for table, indexes in found.indexes.items():
+            for index, comment in indexes:
+                listed = self._indexes.setdefault(table, [])
+                self.comments["tables", table, "indexes", str(len(listed))] = comment
+                listed.append(index)
+        for (table, column), (unique, comment) in found.unique.items():
+            if (column,) != self.tables[table].primary_key:
+                self._columns.setdefault((table, column), {})["unique"] = unique
+                self._remark(table, column, f"unique index {comment}")
+        for table, texts in found.told.items():
+            self.comments["tables", table, "indexes"] = "\n".join(texts)
+
+    def add_references(self, matches: Matches) -> None:
+        """Add what fields refer to: a foreign key where the types are alike, else a comment."""
+        for (collection, path), found in matches.items():
+            place = self.places.get((collection, path))
+            if place is None and path[-1] == ELEMENT:
+                place = self.places.get((collection, path[:-1]))
+            if place is None:
+                continue
+            match = choose_match(found)
+            for each in [match] if match else found[:3]:
+                self._remark(place.table, place.column, each.evidence)
+            if match is not None:
+                self._refer(place, match)
+
+    def _refer(self, place: Placed, match: Match) -> None:
+        target = self.places.get((match.collection, (match.field,)))
+        if target is None or not _join(place, target):
+            return
+        reference = target.table
+        if match.field != "_id":
+            if not self._columns.get((target.table, target.column), {}).get("unique"):
+                return
+            reference = f"{target.table}({target.column})"
+        self._ask(place, references=reference)
+        if match.hits < match.among:
+            self._ask(place, orphans="keep")
+
+    def _ask(self, place: Placed, **keys: object) -> None:
+        self._columns.setdefault((place.table, place.column), {}).update(keys)
+
+    def _remark(self, table: str, column: str, text: str) -> None:
+        place = ("tables", table, "columns", column)
+        before = self.comments.get(place)
+        self.comments[place] = f"{before}; {text}" if before else text
+
+    def list_tables(self) -> dict[str, Table]:
+        """The tables with all that was added, and with their columns in order."""
+        self._remark_words()
+        return {name: self._write(name, table) for name, table in self.tables.items()}
+
+    def _write(self, name: str, table: Table) -> Table:
+        facts = table.model_dump(exclude_unset=True, by_alias=True)
+        columns = {}
+        for column in self._order(name, table):
+            before = table.columns[column].model_dump(exclude_unset=True, by_alias=True)
+            asked = self._columns.get((name, column), {})
+            columns[column] = Column.model_validate({**before, **asked})
+        indexes = {"indexes": self._indexes[name]} if self._indexes.get(name) else {}
+        return Table.model_validate({**facts, "columns": columns, **indexes})
+
+    def _order(self, name: str, table: Table) -> list[str]:
+        """The columns: the key, references, the others, moments."""
+
+        def rank(column: str) -> int:
+            if column in table.primary_key:
+                return 0
+            if "references" in self._columns.get((name, column), {}):
+                return 1
+            return 3 if table.columns[column].type == "timestamptz" else 2
+
+        return sorted(table.columns, key=rank)
+
+    def _remark_words(self) -> None:
+        """Say which names SQL takes only in quotes."""
+        for name, table in self.tables.items():
+            for column in table.columns:
+                if column in RESERVED:
+                    self._remark(name, column, f'in SQL it stands in quotes: "{column}"')
+            if name in RESERVED:
+                place = ("tables", name)
+                self.comments[place] += f'; in SQL it stands in quotes: "{name}"'
+
+
+def _join(own: Placed, target: Placed) -> bool:
+    """Whether a foreign key can hold one column to the other: cells of equal values are equal."""
+    if is_array(own.type) or target.kind in {"any", "offset"}:
+        return False
+    if own.type == target.type == "text":
+        return {own.kind, target.kind} <= _TEXT_KINDS
+    return own.type == target.type or {own.type, target.type} <= _INTS

@@ -1,0 +1,95 @@
+"""Errors of pymongo, translated: what happened, where, and what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+from pymongo.errors import (
+    AutoReconnect,
+    ConfigurationError,
+    NotPrimaryError,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
+
+from assise.errors import SourceError
+
+AGAIN = "The same command continues where it stopped."
+
+UNAUTHORIZED = 13
+
+_REMEDIES = {
+    13: "Grant the user the role `read` on the database, or leave the collection out with --skip.",
+    18: "Check user and password; a user of another database needs ?authSource=admin in the URL.",
+    8000: "Check user and password of the Atlas user, and that this address may connect.",
+    26: "Check the name of the database in the URL.",
+    43: f"The server has given up a cursor. {AGAIN}",
+    50: f"The operation took longer than the limit in the URL. {AGAIN}",
+    189: f"Another member becomes primary. {AGAIN}",
+    10107: f"The member is not primary any more. {AGAIN}",
+    11600: f"The server is shutting down. {AGAIN}",
+}
+"""Codes of MongoDB's errors (src/mongo/base/error_codes.yml) and what to do."""
+
+_TELLS = (
+    ("CERTIFICATE_VERIFY_FAILED", "Name the certificate of its authority: tlsCAFile=FILE."),
+    ("certificate", "Check the TLS options of the URL: tls, tlsCAFile, tlsCertificateKeyFile."),
+    ("SSL", "Check whether the server speaks TLS: tls=true or tls=false in the URL."),
+    ("Connection refused", "Check host and port, and that the server runs."),
+    ("Name or service not known", "Check the name of the host in the URL."),
+    ("nodename nor servname", "Check the name of the host in the URL."),
+    ("timed out", f"Check that this machine may reach the server. {AGAIN}"),
+    ("No replica set members", "Check replicaSet and readPreference in the URL."),
+    ("connection closed", f"The server has closed the connection. {AGAIN}"),
+)
+"""Words in the message of a connection that failed, and what to do."""
+
+_DNS = "Check the name in the URL; without SRV records write mongodb://HOST:PORT in place of mongodb+srv://."
+_NOISE = re.compile(r" ?\(configured timeouts: [^)]*\)|, Timeout: .*|, full error: .*", re.DOTALL)
+
+
+@contextmanager
+def translated(place: str, secrets: Collection[str]) -> Iterator[None]:
+    """Translate pymongo's errors to a SourceError that names the place; no secret is shown."""
+    try:
+        yield
+    except PyMongoError as error:
+        raise _translate(error, place, secrets) from error
+    except (OSError, ValueError, TypeError, UserWarning) as error:
+        # Options of the URL that pymongo does not check: a file that is not there, an unknown word.
+        message = f"{place}: {_clean(str(error), secrets)}"
+        raise SourceError(message, remedy="Check the options of the URL.") from error
+
+
+def _translate(error: PyMongoError, place: str, secrets: Collection[str]) -> SourceError:
+    message = _clean(str(error), secrets)
+    if isinstance(error, OperationFailure | NotPrimaryError):
+        details = error.details if isinstance(error.details, dict) else {}
+        code = error.code if isinstance(error, OperationFailure) else details.get("code")
+        named = f" (code {code})" if code else ""
+        remedy = _REMEDIES.get(code or 0, AGAIN)
+        return SourceError(f"{place}: {message}{named}", remedy=remedy)
+    if isinstance(error, ServerSelectionTimeoutError):
+        return SourceError(f"{place} cannot be reached: {message}", remedy=_find_remedy(message))
+    if isinstance(error, AutoReconnect):
+        lost = "the connection was lost"
+        return SourceError(f"{place}: {lost}: {message}", remedy=_find_remedy(message))
+    if isinstance(error, ConfigurationError):
+        is_dns = "DNS" in message or "SRV" in message.upper() or "nameserver" in message
+        remedy = _DNS if is_dns else "Check the URL: in a password write @ as %40 and / as %2F."
+        return SourceError(f"{place} is not usable: {message}", remedy=remedy)
+    return SourceError(f"{place}: {message}", remedy=AGAIN)
+
+
+def _find_remedy(message: str) -> str:
+    return next((remedy for tell, remedy in _TELLS if tell in message), AGAIN)
+
+
+def _clean(message: str, secrets: Collection[str]) -> str:
+    message = " ".join(_NOISE.sub("", message).split())
+    for secret in sorted(secrets, key=len, reverse=True):
+        message = message.replace(secret, "…")
+    return message[:500]

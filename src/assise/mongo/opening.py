@@ -1,0 +1,75 @@
+"""The opening of a source, whatever kind it is of."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from assise.errors import SourceError
+from assise.mongo.archive import open_archive, rebuild_archive
+from assise.mongo.archive_contents import is_archive
+from assise.mongo.dump import check_text, is_dump, open_dump, rebuild_dump
+from assise.mongo.json_source import is_json, open_json, rebuild_json
+from assise.mongo.server import Server, rebuild_server
+from assise.mongo.source import NO_OPTIONS, REMEDY_UNREADABLE, JsonObject, Source, SourceOptions
+from assise.mongo.unknown import GIVE_SOURCE, refuse_file
+from assise.mongo.url import is_mongodb_url
+from assise.settings import expand
+
+KINDS: dict[str, Callable[[JsonObject], Source]] = {
+    "archive": rebuild_archive,
+    "dump": rebuild_dump,
+    "server": rebuild_server,
+    "json": rebuild_json,
+}
+"""How a worker process opens each kind of source, from what `Source.describe` returned."""
+
+_URL = re.compile("[a-z][a-z0-9+]+:/")
+
+
+def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Source:
+    """Open the source at a path or a URL; its kind is told by its first bytes and by its name.
+
+    Raises:
+        SourceError: there is none that can be read.
+        UsageError: it holds more than one database, or not what the options name.
+    """
+    if isinstance(place, str) and (place.startswith("${") or is_mongodb_url(place)):
+        # So that a password stands neither in the command nor in the list of processes.
+        place = expand(place)
+        if is_mongodb_url(place):
+            options.check({"database", "queries"}, "the source is a server")
+            return Server(place, options)
+    path = Path(place)
+    if _URL.match(str(place)) and not os.path.lexists(path):
+        raise SourceError(
+            "the URL is not that of a MongoDB",
+            remedy="A live source begins with mongodb:// or mongodb+srv://.",
+        )
+    path = path.absolute()
+    check_text(str(path))
+    try:
+        path.lstat()
+    except FileNotFoundError as error:
+        raise SourceError(f"{path} does not exist", remedy=GIVE_SOURCE) from error
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
+        raise SourceError(message, remedy=REMEDY_UNREADABLE) from error
+    if is_archive(path):
+        options.check({"database"}, f"{path} is an archive")
+        return open_archive(path, options)
+    if is_dump(path):
+        return open_dump(path, options)
+    if is_json(path):
+        options.check({"zone"}, f"{path} is JSON")
+        return open_json(path, options)
+    if path.is_dir():
+        return open_dump(path, options)  # which says what it lacks
+    raise refuse_file(path)
+
+
+def rebuild_source(facts: JsonObject) -> Source:
+    """Open the source that `Source.describe` described, in a worker process."""
+    return KINDS[facts["kind"]](facts)

@@ -1,0 +1,45 @@
+"""Tables as classes of SQLAlchemy 2, written by sqlacodegen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import psycopg
+
+from assise import extras
+from assise.errors import UsageError
+from assise.postgres.connection import Connection
+from assise.postgres.environment import without_service
+from assise.wording import nearest
+
+EXTRA = "schema"
+
+
+def write_models(connection: Connection, tables: Sequence[str]) -> str:
+    """The classes of these tables, in the schema that comes first on the search path.
+
+    Raises:
+        MissingExtraError: sqlacodegen is not installed. UsageError: a table is not there.
+    """
+    sqlalchemy = extras.load("sqlalchemy", extra=EXTRA)
+    generators = extras.load("sqlacodegen.generators", extra=EXTRA)
+
+    def connect() -> psycopg.Connection:
+        with without_service(connection.conninfo):
+            return psycopg.connect(connection.conninfo)
+
+    engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=connect)
+    try:
+        known = sqlalchemy.inspect(engine).get_table_names()
+        missing = [name for name in tables if name not in known]
+        if missing:
+            raise UsageError(
+                f"{connection.target} has no table {missing[0]}",
+                remedy=f"`assise load FOLDER` makes it. {nearest(missing[0], known)}",
+            )
+        metadata = sqlalchemy.MetaData()
+        metadata.reflect(engine, only=list(tables))
+        text: str = generators.DeclarativeGenerator(metadata, engine, set()).generate()
+        return text
+    finally:
+        engine.dispose()

@@ -1,0 +1,89 @@
+"""What a manifest asks for beside its tables: keys, constraints, indexes, defaults, as SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from assise.manifest.names import MAX_NAME_BYTES, cut_name, shorten
+from assise.manifest.problems import Place
+
+ObjectKind = Literal["default", "identity", "not null", "unique", "index", "check", "foreign key"]
+
+ORDER: tuple[ObjectKind, ...] = (
+    "default",
+    "identity",
+    "unique",
+    "index",
+    "not null",
+    "check",
+    "foreign key",
+)
+"""The order in which they are created: a foreign key refers to what is unique."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """What rows break an object: how they are counted and found, and what they do."""
+
+    count: str = ""
+    keys: str = ""
+    says: str = ""
+
+
+@dataclass(frozen=True)
+class Object:
+    """One thing that a table has because the manifest says so.
+
+    Args:
+        name: of the constraint or index; of a column's default and the like, the column.
+        place: of the key in the manifest that asks for it.
+        create: the statement that makes it; a foreign key without the check of old rows.
+        drop: the statement that takes it away.
+        instead: the statement for what can be had where rows break it.
+        if_long: the statement for what can be had where values are too long for an index.
+        after: the statement that follows once it is there: it checks old rows, or reads them.
+        refers_to: the table that a foreign key refers to.
+    """
+
+    kind: ObjectKind
+    table: str
+    name: str
+    place: Place
+    create: str
+    drop: str
+    instead: str = ""
+    if_long: str = ""
+    after: str = ""
+    refers_to: str = ""
+    broken: Broken = Broken()
+
+    @property
+    def sql(self) -> str:
+        """What creates it at once, where no row breaks it."""
+        return self.create.removesuffix(" NOT VALID")
+
+
+@dataclass
+class ObjectNames:
+    """Gives out names of constraints and indexes in the way of PostgreSQL, each once."""
+
+    taken: set[str] = field(default_factory=set)
+
+    def take(self, table: str, columns: Iterable[str], ending: str) -> str:
+        """A name such as `users_email_key`."""
+        size = MAX_NAME_BYTES - len(ending) - 1
+        first = shorten("_".join([table, *columns]), size)
+        name, number = f"{first}_{ending}", 1
+        while name in self.taken:
+            number += 1
+            tail = f"_{ending}{number}"
+            name = cut_name(first, MAX_NAME_BYTES - len(tail)) + tail
+        self.taken.add(name)
+        return name
+
+
+def list_indexes(objects: Iterable[Object]) -> list[str]:
+    """The names of the indexes among objects: no table or other index may have them."""
+    return [each.name for each in objects if each.kind in {"unique", "index"}]

@@ -1,0 +1,58 @@
+"""Digests of the documents of a live source, as they were when they were loaded.
+
+Of each document 24 bytes are kept: a hash of its key (8 bytes of BLAKE2b) and its fingerprint, which
+equal documents share. So verify tells whether rows are what was loaded after the source has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+
+from assise.documents.fingerprints import Fingerprints
+from assise.postgres.connection import Connection
+from assise.transfer import ledger
+from assise.types.wire import Cell
+
+KEY_BYTES, RECORD_BYTES = 8, 24
+
+Digests = Mapping[bytes, bytes]
+"""The fingerprints of documents by the hashes of their keys."""
+
+
+def hash_key(key: bytes) -> bytes:
+    """Return the 8 bytes that stand for a key; two of 2^64 pairs of keys share them."""
+    return blake2b(key, digest_size=KEY_BYTES).digest()
+
+
+class DigestWriter:
+    """Writes the digests of documents of one collection."""
+
+    def __init__(self) -> None:
+        self._fingerprints = Fingerprints()
+
+    def write(self, keys: Iterable[Cell], documents: Sequence[bytes]) -> bytes:
+        """Return the digests of documents with these keys."""
+        pairs = zip(keys, self._fingerprints.read(documents), strict=True)
+        return b"".join([hash_key(key) + digest for key, digest in pairs])
+
+
+def split_digests(content: bytes) -> dict[bytes, bytes]:
+    """Return what was written."""
+    starts = range(0, len(content), RECORD_BYTES)
+    return {content[p : p + KEY_BYTES]: content[p + KEY_BYTES : p + RECORD_BYTES] for p in starts}
+
+
+def join_digests(digests: Digests) -> bytes:
+    """Return digests as `split_digests` takes them."""
+    return b"".join([key + digest for key, digest in digests.items()])
+
+
+def read_digests(
+    connection: Connection, load: ledger.Load, collection: str, start: int | None = None
+) -> Iterator[dict[bytes, bytes]]:
+    """Yield the digests of the chunks of a live collection, or of the one at `start`."""
+    parameters = {"load_id": load.id, "collection": collection, "start": start}
+    for (digests,) in connection.execute(ledger.QUERIES["digests"], parameters):
+        if isinstance(digests, bytes):
+            yield split_digests(digests)

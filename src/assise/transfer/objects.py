@@ -1,0 +1,300 @@
+"""Constraints, indexes and defaults of the manifest, made after the rows or changed in place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from assise.errors import (
+    DuplicateKeyError,
+    LimitError,
+    ManifestError,
+    RefusedError,
+    ViolationError,
+)
+from assise.manifest.layout import TableLayout
+from assise.postgres import bookkeeping
+from assise.postgres.connection import Connection, run_all
+from assise.progress import Log, OnProgress, Progress
+from assise.rows.keys import uuid_to_objectid
+from assise.schema.objects import ORDER, Object, ObjectKind
+from assise.schema.sql import quote_text
+from assise.transfer.ledger import LEDGER, QUERIES, Load
+from assise.transfer.report import Finding
+
+WITH_OBJECTS = 5
+"""The version of the ledger from which on it lists them."""
+
+Id = tuple[str, str, str]
+"""Table, kind and name."""
+
+_UNCHECKED: dict[str, object] = {"unchecked": True}
+"""Stands for the finding of a foreign key whose old rows are not checked yet."""
+
+
+@dataclass(frozen=True)
+class MadeObject:
+    """An object as the ledger has it."""
+
+    table: str
+    kind: ObjectKind
+    name: str
+    create_sql: str
+    drop_sql: str
+    finding: dict[str, Any] | None
+
+    @property
+    def id(self) -> Id:
+        """What tells it from the others of the load."""
+        return self.table, self.kind, self.name
+
+
+def list_made(connection: Connection, load: Load) -> dict[Id, MadeObject]:
+    """What the tables of a load have because the manifest asks for it."""
+    if bookkeeping.find_version(connection, LEDGER) < WITH_OBJECTS:
+        return {}
+    found = connection.fetch(MadeObject, QUERIES["objects"], {"load_id": load.id})
+    return {made.id: made for made in found}
+
+
+def drop_foreign_keys(connection: Connection, load: Load) -> None:
+    """Drop the foreign keys of the manifest, so that its tables can go one after the other."""
+    for key, made in list_made(connection, load).items():
+        if made.kind == "foreign key":
+            connection.execute(f"{made.drop_sql};\n{_forget(load, key)}")
+
+
+def try_objects(connection: Connection, objects: Sequence[Object]) -> None:
+    """Make everything on empty tables and take it back, inside the caller's transaction.
+
+    Raises:
+        ManifestError: the server cannot make one of them.
+    """
+    unique = [each for each in objects if each.kind == "unique"]
+    for each in objects:
+        before = [other.create for other in unique if other.table == each.refers_to]
+        statements = ["SAVEPOINT trial", *before, each.create, "ROLLBACK TO trial"]
+        try:
+            connection.execute(";\n".join([*statements, "RELEASE trial"]))
+        except RefusedError as error:
+            raise _refused(each, error) from error
+
+
+def _refused(each: Object, error: RefusedError) -> ManifestError:
+    return ManifestError(
+        f"the server refuses it: {error.message}",
+        file="the manifest",
+        key=".".join(each.place),
+        remedy="Correct it; nothing was written.",
+    )
+
+
+def apply_objects(
+    connection: Connection,
+    load: Load,
+    objects: Sequence[Object],
+    *,
+    workers: int,
+    log: Log,
+    progress: OnProgress,
+) -> list[Finding]:
+    """Make what the manifest asks for and the tables have not, and drop what it no longer asks for.
+
+    What rows do not fulfil is tried again each time, and is a finding as long as they do not.
+
+    Raises:
+        ManifestError: the server cannot make one of them.
+    """
+    made = list_made(connection, load)
+    wanted = {(each.table, str(each.kind), each.name): each for each in objects}
+    gone = sorted(made.keys() - wanted.keys(), key=lambda key: -ORDER.index(made[key].kind))
+    for key in gone:
+        connection.execute(f"{made[key].drop_sql};\n{_forget(load, key)}")
+    tasks = [_plan(key, each, made.get(key)) for key, each in wanted.items()]
+    todo = [task for task in tasks if task is not None]
+    findings = _Work(connection, load, workers, progress).run(todo)
+    changes = [(sum(not task.is_retry for task in todo), "made"), (len(gone), "dropped")]
+    said = [f"{count:,} {how}" for count, how in changes if count]
+    if said:
+        log(f"indexes, keys and constraints: {', '.join(said)}")
+    return sorted(findings, key=lambda finding: finding.name)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """An object to make, or to try again; `before` drops what it takes the place of."""
+
+    key: Id
+    object: Object
+    before: str = ""
+    is_retry: bool = False
+
+
+def _plan(key: Id, each: Object, made: MadeObject | None) -> _Task | None:
+    if made is None:
+        return _Task(key, each)
+    if made.create_sql != each.create:
+        return _Task(key, each, made.drop_sql)
+    return None if made.finding is None else _Task(key, each, is_retry=True)
+
+
+@dataclass(frozen=True)
+class _Work:
+    connection: Connection
+    load: Load
+    workers: int
+    progress: OnProgress
+
+    def run(self, tasks: Sequence[_Task]) -> list[Finding]:
+        """Make objects in sessions beside each other: foreign keys last, as they read two tables.
+
+        A foreign key is made without its rows, which takes a moment; then all are checked.
+        """
+        keys = [task for task in tasks if task.object.kind == "foreign key"]
+        others = [task for task in tasks if task.object.kind != "foreign key"]
+        found = [*self._make_all(others, 0, len(tasks))]
+        not_unique = {finding.table for finding in found if finding.kind == "unique"}
+        made = []
+        for task in keys:
+            before = task.object.drop if task.is_retry else task.before
+            try:
+                self._execute(self.connection, task, [before, task.object.create], _UNCHECKED)
+                made.append(task)
+            except ManifestError:
+                if task.object.refers_to not in not_unique:
+                    raise
+                found.append(self._give_up(self.connection, task, _NOT_UNIQUE))
+        return [*found, *self._make_all(made, len(tasks) - len(made), len(tasks))]
+
+    def _make_all(self, tasks: Sequence[_Task], done: int, total: int) -> Iterator[Finding]:
+        calls = [partial(self._make, task) for task in tasks]
+        for finding in run_all(self.connection, calls, workers=self.workers):
+            done += 1
+            self.progress(_show_progress(done, total))
+            if finding is not None:
+                yield finding
+
+    def _make(self, task: _Task, session: Connection) -> Finding | None:
+        each, before = task.object, task.object.drop if task.is_retry else task.before
+        is_made = each.kind == "foreign key"
+        statements = [each.after] if is_made else [before, each.create, each.after]
+        try:
+            self._execute(session, task, statements)
+            return None
+        except (DuplicateKeyError, ViolationError):
+            return self._settle(session, task)
+        except LimitError as error:
+            if each.if_long:
+                try:
+                    self._execute(session, task, [before, each.if_long])
+                    return None
+                except DuplicateKeyError:
+                    return self._settle(session, task)
+                except LimitError:
+                    pass
+            return self._give_up(session, task, f"it cannot be indexed: {error.message}")
+
+    def _settle(self, session: Connection, task: _Task) -> Finding:
+        """Find the rows that break an object, and make what can be had in its place."""
+        each = task.object
+        ((rows, among),) = session.execute(each.broken.count)
+        found = session.execute(each.broken.keys)
+        layout = self.load.layout.tables[each.table]
+        finding = Finding(
+            each.table,
+            each.kind,
+            ".".join(each.place),
+            _name(each),
+            int(str(rows)),
+            int(str(among)),
+            each.broken.says,
+            tuple(dict.fromkeys(_show_key(layout, str(key)) for (key,) in found)),
+            _INSTEAD[each.kind],
+            each.after or f"{f'{each.drop}; ' if each.instead else ''}{each.create}",
+        )
+        statements = [] if task.is_retry else [task.before, each.instead]
+        try:
+            self._execute(session, task, statements, finding.as_json())
+        except LimitError:
+            self._execute(session, task, [], finding.as_json())
+        return finding
+
+    def _give_up(self, session: Connection, task: _Task, made: str) -> Finding:
+        each = task.object
+        finding = Finding(
+            each.table, each.kind, ".".join(each.place), _name(each), 0, 0, "", (), made, each.sql
+        )
+        self._execute(session, task, [task.before], finding.as_json())
+        return finding
+
+    def _execute(
+        self,
+        session: Connection,
+        task: _Task,
+        statements: Sequence[str],
+        finding: dict[str, object] | None = None,
+    ) -> None:
+        """Run statements and keep the object in the ledger, in one transaction."""
+        note = _note(self.load, task, finding)
+        try:
+            session.execute(";\n".join([*filter(None, statements), note]))
+        except RefusedError as error:
+            raise _refused(task.object, error) from error
+
+
+def _show_progress(done: int, total: int) -> Progress:
+    name = "indexes and keys"
+    return Progress("build", name, done, done, total, is_known=True, noun="object")
+
+
+_NOT_UNIQUE = "the foreign key was not made, as what it refers to is not unique"
+_INSTEAD = {
+    "unique": "a plain index was made",
+    "check": "the check was not made",
+    "not null": "NOT NULL was not set",
+    "foreign key": "the foreign key holds for new rows",
+}
+
+
+def _name(each: Object) -> str:
+    """What a finding is about: a column, or an index by its name."""
+    is_column = len(each.place) > 3 and each.place[2] == "columns"
+    return f"{each.table}.{each.place[3] if is_column else each.name}"
+
+
+def _show_key(table: TableLayout, text: str) -> str:
+    """A key as users know it from MongoDB."""
+    if table.key.type == "uuid" and table.key.kind == "objectid":
+        return uuid_to_objectid(UUID(text)) or text
+    return text
+
+
+def _note(load: Load, task: _Task, finding: dict[str, object] | None) -> str:
+    """The statement that keeps an object in the ledger."""
+    table, kind, name = task.key
+    text = QUERIES.fill(
+        "note_object",
+        load_id=str(load.id),
+        table=quote_text(table),
+        kind=quote_text(kind),
+        called=quote_text(name),
+        create=quote_text(task.object.create),
+        drop=quote_text(task.object.drop),
+        finding="NULL" if finding is None else f"{quote_text(json.dumps(finding))}::jsonb",
+    )
+    return _without_parameters(text)
+
+
+def _forget(load: Load, key: Id) -> str:
+    table, kind, name = map(quote_text, key)
+    text = QUERIES.fill("forget_object", load_id=str(load.id), table=table, kind=kind, called=name)
+    return _without_parameters(text)
+
+
+def _without_parameters(query: str) -> str:
+    """A query that runs without parameters: its percent signs stand for themselves."""
+    return query.replace("%%", "%")

@@ -1,0 +1,386 @@
+"""Indexes, unique keys and references that infer proposes, read as lines of the manifest."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import bson
+import pytest
+from bson import DBRef, Int64, ObjectId
+from bson.binary import Binary
+from tests.conftest import DATA
+from tests.dumps import write_dump
+
+from assise.infer import joins
+from assise.infer.joins import Joins
+from assise.infer.metadata import Metadata, read_metadata
+from assise.manifest.read import parse_manifest
+from assise.manifest.write import dump_manifest
+from assise.project import Project
+
+Document = dict[str, object]
+START = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
+CASES = DATA.parent / "cases"
+
+
+def make_id(kind: int, n: int) -> ObjectId:
+    return ObjectId(f"{0x6700_0000 + n:08x}{kind:010x}{n:06x}")
+
+
+def infer(
+    folder: Path,
+    collections: Mapping[str, Sequence[Document]],
+    *,
+    indexes: Mapping[str, Sequence[Document]] = {},
+    options: Document | None = None,
+) -> list[str]:
+    """The lines of the manifest that is proposed for a dump."""
+    dump = write_dump(folder / "app", collections)
+    for name, listed in indexes.items():
+        content = {"options": options or {}, "indexes": [{"key": {"_id": 1}}, *listed]}
+        (dump / f"{name}.metadata.json").write_text(json.dumps(content))
+    return infer_lines(dump)
+
+
+def infer_lines(dump: Path) -> list[str]:
+    proposal = Project(dump.parent).infer(dump)
+    text = dump_manifest(proposal.manifest, comments=proposal.comments)
+    assert parse_manifest(text) == proposal.manifest
+    return text.splitlines()
+
+
+def find(lines: list[str], start: str) -> str:
+    (found,) = [line.strip() for line in lines if line.strip().startswith(start)]
+    return found
+
+
+def below(lines: list[str], start: str = "indexes:") -> list[str]:
+    """The lines from the one behind `start` to the end."""
+    return [line.strip() for line in lines[lines.index(f"    {start}") + 1 :]]
+
+
+def make_case(folder: Path, name: str) -> Path:
+    program = CASES / name / "make.py"
+    if not program.exists():
+        pytest.skip(f"no {program}; set ASSISE_TEST_DATA")
+    subprocess.run([sys.executable, program, folder], check=True, env={})
+    return next(path for path in folder.iterdir() if path.is_dir())
+
+
+def test_case_3_has_its_references_and_indexes(tmp_path: Path) -> None:
+    lines = infer_lines(make_case(tmp_path, "03-orphans-and-unique"))
+    assert find(lines, "tenant_id: {type: text, ref") == (
+        'tenant_id: {type: text, references: "namespaces(tenant_id)", orphans: keep}'
+        "  # string; 48 of 60 values are namespaces.tenant_id"
+    )
+    assert find(lines, "device_uid:") == (
+        'device_uid: {type: text, references: "devices(uid)", orphans: keep}'
+        "  # string; 45 of 50 values looked at are devices.uid"
+    )
+    assert find(lines, "uid:") == (
+        'uid: {type: text, unique: "nulls not distinct"}  # string; unique index uid'
+    )
+    assert below(lines)[:4] == [
+        '- {columns: [tenant_id, name, deleted], unique: "nulls not distinct"}  # live_name',
+        "- last_seen  # last_seen",
+        "- {columns: [status], where: \"status = 'pending'\"}  # pending",
+        (
+            "# keep: {last_seen: 365 days}: MongoDB deletes older documents;"
+            " here: devices where last_seen < now() - interval '365 days'"
+        ),
+    ]
+    assert below(lines)[-1] == "- [device_uid, -started_at]  # of_device"
+
+
+def test_case_2_tells_what_joins_as_text(tmp_path: Path) -> None:
+    lines = infer_lines(make_case(tmp_path, "02-string-references"))
+    assert "59 of 60 values are users._id" in find(lines, "author:")
+    assert "60 of 60 values are tags._id" in find(lines, "tags:\x20")
+
+
+USERS: list[Document] = [{"_id": make_id(1, n), "n": n} for n in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        (lambda n: make_id(1, n % 20), "x: {type: uuid, references: users}  # objectId; 40 of 40"),
+        (
+            lambda n: make_id(1, n % 20) if n % 10 else make_id(9, n),
+            "x: {type: uuid, references: users, orphans: keep}  # objectId; 36 of 40",
+        ),
+        (lambda n: make_id(1, n % 20) if n % 3 == 0 else make_id(9, n), "x: uuid  # objectId"),
+        (lambda n: str(make_id(1, n % 20)), "x: text  # string; 40 of 40 values are users._id"),
+        (lambda n: str(make_id(1, n % 20)).upper(), "x: text  # string; 40 of 40"),
+        (
+            lambda n: [make_id(1, n % 20), make_id(1, n % 7)],
+            'x: "uuid[]"  # array of objectId; 80 of 80 values are users._id',
+        ),
+    ],
+)
+def test_values_that_are_ids_are_references(tmp_path: Path, value: object, line: str) -> None:
+    assert callable(value)
+    orders: list[Document] = [{"_id": n, "x": value(n)} for n in range(40)]
+    lines = infer(tmp_path, {"users": USERS, "orders": orders})
+    assert find(lines, "x:").startswith(line)
+
+
+def test_uuids_and_their_texts(tmp_path: Path) -> None:
+    ids = [uuid.UUID(int=n << 64 | 7) for n in range(30)]
+    docs: dict[str, list[Document]] = {
+        "teams": [{"_id": Binary.from_uuid(each)} for each in ids],
+        "users": [
+            {"_id": n, "lead": Binary.from_uuid(each), "text": str(each).upper()}
+            for n, each in enumerate(ids)
+        ],
+    }
+    lines = infer(tmp_path, docs)
+    assert find(lines, "lead:").startswith("lead: {type: uuid, kind: uuid, references: teams}")
+    assert "30 of 30 values are teams._id" in find(lines, "text:")
+
+
+def test_database_references_and_elements_of_arrays(tmp_path: Path) -> None:
+    docs: list[Document] = [
+        {
+            "_id": n,
+            "owner": DBRef("users", make_id(1, n % 20)),
+            "lines": [{"by": make_id(1, n % 20), "to": {"id": make_id(1, 3)}}] * 2,
+        }
+        for n in range(20)
+    ]
+    lines = infer(tmp_path, {"users": USERS, "orders": docs})
+    assert find(lines, "owner_id:").startswith(
+        "owner_id: {type: uuid, from: owner.$id, references: users}"
+    )
+    assert find(lines, "by:").startswith("by: {type: uuid, references: users}")
+
+
+@pytest.mark.parametrize("kind", [int, Int64, lambda n: f"k{n}"])
+def test_numbers_and_short_texts_refer_only_where_the_name_says_so(
+    tmp_path: Path, kind: object
+) -> None:
+    assert callable(kind)
+    users: list[Document] = [{"_id": kind(n)} for n in range(50)]
+    docs: list[Document] = [
+        {"_id": ObjectId(), "userId": kind(n), "count": kind(n), "createdBy": kind(n)}
+        for n in range(40)
+    ]
+    lines = infer(tmp_path, {"users": users, "orders": docs})
+    assert "references: users" in find(lines, "user_id:")
+    assert "users._id" not in find(lines, "count:")
+    assert "users._id" not in find(lines, "created_by:")
+
+
+def test_a_name_alone_is_no_reference(tmp_path: Path) -> None:
+    users: list[Document] = [{"_id": n} for n in range(50)]
+    docs: list[Document] = [{"_id": n, "user_id": n * 1_000} for n in range(40)]
+    lines = infer(tmp_path, {"users": users, "orders": docs})
+    assert find(lines, "user_id:") == "user_id: int4  # int32"
+
+
+def test_of_two_collections_with_the_same_ids_the_name_decides(tmp_path: Path) -> None:
+    docs: list[Document] = [
+        {"_id": n, "user_id": make_id(1, n), "x": make_id(1, n)} for n in range(20)
+    ]
+    lines = infer(tmp_path, {"users": USERS, "profiles": USERS, "orders": docs})
+    assert "references: users}" in find(lines, "user_id:")
+    assert find(lines, "x:") == (
+        "x: uuid  # objectId; 20 of 20 values are profiles._id; 20 of 20 values are users._id"
+    )
+
+
+def test_references_to_oneself(tmp_path: Path) -> None:
+    docs: list[Document] = [{"_id": make_id(1, n), "parent": make_id(1, n // 2)} for n in range(20)]
+    lines = infer(tmp_path, {"pages": docs})
+    assert find(lines, "parent:").startswith("parent: {type: uuid, references: pages}")
+
+
+def test_columns_stand_in_order(tmp_path: Path) -> None:
+    docs: list[Document] = [
+        {"_id": n, "at": START, "name": "x", "user": make_id(1, n % 20), "to": "y"}
+        for n in range(20)
+    ]
+    lines = infer(tmp_path, {"users": USERS, "orders": docs})
+    start = lines.index("      id: {type: int4, from: _id}")
+    names = [line.split(":")[0].strip() for line in lines[start : start + 5]]
+    assert names in (["id", '"user"', "name", '"to"', "at"], ["id", "user", "name", "to", "at"])
+    assert 'in SQL it stands in quotes: "user"' in find(lines, "user:")
+    assert 'in SQL it stands in quotes: "to"' in find(lines, "to:")
+
+
+DOCS: list[Document] = [
+    {
+        "_id": n,
+        "a": n,
+        "b": f"x{n}",
+        "maybe": f"y{n}" if n % 2 else None,
+        "mixed": f"z{n}" if n % 30 else n,
+        "at": START,
+        "tags": ["t"],
+        "any": [1, "a"],
+        "geo": {"type": "Point", "coordinates": [1.5, 2.5]},
+        "addr": {"city": "Paris"},
+        "items": [{"sku": f"s{n}", "n": n}],
+    }
+    for n in range(60)
+]
+INDEXES: list[tuple[Document, str]] = [
+    ({"key": {"a": 1}}, "- a  # i"),
+    ({"key": {"a": -1}}, "- a  # i"),
+    ({"key": {"a": 1, "b": -1}}, "- [a, -b]  # i"),
+    ({"key": {"_id": 1, "b": -1}}, "- [id, -b]  # i"),
+    ({"key": {"addr.city": 1}}, "- addr_city  # i"),
+    ({"key": {"b": "hashed"}}, "- {columns: [b], method: hash}  # i"),
+    ({"key": {"tags": 1}}, "- {columns: [tags], method: gin}  # i"),
+    ({"key": {"any": 1}}, "- {columns: [any], method: gin}  # i"),
+    (
+        {"key": {"tags": 1}, "unique": True},
+        "- {columns: [tags], method: gin}  # i, unique there, which PostgreSQL has not for elements",
+    ),
+    ({"key": {"items.sku": 1, "items.n": -1}}, "- [sku, -n]  # i"),
+    ({"key": {"items.sku": 1}, "unique": True}, "- sku  # i, unique there for each document"),
+    ({"key": {"items.sku": 1, "a": 1}}, "# index i: it spans two tables: doc_items.sku, docs.a"),
+    ({"key": {"nowhere": 1}}, "# index i: no column reads nowhere"),
+    ({"key": {"b": 1}, "sparse": True}, '- {columns: [b], where: "b IS NOT NULL"}  # i'),
+    (
+        {"key": {"a": 1, "b": 1}, "sparse": True, "unique": True},
+        (
+            '- {columns: [a, b], where: "a IS NOT NULL OR b IS NOT NULL",'
+            ' unique: "nulls not distinct"}  # i'
+        ),
+    ),
+    (
+        {"key": {"a": 1, "mixed": 1}, "unique": True},
+        "- {columns: [a, mixed], unique: true}  # i, values that do not fit are not compared",
+    ),
+    (
+        {"key": {"b": 1}, "unique": True, "partialFilterExpression": {"a": {"$gt": 5}}},
+        '- {columns: [b], where: "a > 5", unique: "nulls not distinct"}  # i',
+    ),
+    (
+        {
+            "key": {"b": 1},
+            "partialFilterExpression": {
+                "$or": [{"a": {"$in": [1, 2]}}, {"b": {"$exists": True}, "maybe": None}],
+                "at": {"$gte": {"$date": "2025-01-01T00:00:00Z"}},
+            },
+        },
+        (
+            '- {columns: [b], where: "(a IN (1, 2) OR b IS NOT NULL AND maybe IS NULL)'
+            " AND at >= '2025-01-01T00:00:00+00:00'\"}  # i"
+        ),
+    ),
+    (
+        {"key": {"b": 1}, "partialFilterExpression": {"a": {"$mod": [2, 0]}}},
+        "- b  # i, there only where {'a': {'$mod': [2, 0]}}",
+    ),
+    (
+        {"key": {"b": 1}, "unique": True, "collation": {"locale": "fr", "strength": 2}},
+        "- b  # i, there with the collation fr, strength 2, unique there",
+    ),
+    (
+        {"key": {"_fts": "text", "_ftsx": 1}, "weights": {"b": 1, "addr.city": 5}},
+        "# search: b, addr_city: the text index i",
+    ),
+    (
+        {"key": {"geo": "2dsphere"}},
+        "# index i: 2dsphere on geo, for PostGIS",
+    ),
+    ({"key": {"$**": 1}}, "# index i: all fields"),
+    (
+        {"key": {"any.$**": 1}},
+        '# index i: all fields of any: CREATE INDEX ON docs USING gin ("any")',
+    ),
+]
+
+
+@pytest.mark.parametrize(("index", "line"), INDEXES, ids=[str(index) for index, _ in INDEXES])
+def test_an_index_of_the_source(tmp_path: Path, index: Document, line: str) -> None:
+    lines = infer(tmp_path, {"docs": DOCS}, indexes={"docs": [{"name": "i", **index}]})
+    listed = [text.strip() for text in lines if text.startswith("      ")]
+    assert line in listed
+
+
+@pytest.mark.parametrize(
+    ("index", "line"),
+    [
+        ({"key": {"b": 1}}, 'b: {type: text, unique: "nulls not distinct"}  # string'),
+        ({"key": {"b": 1}, "sparse": True}, "b: {type: text, unique: true}  # string"),
+        ({"key": {"mixed": 1}}, "mixed: {type: text, unique: true}  # string in 58"),
+        ({"key": {"maybe": 1}}, 'maybe: {type: text, unique: "nulls not distinct"}  # string'),
+    ],
+)
+def test_a_unique_index_of_one_field(tmp_path: Path, index: Document, line: str) -> None:
+    listed = {"docs": [{"name": "i", "unique": True, **index}]}
+    lines = infer(tmp_path, {"docs": DOCS}, indexes=listed)
+    assert find(lines, line.split(":", maxsplit=1)[0] + ":").startswith(line)
+
+
+def test_what_a_validator_requires_and_every_row_has_is_not_null(tmp_path: Path) -> None:
+    schema = {"required": ["b", "maybe", "addr", 7], "properties": {"addr": {"required": ["city"]}}}
+    options: Document = {"validator": {"$jsonSchema": schema}}
+    lines = infer(tmp_path, {"docs": DOCS}, indexes={"docs": []}, options=options)
+    assert find(lines, "b:") == "b: {type: text, not_null: true}  # string"
+    assert "not_null" not in find(lines, "maybe:")
+    assert "not_null: true" in find(lines, "addr_city:")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "7",
+        '{"indexes": 7, "options": []}',
+        '{"indexes": [7, {}, {"key": 7}, {"key": {}}, {"key": {"_id": 1}}]}',
+        '{"options": {"validator": {"$jsonSchema": {"required": 7, "properties": 8}}}}',
+        '{"indexes": [{"key": {"a": {"$numberInt": "x"}}}]}',
+        "[" * 100_000,
+    ],
+)
+def test_metadata_that_cannot_be_read_say_nothing(text: str) -> None:
+    assert read_metadata(text) == Metadata()
+
+
+def test_ids_are_thinned_out_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joins, "MOST_IDS", 100)
+    raws = [bson.encode({"_id": make_id(1, n)}) for n in range(1_000)]
+    whole, parts = Joins(), Joins()
+    whole.add_all(raws)
+    for start in range(0, 1_000, 130):
+        part = Joins()
+        part.add_all(raws[start : start + 130])
+        parts.merge(Joins.from_json(json.loads(json.dumps(part.as_json()))))
+    ids = whole.ids["_id"]
+    assert 25 <= len(ids.numbers) <= 100
+    assert ids.total == 1_000
+    assert sorted(ids.numbers) == sorted(parts.ids["_id"].numbers)
+    assert ids.bound == parts.ids["_id"].bound
+
+
+def test_the_same_with_any_number_of_workers(tmp_path: Path) -> None:
+    docs: list[Document] = [
+        {"_id": n, "user": make_id(1, n % 20), "text": "x" * 500} for n in range(2_000)
+    ]
+    dump = write_dump(tmp_path / "app", {"users": USERS, "orders": docs})
+    texts = []
+    for workers in (1, 2):
+        settings = {"workers": workers, "chunk_bytes": 100_000}
+        proposal = Project(tmp_path, settings=settings).infer(dump)
+        texts.append(dump_manifest(proposal.manifest, comments=proposal.comments))
+    assert texts[0] == texts[1]
+    assert "values looked at are users._id" in texts[0]
+
+
+def test_documents_that_are_no_bson_leave_nothing() -> None:
+    raw = bson.encode({"_id": make_id(1, 1), "user": make_id(1, 2), "deep": [{"a": make_id(1, 3)}]})
+    for cut in range(len(raw)):
+        for damaged in (raw[:cut], raw[:cut] + b"\xff" + raw[cut + 1 :]):
+            Joins().add_all([damaged])

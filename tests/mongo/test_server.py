@@ -1,0 +1,339 @@
+"""A running MongoDB is read without loss, whatever is written meanwhile."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from threading import Event, Thread
+from typing import Any
+
+import bson
+import pytest
+from bson import Decimal128, Int64, MaxKey, MinKey, ObjectId, Timestamp
+from pymongo import MongoClient, monitoring
+from pymongo.database import Database
+from tests.servers.mongo import MongoServer
+
+from assise.errors import SourceError, UsageError
+from assise.mongo.cursor import CollectionReader, LiveCollection
+from assise.mongo.ranges import EVERYTHING, number_ranges
+from assise.mongo.server import Server
+from assise.mongo.source import LargeChunkError, SourceOptions
+
+pytestmark = pytest.mark.contract
+
+Document = dict[str, Any]
+Shop = Database[Document]
+
+
+@pytest.fixture
+def shop(mongo: MongoServer) -> Iterator[Shop]:
+    """A database of the server, empty before and gone afterwards."""
+    mongo.answer_truly()
+    mongo.client.drop_database("shop")
+    yield mongo.client.shop
+    mongo.answer_truly()
+    mongo.client.drop_database("shop")
+
+
+OpenReader = Callable[[str], CollectionReader]
+
+
+@pytest.fixture
+def open_reader(mongo: MongoServer) -> Iterator[OpenReader]:
+    """Opens collections of the database."""
+    with ExitStack() as opened:
+
+        def open_one(name: str) -> CollectionReader:
+            server = opened.enter_context(closing(Server(f"{mongo.url}shop")))
+            return server.open_collection(name)
+
+        yield open_one
+
+
+def read_all(reader: CollectionReader, size: int) -> list[bytes]:
+    ranges = reader.plan_ranges(size)
+    chunks = [reader.read_range(each) for each in ranges]
+    documents = [document for chunk in chunks for document in chunk.documents]
+    offsets = [offset for offset, _ in documents]
+    assert len(set(offsets)) == len(offsets)
+    assert offsets == sorted(offsets)
+    return [raw for _, raw in documents]
+
+
+IDS: dict[str, Sequence[object]] = {
+    "ObjectIds": [ObjectId() for _ in range(200)],
+    "ints": [*range(-50, 50), 2**31, -(2**31), Int64(2**40)],
+    "numbers": [1, 2.5, Int64(3), Decimal128("4.5"), -7, 1e300, *range(10, 60)],
+    "strings": [f"user-{n}" for n in range(100)] + ["", "É", "z\0a"],
+    "documents": [{"a": n, "b": str(n)} for n in range(60)] + [{"b": "1", "a": 1}],
+    "dates": [bson.datetime_ms.DatetimeMS(n * 10**9) for n in range(-40, 40)],
+    "mixed": [
+        MinKey(), None, 7, 7.5, "7", {"a": 7}, b"7", ObjectId(), True, False,
+        bson.datetime_ms.DatetimeMS(7), Timestamp(7, 1), MaxKey(), *range(100, 140),
+        *(f"s{n}" for n in range(40)), *(ObjectId() for _ in range(40)),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", IDS)
+def test_every_document_is_in_one_range(open_reader: OpenReader, shop: Shop, kind: str) -> None:
+    given = [
+        bson.encode({"_id": each, "n": n, "text": "x" * 50}) for n, each in enumerate(IDS[kind])
+    ]
+    random.Random(1).shuffle(given)
+    shop.things.insert_many([bson.raw_bson.RawBSONDocument(raw) for raw in given])
+    reader = open_reader("things")
+    assert len(reader.plan_ranges(1000)) > 5
+    assert sorted(read_all(reader, 1000)) == sorted(given)
+    assert sorted(read_all(reader, 1 << 30)) == sorted(given)
+
+
+@pytest.mark.parametrize("kind", IDS)
+def test_ranges_from_a_sample_hold_every_document(
+    open_reader: OpenReader, shop: Shop, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assise.mongo.cursor.WALKED", 10)
+    monkeypatch.setattr("assise.mongo.cursor.RARELY", 2)
+    given = [bson.encode({"_id": each, "text": "x" * 50}) for each in IDS[kind]]
+    shop.things.insert_many([bson.raw_bson.RawBSONDocument(raw) for raw in given])
+    reader = open_reader("things")
+    assert len(reader.plan_ranges(1000)) > 3
+    assert sorted(read_all(reader, 1000)) == sorted(given)
+
+
+def test_a_sample_is_weighted_by_the_sizes_of_its_documents(
+    mongo: MongoServer, open_reader: OpenReader, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assise.mongo.cursor.WALKED", 10)
+    shop.things.insert_many([{"_id": n} for n in range(100)])
+    reader = replace(open_reader("things"), facts=LiveCollection("things", 1600, 100))
+    # mongo-java-server has no $bsonSize: an answer after MongoDB's manual.
+    sizes = [10, 10, 10, 10, 400, 400, 400, 400]
+    sample = [{"_id": 10 * n, "size": size} for n, size in enumerate(sizes)]
+    batch = {"id": Int64(0), "ns": "shop.things", "firstBatch": sample}
+    mongo.answer("aggregate", {"cursor": batch})
+    filters = [bson.decode(each.filter) for each in reader.plan_ranges(400)]
+    assert [each["_id"].get("$gte") for each in filters[1:]] == [None, 50, 70]
+
+
+def test_the_collation_of_a_collection_does_not_change_its_ranges(
+    open_reader: OpenReader, shop: Shop
+) -> None:
+    given = [bson.encode({"_id": each, "text": "x" * 50}) for each in IDS["strings"]]
+    shop.things.insert_many([bson.raw_bson.RawBSONDocument(raw) for raw in given])
+    plain = open_reader("things")
+    reader = replace(plain, facts=replace(plain.facts, has_collation=True))
+    asked = list[object]()
+
+    class Listener(monitoring.CommandListener):
+        def started(self, event: monitoring.CommandStartedEvent) -> None:
+            if event.command_name == "find":
+                asked.append(event.command.get("collation"))
+
+        def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+            pass
+
+        def failed(self, event: monitoring.CommandFailedEvent) -> None:
+            pass
+
+    host, port = shop.client.address or ("", 0)
+    with MongoClient[Document](host, port, event_listeners=[Listener()]) as client:
+        reader = replace(reader, collection=client.shop.things)
+        assert sorted(read_all(reader, 1000)) == sorted(given)
+    assert len(asked) > 5
+    assert {str(each) for each in asked} == {"{'locale': 'simple'}"}
+
+
+def test_a_large_range_is_split(open_reader: OpenReader, shop: Shop) -> None:
+    given = [bson.encode({"_id": n, "text": "x" * 900}) for n in range(300)]
+    shop.things.insert_many([bson.raw_bson.RawBSONDocument(raw) for raw in given])
+    reader = open_reader("things")
+    (whole,) = number_ranges([EVERYTHING])
+    with pytest.raises(LargeChunkError):
+        reader.read_range(whole, limit=100_000)
+    parts = reader.split(whole)
+    assert len(parts) >= 4
+    found = [raw for part in parts for _, raw in reader.read_range(part, limit=100_000).documents]
+    assert sorted(found) == sorted(given)
+    smaller = [part for outer in parts for part in reader.split(outer)]
+    assert len(smaller) > len(parts)
+    again = [document for part in smaller for document in reader.read_range(part).documents]
+    assert sorted(raw for _, raw in again) == sorted(given)
+    assert len({offset for offset, _ in again}) == len(again)
+
+
+def test_a_query_leaves_the_others_out(mongo: MongoServer, shop: Shop) -> None:
+    shop.things.insert_many([{"_id": n, "tenant": n % 3, "text": "x" * 200} for n in range(300)])
+    options = SourceOptions(queries={"things": '{"tenant": 2}'})
+    with closing(Server(f"{mongo.url}shop", options)) as server:
+        assert server.notes == ('of things only what {"tenant": 2} matches',)
+        reader = server.open_collection("things")
+        assert reader.facts.count == 100
+        found = read_all(reader, 1000)
+    assert sorted(bson.decode(raw)["_id"] for raw in found) == [*range(2, 300, 3)]
+
+
+def test_what_stays_is_read_once_while_others_write(open_reader: OpenReader, shop: Shop) -> None:
+    staying = {ObjectId() for _ in range(3000)}
+    shop.things.insert_many([{"_id": each, "n": 0, "text": "x" * 100} for each in staying])
+    goers = [ObjectId() for _ in range(500)]
+    shop.things.insert_many([{"_id": each, "n": 0} for each in goers])
+    is_over = Event()
+
+    def write() -> None:
+        rng, some = random.Random(3), sorted(staying)[::7]
+        while not is_over.is_set():
+            shop.things.update_one({"_id": rng.choice(some)}, {"$inc": {"n": 1}})
+            shop.things.insert_one({"_id": ObjectId(), "n": 0})
+            if goers:
+                gone = goers.pop()
+                shop.things.delete_one({"_id": gone})
+                shop.things.insert_one({"_id": gone, "n": 99})
+
+    reader = open_reader("things")
+    writer = Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(3):
+            found = [bson.decode(raw)["_id"] for raw in read_all(reader, 20_000)]
+            assert len(set(found)) == len(found)
+            assert staying <= set(found)
+    finally:
+        is_over.set()
+        writer.join()
+
+
+def test_of_a_document_that_is_sent_twice_the_later_one_is_read(
+    mongo: MongoServer, open_reader: OpenReader, shop: Shop
+) -> None:
+    shop.things.insert_one({"_id": 1})
+    twice = [{"_id": 1, "n": 1}, {"_id": 2, "n": 1}, {"_id": 1, "n": 2}, {"n": 3}, {"n": 3}]
+    reader = open_reader("things")
+    mongo.answer("find", {"cursor": {"id": Int64(0), "ns": "shop.things", "firstBatch": twice}})
+    (chunk,) = (reader.read_range(each) for each in reader.plan_ranges(1 << 20))
+    assert [bson.decode(raw) for _, raw in chunk.documents] == [
+        {"_id": 1, "n": 2}, {"_id": 2, "n": 1}, {"n": 3}, {"n": 3},
+    ]  # fmt: skip
+
+
+def test_a_cut_connection_is_read_again(
+    mongo: MongoServer, open_reader: OpenReader, shop: Shop
+) -> None:
+    given = [bson.encode({"_id": n, "text": "x" * 900}) for n in range(300)]
+    shop.things.insert_many([bson.raw_bson.RawBSONDocument(raw) for raw in given])
+    reader = replace(open_reader("things"), facts=LiveCollection("things", 300_000_000, 300))
+    mongo.answer("getMore", {"cut": True}, times=1)
+    (whole,) = number_ranges([EVERYTHING])
+    assert sorted(raw for _, raw in reader.read_range(whole).documents) == sorted(given)
+    mongo.answer("getMore", {"cut": True})
+    with pytest.raises(SourceError, match="connection was lost") as caught:
+        reader.read_range(whole)
+    assert "continues where it stopped" in caught.value.remedy
+
+
+DENIED = {"code": 13, "codeName": "Unauthorized", "errmsg": "not authorized on shop to execute"}
+"""A refusal, as MongoDB's source (src/mongo/db/auth) words it."""
+
+
+@pytest.mark.parametrize(
+    ("command", "reply", "said"),
+    [
+        ("find", DENIED, "role `read`"),
+        (
+            "find",
+            {"code": 189, "codeName": "PrimarySteppedDown", "errmsg": "stepped down"},
+            "continues",
+        ),
+        ("find", {"code": 10107, "codeName": "NotWritablePrimary", "errmsg": "no"}, "continues"),
+        ("find", {"code": 11600, "codeName": "InterruptedAtShutdown", "errmsg": "no"}, "continues"),
+        ("find", {"code": 50, "codeName": "MaxTimeMSExpired", "errmsg": "limit"}, "limit"),
+    ],
+)
+def test_a_refusal_names_the_collection_and_a_remedy(
+    mongo: MongoServer,
+    open_reader: OpenReader,
+    shop: Shop,
+    command: str,
+    reply: Document,
+    said: str,
+) -> None:
+    shop.things.insert_one({"_id": 1})
+    reader = open_reader("things")
+    mongo.answer(command, reply)
+    (whole,) = number_ranges([EVERYTHING])
+    with pytest.raises(SourceError, match="collection things") as caught:
+        reader.read_range(whole)
+    assert str(reply["code"]) in caught.value.message
+    assert said in caught.value.remedy
+
+
+def test_metadata_are_those_of_mongodump(mongo: MongoServer, shop: Shop) -> None:
+    shop.users.insert_one({"_id": 1})
+    shop.users.create_index([("email", 1)], unique=True, partialFilterExpression={"n": {"$gt": 5}})
+    options = {"capped": True, "size": 4096, "validator": {"n": {"$type": "int"}}}
+    uuid = bson.Binary(bytes(range(16)), 4)
+    infos = [
+        {"name": "users", "type": "collection", "options": options, "info": {"uuid": uuid}},
+        {"name": "adults", "type": "view", "options": {"viewOn": "users", "pipeline": []}},
+        {"name": "heat", "type": "timeseries", "options": {"timeseries": {"timeField": "t"}}},
+        {"name": "system.buckets.heat", "type": "collection", "options": {"clusteredIndex": True}},
+        {"name": "system.views", "type": "collection", "options": {}},
+    ]
+    batch = {"id": Int64(0), "ns": "shop.$cmd.listCollections", "firstBatch": infos}
+    mongo.answer("listCollections", {"cursor": batch})
+    with closing(Server(f"{mongo.url}shop")) as server:
+        assert [each.name for each in server.collections] == ["system.buckets.heat", "users"]
+        assert server.ignored == ("adults (a view on users)", "system.views (the server's own)")
+        users, heat, adults = map(server.read_metadata, ["users", "system.buckets.heat", "adults"])
+    facts = json.loads(users or "")
+    assert facts["options"]["size"] == {"$numberInt": "4096"}
+    assert facts["uuid"] == bytes(range(16)).hex()
+    assert [index["name"] for index in facts["indexes"]] == ["_id_", "email_1"]
+    assert facts["indexes"][1]["unique"] is True
+    assert json.loads(heat or "")["options"] == {"timeseries": {"timeField": "t"}}
+    assert json.loads(adults or "")["options"] == {"viewOn": "users", "pipeline": []}
+    assert (facts["collectionName"], facts["type"]) == ("users", "collection")
+
+
+def test_a_database_is_chosen_or_named(mongo: MongoServer, shop: Shop) -> None:
+    shop.things.insert_one({"_id": 1})
+    with closing(Server(mongo.url)) as server:
+        assert server.name == "shop"
+    with (
+        pytest.raises(UsageError, match="no database 'shops'") as caught,
+        closing(Server(f"{mongo.url}shops")) as server,
+    ):
+        assert server.collections
+    assert "shop" in caught.value.remedy
+    mongo.client.second.things.insert_one({"_id": 1})
+    try:
+        with pytest.raises(UsageError, match="second, shop") as caught:
+            Server(mongo.url)
+        assert "--db" in caught.value.remedy
+        with closing(Server(mongo.url, SourceOptions(database="second"))) as server:
+            assert [each.name for each in server.collections] == ["things"]
+    finally:
+        mongo.client.drop_database("second")
+
+
+def test_who_may_not_list_collections_sees_those_that_may_be_read(
+    mongo: MongoServer, shop: Shop
+) -> None:
+    shop.things.insert_one({"_id": 1})
+    mongo.answer("listCollections", DENIED, times=1)
+    mongo.answer("collStats", DENIED)
+    with closing(Server(f"{mongo.url}shop")) as server:
+        assert [each.name for each in server.collections] == ["things"]
+
+
+def test_a_sample_is_drawn(open_reader: OpenReader, shop: Shop) -> None:
+    shop.things.insert_many([{"_id": n, "text": "x" * 100} for n in range(500)])
+    reader = open_reader("things")
+    drawn = [document for part in reader.sample(50) for document in part]
+    assert len({raw for _, raw in drawn}) == 50
+    shares = [share for _, share in reader.read_samples(1000, 5)]
+    assert 0 < sum(shares) < 0.5

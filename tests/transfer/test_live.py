@@ -1,0 +1,411 @@
+"""A running MongoDB is loaded and verified while applications write to it."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from threading import Event, Thread, Timer
+from typing import Any
+
+import bson
+import pytest
+from bson import Int64, ObjectId
+from pymongo.database import Database
+from tests.servers.mongo import MongoServer
+
+from assise.errors import SourceError, UsageError
+from assise.manifest.write import dump_manifest
+from assise.mongo.cursor import CollectionReader
+from assise.mongo.source import SourceOptions
+from assise.progress import Progress
+from assise.project import Project
+from assise.rows.keys import objectid_to_uuid
+from assise.transfer.report import Since, Verified
+
+pytestmark = pytest.mark.contract
+
+Document = dict[str, Any]
+Shop = Database[Document]
+Query = Callable[..., list[tuple[object, ...]]]
+
+
+@pytest.fixture
+def shop(mongo: MongoServer) -> Iterator[Shop]:
+    """A database of the server, empty before and gone afterwards."""
+    mongo.answer_truly()
+    mongo.client.drop_database("shop")
+    yield mongo.client.shop
+    mongo.answer_truly()
+    mongo.client.drop_database("shop")
+
+
+def agree(_question: str) -> bool:
+    """Agree to what is shown."""
+    return True
+
+
+def fill(shop: Shop, count: int = 300) -> list[Document]:
+    users = [
+        {"_id": ObjectId(), "name": f"user {n}", "n": n, "tags": ["a", n], "in": {"x": n, "y": 2.5}}
+        for n in range(count)
+    ]
+    shop.users.insert_many(users)
+    return users
+
+
+@pytest.fixture
+def url(mongo: MongoServer) -> str:
+    """The URL of the database."""
+    return f"{mongo.url}shop"
+
+
+def test_a_database_is_moved_and_verified(project: Project, shop: Shop, url: str) -> None:
+    fill(shop)
+    report = project.migrate(url, confirm=agree)
+    assert (report.documents, report.loaded, report.rejected) == (300, 300, 0)
+    assert report.verified is not None
+    assert (report.verified.equal, report.exit_code) == (300, 0)
+    assert report.source == url
+    assert report.collections[0].bytes > 300 * 50
+
+
+@pytest.fixture
+def loaded(database: str, tmp_path: Path, shop: Shop, url: str) -> tuple[Project, list[Document]]:
+    """A project with 300 users loaded in many ranges, by two workers."""
+    users = fill(shop)
+    settings = {"load.chunk_bytes": 4096, "load.workers": 2}
+    project = Project(tmp_path, to=database, settings=settings)
+    report = project.migrate(url, confirm=agree)
+    assert report.verified == Verified(equal=300)
+    return project, users
+
+
+Loaded = tuple[Project, list[Document]]
+
+
+def verify(project: Project) -> tuple[Verified, Since]:
+    report = project.verify()
+    (collection,) = report.collections
+    assert collection.verified
+    assert collection.since
+    assert (
+        collection.verified.equal + collection.verified.different + collection.verified.missing
+        == 300
+    )
+    return collection.verified, collection.since
+
+
+def test_what_changed_in_the_source_is_no_difference(loaded: Loaded, shop: Shop) -> None:
+    project, users = loaded
+    shop.users.update_one(
+        {"_id": users[7]["_id"]}, {"$set": {"name": "other"}, "$unset": {"in": 1}}
+    )
+    shop.users.replace_one({"_id": users[8]["_id"]}, {"tags": [1], "n": "text"})
+    shop.users.delete_one({"_id": users[9]["_id"]})
+    shop.users.insert_many([{"name": "new"}, {"name": "newer"}, {"name": "newest"}])
+    assert verify(project) == (Verified(equal=300), Since(changed=2, deleted=1, added=3))
+    assert project.verify().exit_code == 0
+
+
+def test_a_row_that_is_not_what_was_loaded_is_different(
+    loaded: Loaded, shop: Shop, query: Query
+) -> None:
+    project, users = loaded
+    keys = [objectid_to_uuid(str(user["_id"])) for user in users]
+    # Both changed in SQL; of one the source has changed, too, of one it is gone.
+    for n in (1, 2, 3):
+        query("UPDATE users SET name = 'wrong' WHERE id = %s", (keys[n],))
+    shop.users.update_one({"_id": users[2]["_id"]}, {"$set": {"n": 99}})
+    shop.users.delete_one({"_id": users[3]["_id"]})
+    # Gone from both; gone from the target alone; changed in the same way in both.
+    query("DELETE FROM users WHERE id = ANY(%s)", (keys[4:6],))
+    shop.users.delete_one({"_id": users[4]["_id"]})
+    query("UPDATE users SET name = 'same' WHERE id = %s", (keys[6],))
+    shop.users.update_one({"_id": users[6]["_id"]}, {"$set": {"name": "same"}})
+    found, since = verify(project)
+    assert found == Verified(equal=295, different=3, missing=2)
+    assert since == Since()
+    assert project.verify().exit_code == 3
+
+
+def test_a_row_of_nobody_is_extra(loaded: Loaded, shop: Shop, query: Query) -> None:
+    project, users = loaded
+    query("INSERT INTO users (id, name) VALUES (gen_random_uuid(), 'nobody')")
+    shop.users.delete_one({"_id": users[0]["_id"]})
+    shop.users.insert_one({"name": "new"})
+    found, since = verify(project)
+    assert found == Verified(equal=300, extra=1)
+    assert since == Since(deleted=1, added=1)
+    assert "comes from no document" in project.verify().collections[0].differences[0]
+
+
+@pytest.mark.usefixtures("loaded")
+def test_the_ranges_and_digests_stand_in_the_ledger(query: Query) -> None:
+    ((count, size),) = query("SELECT count(*), sum(length(digests)) FROM assise.live_chunk")
+    assert isinstance(count, int)
+    assert count > 5
+    assert size == 300 * 24
+    ((ranges,),) = query("SELECT jsonb_array_length(survey->'ranges') FROM assise.collection")
+    assert ranges == count
+
+
+def test_documents_that_are_written_while_they_are_read(
+    database: str, tmp_path: Path, shop: Shop, url: str
+) -> None:
+    users = fill(shop, 2000)
+    rng, is_over = random.Random(5), Event()
+    goers = [user["_id"] for user in users[1000:]]
+    stay = {user["_id"] for user in users[:1000]}
+
+    def write() -> None:
+        while not is_over.is_set():
+            shop.users.update_one({"_id": rng.choice(users)["_id"]}, {"$inc": {"n": 1}})
+            shop.users.insert_one({"name": "new"})
+            if goers:
+                gone = goers.pop()
+                shop.users.delete_one({"_id": gone})
+                if rng.random() < 0.5:
+                    shop.users.insert_one({"_id": gone, "name": "again"})
+
+    settings = {"load.chunk_bytes": 4096, "load.workers": 2}
+    project = Project(tmp_path, to=database, settings=settings)
+    writer = Thread(target=write)
+    writer.start()
+    try:
+        report = project.migrate(url, confirm=agree)
+    finally:
+        is_over.set()
+        writer.join()
+    assert report.rejected == 0
+    assert report.verified
+    assert report.verified.is_clean
+    assert report.verified.equal == report.loaded
+    exported: list[ObjectId] = []
+    project.export("users", lambda raw: exported.append(bson.decode(raw)["_id"]))
+    assert stay <= set(exported)
+    assert len(exported) == len(set(exported)) == report.loaded
+    since = report.collections[0].since
+    assert since
+    assert min(since.changed, since.deleted, since.added) > 0
+
+
+def test_a_range_that_has_grown_is_split(
+    database: str,
+    tmp_path: Path,
+    shop: Shop,
+    url: str,
+    query: Query,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fill(shop)
+    # The default of a parameter: one process loads, and reads 8 KB at once, not 40 MB.
+    monkeypatch.setattr(CollectionReader.read_range, "__kwdefaults__", {"limit": 8192})
+    project = Project(tmp_path, to=database)
+    report = project.migrate(url, confirm=agree)
+    assert report.verified == Verified(equal=300)
+    assert report.documents == 300
+    ((ranges,),) = query("SELECT jsonb_array_length(survey->'ranges') FROM assise.collection")
+    ((chunks,),) = query("SELECT count(*) FROM assise.chunk")
+    assert ranges == chunks
+    assert isinstance(chunks, int)
+    assert chunks > 3
+    assert project.load().was_done
+    assert project.verify().verified == Verified(equal=300)
+
+
+def test_rejects_are_known_again(project: Project, shop: Shop, url: str, query: Query) -> None:
+    fill(shop)
+    shop.users.insert_many([{"_id": n, "name": "int"} for n in range(3)])
+    project.path.write_text(
+        "assise: 1\nname: shop\ntables:\n  users:\n    collection: users\n"
+        "    primary_key: id\n    columns:\n      id: {type: uuid, from: _id}\n      name: text\n"
+    )
+    report = project.migrate(url, confirm=agree)
+    assert (report.documents, report.loaded, report.rejected) == (303, 300, 3)
+    assert report.verified == Verified(equal=300)
+    assert query("SELECT DISTINCT reason FROM assise.reject") == [(5,)]
+    shop.users.update_one({"_id": 1}, {"$set": {"name": "other"}})
+    _, since = verify(project)
+    assert since == Since(added=1)
+
+
+def test_a_query_is_kept(database: str, tmp_path: Path, shop: Shop, url: str, query: Query) -> None:
+    fill(shop)
+    said: list[str] = []
+    project = Project(tmp_path, to=database, log=said.append)
+    options = SourceOptions(queries={"users": '{"n": {"$lt": 100}}'})
+    report = project.migrate(url, options, confirm=agree)
+    assert report.documents == 100
+    assert any('{"n": {"$lt": 100}}' in line for line in said)
+    assert query("SELECT options->'queries'->>'users' FROM assise.load") == [
+        ('{"n": {"$lt": 100}}',)
+    ]
+    assert project.load().documents == 100
+    assert project.verify().verified == Verified(equal=100)
+
+
+@pytest.mark.parametrize("step", ["load", "verify"])
+def test_a_server_that_dies_ends_the_command_and_the_next_goes_on(
+    step: str, mortal_mongo: MongoServer, database: str, tmp_path: Path, query: Query
+) -> None:
+    fill(mortal_mongo.client.shop)
+    url = f"{mortal_mongo.url}shop?serverSelectionTimeoutMS=500"
+    project = Project(tmp_path, to=database, settings={"load.chunk_bytes": 4096})
+    project.write_manifest(project.infer(url))
+    if step == "verify":
+        project.load(url, confirm=agree)
+    # The first ranges are read, then the server is gone.
+    mortal_mongo.answer("find", {"wait": 100_000}, "users", skip=4)
+    killer = Timer(1.5, mortal_mongo.kill)
+    killer.start()
+    run = project.verify if step == "verify" else partial(project.load, url, confirm=agree)
+    with pytest.raises(SourceError) as caught:
+        run()
+    killer.join()
+    assert "users" in caught.value.message
+    ((chunks,),) = query("SELECT count(*) FROM assise.chunk")
+    assert isinstance(chunks, int)
+    assert chunks > 0
+    assert query("SELECT finished_at IS NULL FROM assise.load") == [(step == "load",)]
+
+
+def test_a_load_goes_on_with_the_ranges_that_it_has(
+    mongo: MongoServer, database: str, tmp_path: Path, shop: Shop, url: str, query: Query
+) -> None:
+    users = fill(shop)
+    project = Project(tmp_path, to=database, settings={"load.chunk_bytes": 4096})
+    project.write_manifest(project.infer(url))
+    denied = {"code": 13, "codeName": "Unauthorized", "errmsg": "not authorized"}
+    mongo.answer("find", denied, "users", skip=5)
+    with pytest.raises(SourceError, match="not authorized"):
+        project.load(url, confirm=agree)
+    mongo.answer_truly()
+    before = query("SELECT start_offset, xid FROM assise.chunk ORDER BY 1")
+    assert before
+    # Of these, one is loaded already and one is not.
+    for n in (0, 299):
+        shop.users.update_one({"_id": users[n]["_id"]}, {"$set": {"name": "later"}})
+    shop.users.insert_many([{"_id": ObjectId(), "name": "new"} for _ in range(50)])
+    report = project.load()
+    assert not report.was_done
+    after = query("SELECT start_offset, xid FROM assise.chunk ORDER BY 1")
+    assert after[: len(before)] == before
+    found = project.verify()
+    assert found.verified
+    assert found.verified.is_clean
+    assert found.collections[0].since == Since(changed=1)
+    # The last range is open: what was inserted behind it is loaded.
+    assert report.documents == 350
+
+
+def test_a_large_collection_is_inferred_from_a_sample(
+    database: str, tmp_path: Path, shop: Shop, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(shop)
+    shop.small.insert_many([{"n": n} for n in range(50)])
+    shop.users.create_index("n", unique=True)
+    shop.small.create_index("n", unique=True)
+    monkeypatch.setattr("assise.transfer.profile.SAMPLED_FROM", 100)
+    said, seen = list[str](), dict[str, int]()
+
+    def see(progress: Progress) -> None:
+        seen[progress.collection] = progress.documents
+
+    project = Project(tmp_path, to=database, log=said.append, progress=see)
+    proposal = project.infer(url, sample=40)
+    assert seen == {"users": 40, "small": 50}
+    assert any("users: 40 of 300 documents" in line for line in said)
+    assert {"id", "name", "n", "tags"} <= proposal.manifest.tables["users"].columns.keys()
+    text = dump_manifest(proposal.manifest, comments=proposal.comments)
+    before, _, users = text.partition("  users:")
+    assert "unique: " in before
+    assert "unique: " not in users
+    with pytest.raises(UsageError, match="sample of 0"):
+        project.infer(url, sample=0)
+
+
+def test_a_password_is_seen_nowhere(
+    mongo: MongoServer,
+    database: str,
+    tmp_path: Path,
+    shop: Shop,
+    query: Query,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fill(shop)
+    secret = "s3cret-word"
+    # mongo-java-server has no users: the answer of a server that takes the password.
+    welcome = {"conversationId": 1, "done": True, "payload": b""}
+    mongo.answer("saslStart", welcome)
+    address = mongo.url.removeprefix("mongodb://")
+    options = "authMechanism=PLAIN&authSource=$external"
+    monkeypatch.setenv("MONGO_PASSWORD", secret)
+    url = f"mongodb://anna:${{MONGO_PASSWORD}}@{address}shop?{options}"
+    said, commands = list[str](), set[str]()
+
+    def look(_: Progress) -> None:
+        for process in Path("/proc").iterdir():
+            with suppress(OSError):
+                commands.add((process / "cmdline").read_text())
+
+    settings = {"load.workers": 2, "load.chunk_bytes": 4096}
+    project = Project(tmp_path, to=database, log=said.append, progress=look, settings=settings)
+    report = project.migrate(url, confirm=agree)
+    assert report.verified == Verified(equal=300)
+    assert any("assise.transfer.workers" in command for command in commands)
+    ((ledger,),) = query(
+        "SELECT string_agg(l::text || c::text, '') FROM assise.load l, assise.collection c"
+    )
+    shown = [*said, *commands, str(ledger), json.dumps(report.as_json()), project.path.read_text()]
+    assert not [text for text in shown if secret in text]
+    assert f"mongodb://anna@{address}shop?{options}" in str(ledger)
+    with pytest.raises(SourceError, match="password is required") as caught:
+        project.verify()
+    assert "${MONGO_URL}" in caught.value.remedy
+    monkeypatch.setenv("MONGO_URL", url.replace("${MONGO_PASSWORD}", secret))
+    assert project.verify("${MONGO_URL}").verified == Verified(equal=300)
+    assert project.load("${MONGO_URL}").was_done
+    refused = {"code": 18, "codeName": "AuthenticationFailed", "errmsg": "Authentication failed."}
+    mongo.answer_truly()
+    mongo.answer("saslStart", refused)
+    with pytest.raises(SourceError, match="Authentication failed") as caught:
+        project.verify("${MONGO_URL}")
+    assert "authSource" in caught.value.remedy
+    assert secret not in str(caught.value)
+
+
+def test_what_the_server_says_of_collections_stands_in_the_ledger(
+    mongo: MongoServer, database: str, tmp_path: Path, shop: Shop, url: str, query: Query
+) -> None:
+    fill(shop)
+    shop.users.create_index("name", unique=True)
+    options = {"validator": {"n": {"$gte": 0}}, "capped": True, "size": 1 << 20}
+    infos = [
+        {"name": "users", "type": "collection", "options": options},
+        {"name": "adults", "type": "view", "options": {"viewOn": "users", "pipeline": []}},
+    ]
+    # mongo-java-server has no options and no views: an answer after MongoDB's manual.
+    batch = {"id": Int64(0), "ns": "shop.$cmd.listCollections", "firstBatch": infos}
+    mongo.answer("listCollections", {"cursor": batch})
+    said = list[str]()
+    project = Project(tmp_path, to=database, log=said.append)
+    project.migrate(url, confirm=agree)
+    assert "not read: adults (a view on users)" in said
+    rows = query("SELECT metadata FROM assise.collection ORDER BY name")
+    adults, users = (json.loads(str(text)) for (text,) in rows)
+    assert users["options"]["validator"] == {"n": {"$gte": {"$numberInt": "0"}}}
+    assert [index["name"] for index in users["indexes"]] == ["_id_", "name_1"]
+    assert adults["options"] == {"viewOn": "users", "pipeline": []}
+    assert adults["type"] == "view"
+
+
+def test_a_live_source_repairs_nothing(loaded: Loaded, query: Query) -> None:
+    project, _ = loaded
+    query("DELETE FROM users WHERE n = 7")
+    with pytest.raises(UsageError, match="may change while it is read"):
+        project.repair(confirm=agree)
+    assert query("SELECT count(*) FROM users") == [(299,)]
