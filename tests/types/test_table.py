@@ -64,6 +64,7 @@ def test_every_type_is_in_the_catalog_as_the_table_says(query: Query) -> None:
 
 def test_what_infer_proposes_is_a_kind_of_its_type() -> None:
     assert PROPOSED["date"] == ("timestamptz", "date")
+    assert PROPOSED["string"] == ("text", "string")
     assert PROPOSED["binary_5"] == ("bytea", "binary_5")
     assert all(is_kind(name, kind) for name, kind in PROPOSED.values())
     assert all(codec.proposed_for in {*PROPOSED, ""} for codec in TYPES["uuid"].codecs.values())

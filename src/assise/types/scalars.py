@@ -6,7 +6,7 @@ A new type is a codec in the module of its family, and one row here.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from assise.types import (
     anykey,
@@ -180,7 +180,7 @@ SCALARS = (
         0,
         0,
         "citext",
-        STRING_CODECS,
+        {kind: replace(codec, proposed_for="") for kind, codec in STRING_CODECS.items()},
         _name_kinds(text.STRING_CODEC),
         has_arrays=False,
         is_key=False,
