@@ -122,7 +122,7 @@ CHILD_TABLES = {
 
 
 def test_child_rows_of_documents_that_look_alike_are_taken() -> None:
-    """A value that does not fit is noted; an element that is not a document, or an empty one, leaves
+    """A value of a kind that is not read is noted; an element that is not a document, or an empty one, leaves
     its whole document to the document path.
     """
     layout = read_manifest({"assise": 1, "name": "a", "tables": CHILD_TABLES}).layout
@@ -130,7 +130,7 @@ def test_child_rows_of_documents_that_look_alike_are_taken() -> None:
     fine = [{"_id": n, "city": "Lyon", "items": [item] * n} for n in range(1, 4)]
     odd = [
         {"_id": 4, "city": "Lyon", "items": [item, 7]},
-        {"_id": 5, "city": "Lyon", "items": [{**item, "n": "one"}]},
+        {"_id": 5, "city": "Lyon", "items": [{**item, "n": True}]},
         {"_id": 6, "city": 6, "items": [{"n": 1, "box": {"parts": [{}]}}]},
     ]
     given = [(n, bson.encode(document)) for n, document in enumerate([*fine, *odd])]
