@@ -4,8 +4,8 @@
 
 The server is mongo-java-server (tests/servers). Of each run: a drain raw with pymongo
 (`find_raw_batches`), a load, a verification. Once: naive.py reading live, and with --dlt, the
-Python of an environment that has `dlt[postgres]` and pymongo, a pipeline of dlt. The table is
-printed and written to benchmarks/results.md.
+Python of an environment that has `dlt[postgres]` and pymongo, a pipeline of dlt, whose target is a
+PostgreSQL that listens on TCP with a password (--dlt-target). The table is printed and written to benchmarks/results.md.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from time import perf_counter
 import naive
 from bson.raw_bson import RawBSONDocument
 from load import HERE, run_step, write_messages
-from psycopg.conninfo import conninfo_to_dict
 
 sys.path.insert(0, str(HERE.parent))
 
@@ -44,7 +43,8 @@ def messages():
         batch["_id"], batch["conversationId"] = str(batch["_id"]), str(batch["conversationId"])
         yield batch
 
-pipeline = dlt.pipeline("bench", destination="postgres", dataset_name="bench", pipelines_dir=sys.argv[2])
+target = dlt.destinations.postgres(sys.argv[2])
+pipeline = dlt.pipeline("bench", destination=target, dataset_name="bench", pipelines_dir=sys.argv[3])
 pipeline.run(messages())
 """
 """What dlt's own source for MongoDB does with a collection: documents as dictionaries."""
@@ -68,19 +68,11 @@ def drain(server: MongoServer) -> float:
     return perf_counter() - begun
 
 
-def run_dlt(python: str, url: str, project: Project, folder: Path) -> float:
+def run_dlt(python: str, url: str, target: str, folder: Path) -> float:
     """Seconds of a pipeline of dlt with the same source, with the start of Python."""
-    project.embedded.create_database("dlt")
-    parts = conninfo_to_dict(project.embedded.conninfo("dlt"))
-    # dlt asks for a password, also where the server asks for none.
-    given = {"host": parts["host"], "port": parts["port"], "database": "dlt"}
-    given |= {"username": "postgres", "password": "none"}
-    environ = {f"CREDENTIALS__{name.upper()}": str(value) for name, value in given.items()}
-    # It leaves a host out that is a folder: libpq then takes it from the environment.
-    environ |= {"PGHOST": str(parts["host"]), "PGPORT": str(parts["port"])}
     begun = perf_counter()
-    command = [python, "-c", DLT, url, str(folder / "dlt")]
-    subprocess.run(command, check=True, cwd=folder, env={**os.environ, **environ})
+    command = [python, "-c", DLT, url, target, str(folder / "dlt")]
+    subprocess.run(command, check=True, cwd=folder)
     return perf_counter() - begun
 
 
@@ -93,6 +85,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--dlt", metavar="PYTHON")
+    parser.add_argument("--dlt-target", metavar="URL", default="postgresql://localhost/dlt")
     given = parser.parse_args()
     steps: dict[str, list[tuple[float, float]]] = {"drain raw": [], "load": [], "verify": []}
     with tempfile.TemporaryDirectory() as name, run_mongo() as server:
@@ -113,9 +106,8 @@ def main() -> None:
             begun = perf_counter()
             naive.load(url, project.embedded.conninfo("naive"))
             steps["by hand (naive.py)"] = [(perf_counter() - begun, 0)]
-            print(steps)
             if given.dlt:
-                steps["dlt"] = [(run_dlt(given.dlt, url, project, folder), 0)]
+                steps["dlt"] = [(run_dlt(given.dlt, url, given.dlt_target, folder), 0)]
         finally:
             project.embedded.stop()
     setup = f"{given.messages:,} messages from mongo-java-server, medians of {given.runs}"

@@ -22,7 +22,8 @@ NAMED = re.compile(r"`([\w/]+\.py)`(?: \|)?((?:,? `\w+`)+)")
 def names_defined_in(path: Path) -> set[str]:
     """Return the functions, classes and methods of a module."""
     nodes = ast.walk(ast.parse(path.read_text()))
-    return {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return {node.name for node in nodes if isinstance(node, kinds)}
 
 
 @pytest.mark.parametrize("name", sorted({*FILE.findall(PAGE), *FOLDER.findall(PAGE)}))

@@ -32,6 +32,9 @@ def test_each_setting_has_one_spelling_and_a_default_within_its_bounds() -> None
         "load.chunk_bytes": "ASSISE_LOAD_CHUNK_BYTES",
         "workers": "ASSISE_WORKERS",
         "infer.paths": "ASSISE_INFER_PATHS",
+        "app.pool_size": "ASSISE_APP_POOL_SIZE",
+        "app.pool_timeout_ms": "ASSISE_APP_POOL_TIMEOUT_MS",
+        "app.statement_timeout_ms": "ASSISE_APP_STATEMENT_TIMEOUT_MS",
     }
     for setting in SETTINGS:
         assert setting.help

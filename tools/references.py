@@ -126,7 +126,9 @@ def describe_setting(setting: Setting[int]) -> str:
         if any(setting.option in each.opts for each in command.params)
     ]
     rows = [
-        ["option", f"{code(setting.option)} of {', '.join(users)}"],
+        ["option", f"{code(setting.option)} of {', '.join(users)}"]
+        if users
+        else ["given to", code(f'App(settings={{"{setting.name}": …}})')],
         ["environment", code(setting.variable)],
         ["default", code(setting.default)],
         ["value", setting.allowed],
@@ -180,7 +182,7 @@ SAMPLES: tuple[tuple[str, object], ...] = (
 FITS = """A value of the column's kind stands in the column alone. A value that is read stands there too, typed, and its
 original in `_extra` beside it, unless the cell gives it back exactly. Any other value leaves NULL in the column and stands in
 `_extra`. A kind that a row does not name is neither. The samples are tried on the code itself; the exact rules:
-[what fits a column](../decisions/0004-what-fits-a-column.md), [readings](../decisions/0040-readings.md)."""
+[what fits a column](../decisions/0004-what-fits-a-column.md), [readings](../decisions/0042-readings.md)."""
 MODIFIERS = """With a modifier: `varchar(20)` counts characters, `numeric(10,2)` and `timestamptz(3)` hold what loses no digit there.
 PostgreSQL's other names (`integer`, `bigint`, `timestamp with time zone`) are read, and written in one form. `citext` is an
 extension: it is made in the schema of the tables, and `undo` leaves it there; it is no key and has no arrays."""

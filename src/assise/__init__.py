@@ -10,6 +10,7 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _PLACES = {
+    "App": "assise.app",
     "Project": "assise.project",
     "objectid_to_uuid": "assise.rows.keys",
     "uuid_to_objectid": "assise.rows.keys",

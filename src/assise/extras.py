@@ -19,6 +19,7 @@ class Feature(NamedTuple):
 
 
 EXTRAS = {
+    "app": Feature("what holds connections for an application"),
     "archive": Feature("what compares the checksums of archives"),
     "embedded": Feature("the embedded PostgreSQL", ", or give your own server with --to"),
     "schema": Feature("PostgreSQL's parser or the writer of models"),

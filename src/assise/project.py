@@ -12,6 +12,7 @@ from assise.infer.fields import Ids
 from assise.infer.propose import Proposal
 from assise.manifest.model import Manifest
 from assise.mongo.source import NO_OPTIONS, SourceOptions
+from assise.parts import list_additions
 from assise.postgres.connection import Connection
 from assise.postgres.embedded import Embedded
 from assise.postgres.models import write_models
@@ -99,7 +100,9 @@ class Project:
         progress: OnProgress = keep_silent,
     ) -> None:
         path = find_manifest(manifest)
-        self.workspace = Workspace(path, to, settings or {}, log=log, progress=progress)
+        self.workspace = Workspace(
+            path, to, settings or {}, log=log, progress=progress, additions=list_additions()
+        )
 
     def _asking(self, confirm: Confirm) -> Workspace:
         return change(self.workspace, confirm=confirm)

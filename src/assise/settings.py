@@ -135,7 +135,31 @@ INFER_PATHS = Setting(
     1,
     10_000_000,
 )
-SETTINGS = (CHUNK_BYTES, WORKERS, INFER_PATHS)
+POOL_SIZE = Setting(
+    "app.pool_size",
+    10,
+    "connections of one role that an application holds at most",
+    WHOLE,
+    1,
+    1_000,
+)
+POOL_TIMEOUT = Setting(
+    "app.pool_timeout_ms",
+    10_000,
+    "milliseconds that a session waits for a free connection",
+    WHOLE,
+    10,
+    3_600_000,
+)
+STATEMENT_TIMEOUT = Setting(
+    "app.statement_timeout_ms",
+    30_000,
+    "milliseconds after which the server ends a statement of a session; 0 is never",
+    WHOLE,
+    0,
+    86_400_000,
+)
+SETTINGS = (CHUNK_BYTES, WORKERS, INFER_PATHS, POOL_SIZE, POOL_TIMEOUT, STATEMENT_TIMEOUT)
 
 
 def read_setting(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from assise.errors import AssiseError, UsageError
+from assise.errors import AssiseError, TargetError, UsageError
 from assise.files import write_file
 from assise.manifest.json_schema import json_schema
 from assise.manifest.model import Manifest
@@ -58,8 +58,39 @@ def find_manifest(path: Path | str) -> Path:
 
 
 @dataclass(frozen=True)
+class LoadedTables:
+    """The tables of a finished load, for parts that add something to them.
+
+    transactions: SQL that selects the transactions that have written the load's rows.
+    record: counts the open transaction among them.
+    """
+
+    name: str
+    schema: str
+    manifest: Manifest
+    transactions: str
+    record: Callable[[], None]
+
+
+class Additions(Protocol):
+    """What a part adds to the tables of a load: a module with these functions."""
+
+    def apply_manifest(self, connection: Connection, tables: LoadedTables, *, log: Log) -> None:
+        """Make it as the manifest says, or change it in place."""
+
+    def list_additions(self, connection: Connection, load: str) -> set[tuple[str, str]]:
+        """What was added: the table, and a kind with a name, such as `policy app_read`."""
+
+    def forget(self, connection: Connection, load: str) -> None:
+        """Drop what is left of it, in the transaction in which the tables were dropped."""
+
+
+@dataclass(frozen=True)
 class Workspace:
-    """The manifest's path, the target in place of its own, the settings, and who listens."""
+    """The manifest's path, the target in place of its own, the settings, and who listens.
+
+    `additions` are the parts that add something to the tables of a load.
+    """
 
     path: Path
     to: str | None = None
@@ -67,6 +98,7 @@ class Workspace:
     log: Log = keep_silent
     progress: OnProgress = keep_silent
     confirm: Confirm = refuse
+    additions: Sequence[Additions] = ()
 
     @property
     def embedded(self) -> Embedded:
@@ -100,6 +132,24 @@ class Workspace:
             self.log("the embedded server keeps running after this; `assise pg stop` stops it")
         embedded.create_database(manifest.name)
         return Connection(embedded.conninfo(manifest.name), shown=embedded.url(manifest.name))
+
+    def find_connection(self, manifest: Manifest) -> Connection | None:
+        """Connect to the target as it is: nothing is started or made.
+
+        None where it cannot be asked, which is logged, or where no server was started yet.
+        """
+        embedded = self.embedded
+        try:
+            if not self.is_embedded(manifest):
+                return Connection(self._conninfo(manifest))
+            if embedded.is_running():
+                return Connection(embedded.conninfo(manifest.name), shown=manifest.name)
+        except TargetError as error:
+            self.log(f"what is loaded is not known: {error.message}")
+            return None
+        if embedded.data.exists():
+            self.log("what is loaded is not known: the embedded server is stopped")
+        return None
 
     def is_embedded(self, manifest: Manifest) -> bool:
         """Say whether the target is the embedded server."""

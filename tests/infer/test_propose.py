@@ -107,7 +107,8 @@ ANY = "id: text any <_id>"
         ([date_id(9224318016000000)], ANY),
         (with_ids(UUID_4), "id: uuid uuid <_id>"),
         (with_ids(Binary(b"short", 4)), ANY),
-        (with_ids(Binary(b"x" * 16, 3)), ANY),
+        (with_ids(Binary(b"x" * 16, 3)), "id: uuid uuid_python <_id>"),
+        (with_ids(Binary(b"x" * 16, 3), Binary(b"x", 3)), ANY),
         (with_ids(b"x"), ANY),
         (with_ids(Decimal128("1.50")), "id: numeric decimal <_id>"),
         (with_ids(Decimal128("NaN"), Decimal128("-Infinity")), "id: numeric decimal <_id>"),
@@ -170,7 +171,9 @@ def test_no_usable_id() -> None:
         ([b"x"], "bytea binary"),
         ([UUID_4], "uuid uuid"),
         ([Binary(b"short", 4)], "bytea binary_4"),
-        ([Binary(b"x" * 16, 3)], "bytea binary_3"),
+        ([Binary(b"x" * 16, 3)], "uuid uuid_python"),
+        ([Binary(b"x" * 16, 3), Binary(b"x", 3)], "bytea binary_3"),
+        ([[Binary(b"x" * 16, 3)]], "uuid[] uuid_python"),
         ([Binary(b"x", 255)], "bytea binary_255"),
         ([Decimal128("1")], "numeric decimal"),
         ([Regex("a")], "jsonb every"),
@@ -419,7 +422,7 @@ def test_notes() -> None:
     profile = profile_of([bson.encode({"_id": 1, "a": 1, "b": 1}), b"broken"], paths=1)
     assert propose({"docs\n": profile}, name="x").notes == [
         "docs\\n: only the first 1 path were profiled (infer.paths); the others are left to _extra",
-        "docs\\n: 1 place is not BSON, the first at byte 1",
+        "docs\\n: 1 place is no document, the first at byte 1",
     ]
 
 

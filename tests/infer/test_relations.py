@@ -177,6 +177,24 @@ def test_numbers_and_short_texts_refer_only_where_the_name_says_so(
     assert "users._id" not in find(lines, "created_by:")
 
 
+def test_a_name_may_be_that_of_the_document_around_an_id(tmp_path: Path) -> None:
+    users: list[Document] = [{"_id": n} for n in range(50)]
+    docs: list[Document] = [
+        {
+            "_id": ObjectId(),
+            "User": {"Id": n, "Count": n},
+            "Size": {"Id": n},
+            "users": [{"id": n}, {"id": 0}],
+        }
+        for n in range(40)
+    ]
+    lines = infer(tmp_path, {"users": users, "orders": docs})
+    assert "references: users}" in find(lines, "user_id:")
+    assert "users._id" not in find(lines, "user_count:")
+    assert "users._id" not in find(lines, "size_id:")
+    assert "references: users}" in find(lines, "id: {type: int4, ref")
+
+
 def test_a_name_alone_is_no_reference(tmp_path: Path) -> None:
     users: list[Document] = [{"_id": n} for n in range(50)]
     docs: list[Document] = [{"_id": n, "user_id": n * 1_000} for n in range(40)]

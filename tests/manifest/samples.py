@@ -15,11 +15,13 @@ DEVORA = """# yaml-language-server: $schema=.assise/manifest.schema.json
 assise: 1
 name: devora
 postgres: "postgresql://app@db/${DATABASE:-devora}"
+roles: {prefix: devora}
 legacy_uuids: java
 
 tables:
   # 150 documents
   users:
+    access: {owner: id, read: {any: [{tenant: city}, {public: read}]}, to: [authenticated]}
     collection: users
     primary_key: id
     comment: "who may sign in"
@@ -40,6 +42,7 @@ tables:
       - [city, -price]  # city_1_price_-1
       - {expression: "lower(email)", where: "price > 0", unique: true}
   files:
+    access: {through: users}
     parent: users
     from: files.*
     primary_key: [user_id, _position]
@@ -104,6 +107,11 @@ COLLECTIONS = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=20)).filter(
 )
 
 
+ACCESS: list[dict[str, object]] = [
+    {"public": "read"},
+    {"any": [{"public": "read"}, {}], "to": ["yes", 'a"b']},
+    {"read": {"public": "read"}},
+]
 WRITTEN_COMMENTS = st.one_of(st.none(), COLLECTIONS.filter(str.strip))
 ROOT_KEYS = [
     (t, k)
@@ -149,6 +157,12 @@ def draw_columns(draw: st.DrawFn, reads: Reads, taken: set[str]) -> dict[str, Co
                 comment=comment,
             )
     return columns
+
+
+def add_access(table: Table, access: dict[str, object]) -> Table:
+    """The table with a rule; other packages' keys are known by their names in the file alone."""
+    facts = {name: value for name, value in vars(table).items() if name != "access_"}
+    return Table.model_validate({**facts, "access": access})
 
 
 @st.composite
@@ -233,9 +247,11 @@ def draw_manifests(draw: st.DrawFn) -> Manifest:
             ["embedded", "postgresql://u:p@h/d?x=y#z", "${A}", "${A:-embedded}", 'postgres://"\n']
         )
     )
-    return Manifest(
-        assise=1,
-        name=draw(st.sampled_from(["a", "yes", "null", "A-b_1"])),
-        postgres=server,
-        tables=tables,
-    )
+    ruled = {
+        name: add_access(table, draw(st.sampled_from(ACCESS)))
+        for name, table in tables.items()
+        if draw(st.integers(0, 1))
+    }
+    roles = {"roles": {"prefix": "yes"}} if ruled else {}
+    facts = {"name": draw(st.sampled_from(["a", "yes", "null", "A-b_1"])), "postgres": server}
+    return Manifest.model_validate({"assise": 1, **facts, **roles, "tables": {**tables, **ruled}})

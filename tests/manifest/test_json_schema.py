@@ -83,7 +83,7 @@ WRONG = [
     ("name: devora", "name: 9lives"),
     ("name: devora", "name: devora\nredis: embedded"),
     ("    collection: users\n", ""),
-    ("    collection: users\n", "    collection: users\n    access: x\n"),
+    ("    collection: users\n", "    collection: users\n    audit: x\n"),
     ("    collection: users\n", "    collection: users\n    parent: files\n    from: a.*\n"),
     ("    primary_key: id\n", ""),
     ("      path: text\n", "      path: citex\n"),

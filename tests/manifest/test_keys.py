@@ -26,7 +26,7 @@ from assise.manifest.write import dump_manifest
 ROWS = set("tables collection parent from primary_key columns type kind".split())
 ROWS |= {"absent", "nulls", "numbers", "legacy_uuids"}
 SCHEMA = set("comment references on_delete orphans unique duplicates not_null default".split())
-SCHEMA |= {"values", "check", "foreign_keys", "indexes"}
+SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles"}
 PLACES = {
     "manifest": (),
     "table": ("tables", "users"),
@@ -37,7 +37,8 @@ EVERY_KEY = pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{key.on} {key
 
 def write_wrong(key: AnyKey) -> str:
     """A manifest, its last line a value of `key` that has another shape."""
-    is_mapping = describe_values(key).get("type") == "object"
+    options = find_options(describe_values(key), ())
+    is_mapping = any(option.get("type") == "object" for option in options)
     wrong = f"{key.name}: {'x' if is_mapping else '{x: y}'}"
     head = ["assise: 1", "name: shop", "tables:", "  users:"]
     table = ["    collection: users", "    primary_key: id", "    columns:"]
@@ -100,7 +101,9 @@ def test_keys_say_what_a_change_affects() -> None:
 CHANGES = {
     ("manifest", "name"): ("name: devora", "name: other"),
     ("manifest", "postgres"): ("app@db", "app@other"),
+    ("manifest", "roles"): ("prefix: devora", "prefix: shop"),
     ("manifest", "tables"): ("  events:\n", "  moments:\n"),
+    ("table", "access"): ("{owner: id, ", "{tenant: id, "),
     ("table", "collection"): ("collection: events", "collection: moments"),
     ("table", "parent"): (
         "parent: files\n    from: notes.*\n    primary_key: [user_id, _position, _position_2]",
@@ -298,7 +301,8 @@ MISTAKES = [
         "kept_day: ",
         (
             "assise.yaml:6: kept_day: is not a manifest key here\n"
-            "Did you mean kept_days? Known: assise, name, postgres, tables, legacy_uuids, token, kept_days."
+            "Did you mean kept_days? Known: assise, name, postgres, roles, tables, legacy_uuids, token,"
+            " kept_days."
         ),
     ),
 ]

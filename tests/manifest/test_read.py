@@ -23,7 +23,7 @@ from assise.types.table import NAMES
 COLUMN = "assise.yaml:4: tables.users.columns"
 
 
-ALL_KEYS = "Write the keys assise, name, postgres, tables, legacy_uuids."
+ALL_KEYS = "Write the keys assise, name, postgres, roles, tables, legacy_uuids."
 
 
 CORRECTED = "Correct this line, or the one before; texts with special characters go in quotes."
@@ -117,7 +117,7 @@ SHAPE_ERRORS = [
         "assise: 1\nname: a\ntable: {}\ntables: {}\n",
         (
             "assise.yaml:3: table: is not a manifest key here\n"
-            "Did you mean tables? Known: assise, name, postgres, tables, legacy_uuids."
+            "Did you mean tables? Known: assise, name, postgres, roles, tables, legacy_uuids."
         ),
     ),
     (
@@ -260,7 +260,10 @@ def test_unknown_keys_and_other_problems_are_listed_together() -> None:
     with pytest.raises(ManifestError) as caught:
         parse_manifest("assise: 1\nname: [a]\nredis: embedded\ntables: []\n", "other.yaml")
     assert str(caught.value).splitlines() == [
-        "other.yaml:3: redis: is not a manifest key here. Known: assise, name, postgres, tables, legacy_uuids.",
+        (
+            "other.yaml:3: redis: is not a manifest key here. Did you mean roles?"
+            " Known: assise, name, postgres, roles, tables, legacy_uuids."
+        ),
         f"other.yaml:2: name: must be a text. {EXPECTED_NAME}",
         "other.yaml:4: tables: must be a mapping. Expected: the tables by name.",
     ]
@@ -273,13 +276,14 @@ VALUES = ["x", "true", "5", "~", "[no, yes]", "{a: {b: 1}}"]
 @pytest.mark.parametrize("key", "mongodb redis collections redis_keys".split())
 def test_planned_keys_of_the_file_are_refused(key: str, value: str) -> None:
     with pytest.raises(
-        ManifestError, match=f":3: {key}: is not a manifest key here\nKnown: .*tables"
+        ManifestError,
+        match=rf":3: {key}: is not a manifest key here\n(Did you mean roles\? )?Known: .*tables",
     ):
         parse_manifest(f"assise: 1\nname: a\n{key}: {value}\ntables: {{}}\n")
 
 
 @pytest.mark.parametrize("value", VALUES)
-@pytest.mark.parametrize("key", "access search embed soft_delete".split())
+@pytest.mark.parametrize("key", "search embed soft_delete".split())
 def test_planned_keys_of_tables_are_refused(key: str, value: str) -> None:
     with pytest.raises(
         ManifestError,

@@ -400,6 +400,13 @@ def test_an_empty_archive_is_refused(tmp_path: Path) -> None:
         open_archive(write(tmp_path, write_archive({})))
 
 
+def test_an_archive_that_is_cut_in_its_prelude_may_be_cut(tmp_path: Path) -> None:
+    whole = write_archive({"users": [ONE]})
+    with pytest.raises(SourceError, match="holds no collections; perhaps it is cut") as caught:
+        open_archive(write(tmp_path, whole[:150]))
+    assert "take the dump again" in caught.value.remedy
+
+
 def test_an_archive_is_told_by_its_bytes_whatever_its_name(tmp_path: Path) -> None:
     path = write(tmp_path, write_archive(DOCUMENTS), "users.bson")
     assert isinstance(open_source(path), Archive)

@@ -151,6 +151,12 @@ def test_two_files_of_one_collection(tmp_path: Path) -> None:
         open_json(tmp_path)
 
 
+@pytest.mark.parametrize("name", [".json", ".jsonl.gz"])
+def test_a_file_without_a_name(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="is not that of a collection"):
+        open_json(write(tmp_path / name, '{"_id": 1}\n'))
+
+
 def test_no_zone_and_no_database(tmp_path: Path) -> None:
     path = write(tmp_path / "users.json", b"{}")
     with pytest.raises(UsageError, match="no time zone has the name 'Paris'"):
@@ -309,11 +315,36 @@ def test_truncated_and_damaged_files(seed: int, tmp_path: Path) -> None:
             assert len({offset for offset, _ in spans}) == len(spans)
 
 
-def test_a_broken_gzip_stream(tmp_path: Path) -> None:
-    packed = gzip.compress(b'{"a": 1}\n' * 10_000)
-    path = write(tmp_path / "a.json.gz", packed[: len(packed) // 2])
-    with pytest.raises(SourceError, match="broken gzip stream"):
-        prepared(path)
+@pytest.mark.parametrize("shape", ["lines", "array", "one after the other"])
+@pytest.mark.parametrize(
+    ("change", "readable"),
+    [("cut", 60), ("no gzip", 0), ("trailing garbage", 100), ("wrong checksum", 100)],
+)
+def test_a_broken_gzip_stream_is_an_error_that_says_how_many_documents_can_be_read(
+    tmp_path: Path, change: str, readable: int, shape: str
+) -> None:
+    between = {"lines": "\n", "array": ",\n", "one after the other": " "}[shape]
+    texts = [f'{{"_id": {n}, "text": "\u00e9"}}' for n in range(100, 200)]
+    opening, closing = ("[", "]") if shape == "array" else ("", "")
+    content = f"{opening}{between.join(texts)}{closing}\n".encode()
+    whole = (opening + between.join(texts[:readable])).encode() if readable else b""
+    packed = gzip.compress(content)
+    wrong = bytearray(packed)
+    wrong[-8] ^= 1
+    stored = gzip.compress(content, compresslevel=0)
+    broken = {
+        # Ten bytes of gzip and five of its block stand before the content, which is not packed.
+        "cut": stored[: 15 + len(whole) + 7],
+        "no gzip": packed[:3] + b"\xff" * 20,
+        "trailing garbage": packed + b"garbage",
+        "wrong checksum": bytes(wrong),
+    }[change]
+    path = write(tmp_path / "a.json.gz", broken)
+    with pytest.raises(SourceError, match="is a broken gzip stream") as error:
+        chunks(prepared(path), "a")
+    count = f"Of it {readable} documents can be read, up to byte {len(whole):,}."
+    assert error.value.remedy.startswith(count)
+    assert "zcat FILE > a.jsonl" in error.value.remedy
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

@@ -18,7 +18,19 @@ USER = bson.encode({"_id": 1, "name": "Zoé"})
 TEXT = '{"_id": 1, "name": "Zoé"}\n'
 
 
-@pytest.mark.parametrize("url", ["postgresql://me:secret@db/app", "https://db/app", "s3:/bucket"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:secret@db/app",
+        "https://db/app",
+        "s3:/bucket",
+        " mongodb://me:secret@db/app",
+        "'mongodb://me:secret@db/app",
+        "mongodb//me:secret@db/app",
+        "mongodb:me:secret@db/app",
+        "me:secret@db/app",
+    ],
+)
 def test_a_url_of_something_else_is_refused(url: str) -> None:
     with pytest.raises(SourceError, match="the URL is not that of a MongoDB") as error:
         open_source(url)

@@ -39,6 +39,16 @@ SECRET = "s3cret-%40word"
         ),
         ("mongodb://h/?tlsCertificateKeyFilePassword=secret", "mongodb://h/"),
         ("mongodb://[::1]:27017/db", "mongodb://[::1]:27017/db"),
+        ("mongodb://h/?w=1;tlsCertificateKeyFilePassword=secret", "mongodb://h/?w=1"),
+        ("mongodb://h/?w=1&tlsCertificateKeyFilePasword=secret", "mongodb://h/?w=1"),
+        ("mongodb://h/?proxyPassword=secret&w=1", "mongodb://h/?w=1"),
+        ("mongodb://h/?password=secret", "mongodb://h/"),
+        ("mongodb://h/?tlsCertificateKeyFilePassword%3Dsecret", "mongodb://h/"),
+        ("mongodb://anna:secret@h/db??password=secret", "mongodb://anna@h/db"),
+        ("mongodb://anna%3Asecret@h/db", "mongodb://anna@h/db"),
+        ("mongodb://anna:x@h/?w=1&tlsCertificateKeyFilePassword=s@sec", "mongodb://anna@h/?w=1"),
+        ("mongodb://h:1/db?appName=anna@home", "mongodb://h:1/db?appName=anna@home"),
+        ("mongodb://anna:se?cret@h/db?w=1", "mongodb://anna@h/db?w=1"),
     ],
 )
 def test_no_secret_is_shown(url: str, shown: str) -> None:

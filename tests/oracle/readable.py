@@ -74,10 +74,13 @@ def _write_dbref(name: bytes, target: values.Element) -> values.Element:
     return 0x03, values.write_document([(b"$ref", (0x02, write_text(name))), (b"$id", target)])
 
 
-dbrefs = st.builds(
-    _write_dbref,
-    st.sampled_from([b"c"] * 7 + [b"d"]),
-    st.one_of(values.ids, small_ints, small_ints, values.names, values.names, binary_uuids),
+def dbrefs_to(targets: Elements) -> Elements:
+    """DBRefs to these ids, most of them in the collection c."""
+    return st.builds(_write_dbref, st.sampled_from([b"c"] * 7 + [b"d"]), targets)
+
+
+dbrefs = dbrefs_to(
+    st.one_of(values.ids, small_ints, small_ints, values.names, values.names, binary_uuids)
 )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 from tests.oracle import readable, values
+from tests.oracle.fits import find_fit
 from tests.oracle.values import Element, Elements, write_array, write_document
 from tests.oracle.walk import Value, parse
 
@@ -228,8 +229,9 @@ def _rewrite(value: Value) -> bytes:
 
 @dataclass
 class Level:
-    """The values at one path: their kinds, the fields of documents, the elements of arrays."""
+    """The values at one path, and their kinds, the fields of documents, the elements of arrays."""
 
+    values: list[Value] = field(default_factory=list)
     kinds: set[str] = field(default_factory=set)
     fields: dict[str, Level] = field(default_factory=dict)
     elements: Level | None = None
@@ -237,6 +239,7 @@ class Level:
     def add(self, value: Value, depth: int = 0) -> None:
         """Count one more value."""
         binary = f":{value.number}" if value.kind == "binary" else ""
+        self.values.append(value)
         self.kinds.add(value.kind + binary)
         if depth > 6:
             return
@@ -279,6 +282,16 @@ def find_types(level: Level) -> list[tuple[str, str]]:
     return found or [("jsonb", "every")]
 
 
+def is_plain(level: Level, type_: str, kind: str) -> bool:
+    """Whether the values at a path are all at home in a column, or not taken by it."""
+    fits = [find_fit(value, type_, kind) for value in level.values]
+    homes = {value.kind for value, fit in zip(level.values, fits, strict=True) if fit.home}
+    return not any(
+        fit.fits != fit.home or (value.kind in homes and not fit.home)
+        for value, fit in zip(level.values, fits, strict=True)
+    )
+
+
 @dataclass
 class Draft:
     """A table that is being drawn."""
@@ -306,15 +319,19 @@ class Draft:
 
 
 @st.composite
-def manifests(draw: st.DrawFn, raw_documents: list[bytes]) -> Plain:
-    """A valid manifest, as plain dicts, of paths in the documents; types may fit or not."""
+def manifests(draw: st.DrawFn, raw_documents: list[bytes], *, has_readings: bool = True) -> Plain:
+    """A valid manifest, as plain dicts, of paths in the documents; types may fit or not.
+
+    Without readings none of the values is read, and nothing but what is missing goes without a
+    note.
+    """
     top = Level()
     for raw in raw_documents:
         top.add(parse(raw))
-    drawing = Drawing(draw)
+    drawing = Drawing(draw, has_readings=has_readings)
     drawing.draw_root(top)
     plain: Plain = {"assise": 1, "name": "drawn", "tables": drawing.tables}
-    if draw(st.booleans()):
+    if has_readings and draw(st.booleans()):
         plain["legacy_uuids"] = draw(st.sampled_from(["java", "csharp", "python"]))
     return plain
 
@@ -322,8 +339,8 @@ def manifests(draw: st.DrawFn, raw_documents: list[bytes]) -> Plain:
 class Drawing:
     """The tables drawn so far."""
 
-    def __init__(self, draw: st.DrawFn) -> None:
-        self.draw = draw
+    def __init__(self, draw: st.DrawFn, *, has_readings: bool = True) -> None:
+        self.draw, self.has_readings = draw, has_readings
         self.tables: dict[str, Plain] = {}
 
     def draw_root(self, top: Level) -> None:
@@ -376,19 +393,27 @@ class Drawing:
             elif (
                 inner.elements is not None and use < (7 if inner.elements.fields else 2)
             ) or use == 9:
+                if not self.has_readings and "document" in inner.kinds:
+                    continue
                 self._draw_child(table, inner.elements or Level(), (*path, key))
             elif use:
                 self._draw_column(table, inner, (*path, key))
-            elif self.draw(st.booleans()):
+            elif self.has_readings and self.draw(st.booleans()):
                 table.nulls.append(format_path((*path, key)))
 
     def _draw_column(self, table: Draft, level: Level, path: tuple[str, ...]) -> None:
         scalars = [(t, k) for t, kinds in KINDS.items() for k in kinds]
         arrays = [(f"{t}[]", k) for t, k in scalars if t not in NO_ARRAYS]
-        right = st.sampled_from(find_types(level))
+        right = find_types(level)
+        if not self.has_readings:
+            scalars, arrays, right = (
+                [pair for pair in pairs if is_plain(level, *pair) and "dbref" not in pair[1]]
+                or [("jsonb", "every")]
+                for pairs in (scalars, arrays, right)
+            )
         wrong = [st.just(("jsonb", "every"))]
         wrong += [st.sampled_from(scalars), st.sampled_from(arrays)]
-        type_, kind = self.draw(st.one_of([right] * 10 + wrong))
+        type_, kind = self.draw(st.one_of([st.sampled_from(right)] * 10 + wrong))
         wishes = [*[path[-1]] * 3, "_".join(path), *NAMES]
         name = table.name_column(self.draw(st.sampled_from(wishes)))
         entry = self._write_column(name, type_, kind, path)
@@ -396,6 +421,8 @@ class Drawing:
 
     def _add_options(self, entry: object, type_: str, *, is_element: bool = False) -> object:
         """A column with what NULL means in it, and what it reads besides."""
+        if not self.has_readings:
+            return entry
         base, options = type_.removesuffix("[]").partition("(")[0], dict[str, object]()
         if not is_element and self.draw(st.integers(0, 3)) == 0:
             options["absent"] = self.draw(st.sampled_from([None, "null", "missing"]))
@@ -430,9 +457,9 @@ class Drawing:
             "from": format_path(path) + ".*",
             "primary_key": table.keys,
         }
-        if self.draw(st.booleans()):
+        if self.has_readings and self.draw(st.booleans()):
             entry["absent"] = self.draw(st.sampled_from([None, [], "null", "[]", "missing"]))
-        if not elements.fields and self.draw(st.booleans()):
+        if self.has_readings and not elements.fields and self.draw(st.booleans()):
             self._draw_elements(table, elements, entry)
             return
         elements.fields.setdefault("missing", Level())

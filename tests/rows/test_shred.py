@@ -150,7 +150,7 @@ def test_each_value_is_counted_where_its_exact_form_stands(
     batch = table.shred([(0, raw)])
     assert batch.values == values
     assert sum(vars(values).values()) == count_leaves(parse(raw))
-    assert table.count_values(batch, {0: raw}) == values
+    assert table.count_values(batch, {0: raw}) == (values, batch.columns)
 
 
 def test_a_key_of_kind_any_counts_every_value_of_the_id(min_group: int) -> None:
@@ -161,7 +161,7 @@ def test_a_key_of_kind_any_counts_every_value_of_the_id(min_group: int) -> None:
     batches = [table.shred([(0, raw)]) for raw in (pair, long)]
     assert [batch.values for batch in batches] == [Values(2, 0, 0, 0), Values(0, 0, 0, 2)]
     for batch, raw in zip(batches, (pair, long), strict=True):
-        assert table.count_values(batch, {0: raw}) == batch.values
+        assert table.count_values(batch, {0: raw}) == (batch.values, batch.columns)
 
 
 @st.composite
@@ -184,10 +184,11 @@ def test_the_counts_are_all_values_of_the_document(
     leaves = sum(count_leaves(parse(raws[offset])) for offset in batch.offsets)
     assert sum(vars(batch.values).values()) == leaves, (plain, raws)
     loaded = {number: raws[offset] for number, offset in enumerate(batch.offsets)}
-    assert shredder.count_values(batch, loaded) == batch.values
+    assert shredder.count_values(batch, loaded) == (batch.values, batch.columns)
     for number, raw in loaded.items():
         alone = shredder.shred([(number, raw)])
-        assert shredder.count_values(batch, {number: raw}) == alone.values, (plain, raw)
+        counts = alone.values, alone.columns
+        assert shredder.count_values(batch, {number: raw}) == counts, (plain, raw)
 
 
 def test_extra_is_null_when_there_is_nothing_to_say_and_mirrors_the_document_otherwise(

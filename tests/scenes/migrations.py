@@ -27,7 +27,7 @@ from tests.oracle.expected import (
 from tests.oracle.fits import default_kind, find_fit
 from tests.oracle.jsonform import escape_key
 from tests.oracle.leaves import count_leaves
-from tests.oracle.readable import HOME, READ
+from tests.oracle.readable import HOME, READ, dbrefs, dbrefs_to, small_ints
 from tests.oracle.strategies import KINDS, NO_ARRAYS, UUID_KINDS, documents, manifests
 from tests.oracle.values import Element, Elements
 from tests.oracle.walk import frames, parse
@@ -112,16 +112,21 @@ RIGHT |= {
 }
 
 
+DBREFS = {
+    base: dbrefs | dbrefs_to(targets)
+    for base, targets in (("uuid", values.ids), ("text", values.names), ("int8", small_ints))
+}
+"""Base type -> DBRefs of which most are at home in it."""
+
+
 @cache
 def _values(type_: str, kind: str, what: str) -> Elements:
     """Values for a column: most at home, most read, or most neither; of `mixed` any of them."""
     wrong = values.nulls if type_ == "jsonb" else values.scalars
     base = type_.removesuffix("[]").partition("(")[0]
     read = READ.get(base, values.anything)
-    if type_ == "float8" or kind == "string":
-        home = RIGHT[kind]
-    else:
-        home = RIGHT[kind] | RIGHT[kind] | read
+    right = DBREFS[base] if kind == "dbref(c)" else RIGHT[kind]
+    home = right if type_ == "float8" or kind == "string" else right | right | read
     if type_ == "float8[]":
         home = values.doubles
     by_name = {"home": home, "read": read | read | home, "neither": wrong}

@@ -15,6 +15,7 @@ from assise.errors import SourceError
 from assise.mongo.bson_file import read_samples
 from assise.mongo.dump import open_dump
 from assise.project import Project
+from assise.rows.columns import ColumnCounts
 from assise.transfer.estimate import LOAD, VERIFY, Effort, estimate_source, measure
 from assise.transfer.report import Plan
 
@@ -34,7 +35,7 @@ def measure_users(folder: Path, count: int, *, is_packed: bool = False) -> Effor
     users = {"users": map(user, range(count))}
     dump = open_dump(write_dump(folder / str(count), users, is_packed=is_packed))
     manifest = Project(folder).infer(dump.path).manifest
-    return measure(manifest, dump, "users", until=perf_counter() + 60)
+    return measure(manifest, dump, "users", ColumnCounts(), until=perf_counter() + 60)
 
 
 @pytest.mark.parametrize("is_packed", [False, True])

@@ -168,3 +168,44 @@ def test_tables_without_objectids_have_no_functions(loaded: Project, query: Quer
     statement = "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
     assert query(statement) == []
     assert loaded.undo(confirm=confirm).functions == []
+
+
+def test_a_dry_run_lists_what_is_changed_in_place(
+    loaded: Project, dump: Path, query: Query
+) -> None:
+    assert loaded.plan(dump).changes == []
+    change(loaded, "who's who", "people")
+    plan = loaded.plan(dump)
+    assert plan.is_loaded
+    assert plan.changes == ['COMMENT ON TABLE "public"."users" IS \'people\'']
+    assert (plan.refusals, plan.exit_code) == ([], 0)
+    assert query(COMMENTS) == OURS
+
+
+def test_a_dry_run_says_what_is_refused_and_the_remedy(loaded: Project, dump: Path) -> None:
+    change(loaded, "name: {type: text", "name: {type: jsonb")
+    plan = loaded.plan(dump)
+    message, remedy = plan.refusals
+    assert "users (column name)" in message
+    assert "assise undo" in remedy
+    assert (plan.changes, plan.exit_code) == ([], 3)
+
+
+def test_a_dry_run_lists_indexes_that_are_made_and_dropped(
+    loaded: Project, dump: Path, query: Query
+) -> None:
+    before = loaded.path.read_text()
+    change(
+        loaded, "    columns:\n      id", "    indexes: [{columns: [name]}]\n    columns:\n      id"
+    )
+    (made,) = loaded.plan(dump).changes
+    assert made.startswith("CREATE INDEX")
+    assert '"users"' in made
+    indexes = "SELECT count(*) FROM pg_indexes WHERE tablename = 'users'"
+    assert query(indexes) == [(1,)]
+    loaded.load(confirm=confirm)
+    assert query(indexes) == [(2,)]
+    assert loaded.plan(dump).changes == []
+    loaded.path.write_text(before)
+    (dropped,) = loaded.plan(dump).changes
+    assert dropped.startswith("DROP INDEX")

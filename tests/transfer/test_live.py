@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from threading import Event, Thread, Timer
+from threading import Event, Thread
 from typing import Any
 
 import bson
@@ -17,7 +18,8 @@ from bson import Int64, ObjectId
 from pymongo.database import Database
 from tests.servers.mongo import MongoServer
 
-from assise.errors import SourceError, UsageError
+from assise.cli.run import run
+from assise.errors import ChangedError, SourceError, UsageError
 from assise.manifest.write import dump_manifest
 from assise.mongo.cursor import CollectionReader
 from assise.mongo.source import SourceOptions
@@ -246,6 +248,9 @@ def test_a_query_is_kept(database: str, tmp_path: Path, shop: Shop, url: str, qu
     ]
     assert project.load().documents == 100
     assert project.verify().verified == Verified(equal=100)
+    kept = re.escape('another query: users={"n": {"$lt": 100}}, not none')
+    with pytest.raises(ChangedError, match=kept):
+        project.migrate(url, confirm=agree)
 
 
 @pytest.mark.parametrize("step", ["load", "verify"])
@@ -254,18 +259,20 @@ def test_a_server_that_dies_ends_the_command_and_the_next_goes_on(
 ) -> None:
     fill(mortal_mongo.client.shop)
     url = f"{mortal_mongo.url}shop?serverSelectionTimeoutMS=500"
-    project = Project(tmp_path, to=database, settings={"load.chunk_bytes": 4096})
+
+    def kill(progress: Progress) -> None:
+        # The first chunks are done, and others are not.
+        if progress.step == step:
+            mortal_mongo.kill()
+
+    settings = {"load.chunk_bytes": 4096}
+    project = Project(tmp_path, to=database, progress=kill, settings=settings)
     project.write_manifest(project.infer(url))
     if step == "verify":
         project.load(url, confirm=agree)
-    # The first ranges are read, then the server is gone.
-    mortal_mongo.answer("find", {"wait": 100_000}, "users", skip=4)
-    killer = Timer(1.5, mortal_mongo.kill)
-    killer.start()
     run = project.verify if step == "verify" else partial(project.load, url, confirm=agree)
     with pytest.raises(SourceError) as caught:
         run()
-    killer.join()
     assert "users" in caught.value.message
     ((chunks,),) = query("SELECT count(*) FROM assise.chunk")
     assert isinstance(chunks, int)
@@ -409,3 +416,17 @@ def test_a_live_source_repairs_nothing(loaded: Loaded, query: Query) -> None:
     with pytest.raises(UsageError, match="may change while it is read"):
         project.repair(confirm=agree)
     assert query("SELECT count(*) FROM users") == [(299,)]
+
+
+@pytest.mark.usefixtures("loaded")
+def test_verify_of_a_live_source_suggests_no_repair(
+    database: str,
+    tmp_path: Path,
+    query: Query,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    query("DELETE FROM users WHERE n = 7")
+    assert run(["verify", "-f", str(tmp_path), "--to", database]) == 3
+    said = capsys.readouterr()
+    assert "1 missing" in said.out
+    assert "--repair" not in said.err

@@ -105,6 +105,7 @@ def hub(tmp_path: Path) -> Path:
     return tmp_path / "hub"
 
 
+@pytest.mark.contract
 def test_orphans_and_unique_keys_of_case_3(project: Project, hub: Path, query: Query) -> None:
     project.path.write_text(HUB)
     report = project.migrate(hub, confirm=confirm)
@@ -222,6 +223,7 @@ tables:
 """
 
 
+@pytest.mark.contract
 def test_references_to_each_other_and_to_oneself(
     project: Project, tmp_path: Path, query: Query
 ) -> None:
@@ -247,6 +249,40 @@ def test_references_to_each_other_and_to_oneself(
     assert query("SELECT id FROM users WHERE name = 'new'") == [(20,)]
     query("INSERT INTO items DEFAULT VALUES")
     assert query("SELECT count(*) FROM items WHERE length(id) = 36") == [(1,)]
+
+
+def test_repair_writes_rows_that_refer_to_each_other_and_orphans(
+    project: Project, tmp_path: Path, query: Query
+) -> None:
+    load_two(project, tmp_path, SHOP)
+    statement = (
+        "SELECT conname::text, convalidated FROM pg_constraint WHERE contype = 'f' ORDER BY 1"
+    )
+    before = query(CONSTRAINTS), query(statement)
+    query("DELETE FROM items")
+    query("DELETE FROM users WHERE id = 0")
+    assert query("SELECT count(*) FROM users") == [(0,)]
+    repaired = project.repair(confirm=confirm)
+    assert repaired.is_done
+    assert repaired.report.exit_code == 0
+    assert query("SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM items)") == [(20, 30)]
+    assert (query(CONSTRAINTS), query(statement)) == before
+
+
+@pytest.mark.contract
+def test_it_all_works_without_the_schema_assise(
+    project: Project, tmp_path: Path, query: Query
+) -> None:
+    load_two(project, tmp_path, SHOP)
+    before = query(INDEXES), query(CONSTRAINTS), query(DEFAULTS)
+    query("DROP SCHEMA assise CASCADE")
+    assert (query(INDEXES), query(CONSTRAINTS), query(DEFAULTS)) == before
+    query("INSERT INTO users (name, boss) VALUES ('new', 0)")
+    query('INSERT INTO items ("user") VALUES (20)')
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        query('INSERT INTO items ("user") VALUES (99)')
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        query("INSERT INTO users (name) VALUES ('NEW')")
 
 
 def test_undo_drops_it_all_without_a_question(
@@ -305,6 +341,7 @@ def test_a_second_run_touches_nothing(project: Project, tmp_path: Path, query: Q
     assert query(statement) == before
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize(
     ("old", "new", "place"),
     [
@@ -373,6 +410,7 @@ tables:
 """
 
 
+@pytest.mark.contract
 def test_long_values_refuse_no_document(project: Project, tmp_path: Path, query: Query) -> None:
     chances = Random(1)
     docs = []

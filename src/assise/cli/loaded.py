@@ -104,7 +104,7 @@ def export(
         done = [project.export(collection, _print_document)]
         sys.stdout.flush()
     for each in done:
-        figures = f"{count_of(each.documents, 'document')}, {each.rejects:,} of the rejects"
+        figures = f"{count_of(each.documents, 'document')}, {count_of(each.rejects, 'reject')}"
         terminal.say(f"{each.name}: {figures}")
         if each.texts:
             texts = f"{count_of(each.texts, 'reject')} as text in {each.name}.rejects.jsonl"

@@ -58,6 +58,7 @@ from assise.cli.tables import (
 from assise.errors import UsageError
 from assise.files import check_new
 from assise.manifest.write import dump_manifest
+from assise.mongo.url import is_mongodb_url
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS
 from assise.transfer.repair import Repair
 from assise.transfer.report import CollectionReport, Plan, Report, Verified
@@ -71,6 +72,8 @@ DONE_ALREADY = "everything was loaded already; no rows were changed"
 @add_command(
     app,
     "assise migrate dump/app",
+    "assise migrate mongodb://localhost:27017/app",
+    "assise migrate users.json --name app",
     "assise migrate dump/app --to postgresql://me@db.internal/app --yes",
 )
 def migrate(
@@ -103,8 +106,9 @@ def migrate(
         if not project.path.exists():
             proposal = project.infer(source, options, name=name, ids=ids.value, sample=sample)
             inferred = proposal.manifest
-        print_plan(project.plan(source, inferred, options), as_json=as_json)
-        return 0
+        plan = project.plan(source, inferred, options)
+        print_plan(plan, as_json=as_json)
+        return plan.exit_code
     confirm = partial(terminal.ask, yes=yes)
     report = project.migrate(
         source, options, name=name, ids=ids.value, sample=sample, confirm=confirm
@@ -193,8 +197,9 @@ def load(
     if dry_run:
         if source is None:
             raise UsageError("--dry-run needs the source", remedy="assise load --dry-run SOURCE")
-        print_plan(project.plan(source, options=options), as_json=as_json)
-        return 0
+        plan = project.plan(source, options=options)
+        print_plan(plan, as_json=as_json)
+        return plan.exit_code
     report = project.load(source, options, confirm=partial(terminal.ask, yes=yes))
     print_report(report, as_json=as_json)
     if report.was_done:
@@ -250,7 +255,7 @@ def verify(
     print_report(report, as_json=as_json)
     if sample is not None:
         terminal.say(f"compared: {count_of(sample, 'document')} of each collection, or all")
-    if report.verified and not report.verified.is_clean:
+    if report.verified and not report.verified.is_clean and not is_mongodb_url(report.source):
         terminal.suggest(manifest, "assise verify --repair")
     return report.exit_code
 
@@ -277,6 +282,7 @@ def print_report(report: Report, *, as_json: bool) -> None:
         console.print(table)
     for collection in report.collections:
         print_words(console, *collection.differences, *collection.problems)
+    print_words(console, *(misfit.describe() for misfit in report.misfits))
     for finding in report.findings:
         print_words(console, *finding.describe())
 
@@ -360,13 +366,19 @@ def print_plan(plan: Plan, *, as_json: bool = False) -> None:
         return
     console = open_console()
     print_words(console, f"source  {plan.source}", f"target  {plan.target}")
-    table = make_table(["collection", "size on disk", "documents, about"], texts=_TEXTS)
+    table = make_table(["collection", "size", "documents, about"], texts=_TEXTS)
     for name, size in plan.collections.items():
         table.add_row(BrokenName(name), format_bytes(size), format_about(plan.documents[name]))
     console.print(table)
     load, verify = format_seconds(plan.load_seconds), format_seconds(plan.verify_seconds)
     print_words(console, f"time    load {load}, verify {verify}")
     print_words(console, f"tables  {', '.join(plan.tables)}")
+    if plan.is_loaded:
+        print_words(console, "loaded  everything already; no rows would be written")
+    print_words(console, *(f"in place: {statement}" for statement in plan.changes))
+    if plan.refusals:
+        print_words(console, f"refused: {plan.refusals[0]}", *plan.refusals[1:])
+    print_words(console, *(misfit.describe() for misfit in plan.misfits))
 
 
 def print_repair(repair: Repair, *, as_json: bool) -> None:

@@ -89,6 +89,7 @@ OnlyOption = Annotated[
     list[str] | None,
     typer.Option(
         "--only",
+        metavar="PATTERN",
         help="Only the collections that fit this shell pattern; repeatable.",
         show_default=False,
     ),
@@ -97,6 +98,7 @@ SkipOption = Annotated[
     list[str] | None,
     typer.Option(
         "--skip",
+        metavar="PATTERN",
         help="No collections that fit this shell pattern; repeatable.",
         show_default=False,
     ),
@@ -113,6 +115,7 @@ QueryOption = Annotated[
     list[str] | None,
     typer.Option(
         "--query",
+        metavar="COLLECTION=FILTER",
         help="""Of a collection on a live server only what fits: 'users={"tenant": 7}'; repeatable.""",
         show_default=False,
     ),
@@ -128,6 +131,7 @@ ReplaceOption = Annotated[
     list[str] | None,
     typer.Option(
         "--replace",
+        metavar="TABLE",
         help="A table whose edits since the load may be discarded; repeatable.",
         show_default=False,
     ),

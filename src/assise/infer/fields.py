@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from assise.infer import legacy
 from assise.infer.evidence import array_evidence, column_evidence
+from assise.infer.names import describe_key, snake_case
 from assise.infer.profile import FLATTENED_LEVELS, MAP_KEYS
 from assise.infer.tree import PathProfile
 from assise.manifest.paths import format_path
@@ -25,6 +27,9 @@ class ColumnChoice(NamedTuple):
     kind: str
     held: frozenset[str]
 
+
+MANY_KEYS = 20
+"""Keys of a flattened document from which on they may be data."""
 
 INTS = frozenset({"int32", "int64"})
 NUMBERS = INTS | {"double"}
@@ -66,11 +71,17 @@ class FieldTable:
 
 @dataclass(frozen=True)
 class Finder:
-    """Finds the fields of one collection; remarks for the user are added to `notes`."""
+    """Finds the fields of one collection; remarks for the user are added to `notes`.
+
+    `many` are remarks on documents of many keys, `legacy` the paths of UUIDs of subtype 3, each
+    with a sample.
+    """
 
     collection: str
     ids: Ids
     notes: list[str]
+    many: list[str] = field(default_factory=list)
+    legacy: list[tuple[str, bytes]] = field(default_factory=list)
 
     def find_fields(self, root: PathProfile, rows: int) -> list[FieldColumn | FieldTable]:
         """Return the columns and child tables of the documents at `root`, but for their `_id`."""
@@ -91,6 +102,8 @@ class Finder:
             and len(keys) <= FLATTENED_LEVELS
         )
         if is_flat and not is_map(path):
+            if len(path.children) >= MANY_KEYS:
+                self._note_many(keys, len(path.children))
             for key, child in path.children.items():
                 yield from self._find(child, (*keys, key), rows, row)
         elif path.values >= 100 or _is_share(path.values, rows, 1):
@@ -101,12 +114,13 @@ class Finder:
     ) -> FieldColumn | FieldTable:
         if _is_share(path.kinds.get("array", 0), path.set_values, 90):
             return self._make_array(path, keys, rows, row)
-        choice = choose_type(path.kinds, self.ids)
+        choice = choose_column(path, self.ids)
         if choice is None:
             choice = ColumnChoice("jsonb", "every", frozenset(path.kinds))
         if choice.type == "jsonb" and path.kinds.get("document") and is_map(path):
             self._note_map(keys)
         evidence = column_evidence(path, choice.held, rows=rows, row=row)
+        evidence = self._say_more(evidence, path, keys, choice)
         is_pure = sum(path.kinds.get(kind, 0) for kind in choice.held) == path.set_values
         is_full = is_pure and path.set_values == rows
         return FieldColumn(keys, choice.type, choice.kind, path.values, evidence, is_pure, is_full)
@@ -124,6 +138,8 @@ class Finder:
         choice = self._choose_element_type(path)
         column_type, kind = (f"{choice.type}[]", choice.kind) if choice else ("jsonb", "every")
         evidence = array_evidence(path, rows=rows, row=row, is_typed=choice is not None)
+        if choice and path.element:
+            evidence = self._say_more(evidence, path.element, keys, choice)
         return FieldColumn(keys, column_type, kind, path.values, evidence)
 
     def _choose_element_type(self, path: PathProfile) -> ColumnChoice | None:
@@ -131,7 +147,7 @@ class Finder:
         element = path.element
         if element is None or not element.set_values:
             return None
-        choice = choose_type(element.kinds, self.ids)
+        choice = choose_column(element, self.ids)
         if choice is None or f"{choice.type}[]" not in TYPES:
             return None
         return choice if _most_arrays_fit(path, element, choice) else None
@@ -143,6 +159,22 @@ class Finder:
             for key, path in element.children.items()
             for field in self._find(path, (key,), rows, "element")
         ]
+
+    def _say_more(
+        self, evidence: str, path: PathProfile, keys: tuple[str, ...], choice: ColumnChoice
+    ) -> str:
+        """Add to the evidence what a framework means by the key, and a question."""
+        more = [evidence, describe_key(keys)]
+        if choice.kind == legacy.KIND:
+            more.append(legacy.ask_for_order(path.legacy_uuid))
+            self.legacy.append((format_path(keys), path.legacy_uuid))
+        return "; ".join(filter(None, more))
+
+    def _note_many(self, keys: tuple[str, ...], count: int) -> None:
+        self.many.append(
+            f"{format_path(keys)} has {count} keys; if they are data, one column is better:"
+            f" {snake_case(keys[-1])}: {{type: jsonb, from: {format_path(keys)}}}"
+        )
 
     def _note_map(self, keys: tuple[str, ...]) -> None:
         self.notes.append(
@@ -161,6 +193,17 @@ def _most_arrays_fit(path: PathProfile, element: PathProfile, choice: ColumnChoi
     return 10 * (element.set_values - held) <= arrays
 
 
+def choose_column(path: PathProfile, ids: Ids) -> ColumnChoice | None:
+    """Return the type of a column for the values at a path, as `choose_type`.
+
+    Binaries of subtype 3 that all can be UUIDs are UUIDs.
+    """
+    choice = choose_type(path.kinds, ids)
+    if choice is not None and choice.kind == "binary_3" and path.legacy_uuid:
+        return ColumnChoice("uuid", legacy.KIND, choice.held)
+    return choice
+
+
 def choose_type(kinds: dict[str, int], ids: Ids) -> ColumnChoice | None:
     """Return the type of a column for these values.
 
@@ -176,12 +219,19 @@ def choose_type(kinds: dict[str, int], ids: Ids) -> ColumnChoice | None:
     return None
 
 
-def _choose_number(kinds: dict[str, int]) -> ColumnChoice:
+def choose_for_all(kinds: Collection[str]) -> ColumnChoice | None:
+    """Return the type of a column that holds all values of these kinds; None for none but jsonb."""
+    if NUMBERS.issuperset(kinds):
+        return _choose_number(kinds)
+    return _scalar(next(iter(kinds)), "uuid") if len(kinds) == 1 else None
+
+
+def _choose_number(kinds: Collection[str]) -> ColumnChoice:
     """Return the type for the numbers among these values."""
     if "double" not in kinds:
         column_type, kind = ("int8", "int") if "int64" in kinds else ("int4", "int")
         return ColumnChoice(column_type, kind, INTS)
-    if INTS & kinds.keys():
+    if INTS.intersection(kinds):
         return ColumnChoice("numeric", "number", NUMBERS)
     return ColumnChoice("float8", "double", frozenset({"double"}))
 

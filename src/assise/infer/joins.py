@@ -266,9 +266,9 @@ def _walk(raw: bytes, start: int, path: Path, is_named: Callable[[str], bool]) -
         elif path or key != b"_id":
             found = read_value(raw, kind, end + 1)
             if found is not None:
-                name = _read_key(key)
-                if found[0].is_telling or is_named(name):
-                    yield (*path, name), *found
+                place = (*path, _read_key(key))
+                if found[0].is_telling or is_named(name_path(place)):
+                    yield place, *found
         p = SKIP[kind](raw, end + 1)
 
 
@@ -285,9 +285,21 @@ def _walk_array(
             yield from _walk(raw, end + 1, path, is_named)
         else:
             found = read_value(raw, kind, end + 1)
-            if found is not None and (found[0].is_telling or is_named(path[-2])):
+            if found is not None and (found[0].is_telling or is_named(name_path(path))):
                 yield path, *found
         p = SKIP[kind](raw, end + 1)
+
+
+@lru_cache(maxsize=10_000)
+def name_path(path: Path) -> str:
+    """The name of a path, for what it may refer to: its last key, of `customer.id` both.
+
+    >>> name_path(("customer", "Id")), name_path(("tagIds", "*")), name_path(("by", "user"))
+    ('customer_id', 'tagIds', 'user')
+    """
+    keys = [key for key in path if key != ELEMENT]
+    is_id = keys[-1].strip("_$").lower() == "id"
+    return f"{keys[-2]}_id" if is_id and len(keys) > 1 else keys[-1]
 
 
 @lru_cache(maxsize=10_000)

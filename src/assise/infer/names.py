@@ -78,14 +78,42 @@ def snake_case(text: str) -> str:
     return ("_" + name if name[:1].isdigit() else name) or "_"
 
 
+_PARSE_POINTER = "_p_"
+_MEANINGS = {
+    "__v": "how often Mongoose has changed an array of the document",
+    "_class": "the class that Spring Data reads the document into",
+    "_cls": "the class that MongoEngine reads the document into",
+    "_rperm": "who may read the object in Parse",
+    "_wperm": "who may write the object in Parse",
+    "_acl": "who may read and write the object in Parse",
+}
+
+
+def describe_key(keys: Sequence[str]) -> str:
+    """Return what a framework means by a key at the root of its documents; empty for any other.
+
+    >>> describe_key(["_p_author"]), describe_key(["author"])
+    ('a pointer of Parse: class, $ and id', '')
+    """
+    if len(keys) != 1:
+        return ""
+    if keys[0].startswith(_PARSE_POINTER):
+        return "a pointer of Parse: class, $ and id"
+    return _MEANINGS.get(keys[0], "")
+
+
 def column_name(keys: Sequence[str]) -> str:
     """Return the name of the column that reads the field at `keys`, before it is made unique.
 
-    `_id` is called `id`.
+    `_id` is called `id`, and Parse's prefix of a pointer is left out.
 
     >>> column_name(["address", "zipCode"]), column_name(["user", "_id"]), column_name(["xmin"])
     ('address_zip_code', 'user_id', 'xmin_')
+    >>> column_name(["_p_author"])
+    'author'
     """
+    if len(keys) == 1 and keys[0].removeprefix(_PARSE_POINTER):
+        keys = [keys[0].removeprefix(_PARSE_POINTER)]
     first, *others = ("id" if key == "_id" else snake_case(key) for key in keys)
     if others and first.strip("_"):
         first = first.rstrip("_")

@@ -72,6 +72,9 @@ MAP_KEYS = 100
 KEY_BYTES = 1_000
 """A longer key gets no path, so that 20,000 of them take little memory."""
 
+LEGACY_UUID, UUID_BYTES = 3, 16
+"""The subtype of UUIDs before there was a common order of bytes, and the bytes of one."""
+
 _Field = tuple[int, int, int, Skip | None]
 """(what to count, bit of the key, bytes from the end of the key to the next element, walk).
 
@@ -149,6 +152,7 @@ class Profile:
         self._nodes: list[_Node] = [(-1, None), (0, "_id")]
         self._children: list[_Children] = [{"_id": 1}, {}]
         self._counts: Counter[int] = Counter()
+        self._samples: dict[int, bytes] = {}
         self._hits: list[int] = []
         self._is_learning = False
         self._root = _Level(0, 0, 0)
@@ -168,6 +172,7 @@ class Profile:
             "hex_ids": self.hex_ids,
             "nodes": self._nodes[2:],
             "counts": counts,
+            "samples": [[node, sample.hex()] for node, sample in self._samples.items()],
             "joins": self.joins.as_json(),
         }
 
@@ -181,6 +186,7 @@ class Profile:
         profile.hex_ids = found["hex_ids"]
         profile._nodes += [(parent, key) for parent, key in found["nodes"]]
         profile._counts.update(dict(found["counts"]))
+        profile._samples = {node: bytes.fromhex(sample) for node, sample in found["samples"]}
         profile.joins = Joins.from_json(found["joins"])
         return profile
 
@@ -322,12 +328,16 @@ class Profile:
                 self._counts[own[node] << NODE_BITS | code] += count
             elif code in KINDS and key is not None and own[parent] >= 0:
                 self._counts[own[parent] << NODE_BITS | OTHER] += count
+        for node, sample in other._samples.items():
+            if own[node] >= 0:
+                before = self._samples.get(own[node], sample)
+                self._samples[own[node]] = before and sample and before
         self._root, self._levels = _Level(0, 0, 0), {}
 
     def tree(self) -> PathProfile:
         """Return the paths as a tree, children in the order in which they were first seen."""
         self._flush()
-        return build_tree(self._nodes, self._counts)
+        return build_tree(self._nodes, self._counts, self._samples)
 
     def _flush(self) -> None:
         self._counts.update(self._hits)
@@ -454,12 +464,15 @@ class Profile:
         return partial(self._walk, inner)
 
     def _walk_binary(self, node: int) -> Skip:
-        collect, cell = self._hits.append, node << NODE_BITS
+        collect, cell, samples = self._hits.append, node << NODE_BITS, self._samples
 
         def walk_binary(raw: bytes, p: int) -> int:
             subtype, content, end = read_binary(raw, p)
-            is_uuid = subtype == 4 and len(content) == 16
+            is_uuid = subtype == 4 and len(content) == UUID_BYTES
             collect(cell | (UUID if is_uuid else SUBTYPES + subtype))
+            if subtype == LEGACY_UUID:
+                is_usual = len(content) == UUID_BYTES
+                samples[node] = samples.get(node, content) if is_usual else b""
             return end
 
         return walk_binary

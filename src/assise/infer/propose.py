@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from assise.infer import legacy
 from assise.infer.evidence import column_evidence, id_evidence
 from assise.infer.fields import (
     INTS,
@@ -14,7 +15,7 @@ from assise.infer.fields import (
     FieldTable,
     Finder,
     Ids,
-    choose_type,
+    choose_column,
 )
 from assise.infer.indexes import Placed
 from assise.infer.joins import ELEMENT, Path
@@ -31,6 +32,10 @@ from assise.wording import count_of, escape
 
 TABLE_COLUMNS = 320
 """Physical columns of a table, with its key and `_extra`: with more, rows become too big."""
+
+
+SHOWN = 3
+"""Paths that a remark names."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class _Draft:
     tables: dict[str, Table] = field(default_factory=dict)
     comments: dict[tuple[str, ...], str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    legacy: list[tuple[str, list[tuple[str, bytes]]]] = field(default_factory=list)
     places: dict[tuple[str, Path], Placed] = field(default_factory=dict)
 
 
@@ -83,6 +89,7 @@ def propose(
     }
     for collection, table in tables.items():
         _draft_collection(draft, collection, table, profiles[collection])
+    _note_legacy(draft)
     joins = {collection: profile.joins for collection, profile in profiles.items()}
     relations = Relations(draft.tables, draft.comments, draft.places)
     metadata = {collection: profile.metadata for collection, profile in profiles.items()}
@@ -106,6 +113,8 @@ def choose_key(path: PathProfile, documents: int, *, ids: Ids) -> Column:
         return Column(type="uuid", from_="_id")
     if path.unfit:
         return Column(type="text", from_="_id", kind="any")
+    if kinds == {"binary_3"} and path.legacy_uuid:
+        return Column(type="uuid", from_="_id", kind=legacy.KIND)
     if kinds <= INTS:
         return Column(type="int8" if "int64" in kinds else "int4", from_="_id")
     if kinds <= NUMBERS:
@@ -123,10 +132,17 @@ def _draft_collection(draft: _Draft, collection: str, table: str, profile: Profi
     fields = finder.find_fields(root, profile.documents)
     _note_profile(draft, collection, profile)
     place = ("tables", table)
-    draft.comments[place] = id_evidence(
+    evidence = id_evidence(
         root.children["_id"], profile.documents, has_hex_ids=profile.hex_ids == profile.documents
     )
+    draft.comments[place] = "; ".join([evidence, *finder.many])
     key = choose_key(root.children["_id"], profile.documents, ids=draft.ids)
+    if key.kind == legacy.KIND:
+        sample = root.children["_id"].legacy_uuid
+        draft.comments[*place, "columns", "id"] = legacy.ask_for_order(sample)
+        finder.legacy.insert(0, ("_id", sample))
+    if finder.legacy:
+        draft.legacy.append((collection, finder.legacy))
     is_offset = key.kind == "offset"
     if is_offset:
         fields = [*_id_column(root.children["_id"], profile.documents, ids=draft.ids), *fields]
@@ -200,12 +216,25 @@ def _name_columns(
 
 def _id_column(path: PathProfile, documents: int, *, ids: Ids) -> list[FieldColumn]:
     """Return the column of an `_id` that is not the key, if it is common and of one scalar kind."""
-    choice = choose_type(path.kinds, ids)
+    choice = choose_column(path, ids)
     is_rare = path.values < 100 and 100 * path.values < documents
     if not choice or not path.set_values or is_rare:
         return []
     evidence = column_evidence(path, choice.held, rows=documents, row="document")
     return [FieldColumn(("_id",), choice.type, choice.kind, path.values, evidence)]
+
+
+def _note_legacy(draft: _Draft) -> None:
+    """Ask once for the order of bytes of all UUIDs of subtype 3."""
+    if not draft.legacy:
+        return
+    paths = [f"{name}.{path}" for name, found in draft.legacy for path, _ in found]
+    more = f" and {len(paths) - SHOWN:,} more" if len(paths) > SHOWN else ""
+    ((_, sample), *_) = draft.legacy[0][1]
+    draft.notes.append(
+        f"{escape(', '.join(paths[:SHOWN]))}{more}: UUIDs of binary subtype 3, in the order of bytes"
+        f" of one driver; {legacy.ask_for_order(sample)}; {legacy.KIND} is written until you say"
+    )
 
 
 def _note_profile(draft: _Draft, collection: str, profile: Profile) -> None:
@@ -217,8 +246,8 @@ def _note_profile(draft: _Draft, collection: str, profile: Profile) -> None:
         )
     if profile.invalid:
         places = count_of(profile.invalid, "place")
-        verb = "is" if profile.invalid == 1 else "are"
-        note = f"{name}: {places} {verb} not BSON"
+        verb = "is no document" if profile.invalid == 1 else "are no documents"
+        note = f"{name}: {places} {verb}"
         if profile.first_invalid is not None:
             note += f", the first at byte {profile.first_invalid:,}"
         draft.notes.append(note)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from assise.infer.joins import ELEMENT, FORMS, Joins, Path
+from assise.infer.joins import FORMS, Joins, Path, name_path
 from assise.infer.names import is_reference_name
 
 LEAST_SHARE = 50
@@ -80,8 +80,7 @@ def _compare(
     ids: frozenset[int],
     is_telling: bool,
 ) -> Match | None:
-    name = path[-2] if path[-1] == ELEMENT else path[-1]
-    is_named = is_reference_name(name, *target)
+    is_named = is_reference_name(name_path(path), *target)
     if not values or not (is_named or is_telling):
         return None
     if not is_named and ids.isdisjoint(values[:PROBED]):

@@ -23,7 +23,8 @@ class PathProfile:
     """The profile of one path: its values by kind, and the paths below it.
 
     `key` is None for the elements of an array. Kinds are named as in `documents.kinds`, binaries as
-    the manifest's kinds (`binary`, `binary_5`), and `uuid` for 16 bytes of subtype 4.
+    the manifest's kinds (`binary`, `binary_5`), and `uuid` for 16 bytes of subtype 4. `legacy_uuid`
+    is the first binary of subtype 3, where all have 16 bytes.
     """
 
     key: str | None
@@ -32,6 +33,7 @@ class PathProfile:
     element: PathProfile | None = None
     unnamed: int = 0
     unfit: int = 0
+    legacy_uuid: bytes = b""
 
     @property
     def values(self) -> int:
@@ -44,9 +46,16 @@ class PathProfile:
         return self.values - self.kinds.get("null", 0)
 
 
-def build_tree(nodes: Sequence[tuple[int, str | None]], counts: Mapping[int, int]) -> PathProfile:
-    """Return the root of the tree; each node is (number of its parent, key), parents first."""
+def build_tree(
+    nodes: Sequence[tuple[int, str | None]], counts: Mapping[int, int], samples: Mapping[int, bytes]
+) -> PathProfile:
+    """Return the root of the tree; each node is (number of its parent, key), parents first.
+
+    `samples` has a node's first binary of subtype 3; empty where one has not 16 bytes.
+    """
     paths = [PathProfile(key, {}, {}) for _, key in nodes]
+    for node, sample in samples.items():
+        paths[node].legacy_uuid = sample
     for cell, count in sorted(counts.items()):
         _count(paths[cell >> NODE_BITS], cell & CODES, count)
     for path, (parent, key) in zip(paths, nodes, strict=True):

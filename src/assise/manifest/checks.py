@@ -10,6 +10,7 @@ from assise.manifest.names import check_column_name, check_name
 from assise.manifest.paths import keys_of_path, parse_child_path
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections import keys_on
+from assise.manifest.sections.access import ROLES, check_roles
 from assise.manifest.table import Table
 from assise.wording import show
 
@@ -28,6 +29,7 @@ def find_problems(manifest: Keyed, tables: Tables) -> Iterator[Problem]:
     """Everything that is wrong, in the order of the file as far as possible."""
     column_keys = keys_on("column")
     yield from _check_keys((), keys_on("manifest"), manifest, tables)
+    yield from check_roles(ROLES.of(manifest), tables)
     for table_name, table in tables.items():
         place = ("tables", table_name)
         yield from check_name(place, table_name)

@@ -12,7 +12,8 @@ from assise.manifest.nodes import read_nodes
 from assise.manifest.paths import parse_path
 from assise.manifest.sections.absent import MISSING
 from assise.manifest.table import Column, Table
-from assise.types.table import KEY_KINDS, element_type, is_kind
+from assise.types.codec import Codec
+from assise.types.table import KEY_KINDS, element_type, find_codec, find_first_codec, is_kind
 
 RULES = 2
 """The newest rules by which rows are written; a load keeps those that it began with."""
@@ -51,6 +52,12 @@ class ColumnLayout:
     reads: str = ""
     absent: str = MISSING
     is_element: bool = False
+
+    def codec(self, rules: int) -> Codec:
+        """The codec by the rules of a load; of a kind other than offset, and not as a key."""
+        if rules == 1:
+            return find_first_codec(self.type, self.kind)
+        return find_codec(self.type, self.kind, self.reads)
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,8 @@ def open_archive(path: Path, options: SourceOptions = NO_OPTIONS) -> Archive:
     databases = {each.database for each in (*listed, *contents.extents)} - {""}
     if not databases:
         raise SourceError(
-            f"{path} holds no collections", remedy="Give the archive of a database that has some."
+            f"{path} holds no collections; perhaps it is cut",
+            remedy="Give the archive of a database that has some, or take the dump again.",
         )
     database = choose_database(sorted(databases), options, address=str(path))
     views = _find_views(listed, contents)

@@ -203,8 +203,8 @@ def _open_folder(path: Path, options: SourceOptions) -> Dump:
         return _open_database(path, entries, options)
     if not databases:
         raise SourceError(
-            f"{path} holds no .bson files",
-            remedy="Give the folder that mongodump wrote, such as dump/app.",
+            f"{path} holds no .bson or JSON files",
+            remedy="Give the folder that mongodump wrote, such as dump/app, or one with JSON files.",
         )
     by_name = {folder.name: folder for folder in databases}
     folder = by_name[choose_database([*by_name], options, address=str(path))]

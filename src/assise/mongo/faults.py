@@ -21,13 +21,18 @@ AGAIN = "The same command continues where it stopped."
 
 UNAUTHORIZED = 13
 
+_NOT_TAKEN = "Check what --query gives, and that the server is MongoDB 4.2 or later."
+
 _REMEDIES = {
+    2: _NOT_TAKEN,
+    9: _NOT_TAKEN,
     13: "Grant the user the role `read` on the database, or leave the collection out with --skip.",
     18: "Check user and password; a user of another database needs ?authSource=admin in the URL.",
     8000: "Check user and password of the Atlas user, and that this address may connect.",
     26: "Check the name of the database in the URL.",
     43: f"The server has given up a cursor. {AGAIN}",
     50: f"The operation took longer than the limit in the URL. {AGAIN}",
+    59: "Check that the server is MongoDB 4.2 or later.",
     189: f"Another member becomes primary. {AGAIN}",
     10107: f"The member is not primary any more. {AGAIN}",
     11600: f"The server is shutting down. {AGAIN}",
@@ -48,7 +53,10 @@ _TELLS = (
 """Words in the message of a connection that failed, and what to do."""
 
 _DNS = "Check the name in the URL; without SRV records write mongodb://HOST:PORT in place of mongodb+srv://."
-_NOISE = re.compile(r" ?\(configured timeouts: [^)]*\)|, Timeout: .*|, full error: .*", re.DOTALL)
+_NOISE = re.compile(
+    r" Refer to docstring\.| ?\(configured timeouts: [^)]*\)|, Timeout: .*|, full error: .*",
+    re.DOTALL,
+)
 
 
 @contextmanager
@@ -61,7 +69,7 @@ def translated(place: str, secrets: Collection[str]) -> Iterator[None]:
     except (OSError, ValueError, TypeError, UserWarning) as error:
         # Options of the URL that pymongo does not check: a file that is not there, an unknown word.
         message = f"{place}: {_clean(str(error), secrets)}"
-        raise SourceError(message, remedy="Check the options of the URL.") from error
+        raise SourceError(message, remedy=_find_remedy_of_url(message)) from error
 
 
 def _translate(error: PyMongoError, place: str, secrets: Collection[str]) -> SourceError:
@@ -78,14 +86,20 @@ def _translate(error: PyMongoError, place: str, secrets: Collection[str]) -> Sou
         lost = "the connection was lost"
         return SourceError(f"{place}: {lost}: {message}", remedy=_find_remedy(message))
     if isinstance(error, ConfigurationError):
-        is_dns = "DNS" in message or "SRV" in message.upper() or "nameserver" in message
-        remedy = _DNS if is_dns else "Check the URL: in a password write @ as %40 and / as %2F."
-        return SourceError(f"{place} is not usable: {message}", remedy=remedy)
+        return SourceError(f"{place} is not usable: {message}", remedy=_find_remedy_of_url(message))
     return SourceError(f"{place}: {message}", remedy=AGAIN)
 
 
 def _find_remedy(message: str) -> str:
     return next((remedy for tell, remedy in _TELLS if tell in message), AGAIN)
+
+
+def _find_remedy_of_url(message: str) -> str:
+    if "DNS" in message or "SRV" in message.upper() or "nameserver" in message:
+        return _DNS
+    if "escaped" in message or "key=value" in message:
+        return "Check the URL: in a password write @ as %40, / as %2F and ? as %3F."
+    return "Check the URL and its options."
 
 
 def _clean(message: str, secrets: Collection[str]) -> str:

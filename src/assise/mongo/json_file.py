@@ -24,6 +24,7 @@ from assise.documents.reread.reader import read_again
 from assise.errors import ExtendedJsonError, SourceError
 from assise.mongo.chunks import Chunk
 from assise.mongo.frames import OpenRun, Run, Stream
+from assise.mongo.gzip_stream import GzipStream
 from assise.mongo.json_text import (
     BLOCK,
     BORDER,
@@ -36,6 +37,7 @@ from assise.mongo.json_text import (
 )
 from assise.mongo.source import REMEDY_UNREADABLE, Sample
 from assise.rows.model import Document
+from assise.wording import count_of
 
 _SPACE = b" \t\r\n"
 _COLON = rb"[\"']?[ \t\r\n]*+:[ \t\r\n]*+"
@@ -397,11 +399,33 @@ def _open(file: JsonFile) -> Iterator[gzip.GzipFile | io.FileIO]:
         with stream:
             yield stream
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        count, stop = _count_readable(path)
         raise SourceError(
             f"{path} is a broken gzip stream: {error}",
-            remedy=f"Export it again, or unpack what there is: `zcat FILE > {file.name}.jsonl`.",
+            remedy=f"Of it {count_of(count, 'document')} can be read, up to byte {stop:,}. Export it"
+            f" again, or unpack what there is: `zcat FILE > {file.name}.jsonl`.",
         ) from error
     except OSError as error:
         raise SourceError(
             f"{path} cannot be read: {error.strerror}", remedy=REMEDY_UNREADABLE
         ) from error
+
+
+def _count_readable(path: Path) -> tuple[int, int]:
+    """Count the documents that a broken gzip stream gives, and find where the last one ends."""
+    count = stop = 0
+    # Version 1 reads the words of both.
+    read = partial(read_document, rules=Rules(Version.V1))
+    with path.open("rb") as packed:
+        shape = find_shape(GzipStream(packed), str(path))
+    with path.open("rb") as packed:
+        stream = GzipStream(packed)
+        left = shape.start
+        while left and (block := stream.read(left)):
+            left -= len(block)
+        for texts in TextReader(stream, shape.start, shape).read():
+            for offset, text in texts if not isinstance(texts, Run) else ():
+                documents, _ = _read_text(offset, text, read)
+                if documents:
+                    count, stop = count + len(documents), offset + len(text.rstrip(_SPACE))
+    return count, stop

@@ -137,7 +137,7 @@ class JsonSource:
     def _end(self, name: str, stop: int) -> Piece:
         problems = []
         if self._reader(name).is_cut:
-            problems.append("the array in this file has no end: the file is cut")
+            problems.append(f"the array of {escape(name)} has no end: the file is cut")
         size = self._by_name[name].size
         return Piece(name, stop, stop, size, problems=tuple(problems))
 
@@ -259,6 +259,9 @@ def _is_data(entry: Path) -> bool:
 def _make_file(path: Path) -> JsonFile:
     check_text(path.name)
     check_file(path)
+    if not stem(path):
+        message = f"the name of {path} is not that of a collection"
+        raise SourceError(message, remedy="Rename the file.")
     with path.open("rb") as stream:
         is_packed = stream.read(len(_GZIP)) == _GZIP
     return JsonFile(stem(path), path, path.stat().st_size, is_packed)

@@ -10,6 +10,7 @@ followed by another one or by the end. All of this is found without reading any 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, Self
@@ -88,7 +89,7 @@ def find_shape(stream: Stream, place: str) -> TextShape:
         raise SourceError(
             f"{place} is UTF-16, and JSON is UTF-8: some shells write so what a program prints",
             remedy="Let the program write the file itself (mongoexport --out FILE), or convert it:"
-            f" `iconv -f UTF-16 -t UTF-8 {place} > FILE`.",
+            f" `iconv -f UTF-16 -t UTF-8 {shlex.quote(place)} > FILE`.",
         )
     window.p = 3 if window.data.startswith(_MARK) else 0
     window.pass_gap()

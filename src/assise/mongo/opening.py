@@ -26,7 +26,8 @@ KINDS: dict[str, Callable[[JsonObject], Source]] = {
 }
 """How a worker process opens each kind of source, from what `Source.describe` returned."""
 
-_URL = re.compile("[a-z][a-z0-9+]+:/")
+_URL = re.compile(r"[\s'\"]*[a-z][a-z0-9+]+:/|[^@]*:[^@]*@", re.IGNORECASE)
+"""What may be meant as a URL, and may hold a password."""
 
 
 def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Source:
@@ -38,10 +39,11 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
     """
     if isinstance(place, str) and (place.startswith("${") or is_mongodb_url(place)):
         # So that a password stands neither in the command nor in the list of processes.
-        place = expand(place)
+        place = expand(place).strip()
         if is_mongodb_url(place):
             options.check({"database", "queries"}, "the source is a server")
-            return Server(place, options)
+            scheme, rest = place.split(":", 1)
+            return Server(f"{scheme.lower()}:{rest}", options)
     path = Path(place)
     if _URL.match(str(place)) and not os.path.lexists(path):
         raise SourceError(

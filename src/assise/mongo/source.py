@@ -125,6 +125,12 @@ class SourceOptions:
         facts = {"database": self.database, "zone": self.zone, "queries": dict(self.queries)}
         return {name: value for name, value in facts.items() if value}
 
+    def show(self, name: str) -> str:
+        """Return a value of `as_json` as people give it, or none."""
+        if name == "queries":
+            return " ".join(f"{key}={query}" for key, query in self.queries.items()) or "none"
+        return str(self.as_json().get(name, "none"))
+
     @classmethod
     def from_json(cls, facts: JsonObject) -> Self:
         """Return the options that `as_json` described."""
@@ -142,14 +148,14 @@ def choose_database(names: Sequence[str], options: SourceOptions, *, address: st
     Raises:
         UsageError: there is no such database, or more than one.
     """
+    users = [name for name in names if name not in SERVERS_OWN] or names
     if options.database is not None:
         if options.database in names:
             return options.database
         raise UsageError(
             f"{address} holds no database {options.database!r}",
-            remedy=f"It holds {', '.join(names) or 'none'}.",
+            remedy=f"It holds {', '.join(users)}.",
         )
-    users = [name for name in names if name not in SERVERS_OWN] or names
     if len(users) > 1:
         raise UsageError(
             f"{address} holds {len(users)} databases: {', '.join(users)}",

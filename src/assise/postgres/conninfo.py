@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg import pq
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from assise.errors import UsageError
 
@@ -67,3 +67,10 @@ def list_variables(conninfo: str) -> list[str]:
         if option.envvar and option.val is not None and option.val != option.compiled
         if option.keyword.decode() not in {"user", *given}
     ]
+
+
+def sign_in_as(conninfo: str, user: str) -> str:
+    """A connection string of the same database for another user, without a password."""
+    parts = {key: str(value) for key, value in conninfo_to_dict(conninfo).items()}
+    parts.pop("password", None)
+    return make_conninfo(**{**parts, "user": user})

@@ -21,6 +21,7 @@ SETTINGS = {
     "transform_null_equals": "off",
     "default_transaction_isolation": "read committed",
     "default_transaction_deferrable": "off",
+    "row_security": "off",
     # ends
     "statement_timeout": "0",
     "lock_timeout": "0",
@@ -28,7 +29,11 @@ SETTINGS = {
     "idle_in_transaction_session_timeout": "0",
     "idle_session_timeout": "0",
 }
-"""Set in every session, where the server knows them."""
+"""Set in every session, where the server knows them.
+
+With `row_security` off the server refuses a statement that would not see all rows of a table,
+instead of leaving rows out: no document is called missing because a policy hides it.
+"""
 
 _OF_THE_SERVER = "about the server's own work: no result depends on it"
 _OF_NO_USE = "about something that Assise does not use"
@@ -41,7 +46,6 @@ LEFT = {
     "transaction_read_only": "follows default_transaction_read_only",
     "transaction_isolation": "follows default_transaction_isolation, or BEGIN says it",
     "transaction_deferrable": "follows default_transaction_deferrable",
-    "row_security": "a policy may hide rows; verify then calls them missing",
     "session_replication_role": "only a superuser may set it",
     "restrict_nonsystem_relation_kind": "forbids views, of which Assise reads none",
     "lc_messages": "errors are told apart by their SQLSTATE",

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from assise.documents.extjson import JsonWriter
+from assise.rows.columns import Collector
 from assise.rows.model import Values
-from assise.types.jsonb import JsonbForm
+from assise.rows.tree import Tree
 
 
 class CountingWriters:
-    """The writers of jsonb columns and of `_extra`, and how many leaves stand where."""
+    """The writers of jsonb columns and of `_extra`, and how many leaves stand where.
 
-    def __init__(self, form: JsonbForm) -> None:
+    `columns` collects the same by column.
+    """
+
+    def __init__(self, tree: Tree) -> None:
         self.typed = self.read = 0
-        self.jsonb, self.extra = JsonWriter(form.dialect), JsonWriter(form.dialect)
+        self.columns = Collector(tree.layouts)
+        dialect = tree.form.dialect
+        self.jsonb, self.extra = JsonWriter(dialect), JsonWriter(dialect)
 
     @property
     def values(self) -> Values:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from assise.rows.columns import ColumnCounts
 from assise.types.wire import Cell, CopyField
 
 Document = tuple[int, bytes]
@@ -75,3 +76,4 @@ class Batch:
     owners: list[list[int]]
     rejected: list[Rejected] = field(default_factory=list)
     values: Values = field(default_factory=Values)
+    columns: ColumnCounts = field(default_factory=ColumnCounts)

@@ -10,6 +10,7 @@ from assise.documents.shape import Shape
 from assise.errors import InvalidBsonError
 from assise.manifest.layout import Layout
 from assise.rows.columnar.shred import ColumnarShredder
+from assise.rows.columns import ColumnCounts
 from assise.rows.counts import CountingWriters
 from assise.rows.document.visit import DocumentVisitor, UnfitKeyError
 from assise.rows.model import Batch, Document, Reason, Rejected, Values
@@ -30,7 +31,7 @@ class Shredder:
         self.tree = build_tree(layout, root)
         self.layouts = self.tree.layouts
         self._heads = [row_head(len(layout.names)) for layout in self.layouts]
-        self._writers = CountingWriters(self.tree.form)
+        self._writers = CountingWriters(self.tree)
         self._visitor = DocumentVisitor(self.tree, self._writers)
         # The switch of the columnar path: without it `_shred_group` and `find_whole` have one line.
         self._columnar = ColumnarShredder(self.tree, self._writers, min_group=min_group)
@@ -45,7 +46,8 @@ class Shredder:
         iterator = iter(documents)
         while group := list(islice(iterator, Shape.GROUP)):
             self._shred_group(batch, group)
-        batch.values = self._writers.values
+            self._writers.columns.flush()
+        batch.values, batch.columns = self._writers.values, self._writers.columns.take()
         return batch
 
     def find_whole(self, documents: Sequence[bytes]) -> list[int]:
@@ -56,7 +58,9 @@ class Shredder:
             for i in self._columnar.find_whole(documents[start : start + Shape.GROUP])
         ]
 
-    def count_values(self, batch: Batch, documents: Mapping[int, bytes]) -> Values:
+    def count_values(
+        self, batch: Batch, documents: Mapping[int, bytes]
+    ) -> tuple[Values, ColumnCounts]:
         """Count where the values of some documents of a batch stand, each given by its position.
 
         They are visited once more: few documents are refused by the server.
@@ -64,7 +68,8 @@ class Shredder:
         self._writers.reset(Values())
         for position, raw in documents.items():
             self._visitor.visit(batch.offsets[position], raw)
-        return self._writers.values
+            self._writers.columns.flush()
+        return self._writers.values, self._writers.columns.take()
 
     def _shred_group(self, batch: Batch, group: Sequence[Document]) -> None:
         """Shred what looks alike together and the others one by one.
@@ -101,11 +106,12 @@ class Shredder:
         batch.rows[0].append(row)
 
     def _shred_document(self, batch: Batch, offset: int, raw: bytes) -> None:
-        before = self._writers.values
+        before, mark = self._writers.values, len(self._writers.columns.hits)
         try:
             fields, child_rows = self._visitor.visit(offset, raw)
         except (UnfitKeyError, InvalidBsonError) as error:
             self._writers.reset(before)
+            self._writers.columns.undo(mark)
             batch.rejected.append(_reject(offset, raw, error))
             return
         key, number = fields[self.tree.key_position], len(batch.offsets)

@@ -11,7 +11,6 @@ from assise.manifest.sections.absent import IS_NULL, MISSING
 from assise.types.codec import Codec
 from assise.types.jsonb import FIRST_FORM, NEWEST_FORM, JsonbForm
 from assise.types.keys import make_key_codec
-from assise.types.table import find_codec, find_first_codec
 
 
 @dataclass
@@ -79,9 +78,7 @@ class Tree:
 
     def codec(self, column: ColumnLayout) -> Codec:
         """The codec of a column, other than the key, by the rules of the load."""
-        if self.rules == 1:
-            return find_first_codec(column.type, column.kind)
-        return find_codec(column.type, column.kind, column.reads)
+        return column.codec(self.rules)
 
     @cached_property
     def key_codec(self) -> Codec:

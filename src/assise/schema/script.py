@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from assise.manifest.model import Manifest
+from assise.schema.access import access_script
 from assise.schema.comments import find_comments, set_comments
 from assise.schema.constraints import list_objects
 from assise.schema.sql import (
@@ -16,7 +17,7 @@ from assise.schema.sql import (
 
 
 def script(manifest: Manifest, schema: str) -> str:
-    """Extensions, functions, tables, keys, indexes, constraints and comments, as SQL."""
+    """Extensions, functions, tables, keys, indexes, constraints, comments and access rules, as SQL."""
     layout = manifest.layout
     statements = [
         *(create_extension(name, schema) for name in extensions(layout)),
@@ -25,5 +26,6 @@ def script(manifest: Manifest, schema: str) -> str:
         *(text for _, text in add_foreign_keys(layout, schema)),
         *(each.sql for each in list_objects(manifest, schema)),
         *set_comments(find_comments(manifest), schema),
+        *access_script(manifest, schema),
     ]
     return "\n\n".join(f"{statement};" for statement in statements) + "\n"

@@ -11,6 +11,7 @@ from time import perf_counter
 
 from assise.manifest.model import Manifest
 from assise.mongo.source import Source, find_collections
+from assise.rows.columns import ColumnCounts
 from assise.rows.shred import Shredder
 
 SAMPLE_S = 1.5
@@ -51,11 +52,15 @@ class Effort:
 
 @dataclass(frozen=True)
 class Estimate:
-    """About how many documents each collection has, and how many seconds load and verify take."""
+    """About how many documents each collection has, and how many seconds load and verify take.
+
+    `columns` are the counts of the samples.
+    """
 
     documents: dict[str, int]
     load_s: float
     verify_s: float
+    columns: ColumnCounts
 
 
 def estimate_source(source: Source, manifest: Manifest, *, workers: int) -> Estimate:
@@ -67,7 +72,7 @@ def estimate_source(source: Source, manifest: Manifest, *, workers: int) -> Esti
     documents = dict.fromkeys(manifest.roots.values(), 0)
     collections = find_collections(source, [*documents]).values()
     size = sum(each.size for each in collections)
-    done, total = 0, Effort()
+    done, total, columns = 0, Effort(), ColumnCounts()
     began = perf_counter()
     for each in sorted(collections, key=lambda each: each.size, reverse=True):
         effort = Effort()
@@ -75,15 +80,22 @@ def estimate_source(source: Source, manifest: Manifest, *, workers: int) -> Esti
             effort.add(total, each.size / done)
         else:
             until = began + SAMPLE_S * (done + each.size) / max(1, size)
-            effort = measure(manifest, source, each.name, until=until)
+            effort = measure(manifest, source, each.name, columns, until=until)
         documents[each.name] = round(effort.documents)
         done += each.size
         total.add(effort)
-    return Estimate(documents, total.seconds(LOAD, workers), total.seconds(VERIFY, workers))
+    return Estimate(
+        documents, total.seconds(LOAD, workers), total.seconds(VERIFY, workers), columns
+    )
 
 
-def measure(manifest: Manifest, source: Source, name: str, *, until: float) -> Effort:
-    """Return the effort of a whole collection, by samples that are taken until a time."""
+def measure(
+    manifest: Manifest, source: Source, name: str, columns: ColumnCounts, *, until: float
+) -> Effort:
+    """Return the effort of a whole collection, by samples that are taken until a time.
+
+    Where their values stand is added to `columns`.
+    """
     shredder = Shredder(manifest.layout, manifest.table_of(name))
     sample, all_shares = Effort(), 0.0
     began = perf_counter()
@@ -91,9 +103,10 @@ def measure(manifest: Manifest, source: Source, name: str, *, until: float) -> E
         if not all_shares:
             shredder.shred(documents)  # learns the shapes, which a load does once
             began = perf_counter()
-        shredder.shred(documents)
+        batch = shredder.shred(documents)
         size = sum(len(raw) for _, raw in documents)
         sample.add(Effort(len(documents), size, perf_counter() - began))
+        columns.add(batch.columns)
         all_shares += share
         began = perf_counter()
         if began > until:
@@ -101,3 +114,19 @@ def measure(manifest: Manifest, source: Source, name: str, *, until: float) -> E
     effort = Effort()
     effort.add(sample, 1 / all_shares if all_shares else 0.0)
     return effort
+
+
+def count_samples(source: Source, manifest: Manifest, *, seconds: float) -> ColumnCounts:
+    """Count where the values of the first part of each collection would stand.
+
+    The largest collections come first; none is begun after so many seconds.
+    """
+    columns, until = ColumnCounts(), perf_counter() + seconds
+    collections = find_collections(source, manifest.roots.values()).values()
+    for each in sorted(collections, key=lambda each: each.size, reverse=True):
+        if perf_counter() > until:
+            break
+        shredder = Shredder(manifest.layout, manifest.table_of(each.name))
+        for documents, _ in source.read_samples(each.name, PART_BYTES, 1):
+            columns.add(shredder.shred(documents).columns)
+    return columns

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from assise.postgres.bookkeeping import Part
 from assise.postgres.connection import Connection
 from assise.postgres.queries import Queries
 from assise.progress import Log
+from assise.rows.columns import ColumnCounts
 from assise.rows.model import Reason, Values
 from assise.schema.comments import Comments, change_comments, find_comments
 from assise.schema.sql import all_layouts, quote
@@ -28,6 +30,7 @@ from assise.transfer.functions import adopt_functions
 from assise.transfer.report import CollectionReport
 from assise.types.table import find_type
 from assise.types.wire import add_length, int4_field, int8_field, write_row
+from assise.workspace import LoadedTables
 
 QUERIES = Queries("assise.transfer")
 SHOWN = 10
@@ -303,11 +306,15 @@ def apply_manifest(connection: Connection, load: Load, manifest: Manifest) -> in
         return apply_comments(connection, load, manifest)
 
 
+def plan_changes(connection: Connection, load: Load, manifest: Manifest) -> list[str]:
+    """Return the statements of `apply_manifest`; nothing is written."""
+    return _plan_comments(connection, load, find_comments(manifest))
+
+
 def apply_comments(connection: Connection, load: Load, manifest: Manifest) -> int:
     """Like `apply_manifest`, in the caller's transaction."""
-    (before,) = connection.fetch(_make_comments, QUERIES["load_comments"], {"load_id": load.id})
-    wanted, found = find_comments(manifest), _read_comments(connection, load)
-    statements = change_comments(wanted, found, before, schema=load.schema)
+    wanted = find_comments(manifest)
+    statements = _plan_comments(connection, load, wanted)
     if statements:
         connection.execute(";\n".join(statements))
     parameters = {
@@ -317,6 +324,11 @@ def apply_comments(connection: Connection, load: Load, manifest: Manifest) -> in
     }
     connection.execute(QUERIES["update_manifest"], parameters)
     return len(statements)
+
+
+def _plan_comments(connection: Connection, load: Load, wanted: Comments) -> list[str]:
+    (before,) = connection.fetch(_make_comments, QUERIES["load_comments"], {"load_id": load.id})
+    return change_comments(wanted, _read_comments(connection, load), before, schema=load.schema)
 
 
 def _make_comments(comments: list[tuple[str, str | None, str]]) -> Comments:
@@ -337,6 +349,13 @@ def _read_comments(connection: Connection, load: Load) -> Comments:
 def remember_source(connection: Connection, load: Load, address: str) -> None:
     """Keep the address of a source that was moved since the load began."""
     connection.execute(QUERIES["move_source"], {"load_id": load.id, "source": address})
+
+
+def describe_tables(connection: Connection, load: Load, manifest: Manifest) -> LoadedTables:
+    """The tables of a load, for parts that add something to them."""
+    transactions = QUERIES["transactions"].replace("%(load_id)s", str(load.id))
+    record = partial(write_repair, connection, load)
+    return LoadedTables(load.name, load.schema, manifest, transactions, record)
 
 
 def restart_hint(load: Load) -> str:
@@ -416,6 +435,7 @@ class _ChunkRow:
     values_read: int
     jsonb: int
     extra: int
+    columns: dict[str, Any] | None = None
 
     def read(self, collection: str) -> ChunkLine:
         figures = CollectionReport(
@@ -426,6 +446,7 @@ class _ChunkRow:
             self.stop_offset - self.start_offset,
             tables=self.rows,
             values=Values(self.typed, self.values_read, self.jsonb, self.extra),
+            columns=ColumnCounts.from_json(self.columns),
         )
         return ChunkLine(self.start_offset, self.stop_offset, self.sha256, figures)
 
@@ -490,6 +511,7 @@ def write_chunks(connection: Connection, load: Load, lines: Sequence[ChunkFigure
             "loaded": figures.loaded,
             "rejected": figures.rejected,
             "rows": figures.tables,
+            "columns": figures.columns.as_json(),
             "seconds": figures.seconds,
             **vars(figures.values),
         }

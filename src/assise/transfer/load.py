@@ -471,7 +471,11 @@ class _ChunkContent:
             left_out = sum(owner in self.gone for owner in owners) if self.gone else 0
             report.tables[layout.table] = len(owners) - left_out
         report.values.add(self.batch.values)
+        report.columns.add(self.batch.columns)
         gone = {i: self._bytes[self.batch.offsets[i]] for i in self.gone}
-        report.values.add(shredder.count_values(self.batch, gone), times=-1)
+        if gone:
+            values, columns = shredder.count_values(self.batch, gone)
+            report.values.add(values, times=-1)
+            report.columns.add(columns, times=-1)
         report.guesses = dict(chunk.guesses)
         return report

@@ -39,7 +39,9 @@ from assise.transfer.estimate import estimate_source
 from assise.transfer.export import Exported, Write
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import load_source
+from assise.transfer.misfits import find_misfits
 from assise.transfer.objects import apply_objects
+from assise.transfer.planning import ask_of_empty, plan_changes
 from assise.transfer.profile import profile_source
 from assise.transfer.repair import Repair, repair_load
 from assise.transfer.report import CollectionReport, Plan, Report
@@ -60,10 +62,14 @@ MOST_TABLES = 20
 
 
 class Begun(NamedTuple):
-    """What the verbs of one migration share: the source, and who works on it."""
+    """What the verbs of one migration share: the source, and who works on it.
+
+    is_inferred: whether its manifest has just been inferred from the source.
+    """
 
     source: Source
     workers: Workers
+    is_inferred: bool = False
 
 
 def infer(
@@ -141,6 +147,7 @@ def migrate(
                 workspace.log(note)
             if _write_new(workspace.path, proposal):
                 workspace.log(f"wrote {workspace.path}")
+                begun = begun._replace(is_inferred=True)
         report = load(workspace, place, options, begun=begun)
         proof = verify(workspace, place, begun=begun)
     for collection, proved in zip(report.collections, proof.collections, strict=True):
@@ -157,7 +164,10 @@ def plan(
     *,
     manifest: Manifest | None = None,
 ) -> Plan:
-    """Say what a load would do, from samples; nothing is written, no server is started."""
+    """Say what a load would do, from samples; nothing is written, no server is started.
+
+    Of a load that is there already it says what the manifest would change.
+    """
     source = _open(workspace, place, options, is_said=manifest is not None)
     manifest = manifest or workspace.manifest()
     roots = manifest.roots.values()
@@ -165,7 +175,7 @@ def plan(
     source.prepare([*roots], workspace.setting(CHUNK_BYTES), {})
     workers = min(_count_workers(workspace, source), count_cores())
     estimate = estimate_source(source, manifest, workers=workers)
-    return Plan(
+    plan = Plan(
         source.address,
         workspace.describe_target(manifest),
         [layout.table for layout in all_layouts(manifest.layout)],
@@ -173,7 +183,13 @@ def plan(
         estimate.documents,
         round(estimate.load_s, 1),
         round(estimate.verify_s, 1),
+        [*find_misfits(estimate.columns, manifest.layout, is_sample=True)],
     )
+    connection = workspace.find_connection(manifest)
+    if connection is not None:
+        with connection:
+            plan_changes(connection, manifest, plan)
+    return plan
 
 
 def load(
@@ -198,7 +214,10 @@ def load(
         source = begun.source if begun else _open(workspace, place, options)
         _check_held(manifest, source, workspace.log)
         if found is None:
-            current = _begin(workspace, connection, manifest, source, options)
+            is_inferred = begun is not None and begun.is_inferred
+            current = _begin(
+                workspace, connection, manifest, source, options, is_inferred=is_inferred
+            )
         else:
             creation.create_rest(connection, found)
             ledger.check_unchanged(connection, found, manifest.layout)
@@ -219,7 +238,12 @@ def load(
                 log=workspace.log,
                 progress=workspace.progress,
             )
+        tables = ledger.describe_tables(connection, current, manifest)
+        for part in workspace.additions:
+            part.apply_manifest(connection, tables, log=workspace.log)
         ledger.remember_source(connection, current, source.address)
+    for each in report.collections:
+        report.misfits += find_misfits(each.columns, current.layout)
     report.seconds = perf_counter() - started
     return report
 
@@ -322,14 +346,14 @@ def undo(workspace: Workspace, *, replace: Collection[str] = (), dry_run: bool =
         load = ledger.find_load(connection, manifest.name)
         if load is None:
             return Undo(connection.target, manifest.name)
-        plan = plan_undo(connection, load)
+        plan = plan_undo(connection, load, workspace.additions)
         if dry_run:
             return plan
         plan.check(replace)
         question = plan.describe()
         if not workspace.confirm(question):
             raise UsageError(f"not confirmed, nothing was dropped: {question}", remedy=CONFIRM)
-        return undo_load(connection, load, replace=replace)
+        return undo_load(connection, load, workspace.additions, replace=replace)
 
 
 def export_documents(workspace: Workspace, collection: str, write: Write) -> Exported:
@@ -440,6 +464,8 @@ def _begin(
     manifest: Manifest,
     source: Source,
     options: SourceOptions,
+    *,
+    is_inferred: bool,
 ) -> Load:
     """Create ledger and tables; a server that is not the embedded one only after a yes."""
     if not workspace.is_embedded(manifest):
@@ -448,6 +474,9 @@ def _begin(
             raise UsageError(f"not confirmed, nothing was written: {question}", remedy=CONFIRM)
     names, chunk_bytes = [*manifest.roots.values()], workspace.setting(CHUNK_BYTES)
     views = source.views if isinstance(source, LiveSource) else ()
+    survey = _prepare(workspace, source, names, chunk_bytes)
+    if not is_inferred:
+        ask_of_empty(workspace, manifest, source)
     return creation.begin(
         connection,
         manifest,
@@ -455,7 +484,7 @@ def _begin(
         options,
         chunk_bytes=chunk_bytes,
         metadata={name: source.read_metadata(name) for name in (*names, *views)},
-        survey=_prepare(workspace, source, names, chunk_bytes),
+        survey=survey,
     )
 
 
@@ -517,9 +546,10 @@ def _check_options(load: Load, options: SourceOptions, *, is_whole: bool) -> Sou
     kept, given = load.options.as_json(), options.as_json()
     for name in kept if is_whole else given:
         if kept.get(name) != given.get(name):
+            noun = "query" if name == "queries" else name
             raise ChangedError(
-                f"{load.name!r} was loaded with another {name}:"
-                f" {kept.get(name, 'none')}, not {given.get(name, 'none')}",
+                f"{load.name!r} was loaded with another {noun}:"
+                f" {load.options.show(name)}, not {options.show(name)}",
                 remedy="`assise load` goes on with that, and `assise verify` reads with it. "
                 + ledger.restart_hint(load),
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ from assise.postgres.connection import Connection, run_all
 from assise.progress import Log, OnProgress, Progress
 from assise.rows.keys import uuid_to_objectid
 from assise.schema.objects import ORDER, Object, ObjectKind
-from assise.schema.sql import quote_text
+from assise.schema.sql import quote_text, validate_constraint
 from assise.transfer.ledger import LEDGER, QUERIES, Load
 from assise.transfer.report import Finding
 
@@ -68,6 +68,22 @@ def drop_foreign_keys(connection: Connection, load: Load) -> None:
             connection.execute(f"{made.drop_sql};\n{_forget(load, key)}")
 
 
+def lift_foreign_keys(connection: Connection, load: Load) -> list[str]:
+    """Drop the foreign keys of the manifest inside a transaction; the statements to put them back.
+
+    Old rows are checked again but by those that had orphans.
+    """
+    statements = []
+    for made in list_made(connection, load).values():
+        if made.kind == "foreign key":
+            connection.execute(made.drop_sql)
+            statements.append(made.create_sql)
+            if made.finding is None:
+                validate = validate_constraint(made.table, made.name, schema=load.schema)
+                statements.append(validate)
+    return statements
+
+
 def try_objects(connection: Connection, objects: Sequence[Object]) -> None:
     """Make everything on empty tables and take it back, inside the caller's transaction.
 
@@ -93,6 +109,24 @@ def _refused(each: Object, error: RefusedError) -> ManifestError:
     )
 
 
+def plan_objects(connection: Connection, load: Load, objects: Sequence[Object]) -> list[str]:
+    """Return the statements of `apply_objects` for what has changed; nothing is written."""
+    made = list_made(connection, load)
+    wanted = {(each.table, str(each.kind), each.name): each for each in objects}
+    tasks = [_plan(key, each, made.get(key)) for key, each in wanted.items()]
+    statements = [made[key].drop_sql for key in _list_gone(made, wanted)]
+    for task in tasks:
+        if task is not None and not task.is_retry:
+            statements += filter(None, [task.before, task.object.create])
+    return statements
+
+
+def _list_gone(made: Mapping[Id, MadeObject], wanted: Container[Id]) -> list[Id]:
+    """What the manifest no longer asks for: what depends on others comes first."""
+    gone = [key for key in made if key not in wanted]
+    return sorted(gone, key=lambda key: (-ORDER.index(made[key].kind), key))
+
+
 def apply_objects(
     connection: Connection,
     load: Load,
@@ -111,7 +145,7 @@ def apply_objects(
     """
     made = list_made(connection, load)
     wanted = {(each.table, str(each.kind), each.name): each for each in objects}
-    gone = sorted(made.keys() - wanted.keys(), key=lambda key: -ORDER.index(made[key].kind))
+    gone = _list_gone(made, wanted)
     for key in gone:
         connection.execute(f"{made[key].drop_sql};\n{_forget(load, key)}")
     tasks = [_plan(key, each, made.get(key)) for key, each in wanted.items()]

@@ -31,6 +31,7 @@ from assise.transfer import ledger
 from assise.transfer.check import Findings
 from assise.transfer.ledger import QUERIES, Load
 from assise.transfer.loaded import find_extra_rows, list_loaded
+from assise.transfer.objects import lift_foreign_keys
 from assise.transfer.report import Report
 from assise.types.wire import Cell, add_length, write_row
 from assise.wording import count_of, nearest
@@ -198,7 +199,7 @@ def repair_load(
                     "rows have changed since they were shown; nothing was repaired",
                     remedy="The same command shows them as they are.",
                 )
-            _write(connection, stages)
+            _write(connection, load, stages)
             ledger.write_repair(connection, load)
             plan.is_done = True
     except DuplicateKeyError as error:
@@ -289,19 +290,23 @@ def _list_changes(connection: Connection, stage: Stage) -> Iterator[Change]:
         yield Change(name, str(key), "extra")
 
 
-def _write(connection: Connection, stages: list[Stage]) -> None:
+def _write(connection: Connection, load: Load, stages: list[Stage]) -> None:
     """Remove the rows that are not in the source, then write those that are.
 
-    Child rows go before their parents and are written after them: foreign keys require it.
+    Child rows go before their parents and are written after them: foreign keys require it. Those
+    of the manifest are made again at the end: they may lead in a circle, and allow no old orphan.
     """
     for stage in stages:
         table = stage.layout.table
         children = [each.layout for each in stages if each.layout.parent == table]
         _check_dependents(connection, stage, children)
+    put_back = lift_foreign_keys(connection, load)
     for stage in reversed(stages):
         connection.execute(stage.delete_surplus())
     for stage in stages:
         connection.execute(stage.write())
+    for statement in put_back:
+        connection.execute(statement)
 
 
 def _check_dependents(connection: Connection, stage: Stage, children: list[TableLayout]) -> None:

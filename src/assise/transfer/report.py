@@ -6,18 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from assise.rows.columns import ColumnCounts
 from assise.rows.model import Values
+from assise.transfer.misfits import Misfit
 
 SHOWN_KEYS = 3
 """Keys of rows that a line names."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Plan:
     """What a load would do.
 
     The target without its password, the tables to create, the collections with their bytes on disk
-    and about how many documents, and how many seconds load and verify would take.
+    and about how many documents, and how many seconds load and verify would take. `misfits` are
+    columns that would not hold their values, as far as samples tell. Of what `is_loaded` already,
+    `changes` are the statements that change it in place; `refusals` say what cannot be changed.
     """
 
     source: str
@@ -27,10 +31,20 @@ class Plan:
     documents: dict[str, int]
     load_seconds: float
     verify_seconds: float
+    misfits: list[Misfit] = field(default_factory=list)
+    is_loaded: bool = False
+    changes: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all is well, 3 with misfits that are findings and with refusals."""
+        has_findings = any(misfit.is_finding for misfit in self.misfits)
+        return 3 if has_findings or self.refusals else 0
 
     def as_json(self) -> dict[str, object]:
         """Return what `--dry-run --json` prints."""
-        return dict(vars(self))
+        return {**vars(self), "misfits": [misfit.as_json() for misfit in self.misfits]}
 
 
 @dataclass
@@ -84,7 +98,8 @@ class CollectionReport:
 
     Bytes are those of the uncompressed source. `problems` are what is wrong with the collection in
     the source as a whole, such as a checksum. `guesses` counts the values of which the source says
-    too little, by what was guessed, in the chunks of this run.
+    too little, by what was guessed, in the chunks of this run. `columns` are without the chunks that
+    a program that did not count them loaded.
     """
 
     name: str
@@ -95,6 +110,7 @@ class CollectionReport:
     seconds: float = 0.0
     tables: dict[str, int] = field(default_factory=dict)
     values: Values = field(default_factory=Values)
+    columns: ColumnCounts = field(default_factory=ColumnCounts)
     verified: Verified | None = None
     differences: list[str] = field(default_factory=list)
     since: Since | None = None
@@ -109,6 +125,7 @@ class CollectionReport:
         self.bytes += part.bytes
         self.seconds += part.seconds
         self.values.add(part.values)
+        self.columns.add(part.columns)
         for table, rows in part.tables.items():
             self.tables[table] = self.tables.get(table, 0) + rows
         for guess, count in part.guesses.items():
@@ -125,6 +142,7 @@ class CollectionReport:
             "seconds": round(self.seconds, 3),
             "tables": self.tables,
             "values": vars(self.values),
+            "columns": self.columns.as_json(),
             "verified": vars(self.verified) if self.verified else None,
             **({"differences": self.differences} if self.differences else {}),
             **({"since": vars(self.since)} if self.since else {}),
@@ -135,7 +153,8 @@ class CollectionReport:
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Self:
         """Return the figures that `as_json` described, of a collection that is not verified."""
-        return cls(**{**facts, "values": Values(**facts["values"])})
+        columns = ColumnCounts.from_json(facts["columns"])
+        return cls(**{**facts, "values": Values(**facts["values"]), "columns": columns})
 
 
 @dataclass(frozen=True)
@@ -187,7 +206,8 @@ class Report:
     """Source, target (without its password), seconds in all, and the collections.
 
     `was_done` says that nothing was left to load, `sample` how many documents of each collection
-    were verified, when not all were. `findings` are what rows do not fulfil of the manifest.
+    were verified, when not all were. `findings` are what rows do not fulfil of the manifest,
+    `misfits` columns that do not hold their values.
     """
 
     source: str
@@ -196,6 +216,7 @@ class Report:
     collections: list[CollectionReport] = field(default_factory=list)
     was_done: bool = False
     sample: int | None = None
+    misfits: list[Misfit] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -225,10 +246,12 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 when all is well, 3 with rejects, differences, findings or problems of the source."""
+        """0 when all is well; 3 with rejects, differences, findings, misfits, or a bad source."""
         is_clean = self.verified is None or self.verified.is_clean
+        has_misfits = any(misfit.is_finding for misfit in self.misfits)
         has_problems = any(collection.problems for collection in self.collections)
-        return 3 if self.rejected or self.findings or has_problems or not is_clean else 0
+        is_told = self.rejected or self.findings or has_misfits or has_problems
+        return 3 if is_told or not is_clean else 0
 
     def as_json(self) -> dict[str, object]:
         """Return what `--json` prints."""
@@ -242,5 +265,6 @@ class Report:
             "verified": vars(self.verified) if self.verified else None,
             **({"sample": self.sample} if self.sample else {}),
             "collections": [collection.as_json() for collection in self.collections],
+            **({"misfits": [each.as_json() for each in self.misfits]} if self.misfits else {}),
             **({"findings": [each.as_json() for each in self.findings]} if self.findings else {}),
         }

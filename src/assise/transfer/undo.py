@@ -18,6 +18,7 @@ from assise.transfer.functions import drop_old_functions, drop_unused, list_func
 from assise.transfer.ledger import LEDGER, QUERIES, Load
 from assise.transfer.objects import drop_foreign_keys, list_made
 from assise.wording import count_of, nearest
+from assise.workspace import Additions
 
 SHOWN = 20
 """Tables that are named in a question or an error."""
@@ -151,14 +152,15 @@ def find_changes(
     return found
 
 
-def plan_undo(connection: Connection, load: Load) -> Undo:
+def plan_undo(connection: Connection, load: Load, parts: Sequence[Additions] = ()) -> Undo:
     """What an undo would drop now."""
     # A dry run may meet the ledger of the first release, which does not list its functions.
     functions = key_functions(load.layout)
     if ledger.has_layouts(connection):
         functions = [name for _, name in list_functions(connection, load.id)]
     plan = Undo(connection.target, load.name, functions=functions)
-    plan.tables = _look_at(connection, load, _list_created(connection, load))
+    ours = _list_ours(connection, load, parts)
+    plan.tables = _look_at(connection, load, _list_created(connection, load), ours)
     plan.drops_ledger = ledger.is_last(connection, load)
     return plan
 
@@ -168,7 +170,19 @@ def _list_created(connection: Connection, load: Load) -> list[TableLayout]:
     return all_layouts(load.layout)[: ledger.count_created(connection, load)]
 
 
-def _look_at(connection: Connection, load: Load, layouts: Sequence[TableLayout]) -> list[Loaded]:
+def _list_ours(
+    connection: Connection, load: Load, parts: Sequence[Additions]
+) -> set[tuple[str, str]]:
+    """What parts have added to the tables, which goes with them."""
+    return {each for part in parts for each in part.list_additions(connection, load.name)}
+
+
+def _look_at(
+    connection: Connection,
+    load: Load,
+    layouts: Sequence[TableLayout],
+    ours: Collection[tuple[str, str]],
+) -> list[Loaded]:
     rows = ledger.count_loaded(connection, load)
     changes = find_changes(connection, load, layouts)
     existing = ledger.find_tables(connection, load, layouts)
@@ -177,6 +191,7 @@ def _look_at(connection: Connection, load: Load, layouts: Sequence[TableLayout])
         name = layout.table
         is_gone = name not in existing
         additions = () if is_gone else _find_additions(connection, load, layout)
+        additions = tuple(each for each in additions if (name, each) not in ours)
         found.append(Loaded(name, rows[name], changes[name], additions, is_gone))
     return found
 
@@ -191,7 +206,13 @@ def _find_additions(connection: Connection, load: Load, layout: TableLayout) -> 
     return tuple(str(text) for (text,) in connection.execute(QUERIES["additions"], parameters))
 
 
-def undo_load(connection: Connection, load: Load, *, replace: Collection[str]) -> Undo:
+def undo_load(
+    connection: Connection,
+    load: Load,
+    parts: Sequence[Additions] = (),
+    *,
+    replace: Collection[str],
+) -> Undo:
     """Drop what a load created, whole or not at all.
 
     Where it has more tables than the server has locks for, they go in several transactions,
@@ -207,14 +228,19 @@ def undo_load(connection: Connection, load: Load, *, replace: Collection[str]) -
         with bookkeeping.lock(connection):
             layouts = _list_created(connection, load)
             size = count_tables_at_once(connection)
+            ours = _list_ours(connection, load, parts)
             if len(layouts) > size:
                 drop_foreign_keys(connection, load)
             while len(layouts) > size:
                 with connection.transaction():
-                    tables[:0] = _drop(connection, load, layouts[-size:], replace)
+                    tables[:0] = _drop(
+                        connection, load, layouts[-size:], replace=replace, ours=ours
+                    )
                 del layouts[-size:]
             with connection.transaction():
-                tables[:0] = _drop(connection, load, layouts, replace)
+                tables[:0] = _drop(connection, load, layouts, replace=replace, ours=ours)
+                for part in parts:
+                    part.forget(connection, load.name)
                 plan = Undo(connection.target, load.name, tables)
                 _forget(connection, load, plan)
     except BusyError as error:
@@ -229,7 +255,12 @@ def undo_load(connection: Connection, load: Load, *, replace: Collection[str]) -
 
 
 def _drop(
-    connection: Connection, load: Load, layouts: Sequence[TableLayout], replace: Collection[str]
+    connection: Connection,
+    load: Load,
+    layouts: Sequence[TableLayout],
+    *,
+    replace: Collection[str],
+    ours: Collection[tuple[str, str]],
 ) -> list[Loaded]:
     """Lock tables, look at them again, and drop them."""
     connection.execute("SET LOCAL lock_timeout = '10s'")
@@ -237,7 +268,7 @@ def _drop(
     names = [layout.table for layout in layouts if layout.table in existing]
     if names:
         connection.execute(lock_tables(names, load.schema))
-    found = _look_at(connection, load, layouts)
+    found = _look_at(connection, load, layouts, ours)
     replaced = {table.name for table in found}.intersection(replace)
     Undo(connection.target, load.name, found).check(replaced)
     if names:

@@ -42,7 +42,7 @@ def test_garbage_in_the_middle_is_one_reject_and_reading_goes_on_behind_it(
 ) -> None:
     dump = write_dump(tmp_path / "app", {"users": [*GOOD[:9], JUNK, *GOOD[9:]]})
     start = len(b"".join(GOOD[:9]))
-    told = f"users: 1 place is not BSON, the first at byte {start:,}"
+    told = f"users: 1 place is no document, the first at byte {start:,}"
     outcome = command.migrate(
         dump, 21, [Expected("users", start, NOT_BSON, JUNK)], told, "next: assise rejects"
     )

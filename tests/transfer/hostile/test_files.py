@@ -52,7 +52,9 @@ def test_a_folder_without_a_dump_is_refused(command: Command, tmp_path: Path) ->
     (tmp_path / "nothing").mkdir()
     (tmp_path / "nothing" / "notes.txt").write_text("no dump")
     command.refuse(
-        tmp_path / "nothing", "nothing holds no .bson files", "Give the folder that mongodump wrote"
+        tmp_path / "nothing",
+        "nothing holds no .bson or JSON files",
+        "Give the folder that mongodump wrote, such as dump/app, or one with JSON files.",
     )
     command.refuse(tmp_path / "elsewhere", "elsewhere does not exist")
     command.refuse(tmp_path / "nothing" / "notes.txt", "notes.txt is neither BSON nor JSON")

@@ -102,6 +102,27 @@ def test_infer_suggests_the_load_of_the_same(command: Command, dump: Path) -> No
     assert command.run("load", str(dump), "--db", "app", "--yes").code == 0
 
 
+def test_a_folder_of_arrays_says_which_file_is_cut(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "export"
+    folder.mkdir()
+    (folder / "posts.json").write_text('[{"_id": 1}]')
+    (folder / "users.json").write_text('[{"_id": 1}, {"_id": 2}')
+    outcome = command.run("migrate", str(folder), "--yes")
+    assert (outcome.code, outcome.count("loaded")) == (3, {"posts": 1, "users": 2})
+    _, users = outcome.report["collections"]
+    assert users["problems"] == ["the array of users has no end: the file is cut"]
+
+
+def test_a_database_that_is_not_there_is_refused_with_those_of_the_user(
+    command: Command, dump: Path
+) -> None:
+    (dump / "config").mkdir()
+    (dump / "config" / "chunks.bson").touch()
+    refused = command.run("infer", str(dump), "--db", "shop")
+    assert refused.code == 2
+    assert "holds no database 'shop'\nIt holds app, blog.\n" in refused.log
+
+
 def test_a_load_is_read_by_the_options_that_it_was_loaded_with(
     command: Command, tmp_path: Path
 ) -> None:

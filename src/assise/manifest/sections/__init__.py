@@ -9,6 +9,7 @@ from assise.manifest.keys import AnyKey, On
 from assise.manifest.problems import Place
 from assise.manifest.sections import (
     absent,
+    access,
     children,
     collections,
     columns,
@@ -25,6 +26,7 @@ from assise.manifest.sections import (
 SECTIONS = (
     project.KEYS,
     postgres.KEYS,
+    access.KEYS,
     collections.KEYS,
     children.KEYS,
     primary_keys.KEYS,

@@ -100,3 +100,10 @@ SELECT current_setting('max_locks_per_transaction')::int
 -- Whether the user may create what a load needs: the schema assise, where there is none, and tables.
 SELECT to_regnamespace('assise') IS NOT NULL OR has_database_privilege(current_database(), 'CREATE')
     AS in_database, has_schema_privilege(%(schema)s, 'CREATE') AS in_schema
+
+-- unbound --
+-- Why policies do not bind the user, if they do not: what the role is, and ruled tables that it owns or may own.
+SELECT rolname::text AS name, rolsuper AS is_superuser, rolbypassrls AS may_bypass, ARRAY(
+    SELECT oid::regclass::text FROM pg_class
+    WHERE relkind IN ('r', 'p') AND relrowsecurity AND pg_has_role(relowner, 'MEMBER') ORDER BY 1 LIMIT 5
+) AS tables FROM pg_roles WHERE rolname = current_user

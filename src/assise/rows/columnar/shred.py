@@ -62,6 +62,7 @@ class _TablePlan:
         refused: slots whose values the document path writes.
         told: what must be told of documents of a level: the level's slot (None for the root), and
             slots of which one has a value, or the document path says what is missing.
+        unheld: slot, column, kind of values that their column does not hold.
     """
 
     shape: Shape
@@ -72,6 +73,7 @@ class _TablePlan:
     silent: list[tuple[int, bytes]] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
     told: list[tuple[int | None, list[int]]] = field(default_factory=list)
+    unheld: list[tuple[int, int, int]] = field(default_factory=list)
     extra: _ExtraPlan = field(default_factory=_ExtraPlan)
 
 
@@ -127,6 +129,7 @@ class ColumnarShredder:
             return self._shred(group, small)
         except NOT_BSON:
             self._writers.reset(before)
+            self._writers.columns.forget()
             return self._nothing()
 
     def find_whole(self, documents: Sequence[bytes]) -> list[int]:
@@ -222,12 +225,14 @@ class ColumnarShredder:
             for outer in above:
                 level = level.levels[outer]
             name = self._writers.extra.key(key) or ""
-            _, column = level.columns.get(key, (0, None))
+            position, column = level.columns.get(key, (0, None))
             is_id = table == 0 and slot.path == (b"_id",)
             if (is_id and slot.kind in ORDERED) or self._is_refused(level, key, slot.kind):
                 plan.refused.append(i)
             elif slot.kind == NULL and level.absent.get(key) == IS_NULL:
                 plan.silent.append((i, b""))
+                if column is not None:
+                    plan.unheld.append((i, position, NULL))
             elif slot.kind == DOCUMENT and key in level.levels:
                 if slot.path in shape.inlined:
                     extra[slot.path] = inner = _ExtraPlan()
@@ -242,6 +247,8 @@ class ColumnarShredder:
                     extra[slot.path[:-1]].arrays.append((i, name))
             elif column is None or not self._add_fields(plan, i, slot.kind, *level.columns[key]):
                 extra[slot.path[:-1]].values.append((i, name, slot.kind, len(slot.path)))
+                if column is not None:
+                    plan.unheld.append((i, position, slot.kind))
         _tell(plan, self._tree.roots[table], ())
         return plan
 
@@ -288,8 +295,11 @@ class ColumnarShredder:
                 found = part.fields.get(position, ())
                 sizes = [array_size(field) or 1 for field in found if field != NULL_FIELD]
                 writers.typed += sum(sizes)
+                held = len(sizes)
             else:
-                writers.typed += len(find_values(part.columns[slot]))
+                held = len(find_values(part.columns[slot]))
+                writers.typed += held
+            writers.columns.add_held(part.table, position, held)
         for slot, silent in part.plan.silent:
             writers.typed += part.columns[slot].count(silent)
         for slot, position, kind in part.plan.jsonb:
@@ -297,6 +307,11 @@ class ColumnarShredder:
             for i, value in enumerate(part.columns[slot]):
                 if value is not None:
                     fields[i] = jsonb_field(writers.jsonb.value(kind, value, 0)[0])
+            held = count - part.columns[slot].count(None)
+            writers.columns.add_held(part.table, position, held)
+        for slot, position, kind in part.plan.unheld:
+            values = find_values(part.columns[slot])
+            writers.columns.add_extra(part.table, position, kind, values)
         texts = self._write_extra(part.plan.extra, part.columns, count)
         columns = [
             part.fields.get(position) or repeat(NULL_FIELD, count)

@@ -8,6 +8,7 @@ from assise.documents.extjson import JsonWriter
 from assise.documents.kinds import ARRAY, DOCUMENT, KINDS, NULL
 from assise.documents.reader import count_leaves
 from assise.manifest.layout import ColumnLayout
+from assise.rows.columns import READ, code_of
 from assise.rows.counts import CountingWriters
 from assise.types.anykey import is_digest_field
 from assise.types.codec import Codec, Encode, Hold
@@ -25,6 +26,9 @@ ExtraParts = list[str]
 
 VisitValue = Callable[[bytes, int, Fields, PackedRows, bytes, bool, ExtraParts], int]
 """Visit a value that is more than one scalar field: gives the position behind it."""
+
+Place = tuple[int, int]
+"""The table of a column, and its position in the layout."""
 
 WriteNote = Callable[[int, bytes, int], tuple[str, int]]
 """Kind, raw BSON and position of a value -> its text in `_extra`, and the position behind it."""
@@ -89,14 +93,20 @@ def _count(writers: CountingWriters, kind: int, encode: Encode) -> Encode:
     return encode_container
 
 
-def encode_null(_raw: bytes, p: int) -> tuple[CopyField, int]:
+def compile_null_encoder(writers: CountingWriters, place: Place) -> Encode:
     """The encoder of a null that goes without a note."""
-    return NULL_FIELD, p
+    note, (table, position) = writers.columns.note, place
+
+    def encode_null(_raw: bytes, p: int) -> tuple[CopyField, int]:
+        note(table, position, NULL)
+        return NULL_FIELD, p
+
+    return encode_null
 
 
 def list_holds(codec: Codec) -> dict[int, Hold]:
     """The encoders of the elements of a child table that are no documents; null is NULL."""
-    holds: dict[int, Hold] = {NULL: lambda raw, p: (*encode_null(raw, p), True)}
+    holds: dict[int, Hold] = {NULL: lambda _, p: (NULL_FIELD, p, True)}
     return holds | {kind: codec.hold(kind) for kind in {**codec.encode, **codec.read}}
 
 
@@ -143,9 +153,17 @@ def compile_any(writers: CountingWriters, kind: int, index: int, encode: Encode)
 
 
 def compile_read(
-    writers: CountingWriters, kind: int, name: str, index: int, hold: Hold, write: WriteNote
+    writers: CountingWriters,
+    kind: int,
+    *,
+    name: str,
+    index: int,
+    place: Place,
+    hold: Hold,
+    write: WriteNote,
 ) -> VisitValue:
     """The visit of a value that may be read: its original is noted unless the cell has it."""
+    note, (table, position) = writers.columns.note, place
 
     def visit_read(
         raw: bytes,
@@ -163,6 +181,7 @@ def compile_read(
             writers.typed += count_leaves_of(kind, raw, p, end)
             return end
         leaves = writers.extra.leaves
+        note(table, position, code_of(kind, raw, p) if field is None else READ)
         text, end = write(kind, raw, p)
         extra.append(f"{name}:{text}")
         if field is not None:

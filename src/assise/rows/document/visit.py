@@ -25,17 +25,19 @@ from assise.documents.reader import (
 )
 from assise.errors import InvalidBsonError
 from assise.manifest.sections.absent import IS_EMPTY, IS_NULL
+from assise.rows.columns import LEVEL_BITS, READ, Places, code_of
 from assise.rows.counts import CountingWriters
 from assise.rows.document.cells import (
     ExtraParts,
     Fields,
     PackedRows,
+    Place,
     VisitValue,
     compile_any,
     compile_null,
+    compile_null_encoder,
     compile_read,
     count_leaves_of,
-    encode_null,
     list_encoders,
     list_holds,
     note_writer,
@@ -83,12 +85,13 @@ class DocumentVisitor:
         Raises:
             InvalidBsonError: it is not BSON. UnfitKeyError: it has no key.
         """
-        before = self._writers.values
+        before, mark = self._writers.values, len(self._writers.columns.hits)
         try:
             try:
                 return self._visit(offset, raw, has_unnameable=False)
             except UnnameableError:
                 self._writers.reset(before)
+                self._writers.columns.undo(mark)
                 return self._visit(offset, raw, has_unnameable=True)
         except (*OUTSIDE, ValueError) as error:
             check_document(raw)
@@ -149,14 +152,23 @@ class DocumentVisitor:
                     visit = compile_any(writers, kind, index, encode)
                     visits[b"%c%b" % (kind, key)] = bit, visit
                 continue
-            is_id = is_root and key == b"_id"
+            is_id, place = is_root and key == b"_id", (table, position)
             for kind, encode, leaves in list_encoders(writers, column, codec, is_id=is_id):
                 scalars[b"%c%b" % (kind, key)] = bit, index, encode, leaves
             write = note_writer(writers.extra, depth, is_id=is_id)
             for kind in codec.read:
-                visit = compile_read(writers, kind, names[key], index, codec.hold(kind), write)
+                visit = compile_read(
+                    writers,
+                    kind,
+                    name=names[key],
+                    index=index,
+                    place=place,
+                    hold=codec.hold(kind),
+                    write=write,
+                )
                 visits[b"%c%b" % (kind, key)] = bit, visit
             if column.absent == IS_NULL:
+                encode_null = compile_null_encoder(writers, place)
                 scalars[b"%c%b" % (NULL, key)] = bit, index, encode_null, 1
         for key, child in level.arrays.items():
             visits[b"\x04" + key] = bits[key], self._compile_array(names[key], child)
@@ -169,9 +181,11 @@ class DocumentVisitor:
         for key, absent in level.absent.items():
             if absent == IS_NULL and key not in level.columns:
                 visits[b"%c%b" % (NULL, key)] = bits[key], compile_null(writers)
-        note = self._compile_note(names, is_root=is_root, depth=depth)
+        places = {key: (table, position) for key, (position, _) in level.columns.items()}
+        note = self._compile_note(names, places, is_root=is_root, depth=depth)
+        told = [(bits[key], *place) for key, place in places.items()]
         absent_bits = [(bits[key], names[key]) for key in level.absent]
-        return self._compile_level(scalars, visits, bits, note, absent_bits)
+        return self._compile_level(scalars, visits, bits, note, told, absent_bits)
 
     def _compile_inner(
         self, name: str, visit: VisitLevel, level: Level, key_width: int
@@ -261,6 +275,8 @@ class DocumentVisitor:
         layout, column = self._tree.layouts[child], self._tree.elements[child]
         width, found = len(layout.names) - layout.key_width, child
         holds = list_holds(self._tree.codec(column)) if column is not None else {}
+        hits, note, position = writers.columns.hits, writers.columns.note, layout.key_width
+        hit = writers.columns.add_elements(child, position) if column is not None else None
 
         def visit_element(
             kind: int,
@@ -271,6 +287,10 @@ class DocumentVisitor:
             has_unnameable: bool,
         ) -> int:
             fields = [NULL_FIELD] * width
+            if hit is not None:
+                hits.append(hit)
+                if kind == NULL or kind not in holds:
+                    note(child, position, code_of(kind, raw, start))
             if kind in holds:
                 field, end, is_home = holds[kind](raw, start)
                 fields[0] = field or NULL_FIELD
@@ -279,6 +299,7 @@ class DocumentVisitor:
                     writers.typed += count_leaves_of(kind, raw, start, end)
                 else:
                     leaves = writer.leaves
+                    note(child, position, code_of(kind, raw, start) if field is None else READ)
                     element, end = writer.value(kind, raw, start, 1)
                     text = f'{{"$element":{element}}}'
                     if field is not None:
@@ -297,10 +318,10 @@ class DocumentVisitor:
         return visit_element
 
     def _compile_note(
-        self, names: dict[bytes, str], *, is_root: bool, depth: int
+        self, names: dict[bytes, str], places: dict[bytes, Place], *, is_root: bool, depth: int
     ) -> Callable[[bytes, int, int, ExtraParts], int]:
         """(raw, position, end of the key, parts) -> position behind a value, which is noted."""
-        writer = self._writers.extra
+        writer, columns = self._writers.extra, self._writers.columns
         write_id, write = note_writer(writer, depth, is_id=True), note_writer(writer, depth)
 
         def note(raw: bytes, p: int, end: int, extra: ExtraParts) -> int:
@@ -311,6 +332,8 @@ class DocumentVisitor:
             is_id = is_root and key == b"_id"
             text, after = (write_id if is_id else write)(kind, raw, end + 1)
             add_part(extra, f"{name}:{text}")
+            if key in places:
+                columns.note(*places[key], code_of(kind, raw, end + 1))
             return after
 
         return note
@@ -321,6 +344,7 @@ class DocumentVisitor:
         visits: Visits,
         bits: dict[bytes, int],
         note: Callable[[bytes, int, int, ExtraParts], int],
+        places: Places,
         absent: list[tuple[int, str]],
     ) -> VisitLevel:
         """The loop over the fields of one level: scalars first, they are nearly all.
@@ -332,6 +356,8 @@ class DocumentVisitor:
         """
         find_scalar, find_visit, find_bit = scalars.get, visits.get, bits.get
         writers, writer = self._writers, self._writers.extra
+        number, known = writers.columns.add_level(places)
+        hits = writers.columns.hits
         wanted = sum(bit for bit, _ in absent)
 
         def visit_level(
@@ -387,6 +413,7 @@ class DocumentVisitor:
             if not has_unnameable and find_repeated(hashes):
                 raise UnnameableError
             writers.typed += count
+            hits.append(known.get(seen) or known.setdefault(seen, seen << LEVEL_BITS | number))
             if missing := wanted & ~seen:
                 listed = ",".join([name for bit, name in absent if missing & bit])
                 extra.append(f'"$missing":[{listed}]')

@@ -79,12 +79,12 @@ UPDATE assise.load SET finished_at = now() WHERE id = %(load_id)s
 -- insert_chunks --
 -- Chunks are finished, in the transaction that copied their rows.
 INSERT INTO assise.chunk (
-    load_id, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, read, jsonb, extra, seconds
+    load_id, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, columns, typed, read, jsonb, extra, seconds
 )
-SELECT %(load_id)s, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, read, jsonb, extra, seconds
+SELECT %(load_id)s, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, columns, typed, read, jsonb, extra, seconds
 FROM json_to_recordset(%(lines)s) AS line (
     collection text, start_offset bigint, stop_offset bigint, sha256 text, documents bigint, loaded bigint, rejected bigint,
-    rows jsonb, typed bigint, read bigint, jsonb bigint, extra bigint, seconds float8
+    rows jsonb, columns jsonb, typed bigint, read bigint, jsonb bigint, extra bigint, seconds float8
 )
 
 -- insert_live_chunks --
@@ -110,13 +110,14 @@ UPDATE assise.collection SET survey = %(survey)s::jsonb WHERE load_id = %(load_i
 -- all_chunks --
 -- The finished chunks of all collections, in the order of the source.
 SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed,
-    coalesce((to_jsonb(chunk) ->> 'read')::bigint, 0) AS values_read, jsonb, extra, collection
+    coalesce((to_jsonb(chunk) ->> 'read')::bigint, 0) AS values_read, jsonb, extra, collection,
+    to_jsonb(chunk) -> 'columns' AS columns
 FROM assise.chunk WHERE load_id = %(load_id)s ORDER BY collection, start_offset
 
 -- chunks --
--- The finished chunks of a collection, in the order of the source; older ledgers have no column read.
+-- The finished chunks of a collection, in the order of the source; older ledgers have neither read nor columns.
 SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed,
-    coalesce((to_jsonb(chunk) ->> 'read')::bigint, 0) AS values_read, jsonb, extra
+    coalesce((to_jsonb(chunk) ->> 'read')::bigint, 0) AS values_read, jsonb, extra, to_jsonb(chunk) -> 'columns' AS columns
 FROM assise.chunk WHERE load_id = %(load_id)s AND collection = %(collection)s ORDER BY start_offset
 
 -- copy_rejects --

@@ -1,0 +1,1 @@
+"""Access: which rows a user may see, enforced by PostgreSQL."""

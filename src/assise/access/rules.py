@@ -1,0 +1,181 @@
+"""The access rules of a manifest in the database: made after a load, and changed in place."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+
+from assise.access.roles import make_roles
+from assise.errors import BusyError, TargetError
+from assise.postgres import bookkeeping
+from assise.postgres.bookkeeping import Part
+from assise.postgres.connection import Connection
+from assise.postgres.queries import Queries
+from assise.progress import Log
+from assise.schema.access import AccessRules, Managed
+from assise.schema.sql import quote
+from assise.wording import count_of
+from assise.workspace import LoadedTables
+
+QUERIES = Queries("assise.access")
+PART = Part("access", files("assise.access").joinpath("sql"))
+
+_STAYING = frozenset({"column", "index", "owner"})
+"""Kinds that stay as they are while others are made again."""
+
+
+def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) -> None:
+    """Make what the rules of a manifest need, and take away what they need no longer.
+
+    Where something was changed, policies, triggers and grants are made again, in one transaction.
+
+    Raises:
+        TargetError: roles cannot be made, or the server refuses something; nothing was changed.
+    """
+    rules = AccessRules(tables.manifest, tables.schema)
+    wanted = rules.list_objects()
+    made = _list_made(connection, tables.name)
+    if not wanted and not made:
+        return
+    if wanted == made and not _find_missing(connection, wanted, tables):
+        return
+    bookkeeping.ensure(connection, PART)
+    if wanted:
+        make_roles(connection, rules.prefix, schema=tables.schema)
+    try:
+        made = _add_columns(connection, rules, tables, made)
+        _fill_columns(connection, rules, tables)
+        with connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '10s'")
+            _change(connection, rules, tables, wanted=wanted, made=made)
+    except BusyError as error:
+        raise TargetError(
+            f"another session uses the tables of {tables.name!r}: the rules were not changed",
+            remedy="End it, or wait; the same command makes the rules.",
+        ) from error
+    log(f"access rules: {count_of(len(rules.guards), 'table')} with rules, {_name_app(rules)}")
+    for table, column, count in _count_nulls(connection, rules):
+        log(f"{table}: {count_of(count, 'row')} without {column}, which no user owns")
+
+
+def _name_app(rules: AccessRules) -> str:
+    return f"for role {rules.prefix}_app" if rules.prefix else "no roles"
+
+
+def _list_made(connection: Connection, load: str) -> list[Managed]:
+    if not bookkeeping.find_version(connection, PART):
+        return []
+    return connection.fetch(Managed, QUERIES["made"], {"load": load})
+
+
+def _find_missing(
+    connection: Connection, objects: list[Managed], tables: LoadedTables
+) -> list[Managed]:
+    """What is not in the catalog; grants are not looked for."""
+    names = {"schema": tables.schema, "tables": [*tables.manifest.tables]}
+    found = {tuple(map(str, row)) for row in connection.execute(QUERIES["present"], names)}
+    return [
+        each
+        for each in objects
+        if each.kind != "grant" and (each.kind, each.table, each.name) not in found
+    ]
+
+
+def _add_columns(
+    connection: Connection, rules: AccessRules, tables: LoadedTables, made: list[Managed]
+) -> list[Managed]:
+    """Add the columns that children copy; returns what is made by now."""
+    columns = [each for each in rules.list_objects() if each.kind == "column"]
+    missing = _find_missing(connection, columns, tables)
+    for each in columns:
+        if each not in missing and each not in made:
+            raise TargetError(
+                f"table {tables.schema}.{each.table} has a column {each.name!r} that Assise did not"
+                " make, and that its access rule would fill",
+                remedy="Rename it, or name it in the manifest.",
+            )
+    if not missing:
+        return made
+    found = [*(each for each in made if each not in missing), *missing]
+    with connection.transaction():
+        connection.execute("SET LOCAL lock_timeout = '10s'")
+        for column in missing:
+            connection.execute(column.create)
+        _keep(connection, tables.name, found)
+    return found
+
+
+def _fill_columns(connection: Connection, rules: AccessRules, tables: LoadedTables) -> None:
+    """Fill the columns that children copy, table by table, parents before their children.
+
+    What is filled in a row of the load is recorded as the load's. A row that others have written
+    since is filled in a transaction that is not: it stays an edited row.
+    """
+    for _, statement in rules.list_fills():
+        with connection.transaction():
+            tables.record()
+            connection.execute(f"{statement} AND c.xmin IN ({tables.transactions})")
+        connection.execute(statement)
+
+
+def _keep(connection: Connection, load: str, objects: list[Managed]) -> None:
+    lines = json.dumps([list(each) for each in objects])
+    connection.execute(QUERIES["keep"], {"load": load, "lines": lines})
+
+
+def _change(
+    connection: Connection,
+    rules: AccessRules,
+    tables: LoadedTables,
+    *,
+    wanted: list[Managed],
+    made: list[Managed],
+) -> None:
+    missing = _find_missing(connection, wanted, tables)
+    kept = {each for each in made if each.kind in _STAYING and each in wanted}
+    kept |= {each for each in wanted if each.kind == "column"}
+    kept = kept.difference(missing)
+    for each in reversed(made):
+        if each not in kept and each.drop:
+            connection.execute(each.drop)
+    is_filled = False
+    for each in wanted:
+        if each.kind == "index" and not is_filled:
+            is_filled = True
+            for _, statement in rules.list_fills():
+                connection.execute(statement)
+        if each not in kept:
+            connection.execute(each.create)
+    _keep(connection, tables.name, wanted)
+
+
+def _count_nulls(connection: Connection, rules: AccessRules) -> list[tuple[str, str, int]]:
+    """Owner and tenant columns that are NULL in some rows, with their number."""
+    found = []
+    for guard in rules.guards.values():
+        for column in dict.fromkeys(each.column for each in guard.write):
+            table = quote(rules.schema, guard.table)
+            query = f"SELECT count(*) FROM {table} WHERE {quote(column)} IS NULL"  # noqa: S608
+            count = int(str(connection.scalar(query)))
+            if count:
+                found.append((guard.table, column, count))
+    return found
+
+
+def list_additions(connection: Connection, load: str) -> set[tuple[str, str]]:
+    """What the rules have added to the tables of a load: table, and kind with name."""
+    return {(each.table, f"{each.kind} {each.name}") for each in _list_made(connection, load)}
+
+
+def forget(connection: Connection, load: str) -> None:
+    """Drop what the rules of a load have made beside its tables, which are gone; roles stay.
+
+    The caller has the lock of the bookkeeping, and a transaction.
+    """
+    if not bookkeeping.find_version(connection, PART):
+        return
+    for (statement,) in connection.execute(QUERIES["forget"], {"load": load}):
+        connection.execute(str(statement))
+    if not connection.scalar(QUERIES["has_rules"]):
+        connection.execute(QUERIES["drop_rules"])
+        bookkeeping.forget(connection, PART)

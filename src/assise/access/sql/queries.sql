@@ -1,0 +1,59 @@
+-- made --
+-- What the rules of a load have made, in order.
+SELECT kind, "table", name, create_sql AS create, drop_sql AS drop FROM assise.rule WHERE load = %(load)s ORDER BY position
+
+-- keep --
+-- Keep what the rules of a load have made.
+WITH gone AS (DELETE FROM assise.rule WHERE load = %(load)s AND position >= json_array_length(%(lines)s::json))
+INSERT INTO assise.rule (load, position, kind, "table", name, create_sql, drop_sql)
+SELECT %(load)s, place - 1, line ->> 0, line ->> 1, line ->> 2, line ->> 3, line ->> 4
+FROM json_array_elements(%(lines)s::json) WITH ORDINALITY AS lines (line, place)
+ON CONFLICT (load, position) DO UPDATE SET kind = excluded.kind, "table" = excluded."table", name = excluded.name,
+    create_sql = excluded.create_sql, drop_sql = excluded.drop_sql
+
+-- forget --
+-- Forget what the rules of a load have made; gives the statements for what does not go with its tables.
+WITH gone AS (DELETE FROM assise.rule WHERE load = %(load)s RETURNING *)
+SELECT drop_sql FROM gone WHERE "table" = '' AND NOT EXISTS (
+    SELECT FROM assise.rule AS other WHERE other.load <> %(load)s AND other.drop_sql = gone.drop_sql
+) ORDER BY position DESC
+
+-- has_rules --
+-- Whether any load has rules.
+SELECT EXISTS (SELECT FROM assise.rule)
+
+-- drop_rules --
+-- Drop the table of rules, when no load has some.
+DROP TABLE assise.rule
+
+-- present --
+-- What the catalog has of what rules make: kind, table and name.
+WITH ours AS (
+    SELECT c.oid, relname::text AS name, relowner, relrowsecurity FROM pg_class AS c
+    WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind = 'r' AND relname = ANY (%(tables)s)
+)
+SELECT 'column', name, attname::text FROM ours JOIN pg_attribute ON attrelid = ours.oid WHERE attnum > 0 AND NOT attisdropped
+UNION ALL
+SELECT 'owner', name, pg_get_userbyid(relowner)::text FROM ours
+UNION ALL
+SELECT 'security', name, name FROM ours WHERE relrowsecurity
+UNION ALL
+SELECT 'trigger', name, tgname::text FROM ours JOIN pg_trigger ON tgrelid = ours.oid WHERE tgenabled = 'O'
+UNION ALL
+SELECT 'policy', name, polname::text FROM ours JOIN pg_policy ON polrelid = ours.oid
+UNION ALL
+SELECT 'index', name, i.relname::text FROM ours JOIN pg_index ON indrelid = ours.oid JOIN pg_class AS i ON i.oid = indexrelid
+UNION ALL
+SELECT 'function', '', proname::text FROM pg_proc WHERE pronamespace = to_regnamespace(quote_ident(%(schema)s))
+
+-- roles --
+-- Roles of these names: whether Assise made each, and whether no rule binds it.
+SELECT rolname::text AS name, shobj_description(oid, 'pg_authid') IS NOT DISTINCT FROM %(comment)s AS is_ours,
+    rolsuper OR rolbypassrls AS is_unbound
+FROM pg_roles WHERE rolname = ANY (%(names)s)
+
+-- user --
+-- Who the session is, and whether it may make roles.
+SELECT current_user::text AS name, rolsuper AS is_superuser, rolsuper OR rolcreaterole AS may_create,
+    coalesce(pg_has_role(to_regrole(quote_ident(%(owner)s)), 'USAGE'), false) AS is_member
+FROM pg_roles WHERE rolname = current_user

@@ -1,0 +1,58 @@
+"""The one list of parts: what each is called, and where its word stands.
+
+One word names a part in all places; where it has another one there, or none, `Part` says so. Parts
+never import each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from assise.access import rules
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from assise.workspace import Additions
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part: the package of this name, the folder of this name in the tests, and a page.
+
+    Args:
+        nouns: its words on the command line.
+        extra: the optional packages that it needs.
+        sections: its modules in `manifest/sections`.
+        bookkeeping: its row in `assise.part`.
+        page: its page in the documentation.
+        additions: what it adds to the tables of a load.
+    """
+
+    name: str
+    nouns: tuple[str, ...] = ()
+    extra: str | None = None
+    sections: tuple[str, ...] = ()
+    bookkeeping: str | None = None
+    page: str = ""
+    additions: Additions | None = None
+
+
+MAIN = "migrate infer load verify rejects export undo".split()
+
+PARTS = (
+    Part("transfer", nouns=tuple(MAIN), bookkeeping="transfer", page="migrate.md"),
+    Part(
+        "access",
+        sections=("access",),
+        bookkeeping="access",
+        page="how-to/access.md",
+        additions=rules,
+    ),
+)
+
+
+def list_additions() -> Sequence[Additions]:
+    """What parts add to the tables of a load."""
+    return [part.additions for part in PARTS if part.additions is not None]

@@ -1,0 +1,173 @@
+"""Access rules of a manifest, resolved: the conditions of each table, and what children copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Literal, NamedTuple
+
+from assise.manifest.model import Manifest
+from assise.manifest.names import MAX_NAME_BYTES
+from assise.manifest.sections.access import (
+    ACCESS,
+    Access,
+    Members,
+    find_pairs,
+)
+from assise.manifest.sections.columns import list_columns
+
+
+class Condition(NamedTuple):
+    """A column that must equal a setting, or must be one of the groups of the user."""
+
+    setting: Literal["user", "tenant"]
+    column: str
+    groups: Members | None = None
+
+
+class Copy(NamedTuple):
+    """A column of a child table that holds the value of a column of its parent's row."""
+
+    column: str
+    source: str
+    type: str
+
+
+class Link(NamedTuple):
+    """How the rows of a child find their parent's: pairs of columns, and what is copied."""
+
+    child: str
+    parent: str
+    pairs: tuple[tuple[str, str], ...]
+    copies: tuple[Copy, ...]
+
+
+@dataclass(frozen=True)
+class Guard:
+    """The rule of one table, resolved: of the conditions one must hold."""
+
+    table: str
+    read: tuple[Condition, ...]
+    write: tuple[Condition, ...]
+    is_public: bool
+    to: tuple[str, ...]
+    links: tuple[Link, ...]
+
+
+def find_guards(manifest: Manifest) -> dict[str, Guard]:
+    """The resolved rule of each table that has one, parents before their children."""
+    found = _Guards(manifest)
+    for name in manifest.tables:
+        found.resolve(name)
+    return found.guards
+
+
+def is_of_users(manifest: Manifest, table: str) -> bool:
+    """Whether the rows of a table are users: the owner of a row is its own key."""
+    access, key = ACCESS.of(manifest.tables[table]), manifest.tables[table].primary_key
+    entries = [entry for _, entry in access.list_entries()] if access else []
+    return any((entry.owner,) == key for entry in entries)
+
+
+def make_name(*parts: str) -> str:
+    """A name of ours: its parts, or their beginning and a hash."""
+    return _cut("_".join(parts))
+
+
+def _cut(name: str) -> str:
+    if len(name.encode()) <= MAX_NAME_BYTES:
+        return name
+    digest = sha256(name.encode()).hexdigest()[:8]
+    return name.encode()[: MAX_NAME_BYTES - 9].decode(errors="ignore") + "_" + digest
+
+
+@dataclass(frozen=True)
+class _Guards:
+    manifest: Manifest
+    guards: dict[str, Guard] = field(default_factory=dict)
+
+    def resolve(self, name: str) -> Guard | None:
+        """Resolve a table's rule, behind those of its parents."""
+        access = ACCESS.of(self.manifest.tables[name])
+        if name not in self.guards and access is not None:
+            self.guards[name] = _Resolver(self, name, access).resolve()
+        return self.guards.get(name)
+
+
+@dataclass(frozen=True)
+class _Resolver:
+    """Resolves the rule of one table."""
+
+    guards: _Guards
+    table: str
+    access: Access
+
+    def resolve(self) -> Guard:
+        read, write = list[Condition](), list[Condition]()
+        links: dict[str, Link] = {}
+        is_public = False
+        for place, rule in self.access.list_rules():
+            for _, entry in rule.list_entries():
+                opens = self._through(entry, links) or entry.public is not None
+                is_public = is_public or (opens and place != ("write",))
+                if place != ("write",):
+                    read += self._conditions(entry, "read", links)
+                if place != ("read",):
+                    write += self._conditions(entry, "write", links)
+        everything = tuple(dict.fromkeys([*read, *write]))
+        return Guard(
+            self.table,
+            everything,
+            tuple(dict.fromkeys(write)),
+            is_public,
+            self.access.to or (),
+            tuple(links.values()),
+        )
+
+    def _through(self, entry: Access, links: dict[str, Link]) -> bool:
+        """Make the link to the parent of an entry; whether everybody may read its rows."""
+        if entry.through is None:
+            return False
+        parent = self.guards.resolve(entry.through)
+        if parent is None:
+            return False
+        links.setdefault(entry.through, self._link(parent, links.values()))
+        return parent.is_public
+
+    def _link(self, parent: Guard, others: Iterable[Link]) -> Link:
+        tables = self.guards.manifest.tables
+        pairs = find_pairs(self.table, parent.table, tables)[0]
+        same = {theirs: own for own, theirs in pairs}
+        taken = {
+            *list_columns(self.table, tables),
+            self.guards.manifest.layout.tables[self.table].extra,
+        }
+        taken |= {copy.column for link in others for copy in link.copies}
+        types = list_columns(parent.table, tables)
+        types |= {copy.column: copy.type for link in parent.links for copy in link.copies}
+        copies = []
+        for source in dict.fromkeys(each.column for each in (*parent.read, *parent.write)):
+            if source not in same:
+                column = source
+                while column in taken:
+                    column = _cut(f"_{column}")
+                taken.add(column)
+                copies.append(Copy(column, source, types[source]))
+        return Link(self.table, parent.table, pairs, tuple(copies))
+
+    def _conditions(
+        self, entry: Access, of: Literal["read", "write"], links: dict[str, Link]
+    ) -> Iterator[Condition]:
+        if entry.owner is not None:
+            yield Condition("user", entry.owner)
+        if entry.tenant is not None:
+            yield Condition("tenant", entry.tenant)
+        if entry.members is not None:
+            yield Condition("user", entry.members.group, entry.members)
+        if entry.through is not None:
+            parent, link = self.guards.guards[entry.through], links[entry.through]
+            own = {theirs: ours for ours, theirs in link.pairs}
+            own |= {copy.source: copy.column for copy in link.copies}
+            for condition in parent.read if of == "read" else parent.write:
+                yield condition._replace(column=own[condition.column])

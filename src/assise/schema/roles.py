@@ -1,0 +1,58 @@
+"""The roles of an application: what each may do, and the SQL that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from assise.schema.sql import quote, quote_text
+
+Rows = Literal["its own", "users", "all", "of the owner", "none"]
+WRITING = "SELECT, INSERT, UPDATE, DELETE"
+
+
+class Role(NamedTuple):
+    """A role: the end of its name, the rows that it sees, and its privileges on their tables."""
+
+    name: str
+    rows: Rows
+    privileges: str
+    purpose: str
+
+
+ROLES = (
+    Role("owner", "of the owner", "", "owns the tables; nobody signs in as it"),
+    Role("app", "its own", WRITING, "the application, with the user of its session"),
+    Role("auth", "users", WRITING, "sign-up and sign-in: only the tables whose rows are users"),
+    Role("readonly", "all", "SELECT", "people and reports"),
+    Role("worker", "all", WRITING, "background jobs"),
+    Role("admin", "all", WRITING, "support"),
+    Role("loader", "of the owner", "", "the commands of Assise: a member of the owner"),
+)
+COMMENT = "made by Assise"
+"""The comment of a role that Assise has made, or has been given."""
+
+
+def role_name(prefix: str, name: str) -> str:
+    """The name of a role in the server."""
+    return f"{prefix}_{name}"
+
+
+def create_role(prefix: str, role: Role) -> str:
+    """The statements that make a role; a login gets its password from an administrator."""
+    name = role_name(prefix, role.name)
+    login = "NOLOGIN" if role.name == "owner" else "LOGIN"
+    return f"CREATE ROLE {quote(name)} {login};\n{mark_role(name)}"
+
+
+def mark_role(name: str) -> str:
+    """The statement that tells a role as made by Assise."""
+    return f"COMMENT ON ROLE {quote(name)} IS {quote_text(COMMENT)}"
+
+
+def describe_roles(prefix: str) -> Iterator[str]:
+    """The roles as lines of a table, in comments of SQL."""
+    yield f"-- {'role':<{len(prefix) + 10}} {'rows':<13} privileges"
+    for role in ROLES:
+        name, privileges = role_name(prefix, role.name), role.privileges or "none of its own"
+        yield f"-- {name:<{len(prefix) + 10}} {role.rows:<13} {privileges}: {role.purpose}"
