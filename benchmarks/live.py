@@ -4,8 +4,8 @@
 
 The server is mongo-java-server (tests/servers). Of each run: a drain raw with pymongo
 (`find_raw_batches`), a load, a verification. Once: naive.py reading live, and with --dlt, the
-Python of an environment that has `dlt[postgres]` and pymongo, a pipeline of dlt, whose target is a
-PostgreSQL that listens on TCP with a password (--dlt-target). The table is printed and written to benchmarks/results.md.
+Python of an environment that has `dlt[postgres]` and pymongo, a pipeline of dlt into the same
+PostgreSQL, or into that of --dlt-target. The table is printed and written to benchmarks/results.md.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ import sys
 import tempfile
 from pathlib import Path
 from time import perf_counter
+from urllib.parse import urlencode
 
 import naive
 from bson.raw_bson import RawBSONDocument
 from load import HERE, run_step, write_messages
+from psycopg.conninfo import conninfo_to_dict
 
 sys.path.insert(0, str(HERE.parent))
 
@@ -68,6 +70,16 @@ def drain(server: MongoServer) -> float:
     return perf_counter() - begun
 
 
+def name_target(conninfo: str) -> str:
+    """Return the URL of a database as dlt takes it, with a host and a password.
+
+    libpq takes the host of the query, a folder of sockets, before the other one.
+    """
+    parts = conninfo_to_dict(conninfo)
+    query = urlencode({"host": parts["host"]})
+    return f"postgresql://{parts['user']}:none@localhost/{parts['dbname']}?{query}"
+
+
 def run_dlt(python: str, url: str, target: str, folder: Path) -> float:
     """Seconds of a pipeline of dlt with the same source, with the start of Python."""
     begun = perf_counter()
@@ -85,7 +97,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--dlt", metavar="PYTHON")
-    parser.add_argument("--dlt-target", metavar="URL", default="postgresql://localhost/dlt")
+    parser.add_argument("--dlt-target", metavar="URL")
     given = parser.parse_args()
     steps: dict[str, list[tuple[float, float]]] = {"drain raw": [], "load": [], "verify": []}
     with tempfile.TemporaryDirectory() as name, run_mongo() as server:
@@ -107,7 +119,9 @@ def main() -> None:
             naive.load(url, project.embedded.conninfo("naive"))
             steps["by hand (naive.py)"] = [(perf_counter() - begun, 0)]
             if given.dlt:
-                steps["dlt"] = [(run_dlt(given.dlt, url, given.dlt_target, folder), 0)]
+                project.embedded.create_database("dlt")
+                target = given.dlt_target or name_target(project.embedded.conninfo("dlt"))
+                steps["dlt"] = [(run_dlt(given.dlt, url, target, folder), 0)]
         finally:
             project.embedded.stop()
     setup = f"{given.messages:,} messages from mongo-java-server, medians of {given.runs}"

@@ -50,6 +50,15 @@ def test_a_migration_says_once_what_it_does_not_read(tmp_path: Path, database: s
     assert [line for line in lines if line.startswith("not read")] == ["not read: x/"]
 
 
+def test_a_sample_of_a_source_that_is_read_whole_is_refused(tmp_path: Path) -> None:
+    dump = write_dump(tmp_path / "app", {"users": USERS})
+    for verb in (Project(tmp_path).infer, Project(tmp_path).migrate):
+        with pytest.raises(UsageError, match="app is read whole: only of a running") as error:
+            verb(dump, sample=3)
+        assert error.value.remedy == "Leave --sample out."
+    assert not (tmp_path / "assise.yaml").exists()
+
+
 def test_that_the_embedded_server_stays_up_is_said_once(
     tmp_path: Path, embedded_server: Embedded, use_embedded_server: Callable[[Path], None]
 ) -> None:

@@ -8,7 +8,7 @@ import random
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from tests.access.shop import PROJECTS, RULES, USERS
 
 from assise.app import App
 from assise.errors import TargetError, UsageError
+from assise.postgres.rights import Rights
 from assise.project import Project
 
 pytestmark = [pytest.mark.contract, pytest.mark.usefixtures("ruled")]
@@ -103,20 +104,72 @@ async def act(app: App, chance: random.Random, expected: dict[int, dict[str, int
     return what
 
 
-def test_users_that_share_one_connection_see_their_own_rows_alone(
-    ruled: Project, bouncer: str, database: str
-) -> None:
+def act_as_users(project: Project, bouncer: str, database: str) -> set[str]:
+    """Open sessions of many users, eight at a time; what was done in them."""
     expected = count_rows(database)
     chance = random.Random(7)
 
     async def use() -> list[str]:
-        async with App(ruled.path, urls={"app": bouncer}, settings={"app.pool_size": 8}) as app:
+        async with App(project.path, urls={"app": bouncer}, settings={"app.pool_size": 8}) as app:
             done = []
             for _ in range(RUNS // 8):
                 done += await asyncio.gather(*(act(app, chance, expected) for _ in range(8)))
             return done
 
-    assert len(set(asyncio.run(use()))) == 8
+    return set(asyncio.run(use()))
+
+
+def look_without_a_session(project: Project, bouncer: str) -> None:
+    """Nothing of a session is left on the connection that it had."""
+
+    async def use() -> None:
+        async with App(project.path, urls={"app": bouncer}) as app, app.session(user_id=1) as db:
+            assert await db.fetch_value("SELECT count(*) FROM projects") == PROJECTS // USERS
+
+    asyncio.run(use())
+    with psycopg.connect(bouncer, prepare_threshold=None) as connection:
+        assert connection.execute("SELECT count(*) FROM projects").fetchone() == (0,)
+
+
+def test_users_that_share_one_connection_see_their_own_rows_alone(
+    ruled: Project, bouncer: str, database: str
+) -> None:
+    assert len(act_as_users(ruled, bouncer, database)) == 8
+
+
+def test_nothing_of_a_session_is_left_on_its_connection(ruled: Project, bouncer: str) -> None:
+    look_without_a_session(ruled, bouncer)
+
+
+MUTANTS = [
+    "DROP POLICY app_read ON projects",
+    (
+        "ALTER POLICY app_read ON files USING (user_id <>"
+        " (select nullif(current_setting('app.user_id', true), '')::int4))"
+    ),
+]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_policy_that_is_gone_or_wrong_is_seen(
+    ruled: Project, bouncer: str, database: str, query: Callable[..., object], mutant: str
+) -> None:
+    query(mutant)
+    with pytest.raises(AssertionError):
+        act_as_users(ruled, bouncer, database)
+
+
+def test_rights_that_outlive_their_transaction_are_seen(
+    ruled: Project, bouncer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = Rights.begin
+
+    def begin_for_good(rights: Rights, context: psycopg.AsyncConnection[Any]) -> bytes:
+        return begin(rights, context).replace(b", true)", b", false)")
+
+    monkeypatch.setattr(Rights, "begin", begin_for_good)
+    with pytest.raises(AssertionError):
+        look_without_a_session(ruled, bouncer)
 
 
 def count_rows(database: str) -> dict[int, dict[str, int]]:

@@ -12,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 from tests.access.shop import PROJECTS, RULES, USERS, count, counts, write_manifest, write_plain
 from tests.dumps import confirm
 
-from assise.errors import EditedError, ManifestError, TargetError
+from assise.errors import EditedError, ManifestError, TargetError, UsageError
 from assise.project import Project
 
 pytestmark = pytest.mark.contract
@@ -385,6 +385,20 @@ def test_a_rule_that_cannot_be_is_refused_with_its_line(
     assert message in str(caught.value)
     assert caught.value.line
     assert caught.value.remedy
+
+
+def test_roles_are_named_before_they_are_made(project: Project, dump: Path, query: Query) -> None:
+    write_manifest(project, roles="roles: {prefix: unasked}")
+    asked: list[str] = []
+
+    def refuse(question: str) -> bool:
+        asked.append(question)
+        return False
+
+    with pytest.raises(UsageError, match="not confirmed"):
+        project.migrate(dump, confirm=refuse)
+    assert "; and the server gets the roles unasked_…, where they are missing" in asked[0]
+    assert query("SELECT count(*) FROM pg_roles WHERE rolname ~ 'unasked'") == [(0,)]
 
 
 def test_rules_need_roles(project: Project) -> None:

@@ -270,6 +270,10 @@ def test_a_dry_run_of_migrate_says_what_it_would_do(shell: Shell) -> None:
         "documents",
         "load_seconds",
         "verify_seconds",
+        "misfits",
+        "changes",
+        "is_loaded",
+        "refusals",
     }
     assert plan["documents"] == {"users": 5}
     assert plan["load_seconds"] > 0
@@ -431,7 +435,14 @@ def test_export_prints_canonical_extended_json_and_writes_bson(
     assert json.loads(done.stdout.splitlines()[2])["items"] == [{"n": {"$numberInt": "2"}}]
     written = shell.run("export", "--format", "bson", "--out", "back", "--json", to=True)
     assert json.loads(written.stdout) == [
-        {"name": "users", "documents": 5, "rejects": 1, "skipped": 0, "problems": []}
+        {
+            "name": "users",
+            "documents": 5,
+            "rejects": 1,
+            "texts": 0,
+            "skipped": 0,
+            "problems": [],
+        }
     ]
     assert (shell.folder / "back" / "app" / "users.bson").read_bytes().endswith(raw)
     again = shell.run("export", "--format", "bson", "--out", "back", to=True)

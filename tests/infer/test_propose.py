@@ -426,6 +426,13 @@ def test_notes() -> None:
     ]
 
 
+def test_buckets_of_a_time_series_are_told() -> None:
+    profile = profile_of([bson.encode({"_id": 1})])
+    assert propose({"system.buckets.readings": profile}, name="x").notes == [
+        "system.buckets.readings: buckets of a time series; their measurements are not rows"
+    ]
+
+
 @pytest.mark.parametrize(
     ("documents", "expected"),
     [

@@ -208,6 +208,8 @@ def test_of_several_databases_one_is_named(tmp_path: Path) -> None:
     )
     with pytest.raises(UsageError, match="no database 'shop'"):
         open_archive(path, SourceOptions(database="shop"))
+    with pytest.raises(UsageError, match="is an archive, where --zone has no meaning"):
+        open_archive(path, SourceOptions(database="blog", zone="UTC"))
 
 
 def test_collections_are_chosen_by_patterns(tmp_path: Path) -> None:

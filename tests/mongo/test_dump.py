@@ -298,6 +298,30 @@ def test_everything_else_in_a_folder_is_named(tmp_path: Path) -> None:
     assert names(open_dump(tmp_path / "dump")) == ["users"]
 
 
+VERSIONS = {"ServerVersion": "7.0.5", "ToolVersion": "100.13.0"}
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+@pytest.mark.parametrize("place", ["app", ""])
+def test_what_mongodump_says_of_itself_is_told(tmp_path: Path, place: str, is_packed: bool) -> None:
+    dump = tmp_path / "dump"
+    write_dump(dump / "app", {"users": DOCUMENTS}, is_packed=is_packed)
+    content = json.dumps(VERSIONS).encode()
+    name = f"prelude.json{'.gz' * is_packed}"
+    (dump / place / name).write_bytes(gzip.compress(content) if is_packed else content)
+    found = open_dump(dump)
+    assert found.notes == ("a dump of MongoDB 7.0.5, by mongodump 100.13.0",)
+    assert found.ignored == ()
+    # As mongo-tools 100.12 has it among its tests.
+    (dump / place / name).write_text('{"ServerVersion":"unknown","ToolVersion":""}')
+    assert open_dump(dump).notes == ("a dump of MongoDB unknown",)
+    for broken in (b"", b"[1]", b'{"ServerVersion": 7}', b"\x1f\x8b\x08"):
+        (dump / place / name).write_bytes(broken)
+        found = open_dump(dump)
+        assert (found.notes, found.ignored) == ((), (name,))
+    assert names(found) == ["users"]
+
+
 VIEW = {"_id": "app.late", "viewOn": "orders", "pipeline": [{"$match": {"late": True}}]}
 
 
@@ -363,7 +387,7 @@ def test_two_files_of_one_collection_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_bson_is_refused_with_a_remedy(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"holds no \.bson files") as error:
+    with pytest.raises(SourceError, match=r"holds no \.bson or JSON files") as error:
         open_dump(tmp_path)
     assert "Give " in error.value.remedy
 

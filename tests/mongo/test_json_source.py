@@ -161,8 +161,10 @@ def test_no_zone_and_no_database(tmp_path: Path) -> None:
     path = write(tmp_path / "users.json", b"{}")
     with pytest.raises(UsageError, match="no time zone has the name 'Paris'"):
         open_json(path, SourceOptions(zone="Paris"))
-    with pytest.raises(UsageError, match="not of a database"):
+    with pytest.raises(UsageError, match="is JSON, where --db has no meaning"):
         open_json(path, SourceOptions(database="app"))
+    with pytest.raises(UsageError, match="is JSON, where --query has no meaning"):
+        open_json(path, SourceOptions(queries={"users": "{}"}))
 
 
 OLD, NEW = '{"a": {"$date": 5}}', '{"a": {"$numberInt": "5"}}'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import bson
@@ -60,6 +61,25 @@ def test_options_of_other_kinds_are_refused(
         open_source(place, option)
     assert message in error.value.message
     assert error.value.remedy.startswith("Leave --")
+
+
+def test_an_empty_variable_is_not_the_folder_of_today(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "users.bson").write_bytes(USER)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MONGO_URL", "")
+    for place in ("", "${MONGO_URL}"):
+        with pytest.raises(SourceError, match="empty"):
+            open_source(place)
+
+
+@pytest.mark.parametrize("name", ["users.json", "app.archive", "users.bson", "users"])
+def test_a_pipe_is_refused_without_waiting_for_it(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(SourceError, match="is not a regular file") as error:
+        open_source(tmp_path / name)
+    assert "to a file" in error.value.remedy
 
 
 def test_what_does_not_exist_is_refused(tmp_path: Path) -> None:

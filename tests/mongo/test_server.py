@@ -250,8 +250,8 @@ DENIED = {"code": 13, "codeName": "Unauthorized", "errmsg": "not authorized on s
         ),
         ("find", {"code": 10107, "codeName": "NotWritablePrimary", "errmsg": "no"}, "continues"),
         ("find", {"code": 11600, "codeName": "InterruptedAtShutdown", "errmsg": "no"}, "continues"),
-        ("find", {"code": 50, "codeName": "MaxTimeMSExpired", "errmsg": "limit"}, "limit"),
         ("find", {"code": 2, "codeName": "BadValue", "errmsg": "unknown operator: $x"}, "--query"),
+        ("find", {"code": 50, "codeName": "MaxTimeMSExpired", "errmsg": "limit"}, "limit"),
         ("find", {"code": 59, "codeName": "CommandNotFound", "errmsg": "no"}, "MongoDB 4.2"),
     ],
 )

@@ -10,8 +10,9 @@ from threading import Thread
 
 import pytest
 
-from assise.errors import SourceError
+from assise.errors import SourceError, UsageError
 from assise.mongo.server import Server
+from assise.mongo.source import SourceOptions
 from assise.mongo.url import (
     hide_secrets,
     is_mongodb_url,
@@ -101,6 +102,11 @@ def test_a_server_that_is_silent() -> None:
         error = fail_to_open(f"mongodb://127.0.0.1:{port}/shop?{QUICKLY}&socketTimeoutMS=300")
     assert "timed out" in error.message
     assert "may reach" in error.remedy
+
+
+def test_a_zone_has_no_meaning() -> None:
+    with pytest.raises(UsageError, match="is a live source, where --zone has no meaning"):
+        Server("mongodb://127.0.0.1:1/shop", SourceOptions(zone="UTC"))
 
 
 def test_a_host_that_has_no_address() -> None:

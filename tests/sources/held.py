@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from uuid import UUID
 
 import bson
@@ -76,6 +77,11 @@ VALUES: list[Element] = [
 """A value of every kind of BSON, most of them at their edges."""
 
 
+@cache
+def _make_users(count: int) -> tuple[bytes, ...]:
+    return tuple(_users(count))
+
+
 def _users(count: int) -> Iterator[bytes]:
     for n in range(count):
         user: dict[str, object] = {
@@ -84,7 +90,7 @@ def _users(count: int) -> Iterator[bytes]:
             "price": n if n % 2 else n + 0.25,
             "born": bson.datetime_ms.DatetimeMS(1_600_000_000_000 + n),
             "tags": [f"t{i}" for i in range(n % 3)],
-            "orders": [{"sku": f"s{i}", "amount": Int64(i)} for i in range(n % 4)],
+            "orders": [{"sku": f"s{i}", "amount": Int64((1 << 40) + i)} for i in range(n % 4)],
             "address": {"city": "Liège", "zip": None if n % 7 else "4000"},
         }
         if n % 11 == 0:
@@ -113,7 +119,7 @@ def make_held(documents: int, carries: Callable[[bytes], bool] = carry_all) -> H
     users = documents - values - few
     notes = [bson.encode({"_id": f"note {n}", "text": "x" * n}) for n in range(few)]
     mixed = [_with_value(n, carried[n % len(carried)]) for n in range(values)]
-    return {"notes": notes, "users": [*_users(users)], "values": mixed}
+    return {"notes": notes, "users": [*_make_users(users)], "values": mixed}
 
 
 def cuts(size: int, count: int, *, seed: int) -> list[int]:

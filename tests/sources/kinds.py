@@ -23,6 +23,7 @@ from bson.json_util import (
 from bson.raw_bson import RawBSONDocument
 from tests.archives import write_archive
 from tests.dumps import write_dump
+from tests.peers.dialects import UnwritableError, write_relaxed, write_shell
 from tests.servers.mongo import MongoServer
 from tests.sources.held import Held, carry_all, make_held
 
@@ -35,14 +36,15 @@ class Kind:
     """A kind of source.
 
     `carries` says of a document whether it comes through as it is: values of others are left out.
-    `is_single` says that it holds one collection, which is called `users`. So many `documents` are
-    compared in tables.
+    `is_single` says that it holds one collection, which is called `users`; `is_in_lines` that it is
+    text of a document a line. So many `documents` are compared in tables, and more in soak.
     """
 
     name: str
     write: Write
     carries: Callable[[bytes], bool] = carry_all
     is_single: bool = False
+    is_in_lines: bool = False
     documents: int = 2_000
 
     def hold(self, documents: int) -> Held:
@@ -101,6 +103,39 @@ def _write_old_json(folder: Path, held: Held) -> Path:
         content = "[\n" + ",\n".join(texts) + "\n]\n"
         (target / f"{name}.json.gz").write_bytes(gzip.compress(content.encode(), mtime=0))
     return target
+
+
+def _write_relaxed_json(folder: Path, held: Held) -> Path:
+    """Extended JSON, version 2 relaxed, as one array."""
+    target = folder / "app"
+    target.mkdir(parents=True, exist_ok=True)
+    for name, documents in held.items():
+        content = ",\n".join(map(write_relaxed, documents))
+        (target / f"{name}.json").write_text(f"[\n{content}\n]\n")
+    return target
+
+
+def _write_shell(folder: Path, held: Held) -> Path:
+    """The syntax of the mongo shell, with comments that end lines within documents."""
+    target = folder / "app"
+    target.mkdir(parents=True, exist_ok=True)
+    for name, documents in held.items():
+        content = "\n".join(map(write_shell, documents))
+        (target / f"{name}.json").write_text(f"{content}\n")
+    return target
+
+
+def _is_writable(raw: bytes, write: Callable[[bytes], str]) -> bool:
+    with suppress(UnwritableError):
+        return bool(write(raw))
+    return False
+
+
+def _is_relaxed(raw: bytes) -> bool:
+    """Whether relaxed JSON keeps the value of a document: of an int64 that fits int32 it does not."""
+    number = int.from_bytes(raw[16:24], "little", signed=True)
+    is_short = raw[13] == 0x12 and -(1 << 31) <= number < 1 << 31
+    return not is_short and _is_writable(raw, write_relaxed)
 
 
 def _decode(raw: bytes) -> dict[str, Any]:
@@ -165,9 +200,12 @@ FILES = [
         "JSON",
         _write_json,
         partial(_is_read_back, options=CANONICAL_JSON_OPTIONS),
+        is_in_lines=True,
         documents=20_000,
     ),
     Kind("old JSON", _write_old_json, partial(_is_read_back, options=_OLD)),
+    Kind("relaxed JSON", _write_relaxed_json, _is_relaxed),
+    Kind("shell", _write_shell, partial(_is_writable, write=write_shell), is_in_lines=True),
     Kind("archive", _write_archive),
     Kind("packed archive", _write_packed_archive),
 ]

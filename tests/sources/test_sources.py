@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
+from _pytest.mark import ParameterSet
 from tests.dumps import confirm
 from tests.oracle.equality import equal
 from tests.sources.held import change, cuts
@@ -43,6 +44,22 @@ by_kind = pytest.mark.parametrize(
     [*FILES, pytest.param(SERVER, marks=pytest.mark.contract)],
     ids=lambda kind: kind.name,
 )
+
+
+WHOLE = 20_000
+"""Documents that give the same tables from every kind of source."""
+
+
+def list_comparisons() -> Iterator[ParameterSet]:
+    """List kinds, each with a number of documents and of workers; large ones are of the soak."""
+    for kind in (*FILES, SERVER):
+        marks = [pytest.mark.contract] * (kind is SERVER)
+        yield pytest.param(kind, kind.documents, 1, marks=marks, id=kind.name)
+        if kind.is_in_lines:
+            yield pytest.param(kind, 2_000, 2, id=f"{kind.name}-by two")
+        if kind.documents < WHOLE:
+            marks += [pytest.mark.soak]
+            yield pytest.param(kind, WHOLE, 1, marks=marks, id=f"{kind.name}-whole")
 
 
 @pytest.fixture
@@ -279,16 +296,27 @@ def migrate(project: Project, place: Path | str, query: Query) -> tuple[str, lis
     return text, [counts, *rows]
 
 
-@by_kind
+@pytest.mark.parametrize(("kind", "count", "workers"), [*list_comparisons()])
 def test_the_same_documents_give_the_same_tables(
-    kind: Kind, write: Write, project: Project, tmp_path: Path, query: Query
+    kind: Kind,
+    count: int,
+    workers: int,
+    write: Write,
+    project: Project,
+    database: str,
+    tmp_path: Path,
+    query: Query,
 ) -> None:
-    held = kind.hold(kind.documents)
+    held = kind.hold(count)
     key = repr({name: hash(tuple(documents)) for name, documents in held.items()})
     if key not in EXPECTED:
         plain = FILES[0].write(tmp_path / "plain", held)
         EXPECTED[key] = migrate(project, plain, query)
-    assert migrate(project, write(tmp_path / "other", held), query) == EXPECTED[key]
+    place = write(tmp_path / "other", held)
+    if workers > 1:
+        settings = {"load.workers": workers, "load.chunk_bytes": 1 << 16}
+        project = Project(tmp_path, to=database, settings=settings)
+    assert migrate(project, place, query) == EXPECTED[key]
 
 
 @by_file

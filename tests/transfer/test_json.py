@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,10 +22,14 @@ from bson.json_util import (
     dumps,
 )
 from tests.dumps import confirm, write_dump
-from tests.scenes.commands import SOURCES
+from tests.oracle.walk import frames
+from tests.peers.dialects import UnwritableError, write_canonical
+from tests.scenes.commands import SOURCES, Scene, read_state
 from tests.scenes.databases import Databases
 from tests.scenes.memory import LIMIT_MB, MEASURE
+from tests.scenes.moments import after_chunks
 from tests.scenes.readback import Target
+from tests.scenes.undisturbed import Undisturbed, count_rows
 
 from assise.errors import ChangedError
 from assise.mongo.source import SourceOptions
@@ -297,3 +302,57 @@ def test_memory(
     )
     assert json.loads(done.stdout)["loaded"] == loaded, done.stderr
     assert int(done.stderr.splitlines()[-1]) / 1024 < LIMIT_MB
+
+
+@pytest.fixture(params=["lines, one worker", "lines, two workers", "a packed array"])
+def scene(
+    undisturbed: Undisturbed, tmp_path: Path, database: str, request: pytest.FixtureRequest
+) -> Iterator[Scene]:
+    """An empty target, the manifest of the undisturbed run, and its whole documents as JSON."""
+    (tmp_path / "assise.yaml").write_text(undisturbed.manifest)
+    folder = tmp_path / "app"
+    folder.mkdir()
+    for file in undisturbed.dump.glob("*.bson"):
+        data = file.read_bytes()
+        parts = [data[p:q] for what, p, q in frames(data) if what == "document"]
+        texts = [*filter(None, map(write_or_leave, parts))]
+        if request.param == "a packed array":
+            content = f"[{', '.join(texts)}]".encode()
+            (folder / f"{file.stem}.json.gz").write_bytes(gzip.compress(content))
+        else:
+            (folder / f"{file.stem}.jsonl").write_text("\n".join(texts))
+    workers = "2" if request.param == "lines, two workers" else "1"
+    arguments = ["--to", database, "--yes", "--workers", workers]
+    scene = Scene(tmp_path, folder, database, arguments)
+    yield scene
+    scene.close()
+
+
+def write_or_leave(raw: bytes) -> str | None:
+    """A document as canonical JSON; None where JSON cannot hold it."""
+    try:
+        return write_canonical(raw)
+    except UnwritableError:
+        return None
+
+
+def test_a_load_of_json_goes_on_after_a_kill(scene: Scene, undisturbed: Undisturbed) -> None:
+    after_chunks(5, "events")(scene)
+    scene.command.end(signal.SIGKILL)
+    chunks = "SELECT collection, start_offset, xid::text FROM assise.chunk"
+    before = scene.ask(chunks)
+    assert scene.ask("SELECT finished_at FROM assise.load") == [(None,)]
+    done = scene.run("migrate")
+    assert "Traceback" not in done.stderr
+    assert set(before) < set(scene.ask(chunks))
+    report, state = json.loads(done.stdout), read_state(scene.conninfo)
+    assert report["loaded"] == undisturbed.report["loaded"]
+    assert report["documents"] == report["loaded"] + report["rejected"]
+    assert report["verified"]["equal"] == report["loaded"]
+    assert (report["verified"]["different"], report["verified"]["missing"]) == (0, 0)
+    for name in filter(lambda each: each.startswith("rows of "), undisturbed.state):
+        mine, expected = state[name], undisturbed.state[name]
+        if "2" in scene.arguments and name != "rows of events":
+            # Which of two equal keys is loaded first may differ.
+            mine, expected = count_rows(mine), count_rows(expected)
+        assert mine == expected, name

@@ -253,6 +253,23 @@ def test_a_query_is_kept(database: str, tmp_path: Path, shop: Shop, url: str, qu
         project.migrate(url, confirm=agree)
 
 
+def test_a_key_that_is_a_place_is_refused_before_anything_is_written(
+    project: Project, shop: Shop, url: str, query: Query
+) -> None:
+    fill(shop)
+    shop.notes.insert_many([{"n": n} for n in range(5)])
+    project.write_manifest(project.infer(url))
+    text = project.path.read_text()
+    before, _, users = text.partition("  users:")
+    changed = re.sub(r"\bid: .*", "id: {type: int8, kind: offset}", users, count=1)
+    project.path.write_text(f"{before}  users:{changed}")
+    for verb in (project.load, project.migrate, project.plan):
+        with pytest.raises(UsageError, match="'users' have no offset that stays") as error:
+            verb(url)
+        assert "mongodump --collection users" in error.value.remedy
+    assert query("SELECT to_regnamespace('assise'), to_regclass('notes')")[0][1] is None
+
+
 @pytest.mark.parametrize("step", ["load", "verify"])
 def test_a_server_that_dies_ends_the_command_and_the_next_goes_on(
     step: str, mortal_mongo: MongoServer, database: str, tmp_path: Path, query: Query

@@ -244,6 +244,8 @@ def _note_profile(draft: _Draft, collection: str, profile: Profile) -> None:
             f"{name}: only the first {count_of(profile.paths, 'path')} were profiled (infer.paths);"
             " the others are left to _extra"
         )
+    if collection.startswith("system.buckets."):
+        draft.notes.append(f"{name}: buckets of a time series; their measurements are not rows")
     if profile.invalid:
         places = count_of(profile.invalid, "place")
         verb = "is no document" if profile.invalid == 1 else "are no documents"

@@ -134,6 +134,7 @@ def open_archive(path: Path, options: SourceOptions = NO_OPTIONS) -> Archive:
         UsageError: it holds several databases and none is given, or not what is given.
     """
     path = path.absolute()
+    options.check({"database"}, f"{path} is an archive")
     contents = survey_archive(path)
     listed = _list_metadata(contents)
     databases = {each.database for each in (*listed, *contents.extents)} - {""}

@@ -50,6 +50,7 @@ class Catalog:
     def __init__(self, url: str, options: SourceOptions, *, is_known: bool) -> None:
         self._options = options
         self.address = hide_secrets(url)
+        options.check({"database", "queries"}, f"{self.address} is a live source")
         self._secrets = frozenset(list_secrets(url))
         if lacks_password(url):
             raise SourceError(

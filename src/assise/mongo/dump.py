@@ -40,6 +40,8 @@ from assise.wording import escape
 
 _ENDINGS = (".bson", ".bson.gz")
 _METADATA_ENDINGS = (".metadata.json", ".metadata.json.gz")
+_PRELUDES = ("prelude.json", "prelude.json.gz")
+_PRELUDE_KEYS = ("ServerVersion", "ToolVersion")
 _GZIP = b"\x1f\x8b"
 _HEAD_BYTES = 16 << 10
 
@@ -208,10 +210,11 @@ def _open_folder(path: Path, options: SourceOptions) -> Dump:
         )
     by_name = {folder.name: folder for folder in databases}
     folder = by_name[choose_database([*by_name], options, address=str(path))]
-    others = [entry for entry in entries if entry != folder]
+    told = _tell_preludes(entries)
+    others = [entry for entry in entries if entry != folder and entry not in told]
     inner = _open_database(folder, sorted(folder.iterdir()), options)
     ignored = (*_list_ignored(others), *inner.ignored)
-    notes = (*_note_oplog(entries), *inner.notes)
+    notes = (*told.values(), *_note_oplog(entries), *inner.notes)
     return replace(inner, path=path, ignored=ignored, notes=notes, database=options.database)
 
 
@@ -220,6 +223,18 @@ def _note_oplog(entries: list[Path]) -> list[str]:
     logs = [entry.name for entry in entries if _is_data(entry) and _stem(entry) == "oplog"]
     meaning = "is not applied: each document is as it was when mongodump read it"
     return [f"{name} {meaning}" for name in logs]
+
+
+def _tell_preludes(entries: list[Path]) -> dict[Path, str]:
+    """Say what mongodump wrote of itself and its server, by the file; nothing of what is broken."""
+    found = {}
+    for entry in entries:
+        parsed = _parse_metadata(entry) if entry.name in _PRELUDES else None
+        server, tool = (parsed[1].get(key) for key in _PRELUDE_KEYS) if parsed else (None, None)
+        if isinstance(server, str) and isinstance(tool, str):
+            by = f", by mongodump {escape(tool)}" if tool else ""
+            found[entry] = f"a dump of MongoDB {escape(server)}{by}"
+    return found
 
 
 def _is_hidden(entry: Path) -> bool:
@@ -252,7 +267,8 @@ def _open_database(path: Path, entries: list[Path], options: SourceOptions) -> D
                 remedy="Move one of them elsewhere.",
             )
     files = [each for each in found if not is_servers_own(each.name)]
-    read = {file.path for file in files}
+    told = _tell_preludes(entries)
+    read = {*told, *(file.path for file in files)}
     ignored = _list_ignored([entry for entry in entries if entry not in read])
     if not files:
         raise SourceError(
@@ -261,7 +277,7 @@ def _open_database(path: Path, entries: list[Path], options: SourceOptions) -> D
         )
     selected = set(options.select([file.name for file in files]))
     chosen = tuple(file for file in files if file.name in selected)
-    return Dump(path, chosen, tuple(ignored), tuple(_list_notes(files)))
+    return Dump(path, chosen, tuple(ignored), (*told.values(), *_list_notes(files)))
 
 
 def is_servers_own(name: str) -> bool:

@@ -21,7 +21,7 @@ AGAIN = "The same command continues where it stopped."
 
 UNAUTHORIZED = 13
 
-_NOT_TAKEN = "Check what --query gives, and that the server is MongoDB 4.2 or later."
+_NOT_TAKEN = "Check --query, the options of the URL, and that the server is MongoDB 4.2 or later."
 
 _REMEDIES = {
     2: _NOT_TAKEN,

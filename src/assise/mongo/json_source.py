@@ -190,16 +190,13 @@ def open_json(path: Path, options: SourceOptions = NO_OPTIONS) -> JsonSource:
     """Open a file of JSON, or the files of a folder.
 
     Raises:
-        SourceError: a file cannot be read, or two are one collection. UsageError: no such zone.
+        SourceError: a file cannot be read, or two are one collection. UsageError: no such zone,
+            or options that JSON has no use for.
     """
     path = path.absolute()
     check_text(str(path))
     find_zone(options.zone)
-    if options.database is not None:
-        raise UsageError(
-            f"{path} is not of a database, as JSON says no database's name",
-            remedy="Leave --db out.",
-        )
+    options.check({"zone"}, f"{path} is JSON")
     try:
         entries = sorted(path.iterdir()) if path.is_dir() else [path]
         data = [path] if entries == [path] else [each for each in entries if _is_data(each)]

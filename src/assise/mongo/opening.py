@@ -44,6 +44,8 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
             options.check({"database", "queries"}, "the source is a server")
             scheme, rest = place.split(":", 1)
             return Server(f"{scheme.lower()}:{rest}", options)
+    if not str(place):
+        raise SourceError("the source is an empty text", remedy=GIVE_SOURCE)
     path = Path(place)
     if _URL.match(str(place)) and not os.path.lexists(path):
         raise SourceError(
@@ -59,6 +61,11 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise SourceError(message, remedy=REMEDY_UNREADABLE) from error
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        # To open a pipe would wait for its writer, and it could be read once only.
+        raise SourceError(
+            f"{path} is not a regular file", remedy="Write what it gives to a file, and give that."
+        )
     if is_archive(path):
         options.check({"database"}, f"{path} is an archive")
         return open_archive(path, options)

@@ -15,6 +15,7 @@ from assise.files import check_writable, exists_error, write_file
 from assise.infer.fields import Ids
 from assise.infer.propose import Proposal, propose
 from assise.manifest.model import Manifest
+from assise.manifest.sections.access import ROLES
 from assise.manifest.sections.project import NAME, SERVERS_OWN
 from assise.manifest.write import dump_manifest
 from assise.mongo.opening import open_source
@@ -29,7 +30,6 @@ from assise.mongo.source import (
 )
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
-from assise.progress import Log
 from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
@@ -45,6 +45,7 @@ from assise.transfer.planning import ask_of_empty, plan_changes
 from assise.transfer.profile import profile_source
 from assise.transfer.repair import Repair, repair_load
 from assise.transfer.report import CollectionReport, Plan, Report
+from assise.transfer.sources import check_held, check_keys, check_sampled
 from assise.transfer.undo import Undo, plan_undo, undo_load
 from assise.transfer.verify import verify_source
 from assise.transfer.workers.pool import Workers, start_workers
@@ -90,6 +91,7 @@ def infer(
     if name is not None:
         _check_name(name)
     source = begun.source if begun else _open(workspace, place, options)
+    check_sampled(source, sample)
     postgres = "embedded" if workspace.to is None else describe(workspace.to)
     chunk_bytes = workspace.setting(CHUNK_BYTES)
     _prepare(workspace, source, [each.name for each in source.collections], chunk_bytes)
@@ -135,6 +137,7 @@ def migrate(
     """Infer where there is no manifest, load, verify; `sample` is that of `infer`."""
     _check_sample(sample)
     source = _open(workspace, place, options)
+    check_sampled(source, sample)
     if workspace.path.exists():
         _check_manifest(workspace, source, options, name)
     else:
@@ -172,6 +175,7 @@ def plan(
     manifest = manifest or workspace.manifest()
     roots = manifest.roots.values()
     collections = find_collections(source, roots)
+    check_keys(manifest, source)
     source.prepare([*roots], workspace.setting(CHUNK_BYTES), {})
     workers = min(_count_workers(workspace, source), count_cores())
     estimate = estimate_source(source, manifest, workers=workers)
@@ -212,7 +216,7 @@ def load(
         if place is None:
             place = _remembered(found)
         source = begun.source if begun else _open(workspace, place, options)
-        _check_held(manifest, source, workspace.log)
+        check_held(manifest, source, workspace.log)
         if found is None:
             is_inferred = begun is not None and begun.is_inferred
             current = _begin(
@@ -495,18 +499,14 @@ def _ask_to_begin(connection: Connection, manifest: Manifest) -> str:
     more = ", …" if len(tables) > MOST_TABLES else ""
     server = f"{parts['host']}:{parts['port']}"
     count = count_of(len(tables), "table")
+    return f"{server}, database {parts['dbname']}, gets the schema assise and {count}: {names}{more}{_name_roles(manifest)}"
+
+
+def _name_roles(manifest: Manifest) -> str:
+    roles = ROLES.of(manifest)
     return (
-        f"{server}, database {parts['dbname']}, gets the schema assise and {count}: {names}{more}"
+        f"; and the server gets the roles {roles.prefix}_…, where they are missing" if roles else ""
     )
-
-
-def _check_held(manifest: Manifest, source: Source, log: Log) -> None:
-    """Check that the source holds every collection of the manifest; say which others it holds."""
-    known = manifest.roots.values()
-    find_collections(source, known)
-    for collection in source.collections:
-        if collection.name not in known:
-            log(f"{collection.name} has no table in the manifest and is not loaded")
 
 
 def _check_sample(sample: int | None) -> None:

@@ -112,7 +112,7 @@ def test_a_framed_document_that_is_no_bson_inside_is_one_reject_and_its_neighbou
         GOOD[4],
     ]
     rejects = expect("users", parts, (1, 3, 5, 7), NOT_BSON)
-    words = ["a boolean that is 2", "unknown BSON type 32", "4 places are not BSON"]
+    words = ["a boolean that is 2", "unknown BSON type 32", "4 places are no documents"]
     command.migrate(write_dump(tmp_path / "app", {"users": parts}), 9, rejects, *words)
 
 

@@ -1,0 +1,53 @@
+"""What a source must have for a manifest to be loaded from it, or for a sample of it."""
+
+from __future__ import annotations
+
+import shlex
+
+from assise.errors import UsageError
+from assise.manifest.model import Manifest
+from assise.mongo.source import Source, find_collections
+from assise.progress import Log
+
+
+def check_held(manifest: Manifest, source: Source, log: Log) -> None:
+    """Check that the source holds every collection of the manifest; say which others it holds.
+
+    Raises:
+        SourceError: it lacks one. UsageError: a key cannot be kept.
+    """
+    known = manifest.roots.values()
+    find_collections(source, known)
+    check_keys(manifest, source)
+    for collection in source.collections:
+        if collection.name not in known:
+            log(f"{collection.name} has no table in the manifest and is not loaded")
+
+
+def check_keys(manifest: Manifest, source: Source) -> None:
+    """Refuse keys that are places of documents in a live source, where none has a place to keep.
+
+    Raises:
+        UsageError: a collection has such a key.
+    """
+    for table, name in manifest.roots.items() if source.is_live else ():
+        if manifest.layout.key_column(table).kind == "offset":
+            raise UsageError(
+                f"the key of {table} is of kind offset, and documents of the running collection"
+                f" {name!r} have no offset that stays: what is loaded could not be verified",
+                remedy="Give it a key that reads _id. Documents without one: load them from a file"
+                f" of `mongodump --collection {shlex.quote(name)}`.",
+            )
+
+
+def check_sampled(source: Source, sample: int | None) -> None:
+    """Refuse a sample of a source that is read whole anyway.
+
+    Raises:
+        UsageError: there is a sample, and the source is no running MongoDB.
+    """
+    if sample is not None and not source.is_live:
+        raise UsageError(
+            f"{source.address} is read whole: only of a running MongoDB is a sample inferred from",
+            remedy="Leave --sample out.",
+        )
