@@ -14,9 +14,10 @@ import shlex
 import subprocess
 import sys
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -63,6 +64,7 @@ COLLECTION = {
     "seconds",
     "tables",
     "values",
+    "columns",
     "verified",
 }
 USERS = [
@@ -142,6 +144,12 @@ def embedded(short_folder: Path, request: pytest.FixtureRequest) -> Iterator[She
     Project(folder).embedded.stop(immediate=True)
 
 
+def without_seconds(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a report without the seconds, which are those of its own run."""
+    collections = [{**each, "seconds": 0} for each in report["collections"]]
+    return {**report, "seconds": 0, "collections": collections}
+
+
 def test_migrate_loads_and_verifies_and_the_others_agree(shell: Shell, query: Query) -> None:
     done = shell.run("migrate", "app", "--yes", "--json", to=True)
     assert done.returncode == 0, done.stderr
@@ -166,9 +174,9 @@ def test_migrate_loads_and_verifies_and_the_others_agree(shell: Shell, query: Qu
     assert report["target"].startswith("postgresql://")
     assert query("SELECT count(*) FROM users JOIN user_items ON user_id = id") == [(5,)]
     same = json.loads(shell.run("verify", "--json", to=True).stdout)
-    assert {**same, "seconds": 0} == {**report, "seconds": 0}
+    assert without_seconds(same) == without_seconds(report)
     python = Project(shell.folder, to=shell.target).verify().as_json()
-    assert {**python, "seconds": 0} == {**report, "seconds": 0}
+    assert without_seconds(python) == without_seconds(report)
 
 
 def test_a_second_load_says_that_it_is_done(shell: Shell) -> None:

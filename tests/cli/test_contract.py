@@ -40,8 +40,10 @@ CALLED = re.compile(r"assise [^|>)]+")
 REFUSED = {
     "assise undo": "not confirmed",
     "assise rejects users 1024 > one.bson": "users has no reject at offset 1024",
+    "assise migrate mongodb://localhost:27017/app": "cannot be reached",
+    "assise migrate users.json --name app": "users.json does not exist",
 }
-"""Examples that need a person, or a certain dump."""
+"""Examples that need a person, a certain dump, or a MongoDB."""
 HEAVY = {"psycopg", "pydantic", "pymongo", "bson", "ruamel", "rich", "assise.project"}
 CATALOG = """SELECT relname::text, relkind::text, reltuples, pg_relation_size(oid)
     FROM pg_class WHERE oid >= 16384 ORDER BY 1, 2"""

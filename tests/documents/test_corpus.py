@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from math import copysign
 
 import pytest
-from tests.conftest import DATA
+from tests.documents.corpus import CORPUS, LOSSY, Case, cases
 
 from assise.documents.equality import are_equal
 from assise.documents.extjson import CANONICAL, JSONB, RELAXED, write_json
@@ -20,31 +19,9 @@ from assise.documents.kinds import DOCUMENT
 from assise.documents.reader import check_document
 from assise.errors import ExtendedJsonError, InvalidBsonError
 
-CORPUS = DATA / "mongo" / "spec_mongodb" / "bson-corpus" / "tests"
 pytestmark = pytest.mark.skipif(
     not CORPUS.exists(), reason=f"no data of others in {CORPUS}: set ASSISE_TEST_DATA"
 )
-
-LOSSY = {
-    ("decimal128-1", "Special - Negative NaN"): 2,
-    ("decimal128-1", "Special - Canonical SNaN"): 1,
-    ("decimal128-1", "Special - Negative SNaN"): 1,
-    ("decimal128-1", "Special - NaN with a payload"): 1,
-    ("decimal128-1", "Special - Invalid representation treated as 0"): 1,
-    ("decimal128-1", "Special - Invalid representation treated as -0"): 1,
-    ("decimal128-1", "Special - Invalid representation treated as 0E3"): 1,
-    ("double", "NaN"): 1,
-    ("double", "NaN with payload"): 1,
-}
-"""Where the specification's text loses bytes; for all but the plain NaN ours is an escape."""
-
-Case = tuple[str, str, dict[str, str]]
-
-
-def cases(section: str) -> Iterator[Case]:
-    for path in sorted(CORPUS.glob("*.json")):
-        for case in json.loads(path.read_text()).get(section, []):
-            yield path.stem, case["description"], case
 
 
 def is_lossy(case: Case) -> bool:

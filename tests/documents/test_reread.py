@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 
 import pytest
 from bson import encode
@@ -12,17 +11,21 @@ from bson.codec_options import DatetimeConversion
 from bson.json_util import JSONOptions, loads
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.documents.test_corpus import CORPUS, LOSSY, cases
-from tests.oracle import values
+from tests.documents.corpus import CORPUS, LOSSY, cases
+from tests.documents.drawn_texts import (
+    DIALECTS,
+    PIECES,
+    Field,
+    by_dialect,
+    drawn_fields,
+    is_writable,
+    writable_document,
+)
 from tests.oracle.equality import differences
 from tests.oracle.values import write_document
 from tests.peers.dialects import (
     WORDS,
     UnwritableError,
-    write_canonical,
-    write_old,
-    write_relaxed,
-    write_shell,
 )
 from tests.peers.documents import DOCUMENTS, LOOK_LIKE_TYPES
 
@@ -30,32 +33,9 @@ from assise.documents.reader import check_document
 from assise.documents.reread.reader import read_again
 from assise.errors import ExtendedJsonError
 
-Write = Callable[[bytes], str]
-Field = tuple[bytes, values.Element]
-DIALECTS: dict[str, tuple[Write, bool]] = {
-    "canonical": (write_canonical, False),
-    "relaxed": (write_relaxed, False),
-    "v1": (write_old, True),
-    "shell": (write_shell, True),
-}
-by_dialect = pytest.mark.parametrize("dialect", DIALECTS)
-drawn_fields = st.lists(st.tuples(values.keys, values.anything), max_size=6)
 on_corpus = pytest.mark.skipif(
     not CORPUS.exists(), reason=f"no data of others in {CORPUS}: set ASSISE_TEST_DATA"
 )
-
-
-def is_writable(write: Write, field: Field) -> bool:
-    try:
-        write(write_document([field]))
-    except UnwritableError:
-        return False
-    return True
-
-
-def writable_document(write: Write, fields: list[Field]) -> bytes:
-    """A document of the fields that a dialect can hold."""
-    return write_document(field for field in fields if is_writable(write, field))
 
 
 @by_dialect
@@ -151,28 +131,6 @@ def has_repeated_keys(text: str) -> bool:
 
     json.loads(text, object_pairs_hook=look)
     return any(found)
-
-
-PIECES = [
-    b"",
-    b"{",
-    b"}",
-    b"[",
-    b"]",
-    b"(",
-    b")",
-    b",",
-    b":",
-    b'"',
-    b"'",
-    b"\\",
-    b"/",
-    b"0",
-    b"-",
-    b"e",
-    b"$",
-    b" ",
-]
 
 
 @given(data=st.data())

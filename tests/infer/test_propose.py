@@ -14,12 +14,12 @@ from bson import Binary, Decimal128, Int64, ObjectId, Regex
 from bson.binary import UuidRepresentation
 from hypothesis import strategies as st
 from tests.infer.profiles import INT, STRING, merge_parts, profile_of
+from tests.infer.proposals import columns, propose_documents, propose_raw
 from tests.oracle import strategies
 from tests.oracle.slices import check_slice
 from tests.oracle.values import Element, write_document, write_text
 
-from assise.infer.propose import Proposal, propose
-from assise.manifest.model import Column
+from assise.infer.propose import propose
 from assise.manifest.read import parse_manifest
 from assise.manifest.write import dump_manifest
 from assise.rows.model import Reason
@@ -28,32 +28,6 @@ from assise.rows.shred import Shredder
 OID = ObjectId("507f1f77bcf86cd799439011")
 UUID_4 = Binary.from_uuid(UUID(int=7), UuidRepresentation.STANDARD)
 DAY = datetime(2024, 1, 31, tzinfo=UTC)
-
-
-def propose_raw(documents: Iterable[bytes], *, ids: Literal["uuid", "text"] = "uuid") -> Proposal:
-    found = propose({"docs": profile_of(documents)}, name="test", ids=ids)
-    assert parse_manifest(dump_manifest(found.manifest, comments=found.comments)) == found.manifest
-    return found
-
-
-def propose_documents(
-    documents: Iterable[dict[str, object]], *, ids: Literal["uuid", "text"] = "uuid"
-) -> Proposal:
-    return propose_raw([bson.encode({"_id": OID, **document}) for document in documents], ids=ids)
-
-
-def write_column(column: Column) -> str:
-    return f"{column.type} {column.kind} <{column.from_}>"
-
-
-def columns(proposal: Proposal, table: str = "docs") -> dict[str, str]:
-    """Name -> type, kind and path of the columns, the key left out."""
-    found = proposal.manifest.tables[table]
-    return {
-        name: write_column(column)
-        for name, column in found.columns.items()
-        if name not in found.primary_key
-    }
 
 
 def key_of(raws: Iterable[bytes], *, ids: Literal["uuid", "text"] = "uuid") -> str:

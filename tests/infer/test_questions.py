@@ -14,7 +14,7 @@ import pytest
 from bson import Binary
 from bson.binary import UuidRepresentation
 from tests.infer.profiles import merge_parts, profile_of
-from tests.infer.test_propose import columns, propose_documents
+from tests.infer.proposals import columns, propose_documents
 
 from assise.manifest.write import dump_manifest
 from assise.project import Project

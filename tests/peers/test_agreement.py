@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.documents.test_reread import (
+from tests.documents.drawn_texts import (
     DIALECTS,
     PIECES,
     by_dialect,
@@ -17,7 +17,7 @@ from tests.documents.test_reread import (
     is_writable,
     writable_document,
 )
-from tests.documents.test_reread_texts import REFUSED, SHELL
+from tests.documents.texts import REFUSED, SHELL
 from tests.peers.dialects import UnwritableError
 from tests.peers.documents import DOCUMENTS
 from tests.peers.writers import WRITERS, Writer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.documents.test_reread import DIALECTS, by_dialect
+from tests.documents.drawn_texts import DIALECTS, by_dialect
 from tests.oracle.equality import differences
 from tests.peers.dialects import UnwritableError
 from tests.peers.documents import DOCUMENTS

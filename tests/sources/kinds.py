@@ -201,7 +201,6 @@ FILES = [
         _write_json,
         partial(_is_read_back, options=CANONICAL_JSON_OPTIONS),
         is_in_lines=True,
-        documents=20_000,
     ),
     Kind("old JSON", _write_old_json, partial(_is_read_back, options=_OLD)),
     Kind("relaxed JSON", _write_relaxed_json, _is_relaxed),

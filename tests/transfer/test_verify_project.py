@@ -134,7 +134,7 @@ def test_a_load_that_is_not_finished_cannot_be_verified(
     monkeypatch.setenv("ASSISE_LOAD_CHUNK_BYTES", "100")
     dump = write_dump(
         tmp_path / "app",
-        {"docs": [{"_id": n, "text": str(n) * 3_000} for n in range(50)]},
+        {"docs": [{"_id": n, "text": str(n) * 30_000} for n in range(50)]},
         is_packed=True,
     )
     file = dump / "docs.bson.gz"

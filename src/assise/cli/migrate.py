@@ -366,7 +366,7 @@ def print_plan(plan: Plan, *, as_json: bool = False) -> None:
         return
     console = open_console()
     print_words(console, f"source  {plan.source}", f"target  {plan.target}")
-    table = make_table(["collection", "size", "documents, about"], texts=_TEXTS)
+    table = make_table(["collection", "size", "≈ documents"], texts=_TEXTS)
     for name, size in plan.collections.items():
         table.add_row(BrokenName(name), format_bytes(size), format_about(plan.documents[name]))
     console.print(table)
