@@ -111,3 +111,9 @@ def test_a_change_in_place_is_said_once(tmp_path: Path, database: str) -> None:
     for _ in range(2):
         project.load()
     assert lines.count("1 comment changed in place") == 1
+
+
+def test_a_setting_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no setting 'load\.workers'") as caught:
+        Project(tmp_path, settings={"load.workers": 2})
+    assert "Did you mean workers? Known: load.chunk_bytes, workers, " in caught.value.remedy

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +16,7 @@ from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from assise.errors import UsageError
+from assise.wording import nearest
 
 T = TypeVar("T")
 
@@ -160,6 +161,18 @@ STATEMENT_TIMEOUT = Setting(
     86_400_000,
 )
 SETTINGS = (CHUNK_BYTES, WORKERS, INFER_PATHS, POOL_SIZE, POOL_TIMEOUT, STATEMENT_TIMEOUT)
+
+
+def check_names(given: Iterable[str]) -> None:
+    """Refuse a setting that does not exist.
+
+    Raises:
+        UsageError: it names the setting, and those that there are.
+    """
+    names = [setting.name for setting in SETTINGS]
+    for name in given:
+        if name not in names:
+            raise UsageError(f"there is no setting {name!r}", remedy=nearest(name, names))
 
 
 def read_setting(

@@ -18,7 +18,7 @@ from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
 from assise.postgres.embedded import Embedded
 from assise.progress import Log, OnProgress
-from assise.settings import Setting, expand, read_setting
+from assise.settings import Setting, check_names, expand, read_setting
 
 T = TypeVar("T")
 
@@ -99,6 +99,9 @@ class Workspace:
     progress: OnProgress = keep_silent
     confirm: Confirm = refuse
     additions: Sequence[Additions] = ()
+
+    def __post_init__(self) -> None:
+        check_names(self.settings)
 
     @property
     def embedded(self) -> Embedded:

@@ -48,6 +48,12 @@ def test_without_a_user_only_public_rows_are_seen(sign_in: Callable[..., Any]) -
 
 
 @pytest.mark.usefixtures("ruled")
+def test_a_session_that_never_names_a_user_sees_only_public_rows(database: str) -> None:
+    with psycopg.connect(make_conninfo(database, user="apptest_app")) as session:
+        assert counts(session) == {**dict.fromkeys(RULES, 0), "templates": 3}
+
+
+@pytest.mark.usefixtures("ruled")
 def test_an_id_of_the_wrong_form_raises(sign_in: Callable[..., Any]) -> None:
     with sign_in("x' or true --") as session, pytest.raises(psycopg.errors.DataError):
         count(session, "projects")

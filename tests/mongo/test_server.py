@@ -303,6 +303,8 @@ def test_metadata_are_those_of_mongodump(mongo: MongoServer, shop: Shop) -> None
 
 def test_a_database_is_chosen_or_named(mongo: MongoServer, shop: Shop) -> None:
     shop.things.insert_one({"_id": 1})
+    for name in {*mongo.client.list_database_names()} - {"shop"}:
+        mongo.client.drop_database(name)
     with closing(Server(mongo.url)) as server:
         assert server.name == "shop"
     with (

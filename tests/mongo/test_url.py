@@ -12,10 +12,9 @@ import pytest
 
 from assise.errors import SourceError, UsageError
 from assise.mongo.server import Server
-from assise.mongo.source import SourceOptions
+from assise.mongo.source import SourceOptions, is_mongodb_url
 from assise.mongo.url import (
     hide_secrets,
-    is_mongodb_url,
     lacks_password,
     list_secrets,
 )

@@ -70,7 +70,7 @@ def test_every_document_is_loaded_once_whatever_its_id(
     ferret.client.drop_database("ids")
     documents = [{"_id": each, "n": n, "text": "x" * 50} for n, each in enumerate(make())]
     ferret.client.ids.things.insert_many(documents)
-    project = Project(tmp_path, to=database, settings={**SETTINGS, "load.workers": workers})
+    project = Project(tmp_path, to=database, settings={**SETTINGS, "workers": workers})
     report = project.migrate(f"{ferret.url.rstrip('/')}/ids", confirm=confirm)
     assert (report.documents, report.loaded, report.exit_code) == (COUNT, COUNT, 0)
     assert report.verified is not None

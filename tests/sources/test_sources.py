@@ -314,7 +314,7 @@ def test_the_same_documents_give_the_same_tables(
         EXPECTED[key] = migrate(project, plain, query)
     place = write(tmp_path / "other", held)
     if workers > 1:
-        settings = {"load.workers": workers, "load.chunk_bytes": 1 << 16}
+        settings = {"workers": workers, "load.chunk_bytes": 1 << 16}
         project = Project(tmp_path, to=database, settings=settings)
     assert migrate(project, place, query) == EXPECTED[key]
 

@@ -79,7 +79,7 @@ def test_a_database_is_moved_and_verified(project: Project, shop: Shop, url: str
 def loaded(database: str, tmp_path: Path, shop: Shop, url: str) -> tuple[Project, list[Document]]:
     """A project with 300 users loaded in many ranges, by two workers."""
     users = fill(shop)
-    settings = {"load.chunk_bytes": 4096, "load.workers": 2}
+    settings = {"load.chunk_bytes": 4096, "workers": 2}
     project = Project(tmp_path, to=database, settings=settings)
     report = project.migrate(url, confirm=agree)
     assert report.verified == Verified(equal=300)
@@ -173,7 +173,7 @@ def test_documents_that_are_written_while_they_are_read(
                 if rng.random() < 0.5:
                     shop.users.insert_one({"_id": gone, "name": "again"})
 
-    settings = {"load.chunk_bytes": 4096, "load.workers": 2}
+    settings = {"load.chunk_bytes": 4096, "workers": 2}
     project = Project(tmp_path, to=database, settings=settings)
     writer = Thread(target=write)
     writer.start()
@@ -371,14 +371,23 @@ def test_a_password_is_seen_nowhere(
     url = f"mongodb://anna:${{MONGO_PASSWORD}}@{address}shop?{options}"
     said, commands = list[str](), set[str]()
 
-    def look(_: Progress) -> None:
-        for process in Path("/proc").iterdir():
-            with suppress(OSError):
-                commands.add((process / "cmdline").read_text())
+    is_over = Event()
 
-    settings = {"load.workers": 2, "load.chunk_bytes": 4096}
-    project = Project(tmp_path, to=database, log=said.append, progress=look, settings=settings)
-    report = project.migrate(url, confirm=agree)
+    def look() -> None:
+        while not is_over.wait(0.01):
+            for process in Path("/proc").iterdir():
+                with suppress(OSError):
+                    commands.add((process / "cmdline").read_text())
+
+    settings = {"workers": 2, "load.chunk_bytes": 4096}
+    project = Project(tmp_path, to=database, log=said.append, settings=settings)
+    watcher = Thread(target=look)
+    watcher.start()
+    try:
+        report = project.migrate(url, confirm=agree)
+    finally:
+        is_over.set()
+        watcher.join()
     assert report.verified == Verified(equal=300)
     assert any("assise.transfer.workers" in command for command in commands)
     ((ledger,),) = query(

@@ -102,7 +102,7 @@ def test_chunks_and_workers_sum_up_to_the_same_counts(
     project: Project, dump: Path, workers: int
 ) -> None:
     project.path.write_text(MANIFEST)
-    settings = {"load.workers": workers, "load.chunk_bytes": 4_000}
+    settings = {"workers": workers, "load.chunk_bytes": 4_000}
     chunked = Project(project.path, to=project.workspace.to, settings=settings)
     report = chunked.load(dump, confirm=confirm)
     assert misfits(report.misfits) == EXPECTED

@@ -58,7 +58,7 @@ from assise.cli.tables import (
 from assise.errors import UsageError
 from assise.files import check_new
 from assise.manifest.write import dump_manifest
-from assise.mongo.url import is_mongodb_url
+from assise.mongo.source import is_mongodb_url
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS
 from assise.transfer.repair import Repair
 from assise.transfer.report import CollectionReport, Plan, Report, Verified

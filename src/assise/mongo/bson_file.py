@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import gzip
 import io
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, cast
 
 from assise.errors import SourceError
 from assise.mongo.chunks import Chunk, group_frames
 from assise.mongo.frames import LARGEST, SMALLEST, Run, Stream, read_frames, read_stops
-from assise.mongo.gzip_stream import GzipStream
-from assise.mongo.source import REMEDY_UNREADABLE, Sample
-from assise.wording import count_of
+from assise.mongo.gzip_stream import Content, GzipStream, open_content, packed_file
+from assise.mongo.source import Sample
 
 SEARCHED_BYTES = 1 << 20
 """Bytes from a position in the middle of a file in which a document must begin, at least."""
@@ -47,7 +44,7 @@ def read_chunks(file: BsonFile, size: int) -> Iterator[Chunk]:
             it could be read.
     """
     with _open(file) as stream:
-        tell = _packed_file(stream).tell if isinstance(stream, gzip.GzipFile) else None
+        tell = packed_file(stream).tell if isinstance(stream, gzip.GzipFile) else None
         yield from group_frames(read_frames(stream), size, tell=tell)
 
 
@@ -102,7 +99,7 @@ def read_samples(file: BsonFile, size: int, count: int) -> Iterator[Sample]:
         for chunk in islice(group_frames(frames, size), count):
             growth = 1.0
             if isinstance(stream, gzip.GzipFile):
-                growth = stream.tell() / _packed_file(stream).tell()
+                growth = stream.tell() / packed_file(stream).tell()
             yield chunk.documents, (chunk.stop - chunk.start) / (file.size * growth)
 
 
@@ -157,30 +154,14 @@ class _Part:
         return block
 
 
-def _packed_file(stream: gzip.GzipFile) -> IO[bytes]:
-    """Return the compressed file of a gzip stream."""
-    return cast(IO[bytes], stream.fileobj)
-
-
-@contextmanager
-def _open(file: BsonFile) -> Iterator[gzip.GzipFile | io.FileIO]:
-    """Open the content of a collection."""
-    try:
-        path = file.path
-        stream = gzip.GzipFile(path) if file.is_packed else path.open("rb", buffering=0)
-        with stream:
-            yield stream
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        count, stop = _count_readable(file.path)
-        raise SourceError(
-            f"{file.path} is a broken gzip stream: {error}",
-            remedy=f"Of it {count_of(count, 'document')} can be read, up to byte {stop:,}. Take the"
-            f" dump again, or unpack what there is: `zcat FILE > {file.name}.bson`.",
-        ) from error
-    except OSError as error:
-        raise SourceError(
-            f"{file.path} cannot be read: {error.strerror}", remedy=REMEDY_UNREADABLE
-        ) from error
+def _open(file: BsonFile) -> AbstractContextManager[Content]:
+    """Open the content of a file."""
+    return open_content(
+        file.path,
+        is_packed=file.is_packed,
+        count=_count_readable,
+        advice=f"Take the dump again, or unpack what there is: `zcat FILE > {file.name}.bson`.",
+    )
 
 
 def _count_readable(path: Path) -> tuple[int, int]:

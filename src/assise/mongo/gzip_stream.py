@@ -1,13 +1,55 @@
-"""A gzip stream that may be broken: its content, to the last byte that can be unpacked."""
+"""The content of files that may be packed, and of a broken gzip stream to its last whole byte."""
 
 from __future__ import annotations
 
+import gzip
+import io
 import zlib
-from collections.abc import Iterator
-from contextlib import suppress
-from typing import IO
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, cast
+
+from assise.errors import SourceError
+from assise.mongo.source import REMEDY_UNREADABLE
+from assise.wording import count_of
 
 PACKED_BYTES = 16 << 10
+
+Content = gzip.GzipFile | io.FileIO
+"""The content of a file, packed or not."""
+
+
+@contextmanager
+def open_content(
+    path: Path, *, is_packed: bool, count: Callable[[Path], tuple[int, int]], advice: str
+) -> Iterator[Content]:
+    """Open the content of a file.
+
+    Of a broken gzip stream `count` gives the documents that can be read, and where the last one
+    ends; `advice` is the rest of the remedy.
+
+    Raises:
+        SourceError: the file cannot be read, or what is read of it in the block is broken.
+    """
+    try:
+        with gzip.GzipFile(path) if is_packed else path.open("rb", buffering=0) as stream:
+            yield stream
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        documents, stop = count(path)
+        readable = f"Of it {count_of(documents, 'document')} can be read, up to byte {stop:,}."
+        raise SourceError(
+            f"{path} is a broken gzip stream: {error}", remedy=f"{readable} {advice}"
+        ) from error
+    except OSError as error:
+        raise SourceError(
+            f"{path} cannot be read: {error.strerror}", remedy=REMEDY_UNREADABLE
+        ) from error
+
+
+def packed_file(stream: gzip.GzipFile) -> IO[bytes]:
+    """Return the packed file of a gzip stream."""
+    return cast(IO[bytes], stream.fileobj)
 
 
 class GzipStream:

@@ -6,25 +6,24 @@ import gzip
 import io
 import os
 import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from assise.documents.dialects.exact import read_exactly
 from assise.documents.dialects.fast import read_document
 from assise.documents.dialects.rules import Rules, Version
 from assise.documents.reread.reader import read_again
-from assise.errors import ExtendedJsonError, SourceError
+from assise.errors import ExtendedJsonError
 from assise.mongo.chunks import Chunk
 from assise.mongo.frames import OpenRun, Run, Stream
-from assise.mongo.gzip_stream import GzipStream
+from assise.mongo.gzip_stream import Content, GzipStream, open_content, packed_file
 from assise.mongo.json_text import (
     BLOCK,
     BORDER,
@@ -35,9 +34,8 @@ from assise.mongo.json_text import (
     TextShape,
     find_shape,
 )
-from assise.mongo.source import REMEDY_UNREADABLE, Sample
+from assise.mongo.source import Sample
 from assise.rows.model import Document
-from assise.wording import count_of
 
 _SPACE = b" \t\r\n"
 _COLON = rb"[\"']?[ \t\r\n]*+:[ \t\r\n]*+"
@@ -194,7 +192,7 @@ class Reader:
                 yield start, stop
                 start = stop
 
-    def _find_line(self, stream: gzip.GzipFile | io.FileIO, least: int) -> int:
+    def _find_line(self, stream: Content, least: int) -> int:
         """Find the first line at `least` or later that begins a document; or the end, or too far."""
         begin = max(0, least - len("}\r\n"))
         if begin >= stream.seek(0, os.SEEK_END):
@@ -382,33 +380,22 @@ class _Limited:
         return block
 
 
-def _position(stream: gzip.GzipFile | io.FileIO, offset: int) -> int:
+def _position(stream: Content, offset: int) -> int:
     """Return where an offset of the content is in the file, about."""
     if not isinstance(stream, gzip.GzipFile):
         return offset
-    packed = cast(IO[bytes], stream.fileobj).tell()
+    packed = packed_file(stream).tell()
     return packed * offset // max(1, stream.tell())
 
 
-@contextmanager
-def _open(file: JsonFile) -> Iterator[gzip.GzipFile | io.FileIO]:
+def _open(file: JsonFile) -> AbstractContextManager[Content]:
     """Open the content of a file."""
-    path = file.path
-    try:
-        stream = gzip.GzipFile(path) if file.is_packed else path.open("rb", buffering=0)
-        with stream:
-            yield stream
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        count, stop = _count_readable(path)
-        raise SourceError(
-            f"{path} is a broken gzip stream: {error}",
-            remedy=f"Of it {count_of(count, 'document')} can be read, up to byte {stop:,}. Export it"
-            f" again, or unpack what there is: `zcat FILE > {file.name}.jsonl`.",
-        ) from error
-    except OSError as error:
-        raise SourceError(
-            f"{path} cannot be read: {error.strerror}", remedy=REMEDY_UNREADABLE
-        ) from error
+    return open_content(
+        file.path,
+        is_packed=file.is_packed,
+        count=_count_readable,
+        advice=f"Export it again, or unpack what there is: `zcat FILE > {file.name}.jsonl`.",
+    )
 
 
 def _count_readable(path: Path) -> tuple[int, int]:

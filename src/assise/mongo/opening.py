@@ -1,30 +1,28 @@
-"""The opening of a source, whatever kind it is of."""
+"""The opening of a source, whatever kind it is of.
+
+The module of a kind is imported when a source is of that kind: a command and each of its workers
+start without the others, and without pymongo where no server is read.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from assise.errors import SourceError
-from assise.mongo.archive import open_archive, rebuild_archive
 from assise.mongo.archive_contents import is_archive
 from assise.mongo.dump import check_text, is_dump, open_dump, rebuild_dump
-from assise.mongo.json_source import is_json, open_json, rebuild_json
-from assise.mongo.server import Server, rebuild_server
-from assise.mongo.source import NO_OPTIONS, REMEDY_UNREADABLE, JsonObject, Source, SourceOptions
+from assise.mongo.source import (
+    NO_OPTIONS,
+    REMEDY_UNREADABLE,
+    JsonObject,
+    Source,
+    SourceOptions,
+    is_mongodb_url,
+)
 from assise.mongo.unknown import GIVE_SOURCE, refuse_file
-from assise.mongo.url import is_mongodb_url
 from assise.settings import expand
-
-KINDS: dict[str, Callable[[JsonObject], Source]] = {
-    "archive": rebuild_archive,
-    "dump": rebuild_dump,
-    "server": rebuild_server,
-    "json": rebuild_json,
-}
-"""How a worker process opens each kind of source, from what `Source.describe` returned."""
 
 _URL = re.compile(r"[\s'\"]*[a-z][a-z0-9+]+:/|[^@]*:[^@]*@", re.IGNORECASE)
 """What may be meant as a URL, and may hold a password."""
@@ -42,6 +40,8 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
         place = expand(place).strip()
         if is_mongodb_url(place):
             options.check({"database", "queries"}, "the source is a server")
+            from assise.mongo.server import Server
+
             scheme, rest = place.split(":", 1)
             return Server(f"{scheme.lower()}:{rest}", options)
     if not str(place):
@@ -67,10 +67,14 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
             f"{path} is not a regular file", remedy="Write what it gives to a file, and give that."
         )
     if is_archive(path):
+        from assise.mongo.archive import open_archive
+
         options.check({"database"}, f"{path} is an archive")
         return open_archive(path, options)
     if is_dump(path):
         return open_dump(path, options)
+    from assise.mongo.json_source import is_json, open_json
+
     if is_json(path):
         options.check({"zone"}, f"{path} is JSON")
         return open_json(path, options)
@@ -81,4 +85,18 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
 
 def rebuild_source(facts: JsonObject) -> Source:
     """Open the source that `Source.describe` described, in a worker process."""
-    return KINDS[facts["kind"]](facts)
+    match facts["kind"]:
+        case "dump":
+            return rebuild_dump(facts)
+        case "archive":
+            from assise.mongo.archive import rebuild_archive
+
+            return rebuild_archive(facts)
+        case "json":
+            from assise.mongo.json_source import rebuild_json
+
+            return rebuild_json(facts)
+        case _:
+            from assise.mongo.server import rebuild_server
+
+            return rebuild_server(facts)

@@ -140,6 +140,11 @@ class SourceOptions:
 NO_OPTIONS = SourceOptions()
 
 
+def is_mongodb_url(text: str) -> bool:
+    """Return whether a text names a server of MongoDB."""
+    return text.lower().startswith(("mongodb://", "mongodb+srv://"))
+
+
 def choose_database(names: Sequence[str], options: SourceOptions, *, address: str) -> str:
     """Return the database to read, of those that a source holds, at least one.
 

@@ -7,16 +7,10 @@ from urllib.parse import unquote_plus
 
 from pymongo.common import URI_OPTIONS_VALIDATOR_MAP
 
-_URL = re.compile(r"mongodb(\+srv)?://", re.IGNORECASE)
 _USERINFO = re.compile(r"^([a-z+]+://[^/?:]*?)(?::|%3a)(.*)@(?=[^@]*$)", re.IGNORECASE | re.DOTALL)
 _SECRETS = {"authmechanismproperties", "tlscertificatekeyfilepassword", "sslpem_passphrase"}
 _SHOWN = URI_OPTIONS_VALIDATOR_MAP.keys() - _SECRETS
 _WITHOUT_PASSWORD = {"MONGODB-X509", "MONGODB-AWS", "MONGODB-OIDC", "GSSAPI"}
-
-
-def is_mongodb_url(text: str) -> bool:
-    """Return whether a text names a server of MongoDB."""
-    return bool(_URL.match(text))
 
 
 def hide_secrets(url: str) -> str:

@@ -15,8 +15,7 @@ from assise.manifest.layout import Layout, TableLayout, read_first_manifest, rea
 from assise.manifest.model import Manifest
 from assise.manifest.write import dump_manifest
 from assise.mongo.chunks import Chunk
-from assise.mongo.source import NO_OPTIONS, JsonObject, SourceOptions, Survey
-from assise.mongo.url import is_mongodb_url
+from assise.mongo.source import NO_OPTIONS, JsonObject, SourceOptions, Survey, is_mongodb_url
 from assise.postgres import bookkeeping, locks
 from assise.postgres.bookkeeping import Part
 from assise.postgres.connection import Connection
