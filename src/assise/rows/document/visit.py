@@ -63,7 +63,11 @@ Visits = dict[bytes, tuple[int, VisitValue]]
 
 
 class UnnameableError(Exception):
-    """A level holds repeated keys or keys that JSON cannot name: look for them, and begin again."""
+    """A level holds repeated keys or keys that JSON cannot name: look for them, and begin again.
+
+    The second visit knows these keys of every level and passes over them; they go to `$bson` of the
+    level at its end.
+    """
 
 
 class UnfitKeyError(Exception):
@@ -350,9 +354,7 @@ class DocumentVisitor:
         """The loop over the fields of one level: scalars first, they are nearly all.
 
         `seen` has a bit for each key of the manifest that has come. Other keys are told by their
-        hashes, which are sorted at the end: a level may have a million of them. A key that comes
-        twice, or that JSON cannot name, sends the document into its second visit, which knows
-        these keys of every level and passes over them; they go to `$bson` of the level at its end.
+        hashes, which are sorted at the end: a level may have a million of them.
         """
         find_scalar, find_visit, find_bit = scalars.get, visits.get, bits.get
         writers, writer = self._writers, self._writers.extra
@@ -415,10 +417,13 @@ class DocumentVisitor:
             writers.typed += count
             hits.append(known.get(seen) or known.setdefault(seen, seen << LEVEL_BITS | number))
             if missing := wanted & ~seen:
-                listed = ",".join([name for bit, name in absent if missing & bit])
-                extra.append(f'"$missing":[{listed}]')
+                extra.append(_list_missing(missing, absent))
             if unnameable:
                 extra.append(f'"$bson":{writer.unnameable_fields(raw, start, unnameable)}')
             return (f"{{{','.join(extra)}}}" if extra else None), last + 1
 
         return visit_level
+
+
+def _list_missing(missing: int, absent: list[tuple[int, str]]) -> str:
+    return f'"$missing":[{",".join([name for bit, name in absent if missing & bit])}]'
