@@ -390,6 +390,8 @@ class Drawing:
                 continue
             elif inner.fields and len(path) < 4 and use < 6:
                 self._draw_level(table, inner, (*path, key))
+                if self.has_readings and self.draw(st.integers(0, 3)) == 0:
+                    table.nulls.append(format_path((*path, key)))
             elif (
                 inner.elements is not None and use < (7 if inner.elements.fields else 2)
             ) or use == 9:

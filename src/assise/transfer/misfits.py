@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from assise.documents.kinds import KINDS
-from assise.infer.fields import INTS, NUMBERS, ColumnChoice, choose_for_all
+from assise.infer.fields import choose_for_all
+from assise.infer.readings import INTS, NUMBERS, ColumnChoice
 from assise.manifest.layout import ColumnLayout, Layout
 from assise.rows.columns import ColumnCount, ColumnCounts
 from assise.types.codec import Codec
