@@ -34,13 +34,15 @@ class Column:
 class Node:
     """The use of the values at one path: a column, a child table, or a level of its own.
 
-    `absent` is what goes there without a note: missing, null or [].
+    `absent` is what goes there without a note: missing, null or []. `null` is the place among the
+    paths in `nulls`; 0 for any other path.
     """
 
     column: Column | None = None
     child: Table | None = None
     level: dict[str, Node] = field(default_factory=dict)
     absent: str = "missing"
+    null: int = 0
 
 
 @dataclass
@@ -177,9 +179,10 @@ class _Level:
             if note is not None:
                 notes[key.decode()] = note
         there = {key for key, _ in document.fields} - names
+        told = sorted(node.level.items(), key=lambda item: item[1].null)
         gone = [
             escape_key(key)
-            for key, inner in node.level.items()
+            for key, inner in told
             if inner.absent != "missing" and key.encode() not in there
         ]
         if not notes and not unnamed and not gone:
@@ -255,8 +258,9 @@ def read_tables(manifest: Mapping[str, object]) -> list[Table]:
     for name, entry in entries.items():
         nulls = _as_dict(entry).get("nulls", [])
         assert isinstance(nulls, list)
-        for path in nulls:
-            _descend(tables[name].root, split_path(str(path))).absent = "null"
+        for number, path in enumerate(nulls, 1):
+            node = _descend(tables[name].root, split_path(str(path)))
+            node.absent, node.null = "null", number
     return sorted(tables.values(), key=lambda table: table.key is None)
 
 

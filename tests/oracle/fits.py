@@ -156,7 +156,16 @@ def describe(value: Value) -> Content:
         return value.kind, value.number
     if value.kind == "binary":
         return "binary", value.number, value.content
-    return value.kind, value.raw if value.kind == "document" else value.content
+    return value.kind, _narrow(value) if value.kind == "document" else value.content
+
+
+def _narrow(value: Value) -> bytes:
+    """The bytes of a document; of a DBRef to an int those that do not tell its width."""
+    ref, *others = [inner for _, inner in value.fields] or [value]
+    is_dbref = [key for key, _ in value.fields] == [b"$ref", b"$id"] and ref.kind == "string"
+    if not is_dbref or others[0].kind != "int64":
+        return value.raw
+    return _write_dbref(ref.content.decode(errors="replace"), describe(others[0]))
 
 
 def measure(kind: object, content: object, *_: object) -> object:

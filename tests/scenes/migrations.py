@@ -113,7 +113,7 @@ RIGHT |= {
 
 
 DBREFS = {
-    base: dbrefs | dbrefs_to(targets)
+    base: st.one_of(*[dbrefs_to(targets)] * 3, dbrefs)
     for base, targets in (("uuid", values.ids), ("text", values.names), ("int8", small_ints))
 }
 """Base type -> DBRefs of which most are at home in it."""

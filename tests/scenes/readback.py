@@ -206,4 +206,4 @@ def check_texts(table: str, found: Texts, expected: Texts) -> None:
                 for name, text in row.items()
                 if found[key][name] != text
             }
-            assert not different, f"{table} {key}"
+            assert not different, f"{table} {key}: {different}"

@@ -10,7 +10,6 @@ import re
 from array import array
 from collections.abc import Callable, Sequence
 from math import copysign
-from typing import Protocol
 
 from assise.documents.kinds import DOUBLE, STRING
 from assise.documents.reader import read_double, read_string
@@ -63,18 +62,17 @@ def find_form(text: bytes) -> int:
     return {0: ISO, 3: ISO_MS}.get(len(found[1]), OTHER_ISO)
 
 
-class Look(Protocol):
-    """The walk over values of one kind: of one of them, or of all in a column."""
-
-    def __call__(self, raw: bytes, p: int, /) -> int:
-        """Look at the value at a position; return the position behind it."""
-
-    def look_at(self, column: Sequence[SlotValue]) -> None:
-        """Look at the values of a column, which were read before."""
+def find_double(value: float) -> int:
+    """Whether a double is no integer of 64 bits, or one of more than 32; 0 for any other."""
+    if not value.is_integer() or not -_INT8 <= value < _INT8:
+        return FRACTION
+    if not value and copysign(1, value) < 0:
+        return FRACTION
+    return 0 if -_INT4 <= value < _INT4 else WIDE
 
 
 class TextLook:
-    """Looks at texts."""
+    """The walk over texts: over one of them, or over all in a column."""
 
     def __init__(self, collect: Collect, node: int) -> None:
         self._collect, self._node = collect, node
@@ -94,35 +92,24 @@ class TextLook:
 
 
 class DoubleLook:
-    """Looks at doubles."""
+    """The walk over doubles: over one of them, or over all in a column."""
 
     def __init__(self, collect: Collect, node: int) -> None:
         self._collect, self._node = collect, node
 
     def __call__(self, raw: bytes, p: int, /) -> int:
         """Look at one double."""
-        self._look([read_double(raw, p)[0]])
+        if form := find_double(read_double(raw, p)[0]):
+            self._collect(self._node | form)
         return p + 8
 
     def look_at(self, column: Sequence[SlotValue]) -> None:
         """Look at the doubles of a column."""
         found = array("d")
         found.frombytes(b"".join([value for value in column if value is not None]))
-        if found:
-            self._look(found)
-
-    def _look(self, values: Sequence[float]) -> None:
-        """Say that some are no integers of 64 bits, or else that some are none of 32."""
-        is_whole = all(map(float.is_integer, values))
-        low, high = min(values), max(values)
-        if not is_whole or low < -_INT8 or high >= _INT8 or _has_negative_zero(values, low, high):
-            self._collect(self._node | FRACTION)
-        elif low < -_INT4 or high >= _INT4:
-            self._collect(self._node | WIDE)
-
-
-def _has_negative_zero(values: Sequence[float], low: float, high: float) -> bool:
-    return low <= 0 <= high and any(value == 0 and copysign(1, value) < 0 for value in values)
+        collect, node = self._collect, self._node
+        for form in filter(None, map(find_double, found)):
+            collect(node | form)
 
 
 LOOKS: dict[int, Callable[[Collect, int], TextLook | DoubleLook]] = {
