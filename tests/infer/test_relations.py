@@ -118,8 +118,7 @@ USERS: list[Document] = [{"_id": make_id(1, n), "n": n} for n in range(20)]
         (lambda n: make_id(1, n % 20) if n % 3 == 0 else make_id(9, n), "x: uuid  # objectId"),
         (
             lambda n: str(make_id(1, n % 20)),
-            "x: {type: uuid, kind: hex, references: users}"
-            "  # string; undo: {type: text, from: x}; 40 of 40 values are users._id",
+            "x: {type: uuid, kind: hex, references: users}  # string; undo: {type: text, from: x};",
         ),
         (
             lambda n: str(make_id(1, n % 20)).upper(),

@@ -105,14 +105,21 @@ READ: dict[str, Elements] = {
 }
 """Base type -> values of which most are read."""
 
-plain_moments = st.datetimes().map(lambda moment: moment.replace(microsecond=0).isoformat() + "Z")
+plain_moments = st.datetimes().map(lambda moment: moment.replace(microsecond=0).isoformat())
+
+
+def iso_homes(ending: str) -> Elements:
+    """ISO texts, of which most are at home where texts have this ending."""
+    texts = plain_moments.map(lambda text: (0x02, write_text((text + ending).encode())))
+    return st.one_of(iso_texts, texts, texts, texts)
+
+
 HOME: dict[str, Elements] = {
     "int": values.int32s | values.int64s | small_ints,
     "double": whole_doubles | values.doubles,
     "text": number_texts | strings_of(DAY_TEXTS),
-    "iso": iso_texts | plain_moments.map(lambda text: (0x02, write_text(text.encode()))),
-    "iso3": iso_texts
-    | plain_moments.map(lambda text: (0x02, write_text(f"{text[:-1]}.000Z".encode()))),
+    "iso": iso_homes("Z"),
+    "iso3": iso_homes(".000Z"),
     "decimal": values.decimals
     | st.integers(-(10**6), 10**6).map(
         lambda n: (0x13, values.decimal_bytes(f"{n}.{abs(n) % 100:02}"))
