@@ -71,7 +71,7 @@ class FieldTable:
 
     keys: tuple[str, ...]
     rows: int
-    fields: list[Field]
+    fields: list[AnyField]
     absent: str = ""
 
 
@@ -82,7 +82,7 @@ class FieldNull:
     keys: tuple[str, ...]
 
 
-Field = FieldColumn | FieldTable | FieldNull
+AnyField = FieldColumn | FieldTable | FieldNull
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Finder:
     many: list[str] = field(default_factory=list)
     legacy: list[tuple[str, bytes]] = field(default_factory=list)
 
-    def find_fields(self, root: PathProfile, rows: int) -> list[Field]:
+    def find_fields(self, root: PathProfile, rows: int) -> list[AnyField]:
         """Return the columns and child tables of the documents at `root`, but for their `_id`."""
         return [
             field
@@ -108,7 +108,7 @@ class Finder:
             for field in self._find(path, (key,), _Rows(rows, rows, "document"))
         ]
 
-    def _find(self, path: PathProfile, keys: tuple[str, ...], rows: _Rows) -> Iterator[Field]:
+    def _find(self, path: PathProfile, keys: tuple[str, ...], rows: _Rows) -> Iterator[AnyField]:
         """The fields at a path, and those below it."""
         is_flat = (
             _is_share(path.kinds.get("document", 0), path.set_values, 95)
@@ -129,7 +129,7 @@ class Finder:
         elif is_null:
             yield FieldNull(keys)
 
-    def _make(self, path: PathProfile, keys: tuple[str, ...], rows: _Rows) -> Field:
+    def _make(self, path: PathProfile, keys: tuple[str, ...], rows: _Rows) -> AnyField:
         if table := self._make_table(path, keys, rows):
             return table
         if _is_share(path.kinds.get("array", 0), path.set_values, 90):
@@ -224,7 +224,7 @@ class Finder:
             return None
         return choice if _most_arrays_fit(path, element, choice) else None
 
-    def _find_elements(self, element: PathProfile) -> list[Field]:
+    def _find_elements(self, element: PathProfile) -> list[AnyField]:
         rows = _Rows(element.values, element.kinds.get("document", 0), "element")
         return [
             field

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from assise.infer import legacy
 from assise.infer.evidence import column_evidence, id_evidence
 from assise.infer.fields import (
-    Field,
+    AnyField,
     FieldColumn,
     FieldNull,
     FieldTable,
@@ -168,7 +168,9 @@ def _draft_collection(draft: _Draft, collection: str, table: str, profile: Profi
     _draft_children(draft, owner, fields, key_column)
 
 
-def _draft_children(draft: _Draft, owner: _Owner, fields: Iterable[Field], key_column: str) -> None:
+def _draft_children(
+    draft: _Draft, owner: _Owner, fields: Iterable[AnyField], key_column: str
+) -> None:
     """Draft the child tables of a table; `key_column` holds the document's key."""
     for child in fields:
         if not isinstance(child, FieldTable):
@@ -195,7 +197,7 @@ def _draft_children(draft: _Draft, owner: _Owner, fields: Iterable[Field], key_c
 def _name_columns(
     draft: _Draft,
     owner: _Owner,
-    fields: Iterable[Field],
+    fields: Iterable[AnyField],
     names: Names,
     *,
     room: int,
@@ -224,7 +226,7 @@ def _name_columns(
     return columns
 
 
-def _list_nulls(fields: Iterable[Field]) -> tuple[str, ...] | None:
+def _list_nulls(fields: Iterable[AnyField]) -> tuple[str, ...] | None:
     """The paths of fields without a column that are null in most documents."""
     return tuple(format_path(each.keys) for each in fields if isinstance(each, FieldNull)) or None
 

@@ -359,8 +359,7 @@ class DocumentVisitor:
         find_scalar, find_visit, find_bit = scalars.get, visits.get, bits.get
         writers, writer = self._writers, self._writers.extra
         number, known = writers.columns.add_level(places)
-        hits = writers.columns.hits
-        wanted = sum(bit for bit, _ in absent)
+        hits, wanted = writers.columns.hits, sum(bit for bit, _ in absent)
 
         def visit_level(
             raw: bytes,
