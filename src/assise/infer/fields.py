@@ -159,8 +159,8 @@ class Finder:
     def _choose_reading(self, path: PathProfile, keys: tuple[str, ...]) -> ColumnChoice | None:
         """The column that reads values of other kinds, where that is certain."""
         whole = choose_whole(path)
-        is_double = path.kinds.keys() <= {"double", "null"} or keys[-1] == "_id"
-        if whole and (is_double or _is_id(keys)) and is_whole_by_name(keys, path.set_values):
+        is_certain = _is_id(keys) or path.kinds.keys() <= {"double", "null"}
+        if whole and is_certain and is_whole_by_name(keys, path.set_values):
             return whole
         return choose_moment(path)
 
@@ -197,7 +197,7 @@ class Finder:
         evidence = array_evidence(path, rows=rows.total, row=rows.name, is_typed=choice is not None)
         joins: Mapping[str, ColumnChoice] = field(default_factory=dict)
         if choice and path.element:
-            evidence = self._say_more(evidence, path.element, keys, choice)
+            evidence = self._say_more(evidence, path.element, keys, choice, brackets="[]")
             joins = list_joins(path.element, choice.type)
             joins = {
                 family: found
@@ -233,10 +233,16 @@ class Finder:
         ]
 
     def _say_more(
-        self, evidence: str, path: PathProfile, keys: tuple[str, ...], choice: ColumnChoice
+        self,
+        evidence: str,
+        path: PathProfile,
+        keys: tuple[str, ...],
+        choice: ColumnChoice,
+        *,
+        brackets: str = "",
     ) -> str:
-        """Add to the evidence what a framework means by the key, and a question."""
-        more = [evidence, describe_key(keys), _say_reading(path, keys, choice)]
+        """Add to the evidence what a framework means by the key, what is read, and a question."""
+        more = [evidence, describe_key(keys), _say_reading(path, keys, choice, brackets)]
         if choice.kind == legacy.KIND:
             more.append(legacy.ask_for_order(path.legacy_uuid))
             self.legacy.append((format_path(keys), path.legacy_uuid))
@@ -271,19 +277,26 @@ def _is_id(keys: Sequence[str]) -> bool:
     return is_whole_by_name(keys, 0)
 
 
-def _say_reading(path: PathProfile, keys: Sequence[str], choice: ColumnChoice) -> str:
-    """What a column reads, and the column that it would be without; or what it could read."""
+def _say_reading(
+    path: PathProfile, keys: Sequence[str], choice: ColumnChoice, brackets: str
+) -> str:
+    """What a column reads, and the column that it would be without; or what it could read.
+
+    brackets: those of an array's type.
+    """
     if choice.said:
         read = choice.said
         if choice.values < path.set_values:
-            read = f"{choice.values:,} of {path.set_values:,} are {read}, others are kept in _extra"
+            counts = f"{choice.values:,} of {path.set_values:,}"
+            read = f"{counts} are {read}, others are kept in _extra"
         plain = choose_type(path.kinds, "uuid")
         before = plain or ColumnChoice("jsonb", "every", frozenset())
         return f"{read}; undo: {{type: {before.type}, from: {format_path(keys)}}}"
     whole = choose_whole(path)
     if whole is None or choice.type != "float8":
         return ""
-    return f"all whole: {{type: {whole.type}, from: {format_path(keys)}, kind: double}} reads them"
+    wanted = f'"{whole.type}{brackets}"' if brackets else whole.type
+    return f"all whole: {{type: {wanted}, from: {format_path(keys)}, kind: double}} holds them"
 
 
 def _most_arrays_fit(path: PathProfile, element: PathProfile, choice: ColumnChoice) -> bool:

@@ -147,6 +147,8 @@ def _draft_collection(draft: _Draft, collection: str, table: str, profile: Profi
         sample = root.children["_id"].legacy_uuid
         draft.comments[*place, "columns", "id"] = legacy.ask_for_order(sample)
         finder.legacy.insert(0, ("_id", sample))
+    if choose_whole(root.children["_id"]) and key.kind in {"int", "double"}:
+        draft.comments[*place, "columns", "id"] = "all whole; undo: {type: numeric, from: _id}"
     if finder.legacy:
         draft.legacy.append((collection, finder.legacy))
     is_offset = key.kind == "offset"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from assise.infer.evidence import KEPT
 from assise.infer.indexes import IndexFinder, Placed
 from assise.infer.joins import ELEMENT, Path
 from assise.infer.metadata import Metadata
@@ -90,10 +91,13 @@ class Relations:
     def _change(self, at: tuple[str, Path], choice: ColumnChoice) -> None:
         """Change the type of a column, and say how to undo it."""
         place = self.places[at]
+        said = ("tables", place.table, "columns", place.column)
+        self.comments[said] = self.comments.get(said, "").replace(KEPT, "")
         column = self.tables[place.table].columns[place.column]
         brackets = "[]" * is_array(place.type)
         before = f'"{place.type}"' if brackets else place.type
-        self._remark(place.table, place.column, f"undo: {{type: {before}, from: {column.from_}}}")
+        undo = f"undo: {{type: {before}, from: {column.from_}}}"
+        self._remark(place.table, place.column, undo)
         changed = replace(place, type=choice.type + brackets, kind=choice.kind)
         self.places[at] = changed
         self._ask(place, type=changed.type, kind=changed.kind)
