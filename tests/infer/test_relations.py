@@ -116,8 +116,18 @@ USERS: list[Document] = [{"_id": make_id(1, n), "n": n} for n in range(20)]
             "x: {type: uuid, references: users, orphans: keep}  # objectId; 36 of 40",
         ),
         (lambda n: make_id(1, n % 20) if n % 3 == 0 else make_id(9, n), "x: uuid  # objectId"),
-        (lambda n: str(make_id(1, n % 20)), "x: text  # string; 40 of 40 values are users._id"),
-        (lambda n: str(make_id(1, n % 20)).upper(), "x: text  # string; 40 of 40"),
+        (
+            lambda n: str(make_id(1, n % 20)),
+            "x: {type: uuid, kind: hex, references: users}  # string; undo: {type: text, from: x};",
+        ),
+        (
+            lambda n: str(make_id(1, n % 20)).upper(),
+            "x: {type: uuid, kind: hex, references: users}  # string; undo",
+        ),
+        (
+            lambda n: str(make_id(1, n % 20)) if n % 20 else "nobody",
+            "x: text  # string; 38 of 38 values are users._id",
+        ),
         (
             lambda n: [make_id(1, n % 20), make_id(1, n % 7)],
             'x: "uuid[]"  # array of objectId; 80 of 80 values are users._id',
@@ -352,7 +362,10 @@ def test_an_index_of_the_source(tmp_path: Path, index: Document, line: str) -> N
         ({"key": {"b": 1}}, 'b: {type: text, unique: "nulls not distinct"}  # string'),
         ({"key": {"b": 1}, "sparse": True}, "b: {type: text, unique: true}  # string"),
         ({"key": {"mixed": 1}}, "mixed: {type: text, unique: true}  # string in 58"),
-        ({"key": {"maybe": 1}}, 'maybe: {type: text, unique: "nulls not distinct"}  # string'),
+        (
+            {"key": {"maybe": 1}},
+            'maybe: {type: text, unique: "nulls not distinct", absent: null}  # string',
+        ),
     ],
 )
 def test_a_unique_index_of_one_field(tmp_path: Path, index: Document, line: str) -> None:

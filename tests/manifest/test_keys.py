@@ -24,6 +24,7 @@ from assise.manifest.sections import KEYS, find_key, keys_on
 from assise.manifest.write import dump_manifest
 
 ROWS = set("tables collection parent from primary_key columns type kind".split())
+ROWS |= {"absent", "nulls", "numbers", "legacy_uuids"}
 SCHEMA = set("comment references on_delete orphans unique duplicates not_null default".split())
 SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "personal"}
 SCHEMA |= {"soft_delete"}
@@ -127,6 +128,12 @@ CHANGES = {
     ("table", "comment"): ('"who may sign in"', '"who may not"'),
     ("column", "type"): ('tags: "text[]"', "tags: jsonb"),
     ("column", "from"): ("address.city", "address.town"),
+    ("manifest", "legacy_uuids"): ("legacy_uuids: java", "legacy_uuids: python"),
+    ("table", "absent"): ("absent: []", "absent: null"),
+    ("table", "nulls"): ("[geo, place.name]", "[geo]"),
+    ("column", "absent"): ("{type: bool, absent: null}", "bool"),
+    ("column", "numbers"): ("numbers: milliseconds", "numbers: ticks"),
+    ("column", "legacy_uuids"): ("legacy_uuids: csharp", "legacy_uuids: java"),
     ("column", "kind"): ("{type: numeric, kind: decimal,", "{type: numeric,"),
     ("column", "references"): ("references: users,", 'references: "users(id)",'),
     ("column", "on_delete"): ("on_delete: cascade", "on_delete: restrict"),
@@ -306,7 +313,8 @@ MISTAKES = [
         "kept_day: ",
         (
             "assise.yaml:6: kept_day: is not a manifest key here\n"
-            "Did you mean kept_days? Known: assise, name, postgres, roles, schemas, tables, token, kept_days."
+            "Did you mean kept_days? Known: assise, name, postgres, roles, schemas, tables, legacy_uuids, token,"
+            " kept_days."
         ),
     ),
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import bson
 import pytest
+from bson import Decimal128
 from tests.dumps import confirm, write_dump
 from tests.oracle.equality import equal
 from tests.oracle.walk import frames
@@ -392,3 +394,180 @@ def test_a_source_that_is_gone_rejects_nothing(
         project.load()
     assert query("SELECT count(*) FROM users") == [(13,)]
     assert project.rejects() == []
+
+
+NULLED = """assise: 1
+name: shop
+tables:
+  users:
+    collection: users
+    primary_key: id
+    columns:
+      id: {type: int4, from: _id}
+      boss: {type: int4, from: work.at.boss, references: users, orphans: null}
+      mail: {type: text, unique: true, duplicates: null}
+      born: {type: timestamptz, unique: true, duplicates: null}
+      price: {type: "numeric(10,2)", unique: true, duplicates: null}
+      tags: {type: "text[]", unique: true, duplicates: null}
+  user_friends:
+    parent: users
+    from: friends.*
+    primary_key: [user_id, position]
+    columns:
+      friend_id: {type: int4, from: "*", references: users, orphans: null}
+  user_visits:
+    parent: users
+    from: visits.*
+    primary_key: [user_id, position]
+    columns:
+      to: {type: int4, from: $oid.to, references: users, orphans: null, kind: double}
+"""
+DAY = datetime(2024, 5, 17, 9, 30, tzinfo=UTC)
+PEOPLE = [
+    {"_id": 3, "work": {"at": {"boss": 99}}, "mail": "a", "born": DAY, "friends": [3, 98, None]},
+    {"_id": 1, "work": {"at": {"boss": 3.0}, "x": 1}, "mail": "b", "price": 1.5, "tags": ["x"]},
+    {"_id": 2, "work": {"at": {"boss": 97.0}, "x": 1}, "mail": "a", "price": Decimal128("1.50")},
+    {"_id": 4, "mail": 7, "born": "2024-05-17T09:30:00Z", "tags": "x"},
+    {
+        "_id": 5,
+        "mail": "7",
+        "tags": ["x"],
+        "visits": [{"$oid": {"to": 1.0}}, {"$oid": {"to": 96.0}}],
+    },
+    {
+        "_id": 6,
+        "work": {"at": {"boss": "none"}},
+        "friends": "none",
+        "visits": [{"$oid": {"to": 95}}],
+    },
+]
+
+
+@pytest.mark.contract
+def test_what_is_set_to_null_stays_in_extra(project: Project, tmp_path: Path, query: Query) -> None:
+    documents = {"users": PEOPLE}
+    report = migrate(project, tmp_path, documents, NULLED)
+    assert (report.loaded, report.rejected, report.exit_code) == (6, 0, 3)
+    check_whole(project, report, tmp_path, documents)
+    cells = "SELECT boss, mail, price::text, tags, _extra FROM users ORDER BY id"
+    assert query(cells) == [
+        (3, "b", "1.50", ["x"], {"work": {"at": {"boss": 3.0}, "x": 1}}),
+        (
+            None,
+            None,
+            None,
+            None,
+            {
+                "mail": {"$nulled": "a"},
+                "work": {"at": {"boss": {"$nulled": 97.0}}, "x": 1},
+                "price": {"$nulled": {"$numberDecimal": "1.50"}},
+            },
+        ),
+        (None, "a", None, None, {"work": {"at": {"boss": {"$nulled": 99}}}}),
+        (
+            None,
+            "7",
+            None,
+            None,
+            {"mail": 7, "born": {"$nulled": "2024-05-17T09:30:00Z"}, "tags": {"$nulled": "x"}},
+        ),
+        (
+            None,
+            None,
+            None,
+            None,
+            {"mail": {"$nulled": "7"}, "tags": {"$nulled": ["x"]}},
+        ),
+        (None, None, None, None, {"work": {"at": {"boss": "none"}}, "friends": "none"}),
+    ]
+    friends = "SELECT user_id, position, friend_id, _extra FROM user_friends ORDER BY 1, 2"
+    assert query(friends) == [
+        (3, 0, 3, None),
+        (3, 1, None, {"$element": {"$nulled": 98}}),
+        (3, 2, None, None),
+    ]
+    visits = 'SELECT user_id, position, "to", _extra FROM user_visits ORDER BY 1, 2'
+    assert query(visits) == [
+        (5, 0, 1, None),
+        (5, 1, None, {"$$oid": {"to": {"$nulled": 96.0}}}),
+        (6, 0, None, {"$$oid": {"to": {"$nulled": 95}}}),
+    ]
+    found = {each.name: (each.rows, each.keys, each.made) for each in report.findings}
+    made = "they are NULL now, and the originals stand in _extra"
+    assert found == {
+        "users.boss": (2, ("2", "3"), made),
+        "users.mail": (2, ("2", "5"), made),
+        "users.born": (1, ("4",), made),
+        "users.price": (1, ("2",), made),
+        "users.tags": (2, ("4", "5"), made),
+        "user_friends.friend_id": (1, ("3",), made),
+        "user_visits.to": (2, ("5", "6"), made),
+    }
+    assert {"users_boss_fkey", "users_mail_key", "user_visits_to_fkey"} <= {
+        name for (name,) in query(VALID)
+    }
+
+
+def test_values_that_are_null_now_are_counted_in_extra(project: Project, tmp_path: Path) -> None:
+    documents = {"users": PEOPLE}
+    report = migrate(project, tmp_path, documents, NULLED)
+    (tmp_path / "other").mkdir()
+    kept = NULLED.replace(": null}", ": keep}").replace(": null,", ": keep,")
+    kept = kept.replace("name: shop", "name: other").replace("  user", "  o_user")
+    kept = kept.replace("s: user", "s: o_user").replace("t: user", "t: o_user")
+    other = Project(tmp_path / "other", to=project.workspace.to)
+    before = migrate(other, tmp_path, documents, kept, "other").collections[0]
+    (after,) = report.collections
+    counts = {name: vars(each.values) for name, each in (("before", before), ("after", after))}
+    assert sum(counts["before"].values()) == sum(counts["after"].values())
+    # boss 99 and 97.0, mail, born, price, two tags of one leaf each, a friend and two visits.
+    moved = {"typed": -(1 + 2 + 1 + 1 + 1), "read": -(1 + 1 + 1 + 1 + 1), "jsonb": 0, "extra": 11}
+    assert {key: counts["after"][key] - counts["before"][key] for key in moved} == moved
+    column = after.columns["users"]["boss"]
+    assert (column.held, column.read, column.extra) == (1, 1, {"string": 1, "nulled": 2})
+    assert [each.column for each in report.misfits if each.table == "users"] == ["boss"]
+    again = project.verify().collections[0]
+    assert (again.values, again.columns) == (after.values, after.columns)
+
+
+def test_sql_wins_over_a_value_that_is_null_now(
+    project: Project, tmp_path: Path, query: Query
+) -> None:
+    migrate(project, tmp_path, {"users": PEOPLE}, NULLED)
+    assert project.load().was_done
+    query("UPDATE users SET boss = 1 WHERE id = 3")
+    query("UPDATE users SET mail = 'new' WHERE id = 2")
+    found: list[bytes] = []
+    project.export("users", found.append)
+    users = {each["_id"]: each for each in map(bson.decode, found)}
+    assert (users[3]["work"], users[2]["mail"]) == ({"at": {"boss": 1}}, "new")
+    query("UPDATE users SET boss = NULL WHERE id = 3")
+    query("UPDATE users SET mail = NULL WHERE id = 2")
+    assert project.verify().verified == Verified(equal=6)
+
+
+def test_a_manifest_that_sets_to_null_later(project: Project, tmp_path: Path, query: Query) -> None:
+    documents = {"users": PEOPLE}
+    kept = NULLED.replace(": null}", ": keep}").replace(": null,", ": keep,")
+    before = migrate(project, tmp_path, documents, kept)
+    assert len([each for each in before.findings if each.statement]) == 7
+    query("UPDATE users SET price = 1.5 WHERE id = 2")
+    project.path.write_text(NULLED)
+    report = project.load()
+    left = {each.name: each.keys for each in report.findings if each.statement}
+    assert left == {"users.boss": ("2",), "users.mail": ("2", "3"), "users.price": ("1", "2")}
+    assert project.undo(dry_run=True).tables[0].edits == ["1 row changed"]
+    assert query("SELECT boss, mail, price::text FROM users WHERE id = 2") == [(97, "a", "1.50")]
+
+
+def test_a_trigger_that_keeps_a_value(project: Project, tmp_path: Path, query: Query) -> None:
+    kept = NULLED.replace(": null}", ": keep}").replace(": null,", ": keep,")
+    migrate(project, tmp_path, {"users": PEOPLE}, kept)
+    query(
+        "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+        " CREATE TRIGGER keep BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION keep()"
+    )
+    project.path.write_text(NULLED)
+    with pytest.raises(DependentError, match="a trigger keeps it"):
+        project.load()
+    assert query("SELECT count(boss) FROM users") == [(3,)]

@@ -133,6 +133,9 @@ def _simplify(schema: Schema, definitions: Mapping[str, Schema]) -> dict[str, Sc
 
 def _allow_variables(schema: dict[str, Schema]) -> dict[str, Schema]:
     """A schema that also takes a text with a variable, where it would not take every text."""
+    options = schema.get("anyOf")
+    if isinstance(options, list):
+        return {"anyOf": [*options, VARIABLE]}
     if _CLOSED & schema.keys() or schema.get("type") in _NO_TEXTS:
         return {"anyOf": [schema, VARIABLE]}
     return schema

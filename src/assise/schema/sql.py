@@ -7,7 +7,7 @@ from importlib.resources import files
 
 from assise.manifest.layout import ColumnLayout, Layout, TableLayout, layouts
 from assise.manifest.names import split_table
-from assise.types.table import TYPES
+from assise.types.table import find_type
 
 DEFAULTS = {"uuid": "_new_objectid", "text": "_new_objectid_text"}
 """Key type -> the function that new rows of the application get their key from."""
@@ -124,6 +124,17 @@ def wrap_function(name: str, schema: str, wrapper_schema: str) -> str:
     )
 
 
+def extensions(layout: Layout) -> list[str]:
+    """The extensions that the types of a load's columns come from."""
+    tables = all_layouts(layout)
+    return ["citext"] if any("citext" in table.types for table in tables) else []
+
+
+def create_extension(name: str, schema: str) -> str:
+    """The CREATE EXTENSION of one of them."""
+    return f"CREATE EXTENSION {quote(name)} WITH SCHEMA {quote(schema)}"
+
+
 def create_tables(layout: Layout, schema: str) -> list[str]:
     """What a load creates before the rows, behind the functions: the tables, parents first."""
     return [_create_table(table, schema) for table in all_layouts(layout)]
@@ -227,7 +238,7 @@ def _size_of(layout: TableLayout, alias: str) -> str:
     """The size of a row in bytes, by its cells."""
     sizes = [str(24 + 8 * len(layout.names))]
     for name, kind in zip(layout.names, layout.types, strict=True):
-        if size := TYPES[kind].size:
+        if size := find_type(kind).size:
             cell = f"{alias}.{quote(name)}"
             sizes.append(f"coalesce({size.replace('{cell}', cell)}, 0)")
     return " + ".join(sizes)

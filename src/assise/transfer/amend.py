@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 
+from assise.documents.extjson import JsonWriter
 from assise.errors import BusyError, DependentError, TargetError
 from assise.manifest.layout import layouts
 from assise.manifest.model import Manifest
@@ -21,7 +22,10 @@ from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
 from assise.progress import Log, OnProgress
 from assise.rows.assemble import Assembler
+from assise.rows.columns import ColumnCount
+from assise.rows.extra import ELEMENT
 from assise.rows.keys import compile_keys
+from assise.rows.tree import build_tree
 from assise.schema.amend import Breach, Rejection
 from assise.schema.constraints import list_objects
 from assise.schema.objects import Object
@@ -42,10 +46,10 @@ from assise.transfer.readback import Readback, no_child_rows
 from assise.transfer.reject import reject_documents
 from assise.transfer.report import Finding, Report
 from assise.types.table import array_parameter
-from assise.types.wire import add_length, write_row
+from assise.types.wire import Cell, add_length, write_row
 from assise.wording import count_of
 
-WITH_AMENDED = 10
+WITH_AMENDED = 8
 """The version of the ledger from which on it lists what was amended."""
 
 SHOWN = 10
@@ -355,7 +359,10 @@ class _Run:
         figures = ledger.finished_chunks(self.connection, self.load, name)[0]
         for table, column, *numbers in rows:
             cells, read, leaves, leaves_read = (int(str(number or 0)) for number in numbers)
-            values, count = figures.figures.values, figures.figures.columns.at(str(table), str(column))
+            values, count = (
+                figures.figures.values,
+                figures.figures.columns.at(str(table), str(column)),
+            )
             values.typed -= leaves - leaves_read
             values.read -= leaves_read
             values.extra += leaves

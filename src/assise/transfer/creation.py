@@ -23,7 +23,9 @@ from assise.schema.constraints import list_objects
 from assise.schema.objects import list_indexes
 from assise.schema.sql import (
     all_layouts,
+    create_extension,
     create_tables,
+    extensions,
     key_functions,
     quote,
     quote_table,
@@ -67,6 +69,7 @@ def begin(
         _check_new(connection, tables, schema, list_indexes(objects))
         with connection.transaction():
             bookkeeping.upgrade(connection, LEDGER)
+            _make_extensions(connection, layout, schema)
             make_functions(connection, layout, schema)
             load = _insert(
                 connection, manifest, address, options, schema=schema, chunk_bytes=chunk_bytes
@@ -88,6 +91,24 @@ def begin(
         create_rest(connection, load)
         ledger.apply_manifest(connection, load, manifest)
     return load
+
+
+def _make_extensions(connection: Connection, layout: Layout, schema: str) -> None:
+    """Make the extensions that columns need, in the schema of the tables; undo leaves them.
+
+    Raises:
+        TargetError: the server does not have one.
+    """
+    for name in extensions(layout):
+        [(is_made, is_available)] = connection.execute(QUERIES["extension"], {"name": name})
+        if is_made:
+            continue
+        if not is_available:
+            raise TargetError(
+                f"{connection.target} has no extension {name}",
+                remedy="Install PostgreSQL's contrib package there, or give the columns type text.",
+            )
+        connection.execute(create_extension(name, schema))
 
 
 def _insert(

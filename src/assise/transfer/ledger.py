@@ -28,7 +28,7 @@ from assise.schema.comments import Comments, change_comments, find_comments
 from assise.schema.sql import all_layouts, quote_table
 from assise.transfer.functions import adopt_functions
 from assise.transfer.report import CollectionReport
-from assise.types.table import TYPES
+from assise.types.table import find_type
 from assise.types.wire import add_length, int4_field, int8_field, write_row
 from assise.workspace import LoadedTables
 
@@ -278,7 +278,7 @@ def check_unchanged(connection: Connection, load: Load, layout: Layout) -> None:
         columns.setdefault(int(str(number)), set()).add(tuple(column))
     for number, table in enumerate(layouts, 1):
         found = columns.get(number, set())
-        types = [TYPES[name].catalog_name for name in table.types]
+        types = [find_type(name).catalog_name for name in table.types]
         expected = zip(table.names, types, strict=True)
         if not {*expected} <= found:
             gone = "has other columns than the load created" if found else "is gone"
@@ -435,6 +435,7 @@ class _ChunkRow:
     rejected: int
     rows: dict[str, int]
     typed: int
+    values_read: int
     jsonb: int
     extra: int
     columns: dict[str, Any] | None = None
@@ -447,7 +448,7 @@ class _ChunkRow:
             self.rejected,
             self.stop_offset - self.start_offset,
             tables=self.rows,
-            values=Values(self.typed, self.jsonb, self.extra),
+            values=Values(self.typed, self.values_read, self.jsonb, self.extra),
             columns=ColumnCounts.from_json(self.columns),
         )
         return ChunkLine(self.start_offset, self.stop_offset, self.sha256, figures)

@@ -27,7 +27,7 @@ from assise.transfer.objects import drop_foreign_keys, list_made
 from assise.wording import count_of, nearest
 from assise.workspace import Additions
 
-WITH_SCHEMAS = 11
+WITH_SCHEMAS = 9
 """The version of the ledger from which on it lists the schemas that loads have made."""
 
 SHOWN = 20

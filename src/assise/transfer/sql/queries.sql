@@ -2,6 +2,11 @@
 -- Let other sessions read what this transaction reads.
 SELECT pg_export_snapshot()
 
+-- extension --
+-- Whether an extension is made, and whether it can be.
+SELECT EXISTS (SELECT FROM pg_extension WHERE extname = %(name)s) AS is_made,
+    EXISTS (SELECT FROM pg_available_extensions WHERE name = %(name)s) AS is_available
+
 -- load --
 -- A load by its name.
 SELECT id, name, source, layout, schema, chunk_bytes, finished_at IS NOT NULL AS is_finished, to_jsonb(load) -> 'options' AS options
@@ -79,12 +84,12 @@ UPDATE assise.load SET finished_at = now() WHERE id = %(load_id)s
 -- insert_chunks --
 -- Chunks are finished, in the transaction that copied their rows.
 INSERT INTO assise.chunk (
-    load_id, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, columns, typed, jsonb, extra, seconds
+    load_id, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, columns, typed, read, jsonb, extra, seconds
 )
-SELECT %(load_id)s, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, columns, typed, jsonb, extra, seconds
+SELECT %(load_id)s, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, columns, typed, read, jsonb, extra, seconds
 FROM json_to_recordset(%(lines)s) AS line (
     collection text, start_offset bigint, stop_offset bigint, sha256 text, documents bigint, loaded bigint, rejected bigint,
-    rows jsonb, columns jsonb, typed bigint, jsonb bigint, extra bigint, seconds float8
+    rows jsonb, columns jsonb, typed bigint, read bigint, jsonb bigint, extra bigint, seconds float8
 )
 
 -- insert_live_chunks --
@@ -109,13 +114,15 @@ UPDATE assise.collection SET survey = %(survey)s::jsonb WHERE load_id = %(load_i
 
 -- all_chunks --
 -- The finished chunks of all collections, in the order of the source.
-SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, collection,
+SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed,
+    coalesce((to_jsonb(chunk) ->> 'read')::bigint, 0) AS values_read, jsonb, extra, collection,
     to_jsonb(chunk) -> 'columns' AS columns
 FROM assise.chunk WHERE load_id = %(load_id)s ORDER BY collection, start_offset
 
 -- chunks --
--- The finished chunks of a collection, in the order of the source.
-SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, to_jsonb(chunk) -> 'columns' AS columns
+-- The finished chunks of a collection, in the order of the source; older ledgers have neither read nor columns.
+SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed,
+    coalesce((to_jsonb(chunk) ->> 'read')::bigint, 0) AS values_read, jsonb, extra, to_jsonb(chunk) -> 'columns' AS columns
 FROM assise.chunk WHERE load_id = %(load_id)s AND collection = %(collection)s ORDER BY start_offset
 
 -- copy_rejects --
@@ -259,8 +266,8 @@ ON CONFLICT (load_id, "table", name) DO UPDATE SET finding = excluded.finding
 
 -- amend_chunk --
 -- The figures of a chunk of which documents were rejected, or values set to NULL, after it was loaded.
-UPDATE assise.chunk SET loaded = %(loaded)s, rejected = %(rejected)s, rows = %(rows)s, typed = %(typed)s, jsonb = %(jsonb)s,
-    extra = %(extra)s, columns = CASE WHEN columns IS NOT NULL THEN %(columns)s::jsonb END
+UPDATE assise.chunk SET loaded = %(loaded)s, rejected = %(rejected)s, rows = %(rows)s, typed = %(typed)s, read = %(read)s,
+    jsonb = %(jsonb)s, extra = %(extra)s, columns = CASE WHEN columns IS NOT NULL THEN %(columns)s::jsonb END
 WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset = %(start)s
 
 -- amend_digests --
