@@ -170,11 +170,24 @@ SAMPLES: tuple[tuple[str, object], ...] = (
     ("subtype 3, 16 bytes", Binary(bytes(16), 3)),
     ("subtype 4, 16 bytes", Binary(bytes(16), 4)),
     ("subtype 4, 3 bytes", Binary(b"abc", 4)),
+    ("`'7'`", "7"),
+    ("`'19.90'`", "19.90"),
+    ("`'true'`", "true"),
+    ("`'2024-01-31'`", "2024-01-31"),
+    ("`'2024-01-31T10:00:00Z'`", "2024-01-31T10:00:00Z"),
+    ("`'2024-01-31T10:00:00.500+01:00'`", "2024-01-31T10:00:00.500+01:00"),
+    ("24 hex digits", "507f1f77bcf86cd799439011"),
+    ("the text of a UUID", "c0a80101-1234-5678-9abc-def012345678"),
 )
-FITS = """A value that fits stands in the column; any other leaves NULL there and stands in `_extra`,
-exactly as it was. Values of a BSON kind that a row does not name never fit. The samples are tried
-on the code itself; the exact rules:
-[what fits a column](../decisions/0004-what-fits-a-column.md)."""
+FITS = """A value of the column's kind stands in the column alone. A value that is read stands there too, typed, and its
+original in `_extra` beside it, unless the cell gives it back exactly. Any other value leaves NULL in the column and stands in
+`_extra`. A kind that a row does not name is neither. The samples are tried on the code itself; the exact rules:
+[what fits a column](../decisions/0004-what-fits-a-column.md), [readings](../decisions/0042-readings.md)."""
+MODIFIERS = """With a modifier: `varchar(20)` counts characters, `numeric(10,2)` and `timestamptz(3)` hold what loses no digit there.
+PostgreSQL's other names (`integer`, `bigint`, `timestamp with time zone`) are read, and written in one form. `citext` is an
+extension: it is made in the schema of the tables, and `undo` leaves it there; it is no key and has no arrays."""
+NAMED_KINDS = """Ids that name their collection: kind `pointer(Class)` holds texts such as `Class$507f1f77bcf86cd799439011`,
+kind `dbref(users)` holds DBRefs; both in columns of `uuid`, text and ints."""
 ALWAYS = {
     "every": "everything but null",
     "any": "every `_id`",
@@ -182,18 +195,23 @@ ALWAYS = {
 }
 
 
-def try_samples(column_type: str, kind: str) -> tuple[str, str]:
-    """The samples that fit such a column, and those of the same BSON kinds that do not."""
-    encoders = find_codec(column_type, kind).encode
+def try_samples(column_type: str, kind: str) -> tuple[str, str, str]:
+    """The samples at home in such a column, those that it reads, and others of these kinds."""
+    codec = find_codec(column_type, kind)
     fits: list[str] = []
+    read: list[str] = []
     others: list[str] = []
     for shown, value in SAMPLES:
         # bytes are the text of a string that pymongo would not write
         raw = bson.encode({"v": "x" if type(value) is bytes else value})
         raw = raw.replace(b"x", value) if type(value) is bytes else raw
-        if encode := encoders.get(raw[4]):
-            (others if encode(raw, 7)[0] is None else fits).append(shown)
-    return "; ".join(fits), "; ".join(others)
+        if codec.takes(raw[4]):
+            field, _, is_home = codec.hold(raw[4])(raw, 7)
+            if field is not None:
+                (fits if is_home else read).append(shown)
+            elif raw[4] in codec.encode:
+                others.append(shown)
+    return "; ".join(fits), "; ".join(read), "; ".join(others)
 
 
 def describe_types() -> Iterator[list[str]]:
@@ -202,13 +220,14 @@ def describe_types() -> Iterator[list[str]]:
             is_one_of_many = kind.startswith("binary_") and kind != kinds[4]
             if column_type.endswith("[]") or is_one_of_many:
                 continue
-            fits, others = (ALWAYS[kind], "") if kind in ALWAYS else try_samples(column_type, kind)
+            always = ALWAYS.get(kind, ""), "", ""
+            fits, read, others = always if kind in ALWAYS else try_samples(column_type, kind)
             name = code(kind)
             if kind.startswith("binary_"):
                 name = f"{code(kinds[1])} to {code(kinds[-1])}; here {name}"
             name += ", default" if kind == kinds[0] and len(kinds) > 1 else ""
             name += ", keys only" if kind in KEY_KINDS else ""
-            yield [code(column_type), name, fits, others]
+            yield [code(column_type), name, fits, read, others]
 
 
 def describe_keys(where: str) -> str:
@@ -251,9 +270,16 @@ def write_manifest() -> str:
             "A column that has only a type may be written as that: `email: text`.",
             "## Types, kinds, and what fits",
             FITS,
-            write_table(["type", "kind", "fits", "does not fit"], list(describe_types())),
+            write_table(
+                ["type", "kind", "fits", "is read", "does neither"], list(describe_types())
+            ),
             f"Arrays: {arrays}, with the kinds of their elements but `any` and `offset`.",
-            "An array fits when every element is null or fits; `[]` fits.",
+            (
+                "An array fits when every element is null or fits; `[]` fits. It is read when some "
+                "elements are; one value is read as an array of one."
+            ),
+            MODIFIERS,
+            NAMED_KINDS,
             (
                 "`uuid_java`, `uuid_csharp` and `uuid_python` say in which byte order the driver "
                 "of that language has written subtype 3."

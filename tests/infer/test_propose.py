@@ -58,9 +58,9 @@ ANY = "id: text any <_id>"
     [
         ([], "id: uuid objectid <_id>"),
         (with_ids(OID, OID), "id: uuid objectid <_id>"),
-        (with_ids(1, 2), "id: int4 int32 <_id>"),
-        (with_ids(1, Int64(2)), "id: int8 int64 <_id>"),
-        (with_ids(Int64(2)), "id: int8 int64 <_id>"),
+        (with_ids(1, 2), "id: int4 int <_id>"),
+        (with_ids(1, Int64(2)), "id: int8 int <_id>"),
+        (with_ids(Int64(2)), "id: int8 int <_id>"),
         (with_ids(1.5, 2.0), "id: numeric number <_id>"),
         (with_ids(1.5, 2, Int64(3)), "id: numeric number <_id>"),
         (with_ids(1.5, -0.0), ANY),
@@ -122,12 +122,12 @@ def test_no_usable_id() -> None:
     table = found.manifest.tables["docs"]
     assert table.primary_key == ("_offset_2",)
     assert [*table.columns] == ["_offset_2", "id", "_offset", "id_2"]
-    assert columns(found)["id"] == "int4 int32 <_id>"
-    assert found.manifest.tables["doc_items"].primary_key == ("doc_offset_2", "_position")
+    assert columns(found)["id"] == "int4 int <_id>"
+    assert found.manifest.tables["doc_items"].primary_key == ("doc_offset_2", "position")
     assert found.comments["tables", "docs"] == "2 documents, _id: int32, missing or repeated 1"
     without = bson.encode({"a": 1})
     mixed = propose_raw([*with_ids(1, "a", {"b": 1}), without])
-    assert columns(mixed) == {"a": "int4 int32 <a>"}
+    assert columns(mixed) == {"a": "int4 int <a>"}
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,8 @@ def test_no_usable_id() -> None:
     [
         (["a"], "text string"),
         ([True], "bool bool"),
-        ([1], "int4 int32"),
-        ([1, Int64(1)], "int8 int64"),
+        ([1], "int4 int"),
+        ([1, Int64(1)], "int8 int"),
         ([1.5], "float8 double"),
         ([1.5, 2], "numeric number"),
         ([1.5] * 99 + [Int64(2)], "numeric number"),
@@ -151,19 +151,19 @@ def test_no_usable_id() -> None:
         ([Binary(b"x", 255)], "bytea binary_255"),
         ([Decimal128("1")], "numeric decimal"),
         ([Regex("a")], "jsonb every"),
-        ([1] * 9 + ["a"], "int4 int32"),
+        ([1] * 9 + ["a"], "int4 int"),
         ([1] * 8 + ["a"], "jsonb every"),
         ([1] * 8 + ["a", None, None], "jsonb every"),
         ([None, None, "a"], "text string"),
         ([None], None),
-        ([{"a": 1}] * 19 + [1], {"value_a": "int4 int32 <value.a>"}),
+        ([{"a": 1}] * 19 + [1], {"value_a": "int4 int <value.a>"}),
         ([{"a": 1}] * 18 + [1], "jsonb every"),
         ([{}], None),
         ([["a", None]], "text[] string"),
         ([[1, 2.5]], "numeric[] number"),
-        ([[1], []], "int4[] int32"),
+        ([[1], []], "int4[] int"),
         ([[1] * 9 + ["a"]], "jsonb every"),
-        ([[1]] * 9 + [["a"]], "int4[] int32"),
+        ([[1]] * 9 + [["a"]], "int4[] int"),
         ([[1] * 20] * 8 + [[1, "a"]] * 2, "jsonb every"),
         ([[1] * 8 + ["a"]], "jsonb every"),
         ([[OID]], "uuid[] objectid"),
@@ -209,7 +209,7 @@ def test_three_levels_are_flattened() -> None:
     inner = {"leaf": 1, "d": {"e": 1}, "list": [{"x": 1}]}
     found = propose_documents([{"a": {"b": {"c": inner}}}])
     assert columns(found) == {
-        "a_b_c_leaf": "int4 int32 <a.b.c.leaf>",
+        "a_b_c_leaf": "int4 int <a.b.c.leaf>",
         "a_b_c_d": "jsonb every <a.b.c.d>",
     }
     assert found.manifest.tables["doc_a_b_c_list"].from_ == "a.b.c.list.*"
@@ -260,8 +260,8 @@ def test_arrays_of_documents_are_child_tables() -> None:
         [
             {
                 "files": [
-                    {"path": "a", "versions": [{"n": 1, "_position": 2}]},
-                    {"path": "b", "_position": 1},
+                    {"path": "a", "versions": [{"n": 1, "position_2": 2}]},
+                    {"path": "b", "position": 1},
                 ],
                 "id": 5,
             }
@@ -269,14 +269,14 @@ def test_arrays_of_documents_are_child_tables() -> None:
     )
     tables = found.manifest.tables
     assert [*tables] == ["docs", "doc_files", "doc_file_versions"]
-    assert tables["doc_files"].primary_key == ("doc_id", "_position_2")
+    assert tables["doc_files"].primary_key == ("doc_id", "_position")
     assert columns(found, "doc_files") == {
         "path": "text string <path>",
-        "_position": "int4 int32 <_position>",
+        "position": "int4 int <position>",
     }
     versions = tables["doc_file_versions"]
     assert (versions.parent, versions.from_) == ("doc_files", "versions.*")
-    assert versions.primary_key == ("doc_id", "_position_2", "_position_3")
+    assert versions.primary_key == ("doc_id", "position", "position_3")
     assert found.comments["tables", "doc_files"] == "2 elements"
 
 
@@ -308,16 +308,16 @@ def test_colliding_names() -> None:
         ]
     )
     assert columns(found) == {
-        "a_b": "int4 int32 <a.b>",
-        "a_b_2": "int4 int32 <a_b>",
-        "a_b_3": "int4 int32 <A_b>",
-        "a_b_4": "int4 int32 <aB>",
-        "a_b_5": r"int4 int32 <a\.b>",
-        "id_2": "int4 int32 <id>",
-        "id_3": "int4 int32 <ID>",
-        "xmin_": "int4 int32 <xmin>",
-        "select": "int4 int32 <select>",
-        "_extra": "int4 int32 <_extra>",
+        "a_b": "int4 int <a.b>",
+        "a_b_2": "int4 int <a_b>",
+        "a_b_3": "int4 int <A_b>",
+        "a_b_4": "int4 int <aB>",
+        "a_b_5": r"int4 int <a\.b>",
+        "id_2": "int4 int <id>",
+        "id_3": "int4 int <ID>",
+        "xmin_": "int4 int <xmin>",
+        "select": "int4 int <select>",
+        "_extra": "int4 int <_extra>",
     }
     assert found.comments["tables", "docs", "columns", "a_b_3"] == "int32; path A_b"
     assert found.manifest.layout.tables["docs"].extra == "_extra_2"
@@ -326,9 +326,9 @@ def test_colliding_names() -> None:
 def test_the_key_of_a_child_table_comes_before_the_fields() -> None:
     found = propose_documents([{"items": [{"docId": 1, "_id": OID, "id": 1}]}])
     assert columns(found, "doc_items") == {
-        "doc_id_2": "int4 int32 <docId>",
+        "doc_id_2": "int4 int <docId>",
         "id": "uuid objectid <_id>",
-        "id_2": "int4 int32 <id>",
+        "id_2": "int4 int <id>",
     }
 
 

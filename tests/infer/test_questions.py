@@ -96,8 +96,8 @@ def test_keys_of_frameworks_are_understood() -> None:
     found = propose_documents([{"_p_author": "_User$x", "__v": 0, "a": {"__v": 1}}])
     assert columns(found) == {
         "author": "text string <_p_author>",
-        "__v": "int4 int32 <__v>",
-        "a_v": "int4 int32 <a.__v>",
+        "__v": "int4 int <__v>",
+        "a_v": "int4 int <a.__v>",
     }
     comments = {place[-1]: text for place, text in found.comments.items() if len(place) > 2}
     assert comments == {

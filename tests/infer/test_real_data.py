@@ -70,8 +70,8 @@ def test_rentals_and_payments() -> None:
     ]
     assert tables["sakila_customer_rental_payments"].primary_key == (
         "sakila_customer_id",
-        "_position",
-        "_position_2",
+        "position",
+        "position_2",
     )
     assert tables["sakila_customer_rental_payments"].columns["amount"].type == "numeric"
 

@@ -116,8 +116,18 @@ USERS: list[Document] = [{"_id": make_id(1, n), "n": n} for n in range(20)]
             "x: {type: uuid, references: users, orphans: keep}  # objectId; 36 of 40",
         ),
         (lambda n: make_id(1, n % 20) if n % 3 == 0 else make_id(9, n), "x: uuid  # objectId"),
-        (lambda n: str(make_id(1, n % 20)), "x: text  # string; 40 of 40 values are users._id"),
-        (lambda n: str(make_id(1, n % 20)).upper(), "x: text  # string; 40 of 40"),
+        (
+            lambda n: str(make_id(1, n % 20)),
+            "x: {type: uuid, kind: hex, references: users}  # string; undo: {type: text, from: x};",
+        ),
+        (
+            lambda n: str(make_id(1, n % 20)).upper(),
+            "x: {type: uuid, kind: hex, references: users}  # string; undo",
+        ),
+        (
+            lambda n: str(make_id(1, n % 20)) if n % 20 else "nobody",
+            "x: text  # string; 38 of 38 values are users._id",
+        ),
         (
             lambda n: [make_id(1, n % 20), make_id(1, n % 7)],
             'x: "uuid[]"  # array of objectId; 80 of 80 values are users._id',
@@ -217,6 +227,27 @@ def test_references_to_oneself(tmp_path: Path) -> None:
     docs: list[Document] = [{"_id": make_id(1, n), "parent": make_id(1, n // 2)} for n in range(20)]
     lines = infer(tmp_path, {"pages": docs})
     assert find(lines, "parent:").startswith("parent: {type: uuid, references: pages}")
+
+
+def test_an_id_of_an_element_is_a_unique_key_where_it_is_its_own(tmp_path: Path) -> None:
+    posts: list[Document] = [
+        {
+            "_id": make_id(1, n),
+            "comments": [{"_id": make_id(2, 2 * n + i), "text": "x"} for i in range(2)],
+            "copies": [{"_id": make_id(3, n % 7), "n": 1}],
+            "seen_by": [{"_id": make_id(9, n), "at": n}],
+            "some": [{"_id": make_id(4, n)}, {"n": 1}],
+        }
+        for n in range(20)
+    ]
+    users: list[Document] = [{"_id": make_id(9, n)} for n in range(20)]
+    lines = infer(tmp_path, {"posts": posts, "users": users})
+    found = [line.strip() for line in lines if "id: " in line and "from: _id" in line]
+    uniques = [line for line in found if "unique" in line]
+    assert uniques == [
+        "id: {type: uuid, from: _id, unique: true}  # objectId; 40 ids looked at, all different"
+    ]
+    assert len(found) == 6
 
 
 def test_columns_stand_in_order(tmp_path: Path) -> None:
@@ -331,7 +362,10 @@ def test_an_index_of_the_source(tmp_path: Path, index: Document, line: str) -> N
         ({"key": {"b": 1}}, 'b: {type: text, unique: "nulls not distinct"}  # string'),
         ({"key": {"b": 1}, "sparse": True}, "b: {type: text, unique: true}  # string"),
         ({"key": {"mixed": 1}}, "mixed: {type: text, unique: true}  # string in 58"),
-        ({"key": {"maybe": 1}}, 'maybe: {type: text, unique: "nulls not distinct"}  # string'),
+        (
+            {"key": {"maybe": 1}},
+            'maybe: {type: text, unique: "nulls not distinct", absent: null}  # string',
+        ),
     ],
 )
 def test_a_unique_index_of_one_field(tmp_path: Path, index: Document, line: str) -> None:

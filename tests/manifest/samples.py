@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.names import SYSTEM_COLUMNS
 from assise.manifest.paths import format_child_path, format_path, is_nameable
-from assise.types.table import KEY_KINDS, KINDS
+from assise.types.table import KEY_KINDS, KINDS, TYPES
 
 DEVORA = """# yaml-language-server: $schema=.assise/manifest.schema.json
 assise: 1
 name: devora
 postgres: "postgresql://app@db/${DATABASE:-devora}"
 roles: {prefix: devora}
+legacy_uuids: java
 
 tables:
   # 150 documents
@@ -30,10 +31,13 @@ tables:
       email: {type: text, unique: true, duplicates: keep, not_null: true, personal: email}
       tags: "text[]"  # string in 149 documents, null in 1
       city: {type: text, from: address.city, comment: "as it was typed"}
-      "no": bool
+      "no": {type: bool, absent: null}
+      seen_at: {type: timestamptz, numbers: milliseconds}
+      device: {type: uuid, legacy_uuids: csharp}
+      owner: uuid
       price: {type: numeric, kind: decimal, default: "0", check: "price >= 0"}
       plan: {type: text, values: [free, pro]}
-      boss_id: {type: uuid, references: users, on_delete: cascade, orphans: keep}
+      boss_id: {type: uuid, references: users, on_delete: cascade, orphans: reject}
     indexes:
       - email
       - [city, -price]  # city_1_price_-1
@@ -49,6 +53,8 @@ tables:
     parent: files
     from: notes.*
     primary_key: [user_id, _position, _position_2]
+    absent: []
+    nulls: [geo, place.name]
     columns: {}
     foreign_keys:
       - {columns: [user_id, _position], references: "files(user_id, _position)"}
@@ -57,6 +63,27 @@ tables:
     primary_key: offset
     columns:
       offset: {type: int8, kind: offset}
+"""
+
+
+IN_SCHEMAS = """# yaml-language-server: $schema=.assise/manifest.schema.json
+assise: 1
+name: devora
+postgres: embedded
+schemas: {auth: {comment: "who signs in"}}
+
+tables:
+  auth.users:
+    collection: users
+    primary_key: id
+    columns:
+      id: {type: uuid, from: _id}
+      boss_id: {type: uuid, references: auth.users, orphans: null}
+      email: {type: text, unique: true, duplicates: null}
+    foreign_keys:
+      - {columns: [boss_id], references: "auth.users(id)", orphans: null}
+    indexes:
+      - {columns: [boss_id, email], unique: true, duplicates: null}
 """
 
 
@@ -97,6 +124,9 @@ KEYS = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=12)).filter(is_namea
 NAMES = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=20)).filter(is_name)
 
 
+TABLES = st.one_of(NAMES.filter(lambda text: "." not in text), st.sampled_from(["a.b", "a.\xa0"]))
+
+
 COLLECTIONS = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=20)).filter(
     lambda text: text != "" and "\0" not in text
 )
@@ -113,11 +143,13 @@ ROOT_KEYS = [
     (t, k)
     for t, kinds in KINDS.items()
     for k in kinds
-    if t != "jsonb" and not t.endswith("[]") and not k.startswith("binary_")
+    if TYPES[t].is_key and not k.startswith("binary_")
 ]
 
 
 COLUMN_KINDS = [(t, k) for t, kinds in KINDS.items() for k in kinds if k not in KEY_KINDS]
+COLUMN_KINDS += [("varchar(20)", "string"), ("numeric(10,2)[]", "number"), ("text", "pointer(C)")]
+COLUMN_KINDS += [("timestamptz(3)", "iso"), ("uuid[]", "dbref(users)")]
 
 
 class Reads:
@@ -143,8 +175,13 @@ def draw_columns(draw: st.DrawFn, reads: Reads, taken: set[str]) -> dict[str, Co
         if name not in taken and all(map(is_nameable, keys)) and reads.take(keys):
             column_type, kind = draw(st.sampled_from(COLUMN_KINDS))
             comment = draw(WRITTEN_COMMENTS)
-            path = format_path(keys)
-            columns[name] = Column(type=column_type, kind=kind, from_=path, comment=comment)
+            columns[name] = Column(
+                type=column_type,
+                kind=kind,
+                from_=format_path(keys),
+                absent=draw(st.sampled_from([None, "null", "missing"])),
+                comment=comment,
+            )
     return columns
 
 
@@ -152,6 +189,12 @@ def add_access(table: Table, access: object) -> Table:
     """The table with a rule; other packages' keys are known by their names in the file alone."""
     facts = {name: value for name, value in vars(table).items() if name != "access_"}
     return Table.model_validate({**facts, "access": access})
+
+
+@st.composite
+def draw_nulls(draw: st.DrawFn, reads: Reads) -> tuple[str, ...] | None:
+    paths = draw(st.lists(st.lists(KEYS, min_size=1, max_size=2).map(tuple), max_size=2))
+    return tuple(format_path(keys) for keys in paths if reads.take(keys)) or None
 
 
 @st.composite
@@ -192,7 +235,7 @@ def draw_asked(draw: st.DrawFn, columns: dict[str, Column]) -> dict[str, Any]:
 def draw_manifests(draw: st.DrawFn) -> Manifest:
     tables: dict[str, Table] = {}
     reads: dict[str, Reads] = {}
-    names = draw(st.lists(NAMES, max_size=5, unique=True))
+    names = draw(st.lists(TABLES, max_size=5, unique=True))
     for name, collection in zip(
         names, draw(st.lists(COLLECTIONS, min_size=5, max_size=5, unique=True)), strict=False
     ):
@@ -221,6 +264,8 @@ def draw_manifests(draw: st.DrawFn) -> Manifest:
                     parent=parent,
                     from_=format_child_path(keys),
                     primary_key=primary_key,
+                    absent=draw(st.sampled_from([None, "null", "[]", "missing"])),
+                    nulls=draw(draw_nulls(reads[name])),
                     columns=columns,
                 )
     server = draw(
@@ -239,7 +284,7 @@ def draw_manifests(draw: st.DrawFn) -> Manifest:
     ruled = {
         name: add_access(table, draw(st.sampled_from(ACCESS)))
         for name, table in tables.items()
-        if draw(st.integers(0, 1))
+        if not any("." in each for each in tables) and draw(st.integers(0, 1))
     }
     named = draw(st.sampled_from([{"prefix": "yes"}, "none"]))
     roles = {"roles": named} if ruled else {}

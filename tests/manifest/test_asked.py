@@ -112,7 +112,7 @@ MISTAKES = [
         'on_delete: "set null", not_null: true',
         19,
         "columns.boss_id.on_delete",
-        "set null: cannot be: the column is never NULL\nWrite cascade or restrict.",
+        "set null: cannot be: the column boss_id is never NULL\nWrite cascade or restrict.",
     ),
     (
         "on_delete: cascade",
@@ -130,9 +130,73 @@ MISTAKES = [
         19,
         "columns.boss_id.orphans",
         (
-            "drop: Input should be 'keep'\nExpected: what becomes of rows that refer to no row: kept, with"
-            " a foreign key that only new rows must fulfil."
+            "drop: Input should be 'keep', 'null' or 'reject'\nExpected: what becomes of rows that refer"
+            " to no row: keep, with a foreign key that only new rows must fulfil; null, the original"
+            " stays in _extra; or reject the document, and then those that refer to it."
         ),
+    ),
+    (
+        "orphans: keep",
+        "orphans: null, not_null: true",
+        19,
+        "columns.boss_id.orphans",
+        "null: cannot be: the column boss_id is never NULL\nWrite keep or reject.",
+    ),
+    (
+        "references: users, on_delete: cascade, orphans: keep",
+        "orphans: reject",
+        19,
+        "columns.boss_id.orphans",
+        "reject: belongs to a column with references\nAdd references, or remove this key.",
+    ),
+    (
+        'columns: [boss_id], references: "users(id)"',
+        "columns: [id], references: users, orphans: null",
+        21,
+        "foreign_keys.0.orphans",
+        "null: cannot be: the column id is never NULL\nWrite keep or reject.",
+    ),
+    (
+        'columns: [boss_id], references: "users(id)"',
+        'columns: [id], references: users, on_delete: "set null"',
+        21,
+        "foreign_keys.0.on_delete",
+        "set null: cannot be: the column id is never NULL\nWrite cascade or restrict.",
+    ),
+    (
+        "type: text, unique: true}",
+        "type: text, unique: nulls not distinct, duplicates: null}",
+        14,
+        "columns.email.duplicates",
+        "null: cannot be: NULL may not occur twice either\nWrite keep or reject, or unique: true.",
+    ),
+    (
+        "type: text, unique: true}",
+        "type: text, unique: true, not_null: true, duplicates: null}",
+        14,
+        "columns.email.duplicates",
+        "null: cannot be: the column email is never NULL\nWrite keep or reject.",
+    ),
+    (
+        "[plan, -stars]",
+        "{columns: [plan, -stars], duplicates: reject}",
+        23,
+        "indexes.0.duplicates",
+        "reject: belongs to what is unique\nAdd unique: true.",
+    ),
+    (
+        "[plan, -stars]",
+        "{columns: [plan, id], unique: true, duplicates: null}",
+        23,
+        "indexes.0.duplicates",
+        "null: cannot be: the column id is never NULL\nWrite keep or reject.",
+    ),
+    (
+        'unique: true, where: "stars > 0"',
+        "unique: true, duplicates: null",
+        25,
+        "indexes.2.duplicates",
+        "null: needs columns to set to NULL\nWrite keep or reject.",
     ),
     (
         "columns: [boss_id]",
@@ -174,7 +238,7 @@ MISTAKES = [
         "duplicates: keep",
         15,
         "columns.plan.duplicates",
-        "keep: belongs to a column that is unique\nAdd unique: true.",
+        "keep: belongs to what is unique\nAdd unique: true.",
     ),
     (
         "values: [free, pro]",
@@ -342,7 +406,7 @@ MISTAKES = [
         (
             "tree: Input should be 'btree', 'gin', 'hash', 'gist' or 'brin'\nExpected: the indexes: a"
             " column, a list of columns, -column for descending, or {columns, expression, where, unique,"
-            " method, include}; where and expression need the extra `schema`."
+            " duplicates, method, include}; where and expression need the extra `schema`."
         ),
     ),
     (

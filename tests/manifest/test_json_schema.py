@@ -86,7 +86,7 @@ WRONG = [
     ("    collection: users\n", "    collection: users\n    audit: x\n"),
     ("    collection: users\n", "    collection: users\n    parent: files\n    from: a.*\n"),
     ("    primary_key: id\n", ""),
-    ("      path: text\n", "      path: citext\n"),
+    ("      path: text\n", "      path: citex\n"),
     ("      path: text\n", "      path: {from: x}\n"),
     ("      path: text\n", "      path: {type: text, personal: true}\n"),
     ("unique: true, dup", "unique: {a: b}, dup"),

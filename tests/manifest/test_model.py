@@ -15,8 +15,8 @@ PLACE = "assise.yaml:4: tables.users"
 COLUMN = "assise.yaml:4: tables.users.columns"
 CHILD = "assise.yaml:5: tables.files"
 TYPES = (
-    "Known: uuid, text, bool, int4, int8, float8, numeric, timestamptz, bytea, jsonb, "
-    "uuid[], text[], bool[], int4[], int8[], float8[], numeric[], timestamptz[]."
+    "Known: uuid, text, bool, int2, int4, int8, float8, numeric, timestamptz, date, bytea, jsonb,"
+    " citext, varchar(20), numeric(10,2), timestamptz(3), text[]."
 )
 KEY_ONLY = (
     "belongs to the key of a collection's table only\n"
@@ -57,14 +57,14 @@ def child(keys: str, parent: str = USERS) -> str:
 FILES = "parent: users, from: files.*, primary_key: [user_id, _position]"
 
 TYPE_ERRORS = [
-    (users("a: citext"), f"{COLUMN}.a.type: citext: is not a type\nDid you mean text? {TYPES}"),
+    (users("a: citex"), f"{COLUMN}.a.type: citex: is not a type\nDid you mean citext? {TYPES}"),
     (
         users("a: {type: numeri}"),
         f"{COLUMN}.a.type: numeri: is not a type\nDid you mean numeric? {TYPES}",
     ),
     (
-        users('a: "numeric(10,2)"'),
-        f"{COLUMN}.a.type: numeric(10,2): is not a type\nDid you mean numeric? {TYPES}",
+        users('a: "numeric(2,10)"'),
+        f"{COLUMN}.a.type: numeric(2,10): is not a type\nDid you mean numeric(10,2)? {TYPES}",
     ),
     (
         users('a: "jsonb[]"'),
@@ -75,7 +75,8 @@ TYPE_ERRORS = [
         users("a: {type: uuid, kind: uuid_jav}"),
         (
             f"{COLUMN}.a.kind: uuid_jav: is not a kind of uuid\n"
-            "Did you mean uuid_java? Known: objectid, uuid, uuid_java, uuid_csharp, uuid_python."
+            "Did you mean uuid_java? Known: objectid, uuid, uuid_java, uuid_csharp, uuid_python,"
+            " hex, uuid_text."
         ),
     ),
     (
@@ -417,11 +418,11 @@ def test_independent_problems_are_listed_a_line_each() -> None:
     with pytest.raises(ManifestError) as caught:
         parse_manifest(
             HEAD
-            + users("a: citext, xmin: text")
+            + users("a: citex, xmin: text")
             + "  files: {parent: user, from: a.*, primary_key: [a, b]}\n"
         )
     assert str(caught.value).splitlines() == [
-        f"{COLUMN}.a.type: citext: is not a type. Did you mean text? {TYPES}",
+        f"{COLUMN}.a.type: citex: is not a type. Did you mean citext? {TYPES}",
         (
             f"{COLUMN}.xmin: xmin: is the name of a system column of PostgreSQL. Choose another "
             "name, such as xmin_."
@@ -434,7 +435,7 @@ def test_independent_problems_are_listed_a_line_each() -> None:
     assert (caught.value.line, caught.value.key, caught.value.value) == (
         4,
         "tables.users.columns.a.type",
-        "citext",
+        "citex",
     )
 
 
@@ -572,10 +573,10 @@ def test_columns_made_in_python_read_their_own_name_too() -> None:
 
 def test_a_manifest_made_in_python_is_checked() -> None:
     table = Table(
-        collection="c", primary_key=("id",), columns={"id": Column(type="citext", from_="_id")}
+        collection="c", primary_key=("id",), columns={"id": Column(type="citex", from_="_id")}
     )
     with pytest.raises(
-        ValidationError, match=r"tables\.t\.columns\.id\.type: citext: is not a type"
+        ValidationError, match=r"tables\.t\.columns\.id\.type: citex: is not a type"
     ):
         Manifest(assise=1, name="a", tables={"t": table})
 

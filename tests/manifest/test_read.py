@@ -18,12 +18,12 @@ from assise.manifest.read import load_manifest, parse_manifest
 from assise.manifest.sections.postgres import POSTGRES
 from assise.manifest.sections.primary_keys import PRIMARY_KEY
 from assise.manifest.sections.project import NAME
-from assise.types.table import KINDS
+from assise.types.table import NAMES
 
 COLUMN = "assise.yaml:4: tables.users.columns"
 
 
-ALL_KEYS = "Write the keys assise, name, postgres, roles, tables."
+ALL_KEYS = "Write the keys assise, name, postgres, roles, schemas, tables, legacy_uuids."
 
 
 CORRECTED = "Correct this line, or the one before; texts with special characters go in quotes."
@@ -38,7 +38,7 @@ VERSION = (
 )
 
 
-TYPES = ", ".join(KINDS)
+TYPES = ", ".join(NAMES)
 
 
 NAME_KEY = (
@@ -117,7 +117,7 @@ SHAPE_ERRORS = [
         "assise: 1\nname: a\ntable: {}\ntables: {}\n",
         (
             "assise.yaml:3: table: is not a manifest key here\n"
-            "Did you mean tables? Known: assise, name, postgres, roles, tables."
+            "Did you mean tables? Known: assise, name, postgres, roles, schemas, tables, legacy_uuids."
         ),
     ),
     (
@@ -158,16 +158,18 @@ SHAPE_ERRORS = [
         users("a: {type: text, form: x}"),
         (
             f"{COLUMN}.a.form: is not a manifest key here\n"
-            "Did you mean from? Known: type, from, kind, references, on_delete, orphans, unique,"
-            " duplicates, not_null, default, values, check, personal, comment."
+            "Did you mean from? Known: type, from, kind, numbers, legacy_uuids, references,"
+            " on_delete, orphans, unique, duplicates, not_null, default, values, check, personal, absent,"
+            " comment."
         ),
     ),
     (
         users("a: {type: text, from_: x}"),
         (
             f"{COLUMN}.a.from_: is not a manifest key here\n"
-            "Did you mean from? Known: type, from, kind, references, on_delete, orphans, unique,"
-            " duplicates, not_null, default, values, check, personal, comment."
+            "Did you mean from? Known: type, from, kind, numbers, legacy_uuids, references,"
+            " on_delete, orphans, unique, duplicates, not_null, default, values, check, personal, absent,"
+            " comment."
         ),
     ),
 ]
@@ -260,7 +262,7 @@ def test_unknown_keys_and_other_problems_are_listed_together() -> None:
     assert str(caught.value).splitlines() == [
         (
             "other.yaml:3: redis: is not a manifest key here. Did you mean roles?"
-            " Known: assise, name, postgres, roles, tables."
+            " Known: assise, name, postgres, roles, schemas, tables, legacy_uuids."
         ),
         f"other.yaml:2: name: must be a text. {EXPECTED_NAME}",
         "other.yaml:4: tables: must be a mapping. Expected: the tables by name.",

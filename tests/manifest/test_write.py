@@ -82,7 +82,7 @@ def test_a_comment_stays_a_comment() -> None:
             ("tables", "gone"): "x",
         },
     )
-    assert '      "no": bool  # a\\n      b: text\\u2028\\x85\\r#\n' in text
+    assert '      "no": {type: bool, absent: null}  # a\\n      b: text\\u2028\\x85\\r#\n' in text
     assert parse_manifest(text) == parse_manifest(DEVORA)
 
 

@@ -2,150 +2,305 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
+from fractions import Fraction
 
-from tests.oracle.jsonform import decode, jsonb_text, key_text
+from bson.decimal128 import Decimal128
+from tests.oracle.jsonform import jsonb_text, key_text
+from tests.oracle.readings import (
+    DAY_MS,
+    INT_BITS,
+    SWAPPED,
+    Cell,
+    read_cell,
+    split_type,
+    strip_name,
+)
 from tests.oracle.texts import (
+    find_civil,
     print_array,
-    print_decimal,
+    print_day,
     print_float8,
-    print_plain_double,
-    print_timestamptz,
+    print_moment,
     print_uuid,
 )
 from tests.oracle.walk import Value
 
-FIRST_DATE, END_OF_DATES = -210_866_803_200_000, 9_224_318_016_000_000
-RANGES = {"int4": 31, "int8": 63}
 DEFAULT_KINDS = {
     "uuid": "objectid",
     "text": "string",
     "bool": "bool",
-    "int4": "int32",
-    "int8": "int64",
+    "int2": "int",
+    "int4": "int",
+    "int8": "int",
     "float8": "double",
     "numeric": "number",
     "timestamptz": "date",
+    "date": "date",
     "bytea": "binary",
     "jsonb": "every",
+    "citext": "string",
+    "varchar": "string",
 }
+AT_HOME = {
+    "objectid": {"objectid"},
+    "string": {"string"},
+    "bool": {"bool"},
+    "int": {"int32", "int64"},
+    "double": {"double"},
+    "number": {"int32", "int64", "double"},
+    "decimal": {"decimal"},
+    "text": {"string"},
+    "date": {"date"},
+    "iso": {"string"},
+    "iso3": {"string"},
+    "hex": {"string"},
+    "uuid_text": {"string"},
+    "pointer": {"string"},
+    "dbref": {"document"},
+}
+"""The kinds of values that a key of a kind holds; numbers that are equal besides."""
+
+NUMBERS = {"int32", "int64", "double", "decimal"}
+Content = tuple[object, ...]
+"""What is compared of a value: its kind, with one kind for ints, and what it holds."""
 
 
 @dataclass(frozen=True)
 class Fit:
     """Whether a value fits a column, and the expected `column::text`; None is NULL.
 
-    Of jsonb it is a JSON text that is equal as jsonb.
+    Of jsonb it is a JSON text that is equal as jsonb. A value that is not `home` is noted.
     """
 
     fits: bool
     text: str | None = None
+    home: bool = False
 
 
 NO = Fit(fits=False)
 
 
-def find_fit(value: Value | None, type_: str, kind: str = "") -> Fit:
+def default_kind(type_: str) -> str:
+    """The kind of a column that names none."""
+    return DEFAULT_KINDS[split_type(type_.removesuffix("[]"))[0]]
+
+
+def find_fit(value: Value | None, type_: str, kind: str = "", reads: str = "") -> Fit:
     """Whether a value (None: missing) fits a column of a type and kind, and its text there."""
-    kind = kind or DEFAULT_KINDS[type_.removesuffix("[]")]
+    kind = kind or default_kind(type_)
     if value is None or (value.kind == "null" and kind != "any"):
         return NO
+    if kind in {"any", "every"}:
+        text = key_text(value) if kind == "any" else jsonb_text(value)
+        return Fit(fits=True, text=text, home=True)
     if type_.endswith("[]"):
-        return _fit_array(value, type_[:-2], kind)
-    text = _print_cell(value, type_, kind)
-    return NO if text is None else Fit(fits=True, text=text)
+        return _fit_array(value, type_[:-2], kind, reads)
+    cell = read_cell(value, type_, kind, reads)
+    if cell is None:
+        return NO
+    home = describe(value) == give_back(cell, type_, kind)
+    # A value that names its collection is at home, or it does not fit.
+    names_it = "(" in kind and strip_name(value, kind) is not None
+    return NO if names_it and not home else Fit(True, print_cell(cell, type_), home)
+
+
+def find_key_fit(value: Value, type_: str, kind: str = "") -> Fit:
+    """The same in a key, which reads only numbers that MongoDB holds equal to what comes back."""
+    kind = kind or default_kind(type_)
+    fit = find_fit(value, type_, kind)
+    if kind == "any" or (fit.home and value.kind in find_homes(kind)):
+        return fit
+    is_number = value.kind in NUMBERS and NUMBERS & find_homes(kind)
+    if not fit.fits or not is_number:
+        return NO
+    cell = read_cell(value, type_, kind)
+    assert cell is not None
+    again = give_back(cell, type_, kind)
+    return fit if again is not None and measure(*again) == measure(*describe(value)) else NO
+
+
+def find_homes(kind: str) -> set[str]:
+    """The kinds of values that are at home in a kind of column."""
+    if kind.startswith(("uuid", "binary")) and kind != "uuid_text":
+        return {"binary"}
+    return AT_HOME[kind.partition("(")[0]]
 
 
 def find_offset_fit(offset: int, type_: str) -> Fit:
     """Whether the offset of a document fits a key of kind `offset`."""
-    return Fit(fits=True, text=str(offset)) if offset < 1 << RANGES[type_] else NO
+    return Fit(True, str(offset), home=True) if offset < 1 << INT_BITS[type_] else NO
 
 
-def _fit_array(value: Value, type_: str, kind: str) -> Fit:
-    if value.kind != "array":
-        return NO
+def _fit_array(value: Value, type_: str, kind: str, reads: str) -> Fit:
+    is_array = value.kind == "array"
+    items = [inner for _, inner in value.fields] if is_array else [value]
     texts: list[str | None] = []
-    for _, inner in value.fields:
-        text = None if inner.kind == "null" else _print_cell(inner, type_, kind)
-        if text is None and inner.kind != "null":
+    home = is_array
+    for item in items:
+        fit = find_fit(item, type_, kind, reads)
+        if item.kind != "null" and not fit.fits:
             return NO
-        texts.append(text[0] if text and type_ == "bool" else text)
-    return Fit(fits=True, text=print_array(texts))
+        home &= fit.home or item.kind == "null"
+        texts.append(fit.text[0] if fit.text and type_ == "bool" else fit.text)
+    return Fit(True, print_array(texts), home)
 
 
-def _print_cell(value: Value, type_: str, kind: str) -> str | None:
-    """The text of a value in a column, or None when it does not fit."""
-    if kind in {"any", "every"}:
-        return key_text(value) if kind == "any" else jsonb_text(value)
-    if type_ in RANGES:
-        bound = 1 << RANGES[type_]
-        return (
-            str(value.number)
-            if value.kind in {"int32", "int64"} and -bound <= value.number < bound
-            else None
-        )
-    if kind == "number":
-        return _print_numeric(value)
-    if kind.startswith(("uuid", "binary")):
-        return _print_binary(value, kind)
-    return _print_scalar(value, type_) if value.kind == kind else None
-
-
-def _print_numeric(value: Value) -> str | None:
+def describe(value: Value) -> Content:
+    """What is compared of a value."""
     if value.kind in {"int32", "int64"}:
-        return str(value.number)
-    if value.kind != "double" or value.content == bytes.fromhex("0000000000000080"):
-        return None
-    number: float = struct.unpack("<d", value.content)[0]
-    if number != number:
-        return "NaN" if value.content == bytes.fromhex("000000000000f87f") else None
-    return (
-        print_float8(value.content)
-        if number in {float("inf"), float("-inf")}
-        else print_plain_double(value.content)
-    )
+        return "int", value.number
+    if value.kind in {"bool", "date"}:
+        return value.kind, value.number
+    if value.kind == "binary":
+        return "binary", value.number, value.content
+    return value.kind, _narrow(value) if value.kind == "document" else value.content
 
 
-def _print_binary(value: Value, kind: str) -> str | None:
-    if value.kind != "binary":
-        return None
-    data = value.content
-    if kind.startswith("binary"):
-        subtype = int(kind[7:] or 0)
-        return "\\x" + data.hex() if value.number == subtype else None
-    if value.number != (4 if kind == "uuid" else 3) or len(data) != 16:
-        return None
-    if kind == "uuid_java":
-        data = data[7::-1] + data[:7:-1]
-    if kind == "uuid_csharp":
-        turned = [*range(3, -1, -1), 5, 4, 7, 6, *range(8, 16)]
-        data = bytes(data[i] for i in turned)
-    return print_uuid(data)
+def _narrow(value: Value) -> bytes:
+    """The bytes of a document; of a DBRef to an int those that do not tell its width."""
+    ref, *others = [inner for _, inner in value.fields] or [value]
+    is_dbref = [key for key, _ in value.fields] == [b"$ref", b"$id"] and ref.kind == "string"
+    if not is_dbref or others[0].kind != "int64":
+        return value.raw
+    return _write_dbref(ref.content.decode(errors="replace"), describe(others[0]))
 
 
-def _print_scalar(value: Value, type_: str) -> str | None:
-    """The text of a value whose kind is the one that the column holds."""
-    match value.kind:
-        case "objectid":
-            digits = value.content.hex()
-            if type_ == "text":
-                return digits
-            head, middle, tail = digits[:12], digits[12:15], digits[15:]
-            return print_uuid(bytes.fromhex(f"{head}8{middle}8{tail}000000"))
-        case "string":
-            text = decode(value.content)
-            return None if text is None or "\0" in text else text
-        case "bool":
-            return "true" if value.number else "false"
-        case "double":
-            return print_float8(value.content)
-        case "date":
-            return (
-                print_timestamptz(value.number)
-                if FIRST_DATE <= value.number < END_OF_DATES
-                else None
-            )
-        case "decimal":
-            return print_decimal(value.content)
-    raise AssertionError(value.kind)
+def measure(kind: object, content: object, *_: object) -> object:
+    """The number that a value is, the same for equal ones; None for no number."""
+    if kind == "int":
+        assert isinstance(content, int)
+        return Fraction(content)
+    assert isinstance(content, bytes)
+    if kind == "double":
+        number: float = struct.unpack("<d", content)[0]
+        return Fraction(number) if abs(number) < float("inf") else str(number)
+    decimal = Decimal128.from_bid(content).to_decimal()
+    return Fraction(decimal) if decimal.is_finite() else str(float(decimal))
+
+
+def print_cell(cell: Cell, type_: str) -> str:
+    """The text that PostgreSQL has for a cell."""
+    base, _ = split_type(type_)
+    if base == "bool":
+        return "true" if cell else "false"
+    if base == "timestamptz":
+        assert isinstance(cell, int)
+        return print_moment(cell)
+    if base == "date":
+        assert isinstance(cell, int)
+        return print_day(cell)
+    if not isinstance(cell, bytes):
+        return str(cell)
+    if base == "float8":
+        return print_float8(cell)
+    return print_uuid(cell) if base == "uuid" else "\\x" + cell.hex()
+
+
+def give_back(cell: Cell, type_: str, kind: str) -> Content | None:
+    """What comes back of a cell in a column of a kind."""
+    base, modifiers = split_type(type_)
+    name = kind.partition("(")[2].removesuffix(")")
+    if kind.startswith("pointer"):
+        text = {"uuid": "hex", "text": "string", "varchar": "string", "citext": "string"}
+        again = give_back(cell, type_, text.get(base, "digits"))
+        assert again is not None
+        return "string", f"{name}$".encode() + again[1]  # type: ignore[operator]
+    if kind.startswith("dbref"):
+        again = give_back(cell, type_, DEFAULT_KINDS[base])
+        return None if again is None else ("document", _write_dbref(name, again))
+    if base in INT_BITS:
+        assert isinstance(cell, int)
+        if kind == "digits":
+            return "string", str(cell).encode()
+        is_double = kind == "double" and int(float(cell)) == cell
+        return ("double", struct.pack("<d", float(cell))) if is_double else ("int", cell)
+    if base == "numeric":
+        assert isinstance(cell, str)
+        return _give_back_number(cell, kind, is_scaled=bool(modifiers))
+    if base in {"timestamptz", "date"}:
+        assert isinstance(cell, int)
+        return _give_back_time(cell, base, kind)
+    if isinstance(cell, str):
+        is_id = kind == "objectid" and re.fullmatch("[0-9a-f]{24}", cell)
+        return ("objectid", bytes.fromhex(cell)) if is_id else ("string", cell.encode())
+    if isinstance(cell, bool):
+        return "bool", int(cell)
+    assert isinstance(cell, bytes)
+    if base == "float8":
+        return "double", cell
+    return _give_back_uuid(cell, kind) if base == "uuid" else ("binary", int(kind[7:] or 0), cell)
+
+
+def _write_dbref(name: str, again: Content) -> bytes:
+    """The DBRef to an id, in the one order of its fields."""
+    kind, content = again[0], again[-1]
+    ref = name.encode()
+    text = struct.pack("<i", len(ref) + 1) + ref + b"\0"
+    if kind == "objectid":
+        inner = b"\x07$id\0" + content  # type: ignore[operator]
+    elif kind == "string":
+        inner = b"\x02$id\0" + struct.pack("<i", len(content) + 1) + content + b"\0"  # type: ignore[operator, arg-type]
+    elif kind == "binary":
+        inner = b"\x05$id\0" + struct.pack("<i", 16) + b"\4" + content  # type: ignore[operator]
+    else:
+        inner = b"\x10$id\0" + struct.pack("<q", content)[:4]
+        if not -(1 << 31) <= content < 1 << 31:  # type: ignore[operator]
+            inner = b"\x12$id\0" + struct.pack("<q", content)
+    body = b"\x02$ref\0" + text + inner
+    return struct.pack("<i", len(body) + 5) + body + b"\0"
+
+
+def _give_back_number(text: str, kind: str, *, is_scaled: bool) -> Content | None:
+    if kind == "text":
+        return "string", text.encode()
+    if kind == "decimal":
+        try:
+            return "decimal", Decimal128(text).bid
+        except ArithmeticError:
+            return None
+    whole, point, fraction = text.partition(".")
+    is_int = whole.lstrip("-").isdigit() and not (fraction.strip("0") if is_scaled else point)
+    if is_int:
+        number = int(whole) if len(whole) < 30 else 1 << 70
+        return ("int", number) if -(1 << 63) <= number < 1 << 63 else None
+    return "double", struct.pack("<d", float(text))
+
+
+def _give_back_time(cell: int, base: str, kind: str) -> Content:
+    days, rest = (cell, 0) if base == "date" else divmod(cell, DAY_MS * 1000)
+    year, month, day = find_civil(days)
+    if kind == "date" or not 1 <= year <= 9999:
+        return "date", cell * DAY_MS if base == "date" else cell // 1000
+    shown = f"{year:04}-{month:02}-{day:02}"
+    if base == "date":
+        return "string", shown.encode()
+    minutes, microseconds = divmod(rest, 60_000_000)
+    seconds, fraction = divmod(microseconds, 1_000_000)
+    places = f"{fraction:06}"
+    least = places[:3] if kind == "iso3" else ""
+    shown_places = least if not places[len(least) :].strip("0") else places
+    point = "." if shown_places else ""
+    time = f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}{point}{shown_places}"
+    return "string", f"{shown}T{time}Z".encode()
+
+
+def _give_back_uuid(cell: bytes, kind: str) -> Content:
+    digits = cell.hex()
+    is_id = digits[12] == digits[16] == "8" and digits[26:] == "000000"
+    shorter = digits[:12] + digits[13:16] + digits[17:26]
+    if kind == "objectid" and is_id:
+        return "objectid", bytes.fromhex(shorter)
+    if kind == "hex" and is_id:
+        return "string", shorter.encode()
+    if kind in {"hex", "uuid_text"}:
+        return "string", print_uuid(cell).encode()
+    order = SWAPPED.get(kind.removeprefix("uuid_"))
+    if order is None:
+        return "binary", 4, cell
+    turned = bytearray(16)
+    for place, at in enumerate(order):
+        turned[at] = cell[place]
+    return "binary", 3, bytes(turned)

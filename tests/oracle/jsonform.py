@@ -20,7 +20,8 @@ WORDS = (
     "oid symbol numberInt numberLong numberDouble numberDecimal binary type code scope timestamp "
     "regularExpression regex options dbPointer date minKey maxKey undefined uuid bson element"
 )
-ESCAPED = re.compile(r"\$+(" + "|".join(WORDS.split()) + r")\Z")
+ESCAPED_IN_KEYS = re.compile(r"\$+(" + "|".join(WORDS.split()) + r")\Z")
+ESCAPED = re.compile(r"\$+(" + "|".join([*WORDS.split(), "missing", "one", "nulled"]) + r")\Z")
 
 
 @dataclass(frozen=True)
@@ -98,20 +99,24 @@ def decode(text: bytes) -> str | None:
         return None
 
 
-def write_members(members: dict[str, str], unnamed: list[tuple[bytes, Value]]) -> str:
+def write_members(
+    members: dict[str, str],
+    unnamed: list[tuple[bytes, Value]],
+    escaped: re.Pattern[str] = ESCAPED,
+) -> str:
     """An object of keys, not yet escaped, and JSON texts, with the fields that JSON cannot name."""
     texts = []
     for key, text in members.items():
-        name = json.dumps(escape_key(key), ensure_ascii=False)
+        name = json.dumps(escape_key(key, escaped), ensure_ascii=False)
         texts.append(f"{name}:{text}")
     if unnamed:
         texts.append(f'"$bson":"{encode_fields(unnamed)}"')
     return "{" + ",".join(texts) + "}"
 
 
-def escape_key(key: str) -> str:
-    """A key with one more dollar where it would be taken for Extended JSON."""
-    return "$" + key if ESCAPED.match(key) else key
+def escape_key(key: str, escaped: re.Pattern[str] = ESCAPED) -> str:
+    """A key with one more dollar where it would be taken for Extended JSON, or a word of ours."""
+    return "$" + key if escaped.match(key) else key
 
 
 def _write(value: Value, depth: int, form: Form) -> str:
@@ -150,6 +155,7 @@ def _write_container(value: Value, depth: int, form: Form) -> str:
             if key not in names
         },
         unnamed,
+        ESCAPED_IN_KEYS if form.is_key else ESCAPED,
     )
 
 

@@ -7,8 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tests.oracle.fits import END_OF_DATES, FIRST_DATE, find_fit
+from tests.oracle.fits import find_fit
 from tests.oracle.jsonform import decode
+from tests.oracle.readings import END_MS, FIRST_MS
 from tests.oracle.walk import Value
 
 Path = tuple[str | None, ...]
@@ -121,7 +122,7 @@ def _walk(document: Value, stands: dict[Path, Stand]) -> list[tuple[Path, str]]:
 def _name_kind(value: Value) -> str:
     if value.kind == "binary":
         return f"binary_{value.number}"
-    if value.kind == "date" and not FIRST_DATE <= value.number < END_OF_DATES:
+    if value.kind == "date" and not FIRST_MS <= value.number < END_MS:
         return "unfit date"
     if value.kind in FITTING and not find_fit(value, *FITTING[value.kind]).fits:
         return f"unfit {value.kind}"

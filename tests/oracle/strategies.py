@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
-from tests.oracle import values
+from tests.oracle import readable, values
+from tests.oracle.fits import find_fit
 from tests.oracle.values import Element, Elements, write_array, write_document
 from tests.oracle.walk import Value, parse
 
@@ -14,14 +15,30 @@ Field = tuple[bytes, Element]
 Plain = dict[str, object]
 
 KINDS = {
-    "uuid": ["objectid", "uuid", "uuid_java", "uuid_csharp", "uuid_python"],
-    "text": ["string", "objectid"],
+    "uuid": [
+        "objectid",
+        "uuid",
+        "uuid_java",
+        "uuid_csharp",
+        "uuid_python",
+        "hex",
+        "uuid_text",
+        "pointer(C)",
+        "dbref(c)",
+    ],
+    "text": ["string", "objectid", "pointer(C)", "dbref(c)"],
+    "varchar(9)": ["string", "objectid"],
+    "citext": ["string"],
     "bool": ["bool"],
-    "int4": ["int32"],
-    "int8": ["int64"],
+    "int2": ["int", "double"],
+    "int4": ["int", "double", "pointer(C)"],
+    "int8": ["int", "double", "dbref(c)"],
     "float8": ["double"],
-    "numeric": ["number", "decimal"],
-    "timestamptz": ["date"],
+    "numeric": ["number", "decimal", "text"],
+    "numeric(9,2)": ["number", "decimal", "text"],
+    "timestamptz": ["date", "iso", "iso3"],
+    "timestamptz(1)": ["date", "iso", "iso3"],
+    "date": ["date", "text"],
     "bytea": [
         "binary",
         "binary_1",
@@ -34,15 +51,33 @@ KINDS = {
     ],
     "jsonb": ["every"],
 }
+NO_ARRAYS = {"bytea", "jsonb", "citext"}
+NO_KEYS = {"jsonb", "citext"}
+NUMBERS = [("int8", "int"), ("int8", "double"), ("numeric", "number"), ("int2", "int")]
 FITTING = {
-    "objectid": [("uuid", "objectid"), ("text", "objectid")],
-    "string": [("text", "string")],
+    "objectid": [("uuid", "objectid"), ("text", "objectid"), ("uuid", "hex")],
+    "string": [
+        ("text", "string"),
+        ("text", "string"),
+        ("varchar(9)", "string"),
+        ("timestamptz", "iso"),
+        ("timestamptz(1)", "iso3"),
+        ("uuid", "hex"),
+        ("numeric", "text"),
+        ("numeric(9,2)", "number"),
+        ("int8", "int"),
+        ("date", "text"),
+        ("bool", "bool"),
+        ("uuid", "pointer(C)"),
+    ],
     "bool": [("bool", "bool")],
-    "int32": [("int4", "int32"), ("int8", "int64"), ("numeric", "number")],
-    "int64": [("int8", "int64"), ("int4", "int32"), ("numeric", "number")],
-    "double": [("float8", "double"), ("numeric", "number")],
-    "decimal": [("numeric", "decimal")],
-    "date": [("timestamptz", "date")],
+    "int32": [("int4", "int"), ("text", "string"), ("float8", "double"), *NUMBERS],
+    "int64": [("int4", "int"), *NUMBERS],
+    "double": [("float8", "double"), ("int4", "double"), *NUMBERS],
+    "decimal": [("numeric", "decimal"), ("numeric(9,2)", "decimal"), ("int8", "int")],
+    "date": [("timestamptz", "date"), ("timestamptz", "iso3"), ("date", "date")],
+    "timestamp": [("timestamptz", "date")],
+    "document": [("uuid", "dbref(c)"), ("jsonb", "every"), ("jsonb", "every")],
 }
 UUID_KINDS = {3: ["uuid_java", "uuid_csharp", "uuid_python"], 4: ["uuid"]}
 SYSTEM_COLUMNS = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
@@ -119,7 +154,10 @@ TOP: dict[bytes, Elements] = {
     b"count": values.int32s,
     b"total": values.int64s | values.int32s,
     b"ratio": values.doubles,
-    b"when": values.dates,
+    b"when": values.dates | readable.iso_texts | readable.midnights,
+    b"id": values.ids | readable.id_texts | readable.pointers | readable.dbrefs,
+    b"digits": readable.number_texts | readable.whole_doubles,
+    b"read": readable.anything_readable,
     b"ok": values.bools,
     b"owner": values.ids,
     b"uid": values.uuids,
@@ -134,14 +172,19 @@ TOP: dict[bytes, Elements] = {
                 values.bools,
                 values.ids,
                 values.decimals,
+                readable.anything_readable,
+                readable.iso_texts,
             )
         ]
     ),
     b"numbers": st.one_of(
         [_array_of(e) for e in (values.numbers, values.int64s, values.int32s, values.uuids)]
     ),
-    b"place": _documents_of(PLACE),
-    b"items": _array_of(_documents_of(ITEM)) | _array_of(_documents_of(ITEM) | values.anything),
+    b"place": _documents_of(PLACE) | values.nulls,
+    b"liked": _array_of(readable.anything_readable | values.nulls) | values.scalars,
+    b"items": _documents_of(ITEM)
+    | _array_of(_documents_of(ITEM))
+    | _array_of(_documents_of(ITEM) | values.anything),
     b"any": values.anything,
     b"_extra": values.strings,
     b"a.b": values.numbers,
@@ -186,8 +229,9 @@ def _rewrite(value: Value) -> bytes:
 
 @dataclass
 class Level:
-    """The values at one path: their kinds, the fields of documents, the elements of arrays."""
+    """The values at one path, and their kinds, the fields of documents, the elements of arrays."""
 
+    values: list[Value] = field(default_factory=list)
     kinds: set[str] = field(default_factory=set)
     fields: dict[str, Level] = field(default_factory=dict)
     elements: Level | None = None
@@ -195,6 +239,7 @@ class Level:
     def add(self, value: Value, depth: int = 0) -> None:
         """Count one more value."""
         binary = f":{value.number}" if value.kind == "binary" else ""
+        self.values.append(value)
         self.kinds.add(value.kind + binary)
         if depth > 6:
             return
@@ -232,9 +277,19 @@ def find_types(level: Level) -> list[tuple[str, str]]:
         found += [
             (f"{kind}[]", of)
             for kind, of in find_types(level.elements)
-            if kind not in {"bytea", "jsonb"} and not kind.endswith("[]")
+            if kind not in NO_ARRAYS and not kind.endswith("[]")
         ]
     return found or [("jsonb", "every")]
+
+
+def is_plain(level: Level, type_: str, kind: str) -> bool:
+    """Whether the values at a path are all at home in a column, or not taken by it."""
+    fits = [find_fit(value, type_, kind) for value in level.values]
+    homes = {value.kind for value, fit in zip(level.values, fits, strict=True) if fit.home}
+    return not any(
+        fit.fits != fit.home or (value.kind in homes and not fit.home)
+        for value, fit in zip(level.values, fits, strict=True)
+    )
 
 
 @dataclass
@@ -244,6 +299,7 @@ class Draft:
     name: str
     keys: list[str]
     columns: dict[str, object] = field(default_factory=dict)
+    nulls: list[str] = field(default_factory=list)
 
     def name_column(self, wish: str) -> str:
         """A free name, the wish itself where PostgreSQL can hold it."""
@@ -263,21 +319,28 @@ class Draft:
 
 
 @st.composite
-def manifests(draw: st.DrawFn, raw_documents: list[bytes]) -> Plain:
-    """A valid manifest, as plain dicts, of paths in the documents; types may fit or not."""
+def manifests(draw: st.DrawFn, raw_documents: list[bytes], *, has_readings: bool = True) -> Plain:
+    """A valid manifest, as plain dicts, of paths in the documents; types may fit or not.
+
+    Without readings none of the values is read, and nothing but what is missing goes without a
+    note.
+    """
     top = Level()
     for raw in raw_documents:
         top.add(parse(raw))
-    drawing = Drawing(draw)
+    drawing = Drawing(draw, has_readings=has_readings)
     drawing.draw_root(top)
-    return {"assise": 1, "name": "drawn", "tables": drawing.tables}
+    plain: Plain = {"assise": 1, "name": "drawn", "tables": drawing.tables}
+    if has_readings and draw(st.booleans()):
+        plain["legacy_uuids"] = draw(st.sampled_from(["java", "csharp", "python"]))
+    return plain
 
 
 class Drawing:
     """The tables drawn so far."""
 
-    def __init__(self, draw: st.DrawFn) -> None:
-        self.draw = draw
+    def __init__(self, draw: st.DrawFn, *, has_readings: bool = True) -> None:
+        self.draw, self.has_readings = draw, has_readings
         self.tables: dict[str, Plain] = {}
 
     def draw_root(self, top: Level) -> None:
@@ -298,9 +361,9 @@ class Drawing:
         )
 
     def _key_types(self, of_id: Level) -> st.SearchStrategy[tuple[str, str]]:
-        found = [pair for pair in find_types(of_id) if pair[0] != "jsonb"]
+        found = [pair for pair in find_types(of_id) if pair[0] not in NO_KEYS]
         natural = [pair for pair in found if not pair[0].endswith("[]")] or [("text", "any")]
-        wrong = [(t, k) for t, kinds in KINDS.items() if t != "jsonb" for k in kinds]
+        wrong = [(t, k) for t, kinds in KINDS.items() if t not in NO_KEYS for k in kinds]
         return st.one_of(
             *[st.just(("text", "any"))] * 5,
             *[st.sampled_from(natural)] * 3,
@@ -311,6 +374,8 @@ class Drawing:
     def _draw_table(self, table: Draft, level: Level, entry: Plain) -> None:
         self.tables[table.name] = entry
         self._draw_level(table, level, ())
+        if table.nulls:
+            entry["nulls"] = [*table.nulls]
         columns = entry.setdefault("columns", {})
         assert isinstance(columns, dict)
         columns.update(table.columns)
@@ -325,23 +390,51 @@ class Drawing:
                 continue
             elif inner.fields and len(path) < 4 and use < 6:
                 self._draw_level(table, inner, (*path, key))
+                if self.has_readings and self.draw(st.integers(0, 3)) == 0:
+                    table.nulls.append(format_path((*path, key)))
             elif (
                 inner.elements is not None and use < (7 if inner.elements.fields else 2)
             ) or use == 9:
+                if not self.has_readings and "document" in inner.kinds:
+                    continue
                 self._draw_child(table, inner.elements or Level(), (*path, key))
             elif use:
                 self._draw_column(table, inner, (*path, key))
+            elif self.has_readings and self.draw(st.booleans()):
+                table.nulls.append(format_path((*path, key)))
 
     def _draw_column(self, table: Draft, level: Level, path: tuple[str, ...]) -> None:
         scalars = [(t, k) for t, kinds in KINDS.items() for k in kinds]
-        arrays = [(f"{t}[]", k) for t, k in scalars if t not in {"bytea", "jsonb"}]
-        right = st.sampled_from(find_types(level))
+        arrays = [(f"{t}[]", k) for t, k in scalars if t not in NO_ARRAYS]
+        right = find_types(level)
+        if not self.has_readings:
+            scalars, arrays, right = (
+                [pair for pair in pairs if is_plain(level, *pair) and "dbref" not in pair[1]]
+                or [("jsonb", "every")]
+                for pairs in (scalars, arrays, right)
+            )
         wrong = [st.just(("jsonb", "every"))]
         wrong += [st.sampled_from(scalars), st.sampled_from(arrays)]
-        type_, kind = self.draw(st.one_of([right] * 10 + wrong))
+        type_, kind = self.draw(st.one_of([st.sampled_from(right)] * 10 + wrong))
         wishes = [*[path[-1]] * 3, "_".join(path), *NAMES]
         name = table.name_column(self.draw(st.sampled_from(wishes)))
-        table.columns[name] = self._write_column(name, type_, kind, path)
+        entry = self._write_column(name, type_, kind, path)
+        table.columns[name] = self._add_options(entry, type_)
+
+    def _add_options(self, entry: object, type_: str, *, is_element: bool = False) -> object:
+        """A column with what NULL means in it, and what it reads besides."""
+        if not self.has_readings:
+            return entry
+        base, options = type_.removesuffix("[]").partition("(")[0], dict[str, object]()
+        if not is_element and self.draw(st.integers(0, 3)) == 0:
+            options["absent"] = self.draw(st.sampled_from([None, "null", "missing"]))
+        if base == "timestamptz" and self.draw(st.booleans()):
+            options["numbers"] = self.draw(st.sampled_from(["seconds", "milliseconds", "ticks"]))
+        if base == "uuid" and self.draw(st.booleans()):
+            options["legacy_uuids"] = self.draw(st.sampled_from(["java", "csharp", "python"]))
+        if not options:
+            return entry
+        return {**(entry if isinstance(entry, dict) else {"type": entry}), **options}
 
     def _write_column(self, name: str, type_: str, kind: str, path: tuple[str, ...]) -> object:
         """The short form where it is enough, otherwise all but the defaults, or all."""
@@ -361,9 +454,23 @@ class Drawing:
         free = next(name for name in ordinals if name not in parent.keys)
         name = f"{parent.name[:20]}_{len(self.tables)}"
         table = Draft(name, [*parent.keys, free])
+        entry: Plain = {
+            "parent": parent.name,
+            "from": format_path(path) + ".*",
+            "primary_key": table.keys,
+        }
+        if self.has_readings and self.draw(st.booleans()):
+            entry["absent"] = self.draw(st.sampled_from([None, [], "null", "[]", "missing"]))
+        if self.has_readings and not elements.fields and self.draw(st.booleans()):
+            self._draw_elements(table, elements, entry)
+            return
         elements.fields.setdefault("missing", Level())
-        self._draw_table(
-            table,
-            elements,
-            {"parent": parent.name, "from": format_path(path) + ".*", "primary_key": table.keys},
-        )
+        self._draw_table(table, elements, entry)
+
+    def _draw_elements(self, table: Draft, elements: Level, entry: Plain) -> None:
+        """A child table whose elements are no documents."""
+        right = [(t, k) for t, k in find_types(elements) if t != "jsonb" and not t.endswith("[]")]
+        type_, kind = self.draw(st.sampled_from(right or [("text", "string")]))
+        column = {"type": type_, "from": "*", "kind": kind}
+        self.tables[table.name] = entry
+        entry["columns"] = {"value": self._add_options(column, type_, is_element=True)}

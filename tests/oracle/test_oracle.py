@@ -284,7 +284,7 @@ def test_expected_rows_of_a_document_by_hand() -> None:
         "docs": [
             {
                 "id": key,
-                "n": None,
+                "n": "7",
                 "city": None,
                 "tags": '{"a b",NULL,"null",""}',
                 "price": "10.0",

@@ -93,14 +93,22 @@ def find_civil(days: int) -> tuple[int, int, int]:
     return cycle * 400 + year + (month >= 10), (month + 2) % 12 + 1, day
 
 
-def print_timestamptz(ms: int) -> str:
-    """`timestamptz::text` of milliseconds since 1970."""
-    year, month, day = find_civil(ms // DAY_MS)
+def print_moment(microseconds: int) -> str:
+    """`timestamptz::text` of microseconds since 1970."""
+    days, rest = divmod(microseconds, DAY_MS * 1000)
+    year, month, day = find_civil(days)
     era = " BC" if year < 1 else ""
-    fraction = f".{ms % 1000:03}".rstrip("0").rstrip(".")
+    fraction = f".{rest % 1_000_000:06}".rstrip("0").rstrip(".")
     shown = 1 - year if era else year
     date = f"{shown:04}-{month:02}-{day:02}"
-    return f"{date} {_print_time(ms)}{fraction}+00{era}"
+    return f"{date} {_print_time(rest // 1000)}{fraction}+00{era}"
+
+
+def print_day(days: int) -> str:
+    """`date::text` of days since 1970."""
+    year, month, day = find_civil(days)
+    shown = 1 - year if year < 1 else year
+    return f"{shown:04}-{month:02}-{day:02}" + " BC" * (year < 1)
 
 
 def print_iso(ms: int) -> str:

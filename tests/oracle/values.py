@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
+from bson.decimal128 import Decimal128
 from hypothesis import strategies as st
 
 Element = tuple[int, bytes]
@@ -133,6 +134,11 @@ def write_binary(subtype: int, payload: bytes) -> bytes:
     """A binary; subtype 2 has its length twice."""
     inner = struct.pack("<i", len(payload)) + payload if subtype == 2 else payload
     return struct.pack("<iB", len(inner), subtype) + inner
+
+
+def decimal_bytes(text: str) -> bytes:
+    """The bytes of a Decimal128."""
+    return Decimal128(text).bid
 
 
 def _elements(code: int, payloads: st.SearchStrategy[bytes]) -> Elements:

@@ -296,7 +296,7 @@ def write_figures(report: CollectionReport, content: Content, share: float | Non
     assert (report.loaded, report.rejected) == (len(content.documents), len(content.rejects))
     assert report.documents == report.loaded + report.rejected
     leaves = content.leaves
-    assert values.typed + values.jsonb + values.extra == leaves
+    assert values.typed + values.read + values.jsonb + values.extra == leaves
     shares = {
         name: round(count / leaves, 4) if leaves else 0.0 for name, count in vars(values).items()
     }

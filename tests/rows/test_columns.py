@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import strategies as st
-from tests.oracle.expected import Rows, Table, add_rows, read_tables
+from tests.oracle.expected import Column, Rows, Table, add_rows, read_tables
+from tests.oracle.fits import find_fit, find_key_fit
 from tests.oracle.jsonform import find_unnamed
 from tests.oracle.slices import check_slice
 from tests.oracle.strategies import documents, manifests
@@ -17,7 +19,24 @@ from assise.documents.kinds import BINARY, KINDS
 from assise.rows.columns import ColumnCounts
 from assise.rows.shred import Shredder
 
-Places = dict[tuple[str, str], Counter[str]]
+Place = tuple[str, str]
+
+
+@dataclass
+class Found:
+    """The values at the paths of columns by their kinds, and how many are read."""
+
+    kinds: dict[Place, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    read: Counter[Place] = field(default_factory=Counter)
+
+    def add(self, table: Table, column: Column, value: Value) -> None:
+        """Add one value."""
+        if table.key is column:
+            fit = find_key_fit(value, column.type, column.kind)
+        else:
+            fit = find_fit(value, column.type, column.kind, column.reads)
+        self.kinds[table.name, column.name][_name(value)] += 1
+        self.read[table.name, column.name] += fit.fits and not fit.home
 
 
 @st.composite
@@ -37,29 +56,30 @@ def check_counts(migration: tuple[dict[str, object], list[bytes]], min_group: in
     manifest, tables = read_manifest(plain), read_tables(plain)
     root = next(name for name, table in manifest.tables.items() if table.collection)
     batch = Shredder(manifest.layout, root, min_group=min_group).shred(list(enumerate(raws)))
-    values: Places = {}
+    found = Found()
     rows: Rows = {table.name: [] for table in tables}
     for offset in batch.offsets:
         add_rows(rows, tables[0], parse(raws[offset]), offset)
-        add_values(values, tables[0], parse(raws[offset]))
+        add_values(found, tables[0], parse(raws[offset]))
     for table in tables:
         for column in table.columns:
             if column.kind == "offset":
                 continue
             count = batch.columns.get(table.name, {}).get(column.name)
             held = sum(row[column.name] is not None for row in rows[table.name])
-            kinds = values.get((table.name, column.name), Counter())
+            kinds = found.kinds[table.name, column.name]
             if count is None:
                 assert not kinds
                 continue
             assert count.held == held, (column, migration)
+            assert count.read == found.read[table.name, column.name], (column, migration)
             assert count.held + sum(count.extra.values()) == kinds.total(), (column, migration)
             for kind in count.extra:
                 assert kinds[kind] >= count.extra[kind], (column, migration)
     assert ColumnCounts.from_json(batch.columns.as_json()) == batch.columns
 
 
-def add_values(values: Places, table: Table, document: Value) -> None:
+def add_values(found: Found, table: Table, document: Value) -> None:
     """Add the values at the paths of a table's columns, and of those below it."""
     nodes = [(table.root, document)]
     while nodes:
@@ -70,14 +90,22 @@ def add_values(values: Places, table: Table, document: Value) -> None:
             if below is None:
                 continue
             if below.column:
-                kinds = values.setdefault((table.name, below.column.name), Counter())
-                kinds[_name(value)] += 1
-            elif below.child and value.kind == "array":
-                for _, element in value.fields:
-                    if element.kind == "document":
-                        add_values(values, below.child, element)
+                found.add(table, below.column, value)
+            elif below.child and value.kind in {"array", "document"}:
+                is_array = value.kind == "array"
+                elements = [element for _, element in value.fields] if is_array else [value]
+                add_elements(found, below.child, elements, is_array=is_array)
             elif value.kind == "document":
                 nodes.append((below, value))
+
+
+def add_elements(found: Found, table: Table, elements: list[Value], *, is_array: bool) -> None:
+    """Add the values of the rows of a child table; one document may stand in place of an array."""
+    for element in elements:
+        if table.element and is_array:
+            found.add(table, table.element, element)
+        elif table.element is None and element.kind == "document":
+            add_values(found, table, element)
 
 
 def _name(value: Value) -> str:

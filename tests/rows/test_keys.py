@@ -243,7 +243,7 @@ def test_an_objectid_of_the_driver_is_found() -> None:
     [
         ("uuid", "objectid"),
         ("text", "string"),
-        ("int8", "int64"),
+        ("int8", "int"),
         ("numeric", "number"),
         ("text", "any"),
     ],
@@ -253,7 +253,7 @@ def test_what_is_cut_has_no_key_or_a_whole_one(type_: str, kind: str) -> None:
     values = {
         "objectid": (0x07, bytes(12)),
         "string": (0x02, write_text(b"x" * 9)),
-        "int64": (0x12, bytes(8)),
+        "int": (0x12, bytes(8)),
         "number": int32(7),
         "any": NULL,
     }

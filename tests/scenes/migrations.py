@@ -14,27 +14,49 @@ from hypothesis import strategies as st
 from tests.dumps import confirm, write_dump
 from tests.oracle import values
 from tests.oracle.equality import differences
-from tests.oracle.expected import Rows, expected_rows, reject_reason, split_path
-from tests.oracle.fits import DEFAULT_KINDS
+from tests.oracle.expected import (
+    Counts,
+    Rows,
+    add_rows,
+    expected_rows,
+    read_absent,
+    read_tables,
+    reject_reason,
+    split_path,
+)
+from tests.oracle.fits import default_kind, find_fit
 from tests.oracle.jsonform import escape_key
 from tests.oracle.leaves import count_leaves
-from tests.oracle.strategies import KINDS, UUID_KINDS, documents, manifests
+from tests.oracle.readable import HOME, READ, dbrefs, dbrefs_to, small_ints
+from tests.oracle.strategies import KINDS, NO_ARRAYS, UUID_KINDS, documents, manifests
 from tests.oracle.values import Element, Elements
 from tests.oracle.walk import frames, parse
 from tests.rows.rebuild import read_manifest
-from tests.scenes.readback import Plain, Target, as_dict, read_keys, read_type
+from tests.scenes.readback import Plain, Target, as_dict, quote, read_keys, read_type
 
+from assise.manifest.model import Manifest
 from assise.manifest.write import dump_manifest
 from assise.project import Project
 
 Hit = tuple[object, ...]
 MISSING = object()
-PARTS = 6
+PARTS = 12
 NOT_BSON, DUPLICATE_ID, KEY_MISFIT = 1, 2, 5
 RULES = [(type_, kind) for type_, kinds in KINDS.items() for kind in kinds]
-RULES += [(f"{type_}[]", kind) for type_, kind in RULES if type_ not in {"bytea", "jsonb"}]
-WANTED: set[Hit] = {(*rule, fits) for rule in RULES for fits in (True, False)}
-OFFSETS: set[Hit] = {("int4", "offset", True), ("int8", "offset", True)}
+RULES += [(f"{type_}[]", kind) for type_, kind in RULES if type_ not in NO_ARRAYS]
+READ_NOTHING = {"bytea", "jsonb"}
+
+
+def _list_hits(rules: list[tuple[str, str]]) -> set[Hit]:
+    """What values become in columns by these rules: at home, read, or neither."""
+    found: set[Hit] = {(*rule, what) for rule in rules for what in ("home", "neither")}
+    return found | {(*rule, "read") for rule in rules if rule[0] not in READ_NOTHING}
+
+
+WANTED: set[Hit] = _list_hits(RULES)
+OFFSETS: set[Hit] = {("int4", "offset", "home"), ("int8", "offset", "home")}
+TOLD: set[Hit] = {("note", "$missing"), ("note", "$one"), ("note", "{}"), ("note", "null")}
+TOLD |= {("value", what) for what in ("null", "home", "read", "neither")}
 PLACES: set[Hit] = {("rows", what) for what in ("child", "grandchild", "great-grandchild")}
 PLACES |= {("array", what) for what in ("[]", "null", "other")} | {
     ("document", what) for what in ("{}", "null", "other")
@@ -44,14 +66,13 @@ HOSTILE: set[Hit] = {
 }
 HOSTILE |= {("reject", NOT_BSON), ("reject", KEY_MISFIT)}
 BELOW: dict[str, set[Hit]] = {
-    "text": PLACES | {("escape", "$$ key"), ("text", "any", True), ("key", "sha256")},
+    "text": PLACES | {("escape", "$$ key"), ("text", "any", "home"), ("key", "sha256")},
     "float8": PLACES | {("escape", "$$ key")},
     "numeric": {("escape", "$$ key"), ("key", "equal"), ("reject", DUPLICATE_ID)},
 }
+WANTED |= OFFSETS | TOLD
 WANTED |= {
-    ("text", "any", True),
-    ("int4", "offset", True),
-    ("int8", "offset", True),
+    ("text", "any", "home"),
     ("key", "sha256"),
     ("key", "equal"),
 }
@@ -69,13 +90,11 @@ RIGHT: dict[str, Elements] = {
     "objectid": values.ids,
     "string": values.names | values.strings,
     "bool": values.bools,
-    "int32": values.int32s,
-    "int64": values.int64s | values.int32s,
-    "double": values.doubles,
     "number": values.numbers,
     "decimal": values.decimals,
     "date": values.dates,
     "every": values.anything,
+    **HOME,
 }
 
 
@@ -93,23 +112,49 @@ RIGHT |= {
 }
 
 
+DBREFS = {
+    base: st.one_of(*[dbrefs_to(targets)] * 3, dbrefs)
+    for base, targets in (("uuid", values.ids), ("text", values.names), ("int8", small_ints))
+}
+"""Base type -> DBRefs of which most are at home in it."""
+
+
 @cache
-def _values(type_: str, kind: str, share: int) -> Elements:
-    """Values for a column: `share` of three are of its kind."""
+def _values(type_: str, kind: str, what: str) -> Elements:
+    """Values for a column: most at home, most read, or most neither; of `mixed` any of them.
+
+    Where `picked`, nearly all are at home.
+    """
+    if what == "picked":
+        several = st.lists(_values(type_, kind, "home"), min_size=9, max_size=9)
+        return several.map(lambda drawn: _pick_home(drawn, type_, kind))
     wrong = values.nulls if type_ == "jsonb" else values.scalars
-    return st.one_of([_right_values(type_, kind)] * share + [wrong] * (3 - share))
+    base = type_.removesuffix("[]").partition("(")[0]
+    read = READ.get(base, values.anything)
+    right = DBREFS[base] if kind == "dbref(c)" else RIGHT[kind]
+    home = right
+    if type_ != "float8" and kind != "string":
+        home = st.one_of(*[right] * 5, read)
+    if type_ == "float8[]":
+        home = values.doubles
+    by_name = {"home": home, "read": read | read | home, "neither": wrong}
+    drawn = by_name.get(what, st.one_of(home, read, wrong))
+    if not type_.endswith("[]") or what == "neither":
+        return drawn
+    items = st.lists(st.one_of(drawn, drawn, values.nulls), min_size=1, max_size=2)
+    arrays = items.map(lambda found: (0x04, values.write_array(found)))
+    return arrays | drawn if what == "read" else arrays
 
 
-def _right_values(type_: str, kind: str) -> Elements:
-    """Values of the kind of a column, most of which fit."""
-    if not type_.endswith("[]"):
-        return RIGHT[kind]
-    items = st.lists(
-        st.one_of(RIGHT[kind], RIGHT[kind], values.nulls),
-        min_size=1,
-        max_size=3,
+def _pick_home(drawn: list[Element], type_: str, kind: str) -> Element:
+    """The first value that is at home in a column, or else the first."""
+    values_drawn = parse(values.write_document([(b"", element) for element in drawn])).fields
+    homes = (
+        element
+        for element, (_, value) in zip(drawn, values_drawn, strict=True)
+        if find_fit(value, type_, kind).home
     )
-    return items.map(lambda found: (0x04, values.write_array(found)))
+    return next(homes, drawn[0])
 
 
 @st.composite
@@ -121,7 +166,7 @@ def aimed(draw: st.DrawFn, part: int) -> tuple[Plain, list[bytes]]:
     rules = RULES[part::PARTS]
     columns: Plain = {"id": {"type": draw(st.sampled_from(["int4", "int8"])), "kind": "offset"}}
     columns |= {f"c{n}": {"type": type_, "kind": kind} for n, (type_, kind) in enumerate(rules)}
-    shares = (3, 3, 0, draw(st.integers(1, 2)))
+    shares = ("picked", "home", "home", "read", "read", "read", "neither", "mixed")
     raws = [
         values.write_document(
             (b"c%d" % n, draw(_values(*rule, share))) for n, rule in enumerate(rules)
@@ -135,6 +180,67 @@ def aimed(draw: st.DrawFn, part: int) -> tuple[Plain, list[bytes]]:
     }, raws
 
 
+@st.composite
+def told(draw: st.DrawFn) -> tuple[Plain, list[bytes]]:
+    """What goes without a note: nulls, empty arrays, what is missing, at every level."""
+    nothing = st.sampled_from([None, "missing", "null", "[]"])
+    tables: Plain = {
+        "docs": {
+            "collection": "docs",
+            "primary_key": "id",
+            "nulls": ["gone", "place.far"],
+            "columns": {
+                "id": {"type": "int8", "kind": "offset"},
+                "n": {"type": "int4", "absent": None},
+                "city": {"type": "text", "from": "place.city", "absent": draw(st.just("null"))},
+                "lat": {"type": "float8", "from": "place.geo.lat", "absent": None},
+            },
+        },
+        "items": {
+            "parent": "docs",
+            "from": "place.items.*",
+            "primary_key": ["id", "position"],
+            "absent": draw(nothing),
+            "columns": {"name": {"type": "varchar(9)", "absent": None}},
+        },
+        "liked": {
+            "parent": "docs",
+            "from": "liked.*",
+            "primary_key": ["id", "position"],
+            "absent": draw(nothing),
+            "columns": {"value": {"type": "int4", "from": "*"}},
+        },
+    }
+    return {"assise": 1, "name": "drawn", "tables": tables}, draw(
+        st.lists(_told_documents(), min_size=6, max_size=12)
+    )
+
+
+@st.composite
+def _told_documents(draw: st.DrawFn) -> bytes:
+    item = _fields(name=values.names | values.nulls) | st.just((0x03, EMPTY_ARRAY[1]))
+    items = st.one_of(item, item, _array_of(item), st.just(EMPTY_ARRAY), values.nulls)
+    one = values.int32s | READ["int4"] | values.scalars | values.nulls
+    choices: dict[bytes, Elements] = {
+        b"n": values.int32s | values.nulls,
+        b"gone": values.nulls | values.nulls | values.scalars,
+        b"liked": _array_of(one) | values.nulls | st.just(EMPTY_ARRAY),
+    }
+    inner: dict[bytes, Elements] = {
+        b"city": values.names | values.nulls | values.nulls,
+        b"far": values.nulls | values.nulls | values.scalars,
+        b"geo": st.sampled_from([(0x03, values.write_document([(b"lat", (0x0A, b""))]))])
+        | _fields(lat=values.doubles),
+        b"items": items,
+    }
+    place = [(key, draw(value)) for key, value in inner.items() if draw(st.booleans())]
+    fields = [(key, draw(value)) for key, value in choices.items() if draw(st.integers(0, 2))]
+    if draw(st.integers(0, 3)):
+        fields.append((b"place", (0x03, values.write_document(place))))
+    return values.write_document(fields)
+
+
+EMPTY_ARRAY: Element = (0x04, b"\5\0\0\0\0")
 TEN: list[Element] = [
     (0x10, b"\x0a\0\0\0"),
     (0x01, bytes.fromhex("0000000000002440")),
@@ -170,7 +276,7 @@ def _nested_documents(key: str) -> list[Elements]:
     cells = _array_of(_fields(size=values.int32s, leaves=leaves | values.nulls | values.empty))
     items = _array_of(_fields(name=values.strings, cells=cells | values.nulls | values.empty))
     deep = _array_of(_fields(cells=_array_of(_fields(leaves=leaves))))
-    arrays = (deep, items, values.nulls, values.empty, values.anything)
+    arrays = (deep, items, values.nulls, values.empty, st.just(EMPTY_ARRAY), values.anything)
     places = [
         *(_fields(city=values.names, items=array) for array in arrays),
         values.nulls,
@@ -256,6 +362,9 @@ def drawn(draw: st.DrawFn) -> tuple[Plain, list[bytes]]:
             + values.write_array([(0x04, values.write_array([(0x01, struct.pack("<d", 5e-324))]))])
         )
         raws[0] = struct.pack("<i", len(body) + 5) + body + b"\0"
+    if draw(st.integers(0, 3)) == 0:
+        body = raws[-1][4:-1] + b"\x10twice\0\7\0\0\0" * 2
+        raws[-1] = struct.pack("<i", len(body) + 5) + body + b"\0"
     return draw(manifests(raws)), raws
 
 
@@ -273,17 +382,18 @@ def files(
 
 Migrations = st.SearchStrategy[tuple[Plain, list[bytes]]]
 SLICES: dict[str, tuple[Migrations, int, set[Hit]]] = {
-    f"drawn {n}": (drawn(), 40, HOSTILE) for n in range(4)
+    f"drawn {n}": (drawn(), 100, HOSTILE) for n in range(4)
 }
-SLICES |= {f"nested below {key}": (nested(key), 12, BELOW[key]) for key in KEYS}
+SLICES |= {f"nested below {key}": (nested(key), 24, BELOW[key]) for key in KEYS}
 SLICES |= {
     f"rules {n}": (
         aimed(n),
-        11,
-        OFFSETS | {(*rule, fits) for rule in RULES[n::PARTS] for fits in (True, False)},
+        32,
+        OFFSETS | _list_hits(RULES[n::PARTS]),
     )
     for n in range(PARTS)
 }
+SLICES |= {"told": (told(), 48, TOLD)}
 """The share of 200 examples of each strategy, and what its examples must hit."""
 
 
@@ -292,6 +402,7 @@ class Migration:
 
     def __init__(self, target: Target, folder: Path, hits: set[Hit]) -> None:
         self.target, self.folder, self.hits = target, folder, hits
+        self.counts = Counts()
 
     def check(self, plain: Plain, content: bytes) -> None:
         """Load, verify, read back and compare."""
@@ -320,7 +431,9 @@ class Migration:
             "extra": 0,
         }, report.collections[0].differences
         leaves = sum(count_leaves(parse(raw)) for raw in sources.values())
-        assert sum(vars(report.collections[0].values).values()) == leaves
+        counts = vars(report.collections[0].values)
+        assert sum(counts.values()) == leaves
+        assert +Counts(counts) == +self.counts
         self.check_rejects(rejects, content)
         self.target.check_rows(plain, expected)
         root = next(name for name, table in manifest.tables.items() if table.collection)
@@ -328,6 +441,60 @@ class Migration:
         assert found.keys() == sources.keys()
         for key, raw in sources.items():
             assert differences(raw, found[key]) == []
+        self.check_update(plain, manifest, sources)
+
+    def check_update(self, plain: Plain, manifest: Manifest, sources: dict[str, bytes]) -> None:
+        """Set one column of every document to NULL: the field is gone, or null where NULL says so.
+
+        All other fields are as before, and the cells of before bring back the originals.
+        """
+        table, entry = next(
+            (name, as_dict(entry))
+            for name, entry in as_dict(plain["tables"]).items()
+            if "collection" in as_dict(entry)
+        )
+        chosen = next(
+            (
+                (name, *rule[2])
+                for name, written in as_dict(entry["columns"]).items()
+                if len((rule := read_rule(name, written))[2]) == 1
+                and rule[1] != "offset"
+                and name not in read_keys(entry)
+            ),
+            None,
+        )
+        if chosen is None:
+            return
+        name, key = chosen
+        column, of_table = quote(name), quote(self.target.schema, table)
+        ids = quote(read_keys(entry)[0])
+        self.target.run(f"CREATE TEMP TABLE kept AS SELECT {ids}, {column} FROM {of_table}")
+        self.target.run(f"UPDATE {of_table} SET {column} = NULL WHERE {column} IS NOT NULL")
+        changed = self.target.assemble(manifest, table, is_strict=False)
+        written = as_dict(entry["columns"])[name]
+        is_null = isinstance(written, dict) and read_absent(written) == "null"
+        for text, raw in sources.items():
+            kept = [(inner, (value.code, value.raw)) for inner, value in parse(raw).fields]
+            had_cell = (
+                any(
+                    inner == key.encode()
+                    and find_fit(parse(raw).fields[n][1], *read_fit(name, written, plain)).fits
+                    for n, (inner, _) in enumerate(kept)
+                )
+                and sum(inner == key.encode() for inner, _ in kept) == 1
+            )
+            if had_cell:
+                kept = [field for field in kept if field[0] != key.encode()]
+                kept += [(key.encode(), (0x0A, b""))] if is_null else []
+            assert differences(values.write_document(kept), changed[text]) == []
+        self.target.run(
+            f"UPDATE {of_table} AS t SET {column} = kept.{column} FROM kept"
+            f" WHERE kept.{ids} = t.{ids}"
+        )
+        again = self.target.assemble(manifest, table, is_strict=False)
+        for text, raw in sources.items():
+            assert differences(raw, again[text]) == []
+        self.target.run("DROP TABLE kept")
 
     def expect(
         self, plain: Plain, content: bytes
@@ -350,12 +517,15 @@ class Migration:
         firsts = self.target.first_of_equal(texts, read_type(as_dict(entry["columns"])[key]))
         expected: Rows = {name: [] for name in tables}
         sources: dict[str, bytes] = {}
+        self.counts, root_table = Counts(), read_tables(plain)[0]
         for n, (start, end, rows) in enumerate(candidates):
             if firsts[n] != n:
                 rejects[start] = end, DUPLICATE_ID
                 self.hits |= {("key", "equal")} if texts[firsts[n]] != texts[n] else set()
                 continue
             sources[texts[n]] = content[start:end]
+            unused: Rows = {name: [] for name in tables}
+            self.counts += add_rows(unused, root_table, parse(content[start:end]), start)
             for name in tables:
                 expected[name] += rows[name]
         self.hits |= {("reject", reason) for _, reason in rejects.values()}
@@ -399,6 +569,7 @@ def find_hits(tables: dict[str, Plain], expected: Rows) -> Iterator[Hit]:
             own = next(column for column in row if column not in keys and column not in columns)
             notes = json.loads(row[own] or "null")
             yield from find_escapes(notes)
+            yield from find_words(notes)
             yield from find_containers(
                 notes,
                 arrays,
@@ -415,29 +586,43 @@ def read_rule(column: str, written: object) -> tuple[str, str, tuple[str, ...]]:
     type_ = str(long["type"])
     return (
         type_,
-        str(long.get("kind", DEFAULT_KINDS[type_.removesuffix("[]")])),
+        str(long.get("kind", default_kind(type_))),
         split_path(str(long.get("from", column))),
     )
 
 
+def read_fit(column: str, written: object, plain: Plain) -> tuple[str, str, str]:
+    """Type, kind and readings of a column of a plain manifest."""
+    type_, kind, _ = read_rule(column, written)
+    long = written if isinstance(written, dict) else {}
+    legacy = plain.get("legacy_uuids") if type_.removesuffix("[]") == "uuid" else ""
+    return type_, kind, str(long.get("numbers") or long.get("legacy_uuids") or legacy or "")
+
+
 def find_fits(columns: Plain, row: dict[str, str | None], notes: object) -> Iterator[Hit]:
-    """The rules that one row follows: a cell with a value, or a value beside an empty cell."""
+    """The rules that one row follows: a value at home, one that is read, or one that is neither."""
     for column, written in columns.items():
         type_, kind, path = read_rule(column, written)
-        if row[column] is not None and row[column] != "{}":
-            yield type_, kind, True
-        elif row[column] is None:
-            note = find_note(notes, path)
-            if note is not MISSING and (note is not None or type_ == "jsonb"):
-                yield type_, kind, False
+        is_element = isinstance(written, dict) and written.get("from") == "*"
+        note = find_note(notes, ("$element",) if is_element else path)
+        if is_element:
+            what = "home" if note is MISSING else "read"
+            yield "value", "null" if row[column] is None else what
+            if note is not MISSING and row[column] is None:
+                yield "value", "neither"
+        elif row[column] is not None and row[column] != "{}":
+            yield type_, kind, "home" if note is MISSING else "read"
+        elif note is not MISSING and (note is not None or type_ == "jsonb"):
+            yield type_, kind, "neither"
 
 
 def find_note(notes: object, path: tuple[str, ...]) -> object:
     """What stands in `_extra` at a path."""
     for key in path:
-        if not isinstance(notes, dict) or escape_key(key) not in notes:
+        name = key if key == "$element" else escape_key(key)
+        if not isinstance(notes, dict) or name not in notes:
             return MISSING
-        notes = notes[escape_key(key)]
+        notes = notes[name]
     return notes
 
 
@@ -454,6 +639,19 @@ def find_containers(
             note = find_note(notes, path[:size])
             if note is not MISSING and (note == {} or not isinstance(note, dict)):
                 yield "document", "{}" if note == {} else "null" if note is None else "other"
+
+
+def find_words(notes: object) -> Iterator[Hit]:
+    """The words of ours in `_extra`, at the levels of a document."""
+    if isinstance(notes, dict):
+        for key, inner in notes.items():
+            if key in {"$missing", "$one"}:
+                yield "note", key
+            if inner == {}:
+                yield "note", "{}"
+            if inner is None:
+                yield "note", "null"
+            yield from find_words(inner)
 
 
 def find_escapes(note: object) -> Iterator[Hit]:

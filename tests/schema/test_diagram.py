@@ -19,6 +19,9 @@ DRAWN = """erDiagram
         text[] tags
         text city
         bool no
+        timestamptz seen_at
+        uuid device
+        uuid owner
         numeric price
         text plan
         uuid boss_id FK

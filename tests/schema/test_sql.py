@@ -166,11 +166,12 @@ def test_grandchildren_go_with_their_parents(query: Query, database: str) -> Non
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_are_names(query: Query, database: str, name: str) -> None:
+    table = name.replace(".", "_")  # a dot stands between a schema and a table
     plain = {
         "assise": 1,
         "name": "hostile",
         "tables": {
-            name: {
+            table: {
                 "collection": "c",
                 "primary_key": name,
                 "columns": {
@@ -178,7 +179,7 @@ def test_hostile_names_are_names(query: Query, database: str, name: str) -> None
                     name[:60] + "_2": {"type": "text[]", "from": "x"},
                 },
             },
-            name[:60] + "_c": {"parent": name, "from": "y.*", "primary_key": [name, "_position"]},
+            table[:60] + "_c": {"parent": table, "from": "y.*", "primary_key": [name, "_position"]},
         },
     }
     manifest = read_manifest(plain)
@@ -194,12 +195,12 @@ def test_hostile_names_are_names(query: Query, database: str, name: str) -> None
         " WHERE relkind = 'r' AND relnamespace = %s::regnamespace",
         (quote(name),),
     )
-    assert sorted(str(table) for (table,) in found) == sorted([name, name[:60] + "_c"])
-    query(f"INSERT INTO {quote(name, name)} DEFAULT VALUES")
+    assert sorted(str(each) for (each,) in found) == sorted([table, table[:60] + "_c"])
+    query(f"INSERT INTO {quote(name, table)} DEFAULT VALUES")
     columns = query(
         "SELECT attname::text FROM pg_attribute"
         " WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum",
-        (quote(name, name),),
+        (quote(name, table),),
     )
     assert columns == [(name,), (name[:60] + "_2",), ("_extra",)]
     assert query(f"SELECT {quote_text(name)}") == [(name,)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
@@ -173,7 +174,8 @@ def test_the_ledger_is_upgraded_whole(
     assert query("SELECT version FROM assise.version") == [(2,)]
     for name in NAMES:
         ((layout,),) = query("SELECT layout FROM assise.load WHERE name = %s", (name,))
-        assert layout == json.loads(json.dumps(projects[name].manifest.layout.as_json()))
+        first = replace(projects[name].manifest.layout, rules=1)
+        assert layout == json.loads(json.dumps(first.as_json()))
 
 
 def test_two_programs_that_upgrade_at_once_both_go_on(

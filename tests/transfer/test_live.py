@@ -496,3 +496,45 @@ def test_verify_of_a_live_source_suggests_the_repair(
     assert "1 missing" in said.out
     assert "assise verify --repair" in said.err
     assert run(["verify", "-f", str(tmp_path), "--to", database, "--repair", "--yes"]) == 0
+
+
+ORPHANS = """assise: 1
+name: shop
+tables:
+  users:
+    collection: users
+    primary_key: id
+    columns:
+      id: {type: uuid, from: _id}
+      boss: {type: uuid, references: users, orphans: reject}
+      name: {type: text, unique: true, duplicates: reject}
+"""
+
+
+def test_orphans_of_a_live_source_are_rejected_as_they_were_loaded(
+    tmp_path: Path, database: str, shop: Shop, url: str, query: Query
+) -> None:
+    users = fill(shop)
+    for n in (10, 20, 30, 40):
+        shop.users.update_one({"_id": users[n]["_id"]}, {"$set": {"boss": ObjectId()}})
+    shop.users.update_one({"_id": users[50]["_id"]}, {"$set": {"boss": users[40]["_id"]}})
+    shop.users.update_one({"_id": users[60]["_id"]}, {"$set": {"name": "user 7"}})
+    settings = {"load.chunk_bytes": 4096, "workers": 2}
+    project = Project(tmp_path, to=database, settings=settings)
+    project.path.write_text(ORPHANS.replace("orphans: reject", "orphans: keep"))
+    project.migrate(url, confirm=agree)
+    loaded = [shop.users.find_one({"_id": users[n]["_id"]}) for n in (10, 20, 30, 40, 50, 60)]
+    shop.users.update_one({"_id": users[20]["_id"]}, {"$set": {"name": "changed"}})
+    shop.users.delete_one({"_id": users[30]["_id"]})
+    project.path.write_text(ORPHANS)
+    report = project.load()
+    assert (report.documents, report.loaded, report.rejected) == (300, 294, 6)
+    assert query("SELECT count(*) FROM users") == [(294,)]
+    raws = [project.reject_bytes("users", reject.offset) for reject in project.rejects()]
+    found = [bson.decode(raw) for raw in raws]
+    assert sorted(found, key=lambda each: str(each["_id"])) == loaded
+    verified = project.verify()
+    assert verified.verified == Verified(equal=294)
+    # The changed document is no longer the one that was rejected, and is not loaded: a new one.
+    assert verified.collections[0].since == Since(added=1)
+    assert project.load().rejected == 6

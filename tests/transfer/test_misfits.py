@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from bson import Binary
 from tests.dumps import confirm, write_dump
 
 from assise.errors import UsageError
+from assise.manifest.read import parse_manifest
 from assise.project import Project
-from assise.rows.columns import ColumnCount
-from assise.transfer.misfits import Misfit
+from assise.rows.columns import ColumnCount, ColumnCounts
+from assise.transfer.misfits import Misfit, find_misfits
 
 Query = Callable[..., list[tuple[object, ...]]]
 MANIFEST = """assise: 1
@@ -27,6 +29,7 @@ tables:
       state: text
       note: text
       size: int4
+      code: text
   order_items:
     parent: orders
     from: items.*
@@ -39,13 +42,14 @@ ORDERS = 400
 
 @pytest.fixture
 def dump(tmp_path: Path) -> Path:
-    """Of 400 states 1 % are numbers, of the notes more, of the sizes 3 are too large for int4."""
+    """Of 400 states 1 % are doubles, of the notes more, 5 sizes are too large, codes are read."""
     orders = [
         {
             "_id": n,
-            "customer": n + 0.5 if n % 2 else float(n),
-            "state": n if n in {7, 8, 9, 10} else "new",
-            "note": None if n % 4 else (n if n % 40 == 0 else "a note"),
+            "customer": n + 0.5,
+            "state": float(n) if n in {7, 8, 9, 10} else "new",
+            "note": None if n % 4 else (float(n) if n % 40 == 0 else "a note"),
+            "code": n if n % 2 else "a code",
             "size": 2**40 if n in {1, 2, 3, 4, 5} else n,
             "items": [{"n": "one" if n < 200 else 1}],
         }
@@ -59,10 +63,13 @@ def misfits(found: list[Misfit]) -> list[str]:
 
 
 EXPECTED = [
-    "orders.customer: 0 of 400 values fit int4 (double); `type: float8` would hold all",
-    "orders.note: 90 of 100 values fit text (int32); the others stand in _extra",
+    "orders.customer: 0 of 400 values fit int4 (double that does not fit); `type: float8` would hold all",
+    "orders.note: 90 of 100 values fit text (double); the others stand in _extra",
     "orders.size: 395 of 400 values fit int4 (int64 that does not fit); `type: int8` would hold all",
-    "order_items.n: 200 of 400 values fit int4 (string); `type: jsonb` would hold all",
+    (
+        "order_items.n: 200 of 400 values fit int4 (string that does not fit);"
+        " `type: jsonb` would hold all"
+    ),
 ]
 
 
@@ -75,8 +82,9 @@ def test_a_load_tells_the_columns_under_99_percent(
     assert report.exit_code == 3
     (orders,) = report.collections
     counts = orders.columns["orders"]
-    assert counts["state"] == ColumnCount(396, 0, {"int32": 4})
-    assert counts["note"] == ColumnCount(90, 0, {"int32": 10, "null": 300})
+    assert counts["state"] == ColumnCount(396, 0, {"double": 4})
+    assert counts["code"] == ColumnCount(400, 200)
+    assert counts["note"] == ColumnCount(90, 0, {"double": 10, "null": 300})
     assert counts["customer"] == ColumnCount(0, 0, {"double": 400})
     for table, columns in orders.columns.items():
         for name, count in columns.items():
@@ -101,7 +109,7 @@ def test_chunks_and_workers_sum_up_to_the_same_counts(
 
 
 def test_a_rejected_document_is_not_counted(project: Project, tmp_path: Path) -> None:
-    orders = [{"_id": 1 if n == 5 else n, "state": 7 if n == 5 else "new"} for n in range(10)]
+    orders = [{"_id": 1 if n == 5 else n, "state": 7.5 if n == 5 else "new"} for n in range(10)]
     dump = write_dump(tmp_path / "app", {"orders": orders})
     project.path.write_text(MANIFEST)
     report = project.load(dump, confirm=confirm)
@@ -124,7 +132,9 @@ def test_a_column_that_would_be_empty_is_asked_about(
         project.load(dump, confirm=answer)
     question = questions[-1]
     assert "1 column would be empty" in question
-    assert "orders.customer: 0 of 400 sampled values fit int4 (double)" in question
+    assert (
+        "orders.customer: 0 of 400 sampled values fit int4 (double that does not fit)" in question
+    )
     assert "`type: float8` would hold all" in question
     assert "orders.note" not in question
     assert query("SELECT to_regnamespace('assise')") == [(None,)]
@@ -168,8 +178,34 @@ def test_the_remedy_holds_all_values(
 def test_less_than_99_percent_is_told_and_less_than_90_percent_is_a_finding(
     project: Project, tmp_path: Path, count: int, lines: int, exit_code: int
 ) -> None:
-    orders = [{"_id": n, "state": n if n < count else "new"} for n in range(100)]
+    orders = [{"_id": n, "state": float(n) if n < count else "new"} for n in range(100)]
     dump = write_dump(tmp_path / "app", {"orders": orders})
     project.path.write_text(MANIFEST)
     for found in (project.plan(dump), project.load(dump, confirm=confirm)):
         assert (len(found.misfits), found.exit_code) == (lines, exit_code)
+
+
+@pytest.mark.parametrize(
+    ("line", "count", "remedy"),
+    [
+        ("type: varchar(9)", ColumnCount(5, 2, {"string": 5}), "type: text"),
+        ("type: uuid, kind: hex", ColumnCount(5, 0, {"string": 5}), "type: text"),
+        ("type: uuid, kind: hex", ColumnCount(5, 2, {"string": 5}), "type: jsonb"),
+        ("type: int4, kind: double", ColumnCount(5, 2, {"double": 5}), "type: jsonb"),
+        ("type: int4", ColumnCount(5, 2, {"double": 5}), "type: numeric"),
+        ("type: int2", ColumnCount(5, 2, {"int32": 5}), "type: int8"),
+        ("type: timestamptz(0)", ColumnCount(5, 0, {"date": 5}), "type: timestamptz"),
+    ],
+)
+def test_the_remedy_takes_what_the_column_reads(line: str, count: ColumnCount, remedy: str) -> None:
+    manifest = parse_manifest(MANIFEST.replace("code: text", f"code: {{{line}}}"))
+    counts = ColumnCounts({"orders": {"code": count}})
+    (misfit,) = find_misfits(counts, manifest.layout)
+    assert misfit.remedy == remedy
+
+
+def test_by_the_first_rules_nothing_is_read() -> None:
+    layout = replace(parse_manifest(MANIFEST).layout, rules=1)
+    counts = ColumnCounts({"orders": {"size": ColumnCount(0, 0, {"double": 400})}})
+    (misfit,) = find_misfits(counts, layout)
+    assert misfit.unfit == ()

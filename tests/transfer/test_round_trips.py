@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -79,9 +80,9 @@ def counter(database: str, short_folder: Path) -> Iterator[tuple[Counter, str]]:
     counter.close()
 
 
-@pytest.mark.parametrize("children", [0, 1])
+@pytest.mark.parametrize(("children", "schema"), [(0, ""), (1, ""), (0, "s")])
 def test_a_small_collection_takes_few_round_trips(
-    tmp_path: Path, counter: tuple[Counter, str], children: int
+    tmp_path: Path, counter: tuple[Counter, str], children: int, schema: str
 ) -> None:
     turns: dict[int, list[int]] = {}
     for count in (10, 30):
@@ -93,6 +94,10 @@ def test_a_small_collection_takes_few_round_trips(
         dump = write_dump(folder / f"app{count}", documents)
         project = Project(folder, to=counter[1], settings={"workers": 1})
         project.write_manifest(project.infer(dump))
+        if schema:
+            text = project.path.read_text()
+            named = re.sub(r"^  c(\d+_)(\d+):", rf"  {schema}\1\2.c\1\2:", text, flags=re.MULTILINE)
+            project.path.write_text(named)
         turns[count] = []
         for verb in (project.load, project.verify):
             before = counter[0].turns

@@ -204,6 +204,7 @@ def print_undo(undo: Undo, *, as_json: bool) -> None:
     console = open_console()
     console.print(table)
     others = [f"function {name}" for name in undo.functions]
+    others += [f"schema {name}" for name in undo.schemas]
     if undo.drops_ledger and not undo.others:
         others.append("schema assise")
     head = "dropped" if undo.is_done else "to drop"

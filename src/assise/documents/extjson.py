@@ -12,8 +12,9 @@ import re
 from array import array
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from json.encoder import encode_basestring
 from math import copysign, isfinite
 
@@ -72,23 +73,37 @@ WRAPPERS = frozenset(
 )
 """Keys that mark an object of Extended JSON as a value of another kind than document."""
 
-_ESCAPED = re.compile(rf"\$+(?:{'|'.join(WORDS)})")
+NOTE_WORDS = ("missing", "one", "nulled")
+"""Words of ours that notes in `_extra` have since rules 2."""
 
 
-def escape_key(key: str) -> str:
-    """Return a key in the jsonb form: one more `$` before `$`s and a word of Extended JSON.
+@dataclass(frozen=True)
+class Escapes:
+    """How keys are told from words of Extended JSON and of ours: by one more `$`."""
 
-    >>> escape_key("$oid"), escape_key("$ref"), escape_key("oid")
-    ('$$oid', '$ref', 'oid')
-    """
-    is_reserved = key[:1] == "$" and _ESCAPED.fullmatch(key)
-    return "$" + key if is_reserved else key
+    words: tuple[str, ...]
+
+    @cached_property
+    def _reserved(self) -> re.Pattern[str]:
+        return re.compile(rf"\$+(?:{'|'.join(self.words)})")
+
+    def escape(self, key: str) -> str:
+        """Return a key with one more `$` before `$`s and a word.
+
+        >>> ESCAPES.escape("$oid"), ESCAPES.escape("$ref"), ESCAPES.escape("oid")
+        ('$$oid', '$ref', 'oid')
+        """
+        is_reserved = key[:1] == "$" and self._reserved.fullmatch(key)
+        return "$" + key if is_reserved else key
+
+    def unescape(self, key: str) -> str:
+        """Return the document's key for an escaped one."""
+        is_escaped = key[:2] == "$$" and self._reserved.fullmatch(key)
+        return key[1:] if is_escaped else key
 
 
-def unescape_key(key: str) -> str:
-    """Return the document's key for a key of the jsonb form."""
-    is_escaped = key[:2] == "$$" and _ESCAPED.fullmatch(key)
-    return key[1:] if is_escaped else key
+FIRST_ESCAPES, ESCAPES = Escapes((*WORDS,)), Escapes((*WORDS, *NOTE_WORDS))
+"""Those of keys of kind any and of jsonb by rules 1; those of jsonb since rules 2."""
 
 
 def escape_value(kind: int, value: bytes) -> str:
@@ -277,11 +292,16 @@ JSONB = Dialect(
     _shared(_quote_without_nul)
     | {0x01: _jsonb_double, 0x09: _iso_date, 0x10: _int32, 0x12: _int64},
     _quote_without_nul,
-    escape_key,
+    ESCAPES.escape,
     keeps_order=False,
 )
+FIRST_JSONB = replace(JSONB, escape_key=FIRST_ESCAPES.escape)
+"""The jsonb form by rules 1."""
+
 KEY = Dialect(
-    _shared(_quote) | {0x01: _double, 0x09: _date, 0x10: _int32, 0x12: _int64}, _quote, escape_key
+    _shared(_quote) | {0x01: _double, 0x09: _date, 0x10: _int32, 0x12: _int64},
+    _quote,
+    FIRST_ESCAPES.escape,
 )
 """Canonical, but ints have no width: the text of an `_id` in a key of kind any."""
 

@@ -16,7 +16,13 @@ from struct import error as StructError
 from typing import Any, Protocol, cast
 from uuid import UUID
 
-from assise.documents.extjson import WRAPPERS, decode_fields, unescape_key
+from assise.documents.extjson import (
+    ESCAPES,
+    FIRST_ESCAPES,
+    NOTE_WORDS,
+    WRAPPERS,
+    decode_fields,
+)
 from assise.documents.kinds import (
     ARRAY,
     BOOL,
@@ -59,10 +65,17 @@ class Form(Enum):
     """The form of the text that is read.
 
     PLAIN is Extended JSON as others write it; KEY is the text of a key, in which names are
-    escaped; JSONB is also escaped, and does not keep the order of fields.
+    escaped; JSONB is also escaped, and does not keep the order of fields; FIRST_JSONB is that of
+    rules 1.
     """
 
-    PLAIN, KEY, JSONB = range(3)
+    PLAIN, KEY, JSONB, FIRST_JSONB = range(4)
+
+    def unescape(self, name: str) -> str:
+        """Return the document's key for a name in the text."""
+        if self is Form.PLAIN:
+            return name
+        return (ESCAPES if self is Form.JSONB else FIRST_ESCAPES).unescape(name)
 
 
 _Scalar = None | bool | int | float | str
@@ -144,11 +157,11 @@ def read_fields(value: dict[str, Json], *, form: Form = Form.JSONB) -> bytes:
     jsonb does not keep the order of fields: those of a DBRef are put in theirs.
     """
     fields = [
-        (_key(name if form is Form.PLAIN else unescape_key(name)), read_value(item, form=form))
+        (_key(form.unescape(name)), read_value(item, form=form))
         for name, item in value.items()
         if name != "$bson"
     ]
-    if form is Form.JSONB and "$ref" in value:
+    if form in {Form.JSONB, Form.FIRST_JSONB} and "$ref" in value:
         fields.sort(key=lambda field: dbref_order(field[0]))
     named = [b"%c%b\0%b" % (kind, key, data) for key, (kind, data) in fields]
     return b"".join(named) + read_unnameable(value)
@@ -342,6 +355,7 @@ _READERS: dict[str, Callable[[Json], Element]] = {
 
 
 _APART = WRAPPERS | {"$scope", "$element", "$ref", "$id", "$db", "_id"}
+_APART |= {f"${word}" for word in NOTE_WORDS}
 """Names that have a meaning in objects: they are never part of a run."""
 
 _NO_NAMES: FieldNames = {}
@@ -367,7 +381,13 @@ _COMMA = re.compile(rb",? ?")
 
 
 def read_pieces(
-    text: bytes, start: int, names: FieldNames, *, loads: Callable[[str], Any], check: Check
+    text: bytes,
+    start: int,
+    names: FieldNames,
+    *,
+    loads: Callable[[str], Any],
+    check: Check,
+    form: Form = Form.JSONB,
 ) -> Json:
     """Read the JSON value that PostgreSQL has written into `text` from `start` on.
 
@@ -375,7 +395,7 @@ def read_pieces(
     `check` is called with each value of which only the BSON is kept.
     """
     if text[start] in b"{[":
-        return _PieceReader(text, start, loads, check).read(names)
+        return _PieceReader(text, start, loads, check, form).read(names)
     value: Json = loads(text[start:].decode())
     return value
 
@@ -383,8 +403,11 @@ def read_pieces(
 class _PieceReader:
     """Reads containers from a position in a text on."""
 
-    def __init__(self, text: bytes, start: int, loads: Callable[[str], Any], check: Check) -> None:
+    def __init__(
+        self, text: bytes, start: int, loads: Callable[[str], Any], check: Check, form: Form
+    ) -> None:
         self._text, self._p, self._loads, self._check = text, start, loads, check
+        self._form = form
 
     def read(self, names: FieldNames, depth: int = 0) -> Json:
         """Read the object or array at the position."""
@@ -398,13 +421,13 @@ class _PieceReader:
                 pieces[name], run = value, None
                 continue
             self._check({name: value}, depth=depth)
-            kind, data = read_value(value)
+            kind, data = read_value(value, form=self._form)
             if run is None:
                 # The value of the first field goes on growing: later fields of the run join it.
                 run = bytearray(data)
                 pieces[name] = kind, cast(bytes, run)
             else:
-                run += b"%c%b\0%b" % (kind, _key(unescape_key(name)), data)
+                run += b"%c%b\0%b" % (kind, _key(self._form.unescape(name)), data)
         return pieces
 
     def _fields(self, names: FieldNames, depth: int) -> Iterator[tuple[str, Json]]:
@@ -431,7 +454,7 @@ class _PieceReader:
                 items = [self.read(_NO_NAMES, depth + 1)]
             for item in items:
                 self._check(item, depth=depth + 1)
-                yield read_value(item)
+                yield read_value(item, form=self._form)
         self._p += 1
 
     def _take(self, pattern: re.Pattern[bytes]) -> str:

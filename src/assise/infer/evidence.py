@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping
 from assise.infer.tree import PathProfile
 from assise.wording import count_of
 
+KEPT = " (kept in _extra)"
+
 KindCounts = list[tuple[str, int]]
 """Kinds with the number of their values, the most frequent first."""
 
@@ -63,7 +65,7 @@ def _sentence(
         parts += _list_counts(kept[1:], " in ")
     if others:
         left = ", ".join(_list_counts(others, " in "))
-        parts.append(f"{left} (kept in _extra)")
+        parts.append(left + KEPT)
     if nulls:
         parts.append(f"null in {nulls:,}")
     return ", ".join(parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -11,7 +11,16 @@ from assise.infer import legacy
 from assise.infer.evidence import array_evidence, column_evidence
 from assise.infer.names import describe_key, snake_case
 from assise.infer.profile import FLATTENED_LEVELS, MAP_KEYS
-from assise.infer.tree import PathProfile
+from assise.infer.readings import (
+    INTS,
+    NUMBERS,
+    ColumnChoice,
+    choose_moment,
+    choose_whole,
+    is_whole_by_name,
+    list_joins,
+)
+from assise.infer.tree import EMPTY, PathProfile, merge_paths
 from assise.manifest.paths import format_path
 from assise.types.table import PROPOSED, TYPES
 from assise.wording import escape
@@ -20,19 +29,8 @@ Ids = Literal["uuid", "text"]
 """The type of the columns that hold ObjectIds."""
 
 
-class ColumnChoice(NamedTuple):
-    """Type and kind of a column, and the names of the profile's kinds that it holds."""
-
-    type: str
-    kind: str
-    held: frozenset[str]
-
-
 MANY_KEYS = 20
 """Keys of a flattened document from which on they may be data."""
-
-INTS = frozenset({"int32", "int64"})
-NUMBERS = INTS | {"double"}
 
 _DATA_KEY_SIZE = 254
 # Numbers, dates, ObjectIds, hashes and UUIDs, addresses.
@@ -47,8 +45,10 @@ _DATA_KEY = re.compile(
 class FieldColumn:
     """A proposed column: the keys that it reads, its type and kind, its rows, and the evidence.
 
-    is_pure: whether the kinds that it holds are those of all values that are not null.
+    is_pure: whether it holds or reads all values that are not null.
     is_full: whether, besides, every row has a value.
+    is_null: whether more of its documents have a null than nothing.
+    joins: what it could be to join another column, by the family of the other one's type.
     """
 
     keys: tuple[str, ...]
@@ -58,15 +58,31 @@ class FieldColumn:
     evidence: str
     is_pure: bool = False
     is_full: bool = False
+    is_null: bool = False
+    joins: Mapping[str, ColumnChoice] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class FieldTable:
-    """A proposed child table: the keys of its array, the number of elements, and their fields."""
+    """A proposed child table: the keys of its array, the number of elements, and their fields.
+
+    absent: what more of the documents have than anything else without elements.
+    """
 
     keys: tuple[str, ...]
     rows: int
-    fields: list[FieldColumn | FieldTable]
+    fields: list[AnyField]
+    absent: str = ""
+
+
+@dataclass(frozen=True)
+class FieldNull:
+    """A field without a column that is null in most documents."""
+
+    keys: tuple[str, ...]
+
+
+AnyField = FieldColumn | FieldTable | FieldNull
 
 
 @dataclass(frozen=True)
@@ -83,64 +99,120 @@ class Finder:
     many: list[str] = field(default_factory=list)
     legacy: list[tuple[str, bytes]] = field(default_factory=list)
 
-    def find_fields(self, root: PathProfile, rows: int) -> list[FieldColumn | FieldTable]:
+    def find_fields(self, root: PathProfile, rows: int) -> list[AnyField]:
         """Return the columns and child tables of the documents at `root`, but for their `_id`."""
         return [
             field
             for key, path in root.children.items()
             if key != "_id"
-            for field in self._find(path, (key,), rows, "document")
+            for field in self._find(path, (key,), _Rows(rows, rows, "document"))
         ]
 
-    def _find(
-        self, path: PathProfile, keys: tuple[str, ...], rows: int, row: str
-    ) -> Iterator[FieldColumn | FieldTable]:
-        if not path.set_values:
-            return
+    def _find(self, path: PathProfile, keys: tuple[str, ...], rows: _Rows) -> Iterator[AnyField]:
+        """The fields at a path, and those below it."""
         is_flat = (
             _is_share(path.kinds.get("document", 0), path.set_values, 95)
             and len(keys) <= FLATTENED_LEVELS
+            and not is_map(path)
         )
-        if is_flat and not is_map(path):
+        is_null = rows.is_null(path)
+        if not path.set_values or is_flat:
+            if is_null:
+                yield FieldNull(keys)
             if len(path.children) >= MANY_KEYS:
                 self._note_many(keys, len(path.children))
+            inner = rows._replace(level=path.kinds.get("document", 0))
             for key, child in path.children.items():
-                yield from self._find(child, (*keys, key), rows, row)
-        elif path.values >= 100 or _is_share(path.values, rows, 1):
-            yield self._make(path, keys, rows, row)
+                yield from self._find(child, (*keys, key), inner)
+        elif path.values >= 100 or _is_share(path.values, rows.total, 1):
+            yield self._make(path, keys, rows)
+        elif is_null:
+            yield FieldNull(keys)
 
-    def _make(
-        self, path: PathProfile, keys: tuple[str, ...], rows: int, row: str
-    ) -> FieldColumn | FieldTable:
+    def _make(self, path: PathProfile, keys: tuple[str, ...], rows: _Rows) -> AnyField:
+        if table := self._make_table(path, keys, rows):
+            return table
         if _is_share(path.kinds.get("array", 0), path.set_values, 90):
-            return self._make_array(path, keys, rows, row)
-        choice = choose_column(path, self.ids)
+            return self._make_array(path, keys, rows)
+        choice = self._choose_reading(path, keys) or choose_column(path, self.ids)
         if choice is None:
             choice = ColumnChoice("jsonb", "every", frozenset(path.kinds))
         if choice.type == "jsonb" and path.kinds.get("document") and is_map(path):
             self._note_map(keys)
-        evidence = column_evidence(path, choice.held, rows=rows, row=row)
+        evidence = column_evidence(path, choice.held, rows=rows.total, row=rows.name)
         evidence = self._say_more(evidence, path, keys, choice)
-        is_pure = sum(path.kinds.get(kind, 0) for kind in choice.held) == path.set_values
-        is_full = is_pure and path.set_values == rows
-        return FieldColumn(keys, choice.type, choice.kind, path.values, evidence, is_pure, is_full)
+        held = sum(path.kinds.get(kind, 0) for kind in choice.held)
+        held = held if choice.values < 0 else choice.values
+        is_pure = held == path.set_values
+        return FieldColumn(
+            keys,
+            choice.type,
+            choice.kind,
+            path.values,
+            evidence,
+            is_pure=is_pure,
+            is_full=is_pure and path.set_values == rows.total,
+            is_null=rows.is_null(path),
+            joins=list_joins(path, choice.type),
+        )
 
-    def _make_array(
-        self, path: PathProfile, keys: tuple[str, ...], rows: int, row: str
-    ) -> FieldColumn | FieldTable:
+    def _choose_reading(self, path: PathProfile, keys: tuple[str, ...]) -> ColumnChoice | None:
+        """The column that reads values of other kinds, where that is certain."""
+        whole = choose_whole(path)
+        is_certain = _is_id(keys) or path.kinds.keys() <= {"double", "null"}
+        if whole and is_certain and is_whole_by_name(keys, path.set_values):
+            return whole
+        return choose_moment(path)
+
+    def _make_table(
+        self, path: PathProfile, keys: tuple[str, ...], rows: _Rows
+    ) -> FieldTable | None:
+        """The child table of arrays of documents, in place of which one document may stand."""
+        arrays, documents = (path.kinds.get(kind, 0) for kind in ("array", "document"))
         element = path.element
-        documents = element.kinds.get("document", 0) if element else 0
-        if element and documents and _is_share(documents, element.set_values, 90):
-            if is_map(element):
-                self._note_map(keys)
-            elif fields := self._find_elements(element):
-                return FieldTable(keys, element.values, fields)
+        if not element or not _is_share(arrays + documents, path.set_values, 90):
+            return None
+        inner = element.kinds.get("document", 0)
+        if not inner or not _is_share(inner, element.set_values, 90):
+            return None
+        merged = element
+        if documents:
+            own = PathProfile(None, {"document": documents}, path.children, unnamed=path.unnamed)
+            merged = merge_paths(element, own)
+        if is_map(merged):
+            self._note_map(keys)
+            return None
+        fields = self._find_elements(merged)
+        if not any(isinstance(found, FieldColumn | FieldTable) for found in fields):
+            return None
+        nulls, empty = path.kinds.get("null", 0), path.forms[EMPTY]
+        missing = rows.level - path.values
+        most = max(missing, nulls, empty)
+        absent = "" if most == missing else "null" if most == nulls else "[]"
+        return FieldTable(keys, merged.values, fields, absent)
+
+    def _make_array(self, path: PathProfile, keys: tuple[str, ...], rows: _Rows) -> FieldColumn:
         choice = self._choose_element_type(path)
         column_type, kind = (f"{choice.type}[]", choice.kind) if choice else ("jsonb", "every")
-        evidence = array_evidence(path, rows=rows, row=row, is_typed=choice is not None)
+        evidence = array_evidence(path, rows=rows.total, row=rows.name, is_typed=choice is not None)
+        joins: Mapping[str, ColumnChoice] = field(default_factory=dict)
         if choice and path.element:
-            evidence = self._say_more(evidence, path.element, keys, choice)
-        return FieldColumn(keys, column_type, kind, path.values, evidence)
+            evidence = self._say_more(evidence, path.element, keys, choice, brackets="[]")
+            joins = list_joins(path.element, choice.type)
+            joins = {
+                family: found
+                for family, found in joins.items()
+                if found.values == path.element.set_values
+            }
+        return FieldColumn(
+            keys,
+            column_type,
+            kind,
+            path.values,
+            evidence,
+            is_null=rows.is_null(path),
+            joins=joins,
+        )
 
     def _choose_element_type(self, path: PathProfile) -> ColumnChoice | None:
         """Return the type of the elements of an array column; None when it must be jsonb."""
@@ -152,19 +224,25 @@ class Finder:
             return None
         return choice if _most_arrays_fit(path, element, choice) else None
 
-    def _find_elements(self, element: PathProfile) -> list[FieldColumn | FieldTable]:
-        rows = element.values
+    def _find_elements(self, element: PathProfile) -> list[AnyField]:
+        rows = _Rows(element.values, element.kinds.get("document", 0), "element")
         return [
             field
             for key, path in element.children.items()
-            for field in self._find(path, (key,), rows, "element")
+            for field in self._find(path, (key,), rows)
         ]
 
     def _say_more(
-        self, evidence: str, path: PathProfile, keys: tuple[str, ...], choice: ColumnChoice
+        self,
+        evidence: str,
+        path: PathProfile,
+        keys: tuple[str, ...],
+        choice: ColumnChoice,
+        *,
+        brackets: str = "",
     ) -> str:
-        """Add to the evidence what a framework means by the key, and a question."""
-        more = [evidence, describe_key(keys)]
+        """Add to the evidence what a framework means by the key, what is read, and a question."""
+        more = [evidence, describe_key(keys), _say_reading(path, keys, choice, brackets)]
         if choice.kind == legacy.KIND:
             more.append(legacy.ask_for_order(path.legacy_uuid))
             self.legacy.append((format_path(keys), path.legacy_uuid))
@@ -181,6 +259,44 @@ class Finder:
             f"{escape(self.collection)}: {escape(format_path(keys))}"
             " is a map whose keys are data: one jsonb column"
         )
+
+
+class _Rows(NamedTuple):
+    """The rows of a table, and how many of them have the document that a field lies in."""
+
+    total: int
+    level: int
+    name: str
+
+    def is_null(self, path: PathProfile) -> bool:
+        """Whether more of the documents have a null at a path than nothing."""
+        return path.kinds.get("null", 0) > self.level - path.values
+
+
+def _is_id(keys: Sequence[str]) -> bool:
+    return is_whole_by_name(keys, 0)
+
+
+def _say_reading(
+    path: PathProfile, keys: Sequence[str], choice: ColumnChoice, brackets: str
+) -> str:
+    """What a column reads, and the column that it would be without; or what it could read.
+
+    brackets: those of an array's type.
+    """
+    if choice.said:
+        read = choice.said
+        if choice.values < path.set_values:
+            counts = f"{choice.values:,} of {path.set_values:,}"
+            read = f"{counts} are {read}, others are kept in _extra"
+        plain = choose_type(path.kinds, "uuid")
+        before = plain or ColumnChoice("jsonb", "every", frozenset())
+        return f"{read}; undo: {{type: {before.type}, from: {format_path(keys)}}}"
+    whole = choose_whole(path)
+    if whole is None or choice.type != "float8":
+        return ""
+    wanted = f'"{whole.type}{brackets}"' if brackets else whole.type
+    return f"all whole: {{type: {wanted}, from: {format_path(keys)}, kind: double}} holds them"
 
 
 def _most_arrays_fit(path: PathProfile, element: PathProfile, choice: ColumnChoice) -> bool:
@@ -229,7 +345,7 @@ def choose_for_all(kinds: Collection[str]) -> ColumnChoice | None:
 def _choose_number(kinds: Collection[str]) -> ColumnChoice:
     """Return the type for the numbers among these values."""
     if "double" not in kinds:
-        column_type, kind = ("int8", "int64") if "int64" in kinds else ("int4", "int32")
+        column_type, kind = ("int8", "int") if "int64" in kinds else ("int4", "int")
         return ColumnChoice(column_type, kind, INTS)
     if INTS.intersection(kinds):
         return ColumnChoice("numeric", "number", NUMBERS)

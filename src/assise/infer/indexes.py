@@ -11,6 +11,7 @@ from uuid import UUID
 from bson import ObjectId
 
 from assise.infer.metadata import Plain, SourceIndex
+from assise.infer.readings import ColumnChoice
 from assise.manifest.names import RESERVED
 from assise.types.ids import encode_object_id
 from assise.types.table import is_array
@@ -27,6 +28,7 @@ class Placed:
 
     is_pure: whether its kinds are those of all values that are not null.
     is_full: whether, besides, every row has a value.
+    joins: what the column could be to join another one, by the family of the other one's type.
     """
 
     table: str
@@ -35,6 +37,7 @@ class Placed:
     kind: str
     is_pure: bool = False
     is_full: bool = False
+    joins: Mapping[str, ColumnChoice] = field(default_factory=dict)
 
 
 @dataclass

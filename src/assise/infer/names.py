@@ -150,6 +150,10 @@ class Names:
         self._taken = set(taken)
         self._numbers: dict[str, int] = {}
 
+    def is_taken(self, name: str) -> bool:
+        """Return whether the table has a column of this name."""
+        return name in self._taken
+
     def take(self, wanted: str) -> str:
         """Return `wanted`, shortened if need be, or the first free of `wanted_2`, `wanted_3`, …."""
         size = MAX_NAME_BYTES - len(self._suffixes[-1])

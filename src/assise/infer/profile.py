@@ -51,9 +51,11 @@ from assise.documents.shape import Shape, Slot, SlotValue
 from assise.errors import InvalidBsonError
 from assise.infer.ids import FITS
 from assise.infer.joins import Joins
+from assise.infer.looks import LOOKS, DoubleLook, TextLook
 from assise.infer.metadata import Metadata
 from assise.infer.tree import (
     CODES,
+    EMPTY,
     NODE_BITS,
     OTHER,
     SUBTYPES,
@@ -117,7 +119,8 @@ class _UnusualError(Exception):
 
 @dataclass
 class _Level:
-    """The fields of the documents at one path, or (not keyed) the elements of its arrays.
+    """The fields of the documents at one path, or (not keyed) the elements of its arrays, whose
+    node, shifted, is `array`.
 
     `fields` are found by type byte and key, `rest` (fields without a path of their own) by type.
     """
@@ -126,6 +129,7 @@ class _Level:
     depth: int
     tables: int
     is_keyed: bool = True
+    array: int = 0
     fields: dict[bytes, _Field] = field(default_factory=dict)
     bits: dict[bytes, int] = field(default_factory=dict)
     rest: dict[int, _Field] = field(default_factory=dict)
@@ -265,6 +269,10 @@ class Profile:
                 if len(counted) < len(column):
                     column = [column[row] for row in counted]  # noqa: PLW2901 - those that count
                 self._counts[field[0]] += len(column) - column.count(None)
+                if isinstance(field[3], TextLook | DoubleLook):
+                    field[3].look_at(column)
+        if len(self._hits) > _FLUSH:
+            self._flush()
 
     def _find_walks(self, shape: Shape, columns: Sequence[Sequence[SlotValue]]) -> _Walks:
         """Return the columns whose values must be walked, each with its walk.
@@ -277,7 +285,8 @@ class Profile:
             field = self._find_field(slot)
             is_inlined = slot.kind == DOCUMENT and slot.path in shape.inlined
             walk = field[3] if field is not None else None
-            if field is None or (walk not in {None, SKIP[slot.kind]} and not is_inlined):
+            is_seen = is_inlined or (slot.kind in LOOKS and slot.path != (b"_id",))
+            if field is None or (walk not in {None, SKIP[slot.kind]} and not is_seen):
                 walks.append((walk, column))
         return walks
 
@@ -377,6 +386,9 @@ class Profile:
 
     def _walk(self, level: _Level, raw: bytes, p: int) -> int:
         last, is_keyed = open_document(raw, p), level.is_keyed
+        if not is_keyed and last == p + 4:
+            self._hits.append(level.array | EMPTY)
+            return last + 1
         repeated = repeated_keys(raw, p) if self._is_learning and is_keyed else ()
         find, find_field, collect = raw.find, level.fields.get, self._hits.append
         seen, p = 0, p + 4
@@ -443,6 +455,8 @@ class Profile:
             walk = self._walk_id(node, kind)
         elif kind in {DOCUMENT, ARRAY}:
             walk = self._walk_inner(level, node, kind)
+        elif kind in LOOKS:
+            walk = LOOKS[kind](self._hits.append, node << NODE_BITS)
         return (cell, bit, 0, walk) if walk else _skipped(cell, bit, kind)
 
     def _walk_inner(self, level: _Level, node: int, kind: int) -> Skip | None:
@@ -460,7 +474,7 @@ class Profile:
             element = self._find_node(node, None)
             if element < 0:
                 return None
-            inner = _Level(element, 0, level.tables + 1, is_keyed=False)
+            inner = _Level(element, 0, level.tables + 1, is_keyed=False, array=node << NODE_BITS)
         return partial(self._walk, inner)
 
     def _walk_binary(self, node: int) -> Skip:
@@ -482,6 +496,8 @@ class Profile:
         if fits is None:
             return None
         collect, skip = self._hits.append, SKIP[kind]
+        if kind in LOOKS:
+            skip = LOOKS[kind](collect, node << NODE_BITS)
         unfit = node << NODE_BITS | UNFIT
 
         def walk_id(raw: bytes, p: int) -> int:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from assise.infer import legacy
 from assise.infer.evidence import column_evidence, id_evidence
 from assise.infer.fields import (
-    INTS,
-    NUMBERS,
+    AnyField,
     FieldColumn,
+    FieldNull,
     FieldTable,
     Finder,
     Ids,
@@ -21,12 +21,14 @@ from assise.infer.indexes import Placed
 from assise.infer.joins import ELEMENT, Path
 from assise.infer.names import Names, TableNames, column_name, singular, snake_case
 from assise.infer.profile import Profile
+from assise.infer.readings import INTS, NUMBERS, choose_whole
 from assise.infer.references import find_references
 from assise.infer.relations import Relations
 from assise.infer.tree import PathProfile
 from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.names import shorten
 from assise.manifest.paths import format_child_path, format_path
+from assise.manifest.sections.absent import IS_NULL
 from assise.manifest.sections.postgres import Postgres, Urls
 from assise.types.table import PROPOSED
 from assise.wording import count_of, escape
@@ -93,9 +95,12 @@ def propose(
     _note_legacy(draft)
     joins = {collection: profile.joins for collection, profile in profiles.items()}
     relations = Relations(draft.tables, draft.comments, draft.places)
+    references = find_references(joins)
+    relations.join_types(references)
     metadata = {collection: profile.metadata for collection, profile in profiles.items()}
     relations.add_indexes(tables, metadata, has_parser=has_parser)
-    relations.add_references(find_references(joins))
+    relations.add_references(references)
+    relations.add_child_keys(joins, references)
     server = Postgres(main=Urls(url=postgres))
     manifest = Manifest(assise=1, name=name, postgres=server, tables=relations.list_tables())
     return Proposal(manifest, draft.comments, draft.notes)
@@ -119,6 +124,8 @@ def choose_key(path: PathProfile, documents: int, *, ids: Ids) -> Column:
         return Column(type="uuid", from_="_id", kind=legacy.KIND)
     if kinds <= INTS:
         return Column(type="int8" if "int64" in kinds else "int4", from_="_id")
+    if whole := choose_whole(path):
+        return Column(type=whole.type, from_="_id", kind=whole.kind)
     if kinds <= NUMBERS:
         return Column(type="numeric", from_="_id")
     only = next(iter(kinds))
@@ -143,6 +150,8 @@ def _draft_collection(draft: _Draft, collection: str, table: str, profile: Profi
         sample = root.children["_id"].legacy_uuid
         draft.comments[*place, "columns", "id"] = legacy.ask_for_order(sample)
         finder.legacy.insert(0, ("_id", sample))
+    if choose_whole(root.children["_id"]) and key.kind in {"int", "double"}:
+        draft.comments[*place, "columns", "id"] = "all whole; undo: {type: numeric, from: _id}"
     if finder.legacy:
         draft.legacy.append((collection, finder.legacy))
     is_offset = key.kind == "offset"
@@ -152,7 +161,10 @@ def _draft_collection(draft: _Draft, collection: str, table: str, profile: Profi
     columns = _name_columns(draft, owner, fields, names, room=TABLE_COLUMNS - 2)
     key_name = names.take("_offset") if is_offset else "id"
     draft.tables[table] = Table(
-        collection=collection, primary_key=(key_name,), columns={key_name: key, **columns}
+        collection=collection,
+        primary_key=(key_name,),
+        columns={key_name: key, **columns},
+        nulls=_list_nulls(fields),
     )
     if not is_offset:
         key_place = Placed(table, key_name, key.type, key.kind, is_pure=True, is_full=True)
@@ -162,7 +174,7 @@ def _draft_collection(draft: _Draft, collection: str, table: str, profile: Profi
 
 
 def _draft_children(
-    draft: _Draft, owner: _Owner, fields: Iterable[FieldColumn | FieldTable], key_column: str
+    draft: _Draft, owner: _Owner, fields: Iterable[AnyField], key_column: str
 ) -> None:
     """Draft the child tables of a table; `key_column` holds the document's key."""
     for child in fields:
@@ -174,13 +186,16 @@ def _draft_children(
         level = inner.above.count(ELEMENT)
         names = Names([key_column])
         columns = _name_columns(draft, inner, child.fields, names, room=TABLE_COLUMNS - 2 - level)
-        ordinals = [names.take("_position") for _ in range(level)]
+        own = "_position" if names.is_taken("position") else "position"
+        ordinals = [names.take(own) for _ in range(level)]
         draft.comments["tables", table] = count_of(child.rows, "element")
         draft.tables[table] = Table(
             parent=owner.table,
             from_=format_child_path(child.keys),
             primary_key=(key_column, *ordinals),
             columns=columns,
+            nulls=_list_nulls(child.fields),
+            absent=child.absent or None,
         )
         _draft_children(draft, inner, child.fields, key_column)
 
@@ -188,7 +203,7 @@ def _draft_children(
 def _name_columns(
     draft: _Draft,
     owner: _Owner,
-    fields: Iterable[FieldColumn | FieldTable],
+    fields: Iterable[AnyField],
     names: Names,
     *,
     room: int,
@@ -207,13 +222,19 @@ def _name_columns(
     for item in chosen:
         wanted, path = column_name(item.keys), format_path(item.keys)
         name = names.take(wanted)
-        columns[name] = Column(type=item.type, from_=path, kind=item.kind)
+        absent = IS_NULL if item.is_null else None
+        columns[name] = Column(type=item.type, from_=path, kind=item.kind, absent=absent)
         draft.places[owner.collection, (*owner.above, *item.keys)] = Placed(
-            table, name, item.type, item.kind, item.is_pure, item.is_full
+            table, name, item.type, item.kind, item.is_pure, item.is_full, item.joins
         )
         renamed = f"{item.evidence}; path {path}" if name != wanted else item.evidence
         draft.comments["tables", table, "columns", name] = renamed
     return columns
+
+
+def _list_nulls(fields: Iterable[AnyField]) -> tuple[str, ...] | None:
+    """The paths of fields without a column that are null in most documents."""
+    return tuple(format_path(each.keys) for each in fields if isinstance(each, FieldNull)) or None
 
 
 def _id_column(path: PathProfile, documents: int, *, ids: Ids) -> list[FieldColumn]:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
+from assise.infer.evidence import KEPT
 from assise.infer.indexes import IndexFinder, Placed
-from assise.infer.joins import ELEMENT, Path
+from assise.infer.joins import ELEMENT, OBJECT_IDS, UUIDS, Joins, Path
 from assise.infer.metadata import Metadata
+from assise.infer.readings import FAMILIES, ColumnChoice
 from assise.infer.references import Match, Matches, choose_match
 from assise.manifest.model import Column, Table
 from assise.manifest.names import RESERVED
-from assise.types.table import is_array
+from assise.types.table import element_type, is_array
+from assise.wording import count_of
 
 Place = tuple[str, ...]
 
 _INTS = frozenset({"int4", "int8"})
+_ID_FORMS = {"objectid": OBJECT_IDS.kind, "uuid": UUIDS.kind}
+"""The kind of a column of ids -> the form of its values."""
+
 _TEXT_KINDS = frozenset({"string", "objectid"})
 
 
@@ -28,7 +34,7 @@ class Relations:
 
     tables: Mapping[str, Table]
     comments: dict[Place, str]
-    places: Mapping[tuple[str, Path], Placed]
+    places: dict[tuple[str, Path], Placed]
     _columns: dict[tuple[str, str], dict[str, object]] = field(default_factory=dict)
     _indexes: dict[str, list[dict[str, object]]] = field(default_factory=dict)
 
@@ -69,19 +75,67 @@ class Relations:
         for table, texts in found.told.items():
             self.comments["tables", table, "indexes"] = "\n".join(texts)
 
+    def join_types(self, matches: Matches) -> None:
+        """Give columns the type of what they refer to, where it reads their values."""
+        for at, found in self._list_matches(matches):
+            targets = {(each.collection, (each.field,)) for each in found}
+            for target in sorted(targets.intersection(self.places)):
+                self._join_types(at, target)
+
+    def _join_types(self, at: tuple[str, Path], target: tuple[str, Path]) -> None:
+        own, other = self.places[at], self.places[target]
+        own_family = FAMILIES.get(element_type(own.type), "")
+        family = FAMILIES.get(other.type, "")
+        if not family and "int" in other.joins and {"int"} & {own_family, *own.joins}:
+            self._change(target, other.joins["int"])
+            family = "int"
+        if family in own.joins and family != own_family:
+            self._change(at, own.joins[family])
+
+    def _change(self, at: tuple[str, Path], choice: ColumnChoice) -> None:
+        """Change the type of a column, and say how to undo it."""
+        place = self.places[at]
+        said = ("tables", place.table, "columns", place.column)
+        self.comments[said] = self.comments.get(said, "").replace(KEPT, "")
+        column = self.tables[place.table].columns[place.column]
+        brackets = "[]" * is_array(place.type)
+        before = f'"{place.type}"' if brackets else place.type
+        undo = f"undo: {{type: {before}, from: {column.from_}}}"
+        self._remark(place.table, place.column, undo)
+        changed = replace(place, type=choice.type + brackets, kind=choice.kind)
+        self.places[at] = changed
+        self._ask(place, type=changed.type, kind=changed.kind)
+
+    def _list_matches(self, matches: Matches) -> Iterator[tuple[tuple[str, Path], list[Match]]]:
+        """The places of columns that refer to something, with the match, or with the best ones."""
+        for (collection, path), found in matches.items():
+            at = (collection, path)
+            if at not in self.places and path[-1] == ELEMENT:
+                at = (collection, path[:-1])
+            if at in self.places:
+                match = choose_match(found)
+                yield at, [match] if match else found[:3]
+
     def add_references(self, matches: Matches) -> None:
         """Add what fields refer to: a foreign key where the types are alike, else a comment."""
-        for (collection, path), found in matches.items():
-            place = self.places.get((collection, path))
-            if place is None and path[-1] == ELEMENT:
-                place = self.places.get((collection, path[:-1]))
-            if place is None:
-                continue
-            match = choose_match(found)
-            for each in [match] if match else found[:3]:
+        for at, found in self._list_matches(matches):
+            place = self.places[at]
+            for each in found:
                 self._remark(place.table, place.column, each.evidence)
-            if match is not None:
-                self._refer(place, match)
+            if len(found) == 1:
+                self._refer(place, found[0])
+
+    def add_child_keys(self, joins: Mapping[str, Joins], matches: Matches) -> None:
+        """Make the `_id`s of elements unique keys, where each is an id of its own."""
+        for (collection, path), place in self.places.items():
+            is_of_element = path[-2:] == (ELEMENT, "_id")
+            if not is_of_element or not place.is_full or (collection, path) in matches:
+                continue
+            numbers = joins[collection].samples.get((path, _ID_FORMS.get(place.kind, "")), ())
+            if numbers and len({*numbers}) == len(numbers):
+                self._ask(place, unique=True)
+                looked_at = count_of(len(numbers), "id")
+                self._remark(place.table, place.column, f"{looked_at} looked at, all different")
 
     def _refer(self, place: Placed, match: Match) -> None:
         target = self.places.get((match.collection, (match.field,)))

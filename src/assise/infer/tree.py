@@ -6,8 +6,9 @@ or one of the codes below.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from assise.documents.kinds import BINARY, KINDS
 
@@ -17,6 +18,15 @@ SUBTYPES, UUID, OTHER, UNFIT = 256, 512, 513, 514
 """Codes: binaries by subtype, 16 bytes of subtype 4, fields without a path of their own, and
 values of `_id` that do not fit their natural type."""
 
+EMPTY, FRACTION, WIDE = 515, 516, 517
+"""Codes: empty arrays, doubles that are no integer of 64 bits, and integers that are none of 32."""
+
+ISO, ISO_MS, OTHER_ISO, DAY, HEX, OTHER_HEX, UUID_TEXT, OTHER_UUID, NO_TEXT = range(520, 529)
+"""Codes of texts: moments in UTC with whole seconds, with milliseconds, and others; days; 24 hex
+digits and UUIDs, in lower case or not; and the empty text."""
+
+_FORMS = frozenset({EMPTY, FRACTION, WIDE, *range(ISO, NO_TEXT + 1)})
+
 
 @dataclass
 class PathProfile:
@@ -24,7 +34,8 @@ class PathProfile:
 
     `key` is None for the elements of an array. Kinds are named as in `documents.kinds`, binaries as
     the manifest's kinds (`binary`, `binary_5`), and `uuid` for 16 bytes of subtype 4. `legacy_uuid`
-    is the first binary of subtype 3, where all have 16 bytes.
+    is the first binary of subtype 3, where all have 16 bytes. `forms` says what texts, doubles and
+    arrays look like, by code.
     """
 
     key: str | None
@@ -34,6 +45,7 @@ class PathProfile:
     unnamed: int = 0
     unfit: int = 0
     legacy_uuid: bytes = b""
+    forms: Counter[int] = field(default_factory=Counter)
 
     @property
     def values(self) -> int:
@@ -71,9 +83,33 @@ def _count(path: PathProfile, code: int, count: int) -> None:
         path.unnamed = count
     elif code == UNFIT:
         path.unfit = count
+    elif code in _FORMS:
+        path.forms[code] = count
     elif code == UUID:
         path.kinds["uuid"] = count
     elif code >= SUBTYPES:
         path.kinds[f"binary_{code - SUBTYPES}" if code > SUBTYPES else "binary"] = count
     elif code != BINARY:
         path.kinds[KINDS[code]] = count
+
+
+def merge_paths(one: PathProfile, other: PathProfile) -> PathProfile:
+    """The profile of the values at two paths together, with the key of the first."""
+    kinds = Counter(one.kinds)
+    kinds.update(other.kinds)
+    children = dict(one.children)
+    for key, child in other.children.items():
+        children[key] = merge_paths(children[key], child) if key in children else child
+    element = one.element or other.element
+    if one.element and other.element:
+        element = merge_paths(one.element, other.element)
+    return PathProfile(
+        one.key,
+        dict(kinds),
+        children,
+        element,
+        one.unnamed + other.unnamed,
+        one.unfit + other.unfit,
+        one.legacy_uuid or other.legacy_uuid,
+        one.forms + other.forms,
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from assise.manifest.keys import AnyKey, Keyed, Tables
-from assise.manifest.names import check_column_name, check_name
+from assise.manifest.names import check_column_name, check_table_name, list_schemas
 from assise.manifest.needs import check_roles
 from assise.manifest.paths import keys_of_path, parse_child_path
 from assise.manifest.problems import Place, Problem
@@ -18,12 +18,13 @@ from assise.wording import show
 
 @dataclass(frozen=True)
 class _Reader:
-    """A column or a child table, and the keys of its parent's document that it reads."""
+    """A column, a child table or a path in `nulls`, and the keys of the document that it reads."""
 
     keys: tuple[str, ...]
     place: Place
     path: str
     name: str
+    is_null: bool = False
 
 
 def find_problems(manifest: Keyed, tables: Tables) -> Iterator[Problem]:
@@ -31,9 +32,14 @@ def find_problems(manifest: Keyed, tables: Tables) -> Iterator[Problem]:
     column_keys = keys_on("column")
     yield from _check_keys((), keys_on("manifest"), manifest, tables)
     yield from check_roles(ROLES.of(manifest), tables)
+    for schema in list_schemas(tables)[:1] if ROLES.of(manifest) else ():
+        message = f"belongs to tables of one schema, and there are some in {show(schema)}"
+        yield Problem(
+            ("roles",), message, remedy="Take the schema out of their names, or the roles."
+        )
     for table_name, table in tables.items():
         place = ("tables", table_name)
-        yield from check_name(place, table_name)
+        yield from check_table_name(place, table_name)
         yield from _check_origin(place, table)
         yield from _check_keys(place, keys_on("table"), table, tables)
         for name, column in table.columns.items():
@@ -68,7 +74,8 @@ def _check_readers(table_name: str, tables: Tables) -> Iterator[Problem]:
     readers = list(_list_readers(table_name, tables))
     if tables[table_name].collection is not None:
         for reader in readers:
-            if reader.keys[0] == "_id" and reader.path != "_id":
+            is_whole = reader.path == "_id" and reader.place[2] == "columns"
+            if reader.keys[0] == "_id" and not is_whole:
                 remedy = "Read _id as a whole: the order of its fields counts."
                 yield Problem(reader.place, "reads a part of _id", show(reader.path), remedy)
     yield from _check_overlaps(readers)
@@ -76,10 +83,16 @@ def _check_readers(table_name: str, tables: Tables) -> Iterator[Problem]:
 
 def _list_readers(table_name: str, tables: Tables) -> Iterator[_Reader]:
     for name, column in tables[table_name].columns.items():
-        keys = keys_of_path(column.from_) if column.kind != "offset" else None
+        is_field = column.kind != "offset" and not column.is_element
+        keys = keys_of_path(column.from_) if is_field else None
         if keys:
             place = ("tables", table_name, "columns", name, "from")
             yield _Reader(keys, place, column.from_, f"column {show(name)}")
+    for i, path in enumerate(tables[table_name].nulls or ()):
+        keys = keys_of_path(path)
+        if keys:
+            at = ("tables", table_name, "nulls", str(i))
+            yield _Reader(keys, at, path, f"the path {show(path)} in nulls", is_null=True)
     for name, child in tables.items():
         path = child.from_ or ""
         keys = keys_of_path(path, parse_child_path) if child.parent == table_name else None
@@ -88,13 +101,17 @@ def _list_readers(table_name: str, tables: Tables) -> Iterator[_Reader]:
 
 
 def _check_overlaps(readers: list[_Reader]) -> Iterator[Problem]:
-    """Report each reader whose path is that of another one, or lies inside it."""
+    """Report each reader whose path is that of another one, or lies inside it.
+
+    A document that is null in most documents may have columns all the same.
+    """
     above: _Reader | None = None
     for reader in sorted(readers, key=lambda item: item.keys):
-        if above is None or reader.keys[: len(above.keys)] != above.keys:
+        is_same = above is not None and reader.keys == above.keys
+        is_inside = above is not None and reader.keys[: len(above.keys)] == above.keys
+        if above is None or not is_inside or (above.is_null and not is_same):
             above = reader
             continue
-        is_same = reader.keys == above.keys
         relation = "the same field as" if is_same else "a field inside that of"
         message = f"reads {relation} {above.name}"
         yield Problem(reader.place, message, show(reader.path), "Keep one of the two.")

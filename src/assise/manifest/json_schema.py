@@ -83,6 +83,12 @@ def takes_numbers(option: Mapping[str, Schema]) -> bool:
     return option.get("type") in _NO_TEXTS
 
 
+def takes_null(option: Mapping[str, Schema]) -> bool:
+    """Whether YAML's null may stand there."""
+    values = option.get("enum")
+    return isinstance(values, list) and None in values
+
+
 def _describe_entry(on: On) -> dict[str, Schema]:
     properties: dict[str, Schema] = {}
     for key in keys_on(on):
@@ -127,6 +133,9 @@ def _simplify(schema: Schema, definitions: Mapping[str, Schema]) -> dict[str, Sc
 
 def _allow_variables(schema: dict[str, Schema]) -> dict[str, Schema]:
     """A schema that also takes a text with a variable, where it would not take every text."""
+    options = schema.get("anyOf")
+    if isinstance(options, list):
+        return {"anyOf": [*options, VARIABLE]}
     if _CLOSED & schema.keys() or schema.get("type") in _NO_TEXTS:
         return {"anyOf": [schema, VARIABLE]}
     return schema

@@ -82,6 +82,15 @@ class Key(Generic[T]):
 AnyKey = Key[Any]
 
 
+class PlainWord(str):
+    """A word that is written without quotes, though YAML takes it for no text."""
+
+    __slots__ = ()
+
+
+NULL = PlainWord("null")
+
+
 def with_keys(keys: Iterable[AnyKey]) -> Callable[[type[Model]], type[Model]]:
     """Decorate a model: give it a field for each of `keys` that has a type."""
     fields: dict[str, Any] = {

@@ -9,15 +9,24 @@ from typing import Any
 
 from assise.errors import ManifestError
 from assise.manifest.nodes import read_nodes
-from assise.manifest.table import Table
-from assise.types.table import KEY_KINDS, is_kind
+from assise.manifest.paths import parse_path
+from assise.manifest.sections.absent import MISSING
+from assise.manifest.table import Column, Table
+from assise.types.codec import Codec
+from assise.types.table import KEY_KINDS, element_type, find_codec, find_first_codec, is_kind
 
-RULES = 1
+RULES = 2
 """The newest rules by which rows are written; a load keeps those that it began with."""
 
 _LAYOUT_KEYS = ("rules", "tables")
 _TABLE_KEYS = ("table", "collection", "parent", "child_path", "primary_key", "columns", "extra")
+_TABLE_KEYS_2 = ("absent", "nulls")
 _COLUMN_KEYS = ("name", "type", "kind", "path")
+_COLUMN_KEYS_2 = ("reads", "absent", "is_element")
+"""The keys of rules 1, and those that came with rules 2."""
+
+_FIRST_KINDS = {"int32": "int", "int64": "int"}
+"""Kinds that have another name since rules 2."""
 
 _FIRST_TABLE_KEYS = ("collection", "parent", "from", "primary_key", "columns")
 _FIRST_COLUMN_KEYS = ("type", "from", "kind")
@@ -29,12 +38,26 @@ Plain = dict[str, Any]
 class ColumnLayout:
     """A column: its type, the BSON kind that it holds, and the keys that it reads.
 
-    Kind offset reads no keys.
+    Kind offset and elements read no keys.
+
+    Args:
+        reads: what numbers count, or the byte order of UUIDs of subtype 3, that it reads.
+        absent: what a NULL without a note means: `missing` or `null`.
+        is_element: it is the elements of its child table.
     """
 
     type: str
     kind: str
     path: tuple[str, ...]
+    reads: str = ""
+    absent: str = MISSING
+    is_element: bool = False
+
+    def codec(self, rules: int) -> Codec:
+        """The codec by the rules of a load; of a kind other than offset, and not as a key."""
+        if rules == 1:
+            return find_first_codec(self.type, self.kind)
+        return find_codec(self.type, self.kind, self.reads)
 
 
 @dataclass(frozen=True)
@@ -43,7 +66,8 @@ class TableLayout:
 
     A collection's table has its key among the columns. A child table has the root's key and the
     ordinals in front. `extra` is the name of our jsonb column, the last one. `key` is the key
-    column of the collection.
+    column of the collection. `absent` says what no rows of a child table mean: `missing`, `null`
+    or `[]`. `nulls` are paths without a column that are null where nothing else is noted.
     """
 
     table: str
@@ -54,6 +78,8 @@ class TableLayout:
     columns: Mapping[str, ColumnLayout]
     extra: str
     key: ColumnLayout = field(compare=False)
+    absent: str = MISSING
+    nulls: tuple[tuple[str, ...], ...] = ()
 
     @property
     def key_width(self) -> int:
@@ -82,7 +108,7 @@ class TableLayout:
     def as_json(self) -> Plain:
         """The table as JSON holds it; columns are a list, as jsonb keeps no order of keys."""
         columns = [{"name": name, **vars(column)} for name, column in self.columns.items()]
-        facts = {name: getattr(self, name) for name in _TABLE_KEYS}
+        facts = {name: getattr(self, name) for name in (*_TABLE_KEYS, *_TABLE_KEYS_2)}
         return {**facts, "columns": columns}
 
 
@@ -136,13 +162,15 @@ def layouts(layout: Layout, root: str) -> tuple[TableLayout, ...]:
     return tuple(layout.tables[name] for name in layout.tree(root))
 
 
-def derive_layout(tables: Mapping[str, Table]) -> Layout:
-    """The layout of a manifest's tables, by the newest rules."""
+def derive_layout(
+    tables: Mapping[str, Table], *, legacy_uuids: str = "", rules: int = RULES
+) -> Layout:
+    """The layout of a manifest's tables; `legacy_uuids` is what its columns say that say nothing."""
     parents = {name: table.parent for name, table in tables.items()}
     found = {}
     for name, table in tables.items():
         root = tables[_find_root(parents, name)]
-        key = root.columns[root.primary_key[0]]
+        key = _column_layout(root.columns[root.primary_key[0]], "")
         found[name] = TableLayout(
             name,
             table.collection,
@@ -150,13 +178,30 @@ def derive_layout(tables: Mapping[str, Table]) -> Layout:
             table.child_path,
             table.primary_key,
             {
-                column_name: ColumnLayout(column.type, column.kind, column.path)
+                column_name: _column_layout(
+                    column, "" if column_name in table.primary_key else legacy_uuids
+                )
                 for column_name, column in table.columns.items()
             },
             _name_extra(table),
-            ColumnLayout(key.type, key.kind, key.path),
+            key,
+            table.absent or MISSING,
+            tuple(parse_path(path) for path in table.nulls or ()),
         )
-    return Layout(found)
+    return Layout(found, rules)
+
+
+def _column_layout(column: Column, legacy_uuids: str) -> ColumnLayout:
+    of_uuids = legacy_uuids if element_type(column.type) == "uuid" else ""
+    reads: str = column.numbers or column.legacy_uuids or of_uuids
+    return ColumnLayout(
+        column.type,
+        column.kind,
+        column.path,
+        reads,
+        column.absent or MISSING,
+        column.is_element,
+    )
 
 
 def _find_root(parents: Mapping[str, str | None], name: str) -> str:
@@ -220,18 +265,26 @@ def _read_layout(found: Plain, name: str) -> Layout:
             columns[table],
             entry["extra"],
             columns[root][keys[root]],
+            entry.get("absent", MISSING),
+            tuple(tuple(path) for path in entry.get("nulls", ())),
         )
     return Layout(tables, found["rules"])
 
 
 def _read_columns(entry: Plain, name: str) -> dict[str, ColumnLayout]:
-    _check_keys(entry, _TABLE_KEYS, name)
+    _check_keys(entry, (*_TABLE_KEYS, *_TABLE_KEYS_2), name)
     return {column["name"]: _read_column(column, name) for column in entry["columns"]}
 
 
 def _read_column(entry: Plain, name: str) -> ColumnLayout:
-    _check_keys(entry, _COLUMN_KEYS, name)
-    column = ColumnLayout(entry["type"], entry["kind"], tuple(entry["path"]))
+    _check_keys(entry, (*_COLUMN_KEYS, *_COLUMN_KEYS_2), name)
+    kind: str = entry["kind"]
+    column = ColumnLayout(
+        entry["type"],
+        _FIRST_KINDS.get(kind, kind),
+        tuple(entry["path"]),
+        **{key: entry[key] for key in _COLUMN_KEYS_2 if key in entry},
+    )
     if not is_kind(column.type, column.kind):
         raise _unknown(name, entry["name"], f"{column.type} of kind {column.kind}")
     return column
@@ -263,7 +316,8 @@ def read_first_manifest(text: str) -> Layout:
     """
     value, _, _ = read_nodes(text)
     tables: Plain = value["tables"]  # type: ignore[call-overload, index, assignment]
-    return derive_layout({name: _read_first_table(entry) for name, entry in tables.items()})
+    first = {name: _read_first_table(entry) for name, entry in tables.items()}
+    return derive_layout(first, rules=1)
 
 
 def _read_first_table(entry: Plain) -> Table:

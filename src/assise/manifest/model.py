@@ -31,6 +31,7 @@ class Manifest(Keyed):
     assise: Literal[1]
     name: str
     postgres: Postgres = Field(default=EMBEDDED, repr=False)
+    legacy_uuids: str | None = None
     tables: dict[str, Table]
 
     _replaced: Mapping[Place, Replaced] = PrivateAttr(default_factory=dict)
@@ -59,7 +60,7 @@ class Manifest(Keyed):
     @cached_property
     def layout(self) -> Layout:
         """What rows depend on."""
-        return derive_layout(self.tables)
+        return derive_layout(self.tables, legacy_uuids=self.legacy_uuids or "")
 
     @property
     def roots(self) -> dict[str, str]:

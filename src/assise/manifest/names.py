@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
 from assise.manifest.problems import Place, Problem
@@ -25,6 +25,8 @@ RESERVED = frozenset(
 )
 """The words of SQL that name a table or a column only in quotes (`pg_get_keywords()`, R and T)."""
 
+_NOT_OURS = frozenset({"assise", "information_schema"})
+
 SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
 
 
@@ -39,6 +41,38 @@ def check_name(place: Place, name: str) -> Iterator[Problem]:
     elif size > MAX_NAME_BYTES:
         remedy = f"PostgreSQL takes {MAX_NAME_BYTES}: choose a shorter one."
         yield Problem(place, f"is a name of {size} bytes", show(name), remedy)
+
+
+def split_table(name: str) -> tuple[str | None, str]:
+    """The schema that the name of a table gives, if it gives one, and the name in it.
+
+    >>> split_table("auth.users"), split_table("users")
+    (('auth', 'users'), (None, 'users'))
+    """
+    schema, dot, table = name.partition(".")
+    return (schema, table) if dot else (None, name)
+
+
+def list_schemas(tables: Iterable[str]) -> list[str]:
+    """The schemas that names of tables give, each once."""
+    schemas = [split_table(name)[0] for name in tables]
+    return list(dict.fromkeys(schema for schema in schemas if schema is not None))
+
+
+def check_table_name(place: Place, name: str) -> Iterator[Problem]:
+    """Check the name of a table, in a schema that is not one of the server or of Assise."""
+    schema, table = split_table(name)
+    if schema is None:
+        yield from check_name(place, name)
+    elif not schema or not table or "." in table:
+        remedy = "Write a name, or a schema and a name, such as auth.users."
+        yield Problem(place, "is neither a name nor a schema and a name", show(name), remedy)
+    elif schema in _NOT_OURS or schema.startswith("pg_"):
+        remedy = "Choose another schema."
+        yield Problem(place, f"is in schema {schema}, which is not for tables", show(name), remedy)
+    else:
+        yield from check_name(place, schema)
+        yield from check_name(place, table)
 
 
 def check_column_name(place: Place, name: str) -> Iterator[Problem]:

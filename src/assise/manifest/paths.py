@@ -15,11 +15,12 @@ from assise.manifest.problems import Place, Problem
 from assise.wording import show
 
 MAX_KEYS = 100
+ELEMENTS = "*"
+"""The path of a column that is the elements of its child table."""
 
 _SEPARATOR = re.compile(r"(?<!\\)\.")
 _ESCAPED = re.compile(r"\\([.*])")
 _SPECIAL = re.compile(r"[.*]")
-_STAR = "*"
 
 
 def is_nameable(key: str) -> bool:
@@ -44,7 +45,7 @@ def parse_path(text: str) -> tuple[str, ...]:
             of an array.
     """
     segments = _SEPARATOR.split(text)
-    if _STAR in segments:
+    if ELEMENTS in segments:
         raise ManifestError(
             "a segment * stands for the elements of an array",
             remedy=r"Make a child table of the array; a key * is written \*.",
@@ -62,7 +63,7 @@ def parse_child_path(text: str) -> tuple[str, ...]:
         ManifestError: the path does not end in its only `*`, or one of its keys cannot be named.
     """
     *segments, last = _SEPARATOR.split(text)
-    if last != _STAR or not segments or _STAR in segments:
+    if last != ELEMENTS or not segments or ELEMENTS in segments:
         raise ManifestError(
             "a child table's path names an array and ends in its one *",
             remedy=r"Write for example files.*; a key * is written \*.",
@@ -85,7 +86,7 @@ def format_path(keys: Iterable[str]) -> str:
 
 def format_child_path(keys: Iterable[str]) -> str:
     """The path of a child table of the array at these keys."""
-    return f"{format_path(keys)}.{_STAR}"
+    return f"{format_path(keys)}.{ELEMENTS}"
 
 
 def _read_keys(segments: list[str]) -> tuple[str, ...]:

@@ -8,7 +8,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from assise.errors import ManifestError
-from assise.manifest.json_schema import find_options, json_schema, properties_of, takes_numbers
+from assise.manifest.json_schema import (
+    find_options,
+    json_schema,
+    properties_of,
+    takes_null,
+    takes_numbers,
+)
 from assise.manifest.keys import Schema
 from assise.manifest.model import Manifest
 from assise.manifest.nodes import Value, list_items, read_nodes
@@ -134,7 +140,8 @@ def _counts(problem: Problem, schema: Schema) -> bool:
         return True
     options = list(find_options(schema, problem.place))
     is_number = problem.about == "text" and any(map(takes_numbers, options))
-    return bool(options) and not is_number
+    is_null = problem.about == "value" and any(map(takes_null, options))
+    return bool(options) and not is_number and not is_null
 
 
 def _find_invalid(error: ValidationError, unknown: list[Problem]) -> Iterator[Problem]:

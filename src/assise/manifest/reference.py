@@ -57,7 +57,8 @@ def _name_type(schema: Schema) -> str:
         return " or ".join(dict.fromkeys(names))
     if isinstance(values, list):
         is_short = len(values) <= _MOST_VALUES
-        return " or ".join(f"`{value}`" for value in values) if is_short else "text"
+        shown = dict.fromkeys("null" if value is None else str(value) for value in values)
+        return " or ".join(f"`{value}`" for value in shown) if is_short else "text"
     if "const" in schema:
         return f"`{schema['const']}`"
     if schema.get("type") == "array":

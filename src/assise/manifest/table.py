@@ -5,38 +5,56 @@ from __future__ import annotations
 from pydantic import Field, field_validator, model_validator
 
 from assise.manifest.keys import Keyed, with_keys
-from assise.manifest.paths import default_path, parse_child_path, parse_path
+from assise.manifest.paths import ELEMENTS, default_path, parse_child_path, parse_path
 from assise.manifest.sections import keys_on
+from assise.manifest.sections.absent import IS_EMPTY
 from assise.manifest.sections.deletion import add_column
-from assise.types.table import KINDS, default_kind
+from assise.types.names import normalize_type
+from assise.types.table import default_kind, is_type
+
+_FIRST_KINDS = {"int32", "int64"}
+"""What kind int was called before there were several of ints."""
 
 
 @with_keys(keys_on("column"))
 class Column(Keyed):
     """A column: its type, the path that it reads and the BSON kind that it holds.
 
-    Without `from_` a column of a table reads the field that has the column's own name.
+    Without `from_` a column of a table reads the field that has the column's own name; with `*` it
+    is the one column of a child table whose elements are no documents.
     """
 
     type: str
     from_: str = Field(default="", validation_alias="from", serialization_alias="from")
     kind: str = ""
+    numbers: str | None = None
+    legacy_uuids: str | None = None
+    absent: str | None = None
     comment: str | None = None
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_kind(cls, data: object) -> object:
-        if not isinstance(data, dict) or "kind" in data:
+    def _normalize(cls, data: object) -> object:
+        """The type in its one form, and the kind that it has where none is given."""
+        column_type = data.get("type") if isinstance(data, dict) else None
+        if not isinstance(data, dict) or not isinstance(column_type, str):
             return data
-        column_type = data.get("type")
-        if isinstance(column_type, str) and column_type in KINDS:
-            return {**data, "kind": default_kind(column_type)}
-        return data
+        column_type = normalize_type(column_type)
+        kind = data.get("kind")
+        if is_type(column_type):
+            default = default_kind(column_type)
+            kind = default if kind is None or (default == "int" and kind in _FIRST_KINDS) else kind
+        return {**data, "type": column_type, **({} if kind is None else {"kind": kind})}
+
+    @property
+    def is_element(self) -> bool:
+        """Whether the column is the elements of its child table."""
+        return self.from_ == ELEMENTS and self.kind != "offset"
 
     @property
     def path(self) -> tuple[str, ...]:
-        """The keys that the column reads; none for kind offset."""
-        return () if self.kind == "offset" else parse_path(self.from_)
+        """The keys that the column reads; none for elements and for kind offset."""
+        return () if self.is_element or self.kind == "offset" else parse_path(self.from_)
 
 
 @with_keys(keys_on("table"))
@@ -47,6 +65,8 @@ class Table(Keyed):
     parent: str | None = None
     from_: str | None = Field(default=None, validation_alias="from", serialization_alias="from")
     primary_key: tuple[str, ...]
+    absent: str | None = None
+    nulls: tuple[str, ...] | None = None
     columns: dict[str, Column] = Field(default_factory=dict)
     comment: str | None = None
 
@@ -59,6 +79,11 @@ class Table(Keyed):
     @classmethod
     def _add_column(cls, data: object) -> object:
         return add_column(data)
+
+    @field_validator("absent", mode="before")
+    @classmethod
+    def _name_empty(cls, value: object) -> object:
+        return IS_EMPTY if value == [] else value
 
     @field_validator("primary_key", mode="before")
     @classmethod

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from assise.manifest.keys import AnyKey, Keyed
+from assise.manifest.keys import AnyKey, Keyed, PlainWord
 from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.problems import Place
 from assise.manifest.sections import find_key, keys_on
@@ -113,6 +113,8 @@ class _Writer:
         return found
 
     def _write_value(self, place: Place, value: object) -> str:
+        if isinstance(value, PlainWord):
+            return value
         if isinstance(value, str):
             return _quote(self._restore(place, value))
         if isinstance(value, list | tuple):

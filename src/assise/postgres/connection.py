@@ -22,7 +22,7 @@ from assise.postgres.environment import without_service
 from assise.postgres.queries import QUERIES
 from assise.postgres.session import SETTINGS
 from assise.postgres.translate import describe_error, translated
-from assise.types.table import TYPES
+from assise.types.table import find_type
 from assise.types.wire import Cell
 
 Parameter = str | int | float | bytes | None | Sequence[str]
@@ -151,7 +151,7 @@ class Connection:
     def fetch_cells(self, statement: str, array: bytes, column_type: str) -> Iterator[BinaryRow]:
         """The rows of a query over one array $1 of `column_type`, every cell in binary format."""
         with translated(self.target):
-            return _read_rows(self._query(statement, [array], [TYPES[column_type].array_oid]))
+            return _read_rows(self._query(statement, [array], [find_type(column_type).array_oid]))
 
     def stream(
         self,
@@ -170,7 +170,7 @@ class Connection:
             self._query(
                 f"DECLARE {cursor} NO SCROLL CURSOR FOR {query}",
                 parameters,
-                [TYPES[column_type].array_oid][: len(parameters)],
+                [find_type(column_type).array_oid][: len(parameters)],
             )
             try:
                 while (result := self._query(f"FETCH 5000 FROM {cursor}", [], [])).ntuples:

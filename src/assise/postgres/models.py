@@ -8,6 +8,7 @@ import psycopg
 
 from assise import extras
 from assise.errors import UsageError
+from assise.manifest.names import split_table
 from assise.postgres.connection import Connection
 from assise.postgres.environment import without_service
 from assise.wording import nearest
@@ -16,7 +17,7 @@ EXTRA = "schema"
 
 
 def write_models(connection: Connection, tables: Sequence[str]) -> str:
-    """The classes of these tables, in the schema that comes first on the search path.
+    """The classes of these tables; a name without a schema is looked for on the search path.
 
     Raises:
         MissingExtraError: sqlacodegen is not installed. UsageError: a table is not there.
@@ -30,7 +31,15 @@ def write_models(connection: Connection, tables: Sequence[str]) -> str:
 
     engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=connect)
     try:
-        known = sqlalchemy.inspect(engine).get_table_names()
+        inspector = sqlalchemy.inspect(engine)
+        groups: dict[str | None, list[str]] = {}
+        for schema, name in map(split_table, tables):
+            groups.setdefault(schema, []).append(name)
+        known = [
+            f"{schema}.{name}" if schema else name
+            for schema in groups
+            for name in inspector.get_table_names(schema)
+        ]
         missing = [name for name in tables if name not in known]
         if missing:
             raise UsageError(
@@ -38,7 +47,8 @@ def write_models(connection: Connection, tables: Sequence[str]) -> str:
                 remedy=f"`assise load FOLDER` makes it. {nearest(missing[0], known)}",
             )
         metadata = sqlalchemy.MetaData()
-        metadata.reflect(engine, only=list(tables))
+        for schema, names in groups.items():
+            metadata.reflect(engine, schema, only=names)
         text: str = generators.DeclarativeGenerator(metadata, engine, set()).generate()
         return text
     finally:

@@ -18,8 +18,13 @@ from assise.manifest.layout import TableLayout
 LEVEL_BITS = 20
 KIND_BITS = 10
 SUBTYPES = 256
+READ = 2 * SUBTYPES
+"""The code of a value that its column reads; the others are those of kinds."""
+
 _MASKS_KEPT = 10_000
 _HELD = -1
+
+_NO_MISFITS = frozenset({"null", "nulled"})
 
 Places = list[tuple[int, int, int]]
 """The columns of a level: bit of the key, table, position in the layout."""
@@ -29,7 +34,8 @@ Places = list[tuple[int, int, int]]
 class ColumnCount:
     """How many values of a column stand in its cells, and how many in `_extra`, by kind.
 
-    `read` of those in cells have their original in `_extra` as well.
+    `read` of those in cells have their original in `_extra` as well. Nulls that go without a note
+    count as if they stood in `_extra`.
     """
 
     held: int = 0
@@ -47,8 +53,8 @@ class ColumnCount:
 
     @property
     def left_out(self) -> dict[str, int]:
-        """The values in `_extra` that are not null."""
-        return {kind: count for kind, count in self.extra.items() if kind != "null"}
+        """The values in `_extra` that are not null, and were not set to NULL later."""
+        return {kind: count for kind, count in self.extra.items() if kind not in _NO_MISFITS}
 
     def as_json(self) -> dict[str, object]:
         """Return what `--json` prints."""
@@ -102,7 +108,8 @@ class Collector:
     """Collects the numbers of one collection's documents.
 
     `hits` has for each level of a document `keys << LEVEL_BITS | level`, and for each value that
-    its column does not hold the negative of a code. `groups` has the counts of whole groups.
+    its column reads or does not hold the negative of a code. `groups` has the counts of whole
+    groups.
     """
 
     def __init__(self, layouts: tuple[TableLayout, ...]) -> None:
@@ -119,8 +126,13 @@ class Collector:
         self._known.append({})
         return len(self._levels) - 1, self._known[-1]
 
+    def add_elements(self, table: int, position: int) -> int:
+        """Return what `hits` gets for each element of a child table of scalars."""
+        number, _ = self.add_level([(1, table, position)])
+        return 1 << LEVEL_BITS | number
+
     def note(self, table: int, position: int, code: int) -> None:
-        """Collect a value that stands in `_extra`, because its column does not hold it."""
+        """Collect a value that its column reads, or by its kind one that it does not hold."""
         self.hits.append(-((table << LEVEL_BITS | position) << KIND_BITS | code) - 1)
 
     def add_held(self, table: int, position: int, count: int) -> None:
@@ -148,7 +160,8 @@ class Collector:
                 place, code = divmod(-hit - 1, 1 << KIND_BITS)
                 table, position = divmod(place, 1 << LEVEL_BITS)
                 # Its key was told by its level, as those of values in cells are.
-                self._count(table, position, _HELD, -count)
+                if code != READ:
+                    self._count(table, position, _HELD, -count)
                 self._count(table, position, code, count)
                 continue
             seen, level = divmod(hit, 1 << LEVEL_BITS)
@@ -170,6 +183,8 @@ class Collector:
         found = self._counts.at(layout.table, layout.names[position])
         if code == _HELD:
             found.held += count
+        elif code == READ:
+            found.read += count
         else:
             kind = name_kind(code)
             found.extra[kind] = found.extra.get(kind, 0) + count

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 
-from assise.documents.extjson import escape_key, unescape_key
-from assise.documents.extjson_reader import FieldNames, read_unnameable, read_value
+from assise.documents.extjson_reader import FieldNames, Json, read_unnameable
 from assise.documents.reader import elements
 from assise.documents.writer import Element, enclose
 from assise.errors import CellError
-from assise.rows.tree import Level
-from assise.types.jsonb import JsonObject, ReadJsonb
+from assise.rows.tree import Level, Tree
+from assise.types.jsonb import JsonbForm, JsonObject, ReadJsonb
 from assise.types.wire import Cell
 
+Field = tuple[bytes, Element]
 ReadExtra = Callable[[Cell | None], JsonObject]
+
+MISSING, ONE, NULLED, ELEMENT = "$missing", "$one", "$nulled", "$element"
+"""Words of notes.
+
+The keys that are missing where something else goes without a note, one document in place of an
+array, a value that the load has put NULL for, and an element that its row does not give back.
+"""
 
 _NOTHING: FieldNames = {}
 
 
 def compile_extra(
-    level: Level, read: ReadJsonb, *, is_strict: bool, more: FieldNames = _NOTHING
+    tree: Tree, level: Level, read: ReadJsonb, *, is_strict: bool, more: FieldNames = _NOTHING
 ) -> ReadExtra:
     """The reader of the `_extra` of one table.
 
@@ -27,7 +34,7 @@ def compile_extra(
         level: the root of the table.
         more: names that are looked up besides those of the level.
     """
-    known = {**list_names(level), **more}
+    known = {**list_names(tree, level), **more}
 
     def read_extra(cell: Cell | None) -> JsonObject:
         if cell is None:
@@ -43,23 +50,51 @@ def compile_extra(
     return read_extra
 
 
-def list_names(level: Level) -> dict[str, FieldNames]:
+def list_names(tree: Tree, level: Level) -> dict[str, FieldNames]:
     """The names that are looked up in `_extra` at a level, and those below them."""
-    names: dict[str, FieldNames] = {
-        escape_key(key.decode()): _NOTHING for key in [*level.columns, *level.arrays]
-    }
+    escape, has_notes = tree.form.escapes.escape, tree.rules > 1
+    names: dict[str, FieldNames] = {MISSING: _NOTHING} if has_notes and level.absent else {}
+    for key in level.columns:
+        names[escape(key.decode())] = {NULLED: _NOTHING} if has_notes else _NOTHING
+    for key in level.arrays:
+        names[escape(key.decode())] = {ONE: _NOTHING} if has_notes else _NOTHING
     for key, inner in level.levels.items():
-        names[escape_key(key.decode())] = list_names(inner)
+        names[escape(key.decode())] = list_names(tree, inner)
     return names
 
 
-def read_other_fields(
-    extra: JsonObject, known: Collection[str] | Mapping[str, FieldNames]
-) -> list[tuple[bytes, Element]]:
-    """The fields without a column: those named in `_extra`, then those that JSON cannot name."""
+def read_missing(extra: JsonObject) -> list[str]:
+    """The names under `$missing` of one level.
+
+    Raises:
+        CellError: something else stands there.
+    """
+    names = extra.get(MISSING, [])
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        return [str(name) for name in names]
+    if isinstance(names, tuple):
+        raise CellError(f"{MISSING} holds more names than a level has")
+    raise CellError(f"{MISSING} holds {str(names)[:80]}, which is no list of names")
+
+
+def find_nulled(note: Json) -> tuple[Json] | None:
+    """The value that the load has put NULL for, if a note says so."""
+    return (note[NULLED],) if isinstance(note, dict) and list(note) == [NULLED] else None
+
+
+def is_one(note: Json) -> bool:
+    """Whether a note says that one document stands in place of an array."""
+    return isinstance(note, dict) and list(note) == [ONE] and note[ONE] is True
+
+
+def read_named(form: JsonbForm, extra: JsonObject, known: Collection[str]) -> list[Field]:
+    """The fields without a column that are named in `_extra`."""
     others = {name: note for name, note in extra.items() if name not in known}
-    fields = [(unescape_key(name).encode(), read_value(note)) for name, note in others.items()]
-    if "$bson" in extra:
-        document = enclose(read_unnameable(extra))
-        fields += [(key, (kind, document[p:end])) for kind, key, p, end in elements(document)]
-    return fields
+    unescape = form.escapes.unescape
+    return [(unescape(name).encode(), form.value(note)) for name, note in others.items()]
+
+
+def read_unnamed(extra: JsonObject) -> list[Field]:
+    """The fields that JSON cannot name, which stand under `$bson`."""
+    document = enclose(read_unnameable(extra))
+    return [(key, (kind, document[p:end])) for kind, key, p, end in elements(document)]

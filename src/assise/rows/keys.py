@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from uuid import UUID
 
-from assise.documents.kinds import OBJECT_ID
+from assise.documents.kinds import KINDS, OBJECT_ID
 from assise.documents.reader import NOT_BSON, elements
 from assise.manifest.layout import Layout
 from assise.rows.model import Document
-from assise.types.codec import Codec
+from assise.rows.tree import build_tree
+from assise.types.codec import Hold
 from assise.types.ids import decode_object_id, encode_object_id
-from assise.types.table import TYPES, find_codec
+from assise.types.table import find_type
 from assise.types.wire import Cell, int8_field, strip_length
 
 ReadKeys = Callable[[Sequence[Document]], list[Cell | None]]
@@ -26,7 +27,8 @@ def compile_keys(layout: Layout, root: str) -> ReadKeys:
     column = layout.key_column(root)
     if column.kind == "offset":
         return _compile_offsets(column.type)
-    codec = find_codec(column.type, column.kind)
+    codec = build_tree(layout, root).key_codec
+    holds = {kind: codec.hold(kind) for kind in KINDS}
     encode_object_ids = codec.encode_columns.get(OBJECT_ID)
 
     def read_keys(documents: Sequence[Document]) -> list[Cell | None]:
@@ -35,13 +37,13 @@ def compile_keys(layout: Layout, root: str) -> ReadKeys:
         ):
             fields = encode_object_ids([raw[9:21] for _, raw in documents])
             return [strip_length(field) if field else None for field in fields]
-        return [_read_key(codec, raw) for _, raw in documents]
+        return [_read_key(holds, raw) for _, raw in documents]
 
     return read_keys
 
 
 def _compile_offsets(column_type: str) -> ReadKeys:
-    write_offset = TYPES[column_type].write_offset or int8_field
+    write_offset = find_type(column_type).write_offset or int8_field
 
     def read_offsets(documents: Sequence[Document]) -> list[Cell | None]:
         fields = [write_offset(offset) for offset, _ in documents]
@@ -50,30 +52,30 @@ def _compile_offsets(column_type: str) -> ReadKeys:
     return read_offsets
 
 
-def _read_key(codec: Codec, raw: bytes) -> Cell | None:
+def _read_key(holds: Mapping[int, Hold], raw: bytes) -> Cell | None:
     with suppress(*NOT_BSON):
         for kind, key, p, end in elements(raw):
             if key == b"_id":
-                field, _ = codec.encode[kind](raw, p)
+                field, _, _ = holds[kind](raw, p)
                 return strip_length(field) if field and end < len(raw) else None
     return None
 
 
 def normal_key(column_type: str, cell: Cell) -> Hashable:
     """A value that two cells share when PostgreSQL calls the keys equal."""
-    compare = TYPES[column_type].compare_key
+    compare = find_type(column_type).compare_key
     return compare(cell) if compare else cell
 
 
 def normal_keys(column_type: str, cells: Sequence[Cell]) -> Sequence[Hashable]:
     """`normal_key` of each."""
-    compare = TYPES[column_type].compare_key
+    compare = find_type(column_type).compare_key
     return [compare(cell) for cell in cells] if compare else cells
 
 
 def show_key(column_type: str, cell: Cell) -> str:
     """A key on one line, at most 200 characters of it."""
-    return TYPES[column_type].show_key(cell)
+    return find_type(column_type).show_key(cell)
 
 
 def objectid_to_uuid(objectid: str) -> UUID:

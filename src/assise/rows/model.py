@@ -44,15 +44,20 @@ class Rejected:
 
 @dataclass
 class Values:
-    """How many leaves of documents stand in typed columns, in jsonb columns and in `_extra`."""
+    """How many leaves of documents stand in typed columns, in jsonb columns and in `_extra`.
+
+    Those that are `read` stand in typed columns, their originals in `_extra`.
+    """
 
     typed: int = 0
+    read: int = 0
     jsonb: int = 0
     extra: int = 0
 
     def add(self, other: Values, times: int = 1) -> None:
         """Add another count to this one, or with `times` -1 take it away."""
         self.typed += times * other.typed
+        self.read += times * other.read
         self.jsonb += times * other.jsonb
         self.extra += times * other.extra
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from assise.manifest.model import Manifest
-from assise.schema.sql import quote, quote_text
+from assise.manifest.sections.schemas import SCHEMAS
+from assise.schema.sql import quote, quote_table, quote_text
 
 Comments = dict[tuple[str, str | None], str]
-"""Table and column, None for the table itself -> the text."""
+"""Table and column, None for the table itself -> the text; a schema is written as `auth.`."""
 
 
 def find_comments(manifest: Manifest) -> Comments:
     """The comments of a manifest."""
     found: Comments = {}
+    for schema, entry in (SCHEMAS.of(manifest) or {}).items():
+        if entry.comment:
+            found[f"{schema}.", None] = entry.comment
     for name, table in manifest.tables.items():
         if table.comment:
             found[name, None] = table.comment
@@ -46,6 +50,8 @@ def change_comments(
 
 def _comment_on(table: str, column: str | None, *, schema: str, text: str | None) -> str:
     literal = "NULL" if text is None else quote_text(text)
+    if table.endswith("."):
+        return f"COMMENT ON SCHEMA {quote(table[:-1])} IS {literal}"
     if column is None:
-        return f"COMMENT ON TABLE {quote(schema, table)} IS {literal}"
-    return f"COMMENT ON COLUMN {quote(schema, table, column)} IS {literal}"
+        return f"COMMENT ON TABLE {quote_table(schema, table)} IS {literal}"
+    return f"COMMENT ON COLUMN {quote_table(schema, table)}.{quote(column)} IS {literal}"

@@ -6,15 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from assise.manifest.model import Column, Manifest, Table
+from assise.manifest.names import split_table
 from assise.manifest.problems import Place
 from assise.manifest.sections.columns import list_columns
 from assise.manifest.sections.constraints import (
     CHECK,
     DEFAULT,
+    DUPLICATES,
     FUNCTIONS,
     NOT_NULL,
     UNIQUE,
     VALUES,
+    Duplicates,
     Unique,
 )
 from assise.manifest.sections.deletion import DELETED_TYPE
@@ -22,8 +25,8 @@ from assise.manifest.sections.indexes import INDEXES, Index, read_column
 from assise.manifest.sections.references import Reference, list_foreign_keys
 from assise.schema.deletion import are_null
 from assise.schema.guards import find_guards
-from assise.schema.objects import ORDER, Broken, Object, ObjectNames
-from assise.schema.sql import quote, quote_list, quote_text
+from assise.schema.objects import ORDER, Amendment, Broken, Object, ObjectNames
+from assise.schema.sql import quote, quote_list, quote_table, quote_text
 
 SHOWN = 10
 """Keys of rows that a finding names."""
@@ -36,7 +39,8 @@ _CUT_TYPES = frozenset({"text", "varchar", "citext"})
 
 def list_objects(manifest: Manifest, schema: str) -> list[Object]:
     """Everything that a manifest asks for, in the order in which it can be created."""
-    taken = {*manifest.tables, *(f"{name}_pkey" for name in manifest.tables)}
+    tables = [split_table(name)[1] for name in manifest.tables]
+    taken = {*tables, *(f"{name}_pkey" for name in tables)}
     names = ObjectNames(taken)
     guards = find_guards(manifest)
     found: list[Object] = []
@@ -64,7 +68,12 @@ class _Builder:
     @property
     def sql_name(self) -> str:
         """The table, as SQL names it."""
-        return quote(self.schema, self.name)
+        return quote_table(self.schema, self.name)
+
+    @property
+    def _indexes_schema(self) -> str:
+        """The schema of the table, in which its indexes are too."""
+        return split_table(self.name)[0] or self.schema
 
     @property
     def types(self) -> dict[str, str]:
@@ -144,7 +153,7 @@ class _Builder:
             yield self._check((*place, "check"), name, check, f"do not fulfil {check}")
 
     def _check(self, place: Place, column: str, expression: str, says: str) -> Object:
-        name = self.names.take(self.name, [column], "check")
+        name = self.names.take(split_table(self.name)[1], [column], "check")
         return Object(
             "check",
             self.name,
@@ -156,7 +165,7 @@ class _Builder:
         )
 
     def _unique(self, place: Place, column: str, unique: Unique) -> Object:
-        name = self.names.take(self.name, [column], "key")
+        name = self.names.take(split_table(self.name)[1], [column], "key")
         nulls = _write_nulls(unique)
         start = f"{quote(name)} ON {self.sql_name}"
         live = self._live([column])
@@ -174,11 +183,14 @@ class _Builder:
             place,
             create,
             f"ALTER TABLE {self.sql_name} DROP CONSTRAINT IF EXISTS {quote(name)};"
-            f" DROP INDEX IF EXISTS {quote(self.schema, name)}",
+            f" DROP INDEX IF EXISTS {quote(self._indexes_schema, name)}",
             instead=f"CREATE INDEX {start} ({quote(column)})",
             if_long=f"CREATE UNIQUE INDEX {start} (({_write_digest(column)})){where}",
             broken=self._duplicates([column], unique, Index(where=live)),
             needs=self._needs,
+            amendment=self._amend_duplicates(
+                [column], unique, DUPLICATES.of(self.table.columns[column]), Index(where=live)
+            ),
         )
 
     def _live(self, columns: Sequence[str]) -> str | None:
@@ -198,7 +210,9 @@ class _Builder:
 
     def _index(self, place: Place, index: Index) -> Object:
         columns = index.names(self.types)
-        name = self.names.take(self.name, columns or ("expr",), "key" if index.unique else "idx")
+        name = self.names.take(
+            split_table(self.name)[1], columns or ("expr",), "key" if index.unique else "idx"
+        )
         is_unique = bool(index.unique)
         if is_unique and index.where is None:
             index = index.model_copy(update={"where": self._live(columns)})
@@ -209,10 +223,11 @@ class _Builder:
             name,
             place,
             self._create_index(name, index, is_unique=is_unique),
-            f"DROP INDEX IF EXISTS {quote(self.schema, name)}",
+            f"DROP INDEX IF EXISTS {quote(self._indexes_schema, name)}",
             instead=self._create_index(name, index) if is_unique else "",
             if_long=self._create_index(name, index, is_cut=True),
             broken=broken,
+            amendment=self._amend_duplicates(columns, index.unique, index.duplicates, index),
             needs=self._needs if is_unique else "",
         )
 
@@ -244,8 +259,8 @@ class _Builder:
         return f"{text} DESC" if is_descending else text
 
     def _foreign_key(self, key: Reference) -> Object:
-        name = self.names.take(self.name, key.columns, "fkey")
-        target = quote(self.schema, key.target.table)
+        name = self.names.take(split_table(self.name)[1], key.columns, "fkey")
+        target = quote_table(self.schema, key.target.table)
         action = f" ON DELETE {key.on_delete.upper()}" if key.on_delete != "no action" else ""
         pairs = zip(key.columns, key.target.columns, strict=True)
         same = " AND ".join(f"p.{quote(other)} = c.{quote(own)}" for own, other in pairs)
@@ -264,19 +279,30 @@ class _Builder:
             after=f"ALTER TABLE {self.sql_name} VALIDATE CONSTRAINT {quote(name)}",
             refers_to=key.target.table,
             broken=self._broken(orphan, f"refer to no {key.target.table}.{others}", is_set),
+            amendment=None
+            if key.orphans == "keep"
+            else Amendment(key.orphans, key.columns, orphan),
+        )
+
+    def _amend_duplicates(
+        self,
+        columns: Sequence[str],
+        unique: Unique | None,
+        asked: Duplicates | None,
+        index: Index | None = None,
+    ) -> Amendment | None:
+        if not unique or asked in {None, "keep"}:
+            return None
+        values, where = _compare_values(columns, unique, index)
+        return Amendment(
+            "null" if asked == "null" else "reject", tuple(columns), where, tuple(values)
         )
 
     def _duplicates(
         self, columns: Sequence[str], unique: Unique | None, index: Index | None = None
     ) -> Broken:
         """The rows of which another one has the values."""
-        expression = index.expression if index is not None else None
-        values = [f"({expression})"] if expression else [f"c.{quote(name)}" for name in columns]
-        is_set = " AND ".join(f"{value} IS NOT NULL" for value in values)
-        conditions = [] if unique == "nulls not distinct" else [is_set]
-        if index is not None and index.where is not None:
-            conditions.append(f"({index.where})")
-        where = " AND ".join(conditions) or "true"
+        values, where = _compare_values(columns, unique, index)
         order = ", ".join(f"c.{quote(name)}" for name in self.table.primary_key)
         partition = f"OVER (PARTITION BY {', '.join(values)})"
         rows = (
@@ -305,6 +331,19 @@ class _Builder:
 
     def _drop_constraint(self, name: str) -> str:
         return f"ALTER TABLE {self.sql_name} DROP CONSTRAINT IF EXISTS {quote(name)}"
+
+
+def _compare_values(
+    columns: Sequence[str], unique: Unique | None, index: Index | None
+) -> tuple[list[str], str]:
+    """The values of a row c that are unique, and the condition under which they are."""
+    expression = index.expression if index is not None else None
+    values = [f"({expression})"] if expression else [f"c.{quote(name)}" for name in columns]
+    is_set = " AND ".join(f"{value} IS NOT NULL" for value in values)
+    conditions = [] if unique == "nulls not distinct" else [is_set]
+    if index is not None and index.where is not None:
+        conditions.append(f"({index.where})")
+    return values, " AND ".join(conditions) or "true"
 
 
 def write_default(default: str, column_type: str) -> str:

@@ -33,6 +33,23 @@ class Broken:
 
 
 @dataclass(frozen=True)
+class Amendment:
+    """What becomes of rows that break a key, where the manifest says so.
+
+    Their `columns` are set to NULL, or their documents are rejected.
+
+    Args:
+        condition: that a row c breaks it; of duplicates, that it has values to compare.
+        values: of duplicates the expressions of c that are the same.
+    """
+
+    action: Literal["null", "reject"]
+    columns: tuple[str, ...]
+    condition: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Object:
     """One thing that a table has because the manifest says so.
 
@@ -45,6 +62,8 @@ class Object:
         if_long: the statement for what can be had where values are too long for an index.
         after: the statement that follows once it is there: it checks old rows, or reads them.
         refers_to: the table that a foreign key refers to.
+        broken: the rows that break it.
+        amendment: what becomes of them, unless they are kept.
         needs: the statement that adds the columns of parts that it reads, for a trial before them.
     """
 
@@ -59,6 +78,7 @@ class Object:
     after: str = ""
     refers_to: str = ""
     broken: Broken = Broken()
+    amendment: Amendment | None = None
     needs: str = ""
 
     @property
@@ -86,6 +106,6 @@ class ObjectNames:
         return name
 
 
-def list_indexes(objects: Iterable[Object]) -> list[str]:
-    """The names of the indexes among objects: no table or other index may have them."""
-    return [each.name for each in objects if each.kind in {"unique", "index"}]
+def list_indexes(objects: Iterable[Object]) -> list[tuple[str, str]]:
+    """The indexes among objects, with their tables: no table or other index may have their names."""
+    return [(each.table, each.name) for each in objects if each.kind in {"unique", "index"}]

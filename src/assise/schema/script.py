@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from assise.manifest.model import Manifest
+from assise.manifest.names import list_schemas
 from assise.schema.access import access_script
 from assise.schema.comments import find_comments, set_comments
 from assise.schema.constraints import list_objects
-from assise.schema.sql import add_foreign_keys, create_function, create_tables, key_functions
+from assise.schema.sql import (
+    add_foreign_keys,
+    create_extension,
+    create_function,
+    create_tables,
+    extensions,
+    key_functions,
+    quote,
+)
 
 
 def script(manifest: Manifest, schema: str) -> str:
-    """Functions, tables, keys, indexes, constraints, comments and access rules, as one script."""
+    """Schemas, extensions, functions, tables, keys, indexes, constraints, comments and access rules, as SQL."""
     layout = manifest.layout
+    schemas = list_schemas(layout.tables)
     statements = [
+        *(f"CREATE SCHEMA IF NOT EXISTS {quote(name)}" for name in schemas),
+        *(create_extension(name, schema) for name in extensions(layout)),
         *(create_function(name, schema) for name in key_functions(layout)),
         *create_tables(layout, schema),
         *(text for _, text in add_foreign_keys(layout, schema)),

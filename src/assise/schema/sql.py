@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from importlib.resources import files
 
 from assise.manifest.layout import ColumnLayout, Layout, TableLayout, layouts
-from assise.types.table import TYPES
+from assise.manifest.names import split_table
+from assise.types.table import find_type
 
 DEFAULTS = {"uuid": "_new_objectid", "text": "_new_objectid_text"}
 """Key type -> the function that new rows of the application get their key from."""
@@ -25,6 +26,16 @@ def quote(*names: str) -> str:
     '"public"."a""b"'
     """
     return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
+def quote_table(schema: str, table: str) -> str:
+    """A table of a manifest; `schema` is that of the tables whose names give none.
+
+    >>> quote_table("public", "users"), quote_table("public", "auth.users")
+    ('"public"."users"', '"auth"."users"')
+    """
+    own, name = split_table(table)
+    return quote(own or schema, name)
 
 
 def quote_list(names: Iterable[str]) -> str:
@@ -56,7 +67,7 @@ def _create_table(table: TableLayout, schema: str) -> str:
         lines.append(text)
     lines.append(f"    PRIMARY KEY ({quote_list(table.primary_key)})")
     body = ",\n".join(lines)
-    return f"CREATE TABLE {quote(schema, table.table)} (\n{body}\n)"
+    return f"CREATE TABLE {quote_table(schema, table.table)} (\n{body}\n)"
 
 
 def _default_function(key: ColumnLayout) -> str | None:
@@ -113,6 +124,17 @@ def wrap_function(name: str, schema: str, wrapper_schema: str) -> str:
     )
 
 
+def extensions(layout: Layout) -> list[str]:
+    """The extensions that the types of a load's columns come from."""
+    tables = all_layouts(layout)
+    return ["citext"] if any("citext" in table.types for table in tables) else []
+
+
+def create_extension(name: str, schema: str) -> str:
+    """The CREATE EXTENSION of one of them."""
+    return f"CREATE EXTENSION {quote(name)} WITH SCHEMA {quote(schema)}"
+
+
 def create_tables(layout: Layout, schema: str) -> list[str]:
     """What a load creates before the rows, behind the functions: the tables, parents first."""
     return [_create_table(table, schema) for table in all_layouts(layout)]
@@ -128,9 +150,9 @@ def add_foreign_keys(layout: Layout, schema: str) -> list[tuple[str, str]]:
         if child.parent:
             parent_key = quote_list(layout.tables[child.parent].primary_key)
             statement = (
-                f"ALTER TABLE {quote(schema, child.table)}"
+                f"ALTER TABLE {quote_table(schema, child.table)}"
                 f" ADD FOREIGN KEY ({quote_list(child.primary_key[:-1])})"
-                f" REFERENCES {quote(schema, child.parent)} ({parent_key}) ON DELETE CASCADE"
+                f" REFERENCES {quote_table(schema, child.parent)} ({parent_key}) ON DELETE CASCADE"
             )
             found.append((child.table, statement))
     return found
@@ -141,28 +163,34 @@ def validate_constraint(table: str, name: str, *, schema: str) -> str:
 
     Those of several tables can be checked at the same time.
     """
-    return f"ALTER TABLE {quote(schema, table)} VALIDATE CONSTRAINT {quote(name)}"
+    return f"ALTER TABLE {quote_table(schema, table)} VALIDATE CONSTRAINT {quote(name)}"
 
 
 def drop_tables(names: Iterable[str], schema: str) -> str:
     """The one statement that drops tables that reference each other, and nothing else."""
-    return f"DROP TABLE {', '.join(quote(schema, name) for name in names)}"
+    return f"DROP TABLE {', '.join(quote_table(schema, name) for name in names)}"
+
+
+def drop_schemas(names: Iterable[str]) -> str:
+    """The statement that drops schemas in which nothing is left; empty without any."""
+    listed = quote_list(names)
+    return f"DROP SCHEMA {listed}" if listed else ""
 
 
 def lock_tables(names: Iterable[str], schema: str) -> str:
     """Nobody else reads or writes the tables until the transaction ends."""
-    return f"LOCK TABLE {', '.join(quote(schema, name) for name in names)} IN ACCESS EXCLUSIVE MODE"
+    return f"LOCK TABLE {', '.join(quote_table(schema, name) for name in names)} IN ACCESS EXCLUSIVE MODE"
 
 
 def copy_rows(layout: TableLayout, schema: str) -> str:
     """The COPY that takes rows in binary."""
-    table, names = quote(schema, layout.table), quote_list(layout.names)
+    table, names = quote_table(schema, layout.table), quote_list(layout.names)
     return f"COPY {table} ({names}) FROM STDIN (FORMAT binary)"
 
 
 def select_rows(layout: TableLayout, schema: str) -> str:
     """The rows of the documents whose keys are in the array $1, child rows in order."""
-    table, key = quote(schema, layout.table), quote(layout.primary_key[0])
+    table, key = quote_table(schema, layout.table), quote(layout.primary_key[0])
     rows = f"SELECT {quote_list(layout.names)} FROM {table} WHERE {key} = ANY ($1)"
     return f"{rows} ORDER BY {quote_list(layout.primary_key)}" if layout.parent else rows
 
@@ -170,18 +198,18 @@ def select_rows(layout: TableLayout, schema: str) -> str:
 def select_keys(layout: TableLayout, schema: str) -> str:
     """The keys in the array $1 that the table has."""
     key = quote(layout.primary_key[0])
-    return f"SELECT {key} FROM {quote(schema, layout.table)} WHERE {key} = ANY ($1)"
+    return f"SELECT {key} FROM {quote_table(schema, layout.table)} WHERE {key} = ANY ($1)"
 
 
 def count_rows(layout: TableLayout, schema: str) -> str:
     """How many rows a table has."""
-    return f"SELECT count(*) FROM {quote(schema, layout.table)}"
+    return f"SELECT count(*) FROM {quote_table(schema, layout.table)}"
 
 
 def count_orphans(child: TableLayout, root: TableLayout, *, schema: str) -> str:
     """How many keys the rows of a child table have that no row of the collection's table has."""
-    key, child_table = quote(child.primary_key[0]), quote(schema, child.table)
-    root_key, root_table = quote(root.primary_key[0]), quote(schema, root.table)
+    key, child_table = quote(child.primary_key[0]), quote_table(schema, child.table)
+    root_key, root_table = quote(root.primary_key[0]), quote_table(schema, root.table)
     parent = f"SELECT FROM {root_table} AS root WHERE root.{root_key} = child.{key}"
     return f"SELECT count(DISTINCT {key}) FROM {child_table} AS child WHERE NOT EXISTS ({parent})"
 
@@ -189,7 +217,7 @@ def count_orphans(child: TableLayout, root: TableLayout, *, schema: str) -> str:
 def select_all_keys(layout: TableLayout, schema: str) -> str:
     """Every key of a collection's table, as text and as it is."""
     key = quote(layout.primary_key[0])
-    return f"SELECT {key}::text, {key} FROM {quote(schema, layout.table)}"
+    return f"SELECT {key}::text, {key} FROM {quote_table(schema, layout.table)}"
 
 
 def select_sizes(layouts: Sequence[TableLayout], schema: str) -> str:
@@ -198,11 +226,11 @@ def select_sizes(layouts: Sequence[TableLayout], schema: str) -> str:
     key = quote(root.primary_key[0])
     sizes = [_size_of(root, "root")]
     for child in children:
-        table, child_key = quote(schema, child.table), quote(child.primary_key[0])
+        table, child_key = quote_table(schema, child.table), quote(child.primary_key[0])
         rows = f"{table} AS child WHERE child.{child_key} = root.{key}"
         sizes.append(f"(SELECT coalesce(sum({_size_of(child, 'child')}), 0) FROM {rows})")
     size = f"({' + '.join(sizes)})::int8"
-    root_table = quote(schema, root.table)
+    root_table = quote_table(schema, root.table)
     return f"SELECT root.{key}, {size} FROM {root_table} AS root ORDER BY root.{key}"
 
 
@@ -210,7 +238,7 @@ def _size_of(layout: TableLayout, alias: str) -> str:
     """The size of a row in bytes, by its cells."""
     sizes = [str(24 + 8 * len(layout.names))]
     for name, kind in zip(layout.names, layout.types, strict=True):
-        if size := TYPES[kind].size:
+        if size := find_type(kind).size:
             cell = f"{alias}.{quote(name)}"
             sizes.append(f"coalesce({size.replace('{cell}', cell)}, 0)")
     return " + ".join(sizes)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from assise.manifest.layout import TableLayout
-from assise.schema.sql import quote, quote_list, quote_text
+from assise.schema.sql import quote, quote_list, quote_table, quote_text
 
 SHOWN_CHARACTERS = 100
 """Of a value that is shown; one more tells that there are more."""
@@ -26,17 +26,17 @@ class Stage:
     @property
     def table(self) -> str:
         """The table, as SQL names it."""
-        return quote(self.schema, self.layout.table)
+        return quote_table(self.schema, self.layout.table)
 
     @property
     def name(self) -> str:
         """The stage, as SQL names it; no trigger of an application takes it for a table."""
-        return _temporary("stage", self.layout)
+        return temporary("stage", self.layout)
 
     @property
     def extra(self) -> str:
         """The temporary table of the keys that come from no document, as SQL names it."""
-        return _temporary("extra", self.root)
+        return temporary("extra", self.root)
 
     @property
     def same(self) -> str:
@@ -149,8 +149,8 @@ class Stage:
         key, root_key = f"t.{quote(self.layout.primary_key[0])}", self._root_key
         reasons = [f"{key} IN (SELECT {root_key} FROM {self.extra})"]
         if self.layout != self.root:
-            stage = _temporary("stage", self.root)
-            root = quote(self.schema, self.root.table)
+            stage = temporary("stage", self.root)
+            root = quote_table(self.schema, self.root.table)
             reasons.append(f"{key} IN (SELECT {root_key} FROM {stage})")
             reasons.append(f"NOT EXISTS (SELECT FROM {root} AS r WHERE r.{root_key} = {key})")
         staged = f"SELECT FROM {self.name} AS s WHERE {self.same}"
@@ -185,6 +185,6 @@ def lock_writers(stages: list[Stage]) -> str:
     return f"LOCK TABLE {', '.join(stage.table for stage in stages)} IN SHARE ROW EXCLUSIVE MODE"
 
 
-def _temporary(what: str, layout: TableLayout) -> str:
+def temporary(what: str, layout: TableLayout) -> str:
     digest = sha256(layout.table.encode()).hexdigest()
     return quote("pg_temp", f"_{what}_{digest[:16]}")

@@ -8,11 +8,12 @@ and the load's line says how many there are already.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from assise.errors import TargetError
 from assise.manifest.layout import Layout
 from assise.manifest.model import Manifest
+from assise.manifest.names import list_schemas, split_table
 from assise.manifest.write import dump_manifest
 from assise.mongo.source import NO_OPTIONS, NOTHING, SourceOptions, Survey
 from assise.postgres import bookkeeping
@@ -20,7 +21,15 @@ from assise.postgres.connection import Connection
 from assise.postgres.server import check_server, count_tables_at_once
 from assise.schema.constraints import list_objects
 from assise.schema.objects import list_indexes
-from assise.schema.sql import all_layouts, create_tables, key_functions, quote
+from assise.schema.sql import (
+    all_layouts,
+    create_extension,
+    create_tables,
+    extensions,
+    key_functions,
+    quote,
+    quote_table,
+)
 from assise.transfer import ledger
 from assise.transfer.functions import find_missing, make_functions
 from assise.transfer.ledger import LEDGER, QUERIES, Load
@@ -55,10 +64,12 @@ def begin(
     objects = list_objects(manifest, schema)
     with bookkeeping.lock(connection):
         bookkeeping.check_access(connection, bookkeeping.WRITING)
+        _check_schemas(connection, list_schemas(layout.tables))
         find_missing(connection, key_functions(layout), schema)
-        _check_new(connection, [*tables, *list_indexes(objects)], schema)
+        _check_new(connection, tables, schema, list_indexes(objects))
         with connection.transaction():
             bookkeeping.upgrade(connection, LEDGER)
+            _make_extensions(connection, layout, schema)
             make_functions(connection, layout, schema)
             load = _insert(
                 connection, manifest, address, options, schema=schema, chunk_bytes=chunk_bytes
@@ -71,6 +82,7 @@ def begin(
                 "surveys": [json.dumps(survey[name]) if name in survey else None for name in names],
             }
             connection.execute(QUERIES["insert_collections"], lines)
+            _create_schemas(connection, load)
             is_whole = _create_some(connection, load, 0)
             if is_whole:
                 try_objects(connection, objects)
@@ -79,6 +91,24 @@ def begin(
         create_rest(connection, load)
         ledger.apply_manifest(connection, load, manifest)
     return load
+
+
+def _make_extensions(connection: Connection, layout: Layout, schema: str) -> None:
+    """Make the extensions that columns need, in the schema of the tables; undo leaves them.
+
+    Raises:
+        TargetError: the server does not have one.
+    """
+    for name in extensions(layout):
+        [(is_made, is_available)] = connection.execute(QUERIES["extension"], {"name": name})
+        if is_made:
+            continue
+        if not is_available:
+            raise TargetError(
+                f"{connection.target} has no extension {name}",
+                remedy="Install PostgreSQL's contrib package there, or give the columns type text.",
+            )
+        connection.execute(create_extension(name, schema))
 
 
 def _insert(
@@ -129,10 +159,39 @@ def _create_some(connection: Connection, load: Load, created: int) -> bool:
     return is_whole
 
 
-def _check_new(connection: Connection, tables: list[str], schema: str) -> None:
-    names = [quote(schema, table) for table in tables]
+def _check_schemas(connection: Connection, names: list[str]) -> None:
+    found = connection.execute(QUERIES["closed_schemas"], {"names": names}) if names else []
+    for (name,) in found:
+        raise TargetError(
+            f"{connection.target}: the user may not CREATE on schema {name}",
+            remedy=f"GRANT USAGE, CREATE ON SCHEMA {quote(str(name))} …",
+        )
+
+
+def _create_schemas(connection: Connection, load: Load) -> None:
+    """Create the schemas that the names of tables give, where they are missing."""
+    names = list_schemas(load.layout.tables)
+    if not names:
+        return
+    rows = connection.execute(QUERIES["found_schemas"], {"names": names})
+    found = {str(name): bool(is_ours) for name, is_ours in rows}
+    statements = [f"CREATE SCHEMA {quote(name)}" for name in names if name not in found]
+    connection.execute(";\n".join(statements) or "SELECT")
+    ours = [name for name in names if found.get(name, True)]
+    connection.execute(QUERIES["insert_schemas"], {"load_id": load.id, "names": ours})
+
+
+def _check_new(
+    connection: Connection,
+    tables: list[str],
+    schema: str,
+    indexes: Sequence[tuple[str, str]] = (),
+) -> None:
+    names = [quote_table(schema, table) for table in tables]
+    names += [quote(split_table(table)[0] or schema, name) for table, name in indexes]
+    shown = [*tables, *(name for _, name in indexes)]
     found = connection.execute(QUERIES["existing"], {"tables": names})
-    existing = [tables[int(str(number)) - 1] for (number,) in found]
+    existing = [shown[int(str(number)) - 1] for (number,) in found]
     if existing:
         raise TargetError(
             f"{connection.target} already has {', '.join(existing[:SHOWN])}:"

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from assise.errors import ChangedError, ManifestError, TargetError, UsageError, WorkerError
 from assise.manifest.layout import Layout, TableLayout, read_first_manifest, read_layout
 from assise.manifest.model import Manifest
+from assise.manifest.names import list_schemas
 from assise.manifest.write import dump_manifest
 from assise.mongo.chunks import Chunk
 from assise.mongo.source import NO_OPTIONS, JsonObject, SourceOptions, Survey, is_mongodb_url
@@ -24,10 +25,10 @@ from assise.progress import Log
 from assise.rows.columns import ColumnCounts
 from assise.rows.model import Reason, Values
 from assise.schema.comments import Comments, change_comments, find_comments
-from assise.schema.sql import all_layouts, quote
+from assise.schema.sql import all_layouts, quote_table
 from assise.transfer.functions import adopt_functions
 from assise.transfer.report import CollectionReport
-from assise.types.table import TYPES
+from assise.types.table import find_type
 from assise.types.wire import add_length, int4_field, int8_field, write_row
 from assise.workspace import LoadedTables
 
@@ -271,18 +272,18 @@ def check_unchanged(connection: Connection, load: Load, layout: Layout) -> None:
             remedy=restart_hint(load),
         )
     layouts = all_layouts(load.layout)
-    names = [quote(load.schema, table.table) for table in layouts]
+    names = [quote_table(load.schema, table.table) for table in layouts]
     columns: dict[int, set[tuple[object, ...]]] = {}
     for number, *column in connection.execute(QUERIES["columns"], {"tables": names}):
         columns.setdefault(int(str(number)), set()).add(tuple(column))
     for number, table in enumerate(layouts, 1):
         found = columns.get(number, set())
-        types = [TYPES[name].catalog_name for name in table.types]
+        types = [find_type(name).catalog_name for name in table.types]
         expected = zip(table.names, types, strict=True)
         if not {*expected} <= found:
             gone = "has other columns than the load created" if found else "is gone"
             raise ChangedError(
-                f"table {load.schema}.{table.table} {gone}", remedy=restart_hint(load)
+                f"table {quote_table(load.schema, table.table)} {gone}", remedy=restart_hint(load)
             )
 
 
@@ -338,10 +339,13 @@ def _read_comments(connection: Connection, load: Load) -> Comments:
     """The comments that the catalog has on the tables of a load and on their columns."""
     found: Comments = {}
     tables = [*load.layout.tables]
-    parameters = {"tables": [quote(load.schema, table) for table in tables]}
+    parameters = {"tables": [quote_table(load.schema, table) for table in tables]}
     for number, column, text in connection.execute(QUERIES["comments"], parameters):
         table = tables[int(str(number)) - 1]
         found[table, None if column is None else str(column)] = str(text)
+    schemas = {"schemas": list_schemas(load.layout.tables)}
+    for schema, text in connection.execute(QUERIES["schema_comments"], schemas):
+        found[f"{schema}.", None] = str(text)
     return found
 
 
@@ -382,7 +386,7 @@ def count_created(connection: Connection, load: Load) -> int | None:
 
 def find_tables(connection: Connection, load: Load, layouts: Sequence[TableLayout]) -> set[str]:
     """The names of the tables that there are; a view of such a name is none."""
-    names = [quote(load.schema, layout.table) for layout in layouts]
+    names = [quote_table(load.schema, layout.table) for layout in layouts]
     found = connection.execute(QUERIES["are_tables"], {"tables": names})
     return {layouts[int(str(number)) - 1].table for (number,) in found}
 
@@ -431,6 +435,7 @@ class _ChunkRow:
     rejected: int
     rows: dict[str, int]
     typed: int
+    values_read: int
     jsonb: int
     extra: int
     columns: dict[str, Any] | None = None
@@ -443,7 +448,7 @@ class _ChunkRow:
             self.rejected,
             self.stop_offset - self.start_offset,
             tables=self.rows,
-            values=Values(self.typed, self.jsonb, self.extra),
+            values=Values(self.typed, self.values_read, self.jsonb, self.extra),
             columns=ColumnCounts.from_json(self.columns),
         )
         return ChunkLine(self.start_offset, self.stop_offset, self.sha256, figures)
@@ -526,6 +531,21 @@ def write_chunks(connection: Connection, load: Load, lines: Sequence[ChunkFigure
             "digests": [line.digests for line in live],
         }
         connection.execute(QUERIES["insert_live_chunks"], parameters)
+
+
+def amend_chunk(connection: Connection, load: Load, start: int, figures: CollectionReport) -> None:
+    """The figures of a chunk, of which documents were rejected after it was loaded."""
+    parameters = {
+        "load_id": load.id,
+        "collection": figures.name,
+        "start": start,
+        "loaded": figures.loaded,
+        "rejected": figures.rejected,
+        "rows": json.dumps(figures.tables),
+        "columns": json.dumps(figures.columns.as_json()),
+        **vars(figures.values),
+    }
+    connection.execute(QUERIES["amend_chunk"], parameters)
 
 
 def update_survey(connection: Connection, load: Load, survey: Survey) -> None:

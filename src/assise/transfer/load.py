@@ -33,7 +33,7 @@ from assise.schema.sql import (
     add_foreign_keys,
     all_layouts,
     copy_rows,
-    quote,
+    quote_table,
     select_keys,
     validate_constraint,
 )
@@ -158,7 +158,7 @@ def _add_keys(connection: Connection, load: Load, workers: int) -> None:
     same time. What an earlier run has added or checked is left out.
     """
     statements = add_foreign_keys(load.layout, load.schema)
-    names = [quote(load.schema, table) for table, _ in statements]
+    names = [quote_table(load.schema, table) for table, _ in statements]
     has_key = ledger.list_foreign_keys(connection, names)
     missing = [f"{text} NOT VALID" for n, (_, text) in enumerate(statements) if n not in has_key]
     for group in _split(missing, min(KEYS_AT_ONCE, count_tables_at_once(connection))):
@@ -169,7 +169,7 @@ def _add_keys(connection: Connection, load: Load, workers: int) -> None:
         if not is_valid
     ]
     execute_all(connection, to_validate, workers=workers)
-    tables = [quote(load.schema, layout.table) for layout in all_layouts(load.layout)]
+    tables = [quote_table(load.schema, layout.table) for layout in all_layouts(load.layout)]
     groups = _split(tables, max(1, min(TABLES_AT_ONCE, len(tables) // workers)))
     execute_all(connection, [f"ANALYZE {', '.join(group)}" for group in groups], workers=workers)
 

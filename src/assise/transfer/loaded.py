@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from assise.mongo.chunks import Chunk
-from assise.mongo.source import Source
+from assise.mongo.source import LiveSource, Source
 from assise.postgres.connection import Connection
 from assise.rows.keys import compile_keys, normal_keys
 from assise.rows.model import Document, Reason
@@ -97,6 +97,35 @@ def find_extra_rows(
             if position == len(known) or known[position] != number:
                 shown = (text or b"").decode(errors="replace")[:200]
                 yield ExtraRow(escape(shown), key or Cell(b""))
+
+
+class LoadedPart(NamedTuple):
+    """Documents of one chunk as the source has them, and those of it rejected as duplicates."""
+
+    task: Task
+    documents: list[Document]
+    duplicates: list[Document]
+
+
+def read_loaded(
+    connection: Connection, load: Load, source: Source, name: str
+) -> Iterator[LoadedPart]:
+    """Read what was loaded of a collection again; a chunk of a live source in one part or more.
+
+    Raises:
+        ChangedError: the source is no longer what was loaded; a live one may have changed.
+    """
+    lines = {name: ledger.finished_chunks(connection, load, name)}
+    for task in list_loaded(load, source, lines, is_read=False):
+        if task.is_end:
+            continue
+        if isinstance(source, LiveSource):
+            for chunk in source.read_parts(name, task.start, task.stop):
+                yield LoadedPart(task, chunk.documents, [])
+        else:
+            chunk = task.read(source, restart_hint(load))
+            rejects = ledger.rejects_of(connection, load, name, chunk)
+            yield LoadedPart(task, *split_chunk(chunk, rejects))
 
 
 def _hash(key: bytes) -> int:

@@ -15,7 +15,6 @@ from assise.files import check_writable, exists_error, write_file
 from assise.infer.fields import Ids
 from assise.infer.propose import Proposal, propose
 from assise.manifest.model import Manifest
-from assise.manifest.sections.access import ROLES
 from assise.manifest.sections.project import NAME, SERVERS_OWN
 from assise.manifest.write import dump_manifest
 from assise.mongo.opening import open_source
@@ -30,10 +29,10 @@ from assise.mongo.source import (
 )
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
-from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
 from assise.transfer import creation, export, ledger
+from assise.transfer.amend import make_objects
 from assise.transfer.check import Findings
 from assise.transfer.estimate import estimate_source
 from assise.transfer.export import Exported, Write
@@ -41,8 +40,7 @@ from assise.transfer.finished import find_finished, find_known
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import load_source
 from assise.transfer.misfits import find_misfits
-from assise.transfer.objects import apply_objects
-from assise.transfer.planning import ask_of_empty, plan_changes
+from assise.transfer.planning import MOST_TABLES, ask_of_empty, ask_to_begin, plan_changes
 from assise.transfer.profile import profile_source
 from assise.transfer.repair import Repair, repair_load
 from assise.transfer.report import CollectionReport, Plan, Report
@@ -58,9 +56,6 @@ WORKER_BYTES = 8 << 20
 
 MOST_WORKERS = 8
 """Workers started unasked, at most: each has a session, of which a server usually takes 100."""
-
-MOST_TABLES = 20
-"""Tables that a question names."""
 
 
 class Begun(NamedTuple):
@@ -238,10 +233,12 @@ def load(
             tables = ledger.describe_tables(connection, current, manifest)
             for part in workspace.additions:
                 part.apply_manifest(connection, tables, log=workspace.log)
-            report.findings = apply_objects(
+            make_objects(
                 connection,
                 current,
-                list_objects(manifest, current.schema),
+                source,
+                manifest,
+                report=report,
                 workers=workers.count,
                 log=workspace.log,
                 progress=workspace.progress,
@@ -469,7 +466,7 @@ def _begin(
 ) -> Load:
     """Create ledger and tables; a server that is not the embedded one only after a yes."""
     if not workspace.is_embedded(manifest):
-        question = _ask_to_begin(connection, manifest)
+        question = ask_to_begin(connection, manifest)
         if not workspace.confirm(question):
             raise UsageError(f"not confirmed, nothing was written: {question}", remedy=CONFIRM)
     names, chunk_bytes = [*manifest.roots.values()], workspace.setting(CHUNK_BYTES)
@@ -486,23 +483,6 @@ def _begin(
         metadata={name: source.read_metadata(name) for name in (*names, *views)},
         survey=survey,
     )
-
-
-def _ask_to_begin(connection: Connection, manifest: Manifest) -> str:
-    parts = connection.parts
-    tables = [layout.table for layout in all_layouts(manifest.layout)]
-    names = ", ".join(tables[:MOST_TABLES])
-    more = ", …" if len(tables) > MOST_TABLES else ""
-    server = f"{parts['host']}:{parts['port']}"
-    count = count_of(len(tables), "table")
-    return f"{server}, database {parts['dbname']}, gets the schema assise and {count}: {names}{more}{_name_roles(manifest)}"
-
-
-def _name_roles(manifest: Manifest) -> str:
-    roles = ROLES.of(manifest)
-    if roles is None or roles.are_none:
-        return ""
-    return f"; and the server gets the roles {roles.prefix}_…, where they are missing"
 
 
 def _check_sample(sample: int | None) -> None:

@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from assise.documents.kinds import KINDS
-from assise.infer.fields import INTS, NUMBERS, ColumnChoice, choose_for_all
+from assise.infer.fields import choose_for_all
+from assise.infer.readings import INTS, NUMBERS, ColumnChoice
 from assise.manifest.layout import ColumnLayout, Layout
 from assise.rows.columns import ColumnCount, ColumnCounts
+from assise.types.codec import Codec
+from assise.types.names import read_modifiers
 from assise.types.table import PROPOSED, default_kind, find_codec, is_array
 
 PERCENT = 99
@@ -19,13 +22,21 @@ FINDING_PERCENT = 90
 
 _ANYTHING = "type: jsonb"
 
+_INTS = ("int2", "int4", "int8")
+_STRINGS = [("numeric", "text"), ("date", "text"), ("uuid", "hex"), ("uuid", "uuid_text")]
+_STRINGS += [("timestamptz", "iso"), ("timestamptz", "iso3")]
+_TEXTS = ("text", "varchar", "citext")
+
 _HOME = {choice: frozenset({kind}) for kind, choice in PROPOSED.items()} | {
-    ("int4", "int32"): INTS,
-    ("int8", "int64"): INTS,
+    **{(name, "int"): INTS for name in _INTS},
+    **{(name, "double"): frozenset({"double"}) for name in (*_INTS, "float8")},
+    **{choice: frozenset({"string"}) for choice in _STRINGS},
+    **{(name, "string"): frozenset({"string"}) for name in _TEXTS},
+    **{(name, "objectid"): frozenset({"objectId"}) for name in _TEXTS},
     ("numeric", "number"): NUMBERS,
-    ("float8", "double"): frozenset({"double"}),
-    ("text", "objectid"): frozenset({"objectId"}),
+    ("date", "date"): frozenset({"date"}),
 }
+"""A type without its modifier, and a kind -> the profile's kinds that are at home in it."""
 
 
 @dataclass(frozen=True)
@@ -101,28 +112,37 @@ def find_misfits(
                     column.kind,
                     count.held,
                     extra,
-                    tuple(sorted(extra.keys() & _list_taken(column))),
-                    _find_remedy(column, count),
+                    tuple(sorted(extra.keys() & _list_taken(column, layout.rules))),
+                    _find_remedy(column, count, layout.rules),
                     is_sample,
                 )
 
 
-def _list_taken(column: ColumnLayout) -> set[str]:
+def _list_taken(column: ColumnLayout, rules: int) -> set[str]:
     """The kinds of which the column holds some values."""
-    return {KINDS[byte] for byte in find_codec(column.type, column.kind).encode}
+    return {KINDS[byte] for byte in _list_bytes(column.codec(rules))}
 
 
-def _find_remedy(column: ColumnLayout, count: ColumnCount) -> str:
+def _list_bytes(codec: Codec) -> set[int]:
+    return {*codec.encode, *codec.read}
+
+
+def _find_remedy(column: ColumnLayout, count: ColumnCount, rules: int) -> str:
     """Return the type, and where it must be said the kind, that holds all values."""
     kinds = {*count.left_out}
     choice: ColumnChoice | None = None
     if not is_array(column.type):
-        home = _HOME.get((column.type, column.kind))
+        base, _ = read_modifiers(column.type)
+        home = _HOME.get((base, column.kind))
         if not count.held:
             choice = choose_for_all(kinds)
         elif home is not None:
             choice = choose_for_all(kinds | home)
     if choice is None or (choice.type, choice.kind) == (column.type, column.kind):
         return _ANYTHING
+    if count.read:
+        taken = _list_bytes(find_codec(choice.type, choice.kind))
+        if not taken >= _list_bytes(column.codec(rules)):
+            return _ANYTHING
     is_usual = choice.kind == default_kind(choice.type)
     return f"type: {choice.type}" if is_usual else f"type: {choice.type}, kind: {choice.kind}"

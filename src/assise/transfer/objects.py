@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -59,6 +59,16 @@ def list_made(connection: Connection, load: Load) -> dict[Id, MadeObject]:
         return {}
     found = connection.fetch(MadeObject, QUERIES["objects"], {"load_id": load.id})
     return {made.id: made for made in found}
+
+
+def is_pending(each: Object, made: Mapping[Id, MadeObject]) -> bool:
+    """Whether an object is still to be made, or to be tried again."""
+    return (
+        _plan(
+            (each.table, each.kind, each.name), each, made.get((each.table, each.kind, each.name))
+        )
+        is not None
+    )
 
 
 def drop_foreign_keys(connection: Connection, load: Load) -> None:
@@ -244,11 +254,11 @@ class _Work:
             each.table,
             each.kind,
             ".".join(each.place),
-            _name(each),
+            name_object(each),
             int(str(rows)),
             int(str(among)),
             each.broken.says,
-            tuple(dict.fromkeys(_show_key(layout, str(key)) for (key,) in found)),
+            show_keys(layout, (str(key) for (key,) in found)),
             _INSTEAD[each.kind],
             each.after or f"{f'{each.drop}; ' if each.instead else ''}{each.create}",
         )
@@ -262,7 +272,16 @@ class _Work:
     def _give_up(self, session: Connection, task: _Task, made: str) -> Finding:
         each = task.object
         finding = Finding(
-            each.table, each.kind, ".".join(each.place), _name(each), 0, 0, "", (), made, each.sql
+            each.table,
+            each.kind,
+            ".".join(each.place),
+            name_object(each),
+            0,
+            0,
+            "",
+            (),
+            made,
+            each.sql,
         )
         self._execute(session, task, [task.before], finding.as_json())
         return finding
@@ -296,10 +315,15 @@ _INSTEAD = {
 }
 
 
-def _name(each: Object) -> str:
+def name_object(each: Object) -> str:
     """What a finding is about: a column, or an index by its name."""
     is_column = len(each.place) > 3 and each.place[2] == "columns"
     return f"{each.table}.{each.place[3] if is_column else each.name}"
+
+
+def show_keys(table: TableLayout, texts: Iterable[str]) -> tuple[str, ...]:
+    """Keys as users know them from MongoDB, each once."""
+    return tuple(dict.fromkeys(_show_key(table, text) for text in texts))
 
 
 def _show_key(table: TableLayout, text: str) -> str:

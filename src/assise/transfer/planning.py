@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from assise.errors import ChangedError, UsageError
 from assise.manifest.model import Manifest
+from assise.manifest.names import list_schemas
+from assise.manifest.sections.access import ROLES
 from assise.mongo.source import Source
 from assise.postgres.connection import Connection
 from assise.schema.constraints import list_objects
+from assise.schema.sql import all_layouts
 from assise.transfer import ledger
 from assise.transfer.estimate import count_samples
 from assise.transfer.misfits import find_misfits
@@ -14,6 +17,9 @@ from assise.transfer.objects import plan_objects
 from assise.transfer.report import Plan
 from assise.wording import count_of
 from assise.workspace import CONFIRM, Workspace
+
+MOST_TABLES = 20
+"""Tables that a question names."""
 
 MOST_COLUMNS = 10
 """Columns that a question names."""
@@ -54,3 +60,24 @@ def ask_of_empty(workspace: Workspace, manifest: Manifest, source: Source) -> No
             f"not confirmed, nothing was written: {question}",
             remedy=f"Write the types into the manifest. Or: {CONFIRM}",
         )
+
+
+def ask_to_begin(connection: Connection, manifest: Manifest) -> str:
+    """The question before the first write: server, database, and what it gets."""
+    parts = connection.parts
+    tables = [layout.table for layout in all_layouts(manifest.layout)]
+    names = ", ".join(tables[:MOST_TABLES])
+    more = ", …" if len(tables) > MOST_TABLES else ""
+    server = f"{parts['host']}:{parts['port']}"
+    count = count_of(len(tables), "table")
+    schemas = ["assise", *list_schemas(manifest.tables)]
+    gets = f"the {'schema' if len(schemas) == 1 else 'schemas'} {', '.join(schemas)}"
+    asked = f"{gets} and {count}: {names}{more}{_name_roles(manifest)}"
+    return f"{server}, database {parts['dbname']}, gets {asked}"
+
+
+def _name_roles(manifest: Manifest) -> str:
+    roles = ROLES.of(manifest)
+    if roles is None or roles.are_none:
+        return ""
+    return f"; and the server gets the roles {roles.prefix}_…, where they are missing"

@@ -29,6 +29,7 @@ from assise.postgres.connection import Connection
 from assise.rows.keys import compile_keys
 from assise.rows.model import Document
 from assise.rows.shred import Shredder
+from assise.schema.sql import quote, quote_table
 from assise.schema.stage import SHOWN_CHARACTERS, Stage, lock_writers
 from assise.transfer import ledger
 from assise.transfer.check import Findings
@@ -372,12 +373,15 @@ def _check_dependents(connection: Connection, stage: Stage, children: list[Table
 
     Foreign keys of the load's own child tables do not count: repair writes those rows itself.
     """
-    own = {(child.table, frozenset(child.primary_key[:-1])) for child in children}
+    own = {
+        (quote_table(stage.schema, child.table), frozenset(child.primary_key[:-1]))
+        for child in children
+    }
     dependents = []
     for table, name, on_delete, on_update, schema, columns, referenced in connection.execute(
         QUERIES["foreign_keys"], {"table": stage.table}
     ):
-        is_own = schema == stage.schema and (table, frozenset(_names(columns))) in own
+        is_own = (quote(str(schema), str(table)), frozenset(_names(columns))) in own
         deletes = on_delete in ACTIONS and not is_own and connection.scalar(stage.count_surplus())
         updates = on_update in ACTIONS and not _changed(connection, stage).isdisjoint(
             _names(referenced)

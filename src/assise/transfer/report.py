@@ -131,6 +131,11 @@ class CollectionReport:
         for guess, count in part.guesses.items():
             self.guesses[guess] = self.guesses.get(guess, 0) + count
 
+    def amend(self, figures: CollectionReport) -> None:
+        """Take over the figures of what is loaded by now, when some documents were rejected."""
+        self.loaded, self.rejected, self.tables = figures.loaded, figures.rejected, figures.tables
+        self.values, self.columns = figures.values, figures.columns
+
     def as_json(self) -> dict[str, object]:
         """Return what `--json` prints."""
         return {
@@ -163,8 +168,9 @@ class Finding:
 
     `kind` is what is asked for, such as `unique`, `key` the key of the manifest that asks for it.
     `rows` of `among` rows do what `says` says. `keys` are the `_id`s of the first of them. `made`
-    is what the table has in place of what was asked for. `statement` makes that by hand, once the
-    rows are corrected; so does the next load.
+    is what the table has in place of what was asked for, or what became of the rows. `statement`
+    makes what was asked for by hand, once the rows are corrected; so does the next load. It is
+    empty where the rows were rejected or set to NULL.
     """
 
     table: str
@@ -184,7 +190,8 @@ class Finding:
         more = ", …" if len(self.keys) > SHOWN_KEYS else ""
         rows = f"{self.rows:,} of {self.among:,} rows {self.says} ({shown}{more}); "
         said = f"{self.name}: {rows if self.says else ''}{self.made}"
-        return [said, f"  once they are corrected: `assise load`, or {self.statement};"]
+        remedy = f"  once they are corrected: `assise load`, or {self.statement};"
+        return [said, remedy] if self.statement else [said]
 
     def as_json(self) -> dict[str, object]:
         """Return what `--json` prints."""

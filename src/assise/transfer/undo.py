@@ -12,13 +12,23 @@ from assise.manifest.layout import TableLayout
 from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
 from assise.postgres.server import count_tables_at_once
-from assise.schema.sql import all_layouts, drop_tables, key_functions, lock_tables, quote
+from assise.schema.sql import (
+    all_layouts,
+    drop_schemas,
+    drop_tables,
+    key_functions,
+    lock_tables,
+    quote_table,
+)
 from assise.transfer import ledger
 from assise.transfer.functions import drop_old_functions, drop_unused, list_functions
 from assise.transfer.ledger import LEDGER, QUERIES, Load
 from assise.transfer.objects import drop_foreign_keys, list_made
 from assise.wording import count_of, nearest
 from assise.workspace import Additions
+
+WITH_SCHEMAS = 9
+"""The version of the ledger from which on it lists the schemas that loads have made."""
 
 SHOWN = 20
 """Tables that are named in a question or an error."""
@@ -77,7 +87,7 @@ class Loaded:
 
 @dataclass
 class Undo:
-    """What an undo drops, or has dropped: tables, functions, and with the last load the ledger.
+    """What an undo drops, or has dropped: tables, functions, schemas, and at last the ledger.
 
     The ledger's schema goes with it, unless there is something of others in it: `others` names it.
     """
@@ -86,6 +96,7 @@ class Undo:
     name: str
     tables: list[Loaded] = field(default_factory=list)
     functions: list[str] = field(default_factory=list)
+    schemas: list[str] = field(default_factory=list)
     drops_ledger: bool = False
     others: list[str] = field(default_factory=list)
     is_done: bool = False
@@ -145,7 +156,7 @@ def find_changes(
     for layout in layouts:
         changed, rows = 0, 0
         if layout.table in existing:
-            statement = QUERIES.fill("changes", table=quote(load.schema, layout.table))
+            statement = QUERIES.fill("changes", table=quote_table(load.schema, layout.table))
             counts = connection.execute(statement, {"load_id": load.id})[0]
             changed, rows = (int(str(number)) for number in counts)
         found[layout.table] = Changes(changed, max(0, loaded[layout.table] - rows))
@@ -161,6 +172,8 @@ def plan_undo(connection: Connection, load: Load, parts: Sequence[Additions] = (
     plan = Undo(connection.target, load.name, functions=functions)
     ours = _list_ours(connection, load, parts)
     plan.tables = _look_at(connection, load, _list_created(connection, load), ours)
+    layouts = _list_created(connection, load)
+    plan.schemas = _list_schemas(connection, load, layouts)
     plan.drops_ledger = ledger.is_last(connection, load)
     return plan
 
@@ -168,6 +181,15 @@ def plan_undo(connection: Connection, load: Load, parts: Sequence[Additions] = (
 def _list_created(connection: Connection, load: Load) -> list[TableLayout]:
     """The tables that the load has created: all, unless it was stopped while it began."""
     return all_layouts(load.layout)[: ledger.count_created(connection, load)]
+
+
+def _list_schemas(connection: Connection, load: Load, layouts: Sequence[TableLayout]) -> list[str]:
+    """The schemas that are dropped once these tables are."""
+    if bookkeeping.find_version(connection, LEDGER) < WITH_SCHEMAS:
+        return []
+    tables = [quote_table(load.schema, layout.table) for layout in layouts]
+    parameters = {"load_id": load.id, "tables": tables}
+    return [str(name) for (name,) in connection.execute(QUERIES["load_schemas"], parameters)]
 
 
 def _list_ours(
@@ -198,8 +220,8 @@ def _look_at(
 
 def _find_additions(connection: Connection, load: Load, layout: TableLayout) -> tuple[str, ...]:
     parameters = {
-        "table": quote(load.schema, layout.table),
-        "parent": quote(load.schema, layout.parent) if layout.parent else None,
+        "table": quote_table(load.schema, layout.table),
+        "parent": quote_table(load.schema, layout.parent) if layout.parent else None,
         "names": list(layout.names),
         "made": [name for table, _, name in list_made(connection, load) if table == layout.table],
     }
@@ -277,7 +299,7 @@ def _drop(
 
 
 def _forget(connection: Connection, load: Load, plan: Undo) -> None:
-    """Drop the load's functions and its lines, and the ledger with its last load."""
+    """Drop the load's functions, schemas and lines, and the ledger with its last load."""
     connection.execute(QUERIES["lock_loads"])
     plan.drops_ledger = ledger.is_last(connection, load)
     functions = list_functions(connection, load.id)
@@ -285,6 +307,8 @@ def _forget(connection: Connection, load: Load, plan: Undo) -> None:
         drop_old_functions(connection)
     dropped = [each for each in functions if drop_unused(connection, *each)]
     plan.functions = [name for _, name in dropped]
+    plan.schemas = _list_schemas(connection, load, ())
+    connection.execute(drop_schemas(plan.schemas) or "SELECT")
     ledger.forget(connection, load)
     if plan.drops_ledger:
         connection.execute(QUERIES["drop_ledger"])

@@ -2,34 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
-from typing import cast
 
 from assise.documents import writer
 from assise.documents.kinds import ARRAY, NULL
 from assise.documents.reader import key_end, open_document
 from assise.documents.writer import Element
 from assise.errors import CellError, InvalidBsonError
-from assise.types.codec import Codec, Decode, Encode, compare_again, make_codec
+from assise.types.codec import (
+    Codec,
+    Decode,
+    Encode,
+    FieldEncode,
+    compare_again,
+    make_codec,
+    with_readings,
+)
 from assise.types.wire import NULL_FIELD, Cell, CopyField, array_shape, read_array, write_array
+
+Encoders = dict[int, Encode]
 
 
 def make_array_codec(element: Codec, oid: int) -> Codec:
     """The codec of arrays whose elements have this codec and the type `oid`.
 
-    A strict element makes the whole array be compared with what a load writes; any other array can
-    differ from that in its first subscript alone.
+    An array is at home when its elements are; it is read when some are read, and so is a single
+    value, as an array of one. A strict element makes the whole array be compared with what a load
+    writes; any other array can differ from that in its first subscript alone.
     """
-    encode = {ARRAY: cast(Encode, partial(_encode_array, element.encode, oid))}
+    home: Encoders = {**element.encode}
+    both: Encoders = {kind: _hold(element, kind) for kind in {**element.encode, **element.read}}
+    encode: dict[int, FieldEncode] = {ARRAY: partial(_encode_array, home, oid)}
     decode = partial(_decode_array, element.decode)
     strict = compare_again(decode, encode) if element.decode_strictly else _from_one(decode)
-    return make_codec(encode, decode, decode_strictly=strict)
+    codec = make_codec(encode, decode, decode_strictly=strict)
+    readings: dict[int, FieldEncode] = {
+        kind: partial(_encode_one, encode_item, oid) for kind, encode_item in both.items()
+    }
+    readings[ARRAY] = partial(_encode_array, both, oid)
+    return with_readings(codec, readings, some={ARRAY})
 
 
-def _encode_array(
-    encoders: Mapping[int, Encode], oid: int, raw: bytes, p: int
-) -> tuple[CopyField | None, int]:
+def _hold(element: Codec, kind: int) -> Encode:
+    hold = element.hold(kind)
+    return lambda raw, p: hold(raw, p)[:2]
+
+
+def _encode_one(encode: Encode, oid: int, raw: bytes, p: int) -> tuple[CopyField | None, int]:
+    field, end = encode(raw, p)
+    return (None if field is None else write_array([field], oid)), end
+
+
+def _encode_array(encoders: Encoders, oid: int, raw: bytes, p: int) -> tuple[CopyField | None, int]:
     last, q = open_document(raw, p), p + 4
     fields = list[CopyField]()
     while q != last:

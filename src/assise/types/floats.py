@@ -1,19 +1,29 @@
-"""Doubles: the codec of `float8`, which holds every double with its bits."""
+"""Doubles: the codec of `float8`, which holds every double with its bits, and reads exact ints."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
-from struct import unpack
+from struct import pack, unpack
 
-from assise.documents.kinds import DOUBLE
-from assise.types.codec import make_codec
+from assise.documents.kinds import DOUBLE, INT32, INT64
+from assise.types.codec import make_codec, with_readings
 from assise.types.integers import decode_reversed, encode_8_bytes, encode_reversed
+from assise.types.whole import WHOLE, encode_whole
 
-FLOAT8_CODEC = make_codec(
-    {DOUBLE: encode_8_bytes},
-    lambda cell: (DOUBLE, cell[::-1]),
-    encode_columns={DOUBLE: encode_reversed(b"\0\0\0\x08")},
-    decode_column=decode_reversed(DOUBLE),
+
+def _write_exact(value: int) -> bytes | None:
+    """The field of the double of an integer; None where doubles do not have it."""
+    return pack(">id", 8, value) if int(float(value)) == value else None
+
+
+FLOAT8_CODEC = with_readings(
+    make_codec(
+        {DOUBLE: encode_8_bytes},
+        lambda cell: (DOUBLE, cell[::-1]),
+        encode_columns={DOUBLE: encode_reversed(b"\0\0\0\x08")},
+        decode_column=decode_reversed(DOUBLE),
+    ),
+    {kind: encode_whole(WHOLE[kind], _write_exact) for kind in (INT32, INT64)},
 )
 
 

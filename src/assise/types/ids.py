@@ -1,4 +1,4 @@
-"""ObjectIds and UUIDs: the codecs of `uuid`, and of the 24 digits of an ObjectId in `text`."""
+"""ObjectIds and UUIDs, as themselves and as texts: the codecs of `uuid`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from struct import iter_unpack
 from uuid import UUID
 
 from assise.documents.kinds import BINARY, OBJECT_ID, STRING
-from assise.documents.reader import read_binary
-from assise.documents.writer import Element, write_binary, write_string
-from assise.types.codec import Codec, make_codec
+from assise.documents.reader import read_binary, read_string
+from assise.documents.writer import Element, write_binary, write_text
+from assise.types.codec import Codec, FieldEncode, make_codec, only_home, with_readings
 
-_UUID_LENGTH, _DIGITS_LENGTH = b"\0\0\0\x10", b"\0\0\0\x18"
+_UUID_LENGTH = b"\0\0\0\x10"
+LEGACY_SUBTYPE = 3
+_HEX = re.compile(rb"[0-9a-fA-F]{24}")
+_UUID = re.compile(rb"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 # Maps for `bytes.translate`, which works on the half-bytes of all values of a column at once.
 _LOW_UP = bytes((byte & 15) << 4 for byte in range(256))
@@ -82,16 +85,6 @@ def _decode_object_ids(key: bytes, cells: Sequence[bytes]) -> list[bytes | None]
     ]
 
 
-def _encode_digits(raw: bytes, p: int) -> tuple[bytes, int]:
-    return _DIGITS_LENGTH + raw[p : p + 12].hex().encode(), p + 12
-
-
-def _decode_digits(cell: bytes) -> Element:
-    if re.fullmatch(rb"[0-9a-f]{24}", cell):
-        return OBJECT_ID, bytes.fromhex(cell.decode())
-    return STRING, write_string(cell)
-
-
 def _swap_csharp(content: bytes) -> bytes:
     return content[3::-1] + content[5:3:-1] + content[7:5:-1] + content[8:]
 
@@ -124,21 +117,59 @@ def _make_uuid_codec(
     )
 
 
-UUID_CODECS = {
-    "objectid": make_codec(
-        {OBJECT_ID: encode_object_id},
-        decode_object_id,
-        encode_columns={OBJECT_ID: encode_object_ids},
-        decode_column=_decode_object_ids,
-        proposed_for="objectId",
-    ),
-    "uuid": _make_uuid_codec(4, proposed_for="uuid"),
-    "uuid_java": _make_uuid_codec(3, _swap_java),
-    "uuid_csharp": _make_uuid_codec(3, _swap_csharp),
-    "uuid_python": _make_uuid_codec(3),
-}
-DIGITS_CODEC = make_codec({OBJECT_ID: _encode_digits}, _decode_digits)
-"""The digits of an ObjectId as text."""
+def _text_of_cell(cell: bytes) -> Element:
+    return write_text(str(UUID(bytes=cell)))
+
+
+def _hex_of_cell(cell: bytes) -> Element:
+    """The digits of the ObjectId behind a uuid; any other uuid as its text."""
+    kind, value = decode_object_id(cell)
+    return write_text(value.hex()) if kind == OBJECT_ID else _text_of_cell(cell)
+
+
+def _read_text(raw: bytes, p: int) -> tuple[bytes | None, int]:
+    """The digits of an ObjectId, or the text of a UUID, in any case."""
+    content, end = read_string(raw, p)
+    if _HEX.fullmatch(content):
+        return encode_object_id(bytes.fromhex(content.decode()), 0)[0], end
+    if _UUID.fullmatch(content):
+        return _UUID_LENGTH + bytes.fromhex(content.decode().replace("-", "")), end
+    return None, end
+
+
+SWAPS = {"java": _swap_java, "csharp": _swap_csharp, "python": _keep}
+"""The byte orders in which drivers wrote UUIDs of subtype 3."""
+
+_OBJECT_IDS = make_codec(
+    {OBJECT_ID: encode_object_id},
+    decode_object_id,
+    encode_columns={OBJECT_ID: encode_object_ids},
+    decode_column=_decode_object_ids,
+    proposed_for="objectId",
+)
+
+
+def make_uuid_codecs(*, legacy_uuids: str = "") -> dict[str, Codec]:
+    """The codecs of uuids by kind; `legacy_uuids` is the byte order in which subtype 3 is read."""
+
+    def read_binary_uuid(raw: bytes, p: int) -> tuple[bytes | None, int]:
+        if legacy_uuids and raw[p + 4] == LEGACY_SUBTYPE:
+            return _encode_uuid(LEGACY_SUBTYPE, SWAPS[legacy_uuids], raw, p)
+        return _encode_uuid(4, _keep, raw, p)
+
+    readings: dict[int, FieldEncode] = {
+        OBJECT_ID: encode_object_id,
+        BINARY: read_binary_uuid,
+        STRING: _read_text,
+    }
+    legacy = {
+        f"uuid_{name}": _make_uuid_codec(LEGACY_SUBTYPE, swap) for name, swap in SWAPS.items()
+    }
+    codecs = {"objectid": _OBJECT_IDS, "uuid": _make_uuid_codec(4, proposed_for="uuid"), **legacy}
+    for kind, decode in {"hex": _hex_of_cell, "uuid_text": _text_of_cell}.items():
+        codecs[kind] = make_codec({STRING: only_home(_read_text, decode, STRING)}, decode)
+    some = {BINARY, STRING}
+    return {kind: with_readings(codec, readings, some=some) for kind, codec in codecs.items()}
 
 
 def show_uuid(cell: bytes) -> str:

@@ -1,4 +1,4 @@
-"""`jsonb`: how its cells are written, and read leniently or strictly.
+"""`jsonb`: how its cells are written, and read leniently or strictly, by the rules of a load.
 
 Its values are written by the counting writers of `assise.rows`. A lenient reader takes what SQL may
 write; a strict one refuses what no load writes: a number, a key or a wrapper spelled otherwise.
@@ -8,13 +8,23 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from json import JSONDecoder
 
-from assise.documents.extjson import JSONB, JsonWriter, escape_key, unescape_key
+from assise.documents.extjson import (
+    ESCAPES,
+    FIRST_ESCAPES,
+    FIRST_JSONB,
+    JSONB,
+    Dialect,
+    Escapes,
+    JsonWriter,
+)
 from assise.documents.extjson_reader import (
     Check,
     FieldNames,
+    Form,
     Json,
     Pieces,
     read_pieces,
@@ -57,20 +67,91 @@ def _read_any_int(text: str) -> int | float:
 _lenient = JSONDecoder(parse_float=read_finite, parse_int=_read_any_int)
 
 
-def read_jsonb(cell: Cell, known: FieldNames = _NOTHING) -> Json:
-    """Read a cell that SQL may have written."""
-    return _read(cell, known, _lenient.decode, _let_all_pass)
+@dataclass(frozen=True)
+class JsonbForm:
+    """The jsonb form by the rules of a load, which differ in the keys that are escaped."""
 
+    dialect: Dialect
+    escapes: Escapes
+    form: Form
 
-def strict_reader(order: Callable[[JsonObject], JsonObject] | None = None) -> ReadJsonb:
-    """Make a reader of cells as a load writes them; `order` may sort the keys of an object."""
-    decoder = JSONDecoder(parse_float=_read_float, parse_int=_read_int, object_hook=order)
-    return partial(_read_strictly, decoder.decode)
+    def read(self, cell: Cell, known: FieldNames = _NOTHING) -> Json:
+        """Read a cell that SQL may have written."""
+        return self._read(cell, known, _lenient.decode, _let_all_pass)
 
+    def strict_reader(self, order: Callable[[JsonObject], JsonObject] | None = None) -> ReadJsonb:
+        """Make a reader of cells as a load writes them; `order` may sort the keys of an object."""
+        decoder = JSONDecoder(parse_float=_read_float, parse_int=_read_int, object_hook=order)
+        return partial(self._read_strictly, decoder.decode)
 
-def decode_jsonb(cell: Cell) -> Element:
-    """The value of a cell that SQL may have written."""
-    return read_value(read_jsonb(cell))
+    def value(self, value: Json) -> Element:
+        """The value that a JSON value stands for."""
+        return read_value(value, form=self.form)
+
+    def _read_strictly(
+        self, loads: Callable[[str], Json], cell: bytes, known: FieldNames = _NOTHING
+    ) -> Json:
+        if b'"$' not in cell:
+            return self._read(cell, known, loads, _let_all_pass)
+        value = self._read(cell, known, loads, self._check_spelling)
+        self._check_spelling(value, known)
+        return value
+
+    def _read(
+        self, cell: bytes, known: FieldNames, loads: Callable[[str], Json], check: Check
+    ) -> Json:
+        if len(cell) > LARGE_BYTES:
+            return read_pieces(cell, 1, known, loads=loads, check=check, form=self.form)
+        return loads(cell[1:].decode())
+
+    def _check_spelling(self, value: Json, known: FieldNames = _NOTHING, depth: int = 0) -> None:
+        """Refuse what the jsonb form spells otherwise `depth` levels below its root.
+
+        How a wrapper is spelled depends on its depth: below 100 levels a value is `$bson`.
+        """
+        if isinstance(value, list):
+            for item in value:
+                self._check_spelling(item, depth=depth + 1)
+        elif isinstance(value, dict):
+            element = read_wrapper(value, form=self.form)
+            if "$bson" in value:
+                self._check_bson(value)
+            if element is None:
+                for name, item in value.items():
+                    self._check_name(name, known)
+                    self._check_spelling(item, known.get(name, _NOTHING), depth + 1)
+            elif isinstance(value.get("$scope"), Pieces):
+                self._check_spelling(value["$scope"], depth=depth + 1)
+            elif "$bson" not in value:
+                text, _ = self._writer().value(*element, 0, depth)
+                if _lenient.decode(text) != value:
+                    raise CellError(f"{str(value)[:80]} is not how the jsonb form spells it")
+
+    def _check_name(self, name: str, known: FieldNames) -> None:
+        is_ours = name == "$bson" or name in known
+        if not is_ours and self.escapes.escape(self.escapes.unescape(name)) != name:
+            raise CellError(f"the key {name} in jsonb is not escaped as the jsonb form escapes it")
+
+    def _check_bson(self, value: JsonObject) -> None:
+        """Refuse a `$bson` with what the jsonb form spells out, or with nothing."""
+        document = enclose(read_unnameable(value))
+        if b64encode(document).decode() == value["$bson"]:
+            keys = [key for _, key, _, _ in elements(document)]
+            if len(value) == 1 and keys == [b""] and self._is_escaped(document):
+                return
+            if keys and self._writer().unnameable(document, 0) == set(keys):
+                return
+        raise CellError("$bson holds a value that the jsonb form writes without $bson")
+
+    def _is_escaped(self, document: bytes) -> bool:
+        """Whether the one value of a document is written as `$bson`; its key is empty."""
+        kind = document[4]
+        if kind in ORDERED:
+            return True
+        return self._writer().value(kind, document, 6)[0][:8] == '{"$bson"'
+
+    def _writer(self) -> JsonWriter:
+        return JsonWriter(self.dialect)
 
 
 def _read_float(text: str) -> float:
@@ -86,76 +167,23 @@ def _read_int(text: str) -> int:
     return int(text)
 
 
-def _read_strictly(loads: Callable[[str], Json], cell: bytes, known: FieldNames = _NOTHING) -> Json:
-    if b'"$' not in cell:
-        return _read(cell, known, loads, _let_all_pass)
-    value = _read(cell, known, loads, _check_spelling)
-    _check_spelling(value, known)
-    return value
-
-
-def _read(cell: bytes, known: FieldNames, loads: Callable[[str], Json], check: Check) -> Json:
-    if len(cell) > LARGE_BYTES:
-        return read_pieces(cell, 1, known, loads=loads, check=check)
-    return loads(cell[1:].decode())
-
-
 def _let_all_pass(_value: Json, *, depth: int) -> None:
     """Nothing in the cell could be spelled otherwise."""
 
 
-def _check_spelling(value: Json, known: FieldNames = _NOTHING, depth: int = 0) -> None:
-    """Refuse a key or a wrapper that the jsonb form spells otherwise `depth` levels below its root.
-
-    How a wrapper is spelled depends on its depth: below 100 levels a value is `$bson`.
-    """
-    if isinstance(value, list):
-        for item in value:
-            _check_spelling(item, depth=depth + 1)
-    elif isinstance(value, dict):
-        element = read_wrapper(value)
-        if "$bson" in value:
-            _check_bson(value)
-        if element is None:
-            for name, item in value.items():
-                _check_name(name, known)
-                _check_spelling(item, depth=depth + 1)
-        elif isinstance(value.get("$scope"), Pieces):
-            _check_spelling(value["$scope"], depth=depth + 1)
-        elif "$bson" not in value:
-            text, _ = JsonWriter(JSONB).value(*element, 0, depth)
-            if _lenient.decode(text) != value:
-                raise CellError(f"{str(value)[:80]} is not how the jsonb form spells it")
+NEWEST_FORM = JsonbForm(JSONB, ESCAPES, Form.JSONB)
+FIRST_FORM = JsonbForm(FIRST_JSONB, FIRST_ESCAPES, Form.FIRST_JSONB)
+_read_strict = NEWEST_FORM.strict_reader()
 
 
-def _check_name(name: str, known: FieldNames) -> None:
-    is_ours = name == "$bson" or name in known
-    if not is_ours and escape_key(unescape_key(name)) != name:
-        raise CellError(f"the key {name} in jsonb is not escaped as the jsonb form escapes it")
-
-
-def _check_bson(value: JsonObject) -> None:
-    """Refuse a `$bson` with what the jsonb form spells out, or with nothing."""
-    document = enclose(read_unnameable(value))
-    if b64encode(document).decode() == value["$bson"]:
-        keys = [key for _, key, _, _ in elements(document)]
-        if len(value) == 1 and keys == [b""] and _is_escaped(document):
-            return
-        if keys and JsonWriter(JSONB).unnameable(document, 0) == set(keys):
-            return
-    raise CellError("$bson holds a value that the jsonb form writes without $bson")
-
-
-def _is_escaped(document: bytes) -> bool:
-    """Whether the jsonb form writes the one value of a document as `$bson`; its key is empty."""
-    kind = document[4]
-    return kind in ORDERED or JsonWriter(JSONB).value(kind, document, 6)[0][:8] == '{"$bson"'
+def decode_jsonb(cell: Cell) -> Element:
+    """The value of a cell that SQL may have written, by the newest rules."""
+    return NEWEST_FORM.value(NEWEST_FORM.read(cell))
 
 
 def _decode_strictly(cell: Cell) -> Element:
-    return read_value(_read_strict(cell, _NOTHING))
+    return NEWEST_FORM.value(_read_strict(cell, _NOTHING))
 
 
-_read_strict = strict_reader()
 EVERY_CODEC = Codec({}, decode_jsonb, decode_strictly=_decode_strictly)
 """Without encoders: a value that SQL has put beside its cell never comes from one."""

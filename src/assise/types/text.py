@@ -1,14 +1,16 @@
-"""Strings: the codec of `text` for BSON strings."""
+"""Strings: the codecs of `text`, `varchar(n)` and `citext`, which also read ints and ObjectIds."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from assise.documents.kinds import STRING
+from assise.documents.kinds import INT32, INT64, OBJECT_ID, STRING
 from assise.documents.reader import is_utf8, read_int32
-from assise.documents.writer import pack_int32, write_string
+from assise.documents.writer import Element, pack_int32, write_string
 from assise.errors import InvalidBsonError
-from assise.types.codec import make_codec
+from assise.types.codec import Codec, FieldEncode, limit_codec, make_codec, with_readings
+from assise.types.whole import WHOLE, encode_whole
 from assise.types.wire import pack_length
 from assise.wording import escape
 
@@ -39,13 +41,46 @@ def _decode_texts(key: bytes, cells: Sequence[bytes]) -> list[bytes | None]:
     return [front + pack_int32(len(cell) + 1) + cell + b"\0" for cell in cells]
 
 
-STRING_CODEC = make_codec(
-    {STRING: encode_text},
-    lambda cell: (STRING, write_string(cell)),
-    encode_columns={STRING: _encode_texts},
-    decode_column=_decode_texts,
-    proposed_for="string",
+def _encode_digits(raw: bytes, p: int) -> tuple[bytes, int]:
+    if p + 12 > len(raw):
+        raise IndexError
+    return b"\0\0\0\x18" + raw[p : p + 12].hex().encode(), p + 12
+
+
+def _decode_digits(cell: bytes) -> Element:
+    if re.fullmatch(rb"[0-9a-f]{24}", cell):
+        return OBJECT_ID, bytes.fromhex(cell.decode())
+    return STRING, write_string(cell)
+
+
+def _write_int(value: int) -> bytes:
+    digits = b"%d" % value
+    return pack_length(len(digits)) + digits
+
+
+_READINGS: dict[int, FieldEncode] = {
+    STRING: encode_text,
+    OBJECT_ID: _encode_digits,
+    INT32: encode_whole(WHOLE[INT32], _write_int),
+    INT64: encode_whole(WHOLE[INT64], _write_int),
+}
+STRING_CODEC = with_readings(
+    make_codec(
+        {STRING: encode_text},
+        lambda cell: (STRING, write_string(cell)),
+        encode_columns={STRING: _encode_texts},
+        decode_column=_decode_texts,
+        proposed_for="string",
+    ),
+    _READINGS,
 )
+DIGITS_CODEC = with_readings(make_codec({OBJECT_ID: _encode_digits}, _decode_digits), _READINGS)
+"""The digits of an ObjectId as text."""
+
+
+def limit_length(codec: Codec, length: int) -> Codec:
+    """The codec of `varchar(length)`, which counts code points; blanks at the end count too."""
+    return limit_codec(codec, lambda cell: len(cell.decode()) <= length)
 
 
 def show_text(cell: bytes) -> str:

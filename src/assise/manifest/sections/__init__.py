@@ -8,6 +8,7 @@ from __future__ import annotations
 from assise.manifest.keys import AnyKey, On
 from assise.manifest.problems import Place
 from assise.manifest.sections import (
+    absent,
     access,
     children,
     collections,
@@ -20,21 +21,26 @@ from assise.manifest.sections import (
     postgres,
     primary_keys,
     project,
+    readings,
     references,
+    schemas,
 )
 
 SECTIONS = (
     project.KEYS,
     postgres.KEYS,
     access.KEYS,
+    schemas.KEYS,
     deletion.KEYS,
     collections.KEYS,
     children.KEYS,
     primary_keys.KEYS,
     columns.KEYS,
+    readings.KEYS,
     references.COLUMN_KEYS,
     constraints.COLUMN_KEYS,
     personal.KEYS,
+    absent.KEYS,
     comments.KEYS,
     (references.FOREIGN_KEYS,),
     indexes.KEYS,

@@ -8,7 +8,17 @@ from assise.manifest.keys import Key, Tables
 from assise.manifest.paths import check_path, default_path, parse_path
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections.children import list_ancestors
-from assise.types.table import KEY_KINDS, KINDS, default_kind, is_kind
+from assise.types.names import PATTERN
+from assise.types.table import (
+    KEY_KINDS,
+    KINDS,
+    NAMED_KINDS,
+    NAMES,
+    default_kind,
+    find_type,
+    is_kind,
+    is_type,
+)
 from assise.wording import nearest, show
 
 MAX_COLUMNS = 1_000
@@ -43,13 +53,18 @@ def _check_columns(
 
 def _check_type(place: Place, column_type: str, tables: Tables) -> Iterator[Problem]:
     del tables
-    if column_type not in KINDS:
-        yield Problem(place, "is not a type", show(column_type), nearest(column_type, KINDS))
+    if not is_type(column_type):
+        yield Problem(place, "is not a type", show(column_type), nearest(column_type, NAMES))
 
 
 def _check_from(place: Place, path: str, tables: Tables) -> Iterator[Problem]:
-    column = tables[place[1]].columns[place[3]]
-    if column.kind != "offset":
+    table = tables[place[1]]
+    column = table.columns[place[3]]
+    if column.is_element and table.parent is not None:
+        if len(table.columns) > 1:
+            remedy = "Remove the others: with * the elements of the array are no documents."
+            yield Problem(place, "is not the table's only column", show(path), remedy)
+    elif column.kind != "offset":
         yield from check_path(place, path, parse_path)
     elif "from_" in column.model_fields_set:
         remedy = "Remove it: the column reads no field."
@@ -59,10 +74,10 @@ def _check_from(place: Place, path: str, tables: Tables) -> Iterator[Problem]:
 def _check_kind(place: Place, kind: str, tables: Tables) -> Iterator[Problem]:
     table, name = tables[place[1]], place[3]
     column_type = table.columns[name].type
-    if column_type not in KINDS:
+    if not is_type(column_type):
         return
     if not is_kind(column_type, kind):
-        remedy = nearest(kind, KINDS[column_type])
+        remedy = nearest(kind, find_type(column_type).kinds)
         yield Problem(place, f"is not a kind of {column_type}", show(kind), remedy)
     elif kind in KEY_KINDS and (table.collection is None or name not in table.primary_key):
         remedy = "Remove it, or make this column the primary_key."
@@ -93,8 +108,8 @@ TYPE = Key(
     help="its type in PostgreSQL",
     affects="rows",
     check=_check_type,
-    missing=f"Give one of {', '.join(KINDS)}.",
-    schema={"enum": list(KINDS)},
+    missing=f"Give one of {', '.join(NAMES)}.",
+    schema={"anyOf": [{"enum": list(KINDS)}, {"type": "string", "pattern": PATTERN}]},
 )
 FROM = Key(
     "from",
@@ -112,7 +127,7 @@ KIND = Key(
     affects="rows",
     check=_check_kind,
     default="the type's first",
-    schema={"enum": list(_ALL_KINDS)},
+    schema={"anyOf": [{"enum": list(_ALL_KINDS)}, {"type": "string", "pattern": NAMED_KINDS}]},
     written=_write_kind,
 )
 KEYS = (COLUMNS, TYPE, FROM, KIND)

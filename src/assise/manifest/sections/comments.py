@@ -11,7 +11,8 @@ from assise.wording import show
 MAX_COMMENT = 10_000
 
 
-def _check_comment(place: Place, comment: str, tables: Tables) -> Iterator[Problem]:
+def check_comment(place: Place, comment: str, tables: Tables) -> Iterator[Problem]:
+    """Check the text of a comment."""
     del tables
     if not comment.strip():
         yield Problem(place, "is an empty comment", remedy="Write one, or remove the key.")
@@ -28,7 +29,7 @@ ON_TABLE = Key(
     "table",
     help="the comment of the table in PostgreSQL",
     affects="schema",
-    check=_check_comment,
+    check=check_comment,
     default="none",
 )
 ON_COLUMN = Key(
@@ -36,7 +37,7 @@ ON_COLUMN = Key(
     "column",
     help="the comment of the column in PostgreSQL",
     affects="schema",
-    check=_check_comment,
+    check=check_comment,
     default="none",
 )
 KEYS = (ON_TABLE, ON_COLUMN)

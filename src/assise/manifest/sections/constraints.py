@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import PlainValidator
 from pydantic_core import PydanticCustomError
 
 from assise.manifest.expressions import check_expression
-from assise.manifest.keys import Key, Schema, Tables
+from assise.manifest.keys import NULL, Key, Schema, Tables
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections.columns import list_columns
 from assise.types.table import is_array
@@ -27,12 +27,14 @@ def _read_unique(value: object) -> object:
 
 
 Unique = Annotated[bool | Literal["nulls not distinct"], PlainValidator(_read_unique)]
-Duplicates = Literal["keep"]
+Duplicates = Literal["keep", "null", "reject"]
 
 FUNCTIONS = ("now()", "current_date", "gen_random_uuid()", "uuidv7()")
 """Defaults that are computed for each new row; any other default is a value."""
 
 MAX_VALUES = 1_000
+
+AMENDMENT_SCHEMA: dict[str, Schema] = {"enum": [None, "keep", "null", "reject"]}
 
 _SCALAR: dict[str, Schema] = {
     "anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}],
@@ -46,9 +48,40 @@ def _check_unique(place: Place, value: Unique, tables: Tables) -> Iterator[Probl
         yield Problem(place, "is not allowed on jsonb", show(value), remedy)
 
 
+def write_amendment(place: Place, value: str, tables: Tables) -> object:
+    """What becomes of rows that break a key, as it is written: null without quotes."""
+    del place, tables
+    return NULL if value == "null" else value
+
+
+def check_nullable(
+    place: Place, columns: Iterable[str], value: str, tables: Tables, *, remedy: str
+) -> Iterator[Problem]:
+    """Check that `value`, which sets columns to NULL, is for columns that may be so."""
+    table = tables[place[1]]
+    for name in columns:
+        column = table.columns.get(name)
+        if column is None or NOT_NULL.of(column) or name in table.primary_key:
+            message = f"cannot be: the column {name} is never NULL"
+            yield Problem(place, message, value, f"Write {remedy}.")
+
+
+def check_duplicates(
+    place: Place, columns: Sequence[str], unique: Unique | None, value: Duplicates, tables: Tables
+) -> Iterator[Problem]:
+    """Check what becomes of the rows with values of unique columns that other rows have."""
+    if not unique:
+        yield Problem(place, "belongs to what is unique", value, "Add unique: true.")
+    elif value == "null" and unique == NULLS:
+        remedy = "Write keep or reject, or unique: true."
+        yield Problem(place, "cannot be: NULL may not occur twice either", value, remedy)
+    elif value == "null":
+        yield from check_nullable(place, columns, value, tables, remedy="keep or reject")
+
+
 def _check_duplicates(place: Place, value: Duplicates, tables: Tables) -> Iterator[Problem]:
-    if not UNIQUE.of(tables[place[1]].columns[place[3]]):
-        yield Problem(place, "belongs to a column that is unique", value, "Add unique: true.")
+    unique = UNIQUE.of(tables[place[1]].columns[place[3]])
+    yield from check_duplicates(place, place[3:4], unique, value, tables)
 
 
 def _check_default(place: Place, value: str, tables: Tables) -> Iterator[Problem]:
@@ -92,11 +125,14 @@ UNIQUE: Key[Unique] = Key(
 DUPLICATES: Key[Duplicates] = Key(
     "duplicates",
     "column",
-    help="what becomes of rows with a value that another row has: kept, with a plain index",
+    help="what becomes of rows with a value that an earlier one of the source has: keep, with a"
+    " plain index; null, the original stays in _extra; or reject the document",
     affects="schema",
     type=Duplicates,  # type: ignore[arg-type]
     check=_check_duplicates,
     default="`keep`",
+    schema=AMENDMENT_SCHEMA,
+    written=write_amendment,
 )
 NOT_NULL = Key(
     "not_null",

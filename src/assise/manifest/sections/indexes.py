@@ -11,7 +11,14 @@ from assise.manifest.expressions import check_expression
 from assise.manifest.keys import Key, Keyed, Schema, Tables
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections.columns import list_columns
-from assise.manifest.sections.constraints import UNIQUE_SCHEMA, Unique
+from assise.manifest.sections.constraints import (
+    AMENDMENT_SCHEMA,
+    UNIQUE_SCHEMA,
+    Duplicates,
+    Unique,
+    check_duplicates,
+    write_amendment,
+)
 from assise.wording import nearest, show
 
 Method = Literal["btree", "gin", "hash", "gist", "brin"]
@@ -31,6 +38,7 @@ class Index(Keyed):
     expression: str | None = None
     where: str | None = None
     unique: Unique | None = None
+    duplicates: Duplicates | None = None
     method: Method | None = None
     include: tuple[str, ...] = ()
 
@@ -61,6 +69,12 @@ def _check_indexes(place: Place, indexes: tuple[Index, ...], tables: Tables) -> 
         if index in indexes[:i]:
             yield Problem(at, "occurs twice", remedy="Keep one of them.")
         yield from _check_index(at, index, known)
+        if index.duplicates is not None:
+            names, asked = index.names(known), index.duplicates
+            if index.expression is not None and asked == "null":
+                remedy = "Write keep or reject."
+                yield Problem((*at, "duplicates"), "needs columns to set to NULL", asked, remedy)
+            yield from check_duplicates((*at, "duplicates"), names, index.unique, asked, tables)
 
 
 def _check_index(place: Place, index: Index, known: dict[str, str]) -> Iterator[Problem]:
@@ -111,14 +125,16 @@ def _check_method(place: Place, index: Index, known: dict[str, str]) -> Iterator
 
 
 def _write(place: Place, indexes: tuple[Index, ...], tables: Tables) -> object:
-    del place, tables
-    return [_write_index(index) for index in indexes]
+    return [_write_index(place, index, tables) for index in indexes]
 
 
-def _write_index(index: Index) -> object:
+def _write_index(place: Place, index: Index, tables: Tables) -> object:
     if index.columns and index.model_fields_set <= {"columns"}:
         return index.columns[0] if len(index.columns) == 1 else list(index.columns)
-    return index.model_dump(mode="json", exclude_unset=True)
+    found = index.model_dump(mode="json", exclude_unset=True)
+    if index.duplicates is not None:
+        found["duplicates"] = write_amendment(place, index.duplicates, tables)
+    return found
 
 
 _INDEX: Schema = {
@@ -129,6 +145,7 @@ _INDEX: Schema = {
         "expression": {"type": "string"},
         "where": {"type": "string"},
         "unique": UNIQUE_SCHEMA,
+        "duplicates": AMENDMENT_SCHEMA,
         "method": {"enum": ["btree", "gin", "hash", "gist", "brin"]},
         "include": _LIST,
     },
@@ -137,7 +154,7 @@ INDEXES: Key[tuple[Index, ...]] = Key(
     "indexes",
     "table",
     help="the indexes: a column, a list of columns, -column for descending,"
-    " or {columns, expression, where, unique, method, include}; where and expression need the"
+    " or {columns, expression, where, unique, duplicates, method, include}; where and expression need the"
     " extra `schema`",
     affects="schema",
     type=tuple[Index, ...],

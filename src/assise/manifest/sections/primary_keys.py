@@ -9,7 +9,7 @@ from assise.manifest.names import check_column_name
 from assise.manifest.paths import keys_of_path
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections.children import list_ancestors
-from assise.types.table import is_array
+from assise.types.table import find_type, is_type
 from assise.wording import nearest, show
 
 MAX_KEY_COLUMNS = 32
@@ -39,7 +39,7 @@ def _check_collection_key(place: Place, key: PrimaryKey, tables: Tables) -> Iter
     elif column.kind != "offset" and keys_of_path(column.from_) not in {("_id",), None}:
         remedy = "Name the column that reads _id (from: _id), or one of kind offset."
         yield Problem(place, f"reads {show(column.from_)}", name, remedy)
-    elif column.type == "jsonb" or is_array(column.type):
+    elif is_type(column.type) and not find_type(column.type).is_key:
         message = f"is of type {show(column.type)}, which cannot be a key"
         remedy = "Give it a scalar type; {type: text, from: _id, kind: any} takes every _id."
         yield Problem(place, message, name, remedy)
@@ -67,7 +67,7 @@ def _check_depth(place: Place, key: PrimaryKey, tables: Tables) -> Iterator[Prob
         root = show(ancestors[-1])
         parts = f"the key of {root}, then the position at each level"
         message = f"names {len(key)} columns; {needed} are needed: {parts}"
-        remedy = "Name the positions outermost first, such as _position."
+        remedy = "Name the positions outermost first, such as position."
         yield Problem(place, message, remedy=remedy)
 
 

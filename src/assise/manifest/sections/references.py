@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from pydantic import Field
 
-from assise.manifest.keys import Key, Keyed, Tables
+from assise.manifest.keys import Key, Keyed, Schema, Tables
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections.columns import list_columns
-from assise.manifest.sections.constraints import NOT_NULL, UNIQUE
+from assise.manifest.sections.constraints import (
+    AMENDMENT_SCHEMA,
+    UNIQUE,
+    check_nullable,
+    write_amendment,
+)
 from assise.manifest.sections.indexes import INDEXES
 from assise.types.table import is_array
 from assise.wording import nearest, show
 
 OnDelete = Literal["no action", "restrict", "cascade", "set null", "set default"]
-Orphans = Literal["keep"]
+Orphans = Literal["keep", "null", "reject"]
 
 _FAMILIES = ({"int2", "int4", "int8"}, {"text", "varchar", "citext"})
 _REMEDY = "Name a table, such as users, or a unique column of it, such as users(tenant_id)."
@@ -56,6 +61,7 @@ class Reference(NamedTuple):
     columns: tuple[str, ...]
     target: Target
     on_delete: OnDelete
+    orphans: Orphans
 
 
 def list_foreign_keys(table_name: str, tables: Tables) -> Iterator[Reference]:
@@ -66,12 +72,19 @@ def list_foreign_keys(table_name: str, tables: Tables) -> Iterator[Reference]:
         target = find_target(reference, tables) if reference else None
         if target is not None:
             at = (*place, "columns", name, "references")
-            yield Reference(at, (name,), target, ON_DELETE.of(column) or "no action")
+            on_delete, orphans = ON_DELETE.of(column), ORPHANS.of(column)
+            yield Reference(at, (name,), target, on_delete or "no action", orphans or "keep")
     for i, key in enumerate(FOREIGN_KEYS.of(table) or ()):
         target = find_target(key.references, tables)
         if target is not None:
-            listed = (*place, "foreign_keys", str(i))
-            yield Reference(listed, key.columns, target, key.on_delete or "no action")
+            listed, on_delete, orphans = (
+                (*place, "foreign_keys", str(i)),
+                key.on_delete,
+                key.orphans,
+            )
+            yield Reference(
+                listed, key.columns, target, on_delete or "no action", orphans or "keep"
+            )
 
 
 def _check_target(
@@ -136,12 +149,15 @@ def _check_references(place: Place, reference: str, tables: Tables) -> Iterator[
 
 
 def _check_on_delete(place: Place, value: OnDelete, tables: Tables) -> Iterator[Problem]:
-    column = tables[place[1]].columns[place[3]]
     yield from _check_needs_reference(place, value, tables)
-    is_never_null = NOT_NULL.of(column) or place[3] in tables[place[1]].primary_key
-    if value == "set null" and is_never_null:
-        remedy = "Write cascade or restrict."
-        yield Problem(place, "cannot be: the column is never NULL", value, remedy)
+    if value == "set null":
+        yield from check_nullable(place, place[3:4], value, tables, remedy="cascade or restrict")
+
+
+def _check_orphans(place: Place, value: Orphans, tables: Tables) -> Iterator[Problem]:
+    yield from _check_needs_reference(place, value, tables)
+    if value == "null":
+        yield from check_nullable(place, place[3:4], value, tables, remedy="keep or reject")
 
 
 def _check_needs_reference(place: Place, value: str, tables: Tables) -> Iterator[Problem]:
@@ -162,10 +178,38 @@ def _check_foreign_keys(
             yield Problem(
                 (*at, "columns"), "is not a column of this table", show(unknown[0]), remedy
             )
-        else:
-            yield from _check_target((*at, "references"), key.columns, key.references, tables)
+            continue
+        yield from _check_target((*at, "references"), key.columns, key.references, tables)
+        if key.on_delete == "set null":
+            remedy = "cascade or restrict"
+            yield from check_nullable(
+                (*at, "on_delete"), key.columns, key.on_delete, tables, remedy=remedy
+            )
+        if key.orphans == "null":
+            yield from check_nullable(
+                (*at, "orphans"), key.columns, key.orphans, tables, remedy="keep or reject"
+            )
 
 
+def _write_foreign_keys(place: Place, keys: tuple[ForeignKey, ...], tables: Tables) -> object:
+    found = [key.model_dump(mode="json", exclude_unset=True) for key in keys]
+    for key, plain in zip(keys, found, strict=True):
+        if key.orphans is not None:
+            plain["orphans"] = write_amendment(place, key.orphans, tables)
+    return found
+
+
+_FOREIGN_KEY: Schema = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "columns": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        "references": {"type": "string"},
+        "on_delete": {"enum": [*get_args(OnDelete)]},
+        "orphans": AMENDMENT_SCHEMA,
+    },
+    "required": ["columns", "references"],
+}
 REFERENCES = Key(
     "references",
     "column",
@@ -188,12 +232,15 @@ ON_DELETE: Key[OnDelete] = Key(
 ORPHANS: Key[Orphans] = Key(
     "orphans",
     "column",
-    help="what becomes of rows that refer to no row: kept, with a foreign key that only new rows"
-    " must fulfil",
+    help="what becomes of rows that refer to no row: keep, with a foreign key that only new rows"
+    " must fulfil; null, the original stays in _extra; or reject the document, and then those that"
+    " refer to it",
     affects="schema",
     type=Orphans,  # type: ignore[arg-type]
-    check=_check_needs_reference,
+    check=_check_orphans,
     default="`keep`",
+    schema=AMENDMENT_SCHEMA,
+    written=write_amendment,
 )
 FOREIGN_KEYS: Key[tuple[ForeignKey, ...]] = Key(
     "foreign_keys",
@@ -203,6 +250,8 @@ FOREIGN_KEYS: Key[tuple[ForeignKey, ...]] = Key(
     type=tuple[ForeignKey, ...],
     check=_check_foreign_keys,
     default="none",
+    schema={"type": "array", "items": _FOREIGN_KEY},
+    written=_write_foreign_keys,
     is_block=True,
 )
 COLUMN_KEYS = (REFERENCES, ON_DELETE, ORPHANS)

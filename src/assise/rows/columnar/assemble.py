@@ -12,19 +12,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
-from assise.documents.extjson import escape_key
-from assise.documents.extjson_reader import read_value
+from assise.documents.extjson import Escapes
 from assise.documents.kinds import ARRAY, DOCUMENT
 from assise.documents.reader import NOT_BSON, elements
 from assise.documents.shape import KeyPath, Shape, find_values
 from assise.documents.writer import enclose
 from assise.errors import CellError, ExtendedJsonError
 from assise.manifest.layout import ColumnLayout
+from assise.manifest.sections.absent import IS_EMPTY, IS_NULL
 from assise.rows.document.build import DocumentBuilder, KeyOrders
 from assise.rows.model import ChildRows, Row
 from assise.rows.tree import Level, Tree
-from assise.types.codec import decode_each
-from assise.types.table import find_codec
+from assise.types.codec import Codec, decode_each
 from assise.types.wire import Cell, int4_field
 
 ElementPlace = tuple[int, bytes]
@@ -43,17 +42,24 @@ DecodeLeaf = Callable[[Sequence[Cell]], list[bytes | None]]
 LEARNT = 10_000
 """Keys that orders of jsonb are learnt from: they save a third of the time for sample data."""
 
+_ABSENT = {IS_NULL: b"\x0a%b\0", IS_EMPTY: b"\x04%b\0\5\0\0\0\0"}
+"""The elements that go without a note, but for their keys."""
+
 EXTRA_BYTES = 1_000
 """A longer `_extra` is left to the document path."""
 
 
 @dataclass(frozen=True)
 class _LevelPlan:
-    """What the fields of one level come from, and the order in which documents have them."""
+    """What the fields of one level come from, and the order in which documents have them.
+
+    `absent` are the fields that go without a note where the level is there, as elements.
+    """
 
     leaves: list[tuple[bytes, int, DecodeLeaf]]
     levels: list[tuple[bytes, _LevelPlan]]
     arrays: list[tuple[bytes, int]]
+    absent: list[tuple[bytes, bytes]]
     order: dict[bytes, int]
 
 
@@ -68,7 +74,7 @@ class ColumnarAssembler:
     def __init__(self, builder: DocumentBuilder, sources: Sequence[bytes]) -> None:
         self._tree = builder.tree
         samples = _draw_samples(self._tree, sources)
-        builder.orders.update(_learn_orders(samples[0]))
+        builder.orders.update(_learn_orders(samples[0], self._tree.form.escapes))
         self._plans = [
             _plan_table(builder, root, sample)
             for root, sample in zip(self._tree.roots, samples, strict=True)
@@ -98,6 +104,9 @@ class ColumnarAssembler:
         fallback: Fallback,
     ) -> dict[ElementPlace, bytes]:
         """The arrays of one child table by the element that holds them."""
+        if self._tree.elements[table] is not None:
+            fallback.update(i for i, tables in enumerate(child_rows) if tables[table])
+            return {}
         rows: list[Row] = []
         places: list[ElementPlace] = []
         groups: list[tuple[ElementPlace, int]] = []
@@ -152,7 +161,7 @@ class ColumnarAssembler:
                     continue
                 for key, piece in fields:
                     noted[key][i] = piece
-        return _join(self._plans[table], columns, places, arrays, noted, fallback)
+        return _join(self._plans[table], columns, places, arrays, noted, fallback, is_top=True)
 
 
 def _draw_samples(tree: Tree, sources: Sequence[bytes]) -> list[list[bytes]]:
@@ -183,20 +192,23 @@ def _plan_level(
     orders: dict[KeyPath, dict[bytes, int]],
 ) -> _LevelPlan:
     leaves = [
-        (key, position, _compile_leaf(builder, key, column))
-        for key, (position, column) in level.columns.items()
+        (key, position, _compile_leaf(builder, key, column, codec))
+        for key, position, column, codec in builder.tree.codecs(level)
     ]
     levels = [
         (key, _plan_level(builder, inner, (*path, key), orders))
         for key, inner in level.levels.items()
     ]
-    return _LevelPlan(leaves, levels, list(level.arrays.items()), orders.get(path, {}))
+    absent = [(key, _ABSENT[what] % key) for key, what in level.absent.items()]
+    return _LevelPlan(leaves, levels, list(level.arrays.items()), absent, orders.get(path, {}))
 
 
-def _compile_leaf(builder: DocumentBuilder, key: bytes, column: ColumnLayout) -> DecodeLeaf:
+def _compile_leaf(
+    builder: DocumentBuilder, key: bytes, column: ColumnLayout, codec: Codec
+) -> DecodeLeaf:
     """The decoder of many cells of a column, which refuses what the builder refuses."""
-    decode_column = find_codec(column.type, column.kind).decode_column
-    return partial(decode_column or partial(decode_each, builder.decoder(column)), key)
+    decode_each_cell = partial(decode_each, builder.decoder(column, codec))
+    return partial(codec.decode_column or decode_each_cell, key)
 
 
 def _write_array(bodies: Iterator[bytes], count: int) -> bytes:
@@ -211,6 +223,8 @@ def _join(
     arrays: Arrays,
     noted: dict[bytes, list[bytes]],
     fallback: Fallback,
+    *,
+    is_top: bool = False,
 ) -> list[bytes]:
     """The bodies of one level: of its columns, levels and child tables, and of what is noted."""
     found: list[tuple[bytes, list[bytes]]] = []
@@ -232,11 +246,26 @@ def _join(
             continue
         fallback.update(places[i][0] for i, piece in enumerate(pieces) if piece and notes[i])
         parts[key] = [piece or note for piece, note in zip(pieces, notes, strict=True)]
+    if plan.absent:
+        _fill(plan, parts, len(places), is_top=is_top)
     if not parts:
         return [b""] * len(places)
     last = len(plan.order)
     ordered = sorted(parts, key=lambda key: plan.order.get(key, last))
     return list(map(b"".join, zip(*[parts[key] for key in ordered], strict=True)))
+
+
+def _fill(plan: _LevelPlan, parts: dict[bytes, list[bytes]], count: int, *, is_top: bool) -> None:
+    """Add what goes without a note, where the level is there."""
+    is_there = [True] * count
+    if not is_top:
+        is_there = list(map(any, zip(*parts.values(), strict=True))) or [False] * count
+    for key, element in plan.absent:
+        pieces = parts.get(key) or [b""] * count
+        parts[key] = [
+            piece or (element if there else b"")
+            for piece, there in zip(pieces, is_there, strict=True)
+        ]
 
 
 def _decode(
@@ -257,7 +286,9 @@ def _decode(
 
 def _compile_fields(builder: DocumentBuilder, level: Level) -> ReadFields:
     """A reader of `_extra` as keys and elements; None where it has more than fields and nulls."""
-    names = {escape_key(key.decode()) for key in [*level.columns, *level.levels, *level.arrays]}
+    form = builder.tree.form
+    keys = [*level.columns, *level.levels, *level.arrays]
+    names = {form.escapes.escape(key.decode()) for key in keys}
 
     def read_fields(cell: Cell) -> list[tuple[bytes, bytes]] | None:
         try:
@@ -265,7 +296,7 @@ def _compile_fields(builder: DocumentBuilder, level: Level) -> ReadFields:
             for name, note in extra.items():
                 if name[:1] == "$" or (name in names and note is not None):
                     return None
-            fields = [(name.encode(), read_value(note)) for name, note in extra.items()]
+            fields = [(name.encode(), form.value(note)) for name, note in extra.items()]
         except (CellError, ExtendedJsonError, ValueError, RecursionError):
             return None
         return [(key, b"%c%b\0%b" % (kind, key, value)) for key, (kind, value) in fields]
@@ -273,7 +304,7 @@ def _compile_fields(builder: DocumentBuilder, level: Level) -> ReadFields:
     return read_fields
 
 
-def _learn_orders(sources: Sequence[bytes]) -> KeyOrders:
+def _learn_orders(sources: Sequence[bytes], escapes: Escapes) -> KeyOrders:
     """Keys of objects, as jsonb sorts them -> as they stand in the sources, where that differs."""
     orders: KeyOrders = {}
     waiting, left = [(raw, 0) for raw in reversed(sources)], LEARNT
@@ -283,7 +314,7 @@ def _learn_orders(sources: Sequence[bytes]) -> KeyOrders:
         with suppress(*NOT_BSON):
             for kind, key, p, _ in elements(raw, at):
                 left -= 1
-                names.append(escape_key(key.decode()))
+                names.append(escapes.escape(key.decode()))
                 if kind in {DOCUMENT, ARRAY}:
                     waiting.append((raw, p))
             in_jsonb = sorted(names, key=lambda name: (len(name.encode()), name.encode()))

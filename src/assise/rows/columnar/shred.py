@@ -14,13 +14,14 @@ from assise.documents.kinds import ARRAY, DOCUMENT, NULL
 from assise.documents.reader import NOT_BSON, read_int32
 from assise.documents.shape import KeyPath, Shape, SlotValue, find_values
 from assise.manifest.layout import ColumnLayout
+from assise.manifest.sections.absent import IS_EMPTY, IS_NULL
 from assise.rows.counts import CountingWriters
 from assise.rows.model import Document
 from assise.rows.tree import Level, Tree
 from assise.types.anykey import is_digest_field
 from assise.types.codec import Encode, EncodeColumn, encode_each
 from assise.types.jsonb import ORDERED, jsonb_field
-from assise.types.table import TYPES, find_codec, is_array
+from assise.types.table import find_type, is_array
 from assise.types.wire import NULL_FIELD, CopyField, array_size, int4_field, row_head
 
 INLINED_LEVELS = 8
@@ -57,8 +58,11 @@ class _TablePlan:
         arrays: columns whose fields count for more than one leaf.
         jsonb: slot, column, kind.
         children: slot, child table.
+        silent: slots whose values go without a field and a note, but for other values in them.
         refused: slots whose values the document path writes.
-        unheld: slot, column, kind of values in `_extra`, because their column does not hold them.
+        told: what must be told of documents of a level: the level's slot (None for the root), and
+            slots of which one has a value, or the document path says what is missing.
+        unheld: slot, column, kind of values that their column does not hold.
     """
 
     shape: Shape
@@ -66,7 +70,9 @@ class _TablePlan:
     arrays: set[int] = field(default_factory=set)
     jsonb: list[tuple[int, int, int]] = field(default_factory=list)
     children: list[tuple[int, int]] = field(default_factory=list)
+    silent: list[tuple[int, bytes]] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
+    told: list[tuple[int | None, list[int]]] = field(default_factory=list)
     unheld: list[tuple[int, int, int]] = field(default_factory=list)
     extra: _ExtraPlan = field(default_factory=_ExtraPlan)
 
@@ -144,7 +150,7 @@ class ColumnarShredder:
         if not parts:
             return result
         top, key, position = parts[0], self._tree.key, self._tree.key_position
-        if write_offset := TYPES[key.type].write_offset if key.kind == "offset" else None:
+        if write_offset := find_type(key.type).write_offset if key.kind == "offset" else None:
             offsets = [group[root][0] for root in top.roots]
             top.fields[position] = [write_offset(offset) or NULL_FIELD for offset in offsets]
         keys = top.fields.get(position, [NULL_FIELD] * len(top.roots))
@@ -198,6 +204,8 @@ class ColumnarShredder:
                 for root, value in zip(roots, parsed.columns[slot], strict=True)
                 if value is not None
             )
+        for level, slots in plan.told:
+            fallback.update(_find_untold(parsed.columns, roots, level, slots))
         yield part
         for slot, child in plan.children:
             inner = _Elements()
@@ -219,8 +227,12 @@ class ColumnarShredder:
             name = self._writers.extra.key(key) or ""
             position, column = level.columns.get(key, (0, None))
             is_id = table == 0 and slot.path == (b"_id",)
-            if is_id and slot.kind in ORDERED:
+            if (is_id and slot.kind in ORDERED) or self._is_refused(level, key, slot.kind):
                 plan.refused.append(i)
+            elif slot.kind == NULL and level.absent.get(key) == IS_NULL:
+                plan.silent.append((i, b""))
+                if column is not None:
+                    plan.unheld.append((i, position, NULL))
             elif slot.kind == DOCUMENT and key in level.levels:
                 if slot.path in shape.inlined:
                     extra[slot.path] = inner = _ExtraPlan()
@@ -229,12 +241,29 @@ class ColumnarShredder:
                     plan.refused.append(i)
             elif slot.kind == ARRAY and key in level.arrays:
                 plan.children.append((i, level.arrays[key]))
-                extra[slot.path[:-1]].arrays.append((i, name))
+                if level.absent.get(key) == IS_EMPTY:
+                    plan.silent.append((i, EMPTY_BYTES))
+                else:
+                    extra[slot.path[:-1]].arrays.append((i, name))
             elif column is None or not self._add_fields(plan, i, slot.kind, *level.columns[key]):
                 extra[slot.path[:-1]].values.append((i, name, slot.kind, len(slot.path)))
                 if column is not None:
                     plan.unheld.append((i, position, slot.kind))
+        _tell(plan, self._tree.roots[table], ())
         return plan
+
+    def _is_refused(self, level: Level, key: bytes, kind: int) -> bool:
+        """Whether the document path shreds values of a kind, because something must be noted."""
+        if self._tree.rules == 1:
+            return False
+        if key in level.arrays:
+            has_elements = self._tree.elements[level.arrays[key]] is not None
+            return kind == DOCUMENT or (kind == ARRAY and has_elements)
+        if key not in level.columns:
+            return False
+        _, column = level.columns[key]
+        codec = self._tree.codec(column)
+        return column.kind.startswith("dbref(") or (kind in codec.read and kind not in codec.encode)
 
     def _add_fields(
         self, plan: _TablePlan, slot: int, kind: int, position: int, column: ColumnLayout
@@ -244,7 +273,7 @@ class ColumnarShredder:
             if kind != NULL:
                 plan.jsonb.append((slot, position, kind))
             return kind != NULL
-        codec = find_codec(column.type, column.kind)
+        codec = self._tree.codec(column)
         if kind not in codec.encode:
             return False
         encode = codec.column_encoder(kind)
@@ -271,6 +300,8 @@ class ColumnarShredder:
                 held = len(find_values(part.columns[slot]))
                 writers.typed += held
             writers.columns.add_held(part.table, position, held)
+        for slot, silent in part.plan.silent:
+            writers.typed += part.columns[slot].count(silent)
         for slot, position, kind in part.plan.jsonb:
             fields = part.fields.setdefault(position, [NULL_FIELD] * count)
             for i, value in enumerate(part.columns[slot]):
@@ -330,6 +361,49 @@ class ColumnarShredder:
             if texts:
                 parts.append([text and f"{name}:{text}" for text in texts])
         return [_join(texts) for texts in zip(*parts, strict=True)]
+
+
+def _tell(plan: _TablePlan, level: Level, path: KeyPath) -> None:
+    """Plan what must be told of the documents of a level, and of those below it."""
+    slots = plan.shape.slots
+    numbers = {(slot.path, slot.kind): i for i, slot in enumerate(slots)}
+    at = numbers.get((path, DOCUMENT)) if path else None
+    if path and at is None:
+        return
+    silent = {i for i, value in plan.silent if value == b""}
+    for key in level.absent:
+        plan.told.append((at, [i for i, slot in enumerate(slots) if slot.path == (*path, key)]))
+    if path and level.is_told:
+        telling = [
+            i
+            for i, slot in enumerate(slots)
+            if slot.path[: len(path)] == path
+            and len(slot.path) > len(path)
+            and slot.kind not in {DOCUMENT, ARRAY}
+            and i not in silent
+        ]
+        plan.told.append((at, telling))
+    for key, inner in level.levels.items():
+        _tell(plan, inner, (*path, key))
+
+
+def _find_untold(
+    columns: Sequence[Sequence[SlotValue]],
+    roots: Sequence[int],
+    level: int | None,
+    slots: Sequence[int],
+) -> Iterator[int]:
+    """The root documents of which something must be noted: none of the slots has a value."""
+    is_there: Iterable[bool] = repeat(True, len(roots))
+    if level is not None:
+        is_there = [value is not None for value in columns[level]]
+    has_value: Iterable[bool] = repeat(False, len(roots))
+    if slots:
+        found = zip(*[columns[slot] for slot in slots], strict=True)
+        has_value = [values.count(None) < len(values) for values in found]
+    for root, there, has in zip(roots, is_there, has_value, strict=True):
+        if there and not has:
+            yield root
 
 
 def _join(texts: Sequence[str | None]) -> str | None:

@@ -11,13 +11,12 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable
 
-from assise.documents.extjson import JSONB, JsonWriter, add_part
-from assise.documents.kinds import ARRAY, DOCUMENT, KINDS, NULL
+from assise.documents.extjson import JsonWriter, add_part
+from assise.documents.kinds import DOCUMENT, KINDS, NULL
 from assise.documents.reader import (
     OUTSIDE,
     SKIP,
     check_document,
-    count_leaves,
     elements,
     find_repeated,
     invalid,
@@ -25,31 +24,36 @@ from assise.documents.reader import (
     open_document,
 )
 from assise.errors import InvalidBsonError
-from assise.manifest.layout import ColumnLayout
-from assise.rows.columns import LEVEL_BITS, Places, code_of
+from assise.manifest.sections.absent import IS_EMPTY, IS_NULL
+from assise.rows.columns import LEVEL_BITS, READ, Places, code_of
 from assise.rows.counts import CountingWriters
+from assise.rows.document.cells import (
+    ExtraParts,
+    Fields,
+    PackedRows,
+    Place,
+    VisitValue,
+    compile_any,
+    compile_null,
+    compile_null_encoder,
+    compile_read,
+    count_leaves_of,
+    list_encoders,
+    list_holds,
+    note_writer,
+)
 from assise.rows.tree import Level, Tree
-from assise.types.anykey import is_digest_field
 from assise.types.codec import Encode
-from assise.types.jsonb import ORDERED, jsonb_field
-from assise.types.table import TYPES, find_codec, is_array
-from assise.types.wire import NULL_FIELD, CopyField, array_size, int4_field
-
-Fields = list[CopyField]
-"""The fields of a row behind its key columns."""
-
-PackedRows = list[list[bytes]]
-"""For each layout child rows: ordinals and fields, joined, without the root's key."""
-
-ExtraParts = list[str]
-"""The members of one level of `_extra`, as JSON text."""
+from assise.types.jsonb import jsonb_field
+from assise.types.table import find_type
+from assise.types.wire import NULL_FIELD, int4_field
 
 VisitLevel = Callable[[bytes, int, Fields, PackedRows, bytes, bool], tuple[str | None, int]]
 """(raw, position, fields, child rows, ordinals, has unnameable keys) -> the text of this level in
 `_extra`, and the position behind the level."""
 
-VisitValue = Callable[[bytes, int, Fields, PackedRows, bytes, bool, ExtraParts], int]
-"""Visit a value that is more than one scalar field: gives the position behind it."""
+VisitElement = Callable[[int, bytes, int, PackedRows, bytes, bool], int]
+"""Visit an element of an array by its kind: gives the position behind it."""
 
 Scalars = dict[bytes, tuple[int, int, Encode, int]]
 """Type byte and key -> (bit of the key, position of the field, encoder, leaves that it counts)."""
@@ -58,12 +62,12 @@ Visits = dict[bytes, tuple[int, VisitValue]]
 """Type byte and key -> (bit of the key, visit of the value)."""
 
 
-ColumnPlaces = dict[bytes, tuple[int, int]]
-"""The key of a column -> its table, and its position in the layout."""
-
-
 class UnnameableError(Exception):
-    """A level holds repeated keys or keys that JSON cannot name: look for them, and begin again."""
+    """A level holds repeated keys or keys that JSON cannot name: look for them, and begin again.
+
+    The second visit knows these keys of every level and passes over them; they go to `$bson` of the
+    level at its end.
+    """
 
 
 class UnfitKeyError(Exception):
@@ -101,7 +105,11 @@ class DocumentVisitor:
         tree = self._tree
         fields = [NULL_FIELD] * len(tree.layouts[0].names)
         rows: PackedRows = [[] for _ in tree.layouts]
-        if write_offset := TYPES[tree.key.type].write_offset if tree.key.kind == "offset" else None:
+        if (
+            write_offset := find_type(tree.key.type).write_offset
+            if tree.key.kind == "offset"
+            else None
+        ):
             key = write_offset(offset)
             if key is None:
                 raise UnfitKeyError(f"the offset {offset} does not fit {tree.key.type}")
@@ -121,7 +129,7 @@ class DocumentVisitor:
         if len(found) != 1:
             return "no _id" if not found else f"{len(found)} fields _id"
         [(kind, value)] = found
-        shown = JsonWriter(JSONB).value(kind, value, 0)[0]
+        shown = JsonWriter(self._tree.form.dialect).value(kind, value, 0)[0]
         return f"_id {shown[:200]} ({KINDS[kind]}) does not fit {key.type}, kind {key.kind}"
 
     def _compile(self, level: Level, table: int, depth: int = 1) -> VisitLevel:
@@ -136,90 +144,60 @@ class DocumentVisitor:
         scalars: Scalars = {}
         visits: Visits = {}
         is_root = level is self._tree.roots[0]
-        for i, key in enumerate([*level.columns, *level.arrays, *level.levels]):
-            names[key], bits[key] = self._writers.extra.key(key) or "", 1 << i
+        writers = self._writers
+        for i, key in enumerate([*level.columns, *level.arrays, *level.levels, *level.nulls]):
+            names[key] = writers.extra.key(key) or ""
+            bits.setdefault(key, 1 << i)
         key_width = self._tree.layouts[table].key_width
-        for key, (position, column) in level.columns.items():
+        for key, position, column, codec in self._tree.codecs(level):
             index, bit = position - key_width, bits[key]
             if column.kind == "any":
-                for kind, encode in find_codec(column.type, column.kind).encode.items():
-                    visits[b"%c%b" % (kind, key)] = bit, self._compile_any(kind, index, encode)
+                for kind, encode in codec.encode.items():
+                    visit = compile_any(writers, kind, index, encode)
+                    visits[b"%c%b" % (kind, key)] = bit, visit
                 continue
-            is_id = is_root and key == b"_id"
-            for kind, encode, leaves in self._list_encoders(column, is_id=is_id):
+            is_id, place = is_root and key == b"_id", (table, position)
+            for kind, encode, leaves in list_encoders(writers, column, codec, is_id=is_id):
                 scalars[b"%c%b" % (kind, key)] = bit, index, encode, leaves
+            write = note_writer(writers.extra, depth, is_id=is_id)
+            for kind in codec.read:
+                visit = compile_read(
+                    writers,
+                    kind,
+                    name=names[key],
+                    index=index,
+                    place=place,
+                    hold=codec.hold(kind),
+                    write=write,
+                )
+                visits[b"%c%b" % (kind, key)] = bit, visit
+            if column.absent == IS_NULL:
+                encode_null = compile_null_encoder(writers, place)
+                scalars[b"%c%b" % (NULL, key)] = bit, index, encode_null, 1
         for key, child in level.arrays.items():
             visits[b"\x04" + key] = bits[key], self._compile_array(names[key], child)
+            if self._tree.rules > 1 and self._tree.elements[child] is None:
+                visits[b"\x03" + key] = bits[key], self._compile_one(names[key], child)
         for key, inner in level.levels.items():
-            visit = self._compile(inner, table, depth + 1)
-            visits[b"\x03" + key] = bits[key], self._compile_inner(names[key], visit)
+            visit_level = self._compile(inner, table, depth + 1)
+            visit = self._compile_inner(names[key], visit_level, inner, key_width)
+            visits[b"\x03" + key] = bits[key], visit
+        for key, absent in level.absent.items():
+            if absent == IS_NULL and key not in level.columns:
+                visits[b"%c%b" % (NULL, key)] = bits[key], compile_null(writers)
         places = {key: (table, position) for key, (position, _) in level.columns.items()}
         note = self._compile_note(names, places, is_root=is_root, depth=depth)
         told = [(bits[key], *place) for key, place in places.items()]
-        return self._compile_level(scalars, visits, bits, note, told)
+        absent_bits = [(bits[key], names[key]) for key in level.absent]
+        return self._compile_level(scalars, visits, bits, note, told, absent_bits)
 
-    def _list_encoders(self, column: ColumnLayout, *, is_id: bool) -> list[tuple[int, Encode, int]]:
-        """For each type byte that a column takes: the encoder, and the leaves of its field.
-
-        What is no single leaf is counted by its encoder.
-        """
-        if column.type == "jsonb":
-            kinds = [kind for kind in KINDS if kind != NULL]
-            return [(kind, self._compile_jsonb(kind, is_id=is_id), 0) for kind in kinds]
-        encoders = find_codec(column.type, column.kind).encode
-        if is_array(column.type):
-            return [(kind, self._count_items(encode), 0) for kind, encode in encoders.items()]
-        return [(kind, encode, 1) for kind, encode in encoders.items()]
-
-    def _count_items(self, encode: Encode) -> Encode:
-        writers = self._writers
-
-        def encode_array(raw: bytes, p: int) -> tuple[CopyField | None, int]:
-            field, end = encode(raw, p)
-            if field is not None:
-                writers.typed += array_size(field) or 1
-            return field, end
-
-        return encode_array
-
-    def _compile_jsonb(self, kind: int, *, is_id: bool) -> Encode:
-        writer = self._writers.jsonb
-        write = writer.escaped if is_id and kind in ORDERED else writer.value
-
-        def encode_jsonb(raw: bytes, p: int) -> tuple[CopyField, int]:
-            text, end = write(kind, raw, p)
-            return jsonb_field(text), end
-
-        return encode_jsonb
-
-    def _compile_any(self, kind: int, index: int, encode: Encode) -> VisitValue:
-        """The visit of a key of kind any; where it is a digest, the `_id` stands in `_extra`."""
-        writers = self._writers
-        write = writers.extra.escaped if kind in ORDERED else writers.extra.value
-
-        def visit_any(
-            raw: bytes,
-            p: int,
-            fields: Fields,
-            _rows: PackedRows,
-            _ordinals: bytes,
-            _has_unnameable: bool,
-            extra: ExtraParts,
-        ) -> int:
-            field, end = encode(raw, p)
-            fields[index] = field or NULL_FIELD
-            if field is not None and is_digest_field(field):
-                extra.append(f'"_id":{write(kind, raw, p)[0]}')
-            elif kind in {DOCUMENT, ARRAY}:
-                writers.typed += count_leaves(raw[p:end]) or 1
-            else:
-                writers.typed += 1
-            return end
-
-        return visit_any
-
-    def _compile_inner(self, name: str, visit: VisitLevel) -> VisitValue:
-        writer = self._writers.extra
+    def _compile_inner(
+        self, name: str, visit: VisitLevel, level: Level, key_width: int
+    ) -> VisitValue:
+        """The visit of a level: noted as `{}` where nothing else would say that it is there."""
+        writer, is_told = self._writers.extra, level.is_told
+        indexes = [position - key_width for position in level.positions()]
+        children = list(level.children())
 
         def visit_inner(
             raw: bytes,
@@ -230,21 +208,24 @@ class DocumentVisitor:
             has_unnameable: bool,
             extra: ExtraParts,
         ) -> int:
+            before = [len(rows[child]) for child in children] if is_told else []
             text, end = visit(raw, p, fields, rows, ordinals, has_unnameable)
-            if end == p + 5:  # an empty document: only its mirror says that it is there
-                writer.leaves += 1
-                extra.append(f"{name}:{{}}")
-            elif text is not None:
-                extra.append(f"{name}:{text}")
+            is_empty = end == p + 5
+            writer.leaves += is_empty
+            if text is None and is_told and not is_empty:
+                is_empty = all(fields[index] == NULL_FIELD for index in indexes)
+                is_empty = is_empty and before == [len(rows[child]) for child in children]
+            if text is not None or is_empty:
+                extra.append(f"{name}:{text or '{}'}")
             return end
 
         return visit_inner
 
     def _compile_array(self, name: str, child: int) -> VisitValue:
         """The visit of an array that is a child table: one packed row an element."""
-        visit, writer, writers = self._visits[child], self._writers.extra, self._writers
-        layout = self._tree.layouts[child]
-        width = len(layout.names) - layout.key_width
+        writer, writers = self._writers.extra, self._writers
+        visit_element = self._compile_element(child)
+        goes_without_saying = self._tree.layouts[child].absent == IS_EMPTY
 
         def visit_array(
             raw: bytes,
@@ -256,44 +237,104 @@ class DocumentVisitor:
             extra: ExtraParts,
         ) -> int:
             last, q = open_document(raw, p), p + 4
-            if q == last:
+            if q == last and goes_without_saying:
+                writers.typed += 1
+            elif q == last:
                 writer.leaves += 1
                 extra.append(f"{name}:[]")
-            found, position = rows[child], 0
+            position = 0
             while q != last:
                 kind, start = raw[q], key_end(raw, q, last) + 1
-                fields, inner = [NULL_FIELD] * width, ordinals + int4_field(position)
-                if kind == DOCUMENT:
-                    text, q = visit(raw, start, fields, rows, inner, has_unnameable)
-                    writers.typed += q == start + 5
-                else:
-                    element, q = writer.value(kind, raw, start, 1)
-                    text = f'{{"$element":{element}}}'
+                inner = ordinals + int4_field(position)
+                q = visit_element(kind, raw, start, rows, inner, has_unnameable)
                 if q > last:
                     raise InvalidBsonError("a value longer than its array", start)
-                if text is not None:
-                    fields[-1] = jsonb_field(text)
-                found.append(inner + b"".join(fields))
                 position += 1
             return last + 1
 
         return visit_array
 
+    def _compile_one(self, name: str, child: int) -> VisitValue:
+        """The visit of one document in place of an array: one row, and a word in `_extra`."""
+        visit_element = self._compile_element(child)
+
+        def visit_one(
+            raw: bytes,
+            p: int,
+            _: Fields,
+            rows: PackedRows,
+            ordinals: bytes,
+            has_unnameable: bool,
+            extra: ExtraParts,
+        ) -> int:
+            extra.append(f'{name}:{{"$one":true}}')
+            inner = ordinals + int4_field(0)
+            return visit_element(DOCUMENT, raw, p, rows, inner, has_unnameable)
+
+        return visit_one
+
+    def _compile_element(self, child: int) -> VisitElement:
+        """The visit of one element of an array: a row of its child table."""
+        visit, writer, writers = self._visits[child], self._writers.extra, self._writers
+        layout, column = self._tree.layouts[child], self._tree.elements[child]
+        width, found = len(layout.names) - layout.key_width, child
+        holds = list_holds(self._tree.codec(column)) if column is not None else {}
+        hits, note, position = writers.columns.hits, writers.columns.note, layout.key_width
+        hit = writers.columns.add_elements(child, position) if column is not None else None
+
+        def visit_element(
+            kind: int,
+            raw: bytes,
+            start: int,
+            rows: PackedRows,
+            ordinals: bytes,
+            has_unnameable: bool,
+        ) -> int:
+            fields = [NULL_FIELD] * width
+            if hit is not None:
+                hits.append(hit)
+                if kind == NULL or kind not in holds:
+                    note(child, position, code_of(kind, raw, start))
+            if kind in holds:
+                field, end, is_home = holds[kind](raw, start)
+                fields[0] = field or NULL_FIELD
+                text = None
+                if is_home:
+                    writers.typed += count_leaves_of(kind, raw, start, end)
+                else:
+                    leaves = writer.leaves
+                    note(child, position, code_of(kind, raw, start) if field is None else READ)
+                    element, end = writer.value(kind, raw, start, 1)
+                    text = f'{{"$element":{element}}}'
+                    if field is not None:
+                        writers.move_to_read(leaves)
+            elif kind == DOCUMENT and column is None:
+                text, end = visit(raw, start, fields, rows, ordinals, has_unnameable)
+                writers.typed += end == start + 5
+            else:
+                element, end = writer.value(kind, raw, start, 1)
+                text = f'{{"$element":{element}}}'
+            if text is not None:
+                fields[-1] = jsonb_field(text)
+            rows[found].append(ordinals + b"".join(fields))
+            return end
+
+        return visit_element
+
     def _compile_note(
-        self, names: dict[bytes, str], places: ColumnPlaces, *, is_root: bool, depth: int
+        self, names: dict[bytes, str], places: dict[bytes, Place], *, is_root: bool, depth: int
     ) -> Callable[[bytes, int, int, ExtraParts], int]:
         """(raw, position, end of the key, parts) -> position behind a value, which is noted."""
         writer, columns = self._writers.extra, self._writers.columns
+        write_id, write = note_writer(writer, depth, is_id=True), note_writer(writer, depth)
 
         def note(raw: bytes, p: int, end: int, extra: ExtraParts) -> int:
             kind, key = raw[p], raw[p + 1 : end]
             name = names.get(key) or writer.key(key)
             if name is None:
                 raise UnnameableError
-            if is_root and key == b"_id" and kind in ORDERED:
-                text, after = writer.escaped(kind, raw, end + 1)
-            else:
-                text, after = writer.value(kind, raw, end + 1, depth)
+            is_id = is_root and key == b"_id"
+            text, after = (write_id if is_id else write)(kind, raw, end + 1)
             add_part(extra, f"{name}:{text}")
             if key in places:
                 columns.note(*places[key], code_of(kind, raw, end + 1))
@@ -308,18 +349,17 @@ class DocumentVisitor:
         bits: dict[bytes, int],
         note: Callable[[bytes, int, int, ExtraParts], int],
         places: Places,
+        absent: list[tuple[int, str]],
     ) -> VisitLevel:
         """The loop over the fields of one level: scalars first, they are nearly all.
 
         `seen` has a bit for each key of the manifest that has come. Other keys are told by their
-        hashes, which are sorted at the end: a level may have a million of them. A key that comes
-        twice, or that JSON cannot name, sends the document into its second visit, which knows
-        these keys of every level and passes over them; they go to `$bson` of the level at its end.
+        hashes, which are sorted at the end: a level may have a million of them.
         """
         find_scalar, find_visit, find_bit = scalars.get, visits.get, bits.get
         writers, writer = self._writers, self._writers.extra
         number, known = writers.columns.add_level(places)
-        hits = writers.columns.hits
+        hits, wanted = writers.columns.hits, sum(bit for bit, _ in absent)
 
         def visit_level(
             raw: bytes,
@@ -375,8 +415,14 @@ class DocumentVisitor:
                 raise UnnameableError
             writers.typed += count
             hits.append(known.get(seen) or known.setdefault(seen, seen << LEVEL_BITS | number))
+            if missing := wanted & ~seen:
+                extra.append(_list_missing(missing, absent))
             if unnameable:
                 extra.append(f'"$bson":{writer.unnameable_fields(raw, start, unnameable)}')
             return (f"{{{','.join(extra)}}}" if extra else None), last + 1
 
         return visit_level
+
+
+def _list_missing(missing: int, absent: list[tuple[int, str]]) -> str:
+    return f'"$missing":[{",".join([name for bit, name in absent if missing & bit])}]'

@@ -2,6 +2,11 @@
 -- Let other sessions read what this transaction reads.
 SELECT pg_export_snapshot()
 
+-- extension --
+-- Whether an extension is made, and whether it can be.
+SELECT EXISTS (SELECT FROM pg_extension WHERE extname = %(name)s) AS is_made,
+    EXISTS (SELECT FROM pg_available_extensions WHERE name = %(name)s) AS is_available
+
 -- load --
 -- A load by its name.
 SELECT id, name, source, layout, schema, chunk_bytes, finished_at IS NOT NULL AS is_finished, to_jsonb(load) -> 'options' AS options
@@ -20,6 +25,11 @@ WHERE id = %(load_id)s AND (manifest, comments) IS DISTINCT FROM (%(manifest)s, 
 -- load_comments --
 -- The comments that the manifest set when it was last applied.
 SELECT comments FROM assise.load WHERE id = %(load_id)s
+
+-- schema_comments --
+-- The comments of schemas.
+SELECT nspname::text, obj_description(oid, 'pg_namespace') FROM pg_namespace
+WHERE nspname = ANY (%(schemas)s::text[]) AND obj_description(oid, 'pg_namespace') IS NOT NULL
 
 -- comments --
 -- The comments of tables, by their numbers from 1 on, (column null) and of their columns.
@@ -74,12 +84,12 @@ UPDATE assise.load SET finished_at = now() WHERE id = %(load_id)s
 -- insert_chunks --
 -- Chunks are finished, in the transaction that copied their rows.
 INSERT INTO assise.chunk (
-    load_id, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, columns, typed, jsonb, extra, seconds
+    load_id, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, columns, typed, read, jsonb, extra, seconds
 )
-SELECT %(load_id)s, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, columns, typed, jsonb, extra, seconds
+SELECT %(load_id)s, collection, start_offset, stop_offset, sha256, documents, loaded, rejected, rows, columns, typed, read, jsonb, extra, seconds
 FROM json_to_recordset(%(lines)s) AS line (
     collection text, start_offset bigint, stop_offset bigint, sha256 text, documents bigint, loaded bigint, rejected bigint,
-    rows jsonb, columns jsonb, typed bigint, jsonb bigint, extra bigint, seconds float8
+    rows jsonb, columns jsonb, typed bigint, read bigint, jsonb bigint, extra bigint, seconds float8
 )
 
 -- insert_live_chunks --
@@ -109,13 +119,15 @@ UPDATE assise.collection SET survey = %(survey)s::jsonb WHERE load_id = %(load_i
 
 -- all_chunks --
 -- The finished chunks of all collections, in the order of the source.
-SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, collection,
+SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed,
+    coalesce((to_jsonb(chunk) ->> 'read')::bigint, 0) AS values_read, jsonb, extra, collection,
     to_jsonb(chunk) -> 'columns' AS columns
 FROM assise.chunk WHERE load_id = %(load_id)s ORDER BY collection, start_offset
 
 -- chunks --
--- The finished chunks of a collection, in the order of the source.
-SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed, jsonb, extra, to_jsonb(chunk) -> 'columns' AS columns
+-- The finished chunks of a collection, in the order of the source; older ledgers have neither read nor columns.
+SELECT start_offset, stop_offset, sha256, documents, loaded, rejected, rows, typed,
+    coalesce((to_jsonb(chunk) ->> 'read')::bigint, 0) AS values_read, jsonb, extra, to_jsonb(chunk) -> 'columns' AS columns
 FROM assise.chunk WHERE load_id = %(load_id)s AND collection = %(collection)s ORDER BY start_offset
 
 -- copy_rejects --
@@ -231,7 +243,7 @@ DELETE FROM assise.load WHERE id = %(load_id)s
 
 -- drop_ledger --
 -- Drop the tables of the ledger, when no load is left.
-DROP TABLE assise.object, assise.reject, assise.repair, assise.live_chunk, assise.chunk, assise.collection, assise.load, assise.function, assise.version
+DROP TABLE assise.schema, assise.amended, assise.object, assise.reject, assise.repair, assise.live_chunk, assise.chunk, assise.collection, assise.load, assise.function, assise.version
 
 -- objects --
 -- What the tables of a load have because the manifest asks for it.
@@ -247,6 +259,60 @@ DO UPDATE SET create_sql = excluded.create_sql, drop_sql = excluded.drop_sql, fi
 -- forget_object --
 -- Forget what was dropped, in the transaction that drops it; the texts are literals.
 DELETE FROM assise.object WHERE load_id = {load_id} AND ("table", kind, name) = ({table}, {kind}, {called})
+
+-- amended --
+-- What was done with rows that break a key, in the order of the names.
+SELECT "table", name, finding FROM assise.amended WHERE load_id = %(load_id)s ORDER BY "table", name
+
+-- write_amended --
+-- Keep what was done with rows that break a key.
+INSERT INTO assise.amended (load_id, "table", name, finding) VALUES (%(load_id)s, %(table)s, %(name)s, %(finding)s)
+ON CONFLICT (load_id, "table", name) DO UPDATE SET finding = excluded.finding
+
+-- amend_chunk --
+-- The figures of a chunk of which documents were rejected, or values set to NULL, after it was loaded.
+UPDATE assise.chunk SET loaded = %(loaded)s, rejected = %(rejected)s, rows = %(rows)s, typed = %(typed)s, read = %(read)s,
+    jsonb = %(jsonb)s, extra = %(extra)s, columns = CASE WHEN columns IS NOT NULL THEN %(columns)s::jsonb END
+WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset = %(start)s
+
+-- amend_digests --
+-- The digests of a chunk of a live source without those of documents that were rejected after it was loaded.
+UPDATE assise.live_chunk SET digests = %(digests)s
+WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset = %(start)s
+
+-- amend_reject --
+-- A second document with the _id of one that is rejected by now is rejected for the same reason.
+UPDATE assise.reject SET reason = %(reason)s, detail = %(detail)s
+WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset = %(start)s
+
+-- closed_schemas --
+-- In which of these schemas the user may not create tables.
+SELECT nspname::text FROM pg_namespace
+WHERE nspname = ANY (%(names)s::text[]) AND NOT (has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE')) ORDER BY 1
+
+-- found_schemas --
+-- Which of these schemas there are, and whether a load has made each.
+SELECT nspname::text, EXISTS (SELECT FROM assise.schema AS s WHERE s.name = nspname)
+FROM pg_namespace WHERE nspname = ANY (%(names)s::text[])
+
+-- insert_schemas --
+-- Note schemas as made for a load.
+INSERT INTO assise.schema (load_id, name) SELECT %(load_id)s, unnest(%(names)s::text[])
+
+-- load_schemas --
+-- The schemas that were made for this load, that no other load uses and in which there is nothing but these tables.
+WITH ours AS (SELECT to_regclass(name) AS id FROM unnest(%(tables)s::text[]) AS tables (name))
+SELECT s.name FROM assise.schema AS s JOIN pg_namespace AS n ON nspname = s.name
+WHERE load_id = %(load_id)s AND pg_has_role(nspowner, 'USAGE')
+    AND NOT EXISTS (SELECT FROM assise.schema AS o WHERE o.name = s.name AND o.load_id <> s.load_id)
+    AND NOT EXISTS (
+        SELECT FROM pg_depend AS d WHERE refclassid = 'pg_namespace'::regclass AND refobjid = n.oid
+            AND NOT EXISTS (SELECT FROM ours WHERE d.classid = 'pg_class'::regclass AND d.objid = id)
+            AND NOT EXISTS (    -- the sequence of an identity
+                SELECT FROM pg_depend AS q JOIN ours ON q.refobjid = id
+                WHERE q.classid = d.classid AND q.objid = d.objid AND q.refclassid = 'pg_class'::regclass AND q.deptype IN ('a', 'i')
+            )
+    ) ORDER BY 1
 
 -- has_schema --
 -- Whether there is a schema of this name.

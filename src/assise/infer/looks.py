@@ -1,0 +1,119 @@
+"""What texts and doubles look like: moments, days, ids, whole numbers.
+
+A look is the walk over the values of one path, and it collects what they look like. What it looks
+for is exact: the columns that are proposed for it read every value that is counted.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Callable, Sequence
+from math import copysign
+
+from assise.documents.kinds import DOUBLE, STRING
+from assise.documents.reader import read_double, read_string
+from assise.documents.shape import SlotValue
+from assise.infer.tree import (
+    DAY,
+    FRACTION,
+    HEX,
+    ISO,
+    ISO_MS,
+    NO_TEXT,
+    OTHER_HEX,
+    OTHER_ISO,
+    OTHER_UUID,
+    UUID_TEXT,
+    WIDE,
+)
+from assise.types.iso import parse_day, parse_moment
+
+Collect = Callable[[int], None]
+"""Takes what is to be counted: a node and a code, see `infer.tree`."""
+
+_HEX = re.compile(rb"[0-9a-fA-F]{24}").fullmatch
+_UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+_SHORT = frozenset({0, 10, 24, 36, *range(20, 36)})
+"""Bytes of the texts that look like something."""
+
+_INT4, _INT8 = 2.0**31, 2.0**63
+
+
+def find_form(text: bytes) -> int:
+    """What a text looks like, as a code of `infer.tree`; 0 for nothing."""
+    size = len(text)
+    if size == 0:
+        return NO_TEXT
+    if size == 10:
+        is_day = text.isascii() and parse_day(text.decode()) is not None
+        return DAY if is_day else 0
+    if size == 24 and _HEX(text):
+        return HEX if text == text.lower() else OTHER_HEX
+    if size == 36 and _UUID(text):
+        return UUID_TEXT if text == text.lower() else OTHER_UUID
+    if text[10:11] != b"T" or not text.isascii():
+        return 0
+    found = parse_moment(text.decode())
+    if found is None:
+        return 0
+    if text[-1:] != b"Z":
+        return OTHER_ISO
+    return {0: ISO, 3: ISO_MS}.get(len(found[1]), OTHER_ISO)
+
+
+def find_double(value: float) -> int:
+    """Whether a double is no integer of 64 bits, or one of more than 32; 0 for any other."""
+    if not value.is_integer() or not -_INT8 <= value < _INT8:
+        return FRACTION
+    if not value and copysign(1, value) < 0:
+        return FRACTION
+    return 0 if -_INT4 <= value < _INT4 else WIDE
+
+
+class TextLook:
+    """The walk over texts: over one of them, or over all in a column."""
+
+    def __init__(self, collect: Collect, node: int) -> None:
+        self._collect, self._node = collect, node
+
+    def __call__(self, raw: bytes, p: int, /) -> int:
+        """Look at one text."""
+        text, end = read_string(raw, p)
+        if len(text) in _SHORT and (form := find_form(text)):
+            self._collect(self._node | form)
+        return end
+
+    def look_at(self, column: Sequence[SlotValue]) -> None:
+        """Look at the texts of a column."""
+        for value in column:
+            if value is not None and len(value) - 5 in _SHORT and (form := find_form(value[4:-1])):
+                self._collect(self._node | form)
+
+
+class DoubleLook:
+    """The walk over doubles: over one of them, or over all in a column."""
+
+    def __init__(self, collect: Collect, node: int) -> None:
+        self._collect, self._node = collect, node
+
+    def __call__(self, raw: bytes, p: int, /) -> int:
+        """Look at one double."""
+        if form := find_double(read_double(raw, p)[0]):
+            self._collect(self._node | form)
+        return p + 8
+
+    def look_at(self, column: Sequence[SlotValue]) -> None:
+        """Look at the doubles of a column."""
+        found = array("d")
+        found.frombytes(b"".join([value for value in column if value is not None]))
+        collect, node = self._collect, self._node
+        for form in filter(None, map(find_double, found)):
+            collect(node | form)
+
+
+LOOKS: dict[int, Callable[[Collect, int], TextLook | DoubleLook]] = {
+    STRING: TextLook,
+    DOUBLE: DoubleLook,
+}
+"""Type byte -> the look at values of this kind."""

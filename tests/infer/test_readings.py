@@ -1,0 +1,262 @@
+"""Types that read other kinds, as infer proposes them: where that is certain, and not elsewhere."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from bson import Binary, Int64, ObjectId
+from tests.dumps import write_dump
+
+from assise.infer.looks import find_double, find_form
+from assise.infer.tree import (
+    DAY,
+    FRACTION,
+    HEX,
+    ISO,
+    ISO_MS,
+    NO_TEXT,
+    OTHER_HEX,
+    OTHER_ISO,
+    OTHER_UUID,
+    UUID_TEXT,
+    WIDE,
+)
+from assise.manifest.read import parse_manifest
+from assise.manifest.write import dump_manifest
+from assise.project import Project
+
+Document = dict[str, object]
+Make = Callable[[int], object]
+MOMENT = dt.datetime(2024, 3, 1, 10, 0, 0, 500_000, tzinfo=dt.UTC)
+
+
+def infer(folder: Path, **collections: Sequence[Mapping[str, object]]) -> list[str]:
+    """The lines of the manifest that is proposed, without blanks at their ends."""
+    proposal = Project(folder).infer(write_dump(folder / "app", collections))
+    text = dump_manifest(proposal.manifest, comments=proposal.comments)
+    assert parse_manifest(text) == proposal.manifest
+    return [line.strip() for line in text.splitlines()]
+
+
+def infer_field(folder: Path, make: Make, *, count: int = 200, key: str = "x") -> str:
+    """The line of the field that `make` gives, for documents by number."""
+    values = [make(n) for n in range(count)]
+    docs = [
+        {"_id": n} if value is ... else {"_id": n, key: value} for n, value in enumerate(values)
+    ]
+    return next(line for line in infer(folder, docs=docs) if line.startswith(f"{key}:"))
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("", NO_TEXT),
+        ("2024-02-29", DAY),
+        ("2023-02-29", 0),
+        ("2024-03-01T10:00:00Z", ISO),
+        ("2024-03-01T10:00:00.000Z", ISO_MS),
+        ("2024-03-01T10:00:00.5Z", OTHER_ISO),
+        ("2024-03-01T10:00:00+02:00", OTHER_ISO),
+        ("2024-03-01T10:00:00.000000+02:00", OTHER_ISO),
+        ("2024-03-01T10:00:60Z", 0),
+        ("2024-02-30T10:00:00Z", 0),
+        ("2024-03-01 10:00:00Z", 0),
+        ("507f1f77bcf86cd799439011", HEX),
+        ("507F1f77bcf86cd799439011", OTHER_HEX),
+        ("507f1f77bcf86cd79943901g", 0),
+        ("507f1f77-bcf8-46cd-8799-439011000000", UUID_TEXT),
+        ("507F1f77-bcf8-46cd-8799-439011000000", OTHER_UUID),
+        ("507f1f77bcf8-46cd-8799-4390110000000", 0),
+        ("à024-02-29", 0),
+    ],
+)
+def test_what_a_text_looks_like(text: str, form: int) -> None:
+    assert find_form(text.encode()) == form
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [
+        (0.0, 0),
+        (-0.0, FRACTION),
+        (0.5, FRACTION),
+        (2.0**31 - 1, 0),
+        (-(2.0**31), 0),
+        (2.0**31, WIDE),
+        (-(2.0**63), WIDE),
+        (2.0**63, FRACTION),
+        (float("inf"), FRACTION),
+        (float("nan"), FRACTION),
+    ],
+)
+def test_what_a_double_looks_like(value: float, form: int) -> None:
+    assert find_double(value) == form
+
+
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
+        (
+            lambda n: f"2024-03-01T10:00:{n % 60:02}Z",
+            "x: {type: timestamptz, kind: iso}  # string; ISO moments; undo: {type: text, from: x}",
+        ),
+        (
+            lambda n: f"2024-03-01T10:00:{n % 60:02}.{n:03}Z" if n % 9 else MOMENT,
+            "x: {type: timestamptz, kind: iso3}  # string in 177 documents, date in 23; ISO moments;",
+        ),
+        (
+            lambda n: "" if n < 10 else "2024-03-01T10:00:00Z",
+            "x: {type: timestamptz, kind: iso}  # string; 190 of 200 are ISO moments, others are kept",
+        ),
+        (lambda n: "" if n < 21 else "2024-03-01T10:00:00Z", "x: text  # string"),
+        (lambda n: "soon" if n < 3 else "2024-03-01T10:00:00Z", "x: text  # string"),
+        (
+            lambda n: "soon" if n < 2 else "2024-03-01T10:00:00Z",
+            "x: {type: timestamptz, kind: iso}  # string; 198 of 200 are ISO moments",
+        ),
+        (lambda _: "2024-03-01T10:00:00+02:00", "x: text  # string"),
+        (lambda _: MOMENT, "x: timestamptz  # date"),
+        (
+            lambda n: f"2024-03-{n % 28 + 1:02}",
+            "x: {type: date, kind: text}  # string; days; undo: {type: text, from: x}",
+        ),
+        (lambda n: "2024-02-30" if n < 3 else "2024-03-01", "x: text  # string"),
+    ],
+)
+def test_texts_of_moments_and_days(tmp_path: Path, make: Make, line: str) -> None:
+    assert infer_field(tmp_path, make).startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("make", "count", "key", "line"),
+    [
+        (float, 1_000, "visits", "visits: {type: int4, kind: double}  # double; all whole; undo"),
+        (float, 999, "visits", "visits: float8  # double; all whole: {type: int4, from: visits,"),
+        (float, 1_000, "price", "price: float8  # double; all whole: {type: int4, from: price,"),
+        (float, 1_000, "unitPrices", "unit"),
+        (lambda n: n + 0.5 * (n == 7), 1_000, "visits", "visits: float8  # double"),
+        (lambda n: -0.0 if n == 7 else 1.0, 1_000, "visits", "visits: float8  # double"),
+        (lambda n: 2.0**40 * n, 1_000, "visits", "visits: {type: int8, kind: double}"),
+        (float, 30, "userId", "userId"),
+        (lambda n: n if n % 2 else float(n), 1_000, "visits", "visits: numeric"),
+    ],
+)
+def test_whole_doubles(tmp_path: Path, make: Make, count: int, key: str, line: str) -> None:
+    wanted = {"unit": "unit_prices: {type: float8", "userId": "user_id: {type: int4, from: userId"}
+    docs: list[Document] = [{"_id": n, key: make(n)} for n in range(count)]
+    lines = infer(tmp_path, docs=docs)
+    assert [found for found in lines if found.startswith(wanted.get(line, line))]
+
+
+@pytest.mark.parametrize(
+    ("ids", "line"),
+    [
+        (float, "id: {type: int4, from: _id, kind: double}  # all whole; undo: {type: numeric"),
+        (lambda n: 2.0**40 + n, "id: {type: int8, from: _id, kind: double}"),
+        (lambda n: n if n % 3 else float(n), "id: {type: int4, from: _id}  # all whole"),
+        (lambda n: Int64(n) if n % 3 else float(n), "id: {type: int8, from: _id}  # all whole"),
+        (lambda n: n + 0.5, "id: {type: numeric, from: _id}"),
+        (lambda n: -0.0 if n == 1 else n + 2.0, "id: {type: text, from: _id, kind: any}"),
+    ],
+)
+def test_ids_that_are_whole_doubles(tmp_path: Path, ids: Make, line: str) -> None:
+    docs: list[Document] = [{"_id": ids(n)} for n in range(30)]
+    assert [found for found in infer(tmp_path, docs=docs) if found.startswith(line)]
+
+
+def test_what_joins_an_id_has_its_type(tmp_path: Path) -> None:
+    ids = [ObjectId(f"{n:024x}") for n in range(40)]
+    uuids = [Binary(bytes([n]) * 16, 4) for n in range(40)]
+    docs: list[Document] = [
+        {
+            "_id": ids[n],
+            "hex": str(ids[(n + 1) % 40]),
+            "many": [str(ids[n]), str(ids[n - 1])],
+            "uuid": str(uuids[n].as_uuid()),
+            "keyId": float(n),
+            "old": ids[n],
+        }
+        for n in range(40)
+    ]
+    lines = infer(
+        tmp_path,
+        docs=docs,
+        uuids=[{"_id": found} for found in uuids],
+        keys=[{"_id": n} for n in range(40)],
+        texts=[{"_id": str(found), "n": 1} for found in ids],
+    )
+    starts = [
+        "hex: {type: uuid, kind: hex",
+        'many: {type: "uuid[]", kind: hex}',
+        "uuid: {type: uuid, kind: uuid_text, references: uuids}",
+        "key_id: {type: int4, from: keyId, kind: double, references: keys}",
+    ]
+    for start in starts:
+        assert [line for line in lines if line.startswith(start)], start
+
+
+def test_one_document_or_an_array_of_them_is_a_child_table(tmp_path: Path) -> None:
+    def make(n: int) -> object:
+        one = {"sku": f"s{n}", "only": n}
+        return one if n % 3 == 0 else [{"sku": "a", "price": 1.5}] * (n % 3)
+
+    docs: list[Document] = [{"_id": n, "items": make(n)} for n in range(60)]
+    lines = infer(tmp_path, docs=docs)
+    at = lines.index("doc_items:")
+    assert lines[at - 1] == "# 80 elements"
+    columns = lines[lines.index("columns:", at) + 1 :]
+    assert [line.split(":")[0] for line in columns] == ["sku", "price", "only"]
+    assert "jsonb" not in "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
+        (lambda n: None if n % 3 else n, "x: {type: int4, absent: null}"),
+        (lambda n: [n, n, ..., None][n % 4], "x: int4"),
+        (lambda n: None if n % 5 else ... if n % 2 else n, "x: {type: int4, absent: null}"),
+        (lambda n: None if n % 3 else ["a"], 'x: {type: "text[]", absent: null}'),
+        (lambda n: None if n % 3 else [1, "a", {}], "x: {type: jsonb, absent: null}"),
+    ],
+)
+def test_a_column_says_what_most_of_its_nulls_are(tmp_path: Path, make: Make, line: str) -> None:
+    assert infer_field(tmp_path, make).startswith(line)
+
+
+def test_fields_without_a_column_that_are_null_in_most_documents(tmp_path: Path) -> None:
+    docs: list[Document] = [
+        {
+            "_id": n,
+            "never": None,
+            "seldom": None if n % 2 else ...,
+            "place": {"city": "x", "none": None} if n % 9 == 0 else None,
+            "tags": [{"a": 1, "gone": None}],
+        }
+        for n in range(300)
+    ]
+    docs = [{key: value for key, value in doc.items() if value is not ...} for doc in docs]
+    lines = infer(tmp_path, docs=docs)
+    assert [line for line in lines if line.startswith("nulls:")] == [
+        "nulls: [never, place, place.none]",
+        "nulls: [gone]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
+        (lambda n: [] if n % 3 else [{"a": n}], "absent: []"),
+        (lambda n: None if n % 3 else [{"a": n}], "absent: null"),
+        (lambda n: ... if n % 3 else [{"a": n}], None),
+    ],
+)
+def test_a_child_table_says_what_no_rows_are(tmp_path: Path, make: Make, line: str | None) -> None:
+    values = [make(n) for n in range(60)]
+    docs: list[Document] = [
+        {"_id": n} if value is ... else {"_id": n, "xs": value} for n, value in enumerate(values)
+    ]
+    lines = infer(tmp_path, docs=docs)
+    assert [found for found in lines if found.startswith("absent")] == ([line] if line else [])
