@@ -86,9 +86,10 @@ class TextLook:
 
     def look_at(self, column: Sequence[SlotValue]) -> None:
         """Look at the texts of a column."""
-        for value in column:
-            if value is not None and len(value) - 5 in _SHORT and (form := find_form(value[4:-1])):
-                self._collect(self._node | form)
+        collect, node = self._collect, self._node
+        short = [value[4:-1] for value in column if value is not None and len(value) - 5 in _SHORT]
+        for form in filter(None, map(find_form, short)):
+            collect(node | form)
 
 
 class DoubleLook:
