@@ -10,15 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from assise.access import purge, rules
-from assise.errors import UsageError
-from assise.transfer import ledger
 from assise.worker import books
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from assise.manifest.model import Manifest
-    from assise.postgres.connection import Connection
     from assise.workspace import Additions, Job, LoadedTables
 
 
@@ -52,7 +48,8 @@ PARTS = (
     Part("transfer", nouns=tuple(MAIN), bookkeeping="transfer", page="migrate.md"),
     Part(
         "access",
-        sections=("access", "deletion"),
+        nouns=("access",),
+        sections=("access", "deletion", "personal"),
         bookkeeping="access",
         page="how-to/access.md",
         additions=rules,
@@ -74,15 +71,6 @@ def list_additions() -> Sequence[Additions]:
     return [part.additions for part in PARTS if part.additions is not None]
 
 
-def list_jobs(connection: Connection, manifest: Manifest) -> Sequence[Job]:
-    """The jobs of all parts for the tables of a load.
-
-    Raises:
-        UsageError: nothing is loaded.
-    """
-    load = ledger.find_load(connection, manifest.name)
-    if load is None or not load.is_finished:
-        remedy = "Load it first: assise migrate SOURCE."
-        raise UsageError(f"{manifest.name} is not loaded", remedy=remedy)
-    tables = ledger.describe_tables(connection, load, manifest)
+def list_jobs(tables: LoadedTables) -> Sequence[Job]:
+    """The jobs of all parts for the tables of a load."""
     return [job for part in PARTS if part.list_jobs for job in part.list_jobs(tables)]

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace as change
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from assise.access.explain import AccessVerbs
 from assise.infer.fields import Ids
 from assise.infer.propose import Proposal
 from assise.manifest.model import Manifest
+from assise.manifest.sections.postgres import RoleName
 from assise.mongo.source import NO_OPTIONS, SourceOptions
 from assise.parts import list_additions, list_jobs
 from assise.postgres.connection import Connection
+from assise.postgres.conninfo import describe
 from assise.postgres.embedded import Embedded
 from assise.postgres.models import write_models
+from assise.postgres.sync import SyncSession, open_session
 from assise.progress import Log, OnProgress
 from assise.schema.diagram import write_diagram
 from assise.schema.script import script
 from assise.transfer import migration
 from assise.transfer.export import Exported, Write
+from assise.transfer.finished import open_loaded
 from assise.transfer.ledger import Reject
 from assise.transfer.repair import Repair
 from assise.transfer.report import Plan, Report
@@ -131,6 +137,27 @@ class Project:
     def connect(self, manifest: Manifest) -> Connection:
         """Connect to the target; the embedded server is started when it is the target."""
         return self.workspace.connect(manifest)
+
+    def session(
+        self, *, user_id: object = None, tenant_id: object = None, role: RoleName = "app"
+    ) -> AbstractContextManager[SyncSession]:
+        """One transaction with the rights of a user, as a context manager: `App.session`, in sync.
+
+        It has a connection of its own. It is committed at the end of the block, and rolled back by
+        an exception.
+
+        Raises:
+            UsageError: the role has no URL. TargetError: the server cannot be reached, or no rule
+            binds the role.
+        """
+        conninfo = self.workspace.login(role)
+        rights = self.workspace.rights(role)._replace(user_id=user_id, tenant_id=tenant_id)
+        return open_session(conninfo, describe(conninfo), rights)
+
+    @property
+    def access(self) -> AccessVerbs:
+        """Who may see what: `check` and `explain`."""
+        return AccessVerbs(self.workspace, partial(open_loaded, self.workspace))
 
     def infer(
         self,
@@ -322,4 +349,4 @@ class Project:
             UsageError: nothing is loaded, or no table asks for a job.
             TargetError: the server cannot be reached when it begins.
         """
-        return worker.work(self.workspace, list_jobs, is_once=is_once)
+        return worker.work(self.workspace, open_loaded, list_jobs, is_once=is_once)

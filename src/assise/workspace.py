@@ -7,18 +7,22 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from assise.errors import AssiseError, TargetError, UsageError
 from assise.files import write_file
 from assise.manifest.json_schema import json_schema
 from assise.manifest.model import Manifest
 from assise.manifest.read import load_manifest
+from assise.manifest.sections.access import ROLES
+from assise.manifest.sections.postgres import RoleName
 from assise.postgres.connection import Connection
-from assise.postgres.conninfo import describe
+from assise.postgres.conninfo import describe, sign_in_as
 from assise.postgres.embedded import Embedded
+from assise.postgres.rights import Rights
 from assise.progress import Log, OnProgress
-from assise.settings import Setting, check_names, expand, read_setting
+from assise.schema.roles import role_name
+from assise.settings import STATEMENT_TIMEOUT, Setting, check_names, expand, read_setting
 
 T = TypeVar("T")
 
@@ -177,11 +181,60 @@ class Workspace:
             return f"the embedded server in {self.embedded.data}, database {manifest.name}"
         return describe(self._conninfo(manifest))
 
+    def login(self, role: RoleName) -> str:
+        """The connection string of an application's role; the embedded server is started for it.
+
+        Raises:
+            UsageError: there are no roles, or the role has no URL.
+        """
+        manifest = self.manifest()
+        roles = ROLES.of(manifest)
+        if roles is None:
+            raise UsageError(
+                f"{self.path} has no roles, so that no login has rules",
+                remedy="Write roles: {prefix: NAME}, and access: on its tables.",
+            )
+        name = role_name(roles.prefix, role)
+        if roles.are_none:
+            return self.role_url(manifest, "app") or self._conninfo(manifest)
+        if self.to is not None:
+            return sign_in_as(self.to, name)
+        if url := self.role_url(manifest, role):
+            return url
+        if not self.is_embedded(manifest):
+            raise UsageError(
+                f"role {role} has no URL",
+                remedy=f"Write that of {name} into the manifest:"
+                f" postgres: {{main: {{url: …, {role}: …}}}}.",
+            )
+        embedded = self.embedded
+        if not embedded.is_running():
+            embedded.start()
+        return sign_in_as(embedded.conninfo(manifest.name), name)
+
+    def rights(self, role: RoleName) -> Rights:
+        """The rights of an application's session, still without a user."""
+        roles = ROLES.of(self.manifest())
+        said = ("" if role == "app" else role) if roles and roles.are_none else None
+        return Rights(statement_timeout_ms=self.setting(STATEMENT_TIMEOUT), role=said)
+
+    def role_url(self, manifest: Manifest, name: Literal[RoleName, "replica"]) -> str:
+        """The URL that the manifest has for a role or the replica; empty where it has none.
+
+        Raises:
+            UsageError: it names a variable that is not set.
+        """
+        url: str | None = getattr(manifest.postgres.main, name)
+        return "" if url is None else self._expand(url, f"postgres.main.{name}").strip()
+
     def _url(self, manifest: Manifest) -> str:
+        return self._expand(manifest.postgres.main.url, "postgres")
+
+    def _expand(self, url: str, key: str) -> str:
         try:
-            return expand(manifest.postgres)
+            return expand(url)
         except UsageError as error:
-            message = f"{self.path}: postgres: {error.message}"
+            message = f"{self.path}: {key}: {error.message}"
             raise UsageError(message, remedy=error.remedy) from None
 
     def _conninfo(self, manifest: Manifest) -> str:

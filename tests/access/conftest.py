@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.access.shop import load_shop, write_shop
 from tests.access.shop import sign_in as open_session
-from tests.access.shop import write_manifest, write_shop
-from tests.dumps import confirm
 from tests.scenes.databases import Databases, Template
 
 from assise.project import Project
@@ -25,10 +24,7 @@ def dump(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def template(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
     """The application, loaded with its rules."""
-    with databases.create_template(tmp_path_factory.mktemp("access")) as template:
-        project = Project(template.folder, to=template.conninfo)
-        write_manifest(project)
-        assert project.migrate(write_shop(template.folder), confirm=confirm).exit_code == 0
+    with load_shop(databases, tmp_path_factory.mktemp("access")) as template:
         yield template
 
 

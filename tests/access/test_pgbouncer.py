@@ -164,8 +164,10 @@ def test_rights_that_outlive_their_transaction_are_seen(
 ) -> None:
     begin = Rights.begin
 
-    def begin_for_good(rights: Rights, context: psycopg.AsyncConnection[Any]) -> bytes:
-        return begin(rights, context).replace(b", true)", b", false)")
+    def begin_for_good(
+        rights: Rights, context: psycopg.AsyncConnection[Any], position: str | None
+    ) -> bytes:
+        return begin(rights, context, position).replace(b", true)", b", false)")
 
     monkeypatch.setattr(Rights, "begin", begin_for_good)
     with pytest.raises(AssertionError):

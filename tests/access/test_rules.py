@@ -9,7 +9,16 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
-from tests.access.shop import PROJECTS, RULES, USERS, count, counts, write_manifest, write_plain
+from tests.access.shop import (
+    PLAIN,
+    PROJECTS,
+    RULES,
+    USERS,
+    count,
+    counts,
+    write_manifest,
+    write_plain,
+)
 from tests.dumps import confirm
 
 from assise.errors import EditedError, ManifestError, TargetError, UsageError
@@ -177,6 +186,38 @@ def test_other_roles_see_all_rows(sign_in: Callable[..., Any], role: str, rows: 
                 session.execute("UPDATE projects SET name = 'x'")
         else:
             assert session.execute("UPDATE projects SET name = 'x'").rowcount == rows
+
+
+def test_columns_of_people_are_kept_from_readers(
+    ruled: Project, sign_in: Callable[..., Any]
+) -> None:
+    def mark(old: str, new: str) -> None:
+        text = ruled.path.read_text()
+        assert old in text
+        ruled.path.write_text(text.replace(old, new))
+        assert ruled.load().was_done
+
+    def refuse(query: str) -> None:
+        with (
+            sign_in(role="readonly") as session,
+            pytest.raises(psycopg.errors.InsufficientPrivilege),
+        ):
+            session.execute(query)
+
+    mark("from: _id}, name: text}", "from: _id}, name: {type: text, personal: name}}")
+    mark("user_id: int4, team: text}", "user_id: int4, team: {type: text, personal: team}}")
+    for table, column in (("users", "name"), ("users", "_extra"), ("members", "team")):
+        refuse(f"SELECT {column} FROM {table}")
+    refuse("SELECT * FROM users")
+    with sign_in(role="readonly") as session:
+        assert session.execute("SELECT count(id) FROM users").fetchone() == (USERS,)
+        assert session.execute("SELECT name FROM projects WHERE id = 1").fetchone()
+    with sign_in(role="worker") as session:
+        assert session.execute("SELECT name FROM users WHERE id = 1").fetchone() == ("user 1",)
+    mark("{type: text, personal: name}", "text")
+    with sign_in(role="readonly") as session:
+        assert session.execute("SELECT name, _extra FROM users WHERE id = 1").fetchone()
+    mark("team: {type: text, personal: team}", "team: text")
 
 
 @pytest.mark.usefixtures("ruled")
@@ -417,4 +458,15 @@ def test_rules_need_roles(project: Project) -> None:
 def test_a_prefix_that_cannot_begin_names_is_refused(project: Project, prefix: str) -> None:
     write_manifest(project, roles=f"roles: {{prefix: {prefix}}}")
     with pytest.raises(ManifestError, match="cannot begin the names of roles"):
+        _ = project.manifest
+
+
+def test_a_personal_column_needs_roles(project: Project) -> None:
+    write_manifest(project, roles="", **PLAIN)
+    text = project.path.read_text().replace("name: text", "name: {type: text, personal: name}")
+    project.path.write_text(text)
+    with pytest.raises(ManifestError, match=r"users\.columns\.name\.personal: needs roles"):
+        _ = project.manifest
+    project.path.write_text(text.replace("personal: name", "personal: full name"))
+    with pytest.raises(ManifestError, match="personal: full name: is no word"):
         _ = project.manifest

@@ -214,9 +214,10 @@ def test_sessions_beside_and_inside_each_other_have_their_own_rights(
 
 def test_limits_say_which_one_it_was(act: Callable[..., object]) -> None:
     async def use(app: App) -> None:
-        with pytest.raises(TargetError, match="statement timeout"):
+        with pytest.raises(TargetError, match="statement timeout") as caught:
             async with app.session(user_id=1) as db:
                 await db.execute("SELECT pg_sleep(5)")
+        assert "app.statement_timeout_ms" in caught.value.remedy
         async with app.session(user_id=1):
             with pytest.raises(TargetError, match=r"0\.1 s \(app\.pool_timeout_ms\)"):
                 async with app.session(user_id=2):
@@ -251,8 +252,9 @@ def test_a_connection_that_is_lost_is_an_error_and_is_replaced(
             await db.fetch(OWN)
 
     async def use(app: App) -> None:
-        with pytest.raises(TargetError):
+        with pytest.raises(TargetError) as caught:
             await lose(app)
+        assert caught.value.remedy.endswith("Begin a new one.")
         async with app.session(user_id=1) as db:
             assert await db.fetch_value(OWN) == SEEN
 
@@ -292,12 +294,39 @@ def test_a_role_without_a_url_is_named(ruled: Project) -> None:
         async with app.session(user_id=1):
             pass
 
-    ruled.path.write_text(f"{ruled.path.read_text()}postgres: postgresql://nobody@localhost/x\n")
+    text = ruled.path.read_text()
+    ruled.path.write_text(f"{text}postgres: postgresql://nobody@localhost/x\n")
     with pytest.raises(UsageError, match="role app has no URL"):
+        asyncio.run(use(App(ruled.path)))
+    ruled.path.write_text(f'{text}postgres: {{main: {{app: "${{APP_URL_THAT_NOBODY_SETS}}"}}}}\n')
+    with pytest.raises(UsageError, match=r"postgres\.main\.app: the environment variable APP_URL"):
         asyncio.run(use(App(ruled.path)))
     write_plain(ruled)
     with pytest.raises(UsageError, match="has no roles"):
         asyncio.run(use(App(ruled.path)))
+
+
+def test_roles_have_their_urls_from_the_manifest(
+    ruled: Project, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = psycopg.conninfo.conninfo_to_dict(database)
+    for role in ("app", "worker"):
+        place = f"host={parts['host']}&user=apptest_{role}"
+        monkeypatch.setenv(f"{role}_URL", f"postgresql:///{parts['dbname']}?{place}")
+    roles = 'url: "postgresql://h/x", app: "${app_URL}", worker: "${worker_URL}", admin: "${N:-}"'
+    ruled.path.write_text(f"{ruled.path.read_text()}postgres: {{main: {{{roles}}}}}\n")
+
+    async def use() -> None:
+        async with App(ruled.path) as app:
+            async with app.session(user_id=1) as db:
+                assert await db.fetch_value(OWN) == SEEN
+            async with app.session(role="worker") as db:
+                assert await db.fetch_value(OWN) == PROJECTS + 1
+            with pytest.raises(UsageError, match="role admin has no URL"):
+                async with app.session(role="admin"):
+                    pass
+
+    asyncio.run(use())
 
 
 def test_a_server_that_is_down_is_an_error_at_once(ruled: Project) -> None:

@@ -27,7 +27,7 @@ tables:
     comment: "who may sign in"
     columns:
       id: {type: uuid, from: _id}
-      email: {type: text, unique: true, duplicates: keep, not_null: true}
+      email: {type: text, unique: true, duplicates: keep, not_null: true, personal: email}
       tags: "text[]"  # string in 149 documents, null in 1
       city: {type: text, from: address.city, comment: "as it was typed"}
       "no": bool
@@ -102,10 +102,11 @@ COLLECTIONS = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=20)).filter(
 )
 
 
-ACCESS: list[dict[str, object]] = [
+ACCESS: list[object] = [
     {"public": "read"},
     {"any": [{"public": "read"}, {}], "to": ["yes", 'a"b']},
     {"read": {"public": "read"}},
+    "none",
 ]
 WRITTEN_COMMENTS = st.one_of(st.none(), COLLECTIONS.filter(str.strip))
 ROOT_KEYS = [
@@ -147,7 +148,7 @@ def draw_columns(draw: st.DrawFn, reads: Reads, taken: set[str]) -> dict[str, Co
     return columns
 
 
-def add_access(table: Table, access: dict[str, object]) -> Table:
+def add_access(table: Table, access: object) -> Table:
     """The table with a rule; other packages' keys are known by their names in the file alone."""
     facts = {name: value for name, value in vars(table).items() if name != "access_"}
     return Table.model_validate({**facts, "access": access})
@@ -224,7 +225,15 @@ def draw_manifests(draw: st.DrawFn) -> Manifest:
                 )
     server = draw(
         st.sampled_from(
-            ["embedded", "postgresql://u:p@h/d?x=y#z", "${A}", "${A:-embedded}", 'postgres://"\n']
+            [
+                "embedded",
+                "postgresql://u:p@h/d?x=y#z",
+                "${A}",
+                "${A:-embedded}",
+                'postgres://"\n',
+                {"main": {"url": "${A}", "app": "${B:-}", "replica": "postgresql://r@h/d"}},
+                {"main": {"app": "postgresql://app:p@h/d"}},
+            ]
         )
     )
     ruled = {
@@ -232,6 +241,7 @@ def draw_manifests(draw: st.DrawFn) -> Manifest:
         for name, table in tables.items()
         if draw(st.integers(0, 1))
     }
-    roles = {"roles": {"prefix": "yes"}} if ruled else {}
+    named = draw(st.sampled_from([{"prefix": "yes"}, "none"]))
+    roles = {"roles": named} if ruled else {}
     facts = {"name": draw(st.sampled_from(["a", "yes", "null", "A-b_1"])), "postgres": server}
     return Manifest.model_validate({"assise": 1, **facts, **roles, "tables": {**tables, **ruled}})

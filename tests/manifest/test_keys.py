@@ -25,7 +25,8 @@ from assise.manifest.write import dump_manifest
 
 ROWS = set("tables collection parent from primary_key columns type kind".split())
 SCHEMA = set("comment references on_delete orphans unique duplicates not_null default".split())
-SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "soft_delete"}
+SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "personal"}
+SCHEMA |= {"soft_delete"}
 PLACES = {
     "manifest": (),
     "table": ("tables", "users"),
@@ -127,6 +128,7 @@ CHANGES = {
     ("column", "not_null"): (", not_null: true", ""),
     ("column", "default"): ('default: "0"', 'default: "1"'),
     ("column", "values"): ("[free, pro]", "[free]"),
+    ("column", "personal"): (", personal: email", ""),
     ("column", "check"): ("price >= 0", "price > 0"),
     ("table", "foreign_keys"): ('files(user_id, _position)"}', 'files"}'),
     ("table", "indexes"): ("[city, -price]", "[city, price]"),
@@ -183,7 +185,7 @@ TOKEN = Key(
 )
 DAYS = Key("kept_days", "manifest", help="days that searches are kept", affects="nothing", type=int)
 PERSONAL = Key(
-    "personal", "column", help="whether it names a person", affects="schema", type=bool
+    "named", "column", help="whether it names a person", affects="schema", type=bool
 )
 KEYS = (SEARCH, TOKEN, DAYS, PERSONAL)
 """
@@ -201,7 +203,7 @@ tables:
     search: {language: "${LANGUAGE:-french}", weights: {email: 0.5}}
     columns:
       id: {type: uuid, from: _id}
-      email: {type: text, personal: true}
+      email: {type: text, named: true}
 """
 PROGRAM = """
 import json, sys
@@ -241,10 +243,10 @@ print(json.dumps({
 Answer = dict[str, Any]
 MISTAKES = [
     (
-        "personal: true",
-        "personal: 7",
+        "named: true",
+        "named: 7",
         (
-            "assise.yaml:15: tables.users.columns.email.personal: 7: must be true or false\n"
+            "assise.yaml:15: tables.users.columns.email.named: 7: must be true or false\n"
             "Expected: whether it names a person."
         ),
     ),
@@ -374,5 +376,5 @@ def test_the_schema_and_the_page_know_another_package(searched: Answer) -> None:
         "help": "how the table is searched",
         "affects": "schema",
     }
-    assert rows["personal"]["type"] == "true or false"
+    assert rows["named"]["type"] == "true or false"
     assert rows["kept_days"]["type"] == "whole number"

@@ -7,6 +7,7 @@ from assise.errors import ManifestError
 from assise.manifest.layout import ColumnLayout
 from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.read import parse_manifest
+from assise.manifest.sections.postgres import Postgres, Urls
 
 HEAD = "assise: 1\nname: shop\ntables:\n"
 USERS = "  users: {collection: users, primary_key: id, columns: {id: {type: uuid, from: _id}}}\n"
@@ -344,6 +345,34 @@ HEAD_ERRORS = [
         f"assise.yaml:2: name: 9lives: cannot be the name of a project\n{BEGIN}",
     ),
     (
+        "postgres: {main: {app: mysql://u:secret@h/d}}",
+        (
+            "assise.yaml:3: postgres.main.app: is no URL\n"
+            "Write postgresql://user@host/database, or ${VARIABLE}."
+        ),
+    ),
+    (
+        "postgres: {main: {url: mysql://u:secret@h/d, app: postgresql://h/d}}",
+        (
+            "assise.yaml:3: postgres.main.url: is neither embedded nor a URL\n"
+            "Write embedded, postgresql://user@host/database, or ${VARIABLE}."
+        ),
+    ),
+    (
+        "postgres: {main: {master: postgresql://u:secret@h/d}}",
+        (
+            "assise.yaml:3: postgres.main.master: is not a manifest key here\n"
+            "Known: url, app, replica, worker, admin, readonly, auth."
+        ),
+    ),
+    (
+        "postgres: {main: {app: ''}}",
+        (
+            "assise.yaml:3: postgres.main.app: is no URL\n"
+            "Write postgresql://user@host/database, or ${VARIABLE}."
+        ),
+    ),
+    (
         "postgres: mysql://u:secret@h/d",
         (
             "is neither embedded nor a URL\n"
@@ -380,7 +409,8 @@ def test_names_that_no_project_has(name: str) -> None:
     ],
 )
 def test_a_server_is_kept_as_it_is_written(url: str) -> None:
-    assert parse_manifest(f'assise: 1\nname: a\npostgres: "{url}"\ntables: {{}}\n').postgres == url
+    manifest = parse_manifest(f'assise: 1\nname: a\npostgres: "{url}"\ntables: {{}}\n')
+    assert manifest.postgres.main.url == url
 
 
 def test_independent_problems_are_listed_a_line_each() -> None:
@@ -557,9 +587,8 @@ def test_a_manifest_does_not_change() -> None:
 
 
 def test_neither_errors_nor_repr_show_a_password() -> None:
-    assert "secret" not in repr(
-        Manifest(assise=1, name="a", postgres="postgresql://u:secret@h/d", tables={})
-    )
+    server = Postgres(main=Urls(url="postgresql://u:secret@h/d"))
+    assert "secret" not in repr(Manifest(assise=1, name="a", postgres=server, tables={}))
     with pytest.raises(ValidationError) as caught:
-        Manifest(assise=1, name="", postgres="postgresql://u:secret@h/d", tables={})
+        Manifest(assise=1, name="", postgres=server, tables={})
     assert "secret" not in str(caught.value)

@@ -122,7 +122,7 @@ SHAPE_ERRORS = [
     ),
     (
         "assise: 1\nname: a\npostgres: {main: x}\ntables: {}\n",
-        f"assise.yaml:3: postgres: must be a text\n{EXPECTED_SERVER}",
+        f"assise.yaml:3: postgres.main: must be a mapping\n{EXPECTED_SERVER}",
     ),
     (
         f"{HEAD}  users: text\n",
@@ -159,7 +159,7 @@ SHAPE_ERRORS = [
         (
             f"{COLUMN}.a.form: is not a manifest key here\n"
             "Did you mean from? Known: type, from, kind, references, on_delete, orphans, unique,"
-            " duplicates, not_null, default, values, check, comment."
+            " duplicates, not_null, default, values, check, personal, comment."
         ),
     ),
     (
@@ -167,7 +167,7 @@ SHAPE_ERRORS = [
         (
             f"{COLUMN}.a.from_: is not a manifest key here\n"
             "Did you mean from? Known: type, from, kind, references, on_delete, orphans, unique,"
-            " duplicates, not_null, default, values, check, comment."
+            " duplicates, not_null, default, values, check, personal, comment."
         ),
     ),
 ]
@@ -291,7 +291,7 @@ def test_planned_keys_of_tables_are_refused(key: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("value", VALUES)
-@pytest.mark.parametrize("key", "personal read".split())
+@pytest.mark.parametrize("key", "mask read".split())
 def test_planned_keys_of_columns_are_refused(key: str, value: str) -> None:
     with pytest.raises(
         ManifestError, match=rf"columns\.a\.{key}: is not a manifest key here\nKnown: .*type"

@@ -113,7 +113,7 @@ def test_without_secrets_the_server_is_left_out() -> None:
 def test_the_server_waits_for_its_variable(tmp_path: Path) -> None:
     path = tmp_path / "assise.yaml"
     path.write_text(TEXT)
-    assert load_manifest(path).postgres == "${DATABASE_URL}"
+    assert load_manifest(path).postgres.main.url == "${DATABASE_URL}"
     assert "CREATE TABLE" in Project(path).schema_sql()
     with pytest.raises(Exception, match="the environment variable DATABASE_URL is not set"):
         Project(path).rejects()

@@ -187,7 +187,7 @@ def test_a_worker_needs_a_load_and_jobs(recycled: Project) -> None:
         recycled.work(is_once=True)
     recycled.undo(replace=[*recycled.manifest.tables], confirm=lambda _: True)
     write_manifest(recycled)
-    with pytest.raises(UsageError, match="app is not loaded"):
+    with pytest.raises(UsageError, match="nothing of 'app' is loaded"):
         recycled.work(is_once=True)
 
 

@@ -12,8 +12,9 @@ from assise.postgres.bookkeeping import Part
 from assise.postgres.connection import Connection
 from assise.postgres.queries import Queries
 from assise.progress import Log
-from assise.schema.access import AccessRules, Managed
+from assise.schema.access import AccessRules
 from assise.schema.deletion import name_deleted_index
+from assise.schema.managed import Managed
 from assise.schema.sql import quote
 from assise.wording import count_of
 from assise.workspace import LoadedTables
@@ -41,10 +42,11 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     if wanted == made and not _find_missing(connection, wanted, tables):
         return
     bookkeeping.ensure(connection, PART)
-    if wanted:
+    if wanted and not rules.is_forced:
         make_roles(connection, rules.prefix, schema=tables.schema)
     _check_deleted(connection, wanted, made, tables.schema)
     try:
+        _show_all_rows(connection, made)
         made = _add_columns(connection, rules, tables, made)
         _fill_columns(connection, rules, tables)
         with connection.transaction():
@@ -55,12 +57,25 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
             f"another session uses the tables of {tables.name!r}: the rules were not changed",
             remedy="End it, or wait; the same command makes the rules.",
         ) from error
+    connection.see_all_rows()
     log(f"access rules: {count_of(len(rules.guards), 'table')} with rules, {_name_app(rules)}")
     for table, column, count in _count_nulls(connection, rules):
         log(f"{table}: {count_of(count, 'row')} without {column}, which no user owns")
 
 
+def _show_all_rows(connection: Connection, made: list[Managed]) -> None:
+    """Make the policies again by which the owner of forced tables sees the rows that it fills."""
+    lost = [each for each in made if (each.kind, each.name) == ("policy", "owner")]
+    with connection.transaction():
+        connection.execute("SET LOCAL lock_timeout = '10s'")
+        for each in lost:
+            connection.execute(f"{each.drop};\n{each.create}")
+    connection.see_all_rows()
+
+
 def _name_app(rules: AccessRules) -> str:
+    if rules.is_forced:
+        return "which bind their owner too"
     return f"for role {rules.prefix}_app" if rules.prefix else "no roles"
 
 

@@ -55,6 +55,9 @@ NOUNS = {
         "assise.cli.loaded",
         "Drop what the load created; refuse where rows or tables were edited since.",
     ),
+    "access": Noun(
+        "assise.cli.access", "Who may see what: check what goes around the rules, explain."
+    ),
     "pg": Noun("assise.cli.pg", "The embedded PostgreSQL: start, stop, status, shell, url."),
     "schema": Noun("assise.cli.schema", "The tables of the manifest: sql, diagram, models."),
     "worker": Noun("assise.cli.worker", "Run the jobs of the manifest when they are due."),

@@ -27,6 +27,7 @@ from assise.infer.tree import PathProfile
 from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.names import shorten
 from assise.manifest.paths import format_child_path, format_path
+from assise.manifest.sections.postgres import Postgres, Urls
 from assise.types.table import PROPOSED
 from assise.wording import count_of, escape
 
@@ -95,7 +96,8 @@ def propose(
     metadata = {collection: profile.metadata for collection, profile in profiles.items()}
     relations.add_indexes(tables, metadata, has_parser=has_parser)
     relations.add_references(find_references(joins))
-    manifest = Manifest(assise=1, name=name, postgres=postgres, tables=relations.list_tables())
+    server = Postgres(main=Urls(url=postgres))
+    manifest = Manifest(assise=1, name=name, postgres=server, tables=relations.list_tables())
     return Proposal(manifest, draft.comments, draft.notes)
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from assise.manifest.keys import AnyKey, Keyed, Tables
 from assise.manifest.names import check_column_name, check_name
+from assise.manifest.needs import check_roles
 from assise.manifest.paths import keys_of_path, parse_child_path
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections import keys_on
-from assise.manifest.sections.access import ROLES, check_roles
+from assise.manifest.sections.access import ROLES
 from assise.manifest.table import Table
 from assise.wording import show
 

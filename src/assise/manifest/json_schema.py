@@ -51,7 +51,8 @@ def is_required(key: AnyKey) -> bool:
 
 def default_of(key: AnyKey) -> Schema:
     """The value that holds where an optional key is not given; None where there is none."""
-    default: Schema = MODELS[key.on].model_fields[key.field].get_default()
+    default = MODELS[key.on].model_fields[key.field].get_default()
+    default = default.model_dump() if isinstance(default, Keyed) else default
     return default or None if isinstance(default, str | int | float) else None
 
 

@@ -13,6 +13,7 @@ from assise.manifest.keys import Keyed, with_keys
 from assise.manifest.layout import Layout, derive_layout
 from assise.manifest.problems import Place, Replaced, UnsoundError
 from assise.manifest.sections import keys_on
+from assise.manifest.sections.postgres import EMBEDDED, Postgres
 from assise.manifest.table import Column, Table
 
 __all__ = ["Column", "Manifest", "Table"]
@@ -29,7 +30,7 @@ class Manifest(Keyed):
 
     assise: Literal[1]
     name: str
-    postgres: str = Field(default="embedded", repr=False)
+    postgres: Postgres = Field(default=EMBEDDED, repr=False)
     tables: dict[str, Table]
 
     _replaced: Mapping[Place, Replaced] = PrivateAttr(default_factory=dict)

@@ -58,9 +58,17 @@ class Connection:
             raise TargetError(f"{self.target}: {describe_error(error)}", remedy=remedy) from error
         settings = {"names": [*SETTINGS], "values": [*SETTINGS.values()]}
         self.execute(QUERIES["set_session"], settings)
+        self.see_all_rows()
         # A killed command's statement then ends with it, and its locks. A server on Windows cannot.
         with suppress(TargetError):
             self.execute("SET client_connection_check_interval = '1s'")
+
+    def see_all_rows(self) -> None:
+        """See all rows of tables whose rules bind their owner too, where it is proved that one may.
+
+        Otherwise the server refuses each statement from which a rule would take rows.
+        """
+        self.execute(QUERIES["see_all"])
 
     def another(self) -> Connection:
         """A second connection to the same place."""

@@ -6,7 +6,7 @@ Rules of access stop a forgotten filter. They do not stop SQL that calls `set_co
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
 from psycopg import pq, sql
@@ -24,32 +24,48 @@ _OPEN = {pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR}
 class Rights(NamedTuple):
     """Whose session it is, and how long a statement of it may take.
 
-    An id is None where there is none: rules then show only what everybody may see.
+    An id is None where there is none: rules then show only what everybody may see. `role` is given
+    where the roles share one login: empty, or a role that sees all rows.
     """
 
     user_id: object = None
     tenant_id: object = None
     statement_timeout_ms: int = 0
+    role: str | None = None
+    is_read_only: bool = False
 
-    def begin(self, context: AdaptContext) -> bytes:
-        """One message that begins a transaction with these rights and no others.
-
-        Every setting is set each time, so that nothing of an earlier transaction counts.
+    def settings(self) -> Mapping[str, str]:
+        """What a transaction with these rights sets, each setting every time.
 
         Raises:
             UsageError: an id holds a NUL.
         """
-        settings: Mapping[str, str] = {
+        settings = {
             "app.user_id": _as_text("user_id", self.user_id),
             "app.tenant_id": _as_text("tenant_id", self.tenant_id),
             "statement_timeout": str(self.statement_timeout_ms),
         }
+        return settings if self.role is None else {**settings, "app.role": self.role}
+
+    def begin(self, context: AdaptContext, position: str | None = None) -> bytes:
+        """One message that begins a transaction with these rights and no others.
+
+        Every setting is set each time, so that nothing of an earlier transaction counts. With a
+        position the row says in `is_fresh` whether the server has replayed its log so far.
+
+        Raises:
+            UsageError: an id holds a NUL.
+        """
         calls = [
             sql.SQL("set_config({}, {}, true)").format(name, value)
-            for name, value in settings.items()
+            for name, value in self.settings().items()
         ]
-        text = sql.SQL("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT {}")
-        return text.format(sql.SQL(", ").join(calls)).as_bytes(context)
+        if position is not None:
+            fresh = sql.SQL("coalesce(pg_last_wal_replay_lsn() >= {}::pg_lsn, false) AS is_fresh")
+            calls.append(fresh.format(position))
+        mode = sql.SQL(" READ ONLY" if self.is_read_only else "")
+        text = sql.SQL("BEGIN ISOLATION LEVEL READ COMMITTED{}; SELECT {}")
+        return text.format(mode, sql.SQL(", ").join(calls)).as_bytes(context)
 
 
 def _as_text(name: str, value: object) -> str:
@@ -96,25 +112,44 @@ class Login(NamedTuple):
     tables: list[str]
 
 
-def check_bound(conninfo: str, target: str) -> None:
-    """Check that rules bind the role that an application signs in as.
+def check_login(conninfo: str, target: str, wait_s: int) -> None:
+    """Sign in as an application does, within `wait_s` seconds; check that rules bind the role.
 
     Raises:
-        TargetError: it goes around them; says why and what to do. psycopg.Error: no connection.
+        TargetError: it goes around them. psycopg.Error: no connection.
     """
-    with (
-        psycopg.connect(conninfo, autocommit=True, connect_timeout=10) as connection,
-        connection.cursor(row_factory=kwargs_row(Login)) as cursor,
-    ):
+    with psycopg.connect(
+        conninfo, autocommit=True, connect_timeout=wait_s, prepare_threshold=None
+    ) as connection:
+        check_bound(connection, target)
+
+
+def check_bound(connection: psycopg.Connection[Any], target: str) -> None:
+    """Check that rules bind the role that a connection has.
+
+    Raises:
+        TargetError: it goes around them; says why and what to do.
+    """
+    with connection.cursor(row_factory=kwargs_row(Login)) as cursor:
         login = cursor.execute(QUERIES["unbound"].encode()).fetchone()
+    if login is not None:
+        refuse_unbound(login, target)
+
+
+def refuse_unbound(login: Login, target: str) -> None:
+    """Check that nothing keeps rules from binding a login.
+
+    Raises:
+        TargetError: something does; says what, and what to do.
+    """
     reason = remedy = ""
-    if login is not None and login.is_superuser:
+    if login.is_superuser:
         reason, remedy = "is a superuser", "Sign in as another role, such as PREFIX_app."
-    elif login is not None and login.may_bypass:
+    elif login.may_bypass:
         reason, remedy = "has BYPASSRLS", f"ALTER ROLE {login.name} NOBYPASSRLS"
-    elif login is not None and login.tables:
+    elif login.tables:
         reason = f"owns {', '.join(login.tables)}, or is a member of the owner"
         remedy = f"Revoke the owner's role from {login.name}, or sign in as another role."
-    if login is not None and reason:
+    if reason:
         message = f"{target}: role {login.name!r} {reason}, so that no rule binds it"
         raise TargetError(message, remedy=remedy)

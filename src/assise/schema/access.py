@@ -5,42 +5,35 @@ Everything that a policy, a trigger or an index calls lies in the schema of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from assise.manifest.model import Manifest
 from assise.manifest.sections.access import ROLES as PREFIX
 from assise.manifest.sections.access import Members
 from assise.manifest.sections.columns import list_columns
 from assise.manifest.sections.deletion import DELETED_TYPE, SOFT_DELETE, is_ours
-from assise.schema.deletion import Deletion, are_null, join_pairs, list_below, name_deleted_index
-from assise.schema.guards import Condition, Guard, Link, find_guards, is_of_users, make_name
-from assise.schema.roles import ROLES, WRITING, Role, create_role, describe_roles, role_name
+from assise.schema.deletion import Deletion, are_null, join_pairs, list_below
+from assise.schema.guards import Condition, Guard, Link, find_guards, groups_name, make_name
+from assise.schema.managed import Managed, drop_of
+from assise.schema.policies import list_grants, list_policies
+from assise.schema.roles import (
+    ROLE_SETTING,
+    ROLES,
+    WRITING,
+    create_role,
+    describe_roles,
+    role_name,
+)
+from assise.schema.rule_indexes import list_rule_indexes
 from assise.schema.sql import quote, quote_list, quote_text
 
 SETTINGS = {"user": "app.user_id", "tenant": "app.tenant_id"}
 """The settings of a session that rules read."""
 
-ManagedKind = Literal[
-    "column", "owner", "function", "trigger", "index", "security", "policy", "grant"
-]
 PINNED = "SET search_path = pg_catalog, pg_temp"
-
-
-class Managed(NamedTuple):
-    """Something that the rules need in the database, and how it is made and taken away.
-
-    `table` is empty where it belongs to no table. What a statement makes has this kind and name in
-    the catalog.
-    """
-
-    kind: ManagedKind
-    table: str
-    name: str
-    create: str
-    drop: str
 
 
 def quote_setting(setting: Literal["user", "tenant"], kind: str) -> str:
@@ -62,9 +55,24 @@ class AccessRules:
         return roles.prefix if roles else ""
 
     @property
+    def has_rules(self) -> bool:
+        """Whether anything is made at all."""
+        return PREFIX.of(self.manifest) is not None
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether there are no roles: rules then bind the owner too, who is the only login."""
+        roles = PREFIX.of(self.manifest)
+        return roles is not None and roles.are_none
+
+    @property
     def owner(self) -> str:
         """The role that owns the tables."""
         return role_name(self.prefix, "owner")
+
+    def name_all(self, *names: str) -> list[str]:
+        """The names that roles have in the server; none where there are no roles."""
+        return [] if self.is_forced else [role_name(self.prefix, name) for name in names]
 
     @cached_property
     def guards(self) -> dict[str, Guard]:
@@ -85,7 +93,7 @@ class AccessRules:
             if condition.groups is None:
                 texts.append(f"{column} = {quote_setting(condition.setting, kind)}")
             else:
-                function = quote(self.schema, _groups_name(condition.groups))
+                function = quote(self.schema, groups_name(condition.groups))
                 texts.append(f"{column} = any (array(select {function}()))")
         return " or ".join(texts) or "false"
 
@@ -100,16 +108,16 @@ class AccessRules:
 
     def list_objects(self) -> list[Managed]:
         """Everything, in the order in which it is made."""
-        if not self.prefix:
+        if not self.has_rules:
             return []
         return [
             *self._list_columns(),
             *self._list_owners(),
             *self._list_functions(),
             *self._list_triggers(),
-            *self._list_indexes(),
-            *self._list_policies(),
-            *self._list_grants(),
+            *list_rule_indexes(self),
+            *list_policies(self),
+            *list_grants(self),
         ]
 
     def list_fills(self) -> list[tuple[str, str]]:
@@ -136,16 +144,16 @@ class AccessRules:
     def _sees_all(self) -> str:
         """Whether no rule binds who calls a function of ours, which runs as the owner."""
         caller = "coalesce(nullif(current_setting('role', true), 'none'), session_user::text)"
-        names = [self.owner, *self._list_unbound()]
+        names = [self.owner, *self.list_unbound()]
         roles = " OR ".join(f"pg_has_role({caller}, {quote_text(name)}, 'USAGE')" for name in names)
         return f"(select {roles})"
 
-    def _list_unbound(self) -> list[str]:
+    def list_unbound(self) -> list[str]:
         """The roles that see and write all rows."""
         unbound = [role for role in ROLES if role.rows == "all" and role.privileges == WRITING]
         return [role_name(self.prefix, role.name) for role in unbound]
 
-    def _live(self, table: str, prefix: str = "") -> str:
+    def live(self, table: str, prefix: str = "") -> str:
         """That a row is not deleted, as a further condition; empty where rows never are."""
         guard = self.guards.get(table)
         return f" AND {are_null(guard.hidden, prefix)}" if guard and guard.hidden else ""
@@ -176,22 +184,25 @@ class AccessRules:
         return Managed("column", table, name, create, drop)
 
     def _list_owners(self) -> Iterator[Managed]:
-        for name in self.manifest.tables:
+        for name in () if self.is_forced else self.manifest.tables:
             create = f"ALTER TABLE {quote(self.schema, name)} OWNER TO {quote(self.owner)}"
             yield Managed("owner", name, self.owner, create, "")
 
     def _list_functions(self) -> Iterator[Managed]:
-        for members in self._list_members():
+        for members in self.list_members():
             user = list_columns(members.table, self.manifest.tables)[members.user]
             group = list_columns(members.table, self.manifest.tables)[members.group]
             table = quote(self.schema, members.table)
             body = (
                 f"SELECT m.{quote(members.group)} FROM {table} AS m"
                 f" WHERE m.{quote(members.user)} = {quote_setting('user', user)}"
-                f"{self._live(members.table, 'm.')}"
+                f"{self.live(members.table, 'm.')}"
             )
-            head = f"RETURNS SETOF {group} LANGUAGE sql STABLE SECURITY DEFINER"
-            yield self._function(_groups_name(members), head, body)
+            language = "plpgsql" if self.is_forced else "sql"
+            head = f"RETURNS SETOF {group} LANGUAGE {language} STABLE SECURITY DEFINER"
+            if self.is_forced:
+                body = self._block(f"RETURN QUERY {body};", "")
+            yield self._function(groups_name(members), head, body)
         for link in self.links:
             head = "RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
             yield self._function(
@@ -206,7 +217,7 @@ class AccessRules:
             for ending, body in bodies.items():
                 yield self._function(make_name(each.table, ending), head, body, each.arguments)
 
-    def _list_members(self) -> list[Members]:
+    def list_members(self) -> list[Members]:
         guards = self.guards.values()
         found = (each.groups for guard in guards for each in (*guard.read, *guard.write))
         return list(dict.fromkeys(members for members in found if members is not None))
@@ -215,7 +226,11 @@ class AccessRules:
         function = f"{quote(self.schema, name)}({arguments})"
         statements = [
             f"CREATE FUNCTION {function} {head} {PINNED} AS {quote_text(body)}",
-            f"ALTER FUNCTION {function} OWNER TO {quote(self.owner)}",
+            *(
+                []
+                if self.is_forced
+                else [f"ALTER FUNCTION {function} OWNER TO {quote(self.owner)}"]
+            ),
             f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC",
         ]
         return Managed(
@@ -228,12 +243,13 @@ class AccessRules:
         columns = ", ".join(f"NEW.{quote(copy.column)}" for copy in link.copies)
         given = " AND ".join(f"NEW.{quote(own)} IS NOT NULL" for own, _ in link.pairs)
         message = quote_text(f"{link.child} has a row without its row in {link.parent}")
-        return (
-            f"BEGIN SELECT {sources} INTO {columns} FROM {quote(self.schema, link.parent)} AS p"
+        return self._block(
+            f"SELECT {sources} INTO {columns} FROM {quote(self.schema, link.parent)} AS p"
             f" WHERE {join_pairs(link, 'NEW', 'p')} FOR KEY SHARE;"
             f" IF NOT FOUND AND {given} THEN"
             f" RAISE foreign_key_violation USING MESSAGE = {message}; END IF;"
-            f"{self._refuse_deleted(link)} RETURN NEW; END"
+            f"{self._refuse_deleted(link)}",
+            "RETURN NEW;",
         )
 
     def _refuse_deleted(self, link: Link) -> str:
@@ -254,7 +270,19 @@ class AccessRules:
         """The body of the trigger of a parent: its children go with it."""
         sets = ", ".join(f"{quote(copy.column)} = NEW.{quote(copy.source)}" for copy in link.copies)
         child = quote(self.schema, link.child)
-        return f"BEGIN UPDATE {child} AS c SET {sets} WHERE {join_pairs(link, 'c', 'NEW')}; RETURN NULL; END"
+        update = f"UPDATE {child} AS c SET {sets} WHERE {join_pairs(link, 'c', 'NEW')};"
+        return self._block(update, "RETURN NULL;")
+
+    def _block(self, statements: str, end: str) -> str:
+        """A body in PL/pgSQL. A forced owner sees all rows while it runs, and then what it saw."""
+        if not self.is_forced:
+            return f"BEGIN {statements} {end} END"
+        setting = quote_text(ROLE_SETTING)
+        return (
+            f"DECLARE _role text := coalesce(current_setting({setting}, true), '');"
+            f" BEGIN PERFORM set_config({setting}, 'owner', true); {statements}"
+            f" PERFORM set_config({setting}, _role, true); {end} END"
+        )
 
     def _list_triggers(self) -> Iterator[Managed]:
         for link in self.links:
@@ -273,121 +301,16 @@ class AccessRules:
             f"CREATE TRIGGER {quote(name)} {when} ON {place} FOR EACH ROW{condition}"
             f" EXECUTE FUNCTION {function}()"
         )
-        return Managed("trigger", table, name, create, _drop("TRIGGER", name, place))
-
-    def _list_indexes(self) -> Iterator[Managed]:
-        """Indexes for rules; a parent's is unique, so that its key is locked when it changes.
-
-        An UPDATE of a column of a unique index waits for FOR KEY SHARE, and holds it up.
-        """
-        wanted: dict[tuple[str, tuple[str, ...]], str] = {}
-        for link in self.links:
-            own = tuple(parent for _, parent in link.pairs)
-            key = dict.fromkeys([*own, *(copy.source for copy in link.copies)])
-            wanted[link.parent, tuple(key)] = "UNIQUE "
-        for guard in self.guards.values():
-            for condition in (*guard.read, *guard.write):
-                wanted.setdefault((guard.table, (condition.column,)), "")
-        for members in self._list_members():
-            wanted.setdefault((members.table, (members.user, members.group)), "")
-        for (table, columns), unique in wanted.items():
-            if not unique and columns == self.manifest.tables[table].primary_key[: len(columns)]:
-                continue
-            name = make_name("_access", table, *columns)
-            place = quote(self.schema, table)
-            live = "" if unique else self._live(table).replace(" AND ", " WHERE ", 1)
-            create = f"CREATE {unique}INDEX {quote(name)} ON {place} ({quote_list(columns)}){live}"
-            drop = f"DROP INDEX IF EXISTS {quote(self.schema, name)}"
-            yield Managed("index", table, name, create, drop)
-        for each in self.deletions:
-            name = name_deleted_index(each.table)
-            place, column = quote(self.schema, each.table), quote(each.column)
-            create = f"CREATE INDEX {quote(name)} ON {place} ({column}) WHERE {column} IS NOT NULL"
-            drop = f"DROP INDEX IF EXISTS {quote(self.schema, name)}"
-            yield Managed("index", each.table, name, create, drop)
-
-    def _list_policies(self) -> Iterator[Managed]:
-        for guard in self.guards.values():
-            table = quote(self.schema, guard.table)
-            create = f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
-            # Behind the policies and grants that a change takes away, in the same transaction.
-            drop = f"ALTER TABLE IF EXISTS {table} DISABLE ROW LEVEL SECURITY"
-            yield Managed("security", guard.table, guard.table, create, drop)
-            live = self._live(guard.table)
-            write = f"({self.predicate(guard.table, guard.write)}){live}"
-            read = "true" if guard.is_public else self.predicate(guard.table, guard.read)
-            read = f"({read}){live}"
-            roles = [role_name(self.prefix, "app"), *guard.to]
-            yield self._policy(guard.table, "app_read", "SELECT", roles, f"USING ({read})")
-            if guard.write:
-                yield from self._list_writing(guard.table, roles, write)
-            for role in ROLES:
-                if role.rows == "all" or (
-                    role.rows == "users" and is_of_users(self.manifest, guard.table)
-                ):
-                    command = "SELECT" if role.privileges == "SELECT" else "ALL"
-                    names = [role_name(self.prefix, role.name)]
-                    rows = f"true{live}" if role.rows == "users" else "true"
-                    yield self._policy(guard.table, role.name, command, names, f"USING ({rows})")
-
-    def _list_writing(self, table: str, roles: Sequence[str], write: str) -> Iterator[Managed]:
-        checks = {
-            "INSERT": f"WITH CHECK ({write})",
-            "UPDATE": f"USING ({write}) WITH CHECK ({write})",
-            "DELETE": f"USING ({write})",
-        }
-        for command, text in checks.items():
-            yield self._policy(table, f"app_{command.lower()}", command, roles, text)
-
-    def _policy(
-        self, table: str, name: str, command: str, roles: Iterable[str], text: str
-    ) -> Managed:
-        place = quote(self.schema, table)
-        create = (
-            f"CREATE POLICY {quote(name)} ON {place} FOR {command} TO {quote_list(roles)} {text}"
-        )
-        return Managed("policy", table, name, create, _drop("POLICY", name, place))
-
-    def _list_grants(self) -> Iterator[Managed]:
-        schema = quote(self.schema)
-        to = [name for guard in self.guards.values() for name in guard.to]
-        names = [role_name(self.prefix, role.name) for role in ROLES if role.privileges]
-        for name in dict.fromkeys([*names, *to]):
-            yield _grant("", name, f"USAGE ON SCHEMA {schema}", name)
-        for each in self.deletions:
-            others = [role_name(self.prefix, "app"), *self.guards[each.table].to]
-            for name in dict.fromkeys([*self._list_unbound(), *others]):
-                for function in (make_name(each.table, "delete"), make_name(each.table, "restore")):
-                    what = f"{quote(self.schema, function)}({each.arguments})"
-                    yield _grant("", f"{function} {name}", f"EXECUTE ON FUNCTION {what}", name)
-        for members in self._list_members():
-            function = f"{quote(self.schema, _groups_name(members))}()"
-            for name in dict.fromkeys([role_name(self.prefix, "app"), *to]):
-                yield _grant(
-                    "", f"{_groups_name(members)} {name}", f"EXECUTE ON FUNCTION {function}", name
-                )
-        for table in self.manifest.tables:
-            for role in ROLES:
-                if _may_use(role, self.manifest, table):
-                    yield self._table_grant(
-                        table, role.privileges, role_name(self.prefix, role.name)
-                    )
-            guard = self.guards.get(table)
-            for name in guard.to if guard else ():
-                yield self._table_grant(table, _app_privileges(self.guards[table]), name)
-            if guard:
-                app = role_name(self.prefix, "app")
-                yield self._table_grant(table, _app_privileges(self.guards[table]), app)
-
-    def _table_grant(self, table: str, privileges: str, name: str) -> Managed:
-        return _grant(table, name, f"{privileges} ON TABLE {quote(self.schema, table)}", name)
+        return Managed("trigger", table, name, create, drop_of("TRIGGER", name, place))
 
 
 def access_script(manifest: Manifest, schema: str) -> list[str]:
     """The roles and all objects as statements, behind a table of the roles in comments."""
     rules = AccessRules(manifest, schema)
-    if not rules.prefix:
+    if not rules.has_rules:
         return []
+    if rules.is_forced:
+        return [managed.create for managed in rules.list_objects()]
     roles = [create_role(rules.prefix, role) for role in ROLES]
     head = "\n".join([*describe_roles(rules.prefix), roles[0]])
     owner, loader = (quote(role_name(rules.prefix, name)) for name in ("owner", "loader"))
@@ -400,27 +323,5 @@ def access_script(manifest: Manifest, schema: str) -> list[str]:
     ]
 
 
-def _may_use(role: Role, manifest: Manifest, table: str) -> bool:
-    return role.rows == "all" or (role.rows == "users" and is_of_users(manifest, table))
-
-
-def _app_privileges(guard: Guard) -> str:
-    return WRITING if guard.write else "SELECT"
-
-
-def _drop(kind: str, name: str, table: str) -> str:
-    """The DROP of a trigger or a policy."""
-    return f"DROP {kind} IF EXISTS {quote(name)} ON {table}"
-
-
 def _list_sources(link: Link, row: str) -> str:
     return ", ".join(f"{row}.{quote(copy.source)}" for copy in link.copies)
-
-
-def _grant(table: str, name: str, what: str, to: str) -> Managed:
-    role = quote(to)
-    return Managed("grant", table, name, f"GRANT {what} TO {role}", f"REVOKE {what} FROM {role}")
-
-
-def _groups_name(members: Members) -> str:
-    return make_name("_groups", members.table, members.user, members.group)

@@ -80,6 +80,11 @@ def make_name(*parts: str) -> str:
     return _cut("_".join(parts))
 
 
+def groups_name(members: Members) -> str:
+    """The function that gives the groups of a session's user."""
+    return make_name("_groups", members.table, members.user, members.group)
+
+
 def _cut(name: str) -> str:
     if len(name.encode()) <= MAX_NAME_BYTES:
         return name

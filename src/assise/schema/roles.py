@@ -24,11 +24,14 @@ ROLES = (
     Role("owner", "of the owner", "", "owns the tables; nobody signs in as it"),
     Role("app", "its own", WRITING, "the application, with the user of its session"),
     Role("auth", "users", WRITING, "sign-up and sign-in: only the tables whose rows are users"),
-    Role("readonly", "all", "SELECT", "people and reports"),
+    Role("readonly", "all", "SELECT", "people and reports; no personal columns"),
     Role("worker", "all", WRITING, "background jobs"),
     Role("admin", "all", WRITING, "support"),
     Role("loader", "of the owner", "", "the commands of Assise: a member of the owner"),
 )
+ROLE_SETTING = "app.role"
+"""The setting by which a session says its role, where the server has one login for all."""
+
 COMMENT = "made by Assise"
 """The comment of a role that Assise has made, or has been given."""
 
@@ -36,6 +39,11 @@ COMMENT = "made by Assise"
 def role_name(prefix: str, name: str) -> str:
     """The name of a role in the server."""
     return f"{prefix}_{name}"
+
+
+def quote_role(name: str) -> str:
+    """Whether the session has said that it is this role, where the roles share one login."""
+    return f"(select current_setting('{ROLE_SETTING}', true)) = {quote_text(name)}"
 
 
 def create_role(prefix: str, role: Role) -> str:

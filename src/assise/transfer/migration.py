@@ -37,6 +37,7 @@ from assise.transfer import creation, export, ledger
 from assise.transfer.check import Findings
 from assise.transfer.estimate import estimate_source
 from assise.transfer.export import Exported, Write
+from assise.transfer.finished import find_finished, find_known
 from assise.transfer.ledger import Load, Reject
 from assise.transfer.load import load_source
 from assise.transfer.misfits import find_misfits
@@ -263,7 +264,7 @@ def verify(
     _check_sample(sample)
     manifest = workspace.manifest()
     with workspace.connect(manifest) as connection:
-        found = _finished_load(connection, manifest)
+        found = find_finished(connection, manifest)
         source = begun.source if begun else open_source(place or found.source, found.options)
         with _working(workspace, source, begun) as workers:
             return _verify(workspace, connection, found, source, workers, sample=sample)[0]
@@ -317,7 +318,7 @@ def repair(
         ledger.lock(connection, manifest.name, log=workspace.log)
         if not dry_run:
             ledger.upgrade(connection)
-        load = _finished_load(connection, manifest)
+        load = find_finished(connection, manifest)
         if load.is_live:
             raise UsageError(
                 f"the source of {load.name!r} may change while it is read: it repairs nothing",
@@ -383,7 +384,7 @@ def _exporting(workspace: Workspace) -> Iterator[tuple[Connection, Load]]:
     """Open the finished load, whatever the manifest says now, in one snapshot."""
     manifest = workspace.manifest()
     with workspace.connect(manifest) as connection:
-        load = _finished_load(connection, manifest, as_loaded=True)
+        load = find_finished(connection, manifest, as_loaded=True)
         with connection.transaction(isolation="REPEATABLE READ"):
             yield connection, load
 
@@ -392,14 +393,14 @@ def rejects(workspace: Workspace) -> list[Reject]:
     """List the rejects of the load."""
     manifest = workspace.manifest()
     with workspace.connect(manifest) as connection:
-        return ledger.read_rejects(connection, _find_load(connection, manifest))
+        return ledger.read_rejects(connection, find_known(connection, manifest))
 
 
 def reject_bytes(workspace: Workspace, collection: str, offset: int) -> bytes:
     """Return the bytes of one reject, as far as they are kept."""
     manifest = workspace.manifest()
     with workspace.connect(manifest) as connection:
-        load = _find_load(connection, manifest)
+        load = find_known(connection, manifest)
         return ledger.read_reject(connection, load, collection, offset)
 
 
@@ -504,35 +505,14 @@ def _ask_to_begin(connection: Connection, manifest: Manifest) -> str:
 
 def _name_roles(manifest: Manifest) -> str:
     roles = ROLES.of(manifest)
-    return (
-        f"; and the server gets the roles {roles.prefix}_…, where they are missing" if roles else ""
-    )
+    if roles is None or roles.are_none:
+        return ""
+    return f"; and the server gets the roles {roles.prefix}_…, where they are missing"
 
 
 def _check_sample(sample: int | None) -> None:
     if sample is not None and sample < 1:
         raise UsageError(f"a sample of {sample} documents", remedy="Give 1 or more: --sample 1000.")
-
-
-def _find_load(connection: Connection, manifest: Manifest) -> Load:
-    load = ledger.find_load(connection, manifest.name)
-    if load is None:
-        raise UsageError(
-            f"nothing of {manifest.name!r} is loaded in {connection.target}",
-            remedy="`assise load SOURCE` loads it.",
-        )
-    return load
-
-
-def _finished_load(connection: Connection, manifest: Manifest, *, as_loaded: bool = False) -> Load:
-    load = _find_load(connection, manifest)
-    ledger.check_unchanged(connection, load, load.layout if as_loaded else manifest.layout)
-    if not load.is_finished:
-        raise UsageError(
-            f"the load of {manifest.name!r} is not finished",
-            remedy="`assise load` continues where it stopped.",
-        )
-    return load
 
 
 def _check_options(load: Load, options: SourceOptions, *, is_whole: bool) -> SourceOptions:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 
 from assise.errors import AssiseError, TargetError, UsageError
-from assise.manifest.model import Manifest
 from assise.postgres.connection import Connection
 from assise.postgres.queue import Queue, ShouldStop, Task, open_queue
 from assise.worker import books
-from assise.workspace import Job, Workspace
+from assise.workspace import Job, LoadedTables, Workspace
 
 RETRY_S = 2.0
 """How long the worker waits for a server that is gone, before it tries again."""
 
-FindJobs = Callable[[Connection, Manifest], Sequence[Job]]
+OpenLoaded = Callable[[Workspace], AbstractContextManager[tuple[Connection, LoadedTables]]]
+ListJobs = Callable[[LoadedTables], Sequence[Job]]
 
 
 @dataclass
@@ -40,7 +40,9 @@ class Work:
         return {"done": done, "failed": failed}
 
 
-def work(workspace: Workspace, find_jobs: FindJobs, *, is_once: bool) -> Work:
+def work(
+    workspace: Workspace, open_loaded: OpenLoaded, list_jobs: ListJobs, *, is_once: bool
+) -> Work:
     """Run the jobs of a load when they are due; once: all of them now, then end.
 
     SIGINT and SIGTERM end it, behind what a job is doing. A server that is gone is waited for.
@@ -49,9 +51,8 @@ def work(workspace: Workspace, find_jobs: FindJobs, *, is_once: bool) -> Work:
         UsageError: nothing is loaded, or no part has a job. TargetError: the server cannot be
         reached when the worker begins.
     """
-    manifest = workspace.manifest()
-    with workspace.connect(manifest) as connection:
-        jobs = find_jobs(connection, manifest)
+    with open_loaded(workspace) as (connection, tables):
+        jobs = list_jobs(tables)
         if not jobs:
             raise UsageError(
                 f"{workspace.path} asks for no jobs",
@@ -59,7 +60,7 @@ def work(workspace: Workspace, find_jobs: FindJobs, *, is_once: bool) -> Work:
             )
         books.ensure(connection)
         conninfo, target = connection.conninfo, connection.target
-    worker = _Worker(workspace, manifest.name, conninfo, target, jobs)
+    worker = _Worker(workspace, tables.name, conninfo, target, jobs)
     asyncio.run(worker.run(is_once=is_once))
     return worker.work
 

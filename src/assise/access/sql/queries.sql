@@ -29,14 +29,14 @@ DROP TABLE assise.rule
 -- present --
 -- What the catalog has of what rules make: kind, table and name.
 WITH ours AS (
-    SELECT c.oid, relname::text AS name, relowner, relrowsecurity FROM pg_class AS c
+    SELECT c.oid, relname::text AS name, relowner, relrowsecurity, relforcerowsecurity FROM pg_class AS c
     WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind = 'r' AND relname = ANY (%(tables)s)
 )
 SELECT 'column', name, attname::text FROM ours JOIN pg_attribute ON attrelid = ours.oid WHERE attnum > 0 AND NOT attisdropped
 UNION ALL
 SELECT 'owner', name, pg_get_userbyid(relowner)::text FROM ours
 UNION ALL
-SELECT 'security', name, name FROM ours WHERE relrowsecurity
+SELECT 'security', name, name || CASE WHEN relforcerowsecurity THEN ' forced' ELSE '' END FROM ours WHERE relrowsecurity
 UNION ALL
 SELECT 'trigger', name, tgname::text FROM ours JOIN pg_trigger ON tgrelid = ours.oid WHERE tgenabled = 'O'
 UNION ALL
@@ -58,3 +58,13 @@ SELECT current_user::text AS name, rolsuper AS is_superuser, rolsuper OR rolcrea
     (SELECT coalesce(bool_and(pg_has_role(oid, 'USAGE')), false) AND count(*) = cardinality(%(roles)s::text[])
         FROM pg_roles WHERE rolname = ANY (%(roles)s)) AS is_member
 FROM pg_roles WHERE rolname = current_user
+
+-- policies --
+-- The policies of a table that the application's role has; without such a role those of the user.
+SELECT polname::text AS name, CASE polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END AS command,
+    pg_get_expr(polqual, polrelid) AS using, pg_get_expr(polwithcheck, polrelid) AS check
+FROM pg_policy WHERE polrelid = to_regclass(%(table)s) AND EXISTS (
+    SELECT FROM unnest(polroles) AS role WHERE role = 0
+    OR pg_get_userbyid(role) = ANY (CASE WHEN cardinality(%(app)s::text[]) = 0 THEN ARRAY[current_user::text] ELSE %(app)s::text[] END)
+)
+ORDER BY polcmd = 'r' DESC, polname

@@ -36,7 +36,7 @@ class Access(Keyed):
     """Conditions, of which one must hold; a list of them stands for `any`.
 
     What stands in `read` or `write` counts only there. A rule inside of another one has conditions
-    alone: the schema of the key sees to that.
+    alone: the schema of the key sees to that. The text `none` stands for `nobody`.
     """
 
     owner: str | None = None
@@ -45,6 +45,7 @@ class Access(Keyed):
     members: Members | None = None
     public: Literal["read"] | None = None
     any: tuple[Access, ...] | None = None
+    nobody: Literal[True] | None = None
     read: Access | None = None
     write: Access | None = None
     to: tuple[str, ...] | None = None
@@ -52,6 +53,8 @@ class Access(Keyed):
     @model_validator(mode="before")
     @classmethod
     def _name_list(cls, value: object) -> object:
+        if value == "none":
+            return {"nobody": True}
         return {"any": value} if isinstance(value, list) else value
 
     @field_validator("to", mode="before")
@@ -74,9 +77,15 @@ class Access(Keyed):
 
 
 class Roles(Keyed):
-    """The roles of the database: their names begin with `prefix`."""
+    """The roles of the database: their names begin with `prefix`, or there are none."""
 
-    prefix: str
+    prefix: str = ""
+    are_none: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_none(cls, value: object) -> object:
+        return {"are_none": True} if value == "none" else value
 
 
 def _check_access(place: Place, access: Access, tables: Tables) -> Iterator[Problem]:
@@ -88,7 +97,7 @@ def _check_access(place: Place, access: Access, tables: Tables) -> Iterator[Prob
             if entry.public and at != place and at[-1] == "write":
                 remedy = "Remove it: what everybody may read, nobody may write for that."
                 yield Problem((*inner, "public"), "is no rule for writing", remedy=remedy)
-    if is_empty:
+    if is_empty and not access.nobody:
         remedy = "Give owner, tenant, through, members or public: read."
         yield Problem(place, "has no condition", remedy=remedy)
     for i, role in enumerate(access.to or ()):
@@ -189,6 +198,8 @@ def _check_through(place: Place, through: str, tables: Tables) -> Iterator[Probl
 
 def _check_roles(place: Place, roles: Roles, tables: Tables) -> Iterator[Problem]:
     del tables
+    if roles.are_none:
+        return
     prefix, at = roles.prefix, (*place, "prefix")
     if not re.fullmatch(_PREFIX, prefix) or len(prefix) > MAX_PREFIX or prefix.startswith("pg_"):
         remedy = (
@@ -198,18 +209,14 @@ def _check_roles(place: Place, roles: Roles, tables: Tables) -> Iterator[Problem
         yield Problem(at, "cannot begin the names of roles", show(prefix), remedy)
 
 
-def check_roles(roles: Roles | None, tables: Tables) -> Iterator[Problem]:
-    """Rules need the roles that they are for."""
-    for name, table in tables.items():
-        if roles is None and ACCESS.of(table) is not None:
-            remedy = "Write roles: {prefix: NAME} at the top: NAME_app is the application's login."
-            yield Problem(("tables", name, "access"), "needs roles", remedy=remedy)
-            return
-
-
 def _write_access(place: Place, access: Access, tables: Tables) -> object:
     del place, tables
-    return access.model_dump(mode="json", exclude_none=True)
+    return "none" if access.nobody else access.model_dump(mode="json", exclude_none=True)
+
+
+def _write_roles(place: Place, roles: Roles, tables: Tables) -> object:
+    del place, tables
+    return "none" if roles.are_none else {"prefix": roles.prefix}
 
 
 _TEXT: Mapping[str, Schema] = {"type": "string"}
@@ -231,6 +238,7 @@ def _object(properties: dict[str, Schema]) -> dict[str, Schema]:
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
+_NONE: dict[str, Schema] = {"const": "none"}
 _LIST: dict[str, Schema] = {"type": "array", "items": _object(_ENTRY)}
 _RULE: dict[str, Schema] = {"anyOf": [_object({**_ENTRY, "any": _LIST}), _LIST]}
 _NAMES: dict[str, Schema] = {"anyOf": [dict(_TEXT), {"type": "array", "items": dict(_TEXT)}]}
@@ -240,21 +248,25 @@ ACCESS = Key(
     "access",
     "table",
     help="who may see which rows: owner or tenant with a column, through: the parent, members,"
-    " public: read; of several one must hold; read and write where they differ; to: further roles",
+    " public: read; of several one must hold; read and write where they differ; to: further roles;"
+    " or none: no user sees any",
     affects="schema",
     type=Access,
     check=_check_access,
-    schema={"anyOf": [_object(_ALL), _LIST]},
+    schema={"anyOf": [_object(_ALL), _LIST, _NONE]},
     written=_write_access,
     default="no rows for the application's login, if there are roles",
 )
 ROLES = Key(
     "roles",
     "manifest",
-    help="the roles that the rules are for: prefix begins their names, such as NAME_app",
+    help="the roles that the rules are for: prefix begins their names, such as NAME_app;"
+    " none where the server lets you make none",
     affects="schema",
     type=Roles,
     check=_check_roles,
-    default="none",
+    schema={"anyOf": [{**_object({"prefix": dict(_TEXT)}), "required": ["prefix"]}, _NONE]},
+    written=_write_roles,
+    default="no roles and no rules",
 )
 KEYS = (ROLES, ACCESS)

@@ -101,9 +101,24 @@ SELECT current_setting('max_locks_per_transaction')::int
 SELECT to_regnamespace('assise') IS NOT NULL OR has_database_privilege(current_database(), 'CREATE')
     AS in_database, has_schema_privilege(%(schema)s, 'CREATE') AS in_schema
 
+-- see_all --
+-- Turn row_security on where the user's own tables are forced, and a policy shows the user all rows of each table that has rules.
+WITH bound AS (
+    SELECT c.oid, relforcerowsecurity, EXISTS (
+        SELECT FROM pg_policy WHERE polrelid = c.oid AND polpermissive AND polcmd = '*'
+        AND EXISTS (SELECT FROM unnest(polroles) AS role WHERE role = 0 OR pg_has_role(role, 'USAGE'))
+        AND pg_get_expr(polqual, polrelid) = '(( SELECT current_setting(''app.role''::text, true) AS current_setting) = ''owner''::text)'
+        AND polwithcheck IS NULL
+    ) AND NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid AND NOT polpermissive) AS is_open
+    FROM pg_class AS c WHERE relkind IN ('r', 'p') AND relrowsecurity AND row_security_active(c.oid) AND has_table_privilege(c.oid, 'SELECT')
+)
+SELECT set_config('app.role', 'owner', false), set_config('row_security', CASE WHEN bool_and(is_open) THEN 'on' ELSE 'off' END, false)
+FROM bound HAVING bool_or(relforcerowsecurity)
+
 -- unbound --
 -- Why policies do not bind the user, if they do not: what the role is, and ruled tables that it owns or may own.
 SELECT rolname::text AS name, rolsuper AS is_superuser, rolbypassrls AS may_bypass, ARRAY(
     SELECT oid::regclass::text FROM pg_class
-    WHERE relkind IN ('r', 'p') AND relrowsecurity AND pg_has_role(relowner, 'MEMBER') ORDER BY 1 LIMIT 5
+    WHERE relkind IN ('r', 'p') AND relrowsecurity AND NOT relforcerowsecurity AND pg_has_role(relowner, 'MEMBER')
+    ORDER BY 1 LIMIT 5
 ) AS tables FROM pg_roles WHERE rolname = current_user

@@ -1,0 +1,96 @@
+"""What goes around the rules of a manifest: one query a check, and what to do about each finding."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from importlib.resources import files
+
+from assise.errors import UsageError
+from assise.manifest.sections.personal import PERSONAL
+from assise.postgres.connection import Connection
+from assise.schema.access import AccessRules
+from assise.schema.roles import ROLES, role_name
+from assise.workspace import LoadedTables
+
+FOLDER = files("assise.access").joinpath("checks")
+CHECKS = (
+    "table_without_rules",
+    "rule_not_applied",
+    "policy_of_others",
+    "view_around_rules",
+    "function_around_rules",
+    "grant_around_rules",
+    "membership_around_rules",
+    "personal_column_shown",
+)
+"""The checks in their order: each is a file of SQL with three columns, object, says and remedy."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Something that goes around the rules, or that they leave out: the check, what, the remedy."""
+
+    check: str
+    object: str
+    says: str
+    remedy: str
+
+
+def read_check(name: str) -> tuple[str, str]:
+    """What a check finds, in a sentence, and its query."""
+    head, _, query = FOLDER.joinpath(f"{name}.sql").read_text(encoding="utf-8").partition("\n")
+    return head.removeprefix("-- "), query.strip()
+
+
+def find_gaps(connection: Connection, tables: LoadedTables) -> list[Gap]:
+    """Everything that goes around the rules of loaded tables.
+
+    Raises:
+        UsageError: the manifest has no roles, and so no rules.
+    """
+    rules = AccessRules(tables.manifest, tables.schema)
+    if not rules.has_rules:
+        raise UsageError(
+            f"{tables.name!r} has no roles, so that no login has rules",
+            remedy="Write roles: {prefix: NAME}, and access: on its tables.",
+        )
+    parameters = _parameters(rules)
+    found = list[Gap]()
+    for name in CHECKS:
+        _, query = read_check(name)
+        found += connection.fetch(partial(Gap, name), query, parameters)
+    return found
+
+
+def _parameters(rules: AccessRules) -> dict[str, object]:
+    """What the queries of the checks are about."""
+    objects = rules.list_objects()
+    to = [name for guard in rules.guards.values() for name in guard.to]
+    staff = [role.name for role in ROLES if role.rows == "all"]
+    return {
+        "schema": rules.schema,
+        "tables": [*rules.manifest.tables],
+        "ruled": [*rules.guards],
+        "bound": [*dict.fromkeys([*rules.name_all("app", "auth"), *to])],
+        "staff": rules.name_all(*staff),
+        "owner": rules.owner,
+        "loader": role_name(rules.prefix, "loader"),
+        "reader": role_name(rules.prefix, "readonly"),
+        "functions": [each.name for each in objects if each.kind == "function"],
+        "policies": json.dumps(
+            [[each.table, each.name] for each in objects if each.kind == "policy"]
+        ),
+        "personal": json.dumps([*_list_hidden(rules)]),
+        "is_forced": rules.is_forced,
+    }
+
+
+def _list_hidden(rules: AccessRules) -> Iterator[tuple[str, str]]:
+    """The columns that readers do not see: table and column."""
+    for name, table in rules.manifest.tables.items():
+        personal = [each for each, column in table.columns.items() if PERSONAL.of(column)]
+        extra = rules.manifest.layout.tables[name].extra
+        yield from ((name, column) for column in (*personal, *([extra] if personal else [])))

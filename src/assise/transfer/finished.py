@@ -1,0 +1,54 @@
+"""The load that verbs find which need one: known, or finished."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from assise.errors import UsageError
+from assise.manifest.model import Manifest
+from assise.postgres.connection import Connection
+from assise.transfer import ledger
+from assise.transfer.ledger import Load
+from assise.workspace import LoadedTables, Workspace
+
+
+def find_known(connection: Connection, manifest: Manifest) -> Load:
+    """The load of a manifest, finished or not.
+
+    Raises:
+        UsageError: there is none.
+    """
+    load = ledger.find_load(connection, manifest.name)
+    if load is None:
+        raise UsageError(
+            f"nothing of {manifest.name!r} is loaded in {connection.target}",
+            remedy="`assise load SOURCE` loads it.",
+        )
+    return load
+
+
+def find_finished(connection: Connection, manifest: Manifest, *, as_loaded: bool = False) -> Load:
+    """The finished load of a manifest, whose layout must be that of the load.
+
+    Raises:
+        UsageError: there is none, or it is not finished. ChangedError: the manifest has changed;
+        with `as_loaded` that is not asked.
+    """
+    load = find_known(connection, manifest)
+    ledger.check_unchanged(connection, load, load.layout if as_loaded else manifest.layout)
+    if not load.is_finished:
+        raise UsageError(
+            f"the load of {manifest.name!r} is not finished",
+            remedy="`assise load` continues where it stopped.",
+        )
+    return load
+
+
+@contextmanager
+def open_loaded(workspace: Workspace) -> Iterator[tuple[Connection, LoadedTables]]:
+    """Connect to the tables of the finished load, with the manifest as it is now."""
+    manifest = workspace.manifest()
+    with workspace.connect(manifest) as connection:
+        load = find_finished(connection, manifest)
+        yield connection, ledger.describe_tables(connection, load, manifest)

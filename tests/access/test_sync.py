@@ -1,0 +1,88 @@
+"""`Project.session`: the sessions of an application, without await."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.access.shop import PROJECTS, USERS
+
+from assise.errors import TargetError, UsageError
+from assise.project import Project
+
+pytestmark = pytest.mark.contract
+
+OWN = "SELECT count(*) FROM projects"
+INSERT = "INSERT INTO projects (id, user_id, name) VALUES (%s, 1, 'new')"
+SEEN = PROJECTS // USERS
+
+Query = Callable[..., list[tuple[object, ...]]]
+
+
+def test_a_session_has_the_rights_of_its_user(ruled: Project) -> None:
+    for user in (1, None, 2, "", "' OR true; --"):
+        with ruled.session(user_id=user, tenant_id="t0") as db:
+            assert db.fetch_value("SELECT current_setting('app.user_id')") == str(user or "")
+            if user in {1, 2, None, ""}:
+                ids = {row["id"] for row in db.fetch("SELECT id FROM projects")}
+                assert ids == {n for n in range(PROJECTS) if n % USERS == user}
+            assert db.execute("UPDATE templates SET tenant = %(t)s", {"t": "t0"}) == 1
+            assert db.fetch_one("SELECT FROM templates WHERE false") is None
+            assert db.fetch("SET LOCAL work_mem = '8MB'") == []
+    with ruled.session(role="worker") as db:
+        assert db.fetch_value(OWN) == PROJECTS + 1
+
+
+def test_rows_are_streamed_and_copied(ruled: Project) -> None:
+    with ruled.session(user_id=1) as db:
+        rows = db.stream("SELECT name FROM projects WHERE id < %s", [1_000], size=2)
+        assert len([row["name"] for row in rows]) == SEEN
+        with db.copy("COPY (SELECT id FROM projects) TO STDOUT") as copy:
+            assert len([*copy.rows()]) == SEEN
+
+
+def test_the_end_commits_and_an_error_rolls_back(ruled: Project, query: Query) -> None:
+    with ruled.session(user_id=1) as db:
+        assert db.execute(INSERT, [900]) == 1
+    with pytest.raises(ZeroDivisionError):
+        fail(ruled)
+    with pytest.raises(TargetError, match="violates row-level security"):
+        write_for_another(ruled)
+    with pytest.raises(UsageError, match="nothing of the session is written"):
+        pass_over_an_error(ruled)
+    with pytest.raises(UsageError, match="ended the transaction"), ruled.session(user_id=1) as db:
+        db.execute("COMMIT")
+    assert query("SELECT id FROM projects WHERE id >= 900") == [(900,)]
+
+
+def fail(ruled: Project) -> None:
+    with ruled.session(user_id=1) as db:
+        db.execute(INSERT, [901])
+        raise ZeroDivisionError
+
+
+def write_for_another(ruled: Project) -> None:
+    with ruled.session(user_id=2) as db:
+        db.execute(INSERT, [902])
+
+
+def pass_over_an_error(ruled: Project) -> None:
+    with ruled.session(user_id=1) as db:
+        db.execute(INSERT, [903])
+        with pytest.raises(TargetError):
+            db.execute(INSERT, [903])
+
+
+def test_a_session_has_a_time_limit(ruled: Project) -> None:
+    hasty = Project(ruled.path, to=ruled.workspace.to, settings={"app.statement_timeout_ms": "100"})
+    with pytest.raises(TargetError, match="statement timeout"), hasty.session(user_id=1) as db:
+        db.execute("SELECT pg_sleep(5)")
+
+
+def test_a_login_that_goes_around_the_rules_is_refused(ruled: Project, query: Query) -> None:
+    query("GRANT apptest_owner TO apptest_auth")
+    try:
+        with pytest.raises(TargetError, match="is a member of the owner"):
+            ruled.session(role="auth").__enter__()
+    finally:
+        query("REVOKE apptest_owner FROM apptest_auth")
