@@ -182,7 +182,7 @@ def test_a_server_that_is_down_from_the_start_is_an_error(recycled: Project) -> 
 
 
 def test_a_worker_needs_a_load_and_jobs(recycled: Project) -> None:
-    write_manifest(recycled, "soft_delete: true")
+    write_manifest(recycled, "soft_delete: {from: deletedAt}")
     with pytest.raises(UsageError, match="asks for no jobs"):
         recycled.work(is_once=True)
     recycled.undo(replace=[*recycled.manifest.tables], confirm=lambda _: True)
