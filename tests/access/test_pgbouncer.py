@@ -6,15 +6,13 @@ import asyncio
 import os
 import random
 import shutil
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from tests.access.bouncer import run_bouncer
 from tests.access.shop import PROJECTS, RULES, USERS
 
 from assise.app import App
@@ -26,18 +24,6 @@ pytestmark = [pytest.mark.contract, pytest.mark.usefixtures("ruled")]
 
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 RUNS = 200
-CONFIG = """[databases]
-* = host={host} port={port}
-[pgbouncer]
-listen_addr =
-unix_socket_dir = {folder}
-listen_port = 6432
-auth_type = any
-pool_mode = transaction
-default_pool_size = 1
-max_client_conn = 200
-ignore_startup_parameters = extra_float_digits
-"""
 
 
 @pytest.fixture
@@ -46,28 +32,9 @@ def bouncer(database: str, short_folder: Path) -> Iterator[str]:
     if PROGRAM is None:
         text = "no pgbouncer; on Debian: apt-get install pgbouncer"
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(text)
-    parts = conninfo_to_dict(database)
     folder = short_folder / f"bouncer-{os.urandom(3).hex()}"
-    folder.mkdir()
-    config = folder / "pgbouncer.ini"
-    name = f"dbname={parts['dbname']} user=apptest_app"
-    text = CONFIG.format(host=parts["host"], port=parts.get("port", 5432), folder=folder)
-    config.write_text(text.replace("port=5432\n", f"port=5432 {name}\n"))
-    user = "nobody" if os.geteuid() == 0 else None
-    if user:
-        shutil.chown(folder, user)
-    log = (folder / "log").open("wb")
-    with log, subprocess.Popen([PROGRAM, config], user=user, stderr=log, stdout=log) as process:
-        deadline = time.monotonic() + 10
-        while not (folder / ".s.PGSQL.6432").exists():
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.02)
-        try:
-            dbname = str(parts["dbname"])
-            yield make_conninfo(host=str(folder), port=6432, dbname=dbname, user="apptest_app")
-        finally:
-            process.terminate()
-            process.wait(10)
+    with run_bouncer(PROGRAM, database, folder) as conninfo:
+        yield conninfo
 
 
 async def act(app: App, chance: random.Random, expected: dict[int, dict[str, int]]) -> str:
