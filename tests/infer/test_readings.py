@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -186,16 +187,42 @@ def test_what_joins_an_id_has_its_type(tmp_path: Path) -> None:
         docs=docs,
         uuids=[{"_id": found} for found in uuids],
         keys=[{"_id": n} for n in range(40)],
-        texts=[{"_id": str(found), "n": 1} for found in ids],
     )
     starts = [
         "hex: {type: uuid, kind: hex",
         'many: {type: "uuid[]", kind: hex}',
         "uuid: {type: uuid, kind: uuid_text, references: uuids}",
         "key_id: {type: int4, from: keyId, kind: double, references: keys}",
+        "old: {type: uuid, references: docs}",
     ]
     for start in starts:
         assert [line for line in lines if line.startswith(start)], start
+
+
+def test_object_ids_beside_a_key_of_texts_are_texts(tmp_path: Path) -> None:
+    ids = [ObjectId(f"{n:024x}") for n in range(40)]
+    docs: list[Document] = [{"_id": n, "user": ids[n]} for n in range(40)]
+    users: list[Document] = [{"_id": str(found)} for found in ids]
+    lines = infer(tmp_path, docs=docs, users=users)
+    line = next(line for line in lines if line.startswith("user:"))
+    assert line.startswith(
+        "user: {type: text, kind: objectid, references: users}  # objectId; undo"
+    )
+
+
+def test_whole_doubles_that_refer_to_a_unique_field_are_integers_as_it_is(tmp_path: Path) -> None:
+    dump = write_dump(
+        tmp_path / "app",
+        {
+            "shops": [{"_id": ObjectId(f"{n:024x}"), "number": 3.0 * n} for n in range(40)],
+            "visits": [{"_id": n, "shopNumber": 3.0 * n} for n in range(40)],
+        },
+    )
+    index = {"key": {"number": 1}, "name": "n", "unique": True}
+    (dump / "shops.metadata.json").write_text(json.dumps({"indexes": [index]}))
+    columns = Project(tmp_path).infer(dump).manifest.tables
+    own, other = columns["visits"].columns["shop_number"], columns["shops"].columns["number"]
+    assert (own.type, own.kind, other.type, other.kind) == ("int4", "double", "int4", "double")
 
 
 def test_one_document_or_an_array_of_them_is_a_child_table(tmp_path: Path) -> None:
