@@ -44,11 +44,17 @@ def infer(folder: Path, **collections: Sequence[Mapping[str, object]]) -> list[s
 
 def infer_field(folder: Path, make: Make, *, count: int = 200, key: str = "x") -> str:
     """The line of the field that `make` gives, for documents by number."""
-    values = [make(n) for n in range(count)]
-    docs = [
-        {"_id": n} if value is ... else {"_id": n, key: value} for n, value in enumerate(values)
-    ]
-    return next(line for line in infer(folder, docs=docs) if line.startswith(f"{key}:"))
+    lines = infer(folder, docs=write_field(make, count, key))
+    return next(line for line in lines if line.startswith(f"{key}:"))
+
+
+def write_field(make: Make, count: int, key: str) -> list[Document]:
+    """Documents by number with one field, which is missing where `make` gives `...`."""
+    docs: list[Document] = []
+    for n in range(count):
+        value = make(n)
+        docs.append({"_id": n} if value is ... else {"_id": n, key: value})
+    return docs
 
 
 @pytest.mark.parametrize(
@@ -147,8 +153,7 @@ def test_texts_of_moments_and_days(tmp_path: Path, make: Make, line: str) -> Non
 )
 def test_whole_doubles(tmp_path: Path, make: Make, count: int, key: str, line: str) -> None:
     wanted = {"unit": "unit_prices: {type: float8", "userId": "user_id: {type: int4, from: userId"}
-    docs: list[Document] = [{"_id": n, key: make(n)} for n in range(count)]
-    lines = infer(tmp_path, docs=docs)
+    lines = infer(tmp_path, docs=write_field(make, count, key))
     assert [found for found in lines if found.startswith(wanted.get(line, line))]
 
 
@@ -230,8 +235,7 @@ def test_one_document_or_an_array_of_them_is_a_child_table(tmp_path: Path) -> No
         one = {"sku": f"s{n}", "only": n}
         return one if n % 3 == 0 else [{"sku": "a", "price": 1.5}] * (n % 3)
 
-    docs: list[Document] = [{"_id": n, "items": make(n)} for n in range(60)]
-    lines = infer(tmp_path, docs=docs)
+    lines = infer(tmp_path, docs=write_field(make, 60, "items"))
     at = lines.index("doc_items:")
     assert lines[at - 1] == "# 80 elements"
     columns = lines[lines.index("columns:", at) + 1 :]
@@ -281,9 +285,5 @@ def test_fields_without_a_column_that_are_null_in_most_documents(tmp_path: Path)
     ],
 )
 def test_a_child_table_says_what_no_rows_are(tmp_path: Path, make: Make, line: str | None) -> None:
-    values = [make(n) for n in range(60)]
-    docs: list[Document] = [
-        {"_id": n} if value is ... else {"_id": n, "xs": value} for n, value in enumerate(values)
-    ]
-    lines = infer(tmp_path, docs=docs)
+    lines = infer(tmp_path, docs=write_field(make, 60, "xs"))
     assert [found for found in lines if found.startswith("absent")] == ([line] if line else [])

@@ -87,8 +87,10 @@ def look_at_texts(collect: Collect, node: int) -> tuple[Skip, LookAt]:
         end = p + 4 + length
         if length < 1 or raw[end - 1]:
             raise InvalidBsonError("a string without a terminator", p)
-        if length in _SHORT and (form := find_form(raw[p + 4 : end - 1])):
-            collect(node | form)
+        if length in _SHORT:
+            form = find_form(raw[p + 4 : end - 1])
+            if form:
+                collect(node | form)
         return end
 
     def look_at_all(column: Sequence[SlotValue]) -> None:

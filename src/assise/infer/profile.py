@@ -457,7 +457,8 @@ class Profile:
         elif kind in {DOCUMENT, ARRAY}:
             walk = self._walk_inner(level, node, kind)
         elif kind in LOOKS:
-            walk, self._looks[cell] = LOOKS[kind](self._hits.append, node << NODE_BITS)
+            looks = LOOKS[kind](self._hits.append, node << NODE_BITS)
+            walk, self._looks[cell] = looks
         return (cell, bit, 0, walk) if walk else _skipped(cell, bit, kind)
 
     def _walk_inner(self, level: _Level, node: int, kind: int) -> Skip | None:
