@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.access.bouncer import run_bouncer
 from tests.access.shop import load_shop, write_shop
 from tests.access.shop import sign_in as open_session
 from tests.scenes.databases import Databases, Template
@@ -38,3 +39,11 @@ def ruled(template: Template, tmp_path: Path, database: str) -> Project:
 def sign_in(database: str) -> Callable[..., Any]:
     """Opens a transaction as a role of the application, with the settings of a session."""
     return partial(open_session, database)
+
+
+@pytest.fixture
+def bouncer(template: Template, database: str, short_folder: Path) -> Iterator[str]:
+    """The conninfo of the application's login through PgBouncer."""
+    del template
+    with run_bouncer(database, short_folder) as conninfo:
+        yield conninfo
