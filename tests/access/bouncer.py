@@ -18,7 +18,6 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.servers.mongo import CACHE
 
-PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 SOURCE = "pgbouncer_1.24.1.orig.tar.gz"
 SHA256 = "da72a3aba13072876d055a3e58dd4aba4a5de4ed6148e73033185245598fd3e0"
 BUILT = CACHE.with_name("pgbouncer-1.24.1")
@@ -39,14 +38,9 @@ ignore_startup_parameters = extra_float_digits
 
 
 @contextmanager
-def run_bouncer(
-    database: str, folder: Path, program: str | Path | None = PROGRAM, more: str = ""
-) -> Iterator[str]:
+def run_bouncer(program: str | Path, database: str, folder: Path, more: str = "") -> Iterator[str]:
     """The conninfo of a database through PgBouncer, for the application's login."""
-    if program is None:
-        _miss("no pgbouncer; on Debian: apt-get install pgbouncer")
     parts = conninfo_to_dict(database)
-    folder = folder / f"bouncer-{os.urandom(3).hex()}"
     folder.mkdir()
     config, dbname = folder / "pgbouncer.ini", str(parts["dbname"])
     place = {"host": parts["host"], "port": parts.get("port") or 5432, "dbname": dbname}

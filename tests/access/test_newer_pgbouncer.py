@@ -28,11 +28,12 @@ SEEN = PROJECTS // USERS
 @pytest.fixture
 def bouncer(database: str, short_folder: Path) -> Iterator[str]:
     """The conninfo of the test's database through it."""
+    folder = short_folder / f"bouncer-{os.urandom(3).hex()}"
     program = short_folder / f"pgbouncer-{os.urandom(3).hex()}"
     shutil.copy(build_bouncer(), program)
     version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
     assert version.stdout.startswith("PgBouncer 1.24")
-    with run_bouncer(database, short_folder, program, "max_prepared_statements = 100") as conninfo:
+    with run_bouncer(program, database, folder, "max_prepared_statements = 100") as conninfo:
         yield conninfo
 
 
