@@ -22,6 +22,7 @@ EXTRAS = {
     "app": Feature("what holds connections for an application"),
     "archive": Feature("what compares the checksums of archives"),
     "embedded": Feature("the embedded PostgreSQL", ", or give your own server with --to"),
+    "jobs": Feature("the queue of jobs"),
     "schema": Feature("PostgreSQL's parser or the writer of models"),
 }
 

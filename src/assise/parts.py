@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from assise.access import rules
+from assise.access import purge, rules
+from assise.worker import books
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from assise.workspace import Additions
+    from assise.workspace import Additions, Job, LoadedTables
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Part:
         bookkeeping: its row in `assise.part`.
         page: its page in the documentation.
         additions: what it adds to the tables of a load.
+        list_jobs: what the worker runs for the tables of a load.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Part:
     bookkeeping: str | None = None
     page: str = ""
     additions: Additions | None = None
+    list_jobs: Callable[[LoadedTables], Sequence[Job]] | None = None
 
 
 MAIN = "migrate infer load verify rejects export undo".split()
@@ -46,10 +49,19 @@ PARTS = (
     Part(
         "access",
         nouns=("access",),
-        sections=("access", "personal"),
+        sections=("access", "deletion", "personal"),
         bookkeeping="access",
         page="how-to/access.md",
         additions=rules,
+        list_jobs=purge.list_jobs,
+    ),
+    Part(
+        "worker",
+        nouns=("worker",),
+        extra="jobs",
+        bookkeeping="worker",
+        page="how-to/worker.md",
+        additions=books,
     ),
 )
 
@@ -57,3 +69,8 @@ PARTS = (
 def list_additions() -> Sequence[Additions]:
     """What parts add to the tables of a load."""
     return [part.additions for part in PARTS if part.additions is not None]
+
+
+def list_jobs(tables: LoadedTables) -> Sequence[Job]:
+    """The jobs of all parts for the tables of a load."""
+    return [job for part in PARTS if part.list_jobs for job in part.list_jobs(tables)]

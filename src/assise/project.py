@@ -15,7 +15,7 @@ from assise.infer.propose import Proposal
 from assise.manifest.model import Manifest
 from assise.manifest.sections.postgres import RoleName
 from assise.mongo.source import NO_OPTIONS, SourceOptions
-from assise.parts import list_additions
+from assise.parts import list_additions, list_jobs
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
 from assise.postgres.embedded import Embedded
@@ -31,6 +31,8 @@ from assise.transfer.ledger import Reject
 from assise.transfer.repair import Repair
 from assise.transfer.report import Plan, Report
 from assise.transfer.undo import Undo
+from assise.worker import work as worker
+from assise.worker.work import WorkReport
 from assise.workspace import Confirm, Workspace, find_manifest, keep_silent, refuse
 
 P = ParamSpec("P")
@@ -338,3 +340,15 @@ class Project:
         manifest = self.manifest
         with self.connect(manifest) as connection:
             return write_models(connection, list(manifest.tables))
+
+    def work(self, *, is_once: bool = False) -> WorkReport:
+        """Run the jobs of the manifest when they are due, until a signal; once: all of them now.
+
+        Raises:
+            MissingExtraError: the extra `jobs` is not installed.
+            UsageError: nothing is loaded, or no table asks for a job.
+            TargetError: the server cannot be reached when it begins.
+        """
+        return worker.work(
+            self.workspace, open_loaded=open_loaded, list_jobs=list_jobs, is_once=is_once
+        )

@@ -62,6 +62,19 @@ def find_manifest(path: Path | str) -> Path:
 
 
 @dataclass(frozen=True)
+class Job:
+    """What the worker runs when it is due, in the form of cron.
+
+    `run` gets a connection of the operator's, and whether it should end early; it says in words
+    what it did, or nothing.
+    """
+
+    name: str
+    cron: str
+    run: Callable[[Connection, Callable[[], bool]], str]
+
+
+@dataclass(frozen=True)
 class LoadedTables:
     """The tables of a finished load, for parts that add something to them.
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.access.bouncer import run_bouncer
+from tests.access.shop import load_shop, write_shop
 from tests.access.shop import sign_in as open_session
-from tests.access.shop import write_manifest, write_shop
-from tests.dumps import confirm
 from tests.scenes.databases import Databases, Template
 
 from assise.project import Project
+
+PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 
 
 @pytest.fixture
@@ -25,10 +29,7 @@ def dump(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def template(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
     """The application, loaded with its rules."""
-    with databases.create_template(tmp_path_factory.mktemp("access")) as template:
-        project = Project(template.folder, to=template.conninfo)
-        write_manifest(project)
-        assert project.migrate(write_shop(template.folder), confirm=confirm).exit_code == 0
+    with load_shop(databases, tmp_path_factory.mktemp("access")) as template:
         yield template
 
 
@@ -42,3 +43,15 @@ def ruled(template: Template, tmp_path: Path, database: str) -> Project:
 def sign_in(database: str) -> Callable[..., Any]:
     """Opens a transaction as a role of the application, with the settings of a session."""
     return partial(open_session, database)
+
+
+@pytest.fixture
+def bouncer(template: Template, database: str, short_folder: Path) -> Iterator[str]:
+    """The conninfo of the application's login through PgBouncer."""
+    del template
+    if PROGRAM is None:
+        text = "no pgbouncer; on Debian: apt-get install pgbouncer"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(text)
+    folder = short_folder / f"bouncer-{os.urandom(3).hex()}"
+    with run_bouncer(PROGRAM, database, folder) as conninfo:
+        yield conninfo

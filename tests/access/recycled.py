@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.dumps import write_dump
+from tests.dumps import confirm, write_dump
+from tests.scenes.databases import Databases, Template
 
 from assise.project import Project
 
-DELETED = datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC)
+DELETED = datetime(2024, 1, 2, 3, 4, 5, 678_000, UTC)
 SOFT = "soft_delete: {column: deleted_at, from: deletedAt, keep: 30 days}"
 MANIFEST = """assise: 1
 name: app
@@ -92,3 +95,14 @@ def write_documents(folder: Path) -> Path:
             "templates": [{"_id": n, "name": "t"} for n in range(3)],
         },
     )
+
+
+@contextmanager
+def load_application(databases: Databases, folder: Path) -> Iterator[Template]:
+    """The application, loaded with its rules."""
+    with databases.create_template(folder) as template:
+        project = Project(template.folder, to=template.conninfo)
+        write_manifest(project)
+        report = project.migrate(write_documents(template.folder), confirm=confirm)
+        assert report.exit_code == 0, report.findings
+        yield template

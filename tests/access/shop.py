@@ -11,7 +11,8 @@ import psycopg
 from bson import ObjectId
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
-from tests.dumps import write_dump
+from tests.dumps import confirm, write_dump
+from tests.scenes.databases import Databases, Template
 
 from assise.project import Project
 
@@ -116,6 +117,16 @@ def write_shop(folder: Path) -> Path:
             "templates": [{"_id": ObjectId(f"{n:024x}"), "tenant": f"t{n}"} for n in range(3)],
         },
     )
+
+
+@contextmanager
+def load_shop(databases: Databases, folder: Path) -> Iterator[Template]:
+    """The application, loaded with its rules, for tests to copy."""
+    with databases.create_template(folder) as template:
+        project = Project(template.folder, to=template.conninfo)
+        write_manifest(project)
+        assert project.migrate(write_shop(template.folder), confirm=confirm).exit_code == 0
+        yield template
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import bson
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
-from tests.access.recycled import DELETED, SOFT, write_documents, write_manifest
+from tests.access.recycled import DELETED, SOFT, load_application, write_documents, write_manifest
 from tests.access.shop import Session, count, sign_in
 from tests.dumps import confirm
 from tests.scenes.databases import Databases, Template
@@ -29,11 +29,7 @@ ALL = {"projects": 1, "files": 2, "lines": 2, "notes": 2}
 @pytest.fixture(scope="module")
 def template(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
     """The application, loaded with its rules."""
-    with databases.create_template(tmp_path_factory.mktemp("recycled")) as template:
-        project = Project(template.folder, to=template.conninfo)
-        write_manifest(project)
-        report = project.migrate(write_documents(template.folder), confirm=confirm)
-        assert report.exit_code == 0, report.findings
+    with load_application(databases, tmp_path_factory.mktemp("recycled")) as template:
         yield template
 
 

@@ -470,3 +470,42 @@ def test_a_personal_column_needs_roles(project: Project) -> None:
     project.path.write_text(text.replace("personal: name", "personal: full name"))
     with pytest.raises(ManifestError, match="personal: full name: is no word"):
         _ = project.manifest
+
+
+@pytest.mark.usefixtures("ruled")
+def test_an_upsert_writes_own_rows_alone(sign_in: Callable[..., Any]) -> None:
+    upsert = "INSERT INTO projects (id, user_id, name) VALUES (%s, %s, 'new')"
+    upsert += " ON CONFLICT (id) DO UPDATE SET name = excluded.name, user_id = excluded.user_id"
+    with sign_in(1) as session:
+        assert session.execute(upsert, [1, 1]).rowcount == 1
+        assert session.execute(upsert, [900, 1]).rowcount == 1
+        names = session.execute("SELECT id FROM projects WHERE name = 'new' ORDER BY 1").fetchall()
+        assert names == [(1,), (900,)]
+    for row in ((1, 2), (2, 1), (2, 2)):
+        with sign_in(1) as session, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            session.execute(upsert, row)
+
+
+MEMBERS = "collection: members\n    primary_key: id\n"
+
+
+@pytest.mark.parametrize(
+    ("members", "docs"),
+    [
+        ("{table: members, user: user_id, group: team}", RULES["docs"]),
+        ("{table: docs, user: id, group: team}", RULES["docs"]),
+    ],
+)
+def test_membership_may_be_ruled_by_itself_or_in_a_circle(
+    project: Project, dump: Path, sign_in: Callable[..., Any], members: str, docs: str
+) -> None:
+    """Policies that read each other's tables would not end (42P17)."""
+    write_manifest(project, docs=docs)
+    text = project.path.read_text()
+    rule = f"{MEMBERS}    access: {{members: {members}}}\n"
+    project.path.write_text(text.replace(MEMBERS, rule))
+    assert project.migrate(dump, confirm=confirm).exit_code == 0
+    with sign_in(0) as session:
+        assert count(session, "docs") == 6
+        teams = session.execute("SELECT DISTINCT team FROM members ORDER BY 1").fetchall()
+        assert ("team 0",) in teams

@@ -214,9 +214,10 @@ def test_sessions_beside_and_inside_each_other_have_their_own_rights(
 
 def test_limits_say_which_one_it_was(act: Callable[..., object]) -> None:
     async def use(app: App) -> None:
-        with pytest.raises(TargetError, match="statement timeout"):
+        with pytest.raises(TargetError, match="statement timeout") as caught:
             async with app.session(user_id=1) as db:
                 await db.execute("SELECT pg_sleep(5)")
+        assert "app.statement_timeout_ms" in caught.value.remedy
         async with app.session(user_id=1):
             with pytest.raises(TargetError, match=r"0\.1 s \(app\.pool_timeout_ms\)"):
                 async with app.session(user_id=2):
@@ -251,8 +252,9 @@ def test_a_connection_that_is_lost_is_an_error_and_is_replaced(
             await db.fetch(OWN)
 
     async def use(app: App) -> None:
-        with pytest.raises(TargetError):
+        with pytest.raises(TargetError) as caught:
             await lose(app)
+        assert caught.value.remedy.endswith("Begin a new one.")
         async with app.session(user_id=1) as db:
             assert await db.fetch_value(OWN) == SEEN
 

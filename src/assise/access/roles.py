@@ -32,6 +32,8 @@ class _User:
 def make_roles(connection: Connection, prefix: str, *, schema: str) -> None:
     """Make the roles that are missing; the user and the loader become members of the owner.
 
+    The user becomes one of the worker's role too, in which jobs run.
+
     Raises:
         TargetError: a role is somebody else's, no rule binds it, or the user may not make roles.
     """
@@ -40,7 +42,9 @@ def make_roles(connection: Connection, prefix: str, *, schema: str) -> None:
     found = connection.fetch(_Found, QUERIES["roles"], parameters)
     _check_found(connection, found)
     owner, loader = (role_name(prefix, name) for name in ("owner", "loader"))
-    (user,) = connection.fetch(_User, QUERIES["user"], {"owner": owner})
+    (user,) = connection.fetch(
+        _User, QUERIES["user"], {"roles": [owner, role_name(prefix, "worker")]}
+    )
     if user.name in names and user.name not in {owner, loader}:
         raise TargetError(
             f"{connection.target}: the commands of Assise connect as {user.name!r},"
@@ -54,7 +58,8 @@ def make_roles(connection: Connection, prefix: str, *, schema: str) -> None:
         statements.append(f"GRANT {quote(owner)} TO {quote(loader)}")
     if not user.is_member:
         options = " WITH SET TRUE, INHERIT TRUE" if connection.server_version >= 160_000 else ""
-        statements.append(f"GRANT {quote(owner)} TO {quote(user.name)}{options}")
+        worker = role_name(prefix, "worker")
+        statements.append(f"GRANT {quote(owner)}, {quote(worker)} TO {quote(user.name)}{options}")
     if statements:
         _check_rights(connection, user, statements)
         with connection.transaction():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -17,20 +18,28 @@ from assise.postgres.rights import Rights, check_login, check_open, check_whole
 from assise.postgres.translate import translated
 
 if TYPE_CHECKING:
-    import psycopg_pool
+    from psycopg_pool import AsyncConnectionPool
 
 Record = dict[str, Any]
 Arguments = Sequence[object] | Mapping[str, object] | None
+AsyncConnection = psycopg.AsyncConnection[Record]
+Switch = Callable[[], Awaitable[tuple[AsyncConnection, str]]]
+"""Gives the connection that goes on in place of one that is gone, and its target."""
 
 
 class Session:
     """One transaction with the rights of a user; `connection` is psycopg's own.
 
-    Statements are SQL with `%s` or `%(name)s`; rows are dictionaries.
+    Statements are SQL with `%s` or `%(name)s`; rows are dictionaries. `position` is, behind the
+    block and where there is a replica, the place in the server's log that holds what was written.
     """
 
-    def __init__(self, connection: psycopg.AsyncConnection[Record], target: str) -> None:
+    def __init__(
+        self, connection: AsyncConnection, target: str, switch: Switch | None = None
+    ) -> None:
         self.connection, self.target = connection, target
+        self.position: str | None = None
+        self._switch = switch
 
     async def execute(self, statement: str, parameters: Arguments = None) -> int:
         """Run a statement; how many rows it wrote or found."""
@@ -55,7 +64,7 @@ class Session:
         self, query: str, parameters: Arguments = None, *, size: int = 1_000
     ) -> AsyncIterator[Record]:
         """The rows of a query one by one, `size` of them in memory."""
-        with translated(self.target):
+        with translated(self.target, in_session=True):
             async with self.connection.cursor(name=f"stream_{id(query):x}") as cursor:
                 cursor.itersize = size
                 await cursor.execute(query.encode(), parameters)
@@ -67,7 +76,7 @@ class Session:
         self, statement: str, parameters: Arguments = None
     ) -> AsyncIterator[psycopg.AsyncCopy]:
         """Psycopg's COPY. Under a rule the server takes COPY TO, and refuses COPY FROM."""
-        with translated(self.target):
+        with translated(self.target, in_session=True):
             async with (
                 self.connection.cursor() as cursor,
                 cursor.copy(statement.encode(), parameters) as copy,
@@ -75,8 +84,18 @@ class Session:
                 yield copy
 
     async def _run(self, statement: str, parameters: Arguments) -> psycopg.AsyncCursor[Record]:
+        try:
+            return await self._execute(statement, parameters)
+        except TargetError as error:
+            if self._switch is None or not is_gone(error):
+                raise
+        switch, self._switch = self._switch, None
+        self.connection, self.target = await switch()
+        return await self._execute(statement, parameters)
+
+    async def _execute(self, statement: str, parameters: Arguments) -> psycopg.AsyncCursor[Record]:
         check_open(self.connection.info, self.connection.pgconn.finish)
-        with translated(self.target):
+        with translated(self.target, in_session=True):
             cursor = await self.connection.execute(statement.encode(), parameters)
         check_open(self.connection.info, self.connection.pgconn.finish)
         return cursor
@@ -89,13 +108,21 @@ class RolePool:
     statement is prepared.
     """
 
-    def __init__(self, conninfo: str, target: str, *, size: int, timeout_ms: int) -> None:
+    def __init__(
+        self,
+        conninfo: str,
+        target: str,
+        *,
+        size: int,
+        timeout_ms: int,
+        has_replica: bool = False,
+    ) -> None:
         self.conninfo, self.target, self.size = conninfo, target, size
-        self.timeout_s = timeout_ms / 1000
-        self._pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Record]] | None = None
+        self.timeout_s, self.has_replica = timeout_ms / 1000, has_replica
+        self._pool: AsyncConnectionPool[AsyncConnection] | None = None
         self._opening = asyncio.Lock()
 
-    async def open(self) -> psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Record]]:
+    async def open(self) -> AsyncConnectionPool[AsyncConnection]:
         """The pool of psycopg, opened on first use.
 
         Raises:
@@ -104,10 +131,11 @@ class RolePool:
         async with self._opening:
             if self._pool is None:
                 module = load("psycopg_pool", extra="app")
-                with translated(self.target):
-                    await asyncio.to_thread(check_login, self.conninfo, self.target)
+                with translated(self.target, in_session=True):
+                    wait_s = min(10, max(2, ceil(self.timeout_s)))
+                    await asyncio.to_thread(check_login, self.conninfo, self.target, wait_s)
                 settings = {"autocommit": True, "prepare_threshold": None, "row_factory": dict_row}
-                pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Record]]
+                pool: AsyncConnectionPool[AsyncConnection]
                 pool = module.AsyncConnectionPool(
                     self.conninfo,
                     min_size=0,
@@ -127,12 +155,11 @@ class RolePool:
             await pool.close()
 
     @asynccontextmanager
-    async def session(self, rights: Rights) -> AsyncIterator[Session]:
-        """A transaction with these rights: committed at the end, taken back by an exception.
+    async def lend(self) -> AsyncIterator[AsyncConnection]:
+        """A connection; at the end nothing of it is left, and it is given back.
 
         Raises:
-            TargetError: no connection was free in time, or the server refused something.
-            UsageError: SQL ended the transaction, or an error was passed over.
+            TargetError: the server cannot be reached, or no connection was free in time.
         """
         pool = await self.open()
         try:
@@ -144,20 +171,71 @@ class RolePool:
                 remedy="End sessions sooner, or raise app.pool_size.",
             ) from error
         try:
-            with translated(self.target):
-                begin = rights.begin(connection)
-                await connection.execute(begin, prepare=False)
-            yield Session(connection, self.target)
-            check_open(connection.info, connection.pgconn.finish)
-            check_whole(connection.info)
-            with translated(self.target):
-                await connection.commit()
-        except BaseException:
+            yield connection
+        finally:
             # A session that was cancelled may still wait for the server: it is not used again.
             if connection.info.transaction_status == pq.TransactionStatus.ACTIVE:
                 connection.pgconn.finish()
             with suppress(psycopg.Error):
                 await connection.rollback()
-            raise
-        finally:
             await pool.putconn(connection)
+
+    @asynccontextmanager
+    async def session(self, rights: Rights) -> AsyncIterator[Session]:
+        """A transaction with these rights: committed at the end, taken back by an exception.
+
+        Raises:
+            TargetError: no connection was free in time, or the server refused something.
+            UsageError: SQL ended the transaction, or an error was passed over.
+        """
+        async with self.lend() as connection:
+            await begin(connection, rights, self.target)
+            session = Session(connection, self.target)
+            yield session
+            check_open(connection.info, connection.pgconn.finish)
+            check_whole(connection.info)
+            with translated(self.target, in_session=True):
+                if self.has_replica and not rights.is_read_only:
+                    session.position = await _commit(connection)
+                else:
+                    await connection.commit()
+
+
+async def begin(
+    connection: AsyncConnection, rights: Rights, target: str, position: str | None = None
+) -> bool:
+    """Begin a transaction with these rights.
+
+    Whether the server has replayed its log as far as `position`; without one it always has.
+    """
+    with translated(target, in_session=True):
+        message = rights.begin(connection, position)
+        cursor = await connection.execute(message, prepare=False)
+        if position is None:
+            return True
+        cursor.nextset()
+        row = await cursor.fetchone()
+    return row is not None and bool(row["is_fresh"])
+
+
+async def _commit(connection: AsyncConnection) -> str | None:
+    """Commit, and say how far the server's log reaches: one message.
+
+    It is the place where the next record goes. What is written to disk by now may lie before the
+    commit, where `synchronous_commit` is off.
+    """
+    query = b"COMMIT; SELECT pg_current_wal_insert_lsn()::text AS position"
+    cursor = await connection.execute(query, prepare=False)
+    cursor.nextset()
+    row = await cursor.fetchone()
+    return row["position"] if row else None
+
+
+def is_gone(error: TargetError) -> bool:
+    """Whether a server was lost, has no connection left, or ended a query to go on replaying."""
+    cause = error.__cause__
+    if isinstance(cause, psycopg.Error):
+        state = cause.sqlstate or ""
+        is_lost = not state and isinstance(cause, psycopg.OperationalError)
+        return is_lost or state.startswith(("08", "57P", "53")) or state in {"40001", "40P01"}
+    return isinstance(cause, load("psycopg_pool", extra="app").PoolTimeout)

@@ -32,6 +32,7 @@ class Rights(NamedTuple):
     tenant_id: object = None
     statement_timeout_ms: int = 0
     role: str | None = None
+    is_read_only: bool = False
 
     def settings(self) -> Mapping[str, str]:
         """What a transaction with these rights sets, each setting every time.
@@ -46,10 +47,11 @@ class Rights(NamedTuple):
         }
         return settings if self.role is None else {**settings, "app.role": self.role}
 
-    def begin(self, context: AdaptContext) -> bytes:
+    def begin(self, context: AdaptContext, position: str | None = None) -> bytes:
         """One message that begins a transaction with these rights and no others.
 
-        Every setting is set each time, so that nothing of an earlier transaction counts.
+        Every setting is set each time, so that nothing of an earlier transaction counts. With a
+        position the row says in `is_fresh` whether the server has replayed its log so far.
 
         Raises:
             UsageError: an id holds a NUL.
@@ -58,8 +60,12 @@ class Rights(NamedTuple):
             sql.SQL("set_config({}, {}, true)").format(name, value)
             for name, value in self.settings().items()
         ]
-        text = sql.SQL("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT {}")
-        return text.format(sql.SQL(", ").join(calls)).as_bytes(context)
+        if position is not None:
+            fresh = sql.SQL("coalesce(pg_last_wal_replay_lsn() >= {}::pg_lsn, false) AS is_fresh")
+            calls.append(fresh.format(position))
+        mode = sql.SQL(" READ ONLY" if self.is_read_only else "")
+        text = sql.SQL("BEGIN ISOLATION LEVEL READ COMMITTED{}; SELECT {}")
+        return text.format(mode, sql.SQL(", ").join(calls)).as_bytes(context)
 
 
 def _as_text(name: str, value: object) -> str:
@@ -106,14 +112,14 @@ class Login(NamedTuple):
     tables: list[str]
 
 
-def check_login(conninfo: str, target: str) -> None:
-    """Sign in as an application does, and check that rules bind the role.
+def check_login(conninfo: str, target: str, wait_s: int) -> None:
+    """Sign in as an application does, within `wait_s` seconds; check that rules bind the role.
 
     Raises:
         TargetError: it goes around them. psycopg.Error: no connection.
     """
     with psycopg.connect(
-        conninfo, autocommit=True, connect_timeout=10, prepare_threshold=None
+        conninfo, autocommit=True, connect_timeout=wait_s, prepare_threshold=None
     ) as connection:
         check_bound(connection, target)
 

@@ -46,7 +46,10 @@ class SyncSession:
         self, query: str, parameters: Arguments = None, *, size: int = 1_000
     ) -> Iterator[Record]:
         """The rows of a query one by one, `size` of them in memory."""
-        with translated(self.target), self.connection.cursor(name=f"stream_{id(query):x}") as rows:
+        with (
+            translated(self.target, in_session=True),
+            self.connection.cursor(name=f"stream_{id(query):x}") as rows,
+        ):
             rows.itersize = size
             rows.execute(query.encode(), parameters)
             yield from rows
@@ -55,7 +58,7 @@ class SyncSession:
     def copy(self, statement: str, parameters: Arguments = None) -> Iterator[psycopg.Copy]:
         """Psycopg's COPY. Under a rule the server takes COPY TO, and refuses COPY FROM."""
         with (
-            translated(self.target),
+            translated(self.target, in_session=True),
             self.connection.cursor() as cursor,
             cursor.copy(statement.encode(), parameters) as copy,
         ):
@@ -63,7 +66,7 @@ class SyncSession:
 
     def _run(self, statement: str, parameters: Arguments) -> psycopg.Cursor[Record]:
         check_open(self.connection.info, self.connection.pgconn.finish)
-        with translated(self.target):
+        with translated(self.target, in_session=True):
             cursor = self.connection.execute(statement.encode(), parameters)
         check_open(self.connection.info, self.connection.pgconn.finish)
         return cursor
@@ -77,7 +80,7 @@ def open_session(conninfo: str, target: str, rights: Rights) -> Iterator[SyncSes
         TargetError: the server cannot be reached, it refused something, or no rule binds the role.
         UsageError: SQL ended the transaction, or an error was passed over.
     """
-    with translated(target):
+    with translated(target, in_session=True):
         connection = psycopg.connect(
             conninfo,
             autocommit=True,
@@ -86,11 +89,11 @@ def open_session(conninfo: str, target: str, rights: Rights) -> Iterator[SyncSes
             application_name="assise",
         )
     with closing(connection):
-        with translated(target):
+        with translated(target, in_session=True):
             check_bound(connection, target)
             connection.execute(rights.begin(connection), prepare=False)
         yield SyncSession(connection, target)
         check_open(connection.info, connection.pgconn.finish)
         check_whole(connection.info)
-        with translated(target):
+        with translated(target, in_session=True):
             connection.commit()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -33,15 +33,20 @@ _DEFECT = (
 
 
 @contextmanager
-def translated(target: str) -> Iterator[None]:
-    """Raise what psycopg raises as an error of ours; `target` names the server in it."""
+def translated(target: str, *, in_session: bool = False) -> Iterator[None]:
+    """Raise what psycopg raises as an error of ours; `target` names the server in it.
+
+    In the session of an application the remedies are those for its own SQL.
+    """
     try:
         yield
     except psycopg.Error as error:
-        raise _translate(error, target) from error
+        raise _translate(
+            error, target, _remedy_in_session if in_session else _find_remedy
+        ) from error
 
 
-def _translate(error: psycopg.Error, target: str) -> TargetError:
+def _translate(error: psycopg.Error, target: str, find_remedy: Callable[[str], str]) -> TargetError:
     words = describe_error(error)
     match error.sqlstate or "":
         case "23505":
@@ -59,9 +64,9 @@ def _translate(error: psycopg.Error, target: str) -> TargetError:
         case state if state.startswith("54"):
             return LimitError(words)
         case state if state.startswith(("22", "42")) and state != "42501":
-            return RefusedError(f"{target}: {words}", remedy=_find_remedy(state))
+            return RefusedError(f"{target}: {words}", remedy=find_remedy(state))
         case state:
-            return TargetError(f"{target}: {words}", remedy=_find_remedy(state))
+            return TargetError(f"{target}: {words}", remedy=find_remedy(state))
 
 
 def describe_error(error: psycopg.Error) -> str:
@@ -71,6 +76,18 @@ def describe_error(error: psycopg.Error) -> str:
     line = re.match(r"COPY [^\n]*, line \d+", diag.context or "")
     words = f"{text} ({line.group()})" if line else text
     return re.sub(r"(password|passwd)=\S+", r"\1=…", words)
+
+
+def _remedy_in_session(state: str) -> str:
+    if state == "57014":
+        return "EXPLAIN shows why it takes so long; app.statement_timeout_ms is the limit."
+    if state in {"28000", "28P01"}:
+        return "Check the URL of the role, and its password."
+    if state.startswith("53"):
+        return "The server is out of disk, memory or connections. Make room."
+    if state.startswith(("57P", "08")) or not state:
+        return "The connection was lost, and what the session wrote with it. Begin a new one."
+    return ""
 
 
 def _find_remedy(state: str) -> str:

@@ -53,9 +53,10 @@ SELECT rolname::text AS name, shobj_description(oid, 'pg_authid') IS NOT DISTINC
 FROM pg_roles WHERE rolname = ANY (%(names)s)
 
 -- user --
--- Who the session is, and whether it may make roles.
+-- Who the session is, whether it may make roles, and whether it has the rights of these.
 SELECT current_user::text AS name, rolsuper AS is_superuser, rolsuper OR rolcreaterole AS may_create,
-    coalesce(pg_has_role(to_regrole(quote_ident(%(owner)s)), 'USAGE'), false) AS is_member
+    (SELECT coalesce(bool_and(pg_has_role(oid, 'USAGE')), false) AND count(*) = cardinality(%(roles)s::text[])
+        FROM pg_roles WHERE rolname = ANY (%(roles)s)) AS is_member
 FROM pg_roles WHERE rolname = current_user
 
 -- policies --

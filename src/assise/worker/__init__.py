@@ -1,0 +1,1 @@
+"""Worker: runs the jobs that parts declare, at their times."""

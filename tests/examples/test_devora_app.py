@@ -1,0 +1,137 @@
+"""Devora's API over HTTP, as several users at once, on its own manifest and data."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from psycopg.conninfo import make_conninfo
+from tests.dumps import confirm
+from tests.examples.test_devora import FOLDER, generate
+from tests.scenes.databases import Databases, Template
+
+from assise.app import App
+from assise.project import Project
+
+Query = Callable[..., list[tuple[Any, ...]]]
+USERS = """SELECT user_id::text, count(*) FILTER (WHERE deleted_at IS NULL) FROM projects
+    GROUP BY 1 HAVING count(*) FILTER (WHERE deleted_at IS NULL) BETWEEN 2 AND 19 ORDER BY 1"""
+
+
+@pytest.fixture(scope="module")
+def template(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
+    """Devora's data on the manifest that it keeps."""
+    with databases.create_template(tmp_path_factory.mktemp("devora")) as template:
+        dump = generate(template.folder / "dump", "--users", "60", "--seed", "3")
+        shutil.copy(FOLDER / "assise.yaml", template.folder)
+        project = Project(template.folder, to=template.conninfo)
+        assert project.migrate(dump / "devora", confirm=confirm).exit_code == 0
+        yield template
+
+
+def load_application() -> ModuleType:
+    """The example, as uvicorn would import it."""
+    spec = spec_from_file_location("devora_app", FOLDER / "app.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules["devora_app"] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def serve(app: App, socket: Path) -> Iterator[None]:
+    """Serve the application by uvicorn on a socket, in a thread."""
+    web = load_application().create_web(app)
+    server = uvicorn.Server(uvicorn.Config(web, uds=str(socket), log_level="critical"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def ask(
+    template: Template, tmp_path: Path, short_folder: Path, database: str
+) -> Iterator[Callable[..., httpx.Response]]:
+    """Sends a request as a user."""
+    folder = template.copy(tmp_path / "devora", database).path
+    socket = short_folder / f"{tmp_path.name[-20:]}.sock"
+    app = App(folder, urls={"app": make_conninfo(database, user="devora_app")})
+    transport = httpx.HTTPTransport(uds=str(socket))
+    with serve(app, socket), httpx.Client(transport=transport, base_url="http://devora") as client:
+
+        def send(user: str, method: str, path: str = "", **json: object) -> httpx.Response:
+            url, headers = f"/api/projects{path}", {"X-User": user}
+            return client.request(method, url, headers=headers, json=json or None)
+
+        yield send
+
+
+def test_each_user_lists_its_own_projects(ask: Callable[..., httpx.Response], query: Query) -> None:
+    users = query(USERS)
+    assert len(users) > 5
+
+    def list_projects(user: str) -> set[str]:
+        return {each["id"] for each in ask(user, "GET").json()}
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(list_projects, [user for user, _ in users] * 3))
+    own = "SELECT id::text FROM projects WHERE user_id = %s::uuid AND deleted_at IS NULL"
+    expected = [{key for (key,) in query(own, (user,))} for user, _ in users]
+    assert found == expected * 3
+    assert [len(each) for each in expected] == [number for _, number in users]
+
+
+def test_a_project_is_made_changed_deleted_and_restored_by_its_user_alone(
+    ask: Callable[..., httpx.Response], query: Query
+) -> None:
+    (user, number), (other, _) = query(USERS)[:2]
+    made = ask(user, "POST", name="Shop")
+    assert made.status_code == 201
+    path = f"/{made.json()['id']}"
+    assert ask(user, "GET").json()[0]["name"] == "Shop"
+    for method, place in (("PUT", path), ("DELETE", path), ("POST", f"{path}/restore")):
+        assert ask(other, method, place, name="Mine").status_code == 404
+    changed = ask(user, "PUT", path, name="Shop 2", description="d")
+    assert (changed.status_code, changed.json()["name"]) == (200, "Shop 2")
+    query(f"INSERT INTO project_files (project_id, _position, path) VALUES ('{path[1:]}', 0, 'x')")
+
+    deleted = ask(user, "DELETE", path)
+    assert deleted.json() == {"projects": 1, "project_files": 1, "deployments": 0}
+    assert len(ask(user, "GET").json()) == number
+    assert ask(user, "DELETE", path).status_code == 404
+    assert ask(user, "PUT", path, name="x").status_code == 404
+    assert ask(other, "POST", f"{path}/restore").status_code == 404
+    restored = ask(user, "POST", f"{path}/restore")
+    assert restored.json() == deleted.json()
+    assert len(ask(user, "GET").json()) == number + 1
+    assert len(ask(other, "GET").json()) == query(USERS)[1][1]
+
+
+def test_a_request_without_a_user_or_with_a_wrong_one_is_refused(
+    ask: Callable[..., httpx.Response],
+) -> None:
+    assert ask("x' OR true --", "GET").status_code == 422
+    assert ask("00000000-0000-0000-0000-000000000000", "GET").json() == []
+    nobody = "00000000-0000-0000-0000-000000000001"
+    assert ask(nobody, "DELETE", f"/{nobody}").status_code == 404
+    assert ask(nobody, "POST", name="").status_code == 422
