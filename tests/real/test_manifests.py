@@ -69,7 +69,24 @@ def test_the_manifests_are_those_that_were_read(sections: tuple[str, str]) -> No
 
 
 REFERENCE = re.compile(r"^      (\S+): \{.*references: \"?([^,}\"]+)", re.MULTILINE)
-TRUE_REFERENCES: dict[str, list[tuple[str, str]]] = {}
+NORTHWIND = "atlas_and_classic_bson_nitslaszlo/sample_Northwind"
+TRUE_REFERENCES = {
+    NORTHWIND: [
+        ("id", "territories"),
+        ("customer_id", "customers"),
+        ("employee_id", "employees"),
+        ("product_id", "products"),
+        ("supplier_id", "suppliers"),
+        ("category_id", "categories"),
+        ("region_id", "regions"),
+    ],
+    "atlas_and_classic_bson_nitslaszlo/sample_OrderExample": [("customer_id", "customers")],
+    # The students of the course's grades, and the queries of its exercise about profiles.
+    "ozlerhakan_json_files/datasets": [
+        ("student_id", "students"),
+        ("query_student_id", "students"),
+    ],
+}
 
 
 def test_every_reference_is_one() -> None:
