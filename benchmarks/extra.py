@@ -2,7 +2,7 @@
 
     python benchmarks/extra.py OTHER/.venv/bin/python FOLDER
 
-FOLDER holds dumps at any depth. Each is migrated by both programs with the manifests that they
+FOLDER holds dumps at any depth; those under 100 KB are left out. Each is migrated by both programs with the manifests that they
 propose. Printed are the shares of the values in jsonb and in `_extra` alone, and of the rows with
 an `_extra`, before (OTHER) and after (this checkout).
 """
@@ -21,6 +21,8 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+LEAST_BYTES = 100_000
+
 _TABLES = """
 SELECT table_schema, table_name FROM information_schema.columns
 WHERE column_name = '_extra' AND table_schema <> 'assise' ORDER BY 1, 2
@@ -28,9 +30,11 @@ WHERE column_name = '_extra' AND table_schema <> 'assise' ORDER BY 1, 2
 
 
 def find_sets(folder: Path) -> list[Path]:
-    """The folders that hold dumped collections."""
-    files = [*folder.rglob("*.bson"), *folder.rglob("*.bson.gz")]
-    return sorted({path.parent for path in files})
+    """The folders that hold dumped collections, unless they are small."""
+    sizes = Counter[Path]()
+    for path in [*folder.rglob("*.bson"), *folder.rglob("*.bson.gz")]:
+        sizes[path.parent] += path.stat().st_size
+    return sorted(path for path, size in sizes.items() if size >= LEAST_BYTES)
 
 
 def run(python: str, folder: Path, *arguments: str) -> str:

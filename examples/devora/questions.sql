@@ -4,16 +4,14 @@
 \pset footer off
 
 \echo
-\echo What did each month bring in? An amount that is no plain number, such as
-\echo Decimal128 or the text 37,10 €, stands in _extra and is taken from there.
+\echo What did each month bring in? An amount that is no number, such as the text
+\echo 37,10 €, stands in _extra and is taken from there.
 \echo
-SELECT to_char(coalesce(created_at, (_extra ->> 'created_at')::timestamptz),
-               'YYYY-MM') AS month,
+SELECT to_char(created_at, 'YYYY-MM') AS month,
        count(*) AS invoices,
        count(*) FILTER (WHERE amount IS NULL) AS odd,
        sum(coalesce(
          amount,
-         (_extra -> 'amount' ->> '$numberDecimal')::numeric,
          replace(split_part(_extra ->> 'amount', ' ', 1), ',', '.')::numeric
        )) AS euros
   FROM invoices
@@ -23,12 +21,11 @@ SELECT to_char(coalesce(created_at, (_extra ->> 'created_at')::timestamptz),
  LIMIT 6;
 
 \echo Who has the most projects? Where the user was written as text, not as an
-\echo ObjectId, the old id is turned into the new key.
+\echo ObjectId, the column has the new key all the same.
 \echo
 SELECT full_name, plan, count(*) AS projects
   FROM users
-  JOIN projects ON users.id = coalesce(
-         user_id, objectid_to_uuid(projects._extra ->> 'user_id'))
+  JOIN projects ON users.id = user_id
  GROUP BY users.id
  ORDER BY projects DESC, users.id
  LIMIT 5;

@@ -133,7 +133,7 @@ def test_what_each_month_brought_in(folder: Path, output: str) -> None:
             amount = str(document["amount"]).partition(" ")[0].replace(",", ".")
             summands = (
                 Decimal(1),
-                Decimal(kinds[b"amount"] not in {"int32", "double"}),
+                Decimal(kinds[b"amount"] not in {"int32", "double", "decimal"}),
                 Decimal(amount),
             )
             pairs = zip(sums, summands, strict=True)
@@ -187,7 +187,7 @@ def test_what_was_changed_stays(folder: Path, output: str) -> None:
     manifest = folder / "demo" / "assise.yaml"
     manifest.write_text(
         edited := manifest.read_text().replace(
-            "full_name: text", "whole_name: {type: text, from: full_name}"
+            "full_name: {type: text", "whole_name: {type: text, from: full_name"
         )
     )
     refused = call(folder)

@@ -128,11 +128,14 @@ def _add_row(rows: Rows, table: Table, keys: list[str], value: Value, counts: Co
         _add_element(table, row, value, counts)
         return
     below: list[tuple[Table, Value]] = []
-    row[table.extra] = _Level(table, row, below, counts).write(table.root, value, 0)
+    level = _Level(table, row, below, counts)
+    row[table.extra] = level.write(table.root, value, 0)
     if not value.fields and table.key is None:
         counts["typed"] += 1
     for child, found in below:
-        items = [element for _, element in found.fields] if found.kind == "array" else [found]
+        items = [found]
+        if found.kind == "array":
+            items = [element for _, element in found.fields]
         for ordinal, element in enumerate(items):
             _add_row(rows, child, [*keys, str(ordinal)], element, counts)
 

@@ -119,7 +119,8 @@ def find_key_fit(value: Value, type_: str, kind: str = "") -> Fit:
     cell = read_cell(value, type_, kind)
     assert cell is not None
     again = give_back(cell, type_, kind)
-    return fit if again is not None and measure(*again) == measure(*describe(value)) else NO
+    is_equal = again is not None and measure(*again) == measure(*describe(value))
+    return fit if is_equal else NO
 
 
 def find_homes(kind: str) -> set[str]:
@@ -162,7 +163,8 @@ def describe(value: Value) -> Content:
 def _narrow(value: Value) -> bytes:
     """The bytes of a document; of a DBRef to an int those that do not tell its width."""
     ref, *others = [inner for _, inner in value.fields] or [value]
-    is_dbref = [key for key, _ in value.fields] == [b"$ref", b"$id"] and ref.kind == "string"
+    keys = [key for key, _ in value.fields]
+    is_dbref = keys == [b"$ref", b"$id"] and ref.kind == "string"
     if not is_dbref or others[0].kind != "int64":
         return value.raw
     return _write_dbref(ref.content.decode(errors="replace"), describe(others[0]))
@@ -231,7 +233,9 @@ def give_back(cell: Cell, type_: str, kind: str) -> Content | None:
     assert isinstance(cell, bytes)
     if base == "float8":
         return "double", cell
-    return _give_back_uuid(cell, kind) if base == "uuid" else ("binary", int(kind[7:] or 0), cell)
+    if base == "uuid":
+        return _give_back_uuid(cell, kind)
+    return "binary", int(kind[7:] or 0), cell
 
 
 def _write_dbref(name: str, again: Content) -> bytes:
@@ -289,7 +293,7 @@ def _give_back_time(cell: int, base: str, kind: str) -> Content:
 
 def _give_back_uuid(cell: bytes, kind: str) -> Content:
     digits = cell.hex()
-    is_id = digits[12] == digits[16] == "8" and digits[26:] == "000000"
+    is_id = digits[12] + digits[16] + digits[26:] == "88000000"
     shorter = digits[:12] + digits[13:16] + digits[17:26]
     if kind == "objectid" and is_id:
         return "objectid", bytes.fromhex(shorter)

@@ -259,7 +259,8 @@ def _find_moment(value: Value, reads: str) -> Fraction | None:
 
 def find_days(year: int, month: int, day: int) -> int | None:
     """The days from 1970 of a day of the years 1 to 9999; None for one that there is not."""
-    is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    is_century = year % 100 == 0
+    is_leap = year % 4 == 0 and (not is_century or year % 400 == 0)
     lengths = [31, 29 if is_leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
     if not (1 <= year <= 9999 and 1 <= month <= 12 and 1 <= day <= lengths[month - 1]):
         return None
@@ -288,7 +289,8 @@ def parse_iso(content: bytes) -> Fraction | None:
     if wants_digits != bool(fraction) or not re.fullmatch(r"\d{0,9}", fraction):
         return None
     days = find_days(int(text[:4]), int(text[5:7]), int(text[8:10]))
-    hour, minute, second = int(text[11:13]), int(text[14:16]), int(text[17:19])
+    hour, minute = int(text[11:13]), int(text[14:16])
+    second = int(text[17:19])
     if days is None or hour > 23 or minute > 59 or second > 59:
         return None
     moment = Fraction(((days * 24 + hour) * 60 + minute) * 60 + second)

@@ -425,7 +425,7 @@ class Drawing:
         """A column with what NULL means in it, and what it reads besides."""
         if not self.has_readings:
             return entry
-        base, options = type_.removesuffix("[]").partition("(")[0], dict[str, object]()
+        base, options = type_.removesuffix("[]").partition("(")[0], Plain()
         if not is_element and self.draw(st.integers(0, 3)) == 0:
             options["absent"] = self.draw(st.sampled_from([None, "null", "missing"]))
         if base == "timestamptz" and self.draw(st.booleans()):
@@ -469,7 +469,8 @@ class Drawing:
 
     def _draw_elements(self, table: Draft, elements: Level, entry: Plain) -> None:
         """A child table whose elements are no documents."""
-        right = [(t, k) for t, k in find_types(elements) if t != "jsonb" and not t.endswith("[]")]
+        found = find_types(elements)
+        right = [(t, k) for t, k in found if t != "jsonb" and not t.endswith("[]")]
         type_, kind = self.draw(st.sampled_from(right or [("text", "string")]))
         column = {"type": type_, "from": "*", "kind": kind}
         self.tables[table.name] = entry

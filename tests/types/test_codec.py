@@ -43,7 +43,7 @@ CODECS = [
     for kind in found.codecs
     if kind not in {"any", "every"} and (name != "bytea" or kind in BINARIES)
 ]
-CODECS += [(name, f"{what}(C)") for name in ("text", "uuid", "int8") for what in ("pointer",)]
+CODECS += [(name, "pointer(C)") for name in ("text", "uuid", "int8")]
 CODECS += [(name, "dbref(c)") for name in ("text", "uuid[]", "int4")]
 CODECS += [("varchar(9)", "string"), ("numeric(9,2)", "number"), ("timestamptz(1)[]", "iso3")]
 READS = {"timestamptz": ["", "seconds", "ticks"], "uuid": ["", "java", "csharp"]}

@@ -165,7 +165,8 @@ def test_doubles_are_their_shortest_decimal_with_a_place_and_come_back_bit_by_bi
     ):
         is_finite = abs(struct.unpack("<d", raw)[0]) < float("inf")
         shortest = print_plain_double(raw) if is_finite else print_float8(raw)
-        assert text == (f"{int(struct.unpack('<d', raw)[0])}.0" if is_exact(raw) else shortest)
+        (double,) = struct.unpack("<d", raw)
+        assert text == (f"{int(double)}.0" if is_exact(raw) else shortest)
         assert sent == cell[4:]
         assert decode_number(sent) == (DOUBLE, raw)
         assert read_numeric(sent)[0] == text

@@ -102,7 +102,8 @@ class Escapes:
         return key[1:] if is_escaped else key
 
 
-FIRST_ESCAPES, ESCAPES = Escapes((*WORDS,)), Escapes((*WORDS, *NOTE_WORDS))
+FIRST_ESCAPES = Escapes((*WORDS,))
+ESCAPES = Escapes((*WORDS, *NOTE_WORDS))
 """Those of keys of kind any and of jsonb by rules 1; those of jsonb since rules 2."""
 
 

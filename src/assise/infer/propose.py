@@ -234,7 +234,8 @@ def _name_columns(
 
 def _list_nulls(fields: Iterable[AnyField]) -> tuple[str, ...] | None:
     """The paths of fields without a column that are null in most documents."""
-    return tuple(format_path(each.keys) for each in fields if isinstance(each, FieldNull)) or None
+    nulls = [each.keys for each in fields if isinstance(each, FieldNull)]
+    return tuple(map(format_path, nulls)) or None
 
 
 def _id_column(path: PathProfile, documents: int, *, ids: Ids) -> list[FieldColumn]:

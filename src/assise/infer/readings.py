@@ -79,7 +79,7 @@ def choose_moment(path: PathProfile) -> ColumnChoice | None:
 
 def _is_certain(path: PathProfile, count: int) -> bool:
     known = path.set_values - path.forms[NO_TEXT]
-    return 100 * count >= LEAST_SHARE * known and 100 * count >= LEAST_HELD * path.set_values
+    return 100 * count >= max(LEAST_SHARE * known, LEAST_HELD * path.set_values)
 
 
 def choose_whole(path: PathProfile) -> ColumnChoice | None:

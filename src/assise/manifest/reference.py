@@ -57,7 +57,8 @@ def _name_type(schema: Schema) -> str:
         return " or ".join(dict.fromkeys(names))
     if isinstance(values, list):
         is_short = len(values) <= _MOST_VALUES
-        shown = dict.fromkeys("null" if value is None else str(value) for value in values)
+        texts = ["null" if value is None else str(value) for value in values]
+        shown = dict.fromkeys(texts)
         return " or ".join(f"`{value}`" for value in shown) if is_short else "text"
     if "const" in schema:
         return f"`{schema['const']}`"

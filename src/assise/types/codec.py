@@ -93,7 +93,9 @@ class Codec:
     def is_cell_of(self, element: Element, cell: Cell | None) -> bool:
         """Whether a load writes `cell` for this value."""
         kind, value = element
-        expected = self.hold(kind)(value, 0)[0] if self.takes(kind) else None
+        if not self.takes(kind):
+            return cell is None
+        expected, _, _ = self.hold(kind)(value, 0)
         return cell is None if expected is None else expected[4:] == cell
 
 
@@ -163,9 +165,10 @@ def only_home(read: FieldEncode, decode: Decode, kind: int) -> FieldEncode:
 
     def encode(raw: bytes, p: int) -> tuple[bytes | None, int]:
         found, end = read(raw, p)
-        if found is not None and not is_same((kind, raw[p:end]), decode(Cell(found[4:]))):
+        if found is None:
             return None, end
-        return found, end
+        again = decode(Cell(found[4:]))
+        return (found if is_same((kind, raw[p:end]), again) else None), end
 
     return encode
 

@@ -71,7 +71,8 @@ def decimal_text(raw: bytes) -> str | None:
 
     None for -0 and for bytes that are not canonical.
     """
-    low, high = int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:], "little")
+    low = int.from_bytes(raw[:8], "little")
+    high = int.from_bytes(raw[8:], "little")
     special = _SPECIAL_DECIMALS.get(high)
     if special is not None and low == 0:
         return special

@@ -52,7 +52,8 @@ def decode_reversed(kind: int) -> Callable[[bytes, Sequence[bytes]], list[bytes 
 
 def _write_int(size: int, value: int) -> bytes | None:
     """The field of an integer of so many bytes; None when it is out of their range."""
-    if not -(1 << 8 * size - 1) <= value < 1 << 8 * size - 1:
+    after_last = 1 << 8 * size - 1
+    if not -after_last <= value < after_last:
         return None
     return size.to_bytes(4, "big") + value.to_bytes(size, "big", signed=True)
 

@@ -31,7 +31,8 @@ def parse_moment(text: str) -> tuple[int, str] | None:
     if sign:
         if int(hours) >= _LARGEST_OFFSET or int(minutes) > 59:
             return None
-        offset = timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if sign == "-" else 1)
+        offset = timedelta(hours=int(hours), minutes=int(minutes))
+    offset = -offset if sign == "-" else offset
     fraction = fraction or ""
     year, month, day, hour, minute, second = map(int, parts)
     try:

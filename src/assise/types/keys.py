@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -45,7 +45,7 @@ def make_key_codec(codec: Codec) -> Codec:
 
 
 def _read_equal(codec: Codec, kind: int) -> Encode:
-    hold: Callable[[bytes, int], tuple[CopyField | None, int, bool]] = codec.hold(kind)
+    hold = codec.hold(kind)
 
     def read(raw: bytes, p: int) -> tuple[CopyField | None, int]:
         field, end, is_home = hold(raw, p)

@@ -30,7 +30,9 @@ def make_pointer(texts: Codec) -> MakeCodec:
 
         def decode(cell: Cell) -> Element:
             kind, value = texts.decode(cell)
-            return (kind, write_string(front + value[4:-1])) if kind == STRING else (kind, value)
+            if kind != STRING:
+                return kind, value
+            return kind, write_string(front + value[4:-1])
 
         return _with_home_readings(encode, decode, STRING, home)
 

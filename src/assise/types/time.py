@@ -82,7 +82,8 @@ def _read_iso(write: WriteMoment, raw: bytes, p: int) -> tuple[bytes | None, int
 
 
 def _read_timestamp(write: WriteMoment, raw: bytes, p: int) -> tuple[bytes | None, int]:
-    value, end = int.from_bytes(raw[p : p + 8], "little"), p + 8
+    end = p + 8
+    value = int.from_bytes(raw[p:end], "little")
     if end > len(raw):
         raise IndexError
     return write(((value >> 32) * 1000 - _EPOCH_MS) * 1000, False), end

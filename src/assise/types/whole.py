@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from math import copysign, isfinite
+from math import copysign
 
 from bson.decimal128 import Decimal128
 
@@ -31,7 +31,7 @@ def find_int(raw: bytes, p: int, size: int) -> tuple[int, int]:
 def find_whole_double(raw: bytes, p: int) -> tuple[int | None, int]:
     """A double that is an integer of 64 bits, and not -0.0."""
     value: float = read_double(raw, p)[0]
-    is_whole = isfinite(value) and value == int(value) and -(2.0**63) <= value < 2.0**63
+    is_whole = value.is_integer() and -(2.0**63) <= value < 2.0**63
     is_negative_zero = value == 0 and copysign(1, value) < 0
     return (int(value) if is_whole and not is_negative_zero else None), p + 8
 

@@ -33,7 +33,8 @@ from assise.types.wire import Cell
 @st.composite
 def migrations(draw: st.DrawFn) -> tuple[object, list[bytes]]:
     raws = draw(st.lists(documents().map(in_order), min_size=1, max_size=6))
-    return draw(manifests(raws)), raws
+    has_readings = draw(st.integers(0, 3)) == 0
+    return draw(manifests(raws, has_readings=has_readings)), raws
 
 
 def int32(number: int) -> tuple[int, bytes]:

@@ -200,7 +200,8 @@ def _plan_level(
         for key, inner in level.levels.items()
     ]
     absent = [(key, _ABSENT[what] % key) for key, what in level.absent.items()]
-    return _LevelPlan(leaves, levels, list(level.arrays.items()), absent, orders.get(path, {}))
+    arrays = list(level.arrays.items())
+    return _LevelPlan(leaves, levels, arrays, absent, orders.get(path, {}))
 
 
 def _compile_leaf(
@@ -257,9 +258,9 @@ def _join(
 
 def _fill(plan: _LevelPlan, parts: dict[bytes, list[bytes]], count: int, *, is_top: bool) -> None:
     """Add what goes without a note, where the level is there."""
-    is_there = [True] * count
-    if not is_top:
-        is_there = list(map(any, zip(*parts.values(), strict=True))) or [False] * count
+    is_there = [is_top] * count
+    if parts and not is_top:
+        is_there = list(map(any, zip(*parts.values(), strict=True)))
     for key, element in plan.absent:
         pieces = parts.get(key) or [b""] * count
         parts[key] = [

@@ -372,7 +372,8 @@ def _tell(plan: _TablePlan, level: Level, path: KeyPath) -> None:
         return
     silent = {i for i, value in plan.silent if value == b""}
     for key in level.absent:
-        plan.told.append((at, [i for i, slot in enumerate(slots) if slot.path == (*path, key)]))
+        below = (*path, key)
+        plan.told.append((at, [i for i, slot in enumerate(slots) if slot.path == below]))
     if path and level.is_told:
         telling = [
             i

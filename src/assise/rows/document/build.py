@@ -165,7 +165,8 @@ class DocumentBuilder:
 
     def _compile_leaf(self, key: bytes, position: int, column: ColumnLayout, codec: Codec) -> _Leaf:
         """The build of a column, and that of one with a note beside its cell."""
-        decode, value, name = self.decoder(column, codec), self.tree.form.value, self._name(key)
+        decode, name = self.decoder(column, codec), self._name(key)
+        value = self.tree.form.value
         holds = {kind: codec.hold(kind) for kind in {**codec.encode, **codec.read}}
         is_strict, has_notes = self._is_strict, self.tree.rules > 1
 
@@ -261,7 +262,8 @@ class DocumentBuilder:
 
     def _compile_item(self, child: int) -> Callable[[Row, ChildRows, bytes], Element]:
         """The build of one element: a document, or what its row notes."""
-        tree, build, root = self.tree, self._builds[child], self.tree.roots[child]
+        tree, build = self.tree, self._builds[child]
+        root = tree.roots[child]
         read_extra = compile_extra(
             tree, root, self._read_jsonb, is_strict=self._is_strict, more={ELEMENT: {NULLED: {}}}
         )

@@ -145,7 +145,8 @@ class DocumentVisitor:
         visits: Visits = {}
         is_root = level is self._tree.roots[0]
         writers = self._writers
-        for i, key in enumerate([*level.columns, *level.arrays, *level.levels, *level.nulls]):
+        keys = [*level.columns, *level.arrays, *level.levels, *level.nulls]
+        for i, key in enumerate(keys):
             names[key] = writers.extra.key(key) or ""
             bits.setdefault(key, 1 << i)
         key_width = self._tree.layouts[table].key_width
@@ -359,7 +360,7 @@ class DocumentVisitor:
         find_scalar, find_visit, find_bit = scalars.get, visits.get, bits.get
         writers, writer = self._writers, self._writers.extra
         number, known = writers.columns.add_level(places)
-        hits, wanted = writers.columns.hits, sum(bit for bit, _ in absent)
+        hits, wanted = writers.columns.hits, sum(dict(absent))
 
         def visit_level(
             raw: bytes,
@@ -425,4 +426,5 @@ class DocumentVisitor:
 
 
 def _list_missing(missing: int, absent: list[tuple[int, str]]) -> str:
-    return f'"$missing":[{",".join([name for bit, name in absent if missing & bit])}]'
+    names = [name for bit, name in absent if missing & bit]
+    return f'"$missing":[{",".join(names)}]'
