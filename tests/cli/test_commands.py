@@ -651,7 +651,7 @@ def test_schema_sql_creates_the_tables_that_a_load_creates(shell: Shell, query: 
     by_hand = read_catalog(query)
     assert len(by_hand) == 14
     query("INSERT INTO users (name) VALUES ('x')")
-    query("INSERT INTO user_items (user_id, _position) SELECT id, 0 FROM users")
+    query("INSERT INTO user_items (user_id, position) SELECT id, 0 FROM users")
     query("DELETE FROM users")
     assert query("SELECT count(*) FROM user_items") == [(0,)]
     query("DROP TABLE users, user_items CASCADE; DROP FUNCTION _new_objectid")

@@ -29,6 +29,7 @@ from assise.mongo.source import (
 )
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
+from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
 from assise.transfer import creation, export, ledger
@@ -324,6 +325,7 @@ def repair(
                 load,
                 source,
                 found,
+                objects=list_objects(manifest, load.schema),
                 report=report,
                 replace=replace,
                 confirm=None if dry_run else workspace.confirm,
