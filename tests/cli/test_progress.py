@@ -206,7 +206,7 @@ def test_ctrl_c_takes_the_bar_away(folder: Path, columns: int) -> None:
     seen = look(
         folder, ["infer", "app", "-o", "-", "--workers", "1"], columns=columns, stop_at="left"
     )
-    assert (seen.code, bool(seen.bars)) == (130, True)
+    assert (seen.code, bool(seen.bars)) == (130, True), "\n".join(seen.screen.lines)
     assert seen.screen.is_cursor_shown
     words = re.sub(r"\s", "", "".join(seen.screen.lines))
     assert words.removeprefix(f"{LONG}:1,357,890bytesread") == "stopped"

@@ -390,7 +390,7 @@ def test_the_same_with_any_number_of_workers(tmp_path: Path) -> None:
     dump = write_dump(tmp_path / "app", {"users": USERS, "orders": docs})
     texts = []
     for workers in (1, 2):
-        settings = {"workers": workers, "chunk_bytes": 100_000}
+        settings = {"workers": workers, "load.chunk_bytes": 100_000}
         proposal = Project(tmp_path, settings=settings).infer(dump)
         texts.append(dump_manifest(proposal.manifest, comments=proposal.comments))
     assert texts[0] == texts[1]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import current_thread, main_thread
 from time import monotonic
 
 import typer
@@ -26,6 +29,22 @@ BAR = 16
 
 WIDE = 80
 """Columns of a terminal that shows documents and bytes a second beside the time that is left."""
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the block: a bar half drawn cannot be taken away."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    waiting = list[int]()
+    before = signal.signal(signal.SIGINT, lambda number, _: waiting.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if waiting:
+        signal.raise_signal(signal.SIGINT)
 
 
 class Terminal:
@@ -88,7 +107,8 @@ class Terminal:
         # Forgotten first: a Ctrl-C inside `stop` says a line, which stops the bars once more.
         bars, self._bars = self._bars, None
         if bars is not None:
-            bars.stop()
+            with _uninterrupted():
+                bars.stop()
 
     @staticmethod
     def _has_cursor() -> bool:
@@ -129,10 +149,12 @@ class Terminal:
             ]
             self._bars = Bars(*texts, console=console, transient=True)
             self._bars.add_task("", total=progress.size)
-        self._bars.update(
-            self._bars.task_ids[0], description=name.plain, completed=progress.position, rates=rates
-        )
-        self._bars.start()
+        with _uninterrupted():
+            task = self._bars.task_ids[0]
+            self._bars.update(
+                task, description=name.plain, completed=progress.position, rates=rates
+            )
+            self._bars.start()
 
     def _rates(self, progress: Progress) -> list[str]:
         """Return documents and bytes of the file a second, and the time left at this rate.
