@@ -181,6 +181,16 @@ def test_a_login_whose_tables_are_not_forced_is_refused(
         hosted.session(user_id=1).__enter__()
 
 
+def test_rules_hold_without_the_schema_assise(hosted: Project, owned: Callable[..., Any]) -> None:
+    owned("DROP SCHEMA assise CASCADE")
+    with hosted.session(user_id=0) as db:
+        assert db.fetch_value(OWN) == PROJECTS // USERS
+        assert db.fetch_value("SELECT count(*) FROM docs") == 6
+        db.execute("INSERT INTO projects (id, user_id) VALUES (900, 0)")
+        db.execute("INSERT INTO files (project_id, position) VALUES (900, 0)")
+        assert db.fetch_value("SELECT user_id FROM files WHERE project_id = 900") == 0
+
+
 def test_check_and_explain_know_forced_tables(hosted: Project, owned: Callable[..., Any]) -> None:
     assert [each.object for each in hosted.access.check()] == ["members"]
     owned("CREATE VIEW seen AS SELECT * FROM docs; ALTER TABLE files NO FORCE ROW LEVEL SECURITY")
