@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -16,8 +14,6 @@ from tests.access.shop import sign_in as open_session
 from tests.scenes.databases import Databases, Template
 
 from assise.project import Project
-
-PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 
 
 @pytest.fixture
@@ -49,9 +45,5 @@ def sign_in(database: str) -> Callable[..., Any]:
 def bouncer(template: Template, database: str, short_folder: Path) -> Iterator[str]:
     """The conninfo of the application's login through PgBouncer."""
     del template
-    if PROGRAM is None:
-        text = "no pgbouncer; on Debian: apt-get install pgbouncer"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(text)
-    folder = short_folder / f"bouncer-{os.urandom(3).hex()}"
-    with run_bouncer(PROGRAM, database, folder) as conninfo:
+    with run_bouncer(database, short_folder) as conninfo:
         yield conninfo
