@@ -164,6 +164,64 @@ def test_random_damage_loses_no_byte(seed: int) -> None:
             read(bytes(content[: draw.randrange(len(content))]))
 
 
+def scan(content: str) -> list[str]:
+    """The documents of a file as the decoder of the standard library finds them, one by one."""
+    decoder, found, p = json.JSONDecoder(), list[str](), 0
+    while p < len(content):
+        if content[p] == "{":
+            _, stop = decoder.raw_decode(content, p)
+            found.append(content[p:stop])
+            p = stop
+        else:
+            assert content[p] in " \t\r\n,[]", content[p]
+            p += 1
+    return found
+
+
+def draw_value(draw: random.Random, depth: int) -> object:
+    pieces = [
+        "{",
+        "}",
+        "}\n{",
+        "[",
+        "]",
+        '"',
+        "\\",
+        "//",
+        "/*",
+        "*/",
+        "'",
+        ",",
+        "\n",
+        "é",
+        "x",
+        "}{",
+    ]
+    if depth and draw.random() < 0.4:
+        count = draw.randrange(4)
+        return {f"{draw.choice(pieces)}{n}": draw_value(draw, depth - 1) for n in range(count)}
+    if depth and draw.random() < 0.4:
+        return [draw_value(draw, depth - 1) for _ in range(draw.randrange(4))]
+    return draw.choice([None, True, -1.5, 7, "".join(draw.choices(pieces, k=draw.randrange(9)))])
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_documents_are_framed_as_a_plain_decoder_frames_them(seed: int) -> None:
+    draw = random.Random(seed)
+    for start, between, end in (
+        ("", "\n", "\n"), ("", "\r\n", ""), ("[", ",\n", "]"), ("", "", ""), ("", "\n\n ", ""), ("[", ",", "]")
+    ):  # fmt: skip
+        indent = draw.choice([None, None, 1, "\t"])
+        written = [
+            json.dumps({"_id": n, "v": draw_value(draw, 4)}, indent=indent, ensure_ascii=n % 2 == 0)
+            for n in range(draw.randrange(1, 30))
+        ]
+        content = start + between.join(written) + end
+        assert scan(content) == written
+        assert [text.decode() for text in texts(content.encode())] == written
+        assert runs(content.encode()) == []
+
+
 def test_a_shape_comes_back_from_json() -> None:
     shape = TextShape(is_lines=False, is_array=True, start=4, head=',\n{"\xe9"')
     assert TextShape.from_json(json.loads(json.dumps(shape.as_json()))) == shape

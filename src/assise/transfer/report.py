@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from assise.rows.columns import ColumnCounts
 from assise.rows.model import Values
-from assise.transfer.misfits import Misfit
 from assise.wording import escape
+
+if TYPE_CHECKING:
+    from assise.transfer.misfits import Misfit
 
 SHOWN_KEYS = 3
 """Keys of rows that a line names."""
