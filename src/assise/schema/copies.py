@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 def write_fill(rules: AccessRules, link: Link) -> str:
     """The statement that copies what is missing."""
-    child, parent = quote(rules.schema, link.child), quote(rules.schema, link.parent)
+    child = quote(rules.schema, link.child)
+    parent = quote(rules.schema, link.parent)
     old, new = _list("c", link.copied), _list("p", link.sources)
-    same = join_pairs(link, "c", "p")
+    sets, same = _assign(link, "p"), join_pairs(link, "c", "p")
     return (
-        f"UPDATE {child} AS c SET {_assign(link, 'p')} FROM {parent} AS p"
+        f"UPDATE {child} AS c SET {sets} FROM {parent} AS p"
         f" WHERE {same} AND ({old}) IS DISTINCT FROM ({new})"
     )
 
@@ -37,7 +38,8 @@ def _assign(link: Link, parent: str) -> str:
 def write_copy(rules: AccessRules, link: Link) -> str:
     """The body of the trigger of a child: the parent's key, which nobody changes meanwhile."""
     sources, columns = _list("p", link.sources), _list("NEW", link.copied)
-    given = " AND ".join(f"{name} IS NOT NULL" for name in qualify("NEW", link.own_key))
+    own_key = qualify("NEW", link.own_key)
+    given = " AND ".join(f"{name} IS NOT NULL" for name in own_key)
     parent, same = quote(rules.schema, link.parent), join_pairs(link, "NEW", "p")
     message = quote_text(f"{link.child} has a row without its row in {link.parent}")
     return rules.block(

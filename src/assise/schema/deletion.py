@@ -116,7 +116,7 @@ class Deletion:
 
     @property
     def _is_row(self) -> str:
-        places = [f"${number}" for number in range(1, len(self.key) + 1)]
+        places = [f"${number}" for number, _ in enumerate(self.key, start=1)]
         return " AND ".join(equate(qualify("t", self.key), places))
 
     @property
@@ -129,7 +129,9 @@ class Deletion:
         for below in self.below:
             count = self._count(below, stamp)
             found.setdefault(below.table, []).append(f"({count})")
-        parts = [f"{quote_text(name)}, {' + '.join(counts)}" for name, counts in found.items()]
+        parts: list[str] = []
+        for name, counts in found.items():
+            parts += [quote_text(name), " + ".join(counts)]
         return f"jsonb_build_object({', '.join(parts)})"
 
     def _count(self, below: Below, stamp: str) -> str:
@@ -201,7 +203,8 @@ def _delete_below(deletion: Deletion) -> Iterator[str]:
         made[below.links] = name
         wanted = [parent for other in deletion.below for parent in _list_needed(other, below)]
         giving = dict.fromkeys([*link.own_key, *wanted])
-        child, returned = quote(deletion.schema, link.child), ", ".join(qualify("c", giving))
+        child = quote(deletion.schema, link.child)
+        returned = ", ".join(qualify("c", giving))
         yield (
             f"{name} AS (DELETE FROM {child} AS c USING {above} AS p"
             f" WHERE {join_pairs(link, 'c', 'p')} RETURNING {returned})"
