@@ -384,3 +384,16 @@ def test_rules_and_soft_delete_work_without_the_schema_assise(database: str, que
 
 def test_nothing_of_soft_delete_goes_around_the_rules(ruled: Project) -> None:
     assert not ruled.access.check()
+
+
+def test_a_key_that_others_refer_to_is_unique_among_all_rows(project: Project) -> None:
+    """A foreign key needs a whole unique key, so that a deleted row's is not free again."""
+    write_manifest(project)
+    text = project.path.read_text()
+    made = project.schema_sql()
+    assert 'CREATE UNIQUE INDEX "projects_slug_key"' in made
+    reference = 'team: {type: text, references: "projects(slug)"}'
+    project.path.write_text(
+        text.replace("user_id: int4, team: text}", f"user_id: int4, {reference}}}")
+    )
+    assert 'ADD CONSTRAINT "projects_slug_key" UNIQUE ("slug")' in project.schema_sql()

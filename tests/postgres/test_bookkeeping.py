@@ -211,7 +211,12 @@ def test_a_lock_that_is_waited_for_does_not_hinder_an_index_from_being_built(dat
 def test_the_files_of_every_part_are_numbered_and_say_what_they_are() -> None:
     root = Path(assise.__file__).parent
     folders = [folder for folder in root.glob("*/sql") if folder.is_dir()]
-    assert {folder.parent.name for folder in folders} == {"access", "postgres", "transfer"}
+    assert {folder.parent.name for folder in folders} == {
+        "access",
+        "postgres",
+        "transfer",
+        "worker",
+    }
     for folder in folders:
         names = sorted(file.name for file in folder.glob("*.sql") if file.name != "queries.sql")
         assert all(re.fullmatch(r"\d{4}_[a-z]+\.sql", name) for name in names)

@@ -195,11 +195,13 @@ class _Builder:
 
     def _live(self, columns: Sequence[str]) -> str | None:
         """That a row is not deleted: a key is unique among such rows, unless others refer to it."""
-        keys = (key for name in self.tables for key in list_foreign_keys(name, self.tables))
-        is_referred_to = any(
-            key.target.table == self.name and {*key.target.columns} == {*columns} for key in keys
-        )
-        return are_null(self.hidden) if self.hidden and not is_referred_to else None
+        if not self.hidden:
+            return None
+        for name in self.tables:
+            for key in list_foreign_keys(name, self.tables):
+                if key.target.table == self.name and {*key.target.columns} == {*columns}:
+                    return None
+        return are_null(self.hidden)
 
     @property
     def _needs(self) -> str:

@@ -8,7 +8,7 @@ WITH gone AS (DELETE FROM assise.queue) INSERT INTO assise.queue VALUES (%(versi
 
 -- made --
 -- Statements that drop what procrastinate has made.
-SELECT format('DROP FUNCTION IF EXISTS %s CASCADE', oid::regprocedure) FROM pg_proc
+SELECT 'DROP FUNCTION IF EXISTS ' || oid::regprocedure || ' CASCADE' FROM pg_proc
 WHERE pronamespace = to_regnamespace('assise') AND proname LIKE 'procrastinate\_%'
 UNION ALL
 SELECT format('DROP TABLE IF EXISTS assise.%I CASCADE', relname) FROM pg_class
