@@ -6,10 +6,12 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends, FastAPI, Header, HTTPException
+from fastapi import Depends, FastAPI, Header, HTTPException, Request
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from assise.app import App
+from assise.errors import RefusedError, ViolationError
 from assise.postgres.pool import Session
 
 INSERT = "INSERT INTO projects (user_id, name, description) VALUES (%s, %s, %s) RETURNING id, name"
@@ -41,6 +43,11 @@ def create_web(app: App | None = None) -> FastAPI:
     app = app or App()
     web = FastAPI(title="Devora", lifespan=app.lifespan)
     session: Any = app.user_session(find_user)
+
+    @web.exception_handler(RefusedError)
+    @web.exception_handler(ViolationError)
+    async def refuse(_request: Request, _error: Exception) -> JSONResponse:
+        return JSONResponse({"detail": "the database refuses these values"}, 422)
 
     @web.get("/api/projects")
     async def list_projects(db: Session = session) -> list[Row]:

@@ -7,8 +7,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
+from assise.errors import UsageError
 from assise.manifest.sections.postgres import RoleName
 from assise.postgres import alchemy
 from assise.postgres.conninfo import describe
@@ -16,6 +17,7 @@ from assise.postgres.pool import RolePool, Session
 from assise.postgres.replica import WAIT_MS, Replica
 from assise.postgres.rights import Rights
 from assise.settings import POOL_SIZE, POOL_TIMEOUT
+from assise.wording import nearest
 from assise.workspace import Workspace, find_manifest
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ class App:
         urls: for each role, and `replica`, the URL that its sessions connect with, before that of
             the manifest. On the embedded server none is needed.
         settings: values of `assise.settings.SETTINGS` by name, before those of the environment.
+
+    Raises:
+        UsageError: the manifest is not there, or a role or a setting is unknown.
     """
 
     def __init__(
@@ -47,6 +52,9 @@ class App:
         settings: Mapping[str, object] = {},
     ) -> None:
         self.workspace = Workspace(find_manifest(manifest), settings=settings)
+        for name in urls:
+            if name not in (known := (*get_args(RoleName), "replica")):
+                raise UsageError(f"urls: there is no role {name!r}", remedy=nearest(name, known))
         self.urls = urls
         self._pools: dict[RoleName, RolePool] = {}
         self._rights: dict[RoleName, Rights] = {}
@@ -90,8 +98,8 @@ class App:
         what was written up to `position`, the `position` of an earlier session.
 
         Raises:
-            UsageError: the role has no URL. TargetError: the server cannot be reached, no
-            connection is free, or no rule binds the role.
+            UsageError: there is no such role, or it has no URL. TargetError: the server cannot be
+            reached, no connection is free, or no rule binds the role.
         """
         rights = self._find_rights(role)._replace(
             user_id=user_id, tenant_id=tenant_id, is_read_only=read_only

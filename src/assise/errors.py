@@ -195,14 +195,14 @@ class LimitError(TargetError):
 class ViolationError(TargetError):
     """Rows break a constraint that is to be made (SQLSTATE 23502, 23503, 23514).
 
-    The loader reports them as a finding.
+    The loader reports them as a finding. In a session it is a row that was to be written.
     """
 
 
 class RefusedError(TargetError):
-    """SQL that the server cannot run (SQLSTATE classes 22 and 42).
+    """SQL that the server cannot run (SQLSTATE classes 22 and 42), or values that cannot be sent.
 
-    Correct the key of the manifest that the message names.
+    Correct the key of the manifest that the message names; in a session, the SQL or its values.
     """
 
 

@@ -147,11 +147,11 @@ class Project:
         an exception.
 
         Raises:
-            UsageError: the role has no URL. TargetError: the server cannot be reached, or no rule
-            binds the role.
+            UsageError: there is no such role, or it has no URL. TargetError: the server cannot be
+            reached, or no rule binds the role.
         """
-        conninfo = self.workspace.login(role)
         rights = self.workspace.rights(role)._replace(user_id=user_id, tenant_id=tenant_id)
+        conninfo = self.workspace.login(role)
         return open_session(conninfo, describe(conninfo), rights)
 
     @property

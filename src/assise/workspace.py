@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar, get_args
 
 from assise.errors import AssiseError, TargetError, UsageError
 from assise.files import write_file
@@ -23,6 +23,7 @@ from assise.postgres.rights import Rights
 from assise.progress import Log, OnProgress
 from assise.schema.roles import role_name
 from assise.settings import STATEMENT_TIMEOUT, Setting, check_names, expand, read_setting
+from assise.wording import nearest
 
 T = TypeVar("T")
 
@@ -215,7 +216,13 @@ class Workspace:
         return conninfo if roles.are_none else sign_in_as(conninfo, name)
 
     def rights(self, role: RoleName) -> Rights:
-        """The rights of an application's session, still without a user."""
+        """The rights of an application's session, still without a user.
+
+        Raises:
+            UsageError: there is no such role.
+        """
+        if role not in get_args(RoleName):
+            raise UsageError(f"there is no role {role!r}", remedy=nearest(role, get_args(RoleName)))
         roles = ROLES.of(self.manifest())
         said = ("" if role == "app" else role) if roles and roles.are_none else None
         return Rights(statement_timeout_ms=self.setting(STATEMENT_TIMEOUT), role=said)

@@ -67,7 +67,7 @@ GAPS = [
 ]
 UNDO = """
 REVOKE USAGE ON SCHEMA assise FROM apptest_app; REVOKE apptest_worker FROM apptest_app;
-REVOKE apptest_owner FROM apptest_readonly; ALTER ROLE apptest_auth NOBYPASSRLS
+REVOKE apptest_owner FROM apptest_readonly, apptest_app; ALTER ROLE apptest_auth NOBYPASSRLS
 """
 
 
@@ -102,6 +102,7 @@ def test_what_goes_around_the_rules_is_found_with_its_remedy(
     found = personal.access.check()
     gap, *_ = [each for each in found if (each.check, each.object) == (check, place)]
     assert gap.says
+    assert gap.remedy == gap.remedy.strip()
     if check == "rule_not_applied":
         assert gap.remedy == "`assise load` makes the rules again."
     else:
@@ -119,6 +120,18 @@ def test_every_check_has_a_gap_that_it_finds() -> None:
         head, query = read_check(name)
         assert head.endswith(".")
         assert query.startswith(("WITH", "SELECT"))
+
+
+@pytest.mark.usefixtures("tidy")
+def test_what_a_member_of_the_owner_may_do_is_one_finding(ruled: Project, query: Query) -> None:
+    before = list_found(ruled)
+    query("GRANT apptest_owner TO apptest_app")
+    found = [each for each in ruled.access.check() if (each.check, each.object) not in before]
+    assert [(each.check, each.object) for each in found] == [
+        ("membership_around_rules", "apptest_app")
+    ]
+    query(found[0].remedy)
+    assert list_found(ruled) == before
 
 
 @pytest.mark.usefixtures("tidy")
@@ -206,5 +219,6 @@ def test_explain_refuses_what_has_no_rule(ruled: Project) -> None:
             ruled.access.explain(table)
     with pytest.raises(TargetError, match="invalid input syntax") as caught:
         ruled.access.explain("projects", user_id="x")
-    assert not caught.value.remedy
+    assert "objectid_to_uuid" in caught.value.remedy
+    assert "defect" not in caught.value.remedy
     assert set(RULES) >= {"projects"}

@@ -400,3 +400,9 @@ def test_a_dependency_of_fastapi_gives_the_session_of_the_request(
 
     act(use)
     assert query("SELECT count(*) FROM projects WHERE id = 901") == [(0,)]
+
+
+def test_urls_of_a_role_that_there_is_not_are_refused(ruled: Project) -> None:
+    with pytest.raises(UsageError, match="urls: there is no role 'ap'") as caught:
+        App(ruled.path, urls={"ap": "postgresql://h/d"})  # type: ignore[dict-item]
+    assert caught.value.remedy.startswith("Did you mean app? Known: app, auth,")

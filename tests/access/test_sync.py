@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from tests.access.shop import PROJECTS, USERS
 
-from assise.errors import TargetError, UsageError
+from assise.errors import RefusedError, TargetError, UsageError
 from assise.project import Project
 
 pytestmark = pytest.mark.contract
@@ -86,3 +86,30 @@ def test_a_login_that_goes_around_the_rules_is_refused(ruled: Project, query: Qu
             ruled.session(role="auth").__enter__()
     finally:
         query("REVOKE apptest_owner FROM apptest_auth")
+
+
+def test_a_role_that_there_is_not_is_an_error_that_names_all(ruled: Project) -> None:
+    with pytest.raises(UsageError, match="there is no role 'workers'") as caught:
+        ruled.session(role="workers")  # type: ignore[arg-type]
+    assert caught.value.remedy.startswith("Did you mean worker? Known: app, auth,")
+
+
+def test_a_value_that_cannot_be_sent_is_no_lost_connection(ruled: Project) -> None:
+    for query, parameters in (("SELECT %s", ["a\0b"]), ("SELECT %s, %s", [1])):
+        with ruled.session(user_id=1) as db:
+            with pytest.raises(RefusedError) as caught:
+                db.fetch(query, parameters)
+            assert "lost" not in caught.value.remedy
+            assert db.fetch_value(OWN) == SEEN
+
+
+def test_a_user_of_another_type_than_its_column_is_told_what_to_give(ruled: Project) -> None:
+    with pytest.raises(RefusedError, match="invalid input syntax") as caught:
+        count_as(ruled, "507f1f77bcf86cd799439011")
+    assert "user_id" in caught.value.remedy
+    assert "objectid_to_uuid" in caught.value.remedy
+
+
+def count_as(ruled: Project, user: str) -> None:
+    with ruled.session(user_id=user) as db:
+        db.fetch_value(OWN)

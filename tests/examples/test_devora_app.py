@@ -113,7 +113,7 @@ def test_a_project_is_made_changed_deleted_and_restored_by_its_user_alone(
         assert ask(other, method, place, name="Mine").status_code == 404
     changed = ask(user, "PUT", path, name="Shop 2", description="d")
     assert (changed.status_code, changed.json()["name"]) == (200, "Shop 2")
-    query(f"INSERT INTO project_files (project_id, _position, path) VALUES ('{path[1:]}', 0, 'x')")
+    query(f"INSERT INTO project_files (project_id, position, path) VALUES ('{path[1:]}', 0, 'x')")
 
     deleted = ask(user, "DELETE", path)
     assert deleted.json() == {"projects": 1, "project_files": 1, "deployments": 0}
@@ -135,3 +135,13 @@ def test_a_request_without_a_user_or_with_a_wrong_one_is_refused(
     nobody = "00000000-0000-0000-0000-000000000001"
     assert ask(nobody, "DELETE", f"/{nobody}").status_code == 404
     assert ask(nobody, "POST", name="").status_code == 422
+
+
+def test_what_the_database_refuses_is_told_without_naming_the_server(
+    ask: Callable[..., httpx.Response], query: Query
+) -> None:
+    user = query(USERS)[0][0]
+    for sender, name in ((user, "a\0b"), ("00000000-0000-0000-0000-000000000001", "Shop")):
+        refused = ask(sender, "POST", name=name)
+        assert refused.status_code == 422
+        assert refused.json() == {"detail": "the database refuses these values"}

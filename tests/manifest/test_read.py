@@ -149,6 +149,19 @@ SHAPE_ERRORS = [
             f"Give a table's keys, or a column's type or {{type: text, from: a.b}}."
         ),
     ),
+    (
+        (
+            "assise: 1\nname: a\nroles: {prefix: a}\ntables:\n  t:\n    access: {ownr: id}\n"
+            "    collection: t\n    primary_key: id\n"
+            "    columns:\n      id: {type: uuid, from: _id}\n"
+        ),
+        (
+            "assise.yaml:6: tables.t.access.ownr: id: is not a manifest key here\n"
+            "Expected: who may see which rows: owner or tenant with a column, through: the parent,"
+            " members, public: read; of several one must hold; read and write where they differ; to:"
+            " further roles; or none: no user sees any."
+        ),
+    ),
     (users("a: {from: x}"), f"{COLUMN}.a.type: is missing\nGive one of {TYPES}."),
     (
         users("a: {type: {x: y}}"),

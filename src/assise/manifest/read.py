@@ -35,6 +35,7 @@ _SHAPES = {
     "int_type": "must be a whole number",
     "float_parsing": "must be a number",
     "float_type": "must be a number",
+    "extra_forbidden": "is not a manifest key here",
 }
 _ENTRY = "Give a table's keys, or a column's type or {type: text, from: a.b}."
 

@@ -49,6 +49,8 @@ def translated(target: str, *, in_session: bool = False) -> Iterator[None]:
 def _translate(error: psycopg.Error, target: str, find_remedy: Callable[[str], str]) -> TargetError:
     words = describe_error(error)
     match error.sqlstate or "":
+        case "" if not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+            return RefusedError(f"{target}: {words}")
         case "23505":
             return DuplicateKeyError(words)
         case "40001" | "40P01":
@@ -79,6 +81,11 @@ def describe_error(error: psycopg.Error) -> str:
 
 
 def _remedy_in_session(state: str) -> str:
+    if state == "22P02":
+        return (
+            "Give each value as its column has it, also user_id and tenant_id:"
+            " of an ObjectId objectid_to_uuid makes the uuid."
+        )
     if state == "57014":
         return "EXPLAIN shows why it takes so long; app.statement_timeout_ms is the limit."
     if state in {"28000", "28P01"}:

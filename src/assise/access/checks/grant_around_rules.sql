@@ -1,21 +1,21 @@
--- A privilege of a user that no policy limits: on a ruled table, its partitions, or schema assise.
+-- A privilege of a user that no policy limits: on a ruled table, its partitions, or schema assise; not those of the owner's members.
 WITH RECURSIVE bound AS (
     SELECT oid, quote_ident(rolname) AS name FROM pg_roles WHERE rolname = ANY (%(bound)s)
 ), ruled AS (
-    SELECT oid, true AS is_root FROM pg_class
+    SELECT oid, relowner, true AS is_root FROM pg_class
     WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relname = ANY (%(ruled)s)
     UNION
-    SELECT inhrelid, false FROM ruled JOIN pg_inherits ON inhparent = ruled.oid
+    SELECT inhrelid, relowner, false FROM ruled JOIN pg_inherits ON inhparent = ruled.oid
 ), found AS (
     SELECT ruled.oid::regclass::text AS object, bound.name, privilege,
         CASE WHEN is_root THEN 'which no policy limits' ELSE 'past the policies of the table that it is a part of' END AS why
     FROM ruled, bound, unnest('{TRUNCATE,TRIGGER,REFERENCES,SELECT,INSERT,UPDATE,DELETE}'::text[]) AS privilege
-    WHERE has_table_privilege(bound.oid, ruled.oid, privilege) AND (privilege IN ('TRUNCATE', 'TRIGGER', 'REFERENCES') OR NOT is_root)
+    WHERE NOT pg_has_role(bound.oid, relowner, 'USAGE') AND has_table_privilege(bound.oid, ruled.oid, privilege) AND (privilege IN ('TRUNCATE', 'TRIGGER', 'REFERENCES') OR NOT is_root)
 )
-SELECT object, name || ' has ' || string_agg(privilege, ', ' ORDER BY privilege) || ' on it, ' || why AS says,
+SELECT object, 'gives ' || name || ' ' || string_agg(privilege, ', ' ORDER BY privilege) || ', ' || why AS says,
     'REVOKE ' || string_agg(privilege, ', ' ORDER BY privilege) || ' ON ' || object || ' FROM PUBLIC, ' || name AS remedy
 FROM found GROUP BY object, name, why
 UNION ALL
-SELECT 'schema assise', name || ' may use it', 'REVOKE ALL ON SCHEMA assise FROM PUBLIC, ' || name
+SELECT 'schema assise', 'may be used by ' || name, 'REVOKE ALL ON SCHEMA assise FROM PUBLIC, ' || name
 FROM bound, pg_namespace WHERE nspname = 'assise' AND has_schema_privilege(bound.oid, pg_namespace.oid, 'USAGE')
 ORDER BY 1, 2

@@ -10,8 +10,11 @@ WITH bound AS (
 )
 SELECT oid::regclass::text AS object,
     CASE WHEN names IS NULL THEN 'has no rule: no user sees its rows' ELSE 'has no rule: ' || names || ' reads all of its rows' END AS says,
-    CASE WHEN name = ANY (%(tables)s) THEN 'Give it access: in the manifest, or access: none if no user may see it.' ELSE '' END
-    || coalesce(' REVOKE ALL ON ' || oid::regclass || ' FROM ' || names, '') AS remedy
+    concat_ws(
+        ' ',
+        CASE WHEN name = ANY (%(tables)s) THEN 'Give it access: in the manifest, or access: none if no user may see it.' END,
+        'REVOKE ALL ON ' || oid::regclass || ' FROM ' || names
+    ) AS remedy
 FROM readers
 WHERE NOT name = ANY (%(ruled)s) AND (name = ANY (%(tables)s) OR names IS NOT NULL AND NOT relrowsecurity)
 ORDER BY object
