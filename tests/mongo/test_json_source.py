@@ -317,6 +317,44 @@ def test_truncated_and_damaged_files(seed: int, tmp_path: Path) -> None:
             assert len({offset for offset, _ in spans}) == len(spans)
 
 
+FLOODS = [b"{", b"{\n", b"\n{", b'{"a":', b'{"a":\n', b'[{"a":\n', b"\n{" * 150 + b"}"]
+
+
+@pytest.mark.parametrize("unit", FLOODS)
+@pytest.mark.parametrize("form", [b"%b\n%b\n%b\n%b\n", b"[%b,\n%b,\n%b,\n%b]"])
+def test_braces_without_an_end_swallow_no_document_behind_them(
+    unit: bytes, form: bytes, tmp_path: Path
+) -> None:
+    """Reading ends at the first level that no document has, and resumes behind."""
+    flood = unit * (100_000 // len(unit))
+    content = form % (b'{"_id":1}', b'{"_id":2}', flood, b'{"_id":3}')
+    documents, runs = read(write(tmp_path / "a.json", content))
+    found = values(documents)
+    assert found[:2] == [{"_id": 1}, {"_id": 2}]
+    assert found[-1] == {"_id": 3}
+    assert len(found) + len(runs) < 2_000
+
+
+@pytest.mark.parametrize("flood", [b"{" * 100_000, b'{"a":\n' * 100_000])
+def test_a_reject_says_that_it_has_too_many_levels(flood: bytes, tmp_path: Path) -> None:
+    content = b'{"_id":1}\n%b\n{"_id":2}\n' % flood
+    documents, runs = read(write(tmp_path / "a.json", content))
+    assert values(documents) == [{"_id": 1}, {"_id": 2}]
+    assert [run.detail for run in runs] == ["more than 200 levels"]
+
+
+@pytest.mark.parametrize("text", [b"{}", b"{}\n", b"{x}\n", b'{"a":{}}\n\n'])
+def test_of_very_short_documents_no_chunk_has_many(
+    text: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("json_file", "json_text"):
+        monkeypatch.setattr(f"assise.mongo.{module}.MOST_TEXTS", 1000)
+    documents, runs = read(write(tmp_path / "a.json", b'{"_id": 1}\n' + text * 2500), 4 << 20)
+    assert len(documents) + len(runs) == 2501
+    found = chunks(prepared(tmp_path / "a.json"), "a", 4 << 20)
+    assert max(len(chunk.documents) + len(chunk.runs) for chunk in found) <= 1000
+
+
 @pytest.mark.parametrize("shape", ["lines", "array", "one after the other"])
 @pytest.mark.parametrize(
     ("change", "readable"),

@@ -25,8 +25,10 @@ from assise.mongo.ranges import (
     EVERYTHING,
     Id,
     both,
+    bracket_of,
     brackets_between,
     divide,
+    find_bracket,
     match_bracket,
     number_ranges,
     read_id,
@@ -113,6 +115,21 @@ def test_brackets_are_in_the_order_of_the_manual() -> None:
     )
     assert [*brackets_between(0x07, 0x09)] == [(0x08,)]
     assert [*brackets_between(0x07, 0x07)] == []
+
+
+@pytest.mark.parametrize("kinds", BRACKETS)
+def test_the_bracket_of_a_filter_is_found_again(kinds: tuple[int, ...]) -> None:
+    condition = match_bracket(kinds)
+    assert find_bracket(condition) == kinds
+    assert find_bracket(both(EVERYTHING, condition)) == kinds
+    assert find_bracket(both(condition, condition)) == kinds
+
+
+def test_the_bracket_of_each_part_of_a_bracket_is_found_again() -> None:
+    filters = divide(ids(*range(10)), 2)
+    assert len(filters) > 3
+    assert {find_bracket(each) for each in filters} == {bracket_of(0x10)}
+    assert find_bracket(EVERYTHING) is None
 
 
 def test_two_filters_are_one() -> None:

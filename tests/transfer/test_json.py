@@ -282,9 +282,28 @@ def many_in_an_array() -> Iterator[bytes]:
     yield b"]"
 
 
+def flood(byte: bytes) -> Callable[[], Iterator[bytes]]:
+    """Make a file of 100 MB of one byte between two documents."""
+
+    def make() -> Iterator[bytes]:
+        yield b'{"_id": 1}\n'
+        yield from [byte * (1 << 20)] * 100
+        yield b'\n{"_id": 2}\n'
+
+    return make
+
+
 @pytest.mark.parametrize(
     ("make", "loaded"),
-    [(large_string, 2), (large_array, 2), (too_large, 2), (many_in_an_array, 60_000)],
+    [
+        (large_string, 2),
+        (large_array, 2),
+        (too_large, 2),
+        (many_in_an_array, 60_000),
+        (flood(b" "), 2),
+        pytest.param(flood(b"\n"), 2, marks=pytest.mark.soak),
+        (flood(b"{"), 2),
+    ],
 )
 def test_memory(
     make: Callable[[], Iterator[bytes]], loaded: int, tmp_path: Path, database: str

@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
@@ -19,7 +20,7 @@ from pymongo.database import Database
 from tests.servers.mongo import MongoServer
 
 from assise.cli.run import run
-from assise.errors import ChangedError, SourceError, UsageError
+from assise.errors import ChangedError, EditedError, SourceError, UsageError
 from assise.manifest.write import dump_manifest
 from assise.mongo.cursor import CollectionReader
 from assise.mongo.source import SourceOptions
@@ -111,6 +112,14 @@ def test_what_changed_in_the_source_is_no_difference(loaded: Loaded, shop: Shop)
     shop.users.insert_many([{"name": "new"}, {"name": "newer"}, {"name": "newest"}])
     assert verify(project) == (Verified(equal=300), Since(changed=2, deleted=1, added=3))
     assert project.verify().exit_code == 0
+
+
+def test_a_new_document_whose_id_is_of_a_new_type_is_added(loaded: Loaded, shop: Shop) -> None:
+    """The ranges of the load are of ObjectIds, and match no other id."""
+    project, _ = loaded
+    shop.users.insert_many([{"_id": n} for n in range(5)])
+    shop.users.insert_many([{"_id": "text"}, {"_id": datetime(2026, 1, 1, tzinfo=UTC)}])
+    assert verify(project) == (Verified(equal=300), Since(added=7))
 
 
 def test_a_row_that_is_not_what_was_loaded_is_different(
@@ -248,7 +257,7 @@ def test_a_query_is_kept(database: str, tmp_path: Path, shop: Shop, url: str, qu
     ]
     assert project.load().documents == 100
     assert project.verify().verified == Verified(equal=100)
-    kept = re.escape('another query: users={"n": {"$lt": 100}}, not none')
+    kept = re.escape('with --query users={"n": {"$lt": 100}}, not without --query')
     with pytest.raises(ChangedError, match=kept):
         project.migrate(url, confirm=agree)
 
@@ -436,16 +445,63 @@ def test_what_the_server_says_of_collections_stands_in_the_ledger(
     assert adults["type"] == "view"
 
 
-def test_a_live_source_repairs_nothing(loaded: Loaded, query: Query) -> None:
+def test_another_database_of_the_server_is_not_the_source(
+    loaded: Loaded, mongo: MongoServer
+) -> None:
+    """Its collections may have the same names, and no digest would say that they are others."""
     project, _ = loaded
-    query("DELETE FROM users WHERE n = 7")
-    with pytest.raises(UsageError, match="may change while it is read"):
+    other = f"{mongo.url}shop_of_today"
+    mongo.client.shop_of_today.users.insert_one({"_id": ObjectId()})
+    for verb in (project.load, project.verify, project.repair):
+        with pytest.raises(
+            ChangedError, match="was loaded from the database shop, not from shop_"
+        ) as told:
+            verb(other)
+        assert "-f" in told.value.remedy
+    assert verify(project) == (Verified(equal=300), Since())
+    mongo.client.drop_database("shop_of_today")
+
+
+def test_rows_are_repaired_by_what_a_live_source_has_now(
+    loaded: Loaded, shop: Shop, query: Query
+) -> None:
+    project, users = loaded
+    keys = [objectid_to_uuid(str(user["_id"])) for user in users]
+    query("UPDATE users SET name = 'wrong' WHERE id = ANY(%s)", (keys[1:3],))
+    query("DELETE FROM users WHERE id = ANY(%s)", (keys[3:6],))
+    # Of these the source has changed, too; of one it is gone; one has changed there alone.
+    shop.users.update_many({"_id": {"$in": [users[2]["_id"], users[3]["_id"]]}}, {"$set": {"n": 7}})
+    shop.users.delete_one({"_id": users[5]["_id"]})
+    shop.users.update_one({"_id": users[6]["_id"]}, {"$set": {"n": 8}})
+    before = query("SELECT digests FROM assise.live_chunk ORDER BY start_offset")
+    plan = project.repair(dry_run=True)
+    assert [(table.name, table.written) for table in plan.tables] == [("users", 4)]
+    assert query("SELECT digests FROM assise.live_chunk ORDER BY start_offset") == before
+    with pytest.raises(EditedError, match="2 rows changed since the load"):
         project.repair(confirm=agree)
-    assert query("SELECT count(*) FROM users") == [(299,)]
+    done = project.repair(confirm=agree, replace=["users"])
+    assert done.is_done
+    found = query("SELECT id, name, n FROM users WHERE id = ANY(%s) ORDER BY id", (keys[1:4],))
+    sevens = [(keys[n], users[n]["name"], 7) for n in (2, 3)]
+    assert found == [(keys[1], users[1]["name"], users[1]["n"]), *sevens]
+    # What is gone from both cannot be written; what has changed in the source alone is left.
+    assert verify(project) == (Verified(equal=299, missing=1), Since(changed=1))
+    # The digests are those of what was written: a later change in the source is one.
+    shop.users.update_one({"_id": users[2]["_id"]}, {"$set": {"n": 9}})
+    assert verify(project) == (Verified(equal=299, missing=1), Since(changed=2))
+
+
+def test_a_row_of_nobody_is_removed_by_name_alone(loaded: Loaded, query: Query) -> None:
+    project, _ = loaded
+    query("INSERT INTO users (id, name) VALUES (gen_random_uuid(), 'nobody')")
+    with pytest.raises(EditedError, match="1 row that the source has not"):
+        project.repair(confirm=agree)
+    project.repair(confirm=agree, replace=["users"])
+    assert verify(project) == (Verified(equal=300), Since())
 
 
 @pytest.mark.usefixtures("loaded")
-def test_verify_of_a_live_source_suggests_no_repair(
+def test_verify_of_a_live_source_suggests_the_repair(
     database: str,
     tmp_path: Path,
     query: Query,
@@ -455,7 +511,8 @@ def test_verify_of_a_live_source_suggests_no_repair(
     assert run(["verify", "-f", str(tmp_path), "--to", database]) == 3
     said = capsys.readouterr()
     assert "1 missing" in said.out
-    assert "--repair" not in said.err
+    assert "assise verify --repair" in said.err
+    assert run(["verify", "-f", str(tmp_path), "--to", database, "--repair", "--yes"]) == 0
 
 
 ORPHANS = """assise: 1

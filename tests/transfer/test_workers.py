@@ -19,7 +19,7 @@ import pytest
 from tests.dumps import write_dump
 from tests.scenes import moments
 from tests.scenes.app import key
-from tests.scenes.commands import SESSIONS, Scene, read_state, wait_until
+from tests.scenes.commands import SESSIONS, SOURCES, Scene, read_state, wait_until
 from tests.scenes.hostile import document, field, int32, numbered, string
 from tests.scenes.undisturbed import Undisturbed, check_end_of_several, list_rows
 
@@ -464,3 +464,15 @@ def test_a_worker_whose_command_is_stopped_while_it_starts_ends_without_a_word(
         [sys.executable, "-P", "-c", pool.BOOT], input=begun, capture_output=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_a_worker_starts_without_what_it_may_not_need() -> None:
+    """What proposes a manifest, and the driver of a server that is not the source."""
+    script = "import sys, assise.transfer.workers.worker; print(*sys.modules)"
+    environ = {**os.environ, "PYTHONPATH": SOURCES}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    imported = {
+        name for name in done.stdout.split() if name.startswith(("assise.infer", "pymongo"))
+    }
+    assert not imported

@@ -58,7 +58,6 @@ from assise.cli.tables import (
 from assise.errors import UsageError
 from assise.files import check_new
 from assise.manifest.write import dump_manifest
-from assise.mongo.source import is_mongodb_url
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS
 from assise.transfer.repair import Repair
 from assise.transfer.report import CollectionReport, Plan, Report, Verified
@@ -255,7 +254,7 @@ def verify(
     print_report(report, as_json=as_json)
     if sample is not None:
         terminal.say(f"compared: {count_of(sample, 'document')} of each collection, or all")
-    if report.verified and not report.verified.is_clean and not is_mongodb_url(report.source):
+    if report.verified and not report.verified.is_clean:
         terminal.suggest(manifest, "assise verify --repair")
     return report.exit_code
 

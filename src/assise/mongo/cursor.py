@@ -31,6 +31,7 @@ from assise.mongo.ranges import (
     bracket_of,
     brackets_between,
     divide,
+    find_bracket,
     match_bracket,
     number_ranges,
     read_id,
@@ -243,6 +244,19 @@ class CollectionReader:
         between = brackets_between(ends[0], ends[1])
         occurring = [kinds for kinds in between if self._has(kinds)]
         return [*map(bracket_of, ends), *occurring]
+
+    def count_outside(self, ranges: Sequence[Range]) -> int:
+        """Return how many documents are in no range: their ids have a bracket that was not there.
+
+        Raises:
+            SourceError: the server refuses, or cannot be reached.
+        """
+        planned = {find_bracket(each.filter) for each in ranges}
+        if None in planned:
+            return 0
+        with self._translated():
+            outside = {*self._find_brackets()} - planned
+            return sum(1 for kinds in outside for _ in self._walk(match_bracket(kinds)))
 
     def _find_end(self, direction: int) -> int:
         cursor = self.collection.find_raw_batches(

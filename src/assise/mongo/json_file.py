@@ -28,6 +28,7 @@ from assise.mongo.json_text import (
     BLOCK,
     BORDER,
     LARGEST_TEXT,
+    MOST_TEXTS,
     WITHIN,
     Text,
     TextReader,
@@ -186,9 +187,9 @@ class Reader:
         start = 0
         with _open(self._file) as stream:
             while (stop := self._find_line(stream, start + size)) != start:
-                if stop - start > LARGEST_TEXT:
-                    # Documents follow each other without an end of line.
-                    stop = next(self._cut(size, start)).stop
+                if stop - start > LARGEST_TEXT or _may_be_many(stream, start, stop):
+                    # Documents follow each other without an end of line, or are very short.
+                    stop = next(self._cut(size, start, self._shape.as_frames())).stop
                 yield start, stop
                 start = stop
 
@@ -260,9 +261,12 @@ class Reader:
             if documents:
                 yield documents, read / total
 
-    def _cut(self, size: int, start: int = 0) -> Iterator[_Part]:
-        """Cut the file into parts of at least `size` bytes; each begins with a text or a run."""
-        shape = self._shape
+    def _cut(self, size: int, start: int = 0, shape: TextShape | None = None) -> Iterator[_Part]:
+        """Cut the file into parts of at least `size` bytes; each begins with a text or a run.
+
+        A part that has very many of them is smaller.
+        """
+        shape = shape or self._shape
         texts, runs = list[Text](), list[Run]()
         with _open(self._file) as stream:
             tell = partial(_position, stream)
@@ -270,7 +274,8 @@ class Reader:
             stream.seek(begin)
             reader = TextReader(stream, begin, shape)
             for offset, item in _one_by_one(reader.read()):
-                if offset - start >= size and (texts or runs):
+                is_full = len(texts) + len(runs) == MOST_TEXTS
+                if is_full or (offset - start >= size and (texts or runs)):
                     yield _Part(start, offset, texts, runs, tell(offset))
                     start, texts, runs = offset, [], []
                 if isinstance(item, Run):
@@ -366,6 +371,15 @@ def _make_run(offset: int, text: bytes, detail: str) -> Run:
     run = OpenRun(offset)
     run.add(text)
     return run.run()._replace(detail=detail)
+
+
+def _may_be_many(stream: Content, start: int, stop: int) -> bool:
+    """Say whether there may be more documents between two offsets than are read together."""
+    stream.seek(start)
+    part, count = _Limited(stream, stop - start), 0
+    while block := part.read(BLOCK):
+        count += block.count(b"}")
+    return count > MOST_TEXTS
 
 
 class _Limited:

@@ -12,17 +12,26 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import count
 from typing import Any, NamedTuple, Self
 
 from assise.documents.dialects.exact import GAP
+from assise.documents.dialects.rules import LEVELS
 from assise.errors import SourceError
 from assise.mongo.frames import OpenRun, Run, Stream
 
 LARGEST_TEXT = 48 << 20
 """Bytes of the longest text of one document."""
 
+LONGEST_LINE = 8 << 20
+"""Bytes in which a file of lines is looked through for the end of a line."""
+
+MOST_TEXTS = 100_000
+"""Texts that are in memory together."""
+
 BLOCK = 1 << 20
+TOO_DEEP = f"more than {LEVELS} levels"
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff", b"{\0", b"[\0", b"\0{", b"\0[")
 _MARK = b"\xef\xbb\xbf"
@@ -71,6 +80,10 @@ class TextShape:
         """Return the shape that `as_json` described."""
         return cls(**facts)
 
+    def as_frames(self) -> Self:
+        """Return the shape in which each document is found by its braces."""
+        return replace(self, is_lines=False)
+
 
 USUAL_HEAD = "\n{"
 WITHIN = TextShape(is_lines=False, is_array=False, start=0, head=USUAL_HEAD)
@@ -92,12 +105,12 @@ def find_shape(stream: Stream, place: str) -> TextShape:
             f" `iconv -f UTF-16 -t UTF-8 {shlex.quote(place)} > FILE`.",
         )
     window.p = 3 if window.data.startswith(_MARK) else 0
-    window.pass_gap()
+    window.pass_gap(drops=True)
     is_array = window.data[window.p : window.p + 1] == b"["
     window.p += is_array
     start = window.offset
     usual = TextShape(is_lines=not is_array, is_array=is_array, start=start, head=USUAL_HEAD)
-    if not window.pass_gap(is_array=is_array):
+    if not window.pass_gap(is_array=is_array, drops=True):
         return usual
     first = window.frame()
     window.p = first.stop
@@ -113,10 +126,15 @@ def find_shape(stream: Stream, place: str) -> TextShape:
 
 
 class _Frame(NamedTuple):
-    """Whether a document frames, and where it ends or is found to be broken."""
+    """Whether a document frames, and where it ends or is found to be broken.
+
+    It was found in so many `steps`. `detail` is what is wrong with it, where that is known.
+    """
 
     is_whole: bool
     stop: int
+    steps: int = 0
+    detail: str = ""
 
 
 class _Window:
@@ -158,7 +176,7 @@ class _Window:
 
         With `drops` no position from before is valid afterwards.
         """
-        pattern = _GAP_IN_ARRAY if is_array else _GAP
+        pattern, begin = _GAP_IN_ARRAY if is_array else _GAP, self.p
         while True:
             stop = self._end_of_gap(pattern, self.p)
             # A comment or a byte order mark may be cut by the end of the window.
@@ -168,17 +186,18 @@ class _Window:
                 break
             if drops:
                 self.skip(stop)
-                stop = self.p
+                begin = stop = self.p
             self.p = stop
-            if len(self.data) - stop > LARGEST_TEXT or not self.more():
+            if len(self.data) - begin > LARGEST_TEXT or not self.more():
                 break
         self.p = stop
         if is_array and self.data.startswith(b"]", stop):
             after = self._end_of_gap(_GAP, stop + 1)
-            while after == len(self.data) and self.more():
+            while after == len(self.data) and after - stop < LONGEST_LINE and self.more():
                 after = self._end_of_gap(_GAP, after)
             if after == len(self.data):
                 self.p, self.is_closed = after, True
+                return self.pass_gap(drops=drops)
         return self.p < len(self.data)
 
     def _end_of_gap(self, pattern: re.Pattern[bytes], start: int) -> int:
@@ -190,11 +209,13 @@ class _Window:
         start, depth, at = self.p, 1, self.p + 1
         if not self.data.startswith(b"{", start):
             return _Frame(is_whole=False, stop=start)
-        while True:
+        for steps in count():
             inside = _INSIDE.match(self.data, at)
             at = inside.end() if inside else at
             brace = self.data[at : at + 1]
             if brace == b"{":
+                if depth == LEVELS:
+                    return _Frame(is_whole=False, stop=at, steps=steps, detail=TOO_DEEP)
                 depth, at = depth + 1, at + 1
                 continue
             if brace == b"}":
@@ -202,14 +223,15 @@ class _Window:
                     return _Frame(is_whole=at - start < LARGEST_TEXT, stop=at + 1)
                 following = _NEXT.match(self.data, at + 1)
                 if following and following[1] == b"{":
-                    return _Frame(is_whole=False, stop=at + 1)
+                    return _Frame(is_whole=False, stop=at + 1, steps=steps)
                 if following:
                     depth, at = depth - 1, at + 1
                     continue
             elif _CUT.match(self.data, at):
-                return _Frame(is_whole=False, stop=at)
+                break
             if len(self.data) - start > LARGEST_TEXT or not self.more():
-                return _Frame(is_whole=False, stop=at)
+                break
+        return _Frame(is_whole=False, stop=at, steps=steps)
 
 
 class _TextRun(OpenRun):
@@ -234,6 +256,7 @@ class TextReader:
 
     def __init__(self, stream: Stream, offset: int, shape: TextShape) -> None:
         self._window, self._shape = _Window(stream, offset), shape
+        self._start, self._spent = offset, 0
         self._head = shape.head.encode("latin-1")
         self._brace = self._head.index(b"{")
         self._gap = b" \t\r\n," if shape.is_array else b" \t\r\n"
@@ -260,12 +283,14 @@ class TextReader:
             for border in BORDER.finditer(window.data, p):
                 texts.append((base + p, window.data[p : border.start() + 1]))
                 p = border.end()
+                if len(texts) == MOST_TEXTS:
+                    break
             window.skip(p)
             if texts:
                 yield texts
-            elif len(window.data) - p > LARGEST_TEXT:
-                # No line that a document may have: it is framed as if it were no file of lines.
-                yield from self._read_frames(window.offset + LARGEST_TEXT)
+            elif len(window.data) - window.p > LONGEST_LINE:
+                # Far from the end of a line: it is framed as if it were no file of lines.
+                yield from self._read_frames(window.offset + len(window.data) - window.p)
             elif not window.more():
                 break
         if window.p < len(window.data):
@@ -278,7 +303,7 @@ class TextReader:
             if frame.is_whole:
                 yield [(offset, window.take(frame.stop))]
             else:
-                yield self._read_run()
+                yield self._read_run()._replace(detail=frame.detail)
             if until is not None and window.offset >= until:
                 break
 
@@ -296,12 +321,18 @@ class TextReader:
                 return run.run()
             self._pass(run, found)
             begin = window.p
-            if self._resumes(begin + self._brace):
+            tried = self._try(begin + self._brace)
+            if tried.is_whole:
                 window.p = begin + self._brace
                 return run.run()
             # A place where much was read in vain is far from the next one that is tried.
-            at = begin + 1 + (window.p - begin) // 64
-            window.p = begin
+            read, window.p = window.p - begin, begin
+            self._spent += tried.steps
+            at = begin + 1 + read // 64
+            if tried.detail:
+                at = max(at, tried.stop - self._brace)
+            elif self._spent > 1000 + 4 * (window.offset - self._start):
+                at = max(at, begin + min(read, 8 * tried.steps))
 
     def _pass(self, run: _TextRun, stop: int) -> None:
         """Let a run have the bytes up to `stop`."""
@@ -310,15 +341,13 @@ class TextReader:
             run.add(window.data[start : min(stop, start + BLOCK)])
         window.skip(stop)
 
-    def _resumes(self, start: int) -> bool:
-        """Say whether a document frames here, and another one or the end follows it."""
+    def _try(self, start: int) -> _Frame:
+        """Return the frame that begins here; it is whole if another one or the end follows it."""
         window = self._window
         window.p = start
         frame = window.frame()
         window.p = frame.stop
-        if not frame.is_whole:
-            return False
-        if not window.pass_gap(is_array=self._shape.is_array):
-            return True
+        if not frame.is_whole or not window.pass_gap(is_array=self._shape.is_array):
+            return frame
         is_line = self._head == b"\n{" and window.data[frame.stop : frame.stop + 1] in b"\r\n"
-        return is_line or window.data.startswith(b"{", window.p)
+        return frame._replace(is_whole=is_line or window.data.startswith(b"{", window.p))

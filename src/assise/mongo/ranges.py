@@ -35,6 +35,7 @@ from assise.documents.kinds import (
     TIMESTAMP,
     UNDEFINED,
 )
+from assise.documents.reader import elements, read_int32
 from assise.documents.writer import enclose
 
 Id = tuple[int, bytes]
@@ -130,6 +131,31 @@ def match_bracket(kinds: Iterable[int]) -> bytes:
     numbers = [(INT32, struct.pack("<i", _SIGNED.get(kind, kind))) for kind in types]
     items = [_element(kind, str(n), value) for n, (kind, value) in enumerate(numbers)]
     return _on_id(_element(ARRAY, "$type", enclose(b"".join(items))))
+
+
+def find_bracket(condition: bytes) -> tuple[int, ...] | None:
+    """Return the bracket whose `_id`s the filter of a range matches; None if it matches all."""
+    for kind, key, p, end in elements(condition):
+        if key == b"_id":
+            return _bracket_of_condition(kind, condition[p:end])
+        if key == b"$and":
+            parts = (condition[q:stop] for _, _, q, stop in elements(condition, p))
+            return next(filter(None, map(find_bracket, parts)), None)
+    return None
+
+
+def _bracket_of_condition(kind: int, value: bytes) -> tuple[int, ...]:
+    if kind != DOCUMENT:
+        return bracket_of(kind)
+    operand, operator, p, end = next(elements(value))
+    if operator == b"$exists":
+        return bracket_of(MISSING)
+    if operator == b"$type":
+        # $gte and $lt have a value of the bracket, $type has numbers of types.
+        _, _, first, _ = next(elements(value[p:end]))
+        number: int = read_int32(value[p:end], first)[0]
+        return bracket_of(number & 0xFF)
+    return bracket_of(operand)
 
 
 def both(one: bytes, other: bytes) -> bytes:

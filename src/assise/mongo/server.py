@@ -143,6 +143,10 @@ class Server:
             self._find_range(collection, start, stop)
         )
 
+    def count_outside(self, collection: str) -> int:
+        """Return how many documents are in no range, as their ids are of types that are new."""
+        return self.open_collection(collection).count_outside(self._ranges[collection])
+
     def count(self, collection: str) -> int:
         """Return how many documents a collection has, as the server counts them."""
         return self.open_collection(collection).facts.count

@@ -126,10 +126,13 @@ class SourceOptions:
         return {name: value for name, value in facts.items() if value}
 
     def show(self, name: str) -> str:
-        """Return a value of `as_json` as people give it, or none."""
+        """Return a value of `as_json` as people give it, such as `with --db shop`."""
+        value = self.as_json().get(name)
+        if value is None:
+            return f"without {_OPTIONS[name]}"
         if name == "queries":
-            return " ".join(f"{key}={query}" for key, query in self.queries.items()) or "none"
-        return str(self.as_json().get(name, "none"))
+            value = " ".join(f"{key}={query}" for key, query in self.queries.items())
+        return f"with {_OPTIONS[name]} {value}"
 
     @classmethod
     def from_json(cls, facts: JsonObject) -> Self:
@@ -267,6 +270,9 @@ class LiveSource(Source, Protocol):
 
     def count(self, collection: str) -> int:
         """Return about how many documents a collection has."""
+
+    def count_outside(self, collection: str) -> int:
+        """Return how many documents are in no chunk, as none was like them when it was planned."""
 
     def sample(self, collection: str, count: int) -> Iterator[Chunk]:
         """Read documents that the server draws at random; offsets count from 0."""

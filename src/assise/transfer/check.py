@@ -19,14 +19,14 @@ from assise.rows.model import ChildRows, Document, Row
 from assise.schema.sql import select_all_keys, select_keys
 from assise.transfer import ledger
 from assise.transfer.compare import compare
-from assise.transfer.digests import Digests, hash_key, join_digests, split_digests
+from assise.transfer.digests import Digests, hash_key, join_digests, read_number, split_digests
 from assise.transfer.ledger import Load
 from assise.transfer.loaded import find_existing_keys, split_chunk, take_reject
 from assise.transfer.readback import Readback, no_child_rows
 from assise.transfer.report import Since, Verified
 from assise.transfer.workers.task import Result
 from assise.types.wire import Cell, int4_field
-from assise.wording import count_of
+from assise.wording import count_of, escape
 
 SHOWN = 20
 """Differences of one collection that are put into words."""
@@ -42,9 +42,10 @@ GROUP = 2_000
 class Findings:
     """The findings in one collection: counts, the first differences in words, and `wrong`.
 
-    `wrong` has the offsets of the documents whose rows are different or missing, `problems` what is
-    wrong with the collection in the source as a whole. Of a live source `since` says how it has
-    changed, and `gone` has the digests of the documents that it holds no more.
+    `wrong` has the offsets of the documents whose rows are different or missing, of a live source
+    the hashes of their keys. `problems` are what is wrong with the collection in the source as a
+    whole. Of a live source `since` says how it has changed, and `gone` has the digests of the
+    documents that it holds no more.
     """
 
     verified: Verified = field(default_factory=Verified)
@@ -161,7 +162,7 @@ class CollectionCheck:
         for chunk in chunks:
             rejects = ledger.rejects_of(self._connection, self._load, self.name, chunk)
             rejected = {reject.sha256 for reject in rejects.values()}
-            loaded = []
+            loaded, numbers = list[Document](), dict[int, int]()
             for key, document in zip(
                 self._read_keys(chunk.documents), chunk.documents, strict=True
             ):
@@ -170,16 +171,19 @@ class CollectionCheck:
                     continue
                 if number in left:
                     loaded.append(document)
+                    numbers[document[0]] = read_number(number)
                     del left[number]
                 else:
                     findings.since.added += 1
             if sample is not None:
                 loaded = SystemRandom().sample(loaded, min(sample, len(loaded)))
+            first = len(findings.wrong)
             for part in _split_by_bytes(loaded):
                 self._check_documents(part)
+            # Offsets are those of this reading: repair, which reads again, knows the keys alone.
+            wrong = [numbers[offset] for offset in findings.wrong[first:]]
+            findings.wrong[first:] = array("q", wrong)
         findings.gone = left if sample is None else {}
-        # Offsets are those of this reading: repair, which reads again, cannot use them.
-        del findings.wrong[:]
         return findings
 
     def check_gone(self, gone: Digests) -> Findings:
@@ -220,7 +224,7 @@ class CollectionCheck:
         return digests.get(hash_key(key)) == fingerprint(assembled)
 
     def _say(self, text: str) -> None:
-        self._findings.say(f"{self.name}: {text}")
+        self._findings.say(f"{escape(self.name)}: {text}")
 
     def _miss(self, what: str) -> None:
         self._findings.verified.missing += 1

@@ -25,6 +25,11 @@ def hash_key(key: bytes) -> bytes:
     return blake2b(key, digest_size=KEY_BYTES).digest()
 
 
+def read_number(hashed: bytes) -> int:
+    """Return the hash of a key as a signed integer of 64 bits."""
+    return int.from_bytes(hashed, "big", signed=True)
+
+
 class DigestWriter:
     """Writes the digests of documents of one collection."""
 
@@ -46,6 +51,17 @@ def split_digests(content: bytes) -> dict[bytes, bytes]:
 def join_digests(digests: Digests) -> bytes:
     """Return digests as `split_digests` takes them."""
     return b"".join([key + digest for key, digest in digests.items()])
+
+
+def renew_digests(
+    connection: Connection, load: ledger.Load, collection: str, renewed: Mapping[int, Digests]
+) -> None:
+    """Keep the digests of documents that were written again, by the starts of their chunks."""
+    for start, changed in renewed.items():
+        for digests in read_digests(connection, load, collection, start):
+            content = join_digests({**digests, **changed})
+            parameters = {"load_id": load.id, "collection": collection, "start": start}
+            connection.execute(ledger.QUERIES["renew_digests"], {**parameters, "digests": content})
 
 
 def read_digests(

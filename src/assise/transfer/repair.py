@@ -6,12 +6,13 @@ Everything is written in one transaction, and nothing else is.
 from __future__ import annotations
 
 import shlex
+from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain, compress, islice
 from typing import Literal, NamedTuple
 
 from assise.errors import (
@@ -23,8 +24,10 @@ from assise.errors import (
     UsageError,
 )
 from assise.manifest.layout import TableLayout
-from assise.mongo.source import Source
+from assise.mongo.source import LiveSource, Source
 from assise.postgres.connection import Connection
+from assise.rows.keys import compile_keys
+from assise.rows.model import Document
 from assise.rows.shred import Shredder
 from assise.schema.objects import Object
 from assise.schema.sql import quote, quote_table
@@ -32,6 +35,13 @@ from assise.schema.stage import SHOWN_CHARACTERS, Stage, lock_writers
 from assise.transfer import ledger
 from assise.transfer.amend import NullAgain
 from assise.transfer.check import Findings
+from assise.transfer.digests import (
+    DigestWriter,
+    hash_key,
+    read_number,
+    renew_digests,
+    split_digests,
+)
 from assise.transfer.ledger import QUERIES, Load
 from assise.transfer.loaded import find_extra_rows, list_loaded
 from assise.transfer.objects import lift_foreign_keys
@@ -51,6 +61,9 @@ ACTIONS = {"c", "n", "d"}
 
 KEYS = 5000
 """Keys of extra rows that are staged at a time."""
+
+_Renewed = dict[int, dict[bytes, bytes]]
+"""Digests of documents of a live collection that are written again, by starts of chunks."""
 
 
 class Change(NamedTuple):
@@ -181,9 +194,11 @@ def repair_load(
     try:
         with connection.transaction():
             stages: list[Stage] = []
+            renewed = dict[str, _Renewed]()
             for name, each in findings.items():
                 if each.wrong or each.verified.extra:
-                    stages += _fill_stages(connection, load, source, name, each)
+                    of_name = renewed[name] = {}
+                    stages += _fill_stages(connection, load, source, name, each, renewed=of_name)
             # Taken before anybody is asked, and again under the lock: what is written is what was
             # shown, however long the answer has taken.
             fingerprints = _take_fingerprints(connection, stages)
@@ -206,6 +221,8 @@ def repair_load(
             ledger.write_repair(connection, load)
             again = NullAgain(connection, load, source, objects)
             _write(connection, load, stages, again)
+            for name, digests in renewed.items():
+                renew_digests(connection, load, name, digests)
             plan.is_done = True
     except DuplicateKeyError as error:
         raise TargetError(
@@ -221,26 +238,31 @@ def repair_load(
 
 
 def _fill_stages(
-    connection: Connection, load: Load, source: Source, name: str, findings: Findings
+    connection: Connection,
+    load: Load,
+    source: Source,
+    name: str,
+    findings: Findings,
+    *,
+    renewed: _Renewed,
 ) -> list[Stage]:
     """Stage the rows that the wrong documents of a collection should have.
 
-    Keys of rows that come from no document are staged, too.
+    Keys of rows that come from no document are staged, too. `renewed` gets the digests of documents
+    of a live source, by the starts of their chunks.
     """
     shredder = Shredder(load.layout, load.layout.table_of(name))
     root = shredder.layouts[0]
     stages = [Stage(layout, root, load.schema) for layout in shredder.layouts]
     for statement in chain.from_iterable(stage.create() for stage in stages):
         connection.execute(statement)
-    lines = {name: ledger.finished_chunks(connection, load, name)}
-    for task in list_loaded(load, source, lines, is_read=False):
-        first = bisect_left(findings.wrong, task.start)
-        wrong = set(findings.wrong[first : bisect_left(findings.wrong, task.stop)])
-        if wrong:
-            documents = task.read(source, ledger.restart_hint(load)).documents
-            batch = shredder.shred([(offset, raw) for offset, raw in documents if offset in wrong])
-            for stage, rows in zip(stages, batch.rows, strict=True):
-                connection.copy_in(stage.copy(), rows)
+    if isinstance(source, LiveSource):
+        found = _read_live(load, source, name, findings.wrong, renewed)
+    else:
+        found = _read_wrong(connection, load, source, name, findings.wrong)
+    for documents in found:
+        for stage, rows in zip(stages, shredder.shred(documents).rows, strict=True):
+            connection.copy_in(stage.copy(), rows)
     if findings.verified.extra:
         with closing(find_extra_rows(connection, load, source, name)) as extra:
             while part := [_copy_key(row.key) for row in islice(extra, KEYS)]:
@@ -248,6 +270,42 @@ def _fill_stages(
     for table in (stages[0].extra, *(stage.name for stage in stages)):
         connection.execute(f"ANALYZE {table}")
     return stages
+
+
+def _read_wrong(
+    connection: Connection, load: Load, source: Source, name: str, wrong: array[int]
+) -> Iterator[list[Document]]:
+    """Read the documents of a collection at these offsets again."""
+    lines = {name: ledger.finished_chunks(connection, load, name)}
+    for task in list_loaded(load, source, lines, is_read=False):
+        first = bisect_left(wrong, task.start)
+        offsets = set(wrong[first : bisect_left(wrong, task.stop)])
+        if offsets:
+            documents = task.read(source, ledger.restart_hint(load)).documents
+            yield [(offset, raw) for offset, raw in documents if offset in offsets]
+
+
+def _read_live(
+    load: Load, source: LiveSource, name: str, wrong: array[int], renewed: _Renewed
+) -> Iterator[list[Document]]:
+    """Read the documents of a live collection again, and yield those whose keys have these hashes.
+
+    They may have changed once more: what is written is what `renewed` has the digests of.
+    """
+    numbers, read_keys = set(wrong), compile_keys(load.layout, load.layout.table_of(name))
+    writer = DigestWriter()
+    for piece in source.list_bounds([name], load.chunk_bytes):
+        if not numbers or piece.start == piece.stop:
+            continue
+        for chunk in source.read_parts(name, piece.start, piece.stop):
+            keys = [key or Cell(b"") for key in read_keys(chunk.documents)]
+            is_wrong = [read_number(hash_key(key)) in numbers for key in keys]
+            documents = [*compress(chunk.documents, is_wrong)]
+            if documents:
+                raws = [raw for _, raw in documents]
+                content = writer.write(compress(keys, is_wrong), raws)
+                renewed.setdefault(piece.start, {}).update(split_digests(content))
+                yield documents
 
 
 def _copy_key(key: Cell) -> bytes:

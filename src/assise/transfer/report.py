@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from assise.rows.columns import ColumnCounts
 from assise.rows.model import Values
-from assise.transfer.misfits import Misfit
+from assise.wording import escape
+
+if TYPE_CHECKING:
+    from assise.transfer.misfits import Misfit
 
 SHOWN_KEYS = 3
 """Keys of rows that a line names."""
@@ -205,7 +208,7 @@ class Finding:
 
 def describe_guesses(name: str, guesses: Mapping[str, int]) -> list[str]:
     """Say of a collection what was guessed in its source, and how often."""
-    return [f"{name}: {guess}: {count:,}" for guess, count in sorted(guesses.items())]
+    return [f"{escape(name)}: {guess}: {count:,}" for guess, count in sorted(guesses.items())]
 
 
 @dataclass

@@ -108,6 +108,11 @@ SELECT collection, start_offset, bytes FROM assise.live_chunk WHERE load_id = %(
 SELECT digests FROM assise.live_chunk
 WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset = coalesce(%(start)s, start_offset) ORDER BY start_offset
 
+-- renew_digests --
+-- Keep the digests of a chunk of a live collection after a repair.
+UPDATE assise.live_chunk SET digests = %(digests)s
+WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset = %(start)s
+
 -- update_survey --
 -- Keep what decides how a collection is read.
 UPDATE assise.collection SET survey = %(survey)s::jsonb WHERE load_id = %(load_id)s AND name = %(name)s

@@ -23,7 +23,6 @@ from assise.postgres.connection import Connection
 from assise.transfer import ledger
 from assise.transfer.ledger import Load
 from assise.transfer.load import LoadWork
-from assise.transfer.profile import ProfileWork
 from assise.transfer.verify import VerifyWork
 from assise.transfer.workers.task import Result, Task, Work, run_bundle
 from assise.transfer.workers.wire import read_task
@@ -104,6 +103,9 @@ def _make_verify_work(description: Result, session: ExitStack) -> Work:
 
 
 def _make_profile_work(description: Result, _session: ExitStack) -> Work:
+    # A worker that loads or verifies starts without what proposes a manifest.
+    from assise.transfer.profile import ProfileWork
+
     source = rebuild_source(description["source"])
     return ProfileWork(source, description["paths"], description["targets"])
 
