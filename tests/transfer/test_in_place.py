@@ -128,7 +128,7 @@ def test_what_affects_nothing_goes_through_in_silence(
         ("n: int4", "n: {type: int4, from: m}"),
         ("n: int4", "n: {type: numeric, kind: number}"),
         ("from: items.*", "from: things.*"),
-        ("position]", "position]"),
+        ("position]", "_position]"),
         ("      n: int4\n", "      n: int4\n      m: int4\n"),
     ],
 )

@@ -43,7 +43,7 @@ from assise.transfer.objects import (
     show_keys,
 )
 from assise.transfer.readback import Readback, no_child_rows
-from assise.transfer.reject import reject_documents
+from assise.transfer.reject import amend_chunk, reject_documents
 from assise.transfer.report import Finding, Report
 from assise.types.table import array_parameter
 from assise.types.wire import Cell, add_length, write_row
@@ -373,7 +373,7 @@ class _Run:
             values.extra += leaves
             count.add(ColumnCount(held=-cells, read=-read, extra={NULLED: cells}))
             total += cells
-        ledger.amend_chunk(self.connection, self.load, figures.start, figures.figures)
+        amend_chunk(self.connection, self.load, figures.start, figures.figures)
         return total
 
     def _int(self, statement: str) -> int:

@@ -533,21 +533,6 @@ def write_chunks(connection: Connection, load: Load, lines: Sequence[ChunkFigure
         connection.execute(QUERIES["insert_live_chunks"], parameters)
 
 
-def amend_chunk(connection: Connection, load: Load, start: int, figures: CollectionReport) -> None:
-    """The figures of a chunk, of which documents were rejected after it was loaded."""
-    parameters = {
-        "load_id": load.id,
-        "collection": figures.name,
-        "start": start,
-        "loaded": figures.loaded,
-        "rejected": figures.rejected,
-        "rows": json.dumps(figures.tables),
-        "columns": json.dumps(figures.columns.as_json()),
-        **vars(figures.values),
-    }
-    connection.execute(QUERIES["amend_chunk"], parameters)
-
-
 def update_survey(connection: Connection, load: Load, survey: Survey) -> None:
     """Keep what decides how collections are read, in the place of what was known."""
     for name, facts in survey.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,7 @@ from assise.transfer import ledger
 from assise.transfer.digests import hash_key, join_digests, read_digests
 from assise.transfer.ledger import QUERIES, ChunkLine, Load, Reject
 from assise.transfer.loaded import LoadedPart, read_loaded, restart_hint
+from assise.transfer.report import CollectionReport
 from assise.types.table import array_parameter
 from assise.types.wire import Cell
 
@@ -145,4 +147,19 @@ class _Collection:
             figures.tables[layout.table] = figures.tables.get(layout.table, 0) - len(owners)
         figures.values.add(batch.values, times=-1)
         figures.columns.add(batch.columns, times=-1)
-        ledger.amend_chunk(self.connection, self.load, line.start, figures)
+        amend_chunk(self.connection, self.load, line.start, figures)
+
+
+def amend_chunk(connection: Connection, load: Load, start: int, figures: CollectionReport) -> None:
+    """The figures of a chunk, of which documents were rejected after it was loaded."""
+    parameters = {
+        "load_id": load.id,
+        "collection": figures.name,
+        "start": start,
+        "loaded": figures.loaded,
+        "rejected": figures.rejected,
+        "rows": json.dumps(figures.tables),
+        "columns": json.dumps(figures.columns.as_json()),
+        **vars(figures.values),
+    }
+    connection.execute(QUERIES["amend_chunk"], parameters)
