@@ -173,12 +173,12 @@ def test_membership_that_is_deleted_gives_no_rows(database: str) -> None:
 
 @pytest.mark.usefixtures("ruled")
 def test_a_query_of_live_rows_uses_the_partial_index(database: str, query: Query) -> None:
-    definition = "SELECT indexdef FROM pg_indexes WHERE indexname = '_access_projects_user_id'"
+    definition = "SELECT indexdef FROM pg_indexes WHERE indexname = '_access_projects__user_id'"
     assert query(definition)[0][0].endswith("WHERE (deleted_at IS NULL)")
     with sign_in(database, 0) as session:
         session.execute("SET LOCAL enable_seqscan = off")
         plan = session.execute("EXPLAIN SELECT id FROM projects ORDER BY id").fetchall()
-    assert "_access_projects_user_id" in str(plan)
+    assert "_access_projects__user_id" in str(plan)
 
 
 def run_beside(query: Query, session: Session, work: Callable[[], None]) -> threading.Thread:

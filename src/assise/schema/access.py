@@ -5,7 +5,7 @@ Everything that a policy, a trigger or an index calls lies in the schema of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -15,7 +15,7 @@ from assise.manifest.sections.access import ROLES as PREFIX
 from assise.manifest.sections.access import Members
 from assise.manifest.sections.columns import list_columns
 from assise.manifest.sections.deletion import DELETED_TYPE, SOFT_DELETE, is_ours
-from assise.schema.deletion import Deletion, are_null, join_pairs, list_below
+from assise.schema.deletion import Deletion, are_null, join_pairs, list_below, name_deleted_index
 from assise.schema.guards import Condition, Guard, Link, find_guards, groups_name, make_name
 from assise.schema.managed import Managed, drop_of
 from assise.schema.policies import list_grants, list_policies
@@ -120,9 +120,30 @@ class AccessRules:
             *list_grants(self),
         ]
 
-    def list_fills(self) -> list[tuple[str, str]]:
-        """Each child table with the UPDATE that copies its parent's columns; `{where}` is open."""
-        return [(link.child, self._fill(link)) for link in self.links]
+    def list_fills(self) -> list[str]:
+        """The UPDATE of each child table `c` that copies its parent's columns; it ends in WHERE."""
+        return [self._fill(link) for link in self.links]
+
+    def list_clears(self, made: Iterable[Managed]) -> list[str]:
+        """The UPDATE of each column of ours that comes to say when rows were deleted by themselves.
+
+        Under the rules that have made its index it did so before; under others it may be a copy.
+        """
+        known = {each.name for each in made}
+        found = []
+        for each in self.deletions:
+            if name_deleted_index(each.table) not in known and self._is_ours(each.table):
+                table, column = quote(self.schema, each.table), quote(each.column)
+                found.append(f"UPDATE {table} AS c SET {column} = NULL WHERE {column} IS NOT NULL")
+        return found
+
+    def list_linked(self) -> list[str]:
+        """The tables, as SQL names them, that copy columns or whose columns are copied."""
+        names = [name for link in self.links for name in (link.parent, link.child)]
+        return [quote(self.schema, name) for name in dict.fromkeys(names)]
+
+    def _is_ours(self, table: str) -> bool:
+        return is_ours(table, self.manifest.tables)
 
     @cached_property
     def deletions(self) -> list[Deletion]:
@@ -171,7 +192,7 @@ class AccessRules:
 
     def _list_columns(self) -> Iterator[Managed]:
         for each in self.deletions:
-            if is_ours(each.table, self.manifest.tables):
+            if self._is_ours(each.table):
                 yield self._column(each.table, each.column, DELETED_TYPE)
         for link in self.links:
             for copy in link.copies:
@@ -213,9 +234,9 @@ class AccessRules:
             )
         head = "RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER"
         for each in self.deletions:
-            bodies = {"delete": each.delete(), "restore": each.restore()}
-            for ending, body in bodies.items():
-                yield self._function(make_name(each.table, ending), head, body, each.arguments)
+            delete, restore = each.names
+            yield self._function(delete, head, each.delete(), each.arguments)
+            yield self._function(restore, head, each.restore(), each.arguments)
 
     def list_members(self) -> list[Members]:
         guards = self.guards.values()
