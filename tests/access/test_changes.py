@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from tests.access.shop import Session, sign_in
 from tests.dumps import confirm, write_dump
 
@@ -154,6 +155,26 @@ def test_names_may_hold_a_percent_sign(
     query(f"UPDATE {name} SET {deleted} = now() - interval '2 days' WHERE id = 1")
     work = project.work(is_once=True)
     assert (work.done, work.failed) == ([("purge 100%s", "1 row deleted for good")], [])
+
+
+def test_the_loader_changes_rules_and_runs_the_worker(
+    project: Project, query: Query, database: str, tmp_path: Path
+) -> None:
+    columns, keys = "user_id: int4", "soft_delete: {keep: 1 day}"
+    write_tables(project, projects=("{owner: user_id}", columns, keys))
+    text = project.path.read_text().replace("prefix: apptest", "prefix: loadertest")
+    project.path.write_text(text)
+    migrate(project, tmp_path, projects=owned(6))
+    query("GRANT USAGE, CREATE ON SCHEMA assise TO loadertest_loader")
+    query("GRANT ALL ON ALL TABLES IN SCHEMA assise TO loadertest_loader")
+    loader = Project(project.path, to=make_conninfo(database, user="loadertest_loader"))
+    assert loader.verify().exit_code == 0
+    work = loader.work(is_once=True)
+    assert (work.done, work.failed) == ([("purge projects", "")], [])
+    project.path.write_text(text.replace("{owner: user_id}", "{owner: user_id, public: read}"))
+    assert loader.load().was_done
+    with psycopg.connect(make_conninfo(database, user="loadertest_app")) as session:
+        assert ids(session, "projects") == set(range(6))
 
 
 def test_an_owner_that_is_too_long_for_an_index_is_told(

@@ -246,6 +246,22 @@ def void(_value: object) -> None:
 
 
 @pytest.mark.usefixtures("ruled")
+@pytest.mark.parametrize("locked", ["", " FOR UPDATE"])
+def test_a_child_that_stays_does_not_wait_for_its_parent(database: str, locked: str) -> None:
+    """An ORM writes all columns; to wait here with the child locked would be a deadlock."""
+    with sign_in(database, 0) as session, sign_in(database, 0) as other:
+        other.execute("SET LOCAL lock_timeout = '10s'")
+        session.execute(f"SELECT FROM projects WHERE id = 2{locked}".encode())
+        other.execute("UPDATE notes SET project_id = 2, user_id = 1, title = 'x' WHERE id = 4")
+        other.commit()
+        assert call(session, "projects_delete", 2) == ALL
+        session.commit()
+    with sign_in(database, role="worker") as session:
+        row = "SELECT user_id, _deleted_at IS NULL FROM notes WHERE id = 4"
+        assert session.execute(row).fetchone() == (0, False)
+
+
+@pytest.mark.usefixtures("ruled")
 def test_of_two_that_delete_a_row_one_does(database: str, query: Query) -> None:
     with sign_in(database, 0) as first, sign_in(database, 0) as second:
         assert call(first, "projects_delete", 2) == ALL

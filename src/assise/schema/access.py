@@ -23,6 +23,7 @@ from assise.schema.roles import (
     ROLE_SETTING,
     ROLES,
     WRITING,
+    admit_loader,
     create_role,
     describe_roles,
     role_name,
@@ -259,17 +260,25 @@ class AccessRules:
         )
 
     def _copy(self, link: Link) -> str:
-        """The body of the trigger of a child: the parent's key, which nobody changes meanwhile."""
+        """The body of the trigger of a child: the parent's key, which nobody changes meanwhile.
+
+        A row that stays with its parent does not wait for it: who has locked the parent may change
+        this row next, and then brings what is newer.
+        """
         sources = _list_sources(link, "p")
         columns = ", ".join(f"NEW.{quote(copy.column)}" for copy in link.copies)
         given = " AND ".join(f"NEW.{quote(own)} IS NOT NULL" for own, _ in link.pairs)
         message = quote_text(f"{link.child} has a row without its row in {link.parent}")
-        return self._block(
+        old, new = (", ".join(f"{row}.{quote(c)}" for c, _ in link.pairs) for row in ("OLD", "NEW"))
+        select = (
             f"SELECT {sources} INTO {columns} FROM {quote(self.schema, link.parent)} AS p"
-            f" WHERE {join_pairs(link, 'NEW', 'p')} FOR KEY SHARE;"
-            f" IF NOT FOUND AND {given} THEN"
+            f" WHERE {join_pairs(link, 'NEW', 'p')}"
+        )
+        return self._block(
+            f"IF TG_OP = 'UPDATE' AND ({old}) IS NOT DISTINCT FROM ({new}) THEN {select};"
+            f" ELSE {select} FOR KEY SHARE; IF NOT FOUND AND {given} THEN"
             f" RAISE foreign_key_violation USING MESSAGE = {message}; END IF;"
-            f"{self._refuse_deleted(link)}",
+            f"{self._refuse_deleted(link)} END IF;",
             "RETURN NEW;",
         )
 
@@ -279,11 +288,9 @@ class AccessRules:
         copied = [copy.column for copy in link.copies if copy.source in hidden]
         if not copied:
             return ""
-        old, new = (", ".join(f"{row}.{quote(c)}" for c, _ in link.pairs) for row in ("OLD", "NEW"))
         message = quote_text(f"{link.child} has a row whose row in {link.parent} is deleted")
         return (
-            f" IF NOT ({are_null(copied, 'NEW.')})"
-            f" AND (TG_OP = 'INSERT' OR ({old}) IS DISTINCT FROM ({new})) AND NOT {self._sees_all}"
+            f" IF NOT ({are_null(copied, 'NEW.')}) AND NOT {self._sees_all}"
             f" THEN RAISE foreign_key_violation USING MESSAGE = {message}; END IF;"
         )
 
@@ -334,12 +341,11 @@ def access_script(manifest: Manifest, schema: str) -> list[str]:
         return [managed.create for managed in rules.list_objects()]
     roles = [create_role(rules.prefix, role) for role in ROLES]
     head = "\n".join([*describe_roles(rules.prefix), roles[0]])
-    owner, loader = (quote(role_name(rules.prefix, name)) for name in ("owner", "loader"))
     return [
         head,
         *roles[1:],
-        f"GRANT {owner} TO {loader}",
-        f"GRANT USAGE, CREATE ON SCHEMA {quote(schema)} TO {owner}",
+        admit_loader(rules.prefix),
+        f"GRANT USAGE, CREATE ON SCHEMA {quote(schema)} TO {quote(rules.owner)}",
         *(managed.create for managed in rules.list_objects()),
     ]
 
