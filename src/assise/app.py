@@ -34,8 +34,8 @@ class App:
 
     Args:
         manifest: path of `assise.yaml`, or the folder that it lies in.
-        urls: for each role, and `replica`, the URL that its sessions connect with, before that of the manifest. On
-            the embedded server none is needed.
+        urls: for each role, and `replica`, the URL that its sessions connect with, before that of
+            the manifest. On the embedded server none is needed.
         settings: values of `assise.settings.SETTINGS` by name, before those of the environment.
     """
 

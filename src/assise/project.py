@@ -32,7 +32,7 @@ from assise.transfer.repair import Repair
 from assise.transfer.report import Plan, Report
 from assise.transfer.undo import Undo
 from assise.worker import work as worker
-from assise.worker.work import Work
+from assise.worker.work import WorkReport
 from assise.workspace import Confirm, Workspace, find_manifest, keep_silent, refuse
 
 P = ParamSpec("P")
@@ -341,7 +341,7 @@ class Project:
         with self.connect(manifest) as connection:
             return write_models(connection, list(manifest.tables))
 
-    def work(self, *, is_once: bool = False) -> Work:
+    def work(self, *, is_once: bool = False) -> WorkReport:
         """Run the jobs of the manifest when they are due, until a signal; once: all of them now.
 
         Raises:
@@ -349,4 +349,6 @@ class Project:
             UsageError: nothing is loaded, or no table asks for a job.
             TargetError: the server cannot be reached when it begins.
         """
-        return worker.work(self.workspace, open_loaded, list_jobs, is_once=is_once)
+        return worker.work(
+            self.workspace, open_loaded=open_loaded, list_jobs=list_jobs, is_once=is_once
+        )

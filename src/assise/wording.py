@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _SHORT_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -35,6 +37,15 @@ def escape(text: str) -> str:
     if text.isprintable() and '"' not in text and "\\" not in text:
         return text
     return "".join(map(_escape_character, text))
+
+
+def show_controls(text: str) -> str:
+    """Return a text that does nothing to a terminal: its controls, but for ends of lines, escaped.
+
+    >>> print(show_controls("a" + chr(27) + "[31m"))
+    a\\x1b[31m
+    """
+    return _CONTROLS.sub(lambda control: _escape_character(control[0]), text)
 
 
 def show(value: object) -> str:

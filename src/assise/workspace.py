@@ -195,13 +195,14 @@ class Workspace:
                 remedy="Write roles: {prefix: NAME}, and access: on its tables.",
             )
         name = role_name(roles.prefix, role)
-        if roles.are_none:
-            return self.role_url(manifest, "app") or self._conninfo(manifest)
         if self.to is not None:
-            return sign_in_as(self.to, name)
-        if url := self.role_url(manifest, role):
+            return self.to if roles.are_none else sign_in_as(self.to, name)
+        if url := self.role_url(manifest, "app" if roles.are_none else role):
             return url
-        if not self.is_embedded(manifest):
+        is_embedded = self.is_embedded(manifest)
+        if roles.are_none and not is_embedded:
+            return self._conninfo(manifest)
+        if not is_embedded:
             raise UsageError(
                 f"role {role} has no URL",
                 remedy=f"Write that of {name} into the manifest:"
@@ -210,7 +211,8 @@ class Workspace:
         embedded = self.embedded
         if not embedded.is_running():
             embedded.start()
-        return sign_in_as(embedded.conninfo(manifest.name), name)
+        conninfo = embedded.conninfo(manifest.name)
+        return conninfo if roles.are_none else sign_in_as(conninfo, name)
 
     def rights(self, role: RoleName) -> Rights:
         """The rights of an application's session, still without a user."""

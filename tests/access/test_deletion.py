@@ -396,3 +396,7 @@ def test_rules_and_soft_delete_work_without_the_schema_assise(database: str, que
         session.execute("UPDATE projects SET user_id = 1 WHERE id = 2")
         moved = "SELECT DISTINCT user_id FROM files WHERE project_id = 2"
         assert session.execute(moved).fetchall() == [(1,)]
+
+
+def test_nothing_of_soft_delete_goes_around_the_rules(ruled: Project) -> None:
+    assert not ruled.access.check()

@@ -15,6 +15,7 @@ from tests.dumps import confirm
 
 from assise.app import App
 from assise.errors import AssiseError, ManifestError, TargetError
+from assise.postgres.embedded import Embedded
 from assise.project import Project
 
 pytestmark = pytest.mark.contract
@@ -180,6 +181,16 @@ def test_a_login_whose_tables_are_not_forced_is_refused(
         hosted.session(user_id=1).__enter__()
 
 
+def test_rules_hold_without_the_schema_assise(hosted: Project, owned: Callable[..., Any]) -> None:
+    owned("DROP SCHEMA assise CASCADE")
+    with hosted.session(user_id=0) as db:
+        assert db.fetch_value(OWN) == PROJECTS // USERS
+        assert db.fetch_value("SELECT count(*) FROM docs") == 6
+        db.execute("INSERT INTO projects (id, user_id) VALUES (900, 0)")
+        db.execute("INSERT INTO files (project_id, position) VALUES (900, 0)")
+        assert db.fetch_value("SELECT user_id FROM files WHERE project_id = 900") == 0
+
+
 def test_check_and_explain_know_forced_tables(hosted: Project, owned: Callable[..., Any]) -> None:
     assert [each.object for each in hosted.access.check()] == ["members"]
     owned("CREATE VIEW seen AS SELECT * FROM docs; ALTER TABLE files NO FORCE ROW LEVEL SECURITY")
@@ -189,6 +200,22 @@ def test_check_and_explain_know_forced_tables(hosted: Project, owned: Callable[.
     shown = hosted.access.explain("projects", user_id=1)
     assert (shown.rows, shown.of) == (PROJECTS // USERS, PROJECTS + 1)
     assert "owner" in {policy.name for policy in shown.policies}
+
+
+def test_the_login_is_that_of_the_application_or_of_the_commands(
+    tmp_path: Path, embedded_server: Embedded
+) -> None:
+    write_manifest(Project(tmp_path), roles=NONE)
+    (tmp_path / ".assise").symlink_to(embedded_server.folder)
+    text, workspace = (tmp_path / "assise.yaml").read_text(), Project(tmp_path).workspace
+    assert workspace.login("worker") == embedded_server.conninfo("app")
+    for server, login in (
+        ("postgresql://u@h/d", "postgresql://u@h/d"),
+        ('{main: {url: "postgresql://u@h/d"}}', "postgresql://u@h/d"),
+        ('{main: {url: "postgresql://u@h/d", app: "postgresql://a@h/d"}}', "postgresql://a@h/d"),
+    ):
+        (tmp_path / "assise.yaml").write_text(f"{text}postgres: {server}\n")
+        assert workspace.login("worker") == login
 
 
 def test_what_needs_roles_is_refused_without_them(project: Project) -> None:

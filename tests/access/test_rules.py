@@ -229,6 +229,22 @@ def test_sign_up_sees_the_table_of_users_alone(sign_in: Callable[..., Any]) -> N
             count(session, "projects")
 
 
+@pytest.mark.usefixtures("ruled")
+def test_rules_hold_without_the_schema_assise(sign_in: Callable[..., Any], query: Query) -> None:
+    query("DROP SCHEMA assise CASCADE")
+    with sign_in(0) as session:
+        assert count(session, "projects") == PROJECTS // USERS
+        assert count(session, "docs") == 6
+        session.execute("INSERT INTO projects (id, user_id) VALUES (900, 0)")
+        session.execute("INSERT INTO files (project_id, position) VALUES (900, 0)")
+        key = "SELECT user_id FROM files WHERE project_id = 900"
+        assert session.execute(key).fetchone() == (0,)
+    with sign_in(role="worker") as session:
+        session.execute("UPDATE projects SET user_id = 4 WHERE id = 2")
+        moved = "SELECT DISTINCT user_id FROM lines WHERE project_id = 2"
+        assert session.execute(moved).fetchall() == [(4,)]
+
+
 def test_verify_export_repair_and_undo_stay_right(ruled: Project, query: Query, dump: Path) -> None:
     assert ruled.verify().exit_code == 0
     documents: list[bytes] = []

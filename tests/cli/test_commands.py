@@ -356,6 +356,17 @@ def test_a_load_with_rejects_is_exit_3_and_says_where_they_are(
     listed = shell.run("rejects", to=True)
     assert listed.returncode == 3
     assert "duplicate id" in listed.stdout
+    assert listed.stdout.splitlines()[-1] == "1 reject: 1 duplicate id"
+
+
+def test_names_of_collections_do_nothing_to_a_terminal(shell: Shell) -> None:
+    """Shell.run finds no control character in what each command says."""
+    dump = write_dump(shell.folder / "app", {"a\x1b[31m\nb": [*USERS, USERS[0]], "none": []})
+    done = shell.run("migrate", str(dump), "--yes", to=True)
+    assert "a\\x1b[31m\\nb: " in done.stderr
+    assert "none: no documents" in done.stderr
+    for command in ("rejects", "verify", "load"):
+        assert "a\\x1b[31m\\nb " in shell.run(command, to=True).stdout
 
 
 def test_rejects_are_data(rejected: tuple[Shell, bytes]) -> None:
@@ -651,7 +662,7 @@ def test_schema_sql_creates_the_tables_that_a_load_creates(shell: Shell, query: 
     by_hand = read_catalog(query)
     assert len(by_hand) == 14
     query("INSERT INTO users (name) VALUES ('x')")
-    query("INSERT INTO user_items (user_id, _position) SELECT id, 0 FROM users")
+    query("INSERT INTO user_items (user_id, position) SELECT id, 0 FROM users")
     query("DELETE FROM users")
     assert query("SELECT count(*) FROM user_items") == [(0,)]
     query("DROP TABLE users, user_items CASCADE; DROP FUNCTION _new_objectid")

@@ -181,7 +181,7 @@ def test_without_a_terminal_no_line_is_broken_however_long(
     assert all(word in text.split() for word in WORDS[name])
     count = {
         "report": 1 + 2 + 3 + 1 + 1,
-        "rejects": 3,
+        "rejects": 4,
         "undo": 4,
         "plan": 7,
     }[name]

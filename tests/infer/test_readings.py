@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -43,11 +44,17 @@ def infer(folder: Path, **collections: Sequence[Mapping[str, object]]) -> list[s
 
 def infer_field(folder: Path, make: Make, *, count: int = 200, key: str = "x") -> str:
     """The line of the field that `make` gives, for documents by number."""
-    values = [make(n) for n in range(count)]
-    docs = [
-        {"_id": n} if value is ... else {"_id": n, key: value} for n, value in enumerate(values)
-    ]
-    return next(line for line in infer(folder, docs=docs) if line.startswith(f"{key}:"))
+    lines = infer(folder, docs=write_field(make, count, key))
+    return next(line for line in lines if line.startswith(f"{key}:"))
+
+
+def write_field(make: Make, count: int, key: str) -> list[Document]:
+    """Documents by number with one field, which is missing where `make` gives `...`."""
+    docs: list[Document] = []
+    for n in range(count):
+        value = make(n)
+        docs.append({"_id": n} if value is ... else {"_id": n, key: value})
+    return docs
 
 
 @pytest.mark.parametrize(
@@ -146,8 +153,7 @@ def test_texts_of_moments_and_days(tmp_path: Path, make: Make, line: str) -> Non
 )
 def test_whole_doubles(tmp_path: Path, make: Make, count: int, key: str, line: str) -> None:
     wanted = {"unit": "unit_prices: {type: float8", "userId": "user_id: {type: int4, from: userId"}
-    docs: list[Document] = [{"_id": n, key: make(n)} for n in range(count)]
-    lines = infer(tmp_path, docs=docs)
+    lines = infer(tmp_path, docs=write_field(make, count, key))
     assert [found for found in lines if found.startswith(wanted.get(line, line))]
 
 
@@ -186,16 +192,42 @@ def test_what_joins_an_id_has_its_type(tmp_path: Path) -> None:
         docs=docs,
         uuids=[{"_id": found} for found in uuids],
         keys=[{"_id": n} for n in range(40)],
-        texts=[{"_id": str(found), "n": 1} for found in ids],
     )
     starts = [
         "hex: {type: uuid, kind: hex",
         'many: {type: "uuid[]", kind: hex}',
         "uuid: {type: uuid, kind: uuid_text, references: uuids}",
         "key_id: {type: int4, from: keyId, kind: double, references: keys}",
+        "old: {type: uuid, references: docs}",
     ]
     for start in starts:
         assert [line for line in lines if line.startswith(start)], start
+
+
+def test_object_ids_beside_a_key_of_texts_are_texts(tmp_path: Path) -> None:
+    ids = [ObjectId(f"{n:024x}") for n in range(40)]
+    docs: list[Document] = [{"_id": n, "user": ids[n]} for n in range(40)]
+    users: list[Document] = [{"_id": str(found)} for found in ids]
+    lines = infer(tmp_path, docs=docs, users=users)
+    line = next(line for line in lines if line.startswith("user:"))
+    assert line.startswith(
+        "user: {type: text, kind: objectid, references: users}  # objectId; undo"
+    )
+
+
+def test_whole_doubles_that_refer_to_a_unique_field_are_integers_as_it_is(tmp_path: Path) -> None:
+    dump = write_dump(
+        tmp_path / "app",
+        {
+            "shops": [{"_id": ObjectId(f"{n:024x}"), "number": 3.0 * n} for n in range(40)],
+            "visits": [{"_id": n, "shopNumber": 3.0 * n} for n in range(40)],
+        },
+    )
+    index = {"key": {"number": 1}, "name": "n", "unique": True}
+    (dump / "shops.metadata.json").write_text(json.dumps({"indexes": [index]}))
+    columns = Project(tmp_path).infer(dump).manifest.tables
+    own, other = columns["visits"].columns["shop_number"], columns["shops"].columns["number"]
+    assert (own.type, own.kind, other.type, other.kind) == ("int4", "double", "int4", "double")
 
 
 def test_one_document_or_an_array_of_them_is_a_child_table(tmp_path: Path) -> None:
@@ -203,8 +235,7 @@ def test_one_document_or_an_array_of_them_is_a_child_table(tmp_path: Path) -> No
         one = {"sku": f"s{n}", "only": n}
         return one if n % 3 == 0 else [{"sku": "a", "price": 1.5}] * (n % 3)
 
-    docs: list[Document] = [{"_id": n, "items": make(n)} for n in range(60)]
-    lines = infer(tmp_path, docs=docs)
+    lines = infer(tmp_path, docs=write_field(make, 60, "items"))
     at = lines.index("doc_items:")
     assert lines[at - 1] == "# 80 elements"
     columns = lines[lines.index("columns:", at) + 1 :]
@@ -254,9 +285,5 @@ def test_fields_without_a_column_that_are_null_in_most_documents(tmp_path: Path)
     ],
 )
 def test_a_child_table_says_what_no_rows_are(tmp_path: Path, make: Make, line: str | None) -> None:
-    values = [make(n) for n in range(60)]
-    docs: list[Document] = [
-        {"_id": n} if value is ... else {"_id": n, "xs": value} for n, value in enumerate(values)
-    ]
-    lines = infer(tmp_path, docs=docs)
+    lines = infer(tmp_path, docs=write_field(make, 60, "xs"))
     assert [found for found in lines if found.startswith("absent")] == ([line] if line else [])

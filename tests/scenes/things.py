@@ -63,17 +63,17 @@ THINGS = """
   thing_items:
     parent: things
     from: items.*
-    primary_key: [thing_id, _position]
+    primary_key: [thing_id, position]
     columns: {_id: uuid, label: text, n: numeric, size: {type: int4, from: box.size}}
   thing_parts:
     parent: thing_items
     from: parts.*
-    primary_key: [thing_id, _position, _position_2]
+    primary_key: [thing_id, position, position_2]
     columns: {code: text, tags: "text[]"}
   thing_notes:
     parent: things
     from: address.notes.*
-    primary_key: [thing_id, _position]
+    primary_key: [thing_id, position]
     columns: {body: text}
 """
 NOW = datetime(2024, 1, 31, 10, tzinfo=UTC)

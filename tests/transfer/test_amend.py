@@ -560,6 +560,22 @@ def test_a_manifest_that_sets_to_null_later(project: Project, tmp_path: Path, qu
     assert query("SELECT boss, mail, price::text FROM users WHERE id = 2") == [(97, "a", "1.50")]
 
 
+def test_a_repair_sets_to_null_again(project: Project, tmp_path: Path, query: Query) -> None:
+    migrate(project, tmp_path, {"users": PEOPLE}, NULLED)
+    rows = "SELECT * FROM users ORDER BY id", "SELECT * FROM user_friends ORDER BY 1, 2"
+    before = [query(statement) for statement in (*rows, VALID)]
+    figures = query("SELECT typed, read, jsonb, extra, columns FROM assise.chunk")
+    query("UPDATE users SET price = id, mail = id WHERE id IN (2, 3)")
+    query("DELETE FROM users WHERE id = 5")
+    query("UPDATE user_friends SET _extra = NULL WHERE user_id = 3")
+    repaired = project.repair(replace=["users", "user_friends", "user_visits"], confirm=confirm)
+    assert repaired.is_done
+    assert repaired.report.verified == Verified(equal=6)
+    assert [query(statement) for statement in (*rows, VALID)] == before
+    assert query("SELECT typed, read, jsonb, extra, columns FROM assise.chunk") == figures
+    assert project.undo(dry_run=True).tables[0].edits == []
+
+
 def test_a_trigger_that_keeps_a_value(project: Project, tmp_path: Path, query: Query) -> None:
     kept = NULLED.replace(": null}", ": keep}").replace(": null,", ": keep,")
     migrate(project, tmp_path, {"users": PEOPLE}, kept)

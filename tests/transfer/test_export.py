@@ -145,12 +145,12 @@ def test_what_sql_changed_and_added_comes_out_as_it_is_now(loaded: Project, quer
     query("UPDATE users SET name = NULL WHERE name = 'user 4'")
     query("DELETE FROM users WHERE name LIKE 'user 1%%'", ())
     query(
-        "DELETE FROM user_items WHERE _position = 0 AND user_id = objectid_to_uuid(%s)",
+        "DELETE FROM user_items WHERE position = 0 AND user_id = objectid_to_uuid(%s)",
         (str(USERS[5]["_id"]),),
     )
     (new,) = query("INSERT INTO users (name) VALUES ('new') RETURNING uuid_to_objectid(id)")
     query(
-        "INSERT INTO user_items (user_id, _position, n) SELECT id, 0, 9 FROM users WHERE name ="
+        "INSERT INTO user_items (user_id, position, n) SELECT id, 0, 9 FROM users WHERE name ="
         " 'new'"
     )
     found = {str(document["_id"]): document for document in map(bson.decode, read(loaded))}

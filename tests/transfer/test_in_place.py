@@ -32,7 +32,7 @@ tables:
   user_items:
     parent: users
     from: items.*
-    primary_key: [user_id, _position]
+    primary_key: [user_id, position]
     columns:
       n: int4
 """
@@ -128,7 +128,7 @@ def test_what_affects_nothing_goes_through_in_silence(
         ("n: int4", "n: {type: int4, from: m}"),
         ("n: int4", "n: {type: numeric, kind: number}"),
         ("from: items.*", "from: things.*"),
-        ("_position]", "position]"),
+        ("position]", "position]"),
         ("      n: int4\n", "      n: int4\n      m: int4\n"),
     ],
 )

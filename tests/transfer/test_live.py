@@ -257,7 +257,7 @@ def test_a_query_is_kept(database: str, tmp_path: Path, shop: Shop, url: str, qu
     ]
     assert project.load().documents == 100
     assert project.verify().verified == Verified(equal=100)
-    kept = re.escape('another query: users={"n": {"$lt": 100}}, not none')
+    kept = re.escape('with --query users={"n": {"$lt": 100}}, not without --query')
     with pytest.raises(ChangedError, match=kept):
         project.migrate(url, confirm=agree)
 
@@ -443,6 +443,23 @@ def test_what_the_server_says_of_collections_stands_in_the_ledger(
     assert [index["name"] for index in users["indexes"]] == ["_id_", "name_1"]
     assert adults["options"] == {"viewOn": "users", "pipeline": []}
     assert adults["type"] == "view"
+
+
+def test_another_database_of_the_server_is_not_the_source(
+    loaded: Loaded, mongo: MongoServer
+) -> None:
+    """Its collections may have the same names, and no digest would say that they are others."""
+    project, _ = loaded
+    other = f"{mongo.url}shop_of_today"
+    mongo.client.shop_of_today.users.insert_one({"_id": ObjectId()})
+    for verb in (project.load, project.verify, project.repair):
+        with pytest.raises(
+            ChangedError, match="was loaded from the database shop, not from shop_"
+        ) as told:
+            verb(other)
+        assert "-f" in told.value.remedy
+    assert verify(project) == (Verified(equal=300), Since())
+    mongo.client.drop_database("shop_of_today")
 
 
 def test_rows_are_repaired_by_what_a_live_source_has_now(

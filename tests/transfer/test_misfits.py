@@ -33,7 +33,7 @@ tables:
   order_items:
     parent: orders
     from: items.*
-    primary_key: [order_id, _position]
+    primary_key: [order_id, position]
     columns:
       n: int4
 """

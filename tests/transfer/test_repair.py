@@ -109,7 +109,7 @@ DAMAGE: list[tuple[str, Counts]] = [
         {"users": (0, 1, 0), "user_items": (0, 1, 0)},
     ),
     ("INSERT INTO user_items SELECT id, 1 FROM users WHERE n = 4", {"user_items": (0, 1, 0)}),
-    ("UPDATE user_item_parts SET _position_2 = 3 WHERE p = 0", {"user_item_parts": (1, 1, 0)}),
+    ("UPDATE user_item_parts SET position_2 = 3 WHERE p = 0", {"user_item_parts": (1, 1, 0)}),
     ("UPDATE things SET id = id + 0.00 WHERE at = 'place 1'", {"things": (1, 0, 1)}),
     ("UPDATE things SET id = id + 1000 WHERE at < 'place 2'", {"things": (12, 12, 0)}),
 ]
@@ -450,7 +450,7 @@ def test_columns_of_every_type_get_their_values_back(
 ) -> None:
     documents = [write_thing(0), write_thing(1)]
     things = load_things(project, tmp_path, database, TYPED_THINGS, {"things": documents})
-    keys = {"id", "thing_id", "_position", "_position_2"}
+    keys = {"id", "thing_id", "position", "position_2"}
     for table in things.tables:
         names = [name for name, _ in things.columns(table) if name not in keys]
         cells = [f'"{name}" = NULL' for name in names]

@@ -110,7 +110,7 @@ def test_rows_are_unchanged_after_vacuum_and_a_rewrite_of_the_file(
             "users: 50 rows changed",
         ),
         (
-            "DELETE FROM user_item_parts WHERE _position = 0",
+            "DELETE FROM user_item_parts WHERE position = 0",
             (0, 50),
             "user_item_parts: 50 rows deleted",
         ),

@@ -125,7 +125,7 @@ def is_changed(loaded: Loaded, table: str, column: str, value: str) -> bool:
 def test_every_change_of_every_column_is_found(
     things: Loaded, table: str, first: int, last: int
 ) -> None:
-    keys = {"id", "thing_id", "_position", "_position_2"}
+    keys = {"id", "thing_id", "position", "position_2"}
     columns = [(name, kind) for name, kind in things.columns(table) if name not in keys]
     assert (
         len(columns) == {"things": 28, "thing_items": 5, "thing_parts": 3, "thing_notes": 2}[table]
@@ -267,7 +267,7 @@ def test_a_redundant_entry_in_extra_is_found(things: Loaded, change: str) -> Non
 @pytest.mark.parametrize("key", ["rest", "address", "odd"])
 def test_a_removed_entry_of_extra_is_found(things: Loaded, key: str) -> None:
     table, where = (
-        ("thing_items", "label = 'item 0' AND _position = 0")
+        ("thing_items", "label = 'item 0' AND position = 0")
         if key == "odd"
         else ("things", "word = 'word 0'")
     )
@@ -289,7 +289,7 @@ def test_a_removed_entry_of_extra_is_found(things: Loaded, key: str) -> None:
     ],
 )  # fmt: skip
 def test_a_changed_element_that_is_no_document_is_found(things: Loaded, extra: str) -> None:
-    row = "_position = 2 AND thing_id = (SELECT id FROM things WHERE word = 'word 0')"
+    row = "position = 2 AND thing_id = (SELECT id FROM things WHERE word = 'word 0')"
     things.finds(f"UPDATE thing_items SET _extra = '{extra}' WHERE {row}", (3, 1, 0, 0), "items")
     things.finds(f"UPDATE thing_items SET label = 'a document' WHERE {row}", (3, 1, 0, 0), "items")
 
@@ -313,40 +313,40 @@ COLUMNS = "_id, label, n, size, _extra"
     ("statement", "figures", "words"),
     [
         (
-            f"UPDATE thing_items SET _position = 5 WHERE {FIRST} AND _position = 3",
+            f"UPDATE thing_items SET position = 5 WHERE {FIRST} AND position = 3",
             (3, 1, 0, 0),
             ["not numbered from 0 without a gap"],
         ),
         (
-            f"UPDATE thing_items SET _position = 5 WHERE {FIRST} AND _position = 0",
+            f"UPDATE thing_items SET position = 5 WHERE {FIRST} AND position = 0",
             (3, 1, 0, 0),
             ["thing_items are not numbered"],
         ),
         (
-            f"UPDATE thing_items SET _position = -1 WHERE {FIRST} AND _position = 0",
+            f"UPDATE thing_items SET position = -1 WHERE {FIRST} AND position = 0",
             (3, 1, 0, 0),
             ["thing_items are not numbered"],
         ),
         (
             (
-                f"UPDATE thing_parts SET _position_2 = 5 WHERE {FIRST} AND _position = 0 AND"
-                " _position_2 = 0"
+                f"UPDATE thing_parts SET position_2 = 5 WHERE {FIRST} AND position = 0 AND"
+                " position_2 = 0"
             ),
             (3, 1, 0, 0),
             ["thing_parts are not"],
         ),
         (
-            f"UPDATE thing_parts SET _position = 1 WHERE {FIRST} AND _position = 0",
+            f"UPDATE thing_parts SET position = 1 WHERE {FIRST} AND position = 0",
             (3, 1, 0, 0),
             ["items: parts: parts is in its cells and in _extra"],
         ),
         (
-            f"DELETE FROM thing_items WHERE {FIRST} AND _position = 3",
+            f"DELETE FROM thing_items WHERE {FIRST} AND position = 3",
             (3, 1, 0, 0),
             ["3 rows of thing_parts without a parent", "items.3: missing"],
         ),
         (
-            f"DELETE FROM thing_items WHERE {FIRST} AND _position = 1",
+            f"DELETE FROM thing_items WHERE {FIRST} AND position = 1",
             (3, 1, 0, 0),
             ["thing_items are not numbered"],
         ),
@@ -357,14 +357,14 @@ COLUMNS = "_id, label, n, size, _extra"
         ),
         (f"DELETE FROM thing_parts WHERE {FIRST}", (3, 1, 0, 0), ["items.0.parts: missing"]),
         (
-            f"DELETE FROM thing_parts WHERE {FIRST} AND _position_2 = 2",
+            f"DELETE FROM thing_parts WHERE {FIRST} AND position_2 = 2",
             (3, 1, 0, 0),
             ["items.0.parts.2: missing"],
         ),
         (
             (
                 f"INSERT INTO thing_items SELECT thing_id, 4, {COLUMNS} FROM thing_items WHERE"
-                f" {FIRST} AND _position = 1"
+                f" {FIRST} AND position = 1"
             ),
             (3, 1, 0, 0),
             ["items.4"],
@@ -373,36 +373,36 @@ COLUMNS = "_id, label, n, size, _extra"
             (
                 f"INSERT INTO thing_items SELECT {BARE}, 0, {COLUMNS} FROM thing_items"
                 f" WHERE {FIRST}"
-                " AND _position = 1"
+                " AND position = 1"
             ),
             (3, 1, 0, 0),
             ["items: array"],
         ),
         (
-            f"INSERT INTO thing_items (thing_id, _position) VALUES ({BARE}, 0)",
+            f"INSERT INTO thing_items (thing_id, position) VALUES ({BARE}, 0)",
             (3, 1, 0, 0),
             ["items: array"],
         ),
         (
-            f"INSERT INTO thing_items (thing_id, _position) VALUES ({BARE}, 1)",
+            f"INSERT INTO thing_items (thing_id, position) VALUES ({BARE}, 1)",
             (3, 1, 0, 0),
             ["thing_items are not numbered"],
         ),
         (
-            f"INSERT INTO thing_parts (thing_id, _position, _position_2) VALUES ({BARE}, 0, 0)",
+            f"INSERT INTO thing_parts (thing_id, position, position_2) VALUES ({BARE}, 0, 0)",
             (3, 1, 0, 0),
             ["1 row of thing_parts without"],
         ),
         (
-            f"UPDATE thing_items SET _position = _position + 1 WHERE {FIRST} AND _position = 3",
+            f"UPDATE thing_items SET position = position + 1 WHERE {FIRST} AND position = 3",
             (3, 1, 0, 0),
             ["thing_items are not numbered"],
         ),
         (f"UPDATE thing_notes SET thing_id = {BARE} WHERE {FIRST}", (2, 2, 0, 0), ["address"]),
         (
             (
-                f"UPDATE thing_notes SET thing_id = {BARE}, _position = 0 WHERE {FIRST}"
-                " AND _position"
+                f"UPDATE thing_notes SET thing_id = {BARE}, position = 0 WHERE {FIRST}"
+                " AND position"
                 " = 1"
             ),
             (2, 2, 0, 0),
@@ -410,8 +410,8 @@ COLUMNS = "_id, label, n, size, _extra"
         ),
         (
             (
-                f"UPDATE thing_notes SET thing_id = {SECOND}, _position = 2 WHERE {FIRST} AND"
-                " _position = 1"
+                f"UPDATE thing_notes SET thing_id = {SECOND}, position = 2 WHERE {FIRST} AND"
+                " position = 1"
             ),
             (2, 2, 0, 0),
             ["notes.2", "notes.1: missing"],
@@ -423,7 +423,7 @@ COLUMNS = "_id, label, n, size, _extra"
         ),
         (
             (
-                "INSERT INTO thing_parts (thing_id, _position, _position_2) VALUES"
+                "INSERT INTO thing_parts (thing_id, position, position_2) VALUES"
                 " (gen_random_uuid(), 0, 0)"
             ),
             (4, 0, 0, 1),
@@ -467,18 +467,18 @@ def test_moved_lost_and_added_rows_are_found(
 def test_two_rows_that_changed_places_are_found(things: Loaded) -> None:
     swap = "UPDATE {0} SET {1} = 7 - {1} WHERE {2} AND {1} IN (3, 4)"
     swap_notes = """UPDATE thing_notes AS a SET body = b.body, _extra = b._extra
-        FROM thing_notes AS b WHERE a.thing_id = b.thing_id AND a._position <> b._position"""
+        FROM thing_notes AS b WHERE a.thing_id = b.thing_id AND a.position <> b.position"""
     things.finds(swap_notes, (2, 2, 0, 0), "notes.0", "notes.1")
     things.query("ALTER TABLE thing_items DROP CONSTRAINT thing_items_pkey")
     things.finds(
         swap.replace("7 -", "1 -")
         .replace("(3, 4)", "(0, 1)")
-        .format("thing_items", "_position", FIRST),
+        .format("thing_items", "position", FIRST),
         (3, 1, 0, 0),
         "items: parts: ",
     )
     things.finds(
-        f"INSERT INTO thing_items SELECT * FROM thing_items WHERE {FIRST} AND _position = 3",
+        f"INSERT INTO thing_items SELECT * FROM thing_items WHERE {FIRST} AND position = 3",
         (3, 1, 0, 0),
         "not numbered from 0",
     )
@@ -490,7 +490,7 @@ def test_a_duplicated_root_row_is_extra_with_and_without_its_children(things: Lo
     copy = f"INSERT INTO things (id, {columns}) {row}"
     things.finds(copy, (4, 0, 0, 1), "comes from no document")
     things.finds(
-        f"{copy}; INSERT INTO thing_notes SELECT '{NEW}', _position, body, _extra FROM"
+        f"{copy}; INSERT INTO thing_notes SELECT '{NEW}', position, body, _extra FROM"
         f" thing_notes WHERE {FIRST}",
         (4, 0, 0, 1),
     )

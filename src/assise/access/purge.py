@@ -29,13 +29,13 @@ def list_jobs(tables: LoadedTables) -> Sequence[Job]:
         declared = SOFT_DELETE.of(tables.manifest.tables[deletion.table])
         if declared is not None and declared.keep is not None:
             role = role_name(rules.prefix, "worker")
-            run = partial(purge_rows, write_purge(deletion, declared.keep), role)
+            run = partial(purge_rows, purge=write_purge(deletion, declared.keep), role=role)
             found.append(Job(f"purge {deletion.table}", CRON, run))
     return found
 
 
 def purge_rows(
-    purge: Purge, role: str, connection: Connection, should_stop: Callable[[], bool]
+    connection: Connection, should_stop: Callable[[], bool], *, purge: Purge, role: str
 ) -> str:
     """Delete the rows for good, a batch in a transaction; says how many.
 

@@ -9,7 +9,7 @@ from assise.errors import TargetError
 from assise.postgres.connection import Connection
 from assise.postgres.queries import Queries
 from assise.schema.roles import COMMENT, ROLES, admit_loader, create_role, mark_role, role_name
-from assise.schema.sql import quote
+from assise.schema.sql import quote, quote_list
 
 QUERIES = Queries("assise.access")
 
@@ -58,8 +58,8 @@ def make_roles(connection: Connection, prefix: str, *, schema: str) -> None:
         statements.append(admit_loader(prefix))
     if not user.is_member:
         options = " WITH SET TRUE, INHERIT TRUE" if connection.server_version >= 160_000 else ""
-        worker = role_name(prefix, "worker")
-        statements.append(f"GRANT {quote(owner)}, {quote(worker)} TO {quote(user.name)}{options}")
+        granted = quote_list([owner, role_name(prefix, "worker")])
+        statements.append(f"GRANT {granted} TO {quote(user.name)}{options}")
     if statements:
         _check_rights(connection, user, statements)
         with connection.transaction():

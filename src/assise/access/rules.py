@@ -13,6 +13,7 @@ from assise.postgres.connection import Connection
 from assise.postgres.queries import Queries
 from assise.progress import Log
 from assise.schema.access import AccessRules
+from assise.schema.copies import list_clears, list_linked
 from assise.schema.deletion import name_deleted_index
 from assise.schema.managed import Managed
 from assise.schema.sql import quote
@@ -193,9 +194,9 @@ def _change(
     for each in reversed(made):
         if each not in kept and each.drop:
             connection.execute(each.drop)
-    for table in rules.list_linked():
+    for table in list_linked(rules):
         connection.execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
-    for statement in (*rules.list_clears(made), *rules.list_fills()):
+    for statement in (*list_clears(rules, made), *rules.list_fills()):
         _fill(connection, tables, statement)
     for each in wanted:
         if each not in kept:

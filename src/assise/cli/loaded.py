@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -44,7 +45,7 @@ from assise.project import Project
 from assise.transfer.export import Exported
 from assise.transfer.ledger import Reject
 from assise.transfer.undo import Undo
-from assise.wording import count_of
+from assise.wording import count_of, escape
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -105,10 +106,10 @@ def export(
         sys.stdout.flush()
     for each in done:
         figures = f"{count_of(each.documents, 'document')}, {count_of(each.rejects, 'reject')}"
-        terminal.say(f"{each.name}: {figures}")
+        terminal.say(f"{escape(each.name)}: {figures}")
         if each.texts:
             texts = f"{count_of(each.texts, 'reject')} as text in {each.name}.rejects.jsonl"
-            terminal.say(f"{each.name}: {texts}")
+            terminal.say(f"{escape(each.name)}: {texts}")
         for problem in each.problems:
             terminal.say(problem)
     return 3 if any(each.skipped for each in done) else 0
@@ -174,14 +175,21 @@ def print_rejects(rejects: Sequence[Reject], *, as_json: bool) -> None:
     for reject in rejects:
         name, detail = reject.collection, reject.detail
         place, size = str(reject.offset), format_bytes(reject.size)
-        reason = reject.reason.name.lower().replace("_", " ")
+        reason = _name_reason(reject)
         if console.width < NARROW:
-            head = f"{name} {place}, {size}"
+            head = f"{escape(name)} {place}, {size}"
             print_words(console, f"{head}: {reason}, {detail}")
         else:
             table.add_row(BrokenName(name), place, size, reason, Text(detail))
     if table.rows:
         console.print(table)
+    counts = Counter(_name_reason(reject) for reject in rejects)
+    sums = ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.items()))
+    print_words(console, f"{count_of(len(rejects), 'reject')}: {sums}")
+
+
+def _name_reason(reject: Reject) -> str:
+    return reject.reason.name.lower().replace("_", " ")
 
 
 def _describe(reject: Reject) -> dict[str, object]:

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from assise.cli.tables import format_bytes, wrap
 from assise.progress import Progress
-from assise.wording import count_of
+from assise.wording import count_of, escape
 
 EVERY_S = 10
 """Seconds between two lines where there is no terminal."""
@@ -78,10 +78,10 @@ class Terminal:
     def _describe(self, progress: Progress) -> str:
         if progress.noun != "document":
             done = count_of(progress.documents, progress.noun)
-            return f"{progress.step} {progress.collection}: {done} of {progress.size:,}"
+            return f"{progress.step} {escape(progress.collection)}: {done} of {progress.size:,}"
         share = 100 * progress.position // max(1, progress.size)
         parts = [
-            f"{progress.step} {progress.collection}: {count_of(progress.documents, 'document')}",
+            f"{progress.step} {escape(progress.collection)}: {count_of(progress.documents, 'document')}",
             f"{share} % of {format_bytes(progress.size)}",
             *self._rates(progress),
         ]
@@ -135,7 +135,7 @@ class Terminal:
         console = self._bars.console if self._bars else Console(stderr=True)
         known = self._rates(progress)
         rates = ", ".join(known if console.width >= WIDE else known[-1:])
-        name = Text(f"{progress.step} {progress.collection}")
+        name = Text(f"{progress.step} {escape(progress.collection)}")
         room = console.width - len(rates) - BAR - 3
         name.truncate(max(1, room), overflow="ellipsis")
         if self._bars is None:

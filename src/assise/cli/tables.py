@@ -15,6 +15,8 @@ from rich.containers import Lines
 from rich.table import Table
 from rich.text import Text
 
+from assise.wording import escape, show_controls
+
 TICK = "✓"
 BAD = "bold red"
 NARROW = 80
@@ -44,6 +46,7 @@ def wrap(line: str, console: Console) -> str:
     What somebody may copy stays whole: a command in backquotes, a line that begins with `next:`, a
     word however long.
     """
+    line = show_controls(line)
     if not console.is_terminal or line.startswith("next: "):
         return line
     glued = re.sub("`[^`]*`", lambda command: command[0].replace(" ", "\0"), line)
@@ -99,6 +102,9 @@ def make_table(headings: Sequence[str], *, texts: Collection[str]) -> Table:
 
 class BrokenName(Text):
     """A name in a table. Where it is longer than its column it is broken between its words."""
+
+    def __init__(self, name: str, style: str = "") -> None:
+        super().__init__(escape(name), style=style)
 
     def wrap(
         self,

@@ -297,7 +297,7 @@ def name_path(path: Path) -> str:
     >>> name_path(("customer", "Id")), name_path(("tagIds", "*")), name_path(("by", "user"))
     ('customer_id', 'tagIds', 'user')
     """
-    keys = [key for key in path if key != ELEMENT]
+    keys = [key for key in path if key != ELEMENT] or [ELEMENT]
     is_id = keys[-1].strip("_$").lower() == "id"
     return f"{keys[-2]}_id" if is_id and len(keys) > 1 else keys[-1]
 

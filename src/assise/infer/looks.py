@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from math import copysign
 
 from assise.documents.kinds import DOUBLE, STRING
-from assise.documents.reader import read_double, read_string
+from assise.documents.reader import Skip, read_double, read_int32
 from assise.documents.shape import SlotValue
+from assise.errors import InvalidBsonError
 from assise.infer.tree import (
     DAY,
     FRACTION,
@@ -34,8 +35,8 @@ Collect = Callable[[int], None]
 
 _HEX = re.compile(rb"[0-9a-fA-F]{24}").fullmatch
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
-_SHORT = frozenset({0, 10, 24, 36, *range(20, 36)})
-"""Bytes of the texts that look like something."""
+_SHORT = frozenset({1, 11, *range(21, 38)})
+"""Bytes, with the NUL behind them, of the texts that look like something."""
 
 _INT4, _INT8 = 2.0**31, 2.0**63
 
@@ -71,50 +72,51 @@ def find_double(value: float) -> int:
     return 0 if -_INT4 <= value < _INT4 else WIDE
 
 
-class TextLook:
-    """The walk over texts: over one of them, or over all in a column."""
+LookAt = Callable[[Sequence[SlotValue]], None]
+"""Looks at the values of a column, which were read before."""
 
-    def __init__(self, collect: Collect, node: int) -> None:
-        self._collect, self._node = collect, node
+MakeLook = Callable[[Collect, int], tuple[Skip, LookAt]]
+"""The walk over one value, and the look at all in a column."""
 
-    def __call__(self, raw: bytes, p: int, /) -> int:
-        """Look at one text."""
-        text, end = read_string(raw, p)
-        if len(text) in _SHORT and (form := find_form(text)):
-            self._collect(self._node | form)
+
+def look_at_texts(collect: Collect, node: int) -> tuple[Skip, LookAt]:
+    """Make the looks at the texts of a node, which is shifted."""
+
+    def look_at_one(raw: bytes, p: int) -> int:
+        length: int = read_int32(raw, p)[0]
+        end = p + 4 + length
+        if length < 1 or raw[end - 1]:
+            raise InvalidBsonError("a string without a terminator", p)
+        if length in _SHORT:
+            form = find_form(raw[p + 4 : end - 1])
+            if form:
+                collect(node | form)
         return end
 
-    def look_at(self, column: Sequence[SlotValue]) -> None:
-        """Look at the texts of a column."""
-        collect, node = self._collect, self._node
-        short = [value[4:-1] for value in column if value is not None and len(value) - 5 in _SHORT]
+    def look_at_all(column: Sequence[SlotValue]) -> None:
+        short = [value[4:-1] for value in column if value and len(value) - 4 in _SHORT]
         for form in filter(None, map(find_form, short)):
             collect(node | form)
 
+    return look_at_one, look_at_all
 
-class DoubleLook:
-    """The walk over doubles: over one of them, or over all in a column."""
 
-    def __init__(self, collect: Collect, node: int) -> None:
-        self._collect, self._node = collect, node
+def look_at_doubles(collect: Collect, node: int) -> tuple[Skip, LookAt]:
+    """Make the looks at the doubles of a node, which is shifted."""
 
-    def __call__(self, raw: bytes, p: int, /) -> int:
-        """Look at one double."""
+    def look_at_one(raw: bytes, p: int) -> int:
         if form := find_double(read_double(raw, p)[0]):
-            self._collect(self._node | form)
+            collect(node | form)
         return p + 8
 
-    def look_at(self, column: Sequence[SlotValue]) -> None:
-        """Look at the doubles of a column."""
+    def look_at_all(column: Sequence[SlotValue]) -> None:
         found = array("d")
         found.frombytes(b"".join([value for value in column if value is not None]))
-        collect, node = self._collect, self._node
         for form in filter(None, map(find_double, found)):
             collect(node | form)
 
+    return look_at_one, look_at_all
 
-LOOKS: dict[int, Callable[[Collect, int], TextLook | DoubleLook]] = {
-    STRING: TextLook,
-    DOUBLE: DoubleLook,
-}
-"""Type byte -> the look at values of this kind."""
+
+LOOKS: dict[int, MakeLook] = {STRING: look_at_texts, DOUBLE: look_at_doubles}
+"""Type byte -> the looks at values of this kind."""

@@ -51,7 +51,7 @@ from assise.documents.shape import Shape, Slot, SlotValue
 from assise.errors import InvalidBsonError
 from assise.infer.ids import FITS
 from assise.infer.joins import Joins
-from assise.infer.looks import LOOKS, DoubleLook, TextLook
+from assise.infer.looks import LOOKS, LookAt
 from assise.infer.metadata import Metadata
 from assise.infer.tree import (
     CODES,
@@ -158,6 +158,7 @@ class Profile:
         self._counts: Counter[int] = Counter()
         self._samples: dict[int, bytes] = {}
         self._hits: list[int] = []
+        self._looks: dict[int, LookAt] = {}
         self._is_learning = False
         self._root = _Level(0, 0, 0)
         self._levels: dict[int, _Level] = {}
@@ -269,8 +270,8 @@ class Profile:
                 if len(counted) < len(column):
                     column = [column[row] for row in counted]  # noqa: PLW2901 - those that count
                 self._counts[field[0]] += len(column) - column.count(None)
-                if isinstance(field[3], TextLook | DoubleLook):
-                    field[3].look_at(column)
+                if look_at := self._looks.get(field[0]):
+                    look_at(column)
         if len(self._hits) > _FLUSH:
             self._flush()
 
@@ -456,7 +457,8 @@ class Profile:
         elif kind in {DOCUMENT, ARRAY}:
             walk = self._walk_inner(level, node, kind)
         elif kind in LOOKS:
-            walk = LOOKS[kind](self._hits.append, node << NODE_BITS)
+            looks = LOOKS[kind](self._hits.append, node << NODE_BITS)
+            walk, self._looks[cell] = looks
         return (cell, bit, 0, walk) if walk else _skipped(cell, bit, kind)
 
     def _walk_inner(self, level: _Level, node: int, kind: int) -> Skip | None:
@@ -497,7 +499,7 @@ class Profile:
             return None
         collect, skip = self._hits.append, SKIP[kind]
         if kind in LOOKS:
-            skip = LOOKS[kind](collect, node << NODE_BITS)
+            skip, _ = LOOKS[kind](collect, node << NODE_BITS)
         unfit = node << NODE_BITS | UNFIT
 
         def walk_id(raw: bytes, p: int) -> int:

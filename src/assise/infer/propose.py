@@ -263,6 +263,8 @@ def _note_legacy(draft: _Draft) -> None:
 
 def _note_profile(draft: _Draft, collection: str, profile: Profile) -> None:
     name = escape(collection)
+    if not profile.documents:
+        draft.notes.append(f"{name}: no documents, so that its table has the key alone")
     if profile.is_capped:
         draft.notes.append(
             f"{name}: only the first {count_of(profile.paths, 'path')} were profiled (infer.paths);"

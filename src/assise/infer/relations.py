@@ -76,20 +76,26 @@ class Relations:
             self.comments["tables", table, "indexes"] = "\n".join(texts)
 
     def join_types(self, matches: Matches) -> None:
-        """Give columns the type of what they refer to, where it reads their values."""
+        """Give columns the type of what they refer to, where it reads their values.
+
+        A column that joins one of several stays as it is; else it joins the first.
+        """
         for at, found in self._list_matches(matches):
-            targets = {(each.collection, (each.field,)) for each in found}
-            for target in sorted(targets.intersection(self.places)):
-                self._join_types(at, target)
+            targets = [(each.collection, (each.field,)) for each in found]
+            known = [target for target in targets if target in self.places]
+            own = FAMILIES.get(element_type(self.places[at].type))
+            families = {FAMILIES.get(self.places[target].type) for target in known}
+            if known and (own is None or own not in families):
+                self._join_types(at, known[0])
 
     def _join_types(self, at: tuple[str, Path], target: tuple[str, Path]) -> None:
         own, other = self.places[at], self.places[target]
-        own_family = FAMILIES.get(element_type(own.type), "")
         family = FAMILIES.get(other.type, "")
-        if not family and "int" in other.joins and {"int"} & {own_family, *own.joins}:
+        is_int = FAMILIES.get(element_type(own.type)) == "int" or "int" in own.joins
+        if not family and is_int and "int" in other.joins:
             self._change(target, other.joins["int"])
             family = "int"
-        if family in own.joins and family != own_family:
+        if family in own.joins:
             self._change(at, own.joins[family])
 
     def _change(self, at: tuple[str, Path], choice: ColumnChoice) -> None:

@@ -257,7 +257,7 @@ def _open_database(path: Path, entries: list[Path], options: SourceOptions) -> D
     if options.database not in {None, path.name}:
         raise UsageError(
             f"{path} is the folder of one database, {path.name!r}, not of {options.database!r}",
-            remedy="Leave --db out, or give the folder above.",
+            remedy=f"Give the folder of {options.database!r}, or the one above, or leave --db out.",
         )
     found = sorted(map(_make_file, filter(_is_data, entries)), key=lambda each: each.name)
     for one, other in pairwise(found):

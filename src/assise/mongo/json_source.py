@@ -100,7 +100,7 @@ class JsonSource:
         if len(signs) == len(Version):
             (old_at, old), (new_at, new) = signs[Version.V1], signs[Version.V2]
             yield (
-                f"{name}: words of two versions of Extended JSON, {new} of version 2 at byte"
+                f"{escape(name)}: words of two versions of Extended JSON, {new} of version 2 at byte"
                 f" {new_at:,} and {old} of version 1 at byte {old_at:,}: it is read as version 2."
                 " Split the file where they meet."
             )

@@ -126,10 +126,13 @@ class SourceOptions:
         return {name: value for name, value in facts.items() if value}
 
     def show(self, name: str) -> str:
-        """Return a value of `as_json` as people give it, or none."""
+        """Return a value of `as_json` as people give it, such as `with --db shop`."""
+        value = self.as_json().get(name)
+        if value is None:
+            return f"without {_OPTIONS[name]}"
         if name == "queries":
-            return " ".join(f"{key}={query}" for key, query in self.queries.items()) or "none"
-        return str(self.as_json().get(name, "none"))
+            value = " ".join(f"{key}={query}" for key, query in self.queries.items())
+        return f"with {_OPTIONS[name]} {value}"
 
     @classmethod
     def from_json(cls, facts: JsonObject) -> Self:

@@ -26,7 +26,7 @@ ShouldStop = Callable[[], bool]
 LOGGERS = ("procrastinate", "psycopg.pool")
 
 
-class Task(NamedTuple):
+class TimedTask(NamedTuple):
     """A job by its name, when it is due in the form of cron, and what runs it in a thread."""
 
     name: str
@@ -46,7 +46,7 @@ def read_schema() -> str:
 
 @asynccontextmanager
 async def open_queue(
-    conninfo: str, target: str, name: str, tasks: Sequence[Task]
+    conninfo: str, target: str, *, name: str, tasks: Sequence[TimedTask]
 ) -> AsyncIterator[Queue]:
     """The queue of this name, with its tasks, while the block runs.
 
@@ -99,7 +99,7 @@ class Queue:
     def __init__(self, app: procrastinate.App, name: str, target: str) -> None:
         self._app, self._name, self._target = app, name, target
 
-    def add(self, task: Task) -> None:
+    def add(self, task: TimedTask) -> None:
         """Add a task that is due at its times."""
 
         def run(context: procrastinate.JobContext, timestamp: int) -> None:

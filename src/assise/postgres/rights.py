@@ -57,15 +57,18 @@ class Rights(NamedTuple):
             UsageError: an id holds a NUL.
         """
         calls = [
-            sql.SQL("set_config({}, {}, true)").format(name, value)
+            b"set_config('%b', %b, true)" % (name.encode(), _quote(value, context))
             for name, value in self.settings().items()
         ]
         if position is not None:
-            fresh = sql.SQL("coalesce(pg_last_wal_replay_lsn() >= {}::pg_lsn, false) AS is_fresh")
-            calls.append(fresh.format(position))
-        mode = sql.SQL(" READ ONLY" if self.is_read_only else "")
-        text = sql.SQL("BEGIN ISOLATION LEVEL READ COMMITTED{}; SELECT {}")
-        return text.format(mode, sql.SQL(", ").join(calls)).as_bytes(context)
+            reached = b"pg_last_wal_replay_lsn() >= %b::pg_lsn" % _quote(position, context)
+            calls.append(b"coalesce(%b, false) AS is_fresh" % reached)
+        mode = b" READ ONLY" if self.is_read_only else b""
+        return b"BEGIN ISOLATION LEVEL READ COMMITTED%b; SELECT %b" % (mode, b", ".join(calls))
+
+
+def _quote(value: str, context: AdaptContext) -> bytes:
+    return sql.Literal(value).as_bytes(context)
 
 
 def _as_text(name: str, value: object) -> str:

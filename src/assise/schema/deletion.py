@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from assise.manifest.names import MAX_NAME_BYTES, shorten
 from assise.schema.guards import Link, make_name
-from assise.schema.sql import quote, quote_list, quote_text
+from assise.schema.sql import equate, qualify, quote, quote_text
 
 
 class Below(NamedTuple):
@@ -28,7 +28,7 @@ class Below(NamedTuple):
 
 
 def list_below(
-    table: str, column: str, links: Sequence[Link], hidden: Mapping[str, Sequence[str]]
+    table: str, column: str, *, links: Sequence[Link], hidden: Mapping[str, Sequence[str]]
 ) -> Iterator[Below]:
     """What goes with a row of a table whose `column` says when it was deleted, parents first."""
     for link in links:
@@ -37,7 +37,7 @@ def list_below(
             stamp = copied[column]
             others = tuple(name for name in hidden[link.child] if name != stamp)
             yield Below((link,), stamp, others)
-            for below in list_below(link.child, stamp, links, hidden):
+            for below in list_below(link.child, stamp, links=links, hidden=hidden):
                 yield below._replace(links=(link, *below.links))
 
 
@@ -48,13 +48,14 @@ def name_deleted_index(table: str) -> str:
 
 def join_pairs(link: Link, child: str, parent: str) -> str:
     """That a row of a child belongs to one of its parent."""
-    pairs = link.pairs
-    return " AND ".join(f"{parent}.{quote(p)} = {child}.{quote(c)}" for c, p in pairs)
+    above, own = qualify(parent, link.parent_key), qualify(child, link.own_key)
+    return " AND ".join(equate(above, own))
 
 
-def are_null(columns: Iterable[str], prefix: str = "") -> str:
+def are_null(columns: Iterable[str], row: str = "") -> str:
     """That no column of these has a value."""
-    return " AND ".join(f"{prefix}{quote(column)} IS NULL" for column in columns) or "true"
+    names = qualify(row, columns) if row else map(quote, columns)
+    return " AND ".join(f"{name} IS NULL" for name in names) or "true"
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Deletion:
         The row is locked first: children that are being inserted have locked its key.
         """
         column, place = quote(self.column), quote(self.schema, self.table)
-        live = are_null([self.column, *self.above], "t.")
+        live = are_null([self.column, *self.above], "t")
         return (
             "#variable_conflict use_column\n"
             f"BEGIN PERFORM FROM {place} AS t WHERE {self._is_row} AND {live} AND {self.may_write}"
@@ -102,7 +103,7 @@ class Deletion:
     def restore(self) -> str:
         """The body that restores a row, and below it what was deleted with it and nothing else."""
         column, place = quote(self.column), quote(self.schema, self.table)
-        above = f"NOT ({are_null(self.above, 't.')})"
+        above = f"NOT ({are_null(self.above, 't')})"
         is_above = f"{self.table}: the row that it belongs to is deleted; restore that one first"
         is_taken = f"{self.table}: the row cannot be restored, as another one has taken its "
         return (
@@ -122,8 +123,8 @@ class Deletion:
 
     @property
     def _is_row(self) -> str:
-        names = enumerate(self.key, start=1)
-        return " AND ".join(f"t.{quote(name)} = ${number}" for number, name in names)
+        places = [f"${number}" for number, _ in enumerate(self.key, start=1)]
+        return " AND ".join(equate(qualify("t", self.key), places))
 
     @property
     def _give_up(self) -> str:
@@ -133,8 +134,11 @@ class Deletion:
         """Rows by table: this one, and those that are hidden by its deletion at `stamp` alone."""
         found: dict[str, list[str]] = {self.table: ["1"]}
         for below in self.below:
-            found.setdefault(below.table, []).append(f"({self._count(below, stamp)})")
-        parts = [f"{quote_text(name)}, {' + '.join(counts)}" for name, counts in found.items()]
+            count = self._count(below, stamp)
+            found.setdefault(below.table, []).append(f"({count})")
+        parts: list[str] = []
+        for name, counts in found.items():
+            parts += [quote_text(name), " + ".join(counts)]
         return f"jsonb_build_object({', '.join(parts)})"
 
     def _count(self, below: Below, stamp: str) -> str:
@@ -142,12 +146,13 @@ class Deletion:
         above = "t"
         for number, link in enumerate(below.links):
             child = f"c{number}"
-            same = join_pairs(link, child, above)
-            parts.append(f"JOIN {quote(self.schema, link.child)} AS {child} ON {same}")
+            table, same = quote(self.schema, link.child), join_pairs(link, child, above)
+            parts.append(f"JOIN {table} AS {child} ON {same}")
             above = child
-        others = are_null(below.others, f"{above}.")
+        others = are_null(below.others, above)
         is_with = f"{above}.{quote(below.stamp)} = {stamp}"
-        return " ".join([*parts, f"WHERE {self._is_row} AND {is_with} AND {others}"])
+        where = f"WHERE {self._is_row} AND {is_with} AND {others}"
+        return " ".join([*parts, where])
 
 
 @dataclass(frozen=True)
@@ -172,11 +177,12 @@ def write_purge(deletion: Deletion, keep: str) -> Purge:
     place, column = quote(deletion.schema, deletion.table), quote(deletion.column)
     names = [quote(name) for name in deletion.key]
     kinds = [*deletion.key.values()]
-    order = ", ".join([f"t.{column}", *(f"t.{name}" for name in names)])
+    columns = qualify("t", [deletion.column, *deletion.key])
+    order = ", ".join(columns)
     kinds_of_order = ["timestamptz", *kinds]
     last = f"{_place('after')}::text[]"
     after = ", ".join(f"({last})[{n}]::{kind}" for n, kind in enumerate(kinds_of_order, start=1))
-    texts = ", ".join(f"t.{name}::text" for name in [column, *names])
+    texts = ", ".join(f"{name}::text" for name in columns)
     find = (
         f"SELECT {texts} FROM {place} AS t"
         f" WHERE t.{column} < now() - {quote_text(keep)}::interval"
@@ -212,9 +218,9 @@ def _delete_below(deletion: Deletion) -> Iterator[str]:
         above = made[below.links[:-1]]
         made[below.links] = name
         wanted = [parent for other in deletion.below for parent in _list_needed(other, below)]
-        giving = quote_list(dict.fromkeys([own for own, _ in link.pairs] + wanted))
+        giving = dict.fromkeys([*link.own_key, *wanted])
         child = quote(deletion.schema, link.child)
-        returned = ", ".join(f"c.{column}" for column in giving.split(", "))
+        returned = ", ".join(qualify("c", giving))
         yield (
             f"{name} AS (DELETE FROM {child} AS c USING {above} AS p"
             f" WHERE {join_pairs(link, 'c', 'p')} RETURNING {returned})"
@@ -224,4 +230,4 @@ def _delete_below(deletion: Deletion) -> Iterator[str]:
 def _list_needed(other: Below, below: Below) -> list[str]:
     """The columns by which rows of `other`, directly below, find those of `below`."""
     is_next = other.links[:-1] == below.links
-    return [parent for _, parent in other.links[-1].pairs] if is_next else []
+    return other.links[-1].parent_key if is_next else []

@@ -43,6 +43,26 @@ class Link(NamedTuple):
     pairs: tuple[tuple[str, str], ...]
     copies: tuple[Copy, ...]
 
+    @property
+    def own_key(self) -> list[str]:
+        """The columns of the child that name its parent's row."""
+        return [own for own, _ in self.pairs]
+
+    @property
+    def parent_key(self) -> list[str]:
+        """The columns of the parent that they name."""
+        return [theirs for _, theirs in self.pairs]
+
+    @property
+    def copied(self) -> list[str]:
+        """The columns of the child that hold copies."""
+        return [copy.column for copy in self.copies]
+
+    @property
+    def sources(self) -> list[str]:
+        """The columns of the parent that are copied."""
+        return [copy.source for copy in self.copies]
+
 
 @dataclass(frozen=True)
 class Guard:

@@ -38,6 +38,16 @@ def quote_table(schema: str, table: str) -> str:
     return quote(own or schema, name)
 
 
+def qualify(row: str, columns: Iterable[str]) -> list[str]:
+    """The columns of a row, or of a table by its alias."""
+    return [f"{row}.{quote(column)}" for column in columns]
+
+
+def equate(left: Iterable[str], right: Iterable[str]) -> list[str]:
+    """Pairs of expressions with = between them."""
+    return [f"{one} = {other}" for one, other in zip(left, right, strict=True)]
+
+
 def quote_list(names: Iterable[str]) -> str:
     """Quoted identifiers with commas between them."""
     return ", ".join(quote(name) for name in names)

@@ -48,6 +48,7 @@ from assise.transfer.report import Finding, Report
 from assise.types.table import array_parameter
 from assise.types.wire import Cell, add_length, write_row
 from assise.wording import count_of
+from assise.workspace import keep_silent
 
 WITH_AMENDED = 8
 """The version of the ledger from which on it lists what was amended."""
@@ -171,18 +172,13 @@ class _Run:
     def run(self) -> set[str]:
         self._lock()
         ledger.write_repair(self.connection, self.load)
-        breaches = [*self._list_breaches()]
-        for rejection in self._rejections.values():
-            statements = rejection.create()
-            if self.load.is_live:
-                statements += rejection.create_raws()
-            self.connection.execute(";\n".join(statements))
+        breaches = self.prepare()
         # Each begins when the one before finds nothing more: what is rejected as an orphan keeps no
         # other document from being the first of a value, and what is rejected is not set to NULL.
         while (
             self._reject_orphans(breaches)
             or self._reject_duplicates(breaches)
-            or self._set_null(breaches)
+            or self.set_null(breaches)
         ):
             pass
         changed = set[str]()
@@ -197,6 +193,15 @@ class _Run:
                 changed.add(name)
         self._write_findings()
         return changed
+
+    def prepare(self) -> list[Breach]:
+        """Make the temporary tables; the breaches that are asked for."""
+        for rejection in self._rejections.values():
+            statements = rejection.create()
+            if self.load.is_live:
+                statements += rejection.create_raws()
+            self.connection.execute(";\n".join(statements))
+        return [*self._list_breaches()]
 
     def _lock(self) -> None:
         tables = [table for each in self._rejections.values() for table in each.layouts]
@@ -239,7 +244,7 @@ class _Run:
             self.connection.execute(breach.add_later())
         return sum(self._amend(breach) for breach in found)
 
-    def _set_null(self, breaches: Sequence[Breach]) -> int:
+    def set_null(self, breaches: Sequence[Breach]) -> int:
         """Set to NULL what is left of orphans and duplicates; duplicates of earlier documents."""
         count = 0
         for breach in breaches:
@@ -261,7 +266,7 @@ class _Run:
             if breach.amendment.action == "reject":
                 self._delete(breach.rejection)
             else:
-                set_null(self.connection, self.load, breach)
+                _set_cells_null(self.connection, self.load, breach)
         return count
 
     def _find(self, breach: Breach, count: int) -> Finding:
@@ -389,7 +394,47 @@ class _Run:
             self.connection.execute(QUERIES["write_amended"], {"load_id": self.load.id, **facts})
 
 
-def set_null(connection: Connection, load: Load, breach: Breach) -> None:
+@dataclass(frozen=True)
+class NullAgain:
+    """Sets to NULL again, in the transaction of a repair, what it writes as the source has it."""
+
+    connection: Connection
+    load: Load
+    source: Source
+    objects: Sequence[Object]
+
+    @cached_property
+    def _asked(self) -> list[Object]:
+        """The keys for which the load has set values to NULL."""
+        if bookkeeping.find_version(self.connection, LEDGER) < WITH_AMENDED:
+            return []
+        rows = self.connection.execute(QUERIES["amended"], {"load_id": self.load.id})
+        amended = {(table, name) for table, name, _ in rows}
+        return [
+            each
+            for each in self.objects
+            if (each.table, each.name) in amended
+            and each.amendment is not None
+            and each.amendment.action == "null"
+        ]
+
+    def lift_unique(self) -> list[str]:
+        """Drop the unique keys among them; the statements to put them back."""
+        unique = [each for each in self._asked if each.kind == "unique"]
+        for each in unique:
+            self.connection.execute(each.drop)
+        return [each.create for each in unique]
+
+    def set_null(self) -> None:
+        """Set to NULL what breaks them now."""
+        if self._asked:
+            run = _Run(self.connection, self.load, self.source, self._asked, keep_silent)
+            breaches = run.prepare()
+            while run.set_null(breaches):
+                pass
+
+
+def _set_cells_null(connection: Connection, load: Load, breach: Breach) -> None:
     """Set the cells of rows that break a key to NULL, and note their values in `_extra`."""
     tree = build_tree(load.layout, load.layout.root(breach.layout.table))
     columns = breach.amendment.columns

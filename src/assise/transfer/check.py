@@ -26,7 +26,7 @@ from assise.transfer.readback import Readback, no_child_rows
 from assise.transfer.report import Since, Verified
 from assise.transfer.workers.task import Result
 from assise.types.wire import Cell, int4_field
-from assise.wording import count_of
+from assise.wording import count_of, escape
 
 SHOWN = 20
 """Differences of one collection that are put into words."""
@@ -224,7 +224,7 @@ class CollectionCheck:
         return digests.get(hash_key(key)) == fingerprint(assembled)
 
     def _say(self, text: str) -> None:
-        self._findings.say(f"{self.name}: {text}")
+        self._findings.say(f"{escape(self.name)}: {text}")
 
     def _miss(self, what: str) -> None:
         self._findings.verified.missing += 1

@@ -45,7 +45,7 @@ from assise.transfer.report import CollectionReport, describe_guesses
 from assise.transfer.workers.pool import Workers
 from assise.transfer.workers.task import Recorded, Result, Task, check_bounds, list_tasks
 from assise.types.wire import Cell, strip_lengths
-from assise.wording import count_of
+from assise.wording import count_of, escape
 
 DUPLICATE = "a document with the same _id is loaded already"
 
@@ -99,7 +99,7 @@ def load_source(
             if task.is_end:
                 report.problems += task.problems
                 documents = count_of(report.documents, "document")
-                log(f"{report.name}: {documents}, {report.rejected:,} rejected")
+                log(f"{escape(report.name)}: {documents}, {report.rejected:,} rejected")
                 for told in describe_guesses(report.name, report.guesses):
                     log(told)
             elif "again" in result:

@@ -29,6 +29,7 @@ from assise.mongo.source import (
 )
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
+from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
 from assise.transfer import creation, export, ledger
@@ -44,7 +45,13 @@ from assise.transfer.planning import MOST_TABLES, ask_of_empty, ask_to_begin, pl
 from assise.transfer.profile import profile_source
 from assise.transfer.repair import Repair, repair_load
 from assise.transfer.report import CollectionReport, Plan, Report
-from assise.transfer.sources import check_held, check_keys, check_sampled
+from assise.transfer.sources import (
+    check_database,
+    check_held,
+    check_keys,
+    check_sampled,
+    suggest_another,
+)
 from assise.transfer.undo import Undo, plan_undo, undo_load
 from assise.transfer.verify import verify_source
 from assise.transfer.workers.pool import Workers, start_workers
@@ -324,6 +331,7 @@ def repair(
                 load,
                 source,
                 found,
+                objects=list_objects(manifest, load.schema),
                 report=report,
                 replace=replace,
                 confirm=None if dry_run else workspace.confirm,
@@ -435,6 +443,7 @@ def _prepare_again(
     is_check: bool = False,
 ) -> None:
     """Prepare a source to be read as the load did."""
+    check_database(load, source)
     known, names = ledger.read_surveys(connection, load), [*load.layout.roots.values()]
     _prepare(workspace, source, names, load.chunk_bytes, known, is_check=is_check)
 
@@ -501,12 +510,9 @@ def _check_options(load: Load, options: SourceOptions, *, is_whole: bool) -> Sou
     kept, given = load.options.as_json(), options.as_json()
     for name in kept if is_whole else given:
         if kept.get(name) != given.get(name):
-            noun = "query" if name == "queries" else name
             raise ChangedError(
-                f"{load.name!r} was loaded with another {noun}:"
-                f" {load.options.show(name)}, not {options.show(name)}",
-                remedy="`assise load` goes on with that, and `assise verify` reads with it. "
-                + ledger.restart_hint(load),
+                f"{load.name!r} was loaded {load.options.show(name)}, not {options.show(name)}",
+                remedy=suggest_another(load),
             )
     return load.options
 

@@ -18,6 +18,7 @@ from assise.progress import Log, OnProgress
 from assise.transfer.report import describe_guesses
 from assise.transfer.workers.pool import Workers
 from assise.transfer.workers.task import Recorded, Result, Task, list_tasks
+from assise.wording import escape
 
 SAMPLED_FROM = 1_000_000
 """A live collection with more documents is read by a sample, where one is asked for."""
@@ -104,13 +105,13 @@ def profile_source(
     recorded: Recorded = {name: {} for name in profiles if name not in sampled}
     tasks = list_tasks(source, chunk_bytes, recorded, is_read=is_read, restart_hint="")
     for name, count in sampled.items():
-        log(f"{name}: {sample:,} of {count:,} documents are read, drawn at random")
+        log(f"{escape(name)}: {sample:,} of {count:,} documents are read, drawn at random")
         tasks = chain(tasks, _sample_tasks(source, name, sample or 0))
     for task, result in workers.run(tasks):
         profile = profiles[task.collection.name]
         if task.is_end and task.collection.name not in sampled:
             name = task.collection.name
-            log(f"{name}: {task.collection.size:,} bytes read")
+            log(f"{escape(name)}: {task.collection.size:,} bytes read")
             for line in (*describe_guesses(name, guesses[name]), *task.problems) if says else ():
                 log(line)
         elif not task.is_end:

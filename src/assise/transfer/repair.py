@@ -9,7 +9,7 @@ import shlex
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain, compress, islice
@@ -29,9 +29,11 @@ from assise.postgres.connection import Connection
 from assise.rows.keys import compile_keys
 from assise.rows.model import Document
 from assise.rows.shred import Shredder
+from assise.schema.objects import Object
 from assise.schema.sql import quote, quote_table
 from assise.schema.stage import SHOWN_CHARACTERS, Stage, lock_writers
 from assise.transfer import ledger
+from assise.transfer.amend import NullAgain
 from assise.transfer.check import Findings
 from assise.transfer.digests import (
     DigestWriter,
@@ -173,6 +175,7 @@ def repair_load(
     source: Source,
     findings: Mapping[str, Findings],
     *,
+    objects: Sequence[Object],
     report: Report,
     replace: Collection[str],
     confirm: Callable[[str], bool] | None,
@@ -215,10 +218,11 @@ def repair_load(
                     "rows have changed since they were shown; nothing was repaired",
                     remedy="The same command shows them as they are.",
                 )
-            _write(connection, load, stages)
+            ledger.write_repair(connection, load)
+            again = NullAgain(connection, load, source, objects)
+            _write(connection, load, stages, again)
             for name, digests in renewed.items():
                 renew_digests(connection, load, name, digests)
-            ledger.write_repair(connection, load)
             plan.is_done = True
     except DuplicateKeyError as error:
         raise TargetError(
@@ -349,21 +353,24 @@ def _list_changes(connection: Connection, stage: Stage) -> Iterator[Change]:
         yield Change(name, str(key), "extra")
 
 
-def _write(connection: Connection, load: Load, stages: list[Stage]) -> None:
+def _write(connection: Connection, load: Load, stages: list[Stage], again: NullAgain) -> None:
     """Remove the rows that are not in the source, then write those that are.
 
     Child rows go before their parents and are written after them: foreign keys require it. Those
     of the manifest are made again at the end: they may lead in a circle, and allow no old orphan.
+    What the load has set to NULL is set to NULL again.
     """
     for stage in stages:
         table = stage.layout.table
         children = [each.layout for each in stages if each.layout.parent == table]
         _check_dependents(connection, stage, children)
     put_back = lift_foreign_keys(connection, load)
+    put_back[:0] = again.lift_unique()
     for stage in reversed(stages):
         connection.execute(stage.delete_surplus())
     for stage in stages:
         connection.execute(stage.write())
+    again.set_null()
     for statement in put_back:
         connection.execute(statement)
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 from assise.rows.columns import ColumnCounts
 from assise.rows.model import Values
 from assise.transfer.misfits import Misfit
+from assise.wording import escape
 
 SHOWN_KEYS = 3
 """Keys of rows that a line names."""
@@ -205,7 +206,7 @@ class Finding:
 
 def describe_guesses(name: str, guesses: Mapping[str, int]) -> list[str]:
     """Say of a collection what was guessed in its source, and how often."""
-    return [f"{name}: {guess}: {count:,}" for guess, count in sorted(guesses.items())]
+    return [f"{escape(name)}: {guess}: {count:,}" for guess, count in sorted(guesses.items())]
 
 
 @dataclass

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 
-from assise.errors import UsageError
+from assise.errors import ChangedError, UsageError
 from assise.manifest.model import Manifest
 from assise.mongo.source import Source, find_collections
 from assise.progress import Log
+from assise.transfer.ledger import Load, restart_hint
+from assise.wording import escape
 
 
 def check_held(manifest: Manifest, source: Source, log: Log) -> None:
@@ -21,7 +23,7 @@ def check_held(manifest: Manifest, source: Source, log: Log) -> None:
     check_keys(manifest, source)
     for collection in source.collections:
         if collection.name not in known:
-            log(f"{collection.name} has no table in the manifest and is not loaded")
+            log(f"{escape(collection.name)} has no table in the manifest and is not loaded")
 
 
 def check_keys(manifest: Manifest, source: Source) -> None:
@@ -38,6 +40,31 @@ def check_keys(manifest: Manifest, source: Source) -> None:
                 remedy="Give it a key that reads _id. Documents without one: load them from a file"
                 f" of `mongodump --collection {shlex.quote(name)}`.",
             )
+
+
+def suggest_another(load: Load) -> str:
+    """Return the remedy where another source is given than that of a load."""
+    return (
+        "`assise load` and `assise verify` go on as it was. To load the other beside it, give"
+        f" another manifest with -f. {restart_hint(load)}"
+    )
+
+
+def check_database(load: Load, source: Source) -> None:
+    """Check that a live source is the database that was loaded; its server may have moved.
+
+    Raises:
+        ChangedError: it is another one.
+    """
+    if not (source.is_live and load.is_live):
+        return
+    _, _, path = load.source.partition("://")[2].partition("?")[0].partition("/")
+    loaded = load.options.database or path
+    if loaded and loaded != source.name:
+        raise ChangedError(
+            f"{load.name!r} was loaded from the database {loaded}, not from {source.name}",
+            remedy=suggest_another(load),
+        )
 
 
 def check_sampled(source: Source, sample: int | None) -> None:

@@ -26,7 +26,7 @@ from assise.transfer.loaded import find_extra_rows, list_loaded, restart_hint
 from assise.transfer.report import Verified
 from assise.transfer.workers.pool import Workers
 from assise.transfer.workers.task import Result, Task
-from assise.wording import count_of
+from assise.wording import count_of, escape
 
 CHECKS = 100
 """Collections whose checks are kept: chunks of many may come interleaved."""
@@ -80,9 +80,9 @@ def verify_source(
                     is_sample=is_sample,
                 ):
                     of_collection.say(line)
-                log(f"{name}: {count_of(verified.equal, 'document')} equal")
+                log(f"{escape(name)}: {count_of(verified.equal, 'document')} equal")
                 if str(of_collection.since):
-                    log(f"{name}: {of_collection.since}")
+                    log(f"{escape(name)}: {of_collection.since}")
             else:
                 of_collection.add(Findings.from_json(result))
                 checked = verified.equal + verified.different + verified.missing
@@ -182,19 +182,21 @@ def _count_rows(
     if extra < 0 or (is_sample and extra):
         comparison = "more" if extra > 0 else "fewer"
         surplus = f"{count_of(abs(extra), 'row')} {comparison}"
-        lines.append(f"{name}: {root.table} has {surplus} than documents were loaded")
+        lines.append(f"{escape(name)}: {root.table} has {surplus} than documents were loaded")
         verified.missing = max(verified.missing, -extra)
     elif extra:
         with closing(find_extra_rows(connection, load, source, name)) as rows:
             for row in islice(rows, SHOWN):
-                lines.append(f"{name}: row {row.text} of {root.table} comes from no document")
+                lines.append(
+                    f"{escape(name)}: row {row.text} of {root.table} comes from no document"
+                )
     verified.extra += max(0, extra)
     for child in children:
         orphans = _int(connection.scalar(count_orphans(child, root, schema=load.schema)))
         if orphans:
             documents = count_of(orphans, "document")
             rows_of = f"rows of {documents} in {child.table}"
-            lines.append(f"{name}: {rows_of} have no row in {root.table}")
+            lines.append(f"{escape(name)}: {rows_of} have no row in {root.table}")
         verified.extra += orphans
     return lines
 

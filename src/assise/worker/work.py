@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from assise.errors import AssiseError, TargetError, UsageError
 from assise.postgres.connection import Connection
-from assise.postgres.queue import Queue, ShouldStop, Task, open_queue
+from assise.postgres.queue import Queue, ShouldStop, TimedTask, open_queue
 from assise.worker import books
 from assise.workspace import Job, LoadedTables, Workspace
 
@@ -22,7 +22,7 @@ ListJobs = Callable[[LoadedTables], Sequence[Job]]
 
 
 @dataclass
-class Work:
+class WorkReport:
     """What a worker has done: each run of a job with what it said, or its error."""
 
     done: list[tuple[str, str]] = field(default_factory=list)
@@ -41,8 +41,8 @@ class Work:
 
 
 def work(
-    workspace: Workspace, open_loaded: OpenLoaded, list_jobs: ListJobs, *, is_once: bool
-) -> Work:
+    workspace: Workspace, *, open_loaded: OpenLoaded, list_jobs: ListJobs, is_once: bool
+) -> WorkReport:
     """Run the jobs of a load when they are due; once: all of them now, then end.
 
     SIGINT and SIGTERM end it, behind what a job is doing. A server that is gone is waited for.
@@ -72,7 +72,7 @@ class _Worker:
     conninfo: str
     target: str
     jobs: Sequence[Job]
-    work: Work = field(default_factory=Work)
+    work: WorkReport = field(default_factory=WorkReport)
 
     async def run(self, *, is_once: bool) -> None:
         stop = asyncio.Event()
@@ -110,7 +110,7 @@ class _Worker:
     async def _work(self, stop: asyncio.Event, *, is_once: bool) -> None:
         """Run jobs until all are done, the worker is told to stop, or the server is gone."""
         tasks = [self._task(job) for job in self.jobs]
-        async with open_queue(self.conninfo, self.target, self.load, tasks) as queue:
+        async with open_queue(self.conninfo, self.target, name=self.load, tasks=tasks) as queue:
             await queue.forget_stalled()
             if is_once:
                 await queue.put_all()
@@ -118,7 +118,7 @@ class _Worker:
         if not is_once and not stop.is_set():
             raise TargetError(f"{self.target}: the connection was lost")
 
-    def _task(self, job: Job) -> Task:
+    def _task(self, job: Job) -> TimedTask:
         def run(should_stop: ShouldStop) -> None:
             try:
                 with Connection(self.conninfo, shown=self.target) as connection:
@@ -131,7 +131,7 @@ class _Worker:
             if result:
                 self.workspace.log(f"{job.name}: {result}")
 
-        return Task(job.name, job.cron, run)
+        return TimedTask(job.name, job.cron, run)
 
 
 async def _run_until(stop: asyncio.Event, queue: Queue, *, is_once: bool) -> None:

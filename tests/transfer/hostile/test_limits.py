@@ -105,7 +105,7 @@ def test_a_child_row_that_is_too_big_rejects_its_document(
 ) -> None:
     names = ", ".join(f"c{i}: text" for i in range(900))
     users = "users: {collection: users, primary_key: id, columns: {id: {type: int4, from: _id}}}"
-    keys = "from: items.*, primary_key: [user_id, _position]"
+    keys = "from: items.*, primary_key: [user_id, position]"
     items = f"items: {{parent: users, {keys}, columns: {{{names}}}}}"
     write_manifest(tmp_path, f"{users}, {items}")
     element = field(

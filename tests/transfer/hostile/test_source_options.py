@@ -33,7 +33,7 @@ def test_several_databases_are_listed_and_one_is_chosen(command: Command, dump: 
     assert command.run("verify").code == command.run("load").code == 0
     other = command.run("load", str(dump), "--db", "app")
     assert other.code == 2
-    assert "'blog' was loaded with another database: blog, not app" in other.log
+    assert "'blog' was loaded with --db blog, not with --db app" in other.log
     assert command.run("migrate", str(dump), "--db", "blog").code == 0
 
 
@@ -135,11 +135,11 @@ def test_a_load_is_read_by_the_options_that_it_was_loaded_with(
     assert command.run("migrate", str(source), *paris).code == 0
     other = command.run("load", str(source), "--zone", "Asia/Tokyo")
     assert other.code == 2
-    assert "was loaded with another zone: Europe/Paris, not Asia/Tokyo" in other.log
+    assert "was loaded with --zone Europe/Paris, not with --zone Asia/Tokyo" in other.log
     without = command.run("migrate", str(source))
     assert without.code == 2
-    assert "was loaded with another zone: Europe/Paris, not none" in without.log
-    assert "`assise load` goes on with that" in without.log
+    assert "was loaded with --zone Europe/Paris, not without --zone" in without.log
+    assert "`assise load` and `assise verify` go on as it was" in without.log
 
 
 def test_a_single_file_is_a_collection_called_like_it(command: Command, tmp_path: Path) -> None:

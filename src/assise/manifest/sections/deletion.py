@@ -54,8 +54,8 @@ def is_ours(table: str, tables: Tables) -> bool:
 
 def _check(place: Place, deletion: SoftDelete, tables: Tables) -> Iterator[Problem]:
     name = place[1]
-    table, types, at = tables[name], list_columns(name, tables), (*place, "column")
-    column = table.columns.get(deletion.column)
+    table, types = tables[name], list_columns(name, tables)
+    column, at = table.columns.get(deletion.column), (*place, "column")
     if ACCESS.of(table) is None:
         remedy = "Give the table access: its rule hides deleted rows."
         yield Problem(place, "needs access", remedy=remedy)

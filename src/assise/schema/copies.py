@@ -1,0 +1,120 @@
+"""What children copy of their parents as SQL: filled once, then kept right by triggers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from assise.manifest.sections.deletion import is_ours
+from assise.schema.deletion import are_null, join_pairs, name_deleted_index
+from assise.schema.guards import Link, make_name
+from assise.schema.managed import Managed, drop_of
+from assise.schema.sql import equate, qualify, quote, quote_list, quote_text
+
+if TYPE_CHECKING:
+    from assise.schema.access import AccessRules
+
+
+def write_fill(rules: AccessRules, link: Link) -> str:
+    """The statement that copies what is missing."""
+    child = quote(rules.schema, link.child)
+    parent = quote(rules.schema, link.parent)
+    old, new = _list("c", link.copied), _list("p", link.sources)
+    sets, same = _assign(link, "p"), join_pairs(link, "c", "p")
+    return (
+        f"UPDATE {child} AS c SET {sets} FROM {parent} AS p"
+        f" WHERE {same} AND ({old}) IS DISTINCT FROM ({new})"
+    )
+
+
+def list_clears(rules: AccessRules, made: Iterable[Managed]) -> list[str]:
+    """The UPDATE of each column of ours that comes to say when rows were deleted by themselves.
+
+    Under the rules that have made its index it did so before; under others it may be a copy.
+    """
+    known = {each.name for each in made}
+    found = []
+    for each in rules.deletions:
+        is_new = name_deleted_index(each.table) not in known
+        if is_new and is_ours(each.table, rules.manifest.tables):
+            table, column = quote(rules.schema, each.table), quote(each.column)
+            found.append(f"UPDATE {table} AS c SET {column} = NULL WHERE {column} IS NOT NULL")
+    return found
+
+
+def list_linked(rules: AccessRules) -> list[str]:
+    """The tables, as SQL names them, that copy columns or whose columns are copied."""
+    names = [name for link in rules.links for name in (link.parent, link.child)]
+    return [quote(rules.schema, name) for name in dict.fromkeys(names)]
+
+
+def _list(row: str, columns: Iterable[str]) -> str:
+    return ", ".join(qualify(row, columns))
+
+
+def _assign(link: Link, parent: str) -> str:
+    """The SET of an UPDATE that copies a parent's row."""
+    return ", ".join(equate(map(quote, link.copied), qualify(parent, link.sources)))
+
+
+def write_copy(rules: AccessRules, link: Link) -> str:
+    """The body of the trigger of a child: the parent's key, which nobody changes meanwhile.
+
+    A row that stays with its parent does not wait for it: who has locked the parent may change this
+    row next, and then brings what is newer.
+    """
+    sources, columns = _list("p", link.sources), _list("NEW", link.copied)
+    own_key = qualify("NEW", link.own_key)
+    given = " AND ".join(f"{name} IS NOT NULL" for name in own_key)
+    parent, same = quote(rules.schema, link.parent), join_pairs(link, "NEW", "p")
+    message = quote_text(f"{link.child} has a row without its row in {link.parent}")
+    old, new = _list("OLD", link.own_key), _list("NEW", link.own_key)
+    select = f"SELECT {sources} INTO {columns} FROM {parent} AS p WHERE {same}"
+    return rules.block(
+        f"IF TG_OP = 'UPDATE' AND ({old}) IS NOT DISTINCT FROM ({new}) THEN {select};"
+        f" ELSE {select} FOR KEY SHARE; IF NOT FOUND AND {given} THEN"
+        f" RAISE foreign_key_violation USING MESSAGE = {message}; END IF;"
+        f"{_refuse_deleted(rules, link)} END IF;",
+        "RETURN NEW;",
+    )
+
+
+def _refuse_deleted(rules: AccessRules, link: Link) -> str:
+    """The statement that keeps new rows from a parent that is deleted."""
+    hidden = rules.guards[link.parent].hidden
+    copied = [copy.column for copy in link.copies if copy.source in hidden]
+    if not copied:
+        return ""
+    message = quote_text(f"{link.child} has a row whose row in {link.parent} is deleted")
+    return (
+        f" IF NOT ({are_null(copied, 'NEW')}) AND NOT {rules.sees_all}"
+        f" THEN RAISE foreign_key_violation USING MESSAGE = {message}; END IF;"
+    )
+
+
+def write_move(rules: AccessRules, link: Link) -> str:
+    """The body of the trigger of a parent: its children go with it."""
+    child, same = quote(rules.schema, link.child), join_pairs(link, "c", "NEW")
+    update = f"UPDATE {child} AS c SET {_assign(link, 'NEW')} WHERE {same};"
+    return rules.block(update, "RETURN NULL;")
+
+
+def list_triggers(rules: AccessRules) -> Iterator[Managed]:
+    for link in rules.links:
+        watched = [*link.own_key, *link.copied]
+        name = make_name("_copy", link.child, link.parent)
+        when = f"BEFORE INSERT OR UPDATE OF {quote_list(dict.fromkeys(watched))}"
+        yield _trigger(rules, link.child, name, when, "")
+        old, new = _list("OLD", link.sources), _list("NEW", link.sources)
+        changed = f" WHEN (({old}) IS DISTINCT FROM ({new}))"
+        name = make_name("_move", link.child, link.parent)
+        yield _trigger(rules, link.parent, name, "AFTER UPDATE", changed)
+
+
+def _trigger(rules: AccessRules, table: str, name: str, when: str, condition: str) -> Managed:
+    place, function = quote(rules.schema, table), quote(rules.schema, name)
+    create = (
+        f"CREATE TRIGGER {quote(name)} {when} ON {place} FOR EACH ROW{condition}"
+        f" EXECUTE FUNCTION {function}()"
+    )
+    return Managed("trigger", table, name, create, drop_of("TRIGGER", name, place))
