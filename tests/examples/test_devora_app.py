@@ -113,7 +113,7 @@ def test_a_project_is_made_changed_deleted_and_restored_by_its_user_alone(
         assert ask(other, method, place, name="Mine").status_code == 404
     changed = ask(user, "PUT", path, name="Shop 2", description="d")
     assert (changed.status_code, changed.json()["name"]) == (200, "Shop 2")
-    query(f"INSERT INTO project_files (project_id, _position, path) VALUES ('{path[1:]}', 0, 'x')")
+    query(f"INSERT INTO project_files (project_id, position, path) VALUES ('{path[1:]}', 0, 'x')")
 
     deleted = ask(user, "DELETE", path)
     assert deleted.json() == {"projects": 1, "project_files": 1, "deployments": 0}
