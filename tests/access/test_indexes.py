@@ -18,7 +18,7 @@ def test_an_index_of_the_manifest_that_begins_with_the_owner_serves_the_rule(
 ) -> None:
     """The server would take an index without the order of the query instead."""
     write_manifest(project)
-    assert {"_access_projects_user_id", "_access_docs_team"} <= name_indexes(project)
+    assert {"_access_projects__user_id", "_access_docs__team"} <= name_indexes(project)
     for index, is_served in (
         ("[[user_id, -name]]", True),
         ("[user_id]", True),
@@ -28,7 +28,7 @@ def test_an_index_of_the_manifest_that_begins_with_the_owner_serves_the_rule(
         ('[{expression: "user_id + 1"}]', False),
     ):
         write_manifest(project, projects=f"access: {{owner: user_id}}\n    indexes: {index}")
-        assert ("_access_projects_user_id" not in name_indexes(project)) is is_served, index
+        assert ("_access_projects__user_id" not in name_indexes(project)) is is_served, index
     docs = "access: {members: {table: members, user: user_id, group: team}}\n    indexes: [team]"
     write_manifest(project, docs=docs)
-    assert "_access_docs_team" in name_indexes(project)
+    assert "_access_docs__team" in name_indexes(project)

@@ -314,10 +314,10 @@ def count_files(query: Query, user: int) -> int:
     "statement",
     [
         "DROP POLICY app_read ON projects",
-        "DROP TRIGGER _copy_files_projects ON files",
+        "DROP TRIGGER _copy_files__projects ON files",
         "ALTER TABLE projects DISABLE ROW LEVEL SECURITY",
         "ALTER TABLE projects OWNER TO current_user",
-        "DROP INDEX _access_projects_user_id",
+        "DROP INDEX _access_projects__user_id",
     ],
 )
 def test_what_is_lost_is_made_again(

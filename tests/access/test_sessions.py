@@ -226,6 +226,16 @@ def test_limits_say_which_one_it_was(act: Callable[..., object]) -> None:
     act(use, app__statement_timeout_ms=100, app__pool_timeout_ms=100)
 
 
+def test_a_query_may_be_streamed_twice_at_once(act: Callable[..., object]) -> None:
+    async def stream(app: App) -> None:
+        query = "SELECT id FROM projects"
+        async with app.session(user_id=1) as db:
+            pairs = [one async for one in db.stream(query) async for _ in db.stream(query)]
+            assert len(pairs) == SEEN * SEEN
+
+    act(stream)
+
+
 def test_rows_are_streamed_and_copied_out_and_never_copied_in(act: Callable[..., object]) -> None:
     async def use(app: App) -> None:
         async with app.session(user_id=1) as db:

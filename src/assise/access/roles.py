@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from assise.errors import TargetError
 from assise.postgres.connection import Connection
 from assise.postgres.queries import Queries
-from assise.schema.roles import COMMENT, ROLES, create_role, mark_role, role_name
+from assise.schema.roles import COMMENT, ROLES, admit_loader, create_role, mark_role, role_name
 from assise.schema.sql import quote, quote_list
 
 QUERIES = Queries("assise.access")
@@ -54,8 +54,8 @@ def make_roles(connection: Connection, prefix: str, *, schema: str) -> None:
     known = {each.name for each in found}
     missing = [role for role in ROLES if role_name(prefix, role.name) not in known]
     statements = [create_role(prefix, role) for role in missing]
-    if any(role.name in {"owner", "loader"} for role in missing):
-        statements.append(f"GRANT {quote(owner)} TO {quote(loader)}")
+    if any(role.name in {"owner", "worker", "loader"} for role in missing):
+        statements.append(admit_loader(prefix))
     if not user.is_member:
         options = " WITH SET TRUE, INHERIT TRUE" if connection.server_version >= 160_000 else ""
         granted = quote_list([owner, role_name(prefix, "worker")])

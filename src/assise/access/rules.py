@@ -6,13 +6,14 @@ import json
 from importlib.resources import files
 
 from assise.access.roles import make_roles
-from assise.errors import BusyError, TargetError
+from assise.errors import BusyError, LimitError, TargetError
 from assise.postgres import bookkeeping
 from assise.postgres.bookkeeping import Part
 from assise.postgres.connection import Connection
 from assise.postgres.queries import Queries
 from assise.progress import Log
 from assise.schema.access import AccessRules
+from assise.schema.copies import list_clears, list_linked
 from assise.schema.deletion import name_deleted_index
 from assise.schema.managed import Managed
 from assise.schema.sql import quote
@@ -56,6 +57,13 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
         raise TargetError(
             f"another session uses the tables of {tables.name!r}: the rules were not changed",
             remedy="End it, or wait; the same command makes the rules.",
+        ) from error
+    except LimitError as error:
+        raise TargetError(
+            f"a value that a rule of {tables.name!r} compares is too long for an index:"
+            f" the rules were not changed ({error.message})",
+            remedy="A user, tenant or group, and a key of a parent, has 2,600 bytes at most."
+            " Shorten the value, or give the rule another column; the same command makes the rules.",
         ) from error
     connection.see_all_rows()
     log(f"access rules: {count_of(len(rules.guards), 'table')} with rules, {_name_app(rules)}")
@@ -146,14 +154,24 @@ def _add_columns(
 def _fill_columns(connection: Connection, rules: AccessRules, tables: LoadedTables) -> None:
     """Fill the columns that children copy, table by table, parents before their children.
 
-    What is filled in a row of the load is recorded as the load's. A row that others have written
-    since is filled in a transaction that is not: it stays an edited row.
+    The triggers of changed rules are still there, and may take it back: `_change` fills again.
     """
-    for _, statement in rules.list_fills():
+    for statement in rules.list_fills():
         with connection.transaction():
-            tables.record()
-            connection.execute(f"{statement} AND c.xmin IN ({tables.transactions})")
-        connection.execute(statement)
+            _fill(connection, tables, statement)
+
+
+def _fill(connection: Connection, tables: LoadedTables, statement: str) -> None:
+    """Run an UPDATE of columns of ours, in an open transaction.
+
+    What it changes in a row of the load is recorded as the load's. A row that others have written
+    since is changed in a subtransaction, which is not: it stays an edited row.
+    """
+    tables.record()
+    connection.execute(f"{statement} AND c.xmin IN ({tables.transactions})")
+    connection.execute("SAVEPOINT edited")
+    connection.execute(f"{statement} AND c.xmin NOT IN ({tables.transactions})")
+    connection.execute("RELEASE edited")
 
 
 def _keep(connection: Connection, load: str, objects: list[Managed]) -> None:
@@ -176,12 +194,11 @@ def _change(
     for each in reversed(made):
         if each not in kept and each.drop:
             connection.execute(each.drop)
-    is_filled = False
+    for table in list_linked(rules):
+        connection.execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
+    for statement in (*list_clears(rules, made), *rules.list_fills()):
+        _fill(connection, tables, statement)
     for each in wanted:
-        if each.kind == "index" and not is_filled:
-            is_filled = True
-            for _, statement in rules.list_fills():
-                connection.execute(statement)
         if each not in kept:
             connection.execute(each.create)
     _keep(connection, tables.name, wanted)

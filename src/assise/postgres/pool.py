@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from itertools import count
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,13 @@ Arguments = Sequence[object] | Mapping[str, object] | None
 AsyncConnection = psycopg.AsyncConnection[Record]
 Switch = Callable[[], Awaitable[tuple[AsyncConnection, str]]]
 """Gives the connection that goes on in place of one that is gone, and its target."""
+
+_numbers = count()
+
+
+def name_cursor() -> str:
+    """A name that no other cursor of this process has."""
+    return f"stream_{next(_numbers)}"
 
 
 class Session:
@@ -65,7 +73,7 @@ class Session:
     ) -> AsyncIterator[Record]:
         """The rows of a query one by one, `size` of them in memory."""
         with translated(self.target, in_session=True):
-            async with self.connection.cursor(name=f"stream_{id(query):x}") as cursor:
+            async with self.connection.cursor(name=name_cursor()) as cursor:
                 cursor.itersize = size
                 await cursor.execute(query.encode(), parameters)
                 async for row in cursor:

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from assise.postgres.pool import Arguments, Record
+from assise.postgres.pool import Arguments, Record, name_cursor
 from assise.postgres.rights import Rights, check_bound, check_open, check_whole
 from assise.postgres.translate import translated
 
@@ -48,7 +48,7 @@ class SyncSession:
         """The rows of a query one by one, `size` of them in memory."""
         with (
             translated(self.target, in_session=True),
-            self.connection.cursor(name=f"stream_{id(query):x}") as rows,
+            self.connection.cursor(name=name_cursor()) as rows,
         ):
             rows.itersize = size
             rows.execute(query.encode(), parameters)

@@ -24,6 +24,7 @@ from assise.schema.roles import (
     ROLE_SETTING,
     ROLES,
     WRITING,
+    admit_loader,
     create_role,
     describe_roles,
     role_name,
@@ -121,9 +122,9 @@ class AccessRules:
             *list_grants(self),
         ]
 
-    def list_fills(self) -> list[tuple[str, str]]:
-        """Each child table with the UPDATE that copies its parent's columns; `{where}` is open."""
-        return [(link.child, write_fill(self, link)) for link in self.links]
+    def list_fills(self) -> list[str]:
+        """The UPDATE of each child table `c` that copies its parent's columns; it ends in WHERE."""
+        return [write_fill(self, link) for link in self.links]
 
     @cached_property
     def deletions(self) -> list[Deletion]:
@@ -203,9 +204,9 @@ class AccessRules:
             )
         head = "RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER"
         for each in self.deletions:
-            bodies = {"delete": each.delete(), "restore": each.restore()}
-            for ending, body in bodies.items():
-                yield self._function(make_name(each.table, ending), head, body, each.arguments)
+            delete, restore = each.names
+            yield self._function(delete, head, each.delete(), each.arguments)
+            yield self._function(restore, head, each.restore(), each.arguments)
 
     def list_members(self) -> list[Members]:
         guards = self.guards.values()
@@ -248,11 +249,10 @@ def access_script(manifest: Manifest, schema: str) -> list[str]:
         return [managed.create for managed in rules.list_objects()]
     roles = [create_role(rules.prefix, role) for role in ROLES]
     head = "\n".join([*describe_roles(rules.prefix), roles[0]])
-    owner, loader = (quote(role_name(rules.prefix, name)) for name in ("owner", "loader"))
     return [
         head,
         *roles[1:],
-        f"GRANT {owner} TO {loader}",
-        f"GRANT USAGE, CREATE ON SCHEMA {quote(schema)} TO {owner}",
+        admit_loader(rules.prefix),
+        f"GRANT USAGE, CREATE ON SCHEMA {quote(schema)} TO {quote(rules.owner)}",
         *(managed.create for managed in rules.list_objects()),
     ]

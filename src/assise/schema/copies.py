@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from assise.schema.deletion import are_null, join_pairs
+from assise.manifest.sections.deletion import is_ours
+from assise.schema.deletion import are_null, join_pairs, name_deleted_index
 from assise.schema.guards import Link, make_name
 from assise.schema.managed import Managed, drop_of
 from assise.schema.sql import equate, qualify, quote, quote_list, quote_text
@@ -26,6 +27,27 @@ def write_fill(rules: AccessRules, link: Link) -> str:
     )
 
 
+def list_clears(rules: AccessRules, made: Iterable[Managed]) -> list[str]:
+    """The UPDATE of each column of ours that comes to say when rows were deleted by themselves.
+
+    Under the rules that have made its index it did so before; under others it may be a copy.
+    """
+    known = {each.name for each in made}
+    found = []
+    for each in rules.deletions:
+        is_new = name_deleted_index(each.table) not in known
+        if is_new and is_ours(each.table, rules.manifest.tables):
+            table, column = quote(rules.schema, each.table), quote(each.column)
+            found.append(f"UPDATE {table} AS c SET {column} = NULL WHERE {column} IS NOT NULL")
+    return found
+
+
+def list_linked(rules: AccessRules) -> list[str]:
+    """The tables, as SQL names them, that copy columns or whose columns are copied."""
+    names = [name for link in rules.links for name in (link.parent, link.child)]
+    return [quote(rules.schema, name) for name in dict.fromkeys(names)]
+
+
 def _list(row: str, columns: Iterable[str]) -> str:
     return ", ".join(qualify(row, columns))
 
@@ -36,17 +58,23 @@ def _assign(link: Link, parent: str) -> str:
 
 
 def write_copy(rules: AccessRules, link: Link) -> str:
-    """The body of the trigger of a child: the parent's key, which nobody changes meanwhile."""
+    """The body of the trigger of a child: the parent's key, which nobody changes meanwhile.
+
+    A row that stays with its parent does not wait for it: who has locked the parent may change this
+    row next, and then brings what is newer.
+    """
     sources, columns = _list("p", link.sources), _list("NEW", link.copied)
     own_key = qualify("NEW", link.own_key)
     given = " AND ".join(f"{name} IS NOT NULL" for name in own_key)
     parent, same = quote(rules.schema, link.parent), join_pairs(link, "NEW", "p")
     message = quote_text(f"{link.child} has a row without its row in {link.parent}")
+    old, new = _list("OLD", link.own_key), _list("NEW", link.own_key)
+    select = f"SELECT {sources} INTO {columns} FROM {parent} AS p WHERE {same}"
     return rules.block(
-        f"SELECT {sources} INTO {columns} FROM {parent} AS p WHERE {same} FOR KEY SHARE;"
-        f" IF NOT FOUND AND {given} THEN"
+        f"IF TG_OP = 'UPDATE' AND ({old}) IS NOT DISTINCT FROM ({new}) THEN {select};"
+        f" ELSE {select} FOR KEY SHARE; IF NOT FOUND AND {given} THEN"
         f" RAISE foreign_key_violation USING MESSAGE = {message}; END IF;"
-        f"{_refuse_deleted(rules, link)}",
+        f"{_refuse_deleted(rules, link)} END IF;",
         "RETURN NEW;",
     )
 
@@ -57,11 +85,9 @@ def _refuse_deleted(rules: AccessRules, link: Link) -> str:
     copied = [copy.column for copy in link.copies if copy.source in hidden]
     if not copied:
         return ""
-    old, new = _list("OLD", link.own_key), _list("NEW", link.own_key)
     message = quote_text(f"{link.child} has a row whose row in {link.parent} is deleted")
     return (
-        f" IF NOT ({are_null(copied, 'NEW')})"
-        f" AND (TG_OP = 'INSERT' OR ({old}) IS DISTINCT FROM ({new})) AND NOT {rules.sees_all}"
+        f" IF NOT ({are_null(copied, 'NEW')}) AND NOT {rules.sees_all}"
         f" THEN RAISE foreign_key_violation USING MESSAGE = {message}; END IF;"
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from assise.manifest.names import MAX_NAME_BYTES, shorten
 from assise.schema.guards import Link, make_name
 from assise.schema.sql import equate, qualify, quote, quote_text
 
@@ -74,6 +75,12 @@ class Deletion:
     may_write: str
 
     @property
+    def names(self) -> tuple[str, str]:
+        """The names of both functions, which begin with the table's as far as it fits."""
+        name = shorten(self.table, MAX_NAME_BYTES - len("_restore"))
+        return f"{name}_delete", f"{name}_restore"
+
+    @property
     def arguments(self) -> str:
         """The arguments of both functions."""
         return ", ".join(f"{quote(name)} {kind}" for name, kind in self.key.items())
@@ -98,7 +105,7 @@ class Deletion:
         column, place = quote(self.column), quote(self.schema, self.table)
         above = f"NOT ({are_null(self.above, 't')})"
         is_above = f"{self.table}: the row that it belongs to is deleted; restore that one first"
-        is_taken = f"{self.table}: the row cannot be restored, as another one has taken its %s"
+        is_taken = f"{self.table}: the row cannot be restored, as another one has taken its "
         return (
             "#variable_conflict use_column\n<<_row>>\n"
             "DECLARE stamp timestamptz; is_below boolean; counts jsonb; taken text; detail text;\n"
@@ -110,7 +117,7 @@ class Deletion:
             f" UPDATE {place} AS t SET {column} = NULL WHERE {self._is_row};"
             " RETURN _row.counts; EXCEPTION WHEN unique_violation THEN"
             " GET STACKED DIAGNOSTICS taken = CONSTRAINT_NAME, detail = PG_EXCEPTION_DETAIL;"
-            f" RAISE unique_violation USING MESSAGE = format({quote_text(is_taken)}, _row.taken),"
+            f" RAISE unique_violation USING MESSAGE = {quote_text(is_taken)} || _row.taken,"
             " DETAIL = _row.detail, CONSTRAINT = _row.taken; END"
         )
 
@@ -173,25 +180,34 @@ def write_purge(deletion: Deletion, keep: str) -> Purge:
     columns = qualify("t", [deletion.column, *deletion.key])
     order = ", ".join(columns)
     kinds_of_order = ["timestamptz", *kinds]
-    after = ", ".join(
-        f"(%(after)s::text[])[{n}]::{kind}" for n, kind in enumerate(kinds_of_order, start=1)
-    )
+    last = f"{_place('after')}::text[]"
+    after = ", ".join(f"({last})[{n}]::{kind}" for n, kind in enumerate(kinds_of_order, start=1))
     texts = ", ".join(f"{name}::text" for name in columns)
     find = (
         f"SELECT {texts} FROM {place} AS t"
         f" WHERE t.{column} < now() - {quote_text(keep)}::interval"
-        f" AND (%(after)s::text[] IS NULL OR ({order}) > ({after}))"
-        f" ORDER BY {order} LIMIT %(size)s FOR UPDATE SKIP LOCKED"
+        f" AND ({last} IS NULL OR ({order}) > ({after}))"
+        f" ORDER BY {order} LIMIT {_place('size')} FOR UPDATE SKIP LOCKED"
     )
     values = ", ".join(
         f"(key ->> {n})::{kind} AS {name}"
         for n, (name, kind) in enumerate(zip(names, kinds, strict=True))
     )
-    parts = [f"gone AS (SELECT {values} FROM json_array_elements(%(keys)s::json) AS keys (key))"]
-    parts += _delete_below(deletion)
+    keys = f"json_array_elements({_place('keys')}::json) AS keys (key)"
+    parts = [f"gone AS (SELECT {values} FROM {keys})", *_delete_below(deletion)]
     same = " AND ".join(f"t.{name} = gone.{name}" for name in names)
     delete = f"WITH {', '.join(parts)} DELETE FROM {place} AS t USING gone WHERE {same}"
-    return Purge(deletion.table, find, delete)
+    return Purge(deletion.table, _escape(find), _escape(delete))
+
+
+def _place(name: str) -> str:
+    """A placeholder of a parameter, for `_escape`: no name of SQL holds a NUL."""
+    return f"\0({name})s"
+
+
+def _escape(text: str) -> str:
+    """SQL with parameters, in which names may hold a percent sign."""
+    return text.replace("%", "%%").replace("\0", "%")
 
 
 def _delete_below(deletion: Deletion) -> Iterator[str]:

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Literal, NamedTuple
 
 from assise.manifest.model import Manifest
-from assise.manifest.names import MAX_NAME_BYTES
+from assise.manifest.names import MAX_NAME_BYTES, cut_name, shorten
 from assise.manifest.sections.access import (
     ACCESS,
     Access,
@@ -95,21 +95,27 @@ def is_of_users(manifest: Manifest, table: str) -> bool:
     return any((entry.owner,) == key for entry in entries)
 
 
-def make_name(*parts: str) -> str:
-    """A name of ours: its parts, or their beginning and a hash."""
-    return _cut("_".join(parts))
+def make_name(kind: str, *parts: str) -> str:
+    """A name of ours, which no other parts of this kind have.
+
+    >>> make_name("_copy", "files", "projects"), make_name("_copy", "a_", "b")
+    ('_copy_files__projects', '_copy_a___b_a00766a3')
+    """
+    name = f"{kind}_{'__'.join(parts)}"
+    if len(name.encode()) <= MAX_NAME_BYTES and not any(map(_is_open, parts[:-1])):
+        return name
+    digest = sha256("\0".join(parts).encode()).hexdigest()
+    return f"{cut_name(name, MAX_NAME_BYTES - 9)}_{digest[:8]}"
+
+
+def _is_open(part: str) -> bool:
+    """Whether the end of a part of a name cannot be told from what follows."""
+    return part.endswith("_") or "__" in part
 
 
 def groups_name(members: Members) -> str:
     """The function that gives the groups of a session's user."""
     return make_name("_groups", members.table, members.user, members.group)
-
-
-def _cut(name: str) -> str:
-    if len(name.encode()) <= MAX_NAME_BYTES:
-        return name
-    digest = sha256(name.encode()).hexdigest()[:8]
-    return name.encode()[: MAX_NAME_BYTES - 9].decode(errors="ignore") + "_" + digest
 
 
 @dataclass(frozen=True)
@@ -204,7 +210,7 @@ class _Resolver:
             if source not in same:
                 column = source
                 while column in taken:
-                    column = _cut(f"_{column}")
+                    column = shorten(f"_{column}")
                 taken.add(column)
                 copies.append(Copy(column, source, types[source]))
         return Link(self.table, parent.table, pairs, tuple(copies))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from assise.manifest.model import Manifest
 from assise.manifest.sections.personal import PERSONAL
-from assise.schema.guards import Guard, groups_name, is_of_users, make_name
+from assise.schema.guards import Guard, groups_name, is_of_users
 from assise.schema.managed import Managed, drop_of
 from assise.schema.roles import ROLES, WRITING, Role, quote_role, role_name
 from assise.schema.sql import quote, quote_list
@@ -82,7 +82,7 @@ def list_grants(rules: AccessRules) -> Iterator[Managed]:
     for each in rules.deletions:
         others = [role_name(rules.prefix, "app"), *rules.guards[each.table].to]
         for name in dict.fromkeys([*rules.list_unbound(), *others]):
-            for function in (make_name(each.table, "delete"), make_name(each.table, "restore")):
+            for function in each.names:
                 what = f"{quote(rules.schema, function)}({each.arguments})"
                 yield _grant("", f"{function} {name}", f"EXECUTE ON FUNCTION {what}", name)
     for members in rules.list_members():

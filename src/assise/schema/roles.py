@@ -27,7 +27,9 @@ ROLES = (
     Role("readonly", "all", "SELECT", "people and reports; no personal columns"),
     Role("worker", "all", WRITING, "background jobs"),
     Role("admin", "all", WRITING, "support"),
-    Role("loader", "of the owner", "", "the commands of Assise: a member of the owner"),
+    Role(
+        "loader", "of the owner", "", "the commands of Assise: a member of the owner and the worker"
+    ),
 )
 ROLE_SETTING = "app.role"
 """The setting by which a session says its role, where the server has one login for all."""
@@ -51,6 +53,12 @@ def create_role(prefix: str, role: Role) -> str:
     name = role_name(prefix, role.name)
     login = "NOLOGIN" if role.name == "owner" else "LOGIN"
     return f"CREATE ROLE {quote(name)} {login};\n{mark_role(name)}"
+
+
+def admit_loader(prefix: str) -> str:
+    """The statement by which the loader has the rights of Assise's commands, the worker's too."""
+    owner, worker, loader = (role_name(prefix, name) for name in ("owner", "worker", "loader"))
+    return f"GRANT {quote(owner)}, {quote(worker)} TO {quote(loader)}"
 
 
 def mark_role(name: str) -> str:
