@@ -36,7 +36,30 @@ OPTIONS = {
 }
 SERVER = "postgresql://me@db.internal/app"
 BEFORE_A_LOAD = {"migrate", "infer", "load"}
+WITH_RULES = {"access check", "access explain", "worker"}
+RULES = """assise: 1
+name: app
+roles: {prefix: contract}
+tables:
+  users:
+    collection: users
+    primary_key: id
+    access: {owner: id}
+    columns:
+      id: {type: uuid, from: _id}
+      name: text
+  projects:
+    collection: projects
+    primary_key: id
+    access: {owner: user_id}
+    soft_delete: {keep: 30 days}
+    columns:
+      id: {type: uuid, from: _id}
+      user_id: {type: uuid, from: user, references: users}
+"""
 CALLED = re.compile(r"assise [^|>)]+")
+ENDLESS = {"assise worker"}
+"""Examples that run until Ctrl-C."""
 REFUSED = {
     "assise undo": "not confirmed",
     "assise rejects users 1024 > one.bson": "users has no reject at offset 1024",
@@ -45,6 +68,7 @@ REFUSED = {
 }
 """Examples that need a person, a certain dump, or a MongoDB."""
 HEAVY = {"psycopg", "pydantic", "pymongo", "bson", "ruamel", "rich", "assise.project"}
+USER = {"_id": ObjectId("507f1f77bcf86cd799430007"), "name": "Anna"}
 CATALOG = """SELECT relname::text, relkind::text, reltuples, pg_relation_size(oid)
     FROM pg_class WHERE oid >= 16384 ORDER BY 1, 2"""
 
@@ -77,6 +101,13 @@ class Place:
         assert "Traceback" not in done.stderr
         assert done.returncode in {0, 1, 2, 3}
         return done
+
+    def stop(self, line: str) -> None:
+        """Run a line until it has done something, then stop it with Ctrl-C."""
+        # The shell of `run` would not pass the signal on.
+        script = f"{line} 2> said & until [ -s said ]; do sleep 0.1; done; kill -INT $!; wait $!"
+        done = self.run(f"set -m; {script}")
+        assert done.returncode == 0, (self.folder / "said").read_text()
 
     def state(self) -> tuple[object, ...]:
         """Every file outside the cluster, and all tables of the server's databases."""
@@ -123,6 +154,11 @@ def test_a_command_keeps_what_all_promise(name: str, place: Place) -> None:
     project = Project(place.folder)
     if name == "load":
         project.write_manifest(project.infer(place.folder / "dump" / "app"))
+    elif name in WITH_RULES:
+        dump = place.folder / "ruled"
+        write_dump(dump, {"users": [USER], "projects": [{"_id": ObjectId(), "user": USER["_id"]}]})
+        project.path.write_text(RULES)
+        project.migrate(dump)
     elif name not in BEFORE_A_LOAD:
         project.migrate(place.folder / "dump" / "app")
     if "--dry-run" in OPTIONS[name]:
@@ -135,6 +171,9 @@ def test_a_command_keeps_what_all_promise(name: str, place: Place) -> None:
     for line in examples:
         if name == "infer":
             project.path.unlink(missing_ok=True)
+        if line in ENDLESS:
+            place.stop(line)
+            continue
         done = place.run(line)
         if line in REFUSED:
             assert REFUSED[line] in done.stderr

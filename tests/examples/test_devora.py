@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import ROUND_HALF_UP, Decimal
@@ -17,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from tests.dumps import confirm
+from tests.examples.generated import FOLDER, generate
 from tests.examples.values import (
     Plain,
     Raw,
@@ -31,7 +30,6 @@ from tests.oracle.walk import Value
 
 from assise.project import Project
 
-FOLDER = Path(__file__).parents[2] / "examples" / "devora"
 COUNTS = {
     "users": 150,
     "projects": 342,
@@ -63,11 +61,6 @@ FOREIGN_KEYS_WITHOUT_INDEX = """SELECT conname::text FROM pg_constraint AS c
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 Documents = dict[str, list[dict[str, object]]]
 Rows = list[tuple[object, ...]]
-
-
-def generate(folder: Path, *arguments: str) -> Path:
-    subprocess.run([sys.executable, FOLDER / "generate.py", folder, *arguments], check=True, env={})
-    return folder
 
 
 @pytest.fixture(scope="module")

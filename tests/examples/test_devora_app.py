@@ -19,7 +19,7 @@ import pytest
 import uvicorn
 from psycopg.conninfo import make_conninfo
 from tests.dumps import confirm
-from tests.examples.test_devora import FOLDER, generate
+from tests.examples.generated import FOLDER, generate
 from tests.scenes.databases import Databases, Template
 
 from assise.app import App

@@ -31,11 +31,7 @@ def worker(
     once: OnceOption = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Run the jobs of the manifest when they are due, until Ctrl-C; needs the extra jobs.
-
-    A job deletes rows for good that `soft_delete` has kept long enough. Several workers share the
-    jobs. A server that is gone is waited for.
-    """
+    """Run the jobs of the manifest when they are due, such as the purge of deleted rows."""
     work = open_project(context.obj.terminal, manifest, to).work(is_once=once)
     if as_json:
         print(json.dumps(work.as_json()))
