@@ -278,11 +278,8 @@ def test_metadata_is_that_of_mongodump(dump: Path) -> None:
 
 
 def test_the_generator_does_without_assise() -> None:
-    assert not re.findall(
-        r"^\s*(?:import|from) assise",
-        "\n".join(path.read_text() for path in FOLDER.glob("*.py")),
-        re.MULTILINE,
-    )
+    sources = [path.read_text() for path in FOLDER.glob("*.py") if path.name != "app.py"]
+    assert not re.findall(r"^\s*(?:import|from) assise", "\n".join(sources), re.MULTILINE)
 
 
 # Questions: SQL, and the same from the raw documents
