@@ -27,7 +27,7 @@ from assise.schema.script import script
 from assise.transfer import migration
 from assise.transfer.export import Exported, Write
 from assise.transfer.finished import open_loaded
-from assise.transfer.ledger import Reject
+from assise.transfer.kept_rejects import Reject
 from assise.transfer.repair import Repair
 from assise.transfer.report import Plan, Report
 from assise.transfer.undo import Undo

@@ -17,7 +17,7 @@ from assise.cli.loaded import print_rejects, print_undo
 from assise.cli.migrate import print_plan, print_report
 from assise.cli.tables import wrap
 from assise.rows.model import Reason
-from assise.transfer.ledger import Reject
+from assise.transfer.kept_rejects import Reject
 from assise.transfer.report import CollectionReport, Plan, Report, Verified
 from assise.transfer.undo import Changes, Loaded, Undo
 

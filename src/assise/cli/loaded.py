@@ -43,7 +43,7 @@ from assise.documents.extjson import write_pieces
 from assise.errors import UsageError
 from assise.project import Project
 from assise.transfer.export import Exported
-from assise.transfer.ledger import Reject
+from assise.transfer.kept_rejects import Reject
 from assise.transfer.undo import Undo
 from assise.wording import count_of, escape
 

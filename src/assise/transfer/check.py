@@ -17,9 +17,9 @@ from assise.rows.assemble import Assembler
 from assise.rows.keys import compile_keys, normal_key, show_key
 from assise.rows.model import ChildRows, Document, Row
 from assise.schema.sql import select_all_keys, select_keys
-from assise.transfer import ledger
 from assise.transfer.compare import compare
 from assise.transfer.digests import Digests, hash_key, join_digests, read_number, split_digests
+from assise.transfer.kept_rejects import rejects_of
 from assise.transfer.ledger import Load
 from assise.transfer.loaded import find_existing_keys, split_chunk, take_reject
 from assise.transfer.readback import Readback, no_child_rows
@@ -118,7 +118,7 @@ class CollectionCheck:
         in the table.
         """
         self._findings = findings = Findings()
-        rejects = ledger.rejects_of(self._connection, self._load, self.name, chunk)
+        rejects = rejects_of(self._connection, self._load, self.name, chunk)
         loaded, duplicates = split_chunk(chunk, rejects)
         checked = loaded
         if sample is not None:
@@ -160,7 +160,7 @@ class CollectionCheck:
         self._findings = findings = Findings()
         self._digests, left = digests, dict(digests)
         for chunk in chunks:
-            rejects = ledger.rejects_of(self._connection, self._load, self.name, chunk)
+            rejects = rejects_of(self._connection, self._load, self.name, chunk)
             rejected = {reject.sha256 for reject in rejects.values()}
             loaded, numbers = list[Document](), dict[int, int]()
             for key, document in zip(

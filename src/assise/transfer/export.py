@@ -23,6 +23,7 @@ from assise.rows.keys import normal_key, show_key
 from assise.rows.model import Reason
 from assise.schema.sql import select_sizes
 from assise.transfer import ledger
+from assise.transfer.kept_rejects import stream_rejects
 from assise.transfer.ledger import Load
 from assise.transfer.readback import Readback, no_child_rows
 from assise.types.wire import Cell
@@ -93,7 +94,7 @@ def export_rejects(
 
     What was no document of a source of text goes to `write_text`, as it stands there.
     """
-    for offset, size, reason, raw in ledger.stream_rejects(connection, load, exported.name):
+    for offset, size, reason, raw in stream_rejects(connection, load, exported.name):
         if reason is Reason.NOT_BSON and write_text and len(raw) == size:
             write_text(raw + b"\n")
             exported.texts += 1

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from assise.errors import ChangedError, ManifestError, TargetError, UsageError, WorkerError
+from assise.errors import ChangedError, ManifestError, TargetError, WorkerError
 from assise.manifest.layout import Layout, TableLayout, read_first_manifest, read_layout
 from assise.manifest.model import Manifest
 from assise.manifest.names import list_schemas
@@ -23,13 +23,12 @@ from assise.postgres.connection import Connection
 from assise.postgres.queries import Queries
 from assise.progress import Log
 from assise.rows.columns import ColumnCounts
-from assise.rows.model import Reason, Values
+from assise.rows.model import Values
 from assise.schema.comments import Comments, change_comments, find_comments
 from assise.schema.sql import all_layouts, quote_table
 from assise.transfer.functions import adopt_functions
 from assise.transfer.report import CollectionReport
 from assise.types.table import find_type
-from assise.types.wire import add_length, int4_field, int8_field, write_row
 from assise.workspace import LoadedTables
 
 QUERIES = Queries("assise.transfer")
@@ -58,17 +57,6 @@ class Load:
     def is_live(self) -> bool:
         """Whether its source may change while it is read."""
         return is_mongodb_url(self.source)
-
-
-class Reject(NamedTuple):
-    """One reject: where its bytes lie in the uncompressed source, and why it was rejected."""
-
-    collection: str
-    offset: int
-    size: int
-    reason: Reason
-    detail: str
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -538,85 +526,3 @@ def update_survey(connection: Connection, load: Load, survey: Survey) -> None:
     for name, facts in survey.items():
         parameters = {"load_id": load.id, "name": name, "survey": json.dumps(facts)}
         connection.execute(QUERIES["update_survey"], parameters)
-
-
-def write_rejects(
-    connection: Connection, load: Load, rejects: Iterable[tuple[Reject, bytes]]
-) -> None:
-    """Rejects with their bytes."""
-    connection.copy_in(QUERIES["copy_rejects"], _reject_rows(load, rejects))
-
-
-def _reject_rows(load: Load, rejects: Iterable[tuple[Reject, bytes]]) -> Iterator[bytes]:
-    for (collection, offset, size, reason, detail, sha256), raw in rejects:
-        yield write_row(
-            int4_field(load.id),
-            add_length(collection.encode()),
-            int8_field(offset),
-            int8_field(size),
-            int4_field(reason),
-            add_length(detail.encode()),
-            add_length(sha256.encode()),
-            add_length(raw),
-        )
-
-
-def read_rejects(connection: Connection, load: Load) -> list[Reject]:
-    """The rejects of a load, by collection and offset."""
-    rows = connection.fetch(_RejectRow, QUERIES["rejects"], {"load_id": load.id})
-    return [row.read() for row in rows]
-
-
-def rejects_of(
-    connection: Connection, load: Load, collection: str, chunk: Chunk
-) -> dict[int, Reject]:
-    """The rejects of one chunk, by offset."""
-    bounds = {"start": chunk.start, "stop": chunk.stop}
-    parameters = {"load_id": load.id, "collection": collection, **bounds}
-    rows = connection.fetch(_RejectRow, QUERIES["chunk_rejects"], parameters)
-    return {row.offset: row.read() for row in rows}
-
-
-@dataclass(frozen=True)
-class _RejectRow:
-    collection: str
-    offset: int
-    size: int
-    reason: int
-    detail: str
-    sha256: str
-
-    def read(self) -> Reject:
-        return Reject(**{**vars(self), "reason": Reason(self.reason)})
-
-
-def read_reject(connection: Connection, load: Load, collection: str, offset: int) -> bytes:
-    """The bytes of one reject, as far as they are kept.
-
-    Raises:
-        UsageError: there is none at this offset.
-    """
-    parameters = {"load_id": load.id, "collection": collection, "offset": offset}
-    raw = connection.scalar(QUERIES["reject_raw"], parameters)
-    if not isinstance(raw, bytes):
-        raise UsageError(
-            f"{collection} has no reject at offset {offset}", remedy="`assise rejects` lists them."
-        )
-    return raw
-
-
-def stream_rejects(
-    connection: Connection, load: Load, collection: str
-) -> Iterator[tuple[int, int, Reason, bytes]]:
-    """Offset, size, reason and bytes of each reject of a collection.
-
-    One is read at a time: each may have 16 MiB.
-    """
-
-    def make(offset: int, size: int, reason: int, raw: bytes) -> tuple[int, int, Reason, bytes]:
-        return offset, size, Reason(reason), raw
-
-    parameters = {"load_id": load.id, "collection": collection, "offset": -1}
-    while found := connection.fetch(make, QUERIES["next_reject"], parameters):
-        yield found[0]
-        parameters["offset"] = found[0][0]

@@ -39,7 +39,8 @@ from assise.schema.sql import (
 )
 from assise.transfer import ledger
 from assise.transfer.digests import DigestWriter
-from assise.transfer.ledger import ChunkLine, Load, Reject
+from assise.transfer.kept_rejects import Reject, write_rejects
+from assise.transfer.ledger import ChunkLine, Load
 from assise.transfer.loaded import find_existing_keys, record_chunks
 from assise.transfer.report import CollectionReport, describe_guesses
 from assise.transfer.workers.pool import Workers
@@ -256,7 +257,7 @@ class LoadWork:
                 lines.append(line)
                 rejects += rejected
             if rejects:
-                ledger.write_rejects(self._connection, self._load, rejects)
+                write_rejects(self._connection, self._load, rejects)
             ledger.write_chunks(self._connection, self._load, lines)
         return [line.figures.as_json() for line in lines]
 
@@ -338,7 +339,7 @@ class _CollectionLoader:
                     seconds = (perf_counter() - started) / self._workers
                     figures = content.figures(self._shredder, seconds)
                     if content.rejects:
-                        ledger.write_rejects(self._connection, self._load, content.rejects)
+                        write_rejects(self._connection, self._load, content.rejects)
                     line = ledger.ChunkFigures(content.chunk, figures, self._digest(content))
                     ledger.write_chunks(self._connection, self._load, [line])
                 return figures

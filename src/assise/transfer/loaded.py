@@ -18,7 +18,8 @@ from assise.rows.tree import build_tree
 from assise.schema.sql import select_all_keys
 from assise.transfer import ledger
 from assise.transfer.digests import hash_key, read_digests
-from assise.transfer.ledger import ChunkLine, Load, Reject
+from assise.transfer.kept_rejects import Reject, rejects_of
+from assise.transfer.ledger import ChunkLine, Load
 from assise.transfer.workers.task import RecordedChunk, Task, list_tasks
 from assise.types.table import array_parameter
 from assise.types.wire import Cell
@@ -86,7 +87,7 @@ def find_extra_rows(
         if task.is_end:
             break
         chunk = task.read(source, restart_hint(load))
-        rejects = ledger.rejects_of(connection, load, name, chunk)
+        rejects = rejects_of(connection, load, name, chunk)
         documents, _ = split_chunk(chunk, rejects)
         hashes.extend([_hash(key) for key in read_keys(documents) if key is not None])
     known = array("Q", sorted(hashes))
@@ -124,7 +125,7 @@ def read_loaded(
                 yield LoadedPart(task, chunk.documents, [])
         else:
             chunk = task.read(source, restart_hint(load))
-            rejects = ledger.rejects_of(connection, load, name, chunk)
+            rejects = rejects_of(connection, load, name, chunk)
             yield LoadedPart(task, *split_chunk(chunk, rejects))
 
 

@@ -38,7 +38,8 @@ from assise.transfer.check import Findings
 from assise.transfer.estimate import estimate_source
 from assise.transfer.export import Exported, Write
 from assise.transfer.finished import find_finished, find_known
-from assise.transfer.ledger import Load, Reject
+from assise.transfer.kept_rejects import Reject, read_reject, read_rejects
+from assise.transfer.ledger import Load
 from assise.transfer.load import load_source
 from assise.transfer.misfits import find_misfits
 from assise.transfer.planning import MOST_TABLES, ask_of_empty, ask_to_begin, plan_changes
@@ -393,7 +394,7 @@ def rejects(workspace: Workspace) -> list[Reject]:
     """List the rejects of the load."""
     manifest = workspace.manifest()
     with workspace.connect(manifest) as connection:
-        return ledger.read_rejects(connection, find_known(connection, manifest))
+        return read_rejects(connection, find_known(connection, manifest))
 
 
 def reject_bytes(workspace: Workspace, collection: str, offset: int) -> bytes:
@@ -401,7 +402,7 @@ def reject_bytes(workspace: Workspace, collection: str, offset: int) -> bytes:
     manifest = workspace.manifest()
     with workspace.connect(manifest) as connection:
         load = find_known(connection, manifest)
-        return ledger.read_reject(connection, load, collection, offset)
+        return read_reject(connection, load, collection, offset)
 
 
 def _open(

@@ -20,7 +20,8 @@ from assise.rows.shred import Shredder
 from assise.schema.amend import Rejection
 from assise.transfer import ledger
 from assise.transfer.digests import hash_key, join_digests, read_digests
-from assise.transfer.ledger import QUERIES, ChunkLine, Load, Reject
+from assise.transfer.kept_rejects import Reject, write_rejects
+from assise.transfer.ledger import QUERIES, ChunkLine, Load
 from assise.transfer.loaded import LoadedPart, read_loaded, restart_hint
 from assise.transfer.report import CollectionReport
 from assise.types.table import array_parameter
@@ -138,7 +139,7 @@ class _Collection:
             digest = sha256(raw).hexdigest()
             facts = self.name, offset, len(raw), Reason.ASKED_FOR, detail, digest
             rejects.append((Reject(*facts), raw))
-        ledger.write_rejects(self.connection, self.load, rejects)
+        write_rejects(self.connection, self.load, rejects)
         batch = self._shredder.shred([(offset, raw) for offset, raw, _ in found])
         figures = line.figures
         figures.loaded -= len(found)
