@@ -18,6 +18,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 from assise.postgres.embedded import Embedded
 from assise.project import Project
@@ -42,6 +43,9 @@ settings.register_profile(
     print_blob=True,
     suppress_health_check=SLOW,
 )
+# Hypothesis draws from the constants of all modules that are imported by then, which differ between
+# the processes of a run: examples that are fixed would not be the same in each.
+providers._get_local_constants = lambda: providers._local_constants  # noqa: SLF001
 settings.load_profile(os.environ.get("ASSISE_TEST_PROFILE", "test"))
 
 DEBIAN = os.environ.get("ASSISE_TEST_SERVER")

@@ -168,7 +168,7 @@ def test_migrate_loads_and_verifies_and_the_others_agree(shell: Shell, query: Qu
         == {"equal": 5, "different": 0, "missing": 0, "extra": 0}
     )
     assert collection["tables"] == {"users": 5, "user_items": 5}
-    assert collection["values"] == {"typed": 15, "jsonb": 10, "extra": 0}
+    assert collection["values"] == {"typed": 15, "read": 0, "jsonb": 10, "extra": 0}
     assert collection["bytes"] == (shell.folder / "app" / "users.bson").stat().st_size
     assert (report["source"], collection["name"]) == (str(shell.folder / "app"), "users")
     assert report["target"].startswith("postgresql://")

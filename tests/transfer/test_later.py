@@ -29,7 +29,7 @@ def projects(tmp_path: Path, database: str) -> dict[str, Project]:
 
 LATER = [
     """UPDATE assise.load SET layout = layout || '{"later": 1}' WHERE name = 'two'""",
-    """UPDATE assise.load SET layout = jsonb_set(layout, '{rules}', '2') WHERE name = 'two'""",
+    """UPDATE assise.load SET layout = jsonb_set(layout, '{rules}', '99') WHERE name = 'two'""",
     """UPDATE assise.load SET layout = jsonb_set(layout, '{tables,0,later}', '"x"')
         WHERE name = 'two'""",
 ]

@@ -219,7 +219,7 @@ def test_an_id_that_does_not_fit_the_key_of_the_manifest_is_rejected(
     )
     bad = [
         document(string("_id", "5")),
-        document(double("_id", 5.0)),
+        document(double("_id", 5.5)),
         document(int64("_id", 1 << 31)),
         document(string("name", "nobody")),
         document(field(0x0A, "_id")),
