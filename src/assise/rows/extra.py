@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from assise.documents.extjson_reader import FieldNames, Json, read_unnameable
+from assise.documents.kinds import ARRAY, STRING
 from assise.documents.reader import elements
 from assise.documents.writer import Element, enclose
 from assise.errors import CellError
@@ -34,7 +35,7 @@ def compile_extra(
         level: the root of the table.
         more: names that are looked up besides those of the level.
     """
-    known = {**list_names(tree, level), **more}
+    known = {**list_names(tree, level, is_lookup=True), **more}
 
     def read_extra(cell: Cell | None) -> JsonObject:
         if cell is None:
@@ -50,16 +51,21 @@ def compile_extra(
     return read_extra
 
 
-def list_names(tree: Tree, level: Level) -> dict[str, FieldNames]:
-    """The names that are looked up in `_extra` at a level, and those below them."""
+def list_names(tree: Tree, level: Level, *, is_lookup: bool = False) -> dict[str, FieldNames]:
+    """The names of a level that notes in `_extra` have, and those below them.
+
+    With `is_lookup` also fields without a column: whether they are there is looked up.
+    """
     escape, has_notes = tree.form.escapes.escape, tree.rules > 1
     names: dict[str, FieldNames] = {MISSING: _NOTHING} if has_notes and level.absent else {}
+    if has_notes and is_lookup:
+        names |= {escape(key.decode()): _NOTHING for key in level.absent}
     for key in level.columns:
         names[escape(key.decode())] = {NULLED: _NOTHING} if has_notes else _NOTHING
     for key in level.arrays:
         names[escape(key.decode())] = {ONE: _NOTHING} if has_notes else _NOTHING
     for key, inner in level.levels.items():
-        names[escape(key.decode())] = list_names(tree, inner)
+        names[escape(key.decode())] = list_names(tree, inner, is_lookup=is_lookup)
     return names
 
 
@@ -70,11 +76,19 @@ def read_missing(extra: JsonObject) -> list[str]:
         CellError: something else stands there.
     """
     names = extra.get(MISSING, [])
+    if isinstance(names, tuple) and names[0] == ARRAY:
+        names = _read_texts(names[1])
     if isinstance(names, list) and all(isinstance(name, str) for name in names):
         return [str(name) for name in names]
-    if isinstance(names, tuple):
-        raise CellError(f"{MISSING} holds more names than a level has")
     raise CellError(f"{MISSING} holds {str(names)[:80]}, which is no list of names")
+
+
+def _read_texts(array: bytes) -> list[Json]:
+    """The texts of an array of a large cell, which is read as BSON; null for other kinds."""
+    return [
+        array[p + 4 : end - 1].decode() if kind == STRING else None
+        for kind, _, p, end in elements(array)
+    ]
 
 
 def find_nulled(note: Json) -> tuple[Json] | None:
