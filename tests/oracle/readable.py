@@ -114,10 +114,11 @@ def iso_homes(ending: str) -> Elements:
     return st.one_of(iso_texts, texts, texts, texts)
 
 
+amount_texts = st.integers(0, 10**6).map(lambda n: _write(f"{n // 100}.{n % 100:02}"))
 HOME: dict[str, Elements] = {
     "int": values.int32s | values.int64s | small_ints,
     "double": whole_doubles | values.doubles,
-    "text": number_texts | strings_of(DAY_TEXTS),
+    "text": number_texts | strings_of(DAY_TEXTS) | amount_texts,
     "iso": iso_homes("Z"),
     "iso3": iso_homes(".000Z"),
     "decimal": values.decimals

@@ -70,7 +70,7 @@ def contents(batch: Batch) -> object:
 def migrations(draw: st.DrawFn) -> tuple[object, list[bytes]]:
     raws = draw(st.lists(documents().map(in_order), min_size=1, max_size=6))
     order = draw(st.lists(st.sampled_from(raws), max_size=4))
-    has_readings = draw(st.integers(0, 3)) == 0
+    has_readings = draw(st.integers(0, 7)) == 0
     return draw(manifests(raws, has_readings=has_readings)), raws + order
 
 
