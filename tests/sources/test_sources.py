@@ -32,7 +32,7 @@ from assise.mongo.source import (
 from assise.project import Project
 
 CHUNK_BYTES = 4096
-PLACES = 200
+at_places = pytest.mark.parametrize("places", [40, pytest.param(200, marks=pytest.mark.soak)])
 """Places where a file is cut, and changes of its bytes."""
 
 PATIENCE_S = 60
@@ -218,14 +218,17 @@ def test_patterns_leave_collections_out(kind: Kind, write: Write, tmp_path: Path
 
 
 @by_file
-def test_a_file_that_is_cut_loses_nothing_in_silence(kind: Kind, tmp_path: Path) -> None:
+@at_places
+def test_a_file_that_is_cut_loses_nothing_in_silence(
+    kind: Kind, places: int, tmp_path: Path
+) -> None:
     held = kind.hold(100)
     place = kind.write(tmp_path, held)
     whole = read(place)
     assert not whole.is_told
     for file in data_files(place):
         content = file.read_bytes()
-        for stop in cuts(len(content), PLACES // len(data_files(place)), seed=len(content)):
+        for stop in cuts(len(content), places // len(data_files(place)), seed=len(content)):
             file.write_bytes(content[:stop])
             found = read(place)
             for name, documents in found.documents.items():
@@ -248,8 +251,9 @@ def is_cut_between(content: bytes, stop: int) -> bool:
 
 
 @by_file
+@at_places
 def test_a_file_whose_bytes_are_changed_loses_nothing_in_silence(
-    kind: Kind, tmp_path: Path
+    kind: Kind, places: int, tmp_path: Path
 ) -> None:
     held = kind.hold(100)
     place = kind.write(tmp_path, held)
@@ -257,7 +261,7 @@ def test_a_file_whose_bytes_are_changed_loses_nothing_in_silence(
     files = data_files(place)
     for file in files:
         content = file.read_bytes()
-        for _ in range(PLACES // len(files)):
+        for _ in range(places // len(files)):
             file.write_bytes(change(content, chance))
             found = read(place)
             for name, documents in whole.documents.items():
