@@ -64,6 +64,9 @@ class RunningReplica:
         """Wait until it has replayed what the main server has written."""
         with psycopg.connect(database, autocommit=True) as connection:
             row = connection.execute("SELECT pg_current_wal_insert_lsn()::text").fetchone()
+            # What no commit needs may stay unwritten: a commit behind it takes it along.
+            connection.execute("SET synchronous_commit = on")
+            connection.execute("SELECT pg_logical_emit_message(true, 'test', '')")
         assert row
         query = f"SELECT pg_last_wal_replay_lsn() >= '{row[0]}'"
         wait_until(lambda: self.ask(self.main, query))

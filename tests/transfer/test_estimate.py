@@ -31,11 +31,15 @@ def user(n: int) -> bytes:
 
 
 def measure_users(folder: Path, count: int, *, is_packed: bool = False) -> Effort:
-    """The effort of a dump of so many users."""
+    """The effort of a dump of so many users: the least of three, as the machine may be busy."""
     users = {"users": map(user, range(count))}
     dump = open_dump(write_dump(folder / str(count), users, is_packed=is_packed))
     manifest = Project(folder).infer(dump.path).manifest
-    return measure(manifest, dump, "users", ColumnCounts(), until=perf_counter() + 60)
+    found = (
+        measure(manifest, dump, "users", ColumnCounts(), until=perf_counter() + 60)
+        for _ in range(3)
+    )
+    return min(found, key=lambda effort: effort.shred_s)
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
