@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -44,6 +45,13 @@ def read_schema() -> str:
     return text
 
 
+def _pass_over(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say nothing of a lost connection that a task of procrastinate has left behind."""
+    error = load("procrastinate", extra="jobs").exceptions.ConnectorException
+    if not isinstance(context.get("exception"), error):
+        loop.default_exception_handler(context)
+
+
 @asynccontextmanager
 async def open_queue(
     conninfo: str, target: str, *, name: str, tasks: Sequence[TimedTask]
@@ -54,6 +62,7 @@ async def open_queue(
         TargetError: the server cannot be reached.
     """
     module = load("procrastinate", extra="jobs")
+    asyncio.get_running_loop().set_exception_handler(_pass_over)
     for logger in LOGGERS:
         logging.getLogger(logger).setLevel(logging.CRITICAL)
     connector = module.PsycopgConnector(
