@@ -83,7 +83,10 @@ def make_replica(main: str, folder: Path) -> RunningReplica:
     if os.geteuid() == 0:
         shutil.chown(folder, "nobody")
     main = make_conninfo(main, dbname="postgres")
-    with psycopg.connect(main) as connection:
+    with psycopg.connect(main, autocommit=True) as connection:
+        # Else what a replica has not got yet may be gone by the next checkpoint, for good.
+        connection.execute("ALTER SYSTEM SET wal_keep_size = '1GB'")
+        connection.execute("SELECT pg_reload_conf()")
         query = "SELECT setting FROM pg_config WHERE name = 'BINDIR'"
         row = connection.execute(query).fetchone()
     assert row

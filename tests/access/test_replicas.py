@@ -25,7 +25,7 @@ from assise.postgres.embedded import Embedded
 from assise.postgres.pool import Session
 from assise.project import Project
 
-pytestmark = [pytest.mark.soak, pytest.mark.contract, pytest.mark.usefixtures("ruled")]
+pytestmark = [pytest.mark.contract, pytest.mark.usefixtures("ruled")]
 
 Act = Callable[[App], Coroutine[Any, Any, object]]
 Query = Callable[..., list[tuple[object, ...]]]
