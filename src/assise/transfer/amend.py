@@ -82,10 +82,19 @@ PAGE = 500
 
 def list_amended(connection: Connection, load: Load) -> list[Finding]:
     """What was done with rows that break keys, each time that the load was run."""
+    return [*_read_amended(connection, load).values()]
+
+
+def _read_amended(connection: Connection, load: Load) -> dict[tuple[str, str], Finding]:
+    """The same by table and name of the key."""
     if bookkeeping.find_version(connection, LEDGER) < WITH_AMENDED:
-        return []
+        return {}
     rows = connection.execute(QUERIES["amended"], {"load_id": load.id})
-    return [Finding.from_json(facts) for _, _, facts in rows if isinstance(facts, dict)]
+    return {
+        (str(table), str(name)): Finding.from_json(facts)
+        for table, name, facts in rows
+        if isinstance(facts, dict)
+    }
 
 
 def make_objects(
@@ -381,11 +390,9 @@ class _Run:
 
     def _write_findings(self) -> None:
         """Keep what was done, together with what an earlier run has done."""
-        earlier = {
-            (each.table, each.name): each for each in list_amended(self.connection, self.load)
-        }
+        earlier = _read_amended(self.connection, self.load)
         for (table, name), finding in self.findings.items():
-            found, before = finding, earlier.get((finding.table, finding.name))
+            found, before = finding, earlier.get((table, name))
             if before is not None:
                 rows = before.rows + finding.rows
                 keys = (*before.keys, *finding.keys)[:SHOWN]
@@ -406,10 +413,7 @@ class NullAgain:
     @cached_property
     def _asked(self) -> list[Object]:
         """The keys for which the load has set values to NULL."""
-        if bookkeeping.find_version(self.connection, LEDGER) < WITH_AMENDED:
-            return []
-        rows = self.connection.execute(QUERIES["amended"], {"load_id": self.load.id})
-        amended = {(table, name) for table, name, _ in rows}
+        amended = _read_amended(self.connection, self.load)
         return [
             each
             for each in self.objects
