@@ -30,7 +30,7 @@ def test_the_word_of_a_part_stands_in_all_places(part: Part) -> None:
         folder = SOURCE / part.name / "sql"
         assert [*folder.glob("0001_*.sql")]
         declared = "".join(path.read_text() for path in (SOURCE / part.name).glob("*.py"))
-        assert re.search(rf'Part\("{part.bookkeeping}", ', declared)
+        assert re.search(rf'Bookkeeping\("{part.bookkeeping}", ', declared)
     if part.extra is not None:
         assert part.extra in PROJECT["project"]["optional-dependencies"]
 

@@ -23,7 +23,7 @@ from bson import (
 from assise.mongo.ranges import (
     BRACKETS,
     EVERYTHING,
-    Id,
+    RawId,
     both,
     bracket_of,
     brackets_between,
@@ -38,7 +38,7 @@ from assise.mongo.ranges import (
 NAN = float("nan")
 
 
-def ids(*values: object) -> list[tuple[Id, int]]:
+def ids(*values: object) -> list[tuple[RawId, int]]:
     return [(read_id(bson.encode({"_id": value})), 1) for value in values]
 
 

@@ -15,7 +15,7 @@ from tests.dumps import confirm, write_dump
 import assise
 from assise.errors import BusyError, TargetError
 from assise.postgres import bookkeeping, locks
-from assise.postgres.bookkeeping import Part
+from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
 from assise.project import Project
 from assise.transfer.ledger import LEDGER
@@ -31,13 +31,13 @@ COLUMNS = """SELECT attname::text FROM pg_attribute
     WHERE attrelid = to_regclass('assise.note') AND attnum > 0 ORDER BY attnum"""
 
 
-def make_part(folder: Path, versions: int) -> Part:
+def make_part(folder: Path, versions: int) -> Bookkeeping:
     """A second part, which has so many of its files."""
     folder.mkdir(exist_ok=True)
     for name in sorted(FILES)[:versions]:
         (folder / name).write_text(FILES[name])
     (folder / "queries.sql").write_text("-- no file of a version")
-    return Part("notes", folder)
+    return Bookkeeping("notes", folder)
 
 
 @pytest.mark.contract
@@ -89,7 +89,7 @@ def test_steps_run_behind_their_files_in_the_same_transaction(
 
     folder = make_part(tmp_path / "sql", 3).folder
     with Connection(database) as connection:
-        bookkeeping.ensure(connection, Part("notes", folder, steps={2: step}))
+        bookkeeping.ensure(connection, Bookkeeping("notes", folder, steps={2: step}))
     assert query("SELECT text FROM assise.note ORDER BY number") == [("step",), ("filled",)]
 
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 from assise.access.roles import make_roles
 from assise.errors import BusyError, LimitError, TargetError
 from assise.postgres import bookkeeping
-from assise.postgres.bookkeeping import Part
+from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
 from assise.postgres.queries import Queries
 from assise.progress import Log
@@ -21,7 +21,7 @@ from assise.wording import count_of
 from assise.workspace import LoadedTables
 
 QUERIES = Queries("assise.access")
-PART = Part("access", files("assise.access").joinpath("sql"))
+PART = Bookkeeping("access", files("assise.access").joinpath("sql"))
 
 _STAYING = frozenset({"column", "index", "owner"})
 """Kinds that stay as they are while others are made again."""

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from bson import ObjectId
 
-from assise.infer.metadata import Plain, SourceIndex
+from assise.infer.metadata import JsonMapping, SourceIndex
 from assise.infer.readings import ColumnChoice
 from assise.manifest.names import RESERVED
 from assise.types.ids import encode_object_id
@@ -223,7 +223,7 @@ def _write_name(name: str) -> str:
     return name if is_plain else '"' + name.replace('"', '""') + '"'
 
 
-def _write_filter(found: Plain, places: Mapping[str, Placed], table: str) -> str | None:
+def _write_filter(found: JsonMapping, places: Mapping[str, Placed], table: str) -> str | None:
     """A filter of MongoDB over columns of one table as SQL; None where it is none of the simple."""
     parts: list[str] = []
     for key, value in found.items():

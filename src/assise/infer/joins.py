@@ -54,7 +54,7 @@ _read_int32, _read_int64 = Struct("<i").unpack_from, Struct("<q").unpack_from
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 
 
-class Form(NamedTuple):
+class ValueForm(NamedTuple):
     """A kind of value, as it stands in documents, and whether it joins by itself.
 
     Numbers and short texts are alike by chance: they join only where a name says so.
@@ -64,16 +64,16 @@ class Form(NamedTuple):
     is_telling: bool
 
 
-OBJECT_IDS, UUIDS = Form("objectId", True), Form("uuid", True)
-HEX, UUID_TEXTS = Form("24 hex digits", True), Form("UUID as text", True)
-INTS, TEXTS = Form("int", False), Form("string", False)
+OBJECT_IDS, UUIDS = ValueForm("objectId", True), ValueForm("uuid", True)
+HEX, UUID_TEXTS = ValueForm("24 hex digits", True), ValueForm("UUID as text", True)
+INTS, TEXTS = ValueForm("int", False), ValueForm("string", False)
 FORMS = {form.kind: form for form in (OBJECT_IDS, UUIDS, HEX, UUID_TEXTS, INTS, TEXTS)}
 
-Read = tuple[Form, int] | None
+Read = tuple[ValueForm, int] | None
 
 
 @dataclass
-class Ids:
+class KeptNumbers:
     """The numbers of the values at a path that identify documents; those below `bound` are kept."""
 
     numbers: array[int] = field(default_factory=lambda: array("Q"))
@@ -101,7 +101,7 @@ class Joins:
 
     fields: Sequence[str] = ("_id",)
     is_named: Callable[[str], bool] = lambda _name: False
-    ids: dict[str, Ids] = field(default_factory=dict)
+    ids: dict[str, KeptNumbers] = field(default_factory=dict)
     samples: dict[tuple[Path, str], array[int]] = field(default_factory=dict)
     documents: int = 0
     looked_at: int = 0
@@ -115,7 +115,7 @@ class Joins:
         """Add the documents of a chunk; those that are not BSON leave nothing."""
         for name in self.fields:
             found = self._list_ids(documents, name)
-            self.ids.setdefault(name, Ids()).add(found, total=len(found))
+            self.ids.setdefault(name, KeptNumbers()).add(found, total=len(found))
         self.documents += len(documents)
         step = max(1, -(-len(documents) // SAMPLED_DOCUMENTS))
         for raw in documents[::step]:
@@ -155,7 +155,7 @@ class Joins:
         self.documents += other.documents
         self.looked_at += other.looked_at
         for name, ids in other.ids.items():
-            own = self.ids.setdefault(name, Ids())
+            own = self.ids.setdefault(name, KeptNumbers())
             own.add(ids.numbers, total=ids.total, bound=ids.bound)
         for place, numbers in other.samples.items():
             if place in self.samples or len(self.samples) < MOST_PATHS:
@@ -176,7 +176,7 @@ class Joins:
         """Return what `as_json` described."""
         joins = cls(documents=found["documents"], looked_at=found["looked_at"])
         for name, numbers, bound, total in found["ids"]:
-            joins.ids[name] = Ids(_unpack(numbers), bound, total)
+            joins.ids[name] = KeptNumbers(_unpack(numbers), bound, total)
         for path, kind, numbers in found["samples"]:
             joins.samples[tuple(path), kind] = _unpack(numbers)
         return joins
@@ -250,7 +250,7 @@ def _spread(value: int) -> int:
     return value * FACTOR % BOUND
 
 
-Found = tuple[Path, Form, int]
+Found = tuple[Path, ValueForm, int]
 
 
 def _walk(raw: bytes, start: int, path: Path, is_named: Callable[[str], bool]) -> Iterator[Found]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from bson import json_util
 from bson.errors import BSONError
 
-Plain = Mapping[str, object]
+JsonMapping = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class SourceIndex:
     keys: tuple[tuple[str, int | str], ...]
     is_unique: bool = False
     is_sparse: bool = False
-    partial: Plain = field(default_factory=dict)
+    partial: JsonMapping = field(default_factory=dict)
     ttl_s: int | None = None
     weights: tuple[str, ...] = ()
     collation: str = ""
@@ -75,7 +75,7 @@ def read_metadata(text: str | None) -> Metadata:
     )
 
 
-def _inside(found: object, key: str) -> Plain:
+def _inside(found: object, key: str) -> JsonMapping:
     inner = found.get(key) if isinstance(found, dict) else None
     return inner if isinstance(inner, dict) else {}
 
@@ -109,7 +109,7 @@ def _read_way(way: object) -> int | str:
     return way if isinstance(way, str) else 1
 
 
-def _list_required(schema: Plain, prefix: str, level: int) -> Iterator[str]:
+def _list_required(schema: JsonMapping, prefix: str, level: int) -> Iterator[str]:
     required, properties = schema.get("required"), _inside(schema, "properties")
     for key in required if isinstance(required, list) else ():
         if isinstance(key, str):

@@ -16,8 +16,6 @@ from assise.manifest.names import RESERVED
 from assise.types.table import element_type, is_array
 from assise.wording import count_of
 
-Place = tuple[str, ...]
-
 _INTS = frozenset({"int4", "int8"})
 _ID_FORMS = {"objectid": OBJECT_IDS.kind, "uuid": UUIDS.kind}
 """The kind of a column of ids -> the form of its values."""
@@ -33,7 +31,7 @@ class Relations:
     """
 
     tables: Mapping[str, Table]
-    comments: dict[Place, str]
+    comments: dict[tuple[str, ...], str]
     places: dict[tuple[str, Path], Placed]
     _columns: dict[tuple[str, str], dict[str, object]] = field(default_factory=dict)
     _indexes: dict[str, list[dict[str, object]]] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from pathlib import Path
 from assise.mongo.archive_contents import read_archive
 from assise.mongo.chunks import Chunk, Group
 from assise.mongo.frames import Run, read_frames
-from assise.mongo.segments import Broken, Header, Namespace, Whole
+from assise.mongo.segments import BrokenSegment, Header, Namespace, Whole
 from assise.rows.model import Document
 
 OPEN_BYTES = 32 << 20
@@ -62,9 +62,9 @@ def _end(
         yield namespace, None
 
 
-def _read_frames(part: Whole | Broken, offset: int) -> Iterable[list[Document] | Run]:
+def _read_frames(part: Whole | BrokenSegment, offset: int) -> Iterable[list[Document] | Run]:
     """Return the frames of a part whose first byte is at `offset` of its collection."""
-    if isinstance(part, Broken):
+    if isinstance(part, BrokenSegment):
         return read_frames(part, offset)
     _, data, borders = part
     base = offset - borders[0]

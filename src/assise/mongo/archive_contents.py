@@ -20,7 +20,7 @@ from assise.mongo.gzip_stream import GzipStream
 from assise.mongo.segments import (
     MAGIC,
     ArchivePart,
-    Broken,
+    BrokenSegment,
     Header,
     Namespace,
     Prelude,
@@ -158,7 +158,7 @@ class _Survey:
                 case Whole(namespace, data, borders):
                     content = memoryview(data)[borders[0] : borders[-1]]
                     self._add(namespace, content, len(borders) - 1)
-                case Broken():
+                case BrokenSegment():
                     self._read_broken(part)
         for namespace, extent in self._extents.items():
             if not extent.is_ended:
@@ -193,7 +193,7 @@ class _Survey:
             before = self._checksums.get(namespace, 0)
             self._checksums[namespace] = self._checksum(content, before)
 
-    def _read_broken(self, broken: Broken) -> None:
+    def _read_broken(self, broken: BrokenSegment) -> None:
         size = 0
         for block in iter(lambda: broken.read(_BLOCK), b""):
             if broken.namespace:

@@ -25,8 +25,8 @@ from assise.mongo.ranges import (
     EVERYTHING,
     MISSING,
     NOT_EVERYWHERE,
-    Id,
     Range,
+    RawId,
     both,
     bracket_of,
     brackets_between,
@@ -198,7 +198,7 @@ class CollectionReader:
         )
         return _batches(cursor)
 
-    def _walk(self, condition: bytes) -> Iterator[Id]:
+    def _walk(self, condition: bytes) -> Iterator[RawId]:
         """Yield the ids of the documents that match, in MongoDB's order; only the index is read."""
         options: dict[str, Any] = {"collation": _SIMPLE} if self.facts.has_collation else {}
         cursor = self.collection.find_raw_batches(
@@ -214,14 +214,14 @@ class CollectionReader:
     def _divide(self, condition: bytes, step: int) -> list[bytes]:
         return divide(((each, 1) for each in self._walk(condition)), step)
 
-    def _sample_ids(self, count: int) -> list[tuple[Id, int]]:
+    def _sample_ids(self, count: int) -> list[tuple[RawId, int]]:
         """Return ids drawn at random in MongoDB's order, with the sizes of their documents."""
         sized = {"_id": 1, "size": {"$bsonSize": "$$ROOT"}}
         with suppress(OperationFailure):  # $bsonSize is there from MongoDB 4.4 on
             return self._draw_ids(count, sized)
         return self._draw_ids(count, {"_id": 1})
 
-    def _draw_ids(self, count: int, fields: dict[str, object]) -> list[tuple[Id, int]]:
+    def _draw_ids(self, count: int, fields: dict[str, object]) -> list[tuple[RawId, int]]:
         stages: list[_Stage] = [{"$sample": {"size": count}}, {"$project": fields}]
         return [_read_sample(raw) for raw in self._aggregate([*stages, {"$sort": {"_id": 1}}])]
 
@@ -301,7 +301,7 @@ def _keep_last(raws: Sequence[bytes]) -> list[bytes]:
     return list({_find_id(raw) or n: raw for n, raw in enumerate(raws)}.values())
 
 
-def _find_id(raw: bytes) -> Id | None:
+def _find_id(raw: bytes) -> RawId | None:
     with suppress(*NOT_BSON):
         for kind, key, p, end in elements(raw):
             if key == b"_id":
@@ -309,7 +309,7 @@ def _find_id(raw: bytes) -> Id | None:
     return None
 
 
-def _read_sample(raw: bytes) -> tuple[Id, int]:
+def _read_sample(raw: bytes) -> tuple[RawId, int]:
     each, size = (0, b""), 1
     for kind, key, p, end in elements(raw):
         if key == b"_id":

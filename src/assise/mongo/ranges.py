@@ -38,7 +38,7 @@ from assise.documents.kinds import (
 from assise.documents.reader import elements, read_int32
 from assise.documents.writer import enclose
 
-Id = tuple[int, bytes]
+RawId = tuple[int, bytes]
 """The `_id` of a document: its type byte and its value."""
 
 MISSING = 0
@@ -105,7 +105,7 @@ def split_range(outer: Range, filters: list[bytes]) -> list[Range]:
     return [Range(*each) for each in zip(starts, stops, filters, strict=True)]
 
 
-def read_id(raw: bytes, start: int = 0) -> Id:
+def read_id(raw: bytes, start: int = 0) -> RawId:
     """Return the `_id` of a document that has no other field."""
     stop = start + struct.unpack_from("<i", raw, start)[0]
     return (raw[start + 4], raw[start + 9 : stop - 1]) if stop - start > 5 else (MISSING, b"")
@@ -167,7 +167,7 @@ def both(one: bytes, other: bytes) -> bytes:
 
 
 def divide(
-    ids: Iterable[tuple[Id, int]], step: int, brackets: Iterable[tuple[int, ...]] = ()
+    ids: Iterable[tuple[RawId, int]], step: int, brackets: Iterable[tuple[int, ...]] = ()
 ) -> list[bytes]:
     """Return filters that match each document, and each document in one filter only.
 
@@ -194,10 +194,10 @@ class _Bracket:
     """The ranges of one bracket: `bounds` are where they end and the next begin."""
 
     kinds: tuple[int, ...]
-    bounds: list[Id] = field(default_factory=list)
+    bounds: list[RawId] = field(default_factory=list)
     weight: int = 0
 
-    def add(self, each: Id, weight: int, step: int) -> None:
+    def add(self, each: RawId, weight: int, step: int) -> None:
         if self.weight >= step and self.kinds[0] in _DIVIDED and not _is_nan(each):
             self.bounds.append(each)
             self.weight = 0
@@ -215,7 +215,7 @@ class _Bracket:
             yield _on_id(lower, upper)
 
 
-def _is_nan(each: Id) -> bool:
+def _is_nan(each: RawId) -> bool:
     kind, value = each
     if kind == DOUBLE:
         number: float = struct.unpack("<d", value)[0]

@@ -71,7 +71,7 @@ class Whole(NamedTuple):
     borders: list[int]
 
 
-class Broken:
+class BrokenSegment:
     """Bytes that cannot be framed as documents: a stream, from `offset` in the archive on.
 
     They stand in a segment of `namespace`; None where its header cannot be read. There are none
@@ -115,7 +115,7 @@ class Broken:
             self._stop = base + last - (len(TERMINATOR) if has_terminator else 0)
 
 
-ArchivePart = Header | Whole | Broken
+ArchivePart = Header | Whole | BrokenSegment
 """What stands in an archive after its prelude."""
 
 
@@ -136,9 +136,9 @@ def read_parts(window: Window) -> Iterator[ArchivePart]:
             yield row
 
 
-def _read_broken(window: Window, namespace: Namespace | None) -> Iterator[Broken]:
+def _read_broken(window: Window, namespace: Namespace | None) -> Iterator[BrokenSegment]:
     """Yield what cannot be framed, up to the next segment."""
-    broken = Broken(window, namespace)
+    broken = BrokenSegment(window, namespace)
     yield broken
     broken.drain()
     skip_terminator(window)
@@ -189,7 +189,7 @@ def read_prelude(window: Window) -> Prelude | None:
         collection = _read_document(window)
         size += window.offset - before
         if collection is None or size > LARGEST_PRELUDE:
-            Broken(window, None).drain()
+            BrokenSegment(window, None).drain()
             skip_terminator(window)
             return Prelude(header, found, before)
         found.append(collection)

@@ -26,7 +26,7 @@ Step = Callable[[Connection], None]
 
 
 @dataclass(frozen=True)
-class Part:
+class Bookkeeping:
     """A part of Assise: the folder of its files `NNNN_what.sql`, and the steps behind some of them.
 
     The number of a file is the version that its tables then have. Files are never edited.
@@ -64,7 +64,7 @@ def lock(connection: Connection) -> AbstractContextManager[None]:
     return locks.hold(connection, LOCK, patience_s=PATIENCE_S)
 
 
-def ensure(connection: Connection, part: Part) -> None:
+def ensure(connection: Connection, part: Bookkeeping) -> None:
     """Make a part's tables, or upgrade them, whole or not at all.
 
     Raises:
@@ -76,7 +76,7 @@ def ensure(connection: Connection, part: Part) -> None:
         upgrade(connection, part)
 
 
-def upgrade(connection: Connection, part: Part) -> None:
+def upgrade(connection: Connection, part: Bookkeeping) -> None:
     """Like `ensure`; the caller has the lock, and a transaction that began after it."""
     if not connection.scalar(QUERIES["has_parts"]):
         first = files("assise.postgres").joinpath("sql", "0001_part.sql")
@@ -123,7 +123,7 @@ def check_access(connection: Connection, privileges: Sequence[str]) -> None:
             )
 
 
-def find_version(connection: Connection, part: Part) -> int:
+def find_version(connection: Connection, part: Bookkeeping) -> int:
     """The version of a part's tables; 0 where it has none.
 
     Raises:
@@ -142,7 +142,7 @@ def find_version(connection: Connection, part: Part) -> int:
     return found
 
 
-def has_tables(connection: Connection, part: Part) -> bool:
+def has_tables(connection: Connection, part: Bookkeeping) -> bool:
     """Whether a part has tables, of whatever version, which the user may then read.
 
     Raises:
@@ -174,7 +174,7 @@ def has_tables(connection: Connection, part: Part) -> bool:
     return True
 
 
-def forget(connection: Connection, part: Part) -> list[str]:
+def forget(connection: Connection, part: Bookkeeping) -> list[str]:
     """Forget a part whose tables are dropped, and with the last part drop the schema.
 
     Returns what of others stands in the schema, which then stays. The caller has the lock, and a

@@ -10,11 +10,11 @@ from assise.documents.reader import elements
 from assise.documents.writer import Element, enclose
 from assise.errors import CellError
 from assise.rows.tree import Level, Tree
-from assise.types.jsonb import JsonbForm, JsonObject, ReadJsonb
+from assise.types.jsonb import JsonbForm, JsonbObject, ReadJsonb
 from assise.types.wire import Cell
 
 Field = tuple[bytes, Element]
-ReadExtra = Callable[[Cell | None], JsonObject]
+ReadExtra = Callable[[Cell | None], JsonbObject]
 
 MISSING, ONE, NULLED, ELEMENT = "$missing", "$one", "$nulled", "$element"
 """Words of notes.
@@ -37,7 +37,7 @@ def compile_extra(
     """
     known = {**list_names(tree, level, is_lookup=True), **more}
 
-    def read_extra(cell: Cell | None) -> JsonObject:
+    def read_extra(cell: Cell | None) -> JsonbObject:
         if cell is None:
             return {}
         extra = read(cell, known)
@@ -69,7 +69,7 @@ def list_names(tree: Tree, level: Level, *, is_lookup: bool = False) -> dict[str
     return names
 
 
-def read_missing(extra: JsonObject) -> list[str]:
+def read_missing(extra: JsonbObject) -> list[str]:
     """The names under `$missing` of one level.
 
     Raises:
@@ -101,14 +101,14 @@ def is_one(note: Json) -> bool:
     return isinstance(note, dict) and list(note) == [ONE] and note[ONE] is True
 
 
-def read_named(form: JsonbForm, extra: JsonObject, known: Collection[str]) -> list[Field]:
+def read_named(form: JsonbForm, extra: JsonbObject, known: Collection[str]) -> list[Field]:
     """The fields without a column that are named in `_extra`."""
     others = {name: note for name, note in extra.items() if name not in known}
     unescape = form.escapes.unescape
     return [(unescape(name).encode(), form.value(note)) for name, note in others.items()]
 
 
-def read_unnamed(extra: JsonObject) -> list[Field]:
+def read_unnamed(extra: JsonbObject) -> list[Field]:
     """The fields that JSON cannot name, which stand under `$bson`."""
     document = enclose(read_unnameable(extra))
     return [(key, (kind, document[p:end])) for kind, key, p, end in elements(document)]

@@ -18,7 +18,7 @@ from assise.manifest.write import dump_manifest
 from assise.mongo.chunks import Chunk
 from assise.mongo.source import NO_OPTIONS, JsonObject, SourceOptions, Survey, is_mongodb_url
 from assise.postgres import bookkeeping, locks
-from assise.postgres.bookkeeping import Part
+from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
 from assise.postgres.queries import Queries
 from assise.progress import Log
@@ -104,7 +104,7 @@ def _fill_layouts(connection: Connection) -> None:
 BY_PARTS = 3
 """The version of the ledger from which on a load says how many of its tables there are."""
 
-LEDGER = Part("transfer", files("assise.transfer").joinpath("sql"), steps={2: _fill_layouts})
+LEDGER = Bookkeeping("transfer", files("assise.transfer").joinpath("sql"), steps={2: _fill_layouts})
 
 
 def find_load(connection: Connection, name: str) -> Load | None:

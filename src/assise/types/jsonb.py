@@ -47,7 +47,7 @@ LARGE_BYTES = 1 << 20
 ORDERED = frozenset({DOCUMENT, ARRAY, CODE_WITH_SCOPE})
 """Kinds in which the order of fields counts inside an `_id`, and which jsonb does not keep."""
 
-JsonObject = dict[str, Json]
+JsonbObject = dict[str, Json]
 ReadJsonb = Callable[[Cell, FieldNames], Json]
 """A cell and the names that are looked up one by one -> its JSON value."""
 
@@ -79,7 +79,7 @@ class JsonbForm:
         """Read a cell that SQL may have written."""
         return self._read(cell, known, _lenient.decode, _let_all_pass)
 
-    def strict_reader(self, order: Callable[[JsonObject], JsonObject] | None = None) -> ReadJsonb:
+    def strict_reader(self, order: Callable[[JsonbObject], JsonbObject] | None = None) -> ReadJsonb:
         """Make a reader of cells as a load writes them; `order` may sort the keys of an object."""
         decoder = JSONDecoder(parse_float=_read_float, parse_int=_read_int, object_hook=order)
         return partial(self._read_strictly, decoder.decode)
@@ -132,7 +132,7 @@ class JsonbForm:
         if not is_ours and self.escapes.escape(self.escapes.unescape(name)) != name:
             raise CellError(f"the key {name} in jsonb is not escaped as the jsonb form escapes it")
 
-    def _check_bson(self, value: JsonObject) -> None:
+    def _check_bson(self, value: JsonbObject) -> None:
         """Refuse a `$bson` with what the jsonb form spells out, or with nothing."""
         document = enclose(read_unnameable(value))
         if b64encode(document).decode() == value["$bson"]:

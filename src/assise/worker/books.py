@@ -10,14 +10,14 @@ from importlib.metadata import version
 from importlib.resources import files
 
 from assise.postgres import bookkeeping
-from assise.postgres.bookkeeping import Part
+from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
 from assise.postgres.queries import Queries
 from assise.postgres.queue import read_schema
 from assise.progress import Log
 
 QUERIES = Queries("assise.worker")
-PART = Part("worker", files("assise.worker").joinpath("sql"))
+PART = Bookkeeping("worker", files("assise.worker").joinpath("sql"))
 
 
 def ensure(connection: Connection) -> None:

@@ -32,7 +32,7 @@ from assise.rows.model import ChildRows, Row
 from assise.rows.tree import Level, Tree
 from assise.types.anykey import is_digest
 from assise.types.codec import Codec, Decode
-from assise.types.jsonb import JsonObject
+from assise.types.jsonb import JsonbObject
 from assise.types.table import is_array
 from assise.types.wire import Cell
 
@@ -44,11 +44,11 @@ _BuildNoted = Callable[[Cell | None, Json], Element | None]
 """The cell of a column and the note beside it -> the value; None for a field that is absent."""
 
 _Leaf = tuple[str, bytes, int, Decode, _BuildNoted]
-_BuildLevel = Callable[[Row, JsonObject, ChildRows, bytes, bool], tuple[list[_Field], bool]]
+_BuildLevel = Callable[[Row, JsonbObject, ChildRows, bytes, bool], tuple[list[_Field], bool]]
 """(row, the level's part of `_extra`, child rows, ordinals, whether something says that the level
 is there) -> the fields of the level, and whether any of them stands in a cell or a note."""
 
-_BuildPart = Callable[[Row, JsonObject, ChildRows, bytes], list[_Field]]
+_BuildPart = Callable[[Row, JsonbObject, ChildRows, bytes], list[_Field]]
 _BuildItems = Callable[[ChildRows, bytes], tuple[int, Iterator[Element]]]
 """(child rows, ordinals of the parent's row) -> the number of elements, and these."""
 
@@ -95,7 +95,7 @@ class DocumentBuilder:
         decode = codec.decode_strictly
         return decode if is_array(column.type) else lru_cache(_CACHED)(decode)
 
-    def _order(self, found: JsonObject) -> JsonObject:
+    def _order(self, found: JsonbObject) -> JsonbObject:
         keys = self.orders.get(tuple(found))
         return found if keys is None else {key: found[key] for key in keys}
 
@@ -121,7 +121,7 @@ class DocumentBuilder:
         has_ref = "$ref" in known
 
         def build(
-            row: Row, extra: JsonObject, child_rows: ChildRows, ordinals: bytes, is_there: bool
+            row: Row, extra: JsonbObject, child_rows: ChildRows, ordinals: bytes, is_there: bool
         ) -> tuple[list[_Field], bool]:
             fields: list[_Field] = []
             for build_part in parts:
@@ -144,7 +144,7 @@ class DocumentBuilder:
         leaves = [self._compile_leaf(*found) for found in self.tree.codecs(level)]
 
         def build_leaves(
-            row: Row, extra: JsonObject, _child_rows: ChildRows, _ordinals: bytes
+            row: Row, extra: JsonbObject, _child_rows: ChildRows, _ordinals: bytes
         ) -> list[_Field]:
             fields: list[_Field] = []
             name = ""
@@ -198,7 +198,7 @@ class DocumentBuilder:
         form, refuse = self.tree.form, _refuse if self._is_strict else _let_pass
 
         def build_levels(
-            row: Row, extra: JsonObject, child_rows: ChildRows, ordinals: bytes
+            row: Row, extra: JsonbObject, child_rows: ChildRows, ordinals: bytes
         ) -> list[_Field]:
             fields: list[_Field] = []
             name = ""
@@ -229,7 +229,7 @@ class DocumentBuilder:
         refuse = _refuse if self._is_strict else _let_pass
 
         def build_arrays(
-            _row: Row, extra: JsonObject, child_rows: ChildRows, ordinals: bytes
+            _row: Row, extra: JsonbObject, child_rows: ChildRows, ordinals: bytes
         ) -> list[_Field]:
             fields: list[_Field] = []
             name = ""
@@ -299,13 +299,13 @@ class DocumentBuilder:
 
         return build_item
 
-    def _compile_absent(self, level: Level) -> Callable[[list[_Field], JsonObject], None] | None:
+    def _compile_absent(self, level: Level) -> Callable[[list[_Field], JsonbObject], None] | None:
         """Adds to the fields of a level what goes without a note; None where nothing does."""
         values = {IS_NULL: (NULL, b""), IS_EMPTY: (ARRAY, write_array([]))}
         absent = [(self._name(key), key, values[what]) for key, what in level.absent.items()]
         is_strict = self._is_strict
 
-        def fill(fields: list[_Field], extra: JsonObject) -> None:
+        def fill(fields: list[_Field], extra: JsonbObject) -> None:
             found = {key for key, _ in fields}
             missing = read_missing(extra) if extra else []
             gone = []

@@ -27,7 +27,7 @@ ExtraParts = list[str]
 VisitValue = Callable[[bytes, int, Fields, PackedRows, bytes, bool, ExtraParts], int]
 """Visit a value that is more than one scalar field: gives the position behind it."""
 
-Place = tuple[int, int]
+CellPlace = tuple[int, int]
 """The table of a column, and its position in the layout."""
 
 WriteNote = Callable[[int, bytes, int], tuple[str, int]]
@@ -93,7 +93,7 @@ def _count(writers: CountingWriters, kind: int, encode: Encode) -> Encode:
     return encode_container
 
 
-def compile_null_encoder(writers: CountingWriters, place: Place) -> Encode:
+def compile_null_encoder(writers: CountingWriters, place: CellPlace) -> Encode:
     """The encoder of a null that goes without a note."""
     note, (table, position) = writers.columns.note, place
 
@@ -158,7 +158,7 @@ def compile_read(
     *,
     name: str,
     index: int,
-    place: Place,
+    place: CellPlace,
     hold: Hold,
     write: WriteNote,
 ) -> VisitValue:

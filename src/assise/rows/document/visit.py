@@ -28,10 +28,10 @@ from assise.manifest.sections.absent import IS_EMPTY, IS_NULL
 from assise.rows.columns import LEVEL_BITS, READ, Places, code_of
 from assise.rows.counts import CountingWriters
 from assise.rows.document.cells import (
+    CellPlace,
     ExtraParts,
     Fields,
     PackedRows,
-    Place,
     VisitValue,
     compile_any,
     compile_null,
@@ -323,7 +323,7 @@ class DocumentVisitor:
         return visit_element
 
     def _compile_note(
-        self, names: dict[bytes, str], places: dict[bytes, Place], *, is_root: bool, depth: int
+        self, names: dict[bytes, str], places: dict[bytes, CellPlace], *, is_root: bool, depth: int
     ) -> Callable[[bytes, int, int, ExtraParts], int]:
         """(raw, position, end of the key, parts) -> position behind a value, which is noted."""
         writer, columns = self._writers.extra, self._writers.columns
