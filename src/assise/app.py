@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from assise.errors import UsageError
+from assise.manifest.model import Manifest
 from assise.manifest.sections.postgres import RoleName
 from assise.postgres import alchemy
 from assise.postgres.conninfo import describe
@@ -173,12 +174,12 @@ class App:
 
     def _find_rights(self, role: RoleName) -> Rights:
         if role not in self._rights:
-            self._rights[role] = self.workspace.rights(role)
+            self._rights[role] = self.workspace.rights(self._manifest, role)
         return self._rights[role]
 
     def _pool(self, role: RoleName) -> RolePool:
         if role not in self._pools:
-            conninfo = self.urls.get(role) or self.workspace.login(role)
+            conninfo = self.urls.get(role) or self.workspace.login(self._manifest, role)
             timeout_ms = self.workspace.setting(POOL_TIMEOUT)
             self._pools[role] = self._make_pool(conninfo, timeout_ms)
         return self._pools[role]
@@ -193,9 +194,13 @@ class App:
         )
 
     @cached_property
+    def _manifest(self) -> Manifest:
+        return self.workspace.manifest()
+
+    @cached_property
     def _replica_url(self) -> str:
         url = self.urls.get("replica")
-        return url or self.workspace.role_url(self.workspace.manifest(), "replica")
+        return url or self.workspace.role_url(self._manifest, "replica")
 
     def _find_replica(self, main: RolePool) -> Replica | None:
         if self._replica is None and self._replica_url:

@@ -150,8 +150,10 @@ class Project:
             UsageError: there is no such role, or it has no URL. TargetError: the server cannot be
             reached, or no rule binds the role.
         """
-        rights = self.workspace.rights(role)._replace(user_id=user_id, tenant_id=tenant_id)
-        conninfo = self.workspace.login(role)
+        manifest = self.manifest
+        rights = self.workspace.rights(manifest, role)
+        rights = rights._replace(user_id=user_id, tenant_id=tenant_id)
+        conninfo = self.workspace.login(manifest, role)
         return open_session(conninfo, describe(conninfo), rights)
 
     @property

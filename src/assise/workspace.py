@@ -182,13 +182,12 @@ class Workspace:
             return f"the embedded server in {self.embedded.data}, database {manifest.name}"
         return describe(self._conninfo(manifest))
 
-    def login(self, role: RoleName) -> str:
+    def login(self, manifest: Manifest, role: RoleName) -> str:
         """The connection string of an application's role; the embedded server is started for it.
 
         Raises:
             UsageError: there are no roles, or the role has no URL.
         """
-        manifest = self.manifest()
         roles = ROLES.of(manifest)
         if roles is None:
             raise UsageError(
@@ -215,7 +214,7 @@ class Workspace:
         conninfo = embedded.conninfo(manifest.name)
         return conninfo if roles.are_none else sign_in_as(conninfo, name)
 
-    def rights(self, role: RoleName) -> Rights:
+    def rights(self, manifest: Manifest, role: RoleName) -> Rights:
         """The rights of an application's session, still without a user.
 
         Raises:
@@ -223,7 +222,7 @@ class Workspace:
         """
         if role not in get_args(RoleName):
             raise UsageError(f"there is no role {role!r}", remedy=nearest(role, get_args(RoleName)))
-        roles = ROLES.of(self.manifest())
+        roles = ROLES.of(manifest)
         said = ("" if role == "app" else role) if roles and roles.are_none else None
         return Rights(statement_timeout_ms=self.setting(STATEMENT_TIMEOUT), role=said)
 

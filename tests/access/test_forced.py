@@ -208,14 +208,14 @@ def test_the_login_is_that_of_the_application_or_of_the_commands(
     write_manifest(Project(tmp_path), roles=NONE)
     (tmp_path / ".assise").symlink_to(embedded_server.folder)
     text, workspace = (tmp_path / "assise.yaml").read_text(), Project(tmp_path).workspace
-    assert workspace.login("worker") == embedded_server.conninfo("app")
+    assert workspace.login(workspace.manifest(), "worker") == embedded_server.conninfo("app")
     for server, login in (
         ("postgresql://u@h/d", "postgresql://u@h/d"),
         ('{main: {url: "postgresql://u@h/d"}}', "postgresql://u@h/d"),
         ('{main: {url: "postgresql://u@h/d", app: "postgresql://a@h/d"}}', "postgresql://a@h/d"),
     ):
         (tmp_path / "assise.yaml").write_text(f"{text}postgres: {server}\n")
-        assert workspace.login("worker") == login
+        assert workspace.login(workspace.manifest(), "worker") == login
 
 
 def test_what_needs_roles_is_refused_without_them(project: Project) -> None:

@@ -75,7 +75,6 @@ class AccessVerbs:
         Raises:
             UsageError: the table has no rule, or the role `app` no URL.
         """
-        rights = self.workspace.rights("app")._replace(user_id=user_id, tenant_id=tenant_id)
         with self.open_tables() as (connection, tables):
             rules = AccessRules(tables.manifest, tables.schema)
             if table not in rules.guards:
@@ -85,6 +84,8 @@ class AccessVerbs:
             parameters = {"table": quote(tables.schema, table), "app": rules.name_all("app")}
             policies = connection.fetch(Policy, QUERIES["policies"], parameters)
             total = connection.scalar(f"SELECT count(*) FROM {parameters['table']}")  # noqa: S608
+        rights = self.workspace.rights(tables.manifest, "app")
+        rights = rights._replace(user_id=user_id, tenant_id=tenant_id)
         see = partial(Explanation, table, policies, of=int(str(total)))
         return self._look(rights, rules, table, see)
 
@@ -96,7 +97,7 @@ class AccessVerbs:
         columns = [quote(column) for column in rules.manifest.tables[table].primary_key]
         key, keys = ", ".join(f"{column}::text" for column in columns), ", ".join(columns)
         first = f"SELECT concat_ws(', ', {key}) AS key FROM {place} ORDER BY {keys} LIMIT {SHOWN}"  # noqa: S608
-        conninfo = self.workspace.login("app")
+        conninfo = self.workspace.login(rules.manifest, "app")
         with open_session(conninfo, describe(conninfo), rights) as session:
             plan = session.fetch(f"EXPLAIN SELECT * FROM {place}")  # noqa: S608
             return see(
