@@ -53,15 +53,22 @@ def join_digests(digests: Digests) -> bytes:
     return b"".join([key + digest for key, digest in digests.items()])
 
 
+def write_digests(
+    connection: Connection, load: ledger.Load, collection: str, start: int, digests: Digests
+) -> None:
+    """Keep these digests of the chunk at `start` in place of those that it has."""
+    parameters = {"load_id": load.id, "collection": collection, "start": start}
+    content = join_digests(digests)
+    connection.execute(ledger.QUERIES["write_digests"], {**parameters, "digests": content})
+
+
 def renew_digests(
     connection: Connection, load: ledger.Load, collection: str, renewed: Mapping[int, Digests]
 ) -> None:
     """Keep the digests of documents that were written again, by the starts of their chunks."""
     for start, changed in renewed.items():
         for digests in read_digests(connection, load, collection, start):
-            content = join_digests({**digests, **changed})
-            parameters = {"load_id": load.id, "collection": collection, "start": start}
-            connection.execute(ledger.QUERIES["renew_digests"], {**parameters, "digests": content})
+            write_digests(connection, load, collection, start, {**digests, **changed})
 
 
 def read_digests(

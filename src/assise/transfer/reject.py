@@ -19,7 +19,7 @@ from assise.rows.model import Document, Reason
 from assise.rows.shred import Shredder
 from assise.schema.amend import Rejection
 from assise.transfer import ledger
-from assise.transfer.digests import hash_key, join_digests, read_digests
+from assise.transfer.digests import hash_key, read_digests, write_digests
 from assise.transfer.kept_rejects import Reject, write_rejects
 from assise.transfer.ledger import QUERIES, ChunkLine, Load
 from assise.transfer.loaded import LoadedPart, read_loaded, restart_hint
@@ -125,9 +125,7 @@ class _Collection:
                     found[number] = found[number]._replace(raw=raw)
         left = {number: digest for number, digest in digests.items() if number not in found}
         if found:
-            parameters = {"load_id": self.load.id, "collection": self.name, "start": line.start}
-            facts = {"digests": join_digests(left)}
-            self.connection.execute(QUERIES["amend_digests"], parameters | facts)
+            write_digests(self.connection, self.load, self.name, line.start, left)
         self._write(line, [*found.values()])
         return len(found)
 

@@ -108,8 +108,8 @@ SELECT collection, start_offset, bytes FROM assise.live_chunk WHERE load_id = %(
 SELECT digests FROM assise.live_chunk
 WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset = coalesce(%(start)s, start_offset) ORDER BY start_offset
 
--- renew_digests --
--- Keep the digests of a chunk of a live collection after a repair.
+-- write_digests --
+-- Keep other digests of a chunk of a live collection: documents were written again, or rejected.
 UPDATE assise.live_chunk SET digests = %(digests)s
 WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset = %(start)s
 
@@ -273,11 +273,6 @@ ON CONFLICT (load_id, "table", name) DO UPDATE SET finding = excluded.finding
 -- The figures of a chunk of which documents were rejected, or values set to NULL, after it was loaded.
 UPDATE assise.chunk SET loaded = %(loaded)s, rejected = %(rejected)s, rows = %(rows)s, typed = %(typed)s, read = %(read)s,
     jsonb = %(jsonb)s, extra = %(extra)s, columns = CASE WHEN columns IS NOT NULL THEN %(columns)s::jsonb END
-WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset = %(start)s
-
--- amend_digests --
--- The digests of a chunk of a live source without those of documents that were rejected after it was loaded.
-UPDATE assise.live_chunk SET digests = %(digests)s
 WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset = %(start)s
 
 -- amend_reject --
