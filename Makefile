@@ -79,7 +79,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo '$(PYTHON) is not Python 3.11 or later. Install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11' >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo '$(PYTHON) cannot make environments. On Debian: apt-get install python3-venv' >&2; exit 1; }
-	@echo 'Making $(VENV) from requirements.lock: some 55 MB to download, a minute or two'
+	@echo 'Making $(VENV) from requirements.lock: some 120 MB to download, a minute or two'
 	@$(PIP) install --require-hashes --only-binary :all: -r requirements.lock
 	@$(PIP) install --no-build-isolation --no-deps -e .
 	@touch $@

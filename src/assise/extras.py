@@ -19,11 +19,13 @@ class Feature(NamedTuple):
 
 
 EXTRAS = {
+    "api": Feature("what serves over HTTP"),
     "app": Feature("what holds connections for an application"),
     "archive": Feature("what compares the checksums of archives"),
     "embedded": Feature("the embedded PostgreSQL", ", or give your own server with --to"),
     "jobs": Feature("the queue of jobs"),
     "schema": Feature("PostgreSQL's parser or the writer of models"),
+    "search": Feature("what measures a search"),
 }
 
 
