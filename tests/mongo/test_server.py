@@ -18,7 +18,7 @@ from pymongo.database import Database
 from tests.servers.mongo import MongoServer
 
 from assise.errors import SourceError, UsageError
-from assise.mongo.cursor import CollectionReader, LiveCollection, _read_reply
+from assise.mongo.cursor import CollectionReader, LiveCollection, read_reply
 from assise.mongo.ranges import EVERYTHING, number_ranges
 from assise.mongo.server import Server
 from assise.mongo.source import LargeChunkError, SourceOptions
@@ -181,10 +181,10 @@ def test_what_one_reply_does_not_hold_is_read_by_a_cursor_and_no_other_stays_ope
 def test_a_reply_that_is_cut_in_a_document_is_no_reply() -> None:
     documents = [{"_id": n} for n in range(12)]
     cursor = bson.encode({"firstBatch": documents, "id": Int64(7), "ns": "shop.things"})
-    assert _read_reply(cursor) == (7, [bson.encode(each) for each in documents])
+    assert read_reply(cursor) == (7, [bson.encode(each) for each in documents])
     at = cursor.index(bson.encode(documents[5]))
     for size in (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x10\0\0\0", b"\xff\xff\xff\x7f"):
-        assert _read_reply(cursor[:at] + size + cursor[at + 4 :]) == (0, None)
+        assert read_reply(cursor[:at] + size + cursor[at + 4 :]) == (0, None)
 
 
 def test_a_large_range_is_split(open_reader: OpenReader, shop: Shop) -> None:

@@ -220,7 +220,7 @@ class CollectionReader:
             codec_options=_RAW,
             read_preference=collection.read_preference,
         )
-        cursor_id, found = _read_reply(bytes(reply["cursor"].raw))
+        cursor_id, found = read_reply(bytes(reply["cursor"].raw))
         if not cursor_id:
             return found
         kill = {"killCursors": self.facts.name, "cursors": [Int64(cursor_id)]}
@@ -332,7 +332,7 @@ def _split(batch: bytes) -> list[bytes]:
     return found
 
 
-def _read_reply(cursor: bytes) -> tuple[int, list[bytes] | None]:
+def read_reply(cursor: bytes) -> tuple[int, list[bytes] | None]:
     """Return the id of a cursor and its first documents; None where they are not well-formed."""
     found = []
     with suppress(*NOT_BSON):
