@@ -279,6 +279,26 @@ def test_fields_without_a_column_that_are_null_in_most_documents(tmp_path: Path)
 @pytest.mark.parametrize(
     ("make", "line"),
     [
+        # Nothing but an empty array is left of two in three.
+        (lambda n: {"urls": [{"u": n}] if n % 3 == 0 else []}, "documents: [x]"),
+        (lambda n: {"in": {"a": n if n % 2 else None}}, "documents: [x, x.in]"),
+        (lambda n: {"in": {}, "b": n}, "documents: [x.in]"),
+        # A column tells of each, or the document is missing in too many rows.
+        (lambda n: {"a": None if n % 3 else n, "b": n}, None),
+        (lambda n: ... if n % 50 == 0 else {"a": None if n % 3 else n}, None),
+        (lambda n: {"a": n} if n % 2 else {"b": n}, None),
+    ],
+)
+def test_documents_that_are_there_without_a_cell(
+    tmp_path: Path, make: Make, line: str | None
+) -> None:
+    lines = infer(tmp_path, docs=write_field(make, 300, "x"))
+    assert [found for found in lines if found.startswith("documents")] == ([line] if line else [])
+
+
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
         (lambda n: [] if n % 3 else [{"a": n}], "absent: []"),
         (lambda n: None if n % 3 else [{"a": n}], "absent: null"),
         (lambda n: ... if n % 3 else [{"a": n}], None),

@@ -55,6 +55,7 @@ tables:
     primary_key: [user_id, _position, _position_2]
     absent: []
     nulls: [geo, place.name]
+    documents: [place]
     columns: {}
     foreign_keys:
       - {columns: [user_id, _position], references: "files(user_id, _position)"}
@@ -192,7 +193,7 @@ def add_access(table: Table, access: object) -> Table:
 
 
 @st.composite
-def draw_nulls(draw: st.DrawFn, reads: Reads) -> tuple[str, ...] | None:
+def draw_paths(draw: st.DrawFn, reads: Reads) -> tuple[str, ...] | None:
     paths = draw(st.lists(st.lists(KEYS, min_size=1, max_size=2).map(tuple), max_size=2))
     return tuple(format_path(keys) for keys in paths if reads.take(keys)) or None
 
@@ -265,7 +266,8 @@ def draw_manifests(draw: st.DrawFn) -> Manifest:
                     from_=format_child_path(keys),
                     primary_key=primary_key,
                     absent=draw(st.sampled_from([None, "null", "[]", "missing"])),
-                    nulls=draw(draw_nulls(reads[name])),
+                    nulls=draw(draw_paths(reads[name])),
+                    documents=draw(draw_paths(reads[name])),
                     columns=columns,
                 )
     server = draw(

@@ -24,7 +24,7 @@ from assise.manifest.sections import KEYS, find_key, keys_on
 from assise.manifest.write import dump_manifest
 
 ROWS = set("tables collection parent from primary_key columns type kind".split())
-ROWS |= {"absent", "nulls", "numbers", "legacy_uuids"}
+ROWS |= {"absent", "nulls", "documents", "numbers", "legacy_uuids"}
 SCHEMA = set("comment references on_delete orphans unique duplicates not_null default".split())
 SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "personal"}
 SCHEMA |= {"soft_delete"}
@@ -131,6 +131,7 @@ CHANGES = {
     ("manifest", "legacy_uuids"): ("legacy_uuids: java", "legacy_uuids: python"),
     ("table", "absent"): ("absent: []", "absent: null"),
     ("table", "nulls"): ("[geo, place.name]", "[geo]"),
+    ("table", "documents"): ("documents: [place]", "documents: [place.far]"),
     ("column", "absent"): ("{type: bool, absent: null}", "bool"),
     ("column", "numbers"): ("numbers: milliseconds", "numbers: ticks"),
     ("column", "legacy_uuids"): ("legacy_uuids: csharp", "legacy_uuids: java"),

@@ -82,7 +82,14 @@ class FieldNull:
     keys: tuple[str, ...]
 
 
-AnyField = FieldColumn | FieldTable | FieldNull
+@dataclass(frozen=True)
+class FieldDocument:
+    """A document that is there in nearly all rows, though no cell may say so."""
+
+    keys: tuple[str, ...]
+
+
+AnyField = FieldColumn | FieldTable | FieldNull | FieldDocument
 
 
 @dataclass(frozen=True)
@@ -117,13 +124,19 @@ class Finder:
         )
         is_null = rows.is_null(path)
         if not path.set_values or is_flat:
-            if is_null:
-                yield FieldNull(keys)
             if len(path.children) >= MANY_KEYS:
                 self._note_many(keys, len(path.children))
             inner = rows._replace(level=path.kinds.get("document", 0))
-            for key, child in path.children.items():
-                yield from self._find(child, (*keys, key), inner)
+            found = [
+                field
+                for key, child in path.children.items()
+                for field in self._find(child, (*keys, key), inner)
+            ]
+            if _is_silent(path, rows, found):
+                yield FieldDocument(keys)
+            elif is_null:
+                yield FieldNull(keys)
+            yield from found
         elif path.values >= 100 or _is_share(path.values, rows.total, 1):
             yield self._make(path, keys, rows)
         elif is_null:
@@ -271,6 +284,32 @@ class _Rows(NamedTuple):
     def is_null(self, path: PathProfile) -> bool:
         """Whether more of the documents have a null at a path than nothing."""
         return path.kinds.get("null", 0) > self.level - path.values
+
+
+def _is_silent(path: PathProfile, rows: _Rows, fields: Sequence[AnyField]) -> bool:
+    """Whether documents at a path should be there without a note.
+
+    Nearly all rows have them, and of some no cell tells: all their fields go without a note, too.
+    """
+    documents = path.kinds.get("document", 0)
+    is_common = _is_share(documents, rows.total, 1) and _is_share(documents, rows.level, 99)
+    is_told = not fields or any(
+        isinstance(found, FieldNull | FieldDocument)
+        or (isinstance(found, FieldColumn) and found.is_null)
+        or (isinstance(found, FieldTable) and found.absent)
+        for found in fields
+    )
+    return is_common and is_told and _count_telling(path) < documents
+
+
+def _count_telling(path: PathProfile) -> int:
+    """Of how many documents at a path one field tells that they are there."""
+    found = [0]
+    for child in path.children.values():
+        inner = _count_telling(child) if child.kinds.get("document") else 0
+        others = child.set_values - child.kinds.get("document", 0) - child.forms[EMPTY]
+        found.append(inner + others)
+    return max(found)
 
 
 def _is_id(keys: Sequence[str]) -> bool:

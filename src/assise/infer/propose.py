@@ -11,6 +11,7 @@ from assise.infer.evidence import column_evidence, id_evidence
 from assise.infer.fields import (
     AnyField,
     FieldColumn,
+    FieldDocument,
     FieldNull,
     FieldTable,
     Finder,
@@ -164,7 +165,8 @@ def _draft_collection(draft: _Draft, collection: str, table: str, profile: Profi
         collection=collection,
         primary_key=(key_name,),
         columns={key_name: key, **columns},
-        nulls=_list_nulls(fields),
+        nulls=_list_paths(fields, FieldNull),
+        documents=_list_paths(fields, FieldDocument),
     )
     if not is_offset:
         key_place = Placed(table, key_name, key.type, key.kind, is_pure=True, is_full=True)
@@ -194,7 +196,8 @@ def _draft_children(
             from_=format_child_path(child.keys),
             primary_key=(key_column, *ordinals),
             columns=columns,
-            nulls=_list_nulls(child.fields),
+            nulls=_list_paths(child.fields, FieldNull),
+            documents=_list_paths(child.fields, FieldDocument),
             absent=child.absent or None,
         )
         _draft_children(draft, inner, child.fields, key_column)
@@ -232,10 +235,11 @@ def _name_columns(
     return columns
 
 
-def _list_nulls(fields: Iterable[AnyField]) -> tuple[str, ...] | None:
-    """The paths of fields without a column that are null in most documents."""
-    nulls = [each.keys for each in fields if isinstance(each, FieldNull)]
-    return tuple(map(format_path, nulls)) or None
+def _list_paths(
+    fields: Iterable[AnyField], of: type[FieldNull | FieldDocument]
+) -> tuple[str, ...] | None:
+    """The paths of the fields of a class."""
+    return tuple(format_path(each.keys) for each in fields if isinstance(each, of)) or None
 
 
 def _id_column(path: PathProfile, documents: int, *, ids: Ids) -> list[FieldColumn]:

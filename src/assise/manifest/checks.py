@@ -18,13 +18,16 @@ from assise.wording import show
 
 @dataclass(frozen=True)
 class _Reader:
-    """A column, a child table or a path in `nulls`, and the keys of the document that it reads."""
+    """A column, a child table or a path in `nulls` or `documents`, and the keys that it reads.
+
+    is_open: whether others may read fields inside of it.
+    """
 
     keys: tuple[str, ...]
     place: Place
     path: str
     name: str
-    is_null: bool = False
+    is_open: bool = False
 
 
 def find_problems(manifest: Keyed, tables: Tables) -> Iterator[Problem]:
@@ -88,11 +91,13 @@ def _list_readers(table_name: str, tables: Tables) -> Iterator[_Reader]:
         if keys:
             place = ("tables", table_name, "columns", name, "from")
             yield _Reader(keys, place, column.from_, f"column {show(name)}")
-    for i, path in enumerate(tables[table_name].nulls or ()):
-        keys = keys_of_path(path)
-        if keys:
-            at = ("tables", table_name, "nulls", str(i))
-            yield _Reader(keys, at, path, f"the path {show(path)} in nulls", is_null=True)
+    table = tables[table_name]
+    for key, paths in (("nulls", table.nulls), ("documents", table.documents)):
+        for i, path in enumerate(paths or ()):
+            keys = keys_of_path(path)
+            if keys:
+                at = ("tables", table_name, key, str(i))
+                yield _Reader(keys, at, path, f"the path {show(path)} in {key}", is_open=True)
     for name, child in tables.items():
         path = child.from_ or ""
         keys = keys_of_path(path, parse_child_path) if child.parent == table_name else None
@@ -103,13 +108,13 @@ def _list_readers(table_name: str, tables: Tables) -> Iterator[_Reader]:
 def _check_overlaps(readers: list[_Reader]) -> Iterator[Problem]:
     """Report each reader whose path is that of another one, or lies inside it.
 
-    A document that is null in most documents may have columns all the same.
+    A document that is null in most documents, or is there in most, may have columns.
     """
     above: _Reader | None = None
     for reader in sorted(readers, key=lambda item: item.keys):
         is_same = above is not None and reader.keys == above.keys
         is_inside = above is not None and reader.keys[: len(above.keys)] == above.keys
-        if above is None or not is_inside or (above.is_null and not is_same):
+        if above is None or not is_inside or (above.is_open and not is_same):
             above = reader
             continue
         relation = "the same field as" if is_same else "a field inside that of"
