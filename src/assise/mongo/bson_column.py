@@ -8,28 +8,15 @@ From `src/mongo/bson/column` of MongoDB's source, and its README.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from struct import unpack_from
 from typing import NamedTuple
 
-from assise.documents.kinds import (
-    ARRAY,
-    BINARY,
-    BOOL,
-    CODE,
-    DATE,
-    DECIMAL,
-    DOCUMENT,
-    DOUBLE,
-    INT32,
-    INT64,
-    OBJECT_ID,
-    STRING,
-    TIMESTAMP,
-)
-from assise.documents.reader import SKIP, elements, open_document, read_double
-from assise.documents.writer import Element, enclose, pack_double, write_string
+from assise.documents.kinds import ARRAY, DATE, DOCUMENT, DOUBLE, OBJECT_ID, TIMESTAMP
+from assise.documents.reader import SKIP, elements, open_document
+from assise.documents.writer import Element, enclose
+from assise.mongo.column_numbers import LONG, NUMBERS, SHORT_BYTES, scale_doubles
 from assise.mongo.simple8b import UnpackError, read_words
 
 STEP_BYTES = 8
@@ -46,10 +33,6 @@ _SCALES = {0x80: 0, 0x90: 1, 0xA0: 10, 0xB0: 100, 0xC0: 10_000, 0xD0: 100_000_00
 """What a double is multiplied by before differences are taken; 0: its bits are the number."""
 
 _DELTA_OF_DELTA = {DATE, OBJECT_ID, TIMESTAMP}
-_LONG = {STRING, CODE, BINARY, DECIMAL}
-_SHORT_BYTES = 16
-# Counter and time of an ObjectId, the bytes that change least first.
-_ID_ORDER = (0, 1, 9, 2, 10, 3, 11)
 
 
 class Room:
@@ -69,110 +52,6 @@ class Room:
             raise UnpackError("it unpacks to more than 32 MB")
 
 
-class _Number(NamedTuple):
-    """How the values of a kind are numbers: of how many bits, and both ways."""
-
-    bits: int
-    read: Callable[[bytes], int]
-    write: Callable[[int, bytes], bytes]
-
-
-def _read_id(value: bytes) -> int:
-    return int.from_bytes(bytes([value[i] for i in _ID_ORDER]))
-
-
-def _write_id(number: int, before: bytes) -> bytes:
-    found = bytearray(before)
-    for i, byte in zip(_ID_ORDER, _fit(number, 7).to_bytes(7), strict=True):
-        found[i] = byte
-    return bytes(found)
-
-
-def _fit(number: int, size: int) -> int:
-    if number >> 8 * size:
-        raise UnpackError("a difference that leads out of its kind")
-    return number
-
-
-def _read_text(value: bytes) -> int:
-    text = value[4:-1]
-    return 0 if len(text) > _SHORT_BYTES or text[:1] == b"\0" else int.from_bytes(text)
-
-
-def _write_text(number: int, _before: bytes) -> bytes:
-    return write_string(number.to_bytes((number.bit_length() + 7) // 8))
-
-
-def _read_binary(value: bytes) -> int:
-    return int.from_bytes(value[5:], "little") if len(value) <= 5 + _SHORT_BYTES else 0
-
-
-def _write_binary(number: int, before: bytes) -> bytes:
-    size = len(before) - 5
-    if size > _SHORT_BYTES:
-        raise UnpackError("a difference to a long binary")
-    return before[:5] + _fit(number, size).to_bytes(size, "little")
-
-
-def _read_little(value: bytes) -> int:
-    return int.from_bytes(value, "little")
-
-
-def _read_int32(value: bytes) -> int:
-    return int.from_bytes(value, "little", signed=True) & (1 << 64) - 1
-
-
-def _write_int32(number: int, _before: bytes) -> bytes:
-    signed = number - (1 << 64) if number >> 63 else number
-    if not -(1 << 31) <= signed < 1 << 31:
-        raise UnpackError("a difference that leads out of its kind")
-    return signed.to_bytes(4, "little", signed=True)
-
-
-def _write_bool(number: int, _before: bytes) -> bytes:
-    if number > 1:
-        raise UnpackError("a difference that leads out of its kind")
-    return bytes([number])
-
-
-_WHOLE = _Number(64, _read_little, lambda number, _: number.to_bytes(8, "little"))
-_NUMBERS = {
-    DOUBLE: _WHOLE,
-    DATE: _WHOLE,
-    INT64: _WHOLE,
-    TIMESTAMP: _WHOLE,
-    INT32: _Number(64, _read_int32, _write_int32),
-    BOOL: _Number(64, _read_little, _write_bool),
-    OBJECT_ID: _Number(64, _read_id, _write_id),
-    STRING: _Number(128, _read_text, _write_text),
-    CODE: _Number(128, _read_text, _write_text),
-    BINARY: _Number(128, _read_binary, _write_binary),
-    DECIMAL: _Number(128, _read_little, lambda number, _: number.to_bytes(16, "little")),
-}
-
-
-def _scaled(scale: int) -> _Number:
-    """How doubles are numbers when they are multiplied first."""
-
-    def read(value: bytes) -> int:
-        number: float = read_double(value)[0] * scale
-        if not abs(number) <= 1 << 53:
-            raise UnpackError("a double that is too large for its scale")
-        # Half away from zero, as llround() of C.
-        whole = int(number)
-        whole += (number - whole >= 0.5) - (whole - number >= 0.5)
-        return whole & (1 << 64) - 1
-
-    def write(number: int, _before: bytes) -> bytes:
-        signed = number - (1 << 64) if number >> 63 else number
-        return pack_double(signed / scale)
-
-    return _Number(64, read, write)
-
-
-_SCALED = {scale: _scaled(scale) for scale in _SCALES.values() if scale}
-
-
 class _Stream:
     """The values of one field: the last one, and the number behind it."""
 
@@ -187,8 +66,8 @@ class _Stream:
         self._difference: int | None = 0
         self._step = 0
         self._number = 0
-        if element and element[0] in _NUMBERS:
-            self._number = _NUMBERS[element[0]].read(element[1])
+        if element and element[0] in NUMBERS:
+            self._number = NUMBERS[element[0]].read(element[1])
 
     def expand(self, control: int, words: tuple[int, ...]) -> Iterator[Element | None]:
         """Yield the values that words of differences give."""
@@ -196,10 +75,10 @@ class _Stream:
         kind = last[0] if last else 0
         if scale is None or (scale and kind != DOUBLE):
             raise UnpackError("a part that is not known")
-        bits = 128 if kind in _LONG else 64
-        numbers = _NUMBERS.get(kind)
+        bits = 128 if kind in LONG else 64
+        numbers = NUMBERS.get(kind)
         if last and scale:
-            numbers = _SCALED[scale]
+            numbers = scale_doubles(scale)
         if last and numbers and kind == DOUBLE:
             self._number = numbers.read(last[1])
         mask = (1 << bits) - 1
@@ -306,7 +185,9 @@ class _Column:
             if found is not None:
                 body.append(b"%c%b\0%b" % (found[0], key, found[1]))
                 room.take(len(body[-1]))
-        return (shape.kind, enclose(b"".join(body))) if body or not shape.fields else None
+        if shape.fields and not body:
+            return None
+        return shape.kind, enclose(b"".join(body))
 
 
 class _ShapeReader:
@@ -347,7 +228,7 @@ def read_column(raw: bytes, count: int, room: Room) -> list[Element | None]:
 
 def read_widest(raw: bytes) -> int:
     """Return about how many bytes the longest value of a column has, at most; quickly."""
-    p, widest = 0, _SHORT_BYTES + 5
+    p, widest = 0, SHORT_BYTES + 5
     while raw[p]:
         if raw[p] not in {_OBJECTS, _ARRAYS, _ROOT_ARRAY}:
             p, size = _pass_part(raw, p)

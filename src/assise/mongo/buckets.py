@@ -8,7 +8,6 @@ field. From `src/mongo/db/timeseries/README.md` of MongoDB's source.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -37,6 +36,7 @@ INDEX_BITS = 20
 
 _COLUMN = 7
 _PLAIN, _PACKED = 1, {2, 3}
+_KINDS = {b"control": DOCUMENT, b"data": DOCUMENT}
 _FRAME = 64
 _Read = Callable[[bytes], tuple[float, ...]]
 _NUMBERS: dict[int, _Read] = {INT32: read_int32, INT64: read_int64, DOUBLE: read_double}
@@ -84,7 +84,7 @@ def unpack_bucket(raw: bytes, series: Series) -> list[tuple[int, bytes]]:
         raise UnpackError("it is broken") from error
     shared = _write(series.meta, bucket.meta) if bucket.meta else b""
     room.take((len(shared) + _FRAME) * len(bodies))
-    return [(number, enclose(shared + bytes(bodies[number]))) for number in sorted(bodies)]
+    return [(number, enclose(shared + body)) for number, body in sorted(bodies.items())]
 
 
 def is_bucket(raw: bytes) -> bool:
@@ -102,28 +102,31 @@ def weigh_bucket(raw: bytes) -> int:
         each = _FRAME + sum(map(len, bucket.data))
         if bucket.meta:
             each += len(bucket.meta[1])
-        columns = bucket.data.values()
         if bucket.is_packed:
-            return bucket.length * (each + sum(read_widest(_read_packed(one)) for one in columns))
-        return len(raw) + each * max(sum(1 for _ in elements(one)) for _, one in columns)
+            each += sum(map(read_widest, map(_read_packed, bucket.data.values())))
+            return bucket.length * each
+        counts = [sum(1 for _ in elements(column)) for _, column in bucket.data.values()]
+        return len(raw) + each * max(counts)
     except NOT_BSON:
         return len(raw)
 
 
 def _open(raw: bytes) -> _Bucket:
     parts = _read_fields(raw)
-    if not all(parts.get(name, (0,))[0] == DOCUMENT for name in (b"control", b"data")):
+    if not _KINDS.items() <= {name: kind for name, (kind, _) in parts.items()}.items():
         raise UnpackError("it is no bucket")
-    control, data = (_read_fields(parts[name][1]) for name in (b"control", b"data"))
+    control, data = (_read_fields(parts[name][1]) for name in _KINDS)
     version = _read_number(_NUMBERS, control.get(b"version"))
     if version != _PLAIN and version not in _PACKED:
         raise UnpackError("its version is not known")
     if not data:
         raise UnpackError("it has no data")
-    count = _read_number(_NUMBERS, control.get(b"count")) if version in _PACKED else 0
-    if version in _PACKED and (count not in range(1, MOST + 1)):
+    if version == _PLAIN:
+        return _Bucket(False, 0, parts.get(b"meta"), data, control)
+    count = _read_number(_NUMBERS, control.get(b"count"))
+    if count not in range(1, MOST + 1):
         raise UnpackError("the number of its measurements is missing, or cannot be")
-    return _Bucket(version in _PACKED, int(count or 0), parts.get(b"meta"), data, control)
+    return _Bucket(True, int(count or 0), parts.get(b"meta"), data, control)
 
 
 def _unpack_documents(bucket: _Bucket, time: bytes | None, room: Room) -> _Bodies:
@@ -178,31 +181,36 @@ def _check_bounds(control: _Fields, name: bytes, values: Sequence[Element | None
     So a column that is read wrongly is noticed. The least time is rounded: of times before 1970
     MongoDB has rounded it up.
     """
-    low, high = (_read_bounds(control.get(side)).get(name) for side in (b"min", b"max"))
+    least, most = (_read_bound(control.get(side), name) for side in (b"min", b"max"))
     for kinds in (_NUMBERS, _DATES):
-        least, most = _read_number(kinds, low), _read_number(kinds, high)
-        if least is None and most is None:
-            continue
-        numbers = [kinds[value[0]](value[1])[0] for value in values if value and value[0] in kinds]
-        floor = -math.inf if least is None or (kinds is _DATES and least <= 0) else least
-        ceiling = math.inf if most is None else most
-        if any(number < floor or number > ceiling for number in numbers):
-            raise UnpackError("a value is not between its least and greatest one")
+        floor, ceiling = _read_number(kinds, least), _read_number(kinds, most)
+        if floor is not None and floor <= 0 and kinds is _DATES:
+            floor = None
+        for value in values if (floor, ceiling) != (None, None) else ():
+            number = _read_number(kinds, value)
+            if number is None:
+                continue
+            if (floor is not None and number < floor) or (ceiling is not None and number > ceiling):
+                raise UnpackError("a value is not between its least and greatest one")
 
 
-def _read_bounds(found: Element | None) -> _Fields:
-    return _read_fields(found[1]) if found and found[0] == DOCUMENT else {}
+def _read_bound(side: Element | None, name: bytes) -> Element | None:
+    return _read_fields(side[1]).get(name) if side and side[0] == DOCUMENT else None
 
 
 def _read_number(kinds: Mapping[int, _Read], found: Element | None) -> float | None:
-    return kinds[found[0]](found[1])[0] if found and found[0] in kinds else None
+    if found is None or found[0] not in kinds:
+        return None
+    kind, value = found
+    return kinds[kind](value)[0]
 
 
 def _read_key(key: bytes) -> int:
     """Return the number of a measurement, which is a key of a column of version 1."""
-    if not key.isdigit() or len(key) > 7 or key != b"%d" % int(key) or int(key) >> INDEX_BITS:
+    number = int(key) if key.isdigit() and len(key) < 8 else -1
+    if not 0 <= number < 1 << INDEX_BITS or key != b"%d" % number:
         raise UnpackError("a key of a column is no number of a measurement")
-    return int(key)
+    return number
 
 
 def _read_packed(found: Element) -> bytes:

@@ -44,6 +44,11 @@ class SeriesNames(NamedTuple):
     buckets: str
     series: Series
 
+    def describe(self) -> list[str | None]:
+        """Return the names as JSON can hold them."""
+        *four, (time, meta) = self
+        return [*four, time.decode() if time else None, meta.decode()]
+
 
 class SeriesSource:
     """A source with time series, of which the buckets are read as measurements."""
@@ -76,7 +81,8 @@ class SeriesSource:
     def collections(self) -> Sequence[Collection]:
         """All collections by name, with what is made of buckets."""
         held = {each.name: each for each in self._inner.collections}
-        found = [each for name, each in held.items() if name not in self._inner_names.values()]
+        of_buckets = {each.inner for each in self._names}
+        found = [each for name, each in held.items() if name not in of_buckets]
         for each in self._names:
             inner = held[each.inner]
             found += [
@@ -146,9 +152,7 @@ class SeriesSource:
 
     def describe(self) -> JsonObject:
         """Describe the source, and the time series in it."""
-        names = [
-            [*each[:4], *(part and part.decode() for part in each.series)] for each in self._names
-        ]
+        names = [each.describe() for each in self._names]
         inner, read = self._inner.describe(), sorted(self._read)
         return {"kind": "series", "inner": inner, "names": names, "read": read}
 
@@ -210,9 +214,10 @@ class SeriesSource:
     def _check_rest(self, names: SeriesNames, offset: int, reason: str) -> None:
         """Refuse a bucket that has no place among what is read."""
         if self._read and not self._read & {names.rest, names.buckets}:
+            bucket = f"the bucket of {names.measurements} at byte {offset:,}"
             raise SourceError(
-                f"{self.address}: the bucket of {names.measurements} at byte {offset:,} cannot be"
-                f" unpacked ({reason}), and the manifest has no table for {names.rest}",
+                f"{self.address}: {bucket} cannot be unpacked ({reason}), and the manifest has no"
+                f" table for {names.rest}",
                 remedy=f"Add one: `{names.rest}: {{collection: {names.rest}, primary_key: id,"
                 " columns: {id: {type: text, from: _id, kind: any}}}`.",
             )
@@ -232,14 +237,18 @@ def _take_rest(names: SeriesNames, chunk: Chunk) -> Chunk:
 
 def _split_chunk(chunk: Chunk, size: int) -> Iterator[Chunk]:
     """Split a chunk of buckets where their measurements have `size` bytes."""
-    frames: list[Document | Run] = sorted([*chunk.documents, *chunk.runs], key=itemgetter(0))
+    frames: list[Document | Run] = [*chunk.documents, *chunk.runs]
+    frames.sort(key=itemgetter(0))
     start, weight, part = chunk.start, 0, list[Document | Run]()
     for frame in frames:
         part.append(frame)
         if isinstance(frame, Run):
-            weight, stop = weight + frame.size, frame.offset + frame.size
+            weight += frame.size
+            stop = frame.offset + frame.size
         else:
-            weight, stop = weight + weigh_bucket(frame[1]), frame[0] + len(frame[1])
+            offset, raw = frame
+            weight += weigh_bucket(raw)
+            stop = offset + len(raw)
         if weight >= size or frame is frames[-1]:
             yield _join(chunk, part, start, stop)
             start, weight, part = stop, 0, []

@@ -28,23 +28,24 @@ class _Slots(NamedTuple):
     zeros_each: int = 0
 
 
-_PLAIN = dict(enumerate((1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 60), 1))
-_EXTENDED = {
-    (7, 0): _Slots(8, 7),
-    (8, 0): _Slots(8, 8),
-    **{
-        (7, n): _Slots(8, bits + 4, 4, 1)
-        for n, bits in enumerate((2, 3, 4, 5, 7, 10, 14, 24, 52), 1)
-    },
-    **{(8, n): _Slots(8, bits + 4, 4, 4) for n, bits in enumerate((4, 5, 7, 10, 14, 24, 52), 1)},
-    **{(8, n): _Slots(8, bits + 5, 5, 4) for n, bits in enumerate((4, 6, 9, 13, 23, 51), 8)},
-}
+def _list_slots(start: int, bits: bytes, zero_bits: int = 0, zeros_each: int = 0) -> list[_Slots]:
+    return [_Slots(start, each + zero_bits, zero_bits, zeros_each) for each in bits]
+
+
+_PLAIN = _list_slots(4, b"\1\2\3\4\5\6\7\x08\x0a\x0c\x0f\x14\x1e\x3c")
+_SEVEN = _list_slots(8, b"\7") + _list_slots(8, b"\2\3\4\5\7\x0a\x0e\x18\x34", 4, 1)
+_EIGHT = [
+    *_list_slots(8, b"\x08"),
+    *_list_slots(8, b"\4\5\7\x0a\x0e\x18\x34", 4, 4),
+    *_list_slots(8, b"\4\6\x09\x0d\x17\x33", 5, 4),
+]
 
 
 def _find_slots(selector: int, extension: int) -> _Slots | None:
-    if selector in {7, 8}:
-        return _EXTENDED.get((selector, extension))
-    return _Slots(4, _PLAIN[selector]) if selector in _PLAIN else None
+    slots, n = {7: (_SEVEN, extension), 8: (_EIGHT, extension)}.get(
+        selector, (_PLAIN, selector - 1)
+    )
+    return slots[n] if 0 <= n < len(slots) else None
 
 
 _SLOTS = [_find_slots(low & 15, low >> 4) for low in range(256)]
