@@ -110,6 +110,29 @@ def test_case_4_iso_texts_are_moments(
     assert query(unknown) == [(5,)]
 
 
+def test_case_6_buckets_are_measurements(
+    project: Project, query: Query, make_case: Callable[[str], Path]
+) -> None:
+    migrate(project, make_case("06-time-series"), 72)
+    assert find_types(query, "readings") == {
+        "_offset": "bigint",
+        "id": "uuid",
+        "ts": "timestamp with time zone",
+        "temp": "double precision",
+        "station": "text",
+        "city": "text",
+        "_extra": "jsonb",
+    }
+    first = datetime(2024, 6, 1, tzinfo=UTC)
+    last = datetime(2024, 6, 1, 11, 50, tzinfo=UTC)
+    measured = "SELECT count(*), min(ts), max(ts), sum(temp), count(_extra) FROM readings"
+    assert query(measured) == [(72, first, last, 1557.0, 0)]
+    by_station = "SELECT station, city, count(*) FROM readings GROUP BY 1, 2 ORDER BY 1"
+    assert query(by_station) == [("S0", "Lyon", 24), ("S1", "Nantes", 24), ("S2", "Lille", 24)]
+    tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+    assert query(tables) == [(1,)]
+
+
 @pytest.mark.parametrize("order", ["uuid_java", "uuid_python"])
 def test_case_5_keys_and_references_are_uuids_in_the_order_that_is_asked_for(
     project: Project, query: Query, make_case: Callable[[str], Path], order: str

@@ -141,7 +141,7 @@ class Profile:
     At most `paths` paths besides `_id` are kept (setting `infer.paths`): the first ones in the
     order of the documents. Profiles of chunks, merged in the order of the chunks, give the same
     result for any number of workers. Below the cap they propose the same as one profile of all
-    documents.
+    documents. The measurements of a series may share an `_id`.
     """
 
     def __init__(
@@ -165,6 +165,7 @@ class Profile:
         self._shape, self._parsed = shape, 0
         self.joins = Joins() if joins is None else joins
         self.metadata = Metadata()
+        self.is_series = False
 
     def as_json(self) -> dict[str, object]:
         """Return the counts as values that JSON can hold."""

@@ -38,6 +38,9 @@ TABLE_COLUMNS = 320
 """Physical columns of a table, with its key and `_extra`: with more, rows become too big."""
 
 
+OFFSET = Column(type="int8", kind="offset")
+"""The key of documents that have no `_id` of their own each: their place in the source."""
+
 SHOWN = 3
 """Paths that a remark names."""
 
@@ -65,11 +68,15 @@ class _Draft:
 
 
 class _Owner(NamedTuple):
-    """A table, its collection, and the path to the array whose elements are its rows."""
+    """A table, its collection, and the path to the array whose elements are its rows.
+
+    Fields of the document `shared` are named as if they stood beside it.
+    """
 
     collection: str
     table: str
     above: Path = ()
+    shared: str | None = None
 
 
 def propose(
@@ -114,7 +121,7 @@ def choose_key(path: PathProfile, documents: int, *, ids: Ids) -> Column:
     """
     kinds = path.kinds.keys()
     if path.values < documents:
-        return Column(type="int8", kind="offset")
+        return OFFSET
     if kinds <= {"objectId"}:
         if ids == "text":
             return Column(type="text", from_="_id", kind="objectid")
@@ -146,7 +153,13 @@ def _draft_collection(draft: _Draft, collection: str, table: str, profile: Profi
         root.children["_id"], profile.documents, has_hex_ids=profile.hex_ids == profile.documents
     )
     draft.comments[place] = "; ".join([evidence, *finder.many])
-    key = choose_key(root.children["_id"], profile.documents, ids=draft.ids)
+    if profile.is_series:
+        draft.comments[place] = (
+            f"{count_of(profile.documents, 'measurement')} of a time series, which may share an _id"
+        )
+        key = OFFSET
+    else:
+        key = choose_key(root.children["_id"], profile.documents, ids=draft.ids)
     if key.kind == legacy.KIND:
         sample = root.children["_id"].legacy_uuid
         draft.comments[*place, "columns", "id"] = legacy.ask_for_order(sample)
@@ -158,7 +171,9 @@ def _draft_collection(draft: _Draft, collection: str, table: str, profile: Profi
     is_offset = key.kind == "offset"
     if is_offset:
         fields = [*_id_column(root.children["_id"], profile.documents, ids=draft.ids), *fields]
-    names, owner = Names([] if is_offset else ["id"]), _Owner(collection, table)
+    shared = profile.metadata.meta_field if profile.is_series else None
+    names = Names([] if is_offset else ["id"])
+    owner = _Owner(collection, table, shared=shared)
     columns = _name_columns(draft, owner, fields, names, room=TABLE_COLUMNS - 2)
     key_name = names.take("_offset") if is_offset else "id"
     draft.tables[table] = Table(
@@ -223,7 +238,8 @@ def _name_columns(
         chosen = [chosen[i] for i in sorted(by_count[:room])]
     columns = {}
     for item in chosen:
-        wanted, path = column_name(item.keys), format_path(item.keys)
+        is_shared = len(item.keys) > 1 and item.keys[0] == owner.shared
+        wanted, path = column_name(item.keys[is_shared:]), format_path(item.keys)
         name = names.take(wanted)
         absent = IS_NULL if item.is_null else None
         columns[name] = Column(type=item.type, from_=path, kind=item.kind, absent=absent)

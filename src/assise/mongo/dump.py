@@ -25,6 +25,7 @@ from assise.mongo.chunks import Chunk
 from assise.mongo.frames import LARGEST, SMALLEST
 from assise.mongo.names import is_cut, unescape, whole_name
 from assise.mongo.source import (
+    BUCKETS,
     NO_OPTIONS,
     NOTHING,
     REMEDY_UNREADABLE,
@@ -44,12 +45,6 @@ _PRELUDES = ("prelude.json", "prelude.json.gz")
 _PRELUDE_KEYS = ("ServerVersion", "ToolVersion")
 _GZIP = b"\x1f\x8b"
 _HEAD_BYTES = 16 << 10
-
-BUCKETS = "system.buckets."
-"""The prefix of a collection that holds the data of a time series.
-
-Its metadata file has the name of the time series itself.
-"""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from assise.infer.metadata import read_metadata
 from assise.infer.names import is_reference_name
 from assise.infer.profile import Profile
 from assise.mongo.chunks import Chunk
-from assise.mongo.source import LiveSource, Source, find_collections
+from assise.mongo.source import CollectionKind, LiveSource, Source, find_collections
 from assise.progress import Log, OnProgress
 from assise.transfer.report import describe_guesses
 from assise.transfer.workers.pool import Workers
@@ -92,9 +92,15 @@ def profile_source(
     Raises:
         SourceError: a file cannot be read.
     """
-    profiles = {collection.name: Profile(paths=paths) for collection in source.collections}
+    contents = {each.name: each.content for each in source.collections}
+    profiles = {
+        name: Profile(paths=paths)
+        for name, content in contents.items()
+        if content is not CollectionKind.BUCKETS
+    }
     for name, profile in profiles.items():
         profile.metadata = read_metadata(source.read_metadata(name))
+        profile.is_series = contents[name] is CollectionKind.MEASUREMENTS
     sampled = _choose_sampled(source) if sample else {}
     for name in sampled:
         profiles[name].metadata = profiles[name].metadata.without_rules
@@ -111,14 +117,19 @@ def profile_source(
         profile = profiles[task.collection.name]
         if task.is_end and task.collection.name not in sampled:
             name = task.collection.name
-            log(f"{escape(name)}: {task.collection.size:,} bytes read")
+            if contents[name] is not CollectionKind.REST:
+                log(f"{escape(name)}: {task.collection.size:,} bytes read")
             for line in (*describe_guesses(name, guesses[name]), *task.problems) if says else ():
                 log(line)
         elif not task.is_end:
             profile.merge(Profile.from_json(result))
             guesses[task.collection.name].update(result["guesses"])
             progress(task.progress("infer", profile.documents + profile.invalid))
-    return profiles
+    return {
+        name: profile
+        for name, profile in profiles.items()
+        if contents[name] is not CollectionKind.REST or profile.documents + profile.invalid
+    }
 
 
 def _choose_sampled(source: Source) -> dict[str, int]:

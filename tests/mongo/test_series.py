@@ -1,0 +1,261 @@
+"""Time series as a source: measurements, buckets that are left, chunks, samples, workers."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import bson
+import pytest
+from bson import Int64, ObjectId
+from tests.archives import write_archive
+from tests.dumps import write_dump
+from tests.mongo.columns import OPTIONS, make_bucket, pack
+
+from assise.errors import SourceError, UsageError
+from assise.mongo.chunks import Chunk
+from assise.mongo.opening import open_source, rebuild_source
+from assise.mongo.source import CollectionKind, Source, SourceOptions
+
+START = datetime(2024, 6, 1, tzinfo=UTC)
+OPTIONS_OF_SERIES = {"timeseries": {"timeField": "ts", "metaField": "sensor"}}
+BROKEN = {"_id": 1, "control": {"version": 9}, "data": {}}
+
+Measurement = dict[str, object]
+
+
+def measure(bucket: int, count: int) -> list[Measurement]:
+    """Measurements of one bucket, without what they share."""
+    first = START + timedelta(hours=bucket)
+    return [
+        {
+            "ts": first + timedelta(seconds=n),
+            "_id": ObjectId(f"665a6480000000{bucket:04x}{n:06x}"),
+            "temp": 20.0 + n / 10,
+            **({"note": f"n{n}"} if n % 5 == 0 else {}),
+        }
+        for n in range(count)
+    ]
+
+
+def write_plain(rows: Sequence[Measurement], shared: object) -> dict[str, object]:
+    """A bucket of version 1."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    data = {
+        name: {str(n): row[name] for n, row in enumerate(rows) if name in row} for name in names
+    }
+    return {"_id": ObjectId(), "control": {"version": 1}, "meta": shared, "data": data}
+
+
+def write_packed(rows: Sequence[Measurement], shared: object, version: int) -> dict[str, object]:
+    """A bucket of version 2 or 3."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    draw = Random(len(rows)).randrange
+    columns = {name: pack([row.get(name, ...) for row in rows], draw) for name in names}
+    return make_bucket(columns, len(rows), version=version, meta=shared)
+
+
+def write_buckets(count: int = 6) -> tuple[list[dict[str, object]], list[Measurement]]:
+    """Buckets of all versions, and the measurements in them."""
+    buckets, measurements = list[dict[str, object]](), list[Measurement]()
+    for n in range(count):
+        rows, shared = measure(n, 20 + n), {"id": n, "city": "Lyon"}
+        version = 1 + n % 3
+        buckets.append(
+            write_plain(rows, shared) if version == 1 else write_packed(rows, shared, version)
+        )
+        measurements += [{"sensor": shared, **row} for row in rows]
+    return buckets, measurements
+
+
+def write_series(folder: Path, buckets: Sequence[object], *, is_packed: bool = False) -> Path:
+    """A folder with the buckets of one series, and a collection beside it."""
+    documents = [each if isinstance(each, bytes) else bson.encode(each) for each in buckets]  # type: ignore[arg-type]
+    write_dump(
+        folder,
+        {"system.buckets.weather": documents, "cities": [{"_id": 1}]},
+        is_packed=is_packed,
+    )
+    metadata = {"options": OPTIONS_OF_SERIES, "indexes": [], "type": "timeseries"}
+    (folder / "weather.metadata.json").write_text(json.dumps(metadata))
+    return folder
+
+
+def read_all(source: Source, collection: str, size: int, *, is_read: bool) -> list[Chunk]:
+    """The chunks of a collection, as one reader or as workers read them."""
+    chunks = []
+    worker = rebuild_source(json.loads(json.dumps(source.describe())))
+    for piece in source.list_chunks([collection], size, is_read=is_read):
+        if piece.start < piece.stop:
+            chunks.append(piece.chunk or worker.read_chunk(collection, piece.start, piece.stop))
+            assert (chunks[-1].start, chunks[-1].stop) == (piece.start, piece.stop)
+    return chunks
+
+
+def decode(chunks: Sequence[Chunk]) -> list[Measurement]:
+    return [bson.decode(raw, OPTIONS) for chunk in chunks for _, raw in chunk.documents]
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_measurements_are_documents_whatever_the_version_of_their_bucket(
+    tmp_path: Path, *, is_packed: bool
+) -> None:
+    buckets, measurements = write_buckets()
+    source = open_source(write_series(tmp_path / "app", buckets, is_packed=is_packed))
+    assert {each.name: each.content for each in source.collections} == {
+        "cities": CollectionKind.DOCUMENTS,
+        "weather": CollectionKind.MEASUREMENTS,
+        "weather_buckets": CollectionKind.REST,
+        "system.buckets.weather": CollectionKind.BUCKETS,
+    }
+    assert source.notes == ("weather is a time series: its buckets are read as measurements",)
+    for size in (1, 5_000, 1 << 20):
+        for is_read in (False, True):
+            chunks = read_all(source, "weather", size, is_read=is_read)
+            assert decode(chunks) == measurements
+            assert not decode(read_all(source, "weather_buckets", size, is_read=is_read))
+    raw = read_all(source, "system.buckets.weather", 1 << 20, is_read=True)
+    assert [document["_id"] for document in decode(raw)] == [each["_id"] for each in buckets]
+
+
+def test_offsets_are_those_of_buckets_and_numbers_in_them(tmp_path: Path) -> None:
+    buckets, _ = write_buckets(3)
+    source = open_source(write_series(tmp_path / "app", buckets))
+    starts = [0, len(bson.encode(buckets[0]))]
+    chunks = read_all(source, "weather", 1, is_read=True)
+    assert [[offset for offset, _ in chunk.documents] for chunk in chunks[:2]] == [
+        [(start << 20) + n for n in range(20 + i)] for i, start in enumerate(starts)
+    ]
+    again = read_all(source, "weather", 1, is_read=False)
+    assert [each.digest for each in again] == [each.digest for each in chunks]
+    bounds = [piece[1:3] for piece in source.list_bounds(["weather"], 1)]
+    assert bounds[:-1] == [(chunk.start, chunk.stop) for chunk in chunks]
+
+
+def test_an_archive_has_the_same_measurements_under_either_name(tmp_path: Path) -> None:
+    """From MongoDB 8.3 on the buckets in an archive have the name of the series."""
+    buckets, measurements = write_buckets()
+    text = json.dumps({"options": OPTIONS_OF_SERIES, "indexes": []})
+    metadata = [{"db": "app", "collection": "weather", "type": "timeseries", "metadata": text}]
+    for name in ("system.buckets.weather", "weather"):
+        path = tmp_path / f"{name}.archive"
+        collections = {name: [bson.encode(each) for each in buckets]}
+        path.write_bytes(gzip.compress(write_archive(collections, metadata=metadata)))
+        source = open_source(path)
+        assert [each.name for each in source.collections if each.is_listed] == ["weather"]
+        assert decode(read_all(source, "weather", 3_000, is_read=False)) == measurements
+
+
+def test_without_metadata_the_meta_field_is_called_meta(tmp_path: Path) -> None:
+    buckets, measurements = write_buckets(2)
+    folder = write_series(tmp_path / "app", buckets)
+    (folder / "weather.metadata.json").unlink()
+    source = open_source(folder / "system.buckets.weather.bson")
+    assert "its metadata are missing: meta" in source.notes[0]
+    for found, each in zip(
+        decode(read_all(source, "weather", 1 << 20, is_read=True)), measurements, strict=True
+    ):
+        assert found == {"meta": each["sensor"], **{k: v for k, v in each.items() if k != "sensor"}}
+
+
+def test_only_and_skip_know_a_time_series_by_its_name(tmp_path: Path) -> None:
+    folder = write_series(tmp_path / "app", write_buckets(1)[0])
+    for options in (SourceOptions(only=("weather",)), SourceOptions(skip=("cities",))):
+        source = open_source(folder, options)
+        assert [each.name for each in source.collections if each.is_listed] == ["weather"]
+    source = open_source(folder, SourceOptions(skip=("weather",)))
+    assert [each.name for each in source.collections] == ["cities"]
+    with pytest.raises(UsageError, match="'wheather' fits no collection"):
+        open_source(folder, SourceOptions(only=("wheather",)))
+
+
+def test_a_collection_of_that_name_keeps_it_and_buckets_stay_buckets(tmp_path: Path) -> None:
+    folder = write_series(tmp_path / "app", write_buckets(1)[0])
+    write_dump(folder, {"weather": [{"_id": 1}]})
+    source = open_source(folder)
+    names = [each.name for each in source.collections]
+    assert names == ["cities", "system.buckets.weather", "weather"]
+
+
+PLAIN = write_plain(measure(0, 3), {"id": 1})
+PACKED = write_packed(measure(0, 3), {"id": 1}, 2)
+
+
+def change(bucket: dict[str, object], part: str, **values: object) -> dict[str, object]:
+    """A bucket with other values in `control` or `data`."""
+    inner = bucket[part]
+    assert isinstance(inner, dict)
+    return {**bucket, part: {**inner, **values}}
+
+
+HOSTILE: dict[str, dict[str, object]] = {
+    "it is no bucket": {"_id": 1},
+    "its version is not known": BROKEN,
+    "it has no data": {**PLAIN, "data": {}},
+    "a field has the name of the meta field": change(PLAIN, "data", sensor={"0": 1}),
+    "a column is no document": change(PLAIN, "data", temp=5),
+    "a key of a column is no number of a measurement": change(PLAIN, "data", temp={"01": 1}),
+    "a measurement is without its time": change(PLAIN, "data", temp={"7": 1}),
+    "the number of its measurements is missing, or cannot be": change(PACKED, "control", count=0),
+    "a column has another number of values than the bucket": change(PACKED, "control", count=2),
+    "a column is not packed": change(PACKED, "data", temp={"0": 1.0}),
+    "it is broken": change(PACKED, "data", temp=bson.Binary(b"", 7)),
+    "a value is not between its least and greatest one": change(
+        PACKED, "control", min={"temp": 20.05}
+    ),
+}
+
+
+@pytest.mark.parametrize("reason", HOSTILE)
+def test_a_bucket_that_cannot_be_unpacked_is_left_and_told(tmp_path: Path, reason: str) -> None:
+    buckets, measurements = write_buckets(2)
+    hostile = bson.encode(HOSTILE[reason])
+    source = open_source(write_series(tmp_path / "app", [buckets[0], hostile, buckets[1]]))
+    names = ["weather", "weather_buckets"]
+    source.prepare(names, 1 << 20, {})
+    assert decode(read_all(source, "weather", 1, is_read=False)) == measurements
+    (left,) = read_all(source, "weather_buckets", 1 << 20, is_read=False)
+    offset = len(bson.encode(buckets[0]))
+    assert left.documents == [(offset, hostile)]
+    assert left.guesses == {f"a bucket that cannot be unpacked, as {reason}": 1}
+    source.prepare(["weather"], 1 << 20, {})
+    with pytest.raises(SourceError, match=f"at byte {offset:,} cannot be unpacked") as found:
+        read_all(source, "weather", 1, is_read=False)
+    assert "weather_buckets: {collection: weather_buckets" in found.value.remedy
+
+
+def test_values_within_their_bounds_are_taken(tmp_path: Path) -> None:
+    """Of a time before 1970 the least is rounded up."""
+    old = datetime(1950, 1, 1, tzinfo=UTC)
+    rows: list[Measurement] = [{"ts": old, "n": Int64(2**60), "s": "a"}]
+    bucket = write_packed(rows, 5, 2)
+    control = {
+        "min": {"ts": old + timedelta(seconds=9), "n": 5.5, "s": "a"},
+        "max": {"ts": old, "n": 2.0**61, "s": "a"},
+    }
+    source = open_source(write_series(tmp_path / "app", [change(bucket, "control", **control)]))
+    assert decode(read_all(source, "weather", 1, is_read=True)) == [{"sensor": 5, **rows[0]}]
+
+
+def test_bytes_between_buckets_are_runs_of_the_measurements(tmp_path: Path) -> None:
+    buckets, measurements = write_buckets(2)
+    garbage = b"\xff" * 40
+    parts = [bson.encode(buckets[0]), garbage + bson.encode(buckets[1])]
+    source = open_source(write_series(tmp_path / "app", parts))
+    for is_read in (False, True):
+        chunks = read_all(source, "weather", 1, is_read=is_read)
+        assert decode(chunks) == measurements
+        runs = [(run.offset, run.raw) for chunk in chunks for run in chunk.runs]
+        assert runs == [(len(parts[0]) << 20, garbage)]
+
+
+def test_samples_are_of_a_share_and_not_of_everything(tmp_path: Path) -> None:
+    buckets, measurements = write_buckets(60)
+    source = open_source(write_series(tmp_path / "app", buckets))
+    (sample, share), *_ = source.read_samples("weather", 2_000, 12)
+    assert 20 <= len(sample) < 100
+    assert len(sample) / share == pytest.approx(len(measurements), rel=0.6)
