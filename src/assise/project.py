@@ -24,6 +24,7 @@ from assise.postgres.sync import SyncSession, open_session
 from assise.progress import Log, OnProgress
 from assise.schema.diagram import write_diagram
 from assise.schema.script import script
+from assise.search.verbs import SearchVerbs
 from assise.transfer import migration
 from assise.transfer.export import Exported, Write
 from assise.transfer.finished import open_loaded
@@ -160,6 +161,11 @@ class Project:
     def access(self) -> AccessVerbs:
         """Who may see what: `check` and `explain`."""
         return AccessVerbs(self.workspace, partial(open_loaded, self.workspace))
+
+    @property
+    def search(self) -> SearchVerbs:
+        """Search: `query`, `build`, `status` and `check`."""
+        return SearchVerbs(self.workspace, partial(open_loaded, self.workspace))
 
     def infer(
         self,
