@@ -17,6 +17,7 @@ from assise.postgres.conninfo import describe
 from assise.postgres.pool import RolePool, Session
 from assise.postgres.replica import WAIT_MS, Replica
 from assise.postgres.rights import Rights
+from assise.search.verbs import AppSearch
 from assise.settings import POOL_SIZE, POOL_TIMEOUT
 from assise.wording import nearest
 from assise.workspace import Workspace, find_manifest
@@ -109,6 +110,11 @@ class App:
         if read_only and role == "app" and (replica := self._find_replica(pool)):
             return replica.session(rights, position)
         return pool.session(rights)
+
+    @property
+    def search(self) -> AppSearch:
+        """Search of the tables that a user sees: `await app.search("…", user_id=…)`."""
+        return AppSearch(self._manifest, self.session)
 
     def user_session(
         self,

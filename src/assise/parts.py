@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from assise.access import purge, rules
+from assise.search import tables as search_tables
 from assise.worker import books
 
 if TYPE_CHECKING:
@@ -54,6 +55,15 @@ PARTS = (
         page="how-to/access.md",
         additions=rules,
         list_jobs=purge.list_jobs,
+    ),
+    Part(
+        "search",
+        nouns=("search",),
+        extra="search",
+        sections=("search",),
+        bookkeeping="search",
+        page="how-to/search.md",
+        additions=search_tables,
     ),
     Part(
         "worker",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from assise.manifest.sections.postgres import RoleName
     from assise.postgres.embedded import Embedded
     from assise.postgres.sync import SyncSession
+    from assise.search.verbs import SearchVerbs
     from assise.transfer.export import Exported, Write
     from assise.transfer.kept_rejects import Reject
     from assise.transfer.repair import Repair
@@ -165,6 +166,14 @@ class Project:
         from assise.transfer.finished import open_loaded
 
         return AccessVerbs(self.workspace, partial(open_loaded, self.workspace))
+
+    @property
+    def search(self) -> SearchVerbs:
+        """Search: `query`, `build`, `status` and `check`."""
+        from assise.search.verbs import SearchVerbs
+        from assise.transfer.finished import open_loaded
+
+        return SearchVerbs(self.workspace, partial(open_loaded, self.workspace))
 
     def infer(
         self,

@@ -37,7 +37,10 @@ OPTIONS = {
 }
 SERVER = "postgresql://me@db.internal/app"
 BEFORE_A_LOAD = {"migrate", "infer", "load"}
-WITH_RULES = {"access check", "access explain", "worker"}
+WITH_RULES = {
+    *("access check", "access explain", "worker"),
+    *("search query", "search build", "search status", "search check"),
+}
 RULES = """assise: 1
 name: app
 roles: {prefix: contract}
@@ -54,8 +57,10 @@ tables:
     primary_key: id
     access: {owner: user_id}
     soft_delete: {keep: 30 days}
+    search: {title: name}
     columns:
       id: {type: uuid, from: _id}
+      name: text
       user_id: {type: uuid, from: user, references: users}
 """
 CALLED = re.compile(r"assise [^|>)]+")

@@ -60,6 +60,9 @@ NOUNS = {
     ),
     "pg": Noun("assise.cli.pg", "The embedded PostgreSQL: start, stop, status, shell, url."),
     "schema": Noun("assise.cli.schema", "The tables of the manifest: sql, diagram, models."),
+    "search": Noun(
+        "assise.cli.search", "Search tables: query, and build, status, check of the indexes."
+    ),
     "worker": Noun(
         "assise.cli.worker",
         "Run the jobs of the manifest when they are due, such as the purge of deleted rows.",

@@ -24,6 +24,7 @@ from assise.manifest.sections import (
     readings,
     references,
     schemas,
+    search,
 )
 
 SECTIONS = (
@@ -44,6 +45,7 @@ SECTIONS = (
     comments.KEYS,
     (references.FOREIGN_KEYS,),
     indexes.KEYS,
+    search.KEYS,
 )
 
 KEYS: tuple[AnyKey, ...] = tuple(key for section in SECTIONS for key in section)

@@ -1,0 +1,360 @@
+"""A searched table: the names of its index tables and functions, and the SQL that they share."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+
+from assise.manifest.model import Manifest
+from assise.manifest.names import MAX_NAME_BYTES, shorten
+from assise.manifest.sections.columns import list_columns
+from assise.manifest.sections.search import SEARCH, Search
+from assise.schema.access import AccessRules
+from assise.schema.guards import make_name
+from assise.schema.roles import quote_role
+from assise.schema.sql import equate, qualify, quote, quote_list, quote_text
+
+LABELS = "ABCD"
+BLOCK = 16_000
+"""Rows of a block: the most elements that pgvector takes in one vector."""
+
+LONG_BYTES = 32_000
+"""From this on a row is looked at closer, and read in parts if it is too long for one tsvector."""
+
+_PLACE = re.compile(r"\{(\w+)\}")
+_BLOCK = re.compile(r"^-- (\w+) --\n((?:.*\n)+?)(?=^-- \w+ --\n|\Z)", re.MULTILINE)
+
+
+def read_blocks(name: str) -> dict[str, str]:
+    """The named blocks of one of our files of SQL."""
+    text = files("assise.schema.search").joinpath("sql", name).read_text(encoding="utf-8")
+    return {block: body.strip() for block, body in _BLOCK.findall(text)}
+
+
+def fill(text: str, parts: Mapping[str, str]) -> str:
+    """A block with its parts put in; what stands in braces and is no part stays."""
+    return _PLACE.sub(lambda found: parts[found[1]], text)
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A searched table; `vector` is the schema of pgvector, None where there is none to use."""
+
+    rules: AccessRules
+    name: str
+    search: Search
+    vector: str | None
+
+    @cached_property
+    def place(self) -> str:
+        """The table itself."""
+        return quote(self.rules.schema, self.name)
+
+    @cached_property
+    def key(self) -> dict[str, str]:
+        """The columns of its primary key, with their types."""
+        types = self.rules.types(self.name)
+        return {name: types[name] for name in self.rules.manifest.tables[self.name].primary_key}
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """The label of the positions of each column in a tsvector."""
+        columns = self.search.columns
+        first = 0 if self.search.title else 1
+        if len(columns) + first > len(LABELS):
+            first = 0
+        return dict(zip(columns, LABELS[first:], strict=False))
+
+    @property
+    def function(self) -> str:
+        """The name of the function that applications call."""
+        return f"search_{shorten(self.name, MAX_NAME_BYTES - len('search_'))}"
+
+    def made(self, kind: str) -> str:
+        """The name of an index table, a trigger or a function of this table."""
+        return make_name(f"_search_{kind}", self.name)
+
+    def quoted(self, kind: str) -> str:
+        """The same, qualified."""
+        return quote(self.rules.schema, self.made(kind))
+
+    @property
+    def languages(self) -> str:
+        """The languages of the table as an array in SQL."""
+        return quote_array(self.search.languages)
+
+    def _text(self, row: str, column: str) -> str:
+        kind = self.rules.types(self.name)[column]
+        name = f"{row}.{quote(column)}"
+        if kind.endswith("[]"):
+            return f"array_to_string({name}, ' ')"
+        return name if kind == "text" else f"{name}::text"
+
+    def vectors(self, row: str) -> str:
+        """The parts of a row with their tsvectors, as a subquery."""
+        schema = quote(self.rules.schema)
+        texts = {name: self._text(row, name) for name in self.search.columns}
+        own = "NULL::text[]"
+        if len(self.search.languages) > 1:
+            own = (
+                f"{schema}.search_language(concat_ws(' ', {', '.join(texts.values())}),"
+                f" {self.languages})"
+            )
+        if column := self.search.language_column:
+            said = f"{row}.{quote(column)}"
+            own = f"CASE WHEN {said} = ANY ({self.languages}) THEN ARRAY[{said}] ELSE {own} END"
+        read_in, once = own, ""
+        if len(texts) > 1 and not own.startswith("NULL"):
+            read_in, once = "own.of", f" FROM (SELECT {own} AS of) AS own"
+        read = {
+            name: f"{schema}.search_vector({text}, {self.languages}, {read_in})"
+            for name, text in texts.items()
+        }
+        labelled = [f"setweight({text}, '{self.labels[name]}')" for name, text in read.items()]
+        size = " + ".join(f"coalesce(octet_length({text}), 0)" for text in texts.values())
+        labels = ",".join(self.labels[name] for name in texts)
+        parts = f"{quote(self.rules.schema, '_search_parts')}(ARRAY[{', '.join(texts.values())}]"
+        return (
+            f"(SELECT 0::int2 AS part, {' || '.join(labelled)} AS vector{once}"
+            f" WHERE {size} <= {LONG_BYTES}"
+            f" UNION ALL SELECT p.part, p.vector"
+            f" FROM {parts}, '{{{labels}}}', {self.languages}, {own}) AS p"
+            f" WHERE {size} > {LONG_BYTES})"
+        )
+
+    def count_rows(self, state: str, lexeme: str) -> str:
+        """How many rows could have a lexeme: those in its language, where rows are in several."""
+        if len(self.search.languages) == 1:
+            return f"{state}.n"
+        return f"coalesce(({state}.tags ->> split_part({lexeme}, ':', 1))::float8, {state}.n)"
+
+    @cached_property
+    def frequency(self) -> str:
+        """How often a lexeme `x` of a tsvector stands in a row, by the weights of its columns."""
+        weights = {
+            self.labels[name]: self.search.weights.get(name, 1) for name in self.search.columns
+        }
+        if set(weights.values()) == {1}:
+            return "cardinality(x.positions)"
+        cases = " ".join(f"WHEN '{label}' THEN {value}" for label, value in weights.items())
+        return f"(SELECT sum(CASE g {cases} ELSE 1 END) FROM unnest(x.weights) AS g)"
+
+    def saturate(self, average: str, length: str) -> str:
+        """The weight of a lexeme `x` in a row without its idf: BM25 with k1 1.2 and b 0.75."""
+        relative = f"coalesce({length} / nullif({average}, 0), 1)"
+        tf = "x.tf"
+        return f"{tf} * 2.2 / ({tf} + 1.2 * (0.25 + 0.75 * {relative}))"
+
+    def score_fresh(self, lexemes: str, weights: str, average: str) -> str:
+        """The score of a row `f` by its tsvector, as a subquery."""
+        lexed = "unnest(f.vector) AS x (lexeme, positions, weights)"
+        return (
+            "(SELECT round(1e5 * (SELECT sum("
+            f"q.weight * {self.saturate(average, 'd.length')})"
+            f" FROM (SELECT x.lexeme, {self.frequency} AS tf FROM {lexed}) AS x"
+            f" JOIN unnest({lexemes}, {weights}) AS q (lexeme, weight) ON q.lexeme = x.lexeme"
+            ")) / 1e5 AS score"
+            f" FROM (SELECT sum({self.frequency})::float8 AS length FROM {lexed}) AS d)"
+        )
+
+    def score_row(self, vector: str) -> str:
+        """The score of a row `w` by its weights."""
+        if self.vector is None:
+            return "0::float8"
+        distance = f"w.weights OPERATOR({quote(self.vector)}.<#>) {vector}"
+        return f"round(-1e5 * ({distance})) / 1e5"
+
+    @cached_property
+    def visible(self) -> tuple[str, str]:
+        """Which rows everybody sees whom no rule binds, and which an application's user sees."""
+        rules = self.rules
+        live = rules.live(self.name).removeprefix(" AND ") or "true"
+        if not rules.has_rules:
+            return "true", "true"
+        guard = rules.guards.get(self.name)
+        if guard is None:
+            return live, "false"
+        read = "true" if guard.is_public else rules.predicate(self.name, guard.read)
+        parts = [part for part in (read, live) if part != "true"]
+        return live, " AND ".join(f"({part})" for part in parts) or "true"
+
+    def same(self, one: str, other: str) -> str:
+        """That two rows have the same key."""
+        return " AND ".join(equate(qualify(one, self.key), qualify(other, self.key)))
+
+    @cached_property
+    def parts(self) -> dict[str, str]:
+        """What is put into the blocks of `table.sql`."""
+        schema, key = self.rules.schema, self.key
+        names = {
+            kind: self.quoted(kind)
+            for kind in ("fresh", "pending", "terms", "rows", "blocks", "index")
+        }
+        functions = {kind: self.quoted(kind) for kind in ("dense", "complete", "rank")}
+        collated = self.rules.manifest.layout.tables[self.name].key_is_any
+        collations = {next(iter(key)): ' COLLATE "C"'} if collated else {}
+        variables = [f"_key{number}" for number, _ in enumerate(key)]
+        share = "round(1e10 * max(s.score) / $11) / 1e10"
+        places = dict(enumerate(key.values()))
+        live, rule = self.visible
+        aliases = {f"{row}_keys": ", ".join(qualify(row, key)) for row in ("t", "s", "w", "f", "b")}
+        return {
+            **list_shared(schema),
+            **names,
+            **functions,
+            **aliases,
+            "v": quote(self.vector) if self.vector else "",
+            "size": str(BLOCK),
+            "name": quote_text(self.name),
+            "place": self.place,
+            "place_text": quote_text(self.place),
+            "one": quote(schema, self.function),
+            "keys": quote_list(key),
+            "key_columns": ", ".join(
+                f"{quote(name)} {kind}{collations.get(name, '')} NOT NULL"
+                for name, kind in key.items()
+            ),
+            "out_columns": ", ".join(f"{quote(name)} {kind}" for name, kind in key.items()),
+            "typed_keys": ", ".join(
+                f"(r.key ->> {n})::{kind} AS {quote(name)}"
+                for n, (name, kind) in enumerate(key.items())
+            ),
+            "key_arrays": "; ".join(
+                f"{variable} {kind}[]"
+                for variable, kind in zip(variables, key.values(), strict=True)
+            ),
+            "key_variables": ", ".join(variables),
+            "first_variable": variables[0],
+            "t_aggregates": ", ".join(f"array_agg({name})" for name in qualify("t", key)),
+            **{
+                f"same_{one}_{other}": self.same(one, other)
+                for one, other in map(
+                    str.split,
+                    ("a t", "p k", "f k", "w k", "t k", "t w", "w f", "t f", "t p", "o w"),
+                )
+            },
+            "unchanged_a_t": _unchanged(self._watched, "a", "t"),
+            "vectors": self.vectors("t"),
+            "frequency": self.frequency,
+            "n_of_query": self.count_rows("_state", "u.lexeme"),
+            "n_of_block": self.count_rows("s", "x.lexeme"),
+            "tag_counts": self._count_tags(names["rows"], names["fresh"]),
+            "saturated": self.saturate("%(average)s::float8", "d.length"),
+            "saturated_of_state": self.saturate("s.average", "d.length"),
+            "batch": quote(self.made("batch")),
+            "counted": quote(self.made("counted")),
+            "vectors_text": quote_text(
+                f"SELECT vector FROM {names['fresh']}"
+                f" UNION ALL SELECT vector FROM {names['rows']}"
+                f" WHERE generation = (SELECT generation FROM {quote(schema, '_search_state')}"
+                f" WHERE is_active AND name = {quote_text(self.name)})"
+            ),
+            "has_vector": "true" if self.vector else "false",
+            "query_type": f"{quote(self.vector)}.sparsevec" if self.vector else "text",
+            "tags": quote_array([f"{name}:" for name in self.search.languages] + [""])
+            if len(self.search.languages) > 1
+            else "ARRAY['']",
+            "labels": quote_text(json.dumps(self.labels, ensure_ascii=False)),
+            "columns": quote_array(self.rules.manifest.tables[self.name].columns),
+            "live": quote_text(live),
+            "rule": quote_text(rule),
+            "sees_all": sees_all(self.rules),
+            "row_score": quote_text(self.score_row("$7")),
+            "row_score_static": self.score_row("_vector"),
+            "fresh_score": self.score_fresh("$2", "$3", "$8"),
+            "fresh_score_static": self.score_fresh("_lexemes", "_weights", "_state.average"),
+            "share": quote_text(share),
+            "share_static": "round(1e10 * score / _possible) / 1e10",
+            "key_of_w": _is_key("w", "_key", key),
+            "key_of_f": _is_key("f", "_key", key),
+            "after_key": f"({', '.join(qualify('s', key))}) > ("
+            + ", ".join(f"($15 -> 'key' ->> {n})::{kind}" for n, kind in places.items())
+            + ")",
+        }
+
+    def _count_tags(self, rows: str, fresh: str) -> str:
+        """A JSON object: how many rows have lexemes of each language."""
+        if len(self.search.languages) == 1:
+            return "'{}'::jsonb"
+        queries = {name: quote_text(f"'{name}:':*") for name in self.search.languages}
+        counts = ", ".join(
+            f"{quote_text(name)}, count(*) FILTER (WHERE vector @@ {query})"
+            for name, query in queries.items()
+        )
+        vectors = (
+            f"SELECT vector FROM {fresh}"
+            f" UNION ALL SELECT vector FROM {rows} WHERE generation = %(active)s"
+        )
+        return f"(SELECT jsonb_build_object({counts}) FROM ({vectors}) AS v)"
+
+    @property
+    def _watched(self) -> list[str]:
+        column = self.search.language_column
+        return [*self.search.columns, *([column] if column else [])]
+
+
+def _unchanged(columns: Iterable[str], one: str, other: str) -> str:
+    """That the text of two rows is the same, byte for byte."""
+    return " AND ".join(
+        f"{left}::text IS NOT DISTINCT FROM {right}::text"
+        for left, right in zip(qualify(one, columns), qualify(other, columns), strict=True)
+    )
+
+
+def _is_key(row: str, value: str, key: Mapping[str, str]) -> str:
+    return " AND ".join(
+        f"{name} = ({value} ->> {n})::{kind}"
+        for n, (name, kind) in enumerate(zip(qualify(row, key), key.values(), strict=True))
+    )
+
+
+def quote_array(texts: Iterable[str]) -> str:
+    """An array of texts in SQL."""
+    return f"ARRAY[{', '.join(map(quote_text, texts))}]::text[]"
+
+
+def sees_all(rules: AccessRules) -> str:
+    """Whether no rule binds who calls."""
+    if not rules.has_rules:
+        return "true"
+    if rules.is_forced:
+        names = ("owner", "worker", "admin")
+        return " OR ".join(f"coalesce({quote_role(name)}, false)" for name in names).join("()")
+    return rules.sees_all
+
+
+def list_shared(schema: str) -> dict[str, str]:
+    """The names that the searched tables of a schema share, qualified."""
+    kinds = ("state", "words", "parts", "condition", "quote", "share_of")
+    names = {kind: quote(schema, f"_search_{kind}") for kind in kinds}
+    return {**names, "schema": quote(schema), "many": quote(schema, "search")}
+
+
+def find_searched(rules: AccessRules, vector: str | None) -> list[Searched]:
+    """The searched tables of a manifest, in its order."""
+    found = {name: SEARCH.of(table) for name, table in rules.manifest.tables.items()}
+    return [
+        Searched(rules, name, search, vector)
+        for name, search in found.items()
+        if search is not None
+    ]
+
+
+def select_hits(manifest: Manifest, table: str, schema: str | None) -> str:
+    """The statement that reads rows by `%(keys)s`, a JSON array of keys, which are arrays too."""
+    types = list_columns(table, manifest.tables)
+    key = manifest.tables[table].primary_key
+    place = quote(schema, table) if schema else quote(table)
+    same = " AND ".join(
+        f"t.{quote(name)} = (k.key ->> {n})::{types[name]}" for n, name in enumerate(key)
+    )
+    text = (
+        f"SELECT k.place AS _place, {', '.join(qualify('t', types))}"
+        " FROM jsonb_array_elements(\0::jsonb) WITH ORDINALITY AS k (key, place)"
+        f" JOIN {place} AS t ON {same}"
+    )
+    return text.replace("%", "%%").replace("\0", "%(keys)s")
