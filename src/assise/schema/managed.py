@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from assise.schema.sql import quote
 
 ManagedKind = Literal[
-    "column", "owner", "function", "trigger", "index", "security", "policy", "grant"
+    "column", "owner", "table", "function", "trigger", "index", "security", "policy", "grant"
 ]
 
 
