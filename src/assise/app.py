@@ -10,19 +10,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from assise.errors import UsageError
+from assise.extras import load
+from assise.identity.callers import Callers, check_role
 from assise.manifest.model import Manifest
+from assise.manifest.sections.identity import IDENTITY
 from assise.manifest.sections.postgres import RoleName
 from assise.postgres import alchemy
 from assise.postgres.conninfo import describe
 from assise.postgres.pool import RolePool, Session
 from assise.postgres.replica import WAIT_MS, Replica
 from assise.postgres.rights import Rights
+from assise.schema.matching import call_match
 from assise.search.verbs import AppSearch
 from assise.settings import POOL_SIZE, POOL_TIMEOUT
 from assise.wording import nearest
 from assise.workspace import Workspace, find_manifest
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter, FastAPI
     from sqlalchemy import Connection as OrmConnection
     from sqlalchemy.orm import Session as OrmSession
     from starlette.requests import HTTPConnection
@@ -61,6 +66,7 @@ class App:
         self._pools: dict[RoleName, RolePool] = {}
         self._rights: dict[RoleName, Rights] = {}
         self._replica: Replica | None = None
+        self.takes_development_tokens = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -75,6 +81,33 @@ class App:
                 await pool.close()
         self._pools.clear()
         self._replica = None
+        if callers := vars(self).pop("callers", None):
+            await callers.close()
+
+    @cached_property
+    def router(self) -> APIRouter:
+        """The routes of the manifest for one's own FastAPI: `web.include_router(app.router)`.
+
+        Raises:
+            MissingExtraError: the extra `api` is not installed.
+        """
+        router: APIRouter = load("assise.api.router", extra="api").make_router(self)
+        return router
+
+    @cached_property
+    def callers(self) -> Callers:
+        """Who calls, by the tokens of the manifest's `identity`."""
+        folder = self.workspace.path.parent / ".assise"
+        return Callers(
+            self.manifest, self._find_user, folder if self.takes_development_tokens else None
+        )
+
+    async def _find_user(self, claim: str) -> list[str]:
+        identity = IDENTITY.of(self.manifest)
+        table, column = (identity and identity.matched) or ("", "")
+        async with self.session(read_only=True) as session:
+            rows = await session.fetch(call_match(table, column), [claim])
+        return [str(row["key"]) for row in rows]
 
     @asynccontextmanager
     async def lifespan(self, _application: object) -> AsyncIterator[None]:
@@ -114,7 +147,7 @@ class App:
     @property
     def search(self) -> AppSearch:
         """Search of the tables that a user sees: `await app.search("…", user_id=…)`."""
-        return AppSearch(self._manifest, self.session)
+        return AppSearch(self.manifest, self.session)
 
     def user_session(
         self,
@@ -142,6 +175,31 @@ class App:
 
         open_session.__annotations__["request"] = import_module("fastapi.requests").HTTPConnection
         return fastapi.Depends(open_session, scope="function")
+
+    def caller_session(self, *, role: RoleName = "app", read_only: bool = False) -> object:
+        """A dependency of FastAPI: a session of whoever the token of the request stands for.
+
+        Another role than `app` needs a token that has it. Errors are answered where the
+        application has `app.add_problems(web)`.
+        """
+        fastapi = import_module("fastapi")
+
+        async def open_session(request: HTTPConnection) -> AsyncIterator[Session]:
+            caller = await self.callers.find(request.headers.get("authorization"))
+            check_role(caller, role)
+            user, tenant = caller.user_id, caller.tenant_id
+            async with self.session(
+                user_id=user, tenant_id=tenant, role=role, read_only=read_only
+            ) as session:
+                yield session
+            request.scope.setdefault(POSITION_HEADER, []).append(session.position)
+
+        open_session.__annotations__["request"] = import_module("fastapi.requests").HTTPConnection
+        return fastapi.Depends(open_session, scope="function")
+
+    def add_problems(self, web: FastAPI) -> None:
+        """Let an application answer the errors of sessions and tokens as problem details."""
+        load("assise.api.server", extra="api").add_problems(web)
 
     def send_positions(self, application: Asgi) -> Asgi:
         """A middleware that sends the header `Assise-Position` behind what a session has written.
@@ -180,12 +238,12 @@ class App:
 
     def _find_rights(self, role: RoleName) -> Rights:
         if role not in self._rights:
-            self._rights[role] = self.workspace.rights(self._manifest, role)
+            self._rights[role] = self.workspace.rights(self.manifest, role)
         return self._rights[role]
 
     def _pool(self, role: RoleName) -> RolePool:
         if role not in self._pools:
-            conninfo = self.urls.get(role) or self.workspace.login(self._manifest, role)
+            conninfo = self.urls.get(role) or self.workspace.login(self.manifest, role)
             timeout_ms = self.workspace.setting(POOL_TIMEOUT)
             self._pools[role] = self._make_pool(conninfo, timeout_ms)
         return self._pools[role]
@@ -200,13 +258,14 @@ class App:
         )
 
     @cached_property
-    def _manifest(self) -> Manifest:
+    def manifest(self) -> Manifest:
+        """The manifest, as it was when it was read first."""
         return self.workspace.manifest()
 
     @cached_property
     def _replica_url(self) -> str:
         url = self.urls.get("replica")
-        return url or self.workspace.role_url(self._manifest, "replica")
+        return url or self.workspace.role_url(self.manifest, "replica")
 
     def _find_replica(self, main: RolePool) -> Replica | None:
         if self._replica is None and self._replica_url:

@@ -38,7 +38,7 @@ OPTIONS = {
 SERVER = "postgresql://me@db.internal/app"
 BEFORE_A_LOAD = {"migrate", "infer", "load"}
 WITH_RULES = {
-    *("access check", "access explain", "worker"),
+    *("access check", "access explain", "worker", "serve"),
     *("search query", "search build", "search status", "search check"),
 }
 RULES = """assise: 1
@@ -64,7 +64,7 @@ tables:
       user_id: {type: uuid, from: user, references: users}
 """
 CALLED = re.compile(r"assise [^|>)]+")
-ENDLESS = {"assise worker"}
+ENDLESS = {"assise worker", "assise serve --port 0"}
 """Examples that run until Ctrl-C."""
 REFUSED = {
     "assise undo": "not confirmed",

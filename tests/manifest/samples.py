@@ -15,6 +15,8 @@ DEVORA = """# yaml-language-server: $schema=.assise/manifest.schema.json
 assise: 1
 name: devora
 postgres: "postgresql://app@db/${DATABASE:-devora}"
+identity: {issuer: "https://${HOST}", audience: app, jwks: "https://${HOST}/keys", roles: {map: {admin: admin}}}
+http: {origins: ["https://devora.example"], rate_limit: "100/minute"}
 roles: {prefix: devora}
 legacy_uuids: java
 
@@ -23,6 +25,7 @@ tables:
   users:
     access: {owner: id, read: {any: [{tenant: city}, {public: read}]}, to: [authenticated]}
     soft_delete: {keep: "30 days"}
+    api: {read: all, create: [email, price], update: [email], delete: true, restore: true, filter: [plan]}
     collection: users
     primary_key: id
     comment: "who may sign in"

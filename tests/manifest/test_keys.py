@@ -28,7 +28,7 @@ ROWS |= {"absent", "nulls", "documents", "numbers", "legacy_uuids"}
 SCHEMA = set("comment references on_delete orphans unique duplicates not_null default".split())
 SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "personal"}
 SCHEMA |= {"soft_delete"}
-SCHEMA |= {"schemas"}
+SCHEMA |= {"schemas", "api", "identity"}
 PLACES = {
     "manifest": (),
     "table": ("tables", "users"),
@@ -101,7 +101,12 @@ def test_a_key_has_its_row_and_its_place_in_the_schema(key: AnyKey) -> None:
 def test_keys_say_what_a_change_affects() -> None:
     assert {key.name for key in KEYS if key.affects == "rows"} == ROWS
     assert {key.name for key in KEYS if key.affects == "schema"} == SCHEMA
-    assert {key.name for key in KEYS if key.affects == "nothing"} == {"assise", "name", "postgres"}
+    assert {key.name for key in KEYS if key.affects == "nothing"} == {
+        "assise",
+        "name",
+        "postgres",
+        "http",
+    }
     assert len({(key.on, key.name) for key in KEYS}) == len(KEYS)
     assert sum(len(keys_on(on)) for on in ("manifest", "table", "column")) == len(KEYS)
 
@@ -109,6 +114,9 @@ def test_keys_say_what_a_change_affects() -> None:
 CHANGES = {
     ("manifest", "name"): ("name: devora", "name: other"),
     ("manifest", "postgres"): ("app@db", "app@other"),
+    ("manifest", "identity"): ("audience: app", "audience: web"),
+    ("manifest", "http"): ("100/minute", "5/second"),
+    ("table", "api"): ("update: [email]", "update: []"),
     ("manifest", "roles"): ("prefix: devora", "prefix: shop"),
     ("manifest", "schemas"): ("who signs in", "who may sign in"),
     ("manifest", "tables"): ("  events:\n", "  moments:\n"),
@@ -314,7 +322,7 @@ MISTAKES = [
         "kept_day: ",
         (
             "assise.yaml:6: kept_day: is not a manifest key here\n"
-            "Did you mean kept_days? Known: assise, name, postgres, roles, schemas, tables, legacy_uuids, token,"
+            "Did you mean kept_days? Known: assise, name, postgres, identity, http, roles, schemas, tables, legacy_uuids, token,"
             " kept_days."
         ),
     ),

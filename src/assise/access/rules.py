@@ -23,7 +23,7 @@ from assise.workspace import LoadedTables
 QUERIES = Queries("assise.access")
 PART = Bookkeeping("access", files("assise.access").joinpath("sql"))
 
-_STAYING = frozenset({"column", "index", "owner"})
+_STAYING = frozenset({"column", "index", "owner", "table"})
 """Kinds that stay as they are while others are made again."""
 
 
