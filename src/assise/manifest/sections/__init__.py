@@ -24,6 +24,7 @@ from assise.manifest.sections import (
     readings,
     references,
     schemas,
+    servers,
 )
 
 SECTIONS = (
@@ -33,6 +34,7 @@ SECTIONS = (
     schemas.KEYS,
     deletion.KEYS,
     collections.KEYS,
+    servers.KEYS,
     children.KEYS,
     primary_keys.KEYS,
     columns.KEYS,
