@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, get_args
 
 from pydantic import (
@@ -50,6 +50,11 @@ class Server(Urls):
 
     rest: str | None = None
     service_key: str | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it is reached by PostgreSQL's protocol too, and not by the REST interface alone."""
+        return self.rest is None or "url" in self.model_fields_set
 
 
 class Postgres(Keyed):
@@ -130,10 +135,11 @@ def _write_postgres(place: Place, postgres: Postgres, tables: Tables) -> object:
 
 
 _TEXT: dict[str, Schema] = {"type": "string"}
+_OF_OTHERS = ("url", "app", "admin", "rest", "service_key")
 
 
-def _describe(server: type[Urls]) -> dict[str, Schema]:
-    properties: dict[str, Schema] = {name: dict(_TEXT) for name in server.model_fields}
+def _describe(names: Iterable[str]) -> dict[str, Schema]:
+    properties: dict[str, Schema] = {name: dict(_TEXT) for name in names}
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
@@ -151,9 +157,9 @@ POSTGRES = Key(
             dict(_TEXT),
             {
                 "type": "object",
-                "additionalProperties": _describe(Server),
+                "additionalProperties": _describe(_OF_OTHERS),
                 "required": ["main"],
-                "properties": {"main": _describe(Urls)},
+                "properties": {"main": _describe(Urls.model_fields)},
             },
         ]
     },
