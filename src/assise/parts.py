@@ -63,6 +63,13 @@ PARTS = (
         page="how-to/worker.md",
         additions=books,
     ),
+    Part(
+        "identity",
+        nouns=("identity",),
+        sections=("servers",),
+        bookkeeping="identity",
+        page="how-to/two-databases.md",
+    ),
 )
 
 

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from assise.access.explain import AccessVerbs
+from assise.identity.mirror import IdentityVerbs, write_script
 from assise.infer.fields import Ids
 from assise.infer.propose import Proposal
 from assise.manifest.model import Manifest
 from assise.manifest.sections.postgres import RoleName
+from assise.manifest.sections.servers import MAIN
 from assise.mongo.source import NO_OPTIONS, SourceOptions
 from assise.parts import list_additions, list_jobs
 from assise.postgres.connection import Connection
@@ -127,7 +129,7 @@ class Project:
 
     @property
     def manifest(self) -> Manifest:
-        """The manifest, read anew.
+        """The manifest with the tables of the server `main`, read anew.
 
         Raises:
             UsageError: there is none yet. ManifestError: it cannot be used.
@@ -160,6 +162,11 @@ class Project:
     def access(self) -> AccessVerbs:
         """Who may see what: `check` and `explain`."""
         return AccessVerbs(self.workspace, partial(open_loaded, self.workspace))
+
+    @property
+    def identity(self) -> IdentityVerbs:
+        """The verbs of `assise identity`."""
+        return IdentityVerbs(self.workspace)
 
     def infer(
         self,
@@ -324,8 +331,16 @@ class Project:
         """Return the bytes of one reject, as far as they are kept."""
         return migration.reject_bytes(self.workspace, collection, offset)
 
-    def schema_sql(self) -> str:
-        """Write what a load creates as SQL text, for the schema public; no server is asked."""
+    def schema_sql(self, *, on: str = MAIN) -> str:
+        """Write what a load creates as SQL text, for the schema public; no server is asked.
+
+        Of another server: what `identity.repair` makes there.
+
+        Raises:
+            UsageError: there is no such server, or the manifest makes nothing there.
+        """
+        if on != MAIN:
+            return write_script(self.workspace.whole_manifest(), on)
         return script(self.manifest, "public")
 
     def schema_diagram(self) -> str:

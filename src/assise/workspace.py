@@ -190,6 +190,21 @@ class Workspace:
         """Say whether the target, or another server, is an embedded one."""
         return self._to(on) is None and self._url(manifest, on=on) == "embedded"
 
+    def check_server(self, server: str) -> None:
+        """Check that a server besides `main` is one of the manifest, and an embedded one.
+
+        Raises:
+            UsageError: it is not.
+        """
+        manifest = self.whole_manifest()
+        others = manifest.postgres.others
+        if server not in others:
+            raise UsageError(f"there is no server {server!r}", remedy=nearest(server, others))
+        if not self.is_embedded(manifest, on=server):
+            raise UsageError(
+                f"the server {server} is not an embedded one", remedy="Ask it with psql."
+            )
+
     def describe_target(self, manifest: Manifest, *, on: str = MAIN) -> str:
         """Name the target, or another server, without its password and without asking it."""
         if self.is_embedded(manifest, on=on):

@@ -58,6 +58,9 @@ NOUNS = {
     "access": Noun(
         "assise.cli.access", "Who may see what: check what goes around the rules, explain."
     ),
+    "identity": Noun(
+        "assise.cli.identity", "The users: keep the copy of Supabase's users in step."
+    ),
     "pg": Noun("assise.cli.pg", "The embedded PostgreSQL: start, stop, status, shell, url."),
     "schema": Noun("assise.cli.schema", "The tables of the manifest: sql, diagram, models."),
     "worker": Noun(

@@ -66,8 +66,17 @@ def _check_mirror(place: Place, source: str, tables: Tables) -> Iterator[Problem
     if key is not None and (key.type != "uuid" or key.path != ("id",)):
         remedy = f"Write {table.primary_key[0]}: {{type: uuid, from: id}}."
         yield Problem((*place[:2], "primary_key"), "is not the id of auth.users", remedy=remedy)
+    mirrors = [
+        name for name, each in tables.items() if MIRROR.of(each) and ON.of(each) == ON.of(table)
+    ]
+    if mirrors[0] != place[1]:
+        message = f"is mirrored by {show(mirrors[0])} already"
+        yield Problem(place, message, source, "Keep one mirror on each server.")
     for name, column in table.columns.items():
         at = (*place[:2], "columns", name, "from")
+        if "citext" in column.type:
+            remedy = "Write text: the trigger looks for no types of extensions."
+            yield Problem((*at[:-1], "type"), "cannot be in a mirror", column.type, remedy)
         is_named = column.from_ != name
         if not column.path or (column.path[0] not in USER_COLUMNS and is_named):
             remedy = nearest(column.path[0] if column.path else "", USER_COLUMNS)
