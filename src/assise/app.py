@@ -22,11 +22,12 @@ from assise.errors import UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.postgres import RoleName
 from assise.manifest.sections.servers import MAIN
-from assise.merge import IfDown, Loader, Merged, Reader, SessionReader
+from assise.merge import IfDown, Loader, Merged, Reader, RestReader, SessionReader
 from assise.postgres import alchemy
 from assise.postgres.conninfo import describe
 from assise.postgres.pool import RolePool, Session
 from assise.postgres.replica import WAIT_MS, Replica
+from assise.postgres.rest import Rest
 from assise.postgres.rights import Rights
 from assise.settings import POOL_SIZE, POOL_TIMEOUT
 from assise.wording import nearest
@@ -63,6 +64,22 @@ async def _with_caller(
             _CALLER.set(before)
 
 
+def _check_token(server: str, role: RoleName, token: str | None) -> str | None:
+    """The token that a server's REST interface is asked with; None for all rows.
+
+    Raises:
+        UsageError: only an administrator sees all rows; a user has no token.
+    """
+    if role == "admin":
+        return None
+    if not token or role != "app":
+        raise UsageError(
+            f"the server {server} is read by its REST interface, which asks for the user's token",
+            remedy="Use app.loader(token=…); role='admin' sees all rows.",
+        )
+    return token
+
+
 class App:
     """The data layer of an application; for one event loop.
 
@@ -91,6 +108,7 @@ class App:
         self.urls = urls
         self._pools: dict[tuple[str, RoleName], RolePool] = {}
         self._rights: dict[tuple[str, RoleName], Rights] = {}
+        self._rests: dict[str, Rest | None] = {}
         self._asked_again: dict[str, float] = {}
         self._replica: Replica | None = None
 
@@ -102,10 +120,11 @@ class App:
 
     async def close(self) -> None:
         """Close all connections; a later session opens them again."""
-        for pool in (*self._pools.values(), self._replica):
+        for pool in (*self._pools.values(), self._replica, *self._rests.values()):
             if pool is not None:
                 await pool.close()
         self._pools.clear()
+        self._rests.clear()
         self._replica = None
 
     @asynccontextmanager
@@ -188,8 +207,11 @@ class App:
         user_id: object = None,
         tenant_id: object = None,
         role: RoleName = "app",
+        token: str | None = None,
     ) -> Loader:
         """What reads rows of other servers for one request, each of them once.
+
+        Where a server is read by Supabase's REST interface, `token` is that of the user.
 
         Raises:
             UsageError: there is no such role.
@@ -197,6 +219,10 @@ class App:
         self._find_rights(role)
 
         def open_reader(server: str) -> Reader:
+            rest = self._find_rest(server)
+            if rest is not None:
+                return RestReader(rest, _check_token(server, role, token))
+
             def open_session() -> AbstractAsyncContextManager[Session]:
                 return self.session(
                     user_id=user_id, tenant_id=tenant_id, role=role, read_only=True, on=server
@@ -276,6 +302,12 @@ class App:
             TargetError: rules do not bind the login of the session's engine.
         """
         alchemy.set_rights(session, connection, self._find_rights("app"))
+
+    def _find_rest(self, server: str) -> Rest | None:
+        if server not in self._rests:
+            found = self.workspace.rest(self._manifest, server)
+            self._rests[server] = Rest(*found) if found else None
+        return self._rests[server]
 
     def _find_rights(self, role: RoleName, *, on: str = MAIN) -> Rights:
         if (on, role) not in self._rights:

@@ -21,6 +21,7 @@ from assise.errors import TargetError, UsageError
 from assise.manifest.model import Manifest, Table
 from assise.manifest.sections.servers import FALLBACK, KEY, MAIN, ON
 from assise.postgres.pool import Session, is_gone
+from assise.postgres.rest import Rest
 from assise.schema.sql import select_by_keys
 from assise.wording import nearest
 
@@ -70,6 +71,14 @@ class Wanted(NamedTuple):
         name = self.table.primary_key[0]
         return name, self.table.columns[name].type
 
+    @property
+    def alias(self) -> str:
+        """The name of the key in what is read, which no column has."""
+        alias = "_key"
+        while alias in self.columns:
+            alias = f"_{alias}"
+        return alias
+
 
 class Reader(Protocol):
     """Reads rows of one server with the rights of one caller."""
@@ -94,9 +103,7 @@ class SessionReader:
         Raises:
             TargetError: the server does not answer, or refuses.
         """
-        alias = "_key"
-        while alias in wanted.columns:
-            alias = f"_{alias}"
+        alias = wanted.alias
         query = select_by_keys(wanted.name, *wanted.key, columns=wanted.columns, alias=alias)
         found: Found = {}
         remaining = iter(keys)
@@ -105,6 +112,32 @@ class SessionReader:
                 for row in await session.fetch(query, [batch]):
                     found[row.pop(alias)] = row
         return found
+
+
+@dataclass(frozen=True)
+class RestReader:
+    """Reads by the REST interface of Supabase; without a user's token it sees all rows."""
+
+    rest: Rest
+    token: str | None
+
+    async def read(self, wanted: Wanted, keys: Sequence[RowKey]) -> Found:
+        """The rows of a table that have these keys, and that the caller may see.
+
+        Raises:
+            TargetError: the server does not answer, or refuses.
+        """
+        kinds = wanted.table.columns
+        columns = {name: (name, kinds[name].type) for name in wanted.columns}
+        key, kind = wanted.key
+        rows = await self.rest.fetch(
+            wanted.name,
+            key,
+            keys,
+            columns={wanted.alias: (key, kind), **columns},
+            token=self.token,
+        )
+        return {row.pop(wanted.alias): row for row in rows}
 
 
 @dataclass

@@ -243,9 +243,15 @@ async def _commit(connection: AsyncConnection) -> str | None:
     return row["position"] if row else None
 
 
+class UnansweredError(Exception):
+    """The cause of an error of ours where a server is not asked by psycopg, and does not answer."""
+
+
 def is_gone(error: TargetError) -> bool:
     """Whether a server was lost, has no connection left, or ended a query to go on replaying."""
     cause = error.__cause__
+    if isinstance(cause, UnansweredError):
+        return True
     if isinstance(cause, psycopg.Error):
         state = cause.sqlstate or ""
         is_lost = not state and isinstance(cause, psycopg.OperationalError)
