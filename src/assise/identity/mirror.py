@@ -299,8 +299,8 @@ def write_script(manifest: Manifest, server: str) -> str:
 def describe(repaired: Repaired, *, dry_run: bool = False) -> Iterator[str]:
     """What a repair did, or would do, in lines for people."""
     would = "would be " if dry_run else ""
-    made, mended = count_of(repaired.created, "row"), count_of(repaired.corrected, "row")
-    yield f"{repaired.table}: {made} {would}created, {mended} {would}corrected"
+    made, corrected = count_of(repaired.created, "row"), count_of(repaired.corrected, "row")
+    yield f"{repaired.table}: {made} {would}created, {corrected} {would}corrected"
     if repaired.failures:
         yield f"{count_of(repaired.failures, 'copy')} had failed at a sign-up or a change"
     if repaired.failed:
