@@ -28,6 +28,7 @@ from assise.manifest.sections import (
     references,
     schemas,
     search,
+    servers,
 )
 
 SECTIONS = (
@@ -40,6 +41,7 @@ SECTIONS = (
     deletion.KEYS,
     api.KEYS,
     collections.KEYS,
+    servers.KEYS,
     children.KEYS,
     primary_keys.KEYS,
     columns.KEYS,

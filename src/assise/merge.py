@@ -1,0 +1,302 @@
+"""Rows of two servers put together: those of the second are read by their keys.
+
+PostgreSQL cannot join them, and they are not of one snapshot: the second is read a moment later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from time import monotonic
+from typing import Any, Literal, NamedTuple, Protocol
+from uuid import UUID
+
+from assise.errors import TargetError, UsageError
+from assise.manifest.model import Manifest, Table
+from assise.manifest.sections.servers import FALLBACK, KEY, MAIN, ON
+from assise.postgres.pool import Session, is_gone
+from assise.postgres.rest import Rest
+from assise.schema.sql import select_by_keys
+from assise.wording import nearest
+
+BATCH = 1_000
+"""Keys that one query asks for."""
+
+WAIT_S = 2.0
+"""How long a server may take where its rows may be missing."""
+
+PAUSE_S = 5.0
+"""How long a server that did not answer is not asked again where its rows may be missing."""
+
+_LOG = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+RowKey = UUID | int | str
+Found = dict[RowKey, Row]
+IfDown = Literal["error", "partial"]
+
+
+class Merged(NamedTuple):
+    """The rows, each with one of the other table; whether its server was down; keys without a row.
+
+    Keys that a server was not asked for, because it is down, are not among the missing.
+    """
+
+    rows: list[Row]
+    partial: bool
+    missing: list[object]
+
+
+class Wanted(NamedTuple):
+    """What is read of a table: some of its columns, and its one key."""
+
+    name: str
+    table: Table
+    columns: tuple[str, ...]
+
+    @property
+    def server(self) -> str:
+        """The server that has the table."""
+        return ON.of(self.table) or MAIN
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The name of the key column, and its type."""
+        name = self.table.primary_key[0]
+        return name, self.table.columns[name].type
+
+    @property
+    def alias(self) -> str:
+        """The name of the key in what is read, which no column has."""
+        alias = "_key"
+        while alias in self.columns:
+            alias = f"_{alias}"
+        return alias
+
+
+class Reader(Protocol):
+    """Reads rows of one server with the rights of one caller."""
+
+    async def read(self, wanted: Wanted, keys: Sequence[RowKey]) -> Found:
+        """The rows of a table that have these keys, and that the caller may see.
+
+        Raises:
+            TargetError: the server does not answer, or refuses.
+        """
+
+
+@dataclass(frozen=True)
+class SessionReader:
+    """Reads in one session, by one query for each thousand keys."""
+
+    open_session: Callable[[], AbstractAsyncContextManager[Session]]
+
+    async def read(self, wanted: Wanted, keys: Sequence[RowKey]) -> Found:
+        """The rows of a table that have these keys, and that the caller may see.
+
+        Raises:
+            TargetError: the server does not answer, or refuses.
+        """
+        alias = wanted.alias
+        query = select_by_keys(wanted.name, *wanted.key, columns=wanted.columns, alias=alias)
+        found: Found = {}
+        remaining = iter(keys)
+        async with self.open_session() as session:
+            while batch := [*islice(remaining, BATCH)]:
+                for row in await session.fetch(query, [batch]):
+                    found[row.pop(alias)] = row
+        return found
+
+
+@dataclass(frozen=True)
+class RestReader:
+    """Reads by the REST interface of Supabase; without a user's token it sees all rows."""
+
+    rest: Rest
+    token: str | None
+
+    async def read(self, wanted: Wanted, keys: Sequence[RowKey]) -> Found:
+        """The rows of a table that have these keys, and that the caller may see.
+
+        Raises:
+            TargetError: the server does not answer, or refuses.
+        """
+        kinds = wanted.table.columns
+        columns = {name: (name, kinds[name].type) for name in wanted.columns}
+        key, kind = wanted.key
+        rows = await self.rest.fetch(
+            wanted.name,
+            key,
+            keys,
+            columns={wanted.alias: (key, kind), **columns},
+            token=self.token,
+        )
+        return {row.pop(wanted.alias): row for row in rows}
+
+
+@dataclass
+class Loader:
+    """Reads rows of other tables for one request, with the rights of its user, each of them once.
+
+    It keeps what it has read: it is never shared between users. `asked_again` has the time from
+    which on a server is asked again that was down.
+    """
+
+    manifest: Manifest
+    open_reader: Callable[[str], Reader]
+    asked_again: dict[str, float]
+    _read: dict[tuple[str, ...], dict[RowKey, Row | None]] = field(default_factory=dict)
+
+    async def merge(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        key: str,
+        into: str,
+        table: str,
+        columns: Sequence[str] | None = None,
+        if_down: IfDown = "error",
+    ) -> Merged:
+        """Copies of rows, each with the row of `table` that has its `key`, under the name `into`.
+
+        A key without a row, or with one that the user may not see, gets the `fallback` of the
+        table; a row whose key is None gets None.
+
+        Args:
+            columns: those of the other table that are read; all of them without it.
+            if_down: where the server of the table does not answer: an error, or the fallback for
+                each key that was not read before, and `partial`.
+
+        Raises:
+            UsageError: there is no such table, column or key.
+            TargetError: the server does not answer, or refuses.
+        """
+        wanted = _find_wanted(self.manifest, table, columns)
+        listed = [dict(row) for row in rows]
+        keys = _read_keys(listed, key, wanted)
+        known = self._read.setdefault((table, *wanted.columns), {})
+        new = [each for each in dict.fromkeys(keys.values()) if each not in known]
+        unread = [each for each in new if each is not None]
+        read = await self._ask(wanted, unread, if_down) if unread else {}
+        if read is not None:
+            known |= dict.fromkeys(unread) | read
+        make = _write_fallback(wanted)
+        values = {raw: known.get(each) if each is not None else None for raw, each in keys.items()}
+        for row in listed:
+            raw = row[key]
+            value = values.get(raw)
+            row[into] = None if raw is None else make(raw) if value is None else dict(value)
+        asked = [raw for raw, each in keys.items() if each is None or each in known]
+        missing = [raw for raw in asked if values[raw] is None]
+        return Merged(listed, len(asked) < len(keys), missing)
+
+    async def _ask(self, wanted: Wanted, keys: Sequence[RowKey], if_down: IfDown) -> Found | None:
+        """The rows of these keys; None where the server does not answer, and that is allowed.
+
+        Raises:
+            TargetError: the server does not answer, or refuses.
+        """
+        if if_down == "error":
+            return await self.open_reader(wanted.server).read(wanted, keys)
+        if monotonic() < self.asked_again.get(wanted.server, 0):
+            return None
+        try:
+            async with asyncio.timeout(WAIT_S):
+                return await self.open_reader(wanted.server).read(wanted, keys)
+        except TimeoutError:
+            reason = f"no answer in {WAIT_S:g} s"
+        except TargetError as error:
+            if not is_gone(error):
+                raise
+            reason = error.message
+        self.asked_again[wanted.server] = monotonic() + PAUSE_S
+        _LOG.warning("the server %s is not asked for %g s: %s", wanted.server, PAUSE_S, reason)
+        return None
+
+
+def _find_wanted(manifest: Manifest, name: str, columns: Sequence[str] | None) -> Wanted:
+    table = manifest.tables.get(name)
+    if table is None:
+        message = f"{name!r} is not a table of the manifest"
+        raise UsageError(message, remedy=nearest(name, manifest.tables))
+    key = table.columns.get(table.primary_key[0])
+    if len(table.primary_key) != 1 or key is None or key.type not in _READERS:
+        raise UsageError(
+            f"rows of {name!r} cannot be read by one key",
+            remedy=f"Name a table whose key is one column, of type {', '.join(_READERS)}.",
+        )
+    for column in columns or ():
+        if column not in table.columns:
+            message = f"{column!r} is not a column of {name!r}"
+            raise UsageError(message, remedy=nearest(column, table.columns))
+    return Wanted(name, table, tuple(table.columns if columns is None else columns))
+
+
+def _read_keys(rows: list[Row], key: str, wanted: Wanted) -> dict[Any, RowKey | None]:
+    """The keys in rows -> as the table has them; None where it can have no such key."""
+    for row in rows:
+        if key not in row:
+            message = f"a row has no {key!r}, by which rows of {wanted.name!r} are found"
+            raise UsageError(message, remedy=nearest(key, row))
+    read = _READERS[wanted.key[1]]
+    return {
+        raw: read(str(raw)) for raw in dict.fromkeys(row[key] for row in rows) if raw is not None
+    }
+
+
+def _read_uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _read_int(text: str, *, bits: int) -> int | None:
+    number = int(text) if re.fullmatch("-?[0-9]{1,19}", text) else None
+    limit = 1 << (bits - 1)
+    return number if number is not None and -limit <= number < limit else None
+
+
+def _read_text(text: str) -> str | None:
+    return None if "\0" in text else text
+
+
+_READERS: Mapping[str, Callable[[str], RowKey | None]] = {
+    "uuid": _read_uuid,
+    "int4": partial(_read_int, bits=32),
+    "int8": partial(_read_int, bits=64),
+    "text": _read_text,
+}
+"""Types of keys, and how a key of that type is read from the text of a value."""
+
+
+def _write_fallback(wanted: Wanted) -> Callable[[object], Row | None]:
+    """What gives a key without a row its values: None where the table declares none."""
+    declared = FALLBACK.of(wanted.table)
+    if declared is None:
+        return lambda _key: None
+    values = {name: declared.get(name) for name in wanted.columns}
+    makers = {name: _VALUES.get(wanted.table.columns[name].type, str) for name in values}
+
+    def make(key: object) -> Row:
+        return {
+            name: None if text is None else makers[name](text.replace(KEY, str(key)))
+            for name, text in values.items()
+        }
+
+    return make
+
+
+_VALUES: Mapping[str, Callable[[str], object]] = {
+    "bool": lambda text: text == "true",
+    "int4": int,
+    "int8": int,
+    "uuid": _read_uuid,
+}
+"""How a declared value becomes one of its column's type; the others stay texts."""
