@@ -530,10 +530,10 @@ def _check_manifest(
         )
     held, selected = {*manifest.roots.values()}, {each.name for each in source.collections}
     if (options.only or options.skip) and held != selected:
-        differing = ", ".join(sorted(held ^ selected)[:MOST_TABLES])
+        tables, others = (", ".join(sorted(names)[:MOST_TABLES]) for names in (held, selected))
         raise UsageError(
-            f"{workspace.path} has the tables of other collections than --only and --skip select:"
-            f" {differing}",
+            f"{workspace.path} has the tables of {tables}, not of {others}, as"
+            f" {options.show_selection()} asks",
             remedy="The manifest decides what is loaded: leave --only and --skip out, or change it"
             " there.",
         )
