@@ -152,7 +152,7 @@ class Finder:
             choice = ColumnChoice("jsonb", "every", frozenset(path.kinds))
         if choice.type == "jsonb" and path.kinds.get("document") and is_map(path):
             self._note_map(keys)
-        evidence = column_evidence(path, choice.held, rows=rows.total, row=rows.name)
+        evidence = column_evidence(path, choice, rows=rows.total, row=rows.name)
         evidence = self._say_more(evidence, path, keys, choice)
         held = sum(path.kinds.get(kind, 0) for kind in choice.held)
         held = held if choice.values < 0 else choice.values
@@ -207,7 +207,7 @@ class Finder:
     def _make_array(self, path: PathProfile, keys: tuple[str, ...], rows: _Rows) -> FieldColumn:
         choice = self._choose_element_type(path)
         column_type, kind = (f"{choice.type}[]", choice.kind) if choice else ("jsonb", "every")
-        evidence = array_evidence(path, rows=rows.total, row=rows.name, is_typed=choice is not None)
+        evidence = array_evidence(path, choice, rows=rows.total, row=rows.name)
         joins: Mapping[str, ColumnChoice] = field(default_factory=dict)
         if choice and path.element:
             evidence = self._say_more(evidence, path.element, keys, choice, brackets="[]")

@@ -248,7 +248,7 @@ def _id_column(path: PathProfile, documents: int, *, ids: Ids) -> list[FieldColu
     is_rare = path.values < 100 and 100 * path.values < documents
     if not choice or not path.set_values or is_rare:
         return []
-    evidence = column_evidence(path, choice.held, rows=documents, row="document")
+    evidence = column_evidence(path, choice, rows=documents, row="document")
     return [FieldColumn(("_id",), choice.type, choice.kind, path.values, evidence)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from assise.infer.evidence import KEPT
+from assise.infer.evidence import KEPT, READ
 from assise.infer.indexes import IndexFinder, Placed
 from assise.infer.joins import ELEMENT, OBJECT_IDS, UUIDS, Joins, Path
 from assise.infer.metadata import Metadata
@@ -100,7 +100,8 @@ class Relations:
         """Change the type of a column, and say how to undo it."""
         place = self.places[at]
         said = ("tables", place.table, "columns", place.column)
-        self.comments[said] = self.comments.get(said, "").replace(KEPT, "")
+        before = self.comments.get(said, "")
+        self.comments[said] = before.replace(KEPT, "").replace(READ, "")
         column = self.tables[place.table].columns[place.column]
         brackets = "[]" * is_array(place.type)
         before = f'"{place.type}"' if brackets else place.type
