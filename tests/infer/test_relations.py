@@ -187,6 +187,26 @@ def test_numbers_and_short_texts_refer_only_where_the_name_says_so(
     assert "users._id" not in find(lines, "created_by:")
 
 
+@pytest.mark.parametrize(
+    ("student_ids", "line"),
+    [
+        # Grades of another school: 0 to 49, and our students are 0 to 199.
+        (range(50), "int4  # int32; 50 of 50 values are students._id, but within 25 % of their"),
+        (range(150, 200), "int4  # int32; 50 of 50 values are students._id, but within 25 %"),
+        ([5], "int4  # int32; 1 of 1 values are students._id, but within 0 %"),
+        (range(0, 200, 17), "{type: int4, references: students}  # int32; 12 of 12 values are"),
+        ([0, 199, 300], "int4  # int32"),
+    ],
+)
+def test_integers_that_may_be_those_of_other_things_are_no_reference(
+    tmp_path: Path, student_ids: Sequence[int], line: str
+) -> None:
+    students: list[Document] = [{"_id": n} for n in range(200)]
+    grades: list[Document] = [{"_id": ObjectId(), "student_id": n} for n in student_ids]
+    lines = infer(tmp_path, {"students": students, "grades": grades})
+    assert find(lines, "student_id:").startswith(f"student_id: {line}")
+
+
 def test_a_name_may_be_that_of_the_document_around_an_id(tmp_path: Path) -> None:
     users: list[Document] = [{"_id": n} for n in range(50)]
     docs: list[Document] = [

@@ -52,6 +52,9 @@ BOUND = (1 << 61) - 1
 FACTOR = 0x0E37_79B9_7F4A_7C15
 """Spreads the numbers of values that lie close together."""
 
+_FACTOR_BACK = pow(FACTOR, -1, BOUND)
+_INT_START = 3 << 100
+
 _ID_START = b"\x07_id\0"
 _read_int32, _read_int64 = Struct("<i").unpack_from, Struct("<q").unpack_from
 _HEX = frozenset(b"0123456789abcdefABCDEF")
@@ -315,7 +318,17 @@ def _number(content: bytes) -> int:
 
 
 def _number_int(value: int) -> int:
-    return _spread(value + (3 << 100))
+    return _spread(value + _INT_START)
+
+
+def find_int(number: int) -> int:
+    """The integer of up to 60 bits that has a number.
+
+    >>> [find_int(_number_int(value)) for value in (0, 7, -(2**59))] == [0, 7, -(2**59)]
+    True
+    """
+    value = (number * _FACTOR_BACK - _INT_START) % BOUND
+    return value if value <= BOUND // 2 else value - BOUND
 
 
 def _spread(value: int) -> int:

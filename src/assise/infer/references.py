@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from assise.infer.joins import FORMS, Joins, Path, name_path
+from assise.infer.joins import FORMS, INTS, Joins, Path, find_int, name_path
 from assise.infer.names import is_reference_name
 
 LEAST_SHARE = 50
@@ -18,13 +19,23 @@ LEAST_NAMED_SHARE = 90
 LEAST_DIFFERENT = 2
 """Different ids that must be among the values where no name tells: one may come from a copy."""
 
+LEAST_SPAN = 75
+"""Percent of the range of the ids over which integers that refer to them must be spread.
+
+Small integers are among those of any collection. Those of other things begin where these begin, and
+end early or late; of seven that are drawn at random half have this span.
+"""
+
 PROBED = 50
 """Values that are looked up first: where none is an id, the others are not looked up."""
 
 
 @dataclass(frozen=True)
 class Match:
-    """How many of the values of a path are `field` of documents of a collection."""
+    """How many of the values of a path are `field` of documents of a collection.
+
+    `span` is the percent of the range of these over which the values are spread, where it matters.
+    """
 
     collection: str
     field: str
@@ -32,12 +43,21 @@ class Match:
     among: int
     is_named: bool
     is_whole: bool = True
+    span: int = 100
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the values are so by more than chance."""
+        return self.span >= LEAST_SPAN
 
     @property
     def evidence(self) -> str:
         """The match in words: `59 of 60 values are users._id`."""
         values = "values" if self.is_whole else "values looked at"
-        return f"{self.hits:,} of {self.among:,} {values} are {self.collection}.{self.field}"
+        found = f"{self.hits:,} of {self.among:,} {values} are {self.collection}.{self.field}"
+        if self.is_certain:
+            return found
+        return f"{found}, but within {self.span} % of their range: perhaps by chance"
 
 
 Matches = dict[tuple[str, Path], list[Match]]
@@ -61,7 +81,10 @@ def find_references(joins: Mapping[str, Joins]) -> Matches:
                     )
                     if match:
                         is_whole = joins[other].is_whole
-                        found[other, path].append(replace(match, is_whole=is_whole))
+                        ints = joins[other].samples.get((path, INTS.kind), ())
+                        span = _find_span(numbers.intersection(ints), numbers)
+                        match = replace(match, is_whole=is_whole, span=span)
+                        found[other, path].append(match)
     return {place: sorted(matches, key=_rank) for place, matches in found.items() if matches}
 
 
@@ -94,12 +117,31 @@ def _compare(
     return Match(*target, len(hits), len(values), is_named)
 
 
-def _rank(match: Match) -> tuple[bool, float, bool, str]:
-    return not match.is_named, -match.hits / match.among, match.field != "_id", match.collection
+def _find_span(ints: frozenset[int], ids: frozenset[int]) -> int:
+    """The percent of the range of ids over which integers among them are spread."""
+    if not ints:
+        return 100
+    return 100 * _find_width(ints) // _find_width(ids)
+
+
+@lru_cache(maxsize=2)
+def _find_width(numbers: frozenset[int]) -> int:
+    values = list(map(find_int, numbers))
+    return max(values) - min(values) + 1
+
+
+def _rank(match: Match) -> tuple[bool, bool, float, bool, str]:
+    return (
+        not match.is_named,
+        not match.is_certain,
+        -match.hits / match.among,
+        match.field != "_id",
+        match.collection,
+    )
 
 
 def choose_match(matches: Sequence[Match]) -> Match | None:
     """The match that a reference is made of; None where two are as good, and no name tells."""
     first, *others = matches
-    rivals = [match for match in others if _rank(match)[:3] == _rank(first)[:3]]
+    rivals = [match for match in others if _rank(match)[:4] == _rank(first)[:4]]
     return None if rivals and not first.is_named else first

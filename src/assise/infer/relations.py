@@ -79,7 +79,7 @@ class Relations:
         A column that joins one of several stays as it is; else it joins the first.
         """
         for at, found in self._list_matches(matches):
-            targets = [(each.collection, (each.field,)) for each in found]
+            targets = [(each.collection, (each.field,)) for each in found if each.is_certain]
             known = [target for target in targets if target in self.places]
             own = FAMILIES.get(element_type(self.places[at].type))
             families = {FAMILIES.get(self.places[target].type) for target in known}
@@ -127,7 +127,7 @@ class Relations:
             place = self.places[at]
             for each in found:
                 self._remark(place.table, place.column, each.evidence)
-            if len(found) == 1:
+            if len(found) == 1 and found[0].is_certain:
                 self._refer(place, found[0])
 
     def add_child_keys(self, joins: Mapping[str, Joins], matches: Matches) -> None:
