@@ -14,8 +14,9 @@ import bson
 import pytest
 from bson import DBRef, Int64, ObjectId
 from bson.binary import Binary
+from ruamel.yaml import YAML
 from tests.conftest import DATA
-from tests.dumps import write_dump
+from tests.dumps import confirm, write_dump
 
 from assise.infer import joins
 from assise.infer.joins import Joins
@@ -241,6 +242,96 @@ def test_of_two_collections_with_the_same_ids_the_name_decides(tmp_path: Path) -
     assert find(lines, "x:") == (
         "x: uuid  # objectId; 20 of 20 values are profiles._id; 20 of 20 values are users._id"
     )
+
+
+def test_an_array_of_ids_has_the_child_table_that_would_have_foreign_keys(
+    project: Project, tmp_path: Path
+) -> None:
+    posts: list[Document] = [
+        {
+            "_id": make_id(2, n),
+            "usersLiked": [make_id(1, n % 20), make_id(1, 5)],
+            "parts": [{"by": {"userIds": [make_id(1, n % 20), make_id(7, n)]}}],
+        }
+        for n in range(40)
+    ]
+    lines = infer(tmp_path, {"users": USERS, "posts": posts})
+    root = find(lines, "users_liked:").partition(", instead of this column: ")[2]
+    inner = find(lines, "by_user_ids:").partition(", instead of this column: ")[2]
+    assert root == (
+        "post_users_liked: {parent: posts, from: usersLiked.*, primary_key: [post_id, position],"
+        ' columns: {user_id: {type: uuid, from: "*", references: users}}}'
+    )
+    assert inner == (
+        "post_part_by_user_ids: {parent: post_parts, from: by.userIds.*,"
+        " primary_key: [post_id, position, position_2],"
+        ' columns: {user_id: {type: uuid, from: "*", references: users, orphans: keep}}}'
+    )
+    # As the comment says: instead of the columns.
+    plain = YAML(typ="safe").load("\n".join(lines))
+    tables = plain["tables"]
+    del tables["posts"]["columns"]["users_liked"], tables["post_parts"]["columns"]["by_user_ids"]
+    tables |= YAML(typ="safe").load(f"{root}\n{inner}\n")
+    project.path.write_text(json.dumps(plain))
+    report = project.migrate(tmp_path / "app", confirm=confirm)
+    assert report.verified is not None
+    assert report.verified.equal == report.documents == 60
+    with project.connect(project.manifest) as connection:
+        counts = connection.execute(
+            "SELECT (SELECT count(*) FROM post_users_liked JOIN users ON users.id = user_id),"
+            " (SELECT count(*) FROM post_part_by_user_ids)"
+        )
+    assert counts == [(80, 80)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        (
+            ["tenant_id", "invoice_number"],
+            (
+                "40 documents, _id: objectId; foreign_keys: [{columns: [tenant_id, invoice_number],"
+                ' references: "invoices(tenant_id, number)"}], if these columns are a row of'
+                " invoices; values were not compared"
+            ),
+        ),
+        # The same names alone, and a part of the key, say nothing.
+        (["tenant_id", "number"], "40 documents, _id: objectId"),
+        (["invoice_number"], "40 documents, _id: objectId"),
+    ],
+)
+def test_what_several_columns_may_refer_to_is_told(
+    project: Project, tmp_path: Path, fields: list[str], told: str
+) -> None:
+    invoices: list[Document] = [
+        {"_id": make_id(2, n), "tenant_id": f"t{n % 3}", "number": n} for n in range(30)
+    ]
+    payments: list[Document] = []
+    for n in range(40):
+        all_fields = {"tenant_id": f"t{n % 3}", "number": n % 30, "invoice_number": n % 30}
+        payments.append({"_id": make_id(3, n)} | {name: all_fields[name] for name in fields})
+    index = {"key": {"tenant_id": 1, "number": -1}, "name": "own", "unique": True}
+    collections = {"invoices": invoices, "payments": payments}
+    lines = infer(tmp_path, collections, indexes={"invoices": [index]})
+    assert lines[lines.index("  payments:") - 1].removeprefix("  # ") == told
+    if "foreign_keys" not in told:
+        return
+    plain = YAML(typ="safe").load("\n".join(lines))
+    asked = told.partition("foreign_keys: ")[2].partition(", if these")[0]
+    plain["tables"]["payments"]["foreign_keys"] = YAML(typ="safe").load(asked)
+    project.path.write_text(json.dumps(plain))
+    assert project.migrate(tmp_path / "app", confirm=confirm).findings == []
+    with project.connect(project.manifest) as connection:
+        keys = connection.execute(
+            "SELECT convalidated, pg_get_constraintdef(oid) FROM pg_constraint"
+            " WHERE conrelid = 'payments'::regclass AND contype = 'f'"
+        )
+    assert keys == [
+        (
+            True,
+            "FOREIGN KEY (tenant_id, invoice_number) REFERENCES invoices(tenant_id, number)",
+        )
+    ]
 
 
 def test_references_to_oneself(tmp_path: Path) -> None:

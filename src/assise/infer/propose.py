@@ -102,6 +102,7 @@ def propose(
     relations.add_indexes(tables, metadata, has_parser=has_parser)
     relations.add_references(references)
     relations.add_child_keys(joins, references)
+    relations.suggest_composites()
     server = Postgres(main=Urls(url=postgres))
     manifest = Manifest(assise=1, name=name, postgres=server, tables=relations.list_tables())
     return Proposal(manifest, draft.comments, draft.notes)

@@ -11,6 +11,7 @@ from assise.infer.joins import ELEMENT, OBJECT_IDS, UUIDS, Joins, Path
 from assise.infer.metadata import Metadata
 from assise.infer.readings import FAMILIES, ColumnChoice
 from assise.infer.references import Match, Matches, choose_match
+from assise.infer.suggestions import suggest_child, suggest_composites
 from assise.manifest.model import Column, Table
 from assise.manifest.names import RESERVED
 from assise.types.table import element_type, is_array
@@ -129,6 +130,7 @@ class Relations:
                 self._remark(place.table, place.column, each.evidence)
             if len(found) == 1 and found[0].is_certain:
                 self._refer(place, found[0])
+                self._suggest_child(place, found[0])
 
     def add_child_keys(self, joins: Mapping[str, Joins], matches: Matches) -> None:
         """Make the `_id`s of elements unique keys, where each is an id of its own."""
@@ -154,6 +156,25 @@ class Relations:
         self._ask(place, references=reference)
         if match.hits < match.among:
             self._ask(place, orphans="keep")
+
+    def _suggest_child(self, place: Placed, match: Match) -> None:
+        target = self.places.get((match.collection, (match.field,)))
+        element = replace(place, type=element_type(place.type))
+        if target and is_array(place.type) and match.field == "_id" and _join(element, target):
+            table, has_orphans = self.tables[place.table], match.hits < match.among
+            text = suggest_child(table, place, target, has_orphans=has_orphans)
+            self._remark(place.table, place.column, text)
+
+    def suggest_composites(self) -> None:
+        """Tell what several columns together may refer to: rows by a unique index."""
+        uniques = []
+        for table, indexes in self._indexes.items():
+            for index in indexes:
+                columns, is_key = index.get("columns"), "where" not in index and index.get("unique")
+                if is_key and isinstance(columns, list) and len(columns) > 1:
+                    uniques.append((table, tuple(name.removeprefix("-") for name in columns)))
+        for table, text in suggest_composites(self.tables, uniques):
+            self.comments["tables", table] += f"; {text}"
 
     def _ask(self, place: Placed, **keys: object) -> None:
         self._columns.setdefault((place.table, place.column), {}).update(keys)
