@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import bson
@@ -332,6 +332,44 @@ def test_what_several_columns_may_refer_to_is_told(
             "FOREIGN KEY (tenant_id, invoice_number) REFERENCES invoices(tenant_id, number)",
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("make_key", "line"),
+    [
+        (lambda n: f"k{n}XyZ", '{type: text, from: _p_author, kind: "pointer(_User)", references'),
+        (lambda n: make_id(1, n), '{type: uuid, from: _p_author, kind: "pointer(_User)", ref'),
+    ],
+)
+def test_a_pointer_names_its_class(
+    project: Project, tmp_path: Path, make_key: Callable[[int], object], line: str
+) -> None:
+    users: list[Document] = [{"_id": make_key(n), "name": f"n{n}"} for n in range(20)]
+    posts: list[Document] = [
+        {
+            "_id": f"p{n}",
+            "_p_author": f"_User${make_key(n % 20)}",
+            "_p_gone": f"_Role${make_key(n % 20)}",
+            "_p_either": f"{'_User' if n % 2 else '_Role'}${make_key(n % 20)}",
+            "_p_text": "_User",
+        }
+        for n in range(40)
+    ]
+    lines = infer(tmp_path, {"_User": users, "Post": posts})
+    author = find(lines, "author:")
+    assert author.startswith(f"author: {line}")
+    assert author.endswith("undo: {type: text, from: _p_author}; 40 of 40 values are _User._id")
+    for name in ("gone", "either", "text"):
+        assert find(lines, f"{name}:").startswith(f"{name}: {{type: text, from: _p_{name}}}")
+    project.path.write_text("\n".join(lines))
+    report = project.migrate(tmp_path / "app", confirm=confirm)
+    assert report.verified is not None
+    assert (report.verified.equal, report.findings) == (60, [])
+    with project.connect(project.manifest) as connection:
+        joined = connection.execute(
+            "SELECT count(*) FROM post JOIN _user ON _user.id = post.author"
+        )
+    assert joined == [(40,)]
 
 
 def test_references_to_oneself(tmp_path: Path) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from assise.infer.joins import FORMS, INTS, Joins, Path, find_int, name_path
+from assise.infer.joins import FORMS, INTS, POINTER, Joins, Path, find_int, name_path
 from assise.infer.names import is_reference_name
 
 LEAST_SHARE = 50
@@ -35,6 +35,7 @@ class Match:
     """How many of the values of a path are `field` of documents of a collection.
 
     `span` is the percent of the range of these over which the values are spread, where it matters.
+    `pointer` is the kind of values that name their class.
     """
 
     collection: str
@@ -44,6 +45,7 @@ class Match:
     is_named: bool
     is_whole: bool = True
     span: int = 100
+    pointer: str = ""
 
     @property
     def is_certain(self) -> bool:
@@ -72,28 +74,41 @@ def find_references(joins: Mapping[str, Joins]) -> Matches:
         for field, ids in target.ids.items():
             numbers = frozenset(ids.numbers)
             for other, groups in values.items():
-                for (path, is_telling), group in groups.items():
+                for (path, is_telling, pointer), group in groups.items():
                     if not numbers or (other, path) == (collection, (field,)):
+                        continue
+                    is_pointed = pointer == f"{POINTER}{collection})" and field == "_id"
+                    if pointer and not is_pointed:
                         continue
                     below = [value for value in group if value < ids.bound]
                     match = _compare(
-                        (collection, field), path, below, numbers, is_telling=is_telling
+                        (collection, field),
+                        path,
+                        below,
+                        numbers,
+                        is_telling=is_telling,
+                        is_pointed=is_pointed,
                     )
                     if match:
                         is_whole = joins[other].is_whole
                         ints = joins[other].samples.get((path, INTS.kind), ())
                         span = _find_span(numbers.intersection(ints), numbers)
-                        match = replace(match, is_whole=is_whole, span=span)
+                        match = replace(match, is_whole=is_whole, span=span, pointer=pointer)
                         found[other, path].append(match)
     return {place: sorted(matches, key=_rank) for place, matches in found.items() if matches}
 
 
-def _group(joins: Joins) -> dict[tuple[Path, bool], list[int]]:
-    """The values of each path: those that join by themselves, and the others."""
-    found: dict[tuple[Path, bool], list[int]] = defaultdict(list)
+def _group(joins: Joins) -> dict[tuple[Path, bool, str], list[int]]:
+    """The values of each path: those that join by themselves, and the others.
+
+    Those that name a class are a group of their own, and are left out where there are others, too.
+    """
+    found: dict[tuple[Path, bool, str], list[int]] = defaultdict(list)
     for (path, form), numbers in joins.samples.items():
-        found[path, FORMS[form].is_telling] += numbers
-    return found
+        pointer = form if form.startswith(POINTER) else ""
+        found[path, bool(pointer) or FORMS[form].is_telling, pointer] += numbers
+    paths = Counter(path for path, _, _ in found)
+    return {key: values for key, values in found.items() if not key[2] or paths[key[0]] == 1}
 
 
 def _compare(
@@ -101,9 +116,11 @@ def _compare(
     path: Path,
     values: list[int],
     ids: frozenset[int],
+    *,
     is_telling: bool,
+    is_pointed: bool,
 ) -> Match | None:
-    is_named = is_reference_name(name_path(path), *target)
+    is_named = is_pointed or is_reference_name(name_path(path), *target)
     if not values or not (is_named or is_telling):
         return None
     if not is_named and ids.isdisjoint(values[:PROBED]):

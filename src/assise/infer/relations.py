@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from assise.infer.evidence import KEPT, READ
 from assise.infer.indexes import IndexFinder, Placed
-from assise.infer.joins import ELEMENT, OBJECT_IDS, UUIDS, Joins, Path
+from assise.infer.joins import ELEMENT, OBJECT_IDS, POINTER, UUIDS, Joins, Path
 from assise.infer.metadata import Metadata
 from assise.infer.readings import FAMILIES, ColumnChoice
 from assise.infer.references import Match, Matches, choose_match
@@ -82,10 +82,18 @@ class Relations:
         for at, found in self._list_matches(matches):
             targets = [(each.collection, (each.field,)) for each in found if each.is_certain]
             known = [target for target in targets if target in self.places]
+            if known and found[0].pointer:
+                self._point(at, self.places[known[0]], found[0].pointer)
+                continue
             own = FAMILIES.get(element_type(self.places[at].type))
             families = {FAMILIES.get(self.places[target].type) for target in known}
             if known and (own is None or own not in families):
                 self._join_types(at, known[0])
+
+    def _point(self, at: tuple[str, Path], target: Placed, pointer: str) -> None:
+        """Make texts that name a class a column of the ids behind it."""
+        if target.type in {"text", "uuid"} and target.kind != "any":
+            self._change(at, ColumnChoice(target.type, pointer, frozenset({"string"})))
 
     def _join_types(self, at: tuple[str, Path], target: tuple[str, Path]) -> None:
         own, other = self.places[at], self.places[target]
@@ -227,5 +235,5 @@ def _join(own: Placed, target: Placed) -> bool:
     if is_array(own.type) or target.kind in {"any", "offset"}:
         return False
     if own.type == target.type == "text":
-        return {own.kind, target.kind} <= _TEXT_KINDS
+        return own.kind.startswith(POINTER) or {own.kind, target.kind} <= _TEXT_KINDS
     return own.type == target.type or {own.type, target.type} <= _INTS
