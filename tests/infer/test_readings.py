@@ -312,6 +312,26 @@ def test_a_child_table_says_what_no_rows_are(tmp_path: Path, make: Make, line: s
     assert [found for found in lines if found.startswith("absent")] == ([line] if line else [])
 
 
+@pytest.mark.parametrize(
+    ("make", "count", "key", "line"),
+    [
+        (lambda n: 7.0 if n < 10 else n, 1_000, "year", "year: int4"),
+        (lambda n: 7.0 if n < 11 else n, 1_000, "year", "year: numeric"),
+        (lambda n: 7.5 if n < 10 else n, 1_000, "year", "year: numeric"),
+        (lambda n: 7.0 if n < 9 else n, 999, "year", "year: numeric"),
+        (lambda n: 7.0 if n < 10 else n, 1_000, "price", "price: numeric"),
+    ],
+)
+def test_a_whole_double_among_a_hundred_ints_is_one_of_them(
+    tmp_path: Path, make: Make, count: int, key: str, line: str
+) -> None:
+    found = infer_field(tmp_path, make, count=count, key=key)
+    assert found.startswith(f"{line}  #")
+    is_whole = ".5" not in str(make(0))
+    assert ("all whole" in found) == is_whole
+    assert ("undo: {type: numeric" in found) == line.endswith("int4")
+
+
 READ_WORDS, KEPT_WORDS = "(read where they fit)", "(kept in _extra)"
 
 

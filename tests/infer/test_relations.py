@@ -226,6 +226,15 @@ def test_a_name_may_be_that_of_the_document_around_an_id(tmp_path: Path) -> None
     assert "references: users}" in find(lines, "id: {type: int4, ref")
 
 
+def test_a_word_that_all_collections_begin_with_is_none_of_their_names(tmp_path: Path) -> None:
+    films: list[Document] = [{"_id": n} for n in range(50)]
+    rentals: list[Document] = [{"_id": ObjectId(), "filmId": n} for n in range(50)]
+    lines = infer(tmp_path, {"shop_films": films, "shop_rentals": rentals})
+    assert "references: shop_films" in find(lines, "film_id:")
+    lines = infer(tmp_path / "other", {"old_films": films, "shop_rentals": rentals})
+    assert find(lines, "film_id:") == "film_id: {type: int4, from: filmId}  # int32"
+
+
 def test_a_name_alone_is_no_reference(tmp_path: Path) -> None:
     users: list[Document] = [{"_id": n} for n in range(50)]
     docs: list[Document] = [{"_id": n, "user_id": n * 1_000} for n in range(40)]

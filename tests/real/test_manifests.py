@@ -80,6 +80,11 @@ TRUE_REFERENCES = {
         ("category_id", "categories"),
         ("region_id", "regions"),
     ],
+    "atlas_and_classic_bson_nitslaszlo/sample_Mongomart": [("id", "mongomart_item")],
+    "atlas_and_classic_bson_nitslaszlo/sample_Sakila": [
+        ("film_id", "sakila_films"),
+        ("actor_id", "sakila_actors"),
+    ],
     "atlas_and_classic_bson_nitslaszlo/sample_OrderExample": [("customer_id", "customers")],
 }
 

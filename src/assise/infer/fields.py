@@ -172,7 +172,9 @@ class Finder:
     def _choose_reading(self, path: PathProfile, keys: tuple[str, ...]) -> ColumnChoice | None:
         """The column that reads values of other kinds, where that is certain."""
         whole = choose_whole(path)
-        is_certain = _is_id(keys) or path.kinds.keys() <= {"double", "null"}
+        doubles = path.kinds.get("double", 0)
+        is_usual = 100 * doubles <= path.set_values or path.kinds.keys() <= {"double", "null"}
+        is_certain = _is_id(keys) or is_usual
         if whole and is_certain and is_whole_by_name(keys, path.set_values):
             return whole
         return choose_moment(path)
@@ -332,10 +334,11 @@ def _say_reading(
         before = plain or ColumnChoice("jsonb", "every", frozenset())
         return f"{read}; undo: {{type: {before.type}, from: {format_path(keys)}}}"
     whole = choose_whole(path)
-    if whole is None or choice.type != "float8":
+    if whole is None or choice.type not in {"float8", "numeric"}:
         return ""
     wanted = f'"{whole.type}{brackets}"' if brackets else whole.type
-    return f"all whole: {{type: {wanted}, from: {format_path(keys)}, kind: double}} holds them"
+    kind = ", kind: double" if whole.kind == "double" else ""
+    return f"all whole: {{type: {wanted}, from: {format_path(keys)}{kind}}} holds them"
 
 
 def _most_arrays_fit(path: PathProfile, element: PathProfile, choice: ColumnChoice) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from assise.infer.joins import FORMS, INTS, POINTER, Joins, Path, find_int, name_path
-from assise.infer.names import is_reference_name
+from assise.infer.names import is_reference_name, name_things
 
 LEAST_SHARE = 50
 """Percent of the values that are ids of the other collection, where values join by themselves."""
@@ -70,6 +70,7 @@ def find_references(joins: Mapping[str, Joins]) -> Matches:
     """The references between collections, for each path of each the best matches."""
     found: Matches = defaultdict(list)
     values = {name: _group(sampled) for name, sampled in joins.items()}
+    things = name_things(joins)
     for collection, target in joins.items():
         for field, ids in target.ids.items():
             numbers = frozenset(ids.numbers)
@@ -80,14 +81,14 @@ def find_references(joins: Mapping[str, Joins]) -> Matches:
                     is_pointed = pointer == f"{POINTER}{collection})" and field == "_id"
                     if pointer and not is_pointed:
                         continue
+                    is_named = is_reference_name(name_path(path), things[collection], field)
                     below = [value for value in group if value < ids.bound]
                     match = _compare(
                         (collection, field),
-                        path,
                         below,
                         numbers,
                         is_telling=is_telling,
-                        is_pointed=is_pointed,
+                        is_named=is_named or is_pointed,
                     )
                     if match:
                         is_whole = joins[other].is_whole
@@ -113,14 +114,12 @@ def _group(joins: Joins) -> dict[tuple[Path, bool, str], list[int]]:
 
 def _compare(
     target: tuple[str, str],
-    path: Path,
     values: list[int],
     ids: frozenset[int],
     *,
     is_telling: bool,
-    is_pointed: bool,
+    is_named: bool,
 ) -> Match | None:
-    is_named = is_pointed or is_reference_name(name_path(path), *target)
     if not values or not (is_named or is_telling):
         return None
     if not is_named and ids.isdisjoint(values[:PROBED]):
