@@ -11,7 +11,7 @@ from assise.manifest.names import shorten
 from assise.manifest.write import quote_scalar
 from assise.types.table import default_kind, element_type
 
-Unique = tuple[str, tuple[str, ...]]
+UniqueColumns = tuple[str, tuple[str, ...]]
 """A table, and its columns of which a unique index of several is made."""
 
 
@@ -45,7 +45,7 @@ def suggest_child(table: Table, place: Placed, target: Placed, *, has_orphans: b
 
 
 def suggest_composites(
-    tables: Mapping[str, Table], uniques: Sequence[Unique]
+    tables: Mapping[str, Table], uniques: Sequence[UniqueColumns]
 ) -> Iterator[tuple[str, str]]:
     """References of several columns that names tell, as (table, text); no values are compared.
 
