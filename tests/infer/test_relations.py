@@ -497,8 +497,19 @@ INDEXES: list[tuple[Document, str]] = [
     ),
     (
         {"key": {"geo": "2dsphere"}},
-        "# index i: 2dsphere on geo, for PostGIS",
+        (
+            "# index i: 2dsphere on geo, for PostGIS: CREATE INDEX ON docs USING gist"
+            " ((ST_MakePoint(geo_coordinates[1], geo_coordinates[2])::geography))"
+        ),
     ),
+    (
+        {"key": {"any": "2dsphere"}},
+        (
+            "# index i: 2dsphere on any, for PostGIS: CREATE INDEX ON docs USING gist"
+            ' ((ST_GeomFromGeoJSON("any"::text)::geography))'
+        ),
+    ),
+    ({"key": {"addr": "2dsphere"}}, "# index i: 2dsphere on addr, for PostGIS"),
     ({"key": {"$**": 1}}, "# index i: all fields"),
     (
         {"key": {"any.$**": 1}},
