@@ -45,20 +45,25 @@ NOTHING = {"about": {"city": None}, "urls": []}
 """What is in `user.entities` without a note."""
 
 
+def make_user(**entities: object) -> dict[str, object]:
+    """A user with what is in their entities besides, or instead of, nothing."""
+    return {"name": "a", "entities": NOTHING | entities}
+
+
+EMPTY_ABOUT = {"user": {"entities": {"about": {"$missing": ["city"]}}}}
+
+
 @pytest.mark.parametrize("min_group", PATHS)
 @pytest.mark.parametrize(
     ("user", "note"),
     [
-        ({"name": "a", "entities": NOTHING}, None),
-        ({"name": "a", "entities": NOTHING | {"urls": [{"url": "u"}]}}, None),
-        ({"name": "a", "entities": NOTHING | {"about": {"city": "x"}}}, None),
+        (make_user(), None),
+        (make_user(urls=[{"url": "u"}]), None),
+        (make_user(about={"city": "x"}), None),
         ({"name": "a"}, {"user": {"$missing": ["entities"]}}),
         ({"name": "a", "entities": None}, {"user": {"entities": None}}),
         ({"name": "a", "entities": {}}, {"user": {"entities": {"$missing": ["urls", "about"]}}}),
-        (
-            {"name": "a", "entities": {"about": {}, "urls": []}},
-            {"user": {"entities": {"about": {"$missing": ["city"]}}}},
-        ),
+        (make_user(about={}), EMPTY_ABOUT),
         ({"entities": NOTHING}, {"user": {}}),
         ({}, {"user": {"$missing": ["entities"]}}),
         (None, {"user": None}),
@@ -74,7 +79,7 @@ def test_only_what_is_missing_is_noted(user: object, note: object, min_group: in
 
 
 def test_documents_that_look_alike_are_shredded_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    raws = [bson.encode({"_id": n, "user": {"name": "a", "entities": NOTHING}}) for n in range(50)]
+    raws = [bson.encode({"_id": n, "user": make_user()}) for n in range(50)]
     shredder = Shredder(LAYOUT, "t", min_group=Shape.MIN_GROUP)
     monkeypatch.setattr(shredder, "_visitor", None)
     batch = shredder.shred(list(enumerate(raws)))
@@ -84,19 +89,19 @@ def test_documents_that_look_alike_are_shredded_together(monkeypatch: pytest.Mon
 
 
 def test_a_document_stays_when_sql_empties_its_last_cell_and_comes_with_one() -> None:
-    there = {"_id": 1, "user": {"name": "a", "entities": NOTHING | {"about": {"city": "x"}}}}
+    there = {"_id": 1, "user": make_user(about={"city": "x"})}
     row, _ = _rebuild(bson.encode(there), 0)
     emptied = [*row[:2], None, row[3]]
-    assert _assemble(emptied) == {"_id": 1, "user": {"name": "a", "entities": NOTHING}}
+    assert _assemble(emptied) == {"_id": 1, "user": make_user()}
     missing, _ = _rebuild(bson.encode({"_id": 1, "user": {"name": "a"}}), 0)
     filled = [*missing[:2], Cell(b"x"), missing[3]]
     assert _assemble(filled) == there
 
 
 def test_verify_refuses_a_note_that_no_load_writes() -> None:
-    row, _ = _rebuild(bson.encode({"_id": 1, "user": {"name": "a", "entities": NOTHING}}), 0)
+    row, _ = _rebuild(bson.encode({"_id": 1, "user": make_user()}), 0)
     noted = [*row[:3], Cell(b'\1{"user": {"entities": {}}}')]
-    assert _assemble(noted) == {"_id": 1, "user": {"name": "a", "entities": NOTHING}}
+    assert _assemble(noted) == {"_id": 1, "user": make_user()}
     with pytest.raises(CellError, match="entities is in its cells and in _extra"):
         Assembler(LAYOUT, "t", is_strict=True).assemble(noted, [{}, {}])
 

@@ -152,7 +152,7 @@ class Finder:
             choice = ColumnChoice("jsonb", "every", frozenset(path.kinds))
         if choice.type == "jsonb" and path.kinds.get("document") and is_map(path):
             self._note_map(keys)
-        evidence = column_evidence(path, choice.held, rows=rows.total, row=rows.name)
+        evidence = column_evidence(path, choice, rows=rows.total, row=rows.name)
         evidence = self._say_more(evidence, path, keys, choice)
         held = sum(path.kinds.get(kind, 0) for kind in choice.held)
         held = held if choice.values < 0 else choice.values
@@ -172,7 +172,9 @@ class Finder:
     def _choose_reading(self, path: PathProfile, keys: tuple[str, ...]) -> ColumnChoice | None:
         """The column that reads values of other kinds, where that is certain."""
         whole = choose_whole(path)
-        is_certain = _is_id(keys) or path.kinds.keys() <= {"double", "null"}
+        doubles = path.kinds.get("double", 0)
+        is_usual = 100 * doubles <= path.set_values or path.kinds.keys() <= {"double", "null"}
+        is_certain = _is_id(keys) or is_usual
         if whole and is_certain and is_whole_by_name(keys, path.set_values):
             return whole
         return choose_moment(path)
@@ -207,7 +209,7 @@ class Finder:
     def _make_array(self, path: PathProfile, keys: tuple[str, ...], rows: _Rows) -> FieldColumn:
         choice = self._choose_element_type(path)
         column_type, kind = (f"{choice.type}[]", choice.kind) if choice else ("jsonb", "every")
-        evidence = array_evidence(path, rows=rows.total, row=rows.name, is_typed=choice is not None)
+        evidence = array_evidence(path, choice, rows=rows.total, row=rows.name)
         joins: Mapping[str, ColumnChoice] = field(default_factory=dict)
         if choice and path.element:
             evidence = self._say_more(evidence, path.element, keys, choice, brackets="[]")
@@ -332,10 +334,11 @@ def _say_reading(
         before = plain or ColumnChoice("jsonb", "every", frozenset())
         return f"{read}; undo: {{type: {before.type}, from: {format_path(keys)}}}"
     whole = choose_whole(path)
-    if whole is None or choice.type != "float8":
+    if whole is None or choice.type not in {"float8", "numeric"}:
         return ""
     wanted = f'"{whole.type}{brackets}"' if brackets else whole.type
-    return f"all whole: {{type: {wanted}, from: {format_path(keys)}, kind: double}} holds them"
+    kind = ", kind: double" if whole.kind == "double" else ""
+    return f"all whole: {{type: {wanted}, from: {format_path(keys)}{kind}}} holds them"
 
 
 def _most_arrays_fit(path: PathProfile, element: PathProfile, choice: ColumnChoice) -> bool:

@@ -52,6 +52,9 @@ BOUND = (1 << 61) - 1
 FACTOR = 0x0E37_79B9_7F4A_7C15
 """Spreads the numbers of values that lie close together."""
 
+_FACTOR_BACK = pow(FACTOR, -1, BOUND)
+_INT_START = 3 << 100
+
 _ID_START = b"\x07_id\0"
 _read_int32, _read_int64 = Struct("<i").unpack_from, Struct("<q").unpack_from
 _HEX = frozenset(b"0123456789abcdefABCDEF")
@@ -72,7 +75,11 @@ HEX, UUID_TEXTS = ValueForm("24 hex digits", True), ValueForm("UUID as text", Tr
 INTS, TEXTS = ValueForm("int", False), ValueForm("string", False)
 FORMS = {form.kind: form for form in (OBJECT_IDS, UUIDS, HEX, UUID_TEXTS, INTS, TEXTS)}
 
+POINTER_KEY, POINTER = "_p_", "pointer("
+"""How Parse begins the keys of pointers, and how the kinds of such texts begin."""
+
 Read = tuple[ValueForm, int] | None
+ReadValue = Callable[[bytes, int, int], Read]
 Found = tuple[Path, ValueForm, int]
 
 _MAY_JOIN = frozenset({ARRAY, BINARY, DOCUMENT, DOUBLE, INT32, INT64, OBJECT_ID, STRING})
@@ -87,11 +94,12 @@ class _Place:
 
     Args:
         is_named: whether its name says that it refers to others.
+        read: reads the form and number of a value at it.
         is_walked: whether the documents and arrays at it are looked into.
     """
 
     path: Path
-    is_id: bool = False
+    read: ReadValue
     is_named: bool = False
     is_walked: bool = True
     inner: dict[bytes | None, _Place] = field(default_factory=dict)
@@ -130,7 +138,7 @@ class Joins:
     samples: dict[tuple[Path, str], array[int]] = field(default_factory=dict)
     documents: int = 0
     looked_at: int = 0
-    _root: _Place = field(default_factory=lambda: _Place(()))
+    _root: _Place = field(default_factory=lambda: _Place((), _read_nothing))
     _places: int = 0
 
     @property
@@ -199,7 +207,7 @@ class Joins:
                 if kind == STRING and raw[end + 1] not in _TELLING_BYTES and not place.is_named:
                     pass
                 elif kind not in _CONTAINERS:
-                    read = None if place.is_id else read_value(raw, kind, end + 1)
+                    read = place.read(raw, kind, end + 1)
                     if read is not None and (place.is_named or read[0].is_telling):
                         found.append((place.path, *read))
                 elif place.is_walked and kind == DOCUMENT:
@@ -215,8 +223,10 @@ class Joins:
         if place is None:
             name = ELEMENT if key is None else key.decode(errors="replace")
             path = (*level.path, name)
-            is_named, is_walked = self.is_named(name_path(path)), len(path) <= SAMPLED_LEVELS
-            place = _Place(path, path == ("_id",), is_named, is_walked)
+            is_pointer, is_walked = name.startswith(POINTER_KEY), len(path) <= SAMPLED_LEVELS
+            read = _read_nothing if path == ("_id",) else read_value
+            is_named = is_pointer or self.is_named(name_path(path))
+            place = _Place(path, read_pointer if is_pointer else read, is_named, is_walked)
             self._places += 1
             if self._places <= MOST_PLACES:
                 level.inner[key] = place
@@ -298,6 +308,21 @@ def read_value(raw: bytes, kind: int, p: int) -> Read:
     return None
 
 
+def _read_nothing(_raw: bytes, _kind: int, _p: int) -> Read:
+    return None
+
+
+def read_pointer(raw: bytes, kind: int, p: int) -> Read:
+    """As `read_value`; of a text such as `_User$k3nP0` the class is the form, and the id counts."""
+    front, sign, rest = (
+        read_string(raw, p)[0].partition(b"$") if kind == STRING else (b"", b"", b"")
+    )
+    found = _read_text(rest)
+    if not sign or not front or found is None:
+        return read_value(raw, kind, p)
+    return ValueForm(f"{POINTER}{front.decode(errors='replace')})", True), found[1]
+
+
 def _read_text(text: bytes) -> Read:
     if not 0 < len(text) <= TEXT_BYTES:
         return None
@@ -315,7 +340,17 @@ def _number(content: bytes) -> int:
 
 
 def _number_int(value: int) -> int:
-    return _spread(value + (3 << 100))
+    return _spread(value + _INT_START)
+
+
+def find_int(number: int) -> int:
+    """The integer of up to 60 bits that has a number.
+
+    >>> [find_int(_number_int(value)) for value in (0, 7, -(2**59))] == [0, 7, -(2**59)]
+    True
+    """
+    value = (number * _FACTOR_BACK - _INT_START) % BOUND
+    return value if value <= BOUND // 2 else value - BOUND
 
 
 def _spread(value: int) -> int:

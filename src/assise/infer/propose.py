@@ -109,6 +109,7 @@ def propose(
     relations.add_indexes(tables, metadata, has_parser=has_parser)
     relations.add_references(references)
     relations.add_child_keys(joins, references)
+    relations.suggest_composites()
     server = Postgres(main=Urls(url=postgres))
     manifest = Manifest(assise=1, name=name, postgres=server, tables=relations.list_tables())
     return Proposal(manifest, draft.comments, draft.notes)
@@ -264,7 +265,7 @@ def _id_column(path: PathProfile, documents: int, *, ids: Ids) -> list[FieldColu
     is_rare = path.values < 100 and 100 * path.values < documents
     if not choice or not path.set_values or is_rare:
         return []
-    evidence = column_evidence(path, choice.held, rows=documents, row="document")
+    evidence = column_evidence(path, choice, rows=documents, row="document")
     return [FieldColumn(("_id",), choice.type, choice.kind, path.values, evidence)]
 
 
