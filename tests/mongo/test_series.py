@@ -61,7 +61,8 @@ def write_packed(rows: Sequence[Measurement], shared: object, version: int) -> d
 
 def write_buckets(count: int = 6) -> tuple[list[dict[str, object]], list[Measurement]]:
     """Buckets of all versions, and the measurements in them."""
-    buckets, measurements = list[dict[str, object]](), list[Measurement]()
+    buckets: list[dict[str, object]] = []
+    measurements: list[Measurement] = []
     for n in range(count):
         rows, shared = measure(n, 20 + n), {"id": n, "city": "Lyon"}
         version = 1 + n % 3
@@ -92,7 +93,8 @@ def read_all(source: Source, collection: str, size: int, *, is_read: bool) -> li
     for piece in source.list_chunks([collection], size, is_read=is_read):
         if piece.start < piece.stop:
             chunks.append(piece.chunk or worker.read_chunk(collection, piece.start, piece.stop))
-            assert (chunks[-1].start, chunks[-1].stop) == (piece.start, piece.stop)
+            bounds = chunks[-1].start, chunks[-1].stop
+            assert bounds == (piece.start, piece.stop)
     return chunks
 
 
@@ -119,7 +121,8 @@ def test_measurements_are_documents_whatever_the_version_of_their_bucket(
             assert decode(chunks) == measurements
             assert not decode(read_all(source, "weather_buckets", size, is_read=is_read))
     raw = read_all(source, "system.buckets.weather", 1 << 20, is_read=True)
-    assert [document["_id"] for document in decode(raw)] == [each["_id"] for each in buckets]
+    found = [document["_id"] for document in decode(raw)]
+    assert found == [each["_id"] for each in buckets]
 
 
 def test_offsets_are_those_of_buckets_and_numbers_in_them(tmp_path: Path) -> None:
@@ -127,9 +130,10 @@ def test_offsets_are_those_of_buckets_and_numbers_in_them(tmp_path: Path) -> Non
     source = open_source(write_series(tmp_path / "app", buckets))
     starts = [0, len(bson.encode(buckets[0]))]
     chunks = read_all(source, "weather", 1, is_read=True)
-    assert [[offset for offset, _ in chunk.documents] for chunk in chunks[:2]] == [
-        [(start << 20) + n for n in range(20 + i)] for i, start in enumerate(starts)
-    ]
+    offsets = [offset for chunk in chunks for offset, _ in chunk.documents]
+    first, second = (start << 20 for start in starts)
+    assert offsets[:20] == [*range(first, first + 20)]
+    assert offsets[20:41] == [*range(second, second + 21)]
     again = read_all(source, "weather", 1, is_read=False)
     assert [each.digest for each in again] == [each.digest for each in chunks]
     bounds = [piece[1:3] for piece in source.list_bounds(["weather"], 1)]
@@ -159,7 +163,8 @@ def test_without_metadata_the_meta_field_is_called_meta(tmp_path: Path) -> None:
     for found, each in zip(
         decode(read_all(source, "weather", 1 << 20, is_read=True)), measurements, strict=True
     ):
-        assert found == {"meta": each["sensor"], **{k: v for k, v in each.items() if k != "sensor"}}
+        shared = each.pop("sensor")
+        assert found == {"meta": shared, **each}
 
 
 def test_only_and_skip_know_a_time_series_by_its_name(tmp_path: Path) -> None:
@@ -214,7 +219,8 @@ HOSTILE: dict[str, dict[str, object]] = {
 def test_a_bucket_that_cannot_be_unpacked_is_left_and_told(tmp_path: Path, reason: str) -> None:
     buckets, measurements = write_buckets(2)
     hostile = bson.encode(HOSTILE[reason])
-    source = open_source(write_series(tmp_path / "app", [buckets[0], hostile, buckets[1]]))
+    buckets.insert(1, HOSTILE[reason])
+    source = open_source(write_series(tmp_path / "app", buckets))
     names = ["weather", "weather_buckets"]
     source.prepare(names, 1 << 20, {})
     assert decode(read_all(source, "weather", 1, is_read=False)) == measurements
