@@ -181,16 +181,17 @@ class App:
         if role not in self._pools:
             conninfo = self.urls.get(role) or self.workspace.login(self._manifest, role)
             timeout_ms = self.workspace.setting(POOL_TIMEOUT)
-            self._pools[role] = self._make_pool(conninfo, timeout_ms)
+            self._pools[role] = self._make_pool(conninfo, timeout_ms, role)
         return self._pools[role]
 
-    def _make_pool(self, conninfo: str, timeout_ms: int) -> RolePool:
+    def _make_pool(self, conninfo: str, timeout_ms: int, role: RoleName = "app") -> RolePool:
         return RolePool(
             conninfo,
             describe(conninfo),
             size=self.workspace.setting(POOL_SIZE),
             timeout_ms=timeout_ms,
             has_replica=bool(self._replica_url),
+            others=self._find_rights(role).others,
         )
 
     @cached_property

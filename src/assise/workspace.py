@@ -21,7 +21,7 @@ from assise.postgres.conninfo import describe, sign_in_as
 from assise.postgres.embedded import Embedded
 from assise.postgres.rights import Rights
 from assise.progress import Log, OnProgress
-from assise.schema.roles import role_name
+from assise.schema.roles import list_others, role_name
 from assise.settings import STATEMENT_TIMEOUT, Setting, check_names, expand, read_setting
 from assise.wording import nearest
 
@@ -223,8 +223,11 @@ class Workspace:
         if role not in get_args(RoleName):
             raise UsageError(f"there is no role {role!r}", remedy=nearest(role, get_args(RoleName)))
         roles = ROLES.of(manifest)
-        said = ("" if role == "app" else role) if roles and roles.are_none else None
-        return Rights(statement_timeout_ms=self.setting(STATEMENT_TIMEOUT), role=said)
+        timeout_ms = self.setting(STATEMENT_TIMEOUT)
+        if roles is not None and roles.are_none:
+            return Rights(statement_timeout_ms=timeout_ms, role="" if role == "app" else role)
+        others = list_others(roles.prefix, role) if roles else ()
+        return Rights(statement_timeout_ms=timeout_ms, others=others)
 
     def role_url(self, manifest: Manifest, name: Literal[RoleName, "replica"]) -> str:
         """The URL that the manifest has for a role or the replica; empty where it has none.

@@ -132,7 +132,11 @@ def test_the_end_commits_and_an_error_rolls_back(act: Callable[..., object], que
     assert query("SELECT id FROM projects WHERE id >= 900") == [(900,)]
 
 
-ENDS = ["COMMIT", "ROLLBACK", "SELECT 1; COMMIT", "ABORT", "END", "COMMIT; SELECT 1"]
+ENDS = [
+    "COMMIT", "ROLLBACK", "SELECT 1; COMMIT", "ABORT", "END", "COMMIT; SELECT 1",
+    "COMMIT; BEGIN", "COMMIT AND CHAIN", "ROLLBACK AND CHAIN", "ROLLBACK; BEGIN",
+    "SAVEPOINT a; ROLLBACK TO a; ABORT; START TRANSACTION", "SELECT 1; END; BEGIN; SELECT 2",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("statement", ENDS)
@@ -149,16 +153,24 @@ def test_sql_that_ends_the_transaction_is_an_error(
     act(use)
 
 
-@pytest.mark.parametrize("statement", ["COMMIT AND CHAIN", "COMMIT; BEGIN", "ROLLBACK; BEGIN"])
-def test_a_transaction_that_sql_begins_has_no_rights(
-    act: Callable[..., object], statement: str
+def test_parts_of_a_session_are_rolled_back_to_savepoints(
+    act: Callable[..., object], query: Query
 ) -> None:
+    """By several statements at once, too; the rows are those of the first."""
+    insert = "INSERT INTO projects (id, user_id) VALUES"
+    spellings = ["ROLLBACK TO a", "rollback work to savepoint a", "ROLLBACK\nTRANSACTION TO a"]
+
     async def use(app: App) -> None:
         async with app.session(user_id=1) as db:
-            await db.execute(statement)
-            assert await db.fetch_value(OWN) == 0
+            for number, back in enumerate(spellings):
+                await db.execute(f"{insert} ({910 + number}, 1); SAVEPOINT a")
+                await db.execute(f"{insert} (999, 1)")
+                rows = await db.fetch(f"SELECT 1 AS one; {back}; SELECT 2 AS two")
+                assert rows == [{"one": 1}]
+            assert await db.fetch_value(OWN) == SEEN + len(spellings)
 
     act(use)
+    assert query("SELECT id FROM projects WHERE id >= 910") == [(910,), (911,), (912,)]
 
 
 def test_a_setting_of_the_session_does_not_reach_the_next(act: Callable[..., object]) -> None:
@@ -276,6 +288,7 @@ GOES_AROUND = [
     ("ALTER ROLE around SUPERUSER", "is a superuser"),
     ("GRANT apptest_owner TO around", "owns docs, .* or is a member of the owner"),
     ("ALTER TABLE projects OWNER TO around", "owns projects"),
+    ("GRANT apptest_admin, apptest_auth TO around", "is or may become apptest_admin, apptest_auth"),
 ]
 
 

@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 
 from assise.errors import TargetError
 from assise.extras import load
-from assise.postgres.rights import Rights, check_login, check_open, check_whole
+from assise.postgres.rights import Rights, check_login, check_open, check_results, check_whole
 from assise.postgres.translate import translated
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ class Session:
         with translated(self.target, in_session=True):
             cursor = await self.connection.execute(statement.encode(), parameters)
         check_open(self.connection.info, self.connection.pgconn.finish)
+        if check_results(cursor, statement, self.connection.pgconn.finish):
+            await cursor.set_result(0)
         return cursor
 
 
@@ -124,9 +126,11 @@ class RolePool:
         size: int,
         timeout_ms: int,
         has_replica: bool = False,
+        others: Sequence[str] = (),
     ) -> None:
         self.conninfo, self.target, self.size = conninfo, target, size
         self.timeout_s, self.has_replica = timeout_ms / 1000, has_replica
+        self._others = others
         self._pool: AsyncConnectionPool[AsyncConnection] | None = None
         self._opening = asyncio.Lock()
 
@@ -141,7 +145,8 @@ class RolePool:
                 module = load("psycopg_pool", extra="app")
                 with translated(self.target, in_session=True):
                     wait_s = min(10, max(2, ceil(self.timeout_s)))
-                    await asyncio.to_thread(check_login, self.conninfo, self.target, wait_s)
+                    login = self.conninfo, self.target, wait_s, self._others
+                    await asyncio.to_thread(check_login, *login)
                 settings = {"autocommit": True, "prepare_threshold": None, "row_factory": dict_row}
                 pool: AsyncConnectionPool[AsyncConnection]
                 pool = module.AsyncConnectionPool(
