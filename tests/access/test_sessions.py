@@ -185,6 +185,36 @@ def test_a_setting_of_the_session_does_not_reach_the_next(act: Callable[..., obj
     act(use)
 
 
+def test_what_a_transaction_does_not_end_stays_with_the_connection(
+    act: Callable[..., object],
+) -> None:
+    """As the documentation says: SET LOCAL and ON COMMIT DROP end; what failed was never there."""
+    kept = (
+        "SELECT to_regclass('ends') IS NULL AS ends, count(*) AS rows,"
+        " current_setting('work_mem') AS set, current_setting('lock_timeout') AS local FROM stays"
+    )
+
+    async def fail(app: App) -> None:
+        async with app.session(user_id=1) as db:
+            await db.execute("CREATE TEMP TABLE failed (id int); SET work_mem = '7MB'")
+            raise ZeroDivisionError
+
+    async def use(app: App) -> None:
+        async with app.session(user_id=1) as db:
+            await db.execute("CREATE TEMP TABLE ends ON COMMIT DROP AS SELECT id FROM projects")
+            await db.execute("CREATE TEMP TABLE stays AS SELECT id FROM projects")
+            await db.execute("SET work_mem = '5MB'; SET LOCAL lock_timeout = '5s'")
+        with pytest.raises(ZeroDivisionError):
+            await fail(app)
+        async with app.session(user_id=2) as db:
+            assert await db.fetch_value("SELECT to_regclass('failed') IS NULL")
+            assert await db.fetch_one(kept) == {
+                "ends": True, "rows": SEEN, "set": "5MB", "local": "0",
+            }  # fmt: skip
+
+    act(use)
+
+
 def test_a_session_that_is_cancelled_leaves_nothing_behind(
     act: Callable[..., object], query: Query
 ) -> None:
