@@ -167,6 +167,17 @@ def test_without_metadata_the_meta_field_is_called_meta(tmp_path: Path) -> None:
         assert found == {"meta": shared, **each}
 
 
+def test_a_series_without_a_meta_field_may_have_a_field_of_that_name(tmp_path: Path) -> None:
+    rows: list[Measurement] = [{"ts": START, "meta": 1}, {"ts": START, "meta": 2}]
+    bucket = write_plain(rows, None)
+    del bucket["meta"]
+    folder = write_series(tmp_path / "app", [bucket])
+    options = {"options": {"timeseries": {"timeField": "ts"}}}
+    (folder / "weather.metadata.json").write_text(json.dumps(options))
+    source = open_source(folder)
+    assert decode(read_all(source, "weather", 1 << 20, is_read=True)) == rows
+
+
 def test_only_and_skip_know_a_time_series_by_its_name(tmp_path: Path) -> None:
     folder = write_series(tmp_path / "app", write_buckets(1)[0])
     for options in (SourceOptions(only=("weather",)), SourceOptions(skip=("cities",))):
@@ -257,6 +268,11 @@ def test_bytes_between_buckets_are_runs_of_the_measurements(tmp_path: Path) -> N
         assert decode(chunks) == measurements
         runs = [(run.offset, run.raw) for chunk in chunks for run in chunk.runs]
         assert runs == [(len(parts[0]) << 20, garbage)]
+
+
+def test_a_sample_of_garbage_alone_has_no_documents(tmp_path: Path) -> None:
+    source = open_source(write_series(tmp_path / "app", [b"\xff" * 9_000]))
+    assert [*source.read_samples("weather", 2_000, 12)] == [([], 1.0)]
 
 
 def test_samples_are_of_a_share_and_not_of_everything(tmp_path: Path) -> None:

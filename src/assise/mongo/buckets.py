@@ -74,7 +74,7 @@ def unpack_bucket(raw: bytes, series: Series) -> list[tuple[int, bytes]]:
     try:
         check_document(raw)
         bucket = _open(raw)
-        if series.meta in bucket.data:
+        if bucket.meta and series.meta in bucket.data:
             raise UnpackError("a field has the name of the meta field")
         unpack = _unpack_columns if bucket.is_packed else _unpack_documents
         room = Room(MOST_BYTES)
