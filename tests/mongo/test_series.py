@@ -213,6 +213,7 @@ HOSTILE: dict[str, dict[str, object]] = {
     "its version is not known": BROKEN,
     "it has no data": {**PLAIN, "data": {}},
     "a field has the name of the meta field": change(PLAIN, "data", sensor={"0": 1}),
+    "it has too many fields": change(PLAIN, "data", **{f"f{n}": {} for n in range(1 << 14)}),
     "a column is no document": change(PLAIN, "data", temp=5),
     "a key of a column is no number of a measurement": change(PLAIN, "data", temp={"01": 1}),
     "a measurement is without its time": change(PLAIN, "data", temp={"7": 1}),
@@ -224,6 +225,13 @@ HOSTILE: dict[str, dict[str, object]] = {
         PACKED, "control", min={"temp": 20.05}
     ),
 }
+OUTSIDE = [
+    {"max": {"temp": 20.15}},
+    {"max": {"ts": START}},
+    {"min": {"ts": START + timedelta(seconds=1)}},
+    {"min": {"_id": ObjectId("665a64800000000000000001")}},
+    {"max": {"_id": ObjectId("665a64800000000000000001")}},
+]
 
 
 @pytest.mark.parametrize("reason", HOSTILE)
@@ -243,6 +251,21 @@ def test_a_bucket_that_cannot_be_unpacked_is_left_and_told(tmp_path: Path, reaso
     with pytest.raises(SourceError, match=f"at byte {offset:,} cannot be unpacked") as found:
         read_all(source, "weather", 1, is_read=False)
     assert "weather_buckets: {collection: weather_buckets" in found.value.remedy
+
+
+@pytest.mark.parametrize("bounds", OUTSIDE)
+def test_a_value_outside_the_bounds_of_its_bucket_is_no_measurement(
+    tmp_path: Path, bounds: dict[str, object]
+) -> None:
+    """So a column that is unpacked wrongly is seen, which verify cannot."""
+    bucket = change(PACKED, "control", **bounds)
+    source = open_source(write_series(tmp_path / "app", [bucket]))
+    source.prepare(["weather", "weather_buckets"], 1 << 20, {})
+    assert not decode(read_all(source, "weather", 1, is_read=True))
+    (left,) = read_all(source, "weather_buckets", 1, is_read=True)
+    assert [*left.guesses] == [
+        "a bucket that cannot be unpacked, as a value is not between its least and greatest one"
+    ]
 
 
 def test_values_within_their_bounds_are_taken(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from assise.documents.kinds import BINARY, DATE, DOCUMENT, DOUBLE, INT32, INT64
+from assise.documents.kinds import BINARY, DATE, DOCUMENT, DOUBLE, INT32, INT64, OBJECT_ID
 from assise.documents.reader import (
     NOT_BSON,
     SKIP,
@@ -32,6 +32,9 @@ MOST = 1 << 17
 MOST_BYTES = 32 << 20
 """Bytes of the measurements of a bucket, at most."""
 
+MOST_FIELDS = 1 << 14
+"""Fields of the measurements of a bucket, at most."""
+
 INDEX_BITS = 20
 """Bits of a measurement's number beside the offset of its bucket."""
 
@@ -42,6 +45,7 @@ _FRAME = 64
 _Read = Callable[[bytes], tuple[float, ...]]
 _NUMBERS: dict[int, _Read] = {INT32: read_int32, INT64: read_int64, DOUBLE: read_double}
 _DATES: dict[int, _Read] = {DATE: read_int64}
+_IDS: dict[int, _Read] = {OBJECT_ID: lambda value: (int.from_bytes(value),)}
 
 _Fields = dict[bytes, Element]
 _Bodies = dict[int, bytearray]
@@ -185,13 +189,15 @@ def _add(bodies: _Bodies, number: int, field: bytes, room: Room) -> None:
 
 
 def _check_bounds(control: _Fields, name: bytes, values: Sequence[Element | None]) -> None:
-    """Check that numbers and dates lie between the least and the greatest that the bucket names.
+    """Check that values lie between the least and the greatest that the bucket names.
+
+    Of texts the collation decides which is the least: only numbers, dates and ObjectIds are looked at.
 
     So a column that is read wrongly is noticed. The least time is rounded: of times before 1970
     MongoDB has rounded it up.
     """
     least, most = (_read_bound(control.get(side), name) for side in (b"min", b"max"))
-    for kinds in (_NUMBERS, _DATES):
+    for kinds in (_NUMBERS, _DATES, _IDS):
         floor, ceiling = _read_number(kinds, least), _read_number(kinds, most)
         if floor is not None and floor <= 0 and kinds is _DATES:
             floor = None
@@ -236,6 +242,8 @@ def _read_fields(raw: bytes) -> _Fields:
     for kind, key, start, end in elements(raw):
         if key in fields:
             raise UnpackError("a field stands in it twice")
+        if len(fields) == MOST_FIELDS:
+            raise UnpackError("it has too many fields")
         fields[key] = kind, raw[start:end]
     return fields
 
