@@ -388,10 +388,19 @@ class App:
             timeout_ms = self.workspace.setting(POOL_TIMEOUT)
             # Who sees all rows of another server may go around its rules.
             is_bound = on == MAIN or role == "app"
-            self._pools[on, role] = self._make_pool(conninfo, timeout_ms, is_bound=is_bound)
+            others = self._find_rights(role, on=on).others
+            pool = self._make_pool(conninfo, timeout_ms, is_bound=is_bound, others=others)
+            self._pools[on, role] = pool
         return self._pools[on, role]
 
-    def _make_pool(self, conninfo: str, timeout_ms: int, *, is_bound: bool = True) -> RolePool:
+    def _make_pool(
+        self,
+        conninfo: str,
+        timeout_ms: int,
+        *,
+        is_bound: bool = True,
+        others: Sequence[str] = (),
+    ) -> RolePool:
         return RolePool(
             conninfo,
             describe(conninfo),
@@ -399,6 +408,7 @@ class App:
             timeout_ms=timeout_ms,
             has_replica=bool(self._replica_url),
             is_bound=is_bound,
+            others=others,
         )
 
     @cached_property
@@ -417,5 +427,7 @@ class App:
 
     def _find_replica(self, main: RolePool) -> Replica | None:
         if self._replica is None and self._replica_url:
-            self._replica = Replica(self._make_pool(self._replica_url, WAIT_MS), main)
+            others = self._find_rights("app").others
+            pool = self._make_pool(self._replica_url, WAIT_MS, others=others)
+            self._replica = Replica(pool, main)
         return self._replica

@@ -22,7 +22,7 @@ from assise.postgres.conninfo import describe, sign_in_as
 from assise.postgres.embedded import Embedded
 from assise.postgres.rights import Rights
 from assise.progress import Log, OnProgress
-from assise.schema.roles import role_name
+from assise.schema.roles import list_others, role_name
 from assise.settings import STATEMENT_TIMEOUT, Setting, check_names, expand, read_setting
 from assise.wording import nearest
 
@@ -253,9 +253,12 @@ class Workspace:
         if role not in get_args(RoleName):
             raise UsageError(f"there is no role {role!r}", remedy=nearest(role, get_args(RoleName)))
         roles = ROLES.of(manifest)
-        said = ("" if role == "app" else role) if roles and roles.are_none else None
         timeout_ms = self.setting(STATEMENT_TIMEOUT)
-        return Rights(statement_timeout_ms=timeout_ms, role=said, has_claims=on != MAIN)
+        if roles is not None and roles.are_none:
+            said = "" if role == "app" else role
+            return Rights(statement_timeout_ms=timeout_ms, role=said, has_claims=on != MAIN)
+        others = list_others(roles.prefix, role) if roles and on == MAIN else ()
+        return Rights(statement_timeout_ms=timeout_ms, has_claims=on != MAIN, others=others)
 
     def role_url(
         self, manifest: Manifest, name: Literal[RoleName, "replica"], *, on: str = MAIN

@@ -21,12 +21,17 @@ Value = object
 Part = tuple[bytes, int]
 """The bytes of a part of a column, and how many values it has."""
 
-WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 60)
+WIDTHS = b"\1\2\3\4\5\6\7\x08\x0a\x0c\x0f\x14\x1e\x3c"
+SEVEN, EIGHT, LARGE = (
+    b"\2\3\4\5\7\x0a\x0e\x18\x34",
+    b"\4\5\7\x0a\x0e\x18\x34",
+    b"\4\6\x09\x0d\x17\x33",
+)
 # By selector and extension: the bits of a number, of its count of zeros, and the zeros of each.
 SLOTS = {(n, 0): (bits, 0, 0) for n, bits in enumerate(WIDTHS, 1)}
-SLOTS |= {(7, n): (bits, 4, 1) for n, bits in enumerate((2, 3, 4, 5, 7, 10, 14, 24, 52), 1)}
-SLOTS |= {(8, n): (bits, 4, 4) for n, bits in enumerate((4, 5, 7, 10, 14, 24, 52), 1)}
-SLOTS |= {(8, n): (bits, 5, 4) for n, bits in enumerate((4, 6, 9, 13, 23, 51), 8)}
+SLOTS |= {(7, n): (bits, 4, 1) for n, bits in enumerate(SEVEN, 1)}
+SLOTS |= {(8, n): (bits, 4, 4) for n, bits in enumerate(EIGHT, 1)}
+SLOTS |= {(8, n): (bits, 5, 4) for n, bits in enumerate(LARGE, 8)}
 SCALES = {0: 8, 1: 9, 10: 10, 100: 11, 10_000: 12, 100_000_000: 13}
 OPTIONS: CodecOptions[dict[str, object]] = CodecOptions(
     tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME
@@ -68,8 +73,9 @@ def pack_words(numbers: Sequence[int | None], draw: Draw) -> list[Part]:
         fitting = [*list_words(numbers[p:], last)]
         if not fitting:
             break
-        words.append(fitting[draw(len(fitting))])
-        p += words[-1][1]
+        chosen = fitting[draw(len(fitting))]
+        words.append(chosen)
+        p += chosen[1]
         last = numbers[p - 1]
     return words
 
@@ -90,15 +96,16 @@ def write_number(value: Value, scale: int) -> int | None:
         case float() if not scale:
             return int.from_bytes(raw, "little")
         case float():
-            whole = round(value * scale) if abs(value * scale) <= 1 << 53 else None
-            exact = whole is not None and struct.pack("<d", whole / scale) == raw
-            return whole % (1 << 64) if whole is not None and exact else None
+            if not abs(value * scale) <= 1 << 53:
+                return None
+            whole = round(value * scale)
+            return whole % (1 << 64) if struct.pack("<d", whole / scale) == raw else None
         case ObjectId():
             order = (0, 1, 9, 2, 10, 3, 11)
             return int.from_bytes(bytes(value.binary[i] for i in order), "big")
         case str():
             text = value.encode()
-            return int.from_bytes(text, "big") if len(text) <= 16 and text[:1] != b"\0" else None
+            return int.from_bytes(text) if len(text) <= 16 and text[:1] != b"\0" else None
         case bytes():
             return int.from_bytes(value, "little") if len(value) <= 16 else None
         case _:
@@ -162,8 +169,10 @@ def pack_parts(values: Sequence[Value], draw: Draw, last: Value = ...) -> list[P
         if words:
             count = sum(count for _, count in words)
             control = SCALES[scale] << 4 | len(words) - 1
-            parts.append((bytes([control]) + b"".join(word for word, _ in words), count))
-            last = next((each for each in values[p : p + count][::-1] if each is not ...), last)
+            content = b"".join(word for word, _ in words)
+            parts.append((bytes([control]) + content, count))
+            there = [each for each in values[p : p + count] if each is not ...]
+            last = there[-1] if there else last
             p, step = p + count, steps[count]
         elif values[p] is not ...:
             last, step = values[p], 0

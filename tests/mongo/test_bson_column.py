@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from random import Random
 
 import bson
@@ -13,7 +14,7 @@ import pytest
 from bson import Binary, Code, Decimal128, Int64, MinKey, ObjectId, Regex, Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.mongo.columns import Value, decode, pack, pack_documents, pack_parts, write_value
+from tests.mongo.columns import Value, decode, pack, pack_documents, write_value
 
 from assise.documents.reader import NOT_BSON
 from assise.mongo.bson_column import Room, read_column, read_widest
@@ -26,7 +27,7 @@ MACHINE = b"\1\2\3\4\5"
 
 
 def make_id(seconds: int, counter: int) -> ObjectId:
-    return ObjectId(struct.pack(">I", seconds) + MACHINE + struct.pack(">I", counter)[1:])
+    return ObjectId(seconds.to_bytes(4) + MACHINE + counter.to_bytes(3))
 
 
 KINDS: dict[str, st.SearchStrategy[Value]] = {
@@ -37,7 +38,7 @@ KINDS: dict[str, st.SearchStrategy[Value]] = {
     ),
     "int32": st.integers(-(2**31), 2**31 - 1),
     "int64": st.integers(-(2**63), 2**63 - 1).map(Int64),
-    "date": st.integers(0, 10**12).map(lambda ms: START + timedelta(milliseconds=ms % 10**10)),
+    "date": st.integers(0, 10**10).map(lambda ms: START + timedelta(milliseconds=ms)),
     "objectId": st.builds(make_id, st.integers(0, 2**32 - 1), st.integers(0, 2**24 - 1)),
     "bool": st.booleans(),
     "string": st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20),
@@ -60,13 +61,18 @@ def columns(draw: st.DrawFn) -> list[Value]:
     if draw(st.booleans()):
         kind = draw(st.sampled_from([*WALKS]))
         steps = draw(st.lists(st.integers(0, 3), max_size=400))
-        values: list[Value] = [WALKS[kind](sum(steps[:n])) for n in range(len(steps))]
+        values = [WALKS[kind](n) for n in accumulate(steps)]
     else:
-        kinds = [KINDS[name] for name in draw(st.sets(st.sampled_from([*KINDS]), min_size=1))]
-        values = draw(st.lists(st.one_of(kinds), max_size=60))
-    for n in draw(st.sets(st.integers(0, max(0, len(values) - 1)), max_size=10)) if values else ():
-        values[n] = ...
-    return values
+        names = draw(st.sets(st.sampled_from([*KINDS]), min_size=1))
+        some = st.one_of([KINDS[name] for name in sorted(names)])
+        values = draw(st.lists(some, max_size=60))
+    missing = draw(st.sets(st.integers(0, 60), max_size=10))
+    return [... if n in missing else value for n, value in enumerate(values)]
+
+
+def word(selector: int, content: int = 0, control: int = 0x80) -> bytes:
+    """A part of one word of Simple-8b."""
+    return struct.pack("<BQ", control, selector | content << 4)
 
 
 def read(packed: bytes, count: int, room: int = ROOM) -> list[Value]:
@@ -82,7 +88,7 @@ def show(values: list[Value]) -> list[bytes]:
 def test_what_is_packed_by_hand_comes_back(values: list[Value], seed: int) -> None:
     packed = pack(values, Random(seed).randrange)
     assert show(read(packed, len(values))) == show(values)
-    longest = max((len(write_value(value)) for value in values if value is not ...), default=0)
+    longest = max(map(len, show(values)), default=0)
     assert read_widest(packed) >= longest - 2
 
 
@@ -109,25 +115,27 @@ def test_documents_of_one_shape_are_built_of_their_fields(
     ]
     draw = Random(seed).randrange
     after = [{"k": 1}, {"k": 1}, 5, ...]
-    packed = pack_documents(shape, documents, draw)
-    packed += b"".join(part for part, _ in pack_parts(after, draw)) + b"\0"
+    packed = pack_documents(shape, documents, draw) + pack(after, draw)
     found = read(packed, len(documents) + len(after))
     assert found == documents + after
-    assert read_widest(packed) >= max(len(bson.encode(each)) for each in documents)
+    assert read_widest(packed) >= max(map(len, map(bson.encode, documents)))
 
 
 def test_arrays_are_looked_into_where_the_column_says_so() -> None:
     """240 and 241 differ in that; 242 is for a column of arrays."""
-    zero, one = struct.pack("<BQ", 0x80, 14), struct.pack("<BQ", 0x80, 14 | 2 << 4)
+    one, end = word(14, 2), b"\0\0"
     shape = bson.encode({"a": [1, 2], "b": 5})
-    assert read(b"\xf0" + shape + zero + one + b"\0\0", 1) == [{"a": [1, 2], "b": 6}]
-    assert read(b"\xf1" + shape + zero + one + one + b"\0\0", 1) == [{"a": [1, 3], "b": 6}]
-    assert read(b"\xf2" + bson.encode({"0": 1, "1": 2}) + one + one + b"\0\0", 1) == [[2, 3]]
+    (found,) = read(b"\xf0" + shape + word(14) + one + end, 1)
+    assert found == {"a": [1, 2], "b": 6}
+    (found,) = read(b"\xf1" + shape + one + one + one + end, 1)
+    assert found == {"a": [2, 3], "b": 6}
+    (found,) = read(b"\xf2" + bson.encode({"0": 1, "1": 2}) + one + one + end, 1)
+    assert found == [2, 3]
 
 
 def test_a_repeat_at_the_beginning_of_a_part_repeats_what_the_part_before_ended_with() -> None:
-    first = struct.pack("<BQ", 0x80, 14 | 6 << 4)
-    repeat = struct.pack("<BQ", 0x80, 15)
+    first = word(14, 6)
+    repeat = word(15)
     literal = write_value(Int64(10))
     values = [Int64(10 + 3 * n) for n in range(122)]
     assert read(literal + first + repeat + b"\0", 122) == values
@@ -141,13 +149,13 @@ BROKEN = {
     "cut in a value": LITERAL[:-2],
     "cut in a word": LITERAL + b"\x80\1\2\3",
     "something behind the end": LITERAL + b"\0\0",
-    "a selector 0": LITERAL + struct.pack("<BQ", 0x80, 0) + b"\0",
-    "an extension that is not used": LITERAL + struct.pack("<BQ", 0x80, 7 | 15 << 4) + b"\0",
-    "a part that is not known": LITERAL + struct.pack("<BQ", 0xE0, 14) + b"\0",
-    "a scale of ints": LITERAL + struct.pack("<BQ", 0x90, 14 | 2 << 4) + b"\0",
-    "an int32 too large": write_value(2**31 - 1) + struct.pack("<BQ", 0x80, 14 | 2 << 4) + b"\0",
-    "a third bool": write_value(True) + struct.pack("<BQ", 0x80, 14 | 2 << 4) + b"\0",
-    "a difference of null": write_value(None) + struct.pack("<BQ", 0x80, 14 | 2 << 4) + b"\0",
+    "a selector 0": LITERAL + word(0) + b"\0",
+    "an extension that is not used": LITERAL + word(7, 15) + b"\0",
+    "a part that is not known": LITERAL + word(14, 0, 0xE0) + b"\0",
+    "a scale of ints": LITERAL + word(14, 2, 0x90) + b"\0",
+    "an int32 too large": write_value(2**31 - 1) + word(14, 2) + b"\0",
+    "a third bool": b"\x08\0\1" + word(14, 2) + b"\0",
+    "a difference of null": b"\x0a\0" + word(14, 2) + b"\0",
     "a difference of a code with scope": write_value(Code("f", {})) + b"\x80" + b"\x2e" + bytes(8),
     "a value with a name": bson.encode({"a": 5})[4:-1] + b"\0",
     "a shape without fields": b"\xf0" + bson.encode({}) + b"\0\0",
@@ -155,10 +163,10 @@ BROKEN = {
     "a shape that is cut": b"\xf0" + bson.encode({"a": 1})[:-3],
     "fields of different numbers": b"\xf0"
     + bson.encode({"a": 1, "b": 1})
-    + struct.pack("<BQ", 0x80, 14)
-    + struct.pack("<BQ", 0x80, 13)
+    + word(14)
+    + word(13)
     + b"\0\0",
-    "a shape within a shape": b"\xf0" + bson.encode({"a": 1}) + b"\xf0" + bson.encode({}) + b"\0\0",
+    "a shape within a shape": b"\xf0" + bson.encode({"a": 1}) + b"\xf0\5\0\0\0\0\0\0",
 }
 
 
@@ -200,9 +208,9 @@ def test_a_bomb_is_left_before_it_is_unpacked() -> None:
 
 def test_kinds_whose_differences_are_of_differences() -> None:
     """Dates, ObjectIds and timestamps; a word of zeros goes on by the last step."""
-    step = struct.pack("<BQ", 0x80, 14 | 20_000 << 4)
-    zeros = struct.pack("<BQ", 0x80, 12)
+    step = word(14, 20_000)
+    zeros = word(12)
     packed = write_value(START) + step + zeros + b"\0"
     assert read(packed, 5) == [START + timedelta(seconds=10 * n) for n in range(5)]
-    packed = write_value(Timestamp(1, 0)) + struct.pack("<BQ", 0x80, 14 | 2 << 4) + zeros + b"\0"
+    packed = write_value(Timestamp(1, 0)) + word(14, 2) + zeros + b"\0"
     assert read(packed, 5) == [Timestamp(1, n) for n in range(5)]

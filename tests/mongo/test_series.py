@@ -61,7 +61,8 @@ def write_packed(rows: Sequence[Measurement], shared: object, version: int) -> d
 
 def write_buckets(count: int = 6) -> tuple[list[dict[str, object]], list[Measurement]]:
     """Buckets of all versions, and the measurements in them."""
-    buckets, measurements = list[dict[str, object]](), list[Measurement]()
+    buckets: list[dict[str, object]] = []
+    measurements: list[Measurement] = []
     for n in range(count):
         rows, shared = measure(n, 20 + n), {"id": n, "city": "Lyon"}
         version = 1 + n % 3
@@ -92,7 +93,8 @@ def read_all(source: Source, collection: str, size: int, *, is_read: bool) -> li
     for piece in source.list_chunks([collection], size, is_read=is_read):
         if piece.start < piece.stop:
             chunks.append(piece.chunk or worker.read_chunk(collection, piece.start, piece.stop))
-            assert (chunks[-1].start, chunks[-1].stop) == (piece.start, piece.stop)
+            bounds = chunks[-1].start, chunks[-1].stop
+            assert bounds == (piece.start, piece.stop)
     return chunks
 
 
@@ -119,7 +121,8 @@ def test_measurements_are_documents_whatever_the_version_of_their_bucket(
             assert decode(chunks) == measurements
             assert not decode(read_all(source, "weather_buckets", size, is_read=is_read))
     raw = read_all(source, "system.buckets.weather", 1 << 20, is_read=True)
-    assert [document["_id"] for document in decode(raw)] == [each["_id"] for each in buckets]
+    found = [document["_id"] for document in decode(raw)]
+    assert found == [each["_id"] for each in buckets]
 
 
 def test_offsets_are_those_of_buckets_and_numbers_in_them(tmp_path: Path) -> None:
@@ -127,9 +130,10 @@ def test_offsets_are_those_of_buckets_and_numbers_in_them(tmp_path: Path) -> Non
     source = open_source(write_series(tmp_path / "app", buckets))
     starts = [0, len(bson.encode(buckets[0]))]
     chunks = read_all(source, "weather", 1, is_read=True)
-    assert [[offset for offset, _ in chunk.documents] for chunk in chunks[:2]] == [
-        [(start << 20) + n for n in range(20 + i)] for i, start in enumerate(starts)
-    ]
+    offsets = [offset for chunk in chunks for offset, _ in chunk.documents]
+    first, second = (start << 20 for start in starts)
+    assert offsets[:20] == [*range(first, first + 20)]
+    assert offsets[20:41] == [*range(second, second + 21)]
     again = read_all(source, "weather", 1, is_read=False)
     assert [each.digest for each in again] == [each.digest for each in chunks]
     bounds = [piece[1:3] for piece in source.list_bounds(["weather"], 1)]
@@ -159,7 +163,19 @@ def test_without_metadata_the_meta_field_is_called_meta(tmp_path: Path) -> None:
     for found, each in zip(
         decode(read_all(source, "weather", 1 << 20, is_read=True)), measurements, strict=True
     ):
-        assert found == {"meta": each["sensor"], **{k: v for k, v in each.items() if k != "sensor"}}
+        shared = each.pop("sensor")
+        assert found == {"meta": shared, **each}
+
+
+def test_a_series_without_a_meta_field_may_have_a_field_of_that_name(tmp_path: Path) -> None:
+    rows: list[Measurement] = [{"ts": START, "meta": 1}, {"ts": START, "meta": 2}]
+    bucket = write_plain(rows, None)
+    del bucket["meta"]
+    folder = write_series(tmp_path / "app", [bucket])
+    options = {"options": {"timeseries": {"timeField": "ts"}}}
+    (folder / "weather.metadata.json").write_text(json.dumps(options))
+    source = open_source(folder)
+    assert decode(read_all(source, "weather", 1 << 20, is_read=True)) == rows
 
 
 def test_only_and_skip_know_a_time_series_by_its_name(tmp_path: Path) -> None:
@@ -197,6 +213,7 @@ HOSTILE: dict[str, dict[str, object]] = {
     "its version is not known": BROKEN,
     "it has no data": {**PLAIN, "data": {}},
     "a field has the name of the meta field": change(PLAIN, "data", sensor={"0": 1}),
+    "it has too many fields": change(PLAIN, "data", **{f"f{n}": {} for n in range(1 << 14)}),
     "a column is no document": change(PLAIN, "data", temp=5),
     "a key of a column is no number of a measurement": change(PLAIN, "data", temp={"01": 1}),
     "a measurement is without its time": change(PLAIN, "data", temp={"7": 1}),
@@ -208,13 +225,21 @@ HOSTILE: dict[str, dict[str, object]] = {
         PACKED, "control", min={"temp": 20.05}
     ),
 }
+OUTSIDE = [
+    {"max": {"temp": 20.15}},
+    {"max": {"ts": START}},
+    {"min": {"ts": START + timedelta(seconds=1)}},
+    {"min": {"_id": ObjectId("665a64800000000000000001")}},
+    {"max": {"_id": ObjectId("665a64800000000000000001")}},
+]
 
 
 @pytest.mark.parametrize("reason", HOSTILE)
 def test_a_bucket_that_cannot_be_unpacked_is_left_and_told(tmp_path: Path, reason: str) -> None:
     buckets, measurements = write_buckets(2)
     hostile = bson.encode(HOSTILE[reason])
-    source = open_source(write_series(tmp_path / "app", [buckets[0], hostile, buckets[1]]))
+    buckets.insert(1, HOSTILE[reason])
+    source = open_source(write_series(tmp_path / "app", buckets))
     names = ["weather", "weather_buckets"]
     source.prepare(names, 1 << 20, {})
     assert decode(read_all(source, "weather", 1, is_read=False)) == measurements
@@ -226,6 +251,21 @@ def test_a_bucket_that_cannot_be_unpacked_is_left_and_told(tmp_path: Path, reaso
     with pytest.raises(SourceError, match=f"at byte {offset:,} cannot be unpacked") as found:
         read_all(source, "weather", 1, is_read=False)
     assert "weather_buckets: {collection: weather_buckets" in found.value.remedy
+
+
+@pytest.mark.parametrize("bounds", OUTSIDE)
+def test_a_value_outside_the_bounds_of_its_bucket_is_no_measurement(
+    tmp_path: Path, bounds: dict[str, object]
+) -> None:
+    """So a column that is unpacked wrongly is seen, which verify cannot."""
+    bucket = change(PACKED, "control", **bounds)
+    source = open_source(write_series(tmp_path / "app", [bucket]))
+    source.prepare(["weather", "weather_buckets"], 1 << 20, {})
+    assert not decode(read_all(source, "weather", 1, is_read=True))
+    (left,) = read_all(source, "weather_buckets", 1, is_read=True)
+    assert [*left.guesses] == [
+        "a bucket that cannot be unpacked, as a value is not between its least and greatest one"
+    ]
 
 
 def test_values_within_their_bounds_are_taken(tmp_path: Path) -> None:
@@ -251,6 +291,11 @@ def test_bytes_between_buckets_are_runs_of_the_measurements(tmp_path: Path) -> N
         assert decode(chunks) == measurements
         runs = [(run.offset, run.raw) for chunk in chunks for run in chunk.runs]
         assert runs == [(len(parts[0]) << 20, garbage)]
+
+
+def test_a_sample_of_garbage_alone_has_no_documents(tmp_path: Path) -> None:
+    source = open_source(write_series(tmp_path / "app", [b"\xff" * 9_000]))
+    assert [*source.read_samples("weather", 2_000, 12)] == [([], 1.0)]
 
 
 def test_samples_are_of_a_share_and_not_of_everything(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tests.conftest import DATA
 from tests.dumps import confirm
 
 from assise.manifest.write import dump_manifest
+from assise.mongo.source import SourceOptions
 from assise.project import Project
 
 CASES = DATA.parent / "cases"
@@ -131,6 +132,25 @@ def test_case_6_buckets_are_measurements(
     assert query(by_station) == [("S0", "Lyon", 24), ("S1", "Nantes", 24), ("S2", "Lille", 24)]
     tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
     assert query(tables) == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("place", "count"),
+    [("ts_dump", 1_000), ("ts_dump_with_oplog", 1_294), ("dump.archive", 1_000)],
+)
+def test_time_series_of_mongo_tools_are_measurements(
+    project: Project, query: Query, place: str, count: int
+) -> None:
+    """Their buckets were written by MongoDB 5; each names its least and greatest measurement."""
+    folder = DATA / "mongo/mongo_tools_testdata/mongorestore/testdata/timeseries_tests"
+    if not folder.exists():
+        pytest.skip(f"no {folder}; set ASSISE_TEST_DATA")
+    report = project.migrate(folder / place, SourceOptions(only=("foo_ts",)), confirm=confirm)
+    assert report.verified is not None
+    assert (report.documents, report.verified.equal) == (count, count)
+    bounds = "SELECT min(measurement), max(measurement), count(DISTINCT device) FROM foo_ts"
+    assert query(bounds) == [(0, 999, 10)]
+    assert query("SELECT count(id), count(ts), count(_extra) FROM foo_ts") == [(count, count, 0)]
 
 
 @pytest.mark.parametrize("order", ["uuid_java", "uuid_python"])

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from assise.documents.kinds import BINARY, DATE, DOCUMENT, DOUBLE, INT32, INT64
+from assise.documents.kinds import BINARY, DATE, DOCUMENT, DOUBLE, INT32, INT64, OBJECT_ID
 from assise.documents.reader import (
     NOT_BSON,
+    SKIP,
     check_document,
     elements,
     read_binary,
@@ -31,6 +32,9 @@ MOST = 1 << 17
 MOST_BYTES = 32 << 20
 """Bytes of the measurements of a bucket, at most."""
 
+MOST_FIELDS = 1 << 14
+"""Fields of the measurements of a bucket, at most."""
+
 INDEX_BITS = 20
 """Bits of a measurement's number beside the offset of its bucket."""
 
@@ -41,6 +45,7 @@ _FRAME = 64
 _Read = Callable[[bytes], tuple[float, ...]]
 _NUMBERS: dict[int, _Read] = {INT32: read_int32, INT64: read_int64, DOUBLE: read_double}
 _DATES: dict[int, _Read] = {DATE: read_int64}
+_IDS: dict[int, _Read] = {OBJECT_ID: lambda value: (int.from_bytes(value),)}
 
 _Fields = dict[bytes, Element]
 _Bodies = dict[int, bytearray]
@@ -73,7 +78,7 @@ def unpack_bucket(raw: bytes, series: Series) -> list[tuple[int, bytes]]:
     try:
         check_document(raw)
         bucket = _open(raw)
-        if series.meta in bucket.data:
+        if bucket.meta and series.meta in bucket.data:
             raise UnpackError("a field has the name of the meta field")
         unpack = _unpack_columns if bucket.is_packed else _unpack_documents
         room = Room(MOST_BYTES)
@@ -105,10 +110,18 @@ def weigh_bucket(raw: bytes) -> int:
         if bucket.is_packed:
             each += sum(map(read_widest, map(_read_packed, bucket.data.values())))
             return bucket.length * each
-        counts = [sum(1 for _ in elements(column)) for _, column in bucket.data.values()]
-        return len(raw) + each * max(counts)
+        return len(raw) + each * max(_count(column) for _, column in bucket.data.values())
     except NOT_BSON:
         return len(raw)
+
+
+def _count(raw: bytes) -> int:
+    """Count the elements of a document, as quickly as that can be done."""
+    count, p, last = 0, 4, len(raw) - 1
+    while p < last:
+        p = SKIP[raw[p]](raw, raw.index(0, p + 1) + 1)
+        count += 1
+    return count
 
 
 def _open(raw: bytes) -> _Bucket:
@@ -176,13 +189,15 @@ def _add(bodies: _Bodies, number: int, field: bytes, room: Room) -> None:
 
 
 def _check_bounds(control: _Fields, name: bytes, values: Sequence[Element | None]) -> None:
-    """Check that numbers and dates lie between the least and the greatest that the bucket names.
+    """Check that values lie between the least and the greatest that the bucket names.
+
+    Of texts the collation decides which is the least: only numbers, dates and ObjectIds are looked at.
 
     So a column that is read wrongly is noticed. The least time is rounded: of times before 1970
     MongoDB has rounded it up.
     """
     least, most = (_read_bound(control.get(side), name) for side in (b"min", b"max"))
-    for kinds in (_NUMBERS, _DATES):
+    for kinds in (_NUMBERS, _DATES, _IDS):
         floor, ceiling = _read_number(kinds, least), _read_number(kinds, most)
         if floor is not None and floor <= 0 and kinds is _DATES:
             floor = None
@@ -227,6 +242,8 @@ def _read_fields(raw: bytes) -> _Fields:
     for kind, key, start, end in elements(raw):
         if key in fields:
             raise UnpackError("a field stands in it twice")
+        if len(fields) == MOST_FIELDS:
+            raise UnpackError("it has too many fields")
         fields[key] = kind, raw[start:end]
     return fields
 

@@ -36,7 +36,7 @@ SHORT_BYTES = 16
 _ID_ORDER = (0, 1, 9, 2, 10, 3, 11)
 
 
-class Number(NamedTuple):
+class Conversion(NamedTuple):
     """How a value becomes a number of 64 or 128 bits, and a number a value.
 
     The value before is known then: a part of it may stay.
@@ -107,24 +107,24 @@ def _write_bool(number: int, _before: bytes) -> bytes:
     return bytes([number])
 
 
-_WHOLE = Number(_read_little, lambda number, _: number.to_bytes(8, "little"))
+_WHOLE = Conversion(_read_little, lambda number, _: number.to_bytes(8, "little"))
 NUMBERS = {
     DOUBLE: _WHOLE,
     DATE: _WHOLE,
     INT64: _WHOLE,
     TIMESTAMP: _WHOLE,
-    INT32: Number(_read_int32, _write_int32),
-    BOOL: Number(_read_little, _write_bool),
-    OBJECT_ID: Number(_read_id, _write_id),
-    STRING: Number(_read_text, _write_text),
-    CODE: Number(_read_text, _write_text),
-    BINARY: Number(_read_binary, _write_binary),
-    DECIMAL: Number(_read_little, lambda number, _: number.to_bytes(16, "little")),
+    INT32: Conversion(_read_int32, _write_int32),
+    BOOL: Conversion(_read_little, _write_bool),
+    OBJECT_ID: Conversion(_read_id, _write_id),
+    STRING: Conversion(_read_text, _write_text),
+    CODE: Conversion(_read_text, _write_text),
+    BINARY: Conversion(_read_binary, _write_binary),
+    DECIMAL: Conversion(_read_little, lambda number, _: number.to_bytes(16, "little")),
 }
 
 
 @cache
-def scale_doubles(scale: int) -> Number:
+def scale_doubles(scale: int) -> Conversion:
     """Return how doubles are numbers when they are multiplied first."""
 
     def read(value: bytes) -> int:
@@ -140,4 +140,4 @@ def scale_doubles(scale: int) -> Number:
         signed = number - (1 << 64) if number >> 63 else number
         return pack_double(signed / scale)
 
-    return Number(read, write)
+    return Conversion(read, write)

@@ -148,7 +148,8 @@ class SeriesSource:
                 weight += weigh_bucket(raw) if collection in self._measurements else 0
                 some += 1
             chunk = Chunk(0, 0, "", documents[:some], [], 0)
-            yield self._unpack(collection, chunk).documents, share * some / len(documents)
+            part = some / len(documents) if documents else 1.0
+            yield self._unpack(collection, chunk).documents, share * part
 
     def describe(self) -> JsonObject:
         """Describe the source, and the time series in it."""

@@ -15,7 +15,14 @@ from psycopg.rows import dict_row
 
 from assise.errors import TargetError
 from assise.extras import load
-from assise.postgres.rights import Rights, check_login, check_open, check_reach, check_whole
+from assise.postgres.rights import (
+    Rights,
+    check_login,
+    check_open,
+    check_reach,
+    check_results,
+    check_whole,
+)
 from assise.postgres.translate import translated
 
 if TYPE_CHECKING:
@@ -106,6 +113,8 @@ class Session:
         with translated(self.target, in_session=True):
             cursor = await self.connection.execute(statement.encode(), parameters)
         check_open(self.connection.info, self.connection.pgconn.finish)
+        if check_results(cursor, statement, self.connection.pgconn.finish):
+            await cursor.set_result(0)
         return cursor
 
 
@@ -126,10 +135,11 @@ class RolePool:
         timeout_ms: int,
         has_replica: bool = False,
         is_bound: bool = True,
+        others: Sequence[str] = (),
     ) -> None:
         self.conninfo, self.target, self.size = conninfo, target, size
         self.timeout_s, self.has_replica = timeout_ms / 1000, has_replica
-        self.is_bound = is_bound
+        self.is_bound, self._others = is_bound, others
         self._pool: AsyncConnectionPool[AsyncConnection] | None = None
         self._opening = asyncio.Lock()
 
@@ -144,8 +154,11 @@ class RolePool:
                 module = load("psycopg_pool", extra="app")
                 with translated(self.target, in_session=True):
                     wait_s = min(10, max(2, ceil(self.timeout_s)))
-                    check = check_login if self.is_bound else check_reach
-                    await asyncio.to_thread(check, self.conninfo, self.target, wait_s)
+                    login = self.conninfo, self.target, wait_s
+                    if self.is_bound:
+                        await asyncio.to_thread(check_login, *login, self._others)
+                    else:
+                        await asyncio.to_thread(check_reach, *login)
                 settings = {"autocommit": True, "prepare_threshold": None, "row_factory": dict_row}
                 pool: AsyncConnectionPool[AsyncConnection]
                 pool = module.AsyncConnectionPool(
