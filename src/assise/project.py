@@ -1,4 +1,7 @@
-"""Project: what operators do with a manifest and its data. Its verbs are the commands."""
+"""Project: what operators do with a manifest and its data. Its verbs are the commands.
+
+Each verb imports what does its work.
+"""
 
 from __future__ import annotations
 
@@ -7,34 +10,29 @@ from contextlib import AbstractContextManager
 from dataclasses import replace as change
 from functools import partial, wraps
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from assise.access.explain import AccessVerbs
-from assise.infer.fields import Ids
-from assise.infer.propose import Proposal
-from assise.manifest.model import Manifest
-from assise.manifest.sections.postgres import RoleName
 from assise.mongo.source import NO_OPTIONS, SourceOptions
-from assise.parts import list_additions, list_jobs
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
-from assise.postgres.embedded import Embedded
-from assise.postgres.models import write_models
-from assise.postgres.sync import SyncSession, open_session
 from assise.progress import Log, OnProgress
-from assise.schema.diagram import write_diagram
-from assise.schema.script import script
-from assise.search.verbs import SearchVerbs
-from assise.transfer import migration
-from assise.transfer.export import Exported, Write
-from assise.transfer.finished import open_loaded
-from assise.transfer.kept_rejects import Reject
-from assise.transfer.repair import Repair
-from assise.transfer.report import Plan, Report
-from assise.transfer.undo import Undo
-from assise.worker import work as worker
-from assise.worker.work import WorkReport
 from assise.workspace import Confirm, Workspace, find_manifest, keep_silent, refuse
+
+if TYPE_CHECKING:
+    from assise.access.explain import AccessVerbs
+    from assise.infer.fields import Ids
+    from assise.infer.propose import Proposal
+    from assise.manifest.model import Manifest
+    from assise.manifest.sections.postgres import RoleName
+    from assise.postgres.embedded import Embedded
+    from assise.postgres.sync import SyncSession
+    from assise.search.verbs import SearchVerbs
+    from assise.transfer.export import Exported, Write
+    from assise.transfer.kept_rejects import Reject
+    from assise.transfer.repair import Repair
+    from assise.transfer.report import Plan, Report
+    from assise.transfer.undo import Undo
+    from assise.worker.work import WorkReport
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -108,6 +106,8 @@ class Project:
         log: Log = keep_silent,
         progress: OnProgress = keep_silent,
     ) -> None:
+        from assise.parts import list_additions
+
         path = find_manifest(manifest)
         self.workspace = Workspace(
             path, to, settings or {}, log=log, progress=progress, additions=list_additions()
@@ -151,6 +151,8 @@ class Project:
             UsageError: there is no such role, or it has no URL. TargetError: the server cannot be
             reached, or no rule binds the role.
         """
+        from assise.postgres.sync import open_session
+
         manifest = self.manifest
         rights = self.workspace.rights(manifest, role)
         rights = rights._replace(user_id=user_id, tenant_id=tenant_id)
@@ -160,11 +162,17 @@ class Project:
     @property
     def access(self) -> AccessVerbs:
         """Who may see what: `check` and `explain`."""
+        from assise.access.explain import AccessVerbs
+        from assise.transfer.finished import open_loaded
+
         return AccessVerbs(self.workspace, partial(open_loaded, self.workspace))
 
     @property
     def search(self) -> SearchVerbs:
         """Search: `query`, `build`, `status` and `check`."""
+        from assise.search.verbs import SearchVerbs
+        from assise.transfer.finished import open_loaded
+
         return SearchVerbs(self.workspace, partial(open_loaded, self.workspace))
 
     def infer(
@@ -186,6 +194,8 @@ class Project:
             sample: of a live collection of over a million documents read this many, drawn at
                 random.
         """
+        from assise.transfer import migration
+
         return migration.infer(self.workspace, source, options, name=name, ids=ids, sample=sample)
 
     def write_manifest(self, proposal: Proposal, path: Path | None = None) -> Path:
@@ -194,6 +204,8 @@ class Project:
         Raises:
             UsageError: the file exists. AssiseError: it cannot be written.
         """
+        from assise.transfer import migration
+
         return migration.write_manifest(self.workspace, proposal, path)
 
     @_takes_old_keywords
@@ -208,6 +220,8 @@ class Project:
         confirm: Confirm = refuse,
     ) -> Report:
         """Infer where there is no manifest, load, verify; `sample` is that of `infer`."""
+        from assise.transfer import migration
+
         workspace = self._asking(confirm)
         return migration.migrate(workspace, source, options, name=name, ids=ids, sample=sample)
 
@@ -221,6 +235,8 @@ class Project:
 
         Nothing is written, the embedded server is not started.
         """
+        from assise.transfer import migration
+
         return migration.plan(self.workspace, source, options, manifest=manifest)
 
     @_takes_old_keywords
@@ -239,6 +255,8 @@ class Project:
             ChangedError: source or manifest have changed since the load began.
             TargetError, SourceError: the same call continues where it stopped.
         """
+        from assise.transfer import migration
+
         return migration.load(self._asking(confirm), source, options)
 
     def verify(self, source: Path | str | None = None, *, sample: int | None = None) -> Report:
@@ -253,6 +271,8 @@ class Project:
             UsageError: nothing is loaded yet, or not all of it.
             ChangedError: the source has changed since the load.
         """
+        from assise.transfer import migration
+
         return migration.verify(self.workspace, source, sample=sample)
 
     @_takes_old_keywords
@@ -279,6 +299,8 @@ class Project:
             EditedError: rows were changed since the load, or come from no document.
             DependentError: rows of other tables refer to one that goes.
         """
+        from assise.transfer import migration
+
         workspace = self._asking(confirm)
         return migration.repair(workspace, source, replace=replace, dry_run=dry_run)
 
@@ -300,6 +322,8 @@ class Project:
             EditedError: rows or tables were edited since the load.
             DependentError: another object depends on a table.
         """
+        from assise.transfer import migration
+
         return migration.undo(self._asking(confirm), replace=replace, dry_run=dry_run)
 
     def export(self, collection: str, write: Write) -> Exported:
@@ -310,6 +334,8 @@ class Project:
         Raises:
             UsageError: nothing is loaded, not all of it, or no such collection.
         """
+        from assise.transfer import migration
+
         return migration.export_documents(self.workspace, collection, write)
 
     def export_folder(self, folder: Path | str, collection: str | None = None) -> list[Exported]:
@@ -320,22 +346,32 @@ class Project:
         Raises:
             UsageError: as `export`; a file exists. AssiseError: a file cannot be written.
         """
+        from assise.transfer import migration
+
         return migration.export_folder(self.workspace, folder, collection)
 
     def rejects(self) -> list[Reject]:
         """List the rejects of the load."""
+        from assise.transfer import migration
+
         return migration.rejects(self.workspace)
 
     def reject_bytes(self, collection: str, offset: int) -> bytes:
         """Return the bytes of one reject, as far as they are kept."""
+        from assise.transfer import migration
+
         return migration.reject_bytes(self.workspace, collection, offset)
 
     def schema_sql(self) -> str:
         """Write what a load creates as SQL text, for the schema public; no server is asked."""
+        from assise.schema.script import script
+
         return script(self.manifest, "public")
 
     def schema_diagram(self) -> str:
         """Draw the manifest's tables and their references as Mermaid; no server is asked."""
+        from assise.schema.diagram import write_diagram
+
         return write_diagram(self.manifest)
 
     def schema_models(self) -> str:
@@ -345,6 +381,8 @@ class Project:
             MissingExtraError: the extra `schema` is not installed.
             UsageError: a table of the manifest is not there.
         """
+        from assise.postgres.models import write_models
+
         manifest = self.manifest
         with self.connect(manifest) as connection:
             return write_models(connection, list(manifest.tables))
@@ -357,6 +395,8 @@ class Project:
             UsageError: nothing is loaded, or no table asks for a job.
             TargetError: the server cannot be reached when it begins.
         """
-        return worker.work(
-            self.workspace, open_loaded=open_loaded, list_jobs=list_jobs, is_once=is_once
-        )
+        from assise.parts import list_jobs
+        from assise.transfer.finished import open_loaded
+        from assise.worker.work import work
+
+        return work(self.workspace, open_loaded=open_loaded, list_jobs=list_jobs, is_once=is_once)

@@ -24,6 +24,7 @@ from tests.dumps import write_dump
 
 import assise
 from assise.cli.nouns import NOUNS, list_commands, load_command
+from assise.parts import PARTS
 from assise.postgres.cluster import find_binaries
 from assise.project import Project
 
@@ -221,3 +222,14 @@ print("modules:", *sys.modules)
     assert (text or done.stderr).startswith("assise " if words == ["--version"] else "Usage:")
     assert not HEAVY & {*names.split()}
     assert ("typer" in names.split()) is (words != ["--version"])
+
+
+def test_a_project_imports_no_part_before_a_verb_is_called() -> None:
+    script = "import sys, assise.project; print(*sys.modules)"
+    environ = {**os.environ, "PYTHONPATH": SOURCES}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    ours = {name for name in done.stdout.split() if name.startswith("assise.")}
+    parts = {f"assise.{part.name}" for part in PARTS} | {"assise.parts", "assise.infer"}
+    assert "assise.workspace" in ours
+    assert not parts & ours

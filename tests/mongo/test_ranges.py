@@ -32,6 +32,7 @@ from assise.mongo.ranges import (
     match_bracket,
     number_ranges,
     read_id,
+    read_ids,
     split_range,
 )
 
@@ -151,3 +152,34 @@ def test_an_id_is_read_from_a_document_of_nothing_else() -> None:
     raw = bson.encode({"_id": "x"})
     assert read_id(b"12" + raw, 2) == (0x02, struct.pack("<i", 2) + b"x\0")
     assert read_id(bson.encode({})) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [ObjectId(f"{n:024x}") for n in range(25)],
+        [*range(25)],
+        [Int64(n) for n in range(7)] + list("abc"),
+        [NAN, *(n / 4 for n in range(20))],
+        [str(n) for n in range(25)],
+        [],
+    ],
+)
+@pytest.mark.parametrize("every", [1, 4, 1000])
+def test_few_of_the_ids_of_a_batch_stand_for_all(values: list[object], every: int) -> None:
+    given = [read_id(bson.encode({"_id": value})) for value in values]
+    batch = b"".join([bson.encode({"_id": value}) for value in values])
+    at, taken = 0, list[int]()
+    for each, count in read_ids(batch, every):
+        assert each == given[at]
+        taken.append(count)
+        at += count
+    assert at == len(values)
+    assert max(taken, default=0) <= every
+    if len({bson.encode({"_id": value})[:9] for value in values}) == 1:
+        assert len(taken) == -(-len(values) // every)
+
+
+def test_documents_without_an_id_are_counted() -> None:
+    batch = bson.encode({}) * 3 + bson.encode({"_id": 1})
+    assert [*read_ids(batch, 9)] == [((0, b""), 1)] * 3 + [((0x10, b"\1\0\0\0"), 1)]

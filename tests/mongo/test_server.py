@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from threading import Event, Thread
 from typing import Any
@@ -18,7 +18,7 @@ from pymongo.database import Database
 from tests.servers.mongo import MongoServer
 
 from assise.errors import SourceError, UsageError
-from assise.mongo.cursor import CollectionReader, LiveCollection
+from assise.mongo.cursor import CollectionReader, LiveCollection, read_reply
 from assise.mongo.ranges import EVERYTHING, number_ranges
 from assise.mongo.server import Server
 from assise.mongo.source import LargeChunkError, SourceOptions
@@ -120,6 +120,30 @@ def test_a_sample_is_weighted_by_the_sizes_of_its_documents(
     assert [each["_id"].get("$gte") for each in filters[1:]] == [None, 50, 70]
 
 
+Heard = list[tuple[str, Document, Document]]
+
+
+@contextmanager
+def listen(shop: Shop) -> Iterator[tuple[Heard, Shop]]:
+    """The database of a client, and the commands that it sends: name, command, reply."""
+    heard: Heard = []
+    begun = dict[int, Document]()
+
+    class Listener(monitoring.CommandListener):
+        def started(self, event: monitoring.CommandStartedEvent) -> None:
+            begun[event.request_id] = dict(event.command)
+
+        def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+            heard.append((event.command_name, begun[event.request_id], dict(event.reply)))
+
+        def failed(self, event: monitoring.CommandFailedEvent) -> None:
+            raise AssertionError(event.failure)
+
+    host, port = shop.client.address or ("", 0)
+    with MongoClient[Document](host, port, event_listeners=[Listener()]) as client:
+        yield heard, client.shop
+
+
 def test_the_collation_of_a_collection_does_not_change_its_ranges(
     open_reader: OpenReader, shop: Shop
 ) -> None:
@@ -127,25 +151,40 @@ def test_the_collation_of_a_collection_does_not_change_its_ranges(
     shop.things.insert_many([bson.raw_bson.RawBSONDocument(raw) for raw in given])
     plain = open_reader("things")
     reader = replace(plain, facts=replace(plain.facts, has_collation=True))
-    asked = list[object]()
-
-    class Listener(monitoring.CommandListener):
-        def started(self, event: monitoring.CommandStartedEvent) -> None:
-            if event.command_name == "find":
-                asked.append(event.command.get("collation"))
-
-        def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-            pass
-
-        def failed(self, event: monitoring.CommandFailedEvent) -> None:
-            pass
-
-    host, port = shop.client.address or ("", 0)
-    with MongoClient[Document](host, port, event_listeners=[Listener()]) as client:
-        reader = replace(reader, collection=client.shop.things)
+    with listen(shop) as (heard, listening):
+        reader = replace(reader, collection=listening.things)
         assert sorted(read_all(reader, 1000)) == sorted(given)
+    asked = [command.get("collation") for name, command, _ in heard if name == "find"]
     assert len(asked) > 5
     assert {str(each) for each in asked} == {"{'locale': 'simple'}"}
+
+
+def test_what_one_reply_does_not_hold_is_read_by_a_cursor_and_no_other_stays_open(
+    open_reader: OpenReader, shop: Shop
+) -> None:
+    given = [bson.encode({"_id": n, "text": "x" * 900}) for n in range(300)]
+    shop.things.insert_many([bson.raw_bson.RawBSONDocument(raw) for raw in given])
+    reader = open_reader("things")
+    (whole,) = number_ranges([EVERYTHING])
+    with listen(shop) as (heard, listening):
+        reader = replace(reader, collection=listening.things)
+        assert [raw for _, raw in reader.read_range(whole).documents] == given
+        assert [name for name, _, _ in heard] == ["find"]
+        heard.clear()
+        reader = replace(reader, facts=LiveCollection("things", 300_000_000, 300))
+        assert sorted(raw for _, raw in reader.read_range(whole).documents) == sorted(given)
+    assert [name for name, _, _ in heard[:3]] == ["find", "killCursors", "find"]
+    assert heard[1][1]["cursors"] == [heard[0][2]["cursor"]["id"]]
+    assert heard[-1][2]["cursor"]["id"] == 0
+
+
+def test_a_reply_that_is_cut_in_a_document_is_no_reply() -> None:
+    documents = [{"_id": n} for n in range(12)]
+    cursor = bson.encode({"firstBatch": documents, "id": Int64(7), "ns": "shop.things"})
+    assert read_reply(cursor) == (7, [bson.encode(each) for each in documents])
+    at = cursor.index(bson.encode(documents[5]))
+    for size in (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x10\0\0\0", b"\xff\xff\xff\x7f"):
+        assert read_reply(cursor[:at] + size + cursor[at + 4 :]) == (0, None)
 
 
 def test_a_large_range_is_split(open_reader: OpenReader, shop: Shop) -> None:

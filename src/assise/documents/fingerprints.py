@@ -28,21 +28,21 @@ class Fingerprints:
 
     def read(self, documents: Sequence[bytes]) -> list[bytes]:
         """Return the fingerprint of each document; of one that is not BSON no bytes."""
-        found = [b""] * len(documents)
+        found: list[bytes] = []
         for start in range(0, len(documents), Shape.GROUP):
-            group = documents[start : start + Shape.GROUP]
-            for i, digest in self._read_alike(group):
-                found[start + i] = digest
+            found += self._read_alike(documents[start : start + Shape.GROUP])
         for i, digest in enumerate(found):
             if not digest:
                 with suppress(InvalidBsonError):
                     found[i] = fingerprint(documents[i])
         return found
 
-    def _read_alike(self, group: Sequence[bytes]) -> list[tuple[int, bytes]]:
+    def _read_alike(self, group: Sequence[bytes]) -> list[bytes]:
+        """Return the fingerprints of the documents that have the shape, and no bytes for others."""
+        nothing = [b""] * len(group)
         small = [i for i, raw in enumerate(group) if len(raw) <= Shape.LARGEST_BYTES]
         if len(small) < Shape.MIN_GROUP:
-            return []
+            return nothing
         taken = [group[i] for i in small]
         parsed = self._shape.parse(taken) if self._shape else None
         if parsed is None or 2 * len(parsed.hits) < len(taken):
@@ -52,8 +52,12 @@ class Fingerprints:
         try:
             digests = self._level.digest(parsed.columns, len(parsed.hits))
         except (InvalidBsonError, *OUTSIDE):
-            return []
-        return list(zip([small[i] for i in parsed.hits], digests, strict=True))
+            return nothing
+        if len(digests) == len(group):
+            return digests
+        for i, digest in zip(parsed.hits, digests, strict=True):
+            nothing[small[i]] = digest
+        return nothing
 
 
 def _is_inlined(path: KeyPath) -> bool:
@@ -70,17 +74,17 @@ class _Item:
     write: _Write | None = None
     inner: _Level | None = None
 
-    def write_all(self, columns: Sequence[Sequence[SlotValue]]) -> list[bytes]:
-        """Return the item of each document; no bytes where the value is missing."""
+    def write_all(self, columns: Sequence[Sequence[SlotValue]]) -> tuple[bytes, Sequence[bytes]]:
+        """Return a template for the item, and what each document puts into it."""
         column, head = columns[self.slot], self.head
         if None not in column:
-            values = self._write(cast(Sequence[bytes], column), columns)
-            return [head + value for value in values]
+            template = head.replace(b"%", b"%%") + b"%b"
+            return template, self._write(cast(Sequence[bytes], column), columns)
         is_there = [value is not None for value in column]
         found = [value for value in column if value is not None]
         rest = [list(compress(each, is_there)) for each in columns] if self.inner else columns
         left = iter(self._write(found, rest))
-        return [head + next(left) if there else b"" for there in is_there]
+        return b"%b", [head + next(left) if there else b"" for there in is_there]
 
     def _write(
         self, values: Sequence[bytes], columns: Sequence[Sequence[SlotValue]]
@@ -98,8 +102,11 @@ class _Level:
 
     def digest(self, columns: Sequence[Sequence[SlotValue]], count: int) -> list[bytes]:
         """Return the digest of each of `count` documents."""
-        items = [item.write_all(columns) for item in self.items] or [[b""] * count]
-        return [digest_items(b"".join(each)) for each in zip(*items, strict=True)]
+        if not self.items:
+            return [digest_items(b"")] * count
+        templates, values = zip(*[item.write_all(columns) for item in self.items], strict=True)
+        template = b"".join(templates)
+        return [digest_items(template % each) for each in zip(*values, strict=True)]
 
 
 def _plan(shape: Shape) -> _Level:

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, cast
 
+from bson import Int64
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo.collation import Collation
 from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect, CursorNotFound, OperationFailure
 
-from assise.documents.reader import NOT_BSON, elements, read_int32
+from assise.documents.reader import NOT_BSON, elements, open_document, read_int32, read_int64
 from assise.mongo.chunks import Chunk
 from assise.mongo.faults import translated
 from assise.mongo.ranges import (
@@ -35,6 +35,7 @@ from assise.mongo.ranges import (
     match_bracket,
     number_ranges,
     read_id,
+    read_ids,
     split_range,
 )
 from assise.mongo.source import LargeChunkError
@@ -51,6 +52,9 @@ SAMPLED = 10
 
 RARELY = 25
 """At most one document in so many is sampled: of more than 5 % MongoDB would read all."""
+
+FINE = 100
+"""The bounds of ranges are exact to one in so many of their documents."""
 
 LARGEST_RANGE = 40 << 20
 """Bytes of a range that is read at once: two documents, and as much again. A larger one is split."""
@@ -113,7 +117,7 @@ class CollectionReader:
     def split(self, large: Range) -> list[Range]:
         """Return smaller ranges in the place of a large one; itself where it cannot be split."""
         with self._translated():
-            count = sum(1 for _ in self._walk(large.filter))
+            count = self._count(large.filter)
             average = max(1, self.facts.size // max(1, self.facts.count))
             parts = max(4, 4 * count * average // LARGEST_RANGE)
             filters = self._divide(large.filter, -(-count // parts))
@@ -152,11 +156,11 @@ class CollectionReader:
     def _read(self, each: Range, limit: int | None) -> Chunk:
         raws: list[bytes] = []
         size = 0
-        for batch in self._find(each.filter):
-            size += len(batch)
+        for some in self._find(each.filter):
+            size += sum(map(len, some))
             if limit is not None and size > limit:
                 raise LargeChunkError(f"a range of {self.facts.name} has over {limit:,} bytes")
-            raws.extend(_split(batch))
+            raws += some
         raws = _keep_last(raws)
         documents: list[Document] = list(enumerate(raws, each.start))
         return Chunk(each.start, each.stop, "", documents, [], each.stop, sum(map(len, raws)))
@@ -184,22 +188,50 @@ class CollectionReader:
             if documents:
                 yield documents
 
-    def _find(self, condition: bytes) -> Iterator[bytes]:
+    def _find(self, condition: bytes) -> Iterator[list[bytes]]:
         """Yield the documents that match, some at a time, as the server sends them."""
         options: dict[str, Any] = {}
         if self.facts.has_collation and condition != EVERYTHING:
-            options["collation"] = _SIMPLE
+            options["collation"] = _SIMPLE.document
         elif self.facts.query != EVERYTHING:
             # By an index on a field that is written meanwhile a document may be passed over.
             options["hint"] = "_id_"
-        condition = both(self.facts.query, condition)
-        cursor = self.collection.find_raw_batches(
-            RawBSONDocument(condition), batch_size=self.facts.batch, **options
-        )
-        return _batches(cursor)
+        matching = RawBSONDocument(both(self.facts.query, condition))
+        found = self._find_at_once(matching, options)
+        if found is not None:
+            yield found
+            return
+        cursor = self.collection.find_raw_batches(matching, batch_size=self.facts.batch, **options)
+        yield from map(_split, _batches(cursor))
 
-    def _walk(self, condition: bytes) -> Iterator[RawId]:
-        """Yield the ids of the documents that match, in MongoDB's order; only the index is read."""
+    def _find_at_once(
+        self, matching: RawBSONDocument, options: dict[str, Any]
+    ) -> list[bytes] | None:
+        """Return the documents that match, or None if one reply of the server does not hold them.
+
+        A cursor of pymongo makes an object of each document even where its batches are raw, which
+        takes longer than all else here.
+        """
+        collection, level = self.collection, self.collection.read_concern.document
+        command = {"find": self.facts.name, "filter": matching, "batchSize": 2 * self.facts.batch}
+        command |= options
+        reply = collection.database.command(
+            command | ({"readConcern": level} if level else {}),
+            codec_options=_RAW,
+            read_preference=collection.read_preference,
+        )
+        cursor_id, found = read_reply(bytes(reply["cursor"].raw))
+        if not cursor_id:
+            return found
+        kill = {"killCursors": self.facts.name, "cursors": [Int64(cursor_id)]}
+        collection.database.command(kill, check=False)
+        return None
+
+    def _walk(self, condition: bytes, every: int = 1) -> Iterator[tuple[RawId, int]]:
+        """Yield ids of the documents that match, in MongoDB's order; only the index is read.
+
+        With each comes how many documents it stands for: `every` at most, up to the next one.
+        """
         options: dict[str, Any] = {"collation": _SIMPLE} if self.facts.has_collation else {}
         cursor = self.collection.find_raw_batches(
             RawBSONDocument(both(self.facts.query, condition)),
@@ -209,10 +241,14 @@ class CollectionReader:
             allow_disk_use=self.facts.has_collation or None,
             **options,
         )
-        return map(read_id, chain.from_iterable(map(_split, _batches(cursor))))
+        for batch in _batches(cursor):
+            yield from read_ids(batch, every)
 
     def _divide(self, condition: bytes, step: int) -> list[bytes]:
-        return divide(((each, 1) for each in self._walk(condition)), step)
+        return divide(self._walk(condition, max(1, step // FINE)), step)
+
+    def _count(self, condition: bytes) -> int:
+        return sum(count for _, count in self._walk(condition, BATCH_BYTES))
 
     def _sample_ids(self, count: int) -> list[tuple[RawId, int]]:
         """Return ids drawn at random in MongoDB's order, with the sizes of their documents."""
@@ -256,7 +292,7 @@ class CollectionReader:
             return 0
         with self._translated():
             outside = {*self._find_brackets()} - planned
-            return sum(1 for kinds in outside for _ in self._walk(match_bracket(kinds)))
+            return sum(self._count(match_bracket(kinds)) for kinds in outside)
 
     def _find_end(self, direction: int) -> int:
         cursor = self.collection.find_raw_batches(
@@ -285,18 +321,37 @@ def _batches(cursor: Iterable[object]) -> Iterator[bytes]:
     return cast(Iterator[bytes], iter(cursor))
 
 
-def _split(batch: bytes) -> Iterator[bytes]:
-    """Yield the documents of a batch."""
+def _split(batch: bytes) -> list[bytes]:
+    """Return the documents of a batch."""
+    found = []
     p, stop = 0, len(batch)
     while p < stop:
         end = p + read_int32(batch, p)[0]
-        yield batch[p:end]
+        found.append(batch[p:end])
         p = end
+    return found
+
+
+def read_reply(cursor: bytes) -> tuple[int, list[bytes] | None]:
+    """Return the id of a cursor and its first documents; None where they are not well-formed."""
+    found = []
+    with suppress(*NOT_BSON):
+        fields = {key: p for _, key, p, _ in elements(cursor)}
+        p = fields[b"firstBatch"]
+        last, p = open_document(cursor, p), p + 4
+        while p < last:
+            p = cursor.index(0, p + 1) + 1
+            end = open_document(cursor, p) + 1
+            found.append(cursor[p:end])
+            p = end
+        if p == last:
+            return read_int64(cursor, fields[b"id"])[0], found
+    return 0, None
 
 
 def _keep_last(raws: Sequence[bytes]) -> list[bytes]:
     """Return the documents, of those with one `_id` the last."""
-    if all(raw.startswith(_OBJECT_ID_FIRST, 4) for raw in raws):
+    if {raw[4:9] for raw in raws} == {_OBJECT_ID_FIRST}:
         return list({raw[9:21]: raw for raw in raws}.values())
     return list({_find_id(raw) or n: raw for n, raw in enumerate(raws)}.values())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from pymongo.errors import (
@@ -75,7 +75,7 @@ def translated(place: str, secrets: Collection[str]) -> Iterator[None]:
 def _translate(error: PyMongoError, place: str, secrets: Collection[str]) -> SourceError:
     message = _clean(str(error), secrets)
     if isinstance(error, OperationFailure | NotPrimaryError):
-        details = error.details if isinstance(error.details, dict) else {}
+        details = error.details if isinstance(error.details, Mapping) else {}
         code = error.code if isinstance(error, OperationFailure) else details.get("code")
         named = f" (code {code})" if code else ""
         remedy = _REMEDIES.get(code or 0, AGAIN)

@@ -111,6 +111,21 @@ def read_id(raw: bytes, start: int = 0) -> RawId:
     return (raw[start + 4], raw[start + 9 : stop - 1]) if stop - start > 5 else (MISSING, b"")
 
 
+def read_ids(batch: bytes, every: int) -> Iterator[tuple[RawId, int]]:
+    """Yield ids of documents that follow one another, each with the number up to the next one.
+
+    Where all are of one type and length, one in `every` documents is read.
+    """
+    size = struct.unpack_from("<i", batch)[0] if batch else 1
+    count, rest = divmod(len(batch), size)
+    is_alike = not rest and all(batch[n::size] == batch[n : n + 1] * count for n in range(9))
+    p, stop = 0, len(batch)
+    while p < stop:
+        taken = min(every, (stop - p) // size) if is_alike else 1
+        yield read_id(batch, p), taken
+        p += taken * (size if is_alike else struct.unpack_from("<i", batch, p)[0])
+
+
 def bracket_of(kind: int) -> tuple[int, ...]:
     """Return the bracket of a type."""
     return BRACKETS[_BRACKET_OF[kind]]
