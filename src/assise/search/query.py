@@ -76,20 +76,21 @@ class Found:
         return self.results[-1].next if self.results else None
 
 
-def find(manifest: Manifest, request: Request, schema: str | None = None) -> Statements:
-    """Search, then read the rows of the hits with the rights of whoever asks.
+def ask(
+    manifest: Manifest, request: Request, schema: str | None = None
+) -> tuple[str, dict[str, object]]:
+    """The statement that ranks rows, and its parameters.
 
     Raises:
         UsageError: a table is not searched.
     """
-    started = perf_counter()
     _check(manifest, request)
     function = quote(schema, "search") if schema else "search"
     statement = (
         f"SELECT * FROM {function}(%(q)s, %(tables)s::text[], %(limit)s,"  # noqa: S608
         " %(filters)s::jsonb, %(cursor)s, %(options)s::jsonb) ORDER BY place"
     )
-    parameters: dict[str, object] = {
+    return statement, {
         "q": request.text.replace("\0", " "),
         "tables": None if request.types is None else [*request.types],
         "limit": request.limit,
@@ -97,7 +98,16 @@ def find(manifest: Manifest, request: Request, schema: str | None = None) -> Sta
         "cursor": request.cursor,
         "options": json.dumps(request.options()),
     }
-    hits = yield statement, parameters
+
+
+def find(manifest: Manifest, request: Request, schema: str | None = None) -> Statements:
+    """Search, then read the rows of the hits with the rights of whoever asks.
+
+    Raises:
+        UsageError: a table is not searched.
+    """
+    started = perf_counter()
+    hits = yield ask(manifest, request, schema)
     rows: dict[tuple[str, int], Record] = {}
     for table in dict.fromkeys(str(hit["table"]) for hit in hits):
         own = [hit for hit in hits if hit["table"] == table]
