@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +16,7 @@ from assise.cli.options import JsonOption, ManifestOption, ToOption, add_command
 from assise.cli.search_eval import InOption, Ranked, TenantOption, UserOption, measure, write_runs
 from assise.errors import UsageError
 from assise.search.query import Found, Request
+from assise.search.snippet import highlight
 from assise.wording import count_of, show_controls
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=NOUNS["search"].help)
@@ -137,7 +139,8 @@ def _print_hits(found: Found) -> None:
     for hit in found.results:
         print(show_controls(f"{hit.score:4.2f}  {hit.type} {hit.id}  {hit.title}"))
         if hit.snippet:
-            print(show_controls(f"      {hit.snippet}"))
+            snippet = show_controls(f"      {hit.snippet}")
+            print(highlight(snippet, is_bold=sys.stdout.isatty()))
 
 
 @add_command(app, "assise search build")
