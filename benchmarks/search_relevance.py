@@ -83,7 +83,7 @@ def load(folder: Path, languages: dict[str, str], table: str = "") -> Iterator[P
 
 
 def measure(project: Project, folder: Path, table: str) -> str:
-    """nDCG@10 of each method, and of the first with queries without accents and with typos."""
+    """nDCG@10 of BM25, also with queries without accents and with typos, and of ts_rank."""
     queries = read_queries(folder / "queries.jsonl")
     prefix = f"{folder.name}-" if table != folder.name else ""
     judgements = {
