@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from assise.access import purge, rules
+from assise.search import jobs as search_jobs
 from assise.search import tables as search_tables
 from assise.worker import books
 
@@ -66,6 +67,7 @@ PARTS = (
         bookkeeping="search",
         page="how-to/search.md",
         additions=search_tables,
+        list_jobs=search_jobs.list_jobs,
     ),
     Part(
         "worker",

@@ -220,23 +220,17 @@ class Builder:
         with self.connection.transaction(isolation="REPEATABLE READ"):
             self.run("count_words")
             n = int(str(self.run("count_rows", active=active.generation)[0][0]))
-            entries = sum(self._count_entries())
+            length = self._add_lengths()
             self.run("learn_counted")
             self.run("keep_counted", generation=generation)
-            average = entries / n if n and entries else None
-            values = {"generation": generation, "n": n, "average": average}
-            self.run("begin_generation", active=active.generation, **values)
+            average = length / n if n and length else None
+            self.run("begin_generation", generation=generation, n=n, average=average)
         return self.read_generations()[-1]
 
-    def _count_entries(self) -> Iterator[float]:
-        """How long all rows are together, by the weights of their columns."""
-        search = self.table.search
-        weights = {label: search.weights.get(name, 1) for name, label in self.table.labels.items()}
-        if set(weights.values()) == {1}:
-            yield float(str(self.run("count_entries")[0][0]))
-            return
-        for label, weight in weights.items():
-            yield weight * float(str(self.run("count_label", label=label)[0][0]))
+    def _add_lengths(self) -> float:
+        """How long all rows are together; where a word counts once, that is what was counted."""
+        is_plain = "sum" not in self.table.frequency and len(self.table.search.languages) == 1
+        return float(str(self.run("count_entries" if is_plain else "count_lengths")[0][0]))
 
     def _copy_rows(self, active: Generation, new: Generation) -> None:
         self.run("begin_batch")

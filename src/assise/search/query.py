@@ -6,7 +6,7 @@ The statements are those of a generator that gets their rows, for sessions with 
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Literal
@@ -18,6 +18,9 @@ from assise.schema.search.searched import select_hits
 from assise.schema.sql import quote
 from assise.search.snippet import make_snippet
 from assise.wording import nearest
+
+LONGEST = 100_000
+"""Characters of a text in which a passage is looked for."""
 
 Match = Literal["any", "most", "all"]
 Record = Mapping[str, Any]
@@ -76,20 +79,21 @@ class Found:
         return self.results[-1].next if self.results else None
 
 
-def find(manifest: Manifest, request: Request, schema: str | None = None) -> Statements:
-    """Search, then read the rows of the hits with the rights of whoever asks.
+def ask(
+    manifest: Manifest, request: Request, schema: str | None = None
+) -> tuple[str, dict[str, object]]:
+    """The statement that ranks rows, and its parameters.
 
     Raises:
         UsageError: a table is not searched.
     """
-    started = perf_counter()
     _check(manifest, request)
     function = quote(schema, "search") if schema else "search"
     statement = (
         f"SELECT * FROM {function}(%(q)s, %(tables)s::text[], %(limit)s,"  # noqa: S608
         " %(filters)s::jsonb, %(cursor)s, %(options)s::jsonb) ORDER BY place"
     )
-    parameters: dict[str, object] = {
+    return statement, {
         "q": request.text.replace("\0", " "),
         "tables": None if request.types is None else [*request.types],
         "limit": request.limit,
@@ -97,18 +101,29 @@ def find(manifest: Manifest, request: Request, schema: str | None = None) -> Sta
         "cursor": request.cursor,
         "options": json.dumps(request.options()),
     }
-    hits = yield statement, parameters
-    rows: dict[tuple[str, int], Record] = {}
+
+
+def find(manifest: Manifest, request: Request, schema: str | None = None) -> Statements:
+    """Search, then read the rows of the hits with the rights of whoever asks.
+
+    Raises:
+        UsageError: a table is not searched.
+    """
+    started = perf_counter()
+    hits = yield ask(manifest, request, schema)
+    made: dict[object, Hit] = {}
     for table in dict.fromkeys(str(hit["table"]) for hit in hits):
         own = [hit for hit in hits if hit["table"] == table]
         keys = json.dumps([hit["key"] for hit in own])
-        found = yield select_hits(manifest, table, schema), {"keys": keys}
-        rows |= {(table, int(own[int(row["_place"]) - 1]["place"])): row for row in found}
-    results = [
-        _make_hit(manifest, hit, rows[hit["table"], hit["place"]], request.text)
-        for hit in hits
-        if (hit["table"], hit["place"]) in rows
-    ]
+        rows = yield select_hits(manifest, table, schema), {"keys": keys}
+        texts = [_read_bodies(manifest, table, row) for row in rows]
+        (marked,) = yield _mark(manifest, table, texts, request.text, schema=schema)
+        headlines = iter(marked["headlines"])
+        for row, bodies in zip(rows, texts, strict=True):
+            snippet = make_snippet(bodies, [next(headlines) for _ in bodies], request.text)
+            hit = own[int(row["_place"]) - 1]
+            made[hit["place"]] = _make_hit(manifest, hit, row, snippet)
+    results = [made[hit["place"]] for hit in hits if hit["place"] in made]
     return Found(results, (perf_counter() - started) * 1_000)
 
 
@@ -123,19 +138,39 @@ def _check(manifest: Manifest, request: Request) -> None:
         )
 
 
-def _make_hit(manifest: Manifest, hit: Record, row: Record, text: str) -> Hit:
+def _read_bodies(manifest: Manifest, table: str, row: Record) -> list[str]:
+    search = SEARCH.of(manifest.tables[table]) or Search()
+    return [_as_text(row[column])[:LONGEST] for column in search.body if row[column]]
+
+
+def _mark(
+    manifest: Manifest, table: str, texts: Iterable[list[str]], q: str, *, schema: str | None
+) -> tuple[str, dict[str, object]]:
+    """The statement that finds the best passages of texts, and its parameters."""
+    search = SEARCH.of(manifest.tables[table]) or Search()
+    function = quote(schema, "search_headlines") if schema else "search_headlines"
+    return (
+        f"SELECT {function}(%(bodies)s::text[], %(q)s, %(languages)s::text[]) AS headlines",
+        {
+            "bodies": [body for bodies in texts for body in bodies],
+            "q": q.replace("\0", " "),
+            "languages": list(search.languages),
+        },
+    )
+
+
+def _make_hit(manifest: Manifest, hit: Record, row: Record, snippet: str) -> Hit:
     name = str(hit["table"])
     table = manifest.tables[name]
     search = SEARCH.of(table) or Search()
     key = [row[column] for column in table.primary_key]
     title = str(row.get(search.title or "") or "")
-    bodies = [_as_text(row[column]) for column in search.body if row[column]]
     known = {*table.primary_key, *search.columns, "_place"}
     return Hit(
         type=name,
         id=key[0] if len(key) == 1 else tuple(key),
         title=title,
-        snippet=make_snippet(bodies, text),
+        snippet=snippet,
         score=float(hit["score"]),
         metadata={column: value for column, value in row.items() if column not in known},
         next=str(hit["next"]),

@@ -101,7 +101,7 @@ def _list_made(connection: Connection, load: str) -> list[Managed]:
 def _find_missing(connection: Connection, objects: list[Managed], schema: str) -> set[Managed]:
     rows = connection.execute(QUERIES["present"], {"schema": schema})
     found = {(str(kind), str(name)) for kind, name in rows}
-    known = {"table", "function", "trigger"}
+    known = {"table", "function", "trigger", "index"}
     return {each for each in objects if each.kind in known and (each.kind, each.name) not in found}
 
 
@@ -109,7 +109,9 @@ def _change(
     connection: Connection, *, wanted: list[Managed], made: list[Managed], missing: set[Managed]
 ) -> None:
     """Drop what is no longer wanted as it is, and make the rest; tables stay while they can."""
-    kept = {each for each in made if each.kind in {"table", "extension"} and each in wanted}
+    kept = {
+        each for each in made if each.kind in {"table", "extension", "index"} and each in wanted
+    }
     kept -= missing
     lost = {each.table for each in wanted if each.kind == "table" and each not in kept}
     kept -= {each for each in kept if each.table in lost and each.table}

@@ -20,7 +20,7 @@ from assise.schema.search.searched import (
     read_blocks,
     sees_all,
 )
-from assise.schema.sql import quote, quote_text
+from assise.schema.sql import quote, quote_list, quote_text
 
 EXTENSIONS = search_text.EXTENSIONS
 SHARED = read_blocks("shared.sql")
@@ -131,6 +131,15 @@ class _Objects:
                 block = _without_blocks(block)
             yield self._function(table.made(kind), kind, block, parts)
         yield from _list_triggers(table)
+        if columns := table.index:
+            yield self._index(table, columns)
+
+    def _index(self, table: Searched, columns: tuple[str, ...]) -> Managed:
+        name = table.made("visible")
+        live = self.rules.live(table.name).replace(" AND ", " WHERE ", 1)
+        create = f"CREATE INDEX {quote(name)} ON {table.place} ({quote_list(columns)}){live}"
+        drop = f"DROP INDEX IF EXISTS {quote(self.schema, name)}"
+        return Managed("index", table.name, name, create, drop)
 
     def _table(
         self, table: str, name: str, *statements: str, drops: list[str] | None = None

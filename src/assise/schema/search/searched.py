@@ -126,12 +126,6 @@ class Searched:
             f" WHERE {size} > {LONG_BYTES})"
         )
 
-    def count_rows(self, state: str, lexeme: str) -> str:
-        """How many rows could have a lexeme: those in its language, where rows are in several."""
-        if len(self.search.languages) == 1:
-            return f"{state}.n"
-        return f"coalesce(({state}.tags ->> split_part({lexeme}, ':', 1))::float8, {state}.n)"
-
     @cached_property
     def frequency(self) -> str:
         """How often a lexeme `x` of a tsvector stands in a row, by the weights of its columns."""
@@ -139,26 +133,53 @@ class Searched:
             self.labels[name]: self.search.weights.get(name, 1) for name in self.search.columns
         }
         if set(weights.values()) == {1}:
-            return "cardinality(x.positions)"
+            return "cardinality(x.positions)::float8"
         cases = " ".join(f"WHEN '{label}' THEN {value}" for label, value in weights.items())
-        return f"(SELECT sum(CASE g {cases} ELSE 1 END) FROM unnest(x.weights) AS g)"
+        return f"(SELECT sum(CASE g {cases} ELSE 1 END)::float8 FROM unnest(x.weights) AS g)"
 
-    def saturate(self, average: str, length: str) -> str:
-        """The weight of a lexeme `x` in a row without its idf: BM25 with k1 1.2 and b 0.75."""
-        relative = f"coalesce({length} / nullif({average}, 0), 1)"
-        tf = "x.tf"
-        return f"{tf} * 2.2 / ({tf} + 1.2 * (0.25 + 0.75 * {relative}))"
+    def saturate(self, average: str) -> str:
+        """The weight of a lexeme `x` in a row without its idf: BM25 with k1 1.2 and b 0.75.
+
+        `d` is what `measure` gives for the row. A row that is too short to tell its language is
+        read in several, which together weigh as one.
+        """
+        relative = f"coalesce(d.length / nullif({average}, 0), 1)"
+        weight = f"x.tf * 2.2 / (x.tf + 1.2 * (0.25 + 0.75 * {relative}))"
+        if len(self.search.languages) == 1:
+            return weight
+        return f"{weight} / CASE WHEN {self._has_tag('x.lexeme')} THEN d.readings ELSE 1 END"
+
+    def measure(self, vector: str) -> str:
+        """How long a row is, and in how many languages it is read, as a subquery."""
+        lexed = f"unnest({vector}) AS x (lexeme, positions, weights)"
+        if len(self.search.languages) == 1:
+            return f"(SELECT coalesce(sum({self.frequency}), 0)::float8 AS length FROM {lexed})"
+        read = (
+            f"SELECT {self.frequency} AS tf, CASE WHEN {self._has_tag('x.lexeme')}"
+            f" THEN split_part(x.lexeme, ':', 1) END AS tag FROM {lexed}"
+        )
+        return (
+            "(SELECT readings, (typed + tagged / readings)::float8 AS length FROM ("
+            "SELECT greatest(count(DISTINCT tag), 1) AS readings,"
+            " coalesce(sum(tf) FILTER (WHERE tag IS NULL), 0)::float8 AS typed,"
+            f" coalesce(sum(tf) FILTER (WHERE tag IS NOT NULL), 0)::float8 AS tagged FROM ({read}) AS x"
+            ") AS x)"
+        )
+
+    def _has_tag(self, lexeme: str) -> str:
+        return (
+            f"(position(':' IN {lexeme}) > 0"
+            f" AND split_part({lexeme}, ':', 1) = ANY ({self.languages}))"
+        )
 
     def score_fresh(self, lexemes: str, weights: str, average: str) -> str:
         """The score of a row `f` by its tsvector, as a subquery."""
-        lexed = "unnest(f.vector) AS x (lexeme, positions, weights)"
         return (
-            "(SELECT round(1e5 * (SELECT sum("
-            f"q.weight * {self.saturate(average, 'd.length')})"
-            f" FROM (SELECT x.lexeme, {self.frequency} AS tf FROM {lexed}) AS x"
+            f"(SELECT round(1e5 * (SELECT sum(q.weight * {self.saturate(average)})"
+            f" FROM (SELECT x.lexeme, {self.frequency} AS tf"
+            " FROM unnest(f.vector) AS x (lexeme, positions, weights)) AS x"
             f" JOIN unnest({lexemes}, {weights}) AS q (lexeme, weight) ON q.lexeme = x.lexeme"
-            ")) / 1e5 AS score"
-            f" FROM (SELECT sum({self.frequency})::float8 AS length FROM {lexed}) AS d)"
+            f")) / 1e5 AS score FROM {self.measure('f.vector')} AS d)"
         )
 
     def score_row(self, vector: str) -> str:
@@ -182,6 +203,13 @@ class Searched:
         parts = [part for part in (read, live) if part != "true"]
         return live, " AND ".join(f"({part})" for part in parts) or "true"
 
+    @property
+    def index(self) -> tuple[str, ...]:
+        """The columns of an index by which the keys of the rows that a user sees are read alone."""
+        guard = self.rules.guards.get(self.name)
+        columns = dict.fromkeys(each.column for each in guard.read) if guard else {}
+        return tuple(dict.fromkeys([*columns, *self.key])) if len(columns) == 1 else ()
+
     def same(self, one: str, other: str) -> str:
         """That two rows have the same key."""
         return " AND ".join(equate(qualify(one, self.key), qualify(other, self.key)))
@@ -198,6 +226,12 @@ class Searched:
         collated = self.rules.manifest.layout.tables[self.name].key_is_any
         collations = {next(iter(key)): ' COLLATE "C"'} if collated else {}
         variables = [f"_key{number}" for number, _ in enumerate(key)]
+        all_vectors = (
+            f"SELECT vector FROM {names['fresh']}"
+            f" UNION ALL SELECT vector FROM {names['rows']}"
+            f" WHERE generation = (SELECT generation FROM {quote(schema, '_search_state')}"
+            f" WHERE is_active AND name = {quote_text(self.name)})"
+        )
         share = "round(1e10 * max(s.score) / $11) / 1e10"
         places = dict(enumerate(key.values()))
         live, rule = self.visible
@@ -240,19 +274,15 @@ class Searched:
             "unchanged_a_t": _unchanged(self._watched, "a", "t"),
             "vectors": self.vectors("t"),
             "frequency": self.frequency,
-            "n_of_query": self.count_rows("_state", "u.lexeme"),
-            "n_of_block": self.count_rows("s", "x.lexeme"),
-            "tag_counts": self._count_tags(names["rows"], names["fresh"]),
-            "saturated": self.saturate("%(average)s::float8", "d.length"),
-            "saturated_of_state": self.saturate("s.average", "d.length"),
+            "saturated": self.saturate("%(average)s::float8"),
+            "saturated_of_state": self.saturate("s.average"),
+            "measure_b": self.measure("b.vector"),
+            "measure_r": self.measure("r.vector"),
+            "measure_v": self.measure("v.vector"),
             "batch": quote(self.made("batch")),
             "counted": quote(self.made("counted")),
-            "vectors_text": quote_text(
-                f"SELECT vector FROM {names['fresh']}"
-                f" UNION ALL SELECT vector FROM {names['rows']}"
-                f" WHERE generation = (SELECT generation FROM {quote(schema, '_search_state')}"
-                f" WHERE is_active AND name = {quote_text(self.name)})"
-            ),
+            "all_vectors": all_vectors,
+            "vectors_text": quote_text(all_vectors),
             "has_vector": "true" if self.vector else "false",
             "query_type": f"{quote(self.vector)}.sparsevec" if self.vector else "text",
             "tags": quote_array([f"{name}:" for name in self.search.languages] + [""])
@@ -275,21 +305,6 @@ class Searched:
             + ", ".join(f"($15 -> 'key' ->> {n})::{kind}" for n, kind in places.items())
             + ")",
         }
-
-    def _count_tags(self, rows: str, fresh: str) -> str:
-        """A JSON object: how many rows have lexemes of each language."""
-        if len(self.search.languages) == 1:
-            return "'{}'::jsonb"
-        queries = {name: quote_text(f"'{name}:':*") for name in self.search.languages}
-        counts = ", ".join(
-            f"{quote_text(name)}, count(*) FILTER (WHERE vector @@ {query})"
-            for name, query in queries.items()
-        )
-        vectors = (
-            f"SELECT vector FROM {fresh}"
-            f" UNION ALL SELECT vector FROM {rows} WHERE generation = %(active)s"
-        )
-        return f"(SELECT jsonb_build_object({counts}) FROM ({vectors}) AS v)"
 
     @property
     def _watched(self) -> list[str]:

@@ -30,6 +30,8 @@ DROP TABLE assise.search_object
 -- What the catalog has of what search makes: kind and name.
 SELECT 'table', relname::text FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind = 'r'
 UNION ALL
+SELECT 'index', relname::text FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind = 'i'
+UNION ALL
 SELECT 'function', proname::text FROM pg_proc WHERE pronamespace = to_regnamespace(quote_ident(%(schema)s))
 UNION ALL
 SELECT 'trigger', tgname::text FROM pg_trigger JOIN pg_class AS c ON c.oid = tgrelid

@@ -44,10 +44,10 @@ WITH numbered AS (
             + row_number() OVER (ORDER BY {b_keys}, b.part) - 1 AS number
     FROM pg_temp.{batch} AS b
 ), weighed AS (
-    SELECT b.number, sum(x.tf) AS length,
+    SELECT b.number, max(d.length) AS length,
         ('{' || coalesce(string_agg(x.term || ':' || x.weight, ',' ORDER BY x.term) FILTER (WHERE x.weight <> 0), '')
             || '}/1000000000')::{query_type} AS weights
-    FROM numbered AS b CROSS JOIN LATERAL (SELECT coalesce(sum({frequency}), 0)::float8 AS length FROM unnest(b.vector) AS x) AS d
+    FROM numbered AS b CROSS JOIN LATERAL {measure_b} AS d
     LEFT JOIN LATERAL (
         SELECT w.id AS term, x.tf, ({saturated})::float4 AS weight
         FROM (SELECT x.lexeme COLLATE "C" AS lexeme, {frequency} AS tf FROM unnest(b.vector) AS x) AS x JOIN {words} AS w USING (lexeme)
@@ -75,10 +75,10 @@ SELECT %(generation)s, x.term, %(block)s,
     ('{' || string_agg(x.place || ':' || x.weight, ',' ORDER BY x.place) || '}/{size}')::{query_type}
 FROM (
     SELECT x.id AS term, r.number - %(block)s::int8 * {size} + 1 AS place,
-        (ln(1 + ({n_of_block} - coalesce(t.df, 0) + 0.5) / (coalesce(t.df, 0) + 0.5)) * {saturated_of_state})::float4 AS weight
+        (ln(1 + (s.n - coalesce(t.df, 0) + 0.5) / (coalesce(t.df, 0) + 0.5)) * {saturated_of_state})::float4 AS weight
     FROM {state} AS s
     JOIN {rows} AS r ON r.generation = s.generation AND r.number BETWEEN %(block)s::int8 * {size} AND %(block)s::int8 * {size} + {size} - 1
-    CROSS JOIN LATERAL (SELECT coalesce(sum({frequency}), 0)::float8 AS length FROM unnest(r.vector) AS x) AS d
+    CROSS JOIN LATERAL {measure_r} AS d
     CROSS JOIN LATERAL (
         SELECT w.id, w.lexeme, {frequency} AS tf FROM unnest(r.vector) AS x JOIN {words} AS w ON w.lexeme = x.lexeme COLLATE "C"
     ) AS x
@@ -94,8 +94,8 @@ UPDATE {state} SET sealed = %(sealed)s WHERE name = {name} AND generation = %(ge
 CREATE TEMP TABLE {counted} ON COMMIT DROP AS
 SELECT word COLLATE "C" AS lexeme, ndoc, nentry FROM ts_stat({vectors_text})
 
--- count_label --
-SELECT coalesce(sum(nentry), 0)::float8 FROM ts_stat({vectors_text}, %(label)s)
+-- count_lengths --
+SELECT coalesce(sum(d.length), 0)::float8 FROM ({all_vectors}) AS v CROSS JOIN LATERAL {measure_v} AS d
 
 -- count_entries --
 SELECT coalesce(sum(nentry), 0)::float8 FROM pg_temp.{counted}
@@ -111,8 +111,8 @@ WHERE NOT EXISTS (SELECT FROM {words} AS w WHERE w.lexeme = c.lexeme) ORDER BY 1
 INSERT INTO {terms} (generation, term, df) SELECT %(generation)s, w.id, c.ndoc FROM pg_temp.{counted} AS c JOIN {words} AS w USING (lexeme)
 
 -- begin_generation --
-INSERT INTO {state} (name, generation, is_active, n, average, tags, is_filled)
-VALUES ({name}, %(generation)s, false, %(n)s, %(average)s, {tag_counts}, true)
+INSERT INTO {state} (name, generation, is_active, n, average, is_filled)
+VALUES ({name}, %(generation)s, false, %(n)s, %(average)s, true)
 
 -- switch --
 UPDATE {state} SET is_active = generation = %(generation)s WHERE name = {name}

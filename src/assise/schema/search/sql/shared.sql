@@ -5,7 +5,6 @@ CREATE TABLE {state} (
     is_active bool NOT NULL,             -- queries read this one
     n float8 NOT NULL,                   -- rows when the generation was counted
     average float8,                      -- their average length; NULL without rows
-    tags jsonb NOT NULL DEFAULT '{}',    -- rows by language, where they are in several
     sealed int8 NOT NULL DEFAULT 0,      -- rows with lower numbers are in blocks
     weighed int8 NOT NULL DEFAULT 0,     -- rows that have got weights, and the sum of their lengths
     length float8 NOT NULL DEFAULT 0,

@@ -97,7 +97,7 @@ DECLARE
     _numbers int8[]; _scores float4[];
     _first int8[]; _score float4[];
     _best int8[] := '{}'; _best_score float4[] := '{}';
-    _seen bool;
+    _try int4;
 BEGIN
     IF below IS NOT NULL THEN
         _above := array_fill((below + slack)::float4, ARRAY[{size}])::{v}.vector;
@@ -106,54 +106,56 @@ BEGIN
         SELECT b.block, {v}.sum(b.weights::{v}.vector) AS scores
         FROM unnest(terms) AS u (term) JOIN {blocks} AS b ON b.generation = g AND b.term = u.term GROUP BY b.block
     LOOP
-        IF _theta > 0 THEN
-            _bits := {v}.binary_quantize(_block.scores OPERATOR({v}.-) _limits);
-        ELSE
-            _bits := {v}.binary_quantize(_block.scores);
-        END IF;
-        IF below IS NOT NULL THEN
-            _bits := _bits & ~{v}.binary_quantize(_block.scores OPERATOR({v}.-) _above);
-        END IF;
-        _count := bit_count(_bits);
-        CONTINUE WHEN _count = 0;
-        _number := _block.block::int8 * {size};
-        IF _count > 200 THEN
-            SELECT array_agg(_number + o - 1 ORDER BY x DESC), array_agg(x ORDER BY x DESC) INTO _numbers, _scores
-            FROM unnest(_block.scores::float4[]) WITH ORDINALITY AS u (x, o)
-            WHERE x > _theta AND (below IS NULL OR x <= below + slack);
-        ELSE
-            _numbers := '{}'; _scores := '{}';
-            LOOP
-                _place := position(B'1' IN _bits);
-                EXIT WHEN _place = 0;
-                _bits := set_bit(_bits, _place - 1, 0);
-                _numbers := _numbers || (_number + _place - 1);
-                _scores := _scores
-                    || (-({v}.subvector(_block.scores, _place, 1) OPERATOR({v}.<#>) '[1]'::{v}.vector))::float4;
-            END LOOP;
-        END IF;
-        -- Where all are wanted until k are found, a few of the best set the bound for the others.
-        _seen := _theta > 0 OR cardinality(_numbers) <= 2 * k;
+        -- At first a few of the best, so that they set the bound for the others.
+        _try := CASE WHEN _theta > 0 THEN 2 ELSE 0 END;
         LOOP
+            IF _theta > 0 THEN
+                _bits := {v}.binary_quantize(_block.scores OPERATOR({v}.-) _limits);
+            ELSE
+                _bits := {v}.binary_quantize(_block.scores);
+            END IF;
+            IF below IS NOT NULL THEN
+                _bits := _bits & ~{v}.binary_quantize(_block.scores OPERATOR({v}.-) _above);
+            END IF;
+            _count := bit_count(_bits);
+            EXIT WHEN _count = 0;
+            _number := _block.block::int8 * {size};
+            IF _count > 200 THEN
+                SELECT array_agg(_number + u.o - 1), array_agg(u.x) INTO _numbers, _scores FROM (
+                    SELECT x, o FROM unnest(_block.scores::float4[]) WITH ORDINALITY AS u (x, o)
+                    WHERE x > _theta AND (below IS NULL OR x <= below + slack)
+                    ORDER BY x DESC LIMIT CASE _try WHEN 0 THEN 4 * k + 100 END
+                ) AS u;
+            ELSE
+                _numbers := '{}'; _scores := '{}';
+                LOOP
+                    _place := position(B'1' IN _bits);
+                    EXIT WHEN _place = 0;
+                    _bits := set_bit(_bits, _place - 1, 0);
+                    _numbers := _numbers || (_number + _place - 1);
+                    _scores := _scores
+                        || (-({v}.subvector(_block.scores, _place, 1) OPERATOR({v}.<#>) '[1]'::{v}.vector))::float4;
+                END LOOP;
+            END IF;
             IF visible IS NULL THEN
-                SELECT array_agg(c.first ORDER BY c.x DESC), array_agg(c.x ORDER BY c.x DESC) INTO _first, _score FROM (
+                SELECT array_agg(c.first), array_agg(c.x) INTO _first, _score FROM (
                     SELECT w.first, s.x
                     FROM (SELECT * FROM unnest(_numbers, _scores) AS s (o, x) ORDER BY x DESC) AS s
-                    JOIN {rows} AS w ON w.generation = g AND w.number = s.o
-                    WHERE s.x > _theta ORDER BY s.x DESC LIMIT CASE WHEN NOT _seen THEN 2 * k END
+                    CROSS JOIN LATERAL (SELECT w.first FROM {rows} AS w WHERE w.generation = g AND w.number = s.o OFFSET 0) AS w
+                    ORDER BY s.x DESC LIMIT CASE WHEN _try < 2 THEN 2 * k END
                 ) AS c;
             ELSE
                 EXECUTE $q$
-                    SELECT array_agg(c.first ORDER BY c.x DESC), array_agg(c.x ORDER BY c.x DESC) FROM (
+                    SELECT array_agg(c.first), array_agg(c.x) FROM (
                         SELECT w.first, s.x
                         FROM (SELECT * FROM unnest($2, $3) AS s (o, x) ORDER BY x DESC) AS s
-                        JOIN {rows} AS w ON w.generation = $4 AND w.number = s.o
-                        JOIN $q$ || visible || $q$ AS t ON {same_t_w}
-                        WHERE s.x > $5 AND ($9 IS NULL OR w.vector @@ $9)
-                            AND ($10 = 0 OR {share_of}(w.vector, $8) >= $10)
-                        ORDER BY s.x DESC LIMIT CASE WHEN NOT $6 THEN 2 * $7 END
+                        CROSS JOIN LATERAL (SELECT w.* FROM {rows} AS w WHERE w.generation = $4 AND w.number = s.o OFFSET 0) AS w
+                        CROSS JOIN LATERAL (SELECT FROM $q$ || visible || $q$ AS t WHERE {same_t_w} OFFSET 0) AS t
+                        WHERE ($7 IS NULL OR w.vector @@ $7) AND ($8 = 0 OR {share_of}(w.vector, $6) >= $8)
+                        ORDER BY s.x DESC LIMIT $5
                     ) AS c $q$
-                INTO _first, _score USING filters, _numbers, _scores, g, _theta, _seen, k, words, required, enough;
+                INTO _first, _score
+                USING filters, _numbers, _scores, g, CASE WHEN _try < 2 THEN 2 * k END, words, required, enough;
             END IF;
             SELECT coalesce(array_agg(c.f ORDER BY c.x DESC), '{}'), coalesce(array_agg(c.x ORDER BY c.x DESC), '{}')
             INTO _best, _best_score FROM (
@@ -165,12 +167,12 @@ BEGIN
                     ORDER BY x DESC OFFSET k - 1 LIMIT 1
                 ));
             END IF;
-            EXIT WHEN _seen OR coalesce(cardinality(_first), 0) < 2 * k;
-            _seen := true;
+            IF _theta > 0 THEN
+                _limits := array_fill(_theta::float4, ARRAY[{size}])::{v}.vector;
+            END IF;
+            EXIT WHEN _try = 2 OR coalesce(cardinality(_first), 0) < 2 * k AND cardinality(_numbers) = _count;
+            _try := CASE WHEN _theta > 0 THEN 2 ELSE _try + 1 END;
         END LOOP;
-        IF _theta > 0 THEN
-            _limits := array_fill(_theta::float4, ARRAY[{size}])::{v}.vector;
-        END IF;
     END LOOP;
     RETURN ARRAY(SELECT f FROM unnest(_best, _best_score) AS u (f, x) WHERE x > _theta);
 END
@@ -196,7 +198,7 @@ DECLARE
     _state {state};
     _lexemes text[]; _ids int4[]; _weights float8[]; _times int4[]; _possible float8;
     _any tsquery; _required tsquery; _words jsonb; _least float8 := 0;
-    _visible text; _count int8 := 0; _rule text; _filter text; _plan text;
+    _visible text; _count int8 := 0; _rule text; _filter text; _fits text; _plan text;
     _rows int8 := coalesce(nullif(current_setting('search.max_rows', true), '')::int8, 20000);
     _vector {query_type}; _below float8 := (after ->> 'share')::float8; _key jsonb; _found int8[];
 BEGIN
@@ -205,7 +207,7 @@ BEGIN
         string_agg({quote}(x.lexeme), ' | ')::tsquery
     INTO _lexemes, _ids, _weights, _times, _possible, _any
     FROM (
-        SELECT u.lexeme, w.id, u.times, (ln(1 + ({n_of_query} - c.df + 0.5) / (c.df + 0.5)) * u.times)::float4::float8 AS weight
+        SELECT u.lexeme, w.id, u.times, (ln(1 + (_state.n - c.df + 0.5) / (c.df + 0.5)) * u.times)::float4::float8 AS weight
         FROM (
             SELECT l.lexeme, least(sum(l.times), 10)::int4 AS times FROM (
                 SELECT e.key AS lexeme, e.value::int4 AS times FROM jsonb_each_text(query -> 'terms') AS e
@@ -214,9 +216,10 @@ BEGIN
                     LATERAL {complete}(p, _state.generation) AS e
             ) AS l GROUP BY l.lexeme
         ) AS u
-        LEFT JOIN {words} AS w ON w.lexeme = u.lexeme COLLATE "C"
-        LEFT JOIN {terms} AS d ON d.generation = _state.generation AND d.term = w.id
-        CROSS JOIN LATERAL (SELECT coalesce(d.df, 0) AS df) AS c
+        CROSS JOIN LATERAL (SELECT (SELECT w.id FROM {words} AS w WHERE w.lexeme = u.lexeme COLLATE "C") AS id OFFSET 0) AS w
+        CROSS JOIN LATERAL (
+            SELECT coalesce((SELECT d.df FROM {terms} AS d WHERE d.generation = _state.generation AND d.term = w.id), 0) AS df OFFSET 0
+        ) AS c
         ORDER BY 4 DESC, 1 LIMIT 100
     ) AS x;
     IF _lexemes IS NULL THEN
@@ -268,6 +271,8 @@ BEGIN
     END IF;
     _rule := CASE WHEN {sees_all} THEN {live} ELSE {rule} END;
     _filter := {condition}(filters, {place_text}::regclass, {columns});
+    _fits := CASE WHEN _required IS NULL THEN 'true' ELSE 'w.vector @@ $10' END
+        || CASE WHEN _least > 0 THEN ' AND {share_of}(w.vector, $13) >= $12' ELSE '' END;
     _visible := '(SELECT * FROM ' || {place_text} || ' WHERE ' || _rule || _filter || ')';
     IF _state.sealed > _rows THEN
         IF _rule = 'true' AND _filter = '' THEN
@@ -284,27 +289,31 @@ BEGIN
             CASE WHEN _rule <> 'true' OR _filter <> '' OR _required IS NOT NULL OR _least > 0 THEN _visible END,
             filters, _required, _words, _least);
         _plan := $q$
-            SELECT {w_keys}, $q$ || {row_score} || $q$ AS score, w.vector FROM {rows} AS f
-            JOIN {rows} AS w ON {same_w_f} AND w.generation = f.generation
-            WHERE f.generation = $4 AND f.number = ANY ($5)
+            SELECT {w_keys}, $q$ || {row_score} || $q$ AS score FROM {rows} AS f
+            CROSS JOIN LATERAL (SELECT w.* FROM {rows} AS w WHERE {same_w_f} AND w.generation = $4 OFFSET 0) AS w
+            WHERE f.generation = $4 AND f.number = ANY ($5) AND $q$ || _fits || $q$
             UNION ALL
-            SELECT {w_keys}, $q$ || {row_score} || $q$, w.vector FROM {rows} AS w JOIN $q$ || _visible || $q$ AS t ON {same_t_w}
-            WHERE w.generation = $4 AND w.number >= $6 $q$;
+            SELECT {w_keys}, $q$ || {row_score} || $q$ FROM (
+                SELECT w.* FROM {rows} AS w WHERE w.generation = $4 AND w.number >= $6 AND $q$ || _fits || $q$ OFFSET 0
+            ) AS w
+            CROSS JOIN LATERAL (SELECT FROM $q$ || _visible || $q$ AS t WHERE {same_t_w} OFFSET 0) AS t $q$;
     ELSE
         PERFORM set_config('search.plan', 'rows', true);
         _plan := $q$
-            SELECT {w_keys}, $q$ || {row_score} || $q$ AS score, w.vector
-            FROM $q$ || _visible || $q$ AS t JOIN {rows} AS w ON {same_t_w} AND w.generation = $4 $q$;
+            SELECT {w_keys}, $q$ || {row_score} || $q$ AS score FROM $q$ || _visible || $q$ AS t
+            CROSS JOIN LATERAL (SELECT w.* FROM {rows} AS w WHERE {same_t_w} AND w.generation = $4 OFFSET 0) AS w
+            WHERE $q$ || _fits;
     END IF;
     RETURN QUERY EXECUTE $q$
         SELECT jsonb_build_array({s_keys}), max(s.score), $q$ || {share} || $q$ FROM (
             $q$ || _plan || $q$
             UNION ALL
-            SELECT {f_keys}, c.score, f.vector FROM {fresh} AS f JOIN $q$ || _visible || $q$ AS t ON {same_t_f}
+            SELECT {f_keys}, c.score FROM (SELECT w.* FROM {fresh} AS w WHERE w.vector @@ $9 AND $q$ || _fits || $q$ OFFSET 0) AS f
+            CROSS JOIN LATERAL (SELECT FROM $q$ || _visible || $q$ AS t WHERE {same_t_f} OFFSET 0) AS t
             CROSS JOIN LATERAL {fresh_score} AS c
-            WHERE f.vector @@ $9
+            OFFSET 0
         ) AS s
-        WHERE s.score > 0 AND ($10 IS NULL OR s.vector @@ $10) AND ($12 = 0 OR {share_of}(s.vector, $13) >= $12)
+        WHERE s.score > 0
         GROUP BY {s_keys}
         HAVING $14 IS NULL OR $q$ || {share} || $q$ < $14 OR $q$ || {share} || $q$ = $14 AND ($15 ? 'with_equal' OR {after_key})
         ORDER BY max(s.score) DESC, {s_keys} LIMIT $16
