@@ -14,19 +14,28 @@ from typing import Any, Literal
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.search import SEARCH, Search
-from assise.schema.search.searched import select_hits
+from assise.schema.search.searched import count_values, select_hits
 from assise.schema.sql import quote
 from assise.search.snippet import make_snippet
 from assise.wording import nearest
 
 Match = Literal["any", "most", "all"]
 Record = Mapping[str, Any]
+EXACT = 10_000
+"""So many hits are counted exactly."""
+
+_ARGUMENTS = (
+    "%(q)s, %(tables)s::text[], %(limit)s, %(filters)s::jsonb, %(cursor)s, %(options)s::jsonb"
+)
 Statements = Generator[tuple[str, dict[str, object]], Sequence[Record], "Found"]
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is searched for, in which tables; `filters` are conditions on columns."""
+    """What is searched for, in which tables; `filters` are conditions on columns.
+
+    facets: columns of the one table in `types` whose values are counted among all hits.
+    """
 
     text: str
     types: Sequence[str] | None = None
@@ -36,6 +45,8 @@ class Request:
     match: Match = "any"
     as_you_type: bool = False
     is_raw: bool = False
+    facets: Sequence[str] = ()
+    with_total: bool = True
 
     def options(self) -> dict[str, object]:
         """The options as the functions in the database read them."""
@@ -65,10 +76,17 @@ class Hit:
 
 @dataclass(frozen=True)
 class Found:
-    """The hits of a query in order, and how long it took."""
+    """The hits of a query in order, how many there are in all, and how long it took.
+
+    Up to 10,000 hits `total` and `facets` are exact; with more, `estimated` is true, and they are
+    of the best 10,000. `total` is None where it was not asked for.
+    """
 
     results: list[Hit]
     execution_time_ms: float
+    total: int | None = None
+    estimated: bool = False
+    facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def cursor(self) -> str | None:
@@ -84,19 +102,7 @@ def find(manifest: Manifest, request: Request, schema: str | None = None) -> Sta
     """
     started = perf_counter()
     _check(manifest, request)
-    function = quote(schema, "search") if schema else "search"
-    statement = (
-        f"SELECT * FROM {function}(%(q)s, %(tables)s::text[], %(limit)s,"  # noqa: S608
-        " %(filters)s::jsonb, %(cursor)s, %(options)s::jsonb) ORDER BY place"
-    )
-    parameters: dict[str, object] = {
-        "q": request.text.replace("\0", " "),
-        "tables": None if request.types is None else [*request.types],
-        "limit": request.limit,
-        "filters": json.dumps(request.filters, default=str),
-        "cursor": request.cursor,
-        "options": json.dumps(request.options()),
-    }
+    statement, parameters = _call(request, schema)
     hits = yield statement, parameters
     rows: dict[tuple[str, int], Record] = {}
     for table in dict.fromkeys(str(hit["table"]) for hit in hits):
@@ -109,7 +115,56 @@ def find(manifest: Manifest, request: Request, schema: str | None = None) -> Sta
         for hit in hits
         if (hit["table"], hit["place"]) in rows
     ]
-    return Found(results, (perf_counter() - started) * 1_000)
+    total: int | None = None
+    if request.with_total:
+        ((counted),) = yield f"SELECT count(*) AS total FROM {_all_hits(schema)}", parameters  # noqa: S608
+        total = int(counted["total"])
+    facets = {}
+    for column in request.facets:
+        statement = count_values(manifest, _facet_table(request), column, _all_hits(schema), schema)
+        facets[column] = {
+            str(row["value"]): int(row["rows"]) for row in (yield statement, parameters)
+        }
+    is_more = total is not None and total > EXACT
+    if total is not None:
+        total = min(total, EXACT)
+    taken = (perf_counter() - started) * 1_000
+    return Found(results, taken, total, estimated=is_more, facets=facets)
+
+
+def _call(request: Request, schema: str | None) -> tuple[str, dict[str, object]]:
+    """The call of the function in the database."""
+    statement = f"SELECT * FROM {_function(schema)}({_ARGUMENTS}) ORDER BY place"  # noqa: S608
+    parameters: dict[str, object] = {
+        "q": request.text.replace("\0", " "),
+        "tables": None if request.types is None else [*request.types],
+        "limit": request.limit,
+        "filters": json.dumps(request.filters, default=str),
+        "cursor": request.cursor,
+        "options": json.dumps(request.options()),
+    }
+    return statement, parameters
+
+
+def _function(schema: str | None) -> str:
+    return quote(schema, "search") if schema else "search"
+
+
+def _all_hits(schema: str | None) -> str:
+    """All hits, as far as they are counted, and one more."""
+    arguments = _ARGUMENTS.replace("%(limit)s", str(EXACT + 1)).replace("%(cursor)s", "NULL")
+    return f"{_function(schema)}({arguments}) AS s"
+
+
+def _facet_table(request: Request) -> str:
+    """The one table whose columns are counted.
+
+    Raises:
+        UsageError: there are none, or several.
+    """
+    if request.types is None or len(request.types) != 1:
+        raise UsageError("facets are of one table", remedy="Name it alone in types.")
+    return request.types[0]
 
 
 def _check(manifest: Manifest, request: Request) -> None:
