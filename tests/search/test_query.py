@@ -46,6 +46,15 @@ def test_a_query_of_stop_words_of_one_language_has_words_of_the_other(texts: Tex
     assert texts.query("les dont", "fr")["words"] == []
 
 
+def test_stop_words_of_the_language_of_a_query_are_no_words_of_another(texts: Texts) -> None:
+    asked = texts.query("Comment sécuriser les API dans le cloud ?", "fr", "en")
+    assert set(asked["terms"]) == {
+        f"{language}:{word}"
+        for language in ("fr", "en")
+        for word in ("comment", "securis", "api", "cloud")
+    }
+
+
 @pytest.mark.parametrize(
     ("query", "text", "is_found"),
     [
@@ -55,6 +64,9 @@ def test_a_query_of_stop_words_of_one_language_has_words_of_the_other(texts: Tex
         ("« mot de passe »", "Un passe", False),
         ('"strong password"', "use a strong password", True),
         ('"strong password', "a password", True),
+        ("Le \"mot clé\" d'une base, c'est quoi pour un débutant ?", "Une base", True),
+        ('"passe" mot', "mot", True),
+        ('-"" mot', "mot", True),
         ("passe -expire", "Votre mot de passe expire", False),
         ("passe -expire", "Votre mot de passe", True),
         ('passe -"mot de passe"', "Un mot de passe", False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +13,10 @@ import typer
 
 from assise.cli.nouns import NOUNS
 from assise.cli.options import JsonOption, ManifestOption, ToOption, add_command, open_project
+from assise.cli.search_eval import InOption, Ranked, TenantOption, UserOption, measure, write_runs
+from assise.errors import UsageError
 from assise.search.query import Found, Request
+from assise.search.snippet import highlight
 from assise.wording import count_of, show_controls
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=NOUNS["search"].help)
@@ -33,16 +37,20 @@ class As(StrEnum):
     admin = "admin"
 
 
-QueryArgument = Annotated[str, typer.Argument(help="What to search for.", show_default=False)]
-InOption = Annotated[
-    str | None,
-    typer.Option("--in", metavar="TABLES", help="Only these tables: a,b.", show_default=False),
+QueryArgument = Annotated[
+    str | None, typer.Argument(help="What to search for.", show_default=False)
 ]
-UserOption = Annotated[
-    str | None, typer.Option("--user", help="The id of the user.", show_default=False)
+QueriesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--queries",
+        help="Rank for each query of a file: id and text, parted by a tab, or JSON lines.",
+        show_default=False,
+    ),
 ]
-TenantOption = Annotated[
-    str | None, typer.Option("--tenant", help="The id of the tenant.", show_default=False)
+RunOption = Annotated[
+    Path | None,
+    typer.Option("--run", help="Where the rankings go, in the format of TREC.", show_default=False),
 ]
 LimitOption = Annotated[int, typer.Option("--limit", help="At most this many hits.")]
 FilterOption = Annotated[
@@ -84,7 +92,7 @@ def read_filters(texts: list[str] | None) -> dict[str, object]:
 )
 def query(
     context: typer.Context,
-    text: QueryArgument,
+    text: QueryArgument = None,
     manifest: ManifestOption = Path(),
     *,
     user: UserOption = None,
@@ -95,15 +103,28 @@ def query(
     cursor: CursorOption = None,
     match: MatchOption = Match.any,
     role: AsOption = As.app,
+    queries: QueriesOption = None,
+    run: RunOption = None,
     to: ToOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Search as a user does: hits with their scores and snippets."""
+    """Search as a user does: hits with their scores and snippets. With --queries the rankings of
+    many queries go to --run; without --user or --tenant over all rows, with exact scores.
+    """
     types = tables.split(",") if tables else None
+    search = open_project(context.obj.terminal, manifest, to).search
+    if queries and run and text is None:
+        ranked = Ranked(types, user, tenant, limit, match.value)
+        context.obj.terminal.say(f"{write_runs(search, queries, run, ranked):,} rows ranked")
+        return 0
+    if text is None or queries or run:
+        raise UsageError(
+            "a search has one text, or a file of queries and one for the rankings",
+            remedy="Give the text, or --queries FILE --run FILE.",
+        )
     request = Request(
         text, types, limit, filters=read_filters(filters), cursor=cursor, match=match.value
     )
-    search = open_project(context.obj.terminal, manifest, to).search
     found = search.query(request, user_id=user, tenant_id=tenant, role=role.value)
     if as_json:
         print(json.dumps(asdict(found), ensure_ascii=False, default=str))
@@ -119,7 +140,8 @@ def _print_hits(found: Found) -> None:
     for hit in found.results:
         print(show_controls(f"{hit.score:4.2f}  {hit.type} {hit.id}  {hit.title}"))
         if hit.snippet:
-            print(show_controls(f"      {hit.snippet}"))
+            snippet = show_controls(f"      {hit.snippet}")
+            print(highlight(snippet, is_bold=sys.stdout.isatty()))
 
 
 @add_command(app, "assise search build")
@@ -183,3 +205,11 @@ def check(
                 f" {each.differing:,} differ"
             )
     return 3 if any(each.count for each in found) and not repair else 0
+
+
+add_command(
+    app,
+    "assise search eval queries.tsv judgements.tsv --in projects",
+    "assise search eval queries.tsv judgements.tsv --in projects --fail-under 0.6",
+    name="eval",
+)(measure)

@@ -94,8 +94,10 @@ PATTERNS = {
 }
 """Regular expressions of the functions: what is found as it is typed, and the humps of names."""
 
-QUOTES = "“”„«»"
-SPACES = "\u00a0\u2002\u2003\u2009\u200b\u202f\u2018–—…•·"
+_QUOTES = "“”„«»"
+_SPACES = "\u00a0\u2002\u2003\u2009\u200b\u202f\u2018–—…•·"
+MARKS, PLAIN = _QUOTES + _SPACES, '"' * len(_QUOTES) + " " * len(_SPACES)
+"""Typographic characters, which some locales take for letters, and as what they are read."""
 
 FUNCTIONS = {
     "clean": "_search_clean(text)",
@@ -110,6 +112,7 @@ FUNCTIONS = {
     "terms": "_search_terms(text, text[])",
     "phrase": "_search_phrase(text, text[])",
     "query": "search_query(text, text[], text[])",
+    "headlines": "search_headlines(text[], text, text[])",
 }
 """File of each function -> its name and the types of its arguments, in the order of creation."""
 
@@ -155,7 +158,7 @@ def _create_dictionaries(schema: str, languages: list[str]) -> Iterator[str]:
         if language in LANGUAGES:
             yield from _create_language(schema, language)
         elif language != CODE:
-            yield _block(f"PERFORM {_configuration(language)}")
+            yield _block(f"PERFORM {_configuration(schema, language)}")
 
 
 def _create_language(schema: str, language: str) -> Iterator[str]:
@@ -236,18 +239,23 @@ def _fill(schema: str, languages: list[str]) -> dict[str, str]:
         "fold": f"{quote_text(_name(schema, 'fold'))}::regdictionary",
         "code": f"{quote_text(_name(schema, CODE))}::regconfig",
         "spaced": spaced,
-        "typographic_marks": quote_text(QUOTES + SPACES),
-        "plain_marks": quote_text('"' * len(QUOTES) + " " * len(SPACES)),
-        "counts": _cases({each: _vector(schema, f"{each}_stops", "head") for each in stops}),
-        "readings": _cases({each: _read(schema, each) for each in languages}),
+        "typographic_marks": quote_text(MARKS),
+        "plain_marks": quote_text(PLAIN),
+        "counts": _cases(
+            "tsvector", {each: _vector(schema, f"{each}_stops", "head") for each in stops}
+        ),
+        "readings": _cases("tsvector", {each: _read(schema, each) for each in languages}),
+        "configurations": _cases(
+            "regconfig", {each: _configuration(schema, each) for each in languages}
+        ),
         **{name: quote_text(pattern) for name, pattern in PATTERNS.items()},
     }
 
 
-def _cases(found: dict[str, str]) -> str:
-    """The branches of a CASE over languages."""
+def _cases(kind: str, found: dict[str, str]) -> str:
+    """The branches of a CASE over languages, whose values are of this type."""
     cases = (f"WHEN {quote_text(each)} THEN {value}" for each, value in found.items())
-    return "\n            ".join(["WHEN NULL THEN NULL::tsvector", *cases])
+    return "\n            ".join([f"WHEN NULL THEN NULL::{kind}", *cases])
 
 
 def _read(schema: str, language: str) -> str:
@@ -262,13 +270,16 @@ def _read(schema: str, language: str) -> str:
         return _vector(schema, language, "body")
     if language == CODE:
         return f"{quote(schema)}._search_code(body)"
-    return f"to_tsvector({_configuration(language)}, body)"
+    return f"to_tsvector({_configuration(schema, language)}, body)"
 
 
 def _vector(schema: str, configuration: str, text: str) -> str:
     return f"to_tsvector({quote_text(_name(schema, configuration))}::regconfig, {text})"
 
 
-def _configuration(language: str) -> str:
+def _configuration(schema: str, language: str) -> str:
+    """The configuration that reads the words of a language."""
     name = language if "." in language else quote("pg_catalog", language)
+    if language == CODE or language in LANGUAGES:
+        name = _name(schema, language)
     return f"{quote_text(name)}::regconfig"

@@ -6,8 +6,8 @@ The statements are those of a generator that gets their rows, for sessions with 
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, Literal
 
@@ -18,6 +18,9 @@ from assise.schema.search.searched import count_values, select_hits
 from assise.schema.sql import quote
 from assise.search.snippet import make_snippet
 from assise.wording import nearest
+
+LONGEST = 100_000
+"""Characters of a text in which a passage is looked for."""
 
 Match = Literal["any", "most", "all"]
 Record = Mapping[str, Any]
@@ -94,48 +97,17 @@ class Found:
         return self.results[-1].next if self.results else None
 
 
-def find(manifest: Manifest, request: Request, schema: str | None = None) -> Statements:
-    """Search, then read the rows of the hits with the rights of whoever asks.
+def ask(
+    manifest: Manifest, request: Request, schema: str | None = None
+) -> tuple[str, dict[str, object]]:
+    """The statement that ranks rows, and its parameters.
 
     Raises:
         UsageError: a table is not searched.
     """
-    started = perf_counter()
     _check(manifest, request)
-    statement, parameters = _call(request, schema)
-    hits = yield statement, parameters
-    rows: dict[tuple[str, int], Record] = {}
-    for table in dict.fromkeys(str(hit["table"]) for hit in hits):
-        own = [hit for hit in hits if hit["table"] == table]
-        keys = json.dumps([hit["key"] for hit in own])
-        found = yield select_hits(manifest, table, schema), {"keys": keys}
-        rows |= {(table, int(own[int(row["_place"]) - 1]["place"])): row for row in found}
-    results = [
-        _make_hit(manifest, hit, rows[hit["table"], hit["place"]], request.text)
-        for hit in hits
-        if (hit["table"], hit["place"]) in rows
-    ]
-    total: int | None = None
-    if request.with_total:
-        ((counted),) = yield f"SELECT count(*) AS total FROM {_all_hits(schema)}", parameters  # noqa: S608
-        total = int(counted["total"])
-    facets = {}
-    for column in request.facets:
-        statement = count_values(manifest, _facet_table(request), column, _all_hits(schema), schema)
-        facets[column] = {
-            str(row["value"]): int(row["rows"]) for row in (yield statement, parameters)
-        }
-    is_more = total is not None and total > EXACT
-    if total is not None:
-        total = min(total, EXACT)
-    taken = (perf_counter() - started) * 1_000
-    return Found(results, taken, total, estimated=is_more, facets=facets)
-
-
-def _call(request: Request, schema: str | None) -> tuple[str, dict[str, object]]:
-    """The call of the function in the database."""
     statement = f"SELECT * FROM {_function(schema)}({_ARGUMENTS}) ORDER BY place"  # noqa: S608
-    parameters: dict[str, object] = {
+    return statement, {
         "q": request.text.replace("\0", " "),
         "tables": None if request.types is None else [*request.types],
         "limit": request.limit,
@@ -143,28 +115,53 @@ def _call(request: Request, schema: str | None) -> tuple[str, dict[str, object]]
         "cursor": request.cursor,
         "options": json.dumps(request.options()),
     }
-    return statement, parameters
+
+
+def find(manifest: Manifest, request: Request, schema: str | None = None) -> Statements:
+    """Search, then read the rows of the hits with the rights of whoever asks.
+
+    Raises:
+        UsageError: a table is not searched, or a facet is no column of one table.
+    """
+    started = perf_counter()
+    hits = yield ask(manifest, request, schema)
+    made: dict[object, Hit] = {}
+    for table in dict.fromkeys(str(hit["table"]) for hit in hits):
+        own = [hit for hit in hits if hit["table"] == table]
+        keys = json.dumps([hit["key"] for hit in own])
+        rows = yield select_hits(manifest, table, schema), {"keys": keys}
+        texts = [_read_bodies(manifest, table, row) for row in rows]
+        (marked,) = yield _mark(manifest, table, texts, request.text, schema=schema)
+        headlines = iter(marked["headlines"])
+        for row, bodies in zip(rows, texts, strict=True):
+            snippet = make_snippet(bodies, [next(headlines) for _ in bodies], request.text)
+            hit = own[int(row["_place"]) - 1]
+            made[hit["place"]] = _make_hit(manifest, hit, row, snippet)
+    results = [made[hit["place"]] for hit in hits if hit["place"] in made]
+    counts = Found([], 0)
+    if request.with_total:
+        counts = yield from _count(manifest, request, schema)
+    return replace(counts, results=results, execution_time_ms=(perf_counter() - started) * 1_000)
+
+
+def _count(manifest: Manifest, request: Request, schema: str | None) -> Statements:
+    """How many hits there are, and how often they have each value of the facets."""
+    _, parameters = ask(manifest, request, schema)
+    arguments = _ARGUMENTS.replace("%(limit)s", str(EXACT + 1)).replace("%(cursor)s", "NULL")
+    hits = f"{_function(schema)}({arguments}) AS s"
+    (counted,) = yield f"SELECT count(*) AS total FROM {hits}", parameters  # noqa: S608
+    total, facets = int(counted["total"]), {}
+    for column in request.facets:
+        if request.types is None or len(request.types) != 1:
+            raise UsageError("facets are of one table", remedy="Name it alone in types.")
+        statement = count_values(manifest, request.types[0], column, hits, schema)
+        values = yield statement, parameters
+        facets[column] = {str(row["value"]): int(row["rows"]) for row in values}
+    return Found([], 0, min(total, EXACT), estimated=total > EXACT, facets=facets)
 
 
 def _function(schema: str | None) -> str:
     return quote(schema, "search") if schema else "search"
-
-
-def _all_hits(schema: str | None) -> str:
-    """All hits, as far as they are counted, and one more."""
-    arguments = _ARGUMENTS.replace("%(limit)s", str(EXACT + 1)).replace("%(cursor)s", "NULL")
-    return f"{_function(schema)}({arguments}) AS s"
-
-
-def _facet_table(request: Request) -> str:
-    """The one table whose columns are counted.
-
-    Raises:
-        UsageError: there are none, or several.
-    """
-    if request.types is None or len(request.types) != 1:
-        raise UsageError("facets are of one table", remedy="Name it alone in types.")
-    return request.types[0]
 
 
 def _check(manifest: Manifest, request: Request) -> None:
@@ -178,19 +175,39 @@ def _check(manifest: Manifest, request: Request) -> None:
         )
 
 
-def _make_hit(manifest: Manifest, hit: Record, row: Record, text: str) -> Hit:
+def _read_bodies(manifest: Manifest, table: str, row: Record) -> list[str]:
+    search = SEARCH.of(manifest.tables[table]) or Search()
+    return [_as_text(row[column])[:LONGEST] for column in search.body if row[column]]
+
+
+def _mark(
+    manifest: Manifest, table: str, texts: Iterable[list[str]], q: str, *, schema: str | None
+) -> tuple[str, dict[str, object]]:
+    """The statement that finds the best passages of texts, and its parameters."""
+    search = SEARCH.of(manifest.tables[table]) or Search()
+    function = quote(schema, "search_headlines") if schema else "search_headlines"
+    return (
+        f"SELECT {function}(%(bodies)s::text[], %(q)s, %(languages)s::text[]) AS headlines",
+        {
+            "bodies": [body for bodies in texts for body in bodies],
+            "q": q.replace("\0", " "),
+            "languages": list(search.languages),
+        },
+    )
+
+
+def _make_hit(manifest: Manifest, hit: Record, row: Record, snippet: str) -> Hit:
     name = str(hit["table"])
     table = manifest.tables[name]
     search = SEARCH.of(table) or Search()
     key = [row[column] for column in table.primary_key]
     title = str(row.get(search.title or "") or "")
-    bodies = [_as_text(row[column]) for column in search.body if row[column]]
     known = {*table.primary_key, *search.columns, "_place"}
     return Hit(
         type=name,
         id=key[0] if len(key) == 1 else tuple(key),
         title=title,
-        snippet=make_snippet(bodies, text),
+        snippet=snippet,
         score=float(hit["score"]),
         metadata={column: value for column, value in row.items() if column not in known},
         next=str(hit["next"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +18,7 @@ from assise.postgres.sync import SyncSession, open_session
 from assise.schema.access import AccessRules
 from assise.schema.search.searched import Searched, find_searched
 from assise.search.build import Builder
-from assise.search.query import Found, Request, Statements, find
+from assise.search.query import Found, Record, Request, Statements, ask, find
 from assise.search.tables import find_vector
 from assise.workspace import LoadedTables, Workspace
 
@@ -81,6 +81,19 @@ async def run_async(statements: Statements, session: Session) -> Found:
 
 
 @dataclass(frozen=True)
+class Asker:
+    """A session that searches; `schema` is that of the tables where it is not on its path."""
+
+    manifest: Manifest
+    schema: str | None
+    session: SyncSession
+
+    def rank(self, request: Request) -> Sequence[Record]:
+        """The keys of the rows that are found with their scores, the best first."""
+        return self.session.fetch(*ask(self.manifest, request, self.schema))
+
+
+@dataclass(frozen=True)
 class SearchVerbs:
     """The verbs of `assise search`; `open_tables` connects to the tables of the finished load."""
 
@@ -101,17 +114,29 @@ class SearchVerbs:
             UsageError: a table is not searched, or the role has no URL.
             RefusedError: a filter or a cursor cannot be used.
         """
+        with self.open_asker(user_id=user_id, tenant_id=tenant_id, role=role) as asker:
+            return run(find(asker.manifest, request, asker.schema), asker.session)
+
+    @contextmanager
+    def open_asker(
+        self, *, user_id: object = None, tenant_id: object = None, role: RoleName = "app"
+    ) -> Iterator[Asker]:
+        """A session for many searches.
+
+        Raises:
+            UsageError: the role has no URL.
+        """
         manifest = self.workspace.manifest()
         rights = self.workspace.rights(manifest, role)
         rights = rights._replace(user_id=user_id, tenant_id=tenant_id)
-        if ROLES.of(manifest) is None:
+        is_bound, schema = ROLES.of(manifest) is not None, None
+        if is_bound:
+            conninfo = self.workspace.login(manifest, role)
+        else:
             with self.open_tables() as (connection, tables):
                 conninfo, schema = connection.conninfo, tables.schema
-            with open_session(conninfo, describe(conninfo), rights, is_bound=False) as session:
-                return run(find(manifest, request, schema), session)
-        conninfo = self.workspace.login(manifest, role)
-        with open_session(conninfo, describe(conninfo), rights) as session:
-            return run(find(manifest, request), session)
+        with open_session(conninfo, describe(conninfo), rights, is_bound=is_bound) as session:
+            yield Asker(manifest, schema, session)
 
     def build(self, names: list[str] | None = None) -> dict[str, int]:
         """Index all rows that are not yet; how many of each table."""

@@ -1,7 +1,8 @@
 -- What a query asks for, whatever it is; it never fails. Only the first 10,000 characters are read, and behind the first
 -- 100 words nothing but words.
 --   terms     lexeme -> how often the query has it; words: the readings of each word, for match=all
---   phrases   "a b": for each the readings by language, lexemes in order; require: a tsquery with all that a row must match
+--   phrases   "a b", of two words or more: for each the readings by language, lexemes in order
+--   require   a tsquery that rows must match: no -"a b", and each phrase unless most words stand outside them, as in a question
 --   without   -word; prefixes: word*
 --   fields    field:value of the given fields: field, lexemes, and a tsquery of the value; fields_without: -field:value
 CREATE OR REPLACE FUNCTION {schema}.search_query(q text, languages text[], fields text[] DEFAULT NULL) RETURNS jsonb
@@ -15,6 +16,10 @@ DECLARE
     plain text[] := '{}';
     prefixes text[] := '{}';
     required text[] := '{}';
+    quoted text[] := '{}';
+    wanted text[] := '{}';
+    size int;
+    sizes int := 0;
     without text[] := '{}';
     phrases jsonb := '[]';
     asked jsonb := '[]';
@@ -43,14 +48,17 @@ BEGIN
                 asked := asked || lexemes;
             END IF;
         ELSIF part ~ '^"|:"' THEN
-            SELECT string_agg(format('(%s)', query), ' | '), jsonb_agg(words) INTO phrase, lexemes
+            SELECT string_agg(format('(%s)', query), ' | '), jsonb_agg(words), max(jsonb_array_length(words)) INTO phrase, lexemes, size
             FROM {schema}._search_phrase(part, languages);
-            IF phrase IS NOT NULL THEN
-                required := required || format(CASE WHEN is_excluded THEN '!(%s)' ELSE '(%s)' END, phrase);
+            IF is_excluded THEN
+                required := CASE WHEN phrase IS NULL THEN required ELSE required || format('!(%s)', phrase) END;
+                CONTINUE;
             END IF;
-            IF NOT is_excluded THEN
-                plain := plain || part;
-                phrases := CASE WHEN phrase IS NULL THEN phrases ELSE phrases || jsonb_build_array(lexemes) END;
+            quoted := quoted || part;
+            IF size > 1 THEN
+                phrases := phrases || jsonb_build_array(lexemes);
+                wanted := wanted || format('(%s)', phrase);
+                sizes := sizes + size;
             END IF;
         ELSIF is_excluded THEN
             without := without || tsvector_to_array(CASE WHEN part ~ {compound} THEN {schema}._search_typed(part)
@@ -61,7 +69,10 @@ BEGIN
             plain := plain || part;
         END IF;
     END LOOP;
-    RETURN {schema}._search_terms(array_to_string(plain, ' '), languages) || jsonb_build_object(
+    IF sizes > 0 AND sizes >= jsonb_array_length({schema}._search_terms(array_to_string(plain, ' '), languages) -> 'words') THEN
+        required := required || wanted;
+    END IF;
+    RETURN {schema}._search_terms(array_to_string(plain || quoted, ' '), languages) || jsonb_build_object(
         'phrases', phrases, 'require', array_to_string(required, ' & '), 'without', to_jsonb(without),
         'fields', asked, 'fields_without', refused, 'prefixes', to_jsonb(prefixes));
 END
