@@ -22,7 +22,7 @@ from assise.errors import UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.postgres import RoleName
 from assise.manifest.sections.servers import MAIN
-from assise.merge import IfDown, Loader, Merged, Reader, RestReader, SessionReader
+from assise.merge import IfDown, Loader, Merged, RestReader, RowReader, SessionReader
 from assise.postgres import alchemy
 from assise.postgres.conninfo import describe
 from assise.postgres.pool import RolePool, Session
@@ -218,7 +218,7 @@ class App:
         """
         self._find_rights(role)
 
-        def open_reader(server: str) -> Reader:
+        def open_reader(server: str) -> RowReader:
             rest = self._find_rest(server)
             if rest is not None:
                 return RestReader(rest, _check_token(server, role, token))

@@ -36,9 +36,9 @@ PAUSE_S = 5.0
 
 _LOG = logging.getLogger(__name__)
 
-Row = dict[str, Any]
+PlainRow = dict[str, Any]
 RowKey = UUID | int | str
-Found = dict[RowKey, Row]
+RowsByKey = dict[RowKey, PlainRow]
 IfDown = Literal["error", "partial"]
 
 
@@ -48,7 +48,7 @@ class Merged(NamedTuple):
     Keys that a server was not asked for, because it is down, are not among the missing.
     """
 
-    rows: list[Row]
+    rows: list[PlainRow]
     partial: bool
     missing: list[object]
 
@@ -80,10 +80,10 @@ class Wanted(NamedTuple):
         return alias
 
 
-class Reader(Protocol):
+class RowReader(Protocol):
     """Reads rows of one server with the rights of one caller."""
 
-    async def read(self, wanted: Wanted, keys: Sequence[RowKey]) -> Found:
+    async def read(self, wanted: Wanted, keys: Sequence[RowKey]) -> RowsByKey:
         """The rows of a table that have these keys, and that the caller may see.
 
         Raises:
@@ -97,7 +97,7 @@ class SessionReader:
 
     open_session: Callable[[], AbstractAsyncContextManager[Session]]
 
-    async def read(self, wanted: Wanted, keys: Sequence[RowKey]) -> Found:
+    async def read(self, wanted: Wanted, keys: Sequence[RowKey]) -> RowsByKey:
         """The rows of a table that have these keys, and that the caller may see.
 
         Raises:
@@ -105,7 +105,7 @@ class SessionReader:
         """
         alias = wanted.alias
         query = select_by_keys(wanted.name, *wanted.key, columns=wanted.columns, alias=alias)
-        found: Found = {}
+        found: RowsByKey = {}
         remaining = iter(keys)
         async with self.open_session() as session:
             while batch := [*islice(remaining, BATCH)]:
@@ -121,7 +121,7 @@ class RestReader:
     rest: Rest
     token: str | None
 
-    async def read(self, wanted: Wanted, keys: Sequence[RowKey]) -> Found:
+    async def read(self, wanted: Wanted, keys: Sequence[RowKey]) -> RowsByKey:
         """The rows of a table that have these keys, and that the caller may see.
 
         Raises:
@@ -149,9 +149,9 @@ class Loader:
     """
 
     manifest: Manifest
-    open_reader: Callable[[str], Reader]
+    open_reader: Callable[[str], RowReader]
     asked_again: dict[str, float]
-    _read: dict[tuple[str, ...], dict[RowKey, Row | None]] = field(default_factory=dict)
+    _read: dict[tuple[str, ...], dict[RowKey, PlainRow | None]] = field(default_factory=dict)
 
     async def merge(
         self,
@@ -196,7 +196,9 @@ class Loader:
         missing = [raw for raw in asked if values[raw] is None]
         return Merged(listed, len(asked) < len(keys), missing)
 
-    async def _ask(self, wanted: Wanted, keys: Sequence[RowKey], if_down: IfDown) -> Found | None:
+    async def _ask(
+        self, wanted: Wanted, keys: Sequence[RowKey], if_down: IfDown
+    ) -> RowsByKey | None:
         """The rows of these keys; None where the server does not answer, and that is allowed.
 
         Raises:
@@ -238,7 +240,7 @@ def _find_wanted(manifest: Manifest, name: str, columns: Sequence[str] | None) -
     return Wanted(name, table, tuple(table.columns if columns is None else columns))
 
 
-def _read_keys(rows: list[Row], key: str, wanted: Wanted) -> dict[Any, RowKey | None]:
+def _read_keys(rows: list[PlainRow], key: str, wanted: Wanted) -> dict[Any, RowKey | None]:
     """The keys in rows -> as the table has them; None where it can have no such key."""
     for row in rows:
         if key not in row:
@@ -276,7 +278,7 @@ _READERS: Mapping[str, Callable[[str], RowKey | None]] = {
 """Types of keys, and how a key of that type is read from the text of a value."""
 
 
-def _write_fallback(wanted: Wanted) -> Callable[[object], Row | None]:
+def _write_fallback(wanted: Wanted) -> Callable[[object], PlainRow | None]:
     """What gives a key without a row its values: None where the table declares none."""
     declared = FALLBACK.of(wanted.table)
     if declared is None:
@@ -284,7 +286,7 @@ def _write_fallback(wanted: Wanted) -> Callable[[object], Row | None]:
     values = {name: declared.get(name) for name in wanted.columns}
     makers = {name: _VALUES.get(wanted.table.columns[name].type, str) for name in values}
 
-    def make(key: object) -> Row:
+    def make(key: object) -> PlainRow:
         return {
             name: None if text is None else makers[name](text.replace(KEY, str(key)))
             for name, text in values.items()

@@ -39,7 +39,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PLAIN = re.compile("[a-z_][a-z0-9_]*")
 _CODE = re.compile("[A-Za-z0-9_]{1,20}")
 
-Read = Callable[[Any], object]
+ReadValue = Callable[[Any], object]
 
 
 @dataclass
@@ -164,7 +164,7 @@ def _read_answer(address: str, status: int, body: bytes) -> list[dict[str, Any]]
     raise TargetError(f"{address} refuses: {said}", remedy=remedy)
 
 
-def _read_row(row: Mapping[str, Any], readers: Mapping[str, Read]) -> dict[str, Any]:
+def _read_row(row: Mapping[str, Any], readers: Mapping[str, ReadValue]) -> dict[str, Any]:
     values = {alias: row.get(alias) for alias in readers}
     return {
         alias: None if value is None else readers[alias](value) for alias, value in values.items()
@@ -191,7 +191,7 @@ def _keep(value: object) -> object:
     return value
 
 
-_READERS: Mapping[str, Read] = {
+_READERS: Mapping[str, ReadValue] = {
     "uuid": UUID,
     "timestamptz": datetime.fromisoformat,
     "date": date.fromisoformat,
