@@ -39,6 +39,8 @@ _LOG = logging.getLogger(__name__)
 PlainRow = dict[str, Any]
 RowKey = UUID | int | str
 RowsByKey = dict[RowKey, PlainRow]
+KnownRows = dict[RowKey | None, PlainRow | None]
+"""Rows that were asked for; None where there is none."""
 IfDown = Literal["error", "partial"]
 
 
@@ -151,7 +153,7 @@ class Loader:
     manifest: Manifest
     open_reader: Callable[[str], RowReader]
     asked_again: dict[str, float]
-    _read: dict[tuple[str, ...], dict[RowKey, PlainRow | None]] = field(default_factory=dict)
+    _read: dict[tuple[str, ...], KnownRows] = field(default_factory=dict)
 
     async def merge(
         self,
@@ -185,14 +187,13 @@ class Loader:
         unread = [each for each in new if each is not None]
         read = await self._ask(wanted, unread, if_down) if unread else {}
         if read is not None:
-            known |= dict.fromkeys(unread) | read
-        make = _write_fallback(wanted)
-        values = {raw: known.get(each) if each is not None else None for raw, each in keys.items()}
+            for each in unread:
+                known[each] = read.get(each)
+        fallback = _write_fallback(wanted)
+        values = {raw: known.get(keys[raw]) for raw in keys}
         for row in listed:
-            raw = row[key]
-            value = values.get(raw)
-            row[into] = None if raw is None else make(raw) if value is None else dict(value)
-        asked = [raw for raw, each in keys.items() if each is None or each in known]
+            row[into] = _choose(row[key], values, fallback)
+        asked = [raw for raw in keys if keys[raw] is None or keys[raw] in known]
         missing = [raw for raw in asked if values[raw] is None]
         return Merged(listed, len(asked) < len(keys), missing)
 
@@ -247,9 +248,8 @@ def _read_keys(rows: list[PlainRow], key: str, wanted: Wanted) -> dict[Any, RowK
             message = f"a row has no {key!r}, by which rows of {wanted.name!r} are found"
             raise UsageError(message, remedy=nearest(key, row))
     read = _READERS[wanted.key[1]]
-    return {
-        raw: read(str(raw)) for raw in dict.fromkeys(row[key] for row in rows) if raw is not None
-    }
+    given = dict.fromkeys(row[key] for row in rows)
+    return {raw: read(str(raw)) for raw in given if raw is not None}
 
 
 def _read_uuid(text: str) -> UUID | None:
@@ -287,12 +287,25 @@ def _write_fallback(wanted: Wanted) -> Callable[[object], PlainRow | None]:
     makers = {name: _VALUES.get(wanted.table.columns[name].type, str) for name in values}
 
     def make(key: object) -> PlainRow:
-        return {
-            name: None if text is None else makers[name](text.replace(KEY, str(key)))
-            for name, text in values.items()
-        }
+        found: PlainRow = {}
+        for name, text in values.items():
+            filled = text and text.replace(KEY, str(key))
+            found[name] = None if filled is None else makers[name](filled)
+        return found
 
     return make
+
+
+def _choose(
+    raw: object,
+    values: Mapping[Any, PlainRow | None],
+    fallback: Callable[[object], PlainRow | None],
+) -> PlainRow | None:
+    """What stands for a key: a copy of its row, or the fallback; nothing where there is no key."""
+    if raw is None:
+        return None
+    found = values[raw]
+    return fallback(raw) if found is None else dict(found)
 
 
 _VALUES: Mapping[str, Callable[[str], object]] = {
