@@ -181,21 +181,37 @@ class Loader:
         """
         wanted = _find_wanted(self.manifest, table, columns)
         listed = [dict(row) for row in rows]
-        keys = _read_keys(listed, key, wanted)
+        groups = _group(listed, key, wanted.name)
+        for row in groups.pop(None, ()):
+            row[into] = None
+        read_key = _READERS[wanted.key[1]]
+        keys = [read_key(raw) for raw in groups]
         known = self._read.setdefault((table, *wanted.columns), {})
-        new = [each for each in dict.fromkeys(keys.values()) if each not in known]
-        unread = [each for each in new if each is not None]
+        is_whole = await self._read_new(wanted, keys, known, if_down)
+        fallback, missing = _write_fallback(wanted), []
+        for each, (raw, members) in zip(keys, groups.items(), strict=True):
+            found = known.get(each)
+            if found is None and (is_whole or each is None or each in known):
+                missing.append(raw)
+            for row in members:
+                row[into] = fallback(raw) if found is None else dict(found)
+        return Merged(listed, not is_whole, missing)
+
+    async def _read_new(
+        self, wanted: Wanted, keys: list[RowKey | None], known: KnownRows, if_down: IfDown
+    ) -> bool:
+        """Read the rows of the keys that are not known yet; False where the server is down.
+
+        Raises:
+            TargetError: the server does not answer, or refuses.
+        """
+        unread = [each for each in dict.fromkeys(keys) if each is not None and each not in known]
         read = await self._ask(wanted, unread, if_down) if unread else {}
-        if read is not None:
-            for each in unread:
-                known[each] = read.get(each)
-        fallback = _write_fallback(wanted)
-        values = {raw: known.get(keys[raw]) for raw in keys}
-        for row in listed:
-            row[into] = _choose(row[key], values, fallback)
-        asked = [raw for raw in keys if keys[raw] is None or keys[raw] in known]
-        missing = [raw for raw in asked if values[raw] is None]
-        return Merged(listed, len(asked) < len(keys), missing)
+        if read is None:
+            return False
+        for each in unread:
+            known[each] = read.get(each)
+        return True
 
     async def _ask(
         self, wanted: Wanted, keys: Sequence[RowKey], if_down: IfDown
@@ -241,41 +257,45 @@ def _find_wanted(manifest: Manifest, name: str, columns: Sequence[str] | None) -
     return Wanted(name, table, tuple(table.columns if columns is None else columns))
 
 
-def _read_keys(rows: list[PlainRow], key: str, wanted: Wanted) -> dict[Any, RowKey | None]:
-    """The keys in rows -> as the table has them; None where it can have no such key."""
+def _group(rows: list[PlainRow], key: str, table: str) -> dict[Any, list[PlainRow]]:
+    """The rows by what they have in `key`."""
+    groups: dict[Any, list[PlainRow]] = {}
     for row in rows:
         if key not in row:
-            message = f"a row has no {key!r}, by which rows of {wanted.name!r} are found"
+            message = f"a row has no {key!r}, by which rows of {table!r} are found"
             raise UsageError(message, remedy=nearest(key, row))
-    read = _READERS[wanted.key[1]]
-    given = dict.fromkeys(row[key] for row in rows)
-    return {raw: read(str(raw)) for raw in given if raw is not None}
+        groups.setdefault(row[key], []).append(row)
+    return groups
 
 
-def _read_uuid(text: str) -> UUID | None:
+def _read_uuid(value: object) -> UUID | None:
+    if isinstance(value, UUID):
+        return value
     try:
-        return UUID(text)
+        return UUID(str(value))
     except ValueError:
         return None
 
 
-def _read_int(text: str, *, bits: int) -> int | None:
+def _read_int(value: object, *, bits: int) -> int | None:
+    text = str(value)
     number = int(text) if re.fullmatch("-?[0-9]{1,19}", text) else None
     limit = 1 << (bits - 1)
     return number if number is not None and -limit <= number < limit else None
 
 
-def _read_text(text: str) -> str | None:
+def _read_text(value: object) -> str | None:
+    text = str(value)
     return None if "\0" in text else text
 
 
-_READERS: Mapping[str, Callable[[str], RowKey | None]] = {
+_READERS: Mapping[str, Callable[[object], RowKey | None]] = {
     "uuid": _read_uuid,
     "int4": partial(_read_int, bits=32),
     "int8": partial(_read_int, bits=64),
     "text": _read_text,
 }
-"""Types of keys, and how a key of that type is read from the text of a value."""
+"""Types of keys, and how a key of that type is read from a value."""
 
 
 def _write_fallback(wanted: Wanted) -> Callable[[object], PlainRow | None]:
@@ -294,18 +314,6 @@ def _write_fallback(wanted: Wanted) -> Callable[[object], PlainRow | None]:
         return found
 
     return make
-
-
-def _choose(
-    raw: object,
-    values: Mapping[Any, PlainRow | None],
-    fallback: Callable[[object], PlainRow | None],
-) -> PlainRow | None:
-    """What stands for a key: a copy of its row, or the fallback; nothing where there is no key."""
-    if raw is None:
-        return None
-    found = values[raw]
-    return fallback(raw) if found is None else dict(found)
 
 
 _VALUES: Mapping[str, Callable[[str], object]] = {
