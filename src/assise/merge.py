@@ -9,10 +9,8 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from time import monotonic
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
@@ -20,8 +18,9 @@ from uuid import UUID
 from assise.errors import TargetError, UsageError
 from assise.manifest.model import Manifest, Table
 from assise.manifest.sections.servers import FALLBACK, KEY, MAIN, ON
-from assise.postgres.pool import Session, is_gone
+from assise.postgres.pool import RolePool, is_gone
 from assise.postgres.rest import Rest
+from assise.postgres.rights import Rights
 from assise.schema.sql import select_by_keys
 from assise.wording import nearest
 
@@ -94,10 +93,11 @@ class RowReader(Protocol):
 
 
 @dataclass(frozen=True)
-class SessionReader:
-    """Reads in one session, by one query for each thousand keys."""
+class PoolReader:
+    """Reads by PostgreSQL's protocol, by one query for each thousand keys."""
 
-    open_session: Callable[[], AbstractAsyncContextManager[Session]]
+    pool: RolePool
+    rights: Rights
 
     async def read(self, wanted: Wanted, keys: Sequence[RowKey]) -> RowsByKey:
         """The rows of a table that have these keys, and that the caller may see.
@@ -107,13 +107,10 @@ class SessionReader:
         """
         alias = wanted.alias
         query = select_by_keys(wanted.name, *wanted.key, columns=wanted.columns, alias=alias)
-        found: RowsByKey = {}
-        remaining = iter(keys)
-        async with self.open_session() as session:
-            while batch := [*islice(remaining, BATCH)]:
-                for row in await session.fetch(query, [batch]):
-                    found[row.pop(alias)] = row
-        return found
+        starts = range(0, len(keys), BATCH)
+        batches = [[keys[start : start + BATCH]] for start in starts]
+        rows = await self.pool.read(self.rights, query, batches)
+        return {row.pop(alias): row for row in rows}
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,12 @@ def _check_fallback(place: Place, values: Mapping[str, str], tables: Tables) -> 
             yield Problem((*place, name), f"is no {column.type}", show(value), remedy)
 
 
-_VALUES = {"bool": "true|false", "int4": r"-?\d{1,9}", "int8": r"-?\d{1,18}"}
+_VALUES = {
+    "bool": "true|false",
+    "int4": r"-?\d{1,9}",
+    "int8": r"-?\d{1,18}",
+    "uuid": "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
+}
 
 
 ON = Key(
