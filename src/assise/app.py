@@ -25,7 +25,7 @@ from assise.manifest.model import Manifest
 from assise.manifest.sections.identity import IDENTITY
 from assise.manifest.sections.postgres import RoleName
 from assise.manifest.sections.servers import MAIN
-from assise.merge import IfDown, Loader, Merged, Reader, RestReader, SessionReader
+from assise.merge import IfDown, Loader, Merged, PoolReader, RestReader, RowReader
 from assise.postgres import alchemy
 from assise.postgres.conninfo import describe
 from assise.postgres.pool import RolePool, Session
@@ -252,19 +252,17 @@ class App:
         """
         self._find_rights(role)
 
-        def open_reader(server: str) -> Reader:
+        def open_reader(server: str) -> RowReader:
             rest = self._find_rest(server)
             if rest is not None:
                 return RestReader(rest, _check_token(server, role, token))
 
-            def open_session() -> AbstractAsyncContextManager[Session]:
-                return self.session(
-                    user_id=user_id, tenant_id=tenant_id, role=role, read_only=True, on=server
-                )
+            rights = self._find_rights(role, on=server)._replace(
+                user_id=user_id, tenant_id=tenant_id, is_read_only=True
+            )
+            return PoolReader(self._pool(role, on=server), rights)
 
-            return SessionReader(open_session)
-
-        return Loader(self._manifest, open_reader, self._asked_again)
+        return Loader(self._whole_manifest, open_reader, self._asked_again)
 
     def user_loader(self, find_user: Callable[..., object], *, role: RoleName = "app") -> object:
         """A dependency of FastAPI: a loader of the request, with the rights of its user."""
@@ -369,22 +367,22 @@ class App:
 
     def _find_rest(self, server: str) -> Rest | None:
         if server not in self._rests:
-            found = self.workspace.rest(self._manifest, server)
+            found = self.workspace.rest(self.manifest, server)
             self._rests[server] = Rest(*found) if found else None
         return self._rests[server]
 
     def _find_rights(self, role: RoleName, *, on: str = MAIN) -> Rights:
         if (on, role) not in self._rights:
-            known = (MAIN, *self._manifest.postgres.others)
+            known = (MAIN, *self.manifest.postgres.others)
             if on not in known:
                 raise UsageError(f"there is no server {on!r}", remedy=nearest(on, known))
-            self._rights[on, role] = self.workspace.rights(self._manifest, role, on=on)
+            self._rights[on, role] = self.workspace.rights(self.manifest, role, on=on)
         return self._rights[on, role]
 
     def _pool(self, role: RoleName, *, on: str = MAIN) -> RolePool:
         if (on, role) not in self._pools:
             given = self.urls.get(role if on == MAIN else f"{on}.{role}")
-            conninfo = given or self.workspace.login(self._manifest, role, on=on)
+            conninfo = given or self.workspace.login(self.manifest, role, on=on)
             timeout_ms = self.workspace.setting(POOL_TIMEOUT)
             # Who sees all rows of another server may go around its rules.
             is_bound = on == MAIN or role == "app"
@@ -414,10 +412,10 @@ class App:
     @cached_property
     def manifest(self) -> Manifest:
         """The manifest with the tables of the server `main`, as it was when it was read first."""
-        return self._manifest.on(MAIN)
+        return self._whole_manifest.on(MAIN)
 
     @cached_property
-    def _manifest(self) -> Manifest:
+    def _whole_manifest(self) -> Manifest:
         return self.workspace.whole_manifest()
 
     @cached_property

@@ -9,10 +9,8 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from time import monotonic
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
@@ -20,8 +18,9 @@ from uuid import UUID
 from assise.errors import TargetError, UsageError
 from assise.manifest.model import Manifest, Table
 from assise.manifest.sections.servers import FALLBACK, KEY, MAIN, ON
-from assise.postgres.pool import Session, is_gone
+from assise.postgres.pool import RolePool, is_gone
 from assise.postgres.rest import Rest
+from assise.postgres.rights import Rights
 from assise.schema.sql import select_by_keys
 from assise.wording import nearest
 
@@ -36,9 +35,11 @@ PAUSE_S = 5.0
 
 _LOG = logging.getLogger(__name__)
 
-Row = dict[str, Any]
+PlainRow = dict[str, Any]
 RowKey = UUID | int | str
-Found = dict[RowKey, Row]
+RowsByKey = dict[RowKey, PlainRow]
+KnownRows = dict[RowKey | None, PlainRow | None]
+"""Rows that were asked for; None where there is none."""
 IfDown = Literal["error", "partial"]
 
 
@@ -48,7 +49,7 @@ class Merged(NamedTuple):
     Keys that a server was not asked for, because it is down, are not among the missing.
     """
 
-    rows: list[Row]
+    rows: list[PlainRow]
     partial: bool
     missing: list[object]
 
@@ -80,10 +81,10 @@ class Wanted(NamedTuple):
         return alias
 
 
-class Reader(Protocol):
+class RowReader(Protocol):
     """Reads rows of one server with the rights of one caller."""
 
-    async def read(self, wanted: Wanted, keys: Sequence[RowKey]) -> Found:
+    async def read(self, wanted: Wanted, keys: Sequence[RowKey]) -> RowsByKey:
         """The rows of a table that have these keys, and that the caller may see.
 
         Raises:
@@ -92,12 +93,13 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True)
-class SessionReader:
-    """Reads in one session, by one query for each thousand keys."""
+class PoolReader:
+    """Reads by PostgreSQL's protocol, by one query for each thousand keys."""
 
-    open_session: Callable[[], AbstractAsyncContextManager[Session]]
+    pool: RolePool
+    rights: Rights
 
-    async def read(self, wanted: Wanted, keys: Sequence[RowKey]) -> Found:
+    async def read(self, wanted: Wanted, keys: Sequence[RowKey]) -> RowsByKey:
         """The rows of a table that have these keys, and that the caller may see.
 
         Raises:
@@ -105,13 +107,10 @@ class SessionReader:
         """
         alias = wanted.alias
         query = select_by_keys(wanted.name, *wanted.key, columns=wanted.columns, alias=alias)
-        found: Found = {}
-        remaining = iter(keys)
-        async with self.open_session() as session:
-            while batch := [*islice(remaining, BATCH)]:
-                for row in await session.fetch(query, [batch]):
-                    found[row.pop(alias)] = row
-        return found
+        starts = range(0, len(keys), BATCH)
+        batches = [[keys[start : start + BATCH]] for start in starts]
+        rows = await self.pool.read(self.rights, query, batches)
+        return {row.pop(alias): row for row in rows}
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ class RestReader:
     rest: Rest
     token: str | None
 
-    async def read(self, wanted: Wanted, keys: Sequence[RowKey]) -> Found:
+    async def read(self, wanted: Wanted, keys: Sequence[RowKey]) -> RowsByKey:
         """The rows of a table that have these keys, and that the caller may see.
 
         Raises:
@@ -149,9 +148,9 @@ class Loader:
     """
 
     manifest: Manifest
-    open_reader: Callable[[str], Reader]
+    open_reader: Callable[[str], RowReader]
     asked_again: dict[str, float]
-    _read: dict[tuple[str, ...], dict[RowKey, Row | None]] = field(default_factory=dict)
+    _read: dict[tuple[str, ...], KnownRows] = field(default_factory=dict)
 
     async def merge(
         self,
@@ -179,24 +178,41 @@ class Loader:
         """
         wanted = _find_wanted(self.manifest, table, columns)
         listed = [dict(row) for row in rows]
-        keys = _read_keys(listed, key, wanted)
+        groups = _group(listed, key, wanted.name)
+        for row in groups.pop(None, ()):
+            row[into] = None
+        read_key = _READERS[wanted.key[1]]
+        keys = [read_key(raw) for raw in groups]
         known = self._read.setdefault((table, *wanted.columns), {})
-        new = [each for each in dict.fromkeys(keys.values()) if each not in known]
-        unread = [each for each in new if each is not None]
-        read = await self._ask(wanted, unread, if_down) if unread else {}
-        if read is not None:
-            known |= dict.fromkeys(unread) | read
-        make = _write_fallback(wanted)
-        values = {raw: known.get(each) if each is not None else None for raw, each in keys.items()}
-        for row in listed:
-            raw = row[key]
-            value = values.get(raw)
-            row[into] = None if raw is None else make(raw) if value is None else dict(value)
-        asked = [raw for raw, each in keys.items() if each is None or each in known]
-        missing = [raw for raw in asked if values[raw] is None]
-        return Merged(listed, len(asked) < len(keys), missing)
+        is_whole = await self._read_new(wanted, keys, known, if_down)
+        fallback, missing = _write_fallback(wanted), []
+        for each, (raw, members) in zip(keys, groups.items(), strict=True):
+            found = known.get(each)
+            if found is None and (is_whole or each is None or each in known):
+                missing.append(raw)
+            for row in members:
+                row[into] = fallback(raw) if found is None else dict(found)
+        return Merged(listed, not is_whole, missing)
 
-    async def _ask(self, wanted: Wanted, keys: Sequence[RowKey], if_down: IfDown) -> Found | None:
+    async def _read_new(
+        self, wanted: Wanted, keys: list[RowKey | None], known: KnownRows, if_down: IfDown
+    ) -> bool:
+        """Read the rows of the keys that are not known yet; False where the server is down.
+
+        Raises:
+            TargetError: the server does not answer, or refuses.
+        """
+        unread = [each for each in dict.fromkeys(keys) if each is not None and each not in known]
+        read = await self._ask(wanted, unread, if_down) if unread else {}
+        if read is None:
+            return False
+        for each in unread:
+            known[each] = read.get(each)
+        return True
+
+    async def _ask(
+        self, wanted: Wanted, keys: Sequence[RowKey], if_down: IfDown
+    ) -> RowsByKey | None:
         """The rows of these keys; None where the server does not answer, and that is allowed.
 
         Raises:
@@ -238,45 +254,48 @@ def _find_wanted(manifest: Manifest, name: str, columns: Sequence[str] | None) -
     return Wanted(name, table, tuple(table.columns if columns is None else columns))
 
 
-def _read_keys(rows: list[Row], key: str, wanted: Wanted) -> dict[Any, RowKey | None]:
-    """The keys in rows -> as the table has them; None where it can have no such key."""
+def _group(rows: list[PlainRow], key: str, table: str) -> dict[Any, list[PlainRow]]:
+    """The rows by what they have in `key`."""
+    groups: dict[Any, list[PlainRow]] = {}
     for row in rows:
         if key not in row:
-            message = f"a row has no {key!r}, by which rows of {wanted.name!r} are found"
+            message = f"a row has no {key!r}, by which rows of {table!r} are found"
             raise UsageError(message, remedy=nearest(key, row))
-    read = _READERS[wanted.key[1]]
-    return {
-        raw: read(str(raw)) for raw in dict.fromkeys(row[key] for row in rows) if raw is not None
-    }
+        groups.setdefault(row[key], []).append(row)
+    return groups
 
 
-def _read_uuid(text: str) -> UUID | None:
+def _read_uuid(value: object) -> UUID | None:
+    if isinstance(value, UUID):
+        return value
     try:
-        return UUID(text)
+        return UUID(str(value))
     except ValueError:
         return None
 
 
-def _read_int(text: str, *, bits: int) -> int | None:
+def _read_int(value: object, *, bits: int) -> int | None:
+    text = str(value)
     number = int(text) if re.fullmatch("-?[0-9]{1,19}", text) else None
     limit = 1 << (bits - 1)
     return number if number is not None and -limit <= number < limit else None
 
 
-def _read_text(text: str) -> str | None:
+def _read_text(value: object) -> str | None:
+    text = str(value)
     return None if "\0" in text else text
 
 
-_READERS: Mapping[str, Callable[[str], RowKey | None]] = {
+_READERS: Mapping[str, Callable[[object], RowKey | None]] = {
     "uuid": _read_uuid,
     "int4": partial(_read_int, bits=32),
     "int8": partial(_read_int, bits=64),
     "text": _read_text,
 }
-"""Types of keys, and how a key of that type is read from the text of a value."""
+"""Types of keys, and how a key of that type is read from a value."""
 
 
-def _write_fallback(wanted: Wanted) -> Callable[[object], Row | None]:
+def _write_fallback(wanted: Wanted) -> Callable[[object], PlainRow | None]:
     """What gives a key without a row its values: None where the table declares none."""
     declared = FALLBACK.of(wanted.table)
     if declared is None:
@@ -284,11 +303,12 @@ def _write_fallback(wanted: Wanted) -> Callable[[object], Row | None]:
     values = {name: declared.get(name) for name in wanted.columns}
     makers = {name: _VALUES.get(wanted.table.columns[name].type, str) for name in values}
 
-    def make(key: object) -> Row:
-        return {
-            name: None if text is None else makers[name](text.replace(KEY, str(key)))
-            for name, text in values.items()
-        }
+    def make(key: object) -> PlainRow:
+        found: PlainRow = {}
+        for name, text in values.items():
+            filled = text and text.replace(KEY, str(key))
+            found[name] = None if filled is None else makers[name](filled)
+        return found
 
     return make
 

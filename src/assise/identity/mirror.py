@@ -162,10 +162,10 @@ def _check_columns(connection: Connection, mirror: Mirror) -> bool:
     found = {str(name) for (name,) in rows}
     lacking = [name for name in mirror.table.columns if name not in found]
     if found and lacking:
-        column = mirror.table.columns[lacking[0]]
+        added = f"{quote(lacking[0])} {mirror.table.columns[lacking[0]].type}"
         raise TargetError(
             f"{connection.target}: {mirror.name} lacks the columns {', '.join(lacking)}",
-            remedy=f"ALTER TABLE {mirror.place} ADD COLUMN {quote(lacking[0])} {column.type};"
+            remedy=f"ALTER TABLE {mirror.place} ADD COLUMN {added};"
             " or take them out of the manifest.",
         )
     return bool(found)
@@ -263,8 +263,9 @@ def _copy(connection: Connection, mirror: Mirror, ids: list[str], failed: dict[s
 
 
 def _count(connection: Connection, mirror: Mirror) -> tuple[int, int, int]:
-    ((missing, differing, without_user),) = connection.execute(mirror.count_missing())
-    return int(str(missing)), int(str(differing)), int(str(without_user))
+    (counts,) = connection.execute(mirror.count_missing())
+    missing, differing, without_user = (int(str(each)) for each in counts)
+    return missing, differing, without_user
 
 
 def _count_users(connection: Connection) -> int:

@@ -225,6 +225,29 @@ class RolePool:
                 else:
                     await connection.commit()
 
+    async def read(
+        self, rights: Rights, query: str, parameters: Sequence[Sequence[object]]
+    ) -> list[Record]:
+        """The rows of a query, once for each of its parameters, in a transaction with these rights.
+
+        All of it is one message: a server far away is waited for once.
+
+        Raises:
+            TargetError: no connection was free in time, or the server refused something.
+        """
+        async with self.lend() as connection:
+            with translated(self.target, in_session=True):
+                bind = psycopg.AsyncClientCursor(connection).mogrify
+                texts = (bind(query.encode(), each) for each in parameters)
+                queries = [text.encode(connection.info.encoding) for text in texts]
+                message = b"; ".join([rights.begin(connection), *queries, b"COMMIT"])
+                cursor = await connection.execute(message, prepare=False)
+                cursor.nextset()  # behind BEGIN
+                found: list[Record] = []
+                while cursor.nextset() and cursor.description:
+                    found += await cursor.fetchall()
+                return found
+
 
 async def begin(
     connection: AsyncConnection, rights: Rights, target: str, position: str | None = None

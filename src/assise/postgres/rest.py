@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import starmap
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 from uuid import UUID
@@ -39,7 +40,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PLAIN = re.compile("[a-z_][a-z0-9_]*")
 _CODE = re.compile("[A-Za-z0-9_]{1,20}")
 
-Read = Callable[[Any], object]
+ReadValue = Callable[[Any], object]
 
 
 @dataclass
@@ -89,9 +90,7 @@ class Rest:
             TargetError: the server does not answer, or refuses.
         """
         schema, name = split_table(table)
-        selected = ",".join(
-            f"{_quote_name(alias)}:{_select(*each)}" for alias, each in columns.items()
-        )
+        selected = ",".join(starmap(_select, columns.items()))
         headers = {"apikey": self.service_key}
         headers["Authorization"] = f"Bearer {token or self.service_key}"
         if schema is not None:
@@ -104,13 +103,14 @@ class Rest:
             async with slots:
                 return await self._get(f"/rest/v1/{quote(name, safe='')}", query, headers)
 
-        batches = [keys[i : i + BATCH] for i in range(0, len(keys), BATCH)]
+        starts = range(0, len(keys), BATCH)
+        batches = [keys[start : start + BATCH] for start in starts]
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(ask(batch)) for batch in batches]
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors.exceptions[0].__cause__
-        readers = {alias: _READERS.get(kind, _keep) for alias, (_, kind) in columns.items()}
+        readers = {alias: _READERS.get(each[1], _keep) for alias, each in columns.items()}
         try:
             return [_read_row(row, readers) for task in tasks for row in task.result()]
         except (ValueError, TypeError, ArithmeticError) as error:
@@ -152,10 +152,10 @@ def _read_answer(address: str, status: int, body: bytes) -> list[dict[str, Any]]
         found = json.loads(body)
     except ValueError:
         found = None
-    if status == 200 and isinstance(found, list) and all(isinstance(row, dict) for row in found):
+    if status == 200 and isinstance(found, list) and {dict}.issuperset(map(type, found)):
         return found
     code = str(found.get("code", "")) if isinstance(found, dict) else ""
-    said = f"HTTP {status}{f', {code}' if _CODE.fullmatch(code) else ''}"
+    said = f"HTTP {status}" + (f", {code}" if _CODE.fullmatch(code) else "")
     if status >= 500 or status == 429:
         raise TargetError(f"{address} does not answer: {said}") from UnansweredError(said)
     remedy = "Check that the table is there, and that its schema is exposed."
@@ -164,17 +164,19 @@ def _read_answer(address: str, status: int, body: bytes) -> list[dict[str, Any]]
     raise TargetError(f"{address} refuses: {said}", remedy=remedy)
 
 
-def _read_row(row: Mapping[str, Any], readers: Mapping[str, Read]) -> dict[str, Any]:
-    values = {alias: row.get(alias) for alias in readers}
-    return {
-        alias: None if value is None else readers[alias](value) for alias, value in values.items()
-    }
+def _read_row(row: Mapping[str, Any], readers: Mapping[str, ReadValue]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for alias, read in readers.items():
+        value = row.get(alias)
+        found[alias] = None if value is None else read(value)
+    return found
 
 
-def _select(column: str, kind: str) -> str:
+def _select(alias: str, column: tuple[str, str]) -> str:
     """A column as it is selected; a number that JSON would round comes as text."""
+    name, kind = map(_quote_name, column)
     cast = "::text" if kind.startswith("numeric") else ""
-    return f"{_quote_name(column)}{cast}"
+    return f"{_quote_name(alias)}:{name}{cast}"
 
 
 def _quote_name(name: str) -> str:
@@ -191,7 +193,7 @@ def _keep(value: object) -> object:
     return value
 
 
-_READERS: Mapping[str, Read] = {
+_READERS: Mapping[str, ReadValue] = {
     "uuid": UUID,
     "timestamptz": datetime.fromisoformat,
     "date": date.fromisoformat,

@@ -94,8 +94,8 @@ class Mirror:
     @property
     def followed(self) -> dict[str, Column]:
         """The columns, but for the key, that are copied whenever they change."""
-        plain = {name: each for name, each in self.copied.items() if len(each.path) == 1}
-        return {name: each for name, each in plain.items() if name != self.key}
+        found = self.copied.items()
+        return {name: each for name, each in found if name != self.key and not each.path[1:]}
 
     @property
     def roles(self) -> list[str]:
@@ -157,7 +157,8 @@ class Mirror:
 
     def correct(self) -> str:
         """Write again what is followed and differs; how many rows. Something is followed."""
-        return _counted(f"{self._update('u', f' FROM {USERS} AS u')} AND ({self._differs('u')})")
+        update = self._update("u", f" FROM {USERS} AS u")
+        return _counted(f"{update} AND ({self._differs('u')})")
 
     def _update(self, row: str, source: str = "") -> str:
         pairs = ", ".join(
@@ -210,10 +211,12 @@ class Mirror:
         drop = f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY"
         yield Managed("security", name, name, create, drop)
         callers = [CALLERS, *self.roles[:1]] if ACCESS.of(self.table) else []
+        admins, listed = self.roles[1:], quote_list(callers)
+        own = f"{quote(self.key)} = {CALLER}"
         policies = {
-            "own_row": (callers, f"FOR SELECT TO {quote_list(callers)} USING ({self._own})")
+            "own_row": (callers, f"FOR SELECT TO {listed} USING ({own})"),
+            "all_rows": (admins, f"TO {quote_list(admins)} USING (true)"),
         }
-        policies["all_rows"] = (self.roles[1:], f"TO {quote_list(self.roles[1:])} USING (true)")
         for policy, (to, text) in policies.items():
             drop = drop_of("POLICY", policy, table)
             create = f";\nCREATE POLICY {policy} ON {table} {text}" if to else ""
@@ -221,20 +224,18 @@ class Mirror:
         for role in (CALLERS, *self.roles):
             yield self._grant("ALL", role, is_revoked=True)
         schema = quote(self.names[0])
-        readers, admins = dict.fromkeys(callers, "SELECT"), dict.fromkeys(self.roles[1:], WRITING)
-        for role, privileges in (readers | admins).items():
+        privileges_of = dict.fromkeys(callers, "SELECT") | dict.fromkeys(admins, WRITING)
+        for role, privileges in privileges_of.items():
             what = f"USAGE ON SCHEMA {schema} TO {quote(role)}"
             yield Managed("grant", "", role, f"GRANT {what}", "")
             yield self._grant(privileges, role)
 
-    @property
-    def _own(self) -> str:
-        return f"{quote(self.key)} = {CALLER}"
-
     def _grant(self, privileges: str, role: str, *, is_revoked: bool = False) -> Managed:
         what = f"{privileges} ON TABLE {self.place}"
-        grant, revoke = f"GRANT {what} TO {quote(role)}", f"REVOKE {what} FROM {quote(role)}"
-        return Managed("grant", self.name, role, revoke if is_revoked else grant, revoke)
+        grantee = quote(role)
+        revoke = f"REVOKE {what} FROM {grantee}"
+        create = revoke if is_revoked else f"GRANT {what} TO {grantee}"
+        return Managed("grant", self.name, role, create, revoke)
 
 
 def find_mirror(manifest: Manifest, server: str) -> Mirror | None:

@@ -41,7 +41,7 @@ class Urls(Keyed):
     auth: str | None = None
 
 
-class Server(Urls):
+class FurtherServer(Urls):
     """A further server, whose tables say `on:` with its name.
 
     `rest` is the address of a Supabase project, whose tables are then read by its REST interface,
@@ -61,12 +61,12 @@ class Postgres(Keyed):
     """The servers of a project; a text stands for `{main: {url: …}}`."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Server] = Field(init=False)
+    __pydantic_extra__: dict[str, FurtherServer] = Field(init=False)
 
     main: Urls
 
     @property
-    def others(self) -> Mapping[str, Server]:
+    def others(self) -> Mapping[str, FurtherServer]:
         """The servers beside `main`, by their names."""
         return self.__pydantic_extra__
 
@@ -114,7 +114,7 @@ def _check_urls(place: Place, server: Urls, at: Place) -> Iterator[Problem]:
         yield from _check_url((*place, name), getattr(server, name), "is no URL", remedy)
 
 
-def _check_rest(place: Place, server: Server) -> Iterator[Problem]:
+def _check_rest(place: Place, server: FurtherServer) -> Iterator[Problem]:
     if server.rest is None:
         if server.service_key is not None:
             remedy = "Give rest: ${SUPABASE_URL} too, or remove the key."

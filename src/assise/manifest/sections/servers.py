@@ -66,9 +66,8 @@ def _check_mirror(place: Place, source: str, tables: Tables) -> Iterator[Problem
     if key is not None and (key.type != "uuid" or key.path != ("id",)):
         remedy = f"Write {table.primary_key[0]}: {{type: uuid, from: id}}."
         yield Problem((*place[:2], "primary_key"), "is not the id of auth.users", remedy=remedy)
-    mirrors = [
-        name for name, each in tables.items() if MIRROR.of(each) and ON.of(each) == ON.of(table)
-    ]
+    beside = [name for name in tables if ON.of(tables[name]) == ON.of(table)]
+    mirrors = [name for name in beside if MIRROR.of(tables[name])]
     if mirrors[0] != place[1]:
         message = f"is mirrored by {show(mirrors[0])} already"
         yield Problem(place, message, source, "Keep one mirror on each server.")
@@ -103,7 +102,12 @@ def _check_fallback(place: Place, values: Mapping[str, str], tables: Tables) -> 
             yield Problem((*place, name), f"is no {column.type}", show(value), remedy)
 
 
-_VALUES = {"bool": "true|false", "int4": r"-?\d{1,9}", "int8": r"-?\d{1,18}"}
+_VALUES = {
+    "bool": "true|false",
+    "int4": r"-?\d{1,9}",
+    "int8": r"-?\d{1,18}",
+    "uuid": "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
+}
 
 
 ON = Key(
