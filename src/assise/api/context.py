@@ -6,15 +6,17 @@ import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import cached_property
-from time import monotonic
+from math import ceil
+from time import monotonic, time
 from typing import Any
 
 from starlette.requests import Request
 
 from assise.api.cursors import Cursors
+from assise.api.problems import RateError
 from assise.api.settings import BODY_BYTES, SECRET
 from assise.app import POSITION_HEADER, App
-from assise.errors import RequestError, TokenError, UsageError
+from assise.errors import TokenError, UsageError
 from assise.extras import load
 from assise.identity.callers import Caller
 from assise.manifest.sections.http import HTTP, Http
@@ -31,10 +33,6 @@ SEEN_S, SEEN_CALLERS = 60.0, 10_000
 MIN_SECRET = 32
 FIND_SCHEMA = """SELECT n.nspname AS name FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
 WHERE c.oid = to_regclass(quote_ident(%(table)s))"""
-
-
-class RateError(RequestError):
-    """A caller who has sent too many requests."""
 
 
 @dataclass
@@ -100,11 +98,9 @@ class Context:
             return
         strategy, rate = self._limit
         if not await strategy.hit(rate, who):
-            raise RateError(
-                f"more than {rate.amount} requests in a {rate.GRANULARITY.name}",
-                status=429,
-                remedy="Send fewer; Retry-After says when.",
-            )
+            ends_at = (await strategy.get_window_stats(rate, who)).reset_time
+            said = f"more than {rate.amount} requests in a {rate.GRANULARITY.name}"
+            raise RateError(said, max(1, ceil(ends_at - time())))
 
     async def find_statements(self, session: Session, resource: Resource) -> Statements:
         """The statements of a resource, whose table is looked for once.
