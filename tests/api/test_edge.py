@@ -19,7 +19,6 @@ from psycopg.conninfo import make_conninfo
 from tests.api.scene import MANIFEST, Client, serve, sign, user_id
 from tests.scenes.databases import Databases, Template
 
-from assise.api.settings import BODY_BYTES, CONCURRENCY, TIMEOUT
 from assise.app import App
 
 Run = Callable[..., list[tuple[Any, ...]]]
@@ -195,12 +194,13 @@ def test_a_client_that_goes_away_writes_nothing_and_keeps_no_connection(
 
 
 def test_limits_of_time_size_and_number_are_settings(
-    folder: Path, conninfo: str, socket_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+    folder: Path, conninfo: str, socket_path: Path, run: Run
 ) -> None:
-    monkeypatch.setenv(TIMEOUT.variable, "2000")
-    monkeypatch.setenv(BODY_BYTES.variable, "100")
-    monkeypatch.setenv(CONCURRENCY.variable, "1")
-    with serve(folder, conninfo, socket_path) as client, psycopg.connect(conninfo) as holder:
+    settings = {"api.timeout_ms": 2_000, "api.body_bytes": 100, "api.concurrency": 1}
+    with (
+        serve(folder, conninfo, socket_path, settings=settings) as client,
+        psycopg.connect(conninfo) as holder,
+    ):
         big = {"name": "x" * 200}
         assert client.send(0, "POST", "/api/projects", json=big).status_code == 413
         holder.execute("LOCK TABLE projects")

@@ -14,7 +14,6 @@ from starlette.requests import Request
 
 from assise.api.cursors import Cursors
 from assise.api.problems import RateError
-from assise.api.settings import BODY_BYTES, SECRET
 from assise.app import POSITION_HEADER, App
 from assise.errors import TokenError, UsageError
 from assise.extras import load
@@ -24,7 +23,7 @@ from assise.postgres.pool import Session
 from assise.schema.access import AccessRules
 from assise.schema.resources import Resource
 from assise.schema.serving import Statements
-from assise.settings import read_setting
+from assise.settings import BODY_BYTES, SECRET, read_setting
 
 SEEN_ROWS = 10_000
 """A caller who sees no more rows of a table may filter and order it without an index."""
@@ -66,7 +65,7 @@ class Context:
     @cached_property
     def body_bytes(self) -> int:
         """How long a body may be."""
-        return read_setting(BODY_BYTES)
+        return self.app.workspace.setting(BODY_BYTES)
 
     @cached_property
     def _limit(self) -> Any:  # noqa: ANN401 - of a package that may be absent
