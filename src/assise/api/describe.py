@@ -9,12 +9,12 @@ from pydantic import BaseModel
 from assise.api.idempotency import HEADER
 from assise.api.queries import COUNTS, LIMIT, MAX_LIMIT
 from assise.api.resources import TableEndpoints
-from assise.api.values import JsonObject, describe_field, example_of, find_kind, is_array
+from assise.api.values import JsonMap, describe_field, example_of, find_kind, is_array
 from assise.schema import resources
 from assise.schema.resources import Resource
 
 PROBLEM = "application/problem+json"
-_PROBLEM_SCHEMA: JsonObject = {
+_PROBLEM_SCHEMA: JsonMap = {
     "type": "object",
     "required": ["type", "title", "status", "detail"],
     "properties": {
@@ -38,12 +38,12 @@ _STATES: Mapping[str, tuple[str, ...]] = {
 _ALWAYS = ("401", "403", "429", "503", "504")
 
 
-def describe_operation(rows: TableEndpoints, method: str, action: str) -> JsonObject:
+def describe_operation(rows: TableEndpoints, method: str, action: str) -> JsonMap:
     """What OpenAPI says of a method of a resource."""
     resource = rows.resource
     parameters = [] if action in {"list", "create"} else _describe_key(resource)
     parameters += _describe_query(resource, action)
-    answers: JsonObject = {"200": _answer("The rows.", _page(resource))}
+    answers: JsonMap = {"200": _answer("The rows.", _page(resource))}
     if action != "list":
         answers = _describe_success(resource, action)
     for status in (*_STATES[action], *_ALWAYS):
@@ -53,7 +53,7 @@ def describe_operation(rows: TableEndpoints, method: str, action: str) -> JsonOb
         }
     if "304" in answers:
         answers["304"] = {"description": "The row is as the caller knows it."}
-    found: JsonObject = {
+    found: JsonMap = {
         "parameters": parameters,
         "responses": answers,
         "security": [{"bearer": []}],
@@ -65,7 +65,7 @@ def describe_operation(rows: TableEndpoints, method: str, action: str) -> JsonOb
     return found
 
 
-def _describe_success(resource: Resource, action: str) -> JsonObject:
+def _describe_success(resource: Resource, action: str) -> JsonMap:
     if action == "delete" and not resource.is_hidden:
         return {"204": {"description": "The row is deleted."}}
     if action in {"delete", "restore"}:
@@ -79,14 +79,14 @@ def _describe_success(resource: Resource, action: str) -> JsonObject:
     return {"200": _answer("The row.", row)}
 
 
-def describe_row(resource: Resource) -> JsonObject:
+def describe_row(resource: Resource) -> JsonMap:
     """The JSON Schema of a row."""
     properties = {name: describe_field(field) for name, field in resource.fields.items()}
     included = {name: {"type": ["object", "null"]} for name in resource.includes}
     return {"type": "object", "properties": {**included, **properties}}
 
 
-def _page(resource: Resource) -> JsonObject:
+def _page(resource: Resource) -> JsonMap:
     properties = {
         "items": {"type": "array", "items": describe_row(resource)},
         "next": {"type": ["string", "null"]},
@@ -96,11 +96,11 @@ def _page(resource: Resource) -> JsonObject:
     return {"type": "object", "required": ["items", "next"], "properties": properties}
 
 
-def _answer(description: str, schema: JsonObject) -> JsonObject:
+def _answer(description: str, schema: JsonMap) -> JsonMap:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-def _describe_key(resource: Resource) -> list[JsonObject]:
+def _describe_key(resource: Resource) -> list[JsonMap]:
     found = []
     for n, name in enumerate(resource.key):
         field = resource.fields[name]
@@ -118,13 +118,13 @@ def _describe_key(resource: Resource) -> list[JsonObject]:
     return found
 
 
-def _describe_query(resource: Resource, action: str) -> list[JsonObject]:
+def _describe_query(resource: Resource, action: str) -> list[JsonMap]:
     names = ",".join([*resource.fields][:2])
     include = ",".join(resource.includes)
     words = {"select": ("Columns, with commas between them.", names)}
     if include:
         words["include"] = ("Rows that the row refers to.", include)
-    found: list[JsonObject] = []
+    found: list[JsonMap] = []
     if action in {"list", "read"}:
         found += [_parameter(name, text, example) for name, (text, example) in words.items()]
     if action == "list":
@@ -159,8 +159,8 @@ def _text_of(field: resources.ServedColumn) -> str:
     return str(example).lower() if isinstance(example, bool) else str(example)
 
 
-def _parameter(name: str, about: str, example: object) -> JsonObject:
-    found: JsonObject = {
+def _parameter(name: str, about: str, example: object) -> JsonMap:
+    found: JsonMap = {
         "name": name,
         "in": "query",
         "description": about,
@@ -169,25 +169,25 @@ def _parameter(name: str, about: str, example: object) -> JsonObject:
     return found if example is None else {**found, "example": example}
 
 
-def _header(name: str, about: str) -> JsonObject:
+def _header(name: str, about: str) -> JsonMap:
     return {"name": name, "in": "header", "description": about, "schema": {"type": "string"}}
 
 
-def _describe_body(rows: TableEndpoints, action: str) -> JsonObject | None:
+def _describe_body(rows: TableEndpoints, action: str) -> JsonMap | None:
     resource = rows.resource
     fields = {"create": resource.create, "put": resource.put, "change": resource.update}.get(action)
     if fields is None:
         return None
     models = {"create": rows.model, "put": rows.put_model, "change": rows.change_model}
-    schema: JsonObject = _schema_of(models[action])
-    example: JsonObject = {name: example_of(field) for name, field in fields.items()}
+    schema: JsonMap = _schema_of(models[action])
+    example: JsonMap = {name: example_of(field) for name, field in fields.items()}
     if action == "create":
         schema = {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1}]}
     content = {"application/json": {"schema": schema, "example": example}}
     return {"required": True, "content": content}
 
 
-def _schema_of(model: type[BaseModel]) -> JsonObject:
+def _schema_of(model: type[BaseModel]) -> JsonMap:
     found = model.model_json_schema(by_alias=True)
     # JSON of any shape is described by a recursive definition: any value says the same.
     definitions = found.pop("$defs", {})

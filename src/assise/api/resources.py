@@ -24,7 +24,7 @@ from assise.api.queries import (
     read_query,
     read_row_query,
 )
-from assise.api.values import JsonObject, make_model, read_body, read_text
+from assise.api.values import JsonMap, make_model, read_body, read_text
 from assise.app import POSITION_HEADER
 from assise.errors import AssiseError, DeniedError, RequestError, TokenError
 from assise.identity.callers import Caller
@@ -204,7 +204,7 @@ class TableEndpoints:
         return _answer(201, text, {**headers, **_position(session)})
 
     async def _insert(
-        self, session: Session, statements: Statements, caller: Caller, rows: Sequence[JsonObject]
+        self, session: Session, statements: Statements, caller: Caller, rows: Sequence[JsonMap]
     ) -> Sequence[str]:
         filled = self._fill(caller)
         fields = {name: self._field(name) for name in filled} | dict(self.resource.create)
@@ -232,7 +232,7 @@ class TableEndpoints:
         key = self._read_key(request)
         body = await self._read(request)
         (row,) = read_body(self._adapters["PUT"], self.resource.put, body)
-        keys: JsonObject = dict(zip(self.resource.key, key, strict=True))
+        keys: JsonMap = dict(zip(self.resource.key, key, strict=True))
         filled = {name: value for name, value in self._fill(caller).items() if name not in keys}
         given = {**filled, **keys, **row}
         fields = {name: self._field(name) for name in (*keys, *filled)} | dict(self.resource.put)
@@ -382,7 +382,7 @@ class TableEndpoints:
             name, self.context.rules.types(self.resource.table)[name]
         )
 
-    def _fill(self, caller: Caller) -> JsonObject:
+    def _fill(self, caller: Caller) -> JsonMap:
         """The columns of a new row that say whose it is."""
         values = {"user": caller.user_id, "tenant": caller.tenant_id}
         return {

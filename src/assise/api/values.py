@@ -28,7 +28,7 @@ from assise.errors import RequestError
 from assise.schema import resources
 from assise.types.names import read_modifiers
 
-JsonObject = dict[str, Any]
+JsonMap = dict[str, Any]
 """A JSON Schema, or an object."""
 
 MAX_DEPTH = 100
@@ -43,7 +43,7 @@ class ValueKind:
     """
 
     python: Any
-    shown: JsonObject
+    shown: JsonMap
     example: object
     is_ordered: bool = True
     is_leakproof: bool = True
@@ -55,8 +55,8 @@ def _integer(bits: int) -> ValueKind:
     return ValueKind(Annotated[int, Field(ge=low, le=high, strict=True)], shown, 7)
 
 
-_NUMBER: JsonObject = {"anyOf": [{"type": "number"}, {"enum": ["NaN", "Infinity", "-Infinity"]}]}
-_MOMENT: JsonObject = {"type": "string"}
+_NUMBER: JsonMap = {"anyOf": [{"type": "number"}, {"enum": ["NaN", "Infinity", "-Infinity"]}]}
+_MOMENT: JsonMap = {"type": "string"}
 KINDS = {
     "uuid": ValueKind(
         UUID, {"type": "string", "format": "uuid"}, "507f1f77-bcf8-86cd-8799-439011000000"
@@ -143,7 +143,7 @@ def make_model(
     name: str, fields: Mapping[str, resources.ServedColumn], *, is_new: bool
 ) -> type[BaseModel]:
     """The model of a body; that of a new row has what it needs, that of a change one field."""
-    given: JsonObject = {}
+    given: JsonMap = {}
     for number, field in enumerate(fields.values()):
         found = python_type(field)
         can_be_null = not field.is_required
@@ -162,7 +162,7 @@ def make_model(
 
 def read_body(
     adapter: TypeAdapter[Any], fields: Mapping[str, resources.ServedColumn], body: bytes
-) -> list[JsonObject]:
+) -> list[JsonMap]:
     """The columns that each object of a body gives, as parameters of a statement.
 
     Raises:
@@ -179,7 +179,7 @@ def read_body(
     return [_list_given(each, fields) for each in (found if isinstance(found, list) else [found])]
 
 
-def _list_given(found: BaseModel, fields: Mapping[str, resources.ServedColumn]) -> JsonObject:
+def _list_given(found: BaseModel, fields: Mapping[str, resources.ServedColumn]) -> JsonMap:
     given = found.model_fields_set
     return {
         field.name: write_parameter(field, getattr(found, f"f{number}"))
@@ -220,7 +220,7 @@ def check_depth(value: object) -> None:
         todo += [(item, depth + 1) for item in inner]
 
 
-def describe_field(field: resources.ServedColumn) -> JsonObject:
+def describe_field(field: resources.ServedColumn) -> JsonMap:
     """The JSON Schema of a column in answers."""
     kind = find_kind(field.type)
     if field.type == "jsonb":
