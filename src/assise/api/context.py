@@ -6,15 +6,16 @@ import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import cached_property
-from time import monotonic
+from math import ceil
+from time import monotonic, time
 from typing import Any
 
 from starlette.requests import Request
 
 from assise.api.cursors import Cursors
-from assise.api.settings import BODY_BYTES, SECRET
+from assise.api.problems import RateError
 from assise.app import POSITION_HEADER, App
-from assise.errors import RequestError, TokenError, UsageError
+from assise.errors import TokenError, UsageError
 from assise.extras import load
 from assise.identity.callers import Caller
 from assise.manifest.sections.http import HTTP, Http
@@ -22,7 +23,7 @@ from assise.postgres.pool import Session
 from assise.schema.access import AccessRules
 from assise.schema.resources import Resource
 from assise.schema.serving import Statements
-from assise.settings import read_setting
+from assise.settings import BODY_BYTES, SECRET, read_setting
 
 SEEN_ROWS = 10_000
 """A caller who sees no more rows of a table may filter and order it without an index."""
@@ -31,10 +32,6 @@ SEEN_S, SEEN_CALLERS = 60.0, 10_000
 MIN_SECRET = 32
 FIND_SCHEMA = """SELECT n.nspname AS name FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
 WHERE c.oid = to_regclass(quote_ident(%(table)s))"""
-
-
-class RateError(RequestError):
-    """A caller who has sent too many requests."""
 
 
 @dataclass
@@ -68,7 +65,7 @@ class Context:
     @cached_property
     def body_bytes(self) -> int:
         """How long a body may be."""
-        return read_setting(BODY_BYTES)
+        return self.app.workspace.setting(BODY_BYTES)
 
     @cached_property
     def _limit(self) -> Any:  # noqa: ANN401 - of a package that may be absent
@@ -100,11 +97,9 @@ class Context:
             return
         strategy, rate = self._limit
         if not await strategy.hit(rate, who):
-            raise RateError(
-                f"more than {rate.amount} requests in a {rate.GRANULARITY.name}",
-                status=429,
-                remedy="Send fewer; Retry-After says when.",
-            )
+            ends_at = (await strategy.get_window_stats(rate, who)).reset_time
+            said = f"more than {rate.amount} requests in a {rate.GRANULARITY.name}"
+            raise RateError(said, max(1, ceil(ends_at - time())))
 
     async def find_statements(self, session: Session, resource: Resource) -> Statements:
         """The statements of a resource, whose table is looked for once.

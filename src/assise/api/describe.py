@@ -6,14 +6,15 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
+from assise.api.idempotency import HEADER
 from assise.api.queries import COUNTS, LIMIT, MAX_LIMIT
-from assise.api.resources import IDEMPOTENCY, Rows
-from assise.api.values import Json, describe_field, example_of, find_kind, is_array
+from assise.api.resources import TableEndpoints
+from assise.api.values import JsonMap, describe_field, example_of, find_kind, is_array
 from assise.schema import resources
 from assise.schema.resources import Resource
 
 PROBLEM = "application/problem+json"
-_PROBLEM_SCHEMA: Json = {
+_PROBLEM_SCHEMA: JsonMap = {
     "type": "object",
     "required": ["type", "title", "status", "detail"],
     "properties": {
@@ -37,12 +38,12 @@ _STATES: Mapping[str, tuple[str, ...]] = {
 _ALWAYS = ("401", "403", "429", "503", "504")
 
 
-def describe_operation(rows: Rows, method: str, action: str) -> Json:
+def describe_operation(rows: TableEndpoints, method: str, action: str) -> JsonMap:
     """What OpenAPI says of a method of a resource."""
     resource = rows.resource
     parameters = [] if action in {"list", "create"} else _describe_key(resource)
     parameters += _describe_query(resource, action)
-    answers: Json = {"200": _answer("The rows.", _page(resource))}
+    answers: JsonMap = {"200": _answer("The rows.", _page(resource))}
     if action != "list":
         answers = _describe_success(resource, action)
     for status in (*_STATES[action], *_ALWAYS):
@@ -52,7 +53,11 @@ def describe_operation(rows: Rows, method: str, action: str) -> Json:
         }
     if "304" in answers:
         answers["304"] = {"description": "The row is as the caller knows it."}
-    found: Json = {"parameters": parameters, "responses": answers, "security": [{"bearer": []}]}
+    found: JsonMap = {
+        "parameters": parameters,
+        "responses": answers,
+        "security": [{"bearer": []}],
+    }
     if resource.is_public and method == "GET":
         found["security"] = [{}, {"bearer": []}]
     if body := _describe_body(rows, action):
@@ -60,7 +65,7 @@ def describe_operation(rows: Rows, method: str, action: str) -> Json:
     return found
 
 
-def _describe_success(resource: Resource, action: str) -> Json:
+def _describe_success(resource: Resource, action: str) -> JsonMap:
     if action == "delete" and not resource.is_hidden:
         return {"204": {"description": "The row is deleted."}}
     if action in {"delete", "restore"}:
@@ -74,14 +79,14 @@ def _describe_success(resource: Resource, action: str) -> Json:
     return {"200": _answer("The row.", row)}
 
 
-def describe_row(resource: Resource) -> Json:
+def describe_row(resource: Resource) -> JsonMap:
     """The JSON Schema of a row."""
     properties = {name: describe_field(field) for name, field in resource.fields.items()}
     included = {name: {"type": ["object", "null"]} for name in resource.includes}
     return {"type": "object", "properties": {**included, **properties}}
 
 
-def _page(resource: Resource) -> Json:
+def _page(resource: Resource) -> JsonMap:
     properties = {
         "items": {"type": "array", "items": describe_row(resource)},
         "next": {"type": ["string", "null"]},
@@ -91,11 +96,11 @@ def _page(resource: Resource) -> Json:
     return {"type": "object", "required": ["items", "next"], "properties": properties}
 
 
-def _answer(description: str, schema: Json) -> Json:
+def _answer(description: str, schema: JsonMap) -> JsonMap:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-def _describe_key(resource: Resource) -> list[Json]:
+def _describe_key(resource: Resource) -> list[JsonMap]:
     found = []
     for n, name in enumerate(resource.key):
         field = resource.fields[name]
@@ -113,13 +118,13 @@ def _describe_key(resource: Resource) -> list[Json]:
     return found
 
 
-def _describe_query(resource: Resource, action: str) -> list[Json]:
+def _describe_query(resource: Resource, action: str) -> list[JsonMap]:
     names = ",".join([*resource.fields][:2])
     include = ",".join(resource.includes)
     words = {"select": ("Columns, with commas between them.", names)}
     if include:
         words["include"] = ("Rows that the row refers to.", include)
-    found: list[Json] = []
+    found: list[JsonMap] = []
     if action in {"list", "read"}:
         found += [_parameter(name, text, example) for name, (text, example) in words.items()]
     if action == "list":
@@ -141,43 +146,48 @@ def _describe_query(resource: Resource, action: str) -> list[Json]:
     if action in {"change", "delete", "put"}:
         found.append(_header("If-Match", "The ETag of the row as the caller knows it."))
     if action == "create":
-        found.append(_header(IDEMPOTENCY, "The same key gets the same answer for 24 hours."))
+        found.append(_header(HEADER, "The same key gets the same answer for 24 hours."))
     return found
 
 
-def _is_ordered(field: resources.Field) -> bool:
+def _is_ordered(field: resources.ServedColumn) -> bool:
     return find_kind(field.type).is_ordered and not is_array(field.type)
 
 
-def _text_of(field: resources.Field) -> str:
+def _text_of(field: resources.ServedColumn) -> str:
     example = example_of(field)
     return str(example).lower() if isinstance(example, bool) else str(example)
 
 
-def _parameter(name: str, about: str, example: object) -> Json:
-    found: Json = {"name": name, "in": "query", "description": about, "schema": {"type": "string"}}
+def _parameter(name: str, about: str, example: object) -> JsonMap:
+    found: JsonMap = {
+        "name": name,
+        "in": "query",
+        "description": about,
+        "schema": {"type": "string"},
+    }
     return found if example is None else {**found, "example": example}
 
 
-def _header(name: str, about: str) -> Json:
+def _header(name: str, about: str) -> JsonMap:
     return {"name": name, "in": "header", "description": about, "schema": {"type": "string"}}
 
 
-def _describe_body(rows: Rows, action: str) -> Json | None:
+def _describe_body(rows: TableEndpoints, action: str) -> JsonMap | None:
     resource = rows.resource
     fields = {"create": resource.create, "put": resource.put, "change": resource.update}.get(action)
     if fields is None:
         return None
     models = {"create": rows.model, "put": rows.put_model, "change": rows.change_model}
-    schema: Json = _schema_of(models[action])
-    example: Json = {name: example_of(field) for name, field in fields.items()}
+    schema: JsonMap = _schema_of(models[action])
+    example: JsonMap = {name: example_of(field) for name, field in fields.items()}
     if action == "create":
         schema = {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1}]}
     content = {"application/json": {"schema": schema, "example": example}}
     return {"required": True, "content": content}
 
 
-def _schema_of(model: type[BaseModel]) -> Json:
+def _schema_of(model: type[BaseModel]) -> JsonMap:
     found = model.model_json_schema(by_alias=True)
     # JSON of any shape is described by a recursive definition: any value says the same.
     definitions = found.pop("$defs", {})

@@ -18,11 +18,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from assise.api.problems import make_problem
-from assise.api.settings import CONCURRENCY, TIMEOUT
 from assise.app import App, Asgi, Scope, Send
 from assise.errors import AssiseError
 from assise.manifest.sections.http import HTTP, Http
-from assise.settings import read_setting
+from assise.settings import CONCURRENCY, TIMEOUT
 
 ID_HEADER = "x-request-id"
 METRICS = "/metrics"
@@ -185,5 +184,5 @@ def make_edge(app: App, application: Asgi) -> Edge:
             expose_headers=SHOWN_HEADERS,
             max_age=600,
         )
-    timeout_s = read_setting(TIMEOUT) / 1000
-    return Edge(application, timeout_s, read_setting(CONCURRENCY))
+    setting = app.workspace.setting
+    return Edge(application, setting(TIMEOUT) / 1000, setting(CONCURRENCY))

@@ -36,6 +36,16 @@ class Answer(NamedTuple):
     retry_after_s: int = 0
 
 
+class RateError(RequestError):
+    """A caller who has sent too many requests, and may send more in `retry_after_s` seconds."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(
+            message, status=429, remedy="Send fewer, or wait: Retry-After says how long."
+        )
+        self.retry_after_s = retry_after_s
+
+
 _AGAIN = "the request may succeed when it is sent again"
 ANSWERS: Mapping[type[AssiseError], Answer] = {
     TokenError: Answer(401),
@@ -76,7 +86,7 @@ TITLES = {
 def find_answer(error: AssiseError) -> Answer:
     """What is answered to an error."""
     if isinstance(error, RequestError):
-        return Answer(error.status)
+        return Answer(error.status, retry_after_s=getattr(error, "retry_after_s", 0))
     found = next(ANSWERS[each] for each in type(error).__mro__ if each in ANSWERS)
     state = getattr(error.__cause__, "sqlstate", None) or ""
     if state in {"23503", "23001"}:

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from assise.api.context import SEEN_ROWS, Context
+from assise.api.idempotency import note_request
 from assise.api.problems import answer_error, make_problem
 from assise.api.queries import (
     Query,
@@ -23,26 +24,23 @@ from assise.api.queries import (
     read_query,
     read_row_query,
 )
-from assise.api.values import Json, make_model, read_body, read_text
+from assise.api.values import JsonMap, make_model, read_body, read_text
 from assise.app import POSITION_HEADER
 from assise.errors import AssiseError, DeniedError, RequestError, TokenError
 from assise.identity.callers import Caller
 from assise.postgres.pool import Session
 from assise.schema.deletion import Deletion
-from assise.schema.requests import claim_request, keep_answer, read_request
-from assise.schema.resources import Field, Resource
-from assise.schema.serving import Parameters, Statements, list_batches
+from assise.schema.resources import Resource, ServedColumn
+from assise.schema.serving import Placeholders, Statements, list_batches
 
 MAX_ROWS = 1_000
-IDEMPOTENCY = "idempotency-key"
-MAX_KEY = 255
 _PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True)
-class Rows:
+class TableEndpoints:
     """The rows of one table over HTTP."""
 
     context: Context
@@ -96,7 +94,7 @@ class Rows:
     async def _list(
         self, session: Session, statements: Statements, caller: Caller, query: Query
     ) -> Response:
-        parameters = Parameters()
+        parameters = Placeholders()
         conditions = [
             f"({' OR '.join(statements.filtered(each, parameters) for each in group)})"
             for group in query.filters
@@ -125,7 +123,7 @@ class Rows:
         session: Session,
         statements: Statements,
         query: Query,
-        filtered: tuple[Sequence[str], Parameters],
+        filtered: tuple[Sequence[str], Placeholders],
     ) -> str:
         """The members of the answer that say how many rows there are."""
         if query.count is None:
@@ -167,7 +165,7 @@ class Rows:
         select, includes = read_row_query(
             self.resource, request.scope["query_string"].decode("latin-1")
         )
-        key, parameters = self._read_key(request), Parameters()
+        key, parameters = self._read_key(request), Placeholders()
         async with self.context.session(request, caller, read_only=True) as session:
             statements = await self.context.find_statements(session, self.resource)
             statement = statements.read_row(
@@ -194,26 +192,25 @@ class Rows:
             )
         async with self.context.session(request, caller) as session:
             statements = await self.context.find_statements(session, self.resource)
-            claimed = await self._claim(session, statements, caller, (request, body))
-            if isinstance(claimed, Response):
-                return claimed
+            noted = note_request(request, caller.user_id, body)
+            if noted is not None and (kept := await noted.claim(session, statements.schema)):
+                status, text = kept
+                return _answer(status, text, {"Idempotent-Replayed": "true"})
             made = await self._insert(session, statements, caller, rows)
             text = f"[{','.join(made)}]" if is_list else made[0]
-            if claimed is not None:
-                await session.execute(
-                    keep_answer(statements.schema), {**claimed, "status": 201, "body": text}
-                )
+            if noted is not None:
+                await noted.keep(session, statements.schema, (201, text))
         headers = {} if is_list else {"ETag": _tag(text), "Location": self._place(text)}
         return _answer(201, text, {**headers, **_position(session)})
 
     async def _insert(
-        self, session: Session, statements: Statements, caller: Caller, rows: Sequence[Json]
+        self, session: Session, statements: Statements, caller: Caller, rows: Sequence[JsonMap]
     ) -> Sequence[str]:
         filled = self._fill(caller)
         fields = {name: self._field(name) for name in filled} | dict(self.resource.create)
         made: list[str] = []
         for batch in list_batches([[*row] for row in rows], len(fields)):
-            parameters = Parameters()
+            parameters = Placeholders()
             values = []
             for row in rows[len(made) : len(made) + len(batch)]:
                 given = {**filled, **row}
@@ -235,7 +232,7 @@ class Rows:
         key = self._read_key(request)
         body = await self._read(request)
         (row,) = read_body(self._adapters["PUT"], self.resource.put, body)
-        keys: Json = dict(zip(self.resource.key, key, strict=True))
+        keys: JsonMap = dict(zip(self.resource.key, key, strict=True))
         filled = {name: value for name, value in self._fill(caller).items() if name not in keys}
         given = {**filled, **keys, **row}
         fields = {name: self._field(name) for name in (*keys, *filled)} | dict(self.resource.put)
@@ -243,7 +240,7 @@ class Rows:
             async with self.context.session(request, caller) as session:
                 statements = await self.context.find_statements(session, self.resource)
                 found = await self._match(session, statements, key, request)
-                parameters = Parameters()
+                parameters = Placeholders()
                 cells = [
                     parameters.add(given[name], field.type) if name in given else "DEFAULT"
                     for name, field in fields.items()
@@ -271,7 +268,7 @@ class Rows:
             statements = await self.context.find_statements(session, self.resource)
             if "if-match" in request.headers:
                 await self._match(session, statements, key, request)
-            parameters = Parameters()
+            parameters = Placeholders()
             cells = {
                 name: parameters.add(value, self.resource.update[name].type)
                 for name, value in row.items()
@@ -287,7 +284,7 @@ class Rows:
         """One row deleted; where rows are deleted softly, with what is below it."""
         caller = await self._enter(request)
         check_words(request.scope["query_string"].decode("latin-1"), ())
-        key, parameters = self._read_key(request), Parameters()
+        key, parameters = self._read_key(request), Placeholders()
         async with self.context.session(request, caller) as session:
             statements = await self.context.find_statements(session, self.resource)
             if self.deletion is not None:
@@ -315,7 +312,7 @@ class Rows:
     async def _call(
         self, session: Session, statements: Statements, function: str, key: Sequence[object]
     ) -> Response:
-        parameters = Parameters()
+        parameters = Placeholders()
         statement = statements.call(function, key, parameters)
         counts = str(await session.fetch_value(statement, parameters.values))
         if json.loads(counts).get(self.resource.table) == 0:
@@ -330,7 +327,7 @@ class Rows:
         Raises:
             RequestError: it is not as `If-Match` or `If-None-Match` of the request asks.
         """
-        parameters = Parameters()
+        parameters = Placeholders()
         condition = statements.key_is(key, parameters)
         whole = statements.row(self.resource.fields)
         statement = statements.read_row(whole, condition, locks=bool(self.resource.update))
@@ -342,38 +339,6 @@ class Rows:
         if text is not None and request.headers.get("if-none-match") == "*":
             raise RequestError("the row is there already", status=412)
         return text
-
-    async def _claim(
-        self,
-        session: Session,
-        statements: Statements,
-        caller: Caller,
-        asked: tuple[Request, bytes],
-    ) -> Json | Response | None:
-        """Note the request by its idempotency key; what was answered to it, where it was noted."""
-        request, body = asked
-        key = request.headers.get(IDEMPOTENCY)
-        if key is None:
-            return None
-        if not 1 <= len(key) <= MAX_KEY or not key.isprintable():
-            raise RequestError(f"Idempotency-Key has more than {MAX_KEY} characters, or none")
-        noted = {
-            "user": caller.user_id,
-            "method": request.method,
-            "route": f"/api/{self.resource.table}",
-            "key": key,
-        }
-        digest = hashlib.sha256(body).digest()
-        if await session.fetch_one(claim_request(statements.schema), {**noted, "hash": digest}):
-            return noted
-        found = await session.fetch_one(read_request(statements.schema), noted)
-        if found is None or bytes(found["body_hash"]) != digest:
-            raise RequestError(
-                "this Idempotency-Key was sent with another body",
-                status=422,
-                remedy="Send a new key with a new request.",
-            )
-        return _answer(found["status"], found["body"], {"Idempotent-Replayed": "true"})
 
     async def _enter(self, request: Request, *, reads: bool = False) -> Caller:
         caller = await self.context.find_caller(request)
@@ -412,12 +377,12 @@ class Rows:
                 raise self._not_found() from None
         return found
 
-    def _field(self, name: str) -> Field:
-        return self.resource.fields.get(name) or Field(
+    def _field(self, name: str) -> ServedColumn:
+        return self.resource.fields.get(name) or ServedColumn(
             name, self.context.rules.types(self.resource.table)[name]
         )
 
-    def _fill(self, caller: Caller) -> Json:
+    def _fill(self, caller: Caller) -> JsonMap:
         """The columns of a new row that say whose it is."""
         values = {"user": caller.user_id, "tenant": caller.tenant_id}
         return {

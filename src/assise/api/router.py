@@ -12,7 +12,7 @@ from starlette.responses import Response
 from assise.api.context import Context
 from assise.api.describe import describe_operation
 from assise.api.health import read_health, read_live
-from assise.api.resources import Endpoint, Rows
+from assise.api.resources import Endpoint, TableEndpoints
 from assise.app import App
 
 
@@ -35,7 +35,7 @@ def make_router(app: App) -> APIRouter:
     router, context = APIRouter(), Context(app)
     deletions = {each.table: each for each in context.rules.deletions}
     for resource in context.rules.resources.values():
-        rows = Rows(context, resource, deletions.get(resource.table))
+        rows = TableEndpoints(context, resource, deletions.get(resource.table))
         for route in list_routes(rows):
             router.add_api_route(
                 route.path,
@@ -56,7 +56,7 @@ def make_router(app: App) -> APIRouter:
     return router
 
 
-def list_routes(rows: Rows) -> Iterator[Route]:
+def list_routes(rows: TableEndpoints) -> Iterator[Route]:
     """What a table offers, by its manifest."""
     resource = rows.resource
     path = f"/api/{resource.table}"

@@ -11,14 +11,13 @@ from ipaddress import ip_address
 import uvicorn
 
 from assise.api.server import make_application
-from assise.api.settings import STOP
 from assise.app import App, Asgi
 from assise.errors import AssiseError, UsageError
 from assise.identity.development import make_token
 from assise.manifest.sections.identity import IDENTITY
 from assise.progress import Log
 from assise.schema.guards import is_of_users
-from assise.settings import read_setting
+from assise.settings import STOP
 
 SHOWN_USERS = 3
 
@@ -58,16 +57,16 @@ def serve(app: App, *, host: str, port: int, is_development: bool, log: Log) -> 
         if app.takes_development_tokens:
             for line in asyncio.run(describe_users(app)):
                 log(line)
-        uvicorn.Server(_configure(web)).run(sockets=[listening])
+        uvicorn.Server(_configure(web, app.workspace.setting(STOP))).run(sockets=[listening])
 
 
-def _configure(web: Asgi) -> uvicorn.Config:
+def _configure(web: Asgi, stop_s: int) -> uvicorn.Config:
     return uvicorn.Config(
         web,
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=read_setting(STOP),
+        timeout_graceful_shutdown=stop_s,
     )
 
 
@@ -79,7 +78,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
     except OSError as error:
         listening.close()
-        remedy = "End what listens there, or give --port another number."
+        remedy = "End what listens there, or give --host or --port another value."
         raise UsageError(f"{host}:{port}: {error.strerror}", remedy=remedy) from error
     listening.set_inheritable(True)
     return listening

@@ -28,14 +28,14 @@ from assise.errors import RequestError
 from assise.schema import resources
 from assise.types.names import read_modifiers
 
-Json = dict[str, Any]
+JsonMap = dict[str, Any]
 """A JSON Schema, or an object."""
 
 MAX_DEPTH = 100
 
 
 @dataclass(frozen=True)
-class Kind:
+class ValueKind:
     """A type of columns: what requests give, its JSON Schema in answers, an example.
 
     is_ordered: whether it can be compared. is_leakproof: whether the server compares it before it
@@ -43,43 +43,45 @@ class Kind:
     """
 
     python: Any
-    shown: Json
+    shown: JsonMap
     example: object
     is_ordered: bool = True
     is_leakproof: bool = True
 
 
-def _integer(bits: int) -> Kind:
+def _integer(bits: int) -> ValueKind:
     low, high = -(1 << bits), (1 << bits) - 1
     shown = {"type": "integer", "minimum": low, "maximum": high}
-    return Kind(Annotated[int, Field(ge=low, le=high, strict=True)], shown, 7)
+    return ValueKind(Annotated[int, Field(ge=low, le=high, strict=True)], shown, 7)
 
 
-_NUMBER: Json = {"anyOf": [{"type": "number"}, {"enum": ["NaN", "Infinity", "-Infinity"]}]}
-_MOMENT: Json = {"type": "string"}
+_NUMBER: JsonMap = {"anyOf": [{"type": "number"}, {"enum": ["NaN", "Infinity", "-Infinity"]}]}
+_MOMENT: JsonMap = {"type": "string"}
 KINDS = {
-    "uuid": Kind(
+    "uuid": ValueKind(
         UUID, {"type": "string", "format": "uuid"}, "507f1f77-bcf8-86cd-8799-439011000000"
     ),
-    "text": Kind(str, {"type": "string"}, "a text"),
-    "varchar": Kind(str, {"type": "string"}, "a"),
-    "citext": Kind(str, {"type": "string"}, "a text", is_leakproof=False),
-    "bool": Kind(bool, {"type": "boolean"}, True),
+    "text": ValueKind(str, {"type": "string"}, "a text"),
+    "varchar": ValueKind(str, {"type": "string"}, "a"),
+    "citext": ValueKind(str, {"type": "string"}, "a text", is_leakproof=False),
+    "bool": ValueKind(bool, {"type": "boolean"}, True),
     "int2": _integer(15),
     "int4": _integer(31),
     "int8": _integer(63),
-    "float8": Kind(Annotated[float, AllowInfNan(False)], _NUMBER, 1.5),
-    "numeric": Kind(Annotated[Decimal, Field(max_digits=1_000)], _NUMBER, 12.5, is_leakproof=False),
-    "timestamptz": Kind(AwareDatetime, _MOMENT, "2026-01-31T12:00:00Z"),
-    "date": Kind(date, {"type": "string"}, "2026-01-31"),
-    "bytea": Kind(
+    "float8": ValueKind(Annotated[float, AllowInfNan(False)], _NUMBER, 1.5),
+    "numeric": ValueKind(
+        Annotated[Decimal, Field(max_digits=1_000)], _NUMBER, 12.5, is_leakproof=False
+    ),
+    "timestamptz": ValueKind(AwareDatetime, _MOMENT, "2026-01-31T12:00:00Z"),
+    "date": ValueKind(date, {"type": "string"}, "2026-01-31"),
+    "bytea": ValueKind(
         Annotated[str, Field(pattern=r"^\\x([0-9a-fA-F]{2})*$")], {"type": "string"}, "\\x00", False
     ),
-    "jsonb": Kind(JsonValue, {}, {"a": 1}, is_ordered=False, is_leakproof=False),
+    "jsonb": ValueKind(JsonValue, {}, {"a": 1}, is_ordered=False, is_leakproof=False),
 }
 
 
-def find_kind(column_type: str) -> Kind:
+def find_kind(column_type: str) -> ValueKind:
     """What holds of the values of a type, or of the elements of an array."""
     return KINDS[read_modifiers(column_type.removesuffix("[]"))[0]]
 
@@ -89,7 +91,7 @@ def is_array(column_type: str) -> bool:
     return column_type.endswith("[]")
 
 
-def python_type(field: resources.Field) -> Any:  # noqa: ANN401 - a type
+def python_type(field: resources.ServedColumn) -> Any:  # noqa: ANN401 - a type
     """What a request gives for a column."""
     base, modifiers = read_modifiers(field.type.removesuffix("[]"))
     found = KINDS[base].python
@@ -102,7 +104,7 @@ def python_type(field: resources.Field) -> Any:  # noqa: ANN401 - a type
     return GenericAlias(list, (found | None,)) if is_array(field.type) else found
 
 
-def _list_values(field: resources.Field) -> Any:  # noqa: ANN401 - a type
+def _list_values(field: resources.ServedColumn) -> Any:  # noqa: ANN401 - a type
     """The listed values, as a request gives them."""
     base = read_modifiers(field.type)[0]
     if base in {"text", "varchar", "citext"}:
@@ -113,13 +115,13 @@ def _list_values(field: resources.Field) -> Any:  # noqa: ANN401 - a type
 
 
 @lru_cache(1 << 10)
-def _adapter(field: resources.Field) -> TypeAdapter[Any]:
+def _adapter(field: resources.ServedColumn) -> TypeAdapter[Any]:
     """Reads one value of a query or a path."""
-    base = resources.Field(field.name, field.type.removesuffix("[]"))
+    base = resources.ServedColumn(field.name, field.type.removesuffix("[]"))
     return TypeAdapter(python_type(base))
 
 
-def read_text(field: resources.Field, text: str) -> object:
+def read_text(field: resources.ServedColumn, text: str) -> object:
     """A value of a query or a path, which are texts.
 
     Raises:
@@ -138,10 +140,10 @@ def read_text(field: resources.Field, text: str) -> object:
 
 
 def make_model(
-    name: str, fields: Mapping[str, resources.Field], *, is_new: bool
+    name: str, fields: Mapping[str, resources.ServedColumn], *, is_new: bool
 ) -> type[BaseModel]:
     """The model of a body; that of a new row has what it needs, that of a change one field."""
-    given: Json = {}
+    given: JsonMap = {}
     for number, field in enumerate(fields.values()):
         found = python_type(field)
         can_be_null = not field.is_required
@@ -159,8 +161,8 @@ def make_model(
 
 
 def read_body(
-    adapter: TypeAdapter[Any], fields: Mapping[str, resources.Field], body: bytes
-) -> list[Json]:
+    adapter: TypeAdapter[Any], fields: Mapping[str, resources.ServedColumn], body: bytes
+) -> list[JsonMap]:
     """The columns that each object of a body gives, as parameters of a statement.
 
     Raises:
@@ -177,7 +179,7 @@ def read_body(
     return [_list_given(each, fields) for each in (found if isinstance(found, list) else [found])]
 
 
-def _list_given(found: BaseModel, fields: Mapping[str, resources.Field]) -> Json:
+def _list_given(found: BaseModel, fields: Mapping[str, resources.ServedColumn]) -> JsonMap:
     given = found.model_fields_set
     return {
         field.name: write_parameter(field, getattr(found, f"f{number}"))
@@ -195,7 +197,7 @@ def describe_problems(error: ValidationError) -> dict[str, str]:
     return found
 
 
-def write_parameter(field: resources.Field, value: object) -> object:
+def write_parameter(field: resources.ServedColumn, value: object) -> object:
     """A value as psycopg sends it."""
     if field.type != "jsonb" or value is None:
         return value
@@ -218,7 +220,7 @@ def check_depth(value: object) -> None:
         todo += [(item, depth + 1) for item in inner]
 
 
-def describe_field(field: resources.Field) -> Json:
+def describe_field(field: resources.ServedColumn) -> JsonMap:
     """The JSON Schema of a column in answers."""
     kind = find_kind(field.type)
     if field.type == "jsonb":
@@ -230,7 +232,7 @@ def describe_field(field: resources.Field) -> Json:
     return {"anyOf": [shown, {"type": "null"}]}
 
 
-def example_of(field: resources.Field) -> object:
+def example_of(field: resources.ServedColumn) -> object:
     """A value that the column takes."""
     if field.values:
         is_int = read_modifiers(field.type)[0].startswith("int")

@@ -23,8 +23,10 @@ from assise.workspace import find_manifest
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=NOUNS["identity"].help)
 
-UserOption = Annotated[str, typer.Option("--user", help="The key of the user.", show_default=False)]
-TenantOption = Annotated[
+TokenUserOption = Annotated[
+    str, typer.Option("--user", help="The key of the user.", show_default=False)
+]
+TokenTenantOption = Annotated[
     str | None, typer.Option("--tenant", help="The key of the tenant.", show_default=False)
 ]
 RoleOption = Annotated[
@@ -36,10 +38,10 @@ RoleOption = Annotated[
 @add_command(app, "assise identity token --user 507f1f77-bcf8-86cd-8799-439011000000", name="token")
 def token(
     context: typer.Context,
-    user: UserOption,
+    user: TokenUserOption,
     manifest: ManifestOption = Path(),
     *,
-    tenant: TenantOption = None,
+    tenant: TokenTenantOption = None,
     role: RoleOption = None,
     as_json: JsonOption = False,
 ) -> int:

@@ -62,14 +62,14 @@ class Callers:
         if scheme.lower() != "bearer" or not token.strip():
             raise TokenError("the header Authorization has no bearer token")
         identity = IDENTITY.of(self.manifest) or Identity()
-        verifier = self._verifiers[self._is_development(token)]
-        if verifier is None:
+        token = token.strip()
+        if self._development is not None and development.is_own(token):
+            return self._read_development(await self._development.verify(token) or {})
+        if self._verifier is None:
             raise TokenError("nobody's tokens are taken: the manifest has no identity")
-        claims = await verifier.verify(token.strip())
+        claims = await self._verifier.verify(token)
         if claims is None:
             return NOBODY
-        if verifier is self._verifiers[1]:
-            return self._read_development(claims)
         user = await self._find_user(claims, identity)
         tenant = _read_claim(claims, identity.tenant) if identity.tenant else None
         if identity.tenant and not isinstance(tenant, str | int):
@@ -77,23 +77,20 @@ class Callers:
         return Caller(user, None if tenant is None else str(tenant), _read_roles(claims, identity))
 
     async def close(self) -> None:
-        """Close the connections to issuers."""
-        for verifier in self._verifiers:
-            if verifier is not None:
-                await verifier.keys.close()
+        """Close the connections to the issuer."""
+        if verifier := vars(self).get("_verifier"):
+            await verifier.keys.close()
 
     @cached_property
-    def _verifiers(self) -> tuple[Verifier | None, Verifier | None]:
-        """That of the manifest's issuer, and that of the development issuer."""
+    def _verifier(self) -> Verifier | None:
         identity = IDENTITY.of(self.manifest)
-        own = None
-        if identity is not None:
-            own = Verifier(_expand(identity.issuer), _expand(identity.audience), _keys(identity))
-        return own, development.make_verifier(self.folder) if self.folder else None
+        if identity is None:
+            return None
+        return Verifier(_expand(identity.issuer), _expand(identity.audience), _keys(identity))
 
-    def _is_development(self, token: str) -> bool:
-        """Whether a token says that the development issuer has made it; its key is checked later."""
-        return self.folder is not None and development.is_own(token.strip())
+    @cached_property
+    def _development(self) -> Verifier | None:
+        return development.make_verifier(self.folder) if self.folder else None
 
     async def _find_user(self, claims: Claims, identity: Identity) -> str:
         value = claims.get(identity.user)

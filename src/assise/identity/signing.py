@@ -34,7 +34,7 @@ class SigningKey(NamedTuple):
 class Keys(Protocol):
     """Where the key of a token is found."""
 
-    async def find(self, kid: str | None, algorithm: str) -> SigningKey:
+    async def find(self, key_id: str | None, algorithm: str) -> SigningKey:
         """The key of this name, or the only one where there is no name.
 
         Raises:
@@ -51,9 +51,9 @@ class OneKey:
 
     key: SigningKey
 
-    async def find(self, kid: str | None, algorithm: str) -> SigningKey:
+    async def find(self, key_id: str | None, algorithm: str) -> SigningKey:
         """The key, whatever its name."""
-        del kid, algorithm
+        del key_id, algorithm
         return self.key
 
     async def close(self) -> None:
@@ -146,7 +146,7 @@ class PublishedKeys:
     _fetching: asyncio.Task[bool] | None = None
     _client: Any = None
 
-    async def find(self, kid: str | None, algorithm: str) -> SigningKey:
+    async def find(self, key_id: str | None, algorithm: str) -> SigningKey:
         """The key of this name; an unknown name is asked for at most once in five seconds.
 
         Raises:
@@ -157,10 +157,10 @@ class PublishedKeys:
             await self._fetch()
         elif age >= FRESH_S and self._may_ask():
             self._begin()
-        key = self._pick(kid, algorithm)
+        key = self._pick(key_id, algorithm)
         if key is None and age is not None and age < STALE_S:
             await self._fetch()
-            key = self._pick(kid, algorithm)
+            key = self._pick(key_id, algorithm)
         if key is None:
             raise TokenError("the token is signed with a key that its issuer does not have")
         return key
@@ -173,9 +173,9 @@ class PublishedKeys:
         if client is not None:
             await client.aclose()
 
-    def _pick(self, kid: str | None, algorithm: str) -> SigningKey | None:
-        if kid is not None:
-            return self._keys.get(kid)
+    def _pick(self, key_id: str | None, algorithm: str) -> SigningKey | None:
+        if key_id is not None:
+            return self._keys.get(key_id)
         fitting = [each for each in self._keys.values() if each.algorithm == algorithm]
         return fitting[0] if len(fitting) == 1 else None
 

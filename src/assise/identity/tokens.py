@@ -41,10 +41,10 @@ class Verifier:
             header = jwt.get_unverified_header(token)
         except jwt.PyJWTError as error:
             raise TokenError("the token is malformed") from error
-        algorithm, kid = str(header.get("alg")), header.get("kid")
-        if kid is not None and not isinstance(kid, str):
+        algorithm, key_id = str(header.get("alg")), header.get("kid")
+        if key_id is not None and not isinstance(key_id, str):
             raise TokenError("the token is malformed")
-        key = await self.keys.find(kid, algorithm)
+        key = await self.keys.find(key_id, algorithm)
         if algorithm != key.algorithm:
             raise TokenError("the token is signed with an algorithm that is not its key's")
         options = {

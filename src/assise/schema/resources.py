@@ -29,7 +29,7 @@ class Included(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Field:
+class ServedColumn:
     """A column as requests know it; `values` are all that it may have, where they are listed."""
 
     name: str
@@ -49,9 +49,9 @@ class Resource:
 
     table: str
     key: tuple[str, ...]
-    fields: Mapping[str, Field]
-    create: Mapping[str, Field]
-    update: Mapping[str, Field]
+    fields: Mapping[str, ServedColumn]
+    create: Mapping[str, ServedColumn]
+    update: Mapping[str, ServedColumn]
     api: Api
     filled: Mapping[str, Literal["user", "tenant"]]
     ordered: frozenset[str]
@@ -72,7 +72,7 @@ class Resource:
         return bool(self.put) and all(name in self.put for name in needed)
 
     @property
-    def put(self) -> Mapping[str, Field]:
+    def put(self) -> Mapping[str, ServedColumn]:
         """The columns of a row that is written whole."""
         if not self.update:
             return {}
@@ -124,15 +124,15 @@ def find_resource(manifest: Manifest, guard: Guard) -> Resource | None:
     )
 
 
-def _field(table: Table, name: str, kind: str) -> Field:
+def _field(table: Table, name: str, kind: str) -> ServedColumn:
     column = table.columns.get(name)
     if column is None:
-        return Field(name, kind)
+        return ServedColumn(name, kind)
     is_required = bool(NOT_NULL.of(column)) and DEFAULT.of(column) is None
-    return Field(name, kind, is_required, VALUES.of(column) or ())
+    return ServedColumn(name, kind, is_required, VALUES.of(column) or ())
 
 
-def _list_shown(table: Table, names: Mapping[str, Field]) -> Iterator[str]:
+def _list_shown(table: Table, names: Mapping[str, ServedColumn]) -> Iterator[str]:
     """The columns that `read: all` means."""
     for name in names:
         column = table.columns.get(name)

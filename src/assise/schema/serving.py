@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from assise.schema.resources import Field, Included, Resource
+from assise.schema.resources import Included, Resource, ServedColumn
 from assise.schema.sql import equate, qualify, quote, quote_list
 from assise.types.names import read_modifiers
 
@@ -46,7 +46,7 @@ def cast(name: str, kind: str) -> str:
 
 
 @dataclass
-class Parameters:
+class Placeholders:
     """The values of a statement, which get their names here."""
 
     values: dict[str, object] = field(default_factory=dict)
@@ -95,7 +95,7 @@ class Statements:
         """Conditions that must hold, with WHERE; nothing without any."""
         return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
-    def key_is(self, key: Sequence[object], parameters: Parameters) -> str:
+    def key_is(self, key: Sequence[object], parameters: Placeholders) -> str:
         """That `t` is the row with a key."""
         fields = self.resource.fields
         places = [
@@ -104,7 +104,7 @@ class Statements:
         ]
         return " AND ".join(equate(map(escape, qualify("t", self.resource.key)), places))
 
-    def filtered(self, wanted: Filter, parameters: Parameters) -> str:
+    def filtered(self, wanted: Filter, parameters: Placeholders) -> str:
         """A condition of a filter."""
         column = escape(quote(wanted.column))
         kind = self.resource.fields[wanted.column].type
@@ -121,7 +121,7 @@ class Statements:
             case operator:
                 return f"{cell} {OPERATORS[operator]} {parameters.add(wanted.value, kind)}"
 
-    def _begins(self, cell: str, prefix: str, parameters: Parameters) -> str:
+    def _begins(self, cell: str, prefix: str, parameters: Placeholders) -> str:
         """That a text begins with another: a range of code points."""
         bounds = {">=": prefix, "<": _find_end(prefix)}
         return " AND ".join(
@@ -131,7 +131,7 @@ class Statements:
         )
 
     def behind(
-        self, order: Sequence[Order], last: Sequence[str | None], parameters: Parameters
+        self, order: Sequence[Order], last: Sequence[str | None], parameters: Placeholders
     ) -> str:
         """That a row comes behind the last one of a page, in an order that ends in the key.
 
@@ -184,7 +184,7 @@ class Statements:
         )
 
     def insert(
-        self, columns: Mapping[str, Field], rows: Sequence[Sequence[str]], *, is_upsert: bool
+        self, columns: Mapping[str, ServedColumn], rows: Sequence[Sequence[str]], *, is_upsert: bool
     ) -> str:
         """New rows; each has a parameter or DEFAULT for each column. Gives them whole.
 
@@ -212,7 +212,7 @@ class Statements:
         whole = self.row(self.resource.fields)
         return f"DELETE FROM {self.place} AS t WHERE {condition} RETURNING {whole} AS row"
 
-    def call(self, function: str, key: Sequence[object], parameters: Parameters) -> str:
+    def call(self, function: str, key: Sequence[object], parameters: Placeholders) -> str:
         """A row deleted or restored by the function of its table; gives the counts by table."""
         kinds = [self.resource.fields[name].type for name in self.resource.key]
         places = [parameters.add(value, kind) for value, kind in zip(key, kinds, strict=True)]
