@@ -29,6 +29,7 @@ tables:
     collection: users
     primary_key: id
     comment: "who may sign in"
+    search: {title: plan, body: [email], language: [fr, en]}
     columns:
       id: {type: uuid, from: _id}
       email: {type: text, unique: true, duplicates: keep, not_null: true, personal: email}

@@ -28,7 +28,7 @@ ROWS |= {"absent", "nulls", "documents", "numbers", "legacy_uuids"}
 SCHEMA = set("comment references on_delete orphans unique duplicates not_null default".split())
 SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "personal"}
 SCHEMA |= {"soft_delete"}
-SCHEMA |= {"schemas", "api", "identity"}
+SCHEMA |= {"schemas", "api", "identity", "search"}
 ELSEWHERE_KEYS = {"on", "mirror", "fallback"}
 NOTHING = {"assise", "name", "postgres", "http"} | ELSEWHERE_KEYS
 PLACES = {
@@ -122,6 +122,7 @@ CHANGES = {
     ("manifest", "tables"): ("  events:\n", "  moments:\n"),
     ("table", "access"): ("{owner: id, ", "{tenant: id, "),
     ("table", "soft_delete"): ('"30 days"', '"31 days"'),
+    ("table", "search"): ("title: plan", "title: city"),
     ("table", "collection"): ("collection: events", "collection: moments"),
     ("table", "parent"): (
         "parent: files\n    from: notes.*\n    primary_key: [user_id, _position, _position_2]",
@@ -201,7 +202,7 @@ def check_search(place, search, tables):
 
 
 SEARCH = Key(
-    "search",
+    "lookup",
     "table",
     help="how the table is searched",
     affects="schema",
@@ -228,7 +229,7 @@ tables:
   users:
     collection: users
     primary_key: id
-    search: {language: "${LANGUAGE:-french}", weights: {email: 0.5}}
+    lookup: {language: "${LANGUAGE:-french}", weights: {email: 0.5}}
     columns:
       id: {type: uuid, from: _id}
       email: {type: text, named: true}
@@ -240,7 +241,7 @@ from assise.manifest.json_schema import json_schema
 from assise.manifest.model import Manifest
 from assise.manifest.read import parse_manifest
 from assise.manifest.reference import list_keys
-from assise.manifest.sections.search import DAYS, PERSONAL, SEARCH, TOKEN
+from assise.manifest.sections.lookup import DAYS, PERSONAL, SEARCH, TOKEN
 from assise.manifest.write import dump_manifest
 
 text, changes = json.load(sys.stdin)
@@ -290,22 +291,22 @@ MISTAKES = [
         "language: ",
         "langage: ",
         (
-            "assise.yaml:12: tables.users.search.langage: is not a manifest key here. "
+            "assise.yaml:12: tables.users.lookup.langage: is not a manifest key here. "
             "Did you mean language? Known: language, weights.\n"
-            "assise.yaml:12: tables.users.search.language: is missing. "
+            "assise.yaml:12: tables.users.lookup.language: is missing. "
             "Expected: how the table is searched."
         ),
     ),
     (
         "weights: {email",
         "weights: {mail",
-        "assise.yaml:12: tables.users.search.weights.mail: mail: is no column\nName a column.",
+        "assise.yaml:12: tables.users.lookup.weights.mail: mail: is no column\nName a column.",
     ),
     (
         "${LANGUAGE:-french}",
         "${LANGUAGE}",
         (
-            "assise.yaml:12: tables.users.search.language: ${LANGUAGE}: "
+            "assise.yaml:12: tables.users.lookup.language: ${LANGUAGE}: "
             "the environment variable LANGUAGE is not set\n"
             "Set LANGUAGE, or write ${LANGUAGE:-a default}."
         ),
@@ -313,7 +314,7 @@ MISTAKES = [
     (
         '"${LANGUAGE:-french}"',
         "5",
-        "assise.yaml:12: tables.users.search.language: 5: is not text in YAML\nPut it in quotes.",
+        "assise.yaml:12: tables.users.lookup.language: 5: is not text in YAML\nPut it in quotes.",
     ),
     (
         '"${SEARCH_TOKEN}"',
@@ -338,10 +339,10 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Answer:
     folder = tmp_path_factory.mktemp("program")
     shutil.copytree(Path(assise.__file__).parent, folder / "assise")
     sections = folder / "assise" / "manifest" / "sections"
-    (sections / "search.py").write_text(SECTION)
+    (sections / "lookup.py").write_text(SECTION)
     text = (sections / "__init__.py").read_text()
-    changed = text.replace("    project,\n", "    project,\n    search,\n", 1)
-    changed = changed.replace("    comments.KEYS,\n", "    comments.KEYS,\n    search.KEYS,\n", 1)
+    changed = text.replace("    project,\n", "    project,\n    lookup,\n", 1)
+    changed = changed.replace("    comments.KEYS,\n", "    comments.KEYS,\n    lookup.KEYS,\n", 1)
     (sections / "__init__.py").write_text(changed)
     changes = [(old, new) for old, new, _ in MISTAKES]
     found = subprocess.run(
@@ -393,12 +394,12 @@ def test_the_schema_and_the_page_know_another_package(searched: Answer) -> None:
         "description": "days that searches are kept",
     }
     tables = searched["schema"]["properties"]["tables"]["additionalProperties"]
-    assert tables["properties"]["search"] == search
+    assert tables["properties"]["lookup"] == search
     assert searched["schema"]["properties"]["kept_days"] == days
     assert "whether it names a person" in schema
     rows = {row["key"]: row for row in searched["rows"]}
-    assert rows["search"] == {
-        "key": "search",
+    assert rows["lookup"] == {
+        "key": "lookup",
         "where": "table",
         "type": "mapping",
         "default": "",
