@@ -172,9 +172,11 @@ def test_what_one_reply_does_not_hold_is_read_by_a_cursor_and_no_other_stays_ope
         assert [name for name, _, _ in heard] == ["find"]
         heard.clear()
         reader = replace(reader, facts=LiveCollection("things", 300_000_000, 300))
-        assert sorted(raw for _, raw in reader.read_range(whole).documents) == sorted(given)
+        found = reader.read_range(whole).documents
+    assert sorted(raw for _, raw in found) == sorted(given)
     assert [name for name, _, _ in heard[:3]] == ["find", "killCursors", "find"]
-    assert heard[1][1]["cursors"] == [heard[0][2]["cursor"]["id"]]
+    first = heard[0][2]["cursor"]
+    assert heard[1][1]["cursors"] == [first["id"]]
     assert heard[-1][2]["cursor"]["id"] == 0
 
 
@@ -184,7 +186,8 @@ def test_a_reply_that_is_cut_in_a_document_is_no_reply() -> None:
     assert read_reply(cursor) == (7, [bson.encode(each) for each in documents])
     at = cursor.index(bson.encode(documents[5]))
     for size in (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x10\0\0\0", b"\xff\xff\xff\x7f"):
-        assert read_reply(cursor[:at] + size + cursor[at + 4 :]) == (0, None)
+        broken = cursor[:at] + size + cursor[at + 4 :]
+        assert read_reply(broken) == (0, None)
 
 
 def test_a_large_range_is_split(open_reader: OpenReader, shop: Shop) -> None:
