@@ -129,7 +129,8 @@ def test_arrays_are_looked_into_where_the_column_says_so() -> None:
     assert found == {"a": [1, 2], "b": 6}
     (found,) = read(b"\xf1" + shape + one + one + one + end, 1)
     assert found == {"a": [2, 3], "b": 6}
-    (found,) = read(b"\xf2" + bson.encode({"0": 1, "1": 2}) + one + one + end, 1)
+    array = bson.encode({"0": 1, "1": 2})
+    (found,) = read(b"\xf2" + array + one + one + end, 1)
     assert found == [2, 3]
 
 
@@ -211,6 +212,7 @@ def test_kinds_whose_differences_are_of_differences() -> None:
     step = word(14, 20_000)
     zeros = word(12)
     packed = write_value(START) + step + zeros + b"\0"
-    assert read(packed, 5) == [START + timedelta(seconds=10 * n) for n in range(5)]
+    after = [START + timedelta(seconds=10 * n) for n in range(5)]
+    assert read(packed, 5) == after
     packed = write_value(Timestamp(1, 0)) + word(14, 2) + zeros + b"\0"
     assert read(packed, 5) == [Timestamp(1, n) for n in range(5)]

@@ -136,7 +136,8 @@ def test_a_load_of_buckets_goes_on_as_it_was(
     assert query("SELECT count(*) FROM buckets") == [(3,)]
     found = list[bytes]()
     assert not project.export("system.buckets.weather", found.append).is_series
-    assert {bson.decode(raw)["_id"] for raw in found} == {each["_id"] for each in buckets}
+    ids = {bson.decode(raw)["_id"] for raw in found}
+    assert ids == {each["_id"] for each in buckets}
 
 
 def repeat_text(size: int, number: int = 0) -> dict[str, object]:
