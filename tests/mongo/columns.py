@@ -28,7 +28,7 @@ SEVEN, EIGHT, LARGE = (
     b"\4\6\x09\x0d\x17\x33",
 )
 # By selector and extension: the bits of a number, of its count of zeros, and the zeros of each.
-SLOTS = dict[tuple[int, int], tuple[int, int, int]]()
+SLOTS: dict[tuple[int, int], tuple[int, int, int]] = {}
 for n, bits in enumerate(WIDTHS, 1):
     SLOTS[n, 0] = bits, 0, 0
 for n, bits in enumerate(SEVEN, 1):
@@ -174,7 +174,9 @@ def pack_parts(values: Sequence[Value], draw: Draw, last: Value = ...) -> list[P
     """The parts of a column; `last` is a value that was there before the first."""
     parts, p, step = list[Part](), 0, 0
     while p < len(values):
-        scale = [*SCALES][draw(len(SCALES))] if isinstance(last, float) else 0
+        scale = 0
+        if isinstance(last, float):
+            scale = [*SCALES][draw(len(SCALES))]
         words, steps = list[Part](), [step]
         if draw(8) and (not scale or write_number(last, scale) is not None):
             differences = list_differences(last, values[p:], scale, steps)

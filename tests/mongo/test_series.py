@@ -55,7 +55,9 @@ def write_packed(rows: Sequence[Measurement], shared: object, version: int) -> d
     """A bucket of version 2 or 3."""
     names = dict.fromkeys(name for row in rows for name in row)
     draw = Random(len(rows)).randrange
-    columns = {name: pack([row.get(name, ...) for row in rows], draw) for name in names}
+    columns = dict[str, bytes]()
+    for name in names:
+        columns[name] = pack([row.get(name, ...) for row in rows], draw)
     return make_bucket(columns, len(rows), version=version, meta=shared)
 
 
@@ -285,7 +287,8 @@ def test_values_within_their_bounds_are_taken(tmp_path: Path) -> None:
 def test_bytes_between_buckets_are_runs_of_the_measurements(tmp_path: Path) -> None:
     buckets, measurements = write_buckets(2)
     garbage = b"\xff" * 40
-    parts = [bson.encode(buckets[0]), garbage + bson.encode(buckets[1])]
+    first, second = map(bson.encode, buckets)
+    parts = [first, garbage + second]
     source = open_source(write_series(tmp_path / "app", parts))
     for is_read in (False, True):
         chunks = read_all(source, "weather", 1, is_read=is_read)
