@@ -10,10 +10,9 @@ import bson
 import pytest
 from tests.dumps import confirm
 from tests.mongo.columns import OPTIONS, make_bucket, write_value
-from tests.mongo.test_series import HOSTILE, START, write_buckets, write_series
+from tests.mongo.series import HOSTILE, START, write_buckets, write_series
 from tests.oracle.equality import differences
-from tests.scenes.memory import LIMIT_MB
-from tests.transfer.test_memory import run
+from tests.scenes.memory import LIMIT_MB, run
 
 from assise.errors import SourceError
 from assise.project import Project
