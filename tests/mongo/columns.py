@@ -28,10 +28,15 @@ SEVEN, EIGHT, LARGE = (
     b"\4\6\x09\x0d\x17\x33",
 )
 # By selector and extension: the bits of a number, of its count of zeros, and the zeros of each.
-SLOTS = {(n, 0): (bits, 0, 0) for n, bits in enumerate(WIDTHS, 1)}
-SLOTS |= {(7, n): (bits, 4, 1) for n, bits in enumerate(SEVEN, 1)}
-SLOTS |= {(8, n): (bits, 4, 4) for n, bits in enumerate(EIGHT, 1)}
-SLOTS |= {(8, n): (bits, 5, 4) for n, bits in enumerate(LARGE, 8)}
+SLOTS: dict[tuple[int, int], tuple[int, int, int]] = {}
+for n, bits in enumerate(WIDTHS, 1):
+    SLOTS[n, 0] = bits, 0, 0
+for n, bits in enumerate(SEVEN, 1):
+    SLOTS[7, n] = bits, 4, 1
+for n, bits in enumerate(EIGHT, 1):
+    SLOTS[8, n] = bits, 4, 4
+for n, bits in enumerate(LARGE, 8):
+    SLOTS[8, n] = bits, 5, 4
 SCALES = {0: 8, 1: 9, 10: 10, 100: 11, 10_000: 12, 100_000_000: 13}
 OPTIONS: CodecOptions[dict[str, object]] = CodecOptions(
     tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME
@@ -42,11 +47,12 @@ def write_slot(number: int | None, bits: int, zero_bits: int, each: int) -> int:
     """The bits of one number; -1 where it does not fit."""
     if number is None:
         return (1 << bits + zero_bits) - 1
-    zeros = 0
-    while zero_bits and number and number % (1 << each) == 0 and zeros + 1 < 1 << zero_bits:
+    zeros, most = 0, (1 << zero_bits) - 1
+    while number and zeros < most and number % (1 << each) == 0:
         number, zeros = number >> each, zeros + 1
     slot = number << zero_bits | zeros
-    return -1 if number >> bits or slot == (1 << bits + zero_bits) - 1 else slot
+    is_missing = slot == (1 << bits + zero_bits) - 1
+    return -1 if number >> bits or is_missing else slot
 
 
 def list_words(numbers: Sequence[int | None], before: int | None) -> Iterator[Part]:
@@ -55,14 +61,17 @@ def list_words(numbers: Sequence[int | None], before: int | None) -> Iterator[Pa
     while run < min(len(numbers), 1920) and numbers[run] == before:
         run += 1
     if run >= 120:
-        yield struct.pack("<Q", 15 | (run // 120 - 1) << 4), run // 120 * 120
+        times = run // 120
+        yield struct.pack("<Q", 15 | (times - 1) << 4), times * 120
     for (selector, extension), (bits, zero_bits, each) in SLOTS.items():
         start, width = 8 if selector in {7, 8} else 4, bits + zero_bits
         count = (64 - start) // width
         slots = [write_slot(number, bits, zero_bits, each) for number in numbers[:count]]
         if len(slots) == count and -1 not in slots:
-            word = sum(slot << start + i * width for i, slot in enumerate(slots))
-            yield struct.pack("<Q", word | selector | extension << 4 * (selector in {7, 8})), count
+            word = selector | extension << 4
+            for i, slot in enumerate(slots):
+                word |= slot << start + i * width
+            yield struct.pack("<Q", word), count
 
 
 def pack_words(numbers: Sequence[int | None], draw: Draw) -> list[Part]:
@@ -82,7 +91,9 @@ def pack_words(numbers: Sequence[int | None], draw: Draw) -> list[Part]:
 
 def write_value(value: Value) -> bytes:
     """Type, no name, and the bytes of a value; nothing of a missing one."""
-    return b"" if value is ... else bson.encode({"": value})[4:-1]
+    if value is ...:
+        return b""
+    return bson.encode({"": value})[4:-1]
 
 
 def write_number(value: Value, scale: int) -> int | None:
@@ -99,13 +110,14 @@ def write_number(value: Value, scale: int) -> int | None:
             if not abs(value * scale) <= 1 << 53:
                 return None
             whole = round(value * scale)
-            return whole % (1 << 64) if struct.pack("<d", whole / scale) == raw else None
+            is_exact = struct.pack("<d", whole / scale) == raw
+            return whole % (1 << 64) if is_exact else None
         case ObjectId():
             order = (0, 1, 9, 2, 10, 3, 11)
             return int.from_bytes(bytes(value.binary[i] for i in order), "big")
         case str():
             text = value.encode()
-            return int.from_bytes(text) if len(text) <= 16 and text[:1] != b"\0" else None
+            return int.from_bytes(text) if len(text) <= 16 else None
         case bytes():
             return int.from_bytes(value, "little") if len(value) <= 16 else None
         case _:
@@ -151,7 +163,8 @@ def list_differences(
         steps.append(change)
         if isinstance(value, datetime | ObjectId):
             change -= steps[-2]
-        change = (change + (1 << bits - 1)) % (1 << bits) - (1 << bits - 1)
+        half = 1 << bits - 1
+        change = (change + half) % (2 * half) - half
         found.append((change << 1) ^ (change >> bits))
         last, number = value, following
     return found
@@ -161,7 +174,9 @@ def pack_parts(values: Sequence[Value], draw: Draw, last: Value = ...) -> list[P
     """The parts of a column; `last` is a value that was there before the first."""
     parts, p, step = list[Part](), 0, 0
     while p < len(values):
-        scale = [*SCALES][draw(len(SCALES))] if isinstance(last, float) else 0
+        scale = 0
+        if isinstance(last, float):
+            scale = [*SCALES][draw(len(SCALES))]
         words, steps = list[Part](), [step]
         if draw(8) and (not scale or write_number(last, scale) is not None):
             differences = list_differences(last, values[p:], scale, steps)
@@ -227,8 +242,9 @@ def decode(element: tuple[int, bytes] | None) -> Value:
     if element is None:
         return ...
     kind, value = element
-    body = bytes([kind]) + b"\0" + value + b"\0"
-    return bson.decode(struct.pack("<i", len(body) + 4) + body, OPTIONS)[""]
+    body = bytes([kind, 0]) + value + b"\0"
+    size = struct.pack("<i", len(body) + 4)
+    return bson.decode(size + body, OPTIONS)[""]
 
 
 def make_bucket(

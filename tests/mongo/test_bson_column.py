@@ -23,11 +23,17 @@ from assise.mongo.simple8b import UnpackError
 ROOM = 32 << 20
 START = datetime(2024, 6, 1, tzinfo=UTC)
 
+BILLION = 10**9
+OTHERS: list[Value] = [None, MinKey(), Regex("a", "i"), [1, {"a": 2}], {}]
 MACHINE = b"\1\2\3\4\5"
 
 
 def make_id(seconds: int, counter: int) -> ObjectId:
     return ObjectId(seconds.to_bytes(4) + MACHINE + counter.to_bytes(3))
+
+
+def make_id_of(raw: bytes) -> ObjectId:
+    return ObjectId(raw[:4] + MACHINE + raw[4:])
 
 
 KINDS: dict[str, st.SearchStrategy[Value]] = {
@@ -39,12 +45,12 @@ KINDS: dict[str, st.SearchStrategy[Value]] = {
     "int32": st.integers(-(2**31), 2**31 - 1),
     "int64": st.integers(-(2**63), 2**63 - 1).map(Int64),
     "date": st.integers(0, 10**10).map(lambda ms: START + timedelta(milliseconds=ms)),
-    "objectId": st.builds(make_id, st.integers(0, 2**32 - 1), st.integers(0, 2**24 - 1)),
+    "objectId": st.binary(min_size=7, max_size=7).map(make_id_of),
     "bool": st.booleans(),
     "string": st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20),
     "binary": st.binary(max_size=18).map(lambda raw: Binary(raw, 4)),
-    "decimal": st.integers(-(10**13), 10**13).map(lambda n: Decimal128(f"{n}E-4")),
-    "others": st.sampled_from([None, MinKey(), Regex("a", "i"), [1, {"a": 2}], {}]),
+    "decimal": st.integers(-BILLION, BILLION).map(lambda n: Decimal128(f"{n}E-4")),
+    "others": st.sampled_from(OTHERS),
 }
 WALKS: dict[str, Callable[[int], Value]] = {
     "double": lambda n: n / 4,
@@ -110,9 +116,9 @@ def test_documents_of_one_shape_are_built_of_their_fields(
     """A document is there if a field of it is; an empty one of the shape always is."""
     shape = {"x": {"a": 1, "b": "one", "c": START, "d": 0.5}, "n": 7, "empty": {}}
     documents: list[dict[str, Value]] = [
-        {"empty": {}, **({"x": each} if each else {}), **({"n": n} if n % 3 else {})}
-        for n, each in enumerate(inner)
+        {"empty": {}, "n": n, **({"x": each} if each else {})} for n, each in enumerate(inner)
     ]
+    del documents[0]["n"]
     draw = Random(seed).randrange
     after = [{"k": 1}, {"k": 1}, 5, ...]
     packed = pack_documents(shape, documents, draw) + pack(after, draw)
@@ -129,7 +135,8 @@ def test_arrays_are_looked_into_where_the_column_says_so() -> None:
     assert found == {"a": [1, 2], "b": 6}
     (found,) = read(b"\xf1" + shape + one + one + one + end, 1)
     assert found == {"a": [2, 3], "b": 6}
-    (found,) = read(b"\xf2" + bson.encode({"0": 1, "1": 2}) + one + one + end, 1)
+    array = bson.encode({"0": 1, "1": 2})
+    (found,) = read(b"\xf2" + array + one + one + end, 1)
     assert found == [2, 3]
 
 
@@ -203,7 +210,7 @@ def test_a_bomb_is_left_before_it_is_unpacked() -> None:
     for _ in range(400):
         deep = {"a": deep}
     with pytest.raises(UnpackError, match="deep"):
-        read_column(b"\xf0" + bson.encode(deep) + repeat + b"\0\0", 30_720, Room(ROOM))
+        read_column(b"\xf0" + bson.encode(deep), 1, Room(ROOM))
 
 
 def test_kinds_whose_differences_are_of_differences() -> None:
@@ -211,6 +218,8 @@ def test_kinds_whose_differences_are_of_differences() -> None:
     step = word(14, 20_000)
     zeros = word(12)
     packed = write_value(START) + step + zeros + b"\0"
-    assert read(packed, 5) == [START + timedelta(seconds=10 * n) for n in range(5)]
-    packed = write_value(Timestamp(1, 0)) + word(14, 2) + zeros + b"\0"
+    after = [START + timedelta(seconds=10 * n) for n in range(5)]
+    assert read(packed, 5) == after
+    first = write_value(Timestamp(1, 0))
+    packed = first + word(14, 2) + zeros + b"\0"
     assert read(packed, 5) == [Timestamp(1, n) for n in range(5)]

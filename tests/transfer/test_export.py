@@ -386,7 +386,8 @@ def test_mongorestore_reads_every_collection_by_its_name_with_its_options(
             json.dumps({"collectionName": name, "indexes": []})
         )
     proposal = project.infer(dump)
-    tables = {name: each for name, each in proposal.manifest.tables.items() if name != "ticks"}
+    tables = dict(proposal.manifest.tables)
+    del tables["ticks"]
     buckets = {"collection": "system.buckets.ticks"}  # as they are, because a manifest says so
     tables["ticks_buckets"] = tables["ticks_buckets"].model_copy(update=buckets)
     manifest = proposal.manifest.model_copy(update={"tables": tables})

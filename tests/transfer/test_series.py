@@ -10,10 +10,9 @@ import bson
 import pytest
 from tests.dumps import confirm
 from tests.mongo.columns import OPTIONS, make_bucket, write_value
-from tests.mongo.test_series import HOSTILE, START, write_buckets, write_series
+from tests.mongo.series import HOSTILE, START, write_buckets, write_series
 from tests.oracle.equality import differences
-from tests.scenes.memory import LIMIT_MB
-from tests.transfer.test_memory import run
+from tests.scenes.memory import LIMIT_MB, run
 
 from assise.errors import SourceError
 from assise.project import Project
@@ -136,7 +135,8 @@ def test_a_load_of_buckets_goes_on_as_it_was(
     assert query("SELECT count(*) FROM buckets") == [(3,)]
     found = list[bytes]()
     assert not project.export("system.buckets.weather", found.append).is_series
-    assert {bson.decode(raw)["_id"] for raw in found} == {each["_id"] for each in buckets}
+    ids = {bson.decode(raw)["_id"] for raw in found}
+    assert ids == {each["_id"] for each in buckets}
 
 
 def repeat_text(size: int, number: int = 0) -> dict[str, object]:
