@@ -130,8 +130,9 @@ def query(
         print(json.dumps(asdict(found), ensure_ascii=False, default=str))
     else:
         _print_hits(found)
-        hits = count_of(len(found.results), "hit")
-        context.obj.terminal.say(f"{hits} in {found.execution_time_ms:.0f} ms")
+        hits = count_of(found.total or 0, "hit")
+        more = "over " if found.estimated else ""
+        context.obj.terminal.say(f"{more}{hits} in {found.execution_time_ms:.0f} ms")
     return 0
 
 

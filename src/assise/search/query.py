@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, Literal
 
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.search import SEARCH, Search
-from assise.schema.search.searched import select_hits
+from assise.schema.search.searched import count_values, select_hits
 from assise.schema.sql import quote
 from assise.search.snippet import make_snippet
 from assise.wording import nearest
@@ -24,12 +24,21 @@ LONGEST = 100_000
 
 Match = Literal["any", "most", "all"]
 Record = Mapping[str, Any]
+EXACT = 10_000
+"""So many hits are counted exactly."""
+
+_ARGUMENTS = (
+    "%(q)s, %(tables)s::text[], %(limit)s, %(filters)s::jsonb, %(cursor)s, %(options)s::jsonb"
+)
 Statements = Generator[tuple[str, dict[str, object]], Sequence[Record], "Found"]
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is searched for, in which tables; `filters` are conditions on columns."""
+    """What is searched for, in which tables; `filters` are conditions on columns.
+
+    facets: columns of the one table in `types` whose values are counted among all hits.
+    """
 
     text: str
     types: Sequence[str] | None = None
@@ -39,6 +48,8 @@ class Request:
     match: Match = "any"
     as_you_type: bool = False
     is_raw: bool = False
+    facets: Sequence[str] = ()
+    with_total: bool = True
 
     def options(self) -> dict[str, object]:
         """The options as the functions in the database read them."""
@@ -68,10 +79,17 @@ class Hit:
 
 @dataclass(frozen=True)
 class Found:
-    """The hits of a query in order, and how long it took."""
+    """The hits of a query in order, how many there are in all, and how long it took.
+
+    Up to 10,000 hits `total` and `facets` are exact; with more, `estimated` is true, and they are
+    of the best 10,000. `total` is None where it was not asked for.
+    """
 
     results: list[Hit]
     execution_time_ms: float
+    total: int | None = None
+    estimated: bool = False
+    facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def cursor(self) -> str | None:
@@ -88,11 +106,7 @@ def ask(
         UsageError: a table is not searched.
     """
     _check(manifest, request)
-    function = quote(schema, "search") if schema else "search"
-    statement = (
-        f"SELECT * FROM {function}(%(q)s, %(tables)s::text[], %(limit)s,"  # noqa: S608
-        " %(filters)s::jsonb, %(cursor)s, %(options)s::jsonb) ORDER BY place"
-    )
+    statement = f"SELECT * FROM {_function(schema)}({_ARGUMENTS}) ORDER BY place"  # noqa: S608
     return statement, {
         "q": request.text.replace("\0", " "),
         "tables": None if request.types is None else [*request.types],
@@ -107,7 +121,7 @@ def find(manifest: Manifest, request: Request, schema: str | None = None) -> Sta
     """Search, then read the rows of the hits with the rights of whoever asks.
 
     Raises:
-        UsageError: a table is not searched.
+        UsageError: a table is not searched, or a facet is no column of one table.
     """
     started = perf_counter()
     hits = yield ask(manifest, request, schema)
@@ -124,7 +138,30 @@ def find(manifest: Manifest, request: Request, schema: str | None = None) -> Sta
             hit = own[int(row["_place"]) - 1]
             made[hit["place"]] = _make_hit(manifest, hit, row, snippet)
     results = [made[hit["place"]] for hit in hits if hit["place"] in made]
-    return Found(results, (perf_counter() - started) * 1_000)
+    counts = Found([], 0)
+    if request.with_total:
+        counts = yield from _count(manifest, request, schema)
+    return replace(counts, results=results, execution_time_ms=(perf_counter() - started) * 1_000)
+
+
+def _count(manifest: Manifest, request: Request, schema: str | None) -> Statements:
+    """How many hits there are, and how often they have each value of the facets."""
+    _, parameters = ask(manifest, request, schema)
+    arguments = _ARGUMENTS.replace("%(limit)s", str(EXACT + 1)).replace("%(cursor)s", "NULL")
+    hits = f"{_function(schema)}({arguments}) AS s"
+    (counted,) = yield f"SELECT count(*) AS total FROM {hits}", parameters  # noqa: S608
+    total, facets = int(counted["total"]), {}
+    for column in request.facets:
+        if request.types is None or len(request.types) != 1:
+            raise UsageError("facets are of one table", remedy="Name it alone in types.")
+        statement = count_values(manifest, request.types[0], column, hits, schema)
+        values = yield statement, parameters
+        facets[column] = {str(row["value"]): int(row["rows"]) for row in values}
+    return Found([], 0, min(total, EXACT), estimated=total > EXACT, facets=facets)
+
+
+def _function(schema: str | None) -> str:
+    return quote(schema, "search") if schema else "search"
 
 
 def _check(manifest: Manifest, request: Request) -> None:

@@ -114,7 +114,7 @@ def _change(
     }
     kept -= missing
     lost = {each.table for each in wanted if each.kind == "table" and each not in kept}
-    kept -= {each for each in kept if each.table in lost and each.table}
+    kept -= {each for each in kept if each.kind != "extension" and lost & {each.table, ""}}
     for each in reversed(made):
         if each not in kept and each.drop:
             connection.execute(each.drop)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Literal
 
 from pydantic import field_validator
 
@@ -38,7 +37,6 @@ class Search(Keyed):
     body: tuple[str, ...] = ()
     language: tuple[str, ...] | LanguageColumn = DEFAULT_LANGUAGES
     weights: Mapping[str, float] = {}
-    statistics: Literal["tenant"] | None = None
 
     @field_validator("body", "language", mode="before")
     @classmethod
@@ -106,8 +104,7 @@ SEARCH = Key(
     "search",
     "table",
     help="the columns that are searched: title and body; their language: fr, en, both,"
-    " code, or {column: NAME}; weights of columns; statistics: tenant counts documents for each"
-    " user or tenant by themselves",
+    " code, or {column: NAME}; weights of columns",
     affects="schema",
     type=Search,
     check=_check_search,
@@ -133,7 +130,6 @@ SEARCH = Key(
                 ]
             },
             "weights": {"type": "object", "additionalProperties": {"type": "number"}},
-            "statistics": {"const": "tenant"},
         },
     },
     written=lambda _place, search, _tables: search.model_dump(mode="json", exclude_unset=True),

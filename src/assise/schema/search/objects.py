@@ -122,7 +122,11 @@ class _Objects:
                 )
                 if not table.vector:
                     create.append(f"CREATE INDEX ON {table.quoted(kind)} USING gin (vector)")
-                drop.append(f"DELETE FROM {state} WHERE name = {name}")
+                body = (
+                    f"BEGIN DELETE FROM {state} WHERE name = {name};"
+                    " EXCEPTION WHEN undefined_table THEN NULL; END"
+                )
+                drop.append(f"DO {quote_text(body)}")
             yield self._table(table.name, table.made(kind), *create, drops=drop)
         functions = ["index", "complete", *(["dense"] if table.vector else []), "rank"]
         for kind in functions:

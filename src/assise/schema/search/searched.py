@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 
+from assise.errors import UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.names import MAX_NAME_BYTES, shorten
 from assise.manifest.sections.columns import list_columns
@@ -17,6 +18,7 @@ from assise.schema.access import AccessRules
 from assise.schema.guards import make_name
 from assise.schema.roles import quote_role
 from assise.schema.sql import equate, qualify, quote, quote_list, quote_text
+from assise.wording import nearest
 
 LABELS = "ABCD"
 BLOCK = 16_000
@@ -359,17 +361,39 @@ def find_searched(rules: AccessRules, vector: str | None) -> list[Searched]:
     ]
 
 
+def _match_key(manifest: Manifest, table: str, key: str) -> str:
+    types = list_columns(table, manifest.tables)
+    return " AND ".join(
+        f"t.{quote(name)} = ({key} ->> {n})::{types[name]}"
+        for n, name in enumerate(manifest.tables[table].primary_key)
+    )
+
+
+def count_values(manifest: Manifest, table: str, column: str, hits: str, schema: str | None) -> str:
+    """The statement that counts the values of a column among hits `s`, the most frequent first.
+
+    Raises:
+        UsageError: there is no such column.
+    """
+    types = list_columns(table, manifest.tables)
+    if column not in types:
+        raise UsageError(f"{table} has no column {column!r}", remedy=nearest(column, types))
+    place, name = quote(schema, table) if schema else quote(table), quote(column)
+    text = (
+        f"SELECT t.{name}::text AS value, count(*) AS rows FROM \0 JOIN {place} AS t"
+        f" ON {_match_key(manifest, table, 's.key')} WHERE t.{name} IS NOT NULL"
+        " GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 100"
+    )
+    return text.replace("%", "%%").replace("\0", hits)
+
+
 def select_hits(manifest: Manifest, table: str, schema: str | None) -> str:
     """The statement that reads rows by `%(keys)s`, a JSON array of keys, which are arrays too."""
     types = list_columns(table, manifest.tables)
-    key = manifest.tables[table].primary_key
     place = quote(schema, table) if schema else quote(table)
-    same = " AND ".join(
-        f"t.{quote(name)} = (k.key ->> {n})::{types[name]}" for n, name in enumerate(key)
-    )
     text = (
         f"SELECT k.place AS _place, {', '.join(qualify('t', types))}"
         " FROM jsonb_array_elements(\0::jsonb) WITH ORDINALITY AS k (key, place)"
-        f" JOIN {place} AS t ON {same}"
+        f" JOIN {place} AS t ON {_match_key(manifest, table, 'k.key')}"
     )
     return text.replace("%", "%%").replace("\0", "%(keys)s")

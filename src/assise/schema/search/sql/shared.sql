@@ -112,7 +112,7 @@ SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
     _known jsonb := {known};
     _tables text[] := coalesce(tables, ARRAY(SELECT jsonb_object_keys(_known)));
-    _limit int4 := least(greatest(coalesce("limit", 10), 0), 10000);
+    _limit int4 := least(greatest(coalesce("limit", 10), 0), 10001);
     _filters jsonb := coalesce(filters, '{}');
     _options jsonb := coalesce(options, '{}');
     _name text; _table jsonb; _query jsonb; _rank text; _after jsonb; _cursor jsonb; _share float8; _top float8;
