@@ -224,7 +224,7 @@ class Searched:
             kind: self.quoted(kind)
             for kind in ("fresh", "pending", "terms", "rows", "blocks", "index")
         }
-        functions = {kind: self.quoted(kind) for kind in ("dense", "complete", "rank")}
+        functions = {kind: self.quoted(kind) for kind in ("dense", "complete", "correct", "rank")}
         collated = self.rules.manifest.layout.tables[self.name].key_is_any
         collations = {next(iter(key)): ' COLLATE "C"'} if collated else {}
         variables = [f"_key{number}" for number, _ in enumerate(key)]
@@ -348,7 +348,8 @@ def list_shared(schema: str) -> dict[str, str]:
     """The names that the searched tables of a schema share, qualified."""
     kinds = ("state", "words", "parts", "condition", "quote", "share_of")
     names = {kind: quote(schema, f"_search_{kind}") for kind in kinds}
-    return {**names, "schema": quote(schema), "many": quote(schema, "search")}
+    own = {"distance": quote(schema, "_search_distance"), "many": quote(schema, "search")}
+    return {**names, **own, "schema": quote(schema)}
 
 
 def find_searched(rules: AccessRules, vector: str | None) -> list[Searched]:
