@@ -52,6 +52,7 @@ RunOption = Annotated[
     Path | None,
     typer.Option("--run", help="Where the rankings go, in the format of TREC.", show_default=False),
 ]
+ExplainArgument = Annotated[str, typer.Argument(help="What is searched for.", show_default=False)]
 LimitOption = Annotated[int, typer.Option("--limit", help="At most this many hits.")]
 FilterOption = Annotated[
     list[str] | None,
@@ -133,6 +134,41 @@ def query(
         hits = count_of(found.total or 0, "hit")
         more = "over " if found.estimated else ""
         context.obj.terminal.say(f"{more}{hits} in {found.execution_time_ms:.0f} ms")
+    return 0
+
+
+@add_command(
+    app, 'assise search explain "sécuriser une API" --user 507f1f77-bcf8-86cd-8799-430007000000'
+)
+def explain(
+    context: typer.Context,
+    text: ExplainArgument,
+    manifest: ManifestOption = Path(),
+    *,
+    user: UserOption = None,
+    tenant: TenantOption = None,
+    tables: InOption = None,
+    role: AsOption = As.app,
+    to: ToOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Say how a query is answered: the plan of each table, and what its words weigh."""
+    request = Request(text, tables.split(",") if tables else None)
+    search = open_project(context.obj.terminal, manifest, to).search
+    found = search.explain(request, user_id=user, tenant_id=tenant, role=role.value)
+    if as_json:
+        print(json.dumps([asdict(each) for each in found], ensure_ascii=False))
+        return 0
+    for each in found:
+        average = 0 if each.average is None else each.average
+        print(
+            f"{each.table}: plan {each.plan or 'none'}; statistics of {count_of(each.n, 'row')},"
+            f" {average:.1f} words on average; {each.fresh:,} fresh"
+        )
+        for word in each.words:
+            print(
+                show_controls(f"  {word.lexeme}  in {count_of(word.df, 'row')}, idf {word.idf:.3f}")
+            )
     return 0
 
 

@@ -12,9 +12,10 @@ from assise.manifest.sections.postgres import RoleName
 from assise.postgres.connection import Connection
 from assise.schema.search.searched import Searched
 from assise.schema.search.ts_rank import select_by_ts_rank
+from assise.search.asker import Asker
 from assise.search.judgements import Rank
 from assise.search.query import Match, Request
-from assise.search.verbs import Asker, SearchVerbs, list_tables
+from assise.search.verbs import SearchVerbs, list_tables
 from assise.wording import nearest
 
 TS_RANK = "ts_rank"

@@ -285,6 +285,7 @@ class Searched:
             "counted": quote(self.made("counted")),
             "all_vectors": all_vectors,
             "vectors_text": quote_text(all_vectors),
+            "languages": self.languages,
             "has_vector": "true" if self.vector else "false",
             "query_type": f"{quote(self.vector)}.sparsevec" if self.vector else "text",
             "tags": quote_array([f"{name}:" for name in self.search.languages] + [""])
