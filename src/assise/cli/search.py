@@ -12,17 +12,25 @@ from typing import Annotated
 import typer
 
 from assise.cli.nouns import NOUNS
-from assise.cli.options import JsonOption, ManifestOption, ToOption, add_command, open_project
-from assise.cli.search_eval import InOption, Ranked, TenantOption, UserOption, measure, write_runs
+from assise.cli.options import (
+    JsonOption,
+    ManifestOption,
+    TenantOption,
+    ToOption,
+    UserOption,
+    add_command,
+    open_project,
+)
+from assise.cli.search_eval import InOption, Ranked, measure, write_runs
 from assise.errors import UsageError
-from assise.search.query import Found, Request
+from assise.search.query import Answer, Request
 from assise.search.snippet import highlight
 from assise.wording import count_of, show_controls
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=NOUNS["search"].help)
 
 
-class Match(StrEnum):
+class Needed(StrEnum):
     """How much of a query a row must have."""
 
     any = "any"
@@ -67,9 +75,9 @@ CursorOption = Annotated[
     str | None,
     typer.Option("--cursor", help="Go on behind the hit with this cursor.", show_default=False),
 ]
-MatchOption = Annotated[Match, typer.Option("--match", help="How much of the query a hit has.")]
+MatchOption = Annotated[Needed, typer.Option("--match", help="How much of the query a hit has.")]
 AsOption = Annotated[As, typer.Option("--as", help="The role; admin sees all rows.")]
-RepairOption = Annotated[bool, typer.Option("--repair", help="Index again what differs.")]
+ReindexOption = Annotated[bool, typer.Option("--repair", help="Index again what differs.")]
 
 
 def read_filters(texts: list[str] | None) -> dict[str, object]:
@@ -102,7 +110,7 @@ def query(
     limit: LimitOption = 10,
     filters: FilterOption = None,
     cursor: CursorOption = None,
-    match: MatchOption = Match.any,
+    match: MatchOption = Needed.any,
     role: AsOption = As.app,
     queries: QueriesOption = None,
     run: RunOption = None,
@@ -172,7 +180,7 @@ def explain(
     return 0
 
 
-def _print_hits(found: Found) -> None:
+def _print_hits(found: Answer) -> None:
     for hit in found.results:
         print(show_controls(f"{hit.score:4.2f}  {hit.type} {hit.id}  {hit.title}"))
         if hit.snippet:
@@ -226,7 +234,7 @@ def check(
     context: typer.Context,
     manifest: ManifestOption = Path(),
     *,
-    repair: RepairOption = False,
+    repair: ReindexOption = False,
     to: ToOption = None,
     as_json: JsonOption = False,
 ) -> int:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assise.manifest.model import Manifest
-from assise.postgres.pool import Session
+from assise.postgres.pool import Record, Session
 from assise.postgres.sync import SyncSession
-from assise.search.query import Found, Record, Request, Statements, ask
+from assise.search.query import Answer, Request, Statements, ask
 
 
-def run(statements: Statements, session: SyncSession) -> Found:
+def run(statements: Statements, session: SyncSession) -> Answer:
     """Run a search in a session."""
     rows = None
     try:
@@ -19,11 +19,11 @@ def run(statements: Statements, session: SyncSession) -> Found:
             statement, parameters = statements.send(rows) if rows is not None else next(statements)
             rows = session.fetch(statement, parameters)
     except StopIteration as end:
-        found: Found = end.value
+        found: Answer = end.value
         return found
 
 
-async def run_async(statements: Statements, session: Session) -> Found:
+async def run_async(statements: Statements, session: Session) -> Answer:
     """Run a search in a session of an application."""
     rows = None
     try:
@@ -31,7 +31,7 @@ async def run_async(statements: Statements, session: Session) -> Found:
             statement, parameters = statements.send(rows) if rows is not None else next(statements)
             rows = await session.fetch(statement, parameters)
     except StopIteration as end:
-        found: Found = end.value
+        found: Answer = end.value
         return found
 
 

@@ -20,7 +20,7 @@ from assise.schema.search.searched import Searched, find_searched
 from assise.search.asker import Asker, run, run_async
 from assise.search.build import Builder
 from assise.search.explain import Explained, explain_table
-from assise.search.query import Found, Request, find
+from assise.search.query import Answer, Request, find
 from assise.search.tables import find_vector
 from assise.workspace import LoadedTables, Workspace
 
@@ -28,7 +28,7 @@ OpenTables = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables]
 
 
 @dataclass(frozen=True)
-class Status:
+class IndexState:
     """How far the index of a table is: its rows, and those that wait for the worker.
 
     `pending` rows have no entry yet; `fresh` ones are found, but scored one by one.
@@ -72,7 +72,7 @@ class SearchVerbs:
         user_id: object = None,
         tenant_id: object = None,
         role: RoleName = "app",
-    ) -> Found:
+    ) -> Answer:
         """Search as a user does.
 
         Raises:
@@ -131,7 +131,7 @@ class SearchVerbs:
         with self._builders(names) as builders:
             return {builder.table.name: builder.build() for builder in builders}
 
-    def status(self) -> list[Status]:
+    def status(self) -> list[IndexState]:
         """How far the index of each table is."""
         with self._builders() as builders:
             return [_read_status(builder) for builder in builders]
@@ -161,10 +161,10 @@ def list_tables(connection: Connection, tables: LoadedTables) -> list[Searched]:
     return find_searched(rules, find_vector(connection))
 
 
-def _read_status(builder: Builder) -> Status:
+def _read_status(builder: Builder) -> IndexState:
     active = builder.active
     rows, pending, fresh, _ = builder.run("status", active=active.generation)[0]
-    return Status(
+    return IndexState(
         builder.table.name,
         int(str(rows)),
         int(str(pending)),
@@ -208,7 +208,7 @@ class AppSearch:
         filters: Mapping[str, Any] = {},
         cursor: str | None = None,
         **options: Any,  # noqa: ANN401
-    ) -> Found:
+    ) -> Answer:
         """Search the tables `types`, or all, with the rights of a user."""
         request = Request(text, types, limit, filters, cursor)
         request = replace(request, **options)
