@@ -11,6 +11,7 @@ from assise.schema import search_text
 from assise.schema.access import AccessRules
 from assise.schema.managed import Managed, ManagedKind, drop_of
 from assise.schema.roles import role_name
+from assise.schema.search.parts import list_parts
 from assise.schema.search.searched import (
     Searched,
     fill,
@@ -88,7 +89,7 @@ class _Objects:
             yield from self._list_of(table)
         yield self._function("search", "many", SHARED["many"], self.shared)
         for table in self.tables:
-            yield self._function(table.function, "one", TABLE["one"], table.parts)
+            yield self._function(table.function, "one", TABLE["one"], list_parts(table))
         yield from self._list_grants()
 
     def _known(self) -> dict[str, object]:
@@ -98,13 +99,13 @@ class _Objects:
                 "rank": table.quoted("rank"),
                 "languages": table.search.languages,
                 "fields": table.search.columns,
-                "columns": dict.fromkeys(self.rules.manifest.tables[table.name].columns, 1),
+                "columns": dict.fromkeys(table.columns, 1),
             }
             for table in self.tables
         }
 
     def _list_of(self, table: Searched) -> Iterator[Managed]:
-        parts = table.parts
+        parts = list_parts(table)
         digest = sha256("\0".join([self.texts, parts["vectors"], SHARED["parts"]]).encode())
         comment = quote_text(f"made by Assise from {digest.hexdigest()[:16]}")
         kinds = (*DATA, "blocks") if table.vector else DATA
