@@ -171,7 +171,7 @@ class Project:
 
     @property
     def search(self) -> SearchVerbs:
-        """Search: `query`, `build`, `status` and `check`."""
+        """Search: `query`, `explain`, `build`, `status` and `check`."""
         from assise.search.verbs import SearchVerbs
         from assise.transfer.finished import open_loaded
 

@@ -40,7 +40,7 @@ SERVER = "postgresql://me@db.internal/app"
 BEFORE_A_LOAD = {"migrate", "infer", "load"}
 WITH_RULES = {
     *("access check", "access explain", "worker", "serve"),
-    *("search query", "search build", "search status", "search check"),
+    *("search query", "search explain", "search build", "search status", "search check"),
 }
 RULES = """assise: 1
 name: app

@@ -65,7 +65,7 @@ NOUNS = {
     "pg": Noun("assise.cli.pg", "The embedded PostgreSQL: start, stop, status, shell, url."),
     "schema": Noun("assise.cli.schema", "The tables of the manifest: sql, diagram, models."),
     "search": Noun(
-        "assise.cli.search", "Search tables: query, and build, status, check of the indexes."
+        "assise.cli.search", "Search tables: query, explain, eval; build, status, check."
     ),
     "serve": Noun(
         "assise.cli.serve",

@@ -75,6 +75,12 @@ ToOption = Annotated[
     typer.Option("--to", help="A PostgreSQL URL in place of the manifest's.", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+UserOption = Annotated[
+    str | None, typer.Option("--user", help="The id of the user.", show_default=False)
+]
+TenantOption = Annotated[
+    str | None, typer.Option("--tenant", help="The id of the tenant.", show_default=False)
+]
 DatabaseOption = Annotated[
     str | None,
     typer.Option(

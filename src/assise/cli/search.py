@@ -12,17 +12,25 @@ from typing import Annotated
 import typer
 
 from assise.cli.nouns import NOUNS
-from assise.cli.options import JsonOption, ManifestOption, ToOption, add_command, open_project
-from assise.cli.search_eval import InOption, Ranked, TenantOption, UserOption, measure, write_runs
+from assise.cli.options import (
+    JsonOption,
+    ManifestOption,
+    TenantOption,
+    ToOption,
+    UserOption,
+    add_command,
+    open_project,
+)
+from assise.cli.search_eval import InOption, Ranked, measure, write_runs
 from assise.errors import UsageError
-from assise.search.query import Found, Request
+from assise.search.query import Answer, Request
 from assise.search.snippet import highlight
 from assise.wording import count_of, show_controls
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=NOUNS["search"].help)
 
 
-class Match(StrEnum):
+class Needed(StrEnum):
     """How much of a query a row must have."""
 
     any = "any"
@@ -52,6 +60,7 @@ RunOption = Annotated[
     Path | None,
     typer.Option("--run", help="Where the rankings go, in the format of TREC.", show_default=False),
 ]
+ExplainArgument = Annotated[str, typer.Argument(help="What is searched for.", show_default=False)]
 LimitOption = Annotated[int, typer.Option("--limit", help="At most this many hits.")]
 FilterOption = Annotated[
     list[str] | None,
@@ -66,9 +75,9 @@ CursorOption = Annotated[
     str | None,
     typer.Option("--cursor", help="Go on behind the hit with this cursor.", show_default=False),
 ]
-MatchOption = Annotated[Match, typer.Option("--match", help="How much of the query a hit has.")]
+MatchOption = Annotated[Needed, typer.Option("--match", help="How much of the query a hit has.")]
 AsOption = Annotated[As, typer.Option("--as", help="The role; admin sees all rows.")]
-RepairOption = Annotated[bool, typer.Option("--repair", help="Index again what differs.")]
+ReindexOption = Annotated[bool, typer.Option("--repair", help="Index again what differs.")]
 
 
 def read_filters(texts: list[str] | None) -> dict[str, object]:
@@ -101,7 +110,7 @@ def query(
     limit: LimitOption = 10,
     filters: FilterOption = None,
     cursor: CursorOption = None,
-    match: MatchOption = Match.any,
+    match: MatchOption = Needed.any,
     role: AsOption = As.app,
     queries: QueriesOption = None,
     run: RunOption = None,
@@ -136,7 +145,42 @@ def query(
     return 0
 
 
-def _print_hits(found: Found) -> None:
+@add_command(
+    app, 'assise search explain "sécuriser une API" --user 507f1f77-bcf8-86cd-8799-430007000000'
+)
+def explain(
+    context: typer.Context,
+    text: ExplainArgument,
+    manifest: ManifestOption = Path(),
+    *,
+    user: UserOption = None,
+    tenant: TenantOption = None,
+    tables: InOption = None,
+    role: AsOption = As.app,
+    to: ToOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Say how a query is answered: the plan of each table, and what its words weigh."""
+    request = Request(text, tables.split(",") if tables else None)
+    search = open_project(context.obj.terminal, manifest, to).search
+    found = search.explain(request, user_id=user, tenant_id=tenant, role=role.value)
+    if as_json:
+        print(json.dumps([asdict(each) for each in found], ensure_ascii=False))
+        return 0
+    for each in found:
+        average = 0 if each.average is None else each.average
+        print(
+            f"{each.table}: plan {each.plan or 'none'}; statistics of {count_of(each.n, 'row')},"
+            f" {average:.1f} words on average; {each.fresh:,} fresh"
+        )
+        for word in each.words:
+            print(
+                show_controls(f"  {word.lexeme}  in {count_of(word.df, 'row')}, idf {word.idf:.3f}")
+            )
+    return 0
+
+
+def _print_hits(found: Answer) -> None:
     for hit in found.results:
         print(show_controls(f"{hit.score:4.2f}  {hit.type} {hit.id}  {hit.title}"))
         if hit.snippet:
@@ -190,7 +234,7 @@ def check(
     context: typer.Context,
     manifest: ManifestOption = Path(),
     *,
-    repair: RepairOption = False,
+    repair: ReindexOption = False,
     to: ToOption = None,
     as_json: JsonOption = False,
 ) -> int:

@@ -10,11 +10,18 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from assise.cli.options import JsonOption, ManifestOption, ToOption, open_project
+from assise.cli.options import (
+    JsonOption,
+    ManifestOption,
+    TenantOption,
+    ToOption,
+    UserOption,
+    open_project,
+)
 from assise.files import check_writable, write_file
 from assise.search.evaluate import MEASURES, Estimate, Evaluation, evaluate
 from assise.search.judgements import read_judgements, read_queries, write_run
-from assise.search.query import Match
+from assise.search.query import Enough
 from assise.search.rankings import METHODS, open_rankings
 from assise.search.verbs import SearchVerbs
 from assise.wording import show_controls
@@ -22,12 +29,6 @@ from assise.wording import show_controls
 InOption = Annotated[
     str | None,
     typer.Option("--in", metavar="TABLES", help="Only these tables: a,b.", show_default=False),
-]
-UserOption = Annotated[
-    str | None, typer.Option("--user", help="The id of the user.", show_default=False)
-]
-TenantOption = Annotated[
-    str | None, typer.Option("--tenant", help="The id of the tenant.", show_default=False)
 ]
 ALL_METHODS = ",".join(METHODS)
 QueriesArgument = Annotated[
@@ -107,7 +108,7 @@ class Ranked(NamedTuple):
     user: str | None
     tenant: str | None
     limit: int
-    match: Match
+    match: Enough
 
 
 def write_runs(search: SearchVerbs, queries: Path, run: Path, ranked: Ranked) -> int:

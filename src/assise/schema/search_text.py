@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple
 
 from assise.schema.sql import quote, quote_text
 
-EXTENSIONS = ("unaccent",)
-"""The extensions that the dictionaries need, in any schema."""
+EXTENSIONS = ("unaccent", "fuzzystrmatch")
+"""The extensions that dictionaries and functions need, in any schema."""
 
 CODE = "code"
 """The language of source text: nothing is stemmed, identifiers are kept and split."""
@@ -138,6 +138,7 @@ def list_drops(schema: str, languages: Iterable[str]) -> list[str]:
     names = [name for each in listed for name in (each, f"{each}_folded", f"{each}_stops")]
     drop = "DROP TEXT SEARCH {} IF EXISTS {}"
     return [
+        f"DROP FUNCTION IF EXISTS {quote(schema)}._search_distance(text, text)",
         *(f"DROP FUNCTION IF EXISTS {quote(schema)}.{each}" for each in FUNCTIONS.values()),
         *(drop.format("CONFIGURATION", _name(schema, each)) for each in (CODE, *names)),
         *(drop.format("DICTIONARY", _name(schema, each)) for each in ("fold", *names)),
@@ -146,6 +147,15 @@ def list_drops(schema: str, languages: Iterable[str]) -> list[str]:
 
 def _create_dictionaries(schema: str, languages: list[str]) -> Iterator[str]:
     """What all languages share, then what each has."""
+    distance = (
+        f"CREATE OR REPLACE FUNCTION {quote(schema).replace('%', '%%')}._search_distance(text, text)"
+        " RETURNS int4 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE"
+        " AS 'SELECT %s.levenshtein($1, $2)'"
+    )
+    yield _block(
+        f"EXECUTE (SELECT format({quote_text(distance)}, extnamespace::regnamespace)"
+        " FROM pg_catalog.pg_extension WHERE extname = 'fuzzystrmatch')"
+    )
     fold = (
         "EXECUTE (SELECT format({}, tmplnamespace::regnamespace)"
         " FROM pg_catalog.pg_ts_template WHERE tmplname = 'unaccent')"

@@ -17,6 +17,7 @@ from assise.errors import BusyError
 from assise.postgres import locks
 from assise.postgres.connection import Connection
 from assise.schema.search import searched
+from assise.schema.search.parts import list_parts
 from assise.schema.search.searched import Searched, fill, read_blocks
 
 UNSEALED = 2_000
@@ -90,7 +91,7 @@ class Builder:
 
     @cached_property
     def _parts(self) -> Mapping[str, str]:
-        return self.table.parts
+        return list_parts(self.table)
 
     def read_generations(self) -> list[Generation]:
         """The generations of the table, the oldest first; one is active."""

@@ -9,11 +9,12 @@ import json
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any, Literal
+from typing import Literal
 
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.search import SEARCH, Search
+from assise.postgres.pool import Record
 from assise.schema.search.searched import count_values, select_hits
 from assise.schema.sql import quote
 from assise.search.snippet import make_snippet
@@ -22,15 +23,16 @@ from assise.wording import nearest
 LONGEST = 100_000
 """Characters of a text in which a passage is looked for."""
 
-Match = Literal["any", "most", "all"]
-Record = Mapping[str, Any]
+Enough = Literal["any", "most", "all"]
+"""How much of a query a row must have."""
+
 EXACT = 10_000
 """So many hits are counted exactly."""
 
 _ARGUMENTS = (
     "%(q)s, %(tables)s::text[], %(limit)s, %(filters)s::jsonb, %(cursor)s, %(options)s::jsonb"
 )
-Statements = Generator[tuple[str, dict[str, object]], Sequence[Record], "Found"]
+Statements = Generator[tuple[str, dict[str, object]], Sequence[Record], "Answer"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Request:
     limit: int = 10
     filters: Mapping[str, object] = field(default_factory=dict)
     cursor: str | None = None
-    match: Match = "any"
+    match: Enough = "any"
     as_you_type: bool = False
     is_raw: bool = False
     facets: Sequence[str] = ()
@@ -78,7 +80,7 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Found:
+class Answer:
     """The hits of a query in order, how many there are in all, and how long it took.
 
     Up to 10,000 hits `total` and `facets` are exact; with more, `estimated` is true, and they are
@@ -138,7 +140,7 @@ def find(manifest: Manifest, request: Request, schema: str | None = None) -> Sta
             hit = own[int(row["_place"]) - 1]
             made[hit["place"]] = _make_hit(manifest, hit, row, snippet)
     results = [made[hit["place"]] for hit in hits if hit["place"] in made]
-    counts = Found([], 0)
+    counts = Answer([], 0)
     if request.with_total:
         counts = yield from _count(manifest, request, schema)
     return replace(counts, results=results, execution_time_ms=(perf_counter() - started) * 1_000)
@@ -157,7 +159,7 @@ def _count(manifest: Manifest, request: Request, schema: str | None) -> Statemen
         statement = count_values(manifest, request.types[0], column, hits, schema)
         values = yield statement, parameters
         facets[column] = {str(row["value"]): int(row["rows"]) for row in values}
-    return Found([], 0, min(total, EXACT), estimated=total > EXACT, facets=facets)
+    return Answer([], 0, min(total, EXACT), estimated=total > EXACT, facets=facets)
 
 
 def _function(schema: str | None) -> str:

@@ -12,13 +12,14 @@ from assise.manifest.sections.postgres import RoleName
 from assise.postgres.connection import Connection
 from assise.schema.search.searched import Searched
 from assise.schema.search.ts_rank import select_by_ts_rank
+from assise.search.asker import Asker
 from assise.search.judgements import Rank
-from assise.search.query import Match, Request
-from assise.search.verbs import Asker, SearchVerbs, list_tables
+from assise.search.query import Enough, Request
+from assise.search.verbs import SearchVerbs, list_tables
 from assise.wording import nearest
 
 TS_RANK = "ts_rank"
-METHODS = (*get_args(Match), TS_RANK)
+METHODS = (*get_args(Enough), TS_RANK)
 """Rows with any word of a query, with most of it or all, by BM25; and by PostgreSQL's ts_rank."""
 
 
@@ -58,7 +59,7 @@ def open_rankings(
         searched = {table.name: table for table in list_tables(connection, tables)}
         names = list(types or searched)
         found: dict[str, Rank] = {
-            method: partial(_rank, asker, names, method, is_operator) for method in get_args(Match)
+            method: partial(_rank, asker, names, method, is_operator) for method in get_args(Enough)
         }
         if is_operator and len(names) == 1 and names[0] in searched:
             found[TS_RANK] = partial(_rank_by_postgres, connection, searched[names[0]])
@@ -66,7 +67,7 @@ def open_rankings(
 
 
 def _rank(
-    asker: Asker, names: Sequence[str], match: Match, is_raw: bool, text: str, limit: int
+    asker: Asker, names: Sequence[str], match: Enough, is_raw: bool, text: str, limit: int
 ) -> list[tuple[str, float]]:
     request = Request(text, names, limit, match=match, is_raw=is_raw)
     return [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,11 +14,13 @@ from assise.manifest.sections.postgres import RoleName
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
 from assise.postgres.pool import Session
-from assise.postgres.sync import SyncSession, open_session
+from assise.postgres.sync import open_session
 from assise.schema.access import AccessRules
 from assise.schema.search.searched import Searched, find_searched
+from assise.search.asker import Asker, run, run_async
 from assise.search.build import Builder
-from assise.search.query import Found, Record, Request, Statements, ask, find
+from assise.search.explain import Explained, explain_table
+from assise.search.query import Answer, Request, find
 from assise.search.tables import find_vector
 from assise.workspace import LoadedTables, Workspace
 
@@ -26,7 +28,7 @@ OpenTables = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables]
 
 
 @dataclass(frozen=True)
-class Status:
+class IndexState:
     """How far the index of a table is: its rows, and those that wait for the worker.
 
     `pending` rows have no entry yet; `fresh` ones are found, but scored one by one.
@@ -56,43 +58,6 @@ class Drift:
         return self.missing + self.extra + self.differing
 
 
-def run(statements: Statements, session: SyncSession) -> Found:
-    """Run a search in a session."""
-    rows = None
-    try:
-        while True:
-            statement, parameters = statements.send(rows) if rows is not None else next(statements)
-            rows = session.fetch(statement, parameters)
-    except StopIteration as end:
-        found: Found = end.value
-        return found
-
-
-async def run_async(statements: Statements, session: Session) -> Found:
-    """Run a search in a session of an application."""
-    rows = None
-    try:
-        while True:
-            statement, parameters = statements.send(rows) if rows is not None else next(statements)
-            rows = await session.fetch(statement, parameters)
-    except StopIteration as end:
-        found: Found = end.value
-        return found
-
-
-@dataclass(frozen=True)
-class Asker:
-    """A session that searches; `schema` is that of the tables where it is not on its path."""
-
-    manifest: Manifest
-    schema: str | None
-    session: SyncSession
-
-    def rank(self, request: Request) -> Sequence[Record]:
-        """The keys of the rows that are found with their scores, the best first."""
-        return self.session.fetch(*ask(self.manifest, request, self.schema))
-
-
 @dataclass(frozen=True)
 class SearchVerbs:
     """The verbs of `assise search`; `open_tables` connects to the tables of the finished load."""
@@ -107,7 +72,7 @@ class SearchVerbs:
         user_id: object = None,
         tenant_id: object = None,
         role: RoleName = "app",
-    ) -> Found:
+    ) -> Answer:
         """Search as a user does.
 
         Raises:
@@ -138,12 +103,35 @@ class SearchVerbs:
         with open_session(conninfo, describe(conninfo), rights, is_bound=is_bound) as session:
             yield Asker(manifest, schema, session)
 
+    def explain(
+        self,
+        request: Request,
+        *,
+        user_id: object = None,
+        tenant_id: object = None,
+        role: RoleName = "app",
+    ) -> list[Explained]:
+        """Say how a query is answered: the plan of each table, and what its words weigh.
+
+        Raises:
+            UsageError: a table is not searched, or the role has no URL.
+        """
+        rights = {"user_id": user_id, "tenant_id": tenant_id}
+        with self.open_tables() as (connection, tables):
+            found = list_tables(connection, tables)
+            with self.open_asker(**rights, role=role) as asker:
+                return [
+                    explain_table(connection, asker, table, request)
+                    for table in found
+                    if request.types is None or table.name in request.types
+                ]
+
     def build(self, names: list[str] | None = None) -> dict[str, int]:
         """Index all rows that are not yet; how many of each table."""
         with self._builders(names) as builders:
             return {builder.table.name: builder.build() for builder in builders}
 
-    def status(self) -> list[Status]:
+    def status(self) -> list[IndexState]:
         """How far the index of each table is."""
         with self._builders() as builders:
             return [_read_status(builder) for builder in builders]
@@ -173,10 +161,10 @@ def list_tables(connection: Connection, tables: LoadedTables) -> list[Searched]:
     return find_searched(rules, find_vector(connection))
 
 
-def _read_status(builder: Builder) -> Status:
+def _read_status(builder: Builder) -> IndexState:
     active = builder.active
     rows, pending, fresh, _ = builder.run("status", active=active.generation)[0]
-    return Status(
+    return IndexState(
         builder.table.name,
         int(str(rows)),
         int(str(pending)),
@@ -220,7 +208,7 @@ class AppSearch:
         filters: Mapping[str, Any] = {},
         cursor: str | None = None,
         **options: Any,  # noqa: ANN401
-    ) -> Found:
+    ) -> Answer:
         """Search the tables `types`, or all, with the rights of a user."""
         request = Request(text, types, limit, filters, cursor)
         request = replace(request, **options)

@@ -11,6 +11,7 @@ from assise.schema import search_text
 from assise.schema.access import AccessRules
 from assise.schema.managed import Managed, ManagedKind, drop_of
 from assise.schema.roles import role_name
+from assise.schema.search.parts import list_parts
 from assise.schema.search.searched import (
     Searched,
     fill,
@@ -36,6 +37,7 @@ SIGNATURES = {
     "many": MANY,
     "index": "",
     "complete": "text, integer",
+    "correct": "jsonb, integer",
     "dense": (
         "integer, integer[], bigint, double precision, double precision, text, jsonb, tsquery,"
         " jsonb, double precision"
@@ -87,7 +89,7 @@ class _Objects:
             yield from self._list_of(table)
         yield self._function("search", "many", SHARED["many"], self.shared)
         for table in self.tables:
-            yield self._function(table.function, "one", TABLE["one"], table.parts)
+            yield self._function(table.function, "one", TABLE["one"], list_parts(table))
         yield from self._list_grants()
 
     def _known(self) -> dict[str, object]:
@@ -97,13 +99,13 @@ class _Objects:
                 "rank": table.quoted("rank"),
                 "languages": table.search.languages,
                 "fields": table.search.columns,
-                "columns": dict.fromkeys(self.rules.manifest.tables[table.name].columns, 1),
+                "columns": dict.fromkeys(table.columns, 1),
             }
             for table in self.tables
         }
 
     def _list_of(self, table: Searched) -> Iterator[Managed]:
-        parts = table.parts
+        parts = list_parts(table)
         digest = sha256("\0".join([self.texts, parts["vectors"], SHARED["parts"]]).encode())
         comment = quote_text(f"made by Assise from {digest.hexdigest()[:16]}")
         kinds = (*DATA, "blocks") if table.vector else DATA
@@ -128,7 +130,7 @@ class _Objects:
                 )
                 drop.append(f"DO {quote_text(body)}")
             yield self._table(table.name, table.made(kind), *create, drops=drop)
-        functions = ["index", "complete", *(["dense"] if table.vector else []), "rank"]
+        functions = ["index", "complete", "correct", *(["dense"] if table.vector else []), "rank"]
         for kind in functions:
             block = TABLE[kind]
             if kind == "rank" and not table.vector:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from assise.manifest.sections.search import SEARCH, Search
 from assise.schema.access import AccessRules
 from assise.schema.guards import make_name
 from assise.schema.roles import quote_role
-from assise.schema.sql import equate, qualify, quote, quote_list, quote_text
+from assise.schema.sql import equate, qualify, quote, quote_text
 from assise.wording import nearest
 
 LABELS = "ABCD"
@@ -61,6 +60,11 @@ class Searched:
         """The columns of its primary key, with their types."""
         types = self.rules.types(self.name)
         return {name: types[name] for name in self.rules.manifest.tables[self.name].primary_key}
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns by which hits may be filtered."""
+        return [*list_columns(self.name, self.rules.manifest.tables)]
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -216,117 +220,11 @@ class Searched:
         """That two rows have the same key."""
         return " AND ".join(equate(qualify(one, self.key), qualify(other, self.key)))
 
-    @cached_property
-    def parts(self) -> dict[str, str]:
-        """What is put into the blocks of `table.sql`."""
-        schema, key = self.rules.schema, self.key
-        names = {
-            kind: self.quoted(kind)
-            for kind in ("fresh", "pending", "terms", "rows", "blocks", "index")
-        }
-        functions = {kind: self.quoted(kind) for kind in ("dense", "complete", "rank")}
-        collated = self.rules.manifest.layout.tables[self.name].key_is_any
-        collations = {next(iter(key)): ' COLLATE "C"'} if collated else {}
-        variables = [f"_key{number}" for number, _ in enumerate(key)]
-        all_vectors = (
-            f"SELECT vector FROM {names['fresh']}"
-            f" UNION ALL SELECT vector FROM {names['rows']}"
-            f" WHERE generation = (SELECT generation FROM {quote(schema, '_search_state')}"
-            f" WHERE is_active AND name = {quote_text(self.name)})"
-        )
-        share = "round(1e10 * max(s.score) / $11) / 1e10"
-        places = dict(enumerate(key.values()))
-        live, rule = self.visible
-        aliases = {f"{row}_keys": ", ".join(qualify(row, key)) for row in ("t", "s", "w", "f", "b")}
-        return {
-            **list_shared(schema),
-            **names,
-            **functions,
-            **aliases,
-            "v": quote(self.vector) if self.vector else "",
-            "size": str(BLOCK),
-            "name": quote_text(self.name),
-            "place": self.place,
-            "place_text": quote_text(self.place),
-            "one": quote(schema, self.function),
-            "keys": quote_list(key),
-            "key_columns": ", ".join(
-                f"{quote(name)} {kind}{collations.get(name, '')} NOT NULL"
-                for name, kind in key.items()
-            ),
-            "out_columns": ", ".join(f"{quote(name)} {kind}" for name, kind in key.items()),
-            "typed_keys": ", ".join(
-                f"(r.key ->> {n})::{kind} AS {quote(name)}"
-                for n, (name, kind) in enumerate(key.items())
-            ),
-            "key_arrays": "; ".join(
-                f"{variable} {kind}[]"
-                for variable, kind in zip(variables, key.values(), strict=True)
-            ),
-            "key_variables": ", ".join(variables),
-            "first_variable": variables[0],
-            "t_aggregates": ", ".join(f"array_agg({name})" for name in qualify("t", key)),
-            **{
-                f"same_{one}_{other}": self.same(one, other)
-                for one, other in map(
-                    str.split,
-                    ("a t", "p k", "f k", "w k", "t k", "t w", "w f", "t f", "t p", "o w"),
-                )
-            },
-            "unchanged_a_t": _unchanged(self._watched, "a", "t"),
-            "vectors": self.vectors("t"),
-            "frequency": self.frequency,
-            "saturated": self.saturate("%(average)s::float8"),
-            "saturated_of_state": self.saturate("s.average"),
-            "measure_b": self.measure("b.vector"),
-            "measure_r": self.measure("r.vector"),
-            "measure_v": self.measure("v.vector"),
-            "batch": quote(self.made("batch")),
-            "counted": quote(self.made("counted")),
-            "all_vectors": all_vectors,
-            "vectors_text": quote_text(all_vectors),
-            "has_vector": "true" if self.vector else "false",
-            "query_type": f"{quote(self.vector)}.sparsevec" if self.vector else "text",
-            "tags": quote_array([f"{name}:" for name in self.search.languages] + [""])
-            if len(self.search.languages) > 1
-            else "ARRAY['']",
-            "labels": quote_text(json.dumps(self.labels, ensure_ascii=False)),
-            "columns": quote_array(self.rules.manifest.tables[self.name].columns),
-            "live": quote_text(live),
-            "rule": quote_text(rule),
-            "sees_all": sees_all(self.rules),
-            "row_score": quote_text(self.score_row("$7")),
-            "row_score_static": self.score_row("_vector"),
-            "fresh_score": self.score_fresh("$2", "$3", "$8"),
-            "fresh_score_static": self.score_fresh("_lexemes", "_weights", "_state.average"),
-            "share": quote_text(share),
-            "share_static": "round(1e10 * score / _possible) / 1e10",
-            "key_of_w": _is_key("w", "_key", key),
-            "key_of_f": _is_key("f", "_key", key),
-            "after_key": f"({', '.join(qualify('s', key))}) > ("
-            + ", ".join(f"($15 -> 'key' ->> {n})::{kind}" for n, kind in places.items())
-            + ")",
-        }
-
     @property
-    def _watched(self) -> list[str]:
+    def watched(self) -> list[str]:
+        """The columns whose change makes a row be indexed again."""
         column = self.search.language_column
         return [*self.search.columns, *([column] if column else [])]
-
-
-def _unchanged(columns: Iterable[str], one: str, other: str) -> str:
-    """That the text of two rows is the same, byte for byte."""
-    return " AND ".join(
-        f"{left}::text IS NOT DISTINCT FROM {right}::text"
-        for left, right in zip(qualify(one, columns), qualify(other, columns), strict=True)
-    )
-
-
-def _is_key(row: str, value: str, key: Mapping[str, str]) -> str:
-    return " AND ".join(
-        f"{name} = ({value} ->> {n})::{kind}"
-        for n, (name, kind) in enumerate(zip(qualify(row, key), key.values(), strict=True))
-    )
 
 
 def quote_array(texts: Iterable[str]) -> str:
@@ -348,7 +246,8 @@ def list_shared(schema: str) -> dict[str, str]:
     """The names that the searched tables of a schema share, qualified."""
     kinds = ("state", "words", "parts", "condition", "quote", "share_of")
     names = {kind: quote(schema, f"_search_{kind}") for kind in kinds}
-    return {**names, "schema": quote(schema), "many": quote(schema, "search")}
+    own = {"distance": quote(schema, "_search_distance"), "many": quote(schema, "search")}
+    return {**names, **own, "schema": quote(schema)}
 
 
 def find_searched(rules: AccessRules, vector: str | None) -> list[Searched]:

@@ -184,3 +184,11 @@ WITH k AS (
 ), noted AS (INSERT INTO {pending} ({keys}) SELECT {keys} FROM k ON CONFLICT DO NOTHING),
     two AS (DELETE FROM {fresh} AS f USING k WHERE {same_f_k})
 DELETE FROM {rows} AS w USING k WHERE {same_w_k}
+
+-- explain --
+SELECT e.key, coalesce(d.df, 0), round(ln(1 + (s.n - coalesce(d.df, 0) + 0.5) / (coalesce(d.df, 0) + 0.5))::numeric, 3)
+FROM {state} AS s,
+    jsonb_each({schema}.search_query(%(q)s, {languages}) -> 'terms') AS e
+    LEFT JOIN {words} AS w ON w.lexeme = e.key COLLATE "C"
+    LEFT JOIN {terms} AS d ON d.generation = %(generation)s AND d.term = w.id
+WHERE s.name = {name} AND s.generation = %(generation)s ORDER BY 3 DESC, 1
