@@ -1,19 +1,20 @@
 """app.merge: rows of one server with rows of another, as the caller may see them."""
 
-from __future__ import annotations
-
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
+import httpx
 import psycopg
 import pytest
+from fastapi import FastAPI, Header
 from tests.identity.conftest import USERS, Pair
 from tests.scenes.commands import wait_until
 
 from assise.app import App
 from assise.errors import TargetError, UsageError
-from assise.merge import BATCH, Merged
+from assise.merge import BATCH, Loader, Merged
+from assise.postgres.pool import Session
 
 pytestmark = pytest.mark.contract
 
@@ -232,3 +233,47 @@ def test_a_login_that_goes_around_the_rules_is_refused_for_users_alone(pair: Pai
             app.session(on="aut")
 
     pair.act(use)
+
+
+def make_web(app: App) -> FastAPI:
+    """Routes that merge in the session of their user, and by a loader of their request."""
+
+    def find_user(x_user: Annotated[UUID, Header()]) -> UUID:
+        return x_user
+
+    web = FastAPI()
+    session: Any = app.user_session(find_user)
+    loader: Any = app.user_loader(find_user)
+    asked: dict[str, Any] = {"key": "id", "into": "user", "table": "users", "columns": ["email"]}
+    rows = [{"id": UUID(int=number)} for number in range(1, USERS + 1)]
+
+    @web.get("/session")
+    async def merge_in_session(db: Session = session) -> list[dict[str, Any]]:
+        await db.execute("SELECT pg_sleep(0.005)")
+        return (await app.merge(rows, **asked)).rows
+
+    @web.get("/loader")
+    async def merge_by_loader(
+        first: Loader = loader, second: Loader = loader
+    ) -> list[dict[str, Any]]:
+        assert first is second
+        return (await first.merge(rows, **asked)).rows
+
+    return web
+
+
+@pytest.mark.parametrize("path", ["/session", "/loader"])
+def test_requests_at_once_see_the_row_of_their_own_user(pair: Pair, path: str) -> None:
+    async def use(app: App) -> None:
+        transport = httpx.ASGITransport(make_web(app))
+        async with httpx.AsyncClient(transport=transport, base_url="http://chat") as client:
+
+            async def see(number: int) -> None:
+                answer = await client.get(path, headers={"X-User": str(UUID(int=number))})
+                emails = [row["user"]["email"] for row in answer.json()]
+                assert emails[number - 1] == f"user{number}@example.org"
+                assert all("@" not in each for each in emails[: number - 1] + emails[number:])
+
+            await asyncio.gather(*(see(n % USERS + 1) for n in range(30)))
+
+    pair.act(use, app__pool_size=4)

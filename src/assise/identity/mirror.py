@@ -303,7 +303,8 @@ def describe(repaired: Repaired, *, dry_run: bool = False) -> Iterator[str]:
     made, corrected = count_of(repaired.created, "row"), count_of(repaired.corrected, "row")
     yield f"{repaired.table}: {made} {would}created, {corrected} {would}corrected"
     if repaired.failures:
-        yield f"{count_of(repaired.failures, 'copy')} had failed at a sign-up or a change"
+        failures = count_of(repaired.failures, "failure")
+        yield f"{failures} at sign-ups and changes since the last repair"
     if repaired.failed:
         yield f"{count_of(repaired.failed, 'user')} still without a row: {repaired.reason}"
     if repaired.without_user:
