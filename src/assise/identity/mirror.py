@@ -119,8 +119,9 @@ def _repair(
             if not workspace.confirm(question):
                 raise UsageError(f"nothing was written to {where}", remedy=CONFIRM)
         bookkeeping.ensure(connection, PART)
-        _make_logins(connection, mirror, users)
-        _make(connection, mirror)
+        with bookkeeping.lock(connection):
+            _make_logins(connection, mirror, users)
+            _make(connection, mirror)
         return _fill(connection, mirror, users)
 
 
@@ -167,6 +168,12 @@ def _check_columns(connection: Connection, mirror: Mirror) -> bool:
             f"{connection.target}: {mirror.name} lacks the columns {', '.join(lacking)}",
             remedy=f"ALTER TABLE {mirror.place} ADD COLUMN {added};"
             " or take them out of the manifest.",
+        )
+    keys = {"table": mirror.place, "key": mirror.key}
+    if found and not connection.scalar(QUERIES["is_unique"], keys):
+        raise TargetError(
+            f"{connection.target}: {mirror.key} of {mirror.name} is not unique",
+            remedy=f"ALTER TABLE {mirror.place} ADD PRIMARY KEY ({quote(mirror.key)})",
         )
     return bool(found)
 
