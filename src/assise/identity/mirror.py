@@ -144,7 +144,7 @@ def _check(connection: Connection, mirror: Mirror) -> _Users:
         )
     if not users.has_callers:
         raise TargetError(
-            f"{connection.target} has no role {CALLERS!r}, which Supabase gives to who has signed in",
+            f"{connection.target} has no role {CALLERS!r}, which Supabase has for its users",
             remedy=f"On a server of your own: CREATE ROLE {CALLERS} NOLOGIN",
         )
     if users.of_others:
@@ -163,7 +163,8 @@ def _check_columns(connection: Connection, mirror: Mirror) -> bool:
     found = {str(name) for (name,) in rows}
     lacking = [name for name in mirror.table.columns if name not in found]
     if found and lacking:
-        added = f"{quote(lacking[0])} {mirror.table.columns[lacking[0]].type}"
+        first = lacking[0]
+        added = f"{quote(first)} {mirror.table.columns[first].type}"
         raise TargetError(
             f"{connection.target}: {mirror.name} lacks the columns {', '.join(lacking)}",
             remedy=f"ALTER TABLE {mirror.place} ADD COLUMN {added};"
@@ -308,7 +309,8 @@ def describe(repaired: Repaired, *, dry_run: bool = False) -> Iterator[str]:
     """What a repair did, or would do, in lines for people."""
     would = "would be " if dry_run else ""
     made, corrected = count_of(repaired.created, "row"), count_of(repaired.corrected, "row")
-    yield f"{repaired.table}: {made} {would}created, {corrected} {would}corrected"
+    done = [f"{made} {would}created", f"{corrected} {would}corrected"]
+    yield f"{repaired.table}: {', '.join(done)}"
     if repaired.failures:
         failures = count_of(repaired.failures, "failure")
         yield f"{failures} at sign-ups and changes since the last repair"
