@@ -1,19 +1,20 @@
 """app.merge: rows of one server with rows of another, as the caller may see them."""
 
-from __future__ import annotations
-
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
+import httpx
 import psycopg
 import pytest
+from fastapi import FastAPI, Header
 from tests.identity.conftest import USERS, Pair
 from tests.scenes.commands import wait_until
 
 from assise.app import App
 from assise.errors import TargetError, UsageError
-from assise.merge import BATCH, Merged
+from assise.merge import BATCH, Loader, Merged
+from assise.postgres.pool import Session
 
 pytestmark = pytest.mark.contract
 
@@ -91,7 +92,8 @@ ALTER ROLE twodb_app SET track_functions = pl
 
 
 def test_one_query_for_each_thousand_distinct_keys_and_none_for_known_ones(pair: Pair) -> None:
-    rows = [{"plan": n % 2_500} for n in range(5_000)]
+    numbers = [n % 2_500 for n in range(5_000)]
+    rows = [{"plan": number} for number in numbers]
 
     async def use(app: App) -> Merged:
         loader = app.loader(user_id=UUID(int=1))
@@ -101,7 +103,8 @@ def test_one_query_for_each_thousand_distinct_keys_and_none_for_known_ones(pair:
 
     pair.query(COUNTED)
     merged = pair.act(use)
-    assert [row["it"]["name"] for row in merged.rows] == [f"plan {n % 2_500}" for n in range(5_000)]
+    names = [row["it"]["name"] for row in merged.rows]
+    assert names == [f"plan {number}" for number in numbers]
     assert rows[0] == {"plan": 0}
     calls = "SELECT calls FROM pg_stat_user_functions WHERE funcname = 'counted'"
     wait_until(lambda: pair.query(calls), "statistics")
@@ -163,7 +166,8 @@ def test_what_is_not_there_is_named(pair: Pair, change: dict[str, Any], message:
 
 
 def test_a_server_that_is_down_is_an_error_or_partial_as_asked(pair: Pair) -> None:
-    rows: list[dict[str, object]] = [{"user_id": key} for key in (UUID(int=1), None, "no uuid")]
+    keys: list[object] = [UUID(int=1), None, "no uuid"]
+    rows = [{"user_id": key} for key in keys]
     asked: dict[str, Any] = {"key": "user_id", "into": "user", "table": "users"}
 
     async def use(app: App) -> None:
@@ -232,3 +236,47 @@ def test_a_login_that_goes_around_the_rules_is_refused_for_users_alone(pair: Pai
             app.session(on="aut")
 
     pair.act(use)
+
+
+def make_web(app: App) -> FastAPI:
+    """Routes that merge in the session of their user, and by a loader of their request."""
+
+    def find_user(x_user: Annotated[UUID, Header()]) -> UUID:
+        return x_user
+
+    web = FastAPI()
+    session: Any = app.user_session(find_user)
+    loader: Any = app.user_loader(find_user)
+    asked: dict[str, Any] = {"key": "id", "into": "user", "table": "users", "columns": ["email"]}
+    rows = [{"id": UUID(int=number)} for number in range(1, USERS + 1)]
+
+    @web.get("/session")
+    async def merge_in_session(db: Session = session) -> list[dict[str, Any]]:
+        await db.execute("SELECT pg_sleep(0.005)")
+        return (await app.merge(rows, **asked)).rows
+
+    @web.get("/loader")
+    async def merge_by_loader(
+        first: Loader = loader, second: Loader = loader
+    ) -> list[dict[str, Any]]:
+        assert first is second
+        return (await first.merge(rows, **asked)).rows
+
+    return web
+
+
+@pytest.mark.parametrize("path", ["/session", "/loader"])
+def test_requests_at_once_see_the_row_of_their_own_user(pair: Pair, path: str) -> None:
+    async def use(app: App) -> None:
+        transport = httpx.ASGITransport(make_web(app))
+        async with httpx.AsyncClient(transport=transport, base_url="http://chat") as client:
+
+            async def see(number: int) -> None:
+                answer = await client.get(path, headers={"X-User": str(UUID(int=number))})
+                emails = [row["user"]["email"] for row in answer.json()]
+                assert emails[number - 1] == f"user{number}@example.org"
+                assert all("@" not in each for each in emails[: number - 1] + emails[number:])
+
+            await asyncio.gather(*(see(n % USERS + 1) for n in range(30)))
+
+    pair.act(use, app__pool_size=4)
