@@ -16,9 +16,10 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 from psycopg.conninfo import make_conninfo
-from tests.api.scene import MANIFEST, Client, serve, sign, user_id
+from tests.api.scene import MANIFEST, Client, run_server, serve, sign, user_id
 from tests.scenes.databases import Databases, Template
 
+from assise.api.server import make_application
 from assise.app import App
 
 Run = Callable[..., list[tuple[Any, ...]]]
@@ -191,6 +192,30 @@ def test_a_client_that_goes_away_writes_nothing_and_keeps_no_connection(
     assert run(
         "SELECT count(*) FROM projects WHERE name LIKE 'half%%'",
     ) == [(0,)]
+
+
+def test_a_request_that_runs_is_answered_when_the_server_stops(
+    folder: Path, conninfo: str, socket_path: Path, run: Run
+) -> None:
+    urls: Any = {"app": make_conninfo(conninfo, user="apihttp_app")}
+    transport = httpx.HTTPTransport(uds=str(socket_path))
+    headers = {"Authorization": f"Bearer {sign(user_id(2))}"}
+    with (
+        run_server(make_application(App(folder, urls=urls)), socket_path) as server,
+        httpx.Client(transport=transport, base_url="http://app", timeout=30) as http,
+        psycopg.connect(conninfo) as holder,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        holder.execute("LOCK TABLE projects")
+        body = {"name": "last"}
+        waiting = pool.submit(http.post, "/api/projects", json=body, headers=headers)
+        blocked = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'apihttp_app'"
+        while not run(blocked):
+            assert not waiting.done()
+        server.should_exit = True
+        holder.rollback()
+        assert waiting.result().status_code == 201
+    run("DELETE FROM projects WHERE name = 'last'")
 
 
 def test_limits_of_time_size_and_number_are_settings(

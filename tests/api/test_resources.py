@@ -153,6 +153,7 @@ def test_a_filter_finds_what_it_says(client: Client, query: str) -> None:
         "include=nobody", "count=all", "or=stars=1", "or=(stars)", 'or=(name="a)', "data=1",
         "secret=hush", "_extra.is=null", "due_at=2026-01-01", "status.is=null&status.is=x",
         "limit=1&limit=2", "name=%00", "stars.in=1,,2", "cursor=abc", "cursor=%F0%9F%98%80",
+        "stars=%D9%A3", "stars=1_0", "%ED%A0%80=1", "a=1&" * 101,
         "&".join(f"or=(stars={n},stars={n})" for n in range(11)), "user_id=me", "stars=99999999999",
     ],
 )  # fmt: skip

@@ -58,6 +58,19 @@ def test_undo_takes_away_what_was_made(project: Project) -> None:
         assert connection.execute(OURS) == []
 
 
+def test_old_requests_are_forgotten_by_the_worker(project: Project) -> None:
+    row = "INSERT INTO api_requests VALUES ('u', 'POST', 'r', '{0}', '', 201, '{{}}', now() - interval '{0}')"
+    with psycopg.connect(str(project.workspace.to)) as connection:
+        for age in ("23 hours", "25 hours"):
+            connection.execute(row.format(age).encode())
+    done = project.work(is_once=True)
+    assert done.failed == []
+    assert ("purge requests", "1 request forgotten") in done.done
+    with psycopg.connect(str(project.workspace.to)) as connection:
+        rows = connection.execute("SELECT key FROM api_requests").fetchall()
+    assert rows == [("23 hours",)]
+
+
 WRONG = {
     "create: [name, status,": ("create: [name, user_id, status,", "user_id: says whose the row is"),
     "update: [name]": ("update: [name, id]", "id: says whose the row is"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,6 +66,7 @@ class Issuer:
     status: int = 200
     wait_s: float = 0.0
     asked: int = 0
+    paths: set[str] = field(default_factory=set)
     url: str = ""
     server: Any = field(default=None)
 
@@ -80,6 +82,7 @@ def run_issuer(*keys: dict[str, object]) -> Iterator[Issuer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             issuer.asked += 1
+            issuer.paths.add(self.path)
             time.sleep(issuer.wait_s)
             self.send_response(issuer.status)
             self.send_header("Content-Length", str(len(issuer.body)))
@@ -230,7 +233,7 @@ def test_keys_rotate_under_load_and_a_flood_of_unknown_ones() -> None:
         keys = PublishedKeys(issuer.url, clock=clock)
         verifier = Verifier(ISSUER, AUDIENCE, keys)
         old_token, new_token = sign("old"), sign("new", key=new)
-        floods = [sign(f"random {n}") for n in range(50)]
+        floods = [sign(f"random {n}") for n in range(100)]
         first = await asyncio.gather(*(outcome(verifier, old_token) for _ in range(50)))
         assert set(first) == {"taken"}
         assert issuer.asked == 1
@@ -311,6 +314,33 @@ def call(more: str, kind: str, users: list[str] | None = None, **given: object) 
     caller = asyncio.run(callers.find(f"Bearer {token}"))
     assert asked == ([given.get("sub", USER)] if users is not None else [])
     return caller
+
+
+def test_supabase_is_one_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def find_user(_claim: str) -> list[str]:
+        raise AssertionError
+
+    async def run(url: str) -> list[object]:
+        text = re.sub(r"identity: .*", "identity: supabase", MANIFEST % ("", "uuid"))
+        callers = Callers(parse_manifest(text), find_user)
+        facts = {"iss": f"{url}/auth/v1", "aud": "authenticated", "role": "authenticated"}
+        found: list[object] = []
+        for given in (facts, {**facts, "iss": ISSUER}, {**facts, "role": "anon"}):
+            token = jwt.encode(
+                claims(**given), KEYS["ES256"], algorithm="ES256", headers={"kid": "k"}
+            )
+            try:
+                found.append((await callers.find(f"bearer {token}")).user_id)
+            except TokenError:
+                found.append("refused")
+        await callers.close()
+        return found
+
+    with run_issuer(publish("k", "ES256")) as issuer:
+        url = issuer.url.removesuffix("/keys")
+        monkeypatch.setenv("SUPABASE_URL", url)
+        assert asyncio.run(run(url)) == [USER, "refused", None]
+        assert issuer.paths == {"/auth/v1/.well-known/jwks.json"}
 
 
 def test_a_claim_is_the_key_where_it_has_its_type() -> None:

@@ -103,9 +103,8 @@ def answer_error(error: AssiseError) -> Response:
     answer = find_answer(error)
     headers = {}
     if answer.status == 401:
-        headers["WWW-Authenticate"] = (
-            f'Bearer error="invalid_token", error_description="{error.message}"'
-        )
+        said = error.message.replace('"', "'").encode("ascii", "replace").decode()
+        headers["WWW-Authenticate"] = f'Bearer error="invalid_token", error_description="{said}"'
     if answer.retry_after_s:
         headers["Retry-After"] = str(answer.retry_after_s)
     facts: dict[str, object] = {}

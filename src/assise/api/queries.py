@@ -49,11 +49,7 @@ def read_query(resource: Resource, text: str) -> Query:
     """
     words: dict[str, str] = {}
     filters: list[tuple[Filter, ...]] = []
-    try:
-        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100)
-    except ValueError:
-        raise RequestError("the query of the URL cannot be read") from None
-    for name, value in pairs:
+    for name, value in _list_pairs(text):
         if name == "or":
             filters.append(tuple(_read_group(resource, value)))
         elif name not in WORDS:
@@ -80,6 +76,13 @@ def read_query(resource: Resource, text: str) -> Query:
     )
 
 
+def _list_pairs(text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100)
+    except ValueError:
+        raise RequestError("the query of the URL cannot be read") from None
+
+
 def check_words(text: str, known: Iterable[str]) -> Mapping[str, str]:
     """The words of the query of one row.
 
@@ -88,7 +91,7 @@ def check_words(text: str, known: Iterable[str]) -> Mapping[str, str]:
     """
     known = [*known]
     found: dict[str, str] = {}
-    for name, value in parse_qsl(text, keep_blank_values=True, max_num_fields=100):
+    for name, value in _list_pairs(text):
         if name not in known:
             raise RequestError(f"{show(name)} is not known here", remedy=nearest(name, known))
         if name in found:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from types import GenericAlias
 from typing import Any
+from urllib.parse import quote
 
 from pydantic import BaseModel, TypeAdapter
 from starlette.requests import ClientDisconnect, Request
@@ -392,7 +393,12 @@ class TableEndpoints:
     def _place(self, text: str) -> str:
         row = json.loads(text)
         return "/".join(
-            ["", "api", self.resource.table, *(str(row[name]) for name in self.resource.key)]
+            [
+                "",
+                "api",
+                self.resource.table,
+                *(quote(str(row[name]), safe="") for name in self.resource.key),
+            ]
         )
 
     def _not_found(self) -> RequestError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -132,11 +133,17 @@ def read_text(field: resources.ServedColumn, text: str) -> object:
         if "\0" in text:
             raise ValueError(text)
         if base.startswith("int"):
-            return _adapter(field).validate_python(int(text))
+            return _adapter(field).validate_python(_read_whole(text))
         return _adapter(field).validate_strings(text)
     except ValueError:
         remedy = "In a URL a + is written %2B." if base == "timestamptz" else ""
         raise RequestError(f"{field.name}: this is no {field.type}", remedy=remedy) from None
+
+
+def _read_whole(text: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,19}", text):
+        raise ValueError(text)
+    return int(text)
 
 
 def make_model(

@@ -72,7 +72,8 @@ class Callers:
             return NOBODY
         user = await self._find_user(claims, identity)
         tenant = _read_claim(claims, identity.tenant) if identity.tenant else None
-        if identity.tenant and not isinstance(tenant, str | int):
+        is_tenant = isinstance(tenant, str | int) and "\0" not in str(tenant)
+        if identity.tenant and not is_tenant:
             raise TokenError(f"the token has no claim {identity.tenant}")
         return Caller(user, None if tenant is None else str(tenant), _read_roles(claims, identity))
 

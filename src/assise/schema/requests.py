@@ -54,6 +54,12 @@ def claim_request(schema: str) -> str:
     )
 
 
+def purge_requests(schema: str) -> str:
+    """Forget the old requests of all users; a row for each."""
+    old = f"created_at < now() - interval '{KEPT}'"
+    return f"DELETE FROM {quote(schema, REQUESTS)} WHERE {old} RETURNING 1"
+
+
 def read_request(schema: str) -> str:
     """What was answered to a request."""
     return (
