@@ -40,7 +40,14 @@ SERVER = "postgresql://me@db.internal/app"
 BEFORE_A_LOAD = {"migrate", "infer", "load"}
 WITH_RULES = {
     *("access check", "access explain", "worker", "serve"),
-    *("search query", "search explain", "search build", "search status", "search check"),
+    *(
+        "search query",
+        "search explain",
+        "search eval",
+        "search build",
+        "search status",
+        "search check",
+    ),
 }
 RULES = """assise: 1
 name: app
@@ -166,6 +173,10 @@ def test_a_command_keeps_what_all_promise(name: str, place: Place) -> None:
         write_dump(dump, {"users": [USER], "projects": [{"_id": ObjectId(), "user": USER["_id"]}]})
         project.path.write_text(RULES)
         project.migrate(dump)
+        (place.folder / "queries.tsv").write_text("q1\tapp\n")
+        (place.folder / "judgements.tsv").write_text(
+            f"q1\t{'0' * 8}-0000-0000-0000-{'0' * 12}\t1\n"
+        )
     elif name == "identity repair":
         make_supabase(place.database)
         write_manifest(place.folder, main=place.database, auth=place.database)
