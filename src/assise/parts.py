@@ -69,7 +69,8 @@ PARTS = (
         "identity",
         nouns=("identity",),
         extra="api",
-        sections=("identity",),
+        sections=("identity", "servers"),
+        bookkeeping="identity",
         page="how-to/sign-in.md",
     ),
     Part(

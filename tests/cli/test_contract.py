@@ -21,6 +21,7 @@ import psycopg
 import pytest
 from bson import ObjectId
 from tests.dumps import write_dump
+from tests.identity.supabase import make_supabase, write_manifest
 
 import assise
 from assise.cli.nouns import NOUNS, list_commands, load_command
@@ -160,6 +161,9 @@ def test_a_command_keeps_what_all_promise(name: str, place: Place) -> None:
         write_dump(dump, {"users": [USER], "projects": [{"_id": ObjectId(), "user": USER["_id"]}]})
         project.path.write_text(RULES)
         project.migrate(dump)
+    elif name == "identity repair":
+        make_supabase(place.database)
+        write_manifest(place.folder, main=place.database, auth=place.database)
     elif name not in BEFORE_A_LOAD:
         project.migrate(place.folder / "dump" / "app")
     if "--dry-run" in OPTIONS[name]:

@@ -90,6 +90,33 @@ tables:
 """
 
 
+ELSEWHERE = """# yaml-language-server: $schema=.assise/manifest.schema.json
+assise: 1
+name: intelia
+postgres: {main: {url: embedded}, auth: {rest: "${REST}", service_key: "${KEY}"}, other: {url: "${B}"}}
+roles: {prefix: intelia}
+
+tables:
+  users:
+    access: {owner: id}
+    on: auth
+    mirror: auth.users
+    fallback: {email: "{key}", first_name: "", plan: free, verified: "false"}
+    primary_key: id
+    columns:
+      id: uuid
+      email: {type: text, personal: email}
+      first_name: {type: text, from: raw_user_meta_data.first_name}
+      plan: text
+      verified: {type: bool, from: email_confirmed_at}
+  plans:
+    on: auth
+    primary_key: id
+    columns:
+      id: int4
+"""
+
+
 COMMENTS = {
     ("tables", "users"): "150 documents",
     ("tables", "users", "indexes", "1"): "city_1_price_-1",
@@ -281,6 +308,7 @@ def draw_manifests(draw: st.DrawFn) -> Manifest:
                 'postgres://"\n',
                 {"main": {"url": "${A}", "app": "${B:-}", "replica": "postgresql://r@h/d"}},
                 {"main": {"app": "postgresql://app:p@h/d"}},
+                {"main": {}, "auth": {"url": "${B}", "rest": "${C}", "service_key": "${D}"}},
             ]
         )
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.manifest.samples import COMMENTS, DEVORA, IN_SCHEMAS
+from tests.manifest.samples import COMMENTS, DEVORA, ELSEWHERE, IN_SCHEMAS
 
 import assise
 from assise.errors import ManifestError
@@ -29,6 +29,8 @@ SCHEMA = set("comment references on_delete orphans unique duplicates not_null de
 SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "personal"}
 SCHEMA |= {"soft_delete"}
 SCHEMA |= {"schemas", "api", "identity"}
+ELSEWHERE_KEYS = {"on", "mirror", "fallback"}
+NOTHING = {"assise", "name", "postgres", "http"} | ELSEWHERE_KEYS
 PLACES = {
     "manifest": (),
     "table": ("tables", "users"),
@@ -38,7 +40,9 @@ EVERY_KEY = pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{key.on} {key
 
 
 def sample_of(key: AnyKey) -> str:
-    """A manifest with the key: tables in several schemas have no roles."""
+    """A manifest with the key: tables in several schemas have no roles, others are elsewhere."""
+    if key.name in ELSEWHERE_KEYS:
+        return ELSEWHERE
     return IN_SCHEMAS if key.name == "schemas" else DEVORA
 
 
@@ -101,16 +105,12 @@ def test_a_key_has_its_row_and_its_place_in_the_schema(key: AnyKey) -> None:
 def test_keys_say_what_a_change_affects() -> None:
     assert {key.name for key in KEYS if key.affects == "rows"} == ROWS
     assert {key.name for key in KEYS if key.affects == "schema"} == SCHEMA
-    assert {key.name for key in KEYS if key.affects == "nothing"} == {
-        "assise",
-        "name",
-        "postgres",
-        "http",
-    }
+    assert {key.name for key in KEYS if key.affects == "nothing"} == NOTHING
     assert len({(key.on, key.name) for key in KEYS}) == len(KEYS)
     assert sum(len(keys_on(on)) for on in ("manifest", "table", "column")) == len(KEYS)
 
 
+OWN = "    access: {owner: id}\n    on: auth\n"
 CHANGES = {
     ("manifest", "name"): ("name: devora", "name: other"),
     ("manifest", "postgres"): ("app@db", "app@other"),
@@ -133,6 +133,9 @@ CHANGES = {
         "primary_key: [user_id, _position, third]",
     ),
     ("table", "columns"): ("    columns:\n      path: text\n", "    columns: {}\n"),
+    ("table", "on"): ("on: auth", "on: other"),
+    ("table", "mirror"): (f"{OWN}    mirror: auth.users\n", "    on: auth\n"),
+    ("table", "fallback"): ('email: "{key}"', "email: unknown"),
     ("table", "comment"): ('"who may sign in"', '"who may not"'),
     ("column", "type"): ('tags: "text[]"', "tags: jsonb"),
     ("column", "from"): ("address.city", "address.town"),

@@ -117,7 +117,7 @@ ORIGIN_ERRORS = [
         child("primary_key: a"),
         (
             f"{CHILD}: has neither collection nor parent\n"
-            "Give a collection, or the parent and from of a child table."
+            "Give a collection, or the parent and from of a child table; or on: the server that has it."
         ),
     ),
     (

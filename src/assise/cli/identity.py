@@ -1,18 +1,29 @@
-"""`assise identity`: tokens for development."""
+"""`assise identity`: tokens for development, and the copy of Supabase's users."""
 
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from assise.cli.nouns import NOUNS
-from assise.cli.options import JsonOption, ManifestOption, add_command
+from assise.cli.options import (
+    DryRunOption,
+    JsonOption,
+    ManifestOption,
+    YesOption,
+    add_command,
+    open_project,
+)
+from assise.cli.progress import Terminal
+from assise.identity.mirror import describe
 from assise.workspace import find_manifest
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=NOUNS["identity"].help)
+
 
 TokenUserOption = Annotated[
     str, typer.Option("--user", help="The key of the user.", show_default=False)
@@ -26,9 +37,27 @@ RoleOption = Annotated[
 ]
 
 
-@app.callback()
-def _list_verbs() -> None:
-    """Keep `token` a verb, though it is the only one."""
+@add_command(app, "assise identity repair --dry-run", "assise identity repair --yes")
+def repair(
+    context: typer.Context,
+    manifest: ManifestOption = Path(),
+    *,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Make the table that mirrors Supabase's auth.users, its triggers and its rules, and copy the
+    users that it lacks; it may be called again at any time.
+    """
+    terminal: Terminal = context.obj.terminal
+    verbs = open_project(terminal, manifest).identity
+    found = verbs.repair(confirm=partial(terminal.ask, yes=yes), dry_run=dry_run)
+    if as_json:
+        print(json.dumps({"mirrors": [each.as_json() for each in found]}, ensure_ascii=False))
+    else:
+        for each in found:
+            print("\n".join(describe(each, dry_run=dry_run)))
+    return 3 if any(each.failed for each in found) else 0
 
 
 @add_command(app, "assise identity token --user 507f1f77-bcf8-86cd-8799-439011000000", name="token")

@@ -58,7 +58,10 @@ NOUNS = {
     "access": Noun(
         "assise.cli.access", "Who may see what: check what goes around the rules, explain."
     ),
-    "identity": Noun("assise.cli.identity", "Who is calling: a token for development."),
+    "identity": Noun(
+        "assise.cli.identity",
+        "Who is calling: a token for development; the copy of Supabase's users kept in step.",
+    ),
     "pg": Noun("assise.cli.pg", "The embedded PostgreSQL: start, stop, status, shell, url."),
     "schema": Noun("assise.cli.schema", "The tables of the manifest: sql, diagram, models."),
     "serve": Noun(

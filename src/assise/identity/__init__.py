@@ -1,1 +1,1 @@
-"""Identity: which user a token stands for."""
+"""Who is calling: the user that a token stands for, and the users of Supabase."""

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from assise.manifest.keys import AnyKey, Keyed, Tables
 from assise.manifest.names import check_column_name, check_table_name, list_schemas
-from assise.manifest.needs import check_roles
+from assise.manifest.needs import check_elsewhere, check_roles, list_across
 from assise.manifest.paths import keys_of_path, parse_child_path
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections import keys_on
 from assise.manifest.sections.access import ROLES
+from assise.manifest.sections.postgres import POSTGRES
+from assise.manifest.sections.servers import ON
 from assise.manifest.table import Table
 from assise.wording import show
 
@@ -29,10 +31,12 @@ class _Reader:
 
 def find_problems(manifest: Keyed, tables: Tables) -> Iterator[Problem]:
     """Everything that is wrong, in the order of the file as far as possible."""
-    column_keys = keys_on("column")
+    column_keys, postgres = keys_on("column"), POSTGRES.of(manifest)
+    servers = postgres.others if postgres else {}
     yield from _check_keys((), keys_on("manifest"), manifest, tables)
     yield from check_roles(ROLES.of(manifest), tables)
-    for schema in list_schemas(tables)[:1] if ROLES.of(manifest) else ():
+    on_main = [name for name, table in tables.items() if ON.of(table) is None]
+    for schema in list_schemas(on_main)[:1] if ROLES.of(manifest) else ():
         message = f"belongs to tables of one schema, and there are some in {show(schema)}"
         yield Problem(
             ("roles",), message, remedy="Take the schema out of their names, or the roles."
@@ -40,7 +44,11 @@ def find_problems(manifest: Keyed, tables: Tables) -> Iterator[Problem]:
     for table_name, table in tables.items():
         place = ("tables", table_name)
         yield from check_table_name(place, table_name)
-        yield from _check_origin(place, table)
+        yield from list_across(table_name, tables)
+        if ON.of(table) is None:
+            yield from _check_origin(place, table)
+        else:
+            yield from check_elsewhere(place, table, servers)
         yield from _check_keys(place, keys_on("table"), table, tables)
         for name, column in table.columns.items():
             at = (*place, "columns", name)
@@ -61,6 +69,7 @@ def _check_keys(
 def _check_origin(place: Place, table: Table) -> Iterator[Problem]:
     remedy = "Give a collection, or the parent and from of a child table."
     if table.collection is None and table.parent is None:
+        remedy = f"{remedy[:-1]}; or on: the server that has it."
         yield Problem(place, "has neither collection nor parent", remedy=remedy)
     elif table.collection is not None and table.parent is not None:
         yield Problem(place, "has both collection and parent", remedy=remedy)

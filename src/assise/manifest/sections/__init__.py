@@ -27,6 +27,7 @@ from assise.manifest.sections import (
     readings,
     references,
     schemas,
+    servers,
 )
 
 SECTIONS = (
@@ -39,6 +40,7 @@ SECTIONS = (
     deletion.KEYS,
     api.KEYS,
     collections.KEYS,
+    servers.KEYS,
     children.KEYS,
     primary_keys.KEYS,
     columns.KEYS,
