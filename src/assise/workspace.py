@@ -265,7 +265,7 @@ class Workspace:
         Raises:
             UsageError: it names a variable that is not set.
         """
-        url: str | None = getattr(manifest.postgres.find(on), name)
+        url: str | None = getattr(manifest.postgres.find(on), name, None)
         return "" if url is None else self._expand(url, f"postgres.{on}.{name}").strip()
 
     def rest(self, manifest: Manifest, server: str) -> tuple[str, str] | None:

@@ -52,7 +52,8 @@ def pair(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iter
     folder, main, auth = tmp_path_factory.mktemp("pair"), databases.create(), databases.create()
     make_supabase(auth)
     project = write_manifest(folder, main=main, auth=auth)
-    conversations = [{"_id": n, "userId": str(UUID(int=n % (USERS + 1) + 1))} for n in range(60)]
+    users = [str(UUID(int=number)) for number in range(1, USERS + 2)]
+    conversations = [{"_id": n, "userId": users[n % len(users)]} for n in range(60)]
     dump = write_dump(folder / "twodb", {"conversations": conversations})
     assert project.migrate(dump, confirm=confirm).exit_code == 0
     found = Pair(project, main, auth)

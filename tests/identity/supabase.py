@@ -74,6 +74,9 @@ def sign_up(query: Query, number: int, **values: object) -> UUID:
 
 def open_app(project: Project, *, main: str, auth: str, **settings: object) -> App:
     """The application, with the logins of both databases."""
-    urls = {role: make_conninfo(main, user=f"twodb_{role}") for role in ("app", "admin")}
-    urls |= {f"auth.{role}": make_conninfo(auth, user=f"twodb_{role}") for role in ("app", "admin")}
+    urls = {}
+    for role in ("app", "admin"):
+        login = f"twodb_{role}"
+        urls[role] = make_conninfo(main, user=login)
+        urls[f"auth.{role}"] = make_conninfo(auth, user=login)
     return App(project.path, urls=urls, settings=settings)

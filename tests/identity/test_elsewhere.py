@@ -27,8 +27,8 @@ def test_load_verify_undo_and_access_leave_them_alone(
     auth = databases.create()
     make_supabase(auth)
     project = write_manifest(tmp_path, main=database, auth=auth)
-    documents = {"conversations": [{"_id": n, "userId": str(UUID(int=n))} for n in range(20)]}
-    dump = write_dump(tmp_path / "twodb", documents)
+    documents = [{"_id": n, "userId": str(UUID(int=n))} for n in range(20)]
+    dump = write_dump(tmp_path / "twodb", {"conversations": documents})
 
     def ask(statement: str) -> list[tuple[object, ...]]:
         with psycopg.connect(auth) as connection:

@@ -92,7 +92,8 @@ ALTER ROLE twodb_app SET track_functions = pl
 
 
 def test_one_query_for_each_thousand_distinct_keys_and_none_for_known_ones(pair: Pair) -> None:
-    rows = [{"plan": n % 2_500} for n in range(5_000)]
+    numbers = [n % 2_500 for n in range(5_000)]
+    rows = [{"plan": number} for number in numbers]
 
     async def use(app: App) -> Merged:
         loader = app.loader(user_id=UUID(int=1))
@@ -102,7 +103,8 @@ def test_one_query_for_each_thousand_distinct_keys_and_none_for_known_ones(pair:
 
     pair.query(COUNTED)
     merged = pair.act(use)
-    assert [row["it"]["name"] for row in merged.rows] == [f"plan {n % 2_500}" for n in range(5_000)]
+    names = [row["it"]["name"] for row in merged.rows]
+    assert names == [f"plan {number}" for number in numbers]
     assert rows[0] == {"plan": 0}
     calls = "SELECT calls FROM pg_stat_user_functions WHERE funcname = 'counted'"
     wait_until(lambda: pair.query(calls), "statistics")
@@ -164,7 +166,8 @@ def test_what_is_not_there_is_named(pair: Pair, change: dict[str, Any], message:
 
 
 def test_a_server_that_is_down_is_an_error_or_partial_as_asked(pair: Pair) -> None:
-    rows: list[dict[str, object]] = [{"user_id": key} for key in (UUID(int=1), None, "no uuid")]
+    keys: list[object] = [UUID(int=1), None, "no uuid"]
+    rows = [{"user_id": key} for key in keys]
     asked: dict[str, Any] = {"key": "user_id", "into": "user", "table": "users"}
 
     async def use(app: App) -> None:

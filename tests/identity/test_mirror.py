@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -214,15 +215,27 @@ def test_what_others_made_is_not_replaced(project: Project, query: Query) -> Non
         repair(project)
     assert caught.value.remedy.endswith("DROP TRIGGER on_auth_user_created ON auth.users")
     query("DROP TRIGGER on_auth_user_created ON auth.users")
-    query("CREATE TABLE users (id uuid PRIMARY KEY, email text, first_name text, old int)")
+    query("CREATE TABLE users (id uuid, email text, first_name text, old int)")
     query("INSERT INTO users VALUES (%s)", ("00000000-0000-0000-0000-000000000009",))
     with pytest.raises(TargetError, match="users lacks the columns plan, verified"):
         repair(project)
     query("ALTER TABLE users ADD plan text DEFAULT 'free', ADD verified bool")
+    with pytest.raises(TargetError, match="id of users is not unique") as caught:
+        repair(project)
+    query(caught.value.remedy)
     sign_up(query, 1)
     found = repair(project)
     assert (found.created, found.without_user) == (1, 1)
     assert query("SELECT count(*) FROM users") == [(2,)]
+
+
+def test_two_repairs_at_once_make_one_mirror(project: Project, query: Query) -> None:
+    query("INSERT INTO auth.users (email) SELECT n::text FROM generate_series(1, 3000) AS n")
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(repair, [project] * 3))
+    assert sum(each.created for each in found) == 3_000
+    assert sum(each.failed for each in found) == 0
+    assert query("SELECT count(*) FROM users") == [(3_000,)]
 
 
 def test_the_printed_sql_makes_the_same(project: Project, query: Query) -> None:

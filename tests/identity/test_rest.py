@@ -94,7 +94,8 @@ def test_many_keys_are_asked_for_in_short_requests(
 
     merged = use(folder, merge)
     assert merged.missing == [-5, -4, -3, -2, -1]
-    assert [row["it"] for row in merged.rows[5:]] == [{"name": f"plan {n}"} for n in range(1_000)]
+    names = [row["it"]["name"] for row in merged.rows[5:]]
+    assert names == [f"plan {n}" for n in range(1_000)]
     assert len(rest.asked) == -(-len(rows) // BATCH)
     assert max(len(path) for path, _ in rest.asked) < 6_000
 

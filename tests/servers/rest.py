@@ -54,7 +54,8 @@ def write_query(table: str, query: str) -> tuple[sql.Composed, list[list[str]]]:
     ((key, condition),) = parts.items()
     assert condition.startswith("in.(")
     assert condition.endswith(")")
-    keys = [unquote_name(f'"{each}"') for each in LISTED.findall(condition[4:-1])]
+    listed = LISTED.findall(condition[4:-1])
+    keys = [unquote_name(f'"{each}"') for each in listed]
     statement = sql.SQL(
         "SELECT coalesce(json_agg(r), '[]')::text FROM (SELECT {} FROM {} WHERE {}::text = ANY (%s)) r"
     ).format(sql.SQL(", ").join(columns), sql.Identifier(table), sql.Identifier(unquote_name(key)))

@@ -119,8 +119,9 @@ def _repair(
             if not workspace.confirm(question):
                 raise UsageError(f"nothing was written to {where}", remedy=CONFIRM)
         bookkeeping.ensure(connection, PART)
-        _make_logins(connection, mirror, users)
-        _make(connection, mirror)
+        with bookkeeping.lock(connection):
+            _make_logins(connection, mirror, users)
+            _make(connection, mirror)
         return _fill(connection, mirror, users)
 
 
@@ -143,7 +144,7 @@ def _check(connection: Connection, mirror: Mirror) -> _Users:
         )
     if not users.has_callers:
         raise TargetError(
-            f"{connection.target} has no role {CALLERS!r}, which Supabase gives to who has signed in",
+            f"{connection.target} has no role {CALLERS!r}, which Supabase has for its users",
             remedy=f"On a server of your own: CREATE ROLE {CALLERS} NOLOGIN",
         )
     if users.of_others:
@@ -162,11 +163,18 @@ def _check_columns(connection: Connection, mirror: Mirror) -> bool:
     found = {str(name) for (name,) in rows}
     lacking = [name for name in mirror.table.columns if name not in found]
     if found and lacking:
-        added = f"{quote(lacking[0])} {mirror.table.columns[lacking[0]].type}"
+        first = lacking[0]
+        added = f"{quote(first)} {mirror.table.columns[first].type}"
         raise TargetError(
             f"{connection.target}: {mirror.name} lacks the columns {', '.join(lacking)}",
             remedy=f"ALTER TABLE {mirror.place} ADD COLUMN {added};"
             " or take them out of the manifest.",
+        )
+    keys = {"table": mirror.place, "key": mirror.key}
+    if found and not connection.scalar(QUERIES["is_unique"], keys):
+        raise TargetError(
+            f"{connection.target}: {mirror.key} of {mirror.name} is not unique",
+            remedy=f"ALTER TABLE {mirror.place} ADD PRIMARY KEY ({quote(mirror.key)})",
         )
     return bool(found)
 
@@ -301,7 +309,8 @@ def describe(repaired: Repaired, *, dry_run: bool = False) -> Iterator[str]:
     """What a repair did, or would do, in lines for people."""
     would = "would be " if dry_run else ""
     made, corrected = count_of(repaired.created, "row"), count_of(repaired.corrected, "row")
-    yield f"{repaired.table}: {made} {would}created, {corrected} {would}corrected"
+    done = [f"{made} {would}created", f"{corrected} {would}corrected"]
+    yield f"{repaired.table}: {', '.join(done)}"
     if repaired.failures:
         failures = count_of(repaired.failures, "failure")
         yield f"{failures} at sign-ups and changes since the last repair"

@@ -38,7 +38,7 @@ TIMEOUT_S = 10.0
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PLAIN = re.compile("[a-z_][a-z0-9_]*")
-_CODE = re.compile("[A-Za-z0-9_]{1,20}")
+_CODE = re.compile(r"^[A-Za-z0-9_]{1,20}\Z")
 
 ReadValue = Callable[[Any], object]
 
@@ -110,7 +110,8 @@ class Rest:
                 tasks = [group.create_task(ask(batch)) for batch in batches]
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors.exceptions[0].__cause__
-        readers = {alias: _READERS.get(each[1], _keep) for alias, each in columns.items()}
+        kinds = {alias: kind for alias, (_, kind) in columns.items()}
+        readers = {alias: _READERS.get(kinds[alias], _keep) for alias in kinds}
         try:
             return [_read_row(row, readers) for task in tasks for row in task.result()]
         except (ValueError, TypeError, ArithmeticError) as error:
@@ -164,10 +165,11 @@ def _read_answer(address: str, status: int, body: bytes) -> list[dict[str, Any]]
         found = json.loads(body)
     except ValueError:
         found = None
-    if status == 200 and isinstance(found, list) and {dict}.issuperset(map(type, found)):
-        return found
+    is_list = status == 200 and isinstance(found, list)
+    if is_list and {dict}.issuperset(map(type, found)):
+        return found  # type: ignore[no-any-return]
     code = str(found.get("code", "")) if isinstance(found, dict) else ""
-    said = f"HTTP {status}" + (f", {code}" if _CODE.fullmatch(code) else "")
+    said = ", ".join([f"HTTP {status}", *_CODE.findall(code)])
     if status >= 500 or status == 429:
         raise TargetError(f"{address} does not answer: {said}") from UnansweredError(said)
     remedy = "Check that the table is there, and that its schema is exposed."

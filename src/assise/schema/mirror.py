@@ -20,7 +20,7 @@ from assise.manifest.sections.servers import MIRROR, USER_COLUMNS
 from assise.schema.constraints import write_default
 from assise.schema.managed import Managed, drop_of
 from assise.schema.roles import WRITING, mark_role, role_name
-from assise.schema.sql import quote, quote_list, quote_table, quote_text
+from assise.schema.sql import equate, quote, quote_list, quote_table, quote_text
 
 USERS = quote("auth", "users")
 CREATED, CHANGED = "on_auth_user_created", "on_auth_user_changed"
@@ -33,7 +33,8 @@ LOCK_TIMEOUT = "2s"
 CALLER = "(select nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid"
 """The user of the token, as PostgREST and sessions of ours hand it over; it is read once."""
 
-_FUNCTION = """CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+_FUNCTION = """CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET lock_timeout = '{lock_timeout}' AS $mirror$
 BEGIN
     IF TG_OP = 'INSERT' THEN
@@ -94,8 +95,11 @@ class Mirror:
     @property
     def followed(self) -> dict[str, Column]:
         """The columns, but for the key, that are copied whenever they change."""
-        found = self.copied.items()
-        return {name: each for name, each in found if name != self.key and not each.path[1:]}
+        found = dict(self.copied)
+        for name, column in self.copied.items():
+            if name == self.key or len(column.path) > 1:
+                del found[name]
+        return found
 
     @property
     def roles(self) -> list[str]:
@@ -113,7 +117,8 @@ class Mirror:
 
     def _list_columns(self) -> Iterator[str]:
         for name, column in self.table.columns.items():
-            default, line = DEFAULT.of(column), f"{quote(name)} {column.type}"
+            default = DEFAULT.of(column)
+            line = f"{quote(name)} {column.type}"
             if name == self.key:
                 line += f" PRIMARY KEY REFERENCES {USERS} (id) ON DELETE CASCADE"
             elif default is not None:
@@ -130,9 +135,9 @@ class Mirror:
 
     def backfill(self) -> str:
         """Copy the users of an array of ids that have no row yet; how many."""
-        values = ", ".join(self.list_values("u"))
+        values, columns = ", ".join(self.list_values("u")), quote_list(self.copied)
         return _counted(
-            f"INSERT INTO {self.place} ({quote_list(self.copied)}) SELECT {values}"
+            f"INSERT INTO {self.place} ({columns}) SELECT {values}"
             f" FROM {USERS} AS u WHERE u.id = ANY (%s::uuid[])"
             f" ON CONFLICT ({quote(self.key)}) DO NOTHING"
         )
@@ -141,7 +146,8 @@ class Mirror:
         """The next ids, behind one, of users without a row."""
         return (
             f"SELECT u.id::text FROM {USERS} AS u WHERE u.id > %s::uuid AND NOT EXISTS"
-            f" (SELECT FROM {self.place} AS c WHERE c.{quote(self.key)} = u.id) ORDER BY u.id LIMIT %s"
+            f" (SELECT FROM {self.place} AS c WHERE c.{quote(self.key)} = u.id)"
+            " ORDER BY u.id LIMIT %s"
         )
 
     def count_missing(self) -> str:
@@ -161,11 +167,10 @@ class Mirror:
         return _counted(f"{update} AND ({self._differs('u')})")
 
     def _update(self, row: str, source: str = "") -> str:
-        pairs = ", ".join(
-            f"{quote(name)} = {_read(each, row)}" for name, each in self.followed.items()
-        )
-        key = quote(self.key)
-        return f"UPDATE {self.place} AS c SET {pairs}{source} WHERE c.{key} = {row}.id"
+        values = [_read(each, row) for each in self.followed.values()]
+        pairs = ", ".join(equate(map(quote, self.followed), values))
+        where = f"c.{quote(self.key)} = {row}.id"
+        return f"UPDATE {self.place} AS c SET {pairs}{source} WHERE {where}"
 
     def _differs(self, row: str) -> str:
         return " OR ".join(
@@ -194,7 +199,8 @@ class Mirror:
         call = f"EXECUTE FUNCTION {self.function}()"
         create = f"CREATE OR REPLACE TRIGGER {CREATED} AFTER INSERT ON {USERS} FOR EACH ROW {call}"
         yield Managed("trigger", "auth.users", CREATED, create, drop_of("TRIGGER", CREATED, USERS))
-        sources = dict.fromkeys(quote(each.path[0]) for each in self.followed.values())
+        followed = self.followed.values()
+        sources = dict.fromkeys(quote(each.path[0]) for each in followed)
         if sources:
             differs = " OR ".join(f"OLD.{name} IS DISTINCT FROM NEW.{name}" for name in sources)
             create = (
@@ -210,7 +216,8 @@ class Mirror:
         create = f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
         drop = f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY"
         yield Managed("security", name, name, create, drop)
-        callers = [CALLERS, *self.roles[:1]] if ACCESS.of(self.table) else []
+        is_ruled = ACCESS.of(self.table) is not None
+        callers = [CALLERS, *self.roles[:1]] if is_ruled else []
         admins, listed = self.roles[1:], quote_list(callers)
         own = f"{quote(self.key)} = {CALLER}"
         policies = {
@@ -255,7 +262,8 @@ def mirror_script(mirror: Mirror, bookkeeping: str) -> str:
         mirror.create_table(),
         *(each.create for each in mirror.list_objects()),
     ]
-    return "\n\n".join(f"{each.rstrip().removesuffix(';')};" for each in statements) + "\n"
+    ended = (f"{each.rstrip().removesuffix(';')};\n" for each in statements)
+    return "\n".join(ended)
 
 
 def _counted(statement: str) -> str:

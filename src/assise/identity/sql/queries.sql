@@ -13,6 +13,11 @@ FROM pg_class AS u, pg_roles WHERE relnamespace = to_regnamespace('auth') AND re
 -- The columns of a table; none where it is not there.
 SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass(%(table)s) AND attnum > 0 AND NOT attisdropped
 
+-- is_unique --
+-- Whether a column of a table is unique by itself.
+SELECT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+    WHERE indrelid = to_regclass(%(table)s) AND attname = %(key)s AND indisunique AND indpred IS NULL AND indnkeyatts = 1)
+
 -- missing_roles --
 -- Which of these roles there are not.
 SELECT name FROM unnest(%(names)s::text[]) AS name WHERE to_regrole(quote_ident(name)) IS NULL

@@ -27,7 +27,7 @@ _NAME = "[a-z][a-z0-9_]{0,39}"
 
 
 class Urls(Keyed):
-    """The URLs of a server: that of Assise's own commands, those of the roles, and that of a replica.
+    """The URLs of a server: that of Assise's own commands, of the roles, and of a replica.
 
     Variables in them are not replaced yet. Through the replica's URL the role `app` signs in.
     """
@@ -41,19 +41,22 @@ class Urls(Keyed):
     auth: str | None = None
 
 
-class FurtherServer(Urls):
-    """A further server, whose tables say `on:` with its name.
+class FurtherServer(Keyed):
+    """A further server, whose tables say `on:` with its name: its URLs as those of `main`.
 
     `rest` is the address of a Supabase project, whose tables are then read by its REST interface,
     and `service_key` the key that sees all rows there.
     """
 
+    url: str = "embedded"
+    app: str | None = None
+    admin: str | None = None
     rest: str | None = None
     service_key: str | None = None
 
     @property
     def is_connected(self) -> bool:
-        """Whether it is reached by PostgreSQL's protocol too, and not by the REST interface alone."""
+        """Whether it is reached by PostgreSQL's protocol too, not by the REST interface alone."""
         return self.rest is None or "url" in self.model_fields_set
 
 
@@ -84,7 +87,7 @@ class Postgres(Keyed):
         """Whether it says no more than the URL of the commands."""
         return self.main == Urls(url=self.main.url) and not self.others
 
-    def find(self, server: str) -> Urls:
+    def find(self, server: str) -> Urls | FurtherServer:
         """The URLs of a server by its name."""
         return self.main if server == "main" else self.others[server]
 
@@ -105,13 +108,14 @@ def _check_postgres(place: Place, postgres: Postgres, tables: Tables) -> Iterato
         yield from _check_rest(at, server)
 
 
-def _check_urls(place: Place, server: Urls, at: Place) -> Iterator[Problem]:
+def _check_urls(place: Place, server: Urls | FurtherServer, at: Place) -> Iterator[Problem]:
     if server.url != "embedded":
         remedy = "Write embedded, postgresql://user@host/database, or ${VARIABLE}."
         yield from _check_url(at, server.url, "is neither embedded nor a URL", remedy)
     for name in (*get_args(RoleName), "replica"):
         remedy = "Write postgresql://user@host/database, or ${VARIABLE}."
-        yield from _check_url((*place, name), getattr(server, name), "is no URL", remedy)
+        url = getattr(server, name, None)
+        yield from _check_url((*place, name), url, "is no URL", remedy)
 
 
 def _check_rest(place: Place, server: FurtherServer) -> Iterator[Problem]:
@@ -135,7 +139,6 @@ def _write_postgres(place: Place, postgres: Postgres, tables: Tables) -> object:
 
 
 _TEXT: dict[str, Schema] = {"type": "string"}
-_OF_OTHERS = ("url", "app", "admin", "rest", "service_key")
 
 
 def _describe(names: Iterable[str]) -> dict[str, Schema]:
@@ -157,7 +160,7 @@ POSTGRES = Key(
             dict(_TEXT),
             {
                 "type": "object",
-                "additionalProperties": _describe(_OF_OTHERS),
+                "additionalProperties": _describe(FurtherServer.model_fields),
                 "required": ["main"],
                 "properties": {"main": _describe(Urls.model_fields)},
             },

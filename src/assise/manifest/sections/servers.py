@@ -1,13 +1,17 @@
-"""Tables on another server: which one, their copy of its users, and what stands for missing rows."""
+"""Tables on another server: which one, its users mirrored, and what stands for missing rows."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from assise.manifest.keys import Key, Schema, Tables
 from assise.manifest.problems import Place, Problem
 from assise.wording import nearest, show
+
+if TYPE_CHECKING:
+    from assise.manifest.table import Table
 
 MAIN = "main"
 """The server of the tables that say nothing of it."""
@@ -66,10 +70,9 @@ def _check_mirror(place: Place, source: str, tables: Tables) -> Iterator[Problem
     if key is not None and (key.type != "uuid" or key.path != ("id",)):
         remedy = f"Write {table.primary_key[0]}: {{type: uuid, from: id}}."
         yield Problem((*place[:2], "primary_key"), "is not the id of auth.users", remedy=remedy)
-    beside = [name for name in tables if ON.of(tables[name]) == ON.of(table)]
-    mirrors = [name for name in beside if MIRROR.of(tables[name])]
-    if mirrors[0] != place[1]:
-        message = f"is mirrored by {show(mirrors[0])} already"
+    first = next(name for name, each in tables.items() if _is_beside(each, table))
+    if first != place[1]:
+        message = f"is mirrored by {show(first)} already"
         yield Problem(place, message, source, "Keep one mirror on each server.")
     for name, column in table.columns.items():
         at = (*place[:2], "columns", name, "from")
@@ -85,6 +88,12 @@ def _check_mirror(place: Place, source: str, tables: Tables) -> Iterator[Problem
             yield Problem(at, "reads inside a plain value", show(column.from_), remedy)
 
 
+def _is_beside(other: Table, mirror: Table) -> bool:
+    """Whether another table is a mirror on the same server, or this one itself."""
+    is_mirror = MIRROR.of(other) is not None
+    return is_mirror and ON.of(other) == ON.of(mirror)
+
+
 def _check_fallback(place: Place, values: Mapping[str, str], tables: Tables) -> Iterator[Problem]:
     table = tables[place[1]]
     if ON.of(table) is None:
@@ -94,12 +103,13 @@ def _check_fallback(place: Place, values: Mapping[str, str], tables: Tables) -> 
         column = table.columns.get(name)
         if column is None:
             message = f"is not a column of {show(place[1])}"
-            yield Problem((*place, name), message, show(name), nearest(name, table.columns))
+            remedy = nearest(name, table.columns)
+            yield Problem((*place, name), message, show(name), remedy)
         elif KEY not in value and not re.fullmatch(
             _VALUES.get(column.type, ".*"), value, re.DOTALL
         ):
-            remedy = "Give a value that the column can have, or remove it."
-            yield Problem((*place, name), f"is no {column.type}", show(value), remedy)
+            message, remedy = f"is no {column.type}", "Give a value that the column can have."
+            yield Problem((*place, name), message, show(value), remedy)
 
 
 _VALUES = {
