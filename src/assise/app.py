@@ -365,6 +365,18 @@ class App:
         """
         alchemy.set_rights(session, connection, self._find_rights("app"))
 
+    async def is_up(self, server: str = MAIN) -> bool:
+        """Whether a server of the manifest answers.
+
+        Raises:
+            TargetError: it does not.
+        """
+        if server != MAIN and not self.manifest.postgres.others[server].is_connected:
+            rest = self._find_rest(server)
+            return rest is not None and await rest.is_up()
+        async with self.session(read_only=True, on=server) as session:
+            return bool(await session.fetch_value("SELECT true"))
+
     def _find_rest(self, server: str) -> Rest | None:
         if server not in self._rests:
             found = self.workspace.rest(self.manifest, server)

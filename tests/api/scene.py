@@ -201,11 +201,12 @@ def serve(
     socket: Path,
     *,
     settings: Mapping[str, object] = {},
+    more_urls: Mapping[str, str] = {},
     make: Callable[[App], Asgi] = make_application,
 ) -> Iterator[Client]:
     """The application of a folder over HTTP."""
-    urls: Any = {name: make_conninfo(conninfo, user=f"apihttp_{name}") for name in ("app", "admin")}
-    app = App(folder, urls=urls, settings=settings)
+    urls = {name: make_conninfo(conninfo, user=f"apihttp_{name}") for name in ("app", "admin")}
+    app = App(folder, urls={**urls, **more_urls}, settings=settings)
     transport = httpx.HTTPTransport(uds=str(socket))
     with (
         run_server(make(app), socket),

@@ -48,6 +48,23 @@ def test_health_names_each_database(client: Client) -> None:
     assert client.get(None, "/health/live").json() == {"status": "alive"}
 
 
+def test_another_server_that_is_gone_makes_it_degraded(
+    folder: Path, conninfo: str, socket_path: Path
+) -> None:
+    servers = 'postgres: {main: {url: embedded}, auth: {url: "postgresql:///a"}, more: {url: "postgresql:///b"}}\n'
+    (folder / "assise.yaml").write_text(MANIFEST.replace("identity:", f"{servers}identity:", 1))
+    urls = {
+        "auth.app": make_conninfo(conninfo, user="apihttp_app"),
+        "more.app": make_conninfo(conninfo, user="apihttp_app", host="/nowhere"),
+    }
+    settings = {"app.pool_timeout_ms": 200}
+    with serve(folder, conninfo, socket_path, settings=settings, more_urls=urls) as client:
+        health = client.get(None, "/health")
+        assert (health.status_code, health.json()["status"]) == (200, "degraded")
+        states = {name: each["status"] for name, each in health.json()["databases"].items()}
+        assert states == {"postgresql": "healthy", "supabase": "healthy", "more": "unhealthy"}
+
+
 def test_a_server_that_is_gone_is_503_and_no_secret_is_told(
     folder: Path, conninfo: str, socket_path: Path
 ) -> None:

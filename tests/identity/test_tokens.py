@@ -175,6 +175,20 @@ def test_clocks_may_differ_a_little_and_an_audience_may_be_a_list() -> None:
     assert verify(read_secret(SECRET), jwt.encode(facts, SECRET, algorithm="HS256"))
 
 
+def test_a_token_that_is_known_ends_when_it_expires_and_with_its_key() -> None:
+    verifier = Verifier(ISSUER, AUDIENCE, read_secret(SECRET))
+    token = jwt.encode(claims(), SECRET, algorithm="HS256")
+    for _ in range(2):
+        assert asyncio.run(verifier.verify(token))
+    known = verifier._verified  # noqa: SLF001
+    other = Verifier(ISSUER, AUDIENCE, read_secret(f"{SECRET}!"), known)
+    with pytest.raises(TokenError, match="signature"):
+        asyncio.run(other.verify(token))
+    key, found = known[token]
+    known[token] = key, {**found, "exp": time.time() - 31, "sub": "the one that is known"}
+    assert asyncio.run(verifier.verify(token)) == found
+
+
 def test_keys_of_supabase_are_no_users() -> None:
     anon = jwt.encode({"role": "anon", "iss": "supabase", "exp": time.time() + 60}, SECRET)
     assert verify(read_secret(SECRET), anon) is None

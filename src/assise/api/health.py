@@ -11,23 +11,35 @@ from starlette.responses import JSONResponse, Response
 from assise import __version__
 from assise.app import App
 from assise.errors import AssiseError
+from assise.manifest.sections.identity import IDENTITY
+from assise.manifest.sections.servers import MAIN
 
 WAIT_S = 3.0
-MAIN = "postgresql"
+SHOWN_MAIN = "postgresql"
 """What health calls the server `main`."""
 
 
 async def check_databases(app: App) -> dict[str, dict[str, object]]:
     """The state of each database, by name; with its milliseconds where it answers."""
-    return {MAIN: await _check_main(app)}
+    servers = (MAIN, *app.manifest.postgres.others)
+    found = await asyncio.gather(*(_check(app, server) for server in servers))
+    return dict(zip([name_server(app, each) for each in servers], found, strict=True))
 
 
-async def _check_main(app: App) -> dict[str, object]:
+def name_server(app: App, server: str) -> str:
+    """What health calls a server: `auth` is Supabase's where users sign in."""
+    is_known = IDENTITY.of(app.manifest) is not None
+    return {MAIN: SHOWN_MAIN, "auth": "supabase" if is_known else "auth"}.get(server, server)
+
+
+async def _check(app: App, server: str) -> dict[str, object]:
     begun = perf_counter()
     try:
-        async with asyncio.timeout(WAIT_S), app.session(read_only=True) as session:
-            await session.fetch_value("SELECT 1")
+        async with asyncio.timeout(WAIT_S):
+            is_up = await app.is_up(server)
     except (AssiseError, TimeoutError):
+        is_up = False
+    if not is_up:
         return {"status": "unhealthy"}
     return {"status": "healthy", "ms": round((perf_counter() - begun) * 1000, 1)}
 
@@ -35,7 +47,7 @@ async def _check_main(app: App) -> dict[str, object]:
 async def read_health(app: App) -> Response:
     """503 where the server `main` is down; degraded where another one is."""
     databases = await check_databases(app)
-    is_up = databases[MAIN]["status"] == "healthy"
+    is_up = databases[SHOWN_MAIN]["status"] == "healthy"
     are_up = all(each["status"] == "healthy" for each in databases.values())
     status = "healthy" if are_up else "degraded" if is_up else "unhealthy"
     body = {"status": status, "databases": databases, "version": __version__}

@@ -23,6 +23,7 @@ from assise.workspace import find_manifest
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=NOUNS["identity"].help)
 
+
 TokenUserOption = Annotated[
     str, typer.Option("--user", help="The key of the user.", show_default=False)
 ]

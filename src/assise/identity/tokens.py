@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from base64 import urlsafe_b64decode
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from time import time
 from typing import Any
 
 from assise.errors import ForbiddenError, TokenError
 from assise.extras import load
-from assise.identity.signing import Keys
+from assise.identity.signing import Keys, SigningKey
 
 LEEWAY_S = 30
 """How far the clocks of issuer and application may be apart."""
@@ -16,6 +20,10 @@ MAX_BYTES = 16 << 10
 ANON, SERVICE = "anon", "service_role"
 """Roles of Supabase's own keys: the one is no user, the other would see all rows."""
 
+MAX_KNOWN = 1_000
+"""Tokens whose signature is not computed again."""
+
+_OPTIONS = {"require": ["exp"], "verify_aud": False, "verify_iss": False, "verify_iat": False}
 Claims = dict[str, Any]
 
 
@@ -26,6 +34,7 @@ class Verifier:
     issuer: str
     audience: str
     keys: Keys
+    _verified: OrderedDict[str, tuple[SigningKey, Claims]] = field(default_factory=OrderedDict)
 
     async def verify(self, token: str) -> Claims | None:
         """The claims of a token; None where it is Supabase's key of nobody.
@@ -36,29 +45,14 @@ class Verifier:
         """
         if len(token) > MAX_BYTES:
             raise TokenError("the token is too long")
-        jwt = load("jwt", extra="api")
-        try:
-            header = jwt.get_unverified_header(token)
-        except jwt.PyJWTError as error:
-            raise TokenError("the token is malformed") from error
+        header = _read_header(token)
         algorithm, key_id = str(header.get("alg")), header.get("kid")
         if key_id is not None and not isinstance(key_id, str):
             raise TokenError("the token is malformed")
         key = await self.keys.find(key_id, algorithm)
         if algorithm != key.algorithm:
             raise TokenError("the token is signed with an algorithm that is not its key's")
-        options = {
-            "require": ["exp"],
-            "verify_aud": False,
-            "verify_iss": False,
-            "verify_iat": False,
-        }
-        try:
-            claims: Claims = jwt.decode(
-                token, key.key, algorithms=[key.algorithm], leeway=LEEWAY_S, options=options
-            )
-        except jwt.PyJWTError as error:
-            raise TokenError(_explain(jwt, error)) from error
+        claims = self._check_signature(token, key)
         role = claims.get("role")
         if role == SERVICE:
             raise ForbiddenError(
@@ -73,6 +67,38 @@ class Verifier:
         if self.audience not in (audience if isinstance(audience, list) else [audience]):
             raise TokenError("the token is for another audience")
         return claims
+
+    def _check_signature(self, token: str, key: SigningKey) -> Claims:
+        """The claims of a token whose signature and time are right.
+
+        The same bytes and the same key have the same signature: it is computed once.
+        """
+        known = self._verified.get(token)
+        if known is not None and known[0] is key and int(known[1]["exp"]) > time() - LEEWAY_S:
+            return known[1]
+        jwt = load("jwt", extra="api")
+        try:
+            claims: Claims = jwt.decode(
+                token, key.key, algorithms=[key.algorithm], leeway=LEEWAY_S, options=_OPTIONS
+            )
+        except jwt.PyJWTError as error:
+            raise TokenError(_explain(jwt, error)) from error
+        self._verified[token] = (key, claims)
+        if len(self._verified) > MAX_KNOWN:
+            self._verified.popitem(last=False)
+        return claims
+
+
+def _read_header(token: str) -> Claims:
+    """The header of a token, of which nothing is verified."""
+    text = token.partition(".")[0]
+    try:
+        header = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict):
+        raise TokenError("the token is malformed")
+    return header
 
 
 def _explain(jwt: Any, error: Exception) -> str:  # noqa: ANN401 - a module that may be absent

@@ -120,6 +120,18 @@ class Rest:
                 remedy="Give its columns the types that they have there.",
             ) from error
 
+    async def is_up(self) -> bool:
+        """Whether anything answers, whatever it thinks of the request."""
+        httpx = load("httpx", extra="api")
+        if self._client is None:
+            self._client = httpx.AsyncClient(timeout=TIMEOUT_S)
+        url = f"{self.address.rstrip('/')}/rest/v1/"
+        try:
+            answer = await self._client.head(url, headers={"apikey": self.service_key})
+        except httpx.HTTPError:
+            return False
+        return bool(answer.status_code < 500)
+
     async def _get(
         self, path: str, query: Mapping[str, str], headers: Mapping[str, str]
     ) -> list[dict[str, Any]]:
