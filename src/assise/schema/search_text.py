@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple
 
 from assise.schema.sql import quote, quote_text
 
-EXTENSIONS = ("unaccent",)
-"""The extensions that the dictionaries need, in any schema."""
+EXTENSIONS = ("unaccent", "fuzzystrmatch")
+"""The extensions that dictionaries and functions need, in any schema."""
 
 CODE = "code"
 """The language of source text: nothing is stemmed, identifiers are kept and split."""
@@ -96,7 +96,8 @@ PATTERNS = {
 
 _QUOTES = "“”„«»"
 _SPACES = "\u00a0\u2002\u2003\u2009\u200b\u202f\u2018–—…•·"
-MARKS, PLAIN = _QUOTES + _SPACES, '"' * len(_QUOTES) + " " * len(_SPACES)
+MARKS = _QUOTES + _SPACES
+PLAIN = '"' * len(_QUOTES) + " " * len(_SPACES)
 """Typographic characters, which some locales take for letters, and as what they are read."""
 
 FUNCTIONS = {
@@ -138,6 +139,7 @@ def list_drops(schema: str, languages: Iterable[str]) -> list[str]:
     names = [name for each in listed for name in (each, f"{each}_folded", f"{each}_stops")]
     drop = "DROP TEXT SEARCH {} IF EXISTS {}"
     return [
+        f"DROP FUNCTION IF EXISTS {quote(schema)}._search_distance(text, text)",
         *(f"DROP FUNCTION IF EXISTS {quote(schema)}.{each}" for each in FUNCTIONS.values()),
         *(drop.format("CONFIGURATION", _name(schema, each)) for each in (CODE, *names)),
         *(drop.format("DICTIONARY", _name(schema, each)) for each in ("fold", *names)),
@@ -146,13 +148,23 @@ def list_drops(schema: str, languages: Iterable[str]) -> list[str]:
 
 def _create_dictionaries(schema: str, languages: list[str]) -> Iterator[str]:
     """What all languages share, then what each has."""
+    distance = (
+        f"CREATE OR REPLACE FUNCTION {quote(schema).replace('%', '%%')}._search_distance(text, text)"
+        " RETURNS int4 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE"
+        " AS 'SELECT %s.levenshtein($1, $2)'"
+    )
+    yield _block(
+        f"EXECUTE (SELECT format({quote_text(distance)}, extnamespace::regnamespace)"
+        " FROM pg_catalog.pg_extension WHERE extname = 'fuzzystrmatch')"
+    )
     fold = (
         "EXECUTE (SELECT format({}, tmplnamespace::regnamespace)"
         " FROM pg_catalog.pg_ts_template WHERE tmplname = 'unaccent')"
     )
     create = f"CREATE TEXT SEARCH DICTIONARY {_name(schema, 'fold').replace('%', '%%')}"
     options = "(TEMPLATE = %s.unaccent, RULES = 'unaccent')"
-    yield _unless(schema, "dict", "fold", fold.format(quote_text(f"{create} {options}")))
+    make = fold.format(quote_text(f"{create} {options}"))
+    yield _unless(schema, "dict", "fold", make)
     yield _create_configuration(schema, CODE, ["simple"], [_name(schema, "fold"), "simple"])
     for language in languages:
         if language in LANGUAGES:

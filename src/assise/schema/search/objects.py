@@ -37,6 +37,7 @@ SIGNATURES = {
     "many": MANY,
     "index": "",
     "complete": "text, integer",
+    "correct": "jsonb, integer",
     "dense": (
         "integer, integer[], bigint, double precision, double precision, text, jsonb, tsquery,"
         " jsonb, double precision"
@@ -129,7 +130,7 @@ class _Objects:
                 )
                 drop.append(f"DO {quote_text(body)}")
             yield self._table(table.name, table.made(kind), *create, drops=drop)
-        functions = ["index", "complete", *(["dense"] if table.vector else []), "rank"]
+        functions = ["index", "complete", "correct", *(["dense"] if table.vector else []), "rank"]
         for kind in functions:
             block = TABLE[kind]
             if kind == "rank" and not table.vector:

@@ -14,7 +14,7 @@ from assise.schema.search.searched import (
 )
 from assise.schema.sql import qualify, quote, quote_list, quote_text
 
-MADE = "fresh pending terms rows blocks index dense complete rank".split()
+MADE = "fresh pending terms rows blocks index dense complete correct rank".split()
 ROWS = "t s w f b".split()
 """Aliases of rows in the blocks."""
 

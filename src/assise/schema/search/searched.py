@@ -246,7 +246,8 @@ def list_shared(schema: str) -> dict[str, str]:
     """The names that the searched tables of a schema share, qualified."""
     kinds = ("state", "words", "parts", "condition", "quote", "share_of")
     names = {kind: quote(schema, f"_search_{kind}") for kind in kinds}
-    return {**names, "schema": quote(schema), "many": quote(schema, "search")}
+    own = {"distance": quote(schema, "_search_distance"), "many": quote(schema, "search")}
+    return {**names, **own, "schema": quote(schema)}
 
 
 def find_searched(rules: AccessRules, vector: str | None) -> list[Searched]:

@@ -190,6 +190,43 @@ SET search_path = pg_catalog, pg_temp AS $body$
     WHERE starts_with(l.lexeme, t || prefix) AND f.vector @@ ({quote}(t || prefix) || ':*')::tsquery LIMIT 30)
 $body$
 
+-- correct --
+CREATE FUNCTION {correct}(asked jsonb, g int4) RETURNS jsonb LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+    _group jsonb; _lexeme text; _tag text; _bare text; _best text;
+BEGIN
+    -- A word is corrected only if no reading of it is known: those in other languages often are not.
+    FOR _group IN
+        SELECT e FROM jsonb_array_elements(asked -> 'words') AS e WHERE NOT EXISTS (
+            SELECT FROM jsonb_array_elements_text(e) AS l JOIN {words} AS w ON w.lexeme = l COLLATE "C"
+            JOIN {terms} AS d ON d.generation = g AND d.term = w.id
+        ) LIMIT 10
+    LOOP
+        FOR _lexeme IN SELECT jsonb_array_elements_text(_group) LOOP
+            SELECT t INTO _tag FROM unnest({tags}) AS t WHERE starts_with(_lexeme, t) ORDER BY length(t) DESC LIMIT 1;
+            _bare := substr(_lexeme, length(_tag) + 1);
+            CONTINUE WHEN _bare IS NULL OR length(_bare) NOT BETWEEN 5 AND 40 OR _bare ~ '[^[:alpha:]]';
+            SELECT w.lexeme INTO _best
+            FROM {words} AS w JOIN {terms} AS d ON d.generation = g AND d.term = w.id,
+                LATERAL (SELECT substr(w.lexeme, length(_tag) + 1) AS bare) AS b
+            WHERE w.lexeme >= (_tag || left(_bare, 1)) COLLATE "C"
+                AND w.lexeme < (_tag || left(_bare, 1) || U&'\+10FFFF') COLLATE "C"
+                AND length(bare) BETWEEN length(_bare) - 2 AND length(_bare) + 2
+                AND {distance}(_bare, bare) <= CASE WHEN length(_bare) < 8 THEN 1 ELSE 2 END
+            ORDER BY {distance}(_bare, bare), d.df DESC, w.lexeme LIMIT 1;
+            CONTINUE WHEN _best IS NULL;
+            asked := jsonb_set(asked, ARRAY['terms', _best], coalesce(asked #> ARRAY['terms', _best], '1'));
+            asked := jsonb_set(asked, ARRAY['words'], (
+                SELECT jsonb_agg(CASE WHEN e ? _lexeme THEN e || to_jsonb(_best) ELSE e END ORDER BY n)
+                FROM jsonb_array_elements(asked -> 'words') WITH ORDINALITY AS u (e, n)
+            ));
+        END LOOP;
+    END LOOP;
+    RETURN asked;
+END
+$body$
+
 -- rank --
 CREATE FUNCTION {rank}(query jsonb, k int8, filters jsonb, options jsonb, after jsonb)
 RETURNS TABLE (key jsonb, score float8, share float8) LANGUAGE plpgsql STABLE
@@ -203,6 +240,7 @@ DECLARE
     _vector {query_type}; _below float8 := (after ->> 'share')::float8; _key jsonb; _found int8[];
 BEGIN
     SELECT * INTO STRICT _state FROM {state} AS s WHERE s.name = {name} AND s.is_active;
+    query := {correct}(query, _state.generation);
     SELECT array_agg(x.lexeme), array_agg(x.id), array_agg(x.weight), array_agg(x.times), sum(x.weight) * 2.2,
         string_agg({quote}(x.lexeme), ' | ')::tsquery
     INTO _lexemes, _ids, _weights, _times, _possible, _any
