@@ -32,6 +32,7 @@ class Part:
         page: its page in the documentation.
         additions: what it adds to the tables of a load.
         list_jobs: what the worker runs for the tables of a load.
+        is_face: whether it stands above applications, as the command line does, and is no job.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Part:
     page: str = ""
     additions: Additions | None = None
     list_jobs: Callable[[LoadedTables], Sequence[Job]] | None = None
+    is_face: bool = False
 
 
 MAIN = "migrate infer load verify rejects export undo".split()
@@ -74,6 +76,22 @@ PARTS = (
         bookkeeping="worker",
         page="how-to/worker.md",
         additions=books,
+    ),
+    Part(
+        "identity",
+        nouns=("identity",),
+        extra="api",
+        sections=("identity", "servers"),
+        bookkeeping="identity",
+        page="how-to/sign-in.md",
+    ),
+    Part(
+        "api",
+        nouns=("serve",),
+        extra="api",
+        sections=("api", "http"),
+        page="how-to/serve.md",
+        is_face=True,
     ),
 )
 

@@ -29,6 +29,9 @@ GAPS = [
     ),
     ("ALTER TABLE docs DISABLE ROW LEVEL SECURITY", "rule_not_applied", "docs"),
     ("DROP POLICY app_read ON docs", "rule_not_applied", "docs"),
+    ("DROP POLICY app_update ON docs", "rule_altered", "app_update of docs"),
+    ("ALTER POLICY app_read ON docs USING (true)", "rule_altered", "app_read of docs"),
+    ("ALTER POLICY app_delete ON docs TO PUBLIC", "rule_altered", "app_delete of docs"),
     ("CREATE POLICY more ON docs FOR SELECT USING (true)", "policy_of_others", "docs"),
     ("CREATE VIEW seen AS SELECT * FROM docs", "view_around_rules", "seen"),
     (
@@ -103,7 +106,7 @@ def test_what_goes_around_the_rules_is_found_with_its_remedy(
     gap, *_ = [each for each in found if (each.check, each.object) == (check, place)]
     assert gap.says
     assert gap.remedy == gap.remedy.strip()
-    if check == "rule_not_applied":
+    if check in {"rule_not_applied", "rule_altered"}:
         assert gap.remedy == "`assise load` makes the rules again."
     else:
         sql = gap.remedy.split("; then")[0].rpartition("see it. ")[2].rpartition("; or ")[2]
@@ -111,6 +114,44 @@ def test_what_goes_around_the_rules_is_found_with_its_remedy(
     personal.load()
     left = [each for each in list_found(personal) if each[0] == check]
     assert (check, place) not in left
+
+
+def test_what_was_altered_by_hand_is_named_and_made_again(ruled: Project, query: Query) -> None:
+    """A function, a trigger and an index; rules that are as they were made are left alone."""
+    made: dict[object, tuple[object, object]] = {
+        kind: (name, table)
+        for kind, name, table in query('SELECT kind, name, "table" FROM assise.rule')
+    }
+    (function, _), (trigger, table), (index, indexed) = (
+        made[kind] for kind in ("function", "trigger", "index")
+    )
+    query(
+        f'ALTER FUNCTION "{function}" SECURITY INVOKER; ALTER INDEX "{index}" SET (fillfactor = 50);'
+        f' DROP TRIGGER "{trigger}" ON "{table}"; CREATE TRIGGER "{trigger}" BEFORE DELETE'
+        f' ON "{table}" FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()'
+    )
+    places = {str(function), f"{trigger} of {table}", f"{index} of {indexed}"}
+    assert {place for check, place in list_found(ruled) if check == "rule_altered"} == places
+    policies = "SELECT max(xmin::text::bigint) FROM pg_policy"
+    before = query(policies)
+    ruled.load()
+    assert list_found(ruled) == [NOTHING]
+    after = query(policies)
+    assert after != before
+    ruled.load()
+    assert query(policies) == after
+
+
+def test_rules_of_an_older_bookkeeping_are_made_again_once(ruled: Project, query: Query) -> None:
+    query(
+        "ALTER TABLE assise.rule DROP COLUMN definition;"
+        " DROP FUNCTION assise.rule_definition(regnamespace);"
+        " UPDATE assise.part SET version = 1 WHERE name = 'access'"
+    )
+    assert list_found(ruled) == [NOTHING]
+    ruled.load()
+    query("ALTER POLICY app_read ON docs USING (true)")
+    assert list_found(ruled) == [NOTHING, ("rule_altered", "app_read of docs")]
 
 
 def test_every_check_has_a_gap_that_it_finds() -> None:

@@ -36,7 +36,7 @@ def make_app(ruled: Project, database: str) -> Callable[..., App]:
     def make(**settings: object) -> App:
         given = {"app.pool_size": 1, **{key.replace("__", "."): settings[key] for key in settings}}
         urls = {role: make_conninfo(database, user=f"apptest_{role}") for role in ("app", "worker")}
-        return App(ruled.path, urls=urls, settings=given)  # type: ignore[arg-type]
+        return App(ruled.path, urls=urls, settings=given)
 
     return make
 
@@ -132,7 +132,11 @@ def test_the_end_commits_and_an_error_rolls_back(act: Callable[..., object], que
     assert query("SELECT id FROM projects WHERE id >= 900") == [(900,)]
 
 
-ENDS = ["COMMIT", "ROLLBACK", "SELECT 1; COMMIT", "ABORT", "END", "COMMIT; SELECT 1"]
+ENDS = [
+    "COMMIT", "ROLLBACK", "SELECT 1; COMMIT", "ABORT", "END", "COMMIT; SELECT 1",
+    "COMMIT; BEGIN", "COMMIT AND CHAIN", "ROLLBACK AND CHAIN", "ROLLBACK; BEGIN",
+    "SAVEPOINT a; ROLLBACK TO a; ABORT; START TRANSACTION", "SELECT 1; END; BEGIN; SELECT 2",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("statement", ENDS)
@@ -149,16 +153,24 @@ def test_sql_that_ends_the_transaction_is_an_error(
     act(use)
 
 
-@pytest.mark.parametrize("statement", ["COMMIT AND CHAIN", "COMMIT; BEGIN", "ROLLBACK; BEGIN"])
-def test_a_transaction_that_sql_begins_has_no_rights(
-    act: Callable[..., object], statement: str
+def test_parts_of_a_session_are_rolled_back_to_savepoints(
+    act: Callable[..., object], query: Query
 ) -> None:
+    """By several statements at once, too; the rows are those of the first."""
+    insert = "INSERT INTO projects (id, user_id) VALUES"
+    spellings = ["ROLLBACK TO a", "rollback work to savepoint a", "ROLLBACK\nTRANSACTION TO a"]
+
     async def use(app: App) -> None:
         async with app.session(user_id=1) as db:
-            await db.execute(statement)
-            assert await db.fetch_value(OWN) == 0
+            for number, back in enumerate(spellings):
+                await db.execute(f"{insert} ({910 + number}, 1); SAVEPOINT a")
+                await db.execute(f"{insert} (999, 1)")
+                rows = await db.fetch(f"SELECT 1 AS one; {back}; SELECT 2 AS two")
+                assert rows == [{"one": 1}]
+            assert await db.fetch_value(OWN) == SEEN + len(spellings)
 
     act(use)
+    assert query("SELECT id FROM projects WHERE id >= 910") == [(910,), (911,), (912,)]
 
 
 def test_a_setting_of_the_session_does_not_reach_the_next(act: Callable[..., object]) -> None:
@@ -169,6 +181,36 @@ def test_a_setting_of_the_session_does_not_reach_the_next(act: Callable[..., obj
             assert await db.fetch_value("SELECT min(user_id) FROM projects") == 2
         async with app.session() as db:
             assert await db.fetch_value(OWN) == 0
+
+    act(use)
+
+
+def test_what_a_transaction_does_not_end_stays_with_the_connection(
+    act: Callable[..., object],
+) -> None:
+    """As the documentation says: SET LOCAL and ON COMMIT DROP end; what failed was never there."""
+    kept = (
+        "SELECT to_regclass('ends') IS NULL AS ends, count(*) AS rows,"
+        " current_setting('work_mem') AS set, current_setting('lock_timeout') AS local FROM stays"
+    )
+
+    async def fail(app: App) -> None:
+        async with app.session(user_id=1) as db:
+            await db.execute("CREATE TEMP TABLE failed (id int); SET work_mem = '7MB'")
+            raise ZeroDivisionError
+
+    async def use(app: App) -> None:
+        async with app.session(user_id=1) as db:
+            await db.execute("CREATE TEMP TABLE ends ON COMMIT DROP AS SELECT id FROM projects")
+            await db.execute("CREATE TEMP TABLE stays AS SELECT id FROM projects")
+            await db.execute("SET work_mem = '5MB'; SET LOCAL lock_timeout = '5s'")
+        with pytest.raises(ZeroDivisionError):
+            await fail(app)
+        async with app.session(user_id=2) as db:
+            assert await db.fetch_value("SELECT to_regclass('failed') IS NULL")
+            assert await db.fetch_one(kept) == {
+                "ends": True, "rows": SEEN, "set": "5MB", "local": "0",
+            }  # fmt: skip
 
     act(use)
 
@@ -276,6 +318,7 @@ GOES_AROUND = [
     ("ALTER ROLE around SUPERUSER", "is a superuser"),
     ("GRANT apptest_owner TO around", "owns docs, .* or is a member of the owner"),
     ("ALTER TABLE projects OWNER TO around", "owns projects"),
+    ("GRANT apptest_admin, apptest_auth TO around", "is or may become apptest_admin, apptest_auth"),
 ]
 
 
@@ -414,5 +457,5 @@ def test_a_dependency_of_fastapi_gives_the_session_of_the_request(
 
 def test_urls_of_a_role_that_there_is_not_are_refused(ruled: Project) -> None:
     with pytest.raises(UsageError, match="urls: there is no role 'ap'") as caught:
-        App(ruled.path, urls={"ap": "postgresql://h/d"})  # type: ignore[dict-item]
+        App(ruled.path, urls={"ap": "postgresql://h/d"})
     assert caught.value.remedy.startswith("Did you mean app? Known: app, auth,")

@@ -52,6 +52,10 @@ def test_the_end_commits_and_an_error_rolls_back(ruled: Project, query: Query) -
         pass_over_an_error(ruled)
     with pytest.raises(UsageError, match="ended the transaction"), ruled.session(user_id=1) as db:
         db.execute("COMMIT")
+    with pytest.raises(UsageError, match="ended the transaction"), ruled.session(user_id=1) as db:
+        db.execute("ROLLBACK; BEGIN")
+    with ruled.session(user_id=1) as db:
+        assert db.fetch("SELECT 1 AS n; SAVEPOINT a; ROLLBACK TO a") == [{"n": 1}]
     assert query("SELECT id FROM projects WHERE id >= 900") == [(900,)]
 
 

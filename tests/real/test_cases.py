@@ -13,6 +13,7 @@ from tests.conftest import DATA
 from tests.dumps import confirm
 
 from assise.manifest.write import dump_manifest
+from assise.mongo.source import SourceOptions
 from assise.project import Project
 
 CASES = DATA.parent / "cases"
@@ -108,6 +109,49 @@ def test_case_4_iso_texts_are_moments(
     ] == (195, 8)
     unknown = "SELECT count(*) FROM usage WHERE finished IS NULL AND _extra->>'finished' = ''"
     assert query(unknown) == [(5,)]
+
+
+def test_case_6_buckets_are_measurements(
+    project: Project, query: Query, make_case: Callable[[str], Path]
+) -> None:
+    migrate(project, make_case("06-time-series"), 72)
+    assert find_types(query, "readings") == {
+        "_offset": "bigint",
+        "id": "uuid",
+        "ts": "timestamp with time zone",
+        "temp": "double precision",
+        "station": "text",
+        "city": "text",
+        "_extra": "jsonb",
+    }
+    first = datetime(2024, 6, 1, tzinfo=UTC)
+    last = datetime(2024, 6, 1, 11, 50, tzinfo=UTC)
+    measured = "SELECT count(*), min(ts), max(ts), sum(temp), count(_extra) FROM readings"
+    assert query(measured) == [(72, first, last, 1557.0, 0)]
+    by_station = "SELECT station, city, count(*) FROM readings GROUP BY 1, 2 ORDER BY 1"
+    cities = {"S0": "Lyon", "S1": "Nantes", "S2": "Lille"}
+    assert query(by_station) == [(station, city, 24) for station, city in cities.items()]
+    tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+    assert query(tables) == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("place", "count"),
+    [("ts_dump", 1_000), ("ts_dump_with_oplog", 1_294), ("dump.archive", 1_000)],
+)
+def test_time_series_of_mongo_tools_are_measurements(
+    project: Project, query: Query, place: str, count: int
+) -> None:
+    """Their buckets were written by MongoDB 5; each names its least and greatest measurement."""
+    folder = DATA / "mongo/mongo_tools_testdata/mongorestore/testdata/timeseries_tests"
+    if not folder.exists():
+        pytest.skip(f"no {folder}; set ASSISE_TEST_DATA")
+    report = project.migrate(folder / place, SourceOptions(only=("foo_ts",)), confirm=confirm)
+    assert report.verified is not None
+    assert (report.documents, report.verified.equal) == (count, count)
+    bounds = "SELECT min(measurement), max(measurement), count(DISTINCT device) FROM foo_ts"
+    assert query(bounds) == [(0, 999, 10)]
+    assert query("SELECT count(id), count(ts), count(_extra) FROM foo_ts") == [(count, count, 0)]
 
 
 @pytest.mark.parametrize("order", ["uuid_java", "uuid_python"])

@@ -9,6 +9,7 @@ import os
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
@@ -384,6 +385,13 @@ def test_mongorestore_reads_every_collection_by_its_name_with_its_options(
         (dump / f"n{i}.metadata.json").write_text(
             json.dumps({"collectionName": name, "indexes": []})
         )
+    proposal = project.infer(dump)
+    tables = dict(proposal.manifest.tables)
+    del tables["ticks"]
+    buckets = {"collection": "system.buckets.ticks"}  # as they are, because a manifest says so
+    tables["ticks_buckets"] = tables["ticks_buckets"].model_copy(update=buckets)
+    manifest = proposal.manifest.model_copy(update={"tables": tables})
+    project.write_manifest(replace(proposal, manifest=manifest))
     project.migrate(dump, confirm=confirm)
     project.export_folder(tmp_path / "out")
     found = restore(tmp_path / "out" / "app")

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import struct
-import subprocess
-import sys
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +12,6 @@ from pathlib import Path
 import pytest
 from _pytest.mark import ParameterSet
 from tests.dumps import write_dump
-from tests.scenes.commands import SOURCES
 from tests.scenes.hostile import (
     document,
     field,
@@ -25,7 +21,7 @@ from tests.scenes.hostile import (
     with_list,
     with_map,
 )
-from tests.scenes.memory import LIMIT_MB, MEASURE
+from tests.scenes.memory import LIMIT_MB, run
 
 FULL = (16 << 20) - 100
 """Bytes of a document that is nearly as large as documents get."""
@@ -193,29 +189,6 @@ def garbage(size: int) -> list[bytes]:
         *good[2:],
         parts[1],
     ]
-
-
-def run(folder: Path, *arguments: str) -> tuple[int, float, Path]:
-    """Exit code, peak memory in MB, and what was printed, which is kept in a file.
-
-    It may be many times as large as the documents.
-    """
-    environment = {**os.environ, "PYTHONPATH": SOURCES}
-    command = [sys.executable, "-c", MEASURE, sys.executable, "-m", "assise", *arguments]
-    with (folder / "printed").open("wb") as stream:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=environment,
-            stdout=stream,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    assert done.returncode in {0, 3}, done.stderr
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    peak = int(done.stderr.splitlines()[-1])
-    return done.returncode, peak / unit, folder / "printed"
 
 
 def count_lines(file: Path) -> int:

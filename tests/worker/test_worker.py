@@ -99,6 +99,24 @@ def test_a_worker_acts_as_its_role(recycled: Project, query: Query) -> None:
     assert query(LEFT) == [(10, 3)]
 
 
+def test_jobs_sign_in_with_the_worker_s_own_url(
+    recycled: Project, query: Query, database: str
+) -> None:
+    """Where the manifest has one; the tables of jobs are the operator's."""
+    query(
+        "CREATE TABLE witness (who text); CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql"
+        " SECURITY DEFINER AS 'BEGIN INSERT INTO witness VALUES (session_user); RETURN OLD; END';"
+        " CREATE TRIGGER note BEFORE DELETE ON projects FOR EACH ROW EXECUTE FUNCTION note()"
+    )
+    parts = psycopg.conninfo.conninfo_to_dict(database)
+    url = f"postgresql:///{parts['dbname']}?host={parts['host']}&user="
+    urls = f"{{main: {{url: '{url}postgres', worker: '{url}apptest_worker'}}}}"
+    recycled.path.write_text(f"{recycled.path.read_text()}postgres: {urls}\n")
+    work = Project(recycled.path).work(is_once=True)
+    assert work.done == [("purge projects", "2 rows deleted for good")]
+    assert query("SELECT DISTINCT who FROM witness") == [("apptest_worker",)]
+
+
 def start(project: Project, *options: str) -> subprocess.Popen[bytes]:
     """Start a worker as a command."""
     command = [sys.executable, "-m", "assise", "worker", "-f", str(project.path), *options]

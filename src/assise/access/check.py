@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 
+from assise.access.rules import DEFINED, PART
 from assise.errors import UsageError
 from assise.manifest.sections.personal import PERSONAL
+from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
 from assise.schema.access import AccessRules
 from assise.schema.roles import ROLES, role_name
@@ -20,6 +22,7 @@ FOLDER = files("assise.access").joinpath("checks")
 CHECKS = (
     "table_without_rules",
     "rule_not_applied",
+    "rule_altered",
     "policy_of_others",
     "view_around_rules",
     "function_around_rules",
@@ -58,9 +61,12 @@ def find_gaps(connection: Connection, tables: LoadedTables) -> list[Gap]:
             f"{tables.name!r} has no roles, so that no login has rules",
             remedy="Write roles: {prefix: NAME}, and access: on its tables.",
         )
-    parameters = _parameters(rules)
+    parameters = {**_parameters(rules), "load": tables.name}
     found = list[Gap]()
+    is_defined = bookkeeping.find_version(connection, PART) >= DEFINED
     for name in CHECKS:
+        if name == "rule_altered" and not is_defined:
+            continue
         _, query = read_check(name)
         found += connection.fetch(partial(Gap, name), query, parameters)
     return found

@@ -23,7 +23,10 @@ from assise.workspace import LoadedTables
 QUERIES = Queries("assise.access")
 PART = Bookkeeping("access", files("assise.access").joinpath("sql"))
 
-_STAYING = frozenset({"column", "index", "owner"})
+DEFINED = 2
+"""The version of the bookkeeping from which on it has definitions."""
+
+_STAYING = frozenset({"column", "index", "owner", "table"})
 """Kinds that stay as they are while others are made again."""
 
 
@@ -40,7 +43,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     made = _list_made(connection, tables.name)
     if not wanted and not made:
         return
-    if wanted == made and not _find_missing(connection, wanted, tables):
+    if wanted == made and not _find_broken(connection, wanted, tables):
         return
     bookkeeping.ensure(connection, PART)
     if wanted and not rules.is_forced:
@@ -127,6 +130,18 @@ def _find_missing(
     ]
 
 
+def _find_broken(
+    connection: Connection, objects: list[Managed], tables: LoadedTables
+) -> list[Managed]:
+    """What is not in the catalog, or not as it was made; before version 2 nobody noted how."""
+    if bookkeeping.find_version(connection, PART) < DEFINED:
+        return objects
+    names = {"schema": tables.schema, "load": tables.name}
+    altered = {tuple(map(str, row)) for row in connection.execute(QUERIES["altered"], names)}
+    missing = _find_missing(connection, objects, tables)
+    return missing + [each for each in objects if (each.kind, each.table, each.name) in altered]
+
+
 def _add_columns(
     connection: Connection, rules: AccessRules, tables: LoadedTables, made: list[Managed]
 ) -> list[Managed]:
@@ -187,10 +202,10 @@ def _change(
     wanted: list[Managed],
     made: list[Managed],
 ) -> None:
-    missing = _find_missing(connection, wanted, tables)
+    broken = _find_broken(connection, wanted, tables)
     kept = {each for each in made if each.kind in _STAYING and each in wanted}
     kept |= {each for each in wanted if each.kind == "column"}
-    kept = kept.difference(missing)
+    kept = kept.difference(broken)
     for each in reversed(made):
         if each not in kept and each.drop:
             connection.execute(each.drop)
@@ -202,6 +217,7 @@ def _change(
         if each not in kept:
             connection.execute(each.create)
     _keep(connection, tables.name, wanted)
+    connection.execute(QUERIES["define"], {"schema": tables.schema, "load": tables.name})
 
 
 def _count_nulls(connection: Connection, rules: AccessRules) -> list[tuple[str, str, int]]:

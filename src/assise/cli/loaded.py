@@ -107,6 +107,9 @@ def export(
     for each in done:
         figures = f"{count_of(each.documents, 'document')}, {count_of(each.rejects, 'reject')}"
         terminal.say(f"{escape(each.name)}: {figures}")
+        if each.is_series:
+            told = "measurements of a time series, as a collection; its buckets are not kept"
+            terminal.say(f"{escape(each.name)}: {told}")
         if each.texts:
             texts = f"{count_of(each.texts, 'reject')} as text in {each.name}.rejects.jsonl"
             terminal.say(f"{escape(each.name)}: {texts}")

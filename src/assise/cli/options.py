@@ -87,6 +87,9 @@ DatabaseOption = Annotated[
         "--database", "-d", help="Another database than the manifest's.", show_default=False
     ),
 ]
+ServerOption = Annotated[
+    str, typer.Option("--on", metavar="SERVER", help="Another server of the manifest, by its name.")
+]
 SourceDatabaseOption = Annotated[
     str | None,
     typer.Option("--db", help="The database, of several in the source.", show_default=False),

@@ -36,10 +36,14 @@ class SourceIndex:
 
 @dataclass(frozen=True)
 class Metadata:
-    """The indexes of a collection but for that of `_id`, and the paths that its validator requires."""
+    """The indexes of a collection but for that of `_id`, and the paths that its validator requires.
+
+    Of a time series `meta_field` is the field that says of which source a measurement is.
+    """
 
     indexes: tuple[SourceIndex, ...] = ()
     required: frozenset[str] = frozenset()
+    meta_field: str = "meta"
 
     @property
     def targets(self) -> list[str]:
@@ -50,7 +54,8 @@ class Metadata:
     @property
     def without_rules(self) -> Metadata:
         """The same without what rows may break: not all documents were looked at."""
-        return Metadata(tuple(replace(index, is_unique=False) for index in self.indexes))
+        indexes = tuple(replace(index, is_unique=False) for index in self.indexes)
+        return Metadata(indexes, meta_field=self.meta_field)
 
 
 def _is_target(index: SourceIndex) -> bool:
@@ -69,9 +74,11 @@ def read_metadata(text: str | None) -> Metadata:
     listed = found.get("indexes")
     indexes = [_read_index(each) for each in listed] if isinstance(listed, list) else []
     validator = _inside(_inside(_inside(found, "options"), "validator"), "$jsonSchema")
+    meta_field = _inside(_inside(found, "options"), "timeseries").get("metaField")
     return Metadata(
         tuple(index for index in indexes if index is not None),
         frozenset(_list_required(validator, "", 0)),
+        meta_field if isinstance(meta_field, str) else "meta",
     )
 
 

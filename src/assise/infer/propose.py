@@ -11,6 +11,7 @@ from assise.infer.evidence import column_evidence, id_evidence
 from assise.infer.fields import (
     AnyField,
     FieldColumn,
+    FieldDocument,
     FieldNull,
     FieldTable,
     Finder,
@@ -36,6 +37,9 @@ from assise.wording import count_of, escape
 TABLE_COLUMNS = 320
 """Physical columns of a table, with its key and `_extra`: with more, rows become too big."""
 
+
+OFFSET = Column(type="int8", kind="offset")
+"""The key of documents that have no `_id` of their own each: their place in the source."""
 
 SHOWN = 3
 """Paths that a remark names."""
@@ -64,11 +68,15 @@ class _Draft:
 
 
 class _Owner(NamedTuple):
-    """A table, its collection, and the path to the array whose elements are its rows."""
+    """A table, its collection, and the path to the array whose elements are its rows.
+
+    Fields of the document `shared` are named as if they stood beside it.
+    """
 
     collection: str
     table: str
     above: Path = ()
+    shared: str | None = None
 
 
 def propose(
@@ -101,6 +109,7 @@ def propose(
     relations.add_indexes(tables, metadata, has_parser=has_parser)
     relations.add_references(references)
     relations.add_child_keys(joins, references)
+    relations.suggest_composites()
     server = Postgres(main=Urls(url=postgres))
     manifest = Manifest(assise=1, name=name, postgres=server, tables=relations.list_tables())
     return Proposal(manifest, draft.comments, draft.notes)
@@ -113,7 +122,7 @@ def choose_key(path: PathProfile, documents: int, *, ids: Ids) -> Column:
     """
     kinds = path.kinds.keys()
     if path.values < documents:
-        return Column(type="int8", kind="offset")
+        return OFFSET
     if kinds <= {"objectId"}:
         if ids == "text":
             return Column(type="text", from_="_id", kind="objectid")
@@ -145,7 +154,13 @@ def _draft_collection(draft: _Draft, collection: str, table: str, profile: Profi
         root.children["_id"], profile.documents, has_hex_ids=profile.hex_ids == profile.documents
     )
     draft.comments[place] = "; ".join([evidence, *finder.many])
-    key = choose_key(root.children["_id"], profile.documents, ids=draft.ids)
+    if profile.is_series:
+        draft.comments[place] = (
+            f"{count_of(profile.documents, 'measurement')} of a time series, which may share an _id"
+        )
+        key = OFFSET
+    else:
+        key = choose_key(root.children["_id"], profile.documents, ids=draft.ids)
     if key.kind == legacy.KIND:
         sample = root.children["_id"].legacy_uuid
         draft.comments[*place, "columns", "id"] = legacy.ask_for_order(sample)
@@ -157,14 +172,17 @@ def _draft_collection(draft: _Draft, collection: str, table: str, profile: Profi
     is_offset = key.kind == "offset"
     if is_offset:
         fields = [*_id_column(root.children["_id"], profile.documents, ids=draft.ids), *fields]
-    names, owner = Names([] if is_offset else ["id"]), _Owner(collection, table)
+    shared = profile.metadata.meta_field if profile.is_series else None
+    names = Names([] if is_offset else ["id"])
+    owner = _Owner(collection, table, shared=shared)
     columns = _name_columns(draft, owner, fields, names, room=TABLE_COLUMNS - 2)
     key_name = names.take("_offset") if is_offset else "id"
     draft.tables[table] = Table(
         collection=collection,
         primary_key=(key_name,),
         columns={key_name: key, **columns},
-        nulls=_list_nulls(fields),
+        nulls=_list_paths(fields, FieldNull),
+        documents=_list_paths(fields, FieldDocument),
     )
     if not is_offset:
         key_place = Placed(table, key_name, key.type, key.kind, is_pure=True, is_full=True)
@@ -194,7 +212,8 @@ def _draft_children(
             from_=format_child_path(child.keys),
             primary_key=(key_column, *ordinals),
             columns=columns,
-            nulls=_list_nulls(child.fields),
+            nulls=_list_paths(child.fields, FieldNull),
+            documents=_list_paths(child.fields, FieldDocument),
             absent=child.absent or None,
         )
         _draft_children(draft, inner, child.fields, key_column)
@@ -220,7 +239,8 @@ def _name_columns(
         chosen = [chosen[i] for i in sorted(by_count[:room])]
     columns = {}
     for item in chosen:
-        wanted, path = column_name(item.keys), format_path(item.keys)
+        is_shared = len(item.keys) > 1 and item.keys[0] == owner.shared
+        wanted, path = column_name(item.keys[is_shared:]), format_path(item.keys)
         name = names.take(wanted)
         absent = IS_NULL if item.is_null else None
         columns[name] = Column(type=item.type, from_=path, kind=item.kind, absent=absent)
@@ -232,10 +252,11 @@ def _name_columns(
     return columns
 
 
-def _list_nulls(fields: Iterable[AnyField]) -> tuple[str, ...] | None:
-    """The paths of fields without a column that are null in most documents."""
-    nulls = [each.keys for each in fields if isinstance(each, FieldNull)]
-    return tuple(map(format_path, nulls)) or None
+def _list_paths(
+    fields: Iterable[AnyField], of: type[FieldNull | FieldDocument]
+) -> tuple[str, ...] | None:
+    """The paths of the fields of a class."""
+    return tuple(format_path(each.keys) for each in fields if isinstance(each, of)) or None
 
 
 def _id_column(path: PathProfile, documents: int, *, ids: Ids) -> list[FieldColumn]:
@@ -244,7 +265,7 @@ def _id_column(path: PathProfile, documents: int, *, ids: Ids) -> list[FieldColu
     is_rare = path.values < 100 and 100 * path.values < documents
     if not choice or not path.set_values or is_rare:
         return []
-    evidence = column_evidence(path, choice.held, rows=documents, row="document")
+    evidence = column_evidence(path, choice, rows=documents, row="document")
     return [FieldColumn(("_id",), choice.type, choice.kind, path.values, evidence)]
 
 

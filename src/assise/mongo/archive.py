@@ -16,9 +16,10 @@ from assise.errors import SourceError
 from assise.mongo.archive_chunks import read_chunks
 from assise.mongo.archive_contents import REMEDY_CHANGED, Contents, Extent, survey_archive
 from assise.mongo.chunks import Chunk, Group
-from assise.mongo.dump import BUCKETS, describe_view, is_servers_own
+from assise.mongo.dump import describe_view, is_servers_own
 from assise.mongo.segments import Namespace
 from assise.mongo.source import (
+    BUCKETS,
     NO_OPTIONS,
     NOTHING,
     SHOWN,

@@ -19,10 +19,9 @@ from pymongo.errors import OperationFailure
 
 from assise.errors import SourceError, UsageError
 from assise.mongo.cursor import CollectionReader, LiveCollection
-from assise.mongo.dump import BUCKETS
 from assise.mongo.faults import UNAUTHORIZED, translated
 from assise.mongo.ranges import EVERYTHING
-from assise.mongo.source import SERVERS_OWN, SourceOptions, choose_database
+from assise.mongo.source import BUCKETS, SERVERS_OWN, SourceOptions, choose_database
 from assise.mongo.url import hide_secrets, lacks_password, list_secrets
 
 SELECTION_MS = 10_000

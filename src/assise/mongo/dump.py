@@ -25,6 +25,7 @@ from assise.mongo.chunks import Chunk
 from assise.mongo.frames import LARGEST, SMALLEST
 from assise.mongo.names import is_cut, unescape, whole_name
 from assise.mongo.source import (
+    BUCKETS,
     NO_OPTIONS,
     NOTHING,
     REMEDY_UNREADABLE,
@@ -45,12 +46,6 @@ _PRELUDE_KEYS = ("ServerVersion", "ToolVersion")
 _GZIP = b"\x1f\x8b"
 _HEAD_BYTES = 16 << 10
 
-BUCKETS = "system.buckets."
-"""The prefix of a collection that holds the data of a time series.
-
-Its metadata file has the name of the time series itself.
-"""
-
 
 @dataclass(frozen=True)
 class Dump:
@@ -70,7 +65,7 @@ class Dump:
 
     @property
     def name(self) -> str:
-        """The database that was asked for, or else the folder, or the collection of the file."""
+        """The database, which is called like its folder, or the collection of the file."""
         is_file = self.path == self.files[0].path
         return self.database or (self.files[0].name if is_file else _stem(self.path))
 
@@ -215,7 +210,7 @@ def _open_folder(path: Path, options: SourceOptions) -> Dump:
     inner = _open_database(folder, sorted(folder.iterdir()), options)
     ignored = (*_list_ignored(others), *inner.ignored)
     notes = (*told.values(), *_note_oplog(entries), *inner.notes)
-    return replace(inner, path=path, ignored=ignored, notes=notes, database=options.database)
+    return replace(inner, path=path, ignored=ignored, notes=notes, database=folder.name)
 
 
 def _note_oplog(entries: list[Path]) -> list[str]:

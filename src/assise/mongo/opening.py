@@ -13,6 +13,7 @@ from pathlib import Path
 from assise.errors import SourceError
 from assise.mongo.archive_contents import is_archive
 from assise.mongo.dump import check_text, is_dump, open_dump, rebuild_dump
+from assise.mongo.series import rebuild_series, with_series
 from assise.mongo.source import (
     NO_OPTIONS,
     REMEDY_UNREADABLE,
@@ -70,9 +71,9 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
         from assise.mongo.archive import open_archive
 
         options.check({"database"}, f"{path} is an archive")
-        return open_archive(path, options)
+        return with_series(open_archive(path, options))
     if is_dump(path):
-        return open_dump(path, options)
+        return with_series(open_dump(path, options))
     from assise.mongo.json_source import is_json, open_json
 
     if is_json(path):
@@ -88,6 +89,8 @@ def rebuild_source(facts: JsonObject) -> Source:
     match facts["kind"]:
         case "dump":
             return rebuild_dump(facts)
+        case "series":
+            return rebuild_series(rebuild_source(facts["inner"]), facts)
         case "archive":
             from assise.mongo.archive import rebuild_archive
 

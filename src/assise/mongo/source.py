@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Collection as Names
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
@@ -18,6 +19,12 @@ from assise.rows.model import Document
 
 SERVERS_OWN = {"admin", "config", "local"}
 """Databases that MongoDB keeps for itself."""
+
+BUCKETS = "system.buckets."
+"""The prefix of a collection that holds the data of a time series.
+
+Its metadata file has the name of the time series itself.
+"""
 
 SHOWN = 20
 """Collections that an error names."""
@@ -40,6 +47,19 @@ Sample = tuple[list[Document], float]
 """Documents of a collection, and their share of it, from 0 to 1."""
 
 
+class CollectionKind(Enum):
+    """What the documents of a collection are.
+
+    Measurements of a time series may share an `_id`. Buckets are those that are read as
+    measurements; the rest are the buckets that cannot be.
+    """
+
+    DOCUMENTS = auto()
+    MEASUREMENTS = auto()
+    REST = auto()
+    BUCKETS = auto()
+
+
 @dataclass(frozen=True)
 class Collection:
     """A collection of a source.
@@ -51,6 +71,12 @@ class Collection:
     name: str
     size: int
     place: str
+    content: CollectionKind = CollectionKind.DOCUMENTS
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether a source holds it for everybody, not only where a manifest names it."""
+        return self.content in {CollectionKind.DOCUMENTS, CollectionKind.MEASUREMENTS}
 
 
 class Piece(NamedTuple):
@@ -89,8 +115,8 @@ class SourceOptions:
     queries: Mapping[str, str] = field(default_factory=dict)
 
     def _selects(self, collection: str) -> bool:
-        is_named = not self.only or any(fnmatchcase(collection, each) for each in self.only)
-        return is_named and not any(fnmatchcase(collection, each) for each in self.skip)
+        is_named = not self.only or any(_fits(collection, each) for each in self.only)
+        return is_named and not any(_fits(collection, each) for each in self.skip)
 
     def select(self, collections: Sequence[str]) -> list[str]:
         """Return those of a source's collections that are to be read.
@@ -99,7 +125,7 @@ class SourceOptions:
             UsageError: a pattern of `only` fits none, or none is left.
         """
         selected = [name for name in collections if self._selects(name)]
-        unused = [each for each in self.only if not any(fnmatchcase(n, each) for n in collections)]
+        unused = [each for each in self.only if not any(_fits(n, each) for n in collections)]
         if unused or (collections and not selected):
             given = f"--only {unused[0]!r} fits" if unused else "--only and --skip leave"
             names = ", ".join(collections[:SHOWN])
@@ -134,10 +160,23 @@ class SourceOptions:
             value = " ".join(f"{key}={query}" for key, query in self.queries.items())
         return f"with {_OPTIONS[name]} {value}"
 
+    def show_selection(self) -> str:
+        """Return the patterns of collections as people give them, such as `--only users`."""
+        named = {"--only": self.only, "--skip": self.skip}
+        pairs = [f"{option} {shlex.quote(each)}" for option, of in named.items() for each in of]
+        return " ".join(pairs)
+
     @classmethod
     def from_json(cls, facts: JsonObject) -> Self:
         """Return the options that `as_json` described."""
         return cls(**facts)
+
+
+def _fits(collection: str, pattern: str) -> bool:
+    """Return whether a pattern fits a collection; a time series has the name of its buckets, too."""
+    return fnmatchcase(collection, pattern) or (
+        collection.startswith(BUCKETS) and fnmatchcase(collection.removeprefix(BUCKETS), pattern)
+    )
 
 
 NO_OPTIONS = SourceOptions()

@@ -28,7 +28,8 @@ def set_rights(session: Session, connection: Connection, rights: Rights) -> None
         TargetError: rules do not bind the login. UsageError: an id holds a NUL.
     """
     if connection.engine not in _bound:
-        row = connection.exec_driver_sql(QUERIES["unbound"]).one()
+        others = {"others": [*rights.others]}
+        row = connection.exec_driver_sql(QUERIES["unbound"], others).one()
         url = connection.engine.url.set(drivername="postgresql")
         refuse_unbound(Login(*row), describe(url.render_as_string(hide_password=False)))
         _bound.add(connection.engine)

@@ -5,7 +5,9 @@ Rules of access stop a forgotten filter. They do not stop SQL that calls `set_co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
@@ -18,6 +20,9 @@ from assise.postgres.queries import QUERIES
 if TYPE_CHECKING:
     from psycopg.abc import AdaptContext
 
+_TO_SAVEPOINT = re.compile(r"\brollback\s+(?:(?:work|transaction)\s+)?to\b", re.IGNORECASE)
+"""What ends no transaction, and is answered by the same word as what does."""
+
 _OPEN = {pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR}
 
 
@@ -25,7 +30,9 @@ class Rights(NamedTuple):
     """Whose session it is, and how long a statement of it may take.
 
     An id is None where there is none: rules then show only what everybody may see. `role` is given
-    where the roles share one login: empty, or a role that sees all rows.
+    where the roles share one login: empty, or a role that sees all rows. With `has_claims` the
+    session has the claims of a token, as Supabase's rules read them. `others` are the roles that see
+    more rows than this one, which its login may not be.
     """
 
     user_id: object = None
@@ -33,6 +40,8 @@ class Rights(NamedTuple):
     statement_timeout_ms: int = 0
     role: str | None = None
     is_read_only: bool = False
+    has_claims: bool = False
+    others: tuple[str, ...] = ()
 
     def settings(self) -> Mapping[str, str]:
         """What a transaction with these rights sets, each setting every time.
@@ -45,6 +54,8 @@ class Rights(NamedTuple):
             "app.tenant_id": _as_text("tenant_id", self.tenant_id),
             "statement_timeout": str(self.statement_timeout_ms),
         }
+        if self.has_claims:
+            settings["request.jwt.claims"] = write_claims(settings["app.user_id"])
         return settings if self.role is None else {**settings, "app.role": self.role}
 
     def begin(self, context: AdaptContext, position: str | None = None) -> bytes:
@@ -67,6 +78,14 @@ class Rights(NamedTuple):
         return b"BEGIN ISOLATION LEVEL READ COMMITTED%b; SELECT %b" % (mode, b", ".join(calls))
 
 
+def write_claims(user: str) -> str:
+    """The claims of a user's token, as PostgREST hands them to rules; empty without a user.
+
+    https://docs.postgrest.org/en/stable/references/transactions.html
+    """
+    return json.dumps({"sub": user, "role": "authenticated"}) if user else ""
+
+
 def _quote(value: str, context: AdaptContext) -> bytes:
     return sql.Literal(value).as_bytes(context)
 
@@ -85,12 +104,37 @@ def check_open(info: psycopg.ConnectionInfo, close: Callable[[], None]) -> None:
         UsageError: it has; the connection is closed.
     """
     if info.transaction_status not in _OPEN and info.status == pq.ConnStatus.OK:
-        close()
-        raise UsageError(
-            "a COMMIT or ROLLBACK in SQL ended the transaction of the session",
-            remedy="Leave the block of the session to commit; an exception rolls back."
-            " Use SAVEPOINT for parts of it.",
-        )
+        _refuse_end(close)
+
+
+def check_results(
+    cursor: psycopg.Cursor[Any] | psycopg.AsyncCursor[Any],
+    statement: str,
+    close: Callable[[], None],
+) -> bool:
+    """Check that no statement of a text has ended the transaction, though another one began since.
+
+    Of several results the last is the current one then; whether there were several.
+
+    Raises:
+        UsageError: one has; the connection is closed.
+    """
+    tags = [cursor.statusmessage]
+    while cursor.nextset():
+        tags.append(cursor.statusmessage)
+    ends = tags.count("ROLLBACK")
+    if "COMMIT" in tags or (ends and ends > len(_TO_SAVEPOINT.findall(statement))):
+        _refuse_end(close)
+    return len(tags) > 1
+
+
+def _refuse_end(close: Callable[[], None]) -> None:
+    close()
+    raise UsageError(
+        "a COMMIT or ROLLBACK in SQL ended the transaction of the session",
+        remedy="Leave the block of the session to commit; an exception rolls back."
+        " Use SAVEPOINT for parts of it.",
+    )
 
 
 def check_whole(info: psycopg.ConnectionInfo) -> None:
@@ -113,9 +157,10 @@ class Login(NamedTuple):
     is_superuser: bool
     may_bypass: bool
     tables: list[str]
+    others: list[str]
 
 
-def check_login(conninfo: str, target: str, wait_s: int) -> None:
+def check_login(conninfo: str, target: str, wait_s: int, others: Sequence[str]) -> None:
     """Sign in as an application does, within `wait_s` seconds; check that rules bind the role.
 
     Raises:
@@ -124,17 +169,27 @@ def check_login(conninfo: str, target: str, wait_s: int) -> None:
     with psycopg.connect(
         conninfo, autocommit=True, connect_timeout=wait_s, prepare_threshold=None
     ) as connection:
-        check_bound(connection, target)
+        check_bound(connection, target, others)
 
 
-def check_bound(connection: psycopg.Connection[Any], target: str) -> None:
-    """Check that rules bind the role that a connection has.
+def check_reach(conninfo: str, target: str, wait_s: int) -> None:
+    """Sign in within `wait_s` seconds, as a role that rules need not bind.
+
+    Raises:
+        psycopg.Error: no connection.
+    """
+    del target
+    psycopg.connect(conninfo, connect_timeout=wait_s, prepare_threshold=None).close()
+
+
+def check_bound(connection: psycopg.Connection[Any], target: str, others: Sequence[str]) -> None:
+    """Check that rules bind the role that a connection has, and that it is none of the others.
 
     Raises:
         TargetError: it goes around them; says why and what to do.
     """
     with connection.cursor(row_factory=kwargs_row(Login)) as cursor:
-        login = cursor.execute(QUERIES["unbound"].encode()).fetchone()
+        login = cursor.execute(QUERIES["unbound"].encode(), {"others": [*others]}).fetchone()
     if login is not None:
         refuse_unbound(login, target)
 
@@ -153,6 +208,9 @@ def refuse_unbound(login: Login, target: str) -> None:
     elif login.tables:
         reason = f"owns {', '.join(login.tables)}, or is a member of the owner"
         remedy = f"Revoke the owner's role from {login.name}, or sign in as another role."
+    elif login.others:
+        reason = f"is or may become {', '.join(login.others)}"
+        remedy = "Sign in as another role, such as PREFIX_app."
     if reason:
         message = f"{target}: role {login.name!r} {reason}, so that no rule binds it"
         raise TargetError(message, remedy=remedy)

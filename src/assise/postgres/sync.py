@@ -10,7 +10,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from assise.postgres.pool import Arguments, Record, name_cursor
-from assise.postgres.rights import Rights, check_bound, check_open, check_whole
+from assise.postgres.rights import Rights, check_bound, check_open, check_results, check_whole
 from assise.postgres.translate import translated
 
 
@@ -69,6 +69,8 @@ class SyncSession:
         with translated(self.target, in_session=True):
             cursor = self.connection.execute(statement.encode(), parameters)
         check_open(self.connection.info, self.connection.pgconn.finish)
+        if check_results(cursor, statement, self.connection.pgconn.finish):
+            cursor.set_result(0)
         return cursor
 
 
@@ -95,7 +97,7 @@ def open_session(
     with closing(connection):
         with translated(target, in_session=True):
             if is_bound:
-                check_bound(connection, target)
+                check_bound(connection, target, rights.others)
             connection.execute(rights.begin(connection), prepare=False)
         yield SyncSession(connection, target)
         check_open(connection.info, connection.pgconn.finish)

@@ -48,6 +48,18 @@ def quote_role(name: str) -> str:
     return f"(select current_setting('{ROLE_SETTING}', true)) = {quote_text(name)}"
 
 
+def list_others(prefix: str, name: str) -> tuple[str, ...]:
+    """The roles that see more rows than the application's or that of sign-up, if it is one of them.
+
+    >>> list_others("shop", "app"), list_others("shop", "worker")
+    (('shop_auth', 'shop_readonly', 'shop_worker', 'shop_admin'), ())
+    """
+    if name not in {"app", "auth"}:
+        return ()
+    seen = ("users", "all") if name == "app" else ("all",)
+    return tuple(role_name(prefix, role.name) for role in ROLES if role.rows in seen)
+
+
 def create_role(prefix: str, role: Role) -> str:
     """The statements that make a role; a login gets its password from an administrator."""
     name = role_name(prefix, role.name)

@@ -10,12 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote_plus
 
 from assise.errors import AssiseError, CellError, ExtendedJsonError
 from assise.files import exists_error
-from assise.mongo.dump import BUCKETS
 from assise.mongo.names import file_name, is_cut, unescape
+from assise.mongo.source import BUCKETS
 from assise.postgres.connection import Connection
 from assise.postgres.reading import Reading
 from assise.rows.assemble import Assembler
@@ -45,7 +46,8 @@ class Exported:
     """The export of one collection: documents from rows, and rejects from their bytes.
 
     `texts` are rejects of JSON that are no documents; they stand in a file of their own.
-    `problems` are the first of the documents that were skipped, in words.
+    `problems` are the first of the documents that were skipped, in words. `is_series` says that
+    they are the measurements of a time series, and not its buckets.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Exported:
     texts: int = 0
     skipped: int = 0
     problems: list[str] = field(default_factory=list)
+    is_series: bool = False
 
     def skip(self, what: str) -> None:
         """Count a document that is not exported, and say which."""
@@ -74,7 +77,8 @@ def export_documents(
 
     The caller's transaction must be open, with one snapshot.
     """
-    exported = Exported(collection)
+    metadata = json.loads(ledger.read_metadata(connection, load, collection) or "{}")
+    exported = Exported(collection, is_series=_is_series(metadata, collection))
     reader = _Reader(connection, load, exported, limit_bytes=limit_bytes)
     for raw in reader.read():
         write(raw)
@@ -252,6 +256,7 @@ def _rejects_name(collection: str) -> str:
 def _metadata(connection: Connection, load: Load, collection: str) -> str:
     """Return what the dump had, or else the one index that every collection has.
 
+    Measurements of a time series become a collection: mongorestore would take them for buckets.
     Where the file's name is cut, the text has the collection's whole name, as mongorestore reads it
     there: escaped.
     """
@@ -259,13 +264,23 @@ def _metadata(connection: Connection, load: Load, collection: str) -> str:
     ids = {"v": 2, "key": {"_id": 1}, "name": "_id_"}
     plain = {"options": {}, "indexes": [ids], "collectionName": name, "type": "collection"}
     text = ledger.read_metadata(connection, load, collection) or json.dumps(plain)
+    metadata = json.loads(text)
+    if _is_series(metadata, collection):
+        metadata = {**plain, "indexes": [ids, *metadata.get("indexes", [])]}
+        text = json.dumps(metadata)
     if not is_cut(file_name(name)):
         return text
     whole = name if unescape(name) == name else quote_plus(name)
-    metadata = json.loads(text)
     if metadata.get("collectionName") == whole:
         return text
     return json.dumps({**metadata, "collectionName": whole})
+
+
+def _is_series(metadata: dict[str, Any], collection: str) -> bool:
+    """Return whether what is loaded are the measurements of a time series."""
+    options = metadata.get("options")
+    is_series = isinstance(options, dict) and "timeseries" in options
+    return is_series and not collection.startswith(BUCKETS)
 
 
 ANOTHER = "another folder: --out FOLDER"

@@ -461,7 +461,7 @@ def _working(
 def _count_workers(workspace: Workspace, source: Source) -> int:
     """As many as the user gives; else one for each core, fewer for a small source."""
     given = workspace.setting(WORKERS)
-    size = sum(collection.size for collection in source.collections)
+    size = sum(collection.size for collection in source.collections if collection.is_listed)
     return given or min(count_cores(), MOST_WORKERS, 1 + size // WORKER_BYTES)
 
 
@@ -528,12 +528,13 @@ def _check_manifest(
             f"{workspace.path} is called {manifest.name!r}, not {name!r}",
             remedy="Leave --name out, or write the name into the manifest.",
         )
-    held, selected = {*manifest.roots.values()}, {each.name for each in source.collections}
-    if (options.only or options.skip) and held != selected:
-        differing = ", ".join(sorted(held ^ selected)[:MOST_TABLES])
+    held, listed = {*manifest.roots.values()}, {each.name: each for each in source.collections}
+    differing = [name for name in held ^ {*listed} if name not in listed or listed[name].is_listed]
+    if (options.only or options.skip) and differing:
+        tables, others = (", ".join(sorted(names)[:MOST_TABLES]) for names in (held, {*listed}))
         raise UsageError(
-            f"{workspace.path} has the tables of other collections than --only and --skip select:"
-            f" {differing}",
+            f"{workspace.path} has the tables of {tables}, not of {others}, as"
+            f" {options.show_selection()} asks",
             remedy="The manifest decides what is loaded: leave --only and --skip out, or change it"
             " there.",
         )

@@ -10,10 +10,10 @@ from itertools import chain
 from assise.documents.shape import Shape
 from assise.infer.joins import Joins
 from assise.infer.metadata import read_metadata
-from assise.infer.names import is_reference_name
+from assise.infer.names import is_reference_name, name_things
 from assise.infer.profile import Profile
 from assise.mongo.chunks import Chunk
-from assise.mongo.source import LiveSource, Source, find_collections
+from assise.mongo.source import CollectionKind, LiveSource, Source, find_collections
 from assise.progress import Log, OnProgress
 from assise.transfer.report import describe_guesses
 from assise.transfer.workers.pool import Workers
@@ -32,6 +32,7 @@ class ProfileWork:
 
     def __init__(self, source: Source, paths: int, targets: Mapping[str, Sequence[str]]) -> None:
         self._source, self._paths, self._targets = source, paths, targets
+        self._things = name_things(targets)
         self._is_named = lru_cache(maxsize=10_000)(self._find_named)
         self._shapes: dict[str, Shape | None] = {}
 
@@ -67,7 +68,7 @@ class ProfileWork:
     def _find_named(self, key: str) -> bool:
         """Return whether the name of a field says that it refers to documents of a collection."""
         return any(
-            is_reference_name(key, collection, field)
+            is_reference_name(key, self._things[collection], field)
             for collection, fields in self._targets.items()
             for field in fields
         )
@@ -92,9 +93,15 @@ def profile_source(
     Raises:
         SourceError: a file cannot be read.
     """
-    profiles = {collection.name: Profile(paths=paths) for collection in source.collections}
+    contents = {each.name: each.content for each in source.collections}
+    profiles = {
+        name: Profile(paths=paths)
+        for name, content in contents.items()
+        if content is not CollectionKind.BUCKETS
+    }
     for name, profile in profiles.items():
         profile.metadata = read_metadata(source.read_metadata(name))
+        profile.is_series = contents[name] is CollectionKind.MEASUREMENTS
     sampled = _choose_sampled(source) if sample else {}
     for name in sampled:
         profiles[name].metadata = profiles[name].metadata.without_rules
@@ -111,14 +118,19 @@ def profile_source(
         profile = profiles[task.collection.name]
         if task.is_end and task.collection.name not in sampled:
             name = task.collection.name
-            log(f"{escape(name)}: {task.collection.size:,} bytes read")
+            if contents[name] is not CollectionKind.REST:
+                log(f"{escape(name)}: {task.collection.size:,} bytes read")
             for line in (*describe_guesses(name, guesses[name]), *task.problems) if says else ():
                 log(line)
         elif not task.is_end:
             profile.merge(Profile.from_json(result))
             guesses[task.collection.name].update(result["guesses"])
             progress(task.progress("infer", profile.documents + profile.invalid))
-    return profiles
+    return {
+        name: profile
+        for name, profile in profiles.items()
+        if contents[name] is not CollectionKind.REST or profile.documents + profile.invalid
+    }
 
 
 def _choose_sampled(source: Source) -> dict[str, int]:

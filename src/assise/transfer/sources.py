@@ -22,7 +22,7 @@ def check_held(manifest: Manifest, source: Source, log: Log) -> None:
     find_collections(source, known)
     check_keys(manifest, source)
     for collection in source.collections:
-        if collection.name not in known:
+        if collection.is_listed and collection.name not in known:
             log(f"{escape(collection.name)} has no table in the manifest and is not loaded")
 
 

@@ -60,17 +60,21 @@ def work(
             )
         books.ensure(connection)
         conninfo, target = connection.conninfo, connection.target
-    worker = _Worker(workspace, tables.name, conninfo, target, jobs)
+    own = workspace.role_url(tables.manifest, "worker") if workspace.to is None else ""
+    worker = _Worker(workspace, tables.name, conninfo, target, own or conninfo, jobs)
     asyncio.run(worker.run(is_once=is_once))
     return worker.work
 
 
 @dataclass
 class _Worker:
+    """Jobs run with the connection string `of_jobs`, which may be that of the worker's own login."""
+
     workspace: Workspace
     load: str
     conninfo: str
     target: str
+    of_jobs: str
     jobs: Sequence[Job]
     work: WorkReport = field(default_factory=WorkReport)
 
@@ -121,7 +125,8 @@ class _Worker:
     def _task(self, job: Job) -> TimedTask:
         def run(should_stop: ShouldStop) -> None:
             try:
-                with Connection(self.conninfo, shown=self.target) as connection:
+                shown = self.target if self.of_jobs == self.conninfo else None
+                with Connection(self.of_jobs, shown=shown) as connection:
                     result = job.run(connection, should_stop)
             except AssiseError as error:
                 self.work.failed.append((job.name, error))

@@ -11,6 +11,18 @@ FROM json_array_elements(%(lines)s::json) WITH ORDINALITY AS lines (line, place)
 ON CONFLICT (load, position) DO UPDATE SET kind = excluded.kind, "table" = excluded."table", name = excluded.name,
     create_sql = excluded.create_sql, drop_sql = excluded.drop_sql
 
+-- define --
+-- Note what the catalog says now of what the rules of a load have made.
+UPDATE assise.rule SET definition = now.definition
+FROM assise.rule_definition(to_regnamespace(quote_ident(%(schema)s))) AS now
+WHERE load = %(load)s AND (rule.kind, rule."table", rule.name) = (now.kind, now."table", now.name)
+
+-- altered --
+-- What is in the catalog, and not as it was made: kind, table and name.
+SELECT kind, "table", name FROM assise.rule
+JOIN assise.rule_definition(to_regnamespace(quote_ident(%(schema)s))) AS now USING (kind, "table", name)
+WHERE load = %(load)s AND rule.definition IS DISTINCT FROM now.definition
+
 -- forget --
 -- Forget what the rules of a load have made; gives the statements for what does not go with its tables.
 WITH gone AS (DELETE FROM assise.rule WHERE load = %(load)s RETURNING *)
@@ -23,8 +35,9 @@ SELECT drop_sql FROM gone WHERE "table" = '' AND NOT EXISTS (
 SELECT EXISTS (SELECT FROM assise.rule)
 
 -- drop_rules --
--- Drop the table of rules, when no load has some.
-DROP TABLE assise.rule
+-- Drop the table of rules, when no load has some, and what reads the catalog for it.
+DROP TABLE assise.rule;
+DROP FUNCTION IF EXISTS assise.rule_definition(regnamespace)
 
 -- present --
 -- What the catalog has of what rules make: kind, table and name.
@@ -33,6 +46,8 @@ WITH ours AS (
     WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind = 'r' AND relname = ANY (%(tables)s)
 )
 SELECT 'column', name, attname::text FROM ours JOIN pg_attribute ON attrelid = ours.oid WHERE attnum > 0 AND NOT attisdropped
+UNION ALL
+SELECT 'table', '', relname::text FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind = 'r'
 UNION ALL
 SELECT 'owner', name, pg_get_userbyid(relowner)::text FROM ours
 UNION ALL

@@ -116,9 +116,11 @@ SELECT set_config('app.role', 'owner', false), set_config('row_security', CASE W
 FROM bound HAVING bool_or(relforcerowsecurity)
 
 -- unbound --
--- Why policies do not bind the user, if they do not: what the role is, and ruled tables that it owns or may own.
+-- Why policies do not bind the user, if they do not: what the role is, ruled tables that it owns or may own, and which of these others it may be.
 SELECT rolname::text AS name, rolsuper AS is_superuser, rolbypassrls AS may_bypass, ARRAY(
     SELECT oid::regclass::text FROM pg_class
     WHERE relkind IN ('r', 'p') AND relrowsecurity AND NOT relforcerowsecurity AND pg_has_role(relowner, 'MEMBER')
     ORDER BY 1 LIMIT 5
-) AS tables FROM pg_roles WHERE rolname = current_user
+) AS tables, ARRAY(
+    SELECT rolname::text FROM pg_roles WHERE rolname = ANY (%(others)s) AND pg_has_role(oid, 'MEMBER') ORDER BY 1
+) AS others FROM pg_roles WHERE rolname = current_user
