@@ -56,6 +56,7 @@ def mutate(database: str) -> Callable[[str | tuple[str, str, str]], None]:
     return run
 
 
+@pytest.mark.contract
 def test_two_hundred_queries_find_what_brute_force_finds(library: Project, database: str) -> None:
     fuzz = Fuzz(database, queries=200, seed=7)
     fuzz.run()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -19,7 +19,7 @@ from assise.cli.options import (
     open_project,
 )
 from assise.files import check_writable, write_file
-from assise.search.evaluate import MEASURES, Estimate, Evaluation, evaluate
+from assise.search.evaluate import MEASURES, Evaluation, Mean, evaluate
 from assise.search.judgements import read_judgements, read_queries, write_run
 from assise.search.query import Enough
 from assise.search.rankings import METHODS, open_rankings
@@ -125,16 +125,20 @@ def write_runs(search: SearchVerbs, queries: Path, run: Path, ranked: Ranked) ->
 def _print_evaluation(found: Evaluation) -> None:
     print(f"{found.queries:,} judged queries")
     for method in found.methods:
-        shown = "  ".join(f"{name} {_show(method.measures[name])}" for name in MEASURES)
-        print(f"{method.name:8} {shown}")
+        print(f"{method.name:8} {_show_all(method.measures)}")
     first, *others = found.methods
     for method in others:
-        shown = "  ".join(f"{name} {_show(method.gain[name], '+')}" for name in MEASURES)
-        print(f"{method.name} against {first.name}: {shown}")
+        print(f"{method.name} against {first.name}: {_show_all(method.gain, '+')}")
     for each in found.worst:
         rank = f"first at {each.first_rank}" if each.first_rank else "not found"
-        print(show_controls(f"{each.value:.2f}  {each.query}  {rank}  {each.text}"))
+        parts = [f"{each.value:.2f}", each.query, rank, each.text]
+        print(show_controls("  ".join(parts)))
 
 
-def _show(found: Estimate, sign: str = "") -> str:
-    return f"{found.mean:{sign}.3f} [{found.low:{sign}.3f}, {found.high:{sign}.3f}]"
+def _show_all(found: Mapping[str, Mean], sign: str = "") -> str:
+    return "  ".join(f"{name} {_show(found[name], sign)}" for name in MEASURES)
+
+
+def _show(found: Mean, sign: str) -> str:
+    mean, low, high = (f"{each:{sign}.3f}" for each in (found.mean, found.low, found.high))
+    return f"{mean} [{low}, {high}]"

@@ -96,7 +96,8 @@ PATTERNS = {
 
 _QUOTES = "“”„«»"
 _SPACES = "\u00a0\u2002\u2003\u2009\u200b\u202f\u2018–—…•·"
-MARKS, PLAIN = _QUOTES + _SPACES, '"' * len(_QUOTES) + " " * len(_SPACES)
+MARKS = _QUOTES + _SPACES
+PLAIN = '"' * len(_QUOTES) + " " * len(_SPACES)
 """Typographic characters, which some locales take for letters, and as what they are read."""
 
 FUNCTIONS = {
@@ -162,7 +163,8 @@ def _create_dictionaries(schema: str, languages: list[str]) -> Iterator[str]:
     )
     create = f"CREATE TEXT SEARCH DICTIONARY {_name(schema, 'fold').replace('%', '%%')}"
     options = "(TEMPLATE = %s.unaccent, RULES = 'unaccent')"
-    yield _unless(schema, "dict", "fold", fold.format(quote_text(f"{create} {options}")))
+    make = fold.format(quote_text(f"{create} {options}"))
+    yield _unless(schema, "dict", "fold", make)
     yield _create_configuration(schema, CODE, ["simple"], [_name(schema, "fold"), "simple"])
     for language in languages:
         if language in LANGUAGES:

@@ -7,8 +7,11 @@ of the first row that fits, and the share of the rows that fit among the first 1
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import starmap
+from operator import sub
 from statistics import fmean
 from typing import Any
 
@@ -30,7 +33,7 @@ Series = Mapping[str, Sequence[float]]
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Mean:
     """The mean of a measure over the queries, and where it lies in 95 of 100 samples of queries."""
 
     mean: float
@@ -39,12 +42,12 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Method:
+class Measured:
     """A way of searching, its measures, and by how much each exceeds that of the first method."""
 
     name: str
-    measures: dict[str, Estimate]
-    gain: dict[str, Estimate]
+    measures: dict[str, Mean]
+    gain: dict[str, Mean]
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Evaluation:
     queries: int
     unjudged: int
     unknown: int
-    methods: list[Method]
+    methods: list[Measured]
     worst: list[Worst]
 
     @property
@@ -111,7 +114,7 @@ def evaluate(
         unjudged=len(queries) - len(judged),
         unknown=len(judgements) - len(judged),
         methods=[
-            Method(
+            Measured(
                 name,
                 _estimate(values[name], means[name]),
                 _estimate(_exceed(values, name, first), _exceed(means, name, first)),
@@ -127,7 +130,8 @@ def _rank_all(rank: Rank, queries: Mapping[str, str]) -> dict[str, list[str]]:
     found = {}
     for query, text in queries.items():
         ranked = sorted(rank(text, DEPTH), key=lambda each: -each[1])
-        found[query] = list(dict.fromkeys(row for row, _ in ranked))[:DEPTH]
+        once = dict.fromkeys(row for row, _ in ranked)
+        found[query] = [*once][:DEPTH]
     return found
 
 
@@ -142,7 +146,7 @@ def _measure(run: Mapping[str, Sequence[str]], judgements: Judgements) -> dict[s
         for query, rows in run.items()
     }
     measures = {library.parse_measure(name): shown for shown, name in MEASURES.items()}
-    found: dict[str, dict[str, float]] = {shown: {} for shown in MEASURES}
+    found: dict[str, dict[str, float]] = defaultdict(dict)
     for metric in library.iter_calc(list(measures), judgements, scored):
         found[measures[metric.measure]][metric.query_id] = metric.value
     return {shown: [each[query] for query in judgements] for shown, each in found.items()}
@@ -168,15 +172,15 @@ def _exceed(of_method: Mapping[str, Series], name: str, first: str) -> dict[str,
     pairs = {
         each: zip(of_method[name][each], of_method[first][each], strict=True) for each in MEASURES
     }
-    return {each: [one - other for one, other in found] for each, found in pairs.items()}
+    return {name: list(starmap(sub, found)) for name, found in pairs.items()}
 
 
-def _estimate(values: Series, means: Series) -> dict[str, Estimate]:
+def _estimate(values: Series, means: Series) -> dict[str, Mean]:
     """Each measure with the percentiles of its resampled means."""
     cut = RESAMPLES // 40
     ordered = {name: sorted(each) for name, each in means.items()}
     return {
-        name: Estimate(fmean(each), ordered[name][cut], ordered[name][-cut - 1])
+        name: Mean(fmean(each), ordered[name][cut], ordered[name][-cut - 1])
         for name, each in values.items()
     }
 
@@ -190,7 +194,8 @@ def _find_worst(
     """The queries that are answered worse than they could be, the worst first."""
     found = []
     for (query, text), value in zip(queries.items(), values, strict=True):
-        fits = (place for place, row in enumerate(run[query], 1) if judgements[query].get(row))
+        grades = [judgements[query].get(row, 0) for row in run[query]]
+        first = next((place for place, grade in enumerate(grades, 1) if grade), None)
         if value < 1:
-            found.append(Worst(query, text, value, next(fits, None)))
+            found.append(Worst(query, text, value, first))
     return sorted(found, key=lambda each: (each.value, -(each.first_rank or DEPTH + 1)))

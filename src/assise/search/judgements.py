@@ -117,7 +117,8 @@ def write_run(rank: Rank, queries: dict[str, str], *, limit: int, tag: str) -> I
     """
     for query, text in queries.items():
         for place, (row, score) in enumerate(rank(text, limit), 1):
-            yield f"{_join(query)} Q0 {_join(row)} {place} {score!r} {tag}"
+            columns = [_join(query), "Q0", _join(row), str(place), repr(score), tag]
+            yield " ".join(columns)
 
 
 def _join(name: str) -> str:

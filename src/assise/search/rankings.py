@@ -70,8 +70,9 @@ def _rank(
     asker: Asker, names: Sequence[str], match: Enough, is_raw: bool, text: str, limit: int
 ) -> list[tuple[str, float]]:
     request = Request(text, names, limit, match=match, is_raw=is_raw)
+    is_only = len(names) == 1
     return [
-        (name_row(str(hit["table"]), hit["key"], is_only=len(names) == 1), float(hit["score"]))
+        (name_row(hit["table"], hit["key"], is_only=is_only), hit["score"])
         for hit in asker.rank(request)
     ]
 
@@ -80,4 +81,7 @@ def _rank_by_postgres(
     connection: Connection, table: Searched, text: str, limit: int
 ) -> list[tuple[str, float]]:
     rows = connection.execute(select_by_ts_rank(table), {"q": text, "limit": limit})
-    return [(name_row(table.name, key, is_only=True), float(str(score))) for score, *key in rows]
+    ranked = []
+    for score, *key in rows:
+        ranked.append((name_row(table.name, key, is_only=True), float(str(score))))
+    return ranked

@@ -10,7 +10,7 @@ from html import escape, unescape
 from assise.schema.search_text import MARKS, PLAIN
 
 LENGTH = 200
-BEGIN, END = "\x01", "\x02"
+BEGIN, END = _MARKS = "\x01\x02"
 _WORD = re.compile(r"\w{3,}")
 _COMBINING = re.compile("[\u0300-\u036f]")
 _CLEAN = str.maketrans(MARKS + "’", PLAIN + "'")
@@ -56,27 +56,30 @@ def _place(text: str, headline: str) -> tuple[str, bool, bool]:
     if start < 0:  # tags of HTML were left out
         return headline, True, True
     rest = iter(text[start : start + len(plain)])
-    marked = "".join(each if each in {BEGIN, END} else next(rest) for each in headline)
-    return marked, start > 0, start + len(plain) < len(text)
+    marked = [each if each in _MARKS else next(rest) for each in headline]
+    return "".join(marked), start > 0, start + len(plain) < len(text)
 
 
 def _find_words(query: str) -> re.Pattern[str]:
     """What is as typed in a query, or begins like its words; in lower case without accents."""
     folded = _fold(query)
-    typed = [re.escape(each) for each in folded.split() if len(each) > 1]
-    words = [rf"\b{re.escape(word[:5])}\w*" for word in _WORD.findall(folded)]
-    return re.compile("|".join([*typed, *words]) or "(?!)")
+    typed = (each for each in folded.split() if len(each) > 1)
+    beginnings = (word[:5] for word in _WORD.findall(folded))
+    wanted = [*map(re.escape, typed), *(rf"\b{each}\w*" for each in beginnings)]
+    return re.compile("|".join(wanted) or "(?!)")
 
 
 def _cut(text: str, place: int, wanted: re.Pattern[str]) -> tuple[str, bool, bool]:
     """At most 200 characters around a place, with the words of the query marked."""
-    start = max(0, min(place - LENGTH // 4, len(text) - LENGTH))
+    last = len(text) - LENGTH
+    start = max(0, min(place - LENGTH // 4, last))
     piece = text[start : start + LENGTH].translate(_BLANK)
     marked, done = "", 0
     for found in wanted.finditer(_fold(piece)):
-        marked += f"{piece[done : found.start()]}{BEGIN}{piece[found.start() : found.end()]}{END}"
-        done = found.end()
-    return marked + piece[done:], start > 0, start + LENGTH < len(text)
+        begin, end = found.span()
+        marked += f"{piece[done:begin]}{BEGIN}{piece[begin:end]}{END}"
+        done = end
+    return marked + piece[done:], start > 0, start < last
 
 
 def _render(marked: str, is_behind: bool, is_before: bool) -> str:
@@ -88,4 +91,5 @@ def _render(marked: str, is_behind: bool, is_before: bool) -> str:
 
 def _fold(text: str) -> str:
     """Lower case without accents, each character for one."""
-    return "".join(unicodedata.normalize("NFD", c)[0].lower()[:1] for c in text)
+    parts = (unicodedata.normalize("NFD", each)[0] for each in text)
+    return "".join(part.lower()[:1] for part in parts)
