@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo enterable check test docs screens contract bench soak soak-fuzz soak-kills soak-data soak-workers soak-long lock clean
+.PHONY: help demo demo-intelia enterable check test docs screens contract bench soak soak-fuzz soak-kills soak-data soak-workers soak-long lock clean
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
@@ -15,10 +15,13 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
 FIXED := -p randomly --randomly-seed=$(SEED) --hypothesis-seed=$(SEED) --durations=10 --durations-min=10
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: enterable $(READY) ## sample data, their migration with its proof, questions in SQL; all in demo/
 	@$(BIN)/python examples/devora/demo.py '$(DEMO)'
+
+demo-intelia: enterable $(READY) ## two servers of PostgreSQL under one API, and its answers; all in demo-intelia/
+	@$(BIN)/python examples/intelia/demo.py demo-intelia
 
 # As root, PostgreSQL runs as nobody: what it cannot reach is told before anything is downloaded.
 enterable:
@@ -72,7 +75,8 @@ lock: pyproject.toml ## requirements.lock from pyproject.toml (UPGRADE=--upgrade
 
 clean: ## remove the environment, the demo, caches and built files
 	[ ! -d '$(DEMO)' ] || [ ! -x $(BIN)/assise ] || $(BIN)/assise pg stop -f '$(DEMO)'
-	rm -rf $(VENV) '$(DEMO)' dist build site .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	[ ! -d demo-intelia ] || [ ! -x $(BIN)/assise ] || { $(BIN)/assise pg stop -f demo-intelia --on auth; $(BIN)/assise pg stop -f demo-intelia; }
+	rm -rf $(VENV) '$(DEMO)' demo-intelia dist build site .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests tools examples -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): requirements.lock pyproject.toml

@@ -60,9 +60,10 @@ def write_archive(data: bytes) -> bytes:
 
 
 def write_lines(data: bytes) -> bytes:
-    """Return the documents as mongoexport writes them."""
+    """Return the documents as mongoexport writes them: relaxed, in UTF-8."""
     options = json_util.RELAXED_JSON_OPTIONS
-    lines = (json_util.dumps(bson.decode(raw), json_options=options) for raw in split(data))
+    documents = map(bson.decode, split(data))
+    lines = (json_util.dumps(each, json_options=options, ensure_ascii=False) for each in documents)
     return "\n".join(lines).encode() + b"\n"
 
 

@@ -74,6 +74,8 @@ def embedded_server(short_folder: Path) -> Iterator[Embedded]:
     with (embedded.data / "postgresql.conf").open("a") as file:
         file.writelines(f"{name} = {value}\n" for name, value in UNSAFE_BUT_QUICK.items())
     yield embedded
+    for folder in (embedded.folder / "servers").glob("*"):
+        Embedded(folder).stop(immediate=True)
     embedded.stop(immediate=True)
 
 

@@ -92,6 +92,8 @@ MANIFEST_FIELDS = {"file": "a.yaml", "line": 3, "key": "type", "value": "txt"}
 FIELDS_OF: dict[str, dict[str, object]] = {
     "ManifestError": MANIFEST_FIELDS,
     "InvalidBsonError": {"offset": 12},
+    "KeysError": {"retry_after_s": 3},
+    "RequestError": {"status": 422, "problems": {"name": "is missing"}},
 }
 
 

@@ -14,6 +14,7 @@ PAGES = [
 ]
 CODE = [*(ROOT / "src").rglob("*.py"), *(ROOT / "src").rglob("*.sql")]
 RETIRED = re.compile(r"(?:\b|_)(?:kids?|crew|mend(?:ed)?|tally|talker|afresh)(?:\b|_)")
+OF_RFC_7517 = '"kid"'
 BLOCK = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 
 
@@ -47,4 +48,4 @@ def test_no_page_and_no_module_uses_a_word_that_was_replaced() -> None:
     for path in PAGES:
         assert RETIRED.findall(BLOCK.sub("", path.read_text())) == [], path
     for path in CODE:
-        assert RETIRED.findall(path.read_text()) == [], path
+        assert RETIRED.findall(path.read_text().replace(OF_RFC_7517, "")) == [], path

@@ -35,6 +35,10 @@ def test_each_setting_has_one_spelling_and_a_default_within_its_bounds() -> None
         "app.pool_size": "ASSISE_APP_POOL_SIZE",
         "app.pool_timeout_ms": "ASSISE_APP_POOL_TIMEOUT_MS",
         "app.statement_timeout_ms": "ASSISE_APP_STATEMENT_TIMEOUT_MS",
+        "api.body_bytes": "ASSISE_API_BODY_BYTES",
+        "api.timeout_ms": "ASSISE_API_TIMEOUT_MS",
+        "api.concurrency": "ASSISE_API_CONCURRENCY",
+        "api.stop_s": "ASSISE_API_STOP_S",
     }
     for setting in SETTINGS:
         assert setting.help

@@ -25,7 +25,7 @@ from assise.manifest import names, paths
 from assise.manifest.reference import list_keys
 from assise.manifest.sections import columns, comments, primary_keys
 from assise.project import Project
-from assise.settings import SETTINGS, Setting
+from assise.settings import SECRET, SETTINGS, Setting
 from assise.types.table import KEY_KINDS, KINDS, find_codec
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,7 +119,7 @@ comes before the environment, the environment before the default; Python gives t
 `Project(settings={"load.chunk_bytes": 1048576})`."""
 
 
-def describe_setting(setting: Setting[int]) -> str:
+def describe_setting(setting: Setting[Any]) -> str:
     users = [
         code(f"assise {name}")
         for name, command in list_commands()
@@ -140,7 +140,9 @@ def describe_setting(setting: Setting[int]) -> str:
 def write_settings() -> str:
     own = """libpq's own variables (`PGPASSWORD`, `PGSSLMODE`, …) hold for every connection to a
 server of yours."""
-    return "\n\n".join(["# Settings", HOW_TO_SET, own, *map(describe_setting, SETTINGS)])
+    return "\n\n".join(
+        ["# Settings", HOW_TO_SET, own, *map(describe_setting, SETTINGS), describe_setting(SECRET)]
+    )
 
 
 # Manifest

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from assise.errors import UsageError
+from assise.extras import load
+from assise.identity.callers import Callers, check_role
 from assise.manifest.model import Manifest
+from assise.manifest.sections.identity import IDENTITY
 from assise.manifest.sections.postgres import RoleName
+from assise.manifest.sections.servers import MAIN
+from assise.merge import IfDown, Loader, Merged, PoolReader, RestReader, RowReader
 from assise.postgres import alchemy
 from assise.postgres.conninfo import describe
 from assise.postgres.pool import RolePool, Session
 from assise.postgres.replica import WAIT_MS, Replica
+from assise.postgres.rest import Rest
 from assise.postgres.rights import Rights
+from assise.schema.matching import call_match
+from assise.search.verbs import AppSearch
 from assise.settings import POOL_SIZE, POOL_TIMEOUT
 from assise.wording import nearest
 from assise.workspace import Workspace, find_manifest
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter, FastAPI
     from sqlalchemy import Connection as OrmConnection
     from sqlalchemy.orm import Session as OrmSession
     from starlette.requests import HTTPConnection
@@ -31,6 +49,42 @@ Scope = MutableMapping[str, Any]
 Send = Callable[[Scope], Awaitable[None]]
 Asgi = Callable[[Scope, Any, Send], Awaitable[None]]
 
+_CALLER: ContextVar[Rights | None] = ContextVar("caller", default=None)
+"""The rights of the session in whose block a task is."""
+
+
+@asynccontextmanager
+async def _with_caller(
+    rights: Rights, session: AbstractAsyncContextManager[Session]
+) -> AsyncIterator[Session]:
+    """A session, in whose block its user is the caller.
+
+    Not by `reset`: a framework may end the block in another context than it began in.
+    """
+    before = _CALLER.get()
+    async with session as opened:
+        _CALLER.set(rights)
+        try:
+            yield opened
+        finally:
+            _CALLER.set(before)
+
+
+def _check_token(server: str, role: RoleName, token: str | None) -> str | None:
+    """The token that a server's REST interface is asked with; None for all rows.
+
+    Raises:
+        UsageError: only an administrator sees all rows; a user has no token.
+    """
+    if role == "admin":
+        return None
+    if not token or role != "app":
+        raise UsageError(
+            f"the server {server} is read by its REST interface, which asks for the user's token",
+            remedy="Use app.loader(token=…); role='admin' sees all rows.",
+        )
+    return token
+
 
 class App:
     """The data layer of an application; for one event loop.
@@ -38,7 +92,7 @@ class App:
     Args:
         manifest: path of `assise.yaml`, or the folder that it lies in.
         urls: for each role, and `replica`, the URL that its sessions connect with, before that of
-            the manifest. On the embedded server none is needed.
+            the manifest; on another server `auth.app`. On an embedded server none is needed.
         settings: values of `assise.settings.SETTINGS` by name, before those of the environment.
 
     Raises:
@@ -49,17 +103,21 @@ class App:
         self,
         manifest: Path | str = ".",
         *,
-        urls: Mapping[Literal[RoleName, "replica"], str] = {},
+        urls: Mapping[str, str] = {},
         settings: Mapping[str, object] = {},
     ) -> None:
         self.workspace = Workspace(find_manifest(manifest), settings=settings)
         for name in urls:
-            if name not in (known := (*get_args(RoleName), "replica")):
-                raise UsageError(f"urls: there is no role {name!r}", remedy=nearest(name, known))
+            role, known = name.rpartition(".")[2], (*get_args(RoleName), "replica")
+            if role not in known:
+                raise UsageError(f"urls: there is no role {name!r}", remedy=nearest(role, known))
         self.urls = urls
-        self._pools: dict[RoleName, RolePool] = {}
-        self._rights: dict[RoleName, Rights] = {}
+        self._pools: dict[tuple[str, RoleName], RolePool] = {}
+        self._rights: dict[tuple[str, RoleName], Rights] = {}
+        self._rests: dict[str, Rest | None] = {}
+        self._asked_again: dict[str, float] = {}
         self._replica: Replica | None = None
+        self.takes_development_tokens = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,11 +127,39 @@ class App:
 
     async def close(self) -> None:
         """Close all connections; a later session opens them again."""
-        for pool in (*self._pools.values(), self._replica):
+        for pool in (*self._pools.values(), self._replica, *self._rests.values()):
             if pool is not None:
                 await pool.close()
         self._pools.clear()
+        self._rests.clear()
         self._replica = None
+        if callers := vars(self).pop("callers", None):
+            await callers.close()
+
+    @cached_property
+    def router(self) -> APIRouter:
+        """The routes of the manifest for one's own FastAPI: `web.include_router(app.router)`.
+
+        Raises:
+            MissingExtraError: the extra `api` is not installed.
+        """
+        router: APIRouter = load("assise.api.router", extra="api").make_router(self)
+        return router
+
+    @cached_property
+    def callers(self) -> Callers:
+        """Who calls, by the tokens of the manifest's `identity`."""
+        folder = self.workspace.path.parent / ".assise"
+        return Callers(
+            self.manifest, self._find_user, folder if self.takes_development_tokens else None
+        )
+
+    async def _find_user(self, claim: str) -> list[str]:
+        identity = IDENTITY.of(self.manifest)
+        table, column = (identity and identity.matched) or ("", "")
+        async with self.session(read_only=True) as session:
+            rows = await session.fetch(call_match(table, column), [claim])
+        return [str(row["key"]) for row in rows]
 
     @asynccontextmanager
     async def lifespan(self, _application: object) -> AsyncIterator[None]:
@@ -89,6 +175,7 @@ class App:
         role: RoleName = "app",
         read_only: bool = False,
         position: str | None = None,
+        on: str = MAIN,
     ) -> AbstractAsyncContextManager[Session]:
         """One transaction with the rights of a user, as a context manager.
 
@@ -98,17 +185,98 @@ class App:
         Where there is a replica, a session of the role `app` that is `read_only` reads from it:
         what was written up to `position`, the `position` of an earlier session.
 
+        `on` is another server of the manifest: rules there read the claims of the user's token.
+
         Raises:
-            UsageError: there is no such role, or it has no URL. TargetError: the server cannot be
-            reached, no connection is free, or no rule binds the role.
+            UsageError: there is no such role or server, or it has no URL. TargetError: the server
+            cannot be reached, no connection is free, or no rule binds the role.
         """
-        rights = self._find_rights(role)._replace(
+        rights = self._find_rights(role, on=on)._replace(
             user_id=user_id, tenant_id=tenant_id, is_read_only=read_only
         )
-        pool = self._pool(role)
+        pool = self._pool(role, on=on)
+        if on != MAIN:
+            return pool.session(rights)
         if read_only and role == "app" and (replica := self._find_replica(pool)):
-            return replica.session(rights, position)
-        return pool.session(rights)
+            return _with_caller(rights, replica.session(rights, position))
+        return _with_caller(rights, pool.session(rights))
+
+    async def merge(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        key: str,
+        into: str,
+        table: str,
+        columns: Sequence[str] | None = None,
+        role: RoleName = "app",
+        if_down: IfDown = "error",
+    ) -> Merged:
+        """Copies of rows, each with a row of a table on another server: `Loader.merge`.
+
+        It has the rights of the user of the session around it. With `role="admin"` it sees all
+        rows, for routes that only administrators may call.
+
+        Raises:
+            UsageError: no session is open; or there is no such table, column or key.
+            TargetError: the server does not answer, or refuses.
+        """
+        caller = _CALLER.get()
+        if caller is None and role == "app":
+            raise UsageError(
+                "app.merge has no user: no session is open around it",
+                remedy="Call it in the block of app.session(user_id=…), or use"
+                " app.loader(user_id=…); role='admin' sees all rows.",
+            )
+        user = caller and caller.user_id
+        tenant = caller and caller.tenant_id
+        loader = self.loader(user_id=user, tenant_id=tenant, role=role)
+        return await loader.merge(
+            rows, key=key, into=into, table=table, columns=columns, if_down=if_down
+        )
+
+    def loader(
+        self,
+        *,
+        user_id: object = None,
+        tenant_id: object = None,
+        role: RoleName = "app",
+        token: str | None = None,
+    ) -> Loader:
+        """What reads rows of other servers for one request, each of them once.
+
+        Where a server is read by Supabase's REST interface, `token` is that of the user.
+
+        Raises:
+            UsageError: there is no such role.
+        """
+        self._find_rights(role)
+
+        def open_reader(server: str) -> RowReader:
+            rest = self._find_rest(server)
+            if rest is not None:
+                return RestReader(rest, _check_token(server, role, token))
+
+            rights = self._find_rights(role, on=server)._replace(
+                user_id=user_id, tenant_id=tenant_id, is_read_only=True
+            )
+            return PoolReader(self._pool(role, on=server), rights)
+
+        return Loader(self._whole_manifest, open_reader, self._asked_again)
+
+    def user_loader(self, find_user: Callable[..., object], *, role: RoleName = "app") -> object:
+        """A dependency of FastAPI: a loader of the request, with the rights of its user."""
+        fastapi = import_module("fastapi")
+
+        async def make(user: object = fastapi.Depends(find_user)) -> Loader:
+            return self.loader(user_id=user, role=role)
+
+        return fastapi.Depends(make)
+
+    @property
+    def search(self) -> AppSearch:
+        """Search of the tables that a user sees: `await app.search("…", user_id=…)`."""
+        return AppSearch(self.manifest, self.session)
 
     def user_session(
         self,
@@ -136,6 +304,31 @@ class App:
 
         open_session.__annotations__["request"] = import_module("fastapi.requests").HTTPConnection
         return fastapi.Depends(open_session, scope="function")
+
+    def caller_session(self, *, role: RoleName = "app", read_only: bool = False) -> object:
+        """A dependency of FastAPI: a session of whoever the token of the request stands for.
+
+        Another role than `app` needs a token that has it. Errors are answered where the
+        application has `app.add_problems(web)`.
+        """
+        fastapi = import_module("fastapi")
+
+        async def open_session(request: HTTPConnection) -> AsyncIterator[Session]:
+            caller = await self.callers.find(request.headers.get("authorization"))
+            check_role(caller, role)
+            user, tenant = caller.user_id, caller.tenant_id
+            async with self.session(
+                user_id=user, tenant_id=tenant, role=role, read_only=read_only
+            ) as session:
+                yield session
+            request.scope.setdefault(POSITION_HEADER, []).append(session.position)
+
+        open_session.__annotations__["request"] = import_module("fastapi.requests").HTTPConnection
+        return fastapi.Depends(open_session, scope="function")
+
+    def add_problems(self, web: FastAPI) -> None:
+        """Let an application answer the errors of sessions and tokens as problem details."""
+        load("assise.api.server", extra="api").add_problems(web)
 
     def send_positions(self, application: Asgi) -> Asgi:
         """A middleware that sends the header `Assise-Position` behind what a session has written.
@@ -172,38 +365,67 @@ class App:
         """
         alchemy.set_rights(session, connection, self._find_rights("app"))
 
-    def _find_rights(self, role: RoleName) -> Rights:
-        if role not in self._rights:
-            self._rights[role] = self.workspace.rights(self._manifest, role)
-        return self._rights[role]
+    def _find_rest(self, server: str) -> Rest | None:
+        if server not in self._rests:
+            found = self.workspace.rest(self.manifest, server)
+            self._rests[server] = Rest(*found) if found else None
+        return self._rests[server]
 
-    def _pool(self, role: RoleName) -> RolePool:
-        if role not in self._pools:
-            conninfo = self.urls.get(role) or self.workspace.login(self._manifest, role)
+    def _find_rights(self, role: RoleName, *, on: str = MAIN) -> Rights:
+        if (on, role) not in self._rights:
+            known = (MAIN, *self.manifest.postgres.others)
+            if on not in known:
+                raise UsageError(f"there is no server {on!r}", remedy=nearest(on, known))
+            self._rights[on, role] = self.workspace.rights(self.manifest, role, on=on)
+        return self._rights[on, role]
+
+    def _pool(self, role: RoleName, *, on: str = MAIN) -> RolePool:
+        if (on, role) not in self._pools:
+            given = self.urls.get(role if on == MAIN else f"{on}.{role}")
+            conninfo = given or self.workspace.login(self.manifest, role, on=on)
             timeout_ms = self.workspace.setting(POOL_TIMEOUT)
-            self._pools[role] = self._make_pool(conninfo, timeout_ms, role)
-        return self._pools[role]
+            # Who sees all rows of another server may go around its rules.
+            is_bound = on == MAIN or role == "app"
+            others = self._find_rights(role, on=on).others
+            pool = self._make_pool(conninfo, timeout_ms, is_bound=is_bound, others=others)
+            self._pools[on, role] = pool
+        return self._pools[on, role]
 
-    def _make_pool(self, conninfo: str, timeout_ms: int, role: RoleName = "app") -> RolePool:
+    def _make_pool(
+        self,
+        conninfo: str,
+        timeout_ms: int,
+        *,
+        is_bound: bool = True,
+        others: Sequence[str] = (),
+    ) -> RolePool:
         return RolePool(
             conninfo,
             describe(conninfo),
             size=self.workspace.setting(POOL_SIZE),
             timeout_ms=timeout_ms,
             has_replica=bool(self._replica_url),
-            others=self._find_rights(role).others,
+            is_bound=is_bound,
+            others=others,
         )
 
     @cached_property
-    def _manifest(self) -> Manifest:
-        return self.workspace.manifest()
+    def manifest(self) -> Manifest:
+        """The manifest with the tables of the server `main`, as it was when it was read first."""
+        return self._whole_manifest.on(MAIN)
+
+    @cached_property
+    def _whole_manifest(self) -> Manifest:
+        return self.workspace.whole_manifest()
 
     @cached_property
     def _replica_url(self) -> str:
         url = self.urls.get("replica")
-        return url or self.workspace.role_url(self._manifest, "replica")
+        return url or self.workspace.role_url(self.manifest, "replica")
 
     def _find_replica(self, main: RolePool) -> Replica | None:
         if self._replica is None and self._replica_url:
-            self._replica = Replica(self._make_pool(self._replica_url, WAIT_MS), main)
+            others = self._find_rights("app").others
+            pool = self._make_pool(self._replica_url, WAIT_MS, others=others)
+            self._replica = Replica(pool, main)
         return self._replica

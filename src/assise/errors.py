@@ -10,12 +10,18 @@ AssiseError                 exit 1
 ├── CellError               a cell, written by SQL, that has no BSON form
 ├── MissingExtraError       an optional package is not installed
 ├── WorkerError             a worker process has ended by itself
+├── TokenError              a token that proves nobody (HTTP 401)
+├── ForbiddenError          a user who may not do this (HTTP 403)
+├── KeysError               the keys of an issuer cannot be had now (HTTP 503)
+├── RequestError            a request that cannot be done as it was sent (HTTP 400)
 └── TargetError             PostgreSQL: unreachable, unfit, or it refused something
     ├── DuplicateKeyError   a row whose key exists (caught by the loader)
     ├── LimitError          a row over a limit of the server (caught by the loader)
     ├── ViolationError      rows break a constraint (caught, and reported as a finding)
     ├── RefusedError        SQL that the server cannot run, such as an unknown function
     ├── DependentError      other objects depend on what is to be dropped
+    ├── DeniedError         a rule or a grant refuses it
+    ├── SlowError           a statement took longer than it may
     ├── EditedError         rows or tables were edited since the load
     ├── BusyError           another session holds a lock for too long
     └── SerializationError  a deadlock or a conflict: another try may succeed
@@ -171,6 +177,49 @@ class WorkerError(AssiseError):
     """
 
 
+class TokenError(AssiseError):
+    """A token that proves nobody: its form, its signature, its time, whom it is from or for.
+
+    Sign in again. HTTP answers 401, with the reason in `WWW-Authenticate`.
+    """
+
+
+class ForbiddenError(AssiseError):
+    """A user who is known and may not do this.
+
+    HTTP answers 403.
+    """
+
+
+class KeysError(AssiseError):
+    """The keys of an issuer of tokens cannot be had now; they may in `retry_after_s` seconds.
+
+    HTTP answers 503.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: int = 0, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.retry_after_s = retry_after_s
+
+
+class RequestError(AssiseError):
+    """A request over HTTP that cannot be done as it was sent: `status`, and what is wrong where.
+
+    `problems` maps a field of the body to what is wrong with it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        problems: dict[str, str] | None = None,
+        remedy: str = "",
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.status, self.problems = status, problems or {}
+
+
 class TargetError(AssiseError):
     """PostgreSQL cannot be reached, is not fit, or refused something.
 
@@ -210,6 +259,20 @@ class DependentError(TargetError):
     """Something that others made depends on what is to be dropped (SQLSTATE 2BP01).
 
     Drop that object first.
+    """
+
+
+class DeniedError(TargetError):
+    """A rule of access or a grant refuses it (SQLSTATE 42501).
+
+    Grant what is missing, or connect as another user. In a session it is a row of somebody else.
+    """
+
+
+class SlowError(TargetError):
+    """A statement took longer than it may (SQLSTATE 57014).
+
+    In a session `app.statement_timeout_ms` is the limit.
     """
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from assise.access import purge, rules
+from assise.search import jobs as search_jobs
+from assise.search import tables as search_tables
 from assise.worker import books
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ class Part:
         page: its page in the documentation.
         additions: what it adds to the tables of a load.
         list_jobs: what the worker runs for the tables of a load.
+        is_face: whether it stands above applications, as the command line does, and is no job.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Part:
     page: str = ""
     additions: Additions | None = None
     list_jobs: Callable[[LoadedTables], Sequence[Job]] | None = None
+    is_face: bool = False
 
 
 MAIN = "migrate infer load verify rejects export undo".split()
@@ -56,12 +60,38 @@ PARTS = (
         list_jobs=purge.list_jobs,
     ),
     Part(
+        "search",
+        nouns=("search",),
+        extra="search",
+        sections=("search",),
+        bookkeeping="search",
+        page="how-to/search.md",
+        additions=search_tables,
+        list_jobs=search_jobs.list_jobs,
+    ),
+    Part(
         "worker",
         nouns=("worker",),
         extra="jobs",
         bookkeeping="worker",
         page="how-to/worker.md",
         additions=books,
+    ),
+    Part(
+        "identity",
+        nouns=("identity",),
+        extra="api",
+        sections=("identity", "servers"),
+        bookkeeping="identity",
+        page="how-to/sign-in.md",
+    ),
+    Part(
+        "api",
+        nouns=("serve",),
+        extra="api",
+        sections=("api", "http"),
+        page="how-to/serve.md",
+        is_face=True,
     ),
 )
 

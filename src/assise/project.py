@@ -12,6 +12,7 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from assise.manifest.sections.servers import MAIN
 from assise.mongo.source import NO_OPTIONS, SourceOptions
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
@@ -20,12 +21,14 @@ from assise.workspace import Confirm, Workspace, find_manifest, keep_silent, ref
 
 if TYPE_CHECKING:
     from assise.access.explain import AccessVerbs
+    from assise.identity.mirror import IdentityVerbs
     from assise.infer.fields import Ids
     from assise.infer.propose import Proposal
     from assise.manifest.model import Manifest
     from assise.manifest.sections.postgres import RoleName
     from assise.postgres.embedded import Embedded
     from assise.postgres.sync import SyncSession
+    from assise.search.verbs import SearchVerbs
     from assise.transfer.export import Exported, Write
     from assise.transfer.kept_rejects import Reject
     from assise.transfer.repair import Repair
@@ -127,7 +130,7 @@ class Project:
 
     @property
     def manifest(self) -> Manifest:
-        """The manifest, read anew.
+        """The manifest with the tables of the server `main`, read anew.
 
         Raises:
             UsageError: there is none yet. ManifestError: it cannot be used.
@@ -165,6 +168,21 @@ class Project:
         from assise.transfer.finished import open_loaded
 
         return AccessVerbs(self.workspace, partial(open_loaded, self.workspace))
+
+    @property
+    def search(self) -> SearchVerbs:
+        """Search: `query`, `explain`, `build`, `status` and `check`."""
+        from assise.search.verbs import SearchVerbs
+        from assise.transfer.finished import open_loaded
+
+        return SearchVerbs(self.workspace, partial(open_loaded, self.workspace))
+
+    @property
+    def identity(self) -> IdentityVerbs:
+        """The verbs of `assise identity`."""
+        from assise.identity.mirror import IdentityVerbs
+
+        return IdentityVerbs(self.workspace)
 
     def infer(
         self,
@@ -353,10 +371,19 @@ class Project:
 
         return migration.reject_bytes(self.workspace, collection, offset)
 
-    def schema_sql(self) -> str:
-        """Write what a load creates as SQL text, for the schema public; no server is asked."""
+    def schema_sql(self, *, on: str = MAIN) -> str:
+        """Write what a load creates as SQL text, for the schema public; no server is asked.
+
+        Of another server: what `identity.repair` makes there.
+
+        Raises:
+            UsageError: there is no such server, or the manifest makes nothing there.
+        """
+        from assise.identity.mirror import write_script
         from assise.schema.script import script
 
+        if on != MAIN:
+            return write_script(self.workspace.whole_manifest(), on)
         return script(self.manifest, "public")
 
     def schema_diagram(self) -> str:

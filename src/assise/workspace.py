@@ -16,6 +16,7 @@ from assise.manifest.model import Manifest
 from assise.manifest.read import load_manifest
 from assise.manifest.sections.access import ROLES
 from assise.manifest.sections.postgres import RoleName
+from assise.manifest.sections.servers import MAIN
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe, sign_in_as
 from assise.postgres.embedded import Embedded
@@ -124,10 +125,23 @@ class Workspace:
     @property
     def embedded(self) -> Embedded:
         """The embedded server beside the manifest."""
-        return Embedded(self.path.parent / ".assise")
+        return self.embedded_of(MAIN)
+
+    def embedded_of(self, server: str) -> Embedded:
+        """The embedded server of this name: each is a cluster of its own."""
+        folder = self.path.parent / ".assise"
+        return Embedded(folder if server == MAIN else folder / "servers" / server)
 
     def manifest(self) -> Manifest:
-        """Read the manifest.
+        """Read the manifest, with the tables of the server `main` alone.
+
+        Raises:
+            UsageError: there is none yet. ManifestError: it cannot be used.
+        """
+        return self.whole_manifest().on(MAIN)
+
+    def whole_manifest(self) -> Manifest:
+        """Read the manifest, with the tables of all servers.
 
         Raises:
             UsageError: there is none yet. ManifestError: it cannot be used.
@@ -143,11 +157,11 @@ class Workspace:
         """Return the value of a setting: as given, from the environment, or its default."""
         return read_setting(setting, self.settings.get(setting.name))
 
-    def connect(self, manifest: Manifest) -> Connection:
-        """Connect to the target; the embedded server is started when it is the target."""
-        if not self.is_embedded(manifest):
-            return Connection(self._conninfo(manifest))
-        embedded = self.embedded
+    def connect(self, manifest: Manifest, *, on: str = MAIN) -> Connection:
+        """Connect to the target, or another server; an embedded one is started for it."""
+        if not self.is_embedded(manifest, on=on):
+            return Connection(self._conninfo(manifest, on=on))
+        embedded = self.embedded_of(on)
         if not embedded.is_running():
             embedded.start()
             self.log("the embedded server keeps running after this; `assise pg stop` stops it")
@@ -172,18 +186,34 @@ class Workspace:
             self.log("what is loaded is not known: the embedded server is stopped")
         return None
 
-    def is_embedded(self, manifest: Manifest) -> bool:
-        """Say whether the target is the embedded server."""
-        return self.to is None and self._url(manifest) == "embedded"
+    def is_embedded(self, manifest: Manifest, *, on: str = MAIN) -> bool:
+        """Say whether the target, or another server, is an embedded one."""
+        return self._to(on) is None and self._url(manifest, on=on) == "embedded"
 
-    def describe_target(self, manifest: Manifest) -> str:
-        """Name the target, without its password and without asking it."""
-        if self.is_embedded(manifest):
-            return f"the embedded server in {self.embedded.data}, database {manifest.name}"
-        return describe(self._conninfo(manifest))
+    def check_server(self, server: str) -> None:
+        """Check that a server besides `main` is one of the manifest, and an embedded one.
 
-    def login(self, manifest: Manifest, role: RoleName) -> str:
-        """The connection string of an application's role; the embedded server is started for it.
+        Raises:
+            UsageError: it is not.
+        """
+        manifest = self.whole_manifest()
+        others = manifest.postgres.others
+        if server not in others:
+            raise UsageError(f"there is no server {server!r}", remedy=nearest(server, others))
+        if not self.is_embedded(manifest, on=server):
+            raise UsageError(
+                f"the server {server} is not an embedded one", remedy="Ask it with psql."
+            )
+
+    def describe_target(self, manifest: Manifest, *, on: str = MAIN) -> str:
+        """Name the target, or another server, without its password and without asking it."""
+        if self.is_embedded(manifest, on=on):
+            data = self.embedded_of(on).data
+            return f"the embedded server in {data}, database {manifest.name}"
+        return describe(self._conninfo(manifest, on=on))
+
+    def login(self, manifest: Manifest, role: RoleName, *, on: str = MAIN) -> str:
+        """The connection string of an application's role; an embedded server is started for it.
 
         Raises:
             UsageError: there are no roles, or the role has no URL.
@@ -194,27 +224,27 @@ class Workspace:
                 f"{self.path} has no roles, so that no login has rules",
                 remedy="Write roles: {prefix: NAME}, and access: on its tables.",
             )
-        name = role_name(roles.prefix, role)
-        if self.to is not None:
-            return self.to if roles.are_none else sign_in_as(self.to, name)
-        if url := self.role_url(manifest, "app" if roles.are_none else role):
+        name, to = role_name(roles.prefix, role), self._to(on)
+        if to is not None:
+            return to if roles.are_none else sign_in_as(to, name)
+        if url := self.role_url(manifest, "app" if roles.are_none else role, on=on):
             return url
-        is_embedded = self.is_embedded(manifest)
+        is_embedded = self.is_embedded(manifest, on=on)
         if roles.are_none and not is_embedded:
-            return self._conninfo(manifest)
+            return self._conninfo(manifest, on=on)
         if not is_embedded:
             raise UsageError(
-                f"role {role} has no URL",
+                f"role {role} has no URL" + ("" if on == MAIN else f" on the server {on}"),
                 remedy=f"Write that of {name} into the manifest:"
-                f" postgres: {{main: {{url: …, {role}: …}}}}.",
+                f" postgres: {{{on}: {{url: …, {role}: …}}}}.",
             )
-        embedded = self.embedded
+        embedded = self.embedded_of(on)
         if not embedded.is_running():
             embedded.start()
         conninfo = embedded.conninfo(manifest.name)
         return conninfo if roles.are_none else sign_in_as(conninfo, name)
 
-    def rights(self, manifest: Manifest, role: RoleName) -> Rights:
+    def rights(self, manifest: Manifest, role: RoleName, *, on: str = MAIN) -> Rights:
         """The rights of an application's session, still without a user.
 
         Raises:
@@ -225,21 +255,47 @@ class Workspace:
         roles = ROLES.of(manifest)
         timeout_ms = self.setting(STATEMENT_TIMEOUT)
         if roles is not None and roles.are_none:
-            return Rights(statement_timeout_ms=timeout_ms, role="" if role == "app" else role)
-        others = list_others(roles.prefix, role) if roles else ()
-        return Rights(statement_timeout_ms=timeout_ms, others=others)
+            said = "" if role == "app" else role
+            return Rights(statement_timeout_ms=timeout_ms, role=said, has_claims=on != MAIN)
+        others = list_others(roles.prefix, role) if roles and on == MAIN else ()
+        return Rights(statement_timeout_ms=timeout_ms, has_claims=on != MAIN, others=others)
 
-    def role_url(self, manifest: Manifest, name: Literal[RoleName, "replica"]) -> str:
+    def role_url(
+        self, manifest: Manifest, name: Literal[RoleName, "replica"], *, on: str = MAIN
+    ) -> str:
         """The URL that the manifest has for a role or the replica; empty where it has none.
 
         Raises:
             UsageError: it names a variable that is not set.
         """
-        url: str | None = getattr(manifest.postgres.main, name)
-        return "" if url is None else self._expand(url, f"postgres.main.{name}").strip()
+        url: str | None = getattr(manifest.postgres.find(on), name, None)
+        return "" if url is None else self._expand(url, f"postgres.{on}.{name}").strip()
 
-    def _url(self, manifest: Manifest) -> str:
-        return self._expand(manifest.postgres.main.url, "postgres")
+    def rest(self, manifest: Manifest, server: str) -> tuple[str, str] | None:
+        """Address and service key of a server's REST interface; None where it has none.
+
+        Raises:
+            UsageError: one of them names a variable that is not set.
+        """
+        found = manifest.postgres.others.get(server)
+        if found is None or found.rest is None:
+            return None
+        address = self._expand(found.rest, f"postgres.{server}.rest").strip()
+        key = self._expand(found.service_key or "", f"postgres.{server}.service_key").strip()
+        return address, key
+
+    def _to(self, server: str) -> str | None:
+        return self.to if server == MAIN else None
+
+    def _url(self, manifest: Manifest, *, on: str = MAIN) -> str:
+        server = manifest.postgres.others.get(on)
+        if server is not None and not server.is_connected:
+            raise UsageError(
+                f"the server {on} is read by its REST interface alone",
+                remedy=f"Give postgres: {{{on}: {{url: …}}}} its URL of PostgreSQL too.",
+            )
+        key = "postgres" if on == MAIN else f"postgres.{on}"
+        return self._expand(manifest.postgres.find(on).url, key)
 
     def _expand(self, url: str, key: str) -> str:
         try:
@@ -248,11 +304,14 @@ class Workspace:
             message = f"{self.path}: {key}: {error.message}"
             raise UsageError(message, remedy=error.remedy) from None
 
-    def _conninfo(self, manifest: Manifest) -> str:
-        conninfo = self._url(manifest) if self.to is None else self.to
+    def _conninfo(self, manifest: Manifest, *, on: str = MAIN) -> str:
+        to = self._to(on)
+        conninfo = self._url(manifest, on=on) if to is None else to
         if not conninfo.strip():
             raise UsageError(
-                "the URL of the target is empty",
+                "the URL of the target is empty"
+                if on == MAIN
+                else f"the URL of the server {on} is empty",
                 remedy="Give --to URL, or set the variables that `postgres:` in the manifest "
                 "names.",
             )

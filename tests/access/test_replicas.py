@@ -99,7 +99,7 @@ def act(ruled: Project, database: str) -> Callable[..., object]:
         async def call() -> object:
             main = make_conninfo(database, user="apptest_app")
             urls = {"app": main, "replica": replica.url(database, "apptest_app")}
-            async with App(ruled.path, urls=urls) as app:  # type: ignore[arg-type]
+            async with App(ruled.path, urls=urls) as app:
                 return await function(app)
 
         return asyncio.run(call())
@@ -258,7 +258,7 @@ def test_a_replica_that_was_never_there_costs_no_session(
 ) -> None:
     async def use() -> None:
         urls = {"app": make_conninfo(database, user="apptest_app"), "replica": nowhere}
-        async with App(ruled.path, urls=urls) as app:  # type: ignore[arg-type]
+        async with App(ruled.path, urls=urls) as app:
             session = app.session(user_id=1, read_only=True)
             async with session as db:
                 assert await db.fetch_value(OWN) == SEEN
@@ -290,7 +290,7 @@ def test_a_replica_whose_login_goes_around_the_rules_is_refused(
             "app": make_conninfo(database, user="apptest_app"),
             "replica": following.url(database),
         }
-        async with App(ruled.path, urls=urls) as app:  # type: ignore[arg-type]
+        async with App(ruled.path, urls=urls) as app:
             await app.session(user_id=1, read_only=True).__aenter__()
 
     with pytest.raises(TargetError, match="is a superuser"):

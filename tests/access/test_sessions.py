@@ -36,7 +36,7 @@ def make_app(ruled: Project, database: str) -> Callable[..., App]:
     def make(**settings: object) -> App:
         given = {"app.pool_size": 1, **{key.replace("__", "."): settings[key] for key in settings}}
         urls = {role: make_conninfo(database, user=f"apptest_{role}") for role in ("app", "worker")}
-        return App(ruled.path, urls=urls, settings=given)  # type: ignore[arg-type]
+        return App(ruled.path, urls=urls, settings=given)
 
     return make
 
@@ -457,5 +457,5 @@ def test_a_dependency_of_fastapi_gives_the_session_of_the_request(
 
 def test_urls_of_a_role_that_there_is_not_are_refused(ruled: Project) -> None:
     with pytest.raises(UsageError, match="urls: there is no role 'ap'") as caught:
-        App(ruled.path, urls={"ap": "postgresql://h/d"})  # type: ignore[dict-item]
+        App(ruled.path, urls={"ap": "postgresql://h/d"})
     assert caught.value.remedy.startswith("Did you mean app? Known: app, auth,")

@@ -21,6 +21,7 @@ import psycopg
 import pytest
 from bson import ObjectId
 from tests.dumps import write_dump
+from tests.identity.supabase import make_supabase, write_manifest
 
 import assise
 from assise.cli.nouns import NOUNS, list_commands, load_command
@@ -37,7 +38,17 @@ OPTIONS = {
 }
 SERVER = "postgresql://me@db.internal/app"
 BEFORE_A_LOAD = {"migrate", "infer", "load"}
-WITH_RULES = {"access check", "access explain", "worker"}
+WITH_RULES = {
+    *("access check", "access explain", "worker", "serve"),
+    *(
+        "search query",
+        "search explain",
+        "search eval",
+        "search build",
+        "search status",
+        "search check",
+    ),
+}
 RULES = """assise: 1
 name: app
 roles: {prefix: contract}
@@ -54,12 +65,14 @@ tables:
     primary_key: id
     access: {owner: user_id}
     soft_delete: {keep: 30 days}
+    search: {title: name}
     columns:
       id: {type: uuid, from: _id}
+      name: text
       user_id: {type: uuid, from: user, references: users}
 """
 CALLED = re.compile(r"assise [^|>)]+")
-ENDLESS = {"assise worker"}
+ENDLESS = {"assise worker", "assise serve --port 0"}
 """Examples that run until Ctrl-C."""
 REFUSED = {
     "assise undo": "not confirmed",
@@ -160,6 +173,13 @@ def test_a_command_keeps_what_all_promise(name: str, place: Place) -> None:
         write_dump(dump, {"users": [USER], "projects": [{"_id": ObjectId(), "user": USER["_id"]}]})
         project.path.write_text(RULES)
         project.migrate(dump)
+        (place.folder / "queries.tsv").write_text("q1\tapp\n")
+        (place.folder / "judgements.tsv").write_text(
+            f"q1\t{'0' * 8}-0000-0000-0000-{'0' * 12}\t1\n"
+        )
+    elif name == "identity repair":
+        make_supabase(place.database)
+        write_manifest(place.folder, main=place.database, auth=place.database)
     elif name not in BEFORE_A_LOAD:
         project.migrate(place.folder / "dump" / "app")
     if "--dry-run" in OPTIONS[name]:

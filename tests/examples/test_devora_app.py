@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 import uvicorn
 from psycopg.conninfo import make_conninfo
@@ -26,6 +27,7 @@ from assise.app import App
 from assise.project import Project
 
 Query = Callable[..., list[tuple[Any, ...]]]
+SECRET = "a secret of the tests that nobody else knows"
 USERS = """SELECT user_id::text, count(*) FILTER (WHERE deleted_at IS NULL) FROM projects
     GROUP BY 1 HAVING count(*) FILTER (WHERE deleted_at IS NULL) BETWEEN 2 AND 19 ORDER BY 1"""
 
@@ -51,6 +53,12 @@ def load_application() -> ModuleType:
     return module
 
 
+def sign(user: object, **claims: object) -> str:
+    """A token of Devora's issuer."""
+    facts = {"iss": "https://devora.example", "aud": "devora", "sub": str(user), **claims}
+    return jwt.encode({**facts, "exp": int(time.time()) + 600}, SECRET, algorithm="HS256")
+
+
 @contextmanager
 def serve(app: App, socket: Path) -> Iterator[None]:
     """Serve the application by uvicorn on a socket, in a thread."""
@@ -69,21 +77,33 @@ def serve(app: App, socket: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def ask(
-    template: Template, tmp_path: Path, short_folder: Path, database: str
-) -> Iterator[Callable[..., httpx.Response]]:
-    """Sends a request as a user."""
+def http(
+    template: Template,
+    tmp_path: Path,
+    short_folder: Path,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[httpx.Client]:
+    """A client of the application."""
+    monkeypatch.setenv("IDENTITY_SECRET", SECRET)
     folder = template.copy(tmp_path / "devora", database).path
     socket = short_folder / f"{tmp_path.name[-20:]}.sock"
-    app = App(folder, urls={"app": make_conninfo(database, user="devora_app")})
+    urls: Any = {role: make_conninfo(database, user=f"devora_{role}") for role in ("app", "admin")}
+    app = App(folder, urls=urls)
     transport = httpx.HTTPTransport(uds=str(socket))
     with serve(app, socket), httpx.Client(transport=transport, base_url="http://devora") as client:
+        yield client
 
-        def send(user: str, method: str, path: str = "", **json: object) -> httpx.Response:
-            url, headers = f"/api/projects{path}", {"X-User": user}
-            return client.request(method, url, headers=headers, json=json or None)
 
-        yield send
+@pytest.fixture
+def ask(http: httpx.Client) -> Callable[..., httpx.Response]:
+    """Sends a request on projects as a user."""
+
+    def send(user: str, method: str, path: str = "", **json: object) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {sign(user)}"}
+        return http.request(method, f"/api/projects{path}", headers=headers, json=json or None)
+
+    return send
 
 
 def test_each_user_lists_its_own_projects(ask: Callable[..., httpx.Response], query: Query) -> None:
@@ -91,7 +111,7 @@ def test_each_user_lists_its_own_projects(ask: Callable[..., httpx.Response], qu
     assert len(users) > 5
 
     def list_projects(user: str) -> set[str]:
-        return {each["id"] for each in ask(user, "GET").json()}
+        return {each["id"] for each in ask(user, "GET").json()["items"]}
 
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(list_projects, [user for user, _ in users] * 3))
@@ -108,7 +128,8 @@ def test_a_project_is_made_changed_deleted_and_restored_by_its_user_alone(
     made = ask(user, "POST", name="Shop")
     assert made.status_code == 201
     path = f"/{made.json()['id']}"
-    assert ask(user, "GET").json()[0]["name"] == "Shop"
+    newest = ask(user, "GET", "?order=-created_at&limit=1&select=name").json()
+    assert newest["items"] == [{"name": "Shop"}]
     for method, place in (("PUT", path), ("DELETE", path), ("POST", f"{path}/restore")):
         assert ask(other, method, place, name="Mine").status_code == 404
     changed = ask(user, "PUT", path, name="Shop 2", description="d")
@@ -117,31 +138,52 @@ def test_a_project_is_made_changed_deleted_and_restored_by_its_user_alone(
 
     deleted = ask(user, "DELETE", path)
     assert deleted.json() == {"projects": 1, "project_files": 1, "deployments": 0}
-    assert len(ask(user, "GET").json()) == number
+    assert len(ask(user, "GET").json()["items"]) == number
     assert ask(user, "DELETE", path).status_code == 404
     assert ask(user, "PUT", path, name="x").status_code == 404
     assert ask(other, "POST", f"{path}/restore").status_code == 404
     restored = ask(user, "POST", f"{path}/restore")
     assert restored.json() == deleted.json()
-    assert len(ask(user, "GET").json()) == number + 1
-    assert len(ask(other, "GET").json()) == query(USERS)[1][1]
+    assert len(ask(user, "GET").json()["items"]) == number + 1
+    assert len(ask(other, "GET").json()["items"]) == query(USERS)[1][1]
 
 
 def test_a_request_without_a_user_or_with_a_wrong_one_is_refused(
-    ask: Callable[..., httpx.Response],
+    ask: Callable[..., httpx.Response], http: httpx.Client
 ) -> None:
-    assert ask("x' OR true --", "GET").status_code == 422
-    assert ask("00000000-0000-0000-0000-000000000000", "GET").json() == []
+    assert http.get("/api/projects").status_code == 401
+    assert ask("x' OR true --", "GET").status_code == 401
+    assert ask("00000000-0000-0000-0000-000000000000", "GET").json()["items"] == []
     nobody = "00000000-0000-0000-0000-000000000001"
     assert ask(nobody, "DELETE", f"/{nobody}").status_code == 404
-    assert ask(nobody, "POST", name="").status_code == 422
+    assert ask(nobody, "POST", name=7).status_code == 422
 
 
 def test_what_the_database_refuses_is_told_without_naming_the_server(
     ask: Callable[..., httpx.Response], query: Query
 ) -> None:
     user = query(USERS)[0][0]
-    for sender, name in ((user, "a\0b"), ("00000000-0000-0000-0000-000000000001", "Shop")):
+    nobody = "00000000-0000-0000-0000-000000000001"
+    for sender, name, status in ((user, "a\0b", 422), (nobody, "Shop", 409)):
         refused = ask(sender, "POST", name=name)
-        assert refused.status_code == 422
-        assert refused.json() == {"detail": "the database refuses these values"}
+        assert refused.status_code == status
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert not {"devora", "INSERT", "projects"} & set(refused.json()["detail"].split())
+
+
+def test_the_dashboard_is_for_admins_and_counts_everything(
+    http: httpx.Client, query: Query
+) -> None:
+    user = query(USERS)[0][0]
+    assert http.get("/health").json()["status"] == "healthy"
+    assert http.get("/api/admin/dashboard").status_code == 401
+    headers = {"Authorization": f"Bearer {sign(user)}"}
+    assert http.get("/api/admin/dashboard", headers=headers).status_code == 403
+    headers = {"Authorization": f"Bearer {sign(user, role='admin')}"}
+    answer = http.get("/api/admin/dashboard", headers=headers)
+    assert answer.status_code == 200
+    ((users, projects),) = query(
+        "SELECT (SELECT count(*) FROM users), count(*) FROM projects WHERE deleted_at IS NULL"
+    )
+    assert answer.json()["user_metrics"]["total_users"] == users
+    assert answer.json()["engagement_metrics"]["total_projects"] == projects

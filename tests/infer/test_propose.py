@@ -414,7 +414,7 @@ def test_buckets_of_a_time_series_are_told() -> None:
         ([{"v": "a"}, {}], "string in 1 document"),
         (
             [{"v": 1}] * 1200 + [{"v": "a"}] * 9 + [{"v": None}],
-            "int32 in 1,200 documents, string in 9 (kept in _extra), null in 1",
+            ("int32 in 1,200 documents, string in 9 (read where they fit), null in 1"),
         ),
         ([{"v": 1}, {"v": 2.5}, {"v": 2}], "int32 in 2 documents, double in 1"),
         ([{"v": None}] * 5 + [{"v": 1}, {"v": "a"}], "int32 in 1 document, string in 1, null in 5"),

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import bson
 import pytest
 from bson import Binary, Int64, ObjectId
 from tests.dumps import write_dump
@@ -28,7 +29,9 @@ from assise.infer.tree import (
 from assise.manifest.read import parse_manifest
 from assise.manifest.write import dump_manifest
 from assise.project import Project
+from assise.rows.shred import Shredder
 
+OID = ObjectId("507f1f77bcf86cd799439011")
 Document = dict[str, object]
 Make = Callable[[int], object]
 MOMENT = dt.datetime(2024, 3, 1, 10, 0, 0, 500_000, tzinfo=dt.UTC)
@@ -279,6 +282,26 @@ def test_fields_without_a_column_that_are_null_in_most_documents(tmp_path: Path)
 @pytest.mark.parametrize(
     ("make", "line"),
     [
+        # Nothing but an empty array is left of two in three.
+        (lambda n: {"urls": [{"u": n}] if n % 3 == 0 else []}, "documents: [x]"),
+        (lambda n: {"in": {"a": n if n % 2 else None}}, "documents: [x, x.in]"),
+        (lambda n: {"in": {}, "b": n}, "documents: [x.in]"),
+        # A column tells of each, or the document is missing in too many rows.
+        (lambda n: {"a": None if n % 3 else n, "b": n}, None),
+        (lambda n: ... if n % 50 == 0 else {"a": None if n % 3 else n}, None),
+        (lambda n: {"a": n} if n % 2 else {"b": n}, None),
+    ],
+)
+def test_documents_that_are_there_without_a_cell(
+    tmp_path: Path, make: Make, line: str | None
+) -> None:
+    lines = infer(tmp_path, docs=write_field(make, 300, "x"))
+    assert [found for found in lines if found.startswith("documents")] == ([line] if line else [])
+
+
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
         (lambda n: [] if n % 3 else [{"a": n}], "absent: []"),
         (lambda n: None if n % 3 else [{"a": n}], "absent: null"),
         (lambda n: ... if n % 3 else [{"a": n}], None),
@@ -287,3 +310,57 @@ def test_fields_without_a_column_that_are_null_in_most_documents(tmp_path: Path)
 def test_a_child_table_says_what_no_rows_are(tmp_path: Path, make: Make, line: str | None) -> None:
     lines = infer(tmp_path, docs=write_field(make, 60, "xs"))
     assert [found for found in lines if found.startswith("absent")] == ([line] if line else [])
+
+
+@pytest.mark.parametrize(
+    ("make", "count", "key", "line"),
+    [
+        (lambda n: 7.0 if n < 10 else n, 1_000, "year", "year: int4"),
+        (lambda n: 7.0 if n < 11 else n, 1_000, "year", "year: numeric"),
+        (lambda n: 7.5 if n < 10 else n, 1_000, "year", "year: numeric"),
+        (lambda n: 7.0 if n < 9 else n, 999, "year", "year: numeric"),
+        (lambda n: 7.0 if n < 10 else n, 1_000, "price", "price: numeric"),
+    ],
+)
+def test_a_whole_double_among_a_hundred_ints_is_one_of_them(
+    tmp_path: Path, make: Make, count: int, key: str, line: str
+) -> None:
+    found = infer_field(tmp_path, make, count=count, key=key)
+    assert found.startswith(f"{line}  #")
+    is_whole = ".5" not in str(make(0))
+    assert ("all whole" in found) == is_whole
+    assert ("undo: {type: numeric" in found) == line.endswith("int4")
+
+
+READ_WORDS, KEPT_WORDS = "(read where they fit)", "(kept in _extra)"
+
+
+@pytest.mark.parametrize(
+    ("usual", "rare", "words"),
+    [
+        (1, "7", READ_WORDS),
+        (1, OID, KEPT_WORDS),
+        ("a", 7, READ_WORDS),
+        ("a", 1.5, KEPT_WORDS),
+        (True, 1, READ_WORDS),
+        (OID, "507f1f77bcf86cd799439012", READ_WORDS),
+        (OID, Binary(bytes(16), 4), READ_WORDS),
+        (OID, 5, KEPT_WORDS),
+        (MOMENT, "2024-01-01T00:00:00Z", READ_WORDS),
+        (MOMENT, 5, KEPT_WORDS),
+        (["a"], "a", READ_WORDS),
+        (["a"], 1.5, KEPT_WORDS),
+    ],
+)
+def test_a_comment_says_whether_the_column_has_the_other_values(
+    tmp_path: Path, usual: object, rare: object, words: str
+) -> None:
+    docs = [{"_id": n, "x": rare if n == 0 else usual} for n in range(20)]
+    source = write_dump(tmp_path / "app", {"docs": docs})
+    proposal = Project(tmp_path).infer(source)
+    comment = proposal.comments["tables", "docs", "columns", "x"]
+    assert [word for word in (READ_WORDS, KEPT_WORDS) if word in comment] == [words]
+    shredder = Shredder(proposal.manifest.layout, "docs")
+    raws = [bson.encode(doc) for doc in docs]
+    count = shredder.shred(list(enumerate(raws))).columns["docs"]["x"]
+    assert count.held == (20 if words == READ_WORDS else 19)

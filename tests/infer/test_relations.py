@@ -7,15 +7,16 @@ import json
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import bson
 import pytest
 from bson import DBRef, Int64, ObjectId
 from bson.binary import Binary
+from ruamel.yaml import YAML
 from tests.conftest import DATA
-from tests.dumps import write_dump
+from tests.dumps import confirm, write_dump
 
 from assise.infer import joins
 from assise.infer.joins import Joins
@@ -187,6 +188,26 @@ def test_numbers_and_short_texts_refer_only_where_the_name_says_so(
     assert "users._id" not in find(lines, "created_by:")
 
 
+@pytest.mark.parametrize(
+    ("student_ids", "line"),
+    [
+        # Grades of another school: 0 to 49, and our students are 0 to 199.
+        (range(50), "int4  # int32; 50 of 50 values are students._id, but within 25 % of their"),
+        (range(150, 200), "int4  # int32; 50 of 50 values are students._id, but within 25 %"),
+        ([5], "int4  # int32; 1 of 1 values are students._id, but within 0 %"),
+        (range(0, 200, 17), "{type: int4, references: students}  # int32; 12 of 12 values are"),
+        ([0, 199, 300], "int4  # int32"),
+    ],
+)
+def test_integers_that_may_be_those_of_other_things_are_no_reference(
+    tmp_path: Path, student_ids: Sequence[int], line: str
+) -> None:
+    students: list[Document] = [{"_id": n} for n in range(200)]
+    grades: list[Document] = [{"_id": ObjectId(), "student_id": n} for n in student_ids]
+    lines = infer(tmp_path, {"students": students, "grades": grades})
+    assert find(lines, "student_id:").startswith(f"student_id: {line}")
+
+
 def test_a_name_may_be_that_of_the_document_around_an_id(tmp_path: Path) -> None:
     users: list[Document] = [{"_id": n} for n in range(50)]
     docs: list[Document] = [
@@ -205,6 +226,15 @@ def test_a_name_may_be_that_of_the_document_around_an_id(tmp_path: Path) -> None
     assert "references: users}" in find(lines, "id: {type: int4, ref")
 
 
+def test_a_word_that_all_collections_begin_with_is_none_of_their_names(tmp_path: Path) -> None:
+    films: list[Document] = [{"_id": n} for n in range(50)]
+    rentals: list[Document] = [{"_id": ObjectId(), "filmId": n} for n in range(50)]
+    lines = infer(tmp_path, {"shop_films": films, "shop_rentals": rentals})
+    assert "references: shop_films" in find(lines, "film_id:")
+    lines = infer(tmp_path / "other", {"old_films": films, "shop_rentals": rentals})
+    assert find(lines, "film_id:") == "film_id: {type: int4, from: filmId}  # int32"
+
+
 def test_a_name_alone_is_no_reference(tmp_path: Path) -> None:
     users: list[Document] = [{"_id": n} for n in range(50)]
     docs: list[Document] = [{"_id": n, "user_id": n * 1_000} for n in range(40)]
@@ -221,6 +251,134 @@ def test_of_two_collections_with_the_same_ids_the_name_decides(tmp_path: Path) -
     assert find(lines, "x:") == (
         "x: uuid  # objectId; 20 of 20 values are profiles._id; 20 of 20 values are users._id"
     )
+
+
+def test_an_array_of_ids_has_the_child_table_that_would_have_foreign_keys(
+    project: Project, tmp_path: Path
+) -> None:
+    posts: list[Document] = [
+        {
+            "_id": make_id(2, n),
+            "usersLiked": [make_id(1, n % 20), make_id(1, 5)],
+            "parts": [{"by": {"userIds": [make_id(1, n % 20), make_id(7, n)]}}],
+        }
+        for n in range(40)
+    ]
+    lines = infer(tmp_path, {"users": USERS, "posts": posts})
+    root = find(lines, "users_liked:").partition(", instead of this column: ")[2]
+    inner = find(lines, "by_user_ids:").partition(", instead of this column: ")[2]
+    assert root == (
+        "post_users_liked: {parent: posts, from: usersLiked.*, primary_key: [post_id, position],"
+        ' columns: {user_id: {type: uuid, from: "*", references: users}}}'
+    )
+    assert inner == (
+        "post_part_by_user_ids: {parent: post_parts, from: by.userIds.*,"
+        " primary_key: [post_id, position, position_2],"
+        ' columns: {user_id: {type: uuid, from: "*", references: users, orphans: keep}}}'
+    )
+    # As the comment says: instead of the columns.
+    plain = YAML(typ="safe").load("\n".join(lines))
+    tables = plain["tables"]
+    del tables["posts"]["columns"]["users_liked"], tables["post_parts"]["columns"]["by_user_ids"]
+    tables |= YAML(typ="safe").load(f"{root}\n{inner}\n")
+    project.path.write_text(json.dumps(plain))
+    report = project.migrate(tmp_path / "app", confirm=confirm)
+    assert report.verified is not None
+    assert report.verified.equal == report.documents == 60
+    with project.connect(project.manifest) as connection:
+        counts = connection.execute(
+            "SELECT (SELECT count(*) FROM post_users_liked JOIN users ON users.id = user_id),"
+            " (SELECT count(*) FROM post_part_by_user_ids)"
+        )
+    assert counts == [(80, 80)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        (
+            ["tenant_id", "invoice_number"],
+            (
+                "40 documents, _id: objectId; foreign_keys: [{columns: [tenant_id, invoice_number],"
+                ' references: "invoices(tenant_id, number)"}], if these columns are a row of'
+                " invoices; values were not compared"
+            ),
+        ),
+        # The same names alone, and a part of the key, say nothing.
+        (["tenant_id", "number"], "40 documents, _id: objectId"),
+        (["invoice_number"], "40 documents, _id: objectId"),
+    ],
+)
+def test_what_several_columns_may_refer_to_is_told(
+    project: Project, tmp_path: Path, fields: list[str], told: str
+) -> None:
+    invoices: list[Document] = [
+        {"_id": make_id(2, n), "tenant_id": f"t{n % 3}", "number": n} for n in range(30)
+    ]
+    payments: list[Document] = []
+    for n in range(40):
+        all_fields = {"tenant_id": f"t{n % 3}", "number": n % 30, "invoice_number": n % 30}
+        payments.append({"_id": make_id(3, n)} | {name: all_fields[name] for name in fields})
+    index = {"key": {"tenant_id": 1, "number": -1}, "name": "own", "unique": True}
+    collections = {"invoices": invoices, "payments": payments}
+    lines = infer(tmp_path, collections, indexes={"invoices": [index]})
+    assert lines[lines.index("  payments:") - 1].removeprefix("  # ") == told
+    if "foreign_keys" not in told:
+        return
+    plain = YAML(typ="safe").load("\n".join(lines))
+    asked = told.partition("foreign_keys: ")[2].partition(", if these")[0]
+    plain["tables"]["payments"]["foreign_keys"] = YAML(typ="safe").load(asked)
+    project.path.write_text(json.dumps(plain))
+    assert project.migrate(tmp_path / "app", confirm=confirm).findings == []
+    with project.connect(project.manifest) as connection:
+        keys = connection.execute(
+            "SELECT convalidated, pg_get_constraintdef(oid) FROM pg_constraint"
+            " WHERE conrelid = 'payments'::regclass AND contype = 'f'"
+        )
+    assert keys == [
+        (
+            True,
+            "FOREIGN KEY (tenant_id, invoice_number) REFERENCES invoices(tenant_id, number)",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("make_key", "line"),
+    [
+        (lambda n: f"k{n}XyZ", '{type: text, from: _p_author, kind: "pointer(_User)", references'),
+        (lambda n: make_id(1, n), '{type: uuid, from: _p_author, kind: "pointer(_User)", ref'),
+    ],
+)
+def test_a_pointer_names_its_class(
+    project: Project, tmp_path: Path, make_key: Callable[[int], object], line: str
+) -> None:
+    users: list[Document] = [{"_id": make_key(n), "name": f"n{n}"} for n in range(20)]
+    posts: list[Document] = [
+        {
+            "_id": f"p{n}",
+            "_p_author": f"_User${make_key(n % 20)}",
+            "_p_gone": f"_Role${make_key(n % 20)}",
+            "_p_either": f"{'_User' if n % 2 else '_Role'}${make_key(n % 20)}",
+            "_p_text": "_User",
+        }
+        for n in range(40)
+    ]
+    lines = infer(tmp_path, {"_User": users, "Post": posts})
+    author = find(lines, "author:")
+    assert author.startswith(f"author: {line}")
+    assert author.endswith("undo: {type: text, from: _p_author}; 40 of 40 values are _User._id")
+    for name in ("gone", "either", "text"):
+        assert find(lines, f"{name}:").startswith(f"{name}: {{type: text, from: _p_{name}}}")
+    project.path.write_text("\n".join(lines))
+    report = project.migrate(tmp_path / "app", confirm=confirm)
+    assert report.verified is not None
+    assert (report.verified.equal, report.findings) == (60, [])
+    with project.connect(project.manifest) as connection:
+        joined = connection.execute(
+            "SELECT count(*) FROM post JOIN _user ON _user.id = post.author"
+        )
+    assert joined == [(40,)]
 
 
 def test_references_to_oneself(tmp_path: Path) -> None:
@@ -339,8 +497,19 @@ INDEXES: list[tuple[Document, str]] = [
     ),
     (
         {"key": {"geo": "2dsphere"}},
-        "# index i: 2dsphere on geo, for PostGIS",
+        (
+            "# index i: 2dsphere on geo, for PostGIS: CREATE INDEX ON docs USING gist"
+            " ((ST_MakePoint(geo_coordinates[1], geo_coordinates[2])::geography))"
+        ),
     ),
+    (
+        {"key": {"any": "2dsphere"}},
+        (
+            "# index i: 2dsphere on any, for PostGIS: CREATE INDEX ON docs USING gist"
+            ' ((ST_GeomFromGeoJSON("any"::text)::geography))'
+        ),
+    ),
+    ({"key": {"addr": "2dsphere"}}, "# index i: 2dsphere on addr, for PostGIS"),
     ({"key": {"$**": 1}}, "# index i: all fields"),
     (
         {"key": {"any.$**": 1}},

@@ -15,6 +15,8 @@ DEVORA = """# yaml-language-server: $schema=.assise/manifest.schema.json
 assise: 1
 name: devora
 postgres: "postgresql://app@db/${DATABASE:-devora}"
+identity: {issuer: "https://${HOST}", audience: app, jwks: "https://${HOST}/keys", roles: {map: {admin: admin}}}
+http: {origins: ["https://devora.example"], rate_limit: "100/minute"}
 roles: {prefix: devora}
 legacy_uuids: java
 
@@ -23,9 +25,11 @@ tables:
   users:
     access: {owner: id, read: {any: [{tenant: city}, {public: read}]}, to: [authenticated]}
     soft_delete: {keep: "30 days"}
+    api: {read: all, create: [email, price], update: [email], delete: true, restore: true, filter: [plan]}
     collection: users
     primary_key: id
     comment: "who may sign in"
+    search: {title: plan, body: [email], language: [fr, en]}
     columns:
       id: {type: uuid, from: _id}
       email: {type: text, unique: true, duplicates: keep, not_null: true, personal: email}
@@ -55,6 +59,7 @@ tables:
     primary_key: [user_id, _position, _position_2]
     absent: []
     nulls: [geo, place.name]
+    documents: [place]
     columns: {}
     foreign_keys:
       - {columns: [user_id, _position], references: "files(user_id, _position)"}
@@ -84,6 +89,33 @@ tables:
       - {columns: [boss_id], references: "auth.users(id)", orphans: null}
     indexes:
       - {columns: [boss_id, email], unique: true, duplicates: null}
+"""
+
+
+ELSEWHERE = """# yaml-language-server: $schema=.assise/manifest.schema.json
+assise: 1
+name: intelia
+postgres: {main: {url: embedded}, auth: {rest: "${REST}", service_key: "${KEY}"}, other: {url: "${B}"}}
+roles: {prefix: intelia}
+
+tables:
+  users:
+    access: {owner: id}
+    on: auth
+    mirror: auth.users
+    fallback: {email: "{key}", first_name: "", plan: free, verified: "false"}
+    primary_key: id
+    columns:
+      id: uuid
+      email: {type: text, personal: email}
+      first_name: {type: text, from: raw_user_meta_data.first_name}
+      plan: text
+      verified: {type: bool, from: email_confirmed_at}
+  plans:
+    on: auth
+    primary_key: id
+    columns:
+      id: int4
 """
 
 
@@ -192,7 +224,7 @@ def add_access(table: Table, access: object) -> Table:
 
 
 @st.composite
-def draw_nulls(draw: st.DrawFn, reads: Reads) -> tuple[str, ...] | None:
+def draw_paths(draw: st.DrawFn, reads: Reads) -> tuple[str, ...] | None:
     paths = draw(st.lists(st.lists(KEYS, min_size=1, max_size=2).map(tuple), max_size=2))
     return tuple(format_path(keys) for keys in paths if reads.take(keys)) or None
 
@@ -265,7 +297,8 @@ def draw_manifests(draw: st.DrawFn) -> Manifest:
                     from_=format_child_path(keys),
                     primary_key=primary_key,
                     absent=draw(st.sampled_from([None, "null", "[]", "missing"])),
-                    nulls=draw(draw_nulls(reads[name])),
+                    nulls=draw(draw_paths(reads[name])),
+                    documents=draw(draw_paths(reads[name])),
                     columns=columns,
                 )
     server = draw(
@@ -278,6 +311,7 @@ def draw_manifests(draw: st.DrawFn) -> Manifest:
                 'postgres://"\n',
                 {"main": {"url": "${A}", "app": "${B:-}", "replica": "postgresql://r@h/d"}},
                 {"main": {"app": "postgresql://app:p@h/d"}},
+                {"main": {}, "auth": {"url": "${B}", "rest": "${C}", "service_key": "${D}"}},
             ]
         )
     )

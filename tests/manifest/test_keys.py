@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.manifest.samples import COMMENTS, DEVORA, IN_SCHEMAS
+from tests.manifest.samples import COMMENTS, DEVORA, ELSEWHERE, IN_SCHEMAS
 
 import assise
 from assise.errors import ManifestError
@@ -24,11 +24,13 @@ from assise.manifest.sections import KEYS, find_key, keys_on
 from assise.manifest.write import dump_manifest
 
 ROWS = set("tables collection parent from primary_key columns type kind".split())
-ROWS |= {"absent", "nulls", "numbers", "legacy_uuids"}
+ROWS |= {"absent", "nulls", "documents", "numbers", "legacy_uuids"}
 SCHEMA = set("comment references on_delete orphans unique duplicates not_null default".split())
 SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "personal"}
 SCHEMA |= {"soft_delete"}
-SCHEMA |= {"schemas"}
+SCHEMA |= {"schemas", "api", "identity", "search"}
+ELSEWHERE_KEYS = {"on", "mirror", "fallback"}
+NOTHING = {"assise", "name", "postgres", "http"} | ELSEWHERE_KEYS
 PLACES = {
     "manifest": (),
     "table": ("tables", "users"),
@@ -38,7 +40,9 @@ EVERY_KEY = pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{key.on} {key
 
 
 def sample_of(key: AnyKey) -> str:
-    """A manifest with the key: tables in several schemas have no roles."""
+    """A manifest with the key: tables in several schemas have no roles, others are elsewhere."""
+    if key.name in ELSEWHERE_KEYS:
+        return ELSEWHERE
     return IN_SCHEMAS if key.name == "schemas" else DEVORA
 
 
@@ -101,19 +105,24 @@ def test_a_key_has_its_row_and_its_place_in_the_schema(key: AnyKey) -> None:
 def test_keys_say_what_a_change_affects() -> None:
     assert {key.name for key in KEYS if key.affects == "rows"} == ROWS
     assert {key.name for key in KEYS if key.affects == "schema"} == SCHEMA
-    assert {key.name for key in KEYS if key.affects == "nothing"} == {"assise", "name", "postgres"}
+    assert {key.name for key in KEYS if key.affects == "nothing"} == NOTHING
     assert len({(key.on, key.name) for key in KEYS}) == len(KEYS)
     assert sum(len(keys_on(on)) for on in ("manifest", "table", "column")) == len(KEYS)
 
 
+OWN = "    access: {owner: id}\n    on: auth\n"
 CHANGES = {
     ("manifest", "name"): ("name: devora", "name: other"),
     ("manifest", "postgres"): ("app@db", "app@other"),
+    ("manifest", "identity"): ("audience: app", "audience: web"),
+    ("manifest", "http"): ("100/minute", "5/second"),
+    ("table", "api"): ("update: [email]", "update: []"),
     ("manifest", "roles"): ("prefix: devora", "prefix: shop"),
     ("manifest", "schemas"): ("who signs in", "who may sign in"),
     ("manifest", "tables"): ("  events:\n", "  moments:\n"),
     ("table", "access"): ("{owner: id, ", "{tenant: id, "),
     ("table", "soft_delete"): ('"30 days"', '"31 days"'),
+    ("table", "search"): ("title: plan", "title: city"),
     ("table", "collection"): ("collection: events", "collection: moments"),
     ("table", "parent"): (
         "parent: files\n    from: notes.*\n    primary_key: [user_id, _position, _position_2]",
@@ -125,12 +134,16 @@ CHANGES = {
         "primary_key: [user_id, _position, third]",
     ),
     ("table", "columns"): ("    columns:\n      path: text\n", "    columns: {}\n"),
+    ("table", "on"): ("on: auth", "on: other"),
+    ("table", "mirror"): (f"{OWN}    mirror: auth.users\n", "    on: auth\n"),
+    ("table", "fallback"): ('email: "{key}"', "email: unknown"),
     ("table", "comment"): ('"who may sign in"', '"who may not"'),
     ("column", "type"): ('tags: "text[]"', "tags: jsonb"),
     ("column", "from"): ("address.city", "address.town"),
     ("manifest", "legacy_uuids"): ("legacy_uuids: java", "legacy_uuids: python"),
     ("table", "absent"): ("absent: []", "absent: null"),
     ("table", "nulls"): ("[geo, place.name]", "[geo]"),
+    ("table", "documents"): ("documents: [place]", "documents: [place.far]"),
     ("column", "absent"): ("{type: bool, absent: null}", "bool"),
     ("column", "numbers"): ("numbers: milliseconds", "numbers: ticks"),
     ("column", "legacy_uuids"): ("legacy_uuids: csharp", "legacy_uuids: java"),
@@ -189,7 +202,7 @@ def check_search(place, search, tables):
 
 
 SEARCH = Key(
-    "search",
+    "lookup",
     "table",
     help="how the table is searched",
     affects="schema",
@@ -216,7 +229,7 @@ tables:
   users:
     collection: users
     primary_key: id
-    search: {language: "${LANGUAGE:-french}", weights: {email: 0.5}}
+    lookup: {language: "${LANGUAGE:-french}", weights: {email: 0.5}}
     columns:
       id: {type: uuid, from: _id}
       email: {type: text, named: true}
@@ -228,7 +241,7 @@ from assise.manifest.json_schema import json_schema
 from assise.manifest.model import Manifest
 from assise.manifest.read import parse_manifest
 from assise.manifest.reference import list_keys
-from assise.manifest.sections.search import DAYS, PERSONAL, SEARCH, TOKEN
+from assise.manifest.sections.lookup import DAYS, PERSONAL, SEARCH, TOKEN
 from assise.manifest.write import dump_manifest
 
 text, changes = json.load(sys.stdin)
@@ -278,22 +291,22 @@ MISTAKES = [
         "language: ",
         "langage: ",
         (
-            "assise.yaml:12: tables.users.search.langage: is not a manifest key here. "
+            "assise.yaml:12: tables.users.lookup.langage: is not a manifest key here. "
             "Did you mean language? Known: language, weights.\n"
-            "assise.yaml:12: tables.users.search.language: is missing. "
+            "assise.yaml:12: tables.users.lookup.language: is missing. "
             "Expected: how the table is searched."
         ),
     ),
     (
         "weights: {email",
         "weights: {mail",
-        "assise.yaml:12: tables.users.search.weights.mail: mail: is no column\nName a column.",
+        "assise.yaml:12: tables.users.lookup.weights.mail: mail: is no column\nName a column.",
     ),
     (
         "${LANGUAGE:-french}",
         "${LANGUAGE}",
         (
-            "assise.yaml:12: tables.users.search.language: ${LANGUAGE}: "
+            "assise.yaml:12: tables.users.lookup.language: ${LANGUAGE}: "
             "the environment variable LANGUAGE is not set\n"
             "Set LANGUAGE, or write ${LANGUAGE:-a default}."
         ),
@@ -301,7 +314,7 @@ MISTAKES = [
     (
         '"${LANGUAGE:-french}"',
         "5",
-        "assise.yaml:12: tables.users.search.language: 5: is not text in YAML\nPut it in quotes.",
+        "assise.yaml:12: tables.users.lookup.language: 5: is not text in YAML\nPut it in quotes.",
     ),
     (
         '"${SEARCH_TOKEN}"',
@@ -313,7 +326,7 @@ MISTAKES = [
         "kept_day: ",
         (
             "assise.yaml:6: kept_day: is not a manifest key here\n"
-            "Did you mean kept_days? Known: assise, name, postgres, roles, schemas, tables, legacy_uuids, token,"
+            "Did you mean kept_days? Known: assise, name, postgres, identity, http, roles, schemas, tables, legacy_uuids, token,"
             " kept_days."
         ),
     ),
@@ -326,10 +339,10 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Answer:
     folder = tmp_path_factory.mktemp("program")
     shutil.copytree(Path(assise.__file__).parent, folder / "assise")
     sections = folder / "assise" / "manifest" / "sections"
-    (sections / "search.py").write_text(SECTION)
+    (sections / "lookup.py").write_text(SECTION)
     text = (sections / "__init__.py").read_text()
-    changed = text.replace("    project,\n", "    project,\n    search,\n", 1)
-    changed = changed.replace("    comments.KEYS,\n", "    comments.KEYS,\n    search.KEYS,\n", 1)
+    changed = text.replace("    project,\n", "    project,\n    lookup,\n", 1)
+    changed = changed.replace("    comments.KEYS,\n", "    comments.KEYS,\n    lookup.KEYS,\n", 1)
     (sections / "__init__.py").write_text(changed)
     changes = [(old, new) for old, new, _ in MISTAKES]
     found = subprocess.run(
@@ -381,12 +394,12 @@ def test_the_schema_and_the_page_know_another_package(searched: Answer) -> None:
         "description": "days that searches are kept",
     }
     tables = searched["schema"]["properties"]["tables"]["additionalProperties"]
-    assert tables["properties"]["search"] == search
+    assert tables["properties"]["lookup"] == search
     assert searched["schema"]["properties"]["kept_days"] == days
     assert "whether it names a person" in schema
     rows = {row["key"]: row for row in searched["rows"]}
-    assert rows["search"] == {
-        "key": "search",
+    assert rows["lookup"] == {
+        "key": "lookup",
         "where": "table",
         "type": "mapping",
         "default": "",

@@ -14,6 +14,7 @@ USERS = "  users: {collection: users, primary_key: id, columns: {id: {type: uuid
 PLACE = "assise.yaml:4: tables.users"
 COLUMN = "assise.yaml:4: tables.users.columns"
 CHILD = "assise.yaml:5: tables.files"
+TABLE = "assise.yaml:4: tables.users"
 TYPES = (
     "Known: uuid, text, bool, int2, int4, int8, float8, numeric, timestamptz, date, bytea, jsonb,"
     " citext, varchar(20), numeric(10,2), timestamptz(3), text[]."
@@ -48,6 +49,10 @@ def users(columns: str) -> str:
 
 def keyed(primary_key: str, columns: str) -> str:
     return f"  users: {{collection: users, primary_key: {primary_key}, columns: {{{columns}}}}}\n"
+
+
+def listed(keys: str, columns: str = "b: text") -> str:
+    return users(columns).replace("primary_key: id,", f"primary_key: id, {keys},")
 
 
 def child(keys: str, parent: str = USERS) -> str:
@@ -117,7 +122,7 @@ ORIGIN_ERRORS = [
         child("primary_key: a"),
         (
             f"{CHILD}: has neither collection nor parent\n"
-            "Give a collection, or the parent and from of a child table."
+            "Give a collection, or the parent and from of a child table; or on: the server that has it."
         ),
     ),
     (
@@ -255,6 +260,28 @@ PATH_ERRORS = [
         (
             "assise.yaml:6: tables.more.from: files.*: reads the same field as table files\n"
             "Keep one of the two."
+        ),
+    ),
+    (
+        listed("nulls: [x], documents: [x]"),
+        (
+            f"{TABLE}.documents.0: x: reads the same field as the path x in nulls\n"
+            "Keep one of the two."
+        ),
+    ),
+    (
+        listed("documents: [x.y]", "a: {type: jsonb, from: x}"),
+        f"{TABLE}.documents.0: x.y: reads a field inside that of column a\nKeep one of the two.",
+    ),
+    (
+        keyed("id, documents: [_id.a]", "id: {type: int8, kind: offset}"),
+        f"{TABLE}.documents.0: _id.a: {WHOLE_ID}",
+    ),
+    (
+        listed('documents: ["x.*"]'),
+        (
+            f"{TABLE}.documents: x.*: a segment * stands for the elements of an array\n"
+            "Make a child table of the array; a key * is written \\*."
         ),
     ),
     (

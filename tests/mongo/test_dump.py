@@ -57,6 +57,7 @@ def test_the_folder_above_one_database_leads_to_it(tmp_path: Path) -> None:
     assert {name.rstrip("/") for name in dump.ignored} == {"admin", "oplog.bson"}
     note = "oplog.bson is not applied: each document is as it was when mongodump read it"
     assert dump.notes == (note,)
+    assert open_dump(tmp_path / "dump").name == "app"
 
 
 def test_a_dump_of_the_servers_own_database_alone_is_read(tmp_path: Path) -> None:

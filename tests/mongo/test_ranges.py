@@ -168,7 +168,8 @@ def test_an_id_is_read_from_a_document_of_nothing_else() -> None:
 @pytest.mark.parametrize("every", [1, 4, 1000])
 def test_few_of_the_ids_of_a_batch_stand_for_all(values: list[object], every: int) -> None:
     given = [read_id(bson.encode({"_id": value})) for value in values]
-    batch = b"".join([bson.encode({"_id": value}) for value in values])
+    documents = [bson.encode({"_id": value}) for value in values]
+    batch = b"".join(documents)
     at, taken = 0, list[int]()
     for each, count in read_ids(batch, every):
         assert each == given[at]
@@ -176,10 +177,11 @@ def test_few_of_the_ids_of_a_batch_stand_for_all(values: list[object], every: in
         at += count
     assert at == len(values)
     assert max(taken, default=0) <= every
-    if len({bson.encode({"_id": value})[:9] for value in values}) == 1:
+    if len({raw[:9] for raw in documents}) == 1:
         assert len(taken) == -(-len(values) // every)
 
 
 def test_documents_without_an_id_are_counted() -> None:
     batch = bson.encode({}) * 3 + bson.encode({"_id": 1})
-    assert [*read_ids(batch, 9)] == [((0, b""), 1)] * 3 + [((0x10, b"\1\0\0\0"), 1)]
+    missing, one = ((0, b""), 1), ((0x10, b"\1\0\0\0"), 1)
+    assert [*read_ids(batch, 9)] == [missing, missing, missing, one]

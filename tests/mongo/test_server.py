@@ -54,6 +54,13 @@ def open_reader(mongo: MongoServer) -> Iterator[OpenReader]:
         yield open_one
 
 
+def insert_things(shop: Shop) -> list[bytes]:
+    """Insert 300 documents of 0.9 KB, which are returned."""
+    given = [bson.encode({"_id": n, "text": "x" * 900}) for n in range(300)]
+    shop.things.insert_many([bson.raw_bson.RawBSONDocument(raw) for raw in given])
+    return given
+
+
 def read_all(reader: CollectionReader, size: int) -> list[bytes]:
     ranges = reader.plan_ranges(size)
     chunks = [reader.read_range(each) for each in ranges]
@@ -162,8 +169,7 @@ def test_the_collation_of_a_collection_does_not_change_its_ranges(
 def test_what_one_reply_does_not_hold_is_read_by_a_cursor_and_no_other_stays_open(
     open_reader: OpenReader, shop: Shop
 ) -> None:
-    given = [bson.encode({"_id": n, "text": "x" * 900}) for n in range(300)]
-    shop.things.insert_many([bson.raw_bson.RawBSONDocument(raw) for raw in given])
+    given = insert_things(shop)
     reader = open_reader("things")
     (whole,) = number_ranges([EVERYTHING])
     with listen(shop) as (heard, listening):
@@ -172,9 +178,11 @@ def test_what_one_reply_does_not_hold_is_read_by_a_cursor_and_no_other_stays_ope
         assert [name for name, _, _ in heard] == ["find"]
         heard.clear()
         reader = replace(reader, facts=LiveCollection("things", 300_000_000, 300))
-        assert sorted(raw for _, raw in reader.read_range(whole).documents) == sorted(given)
+        found = reader.read_range(whole).documents
+    assert sorted(raw for _, raw in found) == sorted(given)
     assert [name for name, _, _ in heard[:3]] == ["find", "killCursors", "find"]
-    assert heard[1][1]["cursors"] == [heard[0][2]["cursor"]["id"]]
+    first = heard[0][2]["cursor"]
+    assert heard[1][1]["cursors"] == [first["id"]]
     assert heard[-1][2]["cursor"]["id"] == 0
 
 
@@ -184,12 +192,12 @@ def test_a_reply_that_is_cut_in_a_document_is_no_reply() -> None:
     assert read_reply(cursor) == (7, [bson.encode(each) for each in documents])
     at = cursor.index(bson.encode(documents[5]))
     for size in (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x10\0\0\0", b"\xff\xff\xff\x7f"):
-        assert read_reply(cursor[:at] + size + cursor[at + 4 :]) == (0, None)
+        broken = cursor[:at] + size + cursor[at + 4 :]
+        assert read_reply(broken) == (0, None)
 
 
 def test_a_large_range_is_split(open_reader: OpenReader, shop: Shop) -> None:
-    given = [bson.encode({"_id": n, "text": "x" * 900}) for n in range(300)]
-    shop.things.insert_many([bson.raw_bson.RawBSONDocument(raw) for raw in given])
+    given = insert_things(shop)
     reader = open_reader("things")
     (whole,) = number_ranges([EVERYTHING])
     with pytest.raises(LargeChunkError):
@@ -262,8 +270,7 @@ def test_of_a_document_that_is_sent_twice_the_later_one_is_read(
 def test_a_cut_connection_is_read_again(
     mongo: MongoServer, open_reader: OpenReader, shop: Shop
 ) -> None:
-    given = [bson.encode({"_id": n, "text": "x" * 900}) for n in range(300)]
-    shop.things.insert_many([bson.raw_bson.RawBSONDocument(raw) for raw in given])
+    given = insert_things(shop)
     reader = replace(open_reader("things"), facts=LiveCollection("things", 300_000_000, 300))
     mongo.answer("getMore", {"cut": True}, times=1)
     (whole,) = number_ranges([EVERYTHING])

@@ -34,8 +34,8 @@ class Column:
 class Node:
     """The use of the values at one path: a column, a child table, or a level of its own.
 
-    `absent` is what goes there without a note: missing, null or []. `null` is the place among the
-    paths in `nulls`; 0 for any other path.
+    `absent` is what goes there without a note: missing, null, [] or a document. `null` is the place
+    among the paths in `nulls` and `documents`; 0 for any other path.
     """
 
     column: Column | None = None
@@ -212,11 +212,12 @@ class _Level:
         if node.child and value.kind == "document" and not node.child.element:
             self.below.append((node.child, value))
             return '{"$one":true}'
-        if node.level and value.kind == "document":
+        if (node.level or node.absent == "{}") and value.kind == "document":
             before = self._stands()
             note = self.write(node, value, depth)
-            self.counts["extra"] += not value.fields
-            return note or (None if self._stands() != before else "{}")
+            goes_without = node.absent == "{}" and note is None
+            self.counts["typed" if goes_without else "extra"] += not value.fields
+            return note or (None if goes_without or self._stands() != before else "{}")
         return self._note(value, depth, "extra", is_id=is_id)
 
     def _stands(self) -> tuple[int, int]:
@@ -259,11 +260,14 @@ def read_tables(manifest: Mapping[str, object]) -> list[Table]:
             node.child = tables[name]
             node.absent = read_absent(_as_dict(entry))
     for name, entry in entries.items():
-        nulls = _as_dict(entry).get("nulls", [])
-        assert isinstance(nulls, list)
-        for number, path in enumerate(nulls, 1):
-            node = _descend(tables[name].root, split_path(str(path)))
-            node.absent, node.null = "null", number
+        paths = []
+        for what in ("nulls", "documents"):
+            listed = _as_dict(entry).get(what, [])
+            assert isinstance(listed, list)
+            paths += [("null" if what == "nulls" else "{}", str(path)) for path in listed]
+        for number, (absent, path) in enumerate(paths, 1):
+            node = _descend(tables[name].root, split_path(path))
+            node.absent, node.null = absent, number
     return sorted(tables.values(), key=lambda table: table.key is None)
 
 

@@ -300,6 +300,7 @@ class Draft:
     keys: list[str]
     columns: dict[str, object] = field(default_factory=dict)
     nulls: list[str] = field(default_factory=list)
+    documents: list[str] = field(default_factory=list)
 
     def name_column(self, wish: str) -> str:
         """A free name, the wish itself where PostgreSQL can hold it."""
@@ -376,6 +377,8 @@ class Drawing:
         self._draw_level(table, level, ())
         if table.nulls:
             entry["nulls"] = [*table.nulls]
+        if table.documents:
+            entry["documents"] = [*table.documents]
         columns = entry.setdefault("columns", {})
         assert isinstance(columns, dict)
         columns.update(table.columns)
@@ -390,8 +393,10 @@ class Drawing:
                 continue
             elif inner.fields and len(path) < 4 and use < 6:
                 self._draw_level(table, inner, (*path, key))
-                if self.has_readings and self.draw(st.integers(0, 3)) == 0:
-                    table.nulls.append(format_path((*path, key)))
+                silent = self.draw(st.integers(0, 4)) if self.has_readings else 0
+                if silent > 2:
+                    paths = table.nulls if silent == 3 else table.documents
+                    paths.append(format_path((*path, key)))
             elif (
                 inner.elements is not None and use < (7 if inner.elements.fields else 2)
             ) or use == 9:

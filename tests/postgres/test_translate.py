@@ -6,6 +6,7 @@ import pytest
 
 from assise.errors import (
     BusyError,
+    DeniedError,
     DependentError,
     DuplicateKeyError,
     LimitError,
@@ -27,7 +28,7 @@ from assise.postgres.connection import Connection
         ("2BP01", DependentError, "Drop what is named"),
         ("54000", LimitError, ""),
         ("54011", LimitError, ""),
-        ("42501", TargetError, "Grant the user what is missing"),
+        ("42501", DeniedError, "Grant the user what is missing"),
         ("53100", TargetError, "out of disk, memory or connections"),
         ("57P01", TargetError, "The connection was lost"),
         ("22003", RefusedError, "a defect of Assise"),

@@ -57,6 +57,7 @@ WANTED: set[Hit] = _list_hits(RULES)
 OFFSETS: set[Hit] = {("int4", "offset", "home"), ("int8", "offset", "home")}
 TOLD: set[Hit] = {("note", "$missing"), ("note", "$one"), ("note", "{}"), ("note", "null")}
 TOLD |= {("value", what) for what in ("null", "home", "read", "neither")}
+TOLD |= {("document", what) for what in ("not noted", "told", "missing")}
 PLACES: set[Hit] = {("rows", what) for what in ("child", "grandchild", "great-grandchild")}
 PLACES |= {("array", what) for what in ("[]", "null", "other")} | {
     ("document", what) for what in ("{}", "null", "other")
@@ -189,6 +190,7 @@ def told(draw: st.DrawFn) -> tuple[Plain, list[bytes]]:
             "collection": "docs",
             "primary_key": "id",
             "nulls": ["gone", "place.far"],
+            "documents": draw(st.sampled_from([[], ["place"], ["place", "place.geo"]])),
             "columns": {
                 "id": {"type": "int8", "kind": "offset"},
                 "n": {"type": "int4", "absent": None},
@@ -576,8 +578,29 @@ def find_hits(tables: dict[str, Plain], expected: Rows) -> Iterator[Hit]:
                 [read_rule(column, written)[2] for column, written in columns.items()],
             )
             yield from find_fits(columns, row, notes)
+            yield from find_silent(entry, row, notes)
             if (row[keys[0]] or "").startswith("sha256:") and len(keys) == 1:
                 yield "key", "sha256"
+
+
+def find_silent(entry: Plain, row: dict[str, str | None], notes: object) -> Iterator[Hit]:
+    """Documents that are there though no cell and no note says so, and missing ones."""
+    listed = entry.get("documents", [])
+    assert isinstance(listed, list)
+    cells = [
+        (read_rule(column, written)[2], row[column])
+        for column, written in as_dict(entry.get("columns", {})).items()
+    ]
+    for path in [split_path(str(path)) for path in listed]:
+        outer = find_note(notes, path[:-1])
+        gone = outer.get("$missing", []) if isinstance(outer, dict) else []
+        told = [keys for keys, cell in cells if cell is not None]
+        is_there = len(path) == 1 or any(keys[: len(path) - 1] == path[:-1] for keys in told)
+        if escape_key(path[-1]) in gone:
+            yield "document", "missing"
+        elif is_there and find_note(notes, path) is MISSING:
+            is_told = any(keys[: len(path)] == path for keys in told)
+            yield "document", "told" if is_told else "not noted"
 
 
 def read_rule(column: str, written: object) -> tuple[str, str, tuple[str, ...]]:

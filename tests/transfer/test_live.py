@@ -555,3 +555,34 @@ def test_orphans_of_a_live_source_are_rejected_as_they_were_loaded(
     # The changed document is no longer the one that was rejected, and is not loaded: a new one.
     assert verified.collections[0].since == Since(added=1)
     assert project.load().rejected == 6
+
+
+def test_orphans_of_a_live_source_that_are_null_are_repaired(
+    tmp_path: Path, database: str, shop: Shop, url: str, query: Query
+) -> None:
+    users = fill(shop)
+    ids = [user["_id"] for user in users]
+    nobody, other = ObjectId(), ObjectId()
+    for n, boss in {10: nobody, 20: nobody, 30: nobody, 50: ids[40]}.items():
+        shop.users.update_one({"_id": ids[n]}, {"$set": {"boss": boss}})
+    project = Project(tmp_path, to=database, settings={"load.chunk_bytes": 4096, "workers": 2})
+    project.path.write_text(ORPHANS.replace(": reject", ": null"))
+    report = project.migrate(url, confirm=agree)
+    assert (report.loaded, report.rejected, report.verified) == (300, 0, Verified(equal=300))
+    keys = [objectid_to_uuid(str(ids[n])) for n in (10, 20, 30, 50)]
+    rows = "SELECT id, boss, _extra->'boss' FROM users WHERE id = ANY(%s) ORDER BY id"
+    note = {"$nulled": {"$oid": str(nobody)}}
+    chief = objectid_to_uuid(str(ids[40]))
+    loaded: list[object] = [(key, None, note) for key in keys[:3]]
+    loaded.append((keys[3], chief, None))
+    assert query(rows, (keys,)) == loaded
+    # One row has lost its note, two are gone, and one of these names another in the source now.
+    query("UPDATE users SET _extra = _extra - 'boss' WHERE id = %s", (keys[0],))
+    query("DELETE FROM users WHERE id = ANY(%s)", (keys[1:3],))
+    shop.users.update_one({"_id": ids[30]}, {"$set": {"boss": other}})
+    assert verify(project) == (Verified(equal=297, different=1, missing=2), Since())
+    assert project.repair(confirm=agree, replace=["users"]).is_done
+    loaded[2] = (keys[2], None, {"$nulled": {"$oid": str(other)}})
+    assert query(rows, (keys,)) == loaded
+    assert verify(project) == (Verified(equal=300), Since())
+    assert project.load().loaded == 300

@@ -15,6 +15,7 @@ from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
 from assise.schema.access import AccessRules
 from assise.schema.roles import ROLES, role_name
+from assise.schema.search.objects import list_search_functions
 from assise.workspace import LoadedTables
 
 FOLDER = files("assise.access").joinpath("checks")
@@ -74,6 +75,7 @@ def find_gaps(connection: Connection, tables: LoadedTables) -> list[Gap]:
 def _parameters(rules: AccessRules) -> dict[str, object]:
     """What the queries of the checks are about."""
     objects = rules.list_objects()
+    searching = list_search_functions(rules.manifest, rules.schema)
     to = [name for guard in rules.guards.values() for name in guard.to]
     staff = [role.name for role in ROLES if role.rows == "all"]
     return {
@@ -85,7 +87,7 @@ def _parameters(rules: AccessRules) -> dict[str, object]:
         "owner": rules.owner,
         "loader": role_name(rules.prefix, "loader"),
         "reader": role_name(rules.prefix, "readonly"),
-        "functions": [each.name for each in objects if each.kind == "function"],
+        "functions": [*(each.name for each in objects if each.kind == "function"), *searching],
         "policies": json.dumps(
             [[each.table, each.name] for each in objects if each.kind == "policy"]
         ),

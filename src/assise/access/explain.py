@@ -99,7 +99,7 @@ class AccessVerbs:
         first = f"SELECT concat_ws(', ', {key}) AS key FROM {place} ORDER BY {keys} LIMIT {SHOWN}"  # noqa: S608
         conninfo = self.workspace.login(rules.manifest, "app")
         with open_session(conninfo, describe(conninfo), rights) as session:
-            plan = session.fetch(f"EXPLAIN SELECT * FROM {place}")  # noqa: S608
+            plan = session.fetch(f"EXPLAIN SELECT {keys} FROM {place}")  # noqa: S608
             return see(
                 plan=[str(row["QUERY PLAN"]) for row in plan],
                 rows=session.fetch_value(f"SELECT count(*) FROM {place}"),  # noqa: S608

@@ -11,6 +11,7 @@ from assise.manifest.sections.deletion import SOFT_DELETE
 from assise.postgres.connection import Connection
 from assise.schema.access import AccessRules
 from assise.schema.deletion import Purge, write_purge
+from assise.schema.requests import purge_requests
 from assise.schema.roles import role_name
 from assise.schema.sql import quote
 from assise.wording import count_of
@@ -22,7 +23,7 @@ BATCH = 1_000
 
 
 def list_jobs(tables: LoadedTables) -> Sequence[Job]:
-    """A job for each table whose deleted rows are kept for a time only."""
+    """A job for each table whose deleted rows are kept for a time only, and one for requests."""
     rules = AccessRules(tables.manifest, tables.schema)
     found = []
     for deletion in rules.deletions:
@@ -31,7 +32,20 @@ def list_jobs(tables: LoadedTables) -> Sequence[Job]:
             role = role_name(rules.prefix, "worker")
             run = partial(purge_rows, purge=write_purge(deletion, declared.keep), role=role)
             found.append(Job(f"purge {deletion.table}", CRON, run))
+    if not rules.is_forced and any(each.posts for each in rules.resources.values()):
+        purge = purge_requests(tables.schema)
+        role = role_name(rules.prefix, "owner")
+        found.append(Job("purge requests", CRON, partial(forget_requests, purge=purge, role=role)))
     return found
+
+
+def forget_requests(
+    connection: Connection, _should_stop: Callable[[], bool], *, purge: str, role: str
+) -> str:
+    """Forget the requests whose answers are kept no longer; says how many."""
+    connection.execute(f"SET ROLE {quote(role)}")
+    count = len(connection.execute(purge))
+    return f"{count_of(count, 'request')} forgotten" if count else ""
 
 
 def purge_rows(

@@ -26,7 +26,7 @@ PART = Bookkeeping("access", files("assise.access").joinpath("sql"))
 DEFINED = 2
 """The version of the bookkeeping from which on it has definitions."""
 
-_STAYING = frozenset({"column", "index", "owner"})
+_STAYING = frozenset({"column", "index", "owner", "table"})
 """Kinds that stay as they are while others are made again."""
 
 

@@ -11,18 +11,20 @@ import typer
 
 from assise.access.explain import Explanation
 from assise.cli.nouns import NOUNS
-from assise.cli.options import JsonOption, ManifestOption, ToOption, add_command, open_project
+from assise.cli.options import (
+    JsonOption,
+    ManifestOption,
+    TenantOption,
+    ToOption,
+    UserOption,
+    add_command,
+    open_project,
+)
 from assise.wording import count_of
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=NOUNS["access"].help)
 
 TableArgument = Annotated[str, typer.Argument(help="A table with a rule.", show_default=False)]
-UserOption = Annotated[
-    str | None, typer.Option("--user", help="The id of the user.", show_default=False)
-]
-TenantOption = Annotated[
-    str | None, typer.Option("--tenant", help="The id of the tenant.", show_default=False)
-]
 
 
 @add_command(app, "assise access check", "assise access check --json")

@@ -58,8 +58,19 @@ NOUNS = {
     "access": Noun(
         "assise.cli.access", "Who may see what: check what goes around the rules, explain."
     ),
+    "identity": Noun(
+        "assise.cli.identity",
+        "Who is calling: a token for development; keep a copy of Supabase's users in step.",
+    ),
     "pg": Noun("assise.cli.pg", "The embedded PostgreSQL: start, stop, status, shell, url."),
     "schema": Noun("assise.cli.schema", "The tables of the manifest: sql, diagram, models."),
+    "search": Noun(
+        "assise.cli.search", "Search tables: query, explain, eval; build, status, check."
+    ),
+    "serve": Noun(
+        "assise.cli.serve",
+        "Serve the tables that say `api:` over HTTP, with health, metrics and their documentation.",
+    ),
     "worker": Noun(
         "assise.cli.worker",
         "Run the jobs of the manifest when they are due, such as the purge of deleted rows.",

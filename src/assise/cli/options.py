@@ -75,11 +75,20 @@ ToOption = Annotated[
     typer.Option("--to", help="A PostgreSQL URL in place of the manifest's.", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+UserOption = Annotated[
+    str | None, typer.Option("--user", help="The id of the user.", show_default=False)
+]
+TenantOption = Annotated[
+    str | None, typer.Option("--tenant", help="The id of the tenant.", show_default=False)
+]
 DatabaseOption = Annotated[
     str | None,
     typer.Option(
         "--database", "-d", help="Another database than the manifest's.", show_default=False
     ),
+]
+ServerOption = Annotated[
+    str, typer.Option("--on", metavar="SERVER", help="Another server of the manifest, by its name.")
 ]
 SourceDatabaseOption = Annotated[
     str | None,

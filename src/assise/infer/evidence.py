@@ -4,37 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from assise.infer.readings import ColumnChoice
 from assise.infer.tree import PathProfile
 from assise.wording import count_of
 
 KEPT = " (kept in _extra)"
+READ = " (read where they fit)"
 
 KindCounts = list[tuple[str, int]]
 """Kinds with the number of their values, the most frequent first."""
 
 
-def column_evidence(path: PathProfile, held: frozenset[str], *, rows: int, row: str) -> str:
-    """Describe the kinds that a column holds, those that go to `_extra`, and the nulls.
+def column_evidence(path: PathProfile, choice: ColumnChoice, *, rows: int, row: str) -> str:
+    """Describe the kinds that a column holds, those that it reads or leaves out, and the nulls.
 
     Where every row has the one kind, the text is the kind's name alone.
     """
     kinds = _by_count(path.kinds, leave_out=("null",))
-    kept = [pair for pair in kinds if pair[0] in held]
-    others = [pair for pair in kinds if pair[0] not in held]
-    return _sentence(kept, others, path, rows=rows, row=row)
+    kept = [pair for pair in kinds if pair[0] in choice.held]
+    others = [pair for pair in kinds if pair[0] not in choice.held]
+    return _sentence(kept, others, path, choice.reads, rows=rows, row=row)
 
 
-def array_evidence(path: PathProfile, *, rows: int, row: str, is_typed: bool) -> str:
-    """Describe the kinds of an array column and of its elements."""
+def array_evidence(path: PathProfile, choice: ColumnChoice | None, *, rows: int, row: str) -> str:
+    """Describe the kinds of an array column and of its elements; of jsonb without a choice."""
     elements = _by_count(path.element.kinds if path.element else {})
     inside = f" of {elements[0][0]}" if elements else ""
     if len(elements) > 1:
         inside = f" ({', '.join(_list_counts(elements))})"
     kept = [(f"array{inside}", path.kinds["array"])]
     others = _by_count(path.kinds, leave_out=("array", "null"))
-    if is_typed:
-        return _sentence(kept, others, path, rows=rows, row=row)
-    return _sentence(kept + others, [], path, rows=rows, row=row)
+    if choice is not None:
+        takes = choice.held | choice.reads
+        return _sentence(kept, others, path, takes, rows=rows, row=row)
+    return _sentence(kept + others, [], path, frozenset(), rows=rows, row=row)
 
 
 def id_evidence(path: PathProfile, documents: int, *, has_hex_ids: bool = False) -> str:
@@ -54,7 +57,13 @@ def id_evidence(path: PathProfile, documents: int, *, has_hex_ids: bool = False)
 
 
 def _sentence(
-    kept: KindCounts, others: KindCounts, path: PathProfile, *, rows: int, row: str
+    kept: KindCounts,
+    others: KindCounts,
+    path: PathProfile,
+    reads: frozenset[str],
+    *,
+    rows: int,
+    row: str,
 ) -> str:
     kind, count = kept[0]
     if len(kept) == 1 and count == rows:
@@ -63,9 +72,10 @@ def _sentence(
     parts = [f"{kind} in {count_of(count, row)}"]
     if len(kept) > 1:
         parts += _list_counts(kept[1:], " in ")
-    if others:
-        left = ", ".join(_list_counts(others, " in "))
-        parts.append(left + KEPT)
+    for is_read, said in ((True, READ), (False, KEPT)):
+        left = [pair for pair in others if (pair[0] in reads) == is_read]
+        if left:
+            parts.append(", ".join(_list_counts(left, " in ")) + said)
     if nulls:
         parts.append(f"null in {nulls:,}")
     return ", ".join(parts)

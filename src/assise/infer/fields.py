@@ -82,7 +82,14 @@ class FieldNull:
     keys: tuple[str, ...]
 
 
-AnyField = FieldColumn | FieldTable | FieldNull
+@dataclass(frozen=True)
+class FieldDocument:
+    """A document that is there in nearly all rows, though no cell may say so."""
+
+    keys: tuple[str, ...]
+
+
+AnyField = FieldColumn | FieldTable | FieldNull | FieldDocument
 
 
 @dataclass(frozen=True)
@@ -117,13 +124,19 @@ class Finder:
         )
         is_null = rows.is_null(path)
         if not path.set_values or is_flat:
-            if is_null:
-                yield FieldNull(keys)
             if len(path.children) >= MANY_KEYS:
                 self._note_many(keys, len(path.children))
             inner = rows._replace(level=path.kinds.get("document", 0))
-            for key, child in path.children.items():
-                yield from self._find(child, (*keys, key), inner)
+            found = [
+                field
+                for key, child in path.children.items()
+                for field in self._find(child, (*keys, key), inner)
+            ]
+            if _is_silent(path, rows, found):
+                yield FieldDocument(keys)
+            elif is_null:
+                yield FieldNull(keys)
+            yield from found
         elif path.values >= 100 or _is_share(path.values, rows.total, 1):
             yield self._make(path, keys, rows)
         elif is_null:
@@ -139,7 +152,7 @@ class Finder:
             choice = ColumnChoice("jsonb", "every", frozenset(path.kinds))
         if choice.type == "jsonb" and path.kinds.get("document") and is_map(path):
             self._note_map(keys)
-        evidence = column_evidence(path, choice.held, rows=rows.total, row=rows.name)
+        evidence = column_evidence(path, choice, rows=rows.total, row=rows.name)
         evidence = self._say_more(evidence, path, keys, choice)
         held = sum(path.kinds.get(kind, 0) for kind in choice.held)
         held = held if choice.values < 0 else choice.values
@@ -159,7 +172,9 @@ class Finder:
     def _choose_reading(self, path: PathProfile, keys: tuple[str, ...]) -> ColumnChoice | None:
         """The column that reads values of other kinds, where that is certain."""
         whole = choose_whole(path)
-        is_certain = _is_id(keys) or path.kinds.keys() <= {"double", "null"}
+        doubles = path.kinds.get("double", 0)
+        is_usual = 100 * doubles <= path.set_values or path.kinds.keys() <= {"double", "null"}
+        is_certain = _is_id(keys) or is_usual
         if whole and is_certain and is_whole_by_name(keys, path.set_values):
             return whole
         return choose_moment(path)
@@ -194,7 +209,7 @@ class Finder:
     def _make_array(self, path: PathProfile, keys: tuple[str, ...], rows: _Rows) -> FieldColumn:
         choice = self._choose_element_type(path)
         column_type, kind = (f"{choice.type}[]", choice.kind) if choice else ("jsonb", "every")
-        evidence = array_evidence(path, rows=rows.total, row=rows.name, is_typed=choice is not None)
+        evidence = array_evidence(path, choice, rows=rows.total, row=rows.name)
         joins: Mapping[str, ColumnChoice] = field(default_factory=dict)
         if choice and path.element:
             evidence = self._say_more(evidence, path.element, keys, choice, brackets="[]")
@@ -273,6 +288,32 @@ class _Rows(NamedTuple):
         return path.kinds.get("null", 0) > self.level - path.values
 
 
+def _is_silent(path: PathProfile, rows: _Rows, fields: Sequence[AnyField]) -> bool:
+    """Whether documents at a path should be there without a note.
+
+    Nearly all rows have them, and of some no cell tells: all their fields go without a note, too.
+    """
+    documents = path.kinds.get("document", 0)
+    is_common = _is_share(documents, rows.total, 1) and _is_share(documents, rows.level, 99)
+    is_told = not fields or any(
+        isinstance(found, FieldNull | FieldDocument)
+        or (isinstance(found, FieldColumn) and found.is_null)
+        or (isinstance(found, FieldTable) and found.absent)
+        for found in fields
+    )
+    return is_common and is_told and _count_telling(path) < documents
+
+
+def _count_telling(path: PathProfile) -> int:
+    """Of how many documents at a path one field tells that they are there."""
+    found = [0]
+    for child in path.children.values():
+        inner = _count_telling(child) if child.kinds.get("document") else 0
+        others = child.set_values - child.kinds.get("document", 0) - child.forms[EMPTY]
+        found.append(inner + others)
+    return max(found)
+
+
 def _is_id(keys: Sequence[str]) -> bool:
     return is_whole_by_name(keys, 0)
 
@@ -293,10 +334,11 @@ def _say_reading(
         before = plain or ColumnChoice("jsonb", "every", frozenset())
         return f"{read}; undo: {{type: {before.type}, from: {format_path(keys)}}}"
     whole = choose_whole(path)
-    if whole is None or choice.type != "float8":
+    if whole is None or choice.type not in {"float8", "numeric"}:
         return ""
     wanted = f'"{whole.type}{brackets}"' if brackets else whole.type
-    return f"all whole: {{type: {wanted}, from: {format_path(keys)}, kind: double}} holds them"
+    kind = ", kind: double" if whole.kind == "double" else ""
+    return f"all whole: {{type: {wanted}, from: {format_path(keys)}{kind}}} holds them"
 
 
 def _most_arrays_fit(path: PathProfile, element: PathProfile, choice: ColumnChoice) -> bool:

@@ -19,6 +19,7 @@ from assise.wording import escape
 
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 _OPERATORS = {"$eq": "=", "$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<=", "$ne": "<>"}
+_POINTS = frozenset({"float8[]", "numeric[]"})
 _COVERED = frozenset({"text", "2dsphere", "2d", "geoHaystack"})
 
 
@@ -200,9 +201,21 @@ class IndexFinder:
             sql = f": CREATE INDEX ON {table} USING gin ({column})" if is_jsonb else ""
         else:
             what = f"{' and '.join(sorted(index.kinds))} on {escape(path)}, for PostGIS"
-            geometry = f"ST_GeomFromGeoJSON({column}::text)"
-            sql = f": CREATE INDEX ON {table} USING gist (({geometry}))" if is_jsonb else ""
+            sql = self._write_geometry(path)
         self.found.tell(root, f"index {name}: {what}{sql}")
+
+    def _write_geometry(self, path: str) -> str:
+        """The index of GeoJSON in jsonb, or of points: arrays of longitude and latitude."""
+        place = self.places.get(path) or self.places.get(f"{path}.coordinates")
+        column = _write_name(place.column) if place else ""
+        if place and place.type in _POINTS:
+            geometry = f"ST_MakePoint({column}[1], {column}[2])"
+        elif place and place.type == "jsonb" and path in self.places:
+            geometry = f"ST_GeomFromGeoJSON({column}::text)"
+        else:
+            return ""
+        table = _write_name(place.table)
+        return f": CREATE INDEX ON {table} USING gist (({geometry}::geography))"
 
 
 def write_interval(seconds: int) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from struct import Struct
@@ -34,6 +34,9 @@ ELEMENT = "*"
 MOST_IDS = 1 << 18
 MOST_SAMPLES = 4_096
 MOST_PATHS = 500
+MOST_PLACES = 10_000
+"""Paths of one chunk that are remembered."""
+
 SAMPLED_DOCUMENTS = 64
 """Documents of a chunk whose values are looked at, evenly spread."""
 
@@ -48,6 +51,9 @@ BOUND = (1 << 61) - 1
 
 FACTOR = 0x0E37_79B9_7F4A_7C15
 """Spreads the numbers of values that lie close together."""
+
+_FACTOR_BACK = pow(FACTOR, -1, BOUND)
+_INT_START = 3 << 100
 
 _ID_START = b"\x07_id\0"
 _read_int32, _read_int64 = Struct("<i").unpack_from, Struct("<q").unpack_from
@@ -69,7 +75,34 @@ HEX, UUID_TEXTS = ValueForm("24 hex digits", True), ValueForm("UUID as text", Tr
 INTS, TEXTS = ValueForm("int", False), ValueForm("string", False)
 FORMS = {form.kind: form for form in (OBJECT_IDS, UUIDS, HEX, UUID_TEXTS, INTS, TEXTS)}
 
+POINTER_KEY, POINTER = "_p_", "pointer("
+"""How Parse begins the keys of pointers, and how the kinds of such texts begin."""
+
 Read = tuple[ValueForm, int] | None
+ReadValue = Callable[[bytes, int, int], Read]
+Found = tuple[Path, ValueForm, int]
+
+_MAY_JOIN = frozenset({ARRAY, BINARY, DOCUMENT, DOUBLE, INT32, INT64, OBJECT_ID, STRING})
+_CONTAINERS = frozenset({ARRAY, DOCUMENT})
+_TELLING_BYTES = frozenset({25, 37})
+"""The lowest byte of the length of texts that may join by themselves, with the NUL behind them."""
+
+
+@dataclass
+class _Place:
+    """A path, and the places below it.
+
+    Args:
+        is_named: whether its name says that it refers to others.
+        read: reads the form and number of a value at it.
+        is_walked: whether the documents and arrays at it are looked into.
+    """
+
+    path: Path
+    read: ReadValue
+    is_named: bool = False
+    is_walked: bool = True
+    inner: dict[bytes | None, _Place] = field(default_factory=dict)
 
 
 @dataclass
@@ -105,6 +138,8 @@ class Joins:
     samples: dict[tuple[Path, str], array[int]] = field(default_factory=dict)
     documents: int = 0
     looked_at: int = 0
+    _root: _Place = field(default_factory=lambda: _Place((), _read_nothing))
+    _places: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -135,8 +170,9 @@ class Joins:
         return found
 
     def _sample(self, raw: bytes) -> None:
+        found: list[Found] = []
         try:
-            found = list(_walk(raw, 0, (), self.is_named))
+            self._walk(raw, 0, self._root, found)
         except NOT_BSON:
             return
         self.looked_at += 1
@@ -149,6 +185,52 @@ class Joins:
                 numbers = self.samples[place] = array("Q")
             if len(numbers) < MOST_SAMPLES:
                 numbers.append(number)
+
+    def _walk(
+        self, raw: bytes, start: int, level: _Place, found: list[Found], *, is_array: bool = False
+    ) -> None:
+        """Find the values of a document or array that may join, but for the document's own `_id`.
+
+        All elements of an array are at the place `level`.
+        """
+        last, p = open_document(raw, start), start + 4
+        inner, index, place = level.inner, raw.index, level
+        most = SAMPLED_ELEMENTS if is_array else last
+        while p < last and most:
+            most -= 1
+            end = index(0, p + 1)
+            kind = raw[p]
+            if kind in _MAY_JOIN:
+                if not is_array:
+                    key = raw[p + 1 : end]
+                    place = inner.get(key) or self._find_place(level, key)
+                if kind == STRING and raw[end + 1] not in _TELLING_BYTES and not place.is_named:
+                    pass
+                elif kind not in _CONTAINERS:
+                    read = place.read(raw, kind, end + 1)
+                    if read is not None and (place.is_named or read[0].is_telling):
+                        found.append((place.path, *read))
+                elif place.is_walked and kind == DOCUMENT:
+                    self._walk(raw, end + 1, place, found)
+                elif place.is_walked and not is_array:
+                    elements = self._find_place(place, None)
+                    self._walk(raw, end + 1, elements, found, is_array=True)
+            p = SKIP[kind](raw, end + 1)
+
+    def _find_place(self, level: _Place, key: bytes | None) -> _Place:
+        """The place of a key, or of the elements of an array; at most so many are kept."""
+        place = level.inner.get(key)
+        if place is None:
+            name = ELEMENT if key is None else key.decode(errors="replace")
+            path = (*level.path, name)
+            is_pointer, is_walked = name.startswith(POINTER_KEY), len(path) <= SAMPLED_LEVELS
+            read = _read_nothing if path == ("_id",) else read_value
+            is_named = is_pointer or self.is_named(name_path(path))
+            place = _Place(path, read_pointer if is_pointer else read, is_named, is_walked)
+            self._places += 1
+            if self._places <= MOST_PLACES:
+                level.inner[key] = place
+        return place
 
     def merge(self, other: Joins) -> None:
         """Add those of the documents that come after."""
@@ -194,8 +276,8 @@ def _unpack(text: str) -> array[int]:
 
 def _read_field(raw: bytes, key: bytes) -> Read:
     """The value of a field of a document, if it is of a form that joins."""
+    p, last = 4, len(raw) - 1
     try:
-        last, p = open_document(raw, 0), 4
         while p < last:
             end = raw.index(0, p + 1)
             if raw[p + 1 : end] == key:
@@ -226,6 +308,21 @@ def read_value(raw: bytes, kind: int, p: int) -> Read:
     return None
 
 
+def _read_nothing(_raw: bytes, _kind: int, _p: int) -> Read:
+    return None
+
+
+def read_pointer(raw: bytes, kind: int, p: int) -> Read:
+    """As `read_value`; of a text such as `_User$k3nP0` the class is the form, and the id counts."""
+    front, sign, rest = (
+        read_string(raw, p)[0].partition(b"$") if kind == STRING else (b"", b"", b"")
+    )
+    found = _read_text(rest)
+    if not sign or not front or found is None:
+        return read_value(raw, kind, p)
+    return ValueForm(f"{POINTER}{front.decode(errors='replace')})", True), found[1]
+
+
 def _read_text(text: bytes) -> Read:
     if not 0 < len(text) <= TEXT_BYTES:
         return None
@@ -243,51 +340,21 @@ def _number(content: bytes) -> int:
 
 
 def _number_int(value: int) -> int:
-    return _spread(value + (3 << 100))
+    return _spread(value + _INT_START)
+
+
+def find_int(number: int) -> int:
+    """The integer of up to 60 bits that has a number.
+
+    >>> [find_int(_number_int(value)) for value in (0, 7, -(2**59))] == [0, 7, -(2**59)]
+    True
+    """
+    value = (number * _FACTOR_BACK - _INT_START) % BOUND
+    return value if value <= BOUND // 2 else value - BOUND
 
 
 def _spread(value: int) -> int:
     return value * FACTOR % BOUND
-
-
-Found = tuple[Path, ValueForm, int]
-
-
-def _walk(raw: bytes, start: int, path: Path, is_named: Callable[[str], bool]) -> Iterator[Found]:
-    """The values of a document that may join, but for its own `_id`."""
-    last, p = open_document(raw, start), start + 4
-    while p < last:
-        end = raw.index(0, p + 1)
-        kind, key = raw[p], raw[p + 1 : end]
-        if kind == DOCUMENT and len(path) < SAMPLED_LEVELS:
-            yield from _walk(raw, end + 1, (*path, _read_key(key)), is_named)
-        elif kind == ARRAY and len(path) < SAMPLED_LEVELS:
-            yield from _walk_array(raw, end + 1, (*path, _read_key(key), ELEMENT), is_named)
-        elif path or key != b"_id":
-            found = read_value(raw, kind, end + 1)
-            if found is not None:
-                place = (*path, _read_key(key))
-                if found[0].is_telling or is_named(name_path(place)):
-                    yield place, *found
-        p = SKIP[kind](raw, end + 1)
-
-
-def _walk_array(
-    raw: bytes, start: int, path: Path, is_named: Callable[[str], bool]
-) -> Iterator[Found]:
-    last, p = open_document(raw, start), start + 4
-    for _ in range(SAMPLED_ELEMENTS):
-        if p >= last:
-            return
-        end = raw.index(0, p + 1)
-        kind = raw[p]
-        if kind == DOCUMENT:
-            yield from _walk(raw, end + 1, path, is_named)
-        else:
-            found = read_value(raw, kind, end + 1)
-            if found is not None and (found[0].is_telling or is_named(name_path(path))):
-                yield path, *found
-        p = SKIP[kind](raw, end + 1)
 
 
 @lru_cache(maxsize=10_000)
@@ -300,8 +367,3 @@ def name_path(path: Path) -> str:
     keys = [key for key in path if key != ELEMENT] or [ELEMENT]
     is_id = keys[-1].strip("_$").lower() == "id"
     return f"{keys[-2]}_id" if is_id and len(keys) > 1 else keys[-1]
-
-
-@lru_cache(maxsize=10_000)
-def _read_key(key: bytes) -> str:
-    return key.decode(errors="replace")

@@ -12,9 +12,8 @@ from collections.abc import Callable, Sequence
 from math import copysign
 
 from assise.documents.kinds import DOUBLE, STRING
-from assise.documents.reader import Skip, read_double, read_int32
+from assise.documents.reader import Skip, read_double
 from assise.documents.shape import SlotValue
-from assise.errors import InvalidBsonError
 from assise.infer.tree import (
     DAY,
     FRACTION,
@@ -35,7 +34,7 @@ Collect = Callable[[int], None]
 
 _HEX = re.compile(rb"[0-9a-fA-F]{24}").fullmatch
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
-_SHORT = frozenset({1, 11, *range(21, 38)})
+SHORT = frozenset({1, 11, *range(21, 38)})
 """Bytes, with the NUL behind them, of the texts that look like something."""
 
 _INT4, _INT8 = 2.0**31, 2.0**63
@@ -75,33 +74,29 @@ def find_double(value: float) -> int:
 LookAt = Callable[[Sequence[SlotValue]], None]
 """Looks at the values of a column, which were read before."""
 
-MakeLook = Callable[[Collect, int], tuple[Skip, LookAt]]
-"""The walk over one value, and the look at all in a column."""
+LookAtText = Callable[[bytes], None]
+"""Looks at a text of one of the lengths in `SHORT`."""
+
+MakeLook = Callable[[Collect, int], tuple[Skip | None, LookAt, LookAtText | None]]
+"""The walk over one value, the look at all in a column, and for texts that at one of them."""
 
 
-def look_at_texts(collect: Collect, node: int) -> tuple[Skip, LookAt]:
+def look_at_texts(collect: Collect, node: int) -> tuple[None, LookAt, LookAtText]:
     """Make the looks at the texts of a node, which is shifted."""
 
-    def look_at_one(raw: bytes, p: int) -> int:
-        length: int = read_int32(raw, p)[0]
-        end = p + 4 + length
-        if length < 1 or raw[end - 1]:
-            raise InvalidBsonError("a string without a terminator", p)
-        if length in _SHORT:
-            form = find_form(raw[p + 4 : end - 1])
-            if form:
-                collect(node | form)
-        return end
+    def look_at_text(text: bytes) -> None:
+        if form := find_form(text):
+            collect(node | form)
 
     def look_at_all(column: Sequence[SlotValue]) -> None:
-        short = [value[4:-1] for value in column if value and len(value) - 4 in _SHORT]
+        short = [value[4:-1] for value in column if value and len(value) - 4 in SHORT]
         for form in filter(None, map(find_form, short)):
             collect(node | form)
 
-    return look_at_one, look_at_all
+    return None, look_at_all, look_at_text
 
 
-def look_at_doubles(collect: Collect, node: int) -> tuple[Skip, LookAt]:
+def look_at_doubles(collect: Collect, node: int) -> tuple[Skip, LookAt, None]:
     """Make the looks at the doubles of a node, which is shifted."""
 
     def look_at_one(raw: bytes, p: int) -> int:
@@ -115,7 +110,7 @@ def look_at_doubles(collect: Collect, node: int) -> tuple[Skip, LookAt]:
         for form in filter(None, map(find_double, found)):
             collect(node | form)
 
-    return look_at_one, look_at_all
+    return look_at_one, look_at_all, None
 
 
 LOOKS: dict[int, MakeLook] = {STRING: look_at_texts, DOUBLE: look_at_doubles}

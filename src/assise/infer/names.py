@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import takewhile
 
 from assise.manifest.names import MAX_NAME_BYTES, SYSTEM_COLUMNS, cut_name, shorten
 
@@ -139,6 +140,19 @@ def is_reference_name(key: str, collection: str, field: str) -> bool:
     own = snake_case(field)
     is_same = name == own and own.rpartition("_")[2] in _KEY_ENDINGS
     return is_same or name == f"{one}_{own}" or name.endswith(f"_{one}_{own}")
+
+
+def name_things(collections: Collection[str]) -> dict[str, str]:
+    """What the documents of each collection are called: its name without words that all begin with.
+
+    >>> name_things(["Sakila_actors", "Sakila_films"]), name_things(["users"])
+    ({'Sakila_actors': 'actors', 'Sakila_films': 'films'}, {'users': 'users'})
+    """
+    names = {collection: snake_case(collection) for collection in collections}
+    words = zip(*(name.split("_") for name in names.values()), strict=False)
+    common = [each[0] for each in takewhile(lambda each: len({*each}) == 1, words)]
+    front = "".join(f"{word}_" for word in common)
+    return {collection: name.removeprefix(front) or name for collection, name in names.items()}
 
 
 class Names:

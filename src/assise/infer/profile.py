@@ -51,7 +51,7 @@ from assise.documents.shape import Shape, Slot, SlotValue
 from assise.errors import InvalidBsonError
 from assise.infer.ids import FITS
 from assise.infer.joins import Joins
-from assise.infer.looks import LOOKS, LookAt
+from assise.infer.looks import LOOKS, SHORT, LookAt, LookAtText
 from assise.infer.metadata import Metadata
 from assise.infer.tree import (
     CODES,
@@ -77,11 +77,11 @@ KEY_BYTES = 1_000
 LEGACY_UUID, UUID_BYTES = 3, 16
 """The subtype of UUIDs before there was a common order of bytes, and the bytes of one."""
 
-_Field = tuple[int, int, int, Skip | None]
-"""(what to count, bit of the key, bytes from the end of the key to the next element, walk).
+_Field = tuple[int, int, int, Skip | None, LookAtText | None]
+"""(what to count, bit of the key, bytes from the end of the key to the next element, walk, look).
 
-Without a walk and with 0 bytes, the value is a string. What to count is a node and a code, see
-`infer.tree`.
+Without a walk and with 0 bytes, the value is a string; where it is short, the look is at it. What
+to count is a node and a code, see `infer.tree`.
 """
 
 _Walks = list[tuple[Skip | None, Sequence[SlotValue]]]
@@ -387,7 +387,10 @@ class Profile:
             self._is_learning = False
 
     def _walk(self, level: _Level, raw: bytes, p: int) -> int:
-        last, is_keyed = open_document(raw, p), level.is_keyed
+        is_keyed = level.is_keyed
+        last: int = p + read_int32(raw, p)[0] - 1
+        if last < p + 4 or raw[last]:
+            raise InvalidBsonError("a document without a terminator", p)
         if not is_keyed and last == p + 4:
             self._hits.append(level.array | EMPTY)
             return last + 1
@@ -403,7 +406,7 @@ class Profile:
             if field is None or repeated:
                 key = raw[p + 1 : end]
                 field = self._learn(level, raw[p], key, repeated)
-            cell, bit, size, walk = field
+            cell, bit, size, walk, look = field
             if seen & bit:
                 raise _UnusualError
             seen |= bit
@@ -417,6 +420,8 @@ class Profile:
                 p = end + 5 + length
                 if length < 1 or raw[p - 1]:
                     raise InvalidBsonError("a string without a terminator", end)
+                if look is not None and length in SHORT:
+                    look(raw[end + 5 : p - 1])
         if p != last:
             raise InvalidBsonError("a value longer than its document", last)
         return last + 1
@@ -451,6 +456,7 @@ class Profile:
     def _field(self, level: _Level, node: int, kind: int, bit: int) -> _Field:
         cell = node << NODE_BITS | kind
         walk: Skip | None = None
+        look: LookAtText | None = None
         if kind == BINARY:
             walk = self._walk_binary(node)
         elif node == 1:
@@ -459,8 +465,8 @@ class Profile:
             walk = self._walk_inner(level, node, kind)
         elif kind in LOOKS:
             looks = LOOKS[kind](self._hits.append, node << NODE_BITS)
-            walk, self._looks[cell] = looks
-        return (cell, bit, 0, walk) if walk else _skipped(cell, bit, kind)
+            walk, self._looks[cell], look = looks
+        return (cell, bit, 0, walk, look) if walk or look else _skipped(cell, bit, kind)
 
     def _walk_inner(self, level: _Level, node: int, kind: int) -> Skip | None:
         """Return the walk of containers at a node; None if nothing below it is profiled."""
@@ -499,12 +505,16 @@ class Profile:
         if fits is None:
             return None
         collect, skip = self._hits.append, SKIP[kind]
+        look: LookAtText | None = None
         if kind in LOOKS:
-            skip, _ = LOOKS[kind](collect, node << NODE_BITS)
+            walk, _, look = LOOKS[kind](collect, node << NODE_BITS)
+            skip = walk or skip
         unfit = node << NODE_BITS | UNFIT
 
         def walk_id(raw: bytes, p: int) -> int:
             end = skip(raw, p)
+            if look is not None and end - p - 4 in SHORT:
+                look(raw[p + 4 : end - 1])
             if not fits(raw[p:end]):
                 collect(unfit)
             return end
@@ -515,10 +525,10 @@ class Profile:
 def _skipped(cell: int, bit: int, kind: int) -> _Field:
     """Return a field whose value is passed over; the content of containers is checked."""
     if kind in _SIZES:
-        return cell, bit, _SIZES[kind] + 1, None
+        return cell, bit, _SIZES[kind] + 1, None, None
     if kind in {STRING, CODE, SYMBOL}:
-        return cell, bit, 0, None
-    return cell, bit, 0, _CHECKS.get(kind, SKIP[kind])
+        return cell, bit, 0, None, None
+    return cell, bit, 0, _CHECKS.get(kind, SKIP[kind]), None
 
 
 def _check_inner(raw: bytes, p: int) -> int:

@@ -11,6 +11,7 @@ from assise.infer.evidence import column_evidence, id_evidence
 from assise.infer.fields import (
     AnyField,
     FieldColumn,
+    FieldDocument,
     FieldNull,
     FieldTable,
     Finder,
@@ -108,6 +109,7 @@ def propose(
     relations.add_indexes(tables, metadata, has_parser=has_parser)
     relations.add_references(references)
     relations.add_child_keys(joins, references)
+    relations.suggest_composites()
     server = Postgres(main=Urls(url=postgres))
     manifest = Manifest(assise=1, name=name, postgres=server, tables=relations.list_tables())
     return Proposal(manifest, draft.comments, draft.notes)
@@ -179,7 +181,8 @@ def _draft_collection(draft: _Draft, collection: str, table: str, profile: Profi
         collection=collection,
         primary_key=(key_name,),
         columns={key_name: key, **columns},
-        nulls=_list_nulls(fields),
+        nulls=_list_paths(fields, FieldNull),
+        documents=_list_paths(fields, FieldDocument),
     )
     if not is_offset:
         key_place = Placed(table, key_name, key.type, key.kind, is_pure=True, is_full=True)
@@ -209,7 +212,8 @@ def _draft_children(
             from_=format_child_path(child.keys),
             primary_key=(key_column, *ordinals),
             columns=columns,
-            nulls=_list_nulls(child.fields),
+            nulls=_list_paths(child.fields, FieldNull),
+            documents=_list_paths(child.fields, FieldDocument),
             absent=child.absent or None,
         )
         _draft_children(draft, inner, child.fields, key_column)
@@ -248,10 +252,11 @@ def _name_columns(
     return columns
 
 
-def _list_nulls(fields: Iterable[AnyField]) -> tuple[str, ...] | None:
-    """The paths of fields without a column that are null in most documents."""
-    nulls = [each.keys for each in fields if isinstance(each, FieldNull)]
-    return tuple(map(format_path, nulls)) or None
+def _list_paths(
+    fields: Iterable[AnyField], of: type[FieldNull | FieldDocument]
+) -> tuple[str, ...] | None:
+    """The paths of the fields of a class."""
+    return tuple(format_path(each.keys) for each in fields if isinstance(each, of)) or None
 
 
 def _id_column(path: PathProfile, documents: int, *, ids: Ids) -> list[FieldColumn]:
@@ -260,7 +265,7 @@ def _id_column(path: PathProfile, documents: int, *, ids: Ids) -> list[FieldColu
     is_rare = path.values < 100 and 100 * path.values < documents
     if not choice or not path.set_values or is_rare:
         return []
-    evidence = column_evidence(path, choice.held, rows=documents, row="document")
+    evidence = column_evidence(path, choice, rows=documents, row="document")
     return [FieldColumn(("_id",), choice.type, choice.kind, path.values, evidence)]
 
 

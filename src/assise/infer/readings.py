@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from assise.documents.kinds import BINARY, KINDS
 from assise.infer.joins import name_path
 from assise.infer.names import singular, snake_case
 from assise.infer.tree import (
@@ -24,6 +25,7 @@ from assise.infer.tree import (
     WIDE,
     PathProfile,
 )
+from assise.types.table import find_codec
 
 INTS = frozenset({"int32", "int64"})
 NUMBERS = INTS | {"double"}
@@ -58,6 +60,12 @@ class ColumnChoice(NamedTuple):
     held: frozenset[str]
     values: int = -1
     said: str = ""
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The profile's names of the kinds of which the column reads values."""
+        kinds = find_codec(self.type, self.kind).read
+        return frozenset("uuid" if kind == BINARY else KINDS[kind] for kind in kinds)
 
 
 def choose_moment(path: PathProfile) -> ColumnChoice | None:

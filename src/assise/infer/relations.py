@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from assise.infer.evidence import KEPT
+from assise.infer.evidence import KEPT, READ
 from assise.infer.indexes import IndexFinder, Placed
-from assise.infer.joins import ELEMENT, OBJECT_IDS, UUIDS, Joins, Path
+from assise.infer.joins import ELEMENT, OBJECT_IDS, POINTER, UUIDS, Joins, Path
 from assise.infer.metadata import Metadata
 from assise.infer.readings import FAMILIES, ColumnChoice
 from assise.infer.references import Match, Matches, choose_match
+from assise.infer.suggestions import suggest_child, suggest_composites
 from assise.manifest.model import Column, Table
 from assise.manifest.names import RESERVED
 from assise.types.table import element_type, is_array
@@ -79,12 +80,20 @@ class Relations:
         A column that joins one of several stays as it is; else it joins the first.
         """
         for at, found in self._list_matches(matches):
-            targets = [(each.collection, (each.field,)) for each in found]
+            targets = [(each.collection, (each.field,)) for each in found if each.is_certain]
             known = [target for target in targets if target in self.places]
+            if known and found[0].pointer:
+                self._point(at, self.places[known[0]], found[0].pointer)
+                continue
             own = FAMILIES.get(element_type(self.places[at].type))
             families = {FAMILIES.get(self.places[target].type) for target in known}
             if known and (own is None or own not in families):
                 self._join_types(at, known[0])
+
+    def _point(self, at: tuple[str, Path], target: Placed, pointer: str) -> None:
+        """Make texts that name a class a column of the ids behind it."""
+        if target.type in {"text", "uuid"} and target.kind != "any":
+            self._change(at, ColumnChoice(target.type, pointer, frozenset({"string"})))
 
     def _join_types(self, at: tuple[str, Path], target: tuple[str, Path]) -> None:
         own, other = self.places[at], self.places[target]
@@ -100,7 +109,8 @@ class Relations:
         """Change the type of a column, and say how to undo it."""
         place = self.places[at]
         said = ("tables", place.table, "columns", place.column)
-        self.comments[said] = self.comments.get(said, "").replace(KEPT, "")
+        before = self.comments.get(said, "")
+        self.comments[said] = before.replace(KEPT, "").replace(READ, "")
         column = self.tables[place.table].columns[place.column]
         brackets = "[]" * is_array(place.type)
         before = f'"{place.type}"' if brackets else place.type
@@ -126,8 +136,9 @@ class Relations:
             place = self.places[at]
             for each in found:
                 self._remark(place.table, place.column, each.evidence)
-            if len(found) == 1:
+            if len(found) == 1 and found[0].is_certain:
                 self._refer(place, found[0])
+                self._suggest_child(place, found[0])
 
     def add_child_keys(self, joins: Mapping[str, Joins], matches: Matches) -> None:
         """Make the `_id`s of elements unique keys, where each is an id of its own."""
@@ -153,6 +164,25 @@ class Relations:
         self._ask(place, references=reference)
         if match.hits < match.among:
             self._ask(place, orphans="keep")
+
+    def _suggest_child(self, place: Placed, match: Match) -> None:
+        target = self.places.get((match.collection, (match.field,)))
+        element = replace(place, type=element_type(place.type))
+        if target and is_array(place.type) and match.field == "_id" and _join(element, target):
+            table, has_orphans = self.tables[place.table], match.hits < match.among
+            text = suggest_child(table, place, target, has_orphans=has_orphans)
+            self._remark(place.table, place.column, text)
+
+    def suggest_composites(self) -> None:
+        """Tell what several columns together may refer to: rows by a unique index."""
+        uniques = []
+        for table, indexes in self._indexes.items():
+            for index in indexes:
+                columns, is_key = index.get("columns"), "where" not in index and index.get("unique")
+                if is_key and isinstance(columns, list) and len(columns) > 1:
+                    uniques.append((table, tuple(name.removeprefix("-") for name in columns)))
+        for table, text in suggest_composites(self.tables, uniques):
+            self.comments["tables", table] += f"; {text}"
 
     def _ask(self, place: Placed, **keys: object) -> None:
         self._columns.setdefault((place.table, place.column), {}).update(keys)
@@ -205,5 +235,5 @@ def _join(own: Placed, target: Placed) -> bool:
     if is_array(own.type) or target.kind in {"any", "offset"}:
         return False
     if own.type == target.type == "text":
-        return {own.kind, target.kind} <= _TEXT_KINDS
+        return own.kind.startswith(POINTER) or {own.kind, target.kind} <= _TEXT_KINDS
     return own.type == target.type or {own.type, target.type} <= _INTS

@@ -7,32 +7,39 @@ from dataclasses import dataclass
 
 from assise.manifest.keys import AnyKey, Keyed, Tables
 from assise.manifest.names import check_column_name, check_table_name, list_schemas
-from assise.manifest.needs import check_roles
+from assise.manifest.needs import check_elsewhere, check_roles, list_across
 from assise.manifest.paths import keys_of_path, parse_child_path
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections import keys_on
 from assise.manifest.sections.access import ROLES
+from assise.manifest.sections.postgres import POSTGRES
+from assise.manifest.sections.servers import ON
 from assise.manifest.table import Table
 from assise.wording import show
 
 
 @dataclass(frozen=True)
 class _Reader:
-    """A column, a child table or a path in `nulls`, and the keys of the document that it reads."""
+    """A column, a child table or a path in `nulls` or `documents`, and the keys that it reads.
+
+    is_open: whether others may read fields inside of it.
+    """
 
     keys: tuple[str, ...]
     place: Place
     path: str
     name: str
-    is_null: bool = False
+    is_open: bool = False
 
 
 def find_problems(manifest: Keyed, tables: Tables) -> Iterator[Problem]:
     """Everything that is wrong, in the order of the file as far as possible."""
-    column_keys = keys_on("column")
+    column_keys, postgres = keys_on("column"), POSTGRES.of(manifest)
+    servers = postgres.others if postgres else {}
     yield from _check_keys((), keys_on("manifest"), manifest, tables)
     yield from check_roles(ROLES.of(manifest), tables)
-    for schema in list_schemas(tables)[:1] if ROLES.of(manifest) else ():
+    on_main = [name for name, table in tables.items() if ON.of(table) is None]
+    for schema in list_schemas(on_main)[:1] if ROLES.of(manifest) else ():
         message = f"belongs to tables of one schema, and there are some in {show(schema)}"
         yield Problem(
             ("roles",), message, remedy="Take the schema out of their names, or the roles."
@@ -40,7 +47,11 @@ def find_problems(manifest: Keyed, tables: Tables) -> Iterator[Problem]:
     for table_name, table in tables.items():
         place = ("tables", table_name)
         yield from check_table_name(place, table_name)
-        yield from _check_origin(place, table)
+        yield from list_across(table_name, tables)
+        if ON.of(table) is None:
+            yield from _check_origin(place, table)
+        else:
+            yield from check_elsewhere(place, table, servers)
         yield from _check_keys(place, keys_on("table"), table, tables)
         for name, column in table.columns.items():
             at = (*place, "columns", name)
@@ -61,6 +72,7 @@ def _check_keys(
 def _check_origin(place: Place, table: Table) -> Iterator[Problem]:
     remedy = "Give a collection, or the parent and from of a child table."
     if table.collection is None and table.parent is None:
+        remedy = f"{remedy[:-1]}; or on: the server that has it."
         yield Problem(place, "has neither collection nor parent", remedy=remedy)
     elif table.collection is not None and table.parent is not None:
         yield Problem(place, "has both collection and parent", remedy=remedy)
@@ -88,11 +100,13 @@ def _list_readers(table_name: str, tables: Tables) -> Iterator[_Reader]:
         if keys:
             place = ("tables", table_name, "columns", name, "from")
             yield _Reader(keys, place, column.from_, f"column {show(name)}")
-    for i, path in enumerate(tables[table_name].nulls or ()):
-        keys = keys_of_path(path)
-        if keys:
-            at = ("tables", table_name, "nulls", str(i))
-            yield _Reader(keys, at, path, f"the path {show(path)} in nulls", is_null=True)
+    table = tables[table_name]
+    for key, paths in (("nulls", table.nulls), ("documents", table.documents)):
+        for i, path in enumerate(paths or ()):
+            keys = keys_of_path(path)
+            if keys:
+                at = ("tables", table_name, key, str(i))
+                yield _Reader(keys, at, path, f"the path {show(path)} in {key}", is_open=True)
     for name, child in tables.items():
         path = child.from_ or ""
         keys = keys_of_path(path, parse_child_path) if child.parent == table_name else None
@@ -103,13 +117,13 @@ def _list_readers(table_name: str, tables: Tables) -> Iterator[_Reader]:
 def _check_overlaps(readers: list[_Reader]) -> Iterator[Problem]:
     """Report each reader whose path is that of another one, or lies inside it.
 
-    A document that is null in most documents may have columns all the same.
+    A document that is null in most documents, or is there in most, may have columns.
     """
     above: _Reader | None = None
     for reader in sorted(readers, key=lambda item: item.keys):
         is_same = above is not None and reader.keys == above.keys
         is_inside = above is not None and reader.keys[: len(above.keys)] == above.keys
-        if above is None or not is_inside or (above.is_null and not is_same):
+        if above is None or not is_inside or (above.is_open and not is_same):
             above = reader
             continue
         relation = "the same field as" if is_same else "a field inside that of"

@@ -103,7 +103,11 @@ def _describe_entry(on: On) -> dict[str, Schema]:
         "properties": properties,
     }
     if on == "table":
-        entry["oneOf"] = [{"required": ["collection"]}, {"required": ["parent", "from"]}]
+        entry["oneOf"] = [
+            {"required": ["collection"]},
+            {"required": ["parent", "from"]},
+            {"required": ["on"]},
+        ]
     return entry
 
 

@@ -20,7 +20,7 @@ RULES = 2
 
 _LAYOUT_KEYS = ("rules", "tables")
 _TABLE_KEYS = ("table", "collection", "parent", "child_path", "primary_key", "columns", "extra")
-_TABLE_KEYS_2 = ("absent", "nulls")
+_TABLE_KEYS_2 = ("absent", "nulls", "documents")
 _COLUMN_KEYS = ("name", "type", "kind", "path")
 _COLUMN_KEYS_2 = ("reads", "absent", "is_element")
 """The keys of rules 1, and those that came with rules 2."""
@@ -67,7 +67,8 @@ class TableLayout:
     A collection's table has its key among the columns. A child table has the root's key and the
     ordinals in front. `extra` is the name of our jsonb column, the last one. `key` is the key
     column of the collection. `absent` says what no rows of a child table mean: `missing`, `null`
-    or `[]`. `nulls` are paths without a column that are null where nothing else is noted.
+    or `[]`. `nulls` are paths without a column that are null where nothing else is noted,
+    `documents` those of documents that are there, with what is absent in them.
     """
 
     table: str
@@ -80,6 +81,7 @@ class TableLayout:
     key: ColumnLayout = field(compare=False)
     absent: str = MISSING
     nulls: tuple[tuple[str, ...], ...] = ()
+    documents: tuple[tuple[str, ...], ...] = ()
 
     @property
     def key_width(self) -> int:
@@ -187,6 +189,7 @@ def derive_layout(
             key,
             table.absent or MISSING,
             tuple(parse_path(path) for path in table.nulls or ()),
+            tuple(parse_path(path) for path in table.documents or ()),
         )
     return Layout(found, rules)
 
@@ -267,6 +270,7 @@ def _read_layout(found: Plain, name: str) -> Layout:
             columns[root][keys[root]],
             entry.get("absent", MISSING),
             tuple(tuple(path) for path in entry.get("nulls", ())),
+            tuple(tuple(path) for path in entry.get("documents", ())),
         )
     return Layout(tables, found["rules"])
 

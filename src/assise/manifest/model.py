@@ -14,6 +14,7 @@ from assise.manifest.layout import Layout, derive_layout
 from assise.manifest.problems import Place, Replaced, UnsoundError
 from assise.manifest.sections import keys_on
 from assise.manifest.sections.postgres import EMBEDDED, Postgres
+from assise.manifest.sections.servers import MAIN, ON
 from assise.manifest.table import Column, Table
 
 __all__ = ["Column", "Manifest", "Table"]
@@ -59,8 +60,18 @@ class Manifest(Keyed):
 
     @cached_property
     def layout(self) -> Layout:
-        """What rows depend on."""
-        return derive_layout(self.tables, legacy_uuids=self.legacy_uuids or "")
+        """What rows depend on: those of the server `main`."""
+        tables = {name: table for name, table in self.tables.items() if ON.of(table) is None}
+        return derive_layout(tables, legacy_uuids=self.legacy_uuids or "")
+
+    def on(self, server: str) -> Manifest:
+        """The manifest with the tables of one server alone, such as `main`."""
+        tables = {
+            name: each for name, each in self.tables.items() if (ON.of(each) or MAIN) == server
+        }
+        found = self.model_copy(update={"tables": tables})
+        vars(found).pop("layout", None)
+        return found
 
     @property
     def roots(self) -> dict[str, str]:

@@ -21,12 +21,12 @@ ELEMENTS = "*"
 _SEPARATOR = re.compile(r"(?<!\\)\.")
 _ESCAPED = re.compile(r"\\([.*])")
 _SPECIAL = re.compile(r"[.*]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def is_nameable(key: str) -> bool:
     """Whether a path can name this key: valid Unicode, no NUL, no backslash at the end."""
-    has_surrogate = any("\ud800" <= c <= "\udfff" for c in key)
-    return not key.endswith("\\") and "\0" not in key and not has_surrogate
+    return not key.endswith("\\") and "\0" not in key and not _SURROGATE.search(key)
 
 
 def default_path(name: str) -> str:

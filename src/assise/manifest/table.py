@@ -67,6 +67,7 @@ class Table(Keyed):
     primary_key: tuple[str, ...]
     absent: str | None = None
     nulls: tuple[str, ...] | None = None
+    documents: tuple[str, ...] | None = None
     columns: dict[str, Column] = Field(default_factory=dict)
     comment: str | None = None
 

@@ -51,7 +51,7 @@ class _Writer:
     def _write_table(self, place: Place, table: Table) -> Iterator[str]:
         if place in self.comments:
             yield f"  # {_comment(self.comments[place])}"
-        yield f"  {_quote(place[-1])}:"
+        yield f"  {quote_scalar(place[-1])}:"
         keys = keys_on("table")
         plain = tuple(key for key in keys if not key.is_block)
         for name, text in self._list_keys(place, plain, table):
@@ -59,7 +59,7 @@ class _Writer:
         yield "    columns:" if table.columns else "    columns: {}"
         for name, column in table.columns.items():
             at = (*place, "columns", name)
-            line = f"      {_quote(name)}: {self._write_column(at, column)}"
+            line = f"      {quote_scalar(name)}: {self._write_column(at, column)}"
             comment = self.comments.get(at)
             yield line if comment is None else f"{line}  # {_comment(comment)}"
         for key in keys:
@@ -116,7 +116,7 @@ class _Writer:
         if isinstance(value, PlainWord):
             return value
         if isinstance(value, str):
-            return _quote(self._restore(place, value))
+            return quote_scalar(self._restore(place, value))
         if isinstance(value, list | tuple):
             texts = []
             for i, item in enumerate(value):
@@ -128,7 +128,7 @@ class _Writer:
             for name, item in value.items():
                 if item is not None:
                     text = self._write_value((*place, str(name)), item)
-                    texts.append(f"{_quote(str(name))}: {text}")
+                    texts.append(f"{quote_scalar(str(name))}: {text}")
             return f"{{{', '.join(texts)}}}"
         return str(value).lower()
 
@@ -143,7 +143,12 @@ class _Writer:
         return text if key and key.is_secret else escape_variables(text)
 
 
-def _quote(text: str) -> str:
+def quote_scalar(text: str) -> str:
+    """A text as a scalar of YAML inside of `{}`, in quotes where it needs them.
+
+    >>> quote_scalar("tags"), quote_scalar("text[]"), quote_scalar("no")
+    ('tags', '"text[]"', '"no"')
+    """
     is_plain = _PLAIN.fullmatch(text) and text.lower() not in _YAML_WORDS
     return text if is_plain else f'"{escape(text)}"'
 

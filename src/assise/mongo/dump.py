@@ -65,7 +65,7 @@ class Dump:
 
     @property
     def name(self) -> str:
-        """The database that was asked for, or else the folder, or the collection of the file."""
+        """The database, which is called like its folder, or the collection of the file."""
         is_file = self.path == self.files[0].path
         return self.database or (self.files[0].name if is_file else _stem(self.path))
 
@@ -210,7 +210,7 @@ def _open_folder(path: Path, options: SourceOptions) -> Dump:
     inner = _open_database(folder, sorted(folder.iterdir()), options)
     ignored = (*_list_ignored(others), *inner.ignored)
     notes = (*told.values(), *_note_oplog(entries), *inner.notes)
-    return replace(inner, path=path, ignored=ignored, notes=notes, database=options.database)
+    return replace(inner, path=path, ignored=ignored, notes=notes, database=folder.name)
 
 
 def _note_oplog(entries: list[Path]) -> list[str]:

@@ -230,9 +230,9 @@ class OpenRun:
         room = max(0, KEPT_WHOLE + 1 - len(self._kept))
         self._kept += block[:room]
 
-    def run(self) -> Run:
+    def run(self, detail: str = "") -> Run:
         kept = bytes(self._kept if self.size <= KEPT_WHOLE else self._kept[:KEPT_OF_LONGER])
-        return Run(self.offset, self.size, kept, self._digest.digest())
+        return Run(self.offset, self.size, kept, self._digest.digest(), detail)
 
 
 def read_frames(stream: Stream, offset: int = 0) -> Iterator[list[Document] | Run]:

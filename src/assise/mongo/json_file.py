@@ -7,7 +7,7 @@ import io
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -294,9 +294,13 @@ class Reader:
         read = self._read_one(rules)
         for offset, text in part.texts:
             if len(text) <= LARGEST_TEXT:
-                with suppress(ExtendedJsonError):
+                try:
                     documents.append((offset, read(text)))
                     continue
+                except ExtendedJsonError as error:
+                    if _is_one(text):
+                        runs.append(_make_run(offset, text, error.message))
+                        continue
             found, broken = _read_text(offset, text, read)
             documents += found
             runs += broken
@@ -367,10 +371,16 @@ def _read_text(
     return documents, runs
 
 
+def _is_one(text: bytes) -> bool:
+    """Say whether a text without white space around it can hold no second document."""
+    is_enclosed = text.startswith(b"{") and text.endswith(b"}")
+    return is_enclosed and text.count(b"{") == text.count(b"}") == 1
+
+
 def _make_run(offset: int, text: bytes, detail: str) -> Run:
     run = OpenRun(offset)
     run.add(text)
-    return run.run()._replace(detail=detail)
+    return run.run(detail)
 
 
 def _may_be_many(stream: Content, start: int, stop: int) -> bool:

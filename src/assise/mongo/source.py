@@ -160,6 +160,12 @@ class SourceOptions:
             value = " ".join(f"{key}={query}" for key, query in self.queries.items())
         return f"with {_OPTIONS[name]} {value}"
 
+    def show_selection(self) -> str:
+        """Return the patterns of collections as people give them, such as `--only users`."""
+        named = {"--only": self.only, "--skip": self.skip}
+        pairs = [f"{option} {shlex.quote(each)}" for option, of in named.items() for each in of]
+        return " ".join(pairs)
+
     @classmethod
     def from_json(cls, facts: JsonObject) -> Self:
         """Return the options that `as_json` described."""

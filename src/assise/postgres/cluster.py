@@ -209,7 +209,9 @@ def make_folder(folder: Path, account: Account) -> None:
 
     A umask such as 077 would shut it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.parent.exists():
+        make_folder(folder.parent, account)
+    folder.mkdir(exist_ok=True)
     mode = folder.stat().st_mode
     if account.is_other and not mode & 0o001:
         folder.chmod(mode & 0o7777 | 0o111)

@@ -15,7 +15,14 @@ from psycopg.rows import dict_row
 
 from assise.errors import TargetError
 from assise.extras import load
-from assise.postgres.rights import Rights, check_login, check_open, check_results, check_whole
+from assise.postgres.rights import (
+    Rights,
+    check_login,
+    check_open,
+    check_reach,
+    check_results,
+    check_whole,
+)
 from assise.postgres.translate import translated
 
 if TYPE_CHECKING:
@@ -114,6 +121,7 @@ class Session:
 class RolePool:
     """Connections of one role, opened when they are needed first.
 
+    With `is_bound` rules must bind the role, which is asked once.
     Each may be one of PgBouncer in transaction mode: nothing outlives a transaction, and no
     statement is prepared.
     """
@@ -126,11 +134,12 @@ class RolePool:
         size: int,
         timeout_ms: int,
         has_replica: bool = False,
+        is_bound: bool = True,
         others: Sequence[str] = (),
     ) -> None:
         self.conninfo, self.target, self.size = conninfo, target, size
         self.timeout_s, self.has_replica = timeout_ms / 1000, has_replica
-        self._others = others
+        self.is_bound, self._others = is_bound, others
         self._pool: AsyncConnectionPool[AsyncConnection] | None = None
         self._opening = asyncio.Lock()
 
@@ -145,8 +154,11 @@ class RolePool:
                 module = load("psycopg_pool", extra="app")
                 with translated(self.target, in_session=True):
                     wait_s = min(10, max(2, ceil(self.timeout_s)))
-                    login = self.conninfo, self.target, wait_s, self._others
-                    await asyncio.to_thread(check_login, *login)
+                    login = self.conninfo, self.target, wait_s
+                    if self.is_bound:
+                        await asyncio.to_thread(check_login, *login, self._others)
+                    else:
+                        await asyncio.to_thread(check_reach, *login)
                 settings = {"autocommit": True, "prepare_threshold": None, "row_factory": dict_row}
                 pool: AsyncConnectionPool[AsyncConnection]
                 pool = module.AsyncConnectionPool(
@@ -213,6 +225,29 @@ class RolePool:
                 else:
                     await connection.commit()
 
+    async def read(
+        self, rights: Rights, query: str, parameters: Sequence[Sequence[object]]
+    ) -> list[Record]:
+        """The rows of a query, once for each of its parameters, in a transaction with these rights.
+
+        All of it is one message: a server far away is waited for once.
+
+        Raises:
+            TargetError: no connection was free in time, or the server refused something.
+        """
+        async with self.lend() as connection:
+            with translated(self.target, in_session=True):
+                bind = psycopg.AsyncClientCursor(connection).mogrify
+                texts = (bind(query.encode(), each) for each in parameters)
+                queries = [text.encode(connection.info.encoding) for text in texts]
+                message = b"; ".join([rights.begin(connection), *queries, b"COMMIT"])
+                cursor = await connection.execute(message, prepare=False)
+                cursor.nextset()  # behind BEGIN
+                found: list[Record] = []
+                while cursor.nextset() and cursor.description:
+                    found += await cursor.fetchall()
+                return found
+
 
 async def begin(
     connection: AsyncConnection, rights: Rights, target: str, position: str | None = None
@@ -244,9 +279,15 @@ async def _commit(connection: AsyncConnection) -> str | None:
     return row["position"] if row else None
 
 
+class UnansweredError(Exception):
+    """The cause of an error of ours where a server is not asked by psycopg, and does not answer."""
+
+
 def is_gone(error: TargetError) -> bool:
     """Whether a server was lost, has no connection left, or ended a query to go on replaying."""
     cause = error.__cause__
+    if isinstance(cause, UnansweredError):
+        return True
     if isinstance(cause, psycopg.Error):
         state = cause.sqlstate or ""
         is_lost = not state and isinstance(cause, psycopg.OperationalError)

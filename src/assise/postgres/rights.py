@@ -5,6 +5,7 @@ Rules of access stop a forgotten filter. They do not stop SQL that calls `set_co
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,8 +30,9 @@ class Rights(NamedTuple):
     """Whose session it is, and how long a statement of it may take.
 
     An id is None where there is none: rules then show only what everybody may see. `role` is given
-    where the roles share one login: empty, or a role that sees all rows. `others` are the roles
-    that see more rows than this one, which its login may not be.
+    where the roles share one login: empty, or a role that sees all rows. With `has_claims` the
+    session has the claims of a token, as Supabase's rules read them. `others` are the roles that see
+    more rows than this one, which its login may not be.
     """
 
     user_id: object = None
@@ -38,6 +40,7 @@ class Rights(NamedTuple):
     statement_timeout_ms: int = 0
     role: str | None = None
     is_read_only: bool = False
+    has_claims: bool = False
     others: tuple[str, ...] = ()
 
     def settings(self) -> Mapping[str, str]:
@@ -51,6 +54,8 @@ class Rights(NamedTuple):
             "app.tenant_id": _as_text("tenant_id", self.tenant_id),
             "statement_timeout": str(self.statement_timeout_ms),
         }
+        if self.has_claims:
+            settings["request.jwt.claims"] = write_claims(settings["app.user_id"])
         return settings if self.role is None else {**settings, "app.role": self.role}
 
     def begin(self, context: AdaptContext, position: str | None = None) -> bytes:
@@ -71,6 +76,14 @@ class Rights(NamedTuple):
             calls.append(b"coalesce(%b, false) AS is_fresh" % reached)
         mode = b" READ ONLY" if self.is_read_only else b""
         return b"BEGIN ISOLATION LEVEL READ COMMITTED%b; SELECT %b" % (mode, b", ".join(calls))
+
+
+def write_claims(user: str) -> str:
+    """The claims of a user's token, as PostgREST hands them to rules; empty without a user.
+
+    https://docs.postgrest.org/en/stable/references/transactions.html
+    """
+    return json.dumps({"sub": user, "role": "authenticated"}) if user else ""
 
 
 def _quote(value: str, context: AdaptContext) -> bytes:
@@ -157,6 +170,16 @@ def check_login(conninfo: str, target: str, wait_s: int, others: Sequence[str]) 
         conninfo, autocommit=True, connect_timeout=wait_s, prepare_threshold=None
     ) as connection:
         check_bound(connection, target, others)
+
+
+def check_reach(conninfo: str, target: str, wait_s: int) -> None:
+    """Sign in within `wait_s` seconds, as a role that rules need not bind.
+
+    Raises:
+        psycopg.Error: no connection.
+    """
+    del target
+    psycopg.connect(conninfo, connect_timeout=wait_s, prepare_threshold=None).close()
 
 
 def check_bound(connection: psycopg.Connection[Any], target: str, others: Sequence[str]) -> None:

@@ -75,8 +75,12 @@ class SyncSession:
 
 
 @contextmanager
-def open_session(conninfo: str, target: str, rights: Rights) -> Iterator[SyncSession]:
+def open_session(
+    conninfo: str, target: str, rights: Rights, *, is_bound: bool = True
+) -> Iterator[SyncSession]:
     """A transaction with these rights: committed at the end, taken back by an exception.
+
+    Without roles in the manifest there are no rules, which could bind the login.
 
     Raises:
         TargetError: the server cannot be reached, it refused something, or no rule binds the role.
@@ -92,7 +96,8 @@ def open_session(conninfo: str, target: str, rights: Rights) -> Iterator[SyncSes
         )
     with closing(connection):
         with translated(target, in_session=True):
-            check_bound(connection, target, rights.others)
+            if is_bound:
+                check_bound(connection, target, rights.others)
             connection.execute(rights.begin(connection), prepare=False)
         yield SyncSession(connection, target)
         check_open(connection.info, connection.pgconn.finish)

@@ -10,11 +10,13 @@ import psycopg
 
 from assise.errors import (
     BusyError,
+    DeniedError,
     DependentError,
     DuplicateKeyError,
     LimitError,
     RefusedError,
     SerializationError,
+    SlowError,
     TargetError,
     ViolationError,
 )
@@ -61,11 +63,15 @@ def _translate(error: psycopg.Error, target: str, find_remedy: Callable[[str], s
             detail = error.diag.message_detail or ""
             remedy = "Drop what is named, or move it away."
             return DependentError(f"{target}: {words}: {detail}", remedy=remedy)
-        case "23502" | "23503" | "23514":
+        case "42501" as state:
+            return DeniedError(f"{target}: {words}", remedy=find_remedy(state))
+        case "57014" as state:
+            return SlowError(f"{target}: {words}", remedy=find_remedy(state))
+        case "23001" | "23502" | "23503" | "23514":
             return ViolationError(f"{target}: {words}")
         case state if state.startswith("54"):
             return LimitError(words)
-        case state if state.startswith(("22", "42")) and state != "42501":
+        case state if state.startswith(("22", "42")):
             return RefusedError(f"{target}: {words}", remedy=find_remedy(state))
         case state:
             return TargetError(f"{target}: {words}", remedy=find_remedy(state))

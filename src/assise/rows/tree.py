@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from assise.manifest.layout import ColumnLayout, Layout, TableLayout, layouts
-from assise.manifest.sections.absent import IS_NULL, MISSING
+from assise.manifest.sections.absent import IS_DOCUMENT, IS_NULL, MISSING
 from assise.types.codec import Codec
 from assise.types.jsonb import FIRST_FORM, NEWEST_FORM, JsonbForm
 from assise.types.keys import make_key_codec
@@ -18,8 +18,8 @@ class Level:
     """One level of documents: the columns, child tables and levels below that its keys lead to.
 
     A column is given with its position in the layout, a child table by that of its layout. `nulls`
-    are keys without a column that are null where nothing else is noted, `absent` those of columns
-    and child tables of which something else than missing goes without a note.
+    are keys without a column that are null where nothing else is noted, `absent` those of columns,
+    child tables and levels of which something else than missing goes without a note.
     """
 
     columns: dict[bytes, tuple[int, ColumnLayout]] = field(default_factory=dict)
@@ -113,6 +113,10 @@ def build_tree(layout: Layout, root: str) -> Tree:
             level, key = top.reach(path)
             level.nulls.add(key)
             level.absent[key] = IS_NULL
+        for path in table.documents:
+            level, key = top.reach(path)
+            level.levels.setdefault(key, Level())
+            level.absent[key] = IS_DOCUMENT
         levels.append(top)
     return Tree(
         layouts=tables,

@@ -19,7 +19,10 @@ from assise.schema.copies import list_triggers, write_copy, write_fill, write_mo
 from assise.schema.deletion import Deletion, are_null, list_below
 from assise.schema.guards import Condition, Guard, Link, find_guards, groups_name, make_name
 from assise.schema.managed import Managed
+from assise.schema.matching import find_match
 from assise.schema.policies import list_grants, list_policies
+from assise.schema.requests import make_requests
+from assise.schema.resources import Resource, find_resource
 from assise.schema.roles import (
     ROLE_SETTING,
     ROLES,
@@ -86,6 +89,12 @@ class AccessRules:
         """What children copy, parents before their children."""
         return [link for guard in self.guards.values() for link in guard.links if link.copies]
 
+    @cached_property
+    def resources(self) -> dict[str, Resource]:
+        """The tables that are served over HTTP."""
+        found = (find_resource(self.manifest, guard) for guard in self.guards.values())
+        return {each.table: each for each in found if each is not None}
+
     def predicate(self, table: str, conditions: Sequence[Condition]) -> str:
         """The text of a policy: which rows the session's user or tenant may have."""
         types = self.types(table)
@@ -115,6 +124,7 @@ class AccessRules:
         return [
             *self._list_columns(),
             *self._list_owners(),
+            *self._list_requests(),
             *self._list_functions(),
             *list_triggers(self),
             *list_rule_indexes(self),
@@ -179,6 +189,10 @@ class AccessRules:
             create = f"ALTER TABLE {quote(self.schema, name)} OWNER TO {quote(self.owner)}"
             yield Managed("owner", name, self.owner, create, "")
 
+    def _list_requests(self) -> Iterator[Managed]:
+        if any(each.posts for each in self.resources.values()):
+            yield make_requests(self)
+
     def _list_functions(self) -> Iterator[Managed]:
         for members in self.list_members():
             user = list_columns(members.table, self.manifest.tables)[members.user]
@@ -202,6 +216,8 @@ class AccessRules:
             yield self._function(
                 make_name("_move", link.child, link.parent), head, write_move(self, link)
             )
+        if match := find_match(self):
+            yield self._function(*match, "claim text")
         head = "RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER"
         for each in self.deletions:
             delete, restore = each.names

@@ -7,7 +7,16 @@ from typing import Literal, NamedTuple
 from assise.schema.sql import quote
 
 ManagedKind = Literal[
-    "column", "owner", "function", "trigger", "index", "security", "policy", "grant"
+    "column",
+    "owner",
+    "function",
+    "trigger",
+    "index",
+    "security",
+    "policy",
+    "grant",
+    "table",
+    "extension",
 ]
 
 

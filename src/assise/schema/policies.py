@@ -9,6 +9,7 @@ from assise.manifest.model import Manifest
 from assise.manifest.sections.personal import PERSONAL
 from assise.schema.guards import Guard, groups_name, is_of_users
 from assise.schema.managed import Managed, drop_of
+from assise.schema.matching import find_match
 from assise.schema.roles import ROLES, WRITING, Role, quote_role, role_name
 from assise.schema.sql import quote, quote_list
 
@@ -80,11 +81,15 @@ def list_grants(rules: AccessRules) -> Iterator[Managed]:
     for name in dict.fromkeys([*names, *to]):
         yield _grant("", name, f"USAGE ON SCHEMA {schema}", name)
     for each in rules.deletions:
-        others = [role_name(rules.prefix, "app"), *rules.guards[each.table].to]
-        for name in dict.fromkeys([*rules.list_unbound(), *others]):
-            for function in each.names:
+        users = [role_name(rules.prefix, "app"), *rules.guards[each.table].to]
+        for function, is_open in zip(each.names, _open_functions(rules, each.table), strict=True):
+            for name in dict.fromkeys([*rules.list_unbound(), *(users if is_open else [])]):
                 what = f"{quote(rules.schema, function)}({each.arguments})"
                 yield _grant("", f"{function} {name}", f"EXECUTE ON FUNCTION {what}", name)
+    if match := find_match(rules):
+        for name in rules.name_all("app"):
+            function = f"{quote(rules.schema, match[0])}(text)"
+            yield _grant("", f"{match[0]} {name}", f"EXECUTE ON FUNCTION {function}", name)
     for members in rules.list_members():
         function = f"{quote(rules.schema, groups_name(members))}()"
         for name in dict.fromkeys([*rules.name_all("app"), *to]):
@@ -102,7 +107,7 @@ def list_grants(rules: AccessRules) -> Iterator[Managed]:
         guard = rules.guards.get(table)
         if guard and (guard.read or guard.is_public):
             for name in (*guard.to, *rules.name_all("app")):
-                yield _table_grant(rules, table, _app_privileges(guard), name)
+                yield _table_grant(rules, table, _app_privileges(rules, guard), name)
 
 
 def _reading(rules: AccessRules, table: str) -> str:
@@ -123,8 +128,17 @@ def _may_use(role: Role, manifest: Manifest, table: str) -> bool:
     return role.rows == "all" or (role.rows == "users" and is_of_users(manifest, table))
 
 
-def _app_privileges(guard: Guard) -> str:
+def _app_privileges(rules: AccessRules, guard: Guard) -> str:
+    """What users may do with a table: where it is served, with the columns of its resource."""
+    if resource := rules.resources.get(guard.table):
+        return ", ".join(resource.list_privileges())
     return WRITING if guard.write else "SELECT"
+
+
+def _open_functions(rules: AccessRules, table: str) -> tuple[bool, bool]:
+    """Whether users may delete rows softly, and restore them."""
+    resource = rules.resources.get(table)
+    return (True, True) if resource is None else (resource.api.delete, resource.api.restore)
 
 
 def _grant(table: str, name: str, what: str, to: str) -> Managed:

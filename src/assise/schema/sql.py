@@ -205,6 +205,15 @@ def select_rows(layout: TableLayout, schema: str) -> str:
     return f"{rows} ORDER BY {quote_list(layout.primary_key)}" if layout.parent else rows
 
 
+def select_by_keys(table: str, key: str, kind: str, *, columns: Iterable[str], alias: str) -> str:
+    """The rows whose keys are in one array, a parameter; the key again under the name `alias`."""
+    schema, name = split_table(table)
+    place = quote(schema, name) if schema else quote(name)
+    listed = quote_list(columns)
+    selected = f"{quote(key)} AS {quote(alias)}{', ' if listed else ''}{listed}"
+    return f"SELECT {selected} FROM {place} WHERE {quote(key)} = ANY (%s::{kind}[])"
+
+
 def select_keys(layout: TableLayout, schema: str) -> str:
     """The keys in the array $1 that the table has."""
     key = quote(layout.primary_key[0])

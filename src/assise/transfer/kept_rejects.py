@@ -33,9 +33,10 @@ def write_rejects(
 
 
 def _reject_rows(load: Load, rejects: Iterable[tuple[Reject, bytes]]) -> Iterator[bytes]:
+    load_id = int4_field(load.id)
     for (collection, offset, size, reason, detail, sha256), raw in rejects:
         yield write_row(
-            int4_field(load.id),
+            load_id,
             add_length(collection.encode()),
             int8_field(offset),
             int8_field(size),

@@ -402,6 +402,10 @@ class _CollectionLoader:
             return None
 
 
+def _tell_unframed(size: int) -> str:
+    return f"{count_of(size, 'byte')} that cannot be framed as documents"
+
+
 class _RollBackError(Exception):
     """The end of a trial: its transaction is rolled back."""
 
@@ -420,8 +424,7 @@ class _ChunkContent:
         for rejected in self.batch.rejected:
             self.reject_document(rejected.offset, rejected.raw, rejected.reason, rejected.detail)
         for run in self.chunk.runs:
-            unframed = f"{count_of(run.size, 'byte')} that cannot be framed as documents"
-            detail = run.detail or unframed
+            detail = run.detail or _tell_unframed(run.size)
             digest = run.digest.hex()
             reject = Reject(self.collection, run.offset, run.size, Reason.NOT_BSON, detail, digest)
             self.rejects.append((reject, run.raw))

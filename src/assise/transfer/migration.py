@@ -529,12 +529,12 @@ def _check_manifest(
             remedy="Leave --name out, or write the name into the manifest.",
         )
     held, listed = {*manifest.roots.values()}, {each.name: each for each in source.collections}
-    others = {name for name in held ^ {*listed} if name not in listed or listed[name].is_listed}
-    if (options.only or options.skip) and others:
-        differing = ", ".join(sorted(others)[:MOST_TABLES])
+    differing = [name for name in held ^ {*listed} if name not in listed or listed[name].is_listed]
+    if (options.only or options.skip) and differing:
+        tables, others = (", ".join(sorted(names)[:MOST_TABLES]) for names in (held, {*listed}))
         raise UsageError(
-            f"{workspace.path} has the tables of other collections than --only and --skip select:"
-            f" {differing}",
+            f"{workspace.path} has the tables of {tables}, not of {others}, as"
+            f" {options.show_selection()} asks",
             remedy="The manifest decides what is loaded: leave --only and --skip out, or change it"
             " there.",
         )

@@ -10,7 +10,7 @@ from itertools import chain
 from assise.documents.shape import Shape
 from assise.infer.joins import Joins
 from assise.infer.metadata import read_metadata
-from assise.infer.names import is_reference_name
+from assise.infer.names import is_reference_name, name_things
 from assise.infer.profile import Profile
 from assise.mongo.chunks import Chunk
 from assise.mongo.source import CollectionKind, LiveSource, Source, find_collections
@@ -32,6 +32,7 @@ class ProfileWork:
 
     def __init__(self, source: Source, paths: int, targets: Mapping[str, Sequence[str]]) -> None:
         self._source, self._paths, self._targets = source, paths, targets
+        self._things = name_things(targets)
         self._is_named = lru_cache(maxsize=10_000)(self._find_named)
         self._shapes: dict[str, Shape | None] = {}
 
@@ -67,7 +68,7 @@ class ProfileWork:
     def _find_named(self, key: str) -> bool:
         """Return whether the name of a field says that it refers to documents of a collection."""
         return any(
-            is_reference_name(key, collection, field)
+            is_reference_name(key, self._things[collection], field)
             for collection, fields in self._targets.items()
             for field in fields
         )

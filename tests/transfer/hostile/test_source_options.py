@@ -88,7 +88,10 @@ def test_a_manifest_that_is_there_decides(command: Command, dump: Path) -> None:
     app = str(dump / "app")
     assert command.run("infer", app).code == 0
     for options, message in (
-        (["--only", "users"], "other collections than --only and --skip select: logs.2024"),
+        (
+            ["--only", "u*", "--skip", "x"],
+            "has the tables of logs.2024, logs.2025, users, not of users, as --only 'u*' --skip x asks",
+        ),
         (["--name", "other"], "is called 'app', not 'other'"),
     ):
         outcome = command.run("migrate", app, *options, "--yes")

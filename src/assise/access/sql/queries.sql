@@ -47,6 +47,8 @@ WITH ours AS (
 )
 SELECT 'column', name, attname::text FROM ours JOIN pg_attribute ON attrelid = ours.oid WHERE attnum > 0 AND NOT attisdropped
 UNION ALL
+SELECT 'table', '', relname::text FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind = 'r'
+UNION ALL
 SELECT 'owner', name, pg_get_userbyid(relowner)::text FROM ours
 UNION ALL
 SELECT 'security', name, name || CASE WHEN relforcerowsecurity THEN ' forced' ELSE '' END FROM ours WHERE relrowsecurity

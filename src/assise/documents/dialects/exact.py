@@ -83,7 +83,7 @@ def read_exactly(text: bytes, rules: Rules) -> bytes:
     '0c0000001061000700000000'
     """
     _check_utf8(text)
-    guesses = rules.guesses.copy()
+    guesses = dict(rules.guesses)
     try:
         return _Parser(text, rules).read()
     except (ExtendedJsonError, StructError) as error:
@@ -96,6 +96,8 @@ def read_exactly(text: bytes, rules: Rules) -> bytes:
 
 def _check_utf8(text: bytes) -> None:
     """Check a text part by part, as a string of Python may take four times its bytes."""
+    if text.isascii():
+        return
     decoder = getincrementaldecoder("utf-8")()
     for start in range(0, len(text), _PART_BYTES):
         try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from codecs import getincrementaldecoder
-from dataclasses import dataclass
 from datetime import tzinfo
+from functools import lru_cache
+from typing import NamedTuple
 
 from assise.documents.kinds import ARRAY, DOCUMENT, REGEX, STRING
 from assise.documents.reread.calls import WORDS, call
@@ -48,8 +49,7 @@ class _NotJsonError(ExtendedJsonError):
     """Text that is not of the grammar that it was read by."""
 
 
-@dataclass(frozen=True)
-class _Rules:
+class _Rules(NamedTuple):
     """What the values of a document are read by; `zone` is that of dates without an offset."""
 
     is_old: bool
@@ -82,14 +82,14 @@ class _Document:
     def add(self, key: bytes, item: Item) -> _Frame:
         kind, value = item if type(item) is tuple else value_of(item)
         self.body += b"%c%b\0%b" % (kind, key, value)
-        if len(self.body) > LARGEST_BYTES:
-            raise ExtendedJsonError(f"a document over {LARGEST_BYTES} bytes")
         return self
 
     def close(self, _: _Rules) -> Item:
         return DOCUMENT, self.enclose()
 
     def enclose(self) -> bytes:
+        if len(self.body) > LARGEST_BYTES:
+            raise ExtendedJsonError(f"a document over {LARGEST_BYTES} bytes")
         return b"".join((pack_int32(len(self.body) + 5), self.body, b"\0"))
 
 
@@ -182,17 +182,22 @@ def read_again(text: bytes, *, is_old: bool, zone: tzinfo | None = None) -> byte
     >>> read_again(b'{"a": {"$numberInt": "7"}}', is_old=False).hex()
     '0c0000001061000700000000'
     """
+    if not text.isascii():
+        _check_utf8(text)
+    rules = _Rules(is_old, zone)
+    try:
+        return _Reader(text, STRICT, rules).read()
+    except _NotJsonError:
+        return _Reader(text, SHELL, rules).read()
+
+
+def _check_utf8(text: bytes) -> None:
     decoder = getincrementaldecoder("utf-8")()
     for start in range(0, len(text), _PART_BYTES):
         try:
             decoder.decode(text[start : start + _PART_BYTES])
         except UnicodeDecodeError as error:
             raise ExtendedJsonError(f"not UTF-8 near byte {start + error.start}") from error
-    rules = _Rules(is_old, zone)
-    try:
-        return _Reader(text, STRICT, rules).read()
-    except _NotJsonError:
-        return _Reader(text, SHELL, rules).read()
 
 
 class _Reader:
@@ -243,7 +248,7 @@ class _Reader:
                 continue
             item: Item
             if string:
-                content = _read_string(string)
+                content = string[1:-1] if b"\\" not in string else _read_string(string)
                 item = STRING, pack_int32(len(content) + 1) + content + b"\0"
             elif number and frame.keeps_numbers:
                 item = Number(number, not fraction)
@@ -251,7 +256,10 @@ class _Reader:
                 item = read_number(number, not fraction)
             else:
                 item = WORDS[word] if word else self._read_pair(step)
-            frame = frame.add(key, item)
+            if type(frame) is _Document and type(item) is tuple:
+                frame.body += b"%c%b\0%b" % (item[0], key, item[1])
+            else:
+                frame = frame.add(key, item)
             if end == b",":
                 p, end = self._find_closer(p) if has_trailing_commas else (p, b"")
 
@@ -299,6 +307,7 @@ class _Reader:
         return _NotJsonError(f"not JSON at byte {p}: {shown or 'the end'}")
 
 
+@lru_cache(1000)
 def _read_key(text: bytes) -> bytes:
     if b"\\" not in text:
         return text[1:-1] if text[:1] in _QUOTES else text
@@ -309,13 +318,16 @@ def _read_key(text: bytes) -> bytes:
 
 
 def _read_string(text: bytes) -> bytes:
-    """Return the content of a string with its quotes."""
-    content = text[1:-1]
-    return _ESCAPES.sub(_unescape, content) if b"\\" in content else content
+    """Return the content of a string with its quotes and with escapes."""
+    return _ESCAPES.sub(_unescape, text[1:-1])
 
 
 def _unescape(found: re.Match[bytes]) -> bytes:
-    escape = found[0]
+    return _read_escape(found[0])
+
+
+@lru_cache(1000)
+def _read_escape(escape: bytes) -> bytes:
     match escape[1:2]:
         case b"u":
             return _read_utf16(escape.replace(b"\\u", b""))

@@ -10,12 +10,15 @@ from assise.manifest.problems import Place
 from assise.manifest.sections import (
     absent,
     access,
+    api,
     children,
     collections,
     columns,
     comments,
     constraints,
     deletion,
+    http,
+    identity,
     indexes,
     personal,
     postgres,
@@ -24,15 +27,21 @@ from assise.manifest.sections import (
     readings,
     references,
     schemas,
+    search,
+    servers,
 )
 
 SECTIONS = (
     project.KEYS,
     postgres.KEYS,
+    identity.KEYS,
+    http.KEYS,
     access.KEYS,
     schemas.KEYS,
     deletion.KEYS,
+    api.KEYS,
     collections.KEYS,
+    servers.KEYS,
     children.KEYS,
     primary_keys.KEYS,
     columns.KEYS,
@@ -44,6 +53,7 @@ SECTIONS = (
     comments.KEYS,
     (references.FOREIGN_KEYS,),
     indexes.KEYS,
+    search.KEYS,
 )
 
 KEYS: tuple[AnyKey, ...] = tuple(key for section in SECTIONS for key in section)

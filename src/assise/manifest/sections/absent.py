@@ -9,7 +9,7 @@ from assise.manifest.paths import check_path, parse_path
 from assise.manifest.problems import Place, Problem
 from assise.wording import nearest, show
 
-MISSING, IS_NULL, IS_EMPTY = "missing", "null", "[]"
+MISSING, IS_NULL, IS_EMPTY, IS_DOCUMENT = "missing", "null", "[]", "{}"
 _OF_COLUMNS, _OF_TABLES = (MISSING, IS_NULL), (MISSING, IS_NULL, IS_EMPTY)
 
 
@@ -34,7 +34,7 @@ def _check_table(place: Place, absent: str, tables: Tables) -> Iterator[Problem]
         yield Problem(place, "belongs to child tables and columns only", show(absent), remedy)
 
 
-def _check_nulls(place: Place, paths: tuple[str, ...], tables: Tables) -> Iterator[Problem]:
+def _check_paths(place: Place, paths: tuple[str, ...], tables: Tables) -> Iterator[Problem]:
     for path in paths:
         yield from check_path(place, path, parse_path)
     if any(column.is_element for column in tables[place[1]].columns.values()):
@@ -74,7 +74,16 @@ NULLS = Key(
     help="paths of fields without a column that are null in most documents: only what differs is"
     " noted in _extra",
     affects="rows",
-    check=_check_nulls,
+    check=_check_paths,
     default="none",
 )
-KEYS = (OF_TABLE, NULLS, OF_COLUMN)
+DOCUMENTS = Key(
+    "documents",
+    "table",
+    help="paths of documents whose fields have columns, and that are there in most rows even where"
+    " no cell says so: only those that are missing are noted in _extra",
+    affects="rows",
+    check=_check_paths,
+    default="none",
+)
+KEYS = (OF_TABLE, NULLS, DOCUMENTS, OF_COLUMN)

@@ -19,8 +19,7 @@ from assise.documents.shape import KeyPath, Shape, find_values
 from assise.documents.writer import enclose
 from assise.errors import CellError, ExtendedJsonError
 from assise.manifest.layout import ColumnLayout
-from assise.manifest.sections.absent import IS_EMPTY, IS_NULL
-from assise.rows.document.build import DocumentBuilder, KeyOrders
+from assise.rows.document.build import DocumentBuilder, KeyOrders, list_absent
 from assise.rows.model import ChildRows, Row
 from assise.rows.tree import Level, Tree
 from assise.types.codec import Codec, decode_each
@@ -41,9 +40,6 @@ DecodeLeaf = Callable[[Sequence[Cell]], list[bytes | None]]
 
 LEARNT = 10_000
 """Keys that orders of jsonb are learnt from: they save a third of the time for sample data."""
-
-_ABSENT = {IS_NULL: b"\x0a%b\0", IS_EMPTY: b"\x04%b\0\5\0\0\0\0"}
-"""The elements that go without a note, but for their keys."""
 
 EXTRA_BYTES = 1_000
 """A longer `_extra` is left to the document path."""
@@ -199,7 +195,7 @@ def _plan_level(
         (key, _plan_level(builder, inner, (*path, key), orders))
         for key, inner in level.levels.items()
     ]
-    absent = [(key, _ABSENT[what] % key) for key, what in level.absent.items()]
+    absent = [(key, b"%c%b\0%b" % (kind, key, value)) for key, (kind, value) in list_absent(level)]
     arrays = list(level.arrays.items())
     return _LevelPlan(leaves, levels, arrays, absent, orders.get(path, {}))
 

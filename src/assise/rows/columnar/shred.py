@@ -14,7 +14,7 @@ from assise.documents.kinds import ARRAY, DOCUMENT, NULL
 from assise.documents.reader import NOT_BSON, read_int32
 from assise.documents.shape import KeyPath, Shape, SlotValue, find_values
 from assise.manifest.layout import ColumnLayout
-from assise.manifest.sections.absent import IS_EMPTY, IS_NULL
+from assise.manifest.sections.absent import IS_DOCUMENT, IS_EMPTY, IS_NULL
 from assise.rows.counts import CountingWriters
 from assise.rows.model import Document
 from assise.rows.tree import Level, Tree
@@ -40,11 +40,13 @@ class _ExtraPlan:
     """What of one level goes into `_extra`.
 
     Values (slot, name, kind, depth), child tables (slot, name) and levels below (slot, name, plan).
+    `is_silent` is a level that is there without a note.
     """
 
     values: list[tuple[int, str, int, int]] = field(default_factory=list)
     arrays: list[tuple[int, str]] = field(default_factory=list)
     levels: list[tuple[int, str, _ExtraPlan]] = field(default_factory=list)
+    is_silent: bool = False
 
 
 @dataclass
@@ -235,7 +237,10 @@ class ColumnarShredder:
                     plan.unheld.append((i, position, NULL))
             elif slot.kind == DOCUMENT and key in level.levels:
                 if slot.path in shape.inlined:
-                    extra[slot.path] = inner = _ExtraPlan()
+                    is_silent = level.absent.get(key) == IS_DOCUMENT
+                    extra[slot.path] = inner = _ExtraPlan(is_silent=is_silent)
+                    if is_silent:
+                        plan.silent.append((i, EMPTY_BYTES))
                     extra[slot.path[:-1]].levels.append((i, name, inner))
                 else:
                     plan.refused.append(i)
@@ -352,7 +357,7 @@ class ColumnarShredder:
                 writer.leaves += columns[slot].count(EMPTY_BYTES)
         for slot, name, inner in plan.levels:
             texts = self._write_extra(inner, columns, count)
-            if EMPTY_BYTES in columns[slot]:
+            if EMPTY_BYTES in columns[slot] and not inner.is_silent:
                 texts = [
                     "{}" if value == EMPTY_BYTES else text
                     for value, text in zip(columns[slot], texts or repeat(None), strict=False)
@@ -363,7 +368,7 @@ class ColumnarShredder:
         return [_join(texts) for texts in zip(*parts, strict=True)]
 
 
-def _tell(plan: _TablePlan, level: Level, path: KeyPath) -> None:
+def _tell(plan: _TablePlan, level: Level, path: KeyPath, *, is_silent: bool = False) -> None:
     """Plan what must be told of the documents of a level, and of those below it."""
     slots = plan.shape.slots
     numbers = {(slot.path, slot.kind): i for i, slot in enumerate(slots)}
@@ -374,7 +379,7 @@ def _tell(plan: _TablePlan, level: Level, path: KeyPath) -> None:
     for key in level.absent:
         below = (*path, key)
         plan.told.append((at, [i for i, slot in enumerate(slots) if slot.path == below]))
-    if path and level.is_told:
+    if path and level.is_told and not is_silent:
         telling = [
             i
             for i, slot in enumerate(slots)
@@ -385,7 +390,7 @@ def _tell(plan: _TablePlan, level: Level, path: KeyPath) -> None:
         ]
         plan.told.append((at, telling))
     for key, inner in level.levels.items():
-        _tell(plan, inner, (*path, key))
+        _tell(plan, inner, (*path, key), is_silent=level.absent.get(key) == IS_DOCUMENT)
 
 
 def _find_untold(

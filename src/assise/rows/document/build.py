@@ -15,7 +15,7 @@ from assise.documents.kinds import ARRAY, DOCUMENT, NULL
 from assise.documents.writer import Element, write_array, write_document
 from assise.errors import CellError, ExtendedJsonError
 from assise.manifest.layout import ColumnLayout
-from assise.manifest.sections.absent import IS_EMPTY, IS_NULL
+from assise.manifest.sections.absent import IS_DOCUMENT, IS_NULL
 from assise.rows.extra import (
     ELEMENT,
     MISSING,
@@ -193,7 +193,8 @@ class DocumentBuilder:
     def _compile_levels(self, level: Level) -> _BuildPart:
         """The build of the levels below one."""
         levels = [
-            (self._name(key), key, self._compile(inner)) for key, inner in level.levels.items()
+            (self._name(key), key, self._compile(inner), level.absent.get(key) == IS_DOCUMENT)
+            for key, inner in level.levels.items()
         ]
         form, refuse = self.tree.form, _refuse if self._is_strict else _let_pass
 
@@ -203,12 +204,13 @@ class DocumentBuilder:
             fields: list[_Field] = []
             name = ""
             try:
-                for name, key, build_inner in levels:
+                for name, key, build_inner, is_silent in levels:
                     note = extra.get(name) if extra else None
                     is_mirror = isinstance(note, dict) and not read_wrapper(note, form=form.form)
                     mirror = note if isinstance(note, dict) and is_mirror else {}
                     inner, was_there = build_inner(row, mirror, child_rows, ordinals, is_mirror)
-                    refuse(was_there and name in extra and not mirror, name)
+                    is_told = was_there or (is_silent and is_mirror)
+                    refuse(is_told and name in extra and not mirror, name)
                     if inner or is_mirror:
                         fields.append((key, (DOCUMENT, write_document(inner))))
                     elif name in extra:
@@ -301,8 +303,7 @@ class DocumentBuilder:
 
     def _compile_absent(self, level: Level) -> Callable[[list[_Field], JsonbObject], None] | None:
         """Adds to the fields of a level what goes without a note; None where nothing does."""
-        values = {IS_NULL: (NULL, b""), IS_EMPTY: (ARRAY, write_array([]))}
-        absent = [(self._name(key), key, values[what]) for key, what in level.absent.items()]
+        absent = [(self._name(key), key, element) for key, element in list_absent(level)]
         is_strict = self._is_strict
 
         def fill(fields: list[_Field], extra: JsonbObject) -> None:
@@ -318,6 +319,15 @@ class DocumentBuilder:
                 _refuse(missing != gone, MISSING)
 
         return fill if absent else None
+
+
+def list_absent(level: Level) -> Iterator[_Field]:
+    """What goes without a note in a level that is there, in it and below it."""
+    for key, what in level.absent.items():
+        if what == IS_DOCUMENT:
+            yield key, (DOCUMENT, write_document([*list_absent(level.levels[key])]))
+        else:
+            yield key, (NULL, b"") if what == IS_NULL else (ARRAY, write_array([]))
 
 
 def _refuse(is_odd: bool, name: str) -> None:

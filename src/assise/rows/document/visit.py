@@ -24,7 +24,7 @@ from assise.documents.reader import (
     open_document,
 )
 from assise.errors import InvalidBsonError
-from assise.manifest.sections.absent import IS_EMPTY, IS_NULL
+from assise.manifest.sections.absent import IS_DOCUMENT, IS_EMPTY, IS_NULL
 from assise.rows.columns import LEVEL_BITS, READ, Places, code_of
 from assise.rows.counts import CountingWriters
 from assise.rows.document.cells import (
@@ -181,7 +181,10 @@ class DocumentVisitor:
                 visits[b"\x03" + key] = bits[key], self._compile_one(names[key], child)
         for key, inner in level.levels.items():
             visit_level = self._compile(inner, table, depth + 1)
-            visit = self._compile_inner(names[key], visit_level, inner, key_width)
+            if level.absent.get(key) == IS_DOCUMENT:
+                visit = self._compile_silent(names[key], visit_level)
+            else:
+                visit = self._compile_inner(names[key], visit_level, inner, key_width)
             visits[b"\x03" + key] = bits[key], visit
         for key, absent in level.absent.items():
             if absent == IS_NULL and key not in level.columns:
@@ -221,6 +224,30 @@ class DocumentVisitor:
             return end
 
         return visit_inner
+
+    def _compile_silent(self, name: str, visit: VisitLevel) -> VisitValue:
+        """The visit of a level that is there without a note."""
+        writers = self._writers
+
+        def visit_silent(
+            raw: bytes,
+            p: int,
+            fields: Fields,
+            rows: PackedRows,
+            ordinals: bytes,
+            has_unnameable: bool,
+            extra: ExtraParts,
+        ) -> int:
+            text, end = visit(raw, p, fields, rows, ordinals, has_unnameable)
+            is_empty = end == p + 5
+            if text is None:
+                writers.typed += is_empty
+            else:
+                writers.extra.leaves += is_empty
+                extra.append(f"{name}:{text}")
+            return end
+
+        return visit_silent
 
     def _compile_array(self, name: str, child: int) -> VisitValue:
         """The visit of an array that is a child table: one packed row an element."""

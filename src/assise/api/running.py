@@ -1,0 +1,111 @@
+"""`assise serve`: the application of a manifest in one process, until a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from contextlib import suppress
+from ipaddress import ip_address
+
+import uvicorn
+
+from assise.api.server import make_application
+from assise.app import App, Asgi
+from assise.errors import AssiseError, UsageError
+from assise.identity.development import make_token
+from assise.manifest.sections.identity import IDENTITY
+from assise.progress import Log
+from assise.schema.guards import is_of_users
+from assise.settings import STOP
+
+SHOWN_USERS = 3
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is reached from this machine alone."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def serve(app: App, *, host: str, port: int, is_development: bool, log: Log) -> None:
+    """Serve an application until SIGINT or SIGTERM; requests that run are answered first.
+
+    In development, on an address of this machine, tokens of the development issuer are taken: where
+    it is asked for, and where the manifest has no other identity.
+
+    Raises:
+        UsageError: the address is taken, or development is asked for on another machine's address.
+        ManifestError: the manifest cannot be used.
+    """
+    has_identity = IDENTITY.of(app.manifest) is not None
+    if is_development and not is_loopback(host):
+        raise UsageError(
+            f"--development takes tokens that this machine makes, and {host} is open to others",
+            remedy="Serve on 127.0.0.1.",
+        )
+    app.takes_development_tokens = is_loopback(host) and (is_development or not has_identity)
+    web = make_application(app)
+    listening = _listen(host, port)
+    with suppress(KeyboardInterrupt):
+        # The way to end by SIGTERM is that by SIGINT: uvicorn sends itself what it has caught.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        place = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+        log(f"{place}/docs has every request, {place}/openapi.json too; Ctrl-C ends the server")
+        if app.takes_development_tokens:
+            for line in asyncio.run(describe_users(app)):
+                log(line)
+        uvicorn.Server(_configure(web, app.workspace.setting(STOP))).run(sockets=[listening])
+
+
+def _configure(web: Asgi, stop_s: int) -> uvicorn.Config:
+    return uvicorn.Config(
+        web,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=stop_s,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        remedy = "End what listens there, or give --host or --port another value."
+        raise UsageError(f"{host}:{port}: {error.strerror}", remedy=remedy) from error
+    listening.set_inheritable(True)
+    return listening
+
+
+async def describe_users(app: App) -> list[str]:
+    """A token for each of the first users, for trying things out on this machine."""
+    tables = [name for name in app.manifest.tables if is_of_users(app.manifest, name)]
+    folder = app.workspace.path.parent / ".assise"
+    lines = ["development: tokens of this machine are taken, and by nobody else"]
+    try:
+        users = await _find_users(app, tables)
+        lines += [
+            f"user {user}: Authorization: Bearer {make_token(folder, user)}" for user in users
+        ]
+    except AssiseError as error:
+        lines.append(f"no users are known: {error.message}")
+    await app.close()
+    return [*lines, "assise identity token --user KEY makes one of another user"]
+
+
+async def _find_users(app: App, tables: list[str]) -> list[str]:
+    found: list[str] = []
+    for name in tables[:1]:
+        key = app.manifest.tables[name].primary_key[0]
+        quoted = ['"' + each.replace('"', '""') + '"' for each in (key, name)]
+        query = f"SELECT {quoted[0]}::text AS key FROM {quoted[1]} ORDER BY {quoted[0]} LIMIT %s"  # noqa: S608
+        async with app.session(role="readonly", read_only=True) as session:
+            found += [str(row["key"]) for row in await session.fetch(query, [SHOWN_USERS])]
+    return found

@@ -1,0 +1,70 @@
+"""The application that `assise serve` runs: the routes, and what surrounds each request."""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from assise import __version__
+from assise.api.docs import add_docs
+from assise.api.edge import make_edge
+from assise.api.problems import TITLES, answer_error, make_problem
+from assise.app import App, Asgi
+from assise.errors import AssiseError
+
+
+def make_application(app: App) -> Asgi:
+    """The application of a manifest, with all that surrounds a request.
+
+    Raises:
+        UsageError: there is no manifest. ManifestError: it cannot be used.
+    """
+    return make_edge(app, make_web(app))
+
+
+def make_web(app: App) -> FastAPI:
+    """The routes of a manifest alone, as a FastAPI application."""
+    web = FastAPI(
+        title=app.manifest.name,
+        version=__version__,
+        lifespan=app.lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    web.include_router(app.router)
+    add_problems(web)
+    add_docs(web)
+    web.openapi = cache(partial(describe, web))  # type: ignore[method-assign]
+    return web
+
+
+def describe(web: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document."""
+    found: dict[str, Any] = get_openapi(title=web.title, version=web.version, routes=web.routes)
+    components = found.setdefault("components", {})
+    components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    return found
+
+
+def add_problems(web: FastAPI) -> None:
+    """Let an application answer errors as problem details."""
+
+    async def answer_ours(_request: Request, error: Exception) -> Response:
+        return answer_error(error if isinstance(error, AssiseError) else AssiseError(""))
+
+    async def answer_http(_request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            return make_problem(500, "something failed here")
+        detail = error.detail
+        said = detail or TITLES.get(error.status_code, "")
+        return make_problem(error.status_code, said, error.headers or {})
+
+    web.add_exception_handler(AssiseError, answer_ours)
+    web.add_exception_handler(HTTPException, answer_http)
+    web.add_exception_handler(Exception, answer_http)

@@ -1,0 +1,140 @@
+"""`assise search eval`, and `assise search query` over a file of queries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+
+from assise.cli.options import (
+    JsonOption,
+    ManifestOption,
+    TenantOption,
+    ToOption,
+    UserOption,
+    open_project,
+)
+from assise.files import check_writable, write_file
+from assise.search.evaluate import MEASURES, Estimate, Evaluation, evaluate
+from assise.search.judgements import read_judgements, read_queries, write_run
+from assise.search.query import Enough
+from assise.search.rankings import METHODS, open_rankings
+from assise.search.verbs import SearchVerbs
+from assise.wording import show_controls
+
+InOption = Annotated[
+    str | None,
+    typer.Option("--in", metavar="TABLES", help="Only these tables: a,b.", show_default=False),
+]
+ALL_METHODS = ",".join(METHODS)
+QueriesArgument = Annotated[
+    Path,
+    typer.Argument(
+        help="The queries: id and text, parted by a tab, or JSON lines.", show_default=False
+    ),
+]
+JudgementsArgument = Annotated[
+    Path,
+    typer.Argument(help="What fits: query, row and grade, parted by tabs.", show_default=False),
+]
+MethodsOption = Annotated[
+    str,
+    typer.Option(
+        "--methods", help="The methods that are compared: the first one is judged by --fail-under."
+    ),
+]
+WorstOption = Annotated[int, typer.Option("--worst", help="How many bad queries are listed.")]
+FailOption = Annotated[
+    float | None,
+    typer.Option(
+        "--fail-under",
+        metavar="NDCG",
+        help="Exit with 3 where nDCG@10 of the first method is lower.",
+        show_default=False,
+    ),
+]
+
+
+def measure(
+    context: typer.Context,
+    queries: QueriesArgument,
+    judgements: JudgementsArgument,
+    manifest: ManifestOption = Path(),
+    *,
+    tables: InOption = None,
+    user: UserOption = None,
+    tenant: TenantOption = None,
+    methods: MethodsOption = ALL_METHODS,
+    worst: WorstOption = 10,
+    fail_under: FailOption = None,
+    to: ToOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Measure search on judged queries: nDCG@10, MRR and recall@100 by method, with 95 % intervals,
+    and the queries that are answered worst. Without --user or --tenant over all rows.
+    """
+    asked, judged = read_queries(queries), read_judgements(judgements)
+    search = open_project(context.obj.terminal, manifest, to).search
+    types = tables.split(",") if tables else None
+    with open_rankings(
+        search, types, user_id=user, tenant_id=tenant, methods=methods.split(",")
+    ) as found:
+        evaluation = evaluate(found, asked, judged, worst=worst)
+    if as_json:
+        print(json.dumps(asdict(evaluation), ensure_ascii=False))
+    else:
+        _print_evaluation(evaluation)
+    terminal = context.obj.terminal
+    for count, what in (
+        (evaluation.unjudged, "queries without judgement"),
+        (evaluation.unknown, "judged queries without text"),
+    ):
+        if count:
+            terminal.say(f"{count:,} left out: {what}")
+    is_low = fail_under is not None and evaluation.value < fail_under
+    if is_low:
+        terminal.say(f"nDCG@10 is {evaluation.value:.4f}, under {fail_under}")
+    return 3 if is_low else 0
+
+
+class Ranked(NamedTuple):
+    """For whom rows are ranked, in which tables, and how many."""
+
+    types: Sequence[str] | None
+    user: str | None
+    tenant: str | None
+    limit: int
+    match: Enough
+
+
+def write_runs(search: SearchVerbs, queries: Path, run: Path, ranked: Ranked) -> int:
+    """Write the rankings of a file of queries; how many rows they have."""
+    asked = read_queries(queries)
+    check_writable(run)
+    types, user, tenant, limit, match = ranked
+    with open_rankings(search, types, user_id=user, tenant_id=tenant, methods=[match]) as found:
+        lines = list(write_run(found[match], asked, limit=limit, tag="assise"))
+    write_file(run, "".join(f"{line}\n" for line in lines))
+    return len(lines)
+
+
+def _print_evaluation(found: Evaluation) -> None:
+    print(f"{found.queries:,} judged queries")
+    for method in found.methods:
+        shown = "  ".join(f"{name} {_show(method.measures[name])}" for name in MEASURES)
+        print(f"{method.name:8} {shown}")
+    first, *others = found.methods
+    for method in others:
+        shown = "  ".join(f"{name} {_show(method.gain[name], '+')}" for name in MEASURES)
+        print(f"{method.name} against {first.name}: {shown}")
+    for each in found.worst:
+        rank = f"first at {each.first_rank}" if each.first_rank else "not found"
+        print(show_controls(f"{each.value:.2f}  {each.query}  {rank}  {each.text}"))
+
+
+def _show(found: Estimate, sign: str = "") -> str:
+    return f"{found.mean:{sign}.3f} [{found.low:{sign}.3f}, {found.high:{sign}.3f}]"

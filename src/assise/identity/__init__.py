@@ -1,0 +1,1 @@
+"""Identity: which user a token stands for, and the users of Supabase."""

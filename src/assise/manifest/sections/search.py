@@ -1,0 +1,138 @@
+"""Search: which columns of a table are searched, in which languages, and what each counts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from pydantic import field_validator
+
+from assise.manifest.keys import Key, Keyed, Tables
+from assise.manifest.problems import Place, Problem
+from assise.manifest.sections.columns import list_columns
+from assise.wording import nearest, show
+
+TEXTS = frozenset({"text", "citext", "text[]"})
+"""Types whose values are searched; of a varchar too."""
+
+MAX_COLUMNS = 4
+"""Columns that a table may search: a tsvector tells four kinds of positions apart."""
+
+MAX_WEIGHT = 100
+DEFAULT_LANGUAGES = ("fr", "en")
+_LANGUAGE = re.compile("[a-z][a-z_]{0,62}")
+
+
+class LanguageColumn(Keyed):
+    """The column that says the language of each row, and those that it may say."""
+
+    column: str
+    of: tuple[str, ...] = DEFAULT_LANGUAGES
+
+
+class Search(Keyed):
+    """The columns that are searched, the languages of their text, and their weights."""
+
+    title: str | None = None
+    body: tuple[str, ...] = ()
+    language: tuple[str, ...] | LanguageColumn = DEFAULT_LANGUAGES
+    weights: Mapping[str, float] = {}
+
+    @field_validator("body", "language", mode="before")
+    @classmethod
+    def _list(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The searched columns, the title first."""
+        return (*([self.title] if self.title else []), *self.body)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """All languages that text of the table may be in."""
+        return self.language.of if isinstance(self.language, LanguageColumn) else self.language
+
+    @property
+    def language_column(self) -> str | None:
+        """The column that says the language of a row."""
+        return self.language.column if isinstance(self.language, LanguageColumn) else None
+
+
+def _check_search(place: Place, search: Search, tables: Tables) -> Iterator[Problem]:
+    types = list_columns(place[1], tables)
+    if not search.columns:
+        yield Problem(place, "names no column", remedy="Give title, body, or both.")
+    if len(search.columns) > MAX_COLUMNS:
+        remedy = "Leave columns out, or join them in a generated column."
+        yield Problem(place, f"searches {len(search.columns)} columns, over 4", remedy=remedy)
+    for i, name in enumerate(search.columns):
+        at = (*place, "title") if name == search.title else (*place, "body")
+        if name in search.columns[:i]:
+            yield Problem(at, "is searched twice", show(name), "Name it once.")
+        elif name not in types:
+            message = f"is not a column of {show(place[1])}"
+            yield Problem(at, message, show(name), nearest(name, types))
+        elif types[name] not in TEXTS and not types[name].startswith("varchar"):
+            message = f"is of type {types[name]}, which holds no text"
+            yield Problem(at, message, show(name), "Name columns of type text.")
+    yield from _check_languages(place, search, types)
+    for name, weight in search.weights.items():
+        at = (*place, "weights", name)
+        if name not in search.columns:
+            yield Problem(at, "is not searched", show(name), nearest(name, search.columns))
+        elif not 0 < weight <= MAX_WEIGHT:
+            yield Problem(at, "is no weight", str(weight), f"Write 0.1 to {MAX_WEIGHT}.")
+
+
+def _check_languages(place: Place, search: Search, types: Mapping[str, str]) -> Iterator[Problem]:
+    at, column = (*place, "language"), search.language_column
+    if column is not None and column not in types:
+        yield Problem((*at, "column"), "is not a column", show(column), nearest(column, types))
+    elif column is not None and types[column] != "text":
+        remedy = "Give the column the type text."
+        yield Problem((*at, "column"), "holds no language", show(column), remedy)
+    if not search.languages:
+        yield Problem(at, "is empty", remedy="Write fr, en, or both: [fr, en].")
+    for name in search.languages:
+        if not _LANGUAGE.fullmatch(name):
+            remedy = "Write fr, en, code, or the name of a text search configuration."
+            yield Problem(at, "is no language", show(name), remedy)
+
+
+SEARCH = Key(
+    "search",
+    "table",
+    help="the columns that are searched: title and body; their language: fr, en, both,"
+    " code, or {column: NAME}; weights of columns",
+    affects="schema",
+    type=Search,
+    check=_check_search,
+    schema={
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "title": {"type": "string"},
+            "body": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+            "language": {
+                "anyOf": [
+                    {"type": "string"},
+                    {"type": "array", "items": {"type": "string"}},
+                    {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "required": ["column"],
+                        "properties": {
+                            "column": {"type": "string"},
+                            "of": {"type": "array", "items": {"type": "string"}},
+                        },
+                    },
+                ]
+            },
+            "weights": {"type": "object", "additionalProperties": {"type": "number"}},
+        },
+    },
+    written=lambda _place, search, _tables: search.model_dump(mode="json", exclude_unset=True),
+    default="the table is not searched",
+)
+KEYS = (SEARCH,)

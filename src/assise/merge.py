@@ -1,0 +1,322 @@
+"""Rows of two servers put together: those of the second are read by their keys.
+
+PostgreSQL cannot join them, and they are not of one snapshot: the second is read a moment later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from time import monotonic
+from typing import Any, Literal, NamedTuple, Protocol
+from uuid import UUID
+
+from assise.errors import TargetError, UsageError
+from assise.manifest.model import Manifest, Table
+from assise.manifest.sections.servers import FALLBACK, KEY, MAIN, ON
+from assise.postgres.pool import RolePool, is_gone
+from assise.postgres.rest import Rest
+from assise.postgres.rights import Rights
+from assise.schema.sql import select_by_keys
+from assise.wording import nearest
+
+BATCH = 1_000
+"""Keys that one query asks for."""
+
+WAIT_S = 2.0
+"""How long a server may take where its rows may be missing."""
+
+PAUSE_S = 5.0
+"""How long a server that did not answer is not asked again where its rows may be missing."""
+
+_LOG = logging.getLogger(__name__)
+
+PlainRow = dict[str, Any]
+RowKey = UUID | int | str
+RowsByKey = dict[RowKey, PlainRow]
+KnownRows = dict[RowKey | None, PlainRow | None]
+"""Rows that were asked for; None where there is none."""
+IfDown = Literal["error", "partial"]
+
+
+class Merged(NamedTuple):
+    """The rows, each with one of the other table; whether its server was down; keys without a row.
+
+    Keys that a server was not asked for, because it is down, are not among the missing.
+    """
+
+    rows: list[PlainRow]
+    partial: bool
+    missing: list[object]
+
+
+class Wanted(NamedTuple):
+    """What is read of a table: some of its columns, and its one key."""
+
+    name: str
+    table: Table
+    columns: tuple[str, ...]
+
+    @property
+    def server(self) -> str:
+        """The server that has the table."""
+        return ON.of(self.table) or MAIN
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The name of the key column, and its type."""
+        name = self.table.primary_key[0]
+        return name, self.table.columns[name].type
+
+    @property
+    def alias(self) -> str:
+        """The name of the key in what is read, which no column has."""
+        alias = "_key"
+        while alias in self.columns:
+            alias = f"_{alias}"
+        return alias
+
+
+class RowReader(Protocol):
+    """Reads rows of one server with the rights of one caller."""
+
+    async def read(self, wanted: Wanted, keys: Sequence[RowKey]) -> RowsByKey:
+        """The rows of a table that have these keys, and that the caller may see.
+
+        Raises:
+            TargetError: the server does not answer, or refuses.
+        """
+
+
+@dataclass(frozen=True)
+class PoolReader:
+    """Reads by PostgreSQL's protocol, by one query for each thousand keys."""
+
+    pool: RolePool
+    rights: Rights
+
+    async def read(self, wanted: Wanted, keys: Sequence[RowKey]) -> RowsByKey:
+        """The rows of a table that have these keys, and that the caller may see.
+
+        Raises:
+            TargetError: the server does not answer, or refuses.
+        """
+        alias = wanted.alias
+        query = select_by_keys(wanted.name, *wanted.key, columns=wanted.columns, alias=alias)
+        starts = range(0, len(keys), BATCH)
+        batches = [[keys[start : start + BATCH]] for start in starts]
+        rows = await self.pool.read(self.rights, query, batches)
+        return {row.pop(alias): row for row in rows}
+
+
+@dataclass(frozen=True)
+class RestReader:
+    """Reads by the REST interface of Supabase; without a user's token it sees all rows."""
+
+    rest: Rest
+    token: str | None
+
+    async def read(self, wanted: Wanted, keys: Sequence[RowKey]) -> RowsByKey:
+        """The rows of a table that have these keys, and that the caller may see.
+
+        Raises:
+            TargetError: the server does not answer, or refuses.
+        """
+        kinds = wanted.table.columns
+        columns = {name: (name, kinds[name].type) for name in wanted.columns}
+        key, kind = wanted.key
+        rows = await self.rest.fetch(
+            wanted.name,
+            key,
+            keys,
+            columns={wanted.alias: (key, kind), **columns},
+            token=self.token,
+        )
+        return {row.pop(wanted.alias): row for row in rows}
+
+
+@dataclass
+class Loader:
+    """Reads rows of other tables for one request, with the rights of its user, each of them once.
+
+    It keeps what it has read: it is never shared between users. `asked_again` has the time from
+    which on a server is asked again that was down.
+    """
+
+    manifest: Manifest
+    open_reader: Callable[[str], RowReader]
+    asked_again: dict[str, float]
+    _read: dict[tuple[str, ...], KnownRows] = field(default_factory=dict)
+
+    async def merge(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        key: str,
+        into: str,
+        table: str,
+        columns: Sequence[str] | None = None,
+        if_down: IfDown = "error",
+    ) -> Merged:
+        """Copies of rows, each with the row of `table` that has its `key`, under the name `into`.
+
+        A key without a row, or with one that the user may not see, gets the `fallback` of the
+        table; a row whose key is None gets None.
+
+        Args:
+            columns: those of the other table that are read; all of them without it.
+            if_down: where the server of the table does not answer: an error, or the fallback for
+                each key that was not read before, and `partial`.
+
+        Raises:
+            UsageError: there is no such table, column or key.
+            TargetError: the server does not answer, or refuses.
+        """
+        wanted = _find_wanted(self.manifest, table, columns)
+        listed = [dict(row) for row in rows]
+        groups = _group(listed, key, wanted.name)
+        for row in groups.pop(None, ()):
+            row[into] = None
+        read_key = _READERS[wanted.key[1]]
+        keys = [read_key(raw) for raw in groups]
+        known = self._read.setdefault((table, *wanted.columns), {})
+        is_whole = await self._read_new(wanted, keys, known, if_down)
+        fallback, missing = _write_fallback(wanted), []
+        for each, (raw, members) in zip(keys, groups.items(), strict=True):
+            found = known.get(each)
+            if found is None and (is_whole or each is None or each in known):
+                missing.append(raw)
+            for row in members:
+                row[into] = fallback(raw) if found is None else dict(found)
+        return Merged(listed, not is_whole, missing)
+
+    async def _read_new(
+        self, wanted: Wanted, keys: list[RowKey | None], known: KnownRows, if_down: IfDown
+    ) -> bool:
+        """Read the rows of the keys that are not known yet; False where the server is down.
+
+        Raises:
+            TargetError: the server does not answer, or refuses.
+        """
+        unread = [each for each in dict.fromkeys(keys) if each is not None and each not in known]
+        read = await self._ask(wanted, unread, if_down) if unread else {}
+        if read is None:
+            return False
+        for each in unread:
+            known[each] = read.get(each)
+        return True
+
+    async def _ask(
+        self, wanted: Wanted, keys: Sequence[RowKey], if_down: IfDown
+    ) -> RowsByKey | None:
+        """The rows of these keys; None where the server does not answer, and that is allowed.
+
+        Raises:
+            TargetError: the server does not answer, or refuses.
+        """
+        if if_down == "error":
+            return await self.open_reader(wanted.server).read(wanted, keys)
+        if monotonic() < self.asked_again.get(wanted.server, 0):
+            return None
+        try:
+            async with asyncio.timeout(WAIT_S):
+                return await self.open_reader(wanted.server).read(wanted, keys)
+        except TimeoutError:
+            reason = f"no answer in {WAIT_S:g} s"
+        except TargetError as error:
+            if not is_gone(error):
+                raise
+            reason = error.message
+        self.asked_again[wanted.server] = monotonic() + PAUSE_S
+        _LOG.warning("the server %s is not asked for %g s: %s", wanted.server, PAUSE_S, reason)
+        return None
+
+
+def _find_wanted(manifest: Manifest, name: str, columns: Sequence[str] | None) -> Wanted:
+    table = manifest.tables.get(name)
+    if table is None:
+        message = f"{name!r} is not a table of the manifest"
+        raise UsageError(message, remedy=nearest(name, manifest.tables))
+    key = table.columns.get(table.primary_key[0])
+    if len(table.primary_key) != 1 or key is None or key.type not in _READERS:
+        raise UsageError(
+            f"rows of {name!r} cannot be read by one key",
+            remedy=f"Name a table whose key is one column, of type {', '.join(_READERS)}.",
+        )
+    for column in columns or ():
+        if column not in table.columns:
+            message = f"{column!r} is not a column of {name!r}"
+            raise UsageError(message, remedy=nearest(column, table.columns))
+    return Wanted(name, table, tuple(table.columns if columns is None else columns))
+
+
+def _group(rows: list[PlainRow], key: str, table: str) -> dict[Any, list[PlainRow]]:
+    """The rows by what they have in `key`."""
+    groups: dict[Any, list[PlainRow]] = {}
+    for row in rows:
+        if key not in row:
+            message = f"a row has no {key!r}, by which rows of {table!r} are found"
+            raise UsageError(message, remedy=nearest(key, row))
+        groups.setdefault(row[key], []).append(row)
+    return groups
+
+
+def _read_uuid(value: object) -> UUID | None:
+    if isinstance(value, UUID):
+        return value
+    try:
+        return UUID(str(value))
+    except ValueError:
+        return None
+
+
+def _read_int(value: object, *, bits: int) -> int | None:
+    text = str(value)
+    number = int(text) if re.fullmatch("-?[0-9]{1,19}", text) else None
+    limit = 1 << (bits - 1)
+    return number if number is not None and -limit <= number < limit else None
+
+
+def _read_text(value: object) -> str | None:
+    text = str(value)
+    return None if "\0" in text else text
+
+
+_READERS: Mapping[str, Callable[[object], RowKey | None]] = {
+    "uuid": _read_uuid,
+    "int4": partial(_read_int, bits=32),
+    "int8": partial(_read_int, bits=64),
+    "text": _read_text,
+}
+"""Types of keys, and how a key of that type is read from a value."""
+
+
+def _write_fallback(wanted: Wanted) -> Callable[[object], PlainRow | None]:
+    """What gives a key without a row its values: None where the table declares none."""
+    declared = FALLBACK.of(wanted.table)
+    if declared is None:
+        return lambda _key: None
+    values = {name: declared.get(name) for name in wanted.columns}
+    makers = {name: _VALUES.get(wanted.table.columns[name].type, str) for name in values}
+
+    def make(key: object) -> PlainRow:
+        found: PlainRow = {}
+        for name, text in values.items():
+            filled = text and text.replace(KEY, str(key))
+            found[name] = None if filled is None else makers[name](filled)
+        return found
+
+    return make
+
+
+_VALUES: Mapping[str, Callable[[str], object]] = {
+    "bool": lambda text: text == "true",
+    "int4": int,
+    "int8": int,
+    "uuid": _read_uuid,
+}
+"""How a declared value becomes one of its column's type; the others stay texts."""

@@ -1,0 +1,1 @@
+"""Search as SQL, pure: the index tables of searched tables, their triggers, and the functions."""

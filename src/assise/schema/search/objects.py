@@ -1,0 +1,211 @@
+"""Everything that search has in a database, one statement each, in the order in which it is made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from hashlib import sha256
+
+from assise.manifest.model import Manifest
+from assise.schema import search_text
+from assise.schema.access import AccessRules
+from assise.schema.managed import Managed, ManagedKind, drop_of
+from assise.schema.roles import role_name
+from assise.schema.search.parts import list_parts
+from assise.schema.search.searched import (
+    Searched,
+    fill,
+    find_searched,
+    list_shared,
+    quote_array,
+    read_blocks,
+    sees_all,
+)
+from assise.schema.sql import quote, quote_list, quote_text
+
+EXTENSIONS = search_text.EXTENSIONS
+SHARED = read_blocks("shared.sql")
+TABLE = read_blocks("table.sql")
+DATA = ("fresh", "pending", "terms", "rows")
+MANY = "text, text[], integer, jsonb, text, jsonb"
+ONE = "text, integer, jsonb, text, jsonb"
+SIGNATURES = {
+    "parts": 'text[], "char"[], text[], text[]',
+    "quote": "text",
+    "condition": "jsonb, regclass, text[]",
+    "share_of": "tsvector, jsonb",
+    "many": MANY,
+    "index": "",
+    "complete": "text, integer",
+    "correct": "jsonb, integer",
+    "dense": (
+        "integer, integer[], bigint, double precision, double precision, text, jsonb, tsquery,"
+        " jsonb, double precision"
+    ),
+    "rank": "jsonb, bigint, jsonb, jsonb, jsonb",
+    "one": ONE,
+}
+"""The types of the arguments of each function."""
+
+
+def list_search_objects(manifest: Manifest, schema: str, *, vector: str | None) -> list[Managed]:
+    """What search needs; `vector` is the schema of pgvector, None where there is none to use."""
+    rules = AccessRules(manifest, schema)
+    tables = find_searched(rules, vector)
+    return [*_Objects(rules, tables).list_objects()] if tables else []
+
+
+def list_search_functions(manifest: Manifest, schema: str) -> list[str]:
+    """The names of the functions that users call with the rights of the owner."""
+    tables = find_searched(AccessRules(manifest, schema), None)
+    return ["search", *(table.function for table in tables)] if tables else []
+
+
+class _Objects:
+    def __init__(self, rules: AccessRules, tables: list[Searched]) -> None:
+        self.rules, self.tables = rules, tables
+        self.schema = rules.schema
+        names = (name for table in tables for name in table.search.languages)
+        self.languages = [*dict.fromkeys(names)]
+        self.texts = ";\n".join(search_text.list_functions(self.schema, self.languages))
+        self.shared = {
+            **list_shared(self.schema),
+            "known": quote_text(json.dumps(self._known(), ensure_ascii=False)),
+            "sees_all": sees_all(rules),
+            "words_of_q": (
+                "coalesce(q, '') || CASE WHEN _options ->> 'as_you_type' = 'true'"
+                " THEN '*' ELSE '' END"
+            ),
+        }
+
+    def list_objects(self) -> Iterator[Managed]:
+        for kind in ("state", "words"):
+            yield self._table("", f"_search_{kind}", fill(SHARED[kind], self.shared))
+        drops = ";\n".join(search_text.list_drops(self.schema, self.languages))
+        yield Managed("function", "", "search_vector", self.texts, drops)
+        for kind in ("parts", "quote", "condition", "share_of"):
+            yield self._function(f"_search_{kind}", kind, SHARED[kind], self.shared)
+        for table in self.tables:
+            yield from self._list_of(table)
+        yield self._function("search", "many", SHARED["many"], self.shared)
+        for table in self.tables:
+            yield self._function(table.function, "one", TABLE["one"], list_parts(table))
+        yield from self._list_grants()
+
+    def _known(self) -> dict[str, object]:
+        """What `search` knows of each table."""
+        return {
+            table.name: {
+                "rank": table.quoted("rank"),
+                "languages": table.search.languages,
+                "fields": table.search.columns,
+                "columns": dict.fromkeys(table.columns, 1),
+            }
+            for table in self.tables
+        }
+
+    def _list_of(self, table: Searched) -> Iterator[Managed]:
+        parts = list_parts(table)
+        digest = sha256("\0".join([self.texts, parts["vectors"], SHARED["parts"]]).encode())
+        comment = quote_text(f"made by Assise from {digest.hexdigest()[:16]}")
+        kinds = (*DATA, "blocks") if table.vector else DATA
+        for kind in kinds:
+            block = TABLE[kind]
+            if kind == "rows" and not table.vector:
+                block = block.replace("{v}.sparsevec", "text")
+            create = [fill(block, parts), f"COMMENT ON TABLE {table.quoted(kind)} IS {comment}"]
+            drop = []
+            if kind == "fresh":
+                name = quote_text(table.name)
+                values = f"({name}, 0, true, 0)"
+                state = parts["state"]
+                create.append(
+                    f"INSERT INTO {state} (name, generation, is_active, n) VALUES {values}"
+                )
+                if not table.vector:
+                    create.append(f"CREATE INDEX ON {table.quoted(kind)} USING gin (vector)")
+                body = (
+                    f"BEGIN DELETE FROM {state} WHERE name = {name};"
+                    " EXCEPTION WHEN undefined_table THEN NULL; END"
+                )
+                drop.append(f"DO {quote_text(body)}")
+            yield self._table(table.name, table.made(kind), *create, drops=drop)
+        functions = ["index", "complete", "correct", *(["dense"] if table.vector else []), "rank"]
+        for kind in functions:
+            block = TABLE[kind]
+            if kind == "rank" and not table.vector:
+                block = _without_blocks(block)
+            yield self._function(table.made(kind), kind, block, parts)
+        yield from _list_triggers(table)
+        if columns := table.index:
+            yield self._index(table, columns)
+
+    def _index(self, table: Searched, columns: tuple[str, ...]) -> Managed:
+        name = table.made("visible")
+        live = self.rules.live(table.name).replace(" AND ", " WHERE ", 1)
+        create = f"CREATE INDEX {quote(name)} ON {table.place} ({quote_list(columns)}){live}"
+        drop = f"DROP INDEX IF EXISTS {quote(self.schema, name)}"
+        return Managed("index", table.name, name, create, drop)
+
+    def _table(
+        self, table: str, name: str, *statements: str, drops: list[str] | None = None
+    ) -> Managed:
+        """A table of ours; it goes by itself, since no table of users depends on it."""
+        place = quote(self.schema, name)
+        create = [*statements, *self._own(f"TABLE {place}")]
+        drop = [*(drops or []), f"DROP TABLE IF EXISTS {place}"]
+        return Managed("table", table, name, ";\n".join(create), ";\n".join(drop))
+
+    def _function(self, name: str, kind: str, block: str, parts: dict[str, str]) -> Managed:
+        function = f"{quote(self.schema, name)}({SIGNATURES[kind]})"
+        create = [
+            fill(block, parts),
+            *self._own(f"FUNCTION {function}"),
+            f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC",
+        ]
+        drop = f"DROP FUNCTION IF EXISTS {function}"
+        return Managed("function", "", name, ";\n".join(create), drop)
+
+    def _own(self, what: str) -> list[str]:
+        if not self.rules.has_rules or self.rules.is_forced:
+            return []
+        return [f"ALTER {what} OWNER TO {quote(self.rules.owner)}"]
+
+    def _list_grants(self) -> Iterator[Managed]:
+        if not self.rules.has_rules or self.rules.is_forced:
+            return
+        functions = {"search": MANY, **{table.function: ONE for table in self.tables}}
+        for name, arguments in functions.items():
+            function = f"{quote(self.schema, name)}({arguments})"
+            for role in ("app", "admin"):
+                to = quote(role_name(self.rules.prefix, role))
+                create = f"GRANT EXECUTE ON FUNCTION {function} TO {to}"
+                yield Managed("grant", "", f"{name} {role}", create, "")
+
+
+def _without_blocks(block: str) -> str:
+    """The function `rank` where there is no pgvector: all rows are scored by their tsvectors."""
+    before, _, rest = block.partition("    IF _count > _rows THEN\n")
+    _, _, rows = rest.partition("    ELSE\n")
+    body, _, after = rows.partition("    END IF;\n")
+    return before + body + after
+
+
+def _list_triggers(table: Searched) -> Iterator[Managed]:
+    events = {
+        "INSERT": "REFERENCING NEW TABLE AS added ",
+        "UPDATE": "REFERENCING NEW TABLE AS added OLD TABLE AS gone ",
+        "DELETE": "REFERENCING OLD TABLE AS gone ",
+        "TRUNCATE": "",
+    }
+    for event, tables in events.items():
+        name = table.made(event.lower())
+        create = (
+            f"CREATE TRIGGER {quote(name)} AFTER {event} ON {table.place} {tables}"
+            f"FOR EACH STATEMENT EXECUTE FUNCTION {table.quoted('index')}()"
+        )
+        kind: ManagedKind = "trigger"
+        yield Managed(kind, table.name, name, create, drop_of("TRIGGER", name, table.place))
+
+
+__all__ = ["EXTENSIONS", "list_search_functions", "list_search_objects", "quote_array"]

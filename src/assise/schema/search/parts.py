@@ -1,0 +1,139 @@
+"""What is put into the blocks of `table.sql` and `build.sql` for one searched table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from assise.schema.search import searched
+from assise.schema.search.searched import (
+    Searched,
+    list_shared,
+    quote_array,
+    sees_all,
+)
+from assise.schema.sql import qualify, quote, quote_list, quote_text
+
+MADE = "fresh pending terms rows blocks index dense complete correct rank".split()
+ROWS = "t s w f b".split()
+"""Aliases of rows in the blocks."""
+
+PAIRS = [("a", "t"), ("p", "k"), ("f", "k"), ("w", "k"), ("t", "k")]
+PAIRS += [("t", "w"), ("w", "f"), ("t", "f"), ("t", "p"), ("o", "w")]
+"""Pairs of rows that a block compares by their keys."""
+
+SHARE = "round(1e10 * {score} / {possible}) / 1e10"
+"""A score as a share of what no row exceeds, in steps in which equal scores are equal."""
+
+
+def list_parts(table: Searched) -> dict[str, str]:
+    """All parts by name."""
+    return {
+        **list_shared(table.rules.schema),
+        **_name_objects(table),
+        **_list_keys(table),
+        **_read_texts(table),
+        **_rank_rows(table),
+    }
+
+
+def _name_objects(table: Searched) -> dict[str, str]:
+    return {
+        **{kind: table.quoted(kind) for kind in MADE},
+        "v": quote(table.vector) if table.vector else "",
+        "query_type": f"{quote(table.vector)}.sparsevec" if table.vector else "text",
+        "has_vector": "true" if table.vector else "false",
+        "size": str(searched.BLOCK),
+        "name": quote_text(table.name),
+        "place": table.place,
+        "place_text": quote_text(table.place),
+        "one": quote(table.rules.schema, table.function),
+        "batch": quote(table.made("batch")),
+        "counted": quote(table.made("counted")),
+    }
+
+
+def _list_keys(table: Searched) -> dict[str, str]:
+    """The key in lists, as columns, variables and values of JSON."""
+    key = table.key
+    is_collated = table.rules.manifest.layout.tables[table.name].key_is_any
+    collated = next(iter(key)) if is_collated else None
+    collations = {name: ' COLLATE "C"' if name == collated else "" for name in key}
+    columns = {name: f"{quote(name)} {kind}" for name, kind in key.items()}
+    typed = [f"(r.key ->> {n})::{kind}" for n, kind in enumerate(key.values())]
+    named = [f"{value} AS {quote(name)}" for name, value in zip(key, typed, strict=True)]
+    after = [f"($15 -> 'key' ->> {n})::{kind}" for n, kind in enumerate(key.values())]
+    declared = [f"_key{n} {kind}[]" for n, kind in enumerate(key.values())]
+    same = {f"same_{one}_{other}": table.same(one, other) for one, other in PAIRS}
+    return {
+        **same,
+        **{f"{row}_keys": ", ".join(qualify(row, key)) for row in ROWS},
+        "keys": quote_list(key),
+        "key_columns": ", ".join(f"{columns[name]}{collations[name]} NOT NULL" for name in key),
+        "out_columns": ", ".join(columns.values()),
+        "typed_keys": ", ".join(named),
+        "key_arrays": "; ".join(declared),
+        "key_variables": ", ".join(f"_key{n}" for n, _ in enumerate(key)),
+        "first_variable": "_key0",
+        "t_aggregates": ", ".join(f"array_agg({name})" for name in qualify("t", key)),
+        "key_of_w": _is_key("w", table),
+        "key_of_f": _is_key("f", table),
+        "after_key": f"({', '.join(qualify('s', key))}) > ({', '.join(after)})",
+    }
+
+
+def _is_key(row: str, table: Searched) -> str:
+    """That a row has the key in the variable `_key`, which is JSON."""
+    columns = zip(qualify(row, table.key), table.key.values(), strict=True)
+    return " AND ".join(
+        f"{name} = (_key ->> {n})::{kind}" for n, (name, kind) in enumerate(columns)
+    )
+
+
+def _read_texts(table: Searched) -> dict[str, str]:
+    """How rows become tsvectors, and how these are measured."""
+    state = quote(table.rules.schema, "_search_state")
+    active = f"SELECT generation FROM {state} WHERE is_active AND name = {quote_text(table.name)}"
+    vectors = (
+        f"SELECT vector FROM {table.quoted('fresh')} UNION ALL"
+        f" SELECT vector FROM {table.quoted('rows')} WHERE generation = ({active})"
+    )
+    languages = table.search.languages
+    tags = [f"{name}:" for name in languages] if len(languages) > 1 else []
+    return {
+        "unchanged_a_t": _unchanged(table.watched, "a", "t"),
+        "vectors": table.vectors("t"),
+        "frequency": table.frequency,
+        "saturated": table.saturate("%(average)s::float8"),
+        "saturated_of_state": table.saturate("s.average"),
+        **{f"measure_{row}": table.measure(f"{row}.vector") for row in ("b", "r", "v")},
+        "all_vectors": vectors,
+        "vectors_text": quote_text(vectors),
+        "languages": table.languages,
+        "tags": quote_array([*tags, ""]),
+        "labels": quote_text(json.dumps(table.labels, ensure_ascii=False)),
+    }
+
+
+def _unchanged(columns: Iterable[str], one: str, other: str) -> str:
+    """That the text of two rows is the same, byte for byte."""
+    pairs = zip(qualify(one, columns), qualify(other, columns), strict=True)
+    same = (f"{left}::text IS NOT DISTINCT FROM {right}::text" for left, right in pairs)
+    return " AND ".join(same)
+
+
+def _rank_rows(table: Searched) -> dict[str, str]:
+    """Which rows a user sees, and their scores."""
+    live, rule = table.visible
+    return {
+        "columns": quote_array(table.columns),
+        "live": quote_text(live),
+        "rule": quote_text(rule),
+        "sees_all": sees_all(table.rules),
+        "row_score": quote_text(table.score_row("$7")),
+        "row_score_static": table.score_row("_vector"),
+        "fresh_score": table.score_fresh("$2", "$3", "$8"),
+        "fresh_score_static": table.score_fresh("_lexemes", "_weights", "_state.average"),
+        "share": quote_text(SHARE.format(score="max(s.score)", possible="$11")),
+        "share_static": SHARE.format(score="score", possible="_possible"),
+    }

@@ -1,0 +1,220 @@
+"""A search of an application or an operator: what is asked, the statements, and what was found.
+
+The statements are those of a generator that gets their rows, for sessions with await and without.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Literal
+
+from assise.errors import UsageError
+from assise.manifest.model import Manifest
+from assise.manifest.sections.search import SEARCH, Search
+from assise.postgres.pool import Record
+from assise.schema.search.searched import count_values, select_hits
+from assise.schema.sql import quote
+from assise.search.snippet import make_snippet
+from assise.wording import nearest
+
+LONGEST = 100_000
+"""Characters of a text in which a passage is looked for."""
+
+Enough = Literal["any", "most", "all"]
+"""How much of a query a row must have."""
+
+EXACT = 10_000
+"""So many hits are counted exactly."""
+
+_ARGUMENTS = (
+    "%(q)s, %(tables)s::text[], %(limit)s, %(filters)s::jsonb, %(cursor)s, %(options)s::jsonb"
+)
+Statements = Generator[tuple[str, dict[str, object]], Sequence[Record], "Answer"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is searched for, in which tables; `filters` are conditions on columns.
+
+    facets: columns of the one table in `types` whose values are counted among all hits.
+    """
+
+    text: str
+    types: Sequence[str] | None = None
+    limit: int = 10
+    filters: Mapping[str, object] = field(default_factory=dict)
+    cursor: str | None = None
+    match: Enough = "any"
+    as_you_type: bool = False
+    is_raw: bool = False
+    facets: Sequence[str] = ()
+    with_total: bool = True
+
+    def options(self) -> dict[str, object]:
+        """The options as the functions in the database read them."""
+        found: dict[str, object] = {}
+        if self.match != "any":
+            found["match"] = self.match
+        if self.as_you_type:
+            found["as_you_type"] = True
+        return {**found, **({"raw": True} if self.is_raw else {})}
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A row that was found: its table, key, and score relative to the best one, 0 to 1.
+
+    `metadata` are its other columns; `next` is the cursor of a page that begins behind it.
+    """
+
+    type: str
+    id: object
+    title: str
+    snippet: str
+    score: float
+    metadata: dict[str, object]
+    next: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The hits of a query in order, how many there are in all, and how long it took.
+
+    Up to 10,000 hits `total` and `facets` are exact; with more, `estimated` is true, and they are
+    of the best 10,000. `total` is None where it was not asked for.
+    """
+
+    results: list[Hit]
+    execution_time_ms: float
+    total: int | None = None
+    estimated: bool = False
+    facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    @property
+    def cursor(self) -> str | None:
+        """The cursor of the next page; None behind the last hit."""
+        return self.results[-1].next if self.results else None
+
+
+def ask(
+    manifest: Manifest, request: Request, schema: str | None = None
+) -> tuple[str, dict[str, object]]:
+    """The statement that ranks rows, and its parameters.
+
+    Raises:
+        UsageError: a table is not searched.
+    """
+    _check(manifest, request)
+    statement = f"SELECT * FROM {_function(schema)}({_ARGUMENTS}) ORDER BY place"  # noqa: S608
+    return statement, {
+        "q": request.text.replace("\0", " "),
+        "tables": None if request.types is None else [*request.types],
+        "limit": request.limit,
+        "filters": json.dumps(request.filters, default=str),
+        "cursor": request.cursor,
+        "options": json.dumps(request.options()),
+    }
+
+
+def find(manifest: Manifest, request: Request, schema: str | None = None) -> Statements:
+    """Search, then read the rows of the hits with the rights of whoever asks.
+
+    Raises:
+        UsageError: a table is not searched, or a facet is no column of one table.
+    """
+    started = perf_counter()
+    hits = yield ask(manifest, request, schema)
+    made: dict[object, Hit] = {}
+    for table in dict.fromkeys(str(hit["table"]) for hit in hits):
+        own = [hit for hit in hits if hit["table"] == table]
+        keys = json.dumps([hit["key"] for hit in own])
+        rows = yield select_hits(manifest, table, schema), {"keys": keys}
+        texts = [_read_bodies(manifest, table, row) for row in rows]
+        (marked,) = yield _mark(manifest, table, texts, request.text, schema=schema)
+        headlines = iter(marked["headlines"])
+        for row, bodies in zip(rows, texts, strict=True):
+            snippet = make_snippet(bodies, [next(headlines) for _ in bodies], request.text)
+            hit = own[int(row["_place"]) - 1]
+            made[hit["place"]] = _make_hit(manifest, hit, row, snippet)
+    results = [made[hit["place"]] for hit in hits if hit["place"] in made]
+    counts = Answer([], 0)
+    if request.with_total:
+        counts = yield from _count(manifest, request, schema)
+    return replace(counts, results=results, execution_time_ms=(perf_counter() - started) * 1_000)
+
+
+def _count(manifest: Manifest, request: Request, schema: str | None) -> Statements:
+    """How many hits there are, and how often they have each value of the facets."""
+    _, parameters = ask(manifest, request, schema)
+    arguments = _ARGUMENTS.replace("%(limit)s", str(EXACT + 1)).replace("%(cursor)s", "NULL")
+    hits = f"{_function(schema)}({arguments}) AS s"
+    (counted,) = yield f"SELECT count(*) AS total FROM {hits}", parameters  # noqa: S608
+    total, facets = int(counted["total"]), {}
+    for column in request.facets:
+        if request.types is None or len(request.types) != 1:
+            raise UsageError("facets are of one table", remedy="Name it alone in types.")
+        statement = count_values(manifest, request.types[0], column, hits, schema)
+        values = yield statement, parameters
+        facets[column] = {str(row["value"]): int(row["rows"]) for row in values}
+    return Answer([], 0, min(total, EXACT), estimated=total > EXACT, facets=facets)
+
+
+def _function(schema: str | None) -> str:
+    return quote(schema, "search") if schema else "search"
+
+
+def _check(manifest: Manifest, request: Request) -> None:
+    known = [name for name, table in manifest.tables.items() if SEARCH.of(table) is not None]
+    for name in request.types or ():
+        if name not in known:
+            raise UsageError(f"table {name!r} is not searched", remedy=nearest(name, known))
+    if not known:
+        raise UsageError(
+            "no table is searched", remedy="Write search: {title: …, body: …} at a table."
+        )
+
+
+def _read_bodies(manifest: Manifest, table: str, row: Record) -> list[str]:
+    search = SEARCH.of(manifest.tables[table]) or Search()
+    return [_as_text(row[column])[:LONGEST] for column in search.body if row[column]]
+
+
+def _mark(
+    manifest: Manifest, table: str, texts: Iterable[list[str]], q: str, *, schema: str | None
+) -> tuple[str, dict[str, object]]:
+    """The statement that finds the best passages of texts, and its parameters."""
+    search = SEARCH.of(manifest.tables[table]) or Search()
+    function = quote(schema, "search_headlines") if schema else "search_headlines"
+    return (
+        f"SELECT {function}(%(bodies)s::text[], %(q)s, %(languages)s::text[]) AS headlines",
+        {
+            "bodies": [body for bodies in texts for body in bodies],
+            "q": q.replace("\0", " "),
+            "languages": list(search.languages),
+        },
+    )
+
+
+def _make_hit(manifest: Manifest, hit: Record, row: Record, snippet: str) -> Hit:
+    name = str(hit["table"])
+    table = manifest.tables[name]
+    search = SEARCH.of(table) or Search()
+    key = [row[column] for column in table.primary_key]
+    title = str(row.get(search.title or "") or "")
+    known = {*table.primary_key, *search.columns, "_place"}
+    return Hit(
+        type=name,
+        id=key[0] if len(key) == 1 else tuple(key),
+        title=title,
+        snippet=snippet,
+        score=float(hit["score"]),
+        metadata={column: value for column, value in row.items() if column not in known},
+        next=str(hit["next"]),
+    )
+
+
+def _as_text(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

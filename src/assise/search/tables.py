@@ -1,0 +1,146 @@
+"""The index tables and functions of searched tables: made after a load, and changed in place."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+
+from assise.errors import BusyError, RefusedError, TargetError
+from assise.postgres import bookkeeping
+from assise.postgres.bookkeeping import Bookkeeping
+from assise.postgres.connection import Connection
+from assise.postgres.queries import Queries
+from assise.progress import Log
+from assise.schema.managed import Managed
+from assise.schema.search.objects import EXTENSIONS, list_search_objects
+from assise.schema.sql import create_extension, quote
+from assise.wording import count_of
+from assise.workspace import LoadedTables
+
+QUERIES = Queries("assise.search")
+PART = Bookkeeping("search", files("assise.search").joinpath("sql"))
+
+_DROP_EXTENSION = (
+    "DO $$ BEGIN DROP EXTENSION IF EXISTS {name};"
+    " EXCEPTION WHEN dependent_objects_still_exist THEN NULL; END $$"
+)
+
+
+def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) -> None:
+    """Make what the search of a manifest needs, and take away what it needs no longer.
+
+    An index table whose text or languages changed is made again, and then built anew.
+
+    Raises:
+        TargetError: the server refuses something, or a function has one of our names.
+    """
+    made = _list_made(connection, tables.name)
+    is_wanted = bool(list_search_objects(tables.manifest, tables.schema, vector=None))
+    if not is_wanted and not made:
+        return
+    bookkeeping.ensure(connection, PART)
+    extensions = [each for each in made if each.kind == "extension"]
+    if is_wanted:
+        extensions += _make_extensions(connection, tables.schema, log)
+    vector = find_vector(connection)
+    wanted = list_search_objects(tables.manifest, tables.schema, vector=vector)
+    wanted = [*extensions, *wanted]
+    missing = _find_missing(connection, wanted, tables.schema)
+    if wanted == made and not missing:
+        return
+    try:
+        with connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '10s'")
+            _change(connection, wanted=wanted, made=made, missing=missing)
+            lines = json.dumps([list(each) for each in wanted])
+            connection.execute(QUERIES["keep"], {"load": tables.name, "lines": lines})
+    except BusyError as error:
+        raise TargetError(
+            f"another session uses the tables of {tables.name!r}: their search was not changed",
+            remedy="End it, or wait; the same command makes it.",
+        ) from error
+    except RefusedError as error:
+        raise TargetError(
+            f"the search of {tables.name!r} was not changed: {error.message}",
+            remedy="Rename what has one of its names; the same command makes it.",
+        ) from error
+    count = len({each.table for each in wanted if each.table})
+    if count:
+        how = "with pgvector" if vector else "without pgvector, which is slower"
+        log(f"search: {count_of(count, 'table')}, {how}; `assise search build` indexes their rows")
+
+
+def find_vector(connection: Connection) -> str | None:
+    """The schema of pgvector, if the database has one that search can use."""
+    found = connection.scalar(QUERIES["vector"])
+    return None if found is None else str(found)
+
+
+def _make_extensions(connection: Connection, schema: str, log: Log) -> list[Managed]:
+    made = []
+    for name in ("vector", *EXTENSIONS):
+        if not connection.scalar(QUERIES["available"], {"name": name}):
+            continue
+        try:
+            with connection.transaction():
+                connection.execute(create_extension(name, schema))
+        except TargetError as error:
+            log(f"extension {name} cannot be made: {error.message}")
+            continue
+        drop = _DROP_EXTENSION.format(name=quote(name))
+        made.append(Managed("extension", "", name, "", drop))
+    return made
+
+
+def _list_made(connection: Connection, load: str) -> list[Managed]:
+    if not bookkeeping.find_version(connection, PART):
+        return []
+    return connection.fetch(Managed, QUERIES["made"], {"load": load})
+
+
+def _find_missing(connection: Connection, objects: list[Managed], schema: str) -> set[Managed]:
+    rows = connection.execute(QUERIES["present"], {"schema": schema})
+    found = {(str(kind), str(name)) for kind, name in rows}
+    known = {"table", "function", "trigger", "index"}
+    return {each for each in objects if each.kind in known and (each.kind, each.name) not in found}
+
+
+def _change(
+    connection: Connection, *, wanted: list[Managed], made: list[Managed], missing: set[Managed]
+) -> None:
+    """Drop what is no longer wanted as it is, and make the rest; tables stay while they can."""
+    kept = {
+        each for each in made if each.kind in {"table", "extension", "index"} and each in wanted
+    }
+    kept -= missing
+    lost = {each.table for each in wanted if each.kind == "table" and each not in kept}
+    kept -= {each for each in kept if each.kind != "extension" and lost & {each.table, ""}}
+    for each in reversed(made):
+        if each not in kept and each.drop:
+            connection.execute(each.drop)
+    for each in wanted:
+        if each not in kept and each.create:
+            connection.execute(each.create)
+
+
+def list_additions(connection: Connection, load: str) -> set[tuple[str, str]]:
+    """What search has added to the tables of a load: table, and kind with name."""
+    return {
+        (each.table, f"{each.kind} {each.name}")
+        for each in _list_made(connection, load)
+        if each.table
+    }
+
+
+def forget(connection: Connection, load: str) -> None:
+    """Drop what search has made beside the tables of a load, which are gone.
+
+    The caller has the lock of the bookkeeping, and a transaction.
+    """
+    if not bookkeeping.find_version(connection, PART):
+        return
+    for (statement,) in connection.execute(QUERIES["forget"], {"load": load}):
+        connection.execute(str(statement))
+    if not connection.scalar(QUERIES["has_objects"]):
+        connection.execute(QUERIES["drop_objects"])
+        bookkeeping.forget(connection, PART)

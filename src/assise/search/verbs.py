@@ -1,0 +1,216 @@
+"""The verbs of `assise search` for operators, and the noun `search` of an application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from assise.errors import UsageError
+from assise.manifest.model import Manifest
+from assise.manifest.sections.access import ROLES
+from assise.manifest.sections.postgres import RoleName
+from assise.postgres.connection import Connection
+from assise.postgres.conninfo import describe
+from assise.postgres.pool import Session
+from assise.postgres.sync import open_session
+from assise.schema.access import AccessRules
+from assise.schema.search.searched import Searched, find_searched
+from assise.search.asker import Asker, run, run_async
+from assise.search.build import Builder
+from assise.search.explain import Explained, explain_table
+from assise.search.query import Answer, Request, find
+from assise.search.tables import find_vector
+from assise.workspace import LoadedTables, Workspace
+
+OpenTables = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables]]]
+
+
+@dataclass(frozen=True)
+class IndexState:
+    """How far the index of a table is: its rows, and those that wait for the worker.
+
+    `pending` rows have no entry yet; `fresh` ones are found, but scored one by one.
+    """
+
+    table: str
+    rows: int
+    pending: int
+    fresh: int
+    generation: int
+    counted: int
+    sealed: int
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Rows of a table that the index does not have as they are."""
+
+    table: str
+    missing: int
+    extra: int
+    differing: int
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self.missing + self.extra + self.differing
+
+
+@dataclass(frozen=True)
+class SearchVerbs:
+    """The verbs of `assise search`; `open_tables` connects to the tables of the finished load."""
+
+    workspace: Workspace
+    open_tables: OpenTables
+
+    def query(
+        self,
+        request: Request,
+        *,
+        user_id: object = None,
+        tenant_id: object = None,
+        role: RoleName = "app",
+    ) -> Answer:
+        """Search as a user does.
+
+        Raises:
+            UsageError: a table is not searched, or the role has no URL.
+            RefusedError: a filter or a cursor cannot be used.
+        """
+        with self.open_asker(user_id=user_id, tenant_id=tenant_id, role=role) as asker:
+            return run(find(asker.manifest, request, asker.schema), asker.session)
+
+    @contextmanager
+    def open_asker(
+        self, *, user_id: object = None, tenant_id: object = None, role: RoleName = "app"
+    ) -> Iterator[Asker]:
+        """A session for many searches.
+
+        Raises:
+            UsageError: the role has no URL.
+        """
+        manifest = self.workspace.manifest()
+        rights = self.workspace.rights(manifest, role)
+        rights = rights._replace(user_id=user_id, tenant_id=tenant_id)
+        is_bound, schema = ROLES.of(manifest) is not None, None
+        if is_bound:
+            conninfo = self.workspace.login(manifest, role)
+        else:
+            with self.open_tables() as (connection, tables):
+                conninfo, schema = connection.conninfo, tables.schema
+        with open_session(conninfo, describe(conninfo), rights, is_bound=is_bound) as session:
+            yield Asker(manifest, schema, session)
+
+    def explain(
+        self,
+        request: Request,
+        *,
+        user_id: object = None,
+        tenant_id: object = None,
+        role: RoleName = "app",
+    ) -> list[Explained]:
+        """Say how a query is answered: the plan of each table, and what its words weigh.
+
+        Raises:
+            UsageError: a table is not searched, or the role has no URL.
+        """
+        rights = {"user_id": user_id, "tenant_id": tenant_id}
+        with self.open_tables() as (connection, tables):
+            found = list_tables(connection, tables)
+            with self.open_asker(**rights, role=role) as asker:
+                return [
+                    explain_table(connection, asker, table, request)
+                    for table in found
+                    if request.types is None or table.name in request.types
+                ]
+
+    def build(self, names: list[str] | None = None) -> dict[str, int]:
+        """Index all rows that are not yet; how many of each table."""
+        with self._builders(names) as builders:
+            return {builder.table.name: builder.build() for builder in builders}
+
+    def status(self) -> list[IndexState]:
+        """How far the index of each table is."""
+        with self._builders() as builders:
+            return [_read_status(builder) for builder in builders]
+
+    def check(self, *, repair: bool = False) -> list[Drift]:
+        """Compare all rows with the index; with `repair` index again what differs."""
+        with self._builders() as builders:
+            return [_find_drift(builder, repair=repair) for builder in builders]
+
+    @contextmanager
+    def _builders(self, names: list[str] | None = None) -> Iterator[list[Builder]]:
+        with self.open_tables() as (connection, tables):
+            found = list_tables(connection, tables)
+            if not found:
+                raise UsageError(
+                    f"no table of {tables.name!r} is searched",
+                    remedy="Write search: {title: …, body: …} at a table.",
+                )
+            yield [
+                Builder(connection, table) for table in found if not names or table.name in names
+            ]
+
+
+def list_tables(connection: Connection, tables: LoadedTables) -> list[Searched]:
+    """The searched tables of a load."""
+    rules = AccessRules(tables.manifest, tables.schema)
+    return find_searched(rules, find_vector(connection))
+
+
+def _read_status(builder: Builder) -> IndexState:
+    active = builder.active
+    rows, pending, fresh, _ = builder.run("status", active=active.generation)[0]
+    return IndexState(
+        builder.table.name,
+        int(str(rows)),
+        int(str(pending)),
+        int(str(fresh)),
+        active.generation,
+        int(active.n),
+        active.sealed,
+    )
+
+
+def _find_drift(builder: Builder, *, repair: bool) -> Drift:
+    active = builder.active.generation
+    counts = [
+        int(str(builder.run(name, active=active)[0][0]))
+        for name in ("missing", "extra", "differing")
+    ]
+    drift = Drift(builder.table.name, *counts)
+    if repair and drift.count:
+        with builder.lock(patience_s=60), builder.connection.transaction():
+            for name in ("repair_missing", "repair_extra", "repair_differing"):
+                builder.run(name, active=active)
+        builder.build()
+    return drift
+
+
+@dataclass(frozen=True)
+class AppSearch:
+    """The noun `search` of an application: `await app.search("…", user_id=…)`."""
+
+    manifest: Manifest
+    open_session: Callable[..., AbstractAsyncContextManager[Session]]
+
+    async def __call__(
+        self,
+        text: str,
+        *,
+        user_id: object = None,
+        tenant_id: object = None,
+        types: list[str] | None = None,
+        limit: int = 10,
+        filters: Mapping[str, Any] = {},
+        cursor: str | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> Answer:
+        """Search the tables `types`, or all, with the rights of a user."""
+        request = Request(text, types, limit, filters, cursor)
+        request = replace(request, **options)
+        async with self.open_session(user_id=user_id, tenant_id=tenant_id) as session:
+            return await run_async(find(self.manifest, request), session)
