@@ -140,19 +140,19 @@ def test_a_load_of_buckets_goes_on_as_it_was(
 
 
 def repeat_text(size: int, number: int = 0) -> dict[str, object]:
-    """A bucket of 961 measurements with one text of some bytes, packed into few."""
-    repeat = b"\x87" + (15).to_bytes(8, "little") * 8 + b"\0"
+    """A bucket of 121 measurements with one text of some bytes, packed into few."""
+    repeat = b"\x80" + (15).to_bytes(8, "little") + b"\0"
     text = write_value(f"{number:4}{'y' * size}")
-    return make_bucket({"ts": write_value(START) + repeat, "text": text + repeat}, 961)
+    return make_bucket({"ts": write_value(START) + repeat, "text": text + repeat}, 121)
 
 
 def test_buckets_that_unpack_to_much_stay_within_memory(tmp_path: Path, database: str) -> None:
-    """60 kB that become 48 MB; a bucket of 32 MB; and one of 961 MB, which is left as it is."""
-    buckets = [repeat_text(2_500, n) for n in range(20)]
-    write_series(tmp_path / "app", [*buckets, repeat_text(32_000), repeat_text(1_000_000)])
+    """A megabyte that becomes 116; a bucket of 15 MB; and one of 121 MB, which is left as it is."""
+    buckets = [repeat_text(16_000, n) for n in range(60)]
+    write_series(tmp_path / "app", [*buckets, repeat_text(125_000), repeat_text(1_000_000)])
     code, peak_mb, printed = run(tmp_path, "migrate", "app", "--to", database, "--yes", "--json")
     report = json.loads(printed.read_bytes())
     figures = {each["name"]: each["loaded"] for each in report["collections"]}
-    assert (code, figures) == (0, {"cities": 1, "weather": 21 * 961, "weather_buckets": 1})
-    assert report["verified"]["equal"] == 21 * 961 + 2
+    assert (code, figures) == (0, {"cities": 1, "weather": 61 * 121, "weather_buckets": 1})
+    assert report["verified"]["equal"] == 61 * 121 + 2
     assert peak_mb < LIMIT_MB

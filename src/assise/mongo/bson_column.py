@@ -49,7 +49,7 @@ class Room:
         """
         self._left -= size
         if self._left < 0:
-            raise UnpackError("it unpacks to more than 32 MB")
+            raise UnpackError("it unpacks to more than 16 MB")
 
 
 class _Stream:

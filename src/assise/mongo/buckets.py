@@ -29,8 +29,8 @@ from assise.mongo.simple8b import UnpackError
 MOST = 1 << 17
 """Measurements of a bucket at most; MongoDB puts 1,000 into one unless it is told otherwise."""
 
-MOST_BYTES = 32 << 20
-"""Bytes of the measurements of a bucket, at most."""
+MOST_BYTES = 16 << 20
+"""Bytes of the measurements of a bucket, at most: as many as the largest document has."""
 
 MOST_FIELDS = 1 << 14
 """Fields of the measurements of a bucket, at most."""
