@@ -11,6 +11,8 @@ from starlette.responses import JSONResponse, Response
 from assise import __version__
 from assise.app import App
 from assise.errors import AssiseError
+from assise.manifest.sections.identity import IDENTITY, SUPABASE
+from assise.manifest.sections.servers import MAIN as SERVER
 
 WAIT_S = 3.0
 MAIN = "postgresql"
@@ -18,14 +20,28 @@ MAIN = "postgresql"
 
 
 async def check_databases(app: App) -> dict[str, dict[str, object]]:
-    """The state of each database, by name; with its milliseconds where it answers."""
-    return {MAIN: await _check_main(app)}
+    """The state of each database, by name; with its milliseconds where it answers.
+
+    A server that is read by its REST interface alone has no connection to look at.
+    """
+    others = app.manifest.postgres.others
+    connected = [name for name, server in others.items() if server.is_connected]
+    names = [_name(app, name) for name in connected]
+    found = await asyncio.gather(*(_check(app, name) for name in (SERVER, *connected)))
+    return dict(zip([MAIN, *names], found, strict=True))
 
 
-async def _check_main(app: App) -> dict[str, object]:
+def _name(app: App, server: str) -> str:
+    """What health calls a server: the one of Supabase's users by that name."""
+    identity = IDENTITY.of(app.manifest)
+    is_supabase = server == "auth" and identity is not None and identity.is_supabase
+    return SUPABASE if is_supabase else server
+
+
+async def _check(app: App, server: str) -> dict[str, object]:
     begun = perf_counter()
     try:
-        async with asyncio.timeout(WAIT_S), app.session(read_only=True) as session:
+        async with asyncio.timeout(WAIT_S), app.session(read_only=True, on=server) as session:
             await session.fetch_value("SELECT 1")
     except (AssiseError, TimeoutError):
         return {"status": "unhealthy"}
