@@ -28,7 +28,7 @@ from assise.errors import (
 MEDIA_TYPE = "application/problem+json"
 
 
-class Answer(NamedTuple):
+class ErrorAnswer(NamedTuple):
     """The status of a class of errors, and what is said; empty where the error says it."""
 
     status: int
@@ -47,20 +47,20 @@ class RateError(RequestError):
 
 
 _AGAIN = "the request may succeed when it is sent again"
-ANSWERS: Mapping[type[AssiseError], Answer] = {
-    TokenError: Answer(401),
-    ForbiddenError: Answer(403),
-    KeysError: Answer(503),
-    DuplicateKeyError: Answer(409, "another row has one of these values already"),
-    ViolationError: Answer(422, "the database refuses these values"),
-    RefusedError: Answer(422, "the database refuses these values"),
-    LimitError: Answer(422, "the row is too large"),
-    DeniedError: Answer(403, "a rule refuses this row"),
-    BusyError: Answer(503, _AGAIN, 1),
-    SerializationError: Answer(503, _AGAIN, 1),
-    SlowError: Answer(504, "the request took too long"),
-    TargetError: Answer(503, "the database cannot be asked now", 1),
-    AssiseError: Answer(500, "the application is not set up for this"),
+ANSWERS: Mapping[type[AssiseError], ErrorAnswer] = {
+    TokenError: ErrorAnswer(401),
+    ForbiddenError: ErrorAnswer(403),
+    KeysError: ErrorAnswer(503),
+    DuplicateKeyError: ErrorAnswer(409, "another row has one of these values already"),
+    ViolationError: ErrorAnswer(422, "the database refuses these values"),
+    RefusedError: ErrorAnswer(422, "the database refuses these values"),
+    LimitError: ErrorAnswer(422, "the row is too large"),
+    DeniedError: ErrorAnswer(403, "a rule refuses this row"),
+    BusyError: ErrorAnswer(503, _AGAIN, 1),
+    SerializationError: ErrorAnswer(503, _AGAIN, 1),
+    SlowError: ErrorAnswer(504, "the request took too long"),
+    TargetError: ErrorAnswer(503, "the database cannot be asked now", 1),
+    AssiseError: ErrorAnswer(500, "the application is not set up for this"),
 }
 """By class; that of a class without one is that of the class above it."""
 
@@ -83,16 +83,18 @@ TITLES = {
 }
 
 
-def find_answer(error: AssiseError) -> Answer:
+def find_answer(error: AssiseError) -> ErrorAnswer:
     """What is answered to an error."""
     if isinstance(error, RequestError):
-        return Answer(error.status, retry_after_s=getattr(error, "retry_after_s", 0))
+        return ErrorAnswer(error.status, retry_after_s=getattr(error, "retry_after_s", 0))
     found = next(ANSWERS[each] for each in type(error).__mro__ if each in ANSWERS)
     state = getattr(error.__cause__, "sqlstate", None) or ""
     if state in {"23503", "23001"}:
-        return Answer(409, "another row refers to this one, or this one to a row that is not there")
+        return ErrorAnswer(
+            409, "another row refers to this one, or this one to a row that is not there"
+        )
     if isinstance(error, RefusedError) and state.startswith("42"):
-        return Answer(500, "the tables are not as the manifest has them")
+        return ErrorAnswer(500, "the tables are not as the manifest has them")
     if isinstance(error, KeysError):
         return found._replace(retry_after_s=error.retry_after_s)
     return found

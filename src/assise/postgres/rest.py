@@ -40,7 +40,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PLAIN = re.compile("[a-z_][a-z0-9_]*")
 _CODE = re.compile(r"^[A-Za-z0-9_]{1,20}\Z")
 
-ReadValue = Callable[[Any], object]
+ReadCell = Callable[[Any], object]
 
 
 @dataclass
@@ -178,7 +178,7 @@ def _read_answer(address: str, status: int, body: bytes) -> list[dict[str, Any]]
     raise TargetError(f"{address} refuses: {said}", remedy=remedy)
 
 
-def _read_row(row: Mapping[str, Any], readers: Mapping[str, ReadValue]) -> dict[str, Any]:
+def _read_row(row: Mapping[str, Any], readers: Mapping[str, ReadCell]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for alias, read in readers.items():
         value = row.get(alias)
@@ -207,7 +207,7 @@ def _keep(value: object) -> object:
     return value
 
 
-_READERS: Mapping[str, ReadValue] = {
+_READERS: Mapping[str, ReadCell] = {
     "uuid": UUID,
     "timestamptz": datetime.fromisoformat,
     "date": date.fromisoformat,

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from assise.manifest.model import Manifest
 from assise.postgres.pool import Record, Session
 from assise.postgres.sync import SyncSession
-from assise.search.query import Answer, Request, Statements, ask
+from assise.search.query import Answer, Asking, Request, ask
 
 
-def run(statements: Statements, session: SyncSession) -> Answer:
+def run(statements: Asking, session: SyncSession) -> Answer:
     """Run a search in a session."""
     rows = None
     try:
@@ -23,7 +23,7 @@ def run(statements: Statements, session: SyncSession) -> Answer:
         return found
 
 
-async def run_async(statements: Statements, session: Session) -> Answer:
+async def run_async(statements: Asking, session: Session) -> Answer:
     """Run a search in a session of an application."""
     rows = None
     try:

@@ -29,7 +29,7 @@ RESAMPLES = 1000
 SEED = 17
 
 Judgements = Mapping[str, Mapping[str, int]]
-Series = Mapping[str, Sequence[float]]
+Scores = Mapping[str, Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _measure(run: Mapping[str, Sequence[str]], judgements: Judgements) -> dict[s
     return {shown: [each[query] for query in judgements] for shown, each in found.items()}
 
 
-def _resample(values: Series) -> dict[str, list[float]]:
+def _resample(values: Scores) -> dict[str, list[float]]:
     """The means of each measure over random queries, drawn again and again.
 
     The draws are the same for all methods of as many queries.
@@ -167,7 +167,7 @@ def _resample(values: Series) -> dict[str, list[float]]:
     return means
 
 
-def _exceed(of_method: Mapping[str, Series], name: str, first: str) -> dict[str, list[float]]:
+def _exceed(of_method: Mapping[str, Scores], name: str, first: str) -> dict[str, list[float]]:
     """By how much the values of a method exceed those of the first one."""
     pairs = {
         each: zip(of_method[name][each], of_method[first][each], strict=True) for each in MEASURES
@@ -175,7 +175,7 @@ def _exceed(of_method: Mapping[str, Series], name: str, first: str) -> dict[str,
     return {name: list(starmap(sub, found)) for name, found in pairs.items()}
 
 
-def _estimate(values: Series, means: Series) -> dict[str, Mean]:
+def _estimate(values: Scores, means: Scores) -> dict[str, Mean]:
     """Each measure with the percentiles of its resampled means."""
     cut = RESAMPLES // 40
     ordered = {name: sorted(each) for name, each in means.items()}

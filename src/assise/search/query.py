@@ -32,7 +32,7 @@ EXACT = 10_000
 _ARGUMENTS = (
     "%(q)s, %(tables)s::text[], %(limit)s, %(filters)s::jsonb, %(cursor)s, %(options)s::jsonb"
 )
-Statements = Generator[tuple[str, dict[str, object]], Sequence[Record], "Answer"]
+Asking = Generator[tuple[str, dict[str, object]], Sequence[Record], "Answer"]
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def ask(
     }
 
 
-def find(manifest: Manifest, request: Request, schema: str | None = None) -> Statements:
+def find(manifest: Manifest, request: Request, schema: str | None = None) -> Asking:
     """Search, then read the rows of the hits with the rights of whoever asks.
 
     Raises:
@@ -146,7 +146,7 @@ def find(manifest: Manifest, request: Request, schema: str | None = None) -> Sta
     return replace(counts, results=results, execution_time_ms=(perf_counter() - started) * 1_000)
 
 
-def _count(manifest: Manifest, request: Request, schema: str | None) -> Statements:
+def _count(manifest: Manifest, request: Request, schema: str | None) -> Asking:
     """How many hits there are, and how often they have each value of the facets."""
     _, parameters = ask(manifest, request, schema)
     arguments = _ARGUMENTS.replace("%(limit)s", str(EXACT + 1)).replace("%(cursor)s", "NULL")
