@@ -27,7 +27,7 @@ from assise.manifest.read import parse_manifest
 from assise.manifest.sections import KEYS
 from assise.project import Project
 from assise.rows.model import Reason
-from assise.settings import SETTINGS
+from assise.settings import SECRET, SETTINGS
 from assise.types.table import KINDS
 from tests.archives import write_archive
 from tests.dumps import write_dump
@@ -311,11 +311,12 @@ def test_every_target_of_make_that_is_named_is_one() -> None:
 
 
 def test_every_setting_is_named_with_its_variable() -> None:
-    for setting in SETTINGS:
+    for setting in (*SETTINGS, SECRET):
         assert f"`{setting.name}`" in ALL
         assert f"`{setting.variable}`" in ALL
         assert str(setting.default) in ALL
-    assert set(re.findall(r"ASSISE_(?!TEST)\w+", ALL)) == {setting.variable for setting in SETTINGS}
+    variables = {setting.variable for setting in (*SETTINGS, SECRET)}
+    assert set(re.findall(r"ASSISE_(?!TEST)\w+", ALL)) == variables
 
 
 def test_every_key_type_and_kind_of_the_manifest_is_named() -> None:

@@ -461,6 +461,7 @@ def test_export_prints_canonical_extended_json_and_writes_bson(
             "texts": 0,
             "skipped": 0,
             "problems": [],
+            "is_series": False,
         }
     ]
     assert (shell.folder / "back" / "app" / "users.bson").read_bytes().endswith(raw)

@@ -66,3 +66,12 @@ def pair(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iter
     yield found
     for conninfo in (main, auth):
         databases.drop(conninfo)
+
+
+FALLBACK = {"first_name": "", "plan": "free", "verified": False}
+
+
+def row_of(number: int) -> dict[str, object]:
+    """The row that the server auth has of a user."""
+    found = {"id": UUID(int=number), "email": f"user{number}@example.org", **FALLBACK}
+    return {**found, "first_name": f"User {number}"}

@@ -8,7 +8,7 @@ import httpx
 import psycopg
 import pytest
 from fastapi import FastAPI, Header
-from tests.identity.conftest import USERS, Pair
+from tests.identity.conftest import FALLBACK, USERS, Pair, row_of
 from tests.scenes.commands import wait_until
 
 from assise.app import App
@@ -17,14 +17,6 @@ from assise.merge import BATCH, Loader, Merged
 from assise.postgres.pool import Session
 
 pytestmark = pytest.mark.contract
-
-FALLBACK = {"first_name": "", "plan": "free", "verified": False}
-
-
-def row_of(number: int) -> dict[str, object]:
-    """The row that the server auth has of a user."""
-    found = {"id": UUID(int=number), "email": f"user{number}@example.org", **FALLBACK}
-    return {**found, "first_name": f"User {number}"}
 
 
 def test_rows_get_those_of_the_other_server_and_the_fallback(pair: Pair) -> None:

@@ -11,8 +11,7 @@ from uuid import UUID
 
 import jwt
 import pytest
-from tests.identity.conftest import USERS, Pair
-from tests.identity.test_merge import FALLBACK, row_of
+from tests.identity.conftest import FALLBACK, USERS, Pair, row_of
 from tests.servers.rest import SECRET, SERVICE_KEY, RestServer, run_rest
 
 from assise.app import App

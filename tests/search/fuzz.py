@@ -10,9 +10,9 @@ from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
+from tests.search.asking import PLANS, STATISTICS, WEIGHTS, Session, sign_in
 from tests.search.library import USERS, draw_text, make_documents
 from tests.search.oracle import Key, Statistics, count_words
-from tests.search.test_ranking import PLANS, STATISTICS, WEIGHTS, Session, sign_in
 
 Books = dict[int, dict[str, Any]]
 COLUMNS = ("title", "text", "notes")

@@ -10,16 +10,16 @@ import psycopg
 import pytest
 from tests.dumps import confirm
 from tests.scenes.databases import Databases, Template
-from tests.search.fuzz import Fuzz
-from tests.search.library import MANIFEST, write_library
-from tests.search.oracle import rank
-from tests.search.test_ranking import (
+from tests.search.asking import (
     STATISTICS,
     TABLES,
     ask,
     draw_queries,
     sign_in,
 )
+from tests.search.fuzz import Fuzz
+from tests.search.library import MANIFEST, write_library
+from tests.search.oracle import rank
 
 from assise.project import Project
 from assise.search.tables import QUERIES

@@ -11,7 +11,7 @@ import pytest
 from psycopg.errors import InsufficientPrivilege
 from psycopg.types.json import Jsonb
 from tests.scenes.databases import Template
-from tests.search.test_ranking import Session, ask, sign_in
+from tests.search.asking import Session, ask, sign_in
 
 from assise.errors import TargetError
 from assise.project import Project

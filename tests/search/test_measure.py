@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.search.asking import OWNER, STATISTICS, TABLES, draw_queries
 from tests.search.oracle import rank
-from tests.search.test_ranking import OWNER, STATISTICS, TABLES, draw_queries
 
 from assise.cli.run import run as run_command
 from assise.project import Project
