@@ -376,6 +376,13 @@ def test_a_claim_that_is_no_key_is_looked_for_in_a_column() -> None:
             call(more, "uuid", users=found, sub="auth0|7")
 
 
+def test_a_claim_that_the_matched_column_cannot_hold_is_not_looked_for() -> None:
+    for sub in ("auth0|0", "\ud800", "a\0"):
+        with pytest.raises(TokenError):
+            call(", match: users.id", "uuid", sub=sub)
+    assert call(", match: users.id", "uuid", users=[USER], sub=USER).user_id == USER
+
+
 def test_tenant_and_roles_come_from_claims() -> None:
     more = ", tenant: org, roles: {claim: app_metadata.roles, map: {boss: admin}}"
     caller = call(more, "uuid", org="t1", app_metadata={"roles": ["boss", "clerk", 3]})

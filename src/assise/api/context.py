@@ -15,7 +15,7 @@ from starlette.requests import Request
 from assise.api.cursors import Cursors
 from assise.api.problems import RateError
 from assise.app import POSITION_HEADER, App
-from assise.errors import TokenError, UsageError
+from assise.errors import ForbiddenError, KeysError, TokenError, UsageError
 from assise.extras import load
 from assise.identity.callers import Caller
 from assise.manifest.sections.http import HTTP, Http
@@ -34,11 +34,31 @@ FIND_SCHEMA = """SELECT n.nspname AS name FROM pg_class AS c JOIN pg_namespace A
 WHERE c.oid = to_regclass(quote_ident(%(table)s))"""
 
 
+def make_cursors() -> Cursors:
+    """What signs cursors.
+
+    Raises:
+        UsageError: the secret can be guessed.
+    """
+    secret = read_setting(SECRET)
+    if secret and len(secret) < MIN_SECRET:
+        raise UsageError(
+            f"{SECRET.variable} has fewer than {MIN_SECRET} characters",
+            remedy="Make one with: openssl rand -base64 32",
+        )
+    return Cursors(secret.encode() or secrets.token_bytes(32))
+
+
 @dataclass
 class Context:
-    """What resources share, in one event loop."""
+    """What resources share, in one event loop.
+
+    Raises:
+        UsageError: the secret of cursors can be guessed.
+    """
 
     app: App
+    cursors: Cursors = field(default_factory=make_cursors)
     _seen: OrderedDict[tuple[str, Caller], tuple[float, bool]] = field(default_factory=OrderedDict)
     _statements: dict[str, Statements] = field(default_factory=dict)
 
@@ -46,21 +66,6 @@ class Context:
     def rules(self) -> AccessRules:
         """The rules of the manifest; the schema is asked for when a table is."""
         return AccessRules(self.app.manifest, "")
-
-    @cached_property
-    def cursors(self) -> Cursors:
-        """What signs cursors.
-
-        Raises:
-            UsageError: the secret can be guessed.
-        """
-        secret = read_setting(SECRET)
-        if secret and len(secret) < MIN_SECRET:
-            raise UsageError(
-                f"{SECRET.variable} has fewer than {MIN_SECRET} characters",
-                remedy="Make one with: openssl rand -base64 32",
-            )
-        return Cursors(secret.encode() or secrets.token_bytes(32))
 
     @cached_property
     def body_bytes(self) -> int:
@@ -86,7 +91,7 @@ class Context:
         """
         try:
             caller = await self.app.callers.find(request.headers.get("authorization"))
-        except TokenError:
+        except (TokenError, ForbiddenError, KeysError):
             await self._count(_address(request))
             raise
         await self._count(caller.user_id or _address(request))

@@ -12,7 +12,8 @@ from hashlib import sha256
 from assise.errors import RequestError
 
 _MAC_BYTES = 16
-MAX_CHARACTERS = 8_192
+MAX_CHARACTERS = 32_768
+"""Of a cursor; servers take some 64 kB of a URL and its headers."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,19 @@ class Cursors:
     secret: bytes
 
     def sign(self, asked: Sequence[object], last: Sequence[str | None]) -> str:
-        """The cursor behind a row, by the values that it is ordered by."""
+        """The cursor behind a row, by the values that it is ordered by.
+
+        Raises:
+            RequestError: they are too long for a URL.
+        """
         text = json.dumps(last, separators=(",", ":")).encode()
-        return urlsafe_b64encode(self._mac(asked, text) + text).decode().rstrip("=")
+        found = urlsafe_b64encode(self._mac(asked, text) + text).decode().rstrip("=")
+        if len(found) > MAX_CHARACTERS:
+            raise RequestError(
+                "the page ends at a value that is too long for a cursor",
+                remedy="Order by another column.",
+            )
+        return found
 
     def read(self, asked: Sequence[object], cursor: str) -> list[str | None]:
         """The values at which a page ended.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from assise.errors import RequestError
+from assise.identity.callers import Caller
 from assise.postgres.pool import Session
 from assise.schema.requests import claim_request, keep_answer, read_request
 
@@ -51,8 +52,8 @@ class NotedRequest:
         await session.execute(keep_answer(schema), {**self.facts, "status": status, "body": body})
 
 
-def note_request(request: Request, user: str | None, body: bytes) -> NotedRequest | None:
-    """The request by its key; None where it has none.
+def note_request(request: Request, caller: Caller, body: bytes) -> NotedRequest | None:
+    """The request by its key; None where it has none. Each tenant of a user has its own keys.
 
     Raises:
         RequestError: the key is empty or too long.
@@ -63,5 +64,7 @@ def note_request(request: Request, user: str | None, body: bytes) -> NotedReques
     if not 1 <= len(key) <= MAX_KEY or not key.isprintable():
         raise RequestError(f"Idempotency-Key has 1 to {MAX_KEY} characters")
     route = request.scope["route"].path
-    facts = {"user": user, "method": request.method, "route": route, "key": key}
+    if caller.tenant_id is not None:
+        route = f"{route} of {caller.tenant_id}"
+    facts = {"user": caller.user_id, "method": request.method, "route": route, "key": key}
     return NotedRequest(facts, hashlib.sha256(body).digest())

@@ -227,6 +227,8 @@ def list_unserved(resource: Resource, query: Query) -> Iterator[str]:
             is_range = each.operator not in {"ne", "not", "like"}
             if each.column not in is_free and not (is_served and is_range):
                 yield each.column
-    first = query.order[0].column
-    if first not in is_free and first not in resource.ordered:
+    # All rows that a caller sees may have one value in the column of the rule: they are in no order.
+    ruling = () if resource.is_public else resource.filled
+    first = next((each.column for each in query.order if each.column not in ruling), None)
+    if first is not None and first not in is_free and first not in resource.ordered:
         yield first

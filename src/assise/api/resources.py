@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import GenericAlias
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -80,8 +80,9 @@ class TableEndpoints:
     def _adapters(self) -> Mapping[str, TypeAdapter[Any]]:
         models = {"PATCH": self.change_model, "PUT": self.put_model, "POST": self.model}
         found = {name: TypeAdapter[Any](model) for name, model in models.items()}
-        several: Any = GenericAlias(list, (self.model,))
-        return {**found, "list": TypeAdapter[Any](several)}
+        several = GenericAlias(list, (self.model,))
+        bounded: Any = Annotated[several, Field(max_length=MAX_ROWS)]
+        return {**found, "list": TypeAdapter[Any](bounded)}
 
     async def list_page(self, request: Request) -> Response:
         """A page of rows."""
@@ -187,13 +188,11 @@ class TableEndpoints:
         body = await self._read(request)
         is_list = body.lstrip()[:1] == b"["
         rows = read_body(self._adapters["list" if is_list else "POST"], self.resource.create, body)
-        if not 1 <= len(rows) <= MAX_ROWS:
-            raise RequestError(
-                f"there are {len(rows):,} rows", status=422, remedy=f"Send 1 to {MAX_ROWS:,}."
-            )
+        if not rows:
+            raise RequestError("there is no row", status=422, remedy=f"Send 1 to {MAX_ROWS:,}.")
         async with self.context.session(request, caller) as session:
             statements = await self.context.find_statements(session, self.resource)
-            noted = note_request(request, caller.user_id, body)
+            noted = note_request(request, caller, body)
             if noted is not None and (kept := await noted.claim(session, statements.schema)):
                 status, text = kept
                 return _answer(status, text, {"Idempotent-Replayed": "true"})
@@ -246,7 +245,9 @@ class TableEndpoints:
                     parameters.add(given[name], field.type) if name in given else "DEFAULT"
                     for name, field in fields.items()
                 ]
-                statement = statements.insert(fields, [cells], is_upsert=True)
+                # A row that is made meanwhile is a conflict then, and not written over.
+                is_upsert = request.headers.get("if-none-match") != "*"
+                statement = statements.insert(fields, [cells], is_upsert=is_upsert)
                 written = await session.fetch_one(statement, parameters.values)
         except DeniedError:
             raise self._not_found() from None

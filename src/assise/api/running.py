@@ -37,8 +37,8 @@ def serve(app: App, *, host: str, port: int, is_development: bool, log: Log) -> 
     it is asked for, and where the manifest has no other identity.
 
     Raises:
-        UsageError: the address is taken, or development is asked for on another machine's address.
-        ManifestError: the manifest cannot be used.
+        UsageError: the address is taken, development is asked for on another machine's address, or
+        a secret is not set. ManifestError: the manifest cannot be used.
     """
     has_identity = IDENTITY.of(app.manifest) is not None
     if is_development and not is_loopback(host):
@@ -48,6 +48,7 @@ def serve(app: App, *, host: str, port: int, is_development: bool, log: Log) -> 
         )
     app.takes_development_tokens = is_loopback(host) and (is_development or not has_identity)
     web = make_application(app)
+    app.callers.check()
     listening = _listen(host, port)
     with suppress(KeyboardInterrupt):
         # The way to end by SIGTERM is that by SIGINT: uvicorn sends itself what it has caught.
@@ -66,6 +67,7 @@ def _configure(web: Asgi, stop_s: int) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=stop_s,
     )
 

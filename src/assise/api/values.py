@@ -33,6 +33,8 @@ JsonMap = dict[str, Any]
 """A JSON Schema, or an object."""
 
 MAX_DEPTH = 100
+MAX_PROBLEMS = 100
+"""Of one body that are named: each is made a text of, and sent."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,10 @@ def read_body(
     try:
         found = adapter.validate_json(body)
     except ValidationError as error:
+        if error.error_count() > MAX_PROBLEMS:
+            raise RequestError(
+                f"the body does not fit in {error.error_count():,} places", status=422
+            ) from None
         if error.errors()[0]["type"] == "json_invalid":
             raise RequestError("the body is no JSON, or is nested too deeply") from None
         raise RequestError(

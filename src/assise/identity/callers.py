@@ -77,6 +77,14 @@ class Callers:
             raise TokenError(f"the token has no claim {identity.tenant}")
         return Caller(user, None if tenant is None else str(tenant), _read_roles(claims, identity))
 
+    def check(self) -> None:
+        """Check that the manifest's `identity` can be used.
+
+        Raises:
+            UsageError: a variable of it is not set, or its key is none.
+        """
+        _ = self._verifier
+
     async def close(self) -> None:
         """Close the connections to the issuer."""
         if verifier := vars(self).get("_verifier"):
@@ -103,9 +111,10 @@ class Callers:
             raise TokenError(f"the claim {identity.user} is an e-mail, which is no key of a user")
         if identity.match is None:
             return self._check_user(text)
-        if "\0" in text:
-            raise TokenError("no user has this token's claim")
-        found = await self.find_user(text)
+        table, column = identity.matched or ("", "")
+        found = await self.find_user(
+            _check_key(text, list_columns(table, self.manifest.tables)[column])
+        )
         if len(found) != 1:
             raise TokenError("no user has this token's claim, or several have it")
         return found[0]
@@ -146,6 +155,7 @@ class Callers:
 
 def _check_key(text: str, kind: str) -> str:
     try:
+        text.encode()
         if kind == "uuid":
             return str(UUID(text))
         if kind in _INT_BITS and not (text.isascii() and -(1 << _INT_BITS[kind]) <= int(text)):

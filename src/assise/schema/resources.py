@@ -5,7 +5,7 @@ One description serves both: what HTTP refuses, the server refuses too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -104,10 +104,11 @@ def find_resource(manifest: Manifest, guard: Guard) -> Resource | None:
     types[EXTRA] = "jsonb"
     fields = {name: _field(table, name, kind) for name, kind in types.items()}
     named = api.read if isinstance(api.read, tuple) else tuple(_list_shown(table, fields))
+    readable = {name: fields[name] for name in dict.fromkeys([*table.primary_key, *named])}
     return Resource(
         guard.table,
         table.primary_key,
-        {name: fields[name] for name in dict.fromkeys([*table.primary_key, *named])},
+        readable,
         {name: fields[name] for name in api.create or ()},
         {name: fields[name] for name in api.update or ()},
         api,
@@ -117,7 +118,7 @@ def find_resource(manifest: Manifest, guard: Guard) -> Resource | None:
             if each.groups is None and each.column in fields
         },
         frozenset(_list_ordered(table, guard, types)),
-        dict(_list_included(manifest, guard.table)),
+        dict(_list_included(manifest, guard.table, readable)),
         guard.is_public,
         _makes_key(table),
         bool(guard.hidden) and deletion is not None,
@@ -164,8 +165,10 @@ def _list_ordered(table: Table, guard: Guard, types: Mapping[str, str]) -> Itera
                 yield names[1]
 
 
-def _list_included(manifest: Manifest, name: str) -> Iterator[tuple[str, Included]]:
-    """The rows that a row refers to, by the name that requests call them: `user` of `user_id`."""
+def _list_included(
+    manifest: Manifest, name: str, readable: Iterable[str]
+) -> Iterator[tuple[str, Included]]:
+    """The rows that readable columns refer to, as requests call them: `user` of `user_id`."""
     table = manifest.tables[name]
     if table.parent is not None and API.of(manifest.tables[table.parent]) is not None:
         above = manifest.tables[table.parent].primary_key
@@ -173,7 +176,8 @@ def _list_included(manifest: Manifest, name: str) -> Iterator[tuple[str, Include
         yield table.primary_key[len(above) - 1].removesuffix("_id"), Included(table.parent, pairs)
     for reference in list_foreign_keys(name, manifest.tables):
         target = reference.target
-        if len(reference.columns) == 1 and API.of(manifest.tables[target.table]) is not None:
+        is_read = len(reference.columns) == 1 and reference.columns[0] in readable
+        if is_read and API.of(manifest.tables[target.table]) is not None:
             called = reference.columns[0].removesuffix("_id")
             pairs = tuple(zip(reference.columns, target.columns, strict=True))
             yield called, Included(target.table, pairs)

@@ -71,9 +71,9 @@ class Statements:
         """The table."""
         return escape(quote(self.schema, self.resource.table))
 
-    def row(self, columns: Iterable[str], includes: Iterable[str] = ()) -> str:
-        """A row `t` as a text of JSON."""
-        parts = qualify("t", columns)
+    def row(self, columns: Iterable[str], includes: Sequence[str] = ()) -> str:
+        """A row `t` as a text of JSON; a row that is included stands for a column of its name."""
+        parts = qualify("t", [name for name in columns if name not in {*includes}])
         parts += [self._include(name, self.resource.includes[name]) for name in includes]
         return f"row_to_json((SELECT r FROM (SELECT {escape(', '.join(parts))}) AS r))::text"
 
@@ -188,7 +188,7 @@ class Statements:
     ) -> str:
         """New rows; each has a parameter or DEFAULT for each column. Gives them whole.
 
-        An upsert writes the row with the same key over; `is_new` says which it was.
+        An upsert writes the row with the same key over.
         """
         names = escape(quote_list(columns))
         values = ", ".join(f"({', '.join(row)})" for row in rows)
