@@ -179,7 +179,7 @@ def _check(manifest: Manifest, request: Request) -> None:
 
 def _read_bodies(manifest: Manifest, table: str, row: Record) -> list[str]:
     search = SEARCH.of(manifest.tables[table]) or Search()
-    return [_as_text(row[column])[:LONGEST] for column in search.body if row[column]]
+    return [_as_text(row[column])[:LONGEST] for column in search.body if row.get(column)]
 
 
 def _mark(

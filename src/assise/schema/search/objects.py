@@ -36,8 +36,8 @@ SIGNATURES = {
     "share_of": "tsvector, jsonb",
     "many": MANY,
     "index": "",
-    "complete": "text, integer",
-    "correct": "jsonb, integer",
+    "complete": "text, integer, text",
+    "correct": "jsonb, integer, text",
     "dense": (
         "integer, integer[], bigint, double precision, double precision, text, jsonb, tsquery,"
         " jsonb, double precision"

@@ -76,17 +76,18 @@ def _list_keys(table: Searched) -> dict[str, str]:
         "key_variables": ", ".join(f"_key{n}" for n, _ in enumerate(key)),
         "first_variable": "_key0",
         "t_aggregates": ", ".join(f"array_agg({name})" for name in qualify("t", key)),
-        "key_of_w": _is_key("w", table),
-        "key_of_f": _is_key("f", table),
+        "key_of_w": _is_key("w", table, "_key"),
+        "key_of_f": _is_key("f", table, "_key"),
+        "key_of_t": quote_text(_is_key("t", table, "$1")),
         "after_key": f"({', '.join(qualify('s', key))}) > ({', '.join(after)})",
     }
 
 
-def _is_key(row: str, table: Searched) -> str:
-    """That a row has the key in the variable `_key`, which is JSON."""
+def _is_key(row: str, table: Searched, key: str) -> str:
+    """That a row has a key, which is JSON."""
     columns = zip(qualify(row, table.key), table.key.values(), strict=True)
     return " AND ".join(
-        f"{name} = (_key ->> {n})::{kind}" for n, (name, kind) in enumerate(columns)
+        f"{name} = ({key} ->> {n})::{kind}" for n, (name, kind) in enumerate(columns)
     )
 
 

@@ -15,6 +15,7 @@ from assise.manifest.sections.columns import list_columns
 from assise.manifest.sections.search import SEARCH, Search
 from assise.schema.access import AccessRules
 from assise.schema.guards import make_name
+from assise.schema.resources import find_resource
 from assise.schema.roles import quote_role
 from assise.schema.sql import equate, qualify, quote, quote_text
 from assise.wording import nearest
@@ -64,7 +65,7 @@ class Searched:
     @property
     def columns(self) -> list[str]:
         """The columns by which hits may be filtered."""
-        return [*list_columns(self.name, self.rules.manifest.tables)]
+        return [*list_readable(self.rules, self.name)]
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -260,6 +261,14 @@ def find_searched(rules: AccessRules, vector: str | None) -> list[Searched]:
     ]
 
 
+def list_readable(rules: AccessRules, table: str) -> dict[str, str]:
+    """The columns that an application's user may read, with their types: `api` may name some."""
+    types = list_columns(table, rules.manifest.tables)
+    guard = rules.guards.get(table)
+    resource = find_resource(rules.manifest, guard) if guard else None
+    return {name: kind for name, kind in types.items() if not resource or name in resource.fields}
+
+
 def _match_key(manifest: Manifest, table: str, key: str) -> str:
     types = list_columns(table, manifest.tables)
     return " AND ".join(
@@ -274,7 +283,7 @@ def count_values(manifest: Manifest, table: str, column: str, hits: str, schema:
     Raises:
         UsageError: there is no such column.
     """
-    types = list_columns(table, manifest.tables)
+    types = list_readable(AccessRules(manifest, schema or "public"), table)
     if column not in types:
         raise UsageError(f"{table} has no column {column!r}", remedy=nearest(column, types))
     place, name = quote(schema, table) if schema else quote(table), quote(column)
@@ -288,7 +297,7 @@ def count_values(manifest: Manifest, table: str, column: str, hits: str, schema:
 
 def select_hits(manifest: Manifest, table: str, schema: str | None) -> str:
     """The statement that reads rows by `%(keys)s`, a JSON array of keys, which are arrays too."""
-    types = list_columns(table, manifest.tables)
+    types = list_readable(AccessRules(manifest, schema or "public"), table)
     place = quote(schema, table) if schema else quote(table)
     text = (
         f"SELECT k.place AS _place, {', '.join(qualify('t', types))}"

@@ -179,42 +179,90 @@ END
 $body$
 
 -- complete --
-CREATE FUNCTION {complete}(prefix text, g int4) RETURNS SETOF text LANGUAGE sql STABLE
+CREATE FUNCTION {complete}(prefix text, g int4, visible text) RETURNS SETOF text LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp AS $body$
-    (SELECT w.lexeme FROM unnest({tags}) AS t, LATERAL (SELECT t || prefix COLLATE "C" AS text) AS p
-    JOIN {words} AS w ON w.lexeme >= p.text AND w.lexeme < p.text || U&'\+10FFFF' COLLATE "C"
-    JOIN {terms} AS d ON d.generation = g AND d.term = w.id
-    ORDER BY d.df DESC, w.lexeme LIMIT 30)
-    UNION
-    (SELECT l.lexeme FROM unnest({tags}) AS t, {fresh} AS f, unnest(f.vector) AS l
-    WHERE starts_with(l.lexeme, t || prefix) AND f.vector @@ ({quote}(t || prefix) || ':*')::tsquery LIMIT 30)
+BEGIN
+    IF visible IS NULL THEN
+        RETURN QUERY (SELECT w.lexeme FROM unnest({tags}) AS t, LATERAL (SELECT t || prefix COLLATE "C" AS text) AS p
+        JOIN {words} AS w ON w.lexeme >= p.text AND w.lexeme < p.text || U&'\+10FFFF' COLLATE "C"
+        JOIN {terms} AS d ON d.generation = g AND d.term = w.id
+        ORDER BY d.df DESC, w.lexeme LIMIT 30)
+        UNION
+        (SELECT l.lexeme FROM unnest({tags}) AS t, {fresh} AS f, unnest(f.vector) AS l
+        WHERE starts_with(l.lexeme, t || prefix) AND f.vector @@ ({quote}(t || prefix) || ':*')::tsquery LIMIT 30);
+    ELSE
+        RETURN QUERY EXECUTE $q$
+            SELECT l.lexeme FROM $q$ || visible || $q$ AS t
+            CROSS JOIN LATERAL (
+                SELECT w.vector FROM {rows} AS w WHERE {same_t_w} AND w.generation = $1
+                UNION ALL SELECT f.vector FROM {fresh} AS f WHERE {same_t_f}
+            ) AS v
+            CROSS JOIN unnest(v.vector) AS l
+            WHERE v.vector @@ $2 AND EXISTS (SELECT FROM unnest($3) AS p WHERE starts_with(l.lexeme, p))
+            GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 30 $q$
+        USING g, (SELECT string_agg({quote}(t || prefix) || ':*', ' | ')::tsquery FROM unnest({tags}) AS t),
+            ARRAY(SELECT t || prefix FROM unnest({tags}) AS t);
+    END IF;
+END
 $body$
 
 -- correct --
-CREATE FUNCTION {correct}(asked jsonb, g int4) RETURNS jsonb LANGUAGE plpgsql STABLE
+CREATE FUNCTION {correct}(asked jsonb, g int4, visible text) RETURNS jsonb LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
-    _group jsonb; _lexeme text; _tag text; _bare text; _best text;
+    _group jsonb; _lexeme text; _tag text; _bare text; _best text; _is_known bool; _unknown int4 := 0;
+    _lexemes text[]; _counts int8[];
 BEGIN
+    -- Under a rule only the words of rows that the user sees count: of 2,000 rows at most, for they are all read.
+    IF visible IS NOT NULL THEN
+        EXECUTE 'SELECT count(*) > 2000 FROM (SELECT FROM ' || visible || ' AS t LIMIT 2001) AS c' INTO _is_known;
+        IF _is_known THEN
+            RETURN asked;
+        END IF;
+    END IF;
     -- A word is corrected only if no reading of it is known: those in other languages often are not.
-    FOR _group IN
-        SELECT e FROM jsonb_array_elements(asked -> 'words') AS e WHERE NOT EXISTS (
-            SELECT FROM jsonb_array_elements_text(e) AS l JOIN {words} AS w ON w.lexeme = l COLLATE "C"
-            JOIN {terms} AS d ON d.generation = g AND d.term = w.id
-        ) LIMIT 10
-    LOOP
+    FOR _group IN SELECT jsonb_array_elements(asked -> 'words') LIMIT 100 LOOP
+        IF visible IS NULL THEN
+            _is_known := EXISTS (
+                SELECT FROM jsonb_array_elements_text(_group) AS l JOIN {words} AS w ON w.lexeme = l COLLATE "C"
+                JOIN {terms} AS d ON d.generation = g AND d.term = w.id
+            );
+        ELSE
+            EXECUTE $q$ SELECT EXISTS (SELECT FROM $q$ || visible || $q$ AS t
+            CROSS JOIN LATERAL (
+                SELECT w.vector FROM {rows} AS w WHERE {same_t_w} AND w.generation = $1
+                UNION ALL SELECT f.vector FROM {fresh} AS f WHERE {same_t_f}
+            ) AS v WHERE v.vector @@ $2) $q$
+            INTO _is_known
+            USING g, (SELECT string_agg({quote}(l), ' | ')::tsquery FROM jsonb_array_elements_text(_group) AS l);
+        END IF;
+        CONTINUE WHEN _is_known;
+        _unknown := _unknown + 1;
+        EXIT WHEN _unknown > 10;
+        IF visible IS NOT NULL AND _lexemes IS NULL THEN
+            EXECUTE $q$ SELECT coalesce(array_agg(l), '{}'), coalesce(array_agg(n), '{}') FROM (
+                SELECT l.lexeme AS l, count(*) AS n FROM $q$ || visible || $q$ AS t
+            CROSS JOIN LATERAL (
+                SELECT w.vector FROM {rows} AS w WHERE {same_t_w} AND w.generation = $1
+                UNION ALL SELECT f.vector FROM {fresh} AS f WHERE {same_t_f}
+            ) AS v CROSS JOIN unnest(v.vector) AS l GROUP BY 1) AS l $q$
+            INTO _lexemes, _counts USING g;
+        END IF;
         FOR _lexeme IN SELECT jsonb_array_elements_text(_group) LOOP
             SELECT t INTO _tag FROM unnest({tags}) AS t WHERE starts_with(_lexeme, t) ORDER BY length(t) DESC LIMIT 1;
             _bare := substr(_lexeme, length(_tag) + 1);
             CONTINUE WHEN _bare IS NULL OR length(_bare) NOT BETWEEN 5 AND 40 OR _bare ~ '[^[:alpha:]]';
-            SELECT w.lexeme INTO _best
-            FROM {words} AS w JOIN {terms} AS d ON d.generation = g AND d.term = w.id,
-                LATERAL (SELECT substr(w.lexeme, length(_tag) + 1) AS bare) AS b
-            WHERE w.lexeme >= (_tag || left(_bare, 1)) COLLATE "C"
-                AND w.lexeme < (_tag || left(_bare, 1) || U&'\+10FFFF') COLLATE "C"
-                AND length(bare) BETWEEN length(_bare) - 2 AND length(_bare) + 2
-                AND {distance}(_bare, bare) <= CASE WHEN length(_bare) < 8 THEN 1 ELSE 2 END
-            ORDER BY {distance}(_bare, bare), d.df DESC, w.lexeme LIMIT 1;
+            SELECT c.lexeme INTO _best
+            FROM (
+                SELECT w.lexeme, d.df::int8 AS n FROM {words} AS w JOIN {terms} AS d ON d.generation = g AND d.term = w.id
+                WHERE visible IS NULL AND w.lexeme >= (_tag || left(_bare, 1)) COLLATE "C"
+                    AND w.lexeme < (_tag || left(_bare, 1) || U&'\+10FFFF') COLLATE "C"
+                UNION ALL
+                SELECT u.l, u.n FROM unnest(_lexemes, _counts) AS u (l, n) WHERE starts_with(u.l, _tag || left(_bare, 1))
+            ) AS c, LATERAL (SELECT substr(c.lexeme, length(_tag) + 1) AS bare) AS b
+            WHERE CASE WHEN length(bare) BETWEEN length(_bare) - 2 AND length(_bare) + 2
+                THEN {distance}(_bare, bare) <= CASE WHEN length(_bare) < 8 THEN 1 ELSE 2 END END
+            ORDER BY {distance}(_bare, bare), c.n DESC, c.lexeme LIMIT 1;
             CONTINUE WHEN _best IS NULL;
             asked := jsonb_set(asked, ARRAY['terms', _best], coalesce(asked #> ARRAY['terms', _best], '1'));
             asked := jsonb_set(asked, ARRAY['words'], (
@@ -235,12 +283,14 @@ DECLARE
     _state {state};
     _lexemes text[]; _ids int4[]; _weights float8[]; _times int4[]; _possible float8;
     _any tsquery; _required tsquery; _words jsonb; _least float8 := 0;
-    _visible text; _count int8 := 0; _rule text; _filter text; _fits text; _plan text;
+    _visible text; _count int8 := 0; _rule text; _seen text; _is_seen bool; _filter text; _fits text; _plan text;
     _rows int8 := coalesce(nullif(current_setting('search.max_rows', true), '')::int8, 20000);
     _vector {query_type}; _below float8 := (after ->> 'share')::float8; _key jsonb; _found int8[];
 BEGIN
     SELECT * INTO STRICT _state FROM {state} AS s WHERE s.name = {name} AND s.is_active;
-    query := {correct}(query, _state.generation);
+    _rule := CASE WHEN {sees_all} THEN {live} ELSE {rule} END;
+    _seen := '(SELECT * FROM ' || {place_text} || ' WHERE ' || nullif(_rule, 'true') || ')';
+    query := {correct}(query, _state.generation, _seen);
     SELECT array_agg(x.lexeme), array_agg(x.id), array_agg(x.weight), array_agg(x.times), sum(x.weight) * 2.2,
         string_agg({quote}(x.lexeme), ' | ')::tsquery
     INTO _lexemes, _ids, _weights, _times, _possible, _any
@@ -251,7 +301,7 @@ BEGIN
                 SELECT e.key AS lexeme, e.value::int4 AS times FROM jsonb_each_text(query -> 'terms') AS e
                 UNION ALL SELECT e, 1 FROM jsonb_array_elements(query -> 'fields') AS f, jsonb_array_elements_text(f -> 1) AS e
                 UNION ALL SELECT e, 1 FROM jsonb_array_elements_text(query -> 'prefixes') AS p,
-                    LATERAL {complete}(p, _state.generation) AS e
+                    LATERAL {complete}(p, _state.generation, _seen) AS e
             ) AS l GROUP BY l.lexeme
         ) AS u
         CROSS JOIN LATERAL (SELECT (SELECT w.id FROM {words} AS w WHERE w.lexeme = u.lexeme COLLATE "C") AS id OFFSET 0) AS w
@@ -268,7 +318,11 @@ BEGIN
         INTO _vector FROM unnest(_ids, _weights) AS u (id, weight) WHERE u.id IS NOT NULL AND u.weight::float4 <> 0;
     END IF;
     IF options ? 'measure' THEN
-        FOR _key IN SELECT e FROM jsonb_array_elements(options -> 'measure') AS e LOOP
+        FOR _key IN SELECT e FROM jsonb_array_elements(options -> 'measure') AS e LIMIT 5 LOOP
+            -- Cursors come from users: what they do not see has no score, as what is not there.
+            EXECUTE 'SELECT EXISTS (SELECT FROM (SELECT * FROM ' || {place_text} || ' WHERE ' || _rule || ') AS t WHERE ' || {key_of_t} || ')'
+            INTO _is_seen USING _key;
+            CONTINUE WHEN NOT _is_seen;
             SELECT max(c.score) INTO score FROM (
                 SELECT {row_score_static} AS score FROM {rows} AS w WHERE w.generation = _state.generation AND {key_of_w}
                 UNION ALL
@@ -307,7 +361,6 @@ BEGIN
             GROUP BY n
         ) AS c;
     END IF;
-    _rule := CASE WHEN {sees_all} THEN {live} ELSE {rule} END;
     _filter := {condition}(filters, {place_text}::regclass, {columns});
     _fits := CASE WHEN _required IS NULL THEN 'true' ELSE 'w.vector @@ $10' END
         || CASE WHEN _least > 0 THEN ' AND {share_of}(w.vector, $13) >= $12' ELSE '' END;
