@@ -19,9 +19,11 @@ class Feature(NamedTuple):
 
 
 EXTRAS = {
+    "analytics": Feature("what holds sets of persons"),
     "api": Feature("what serves over HTTP"),
     "app": Feature("what holds connections for an application"),
     "archive": Feature("what compares the checksums of archives"),
+    "cache": Feature("what speaks to Redis, or the embedded Valkey"),
     "embedded": Feature("the embedded PostgreSQL", ", or give your own server with --to"),
     "jobs": Feature("the queue of jobs"),
     "schema": Feature("PostgreSQL's parser or the writer of models"),
