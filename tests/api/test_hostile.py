@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 import pytest
+from fastapi import FastAPI
 from starlette.requests import Request
 from tests.api.scene import HEAD, IDENTITY, MANIFEST, TABLES, Client, serve, user_id, user_key
 from tests.dumps import confirm, write_dump
@@ -21,7 +24,7 @@ from assise.api.queries import list_unserved, read_query
 from assise.api.running import _configure
 from assise.api.running import serve as serve_here
 from assise.api.server import make_web
-from assise.app import App
+from assise.app import App, Asgi
 from assise.errors import UsageError
 from assise.identity.callers import Caller
 from assise.manifest.read import parse_manifest
@@ -89,6 +92,23 @@ def test_a_page_ends_at_a_long_value(client: Client) -> None:
             assert "too long for a cursor" in page.json()["detail"]
 
 
+def test_a_page_of_large_rows_ends_early_and_is_followed_by_the_rest(
+    client: Client, run: Run
+) -> None:
+    row = "INSERT INTO projects (user_id, name, tags) SELECT %s::uuid, 'big ' || n, ARRAY[repeat('x', 1 << 20)] FROM generate_series(1, 6) AS n"
+    run(row, user_id(2))
+    found, sizes, cursor = list[str](), list[int](), ""
+    while True:
+        answer = client.get(2, f"/api/projects?order=name&limit=1000{cursor}")
+        found += [each["name"] for each in answer.json()["items"]]
+        sizes.append(len(answer.content))
+        if answer.json()["next"] is None:
+            break
+        cursor = f"&cursor={answer.json()['next']}"
+    assert found == [f"big {n}" for n in range(1, 7)]
+    assert [size >> 20 for size in sizes] == [4, 2]
+
+
 def test_tenants_of_a_user_have_keys_of_their_own() -> None:
     class Route:
         path = "/api/projects"
@@ -130,14 +150,65 @@ def test_a_secret_that_can_be_guessed_or_is_not_set_ends_the_start(
 ) -> None:
     (tmp_path / "assise.yaml").write_text(f"{HEAD}identity: supabase\n{TABLES}")
     monkeypatch.delenv("SUPABASE_URL", raising=False)
-    with pytest.raises(UsageError, match="SUPABASE_URL"):
-        serve_here(App(tmp_path), host="127.0.0.1", port=0, is_development=False, log=print)
+    # On a port that is taken: where the secret were not asked for, the start would end there.
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match="SUPABASE_URL"):
+            serve_here(App(tmp_path), host="127.0.0.1", port=port, is_development=False, log=print)
     monkeypatch.setenv("ASSISE_SECRET", "short")
     with pytest.raises(UsageError, match="ASSISE_SECRET has fewer than 32"):
         make_web(App(tmp_path))
 
 
+MADE = """  made:
+    collection: made
+    primary_key: id
+    access: {owner: user_id}
+    api: {read: all, create: [size]}
+    columns: {id: {type: uuid, from: _id}, user_id: {type: uuid, from: userId}, size: int4}
+"""
 HOSTILE = ("a%b", 'we"ird', "or", "select", "x.eq", "a'; --", "%(p0)s", "é")
+
+
+SLASHED = """  paths:
+    collection: paths
+    primary_key: id
+    access: {owner: user_id}
+    soft_delete: true
+    api: {read: all, create: [size], update: [size], delete: true, restore: true}
+    columns: {id: {type: text, from: _id}, user_id: {type: uuid, from: userId}, size: int4}
+"""
+
+
+def test_a_text_key_may_have_slashes_and_routes_a_prefix(
+    databases: Databases, tmp_path: Path, short_folder: Path
+) -> None:
+    def make(app: App) -> Asgi:
+        web = FastAPI(lifespan=app.lifespan)
+        web.include_router(app.router, prefix="/v1")
+        return web
+
+    conninfo = databases.create()
+    project = Project(tmp_path, to=conninfo)
+    project.path.write_text(f"{HEAD}{IDENTITY}tables:\n{SLASHED}{MADE}")
+    names = ["a/b", "a", "restore", "a/restore", "a%2Fb", " é?#", ".x", "b"]
+    rows = [{"_id": name, "userId": user_key(0)} for name in names]
+    documents = {"paths": rows, "made": []}
+    project.migrate(write_dump(tmp_path / "dump", documents), confirm=confirm)
+    with serve(tmp_path, conninfo, short_folder / "slash.sock", make=make) as client:
+        for name in names:
+            path = f"/v1/api/paths/{quote(name, safe='')}"
+            assert client.get(0, path).json()["id"] == name
+            assert client.send(0, "PATCH", path, json={"size": 1}).json()["id"] == name
+            assert client.send(0, "DELETE", path).json() == {"paths": 1}
+            assert client.get(0, path).status_code == 404
+            assert client.send(0, "POST", f"{path}/restore").json() == {"paths": 1}
+        assert client.get(0, "/v1/api/paths/a/b").status_code == 404
+        assert client.get(0, "/v1/api/paths/b/").status_code == 404
+        for path in ("/v1/api/made", "/v1/api/made/"):
+            made = client.send(0, "POST", path, json={"size": 3}, follow_redirects=True)
+            assert client.get(0, made.headers["location"]).json() == made.json()
+    databases.drop(conninfo)
 
 
 def test_names_of_columns_are_only_names(

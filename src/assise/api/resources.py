@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from types import GenericAlias
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, Field, TypeAdapter
 from starlette.requests import ClientDisconnect, Request
@@ -35,6 +35,10 @@ from assise.schema.resources import Resource, ServedColumn
 from assise.schema.serving import Placeholders, Statements, list_batches
 
 MAX_ROWS = 1_000
+PAGE_BYTES = 4 << 20
+"""A page ends with the row that reaches this size, whatever number of rows is asked for."""
+
+RESTORE = "/restore"
 _PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -108,12 +112,14 @@ class TableEndpoints:
             conditions = [*conditions, statements.behind(query.order, last, parameters)]
         limit = parameters.add(query.limit + 1, "int8")
         row = statements.row(query.select, query.includes)
-        statement = statements.list_rows(row, conditions, query.order, limit)
+        most = parameters.add(PAGE_BYTES, "int8")
+        statement = statements.list_rows(row, conditions, query.order, limit, most)
         rows = await session.fetch(statement, parameters.values)
-        body = ['{"items":[', ",".join([each["row"] for each in rows[: query.limit]]), "]"]
+        shown = rows[: query.limit]
+        body = ['{"items":[', ",".join([each["row"] for each in shown]), "]"]
         following = None
-        if len(rows) > query.limit:
-            end = rows[query.limit - 1]
+        if len(rows) > query.limit or (shown and shown[-1]["bytes"] >= PAGE_BYTES):
+            end = shown[-1]
             following = self.context.cursors.sign(
                 asked, [end[f"k{n}"] for n in range(len(query.order))]
             )
@@ -131,14 +137,17 @@ class TableEndpoints:
         if query.count is None:
             return ""
         conditions, parameters = filtered
-        found = None
-        if query.count == "exact":
+        found = 0
+        if query.count == "exact" or not self.resource.is_public:
             counted = statements.count(conditions, SEEN_ROWS + 1)
             found = await session.fetch_value(counted, parameters.values)
-            if found <= SEEN_ROWS:
-                return f',"count":{found},"count_is":"exact"'
+        if query.count == "exact" and found <= SEEN_ROWS:
+            return f',"count":{found},"count_is":"exact"'
+        # The plan is made by statistics of all rows, others' among them.
+        if not self.resource.is_public:
+            return f',"count":{found},"count_is":"estimated"'
         plan = await session.fetch_value(statements.estimate(conditions), parameters.values)
-        estimated = max(int(plan[0]["Plan"]["Plan Rows"]), found or 0)
+        estimated = max(int(plan[0]["Plan"]["Plan Rows"]), found)
         return f',"count":{estimated},"count_is":"estimated"'
 
     async def _check_served(
@@ -200,7 +209,7 @@ class TableEndpoints:
             text = f"[{','.join(made)}]" if is_list else made[0]
             if noted is not None:
                 await noted.keep(session, statements.schema, (201, text))
-        headers = {} if is_list else {"ETag": _tag(text), "Location": self._place(text)}
+        headers = {} if is_list else {"ETag": _tag(text), "Location": self._place(request, text)}
         return _answer(201, text, {**headers, **_position(session)})
 
     async def _insert(
@@ -370,13 +379,26 @@ class TableEndpoints:
 
     def _read_key(self, request: Request) -> list[object]:
         """The key in a path; one that no row can have is not found."""
+        texts = [request.path_params[f"key{n}"] for n, _ in enumerate(self.resource.key)]
+        if "raw_path" in request.scope:
+            texts = self._split_path(request, texts)
         found = []
-        for n, name in enumerate(self.resource.key):
+        for name, text in zip(self.resource.key, texts, strict=True):
             try:
-                text = request.path_params[f"key{n}"]
                 found.append(read_text(self.resource.fields[name], text))
             except RequestError:
                 raise self._not_found() from None
+        return found
+
+    def _split_path(self, request: Request, texts: Sequence[str]) -> list[str]:
+        """The parts of a key as they were sent: a slash inside of one is written %2F."""
+        raw = request.scope["raw_path"].partition(b"?")[0].decode("latin-1")
+        if request.scope["route"].path.endswith(RESTORE):
+            raw = raw.removesuffix(RESTORE)
+        parts = raw.split("/")[-len(texts) :]
+        found = [unquote(each) for each in parts]
+        if "/".join(found) != "/".join(texts):
+            raise self._not_found()
         return found
 
     def _field(self, name: str) -> ServedColumn:
@@ -391,16 +413,11 @@ class TableEndpoints:
             name: values[of] for name, of in self.resource.filled.items() if values[of] is not None
         }
 
-    def _place(self, text: str) -> str:
+    def _place(self, request: Request, text: str) -> str:
+        """Where a new row is: below the path that it was sent to."""
         row = json.loads(text)
-        return "/".join(
-            [
-                "",
-                "api",
-                self.resource.table,
-                *(quote(str(row[name]), safe="") for name in self.resource.key),
-            ]
-        )
+        keys = (quote(str(row[name]), safe="") for name in self.resource.key)
+        return "/".join([quote(request.scope["path"].rstrip("/")), *keys])
 
     def _not_found(self) -> RequestError:
         return RequestError(f"no such row of {self.resource.table}", status=404)

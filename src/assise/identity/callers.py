@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -95,7 +96,10 @@ class Callers:
         identity = IDENTITY.of(self.manifest)
         if identity is None:
             return None
-        return Verifier(_expand(identity.issuer), _expand(identity.audience), _keys(identity))
+        issuer = _expand(identity.issuer)
+        if identity.is_supabase:
+            issuer = _join_slashes(issuer)
+        return Verifier(issuer, _expand(identity.audience), _keys(identity))
 
     @cached_property
     def _development(self) -> Verifier | None:
@@ -175,6 +179,8 @@ def _check_key(text: str, kind: str) -> str:
 def _keys(identity: Identity) -> Keys:
     if identity.jwks is not None:
         url = _expand(identity.jwks)
+        if identity.is_supabase:
+            url = _join_slashes(url)
         if not url.startswith(("https://", "http://")):
             remedy = "Give the URL of the issuer's keys; it begins with https://."
             raise UsageError("identity: jwks is no URL", remedy=remedy)
@@ -189,6 +195,11 @@ def _expand(text: str) -> str:
         return expand(text)
     except UsageError as error:
         raise UsageError(f"identity: {error.message}", remedy=error.remedy) from None
+
+
+def _join_slashes(url: str) -> str:
+    """The URL of a project, which people write with a slash at its end or without."""
+    return re.sub("(?<!:)/+", "/", url)
 
 
 def _read_claim(claims: Claims, path: str) -> object:
