@@ -157,6 +157,18 @@ def test_what_is_not_there_is_named(pair: Pair, change: dict[str, Any], message:
     pair.act(use)
 
 
+def test_a_number_is_not_the_uuid_of_that_number(pair: Pair) -> None:
+    rows = [{"user_id": key} for key in (UUID(int=1), 1, str(UUID(int=1)), UUID(int=1).hex, 1.0)]
+
+    async def use(app: App) -> Merged:
+        return await app.merge(rows, key="user_id", into="user", table="users", role="admin")
+
+    merged = pair.act(use)
+    ids = [row["user"]["id"] for row in merged.rows]
+    assert ids == [UUID(int=1), None, UUID(int=1), UUID(int=1), None]
+    assert merged.missing == [1]
+
+
 def test_a_server_that_is_down_is_an_error_or_partial_as_asked(pair: Pair) -> None:
     keys: list[object] = [UUID(int=1), None, "no uuid"]
     rows = [{"user_id": key} for key in keys]
