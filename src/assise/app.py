@@ -176,6 +176,7 @@ class App:
         read_only: bool = False,
         position: str | None = None,
         on: str = MAIN,
+        repeatable: bool = False,
     ) -> AbstractAsyncContextManager[Session]:
         """One transaction with the rights of a user, as a context manager.
 
@@ -186,13 +187,18 @@ class App:
         what was written up to `position`, the `position` of an earlier session.
 
         `on` is another server of the manifest: rules there read the claims of the user's token.
+        One that is `repeatable` sees rows as they were at its first statement.
 
         Raises:
             UsageError: there is no such role or server, or it has no URL. TargetError: the server
             cannot be reached, no connection is free, or no rule binds the role.
+            SerializationError: it is `repeatable`, and a row that it writes was changed meanwhile.
         """
         rights = self._find_rights(role, on=on)._replace(
-            user_id=user_id, tenant_id=tenant_id, is_read_only=read_only
+            user_id=user_id,
+            tenant_id=tenant_id,
+            is_read_only=read_only,
+            is_repeatable=repeatable,
         )
         pool = self._pool(role, on=on)
         if on != MAIN:

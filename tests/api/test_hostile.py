@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import psycopg
 import pytest
-from fastapi import FastAPI
 from starlette.requests import Request
 from tests.api.scene import HEAD, IDENTITY, MANIFEST, TABLES, Client, serve, user_id, user_key
 from tests.dumps import confirm, write_dump
@@ -24,7 +22,7 @@ from assise.api.queries import list_unserved, read_query
 from assise.api.running import _configure
 from assise.api.running import serve as serve_here
 from assise.api.server import make_web
-from assise.app import App, Asgi
+from assise.app import App
 from assise.errors import UsageError
 from assise.identity.callers import Caller
 from assise.manifest.read import parse_manifest
@@ -160,55 +158,7 @@ def test_a_secret_that_can_be_guessed_or_is_not_set_ends_the_start(
         make_web(App(tmp_path))
 
 
-MADE = """  made:
-    collection: made
-    primary_key: id
-    access: {owner: user_id}
-    api: {read: all, create: [size]}
-    columns: {id: {type: uuid, from: _id}, user_id: {type: uuid, from: userId}, size: int4}
-"""
 HOSTILE = ("a%b", 'we"ird', "or", "select", "x.eq", "a'; --", "%(p0)s", "é")
-
-
-SLASHED = """  paths:
-    collection: paths
-    primary_key: id
-    access: {owner: user_id}
-    soft_delete: true
-    api: {read: all, create: [size], update: [size], delete: true, restore: true}
-    columns: {id: {type: text, from: _id}, user_id: {type: uuid, from: userId}, size: int4}
-"""
-
-
-def test_a_text_key_may_have_slashes_and_routes_a_prefix(
-    databases: Databases, tmp_path: Path, short_folder: Path
-) -> None:
-    def make(app: App) -> Asgi:
-        web = FastAPI(lifespan=app.lifespan)
-        web.include_router(app.router, prefix="/v1")
-        return web
-
-    conninfo = databases.create()
-    project = Project(tmp_path, to=conninfo)
-    project.path.write_text(f"{HEAD}{IDENTITY}tables:\n{SLASHED}{MADE}")
-    names = ["a/b", "a", "restore", "a/restore", "a%2Fb", " é?#", ".x", "b"]
-    rows = [{"_id": name, "userId": user_key(0)} for name in names]
-    documents = {"paths": rows, "made": []}
-    project.migrate(write_dump(tmp_path / "dump", documents), confirm=confirm)
-    with serve(tmp_path, conninfo, short_folder / "slash.sock", make=make) as client:
-        for name in names:
-            path = f"/v1/api/paths/{quote(name, safe='')}"
-            assert client.get(0, path).json()["id"] == name
-            assert client.send(0, "PATCH", path, json={"size": 1}).json()["id"] == name
-            assert client.send(0, "DELETE", path).json() == {"paths": 1}
-            assert client.get(0, path).status_code == 404
-            assert client.send(0, "POST", f"{path}/restore").json() == {"paths": 1}
-        assert client.get(0, "/v1/api/paths/a/b").status_code == 404
-        assert client.get(0, "/v1/api/paths/b/").status_code == 404
-        for path in ("/v1/api/made", "/v1/api/made/"):
-            made = client.send(0, "POST", path, json={"size": 3}, follow_redirects=True)
-            assert client.get(0, made.headers["location"]).json() == made.json()
-    databases.drop(conninfo)
 
 
 def test_names_of_columns_are_only_names(

@@ -27,7 +27,13 @@ from assise.api.queries import (
 )
 from assise.api.values import JsonMap, make_model, read_body, read_text
 from assise.app import POSITION_HEADER
-from assise.errors import AssiseError, DeniedError, RequestError, TokenError
+from assise.errors import (
+    AssiseError,
+    DeniedError,
+    RequestError,
+    SerializationError,
+    TokenError,
+)
 from assise.identity.callers import Caller
 from assise.postgres.pool import Session
 from assise.schema.deletion import Deletion
@@ -39,6 +45,9 @@ PAGE_BYTES = 4 << 20
 """A page ends with the row that reaches this size, whatever number of rows is asked for."""
 
 RESTORE = "/restore"
+CHANGED = "40001"
+"""The state of a row that was changed since a repeatable transaction began."""
+
 _PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -295,19 +304,34 @@ class TableEndpoints:
         """One row deleted; where rows are deleted softly, with what is below it."""
         caller = await self._enter(request)
         check_words(request.scope["query_string"].decode("latin-1"), ())
-        key, parameters = self._read_key(request), Placeholders()
-        async with self.context.session(request, caller) as session:
-            statements = await self.context.find_statements(session, self.resource)
-            if self.deletion is not None:
-                if "if-match" in request.headers:
-                    await self._match(session, statements, key, request)
-                return await self._call(session, statements, self.deletion.names[0], key)
-            statement = statements.delete(statements.key_is(key, parameters))
-            gone = await session.fetch_one(statement, parameters.values)
-            if gone is None:
-                raise self._not_found()
-            _check_tag(request, gone["row"])
-        return Response(status_code=204, headers={**_PRIVATE, **_position(session)})
+        key = self._read_key(request)
+        # Who may change no column cannot lock a row: the transaction fails where it has changed.
+        repeatable = "if-match" in request.headers and not self.resource.update
+        try:
+            async with self.context.session(request, caller, repeatable=repeatable) as session:
+                answer = await self._delete(session, key, request)
+        except SerializationError as error:
+            if not repeatable or getattr(error.__cause__, "sqlstate", "") != CHANGED:
+                raise
+            raise _changed() from None
+        answer.headers.update(_position(session))
+        return answer
+
+    async def _delete(self, session: Session, key: Sequence[object], request: Request) -> Response:
+        statements, parameters = (
+            await self.context.find_statements(session, self.resource),
+            Placeholders(),
+        )
+        if self.deletion is not None:
+            if "if-match" in request.headers:
+                await self._match(session, statements, key, request)
+            return await self._call(session, statements, self.deletion.names[0], key)
+        statement = statements.delete(statements.key_is(key, parameters))
+        gone = await session.fetch_one(statement, parameters.values)
+        if gone is None:
+            raise self._not_found()
+        _check_tag(request, gone["row"])
+        return Response(status_code=204, headers=_PRIVATE)
 
     async def restore(self, request: Request) -> Response:
         """One row restored, with what was deleted with it."""
@@ -454,6 +478,9 @@ def _check_tag(request: Request, whole: str | None) -> None:
         return
     tags = _list_tags(header)
     if whole is None or ("*" not in tags and _tag(whole) not in tags):
-        raise RequestError(
-            "the row is not as you know it", status=412, remedy="Read it, and send its ETag."
-        )
+        raise _changed()
+
+
+def _changed() -> RequestError:
+    remedy = "Read it, and send its ETag."
+    return RequestError("the row is not as you know it", status=412, remedy=remedy)
