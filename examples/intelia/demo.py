@@ -27,6 +27,7 @@ import jwt
 HERE = Path(__file__).parent
 ASSISE = Path(sys.executable).with_name("assise")
 SECRET = "the secret of this demo, which is no secret"  # noqa: S105
+ISSUER = "http://localhost:54321/auth/v1"
 PEOPLE = (
     ("Dominic", "Roy"),
     ("Amélie", "Tremblay"),
@@ -127,7 +128,13 @@ def clean_up(folder: Path) -> str:
 def write_token(number: int, **claims: object) -> str:
     """A token as Supabase gives it to who has signed in."""
     expires = int(time.time()) + 3_600
-    facts = {"sub": user_id(number), "aud": "authenticated", "exp": expires, **claims}
+    facts = {
+        "iss": ISSUER,
+        "sub": user_id(number),
+        "aud": "authenticated",
+        "exp": expires,
+        **claims,
+    }
     return jwt.encode({"role": "authenticated", **facts}, SECRET, "HS256")
 
 
