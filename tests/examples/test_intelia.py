@@ -112,6 +112,7 @@ def client(
 ) -> Iterator[httpx.Client]:
     """A client of the application while both servers run."""
     monkeypatch.setenv("SUPABASE_JWT_SECRET", demo.SECRET)
+    monkeypatch.setenv("SUPABASE_URL", demo.SUPABASE_URL)
     with serve(urls, short_folder / "intelia.sock") as client:
         yield client
 
