@@ -39,6 +39,7 @@ from assise.documents.kinds import (
     STRING,
     UNDEFINED,
 )
+from assise.documents.dialects.words import MINUS_NAN
 from assise.documents.numbers import NAN
 from assise.documents.writer import (
     Element,
@@ -58,10 +59,14 @@ NAMED: dict[bytes, TypedValue] = {
     b"NaN": TypedValue(DOUBLE, NAN),
     b"Infinity": TypedValue(DOUBLE, pack_double(float("inf"))),
     b"-Infinity": TypedValue(DOUBLE, pack_double(float("-inf"))),
+    b"nan": TypedValue(DOUBLE, NAN),
+    b"-nan": TypedValue(DOUBLE, MINUS_NAN),
+    b"inf": TypedValue(DOUBLE, pack_double(float("inf"))),
+    b"-inf": TypedValue(DOUBLE, pack_double(float("-inf"))),
     b"MinKey": TypedValue(MIN_KEY, b""),
     b"MaxKey": TypedValue(MAX_KEY, b""),
 }
-"""Words that are values: those of JavaScript, and two of MongoDB."""
+"""Words that are values: those of JavaScript, four of libbson's legacy mode, two of MongoDB."""
 
 _NO_OPTIONS = TypedValue(*write_text(""))
 
