@@ -8,6 +8,7 @@ from datetime import UTC
 from assise.documents.dialects.dates import read_date
 from assise.documents.dialects.rules import Rules
 from assise.documents.dialects.words import (
+    MINUS_NAN,
     TypedValue,
     int_of,
     parts_of,
@@ -39,7 +40,6 @@ from assise.documents.kinds import (
     STRING,
     UNDEFINED,
 )
-from assise.documents.dialects.words import MINUS_NAN
 from assise.documents.numbers import NAN
 from assise.documents.writer import (
     Element,
