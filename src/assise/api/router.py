@@ -12,7 +12,9 @@ from starlette.responses import Response
 from assise.api.context import Context
 from assise.api.describe import describe_operation
 from assise.api.health import read_health, read_live
-from assise.api.resources import Endpoint, TableEndpoints
+from assise.api.problems import Endpoint, answering
+from assise.api.resources import TableEndpoints
+from assise.api.search import SearchEndpoints, describe_search
 from assise.app import App
 
 
@@ -39,7 +41,7 @@ def make_router(app: App) -> APIRouter:
         for route in list_routes(rows):
             router.add_api_route(
                 route.path,
-                rows.answering(route.endpoint),
+                answering(route.endpoint),
                 methods=[route.method],
                 response_class=Response,
                 name=f"{route.action} {resource.table}",
@@ -47,6 +49,19 @@ def make_router(app: App) -> APIRouter:
                 openapi_extra=describe_operation(rows, route.method, route.action),
                 status_code=None,
             )
+
+    search = SearchEndpoints(context)
+    if search.tables and "search" not in context.rules.resources:
+        router.add_api_route(
+            "/api/search",
+            answering(search.search),
+            methods=["GET"],
+            response_class=Response,
+            name="search",
+            tags=["search"],
+            openapi_extra=describe_search(),
+            status_code=None,
+        )
 
     async def health(_request: Request) -> Response:
         return await read_health(app)
