@@ -63,7 +63,7 @@ PARTS = (
         "search",
         nouns=("search",),
         extra="search",
-        sections=("search",),
+        sections=("search", "search_log"),
         bookkeeping="search",
         page="how-to/search.md",
         additions=search_tables,

@@ -47,11 +47,13 @@ WITH_RULES = {
         "search build",
         "search status",
         "search check",
+        "search report",
     ),
 }
 RULES = """assise: 1
 name: app
 roles: {prefix: contract}
+search_log: {}
 tables:
   users:
     collection: users
@@ -76,6 +78,7 @@ ENDLESS = {"assise worker", "assise serve --port 0"}
 """Examples that run until Ctrl-C."""
 REFUSED = {
     "assise undo": "not confirmed",
+    "assise search eval --clicks 30 --in projects": "no hit was opened",
     "assise rejects users 1024 > one.bson": "users has no reject at offset 1024",
     "assise migrate mongodb://localhost:27017/app": "cannot be reached",
     "assise migrate users.json --name app": "users.json does not exist",

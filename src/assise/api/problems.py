@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from assise.errors import (
@@ -25,6 +26,7 @@ from assise.errors import (
     ViolationError,
 )
 
+Endpoint = Callable[[Request], Awaitable[Response]]
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -130,3 +132,17 @@ def make_problem(
     }
     kept = {"Cache-Control": "no-store", **headers}
     return Response(json.dumps(body), status, headers=kept, media_type=MEDIA_TYPE)
+
+
+def answering(work: Endpoint) -> Endpoint:
+    """An endpoint that answers errors as problems."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await work(request)
+        except AssiseError as error:
+            return answer_error(error)
+        except ClientDisconnect:
+            return make_problem(400, "the body did not arrive")
+
+    return answer

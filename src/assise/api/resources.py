@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import GenericAlias
@@ -12,12 +12,11 @@ from typing import Annotated, Any
 from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, Field, TypeAdapter
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from assise.api.context import SEEN_ROWS, Context
 from assise.api.idempotency import note_request
-from assise.api.problems import answer_error, make_problem
 from assise.api.queries import (
     Query,
     check_words,
@@ -28,7 +27,6 @@ from assise.api.queries import (
 from assise.api.values import JsonMap, make_model, read_body, read_text
 from assise.app import POSITION_HEADER
 from assise.errors import (
-    AssiseError,
     DeniedError,
     RequestError,
     SerializationError,
@@ -50,8 +48,6 @@ CHANGED = "40001"
 
 _PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 
-Endpoint = Callable[[Request], Awaitable[Response]]
-
 
 @dataclass(frozen=True)
 class TableEndpoints:
@@ -60,19 +56,6 @@ class TableEndpoints:
     context: Context
     resource: Resource
     deletion: Deletion | None
-
-    def answering(self, work: Endpoint) -> Endpoint:
-        """An endpoint that answers errors as problems."""
-
-        async def answer(request: Request) -> Response:
-            try:
-                return await work(request)
-            except AssiseError as error:
-                return answer_error(error)
-            except ClientDisconnect:
-                return make_problem(400, "the body did not arrive")
-
-        return answer
 
     @cached_property
     def model(self) -> type[BaseModel]:

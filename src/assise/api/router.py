@@ -11,7 +11,9 @@ from starlette.responses import Response
 from assise.api.context import Context
 from assise.api.describe import describe_operation
 from assise.api.health import LIVE, Health, read_live
-from assise.api.resources import RESTORE, Endpoint, TableEndpoints
+from assise.api.problems import Endpoint, answering
+from assise.api.resources import RESTORE, TableEndpoints
+from assise.api.search import SearchEndpoints, describe_search
 from assise.app import App
 from assise.schema.resources import Resource
 from assise.types.names import read_modifiers
@@ -40,7 +42,7 @@ def make_router(app: App) -> APIRouter:
         for route in list_routes(rows):
             router.add_api_route(
                 route.path,
-                rows.answering(route.endpoint),
+                answering(route.endpoint),
                 methods=[route.method],
                 response_class=Response,
                 name=f"{route.action} {resource.table}",
@@ -48,6 +50,19 @@ def make_router(app: App) -> APIRouter:
                 openapi_extra=describe_operation(rows, route.method, route.action),
                 status_code=None,
             )
+
+    search = SearchEndpoints(context)
+    if search.tables and "search" not in context.rules.resources:
+        router.add_api_route(
+            "/api/search",
+            answering(search.search),
+            methods=["GET"],
+            response_class=Response,
+            name="search",
+            tags=["search"],
+            openapi_extra=describe_search(),
+            status_code=None,
+        )
 
     router.add_api_route("/health", Health(app).read, methods=["GET"], tags=["health"])
     router.add_api_route(LIVE, read_live, methods=["GET"], tags=["health"])

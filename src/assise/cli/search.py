@@ -22,6 +22,7 @@ from assise.cli.options import (
     open_project,
 )
 from assise.cli.search_eval import InOption, Ranked, measure, write_runs
+from assise.cli.search_report import report
 from assise.errors import UsageError
 from assise.search.query import Answer, Request
 from assise.search.snippet import highlight
@@ -255,5 +256,7 @@ add_command(
     app,
     "assise search eval queries.tsv judgements.tsv --in projects",
     "assise search eval queries.tsv judgements.tsv --in projects --fail-under 0.6",
+    "assise search eval --clicks 30 --in projects",
     name="eval",
 )(measure)
+add_command(app, "assise search report --days 30")(report)

@@ -14,7 +14,9 @@ from typing import Literal
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.search import SEARCH, Search
+from assise.manifest.sections.search_log import SEARCH_LOG
 from assise.postgres.pool import Record
+from assise.schema.search.log import note_search
 from assise.schema.search.searched import count_values, select_hits
 from assise.schema.sql import quote
 from assise.search.snippet import make_snippet
@@ -92,6 +94,7 @@ class Answer:
     total: int | None = None
     estimated: bool = False
     facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    query_id: str | None = None
 
     @property
     def cursor(self) -> str | None:
@@ -143,7 +146,24 @@ def find(manifest: Manifest, request: Request, schema: str | None = None) -> Ask
     counts = Answer([], 0)
     if request.with_total:
         counts = yield from _count(manifest, request, schema)
-    return replace(counts, results=results, execution_time_ms=(perf_counter() - started) * 1_000)
+    spent_ms = (perf_counter() - started) * 1_000
+    answer = replace(counts, results=results, execution_time_ms=spent_ms)
+    if SEARCH_LOG.of(manifest) is not None:
+        (noted,) = yield note_search(schema), _describe(request, answer, hits)
+        answer = replace(answer, query_id=str(noted["id"]))
+    return answer
+
+
+def _describe(request: Request, answer: Answer, hits: Sequence[Record]) -> dict[str, object]:
+    """A search as the log has it."""
+    return {
+        "q": request.text.replace("\0", " "),
+        "tables": None if request.types is None else [*request.types],
+        "hits": answer.total,
+        "ms": answer.execution_time_ms,
+        "is_next": request.cursor is not None,
+        "shown": json.dumps([[hit["table"], hit["key"]] for hit in hits]),
+    }
 
 
 def _count(manifest: Manifest, request: Request, schema: str | None) -> Asking:

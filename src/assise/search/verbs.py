@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
+from uuid import UUID
 
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
@@ -16,10 +18,12 @@ from assise.postgres.conninfo import describe
 from assise.postgres.pool import Session
 from assise.postgres.sync import open_session
 from assise.schema.access import AccessRules
+from assise.schema.search.log import note_click
 from assise.schema.search.searched import Searched, find_searched
 from assise.search.asker import Asker, run, run_async
 from assise.search.build import Builder
 from assise.search.explain import Explained, explain_table
+from assise.search.log import Opened, SearchReport, check_log, read_clicks, read_report
 from assise.search.query import Answer, Request, find
 from assise.search.tables import find_vector
 from assise.workspace import LoadedTables, Workspace
@@ -141,6 +145,24 @@ class SearchVerbs:
         with self._builders() as builders:
             return [_find_drift(builder, repair=repair) for builder in builders]
 
+    def report(self, *, days: int = 7, limit: int = 10) -> SearchReport:
+        """What was searched in some days: slow, without hits, trending, and never opened.
+
+        Raises:
+            UsageError: searches are not kept.
+        """
+        with self.open_tables() as (connection, tables):
+            return read_report(connection, tables, days=days, limit=limit)
+
+    def read_clicks(self, *, days: int = 30) -> list[Opened]:
+        """The hits that people opened in some days.
+
+        Raises:
+            UsageError: searches are not kept.
+        """
+        with self.open_tables() as (connection, tables):
+            return read_clicks(connection, tables, days=days)
+
     @contextmanager
     def _builders(self, names: list[str] | None = None) -> Iterator[list[Builder]]:
         with self.open_tables() as (connection, tables):
@@ -214,3 +236,27 @@ class AppSearch:
         request = replace(request, **options)
         async with self.open_session(user_id=user_id, tenant_id=tenant_id) as session:
             return await run_async(find(self.manifest, request), session)
+
+    async def clicked(self, query_id: str, id: object, *, type: str | None = None) -> bool:  # noqa: A002
+        """Note that somebody opened a hit of a search; whether it was one of its hits.
+
+        `query_id` is that of the answer, `id` and `type` are those of the hit.
+
+        Raises:
+            UsageError: searches are not kept, or `query_id` is none.
+        """
+        check_log(self.manifest)
+        try:
+            query = UUID(str(query_id))
+        except ValueError:
+            remedy = "Give the query_id of an answer."
+            raise UsageError(f"{query_id!r} is no id of a search", remedy=remedy) from None
+        key = [*id] if isinstance(id, list | tuple) else [id]
+        values = {"query": str(query), "key": [*map(_write_key, key)], "table": type}
+        async with self.open_session() as session:
+            return bool(await session.fetch_value(note_click(None), values))
+
+
+def _write_key(value: object) -> str:
+    """A value of a key as JSON has it."""
+    return value.isoformat() if isinstance(value, date) else str(value)

@@ -28,6 +28,7 @@ from assise.manifest.sections import (
     references,
     schemas,
     search,
+    search_log,
     servers,
 )
 
@@ -36,6 +37,7 @@ SECTIONS = (
     postgres.KEYS,
     identity.KEYS,
     http.KEYS,
+    search_log.KEYS,
     access.KEYS,
     schemas.KEYS,
     deletion.KEYS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 
 from assise.manifest.model import Manifest
@@ -11,6 +11,7 @@ from assise.schema import search_text
 from assise.schema.access import AccessRules
 from assise.schema.managed import Managed, ManagedKind, drop_of
 from assise.schema.roles import role_name
+from assise.schema.search.log import LOG, LOG_FUNCTIONS, LOG_TABLES, list_log_parts
 from assise.schema.search.parts import list_parts
 from assise.schema.search.searched import (
     Searched,
@@ -34,7 +35,6 @@ SIGNATURES = {
     "quote": "text",
     "condition": "jsonb, regclass, text[]",
     "share_of": "tsvector, jsonb",
-    "many": MANY,
     "index": "",
     "complete": "text, integer, text",
     "correct": "jsonb, integer, text",
@@ -43,7 +43,6 @@ SIGNATURES = {
         " jsonb, double precision"
     ),
     "rank": "jsonb, bigint, jsonb, jsonb, jsonb",
-    "one": ONE,
 }
 """The types of the arguments of each function."""
 
@@ -84,12 +83,17 @@ class _Objects:
         drops = ";\n".join(search_text.list_drops(self.schema, self.languages))
         yield Managed("function", "", "search_vector", self.texts, drops)
         for kind in ("parts", "quote", "condition", "share_of"):
-            yield self._function(f"_search_{kind}", kind, SHARED[kind], self.shared)
+            yield self._function(f"_search_{kind}", SIGNATURES[kind], SHARED[kind], self.shared)
         for table in self.tables:
             yield from self._list_of(table)
-        yield self._function("search", "many", SHARED["many"], self.shared)
+        yield self._function("search", MANY, SHARED["many"], self.shared)
         for table in self.tables:
-            yield self._function(table.function, "one", TABLE["one"], list_parts(table))
+            yield self._function(table.function, ONE, TABLE["one"], list_parts(table))
+        if parts := list_log_parts(self.rules):
+            for name, block in LOG_TABLES.items():
+                yield self._table("", name, fill(LOG[block], parts))
+            for name, (block, arguments) in LOG_FUNCTIONS.items():
+                yield self._function(name, arguments, LOG[block], parts)
         yield from self._list_grants()
 
     def _known(self) -> dict[str, object]:
@@ -135,7 +139,7 @@ class _Objects:
             block = TABLE[kind]
             if kind == "rank" and not table.vector:
                 block = _without_blocks(block)
-            yield self._function(table.made(kind), kind, block, parts)
+            yield self._function(table.made(kind), SIGNATURES[kind], block, parts)
         yield from _list_triggers(table)
         if columns := table.index:
             yield self._index(table, columns)
@@ -156,8 +160,8 @@ class _Objects:
         drop = [*(drops or []), f"DROP TABLE IF EXISTS {place}"]
         return Managed("table", table, name, ";\n".join(create), ";\n".join(drop))
 
-    def _function(self, name: str, kind: str, block: str, parts: dict[str, str]) -> Managed:
-        function = f"{quote(self.schema, name)}({SIGNATURES[kind]})"
+    def _function(self, name: str, arguments: str, block: str, parts: Mapping[str, str]) -> Managed:
+        function = f"{quote(self.schema, name)}({arguments})"
         create = [
             fill(block, parts),
             *self._own(f"FUNCTION {function}"),
@@ -175,6 +179,9 @@ class _Objects:
         if not self.rules.has_rules or self.rules.is_forced:
             return
         functions = {"search": MANY, **{table.function: ONE for table in self.tables}}
+        if list_log_parts(self.rules):
+            functions |= {name: arguments for name, (_, arguments) in LOG_FUNCTIONS.items()}
+            functions.pop("_search_person")
         for name, arguments in functions.items():
             function = f"{quote(self.schema, name)}({arguments})"
             for role in ("app", "admin"):
