@@ -185,7 +185,8 @@ def commands_of(name: str) -> list[tuple[str, str]]:
     ]
 
 
-LIVE = [name for name in TEXTS if "$ assise migrate mongodb://" in TEXTS[name]]
+ON_MONGODB = re.compile(r"^\$ assise (migrate mongodb://|mongo )", re.MULTILINE)
+LIVE = [name for name in TEXTS if ON_MONGODB.search(TEXTS[name])]
 """Pages whose example is in a running MongoDB."""
 
 

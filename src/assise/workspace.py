@@ -15,6 +15,7 @@ from assise.manifest.json_schema import json_schema
 from assise.manifest.model import Manifest
 from assise.manifest.read import load_manifest
 from assise.manifest.sections.access import ROLES
+from assise.manifest.sections.mongo import MONGO, MongoAddress
 from assise.manifest.sections.postgres import RoleName
 from assise.manifest.sections.servers import MAIN
 from assise.postgres.connection import Connection
@@ -283,6 +284,22 @@ class Workspace:
         address = self._expand(found.rest, f"postgres.{server}.rest").strip()
         key = self._expand(found.service_key or "", f"postgres.{server}.service_key").strip()
         return address, key
+
+    def mongo_address(self, manifest: Manifest) -> MongoAddress:
+        """The MongoDB of the collections that stay, its variables replaced.
+
+        Raises:
+            UsageError: there is none, or it names a variable that is not set.
+        """
+        address = MONGO.of(manifest)
+        url = "" if address is None else self._expand(address.url, "mongo").strip()
+        if address is None or not url:
+            raise UsageError(
+                f"{self.path} has no MongoDB" if address is None else "the URL of MongoDB is empty",
+                remedy='Write mongo: "${MONGO_URL}", and set the variable.',
+            )
+        name = address.database and self._expand(address.database, "mongo.database")
+        return address.model_copy(update={"url": url, "database": name})
 
     def _to(self, server: str) -> str | None:
         return self.to if server == MAIN else None

@@ -15,10 +15,16 @@ DEVORA = """# yaml-language-server: $schema=.assise/manifest.schema.json
 assise: 1
 name: devora
 postgres: "postgresql://app@db/${DATABASE:-devora}"
+mongo: {url: "${MONGO_URL}", max_pool_size: 50}
 identity: {issuer: "https://${HOST}", audience: app, jwks: "https://${HOST}/keys", roles: {map: {admin: admin}}}
 http: {origins: ["https://devora.example"], rate_limit: "100/minute"}
 roles: {prefix: devora}
 legacy_uuids: java
+
+collections:
+  users: {indexes: [{columns: [email], unique: true}, [status, -created_at]], columns: true}
+  notes: {indexes: [{text: [name, body], weights: {name: 5}}, {"2dsphere": [place]}], keep: {made_at: "90 days"}}
+  goods: {fields: {price: {type: decimal, min: 0}, rate: {type: double, max: 0.5}, size: int, state: {enum: [a, b]}}}
 
 tables:
   # 150 documents

@@ -30,7 +30,7 @@ SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "per
 SCHEMA |= {"soft_delete"}
 SCHEMA |= {"schemas", "api", "identity", "search"}
 ELSEWHERE_KEYS = {"on", "mirror", "fallback"}
-NOTHING = {"assise", "name", "postgres", "http"} | ELSEWHERE_KEYS
+NOTHING = {"assise", "name", "postgres", "http", "mongo", "collections"} | ELSEWHERE_KEYS
 PLACES = {
     "manifest": (),
     "table": ("tables", "users"),
@@ -116,6 +116,8 @@ CHANGES = {
     ("manifest", "postgres"): ("app@db", "app@other"),
     ("manifest", "identity"): ("audience: app", "audience: web"),
     ("manifest", "http"): ("100/minute", "5/second"),
+    ("manifest", "mongo"): ("max_pool_size: 50", "max_pool_size: 60"),
+    ("manifest", "collections"): ("keep: {made_at", "keep: {sent_at"),
     ("table", "api"): ("update: [email]", "update: []"),
     ("manifest", "roles"): ("prefix: devora", "prefix: shop"),
     ("manifest", "schemas"): ("who signs in", "who may sign in"),
@@ -326,7 +328,7 @@ MISTAKES = [
         "kept_day: ",
         (
             "assise.yaml:6: kept_day: is not a manifest key here\n"
-            "Did you mean kept_days? Known: assise, name, postgres, identity, http, roles, schemas, tables, legacy_uuids, token,"
+            "Did you mean kept_days? Known: assise, name, postgres, mongo, identity, http, roles, schemas, collections, tables, legacy_uuids, token,"
             " kept_days."
         ),
     ),

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from assise.errors import (
     AssiseError,
     BusyError,
+    CollectionError,
     DeniedError,
     DuplicateKeyError,
     ForbiddenError,
@@ -59,6 +60,7 @@ ANSWERS: Mapping[type[AssiseError], ErrorAnswer] = {
     BusyError: ErrorAnswer(503, _AGAIN, 1),
     SerializationError: ErrorAnswer(503, _AGAIN, 1),
     SlowError: ErrorAnswer(504, "the request took too long"),
+    CollectionError: ErrorAnswer(503, "the database cannot be asked now", 1),
     TargetError: ErrorAnswer(503, "the database cannot be asked now", 1),
     AssiseError: ErrorAnswer(500, "the application is not set up for this"),
 }
