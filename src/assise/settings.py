@@ -233,6 +233,15 @@ MONGO_TIMEOUT = Setting(
     0,
     86_400_000,
 )
+MONGO_SETTINGS = (
+    MONGO_MAX_POOL_SIZE,
+    MONGO_MIN_POOL_SIZE,
+    MONGO_MAX_IDLE,
+    MONGO_WAIT_QUEUE,
+    MONGO_SELECTION,
+    MONGO_HEARTBEAT,
+    MONGO_TIMEOUT,
+)
 SECRET = Setting(
     "secret",
     "",
@@ -251,13 +260,7 @@ SETTINGS = (
     TIMEOUT,
     CONCURRENCY,
     STOP,
-    MONGO_MAX_POOL_SIZE,
-    MONGO_MIN_POOL_SIZE,
-    MONGO_MAX_IDLE,
-    MONGO_WAIT_QUEUE,
-    MONGO_SELECTION,
-    MONGO_HEARTBEAT,
-    MONGO_TIMEOUT,
+    *MONGO_SETTINGS,
 )
 """Those that may be given by name; secrets come from the environment alone."""
 

@@ -12,7 +12,7 @@ import pytest
 from bson import Decimal128, Int64
 
 from assise.collections.examine import list_references
-from assise.collections.plan import Standing, Step, plan_collections, read_standing
+from assise.collections.plan import MongoChange, Standing, plan_collections, read_standing
 from assise.collections.validator import write_validator
 from assise.errors import ManifestError
 from assise.manifest.model import Manifest
@@ -53,7 +53,7 @@ def plan(
     options: Mapping[str, object] = {},
     version: tuple[int, ...] = (7, 0, 14),
     **info: object,
-) -> list[Step]:
+) -> list[MongoChange]:
     """The steps for the collection `c`, which a server has."""
     found = {"name": "c", "type": "collection", "options": options, **info}
     standing = {"c": read_standing(found, [ID, *indexes])}

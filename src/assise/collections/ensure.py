@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from assise.collections.examine import examine
-from assise.collections.plan import Act, Standing, Step, plan_collections, read_standing
+from assise.collections.plan import Act, MongoChange, Standing, plan_collections, read_standing
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.mongo_collections import COLLECTIONS
@@ -34,7 +34,7 @@ class Difference:
 
 def find_steps(
     manifest: Manifest, database: MongoDatabase, only: Sequence[str] | None = None
-) -> list[Step]:
+) -> list[MongoChange]:
     """The steps that make the server's collections as the manifest says; nothing is changed.
 
     Raises:
@@ -61,7 +61,7 @@ def _read(name: str, info: dict[str, object] | None, database: MongoDatabase) ->
     return read_standing(info, database.list_indexes(name) if is_listed else [])
 
 
-def judge(step: Step, *, drop: bool, yes: bool) -> State:
+def judge(step: MongoChange, *, drop: bool, yes: bool) -> State:
     """Whether a step may be done."""
     if step.is_blocked:
         return "blocked"
@@ -70,13 +70,13 @@ def judge(step: Step, *, drop: bool, yes: bool) -> State:
     return "needs --yes" if "yes" in step.needs and not yes else "to do"
 
 
-def describe(step: Step, state: State) -> Difference:
+def describe(step: MongoChange, state: State) -> Difference:
     """A step for people."""
     return Difference(step.collection, step.act, step.words, state, step.why)
 
 
 def apply_steps(
-    steps: Sequence[Step], database: MongoDatabase, *, drop: bool, yes: bool, log: Log
+    steps: Sequence[MongoChange], database: MongoDatabase, *, drop: bool, yes: bool, log: Log
 ) -> list[Difference]:
     """Do the steps that may be done, one at a time; what a stopped call did stays done.
 

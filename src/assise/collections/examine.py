@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from assise.collections.indexes import IndexForm, read_json, write_json
-from assise.collections.plan import Need, Step
+from assise.collections.plan import MongoChange, Need
 from assise.manifest.model import Manifest
 from assise.manifest.sections.mongo_collections import COLLECTIONS, CollectionRules
 from assise.manifest.sections.references import REFERENCES
@@ -23,14 +23,14 @@ SHOWN = 20
 _YES: tuple[Need, ...] = ("yes",)
 
 
-class Reference(NamedTuple):
+class Referrer(NamedTuple):
     """A field of a collection that holds the `_id` of another one's documents."""
 
     collection: str
     path: str
 
 
-def examine(step: Step, manifest: Manifest, database: MongoDatabase) -> Step:
+def examine(step: MongoChange, manifest: Manifest, database: MongoDatabase) -> MongoChange:
     """A step with what the documents say to it; nothing is changed.
 
     Raises:
@@ -48,7 +48,7 @@ def examine(step: Step, manifest: Manifest, database: MongoDatabase) -> Step:
     return step
 
 
-def _find_duplicates(step: Step, index: IndexForm, database: MongoDatabase) -> Step:
+def _find_duplicates(step: MongoChange, index: IndexForm, database: MongoDatabase) -> MongoChange:
     found = [*database.aggregate(step.collection, list_duplicates(index), **_collate(index))]
     if not found:
         return step
@@ -110,8 +110,8 @@ def show_value(value: object) -> str:
 
 
 def _find_deleted(
-    step: Step, index: IndexForm, manifest: Manifest, database: MongoDatabase
-) -> Step:
+    step: MongoChange, index: IndexForm, manifest: Manifest, database: MongoDatabase
+) -> MongoChange:
     """Count the documents that go at once, and what refers to them."""
     keep = dt.timedelta(seconds=index.keep_s or 0)
     past: JsonObject = {index.fields[0]: {"$lt": dt.datetime.now(dt.UTC) - keep}}
@@ -130,7 +130,7 @@ def _find_deleted(
 
 
 def _count_orphans(
-    reference: Reference, collection: str, past: JsonObject, database: MongoDatabase
+    reference: Referrer, collection: str, past: JsonObject, database: MongoDatabase
 ) -> int:
     gone = {f"gone.{path}": condition for path, condition in past.items()}
     found = database.aggregate(
@@ -152,11 +152,11 @@ def _count_orphans(
     return int(next(found, {"n": 0})["n"])
 
 
-def list_references(collection: str, manifest: Manifest) -> list[Reference]:
+def list_references(collection: str, manifest: Manifest) -> list[Referrer]:
     """The fields that refer to a collection: as the manifest says, or by a name as `user_id`."""
     kept = COLLECTIONS.of(manifest) or {}
     found = [
-        Reference(name, path.replace(".*", ""))
+        Referrer(name, path.replace(".*", ""))
         for name, rules in kept.items()
         for path in _list_paths(rules)
         if _refers(path, rules, collection)
@@ -165,7 +165,7 @@ def list_references(collection: str, manifest: Manifest) -> list[Reference]:
         for column in table.columns.values():
             target = manifest.tables.get((REFERENCES.of(column) or "").partition("(")[0])
             if target is not None and target.collection == collection and table.collection:
-                found.append(Reference(table.collection, ".".join(column.path)))
+                found.append(Referrer(table.collection, ".".join(column.path)))
     return list(dict.fromkeys(found))
 
 
@@ -182,7 +182,7 @@ def _refers(path: str, rules: CollectionRules, collection: str) -> bool:
     return path in {f"{one}_id", f"{one}Id"}
 
 
-def _find_violations(step: Step, database: MongoDatabase) -> Step:
+def _find_violations(step: MongoChange, database: MongoDatabase) -> MongoChange:
     (command,) = step.commands
     broken: JsonObject = {"$nor": [command["validator"]]}
     count = database.count(step.collection, broken)

@@ -29,7 +29,7 @@ Act = Literal["create", "validate", "build", "keep", "hide", "show", "drop", "re
 
 
 @dataclass(frozen=True)
-class Step:
+class MongoChange:
     """One difference, and the commands that end it.
 
     act: what is done; `tell` where no command can do it.
@@ -72,14 +72,14 @@ def read_standing(info: JsonObject | None, indexes: Sequence[JsonObject]) -> Sta
 
 def plan_collections(
     manifest: Manifest, standing: Mapping[str, Standing], version: tuple[int, ...]
-) -> list[Step]:
+) -> list[MongoChange]:
     """The steps for all collections of the manifest, in the order in which they are done."""
-    steps: list[Step] = []
+    steps: list[MongoChange] = []
     for name, rules in (COLLECTIONS.of(manifest) or {}).items():
         found = standing[name]
         if found.info.get("type") == "view":
             words = "is a view on this server, and stays as it is"
-            steps.append(Step(name, "tell", words, is_blocked=True))
+            steps.append(MongoChange(name, "tell", words, is_blocked=True))
             continue
         steps += _plan_options(name, rules, found, write_validator(rules, name, manifest))
         steps += _plan_indexes(name, rules, found, can_hide=version >= HIDES)
@@ -88,7 +88,7 @@ def plan_collections(
 
 def _plan_options(
     name: str, rules: CollectionRules, found: Standing, validator: JsonObject
-) -> Iterator[Step]:
+) -> Iterator[MongoChange]:
     options = write_options(rules)
     checks = {
         "validator": validator,
@@ -98,7 +98,7 @@ def _plan_options(
     if not found.info:
         words = f"create the collection{_say_options(options)}"
         given = {**options, **(checks if validator else {})}
-        yield Step(name, "create", words, ({"create": name, **given},))
+        yield MongoChange(name, "create", words, ({"create": name, **given},))
         return
     yield from _compare_options(name, options, found.options)
     has = found.options.get("validator", {})
@@ -109,31 +109,31 @@ def _plan_options(
         words = f"validate {_name_fields(validator)}: {rules.level}, {rules.action}"
         words = words if validator else "remove the validator, which the manifest does not have"
         needs: tuple[Need, ...] = () if validator else ("drop",)
-        yield Step(name, "validate", words, ({"collMod": name, **checks},), needs=needs)
+        yield MongoChange(name, "validate", words, ({"collMod": name, **checks},), needs=needs)
 
 
-def _compare_options(name: str, asked: JsonObject, has: JsonObject) -> Iterator[Step]:
+def _compare_options(name: str, asked: JsonObject, has: JsonObject) -> Iterator[MongoChange]:
     """What a collection cannot become where it stands; and the expiry of a time series."""
     series, found = asked.get("timeseries", {}), has.get("timeseries", {})
     differs = [key for key, value in series.items() if found.get(key) != value]
     if bool(series) != bool(found) or differs:
         is_series = f"a time series of {series}" if series else "no time series"
         words = f"is to be {is_series}, and is not: copy it into a new collection by $out"
-        yield Step(name, "tell", words, is_blocked=True)
+        yield MongoChange(name, "tell", words, is_blocked=True)
     elif asked.get("expireAfterSeconds") != has.get("expireAfterSeconds"):
         seconds = asked.get("expireAfterSeconds", "off")
         said = "for ever" if seconds == "off" else f"{seconds:,} s"
         command = {"collMod": name, "expireAfterSeconds": seconds}
-        yield Step(name, "keep", f"keep measurements {said}", (command,), needs=("yes",))
+        yield MongoChange(name, "keep", f"keep measurements {said}", (command,), needs=("yes",))
     for key in ("capped", "size", "max"):
         if asked.get(key) != has.get(key) and ("capped" in asked or "capped" in has):
             words = f"has {key}: {has.get(key)}, and is to have {asked.get(key)}"
             words += ": `convertToCapped` or a copy changes it, with a lock on all of it"
-            yield Step(name, "tell", words, is_blocked=True)
+            yield MongoChange(name, "tell", words, is_blocked=True)
     wanted, had = asked.get("collation", {}), has.get("collation", {})
     if bool(wanted) != bool(had) or any(had.get(key) != wanted[key] for key in wanted):
         words = "has another collation: only a copy into a new collection changes it"
-        yield Step(name, "tell", words, is_blocked=True)
+        yield MongoChange(name, "tell", words, is_blocked=True)
 
 
 def write_options(rules: CollectionRules) -> JsonObject:
@@ -159,7 +159,7 @@ def write_options(rules: CollectionRules) -> JsonObject:
 
 def _plan_indexes(
     name: str, rules: CollectionRules, found: Standing, *, can_hide: bool
-) -> Iterator[Step]:
+) -> Iterator[MongoChange]:
     left = [each for each in found.indexes if not _is_of_series(each, rules)]
     asked = [(index, read_declared(index, rules.collation)) for index in rules.all_indexes]
     missing = []
@@ -175,23 +175,23 @@ def _plan_indexes(
         build = {"createIndexes": name, "indexes": [write_command(index, form)]}
         close = [each for each in left if is_same_key(each, form) or each.name == form.name]
         if not close:
-            yield Step(name, "build", f"build {form.words}", (build,), form)
+            yield MongoChange(name, "build", f"build {form.words}", (build,), form)
             continue
         old = close[0]
         left.remove(old)
         if _differs_in_time(old, form):
             spec = {"name": old.name, "expireAfterSeconds": form.keep_s}
             words = f"keep by {old.name}: {form.keep_s:,} s, not {old.keep_s:,} s"
-            yield Step(name, "keep", words, ({"collMod": name, "index": spec},), form)
+            yield MongoChange(name, "keep", words, ({"collMod": name, "index": spec},), form)
         else:
             words = f"rebuild {old.name}: {form.words}, not {old.words}"
             drop = {"dropIndexes": name, "index": old.name}
-            yield Step(name, "rebuild", words, (drop, build), form, needs=("drop",))
+            yield MongoChange(name, "rebuild", words, (drop, build), form, needs=("drop",))
     for old in left:
         if old.is_hidden or not can_hide:
             drop = {"dropIndexes": name, "index": old.name}
             words = f"drop {old.name} {old.words}, which the manifest does not have"
-            yield Step(name, "drop", words, (drop,), needs=("drop",))
+            yield MongoChange(name, "drop", words, (drop,), needs=("drop",))
         else:
             step = _set_hidden(name, old, is_hidden=True)
             words = f"hide {old.name} {old.words}, which the manifest does not have"
@@ -199,11 +199,11 @@ def _plan_indexes(
             yield replace(step, words=words, needs=("drop",), why=why)
 
 
-def _set_hidden(name: str, index: IndexForm, *, is_hidden: bool) -> Step:
+def _set_hidden(name: str, index: IndexForm, *, is_hidden: bool) -> MongoChange:
     command = {"collMod": name, "index": {"name": index.name, "hidden": is_hidden}}
     if is_hidden:
-        return Step(name, "hide", f"hide {index.name} {index.words}", (command,))
-    return Step(name, "show", f"use {index.name} again, which is hidden", (command,))
+        return MongoChange(name, "hide", f"hide {index.name} {index.words}", (command,))
+    return MongoChange(name, "show", f"use {index.name} again, which is hidden", (command,))
 
 
 def _is_of_series(index: IndexForm, rules: CollectionRules) -> bool:

@@ -46,6 +46,7 @@ _TELLS = (
     ("Connection refused", "Check host and port, and that the server runs."),
     ("Name or service not known", "Check the name of the host in the URL."),
     ("nodename nor servname", "Check the name of the host in the URL."),
+    ("checking out a connection", "Raise mongo.max_pool_size, or make the queries shorter."),
     ("timed out", f"Check that this machine may reach the server. {AGAIN}"),
     ("No replica set members", "Check replicaSet and readPreference in the URL."),
     ("connection closed", f"The server has closed the connection. {AGAIN}"),
@@ -69,14 +70,15 @@ def translated(
 ) -> Iterator[None]:
     """Translate pymongo's errors to one of ours that names the place; no secret is shown.
 
-    `remedies` are by the codes of errors, before those of a source.
+    `remedies` are by the codes of errors, before those of a source; that of 0 is for all others.
     """
     try:
         yield
     except PyMongoError as error:
         message, remedy = _translate(error, place, secrets)
-        code = error.code if isinstance(error, OperationFailure) else 0
-        raise error_class(message, remedy=remedies.get(code or 0, remedy)) from error
+        code = error.code if isinstance(error, OperationFailure) else None
+        remedy = remedies.get(0, remedy) if remedy == AGAIN else remedy
+        raise error_class(message, remedy=remedies.get(code or -1, remedy)) from error
     except (OSError, ValueError, TypeError, UserWarning) as error:
         # Options of the URL that pymongo does not check: a file that is not there, an unknown word.
         message = f"{place}: {_clean(str(error), secrets)}"
@@ -98,7 +100,7 @@ def _translate(error: PyMongoError, place: str, secrets: Collection[str]) -> tup
         return f"{place}: the connection was lost: {message}", _find_remedy(message)
     if isinstance(error, ConfigurationError):
         return f"{place} is not usable: {message}", _find_remedy_of_url(message)
-    return f"{place}: {message}", AGAIN
+    return f"{place}: {message}", _find_remedy(message)
 
 
 def _find_remedy(message: str) -> str:

@@ -24,7 +24,7 @@ TYPES = (
 https://www.mongodb.com/docs/manual/reference/bson-types/
 """
 
-Number = int | float
+Limit = int | float
 _LIMITS = {"min": NUMBERS, "max": NUMBERS, "min_length": ("string",), "max_length": ("string",)}
 _LIMITS |= {"pattern": ("string",), "min_items": ("array",), "max_items": ("array",)}
 
@@ -39,8 +39,8 @@ class FieldRule(Keyed):
     type: str | None = None
     required: bool = False
     nullable: bool = False
-    min: Number | None = None
-    max: Number | None = None
+    min: Limit | None = None
+    max: Limit | None = None
     enum: tuple[str, ...] = ()
     min_length: int | None = None
     max_length: int | None = None
