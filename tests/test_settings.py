@@ -39,6 +39,13 @@ def test_each_setting_has_one_spelling_and_a_default_within_its_bounds() -> None
         "api.timeout_ms": "ASSISE_API_TIMEOUT_MS",
         "api.concurrency": "ASSISE_API_CONCURRENCY",
         "api.stop_s": "ASSISE_API_STOP_S",
+        "mongo.max_pool_size": "ASSISE_MONGO_MAX_POOL_SIZE",
+        "mongo.min_pool_size": "ASSISE_MONGO_MIN_POOL_SIZE",
+        "mongo.max_idle_ms": "ASSISE_MONGO_MAX_IDLE_MS",
+        "mongo.wait_queue_ms": "ASSISE_MONGO_WAIT_QUEUE_MS",
+        "mongo.selection_ms": "ASSISE_MONGO_SELECTION_MS",
+        "mongo.heartbeat_ms": "ASSISE_MONGO_HEARTBEAT_MS",
+        "mongo.timeout_ms": "ASSISE_MONGO_TIMEOUT_MS",
     }
     for setting in SETTINGS:
         assert setting.help

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session as OrmSession
     from starlette.requests import HTTPConnection
 
+    from assise.mongo.application import AppMongo
+
 POSITION_HEADER = "assise-position"
 Scope = MutableMapping[str, Any]
 Send = Callable[[Scope], Awaitable[None]]
@@ -133,6 +135,8 @@ class App:
         self._pools.clear()
         self._rests.clear()
         self._replica = None
+        if mongo := vars(self).pop("mongo", None):
+            await mongo.close()
         if callers := vars(self).pop("callers", None):
             await callers.close()
 
@@ -283,6 +287,18 @@ class App:
     def search(self) -> AppSearch:
         """Search of the tables that a user sees: `await app.search("…", user_id=…)`."""
         return AppSearch(self.manifest, self.session)
+
+    @cached_property
+    def mongo(self) -> AppMongo:
+        """Collections that stay in MongoDB: `await app.mongo.page("projects", {…})`.
+
+        Raises:
+            UsageError: the manifest has no MongoDB, or a setting cannot be used.
+        """
+        found: AppMongo = load("assise.mongo.application").AppMongo(
+            self.workspace.mongo_pool(self.workspace.whole_manifest())
+        )
+        return found
 
     def user_session(
         self,

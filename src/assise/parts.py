@@ -86,6 +86,12 @@ PARTS = (
         page="how-to/sign-in.md",
     ),
     Part(
+        "collections",
+        nouns=("mongo",),
+        sections=("mongo", "mongo_collections", "mongo_fields", "mongo_indexes"),
+        page="how-to/mongodb-that-stays.md",
+    ),
+    Part(
         "api",
         nouns=("serve",),
         extra="api",

@@ -21,6 +21,7 @@ from assise.workspace import Confirm, Workspace, find_manifest, keep_silent, ref
 
 if TYPE_CHECKING:
     from assise.access.explain import AccessVerbs
+    from assise.collections.verbs import CollectionVerbs
     from assise.identity.mirror import IdentityVerbs
     from assise.infer.fields import Ids
     from assise.infer.propose import Proposal
@@ -176,6 +177,13 @@ class Project:
         from assise.transfer.finished import open_loaded
 
         return SearchVerbs(self.workspace, partial(open_loaded, self.workspace))
+
+    @property
+    def mongo(self) -> CollectionVerbs:
+        """The collections that stay in MongoDB: `diff` and `ensure`."""
+        from assise.collections.verbs import CollectionVerbs
+
+        return CollectionVerbs(self.workspace)
 
     @property
     def identity(self) -> IdentityVerbs:

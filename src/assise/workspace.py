@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar, get_args
 
@@ -15,15 +15,24 @@ from assise.manifest.json_schema import json_schema
 from assise.manifest.model import Manifest
 from assise.manifest.read import load_manifest
 from assise.manifest.sections.access import ROLES
+from assise.manifest.sections.mongo import MONGO, MongoAddress
 from assise.manifest.sections.postgres import RoleName
 from assise.manifest.sections.servers import MAIN
+from assise.mongo.pool import Pool
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe, sign_in_as
 from assise.postgres.embedded import Embedded
 from assise.postgres.rights import Rights
 from assise.progress import Log, OnProgress
 from assise.schema.roles import list_others, role_name
-from assise.settings import STATEMENT_TIMEOUT, Setting, check_names, expand, read_setting
+from assise.settings import (
+    MONGO_SETTINGS,
+    STATEMENT_TIMEOUT,
+    Setting,
+    check_names,
+    expand,
+    read_setting,
+)
 from assise.wording import nearest
 
 T = TypeVar("T")
@@ -34,6 +43,9 @@ Confirm = Callable[[str], bool]
 The text says what is written or dropped, and where.
 """
 
+
+UNSET = -1
+"""What stands for a setting that nobody has given a value."""
 
 CONFIRM = "Confirm with --yes. From Python: confirm=lambda question: True."
 """The remedy where the answer was no."""
@@ -283,6 +295,40 @@ class Workspace:
         address = self._expand(found.rest, f"postgres.{server}.rest").strip()
         key = self._expand(found.service_key or "", f"postgres.{server}.service_key").strip()
         return address, key
+
+    def mongo_address(self, manifest: Manifest) -> MongoAddress:
+        """The MongoDB of the collections that stay, its variables replaced.
+
+        Raises:
+            UsageError: there is none, or it names a variable that is not set.
+        """
+        address = MONGO.of(manifest)
+        url = "" if address is None else self._expand(address.url, "mongo").strip()
+        if address is None or not url:
+            raise UsageError(
+                f"{self.path} has no MongoDB" if address is None else "the URL of MongoDB is empty",
+                remedy='Write mongo: "${MONGO_URL}", and set the variable.',
+            )
+        name = address.database and self._expand(address.database, "mongo.database")
+        return address.model_copy(update={"url": url, "database": name})
+
+    def mongo_pool(self, manifest: Manifest) -> Pool:
+        """What an application's client of MongoDB is opened with.
+
+        Raises:
+            UsageError: there is no MongoDB, or a setting cannot be used.
+        """
+        address = self.mongo_address(manifest)
+        given, others = {}, {}
+        for setting in MONGO_SETTINGS:
+            name = setting.name.rpartition(".")[2]
+            value = self.setting(replace(setting, default=UNSET))
+            written = getattr(address, name)
+            if value != UNSET:
+                given[name] = value
+            else:
+                others[name] = setting.default if written is None else written
+        return Pool(address.url, address.database, given, others)
 
     def _to(self, server: str) -> str | None:
         return self.to if server == MAIN else None

@@ -22,6 +22,7 @@ import pytest
 from bson import ObjectId
 from tests.dumps import write_dump
 from tests.identity.supabase import make_supabase, write_manifest
+from tests.servers.mongo import MongoServer
 
 import assise
 from assise.cli.nouns import NOUNS, list_commands, load_command
@@ -50,6 +51,7 @@ WITH_RULES = {
         "search report",
     ),
 }
+ON_MONGODB = [name for name in COMMANDS if name.startswith("mongo ")]
 RULES = """assise: 1
 name: app
 roles: {prefix: contract}
@@ -163,8 +165,27 @@ def list_examples(name: str) -> list[str]:
     return [line.strip() for line in lines[2:]]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ON_MONGODB])
 def test_a_command_keeps_what_all_promise(name: str, place: Place) -> None:
+    check_promises(name, place)
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("name", ON_MONGODB)
+def test_a_command_on_mongodb_keeps_what_all_promise(
+    name: str, place: Place, mongo: MongoServer
+) -> None:
+    mongo.answer_truly()
+    mongo.client.drop_database("contract")
+    head = f'assise: 1\nname: app\nmongo: "{mongo.url}contract"\ntables: {{}}\n'
+    (place.folder / "assise.yaml").write_text(f"{head}collections:\n  users: {{indexes: [name]}}\n")
+    mongo.client.contract.users.insert_one(dict(USER))
+    check_promises(name, place)
+    mongo.client.drop_database("contract")
+
+
+def check_promises(name: str, place: Place) -> None:
+    """Run the examples of a command's help, on what it needs, and look at what it says."""
     examples = list_examples(name)
     assert examples
     assert all(f"assise {name}" in line for line in examples)
@@ -183,7 +204,7 @@ def test_a_command_keeps_what_all_promise(name: str, place: Place) -> None:
     elif name == "identity repair":
         make_supabase(place.database)
         write_manifest(place.folder, main=place.database, auth=place.database)
-    elif name not in BEFORE_A_LOAD:
+    elif name not in BEFORE_A_LOAD | {*ON_MONGODB}:
         project.migrate(place.folder / "dump" / "app")
     if "--dry-run" in OPTIONS[name]:
         before = place.state()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.manifest.samples import COMMENTS, DEVORA, ELSEWHERE, IN_SCHEMAS
+from tests.manifest.samples import COMMENTS, DEVORA, ELSEWHERE, IN_SCHEMAS, KNOWN
 
 import assise
 from assise.errors import ManifestError
@@ -30,7 +30,7 @@ SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "per
 SCHEMA |= {"soft_delete"}
 SCHEMA |= {"schemas", "api", "identity", "search", "search_log"}
 ELSEWHERE_KEYS = {"on", "mirror", "fallback"}
-NOTHING = {"assise", "name", "postgres", "http"} | ELSEWHERE_KEYS
+NOTHING = {"assise", "name", "postgres", "http", "mongo", "collections"} | ELSEWHERE_KEYS
 PLACES = {
     "manifest": (),
     "table": ("tables", "users"),
@@ -117,6 +117,8 @@ CHANGES = {
     ("manifest", "identity"): ("audience: app", "audience: web"),
     ("manifest", "http"): ("100/minute", "5/second"),
     ("manifest", "search_log"): ("90 days", "9 days"),
+    ("manifest", "mongo"): ("max_pool_size: 50", "max_pool_size: 60"),
+    ("manifest", "collections"): ("keep: {made_at", "keep: {sent_at"),
     ("table", "api"): ("update: [email]", "update: []"),
     ("manifest", "roles"): ("prefix: devora", "prefix: shop"),
     ("manifest", "schemas"): ("who signs in", "who may sign in"),
@@ -327,7 +329,7 @@ MISTAKES = [
         "kept_day: ",
         (
             "assise.yaml:6: kept_day: is not a manifest key here\n"
-            "Did you mean kept_days? Known: assise, name, postgres, identity, http, search_log, roles, schemas, tables, legacy_uuids, token,"
+            f"Did you mean kept_days? Known: {KNOWN[:-1]}, token, kept_days."
             " kept_days."
         ),
     ),

@@ -12,11 +12,13 @@ from starlette.responses import Response
 from assise.errors import (
     AssiseError,
     BusyError,
+    CollectionError,
     DeniedError,
     DuplicateKeyError,
     ForbiddenError,
     KeysError,
     LimitError,
+    RefusedDocumentError,
     RefusedError,
     RequestError,
     SerializationError,
@@ -61,6 +63,8 @@ ANSWERS: Mapping[type[AssiseError], ErrorAnswer] = {
     BusyError: ErrorAnswer(503, _AGAIN, 1),
     SerializationError: ErrorAnswer(503, _AGAIN, 1),
     SlowError: ErrorAnswer(504, "the request took too long"),
+    RefusedDocumentError: ErrorAnswer(422, "the database refuses these values"),
+    CollectionError: ErrorAnswer(503, "the database cannot be asked now", 1),
     TargetError: ErrorAnswer(503, "the database cannot be asked now", 1),
     AssiseError: ErrorAnswer(500, "the application is not set up for this"),
 }
