@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session as OrmSession
     from starlette.requests import HTTPConnection
 
+    from assise.cache.verbs import AppCache
+
 POSITION_HEADER = "assise-position"
 Scope = MutableMapping[str, Any]
 Send = Callable[[Scope], Awaitable[None]]
@@ -133,8 +135,10 @@ class App:
         self._pools.clear()
         self._rests.clear()
         self._replica = None
-        if callers := vars(self).pop("callers", None):
-            await callers.close()
+        for name in ("callers", "cache"):
+            if held := vars(self).get(name):
+                await held.close()
+        vars(self).pop("callers", None)
 
     @cached_property
     def router(self) -> APIRouter:
@@ -277,6 +281,17 @@ class App:
     def search(self) -> AppSearch:
         """Search of the tables that a user sees: `await app.search("…", user_id=…)`."""
         return AppSearch(self.manifest, self.session)
+
+    @cached_property
+    def cache(self) -> AppCache:
+        """The cache: `@app.cache("user_projects", ttl="5 minutes", tags=["projects:{user_id}"])`.
+
+        Raises:
+            UsageError: the manifest has no `redis`.
+        """
+        module = import_module("assise.cache.verbs")
+        cache: AppCache = module.AppCache(self.workspace, self.manifest, _CALLER.get)
+        return cache
 
     def user_session(
         self,

@@ -16,12 +16,15 @@ from assise.manifest.model import Manifest
 from assise.manifest.read import load_manifest
 from assise.manifest.sections.access import ROLES
 from assise.manifest.sections.postgres import RoleName
+from assise.manifest.sections.redis import EMBEDDED as EMBEDDED_REDIS
+from assise.manifest.sections.redis import REDIS, RedisUse
 from assise.manifest.sections.servers import MAIN
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe, sign_in_as
 from assise.postgres.embedded import Embedded
 from assise.postgres.rights import Rights
 from assise.progress import Log, OnProgress
+from assise.redis.embedded import EmbeddedRedis
 from assise.schema.roles import list_others, role_name
 from assise.settings import STATEMENT_TIMEOUT, Setting, check_names, expand, read_setting
 from assise.wording import nearest
@@ -283,6 +286,28 @@ class Workspace:
         address = self._expand(found.rest, f"postgres.{server}.rest").strip()
         key = self._expand(found.service_key or "", f"postgres.{server}.service_key").strip()
         return address, key
+
+    def redis(self, use: RedisUse) -> EmbeddedRedis:
+        """The embedded server of Redis for a use."""
+        return EmbeddedRedis(self.path.parent / ".assise", use)
+
+    def redis_url(self, manifest: Manifest, use: RedisUse, *, starts: bool = True) -> str:
+        """The URL of the server of Redis for a use; an embedded one is started for it.
+
+        Raises:
+            UsageError: the manifest has none, or names a variable that is not set.
+            RedisError: the embedded server cannot run here.
+        """
+        servers = REDIS.of(manifest)
+        if servers is None:
+            raise UsageError(
+                f"{self.path} has no Redis",
+                remedy="Write redis: embedded, or redis: {cache: URL, data: URL}.",
+            )
+        url = self._expand(servers.url(use), f"redis.{use}").strip()
+        if url != EMBEDDED_REDIS:
+            return url
+        return self.redis(use).start() if starts else self.redis(use).url
 
     def _to(self, server: str) -> str | None:
         return self.to if server == MAIN else None

@@ -25,6 +25,7 @@ from assise.manifest.sections import (
     primary_keys,
     project,
     readings,
+    redis,
     references,
     schemas,
     search,
@@ -34,6 +35,7 @@ from assise.manifest.sections import (
 SECTIONS = (
     project.KEYS,
     postgres.KEYS,
+    redis.KEYS,
     identity.KEYS,
     http.KEYS,
     access.KEYS,
