@@ -1,4 +1,4 @@
-"""Written of one type as bytes, by msgspec, or by pydantic where its models are in the type."""
+"""Values of one type as bytes, by msgspec, or by pydantic where its models are in the type."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FORMAT = "1"
 
 
 class Written(Protocol):
-    """Written of one type."""
+    """How values of one type are written, and read."""
 
     schema: str
 
