@@ -14,14 +14,17 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 
+from assise.manifest.sections.redis import RedisUse
 from assise.postgres.embedded import Embedded
 from assise.project import Project
+from assise.redis.embedded import EmbeddedRedis
 from tests.scenes.databases import Databases
 from tests.servers.mongo import MongoServer, run_mongo
 
@@ -74,6 +77,8 @@ def embedded_server(short_folder: Path) -> Iterator[Embedded]:
     with (embedded.data / "postgresql.conf").open("a") as file:
         file.writelines(f"{name} = {value}\n" for name, value in UNSAFE_BUT_QUICK.items())
     yield embedded
+    for use in get_args(RedisUse):
+        EmbeddedRedis(embedded.folder, use).stop()
     for folder in (embedded.folder / "servers").glob("*"):
         Embedded(folder).stop(immediate=True)
     embedded.stop(immediate=True)

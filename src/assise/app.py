@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session as OrmSession
     from starlette.requests import HTTPConnection
 
+    from assise.cache.verbs import AppCache
     from assise.mongo.application import AppMongo
 
 POSITION_HEADER = "assise-position"
@@ -135,10 +136,11 @@ class App:
         self._pools.clear()
         self._rests.clear()
         self._replica = None
-        if mongo := vars(self).pop("mongo", None):
-            await mongo.close()
-        if callers := vars(self).pop("callers", None):
-            await callers.close()
+        for name in ("mongo", "callers", "cache"):
+            if held := vars(self).get(name):
+                await held.close()
+        for name in ("mongo", "callers"):
+            vars(self).pop(name, None)
 
     @cached_property
     def router(self) -> APIRouter:
@@ -299,6 +301,17 @@ class App:
             self.workspace.mongo_pool(self.workspace.whole_manifest())
         )
         return found
+
+    @cached_property
+    def cache(self) -> AppCache:
+        """The cache: `@app.cache("user_projects", ttl="5 minutes", tags=["projects:{user_id}"])`.
+
+        Raises:
+            UsageError: the manifest has no `redis`.
+        """
+        module = import_module("assise.cache.verbs")
+        cache: AppCache = module.AppCache(self.workspace, self.manifest, _CALLER.get)
+        return cache
 
     def user_session(
         self,

@@ -70,6 +70,13 @@ PARTS = (
         list_jobs=search_jobs.list_jobs,
     ),
     Part(
+        "cache",
+        nouns=("cache", "redis"),
+        extra="cache",
+        sections=("redis",),
+        page="how-to/cache.md",
+    ),
+    Part(
         "worker",
         nouns=("worker",),
         extra="jobs",

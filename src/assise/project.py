@@ -21,6 +21,7 @@ from assise.workspace import Confirm, Workspace, find_manifest, keep_silent, ref
 
 if TYPE_CHECKING:
     from assise.access.explain import AccessVerbs
+    from assise.cache.operator import CacheVerbs
     from assise.collections.verbs import CollectionVerbs
     from assise.identity.mirror import IdentityVerbs
     from assise.infer.fields import Ids
@@ -184,6 +185,13 @@ class Project:
         from assise.collections.verbs import CollectionVerbs
 
         return CollectionVerbs(self.workspace)
+
+    @property
+    def cache(self) -> CacheVerbs:
+        """The verbs of `assise cache`."""
+        from assise.cache.operator import CacheVerbs
+
+        return CacheVerbs(self.workspace)
 
     @property
     def identity(self) -> IdentityVerbs:

@@ -17,6 +17,8 @@ from assise.manifest.read import load_manifest
 from assise.manifest.sections.access import ROLES
 from assise.manifest.sections.mongo import MONGO, MongoAddress
 from assise.manifest.sections.postgres import RoleName
+from assise.manifest.sections.redis import EMBEDDED as EMBEDDED_REDIS
+from assise.manifest.sections.redis import REDIS, RedisUse
 from assise.manifest.sections.servers import MAIN
 from assise.mongo.pool import Pool
 from assise.postgres.connection import Connection
@@ -24,6 +26,7 @@ from assise.postgres.conninfo import describe, sign_in_as
 from assise.postgres.embedded import Embedded
 from assise.postgres.rights import Rights
 from assise.progress import Log, OnProgress
+from assise.redis.embedded import EmbeddedRedis
 from assise.schema.roles import list_others, role_name
 from assise.settings import (
     MONGO_SETTINGS,
@@ -329,6 +332,28 @@ class Workspace:
             else:
                 others[name] = setting.default if written is None else written
         return Pool(address.url, address.database, given, others)
+
+    def redis(self, use: RedisUse) -> EmbeddedRedis:
+        """The embedded server of Redis for a use."""
+        return EmbeddedRedis(self.path.parent / ".assise", use)
+
+    def redis_url(self, manifest: Manifest, use: RedisUse, *, starts: bool = True) -> str:
+        """The URL of the server of Redis for a use; an embedded one is started for it.
+
+        Raises:
+            UsageError: the manifest has none, or names a variable that is not set.
+            RedisError: the embedded server cannot run here.
+        """
+        servers = REDIS.of(manifest)
+        if servers is None:
+            raise UsageError(
+                f"{self.path} has no Redis",
+                remedy="Write redis: embedded, or redis: {cache: URL, data: URL}.",
+            )
+        url = self._expand(servers.url(use), f"redis.{use}").strip()
+        if url != EMBEDDED_REDIS:
+            return url
+        return self.redis(use).start() if starts else self.redis(use).url
 
     def _to(self, server: str) -> str | None:
         return self.to if server == MAIN else None

@@ -201,6 +201,8 @@ def check_promises(name: str, place: Place) -> None:
         (place.folder / "judgements.tsv").write_text(
             f"q1\t{'0' * 8}-0000-0000-0000-{'0' * 12}\t1\n"
         )
+    elif name.startswith(("cache", "redis")):
+        project.path.write_text(f"{RULES}redis: embedded\n")
     elif name == "identity repair":
         make_supabase(place.database)
         write_manifest(place.folder, main=place.database, auth=place.database)

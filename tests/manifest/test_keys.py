@@ -30,7 +30,7 @@ SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "per
 SCHEMA |= {"soft_delete"}
 SCHEMA |= {"schemas", "api", "identity", "search", "search_log"}
 ELSEWHERE_KEYS = {"on", "mirror", "fallback"}
-NOTHING = {"assise", "name", "postgres", "http", "mongo", "collections"} | ELSEWHERE_KEYS
+NOTHING = {"assise", "name", "postgres", "http", "mongo", "collections", "redis"} | ELSEWHERE_KEYS
 PLACES = {
     "manifest": (),
     "table": ("tables", "users"),
@@ -114,6 +114,7 @@ OWN = "    access: {owner: id}\n    on: auth\n"
 CHANGES = {
     ("manifest", "name"): ("name: devora", "name: other"),
     ("manifest", "postgres"): ("app@db", "app@other"),
+    ("manifest", "redis"): ("redis://cache/0", "redis://other/0"),
     ("manifest", "identity"): ("audience: app", "audience: web"),
     ("manifest", "http"): ("100/minute", "5/second"),
     ("manifest", "search_log"): ("90 days", "9 days"),
@@ -330,7 +331,6 @@ MISTAKES = [
         (
             "assise.yaml:6: kept_day: is not a manifest key here\n"
             f"Did you mean kept_days? Known: {KNOWN[:-1]}, token, kept_days."
-            " kept_days."
         ),
     ),
 ]

@@ -269,9 +269,9 @@ def test_a_text_is_refused_with_line_place_and_remedy(text: str, message: str) -
 
 def test_unknown_keys_and_other_problems_are_listed_together() -> None:
     with pytest.raises(ManifestError) as caught:
-        parse_manifest("assise: 1\nname: [a]\nredis: embedded\ntables: []\n", "other.yaml")
+        parse_manifest("assise: 1\nname: [a]\nmongodb: embedded\ntables: []\n", "other.yaml")
     assert str(caught.value).splitlines() == [
-        (f"other.yaml:3: redis: is not a manifest key here. Did you mean roles? Known: {KNOWN}"),
+        (f"other.yaml:3: mongodb: is not a manifest key here. Did you mean mongo? Known: {KNOWN}"),
         f"other.yaml:2: name: must be a text. {EXPECTED_NAME}",
         "other.yaml:4: tables: must be a mapping. Expected: the tables by name.",
     ]
@@ -281,11 +281,11 @@ VALUES = ["x", "true", "5", "~", "[no, yes]", "{a: {b: 1}}"]
 
 
 @pytest.mark.parametrize("value", VALUES)
-@pytest.mark.parametrize("key", "mongodb redis redis_keys".split())
+@pytest.mark.parametrize("key", "mongodb revisions".split())
 def test_planned_keys_of_the_file_are_refused(key: str, value: str) -> None:
     with pytest.raises(
         ManifestError,
-        match=rf":3: {key}: is not a manifest key here\n(Did you mean (roles|mongo)\? )?Known: .*tables",
+        match=rf":3: {key}: is not a manifest key here\n(Did you mean (redis|mongo)\? )?Known: .*tables",
     ):
         parse_manifest(f"assise: 1\nname: a\n{key}: {value}\ntables: {{}}\n")
 
