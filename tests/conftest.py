@@ -55,6 +55,23 @@ DEBIAN = os.environ.get("ASSISE_TEST_SERVER")
 UNSAFE_BUT_QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 DATA = Path(os.environ.get("ASSISE_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 PART_BUDGET_S = 40
+MEMORY, MEMORY_FREE_BYTES = Path("/dev/shm"), 4 << 30  # noqa: S108
+
+
+def find_place() -> Path:
+    """The folder of all files of tests, which has a short path: memory, where it has room.
+
+    There databases are made and dropped in a third of the time.
+    """
+    given = os.environ.get("ASSISE_TEST_PLACE")
+    if given:
+        return Path(given)
+    has_room = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_FREE_BYTES
+    return MEMORY if has_room else Path("/tmp")  # noqa: S108
+
+
+PLACE = find_place()
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(PLACE))
 
 # A shell's background job ignores SIGINT, and so would the commands that tests stop with it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -63,7 +80,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture(scope="session")
 def short_folder() -> Iterator[Path]:
     """A folder with a short path that the server's account can enter too."""
-    folder = Path(tempfile.mkdtemp(prefix="assise-t-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="assise-t-", dir=PLACE))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
