@@ -48,6 +48,7 @@ WITH_RULES = {
         "search status",
         "search check",
         "search report",
+        "search suggest",
     ),
 }
 RULES = """assise: 1

@@ -14,7 +14,7 @@ from assise.api.describe import describe_operation
 from assise.api.health import read_health, read_live
 from assise.api.problems import Endpoint, answering
 from assise.api.resources import TableEndpoints
-from assise.api.search import SearchEndpoints, describe_search
+from assise.api.search import SearchEndpoints, describe_search, describe_suggest
 from assise.app import App
 
 
@@ -51,17 +51,22 @@ def make_router(app: App) -> APIRouter:
             )
 
     search = SearchEndpoints(context)
-    if search.tables and "search" not in context.rules.resources:
-        router.add_api_route(
-            "/api/search",
-            answering(search.search),
-            methods=["GET"],
-            response_class=Response,
-            name="search",
-            tags=["search"],
-            openapi_extra=describe_search(),
-            status_code=None,
-        )
+    described = {
+        "search": (search.search, describe_search()),
+        "suggest": (search.suggest, describe_suggest()),
+    }
+    for name, (endpoint, description) in described.items():
+        if search.tables and name not in context.rules.resources:
+            router.add_api_route(
+                f"/api/{name}",
+                answering(endpoint),
+                methods=["GET"],
+                response_class=Response,
+                name=name,
+                tags=["search"],
+                openapi_extra=description,
+                status_code=None,
+            )
 
     async def health(_request: Request) -> Response:
         return await read_health(app)

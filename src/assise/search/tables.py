@@ -12,8 +12,7 @@ from assise.postgres.connection import Connection
 from assise.postgres.queries import Queries
 from assise.progress import Log
 from assise.schema.managed import Managed
-from assise.schema.search.log import LOG_TABLES
-from assise.schema.search.objects import EXTENSIONS, list_search_objects
+from assise.schema.search.objects import EXTENSIONS, list_search_objects, stands_alone
 from assise.schema.sql import create_extension, quote
 from assise.wording import count_of
 from assise.workspace import LoadedTables
@@ -114,7 +113,7 @@ def _change(
         each for each in made if each.kind in {"table", "extension", "index"} and each in wanted
     }
     kept -= missing
-    tables = (each for each in wanted if each.kind == "table" and each.name not in LOG_TABLES)
+    tables = (each for each in wanted if each.kind == "table" and not stands_alone(each.name))
     lost = {each.table for each in tables if each not in kept}
     kept -= {each for each in kept if each.kind != "extension" and lost & {each.table, ""}}
     for each in reversed(made):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -25,6 +25,7 @@ from assise.search.build import Builder
 from assise.search.explain import Explained, explain_table
 from assise.search.log import Opened, SearchReport, check_log, read_clicks, read_report
 from assise.search.query import Answer, Request, find
+from assise.search.suggest import Suggestion, suggest
 from assise.search.tables import find_vector
 from assise.workspace import LoadedTables, Workspace
 
@@ -85,6 +86,25 @@ class SearchVerbs:
         """
         with self.open_asker(user_id=user_id, tenant_id=tenant_id, role=role) as asker:
             return run(find(asker.manifest, request, asker.schema), asker.session)
+
+    def suggest(
+        self,
+        text: str,
+        *,
+        types: Sequence[str] | None = None,
+        limit: int = 10,
+        user_id: object = None,
+        tenant_id: object = None,
+        role: RoleName = "app",
+    ) -> list[Suggestion]:
+        """What a text that a user is typing may become.
+
+        Raises:
+            UsageError: a table is not searched, or the role has no URL.
+        """
+        with self.open_asker(user_id=user_id, tenant_id=tenant_id, role=role) as asker:
+            asked = suggest(asker.manifest, text, types=types, limit=limit, schema=asker.schema)
+            return run(asked, asker.session)
 
     @contextmanager
     def open_asker(
@@ -236,6 +256,24 @@ class AppSearch:
         request = replace(request, **options)
         async with self.open_session(user_id=user_id, tenant_id=tenant_id) as session:
             return await run_async(find(self.manifest, request), session)
+
+    async def suggest(
+        self,
+        text: str,
+        *,
+        user_id: object = None,
+        tenant_id: object = None,
+        types: Sequence[str] | None = None,
+        limit: int = 10,
+    ) -> list[Suggestion]:
+        """What a text that a user is typing may become.
+
+        Raises:
+            UsageError: a table is not searched.
+        """
+        async with self.open_session(user_id=user_id, tenant_id=tenant_id) as session:
+            asked = suggest(self.manifest, text, types=types, limit=limit)
+            return await run_async(asked, session)
 
     async def clicked(self, query_id: str, id: object, *, type: str | None = None) -> bool:  # noqa: A002
         """Note that somebody opened a hit of a search; whether it was one of its hits.
