@@ -84,12 +84,12 @@ def test_a_table_that_is_not_searched_cannot_be_built(template: Template) -> Non
 def test_a_language_that_nobody_knows_is_refused(library: Project) -> None:
     before = library.search.status()
     library.path.write_text(
-        MANIFEST.replace("notes], language: simple", "notes], language: simpel")
+        MANIFEST.replace("notes], language: simple", "notes], language: englishh")
     )
     with pytest.raises(UsageError) as caught:
         library.load(None, confirm=confirm)
-    assert "books.search.language: simpel is neither" in caught.value.message
-    assert "simple" in caught.value.remedy
+    assert "books.search.language: englishh is neither" in caught.value.message
+    assert "english" in caught.value.remedy
     library.path.write_text(MANIFEST)
     library.load(None, confirm=confirm)
     assert library.search.status() == before
