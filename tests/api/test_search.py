@@ -99,6 +99,22 @@ def test_a_mistake_is_told(searching: Client, params: dict[str, str], detail: st
     assert answer.json()["remedy"]
 
 
+def test_what_is_typed_gets_suggestions_of_the_callers_rows(searching: Client) -> None:
+    titles = []
+    for user in range(2):
+        body = searching.get(user, "/api/suggest", params={"q": "proje", "in": "projects"}).json()
+        texts = {each["type"]: each["text"] for each in body["suggestions"]}
+        assert "project" in {each["text"] for each in body["suggestions"]}
+        titles.append(int(texts["title"].removeprefix("project ")))
+    assert titles[0] < 30 <= titles[1]
+    assert searching.get(2, "/api/suggest", params={"q": "proj"}).json() == {"suggestions": []}
+    # What is personal, and what is not served, is suggested to nobody.
+    for q in ("hus", "x"):
+        assert searching.get(0, "/api/suggest", params={"q": q}).json() == {"suggestions": []}
+    refused = searching.get(0, "/api/suggest", params={"q": "p", "limit": "21"})
+    assert refused.status_code == 400
+
+
 @pytest.mark.parametrize("q", ["", "\0", "'", '"-a:* & |', "é" * 9_000])
 def test_anything_is_a_query(searching: Client, q: str) -> None:
     assert searching.get(0, "/api/search", params={"q": q}).status_code == 200
@@ -106,7 +122,7 @@ def test_anything_is_a_query(searching: Client, q: str) -> None:
 
 def test_the_document_has_the_search_and_its_example_is_answered(searching: Client) -> None:
     document = searching.get(None, "/openapi.json").json()
-    for path in ("/api/search",):
+    for path in ("/api/search", "/api/suggest"):
         parameters = document["paths"][path]["get"]["parameters"]
         params = {each["name"]: each["example"] for each in parameters if "example" in each}
         answer = searching.get(0, path, params=params)

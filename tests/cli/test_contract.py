@@ -49,6 +49,7 @@ WITH_RULES = {
         "search status",
         "search check",
         "search report",
+        "search suggest",
     ),
 }
 ON_MONGODB = [name for name in COMMANDS if name.startswith("mongo ")]

@@ -13,7 +13,7 @@ from assise.api.describe import describe_operation
 from assise.api.health import LIVE, Health, read_live
 from assise.api.problems import Endpoint, answering
 from assise.api.resources import RESTORE, TableEndpoints
-from assise.api.search import SearchEndpoints, describe_search
+from assise.api.search import SearchEndpoints, describe_search, describe_suggest
 from assise.app import App
 from assise.schema.resources import Resource
 from assise.types.names import read_modifiers
@@ -52,17 +52,22 @@ def make_router(app: App) -> APIRouter:
             )
 
     search = SearchEndpoints(context)
-    if search.tables and "search" not in context.rules.resources:
-        router.add_api_route(
-            "/api/search",
-            answering(search.search),
-            methods=["GET"],
-            response_class=Response,
-            name="search",
-            tags=["search"],
-            openapi_extra=describe_search(),
-            status_code=None,
-        )
+    described = {
+        "search": (search.search, describe_search()),
+        "suggest": (search.suggest, describe_suggest()),
+    }
+    for name, (endpoint, description) in described.items():
+        if search.tables and name not in context.rules.resources:
+            router.add_api_route(
+                f"/api/{name}",
+                answering(endpoint),
+                methods=["GET"],
+                response_class=Response,
+                name=name,
+                tags=["search"],
+                openapi_extra=description,
+                status_code=None,
+            )
 
     router.add_api_route("/health", Health(app).read, methods=["GET"], tags=["health"])
     router.add_api_route(LIVE, read_live, methods=["GET"], tags=["health"])

@@ -19,7 +19,7 @@ from assise.identity.callers import Caller
 from assise.manifest.sections.search import SEARCH
 from assise.wording import nearest, show
 
-LIMIT, MAX_LIMIT = 10, 100
+LIMIT, MAX_LIMIT, MAX_SUGGESTIONS = 10, 100, 20
 _PRIVATE = {"Cache-Control": "private, no-store", "Vary": "Authorization"}
 
 
@@ -47,7 +47,7 @@ class SearchEndpoints:
                 user_id=caller.user_id,
                 tenant_id=caller.tenant_id,
                 types=_read_tables(words.get("in"), tables),
-                limit=_read_limit(words.get("limit")),
+                limit=_read_limit(words.get("limit"), MAX_LIMIT),
                 cursor=words.get("cursor"),
             )
         except RefusedError as error:
@@ -55,9 +55,20 @@ class SearchEndpoints:
                 raise
             remedy = "Leave it out for the first page."
             raise RequestError("cursor: this is none of this search", remedy=remedy) from error
-        body = {**asdict(found), "next": found.cursor}
-        text = json.dumps(body, ensure_ascii=False, default=_write)
-        return Response(text.encode(), headers=_PRIVATE, media_type="application/json")
+        return _answer({**asdict(found), "next": found.cursor})
+
+    async def suggest(self, request: Request) -> Response:
+        """What a text that is being typed may become."""
+        caller, tables = await self._enter(request)
+        words = check_words(request.scope["query_string"].decode("latin-1"), ("q", "in", "limit"))
+        found = await self.context.app.search.suggest(
+            _read_text(words),
+            user_id=caller.user_id,
+            tenant_id=caller.tenant_id,
+            types=_read_tables(words.get("in"), tables),
+            limit=_read_limit(words.get("limit"), MAX_SUGGESTIONS),
+        )
+        return _answer({"suggestions": [asdict(each) for each in found]})
 
     async def _enter(self, request: Request) -> tuple[Caller, list[str]]:
         """The caller, and the tables that it may search."""
@@ -91,30 +102,44 @@ def describe_search() -> JsonMap:
             "total": {"type": "integer"},
             "estimated": {"type": "boolean"},
             "execution_time_ms": {"type": "number"},
-            "query_id": {"type": ["string", "null"]},
-            "next": {"type": ["string", "null"]},
+            **{name: {"type": ["string", "null"]} for name in ("query_id", "did_you_mean", "next")},
         },
     }
-    limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": LIMIT}
+    cursor = _parameter("cursor", "`next` of the page before.")
+    asked = [_parameter("q", "What to search for.", "an application"), cursor]
+    return _describe(asked, MAX_LIMIT, answer)
+
+
+def describe_suggest() -> JsonMap:
+    """What OpenAPI says of `/api/suggest`."""
+    text = {"text": {"type": "string"}, "type": {"enum": ["query", "word", "title"]}}
+    suggestion = {"type": "object", "required": ["text", "type"], "properties": text}
+    answer = {
+        "type": "object",
+        "required": ["suggestions"],
+        "properties": {"suggestions": {"type": "array", "items": suggestion}},
+    }
+    return _describe([_parameter("q", "What is typed so far.", "appl")], MAX_SUGGESTIONS, answer)
+
+
+def _describe(asked: list[JsonMap], most: int, answer: JsonMap) -> JsonMap:
+    limit = {"type": "integer", "minimum": 1, "maximum": most, "default": LIMIT}
+    problems = ("400", "401", "403", "429", "503", "504")
+    content = {"application/json": {"schema": answer}}
+    q, *others = asked
     return {
         "parameters": [
-            {**_parameter("q", "What to search for.", "an application"), "required": True},
+            {**q, "required": True},
             _parameter("in", "Only these tables, with commas between them."),
-            {**_parameter("limit", "Hits of a page."), "schema": limit},
-            _parameter("cursor", "`next` of the page before."),
+            {**_parameter("limit", "How many at most."), "schema": limit},
+            *others,
         ],
         "responses": {
-            "200": {
-                "description": "The best hits.",
-                "content": {"application/json": {"schema": answer}},
-            },
-            **{status: {"description": "A problem."} for status in _STATES},
+            "200": {"description": "What was found.", "content": content},
+            **{status: {"description": "A problem."} for status in problems},
         },
         "security": [{}, {"bearer": []}],
     }
-
-
-_STATES = ("400", "401", "403", "429", "503", "504")
 
 
 def _parameter(name: str, about: str, example: str | None = None) -> JsonMap:
@@ -139,12 +164,17 @@ def _read_tables(text: str | None, known: list[str]) -> list[str]:
     return names or known
 
 
-def _read_limit(text: str | None) -> int:
+def _read_limit(text: str | None, most: int) -> int:
     if text is None:
         return LIMIT
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_LIMIT):
-        raise RequestError("limit: this is no number of hits", remedy=f"Write 1 to {MAX_LIMIT}.")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= most):
+        raise RequestError("limit: this is no number of hits", remedy=f"Write 1 to {most}.")
     return int(text)
+
+
+def _answer(body: Mapping[str, object]) -> Response:
+    text = json.dumps(body, ensure_ascii=False, default=_write)
+    return Response(text.encode(), headers=_PRIVATE, media_type="application/json")
 
 
 def _write(value: object) -> object:

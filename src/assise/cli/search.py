@@ -23,6 +23,7 @@ from assise.cli.options import (
 )
 from assise.cli.search_eval import InOption, Ranked, measure, write_runs
 from assise.cli.search_report import report
+from assise.cli.search_suggest import suggest
 from assise.errors import UsageError
 from assise.search.query import Answer, Request
 from assise.search.snippet import highlight
@@ -140,6 +141,8 @@ def query(
         print(json.dumps(asdict(found), ensure_ascii=False, default=str))
     else:
         _print_hits(found)
+        if found.did_you_mean is not None:
+            context.obj.terminal.say(show_controls(f"did you mean: {found.did_you_mean}"))
         hits = count_of(found.total or 0, "hit")
         more = "over " if found.estimated else ""
         context.obj.terminal.say(f"{more}{hits} in {found.execution_time_ms:.0f} ms")
@@ -260,3 +263,6 @@ add_command(
     name="eval",
 )(measure)
 add_command(app, "assise search report --days 30")(report)
+add_command(app, 'assise search suggest "authen" --user 507f1f77-bcf8-86cd-8799-430007000000')(
+    suggest
+)

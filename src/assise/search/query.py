@@ -17,9 +17,9 @@ from assise.manifest.sections.search import SEARCH, Search
 from assise.manifest.sections.search_log import SEARCH_LOG
 from assise.postgres.pool import Record
 from assise.schema.search.log import note_search
-from assise.schema.search.searched import count_values, select_hits
+from assise.schema.search.searched import READ_CORRECTIONS, count_values, select_hits
 from assise.schema.sql import quote
-from assise.search.snippet import make_snippet
+from assise.search.snippet import make_snippet, replace_words
 from assise.wording import nearest
 
 LONGEST = 100_000
@@ -95,6 +95,7 @@ class Answer:
     estimated: bool = False
     facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     query_id: str | None = None
+    did_you_mean: str | None = None
 
     @property
     def cursor(self) -> str | None:
@@ -110,7 +111,7 @@ def ask(
     Raises:
         UsageError: a table is not searched.
     """
-    _check(manifest, request)
+    check_tables(manifest, request.types)
     statement = f"SELECT * FROM {_function(schema)}({_ARGUMENTS}) ORDER BY place"  # noqa: S608
     return statement, {
         "q": request.text.replace("\0", " "),
@@ -130,16 +131,19 @@ def find(manifest: Manifest, request: Request, schema: str | None = None) -> Ask
     """
     started = perf_counter()
     hits = yield ask(manifest, request, schema)
+    (corrected,) = yield READ_CORRECTIONS, {}
+    words: dict[str, str] = json.loads(corrected["words"] or "{}")
+    q = " ".join([request.text, *words.values()])
     made: dict[object, Hit] = {}
     for table in dict.fromkeys(str(hit["table"]) for hit in hits):
         own = [hit for hit in hits if hit["table"] == table]
         keys = json.dumps([hit["key"] for hit in own])
         rows = yield select_hits(manifest, table, schema), {"keys": keys}
         texts = [_read_bodies(manifest, table, row) for row in rows]
-        (marked,) = yield _mark(manifest, table, texts, request.text, schema=schema)
+        (marked,) = yield _mark(manifest, table, texts, q, schema=schema)
         headlines = iter(marked["headlines"])
         for row, bodies in zip(rows, texts, strict=True):
-            snippet = make_snippet(bodies, [next(headlines) for _ in bodies], request.text)
+            snippet = make_snippet(bodies, [next(headlines) for _ in bodies], q)
             hit = own[int(row["_place"]) - 1]
             made[hit["place"]] = _make_hit(manifest, hit, row, snippet)
     results = [made[hit["place"]] for hit in hits if hit["place"] in made]
@@ -147,7 +151,13 @@ def find(manifest: Manifest, request: Request, schema: str | None = None) -> Ask
     if request.with_total:
         counts = yield from _count(manifest, request, schema)
     spent_ms = (perf_counter() - started) * 1_000
-    answer = replace(counts, results=results, execution_time_ms=spent_ms)
+    meant = replace_words(request.text, words)
+    answer = replace(
+        counts,
+        results=results,
+        execution_time_ms=spent_ms,
+        did_you_mean=meant if meant != request.text else None,
+    )
     if SEARCH_LOG.of(manifest) is not None:
         (noted,) = yield note_search(schema), _describe(request, answer, hits)
         answer = replace(answer, query_id=str(noted["id"]))
@@ -186,9 +196,14 @@ def _function(schema: str | None) -> str:
     return quote(schema, "search") if schema else "search"
 
 
-def _check(manifest: Manifest, request: Request) -> None:
+def check_tables(manifest: Manifest, types: Sequence[str] | None) -> None:
+    """Check that tables are searched.
+
+    Raises:
+        UsageError: one is not, or none is.
+    """
     known = [name for name, table in manifest.tables.items() if SEARCH.of(table) is not None]
-    for name in request.types or ():
+    for name in types or ():
         if name not in known:
             raise UsageError(f"table {name!r} is not searched", remedy=nearest(name, known))
     if not known:

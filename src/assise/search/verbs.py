@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
 from assise.postgres.pool import Session
 from assise.postgres.sync import open_session
+from assise.progress import Progress
 from assise.schema.access import AccessRules
 from assise.schema.search.log import note_click
 from assise.schema.search.searched import Searched, find_searched
@@ -25,7 +27,9 @@ from assise.search.build import Builder
 from assise.search.explain import Explained, explain_table
 from assise.search.log import Opened, SearchReport, check_log, read_clicks, read_report
 from assise.search.query import Answer, Request, find
+from assise.search.suggest import Suggestion, suggest
 from assise.search.tables import find_vector
+from assise.wording import nearest
 from assise.workspace import LoadedTables, Workspace
 
 OpenTables = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables]]]
@@ -86,6 +90,25 @@ class SearchVerbs:
         with self.open_asker(user_id=user_id, tenant_id=tenant_id, role=role) as asker:
             return run(find(asker.manifest, request, asker.schema), asker.session)
 
+    def suggest(
+        self,
+        text: str,
+        *,
+        types: Sequence[str] | None = None,
+        limit: int = 10,
+        user_id: object = None,
+        tenant_id: object = None,
+        role: RoleName = "app",
+    ) -> list[Suggestion]:
+        """What a text that a user is typing may become.
+
+        Raises:
+            UsageError: a table is not searched, or the role has no URL.
+        """
+        with self.open_asker(user_id=user_id, tenant_id=tenant_id, role=role) as asker:
+            asked = suggest(asker.manifest, text, types=types, limit=limit, schema=asker.schema)
+            return run(asked, asker.session)
+
     @contextmanager
     def open_asker(
         self, *, user_id: object = None, tenant_id: object = None, role: RoleName = "app"
@@ -133,7 +156,12 @@ class SearchVerbs:
     def build(self, names: list[str] | None = None) -> dict[str, int]:
         """Index all rows that are not yet; how many of each table."""
         with self._builders(names) as builders:
-            return {builder.table.name: builder.build() for builder in builders}
+            found = {}
+            for builder in builders:
+                name = builder.table.name
+                tell = partial(self._tell, name, _read_status(builder).rows)
+                found[name] = replace(builder, progress=tell).build()
+            return found
 
     def status(self) -> list[IndexState]:
         """How far the index of each table is."""
@@ -172,9 +200,17 @@ class SearchVerbs:
                     f"no table of {tables.name!r} is searched",
                     remedy="Write search: {title: …, body: …} at a table.",
                 )
+            known = [table.name for table in found]
+            for name in names or ():
+                if name not in known:
+                    remedy = nearest(name, known)
+                    raise UsageError(f"table {name!r} is not searched", remedy=remedy)
             yield [
                 Builder(connection, table) for table in found if not names or table.name in names
             ]
+
+    def _tell(self, table: str, size: int, step: str, rows: int) -> None:
+        self.workspace.progress(Progress(step, table, rows, rows, size, noun="row"))
 
 
 def list_tables(connection: Connection, tables: LoadedTables) -> list[Searched]:
@@ -236,6 +272,24 @@ class AppSearch:
         request = replace(request, **options)
         async with self.open_session(user_id=user_id, tenant_id=tenant_id) as session:
             return await run_async(find(self.manifest, request), session)
+
+    async def suggest(
+        self,
+        text: str,
+        *,
+        user_id: object = None,
+        tenant_id: object = None,
+        types: Sequence[str] | None = None,
+        limit: int = 10,
+    ) -> list[Suggestion]:
+        """What a text that a user is typing may become.
+
+        Raises:
+            UsageError: a table is not searched.
+        """
+        async with self.open_session(user_id=user_id, tenant_id=tenant_id) as session:
+            asked = suggest(self.manifest, text, types=types, limit=limit)
+            return await run_async(asked, session)
 
     async def clicked(self, query_id: str, id: object, *, type: str | None = None) -> bool:  # noqa: A002
         """Note that somebody opened a hit of a search; whether it was one of its hits.

@@ -13,6 +13,7 @@ LOG = read_blocks("log.sql")
 LOG_FUNCTIONS = {
     "_search_person": ("person", ""),
     "_search_note": ("note", "text, text[], integer, double precision, boolean, jsonb"),
+    "_search_popular": ("popular", "text"),
     "_search_click": ("click", "uuid, text[], text"),
 }
 """The functions, each with its block and the types of its arguments."""

@@ -13,7 +13,8 @@ CREATE TABLE {log} (
     clicks jsonb NOT NULL DEFAULT '[]'   -- those of them that were opened
 );
 CREATE INDEX ON {log} (asked_at);
-CREATE INDEX ON {log} (tenant, asked_by, asked_at)
+CREATE INDEX ON {log} (tenant, asked_at);
+CREATE INDEX ON {log} (asked_by, asked_at)
 
 -- secret --
 CREATE TABLE {secret} (is_only bool PRIMARY KEY DEFAULT true CHECK (is_only), inner_key bytea NOT NULL, outer_key bytea NOT NULL);
@@ -36,6 +37,28 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
         nullif(current_setting('app.tenant_id', true), ''), $3, $4, $5,
         (SELECT coalesce(jsonb_agg(e), '[]') FROM (SELECT e FROM jsonb_array_elements($6) AS e LIMIT 100) AS e)
     RETURNING id
+$body$
+
+-- popular --
+CREATE FUNCTION {popular}(typed text) RETURNS text[] LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+    _person text := {person}();
+    _tenant text := nullif(current_setting('app.tenant_id', true), '');
+BEGIN
+    -- What a single other person has asked is nobody's business.
+    RETURN ARRAY(
+        SELECT lower(l.q) FROM (
+            (SELECT * FROM {log} WHERE tenant = _tenant AND NOT is_next ORDER BY asked_at DESC LIMIT 500)
+            UNION ALL
+            (SELECT * FROM {log} WHERE _tenant IS NULL AND tenant IS NULL AND asked_by = _person AND NOT is_next
+            ORDER BY asked_at DESC LIMIT 500)
+        ) AS l
+        WHERE starts_with(lower(l.q), lower(typed)) AND lower(l.q) <> lower(typed) AND l.hits > 0
+        GROUP BY 1 HAVING bool_or(l.asked_by = _person) OR count(DISTINCT l.asked_by) > 1
+        ORDER BY count(*) DESC, 1 LIMIT 5
+    );
+END
 $body$
 
 -- click --
