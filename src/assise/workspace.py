@@ -16,7 +16,7 @@ from assise.manifest.model import Manifest
 from assise.manifest.read import load_manifest
 from assise.manifest.sections.access import ROLES
 from assise.manifest.sections.mongo import MONGO, MongoAddress
-from assise.manifest.sections.postgres import RoleName
+from assise.manifest.sections.postgres import ELSEWHERE, RoleName
 from assise.manifest.sections.redis import EMBEDDED as EMBEDDED_REDIS
 from assise.manifest.sections.redis import REDIS, RedisUse
 from assise.manifest.sections.servers import MAIN
@@ -263,10 +263,15 @@ class Workspace:
         """The rights of an application's session, still without a user.
 
         Raises:
-            UsageError: there is no such role.
+            UsageError: there is no such server, or no such role on it.
         """
-        if role not in get_args(RoleName):
-            raise UsageError(f"there is no role {role!r}", remedy=nearest(role, get_args(RoleName)))
+        servers = (MAIN, *manifest.postgres.others)
+        if on not in servers:
+            raise UsageError(f"there is no server {on!r}", remedy=nearest(on, servers))
+        known = get_args(RoleName) if on == MAIN else ELSEWHERE
+        if role not in known:
+            where = "" if on == MAIN else f" on the server {on}, which knows app and admin"
+            raise UsageError(f"there is no role {role!r}{where}", remedy=nearest(role, known))
         roles = ROLES.of(manifest)
         timeout_ms = self.setting(STATEMENT_TIMEOUT)
         if roles is not None and roles.are_none:

@@ -22,7 +22,7 @@ def test_health_names_further_servers_as_the_manifest_does(pair: Pair) -> None:
         return {name: each["status"] for name, each in found.items()}
 
     async def check_down(app: App) -> dict[str, object]:
-        app.urls = {**app.urls, "auth.app": "postgresql://x@127.0.0.1:1/x"}
+        app.urls["auth.app"] = "postgresql://x@127.0.0.1:1/x"
         return await check(app)
 
     assert pair.act(check) == {"postgresql": "healthy", "auth": "healthy"}

@@ -147,7 +147,7 @@ def test_the_service_key_is_in_no_log_and_no_error(
                     shown.extend((str(error), repr(error), repr(error.__cause__)))
                 shown.append(repr(loader))
         await app.close()
-        app._rests["auth"] = Rest("http://127.0.0.1:1", SERVICE_KEY)  # noqa: SLF001
+        app.servers._rests["auth"] = Rest("http://127.0.0.1:1", SERVICE_KEY)  # noqa: SLF001
         with pytest.raises(TargetError) as caught:
             await app.loader(role="admin").merge(ROWS, **ASKED)
         shown.extend(
