@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
+from select import select
 
 from assise.cli import main
 from assise.cli.nouns import list_commands
@@ -32,15 +33,15 @@ def run_warm(folder: Path) -> Iterator[str]:
     command = [sys.executable, "-c", "from tests.scenes.warm import serve; serve()", str(path)]
     paths = [str(SOURCES.parent), str(SOURCES)]
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environ, stdin=pipe, stdout=pipe) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         yield f'#!/bin/sh\nexec "{sys.executable}" -I -S "{CALLER}" "{path}" "$@"\n'
-        process.kill()
 
 
 def serve() -> None:
-    """Take calls until the process is killed."""
+    """Take calls until the standard input ends, as it does when the tests have ended."""
     assert [*list_commands()]
     for part in PARTS:
         import_module(f"assise.{part}")
@@ -49,7 +50,7 @@ def serve() -> None:
     listener.listen()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     print("ready", flush=True)
-    while True:
+    while select([listener, sys.stdin], [], [])[0] == [listener]:
         caller, _ = listener.accept()
         if not os.fork():
             listener.close()
