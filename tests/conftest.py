@@ -26,6 +26,7 @@ from assise.postgres.embedded import Embedded
 from assise.project import Project
 from assise.redis.embedded import EmbeddedRedis
 from tests.scenes.databases import Databases
+from tests.scenes.warm import run_warm
 from tests.servers.mongo import MongoServer, run_mongo
 
 SLOW = [
@@ -133,6 +134,13 @@ def _debian_server(folder: Path, programs: Path) -> Iterator[str]:
     run("pg_ctl", "-w", "-l", f"{home}/log", "-o", options, "start")
     yield f"host={home} user=postgres"
     run("pg_ctl", "-m", "immediate", "stop")
+
+
+@pytest.fixture(scope="session")
+def warm_program(short_folder: Path) -> Iterator[str]:
+    """The text of a program that is `assise` without its start."""
+    with run_warm(short_folder) as program:
+        yield program
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,8 @@ OPTIONS = {
     for name, command in COMMANDS.items()
 }
 SERVER = "postgresql://me@db.internal/app"
+MONGO = "mongodb://localhost:27017/app"
+HURRIED = f"'{MONGO}?serverSelectionTimeoutMS=200'"
 BEFORE_A_LOAD = {"migrate", "infer", "load"}
 WITH_RULES = {
     *("access check", "access explain", "worker", "serve"),
@@ -101,7 +103,8 @@ class Place:
     database: str
 
     def run(self, script: str) -> subprocess.CompletedProcess[str]:
-        """Run a line of a shell, without a terminal."""
+        """Run a line of a shell, without a terminal; that there is no MongoDB is seen soon."""
+        script = script.replace(SERVER, shlex.quote(self.database)).replace(MONGO, HURRIED)
         environ = {
             **os.environ,
             "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
@@ -109,7 +112,7 @@ class Place:
             "COLUMNS": "80",
         }
         done = subprocess.run(
-            [BASH, "-c", script.replace(SERVER, shlex.quote(self.database))],
+            [BASH, "-c", script],
             cwd=self.folder,
             env=environ,
             stdin=subprocess.DEVNULL,
@@ -147,10 +150,15 @@ class Place:
 
 
 @pytest.fixture
-def place(short_folder: Path, database: str, use_embedded_server: Callable[[Path], None]) -> Place:
+def place(
+    short_folder: Path,
+    database: str,
+    use_embedded_server: Callable[[Path], None],
+    warm_program: str,
+) -> Place:
     folder = short_folder / f"contract-{os.urandom(3).hex()}"
     (folder / "bin").mkdir(parents=True)
-    (folder / "bin" / "assise").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m assise "$@"\n')
+    (folder / "bin" / "assise").write_text(warm_program)
     (folder / "bin" / "assise").chmod(0o755)
     for name, program in {"psql": find_binaries() / "psql", "less": Path("/bin/cat")}.items():
         (folder / "bin" / name).symlink_to(program)

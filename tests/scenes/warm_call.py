@@ -1,0 +1,28 @@
+"""Call the process of `warm.py`: a program that starts at once, as it imports next to nothing."""
+
+import json
+import os
+import signal
+import socket
+import sys
+
+caller = socket.socket(socket.AF_UNIX)
+caller.connect(sys.argv[1])
+call = {
+    "arguments": sys.argv[2:],
+    "folder": [os.getcwd()],  # noqa: PTH109 - pathlib takes longer than the call
+    "names": [*os.environ],
+    "values": [*os.environ.values()],
+}
+content = json.dumps(call).encode() + b"\n"
+sent = socket.send_fds(caller, [content], [0, 1, 2])
+caller.sendall(content[sent:])
+answers = caller.makefile()
+pid = int(answers.readline())
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda number, _: os.kill(pid, number))
+code = int(answers.readline())
+if code < 0:
+    signal.signal(-code, signal.SIG_DFL)
+    os.kill(os.getpid(), -code)
+sys.exit(code)
