@@ -89,7 +89,7 @@ def test_a_language_that_nobody_knows_is_refused(library: Project) -> None:
     with pytest.raises(UsageError) as caught:
         library.load(None, confirm=confirm)
     assert "books.search.language: englishh is neither" in caught.value.message
-    assert "english" in caught.value.remedy
+    assert "pg_ts_config" in caught.value.remedy
     library.path.write_text(MANIFEST)
     library.load(None, confirm=confirm)
     assert library.search.status() == before

@@ -78,6 +78,24 @@ CursorOption = Annotated[
     typer.Option("--cursor", help="Go on behind the hit with this cursor.", show_default=False),
 ]
 MatchOption = Annotated[Needed, typer.Option("--match", help="How much of the query a hit has.")]
+SortOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sort",
+        metavar="COLUMNS",
+        help="Order by columns of the one table in --in, as -stars,name.",
+        show_default=False,
+    ),
+]
+DistinctOption = Annotated[
+    str | None,
+    typer.Option(
+        "--distinct",
+        metavar="COLUMN",
+        help="One hit for each value of a column of the one table in --in.",
+        show_default=False,
+    ),
+]
 AsOption = Annotated[As, typer.Option("--as", help="The role; admin sees all rows.")]
 ReindexOption = Annotated[bool, typer.Option("--repair", help="Index again what differs.")]
 
@@ -113,6 +131,8 @@ def query(
     filters: FilterOption = None,
     cursor: CursorOption = None,
     match: MatchOption = Needed.any,
+    sort: SortOption = None,
+    distinct: DistinctOption = None,
     role: AsOption = As.app,
     queries: QueriesOption = None,
     run: RunOption = None,
@@ -134,7 +154,14 @@ def query(
             remedy="Give the text, or --queries FILE --run FILE.",
         )
     request = Request(
-        text, types, limit, filters=read_filters(filters), cursor=cursor, match=match.value
+        text,
+        types,
+        limit,
+        filters=read_filters(filters),
+        cursor=cursor,
+        match=match.value,
+        sort=sort.split(",") if sort else (),
+        distinct=distinct,
     )
     found = search.query(request, user_id=user, tenant_id=tenant, role=role.value)
     if as_json:

@@ -17,6 +17,7 @@ from assise.manifest.sections.search import SEARCH, Search
 from assise.manifest.sections.search_log import SEARCH_LOG
 from assise.postgres.pool import Record
 from assise.schema.search.log import note_search
+from assise.schema.search.ordering import order_hits
 from assise.schema.search.searched import READ_CORRECTIONS, count_values, select_hits
 from assise.schema.sql import quote
 from assise.search.snippet import make_snippet, replace_words
@@ -42,6 +43,8 @@ class Request:
     """What is searched for, in which tables; `filters` are conditions on columns.
 
     facets: columns of the one table in `types` whose values are counted among all hits.
+    sort: columns of this table by which the best 10,000 hits are ordered, a descending one with - in
+        front; without them by score. distinct: a column of which each value has one hit, its best.
     """
 
     text: str
@@ -53,6 +56,8 @@ class Request:
     as_you_type: bool = False
     is_raw: bool = False
     facets: Sequence[str] = ()
+    sort: Sequence[str] = ()
+    distinct: str | None = None
     with_total: bool = True
 
     def options(self) -> dict[str, object]:
@@ -130,7 +135,7 @@ def find(manifest: Manifest, request: Request, schema: str | None = None) -> Ask
         UsageError: a table is not searched, or a facet is no column of one table.
     """
     started = perf_counter()
-    hits = yield ask(manifest, request, schema)
+    hits, ordered = yield from _find_hits(manifest, request, schema)
     (corrected,) = yield READ_CORRECTIONS, {}
     words: dict[str, str] = json.loads(corrected["words"] or "{}")
     q = " ".join([request.text, *words.values()])
@@ -148,8 +153,10 @@ def find(manifest: Manifest, request: Request, schema: str | None = None) -> Ask
             made[hit["place"]] = _make_hit(manifest, hit, row, snippet)
     results = [made[hit["place"]] for hit in hits if hit["place"] in made]
     counts = Answer([], 0)
-    if request.with_total:
+    if request.with_total or request.facets:
         counts = yield from _count(manifest, request, schema)
+    if ordered is not None and not counts.estimated:
+        counts = replace(counts, total=ordered)
     spent_ms = (perf_counter() - started) * 1_000
     meant = replace_words(request.text, words)
     answer = replace(
@@ -162,6 +169,60 @@ def find(manifest: Manifest, request: Request, schema: str | None = None) -> Ask
         (noted,) = yield note_search(schema), _describe(request, answer, hits)
         answer = replace(answer, query_id=str(noted["id"]))
     return answer
+
+
+def _find_hits(
+    manifest: Manifest, request: Request, schema: str | None
+) -> Generator[
+    tuple[str, dict[str, object]], Sequence[Record], tuple[Sequence[Record], int | None]
+]:
+    """The hits of a page; where they are in another order than by score also how many there are."""
+    statement, parameters = ask(manifest, request, schema)
+    if not (request.sort or request.distinct):
+        found = yield statement, parameters
+        return found, None
+    table = _only_table(request, "sort and distinct")
+    ordered = order_hits(
+        manifest,
+        table,
+        _all_hits(schema),
+        sort=request.sort,
+        distinct=request.distinct,
+        schema=schema,
+    )
+    before = _read_cursor(request.cursor, table)
+    found = yield ordered, parameters
+    total = int(found[0]["total"]) if found else 0
+    if before is None:
+        return found[: request.limit], total
+    if not found or found[0]["key"] not in before:
+        raise UsageError(
+            "the rows that the cursor names are gone", remedy="Begin at the first page."
+        )
+    return found[1:], total
+
+
+def _read_cursor(cursor: str | None, table: str) -> list[object] | None:
+    """The keys of a cursor, the last row of a page first.
+
+    Raises:
+        UsageError: it is that of another search.
+    """
+    if cursor is None:
+        return None
+    try:
+        name, keys = json.loads(cursor)
+    except (ValueError, TypeError):
+        name, keys = None, None
+    if name == table and isinstance(keys, list):
+        return keys
+    raise UsageError("the cursor is none of this search", remedy="Begin at the first page.")
+
+
+def _only_table(request: Request, what: str) -> str:
+    if request.types is None or len(request.types) != 1:
+        raise UsageError(f"{what} are of one table", remedy="Name it alone in types.")
+    return request.types[0]
 
 
 def _describe(request: Request, answer: Answer, hits: Sequence[Record]) -> dict[str, object]:
@@ -179,17 +240,21 @@ def _describe(request: Request, answer: Answer, hits: Sequence[Record]) -> dict[
 def _count(manifest: Manifest, request: Request, schema: str | None) -> Asking:
     """How many hits there are, and how often they have each value of the facets."""
     _, parameters = ask(manifest, request, schema)
-    arguments = _ARGUMENTS.replace("%(limit)s", str(EXACT + 1)).replace("%(cursor)s", "NULL")
-    hits = f"{_function(schema)}({arguments}) AS s"
+    hits = _all_hits(schema)
     (counted,) = yield f"SELECT count(*) AS total FROM {hits}", parameters  # noqa: S608
     total, facets = int(counted["total"]), {}
     for column in request.facets:
-        if request.types is None or len(request.types) != 1:
-            raise UsageError("facets are of one table", remedy="Name it alone in types.")
-        statement = count_values(manifest, request.types[0], column, hits, schema)
+        table = _only_table(request, "facets")
+        statement = count_values(manifest, table, column, hits, schema)
         values = yield statement, parameters
         facets[column] = {str(row["value"]): int(row["rows"]) for row in values}
     return Answer([], 0, min(total, EXACT), estimated=total > EXACT, facets=facets)
+
+
+def _all_hits(schema: str | None) -> str:
+    """The best 10,000 hits `s`, and one more."""
+    arguments = _ARGUMENTS.replace("%(limit)s", str(EXACT + 1)).replace("%(cursor)s", "NULL")
+    return f"{_function(schema)}({arguments}) AS s"
 
 
 def _function(schema: str | None) -> str:

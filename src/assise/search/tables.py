@@ -17,7 +17,7 @@ from assise.schema.managed import Managed
 from assise.schema.search.objects import EXTENSIONS, list_search_objects, stands_alone
 from assise.schema.search_text import CODE, LANGUAGES
 from assise.schema.sql import create_extension, quote
-from assise.wording import count_of, nearest
+from assise.wording import count_of
 from assise.workspace import LoadedTables
 
 QUERIES = Queries("assise.search")
@@ -90,7 +90,7 @@ def _check_languages(connection: Connection, manifest: Manifest) -> None:
                 raise UsageError(
                     f"{name}.search.language: {language} is neither an ISO code that is known"
                     " nor a text search configuration of the server",
-                    remedy=nearest(language, [*known, *theirs]),
+                    remedy="Write fr, en, code, or what SELECT cfgname FROM pg_ts_config lists.",
                 )
 
 

@@ -274,7 +274,8 @@ def list_readable(rules: AccessRules, table: str) -> dict[str, str]:
     return {name: kind for name, kind in types.items() if not resource or name in resource.fields}
 
 
-def _match_key(manifest: Manifest, table: str, key: str) -> str:
+def match_key(manifest: Manifest, table: str, key: str) -> str:
+    """That a row `t` has a key, which is a JSON array."""
     types = list_columns(table, manifest.tables)
     return " AND ".join(
         f"t.{quote(name)} = ({key} ->> {n})::{types[name]}"
@@ -294,7 +295,7 @@ def count_values(manifest: Manifest, table: str, column: str, hits: str, schema:
     place, name = quote(schema, table) if schema else quote(table), quote(column)
     text = (
         f"SELECT t.{name}::text AS value, count(*) AS rows FROM \0 JOIN {place} AS t"
-        f" ON {_match_key(manifest, table, 's.key')} WHERE t.{name} IS NOT NULL"
+        f" ON {match_key(manifest, table, 's.key')} WHERE t.{name} IS NOT NULL"
         " GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 100"
     )
     return text.replace("%", "%%").replace("\0", hits)
@@ -307,7 +308,7 @@ def select_hits(manifest: Manifest, table: str, schema: str | None) -> str:
     text = (
         f"SELECT k.place AS _place, {', '.join(qualify('t', types))}"
         " FROM jsonb_array_elements(\0::jsonb) WITH ORDINALITY AS k (key, place)"
-        f" JOIN {place} AS t ON {_match_key(manifest, table, 'k.key')}"
+        f" JOIN {place} AS t ON {match_key(manifest, table, 'k.key')}"
     )
     return text.replace("%", "%%").replace("\0", "%(keys)s")
 
