@@ -24,6 +24,7 @@ from assise.identity.callers import Callers, check_role
 from assise.manifest.model import Manifest
 from assise.manifest.sections.identity import IDENTITY
 from assise.manifest.sections.postgres import RoleName
+from assise.manifest.sections.redis import REDIS
 from assise.manifest.sections.servers import MAIN
 from assise.merge import IfDown, Loader, Merged, PoolReader, RestReader, RowReader
 from assise.postgres import alchemy
@@ -52,6 +53,13 @@ Asgi = Callable[[Scope, Any, Send], Awaitable[None]]
 _CALLER: ContextVar[Rights | None] = ContextVar("caller", default=None)
 """The rights of the session in whose block a task is."""
 
+_OPEN: ContextVar[Sequence[Session]] = ContextVar("open", default=())
+"""That session, where it may write. Tasks that outlive its block find it gone."""
+
+
+def _find_open() -> Session | None:
+    return next(iter(_OPEN.get()), None)
+
 
 @asynccontextmanager
 async def _with_caller(
@@ -61,13 +69,17 @@ async def _with_caller(
 
     Not by `reset`: a framework may end the block in another context than it began in.
     """
-    before = _CALLER.get()
+    before = _CALLER.get(), _OPEN.get()
     async with session as opened:
         _CALLER.set(rights)
+        held = [] if rights.is_read_only else [opened]
+        _OPEN.set(held)
         try:
             yield opened
         finally:
-            _CALLER.set(before)
+            held.clear()
+            _CALLER.set(before[0])
+            _OPEN.set(before[1])
 
 
 def _check_token(server: str, role: RoleName, token: str | None) -> str | None:
@@ -196,6 +208,8 @@ class App:
             is_repeatable=repeatable,
         )
         pool = self.servers.find_pool(role, on=on)
+        if on == MAIN and pool.watch is None and REDIS.of(self.manifest):
+            pool.watch = self.cache.outbox
         if on != MAIN:
             return pool.session(rights)
         if read_only and role == "app" and (replica := self.servers.find_replica(pool)):
@@ -299,7 +313,8 @@ class App:
             UsageError: the manifest has no `redis`.
         """
         module = import_module("assise.cache.verbs")
-        cache: AppCache = module.AppCache(self.workspace, self.manifest, _CALLER.get)
+        around = module.Surroundings(_CALLER.get, _find_open, self.session)
+        cache: AppCache = module.AppCache(self.workspace, self.manifest, around)
         return cache
 
     def user_session(

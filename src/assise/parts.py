@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from assise.access import purge, rules
+from assise.cache import relay
+from assise.cache import tables as cache_tables
 from assise.search import jobs as search_jobs
 from assise.search import tables as search_tables
 from assise.worker import books
@@ -73,8 +75,11 @@ PARTS = (
         "cache",
         nouns=("cache", "redis"),
         extra="cache",
-        sections=("redis",),
+        sections=("redis", "cached"),
+        bookkeeping="cache",
         page="how-to/cache.md",
+        additions=cache_tables,
+        list_jobs=relay.list_jobs,
     ),
     Part(
         "worker",

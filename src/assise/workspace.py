@@ -97,6 +97,7 @@ class LoadedTables:
 
     transactions: SQL that selects the transactions that have written the load's rows.
     record: counts the open transaction among them.
+    find_redis: the URL of the cache's Redis; an embedded server is started for it.
     """
 
     name: str
@@ -104,6 +105,7 @@ class LoadedTables:
     manifest: Manifest
     transactions: str
     record: Callable[[], None]
+    find_redis: Callable[[], str] = str
 
 
 class Additions(Protocol):

@@ -42,6 +42,7 @@ tables:
     primary_key: id
     comment: "who may sign in"
     search: {title: plan, body: [email], language: [fr, en]}
+    cache: {tags: ["users:{id}", board], ttl: "5 minutes"}
     columns:
       id: {type: uuid, from: _id}
       email: {type: text, unique: true, duplicates: keep, not_null: true, personal: email}

@@ -28,7 +28,7 @@ ROWS |= {"absent", "nulls", "documents", "numbers", "legacy_uuids"}
 SCHEMA = set("comment references on_delete orphans unique duplicates not_null default".split())
 SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "personal"}
 SCHEMA |= {"soft_delete"}
-SCHEMA |= {"schemas", "api", "identity", "search", "search_log"}
+SCHEMA |= {"schemas", "api", "identity", "search", "search_log", "cache"}
 ELSEWHERE_KEYS = {"on", "mirror", "fallback"}
 NOTHING = {"assise", "name", "postgres", "http", "mongo", "collections", "redis"} | ELSEWHERE_KEYS
 PLACES = {
@@ -126,6 +126,7 @@ CHANGES = {
     ("manifest", "tables"): ("  events:\n", "  moments:\n"),
     ("table", "access"): ("{owner: id, ", "{tenant: id, "),
     ("table", "soft_delete"): ('"30 days"', '"31 days"'),
+    ("table", "cache"): ("5 minutes", "6 minutes"),
     ("table", "search"): ("title: plan", "title: city"),
     ("table", "collection"): ("collection: events", "collection: moments"),
     ("table", "parent"): (

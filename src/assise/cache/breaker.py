@@ -42,8 +42,11 @@ class Breaker:
         while self.is_open:
             await asyncio.sleep(wait_s)
             wait_s = min(LAST_S, wait_s * 2)
-            with suppress(AssiseError):
+            try:
                 await self.probe()
+            except AssiseError as error:
+                self.reason = error.message
+            else:
                 self.is_open, self.reason = False, ""
 
     async def close(self) -> None:

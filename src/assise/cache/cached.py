@@ -42,7 +42,7 @@ Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 
 
-class Surroundings(Protocol):
+class Sharing(Protocol):
     """What the cached functions of an application share."""
 
     store: Store
@@ -92,7 +92,7 @@ class CachedFunction(Protocol, Generic[P, R_co]):
 class Cached:
     """A function with its plan, and the loads of this process that are under way, by key."""
 
-    around: Surroundings
+    around: Sharing
     function: Callable[..., Awaitable[Any]]
     plan: CachePlan
     counts: Counts = field(default_factory=Counts)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, get_args
 
-from assise.cache.store import COUNTS, PAGE, AwayError, Store
+from assise.cache.store import COUNTS, PAGE, AwayError, Drops, Store
 from assise.cache.verbs import read_prefix
 from assise.errors import RedisError, UsageError
 from assise.manifest.sections.redis import RedisUse
@@ -72,7 +72,7 @@ class CacheVerbs:
             )
 
         async def clear(store: Store) -> int:
-            await store.drop_tags(tags)
+            await store.drop(Drops(tags))
             return await store.drop_matching(pattern) if pattern else 0
 
         return self._run(clear)

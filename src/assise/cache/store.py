@@ -15,10 +15,10 @@ import os
 import random
 import struct
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from importlib.resources import files
 from math import log
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from assise.cache.breaker import Breaker
 from assise.errors import RedisError
@@ -32,6 +32,7 @@ from assise.redis.client import (
     translated,
 )
 
+T = TypeVar("T")
 LEASE_S = 10.0
 """How long a lease holds unless its owner extends it: so long is a killed one waited for."""
 
@@ -74,6 +75,50 @@ class Lease(NamedTuple):
     tags: Sequence[str]
     token: bytes
     generations: Sequence[bytes]
+
+
+class Drops(NamedTuple):
+    """What is invalidated: tags, keys, and patterns of tags."""
+
+    tags: Sequence[str] = ()
+    keys: Sequence[str] = ()
+    patterns: Sequence[str] = ()
+
+    @classmethod
+    def of_rows(cls, rows: Iterable[Sequence[Any]]) -> Drops:
+        """What rows of the outbox name: tags, and patterns of tags."""
+        found = [*rows]
+        tags = dict.fromkeys(tag for tags, _ in found for tag in tags)
+        patterns = dict.fromkeys(each for _, patterns in found for each in patterns)
+        return cls([*tags], (), [*patterns])
+
+
+async def drop_by(client: Client, prefix: str, drops: Drops) -> None:
+    """Invalidate by any client, as one that the breaker does not hold back.
+
+    Raises:
+        RedisError: Redis does not answer, or refuses.
+    """
+    names = [
+        *(f"{prefix}tag:{tag}" for tag in drops.tags),
+        *(f"{prefix}{kind}{key}" for key in drops.keys for kind in ("lease:", "")),
+    ]
+    # Also where nothing is to be dropped: a replica answers PING, and takes no DEL.
+    names = names or [f"{prefix}none:"]
+    with translated(client.target):
+        for begin in range(0, len(names), PAGE):
+            await client.ask("DEL", *names[begin : begin + PAGE])
+        for pattern in drops.patterns:
+            await _unlink(client, f"{prefix}tag:{pattern}")
+
+
+async def _unlink(client: Client, pattern: str) -> int:
+    cursor, count = b"0", 0
+    while True:
+        cursor, keys = await client.ask("SCAN", cursor, "MATCH", pattern, "COUNT", PAGE)
+        count += int(await client.ask("UNLINK", *keys)) if keys else 0
+        if int(cursor) == 0:
+            return count
 
 
 def read_scripts(*names: str) -> list[Script]:
@@ -176,8 +221,8 @@ class Store:
 
     def _note(self, error: Exception) -> AwayError:
         reason = explain(error, self.target)
-        is_lost = isinstance(error, (RedisError, *list_lost()))
-        if is_lost:
+        cause = error.__cause__ if isinstance(error, RedisError) else error
+        if cause is None or isinstance(cause, list_lost()):
             self.breaker.open(reason.message)
         else:
             self.refused += 1
@@ -312,24 +357,13 @@ class Store:
         """
         return bool(await self.ask("EXISTS", self._lease(key)))
 
-    async def drop_tags(self, tags: Sequence[str]) -> None:
-        """Take the generations of tags away: no value that has one of them holds.
+    async def drop(self, drops: Drops) -> None:
+        """Invalidate: no value holds that has one of these tags, or is at one of these keys.
 
         Raises:
             AwayError: Redis does not answer, or refuses.
         """
-        if tags:
-            await self.ask("DEL", *map(self.tag_key, tags))
-
-    async def drop_keys(self, keys: Sequence[str]) -> None:
-        """Delete values, and the leases of those that are being loaded.
-
-        Raises:
-            AwayError: Redis does not answer, or refuses.
-        """
-        values = [self.prefix + key for key in keys]
-        if keys:
-            await self.ask("DEL", *map(self._lease, keys), *values)
+        await self._guard(drop_by(self.client, self.prefix, drops))
 
     async def add_counts(self, name: str, counts: Mapping[str, int]) -> None:
         """Add to the counts of a cached function, which all processes share.
@@ -340,18 +374,6 @@ class Store:
         pairs: list[Command] = [each for pair in counts.items() for each in pair]
         await self._run(_COUNT, [f"{self.prefix}{COUNTS}{name}"], [_COUNTED_MS, *pairs])
 
-    async def drop_by(self, client: Client, tags: Sequence[str], keys: Sequence[str]) -> None:
-        """Drop tags and keys by another client than that which the breaker holds back.
-
-        Raises:
-            RedisError: Redis does not answer, or refuses.
-        """
-        values = [self.prefix + key for key in keys]
-        names = [*map(self.tag_key, tags), *map(self._lease, keys), *values]
-        # Also where nothing is to be dropped: a replica answers PING, and takes no DEL.
-        with translated(client.target):
-            await client.ask("DEL", self.prefix + _EPOCH, *names)
-
     async def drop_matching(self, pattern: str) -> int:
         """Delete the values whose keys fit a pattern of Redis; how many.
 
@@ -361,23 +383,14 @@ class Store:
             AwayError: Redis does not answer, or refuses.
         """
         await self.ask("DEL", self.prefix + _EPOCH)
-        return await self._unlink(self.prefix + pattern)
+        return await self._guard(_unlink(self.client, self.prefix + pattern))
 
-    async def drop_tags_matching(self, pattern: str) -> int:
-        """Take the generations away of all tags that fit a pattern of Redis; how many.
-
-        Raises:
-            AwayError: Redis does not answer, or refuses.
-        """
-        return await self._unlink(self.tag_key(pattern))
-
-    async def _unlink(self, pattern: str) -> int:
-        cursor, count = b"0", 0
-        while True:
-            cursor, keys = await self.ask("SCAN", cursor, "MATCH", pattern, "COUNT", PAGE)
-            count += int(await self.ask("UNLINK", *keys)) if keys else 0
-            if int(cursor) == 0:
-                return count
+    async def _guard(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await commands; what goes wrong with them opens the breaker."""
+        try:
+            return await work
+        except list_failures() as error:
+            raise self._note(error) from error
 
 
 def split_entry(found: bytes | None) -> tuple[list[bytes], bytes] | None:

@@ -7,9 +7,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import replace
-from functools import wraps
+from functools import partial, wraps
 from inspect import iscoroutinefunction
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 from assise.cache import explicit
 from assise.cache.cached import Cached, CachedFunction, CachePlan
@@ -17,14 +17,19 @@ from assise.cache.counts import Counts
 from assise.cache.durations import Time, read_seconds
 from assise.cache.keys import Template, check_name
 from assise.cache.locks import hold
-from assise.cache.store import LEASE_S, MAX_TAGS, AwayError, Store
+from assise.cache.outbox import Outbox
+from assise.cache.store import LEASE_S, MAX_TAGS, AwayError, Drops, Store, drop_by
 from assise.errors import RedisError, UsageError
 from assise.manifest.model import Manifest
+from assise.manifest.sections.access import ROLES
+from assise.manifest.sections.cached import CACHE, TableCache
 from assise.manifest.sections.redis import REDIS
 from assise.postgres.pool import Session
 from assise.postgres.rights import Rights
 from assise.redis.client import Client
+from assise.schema.cached import INVALIDATE
 from assise.settings import CACHE_OFF, CACHE_SIZE, CACHE_TIMEOUT
+from assise.wording import nearest
 from assise.workspace import Workspace
 
 P = ParamSpec("P")
@@ -43,20 +48,27 @@ def read_prefix(manifest: Manifest) -> str:
     return f"{servers.prefix}:" if servers and servers.prefix else ""
 
 
+class Surroundings(NamedTuple):
+    """What the cache asks its application for.
+
+    rights, session: those of the block in which a task is. open_session: a new one, of the role
+    `app`, that has no user.
+    """
+
+    rights: Callable[[], Rights | None]
+    session: Callable[[], Session | None]
+    open_session: Callable[[], AbstractAsyncContextManager[Session]]
+
+
 class AppCache:
     """The cache of an application; for one event loop.
 
-    find_rights: the rights of the session in whose block a task is.
-
     Raises:
-        UsageError: the manifest has no `redis`, or its URL cannot be used.
+        UsageError: a setting cannot be used.
     """
 
-    def __init__(
-        self, workspace: Workspace, manifest: Manifest, find_rights: Callable[[], Rights | None]
-    ) -> None:
-        self._workspace, self._manifest = workspace, manifest
-        self._find_rights = find_rights
+    def __init__(self, workspace: Workspace, manifest: Manifest, around: Surroundings) -> None:
+        self._workspace, self._manifest, self._around = workspace, manifest, around
         self.prefix = read_prefix(manifest)
         setting = workspace.setting
         self.store = Store(
@@ -68,6 +80,9 @@ class AppCache:
         )
         self.is_on = not setting(CACHE_OFF)
         self.functions: dict[str, Cached] = {}
+        # Without roles an application has no sessions.
+        has_sessions = ROLES.of(manifest) is not None
+        self.outbox = Outbox(around.open_session, self.store.drop) if has_sessions else None
         self._missed_tags: set[str] = set()
         self._missed_keys: set[str] = set()
         self._data: Client | None = None
@@ -77,6 +92,8 @@ class AppCache:
 
     async def close(self) -> None:
         """Send what was counted, and close all connections."""
+        if self.outbox is not None:
+            await self.outbox.settle()
         if self._sending is not None:
             await self._sending
         if not self.store.breaker.is_open:
@@ -90,8 +107,9 @@ class AppCache:
         self,
         name: str,
         *,
-        ttl: Time,
+        ttl: Time | None = None,
         tags: Sequence[str] = (),
+        table: str | None = None,
         ignore: Sequence[str] = (),
         stale: Time | None = None,
         wait: Time = LEASE_S,
@@ -101,6 +119,7 @@ class AppCache:
         Args:
             ttl: how long a value is kept: a text such as `5 minutes`, or seconds.
             tags: names with fields that are arguments: a value is gone when one is invalidated.
+            table: a table of the manifest whose `cache` gives the tags, and ttl where none is.
             ignore: arguments that are no part of the key, such as a session.
             stale: how much longer a value is given while one caller loads it again.
             wait: how long a call waits at most for the load of another, before it does its own.
@@ -111,6 +130,11 @@ class AppCache:
         check_name(name)
         if name in self.functions:
             raise UsageError(f"there is a cached function {name!r} already")
+        if table is not None:
+            declared = self._find_table(table)
+            tags, ttl = [*tags, *declared.tags], ttl or declared.ttl
+        if ttl is None:
+            raise UsageError(f"{name} has no ttl", remedy="Write ttl='5 minutes'.")
         if len(tags) > MAX_TAGS:
             raise UsageError(f"{name} has {len(tags)} tags, over {MAX_TAGS}")
         plan = CachePlan(
@@ -141,6 +165,14 @@ class AppCache:
 
         return decorate
 
+    def _find_table(self, name: str) -> TableCache:
+        table = self._manifest.tables.get(name)
+        found = CACHE.of(table) if table else None
+        if found is None:
+            declared = [each for each, table in self._manifest.tables.items() if CACHE.of(table)]
+            raise UsageError(f"no table {name!r} has cache: {{…}}", remedy=nearest(name, declared))
+        return found
+
     @contextmanager
     def bypass(self) -> Iterator[None]:
         """In the block every call asks its function, and nothing is read or stored: for tests."""
@@ -155,7 +187,7 @@ class AppCache:
 
         What such a session sees is what the rules let its user see.
         """
-        rights = self._find_rights()
+        rights = self._around.rights()
         if rights is None:
             return ""
         if any(isinstance(each, Session) for each in ignored):
@@ -203,23 +235,35 @@ class AppCache:
         """
         _check_keys(keys)
         try:
-            await self.store.drop_keys(keys)
+            await self.store.drop(Drops(keys=keys))
         except AwayError as error:
             self._missed_keys.update(keys)
             raise _away(error, self.store) from None
 
-    async def invalidate(self, tags: Sequence[str]) -> None:
+    async def invalidate(self, tags: Sequence[str], *, session: Session | None = None) -> None:
         """Let no value hold that has one of these tags: nobody reads it once this has returned.
 
+        In the block of a session it is part of the transaction: values are invalidated when it
+        commits, and not when it is rolled back.
+
+        While Redis is away it waits in the database: this process does not ask Redis before it was
+        told, and the worker tells it too.
+
         Raises:
-            RedisError: Redis does not answer.
+            RedisError: Redis does not answer, and there is no outbox in the database.
+            TargetError: the outbox cannot be written.
         """
         _check_tags(tags)
+        session = session or self._around.session()
+        if session is not None and self.outbox is not None:
+            await session.execute(INVALIDATE, [list(tags)])
+            return
         try:
-            await self.store.drop_tags(tags)
+            await self.store.drop(Drops(tags))
         except AwayError as error:
             self._missed_tags.update(tags)
-            raise _away(error, self.store) from None
+            if self.outbox is None or not await self.outbox.put(tags):
+                raise _away(error, self.store) from None
 
     async def invalidate_pattern(self, pattern: str, *, everything: bool = False) -> int:
         """Delete all values whose keys fit a pattern of Redis, as `user_projects:*`; how many.
@@ -280,12 +324,15 @@ class AppCache:
         """Repeat what was invalidated while Redis was away: the breaker is closed behind it.
 
         Raises:
-            RedisError: Redis does not answer, or refuses.
+            RedisError: Redis does not answer, or refuses. TargetError: PostgreSQL does not.
         """
-        tags, keys = [*self._missed_tags], [*self._missed_keys]
-        await self.store.drop_by(client, tags, keys)
-        self._missed_tags.difference_update(tags)
-        self._missed_keys.difference_update(keys)
+        drops = Drops([*self._missed_tags], [*self._missed_keys])
+        drop = partial(drop_by, client, self.prefix)
+        await drop(drops)
+        if self.outbox is not None:
+            await self.outbox.drain(drop)
+        self._missed_tags.difference_update(drops.tags)
+        self._missed_keys.difference_update(drops.keys)
 
 
 def _away(error: AwayError, store: Store) -> RedisError:

@@ -11,6 +11,7 @@ from assise.manifest.sections import (
     absent,
     access,
     api,
+    cached,
     children,
     collections,
     columns,
@@ -62,6 +63,7 @@ SECTIONS = (
     (references.FOREIGN_KEYS,),
     indexes.KEYS,
     search.KEYS,
+    cached.KEYS,
 )
 
 KEYS: tuple[AnyKey, ...] = tuple(key for section in SECTIONS for key in section)
