@@ -18,7 +18,7 @@ from assise.manifest.sections.access import ROLES
 from assise.manifest.sections.mongo import MONGO, MongoAddress
 from assise.manifest.sections.postgres import RoleName
 from assise.manifest.sections.servers import MAIN
-from assise.mongo.pool import Pool
+from assise.mongo.pool import PoolSizes
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe, sign_in_as
 from assise.postgres.embedded import Embedded
@@ -312,7 +312,7 @@ class Workspace:
         name = address.database and self._expand(address.database, "mongo.database")
         return address.model_copy(update={"url": url, "database": name})
 
-    def mongo_pool(self, manifest: Manifest) -> Pool:
+    def mongo_pool(self, manifest: Manifest) -> PoolSizes:
         """What an application's client of MongoDB is opened with.
 
         Raises:
@@ -328,7 +328,7 @@ class Workspace:
                 given[name] = value
             else:
                 others[name] = setting.default if written is None else written
-        return Pool(address.url, address.database, given, others)
+        return PoolSizes(address.url, address.database, given, others)
 
     def _to(self, server: str) -> str | None:
         return self.to if server == MAIN else None

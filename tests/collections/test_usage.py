@@ -7,7 +7,7 @@ plans is written after MongoDB's reference.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +25,6 @@ pytestmark = pytest.mark.contract
 
 Shop = Database[dict[str, Any]]
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-
-
-@pytest.fixture
-def shop(mongo: MongoServer) -> Iterator[Shop]:
-    """A database of the server, empty before and gone afterwards."""
-    mongo.answer_truly()
-    mongo.client.drop_database("shop")
-    yield mongo.client.shop
-    mongo.answer_truly()
-    mongo.client.drop_database("shop")
 
 
 @pytest.fixture
