@@ -199,7 +199,7 @@ def run_block(kind: str, text: str, folder: Path, environ: dict[str, str]) -> No
         assert find_missing(shown, output) == [], f"{command}\n{output}"
 
 
-ON_MONGODB = re.compile(r"^\$ assise (migrate mongodb://|mongo )", re.MULTILINE)
+ON_MONGODB = re.compile(r"^\$ assise (migrate mongodb://|mongo (diff|ensure))", re.MULTILINE)
 LIVE = [name for name in TEXTS if ON_MONGODB.search(TEXTS[name])]
 """Pages whose example is in a running MongoDB."""
 

@@ -187,7 +187,7 @@ class Project:
 
     @property
     def mongo(self) -> CollectionVerbs:
-        """The collections that stay in MongoDB: `diff` and `ensure`."""
+        """Collections that stay in MongoDB: `diff`, `ensure`, `explain`, `slow` and `indexes`."""
         from assise.collections.verbs import CollectionVerbs
 
         return CollectionVerbs(self.workspace)

@@ -20,7 +20,7 @@ from assise.manifest.sections.postgres import ELSEWHERE, RoleName
 from assise.manifest.sections.redis import EMBEDDED as EMBEDDED_REDIS
 from assise.manifest.sections.redis import REDIS, RedisUse
 from assise.manifest.sections.servers import MAIN
-from assise.mongo.pool import Pool
+from assise.mongo.pool import PoolSizes
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe, sign_in_as
 from assise.postgres.embedded import Embedded
@@ -322,7 +322,7 @@ class Workspace:
         name = address.database and self._expand(address.database, "mongo.database")
         return address.model_copy(update={"url": url, "database": name})
 
-    def mongo_pool(self, manifest: Manifest) -> Pool:
+    def mongo_pool(self, manifest: Manifest) -> PoolSizes:
         """What an application's client of MongoDB is opened with.
 
         Raises:
@@ -338,7 +338,7 @@ class Workspace:
                 given[name] = value
             else:
                 others[name] = setting.default if written is None else written
-        return Pool(address.url, address.database, given, others)
+        return PoolSizes(address.url, address.database, given, others)
 
     def redis(self, use: RedisUse) -> EmbeddedRedis:
         """The embedded server of Redis for a use."""

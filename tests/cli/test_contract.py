@@ -189,7 +189,12 @@ def test_a_command_on_mongodb_keeps_what_all_promise(
     head = f'assise: 1\nname: app\nmongo: "{mongo.url}contract"\ntables: {{}}\n'
     (place.folder / "assise.yaml").write_text(f"{head}collections:\n  users: {{indexes: [name]}}\n")
     mongo.client.contract.users.insert_one(dict(USER))
+    plan = {"queryPlanner": {"winningPlan": {"stage": "COLLSCAN"}}}
+    (place.folder / "plan.json").write_text(json.dumps(plan))
+    mongo.answer("explain", plan)
+    mongo.answer("profile", {"was": 0, "slowms": 100, "sampleRate": 1.0})
     check_promises(name, place)
+    mongo.answer_truly()
     mongo.client.drop_database("contract")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import warnings
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,16 +23,6 @@ pytestmark = pytest.mark.contract
 
 T = TypeVar("T")
 Shop = Database[dict[str, Any]]
-
-
-@pytest.fixture
-def shop(mongo: MongoServer) -> Iterator[Shop]:
-    """A database of the server, empty before and gone afterwards."""
-    mongo.answer_truly()
-    mongo.client.drop_database("shop")
-    yield mongo.client.shop
-    mongo.answer_truly()
-    mongo.client.drop_database("shop")
 
 
 def open_app(folder: Path, address: str, **settings: int) -> App:

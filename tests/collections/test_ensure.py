@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +22,6 @@ Shop = Database[dict[str, Any]]
 Write = Callable[[str], Project]
 NOW = dt.datetime.now(dt.UTC)
 OLD = NOW - dt.timedelta(days=400)
-
-
-@pytest.fixture
-def shop(mongo: MongoServer) -> Iterator[Shop]:
-    """A database of the server, empty before and gone afterwards."""
-    mongo.answer_truly()
-    mongo.client.drop_database("shop")
-    yield mongo.client.shop
-    mongo.answer_truly()
-    mongo.client.drop_database("shop")
 
 
 @pytest.fixture

@@ -63,7 +63,10 @@ NOUNS = {
         "assise.cli.identity",
         "Who is calling: a token for development; keep a copy of Supabase's users in step.",
     ),
-    "mongo": Noun("assise.cli.mongo", "Collections that stay in MongoDB: compare, ensure."),
+    "mongo": Noun(
+        "assise.cli.mongo",
+        "Collections that stay in MongoDB: diff, ensure; explain, slow, indexes.",
+    ),
     "pg": Noun("assise.cli.pg", "The embedded PostgreSQL: start, stop, status, shell, url."),
     "redis": Noun("assise.cli.redis", "The embedded Redis: stop."),
     "schema": Noun("assise.cli.schema", "The tables of the manifest: sql, diagram, models."),

@@ -17,7 +17,7 @@ from assise.errors import CollectionError, RefusedDocumentError, UsageError
 from assise.mongo.clients import PoolLimit, open_client, read_limit
 from assise.mongo.faults import translated
 from assise.mongo.pages import match_behind, read_cursor, read_sort, write_cursor
-from assise.mongo.pool import Pool
+from assise.mongo.pool import PoolSizes
 from assise.mongo.source import JsonObject
 from assise.mongo.url import hide_secrets, list_secrets
 
@@ -67,7 +67,7 @@ class AppMongo:
     a cache.
     """
 
-    pool: Pool
+    pool: PoolSizes
     after_write: list[AfterWrite] = field(default_factory=list)
     _opened: tuple[AsyncMongoClient[JsonObject], AsyncDatabase[JsonObject]] | None = None
     _limit: PoolLimit | None = None

@@ -12,7 +12,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
 
 from assise.errors import UsageError
-from assise.mongo.pool import Pool
+from assise.mongo.pool import PoolSizes
 from assise.mongo.source import SERVERS_OWN, JsonObject
 from assise.mongo.url import hide_secrets
 
@@ -24,7 +24,7 @@ _CODEC: CodecOptions[JsonObject] = CodecOptions(
 )
 
 
-def open_client(pool: Pool) -> tuple[AsyncMongoClient[JsonObject], AsyncDatabase[JsonObject]]:
+def open_client(pool: PoolSizes) -> tuple[AsyncMongoClient[JsonObject], AsyncDatabase[JsonObject]]:
     """A client that connects when it is first used, and the database.
 
     Raises:

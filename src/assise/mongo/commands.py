@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -14,13 +15,16 @@ from assise.errors import CollectionError, UsageError
 from assise.mongo.catalog import connect
 from assise.mongo.faults import translated
 from assise.mongo.source import SERVERS_OWN, JsonObject
-from assise.mongo.url import hide_secrets, list_secrets
+from assise.mongo.url import hide_secrets, list_secrets, point_at
 
 _CODEC: CodecOptions[JsonObject] = CodecOptions(
     tz_aware=True,
     unicode_decode_error_handler="replace",
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
 )
+SINGLE = "the server"
+"""The name of a server that is no member of a replica set."""
+
 REMEDIES: Mapping[int, str] = {
     2: "Check the keys of this collection in the manifest against the version of the server.",
     9: "Check the keys of this collection in the manifest against the version of the server.",
@@ -42,6 +46,7 @@ class MongoDatabase:
     """
 
     def __init__(self, url: str, name: str | None = None) -> None:
+        self._url = url
         self.address = hide_secrets(url)
         self._secrets = frozenset(list_secrets(url))
         with self._translated():
@@ -64,6 +69,11 @@ class MongoDatabase:
     def read_version(self) -> tuple[int, ...]:
         """The version of the server, such as (7, 0, 14)."""
         return tuple(self.run({"buildInfo": 1}, on_admin=True).get("versionArray", ()))[:3]
+
+    def read_time(self) -> dt.datetime:
+        """The time by the server's clock."""
+        local = self.run({"hello": 1}, on_admin=True).get("localTime")
+        return local if isinstance(local, dt.datetime) else dt.datetime.now(dt.UTC)
 
     def list_collections(self) -> dict[str, JsonObject]:
         """What the server says of each collection and view, by name."""
@@ -88,17 +98,42 @@ class MongoDatabase:
         with self._translated(collection):
             return self._database[collection].count_documents(dict(query))
 
+    def list_members(self) -> list[str]:
+        """The members that have data, as `host:port`; a single server is one.
+
+        Those that are hidden are among them where the user may know them.
+        """
+        try:
+            status = self.run({"replSetGetStatus": 1}, on_admin=True)
+            with_data = {"PRIMARY", "SECONDARY"}
+            members = [each for each in status["members"] if each.get("stateStr") in with_data]
+            return sorted(str(each["name"]) for each in members)
+        except (CollectionError, KeyError):
+            hello = self.run({"hello": 1}, on_admin=True)
+        return sorted([*hello.get("hosts", ()), *hello.get("passives", ())]) or [SINGLE]
+
+    @contextmanager
+    def open_member(self, member: str) -> Iterator[MongoDatabase]:
+        """This database on one member, until the block ends.
+
+        Raises:
+            CollectionError: the member cannot be asked.
+        """
+        if member == SINGLE:
+            yield self
+            return
+        direct = MongoDatabase(point_at(self._url, member), self.name)
+        try:
+            yield direct
+        finally:
+            direct.close()
+
     def find(
-        self,
-        collection: str,
-        query: Mapping[str, Any],
-        *,
-        limit: int,
-    ) -> list[JsonObject]:
-        """The first documents that a query finds."""
+        self, collection: str, query: Mapping[str, Any], *, limit: int = 0
+    ) -> Iterator[JsonObject]:
+        """The documents that a query finds, or the first of them."""
         with self._translated(collection):
-            found = self._database[collection].find(dict(query), limit=limit, batch_size=1000)
-            return list(found)
+            yield from self._database[collection].find(dict(query), limit=limit, batch_size=1000)
 
     def _translated(self, collection: str = "") -> AbstractContextManager[None]:
         place = f"{self.address}, {collection}" if collection else self.address

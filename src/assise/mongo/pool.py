@@ -20,7 +20,7 @@ OPTIONS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Pool:
+class PoolSizes:
     """What an application's client is opened with.
 
     given: settings of which somebody has said a value; they go before the options of the URL, which
