@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from assise.access import purge, rules
+from assise.revisions import owner as revisions_owner
 from assise.search import jobs as search_jobs
 from assise.search import tables as search_tables
 from assise.worker import books
@@ -17,7 +18,7 @@ from assise.worker import books
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from assise.workspace import Additions, Job, LoadedTables
+    from assise.workspace import Additions, Job, LoadedTables, Owner
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,14 @@ PARTS = (
         list_jobs=purge.list_jobs,
     ),
     Part(
+        "revisions",
+        nouns=("schema",),
+        extra="schema",
+        bookkeeping="revisions",
+        page="how-to/revisions.md",
+        additions=revisions_owner,
+    ),
+    Part(
         "search",
         nouns=("search",),
         extra="search",
@@ -94,6 +103,11 @@ PARTS = (
         is_face=True,
     ),
 )
+
+
+def find_owner() -> Owner:
+    """Who knows whether revisions own the schema."""
+    return revisions_owner
 
 
 def list_additions() -> Sequence[Additions]:

@@ -63,7 +63,11 @@ NOUNS = {
         "Who is calling: a token for development; keep a copy of Supabase's users in step.",
     ),
     "pg": Noun("assise.cli.pg", "The embedded PostgreSQL: start, stop, status, shell, url."),
-    "schema": Noun("assise.cli.schema", "The tables of the manifest: sql, diagram, models."),
+    "schema": Noun(
+        "assise.cli.revisions",
+        "The tables of the manifest: sql, diagram, models; and their revisions: diff, revise, "
+        "apply, revert, status, lint, mark.",
+    ),
     "search": Noun(
         "assise.cli.search", "Search tables: query, explain, eval; build, status, check."
     ),

@@ -29,6 +29,7 @@ from assise.mongo.source import (
 )
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
+from assise.postgres.server import check_server
 from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
@@ -229,7 +230,10 @@ def load(
         else:
             creation.create_rest(connection, found)
             ledger.check_unchanged(connection, found, manifest.layout)
-            if count := ledger.apply_manifest(connection, found, manifest):
+            _check_owner(workspace, manifest, found)
+            if not found.is_revised and (
+                count := ledger.apply_manifest(connection, found, manifest)
+            ):
                 workspace.log(f"{count_of(count, 'comment')} changed in place")
             _prepare_again(workspace, connection, found, source)
             current = found
@@ -238,24 +242,57 @@ def load(
             report.collections = load_source(
                 connection, current, source, workers, log=workspace.log, progress=workspace.progress
             )
-            tables = ledger.describe_tables(connection, current, manifest)
-            for part in workspace.additions:
-                part.apply_manifest(connection, tables, log=workspace.log)
-            make_objects(
-                connection,
-                current,
-                source,
-                manifest,
-                report=report,
-                workers=workers.count,
-                log=workspace.log,
-                progress=workspace.progress,
-            )
+            if not current.is_revised:
+                _make_rest(workspace, connection, current, source, manifest, report, workers)
         ledger.remember_source(connection, current, source.address)
     for each in report.collections:
         report.misfits += find_misfits(each.columns, current.layout)
     report.seconds = perf_counter() - started
     return report
+
+
+def _make_rest(
+    workspace: Workspace,
+    connection: Connection,
+    load: Load,
+    source: Source,
+    manifest: Manifest,
+    report: Report,
+    workers: Workers,
+) -> None:
+    """Make what stands on the rows: what parts add, keys, indexes; then all revisions are there."""
+    tables = ledger.describe_tables(connection, load, manifest)
+    for part in workspace.additions:
+        part.apply_manifest(connection, tables, log=workspace.log)
+    make_objects(
+        connection,
+        load,
+        source,
+        manifest,
+        report=report,
+        workers=workers.count,
+        log=workspace.log,
+        progress=workspace.progress,
+    )
+    if workspace.owner is not None and workspace.owner.owns_schema(workspace.path):
+        workspace.owner.mark_all(connection, workspace.path, tables)
+
+
+def _check_owner(workspace: Workspace, manifest: Manifest, load: Load) -> None:
+    """Where revisions own the schema, they must lead to the manifest, and tables stay as they are.
+
+    Raises:
+        ChangedError: they do not; or the database was loaded before there were any.
+    """
+    owner = workspace.owner
+    if owner is None or not owner.owns_schema(workspace.path):
+        return
+    owner.check_manifest(workspace.path, manifest, load.schema)
+    if load.is_finished and not load.is_revised:
+        raise ChangedError(
+            f"revisions own the schema of {load.name!r}, and this database knows of none",
+            remedy="next: assise schema mark NUMBER, of the last revision that it has",
+        )
 
 
 def verify(
@@ -352,6 +389,7 @@ def undo(workspace: Workspace, *, replace: Collection[str] = (), dry_run: bool =
         load = ledger.find_load(connection, manifest.name)
         if load is None:
             return Undo(connection.target, manifest.name)
+        ledger.check_open(load)
         plan = plan_undo(connection, load, workspace.additions)
         if dry_run:
             return plan
@@ -484,6 +522,8 @@ def _begin(
     survey = _prepare(workspace, source, names, chunk_bytes)
     if not is_inferred:
         ask_of_empty(workspace, manifest, source)
+    if workspace.owner is not None and workspace.owner.owns_schema(workspace.path):
+        workspace.owner.check_manifest(workspace.path, manifest, check_server(connection))
     return creation.begin(
         connection,
         manifest,
