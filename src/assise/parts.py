@@ -61,14 +61,6 @@ PARTS = (
         list_jobs=purge.list_jobs,
     ),
     Part(
-        "revisions",
-        nouns=("schema",),
-        extra="schema",
-        bookkeeping="revisions",
-        page="how-to/revisions.md",
-        additions=revisions_owner,
-    ),
-    Part(
         "search",
         nouns=("search",),
         extra="search",
@@ -77,6 +69,15 @@ PARTS = (
         page="how-to/search.md",
         additions=search_tables,
         list_jobs=search_jobs.list_jobs,
+    ),
+    Part(
+        "revisions",
+        nouns=("schema",),
+        extra="schema",
+        sections=("revisions",),
+        bookkeeping="revisions",
+        page="how-to/revisions.md",
+        additions=revisions_owner,
     ),
     Part(
         "worker",

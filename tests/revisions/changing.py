@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from assise.project import Project
-from assise.revisions.differences import Drift
+from assise.revisions.differences import SchemaDrift
 
 
 def change(project: Project, old: str, new: str) -> None:
@@ -22,12 +22,7 @@ def revise(project: Project, title: str = "next", *, drop: tuple[str, ...] = ())
     return path.read_text()
 
 
-def start(project: Project) -> None:
-    """Let revisions own the schema."""
-    assert revise(project, "start")
-
-
-def check_same(project: Project) -> Drift:
+def check_same(project: Project) -> SchemaDrift:
     """Check that the database is as the manifest says."""
     drift = project.revisions().diff()
     assert drift.differences == []

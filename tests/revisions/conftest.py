@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -61,10 +62,20 @@ def template(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> 
         (folder / "assise.yaml").write_text(MANIFEST)
         report = Project(folder, to=made.conninfo).migrate(dump, confirm=confirm)
         assert report.exit_code == 0
+        Project(folder, to=made.conninfo).revisions().revise("start")
         yield made
 
 
 @pytest.fixture
+def shop_before(shop: Project, query: Callable[..., object]) -> Project:
+    """The shop as it was before there were revisions."""
+    shutil.rmtree(shop.path.parent / "revisions")
+    query("DELETE FROM assise.revision")
+    query("UPDATE assise.load SET is_revised = false")
+    return shop
+
+
+@pytest.fixture
 def shop(template: Template, tmp_path: Path, database: str) -> Project:
-    """The shop, in a copy of its folder and its database."""
+    """The shop, whose schema revisions own, in a copy of its folder and its database."""
     return template.copy(tmp_path / "shop", database)

@@ -54,7 +54,7 @@ def diff(
     if as_json:
         print(json.dumps(drift.as_json()))
     else:
-        _print_lines({"": drift.differences, "to mend it": drift.mend})
+        _print_lines({"": drift.differences, "to restore it": drift.restore})
         _print_lines({"not ours": [item.shown for item in drift.others]})
     return 0 if drift.is_empty else 3
 
@@ -135,7 +135,7 @@ def status(
     drift = found.drift
     _print_lines({"differs": drift.differences})
     if not drift.is_empty:
-        _print_lines({"to mend it": drift.mend, "or, in a revision that keeps it": drift.adopt})
+        _print_lines({"to restore it": drift.restore, "to keep it, in a revision": drift.keep})
     _print_lines({"not ours": [f"{item.shown}   {item.drop};" for item in drift.others]})
     return found.exit_code
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from assise.postgres.connection import Connection
 from assise.postgres.queries import QUERIES
-from assise.schema.catalog import Item, Snapshot, collect
+from assise.schema.catalog import CatalogItem, Snapshot, collect
 
 
 def read_snapshot(connection: Connection) -> Snapshot:
@@ -12,4 +12,4 @@ def read_snapshot(connection: Connection) -> Snapshot:
     with connection.transaction():
         # Without a search path the catalog's functions give every name with its schema.
         connection.execute("SET LOCAL search_path = pg_catalog")
-        return collect(connection.fetch(Item, QUERIES["snapshot"]))
+        return collect(connection.fetch(CatalogItem, QUERIES["snapshot"]))

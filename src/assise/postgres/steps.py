@@ -43,6 +43,7 @@ class Runner:
     connection: Connection
     log: Log
     tries: int = 30
+    lock_timeout_s: int = LOCK_TIMEOUT_S
 
     def run_together(self, statements: Sequence[str], tables: Sequence[str], note: Note) -> None:
         """Run statements in one transaction, with the note of it.
@@ -53,7 +54,7 @@ class Runner:
 
         def run() -> None:
             with self.connection.transaction():
-                self.connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
+                self.connection.execute(f"SET LOCAL lock_timeout = '{self.lock_timeout_s}s'")
                 for statement in statements:
                     self.connection.execute(statement)
                 note()

@@ -150,14 +150,14 @@ class Applier:
 
     def apply(self, revision: Revision) -> int:
         """Run the steps of a revision that are not done yet; returns how many these were."""
-        self._execute("begin", revision, title=revision.title, text=revision.text)
+        self._execute(QUERIES["begin"], revision, title=revision.title, text=revision.text)
         lines, count = self._read_steps(revision), 0
         for number, block in enumerate(revision.up, 1):
             line = lines.get(number)
             if line is None or not line.is_done:
                 self._run(revision, block, number, line)
                 count += 1
-        self._execute("set_state", revision, state="applied")
+        self._execute(QUERIES["set_state"], revision, state="applied")
         return count
 
     def revert(self, noted: Noted, revision: Revision) -> int:
@@ -179,15 +179,15 @@ class Applier:
             if -place not in lines and (is_whole or not block.undoes or block.undoes in lines)
         ]
         self.check_drops([block for _, block in todo])
-        self._execute("set_state", revision, state="marked" if is_whole else "reverting")
+        self._execute(QUERIES["set_state"], revision, state="marked" if is_whole else "reverting")
         for place, block in todo:
             self._run(revision, block, place, None)
-        self._execute("delete_revision", revision)
+        self._execute(QUERIES["delete_revision"], revision)
         return len(todo)
 
     def mark(self, revision: Revision) -> None:
         """Note that the database has a revision already."""
-        self._execute("mark", revision, title=revision.title, text=revision.text)
+        self._execute(QUERIES["mark"], revision, title=revision.title, text=revision.text)
 
     def _run(self, revision: Revision, block: Block, number: int, line: _StepLine | None) -> None:
         note = partial(self._note, revision, number)
@@ -222,7 +222,7 @@ class Applier:
         is_done: bool,
     ) -> None:
         key = [*last_key] or None
-        self._execute("set_step", revision, step=step, is_done=is_done, last_key=key)
+        self._execute(QUERIES["set_step"], revision, step=step, is_done=is_done, last_key=key)
 
     def _read_steps(self, revision: Revision) -> dict[int, _StepLine]:
         parameters = {"name": self.name, "number": revision.number}
@@ -231,7 +231,7 @@ class Applier:
 
     def _execute(self, query: str, revision: Revision, **values: object) -> None:
         known = {"name": self.name, "number": revision.number, "sha256": revision.sha256}
-        self.connection.execute(QUERIES[query], {**known, **values})
+        self.connection.execute(query, {**known, **values})
 
 
 def read_noted(noted: Noted) -> Revision:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from assise.schema.catalog import Difference, Item, Snapshot, collect, compare
+from assise.schema.catalog import CatalogItem, Difference, Snapshot, collect, compare
 from assise.schema.plan import plan
 
 
 @dataclass(frozen=True)
-class Drift:
+class SchemaDrift:
     """What is missing or otherwise in a database, and what it has that is not ours.
 
-    mend: the statements that make it as it should be. adopt: those that made it as it is, for a
+    restore: the statements that make it as it should be. keep: those that made it as it is, for a
     revision that keeps it so.
     """
 
     differences: list[str] = field(default_factory=list)
-    mend: list[str] = field(default_factory=list)
-    adopt: list[str] = field(default_factory=list)
-    others: list[Item] = field(default_factory=list)
+    restore: list[str] = field(default_factory=list)
+    keep: list[str] = field(default_factory=list)
+    others: list[CatalogItem] = field(default_factory=list)
     present: int = 0
 
     @property
@@ -36,13 +36,13 @@ class Drift:
         others = [{"what": item.shown, "drop": item.drop} for item in self.others]
         return {
             "differences": self.differences,
-            "mend": self.mend,
-            "adopt": self.adopt,
+            "restore": self.restore,
+            "keep": self.keep,
             "not_ours": others,
         }
 
 
-def find_drift(actual: Snapshot, expected: Snapshot) -> Drift:
+def find_drift(actual: Snapshot, expected: Snapshot) -> SchemaDrift:
     """How a database differs from what it should be.
 
     Ours are the objects that it should have, and columns of ours that it should not: everything
@@ -54,7 +54,7 @@ def find_drift(actual: Snapshot, expected: Snapshot) -> Drift:
     ours = collect(item for item in actual.values() if item.id not in foreign)
     steps = plan(ours, expected).steps
     back = plan(expected, ours).steps
-    return Drift(
+    return SchemaDrift(
         _describe(difference),
         [text for step in steps for text in step.up],
         [text for step in back for text in step.up],

@@ -23,7 +23,7 @@ from typing import Literal
 
 from assise.errors import UsageError
 from assise.revisions.statements import Statement, read_statements
-from assise.schema.plan import BATCH_ROWS, Step
+from assise.schema.plan import BATCH_ROWS, PlannedStep
 
 FOLDER = "revisions"
 _MARK = re.compile(r"^[ \t]*-- assise: *(\w+) *(.*?)[ \t]*$", re.MULTILINE)
@@ -232,7 +232,7 @@ def name_file(number: int, title: str) -> str:
 
 
 def write_revision(
-    number: int, title: str, manifest: str, steps: Sequence[Step], *, start: str = ""
+    number: int, title: str, manifest: str, steps: Sequence[PlannedStep], *, start: str = ""
 ) -> str:
     """The text of a revision with these steps; `start` is the up part of one that has no down."""
     lines = [f"-- assise: revision {number:04} {title}", f"-- assise: manifest {manifest}", ""]
@@ -242,6 +242,7 @@ def write_revision(
     down: list[str] = []
     for place, step in enumerate(steps, 1):
         marks = [f"batch {step.batch} {BATCH_ROWS}"] if step.batch else []
+        lines += [f"-- {step.says}"] if step.says else []
         lines += _write_block(step.up, [*marks, *step.moves])
         if step.down:
             down[:0] = _write_block(step.down, [f"undoes {place}", *step.moves_back])

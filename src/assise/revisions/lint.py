@@ -30,7 +30,7 @@ LEFT_OUT = (
 sets its timeouts itself, and types are the manifest's."""
 
 
-class Finding(NamedTuple):
+class LintFinding(NamedTuple):
     """What is wrong with a revision: the rule, the place, and what to do."""
 
     rule: str
@@ -53,7 +53,7 @@ def find_squawk() -> str:
     return found
 
 
-def run_squawk(revision: Revision) -> list[Finding]:
+def run_squawk(revision: Revision) -> list[LintFinding]:
     """What squawk says of the up part of a revision.
 
     Raises:
@@ -79,7 +79,7 @@ def run_squawk(revision: Revision) -> list[Finding]:
             remedy="`pip install --upgrade squawk-cli` may help.",
         ) from error
     return [
-        Finding(
+        LintFinding(
             line["rule_name"],
             revision.file,
             int(line["line"]) + 1,

@@ -16,7 +16,7 @@ from assise.postgres.connection import Connection
 from assise.postgres.scratch import may_create, open_scratch
 from assise.postgres.snapshot import read_snapshot
 from assise.revisions.files import Block, Revision
-from assise.schema.catalog import Item, Snapshot, collect
+from assise.schema.catalog import CatalogItem, Snapshot, collect
 from assise.schema.script import list_statements
 from assise.schema.sql import quote
 from assise.workspace import Workspace
@@ -72,7 +72,7 @@ class Sums:
         key = sha256("\0".join([str(version), FORM, *texts]).encode()).hexdigest()
         path = self.folder / f"{key[:32]}.json"
         with suppress(OSError, ValueError, TypeError):
-            return collect(Item(*line) for line in json.loads(path.read_text()))
+            return collect(CatalogItem(*line) for line in json.loads(path.read_text()))
         snapshot = build()
         with suppress(OSError, AssiseError):
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from assise.postgres.connection import Connection
 from assise.postgres.server import check_server
 from assise.postgres.snapshot import read_snapshot
 from assise.revisions.applying import Applier, Noted, check_files, hold, list_noted, read_noted
-from assise.revisions.differences import Drift, find_drift
+from assise.revisions.differences import SchemaDrift, find_drift
 from assise.revisions.files import (
     FOLDER,
     Revision,
@@ -24,10 +24,11 @@ from assise.revisions.files import (
     read_folder,
     write_revision,
 )
-from assise.revisions.lint import Finding, run_squawk
+from assise.revisions.lint import LintFinding, run_squawk
 from assise.revisions.sums import Sums, open_sums, run_blocks
 from assise.schema.catalog import Snapshot, compare
-from assise.schema.plan import Plan, plan
+from assise.schema.plan import PlannedStep, SchemaPlan, plan, rename_columns
+from assise.schema.renames import list_renames
 from assise.schema.script import hash_script, script
 from assise.workspace import LoadedTables, Workspace
 
@@ -46,12 +47,12 @@ class RevisionState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Status:
+class RevisionStatus:
     """The revisions, and how the database differs from those that it has."""
 
     target: str
     revisions: list[RevisionState]
-    drift: Drift
+    drift: SchemaDrift
 
     @property
     def exit_code(self) -> int:
@@ -94,7 +95,7 @@ class _Open:
         """What the manifest makes of an empty database."""
         return self.sums.of_manifest(self.manifest)
 
-    def find_drift(self, expected: Snapshot) -> Drift:
+    def find_drift(self, expected: Snapshot) -> SchemaDrift:
         """How the database differs from what it should be."""
         return find_drift(read_snapshot(self.connection), expected)
 
@@ -126,7 +127,7 @@ class RevisionVerbs:
             ) as sums:
                 yield _Open(connection, tables, manifest, schema, sums, revisions)
 
-    def diff(self) -> Drift:
+    def diff(self) -> SchemaDrift:
         """Compare the database with the manifest."""
         with self._open() as it:
             return it.find_drift(it.sum_manifest())
@@ -145,12 +146,14 @@ class RevisionVerbs:
             if not it.revisions:
                 return self._start(it)
             before = it.sums.of_revisions(it.revisions)
-            found = plan(before, it.sum_manifest())
+            renames = rename_columns(before, list_renames(it.manifest, it.schema))
+            found = plan(self._rename(it, before, renames), it.sum_manifest())
             _check_plan(found, it.schema, drop)
-            if not found.steps and it.revisions[-1].manifest == it.hash:
+            steps = [*renames, *found.steps]
+            if not steps and it.revisions[-1].manifest == it.hash:
                 return None
             number = len(it.revisions) + 1
-            text = write_revision(number, _one_line(title), it.hash, found.steps)
+            text = write_revision(number, _one_line(title), it.hash, steps)
             path = self.folder / name_file(number, title)
             self._prove(it, before, parse_revision(text, file=str(path)))
             return self._write(path, text)
@@ -174,6 +177,15 @@ class RevisionVerbs:
             if not is_empty:
                 self._mark(it, [revision])
         return path
+
+    def _rename(self, it: _Open, before: Snapshot, renames: Sequence[PlannedStep]) -> Snapshot:
+        """A snapshot with renamed columns: only the server knows what else names them."""
+        if not renames:
+            return before
+        with it.sums.open_after(it.revisions) as scratch:
+            for step in renames:
+                scratch.execute(step.up[0])
+            return read_snapshot(scratch)
 
     def _prove(self, it: _Open, before: Snapshot, revision: Revision) -> None:
         """Check that a revision leads to the manifest, and back."""
@@ -292,7 +304,7 @@ class RevisionVerbs:
         move = tables.move if tables else _ignore
         return Applier(connection, manifest.name, schema, self.workspace.log, move, drop)
 
-    def status(self) -> Status:
+    def status(self) -> RevisionStatus:
         """List the revisions, and how the database differs from those that it has."""
         with self._open() as it:
             known = {each.number: each for each in it.noted}
@@ -301,10 +313,10 @@ class RevisionVerbs:
             has = [each for each in it.revisions if each.number in known]
             is_begun = any(not each.is_done for each in known.values())
             expected = it.sums.of_revisions(has) if has else {}
-            drift = Drift() if is_begun or not has else it.find_drift(expected)
-            return Status(it.connection.target, states, drift)
+            drift = SchemaDrift() if is_begun or not has else it.find_drift(expected)
+            return RevisionStatus(it.connection.target, states, drift)
 
-    def lint(self) -> list[Finding]:
+    def lint(self) -> list[LintFinding]:
         """Check the files: their sum is the manifest, they lead back, and squawk has nothing to say.
 
         Raises:
@@ -316,7 +328,9 @@ class RevisionVerbs:
             for line in left.describe():
                 remedy = '`assise schema revise "…"` writes what is missing'
                 found.append(
-                    Finding("sum", str(self.folder), 0, f"not as in the manifest: {line}", remedy)
+                    LintFinding(
+                        "sum", str(self.folder), 0, f"not as in the manifest: {line}", remedy
+                    )
                 )
             for revision in it.revisions[1:]:
                 found += run_squawk(revision)
@@ -367,7 +381,7 @@ def _describe(revision: Revision, noted: Noted | None) -> RevisionState:
     return RevisionState(revision.number, revision.title, noted.state if noted else "pending", at)
 
 
-def _check_plan(found: Plan, schema: str, drop: Collection[str]) -> None:
+def _check_plan(found: SchemaPlan, schema: str, drop: Collection[str]) -> None:
     for what, recipe in found.refusals:
         raise UsageError(what, remedy=recipe)
     losses = [name.replace('"', "").removeprefix(f"{schema}.") for name in found.losses]

@@ -12,7 +12,7 @@ UNNAMED = frozenset({"constraint", "index"})
 """Kinds that are the same where their definitions are, whatever the server has called them."""
 
 
-class Item(NamedTuple):
+class CatalogItem(NamedTuple):
     """One object of a database: its kind, what it belongs to, and its name, quoted as SQL needs it.
 
     `definition` is what is compared; `create` and `drop` are statements, where one each does it.
@@ -50,15 +50,15 @@ class Facts:
     place: int = field(default=0, compare=False)
 
     @classmethod
-    def of(cls, column: Item) -> Facts:
+    def of(cls, column: CatalogItem) -> Facts:
         """The facts of an item of kind column."""
         return cls(**json.loads(column.definition))
 
 
-Snapshot = Mapping[tuple[str, str, str], Item]
+Snapshot = Mapping[tuple[str, str, str], CatalogItem]
 
 
-def collect(items: Iterable[Item]) -> Snapshot:
+def collect(items: Iterable[CatalogItem]) -> Snapshot:
     """A snapshot of these objects."""
     return {item.id: item for item in items}
 
@@ -67,9 +67,9 @@ def collect(items: Iterable[Item]) -> Snapshot:
 class Difference:
     """What the second of two snapshots has more, has less, and has otherwise: before and after."""
 
-    added: list[Item]
-    dropped: list[Item]
-    changed: list[tuple[Item, Item]]
+    added: list[CatalogItem]
+    dropped: list[CatalogItem]
+    changed: list[tuple[CatalogItem, CatalogItem]]
 
     @property
     def is_empty(self) -> bool:
@@ -93,7 +93,7 @@ def compare(before: Snapshot, after: Snapshot) -> Difference:
     same = {key for key in before.keys() & after.keys() if _is_same(before[key], after[key])}
     old = {key: item for key, item in before.items() if key not in same}
     new = {key: item for key, item in after.items() if key not in same}
-    by_definition = defaultdict[tuple[str, str, str], list[Item]](list)
+    by_definition = defaultdict[tuple[str, str, str], list[CatalogItem]](list)
     for item in old.values():
         if item.kind in UNNAMED:
             by_definition[item.kind, item.on, item.definition].append(item)
@@ -109,7 +109,7 @@ def compare(before: Snapshot, after: Snapshot) -> Difference:
     )
 
 
-def _is_same(one: Item, other: Item) -> bool:
+def _is_same(one: CatalogItem, other: CatalogItem) -> bool:
     if one.kind == "column":
         return Facts.of(one) == Facts.of(other)
     return one.definition == other.definition

@@ -34,7 +34,6 @@ from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
 from assise.transfer import creation, export, ledger
-from assise.transfer.amend import make_objects
 from assise.transfer.check import Findings
 from assise.transfer.estimate import estimate_source
 from assise.transfer.export import Exported, Write
@@ -43,6 +42,7 @@ from assise.transfer.kept_rejects import Reject, read_reject, read_rejects
 from assise.transfer.ledger import Load
 from assise.transfer.load import load_source
 from assise.transfer.misfits import find_misfits
+from assise.transfer.owned import check_owner, make_rest
 from assise.transfer.planning import MOST_TABLES, ask_of_empty, ask_to_begin, plan_changes
 from assise.transfer.profile import profile_source
 from assise.transfer.repair import Repair, repair_load
@@ -230,7 +230,7 @@ def load(
         else:
             creation.create_rest(connection, found)
             ledger.check_unchanged(connection, found, manifest.layout)
-            _check_owner(workspace, manifest, found)
+            check_owner(workspace, manifest, found)
             if not found.is_revised and (
                 count := ledger.apply_manifest(connection, found, manifest)
             ):
@@ -243,56 +243,12 @@ def load(
                 connection, current, source, workers, log=workspace.log, progress=workspace.progress
             )
             if not current.is_revised:
-                _make_rest(workspace, connection, current, source, manifest, report, workers)
+                make_rest(workspace, connection, current, source, manifest, report, workers)
         ledger.remember_source(connection, current, source.address)
     for each in report.collections:
         report.misfits += find_misfits(each.columns, current.layout)
     report.seconds = perf_counter() - started
     return report
-
-
-def _make_rest(
-    workspace: Workspace,
-    connection: Connection,
-    load: Load,
-    source: Source,
-    manifest: Manifest,
-    report: Report,
-    workers: Workers,
-) -> None:
-    """Make what stands on the rows: what parts add, keys, indexes; then all revisions are there."""
-    tables = ledger.describe_tables(connection, load, manifest)
-    for part in workspace.additions:
-        part.apply_manifest(connection, tables, log=workspace.log)
-    make_objects(
-        connection,
-        load,
-        source,
-        manifest,
-        report=report,
-        workers=workers.count,
-        log=workspace.log,
-        progress=workspace.progress,
-    )
-    if workspace.owner is not None and workspace.owner.owns_schema(workspace.path):
-        workspace.owner.mark_all(connection, workspace.path, tables)
-
-
-def _check_owner(workspace: Workspace, manifest: Manifest, load: Load) -> None:
-    """Where revisions own the schema, they must lead to the manifest, and tables stay as they are.
-
-    Raises:
-        ChangedError: they do not; or the database was loaded before there were any.
-    """
-    owner = workspace.owner
-    if owner is None or not owner.owns_schema(workspace.path):
-        return
-    owner.check_manifest(workspace.path, manifest, load.schema)
-    if load.is_finished and not load.is_revised:
-        raise ChangedError(
-            f"revisions own the schema of {load.name!r}, and this database knows of none",
-            remedy="next: assise schema mark NUMBER, of the last revision that it has",
-        )
 
 
 def verify(

@@ -31,10 +31,6 @@ SELECT step, is_done, last_key FROM assise.step WHERE name = %(name)s AND number
 INSERT INTO assise.step (name, number, step, is_done, last_key) VALUES (%(name)s, %(number)s, %(step)s, %(is_done)s, %(last_key)s)
 ON CONFLICT (name, number, step) DO UPDATE SET is_done = excluded.is_done, last_key = excluded.last_key, noted_at = now()
 
--- delete_step --
--- Forget a step that was taken back.
-DELETE FROM assise.step WHERE name = %(name)s AND number = %(number)s AND step = %(step)s
-
 -- forget --
 -- Forget the revisions of a manifest.
 DELETE FROM assise.revision WHERE name = %(name)s
