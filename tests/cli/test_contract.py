@@ -49,6 +49,7 @@ WITH_RULES = {
         "search check",
     ),
 }
+WITH_REVISIONS = {f"schema {verb}" for verb in "apply revert status lint mark".split()}
 RULES = """assise: 1
 name: app
 roles: {prefix: contract}
@@ -182,6 +183,8 @@ def test_a_command_keeps_what_all_promise(name: str, place: Place) -> None:
         write_manifest(place.folder, main=place.database, auth=place.database)
     elif name not in BEFORE_A_LOAD:
         project.migrate(place.folder / "dump" / "app")
+    if name in WITH_REVISIONS:
+        project.revisions().revise("start")
     if "--dry-run" in OPTIONS[name]:
         before = place.state()
         call = CALLED.findall(examples[0])[0]
