@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from assise.access import purge, rules
 from assise.cache import relay
 from assise.cache import tables as cache_tables
+from assise.revisions import owner as revisions_owner
 from assise.search import jobs as search_jobs
 from assise.search import tables as search_tables
 from assise.worker import books
@@ -19,7 +20,7 @@ from assise.worker import books
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from assise.workspace import Additions, Job, LoadedTables
+    from assise.workspace import Additions, Job, LoadedTables, Owner
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,15 @@ PARTS = (
         list_jobs=relay.list_jobs,
     ),
     Part(
+        "revisions",
+        nouns=("schema",),
+        extra="schema",
+        sections=("revisions",),
+        bookkeeping="revisions",
+        page="how-to/revisions.md",
+        additions=revisions_owner,
+    ),
+    Part(
         "worker",
         nouns=("worker",),
         extra="jobs",
@@ -112,6 +122,11 @@ PARTS = (
         is_face=True,
     ),
 )
+
+
+def find_owner() -> Owner:
+    """Who knows whether revisions own the schema."""
+    return revisions_owner
 
 
 def list_additions() -> Sequence[Additions]:

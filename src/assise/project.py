@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from assise.manifest.sections.postgres import RoleName
     from assise.postgres.embedded import Embedded
     from assise.postgres.sync import SyncSession
+    from assise.revisions.verbs import RevisionVerbs
     from assise.search.verbs import SearchVerbs
     from assise.transfer.export import Exported, Write
     from assise.transfer.kept_rejects import Reject
@@ -110,11 +111,17 @@ class Project:
         log: Log = keep_silent,
         progress: OnProgress = keep_silent,
     ) -> None:
-        from assise.parts import list_additions
+        from assise.parts import find_owner, list_additions
 
         path = find_manifest(manifest)
         self.workspace = Workspace(
-            path, to, settings or {}, log=log, progress=progress, additions=list_additions()
+            path,
+            to,
+            settings or {},
+            log=log,
+            progress=progress,
+            additions=list_additions(),
+            owner=find_owner(),
         )
 
     def _asking(self, confirm: Confirm) -> Workspace:
@@ -184,6 +191,17 @@ class Project:
         from assise.transfer.finished import open_loaded
 
         return SearchVerbs(self.workspace, partial(open_loaded, self.workspace))
+
+    def revisions(self, *, scratch: str | None = None) -> RevisionVerbs:
+        """Revisions of the schema: `diff`, `revise`, `apply`, `revert`, `status`, `lint`, `mark`.
+
+        Args:
+            scratch: the URL of a server on which databases may be made for a moment.
+        """
+        from assise.revisions.verbs import RevisionVerbs
+        from assise.transfer.finished import open_target
+
+        return RevisionVerbs(self.workspace, partial(open_target, self.workspace), scratch)
 
     @property
     def mongo(self) -> CollectionVerbs:

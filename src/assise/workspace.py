@@ -91,6 +91,12 @@ class Job:
     run: Callable[[Connection, Callable[[], bool]], str]
 
 
+Move = Callable[[Sequence[tuple[str, ...]]], None]
+"""Changes what a load keeps of its tables, in the open transaction: `("rename", table, old, new)`,
+`("close", column, revision)`, or `("own",)`: revisions own the schema from now on.
+"""
+
+
 @dataclass(frozen=True)
 class LoadedTables:
     """The tables of a finished load, for parts that add something to them.
@@ -98,6 +104,7 @@ class LoadedTables:
     transactions: SQL that selects the transactions that have written the load's rows.
     record: counts the open transaction among them.
     find_redis: the URL of the cache's Redis; an embedded server is started for it.
+    move: changes what the load keeps of its tables.
     """
 
     name: str
@@ -105,7 +112,21 @@ class LoadedTables:
     manifest: Manifest
     transactions: str
     record: Callable[[], None]
+    move: Move
     find_redis: Callable[[], str] = str
+
+
+class Owner(Protocol):
+    """Who owns the schema where there is a folder of revisions: a module with these functions."""
+
+    def owns_schema(self, path: Path) -> bool:
+        """Whether there are revisions beside the manifest at `path`."""
+
+    def check_manifest(self, path: Path, manifest: Manifest, schema: str) -> None:
+        """Check that the revisions lead to the manifest."""
+
+    def mark_all(self, connection: Connection, path: Path, tables: LoadedTables) -> None:
+        """Note that a database which was built from the manifest has all revisions."""
 
 
 class Additions(Protocol):
@@ -125,7 +146,8 @@ class Additions(Protocol):
 class Workspace:
     """The manifest's path, the target in place of its own, the settings, and who listens.
 
-    `additions` are the parts that add something to the tables of a load.
+    `additions` are the parts that add something to the tables of a load; `owner` knows whether
+    revisions own the schema.
     """
 
     path: Path
@@ -135,6 +157,7 @@ class Workspace:
     progress: OnProgress = keep_silent
     confirm: Confirm = refuse
     additions: Sequence[Additions] = ()
+    owner: Owner | None = None
 
     def __post_init__(self) -> None:
         check_names(self.settings)

@@ -55,6 +55,7 @@ WITH_RULES = {
     ),
 }
 ON_MONGODB = [name for name in COMMANDS if name.startswith("mongo ")]
+WITH_REVISIONS = {f"schema {verb}" for verb in "apply revert status lint mark".split()}
 RULES = """assise: 1
 name: app
 roles: {prefix: contract}
@@ -222,6 +223,8 @@ def check_promises(name: str, place: Place) -> None:
         write_manifest(place.folder, main=place.database, auth=place.database)
     elif name not in BEFORE_A_LOAD | {*ON_MONGODB}:
         project.migrate(place.folder / "dump" / "app")
+    if name in WITH_REVISIONS:
+        project.revisions().revise("start")
     if "--dry-run" in OPTIONS[name]:
         before = place.state()
         call = CALLED.findall(examples[0])[0]

@@ -47,7 +47,7 @@ tables:
       id: {type: uuid, from: _id}
       email: {type: text, unique: true, duplicates: keep, not_null: true, personal: email}
       tags: "text[]"  # string in 149 documents, null in 1
-      city: {type: text, from: address.city, comment: "as it was typed"}
+      city: {type: text, from: address.city, comment: "as it was typed", was: town}
       "no": {type: bool, absent: null}
       seen_at: {type: timestamptz, numbers: milliseconds}
       device: {type: uuid, legacy_uuids: csharp}

@@ -30,7 +30,16 @@ SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "per
 SCHEMA |= {"soft_delete"}
 SCHEMA |= {"schemas", "api", "identity", "search", "search_log", "cache"}
 ELSEWHERE_KEYS = {"on", "mirror", "fallback"}
-NOTHING = {"assise", "name", "postgres", "http", "mongo", "collections", "redis"} | ELSEWHERE_KEYS
+NOTHING = {
+    "assise",
+    "name",
+    "postgres",
+    "http",
+    "mongo",
+    "collections",
+    "redis",
+    "was",
+} | ELSEWHERE_KEYS
 PLACES = {
     "manifest": (),
     "table": ("tables", "users"),
@@ -165,6 +174,7 @@ CHANGES = {
     ("column", "check"): ("price >= 0", "price > 0"),
     ("table", "foreign_keys"): ('files(user_id, _position)"}', 'files"}'),
     ("table", "indexes"): ("[city, -price]", "[city, price]"),
+    ("column", "was"): (", was: town", ""),
     ("column", "comment"): ('"as it was typed"', '"as it was heard"'),
 }
 

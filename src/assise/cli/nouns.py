@@ -69,7 +69,11 @@ NOUNS = {
     ),
     "pg": Noun("assise.cli.pg", "The embedded PostgreSQL: start, stop, status, shell, url."),
     "redis": Noun("assise.cli.redis", "The embedded Redis: stop."),
-    "schema": Noun("assise.cli.schema", "The tables of the manifest: sql, diagram, models."),
+    "schema": Noun(
+        "assise.cli.revisions",
+        "The tables of the manifest: sql, diagram, models; and their revisions: diff, revise, "
+        "apply, revert, status, lint, mark.",
+    ),
     "search": Noun(
         "assise.cli.search", "Search tables: query, explain, eval; build, status, check."
     ),

@@ -28,8 +28,8 @@ from assise.schema.roles import (
     ROLES,
     WRITING,
     admit_loader,
-    create_role,
     describe_roles,
+    ensure_role,
     role_name,
 )
 from assise.schema.rule_indexes import list_rule_indexes
@@ -267,7 +267,7 @@ def access_script(manifest: Manifest, schema: str) -> list[str]:
         return []
     if rules.is_forced:
         return [managed.create for managed in rules.list_objects()]
-    roles = [create_role(rules.prefix, role) for role in ROLES]
+    roles = [ensure_role(rules.prefix, role) for role in ROLES]
     head = "\n".join([*describe_roles(rules.prefix), roles[0]])
     return [
         head,
