@@ -32,7 +32,7 @@ from assise.errors import (
     SerializationError,
     TokenError,
 )
-from assise.identity.callers import Caller
+from assise.identity.callers import SEND, Caller
 from assise.postgres.pool import Session
 from assise.schema.deletion import Deletion
 from assise.schema.resources import Resource, ServedColumn
@@ -201,7 +201,11 @@ class TableEndpoints:
             text = f"[{','.join(made)}]" if is_list else made[0]
             if noted is not None:
                 await noted.keep(session, statements.schema, (201, text))
-        headers = {} if is_list else {"ETag": _tag(text), "Location": self._place(request, text)}
+        headers = (
+            {}
+            if is_list
+            else {"ETag": _tag(text), "Location": _place(request, self.resource.key, text)}
+        )
         return _answer(201, text, {**headers, **_position(session)})
 
     async def _insert(
@@ -361,7 +365,7 @@ class TableEndpoints:
     async def _enter(self, request: Request, *, reads: bool = False) -> Caller:
         caller = await self.context.find_caller(request)
         if caller.user_id is None and not (reads and self.resource.is_public):
-            raise TokenError("a token is needed")
+            raise TokenError("a token is needed", remedy=SEND)
         return caller
 
     async def _read(self, request: Request) -> bytes:
@@ -388,24 +392,13 @@ class TableEndpoints:
         """The key in a path; one that no row can have is not found."""
         texts = [request.path_params[f"key{n}"] for n, _ in enumerate(self.resource.key)]
         if "raw_path" in request.scope:
-            texts = self._split_path(request, texts)
+            texts = _split_path(request, texts)
         found = []
         for name, text in zip(self.resource.key, texts, strict=True):
             try:
                 found.append(read_text(self.resource.fields[name], text))
             except RequestError:
                 raise self._not_found() from None
-        return found
-
-    def _split_path(self, request: Request, texts: Sequence[str]) -> list[str]:
-        """The parts of a key as they were sent: a slash inside of one is written %2F."""
-        raw = request.scope["raw_path"].partition(b"?")[0].decode("latin-1")
-        if request.scope["route"].path.endswith(RESTORE):
-            raw = raw.removesuffix(RESTORE)
-        parts = raw.split("/")[-len(texts) :]
-        found = [unquote(each) for each in parts]
-        if "/".join(found) != "/".join(texts):
-            raise self._not_found()
         return found
 
     def _field(self, name: str) -> ServedColumn:
@@ -419,12 +412,6 @@ class TableEndpoints:
         return {
             name: values[of] for name, of in self.resource.filled.items() if values[of] is not None
         }
-
-    def _place(self, request: Request, text: str) -> str:
-        """Where a new row is: below the path that it was sent to."""
-        row = json.loads(text)
-        keys = (quote(str(row[name]), safe="") for name in self.resource.key)
-        return "/".join([quote(request.scope["path"].rstrip("/")), *keys])
 
     def _not_found(self) -> RequestError:
         return RequestError(f"no such row of {self.resource.table}", status=404)
@@ -467,3 +454,25 @@ def _check_tag(request: Request, whole: str | None) -> None:
 def _changed() -> RequestError:
     remedy = "Read it, and send its ETag."
     return RequestError("the row is not as you know it", status=412, remedy=remedy)
+
+
+def _split_path(request: Request, texts: Sequence[str]) -> list[str]:
+    """The parts of a key as they were sent: a slash inside of one is written %2F.
+
+    Raises:
+        RequestError: the path has other slashes.
+    """
+    raw = request.scope["raw_path"].partition(b"?")[0].decode("latin-1")
+    if request.scope["route"].path.endswith(RESTORE):
+        raw = raw.removesuffix(RESTORE)
+    found = [unquote(each) for each in raw.split("/")[-len(texts) :]]
+    if "/".join(found) != "/".join(texts):
+        raise RequestError("no such row", status=404)
+    return found
+
+
+def _place(request: Request, key: Sequence[str], text: str) -> str:
+    """Where a new row is: below the path that it was sent to."""
+    row = json.loads(text)
+    keys = (quote(str(row[name]), safe="") for name in key)
+    return "/".join([quote(request.scope["path"].rstrip("/")), *keys])

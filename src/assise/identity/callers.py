@@ -24,6 +24,8 @@ from assise.settings import expand
 FindUser = Callable[[str], Awaitable[list[str]]]
 """Gives the keys of the users whose matched column has a value."""
 
+SEND = "Send the header Authorization: Bearer TOKEN."
+
 _INT_BITS = {"int2": 15, "int4": 31, "int8": 63}
 
 
@@ -61,7 +63,7 @@ class Callers:
             return NOBODY
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            raise TokenError("the header Authorization has no bearer token")
+            raise TokenError("the header Authorization has no bearer token", remedy=SEND)
         identity = IDENTITY.of(self.manifest) or Identity()
         token = token.strip()
         if self._development is not None and development.is_own(token):
@@ -232,6 +234,6 @@ def check_role(caller: Caller, role: RoleName) -> None:
         TokenError: nobody calls. ForbiddenError: the token does not have the role.
     """
     if caller.user_id is None:
-        raise TokenError("a token is needed")
+        raise TokenError("a token is needed", remedy=SEND)
     if role != "app" and role not in caller.roles:
         raise ForbiddenError(f"the role {role} is needed")
