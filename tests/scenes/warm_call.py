@@ -6,6 +6,10 @@ import signal
 import socket
 import sys
 
+PASSED_ON = (signal.SIGINT, signal.SIGTERM)
+
+# A signal that comes before the number of the process is passed on when it is known.
+signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
 caller = socket.socket(socket.AF_UNIX)
 caller.connect(sys.argv[1])
 call = {
@@ -19,8 +23,9 @@ sent = socket.send_fds(caller, [content], [0, 1, 2])
 caller.sendall(content[sent:])
 answers = caller.makefile()
 pid = int(answers.readline())
-for number in (signal.SIGINT, signal.SIGTERM):
+for number in PASSED_ON:
     signal.signal(number, lambda number, _: os.kill(pid, number))
+signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
 code = int(answers.readline())
 if code < 0:
     signal.signal(-code, signal.SIG_DFL)
