@@ -165,13 +165,14 @@ def measure_suggestions(session: Session, sentences: Sequence[str], count: int) 
     """Suggestions for the first letters of words, as they are typed behind another word."""
     pairs = [query.split() for query in make_queries(sentences, count, (2, 2))]
     typed = [" ".join([first, last[: 2 + n % 3]]) for n, (first, last) in enumerate(pairs)]
+    statement = "SELECT * FROM search_suggest(%s)"
+
+    def suggest(text: str) -> object:
+        return session.execute(statement, [text]).fetchall()
+
     for user, shown in ((11, "1,000 rows"), (10, "10,000 rows"), (1, "50 %"), (None, "all rows")):
         search_as(session, user)
-        statement = "SELECT * FROM search_suggest(%s)"
-        say(
-            f"suggestions, a user with {shown}",
-            measure(lambda text: session.execute(statement, [text]).fetchall(), typed),
-        )
+        say(f"suggestions, a user with {shown}", measure(suggest, typed))
     session.execute("RESET ROLE")
 
 
