@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session as OrmSession
     from starlette.requests import HTTPConnection
 
+    from assise.cache.declared import AppRedis
     from assise.cache.verbs import AppCache
 
 POSITION_HEADER = "assise-position"
@@ -147,7 +148,7 @@ class App:
         self._pools.clear()
         self._rests.clear()
         self._replica = None
-        for name in ("callers", "cache"):
+        for name in ("callers", "cache", "redis"):
             if held := vars(self).get(name):
                 await held.close()
         vars(self).pop("callers", None)
@@ -305,6 +306,13 @@ class App:
         around = module.Surroundings(_CALLER.get, _find_open, self.session)
         cache: AppCache = module.AppCache(self.workspace, self.manifest, around)
         return cache
+
+    @cached_property
+    def redis(self) -> AppRedis:
+        """What stands at the keys of `redis_keys`: `app.redis.queue("emails")`."""
+        module = import_module("assise.cache.declared")
+        redis: AppRedis = module.AppRedis(self.workspace, self.manifest)
+        return redis
 
     def user_session(
         self,

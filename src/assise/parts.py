@@ -75,7 +75,7 @@ PARTS = (
         "cache",
         nouns=("cache", "redis"),
         extra="cache",
-        sections=("redis", "cached"),
+        sections=("redis", "redis_keys", "cached"),
         bookkeeping="cache",
         page="how-to/cache.md",
         additions=cache_tables,

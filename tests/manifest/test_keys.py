@@ -30,7 +30,7 @@ SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "per
 SCHEMA |= {"soft_delete"}
 SCHEMA |= {"schemas", "api", "identity", "search", "cache"}
 ELSEWHERE_KEYS = {"on", "mirror", "fallback"}
-NOTHING = {"assise", "name", "postgres", "http", "redis"} | ELSEWHERE_KEYS
+NOTHING = {"assise", "name", "postgres", "http", "redis", "redis_keys"} | ELSEWHERE_KEYS
 PLACES = {
     "manifest": (),
     "table": ("tables", "users"),
@@ -115,6 +115,7 @@ CHANGES = {
     ("manifest", "name"): ("name: devora", "name: other"),
     ("manifest", "postgres"): ("app@db", "app@other"),
     ("manifest", "redis"): ("redis://cache/0", "redis://other/0"),
+    ("manifest", "redis_keys"): ("24 hours", "25 hours"),
     ("manifest", "identity"): ("audience: app", "audience: web"),
     ("manifest", "http"): ("100/minute", "5/second"),
     ("table", "api"): ("update: [email]", "update: []"),
@@ -328,7 +329,7 @@ MISTAKES = [
         "kept_day: ",
         (
             "assise.yaml:6: kept_day: is not a manifest key here\n"
-            "Did you mean kept_days? Known: assise, name, postgres, redis, identity, http, roles, schemas, tables, legacy_uuids, token,"
+            "Did you mean kept_days? Known: assise, name, postgres, redis, redis_keys, identity, http, roles, schemas, tables, legacy_uuids, token,"
             " kept_days."
         ),
     ),

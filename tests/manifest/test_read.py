@@ -23,7 +23,7 @@ from assise.types.table import NAMES
 COLUMN = "assise.yaml:4: tables.users.columns"
 
 
-ALL_KEYS = "Write the keys assise, name, postgres, redis, identity, http, roles, schemas, tables, legacy_uuids."
+ALL_KEYS = "Write the keys assise, name, postgres, redis, redis_keys, identity, http, roles, schemas, tables, legacy_uuids."
 
 
 CORRECTED = "Correct this line, or the one before; texts with special characters go in quotes."
@@ -117,7 +117,7 @@ SHAPE_ERRORS = [
         "assise: 1\nname: a\ntable: {}\ntables: {}\n",
         (
             "assise.yaml:3: table: is not a manifest key here\n"
-            "Did you mean tables? Known: assise, name, postgres, redis, identity, http, roles, schemas, tables, legacy_uuids."
+            "Did you mean tables? Known: assise, name, postgres, redis, redis_keys, identity, http, roles, schemas, tables, legacy_uuids."
         ),
     ),
     (
@@ -275,7 +275,7 @@ def test_unknown_keys_and_other_problems_are_listed_together() -> None:
     assert str(caught.value).splitlines() == [
         (
             "other.yaml:3: mongodb: is not a manifest key here."
-            " Known: assise, name, postgres, redis, identity, http, roles, schemas, tables, legacy_uuids."
+            " Known: assise, name, postgres, redis, redis_keys, identity, http, roles, schemas, tables, legacy_uuids."
         ),
         f"other.yaml:2: name: must be a text. {EXPECTED_NAME}",
         "other.yaml:4: tables: must be a mapping. Expected: the tables by name.",

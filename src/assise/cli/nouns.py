@@ -64,7 +64,10 @@ NOUNS = {
         "Who is calling: a token for development; keep a copy of Supabase's users in step.",
     ),
     "pg": Noun("assise.cli.pg", "The embedded PostgreSQL: start, stop, status, shell, url."),
-    "redis": Noun("assise.cli.redis", "The embedded Redis: stop."),
+    "redis": Noun(
+        "assise.cli.redis",
+        "The keys of Redis that are declared: keys, ensure, check; stop the embedded one.",
+    ),
     "schema": Noun("assise.cli.schema", "The tables of the manifest: sql, diagram, models."),
     "search": Noun(
         "assise.cli.search", "Search tables: query, explain, eval; build, status, check."
