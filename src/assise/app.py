@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from assise.cache.declared import AppRedis
     from assise.cache.verbs import AppCache
+    from assise.monitor.verbs import AppMonitor, CacheFigures, PoolUse
 
 POSITION_HEADER = "assise-position"
 Scope = MutableMapping[str, Any]
@@ -148,7 +149,7 @@ class App:
         self._pools.clear()
         self._rests.clear()
         self._replica = None
-        for name in ("callers", "cache", "redis"):
+        for name in ("callers", "monitor", "cache", "redis"):
             if held := vars(self).get(name):
                 await held.close()
         vars(self).pop("callers", None)
@@ -313,6 +314,32 @@ class App:
         module = import_module("assise.cache.declared")
         redis: AppRedis = module.AppRedis(self.workspace, self.manifest)
         return redis
+
+    @cached_property
+    def monitor(self) -> AppMonitor:
+        """How long things take: `await app.monitor.measure("projects", load(user))`."""
+        module = import_module("assise.monitor.verbs")
+
+        def find_pools() -> list[PoolUse]:
+            pools = ((role, pool) for (_, role), pool in self._pools.items())
+            return [module.PoolUse(role, *pool.count_used()) for role, pool in pools]
+
+        def find_cache() -> CacheFigures | None:
+            cache: AppCache | None = vars(self).get("cache")
+            if cache is None:
+                return None
+            state = cache.store.breaker.is_open, cache.store.refused
+            figures: CacheFigures = module.CacheFigures(*cache.count_calls(), *state)
+            return figures
+
+        hours = None
+        if REDIS.of(self.manifest):
+            prefix = import_module("assise.cache.verbs").read_prefix(self.manifest)
+            hours = import_module("assise.cache.hours").RedisHours(self.redis, prefix)
+        found: AppMonitor = module.AppMonitor(
+            find_pools=find_pools, find_cache=find_cache, hours=hours
+        )
+        return found
 
     def user_session(
         self,

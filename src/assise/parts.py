@@ -81,6 +81,7 @@ PARTS = (
         additions=cache_tables,
         list_jobs=relay.list_jobs,
     ),
+    Part("monitor", page="how-to/monitor.md"),
     Part(
         "worker",
         nouns=("worker",),
