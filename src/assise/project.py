@@ -21,6 +21,7 @@ from assise.workspace import Confirm, Workspace, find_manifest, keep_silent, ref
 
 if TYPE_CHECKING:
     from assise.access.explain import AccessVerbs
+    from assise.cache.inspect import RedisVerbs
     from assise.cache.operator import CacheVerbs
     from assise.collections.verbs import CollectionVerbs
     from assise.identity.mirror import IdentityVerbs
@@ -216,6 +217,13 @@ class Project:
         from assise.cache.operator import CacheVerbs
 
         return CacheVerbs(self.workspace)
+
+    @property
+    def redis(self) -> RedisVerbs:
+        """The verbs of `assise redis`."""
+        from assise.cache.inspect import RedisVerbs
+
+        return RedisVerbs(self.workspace)
 
     @property
     def identity(self) -> IdentityVerbs:

@@ -30,16 +30,8 @@ SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "per
 SCHEMA |= {"soft_delete"}
 SCHEMA |= {"schemas", "api", "identity", "search", "search_log", "cache"}
 ELSEWHERE_KEYS = {"on", "mirror", "fallback"}
-NOTHING = {
-    "assise",
-    "name",
-    "postgres",
-    "http",
-    "mongo",
-    "collections",
-    "redis",
-    "was",
-} | ELSEWHERE_KEYS
+NOTHING = set("assise name postgres http mongo collections redis redis_keys was".split())
+NOTHING |= ELSEWHERE_KEYS
 PLACES = {
     "manifest": (),
     "table": ("tables", "users"),
@@ -124,6 +116,7 @@ CHANGES = {
     ("manifest", "name"): ("name: devora", "name: other"),
     ("manifest", "postgres"): ("app@db", "app@other"),
     ("manifest", "redis"): ("redis://cache/0", "redis://other/0"),
+    ("manifest", "redis_keys"): ("24 hours", "25 hours"),
     ("manifest", "identity"): ("audience: app", "audience: web"),
     ("manifest", "http"): ("100/minute", "5/second"),
     ("manifest", "search_log"): ("90 days", "9 days"),
