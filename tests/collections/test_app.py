@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
@@ -269,6 +270,7 @@ def test_a_pool_above_all_connections_of_the_server_is_refused(
     mongo.answer_truly()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_server_that_is_away_is_an_error_without_the_password(tmp_path: Path) -> None:
     async def read(found: AppMongo) -> None:
         assert "s3cret" not in repr(found)
@@ -278,6 +280,8 @@ def test_a_server_that_is_away_is_an_error_without_the_password(tmp_path: Path) 
         assert caught.value.remedy
 
     run(open_app(tmp_path, "mongodb://anna:s3cret@127.0.0.1:9/shop", selection_ms=50), read)
+    # pymongo 4.20 leaves a socket open whose connect its close has cancelled.
+    gc.collect()
 
 
 def test_an_operation_waits_for_a_free_connection_and_then_says_so(
