@@ -291,23 +291,15 @@ def test_an_operation_waits_for_a_free_connection_and_then_says_so(
 
     async def read(found: AppMongo) -> None:
         await found.page("users", {})
-        mongo.answer("find", {"wait": 1500}, "users", times=1)
-        slow = asyncio.create_task(found.page("users", {}))
-        while not mongo_is_busy(found):
-            await asyncio.sleep(0.01)
-        with pytest.raises(CollectionError) as caught:
-            await found.page("users", {})
+        (server,) = found.database.client._topology._servers.values()  # noqa: SLF001
+        async with server.pool.checkout():
+            with pytest.raises(CollectionError, match="checking out a connection") as caught:
+                await found.page("users", {})
         assert "mongo.max_pool_size" in caught.value.remedy
-        assert len((await slow).items) == 1
+        assert len((await found.page("users", {})).items) == 1
 
     sizes = {"max_pool_size": 1, "wait_queue_ms": 50}
     run(open_app(tmp_path, f"{mongo.url}shop", **sizes), read)
-
-
-def mongo_is_busy(found: AppMongo) -> bool:
-    """Whether the one connection of the pool is in use."""
-    servers = found.database.client._topology._servers.values()  # noqa: SLF001
-    return any(server.pool.active_sockets for server in servers)
 
 
 def test_an_application_without_mongodb_is_told_what_to_write(tmp_path: Path) -> None:

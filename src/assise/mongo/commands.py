@@ -34,6 +34,7 @@ REMEDIES: Mapping[int, str] = {
     85: "Another index has these fields: `assise mongo ensure --drop` builds it anew.",
     86: "Another index has this name: `assise mongo ensure --drop` builds it anew.",
     48: "Another call has made the collection: run this one again.",
+    8000: "Atlas refuses it: check user and password; smaller tiers have no such command.",
     11000: "Documents share a value: `assise mongo diff` lists them.",
 }
 
