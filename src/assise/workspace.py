@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar, get_args
@@ -16,6 +16,7 @@ from assise.manifest.model import Manifest
 from assise.manifest.read import load_manifest
 from assise.manifest.sections.access import ROLES
 from assise.manifest.sections.postgres import RoleName
+from assise.manifest.sections.revisions import SQL
 from assise.manifest.sections.servers import MAIN
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe, sign_in_as
@@ -63,6 +64,28 @@ def find_manifest(path: Path | str) -> Path:
     return path / "assise.yaml" if path.is_dir() else path
 
 
+def read_sql(path: Path, manifest: Manifest) -> list[str]:
+    """The texts of the files that `sql:` names, which lie below the folder of the manifest.
+
+    Each ends without a semicolon, and with an end of line: its last line may be a comment.
+
+    Raises:
+        UsageError: a file cannot be read.
+    """
+    texts = []
+    for name in SQL.of(manifest) or ():
+        file = path.parent / name
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(
+                f"{file} cannot be read: {error}",
+                remedy="Put the file there, in UTF-8, or take it out of sql: in the manifest.",
+            ) from error
+        texts.append(text.rstrip().removesuffix(";") + "\n")
+    return texts
+
+
 @dataclass(frozen=True)
 class Job:
     """What the worker runs when it is due, in the form of cron.
@@ -89,6 +112,7 @@ class LoadedTables:
     transactions: SQL that selects the transactions that have written the load's rows.
     record: counts the open transaction among them.
     move: changes what the load keeps of its tables.
+    columns: those that the load has written, such as `users.name`.
     """
 
     name: str
@@ -97,6 +121,7 @@ class LoadedTables:
     transactions: str
     record: Callable[[], None]
     move: Move
+    columns: Collection[str]
 
 
 class Owner(Protocol):

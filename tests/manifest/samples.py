@@ -19,6 +19,7 @@ identity: {issuer: "https://${HOST}", audience: app, jwks: "https://${HOST}/keys
 http: {origins: ["https://devora.example"], rate_limit: "100/minute"}
 roles: {prefix: devora}
 legacy_uuids: java
+sql: [sql/views.sql]
 
 tables:
   # 150 documents

@@ -30,7 +30,7 @@ SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "per
 SCHEMA |= {"soft_delete"}
 SCHEMA |= {"schemas", "api", "identity", "search"}
 ELSEWHERE_KEYS = {"on", "mirror", "fallback"}
-NOTHING = {"assise", "name", "postgres", "http", "was"} | ELSEWHERE_KEYS
+NOTHING = {"assise", "name", "postgres", "http", "was", "sql"} | ELSEWHERE_KEYS
 PLACES = {
     "manifest": (),
     "table": ("tables", "users"),
@@ -160,6 +160,7 @@ CHANGES = {
     ("column", "check"): ("price >= 0", "price > 0"),
     ("table", "foreign_keys"): ('files(user_id, _position)"}', 'files"}'),
     ("table", "indexes"): ("[city, -price]", "[city, price]"),
+    ("manifest", "sql"): ("sql/views.sql", "sql/functions.sql"),
     ("column", "was"): (", was: town", ""),
     ("column", "comment"): ('"as it was typed"', '"as it was heard"'),
 }
@@ -328,7 +329,7 @@ MISTAKES = [
         (
             "assise.yaml:6: kept_day: is not a manifest key here\n"
             "Did you mean kept_days? Known: assise, name, postgres, identity, http, roles, schemas, tables, legacy_uuids, token,"
-            " kept_days."
+            " kept_days, sql."
         ),
     ),
 ]

@@ -58,7 +58,7 @@ from assise.transfer.undo import Undo, plan_undo, undo_load
 from assise.transfer.verify import verify_source
 from assise.transfer.workers.pool import Workers, start_workers
 from assise.wording import count_of, nearest
-from assise.workspace import CONFIRM, Workspace
+from assise.workspace import CONFIRM, Workspace, read_sql
 
 WORKER_BYTES = 8 << 20
 """Source bytes that are worth a further worker: one takes half a second to start."""
@@ -228,7 +228,7 @@ def load(
                 workspace, connection, manifest, source, options, is_inferred=is_inferred
             )
         else:
-            creation.create_rest(connection, found)
+            creation.create_rest(connection, found, read_sql(workspace.path, manifest))
             ledger.check_unchanged(connection, found, manifest.layout)
             check_owner(workspace, manifest, found)
             if not found.is_revised and (
@@ -488,6 +488,7 @@ def _begin(
         chunk_bytes=chunk_bytes,
         metadata={name: source.read_metadata(name) for name in (*names, *views)},
         survey=survey,
+        texts=read_sql(workspace.path, manifest),
     )
 
 
