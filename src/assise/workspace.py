@@ -138,7 +138,12 @@ class Owner(Protocol):
 
 
 class Additions(Protocol):
-    """What a part adds to the tables of a load: a module with these functions."""
+    """What a part adds to the tables of a load: a module with these functions.
+
+    IN_SCRIPT: whether `assise schema sql` has all of it, so that revisions may own it.
+    """
+
+    IN_SCRIPT: bool
 
     def apply_manifest(self, connection: Connection, tables: LoadedTables, *, log: Log) -> None:
         """Make it as the manifest says, or change it in place."""

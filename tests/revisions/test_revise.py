@@ -153,3 +153,20 @@ def test_an_empty_database_gets_the_tables_from_the_revisions(
     assert list(fresh.revisions().apply().steps) == ["0001 start", "0002 buyers"]
     check_same(fresh)
     databases.drop(conninfo)
+
+
+def test_a_check_of_a_column_with_another_type_comes_back_as_it_was(
+    shop: Project, query: Query
+) -> None:
+    change(shop, 'name: {type: "varchar(20)"', 'name: {type: "varchar(20)", check: "name <> \'\'"')
+    revise(shop, "check")
+    shop.revisions().apply()
+    check = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'users_name_check'"
+    before = query(check)
+    change(shop, 'name: {type: "varchar(20)"', 'name: {type: "text"')
+    revise(shop, "text")
+    shop.revisions(confirm=confirm).apply()
+    assert query(check) != before
+    check_same(shop)
+    shop.revisions().revert()
+    assert query(check) == before

@@ -50,3 +50,10 @@ def test_a_changed_policy_is_never_gone(ruled: Project) -> None:
             assert following.startswith("-- assise: and\nCREATE POLICY")
     ruled.revisions().apply()
     check_same(ruled)
+
+
+def test_search_is_no_matter_of_revisions(shop: Project, query: Query) -> None:
+    change(shop, "collection: users\n", "collection: users\n    search: {title: name}\n")
+    shop.load()
+    assert query("SELECT to_regclass('_search_state') IS NOT NULL") == [(True,)]
+    assert shop.revisions().status().exit_code == 0

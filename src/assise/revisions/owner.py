@@ -14,6 +14,8 @@ from assise.revisions.files import FOLDER, read_folder
 from assise.schema.script import hash_script
 from assise.workspace import LoadedTables, read_sql
 
+IN_SCRIPT = False
+
 
 def owns_schema(path: Path) -> bool:
     """Whether there are revisions beside the manifest at `path`."""

@@ -42,7 +42,7 @@ from assise.transfer.kept_rejects import Reject, read_reject, read_rejects
 from assise.transfer.ledger import Load
 from assise.transfer.load import load_source
 from assise.transfer.misfits import find_misfits
-from assise.transfer.owned import check_owner, make_rest
+from assise.transfer.owned import check_owner, make_parts, make_rest
 from assise.transfer.planning import MOST_TABLES, ask_of_empty, ask_to_begin, plan_changes
 from assise.transfer.profile import profile_source
 from assise.transfer.repair import Repair, repair_load
@@ -242,7 +242,9 @@ def load(
             report.collections = load_source(
                 connection, current, source, workers, log=workspace.log, progress=workspace.progress
             )
-            if not current.is_revised:
+            if current.is_revised:
+                make_parts(workspace, connection, current, manifest)
+            else:
                 make_rest(workspace, connection, current, source, manifest, report, workers)
         ledger.remember_source(connection, current, source.address)
     for each in report.collections:
