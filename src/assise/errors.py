@@ -5,6 +5,8 @@ AssiseError                 exit 1
 ├── ManifestError           exit 2: a line of assise.yaml
 ├── ChangedError            exit 2: source or manifest is not the one that was loaded
 ├── SourceError             a source cannot be read
+├── CollectionError         a collection that stays in MongoDB: unreachable, or it is refused
+│   └── RefusedDocumentError    a unique index or a validator refuses a document
 ├── InvalidBsonError        bytes that are not BSON (caught by the loader: a reject)
 ├── ExtendedJsonError       JSON that is not Extended JSON
 ├── CellError               a cell, written by SQL, that has no BSON form
@@ -138,6 +140,20 @@ class SourceError(AssiseError):
     """A source cannot be read.
 
     Check its path and its rights; a broken dump is made again with mongodump.
+    """
+
+
+class CollectionError(AssiseError):
+    """A collection that stays in MongoDB cannot be asked or changed now.
+
+    Check the URL, the server and the user's rights; the same command goes on where it stopped.
+    """
+
+
+class RefusedDocumentError(CollectionError):
+    """A unique index or a validator of MongoDB refuses a document.
+
+    Change the document, or the rule of its collection in the manifest.
     """
 
 

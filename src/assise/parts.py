@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from assise.access import purge, rules
 from assise.cache import relay
 from assise.cache import tables as cache_tables
+from assise.revisions import owner as revisions_owner
 from assise.search import jobs as search_jobs
 from assise.search import tables as search_tables
 from assise.worker import books
@@ -19,7 +20,7 @@ from assise.worker import books
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from assise.workspace import Additions, Job, LoadedTables
+    from assise.workspace import Additions, Job, LoadedTables, Owner
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ PARTS = (
         "search",
         nouns=("search",),
         extra="search",
-        sections=("search",),
+        sections=("search", "search_log"),
         bookkeeping="search",
         page="how-to/search.md",
         additions=search_tables,
@@ -83,6 +84,15 @@ PARTS = (
     ),
     Part("monitor", page="how-to/monitor.md"),
     Part(
+        "revisions",
+        nouns=("schema",),
+        extra="schema",
+        sections=("revisions",),
+        bookkeeping="revisions",
+        page="how-to/revisions.md",
+        additions=revisions_owner,
+    ),
+    Part(
         "worker",
         nouns=("worker",),
         extra="jobs",
@@ -99,6 +109,12 @@ PARTS = (
         page="how-to/sign-in.md",
     ),
     Part(
+        "collections",
+        nouns=("mongo",),
+        sections=("mongo", "mongo_collections", "mongo_fields", "mongo_indexes"),
+        page="how-to/mongodb-that-stays.md",
+    ),
+    Part(
         "api",
         nouns=("serve",),
         extra="api",
@@ -107,6 +123,11 @@ PARTS = (
         is_face=True,
     ),
 )
+
+
+def find_owner() -> Owner:
+    """Who knows whether revisions own the schema."""
+    return revisions_owner
 
 
 def list_additions() -> Sequence[Additions]:

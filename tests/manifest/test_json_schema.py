@@ -27,6 +27,7 @@ def conforms(value: object, schema: Schema) -> bool:
         "array": list,
         "string": str,
         "boolean": bool,
+        "integer": int,
         "number": (int, float),
     }
     if "type" in schema and not isinstance(value, types[schema["type"]]):
