@@ -109,7 +109,10 @@ def write_example(folder: Path, *, is_odd: bool) -> None:
 
 @pytest.fixture
 def workplace(
-    short_folder: Path, database: str, use_embedded_server: Callable[[Path], None]
+    short_folder: Path,
+    database: str,
+    use_embedded_server: Callable[[Path], None],
+    warm_program: str,
 ) -> tuple[Path, dict[str, str]]:
     """A folder of a project whose embedded server is that of this process, and the environment.
 
@@ -121,7 +124,7 @@ def workplace(
     use_embedded_server(folder)
     call = '#!/bin/sh\nexec "{}" {} "$@"\n'
     for name, text in {
-        "assise": call.format(sys.executable, "-m assise"),
+        "assise": warm_program,
         "python": call.format(sys.executable, ""),
         "uvx": UVX,
     }.items():

@@ -16,6 +16,7 @@ AssiseError                 exit 1
 ├── ForbiddenError          a user who may not do this (HTTP 403)
 ├── KeysError               the keys of an issuer cannot be had now (HTTP 503)
 ├── RequestError            a request that cannot be done as it was sent (HTTP 400)
+├── RedisError              Redis: unreachable, unfit, or it refused something (HTTP 503)
 └── TargetError             PostgreSQL: unreachable, unfit, or it refused something
     ├── DuplicateKeyError   a row whose key exists (caught by the loader)
     ├── LimitError          a row over a limit of the server (caught by the loader)
@@ -216,6 +217,13 @@ class KeysError(AssiseError):
     def __init__(self, message: str, *, retry_after_s: int = 0, remedy: str = "") -> None:
         super().__init__(message, remedy=remedy)
         self.retry_after_s = retry_after_s
+
+
+class RedisError(AssiseError):
+    """Redis cannot be reached, does not fit its use, or refused something.
+
+    `assise redis check` says what a server is, and what to change.
+    """
 
 
 class RequestError(AssiseError):

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from assise.access import purge, rules
+from assise.cache import relay
+from assise.cache import tables as cache_tables
+from assise.revisions import owner as revisions_owner
 from assise.search import jobs as search_jobs
 from assise.search import tables as search_tables
 from assise.worker import books
@@ -17,7 +20,7 @@ from assise.worker import books
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from assise.workspace import Additions, Job, LoadedTables
+    from assise.workspace import Additions, Job, LoadedTables, Owner
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,30 @@ PARTS = (
         "search",
         nouns=("search",),
         extra="search",
-        sections=("search",),
+        sections=("search", "search_log"),
         bookkeeping="search",
         page="how-to/search.md",
         additions=search_tables,
         list_jobs=search_jobs.list_jobs,
+    ),
+    Part(
+        "cache",
+        nouns=("cache", "redis"),
+        extra="cache",
+        sections=("redis", "cached"),
+        bookkeeping="cache",
+        page="how-to/cache.md",
+        additions=cache_tables,
+        list_jobs=relay.list_jobs,
+    ),
+    Part(
+        "revisions",
+        nouns=("schema",),
+        extra="schema",
+        sections=("revisions",),
+        bookkeeping="revisions",
+        page="how-to/revisions.md",
+        additions=revisions_owner,
     ),
     Part(
         "worker",
@@ -100,6 +122,11 @@ PARTS = (
         is_face=True,
     ),
 )
+
+
+def find_owner() -> Owner:
+    """Who knows whether revisions own the schema."""
+    return revisions_owner
 
 
 def list_additions() -> Sequence[Additions]:

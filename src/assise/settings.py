@@ -177,6 +177,28 @@ CONCURRENCY = Setting(
 STOP = Setting(
     "api.stop_s", 30, "seconds that running requests have when the server stops", WHOLE, 1, 3_600
 )
+CACHE_OFF = Setting(
+    "cache.off",
+    default=False,
+    help="whether every call goes past the cache: for tests",
+    kind=BOOLEAN,
+)
+CACHE_TIMEOUT = Setting(
+    "cache.timeout_ms",
+    250,
+    "milliseconds that a call waits for Redis, before calls go past the cache until it answers",
+    WHOLE,
+    1,
+    60_000,
+)
+CACHE_SIZE = Setting(
+    "cache.pool_size",
+    8,
+    "connections to one server of Redis that an application holds at most",
+    WHOLE,
+    1,
+    10_000,
+)
 MONGO_MAX_POOL_SIZE = Setting(
     "mongo.max_pool_size",
     100,
@@ -249,7 +271,7 @@ SECRET = Setting(
     " is drawn, and cursors end with the process",
     TEXT,
 )
-SETTINGS = (
+SETTINGS: tuple[Setting[Any], ...] = (
     CHUNK_BYTES,
     WORKERS,
     INFER_PATHS,
@@ -261,6 +283,9 @@ SETTINGS = (
     CONCURRENCY,
     STOP,
     *MONGO_SETTINGS,
+    CACHE_OFF,
+    CACHE_TIMEOUT,
+    CACHE_SIZE,
 )
 """Those that may be given by name; secrets come from the environment alone."""
 

@@ -16,7 +16,9 @@ from assise.manifest.model import Manifest
 from assise.manifest.read import load_manifest
 from assise.manifest.sections.access import ROLES
 from assise.manifest.sections.mongo import MONGO, MongoAddress
-from assise.manifest.sections.postgres import RoleName
+from assise.manifest.sections.postgres import ELSEWHERE, RoleName
+from assise.manifest.sections.redis import EMBEDDED as EMBEDDED_REDIS
+from assise.manifest.sections.redis import REDIS, RedisUse
 from assise.manifest.sections.servers import MAIN
 from assise.mongo.pool import PoolSizes
 from assise.postgres.connection import Connection
@@ -24,6 +26,7 @@ from assise.postgres.conninfo import describe, sign_in_as
 from assise.postgres.embedded import Embedded
 from assise.postgres.rights import Rights
 from assise.progress import Log, OnProgress
+from assise.redis.embedded import EmbeddedRedis
 from assise.schema.roles import list_others, role_name
 from assise.settings import (
     MONGO_SETTINGS,
@@ -88,12 +91,20 @@ class Job:
     run: Callable[[Connection, Callable[[], bool]], str]
 
 
+Move = Callable[[Sequence[tuple[str, ...]]], None]
+"""Changes what a load keeps of its tables, in the open transaction: `("rename", table, old, new)`,
+`("close", column, revision)`, or `("own",)`: revisions own the schema from now on.
+"""
+
+
 @dataclass(frozen=True)
 class LoadedTables:
     """The tables of a finished load, for parts that add something to them.
 
     transactions: SQL that selects the transactions that have written the load's rows.
     record: counts the open transaction among them.
+    find_redis: the URL of the cache's Redis; an embedded server is started for it.
+    move: changes what the load keeps of its tables.
     """
 
     name: str
@@ -101,6 +112,21 @@ class LoadedTables:
     manifest: Manifest
     transactions: str
     record: Callable[[], None]
+    move: Move
+    find_redis: Callable[[], str] = str
+
+
+class Owner(Protocol):
+    """Who owns the schema where there is a folder of revisions: a module with these functions."""
+
+    def owns_schema(self, path: Path) -> bool:
+        """Whether there are revisions beside the manifest at `path`."""
+
+    def check_manifest(self, path: Path, manifest: Manifest, schema: str) -> None:
+        """Check that the revisions lead to the manifest."""
+
+    def mark_all(self, connection: Connection, path: Path, tables: LoadedTables) -> None:
+        """Note that a database which was built from the manifest has all revisions."""
 
 
 class Additions(Protocol):
@@ -120,7 +146,8 @@ class Additions(Protocol):
 class Workspace:
     """The manifest's path, the target in place of its own, the settings, and who listens.
 
-    `additions` are the parts that add something to the tables of a load.
+    `additions` are the parts that add something to the tables of a load; `owner` knows whether
+    revisions own the schema.
     """
 
     path: Path
@@ -130,6 +157,7 @@ class Workspace:
     progress: OnProgress = keep_silent
     confirm: Confirm = refuse
     additions: Sequence[Additions] = ()
+    owner: Owner | None = None
 
     def __post_init__(self) -> None:
         check_names(self.settings)
@@ -260,10 +288,15 @@ class Workspace:
         """The rights of an application's session, still without a user.
 
         Raises:
-            UsageError: there is no such role.
+            UsageError: there is no such server, or no such role on it.
         """
-        if role not in get_args(RoleName):
-            raise UsageError(f"there is no role {role!r}", remedy=nearest(role, get_args(RoleName)))
+        servers = (MAIN, *manifest.postgres.others)
+        if on not in servers:
+            raise UsageError(f"there is no server {on!r}", remedy=nearest(on, servers))
+        known = get_args(RoleName) if on == MAIN else ELSEWHERE
+        if role not in known:
+            where = "" if on == MAIN else f" on the server {on}, which knows app and admin"
+            raise UsageError(f"there is no role {role!r}{where}", remedy=nearest(role, known))
         roles = ROLES.of(manifest)
         timeout_ms = self.setting(STATEMENT_TIMEOUT)
         if roles is not None and roles.are_none:
@@ -329,6 +362,28 @@ class Workspace:
             else:
                 others[name] = setting.default if written is None else written
         return PoolSizes(address.url, address.database, given, others)
+
+    def redis(self, use: RedisUse) -> EmbeddedRedis:
+        """The embedded server of Redis for a use."""
+        return EmbeddedRedis(self.path.parent / ".assise", use)
+
+    def redis_url(self, manifest: Manifest, use: RedisUse, *, starts: bool = True) -> str:
+        """The URL of the server of Redis for a use; an embedded one is started for it.
+
+        Raises:
+            UsageError: the manifest has none, or names a variable that is not set.
+            RedisError: the embedded server cannot run here.
+        """
+        servers = REDIS.of(manifest)
+        if servers is None:
+            raise UsageError(
+                f"{self.path} has no Redis",
+                remedy="Write redis: embedded, or redis: {cache: URL, data: URL}.",
+            )
+        url = self._expand(servers.url(use), f"redis.{use}").strip()
+        if url != EMBEDDED_REDIS:
+            return url
+        return self.redis(use).start() if starts else self.redis(use).url
 
     def _to(self, server: str) -> str | None:
         return self.to if server == MAIN else None

@@ -26,7 +26,11 @@ class Keyed(BaseModel):
     """A mapping of the manifest whose keys are known: a frozen value."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True
+        defer_build=True,
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        hide_input_in_errors=True,
     )
 
 

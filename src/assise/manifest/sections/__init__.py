@@ -11,6 +11,7 @@ from assise.manifest.sections import (
     absent,
     access,
     api,
+    cached,
     children,
     collections,
     columns,
@@ -27,9 +28,12 @@ from assise.manifest.sections import (
     primary_keys,
     project,
     readings,
+    redis,
     references,
+    revisions,
     schemas,
     search,
+    search_log,
     servers,
 )
 
@@ -37,8 +41,10 @@ SECTIONS = (
     project.KEYS,
     postgres.KEYS,
     mongo.KEYS,
+    redis.KEYS,
     identity.KEYS,
     http.KEYS,
+    search_log.KEYS,
     access.KEYS,
     schemas.KEYS,
     mongo_collections.KEYS,
@@ -55,9 +61,11 @@ SECTIONS = (
     personal.KEYS,
     absent.KEYS,
     comments.KEYS,
+    revisions.KEYS,
     (references.FOREIGN_KEYS,),
     indexes.KEYS,
     search.KEYS,
+    cached.KEYS,
 )
 
 KEYS: tuple[AnyKey, ...] = tuple(key for section in SECTIONS for key in section)
