@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from assise.access import purge, rules
+from assise.cache import relay
+from assise.cache import tables as cache_tables
 from assise.revisions import owner as revisions_owner
 from assise.search import jobs as search_jobs
 from assise.search import tables as search_tables
@@ -64,11 +66,21 @@ PARTS = (
         "search",
         nouns=("search",),
         extra="search",
-        sections=("search",),
+        sections=("search", "search_log"),
         bookkeeping="search",
         page="how-to/search.md",
         additions=search_tables,
         list_jobs=search_jobs.list_jobs,
+    ),
+    Part(
+        "cache",
+        nouns=("cache", "redis"),
+        extra="cache",
+        sections=("redis", "cached"),
+        bookkeeping="cache",
+        page="how-to/cache.md",
+        additions=cache_tables,
+        list_jobs=relay.list_jobs,
     ),
     Part(
         "revisions",
@@ -94,6 +106,12 @@ PARTS = (
         sections=("identity", "servers"),
         bookkeeping="identity",
         page="how-to/sign-in.md",
+    ),
+    Part(
+        "collections",
+        nouns=("mongo",),
+        sections=("mongo", "mongo_collections", "mongo_fields", "mongo_indexes"),
+        page="how-to/mongodb-that-stays.md",
     ),
     Part(
         "api",

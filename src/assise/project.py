@@ -21,6 +21,8 @@ from assise.workspace import Confirm, Workspace, find_manifest, keep_silent, rea
 
 if TYPE_CHECKING:
     from assise.access.explain import AccessVerbs
+    from assise.cache.operator import CacheVerbs
+    from assise.collections.verbs import CollectionVerbs
     from assise.identity.mirror import IdentityVerbs
     from assise.infer.fields import Ids
     from assise.infer.propose import Proposal
@@ -149,24 +151,30 @@ class Project:
         return self.workspace.connect(manifest)
 
     def session(
-        self, *, user_id: object = None, tenant_id: object = None, role: RoleName = "app"
+        self,
+        *,
+        user_id: object = None,
+        tenant_id: object = None,
+        role: RoleName = "app",
+        on: str = MAIN,
     ) -> AbstractContextManager[SyncSession]:
         """One transaction with the rights of a user, as a context manager: `App.session`, in sync.
 
         It has a connection of its own. It is committed at the end of the block, and rolled back by
-        an exception.
+        an exception. `on` is another server of the manifest.
 
         Raises:
-            UsageError: there is no such role, or it has no URL. TargetError: the server cannot be
-            reached, or no rule binds the role.
+            UsageError: there is no such role or server, or it has no URL. TargetError: the server
+            cannot be reached, or no rule binds the role.
         """
         from assise.postgres.sync import open_session
 
         manifest = self.manifest
-        rights = self.workspace.rights(manifest, role)
+        rights = self.workspace.rights(manifest, role, on=on)
         rights = rights._replace(user_id=user_id, tenant_id=tenant_id)
-        conninfo = self.workspace.login(manifest, role)
-        return open_session(conninfo, describe(conninfo), rights)
+        conninfo = self.workspace.login(manifest, role, on=on)
+        is_bound = on == MAIN or role == "app"
+        return open_session(conninfo, describe(conninfo), rights, is_bound=is_bound)
 
     @property
     def access(self) -> AccessVerbs:
@@ -196,6 +204,20 @@ class Project:
 
         workspace = self._asking(confirm)
         return RevisionVerbs(workspace, partial(open_target, workspace), scratch)
+
+    @property
+    def mongo(self) -> CollectionVerbs:
+        """Collections that stay in MongoDB: `diff`, `ensure`, `explain`, `slow` and `indexes`."""
+        from assise.collections.verbs import CollectionVerbs
+
+        return CollectionVerbs(self.workspace)
+
+    @property
+    def cache(self) -> CacheVerbs:
+        """The verbs of `assise cache`."""
+        from assise.cache.operator import CacheVerbs
+
+        return CacheVerbs(self.workspace)
 
     @property
     def identity(self) -> IdentityVerbs:

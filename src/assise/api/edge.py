@@ -17,6 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
+from assise.api.health import LIVE
 from assise.api.problems import make_problem
 from assise.app import App, Asgi, Scope, Send
 from assise.errors import AssiseError
@@ -91,7 +92,7 @@ class _Exchange:
         self.edge.metrics.running.set(self.edge.running)
         failure = ""
         try:
-            if self.edge.running > self.edge.concurrency:
+            if self.edge.running > self.edge.concurrency and self.scope["path"] != LIVE:
                 await self._refuse(
                     503, "too many requests are being answered", {"Retry-After": "1"}
                 )

@@ -34,6 +34,7 @@ from assise.schema.roles import (
 )
 from assise.schema.rule_indexes import list_rule_indexes
 from assise.schema.sql import quote, quote_text
+from assise.schema.stamps import BODY, HEAD, list_stamped, list_stamps, name_stamp
 
 SETTINGS = {"user": "app.user_id", "tenant": "app.tenant_id"}
 """The settings of a session that rules read."""
@@ -127,6 +128,7 @@ class AccessRules:
             *self._list_requests(),
             *self._list_functions(),
             *list_triggers(self),
+            *list_stamps(self),
             *list_rule_indexes(self),
             *list_policies(self),
             *list_grants(self),
@@ -216,6 +218,8 @@ class AccessRules:
             yield self._function(
                 make_name("_move", link.child, link.parent), head, write_move(self, link)
             )
+        for table in list_stamped(self):
+            yield self._function(name_stamp(table), HEAD, BODY)
         if match := find_match(self):
             yield self._function(*match, "claim text")
         head = "RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER"

@@ -8,6 +8,7 @@ from hashlib import sha256
 from assise.manifest.model import Manifest
 from assise.manifest.names import list_schemas
 from assise.schema.access import access_script
+from assise.schema.cached import list_cache_objects
 from assise.schema.comments import find_comments, set_comments
 from assise.schema.constraints import list_objects
 from assise.schema.sql import (
@@ -35,6 +36,7 @@ def list_statements(manifest: Manifest, schema: str, texts: Sequence[str] = ()) 
         *create_tables(layout, schema),
         *(text for _, text in add_foreign_keys(layout, schema)),
         *access_script(manifest, schema),
+        *(each.create for each in list_cache_objects(manifest, schema)),
         *(each.sql for each in list_objects(manifest, schema)),
         *set_comments(find_comments(manifest), schema),
         *texts,

@@ -8,6 +8,7 @@ CREATE TABLE {state} (
     sealed int8 NOT NULL DEFAULT 0,      -- rows with lower numbers are in blocks
     weighed int8 NOT NULL DEFAULT 0,     -- rows that have got weights, and the sum of their lengths
     length float8 NOT NULL DEFAULT 0,
+    learned int8 NOT NULL DEFAULT 0,     -- the words of rows with lower numbers are in the vocabulary
     is_filled bool NOT NULL DEFAULT false, -- the keys of rows older than the index are noted
     PRIMARY KEY (name, generation)
 )
@@ -133,6 +134,7 @@ BEGIN
     IF _options ? 'raw' AND NOT {sees_all} THEN
         RAISE insufficient_privilege USING MESSAGE = 'raw scores are for roles that see all rows';
     END IF;
+    PERFORM set_config('search.corrected', '', true);
     _tables := ARRAY(SELECT DISTINCT e FROM unnest(_tables) AS e ORDER BY 1);
     IF cursor IS NOT NULL THEN
         BEGIN
@@ -198,5 +200,49 @@ BEGIN
             FROM unnest(_names, _places, _scores, _shares) WITH ORDINALITY AS u (name, at, score, share, n)
         ) AS h
         WHERE h.place <= _limit ORDER BY h.place;
+END
+$body$
+
+-- suggest --
+CREATE FUNCTION {suggest}(q text, tables text[] DEFAULT NULL, "limit" int4 DEFAULT 10)
+RETURNS TABLE (kind text, text text, "table" text, key jsonb) LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $body$
+#variable_conflict use_column
+DECLARE
+    _known jsonb := {known};
+    _tables text[] := ARRAY(SELECT DISTINCT e FROM unnest(coalesce(tables, ARRAY(SELECT jsonb_object_keys(_known)))) AS e ORDER BY 1);
+    _limit int4 := least(greatest(coalesce("limit", 10), 0), 20);
+    _typed text := regexp_replace(ltrim(left({schema}._search_clean(q), 1000)), '\s+', ' ', 'g');
+    _begun text := substring(_typed FROM '\w+$');
+    _name text; _statement text; _queries text[]; _words text[]; _found text[]; _has text[] := '{}';
+BEGIN
+    SELECT e INTO _name FROM unnest(_tables) AS e WHERE NOT _known ? e;
+    IF FOUND THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('the table %L is not searched', _name);
+    END IF;
+    IF _typed = '' OR cardinality(_tables) = 0 THEN
+        RETURN;
+    END IF;
+    _queries := {popular};
+    IF cardinality(_queries) > 0 THEN
+        _words := ARRAY(
+            SELECT DISTINCT w FROM unnest(_queries) AS asked, unnest({query_words}) AS w LIMIT 10
+        );
+        FOREACH _name IN ARRAY _tables LOOP
+            EXECUTE format('SELECT %s($1)', _known -> _name ->> 'has_words') INTO _found USING _words;
+            _has := _has || _found;
+        END LOOP;
+        RETURN QUERY SELECT 'query', asked, NULL::text, NULL::jsonb FROM unnest(_queries) WITH ORDINALITY AS u (asked, n)
+        WHERE {query_words} <@ _has ORDER BY n LIMIT 3;
+    END IF;
+    IF _begun IS NOT NULL THEN
+        SELECT string_agg(format('SELECT %L::text AS place, * FROM %s($1, $2)', e, _known -> e ->> 'begun'), ' UNION ALL ') INTO _statement
+        FROM unnest(_tables) AS e;
+        RETURN QUERY EXECUTE 'SELECT ''word''::text, $3 || word, place, key FROM (
+                SELECT DISTINCT ON (word) * FROM (' || _statement || ') AS a ORDER BY word, rows DESC
+            ) AS b ORDER BY rows DESC, word LIMIT $4'
+        USING {schema}._search_prefix(_begun || '*'), greatest(1, least(_limit, 10) / cardinality(_tables)),
+            left(_typed, length(_typed) - length(_begun)), _limit;
+    END IF;
 END
 $body$
