@@ -40,6 +40,7 @@ NOTHING = {
     "redis",
     "was",
     "sql",
+    "views",
 } | ELSEWHERE_KEYS
 PLACES = {
     "manifest": (),
@@ -175,6 +176,7 @@ CHANGES = {
     ("column", "check"): ("price >= 0", "price > 0"),
     ("table", "foreign_keys"): ('files(user_id, _position)"}', 'files"}'),
     ("table", "indexes"): ("[city, -price]", "[city, price]"),
+    ("manifest", "views"): ("5 minutes", "6 minutes"),
     ("manifest", "sql"): ("sql/views.sql", "sql/functions.sql"),
     ("column", "was"): (", was: town", ""),
     ("column", "comment"): ('"as it was typed"', '"as it was heard"'),
@@ -343,7 +345,7 @@ MISTAKES = [
         "kept_day: ",
         (
             "assise.yaml:6: kept_day: is not a manifest key here\n"
-            f"Did you mean kept_days? Known: {KNOWN.removesuffix(', sql.')}, token, kept_days, sql."
+            f"Did you mean kept_days? Known: {KNOWN.removesuffix(', sql, views.')}, token, kept_days, sql, views."
         ),
     ),
 ]

@@ -35,6 +35,7 @@ from assise.manifest.sections import (
     search,
     search_log,
     servers,
+    views,
 )
 
 SECTIONS = (
@@ -62,6 +63,7 @@ SECTIONS = (
     absent.KEYS,
     comments.KEYS,
     revisions.KEYS,
+    views.KEYS,
     (references.FOREIGN_KEYS,),
     indexes.KEYS,
     search.KEYS,
