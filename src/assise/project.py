@@ -21,6 +21,7 @@ from assise.workspace import Confirm, Workspace, find_manifest, keep_silent, rea
 
 if TYPE_CHECKING:
     from assise.access.explain import AccessVerbs
+    from assise.cache.inspect import RedisVerbs
     from assise.cache.operator import CacheVerbs
     from assise.collections.verbs import CollectionVerbs
     from assise.identity.mirror import IdentityVerbs
@@ -218,6 +219,13 @@ class Project:
         from assise.cache.operator import CacheVerbs
 
         return CacheVerbs(self.workspace)
+
+    @property
+    def redis(self) -> RedisVerbs:
+        """The verbs of `assise redis`."""
+        from assise.cache.inspect import RedisVerbs
+
+        return RedisVerbs(self.workspace)
 
     @property
     def identity(self) -> IdentityVerbs:

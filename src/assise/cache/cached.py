@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -245,11 +246,10 @@ class Cached:
             data = encode_checked(self.values, value, self.plan.name)
             is_held = not await self._store(lease, data, cost_s)
             outcome = Look.NO_MORE if is_held else Look.AGAIN
-        except Exception as error:
-            outcome = error
-            raise
         finally:
             extending.cancel()
+            error = sys.exception()
+            outcome = error if isinstance(error, Exception) else outcome
             if is_held:
                 self._release(lease)
             self.flights.pop(lease.key).set_result(outcome)
