@@ -36,6 +36,7 @@ from assise.manifest.sections import (
     search,
     search_log,
     servers,
+    views,
 )
 
 SECTIONS = (
@@ -64,6 +65,7 @@ SECTIONS = (
     absent.KEYS,
     comments.KEYS,
     revisions.KEYS,
+    views.KEYS,
     (references.FOREIGN_KEYS,),
     indexes.KEYS,
     search.KEYS,
