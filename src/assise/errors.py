@@ -13,6 +13,7 @@ AssiseError                 exit 1
 ├── TokenError              a token that proves nobody (HTTP 401)
 ├── ForbiddenError          a user who may not do this (HTTP 403)
 ├── KeysError               the keys of an issuer cannot be had now (HTTP 503)
+├── AmountError             an amount whose term, currency, status or rate is not known
 ├── RequestError            a request that cannot be done as it was sent (HTTP 400)
 └── TargetError             PostgreSQL: unreachable, unfit, or it refused something
     ├── DuplicateKeyError   a row whose key exists (caught by the loader)
@@ -122,6 +123,13 @@ class ManifestError(AssiseError):
         subject = f"{key}: {of_value}" if key else ""
         super().__init__(f"{place}{subject}{message}", remedy=remedy)
         self.file, self.line, self.key, self.value = file, line, key, value
+
+
+class AmountError(AssiseError):
+    """An amount of money that no figure can be made of: its term, currency or rate is not known.
+
+    Nothing is guessed. Mend the row that the message names, or add the rate.
+    """
 
 
 class ChangedError(AssiseError):
