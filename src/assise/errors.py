@@ -14,6 +14,7 @@ AssiseError                 exit 1
 ├── ForbiddenError          a user who may not do this (HTTP 403)
 ├── KeysError               the keys of an issuer cannot be had now (HTTP 503)
 ├── AmountError             an amount whose term, currency, status or rate is not known
+├── ForwardError            PostHog takes no events now; they are kept
 ├── RequestError            a request that cannot be done as it was sent (HTTP 400)
 └── TargetError             PostgreSQL: unreachable, unfit, or it refused something
     ├── DuplicateKeyError   a row whose key exists (caught by the loader)
@@ -129,6 +130,13 @@ class AmountError(AssiseError):
     """An amount of money that no figure can be made of: its term, currency or rate is not known.
 
     Nothing is guessed. Mend the row that the message names, or add the rate.
+    """
+
+
+class ForwardError(AssiseError):
+    """PostHog cannot be reached, or takes no events now.
+
+    The events are kept and sent later; nothing is to be done unless the message says so.
     """
 
 
