@@ -61,6 +61,16 @@ class MonthRow:
         gained = self.customers_new + self.customers_reactivated
         return self.customers_start + gained - self.customers_churned
 
+    def count_customers(self) -> dict[str, int]:
+        """How many customers there were, and what became of them."""
+        return {
+            "start": self.customers_start,
+            "new": self.customers_new,
+            "reactivated": self.customers_reactivated,
+            "churned": self.customers_churned,
+            "end": self.customers_end,
+        }
+
     def as_json(self) -> dict[str, str]:
         """The amounts, as decimals in strings."""
         shown = [each.name for each in fields(self) if not each.metadata][1:]

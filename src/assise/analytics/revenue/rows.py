@@ -15,7 +15,9 @@ from typing import NamedTuple
 from assise.analytics.revenue.movements import Stretch
 from assise.analytics.revenue.terms import find_digits, is_paying, read_currency, read_term
 from assise.errors import AmountError
+from assise.wording import count_of
 
+SHOWN = 5
 GRACE = dt.timedelta(days=7)
 """An invoice that comes this late is no churn: the one before counts until it is there."""
 
@@ -63,6 +65,7 @@ class Reading:
 
     reversed: list[str] = field(default_factory=list)
     without_end: list[str] = field(default_factory=list)
+    incomplete: list[str] = field(default_factory=list)
 
     def read_subscriptions(self, charges: Iterable[Charge]) -> Iterator[Stretch]:
         """Each subscription from its begin to its end, by what its row says now.
@@ -76,12 +79,24 @@ class Reading:
         for each in charges:
             stretch = each.read()
             if not is_paying(each.status, row=f"{each.key}: ") and each.ended is None:
-                if each.status.strip().lower() not in _NEVER:
+                if each.status.strip().lower() not in NEVER:
                     self.without_end.append(each.key)
             elif each.ended is not None and each.ended < each.started:
                 self.reversed.append(each.key)
-            elif each.status.strip().lower() not in _NEVER:
+            elif each.status.strip().lower() not in NEVER:
                 yield stretch
+
+    def tell(self) -> Iterator[str]:
+        """What was left out, in words, with the first keys."""
+        said = {
+            "a customer, an amount, an interval or a begin is missing": self.incomplete,
+            "they have ended, and nothing says when": self.without_end,
+            "they end before they begin": self.reversed,
+        }
+        for why, keys in said.items():
+            if keys:
+                shown = ", ".join(keys[:SHOWN]) + (", …" if len(keys) > SHOWN else "")
+                yield f"{count_of(len(keys), 'row')} left out, as {why}: {shown}"
 
     def read_invoices(self, charges: Iterable[Charge]) -> Iterator[Stretch]:
         """Each invoice from the begin of its time to its end, or to the next one.
@@ -105,7 +120,7 @@ class Reading:
             yield from _join(sorted(stretches, key=lambda each: each.start))
 
 
-_NEVER = frozenset({"incomplete", "incomplete_expired", "trialing", "trial", "pending", "draft"})
+NEVER = frozenset({"incomplete", "incomplete_expired", "trialing", "trial", "pending", "draft"})
 """Statuses of subscriptions that have never paid."""
 
 

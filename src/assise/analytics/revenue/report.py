@@ -1,0 +1,206 @@
+"""Revenue of a load: its months, and what it is now."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import cast
+from zoneinfo import ZoneInfo
+
+from assise.analytics import tables
+from assise.analytics.revenue.movements import MonthRow, list_months
+from assise.analytics.revenue.rates import Rates
+from assise.analytics.revenue.ratios import divide, find_ratios
+from assise.analytics.revenue.rows import NEVER, Reading
+from assise.analytics.revenue.states import State, read_states
+from assise.analytics.revenue.terms import (
+    PAYING,
+    find_digits,
+    is_paying,
+    read_currency,
+    read_term,
+    round_up,
+    to_decimal,
+)
+from assise.errors import UsageError
+from assise.manifest.model import Manifest
+from assise.manifest.sections.analytics import ANALYTICS, Analytics
+from assise.postgres import bookkeeping
+from assise.postgres.connection import Connection
+from assise.postgres.pool import Session
+from assise.postgres.queries import Queries
+from assise.schema.revenue import RevenueSql
+from assise.wording import count_of
+from assise.workspace import LoadedTables
+
+QUERIES = Queries("assise.analytics.revenue")
+
+
+@dataclass(frozen=True)
+class RevenueReport:
+    """The months of a load's revenue.
+
+    since: where rows say only what is now, the day from which on their changes are known.
+    left_out: rows that do not count, in words.
+    """
+
+    currency: str
+    rows: list[MonthRow]
+    since: dt.date | None = None
+    left_out: tuple[str, ...] = ()
+
+    def between(self, first: dt.date | None, last: dt.date | None) -> RevenueReport:
+        """The months of a time alone."""
+        begin = (first or dt.date.min).replace(day=1)
+        end = last or dt.date.max
+        return replace(self, rows=[row for row in self.rows if begin <= row.month <= end])
+
+    def as_json(self, *, has_ratios: bool = False) -> dict[str, object]:
+        """The report as JSON has it: amounts are decimals in strings."""
+        rows: list[dict[str, object]] = [dict(row.as_json()) for row in self.rows]
+        if has_ratios:
+            for line, row in zip(rows, self.rows, strict=True):
+                found = asdict(find_ratios(row)).items()
+                line["ratios"] = {name: _show(value) for name, value in found}
+                line["customers"] = row.count_customers()
+        since = {} if self.since is None else {"since": self.since.isoformat()}
+        return {"currency": self.currency, **since, "rows": rows}
+
+
+def _show(value: Decimal | None) -> str | None:
+    return None if value is None else str(value)
+
+
+@dataclass(frozen=True)
+class RevenueMetrics:
+    """Revenue as it is now, in `currency`; what has no denominator is None."""
+
+    currency: str
+    mrr: Decimal
+    arr: Decimal
+    average_revenue_per_user: Decimal | None
+    average_revenue_per_account: Decimal | None
+    lifetime_value: Decimal | None
+    customers: int
+    churned_30d: int
+
+
+def make_sql(manifest: Manifest, schema: str) -> tuple[RevenueSql, Analytics]:
+    """What reads the tables of the manifest's `analytics.revenue`.
+
+    Raises:
+        UsageError: the manifest has none.
+    """
+    analytics = ANALYTICS.of(manifest)
+    if analytics is None or analytics.revenue is None:
+        raise UsageError(
+            "the manifest does not say where revenue stands",
+            remedy="Write analytics: {revenue: {table: subscriptions, customer: user_id, …}}.",
+        )
+    found = RevenueSql(schema, analytics.revenue, manifest.tables, analytics.timezone)
+    return found, analytics
+
+
+def read_report(
+    connection: Connection, loaded: LoadedTables, *, now: dt.datetime | None = None
+) -> RevenueReport:
+    """The months up to now.
+
+    Raises:
+        UsageError: the manifest has no revenue. AmountError: a row or a rate cannot be used.
+        TargetError: a table is not there.
+    """
+    sql, analytics = make_sql(loaded.manifest, loaded.schema)
+    reading, since = Reading(), None
+    names = {"load": loaded.name}
+    query = "plain"
+    if sql.revenue.kind == "subscriptions" and bookkeeping.find_version(connection, tables.PART):
+        first = connection.scalar(QUERIES["first"], names)
+        zone = ZoneInfo(analytics.timezone)
+        since = cast("dt.datetime", first).astimezone(zone).date() if first else None
+        query = "history" if first else "plain"
+    states = connection.fetch(State, QUERIES.fill(query, rows=sql.select_rows()), names)
+    charges = read_states(states, reading, is_minor=sql.is_minor)
+    is_invoices = sql.revenue.kind == "invoices"
+    stretches = (reading.read_invoices if is_invoices else reading.read_subscriptions)(charges)
+    rates = _make_rates(sql, lambda text: connection.execute(text))
+    zone = ZoneInfo(analytics.timezone)
+    rows = list_months(stretches, rates=rates, zone=zone, now=now or dt.datetime.now(dt.UTC))
+    return RevenueReport(rates.report, rows, since, tuple(reading.tell()))
+
+
+def _make_rates(
+    sql: RevenueSql, run: Callable[[str], Iterable[tuple[object, ...]]]
+) -> Rates:
+    if sql.revenue.rates is None:
+        return Rates(sql.revenue.report)
+    found = cast("Iterable[tuple[dt.date, str, Decimal]]", run(sql.select_rates()))
+    return Rates(sql.revenue.report, found)
+
+
+def note_states(connection: Connection, loaded: LoadedTables) -> str:
+    """Note the rows of subscriptions that have changed; says how many."""
+    sql, _ = make_sql(loaded.manifest, loaded.schema)
+    statement = QUERIES.fill("note", rows=sql.select_rows())
+    count = int(str(connection.scalar(statement, {"load": loaded.name})))
+    return f"{count_of(count, 'subscription')} changed" if count else ""
+
+
+async def current(
+    session: Session, manifest: Manifest, schema: str, *, users: int | None = None
+) -> RevenueMetrics | None:
+    """Revenue as it is now; None where the manifest has no revenue.
+
+    `users` are all users, whether they pay or not.
+
+    Raises:
+        AmountError: a row or a rate cannot be used.
+    """
+    analytics = ANALYTICS.of(manifest)
+    if analytics is None or analytics.revenue is None:
+        return None
+    sql, _ = make_sql(manifest, schema)
+    rows = sql.select_rows()
+    today = dt.datetime.now(ZoneInfo(analytics.timezone)).date()
+    found = await session.fetch(sql.select_rates()) if sql.revenue.rates else []
+    rates = Rates(sql.revenue.report, [(row["day"], row["currency"], row["rate"]) for row in found])
+    mrr = Fraction(0)
+    for group in await session.fetch(QUERIES.fill("groups", rows=rows)):
+        mrr += _value_group(group, rates, today, is_minor=sql.is_minor)
+    names = {"paying": sorted(PAYING), "never": sorted(NEVER)}
+    (payers,) = await session.fetch(QUERIES.fill("payers", rows=rows), names)
+    digits = find_digits(rates.report)
+    total = to_decimal(round_up(mrr * 10**digits), digits)
+    arpa = divide(total, payers["now"], total)
+    return RevenueMetrics(
+        currency=rates.report,
+        mrr=total,
+        arr=to_decimal(round_up(12 * mrr * 10**digits), digits),
+        average_revenue_per_user=divide(total, users, total) if users else None,
+        average_revenue_per_account=arpa,
+        lifetime_value=divide(total * payers["before"], payers["now"] * payers["churned"], total),
+        customers=payers["now"],
+        churned_30d=payers["churned"],
+    )
+
+
+def _value_group(
+    group: dict[str, object], rates: Rates, today: dt.date, *, is_minor: bool
+) -> Fraction:
+    """What subscriptions of one currency, interval and status pay a month."""
+    if not is_paying(str(group["status"])) or group["paid"] is None:
+        return Fraction(0)
+    currency = read_currency(str(group["currency"] or ""))
+    scale = 10 ** find_digits(currency) if is_minor else 1
+    months = read_term(str(group["interval"] or ""))
+    paid = Fraction(cast("Decimal", group["paid"]))
+    return paid / months / scale * rates.at(currency, today)
+
+
+def write_json(report: RevenueReport, *, has_ratios: bool) -> str:
+    """The report as one line of JSON."""
+    return json.dumps(report.as_json(has_ratios=has_ratios))
