@@ -13,8 +13,13 @@ from starlette.routing import Route
 
 from assise.analytics.capture import answers
 from assise.analytics.capture.bodies import MAX_BODY, read_body
-from assise.analytics.capture.events import Batch, Captured, read_batch, read_fields
-from assise.errors import RequestError
+from assise.analytics.capture.events import Batch, read_batch, read_fields
+from assise.analytics.event import Event
+from assise.analytics.store import insert
+from assise.app import App
+from assise.errors import RequestError, UsageError
+from assise.manifest.sections.analytics import ANALYTICS
+from assise.settings import expand
 
 FREE_BODY, FREE_TEXT = 1 << 18, 1 << 20
 """Bytes of a body, and of its text, that are held for each request; longer ones come in turn."""
@@ -28,7 +33,7 @@ _DEFINITIONS = ("flags/definitions", "api/feature_flag/local_evaluation")
 _REMOTE = "api/projects/{project}/feature_flags/{flag}/remote_config"
 _METHODS = ["GET", "POST", "OPTIONS"]
 
-Keep = Callable[[list[Captured]], Awaitable[None]]
+Keep = Callable[[list[Event]], Awaitable[None]]
 """What keeps events: once it returns they are never lost."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -175,6 +180,30 @@ class Capture:
             if size > MAX_BODY:
                 raise RequestError(f"the body has more than {MAX_BODY:,} bytes", status=413)
         return JSONResponse(answers.STORED)
+
+
+def find_capture(app: App) -> Capture | None:
+    """The receiver of an application's manifest; None where it has none.
+
+    Raises:
+        UsageError: a variable of its keys is not set.
+    """
+    analytics = ANALYTICS.of(app.manifest)
+    if analytics is None or analytics.capture is None:
+        return None
+    keys = [expand(each).strip() for each in analytics.capture.keys]
+    if not any(keys):
+        raise UsageError(
+            "analytics.capture.keys are empty, so no SDK could send",
+            remedy="Set the variables that it names to keys such as phc_… of your own.",
+        )
+
+    async def keep(events: list[Event]) -> None:
+        async with app.session() as session:
+            await insert(session, events)
+
+    given = analytics.capture
+    return Capture(given.path, frozenset(filter(None, keys)), frozenset(given.origins), keep)
 
 
 def _find_keys(request: Request) -> list[str]:

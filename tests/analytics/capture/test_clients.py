@@ -18,7 +18,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from assise.analytics.capture.events import Captured
+from assise.analytics.event import Event
 from assise.api.capture import Capture
 
 pytestmark = pytest.mark.contract
@@ -31,13 +31,13 @@ class Receiver:
     """A receiver on a port of this machine, and the events that it was given."""
 
     def __init__(self) -> None:
-        self.kept: list[Captured] = []
+        self.kept: list[Event] = []
         capture = Capture("/ingest", frozenset({KEY}), frozenset(), self._keep)
         web = Starlette(routes=[*capture.list_routes()])
         self.server = uvicorn.Server(uvicorn.Config(web, port=0, log_level="critical"))
         self.thread = threading.Thread(target=self.server.run)
 
-    async def _keep(self, events: list[Captured]) -> None:
+    async def _keep(self, events: list[Event]) -> None:
         self.kept += events
 
     @property

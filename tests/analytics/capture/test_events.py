@@ -10,7 +10,8 @@ from uuid import UUID
 import pytest
 from tests.conftest import DATA
 
-from assise.analytics.capture.events import MAX_ID, Captured, read_batch, read_fields
+from assise.analytics.capture.events import MAX_ID, read_batch, read_fields
+from assise.analytics.event import Event
 from assise.errors import RequestError
 
 FOLDER = DATA / "analytics" / "posthog_wire"
@@ -18,7 +19,7 @@ NOW = dt.datetime(2026, 11, 20, 9, 40, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
 
 
-def read(body: object, *, now: dt.datetime = NOW, sent_at: object = None) -> list[Captured]:
+def read(body: object, *, now: dt.datetime = NOW, sent_at: object = None) -> list[Event]:
     """The events of a body."""
     return read_batch(json.dumps(body), now=now, sent_at=sent_at).events
 

@@ -16,7 +16,7 @@ from tests.api.scene import run_server
 from tests.conftest import DATA
 
 from assise.analytics.capture.bodies import MAX_BODY
-from assise.analytics.capture.events import Captured
+from assise.analytics.event import Event
 from assise.api.capture import FREE_TEXT, Capture
 
 FOLDER = DATA / "analytics" / "posthog_wire"
@@ -30,7 +30,7 @@ class Receiver:
     """A receiver that keeps events in a list, and a client of it."""
 
     http: httpx.Client
-    kept: list[Captured] = field(default_factory=list)
+    kept: list[Event] = field(default_factory=list)
 
     def post(self, path: str, body: object, **options: Any) -> httpx.Response:  # noqa: ANN401
         """Post a body as JSON, or bytes as they are."""
@@ -46,7 +46,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
     with httpx.Client(transport=transport, base_url="http://capture") as http:
         receiver = Receiver(http)
 
-        async def keep(events: list[Captured]) -> None:
+        async def keep(events: list[Event]) -> None:
             receiver.kept += events
 
         capture = Capture("/ingest", frozenset({KEY}), frozenset({PAGE}), keep)

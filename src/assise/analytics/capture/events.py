@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 from assise.analytics.capture.elements import read_events
 from assise.analytics.capture.times import correct, read_time
+from assise.analytics.event import Event
 from assise.errors import RequestError
 
 MAX_ID, MAX_NAME = 200, 200
@@ -26,22 +27,10 @@ _BESIDE = {"session_id": "$session_id", "window_id": "$window_id"}
 """What newer clients write beside the properties."""
 
 
-class Captured(NamedTuple):
-    """An event: its times as corrected and as sent, and its properties as JSON."""
-
-    uuid: UUID
-    event: str
-    distinct_id: str
-    at: dt.datetime
-    sent: str
-    properties: str
-    session: str | None
-
-
 class Batch(NamedTuple):
     """The events of a request, its keys, and how many elements are no event."""
 
-    events: list[Captured]
+    events: list[Event]
     keys: frozenset[str]
     malformed: int
     fields: dict[str, object]
@@ -83,14 +72,12 @@ class _Element(NamedTuple):
     session: str | None
     digest: bytes
 
-    def finish(
-        self, sent_at: dt.datetime | None, now: dt.datetime, seen: Counter[bytes]
-    ) -> Captured:
+    def finish(self, sent_at: dt.datetime | None, now: dt.datetime, seen: Counter[bytes]) -> Event:
         skew = None if self.trusts_clock else sent_at
         at = correct(self.time, offset=self.offset, sent_at=skew, now=now)
         uuid = self.uuid or self._make_uuid(sent_at, seen)
         sent = "" if self.time is None else str(self.time)[:100]
-        return Captured(uuid, self.event, self.distinct_id, at, sent, self.properties, self.session)
+        return Event(uuid, self.event, self.distinct_id, at, sent, self.properties, self.session)
 
     def _make_uuid(self, sent_at: dt.datetime | None, seen: Counter[bytes]) -> UUID:
         """A uuid from the content and its time as sent, so that it is the same when sent again.

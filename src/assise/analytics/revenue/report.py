@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
-from fractions import Fraction
 from typing import cast
 from zoneinfo import ZoneInfo
 
 from assise.analytics import tables
 from assise.analytics.revenue.movements import MonthRow, list_months
 from assise.analytics.revenue.rates import Rates
-from assise.analytics.revenue.ratios import divide, find_ratios
-from assise.analytics.revenue.rows import NEVER, Reading
+from assise.analytics.revenue.ratios import find_ratios
+from assise.analytics.revenue.rows import Reading
 from assise.analytics.revenue.states import State, read_states
-from assise.analytics.revenue.terms import (
-    PAYING,
-    find_digits,
-    is_paying,
-    read_currency,
-    read_term,
-    round_up,
-    to_decimal,
-)
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.analytics import ANALYTICS, Analytics
 from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
-from assise.postgres.pool import Session
 from assise.postgres.queries import Queries
 from assise.schema.revenue import RevenueSql
 from assise.wording import count_of
@@ -75,20 +63,6 @@ def _show(value: Decimal | None) -> str | None:
     return None if value is None else str(value)
 
 
-@dataclass(frozen=True)
-class RevenueMetrics:
-    """Revenue as it is now, in `currency`; what has no denominator is None."""
-
-    currency: str
-    mrr: Decimal
-    arr: Decimal
-    average_revenue_per_user: Decimal | None
-    average_revenue_per_account: Decimal | None
-    lifetime_value: Decimal | None
-    customers: int
-    churned_30d: int
-
-
 def make_sql(manifest: Manifest, schema: str) -> tuple[RevenueSql, Analytics]:
     """What reads the tables of the manifest's `analytics.revenue`.
 
@@ -127,15 +101,13 @@ def read_report(
     charges = read_states(states, reading, is_minor=sql.is_minor)
     is_invoices = sql.revenue.kind == "invoices"
     stretches = (reading.read_invoices if is_invoices else reading.read_subscriptions)(charges)
-    rates = _make_rates(sql, lambda text: connection.execute(text))
+    rates = make_rates(sql, connection.execute)
     zone = ZoneInfo(analytics.timezone)
     rows = list_months(stretches, rates=rates, zone=zone, now=now or dt.datetime.now(dt.UTC))
     return RevenueReport(rates.report, rows, since, tuple(reading.tell()))
 
 
-def _make_rates(
-    sql: RevenueSql, run: Callable[[str], Iterable[tuple[object, ...]]]
-) -> Rates:
+def make_rates(sql: RevenueSql, run: Callable[[str], Iterable[tuple[object, ...]]]) -> Rates:
     if sql.revenue.rates is None:
         return Rates(sql.revenue.report)
     found = cast("Iterable[tuple[dt.date, str, Decimal]]", run(sql.select_rates()))
@@ -148,59 +120,3 @@ def note_states(connection: Connection, loaded: LoadedTables) -> str:
     statement = QUERIES.fill("note", rows=sql.select_rows())
     count = int(str(connection.scalar(statement, {"load": loaded.name})))
     return f"{count_of(count, 'subscription')} changed" if count else ""
-
-
-async def current(
-    session: Session, manifest: Manifest, schema: str, *, users: int | None = None
-) -> RevenueMetrics | None:
-    """Revenue as it is now; None where the manifest has no revenue.
-
-    `users` are all users, whether they pay or not.
-
-    Raises:
-        AmountError: a row or a rate cannot be used.
-    """
-    analytics = ANALYTICS.of(manifest)
-    if analytics is None or analytics.revenue is None:
-        return None
-    sql, _ = make_sql(manifest, schema)
-    rows = sql.select_rows()
-    today = dt.datetime.now(ZoneInfo(analytics.timezone)).date()
-    found = await session.fetch(sql.select_rates()) if sql.revenue.rates else []
-    rates = Rates(sql.revenue.report, [(row["day"], row["currency"], row["rate"]) for row in found])
-    mrr = Fraction(0)
-    for group in await session.fetch(QUERIES.fill("groups", rows=rows)):
-        mrr += _value_group(group, rates, today, is_minor=sql.is_minor)
-    names = {"paying": sorted(PAYING), "never": sorted(NEVER)}
-    (payers,) = await session.fetch(QUERIES.fill("payers", rows=rows), names)
-    digits = find_digits(rates.report)
-    total = to_decimal(round_up(mrr * 10**digits), digits)
-    arpa = divide(total, payers["now"], total)
-    return RevenueMetrics(
-        currency=rates.report,
-        mrr=total,
-        arr=to_decimal(round_up(12 * mrr * 10**digits), digits),
-        average_revenue_per_user=divide(total, users, total) if users else None,
-        average_revenue_per_account=arpa,
-        lifetime_value=divide(total * payers["before"], payers["now"] * payers["churned"], total),
-        customers=payers["now"],
-        churned_30d=payers["churned"],
-    )
-
-
-def _value_group(
-    group: dict[str, object], rates: Rates, today: dt.date, *, is_minor: bool
-) -> Fraction:
-    """What subscriptions of one currency, interval and status pay a month."""
-    if not is_paying(str(group["status"])) or group["paid"] is None:
-        return Fraction(0)
-    currency = read_currency(str(group["currency"] or ""))
-    scale = 10 ** find_digits(currency) if is_minor else 1
-    months = read_term(str(group["interval"] or ""))
-    paid = Fraction(cast("Decimal", group["paid"]))
-    return paid / months / scale * rates.at(currency, today)
-
-
-def write_json(report: RevenueReport, *, has_ratios: bool) -> str:
-    """The report as one line of JSON."""
-    return json.dumps(report.as_json(has_ratios=has_ratios))

@@ -50,9 +50,7 @@ class State(NamedTuple):
         )
 
 
-def read_states(
-    states: Iterable[State], reading: Reading, *, is_minor: bool
-) -> Iterator[Charge]:
+def read_states(states: Iterable[State], reading: Reading, *, is_minor: bool) -> Iterator[Charge]:
     """The charges of all states. What a row says of its end now holds for its earlier states too.
 
     Raises:

@@ -1,9 +1,16 @@
 -- next --
 -- The next events behind the last one that was sent; none of a transaction beside which another runs.
-SELECT uuid, event, distinct_id, at, properties::text AS properties, xid::text AS xid, number
-FROM assise.analytics_events
-WHERE (xid, number) > (%(xid)s::xid8, %(number)s) AND xid < pg_snapshot_xmin(pg_current_snapshot())
-ORDER BY xid, number LIMIT %(size)s
+SELECT uuid, event, distinct_id, at, properties, xid, number
+FROM (
+    SELECT *, sum(octet_length(properties)) OVER (ORDER BY xid, number) - octet_length(properties) AS before
+    FROM (
+        SELECT uuid, event, distinct_id, at, properties::text AS properties, xid, number
+        FROM assise.analytics_events
+        WHERE (xid, number) > (%(xid)s::xid8, %(number)s)
+            AND xid < pg_snapshot_xmin(pg_current_snapshot())
+        ORDER BY xid, number LIMIT %(size)s
+    ) AS e
+) AS e WHERE before < %(bytes)s ORDER BY xid, number
 
 -- place --
 -- How far the events were sent.
@@ -23,8 +30,3 @@ UPDATE assise.analytics_forward SET xid = %(xid)s::xid8, number = %(number)s, se
 -- Note an event that is not taken, with the answer.
 INSERT INTO assise.analytics_refused (sink, uuid, answer) VALUES (%(sink)s, %(uuid)s, %(answer)s)
 ON CONFLICT DO NOTHING
-
--- waiting --
--- How many events are not sent yet, and since when the first of them is here.
-SELECT count(*), min(e.arrived) FROM assise.analytics_events AS e JOIN assise.analytics_forward AS f
-ON f.sink = %(sink)s AND (e.xid, e.number) > (f.xid, f.number)

@@ -63,3 +63,8 @@ FROM (
     WHERE amount * quantity > 0 AND lower(trim(status)) <> ALL (%(never)s) AND (ended IS NULL OR ended >= started)
     GROUP BY customer
 ) AS c
+
+-- recent --
+-- Each invoice of the last years as it is now.
+SELECT n.*, NULL::timestamptz AS since, NULL::timestamptz AS until FROM ({rows}) AS n
+WHERE started > now() - interval '3 years'
