@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from assise.access import purge, rules
+from assise.analytics import tables as analytics_tables
 from assise.search import jobs as search_jobs
 from assise.search import tables as search_tables
 from assise.worker import books
@@ -68,6 +69,14 @@ PARTS = (
         page="how-to/search.md",
         additions=search_tables,
         list_jobs=search_jobs.list_jobs,
+    ),
+    Part(
+        "analytics",
+        extra="analytics",
+        sections=("analytics",),
+        bookkeeping="analytics",
+        page="how-to/events.md",
+        additions=analytics_tables,
     ),
     Part(
         "worker",

@@ -28,7 +28,7 @@ ROWS |= {"absent", "nulls", "documents", "numbers", "legacy_uuids"}
 SCHEMA = set("comment references on_delete orphans unique duplicates not_null default".split())
 SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "personal"}
 SCHEMA |= {"soft_delete"}
-SCHEMA |= {"schemas", "api", "identity", "search"}
+SCHEMA |= {"schemas", "api", "identity", "search", "analytics"}
 ELSEWHERE_KEYS = {"on", "mirror", "fallback"}
 NOTHING = {"assise", "name", "postgres", "http"} | ELSEWHERE_KEYS
 PLACES = {
@@ -116,6 +116,7 @@ CHANGES = {
     ("manifest", "postgres"): ("app@db", "app@other"),
     ("manifest", "identity"): ("audience: app", "audience: web"),
     ("manifest", "http"): ("100/minute", "5/second"),
+    ("manifest", "analytics"): ("Europe/Paris", "Africa/Cairo"),
     ("table", "api"): ("update: [email]", "update: []"),
     ("manifest", "roles"): ("prefix: devora", "prefix: shop"),
     ("manifest", "schemas"): ("who signs in", "who may sign in"),
@@ -326,7 +327,7 @@ MISTAKES = [
         "kept_day: ",
         (
             "assise.yaml:6: kept_day: is not a manifest key here\n"
-            "Did you mean kept_days? Known: assise, name, postgres, identity, http, roles, schemas, tables, legacy_uuids, token,"
+            "Did you mean kept_days? Known: assise, name, postgres, identity, http, analytics, roles, schemas, tables, legacy_uuids, token,"
             " kept_days."
         ),
     ),

@@ -10,6 +10,7 @@ from assise.manifest.problems import Place
 from assise.manifest.sections import (
     absent,
     access,
+    analytics,
     api,
     children,
     collections,
@@ -36,6 +37,7 @@ SECTIONS = (
     postgres.KEYS,
     identity.KEYS,
     http.KEYS,
+    analytics.KEYS,
     access.KEYS,
     schemas.KEYS,
     deletion.KEYS,

@@ -1,0 +1,24 @@
+-- track --
+-- Keep events that are not known yet; how many.
+SELECT assise.analytics_track(
+    %(uuids)s::uuid[], %(events)s::text[], %(ids)s::text[], %(ats)s::timestamptz[], %(sents)s::text[],
+    %(sessions)s::text[], %(traffics)s::text[], %(properties)s::text[]
+) AS kept
+
+-- partitions --
+-- Make the partitions of the next months.
+SELECT assise.analytics_partitions()
+
+-- has_events --
+-- Whether there is an event.
+SELECT EXISTS (SELECT FROM assise.analytics_events)
+
+-- present --
+-- The roles that are in the server, of these.
+SELECT rolname FROM pg_roles WHERE rolname = ANY (%(names)s)
+
+-- drop --
+-- Drop the tables and functions of this part.
+DROP TABLE assise.analytics_events, assise.analytics_seen;
+DROP SEQUENCE assise.analytics_event_number;
+DROP FUNCTION assise.analytics_track, assise.analytics_partitions
