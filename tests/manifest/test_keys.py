@@ -327,7 +327,7 @@ MISTAKES = [
         "kept_day: ",
         (
             "assise.yaml:6: kept_day: is not a manifest key here\n"
-            "Did you mean kept_days? Known: assise, name, postgres, identity, http, roles, schemas, tables, legacy_uuids, token,"
+            "Did you mean kept_days? Known: assise, name, postgres, identity, http, analytics, roles, schemas, tables, legacy_uuids, token,"
             " kept_days."
         ),
     ),

@@ -24,7 +24,7 @@ COLUMN = "assise.yaml:4: tables.users.columns"
 
 
 ALL_KEYS = (
-    "Write the keys assise, name, postgres, identity, http, roles, schemas, tables, legacy_uuids."
+    "Write the keys assise, name, postgres, identity, http, analytics, roles, schemas, tables, legacy_uuids."
 )
 
 
@@ -119,7 +119,7 @@ SHAPE_ERRORS = [
         "assise: 1\nname: a\ntable: {}\ntables: {}\n",
         (
             "assise.yaml:3: table: is not a manifest key here\n"
-            "Did you mean tables? Known: assise, name, postgres, identity, http, roles, schemas, tables, legacy_uuids."
+            "Did you mean tables? Known: assise, name, postgres, identity, http, analytics, roles, schemas, tables, legacy_uuids."
         ),
     ),
     (
@@ -277,7 +277,7 @@ def test_unknown_keys_and_other_problems_are_listed_together() -> None:
     assert str(caught.value).splitlines() == [
         (
             "other.yaml:3: redis: is not a manifest key here. Did you mean roles?"
-            " Known: assise, name, postgres, identity, http, roles, schemas, tables, legacy_uuids."
+            " Known: assise, name, postgres, identity, http, analytics, roles, schemas, tables, legacy_uuids."
         ),
         f"other.yaml:2: name: must be a text. {EXPECTED_NAME}",
         "other.yaml:4: tables: must be a mapping. Expected: the tables by name.",
