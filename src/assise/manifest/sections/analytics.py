@@ -137,10 +137,10 @@ def _check_events(place: Place, events: Events) -> Iterator[Problem]:
         yield Problem((*place, "keep"), "is no time to keep events", show(events.keep), remedy)
     for name in events.forward:
         if name not in {"posthog", "host"}:
-            at, remedy = (
-                (*place, "forward", name),
-                "Write posthog: KEY, and host: https://eu.i.posthog.com where it is not that of the USA.",
+            remedy = (
+                "Write posthog: KEY, and host: https://eu.i.posthog.com for the project in Europe."
             )
+            at = (*place, "forward", name)
             yield Problem(at, "is not a place that events go to", show(name), remedy)
     for name, properties in events.own.items():
         at = (*place, "own", name)
@@ -184,11 +184,19 @@ def _check_columns(
             yield Problem((*place, name), message, show(column), nearest(column, columns))
 
 
+_WORDS = {
+    "interval": re.compile(r"([1-9]\d{0,2} )?(day|week|month|quarter|year)s?"),
+    "currency": _CURRENCY,
+}
+"""What stands for all rows, where no column has this name."""
+
 _REVENUE = ("customer", "amount", "currency", "interval", "quantity", "started", "ended", "status")
 
 
 def _check_revenue(place: Place, revenue: Revenue, tables: Tables) -> Iterator[Problem]:
-    yield from _check_columns(place, revenue, _REVENUE, tables)
+    words = {name for name, word in _WORDS.items() if word.fullmatch(getattr(revenue, name))}
+    columns = tuple(name for name in _REVENUE if name not in words)
+    yield from _check_columns(place, revenue, columns, tables)
     if not _CURRENCY.fullmatch(revenue.report):
         remedy = "Write three letters, such as EUR."
         yield Problem((*place, "report"), "is no currency", show(revenue.report), remedy)
