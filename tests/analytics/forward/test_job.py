@@ -10,8 +10,7 @@ from uuid import UUID
 import psycopg
 import pytest
 from tests.analytics.forward.posthog import CUT, KEY, PostHog, run_posthog
-from tests.analytics.selling import load_service
-from tests.scenes.databases import Databases, Template
+from tests.scenes.databases import Template
 
 from assise.analytics.event import Event
 from assise.analytics.forward import job, sender
@@ -25,13 +24,6 @@ Query = Callable[..., list[tuple[object, ...]]]
 AT = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 
 
-@pytest.fixture(scope="module")
-def template(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
-    """The service, loaded."""
-    with load_service(databases, tmp_path_factory.mktemp("forward")) as template:
-        yield template
-
-
 @pytest.fixture
 def posthog(monkeypatch: pytest.MonkeyPatch) -> Iterator[PostHog]:
     """PostHog, to which the manifest's variables point; nobody waits for it."""
@@ -43,9 +35,9 @@ def posthog(monkeypatch: pytest.MonkeyPatch) -> Iterator[PostHog]:
 
 
 @pytest.fixture
-def service(template: Template, tmp_path: Path, database: str, posthog: PostHog) -> Project:
+def service(selling: Template, tmp_path: Path, database: str, posthog: PostHog) -> Project:
     """A copy of the service, whose worker has begun to forward."""
-    project = template.copy(tmp_path, database)
+    project = selling.copy(tmp_path, database)
     assert posthog.port
     assert work(project) == ""
     return project

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from psycopg.conninfo import make_conninfo
-from tests.analytics.selling import at, load_service
-from tests.scenes.databases import Databases, Template
+from tests.analytics.selling import at
 
 from assise.analytics.revenue.metrics import RevenueMetrics, current
 from assise.analytics.revenue.report import RevenueReport, note_states, read_report
@@ -22,19 +20,6 @@ from assise.transfer.finished import open_loaded
 
 Query = Callable[..., list[tuple[object, ...]]]
 NOW = at("2026-04-20T12:00:00")
-
-
-@pytest.fixture(scope="module")
-def template(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
-    """The service, loaded."""
-    with load_service(databases, tmp_path_factory.mktemp("selling")) as template:
-        yield template
-
-
-@pytest.fixture
-def service(template: Template, tmp_path: Path, database: str) -> Project:
-    """A copy of it."""
-    return template.copy(tmp_path, database)
 
 
 def report(service: Project, now: dt.datetime = NOW) -> RevenueReport:
