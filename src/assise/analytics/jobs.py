@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
-from assise.analytics.forward import job
-from assise.analytics.revenue.report import note_states
-from assise.manifest.sections.analytics import ANALYTICS
-from assise.postgres.connection import Connection
+from assise.analytics.forward import job as forward_job
+from assise.analytics.revenue import job as revenue_job
 from assise.workspace import Job, LoadedTables
-
-HOURLY = "0 * * * *"
 
 
 def list_jobs(tables: LoadedTables) -> Sequence[Job]:
     """The jobs of a manifest's analytics."""
-    return [*job.list_jobs(tables), *_list_revenue_jobs(tables)]
-
-
-def _list_revenue_jobs(tables: LoadedTables) -> Sequence[Job]:
-    analytics = ANALYTICS.of(tables.manifest)
-    if analytics is None or analytics.revenue is None or analytics.revenue.kind == "invoices":
-        return []
-    return [Job("note subscriptions", HOURLY, partial(_note, tables=tables))]
-
-
-def _note(connection: Connection, _should_stop: Callable[[], bool], *, tables: LoadedTables) -> str:
-    return note_states(connection, tables)
+    return [*forward_job.list_jobs(tables), *revenue_job.list_jobs(tables)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from math import floor
@@ -22,6 +22,9 @@ ZERO = Fraction(0)
 Eight = tuple[Decimal, Decimal, Decimal, Decimal, Decimal, Decimal, Decimal, Decimal]
 Amounts = dict[str, Fraction]
 """Amounts a month by currency."""
+
+
+MONEY = "mrr_start new reactivation expansion contraction churn fx mrr_end".split()
 
 
 class Stretch(NamedTuple):
@@ -50,10 +53,10 @@ class MonthRow:
     churn: Decimal
     fx: Decimal
     mrr_end: Decimal
-    customers_start: int = field(metadata={"hidden": True})
-    customers_new: int = field(metadata={"hidden": True})
-    customers_reactivated: int = field(metadata={"hidden": True})
-    customers_churned: int = field(metadata={"hidden": True})
+    customers_start: int
+    customers_new: int
+    customers_reactivated: int
+    customers_churned: int
 
     @property
     def customers_end(self) -> int:
@@ -73,11 +76,8 @@ class MonthRow:
 
     def as_json(self) -> dict[str, str]:
         """The amounts, as decimals in strings."""
-        shown = [each.name for each in fields(self) if not each.metadata][1:]
-        return {
-            "month": f"{self.month:%Y-%m}",
-            **{name: str(getattr(self, name)) for name in shown},
-        }
+        amounts = {name: str(getattr(self, name)) for name in MONEY}
+        return {"month": f"{self.month:%Y-%m}", **amounts}
 
 
 @dataclass

@@ -7,7 +7,7 @@ there. Sources: Stripe's glossary of billing analytics, ChartMogul's help, Fight
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import ROUND_HALF_UP, Decimal
 
 from assise.analytics.revenue.movements import MonthRow
@@ -41,6 +41,9 @@ class Ratios:
     nrr: Decimal | None
     quick_ratio: Decimal | None
     ltv: Decimal | None
+
+
+RATIOS = tuple(each.name for each in fields(Ratios))
 
 
 def divide(value: Decimal, by: Decimal | int, places: Decimal = _PLACES) -> Decimal | None:

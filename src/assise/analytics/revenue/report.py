@@ -10,11 +10,12 @@ from typing import cast
 from zoneinfo import ZoneInfo
 
 from assise.analytics import tables
-from assise.analytics.revenue.movements import MonthRow, list_months
+from assise.analytics.revenue.movements import MONEY, MonthRow, list_months
 from assise.analytics.revenue.rates import Rates
-from assise.analytics.revenue.ratios import find_ratios
+from assise.analytics.revenue.ratios import RATIOS, find_ratios
 from assise.analytics.revenue.rows import Reading
 from assise.analytics.revenue.states import State, read_states
+from assise.analytics.revenue.stripe import Object, read_objects
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.analytics import ANALYTICS, Analytics
@@ -46,6 +47,18 @@ class RevenueReport:
         begin = (first or dt.date.min).replace(day=1)
         end = last or dt.date.max
         return replace(self, rows=[row for row in self.rows if begin <= row.month <= end])
+
+    def list_lines(self, *, has_ratios: bool = False) -> list[list[str]]:
+        """A head, and a line for each month."""
+        head = ["month", *MONEY, *(RATIOS if has_ratios else ())]
+        lines = [
+            [f"{row.month:%Y-%m}", *(str(getattr(row, name)) for name in MONEY)]
+            for row in self.rows
+        ]
+        if has_ratios:
+            for line, row in zip(lines, self.rows, strict=True):
+                line += [_show(value) or "" for value in asdict(find_ratios(row)).values()]
+        return [[f"{self.currency} {head[0]}", *head[1:]], *lines]
 
     def as_json(self, *, has_ratios: bool = False) -> dict[str, object]:
         """The report as JSON has it: amounts are decimals in strings."""
@@ -105,6 +118,23 @@ def read_report(
     zone = ZoneInfo(analytics.timezone)
     rows = list_months(stretches, rates=rates, zone=zone, now=now or dt.datetime.now(dt.UTC))
     return RevenueReport(rates.report, rows, since, tuple(reading.tell()))
+
+
+def read_objects_report(
+    connection: Connection, loaded: LoadedTables, objects: Iterable[Object]
+) -> RevenueReport:
+    """The months of Stripe's objects, by the time zone, the currency and the rates of the manifest.
+
+    Raises:
+        UsageError: the manifest has no revenue. AmountError: an object or a rate cannot be used.
+    """
+    sql, analytics = make_sql(loaded.manifest, loaded.schema)
+    reading = Reading()
+    stretches = reading.read_invoices(read_objects(objects))
+    rates = make_rates(sql, connection.execute)
+    zone, now = ZoneInfo(analytics.timezone), dt.datetime.now(dt.UTC)
+    rows = list_months(stretches, rates=rates, zone=zone, now=now)
+    return RevenueReport(rates.report, rows, left_out=tuple(reading.tell()))
 
 
 def make_rates(sql: RevenueSql, run: Callable[[str], Iterable[tuple[object, ...]]]) -> Rates:

@@ -1,0 +1,60 @@
+"""The verbs of `assise analytics`, for operators."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from assise.analytics.revenue.report import RevenueReport, read_objects_report, read_report
+from assise.errors import SourceError
+from assise.postgres.connection import Connection
+from assise.workspace import LoadedTables, Workspace
+
+OpenTables = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables]]]
+
+
+@dataclass(frozen=True)
+class AnalyticsVerbs:
+    """The verbs; `open_tables` connects to the tables of the finished load."""
+
+    workspace: Workspace
+    open_tables: OpenTables
+
+    def revenue(self, stripe: Path | None = None) -> RevenueReport:
+        """Recurring revenue month by month, of the manifest's table or of Stripe's objects.
+
+        Raises:
+            UsageError: the manifest has no revenue. AmountError: a row or a rate cannot be used.
+            SourceError: the file of objects cannot be read.
+        """
+        with self.open_tables() as (connection, loaded):
+            if stripe is None:
+                return read_report(connection, loaded)
+            return read_objects_report(connection, loaded, _read_objects(stripe))
+
+
+def _read_objects(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a file: one a line, or one list."""
+    remedy = "Write one object of Stripe's API a line, or a list of them."
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield from _read_line(line, f"{path}:{number}", remedy)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path} cannot be read: {error}", remedy=remedy) from error
+
+
+def _read_line(line: str, place: str, remedy: str) -> list[dict[str, Any]]:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"{place} is no JSON", remedy=remedy) from error
+    objects = found if isinstance(found, list) else [found]
+    if not all(isinstance(each, dict) for each in objects):
+        raise SourceError(f"{place} is no object", remedy=remedy)
+    return objects
