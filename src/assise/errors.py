@@ -129,7 +129,7 @@ class ManifestError(AssiseError):
 class AmountError(AssiseError):
     """An amount of money that no figure can be made of: its term, currency or rate is not known.
 
-    Nothing is guessed. Mend the row that the message names, or add the rate.
+    Nothing is guessed. Correct the row that the message names, or add the rate.
     """
 
 

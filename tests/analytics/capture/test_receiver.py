@@ -115,7 +115,7 @@ def test_origins_of_the_other_routes_do_not_matter_to_the_receiver(
 def test_jsonb_takes_what_clients_send(http: httpx.Client, query: Query) -> None:
     text = (
         f'{{"api_key":"{KEY}"'
-         ',"event":"a\\u0000b","distinct_id":"\\ud83d","timestamp":"x\\u0000",'
+        ',"event":"a\\u0000b","distinct_id":"\\ud83d","timestamp":"x\\u0000",'
         '"properties":{"k\\u0000":["\\ud83d", NaN, 1e999, "\\ud83d\\ude00"]}}'
     )
     assert http.post("/ingest/e/", content=text).status_code == 200

@@ -173,17 +173,17 @@ def _encode(value: object) -> str:
         text = _ENCODER.encode(value)
         text.encode()
     except (ValueError, UnicodeEncodeError):
-        return _ENCODER.encode(_mend(value))
-    return _ENCODER.encode(_mend(value)) if "\\u0000" in text else text
+        return _ENCODER.encode(_clean_value(value))
+    return _ENCODER.encode(_clean_value(value)) if "\\u0000" in text else text
 
 
-def _mend(value: object) -> object:
+def _clean_value(value: object) -> object:
     if isinstance(value, str):
         return _clean(value)
     if isinstance(value, dict):
-        return {_clean(key): _mend(each) for key, each in value.items()}
+        return {_clean(key): _clean_value(each) for key, each in value.items()}
     if isinstance(value, list):
-        return [_mend(each) for each in value]
+        return [_clean_value(each) for each in value]
     if isinstance(value, float) and value - value != 0:
         return None
     return value

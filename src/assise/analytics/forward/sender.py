@@ -96,13 +96,13 @@ class Sender:
         if answer.status_code in _REFUSED_KEY:
             raise ForwardError(
                 f"PostHog refuses the key: status {answer.status_code}",
-                remedy="Mend analytics.events.forward.posthog: a key of the project, phc_…. The"
+                remedy="Correct analytics.events.forward.posthog: a key of the project, phc_…. The"
                 " events are kept until it is taken.",
             )
         if answer.status_code != _TOO_LARGE and not 400 <= answer.status_code < 500:
             raise ForwardError(
                 f"{self.host} answers with status {answer.status_code}, as PostHog does not",
-                remedy="Mend analytics.events.forward.host. The events are kept.",
+                remedy="Correct analytics.events.forward.host. The events are kept.",
             )
         if len(events) == 1:
             said = f"status {answer.status_code}: {answer.text[:200]}"

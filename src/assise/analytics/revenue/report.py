@@ -103,14 +103,14 @@ def read_report(
     """
     sql, analytics = make_sql(loaded.manifest, loaded.schema)
     reading, since = Reading(), None
-    names = {"load": loaded.name}
-    query = "plain"
+    names, rows_sql = {"load": loaded.name}, sql.select_rows()
+    query = QUERIES.fill("plain", rows=rows_sql)
     if sql.revenue.kind == "subscriptions" and bookkeeping.find_version(connection, tables.PART):
         first = connection.scalar(QUERIES["first"], names)
         zone = ZoneInfo(analytics.timezone)
         since = cast("dt.datetime", first).astimezone(zone).date() if first else None
-        query = "history" if first else "plain"
-    states = connection.fetch(State, QUERIES.fill(query, rows=sql.select_rows()), names)
+        query = QUERIES.fill("history", rows=rows_sql) if first else query
+    states = connection.fetch(State, query, names)
     charges = read_states(states, reading, is_minor=sql.is_minor)
     is_invoices = sql.revenue.kind == "invoices"
     stretches = (reading.read_invoices if is_invoices else reading.read_subscriptions)(charges)
