@@ -13,6 +13,7 @@ AssiseError                 exit 1
 ├── TokenError              a token that proves nobody (HTTP 401)
 ├── ForbiddenError          a user who may not do this (HTTP 403)
 ├── KeysError               the keys of an issuer cannot be had now (HTTP 503)
+├── SpoolError              an event that cannot be written to disk
 ├── RequestError            a request that cannot be done as it was sent (HTTP 400)
 └── TargetError             PostgreSQL: unreachable, unfit, or it refused something
     ├── DuplicateKeyError   a row whose key exists (caught by the loader)
@@ -174,6 +175,13 @@ class WorkerError(AssiseError):
     """A worker process has ended by itself.
 
     The same command continues where it stopped.
+    """
+
+
+class SpoolError(AssiseError):
+    """An event cannot be written to the spool: it is full, or its disk is.
+
+    Drain it, or give it more room.
     """
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from assise.access import purge, rules
+from assise.analytics import jobs as analytics_jobs
 from assise.analytics import tables as analytics_tables
 from assise.search import jobs as search_jobs
 from assise.search import tables as search_tables
@@ -77,6 +78,7 @@ PARTS = (
         bookkeeping="analytics",
         page="how-to/events.md",
         additions=analytics_tables,
+        list_jobs=analytics_jobs.list_jobs,
     ),
     Part(
         "worker",
