@@ -18,6 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
 
+from assise.analytics.app import AppAnalytics
 from assise.errors import UsageError
 from assise.extras import load
 from assise.identity.callers import Callers, check_role
@@ -28,7 +29,7 @@ from assise.manifest.sections.servers import MAIN
 from assise.merge import IfDown, Loader, Merged, PoolReader, RestReader, RowReader
 from assise.postgres import alchemy
 from assise.postgres.conninfo import describe
-from assise.postgres.pool import RolePool, Session
+from assise.postgres.pool import RolePool, Session, WriteEvent
 from assise.postgres.replica import WAIT_MS, Replica
 from assise.postgres.rest import Rest
 from assise.postgres.rights import Rights
@@ -55,7 +56,9 @@ _CALLER: ContextVar[Rights | None] = ContextVar("caller", default=None)
 
 @asynccontextmanager
 async def _with_caller(
-    rights: Rights, session: AbstractAsyncContextManager[Session]
+    rights: Rights,
+    session: AbstractAsyncContextManager[Session],
+    write_event: WriteEvent,
 ) -> AsyncIterator[Session]:
     """A session, in whose block its user is the caller.
 
@@ -63,6 +66,7 @@ async def _with_caller(
     """
     before = _CALLER.get()
     async with session as opened:
+        opened.write_event = write_event
         _CALLER.set(rights)
         try:
             yield opened
@@ -118,6 +122,8 @@ class App:
         self._asked_again: dict[str, float] = {}
         self._replica: Replica | None = None
         self.takes_development_tokens = False
+        self.analytics = AppAnalytics(self.workspace, self.session)
+        self.track = self.analytics.track
 
     async def __aenter__(self) -> Self:
         return self
@@ -126,7 +132,8 @@ class App:
         await self.close()
 
     async def close(self) -> None:
-        """Close all connections; a later session opens them again."""
+        """Keep events that wait, and close all connections; a later session opens them again."""
+        await self.analytics.close()
         for pool in (*self._pools.values(), self._replica, *self._rests.values()):
             if pool is not None:
                 await pool.close()
@@ -198,8 +205,9 @@ class App:
         if on != MAIN:
             return pool.session(rights)
         if read_only and role == "app" and (replica := self._find_replica(pool)):
-            return _with_caller(rights, replica.session(rights, position))
-        return _with_caller(rights, pool.session(rights))
+            session = replica.session(rights, position)
+            return _with_caller(rights, session, self.analytics.write)
+        return _with_caller(rights, pool.session(rights), self.analytics.write)
 
     async def merge(
         self,

@@ -15,6 +15,7 @@ AssiseError                 exit 1
 ├── KeysError               the keys of an issuer cannot be had now (HTTP 503)
 ├── AmountError             an amount whose term, currency, status or rate is not known
 ├── ForwardError            PostHog takes no events now; they are kept
+├── SpoolError              an event that cannot be written to disk
 ├── RequestError            a request that cannot be done as it was sent (HTTP 400)
 └── TargetError             PostgreSQL: unreachable, unfit, or it refused something
     ├── DuplicateKeyError   a row whose key exists (caught by the loader)
@@ -190,6 +191,13 @@ class WorkerError(AssiseError):
     """A worker process has ended by itself.
 
     The same command continues where it stopped.
+    """
+
+
+class SpoolError(AssiseError):
+    """An event cannot be written to the spool: it is full, or its disk is.
+
+    Drain it, or give it more room.
     """
 
 

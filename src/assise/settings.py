@@ -184,7 +184,21 @@ SECRET = Setting(
     " is drawn, and cursors end with the process",
     TEXT,
 )
-SETTINGS = (
+SPOOL_BYTES = Setting(
+    "analytics.spool_bytes",
+    64 << 20,
+    "bytes of events that wait on disk at most, while PostgreSQL cannot be reached",
+    WHOLE,
+    1,
+    1 << 40,
+)
+ENVIRONMENT = Setting(
+    "analytics.environment", "", "where events happen, such as production: a property of each", TEXT
+)
+RELEASE = Setting(
+    "analytics.release", "", "the release of the application: a property of each event", TEXT
+)
+SETTINGS: tuple[Setting[Any], ...] = (
     CHUNK_BYTES,
     WORKERS,
     INFER_PATHS,
@@ -195,6 +209,9 @@ SETTINGS = (
     TIMEOUT,
     CONCURRENCY,
     STOP,
+    SPOOL_BYTES,
+    ENVIRONMENT,
+    RELEASE,
 )
 """Those that may be given by name; secrets come from the environment alone."""
 

@@ -82,6 +82,7 @@ class LoadedTables:
 
     transactions: SQL that selects the transactions that have written the load's rows.
     record: counts the open transaction among them.
+    folder: what lies beside the manifest, for jobs.
     """
 
     name: str
@@ -89,6 +90,7 @@ class LoadedTables:
     manifest: Manifest
     transactions: str
     record: Callable[[], None]
+    folder: Path | None = None
 
 
 class Additions(Protocol):

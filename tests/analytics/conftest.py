@@ -38,6 +38,6 @@ def selling(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 @pytest.fixture
-def service(selling: Template, tmp_path: Path, database: str) -> Project:
-    """A copy of it."""
-    return selling.copy(tmp_path, database)
+def service(template: Template, tmp_path: Path, database: str) -> Project:
+    """A copy of it, in a module whose `template` it is."""
+    return template.copy(tmp_path, database)

@@ -23,9 +23,7 @@ from assise.types.table import NAMES
 COLUMN = "assise.yaml:4: tables.users.columns"
 
 
-ALL_KEYS = (
-    "Write the keys assise, name, postgres, identity, http, analytics, roles, schemas, tables, legacy_uuids."
-)
+ALL_KEYS = "Write the keys assise, name, postgres, identity, http, analytics, roles, schemas, tables, legacy_uuids."
 
 
 CORRECTED = "Correct this line, or the one before; texts with special characters go in quotes."

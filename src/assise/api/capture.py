@@ -15,9 +15,8 @@ from assise.analytics.capture import answers
 from assise.analytics.capture.bodies import MAX_BODY, read_body
 from assise.analytics.capture.events import Batch, read_batch, read_fields
 from assise.analytics.event import Event
-from assise.analytics.store import insert
 from assise.app import App
-from assise.errors import RequestError, UsageError
+from assise.errors import RequestError, SpoolError, UsageError
 from assise.manifest.sections.analytics import ANALYTICS
 from assise.settings import expand
 
@@ -75,6 +74,9 @@ class Capture:
                 except RequestError as error:
                     detail = {"type": "validation_error", "detail": error.message}
                     found = JSONResponse(detail, error.status)
+                except SpoolError:
+                    again = {"type": "server_error", "detail": "no event can be kept now"}
+                    found = JSONResponse(again, 503, {"Retry-After": "5"})
             found.headers.update(self._find_headers(request))
             return found
 
@@ -197,12 +199,7 @@ def find_capture(app: App) -> Capture | None:
             "analytics.capture.keys are empty, so no SDK could send",
             remedy="Set the variables that it names to keys such as phc_… of your own.",
         )
-
-    async def keep(events: list[Event]) -> None:
-        async with app.session() as session:
-            await insert(session, events)
-
-    given = analytics.capture
+    given, keep = analytics.capture, app.analytics.tracking.keep
     return Capture(given.path, frozenset(filter(None, keys)), frozenset(given.origins), keep)
 
 

@@ -19,5 +19,7 @@ def grant_events(role: str, name: str, tables: Sequence[str]) -> str:
     if rights := _RIGHTS.get(name):
         shown = ", ".join(f"assise.{quote(table)}" for table in tables)
         statements.append(f"GRANT {rights} ON {shown} TO {to}")
-        statements.append(f"GRANT EXECUTE ON FUNCTION assise.analytics_partitions TO {to}")
+    if name == "worker":
+        made = "assise.analytics_partitions, assise.analytics_drop_old"
+        statements.append(f"GRANT EXECUTE ON FUNCTION {made} TO {to}")
     return ";\n".join(statements)

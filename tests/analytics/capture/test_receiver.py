@@ -12,14 +12,24 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from tests.analytics.selling import KEY
 from tests.api.scene import run_server
+from tests.scenes.databases import Template
 
+from assise.analytics import tracking
+from assise.analytics.event import Event
+from assise.analytics.spool import Spool
 from assise.api.server import make_application
 from assise.app import App
-from assise.errors import UsageError
+from assise.errors import SpoolError, UsageError
 from assise.project import Project
 
 Query = Callable[..., list[tuple[object, ...]]]
 PAGE = "https://app.example.org"
+
+
+@pytest.fixture(scope="module")
+def template(selling: Template) -> Template:
+    """What tests get copies of."""
+    return selling
 
 
 @pytest.fixture
@@ -139,3 +149,32 @@ def test_openapi_does_not_list_the_routes_of_sdks(http: httpx.Client) -> None:
     assert not [
         path for path in json.loads(http.get("/openapi.json").text)["paths"] if "ingest" in path
     ]
+
+
+def test_while_postgresql_is_away_events_are_kept_on_disk(
+    service: Project, tmp_path: Path, query: Query, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking, "DRAIN_S", 0.05)
+    away = make_conninfo(database, user="apptest_app", port=1, host="127.0.0.1")
+    app = App(service.path, urls={"app": away}, settings={"app.pool_timeout_ms": 300})
+    socket = tmp_path / "a"
+    transport = httpx.HTTPTransport(uds=str(socket))
+    with (
+        run_server(make_application(app), socket),
+        httpx.Client(transport=transport, base_url="http://app", timeout=30) as client,
+    ):
+        for first in (0, 5):
+            assert client.post("/ingest/batch/", json=batch(first, 10)).status_code == 200
+        assert query("SELECT count(*) FROM assise.analytics_events") == [(0,)]
+        monkeypatch.setattr(Spool, "append", fail)
+        answer = client.post("/ingest/batch/", json=batch(20, 1))
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert str(tmp_path) not in answer.text
+    done = dict(service.work(is_once=True).done)
+    assert done["events of the spool"] == "15 events kept"
+    assert query("SELECT count(*), count(DISTINCT uuid) FROM assise.analytics_events") == [(15, 15)]
+
+
+def fail(self: Spool, *events: Event) -> None:
+    """A disk that is full."""
+    raise SpoolError(f"the spool of {len(events)} events {self.folder} is full")

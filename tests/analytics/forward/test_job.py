@@ -24,6 +24,12 @@ Query = Callable[..., list[tuple[object, ...]]]
 AT = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 
 
+@pytest.fixture(scope="module")
+def template(selling: Template) -> Template:
+    """What tests get copies of."""
+    return selling
+
+
 @pytest.fixture
 def posthog(monkeypatch: pytest.MonkeyPatch) -> Iterator[PostHog]:
     """PostHog, to which the manifest's variables point; nobody waits for it."""
@@ -35,9 +41,9 @@ def posthog(monkeypatch: pytest.MonkeyPatch) -> Iterator[PostHog]:
 
 
 @pytest.fixture
-def service(selling: Template, tmp_path: Path, database: str, posthog: PostHog) -> Project:
+def service(template: Template, tmp_path: Path, database: str, posthog: PostHog) -> Project:
     """A copy of the service, whose worker has begun to forward."""
-    project = selling.copy(tmp_path, database)
+    project = template.copy(tmp_path, database)
     assert posthog.port
     assert work(project) == ""
     return project

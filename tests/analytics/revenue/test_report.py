@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 from psycopg.conninfo import make_conninfo
 from tests.analytics.selling import at
+from tests.scenes.databases import Template
 
 from assise.analytics.revenue.metrics import RevenueMetrics, current
 from assise.analytics.revenue.report import RevenueReport, note_states, read_report
@@ -20,6 +21,12 @@ from assise.transfer.finished import open_loaded
 
 Query = Callable[..., list[tuple[object, ...]]]
 NOW = at("2026-04-20T12:00:00")
+
+
+@pytest.fixture(scope="module")
+def template(selling: Template) -> Template:
+    """What tests get copies of."""
+    return selling
 
 
 def report(service: Project, now: dt.datetime = NOW) -> RevenueReport:

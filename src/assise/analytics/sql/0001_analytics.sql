@@ -76,3 +76,23 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION assise.analytics_partitions FROM PUBLIC;
+
+-- Drops the partitions whose last day is over for this long; says how many.
+CREATE FUNCTION assise.analytics_drop_old(keep interval) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    name text;
+    dropped int := 0;
+BEGIN
+    FOR name IN
+        SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'assise.analytics_events'::regclass AND c.relname ~ '^analytics_events_[0-9]{4}_[0-9]{2}$'
+            AND (to_date(right(c.relname, 7), 'YYYY_MM') + interval '1 month') AT TIME ZONE 'UTC' <= now() - keep
+    LOOP
+        EXECUTE format('DROP TABLE assise.%I', name);
+        dropped := dropped + 1;
+    END LOOP;
+    RETURN dropped;
+END
+$$;
+REVOKE ALL ON FUNCTION assise.analytics_drop_old FROM PUBLIC;

@@ -22,4 +22,12 @@ SELECT rolname FROM pg_roles WHERE rolname = ANY (%(names)s)
 DROP TABLE assise.analytics_events, assise.analytics_seen, assise.analytics_forward, assise.analytics_refused,
     assise.analytics_subscription;
 DROP SEQUENCE assise.analytics_event_number;
-DROP FUNCTION assise.analytics_track, assise.analytics_partitions
+DROP FUNCTION assise.analytics_track, assise.analytics_partitions, assise.analytics_drop_old
+
+-- forget_seen --
+-- Forget the uuids of events that came over 30 days ago.
+DELETE FROM assise.analytics_seen WHERE arrived < now() - interval '30 days'
+
+-- drop_old --
+-- Drop the partitions that are old enough; how many.
+SELECT assise.analytics_drop_old(%(keep)s::interval)
