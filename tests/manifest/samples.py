@@ -16,7 +16,6 @@ assise: 1
 name: devora
 postgres: "postgresql://app@db/${DATABASE:-devora}"
 identity: {issuer: "https://${HOST}", audience: app, jwks: "https://${HOST}/keys", roles: {map: {admin: admin}}}
-analytics: {timezone: Europe/Paris, events: {keep: 25 months}, users: {table: users, created: seen_at}}
 http: {origins: ["https://devora.example"], rate_limit: "100/minute"}
 analytics: {timezone: Europe/Paris, events: {keep: "25 months"}, users: {table: users, created: seen_at}}
 roles: {prefix: devora}
