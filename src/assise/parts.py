@@ -73,6 +73,7 @@ PARTS = (
     ),
     Part(
         "analytics",
+        nouns=("analytics",),
         extra="analytics",
         sections=("analytics",),
         bookkeeping="analytics",

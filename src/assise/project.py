@@ -21,6 +21,7 @@ from assise.workspace import Confirm, Workspace, find_manifest, keep_silent, ref
 
 if TYPE_CHECKING:
     from assise.access.explain import AccessVerbs
+    from assise.analytics.verbs import AnalyticsVerbs
     from assise.identity.mirror import IdentityVerbs
     from assise.infer.fields import Ids
     from assise.infer.propose import Proposal
@@ -176,6 +177,14 @@ class Project:
         from assise.transfer.finished import open_loaded
 
         return SearchVerbs(self.workspace, partial(open_loaded, self.workspace))
+
+    @property
+    def analytics(self) -> AnalyticsVerbs:
+        """Events and what they amount to: `read` a metric, `import_events`, `check`."""
+        from assise.analytics.verbs import AnalyticsVerbs
+        from assise.transfer.finished import open_loaded
+
+        return AnalyticsVerbs(self.workspace, partial(open_loaded, self.workspace))
 
     @property
     def identity(self) -> IdentityVerbs:

@@ -58,6 +58,10 @@ NOUNS = {
     "access": Noun(
         "assise.cli.access", "Who may see what: check what goes around the rules, explain."
     ),
+    "analytics": Noun(
+        "assise.cli.analytics",
+        "Count users and events: active, trend, retention, funnel, lifecycle; import, check.",
+    ),
     "identity": Noun(
         "assise.cli.identity",
         "Who is calling: a token for development; keep a copy of Supabase's users in step.",

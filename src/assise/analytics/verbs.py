@@ -1,0 +1,54 @@
+"""The verbs of `assise analytics`: what is kept is folded first, and then read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from assise.analytics.check import Check, check_bitmaps
+from assise.analytics.fold import fold
+from assise.analytics.picture import Picture, Reading, read_whole, run
+from assise.errors import UsageError
+from assise.manifest.sections.analytics import ANALYTICS, Analytics
+from assise.postgres.connection import Connection
+from assise.workspace import LoadedTables, Workspace
+
+T = TypeVar("T")
+OpenTables = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables]]]
+
+
+@dataclass(frozen=True)
+class AnalyticsVerbs:
+    """Reads metrics as an operator; `open_tables` connects to the tables of the finished load."""
+
+    workspace: Workspace
+    open_tables: OpenTables
+
+    def read(self, make: Callable[[Picture], Reading[T]]) -> T:
+        """Fold what came since, and read a metric.
+
+        Raises:
+            UsageError: the manifest does not ask for analytics, or nothing is loaded.
+        """
+        with self._open() as (connection, _, analytics):
+            fold(connection, analytics.timezone)
+            return run(read_whole(analytics.timezone, make), connection)
+
+    def check(self) -> Check:
+        """Count everything again from the events, and compare it with what is stored."""
+        with self._open() as (connection, _, analytics):
+            fold(connection, analytics.timezone)
+            return check_bitmaps(connection, analytics)
+
+    @contextmanager
+    def _open(self) -> Iterator[tuple[Connection, LoadedTables, Analytics]]:
+        with self.open_tables() as (connection, tables):
+            analytics = ANALYTICS.of(tables.manifest)
+            if analytics is None:
+                raise UsageError(
+                    f"{self.workspace.path} asks for no analytics",
+                    remedy="Write analytics: {timezone: Europe/Paris} and run `assise load`.",
+                )
+            yield connection, tables, analytics
