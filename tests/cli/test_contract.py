@@ -38,9 +38,11 @@ OPTIONS = {
 }
 SERVER = "postgresql://me@db.internal/app"
 BEFORE_A_LOAD = {"migrate", "infer", "load"}
+METRICS = ("active", "retention", "funnel", "trend", "lifecycle", "check")
 WITH_RULES = {
     *("access check", "access explain", "worker", "serve"),
     *(
+        *(f"analytics {verb}" for verb in METRICS),
         "search query",
         "search explain",
         "search eval",
@@ -52,6 +54,7 @@ WITH_RULES = {
 RULES = """assise: 1
 name: app
 roles: {prefix: contract}
+analytics: {timezone: Europe/Paris}
 tables:
   users:
     collection: users

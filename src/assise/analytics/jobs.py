@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from assise.analytics.fold import fold
 from assise.analytics.forward import job as forward_job
 from assise.analytics.revenue import job as revenue_job
 from assise.analytics.spool import BATCH, Spool
@@ -24,13 +25,20 @@ def list_jobs(tables: LoadedTables) -> Sequence[Job]:
     analytics = ANALYTICS.of(tables.manifest)
     if analytics is None:
         return []
+    jobs = [Job("fold events", CRON, partial(keep_up, zone=analytics.timezone))]
     keep = partial(forget_old, keep=analytics.events.keep)
-    jobs = [Job("events of the last months", DAILY, keep)]
+    jobs.append(Job("events of the last months", DAILY, keep))
     jobs += [*forward_job.list_jobs(tables), *revenue_job.list_jobs(tables)]
     if tables.folder is not None:
         spool = Spool(tables.folder / "events", SPOOL_BYTES.default)
         jobs.append(Job("events of the spool", CRON, partial(drain, spool=spool)))
     return jobs
+
+
+def keep_up(connection: Connection, should_stop: Callable[[], bool], *, zone: str) -> str:
+    """Fold what came since."""
+    batches = fold(connection, zone, should_stop)
+    return f"{count_of(batches, 'batch')} of events folded" if batches else ""
 
 
 def drain(connection: Connection, should_stop: Callable[[], bool], *, spool: Spool) -> str:

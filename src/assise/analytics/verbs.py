@@ -1,28 +1,49 @@
-"""The verbs of `assise analytics`, for operators."""
+"""The verbs of `assise analytics`: what is kept is folded first, and then read."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+from assise.analytics.check import Check, check_bitmaps
+from assise.analytics.fold import fold
+from assise.analytics.picture import Picture, Reading, read_whole, run
+from assise.analytics.revenue.files import read_file
 from assise.analytics.revenue.report import RevenueReport, read_objects_report, read_report
-from assise.errors import SourceError
+from assise.errors import UsageError
+from assise.manifest.sections.analytics import ANALYTICS, Analytics
 from assise.postgres.connection import Connection
 from assise.workspace import LoadedTables, Workspace
 
+T = TypeVar("T")
 OpenTables = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables]]]
 
 
 @dataclass(frozen=True)
 class AnalyticsVerbs:
-    """The verbs; `open_tables` connects to the tables of the finished load."""
+    """Reads metrics as an operator; `open_tables` connects to the tables of the finished load."""
 
     workspace: Workspace
     open_tables: OpenTables
+
+    def read(self, make: Callable[[Picture], Reading[T]]) -> T:
+        """Fold what came since, and read a metric.
+
+        Raises:
+            UsageError: the manifest does not ask for analytics, or nothing is loaded.
+        """
+        with self._open() as (connection, _, analytics):
+            fold(connection, analytics.timezone)
+            return run(read_whole(analytics.timezone, make), connection)
+
+    def check(self) -> Check:
+        """Count everything again from the events, and compare it with what is stored."""
+        with self._open() as (connection, _, analytics):
+            fold(connection, analytics.timezone)
+            return check_bitmaps(connection, analytics)
 
     def revenue(self, stripe: Path | None = None) -> RevenueReport:
         """Recurring revenue month by month, of the manifest's table or of Stripe's objects.
@@ -31,30 +52,18 @@ class AnalyticsVerbs:
             UsageError: the manifest has no revenue. AmountError: a row or a rate cannot be used.
             SourceError: the file of objects cannot be read.
         """
-        with self.open_tables() as (connection, loaded):
+        with self._open() as (connection, tables, _):
             if stripe is None:
-                return read_report(connection, loaded)
-            return read_objects_report(connection, loaded, _read_objects(stripe))
+                return read_report(connection, tables)
+            return read_objects_report(connection, tables, read_file(stripe))
 
-
-def _read_objects(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a file: one a line, or one list."""
-    remedy = "Write one object of Stripe's API a line, or a list of them."
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield from _read_line(line, f"{path}:{number}", remedy)
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path} cannot be read: {error}", remedy=remedy) from error
-
-
-def _read_line(line: str, place: str, remedy: str) -> list[dict[str, Any]]:
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise SourceError(f"{place} is no JSON", remedy=remedy) from error
-    objects = found if isinstance(found, list) else [found]
-    if not all(isinstance(each, dict) for each in objects):
-        raise SourceError(f"{place} is no object", remedy=remedy)
-    return objects
+    @contextmanager
+    def _open(self) -> Iterator[tuple[Connection, LoadedTables, Analytics]]:
+        with self.open_tables() as (connection, tables):
+            analytics = ANALYTICS.of(tables.manifest)
+            if analytics is None:
+                raise UsageError(
+                    f"{self.workspace.path} asks for no analytics",
+                    remedy="Write analytics: {timezone: Europe/Paris} and run `assise load`.",
+                )
+            yield connection, tables, analytics

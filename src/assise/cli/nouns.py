@@ -58,11 +58,15 @@ NOUNS = {
     "access": Noun(
         "assise.cli.access", "Who may see what: check what goes around the rules, explain."
     ),
+    "analytics": Noun(
+        "assise.cli.analytics",
+        "Count users and events: active, trend, retention, funnel, lifecycle, revenue; import,"
+        " check.",
+    ),
     "identity": Noun(
         "assise.cli.identity",
         "Who is calling: a token for development; keep a copy of Supabase's users in step.",
     ),
-    "analytics": Noun("assise.cli.analytics", "What events and revenue amount to: revenue."),
     "pg": Noun("assise.cli.pg", "The embedded PostgreSQL: start, stop, status, shell, url."),
     "schema": Noun("assise.cli.schema", "The tables of the manifest: sql, diagram, models."),
     "search": Noun(

@@ -20,6 +20,7 @@ def grant_events(role: str, name: str, tables: Sequence[str]) -> str:
         shown = ", ".join(f"assise.{quote(table)}" for table in tables)
         statements.append(f"GRANT {rights} ON {shown} TO {to}")
     if name == "worker":
+        statements.append(f"GRANT USAGE ON SEQUENCE assise.analytics_person_number TO {to}")
         made = "assise.analytics_partitions, assise.analytics_drop_old"
         statements.append(f"GRANT EXECUTE ON FUNCTION {made} TO {to}")
     return ";\n".join(statements)

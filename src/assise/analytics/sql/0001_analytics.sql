@@ -96,3 +96,42 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION assise.analytics_drop_old FROM PUBLIC;
+
+-- Whose an id is: a person, by a number. Merged persons have one number.
+CREATE SEQUENCE assise.analytics_person_number AS int;
+CREATE TABLE assise.analytics_identity (
+    distinct_id text NOT NULL,
+    person int NOT NULL DEFAULT nextval('assise.analytics_person_number'),
+    is_identified boolean NOT NULL DEFAULT false
+);
+CREATE UNIQUE INDEX ON assise.analytics_identity (md5(distinct_id));   -- ids may be long
+CREATE INDEX ON assise.analytics_identity (person);
+
+-- The persons of an event on a day, as a roaring bitmap, and how many events there were.
+-- The event '' is any activity.
+CREATE TABLE assise.analytics_bitmap (
+    event text NOT NULL,
+    day date NOT NULL,
+    persons bytea NOT NULL,
+    events bigint NOT NULL,
+    PRIMARY KEY (day, event)
+);
+ALTER TABLE assise.analytics_bitmap ALTER COLUMN persons SET STORAGE EXTERNAL;
+
+-- Users that were active on a day, and in the 7 and 30 days that end with it.
+CREATE TABLE assise.analytics_daily (
+    day date PRIMARY KEY,
+    dau int NOT NULL,
+    wau int NOT NULL,
+    mau int NOT NULL
+);
+
+-- How far events are folded into bitmaps: all up to this transaction and number, in days of a zone.
+CREATE TABLE assise.analytics_state (
+    xid xid8 NOT NULL,
+    number bigint NOT NULL,
+    timezone text NOT NULL,
+    cluster text NOT NULL,              -- after a restore elsewhere the numbers of transactions mean nothing
+    version bigint NOT NULL,            -- changes with every fold
+    users bytea NOT NULL                -- the persons that are users, not anonymous
+);
