@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from assise.analytics.fold import fold
+from assise.analytics.forward import job as forward_job
+from assise.analytics.revenue import job as revenue_job
 from assise.analytics.spool import BATCH, Spool
 from assise.analytics.store import insert_sync
 from assise.analytics.tables import QUERIES
@@ -26,6 +28,7 @@ def list_jobs(tables: LoadedTables) -> Sequence[Job]:
     jobs = [Job("fold events", CRON, partial(keep_up, zone=analytics.timezone))]
     keep = partial(forget_old, keep=analytics.events.keep)
     jobs.append(Job("events of the last months", DAILY, keep))
+    jobs += [*forward_job.list_jobs(tables), *revenue_job.list_jobs(tables)]
     if tables.folder is not None:
         spool = Spool(tables.folder / "events", SPOOL_BYTES.default)
         jobs.append(Job("events of the spool", CRON, partial(drain, spool=spool)))

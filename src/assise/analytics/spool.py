@@ -44,16 +44,16 @@ class Spool:
         # A child would hold the lock of its parent's segment for as long as it lives.
         os.register_at_fork(after_in_child=self._close)
 
-    def append(self, event: Event) -> None:
-        """Keep an event; it is on disk when this returns.
+    def append(self, *events: Event) -> None:
+        """Keep events, all or none; they are on disk when this returns.
 
         Raises:
             SpoolError: the spool is full, or its folder cannot be written.
         """
-        line = json.dumps(event, default=str).encode() + b"\n"
+        lines = b"".join(json.dumps(each, default=str).encode() + b"\n" for each in events)
         with self._lock:
             try:
-                if self.size() + len(line) > self.limit:
+                if self.size() + len(lines) > self.limit:
                     raise SpoolError(
                         f"the spool of events {self.folder} is full: {self.limit:,} bytes",
                         remedy="Events are drained while PostgreSQL can be reached; or raise"
@@ -61,7 +61,7 @@ class Spool:
                     )
                 if self._file is None or self._pid != os.getpid():
                     self._file = self._open()
-                self._file.write(line)
+                self._file.write(lines)
                 os.fdatasync(self._file.fileno())
             except OSError as error:
                 self._close()

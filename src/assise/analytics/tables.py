@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from assise.analytics.forward import job
 from assise.manifest.sections.access import ROLES
 from assise.manifest.sections.analytics import ANALYTICS
 from assise.postgres import bookkeeping
@@ -25,12 +26,14 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     Raises:
         TargetError: a newer program wrote them, or the server refuses something.
     """
-    if ANALYTICS.of(tables.manifest) is None:
+    analytics = ANALYTICS.of(tables.manifest)
+    if analytics is None:
         return
     is_new = not bookkeeping.find_version(connection, PART)
     bookkeeping.ensure(connection, PART)
     with connection.transaction():
         connection.execute(QUERIES["partitions"])
+        job.begin(connection, analytics.events)
         roles = ROLES.of(tables.manifest)
         if roles is not None and not roles.are_none:
             grants = {role_name(roles.prefix, name): name for name in ("app", "worker", "admin")}

@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from uuid import UUID
@@ -111,10 +111,27 @@ class Tracking:
         """
         made = self.make(event, user_id=user_id, properties=properties, session=session, at=at)
         self.spool.append(made)
+        self._drain_soon()
+        return made.uuid
+
+    async def keep(self, events: Sequence[Event]) -> None:
+        """Keep events in the database, or on disk while it cannot be reached.
+
+        Raises:
+            SpoolError: the spool is full or cannot be written.
+        """
+        try:
+            async with self._open_session() as session:
+                await insert(session, events)
+        except TargetError as error:
+            self.workspace.log(f"events go to the spool: {error.message}")
+            await asyncio.to_thread(self.spool.append, *events)
+            self._drain_soon()
+
+    def _drain_soon(self) -> None:
         with suppress(RuntimeError):  # without an event loop the worker drains the spool
             if self._draining is None or self._draining.done():
                 self._draining = asyncio.get_running_loop().create_task(self._drain_on())
-        return made.uuid
 
     async def _drain_on(self) -> None:
         """Keep what is spooled, until nothing is left."""

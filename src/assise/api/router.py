@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from assise.api.capture import find_capture
 from assise.api.context import Context
 from assise.api.describe import describe_operation
 from assise.api.health import read_health, read_live
@@ -51,6 +52,8 @@ def make_router(app: App) -> APIRouter:
     async def health(_request: Request) -> Response:
         return await read_health(app)
 
+    if capture := find_capture(app):
+        router.routes.extend(capture.list_routes())
     router.add_api_route("/health", health, methods=["GET"], tags=["health"])
     router.add_api_route("/health/live", read_live, methods=["GET"], tags=["health"])
     return router

@@ -20,7 +20,8 @@ SELECT rolname FROM pg_roles WHERE rolname = ANY (%(names)s)
 -- drop --
 -- Drop the tables and functions of this part.
 DROP TABLE assise.analytics_events, assise.analytics_seen, assise.analytics_identity, assise.analytics_bitmap,
-    assise.analytics_daily, assise.analytics_state;
+    assise.analytics_daily, assise.analytics_state, assise.analytics_forward, assise.analytics_refused,
+    assise.analytics_subscription;
 DROP SEQUENCE assise.analytics_event_number, assise.analytics_person_number;
 DROP FUNCTION assise.analytics_track, assise.analytics_partitions, assise.analytics_drop_old
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
@@ -69,7 +70,10 @@ class Rates(Keyed):
 
 
 class Revenue(Keyed):
-    """A table of subscriptions and its columns; `report` is the currency that sums are in."""
+    """A table of subscriptions or invoices and its columns; `report` is the currency of sums.
+
+    `unit` says whether amounts are in cents (minor) or not; by default whole numbers are.
+    """
 
     table: str
     customer: str
@@ -81,6 +85,8 @@ class Revenue(Keyed):
     ended: str | None = None
     status: str | None = None
     report: str = "USD"
+    kind: Literal["subscriptions", "invoices"] = "subscriptions"
+    unit: Literal["minor", "major"] | None = None
     rates: Rates | None = None
 
 
@@ -130,8 +136,11 @@ def _check_events(place: Place, events: Events) -> Iterator[Problem]:
         remedy = "Write a number and days, weeks, months or years: 25 months."
         yield Problem((*place, "keep"), "is no time to keep events", show(events.keep), remedy)
     for name in events.forward:
-        if name != "posthog":
-            at, remedy = (*place, "forward", name), "Events are forwarded to posthog alone."
+        if name not in {"posthog", "host"}:
+            remedy = (
+                "Write posthog: KEY, and host: https://eu.i.posthog.com for the project in Europe."
+            )
+            at = (*place, "forward", name)
             yield Problem(at, "is not a place that events go to", show(name), remedy)
     for name, properties in events.own.items():
         at = (*place, "own", name)
@@ -175,11 +184,19 @@ def _check_columns(
             yield Problem((*place, name), message, show(column), nearest(column, columns))
 
 
+_WORDS = {
+    "interval": re.compile(r"([1-9]\d{0,2} )?(day|week|month|quarter|year)s?"),
+    "currency": _CURRENCY,
+}
+"""What stands for all rows, where no column has this name."""
+
 _REVENUE = ("customer", "amount", "currency", "interval", "quantity", "started", "ended", "status")
 
 
 def _check_revenue(place: Place, revenue: Revenue, tables: Tables) -> Iterator[Problem]:
-    yield from _check_columns(place, revenue, _REVENUE, tables)
+    words = {name for name, word in _WORDS.items() if word.fullmatch(getattr(revenue, name))}
+    columns = tuple(name for name in _REVENUE if name not in words)
+    yield from _check_columns(place, revenue, columns, tables)
     if not _CURRENCY.fullmatch(revenue.report):
         remedy = "Write three letters, such as EUR."
         yield Problem((*place, "report"), "is no currency", show(revenue.report), remedy)
@@ -227,7 +244,12 @@ ANALYTICS = Key(
         projects=_object("table", "created"),
         deployments=_object("table", "at", "ok"),
         revenue=_object(
-            "table", *_REVENUE, "report", rates=_object("table", "day", "currency", "rate")
+            "table",
+            *_REVENUE,
+            "report",
+            "kind",
+            "unit",
+            rates=_object("table", "day", "currency", "rate"),
         ),
     ),
     is_secret=True,
