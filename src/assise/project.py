@@ -180,7 +180,7 @@ class Project:
 
     @property
     def analytics(self) -> AnalyticsVerbs:
-        """Events and what they amount to: `read` a metric, `import_events`, `check`, `revenue`."""
+        """What events and revenue amount to: `read`, `check` and `revenue`."""
         from assise.analytics.verbs import AnalyticsVerbs
         from assise.transfer.finished import open_loaded
 

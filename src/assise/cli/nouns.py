@@ -60,8 +60,7 @@ NOUNS = {
     ),
     "analytics": Noun(
         "assise.cli.analytics",
-        "Count users and events: active, trend, retention, funnel, lifecycle, revenue; import,"
-        " check.",
+        "Count users and events: active, trend, retention, funnel, lifecycle; revenue, check.",
     ),
     "identity": Noun(
         "assise.cli.identity",
