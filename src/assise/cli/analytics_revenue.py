@@ -53,10 +53,11 @@ def revenue(
     del by
     say = context.obj.terminal.say
     last, url = split_to(to)
+    days = read_day(first, dt.date.min), read_day(last, dt.date.max)
     report = open_project(context.obj.terminal, manifest, url).analytics.revenue(stripe)
     for line in report.left_out:
         say(line)
-    report = report.between(read_day(first, dt.date.min), read_day(last, dt.date.max))
+    report = report.between(*days)
     if as_json:
         print(json.dumps(report.as_json(has_ratios=ratios)))
         return 0
