@@ -122,7 +122,7 @@ class App:
         self._asked_again: dict[str, float] = {}
         self._replica: Replica | None = None
         self.takes_development_tokens = False
-        self.analytics = AppAnalytics(self.workspace, self.session)
+        self.analytics = AppAnalytics(self.workspace, self.session, lambda: self.manifest)
         self.track = self.analytics.track
 
     async def __aenter__(self) -> Self:

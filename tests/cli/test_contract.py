@@ -38,7 +38,7 @@ OPTIONS = {
 }
 SERVER = "postgresql://me@db.internal/app"
 BEFORE_A_LOAD = {"migrate", "infer", "load"}
-METRICS = ("active", "retention", "funnel", "trend", "lifecycle", "check")
+METRICS = ("active", "retention", "funnel", "trend", "lifecycle", "dashboard", "check")
 WITH_RULES = {
     *("access check", "access explain", "worker", "serve"),
     *(

@@ -149,6 +149,17 @@ class Picture:
                 found[day] = found.get(day, make_bitmap()) | persons
         return {day: persons & self.users for day, persons in found.items()}
 
+    def count_events(self, events: Sequence[str]) -> Reading[dict[str, int]]:
+        """How often each of some events happened."""
+        found = dict.fromkeys(events, 0)
+        asked = list(events) if self.is_stored else []
+        for row in (yield QUERIES["counts"], {"events": asked}):
+            found[row["event"]] += row["events"]
+        for (event, _), (_, count) in self.changes.groups.items():
+            if event in found:
+                found[event] += count
+        return found
+
 
 def open_picture(zone: str) -> Reading[Picture]:
     """Read how far events are folded, and what came since."""

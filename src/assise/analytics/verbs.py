@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from assise.analytics.check import Check, check_bitmaps
+from assise.analytics.dashboard import Dashboard, finish, read_dashboard
 from assise.analytics.fold import fold
-from assise.analytics.picture import Picture, Reading, read_whole, run
+from assise.analytics.picture import Picture, Reading, fetch_rows, read_whole, run
 from assise.analytics.revenue.files import read_file
+from assise.analytics.revenue.metrics import current
 from assise.analytics.revenue.report import RevenueReport, read_objects_report, read_report
 from assise.errors import UsageError
 from assise.manifest.sections.analytics import ANALYTICS, Analytics
 from assise.postgres.connection import Connection
+from assise.postgres.pool import Arguments, Record
 from assise.workspace import LoadedTables, Workspace
 
 T = TypeVar("T")
 OpenTables = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables]]]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A command's connection, where rows are waited for."""
+
+    connection: Connection
+
+    async def fetch(self, query: str, parameters: Arguments = None) -> list[Record]:
+        given = parameters if isinstance(parameters, Mapping) else {}
+        return fetch_rows(self.connection, query, given)
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,24 @@ class AnalyticsVerbs:
         with self._open() as (connection, _, analytics):
             fold(connection, analytics.timezone)
             return run(read_whole(analytics.timezone, make), connection)
+
+    def dashboard(self) -> Dashboard:
+        """The figures of now.
+
+        Raises:
+            UsageError: as `read`. AmountError: a subscription or a rate cannot be used.
+        """
+        with self._open() as (connection, tables, analytics):
+            fold(connection, analytics.timezone)
+            manifest, schema = tables.manifest, tables.schema
+
+            def make(picture: Picture) -> Reading[Dashboard]:
+                return read_dashboard(picture, manifest, schema)
+
+            found = run(read_whole(analytics.timezone, make), connection)
+            users = found.user_metrics.total_users
+            revenue = asyncio.run(current(_Rows(connection), manifest, schema, users=users))
+            return finish(found, revenue)
 
     def check(self) -> Check:
         """Count everything again from the events, and compare it with what is stored."""

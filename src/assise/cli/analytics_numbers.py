@@ -22,6 +22,7 @@ from assise.analytics.activity import (
     read_retention,
 )
 from assise.analytics.calendar import add
+from assise.analytics.dashboard import DEFINITIONS
 from assise.analytics.funnels import FunnelQuestion, read_funnel
 from assise.analytics.picture import ANY, Picture, Reading
 from assise.analytics.trends import TrendQuestion, read_trend
@@ -98,6 +99,9 @@ WithinOption = Annotated[
 OrderOption = Annotated[StepOrder, typer.Option("--order", help="How steps follow each other.")]
 BreakdownOption = Annotated[
     str, typer.Option("--breakdown", metavar="PROPERTY", help="One row for each value of it.")
+]
+DefinitionsOption = Annotated[
+    bool, typer.Option("--definitions", help="With what each figure means.")
 ]
 MeasureOption = Annotated[Counted, typer.Option("--measure", help="What is counted.")]
 SumOption = Annotated[
@@ -314,6 +318,28 @@ def lifecycle(
     names = ("start", "new", "returning", "resurrecting", "dormant", "complete")
     found = {"by": by.value, "rows": rows}
     return _print(found, "rows", as_json=as_json, as_csv=as_csv, names=names)
+
+
+@add_command(app, "assise analytics dashboard", "assise analytics dashboard --definitions --json")
+def dashboard(
+    context: typer.Context,
+    manifest: ManifestOption = Path(),
+    *,
+    definitions: DefinitionsOption = False,
+    to: ToOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Show users, revenue, engagement and performance now; what is not known has its reason."""
+    found = open_project(context.obj.terminal, manifest, to).analytics.dashboard()
+    if as_json:
+        print(json.dumps(found.as_json(is_defined=definitions), default=str, ensure_ascii=False))
+        return 0
+    facts = found.as_json()
+    for group in ("user_metrics", "revenue_metrics", "engagement_metrics", "performance_metrics"):
+        for name, value in facts[group].items():
+            shown = f"- ({found.reasons[name]})" if value is None else value
+            print(f"{name}: {shown}" + (f"   {DEFINITIONS[name]}" if definitions else ""))
+    return 0
 
 
 @add_command(app, "assise analytics check")

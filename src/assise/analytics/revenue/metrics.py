@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import cast
+from typing import Protocol, cast
 from zoneinfo import ZoneInfo
 
 from assise.analytics.revenue.movements import Stretch
@@ -27,7 +27,7 @@ from assise.analytics.revenue.terms import (
 )
 from assise.manifest.model import Manifest
 from assise.manifest.sections.analytics import ANALYTICS
-from assise.postgres.pool import Session
+from assise.postgres.pool import Arguments, Record
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,15 @@ class RevenueMetrics:
     churned_30d: int
 
 
+class Fetches(Protocol):
+    """What gives the rows of a query: a session, or what stands for one."""
+
+    async def fetch(self, query: str, parameters: Arguments = None) -> list[Record]:
+        """All rows of a query."""
+
+
 async def current(
-    session: Session, manifest: Manifest, schema: str, *, users: int | None = None
+    session: Fetches, manifest: Manifest, schema: str, *, users: int | None = None
 ) -> RevenueMetrics | None:
     """Revenue as it is now; None where the manifest has no revenue.
 

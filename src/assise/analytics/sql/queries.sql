@@ -233,3 +233,7 @@ FROM assise.analytics_events GROUP BY 1, 2 ORDER BY 1, 2
 -- stored --
 -- All that is stored of events and days.
 SELECT event, day, persons, events FROM assise.analytics_bitmap
+
+-- counts --
+-- How often events happened, as far as they are folded.
+SELECT event, sum(events)::bigint AS events FROM assise.analytics_bitmap WHERE event = ANY (%(events)s::text[]) GROUP BY 1
