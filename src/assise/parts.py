@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from assise.access import purge, rules
+from assise.analytics import jobs as analytics_jobs
+from assise.analytics import tables as analytics_tables
 from assise.cache import relay
 from assise.cache import tables as cache_tables
 from assise.revisions import owner as revisions_owner
@@ -72,6 +74,16 @@ PARTS = (
         page="how-to/search.md",
         additions=search_tables,
         list_jobs=search_jobs.list_jobs,
+    ),
+    Part(
+        "analytics",
+        nouns=("analytics",),
+        extra="analytics",
+        sections=("analytics",),
+        bookkeeping="analytics",
+        page="how-to/events.md",
+        additions=analytics_tables,
+        list_jobs=analytics_jobs.list_jobs,
     ),
     Part(
         "cache",

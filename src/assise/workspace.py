@@ -139,6 +139,7 @@ class LoadedTables:
     find_redis: the URL of the cache's Redis; an embedded server is started for it.
     move: changes what the load keeps of its tables.
     columns: those that the load has written, such as `users.name`.
+    folder: what lies beside the manifest, for jobs.
     """
 
     name: str
@@ -149,6 +150,7 @@ class LoadedTables:
     move: Move
     columns: Collection[str]
     find_redis: Callable[[], str] = str
+    folder: Path | None = None
 
 
 class Owner(Protocol):

@@ -28,7 +28,7 @@ ROWS |= {"absent", "nulls", "documents", "numbers", "legacy_uuids"}
 SCHEMA = set("comment references on_delete orphans unique duplicates not_null default".split())
 SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "personal"}
 SCHEMA |= {"soft_delete"}
-SCHEMA |= {"schemas", "api", "identity", "search", "search_log", "cache"}
+SCHEMA |= {"schemas", "api", "identity", "search", "search_log", "cache", "analytics"}
 ELSEWHERE_KEYS = {"on", "mirror", "fallback"}
 NOTHING = set("assise name postgres http mongo collections redis redis_keys was sql views".split())
 NOTHING |= ELSEWHERE_KEYS
@@ -122,6 +122,7 @@ CHANGES = {
     ("manifest", "search_log"): ("90 days", "9 days"),
     ("manifest", "mongo"): ("max_pool_size: 50", "max_pool_size: 60"),
     ("manifest", "collections"): ("keep: {made_at", "keep: {sent_at"),
+    ("manifest", "analytics"): ("Europe/Paris", "Africa/Cairo"),
     ("table", "api"): ("update: [email]", "update: []"),
     ("manifest", "roles"): ("prefix: devora", "prefix: shop"),
     ("manifest", "schemas"): ("who signs in", "who may sign in"),

@@ -10,6 +10,7 @@ from assise.manifest.problems import Place
 from assise.manifest.sections import (
     absent,
     access,
+    analytics,
     api,
     cached,
     children,
@@ -48,6 +49,7 @@ SECTIONS = (
     identity.KEYS,
     http.KEYS,
     search_log.KEYS,
+    analytics.KEYS,
     access.KEYS,
     schemas.KEYS,
     mongo_collections.KEYS,
