@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from assise.analytics.check import Check, check_bitmaps
 from assise.analytics.dashboard import Dashboard, finish, read_dashboard
 from assise.analytics.fold import fold
 from assise.analytics.picture import Picture, Reading, fetch_rows, read_whole, run
+from assise.analytics.revenue.files import read_file
 from assise.analytics.revenue.metrics import current
 from assise.analytics.revenue.report import RevenueReport, read_objects_report, read_report
-from assise.errors import SourceError, UsageError
+from assise.errors import UsageError
 from assise.manifest.sections.analytics import ANALYTICS, Analytics
 from assise.postgres.connection import Connection
 from assise.postgres.pool import Arguments, Record
@@ -85,10 +85,10 @@ class AnalyticsVerbs:
             UsageError: the manifest has no revenue. AmountError: a row or a rate cannot be used.
             SourceError: the file of objects cannot be read.
         """
-        with self.open_tables() as (connection, loaded):
+        with self._open() as (connection, tables, _):
             if stripe is None:
-                return read_report(connection, loaded)
-            return read_objects_report(connection, loaded, _read_objects(stripe))
+                return read_report(connection, tables)
+            return read_objects_report(connection, tables, read_file(stripe))
 
     @contextmanager
     def _open(self) -> Iterator[tuple[Connection, LoadedTables, Analytics]]:
@@ -100,26 +100,3 @@ class AnalyticsVerbs:
                     remedy="Write analytics: {timezone: Europe/Paris} and run `assise load`.",
                 )
             yield connection, tables, analytics
-
-
-def _read_objects(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a file: one a line, or one list."""
-    remedy = "Write one object of Stripe's API a line, or a list of them."
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield from _read_line(line, f"{path}:{number}", remedy)
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path} cannot be read: {error}", remedy=remedy) from error
-
-
-def _read_line(line: str, place: str, remedy: str) -> list[dict[str, Any]]:
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise SourceError(f"{place} is no JSON", remedy=remedy) from error
-    objects = found if isinstance(found, list) else [found]
-    if not all(isinstance(each, dict) for each in objects):
-        raise SourceError(f"{place} is no object", remedy=remedy)
-    return objects

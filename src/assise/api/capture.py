@@ -17,6 +17,7 @@ from assise.analytics.capture.events import Batch, read_batch, read_fields
 from assise.analytics.event import Event
 from assise.app import App
 from assise.errors import RequestError, SpoolError, UsageError
+from assise.manifest.sections.access import ROLES
 from assise.manifest.sections.analytics import ANALYTICS
 from assise.settings import expand
 
@@ -188,11 +189,16 @@ def find_capture(app: App) -> Capture | None:
     """The receiver of an application's manifest; None where it has none.
 
     Raises:
-        UsageError: a variable of its keys is not set.
+        UsageError: a variable of its keys is not set, or there is no role that keeps events.
     """
     analytics = ANALYTICS.of(app.manifest)
     if analytics is None or analytics.capture is None:
         return None
+    if ROLES.of(app.manifest) is None:
+        raise UsageError(
+            "analytics.capture keeps events as the role app, and the manifest has no roles",
+            remedy="Write roles: {prefix: NAME}.",
+        )
     keys = [expand(each).strip() for each in analytics.capture.keys]
     if not any(keys):
         raise UsageError(

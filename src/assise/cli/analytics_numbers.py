@@ -26,6 +26,7 @@ from assise.analytics.dashboard import DEFINITIONS
 from assise.analytics.funnels import FunnelQuestion, read_funnel
 from assise.analytics.picture import ANY, Picture, Reading
 from assise.analytics.trends import TrendQuestion, read_trend
+from assise.cli.analytics_options import CsvOption, FromOption, UntilOption, read_day, split_to
 from assise.cli.options import (
     JsonOption,
     ManifestOption,
@@ -82,21 +83,8 @@ class FirstDay(StrEnum):
     sunday = "sunday"
 
 
-FromOption = Annotated[
-    str | None, typer.Option("--from", metavar="DAY", help="The first day.", show_default=False)
-]
-UntilOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--to",
-        metavar="DAY|URL",
-        help="The last day, else today; or a PostgreSQL URL in place of the manifest's.",
-        show_default=False,
-    ),
-]
 ByOption = Annotated[Period, typer.Option("--by", help="How days are put together.")]
 WeekOption = Annotated[FirstDay, typer.Option("--week", help="The day that weeks begin with.")]
-CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV on stdout.")]
 EventArgument = Annotated[str, typer.Argument(help="The event; any is any activity.")]
 StepsArgument = Annotated[list[str], typer.Argument(help="The events, in order.")]
 StartOption = Annotated[str, typer.Option("--start", help="The event that makes a cohort.")]
@@ -130,38 +118,18 @@ WhereOption = Annotated[
 ]
 
 
-def _split(to: list[str] | None) -> tuple[str | None, str | None]:
-    """The last day and the URL, of which `--to` gives one or, said twice, both."""
-    found: dict[bool, str | None] = {True: None, False: None}
-    for text in to or ():
-        found["://" not in text and "=" not in text] = text
-    return found[True], found[False]
-
-
 def _read(
     context: typer.Context, manifest: Path, url: str | None, read: Callable[[Picture], Reading[T]]
 ) -> T:
     return open_project(context.obj.terminal, manifest, url).analytics.read(read)
 
 
-def _read_day(text: str | None, otherwise: dt.date) -> dt.date:
-    if text is None:
-        return otherwise
-    try:
-        day = dt.date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text!r} is no day", remedy="Write it as 2026-01-31.") from None
-    if not 1900 <= day.year <= 2200:
-        raise UsageError(f"{text} is no day of 1900 to 2200", remedy="Write another day.")
-    return day
-
-
 def _read_span(
     picture: Picture, first: str | None, last: str | None, *, by: Period, count: int
 ) -> tuple[dt.date, dt.date]:
     """The days asked for; without them the last `count` periods up to today."""
-    end = _read_day(last, picture.today)
-    begin = _read_day(first, add(end.replace(day=1), "month", 1 - count))
+    end = read_day(last, picture.today)
+    begin = read_day(first, add(end.replace(day=1), "month", 1 - count))
     if first is None and by is not Period.month:
         begin = end - dt.timedelta((count - 1) * (7 if by is Period.week else 1))
     if begin > end:
@@ -213,7 +181,7 @@ def active(
     as_csv: CsvOption = False,
 ) -> int:
     """Count the users of each day, and of the 7 and 30 days that end with it."""
-    last, url = _split(to)
+    last, url = split_to(to)
 
     def read(picture: Picture) -> Reading[Any]:
         return read_active(picture, *_read_span(picture, first, last, by=Period.day, count=30))
@@ -242,7 +210,7 @@ def retention(
     as_csv: CsvOption = False,
 ) -> int:
     """Count who came back so many periods later; what is not over is null."""
-    last, url = _split(to)
+    last, url = split_to(to)
 
     def read(picture: Picture) -> Reading[Any]:
         span = _read_span(picture, first, last, by=by, count=periods)
@@ -275,7 +243,7 @@ def funnel(
     window = parse_duration(within)
     if window is None:
         raise UsageError(f"--within {within!r} is no time", remedy="Write it as 14 days.")
-    last, url = _split(to)
+    last, url = split_to(to)
 
     def read(picture: Picture) -> Reading[Any]:
         span = _read_span(picture, first, last, by=Period.day, count=30)
@@ -311,7 +279,7 @@ def trend(
     """Count an event by day, week or month: how often, its users, or the sum of a property."""
     if bool(total) != (measure is Counted.sum):
         raise UsageError("a sum is of a property", remedy="Give --measure sum --sum PROPERTY.")
-    last, url = _split(to)
+    last, url = split_to(to)
 
     def read(picture: Picture) -> Reading[Any]:
         span = _read_span(picture, first, last, by=by, count=12)
@@ -340,7 +308,7 @@ def lifecycle(
     as_csv: CsvOption = False,
 ) -> int:
     """Count who is new, stays, comes back after a pause, or stays away."""
-    last, url = _split(to)
+    last, url = split_to(to)
 
     def read(picture: Picture) -> Reading[Any]:
         span = _read_span(picture, first, last, by=by, count=12)

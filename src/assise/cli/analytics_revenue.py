@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import json
 import sys
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from assise.cli.options import JsonOption, ManifestOption, ToOption, open_project
+from assise.cli.analytics_options import CsvOption, FromOption, UntilOption, read_day, split_to
+from assise.cli.options import JsonOption, ManifestOption, open_project
 
 
 class By(StrEnum):
@@ -22,16 +23,6 @@ class By(StrEnum):
 
 
 ByOption = Annotated[By, typer.Option("--by", help="What a row is.")]
-CsvOption = Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")]
-DAY = ["%Y-%m-%d"]
-FromOption = Annotated[
-    datetime | None,
-    typer.Option("--from", formats=DAY, help="From the month of this day on.", show_default=False),
-]
-UntilOption = Annotated[
-    datetime | None,
-    typer.Option("--until", formats=DAY, help="Up to the month of this day.", show_default=False),
-]
 RatiosOption = Annotated[
     bool,
     typer.Option("--ratios", help="Add customers, ARR, ARPA, churn, GRR, NRR, quick ratio, LTV."),
@@ -50,10 +41,9 @@ def revenue(
     *,
     by: ByOption = By.month,
     first: FromOption = None,
-    last: UntilOption = None,
+    to: UntilOption = None,
     ratios: RatiosOption = False,
     stripe: StripeOption = None,
-    to: ToOption = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> int:
@@ -62,10 +52,12 @@ def revenue(
     """
     del by
     say = context.obj.terminal.say
-    report = open_project(context.obj.terminal, manifest, to).analytics.revenue(stripe)
+    last, url = split_to(to)
+    days = read_day(first, dt.date.min), read_day(last, dt.date.max)
+    report = open_project(context.obj.terminal, manifest, url).analytics.revenue(stripe)
     for line in report.left_out:
         say(line)
-    report = report.between(first and first.date(), last and last.date())
+    report = report.between(*days)
     if as_json:
         print(json.dumps(report.as_json(has_ratios=ratios)))
         return 0

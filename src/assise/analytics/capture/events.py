@@ -21,10 +21,18 @@ MAX_ID, MAX_NAME = 200, 200
 
 _ENCODER = JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _CANONICAL = JSONEncoder(sort_keys=True, separators=(",", ":"))
-_MOVED = ("$set", "$set_once", "$unset", "$session_id", "$window_id")
+_MOVED = {
+    "$set": "$set",
+    "$set_once": "$set_once",
+    "$unset": "$unset",
+    "$session_id": "$session_id",
+    "$window_id": "$window_id",
+    "session_id": "$session_id",
+    "window_id": "$window_id",
+}
+"""What clients write beside the properties, and its name in them."""
+
 _OF_SENDING = {"sent_at", "sentAt", "offset"}
-_BESIDE = {"session_id": "$session_id", "window_id": "$window_id"}
-"""What newer clients write beside the properties."""
 
 
 class Batch(NamedTuple):
@@ -48,15 +56,15 @@ def read_batch(text: str, *, now: dt.datetime, sent_at: object = None) -> Batch:
     if reading.malformed and not reading.elements:
         remedy = "An event has the fields event and distinct_id."
         raise RequestError("the body holds no event", remedy=remedy)
-    keys = reading.keys | set(_find_keys(fields))
+    keys = reading.keys if (own := _find_key(fields)) is None else {*reading.keys, own}
     seen: Counter[bytes] = Counter()
     events = [each.finish(sent, now, seen) for each in reading.elements]
     return Batch(events, frozenset(keys), reading.malformed, fields)
 
 
-def _find_keys(fields: dict[str, object]) -> list[str]:
-    found = [fields.get(name) for name in ("api_key", "token", "$token")]
-    return [each for each in found if isinstance(each, str)][:1]
+def _find_key(fields: dict[str, object]) -> str | None:
+    found = fields.get("api_key") or fields.get("token") or fields.get("$token")
+    return found if isinstance(found, str) else None
 
 
 class _Element(NamedTuple):
@@ -106,7 +114,9 @@ class _Reading:
             return
         given = element.get("properties")
         properties: dict[str, object] = given if isinstance(given, dict) else {}
-        self.keys.update(_find_keys(element) or _find_keys(properties))
+        key = _find_key(element) or _find_key(properties)
+        if key is not None:
+            self.keys.add(key)
         name = element.get("event")
         if name is None and ("$set" in element or "$set_once" in element):
             name = "$identify"
@@ -128,14 +138,12 @@ def _read_element(element: dict[str, object], name: str, properties: dict[str, o
     if uuid is None:
         content = [name, person, {key: element[key] for key in element.keys() - _OF_SENDING}]
         digest = hashlib.sha256(_CANONICAL.encode(content).encode()).digest()
-    kept = {key: each for key, each in properties.items() if key != "token"}
-    for key in _MOVED:
-        if key in element:
-            kept[key] = element[key]
-    for key, into in _BESIDE.items():
-        if key in element:
-            kept.setdefault(into, element[key])
-    text_id = person if isinstance(person, str) else _encode(person) if person is not None else ""
+    kept = properties
+    if "token" in kept or element.keys() & _MOVED.keys():
+        moved = {into: element[key] for key, into in _MOVED.items() if key in element}
+        kept = {**properties, **moved}
+        kept.pop("token", None)
+    text_id = _write_id(person)
     if len(text_id) > MAX_ID:
         kept["$long_distinct_id"] = text_id
     session = kept.get("$session_id")
@@ -150,6 +158,13 @@ def _read_element(element: dict[str, object], name: str, properties: dict[str, o
         _clean(session)[:MAX_ID] if isinstance(session, str) else None,
         digest,
     )
+
+
+def _write_id(person: object) -> str:
+    """The text of an id, which old clients send as a number too; empty where there is none."""
+    if person is None:
+        return ""
+    return person if isinstance(person, str) else _encode(person)
 
 
 def _read_uuid(value: object) -> UUID | None:

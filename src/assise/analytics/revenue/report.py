@@ -42,11 +42,10 @@ class RevenueReport:
     since: dt.date | None = None
     left_out: tuple[str, ...] = ()
 
-    def between(self, first: dt.date | None, last: dt.date | None) -> RevenueReport:
+    def between(self, first: dt.date, last: dt.date) -> RevenueReport:
         """The months of a time alone."""
-        begin = (first or dt.date.min).replace(day=1)
-        end = last or dt.date.max
-        return replace(self, rows=[row for row in self.rows if begin <= row.month <= end])
+        begin = first.replace(day=1)
+        return replace(self, rows=[row for row in self.rows if begin <= row.month <= last])
 
     def list_lines(self, *, has_ratios: bool = False) -> list[list[str]]:
         """A head, and a line for each month."""

@@ -1,8 +1,8 @@
 -- track --
 -- Keep events that are not known yet; how many.
 SELECT assise.analytics_track(
-    %(uuids)s::uuid[], %(events)s::text[], %(ids)s::text[], %(ats)s::timestamptz[], %(sents)s::text[],
-    %(sessions)s::text[], %(traffics)s::text[], %(properties)s::text[]
+    %(uuids)b::uuid[], %(events)b::text[], %(ids)b::text[], %(ats)b::timestamptz[], %(sents)b::text[],
+    %(sessions)s::text[], %(traffics)b::text[], %(properties)b::text[]
 ) AS kept
 
 -- partitions --
