@@ -42,8 +42,10 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session as OrmSession
     from starlette.requests import HTTPConnection
 
+    from assise.cache.declared import AppRedis
     from assise.cache.verbs import AppCache
     from assise.mongo.application import AppMongo
+    from assise.monitor.verbs import AppMonitor, CacheFigures, PoolUse
 
 POSITION_HEADER = "assise-position"
 Scope = MutableMapping[str, Any]
@@ -136,10 +138,10 @@ class App:
 
     async def close(self) -> None:
         """Close all connections; a later session opens them again."""
-        await self.servers.close()
-        for name in ("mongo", "callers", "cache"):
+        for name in ("mongo", "callers", "monitor", "cache", "redis"):
             if held := vars(self).get(name):
                 await held.close()
+        await self.servers.close()
         for name in ("mongo", "callers"):
             vars(self).pop(name, None)
 
@@ -317,6 +319,39 @@ class App:
         around = module.Surroundings(_CALLER.get, _find_open, self.session)
         cache: AppCache = module.AppCache(self.workspace, self.manifest, around)
         return cache
+
+    @cached_property
+    def redis(self) -> AppRedis:
+        """What stands at the keys of `redis_keys`: `app.redis.queue("emails")`."""
+        module = import_module("assise.cache.declared")
+        redis: AppRedis = module.AppRedis(self.workspace, self.manifest)
+        return redis
+
+    @cached_property
+    def monitor(self) -> AppMonitor:
+        """How long things take: `await app.monitor.measure("projects", load(user))`."""
+        module = import_module("assise.monitor.verbs")
+
+        def find_pools() -> list[PoolUse]:
+            pools = self.servers.list_pools()
+            return [module.PoolUse(role, *pool.count_used()) for role, pool in pools]
+
+        def find_cache() -> CacheFigures | None:
+            cache: AppCache | None = vars(self).get("cache")
+            if cache is None:
+                return None
+            state = cache.store.breaker.is_open, cache.store.refused
+            figures: CacheFigures = module.CacheFigures(*cache.count_calls(), *state)
+            return figures
+
+        hours = None
+        if REDIS.of(self.manifest):
+            prefix = import_module("assise.cache.verbs").read_prefix(self.manifest)
+            hours = import_module("assise.cache.hours").RedisHours(self.redis, prefix)
+        found: AppMonitor = module.AppMonitor(
+            find_pools=find_pools, find_cache=find_cache, hours=hours
+        )
+        return found
 
     def user_session(
         self,

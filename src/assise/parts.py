@@ -13,6 +13,7 @@ from assise.access import purge, rules
 from assise.cache import relay
 from assise.cache import tables as cache_tables
 from assise.revisions import owner as revisions_owner
+from assise.revisions import refresh
 from assise.search import jobs as search_jobs
 from assise.search import tables as search_tables
 from assise.worker import books
@@ -76,20 +77,22 @@ PARTS = (
         "cache",
         nouns=("cache", "redis"),
         extra="cache",
-        sections=("redis", "cached"),
+        sections=("redis", "redis_keys", "cached"),
         bookkeeping="cache",
         page="how-to/cache.md",
         additions=cache_tables,
         list_jobs=relay.list_jobs,
     ),
+    Part("monitor", page="how-to/monitor.md"),
     Part(
         "revisions",
         nouns=("schema",),
         extra="schema",
-        sections=("revisions",),
+        sections=("revisions", "views"),
         bookkeeping="revisions",
         page="how-to/revisions.md",
         additions=revisions_owner,
+        list_jobs=refresh.list_jobs,
     ),
     Part(
         "worker",

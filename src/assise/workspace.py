@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar, get_args
@@ -19,7 +20,9 @@ from assise.manifest.sections.mongo import MONGO, MongoAddress
 from assise.manifest.sections.postgres import ELSEWHERE, RoleName
 from assise.manifest.sections.redis import EMBEDDED as EMBEDDED_REDIS
 from assise.manifest.sections.redis import REDIS, RedisUse
+from assise.manifest.sections.revisions import SQL
 from assise.manifest.sections.servers import MAIN
+from assise.manifest.sections.views import VIEWS
 from assise.mongo.pool import PoolSizes
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe, sign_in_as
@@ -28,6 +31,7 @@ from assise.postgres.rights import Rights
 from assise.progress import Log, OnProgress
 from assise.redis.embedded import EmbeddedRedis
 from assise.schema.roles import list_others, role_name
+from assise.schema.views import write_view
 from assise.settings import (
     MONGO_SETTINGS,
     STATEMENT_TIMEOUT,
@@ -49,6 +53,9 @@ The text says what is written or dropped, and where.
 
 UNSET = -1
 """What stands for a setting that nobody has given a value."""
+
+_END = re.compile(r";\s*((?:--[^\n]*\s*)*)$")
+"""The last semicolon of a file, which comments may follow."""
 
 CONFIRM = "Confirm with --yes. From Python: confirm=lambda question: True."
 """The remedy where the answer was no."""
@@ -78,6 +85,32 @@ def find_manifest(path: Path | str) -> Path:
     return path / "assise.yaml" if path.is_dir() else path
 
 
+def read_sql(path: Path, manifest: Manifest) -> list[str]:
+    """What no key says: the texts of the files that `sql:` names, then the views.
+
+    The files lie below the folder of the manifest. Each text ends without a semicolon, and that of a
+    file with an end of line: its last line may be a comment.
+
+    Raises:
+        UsageError: a file cannot be read.
+    """
+    texts = [_read_file(path.parent / name) for name in SQL.of(manifest) or ()]
+    for name, view in (VIEWS.of(manifest) or {}).items():
+        texts += write_view(name, view, _read_file(path.parent / view.file))
+    return texts
+
+
+def _read_file(file: Path) -> str:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{file} cannot be read: {error}",
+            remedy="Put the file there, in UTF-8, or take it out of the manifest.",
+        ) from error
+    return _END.sub(r"\n\1", text.rstrip()) + "\n"
+
+
 @dataclass(frozen=True)
 class Job:
     """What the worker runs when it is due, in the form of cron.
@@ -105,6 +138,7 @@ class LoadedTables:
     record: counts the open transaction among them.
     find_redis: the URL of the cache's Redis; an embedded server is started for it.
     move: changes what the load keeps of its tables.
+    columns: those that the load has written, such as `users.name`.
     """
 
     name: str
@@ -113,6 +147,7 @@ class LoadedTables:
     transactions: str
     record: Callable[[], None]
     move: Move
+    columns: Collection[str]
     find_redis: Callable[[], str] = str
 
 
@@ -130,7 +165,12 @@ class Owner(Protocol):
 
 
 class Additions(Protocol):
-    """What a part adds to the tables of a load: a module with these functions."""
+    """What a part adds to the tables of a load: a module with these functions.
+
+    IN_SCRIPT: whether `assise schema sql` has all of it, so that revisions may own it.
+    """
+
+    IN_SCRIPT: bool
 
     def apply_manifest(self, connection: Connection, tables: LoadedTables, *, log: Log) -> None:
         """Make it as the manifest says, or change it in place."""

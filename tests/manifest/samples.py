@@ -21,11 +21,14 @@ name: devora
 postgres: "postgresql://app@db/${DATABASE:-devora}"
 mongo: {url: "${MONGO_URL}", max_pool_size: 50}
 redis: {cache: "redis://cache/0", data: "${REDIS}", prefix: devora}
+redis_keys: {session: {pattern: "user:session:{user_id}", type: json, keep: "24 hours"}}
 identity: {issuer: "https://${HOST}", audience: app, jwks: "https://${HOST}/keys", roles: {map: {admin: admin}}}
 http: {origins: ["https://devora.example"], rate_limit: "100/minute"}
 search_log: {keep: "90 days", users: key}
 roles: {prefix: devora}
 legacy_uuids: java
+sql: [sql/views.sql]
+views: {days: {file: sql/days.sql, materialized: {refresh: "5 minutes", key: [day]}}}
 
 collections:
   users: {indexes: [{columns: [email], unique: true}, [status, -created_at]], columns: true}

@@ -82,7 +82,7 @@ WRONG = [
     ("assise: 1", "assise: 2"),
     ("name: devora", "name: 9"),
     ("name: devora", "name: 9lives"),
-    ("name: devora", "name: devora\nredis_keys: {}"),
+    ("name: devora", "name: devora\nmongodb: {}"),
     ("    collection: users\n", ""),
     ("    collection: users\n", "    collection: users\n    audit: x\n"),
     ("    collection: users\n", "    collection: users\n    parent: files\n    from: a.*\n"),

@@ -30,16 +30,8 @@ SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "per
 SCHEMA |= {"soft_delete"}
 SCHEMA |= {"schemas", "api", "identity", "search", "search_log", "cache"}
 ELSEWHERE_KEYS = {"on", "mirror", "fallback"}
-NOTHING = {
-    "assise",
-    "name",
-    "postgres",
-    "http",
-    "mongo",
-    "collections",
-    "redis",
-    "was",
-} | ELSEWHERE_KEYS
+NOTHING = set("assise name postgres http mongo collections redis redis_keys was sql views".split())
+NOTHING |= ELSEWHERE_KEYS
 PLACES = {
     "manifest": (),
     "table": ("tables", "users"),
@@ -124,6 +116,7 @@ CHANGES = {
     ("manifest", "name"): ("name: devora", "name: other"),
     ("manifest", "postgres"): ("app@db", "app@other"),
     ("manifest", "redis"): ("redis://cache/0", "redis://other/0"),
+    ("manifest", "redis_keys"): ("24 hours", "25 hours"),
     ("manifest", "identity"): ("audience: app", "audience: web"),
     ("manifest", "http"): ("100/minute", "5/second"),
     ("manifest", "search_log"): ("90 days", "9 days"),
@@ -174,6 +167,8 @@ CHANGES = {
     ("column", "check"): ("price >= 0", "price > 0"),
     ("table", "foreign_keys"): ('files(user_id, _position)"}', 'files"}'),
     ("table", "indexes"): ("[city, -price]", "[city, price]"),
+    ("manifest", "views"): ("5 minutes", "6 minutes"),
+    ("manifest", "sql"): ("sql/views.sql", "sql/functions.sql"),
     ("column", "was"): (", was: town", ""),
     ("column", "comment"): ('"as it was typed"', '"as it was heard"'),
 }
@@ -341,7 +336,8 @@ MISTAKES = [
         "kept_day: ",
         (
             "assise.yaml:6: kept_day: is not a manifest key here\n"
-            f"Did you mean kept_days? Known: {KNOWN[:-1]}, token, kept_days."
+            "Did you mean kept_days? Known:"
+            f" {KNOWN.removesuffix(', sql, views.')}, token, kept_days, sql, views."
         ),
     ),
 ]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar, get_args
+from typing import TypeVar
 
 from assise.cache.store import COUNTS, PAGE, AwayError, Drops, Store
 from assise.cache.verbs import read_prefix
 from assise.errors import RedisError, UsageError
-from assise.manifest.sections.redis import RedisUse
 from assise.redis.client import Client, translated
 from assise.redis.facts import ServerFacts, read_facts
 from assise.workspace import Workspace
@@ -76,14 +75,6 @@ class CacheVerbs:
             return await store.drop_matching(pattern) if pattern else 0
 
         return self._run(clear)
-
-    def stop(self) -> list[RedisUse]:
-        """Stop the embedded servers; those that ran.
-
-        Raises:
-            RedisError: one does not stop.
-        """
-        return [use for use in get_args(RedisUse) if self.workspace.redis(use).stop()]
 
     def _run(self, work: Callable[[Store], Awaitable[T]]) -> T:
         manifest = self.workspace.manifest()

@@ -31,8 +31,8 @@ class Written(Protocol):
 
 
 class _Msgspec:
-    def __init__(self, kind: object) -> None:
-        msgpack = load("msgspec.msgpack", extra="cache")
+    def __init__(self, kind: object, module: str) -> None:
+        msgpack = load(module, extra="cache")
         inspect = load("msgspec.inspect", extra="cache")
         schema = load("msgspec.json", extra="cache").schema(kind)
         self.encode = msgpack.Encoder().encode
@@ -54,14 +54,15 @@ class _Pydantic:
 
 
 @lru_cache(maxsize=1_000)
-def find_values(kind: object) -> Written:
-    """How values of a type are written.
+def find_values(kind: object, *, is_json: bool = False) -> Written:
+    """How values of a type are written: as JSON, which people read, or as MessagePack.
 
     Raises:
         MissingExtraError: msgspec is not installed. UsageError: the type has no such form.
     """
     try:
-        return _Pydantic(kind) if _has_models(kind, set()) else _Msgspec(kind)
+        module = "msgspec.json" if is_json else "msgspec.msgpack"
+        return _Pydantic(kind) if _has_models(kind, set()) else _Msgspec(kind, module)
     except (TypeError, PydanticSchemaGenerationError, NameError) as error:
         raise UsageError(
             f"values of type {kind} cannot be cached: {str(error).splitlines()[0]}",
@@ -104,3 +105,18 @@ def _unfit(name: str, why: str) -> UsageError:
         remedy="Say the exact type: list[Project], not list[dict[str, Any]], where values are no"
         " plain JSON.",
     )
+
+
+def encode_json(value: object, name: str) -> str:
+    """A value as JSON that comes back as the same value.
+
+    Raises:
+        UsageError: it is no plain JSON.
+    """
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    except (TypeError, ValueError) as error:
+        raise _unfit(name, str(error)) from error
+    if json.loads(text) != value:
+        raise _unfit(name, "it would come back as another one")
+    return text

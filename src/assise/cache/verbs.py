@@ -306,6 +306,12 @@ class AppCache:
         """What this process has counted, by cached function."""
         return {name: each.counts for name, each in self.functions.items()}
 
+    def count_calls(self) -> tuple[int, int, int]:
+        """The calls of all functions: hits, loads, and those past the cache."""
+        found = [each.counts for each in self.functions.values()]
+        hits, loads = sum(each.hits for each in found), sum(each.loads for each in found)
+        return hits, loads, sum(each.bypassed for each in found)
+
     def note(self) -> None:
         """Send what was counted, in the background and every ten seconds at most."""
         if time.monotonic() >= self._sends_at and (self._sending is None or self._sending.done()):

@@ -68,7 +68,10 @@ NOUNS = {
         "Collections that stay in MongoDB: diff, ensure; explain, slow, indexes.",
     ),
     "pg": Noun("assise.cli.pg", "The embedded PostgreSQL: start, stop, status, shell, url."),
-    "redis": Noun("assise.cli.redis", "The embedded Redis: stop."),
+    "redis": Noun(
+        "assise.cli.redis",
+        "The keys of Redis that are declared: keys, ensure, check; stop the embedded one.",
+    ),
     "schema": Noun(
         "assise.cli.revisions",
         "The tables of the manifest: sql, diagram, models; and their revisions: diff, revise, "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from assise.cli.options import (
     JsonOption,
     ManifestOption,
     ToOption,
+    YesOption,
     add_command,
     open_project,
 )
@@ -87,12 +89,15 @@ def apply(
     *,
     to: ToOption = None,
     drop: DropOption = None,
+    yes: YesOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> int:
     """Run the revisions that the database does not have; the same call goes on after a kill."""
-    project = open_project(context.obj.terminal, manifest, to)
-    applied = project.revisions().apply(drop=drop or (), dry_run=dry_run)
+    terminal = context.obj.terminal
+    project = open_project(terminal, manifest, to)
+    confirm = partial(terminal.ask, yes=yes)
+    applied = project.revisions(confirm=confirm).apply(drop=drop or (), dry_run=dry_run)
     _print_applied(applied.steps, applied.statements, "applied", as_json=as_json)
     return 0
 
@@ -128,10 +133,14 @@ def status(
     found = project.revisions(scratch=scratch).status()
     if as_json:
         revisions = [each._asdict() for each in found.revisions]
-        print(json.dumps({"revisions": revisions, **found.drift.as_json()}))
+        views = [vars(view) for view in found.views]
+        print(json.dumps({"revisions": revisions, "views": views, **found.drift.as_json()}))
         return found.exit_code
     for each in found.revisions:
         print(f"{each.number:04} {each.title}: {each.state} {each.applied_at or ''}".rstrip())
+    for view in found.views:
+        age = f"refreshed {view.age} ago" if view.is_filled and view.age else "not filled yet"
+        print(f"{view.view}: {age}")
     drift = found.drift
     _print_lines({"differs": drift.differences})
     if not drift.is_empty:

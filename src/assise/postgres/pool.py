@@ -184,6 +184,13 @@ class RolePool:
                 self._pool = pool
             return self._pool
 
+    def count_used(self) -> tuple[int, int]:
+        """How many connections are in use, and how many there may be."""
+        if self._pool is None:
+            return 0, self.size
+        stats = self._pool.get_stats()
+        return stats.get("pool_size", 0) - stats.get("pool_available", 0), self.size
+
     async def close(self) -> None:
         """Close all connections."""
         pool, self._pool = self._pool, None

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from assise.schema.catalog import CatalogItem, Facts, Snapshot, compare
+from assise.schema.catalog import UNNAMED, CatalogItem, Difference, Facts, Snapshot, compare
 from assise.schema.retype import is_free, write_recipe
 
 BATCH_ROWS = 10_000
@@ -83,7 +83,7 @@ def rename_columns(snapshot: Snapshot, names: Iterable[tuple[str, str, str]]) ->
 class _Planner:
     def __init__(self, before: Snapshot, after: Snapshot) -> None:
         self.before, self.after = before, after
-        self.difference = compare(before, after)
+        self.difference = _part_retyped(compare(before, after))
         self.new = {item.on for item in self.difference.added if item.kind == "table"}
         self.gone = {item.on for item in self.difference.dropped if item.kind == "table"}
         self.refusals: list[tuple[str, str]] = []
@@ -101,9 +101,9 @@ class _Planner:
             *self._columns(),
             *self._functions(is_early=False),
             *self._constraints(),
-            *self._indexes(),
             *self._simple_added("view"),
             *self._views_changed(),
+            *self._indexes(),
             *self._simple_added("trigger"),
             *self._replaced("trigger"),
             *self._simple_added("policy"),
@@ -265,7 +265,9 @@ class _Planner:
             if new.create.startswith("CREATE VIEW"):
                 yield PlannedStep((_or_replace(new.create),), (_or_replace(old.create),))
             else:
-                yield PlannedStep((old.drop, new.create), (new.drop, old.create))
+                up = (old.drop, new.create, *_keep_parts(new, self.before, self.after))
+                down = (new.drop, old.create, *_keep_parts(old, self.after, self.before))
+                yield PlannedStep(up, down)
 
     def _replaced(self, kind: str) -> Iterator[PlannedStep]:
         """What is dropped and made again in one transaction, so that nobody sees it gone."""
@@ -296,6 +298,29 @@ class _Planner:
     def _is_of_dropped(self, statement: str) -> bool:
         columns = {f"COLUMN {item.on}.{item.name} IS " for item in self._dropped("column")}
         return any(text in statement for text in columns)
+
+
+def _keep_parts(view: CatalogItem, before: Snapshot, after: Snapshot) -> list[str]:
+    """What a view has before and after, and loses when it is dropped and made again."""
+    parts = [item for item in after.values() if item.on == view.on and item.kind != "view"]
+    return [item.create for item in parts if item.id in before]
+
+
+def _part_retyped(difference: Difference) -> Difference:
+    """What differs, where a column gets another type: its checks and indexes go before, come after.
+
+    The server writes their casts anew with the type; on the way back they would be others.
+    """
+    columns = [pair for pair in difference.changed if pair[1].kind == "column"]
+    tables = {new.on for old, new in columns if Facts.of(old).type != Facts.of(new).type}
+    parted = [
+        pair for pair in difference.changed if pair[1].kind in UNNAMED and pair[1].on in tables
+    ]
+    return Difference(
+        difference.added + [new for _, new in parted],
+        difference.dropped + [old for old, _ in parted],
+        [pair for pair in difference.changed if pair not in parted],
+    )
 
 
 def create_table(snapshot: Snapshot, table: CatalogItem) -> str:

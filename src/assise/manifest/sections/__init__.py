@@ -29,12 +29,14 @@ from assise.manifest.sections import (
     project,
     readings,
     redis,
+    redis_keys,
     references,
     revisions,
     schemas,
     search,
     search_log,
     servers,
+    views,
 )
 
 SECTIONS = (
@@ -42,6 +44,7 @@ SECTIONS = (
     postgres.KEYS,
     mongo.KEYS,
     redis.KEYS,
+    redis_keys.KEYS,
     identity.KEYS,
     http.KEYS,
     search_log.KEYS,
@@ -62,6 +65,7 @@ SECTIONS = (
     absent.KEYS,
     comments.KEYS,
     revisions.KEYS,
+    views.KEYS,
     (references.FOREIGN_KEYS,),
     indexes.KEYS,
     search.KEYS,

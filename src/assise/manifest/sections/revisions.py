@@ -26,4 +26,32 @@ WAS = Key(
     check=_check_was,
     default="none",
 )
-KEYS = (WAS,)
+
+
+def check_file(place: Place, name: str) -> Iterator[Problem]:
+    """Check the path of a file of SQL, from the manifest's folder on."""
+    is_outside = name.startswith("/") or ".." in name.split("/")
+    if not name.endswith(".sql") or is_outside or "\0" in name:
+        remedy = "Give a path below the manifest's folder, such as sql/views.sql."
+        yield Problem(place, "is not a file of SQL", show(name), remedy)
+
+
+def _check_sql(place: Place, names: tuple[str, ...], tables: Tables) -> Iterator[Problem]:
+    del tables
+    for i, name in enumerate(names):
+        yield from check_file((*place, str(i)), name)
+        if name in names[:i]:
+            yield Problem((*place, str(i)), "stands there twice", show(name), "Remove it.")
+
+
+SQL = Key(
+    "sql",
+    "manifest",
+    help="files of SQL for what no key says, such as functions and views; run in this order behind"
+    " the tables of an empty database",
+    affects="nothing",
+    type=tuple[str, ...],
+    check=_check_sql,
+    default="none",
+)
+KEYS = (SQL, WAS)
