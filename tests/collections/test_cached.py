@@ -35,7 +35,10 @@ def app(tmp_path: Path, mongo: MongoServer, redis: EmbeddedRedis, database: str)
         f'assise: 1\nname: shop\nmongo: "{mongo.url}shop"\n'
         f'redis: {{cache: "{redis.url}", data: "{redis.url}", prefix: {tmp_path.name[-40:]}}}\nroles: none\ntables: {{}}\n'
     )
-    with psycopg.connect(database, autocommit=True) as connection, suppress(psycopg.errors.DuplicateObject):
+    with (
+        psycopg.connect(database, autocommit=True) as connection,
+        suppress(psycopg.errors.DuplicateObject),
+    ):
         connection.execute("CREATE ROLE of_nobody LOGIN")
     conninfo = make_conninfo(database, user="of_nobody")
     return App(tmp_path, urls={"app": conninfo}, settings={"cache.timeout_ms": 30_000})

@@ -39,14 +39,14 @@ _REMEDIES = {
 }
 
 
-class Written(NamedTuple):
+class WrittenDocuments(NamedTuple):
     """What was written: the collection, and the `_id`s, or None where a filter found them."""
 
     collection: str
     ids: tuple[object, ...] | None
 
 
-AfterWrite = Callable[[Written], Awaitable[None]]
+AfterWrite = Callable[[WrittenDocuments], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ class AppMongo:
         """
         with self._translated(collection):
             done = await self.database[collection].insert_many([dict(each) for each in documents])
-        await self._tell(Written(collection, tuple(done.inserted_ids)))
+        await self._tell(WrittenDocuments(collection, tuple(done.inserted_ids)))
         return list(done.inserted_ids)
 
     async def update(
@@ -208,7 +208,7 @@ class AppMongo:
         with self._translated(collection):
             given = dict(where), dict(change)
             done = await self.database[collection].update_many(*given, upsert=upsert)
-        await self._tell(Written(collection, _find_ids(where)))
+        await self._tell(WrittenDocuments(collection, _find_ids(where)))
         return int(done.matched_count + (done.upserted_id is not None))
 
     async def delete(self, collection: str, where: Mapping[str, Any]) -> int:
@@ -219,10 +219,10 @@ class AppMongo:
         """
         with self._translated(collection):
             done = await self.database[collection].delete_many(dict(where))
-        await self._tell(Written(collection, _find_ids(where)))
+        await self._tell(WrittenDocuments(collection, _find_ids(where)))
         return int(done.deleted_count)
 
-    async def _tell(self, written: Written) -> None:
+    async def _tell(self, written: WrittenDocuments) -> None:
         for call in self.after_write:
             await call(written)
 
@@ -261,7 +261,7 @@ def invalidate_written(invalidate: Callable[[Sequence[str]], Awaitable[None]]) -
     They are `mongo:NAME` of its collection, and `mongo:NAME:ID` of each `_id` that is known.
     """
 
-    async def call(written: Written) -> None:
+    async def call(written: WrittenDocuments) -> None:
         name = f"mongo:{written.collection}"
         ids = [str(each) for each in written.ids or () if isinstance(each, _TAGGED)]
         tags = [name, *(f"{name}:{each}" for each in ids if "{" not in each)]
