@@ -13,7 +13,7 @@ from bson import ObjectId, json_util
 from fastapi import FastAPI, Header, Query
 
 from assise.app import App
-from assise.collections.ensure import Difference
+from assise.collections.ensure import CollectionDifference
 from assise.collections.explain import ExplainedQuery
 from assise.collections.usage import IndexUse
 from assise.errors import ForbiddenError
@@ -60,7 +60,7 @@ class MongoIndexOptimizer:
     def __init__(self, manifest: Path = MANIFEST) -> None:
         self.verbs = Project(manifest).mongo
 
-    def create_all_indexes(self, *, delete_accounts: bool = False) -> list[Difference]:
+    def create_all_indexes(self, *, delete_accounts: bool = False) -> list[CollectionDifference]:
         """Build what is missing; accounts are deleted by `last_login` only when told so."""
         return self.verbs.ensure(yes=delete_accounts, confirm=lambda _question: True)
 

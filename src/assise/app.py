@@ -310,9 +310,10 @@ class App:
         Raises:
             UsageError: the manifest has no MongoDB, or a setting cannot be used.
         """
-        found: AppMongo = load("assise.mongo.application").AppMongo(
-            self.workspace.mongo_pool(self.workspace.whole_manifest())
-        )
+        module, manifest = load("assise.mongo.application"), self.workspace.whole_manifest()
+        found: AppMongo = module.AppMongo(self.workspace.mongo_pool(manifest))
+        if REDIS.of(manifest):
+            found.after_write.append(module.invalidate_written(self.cache.invalidate))
         return found
 
     @cached_property

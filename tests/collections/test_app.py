@@ -17,7 +17,7 @@ from tests.servers.mongo import MongoServer
 
 from assise.app import App
 from assise.errors import CollectionError, RefusedDocumentError, RequestError, UsageError
-from assise.mongo.application import AppMongo, Written, write_lookup
+from assise.mongo.application import AppMongo, WrittenDocuments, write_lookup
 from assise.mongo.pages import read_sort, write_cursor
 
 pytestmark = pytest.mark.contract
@@ -168,9 +168,9 @@ def test_a_join_is_one_query_and_shows_its_pipeline(
 def test_what_is_written_is_told_to_those_who_want_to_know(
     mongo: MongoServer, shop: Shop, tmp_path: Path
 ) -> None:
-    told: list[Written] = []
+    told: list[WrittenDocuments] = []
 
-    async def note(written: Written) -> None:
+    async def note(written: WrittenDocuments) -> None:
         told.append(written)
 
     async def write(found: AppMongo) -> None:
@@ -194,7 +194,7 @@ def test_a_refused_document_is_told_and_tells_nobody(
     shop.users.create_index("email", unique=True)
 
     async def write(found: AppMongo) -> None:
-        async def fail(_written: Written) -> None:
+        async def fail(_written: WrittenDocuments) -> None:
             pytest.fail("nothing was written")
 
         await found.insert("users", [{"_id": 1, "email": "a"}])

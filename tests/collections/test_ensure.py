@@ -15,7 +15,7 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 from tests.servers.mongo import MongoServer
 
-from assise.collections.ensure import Difference
+from assise.collections.ensure import CollectionDifference
 from assise.collections.examine import list_duplicates
 from assise.collections.indexes import IndexForm, IndexKey
 from assise.errors import CollectionError, UsageError
@@ -49,7 +49,7 @@ def agree(_question: str) -> bool:
     return True
 
 
-def say(found: list[Difference]) -> list[str]:
+def say(found: list[CollectionDifference]) -> list[str]:
     return [f"{each.collection}: {each.words} [{each.state}]" for each in found]
 
 

@@ -23,7 +23,7 @@ from assise.cli.options import (
     add_command,
     open_project,
 )
-from assise.collections.ensure import Difference
+from assise.collections.ensure import CollectionDifference
 from assise.collections.explain import SLOW_MS, ExplainedQuery, read_saved
 from assise.collections.shapes import IndexAdvice
 from assise.collections.slow import SlowReport
@@ -38,7 +38,7 @@ ExplainedArgument = Annotated[
     str | None, typer.Argument(metavar="COLLECTION", help="The collection.", show_default=False)
 ]
 FilterArgument = Annotated[str, typer.Argument(metavar="FILTER", help="A filter in JSON.")]
-SortOption = Annotated[
+SortFieldsOption = Annotated[
     str | None, typer.Option("--sort", help="Fields, such as -created_at,name.", show_default=False)
 ]
 ReadOption = Annotated[int, typer.Option("--limit", help="Read this many; 0 is all.")]
@@ -66,7 +66,7 @@ CollectionsArgument = Annotated[
     list[str] | None,
     typer.Argument(help="Only these collections of the manifest.", show_default=False),
 ]
-DropOption = Annotated[
+DropIndexOption = Annotated[
     bool,
     typer.Option(
         "--drop",
@@ -97,7 +97,7 @@ def ensure(
     collections: CollectionsArgument = None,
     manifest: ManifestOption = Path(),
     *,
-    drop: DropOption = False,
+    drop: DropIndexOption = False,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
@@ -130,7 +130,7 @@ def explain(
     query: FilterArgument = "{}",
     manifest: ManifestOption = Path(),
     *,
-    sort: SortOption = None,
+    sort: SortFieldsOption = None,
     limit: ReadOption = 0,
     pipeline: PipelineOption = None,
     file: PlanOption = None,
@@ -288,7 +288,7 @@ def _print_slow(report: SlowReport, advice: Mapping[str, list[IndexAdvice]]) -> 
             print(show_controls(f"{name}: index {index.words}: {index.reason}"))
 
 
-def _print_differences(found: Sequence[Difference], *, as_json: bool) -> None:
+def _print_differences(found: Sequence[CollectionDifference], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps([asdict(each) for each in found], ensure_ascii=False))
         return

@@ -19,7 +19,7 @@ State = Literal["to do", "done", "blocked", "needs --drop", "needs --yes"]
 
 
 @dataclass(frozen=True)
-class Difference:
+class CollectionDifference:
     """What a collection lacks, or has too much, and what became of it.
 
     why: what the documents say to it, such as values that are not unique.
@@ -70,20 +70,20 @@ def judge(step: MongoChange, *, drop: bool, yes: bool) -> State:
     return "needs --yes" if "yes" in step.needs and not yes else "to do"
 
 
-def describe(step: MongoChange, state: State) -> Difference:
+def describe(step: MongoChange, state: State) -> CollectionDifference:
     """A step for people."""
-    return Difference(step.collection, step.act, step.words, state, step.why)
+    return CollectionDifference(step.collection, step.act, step.words, state, step.why)
 
 
 def apply_steps(
     steps: Sequence[MongoChange], database: MongoDatabase, *, drop: bool, yes: bool, log: Log
-) -> list[Difference]:
+) -> list[CollectionDifference]:
     """Do the steps that may be done, one at a time; what a stopped call did stays done.
 
     Raises:
         CollectionError: the server refuses one; those before it are done.
     """
-    found: list[Difference] = []
+    found: list[CollectionDifference] = []
     for step in steps:
         state = judge(step, drop=drop, yes=yes)
         if state == "to do":

@@ -54,7 +54,7 @@ class Predicates:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedQuery:
     """A query as a server wrote it down: its shape, its predicates and its sort."""
 
     shape: QueryShape
@@ -87,7 +87,7 @@ def _write_field(name: str, way: int | str) -> str:
     return f"-{name}" if way == -1 else name
 
 
-def read_command(namespace: str, command: Mapping[str, object]) -> Asked | None:
+def read_command(namespace: str, command: Mapping[str, object]) -> AskedQuery | None:
     """The query of a command that a profiler or a log has; None where it reads nothing by a filter."""
     act, query, sort = _find_query(command)
     if not act:
@@ -97,7 +97,7 @@ def read_command(namespace: str, command: Mapping[str, object]) -> Asked | None:
     where = f"{database}.{named}" if isinstance(named, str) else namespace
     shape = QueryShape(where, act, describe_filter(query), _describe_sort(sort))
     branches = tuple(_list_branches(query))
-    return Asked(shape, branches, sort)
+    return AskedQuery(shape, branches, sort)
 
 
 def _find_query(
@@ -224,7 +224,7 @@ def _note_field(path: str, asked: object, branch: _Branch, depth: int) -> None:
         branch.ranges.append(path)
 
 
-def advise(asked: Asked) -> list[IndexAdvice]:
+def advise(asked: AskedQuery) -> list[IndexAdvice]:
     """The indexes that would serve a query: one for each branch of its `$or`.
 
     None for `$text`, and where no field is asked for.

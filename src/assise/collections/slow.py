@@ -16,7 +16,7 @@ from bson.errors import BSONError
 
 from assise.collections.explain import RATIO, SLOW_MS, WASTED
 from assise.collections.indexes import IndexKey, read_number
-from assise.collections.shapes import Asked, IndexAdvice, advise, covers, read_command
+from assise.collections.shapes import AskedQuery, IndexAdvice, advise, covers, read_command
 from assise.errors import UsageError
 from assise.mongo.source import JsonObject
 
@@ -31,7 +31,7 @@ _OLD_LINE = b"I COMMAND"
 class Operation(NamedTuple):
     """A slow operation: its query, its time, and what was counted."""
 
-    asked: Asked
+    asked: AskedQuery
     ms: int
     documents: int
     keys: int
@@ -44,7 +44,7 @@ class Operation(NamedTuple):
 class SlowShape:
     """The slow operations of one shape, and the indexes that would serve them."""
 
-    asked: Asked
+    asked: AskedQuery
     count: int = 0
     total_ms: int = 0
     max_ms: int = 0

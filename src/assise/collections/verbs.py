@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from assise.collections.ensure import Difference, apply_steps, describe, find_steps, judge
+from assise.collections.ensure import CollectionDifference, apply_steps, describe, find_steps, judge
 from assise.collections.explain import SLOW_MS, ExplainedQuery, explain_reply, write_query
 from assise.collections.indexes import IndexKey, read_found
 from assise.collections.profiler import read_profile, watch_profiler
@@ -32,7 +32,7 @@ class CollectionVerbs:
 
     workspace: Workspace
 
-    def diff(self, only: Sequence[str] | None = None) -> list[Difference]:
+    def diff(self, only: Sequence[str] | None = None) -> list[CollectionDifference]:
         """Say how the collections differ from the manifest, and what stands against a change.
 
         Raises:
@@ -50,7 +50,7 @@ class CollectionVerbs:
         drop: bool = False,
         yes: bool = False,
         confirm: Confirm = refuse,
-    ) -> list[Difference]:
+    ) -> list[CollectionDifference]:
         """Make collections, validators and indexes as the manifest says, one at a time.
 
         Args:

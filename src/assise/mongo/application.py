@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from uuid import UUID
 
+from bson import ObjectId
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
@@ -22,6 +26,9 @@ from assise.mongo.source import JsonObject
 from assise.mongo.url import hide_secrets, list_secrets
 
 MAX_LIMIT = 1_000
+_TAGGED = (str, int, ObjectId, UUID)
+"""Types of `_id` that a tag can name."""
+
 MANY_FIELDS = 20
 """Fields of a document above which a page should name those that it needs."""
 
@@ -32,14 +39,14 @@ _REMEDIES = {
 }
 
 
-class Written(NamedTuple):
+class WrittenDocuments(NamedTuple):
     """What was written: the collection, and the `_id`s, or None where a filter found them."""
 
     collection: str
     ids: tuple[object, ...] | None
 
 
-AfterWrite = Callable[[Written], Awaitable[None]]
+AfterWrite = Callable[[WrittenDocuments], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -181,7 +188,7 @@ class AppMongo:
         """
         with self._translated(collection):
             done = await self.database[collection].insert_many([dict(each) for each in documents])
-        await self._tell(Written(collection, tuple(done.inserted_ids)))
+        await self._tell(WrittenDocuments(collection, tuple(done.inserted_ids)))
         return list(done.inserted_ids)
 
     async def update(
@@ -201,7 +208,7 @@ class AppMongo:
         with self._translated(collection):
             given = dict(where), dict(change)
             done = await self.database[collection].update_many(*given, upsert=upsert)
-        await self._tell(Written(collection, _find_ids(where)))
+        await self._tell(WrittenDocuments(collection, _find_ids(where)))
         return int(done.matched_count + (done.upserted_id is not None))
 
     async def delete(self, collection: str, where: Mapping[str, Any]) -> int:
@@ -212,10 +219,10 @@ class AppMongo:
         """
         with self._translated(collection):
             done = await self.database[collection].delete_many(dict(where))
-        await self._tell(Written(collection, _find_ids(where)))
+        await self._tell(WrittenDocuments(collection, _find_ids(where)))
         return int(done.deleted_count)
 
-    async def _tell(self, written: Written) -> None:
+    async def _tell(self, written: WrittenDocuments) -> None:
         for call in self.after_write:
             await call(written)
 
@@ -246,6 +253,27 @@ class AppMongo:
                 remedy = "Change the document, or the rule in the manifest."
                 message = f"{collection}: {_REFUSED[code]}"
                 raise RefusedDocumentError(message, remedy=remedy) from error
+
+
+def invalidate_written(invalidate: Callable[[Sequence[str]], Awaitable[None]]) -> AfterWrite:
+    """A function for `after_write` that invalidates the tags of what was written.
+
+    They are `mongo:NAME` of its collection, and `mongo:NAME:ID` of each `_id` that is known.
+    """
+
+    async def call(written: WrittenDocuments) -> None:
+        name = f"mongo:{written.collection}"
+        ids = [str(each) for each in written.ids or () if isinstance(each, _TAGGED)]
+        tags = [name, *(f"{name}:{each}" for each in ids if "{" not in each)]
+        # Not in the context of the caller: MongoDB has written, whatever becomes of a transaction.
+        task = asyncio.create_task(_await(invalidate(tags)), context=Context())
+        await task
+
+    return call
+
+
+async def _await(done: Awaitable[None]) -> None:
+    await done
 
 
 def write_lookup(
