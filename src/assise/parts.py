@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from assise.access import purge, rules
+from assise.cache import relay
+from assise.cache import tables as cache_tables
+from assise.revisions import owner as revisions_owner
+from assise.revisions import refresh
 from assise.search import jobs as search_jobs
 from assise.search import tables as search_tables
 from assise.worker import books
@@ -17,7 +21,7 @@ from assise.worker import books
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from assise.workspace import Additions, Job, LoadedTables
+    from assise.workspace import Additions, Job, LoadedTables, Owner
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,27 @@ PARTS = (
         list_jobs=search_jobs.list_jobs,
     ),
     Part(
+        "cache",
+        nouns=("cache", "redis"),
+        extra="cache",
+        sections=("redis", "redis_keys", "cached"),
+        bookkeeping="cache",
+        page="how-to/cache.md",
+        additions=cache_tables,
+        list_jobs=relay.list_jobs,
+    ),
+    Part("monitor", page="how-to/monitor.md"),
+    Part(
+        "revisions",
+        nouns=("schema",),
+        extra="schema",
+        sections=("revisions", "views"),
+        bookkeeping="revisions",
+        page="how-to/revisions.md",
+        additions=revisions_owner,
+        list_jobs=refresh.list_jobs,
+    ),
+    Part(
         "worker",
         nouns=("worker",),
         extra="jobs",
@@ -86,6 +111,12 @@ PARTS = (
         page="how-to/sign-in.md",
     ),
     Part(
+        "collections",
+        nouns=("mongo",),
+        sections=("mongo", "mongo_collections", "mongo_fields", "mongo_indexes"),
+        page="how-to/mongodb-that-stays.md",
+    ),
+    Part(
         "api",
         nouns=("serve",),
         extra="api",
@@ -94,6 +125,11 @@ PARTS = (
         is_face=True,
     ),
 )
+
+
+def find_owner() -> Owner:
+    """Who knows whether revisions own the schema."""
+    return revisions_owner
 
 
 def list_additions() -> Sequence[Additions]:

@@ -15,7 +15,16 @@ PACKAGES = sorted(folder.parent.parent.name for folder in ROOT.glob("*/sql/queri
 
 
 def test_every_package_with_queries_is_looked_at() -> None:
-    assert PACKAGES == ["access", "identity", "postgres", "search", "transfer", "worker"]
+    assert PACKAGES == [
+        "access",
+        "cache",
+        "identity",
+        "postgres",
+        "revisions",
+        "search",
+        "transfer",
+        "worker",
+    ]
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -22,6 +22,7 @@ from assise.workspace import LoadedTables
 
 QUERIES = Queries("assise.search")
 PART = Bookkeeping("search", files("assise.search").joinpath("sql"))
+IN_SCRIPT = False
 
 _DROP_EXTENSION = (
     "DO $$ BEGIN DROP EXTENSION IF EXISTS {name};"
@@ -158,14 +159,12 @@ def list_additions(connection: Connection, load: str) -> set[tuple[str, str]]:
 
 
 def forget(connection: Connection, load: str) -> None:
-    """Drop what search has made beside the tables of a load, which are gone.
-
-    The caller has the lock of the bookkeeping, and a transaction.
-    """
-    if not bookkeeping.find_version(connection, PART):
-        return
-    for (statement,) in connection.execute(QUERIES["forget"], {"load": load}):
-        connection.execute(str(statement))
-    if not connection.scalar(QUERIES["has_objects"]):
-        connection.execute(QUERIES["drop_objects"])
-        bookkeeping.forget(connection, PART)
+    """Drop what search has made beside the tables of a load, which are gone."""
+    bookkeeping.forget_objects(
+        connection,
+        PART,
+        load,
+        gone=QUERIES["forget"],
+        are_left=QUERIES["has_objects"],
+        drop=QUERIES["drop_objects"],
+    )
