@@ -11,11 +11,11 @@ from assise.postgres.pool import Record, Session
 from assise.postgres.sync import SyncSession
 from assise.search.query import Request, ask
 
-Found = TypeVar("Found")
-Statements = Generator[tuple[str, dict[str, object]], Sequence[Record], Found]
+Ended = TypeVar("Ended")
+SearchSteps = Generator[tuple[str, dict[str, object]], Sequence[Record], Ended]
 
 
-def run(statements: Statements[Found], session: SyncSession) -> Found:
+def run(statements: SearchSteps[Ended], session: SyncSession) -> Ended:
     """Run a search in a session."""
     rows = None
     try:
@@ -23,11 +23,11 @@ def run(statements: Statements[Found], session: SyncSession) -> Found:
             statement, parameters = statements.send(rows) if rows is not None else next(statements)
             rows = session.fetch(statement, parameters)
     except StopIteration as end:
-        found: Found = end.value
+        found: Ended = end.value
         return found
 
 
-async def run_async(statements: Statements[Found], session: Session) -> Found:
+async def run_async(statements: SearchSteps[Ended], session: Session) -> Ended:
     """Run a search in a session of an application."""
     rows = None
     try:
@@ -35,7 +35,7 @@ async def run_async(statements: Statements[Found], session: Session) -> Found:
             statement, parameters = statements.send(rows) if rows is not None else next(statements)
             rows = await session.fetch(statement, parameters)
     except StopIteration as end:
-        found: Found = end.value
+        found: Ended = end.value
         return found
 
 

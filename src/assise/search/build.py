@@ -26,8 +26,9 @@ UNSEALED = 2_000
 SMALL = 20_000
 """A table of so many rows needs no blocks: all rows that a user sees are scored."""
 
-LEARNED = 4_000
-"""Rows whose words are put into the vocabulary in one transaction."""
+LEARNED, MERGED = 20_000, 5_000
+"""Rows whose words are put into the vocabulary in one transaction; those of fewer are merged with
+what is there."""
 
 GROWTH, DRIFT = 2.0, 0.1
 """Statistics are counted again when rows double, or their average length moves by a tenth."""
@@ -185,7 +186,10 @@ class Builder:
             until = min(low + LEARNED, high)
             values = {"generation": generation.generation, "high": until}
             with self.connection.transaction():
-                self.run("learn_vocabulary", low=low, **values)
+                # Nobody knows how many words there are: a loop over them would never end.
+                self.connection.execute("SET LOCAL enable_nestloop = off")
+                self.connection.execute("SET LOCAL work_mem = '64MB'")
+                self.run("learn_vocabulary", low=low, merges=until - low < MERGED, **values)
                 self.run("set_learned", **values)
             low = until
             self.progress("learned", low)

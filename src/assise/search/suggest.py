@@ -14,7 +14,7 @@ from assise.schema.search.searched import call_suggest, select_hits
 from assise.search.query import check_tables
 from assise.search.snippet import fold
 
-Kind = Literal["query", "word", "title"]
+SuggestionKind = Literal["query", "word", "title"]
 TITLES = 3
 """Titles that are suggested at most."""
 
@@ -30,7 +30,7 @@ class Suggestion:
     """
 
     text: str
-    type: Kind
+    type: SuggestionKind
 
 
 def suggest(
@@ -77,5 +77,5 @@ def _list_titles(titles: Iterable[object], begun: str) -> Iterable[Suggestion]:
             yield Suggestion(title, "title")
 
 
-def _kind(text: object) -> Kind:
-    return next(each for each in get_args(Kind) if each == text)
+def _kind(text: object) -> SuggestionKind:
+    return next(each for each in get_args(SuggestionKind) if each == text)

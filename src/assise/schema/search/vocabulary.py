@@ -40,6 +40,7 @@ def list_parts(table: Searched) -> Mapping[str, str]:
         ),
         "owner_keys": list_owners(table),
         "owners": list_own(table),
+        "has_owners": "true" if table.rules.guards.get(table.name) else "false",
     }
 
 
@@ -77,7 +78,9 @@ def list_owners(table: Searched) -> str:
     guard = table.rules.guards.get(table.name)
     columns = dict.fromkeys(each.column for each in guard.read) if guard else {}
     keys = [f"{quote_text(f'{n}=')} || t.{quote(name)}::text" for n, name in enumerate(columns)]
-    return f"ARRAY[{', '.join([quote_text(''), *keys])}]"
+    # Every row is counted once for all rows: under its first owner, or nobody's.
+    first = f"coalesce({keys[0]}, '0=')" if keys else "'0='"
+    return f"ARRAY[{', '.join([first, *keys[1:]])}]"
 
 
 def list_own(table: Searched) -> str:

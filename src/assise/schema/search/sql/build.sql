@@ -65,33 +65,43 @@ RETURNING s.rows
 
 -- learn_vocabulary --
 WITH read AS (
-    SELECT w.number, {owner_keys} AS owners, {schema}._search_space({schema}._search_clean({vocabulary_text})) AS text
-    FROM {learned} JOIN {place} AS t ON {same_t_w}
-), spelled AS (
-    SELECT r.number, r.owners, s.lexeme AS spelling,
-        CASE WHEN s.lexeme ~ '^[a-z0-9]+$' THEN s.lexeme ELSE coalesce((ts_lexize({fold}, s.lexeme))[1], s.lexeme) END AS word
-    FROM read AS r, unnest(to_tsvector('pg_catalog.simple', r.text)) AS s
-    WHERE length(s.lexeme) BETWEEN 3 AND 40 AND s.lexeme ~ '^[[:alpha:]][[:alnum:]]*$'
+    SELECT w.number, t.owners, t.text FROM {learned} CROSS JOIN LATERAL (
+        SELECT {owner_keys} AS owners, {schema}._search_space({schema}._search_clean({vocabulary_text})) AS text
+        FROM {place} AS t WHERE {same_t_w} OFFSET 0
+    ) AS t
+), occurring AS MATERIALIZED (
+    SELECT o.owner, s.lexeme, count(*) AS n, min(r.number) AS first, max(r.number) AS last
+    FROM read AS r, unnest(to_tsvector('pg_catalog.simple', r.text)) AS s, unnest(r.owners) AS o (owner)
+    WHERE o.owner IS NOT NULL GROUP BY 1, 2
+), spelled AS MATERIALIZED (
+    SELECT s.spelling, s.word FROM (
+        SELECT s.lexeme AS spelling, CASE WHEN s.lexeme ~ '^[a-z0-9]+$' THEN s.lexeme ELSE coalesce((ts_lexize({fold}, s.lexeme))[1], s.lexeme) END AS word
+        FROM (SELECT DISTINCT lexeme FROM occurring) AS s
+        WHERE length(s.lexeme) BETWEEN 3 AND 40 AND s.lexeme ~ '^[[:alpha:]][[:alnum:]]*$'
+    ) AS s WHERE {no_stop_word}
 ), counted AS (
-    SELECT o.owner, left(s.word, CASE o.owner WHEN '' THEN 2 ELSE 1 END) AS initial, s.word,
-        max(s.spelling COLLATE "C") AS spelling, count(*) AS n, min(s.number) AS first, max(s.number) AS last
-    FROM spelled AS s, unnest(s.owners) AS o (owner) WHERE o.owner IS NOT NULL AND {no_stop_word} GROUP BY 1, 2, 3
+    SELECT o.owner, left(s.word, 1) AS initial, s.word, s.spelling, o.n, o.first, o.last
+    FROM occurring AS o JOIN spelled AS s ON s.spelling = o.lexeme WHERE {has_owners}
+    UNION ALL
+    SELECT '', left(s.word, 2), s.word, s.spelling, sum(o.n), min(o.first), max(o.last)
+    FROM occurring AS o JOIN spelled AS s ON s.spelling = o.lexeme WHERE starts_with(o.owner, '0=') GROUP BY 2, 3, 4
+), old AS (
+    -- Words of all rows stand together; of many rows those of each owner are added beside what is there.
+    DELETE FROM {vocabulary} AS v USING (SELECT DISTINCT owner, initial FROM counted WHERE owner = '' OR %(merges)s) AS k
+    WHERE v.generation = %(generation)s AND v.owner = k.owner AND v.initial = k.initial
+    RETURNING v.*
 ), merged AS (
     SELECT owner, initial, word, max(spelling COLLATE "C") AS spelling, sum(n)::int4 AS n, min(first) AS first, max(last) AS last
     FROM (
         SELECT * FROM counted
         UNION ALL
         SELECT v.owner, v.initial, u.word, coalesce(u.spelling, u.word), u.n, u.first, u.last
-        FROM (SELECT DISTINCT owner, initial FROM counted) AS k
-        JOIN {vocabulary} AS v ON v.generation = %(generation)s AND v.owner = k.owner AND v.initial = k.initial
-        CROSS JOIN LATERAL unnest(v.words, v.spellings, v.counts, v.firsts, v.lasts) AS u (word, spelling, n, first, last)
+        FROM old AS v, unnest(v.words, v.spellings, v.counts, v.firsts, v.lasts) AS u (word, spelling, n, first, last)
     ) AS x GROUP BY 1, 2, 3
 )
-INSERT INTO {vocabulary} (generation, owner, initial, words, spellings, counts, firsts, lasts)
-SELECT %(generation)s, owner, initial, array_agg(word), array_agg(nullif(spelling, word)), array_agg(n), array_agg(first), array_agg(last)
+INSERT INTO {vocabulary} (generation, owner, initial, part, words, spellings, counts, firsts, lasts)
+SELECT %(generation)s, owner, initial, %(high)s, array_agg(word), array_agg(nullif(spelling, word)), array_agg(n), array_agg(first), array_agg(last)
 FROM merged GROUP BY owner, initial
-ON CONFLICT (generation, owner, initial) DO UPDATE SET words = excluded.words, spellings = excluded.spellings,
-    counts = excluded.counts, firsts = excluded.firsts, lasts = excluded.lasts
 
 -- set_learned --
 UPDATE {state} SET learned = %(high)s WHERE name = {name} AND generation = %(generation)s

@@ -47,12 +47,13 @@ CREATE TABLE {vocabulary} (
     generation int4 NOT NULL,
     owner text COLLATE "C" NOT NULL,     -- whose rows have the words; empty: all rows
     initial text COLLATE "C" NOT NULL,   -- how the words begin: a letter, of all rows two
+    part int8 NOT NULL,                  -- of the rows with lower numbers than this
     words text[] NOT NULL,               -- in lower case, without accents
     spellings text[] NOT NULL,           -- with accents; NULL for a word without
     counts int4[] NOT NULL,
     firsts int8[] NOT NULL,              -- the numbers of two rows that have the word
     lasts int8[] NOT NULL,
-    PRIMARY KEY (generation, owner, initial)
+    PRIMARY KEY (generation, owner, initial, part)
 );
 UPDATE {state} SET learned = 0 WHERE name = {name}
 
