@@ -17,7 +17,7 @@ from assise.mongo.source import NO_OPTIONS, SourceOptions
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
 from assise.progress import Log, OnProgress
-from assise.workspace import Confirm, Workspace, find_manifest, keep_silent, refuse
+from assise.workspace import Confirm, Workspace, find_manifest, keep_silent, read_sql, refuse
 
 if TYPE_CHECKING:
     from assise.access.explain import AccessVerbs
@@ -193,16 +193,18 @@ class Project:
 
         return SearchVerbs(self.workspace, partial(open_loaded, self.workspace))
 
-    def revisions(self, *, scratch: str | None = None) -> RevisionVerbs:
+    def revisions(self, *, scratch: str | None = None, confirm: Confirm = refuse) -> RevisionVerbs:
         """Revisions of the schema: `diff`, `revise`, `apply`, `revert`, `status`, `lint`, `mark`.
 
         Args:
             scratch: the URL of a server on which databases may be made for a moment.
+            confirm: is asked before a revision closes the load.
         """
         from assise.revisions.verbs import RevisionVerbs
         from assise.transfer.finished import open_target
 
-        return RevisionVerbs(self.workspace, partial(open_target, self.workspace), scratch)
+        workspace = self._asking(confirm)
+        return RevisionVerbs(workspace, partial(open_target, workspace), scratch)
 
     @property
     def mongo(self) -> CollectionVerbs:
@@ -432,7 +434,8 @@ class Project:
 
         if on != MAIN:
             return write_script(self.workspace.whole_manifest(), on)
-        return script(self.manifest, "public")
+        manifest = self.manifest
+        return script(manifest, "public", read_sql(self.path, manifest))
 
     def schema_diagram(self) -> str:
         """Draw the manifest's tables and their references as Mermaid; no server is asked."""

@@ -87,6 +87,10 @@ class Servers:
             self._pools[on, role] = pool
         return self._pools[on, role]
 
+    def list_pools(self) -> list[tuple[RoleName, RolePool]]:
+        """The pools that have been asked for, with their roles."""
+        return [(role, pool) for (_, role), pool in self._pools.items()]
+
     def _make_pool(
         self,
         conninfo: str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar, get_args
@@ -19,6 +19,7 @@ from assise.manifest.sections.mongo import MONGO, MongoAddress
 from assise.manifest.sections.postgres import ELSEWHERE, RoleName
 from assise.manifest.sections.redis import EMBEDDED as EMBEDDED_REDIS
 from assise.manifest.sections.redis import REDIS, RedisUse
+from assise.manifest.sections.revisions import SQL
 from assise.manifest.sections.servers import MAIN
 from assise.mongo.pool import PoolSizes
 from assise.postgres.connection import Connection
@@ -78,6 +79,28 @@ def find_manifest(path: Path | str) -> Path:
     return path / "assise.yaml" if path.is_dir() else path
 
 
+def read_sql(path: Path, manifest: Manifest) -> list[str]:
+    """The texts of the files that `sql:` names, which lie below the folder of the manifest.
+
+    Each ends without a semicolon, and with an end of line: its last line may be a comment.
+
+    Raises:
+        UsageError: a file cannot be read.
+    """
+    texts = []
+    for name in SQL.of(manifest) or ():
+        file = path.parent / name
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(
+                f"{file} cannot be read: {error}",
+                remedy="Put the file there, in UTF-8, or take it out of sql: in the manifest.",
+            ) from error
+        texts.append(text.rstrip().removesuffix(";") + "\n")
+    return texts
+
+
 @dataclass(frozen=True)
 class Job:
     """What the worker runs when it is due, in the form of cron.
@@ -105,6 +128,7 @@ class LoadedTables:
     record: counts the open transaction among them.
     find_redis: the URL of the cache's Redis; an embedded server is started for it.
     move: changes what the load keeps of its tables.
+    columns: those that the load has written, such as `users.name`.
     """
 
     name: str
@@ -113,6 +137,7 @@ class LoadedTables:
     transactions: str
     record: Callable[[], None]
     move: Move
+    columns: Collection[str]
     find_redis: Callable[[], str] = str
 
 
@@ -130,7 +155,12 @@ class Owner(Protocol):
 
 
 class Additions(Protocol):
-    """What a part adds to the tables of a load: a module with these functions."""
+    """What a part adds to the tables of a load: a module with these functions.
+
+    IN_SCRIPT: whether `assise schema sql` has all of it, so that revisions may own it.
+    """
+
+    IN_SCRIPT: bool
 
     def apply_manifest(self, connection: Connection, tables: LoadedTables, *, log: Log) -> None:
         """Make it as the manifest says, or change it in place."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
@@ -269,6 +270,7 @@ def test_a_pool_above_all_connections_of_the_server_is_refused(
     mongo.answer_truly()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_server_that_is_away_is_an_error_without_the_password(tmp_path: Path) -> None:
     async def read(found: AppMongo) -> None:
         assert "s3cret" not in repr(found)
@@ -278,6 +280,8 @@ def test_a_server_that_is_away_is_an_error_without_the_password(tmp_path: Path) 
         assert caught.value.remedy
 
     run(open_app(tmp_path, "mongodb://anna:s3cret@127.0.0.1:9/shop", selection_ms=50), read)
+    # pymongo 4.20 leaves a socket open whose connect its close has cancelled.
+    gc.collect()
 
 
 def test_an_operation_waits_for_a_free_connection_and_then_says_so(
@@ -287,23 +291,15 @@ def test_an_operation_waits_for_a_free_connection_and_then_says_so(
 
     async def read(found: AppMongo) -> None:
         await found.page("users", {})
-        mongo.answer("find", {"wait": 1500}, "users", times=1)
-        slow = asyncio.create_task(found.page("users", {}))
-        while not mongo_is_busy(found):
-            await asyncio.sleep(0.01)
-        with pytest.raises(CollectionError) as caught:
-            await found.page("users", {})
+        (server,) = found.database.client._topology._servers.values()  # noqa: SLF001
+        async with server.pool.checkout():
+            with pytest.raises(CollectionError, match="checking out a connection") as caught:
+                await found.page("users", {})
         assert "mongo.max_pool_size" in caught.value.remedy
-        assert len((await slow).items) == 1
+        assert len((await found.page("users", {})).items) == 1
 
     sizes = {"max_pool_size": 1, "wait_queue_ms": 50}
     run(open_app(tmp_path, f"{mongo.url}shop", **sizes), read)
-
-
-def mongo_is_busy(found: AppMongo) -> bool:
-    """Whether the one connection of the pool is in use."""
-    servers = found.database.client._topology._servers.values()  # noqa: SLF001
-    return any(server.pool.active_sockets for server in servers)
 
 
 def test_an_application_without_mongodb_is_told_what_to_write(tmp_path: Path) -> None:

@@ -142,6 +142,13 @@ def test_accounts_are_deleted_by_their_time_with_yes_alone(shop: Shop, write: Wr
     assert "last_login_1" in shop.users.index_information()
 
 
+def test_accounts_need_yes_also_where_none_goes_at_once(shop: Shop, write: Write) -> None:
+    (_, expire) = write("  users: {keep: {last_login: 365 days}}\n").mongo.ensure(confirm=agree)
+    assert expire.state == "needs --yes"
+    assert expire.why == ("deletes 0 documents at once, and others later",)
+    assert "last_login_1" not in shop.users.index_information()
+
+
 def test_a_time_that_deletes_no_accounts_is_told_and_built(shop: Shop, write: Write) -> None:
     shop.events.insert_many({"created_at": OLD} for _ in range(7))
     (step,) = write("  events: {keep: {created_at: 90 days}}\n").mongo.ensure(confirm=agree)

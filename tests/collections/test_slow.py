@@ -7,6 +7,7 @@ MongoDB 4.4 to 8.0, https://www.mongodb.com/docs/manual/reference/database-profi
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from bson import ObjectId, json_util
 from assise.collections.indexes import IndexKey
 from assise.collections.shapes import advise, covers, describe_filter, read_command
 from assise.collections.slow import SlowReport, group_operations, read_log, suggest
+from assise.errors import UsageError
 from assise.project import Project
 
 USER = ObjectId("507f1f77bcf86cd799430007")
@@ -221,6 +223,13 @@ def test_a_log_is_read_and_what_is_not_read_is_counted(tmp_path: Path) -> None:
         "in lines of MongoDB 4.2, which have no JSON": 1,
         "in a line over 1,048,576 bytes": 1,
     }
+
+
+def test_a_compressed_log_is_refused(tmp_path: Path) -> None:
+    log = tmp_path / "mongod.log.gz"
+    log.write_bytes(gzip.compress(log_line().encode()))
+    with pytest.raises(UsageError, match="is compressed"):
+        Project(tmp_path).mongo.slow(log_file=log)
 
 
 def test_the_indexes_of_the_manifest_are_not_suggested_for_a_log(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ http: {origins: ["https://devora.example"], rate_limit: "100/minute"}
 search_log: {keep: "90 days", users: key}
 roles: {prefix: devora}
 legacy_uuids: java
+sql: [sql/views.sql]
 
 collections:
   users: {indexes: [{columns: [email], unique: true}, [status, -created_at]], columns: true}

@@ -30,17 +30,8 @@ SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "per
 SCHEMA |= {"soft_delete"}
 SCHEMA |= {"schemas", "api", "identity", "search", "search_log", "cache"}
 ELSEWHERE_KEYS = {"on", "mirror", "fallback"}
-NOTHING = {
-    "assise",
-    "name",
-    "postgres",
-    "http",
-    "mongo",
-    "collections",
-    "redis",
-    "redis_keys",
-    "was",
-} | ELSEWHERE_KEYS
+NOTHING = set("assise name postgres http mongo collections redis redis_keys was sql".split())
+NOTHING |= ELSEWHERE_KEYS
 PLACES = {
     "manifest": (),
     "table": ("tables", "users"),
@@ -176,6 +167,7 @@ CHANGES = {
     ("column", "check"): ("price >= 0", "price > 0"),
     ("table", "foreign_keys"): ('files(user_id, _position)"}', 'files"}'),
     ("table", "indexes"): ("[city, -price]", "[city, price]"),
+    ("manifest", "sql"): ("sql/views.sql", "sql/functions.sql"),
     ("column", "was"): (", was: town", ""),
     ("column", "comment"): ('"as it was typed"', '"as it was heard"'),
 }
@@ -343,7 +335,8 @@ MISTAKES = [
         "kept_day: ",
         (
             "assise.yaml:6: kept_day: is not a manifest key here\n"
-            f"Did you mean kept_days? Known: {KNOWN[:-1]}, token, kept_days."
+            "Did you mean kept_days? Known:"
+            f" {KNOWN.removesuffix(', sql.')}, token, kept_days, sql."
         ),
     ),
 ]

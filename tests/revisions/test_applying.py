@@ -12,10 +12,11 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
+from tests.dumps import confirm
 from tests.revisions.changing import change, check_same, folder_of, revise
 from tests.scenes.commands import wait_until
 
-from assise.errors import BusyError, TargetError
+from assise.errors import BusyError, TargetError, ViolationError
 from assise.postgres.connection import Connection
 from assise.postgres.steps import Runner
 from assise.project import Project
@@ -122,7 +123,7 @@ def test_a_lock_that_cannot_be_had_names_who_has_it(database: str) -> None:
         with holding(database, "LOCK TABLE t") as other:
             runner = Runner(connection, said.append, tries=1, lock_timeout_s=1)
             pid = other.info.backend_pid
-            with pytest.raises(BusyError, match=f"process {pid} .*LOCK TABLE t") as refused:
+            with pytest.raises(BusyError, match=f"process {pid}.*LOCK TABLE t") as refused:
                 runner.run_together(["ALTER TABLE t ADD b int"], ["t"], lambda: None)
             assert "the same command goes on" in refused.value.remedy
         runner.run_together(["ALTER TABLE t ADD b int"], ["t"], lambda: None)
@@ -150,6 +151,7 @@ def test_two_deployments_at_once_apply_once(shop: Project, query: Query, databas
     assert query("SELECT number, state FROM assise.revision ORDER BY 1")[1:] == [(2, "applied")]
 
 
+@pytest.mark.contract
 def test_a_writer_whose_statements_fit_both_forms_sees_no_error(
     shop: Project, database: str
 ) -> None:
@@ -189,3 +191,23 @@ def test_a_writer_whose_statements_fit_both_forms_sees_no_error(
         writer.join()
     assert written
     check_same(shop)
+
+
+def test_rows_that_break_a_step_name_its_line_and_the_way_out(shop: Project, query: Query) -> None:
+    change(shop, "state: {type: text}", "state: {type: text, values: [sent]}")
+    change(shop, "who buys", "buyers")
+    revise(shop, "sent")
+    with pytest.raises(
+        ViolationError, match=r"0002_sent\.sql:\d+: .*orders_state_check"
+    ) as refused:
+        shop.revisions().apply()
+    assert "assise schema revert" in refused.value.remedy
+    assert shop.revisions().status().revisions[1].state == "begun"
+    query("UPDATE orders SET state = 'sent'")
+    shop.revisions().apply()
+    check_same(shop)
+
+
+def test_undo_forgets_the_revisions(shop: Project, query: Query) -> None:
+    assert shop.undo(confirm=confirm).is_done
+    assert query("SELECT to_regnamespace('assise'), to_regclass('users')") == [(None, None)]

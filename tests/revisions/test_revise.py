@@ -94,7 +94,10 @@ def test_a_dropped_column_is_named_twice_and_closes_the_load(shop: Project, quer
     with pytest.raises(EditedError, match=r"orders\.state"):
         shop.revisions().apply()
     assert query("SELECT count(state) FROM orders") == [(300,)]
-    shop.revisions().apply(drop=["orders.state"])
+    with pytest.raises(UsageError, match=r"the load is closed, .* in orders\.state"):
+        shop.revisions().apply(drop=["orders.state"])
+    assert query("SELECT count(state) FROM orders") == [(300,)]
+    shop.revisions(confirm=confirm).apply(drop=["orders.state"])
     check_same(shop)
     for verb in (shop.verify, shop.repair, shop.undo, lambda: shop.export("orders", print)):
         with pytest.raises(ChangedError, match="closed by revision 0002 drop state"):
@@ -108,7 +111,7 @@ def test_a_type_changes_in_place_only_where_no_row_is_written(shop: Project, que
     file = "SELECT pg_relation_filenode('users'), pg_relation_filenode('orders')"
     before = query(file)
     revise(shop, "wider")
-    shop.revisions().apply()
+    shop.revisions(confirm=confirm).apply()
     assert query(file) == before
     check_same(shop)
     change(shop, "amount: int4", "amount: int8")
@@ -150,3 +153,20 @@ def test_an_empty_database_gets_the_tables_from_the_revisions(
     assert list(fresh.revisions().apply().steps) == ["0001 start", "0002 buyers"]
     check_same(fresh)
     databases.drop(conninfo)
+
+
+def test_a_check_of_a_column_with_another_type_comes_back_as_it_was(
+    shop: Project, query: Query
+) -> None:
+    change(shop, 'name: {type: "varchar(20)"', 'name: {type: "varchar(20)", check: "name <> \'\'"')
+    revise(shop, "check")
+    shop.revisions().apply()
+    check = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'users_name_check'"
+    before = query(check)
+    change(shop, 'name: {type: "varchar(20)"', 'name: {type: "text"')
+    revise(shop, "text")
+    shop.revisions(confirm=confirm).apply()
+    assert query(check) != before
+    check_same(shop)
+    shop.revisions().revert()
+    assert query(check) == before

@@ -23,6 +23,7 @@ from assise.workspace import LoadedTables
 QUERIES = Queries("assise.access")
 PART = Bookkeeping("access", files("assise.access").joinpath("sql"))
 
+IN_SCRIPT = True
 DEFINED = 2
 """The version of the bookkeeping from which on it has definitions."""
 

@@ -18,6 +18,7 @@ from assise.workspace import LoadedTables
 
 QUERIES = Queries("assise.cache")
 PART = Bookkeeping("cache", files("assise.cache").joinpath("sql"))
+IN_SCRIPT = False
 
 
 def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) -> None:

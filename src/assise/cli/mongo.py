@@ -114,8 +114,9 @@ def ensure(
         found = project.ensure(collections, drop=drop, yes=yes, confirm=confirm)
     _print_differences(found, as_json=as_json)
     done = sum(each.state == "done" for each in found)
-    terminal.say(f"{count_of(done, 'change')} made, {len(found) - done:,} left")
-    return 3 if done < len(found) else 0
+    left = len(found) - done
+    terminal.say(f"{count_of(done, 'change')} made, {left:,} left")
+    return 3 if left else 0
 
 
 @add_command(
@@ -206,8 +207,8 @@ def indexes(
         print(json.dumps(asdict(report), ensure_ascii=False, default=str))
     for use in [] if as_json else report.indexes:
         since = "" if use.since is None else f" since {use.since:%Y-%m-%d %H:%M}"
-        uses = count_of(use.uses, "use")
-        print(show_controls(f"{use.collection}: {use.name} {use.words}  {uses}{since}"))
+        uses = f"{count_of(use.uses, 'use')}{since}"
+        print(show_controls(f"{use.collection}: {use.name} {use.words}  {uses}"))
         for line in use.says:
             print(show_controls(f"    {line}"))
     for member, why in report.silent.items():
@@ -248,8 +249,8 @@ def _print_plan(found: ExplainedQuery) -> None:
     if found.indexes:
         print(show_controls(f"  by {', '.join(found.indexes)}"))
     if found.returned is not None:
-        keys = f"{found.keys or 0:,} keys, {found.documents or 0:,} documents examined"
-        print(f"  {found.returned:,} returned, {keys}, {found.ms or 0:,} ms")
+        examined = f"{found.keys:,} keys, {found.documents:,} documents examined"
+        print(f"  {found.returned:,} returned, {examined}, {found.ms:,} ms")
     for line in found.says:
         print(show_controls(f"  {line}"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from assise.cli.options import (
     JsonOption,
     ManifestOption,
     ToOption,
+    YesOption,
     add_command,
     open_project,
 )
@@ -87,12 +89,15 @@ def apply(
     *,
     to: ToOption = None,
     drop: DropOption = None,
+    yes: YesOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> int:
     """Run the revisions that the database does not have; the same call goes on after a kill."""
-    project = open_project(context.obj.terminal, manifest, to)
-    applied = project.revisions().apply(drop=drop or (), dry_run=dry_run)
+    terminal = context.obj.terminal
+    project = open_project(terminal, manifest, to)
+    confirm = partial(terminal.ask, yes=yes)
+    applied = project.revisions(confirm=confirm).apply(drop=drop or (), dry_run=dry_run)
     _print_applied(applied.steps, applied.statements, "applied", as_json=as_json)
     return 0
 

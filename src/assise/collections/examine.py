@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from assise.collections.indexes import IndexForm, read_json, write_json
+from assise.collections.indexes import IndexForm, read_json, read_number, write_json
 from assise.collections.plan import MongoChange, Need
 from assise.manifest.model import Manifest
 from assise.manifest.sections.mongo_collections import COLLECTIONS, CollectionRules
@@ -90,17 +90,21 @@ def list_duplicates(index: IndexForm) -> list[JsonObject]:
 
 
 def _list_levels(field: str) -> Iterator[str]:
-    steps = field.split(".")
-    yield from (".".join(steps[:end]) for end in range(1, len(steps) + 1))
+    """Every path that leads to a field, and its own."""
+    level = ""
+    for step in field.split("."):
+        level = f"{level}.{step}" if level else step
+        yield level
 
 
 def _describe_group(group: Mapping[str, object], index: IndexForm) -> str:
     key = group["_id"]
     values = list(key.values()) if isinstance(key, Mapping) else [key]
-    pairs = zip(index.fields, values, strict=False)
-    said = ", ".join(f"{field}: {show_value(value)}" for field, value in pairs)
-    ids = f"_id {show_value(group['one'])} and {show_value(group['other'])}"
-    return f"{said} in {count_of(int(str(group['n'])), 'document')}, such as {ids}"
+    shown = map(show_value, values)
+    said = ", ".join(map(": ".join, zip(index.fields, shown, strict=False)))
+    one, other = show_value(group["one"]), show_value(group["other"])
+    documents = count_of(read_number(group["n"]), "document")
+    return f"{said} in {documents}, such as _id {one} and {other}"
 
 
 def show_value(value: object) -> str:
@@ -113,18 +117,18 @@ def _find_deleted(
     step: MongoChange, index: IndexForm, manifest: Manifest, database: MongoDatabase
 ) -> MongoChange:
     """Count the documents that go at once, and what refers to them."""
-    keep = dt.timedelta(seconds=index.keep_s or 0)
-    past: JsonObject = {index.fields[0]: {"$lt": dt.datetime.now(dt.UTC) - keep}}
+    until = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=index.keep_s or 0)
+    past: JsonObject = {index.fields[0]: {"$lt": until}}
     count = database.count(step.collection, {"$and": [past, _filter_of(index)]})
-    if not count:
+    references = list_references(step.collection, manifest)
+    is_people = step.collection.lower() in ACCOUNTS or bool(references)
+    if not (count or is_people):
         return step
     why = [f"deletes {count_of(count, 'document')} at once, and others later"]
-    references = list_references(step.collection, manifest)
-    for reference in references:
+    for reference in references if count else ():
         orphans = _count_orphans(reference, step.collection, past, database)
         said = f"{reference.collection}.{reference.path} of {count_of(orphans, 'document')}"
         why += [f"orphans {said}"] if orphans else []
-    is_people = step.collection.lower() in ACCOUNTS or bool(references)
     needs = (*step.needs, *_YES) if is_people else step.needs
     return replace(step, needs=needs, why=(*step.why, *why))
 
@@ -163,15 +167,16 @@ def list_references(collection: str, manifest: Manifest) -> list[Referrer]:
     ]
     for table in manifest.tables.values():
         for column in table.columns.values():
-            target = manifest.tables.get((REFERENCES.of(column) or "").partition("(")[0])
+            name, _, _ = (REFERENCES.of(column) or "").partition("(")
+            target = manifest.tables.get(name)
             if target is not None and target.collection == collection and table.collection:
                 found.append(Referrer(table.collection, ".".join(column.path)))
     return list(dict.fromkeys(found))
 
 
 def _list_paths(rules: CollectionRules) -> list[str]:
-    paths = [*rules.fields, *(name for index in rules.indexes for name, _ in index.key)]
-    return list(dict.fromkeys(paths))
+    keys = [name for index in rules.indexes for name, _ in index.key]
+    return list(dict.fromkeys([*rules.fields, *keys]))
 
 
 def _refers(path: str, rules: CollectionRules, collection: str) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from bson import json_util
 from bson.errors import BSONError
 
+from assise.collections.indexes import read_number
 from assise.errors import UsageError
 from assise.mongo.source import JsonObject
 
@@ -92,8 +93,12 @@ def read_saved(text: str) -> ExplainedQuery:
     except (ValueError, TypeError, KeyError, BSONError, RecursionError) as error:
         remedy = "Save it as JSON: JSON.stringify(db.c.find().explain('executionStats'))."
         raise UsageError("the saved plan is no Extended JSON", remedy=remedy) from error
-    found = found[0] if isinstance(found, list) and len(found) == 1 else found
-    return explain_reply(found if isinstance(found, dict) else {})
+    match found:
+        case [dict(only)]:
+            return explain_reply(only)
+        case dict():
+            return explain_reply(found)
+    return explain_reply({})
 
 
 def write_query(
@@ -169,8 +174,8 @@ def _sum_counts(reply: Mapping[str, object]) -> dict[str, int]:
         if not isinstance(stats, dict) or "nReturned" not in stats:
             continue
         for name in ("nReturned", "totalDocsExamined", "totalKeysExamined"):
-            counts[name] = counts.get(name, 0) + _read_number(stats.get(name))
-        took = _read_number(stats.get("executionTimeMillis"))
+            counts[name] = counts.get(name, 0) + read_number(stats.get(name))
+        took = read_number(stats.get("executionTimeMillis"))
         counts["executionTimeMillis"] = max(counts.get("executionTimeMillis", 0), took)
     return counts
 
@@ -206,11 +211,8 @@ def _judge_counts(counts: Mapping[str, int]) -> Iterator[str]:
     if is_wasteful:
         yield f"{documents:,} documents examined for {returned:,} returned"
     keys = counts["totalKeysExamined"]
-    if not is_wasteful and keys - returned > WASTED and keys > RATIO * max(1, returned):
+    has_many_keys = keys - returned > WASTED and keys > RATIO * max(1, returned)
+    if has_many_keys and not is_wasteful:
         yield f"{keys:,} keys of the index examined for {returned:,} returned"
     if counts["executionTimeMillis"] > SLOW_MS:
         yield f"{counts['executionTimeMillis']:,} ms, over {SLOW_MS} ms"
-
-
-def _read_number(value: object) -> int:
-    return int(value) if isinstance(value, int | float) and abs(value) < 2**63 else 0

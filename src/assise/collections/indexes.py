@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bson import json_util
@@ -49,7 +49,8 @@ class IndexForm:
     @property
     def words(self) -> str:
         """The index as people say it: `{user_id: 1, created_at: -1} unique`."""
-        key = ", ".join(f"{name}: {way}" for name, way in self.key)
+        key = write_pairs(self.key)
+        weights = write_pairs([each for each in self.weights if each[1] != 1])
         told = [
             "unique" if self.is_unique else "",
             "sparse" if self.is_sparse else "",
@@ -57,9 +58,7 @@ class IndexForm:
             f"collation {self.collation}" if self.collation else "",
             f"keep {self.keep_s:,} s" if self.keep_s is not None else "",
             f"language {self.language}" if self.language not in {"", "english"} else "",
-            "weights " + ", ".join(f"{n}: {w}" for n, w in self.weights if w != 1)
-            if any(weight != 1 for _, weight in self.weights)
-            else "",
+            f"weights {weights}" if weights else "",
             "hidden" if self.is_hidden else "",
         ]
         return " ".join([f"{{{key}}}", *filter(None, told)])
@@ -97,7 +96,7 @@ def read_found(info: Mapping[str, object]) -> IndexForm:
         if name == "_fts":
             key += [(each, "text") for each in sorted(weights)]
         elif name != "_ftsx":
-            key.append((name, way if isinstance(way, str) else int(float(str(way)))))
+            key.append((name, way if isinstance(way, str) else read_number(way)))
     texts = [name for name, way in key if way == "text"]
     kept, language = info.get("expireAfterSeconds"), info.get("default_language", "english")
     collation = _inside(info, "collation")
@@ -107,10 +106,10 @@ def read_found(info: Mapping[str, object]) -> IndexForm:
         is_unique=bool(info.get("unique")),
         is_sparse=bool(info.get("sparse")),
         is_hidden=bool(info.get("hidden")),
-        keep_s=None if kept is None else int(float(str(kept))),
+        keep_s=None if kept is None else read_number(kept),
         where=write_json(_inside(info, "partialFilterExpression")),
         collation=_write_collation(collation) if collation else "",
-        weights=tuple(sorted((name, int(str(weights.get(name, 1)))) for name in texts)),
+        weights=tuple(sorted((name, read_number(weights.get(name, 1))) for name in texts)),
         language=str(language) if texts else "",
     )
 
@@ -148,6 +147,18 @@ def write_command(index: MongoIndex, form: IndexForm) -> JsonObject:
     }
     given = {name: value for name, value in options.items() if value}
     return {"key": dict(index.key), "name": form.name, **given}
+
+
+def read_number(value: object) -> int:
+    """A number as an int; 0 for what is none, or none that MongoDB has."""
+    if isinstance(value, int | float) and abs(value) < 2**63:
+        return int(value)
+    return 0
+
+
+def write_pairs(pairs: Iterable[tuple[str, object]]) -> str:
+    """Fields with what is said of each: `user_id: 1, created_at: -1`."""
+    return ", ".join(f"{name}: {value}" for name, value in pairs)
 
 
 def name_key(key: IndexKey) -> str:

@@ -125,13 +125,16 @@ def _compare_options(name: str, asked: JsonObject, has: JsonObject) -> Iterator[
         said = "for ever" if seconds == "off" else f"{seconds:,} s"
         command = {"collMod": name, "expireAfterSeconds": seconds}
         yield MongoChange(name, "keep", f"keep measurements {said}", (command,), needs=("yes",))
-    for key in ("capped", "size", "max"):
-        if asked.get(key) != has.get(key) and ("capped" in asked or "capped" in has):
-            words = f"has {key}: {has.get(key)}, and is to have {asked.get(key)}"
+    is_capped = "capped" in asked or "capped" in has
+    for key in ("capped", "size", "max") if is_capped else ():
+        old, new = has.get(key), asked.get(key)
+        if old != new:
+            words = f"has {key}: {old}, and is to have {new}"
             words += ": `convertToCapped` or a copy changes it, with a lock on all of it"
             yield MongoChange(name, "tell", words, is_blocked=True)
     wanted, had = asked.get("collation", {}), has.get("collation", {})
-    if bool(wanted) != bool(had) or any(had.get(key) != wanted[key] for key in wanted):
+    differing = [key for key in wanted if had.get(key) != wanted[key]]
+    if differing or (had and not wanted):
         words = "has another collation: only a copy into a new collection changes it"
         yield MongoChange(name, "tell", words, is_blocked=True)
 
@@ -181,7 +184,7 @@ def _plan_indexes(
         left.remove(old)
         if _differs_in_time(old, form):
             spec = {"name": old.name, "expireAfterSeconds": form.keep_s}
-            words = f"keep by {old.name}: {form.keep_s:,} s, not {old.keep_s:,} s"
+            words = f"keep by {old.name} {form.words}, not {old.keep_s:,} s"
             yield MongoChange(name, "keep", words, ({"collMod": name, "index": spec},), form)
         else:
             words = f"rebuild {old.name}: {form.words}, not {old.words}"
@@ -234,4 +237,6 @@ def _say_options(options: JsonObject) -> str:
 def _name_fields(validator: JsonObject) -> str:
     """The fields of a validator, the first of them by name."""
     names = [*validator.get("$jsonSchema", {}).get("properties", {})]
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    more = len(names) - 5
+    first = ", ".join(names[:5])
+    return f"{first} and {more} more" if more > 0 else first

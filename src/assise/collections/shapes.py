@@ -5,11 +5,11 @@ The order is that of https://www.mongodb.com/docs/manual/tutorial/equality-sort-
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, product
 
-from assise.collections.indexes import IndexKey
+from assise.collections.indexes import IndexKey, write_pairs
 from assise.mongo.source import JsonObject
 
 MAX_BRANCHES = 8
@@ -72,12 +72,19 @@ class IndexAdvice:
     @property
     def words(self) -> str:
         """The index for the manifest: `[user_id, -created_at]`."""
-        if any(way == "2dsphere" for _, way in self.key):
-            plain = ", ".join(name for name, way in self.key if way != "2dsphere")
-            place = next(name for name, way in self.key if way == "2dsphere")
-            return f'{{columns: [{plain}], "2dsphere": {place}}}'
-        texts = [f"-{name}" if way == -1 else name for name, way in self.key]
-        return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+        *first, (last, kind) = self.key
+        if kind == "2dsphere":
+            return f'{{columns: {_write_list(first)}, "2dsphere": {last}}}'
+        return _write_field(last, kind) if not first else _write_list(self.key)
+
+
+def _write_list(key: Iterable[tuple[str, int | str]]) -> str:
+    texts = [_write_field(name, way) for name, way in key]
+    return f"[{', '.join(texts)}]"
+
+
+def _write_field(name: str, way: int | str) -> str:
+    return f"-{name}" if way == -1 else name
 
 
 def read_command(namespace: str, command: Mapping[str, object]) -> Asked | None:
@@ -137,15 +144,19 @@ def describe_filter(query: object, depth: int = 0) -> str:
         if name in {"$and", "$or", "$nor"} and isinstance(inner, list):
             shown = sorted({describe_filter(each, depth + 1) for each in inner})
             parts.append(f"{name}: [{', '.join(shown)}]")
-        elif isinstance(inner, dict) and any(key[:1] == "$" for key in inner):
+        elif _has_operators(inner):
             parts.append(f"{name}: {describe_filter(inner, depth + 1)}")
         else:
             parts.append(f"{name}: ?")
     return f"{{{', '.join(parts)}}}"
 
 
+def _has_operators(value: object) -> bool:
+    return isinstance(value, dict) and any(name[:1] == "$" for name in value)
+
+
 def _describe_sort(sort: Sequence[tuple[str, int]]) -> str:
-    return f"{{{', '.join(f'{name}: {way}' for name, way in sort)}}}" if sort else ""
+    return f"{{{write_pairs(sort)}}}" if sort else ""
 
 
 @dataclass
@@ -197,11 +208,11 @@ def _note_fields(query: object, prefix: str, branch: _Branch, depth: int) -> Non
 
 def _note_field(path: str, asked: object, branch: _Branch, depth: int) -> None:
     operators = {*asked} if isinstance(asked, dict) else set[str]()
-    if not any(each[:1] == "$" for each in operators):
+    if not _has_operators(asked):
         branch.equal.append(path)
     elif isinstance(asked, dict) and "$elemMatch" in operators:
         inner = asked["$elemMatch"]
-        if isinstance(inner, dict) and any(each[:1] == "$" for each in inner):
+        if _has_operators(inner):
             _note_field(path, inner, branch, depth + 1)
         else:
             _note_fields(inner, f"{path}.", branch, depth + 1)
@@ -226,24 +237,28 @@ def _advise_branch(branch: Predicates, sort: Sequence[tuple[str, int]]) -> Index
     equal = [name for name in branch.equal if name != "_id"]
     sorted_by = [(name, way) for name, way in sort if name not in branch.equal]
     ranges = [each for each in branch.ranges if each not in dict(sorted_by)]
-    key: list[tuple[str, int | str]] = [(name, 1) for name in equal]
+    key: list[tuple[str, int | str]] = _ascend(equal)
     if "_id" in branch.equal or (not equal and not ranges and not branch.near and not sorted_by):
         return None
     if branch.near:
         key.append((branch.near[0], "2dsphere"))
     else:
-        key += [*sorted_by, *((name, 1) for name in ranges)]
+        key += [*sorted_by, *_ascend(ranges)]
     if [name for name, _ in key] == ["_id"]:
         return None
     near = branch.near[:1]
     said = {
         "equality on": equal,
-        "sort by": [] if near else [f"{'-' if w == -1 else ''}{n}" for n, w in sorted_by],
+        "sort by": [] if near else [_write_field(*each) for each in sorted_by],
         "range on": [] if near else ranges,
-        "place in": list(near),
+        "place in": near,
     }
-    reason = ", then ".join(f"{word} {', '.join(names)}" for word, names in said.items() if names)
-    return IndexAdvice(tuple(key[:MAX_FIELDS]), reason)
+    parts = [f"{word} {', '.join(names)}" for word, names in said.items() if names]
+    return IndexAdvice(tuple(key[:MAX_FIELDS]), ", then ".join(parts))
+
+
+def _ascend(names: Sequence[str]) -> list[tuple[str, int | str]]:
+    return [(name, 1) for name in names]
 
 
 def covers(has: IndexKey, wanted: IndexKey) -> bool:
@@ -252,8 +267,13 @@ def covers(has: IndexKey, wanted: IndexKey) -> bool:
     It may be read backwards, with every direction turned.
     """
     head = has[: len(wanted)]
-    turned = tuple((name, -way if isinstance(way, int) else way) for name, way in wanted)
+    turned = tuple(map(_turn, wanted))
     return head in {tuple(wanted), turned}
+
+
+def _turn(part: tuple[str, int | str]) -> tuple[str, int | str]:
+    name, way = part
+    return name, -way if isinstance(way, int) else way
 
 
 def _read_sort(sort: Mapping[str, object]) -> tuple[tuple[str, int], ...]:

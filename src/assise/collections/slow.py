@@ -15,14 +15,16 @@ from bson import json_util
 from bson.errors import BSONError
 
 from assise.collections.explain import RATIO, SLOW_MS, WASTED
-from assise.collections.indexes import IndexKey
+from assise.collections.indexes import IndexKey, read_number
 from assise.collections.shapes import Asked, IndexAdvice, advise, covers, read_command
+from assise.errors import UsageError
 from assise.mongo.source import JsonObject
 
 MAX_SHAPES = 5_000
 MAX_LINE = 1 << 20
 """Bytes of a line of a log; MongoDB cuts its lines long before."""
 
+GZIP = b"\x1f\x8b"
 _OLD_LINE = b"I COMMAND"
 
 
@@ -68,7 +70,8 @@ class SlowShape:
     def is_wasteful(self) -> bool:
         """Whether an index could help: documents are read for nothing, or sorted in memory."""
         wasted = self.documents - self.returned
-        is_much = wasted > WASTED * self.count or self.documents > RATIO * max(1, self.returned)
+        is_rare = self.documents > RATIO * max(1, self.returned)
+        is_much = wasted > WASTED * self.count or is_rare
         return self.sorted_in_memory > 0 or (wasted > 0 and is_much)
 
 
@@ -118,10 +121,10 @@ def read_operation(document: Mapping[str, object]) -> Operation | str:
     took = document.get("millis", document.get("durationMillis", 0))
     return Operation(
         asked,
-        _read_number(took),
-        _read_number(document.get("docsExamined")),
-        _read_number(document.get("keysExamined")),
-        _read_number(document.get("nreturned", document.get("nMatched"))),
+        read_number(took),
+        read_number(document.get("docsExamined")),
+        read_number(document.get("keysExamined")),
+        read_number(document.get("nreturned", document.get("nMatched"))),
         str(document.get("planSummary", "")),
         bool(document.get("hasSortStage")),
     )
@@ -131,9 +134,11 @@ def read_log(path: Path) -> Iterator[JsonObject | str]:
     """The slow operations of a log of MongoDB 4.4 or later, and what could not be read.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: the file cannot be read. UsageError: it is compressed.
     """
     with path.open("rb") as file:
+        if file.peek(2)[:2] == GZIP:
+            raise UsageError(f"{path} is compressed", remedy="Unpack it with gunzip first.")
         while line := file.readline(MAX_LINE):
             if not line.endswith(b"\n") and len(line) == MAX_LINE:
                 while rest := file.readline(MAX_LINE):
@@ -176,17 +181,9 @@ def suggest(
 
 def _leave_longest(listed: Sequence[IndexAdvice]) -> list[IndexAdvice]:
     """Leave out what a longer index serves too."""
-    keys = [each.key for each in listed]
-    return [
-        each
-        for n, each in enumerate(listed)
-        if not any(
-            covers(key, each.key) and (len(key) > len(each.key) or m < n)
-            for m, key in enumerate(keys)
-            if m != n
-        )
-    ]
-
-
-def _read_number(value: object) -> int:
-    return int(value) if isinstance(value, int | float) and abs(value) < 2**63 else 0
+    longest_first = sorted(listed, key=lambda each: len(each.key), reverse=True)
+    kept: list[IndexAdvice] = []
+    for each in longest_first:
+        if not any(covers(other.key, each.key) for other in kept):
+            kept.append(each)
+    return [each for each in dict.fromkeys(listed) if each in kept]

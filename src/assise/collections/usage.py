@@ -108,4 +108,5 @@ def is_redundant(form: IndexForm, other: IndexForm) -> bool:
     if form is other or not form.is_plain or not other.is_plain or other.is_hidden:
         return False
     has_rule = form.is_unique or form.keep_s is not None
-    return not has_rule and len(other.key) > len(form.key) and covers(other.key, form.key)
+    is_longer = len(other.key) > len(form.key)
+    return is_longer and not has_rule and covers(other.key, form.key)

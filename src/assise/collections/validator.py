@@ -61,12 +61,13 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
 def write_validator(rules: CollectionRules, collection: str, manifest: Manifest) -> JsonObject:
     """The validator of a collection: `{$jsonSchema: …}`, empty where nothing is asked."""
     asked = _read_columns(collection, manifest) if rules.columns else {}
-    asked |= {path: (describe_rule(rule), rule.required) for path, rule in rules.fields.items()}
+    for path, rule in rules.fields.items():
+        asked[path] = describe_rule(rule), rule.required
     if not asked:
         return {}
     schema: JsonObject = {"bsonType": "object"}
-    for path, (rule, is_required) in asked.items():
-        _place(schema, path.split("."), rule, is_required=is_required)
+    for path, (asks, is_required) in asked.items():
+        _place(schema, path.split("."), asks, is_required=is_required)
     return {"$jsonSchema": schema}
 
 

@@ -67,7 +67,8 @@ class CollectionVerbs:
             steps = find_steps(manifest, database, only)
             wanted = [step for step in steps if judge(step, drop=drop, yes=yes) == "to do"]
             for step in wanted:
-                workspace.log("\n  ".join([f"{step.collection}: {step.words}", *step.why]))
+                lines = [f"{step.collection}: {step.words}", *step.why]
+                workspace.log("\n  ".join(lines))
             what = f"{count_of(len(wanted), 'change')} to database {database.name}"
             if wanted and not confirm(f"{what} of {database.address}"):
                 raise UsageError(f"not confirmed: {what}", remedy=CONFIRM)

@@ -131,7 +131,8 @@ class AppMongo:
         query: JsonObject = dict(where)
         if cursor is not None:
             query = {"$and": [query, match_behind(order, read_cursor(cursor, order))]}
-        shown = None if fields is None else dict.fromkeys([*fields, *(n for n, _ in order)], 1)
+        needed = [name for name, _ in order]
+        shown = None if fields is None else dict.fromkeys([*fields, *needed], 1)
         await self.check()
         with self._translated(collection):
             found = self.database[collection].find(query, shown, skip=skip, limit=limit + 1)
@@ -264,7 +265,8 @@ def write_lookup(
         {"$sort": dict(read_sort(sort))},
         {"$limit": each},
     ]
-    return {"$lookup": {"from": join, "let": {"key": f"${local}"}, "pipeline": stages, "as": join}}
+    named = {"from": join, "as": join, "let": {"key": f"${local}"}}
+    return {"$lookup": {**named, "pipeline": stages}}
 
 
 def _check_counts(limit: int, skip: int, cursor: str | None) -> None:

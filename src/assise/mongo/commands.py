@@ -33,6 +33,8 @@ REMEDIES: Mapping[int, str] = {
     67: "Check this index in the manifest against the version of the server.",
     85: "Another index has these fields: `assise mongo ensure --drop` builds it anew.",
     86: "Another index has this name: `assise mongo ensure --drop` builds it anew.",
+    48: "Another call has made the collection: run this one again.",
+    8000: "Atlas refuses it: check user and password; smaller tiers have no such command.",
     11000: "Documents share a value: `assise mongo diff` lists them.",
 }
 
@@ -68,7 +70,8 @@ class MongoDatabase:
 
     def read_version(self) -> tuple[int, ...]:
         """The version of the server, such as (7, 0, 14)."""
-        return tuple(self.run({"buildInfo": 1}, on_admin=True).get("versionArray", ()))[:3]
+        found = self.run({"buildInfo": 1}, on_admin=True)
+        return tuple(found.get("versionArray", ()))[:3]
 
     def read_time(self) -> dt.datetime:
         """The time by the server's clock."""
@@ -110,7 +113,8 @@ class MongoDatabase:
             return sorted(str(each["name"]) for each in members)
         except (CollectionError, KeyError):
             hello = self.run({"hello": 1}, on_admin=True)
-        return sorted([*hello.get("hosts", ()), *hello.get("passives", ())]) or [SINGLE]
+        members = [*hello.get("hosts", ()), *hello.get("passives", ())]
+        return sorted(members) or [SINGLE]
 
     @contextmanager
     def open_member(self, member: str) -> Iterator[MongoDatabase]:

@@ -14,6 +14,7 @@ from bson import json_util
 from bson.errors import BSONError
 
 from assise.errors import RequestError, UsageError
+from assise.manifest.sections.mongo_indexes import read_direction
 from assise.mongo.source import JsonObject
 
 SortKey = tuple[tuple[str, int], ...]
@@ -33,7 +34,7 @@ def read_sort(texts: str | Sequence[str]) -> SortKey:
     (('created_at', -1), ('_id', -1))
     """
     listed = [texts] if isinstance(texts, str) else list(texts)
-    sort = [(each.removeprefix("-"), -1 if each[:1] == "-" else 1) for each in listed]
+    sort = list(map(read_direction, listed))
     for name, _ in sort:
         if not name or name[:1] == "$" or "\0" in name:
             remedy = "Name fields: ['-created_at', 'name']."

@@ -62,7 +62,8 @@ def point_at(url: str, member: str) -> str:
     if scheme.lower() == "mongodb+srv":
         kept += ["tls=true"] if not {"tls", "ssl"} & names else []
         kept += ["authSource=admin"] if at and "authsource" not in names else []
-    return f"mongodb://{user}{at}{member}/{database}?{'&'.join([*kept, 'directConnection=true'])}"
+    joined = "&".join([*kept, "directConnection=true"])
+    return f"mongodb://{user}{at}{member}/{database}?{joined}"
 
 
 def _split(url: str) -> tuple[str, list[str]]:

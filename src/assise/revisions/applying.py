@@ -9,7 +9,16 @@ from datetime import datetime
 from functools import partial
 from importlib.resources import files
 
-from assise.errors import BusyError, ChangedError, EditedError, UsageError
+from assise.errors import (
+    BusyError,
+    ChangedError,
+    DependentError,
+    DuplicateKeyError,
+    EditedError,
+    RefusedError,
+    UsageError,
+    ViolationError,
+)
 from assise.postgres import bookkeeping, locks
 from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
@@ -190,6 +199,25 @@ class Applier:
         self._execute(QUERIES["mark"], revision, title=revision.title, text=revision.text)
 
     def _run(self, revision: Revision, block: Block, number: int, line: _StepLine | None) -> None:
+        """Run a block, and note it.
+
+        Raises:
+            RefusedError, ViolationError, DuplicateKeyError, DependentError: the server refuses a
+            statement; names file and line.
+        """
+        try:
+            self._run_block(revision, block, number, line)
+        except (RefusedError, ViolationError, DuplicateKeyError, DependentError) as error:
+            place = revision.text.count("\n", 0, block.statements[0].start) + 1
+            raise type(error)(
+                f"{revision.file}:{place}: {error.message}",
+                remedy="`assise schema revert` takes back what was done of it; then correct the"
+                " file. Or change what the statement finds, and repeat the command.",
+            ) from error
+
+    def _run_block(
+        self, revision: Revision, block: Block, number: int, line: _StepLine | None
+    ) -> None:
         note = partial(self._note, revision, number)
         shown = " ".join(block.statements[0].text.split())
         self.log(f"{revision.number:04} step {abs(number)}: {shown[:100]}")

@@ -30,6 +30,10 @@ LEFT_OUT = (
 sets its timeouts itself, and types are the manifest's."""
 
 
+_UNIQUE, _NOT_VALID = "disallowed-unique-constraint", "constraint-missing-not-valid"
+"""Of a unique constraint squawk says both, and it cannot be NOT VALID."""
+
+
 class LintFinding(NamedTuple):
     """What is wrong with a revision: the rule, the place, and what to do."""
 
@@ -78,6 +82,7 @@ def run_squawk(revision: Revision) -> list[LintFinding]:
             f"squawk cannot be run: {(done.stderr or done.stdout).strip()[:200]}",
             remedy="`pip install --upgrade squawk-cli` may help.",
         ) from error
+    unique = {line["line"] for line in lines if line["rule_name"] == _UNIQUE}
     return [
         LintFinding(
             line["rule_name"],
@@ -87,6 +92,7 @@ def run_squawk(revision: Revision) -> list[LintFinding]:
             line.get("help") or SAFE.get(line["rule_name"], ""),
         )
         for line in lines
+        if line["rule_name"] != _NOT_VALID or line["line"] not in unique
     ]
 
 

@@ -12,7 +12,9 @@ from assise.progress import Log
 from assise.revisions.applying import PART, QUERIES
 from assise.revisions.files import FOLDER, read_folder
 from assise.schema.script import hash_script
-from assise.workspace import LoadedTables
+from assise.workspace import LoadedTables, read_sql
+
+IN_SCRIPT = False
 
 
 def owns_schema(path: Path) -> bool:
@@ -27,7 +29,7 @@ def check_manifest(path: Path, manifest: Manifest, schema: str) -> None:
         ChangedError: the manifest was changed since.
     """
     last = read_folder(path.parent / FOLDER)[-1]
-    if last.manifest != hash_script(manifest, schema):
+    if last.manifest != hash_script(manifest, schema, read_sql(path, manifest)):
         raise ChangedError(
             f"the manifest differs from what revision {last.name} leads to, and tables that are"
             " there are altered by revisions alone",

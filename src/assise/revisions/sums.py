@@ -32,13 +32,13 @@ class Sums:
     folder: Path
     schema: str
 
-    def of_manifest(self, manifest: Manifest) -> Snapshot:
-        """What the manifest makes.
+    def of_manifest(self, manifest: Manifest, texts: Sequence[str]) -> Snapshot:
+        """What the manifest makes, with the texts of its files of SQL.
 
         Raises:
             UsageError: the server refuses what a key or a file of it says.
         """
-        statements = [*self._begin(), *list_statements(manifest, self.schema)]
+        statements = [*self._begin(), *list_statements(manifest, self.schema, texts)]
         return self._keep(statements, lambda: self._build(statements))
 
     def of_revisions(self, revisions: Sequence[Revision]) -> Snapshot:
@@ -63,7 +63,14 @@ class Sums:
 
     def _build(self, statements: Sequence[str], revisions: Sequence[Revision] = ()) -> Snapshot:
         with open_scratch(self.server) as scratch:
-            run_all(scratch, statements, revisions)
+            try:
+                scratch.execute(";\n".join(statements) or "SELECT")
+            except TargetError as error:
+                raise UsageError(
+                    f"the server refuses what the manifest makes: {error.message}",
+                    remedy="Correct the key, or the file of SQL, that says it.",
+                ) from error
+            run_all(scratch, (), revisions)
             return read_snapshot(scratch)
 
     def _keep(self, texts: Sequence[str], build: Callable[[], Snapshot]) -> Snapshot:

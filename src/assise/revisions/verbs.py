@@ -18,6 +18,7 @@ from assise.revisions.applying import Applier, Noted, check_files, hold, list_no
 from assise.revisions.differences import SchemaDrift, find_drift
 from assise.revisions.files import (
     FOLDER,
+    Block,
     Revision,
     name_file,
     parse_revision,
@@ -30,7 +31,7 @@ from assise.schema.catalog import Snapshot, compare
 from assise.schema.plan import PlannedStep, SchemaPlan, plan, rename_columns
 from assise.schema.renames import list_renames
 from assise.schema.script import hash_script, script
-from assise.workspace import LoadedTables, Workspace
+from assise.workspace import CONFIRM, LoadedTables, Workspace, read_sql
 
 OpenTarget = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables | None]]]
 SHOWN = 20
@@ -80,6 +81,7 @@ class _Open:
     schema: str
     sums: Sums
     revisions: list[Revision]
+    texts: list[str]
 
     @property
     def noted(self) -> list[Noted]:
@@ -89,11 +91,11 @@ class _Open:
     @property
     def hash(self) -> str:
         """The hash of the manifest."""
-        return hash_script(self.manifest, self.schema)
+        return hash_script(self.manifest, self.schema, self.texts)
 
     def sum_manifest(self) -> Snapshot:
         """What the manifest makes of an empty database."""
-        return self.sums.of_manifest(self.manifest)
+        return self.sums.of_manifest(self.manifest, self.texts)
 
     def find_drift(self, expected: Snapshot) -> SchemaDrift:
         """How the database differs from what it should be."""
@@ -120,12 +122,13 @@ class RevisionVerbs:
     def _open(self) -> Iterator[_Open]:
         manifest = self.workspace.manifest()
         revisions = read_folder(self.folder)
+        texts = read_sql(self.workspace.path, manifest)
         with self.open_target() as (connection, tables):
             schema = tables.schema if tables else check_server(connection)
             with open_sums(
                 self.workspace, manifest, connection, scratch=self.scratch, schema=schema
             ) as sums:
-                yield _Open(connection, tables, manifest, schema, sums, revisions)
+                yield _Open(connection, tables, manifest, schema, sums, revisions, texts)
 
     def diff(self) -> SchemaDrift:
         """Compare the database with the manifest."""
@@ -168,7 +171,7 @@ class RevisionVerbs:
                 remedy="`assise schema diff` shows the statements. Make them the same first:"
                 " `assise migrate` changes the schema in place, or change the manifest.",
             )
-        up = script(it.manifest, it.schema)
+        up = script(it.manifest, it.schema, it.texts)
         text = write_revision(1, "start", it.hash, [], start=up)
         path = self.folder / name_file(1, "start")
         revision = parse_revision(text, file=str(path))
@@ -218,6 +221,7 @@ class RevisionVerbs:
         """Run the revisions that the database does not have, or go on with the one begun.
 
         Raises:
+            UsageError: a load would be closed, and that was not confirmed.
             ChangedError: a file was edited or removed after it began, or the database has tables
             and knows of no revision. EditedError: values would be lost that `drop` does not name.
             BusyError: a lock could not be had; the same call goes on.
@@ -231,9 +235,26 @@ class RevisionVerbs:
             with hold(connection, manifest.name):
                 todo = self._list_pending(connection, tables, manifest, schema)
                 applier = self._applier(connection, tables, manifest, schema, drop)
-                applier.check_drops([block for revision in todo for block in revision.up])
+                blocks = [block for revision in todo for block in revision.up]
+                applier.check_drops(blocks)
+                self._ask_to_close(tables, schema, blocks)
                 done = {revision.name: applier.apply(revision) for revision in todo}
         return Applied(connection.target, done)
+
+    def _ask_to_close(
+        self, tables: LoadedTables | None, schema: str, blocks: Sequence[Block]
+    ) -> None:
+        """Ask before a load is closed, whose documents can then no longer be rebuilt."""
+        marked = [move[1] for block in blocks for move in block.moves if move[0] == "close"]
+        names = [name.replace('"', "").removeprefix(f"{schema}.") for name in marked]
+        closing = [name for name in names if tables is not None and name in tables.columns]
+        if closing:
+            question = (
+                f"the load is closed, as its documents have values in {', '.join(closing)}:"
+                " verify, repair, export and undo will refuse"
+            )
+            if not self.workspace.confirm(question):
+                raise UsageError(f"not confirmed, nothing was changed: {question}", remedy=CONFIRM)
 
     def _list_pending(
         self,
@@ -326,7 +347,10 @@ class RevisionVerbs:
             found = []
             left = compare(it.sums.of_revisions(it.revisions), it.sum_manifest())
             for line in left.describe():
-                remedy = '`assise schema revise "…"` writes what is missing'
+                remedy = (
+                    '`assise schema revise "…"` writes what is missing; what has no key of the'
+                    " manifest stands in a file that sql: names, or the next revision drops it"
+                )
                 found.append(
                     LintFinding(
                         "sum", str(self.folder), 0, f"not as in the manifest: {line}", remedy

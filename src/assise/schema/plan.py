@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from assise.schema.catalog import CatalogItem, Facts, Snapshot, compare
+from assise.schema.catalog import UNNAMED, CatalogItem, Difference, Facts, Snapshot, compare
 from assise.schema.retype import is_free, write_recipe
 
 BATCH_ROWS = 10_000
@@ -83,7 +83,7 @@ def rename_columns(snapshot: Snapshot, names: Iterable[tuple[str, str, str]]) ->
 class _Planner:
     def __init__(self, before: Snapshot, after: Snapshot) -> None:
         self.before, self.after = before, after
-        self.difference = compare(before, after)
+        self.difference = _part_retyped(compare(before, after))
         self.new = {item.on for item in self.difference.added if item.kind == "table"}
         self.gone = {item.on for item in self.difference.dropped if item.kind == "table"}
         self.refusals: list[tuple[str, str]] = []
@@ -296,6 +296,23 @@ class _Planner:
     def _is_of_dropped(self, statement: str) -> bool:
         columns = {f"COLUMN {item.on}.{item.name} IS " for item in self._dropped("column")}
         return any(text in statement for text in columns)
+
+
+def _part_retyped(difference: Difference) -> Difference:
+    """What differs, where a column gets another type: its checks and indexes go before, come after.
+
+    The server writes their casts anew with the type; on the way back they would be others.
+    """
+    columns = [pair for pair in difference.changed if pair[1].kind == "column"]
+    tables = {new.on for old, new in columns if Facts.of(old).type != Facts.of(new).type}
+    parted = [
+        pair for pair in difference.changed if pair[1].kind in UNNAMED and pair[1].on in tables
+    ]
+    return Difference(
+        difference.added + [new for _, new in parted],
+        difference.dropped + [old for old, _ in parted],
+        [pair for pair in difference.changed if pair not in parted],
+    )
 
 
 def create_table(snapshot: Snapshot, table: CatalogItem) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 
 from assise.manifest.model import Manifest
@@ -21,8 +22,11 @@ from assise.schema.sql import (
 )
 
 
-def list_statements(manifest: Manifest, schema: str) -> list[str]:
-    """Schemas, extensions, functions, tables, keys, indexes, constraints, comments, access rules."""
+def list_statements(manifest: Manifest, schema: str, texts: Sequence[str] = ()) -> list[str]:
+    """Schemas, extensions, functions, tables, keys, indexes, constraints, comments, access rules.
+
+    `texts` are those of the files that `sql:` names.
+    """
     layout = manifest.layout
     schemas = list_schemas(layout.tables)
     return [
@@ -35,15 +39,16 @@ def list_statements(manifest: Manifest, schema: str) -> list[str]:
         *(each.create for each in list_cache_objects(manifest, schema)),
         *(each.sql for each in list_objects(manifest, schema)),
         *set_comments(find_comments(manifest), schema),
+        *texts,
     ]
 
 
-def script(manifest: Manifest, schema: str) -> str:
+def script(manifest: Manifest, schema: str, texts: Sequence[str] = ()) -> str:
     """What a load creates, as one text of SQL."""
-    statements = list_statements(manifest, schema)
+    statements = list_statements(manifest, schema, texts)
     return "\n\n".join(f"{statement};" for statement in statements) + "\n"
 
 
-def hash_script(manifest: Manifest, schema: str) -> str:
+def hash_script(manifest: Manifest, schema: str, texts: Sequence[str] = ()) -> str:
     """The sha256 of that text: two manifests with one hash make the same."""
-    return sha256(script(manifest, schema).encode()).hexdigest()
+    return sha256(script(manifest, schema, texts).encode()).hexdigest()

@@ -22,6 +22,7 @@ from assise.workspace import LoadedTables
 
 QUERIES = Queries("assise.search")
 PART = Bookkeeping("search", files("assise.search").joinpath("sql"))
+IN_SCRIPT = False
 
 _DROP_EXTENSION = (
     "DO $$ BEGIN DROP EXTENSION IF EXISTS {name};"

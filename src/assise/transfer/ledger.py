@@ -404,7 +404,9 @@ def describe_tables(connection: Connection, load: Load, manifest: Manifest) -> L
     transactions = QUERIES["transactions"].replace("%(load_id)s", str(load.id))
     record = partial(write_repair, connection, load)
     follow = partial(move, connection, load)
-    return LoadedTables(load.name, load.schema, manifest, transactions, record, follow)
+    layouts = load.layout.tables.values()
+    columns = {f"{layout.table}.{name}" for layout in layouts for name in layout.names}
+    return LoadedTables(load.name, load.schema, manifest, transactions, record, follow, columns)
 
 
 def restart_hint(load: Load) -> str:

@@ -42,7 +42,7 @@ from assise.transfer.kept_rejects import Reject, read_reject, read_rejects
 from assise.transfer.ledger import Load
 from assise.transfer.load import load_source
 from assise.transfer.misfits import find_misfits
-from assise.transfer.owned import check_owner, make_rest
+from assise.transfer.owned import check_owner, make_parts, make_rest
 from assise.transfer.planning import MOST_TABLES, ask_of_empty, ask_to_begin, plan_changes
 from assise.transfer.profile import profile_source
 from assise.transfer.repair import Repair, repair_load
@@ -58,7 +58,7 @@ from assise.transfer.undo import Undo, plan_undo, undo_load
 from assise.transfer.verify import verify_source
 from assise.transfer.workers.pool import Workers, start_workers
 from assise.wording import count_of, nearest
-from assise.workspace import CONFIRM, Workspace
+from assise.workspace import CONFIRM, Workspace, read_sql
 
 WORKER_BYTES = 8 << 20
 """Source bytes that are worth a further worker: one takes half a second to start."""
@@ -228,7 +228,7 @@ def load(
                 workspace, connection, manifest, source, options, is_inferred=is_inferred
             )
         else:
-            creation.create_rest(connection, found)
+            creation.create_rest(connection, found, read_sql(workspace.path, manifest))
             ledger.check_unchanged(connection, found, manifest.layout)
             check_owner(workspace, manifest, found)
             if not found.is_revised and (
@@ -242,7 +242,9 @@ def load(
             report.collections = load_source(
                 connection, current, source, workers, log=workspace.log, progress=workspace.progress
             )
-            if not current.is_revised:
+            if current.is_revised:
+                make_parts(workspace, connection, current, manifest)
+            else:
                 make_rest(workspace, connection, current, source, manifest, report, workers)
         ledger.remember_source(connection, current, source.address)
     for each in report.collections:
@@ -488,6 +490,7 @@ def _begin(
         chunk_bytes=chunk_bytes,
         metadata={name: source.read_metadata(name) for name in (*names, *views)},
         survey=survey,
+        texts=read_sql(workspace.path, manifest),
     )
 
 

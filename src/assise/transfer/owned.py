@@ -11,7 +11,7 @@ from assise.transfer.amend import make_objects
 from assise.transfer.ledger import Load
 from assise.transfer.report import Report
 from assise.transfer.workers.pool import Workers
-from assise.workspace import Workspace
+from assise.workspace import LoadedTables, Workspace
 
 
 def make_rest(
@@ -24,9 +24,7 @@ def make_rest(
     workers: Workers,
 ) -> None:
     """Make what stands on the rows: what parts add, keys, indexes; then all revisions are there."""
-    tables = ledger.describe_tables(connection, load, manifest)
-    for part in workspace.additions:
-        part.apply_manifest(connection, tables, log=workspace.log)
+    tables = make_parts(workspace, connection, load, manifest)
     make_objects(
         connection,
         load,
@@ -39,6 +37,17 @@ def make_rest(
     )
     if workspace.owner is not None and workspace.owner.owns_schema(workspace.path):
         workspace.owner.mark_all(connection, workspace.path, tables)
+
+
+def make_parts(
+    workspace: Workspace, connection: Connection, load: Load, manifest: Manifest
+) -> LoadedTables:
+    """Make what parts add to the tables, but for what revisions own; returns the tables."""
+    tables = ledger.describe_tables(connection, load, manifest)
+    for part in workspace.additions:
+        if not (load.is_revised and part.IN_SCRIPT):
+            part.apply_manifest(connection, tables, log=workspace.log)
+    return tables
 
 
 def check_owner(workspace: Workspace, manifest: Manifest, load: Load) -> None:

@@ -85,11 +85,11 @@ def _check_keep(place: Place, rules: CollectionRules) -> Iterator[Problem]:
             remedy = f"Name the field of its date: keep: {{created_at: {rules.keep}}}."
             yield Problem(at, "names no field", show(rules.keep), remedy)
         return
-    single = {index.columns[0] for index in rules.indexes if len(index.key) == 1 and index.columns}
+    single = {index.columns for index in rules.indexes if len(index.key) == 1}
     for name, time in rules.keep.items():
         yield from check_field((*at, name), name)
         yield from check_keep((*at, name), time)
-        if name in single or f"-{name}" in single:
+        if {(name,), (f"-{name}",)} & single:
             remedy = "Remove it from indexes: keep makes the index."
             yield Problem((*at, name), "has an index already", show(name), remedy)
     if rules.keep and (rules.time_series or rules.capped):

@@ -100,10 +100,11 @@ def check_fields(
         yield from _check_rule(at, rule)
         steps = path.split(".")
         for end in range(1, len(steps)):
-            above = fields.get(".".join(steps[:end]))
+            outer = ".".join(steps[:end])
+            above = fields.get(outer)
             wanted = "array" if steps[end] == "*" else "object"
             if above is not None and above.type != wanted:
-                message = f"lies inside {show('.'.join(steps[:end]))}, which is no {wanted}"
+                message = f"lies inside {show(outer)}, which is no {wanted}"
                 yield Problem(at, message, remedy=f"Give that the type {wanted}.")
 
 
@@ -115,7 +116,8 @@ def _check_rule(place: Place, rule: FieldRule) -> Iterator[Problem]:
     for name, kinds in _LIMITS.items():
         if getattr(rule, name) is not None and rule.kind not in kinds:
             remedy = f"Give the field the type {' or '.join(kinds)}, or remove the limit."
-            yield Problem((*place, name), f"is no limit of {rule.kind or 'any type'}", "", remedy)
+            message = f"is no limit of {rule.kind or 'any type'}"
+            yield Problem((*place, name), message, remedy=remedy)
     for low, high in (("min", "max"), ("min_length", "max_length"), ("min_items", "max_items")):
         least, most = getattr(rule, low), getattr(rule, high)
         if least is not None and most is not None and least > most:

@@ -66,7 +66,7 @@ class MongoIndex(Keyed):
     @property
     def key(self) -> tuple[tuple[str, int | str], ...]:
         """The key as MongoDB has it: each field with 1, -1, or the kind of the index."""
-        plain = [(each.removeprefix("-"), -1 if each[:1] == "-" else 1) for each in self.columns]
+        plain = map(read_direction, self.columns)
         kinds = [(each, "text") for each in self.text] + [
             (each, "2dsphere") for each in self.sphere
         ]
@@ -78,6 +78,11 @@ class MongoIndex(Keyed):
         """The filter `where` as a document; empty where there is none."""
         found = json_util.loads(self.where) if self.where else {}
         return found if isinstance(found, dict) else {}
+
+
+def read_direction(text: str) -> tuple[str, int]:
+    """A field with 1, or with -1 where a `-` stands before it."""
+    return (text[1:], -1) if text[:1] == "-" else (text, 1)
 
 
 def check_indexes(place: Place, indexes: tuple[MongoIndex, ...]) -> Iterator[Problem]:
@@ -102,7 +107,8 @@ def _check_index(place: Place, index: MongoIndex) -> Iterator[Problem]:
     if names == ["_id"]:
         yield Problem(place, "is the index on _id", remedy="Remove it: MongoDB makes it itself.")
     if len(names) > MAX_COLUMNS:
-        yield Problem(place, f"has {len(names)} fields", remedy=f"MongoDB takes {MAX_COLUMNS}.")
+        remedy = f"MongoDB takes {MAX_COLUMNS}."
+        yield Problem(place, f"has {len(names)} fields", remedy=remedy)
     for n, name in enumerate(names):
         yield from check_field((*place, "columns"), name)
         if name in names[:n]:
@@ -127,7 +133,8 @@ def _check_index(place: Place, index: MongoIndex) -> Iterator[Problem]:
 def check_field(place: Place, name: str) -> Iterator[Problem]:
     """Whether a text can be the path of a field."""
     parts = name.split(".")
-    if not all(parts) or "\0" in name or (parts[0][:1] == "$" and name != "$**"):
+    is_operator = name[:1] == "$" and name != "$**"
+    if is_operator or not all(parts) or "\0" in name:
         yield Problem(place, "is not the path of a field", show(name), "Write address.city.")
 
 

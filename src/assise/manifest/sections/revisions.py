@@ -26,4 +26,27 @@ WAS = Key(
     check=_check_was,
     default="none",
 )
-KEYS = (WAS,)
+
+
+def _check_sql(place: Place, names: tuple[str, ...], tables: Tables) -> Iterator[Problem]:
+    del tables
+    for i, name in enumerate(names):
+        parts = name.split("/")
+        if not name.endswith(".sql") or name.startswith("/") or ".." in parts or "\0" in name:
+            remedy = "Give a path below the manifest's folder, such as sql/views.sql."
+            yield Problem((*place, str(i)), "is not a file of SQL", show(name), remedy)
+        elif name in names[:i]:
+            yield Problem((*place, str(i)), "stands there twice", show(name), "Remove it.")
+
+
+SQL = Key(
+    "sql",
+    "manifest",
+    help="files of SQL for what no key says, such as functions and views; run in this order behind"
+    " the tables of an empty database",
+    affects="nothing",
+    type=tuple[str, ...],
+    check=_check_sql,
+    default="none",
+)
+KEYS = (SQL, WAS)

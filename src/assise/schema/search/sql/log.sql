@@ -17,7 +17,7 @@ CREATE INDEX ON {log} (tenant, asked_at);
 CREATE INDEX ON {log} (asked_by, asked_at)
 
 -- secret --
-CREATE TABLE {secret} (is_only bool PRIMARY KEY DEFAULT true CHECK (is_only), inner_key bytea NOT NULL, outer_key bytea NOT NULL);
+CREATE TABLE {secret} (is_only bool PRIMARY KEY DEFAULT true, inner_key bytea NOT NULL, outer_key bytea NOT NULL);
 INSERT INTO {secret} (inner_key, outer_key)
 SELECT decode(replace(concat(gen_random_uuid(), gen_random_uuid()), '-', ''), 'hex'),
     decode(replace(concat(gen_random_uuid(), gen_random_uuid()), '-', ''), 'hex')

@@ -24,27 +24,44 @@ CREATE FUNCTION {parts}(texts text[], labels "char"[], languages text[], own tex
 RETURNS TABLE (part int2, vector tsvector) LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
-    _size int4 := 100000;
+    _size int4 := 64000;
     _overlap int4 := 1000;
     _head text := CASE WHEN labels[1] = 'A' AND length(texts[1]) <= 2000 THEN texts[1] END;
     _first tsvector := setweight({schema}.search_vector(coalesce(_head, ''), languages, own), 'A');
     _vectors tsvector[];
-    _long bool;
+    _vector tsvector; _long bool;
+    _body bytea; _label "char"; _field int8; _from int4; _to int4; _end int4;
 BEGIN
     LOOP
-        SELECT array_agg(_first || setweight({schema}.search_vector(piece, languages, own), label) ORDER BY field, place)
-        INTO _vectors
-        FROM unnest(texts, labels) WITH ORDINALITY AS t (body, label, field)
-        CROSS JOIN LATERAL generate_series(1, greatest(1, length(body) - _overlap), _size - _overlap) AS place
-        CROSS JOIN LATERAL substr(body, place, _size) AS piece
-        WHERE body IS NOT NULL AND (field > 1 OR _head IS NULL);
-        SELECT bool_or(length(v) > 16000 OR last.position >= 16383) INTO _long
-        FROM unnest(_vectors) AS v,
-            LATERAL (SELECT max(positions[cardinality(positions)]) AS position FROM unnest(v)) AS last;
-        EXIT WHEN NOT coalesce(_long, false) OR _size < 4000;
-        _size := _size / 4;
+        _vectors := '{}'; _long := false;
+        -- In bytes: to find its n-th character a text is read from its beginning.
+        FOR _body, _label, _field IN
+            SELECT convert_to(body, 'UTF8'), label, field FROM unnest(texts, labels) WITH ORDINALITY AS t (body, label, field)
+            WHERE body IS NOT NULL ORDER BY field
+        LOOP
+            CONTINUE WHEN _field = 1 AND _head IS NOT NULL OR _long;
+            _from := 0; _end := octet_length(_body);
+            LOOP
+                _to := least(_from + _size, _end);
+                WHILE _to < _end AND get_byte(_body, _to) BETWEEN 128 AND 191 LOOP
+                    _to := _to + 1;
+                END LOOP;
+                _vector := _first || setweight({schema}.search_vector(
+                    convert_from(substring(_body FROM _from + 1 FOR _to - _from), 'UTF8'), languages, own), _label);
+                _vectors := _vectors || _vector;
+                _long := _size >= 4000 AND (length(_vector) > 16000
+                    OR (SELECT coalesce(max(positions[cardinality(positions)]) >= 16383, false) FROM unnest(_vector)));
+                EXIT WHEN _to = _end OR _long;
+                _from := _to - _overlap;
+                WHILE get_byte(_body, _from) BETWEEN 128 AND 191 LOOP
+                    _from := _from + 1;
+                END LOOP;
+            END LOOP;
+        END LOOP;
+        EXIT WHEN NOT _long OR _size < 4000;
+        _size := _size / 2;
     END LOOP;
-    RETURN QUERY SELECT (n - 1)::int2, v FROM unnest(coalesce(_vectors, ARRAY[_first])) WITH ORDINALITY AS u (v, n)
+    RETURN QUERY SELECT (n - 1)::int2, v FROM unnest(CASE WHEN _vectors = '{}' THEN ARRAY[_first] ELSE _vectors END) WITH ORDINALITY AS u (v, n)
     WHERE n <= 32000;
 END
 $body$
