@@ -24,7 +24,7 @@ from assise.project import Project
 from assise.redis.embedded import EmbeddedRedis
 
 FOLDER = Path(__file__).parents[2] / "examples" / "ismail"
-WRITERS, PAYMENTS = 50, 6
+WRITERS, PAYMENTS = 50, 3
 USES: tuple[RedisUse, ...] = ("cache", "data")
 Query = Callable[..., list[tuple[Any, ...]]]
 
