@@ -189,8 +189,8 @@ class Store:
 
     async def close(self) -> None:
         """End the probe, and close all connections."""
-        while self._releasing:
-            await asyncio.wait([*self._releasing])
+        if self._releasing:
+            await asyncio.wait([*self._releasing], timeout=2 * self._timeout_s)
         await self.breaker.close()
         client, self._client = self._client, None
         if client is not None:
