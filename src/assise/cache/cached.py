@@ -30,9 +30,6 @@ KNOWN = 1_000
 MAX_BYTES = 8 << 20
 """A larger value is not stored."""
 
-_RELEASING: set[asyncio.Task[None]] = set()
-"""Tasks that nobody waits for: the loop itself would forget them."""
-
 
 class Look(Enum):
     """What those do who waited for a load: look again, or ask the function themselves."""
@@ -268,7 +265,7 @@ class Cached:
             error = sys.exception()
             outcome = error if isinstance(error, Exception) else outcome
             if is_held:
-                self._release(lease)
+                self.around.store.release_later(lease)
             self.flights.pop(lease.key).set_result(outcome)
         return value
 
@@ -294,17 +291,6 @@ class Cached:
             await asyncio.sleep(LEASE_S / 3)
             with suppress(AwayError):
                 await self.around.store.extend(lease)
-
-    def _release(self, lease: Lease) -> None:
-        """Give a lease back, also where the caller was cancelled."""
-
-        async def release() -> None:
-            with suppress(AwayError):
-                await self.around.store.release(lease)
-
-        task = asyncio.create_task(release())
-        _RELEASING.add(task)
-        task.add_done_callback(_RELEASING.discard)
 
     async def invalidate(self, args: Args, kwargs: Kwargs) -> None:
         """Delete the value of a call with these arguments.

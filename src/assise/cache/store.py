@@ -11,11 +11,13 @@ the same for keys that are invalidated by a pattern, which a scan cannot see bef
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import struct
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.resources import files
 from math import log
 from typing import Any, NamedTuple, TypeVar
@@ -164,6 +166,7 @@ class Store:
         self._replay = replay
         self.breaker = Breaker(self._probe)
         self.refused = 0
+        self._releasing: set[asyncio.Task[None]] = set()
 
     @property
     def client(self) -> Client:
@@ -186,6 +189,8 @@ class Store:
 
     async def close(self) -> None:
         """End the probe, and close all connections."""
+        if self._releasing:
+            await asyncio.wait([*self._releasing], timeout=2 * self._timeout_s)
         await self.breaker.close()
         client, self._client = self._client, None
         if client is not None:
@@ -347,13 +352,16 @@ class Store:
         """
         await self._run(_EXTEND, [self._lease(lease.key)], [lease.token, _LEASE_MS])
 
-    async def release(self, lease: Lease) -> None:
-        """Give a lease back without a value.
+    def release_later(self, lease: Lease) -> None:
+        """Give a lease back without a value, also where the caller was cancelled."""
 
-        Raises:
-            AwayError: Redis does not answer.
-        """
-        await self._run(_RELEASE, [self._lease(lease.key)], [lease.token])
+        async def release() -> None:
+            with suppress(AwayError):
+                await self._run(_RELEASE, [self._lease(lease.key)], [lease.token])
+
+        task = asyncio.create_task(release())
+        self._releasing.add(task)
+        task.add_done_callback(self._releasing.discard)
 
     async def is_leased(self, key: str) -> bool:
         """Whether somebody loads a value.

@@ -1,0 +1,131 @@
+"""Ismail: wallets while Redis is killed, and notifications by three queues."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from tests.dumps import confirm, write_dump
+from tests.scenes.databases import Databases, Template
+
+from assise.app import App
+from assise.manifest.sections.redis import RedisUse
+from assise.postgres.conninfo import sign_in_as
+from assise.project import Project
+from assise.redis.embedded import EmbeddedRedis
+
+FOLDER = Path(__file__).parents[2] / "examples" / "ismail"
+WRITERS, PAYMENTS = 50, 3
+USES: tuple[RedisUse, ...] = ("cache", "data")
+Query = Callable[..., list[tuple[Any, ...]]]
+
+
+def load_module(name: str) -> ModuleType:
+    """A module of the example."""
+    spec = spec_from_file_location(f"ismail_{name}", FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def template(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
+    """Ismail's manifest with five wallets."""
+    with databases.create_template(tmp_path_factory.mktemp("ismail")) as template:
+        wallets = [{"_id": n, "userId": n, "balance": 100.5, "currency": "eur"} for n in range(5)]
+        dump = write_dump(
+            template.folder / "ismail", {"wallets": wallets, "entries": [], "notifications": []}
+        )
+        project = Project(template.folder, to=template.conninfo)
+        project.path.write_text((FOLDER / "assise.yaml").read_text())
+        assert project.migrate(dump, confirm=confirm).exit_code == 0
+        yield template
+
+
+@pytest.fixture
+def app(template: Template, tmp_path: Path, database: str) -> Iterator[App]:
+    """The application on a copy, with servers of its own."""
+    project = template.copy(tmp_path, database)
+    app = App(project.path, urls={"app": sign_in_as(database, "ismail_app")})
+    yield app
+    for use in USES:
+        EmbeddedRedis(tmp_path / ".assise", use).stop()
+
+
+def test_no_payment_is_lost_or_doubled_while_redis_is_killed(app: App, query: Query) -> None:
+    wallet = load_module("wallet").Wallet(app)
+    server = app.workspace.redis("cache")
+
+    async def write(number: int) -> None:
+        user = number % 5
+        for turn in range(PAYMENTS):
+            amount = Decimal(number - 20) / 4
+            for _ in range(2):
+                assert await wallet.pay(user, amount, payment=f"{number}:{turn}") in {True, False}
+            await wallet.balance(user)
+
+    async def kill() -> None:
+        for _ in range(3):
+            await asyncio.sleep(0.05)
+            os.kill(int((server.data / "redis.pid").read_text()), signal.SIGKILL)
+            while server.is_running():
+                await asyncio.sleep(0.001)
+            server.start()
+
+    async def work() -> None:
+        async with app:
+            await wallet.balance(0)
+            await asyncio.gather(kill(), *(write(number) for number in range(WRITERS)))
+            while app.cache.store.breaker.is_open:
+                await asyncio.sleep(0.01)
+            rows = query("SELECT user_id, balance FROM wallets")
+            truth = {row[0]: row[1] for row in rows}
+            assert {user: await wallet.balance(user) for user in truth} == truth
+
+    asyncio.run(work())
+    sums = query(
+        "SELECT user_id, 100.5 + sum(amount), (SELECT balance FROM wallets AS w"
+        " WHERE w.user_id = e.user_id) FROM entries AS e GROUP BY 1"
+    )
+    assert len(sums) == 5
+    assert [row[1] for row in sums] == [row[2] for row in sums]
+
+
+def test_notifications_go_where_users_want_them(app: App, query: Query) -> None:
+    module = load_module("notifications")
+
+    async def work() -> None:
+        async with app:
+            texts = {"PUSH": "Booked: {what}", "EMAIL": "You booked {what}.", "SMS": "{what}"}
+            await app.redis.value("templates").set(texts, type="booking")
+            await app.redis.value("preferences").set({"EMAIL": True, "SMS": False}, user_id=1)
+            for _ in range(2):
+                sent = await module.notify(app, 1, "booking", event="b7", what="a room")
+                assert sent == ["PUSH", "EMAIL"]
+            assert (await app.redis.queue("sms").state()).ready == 0
+            for name in ("push", "email"):
+                async with app.redis.queue(name).take() as job:
+                    assert job is not None
+                    assert [await module.move(app, job, each) for each in ("READ", "SENT")] == [
+                        False,
+                        True,
+                    ]
+                assert (await app.redis.queue(name).state()).ready == 0
+
+    asyncio.run(work())
+    assert query("SELECT id, status, message FROM notifications ORDER BY id") == [
+        ("b7:EMAIL", "SENT", "You booked a room."),
+        ("b7:PUSH", "SENT", "Booked: a room"),
+    ]
