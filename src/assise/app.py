@@ -138,10 +138,10 @@ class App:
 
     async def close(self) -> None:
         """Close all connections; a later session opens them again."""
-        await self.servers.close()
         for name in ("mongo", "callers", "monitor", "cache", "redis"):
             if held := vars(self).get(name):
                 await held.close()
+        await self.servers.close()
         for name in ("mongo", "callers"):
             vars(self).pop(name, None)
 
