@@ -30,7 +30,7 @@ ScratchOption = Annotated[
         show_default=False,
     ),
 ]
-DropOption = Annotated[
+LossOption = Annotated[
     list[str] | None,
     typer.Option(
         "--drop",
@@ -68,7 +68,7 @@ def revise(
     manifest: ManifestOption = Path(),
     *,
     to: ToOption = None,
-    drop: DropOption = None,
+    drop: LossOption = None,
     scratch: ScratchOption = None,
     as_json: JsonOption = False,
 ) -> int:
@@ -88,7 +88,7 @@ def apply(
     manifest: ManifestOption = Path(),
     *,
     to: ToOption = None,
-    drop: DropOption = None,
+    drop: LossOption = None,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
@@ -108,7 +108,7 @@ def revert(
     manifest: ManifestOption = Path(),
     *,
     to: ToOption = None,
-    drop: DropOption = None,
+    drop: LossOption = None,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> int:

@@ -40,6 +40,7 @@ def open_scratch(server: Connection) -> Iterator[Connection]:
         server.execute(f"COMMENT ON DATABASE {quote(name)} IS {comment}")
         conninfo = make_conninfo(server.conninfo, dbname=name)
         with Connection(conninfo, shown=f"{server.target} (scratch)") as connection:
+            connection.execute("SET synchronous_commit = off")
             yield connection
     finally:
         server.execute(f"DROP DATABASE IF EXISTS {quote(name)} WITH (FORCE)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from assise.schema.catalog import CatalogItem, Difference, Snapshot, collect, compare
+from assise.schema.catalog import CatalogDifference, CatalogItem, Snapshot, collect, compare
 from assise.schema.plan import plan
 
 
@@ -63,6 +63,6 @@ def find_drift(actual: Snapshot, expected: Snapshot) -> SchemaDrift:
     )
 
 
-def _describe(difference: Difference) -> list[str]:
+def _describe(difference: CatalogDifference) -> list[str]:
     missing = [f"{item.shown} is missing" for item in difference.added]
     return missing + [f"{item.shown} is another one" for _, item in difference.changed]

@@ -25,7 +25,7 @@ KEPT_SNAPSHOTS = 20
 
 
 @dataclass(frozen=True)
-class Sums:
+class ScratchSums:
     """Builds sums in scratch databases of `server`; those of a folder are kept in `.assise`."""
 
     server: Connection
@@ -100,7 +100,18 @@ def run_all(
     """Run statements and then the up parts of revisions in a scratch database."""
     scratch.execute(";\n".join(statements) or "SELECT")
     for revision in revisions:
-        run_blocks(scratch, revision, revision.up)
+        if not _run_whole(scratch, revision):
+            run_blocks(scratch, revision, revision.up)
+
+
+def _run_whole(scratch: Connection, revision: Revision) -> bool:
+    """Run a revision that has nothing but statements for one transaction at once, if it can be."""
+    if "-- assise: down" in revision.text or "CONCURRENTLY" in revision.text:
+        return False
+    with suppress(TargetError):
+        scratch.execute(revision.text)
+        return True
+    return False
 
 
 def run_blocks(scratch: Connection, revision: Revision, blocks: Sequence[Block]) -> None:
@@ -128,7 +139,7 @@ def open_sums(
     *,
     scratch: str | None,
     schema: str,
-) -> Iterator[Sums]:
+) -> Iterator[ScratchSums]:
     """Sums on the target's server, at the URL `scratch`, or on the embedded server.
 
     Raises:
@@ -137,12 +148,12 @@ def open_sums(
     folder = workspace.path.parent / ".assise" / "snapshots"
     if scratch is not None:
         with Connection(scratch) as server:
-            yield Sums(server, folder, schema)
+            yield ScratchSums(server, folder, schema)
     elif may_create(target):
-        yield Sums(target, folder, schema)
+        yield ScratchSums(target, folder, schema)
     else:
         with _open_embedded(workspace, manifest, target) as server:
-            yield Sums(server, folder, schema)
+            yield ScratchSums(server, folder, schema)
 
 
 def _open_embedded(workspace: Workspace, manifest: Manifest, target: Connection) -> Connection:

@@ -28,7 +28,7 @@ from assise.revisions.files import (
 )
 from assise.revisions.lint import LintFinding, run_squawk
 from assise.revisions.refresh import ViewAge, list_ages
-from assise.revisions.sums import Sums, open_sums, run_blocks
+from assise.revisions.sums import ScratchSums, open_sums, run_blocks
 from assise.schema.catalog import Snapshot, compare
 from assise.schema.plan import PlannedStep, SchemaPlan, plan, rename_columns
 from assise.schema.renames import list_renames
@@ -82,7 +82,7 @@ class _Open:
     tables: LoadedTables | None
     manifest: Manifest
     schema: str
-    sums: Sums
+    sums: ScratchSums
     revisions: list[Revision]
     texts: list[str]
 

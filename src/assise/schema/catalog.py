@@ -64,7 +64,7 @@ def collect(items: Iterable[CatalogItem]) -> Snapshot:
 
 
 @dataclass(frozen=True)
-class Difference:
+class CatalogDifference:
     """What the second of two snapshots has more, has less, and has otherwise: before and after."""
 
     added: list[CatalogItem]
@@ -85,7 +85,7 @@ class Difference:
         ]
 
 
-def compare(before: Snapshot, after: Snapshot) -> Difference:
+def compare(before: Snapshot, after: Snapshot) -> CatalogDifference:
     """What must be done to the first snapshot to get the second.
 
     The order of columns counts for nothing, nor do the names of constraints and indexes.
@@ -102,7 +102,7 @@ def compare(before: Snapshot, after: Snapshot) -> Difference:
         if found:
             del old[found.pop().id], new[item.id]
     changed = [(old[key], new[key]) for key in old if key in new]
-    return Difference(
+    return CatalogDifference(
         [item for key, item in new.items() if key not in old],
         [item for key, item in old.items() if key not in new],
         changed,

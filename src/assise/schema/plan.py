@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from assise.schema.catalog import UNNAMED, CatalogItem, Difference, Facts, Snapshot, compare
+from assise.schema.catalog import UNNAMED, CatalogDifference, CatalogItem, Facts, Snapshot, compare
 from assise.schema.retype import is_free, write_recipe
 
 BATCH_ROWS = 10_000
@@ -306,7 +306,7 @@ def _keep_parts(view: CatalogItem, before: Snapshot, after: Snapshot) -> list[st
     return [item.create for item in parts if item.id in before]
 
 
-def _part_retyped(difference: Difference) -> Difference:
+def _part_retyped(difference: CatalogDifference) -> CatalogDifference:
     """What differs, where a column gets another type: its checks and indexes go before, come after.
 
     The server writes their casts anew with the type; on the way back they would be others.
@@ -316,7 +316,7 @@ def _part_retyped(difference: Difference) -> Difference:
     parted = [
         pair for pair in difference.changed if pair[1].kind in UNNAMED and pair[1].on in tables
     ]
-    return Difference(
+    return CatalogDifference(
         difference.added + [new for _, new in parted],
         difference.dropped + [old for old, _ in parted],
         [pair for pair in difference.changed if pair not in parted],
