@@ -189,7 +189,7 @@ class Loader:
         wanted = _find_wanted(self.manifest, table, columns)
         listed = [dict(row) for row in rows]
         groups = _group(listed, key, wanted.name)
-        for row in groups.pop((None,), ()):
+        for row in groups.pop((type(None), None), ()):
             row[into] = None
         raws = [members[0][key] for members in groups.values()]
         keys = [*map(_READERS[wanted.key[1]], raws)]
@@ -202,7 +202,7 @@ class Loader:
                 missing.append(raw)
             for row in members:
                 row[into] = fallback(raw) if found is None else dict(found)
-        return Merged(listed, not is_whole, missing)
+        return Merged(listed, not is_whole, [*dict.fromkeys(missing)])
 
     async def _read_new(
         self, wanted: Wanted, keys: list[RowKey | None], known: KnownRows, if_down: IfDown
@@ -265,14 +265,22 @@ def _find_wanted(manifest: Manifest, name: str, columns: Sequence[str] | None) -
 
 
 def _group(rows: list[PlainRow], key: str, table: str) -> dict[object, list[PlainRow]]:
-    """The rows by what they have in `key`: a UUID's number, or a tuple of anything else."""
+    """The rows by what they have in `key`: a UUID's number, or the type and value of anything else.
+
+    Raises:
+        UsageError: a row has no such key, or none that can be compared.
+    """
     groups: dict[object, list[PlainRow]] = defaultdict(list)
     for row in rows:
         if key not in row:
             message = f"a row has no {key!r}, by which rows of {table!r} are found"
             raise UsageError(message, remedy=nearest(key, row))
         raw = row[key]
-        groups[raw.int if type(raw) is UUID else (raw,)].append(row)
+        try:
+            groups[raw.int if type(raw) is UUID else (type(raw), raw)].append(row)
+        except TypeError:
+            message = f"a row has a {type(raw).__name__} in {key!r}, which is no key of {table!r}"
+            raise UsageError(message, remedy="Give a text, a number or a UUID there.") from None
     return groups
 
 
@@ -298,8 +306,10 @@ def _read_int(value: object, *, bits: int) -> int | None:
 
 
 def _read_text(value: object) -> str | None:
+    """The text, where a server can hold it: without NUL and without half of a pair of UTF-16."""
     text = str(value)
-    return None if "\0" in text else text
+    is_held = "\0" not in text and text == text.encode(errors="ignore").decode()
+    return text if is_held else None
 
 
 _READERS: Mapping[str, Callable[[object], RowKey | None]] = {
@@ -331,8 +341,8 @@ def _write_fallback(wanted: Wanted) -> Callable[[object], PlainRow | None]:
 
 _VALUES: Mapping[str, Callable[[str], object]] = {
     "bool": lambda text: text == "true",
-    "int4": int,
-    "int8": int,
+    "int4": partial(_read_int, bits=32),
+    "int8": partial(_read_int, bits=64),
     "uuid": _read_uuid,
 }
 """How a declared value becomes one of its column's type; the others stay texts."""

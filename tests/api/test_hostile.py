@@ -143,6 +143,28 @@ def test_of_two_who_make_a_row_at_once_one_is_refused(client: Client, run: Run) 
     assert put("later") == 412
 
 
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_a_row_that_changes_meanwhile_is_not_written_as_it_was_known(
+    client: Client, run: Run, conninfo: str, method: str
+) -> None:
+    made = client.send(2, "POST", "/api/projects", json={"name": "first"})
+    path, tag = made.headers["location"], {"If-Match": made.headers["etag"]}
+
+    def write() -> int:
+        return client.send(2, method, path, json={"name": "late"}, headers=tag).status_code
+
+    blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'apihttp_app'"
+    with psycopg.connect(conninfo) as holder, ThreadPoolExecutor(1) as pool:
+        key = path.rpartition("/")[2]
+        holder.execute("UPDATE projects SET name = 'second' WHERE id = %s::uuid", [key])
+        late = pool.submit(write)
+        while run(blocked) != [(1,)]:
+            assert not late.done()
+        holder.commit()
+        assert late.result() == 412
+    assert client.get(2, path).json()["name"] == "second"
+
+
 def test_a_secret_that_can_be_guessed_or_is_not_set_ends_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,3 +96,28 @@ def test_no_plan_reads_the_whole_table(conninfo: str, user: int, query: str) -> 
     text = "\n".join(line for (line,) in plan)
     assert "Seq Scan" not in text
     assert "Index" in text
+
+
+LATER = {
+    "order=-created_at": "created_at <=",
+    "order=created_at": "created_at >=",
+    "order=name": "name >=",
+    "": "id >",
+}
+
+
+@pytest.mark.parametrize("query", LATER)
+def test_a_later_page_begins_at_its_place_in_the_index(conninfo: str, query: str) -> None:
+    rules = AccessRules(parse_manifest(MANIFEST), "public")
+    resource = rules.resources["projects"]
+    statements, parameters = Statements("public", resource, rules.resources), Placeholders()
+    asked = read_query(resource, query)
+    values = {"created_at": "2026-01-01 10:00:00Z", "name": "many 5", "id": user_id(5)}
+    last = [values[each.column] for each in asked.order]
+    row, behind = statements.row(asked.select), statements.behind(asked.order, last, parameters)
+    statement = statements.list_rows(row, [behind], asked.order, "20", "100000")
+    with psycopg.connect(make_conninfo(conninfo, user="apihttp_app")) as app:
+        app.execute("SELECT set_config('app.user_id', %s, true)", [user_id(2)])
+        plan = app.execute(f"EXPLAIN {statement}".encode(), parameters.values).fetchall()
+    (begun,) = [line for (line,) in plan if "Index Cond" in line]
+    assert LATER[query] in begun

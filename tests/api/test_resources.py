@@ -238,6 +238,8 @@ def test_a_request_with_a_key_is_done_once(client: Client, run: Run) -> None:
         answers = list(pool.map(post, ["Once"] * 8))
     assert {each.status_code for each in answers} == {201}
     assert len({each.text for each in answers}) == 1
+    for name in ("location", "etag"):
+        assert len({each.headers[name] for each in answers}) == 1
     assert [each.headers.get("idempotent-replayed") for each in answers].count("true") == 7
     assert run("SELECT count(*) FROM projects WHERE name = 'Once'") == [(1,)]
     assert post("Other").status_code == 422
@@ -252,6 +254,20 @@ def test_a_request_with_a_key_that_failed_is_done_again(client: Client) -> None:
     for body, status in [({"name": "a", "stars": -1}, 422), ({"name": "again"}, 201)]:
         answer = client.send(1, "POST", "/api/projects", json=body, headers=headers)
         assert answer.status_code == status
+
+
+def test_a_row_is_restored_once_by_a_request_with_a_key(client: Client) -> None:
+    headers = {"Idempotency-Key": "k3"}
+    made = [client.send(1, "POST", "/api/projects", json={"name": "x"}) for _ in range(2)]
+    paths = [each.headers["location"] for each in made]
+    for path in paths:
+        client.send(1, "DELETE", path)
+    answers = [client.send(1, "POST", f"{paths[0]}/restore", headers=headers) for _ in range(2)]
+    assert [each.status_code for each in answers] == [200, 200]
+    assert answers[0].json() == answers[1].json() == {"projects": 1, "files": 0}
+    assert [each.headers.get("idempotent-replayed") for each in answers] == [None, "true"]
+    assert client.send(1, "POST", f"{paths[1]}/restore", headers=headers).status_code == 422
+    assert client.get(1, paths[1]).status_code == 404
 
 
 BODIES = {

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -91,6 +92,19 @@ def test_tokens_for_development_are_taken_on_this_machine_alone(tmp_path: Path) 
         serve(App(tmp_path), host="0.0.0.0", port=0, is_development=True, log=print)  # noqa: S104
     with pytest.raises(UsageError, match="nowhere"):
         serve(App(tmp_path), host="nowhere.invalid", port=0, is_development=False, log=print)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104
+def test_without_sign_in_no_token_for_development_is_taken_from_elsewhere(
+    tmp_path: Path, host: str
+) -> None:
+    (tmp_path / "assise.yaml").write_text(HEAD + TABLES)
+    app = App(tmp_path)
+    with socket.create_server((host, 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match="in use"):
+            serve(app, host=host, port=port, is_development=False, log=print)
+    assert app.takes_development_tokens == (host == "127.0.0.1")
 
 
 def test_where_users_sign_in_no_token_for_development_is_taken(tmp_path: Path) -> None:

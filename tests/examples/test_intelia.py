@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from uuid import UUID
 
 import httpx
 import jwt
@@ -170,6 +172,17 @@ def test_what_is_no_conversation_of_this_user_is_refused(
     assert "INSERT" not in refused.text
 
 
+@pytest.mark.parametrize("name", ["question", "source"])
+def test_what_is_no_text_is_refused_and_not_repeated(client: httpx.Client, name: str) -> None:
+    headers = {**bearer(2), "Content-Type": "application/json"}
+    sent = json.dumps(conversation(2, **{name: "QQ"})).replace("QQ", "hush \\ud800")
+    refused = client.post("conversations/save", content=sent, headers=headers)
+    assert refused.status_code == 422, refused.text
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert [*refused.json()["errors"]] == [f"body.{name}"]
+    assert "hush" not in refused.text
+
+
 def test_only_a_valid_token_is_somebody(client: httpx.Client) -> None:
     none = jwt.encode({"sub": demo.user_id(2), "aud": "authenticated", "exp": 9e9}, "", "none")
     tokens = [
@@ -211,6 +224,25 @@ def test_the_dashboard_has_figures_of_one_server_and_names_of_the_other(
         expected.append({**names, "question_count": counts[user]})
     expected.sort(key=lambda each: -int(str(each["question_count"])))
     assert found == {"billing_stats": {"top_users": expected, "partial": False}}
+
+
+def test_a_profile_is_that_of_the_user_alone_and_of_nobody_its_id(urls: dict[str, str]) -> None:
+    module = load_module("app")
+    first, last = demo.PEOPLE[1]
+
+    async def ask() -> list[Any]:
+        app = App(urls["folder"], urls={name: urls[name] for name in LOGINS})
+        assert module.init_all_databases(app) is module.init_all_databases() is app
+        users = [UUID(demo.user_id(number)) for number in (1, len(demo.PEOPLE))]
+        found = [await module.get_user_from_supabase(user) for user in users]
+        await module.close_all_databases()
+        assert module._opened == {}  # noqa: SLF001
+        return found
+
+    known, unknown = asyncio.run(ask())
+    email = f"{first[0]}.{last}@example.org".lower()
+    assert known == {"email": email, "first_name": first, "last_name": last, "plan": "free"}
+    assert unknown == {"email": demo.user_id(len(demo.PEOPLE)), **EMPTY}
 
 
 def test_health_has_the_words_that_monitoring_knows(client: httpx.Client) -> None:

@@ -1,6 +1,7 @@
 """app.merge: rows of one server with rows of another, as the caller may see them."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,7 +14,8 @@ from tests.scenes.commands import wait_until
 
 from assise.app import App
 from assise.errors import TargetError, UsageError
-from assise.merge import BATCH, Loader, Merged
+from assise.manifest.read import parse_manifest
+from assise.merge import BATCH, Loader, Merged, RowKey, RowsByKey, Wanted
 from assise.postgres.pool import Session
 
 pytestmark = pytest.mark.contract
@@ -116,6 +118,7 @@ KEYS: list[tuple[str, object, object]] = [
     ("plans", -(2**31), None),
     ("plans", "9" * 30, None),
     ("plans", True, None),
+    ("users", "\ud800", "fallback"),
 ]
 
 
@@ -167,6 +170,49 @@ def test_a_number_is_not_the_uuid_of_that_number(pair: Pair) -> None:
     ids = [row["user"]["id"] for row in merged.rows]
     assert ids == [UUID(int=1), None, UUID(int=1), UUID(int=1), None]
     assert merged.missing == [1]
+
+
+def test_a_key_that_equals_another_one_of_another_type_takes_no_row_from_it(pair: Pair) -> None:
+    async def use(app: App) -> Merged:
+        rows = [{"k": key} for key in (True, 1.0, 1, "1")]
+        return await app.loader(role="admin").merge(rows, key="k", into="it", table="plans")
+
+    merged = pair.act(use)
+    row = {"id": 1, "name": "plan 1"}
+    assert [each["it"] for each in merged.rows] == [None, None, row, row]
+
+
+@pytest.mark.parametrize("key", [[1], {}, {1}])
+def test_a_key_that_cannot_be_compared_is_refused_by_name(pair: Pair, key: object) -> None:
+    async def use(app: App) -> None:
+        loader = app.loader(role="admin")
+        with pytest.raises(UsageError, match=f"a row has a {type(key).__name__} in 'k'"):
+            await loader.merge([{"k": key}], key="k", into="it", table="plans")
+
+    pair.act(use)
+
+
+def test_a_fallback_whose_key_is_no_number_has_none_there() -> None:
+    text = """assise: 1
+name: a
+postgres: {main: {}, auth: {url: "postgresql:///a"}}
+tables:
+  people:
+    on: auth
+    primary_key: id
+    fallback: {number: "{key}", name: "{key}"}
+    columns: {id: text, number: int8, name: text}
+"""
+
+    class Nothing:
+        async def read(self, _wanted: Wanted, _keys: Sequence[RowKey]) -> RowsByKey:
+            return {}
+
+    loader = Loader(parse_manifest(text), lambda _server: Nothing(), {})
+    rows = [{"k": "anna"}, {"k": "7"}]
+    merged = asyncio.run(loader.merge(rows, key="k", into="it", table="people"))
+    found = [(row["it"]["number"], row["it"]["name"]) for row in merged.rows]
+    assert found == [(None, "anna"), (7, "7")]
 
 
 def test_a_server_that_is_down_is_an_error_or_partial_as_asked(pair: Pair) -> None:

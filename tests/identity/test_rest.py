@@ -102,6 +102,7 @@ def test_many_keys_are_asked_for_in_short_requests(
 BROKEN: list[tuple[tuple[int, bytes], str]] = [
     ((200, b"<html>"), "refuses: HTTP 200"),
     ((200, b'{"a": 1}'), "refuses: HTTP 200"),
+    ((200, b"[" * 100_000), "refuses: HTTP 200"),
     ((200, b"[1]"), "refuses: HTTP 200"),
     ((200, b'[{"id": "no uuid"}]'), "is not of the type"),
     ((200, b'[{"email": "of nobody"}]'), "is not of the type"),
@@ -164,6 +165,8 @@ def test_the_service_key_is_in_no_log_and_no_error(
     ("address", "key", "message"),
     [
         ("http://project.supabase.co", "k", "is not https"),
+        ("https://[project.supabase.co", "k", "is no address"),
+        ("https://project.supabase.co:99999", "k", "is no address"),
         ("https://project.supabase.co", "", "has no service key"),
         ("https://project.supabase.co", "a\nb", "has no service key"),
     ],

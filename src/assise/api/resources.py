@@ -47,6 +47,7 @@ CHANGED = "40001"
 """The state of a row that was changed since a repeatable transaction began."""
 
 _PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+_REPLAYED = {"Idempotent-Replayed": "true"}
 
 
 @dataclass(frozen=True)
@@ -194,19 +195,19 @@ class TableEndpoints:
         async with self.context.session(request, caller) as session:
             statements = await self.context.find_statements(session, self.resource)
             noted = note_request(request, caller, body)
-            if noted is not None and (kept := await noted.claim(session, statements.schema)):
+            kept = noted and await noted.claim(session, statements.schema)
+            if kept:
                 status, text = kept
-                return _answer(status, text, {"Idempotent-Replayed": "true"})
-            made = await self._insert(session, statements, caller, rows)
-            text = f"[{','.join(made)}]" if is_list else made[0]
-            if noted is not None:
-                await noted.keep(session, statements.schema, (201, text))
-        headers = (
-            {}
-            if is_list
-            else {"ETag": _tag(text), "Location": _place(request, self.resource.key, text)}
-        )
-        return _answer(201, text, {**headers, **_position(session)})
+            else:
+                made = await self._insert(session, statements, caller, rows)
+                status, text = 201, f"[{','.join(made)}]" if is_list else made[0]
+            if noted is not None and not kept:
+                await noted.keep(session, statements.schema, (status, text))
+        headers = {**_REPLAYED} if kept else _position(session)
+        if not is_list:
+            place = _place(request, self.resource.key, text)
+            headers = {**headers, "ETag": _tag(text), "Location": place}
+        return _answer(status, text, headers)
 
     async def _insert(
         self, session: Session, statements: Statements, caller: Caller, rows: Sequence[JsonMap]
@@ -329,7 +330,14 @@ class TableEndpoints:
         key = self._read_key(request)
         async with self.context.session(request, caller) as session:
             statements = await self.context.find_statements(session, self.resource)
-            return await self._call(session, statements, self.deletion.names[1], key)
+            noted = note_request(request, caller, json.dumps(key, default=str).encode())
+            if noted is not None and (kept := await noted.claim(session, statements.schema)):
+                return _answer(*kept, _REPLAYED)
+            answer = await self._call(session, statements, self.deletion.names[1], key)
+            if noted is not None:
+                said = answer.status_code, bytes(answer.body).decode()
+                await noted.keep(session, statements.schema, said)
+            return answer
 
     async def _call(
         self, session: Session, statements: Statements, function: str, key: Sequence[object]

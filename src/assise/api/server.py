@@ -6,6 +6,7 @@ from functools import cache, partial
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from assise import __version__
 from assise.api.docs import add_docs
 from assise.api.edge import make_edge
 from assise.api.problems import TITLES, answer_error, make_problem
+from assise.api.values import MAX_PROBLEMS
 from assise.app import App, Asgi
 from assise.errors import AssiseError
 
@@ -65,6 +67,13 @@ def add_problems(web: FastAPI) -> None:
         said = detail or TITLES.get(error.status_code, "")
         return make_problem(error.status_code, said, error.headers or {})
 
+    async def answer_invalid(_request: Request, error: Exception) -> Response:
+        found = error.errors() if isinstance(error, RequestValidationError) else ()
+        # What was given is not repeated: it may be secret, long, or no text at all.
+        problems = {".".join(map(str, each["loc"])): each["msg"] for each in found[:MAX_PROBLEMS]}
+        return make_problem(422, "the request does not fit", errors=problems)
+
     web.add_exception_handler(AssiseError, answer_ours)
+    web.add_exception_handler(RequestValidationError, answer_invalid)
     web.add_exception_handler(HTTPException, answer_http)
     web.add_exception_handler(Exception, answer_http)

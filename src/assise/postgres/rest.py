@@ -52,7 +52,12 @@ class Rest:
     _client: httpx.AsyncClient | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.address)
+        try:
+            parts = urlsplit(self.address)
+            _ = parts.port
+        except ValueError as error:
+            remedy = "Write https://PROJECT.supabase.co."
+            raise UsageError(f"{self.address} is no address", remedy=remedy) from error
         if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
             raise UsageError(
                 f"{self.address} is not https: the service key could be read on the way",
@@ -165,7 +170,7 @@ def _read_answer(address: str, status: int, body: bytes) -> list[dict[str, Any]]
     """
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     is_list = status == 200 and isinstance(found, list)
     if is_list and {dict}.issuperset(map(type, found)):

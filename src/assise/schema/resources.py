@@ -36,6 +36,7 @@ class ServedColumn:
     type: str
     is_required: bool = False
     values: tuple[str, ...] = ()
+    can_be_null: bool = True
 
 
 @dataclass(frozen=True)
@@ -126,11 +127,13 @@ def find_resource(manifest: Manifest, guard: Guard) -> Resource | None:
 
 
 def _field(table: Table, name: str, kind: str) -> ServedColumn:
-    column = table.columns.get(name)
+    column, is_key = table.columns.get(name), name in table.primary_key
     if column is None:
-        return ServedColumn(name, kind)
-    is_required = bool(NOT_NULL.of(column)) and DEFAULT.of(column) is None
-    return ServedColumn(name, kind, is_required, VALUES.of(column) or ())
+        return ServedColumn(name, kind, can_be_null=not is_key)
+    is_filled = bool(NOT_NULL.of(column))
+    is_required = is_filled and DEFAULT.of(column) is None
+    can_be_null = not (is_filled or is_key)
+    return ServedColumn(name, kind, is_required, VALUES.of(column) or (), can_be_null)
 
 
 def _list_shown(table: Table, names: Mapping[str, ServedColumn]) -> Iterator[str]:

@@ -135,18 +135,22 @@ class Statements:
     ) -> str:
         """That a row comes behind the last one of a page, in an order that ends in the key.
 
-        NULL comes last, and first where the order is descending, as in PostgreSQL.
+        NULL comes last, and first where the order is descending, as in PostgreSQL. The first column
+        is bounded on its own as well: an index begins there, and skips the pages before.
         """
-        alternatives, equal = [], list[str]()
+        alternatives, equal, bounds = [], list[str](), list[str]()
         for each, value in zip(order, last, strict=True):
             column = self.resource.fields[each.column]
             cell = f"t.{escape(quote(each.column))}"
             place = None if value is None else parameters.add(value, column.type)
-            beyond = _beyond(cell, place, each)
+            beyond = _beyond(cell, place, each, can_be_null=column.can_be_null)
             if beyond:
                 alternatives.append(" AND ".join([*equal, beyond]))
+            if not equal and place is not None and (each.is_descending or not column.can_be_null):
+                bounds.append(f"{cell} {'<=' if each.is_descending else '>='} {place}")
             equal.append(f"{cell} IS NULL" if place is None else f"{cell} = {place}")
-        return f"({' OR '.join(f'({each})' for each in alternatives)})"
+        beyonds = " OR ".join([f"({each})" for each in alternatives])
+        return " AND ".join([*bounds, f"({beyonds})"])
 
     def list_rows(
         self,
@@ -226,11 +230,13 @@ class Statements:
         return f"SELECT {escape(quote(self.schema, function))}({', '.join(places)})::text AS counts"
 
 
-def _beyond(cell: str, place: str | None, order: Order) -> str:
+def _beyond(cell: str, place: str | None, order: Order, *, can_be_null: bool) -> str:
     """That a value comes behind another one; empty where none does."""
     if order.is_descending:
         return f"{cell} IS NOT NULL" if place is None else f"{cell} < {place}"
-    return "" if place is None else f"({cell} > {place} OR {cell} IS NULL)"
+    if place is None:
+        return ""
+    return f"({cell} > {place} OR {cell} IS NULL)" if can_be_null else f"{cell} > {place}"
 
 
 def _find_end(prefix: str) -> str | None:
