@@ -36,7 +36,7 @@ SELECT full_name, plan, count(*) AS projects
 SELECT content, count(*), max(messages.created_at)::date AS latest
   FROM conversation_messages AS messages
   JOIN conversations ON conversations.id = conversation_id
-  JOIN users ON users.id = user_id
+  JOIN users ON users.id = conversations.user_id
  WHERE role = 'user' AND locale = 'fr'
    AND to_tsvector('french', content)
        @@ to_tsquery('french', 'requêtes | formulaires | textes')

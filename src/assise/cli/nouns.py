@@ -82,7 +82,8 @@ NOUNS = {
         "apply, revert, status, lint, mark.",
     ),
     "search": Noun(
-        "assise.cli.search", "Search tables: query, explain, eval; build, status, check."
+        "assise.cli.search",
+        "Search tables: query, suggest, explain, eval, report; build, status, check.",
     ),
     "serve": Noun(
         "assise.cli.serve",
