@@ -49,6 +49,9 @@ def test_each_setting_has_one_spelling_and_a_default_within_its_bounds() -> None
         "cache.off": "ASSISE_CACHE_OFF",
         "cache.timeout_ms": "ASSISE_CACHE_TIMEOUT_MS",
         "cache.pool_size": "ASSISE_CACHE_POOL_SIZE",
+        "analytics.spool_bytes": "ASSISE_ANALYTICS_SPOOL_BYTES",
+        "analytics.environment": "ASSISE_ANALYTICS_ENVIRONMENT",
+        "analytics.release": "ASSISE_ANALYTICS_RELEASE",
     }
     for setting in SETTINGS:
         assert setting.help
@@ -73,7 +76,7 @@ def test_the_environment_of_the_process_is_read(monkeypatch: pytest.MonkeyPatch)
     assert read_setting(INFER_PATHS) == 7
 
 
-BOUNDED = [setting for setting in SETTINGS if setting.kind is not BOOLEAN]
+BOUNDED = [setting for setting in SETTINGS if setting.kind not in {BOOLEAN, TEXT}]
 
 
 @pytest.mark.parametrize("setting", BOUNDED, ids=lambda setting: setting.name)
