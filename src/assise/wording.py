@@ -24,10 +24,10 @@ def nearest(word: str, known: Iterable[str]) -> str:
     words = list(known)
     if not words:
         return "There is none."
-    shown = [*map(escape, words)]
-    if len(words) > 20:
-        shown = [*shown[:2], "…", shown[-1]]
-    listed = f"Known: {', '.join(shown)}."
+    if len(words) > 40:
+        first, second, last = map(escape, (*words[:2], words[-1]))
+        return f"Known: {first}, {second}, …, {last}."
+    listed = f"Known: {', '.join(map(escape, words))}."
     close = get_close_matches(word, words, 1)
     return f"Did you mean {escape(close[0])}? {listed}" if close else listed
 

@@ -15,7 +15,7 @@ from assise.analytics.event import Event, as_parameters, write_properties
 from assise.analytics.spool import BATCH, Spool
 from assise.analytics.store import insert
 from assise.analytics.tables import QUERIES
-from assise.errors import TargetError
+from assise.errors import AssiseError
 from assise.postgres.pool import Session
 from assise.settings import ENVIRONMENT, RELEASE, SPOOL_BYTES
 from assise.workspace import Workspace
@@ -123,7 +123,7 @@ class Tracking:
         try:
             async with self._open_session() as session:
                 await insert(session, events)
-        except TargetError as error:
+        except AssiseError as error:
             self.workspace.log(f"events go to the spool: {error.message}")
             await asyncio.to_thread(self.spool.append, *events)
             self._drain_soon()
@@ -140,7 +140,7 @@ class Tracking:
             await asyncio.sleep(wait_s)
             try:
                 await self.drain()
-            except TargetError as error:
+            except AssiseError as error:
                 self.workspace.log(f"events wait in the spool: {error.message}")
                 wait_s = min(wait_s * 2, MAX_WAIT_S)
                 continue
@@ -177,5 +177,5 @@ class Tracking:
         with suppress(asyncio.CancelledError):
             await self._draining
         self._draining = None
-        with suppress(TargetError):
+        with suppress(AssiseError):
             await self.drain()
