@@ -145,10 +145,10 @@ class App:
     async def close(self) -> None:
         """Keep events that wait, and close all connections; a later session opens them again."""
         await self.analytics.close()
-        await self.servers.close()
         for name in ("mongo", "callers", "monitor", "cache", "redis"):
             if held := vars(self).get(name):
                 await held.close()
+        await self.servers.close()
         for name in ("mongo", "callers"):
             vars(self).pop(name, None)
 

@@ -15,6 +15,7 @@ from assise.analytics import tables as analytics_tables
 from assise.cache import relay
 from assise.cache import tables as cache_tables
 from assise.revisions import owner as revisions_owner
+from assise.revisions import refresh
 from assise.search import jobs as search_jobs
 from assise.search import tables as search_tables
 from assise.worker import books
@@ -99,10 +100,11 @@ PARTS = (
         "revisions",
         nouns=("schema",),
         extra="schema",
-        sections=("revisions",),
+        sections=("revisions", "views"),
         bookkeeping="revisions",
         page="how-to/revisions.md",
         additions=revisions_owner,
+        list_jobs=refresh.list_jobs,
     ),
     Part(
         "worker",

@@ -239,6 +239,30 @@ def test_nobody_listens(tmp_path: Path, url: str) -> None:
     run(nowhere, work)
 
 
+def test_a_server_with_a_port_a_password_and_a_database(
+    own_server: EmbeddedRedis, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    async def work() -> None:
+        admin = Client(own_server.url, timeout_s=30, size=1)
+        await admin.ask("CONFIG", "SET", "port", port)
+        await admin.ask("CONFIG", "SET", "requirepass", "p@ss/word")
+        url = f"redis://:p%40ss%2Fword@127.0.0.1:{port}/3"
+        async with write_app(tmp_path, url, url, cache__timeout_ms=PATIENT_MS) as there:
+            calls: Calls = []
+            counted = count(there, calls)
+            found = await asyncio.gather(*(counted(1) for _ in range(50)))
+            assert (set(found), await counted(1)) == ({1}, 1)
+            assert there.cache.store.target == f"redis://127.0.0.1:{port}/3"
+        await admin.ask("AUTH", "p@ss/word")
+        assert "db3" in await admin.native.info("keyspace")
+        await admin.close()
+
+    asyncio.run(work())
+
+
 def test_a_url_that_cannot_be_used(tmp_path: Path) -> None:
     async def work(counted: Function, _calls: Calls) -> None:
         with pytest.raises(UsageError, match="cannot be used") as raised:

@@ -371,6 +371,23 @@ def test_any_signature_is_bound_as_python_does(make_app: MakeApp) -> None:
     run(app, work)
 
 
+def test_equal_arguments_of_other_types_are_other_calls(make_app: MakeApp) -> None:
+    app = make_app()
+
+    @app.cache("same", ttl=60)
+    async def same(value: object) -> str:
+        return repr(value)
+
+    async def work() -> None:
+        values = [1, True, 1.0, 0.0, -0.0, Decimal("1.0"), Decimal("1.00"), (1,), (True,), None]
+        for _ in range(2):
+            assert [await same(each) for each in values] == [repr(each) for each in values]
+            assert [await same(value=each) for each in values] == [repr(each) for each in values]
+        assert app.cache.counts["same"].loads == len(values)
+
+    run(app, work)
+
+
 def test_many_calls_are_one_mget(make_app: MakeApp) -> None:
     app, source = make_app(), Source()
 

@@ -29,6 +29,7 @@ search_log: {keep: "90 days", users: key}
 roles: {prefix: devora}
 legacy_uuids: java
 sql: [sql/views.sql]
+views: {days: {file: sql/days.sql, materialized: {refresh: "5 minutes", key: [day]}}}
 
 collections:
   users: {indexes: [{columns: [email], unique: true}, [status, -created_at]], columns: true}

@@ -30,7 +30,7 @@ SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "per
 SCHEMA |= {"soft_delete"}
 SCHEMA |= {"schemas", "api", "identity", "search", "analytics", "search_log", "cache"}
 ELSEWHERE_KEYS = {"on", "mirror", "fallback"}
-NOTHING = set("assise name postgres http mongo collections redis redis_keys was sql".split())
+NOTHING = set("assise name postgres http mongo collections redis redis_keys was sql views".split())
 NOTHING |= ELSEWHERE_KEYS
 PLACES = {
     "manifest": (),
@@ -168,6 +168,7 @@ CHANGES = {
     ("column", "check"): ("price >= 0", "price > 0"),
     ("table", "foreign_keys"): ('files(user_id, _position)"}', 'files"}'),
     ("table", "indexes"): ("[city, -price]", "[city, price]"),
+    ("manifest", "views"): ("5 minutes", "6 minutes"),
     ("manifest", "sql"): ("sql/views.sql", "sql/functions.sql"),
     ("column", "was"): (", was: town", ""),
     ("column", "comment"): ('"as it was typed"', '"as it was heard"'),
@@ -337,7 +338,7 @@ MISTAKES = [
         (
             "assise.yaml:6: kept_day: is not a manifest key here\n"
             "Did you mean kept_days? Known:"
-            f" {KNOWN.removesuffix(', sql.')}, token, kept_days, sql."
+            f" {KNOWN.removesuffix(', sql, views.')}, token, kept_days, sql, views."
         ),
     ),
 ]

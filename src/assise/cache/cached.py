@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, get_type_hints
 
 from assise.cache.counts import Counts
-from assise.cache.keys import KeyMaker, Signature
+from assise.cache.keys import EXACT, KeyMaker, Signature
 from assise.cache.store import LEASE_S, AwayError, Entry, Lease, Store
 from assise.cache.values import Written, encode_checked, find_values
 from assise.errors import UsageError
@@ -23,6 +23,9 @@ R_co = TypeVar("R_co", covariant=True)
 
 POLL_FIRST_S, POLL_LAST_S = 0.005, 0.05
 """How often a process looks for a value that another one loads: ever more rarely."""
+
+KNOWN = 1_000
+"""Calls of a function whose keys are kept."""
 
 MAX_BYTES = 8 << 20
 """A larger value is not stored."""
@@ -98,6 +101,7 @@ class Cached:
     plan: CachePlan
     counts: Counts = field(default_factory=Counts)
     flights: dict[str, asyncio.Future[Outcome]] = field(default_factory=dict)
+    _known: dict[object, tuple[str, list[str]]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def call(self) -> Signature:
@@ -135,6 +139,19 @@ class Cached:
         Raises:
             UsageError: an argument cannot be part of a key.
         """
+        types = (*map(type, args), *map(type, kwargs.values()))
+        if not EXACT.issuperset(types):
+            return self._make(args, kwargs)
+        # Equal values of one of these types are one value, so what was found before holds.
+        call = (args, types, *kwargs.items(), self.around.name_caller(()))
+        found = self._known.get(call)
+        if found is None and (found := self._make(args, kwargs)) is not None:
+            if len(self._known) >= KNOWN:
+                self._known.clear()
+            self._known[call] = found
+        return found
+
+    def _make(self, args: Args, kwargs: Kwargs) -> tuple[str, list[str]] | None:
         values = self.call.bind(args, kwargs)
         if values is None:
             return None

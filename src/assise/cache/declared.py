@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ TIMEOUT_S = 5.0
 MAX_LATITUDE = 85.05112878
 """Beyond it Redis holds no places."""
 
+_PLAIN = re.compile(r"[\w.-]*", re.ASCII)
 (_ADD,) = read_scripts("add")
 
 
@@ -38,17 +40,16 @@ def fill_pattern(template: Template, fields: Mapping[str, object]) -> str:
     Raises:
         UsageError: a field is missing, unknown, or has a value that a key cannot take.
     """
-    missing = {*template.fields}.symmetric_difference(fields)
-    if missing:
-        said = ", ".join(sorted(missing))
+    if fields.keys() != template.names:
+        said = ", ".join(sorted(template.names.symmetric_difference(fields)))
         raise UsageError(
             f"{template.text!r} and its fields do not fit: {said}",
             remedy=f"Give {', '.join(template.fields) or 'no fields'}.",
         )
-    texts = {
-        name: quote(write_tag_value(value, name), safe="@+/=~!$&'() ,;")
-        for name, value in fields.items()
-    }
+    texts = {}
+    for name, value in fields.items():
+        text = write_tag_value(value, name)
+        texts[name] = text if _PLAIN.fullmatch(text) else quote(text, safe="@+/=~!$&'() ,;")
     return template.fill(texts)
 
 
@@ -69,10 +70,11 @@ class _Keyed:
     prefix: str
     declared: RedisKey
     name: str
+    template: Template
 
     def key(self, fields: Mapping[str, object]) -> str:
         """The key with these fields."""
-        return self.prefix + fill_pattern(Template(self.declared.pattern), fields)
+        return self.prefix + fill_pattern(self.template, fields)
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,7 @@ class LimitKey(_Keyed):
     """How often something may happen for each key. While Redis is away each process counts."""
 
     limits: Limits
+    rate: tuple[int, float]
 
     async def hit(self, *, cost: int = 1, **fields: object) -> Allowance:
         """Count one more, if the limit lets it.
@@ -162,7 +165,7 @@ class LimitKey(_Keyed):
         Raises:
             UsageError: the fields are not those of the pattern.
         """
-        return await self.limits.hit(self.key(fields), self.declared.rate, cost=cost)
+        return await self.limits.hit(self.key(fields), self.rate, cost=cost)
 
     async def check(self, **fields: object) -> Allowance:
         """Whether one more may be, without counting it: for failures, which are hit when they are.
@@ -170,7 +173,7 @@ class LimitKey(_Keyed):
         Raises:
             UsageError: the fields are not those of the pattern.
         """
-        return await self.limits.hit(self.key(fields), self.declared.rate, only_asks=True)
+        return await self.limits.hit(self.key(fields), self.rate, only_asks=True)
 
     async def clear(self, **fields: object) -> None:
         """Forget what was counted, as failures after a success.
@@ -306,7 +309,7 @@ class AppRedis:
         database = self.declared[name].db
         if database not in self._limits:
             self._limits[database] = Limits(found[0])
-        return LimitKey(*found, self._limits[database])
+        return LimitKey(*found, self._limits[database], self.declared[name].rate)
 
     def places(self, name: str) -> PlacesKey:
         """The places at a key of type geo.
@@ -316,11 +319,12 @@ class AppRedis:
         """
         return PlacesKey(*self._find(name, "geo"))
 
-    def _find(self, name: str, kind: RedisKind) -> tuple[Client, str, RedisKey, str]:
+    def _find(self, name: str, kind: RedisKind) -> tuple[Client, str, RedisKey, str, Template]:
         declared = self.declared.get(name)
         if declared is None or declared.type != kind:
             known: Sequence[str] = [key for key, each in self.declared.items() if each.type == kind]
             raise UsageError(
                 f"redis_keys has no {name!r} of type {kind}", remedy=nearest(name, known)
             )
-        return self.client(declared.server, declared.db), self._prefix, declared, name
+        client, template = self.client(declared.server, declared.db), Template(declared.pattern)
+        return client, self._prefix, declared, name, template

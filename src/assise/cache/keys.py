@@ -24,6 +24,9 @@ from assise.errors import UsageError
 _SELF_TOLD = frozenset({type(None), bool, int, float, str, bytes, UUID, Decimal, date, timedelta})
 """Types whose `repr` says type and value."""
 
+EXACT = frozenset({type(None), bool, int, str, bytes, UUID, date})
+"""Types whose equal values are written alike; 0.0 and -0.0, and decimals, are not."""
+
 _PLAIN = frozenset({str, int, UUID})
 _END = "\0"
 """Parts the texts of arguments: none of them holds it, as `repr` escapes it."""
@@ -132,6 +135,7 @@ class Template:
                 )
         self.parts = [(literal, field) for literal, field, _, _ in parts]
         self.fields = [field for _, field in self.parts if field is not None]
+        self.names = frozenset(self.fields)
 
     def fill(self, values: Mapping[str, object]) -> str:
         """The name with its fields filled in.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from assise.cache.breaker import Breaker
 from assise.cache.store import read_scripts
 from assise.errors import UsageError
-from assise.redis.client import Client, Script, explain, list_failures, list_lost
+from assise.redis.client import Client, explain, list_failures, list_lost
 
 MAX_LOCAL = 10_000
 """Callers that a process counts by itself; those that were seen longest ago are forgotten."""
@@ -17,8 +18,7 @@ MAX_LOCAL = 10_000
 (_LIMIT,) = read_scripts("limit")
 
 
-@dataclass(frozen=True)
-class Allowance:
+class Allowance(NamedTuple):
     """Whether it may happen, how often it still may, and in how many seconds once more.
 
     is_local: counted in this process, as Redis was away.
@@ -64,22 +64,18 @@ class Limits:
         if not 1 <= cost <= times:
             raise UsageError(f"cost is {cost}", remedy=f"Give 1 to {times}, the limit of {key}.")
         if not self.breaker.is_open:
-            window_ms = round(window_s * 1000)
-            asks, at = "1" if only_asks else "0", "" if at_ms is None else at_ms
+            at = "" if at_ms is None else at_ms
+            arguments = (times, round(window_s * 1000), cost, "1" if only_asks else "0", at)
             try:
-                found = await self._run(_LIMIT, key, [times, window_ms, cost, asks, at])
+                found = await self.client.run(_LIMIT, (key,), arguments)
             except list_failures() as error:
                 reason = explain(error, self.client.target)
                 if isinstance(error, list_lost()):
                     self.breaker.open(reason.message)
                 self.breaker.reason = reason.message
             else:
-                return Allowance(bool(found[0]), int(found[1]), int(found[2]) / 1000)
+                return Allowance(bool(found[0]), found[1], found[2] / 1000)
         return self._hit_here(key, times, window_s / times, 0 if only_asks else cost)
-
-    async def _run(self, script: Script, key: str, arguments: list[int | str]) -> list[int]:
-        found: list[int] = await self.client.run(script, [key], arguments)
-        return found
 
     def _hit_here(self, key: str, times: int, seconds_each: float, cost: int) -> Allowance:
         """By a bucket that leaks: as often, as far as this process knows."""

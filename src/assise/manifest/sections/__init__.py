@@ -37,6 +37,7 @@ from assise.manifest.sections import (
     search,
     search_log,
     servers,
+    views,
 )
 
 SECTIONS = (
@@ -66,6 +67,7 @@ SECTIONS = (
     absent.KEYS,
     comments.KEYS,
     revisions.KEYS,
+    views.KEYS,
     (references.FOREIGN_KEYS,),
     indexes.KEYS,
     search.KEYS,
