@@ -76,7 +76,7 @@ def test_the_environment_of_the_process_is_read(monkeypatch: pytest.MonkeyPatch)
     assert read_setting(INFER_PATHS) == 7
 
 
-BOUNDED = [setting for setting in SETTINGS if setting.kind not in (BOOLEAN, TEXT)]
+BOUNDED = [setting for setting in SETTINGS if setting.kind not in {BOOLEAN, TEXT}]
 
 
 @pytest.mark.parametrize("setting", BOUNDED, ids=lambda setting: setting.name)
