@@ -214,14 +214,14 @@ def query(database: str) -> Callable[..., list[tuple[object, ...]]]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On another server, tests that need the embedded one are not run.
 
-    Those that need MongoDB are left to `make contract`, with the embedded server too, unless they
-    are named.
+    Those that need MongoDB, or clients of others, are left to `make contract`, with the embedded
+    server too, unless they are named.
     """
     embedded = [item for item in items if _needs(item, "embedded_server")] if DEBIAN else []
     needy = [item for item in embedded if not _needs(item, "mongo")]
     is_all = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     if is_all and "contract" not in config.option.markexpr:
-        needy += [item for item in items if _needs(item, "mongo")]
+        needy += [item for item in items if _needs(item, "mongo") or _needs(item, "clients")]
     if needy:
         config.hook.pytest_deselected(items=needy)
         items[:] = [item for item in items if item not in needy]

@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "App": "assise.app",
+    "EventType": "assise.analytics.kinds",
     "Project": "assise.project",
     "objectid_to_uuid": "assise.rows.keys",
     "uuid_to_objectid": "assise.rows.keys",

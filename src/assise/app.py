@@ -18,6 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
 
+from assise.analytics.app import AppAnalytics
 from assise.errors import UsageError
 from assise.extras import load
 from assise.identity.callers import Callers, check_role
@@ -28,7 +29,7 @@ from assise.manifest.sections.redis import REDIS
 from assise.manifest.sections.servers import MAIN
 from assise.merge import IfDown, Loader, Merged, PoolReader, RestReader, RowReader
 from assise.postgres import alchemy
-from assise.postgres.pool import Session
+from assise.postgres.pool import Session, WriteEvent
 from assise.postgres.rights import Rights
 from assise.schema.matching import call_match
 from assise.search.verbs import AppSearch
@@ -65,7 +66,9 @@ def _find_open() -> Session | None:
 
 @asynccontextmanager
 async def _with_caller(
-    rights: Rights, session: AbstractAsyncContextManager[Session]
+    rights: Rights,
+    session: AbstractAsyncContextManager[Session],
+    write_event: WriteEvent,
 ) -> AsyncIterator[Session]:
     """A session, in whose block its user is the caller.
 
@@ -73,6 +76,7 @@ async def _with_caller(
     """
     before = _CALLER.get(), _OPEN.get()
     async with session as opened:
+        opened.write_event = write_event
         _CALLER.set(rights)
         held = [] if rights.is_read_only else [opened]
         _OPEN.set(held)
@@ -129,6 +133,8 @@ class App:
         self.servers = Servers(self.workspace, self.urls)
         self._asked_again: dict[str, float] = {}
         self.takes_development_tokens = False
+        self.analytics = AppAnalytics(self.workspace, self.session, lambda: self.manifest)
+        self.track = self.analytics.track
 
     async def __aenter__(self) -> Self:
         return self
@@ -137,7 +143,8 @@ class App:
         await self.close()
 
     async def close(self) -> None:
-        """Close all connections; a later session opens them again."""
+        """Keep events that wait, and close all connections; a later session opens them again."""
+        await self.analytics.close()
         for name in ("mongo", "callers", "monitor", "cache", "redis"):
             if held := vars(self).get(name):
                 await held.close()
@@ -215,8 +222,9 @@ class App:
         if on != MAIN:
             return pool.session(rights)
         if read_only and role == "app" and (replica := self.servers.find_replica(pool)):
-            return _with_caller(rights, replica.session(rights, position))
-        return _with_caller(rights, pool.session(rights))
+            session = replica.session(rights, position)
+            return _with_caller(rights, session, self.analytics.write)
+        return _with_caller(rights, pool.session(rights), self.analytics.write)
 
     async def merge(
         self,

@@ -15,6 +15,9 @@ AssiseError                 exit 1
 ├── TokenError              a token that proves nobody (HTTP 401)
 ├── ForbiddenError          a user who may not do this (HTTP 403)
 ├── KeysError               the keys of an issuer cannot be had now (HTTP 503)
+├── AmountError             an amount whose term, currency, status or rate is not known
+├── ForwardError            PostHog takes no events now; they are kept
+├── SpoolError              an event that cannot be written to disk
 ├── RequestError            a request that cannot be done as it was sent (HTTP 400)
 ├── RedisError              Redis: unreachable, unfit, or it refused something (HTTP 503)
 └── TargetError             PostgreSQL: unreachable, unfit, or it refused something
@@ -127,6 +130,20 @@ class ManifestError(AssiseError):
         self.file, self.line, self.key, self.value = file, line, key, value
 
 
+class AmountError(AssiseError):
+    """An amount of money that no figure can be made of: its term, currency or rate is not known.
+
+    Nothing is guessed. Correct the row that the message names, or add the rate.
+    """
+
+
+class ForwardError(AssiseError):
+    """PostHog cannot be reached, or takes no events now.
+
+    The events are kept and sent later; nothing is to be done unless the message says so.
+    """
+
+
 class ChangedError(AssiseError):
     """The source or the manifest is not the one that this target was loaded from.
 
@@ -191,6 +208,13 @@ class WorkerError(AssiseError):
     """A worker process has ended by itself.
 
     The same command continues where it stopped.
+    """
+
+
+class SpoolError(AssiseError):
+    """An event cannot be written to the spool: it is full, or its disk is.
+
+    Drain it, or give it more room.
     """
 
 

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from assise.access import purge, rules
+from assise.analytics import jobs as analytics_jobs
+from assise.analytics import tables as analytics_tables
 from assise.cache import relay
 from assise.cache import tables as cache_tables
 from assise.revisions import owner as revisions_owner
+from assise.revisions import refresh
 from assise.search import jobs as search_jobs
 from assise.search import tables as search_tables
 from assise.worker import books
@@ -73,6 +76,16 @@ PARTS = (
         list_jobs=search_jobs.list_jobs,
     ),
     Part(
+        "analytics",
+        nouns=("analytics",),
+        extra="analytics",
+        sections=("analytics",),
+        bookkeeping="analytics",
+        page="how-to/events.md",
+        additions=analytics_tables,
+        list_jobs=analytics_jobs.list_jobs,
+    ),
+    Part(
         "cache",
         nouns=("cache", "redis"),
         extra="cache",
@@ -87,10 +100,11 @@ PARTS = (
         "revisions",
         nouns=("schema",),
         extra="schema",
-        sections=("revisions",),
+        sections=("revisions", "views"),
         bookkeeping="revisions",
         page="how-to/revisions.md",
         additions=revisions_owner,
+        list_jobs=refresh.list_jobs,
     ),
     Part(
         "worker",

@@ -21,6 +21,7 @@ from assise.workspace import Confirm, Workspace, find_manifest, keep_silent, rea
 
 if TYPE_CHECKING:
     from assise.access.explain import AccessVerbs
+    from assise.analytics.verbs import AnalyticsVerbs
     from assise.cache.inspect import RedisVerbs
     from assise.cache.operator import CacheVerbs
     from assise.collections.verbs import CollectionVerbs
@@ -226,6 +227,14 @@ class Project:
         from assise.cache.inspect import RedisVerbs
 
         return RedisVerbs(self.workspace)
+
+    @property
+    def analytics(self) -> AnalyticsVerbs:
+        """What events and revenue amount to: `read`, `check` and `revenue`."""
+        from assise.analytics.verbs import AnalyticsVerbs
+        from assise.transfer.finished import open_loaded
+
+        return AnalyticsVerbs(self.workspace, partial(open_loaded, self.workspace))
 
     @property
     def identity(self) -> IdentityVerbs:

@@ -271,6 +271,20 @@ SECRET = Setting(
     " is drawn, and cursors end with the process",
     TEXT,
 )
+SPOOL_BYTES = Setting(
+    "analytics.spool_bytes",
+    64 << 20,
+    "bytes of events that wait on disk at most, while PostgreSQL cannot be reached",
+    WHOLE,
+    1,
+    1 << 40,
+)
+ENVIRONMENT = Setting(
+    "analytics.environment", "", "where events happen, such as production: a property of each", TEXT
+)
+RELEASE = Setting(
+    "analytics.release", "", "the release of the application: a property of each event", TEXT
+)
 SETTINGS: tuple[Setting[Any], ...] = (
     CHUNK_BYTES,
     WORKERS,
@@ -286,6 +300,9 @@ SETTINGS: tuple[Setting[Any], ...] = (
     CACHE_OFF,
     CACHE_TIMEOUT,
     CACHE_SIZE,
+    SPOOL_BYTES,
+    ENVIRONMENT,
+    RELEASE,
 )
 """Those that may be given by name; secrets come from the environment alone."""
 

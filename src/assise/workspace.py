@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from assise.manifest.sections.redis import EMBEDDED as EMBEDDED_REDIS
 from assise.manifest.sections.redis import REDIS, RedisUse
 from assise.manifest.sections.revisions import SQL
 from assise.manifest.sections.servers import MAIN
+from assise.manifest.sections.views import VIEWS
 from assise.mongo.pool import PoolSizes
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe, sign_in_as
@@ -29,6 +31,7 @@ from assise.postgres.rights import Rights
 from assise.progress import Log, OnProgress
 from assise.redis.embedded import EmbeddedRedis
 from assise.schema.roles import list_others, role_name
+from assise.schema.views import write_view
 from assise.settings import (
     MONGO_SETTINGS,
     STATEMENT_TIMEOUT,
@@ -50,6 +53,9 @@ The text says what is written or dropped, and where.
 
 UNSET = -1
 """What stands for a setting that nobody has given a value."""
+
+_END = re.compile(r";\s*((?:--[^\n]*\s*)*)$")
+"""The last semicolon of a file, which comments may follow."""
 
 CONFIRM = "Confirm with --yes. From Python: confirm=lambda question: True."
 """The remedy where the answer was no."""
@@ -80,25 +86,29 @@ def find_manifest(path: Path | str) -> Path:
 
 
 def read_sql(path: Path, manifest: Manifest) -> list[str]:
-    """The texts of the files that `sql:` names, which lie below the folder of the manifest.
+    """What no key says: the texts of the files that `sql:` names, then the views.
 
-    Each ends without a semicolon, and with an end of line: its last line may be a comment.
+    The files lie below the folder of the manifest. Each text ends without a semicolon, and that of a
+    file with an end of line: its last line may be a comment.
 
     Raises:
         UsageError: a file cannot be read.
     """
-    texts = []
-    for name in SQL.of(manifest) or ():
-        file = path.parent / name
-        try:
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(
-                f"{file} cannot be read: {error}",
-                remedy="Put the file there, in UTF-8, or take it out of sql: in the manifest.",
-            ) from error
-        texts.append(text.rstrip().removesuffix(";") + "\n")
+    texts = [_read_file(path.parent / name) for name in SQL.of(manifest) or ()]
+    for name, view in (VIEWS.of(manifest) or {}).items():
+        texts += write_view(name, view, _read_file(path.parent / view.file))
     return texts
+
+
+def _read_file(file: Path) -> str:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{file} cannot be read: {error}",
+            remedy="Put the file there, in UTF-8, or take it out of the manifest.",
+        ) from error
+    return _END.sub(r"\n\1", text.rstrip()) + "\n"
 
 
 @dataclass(frozen=True)
@@ -129,6 +139,7 @@ class LoadedTables:
     find_redis: the URL of the cache's Redis; an embedded server is started for it.
     move: changes what the load keeps of its tables.
     columns: those that the load has written, such as `users.name`.
+    folder: what lies beside the manifest, for jobs.
     """
 
     name: str
@@ -139,6 +150,7 @@ class LoadedTables:
     move: Move
     columns: Collection[str]
     find_redis: Callable[[], str] = str
+    folder: Path | None = None
 
 
 class Owner(Protocol):

@@ -51,7 +51,7 @@ def project(conninfo: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The tables, loaded."""
     found = Project(tmp_path_factory.mktemp("mounted"), to=conninfo)
     found.path.write_text(f"{HEAD}{IDENTITY}{TABLES}")
-    rows = [{"_id": name, "userId": user_key(0)} for name in NAMES]
+    rows = [{"_id": name, "userId": user_key(0)} for name in (*NAMES, "untouched")]
     dump = write_dump(found.path.parent / "dump", {"paths": rows, "made": []})
     assert found.migrate(dump, confirm=confirm).exit_code == 0
     return found
@@ -115,8 +115,8 @@ def test_updated_at_follows_what_requests_change_and_nothing_else(
     client: Client, run: Run, project: Project
 ) -> None:
     path = "/v1/api/paths/.x"
-    run("UPDATE paths SET size = 0 WHERE id = 'b'")
-    assert client.get(0, "/v1/api/paths/b").json()["updated_at"] is None
+    run("UPDATE paths SET size = 0 WHERE id = 'untouched'")
+    assert client.get(0, "/v1/api/paths/untouched").json()["updated_at"] is None
     times = [client.send(0, "PATCH", path, json={"size": n}).json()["updated_at"] for n in (1, 2)]
     assert "" < times[0] < times[1]
     client.send(0, "DELETE", path)

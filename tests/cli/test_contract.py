@@ -41,9 +41,11 @@ SERVER = "postgresql://me@db.internal/app"
 MONGO = "mongodb://localhost:27017/app"
 HURRIED = f"'{MONGO}?serverSelectionTimeoutMS=200'"
 BEFORE_A_LOAD = {"migrate", "infer", "load"}
+METRICS = ("active", "retention", "funnel", "trend", "lifecycle", "dashboard", "check")
 WITH_RULES = {
     *("access check", "access explain", "worker", "serve"),
     *(
+        *(f"analytics {verb}" for verb in METRICS),
         "search query",
         "search explain",
         "search eval",
@@ -60,6 +62,7 @@ RULES = """assise: 1
 name: app
 roles: {prefix: contract}
 search_log: {}
+analytics: {timezone: Europe/Paris}
 tables:
   users:
     collection: users

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,16 +12,23 @@ from typing import Any
 import pytest
 from bson import ObjectId
 from pymongo.database import Database
+from pymongo.errors import OperationFailure
 from tests.servers.mongo import MongoServer
 
 from assise.collections.ensure import Difference
+from assise.collections.examine import list_duplicates
+from assise.collections.indexes import IndexForm, IndexKey
 from assise.errors import CollectionError, UsageError
+from assise.mongo.commands import MongoDatabase
 from assise.project import Project
 
 pytestmark = pytest.mark.contract
 
 Shop = Database[dict[str, Any]]
 Write = Callable[[str], Project]
+A: IndexKey = (("a", 1),)
+A_AND_B: IndexKey = (("a", 1), ("b", -1))
+A_X: IndexKey = (("a.x", 1),)
 NOW = dt.datetime.now(dt.UTC)
 OLD = NOW - dt.timedelta(days=400)
 
@@ -112,6 +121,39 @@ def test_duplicates_are_listed_and_the_others_are_built(shop: Shop, write: Write
     assert str(ids[0]) in str(unique.why)
     assert str(ids[1]) in str(unique.why)
     assert set(shop.users.index_information()) == {"_id_", "name_1"}
+
+
+def test_duplicates_are_those_that_the_server_refuses(mongo: MongoServer, shop: Shop) -> None:
+    """All but empty arrays, which mongo-java-server takes twice and MongoDB does not."""
+    chances, outcomes = random.Random(20), Counter[bool]()
+    values = [None, 1, 1.0, 2, "1", [1, 2], [2, 2], [{"x": 1}], {"x": 1}, {"x": [1]}, True]
+    database = MongoDatabase(f"{mongo.url}shop")
+    for _ in range(60):
+        shop.things.drop()
+        for n in range(chances.randint(2, 4)):
+            each = {"_id": n, "a": chances.choice(values), "b": chances.choice([1, 2])}
+            del each[chances.choice(["a", "b", "_id"])]
+            shop.things.insert_one(each)
+        form = IndexForm("unique", chances.choice([A, A_AND_B, A_X]), is_unique=True)
+        found = [*database.aggregate("things", list_duplicates(form))]
+        try:
+            shop.things.create_index([*form.key], unique=True)
+        except OperationFailure:
+            assert found
+        else:
+            assert not found
+        outcomes[bool(found)] += 1
+    database.close()
+    assert min(outcomes[True], outcomes[False]) > 10
+
+
+def test_an_empty_array_is_no_null_and_two_are_one_value(mongo: MongoServer, shop: Shop) -> None:
+    shop.things.insert_many([{"_id": 1, "a": []}, {"_id": 2, "a": None}, {"_id": 3, "a": []}])
+    pipeline = list_duplicates(IndexForm("unique", A, is_unique=True))
+    database = MongoDatabase(f"{mongo.url}shop")
+    (group,) = database.aggregate("things", pipeline)
+    assert (group["one"], group["other"]) == (1, 3)
+    database.close()
 
 
 def test_values_outside_a_partial_or_sparse_index_are_no_duplicates(

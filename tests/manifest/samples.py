@@ -25,9 +25,11 @@ redis_keys: {session: {pattern: "user:session:{user_id}", type: json, keep: "24 
 identity: {issuer: "https://${HOST}", audience: app, jwks: "https://${HOST}/keys", roles: {map: {admin: admin}}}
 http: {origins: ["https://devora.example"], rate_limit: "100/minute"}
 search_log: {keep: "90 days", users: key}
+analytics: {timezone: Europe/Paris, events: {keep: "25 months"}, users: {table: users, created: seen_at}}
 roles: {prefix: devora}
 legacy_uuids: java
 sql: [sql/views.sql]
+views: {days: {file: sql/days.sql, materialized: {refresh: "5 minutes", key: [day]}}}
 
 collections:
   users: {indexes: [{columns: [email], unique: true}, [status, -created_at]], columns: true}

@@ -28,9 +28,9 @@ ROWS |= {"absent", "nulls", "documents", "numbers", "legacy_uuids"}
 SCHEMA = set("comment references on_delete orphans unique duplicates not_null default".split())
 SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "personal"}
 SCHEMA |= {"soft_delete"}
-SCHEMA |= {"schemas", "api", "identity", "search", "search_log", "cache"}
+SCHEMA |= {"schemas", "api", "identity", "search", "search_log", "cache", "analytics"}
 ELSEWHERE_KEYS = {"on", "mirror", "fallback"}
-NOTHING = set("assise name postgres http mongo collections redis redis_keys was sql".split())
+NOTHING = set("assise name postgres http mongo collections redis redis_keys was sql views".split())
 NOTHING |= ELSEWHERE_KEYS
 PLACES = {
     "manifest": (),
@@ -122,6 +122,7 @@ CHANGES = {
     ("manifest", "search_log"): ("90 days", "9 days"),
     ("manifest", "mongo"): ("max_pool_size: 50", "max_pool_size: 60"),
     ("manifest", "collections"): ("keep: {made_at", "keep: {sent_at"),
+    ("manifest", "analytics"): ("Europe/Paris", "Africa/Cairo"),
     ("table", "api"): ("update: [email]", "update: []"),
     ("manifest", "roles"): ("prefix: devora", "prefix: shop"),
     ("manifest", "schemas"): ("who signs in", "who may sign in"),
@@ -167,6 +168,7 @@ CHANGES = {
     ("column", "check"): ("price >= 0", "price > 0"),
     ("table", "foreign_keys"): ('files(user_id, _position)"}', 'files"}'),
     ("table", "indexes"): ("[city, -price]", "[city, price]"),
+    ("manifest", "views"): ("5 minutes", "6 minutes"),
     ("manifest", "sql"): ("sql/views.sql", "sql/functions.sql"),
     ("column", "was"): (", was: town", ""),
     ("column", "comment"): ('"as it was typed"', '"as it was heard"'),
@@ -336,7 +338,7 @@ MISTAKES = [
         (
             "assise.yaml:6: kept_day: is not a manifest key here\n"
             "Did you mean kept_days? Known:"
-            f" {KNOWN.removesuffix(', sql.')}, token, kept_days, sql."
+            f" {KNOWN.removesuffix(', sql, views.')}, token, kept_days, sql, views."
         ),
     ),
 ]

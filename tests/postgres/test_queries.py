@@ -11,12 +11,17 @@ import assise
 from assise.postgres.queries import Queries
 
 ROOT = Path(assise.__file__).parent
-PACKAGES = sorted(folder.parent.parent.name for folder in ROOT.glob("*/sql/queries.sql"))
+PACKAGES = sorted(
+    ".".join(file.relative_to(ROOT).parts[:-2]) for file in ROOT.rglob("sql/queries.sql")
+)
 
 
 def test_every_package_with_queries_is_looked_at() -> None:
     assert PACKAGES == [
         "access",
+        "analytics",
+        "analytics.forward",
+        "analytics.revenue",
         "cache",
         "identity",
         "postgres",
@@ -29,13 +34,14 @@ def test_every_package_with_queries_is_looked_at() -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_query_is_described_and_used(package: str) -> None:
-    text = (ROOT / package / "sql" / "queries.sql").read_text()
+    folder = ROOT.joinpath(*package.split("."))
+    text = (folder / "sql" / "queries.sql").read_text()
     named = re.findall(r"^-- (\w+) --$", text, re.MULTILINE)
     queries = Queries(f"assise.{package}")
     assert sorted(named) == sorted(queries.descriptions)
     for description in queries.descriptions.values():
         assert re.fullmatch(r"[A-Z].*[.]", description), description
-    code = "\n".join(file.read_text() for file in (ROOT / package).glob("*.py"))
+    code = "\n".join(file.read_text() for file in folder.glob("*.py"))
     used = set(re.findall(r'QUERIES(?:\[|\.fill\(\s*)"(\w+)"', code))
     parts = set(re.findall(r"\{(\w+)\}", text)) & set(named)
     assert used | parts == set(named)

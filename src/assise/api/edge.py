@@ -23,6 +23,7 @@ from assise.api.health import LIVE
 from assise.api.problems import make_problem
 from assise.app import App, Asgi, Scope, Send
 from assise.errors import AssiseError
+from assise.manifest.sections.analytics import ANALYTICS
 from assise.manifest.sections.http import HTTP, Http
 from assise.monitor.verbs import Sample
 from assise.settings import CONCURRENCY, TIMEOUT
@@ -199,7 +200,7 @@ def make_edge(app: App, application: Asgi) -> Edge:
     """What surrounds an application, by its manifest and its settings."""
     http = HTTP.of(app.manifest) or Http()
     if http.origins:
-        application = CORSMiddleware(
+        crossing = CORSMiddleware(
             application,
             allow_origins=http.origins,
             allow_methods=_METHODS,
@@ -207,6 +208,21 @@ def make_edge(app: App, application: Asgi) -> Edge:
             expose_headers=SHOWN_HEADERS,
             max_age=600,
         )
+        application = _except_capture(app, application, crossing)
     setting = app.workspace.setting
     metrics = Metrics(app.monitor.list_samples)
     return Edge(application, setting(TIMEOUT) / 1000, setting(CONCURRENCY), metrics)
+
+
+def _except_capture(app: App, application: Asgi, crossing: Asgi) -> Asgi:
+    """An application that answers other origins; the routes of capture have origins of their own."""
+    analytics = ANALYTICS.of(app.manifest)
+    if analytics is None or analytics.capture is None:
+        return crossing
+    path = f"{analytics.capture.path}/"
+
+    async def choose(scope: Scope, receive: object, send: Send) -> None:
+        is_capture = scope["type"] == "http" and scope["path"].startswith(path)
+        await (application if is_capture else crossing)(scope, receive, send)
+
+    return choose

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from assise.api.capture import find_capture
 from assise.api.context import Context
 from assise.api.describe import describe_operation
 from assise.api.health import LIVE, Health, read_live
@@ -69,6 +70,8 @@ def make_router(app: App) -> APIRouter:
                 status_code=None,
             )
 
+    if capture := find_capture(app):
+        router.routes.extend(capture.list_routes())
     router.add_api_route("/health", Health(app).read, methods=["GET"], tags=["health"])
     router.add_api_route(LIVE, read_live, methods=["GET"], tags=["health"])
     return router

@@ -17,6 +17,7 @@ from assise.wording import count_of
 from assise.workspace import LoadedTables
 
 QUERIES = Queries("assise.cache")
+IN_SCRIPT = False
 PART = Bookkeeping("cache", files("assise.cache").joinpath("sql"))
 IN_SCRIPT = False
 

@@ -58,6 +58,10 @@ NOUNS = {
     "access": Noun(
         "assise.cli.access", "Who may see what: check what goes around the rules, explain."
     ),
+    "analytics": Noun(
+        "assise.cli.analytics",
+        "Count users and events: active, trend, retention, funnel, lifecycle; revenue, check.",
+    ),
     "cache": Noun("assise.cli.cache", "The cache in Redis: stats, clear."),
     "identity": Noun(
         "assise.cli.identity",

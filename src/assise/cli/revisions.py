@@ -133,10 +133,14 @@ def status(
     found = project.revisions(scratch=scratch).status()
     if as_json:
         revisions = [each._asdict() for each in found.revisions]
-        print(json.dumps({"revisions": revisions, **found.drift.as_json()}))
+        views = [vars(view) for view in found.views]
+        print(json.dumps({"revisions": revisions, "views": views, **found.drift.as_json()}))
         return found.exit_code
     for each in found.revisions:
         print(f"{each.number:04} {each.title}: {each.state} {each.applied_at or ''}".rstrip())
+    for view in found.views:
+        age = f"refreshed {view.age} ago" if view.is_filled and view.age else "not filled yet"
+        print(f"{view.view}: {age}")
     drift = found.drift
     _print_lines({"differs": drift.differences})
     if not drift.is_empty:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import accumulate
 from typing import NamedTuple
 
 from assise.collections.indexes import IndexForm, read_json, read_number, write_json
@@ -61,26 +62,23 @@ def _find_duplicates(step: MongoChange, index: IndexForm, database: MongoDatabas
 def list_duplicates(index: IndexForm) -> list[JsonObject]:
     """The pipeline that finds values which a unique index would refuse.
 
-    A missing field counts as null, and each element of an array as a value of its document.
+    A missing field counts as null, each element of an array as a value of its document, and an
+    empty array as a value of its own.
     """
-    names = [f"v{n}" for n in range(len(index.fields))]
-    is_there: JsonObject = {"$or": [{name: {"$exists": True}} for name in index.fields]}
+    names = {f"v{n}": field for n, field in enumerate(index.fields)}
+    is_there: JsonObject = {"$or": [{field: {"$exists": True}} for field in index.fields]}
     parts: list[JsonObject] = [_filter_of(index)] if index.where else []
     parts += [is_there] if index.is_sparse else []
-    each: list[JsonObject] = [
-        {"$unwind": {"path": f"${path}", "preserveNullAndEmptyArrays": True}}
-        for field in index.fields
-        for path in _list_levels(field)
-    ]
-    values = {
-        name: {"$ifNull": [f"${field}", None]}
-        for name, field in zip(names, index.fields, strict=True)
-    }
+    above = [f"${level}" for field in index.fields for level in _list_above(field)]
+    read = {name: _keep_empty(f"${field}") for name, field in names.items()}
+    values = {name: {"$ifNull": [f"${name}", None]} for name in names}
     key = {name: f"$_id.{name}" for name in names}
     counted = {"n": {"$sum": 1}, "one": {"$min": "$_id.id"}, "other": {"$max": "$_id.id"}}
     return [
         *({"$match": part} for part in parts),
-        *each,
+        *map(_unwind, above),
+        {"$project": read},
+        *(_unwind(f"${name}") for name in names),
         {"$group": {"_id": {**values, "id": "$_id"}}},
         {"$group": {"_id": key, **counted}},
         {"$match": {"n": {"$gt": 1}}},
@@ -89,12 +87,19 @@ def list_duplicates(index: IndexForm) -> list[JsonObject]:
     ]
 
 
-def _list_levels(field: str) -> Iterator[str]:
-    """Every path that leads to a field, and its own."""
-    level = ""
-    for step in field.split("."):
-        level = f"{level}.{step}" if level else step
-        yield level
+def _unwind(path: str) -> JsonObject:
+    return {"$unwind": {"path": path, "preserveNullAndEmptyArrays": True}}
+
+
+def _keep_empty(path: str) -> JsonObject:
+    """A value, and an empty array as an array of one: in an index it is no null."""
+    return {"$cond": [{"$eq": [path, []]}, {"$literal": [[]]}, path]}
+
+
+def _list_above(field: str) -> Iterator[str]:
+    """The paths that lead to a field, without its own."""
+    steps = field.split(".")
+    return accumulate(steps[:-1], "{}.{}".format)
 
 
 def _describe_group(group: Mapping[str, object], index: IndexForm) -> str:

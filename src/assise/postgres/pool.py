@@ -13,7 +13,7 @@ import psycopg
 from psycopg import pq
 from psycopg.rows import dict_row
 
-from assise.errors import TargetError
+from assise.errors import TargetError, UsageError
 from assise.extras import load
 from assise.postgres.rights import (
     Rights,
@@ -33,6 +33,9 @@ Arguments = Sequence[object] | Mapping[str, object] | None
 AsyncConnection = psycopg.AsyncConnection[Record]
 Switch = Callable[[], Awaitable[tuple[AsyncConnection, str]]]
 """Gives the connection that goes on in place of one that is gone, and its target."""
+
+WriteEvent = Callable[..., tuple[str, Arguments]]
+"""Gives the statement that keeps an event, and its parameters."""
 
 _numbers = count()
 
@@ -64,7 +67,22 @@ class Session:
     ) -> None:
         self.connection, self.target = connection, target
         self.position: str | None = None
+        self.write_event: WriteEvent | None = None
         self._switch = switch
+
+    async def track(
+        self, event: str, *, user_id: object = None, properties: Mapping[str, object] = {}
+    ) -> None:
+        """Keep an event, if and only if this transaction is committed.
+
+        Raises:
+            UsageError: it is no session of an application.
+        """
+        if self.write_event is None:
+            raise UsageError(
+                "this session keeps no events", remedy="Use a session of app.session()."
+            )
+        await self.execute(*self.write_event(event, user_id=user_id, properties=properties))
 
     async def execute(self, statement: str, parameters: Arguments = None) -> int:
         """Run a statement; how many rows it wrote or found."""

@@ -65,6 +65,7 @@ def forget(connection: Connection, load: str) -> None:
     """
     if not bookkeeping.find_version(connection, PART):
         return
+    bookkeeping.upgrade(connection, PART)
     connection.execute(QUERIES["forget"], {"name": load})
     if not connection.scalar(QUERIES["has_revisions"]):
         connection.execute(QUERIES["drop_revisions"])

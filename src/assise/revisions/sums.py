@@ -90,7 +90,7 @@ class Sums:
         return snapshot
 
 
-FORM = "1"
+FORM = "2"
 """Of the query of snapshots: another one makes those that are kept useless."""
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from assise.errors import AssiseError, ChangedError, UsageError
 from assise.files import write_file
 from assise.manifest.model import Manifest
+from assise.manifest.sections.views import VIEWS
 from assise.postgres.connection import Connection
 from assise.postgres.server import check_server
 from assise.postgres.snapshot import read_snapshot
@@ -26,6 +27,7 @@ from assise.revisions.files import (
     write_revision,
 )
 from assise.revisions.lint import LintFinding, run_squawk
+from assise.revisions.refresh import ViewAge, list_ages
 from assise.revisions.sums import Sums, open_sums, run_blocks
 from assise.schema.catalog import Snapshot, compare
 from assise.schema.plan import PlannedStep, SchemaPlan, plan, rename_columns
@@ -49,11 +51,12 @@ class RevisionState(NamedTuple):
 
 @dataclass(frozen=True)
 class RevisionStatus:
-    """The revisions, and how the database differs from those that it has."""
+    """The revisions, how the database differs from those that it has, and the ages of views."""
 
     target: str
     revisions: list[RevisionState]
     drift: SchemaDrift
+    views: list[ViewAge] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
@@ -335,7 +338,11 @@ class RevisionVerbs:
             is_begun = any(not each.is_done for each in known.values())
             expected = it.sums.of_revisions(has) if has else {}
             drift = SchemaDrift() if is_begun or not has else it.find_drift(expected)
-            return RevisionStatus(it.connection.target, states, drift)
+            views = [
+                name for name, each in (VIEWS.of(it.manifest) or {}).items() if each.materialized
+            ]
+            ages = list_ages(it.connection, it.manifest.name, it.schema, views)
+            return RevisionStatus(it.connection.target, states, drift, ages)
 
     def lint(self) -> list[LintFinding]:
         """Check the files: their sum is the manifest, they lead back, and squawk has nothing to say.

@@ -101,9 +101,9 @@ class _Planner:
             *self._columns(),
             *self._functions(is_early=False),
             *self._constraints(),
-            *self._indexes(),
             *self._simple_added("view"),
             *self._views_changed(),
+            *self._indexes(),
             *self._simple_added("trigger"),
             *self._replaced("trigger"),
             *self._simple_added("policy"),
@@ -265,7 +265,9 @@ class _Planner:
             if new.create.startswith("CREATE VIEW"):
                 yield PlannedStep((_or_replace(new.create),), (_or_replace(old.create),))
             else:
-                yield PlannedStep((old.drop, new.create), (new.drop, old.create))
+                up = (old.drop, new.create, *_keep_parts(new, self.before, self.after))
+                down = (new.drop, old.create, *_keep_parts(old, self.after, self.before))
+                yield PlannedStep(up, down)
 
     def _replaced(self, kind: str) -> Iterator[PlannedStep]:
         """What is dropped and made again in one transaction, so that nobody sees it gone."""
@@ -296,6 +298,12 @@ class _Planner:
     def _is_of_dropped(self, statement: str) -> bool:
         columns = {f"COLUMN {item.on}.{item.name} IS " for item in self._dropped("column")}
         return any(text in statement for text in columns)
+
+
+def _keep_parts(view: CatalogItem, before: Snapshot, after: Snapshot) -> list[str]:
+    """What a view has before and after, and loses when it is dropped and made again."""
+    parts = [item for item in after.values() if item.on == view.on and item.kind != "view"]
+    return [item.create for item in parts if item.id in before]
 
 
 def _part_retyped(difference: Difference) -> Difference:

@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from assise.errors import AssiseError, TargetError, UsageError
 from assise.postgres.connection import Connection
@@ -55,7 +55,7 @@ def work(
         reached when the worker begins.
     """
     with open_loaded(workspace) as (connection, tables):
-        jobs = list_jobs(tables)
+        jobs = list_jobs(replace(tables, folder=workspace.path.parent / ".assise"))
         if not jobs:
             raise UsageError(
                 f"{workspace.path} asks for no jobs",

@@ -10,6 +10,7 @@ from assise.manifest.problems import Place
 from assise.manifest.sections import (
     absent,
     access,
+    analytics,
     api,
     cached,
     children,
@@ -36,6 +37,7 @@ from assise.manifest.sections import (
     search,
     search_log,
     servers,
+    views,
 )
 
 SECTIONS = (
@@ -47,6 +49,7 @@ SECTIONS = (
     identity.KEYS,
     http.KEYS,
     search_log.KEYS,
+    analytics.KEYS,
     access.KEYS,
     schemas.KEYS,
     mongo_collections.KEYS,
@@ -64,6 +67,7 @@ SECTIONS = (
     absent.KEYS,
     comments.KEYS,
     revisions.KEYS,
+    views.KEYS,
     (references.FOREIGN_KEYS,),
     indexes.KEYS,
     search.KEYS,

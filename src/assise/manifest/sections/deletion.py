@@ -52,6 +52,11 @@ def is_ours(table: str, tables: Tables) -> bool:
     return deletion is not None and deletion.column not in list_columns(table, tables)
 
 
+def is_keep(text: str) -> bool:
+    """Whether a text says how long something is kept."""
+    return _KEEP.fullmatch(text) is not None
+
+
 def _check(place: Place, deletion: SoftDelete, tables: Tables) -> Iterator[Problem]:
     name = place[1]
     table, types = tables[name], list_columns(name, tables)
@@ -72,7 +77,7 @@ def _check(place: Place, deletion: SoftDelete, tables: Tables) -> Iterator[Probl
         message = f"is not what column {show(deletion.column)} reads"
         remedy = f"Write from: {column.from_}, or remove it here."
         yield Problem((*place, "from"), message, show(deletion.from_), remedy)
-    if deletion.keep is not None and not _KEEP.fullmatch(deletion.keep):
+    if deletion.keep is not None and not is_keep(deletion.keep):
         remedy = "Write a number and minutes, hours, days, weeks, months or years: 30 days."
         yield Problem((*place, "keep"), "is no time to keep rows", show(deletion.keep), remedy)
 

@@ -28,14 +28,19 @@ WAS = Key(
 )
 
 
+def check_file(place: Place, name: str) -> Iterator[Problem]:
+    """Check the path of a file of SQL, from the manifest's folder on."""
+    is_outside = name.startswith("/") or ".." in name.split("/")
+    if not name.endswith(".sql") or is_outside or "\0" in name:
+        remedy = "Give a path below the manifest's folder, such as sql/views.sql."
+        yield Problem(place, "is not a file of SQL", show(name), remedy)
+
+
 def _check_sql(place: Place, names: tuple[str, ...], tables: Tables) -> Iterator[Problem]:
     del tables
     for i, name in enumerate(names):
-        parts = name.split("/")
-        if not name.endswith(".sql") or name.startswith("/") or ".." in parts or "\0" in name:
-            remedy = "Give a path below the manifest's folder, such as sql/views.sql."
-            yield Problem((*place, str(i)), "is not a file of SQL", show(name), remedy)
-        elif name in names[:i]:
+        yield from check_file((*place, str(i)), name)
+        if name in names[:i]:
             yield Problem((*place, str(i)), "stands there twice", show(name), "Remove it.")
 
 

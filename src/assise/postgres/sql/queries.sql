@@ -217,7 +217,7 @@ FROM routine
 UNION ALL
 SELECT 'view', called, called, made, made, format('DROP %1$s %2$s', word, called)
 FROM (SELECT called, w.word, format('CREATE %1$s %2$s%3$s AS%4$s%5$s', w.word, called, ' WITH (' || array_to_string(reloptions, ', ') || ')',
-    E'\n', rtrim(pg_get_viewdef(oid), ';')) AS made
+    E'\n', rtrim(pg_get_viewdef(oid), ';') || CASE relkind WHEN 'm' THEN E'\n  WITH NO DATA' ELSE '' END) AS made
     FROM relation, LATERAL (SELECT CASE relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END AS word) AS w WHERE relkind IN ('v', 'm')) AS v
 UNION ALL
 SELECT 'owner', called, who, '', format('ALTER TABLE %1$s OWNER TO %2$s', called, who), format('ALTER TABLE %1$s OWNER TO CURRENT_USER', called)

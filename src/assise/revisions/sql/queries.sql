@@ -32,17 +32,35 @@ INSERT INTO assise.step (name, number, step, is_done, last_key) VALUES (%(name)s
 ON CONFLICT (name, number, step) DO UPDATE SET is_done = excluded.is_done, last_key = excluded.last_key, noted_at = now()
 
 -- forget --
--- Forget the revisions of a manifest.
+-- Forget the revisions of a manifest, and when its views were refreshed.
+WITH views AS (DELETE FROM assise.refresh WHERE name = %(name)s)
 DELETE FROM assise.revision WHERE name = %(name)s
 
 -- has_revisions --
--- Whether there is a revision of any manifest.
-SELECT EXISTS (SELECT FROM assise.revision)
+-- Whether there is a revision of any manifest, or a view that was refreshed.
+SELECT EXISTS (SELECT FROM assise.revision) OR EXISTS (SELECT FROM assise.refresh)
 
 -- drop_revisions --
 -- Drop the tables of revisions, when none is left.
-DROP TABLE assise.step, assise.revision
+DROP TABLE assise.step, assise.revision, assise.refresh
 
 -- has_column --
 -- Whether a table has a column.
 SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(%(table)s) AND attname = %(column)s AND NOT attisdropped)
+
+-- view --
+-- Whether a materialized view has rows, and whether it is due; no row where there is none.
+SELECT relispopulated, NOT EXISTS (
+    SELECT FROM assise.refresh WHERE (name, view) = (%(name)s, %(view)s) AND refreshed_at > now() - %(every)s::interval
+) FROM pg_class WHERE oid = to_regclass(%(called)s) AND relkind = 'm'
+
+-- refreshed --
+-- Note that a view was refreshed.
+INSERT INTO assise.refresh VALUES (%(name)s, %(view)s, now(), %(seconds)s)
+ON CONFLICT (name, view) DO UPDATE SET refreshed_at = excluded.refreshed_at, seconds = excluded.seconds
+
+-- ages --
+-- How old the rows of materialized views are, of those that are there.
+SELECT v.view, relispopulated AS is_filled, date_trunc('second', now() - refreshed_at)::text AS age, seconds
+FROM unnest(%(views)s::text[], %(called)s::text[]) AS v (view, called) JOIN pg_class ON pg_class.oid = to_regclass(v.called) AND relkind = 'm'
+LEFT JOIN assise.refresh AS r ON (r.name, r.view) = (%(name)s, v.view) ORDER BY 1

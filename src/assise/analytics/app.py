@@ -1,0 +1,205 @@
+"""The noun `analytics` of an application: what has happened, and what it amounts to."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Literal, TypeVar
+
+from assise.analytics.activity import (
+    ActiveDay,
+    Buckets,
+    Mode,
+    Retention,
+    RetentionQuestion,
+    RetentionRow,
+    read_active,
+    read_retention,
+)
+from assise.analytics.calendar import By, add, start_of
+from assise.analytics.dashboard import Dashboard, finish, read_dashboard
+from assise.analytics.funnels import Funnel, FunnelQuestion, Order, read_funnel
+from assise.analytics.kinds import EventType
+from assise.analytics.picture import ANY, Picture, Reading, read_whole, run_async
+from assise.analytics.revenue.metrics import current
+from assise.analytics.tracking import Tracking
+from assise.analytics.trends import Measure, TrendQuestion, TrendRow, read_trend
+from assise.errors import UsageError
+from assise.manifest.model import Manifest
+from assise.manifest.sections.analytics import ANALYTICS, Analytics
+from assise.postgres.pool import Session
+from assise.settings import parse_duration
+from assise.workspace import Workspace
+
+T = TypeVar("T")
+SubscriptionEvent = Literal[
+    "started", "upgraded", "downgraded", "renewed", "canceled", "reactivated"
+]
+
+
+class AppAnalytics:
+    """Tracks events, and reads metrics: `await app.analytics.dashboard()`."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        open_session: Callable[..., AbstractAsyncContextManager[Session]],
+        find_manifest: Callable[[], Manifest],
+    ) -> None:
+        self._open_session, self._manifest = open_session, find_manifest
+        self.tracking = Tracking(workspace, open_session)
+        self.track = self.tracking.track
+        self.write = self.tracking.write
+
+    def track_project_created(
+        self, user_id: object, project_id: object, project_name: str, project_type: str
+    ) -> None:
+        """Track that a user has made a project."""
+        properties = {"project_id": project_id, "project_name": project_name}
+        properties["project_type"] = project_type
+        self.track(EventType.PROJECT_CREATED, user_id=user_id, properties=properties)
+
+    def track_code_generation(
+        self,
+        user_id: object,
+        project_id: object,
+        model: str,
+        *,
+        tokens_used: int,
+        generation_time_ms: float,
+    ) -> None:
+        """Track that code was generated, with which model, tokens and time."""
+        properties: dict[str, object] = {"project_id": project_id, "model": model}
+        properties |= {"tokens_used": tokens_used, "generation_time_ms": generation_time_ms}
+        self.track(EventType.CODE_GENERATED, user_id=user_id, properties=properties)
+
+    def track_subscription_event(
+        self,
+        type: SubscriptionEvent | EventType,  # noqa: A002
+        user_id: object,
+        subscription_id: object,
+        *,
+        plan: str,
+        amount: float,
+    ) -> None:
+        """Track what happened to a subscription; `type` is an event, or its end such as started."""
+        known = [each.value for each in EventType]
+        event = type if type in known else f"subscription_{type}"
+        properties = {"subscription_id": str(subscription_id), "plan": plan, "amount": amount}
+        self.track(event, user_id=user_id, properties=properties)
+
+    async def read(self, make: Callable[[Picture], Reading[T]]) -> T:
+        """Read a metric with the role `admin`: stored bitmaps, and the events since.
+
+        Raises:
+            UsageError: the manifest asks for no analytics, or the role has no URL.
+        """
+        zone = self._analytics().timezone
+        async with self._open_session(role="admin", read_only=True) as session:
+            return await run_async(read_whole(zone, make), session)
+
+    def _analytics(self) -> Analytics:
+        found = ANALYTICS.of(self._manifest())
+        if found is None:
+            raise UsageError(
+                "the manifest asks for no analytics",
+                remedy="Write analytics: {timezone: Europe/Paris} and run `assise load`.",
+            )
+        return found
+
+    async def dashboard(self) -> Dashboard:
+        """The figures of now, each with its definition in `assise.analytics.dashboard`.
+
+        Raises:
+            UsageError: the manifest asks for no analytics, or the role `admin` has no URL.
+        """
+        zone, manifest = self._analytics().timezone, self._manifest()
+        async with self._open_session(role="admin", read_only=True) as session:
+            schema = str(await session.fetch_value("SELECT current_schema()"))
+            found = await run_async(
+                read_whole(zone, lambda picture: read_dashboard(picture, manifest, schema)), session
+            )
+            users = found.user_metrics.total_users
+            return finish(found, await current(session, manifest, schema, users=users))
+
+    async def active(self, days: int = 30) -> list[ActiveDay]:
+        """Users of each of the last days, and of the 7 and 30 days that end with it."""
+        return await self.read(
+            lambda picture: read_active(
+                picture, picture.today - dt.timedelta(days - 1), picture.today
+            )
+        )
+
+    async def retention(
+        self,
+        start: str = "signup",
+        back: str = ANY,
+        *,
+        by: By = "day",
+        periods: int = 30,
+        mode: Mode = "first",
+    ) -> Retention:
+        """Who came back so many periods after `start`; what is not over is None."""
+
+        def read(picture: Picture) -> Reading[Retention]:
+            first = add(start_of(picture.today, by), by, 1 - periods)
+            buckets = Buckets(first, picture.today, by)
+            return read_retention(picture, RetentionQuestion(start, back, buckets, periods, mode))
+
+        return await self.read(read)
+
+    async def cohort(self, date: dt.date, days: int, *, start: str = "signup") -> RetentionRow:
+        """Of those who did `start` on a day for the first time: how many were active each day."""
+        asked = RetentionQuestion(start, ANY, Buckets(date, date), days + 1)
+        return (await self.read(lambda picture: read_retention(picture, asked))).rows[0]
+
+    async def funnel(
+        self,
+        steps: Sequence[str],
+        *,
+        within: str = "14 days",
+        days: int = 30,
+        order: Order = "ordered",
+    ) -> Funnel:
+        """How many users did one event after another, of who began in the last days.
+
+        Raises:
+            UsageError: `within` is no time.
+        """
+        window = parse_duration(within)
+        if window is None:
+            raise UsageError(f"within {within!r} is no time", remedy="Write it as 14 days.")
+
+        def read(picture: Picture) -> Reading[list[Funnel]]:
+            first = picture.today - dt.timedelta(days - 1)
+            asked = FunnelQuestion(tuple(steps), first, picture.today, window, order)
+            return read_funnel(picture, asked)
+
+        return (await self.read(read))[0]
+
+    async def trend(
+        self,
+        event: str,
+        *,
+        by: By = "day",
+        periods: int = 12,
+        measure: Measure = "count",
+        breakdown: str = "",
+    ) -> list[TrendRow]:
+        """How often an event happened, or by how many users, by interval."""
+
+        def read(picture: Picture) -> Reading[list[TrendRow]]:
+            first = add(start_of(picture.today, by), by, 1 - periods)
+            buckets = Buckets(first, picture.today, by)
+            return read_trend(picture, TrendQuestion(event, buckets, measure, "", breakdown))
+
+        return await self.read(read)
+
+    async def drain(self) -> int:
+        """Keep what is spooled now; how many events were new."""
+        return await self.tracking.drain()
+
+    async def close(self) -> None:
+        """Keep what can be kept now."""
+        await self.tracking.close()

@@ -1,0 +1,180 @@
+"""The dashboard: the figures of an application at a glance, each with its definition.
+
+What is not declared, or cannot be known, is None with the reason, never 0.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from assise.analytics.calendar import begin_of
+from assise.analytics.picture import ANY, Picture, Reading, make_bitmap
+from assise.analytics.revenue.metrics import RevenueMetrics
+from assise.analytics.tables import QUERIES
+from assise.analytics.trends import people_of
+from assise.manifest.model import Manifest
+from assise.schema.analytics import count_rows
+
+DEFINITIONS = {
+    "total_users": "rows of analytics.users",
+    "active_users_day": "users with any activity today, in the project's time zone",
+    "active_users_month": "users with any activity in the 30 days that end today",
+    "new_users_today": "rows of analytics.users that were created today",
+    "retention_rate_30d": "of the users active 59 to 30 days ago, the percentage active since",
+    "churn": "of the users active 59 to 30 days ago, the percentage not active since",
+    "mrr": "what paying customers pay a month, now, in the currency of the report",
+    "arr": "12 times mrr",
+    "average_revenue_per_user": "mrr / total_users",
+    "lifetime_value": "mrr per payer / share of payers lost in the last 30 days",
+    "total_projects": "rows of analytics.projects",
+    "projects_created_today": "rows of analytics.projects that were created today",
+    "average_session_duration_minutes": "mean length of sessions of users in the last 30 days;"
+    " a gap of over 30 minutes ends a session, a session of one event has length 0",
+    "conversations": "events conversation_started",
+    "messages": "events message_sent",
+    "average_query_time_ms": "mean time of a statement",
+    "error_rate": "percentage of requests that failed",
+    "deployment_success_rate": "of the deployments of the last 30 days, the percentage that are ok",
+}
+"""Each field in one line, with its window and its denominator."""
+
+REASONS = {
+    "total_users": "analytics.users is not declared",
+    "new_users_today": "analytics.users is not declared",
+    "retention_rate_30d": "nobody was active 59 to 30 days ago",
+    "churn": "nobody was active 59 to 30 days ago",
+    "mrr": "analytics.revenue is not declared",
+    "arr": "analytics.revenue is not declared",
+    "average_revenue_per_user": "analytics.revenue or analytics.users is not declared",
+    "lifetime_value": "analytics.revenue is not declared, or no payer was lost",
+    "total_projects": "analytics.projects is not declared",
+    "projects_created_today": "analytics.projects is not declared",
+    "average_session_duration_minutes": "there was no session in the last 30 days",
+    "conversations": "there is no event conversation_started",
+    "messages": "there is no event message_sent",
+    "average_query_time_ms": "nothing measures it yet",
+    "error_rate": "nothing measures it yet",
+    "deployment_success_rate": "analytics.deployments is not declared, or there was none",
+}
+"""Why a field can be None."""
+
+
+@dataclass(frozen=True)
+class UserMetrics:
+    """Users, and how many of them are active, new, and stay."""
+
+    total_users: int | None
+    active_users_day: int
+    active_users_month: int
+    new_users_today: int | None
+    retention_rate_30d: float | None
+    churn: float | None
+
+
+@dataclass(frozen=True)
+class RevenueFigures:
+    """Recurring revenue."""
+
+    mrr: Decimal | None = None
+    arr: Decimal | None = None
+    average_revenue_per_user: Decimal | None = None
+    lifetime_value: Decimal | None = None
+
+
+@dataclass(frozen=True)
+class EngagementMetrics:
+    """What users do."""
+
+    total_projects: int | None
+    projects_created_today: int | None
+    average_session_duration_minutes: float | None
+    conversations: int | None
+    messages: int | None
+
+
+@dataclass(frozen=True)
+class PerformanceMetrics:
+    """How the application fares."""
+
+    average_query_time_ms: float | None
+    error_rate: float | None
+    deployment_success_rate: float | None
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """All figures; `reasons` says of each that is None why it is."""
+
+    user_metrics: UserMetrics
+    revenue_metrics: RevenueFigures
+    engagement_metrics: EngagementMetrics
+    performance_metrics: PerformanceMetrics
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    def as_json(self, *, is_defined: bool = False) -> dict[str, Any]:
+        """The figures as JSON has them, on request with the definition of each."""
+        found: dict[str, Any] = asdict(self)
+        if is_defined:
+            found["definition"] = DEFINITIONS
+        return found
+
+
+def read_dashboard(picture: Picture, manifest: Manifest, schema: str) -> Reading[Dashboard]:
+    """The figures of now, but those of revenue."""
+    today, now = picture.today, picture.now
+    month = now - dt.timedelta(30)
+    moments = {"today": begin_of(today, picture.zone), "month": month}
+    (rows,) = yield count_rows(manifest, schema), moments
+    span = today - dt.timedelta(59), today
+    by_day = yield from picture.read_persons([ANY], *span)
+    none, middle = make_bitmap(), today - dt.timedelta(29)
+    recent = none.union(none, *(each for day, each in by_day.items() if day >= middle))
+    before = none.union(none, *(each for day, each in by_day.items() if day < middle))
+    stayed = before.intersection_cardinality(recent)
+    (sessions,) = yield QUERIES.fill("sessions"), people_of(picture, month, now)
+    counts = yield from picture.count_events(["conversation_started", "message_sent"])
+    users = UserMetrics(
+        total_users=rows["users"],
+        active_users_day=len(by_day.get(today, none)),
+        active_users_month=len(recent),
+        new_users_today=rows["users_today"],
+        retention_rate_30d=_percent(stayed, len(before)),
+        churn=_percent(len(before) - stayed, len(before)),
+    )
+    minutes = sessions["minutes"]
+    engagement = EngagementMetrics(
+        total_projects=rows["projects"],
+        projects_created_today=rows["projects_today"],
+        average_session_duration_minutes=None if minutes is None else round(float(minutes), 2),
+        conversations=counts["conversation_started"] or None,
+        messages=counts["message_sent"] or None,
+    )
+    rate = _percent(rows["deployed"], rows["deployments"])
+    performance = PerformanceMetrics(None, None, rate)
+    return Dashboard(users, RevenueFigures(), engagement, performance)
+
+
+def finish(dashboard: Dashboard, revenue: RevenueMetrics | None) -> Dashboard:
+    """The dashboard with its revenue, and the reasons of what is None."""
+    figures = RevenueFigures()
+    if revenue is not None:
+        figures = RevenueFigures(
+            revenue.mrr, revenue.arr, revenue.average_revenue_per_user, revenue.lifetime_value
+        )
+    groups = (
+        dashboard.user_metrics,
+        figures,
+        dashboard.engagement_metrics,
+        dashboard.performance_metrics,
+    )
+    values = {name: value for group in groups for name, value in asdict(group).items()}
+    reasons = {name: REASONS[name] for name, value in values.items() if value is None}
+    return Dashboard(*groups, reasons)
+
+
+def _percent(part: int | None, whole: int | None) -> float | None:
+    return None if part is None or not whole else round(100 * part / whole, 2)

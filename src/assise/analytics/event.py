@@ -1,0 +1,123 @@
+"""An event: what happened to whom, when; and which traffic it is."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+from uuid import UUID
+
+Traffic = Literal["person", "anonymous", "system", "bot", "internal"]
+
+SHARED_IDS = frozenset(
+    "anonymous guest distinct_id distinctid id not_authenticated email undefined true false nan null"
+    " none nil 0 00000000-0000-0000-0000-000000000000".split()
+) | {"[object object]", ""}
+"""Ids that programs send when they know none, so that everybody has them.
+
+As PostHog's ingestion refuses to merge by, in any case of letters and with quotes around.
+"""
+
+SYSTEM_EVENTS = frozenset(
+    "$identify $set $set_once $unset $create_alias $merge_dangerously $groupidentify"
+    " $feature_flag_called $exception $performance_event $web_vitals $opt_in $snapshot".split()
+)
+"""Events that tell something, and are no activity of a person."""
+
+_BOT = re.compile(
+    r"bot\b|bot/|crawl|spider|slurp|headless|phantomjs|puppeteer|playwright|selenium|lighthouse"
+    r"|facebookexternalhit|preview|pingdom|uptime|monitor|curl/|wget/|python-requests"
+    r"|python-urllib|go-http-client|java/|okhttp|axios/|scrapy|httpclient",
+    re.IGNORECASE,
+)
+_INTERNAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]", "0.0.0.0"})  # noqa: S104
+_UNFIT = re.compile("[\0\ud800-\udfff]")
+
+
+class Event(NamedTuple):
+    """An event: its times by our clock and as sent, and its properties as JSON.
+
+    `distinct_id` is a user's key, or the id of somebody who is not signed in; empty where nobody
+    did it. Two events with one uuid are the same.
+    """
+
+    uuid: UUID
+    event: str
+    distinct_id: str
+    at: dt.datetime
+    sent: str = ""
+    properties: str = "{}"
+    session: str | None = None
+
+
+def is_shared(distinct_id: str) -> bool:
+    """Whether an id is one that everybody has, such as `null`.
+
+    >>> is_shared("null"), is_shared("'Undefined'"), is_shared("u1")
+    (True, True, False)
+    """
+    return distinct_id.strip().strip("'\"").strip().lower() in SHARED_IDS
+
+
+def classify(event: str, distinct_id: str, properties: Mapping[str, object]) -> Traffic:
+    """Which traffic an event is. Bots and internal traffic are kept, and not counted as users."""
+    agent = properties.get("$raw_user_agent") or properties.get("$user_agent")
+    if properties.get("$is_bot") is True or (isinstance(agent, str) and _BOT.search(agent)):
+        return "bot"
+    host = properties.get("$host")
+    is_local = isinstance(host, str) and host.rpartition(":")[0] in _INTERNAL_HOSTS
+    if is_local or host in _INTERNAL_HOSTS or properties.get("$internal") is True:
+        return "internal"
+    if event in SYSTEM_EVENTS:
+        return "system"
+    if is_shared(distinct_id) or properties.get("$process_person_profile") is False:
+        return "anonymous"
+    return "person"
+
+
+def write_properties(properties: Mapping[str, object]) -> str:
+    """The properties as JSON that PostgreSQL takes: no NUL, no half of a pair, no NaN."""
+    return json.dumps(_clean(properties), ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def _clean(value: object) -> object:
+    match value:
+        case str():
+            return _UNFIT.sub("�", value)
+        case float():
+            return value if math.isfinite(value) else None
+        case Mapping():
+            return {_UNFIT.sub("�", str(key)): _clean(each) for key, each in value.items()}
+        case list() | tuple() | set():
+            return [_clean(each) for each in value]
+    return value
+
+
+def as_parameters(events: Sequence[Event]) -> dict[str, object]:
+    """What the query `track` takes."""
+    found = [_classify_event(each) for each in events]
+    return {
+        "uuids": [each.uuid for each in events],
+        "events": [_UNFIT.sub("�", each.event) for each in events],
+        "ids": [_UNFIT.sub("�", each.distinct_id) for each in events],
+        "ats": [each.at for each in events],
+        "sents": [_UNFIT.sub("�", each.sent) for each in events],
+        "sessions": [each.session and _UNFIT.sub("�", each.session) for each in events],
+        "traffics": found,
+        "properties": [each.properties for each in events],
+    }
+
+
+_TELLING = re.compile(
+    r'"\$(raw_user_agent|user_agent|is_bot|host|internal|process_person_profile)"'
+)
+
+
+def _classify_event(event: Event) -> Traffic:
+    """The traffic; properties are read only where one of them tells something about it."""
+    is_telling = _TELLING.search(event.properties)
+    properties = json.loads(event.properties) if is_telling else {}
+    return classify(event.event, event.distinct_id, properties)

@@ -1,0 +1,69 @@
+"""What the worker does for analytics: it keeps spooled events, and makes partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from assise.analytics.fold import fold
+from assise.analytics.forward import job as forward_job
+from assise.analytics.revenue import job as revenue_job
+from assise.analytics.spool import BATCH, Spool
+from assise.analytics.store import insert_sync
+from assise.analytics.tables import QUERIES
+from assise.manifest.sections.analytics import ANALYTICS
+from assise.postgres.connection import Connection
+from assise.settings import SPOOL_BYTES
+from assise.wording import count_of
+from assise.workspace import Job, LoadedTables
+
+CRON, DAILY = "* * * * *", "17 3 * * *"
+
+
+def list_jobs(tables: LoadedTables) -> Sequence[Job]:
+    """The jobs of a manifest that asks for analytics."""
+    analytics = ANALYTICS.of(tables.manifest)
+    if analytics is None:
+        return []
+    jobs = [Job("fold events", CRON, partial(keep_up, zone=analytics.timezone))]
+    keep = partial(forget_old, keep=analytics.events.keep)
+    jobs.append(Job("events of the last months", DAILY, keep))
+    jobs += [*forward_job.list_jobs(tables), *revenue_job.list_jobs(tables)]
+    if tables.folder is not None:
+        spool = Spool(tables.folder / "events", SPOOL_BYTES.default)
+        jobs.append(Job("events of the spool", CRON, partial(drain, spool=spool)))
+    return jobs
+
+
+def keep_up(connection: Connection, should_stop: Callable[[], bool], *, zone: str) -> str:
+    """Fold what came since."""
+    batches = fold(connection, zone, should_stop)
+    return f"{count_of(batches, 'batch')} of events folded" if batches else ""
+
+
+def drain(connection: Connection, should_stop: Callable[[], bool], *, spool: Spool) -> str:
+    """Keep the events that ended processes have left behind; says how many."""
+    kept = broken = 0
+    for path in spool.list_segments():
+        if should_stop():
+            break
+        with spool.take(path) as segment:
+            if segment is None:
+                continue
+            for start in range(0, len(segment.events), BATCH):
+                kept += insert_sync(connection, segment.events[start : start + BATCH]).kept
+            broken += segment.broken
+    said = [f"{count_of(kept, 'event')} kept"] if kept else []
+    if broken:
+        said.append(f"{count_of(broken, 'line')} that cannot be read, in {spool.folder}")
+    return ", ".join(said)
+
+
+def forget_old(
+    connection: Connection, _should_stop: Callable[[], bool], *, keep: str | None
+) -> str:
+    """Make the next partitions, drop those that are old enough, and uuids of over 30 days ago."""
+    connection.execute(QUERIES["partitions"])
+    connection.execute(QUERIES["forget_seen"])
+    dropped = connection.scalar(QUERIES["drop_old"], {"keep": keep}) if keep else None
+    return f"{dropped} dropped" if dropped else ""

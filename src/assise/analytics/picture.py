@@ -1,0 +1,224 @@
+"""The picture of a moment: stored bitmaps of persons, with the events that are not folded yet.
+
+What reads is a generator of statements, which a session answers with await and a connection
+without.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+from zoneinfo import ZoneInfo
+
+from assise.analytics.event import SHARED_IDS, SYSTEM_EVENTS
+from assise.analytics.persons import Merge, Persons
+from assise.analytics.tables import QUERIES
+from assise.errors import BusyError
+from assise.extras import load
+from assise.postgres.connection import Connection
+from assise.postgres.pool import Record, Session
+
+if TYPE_CHECKING:
+    from pyroaring import BitMap
+
+T = TypeVar("T")
+Statement = tuple[str, Mapping[str, object]]
+Reading = Generator[Statement, Sequence[Record], T]
+Key = tuple[str, dt.date]
+
+ANY = ""
+"""The event that stands for any activity."""
+
+END = str(2**63), 2**63 - 1
+TAIL = QUERIES["tail"]
+
+
+def make_bitmap(content: object = b"") -> BitMap:
+    """A set of persons: from its bytes, or from numbers.
+
+    Raises:
+        MissingExtraError: the extra `analytics` is not installed.
+    """
+    bitmap = load("pyroaring", extra="analytics").BitMap
+    found: BitMap = (
+        bitmap.deserialize(content) if isinstance(content, bytes) and content else bitmap(content)
+    )
+    return found
+
+
+@dataclass
+class Changes:
+    """What events do to the bitmaps: persons and numbers of events by event and day."""
+
+    groups: dict[Key, tuple[BitMap, int]] = field(default_factory=dict)
+    moved: dict[int, int] = field(default_factory=dict)
+    named: set[int] = field(default_factory=set)
+    users: BitMap = field(default_factory=make_bitmap)
+    aliases: dict[str, int] = field(default_factory=dict)
+    refused: int = 0
+
+
+def move(persons: BitMap, moved: Mapping[int, int], old: BitMap) -> BitMap:
+    """The persons, of whom some are now others."""
+    found = persons & old
+    if not found:
+        return persons
+    return (persons - old) | make_bitmap([moved[each] for each in found])
+
+
+def read_changes(place: Mapping[str, object], zone: str) -> Reading[Changes]:
+    """What the events between two places change."""
+    parameters: dict[str, object] = {**place, "zone": zone, "shared": sorted(SHARED_IDS)}
+    rows = yield QUERIES.fill("merges"), parameters
+    merges = [Merge(row["distinct_id"], row["other"], row["identifies"]) for row in rows]
+    ids = {id_ for each in merges for id_ in (each.distinct_id, each.other) if id_ is not None}
+    parameters["ids"] = sorted(ids)
+    persons = yield from _find_persons(parameters) if ids else _nobody()
+    persons.merge_all(merges)
+    moved = {old: persons.find(old) for old in persons.moved}
+    changes = Changes(moved=moved, named=persons.named, refused=persons.refused)
+    changes.aliases = {id_: persons.find(each) for id_, each in persons.of.items()}
+    changes.users |= make_bitmap(sorted(persons.named))
+    old = make_bitmap(sorted(moved))
+    for row in (yield QUERIES.fill("groups"), parameters):
+        found = move(make_bitmap(row["persons"]), moved, old)
+        changes.users |= move(make_bitmap(row["users"]), moved, old)
+        event, day = row["event"], row["day"]
+        is_system = event in SYSTEM_EVENTS
+        _add(changes, (event, day), make_bitmap() if is_system else found, row["events"])
+        if not is_system:
+            _add(changes, (ANY, day), found, row["events"])
+    return changes
+
+
+def _add(changes: Changes, key: Key, persons: BitMap, events: int) -> None:
+    before, count = changes.groups.get(key, (make_bitmap(), 0))
+    changes.groups[key] = before | persons, count + events
+
+
+def _nobody() -> Reading[Persons]:
+    yield from ()
+    return Persons({}, set())
+
+
+def _find_persons(parameters: Mapping[str, object]) -> Reading[Persons]:
+    known = yield QUERIES["identities"], parameters
+    of = {row["distinct_id"]: row["person"] for row in known}
+    for row in (yield QUERIES.fill("unknown"), parameters):
+        of[row["distinct_id"]] = row["person"]
+    return Persons(of, {row["person"] for row in known if row["is_identified"]})
+
+
+@dataclass
+class Picture:
+    """What is known at a moment; `now` is the server's clock."""
+
+    zone: ZoneInfo
+    version: int
+    now: dt.datetime
+    users: BitMap
+    changes: Changes
+    has_tail: bool
+    is_stored: bool = True
+
+    @property
+    def today(self) -> dt.date:
+        """The day that it is in the project's time zone."""
+        return self.now.astimezone(self.zone).date()
+
+    def is_over(self, day: dt.date) -> bool:
+        """Whether a day has ended."""
+        return day < self.today
+
+    def read_persons(
+        self, events: Sequence[str], first: dt.date, last: dt.date
+    ) -> Reading[dict[dt.date, BitMap]]:
+        """The users who did one of the events, by day."""
+        asked = list(events) if self.is_stored else []
+        parameters = {"events": asked, "first": first, "last": last}
+        found: dict[dt.date, BitMap] = {}
+        moved = self.changes.moved
+        old = make_bitmap(sorted(moved))
+        for row in (yield QUERIES["bitmaps"], parameters):
+            persons = move(make_bitmap(bytes(row["persons"])), moved, old)
+            found[row["day"]] = found.get(row["day"], make_bitmap()) | persons
+        for (event, day), (persons, _) in self.changes.groups.items():
+            if event in events and first <= day <= last:
+                found[day] = found.get(day, make_bitmap()) | persons
+        return {day: persons & self.users for day, persons in found.items()}
+
+    def count_events(self, events: Sequence[str]) -> Reading[dict[str, int]]:
+        """How often each of some events happened."""
+        found = dict.fromkeys(events, 0)
+        asked = list(events) if self.is_stored else []
+        for row in (yield QUERIES["counts"], {"events": asked}):
+            found[row["event"]] += row["events"]
+        for (event, _), (_, count) in self.changes.groups.items():
+            if event in found:
+                found[event] += count
+        return found
+
+
+def open_picture(zone: str) -> Reading[Picture]:
+    """Read how far events are folded, and what came since."""
+    (state,) = yield QUERIES["state"], {}
+    is_fresh = state["timezone"] == zone and state["cluster"] == state["here"]
+    xid, number = (state["xid"], state["number"]) if is_fresh else ("0", 0)
+    place = {"xid": xid, "number": number, "to_xid": END[0], "to_number": END[1]}
+    place |= {"snapshot": state["snapshot"], "last": state["last"]}
+    (row,) = yield QUERIES.fill("has_tail"), {**place, "shared": sorted(SHARED_IDS)}
+    has_tail = bool(row["has_tail"])
+    changes = (yield from read_changes(place, zone)) if has_tail else Changes()
+    stored = make_bitmap(bytes(state["users"] or b"")) if is_fresh else make_bitmap()
+    users = move(stored, changes.moved, make_bitmap(sorted(changes.moved))) | changes.users
+    zoned = ZoneInfo(zone)
+    return Picture(zoned, state["version"], state["now"], users, changes, has_tail, is_fresh)
+
+
+def read_whole(zone: str, make: Callable[[Picture], Reading[T]]) -> Reading[T]:
+    """Read from one picture, again where a fold came between.
+
+    Raises:
+        BusyError: folds came between each time.
+    """
+    for _ in range(10):
+        picture = yield from open_picture(zone)
+        found = yield from make(picture)
+        (row,) = yield QUERIES["version"], {}
+        if row["version"] == picture.version:
+            return found
+    raise BusyError("events are folded faster than they can be read", remedy="Try again.")
+
+
+def fetch_rows(
+    connection: Connection, query: str, parameters: Mapping[str, object] = {}
+) -> list[Record]:
+    """The rows of a query as dictionaries."""
+    found: list[Record] = connection.fetch(dict, query, parameters)
+    return found
+
+
+def run(reading: Reading[T], connection: Connection) -> T:
+    """Read with the connection of a command."""
+    rows: Sequence[Record] | None = None
+    try:
+        while True:
+            statement, parameters = reading.send(rows) if rows is not None else next(reading)
+            rows = fetch_rows(connection, statement, parameters)
+    except StopIteration as end:
+        found: T = end.value
+        return found
+
+
+async def run_async(reading: Reading[T], session: Session) -> T:
+    """Read in a session of an application."""
+    rows: Sequence[Record] | None = None
+    try:
+        while True:
+            statement, parameters = reading.send(rows) if rows is not None else next(reading)
+            rows = await session.fetch(statement, parameters)
+    except StopIteration as end:
+        found: T = end.value
+        return found

@@ -1,0 +1,239 @@
+-- track --
+-- Keep events that are not known yet; how many.
+SELECT assise.analytics_track(
+    %(uuids)b::uuid[], %(events)b::text[], %(ids)b::text[], %(ats)b::timestamptz[], %(sents)b::text[],
+    %(sessions)s::text[], %(traffics)b::text[], %(properties)b::text[]
+) AS kept
+
+-- partitions --
+-- Make the partitions of the next months.
+SELECT assise.analytics_partitions()
+
+-- has_events --
+-- Whether there is an event.
+SELECT EXISTS (SELECT FROM assise.analytics_events)
+
+-- present --
+-- The roles that are in the server, of these.
+SELECT rolname FROM pg_roles WHERE rolname = ANY (%(names)s)
+
+-- drop --
+-- Drop the tables and functions of this part.
+DROP TABLE assise.analytics_events, assise.analytics_seen, assise.analytics_identity, assise.analytics_bitmap,
+    assise.analytics_daily, assise.analytics_state, assise.analytics_forward, assise.analytics_refused,
+    assise.analytics_subscription;
+DROP SEQUENCE assise.analytics_event_number, assise.analytics_person_number;
+DROP FUNCTION assise.analytics_track, assise.analytics_partitions, assise.analytics_drop_old
+
+-- forget_seen --
+-- Forget the uuids of events that came over 30 days ago.
+DELETE FROM assise.analytics_seen WHERE arrived < now() - interval '30 days'
+
+-- drop_old --
+-- Drop the partitions that are old enough; how many.
+SELECT assise.analytics_drop_old(%(keep)s::interval)
+
+-- state --
+-- How far events are folded, and what this session sees now.
+SELECT coalesce(xid, '0')::text AS xid, coalesce(number, 0) AS number, timezone, cluster, coalesce(version, 0) AS version,
+    users, snapshot::text AS snapshot, pg_snapshot_xmin(snapshot)::text AS xmin,
+    (SELECT coalesce(max(person), 0) FROM assise.analytics_identity) AS last,
+    (SELECT system_identifier::text FROM pg_control_system()) AS here, clock_timestamp() AS now
+FROM pg_current_snapshot() AS snapshot LEFT JOIN assise.analytics_state ON true
+
+-- version --
+-- The version of the fold.
+SELECT coalesce(max(version), 0) AS version FROM assise.analytics_state
+
+-- tail --
+-- The events between two places that this session sees.
+SELECT event, distinct_id, at, traffic, properties, xid, number,
+    traffic IN ('person', 'anonymous') AND lower(btrim(btrim(btrim(distinct_id), '''"'))) <> ALL (%(shared)s::text[]) AS has_person
+FROM assise.analytics_events
+WHERE (xid, number) > (%(xid)s::xid8, %(number)s) AND (xid, number) <= (%(to_xid)s::xid8, %(to_number)s)
+    AND pg_visible_in_snapshot(xid, %(snapshot)s::pg_snapshot)
+
+-- place --
+-- The place of the last event of a batch.
+SELECT xid::text AS xid, number FROM assise.analytics_events
+WHERE (xid, number) > (%(xid)s::xid8, %(number)s) AND xid < %(until)s::xid8
+ORDER BY xid, number OFFSET %(size)s LIMIT 1
+
+-- has_tail --
+-- Whether there are events that are not folded.
+SELECT EXISTS ({tail}) AS has_tail
+
+-- merges --
+-- What says that two ids are one person, in order.
+SELECT distinct_id, event = '$identify' AS identifies, properties ->> CASE event WHEN '$identify' THEN '$anon_distinct_id' ELSE 'alias' END AS other
+FROM ({tail}) AS tail WHERE event IN ('$identify', '$create_alias', '$merge_dangerously') ORDER BY xid, number
+
+-- identities --
+-- The persons of some ids, and whether they are identified.
+SELECT i.distinct_id, i.person, EXISTS (
+    SELECT FROM assise.analytics_identity AS o WHERE o.person = i.person AND o.is_identified
+) AS is_identified
+FROM unnest(%(ids)s::text[]) AS given (id) JOIN assise.analytics_identity AS i ON md5(i.distinct_id) = md5(id)
+
+-- groups --
+-- The persons of each event and day. Ids that are not known get numbers behind the last.
+WITH tail AS MATERIALIZED ({tail}), unknown AS (
+    SELECT id, %(last)s + row_number() OVER (ORDER BY id) AS person FROM (
+        SELECT distinct_id AS id FROM tail WHERE has_person UNION SELECT unnest(%(ids)s::text[])
+    ) AS given LEFT JOIN assise.analytics_identity AS i ON md5(i.distinct_id) = md5(id) WHERE i.person IS NULL
+)
+SELECT event, least(greatest((at AT TIME ZONE %(zone)s)::date, '0002-01-01'), '9998-12-31') AS day, count(*) AS events,
+    coalesce(array_agg(DISTINCT person) FILTER (WHERE person IS NOT NULL), '{{}}') AS persons,
+    coalesce(array_agg(DISTINCT person) FILTER (WHERE person IS NOT NULL AND traffic = 'person'), '{{}}') AS users
+FROM (
+    SELECT event, at, traffic, CASE WHEN has_person THEN coalesce(i.person, u.person) END AS person
+    FROM tail LEFT JOIN assise.analytics_identity AS i ON has_person AND md5(i.distinct_id) = md5(tail.distinct_id)
+    LEFT JOIN unknown AS u ON has_person AND u.id = tail.distinct_id
+    WHERE traffic IN ('person', 'anonymous', 'system')
+) AS found GROUP BY 1, 2
+
+-- unknown --
+-- The numbers that ids get that are not known.
+WITH tail AS MATERIALIZED ({tail})
+SELECT * FROM (
+    SELECT id AS distinct_id, (%(last)s + row_number() OVER (ORDER BY id))::int AS person FROM (
+        SELECT distinct_id AS id FROM tail WHERE has_person UNION SELECT unnest(%(ids)s::text[])
+    ) AS given LEFT JOIN assise.analytics_identity AS i ON md5(i.distinct_id) = md5(id) WHERE i.person IS NULL
+) AS numbered WHERE distinct_id = ANY (%(ids)s::text[])
+
+-- add_identities --
+-- Give the ids of events persons.
+INSERT INTO assise.analytics_identity (distinct_id, is_identified)
+SELECT id, false FROM (
+    SELECT distinct_id AS id FROM ({tail}) AS tail WHERE has_person UNION SELECT unnest(%(ids)s::text[])
+) AS given LEFT JOIN assise.analytics_identity AS i ON md5(i.distinct_id) = md5(id) WHERE i.person IS NULL ORDER BY id
+
+-- own_identities --
+-- Who was tracked by the application itself is a user.
+UPDATE assise.analytics_identity AS i SET is_identified = true
+FROM (SELECT DISTINCT md5(distinct_id) AS id FROM ({tail}) AS tail WHERE has_person AND properties ->> '$lib' = 'assise') AS own
+WHERE md5(i.distinct_id) = own.id AND NOT i.is_identified
+
+-- move_identities --
+-- Give the ids of merged persons to one of them.
+UPDATE assise.analytics_identity SET person = moved.new
+FROM unnest(%(old)s::int[], %(new)s::int[]) AS moved (old, new) WHERE person = moved.old
+
+-- identify --
+-- Persons that are identified from now on.
+UPDATE assise.analytics_identity SET is_identified = true WHERE person = ANY (%(persons)s::int[]) AND NOT is_identified
+
+-- bitmaps --
+-- The persons of events on days.
+SELECT event, day, persons, events FROM assise.analytics_bitmap
+WHERE event = ANY (%(events)s::text[]) AND day BETWEEN %(first)s AND %(last)s
+
+-- all_bitmaps --
+-- The persons of all events on some days.
+SELECT event, day, persons, events FROM assise.analytics_bitmap WHERE day = ANY (%(days)s::date[])
+
+-- put_bitmaps --
+-- Write persons of events on days.
+INSERT INTO assise.analytics_bitmap (event, day, persons, events)
+SELECT * FROM unnest(%(events)s::text[], %(days)s::date[], %(persons)s::bytea[], %(counts)s::bigint[])
+ON CONFLICT (day, event) DO UPDATE SET persons = excluded.persons, events = excluded.events
+
+-- put_daily --
+-- Write the users of days.
+INSERT INTO assise.analytics_daily (day, dau, wau, mau)
+SELECT * FROM unnest(%(days)s::date[], %(daus)s::int[], %(waus)s::int[], %(maus)s::int[])
+ON CONFLICT (day) DO UPDATE SET dau = excluded.dau, wau = excluded.wau, mau = excluded.mau
+
+-- daily --
+-- The users of days.
+SELECT day, dau, wau, mau FROM assise.analytics_daily WHERE day BETWEEN %(first)s AND %(last)s
+
+-- last_day --
+-- The last day on which anybody was active.
+SELECT max(day) AS day FROM assise.analytics_bitmap WHERE event = ''
+
+-- put_state --
+-- Write how far events are folded.
+WITH gone AS (DELETE FROM assise.analytics_state RETURNING version)
+INSERT INTO assise.analytics_state
+SELECT %(to_xid)s::xid8, %(to_number)s, %(zone)s, %(here)s, coalesce((SELECT version FROM gone), 0) + 1, %(users)s
+
+-- reset --
+-- Forget what was folded, to fold all of it again.
+WITH a AS (DELETE FROM assise.analytics_state), b AS (DELETE FROM assise.analytics_daily), c AS (DELETE FROM assise.analytics_identity)
+DELETE FROM assise.analytics_bitmap
+
+-- reset_xids --
+-- Events of another cluster come before all of this one.
+UPDATE assise.analytics_events SET xid = '3'
+
+-- people --
+-- Events of a time with whose they are: persons that are known by their numbers, others by their ids.
+SELECT event, at, number, session, traffic, properties, CASE WHEN has_person THEN coalesce(m.new, a.person, i.person)::text END AS person,
+    CASE WHEN has_person THEN '+' || e.distinct_id END AS id
+FROM (
+    SELECT *, lower(btrim(btrim(btrim(distinct_id), '''"'))) <> ALL (%(shared)s::text[]) AS has_person
+    FROM assise.analytics_events WHERE at >= %(since)s AND at < %(until)s AND traffic IN ('person', 'anonymous', 'system')
+) AS e
+LEFT JOIN assise.analytics_identity AS i ON has_person AND md5(i.distinct_id) = md5(e.distinct_id)
+LEFT JOIN unnest(%(ids)s::text[], %(persons)s::int[]) AS a (id, person) ON a.id = e.distinct_id
+LEFT JOIN unnest(%(old)s::int[], %(new)s::int[]) AS m (old, new) ON m.old = i.person
+
+-- trend --
+-- Events of a kind by day and value of a property: how many, the sum of another property, and whose.
+SELECT (at AT TIME ZONE %(zone)s)::date AS day, properties ->> %(breakdown)s AS value, count(*) AS events,
+    sum(CASE WHEN jsonb_typeof(properties -> %(sum)s) = 'number' THEN (properties ->> %(sum)s)::numeric END) AS total,
+    array_agg(DISTINCT coalesce(person, id)) FILTER (WHERE id IS NOT NULL) AS persons,
+    array_agg(DISTINCT id) FILTER (WHERE person IS NULL AND traffic = 'person') AS strangers
+FROM ({people}) AS people
+WHERE (%(event)s = '' AND traffic <> 'system' OR event = %(event)s) AND properties @> %(where)s::jsonb
+GROUP BY 1, 2
+
+-- steps --
+-- The events of a funnel in the order of each person's time, of one part of the persons.
+SELECT coalesce(person, id) AS person, event, at, number, traffic, properties ->> %(breakdown)s AS value
+FROM ({people}) AS people
+WHERE id IS NOT NULL AND traffic <> 'system' AND (event = ANY (%(events)s::text[]) OR %(strict)s)
+    AND mod(hashtextextended(coalesce(person, id), 0) & 1023, %(parts)s) = %(part)s
+ORDER BY 1, at, number
+
+-- count_steps --
+-- How many events a funnel has to look at.
+SELECT count(*) AS events FROM assise.analytics_events
+WHERE at >= %(since)s AND at < %(until)s AND (event = ANY (%(events)s::text[]) OR %(strict)s)
+
+-- sessions --
+-- Sessions of users: events of one person with gaps of at most 30 minutes; how many, and how long.
+SELECT count(*) AS sessions, avg(extract(epoch FROM length)) / 60 AS minutes FROM (
+    SELECT max(at) - min(at) AS length FROM (
+        SELECT person, at, count(*) FILTER (WHERE is_first) OVER (PARTITION BY person ORDER BY at, number) AS session FROM (
+            SELECT coalesce(person, id) AS person, at, number,
+                coalesce(at - lag(at) OVER (PARTITION BY coalesce(person, id) ORDER BY at, number) > interval '30 minutes', true) AS is_first
+            FROM ({people}) AS people WHERE id IS NOT NULL AND traffic = 'person'
+        ) AS gaps
+    ) AS numbered GROUP BY person, session
+) AS lengths
+
+-- recount --
+-- The persons of each event and day, counted from the events that are folded.
+SELECT event, least(greatest((at AT TIME ZONE %(zone)s)::date, '0002-01-01'), '9998-12-31') AS day, count(*) AS events,
+    coalesce(array_agg(DISTINCT i.person) FILTER (WHERE i.person IS NOT NULL), '{{}}') AS persons
+FROM (
+    SELECT event, at, distinct_id, traffic IN ('person', 'anonymous') AND lower(btrim(btrim(btrim(distinct_id), '''"'))) <> ALL (%(shared)s::text[]) AS has_person
+    FROM assise.analytics_events
+    WHERE (xid, number) <= (%(xid)s::xid8, %(number)s) AND traffic IN ('person', 'anonymous', 'system')
+) AS e LEFT JOIN assise.analytics_identity AS i ON has_person AND md5(i.distinct_id) = md5(e.distinct_id)
+GROUP BY 1, 2
+
+-- kinds --
+-- The events that there are, with their traffic, and how many.
+SELECT event, traffic, count(*) AS events, count(*) FILTER (WHERE lower(btrim(btrim(btrim(distinct_id), '''"'))) = ANY (%(shared)s::text[])) AS shared
+FROM assise.analytics_events GROUP BY 1, 2 ORDER BY 1, 2
+
+-- stored --
+-- All that is stored of events and days.
+SELECT event, day, persons, events FROM assise.analytics_bitmap
+
+-- counts --
+-- How often events happened, as far as they are folded.
+SELECT event, sum(events)::bigint AS events FROM assise.analytics_bitmap WHERE event = ANY (%(events)s::text[]) GROUP BY 1

@@ -1,0 +1,148 @@
+"""The store: each event once, for whichever role keeps it, and where it stands."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable
+from uuid import UUID, uuid4
+
+import pytest
+from psycopg.conninfo import make_conninfo
+from tests.analytics.shop import NOW
+
+from assise.analytics.event import Event, classify, is_shared, write_properties
+from assise.analytics.store import Kept, insert, insert_sync
+from assise.app import App
+from assise.errors import DeniedError
+from assise.postgres.connection import Connection
+from assise.project import Project
+
+Query = Callable[..., list[tuple[object, ...]]]
+
+
+def make_events(count: int, **fields: object) -> list[Event]:
+    """Events of persons p0 to p4."""
+    made = [
+        Event(UUID(int=n + 1), "signup", f"p{n % 5}", NOW, properties=f'{{"n": {n}}}')
+        for n in range(count)
+    ]
+    return [each._replace(**fields) for each in made]  # type: ignore[arg-type]
+
+
+def test_the_application_keeps_events_once_with_its_transaction(
+    shop: Project, database: str, query: Query
+) -> None:
+    async def use() -> None:
+        urls = {"app": make_conninfo(database, user="apptest_app")}
+        async with App(shop.path, urls=urls) as app:
+            async with app.session(user_id=1) as db:
+                assert await insert(db, make_events(10)) == Kept(10, 0)
+            async with app.session() as db:
+                twice = [*make_events(12), *make_events(12)]
+                assert await insert(db, twice) == Kept(2, 22)
+            with pytest.raises(ZeroDivisionError):
+                await fail(app)
+            with pytest.raises(DeniedError):
+                await read(app)
+
+    async def fail(app: App) -> None:
+        async with app.session() as db:
+            await insert(db, make_events(15))
+            raise ZeroDivisionError
+
+    async def read(app: App) -> None:
+        async with app.session() as db:
+            await db.fetch("SELECT * FROM assise.analytics_events")
+
+    asyncio.run(use())
+    found = query("SELECT distinct_id, properties FROM assise.analytics_events ORDER BY number")
+    assert found == [(f"p{n % 5}", {"n": n}) for n in range(12)]
+
+
+def test_sessions_that_keep_the_same_events_at_once_keep_each_once(
+    shop: Project, database: str, query: Query
+) -> None:
+    del shop
+    with Connection(database) as one, Connection(database) as other:
+        with one.transaction():
+            assert insert_sync(one, make_events(5)).kept == 5
+            other.execute("SET statement_timeout = '60s'")
+        assert insert_sync(other, make_events(9)[::-1]) == Kept(4, 5)
+    assert query("SELECT count(*), count(DISTINCT uuid) FROM assise.analytics_events") == [(9, 9)]
+
+
+def test_text_that_postgresql_does_not_take_is_kept_as_near_as_can_be(
+    shop: Project, database: str, query: Query
+) -> None:
+    del shop
+    text = write_properties({"a\0": "\ud800b", "n": float("nan"), "of": [dt.date(2026, 1, 2), {1}]})
+    event = Event(uuid4(), "x\0", "i\0" * 5_000, NOW, "s\0", text, "\udfff")
+    with Connection(database) as connection:
+        insert_sync(connection, [event])
+    ((name, properties, session),) = query(
+        "SELECT event, properties, session FROM assise.analytics_events"
+    )
+    assert (name, session) == ("x�", "�")
+    assert properties == {"a�": "�b", "n": None, "of": ["2026-01-02", [1]]}
+
+
+def test_events_stand_in_the_partition_of_their_month_also_when_it_is_made_late(
+    shop: Project, database: str, query: Query
+) -> None:
+    del shop
+    with Connection(database) as connection:
+        insert_sync(connection, make_events(3))
+        connection.execute(
+            "INSERT INTO assise.analytics_events (uuid, event, distinct_id, at, arrived, traffic,"
+            " properties) SELECT gen_random_uuid(), 'old', 'p', now(), '2020-02-29', 'person', '{}'"
+        )
+        for _ in range(2):
+            connection.execute("SELECT assise.analytics_partitions()")
+    rows = query(
+        "SELECT tableoid::regclass::text, count(*) FROM assise.analytics_events GROUP BY 1"
+    )
+    names = {str(name): count for name, count in rows}
+    month = dt.datetime.now(dt.UTC).strftime("%Y_%m")
+    assert names == {"assise.analytics_events_2020_02": 1, f"assise.analytics_events_{month}": 3}
+
+
+def test_undo_leaves_events_where_they_are(shop: Project, database: str, query: Query) -> None:
+    with Connection(database) as connection:
+        insert_sync(connection, make_events(3))
+    assert shop.undo(confirm=lambda _: True).is_done
+    assert query("SELECT count(*) FROM assise.analytics_events") == [(3,)]
+
+
+def test_undo_drops_tables_without_events(shop: Project, query: Query) -> None:
+    assert shop.undo(confirm=lambda _: True).is_done
+    assert query("SELECT to_regnamespace('assise')") == [(None,)]
+
+
+AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/120 Safari/537.36"
+
+
+@pytest.mark.parametrize(
+    ("expected", "event", "person", "properties"),
+    [
+        ("person", "signup", "u1", {"$raw_user_agent": AGENT}),
+        ("bot", "signup", "u1", {"$raw_user_agent": "Googlebot/2.1 (+http://google.com/bot.html)"}),
+        ("bot", "signup", "u1", {"$raw_user_agent": f"{AGENT} HeadlessChrome/120"}),
+        ("internal", "signup", "u1", {"$host": "localhost:3000"}),
+        ("person", "signup", "u1", {"$host": "localhost.example.org"}),
+        ("internal", "signup", "u1", {"$internal": True}),
+        ("system", "$feature_flag_called", "u1", {}),
+        ("anonymous", "signup", "null", {}),
+        ("anonymous", "signup", "", {}),
+        ("anonymous", "signup", "u1", {"$process_person_profile": False}),
+    ],
+)
+def test_traffic_is_classified(
+    expected: str, event: str, person: str, properties: dict[str, object]
+) -> None:
+    assert classify(event, person, properties) == expected
+
+
+def test_ids_that_everybody_has_are_told_from_others() -> None:
+    assert all(map(is_shared, ["null", " Undefined ", '"NaN"', "0", "", "[object Object]"]))
+    assert not any(map(is_shared, ["u0", "nullify", "00", "x@example.org"]))
