@@ -1,4 +1,6 @@
 .DEFAULT_GOAL := help
+# Without bytecode each of a thousand commands that tests start compiles the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo demo-intelia enterable check test docs screens contract bench soak soak-fuzz soak-kills soak-data soak-workers soak-long lock clean
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \

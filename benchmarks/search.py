@@ -131,7 +131,7 @@ def make_baseline(session: Session) -> None:
 RANKED = """SELECT id FROM plain, (SELECT replace(plainto_tsquery('english', %s)::text, '&', '|')::tsquery AS q) AS q
     WHERE tsv @@ q ORDER BY ts_rank(tsv, q, 1) DESC LIMIT 10"""
 SIZES = """SELECT relname, pg_size_pretty(pg_total_relation_size(oid)) FROM pg_class
-    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY pg_total_relation_size(oid) DESC LIMIT 6"""
+    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY pg_total_relation_size(oid) DESC LIMIT 9"""
 
 
 def search_as(session: Session, user: int | None) -> Callable[[str], object]:
@@ -159,6 +159,21 @@ def measure_queries(session: Session, sentences: Sequence[str], count: int) -> N
         session.execute("RESET ROLE")
         ranked = measure(lambda query: session.execute(RANKED, [query]).fetchall(), queries)
         say(f"{name}, OR and ts_rank", ranked)
+
+
+def measure_suggestions(session: Session, sentences: Sequence[str], count: int) -> None:
+    """Suggestions for the first letters of words, as they are typed behind another word."""
+    pairs = [query.split() for query in make_queries(sentences, count, (2, 2))]
+    typed = [" ".join([first, last[: 2 + n % 3]]) for n, (first, last) in enumerate(pairs)]
+    statement = "SELECT * FROM search_suggest(%s)"
+
+    def suggest(text: str) -> object:
+        return session.execute(statement, [text]).fetchall()
+
+    for user, shown in ((11, "1,000 rows"), (10, "10,000 rows"), (1, "50 %"), (None, "all rows")):
+        search_as(session, user)
+        say(f"suggestions, a user with {shown}", measure(suggest, typed))
+    session.execute("RESET ROLE")
 
 
 def measure_inserts(session: Session, sentences: Sequence[str]) -> None:
@@ -222,6 +237,7 @@ def main() -> None:
                 for name, size in session.execute(SIZES).fetchall():
                     say(f"size of {name}", size)
                 measure_queries(session, sentences, arguments.queries)
+                measure_suggestions(session, sentences, arguments.queries)
                 measure_inserts(session, sentences)
         finally:
             project.embedded.stop()

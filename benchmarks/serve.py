@@ -5,7 +5,8 @@
 Both run in one process of uvicorn each, on the same embedded server, verify the same token (HS256),
 send the same messages to the database and return the same JSON. They are asked in turns by `oha` or
 `wrk`, where one is installed; else by plain sockets of this process. The table is printed and written to
-benchmarks/results.md.
+benchmarks/results.md. This file is not called http.py: as a script's folder comes first, it would
+stand before Python's own module `http`.
 """
 
 from __future__ import annotations

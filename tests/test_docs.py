@@ -109,7 +109,10 @@ def write_example(folder: Path, *, is_odd: bool) -> None:
 
 @pytest.fixture
 def workplace(
-    short_folder: Path, database: str, use_embedded_server: Callable[[Path], None]
+    short_folder: Path,
+    database: str,
+    use_embedded_server: Callable[[Path], None],
+    warm_program: str,
 ) -> tuple[Path, dict[str, str]]:
     """A folder of a project whose embedded server is that of this process, and the environment.
 
@@ -121,7 +124,7 @@ def workplace(
     use_embedded_server(folder)
     call = '#!/bin/sh\nexec "{}" {} "$@"\n'
     for name, text in {
-        "assise": call.format(sys.executable, "-m assise"),
+        "assise": warm_program,
         "python": call.format(sys.executable, ""),
         "uvx": UVX,
     }.items():
@@ -185,7 +188,19 @@ def commands_of(name: str) -> list[tuple[str, str]]:
     ]
 
 
-LIVE = [name for name in TEXTS if "$ assise migrate mongodb://" in TEXTS[name]]
+def run_block(kind: str, text: str, folder: Path, environ: dict[str, str]) -> None:
+    """Run a block of a page; a session must print what the page shows."""
+    if kind == "python":
+        subprocess.run([sys.executable, "-c", text], cwd=folder, env=environ, check=True)
+    elif kind == "sh":
+        subprocess.run([BASH, "-ec", text], cwd=folder, env=environ, check=True)
+    for command, shown in steps(text) if kind == "console" else []:
+        output = run(command, folder, environ)
+        assert find_missing(shown, output) == [], f"{command}\n{output}"
+
+
+ON_MONGODB = re.compile(r"^\$ assise (migrate mongodb://|mongo (diff|ensure))", re.MULTILINE)
+LIVE = [name for name in TEXTS if ON_MONGODB.search(TEXTS[name])]
 """Pages whose example is in a running MongoDB."""
 
 
@@ -201,10 +216,9 @@ def test_the_commands_of_a_page_run_on_a_running_mongodb(
     for file in (folder / "dump" / "app").glob("*.bson"):
         mongo.client.app[file.stem].insert_many(bson.decode_all(file.read_bytes()))
     environ["MONGO_URL"] = f"{mongo.url}app"
-    for _, text in commands_of(name):
-        for command, shown in steps(text.replace("mongodb://localhost:27017/", mongo.url)):
-            output = run(command, folder, environ)
-            assert find_missing(shown, output) == [], f"{command}\n{output}"
+    for kind, text in commands_of(name):
+        here = text.replace("mongodb://localhost:27017/", mongo.url)
+        run_block(kind, here, folder, environ)
     mongo.client.drop_database("app")
 
 
@@ -217,13 +231,7 @@ def test_the_commands_of_a_page_run_in_order_and_print_what_it_shows(
     if LOADED in " ".join(TEXTS[name].split()):
         Project(folder).migrate(folder / "dump" / "app")
     for kind, text in commands_of(name):
-        if kind == "python":
-            subprocess.run([sys.executable, "-c", text], cwd=folder, env=environ, check=True)
-        elif kind == "sh":
-            subprocess.run([BASH, "-ec", text], cwd=folder, env=environ, check=True)
-        for command, shown in steps(text) if kind == "console" else []:
-            output = run(command, folder, environ)
-            assert find_missing(shown, output) == [], f"{command}\n{output}"
+        run_block(kind, text, folder, environ)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)

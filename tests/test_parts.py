@@ -14,7 +14,7 @@ from assise.parts import PARTS, Part
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "assise"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-NO_PART = {"pg", "schema"}
+NO_PART = {"pg"}
 """Words of the command line that belong to the floors below the parts."""
 
 

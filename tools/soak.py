@@ -158,7 +158,7 @@ def run_piece(piece: Piece) -> bool:
     """
     version, started = read_version(), time.monotonic()
     seed = SystemRandom().getrandbits(32)
-    command = ["env"]
+    command = ["env", "ASSISE_TEST_PLACE=/tmp"]
     if piece.examples:
         command += ["ASSISE_TEST_PROFILE=soak", f"ASSISE_TEST_EXAMPLES={piece.examples}"]
     if piece.workers:

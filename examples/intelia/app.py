@@ -4,22 +4,19 @@
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-import jwt
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
-from fastapi.responses import JSONResponse
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from psycopg.types.json import Jsonb
 from pydantic import AwareDatetime, BaseModel, Field, JsonValue
 
 from assise.app import App
-from assise.errors import RefusedError, TargetError, ViolationError
+from assise.errors import TargetError
+from assise.identity.callers import check_role
 from assise.postgres.pool import Session
 
 INSERT = """INSERT INTO conversations
@@ -66,44 +63,11 @@ class Conversation(BaseModel):
     metadata: dict[str, JsonValue] = {}
 
 
-def read_claims(
-    sent: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
-) -> Json:
-    """The claims of the token that Supabase gave to who has signed in."""
-    try:
-        claims: Json = jwt.decode(
-            sent.credentials if sent else "",
-            os.environ["SUPABASE_JWT_SECRET"],
-            algorithms=["HS256"],
-            audience="authenticated",
-            options={"require": ["exp", "sub", "aud"]},
-        )
-        claims["sub"] = UUID(claims["sub"])
-    except (jwt.InvalidTokenError, ValueError) as error:
-        challenge = {"WWW-Authenticate": "Bearer"}
-        raise HTTPException(401, "no valid token", headers=challenge) from error
-    return claims
-
-
-Claims = Annotated[Json, Depends(read_claims)]
-
-
-def find_user(claims: Claims) -> UUID:
-    """Whose request it is: always the id in the token, never an e-mail."""
-    return UUID(str(claims["sub"]))
-
-
-def check_admin(claims: Claims) -> None:
-    """Only administrators; users cannot write `app_metadata`."""
-    if claims.get("app_metadata", {}).get("role") != "admin":
-        raise HTTPException(403, "for administrators")
-
-
 async def is_healthy(app: App, server: str) -> bool:
     """Whether a server answers a query in time."""
     try:
-        async with asyncio.timeout(PATIENCE_S), app.session(on=server) as db:
-            return bool(await db.fetch_value("SELECT true"))
+        async with asyncio.timeout(PATIENCE_S):
+            return await app.is_up(server)
     except (TargetError, TimeoutError):
         return False
 
@@ -117,30 +81,31 @@ def create_web(app: App | None = None) -> FastAPI:
         yield
         await close_all_databases()
 
-    web = FastAPI(title="Intelia", lifespan=lifespan)
-    session: Any = data.user_session(find_user)
+    async def find_user(request: Request) -> str:
+        """Whose request it is: always the id in the token, never an e-mail."""
+        caller = await data.callers.find(request.headers.get("authorization"))
+        check_role(caller, "app")
+        return str(caller.user_id)
 
-    @web.exception_handler(RefusedError)
-    @web.exception_handler(ViolationError)
-    async def refuse(_request: Request, _error: Exception) -> JSONResponse:
-        return JSONResponse({"detail": "the database refuses these values"}, 422)
+    web = FastAPI(title="Intelia", lifespan=lifespan)
+    data.add_problems(web)
+    session: Any = data.user_session(find_user)
+    admin: Any = data.caller_session(role="admin", read_only=True)
 
     @web.post("/api/v1/conversations/save")
     async def save(
-        sent: Conversation, user: Annotated[UUID, Depends(find_user)], db: Session = session
+        sent: Conversation, user: Annotated[str, Depends(find_user)], db: Session = session
     ) -> Json:
-        if sent.user_id != user:
+        if str(sent.user_id) != user:
             raise HTTPException(403, "user_id is not the user of the token")
         values = sent.model_dump()
         await db.execute(INSERT, [*list(values.values())[:-1], Jsonb(values["metadata"])])
         return {"status": "success", "conversation_id": sent.conversation_id}
 
-    @web.get("/api/v1/stats-fast/dashboard", dependencies=[Depends(check_admin)])
-    async def show_dashboard() -> Json:
-        async with data.session(role="admin", read_only=True) as db:
-            rows = await db.fetch(TOP_USERS)
+    @web.get("/api/v1/stats-fast/dashboard")
+    async def show_dashboard(db: Session = admin) -> Json:
         merged = await data.merge(
-            rows,
+            await db.fetch(TOP_USERS),
             key="user_id",
             into="user",
             table="users",

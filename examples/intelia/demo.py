@@ -27,6 +27,7 @@ import jwt
 HERE = Path(__file__).parent
 ASSISE = Path(sys.executable).with_name("assise")
 SECRET = "the secret of this demo, which is no secret"  # noqa: S105
+SUPABASE_URL = "http://localhost:54321"
 PEOPLE = (
     ("Dominic", "Roy"),
     ("Amélie", "Tremblay"),
@@ -127,7 +128,13 @@ def clean_up(folder: Path) -> str:
 def write_token(number: int, **claims: object) -> str:
     """A token as Supabase gives it to who has signed in."""
     expires = int(time.time()) + 3_600
-    facts = {"sub": user_id(number), "aud": "authenticated", "exp": expires, **claims}
+    facts = {
+        "iss": f"{SUPABASE_URL}/auth/v1",
+        "sub": user_id(number),
+        "aud": "authenticated",
+        "exp": expires,
+        **claims,
+    }
     return jwt.encode({"role": "authenticated", **facts}, SECRET, "HS256")
 
 
@@ -140,10 +147,10 @@ def serve(folder: Path) -> Iterator[httpx.Client]:
     arguments = ["--app-dir", str(HERE), "--factory", "app:create_web", "--port", str(port)]
     say(f"$ uvicorn {shlex.join(arguments[2:])}")
     command = [sys.executable, "-m", "uvicorn", *arguments, "--log-level", "warning"]
-    environment = {**os.environ, "SUPABASE_JWT_SECRET": SECRET}
+    identity = {"SUPABASE_URL": SUPABASE_URL, "SUPABASE_JWT_SECRET": SECRET}
     with (
         (folder / "uvicorn.log").open("ab") as log,
-        subprocess.Popen(command, cwd=folder, env=environment, stderr=log) as server,
+        subprocess.Popen(command, cwd=folder, env=os.environ | identity, stderr=log) as server,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
     ):
         try:

@@ -25,17 +25,15 @@ from assise.identity.callers import Callers, check_role
 from assise.manifest.model import Manifest
 from assise.manifest.sections.identity import IDENTITY
 from assise.manifest.sections.postgres import RoleName
+from assise.manifest.sections.redis import REDIS
 from assise.manifest.sections.servers import MAIN
 from assise.merge import IfDown, Loader, Merged, PoolReader, RestReader, RowReader
 from assise.postgres import alchemy
-from assise.postgres.conninfo import describe
-from assise.postgres.pool import RolePool, Session, WriteEvent
-from assise.postgres.replica import WAIT_MS, Replica
-from assise.postgres.rest import Rest
+from assise.postgres.pool import Session, WriteEvent
 from assise.postgres.rights import Rights
 from assise.schema.matching import call_match
 from assise.search.verbs import AppSearch
-from assise.settings import POOL_SIZE, POOL_TIMEOUT
+from assise.servers import Servers
 from assise.wording import nearest
 from assise.workspace import Workspace, find_manifest
 
@@ -45,6 +43,11 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session as OrmSession
     from starlette.requests import HTTPConnection
 
+    from assise.cache.declared import AppRedis
+    from assise.cache.verbs import AppCache
+    from assise.mongo.application import AppMongo
+    from assise.monitor.verbs import AppMonitor, CacheFigures, PoolUse
+
 POSITION_HEADER = "assise-position"
 Scope = MutableMapping[str, Any]
 Send = Callable[[Scope], Awaitable[None]]
@@ -52,6 +55,13 @@ Asgi = Callable[[Scope, Any, Send], Awaitable[None]]
 
 _CALLER: ContextVar[Rights | None] = ContextVar("caller", default=None)
 """The rights of the session in whose block a task is."""
+
+_OPEN: ContextVar[Sequence[Session]] = ContextVar("open", default=())
+"""That session, where it may write. Tasks that outlive its block find it gone."""
+
+
+def _find_open() -> Session | None:
+    return next(iter(_OPEN.get()), None)
 
 
 @asynccontextmanager
@@ -64,14 +74,18 @@ async def _with_caller(
 
     Not by `reset`: a framework may end the block in another context than it began in.
     """
-    before = _CALLER.get()
+    before = _CALLER.get(), _OPEN.get()
     async with session as opened:
         opened.write_event = write_event
         _CALLER.set(rights)
+        held = [] if rights.is_read_only else [opened]
+        _OPEN.set(held)
         try:
             yield opened
         finally:
-            _CALLER.set(before)
+            held.clear()
+            _CALLER.set(before[0])
+            _OPEN.set(before[1])
 
 
 def _check_token(server: str, role: RoleName, token: str | None) -> str | None:
@@ -115,12 +129,9 @@ class App:
             role, known = name.rpartition(".")[2], (*get_args(RoleName), "replica")
             if role not in known:
                 raise UsageError(f"urls: there is no role {name!r}", remedy=nearest(role, known))
-        self.urls = urls
-        self._pools: dict[tuple[str, RoleName], RolePool] = {}
-        self._rights: dict[tuple[str, RoleName], Rights] = {}
-        self._rests: dict[str, Rest | None] = {}
+        self.urls = dict(urls)
+        self.servers = Servers(self.workspace, self.urls)
         self._asked_again: dict[str, float] = {}
-        self._replica: Replica | None = None
         self.takes_development_tokens = False
         self.analytics = AppAnalytics(self.workspace, self.session, lambda: self.manifest)
         self.track = self.analytics.track
@@ -134,14 +145,12 @@ class App:
     async def close(self) -> None:
         """Keep events that wait, and close all connections; a later session opens them again."""
         await self.analytics.close()
-        for pool in (*self._pools.values(), self._replica, *self._rests.values()):
-            if pool is not None:
-                await pool.close()
-        self._pools.clear()
-        self._rests.clear()
-        self._replica = None
-        if callers := vars(self).pop("callers", None):
-            await callers.close()
+        for name in ("mongo", "callers", "monitor", "cache", "redis"):
+            if held := vars(self).get(name):
+                await held.close()
+        await self.servers.close()
+        for name in ("mongo", "callers"):
+            vars(self).pop(name, None)
 
     @cached_property
     def router(self) -> APIRouter:
@@ -183,6 +192,7 @@ class App:
         read_only: bool = False,
         position: str | None = None,
         on: str = MAIN,
+        repeatable: bool = False,
     ) -> AbstractAsyncContextManager[Session]:
         """One transaction with the rights of a user, as a context manager.
 
@@ -193,18 +203,25 @@ class App:
         what was written up to `position`, the `position` of an earlier session.
 
         `on` is another server of the manifest: rules there read the claims of the user's token.
+        One that is `repeatable` sees rows as they were at its first statement.
 
         Raises:
             UsageError: there is no such role or server, or it has no URL. TargetError: the server
             cannot be reached, no connection is free, or no rule binds the role.
+            SerializationError: it is `repeatable`, and a row that it writes was changed meanwhile.
         """
-        rights = self._find_rights(role, on=on)._replace(
-            user_id=user_id, tenant_id=tenant_id, is_read_only=read_only
+        rights = self.servers.find_rights(role, on=on)._replace(
+            user_id=user_id,
+            tenant_id=tenant_id,
+            is_read_only=read_only,
+            is_repeatable=repeatable,
         )
-        pool = self._pool(role, on=on)
+        pool = self.servers.find_pool(role, on=on)
+        if on == MAIN and pool.watch is None and REDIS.of(self.manifest):
+            pool.watch = self.cache.outbox
         if on != MAIN:
             return pool.session(rights)
-        if read_only and role == "app" and (replica := self._find_replica(pool)):
+        if read_only and role == "app" and (replica := self.servers.find_replica(pool)):
             session = replica.session(rights, position)
             return _with_caller(rights, session, self.analytics.write)
         return _with_caller(rights, pool.session(rights), self.analytics.write)
@@ -258,19 +275,19 @@ class App:
         Raises:
             UsageError: there is no such role.
         """
-        self._find_rights(role)
+        self.servers.find_rights(role)
 
         def open_reader(server: str) -> RowReader:
-            rest = self._find_rest(server)
+            rest = self.servers.find_rest(server)
             if rest is not None:
                 return RestReader(rest, _check_token(server, role, token))
 
-            rights = self._find_rights(role, on=server)._replace(
+            rights = self.servers.find_rights(role, on=server)._replace(
                 user_id=user_id, tenant_id=tenant_id, is_read_only=True
             )
-            return PoolReader(self._pool(role, on=server), rights)
+            return PoolReader(self.servers.find_pool(role, on=server), rights)
 
-        return Loader(self._whole_manifest, open_reader, self._asked_again)
+        return Loader(self.servers.whole_manifest, open_reader, self._asked_again)
 
     def user_loader(self, find_user: Callable[..., object], *, role: RoleName = "app") -> object:
         """A dependency of FastAPI: a loader of the request, with the rights of its user."""
@@ -285,6 +302,63 @@ class App:
     def search(self) -> AppSearch:
         """Search of the tables that a user sees: `await app.search("…", user_id=…)`."""
         return AppSearch(self.manifest, self.session)
+
+    @cached_property
+    def mongo(self) -> AppMongo:
+        """Collections that stay in MongoDB: `await app.mongo.page("projects", {…})`.
+
+        Raises:
+            UsageError: the manifest has no MongoDB, or a setting cannot be used.
+        """
+        found: AppMongo = load("assise.mongo.application").AppMongo(
+            self.workspace.mongo_pool(self.workspace.whole_manifest())
+        )
+        return found
+
+    @cached_property
+    def cache(self) -> AppCache:
+        """The cache: `@app.cache("user_projects", ttl="5 minutes", tags=["projects:{user_id}"])`.
+
+        Raises:
+            UsageError: the manifest has no `redis`.
+        """
+        module = import_module("assise.cache.verbs")
+        around = module.Surroundings(_CALLER.get, _find_open, self.session)
+        cache: AppCache = module.AppCache(self.workspace, self.manifest, around)
+        return cache
+
+    @cached_property
+    def redis(self) -> AppRedis:
+        """What stands at the keys of `redis_keys`: `app.redis.queue("emails")`."""
+        module = import_module("assise.cache.declared")
+        redis: AppRedis = module.AppRedis(self.workspace, self.manifest)
+        return redis
+
+    @cached_property
+    def monitor(self) -> AppMonitor:
+        """How long things take: `await app.monitor.measure("projects", load(user))`."""
+        module = import_module("assise.monitor.verbs")
+
+        def find_pools() -> list[PoolUse]:
+            pools = self.servers.list_pools()
+            return [module.PoolUse(role, *pool.count_used()) for role, pool in pools]
+
+        def find_cache() -> CacheFigures | None:
+            cache: AppCache | None = vars(self).get("cache")
+            if cache is None:
+                return None
+            state = cache.store.breaker.is_open, cache.store.refused
+            figures: CacheFigures = module.CacheFigures(*cache.count_calls(), *state)
+            return figures
+
+        hours = None
+        if REDIS.of(self.manifest):
+            prefix = import_module("assise.cache.verbs").read_prefix(self.manifest)
+            hours = import_module("assise.cache.hours").RedisHours(self.redis, prefix)
+        found: AppMonitor = module.AppMonitor(
+            find_pools=find_pools, find_cache=find_cache, hours=hours
+        )
+        return found
 
     def user_session(
         self,
@@ -371,7 +445,7 @@ class App:
         Raises:
             TargetError: rules do not bind the login of the session's engine.
         """
-        alchemy.set_rights(session, connection, self._find_rights("app"))
+        alchemy.set_rights(session, connection, self.servers.find_rights("app"))
 
     async def is_up(self, server: str = MAIN) -> bool:
         """Whether a server of the manifest answers.
@@ -380,72 +454,12 @@ class App:
             TargetError: it does not.
         """
         if server != MAIN and not self.manifest.postgres.others[server].is_connected:
-            rest = self._find_rest(server)
+            rest = self.servers.find_rest(server)
             return rest is not None and await rest.is_up()
         async with self.session(read_only=True, on=server) as session:
             return bool(await session.fetch_value("SELECT true"))
 
-    def _find_rest(self, server: str) -> Rest | None:
-        if server not in self._rests:
-            found = self.workspace.rest(self.manifest, server)
-            self._rests[server] = Rest(*found) if found else None
-        return self._rests[server]
-
-    def _find_rights(self, role: RoleName, *, on: str = MAIN) -> Rights:
-        if (on, role) not in self._rights:
-            known = (MAIN, *self.manifest.postgres.others)
-            if on not in known:
-                raise UsageError(f"there is no server {on!r}", remedy=nearest(on, known))
-            self._rights[on, role] = self.workspace.rights(self.manifest, role, on=on)
-        return self._rights[on, role]
-
-    def _pool(self, role: RoleName, *, on: str = MAIN) -> RolePool:
-        if (on, role) not in self._pools:
-            given = self.urls.get(role if on == MAIN else f"{on}.{role}")
-            conninfo = given or self.workspace.login(self.manifest, role, on=on)
-            timeout_ms = self.workspace.setting(POOL_TIMEOUT)
-            # Who sees all rows of another server may go around its rules.
-            is_bound = on == MAIN or role == "app"
-            others = self._find_rights(role, on=on).others
-            pool = self._make_pool(conninfo, timeout_ms, is_bound=is_bound, others=others)
-            self._pools[on, role] = pool
-        return self._pools[on, role]
-
-    def _make_pool(
-        self,
-        conninfo: str,
-        timeout_ms: int,
-        *,
-        is_bound: bool = True,
-        others: Sequence[str] = (),
-    ) -> RolePool:
-        return RolePool(
-            conninfo,
-            describe(conninfo),
-            size=self.workspace.setting(POOL_SIZE),
-            timeout_ms=timeout_ms,
-            has_replica=bool(self._replica_url),
-            is_bound=is_bound,
-            others=others,
-        )
-
-    @cached_property
+    @property
     def manifest(self) -> Manifest:
         """The manifest with the tables of the server `main`, as it was when it was read first."""
-        return self._whole_manifest.on(MAIN)
-
-    @cached_property
-    def _whole_manifest(self) -> Manifest:
-        return self.workspace.whole_manifest()
-
-    @cached_property
-    def _replica_url(self) -> str:
-        url = self.urls.get("replica")
-        return url or self.workspace.role_url(self.manifest, "replica")
-
-    def _find_replica(self, main: RolePool) -> Replica | None:
-        if self._replica is None and self._replica_url:
-            others = self._find_rights("app").others
-            pool = self._make_pool(self._replica_url, WAIT_MS, others=others)
-            self._replica = Replica(pool, main)
-        return self._replica
+        return self.servers.manifest

@@ -5,6 +5,8 @@ AssiseError                 exit 1
 ├── ManifestError           exit 2: a line of assise.yaml
 ├── ChangedError            exit 2: source or manifest is not the one that was loaded
 ├── SourceError             a source cannot be read
+├── CollectionError         a collection that stays in MongoDB: unreachable, or it is refused
+│   └── RefusedDocumentError    a unique index or a validator refuses a document
 ├── InvalidBsonError        bytes that are not BSON (caught by the loader: a reject)
 ├── ExtendedJsonError       JSON that is not Extended JSON
 ├── CellError               a cell, written by SQL, that has no BSON form
@@ -17,6 +19,7 @@ AssiseError                 exit 1
 ├── ForwardError            PostHog takes no events now; they are kept
 ├── SpoolError              an event that cannot be written to disk
 ├── RequestError            a request that cannot be done as it was sent (HTTP 400)
+├── RedisError              Redis: unreachable, unfit, or it refused something (HTTP 503)
 └── TargetError             PostgreSQL: unreachable, unfit, or it refused something
     ├── DuplicateKeyError   a row whose key exists (caught by the loader)
     ├── LimitError          a row over a limit of the server (caught by the loader)
@@ -157,6 +160,20 @@ class SourceError(AssiseError):
     """
 
 
+class CollectionError(AssiseError):
+    """A collection that stays in MongoDB cannot be asked or changed now.
+
+    Check the URL, the server and the user's rights; the same command goes on where it stopped.
+    """
+
+
+class RefusedDocumentError(CollectionError):
+    """A unique index or a validator of MongoDB refuses a document.
+
+    Change the document, or the rule of its collection in the manifest.
+    """
+
+
 class InvalidBsonError(AssiseError):
     """Bytes that are not BSON; `offset` counts from the start of the document.
 
@@ -224,6 +241,13 @@ class KeysError(AssiseError):
     def __init__(self, message: str, *, retry_after_s: int = 0, remedy: str = "") -> None:
         super().__init__(message, remedy=remedy)
         self.retry_after_s = retry_after_s
+
+
+class RedisError(AssiseError):
+    """Redis cannot be reached, does not fit its use, or refused something.
+
+    `assise redis check` says what a server is, and what to change.
+    """
 
 
 class RequestError(AssiseError):

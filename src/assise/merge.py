@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -36,7 +37,9 @@ PAUSE_S = 5.0
 _LOG = logging.getLogger(__name__)
 
 PlainRow = dict[str, Any]
-RowKey = UUID | int | str
+RowKey = int | str
+"""A key as it is compared here: a UUID by its number, whose hash takes a fifth of the time."""
+
 RowsByKey = dict[RowKey, PlainRow]
 KnownRows = dict[RowKey | None, PlainRow | None]
 """Rows that were asked for; None where there is none."""
@@ -73,12 +76,27 @@ class Wanted(NamedTuple):
         return name, self.table.columns[name].type
 
     @property
-    def alias(self) -> str:
-        """The name of the key in what is read, which no column has."""
-        alias = "_key"
-        while alias in self.columns:
-            alias = f"_{alias}"
-        return alias
+    def read(self) -> dict[str, str]:
+        """The columns that are asked for, the key among them, with their types."""
+        names = (*self.columns, self.table.primary_key[0])
+        return {name: self.table.columns[name].type for name in names}
+
+    def write_array(self, keys: Sequence[RowKey]) -> object:
+        """Keys as the server reads an array of them."""
+        if self.key[1] == "uuid":
+            return f"{{{','.join([f'{key:032x}' for key in keys])}}}"
+        return keys
+
+    def by_key(self, rows: list[PlainRow]) -> RowsByKey:
+        """Rows by their keys, without the key where it is not asked for."""
+        name, kind = self.key
+        keys = [row[name] for row in rows]
+        if kind == "uuid":
+            keys = [key.int for key in keys]
+        if name not in self.columns:
+            for row in rows:
+                del row[name]
+        return dict(zip(keys, rows, strict=True))
 
 
 class RowReader(Protocol):
@@ -105,12 +123,10 @@ class PoolReader:
         Raises:
             TargetError: the server does not answer, or refuses.
         """
-        alias = wanted.alias
-        query = select_by_keys(wanted.name, *wanted.key, columns=wanted.columns, alias=alias)
+        query = select_by_keys(wanted.name, *wanted.key, columns=wanted.read)
         starts = range(0, len(keys), BATCH)
-        batches = [[keys[start : start + BATCH]] for start in starts]
-        rows = await self.pool.read(self.rights, query, batches)
-        return {row.pop(alias): row for row in rows}
+        batches = [[wanted.write_array(keys[start : start + BATCH])] for start in starts]
+        return wanted.by_key(await self.pool.read(self.rights, query, batches))
 
 
 @dataclass(frozen=True)
@@ -126,17 +142,11 @@ class RestReader:
         Raises:
             TargetError: the server does not answer, or refuses.
         """
-        kinds = wanted.table.columns
-        columns = {name: (name, kinds[name].type) for name in wanted.columns}
         key, kind = wanted.key
-        rows = await self.rest.fetch(
-            wanted.name,
-            key,
-            keys,
-            columns={wanted.alias: (key, kind), **columns},
-            token=self.token,
-        )
-        return {row.pop(wanted.alias): row for row in rows}
+        if kind == "uuid":
+            keys = [str(UUID(int=int(each))) for each in keys]
+        rows = await self.rest.fetch(wanted.name, key, keys, columns=wanted.read, token=self.token)
+        return wanted.by_key(rows)
 
 
 @dataclass
@@ -179,14 +189,14 @@ class Loader:
         wanted = _find_wanted(self.manifest, table, columns)
         listed = [dict(row) for row in rows]
         groups = _group(listed, key, wanted.name)
-        for row in groups.pop(None, ()):
+        for row in groups.pop((None,), ()):
             row[into] = None
-        read_key = _READERS[wanted.key[1]]
-        keys = [read_key(raw) for raw in groups]
+        raws = [members[0][key] for members in groups.values()]
+        keys = [*map(_READERS[wanted.key[1]], raws)]
         known = self._read.setdefault((table, *wanted.columns), {})
         is_whole = await self._read_new(wanted, keys, known, if_down)
         fallback, missing = _write_fallback(wanted), []
-        for each, (raw, members) in zip(keys, groups.items(), strict=True):
+        for raw, each, members in zip(raws, keys, groups.values(), strict=True):
             found = known.get(each)
             if found is None and (is_whole or each is None or each in known):
                 missing.append(raw)
@@ -254,14 +264,15 @@ def _find_wanted(manifest: Manifest, name: str, columns: Sequence[str] | None) -
     return Wanted(name, table, tuple(table.columns if columns is None else columns))
 
 
-def _group(rows: list[PlainRow], key: str, table: str) -> dict[Any, list[PlainRow]]:
-    """The rows by what they have in `key`."""
-    groups: dict[Any, list[PlainRow]] = {}
+def _group(rows: list[PlainRow], key: str, table: str) -> dict[object, list[PlainRow]]:
+    """The rows by what they have in `key`: a UUID's number, or a tuple of anything else."""
+    groups: dict[object, list[PlainRow]] = defaultdict(list)
     for row in rows:
         if key not in row:
             message = f"a row has no {key!r}, by which rows of {table!r} are found"
             raise UsageError(message, remedy=nearest(key, row))
-        groups.setdefault(row[key], []).append(row)
+        raw = row[key]
+        groups[raw.int if type(raw) is UUID else (raw,)].append(row)
     return groups
 
 
@@ -272,6 +283,11 @@ def _read_uuid(value: object) -> UUID | None:
         return UUID(str(value))
     except ValueError:
         return None
+
+
+def _number_uuid(value: object) -> int | None:
+    found = _read_uuid(value)
+    return None if found is None else found.int
 
 
 def _read_int(value: object, *, bits: int) -> int | None:
@@ -287,7 +303,7 @@ def _read_text(value: object) -> str | None:
 
 
 _READERS: Mapping[str, Callable[[object], RowKey | None]] = {
-    "uuid": _read_uuid,
+    "uuid": _number_uuid,
     "int4": partial(_read_int, bits=32),
     "int8": partial(_read_int, bits=64),
     "text": _read_text,

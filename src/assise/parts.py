@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING
 from assise.access import purge, rules
 from assise.analytics import jobs as analytics_jobs
 from assise.analytics import tables as analytics_tables
+from assise.cache import relay
+from assise.cache import tables as cache_tables
+from assise.revisions import owner as revisions_owner
+from assise.revisions import refresh
 from assise.search import jobs as search_jobs
 from assise.search import tables as search_tables
 from assise.worker import books
@@ -19,7 +23,7 @@ from assise.worker import books
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from assise.workspace import Additions, Job, LoadedTables
+    from assise.workspace import Additions, Job, LoadedTables, Owner
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ PARTS = (
         "search",
         nouns=("search",),
         extra="search",
-        sections=("search",),
+        sections=("search", "search_log"),
         bookkeeping="search",
         page="how-to/search.md",
         additions=search_tables,
@@ -80,6 +84,27 @@ PARTS = (
         page="how-to/events.md",
         additions=analytics_tables,
         list_jobs=analytics_jobs.list_jobs,
+    ),
+    Part(
+        "cache",
+        nouns=("cache", "redis"),
+        extra="cache",
+        sections=("redis", "redis_keys", "cached"),
+        bookkeeping="cache",
+        page="how-to/cache.md",
+        additions=cache_tables,
+        list_jobs=relay.list_jobs,
+    ),
+    Part("monitor", page="how-to/monitor.md"),
+    Part(
+        "revisions",
+        nouns=("schema",),
+        extra="schema",
+        sections=("revisions", "views"),
+        bookkeeping="revisions",
+        page="how-to/revisions.md",
+        additions=revisions_owner,
+        list_jobs=refresh.list_jobs,
     ),
     Part(
         "worker",
@@ -98,6 +123,12 @@ PARTS = (
         page="how-to/sign-in.md",
     ),
     Part(
+        "collections",
+        nouns=("mongo",),
+        sections=("mongo", "mongo_collections", "mongo_fields", "mongo_indexes"),
+        page="how-to/mongodb-that-stays.md",
+    ),
+    Part(
         "api",
         nouns=("serve",),
         extra="api",
@@ -106,6 +137,11 @@ PARTS = (
         is_face=True,
     ),
 )
+
+
+def find_owner() -> Owner:
+    """Who knows whether revisions own the schema."""
+    return revisions_owner
 
 
 def list_additions() -> Sequence[Additions]:

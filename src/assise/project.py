@@ -17,11 +17,14 @@ from assise.mongo.source import NO_OPTIONS, SourceOptions
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
 from assise.progress import Log, OnProgress
-from assise.workspace import Confirm, Workspace, find_manifest, keep_silent, refuse
+from assise.workspace import Confirm, Workspace, find_manifest, keep_silent, read_sql, refuse
 
 if TYPE_CHECKING:
     from assise.access.explain import AccessVerbs
     from assise.analytics.verbs import AnalyticsVerbs
+    from assise.cache.inspect import RedisVerbs
+    from assise.cache.operator import CacheVerbs
+    from assise.collections.verbs import CollectionVerbs
     from assise.identity.mirror import IdentityVerbs
     from assise.infer.fields import Ids
     from assise.infer.propose import Proposal
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from assise.manifest.sections.postgres import RoleName
     from assise.postgres.embedded import Embedded
     from assise.postgres.sync import SyncSession
+    from assise.revisions.verbs import RevisionVerbs
     from assise.search.verbs import SearchVerbs
     from assise.transfer.export import Exported, Write
     from assise.transfer.kept_rejects import Reject
@@ -109,11 +113,17 @@ class Project:
         log: Log = keep_silent,
         progress: OnProgress = keep_silent,
     ) -> None:
-        from assise.parts import list_additions
+        from assise.parts import find_owner, list_additions
 
         path = find_manifest(manifest)
         self.workspace = Workspace(
-            path, to, settings or {}, log=log, progress=progress, additions=list_additions()
+            path,
+            to,
+            settings or {},
+            log=log,
+            progress=progress,
+            additions=list_additions(),
+            owner=find_owner(),
         )
 
     def _asking(self, confirm: Confirm) -> Workspace:
@@ -143,24 +153,30 @@ class Project:
         return self.workspace.connect(manifest)
 
     def session(
-        self, *, user_id: object = None, tenant_id: object = None, role: RoleName = "app"
+        self,
+        *,
+        user_id: object = None,
+        tenant_id: object = None,
+        role: RoleName = "app",
+        on: str = MAIN,
     ) -> AbstractContextManager[SyncSession]:
         """One transaction with the rights of a user, as a context manager: `App.session`, in sync.
 
         It has a connection of its own. It is committed at the end of the block, and rolled back by
-        an exception.
+        an exception. `on` is another server of the manifest.
 
         Raises:
-            UsageError: there is no such role, or it has no URL. TargetError: the server cannot be
-            reached, or no rule binds the role.
+            UsageError: there is no such role or server, or it has no URL. TargetError: the server
+            cannot be reached, or no rule binds the role.
         """
         from assise.postgres.sync import open_session
 
         manifest = self.manifest
-        rights = self.workspace.rights(manifest, role)
+        rights = self.workspace.rights(manifest, role, on=on)
         rights = rights._replace(user_id=user_id, tenant_id=tenant_id)
-        conninfo = self.workspace.login(manifest, role)
-        return open_session(conninfo, describe(conninfo), rights)
+        conninfo = self.workspace.login(manifest, role, on=on)
+        is_bound = on == MAIN or role == "app"
+        return open_session(conninfo, describe(conninfo), rights, is_bound=is_bound)
 
     @property
     def access(self) -> AccessVerbs:
@@ -177,6 +193,40 @@ class Project:
         from assise.transfer.finished import open_loaded
 
         return SearchVerbs(self.workspace, partial(open_loaded, self.workspace))
+
+    def revisions(self, *, scratch: str | None = None, confirm: Confirm = refuse) -> RevisionVerbs:
+        """Revisions of the schema: `diff`, `revise`, `apply`, `revert`, `status`, `lint`, `mark`.
+
+        Args:
+            scratch: the URL of a server on which databases may be made for a moment.
+            confirm: is asked before a revision closes the load.
+        """
+        from assise.revisions.verbs import RevisionVerbs
+        from assise.transfer.finished import open_target
+
+        workspace = self._asking(confirm)
+        return RevisionVerbs(workspace, partial(open_target, workspace), scratch)
+
+    @property
+    def mongo(self) -> CollectionVerbs:
+        """Collections that stay in MongoDB: `diff`, `ensure`, `explain`, `slow` and `indexes`."""
+        from assise.collections.verbs import CollectionVerbs
+
+        return CollectionVerbs(self.workspace)
+
+    @property
+    def cache(self) -> CacheVerbs:
+        """The verbs of `assise cache`."""
+        from assise.cache.operator import CacheVerbs
+
+        return CacheVerbs(self.workspace)
+
+    @property
+    def redis(self) -> RedisVerbs:
+        """The verbs of `assise redis`."""
+        from assise.cache.inspect import RedisVerbs
+
+        return RedisVerbs(self.workspace)
 
     @property
     def analytics(self) -> AnalyticsVerbs:
@@ -393,7 +443,8 @@ class Project:
 
         if on != MAIN:
             return write_script(self.workspace.whole_manifest(), on)
-        return script(self.manifest, "public")
+        manifest = self.manifest
+        return script(manifest, "public", read_sql(self.path, manifest))
 
     def schema_diagram(self) -> str:
         """Draw the manifest's tables and their references as Mermaid; no server is asked."""

@@ -177,6 +177,93 @@ CONCURRENCY = Setting(
 STOP = Setting(
     "api.stop_s", 30, "seconds that running requests have when the server stops", WHOLE, 1, 3_600
 )
+CACHE_OFF = Setting(
+    "cache.off",
+    default=False,
+    help="whether every call goes past the cache: for tests",
+    kind=BOOLEAN,
+)
+CACHE_TIMEOUT = Setting(
+    "cache.timeout_ms",
+    250,
+    "milliseconds that a call waits for Redis, before calls go past the cache until it answers",
+    WHOLE,
+    1,
+    60_000,
+)
+CACHE_SIZE = Setting(
+    "cache.pool_size",
+    8,
+    "connections to one server of Redis that an application holds at most",
+    WHOLE,
+    1,
+    10_000,
+)
+MONGO_MAX_POOL_SIZE = Setting(
+    "mongo.max_pool_size",
+    100,
+    "connections to each member of MongoDB that a process of an application holds at most",
+    WHOLE,
+    1,
+    10_000,
+)
+MONGO_MIN_POOL_SIZE = Setting(
+    "mongo.min_pool_size",
+    10,
+    "connections to each member of MongoDB that are kept open",
+    WHOLE,
+    0,
+    10_000,
+)
+MONGO_MAX_IDLE = Setting(
+    "mongo.max_idle_ms",
+    45_000,
+    "milliseconds after which an idle connection to MongoDB is closed; 0 is never",
+    WHOLE,
+    0,
+    86_400_000,
+)
+MONGO_WAIT_QUEUE = Setting(
+    "mongo.wait_queue_ms",
+    5_000,
+    "milliseconds that an operation waits for a free connection to MongoDB",
+    WHOLE,
+    1,
+    3_600_000,
+)
+MONGO_SELECTION = Setting(
+    "mongo.selection_ms",
+    5_000,
+    "milliseconds in which a member of MongoDB must be found that can answer",
+    WHOLE,
+    1,
+    3_600_000,
+)
+MONGO_HEARTBEAT = Setting(
+    "mongo.heartbeat_ms",
+    10_000,
+    "milliseconds between two looks at each member of MongoDB",
+    WHOLE,
+    500,
+    3_600_000,
+)
+MONGO_TIMEOUT = Setting(
+    "mongo.timeout_ms",
+    30_000,
+    "milliseconds that MongoDB has for a reply; 0 is any time",
+    WHOLE,
+    0,
+    86_400_000,
+)
+MONGO_SETTINGS = (
+    MONGO_MAX_POOL_SIZE,
+    MONGO_MIN_POOL_SIZE,
+    MONGO_MAX_IDLE,
+    MONGO_WAIT_QUEUE,
+    MONGO_SELECTION,
+    MONGO_HEARTBEAT,
+    MONGO_TIMEOUT,
+)
 SECRET = Setting(
     "secret",
     "",
@@ -210,8 +297,10 @@ SETTINGS: tuple[Setting[Any], ...] = (
     CONCURRENCY,
     STOP,
     SPOOL_BYTES,
-    ENVIRONMENT,
-    RELEASE,
+    *MONGO_SETTINGS,
+    CACHE_OFF,
+    CACHE_TIMEOUT,
+    CACHE_SIZE,
 )
 """Those that may be given by name; secrets come from the environment alone."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar, get_args
 
@@ -15,15 +16,30 @@ from assise.manifest.json_schema import json_schema
 from assise.manifest.model import Manifest
 from assise.manifest.read import load_manifest
 from assise.manifest.sections.access import ROLES
-from assise.manifest.sections.postgres import RoleName
+from assise.manifest.sections.mongo import MONGO, MongoAddress
+from assise.manifest.sections.postgres import ELSEWHERE, RoleName
+from assise.manifest.sections.redis import EMBEDDED as EMBEDDED_REDIS
+from assise.manifest.sections.redis import REDIS, RedisUse
+from assise.manifest.sections.revisions import SQL
 from assise.manifest.sections.servers import MAIN
+from assise.manifest.sections.views import VIEWS
+from assise.mongo.pool import PoolSizes
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe, sign_in_as
 from assise.postgres.embedded import Embedded
 from assise.postgres.rights import Rights
 from assise.progress import Log, OnProgress
+from assise.redis.embedded import EmbeddedRedis
 from assise.schema.roles import list_others, role_name
-from assise.settings import STATEMENT_TIMEOUT, Setting, check_names, expand, read_setting
+from assise.schema.views import write_view
+from assise.settings import (
+    MONGO_SETTINGS,
+    STATEMENT_TIMEOUT,
+    Setting,
+    check_names,
+    expand,
+    read_setting,
+)
 from assise.wording import nearest
 
 T = TypeVar("T")
@@ -34,6 +50,12 @@ Confirm = Callable[[str], bool]
 The text says what is written or dropped, and where.
 """
 
+
+UNSET = -1
+"""What stands for a setting that nobody has given a value."""
+
+_END = re.compile(r";\s*((?:--[^\n]*\s*)*)$")
+"""The last semicolon of a file, which comments may follow."""
 
 CONFIRM = "Confirm with --yes. From Python: confirm=lambda question: True."
 """The remedy where the answer was no."""
@@ -63,6 +85,32 @@ def find_manifest(path: Path | str) -> Path:
     return path / "assise.yaml" if path.is_dir() else path
 
 
+def read_sql(path: Path, manifest: Manifest) -> list[str]:
+    """What no key says: the texts of the files that `sql:` names, then the views.
+
+    The files lie below the folder of the manifest. Each text ends without a semicolon, and that of a
+    file with an end of line: its last line may be a comment.
+
+    Raises:
+        UsageError: a file cannot be read.
+    """
+    texts = [_read_file(path.parent / name) for name in SQL.of(manifest) or ()]
+    for name, view in (VIEWS.of(manifest) or {}).items():
+        texts += write_view(name, view, _read_file(path.parent / view.file))
+    return texts
+
+
+def _read_file(file: Path) -> str:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{file} cannot be read: {error}",
+            remedy="Put the file there, in UTF-8, or take it out of the manifest.",
+        ) from error
+    return _END.sub(r"\n\1", text.rstrip()) + "\n"
+
+
 @dataclass(frozen=True)
 class Job:
     """What the worker runs when it is due, in the form of cron.
@@ -76,12 +124,21 @@ class Job:
     run: Callable[[Connection, Callable[[], bool]], str]
 
 
+Move = Callable[[Sequence[tuple[str, ...]]], None]
+"""Changes what a load keeps of its tables, in the open transaction: `("rename", table, old, new)`,
+`("close", column, revision)`, or `("own",)`: revisions own the schema from now on.
+"""
+
+
 @dataclass(frozen=True)
 class LoadedTables:
     """The tables of a finished load, for parts that add something to them.
 
     transactions: SQL that selects the transactions that have written the load's rows.
     record: counts the open transaction among them.
+    find_redis: the URL of the cache's Redis; an embedded server is started for it.
+    move: changes what the load keeps of its tables.
+    columns: those that the load has written, such as `users.name`.
     folder: what lies beside the manifest, for jobs.
     """
 
@@ -90,11 +147,32 @@ class LoadedTables:
     manifest: Manifest
     transactions: str
     record: Callable[[], None]
+    move: Move
+    columns: Collection[str]
+    find_redis: Callable[[], str] = str
     folder: Path | None = None
 
 
+class Owner(Protocol):
+    """Who owns the schema where there is a folder of revisions: a module with these functions."""
+
+    def owns_schema(self, path: Path) -> bool:
+        """Whether there are revisions beside the manifest at `path`."""
+
+    def check_manifest(self, path: Path, manifest: Manifest, schema: str) -> None:
+        """Check that the revisions lead to the manifest."""
+
+    def mark_all(self, connection: Connection, path: Path, tables: LoadedTables) -> None:
+        """Note that a database which was built from the manifest has all revisions."""
+
+
 class Additions(Protocol):
-    """What a part adds to the tables of a load: a module with these functions."""
+    """What a part adds to the tables of a load: a module with these functions.
+
+    IN_SCRIPT: whether `assise schema sql` has all of it, so that revisions may own it.
+    """
+
+    IN_SCRIPT: bool
 
     def apply_manifest(self, connection: Connection, tables: LoadedTables, *, log: Log) -> None:
         """Make it as the manifest says, or change it in place."""
@@ -110,7 +188,8 @@ class Additions(Protocol):
 class Workspace:
     """The manifest's path, the target in place of its own, the settings, and who listens.
 
-    `additions` are the parts that add something to the tables of a load.
+    `additions` are the parts that add something to the tables of a load; `owner` knows whether
+    revisions own the schema.
     """
 
     path: Path
@@ -120,6 +199,7 @@ class Workspace:
     progress: OnProgress = keep_silent
     confirm: Confirm = refuse
     additions: Sequence[Additions] = ()
+    owner: Owner | None = None
 
     def __post_init__(self) -> None:
         check_names(self.settings)
@@ -250,10 +330,15 @@ class Workspace:
         """The rights of an application's session, still without a user.
 
         Raises:
-            UsageError: there is no such role.
+            UsageError: there is no such server, or no such role on it.
         """
-        if role not in get_args(RoleName):
-            raise UsageError(f"there is no role {role!r}", remedy=nearest(role, get_args(RoleName)))
+        servers = (MAIN, *manifest.postgres.others)
+        if on not in servers:
+            raise UsageError(f"there is no server {on!r}", remedy=nearest(on, servers))
+        known = get_args(RoleName) if on == MAIN else ELSEWHERE
+        if role not in known:
+            where = "" if on == MAIN else f" on the server {on}, which knows app and admin"
+            raise UsageError(f"there is no role {role!r}{where}", remedy=nearest(role, known))
         roles = ROLES.of(manifest)
         timeout_ms = self.setting(STATEMENT_TIMEOUT)
         if roles is not None and roles.are_none:
@@ -285,6 +370,62 @@ class Workspace:
         address = self._expand(found.rest, f"postgres.{server}.rest").strip()
         key = self._expand(found.service_key or "", f"postgres.{server}.service_key").strip()
         return address, key
+
+    def mongo_address(self, manifest: Manifest) -> MongoAddress:
+        """The MongoDB of the collections that stay, its variables replaced.
+
+        Raises:
+            UsageError: there is none, or it names a variable that is not set.
+        """
+        address = MONGO.of(manifest)
+        url = "" if address is None else self._expand(address.url, "mongo").strip()
+        if address is None or not url:
+            raise UsageError(
+                f"{self.path} has no MongoDB" if address is None else "the URL of MongoDB is empty",
+                remedy='Write mongo: "${MONGO_URL}", and set the variable.',
+            )
+        name = address.database and self._expand(address.database, "mongo.database")
+        return address.model_copy(update={"url": url, "database": name})
+
+    def mongo_pool(self, manifest: Manifest) -> PoolSizes:
+        """What an application's client of MongoDB is opened with.
+
+        Raises:
+            UsageError: there is no MongoDB, or a setting cannot be used.
+        """
+        address = self.mongo_address(manifest)
+        given, others = {}, {}
+        for setting in MONGO_SETTINGS:
+            name = setting.name.rpartition(".")[2]
+            value = self.setting(replace(setting, default=UNSET))
+            written = getattr(address, name)
+            if value != UNSET:
+                given[name] = value
+            else:
+                others[name] = setting.default if written is None else written
+        return PoolSizes(address.url, address.database, given, others)
+
+    def redis(self, use: RedisUse) -> EmbeddedRedis:
+        """The embedded server of Redis for a use."""
+        return EmbeddedRedis(self.path.parent / ".assise", use)
+
+    def redis_url(self, manifest: Manifest, use: RedisUse, *, starts: bool = True) -> str:
+        """The URL of the server of Redis for a use; an embedded one is started for it.
+
+        Raises:
+            UsageError: the manifest has none, or names a variable that is not set.
+            RedisError: the embedded server cannot run here.
+        """
+        servers = REDIS.of(manifest)
+        if servers is None:
+            raise UsageError(
+                f"{self.path} has no Redis",
+                remedy="Write redis: embedded, or redis: {cache: URL, data: URL}.",
+            )
+        url = self._expand(servers.url(use), f"redis.{use}").strip()
+        if url != EMBEDDED_REDIS:
+            return url
+        return self.redis(use).start() if starts else self.redis(use).url
 
     def _to(self, server: str) -> str | None:
         return self.to if server == MAIN else None

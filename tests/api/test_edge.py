@@ -125,6 +125,20 @@ def test_origins_and_rates_are_those_of_the_manifest(
         assert wrong == [401, 401, 401, 429, 429]
 
 
+def test_refused_tokens_are_counted_whatever_they_are_refused_for(
+    folder: Path, conninfo: str, socket_path: Path
+) -> None:
+    http = 'http: {rate_limit: "2/hour"}\n'
+    text = MANIFEST.replace("identity:", f"{http}identity:", 1)
+    manifests = {403: text, 503: text.replace("secret: ", "jwks: http://127.0.0.1:9/", 1)}
+    token = {"Authorization": f"Bearer {sign(user_id(0), role='service_role')}"}
+    for status, manifest in manifests.items():
+        (folder / "assise.yaml").write_text(manifest)
+        with serve(folder, conninfo, socket_path) as client:
+            found = [client.get(None, "/api/projects", headers=token).status_code for _ in range(3)]
+        assert found == [status, status, 429]
+
+
 def test_a_refusal_says_why_in_its_header(client: Client) -> None:
     expired = sign(user_id(0), exp=time.time() - 100)
     answer = client.get(None, "/api/projects", headers={"Authorization": f"Bearer {expired}"})
@@ -251,7 +265,8 @@ def test_limits_of_time_size_and_number_are_settings(
             blocked = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'apihttp_app'"
             while not run(blocked):
                 assert not waiting.done()
-            busy = client.get(None, "/health/live")
+            busy = client.get(None, "/api/templates")
+            assert client.get(None, "/health/live").status_code == 200
             assert (busy.status_code, busy.headers["retry-after"]) == (503, "1")
             slow = waiting.result()
         assert (slow.status_code, slow.json()["detail"]) == (504, "the request took too long")

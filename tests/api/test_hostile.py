@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -89,6 +90,23 @@ def test_a_page_ends_at_a_long_value(client: Client) -> None:
             assert "too long for a cursor" in page.json()["detail"]
 
 
+def test_a_page_of_large_rows_ends_early_and_is_followed_by_the_rest(
+    client: Client, run: Run
+) -> None:
+    row = "INSERT INTO projects (user_id, name, tags) SELECT %s::uuid, 'big ' || n, ARRAY[repeat('x', 1 << 20)] FROM generate_series(1, 6) AS n"
+    run(row, user_id(2))
+    found, sizes, cursor = list[str](), list[int](), ""
+    while True:
+        answer = client.get(2, f"/api/projects?order=name&limit=1000{cursor}")
+        found += [each["name"] for each in answer.json()["items"]]
+        sizes.append(len(answer.content))
+        if answer.json()["next"] is None:
+            break
+        cursor = f"&cursor={answer.json()['next']}"
+    assert found == [f"big {n}" for n in range(1, 7)]
+    assert [size >> 20 for size in sizes] == [4, 2]
+
+
 def test_tenants_of_a_user_have_keys_of_their_own() -> None:
     class Route:
         path = "/api/projects"
@@ -130,8 +148,11 @@ def test_a_secret_that_can_be_guessed_or_is_not_set_ends_the_start(
 ) -> None:
     (tmp_path / "assise.yaml").write_text(f"{HEAD}identity: supabase\n{TABLES}")
     monkeypatch.delenv("SUPABASE_URL", raising=False)
-    with pytest.raises(UsageError, match="SUPABASE_URL"):
-        serve_here(App(tmp_path), host="127.0.0.1", port=0, is_development=False, log=print)
+    # On a port that is taken: where the secret were not asked for, the start would end there.
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match="SUPABASE_URL"):
+            serve_here(App(tmp_path), host="127.0.0.1", port=port, is_development=False, log=print)
     monkeypatch.setenv("ASSISE_SECRET", "short")
     with pytest.raises(UsageError, match="ASSISE_SECRET has fewer than 32"):
         make_web(App(tmp_path))

@@ -111,6 +111,7 @@ def check_drawn(client: Client, run: Run, document: Document, examples: int) -> 
             except (httpx.LocalProtocolError, httpx.InvalidURL, UnicodeEncodeError):
                 return
             assert answer.status_code < 500, (case.method, str(answer.request.url), answer.text)
+            case.operation.validate_response(answer, case=case)
             asked = str(answer.request.url)
             assert not [key for key in others if key in answer.text and key not in asked]
 

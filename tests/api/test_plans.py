@@ -69,6 +69,17 @@ def test_counts_are_exact_up_to_ten_thousand(client: Client) -> None:
     assert found["count"] > 10_000
 
 
+def test_an_estimated_count_says_nothing_of_the_rows_of_others(client: Client) -> None:
+    queries = ["stars=3", "stars=9", "name.like=many*", "name=many%2077"]
+    counts = [
+        client.get(0, f"/api/projects?count=estimated&limit=1&{query}").json()["count"]
+        for query in queries
+    ]
+    assert counts == [4, 0, 0, 0]
+    seen = client.get(2, "/api/projects?count=estimated").json()
+    assert (seen["count"], seen["count_is"]) == (10_001, "estimated")
+
+
 @pytest.mark.parametrize("query", SERVED)
 @pytest.mark.parametrize("user", [0, 2])
 def test_no_plan_reads_the_whole_table(conninfo: str, user: int, query: str) -> None:
@@ -78,7 +89,7 @@ def test_no_plan_reads_the_whole_table(conninfo: str, user: int, query: str) -> 
     asked = read_query(resource, query)
     conditions = [statements.filtered(each, parameters) for (each,) in asked.filters]
     row = statements.row(asked.select)
-    statement = statements.list_rows(row, conditions, asked.order, "20")
+    statement = statements.list_rows(row, conditions, asked.order, "20", "1000")
     with psycopg.connect(make_conninfo(conninfo, user="apihttp_app")) as app:
         app.execute("SELECT set_config('app.user_id', %s, true)", [user_id(user)])
         plan = app.execute(f"EXPLAIN {statement}".encode(), parameters.values).fetchall()

@@ -17,7 +17,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 import pytest
@@ -83,18 +83,15 @@ TABLES = "SELECT relname FROM pg_class WHERE oid >= 16384 AND relkind = 'r'"
 class Shell:
     """A folder in which commands are run."""
 
+    program: ClassVar[list[str]]
     folder: Path
     target: str
 
     def run(self, *words: str, to: bool = False, stdin: str = "", **environ: str) -> Done:
         """Run a command; none may end in a traceback, or write colours to no terminal."""
-        argv = [
-            sys.executable,
-            "-m",
-            "assise",
-            *words,
-            *(["--to", self.target] if to else []),
-        ]
+        argv = [*words, *(["--to", self.target] if to else [])]
+        is_cold = any(name.startswith("PYTHON") for name in environ)
+        program = [sys.executable, "-m", "assise"] if is_cold else self.program
         environment = {
             name: value
             for name, value in os.environ.items()
@@ -102,7 +99,7 @@ class Shell:
         }
         environment |= {"PYTHONPATH": SOURCES, "COLUMNS": "80", **environ}
         done = subprocess.run(
-            argv,
+            [*program, *argv],
             cwd=self.folder,
             env=environment,
             input=stdin,
@@ -124,6 +121,15 @@ class Shell:
             for path in self.folder.rglob("*")
             if "app" not in path.parts
         )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def program(warm_program: str, short_folder: Path) -> None:
+    """What every shell calls; only what decides at the start of Python is started anew."""
+    path = short_folder / "assise"
+    path.write_text(warm_program)
+    path.chmod(0o755)
+    Shell.program = [str(path)]
 
 
 @pytest.fixture

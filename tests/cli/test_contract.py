@@ -22,6 +22,7 @@ import pytest
 from bson import ObjectId
 from tests.dumps import write_dump
 from tests.identity.supabase import make_supabase, write_manifest
+from tests.servers.mongo import MongoServer
 
 import assise
 from assise.cli.nouns import NOUNS, list_commands, load_command
@@ -37,6 +38,8 @@ OPTIONS = {
     for name, command in COMMANDS.items()
 }
 SERVER = "postgresql://me@db.internal/app"
+MONGO = "mongodb://localhost:27017/app"
+HURRIED = f"'{MONGO}?serverSelectionTimeoutMS=200'"
 BEFORE_A_LOAD = {"migrate", "infer", "load"}
 METRICS = ("active", "retention", "funnel", "trend", "lifecycle", "dashboard", "check")
 WITH_RULES = {
@@ -49,12 +52,17 @@ WITH_RULES = {
         "search build",
         "search status",
         "search check",
+        "search report",
+        "search suggest",
     ),
 }
+ON_MONGODB = [name for name in COMMANDS if name.startswith("mongo ")]
+WITH_REVISIONS = {f"schema {verb}" for verb in "apply revert status lint mark".split()}
 RULES = """assise: 1
 name: app
 roles: {prefix: contract}
 analytics: {timezone: Europe/Paris}
+search_log: {}
 tables:
   users:
     collection: users
@@ -79,6 +87,7 @@ ENDLESS = {"assise worker", "assise serve --port 0"}
 """Examples that run until Ctrl-C."""
 REFUSED = {
     "assise undo": "not confirmed",
+    "assise search eval --clicks 30 --in projects": "no hit was opened",
     "assise rejects users 1024 > one.bson": "users has no reject at offset 1024",
     "assise migrate mongodb://localhost:27017/app": "cannot be reached",
     "assise migrate users.json --name app": "users.json does not exist",
@@ -98,7 +107,8 @@ class Place:
     database: str
 
     def run(self, script: str) -> subprocess.CompletedProcess[str]:
-        """Run a line of a shell, without a terminal."""
+        """Run a line of a shell, without a terminal; that there is no MongoDB is seen soon."""
+        script = script.replace(SERVER, shlex.quote(self.database)).replace(MONGO, HURRIED)
         environ = {
             **os.environ,
             "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
@@ -106,7 +116,7 @@ class Place:
             "COLUMNS": "80",
         }
         done = subprocess.run(
-            [BASH, "-c", script.replace(SERVER, shlex.quote(self.database))],
+            [BASH, "-c", script],
             cwd=self.folder,
             env=environ,
             stdin=subprocess.DEVNULL,
@@ -144,10 +154,15 @@ class Place:
 
 
 @pytest.fixture
-def place(short_folder: Path, database: str, use_embedded_server: Callable[[Path], None]) -> Place:
+def place(
+    short_folder: Path,
+    database: str,
+    use_embedded_server: Callable[[Path], None],
+    warm_program: str,
+) -> Place:
     folder = short_folder / f"contract-{os.urandom(3).hex()}"
     (folder / "bin").mkdir(parents=True)
-    (folder / "bin" / "assise").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m assise "$@"\n')
+    (folder / "bin" / "assise").write_text(warm_program)
     (folder / "bin" / "assise").chmod(0o755)
     for name, program in {"psql": find_binaries() / "psql", "less": Path("/bin/cat")}.items():
         (folder / "bin" / name).symlink_to(program)
@@ -163,8 +178,32 @@ def list_examples(name: str) -> list[str]:
     return [line.strip() for line in lines[2:]]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ON_MONGODB])
 def test_a_command_keeps_what_all_promise(name: str, place: Place) -> None:
+    check_promises(name, place)
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("name", ON_MONGODB)
+def test_a_command_on_mongodb_keeps_what_all_promise(
+    name: str, place: Place, mongo: MongoServer
+) -> None:
+    mongo.answer_truly()
+    mongo.client.drop_database("contract")
+    head = f'assise: 1\nname: app\nmongo: "{mongo.url}contract"\ntables: {{}}\n'
+    (place.folder / "assise.yaml").write_text(f"{head}collections:\n  users: {{indexes: [name]}}\n")
+    mongo.client.contract.users.insert_one(dict(USER))
+    plan = {"queryPlanner": {"winningPlan": {"stage": "COLLSCAN"}}}
+    (place.folder / "plan.json").write_text(json.dumps(plan))
+    mongo.answer("explain", plan)
+    mongo.answer("profile", {"was": 0, "slowms": 100, "sampleRate": 1.0})
+    check_promises(name, place)
+    mongo.answer_truly()
+    mongo.client.drop_database("contract")
+
+
+def check_promises(name: str, place: Place) -> None:
+    """Run the examples of a command's help, on what it needs, and look at what it says."""
     examples = list_examples(name)
     assert examples
     assert all(f"assise {name}" in line for line in examples)
@@ -180,11 +219,15 @@ def test_a_command_keeps_what_all_promise(name: str, place: Place) -> None:
         (place.folder / "judgements.tsv").write_text(
             f"q1\t{'0' * 8}-0000-0000-0000-{'0' * 12}\t1\n"
         )
+    elif name.startswith(("cache", "redis")):
+        project.path.write_text(f"{RULES}redis: embedded\n")
     elif name == "identity repair":
         make_supabase(place.database)
         write_manifest(place.folder, main=place.database, auth=place.database)
-    elif name not in BEFORE_A_LOAD:
+    elif name not in BEFORE_A_LOAD | {*ON_MONGODB}:
         project.migrate(place.folder / "dump" / "app")
+    if name in WITH_REVISIONS:
+        project.revisions().revise("start")
     if "--dry-run" in OPTIONS[name]:
         before = place.state()
         call = CALLED.findall(examples[0])[0]

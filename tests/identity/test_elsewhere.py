@@ -7,12 +7,16 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from tests.dumps import confirm, write_dump
+from tests.identity.conftest import USERS, Pair
 from tests.identity.supabase import Query, make_supabase, write_manifest
 from tests.scenes.databases import Databases
 
 from assise.errors import UsageError
 from assise.manifest.read import load_manifest
+from assise.postgres.conninfo import describe
+from assise.project import Project
 
 pytestmark = pytest.mark.contract
 
@@ -67,3 +71,24 @@ def test_the_manifest_of_a_server_has_its_tables_alone(tmp_path: Path) -> None:
     assert [*project.manifest.tables] == ["conversations"]
     with pytest.raises(UsageError, match="there is no server 'aut'"):
         project.schema_sql(on="aut")
+
+
+def test_a_session_without_await_is_on_another_server_too(pair: Pair, tmp_path: Path) -> None:
+    logins = [describe(make_conninfo(pair.auth, user=f"twodb_{role}")) for role in ("app", "admin")]
+    text = pair.project.path.read_text()
+    auth = f'{{url: "{describe(pair.auth)}"'
+    text = text.replace(auth, f'{auth}, app: "{logins[0]}", admin: "{logins[1]}"')
+    (tmp_path / "assise.yaml").write_text(text)
+    project, count = Project(tmp_path), "SELECT count(*) FROM users"
+    with project.session(on="auth", user_id=UUID(int=1)) as db:
+        assert db.fetch_value(count) == 1
+    with project.session(on="auth") as db:
+        assert db.fetch_value(count) == 0
+    with project.session(on="auth", role="admin") as db:
+        assert db.fetch_value(count) == USERS
+    with pytest.raises(
+        UsageError, match="no role 'worker' on the server auth, which knows app and"
+    ):
+        project.session(on="auth", role="worker")
+    with pytest.raises(UsageError, match="there is no server 'aut'"):
+        project.session(on="aut")

@@ -157,6 +157,18 @@ def test_what_is_not_there_is_named(pair: Pair, change: dict[str, Any], message:
     pair.act(use)
 
 
+def test_a_number_is_not_the_uuid_of_that_number(pair: Pair) -> None:
+    rows = [{"user_id": key} for key in (UUID(int=1), 1, str(UUID(int=1)), UUID(int=1).hex, 1.0)]
+
+    async def use(app: App) -> Merged:
+        return await app.merge(rows, key="user_id", into="user", table="users", role="admin")
+
+    merged = pair.act(use)
+    ids = [row["user"]["id"] for row in merged.rows]
+    assert ids == [UUID(int=1), None, UUID(int=1), UUID(int=1), None]
+    assert merged.missing == [1]
+
+
 def test_a_server_that_is_down_is_an_error_or_partial_as_asked(pair: Pair) -> None:
     keys: list[object] = [UUID(int=1), None, "no uuid"]
     rows = [{"user_id": key} for key in keys]
@@ -165,7 +177,7 @@ def test_a_server_that_is_down_is_an_error_or_partial_as_asked(pair: Pair) -> No
     async def use(app: App) -> None:
         loader = app.loader(role="admin")
         first = await loader.merge(rows[:1], **asked)
-        app.urls = {**app.urls, "auth.app": "postgresql://x@127.0.0.1:1/x"}
+        app.urls["auth.app"] = "postgresql://x@127.0.0.1:1/x"
         loader = app.loader(user_id=UUID(int=1))
         with pytest.raises(TargetError, match=r"127\.0\.0\.1"):
             await loader.merge(rows, **asked)
@@ -218,7 +230,7 @@ def test_what_the_server_refuses_is_an_error_and_never_partial(pair: Pair) -> No
 
 def test_a_login_that_goes_around_the_rules_is_refused_for_users_alone(pair: Pair) -> None:
     async def use(app: App) -> None:
-        app.urls = {**app.urls, "auth.app": pair.auth, "auth.admin": pair.auth}
+        app.urls.update({"auth.app": pair.auth, "auth.admin": pair.auth})
         with pytest.raises(TargetError, match="is a superuser, so that no rule binds it"):
             async with app.session(user_id=UUID(int=1), on="auth"):
                 pass

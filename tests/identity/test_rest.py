@@ -103,7 +103,8 @@ BROKEN: list[tuple[tuple[int, bytes], str]] = [
     ((200, b"<html>"), "refuses: HTTP 200"),
     ((200, b'{"a": 1}'), "refuses: HTTP 200"),
     ((200, b"[1]"), "refuses: HTTP 200"),
-    ((200, b'[{"_key": "no uuid"}]'), "is not of the type"),
+    ((200, b'[{"id": "no uuid"}]'), "is not of the type"),
+    ((200, b'[{"email": "of nobody"}]'), "is not of the type"),
     ((200, b"[" + b" " * MAX_BYTES + b"]"), "an answer of over 16,777,216 bytes"),
     ((302, b""), "refuses: HTTP 302"),
     ((401, b'{"code": "PGRST301"}'), "refuses: HTTP 401, PGRST301"),
@@ -146,7 +147,7 @@ def test_the_service_key_is_in_no_log_and_no_error(
                     shown.extend((str(error), repr(error), repr(error.__cause__)))
                 shown.append(repr(loader))
         await app.close()
-        app._rests["auth"] = Rest("http://127.0.0.1:1", SERVICE_KEY)  # noqa: SLF001
+        app.servers._rests["auth"] = Rest("http://127.0.0.1:1", SERVICE_KEY)  # noqa: SLF001
         with pytest.raises(TargetError) as caught:
             await app.loader(role="admin").merge(ROWS, **ASKED)
         shown.extend(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hmac
 import json
 import re
 import time
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from assise.errors import AssiseError, ForbiddenError, KeysError, TokenError, UsageError
 from assise.identity.callers import Caller, Callers
+from assise.identity.development import is_own
 from assise.identity.signing import (
     FETCH_EVERY_S,
     FRESH_S,
@@ -239,6 +241,43 @@ def test_unknown_keys_are_passed_over_and_no_other_kind_is_taken() -> None:
         assert asyncio.run(run(issuer.url)) == ["taken", "taken", "taken", "TokenError"]
 
 
+def test_keys_without_names_are_told_apart_by_their_algorithm() -> None:
+    async def run(url: str) -> list[str]:
+        keys = PublishedKeys(url)
+        verifier = Verifier(ISSUER, AUDIENCE, keys)
+        found = [await outcome(verifier, sign(None, each)) for each in KEYS]
+        found.append(await outcome(verifier, sign("", "ES256")))
+        await keys.close()
+        return found
+
+    nameless = [publish("", each) for each in KEYS]
+    for each in nameless:
+        del each["kid"]
+    with run_issuer(*nameless) as issuer:
+        assert asyncio.run(run(issuer.url)) == ["taken", "taken", "taken", "KeysError"]
+
+
+def test_what_is_nested_deeply_is_no_failure_of_ours() -> None:
+    deep = b"[" * 30_000
+
+    async def run(issuer: Issuer) -> str:
+        keys = PublishedKeys(issuer.url)
+        found = await outcome(Verifier(ISSUER, AUDIENCE, keys), sign("k"))
+        await keys.close()
+        return found
+
+    with run_issuer() as issuer:
+        issuer.body = deep
+        assert asyncio.run(run(issuer)) == "KeysError"
+    head = jwt.encode({}, SECRET, algorithm="HS256").partition(".")[0]
+    message = f"{head}.{base64.urlsafe_b64encode(deep[:9_000]).decode().rstrip('=')}"
+    mac = hmac.digest(SECRET.encode(), message.encode(), "sha256")
+    token = f"{message}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}"
+    with pytest.raises(TokenError, match="malformed"):
+        verify(read_secret(SECRET), token)
+    assert not is_own(token)
+
+
 def test_keys_rotate_under_load_and_a_flood_of_unknown_ones() -> None:
     new = ec.generate_private_key(ec.SECP256R1())
 
@@ -330,7 +369,8 @@ def call(more: str, kind: str, users: list[str] | None = None, **given: object) 
     return caller
 
 
-def test_supabase_is_one_word(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("end", ["", "/"])
+def test_supabase_is_one_word(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
     async def find_user(_claim: str) -> list[str]:
         raise AssertionError
 
@@ -352,7 +392,7 @@ def test_supabase_is_one_word(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with run_issuer(publish("k", "ES256")) as issuer:
         url = issuer.url.removesuffix("/keys")
-        monkeypatch.setenv("SUPABASE_URL", url)
+        monkeypatch.setenv("SUPABASE_URL", url + end)
         assert asyncio.run(run(url)) == [USER, "refused", None]
         assert issuer.paths == {"/auth/v1/.well-known/jwks.json"}
 

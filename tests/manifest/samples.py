@@ -9,17 +9,32 @@ from hypothesis import strategies as st
 from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.names import SYSTEM_COLUMNS
 from assise.manifest.paths import format_child_path, format_path, is_nameable
+from assise.manifest.sections import keys_on
 from assise.types.table import KEY_KINDS, KINDS, TYPES
+
+KNOWN = f"{', '.join(key.name for key in keys_on('manifest'))}."
+"""The keys of a manifest, as an error lists them."""
 
 DEVORA = """# yaml-language-server: $schema=.assise/manifest.schema.json
 assise: 1
 name: devora
 postgres: "postgresql://app@db/${DATABASE:-devora}"
+mongo: {url: "${MONGO_URL}", max_pool_size: 50}
+redis: {cache: "redis://cache/0", data: "${REDIS}", prefix: devora}
+redis_keys: {session: {pattern: "user:session:{user_id}", type: json, keep: "24 hours"}}
 identity: {issuer: "https://${HOST}", audience: app, jwks: "https://${HOST}/keys", roles: {map: {admin: admin}}}
 http: {origins: ["https://devora.example"], rate_limit: "100/minute"}
 analytics: {timezone: Europe/Paris, events: {keep: "25 months"}, users: {table: users, created: seen_at}}
+search_log: {keep: "90 days", users: key}
 roles: {prefix: devora}
 legacy_uuids: java
+sql: [sql/views.sql]
+views: {days: {file: sql/days.sql, materialized: {refresh: "5 minutes", key: [day]}}}
+
+collections:
+  users: {indexes: [{columns: [email], unique: true}, [status, -created_at]], columns: true}
+  notes: {indexes: [{text: [name, body], weights: {name: 5}}, {"2dsphere": [place]}], keep: {made_at: "90 days"}}
+  goods: {fields: {price: {type: decimal, min: 0}, rate: {type: double, max: 0.5}, size: int, state: {enum: [a, b]}}}
 
 tables:
   # 150 documents
@@ -31,11 +46,12 @@ tables:
     primary_key: id
     comment: "who may sign in"
     search: {title: plan, body: [email], language: [fr, en]}
+    cache: {tags: ["users:{id}", board], ttl: "5 minutes"}
     columns:
       id: {type: uuid, from: _id}
       email: {type: text, unique: true, duplicates: keep, not_null: true, personal: email}
       tags: "text[]"  # string in 149 documents, null in 1
-      city: {type: text, from: address.city, comment: "as it was typed"}
+      city: {type: text, from: address.city, comment: "as it was typed", was: town}
       "no": {type: bool, absent: null}
       seen_at: {type: timestamptz, numbers: milliseconds}
       device: {type: uuid, legacy_uuids: csharp}

@@ -27,6 +27,7 @@ def conforms(value: object, schema: Schema) -> bool:
         "array": list,
         "string": str,
         "boolean": bool,
+        "integer": int,
         "number": (int, float),
     }
     if "type" in schema and not isinstance(value, types[schema["type"]]):
@@ -81,7 +82,7 @@ WRONG = [
     ("assise: 1", "assise: 2"),
     ("name: devora", "name: 9"),
     ("name: devora", "name: 9lives"),
-    ("name: devora", "name: devora\nredis: embedded"),
+    ("name: devora", "name: devora\nmongodb: {}"),
     ("    collection: users\n", ""),
     ("    collection: users\n", "    collection: users\n    audit: x\n"),
     ("    collection: users\n", "    collection: users\n    parent: files\n    from: a.*\n"),

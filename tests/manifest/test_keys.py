@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.manifest.samples import COMMENTS, DEVORA, ELSEWHERE, IN_SCHEMAS
+from tests.manifest.samples import COMMENTS, DEVORA, ELSEWHERE, IN_SCHEMAS, KNOWN
 
 import assise
 from assise.errors import ManifestError
@@ -28,9 +28,10 @@ ROWS |= {"absent", "nulls", "documents", "numbers", "legacy_uuids"}
 SCHEMA = set("comment references on_delete orphans unique duplicates not_null default".split())
 SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "personal"}
 SCHEMA |= {"soft_delete"}
-SCHEMA |= {"schemas", "api", "identity", "search", "analytics"}
+SCHEMA |= {"schemas", "api", "identity", "search", "analytics", "search_log", "cache"}
 ELSEWHERE_KEYS = {"on", "mirror", "fallback"}
-NOTHING = {"assise", "name", "postgres", "http"} | ELSEWHERE_KEYS
+NOTHING = set("assise name postgres http mongo collections redis redis_keys was sql views".split())
+NOTHING |= ELSEWHERE_KEYS
 PLACES = {
     "manifest": (),
     "table": ("tables", "users"),
@@ -114,15 +115,21 @@ OWN = "    access: {owner: id}\n    on: auth\n"
 CHANGES = {
     ("manifest", "name"): ("name: devora", "name: other"),
     ("manifest", "postgres"): ("app@db", "app@other"),
+    ("manifest", "redis"): ("redis://cache/0", "redis://other/0"),
+    ("manifest", "redis_keys"): ("24 hours", "25 hours"),
     ("manifest", "identity"): ("audience: app", "audience: web"),
     ("manifest", "http"): ("100/minute", "5/second"),
     ("manifest", "analytics"): ("Europe/Paris", "Africa/Cairo"),
+    ("manifest", "search_log"): ("90 days", "9 days"),
+    ("manifest", "mongo"): ("max_pool_size: 50", "max_pool_size: 60"),
+    ("manifest", "collections"): ("keep: {made_at", "keep: {sent_at"),
     ("table", "api"): ("update: [email]", "update: []"),
     ("manifest", "roles"): ("prefix: devora", "prefix: shop"),
     ("manifest", "schemas"): ("who signs in", "who may sign in"),
     ("manifest", "tables"): ("  events:\n", "  moments:\n"),
     ("table", "access"): ("{owner: id, ", "{tenant: id, "),
     ("table", "soft_delete"): ('"30 days"', '"31 days"'),
+    ("table", "cache"): ("5 minutes", "6 minutes"),
     ("table", "search"): ("title: plan", "title: city"),
     ("table", "collection"): ("collection: events", "collection: moments"),
     ("table", "parent"): (
@@ -161,6 +168,9 @@ CHANGES = {
     ("column", "check"): ("price >= 0", "price > 0"),
     ("table", "foreign_keys"): ('files(user_id, _position)"}', 'files"}'),
     ("table", "indexes"): ("[city, -price]", "[city, price]"),
+    ("manifest", "views"): ("5 minutes", "6 minutes"),
+    ("manifest", "sql"): ("sql/views.sql", "sql/functions.sql"),
+    ("column", "was"): (", was: town", ""),
     ("column", "comment"): ('"as it was typed"', '"as it was heard"'),
 }
 
@@ -327,8 +337,8 @@ MISTAKES = [
         "kept_day: ",
         (
             "assise.yaml:6: kept_day: is not a manifest key here\n"
-            "Did you mean kept_days? Known: assise, name, postgres, identity, http, analytics, roles, schemas, tables, legacy_uuids, token,"
-            " kept_days."
+            "Did you mean kept_days? Known:"
+            f" {KNOWN.removesuffix(', sql, views.')}, token, kept_days, sql, views."
         ),
     ),
 ]

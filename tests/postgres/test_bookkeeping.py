@@ -212,7 +212,17 @@ def test_the_files_of_every_part_are_numbered_and_say_what_they_are() -> None:
     root = Path(assise.__file__).parent
     folders = [folder for folder in root.glob("*/sql") if folder.is_dir()]
     assert {folder.parent.name for folder in folders} == {
-        *("access", "analytics", "identity", "postgres", "search", "transfer", "worker")
+        *(
+            "access",
+            "analytics",
+            "cache",
+            "identity",
+            "postgres",
+            "revisions",
+            "search",
+            "transfer",
+            "worker",
+        )
     }
     for folder in folders:
         names = sorted(file.name for file in folder.glob("*.sql") if file.name != "queries.sql")

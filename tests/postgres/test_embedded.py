@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from tests.conftest import PLACE
 
 from assise.errors import MissingExtraError, TargetError
 from assise.postgres import cluster, embedded, postmaster
@@ -93,7 +94,7 @@ def clean(top: Path) -> None:
 @pytest.fixture
 def top() -> Iterator[Path]:
     """A folder that everybody can enter, unlike pytest's own."""
-    folder = Path(tempfile.mkdtemp(prefix="assise-test-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="assise-test-", dir=PLACE))
     folder.chmod(0o755)
     yield folder
     clean(folder)
@@ -102,7 +103,7 @@ def top() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def pattern() -> Iterator[Path]:
     """A project folder whose cluster was made once; tests copy it."""
-    folder = Path(tempfile.mkdtemp(prefix="assise-test-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="assise-test-", dir=PLACE))
     folder.chmod(0o755)
     server = Embedded(folder / ".assise")
     server.start(settings=FAST)

@@ -6,7 +6,7 @@ import json
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.oracle.equality import differences
 from tests.oracle.leaves import count_leaves
@@ -170,7 +170,6 @@ def migrations(draw: st.DrawFn) -> tuple[object, list[bytes]]:
     return draw(manifests(raws)), raws
 
 
-@settings(max_examples=100)
 @given(migrations(), st.sampled_from(PATHS))
 def test_the_counts_are_all_values_of_the_document(
     migration: tuple[object, list[bytes]], min_group: int

@@ -213,7 +213,7 @@ tables:
 
 
 @pytest.mark.contract
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.soak), 3])
 def test_the_first_of_the_source_is_kept(
     tmp_path: Path, database: str, query: Query, workers: int
 ) -> None:

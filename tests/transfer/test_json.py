@@ -300,7 +300,7 @@ def flood(byte: bytes) -> Callable[[], Iterator[bytes]]:
         (large_array, 2),
         pytest.param(too_large, 2, marks=pytest.mark.soak),
         (many_in_an_array, 60_000),
-        (flood(b" "), 2),
+        pytest.param(flood(b" "), 2, marks=pytest.mark.soak),
         pytest.param(flood(b"\n"), 2, marks=pytest.mark.soak),
         (flood(b"{"), 2),
     ],

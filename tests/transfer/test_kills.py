@@ -18,7 +18,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from _pytest.mark import ParameterSet
-from tests.conftest import UNSAFE_BUT_QUICK
+from tests.conftest import PLACE, UNSAFE_BUT_QUICK
 from tests.scenes.commands import SESSIONS, Scene, wait_until
 from tests.scenes.moments import (
     MOMENTS,
@@ -196,7 +196,7 @@ def cluster() -> Iterator[Path]:
 
     A load of `app` is held before it begins.
     """
-    folder = Path(tempfile.mkdtemp(prefix="assise-t-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="assise-t-", dir=PLACE))
     folder.chmod(0o755)
     server = Embedded(folder / ".assise")
     settings = {**UNSAFE_BUT_QUICK, "max_prepared_transactions": "1"}
@@ -214,7 +214,7 @@ def cluster() -> Iterator[Path]:
 @pytest.fixture
 def home(undisturbed: Undisturbed, cluster: Path) -> Iterator[Scene]:
     """A project without --to; its embedded server does not run, and its databases are empty."""
-    folder = Path(tempfile.mkdtemp(prefix="assise-t-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="assise-t-", dir=PLACE))
     folder.chmod(0o755)
     subprocess.run(["/bin/cp", "-a", cluster, folder], check=True)
     (folder / "assise.yaml").write_text(undisturbed.manifest)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from bson import ObjectId, decode_file_iter
+from psycopg.errors import OutOfMemory
 from tests.dumps import confirm, write_dump
 
 from assise.postgres.connection import Connection
@@ -15,8 +17,15 @@ from assise.postgres.reading import Reading
 from assise.postgres.server import count_tables_at_once
 from assise.project import Project
 
-FEW_LOCKS = {"max_locks_per_transaction": "10", "max_connections": "10", "fsync": "off"}
-COUNT = 400
+FEW_LOCKS = {
+    "max_locks_per_transaction": "10",
+    "max_connections": "10",
+    "max_worker_processes": "1",
+    "max_wal_senders": "0",
+    "autovacuum_worker_slots": "1",
+    "fsync": "off",
+}
+COUNT = 300
 
 
 @pytest.fixture
@@ -37,6 +46,8 @@ def test_every_verb_works_on_more_tables_than_the_server_has_locks_for(
     dump = write_dump(tmp_path / "app", documents)
     project = Project(tmp_path, to=server_with_few_locks, settings={"workers": 2})
     assert project.migrate(dump, confirm=confirm).exit_code == 0
+    with psycopg.connect(server_with_few_locks) as session, pytest.raises(OutOfMemory):
+        session.execute("; ".join(f"SELECT FROM {name}" for name in names).encode())
     alone = Project(tmp_path, to=server_with_few_locks, settings={"workers": 1})
     assert alone.verify(dump).exit_code == 0
     exported = project.export_folder(tmp_path / "out")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from ast import literal_eval
 from pathlib import Path
 
+import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from tests.dumps import confirm, write_dump
@@ -29,6 +31,7 @@ tables:
     indexes:
       - [email, -joined_at]
       - {columns: [tags], method: gin}
+      - {expression: lower(email), unique: true}
   orders:
     collection: orders
     primary_key: id
@@ -54,6 +57,20 @@ configure_mappers()
 with Session(create_engine("postgresql+psycopg://", creator=lambda: __import__("psycopg").connect(sys.argv[1]))) as session:
     order = session.scalars(select(models.Orders).order_by(models.Orders.id)).first()
     print(order.id, order.user.email, [line.sku for line in order.order_lines])
+"""
+MAKE_AGAIN = """
+import sys
+import psycopg
+from sqlalchemy import create_engine
+import models
+
+again = sys.argv[1] + " options=-csearch_path=again"
+with psycopg.connect(sys.argv[1], autocommit=True) as connection:
+    connection.execute("CREATE SCHEMA again")
+    models.Base.metadata.create_all(create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(again)))
+    for schema in ("public", "again"):
+        found = connection.execute("SELECT indexdef FROM pg_indexes WHERE schemaname = %s AND tablename = 'users' ORDER BY 1", [schema])
+        print([text.replace(f" {schema}.", " ") for text, in found])
 """
 USE_DJANGO = """
 import io, sys, json
@@ -109,6 +126,18 @@ def test_models_of_sqlalchemy_read_the_rows(shop: Project, tmp_path: Path, datab
     assert "assise" not in text
     (tmp_path / "models.py").write_text(text)
     assert run(tmp_path, USE_MODELS, database) == "o0 u0@example.org ['x']\n"
+
+
+def test_models_of_sqlalchemy_make_the_same_indexes(
+    shop: Project, tmp_path: Path, database: str
+) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("ALTER TABLE users ADD UNIQUE NULLS NOT DISTINCT (email, boss_id)")
+    (tmp_path / "models.py").write_text(shop.schema_models())
+    there, again = map(literal_eval, run(tmp_path, MAKE_AGAIN, database).splitlines())
+    assert again == there
+    for part in ("lower(email)", "NULLS NOT DISTINCT", "joined_at DESC"):
+        assert part in str(there)
 
 
 @pytest.mark.usefixtures("shop")

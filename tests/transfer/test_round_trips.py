@@ -80,7 +80,9 @@ def counter(database: str, short_folder: Path) -> Iterator[tuple[Counter, str]]:
     counter.close()
 
 
-@pytest.mark.parametrize(("children", "schema"), [(0, ""), (1, ""), (0, "s")])
+@pytest.mark.parametrize(
+    ("children", "schema"), [pytest.param(0, "", marks=pytest.mark.soak), (1, ""), (0, "s")]
+)
 def test_a_small_collection_takes_few_round_trips(
     tmp_path: Path, counter: tuple[Counter, str], children: int, schema: str
 ) -> None:
@@ -124,7 +126,7 @@ def test_documents_of_collections_that_share_a_transaction_are_all_loaded_or_rej
     assert query("SELECT collection FROM assise.reject") == [("c5",)]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.soak), 2])
 def test_a_load_that_is_killed_while_collections_share_a_transaction_has_none_or_all_of_them(
     tmp_path: Path, database: str, query: Query, workers: int
 ) -> None:

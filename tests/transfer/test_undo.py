@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -364,7 +365,8 @@ def test_another_session_that_uses_a_table_is_waited_for_and_then_named(
     def hurry(
         self: Connection, statement: str, parameters: Parameters = ()
     ) -> list[tuple[object, ...]]:
-        return execute(self, statement.replace("'10s'", "'100ms'"), parameters)
+        hurried = re.sub(r"lock_timeout = '\d+s'", "lock_timeout = '100ms'", statement)
+        return execute(self, hurried, parameters)
 
     monkeypatch.setattr(Connection, "execute", hurry)
     with psycopg.connect(database) as other:

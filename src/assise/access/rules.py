@@ -23,6 +23,7 @@ from assise.workspace import LoadedTables
 QUERIES = Queries("assise.access")
 PART = Bookkeeping("access", files("assise.access").joinpath("sql"))
 
+IN_SCRIPT = True
 DEFINED = 2
 """The version of the bookkeeping from which on it has definitions."""
 
@@ -239,14 +240,12 @@ def list_additions(connection: Connection, load: str) -> set[tuple[str, str]]:
 
 
 def forget(connection: Connection, load: str) -> None:
-    """Drop what the rules of a load have made beside its tables, which are gone; roles stay.
-
-    The caller has the lock of the bookkeeping, and a transaction.
-    """
-    if not bookkeeping.find_version(connection, PART):
-        return
-    for (statement,) in connection.execute(QUERIES["forget"], {"load": load}):
-        connection.execute(str(statement))
-    if not connection.scalar(QUERIES["has_rules"]):
-        connection.execute(QUERIES["drop_rules"])
-        bookkeeping.forget(connection, PART)
+    """Drop what the rules of a load have made beside its tables, which are gone; roles stay."""
+    bookkeeping.forget_objects(
+        connection,
+        PART,
+        load,
+        gone=QUERIES["forget"],
+        are_left=QUERIES["has_objects"],
+        drop=QUERIES["drop_objects"],
+    )

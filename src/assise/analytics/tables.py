@@ -18,6 +18,7 @@ from assise.workspace import LoadedTables
 
 QUERIES = Queries("assise.analytics")
 PART = Bookkeeping("analytics", files("assise.analytics").joinpath("sql"))
+IN_SCRIPT = False
 
 
 def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) -> None:

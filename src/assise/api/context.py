@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil
@@ -134,13 +135,21 @@ class Context:
             self._seen.popitem(last=False)
         return bool(count <= SEEN_ROWS)
 
-    def session(self, request: Request, caller: Caller, *, read_only: bool = False) -> Any:  # noqa: ANN401
+    def session(
+        self,
+        request: Request,
+        caller: Caller,
+        *,
+        read_only: bool = False,
+        repeatable: bool = False,
+    ) -> AbstractAsyncContextManager[Session]:
         """A session of the caller; one that only reads follows what the caller wrote."""
         return self.app.session(
             user_id=caller.user_id,
             tenant_id=caller.tenant_id,
             read_only=read_only,
             position=request.headers.get(POSITION_HEADER),
+            repeatable=repeatable,
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, TextIO
@@ -13,15 +13,19 @@ from uuid import uuid4
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
+from assise.api.health import LIVE
 from assise.api.problems import make_problem
 from assise.app import App, Asgi, Scope, Send
 from assise.errors import AssiseError
 from assise.manifest.sections.analytics import ANALYTICS
 from assise.manifest.sections.http import HTTP, Http
+from assise.monitor.verbs import Sample
 from assise.settings import CONCURRENCY, TIMEOUT
 
 ID_HEADER = "x-request-id"
@@ -31,10 +35,28 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
+class _Samples(Collector):
+    """What an application measures beside requests, as it is when it is asked."""
+
+    def __init__(self, list_samples: Callable[[], Iterable[Sample]]) -> None:
+        self._list_samples = list_samples
+
+    def collect(self) -> Iterator[Metric]:
+        """The figures by name."""
+        found: dict[str, GaugeMetricFamily] = {}
+        for sample in self._list_samples():
+            names = [*sample.labels]
+            family = found.setdefault(
+                sample.name, GaugeMetricFamily(sample.name, sample.help, labels=names)
+            )
+            family.add_metric([*sample.labels.values()], sample.value)
+        yield from found.values()
+
+
 class Metrics:
     """What is counted of requests, in a registry of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, list_samples: Callable[[], Iterable[Sample]] = tuple) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "assise_http_requests",
@@ -51,6 +73,7 @@ class Metrics:
         self.running = Gauge(
             "assise_http_running", "Requests that are being answered", registry=self.registry
         )
+        self.registry.register(_Samples(list_samples))
 
 
 @dataclass
@@ -92,7 +115,7 @@ class _Exchange:
         self.edge.metrics.running.set(self.edge.running)
         failure = ""
         try:
-            if self.edge.running > self.edge.concurrency:
+            if self.edge.running > self.edge.concurrency and self.scope["path"] != LIVE:
                 await self._refuse(
                     503, "too many requests are being answered", {"Retry-After": "1"}
                 )
@@ -187,7 +210,8 @@ def make_edge(app: App, application: Asgi) -> Edge:
         )
         application = _except_capture(app, application, crossing)
     setting = app.workspace.setting
-    return Edge(application, setting(TIMEOUT) / 1000, setting(CONCURRENCY))
+    metrics = Metrics(app.monitor.list_samples)
+    return Edge(application, setting(TIMEOUT) / 1000, setting(CONCURRENCY), metrics)
 
 
 def _except_capture(app: App, application: Asgi, crossing: Asgi) -> Asgi:

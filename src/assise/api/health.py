@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from time import perf_counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import monotonic, perf_counter
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -15,6 +17,10 @@ from assise.manifest.sections.identity import IDENTITY
 from assise.manifest.sections.servers import MAIN
 
 WAIT_S = 3.0
+KEPT_S = 1.0
+"""How long the state of the databases is told without asking them again."""
+
+LIVE = "/health/live"
 SHOWN_MAIN = "postgresql"
 """What health calls the server `main`."""
 
@@ -44,9 +50,24 @@ async def _check(app: App, server: str) -> dict[str, object]:
     return {"status": "healthy", "ms": round((perf_counter() - begun) * 1000, 1)}
 
 
-async def read_health(app: App) -> Response:
-    """503 where the server `main` is down; degraded where another one is."""
-    databases = await check_databases(app)
+@dataclass
+class Health:
+    """The state of the databases; those who ask at the same time wait for one answer."""
+
+    app: App
+    _asked_at: float = 0.0
+    _asking: asyncio.Task[dict[str, dict[str, object]]] | None = None
+
+    async def read(self, _request: Request) -> Response:
+        """503 where the server `main` is down; degraded where another one is."""
+        is_running = self._asking is not None and not self._asking.done()
+        if self._asking is None or (not is_running and monotonic() - self._asked_at >= KEPT_S):
+            self._asked_at = monotonic()
+            self._asking = asyncio.create_task(check_databases(self.app))
+        return _answer(await asyncio.shield(self._asking))
+
+
+def _answer(databases: Mapping[str, Mapping[str, object]]) -> Response:
     is_up = databases[SHOWN_MAIN]["status"] == "healthy"
     are_up = all(each["status"] == "healthy" for each in databases.values())
     status = "healthy" if are_up else "degraded" if is_up else "unhealthy"

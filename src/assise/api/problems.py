@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from assise.errors import (
     AssiseError,
     BusyError,
+    CollectionError,
     DeniedError,
     DuplicateKeyError,
     ForbiddenError,
     KeysError,
     LimitError,
+    RedisError,
+    RefusedDocumentError,
     RefusedError,
     RequestError,
     SerializationError,
@@ -25,6 +29,7 @@ from assise.errors import (
     ViolationError,
 )
 
+Endpoint = Callable[[Request], Awaitable[Response]]
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -58,7 +63,10 @@ ANSWERS: Mapping[type[AssiseError], ErrorAnswer] = {
     DeniedError: ErrorAnswer(403, "a rule refuses this row"),
     BusyError: ErrorAnswer(503, _AGAIN, 1),
     SerializationError: ErrorAnswer(503, _AGAIN, 1),
+    RedisError: ErrorAnswer(503, "Redis cannot be asked now", 1),
     SlowError: ErrorAnswer(504, "the request took too long"),
+    RefusedDocumentError: ErrorAnswer(422, "the database refuses these values"),
+    CollectionError: ErrorAnswer(503, "the database cannot be asked now", 1),
     TargetError: ErrorAnswer(503, "the database cannot be asked now", 1),
     AssiseError: ErrorAnswer(500, "the application is not set up for this"),
 }
@@ -130,3 +138,17 @@ def make_problem(
     }
     kept = {"Cache-Control": "no-store", **headers}
     return Response(json.dumps(body), status, headers=kept, media_type=MEDIA_TYPE)
+
+
+def answering(work: Endpoint) -> Endpoint:
+    """An endpoint that answers errors as problems."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await work(request)
+        except AssiseError as error:
+            return answer_error(error)
+        except ClientDisconnect:
+            return make_problem(400, "the body did not arrive")
+
+    return answer

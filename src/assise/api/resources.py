@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import GenericAlias
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, Field, TypeAdapter
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from assise.api.context import SEEN_ROWS, Context
 from assise.api.idempotency import note_request
-from assise.api.problems import answer_error, make_problem
 from assise.api.queries import (
     Query,
     check_words,
@@ -27,17 +26,27 @@ from assise.api.queries import (
 )
 from assise.api.values import JsonMap, make_model, read_body, read_text
 from assise.app import POSITION_HEADER
-from assise.errors import AssiseError, DeniedError, RequestError, TokenError
-from assise.identity.callers import Caller
+from assise.errors import (
+    DeniedError,
+    RequestError,
+    SerializationError,
+    TokenError,
+)
+from assise.identity.callers import SEND, Caller
 from assise.postgres.pool import Session
 from assise.schema.deletion import Deletion
 from assise.schema.resources import Resource, ServedColumn
 from assise.schema.serving import Placeholders, Statements, list_batches
 
 MAX_ROWS = 1_000
-_PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+PAGE_BYTES = 4 << 20
+"""A page ends with the row that reaches this size, whatever number of rows is asked for."""
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+RESTORE = "/restore"
+CHANGED = "40001"
+"""The state of a row that was changed since a repeatable transaction began."""
+
+_PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 
 
 @dataclass(frozen=True)
@@ -47,19 +56,6 @@ class TableEndpoints:
     context: Context
     resource: Resource
     deletion: Deletion | None
-
-    def answering(self, work: Endpoint) -> Endpoint:
-        """An endpoint that answers errors as problems."""
-
-        async def answer(request: Request) -> Response:
-            try:
-                return await work(request)
-            except AssiseError as error:
-                return answer_error(error)
-            except ClientDisconnect:
-                return make_problem(400, "the body did not arrive")
-
-        return answer
 
     @cached_property
     def model(self) -> type[BaseModel]:
@@ -108,12 +104,14 @@ class TableEndpoints:
             conditions = [*conditions, statements.behind(query.order, last, parameters)]
         limit = parameters.add(query.limit + 1, "int8")
         row = statements.row(query.select, query.includes)
-        statement = statements.list_rows(row, conditions, query.order, limit)
+        most = parameters.add(PAGE_BYTES, "int8")
+        statement = statements.list_rows(row, conditions, query.order, limit, most)
         rows = await session.fetch(statement, parameters.values)
-        body = ['{"items":[', ",".join([each["row"] for each in rows[: query.limit]]), "]"]
+        shown = rows[: query.limit]
+        body = ['{"items":[', ",".join([each["row"] for each in shown]), "]"]
         following = None
-        if len(rows) > query.limit:
-            end = rows[query.limit - 1]
+        if len(rows) > query.limit or (shown and shown[-1]["bytes"] >= PAGE_BYTES):
+            end = shown[-1]
             following = self.context.cursors.sign(
                 asked, [end[f"k{n}"] for n in range(len(query.order))]
             )
@@ -131,14 +129,17 @@ class TableEndpoints:
         if query.count is None:
             return ""
         conditions, parameters = filtered
-        found = None
-        if query.count == "exact":
+        found = 0
+        if query.count == "exact" or not self.resource.is_public:
             counted = statements.count(conditions, SEEN_ROWS + 1)
             found = await session.fetch_value(counted, parameters.values)
-            if found <= SEEN_ROWS:
-                return f',"count":{found},"count_is":"exact"'
+        if query.count == "exact" and found <= SEEN_ROWS:
+            return f',"count":{found},"count_is":"exact"'
+        # The plan is made by statistics of all rows, others' among them.
+        if not self.resource.is_public:
+            return f',"count":{found},"count_is":"estimated"'
         plan = await session.fetch_value(statements.estimate(conditions), parameters.values)
-        estimated = max(int(plan[0]["Plan"]["Plan Rows"]), found or 0)
+        estimated = max(int(plan[0]["Plan"]["Plan Rows"]), found)
         return f',"count":{estimated},"count_is":"estimated"'
 
     async def _check_served(
@@ -200,7 +201,11 @@ class TableEndpoints:
             text = f"[{','.join(made)}]" if is_list else made[0]
             if noted is not None:
                 await noted.keep(session, statements.schema, (201, text))
-        headers = {} if is_list else {"ETag": _tag(text), "Location": self._place(text)}
+        headers = (
+            {}
+            if is_list
+            else {"ETag": _tag(text), "Location": _place(request, self.resource.key, text)}
+        )
         return _answer(201, text, {**headers, **_position(session)})
 
     async def _insert(
@@ -286,19 +291,34 @@ class TableEndpoints:
         """One row deleted; where rows are deleted softly, with what is below it."""
         caller = await self._enter(request)
         check_words(request.scope["query_string"].decode("latin-1"), ())
-        key, parameters = self._read_key(request), Placeholders()
-        async with self.context.session(request, caller) as session:
-            statements = await self.context.find_statements(session, self.resource)
-            if self.deletion is not None:
-                if "if-match" in request.headers:
-                    await self._match(session, statements, key, request)
-                return await self._call(session, statements, self.deletion.names[0], key)
-            statement = statements.delete(statements.key_is(key, parameters))
-            gone = await session.fetch_one(statement, parameters.values)
-            if gone is None:
-                raise self._not_found()
-            _check_tag(request, gone["row"])
-        return Response(status_code=204, headers={**_PRIVATE, **_position(session)})
+        key = self._read_key(request)
+        # Who may change no column cannot lock a row: the transaction fails where it has changed.
+        repeatable = "if-match" in request.headers and not self.resource.update
+        try:
+            async with self.context.session(request, caller, repeatable=repeatable) as session:
+                answer = await self._delete(session, key, request)
+        except SerializationError as error:
+            if not repeatable or getattr(error.__cause__, "sqlstate", "") != CHANGED:
+                raise
+            raise _changed() from None
+        answer.headers.update(_position(session))
+        return answer
+
+    async def _delete(self, session: Session, key: Sequence[object], request: Request) -> Response:
+        statements, parameters = (
+            await self.context.find_statements(session, self.resource),
+            Placeholders(),
+        )
+        if self.deletion is not None:
+            if "if-match" in request.headers:
+                await self._match(session, statements, key, request)
+            return await self._call(session, statements, self.deletion.names[0], key)
+        statement = statements.delete(statements.key_is(key, parameters))
+        gone = await session.fetch_one(statement, parameters.values)
+        if gone is None:
+            raise self._not_found()
+        _check_tag(request, gone["row"])
+        return Response(status_code=204, headers=_PRIVATE)
 
     async def restore(self, request: Request) -> Response:
         """One row restored, with what was deleted with it."""
@@ -345,7 +365,7 @@ class TableEndpoints:
     async def _enter(self, request: Request, *, reads: bool = False) -> Caller:
         caller = await self.context.find_caller(request)
         if caller.user_id is None and not (reads and self.resource.is_public):
-            raise TokenError("a token is needed")
+            raise TokenError("a token is needed", remedy=SEND)
         return caller
 
     async def _read(self, request: Request) -> bytes:
@@ -370,10 +390,12 @@ class TableEndpoints:
 
     def _read_key(self, request: Request) -> list[object]:
         """The key in a path; one that no row can have is not found."""
+        texts = [request.path_params[f"key{n}"] for n, _ in enumerate(self.resource.key)]
+        if "raw_path" in request.scope:
+            texts = _split_path(request, texts)
         found = []
-        for n, name in enumerate(self.resource.key):
+        for name, text in zip(self.resource.key, texts, strict=True):
             try:
-                text = request.path_params[f"key{n}"]
                 found.append(read_text(self.resource.fields[name], text))
             except RequestError:
                 raise self._not_found() from None
@@ -390,17 +412,6 @@ class TableEndpoints:
         return {
             name: values[of] for name, of in self.resource.filled.items() if values[of] is not None
         }
-
-    def _place(self, text: str) -> str:
-        row = json.loads(text)
-        return "/".join(
-            [
-                "",
-                "api",
-                self.resource.table,
-                *(quote(str(row[name]), safe="") for name in self.resource.key),
-            ]
-        )
 
     def _not_found(self) -> RequestError:
         return RequestError(f"no such row of {self.resource.table}", status=404)
@@ -437,6 +448,31 @@ def _check_tag(request: Request, whole: str | None) -> None:
         return
     tags = _list_tags(header)
     if whole is None or ("*" not in tags and _tag(whole) not in tags):
-        raise RequestError(
-            "the row is not as you know it", status=412, remedy="Read it, and send its ETag."
-        )
+        raise _changed()
+
+
+def _changed() -> RequestError:
+    remedy = "Read it, and send its ETag."
+    return RequestError("the row is not as you know it", status=412, remedy=remedy)
+
+
+def _split_path(request: Request, texts: Sequence[str]) -> list[str]:
+    """The parts of a key as they were sent: a slash inside of one is written %2F.
+
+    Raises:
+        RequestError: the path has other slashes.
+    """
+    raw = request.scope["raw_path"].partition(b"?")[0].decode("latin-1")
+    if request.scope["route"].path.endswith(RESTORE):
+        raw = raw.removesuffix(RESTORE)
+    found = [unquote(each) for each in raw.split("/")[-len(texts) :]]
+    if "/".join(found) != "/".join(texts):
+        raise RequestError("no such row", status=404)
+    return found
+
+
+def _place(request: Request, key: Sequence[str], text: str) -> str:
+    """Where a new row is: below the path that it was sent to."""
+    row = json.loads(text)
+    keys = (quote(str(row[name]), safe="") for name in key)
+    return "/".join([quote(request.scope["path"].rstrip("/")), *keys])

@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from fastapi import APIRouter
-from starlette.requests import Request
 from starlette.responses import Response
 
 from assise.api.capture import find_capture
 from assise.api.context import Context
 from assise.api.describe import describe_operation
-from assise.api.health import read_health, read_live
-from assise.api.resources import Endpoint, TableEndpoints
+from assise.api.health import LIVE, Health, read_live
+from assise.api.problems import Endpoint, answering
+from assise.api.resources import RESTORE, TableEndpoints
+from assise.api.search import SearchEndpoints, describe_search, describe_suggest
 from assise.app import App
+from assise.schema.resources import Resource
+from assise.types.names import read_modifiers
 
 
 class Route(NamedTuple):
@@ -40,7 +43,7 @@ def make_router(app: App) -> APIRouter:
         for route in list_routes(rows):
             router.add_api_route(
                 route.path,
-                rows.answering(route.endpoint),
+                answering(route.endpoint),
                 methods=[route.method],
                 response_class=Response,
                 name=f"{route.action} {resource.table}",
@@ -49,13 +52,28 @@ def make_router(app: App) -> APIRouter:
                 status_code=None,
             )
 
-    async def health(_request: Request) -> Response:
-        return await read_health(app)
+    search = SearchEndpoints(context)
+    described = {
+        "search": (search.search, describe_search()),
+        "suggest": (search.suggest, describe_suggest()),
+    }
+    for name, (endpoint, description) in described.items():
+        if search.tables and name not in context.rules.resources:
+            router.add_api_route(
+                f"/api/{name}",
+                answering(endpoint),
+                methods=["GET"],
+                response_class=Response,
+                name=name,
+                tags=["search"],
+                openapi_extra=description,
+                status_code=None,
+            )
 
     if capture := find_capture(app):
         router.routes.extend(capture.list_routes())
-    router.add_api_route("/health", health, methods=["GET"], tags=["health"])
-    router.add_api_route("/health/live", read_live, methods=["GET"], tags=["health"])
+    router.add_api_route("/health", Health(app).read, methods=["GET"], tags=["health"])
+    router.add_api_route(LIVE, read_live, methods=["GET"], tags=["health"])
     return router
 
 
@@ -63,7 +81,8 @@ def list_routes(rows: TableEndpoints) -> Iterator[Route]:
     """What a table offers, by its manifest."""
     resource = rows.resource
     path = f"/api/{resource.table}"
-    one = "/".join([path, *(f"{{key{n}}}" for n, _ in enumerate(resource.key))])
+    parts = [f"{{key{n}{_converter(resource, name)}}}" for n, name in enumerate(resource.key)]
+    one = "/".join([path, *parts])
     yield Route("GET", path, "list", rows.list_page)
     yield Route("GET", one, "read", rows.read)
     if resource.posts:
@@ -75,4 +94,10 @@ def list_routes(rows: TableEndpoints) -> Iterator[Route]:
     if resource.api.delete:
         yield Route("DELETE", one, "delete", rows.delete)
     if resource.api.restore:
-        yield Route("POST", f"{one}/restore", "restore", rows.restore)
+        yield Route("POST", f"{one}{RESTORE}", "restore", rows.restore)
+
+
+def _converter(resource: Resource, name: str) -> str:
+    """How a part of a path is matched: slashes are for texts alone."""
+    base, _ = read_modifiers(resource.fields[name].type)
+    return ":path" if base in {"text", "varchar", "citext"} else ""

@@ -62,12 +62,25 @@ NOUNS = {
         "assise.cli.analytics",
         "Count users and events: active, trend, retention, funnel, lifecycle; revenue, check.",
     ),
+    "cache": Noun("assise.cli.cache", "The cache in Redis: stats, clear."),
     "identity": Noun(
         "assise.cli.identity",
         "Who is calling: a token for development; keep a copy of Supabase's users in step.",
     ),
+    "mongo": Noun(
+        "assise.cli.mongo",
+        "Collections that stay in MongoDB: diff, ensure; explain, slow, indexes.",
+    ),
     "pg": Noun("assise.cli.pg", "The embedded PostgreSQL: start, stop, status, shell, url."),
-    "schema": Noun("assise.cli.schema", "The tables of the manifest: sql, diagram, models."),
+    "redis": Noun(
+        "assise.cli.redis",
+        "The keys of Redis that are declared: keys, ensure, check; stop the embedded one.",
+    ),
+    "schema": Noun(
+        "assise.cli.revisions",
+        "The tables of the manifest: sql, diagram, models; and their revisions: diff, revise, "
+        "apply, revert, status, lint, mark.",
+    ),
     "search": Noun(
         "assise.cli.search", "Search tables: query, explain, eval; build, status, check."
     ),

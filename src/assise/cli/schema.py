@@ -1,4 +1,4 @@
-"""`assise schema`: the tables of the manifest."""
+"""`assise schema`: the tables of the manifest; `cli/revisions.py` adds its other verbs."""
 
 from __future__ import annotations
 

@@ -22,6 +22,8 @@ from assise.cli.options import (
     open_project,
 )
 from assise.cli.search_eval import InOption, Ranked, measure, write_runs
+from assise.cli.search_report import report
+from assise.cli.search_suggest import suggest
 from assise.errors import UsageError
 from assise.search.query import Answer, Request
 from assise.search.snippet import highlight
@@ -76,6 +78,24 @@ CursorOption = Annotated[
     typer.Option("--cursor", help="Go on behind the hit with this cursor.", show_default=False),
 ]
 MatchOption = Annotated[Needed, typer.Option("--match", help="How much of the query a hit has.")]
+SortOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sort",
+        metavar="COLUMNS",
+        help="Order by columns of the one table in --in, as -stars,name.",
+        show_default=False,
+    ),
+]
+DistinctOption = Annotated[
+    str | None,
+    typer.Option(
+        "--distinct",
+        metavar="COLUMN",
+        help="One hit for each value of a column of the one table in --in.",
+        show_default=False,
+    ),
+]
 AsOption = Annotated[As, typer.Option("--as", help="The role; admin sees all rows.")]
 ReindexOption = Annotated[bool, typer.Option("--repair", help="Index again what differs.")]
 
@@ -111,6 +131,8 @@ def query(
     filters: FilterOption = None,
     cursor: CursorOption = None,
     match: MatchOption = Needed.any,
+    sort: SortOption = None,
+    distinct: DistinctOption = None,
     role: AsOption = As.app,
     queries: QueriesOption = None,
     run: RunOption = None,
@@ -132,13 +154,22 @@ def query(
             remedy="Give the text, or --queries FILE --run FILE.",
         )
     request = Request(
-        text, types, limit, filters=read_filters(filters), cursor=cursor, match=match.value
+        text,
+        types,
+        limit,
+        filters=read_filters(filters),
+        cursor=cursor,
+        match=match.value,
+        sort=sort.split(",") if sort else (),
+        distinct=distinct,
     )
     found = search.query(request, user_id=user, tenant_id=tenant, role=role.value)
     if as_json:
         print(json.dumps(asdict(found), ensure_ascii=False, default=str))
     else:
         _print_hits(found)
+        if found.did_you_mean is not None:
+            context.obj.terminal.say(show_controls(f"did you mean: {found.did_you_mean}"))
         hits = count_of(found.total or 0, "hit")
         more = "over " if found.estimated else ""
         context.obj.terminal.say(f"{more}{hits} in {found.execution_time_ms:.0f} ms")
@@ -255,5 +286,10 @@ add_command(
     app,
     "assise search eval queries.tsv judgements.tsv --in projects",
     "assise search eval queries.tsv judgements.tsv --in projects --fail-under 0.6",
+    "assise search eval --clicks 30 --in projects",
     name="eval",
 )(measure)
+add_command(app, "assise search report --days 30")(report)
+add_command(app, 'assise search suggest "authen" --user 507f1f77-bcf8-86cd-8799-430007000000')(
+    suggest
+)

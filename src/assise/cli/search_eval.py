@@ -18,11 +18,12 @@ from assise.cli.options import (
     UserOption,
     open_project,
 )
+from assise.errors import UsageError
 from assise.files import check_writable, write_file
 from assise.search.evaluate import MEASURES, Evaluation, Mean, evaluate
 from assise.search.judgements import read_judgements, read_queries, write_run
 from assise.search.query import Enough
-from assise.search.rankings import METHODS, open_rankings
+from assise.search.rankings import METHODS, judge_by_clicks, open_rankings
 from assise.search.verbs import SearchVerbs
 from assise.wording import show_controls
 
@@ -32,14 +33,23 @@ InOption = Annotated[
 ]
 ALL_METHODS = ",".join(METHODS)
 QueriesArgument = Annotated[
-    Path,
+    Path | None,
     typer.Argument(
         help="The queries: id and text, parted by a tab, or JSON lines.", show_default=False
     ),
 ]
 JudgementsArgument = Annotated[
-    Path,
+    Path | None,
     typer.Argument(help="What fits: query, row and grade, parted by tabs.", show_default=False),
+]
+ClicksOption = Annotated[
+    int | None,
+    typer.Option(
+        "--clicks",
+        metavar="DAYS",
+        help="Instead of files: the queries of so many days, and their hits that were opened.",
+        show_default=False,
+    ),
 ]
 MethodsOption = Annotated[
     str,
@@ -61,10 +71,11 @@ FailOption = Annotated[
 
 def measure(
     context: typer.Context,
-    queries: QueriesArgument,
-    judgements: JudgementsArgument,
+    queries: QueriesArgument = None,
+    judgements: JudgementsArgument = None,
     manifest: ManifestOption = Path(),
     *,
+    clicks: ClicksOption = None,
     tables: InOption = None,
     user: UserOption = None,
     tenant: TenantOption = None,
@@ -77,9 +88,17 @@ def measure(
     """Measure search on judged queries: nDCG@10, MRR and recall@100 by method, with 95 % intervals,
     and the queries that are answered worst. Without --user or --tenant over all rows.
     """
-    asked, judged = read_queries(queries), read_judgements(judgements)
     search = open_project(context.obj.terminal, manifest, to).search
     types = tables.split(",") if tables else None
+    if clicks is not None and queries is None:
+        asked, judged = judge_by_clicks(search.read_clicks(days=clicks), types)
+    elif clicks is None and queries and judgements:
+        asked, judged = read_queries(queries), read_judgements(judgements)
+    else:
+        raise UsageError(
+            "a measure has queries and judgements, or clicks",
+            remedy="Give the files of both, or --clicks DAYS.",
+        )
     with open_rankings(
         search, types, user_id=user, tenant_id=tenant, methods=methods.split(",")
     ) as found:

@@ -12,6 +12,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from enum import Enum
+from functools import lru_cache
 from struct import error as StructError
 from typing import Any, Protocol, cast
 from uuid import UUID
@@ -76,6 +77,11 @@ class Form(Enum):
         if self is Form.PLAIN:
             return name
         return (ESCAPES if self is Form.JSONB else FIRST_ESCAPES).unescape(name)
+
+    @property
+    def read_key(self) -> Callable[[str], bytes]:
+        """Return what reads a name in the text to the bytes of the document's key."""
+        return _KEY_READERS[self]
 
 
 _Scalar = None | bool | int | float | str
@@ -156,8 +162,9 @@ def read_fields(value: dict[str, Json], *, form: Form = Form.JSONB) -> bytes:
 
     jsonb does not keep the order of fields: those of a DBRef are put in theirs.
     """
+    read_key = form.read_key
     fields = [
-        (_key(form.unescape(name)), read_value(item, form=form))
+        (read_key(name), read_value(item, form=form))
         for name, item in value.items()
         if name != "$bson"
     ]
@@ -205,10 +212,20 @@ def _malformed(name: str, value: Json) -> ExtendedJsonError:
     return ExtendedJsonError(f"{name}: {shown[:80]} is not what Extended JSON has under {name}")
 
 
-def _key(name: str) -> bytes:
-    if "\0" in name:
-        raise ExtendedJsonError(f"the key {name!r} holds a NUL, which BSON does not have")
-    return name.encode()
+def _make_key_reader(form: Form) -> Callable[[str], bytes]:
+    def read(name: str) -> bytes:
+        key = form.unescape(name)
+        if "\0" in key:
+            raise ExtendedJsonError(f"the key {key!r} holds a NUL, which BSON does not have")
+        return key.encode()
+
+    read_short = lru_cache(4096)(read)
+    return lambda name: read_short(name) if len(name) <= SHORT else read(name)
+
+
+SHORT = 64
+"""Keys that are remembered are at most so long."""
+_KEY_READERS = {form: _make_key_reader(form) for form in Form}
 
 
 def _int(value: int) -> Element:
@@ -427,7 +444,7 @@ class _PieceReader:
                 run = bytearray(data)
                 pieces[name] = kind, cast(bytes, run)
             else:
-                run += b"%c%b\0%b" % (kind, _key(self._form.unescape(name)), data)
+                run += b"%c%b\0%b" % (kind, self._form.read_key(name), data)
         return pieces
 
     def _fields(self, names: FieldNames, depth: int) -> Iterator[tuple[str, Json]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,8 @@ from assise.settings import expand
 
 FindUser = Callable[[str], Awaitable[list[str]]]
 """Gives the keys of the users whose matched column has a value."""
+
+SEND = "Send the header Authorization: Bearer TOKEN."
 
 _INT_BITS = {"int2": 15, "int4": 31, "int8": 63}
 
@@ -60,7 +63,7 @@ class Callers:
             return NOBODY
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            raise TokenError("the header Authorization has no bearer token")
+            raise TokenError("the header Authorization has no bearer token", remedy=SEND)
         identity = IDENTITY.of(self.manifest) or Identity()
         token = token.strip()
         if self._development is not None and development.is_own(token):
@@ -95,7 +98,10 @@ class Callers:
         identity = IDENTITY.of(self.manifest)
         if identity is None:
             return None
-        return Verifier(_expand(identity.issuer), _expand(identity.audience), _keys(identity))
+        issuer = _expand(identity.issuer)
+        if identity.is_supabase:
+            issuer = _join_slashes(issuer)
+        return Verifier(issuer, _expand(identity.audience), _keys(identity))
 
     @cached_property
     def _development(self) -> Verifier | None:
@@ -175,6 +181,8 @@ def _check_key(text: str, kind: str) -> str:
 def _keys(identity: Identity) -> Keys:
     if identity.jwks is not None:
         url = _expand(identity.jwks)
+        if identity.is_supabase:
+            url = _join_slashes(url)
         if not url.startswith(("https://", "http://")):
             remedy = "Give the URL of the issuer's keys; it begins with https://."
             raise UsageError("identity: jwks is no URL", remedy=remedy)
@@ -189,6 +197,11 @@ def _expand(text: str) -> str:
         return expand(text)
     except UsageError as error:
         raise UsageError(f"identity: {error.message}", remedy=error.remedy) from None
+
+
+def _join_slashes(url: str) -> str:
+    """The URL of a project, which people write with a slash at its end or without."""
+    return re.sub("(?<!:)/+", "/", url)
 
 
 def _read_claim(claims: Claims, path: str) -> object:
@@ -221,6 +234,6 @@ def check_role(caller: Caller, role: RoleName) -> None:
         TokenError: nobody calls. ForbiddenError: the token does not have the role.
     """
     if caller.user_id is None:
-        raise TokenError("a token is needed")
+        raise TokenError("a token is needed", remedy=SEND)
     if role != "app" and role not in caller.roles:
         raise ForbiddenError(f"the role {role} is needed")

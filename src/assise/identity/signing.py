@@ -100,18 +100,21 @@ def read_public_key(text: str) -> OneKey:
     )
 
 
-def read_key_set(text: bytes) -> dict[str, SigningKey]:
-    """The keys of a JWKS (RFC 7517) by name; what is of another kind is passed over.
+def read_key_set(text: bytes) -> list[tuple[str | None, SigningKey]]:
+    """The keys of a JWKS (RFC 7517), which may have names; others' kinds are passed over.
 
     Raises:
         ValueError: it is no set of keys.
     """
     jwt = load("jwt", extra="api")
-    found = json.loads(text)
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     listed = found.get("keys") if isinstance(found, dict) else None
     if not isinstance(listed, list):
         raise ValueError("no keys")
-    keys = {}
+    keys = []
     for entry in listed:
         algorithm = _find_algorithm(entry) if isinstance(entry, dict) else None
         if algorithm is not None and entry.get("use", "sig") == "sig":
@@ -119,7 +122,8 @@ def read_key_set(text: bytes) -> dict[str, SigningKey]:
                 key = jwt.PyJWK(entry, algorithm).key
             except jwt.PyJWTError:
                 continue
-            keys[str(entry.get("kid", ""))] = SigningKey(algorithm, key)
+            name = entry.get("kid")
+            keys.append((None if name is None else str(name), SigningKey(algorithm, key)))
     return keys
 
 
@@ -140,7 +144,7 @@ class PublishedKeys:
     url: str
     clock: Callable[[], float] = monotonic
     fetches: int = 0
-    _keys: dict[str, SigningKey] = field(default_factory=dict)
+    _keys: list[tuple[str | None, SigningKey]] = field(default_factory=list)
     _asked_at: float | None = None
     _got_at: float | None = None
     _fetching: asyncio.Task[bool] | None = None
@@ -174,9 +178,10 @@ class PublishedKeys:
             await client.aclose()
 
     def _pick(self, key_id: str | None, algorithm: str) -> SigningKey | None:
+        named = [each for name, each in self._keys if key_id in {None, name}]
+        fitting = [each for each in named if each.algorithm == algorithm]
         if key_id is not None:
-            return self._keys.get(key_id)
-        fitting = [each for each in self._keys.values() if each.algorithm == algorithm]
+            return next(iter([*fitting, *named]), None)
         return fitting[0] if len(fitting) == 1 else None
 
     def _may_ask(self) -> bool:

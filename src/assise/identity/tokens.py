@@ -81,7 +81,7 @@ class Verifier:
             claims: Claims = jwt.decode(
                 token, key.key, algorithms=[key.algorithm], leeway=LEEWAY_S, options=_OPTIONS
             )
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, RecursionError) as error:
             raise TokenError(_explain(jwt, error)) from error
         self._verified[token] = (key, claims)
         if len(self._verified) > MAX_KNOWN:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 from pydantic import TypeAdapter
 
@@ -21,6 +22,7 @@ _NO_TEXTS = frozenset({"boolean", "integer", "number"})
 _CLOSED = frozenset({"enum", "const", "pattern", "format"})
 
 
+@cache
 def json_schema() -> dict[str, Schema]:
     """The shape of the file, for editors. What a schema cannot say, loading checks."""
     return {

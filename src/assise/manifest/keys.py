@@ -26,7 +26,11 @@ class Keyed(BaseModel):
     """A mapping of the manifest whose keys are known: a frozen value."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True
+        defer_build=True,
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        hide_input_in_errors=True,
     )
 
 
@@ -50,7 +54,8 @@ class Key(Generic[T]):
     schema: the JSON Schema of its values, where the type does not give it.
     is_secret: its texts stay as they are written until they are used, and no error shows them.
     written: the value for the file, given the place and all tables; None leaves the key out.
-    is_block: of a table: its list is written behind the columns, one item a line.
+    is_block: of a table: its list is written behind the columns, one item a line; of the manifest:
+        its mapping is written behind the plain keys, one entry a line.
     """
 
     name: str

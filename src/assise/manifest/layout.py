@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -162,6 +162,36 @@ class Layout:
 def layouts(layout: Layout, root: str) -> tuple[TableLayout, ...]:
     """The collection's table `root` and all tables below it, parents first."""
     return tuple(layout.tables[name] for name in layout.tree(root))
+
+
+def restrict(layout: Layout, other: Layout) -> Layout:
+    """The tables and columns of a layout that another one has too."""
+    tables = {
+        name: replace(table, columns=_restrict(table.columns, other.tables[name].columns))
+        for name, table in layout.tables.items()
+        if name in other.tables
+    }
+    return replace(layout, tables=tables)
+
+
+def rename_column(layout: Layout, table: str, old: str, *, new: str) -> Layout:
+    """A layout in which a column has another name; the same where there is no such column."""
+    found = layout.tables.get(table)
+    if found is None or old not in found.names:
+        return layout
+    renamed = replace(
+        found,
+        primary_key=tuple(new if name == old else name for name in found.primary_key),
+        columns={new if name == old else name: each for name, each in found.columns.items()},
+        extra=new if found.extra == old else found.extra,
+    )
+    return replace(layout, tables={**layout.tables, table: renamed})
+
+
+def _restrict(
+    columns: Mapping[str, ColumnLayout], others: Mapping[str, ColumnLayout]
+) -> Mapping[str, ColumnLayout]:
+    return {name: column for name, column in columns.items() if name in others}
 
 
 def derive_layout(

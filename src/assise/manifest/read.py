@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -63,10 +64,16 @@ def load_manifest(path: Path) -> Manifest:
 def parse_manifest(text: str, file: str = "assise.yaml") -> Manifest:
     """The manifest in a YAML text; `file` is its name in errors.
 
+    A verb reads its manifest several times: a text without variables is parsed once.
+
     Raises:
         ManifestError: something in it cannot be used; the message has one line for each of the
             first ten problems.
     """
+    return _parse(text, file) if "${" in text else _parse_once(text, file)
+
+
+def _parse(text: str, file: str) -> Manifest:
     schema, variables = json_schema(), Variables()
     value, lines, found = read_nodes(text)
     value = _write_out(value)
@@ -79,6 +86,9 @@ def parse_manifest(text: str, file: str = "assise.yaml") -> Manifest:
         return result
     shown = hide_contents(result, variables.replaced, file_text=text)
     raise manifest_error(list(shown), file, lines=lines)
+
+
+_parse_once = lru_cache(maxsize=2)(_parse)
 
 
 def _validate(

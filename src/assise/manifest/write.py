@@ -41,8 +41,14 @@ class _Writer:
     with_secrets: bool
 
     def write(self) -> Iterator[str]:
-        for name, text in self._list_keys((), keys_on("manifest"), self.manifest):
+        keys = keys_on("manifest")
+        plain = tuple(key for key in keys if not key.is_block)
+        for name, text in self._list_keys((), plain, self.manifest):
             yield f"{name}: {text}"
+        for key in keys:
+            if key.is_block and key.of(self.manifest):
+                yield from ["", f"{key.name}:"]
+                yield from self._write_entries((key.name,), key)
         yield ""
         yield "tables:" if self.manifest.tables else "tables: {}"
         for name, table in self.manifest.tables.items():
@@ -69,6 +75,12 @@ class _Writer:
                 yield from self._write_items(at, key, table)
             for line in self.comments.get(at, "").splitlines() if key.is_block else ():
                 yield f"      # {_comment(line)}"
+
+    def _write_entries(self, place: Place, key: AnyKey) -> Iterator[str]:
+        """The entries of a mapping of the manifest, one a line."""
+        entries = self._value_of(place, key, self.manifest)
+        for name, entry in entries.items() if isinstance(entries, dict) else ():
+            yield f"  {quote_scalar(name)}: {self._write_value((*place, name), entry)}"
 
     def _write_items(self, place: Place, key: AnyKey, table: Table) -> Iterator[str]:
         """The items of a list, one a line, each with its comment."""

@@ -57,7 +57,7 @@ class Catalog:
                 remedy="Give the URL again with its password, such as '${MONGO_URL}'.",
             )
         with self._translated():
-            self._client = _connect(url)
+            self._client = connect(url)
             self.close = weakref.finalize(self, self._client.close)
             # In a URL `admin` is mostly where the user is known, and never what is moved.
             default = self._client.get_default_database("admin").name
@@ -198,13 +198,14 @@ def _is_servers_own(name: str) -> bool:
     return name.startswith("system.") and not name.startswith(BUCKETS)
 
 
-def _connect(url: str) -> MongoClient[dict[str, Any]]:
+def connect(url: str, *, silence_ms: int = SILENCE_MS) -> MongoClient[dict[str, Any]]:
+    """Open a client; a command may take `silence_ms` for its reply, or, with 0, any time."""
     options = url.partition("?")[2].lower()
     defaults: dict[str, Any] = {}
     if "serverselectiontimeoutms=" not in options:
         defaults["serverSelectionTimeoutMS"] = SELECTION_MS
     if "sockettimeoutms=" not in options and "&timeoutms=" not in f"&{options}":
-        defaults["socketTimeoutMS"] = SILENCE_MS
+        defaults["socketTimeoutMS"] = silence_ms or None
     if "appname=" not in options:
         defaults["appname"] = "assise"
     with warnings.catch_warnings():

@@ -15,7 +15,7 @@ from pymongo.errors import (
     ServerSelectionTimeoutError,
 )
 
-from assise.errors import SourceError
+from assise.errors import AssiseError, SourceError
 
 AGAIN = "The same command continues where it stopped."
 
@@ -46,6 +46,7 @@ _TELLS = (
     ("Connection refused", "Check host and port, and that the server runs."),
     ("Name or service not known", "Check the name of the host in the URL."),
     ("nodename nor servname", "Check the name of the host in the URL."),
+    ("checking out a connection", "Raise mongo.max_pool_size, or make the queries shorter."),
     ("timed out", f"Check that this machine may reach the server. {AGAIN}"),
     ("No replica set members", "Check replicaSet and readPreference in the URL."),
     ("connection closed", f"The server has closed the connection. {AGAIN}"),
@@ -60,34 +61,46 @@ _NOISE = re.compile(
 
 
 @contextmanager
-def translated(place: str, secrets: Collection[str]) -> Iterator[None]:
-    """Translate pymongo's errors to a SourceError that names the place; no secret is shown."""
+def translated(
+    place: str,
+    secrets: Collection[str],
+    *,
+    error_class: type[AssiseError] = SourceError,
+    remedies: Mapping[int, str] = {},
+) -> Iterator[None]:
+    """Translate pymongo's errors to one of ours that names the place; no secret is shown.
+
+    `remedies` are by the codes of errors, before those of a source; that of 0 is for all others.
+    """
     try:
         yield
     except PyMongoError as error:
-        raise _translate(error, place, secrets) from error
+        message, remedy = _translate(error, place, secrets)
+        code = error.code if isinstance(error, OperationFailure) else None
+        remedy = remedies.get(0, remedy) if remedy == AGAIN else remedy
+        raise error_class(message, remedy=remedies.get(code or -1, remedy)) from error
     except (OSError, ValueError, TypeError, UserWarning) as error:
         # Options of the URL that pymongo does not check: a file that is not there, an unknown word.
         message = f"{place}: {_clean(str(error), secrets)}"
-        raise SourceError(message, remedy=_find_remedy_of_url(message)) from error
+        raise error_class(message, remedy=_find_remedy_of_url(message)) from error
 
 
-def _translate(error: PyMongoError, place: str, secrets: Collection[str]) -> SourceError:
+def _translate(error: PyMongoError, place: str, secrets: Collection[str]) -> tuple[str, str]:
+    """Say what happened, and what to do."""
     message = _clean(str(error), secrets)
     if isinstance(error, OperationFailure | NotPrimaryError):
         details = error.details if isinstance(error.details, Mapping) else {}
         code = error.code if isinstance(error, OperationFailure) else details.get("code")
         named = f" (code {code})" if code else ""
         remedy = _REMEDIES.get(code or 0, AGAIN)
-        return SourceError(f"{place}: {message}{named}", remedy=remedy)
+        return f"{place}: {message}{named}", remedy
     if isinstance(error, ServerSelectionTimeoutError):
-        return SourceError(f"{place} cannot be reached: {message}", remedy=_find_remedy(message))
+        return f"{place} cannot be reached: {message}", _find_remedy(message)
     if isinstance(error, AutoReconnect):
-        lost = "the connection was lost"
-        return SourceError(f"{place}: {lost}: {message}", remedy=_find_remedy(message))
+        return f"{place}: the connection was lost: {message}", _find_remedy(message)
     if isinstance(error, ConfigurationError):
-        return SourceError(f"{place} is not usable: {message}", remedy=_find_remedy_of_url(message))
-    return SourceError(f"{place}: {message}", remedy=AGAIN)
+        return f"{place} is not usable: {message}", _find_remedy_of_url(message)
+    return f"{place}: {message}", _find_remedy(message)
 
 
 def _find_remedy(message: str) -> str:

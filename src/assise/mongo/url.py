@@ -9,6 +9,7 @@ from pymongo.common import URI_OPTIONS_VALIDATOR_MAP
 
 _USERINFO = re.compile(r"^([a-z+]+://[^/?:]*?)(?::|%3a)(.*)@(?=[^@]*$)", re.IGNORECASE | re.DOTALL)
 _SECRETS = {"authmechanismproperties", "tlscertificatekeyfilepassword", "sslpem_passphrase"}
+_OF_SETS = {"replicaset", "directconnection", "loadbalanced", "srvmaxhosts", "srvservicename"}
 _SHOWN = URI_OPTIONS_VALIDATOR_MAP.keys() - _SECRETS
 _WITHOUT_PASSWORD = {"MONGODB-X509", "MONGODB-AWS", "MONGODB-OIDC", "GSSAPI"}
 
@@ -44,6 +45,25 @@ def list_secrets(url: str) -> set[str]:
     written = {found.group(2)} if found else set()
     written |= {each.partition("=")[2] for each in options if _name_of(each) in _SECRETS}
     return {form for each in written if each for form in (each, unquote_plus(each))}
+
+
+def point_at(url: str, member: str) -> str:
+    """Return a URL that leads to one member of a replica set, with the same user and options.
+
+    >>> point_at("mongodb+srv://anna:pw@db.example/shop?replicaSet=rs0", "db-1.example:27017")
+    'mongodb://anna:pw@db-1.example:27017/shop?tls=true&authSource=admin&directConnection=true'
+    """
+    head, options = _split(url)
+    scheme, _, rest = head.partition("://")
+    user, at, place = rest.rpartition("@")
+    database = place.partition("/")[2]
+    names = {_name_of(each) for each in options}
+    kept = [each for each in options if each and _name_of(each) not in _OF_SETS]
+    if scheme.lower() == "mongodb+srv":
+        kept += ["tls=true"] if not {"tls", "ssl"} & names else []
+        kept += ["authSource=admin"] if at and "authsource" not in names else []
+    joined = "&".join([*kept, "directConnection=true"])
+    return f"mongodb://{user}{at}{member}/{database}?{joined}"
 
 
 def _split(url: str) -> tuple[str, list[str]]:

@@ -23,7 +23,7 @@ def write_models(connection: Connection, tables: Sequence[str]) -> str:
         MissingExtraError: sqlacodegen is not installed. UsageError: a table is not there.
     """
     sqlalchemy = extras.load("sqlalchemy", extra=EXTRA)
-    generators = extras.load("sqlacodegen.generators", extra=EXTRA)
+    text = extras.load("assise.postgres.model_text", extra=EXTRA)
 
     def connect() -> psycopg.Connection:
         with without_service(connection.conninfo):
@@ -49,7 +49,6 @@ def write_models(connection: Connection, tables: Sequence[str]) -> str:
         metadata = sqlalchemy.MetaData()
         for schema, names in groups.items():
             metadata.reflect(engine, schema, only=names)
-        text: str = generators.DeclarativeGenerator(metadata, engine, set()).generate()
-        return text
+        return str(text.ModelText(metadata, engine, set()).generate())
     finally:
         engine.dispose()

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
 from psycopg import pq
@@ -43,6 +43,16 @@ _numbers = count()
 def name_cursor() -> str:
     """A name that no other cursor of this process has."""
     return f"stream_{next(_numbers)}"
+
+
+class Watch(Protocol):
+    """What is told of each transaction that may have written, when it has been committed."""
+
+    async def find_query(self, connection: AsyncConnection) -> bytes:
+        """A query that is sent with COMMIT; empty for none."""
+
+    async def note(self, rows: Sequence[Record]) -> None:
+        """Take note of its rows, behind the commit."""
 
 
 class Session:
@@ -155,6 +165,7 @@ class RolePool:
         is_bound: bool = True,
         others: Sequence[str] = (),
     ) -> None:
+        self.watch: Watch | None = None
         self.conninfo, self.target, self.size = conninfo, target, size
         self.timeout_s, self.has_replica = timeout_ms / 1000, has_replica
         self.is_bound, self._others = is_bound, others
@@ -190,6 +201,13 @@ class RolePool:
                 await pool.open()
                 self._pool = pool
             return self._pool
+
+    def count_used(self) -> tuple[int, int]:
+        """How many connections are in use, and how many there may be."""
+        if self._pool is None:
+            return 0, self.size
+        stats = self._pool.get_stats()
+        return stats.get("pool_size", 0) - stats.get("pool_available", 0), self.size
 
     async def close(self) -> None:
         """Close all connections."""
@@ -238,10 +256,13 @@ class RolePool:
             check_open(connection.info, connection.pgconn.finish)
             check_whole(connection.info)
             with translated(self.target, in_session=True):
-                if self.has_replica and not rights.is_read_only:
-                    session.position = await _commit(connection)
-                else:
+                if rights.is_read_only or not (self.watch or self.has_replica):
                     await connection.commit()
+                    return
+                query = await self.watch.find_query(connection) if self.watch else b""
+                rows, session.position = await _commit(connection, query, self.has_replica)
+        if self.watch is not None:
+            await self.watch.note(rows)
 
     async def read(
         self, rights: Rights, query: str, parameters: Sequence[Sequence[object]]
@@ -284,17 +305,23 @@ async def begin(
     return row is not None and bool(row["is_fresh"])
 
 
-async def _commit(connection: AsyncConnection) -> str | None:
-    """Commit, and say how far the server's log reaches: one message.
+async def _commit(
+    connection: AsyncConnection, query: bytes, has_replica: bool
+) -> tuple[list[Record], str | None]:
+    """Commit: the rows of a query before it, and how far the server's log reaches: one message.
 
-    It is the place where the next record goes. What is written to disk by now may lie before the
+    That is the place where the next record goes. What is written to disk by now may lie before the
     commit, where `synchronous_commit` is off.
     """
-    query = b"COMMIT; SELECT pg_current_wal_insert_lsn()::text AS position"
-    cursor = await connection.execute(query, prepare=False)
-    cursor.nextset()
+    position = b"SELECT pg_current_wal_insert_lsn()::text AS position" if has_replica else b""
+    message = b"; ".join(filter(None, [query, b"COMMIT", position]))
+    cursor = await connection.execute(message, prepare=False)
+    rows = await cursor.fetchall() if query else []
+    if not has_replica:
+        return rows, None
+    await cursor.set_result(-1)
     row = await cursor.fetchone()
-    return row["position"] if row else None
+    return rows, row["position"] if row else None
 
 
 class UnansweredError(Exception):

@@ -76,13 +76,13 @@ class Rest:
         key: str,
         keys: Sequence[object],
         *,
-        columns: Mapping[str, tuple[str, str]],
+        columns: Mapping[str, str],
         token: str | None = None,
     ) -> list[dict[str, Any]]:
         """The columns of the rows that have these keys, with values as psycopg gives them.
 
         Args:
-            columns: names in the result -> a column and its type.
+            columns: their names and types, the key among them.
             token: that of a user, who sees what the rules of the project show; without it, the
                 service key sees all rows.
 
@@ -110,15 +110,17 @@ class Rest:
                 tasks = [group.create_task(ask(batch)) for batch in batches]
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors.exceptions[0].__cause__
-        kinds = {alias: kind for alias, (_, kind) in columns.items()}
-        readers = {alias: _READERS.get(kinds[alias], _keep) for alias in kinds}
+        readers = {name: _READERS.get(kind, _keep) for name, kind in columns.items()}
         try:
-            return [_read_row(row, readers) for task in tasks for row in task.result()]
+            rows = [_read_row(row, readers) for task in tasks for row in task.result()]
+            if any(row[key] is None for row in rows):
+                raise ValueError(key)
         except (ValueError, TypeError, ArithmeticError) as error:
             raise TargetError(
                 f"{self.address}: a value of {table} is not of the type that the manifest says",
                 remedy="Give its columns the types that they have there.",
             ) from error
+        return rows
 
     async def is_up(self) -> bool:
         """Whether anything answers, whatever it thinks of the request."""
@@ -186,11 +188,10 @@ def _read_row(row: Mapping[str, Any], readers: Mapping[str, ReadCell]) -> dict[s
     return found
 
 
-def _select(alias: str, column: tuple[str, str]) -> str:
+def _select(name: str, kind: str) -> str:
     """A column as it is selected; a number that JSON would round comes as text."""
-    name, kind = map(_quote_name, column)
     cast = "::text" if kind.startswith("numeric") else ""
-    return f"{_quote_name(alias)}:{name}{cast}"
+    return f"{_quote_name(name)}{cast}"
 
 
 def _quote_name(name: str) -> str:

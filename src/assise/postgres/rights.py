@@ -32,7 +32,8 @@ class Rights(NamedTuple):
     An id is None where there is none: rules then show only what everybody may see. `role` is given
     where the roles share one login: empty, or a role that sees all rows. With `has_claims` the
     session has the claims of a token, as Supabase's rules read them. `others` are the roles that see
-    more rows than this one, which its login may not be.
+    more rows than this one, which its login may not be. One that `is_repeatable` sees rows as they
+    were at its first statement, and fails where it would change one that was changed since.
     """
 
     user_id: object = None
@@ -42,6 +43,7 @@ class Rights(NamedTuple):
     is_read_only: bool = False
     has_claims: bool = False
     others: tuple[str, ...] = ()
+    is_repeatable: bool = False
 
     def settings(self) -> Mapping[str, str]:
         """What a transaction with these rights sets, each setting every time.
@@ -75,7 +77,8 @@ class Rights(NamedTuple):
             reached = b"pg_last_wal_replay_lsn() >= %b::pg_lsn" % _quote(position, context)
             calls.append(b"coalesce(%b, false) AS is_fresh" % reached)
         mode = b" READ ONLY" if self.is_read_only else b""
-        return b"BEGIN ISOLATION LEVEL READ COMMITTED%b; SELECT %b" % (mode, b", ".join(calls))
+        level = b"REPEATABLE READ" if self.is_repeatable else b"READ COMMITTED"
+        return b"BEGIN ISOLATION LEVEL %b%b; SELECT %b" % (level, mode, b", ".join(calls))
 
 
 def write_claims(user: str) -> str:

@@ -28,12 +28,13 @@ from assise.schema.roles import (
     ROLES,
     WRITING,
     admit_loader,
-    create_role,
     describe_roles,
+    ensure_role,
     role_name,
 )
 from assise.schema.rule_indexes import list_rule_indexes
 from assise.schema.sql import quote, quote_text
+from assise.schema.stamps import BODY, HEAD, list_stamped, list_stamps, name_stamp
 
 SETTINGS = {"user": "app.user_id", "tenant": "app.tenant_id"}
 """The settings of a session that rules read."""
@@ -127,6 +128,7 @@ class AccessRules:
             *self._list_requests(),
             *self._list_functions(),
             *list_triggers(self),
+            *list_stamps(self),
             *list_rule_indexes(self),
             *list_policies(self),
             *list_grants(self),
@@ -216,6 +218,8 @@ class AccessRules:
             yield self._function(
                 make_name("_move", link.child, link.parent), head, write_move(self, link)
             )
+        for table in list_stamped(self):
+            yield self._function(name_stamp(table), HEAD, BODY)
         if match := find_match(self):
             yield self._function(*match, "claim text")
         head = "RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER"
@@ -263,7 +267,7 @@ def access_script(manifest: Manifest, schema: str) -> list[str]:
         return []
     if rules.is_forced:
         return [managed.create for managed in rules.list_objects()]
-    roles = [create_role(rules.prefix, role) for role in ROLES]
+    roles = [ensure_role(rules.prefix, role) for role in ROLES]
     head = "\n".join([*describe_roles(rules.prefix), roles[0]])
     return [
         head,

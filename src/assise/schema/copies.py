@@ -104,14 +104,15 @@ def list_triggers(rules: AccessRules) -> Iterator[Managed]:
         watched = [*link.own_key, *link.copied]
         name = make_name("_copy", link.child, link.parent)
         when = f"BEFORE INSERT OR UPDATE OF {quote_list(dict.fromkeys(watched))}"
-        yield _trigger(rules, link.child, name, when, "")
+        yield make_trigger(rules, link.child, name, when, "")
         old, new = _list("OLD", link.sources), _list("NEW", link.sources)
         changed = f" WHEN (({old}) IS DISTINCT FROM ({new}))"
         name = make_name("_move", link.child, link.parent)
-        yield _trigger(rules, link.parent, name, "AFTER UPDATE", changed)
+        yield make_trigger(rules, link.parent, name, "AFTER UPDATE", changed)
 
 
-def _trigger(rules: AccessRules, table: str, name: str, when: str, condition: str) -> Managed:
+def make_trigger(rules: AccessRules, table: str, name: str, when: str, condition: str) -> Managed:
+    """A trigger and the function of its name."""
     place, function = quote(rules.schema, table), quote(rules.schema, name)
     create = (
         f"CREATE TRIGGER {quote(name)} {when} ON {place} FOR EACH ROW{condition}"

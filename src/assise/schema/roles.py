@@ -67,6 +67,16 @@ def create_role(prefix: str, role: Role) -> str:
     return f"CREATE ROLE {quote(name)} {login};\n{mark_role(name)}"
 
 
+def ensure_role(prefix: str, role: Role) -> str:
+    """The statement that makes a role where it is missing: roles are the whole server's."""
+    create = create_role(prefix, role).replace(";\n", "; ")
+    name = quote_text(role_name(prefix, role.name))
+    return (
+        f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {name}) THEN"
+        f" {create}; END IF; END $$"
+    )
+
+
 def admit_loader(prefix: str) -> str:
     """The statement by which the loader has the rights of Assise's commands, the worker's too."""
     owner, worker, loader = (role_name(prefix, name) for name in ("owner", "worker", "loader"))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from hashlib import sha256
+
 from assise.manifest.model import Manifest
 from assise.manifest.names import list_schemas
 from assise.schema.access import access_script
+from assise.schema.cached import list_cache_objects
 from assise.schema.comments import find_comments, set_comments
 from assise.schema.constraints import list_objects
 from assise.schema.sql import (
@@ -18,18 +22,33 @@ from assise.schema.sql import (
 )
 
 
-def script(manifest: Manifest, schema: str) -> str:
-    """Schemas, extensions, functions, tables, keys, indexes, constraints, comments and access rules, as SQL."""
+def list_statements(manifest: Manifest, schema: str, texts: Sequence[str] = ()) -> list[str]:
+    """Schemas, extensions, functions, tables, keys, indexes, constraints, comments, access rules.
+
+    `texts` are those of the files that `sql:` names.
+    """
     layout = manifest.layout
     schemas = list_schemas(layout.tables)
-    statements = [
+    return [
         *(f"CREATE SCHEMA IF NOT EXISTS {quote(name)}" for name in schemas),
         *(create_extension(name, schema) for name in extensions(layout)),
         *(create_function(name, schema) for name in key_functions(layout)),
         *create_tables(layout, schema),
         *(text for _, text in add_foreign_keys(layout, schema)),
         *access_script(manifest, schema),
+        *(each.create for each in list_cache_objects(manifest, schema)),
         *(each.sql for each in list_objects(manifest, schema)),
         *set_comments(find_comments(manifest), schema),
+        *texts,
     ]
+
+
+def script(manifest: Manifest, schema: str, texts: Sequence[str] = ()) -> str:
+    """What a load creates, as one text of SQL."""
+    statements = list_statements(manifest, schema, texts)
     return "\n\n".join(f"{statement};" for statement in statements) + "\n"
+
+
+def hash_script(manifest: Manifest, schema: str, texts: Sequence[str] = ()) -> str:
+    """The sha256 of that text: two manifests with one hash make the same."""
+    return sha256(script(manifest, schema, texts).encode()).hexdigest()

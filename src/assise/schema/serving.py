@@ -154,17 +154,24 @@ class Statements:
         conditions: Sequence[str],
         order: Sequence[Order],
         limit: str,
+        bytes_limit: str,
     ) -> str:
-        """A page: each row as text of JSON, and the values that it is ordered by."""
+        """A page: each row as text of JSON, and the values that it is ordered by.
+
+        It ends with the row that reaches `bytes_limit`; `bytes` are those as far as the row.
+        """
         keys = [f"t.{escape(quote(each.column))}::text AS k{n}" for n, each in enumerate(order)]
         ordered = ", ".join(
             f"t.{escape(quote(each.column))}{' DESC' if each.is_descending else ''}"
             for each in order
         )
-        return (
+        rows = (
             f"SELECT {', '.join([f'{row} AS row', *keys])} FROM {self.place} AS t"
             f"{self.where(conditions)} ORDER BY {ordered} LIMIT {limit}"
         )
+        size = "sum(octet_length(row)) OVER (ROWS UNBOUNDED PRECEDING)"
+        sized = f"SELECT *, {size} AS bytes FROM ({rows}) AS found"
+        return f"SELECT * FROM ({sized}) AS page WHERE bytes - octet_length(row) < {bytes_limit}"
 
     def count(self, conditions: Sequence[str], limit: int) -> str:
         """How many rows there are, counted as far as a limit."""

@@ -205,13 +205,11 @@ def select_rows(layout: TableLayout, schema: str) -> str:
     return f"{rows} ORDER BY {quote_list(layout.primary_key)}" if layout.parent else rows
 
 
-def select_by_keys(table: str, key: str, kind: str, *, columns: Iterable[str], alias: str) -> str:
-    """The rows whose keys are in one array, a parameter; the key again under the name `alias`."""
+def select_by_keys(table: str, key: str, kind: str, *, columns: Iterable[str]) -> str:
+    """The rows whose keys are in one array, a parameter."""
     schema, name = split_table(table)
     place = quote(schema, name) if schema else quote(name)
-    listed = quote_list(columns)
-    selected = f"{quote(key)} AS {quote(alias)}{', ' if listed else ''}{listed}"
-    return f"SELECT {selected} FROM {place} WHERE {quote(key)} = ANY (%s::{kind}[])"
+    return f"SELECT {quote_list(columns)} FROM {place} WHERE {quote(key)} = ANY (%s::{kind}[])"
 
 
 def select_keys(layout: TableLayout, schema: str) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from assise.manifest.model import Manifest
 from assise.postgres.pool import Record, Session
 from assise.postgres.sync import SyncSession
-from assise.search.query import Answer, Asking, Request, ask
+from assise.search.query import Request, ask
+
+Found = TypeVar("Found")
+Statements = Generator[tuple[str, dict[str, object]], Sequence[Record], Found]
 
 
-def run(statements: Asking, session: SyncSession) -> Answer:
+def run(statements: Statements[Found], session: SyncSession) -> Found:
     """Run a search in a session."""
     rows = None
     try:
@@ -19,11 +23,11 @@ def run(statements: Asking, session: SyncSession) -> Answer:
             statement, parameters = statements.send(rows) if rows is not None else next(statements)
             rows = session.fetch(statement, parameters)
     except StopIteration as end:
-        found: Answer = end.value
+        found: Found = end.value
         return found
 
 
-async def run_async(statements: Asking, session: Session) -> Answer:
+async def run_async(statements: Statements[Found], session: Session) -> Found:
     """Run a search in a session of an application."""
     rows = None
     try:
@@ -31,7 +35,7 @@ async def run_async(statements: Asking, session: Session) -> Answer:
             statement, parameters = statements.send(rows) if rows is not None else next(statements)
             rows = await session.fetch(statement, parameters)
     except StopIteration as end:
-        found: Answer = end.value
+        found: Found = end.value
         return found
 
 

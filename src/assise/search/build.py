@@ -26,6 +26,9 @@ UNSEALED = 2_000
 SMALL = 20_000
 """A table of so many rows needs no blocks: all rows that a user sees are scored."""
 
+LEARNED = 4_000
+"""Rows whose words are put into the vocabulary in one transaction."""
+
 GROWTH, DRIFT = 2.0, 0.1
 """Statistics are counted again when rows double, or their average length moves by a tenth."""
 
@@ -37,7 +40,8 @@ _LITERAL = re.compile(r"%(?!\(\w+\)s)")
 class Generation:
     """Statistics of a table, and how far its index is.
 
-    Rows with numbers below `sealed` are in blocks, those below `numbered` have weights: as many as
+    Rows with numbers below `sealed` are in blocks, the words of those below `learned` are in the
+    vocabulary, those below `numbered` have weights: as many as
     `weighed`, which are `length` long together. `waiting` rows have tsvectors alone.
     """
 
@@ -46,6 +50,7 @@ class Generation:
     n: float
     average: float | None
     sealed: int
+    learned: int
     weighed: int
     length: float
     is_filled: bool
@@ -111,6 +116,7 @@ class Builder:
             if not self.should_stop() and self.active.is_outdated:
                 self.count_again()
                 self.number_rows()
+            self.learn_words(self.active)
             self.seal_rows(all_of_them=True)
         return indexed
 
@@ -123,6 +129,7 @@ class Builder:
                 if self.active.is_outdated and not self.should_stop():
                     self.count_again()
                     self.number_rows()
+                self.learn_words(self.active)
                 self.seal_rows()
         except BusyError:
             return 0
@@ -168,6 +175,21 @@ class Builder:
         rows = self.run("number_rows", **values)
         return int(str(rows[0][0])) if rows else 0
 
+    def learn_words(self, generation: Generation) -> None:
+        """Put the words of rows into the vocabulary of a generation."""
+        low, high = generation.learned, generation.numbered
+        if self.table.vector is None:
+            # Rows have no numbers: all are read, once a generation.
+            high = 1 if generation.n else 0
+        while low < high and not self.should_stop():
+            until = min(low + LEARNED, high)
+            values = {"generation": generation.generation, "high": until}
+            with self.connection.transaction():
+                self.run("learn_vocabulary", low=low, **values)
+                self.run("set_learned", **values)
+            low = until
+            self.progress("learned", low)
+
     def seal_rows(self, *, all_of_them: bool = False) -> None:
         """Write the blocks of rows that are in none."""
         if self.table.vector is None:
@@ -196,9 +218,10 @@ class Builder:
         new = self._begin_generation(active)
         if self.table.vector is not None:
             self._copy_rows(active, new)
-            numbered = self.read_generations()[-1].numbered
-            if numbered > SMALL:
-                self._seal(new.generation, new.sealed, numbered)
+            new = self.read_generations()[-1]
+            if new.numbered > SMALL:
+                self._seal(new.generation, new.sealed, new.numbered)
+        self.learn_words(new)
         if self.should_stop():
             return
         values = {"generation": new.generation, "active": active.generation}

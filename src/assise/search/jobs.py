@@ -5,24 +5,47 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from assise.manifest.sections.search_log import SEARCH_LOG, SearchLog
 from assise.postgres.connection import Connection
 from assise.schema.access import AccessRules
+from assise.schema.search.log import write_statement
 from assise.schema.search.searched import find_searched
+from assise.schema.sql import quote
 from assise.search.build import Builder
 from assise.search.tables import find_vector
 from assise.wording import count_of
 from assise.workspace import Job, LoadedTables
 
-CRON = "* * * * *"
+CRON, HOURLY = "* * * * *", "17 * * * *"
 
 
 def list_jobs(tables: LoadedTables) -> Sequence[Job]:
-    """A job for each searched table."""
+    """A job for each searched table, and one that forgets old searches."""
     rules = AccessRules(tables.manifest, tables.schema)
-    return [
+    found = [
         Job(f"index {table.name}", CRON, partial(keep_up, rules=rules, name=table.name))
         for table in find_searched(rules, None)
     ]
+    if found and SEARCH_LOG.of(tables.manifest) is not None:
+        found.append(Job("forget searches", HOURLY, partial(forget_searches, rules=rules)))
+    return found
+
+
+def forget_searches(
+    connection: Connection, should_stop: Callable[[], bool], *, rules: AccessRules
+) -> str:
+    """Forget the searches that are kept no longer; says how many."""
+    log = SEARCH_LOG.of(rules.manifest) or SearchLog()
+    statement = write_statement(rules, "forget")
+    if rules.has_rules and not rules.is_forced:
+        connection.execute(f"SET ROLE {quote(rules.owner)}")
+    count = 0
+    while not should_stop():
+        gone = len(connection.execute(statement, {"keep": log.keep}))
+        if not gone:
+            break
+        count += gone
+    return f"{count:,} searches forgotten" if count else ""
 
 
 def keep_up(

@@ -14,10 +14,13 @@ from typing import Literal
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.search import SEARCH, Search
+from assise.manifest.sections.search_log import SEARCH_LOG
 from assise.postgres.pool import Record
-from assise.schema.search.searched import count_values, select_hits
+from assise.schema.search.log import note_search
+from assise.schema.search.ordering import order_hits
+from assise.schema.search.searched import READ_CORRECTIONS, count_values, select_hits
 from assise.schema.sql import quote
-from assise.search.snippet import make_snippet
+from assise.search.snippet import make_snippet, replace_words
 from assise.wording import nearest
 
 LONGEST = 100_000
@@ -40,6 +43,8 @@ class Request:
     """What is searched for, in which tables; `filters` are conditions on columns.
 
     facets: columns of the one table in `types` whose values are counted among all hits.
+    sort: columns of this table by which the best 10,000 hits are ordered, a descending one with - in
+        front; without them by score. distinct: a column of which each value has one hit, its best.
     """
 
     text: str
@@ -51,6 +56,8 @@ class Request:
     as_you_type: bool = False
     is_raw: bool = False
     facets: Sequence[str] = ()
+    sort: Sequence[str] = ()
+    distinct: str | None = None
     with_total: bool = True
 
     def options(self) -> dict[str, object]:
@@ -92,6 +99,8 @@ class Answer:
     total: int | None = None
     estimated: bool = False
     facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    query_id: str | None = None
+    did_you_mean: str | None = None
 
     @property
     def cursor(self) -> str | None:
@@ -107,7 +116,7 @@ def ask(
     Raises:
         UsageError: a table is not searched.
     """
-    _check(manifest, request)
+    check_tables(manifest, request.types)
     statement = f"SELECT * FROM {_function(schema)}({_ARGUMENTS}) ORDER BY place"  # noqa: S608
     return statement, {
         "q": request.text.replace("\0", " "),
@@ -126,49 +135,140 @@ def find(manifest: Manifest, request: Request, schema: str | None = None) -> Ask
         UsageError: a table is not searched, or a facet is no column of one table.
     """
     started = perf_counter()
-    hits = yield ask(manifest, request, schema)
+    hits, ordered = yield from _find_hits(manifest, request, schema)
+    (corrected,) = yield READ_CORRECTIONS, {}
+    words: dict[str, str] = json.loads(corrected["words"] or "{}")
+    q = " ".join([request.text, *words.values()])
     made: dict[object, Hit] = {}
     for table in dict.fromkeys(str(hit["table"]) for hit in hits):
         own = [hit for hit in hits if hit["table"] == table]
         keys = json.dumps([hit["key"] for hit in own])
         rows = yield select_hits(manifest, table, schema), {"keys": keys}
         texts = [_read_bodies(manifest, table, row) for row in rows]
-        (marked,) = yield _mark(manifest, table, texts, request.text, schema=schema)
+        (marked,) = yield _mark(manifest, table, texts, q, schema=schema)
         headlines = iter(marked["headlines"])
         for row, bodies in zip(rows, texts, strict=True):
-            snippet = make_snippet(bodies, [next(headlines) for _ in bodies], request.text)
+            snippet = make_snippet(bodies, [next(headlines) for _ in bodies], q)
             hit = own[int(row["_place"]) - 1]
             made[hit["place"]] = _make_hit(manifest, hit, row, snippet)
     results = [made[hit["place"]] for hit in hits if hit["place"] in made]
     counts = Answer([], 0)
-    if request.with_total:
+    if request.with_total or request.facets:
         counts = yield from _count(manifest, request, schema)
-    return replace(counts, results=results, execution_time_ms=(perf_counter() - started) * 1_000)
+    if ordered is not None and not counts.estimated:
+        counts = replace(counts, total=ordered)
+    spent_ms = (perf_counter() - started) * 1_000
+    meant = replace_words(request.text, words)
+    answer = replace(
+        counts,
+        results=results,
+        execution_time_ms=spent_ms,
+        did_you_mean=meant if meant != request.text else None,
+    )
+    if SEARCH_LOG.of(manifest) is not None:
+        (noted,) = yield note_search(schema), _describe(request, answer, hits)
+        answer = replace(answer, query_id=str(noted["id"]))
+    return answer
+
+
+def _find_hits(
+    manifest: Manifest, request: Request, schema: str | None
+) -> Generator[
+    tuple[str, dict[str, object]], Sequence[Record], tuple[Sequence[Record], int | None]
+]:
+    """The hits of a page; where they are in another order than by score also how many there are."""
+    statement, parameters = ask(manifest, request, schema)
+    if not (request.sort or request.distinct):
+        found = yield statement, parameters
+        return found, None
+    table = _only_table(request, "sort and distinct")
+    ordered = order_hits(
+        manifest,
+        table,
+        _all_hits(schema),
+        sort=request.sort,
+        distinct=request.distinct,
+        schema=schema,
+    )
+    before = _read_cursor(request.cursor, table)
+    found = yield ordered, parameters
+    total = int(found[0]["total"]) if found else 0
+    if before is None:
+        return found[: request.limit], total
+    if not found or found[0]["key"] not in before:
+        raise UsageError(
+            "the rows that the cursor names are gone", remedy="Begin at the first page."
+        )
+    return found[1:], total
+
+
+def _read_cursor(cursor: str | None, table: str) -> list[object] | None:
+    """The keys of a cursor, the last row of a page first.
+
+    Raises:
+        UsageError: it is that of another search.
+    """
+    if cursor is None:
+        return None
+    try:
+        name, keys = json.loads(cursor)
+    except (ValueError, TypeError):
+        name, keys = None, None
+    if name == table and isinstance(keys, list):
+        return keys
+    raise UsageError("the cursor is none of this search", remedy="Begin at the first page.")
+
+
+def _only_table(request: Request, what: str) -> str:
+    if request.types is None or len(request.types) != 1:
+        raise UsageError(f"{what} are of one table", remedy="Name it alone in types.")
+    return request.types[0]
+
+
+def _describe(request: Request, answer: Answer, hits: Sequence[Record]) -> dict[str, object]:
+    """A search as the log has it."""
+    return {
+        "q": request.text.replace("\0", " "),
+        "tables": None if request.types is None else [*request.types],
+        "hits": answer.total,
+        "ms": answer.execution_time_ms,
+        "is_next": request.cursor is not None,
+        "shown": json.dumps([[hit["table"], hit["key"]] for hit in hits]),
+    }
 
 
 def _count(manifest: Manifest, request: Request, schema: str | None) -> Asking:
     """How many hits there are, and how often they have each value of the facets."""
     _, parameters = ask(manifest, request, schema)
-    arguments = _ARGUMENTS.replace("%(limit)s", str(EXACT + 1)).replace("%(cursor)s", "NULL")
-    hits = f"{_function(schema)}({arguments}) AS s"
+    hits = _all_hits(schema)
     (counted,) = yield f"SELECT count(*) AS total FROM {hits}", parameters  # noqa: S608
     total, facets = int(counted["total"]), {}
     for column in request.facets:
-        if request.types is None or len(request.types) != 1:
-            raise UsageError("facets are of one table", remedy="Name it alone in types.")
-        statement = count_values(manifest, request.types[0], column, hits, schema)
+        table = _only_table(request, "facets")
+        statement = count_values(manifest, table, column, hits, schema)
         values = yield statement, parameters
         facets[column] = {str(row["value"]): int(row["rows"]) for row in values}
     return Answer([], 0, min(total, EXACT), estimated=total > EXACT, facets=facets)
+
+
+def _all_hits(schema: str | None) -> str:
+    """The best 10,000 hits `s`, and one more."""
+    arguments = _ARGUMENTS.replace("%(limit)s", str(EXACT + 1)).replace("%(cursor)s", "NULL")
+    return f"{_function(schema)}({arguments}) AS s"
 
 
 def _function(schema: str | None) -> str:
     return quote(schema, "search") if schema else "search"
 
 
-def _check(manifest: Manifest, request: Request) -> None:
+def check_tables(manifest: Manifest, types: Sequence[str] | None) -> None:
+    """Check that tables are searched.
+
+    Raises:
+        UsageError: one is not, or none is.
+    """
     known = [name for name, table in manifest.tables.items() if SEARCH.of(table) is not None]
-    for name in request.types or ():
+    for name in types or ():
         if name not in known:
             raise UsageError(f"table {name!r} is not searched", remedy=nearest(name, known))
     if not known:

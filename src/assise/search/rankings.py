@@ -14,6 +14,7 @@ from assise.schema.search.searched import Searched
 from assise.schema.search.ts_rank import select_by_ts_rank
 from assise.search.asker import Asker
 from assise.search.judgements import Rank
+from assise.search.log import Opened
 from assise.search.query import Enough, Request
 from assise.search.verbs import SearchVerbs, list_tables
 from assise.wording import nearest
@@ -64,6 +65,26 @@ def open_rankings(
         if is_operator and len(names) == 1 and names[0] in searched:
             found[TS_RANK] = partial(_rank_by_postgres, connection, searched[names[0]])
         yield {method: found[method] for method in methods if method in found}
+
+
+def judge_by_clicks(
+    opened: Sequence[Opened], types: Sequence[str] | None
+) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
+    """The queries whose hits were opened, and these hits as judgements; the id of a query is its
+    text. All other rows count as not fitting, so that the ranking of today has an advantage.
+
+    Raises:
+        UsageError: nothing was opened.
+    """
+    fitting = [each for each in opened if types is None or each.table in types]
+    if not fitting:
+        raise UsageError("no hit was opened", remedy="Note clicks with app.search.clicked.")
+    is_only = types is not None and len(types) == 1
+    judgements: dict[str, dict[str, int]] = {}
+    for each in fitting:
+        row = name_row(each.table, each.key, is_only=is_only)
+        judgements.setdefault(each.query, {})[row] = each.grade
+    return {query: query for query in judgements}, judgements
 
 
 def _rank(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape, unescape
 
 from assise.schema.search_text import MARKS, PLAIN
@@ -28,7 +28,7 @@ def make_snippet(texts: Sequence[str], headlines: Sequence[str | None], query: s
             return _render(*_place(text, headline))
     wanted = _find_words(query)
     for text in texts:
-        if found := wanted.search(_fold(text)):
+        if found := wanted.search(fold(text)):
             return _render(*_cut(text, found.start(), wanted))
     return _render(*_cut(texts[0], 0, wanted)) if texts else ""
 
@@ -62,11 +62,20 @@ def _place(text: str, headline: str) -> tuple[str, bool, bool]:
 
 def _find_words(query: str) -> re.Pattern[str]:
     """What is as typed in a query, or begins like its words; in lower case without accents."""
-    folded = _fold(query)
+    folded = fold(query)
     typed = (each for each in folded.split() if len(each) > 1)
     beginnings = (word[:5] for word in _WORD.findall(folded))
     wanted = [*map(re.escape, typed), *(rf"\b{each}\w*" for each in beginnings)]
     return re.compile("|".join(wanted) or "(?!)")
+
+
+def replace_words(text: str, words: Mapping[str, str]) -> str:
+    """A text in which words, found in lower case and without accents, are replaced.
+
+    >>> replace_words("Une Aplication", {"aplication": "application"})
+    'Une application'
+    """
+    return re.sub(r"\w+", lambda word: words.get(fold(word[0]), word[0]), text)
 
 
 def _cut(text: str, place: int, wanted: re.Pattern[str]) -> tuple[str, bool, bool]:
@@ -75,7 +84,7 @@ def _cut(text: str, place: int, wanted: re.Pattern[str]) -> tuple[str, bool, boo
     start = max(0, min(place - LENGTH // 4, last))
     piece = text[start : start + LENGTH].translate(_BLANK)
     marked, done = "", 0
-    for found in wanted.finditer(_fold(piece)):
+    for found in wanted.finditer(fold(piece)):
         begin, end = found.span()
         marked += f"{piece[done:begin]}{BEGIN}{piece[begin:end]}{END}"
         done = end
@@ -89,7 +98,7 @@ def _render(marked: str, is_behind: bool, is_before: bool) -> str:
     return f"{'… ' if is_behind else ''}{text}{' …' if is_before else ''}"
 
 
-def _fold(text: str) -> str:
+def fold(text: str) -> str:
     """Lower case without accents, each character for one."""
     parts = (unicodedata.normalize("NFD", each)[0] for each in text)
     return "".join(part.lower()[:1] for part in parts)

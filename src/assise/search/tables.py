@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 
-from assise.errors import BusyError, RefusedError, TargetError
+from assise.errors import BusyError, RefusedError, TargetError, UsageError
+from assise.manifest.model import Manifest
+from assise.manifest.sections.search import SEARCH
 from assise.postgres import bookkeeping
 from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
 from assise.postgres.queries import Queries
 from assise.progress import Log
 from assise.schema.managed import Managed
-from assise.schema.search.objects import EXTENSIONS, list_search_objects
+from assise.schema.search.objects import EXTENSIONS, list_search_objects, stands_alone
+from assise.schema.search_text import CODE, LANGUAGES
 from assise.schema.sql import create_extension, quote
 from assise.wording import count_of
 from assise.workspace import LoadedTables
 
 QUERIES = Queries("assise.search")
 PART = Bookkeeping("search", files("assise.search").joinpath("sql"))
+IN_SCRIPT = False
 
 _DROP_EXTENSION = (
     "DO $$ BEGIN DROP EXTENSION IF EXISTS {name};"
@@ -42,6 +46,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     extensions = [each for each in made if each.kind == "extension"]
     if is_wanted:
         extensions += _make_extensions(connection, tables.schema, log)
+    _check_languages(connection, tables.manifest)
     vector = find_vector(connection)
     wanted = list_search_objects(tables.manifest, tables.schema, vector=vector)
     wanted = [*extensions, *wanted]
@@ -68,6 +73,26 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     if count:
         how = "with pgvector" if vector else "without pgvector, which is slower"
         log(f"search: {count_of(count, 'table')}, {how}; `assise search build` indexes their rows")
+
+
+def _check_languages(connection: Connection, manifest: Manifest) -> None:
+    """Check that each language is one of ours, or a configuration of the server.
+
+    Raises:
+        UsageError: one is neither.
+    """
+    known = [*LANGUAGES, CODE]
+    for name, table in manifest.tables.items():
+        search = SEARCH.of(table)
+        unknown = [each for each in search.languages if each not in known] if search else []
+        for language in unknown:
+            theirs = [str(each) for (each,) in connection.execute(QUERIES["configurations"])]
+            if language not in theirs:
+                raise UsageError(
+                    f"{name}.search.language: {language} is neither an ISO code that is known"
+                    " nor a text search configuration of the server",
+                    remedy="Write fr, en, code, or what SELECT cfgname FROM pg_ts_config lists.",
+                )
 
 
 def find_vector(connection: Connection) -> str | None:
@@ -113,7 +138,8 @@ def _change(
         each for each in made if each.kind in {"table", "extension", "index"} and each in wanted
     }
     kept -= missing
-    lost = {each.table for each in wanted if each.kind == "table" and each not in kept}
+    tables = (each for each in wanted if each.kind == "table" and not stands_alone(each.name))
+    lost = {each.table for each in tables if each not in kept}
     kept -= {each for each in kept if each.kind != "extension" and lost & {each.table, ""}}
     for each in reversed(made):
         if each not in kept and each.drop:
@@ -133,14 +159,12 @@ def list_additions(connection: Connection, load: str) -> set[tuple[str, str]]:
 
 
 def forget(connection: Connection, load: str) -> None:
-    """Drop what search has made beside the tables of a load, which are gone.
-
-    The caller has the lock of the bookkeeping, and a transaction.
-    """
-    if not bookkeeping.find_version(connection, PART):
-        return
-    for (statement,) in connection.execute(QUERIES["forget"], {"load": load}):
-        connection.execute(str(statement))
-    if not connection.scalar(QUERIES["has_objects"]):
-        connection.execute(QUERIES["drop_objects"])
-        bookkeeping.forget(connection, PART)
+    """Drop what search has made beside the tables of a load, which are gone."""
+    bookkeeping.forget_objects(
+        connection,
+        PART,
+        load,
+        gone=QUERIES["forget"],
+        are_left=QUERIES["has_objects"],
+        drop=QUERIES["drop_objects"],
+    )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
@@ -15,13 +18,18 @@ from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
 from assise.postgres.pool import Session
 from assise.postgres.sync import open_session
+from assise.progress import Progress
 from assise.schema.access import AccessRules
+from assise.schema.search.log import note_click
 from assise.schema.search.searched import Searched, find_searched
 from assise.search.asker import Asker, run, run_async
 from assise.search.build import Builder
 from assise.search.explain import Explained, explain_table
+from assise.search.log import Opened, SearchReport, check_log, read_clicks, read_report
 from assise.search.query import Answer, Request, find
+from assise.search.suggest import Suggestion, suggest
 from assise.search.tables import find_vector
+from assise.wording import nearest
 from assise.workspace import LoadedTables, Workspace
 
 OpenTables = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables]]]
@@ -82,6 +90,25 @@ class SearchVerbs:
         with self.open_asker(user_id=user_id, tenant_id=tenant_id, role=role) as asker:
             return run(find(asker.manifest, request, asker.schema), asker.session)
 
+    def suggest(
+        self,
+        text: str,
+        *,
+        types: Sequence[str] | None = None,
+        limit: int = 10,
+        user_id: object = None,
+        tenant_id: object = None,
+        role: RoleName = "app",
+    ) -> list[Suggestion]:
+        """What a text that a user is typing may become.
+
+        Raises:
+            UsageError: a table is not searched, or the role has no URL.
+        """
+        with self.open_asker(user_id=user_id, tenant_id=tenant_id, role=role) as asker:
+            asked = suggest(asker.manifest, text, types=types, limit=limit, schema=asker.schema)
+            return run(asked, asker.session)
+
     @contextmanager
     def open_asker(
         self, *, user_id: object = None, tenant_id: object = None, role: RoleName = "app"
@@ -129,7 +156,12 @@ class SearchVerbs:
     def build(self, names: list[str] | None = None) -> dict[str, int]:
         """Index all rows that are not yet; how many of each table."""
         with self._builders(names) as builders:
-            return {builder.table.name: builder.build() for builder in builders}
+            found = {}
+            for builder in builders:
+                name = builder.table.name
+                tell = partial(self._tell, name, _read_status(builder).rows)
+                found[name] = replace(builder, progress=tell).build()
+            return found
 
     def status(self) -> list[IndexState]:
         """How far the index of each table is."""
@@ -141,6 +173,24 @@ class SearchVerbs:
         with self._builders() as builders:
             return [_find_drift(builder, repair=repair) for builder in builders]
 
+    def report(self, *, days: int = 7, limit: int = 10) -> SearchReport:
+        """What was searched in some days: slow, without hits, trending, and never opened.
+
+        Raises:
+            UsageError: searches are not kept.
+        """
+        with self.open_tables() as (connection, tables):
+            return read_report(connection, tables, days=days, limit=limit)
+
+    def read_clicks(self, *, days: int = 30) -> list[Opened]:
+        """The hits that people opened in some days.
+
+        Raises:
+            UsageError: searches are not kept.
+        """
+        with self.open_tables() as (connection, tables):
+            return read_clicks(connection, tables, days=days)
+
     @contextmanager
     def _builders(self, names: list[str] | None = None) -> Iterator[list[Builder]]:
         with self.open_tables() as (connection, tables):
@@ -150,9 +200,17 @@ class SearchVerbs:
                     f"no table of {tables.name!r} is searched",
                     remedy="Write search: {title: …, body: …} at a table.",
                 )
+            known = [table.name for table in found]
+            for name in names or ():
+                if name not in known:
+                    remedy = nearest(name, known)
+                    raise UsageError(f"table {name!r} is not searched", remedy=remedy)
             yield [
                 Builder(connection, table) for table in found if not names or table.name in names
             ]
+
+    def _tell(self, table: str, size: int, step: str, rows: int) -> None:
+        self.workspace.progress(Progress(step, table, rows, rows, size, noun="row"))
 
 
 def list_tables(connection: Connection, tables: LoadedTables) -> list[Searched]:
@@ -214,3 +272,45 @@ class AppSearch:
         request = replace(request, **options)
         async with self.open_session(user_id=user_id, tenant_id=tenant_id) as session:
             return await run_async(find(self.manifest, request), session)
+
+    async def suggest(
+        self,
+        text: str,
+        *,
+        user_id: object = None,
+        tenant_id: object = None,
+        types: Sequence[str] | None = None,
+        limit: int = 10,
+    ) -> list[Suggestion]:
+        """What a text that a user is typing may become.
+
+        Raises:
+            UsageError: a table is not searched.
+        """
+        async with self.open_session(user_id=user_id, tenant_id=tenant_id) as session:
+            asked = suggest(self.manifest, text, types=types, limit=limit)
+            return await run_async(asked, session)
+
+    async def clicked(self, query_id: str, id: object, *, type: str | None = None) -> bool:  # noqa: A002
+        """Note that somebody opened a hit of a search; whether it was one of its hits.
+
+        `query_id` is that of the answer, `id` and `type` are those of the hit.
+
+        Raises:
+            UsageError: searches are not kept, or `query_id` is none.
+        """
+        check_log(self.manifest)
+        try:
+            query = UUID(str(query_id))
+        except ValueError:
+            remedy = "Give the query_id of an answer."
+            raise UsageError(f"{query_id!r} is no id of a search", remedy=remedy) from None
+        key = [*id] if isinstance(id, list | tuple) else [id]
+        values = {"query": str(query), "key": [*map(_write_key, key)], "table": type}
+        async with self.open_session() as session:
+            return bool(await session.fetch_value(note_click(None), values))
+
+
+def _write_key(value: object) -> str:
+    """A value of a key as JSON has it."""
+    return value.isoformat() if isinstance(value, date) else str(value)

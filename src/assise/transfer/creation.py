@@ -48,8 +48,9 @@ def begin(
     chunk_bytes: int,
     metadata: Mapping[str, str | None] = {},
     survey: Survey = NOTHING,
+    texts: Sequence[str] = (),
 ) -> Load:
-    """Create the ledger where it is missing, the load and its tables.
+    """Create the ledger where it is missing, the load and its tables; behind them run `texts`.
 
     The load's source has this address and these options; `metadata` and `survey` are what it says
     of its collections.
@@ -83,12 +84,12 @@ def begin(
             }
             connection.execute(QUERIES["insert_collections"], lines)
             _create_schemas(connection, load)
-            is_whole = _create_some(connection, load, 0)
+            is_whole = _create_some(connection, load, 0, texts)
             if is_whole:
                 try_objects(connection, objects)
                 ledger.apply_comments(connection, load, manifest)
     if not is_whole:
-        create_rest(connection, load)
+        create_rest(connection, load, texts)
         ledger.apply_manifest(connection, load, manifest)
     return load
 
@@ -135,7 +136,7 @@ def _insert(
     return Load(*facts, is_finished=False, options=options)
 
 
-def create_rest(connection: Connection, load: Load) -> None:
+def create_rest(connection: Connection, load: Load, texts: Sequence[str] = ()) -> None:
     """Create the tables that are still missing of a load that was stopped while it began.
 
     Raises:
@@ -145,15 +146,17 @@ def create_rest(connection: Connection, load: Load) -> None:
     while (created := ledger.count_created(connection, load)) is not None:
         _check_new(connection, tables[created:], load.schema)
         with connection.transaction():
-            _create_some(connection, load, created)
+            _create_some(connection, load, created, texts)
 
 
-def _create_some(connection: Connection, load: Load, created: int) -> bool:
+def _create_some(connection: Connection, load: Load, created: int, texts: Sequence[str]) -> bool:
     """Create as many tables as one transaction may; whether these were the last."""
     stop = created + count_tables_at_once(connection)
     statements = create_tables(load.layout, load.schema)
     connection.execute(";\n".join(statements[created:stop]) or "SELECT")
     is_whole = stop >= len(statements)
+    if is_whole:
+        connection.execute(";\n".join(texts) or "SELECT")
     parameters = {"load_id": load.id, "created": None if is_whole else stop}
     connection.execute(QUERIES["set_created"], parameters)
     return is_whole

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
@@ -37,12 +39,21 @@ def find_finished(connection: Connection, manifest: Manifest, *, as_loaded: bool
     """
     load = find_known(connection, manifest)
     ledger.check_unchanged(connection, load, load.layout if as_loaded else manifest.layout)
+    check_finished(load)
+    return load
+
+
+def check_finished(load: Load) -> None:
+    """Check that a load is finished.
+
+    Raises:
+        UsageError: it is not.
+    """
     if not load.is_finished:
         raise UsageError(
-            f"the load of {manifest.name!r} is not finished",
+            f"the load of {load.name!r} is not finished",
             remedy="`assise load` continues where it stopped.",
         )
-    return load
 
 
 @contextmanager
@@ -51,4 +62,24 @@ def open_loaded(workspace: Workspace) -> Iterator[tuple[Connection, LoadedTables
     manifest = workspace.manifest()
     with workspace.connect(manifest) as connection:
         load = find_finished(connection, manifest)
+        tables = ledger.describe_tables(connection, load, manifest)
+        find_redis = partial(workspace.redis_url, manifest, "cache")
+        yield connection, replace(tables, find_redis=find_redis)
+
+
+@contextmanager
+def open_target(workspace: Workspace) -> Iterator[tuple[Connection, LoadedTables | None]]:
+    """Connect to the target, where a load may stand that is finished, whatever the manifest says.
+
+    Raises:
+        UsageError: there is one, and it is not finished.
+    """
+    manifest = workspace.manifest()
+    with workspace.connect(manifest) as connection:
+        ledger.upgrade(connection)
+        load = ledger.find_load(connection, manifest.name)
+        if load is None:
+            yield connection, None
+            return
+        check_finished(load)
         yield connection, ledger.describe_tables(connection, load, manifest)

@@ -11,7 +11,14 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from assise.errors import ChangedError, ManifestError, TargetError, WorkerError
-from assise.manifest.layout import Layout, TableLayout, read_first_manifest, read_layout
+from assise.manifest.layout import (
+    Layout,
+    TableLayout,
+    read_first_manifest,
+    read_layout,
+    rename_column,
+    restrict,
+)
 from assise.manifest.model import Manifest
 from assise.manifest.names import list_schemas
 from assise.manifest.write import dump_manifest
@@ -41,7 +48,8 @@ class Load:
     """A load as the ledger knows it. Its layout, not a manifest, says what its rows are.
 
     `source` is the address of its source, without a password, and `options` are those it was
-    opened with.
+    opened with. With `is_revised` revisions own the schema of its tables; `closed_by` is the one
+    that took something away which its documents need.
     """
 
     id: int
@@ -52,6 +60,8 @@ class Load:
     chunk_bytes: int
     is_finished: bool
     options: SourceOptions = NO_OPTIONS
+    is_revised: bool = False
+    closed_by: str = ""
 
     @property
     def is_live(self) -> bool:
@@ -158,6 +168,8 @@ class _LoadRow:
     chunk_bytes: int
     is_finished: bool
     options: JsonObject | None = None
+    is_revised: bool = False
+    closed_by: str = ""
 
     def read(self) -> Load:
         """The load, with its layout parsed."""
@@ -245,9 +257,14 @@ def _workers_key(name: str) -> str:
 def check_unchanged(connection: Connection, load: Load, layout: Layout) -> None:
     """Check that rows of this layout are the load's, and that its tables are as they were created.
 
+    Where revisions own the schema, columns and tables that they have added do not count.
+
     Raises:
-        ChangedError: the layout is another one, or a table was changed.
+        ChangedError: the layout is another one, a table was changed, or a revision closed the load.
     """
+    check_open(load)
+    if load.is_revised:
+        layout = restrict(layout, load.layout)
     ours, theirs = load.layout.tables, layout.tables
     changed = [
         _describe_change(name, ours.get(name), theirs.get(name))
@@ -273,6 +290,46 @@ def check_unchanged(connection: Connection, load: Load, layout: Layout) -> None:
             raise ChangedError(
                 f"table {quote_table(load.schema, table.table)} {gone}", remedy=restart_hint(load)
             )
+
+
+def check_open(load: Load) -> None:
+    """Check that no revision has closed the load.
+
+    Raises:
+        ChangedError: one has; names it.
+    """
+    if load.closed_by:
+        raise ChangedError(
+            f"the load of {load.name!r} was closed by revision {load.closed_by}:"
+            " its documents can no longer be rebuilt from its tables",
+            remedy="Its rows are the application's alone now; load the source into another database"
+            " to compare.",
+        )
+
+
+def move(connection: Connection, load: Load, moves: Sequence[tuple[str, ...]]) -> None:
+    """Let what the load keeps of its tables follow a revision, in the caller's transaction."""
+    for word, *values in moves:
+        layout = find_load(connection, load.name)
+        match word, values:
+            case "own", []:
+                connection.execute(QUERIES["own"], {"load_id": load.id})
+            case "rename", [table, old, new] if layout:
+                name = _find_name(layout, table)
+                renamed = rename_column(layout.layout, name, old, new=new)
+                text = json.dumps(renamed.as_json())
+                connection.execute(QUERIES["set_layout"], {"load_id": load.id, "layout": text})
+            case "close", [column, revision] if layout:
+                table, _, name = column.replace('"', "").rpartition(".")
+                known = layout.layout.tables.get(_find_name(layout, table))
+                if known and name in known.names:
+                    lines = {"load_id": load.id, "revision": revision}
+                    connection.execute(QUERIES["close"], lines)
+
+
+def _find_name(load: Load, table: str) -> str:
+    """A table as the manifest names it, whose name may give the schema of the load."""
+    return table if table in load.layout.tables else table.removeprefix(f"{load.schema}.")
 
 
 def _describe_change(name: str, ours: TableLayout | None, theirs: TableLayout | None) -> str:
@@ -346,7 +403,10 @@ def describe_tables(connection: Connection, load: Load, manifest: Manifest) -> L
     """The tables of a load, for parts that add something to them."""
     transactions = QUERIES["transactions"].replace("%(load_id)s", str(load.id))
     record = partial(write_repair, connection, load)
-    return LoadedTables(load.name, load.schema, manifest, transactions, record)
+    follow = partial(move, connection, load)
+    layouts = load.layout.tables.values()
+    columns = {f"{layout.table}.{name}" for layout in layouts for name in layout.names}
+    return LoadedTables(load.name, load.schema, manifest, transactions, record, follow, columns)
 
 
 def restart_hint(load: Load) -> str:

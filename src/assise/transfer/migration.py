@@ -29,11 +29,11 @@ from assise.mongo.source import (
 )
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
+from assise.postgres.server import check_server
 from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
 from assise.transfer import creation, export, ledger
-from assise.transfer.amend import make_objects
 from assise.transfer.check import Findings
 from assise.transfer.estimate import estimate_source
 from assise.transfer.export import Exported, Write
@@ -42,6 +42,7 @@ from assise.transfer.kept_rejects import Reject, read_reject, read_rejects
 from assise.transfer.ledger import Load
 from assise.transfer.load import load_source
 from assise.transfer.misfits import find_misfits
+from assise.transfer.owned import check_owner, make_parts, make_rest
 from assise.transfer.planning import MOST_TABLES, ask_of_empty, ask_to_begin, plan_changes
 from assise.transfer.profile import profile_source
 from assise.transfer.repair import Repair, repair_load
@@ -57,7 +58,7 @@ from assise.transfer.undo import Undo, plan_undo, undo_load
 from assise.transfer.verify import verify_source
 from assise.transfer.workers.pool import Workers, start_workers
 from assise.wording import count_of, nearest
-from assise.workspace import CONFIRM, Workspace
+from assise.workspace import CONFIRM, Workspace, read_sql
 
 WORKER_BYTES = 8 << 20
 """Source bytes that are worth a further worker: one takes half a second to start."""
@@ -227,9 +228,12 @@ def load(
                 workspace, connection, manifest, source, options, is_inferred=is_inferred
             )
         else:
-            creation.create_rest(connection, found)
+            creation.create_rest(connection, found, read_sql(workspace.path, manifest))
             ledger.check_unchanged(connection, found, manifest.layout)
-            if count := ledger.apply_manifest(connection, found, manifest):
+            check_owner(workspace, manifest, found)
+            if not found.is_revised and (
+                count := ledger.apply_manifest(connection, found, manifest)
+            ):
                 workspace.log(f"{count_of(count, 'comment')} changed in place")
             _prepare_again(workspace, connection, found, source)
             current = found
@@ -238,19 +242,10 @@ def load(
             report.collections = load_source(
                 connection, current, source, workers, log=workspace.log, progress=workspace.progress
             )
-            tables = ledger.describe_tables(connection, current, manifest)
-            for part in workspace.additions:
-                part.apply_manifest(connection, tables, log=workspace.log)
-            make_objects(
-                connection,
-                current,
-                source,
-                manifest,
-                report=report,
-                workers=workers.count,
-                log=workspace.log,
-                progress=workspace.progress,
-            )
+            if current.is_revised:
+                make_parts(workspace, connection, current, manifest)
+            else:
+                make_rest(workspace, connection, current, source, manifest, report, workers)
         ledger.remember_source(connection, current, source.address)
     for each in report.collections:
         report.misfits += find_misfits(each.columns, current.layout)
@@ -352,6 +347,7 @@ def undo(workspace: Workspace, *, replace: Collection[str] = (), dry_run: bool =
         load = ledger.find_load(connection, manifest.name)
         if load is None:
             return Undo(connection.target, manifest.name)
+        ledger.check_open(load)
         plan = plan_undo(connection, load, workspace.additions)
         if dry_run:
             return plan
@@ -484,6 +480,8 @@ def _begin(
     survey = _prepare(workspace, source, names, chunk_bytes)
     if not is_inferred:
         ask_of_empty(workspace, manifest, source)
+    if workspace.owner is not None and workspace.owner.owns_schema(workspace.path):
+        workspace.owner.check_manifest(workspace.path, manifest, check_server(connection))
     return creation.begin(
         connection,
         manifest,
@@ -492,6 +490,7 @@ def _begin(
         chunk_bytes=chunk_bytes,
         metadata={name: source.read_metadata(name) for name in (*names, *views)},
         survey=survey,
+        texts=read_sql(workspace.path, manifest),
     )
 
 

@@ -39,6 +39,8 @@ def plan_changes(connection: Connection, manifest: Manifest, plan: Plan) -> None
     except ChangedError as error:
         plan.refusals += [error.message, error.remedy]
     else:
+        if load.is_revised:
+            return
         plan.changes += ledger.plan_changes(connection, load, manifest)
         if load.is_finished:
             plan.changes += plan_objects(connection, load, list_objects(manifest, load.schema))

@@ -66,14 +66,14 @@ class Readback(Generic[Name]):
         for i, layout in enumerate(self._layouts):
             if layout.parent is None:
                 continue
-            for key, *cells in self._read(self._selects[i], packed, is_few=len(keys) <= FEW_KEYS):
-                name = self._name_key(key or Cell(b""))
+            # Key columns of a child row: the document's key, its parent's ordinals, its own.
+            width, parent = layout.key_width - 1, b""
+            for row in self._read(self._selects[i], packed, is_few=len(keys) <= FEW_KEYS):
+                name = self._name_key(row[0] or Cell(b""))
                 child_rows = named.get(name)
                 if child_rows is None:
                     child_rows = named[name] = no_child_rows(self._layouts)
-                # Key columns of a child row: the document's key, its parent's ordinals, its own.
-                ordinals = cells[: layout.key_width - 2]
-                parent = b"".join([cell or b"" for cell in ordinals])
-                row: Row = (None, *cells)
+                if width > 1:
+                    parent = b"".join([cell or b"" for cell in row[1:width]])
                 child_rows[i].setdefault(parent, []).append(row)
         return named

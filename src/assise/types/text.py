@@ -38,7 +38,8 @@ def _encode_texts(values: Sequence[bytes]) -> list[bytes | None]:
 
 def _decode_texts(key: bytes, cells: Sequence[bytes]) -> list[bytes | None]:
     front = b"%c%b\0" % (STRING, key)
-    return [front + pack_int32(len(cell) + 1) + cell + b"\0" for cell in cells]
+    join = b"".join
+    return [join((front, pack_int32(len(cell) + 1), cell, b"\0")) for cell in cells]
 
 
 def _encode_digits(raw: bytes, p: int) -> tuple[bytes, int]:

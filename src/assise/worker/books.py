@@ -17,6 +17,7 @@ from assise.postgres.queue import read_schema
 from assise.progress import Log
 
 QUERIES = Queries("assise.worker")
+IN_SCRIPT = False
 PART = Bookkeeping("worker", files("assise.worker").joinpath("sql"))
 
 

@@ -17,6 +17,9 @@ from assise.workspace import Job, LoadedTables, Workspace
 RETRY_S = 2.0
 """How long the worker waits for a server that is gone, before it tries again."""
 
+KEPT = 1_000
+"""Runs of jobs that a report has at most: the last ones."""
+
 OpenLoaded = Callable[[Workspace], AbstractContextManager[tuple[Connection, LoadedTables]]]
 ListJobs = Callable[[LoadedTables], Sequence[Job]]
 
@@ -133,6 +136,7 @@ class _Worker:
                 self.workspace.log(f"{job.name}: {error}")
                 raise
             self.work.done.append((job.name, result))
+            del self.work.done[:-KEPT], self.work.failed[:-KEPT]
             if result:
                 self.workspace.log(f"{job.name}: {result}")
 

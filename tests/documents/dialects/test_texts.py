@@ -114,6 +114,11 @@ IN_BOTH = [
     ('[1, [], {}, {"a": []}]', [1, [], {}, {"a": []}]),
     ("NaN", float("nan")),
     ("-Infinity", float("-inf")),
+    ("nan", float("nan")),
+    ("inf", float("inf")),
+    ("-inf", float("-inf")),
+    ('{"$date": "10000-01-01T00:00:00.001Z"}', DatetimeMS(253402300800001)),
+    ('{"$date": "292278994-08-17T07:12:55.807Z"}', DatetimeMS((1 << 63) - 1)),
 ]
 ONLY_V2 = [
     ('{"$numberInt": "-5"}', -5),

@@ -75,7 +75,7 @@ def migrations(draw: st.DrawFn) -> tuple[object, list[bytes]]:
 
 
 @pytest.mark.usefixtures("every_document_counts")
-@settings(max_examples=100, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(migrations(), st.data())
 def test_both_ways_give_the_same(
     taken: dict[str, int], migration: tuple[object, list[bytes]], data: st.DataObject

@@ -30,11 +30,11 @@ SELECT drop_sql FROM gone WHERE "table" = '' AND NOT EXISTS (
     SELECT FROM assise.rule AS other WHERE other.load <> %(load)s AND other.drop_sql = gone.drop_sql
 ) ORDER BY position DESC
 
--- has_rules --
+-- has_objects --
 -- Whether any load has rules.
 SELECT EXISTS (SELECT FROM assise.rule)
 
--- drop_rules --
+-- drop_objects --
 -- Drop the table of rules, when no load has some, and what reads the catalog for it.
 DROP TABLE assise.rule;
 DROP FUNCTION IF EXISTS assise.rule_definition(regnamespace)

@@ -12,7 +12,7 @@ LOST = "9999-12-31T23:59:59.999999999Z"
 """How a writer of relaxed Extended JSON says that a date is beyond the year 9999."""
 
 _DATE = re.compile(
-    r"(\d{4}|(?!-000000)[+-]\d{6})-(\d\d)-(\d\d)"
+    r"(\d{4}|[1-9]\d{4,8}|(?!-000000)[+-]\d{6})-(\d\d)-(\d\d)"
     r"(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(?:(Z)|([+-])(\d\d)(?::?(\d\d))?)?)?",
     re.ASCII,
 )
@@ -30,7 +30,7 @@ def read_date(text: str, rules: Rules, *, usual: tzinfo | None = None) -> int:
     if found is None:
         raise ExtendedJsonError(f"not an ISO date: {text[:80]!r}")
     year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
-    # The calendar repeats every 400 years; JavaScript writes years that datetime does not have.
+    # The calendar repeats every 400 years; JavaScript and libbson write years that datetime lacks.
     cycles = 0 if 1 <= year <= 9999 else year // 400 - 5
     try:
         moment = datetime(year - 400 * cycles, month, day, hour, minute, second)  # noqa: DTZ001

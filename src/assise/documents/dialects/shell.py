@@ -8,6 +8,7 @@ from datetime import UTC
 from assise.documents.dialects.dates import read_date
 from assise.documents.dialects.rules import Rules
 from assise.documents.dialects.words import (
+    MINUS_NAN,
     TypedValue,
     int_of,
     parts_of,
@@ -58,10 +59,14 @@ NAMED: dict[bytes, TypedValue] = {
     b"NaN": TypedValue(DOUBLE, NAN),
     b"Infinity": TypedValue(DOUBLE, pack_double(float("inf"))),
     b"-Infinity": TypedValue(DOUBLE, pack_double(float("-inf"))),
+    b"nan": TypedValue(DOUBLE, NAN),
+    b"-nan": TypedValue(DOUBLE, MINUS_NAN),
+    b"inf": TypedValue(DOUBLE, pack_double(float("inf"))),
+    b"-inf": TypedValue(DOUBLE, pack_double(float("-inf"))),
     b"MinKey": TypedValue(MIN_KEY, b""),
     b"MaxKey": TypedValue(MAX_KEY, b""),
 }
-"""Words that are values: those of JavaScript, and two of MongoDB."""
+"""Words that are values: those of JavaScript, four of libbson's legacy mode, two of MongoDB."""
 
 _NO_OPTIONS = TypedValue(*write_text(""))
 

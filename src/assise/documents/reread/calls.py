@@ -60,6 +60,10 @@ WORDS: dict[bytes, Encoded] = {
     b"NaN": (DOUBLE, pack_double(float("nan"))),
     b"Infinity": (DOUBLE, pack_double(float("inf"))),
     b"-Infinity": (DOUBLE, pack_double(float("-inf"))),
+    b"nan": (DOUBLE, pack_double(float("nan"))),
+    b"-nan": (DOUBLE, pack_double(float("-nan"))),
+    b"inf": (DOUBLE, pack_double(float("inf"))),
+    b"-inf": (DOUBLE, pack_double(float("-inf"))),
     b"MinKey": (MIN_KEY, b""),
     b"MaxKey": (MAX_KEY, b""),
 }

@@ -34,7 +34,7 @@ class Grammar:
 _SPACE = rb"[ \t\r\n]*+"
 _STRING = rb'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+"'
 _NUMBER = rb"(?P<number>-?(?:0|[1-9][0-9]*+)(?P<fraction>(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+))"
-_WORD = rb"(?P<word>true|false|null|NaN|-?Infinity)"
+_WORD = rb"(?P<word>true|false|null|NaN|-?(?:Infinity|nan|inf))"
 _TYPED = (
     rb'\{%b"\$(?P<type>oid|date|numberInt|numberLong|numberDouble|numberDecimal)"%b:'
     rb'%b"(?P<text>[^"\\\x00-\x1f]*+)"%b\}' % (_SPACE, _SPACE, _SPACE, _SPACE)
@@ -47,7 +47,7 @@ _SHELL_STRING = rb'(?:"(?:[^"\\\x00-\x1f]++|%b)*+"|\'(?:[^\'\\\x00-\x1f]++|%b)*+
     _SHELL_ESCAPE,
 )
 _NAME = rb"[\w$\x80-\xff]++"
-_SHELL_WORD = rb"(?P<word>true|false|null|undefined|NaN|-?Infinity|MinKey|MaxKey)"
+_SHELL_WORD = rb"(?P<word>true|false|null|undefined|NaN|-?(?:Infinity|nan|inf)|MinKey|MaxKey)"
 _CALL = rb"(?:new[ \t\r\n]++)?+(?P<call>[A-Za-z][\w.]*+)%b\(" % _SHELL_SPACE
 _CLASS = rb"\[(?:[^\]\\\x00-\x1f]++|\\[^\x00-\x1f])*+\]"
 _REGEX = (

@@ -17,7 +17,8 @@ from assise.manifest.sections.deletion import SOFT_DELETE
 from assise.wording import nearest, show
 
 EXTRA = "_extra"
-STAMPS = ("created_at", "updated_at")
+UPDATED = "updated_at"
+STAMPS = ("created_at", UPDATED)
 """Points in time that are nobody's to write over HTTP, beside those with the default now()."""
 
 _NAME = "[A-Za-z_][A-Za-z0-9_-]*"

@@ -21,6 +21,9 @@ from assise.wording import show
 RoleName = Literal["app", "auth", "readonly", "worker", "admin"]
 """The roles that sessions of an application may have."""
 
+ELSEWHERE = ("app", "admin")
+"""Those that they may have on a server beside `main`."""
+
 _URL = re.compile(r"postgres(ql)?://.+", re.DOTALL)
 _REST = re.compile(r"https?://[^\s/]+/?")
 _NAME = "[a-z][a-z0-9_]{0,39}"
@@ -151,7 +154,7 @@ POSTGRES = Key(
     "manifest",
     help="embedded, or a URL; or {main: {url, app, replica, worker, admin, readonly, auth}} with"
     " the URLs of roles too, and beside main further servers by name, for tables with `on`: of"
-    " those also rest and service_key, to read them by Supabase's REST interface; ${VAR} and"
+    " those url, app and admin, the only roles there, and rest and service_key, to read them by Supabase's REST interface; ${VAR} and"
     " ${VAR:-default} are replaced by environment variables when a command connects",
     affects="nothing",
     check=_check_postgres,

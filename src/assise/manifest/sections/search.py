@@ -31,14 +31,18 @@ class LanguageColumn(Keyed):
 
 
 class Search(Keyed):
-    """The columns that are searched, the languages of their text, and their weights."""
+    """The columns that are searched, the languages of their text, and their weights.
+
+    exact: columns whose words are neither suggested nor what a typing error is corrected to.
+    """
 
     title: str | None = None
     body: tuple[str, ...] = ()
     language: tuple[str, ...] | LanguageColumn = DEFAULT_LANGUAGES
     weights: Mapping[str, float] = {}
+    exact: tuple[str, ...] = ()
 
-    @field_validator("body", "language", mode="before")
+    @field_validator("body", "language", "exact", mode="before")
     @classmethod
     def _list(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
@@ -77,6 +81,10 @@ def _check_search(place: Place, search: Search, tables: Tables) -> Iterator[Prob
             message = f"is of type {types[name]}, which holds no text"
             yield Problem(at, message, show(name), "Name columns of type text.")
     yield from _check_languages(place, search, types)
+    for name in search.exact:
+        if name not in search.columns:
+            remedy = nearest(name, search.columns)
+            yield Problem((*place, "exact"), "is not searched", show(name), remedy)
     for name, weight in search.weights.items():
         at = (*place, "weights", name)
         if name not in search.columns:
@@ -104,7 +112,8 @@ SEARCH = Key(
     "search",
     "table",
     help="the columns that are searched: title and body; their language: fr, en, both,"
-    " code, or {column: NAME}; weights of columns",
+    " code, or {column: NAME}; weights of columns; exact: those whose words are neither"
+    " suggested nor corrected to",
     affects="schema",
     type=Search,
     check=_check_search,
@@ -128,6 +137,9 @@ SEARCH = Key(
                         },
                     },
                 ]
+            },
+            "exact": {
+                "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
             },
             "weights": {"type": "object", "additionalProperties": {"type": "number"}},
         },

@@ -124,3 +124,143 @@ SELECT rolname::text AS name, rolsuper AS is_superuser, rolbypassrls AS may_bypa
 ) AS tables, ARRAY(
     SELECT rolname::text FROM pg_roles WHERE rolname = ANY (%(others)s) AND pg_has_role(oid, 'MEMBER') ORDER BY 1
 ) AS others FROM pg_roles WHERE rolname = current_user
+
+-- snapshot --
+-- What stands in the schemas of a database but assise: kind, what it belongs to, name, definition, and how it is made and dropped.
+WITH space AS (
+    SELECT n.oid, nspname, nspacl, nspowner FROM pg_namespace AS n
+    WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'assise')
+), member AS (
+    SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
+), role AS (
+    SELECT oid, quote_ident(rolname) AS who FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = 'made by Assise'
+), relation AS (
+    SELECT c.*, format('%I.%I', nspname, relname) AS called FROM pg_class AS c JOIN space AS n ON n.oid = relnamespace
+    WHERE relkind IN ('r', 'p', 'v', 'm') AND NOT relispartition
+    AND NOT EXISTS (SELECT FROM member WHERE (classid, objid) = ('pg_class'::regclass, c.oid))
+), routine AS (
+    SELECT p.*, format('%I.%I(%3$s)', nspname, proname, pg_get_function_identity_arguments(p.oid)) AS called,
+        CASE prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END AS word
+    FROM pg_proc AS p JOIN space AS n ON n.oid = pronamespace
+    WHERE prokind IN ('f', 'p') AND NOT EXISTS (SELECT FROM member WHERE (classid, objid) = ('pg_proc'::regclass, p.oid))
+), field AS (
+    SELECT r.called, r.relkind, a.* FROM relation AS r JOIN pg_attribute AS a ON attrelid = r.oid WHERE attnum > 0 AND NOT attisdropped
+), granted AS (
+    SELECT called AS "on", called AS target, '' AS part, relowner AS owner, a.grantee, a.privilege_type
+    FROM relation, aclexplode(relacl) AS a
+    UNION ALL SELECT f.called, f.called, format(' (%I)', attname), relowner, a.grantee, a.privilege_type
+    FROM field AS f JOIN pg_class AS c ON c.oid = attrelid, aclexplode(attacl) AS a
+    UNION ALL SELECT called, word || ' ' || called, '', proowner, a.grantee, a.privilege_type
+    FROM routine, aclexplode(coalesce(proacl, acldefault('f', proowner))) AS a
+    UNION ALL SELECT quote_ident(nspname), format('SCHEMA %I', nspname), '', nspowner, a.grantee, a.privilege_type
+    FROM space, aclexplode(nspacl) AS a WHERE a.grantee IN (SELECT oid FROM role)
+), said AS (
+    SELECT 'SCHEMA ' || quote_ident(nspname) AS what, quote_ident(nspname) AS "on", obj_description(oid, 'pg_namespace') AS text
+    FROM space WHERE nspname <> 'public'
+    UNION ALL SELECT CASE relkind WHEN 'v' THEN 'VIEW ' WHEN 'm' THEN 'MATERIALIZED VIEW ' ELSE 'TABLE ' END || called, called,
+        obj_description(oid, 'pg_class') FROM relation
+    UNION ALL SELECT format('COLUMN %1$s.%I', called, attname), called, col_description(attrelid, attnum) FROM field
+    UNION ALL SELECT word || ' ' || called, called, obj_description(oid, 'pg_proc') FROM routine
+)
+SELECT 'schema' AS kind, quote_ident(nspname) AS "on", quote_ident(nspname) AS name, '' AS definition,
+    format('CREATE SCHEMA IF NOT EXISTS %I', nspname) AS "create", format('DROP SCHEMA %I', nspname) AS drop
+FROM space WHERE nspname <> 'public'
+UNION ALL
+SELECT 'extension', quote_ident(extname), quote_ident(extname), '',
+    format('CREATE EXTENSION IF NOT EXISTS %I WITH SCHEMA %I', extname, nspname), format('DROP EXTENSION %I', extname)
+FROM pg_extension JOIN pg_namespace AS n ON n.oid = extnamespace WHERE extname <> 'plpgsql'
+UNION ALL
+SELECT 'table', called, called, coalesce('PARTITION BY ' || pg_get_partkeydef(oid), ''), '', format('DROP TABLE %1$s', called)
+FROM relation WHERE relkind IN ('r', 'p')
+UNION ALL
+SELECT 'column', called, quote_ident(attname), json_build_object(
+    'type', format_type(atttypid, atttypmod),
+    'collation', (SELECT format('%I.%I', nspname, collname) FROM pg_collation JOIN pg_namespace AS n ON n.oid = collnamespace
+        WHERE pg_collation.oid = attcollation AND attcollation <> (SELECT typcollation FROM pg_type WHERE pg_type.oid = atttypid)),
+    'not_null', attnotnull, 'default', pg_get_expr(adbin, adrelid), 'generated', attgenerated, 'identity', attidentity, 'place', attnum
+)::text, '', format('ALTER TABLE %1$s DROP COLUMN %I', called, attname)
+FROM field LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum WHERE relkind IN ('r', 'p')
+UNION ALL
+SELECT 'constraint', called, quote_ident(conname), pg_get_constraintdef(k.oid),
+    format('ALTER TABLE %1$s ADD CONSTRAINT %I %3$s', called, conname, pg_get_constraintdef(k.oid)),
+    format('ALTER TABLE %1$s DROP CONSTRAINT %I', called, conname)
+FROM pg_constraint AS k JOIN relation AS r ON r.oid = conrelid WHERE contype IN ('p', 'u', 'f', 'c', 'x') AND conparentid = 0
+UNION ALL
+SELECT 'index', called, format('%I.%I', nspname, i.relname),
+    replace(pg_get_indexdef(i.oid), format('INDEX %I ON', i.relname), 'INDEX ON') || CASE WHEN indisvalid THEN '' ELSE ' INVALID' END,
+    pg_get_indexdef(i.oid), format('DROP INDEX %I.%I', nspname, i.relname)
+FROM pg_index AS x JOIN relation AS r ON r.oid = indrelid JOIN pg_class AS i ON i.oid = indexrelid JOIN space AS n ON n.oid = i.relnamespace
+WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.oid AND contype IN ('p', 'u', 'x'))
+UNION ALL
+SELECT 'security', called, 'ROW LEVEL SECURITY', '',
+    format('ALTER TABLE %1$s ENABLE ROW LEVEL SECURITY', called), format('ALTER TABLE %1$s DISABLE ROW LEVEL SECURITY', called)
+FROM relation WHERE relrowsecurity
+UNION ALL
+SELECT 'security', called, 'FORCE', '',
+    format('ALTER TABLE %1$s FORCE ROW LEVEL SECURITY', called), format('ALTER TABLE %1$s NO FORCE ROW LEVEL SECURITY', called)
+FROM relation WHERE relforcerowsecurity
+UNION ALL
+SELECT 'policy', called, quote_ident(polname), made, made, format('DROP POLICY %I ON %2$s', polname, called)
+FROM (SELECT r.called, polname, format(
+    'CREATE POLICY %I ON %2$s AS %3$s FOR %4$s TO %5$s%6$s%7$s', polname, r.called, CASE WHEN polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+    CASE polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+    (SELECT string_agg(CASE g WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g)) END, ', ' ORDER BY pg_get_userbyid(g)) FROM unnest(polroles) AS g),
+    ' USING (' || pg_get_expr(polqual, polrelid) || ')', ' WITH CHECK (' || pg_get_expr(polwithcheck, polrelid) || ')'
+) AS made FROM pg_policy JOIN relation AS r ON r.oid = polrelid) AS p
+UNION ALL
+SELECT 'trigger', called, quote_ident(tgname), pg_get_triggerdef(t.oid) || CASE tgenabled WHEN 'O' THEN '' ELSE ' -- ' || tgenabled::text END,
+    pg_get_triggerdef(t.oid), format('DROP TRIGGER %I ON %2$s', tgname, called)
+FROM pg_trigger AS t JOIN relation AS r ON r.oid = tgrelid WHERE NOT tgisinternal
+UNION ALL
+SELECT 'function', called, called, rtrim(pg_get_functiondef(oid), E'\n'), rtrim(pg_get_functiondef(oid), E'\n'), format('DROP %1$s %2$s', word, called)
+FROM routine
+UNION ALL
+SELECT 'view', called, called, made, made, format('DROP %1$s %2$s', word, called)
+FROM (SELECT called, w.word, format('CREATE %1$s %2$s%3$s AS%4$s%5$s', w.word, called, ' WITH (' || array_to_string(reloptions, ', ') || ')',
+    E'\n', rtrim(pg_get_viewdef(oid), ';') || CASE relkind WHEN 'm' THEN E'\n  WITH NO DATA' ELSE '' END) AS made
+    FROM relation, LATERAL (SELECT CASE relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END AS word) AS w WHERE relkind IN ('v', 'm')) AS v
+UNION ALL
+SELECT 'owner', called, who, '', format('ALTER TABLE %1$s OWNER TO %2$s', called, who), format('ALTER TABLE %1$s OWNER TO CURRENT_USER', called)
+FROM relation JOIN role ON role.oid = relowner
+UNION ALL
+SELECT 'owner', called, who, '', format('ALTER %1$s %2$s OWNER TO %3$s', word, called, who), format('ALTER %1$s %2$s OWNER TO CURRENT_USER', word, called)
+FROM routine JOIN role ON role.oid = proowner
+UNION ALL
+SELECT 'grant', "on", format('%1$s%2$s TO %3$s', privilege_type, part, who), '',
+    format('GRANT %1$s%2$s ON %3$s TO %4$s', privilege_type, part, target, who), format('REVOKE %1$s%2$s ON %3$s FROM %4$s', privilege_type, part, target, who)
+FROM granted, LATERAL (SELECT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END AS who) AS g
+WHERE grantee <> owner
+UNION ALL
+SELECT 'comment', "on", what, text, format('COMMENT ON %1$s IS %L', what, text), format('COMMENT ON %1$s IS NULL', what)
+FROM said WHERE text IS NOT NULL
+ORDER BY 1, 2, 3
+
+-- index_state --
+-- Whether an index is valid; no row where there is none.
+SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%(index)s)
+
+-- holders --
+-- Who has locks on these tables, or waits for them: process, program, how long its transaction is open, and its last statement.
+SELECT DISTINCT pid, application_name::text AS program, coalesce(date_trunc('second', clock_timestamp() - xact_start)::text, '') AS age,
+    left(query, 80) AS statement
+FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'relation' AND pid <> pg_backend_pid() AND granted AND relation = ANY (
+    SELECT to_regclass(name) FROM unnest(%(tables)s::text[]) AS name
+)
+
+-- key_columns --
+-- The columns of a table's primary key, and their types.
+SELECT quote_ident(attname) AS name, format_type(atttypid, atttypmod) AS type
+FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
+WHERE indrelid = to_regclass(%(table)s) AND indisprimary ORDER BY array_position(indkey::int2[], attnum)
+
+-- may_create_database --
+-- Whether the user may create databases.
+SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user
+
+-- scratch_left --
+-- Databases for sums that a command has left which was killed over an hour ago: nobody uses them.
+SELECT datname::text FROM pg_database AS d
+WHERE shobj_description(oid, 'pg_database') ~ '^assise: a scratch database of \d+$' AND pg_has_role(datdba, 'MEMBER')
+AND substring(shobj_description(oid, 'pg_database') FROM '\d+$')::bigint < extract(epoch FROM now()) - 3600
+AND NOT EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.datid = d.oid)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import cast
 
 from assise.documents.extjson import Escapes
 from assise.documents.kinds import ARRAY, DOCUMENT
@@ -112,7 +113,7 @@ class ColumnarAssembler:
                 groups.append(((document, parent), len(found)))
                 for position, row in enumerate(found):
                     ordinal = row[last] or b""
-                    if ordinal != int4_field(position)[4:]:
+                    if ordinal != _read_ordinal(position):
                         fallback.add(document)
                     rows.append(row)
                     places.append((document, parent + ordinal))
@@ -158,6 +159,11 @@ class ColumnarAssembler:
                 for key, piece in fields:
                     noted[key][i] = piece
         return _join(self._plans[table], columns, places, arrays, noted, fallback, is_top=True)
+
+
+@lru_cache(1000)
+def _read_ordinal(position: int) -> bytes:
+    return int4_field(position)[4:]
 
 
 def _draw_samples(tree: Tree, sources: Sequence[bytes]) -> list[list[bytes]]:
@@ -276,8 +282,9 @@ def _decode(
     if len(pieces) < len(cells):
         left = iter(pieces)
         pieces = [b"" if cell is None else next(left) for cell in cells]
-    if not all(pieces):
-        fallback.update(places[i][0] for i, piece in enumerate(pieces) if piece is None)
+    if all(pieces):
+        return cast(list[bytes], pieces)
+    fallback.update(places[i][0] for i, piece in enumerate(pieces) if piece is None)
     return [piece or b"" for piece in pieces]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 
 from assise.manifest.model import Manifest
@@ -11,6 +11,7 @@ from assise.schema import search_text
 from assise.schema.access import AccessRules
 from assise.schema.managed import Managed, ManagedKind, drop_of
 from assise.schema.roles import role_name
+from assise.schema.search.log import LOG, LOG_FUNCTIONS, LOG_TABLES, list_log_parts
 from assise.schema.search.parts import list_parts
 from assise.schema.search.searched import (
     Searched,
@@ -21,29 +22,37 @@ from assise.schema.search.searched import (
     read_blocks,
     sees_all,
 )
+from assise.schema.search.vocabulary import list_query_words
 from assise.schema.sql import quote, quote_list, quote_text
 
 EXTENSIONS = search_text.EXTENSIONS
 SHARED = read_blocks("shared.sql")
 TABLE = read_blocks("table.sql")
-DATA = ("fresh", "pending", "terms", "rows")
+DATA = ("fresh", "pending", "terms", "rows", "blocks", "vocabulary")
 MANY = "text, text[], integer, jsonb, text, jsonb"
 ONE = "text, integer, jsonb, text, jsonb"
+SUGGEST = "text, text[], integer"
+FUNCTIONS = "index complete own known begun has_words nearest correct rank dense".split()
+"""Of each table; the last one where there is pgvector."""
+
 SIGNATURES = {
     "parts": 'text[], "char"[], text[], text[]',
     "quote": "text",
     "condition": "jsonb, regclass, text[]",
     "share_of": "tsvector, jsonb",
-    "many": MANY,
     "index": "",
     "complete": "text, integer, text",
-    "correct": "jsonb, integer, text",
+    "own": "",
+    "known": "text[], bigint[], bigint[], integer, text",
+    "begun": "text, integer",
+    "has_words": "text[]",
+    "nearest": "text, jsonb",
+    "correct": "jsonb",
     "dense": (
         "integer, integer[], bigint, double precision, double precision, text, jsonb, tsquery,"
         " jsonb, double precision"
     ),
     "rank": "jsonb, bigint, jsonb, jsonb, jsonb",
-    "one": ONE,
 }
 """The types of the arguments of each function."""
 
@@ -57,8 +66,12 @@ def list_search_objects(manifest: Manifest, schema: str, *, vector: str | None) 
 
 def list_search_functions(manifest: Manifest, schema: str) -> list[str]:
     """The names of the functions that users call with the rights of the owner."""
-    tables = find_searched(AccessRules(manifest, schema), None)
-    return ["search", *(table.function for table in tables)] if tables else []
+    rules = AccessRules(manifest, schema)
+    tables = find_searched(rules, None)
+    if not tables:
+        return []
+    noted = ["_search_note", "_search_click"] if list_log_parts(rules) else []
+    return ["search", "search_suggest", *(table.function for table in tables), *noted]
 
 
 class _Objects:
@@ -67,11 +80,14 @@ class _Objects:
         self.schema = rules.schema
         names = (name for table in tables for name in table.search.languages)
         self.languages = [*dict.fromkeys(names)]
+        popular = list_log_parts(rules).get("popular")
         self.texts = ";\n".join(search_text.list_functions(self.schema, self.languages))
         self.shared = {
             **list_shared(self.schema),
             "known": quote_text(json.dumps(self._known(), ensure_ascii=False)),
             "sees_all": sees_all(rules),
+            "popular": f"{popular}(_typed)" if popular else "NULL",
+            "query_words": list_query_words(self.schema, self.languages, "asked"),
             "words_of_q": (
                 "coalesce(q, '') || CASE WHEN _options ->> 'as_you_type' = 'true'"
                 " THEN '*' ELSE '' END"
@@ -84,19 +100,25 @@ class _Objects:
         drops = ";\n".join(search_text.list_drops(self.schema, self.languages))
         yield Managed("function", "", "search_vector", self.texts, drops)
         for kind in ("parts", "quote", "condition", "share_of"):
-            yield self._function(f"_search_{kind}", kind, SHARED[kind], self.shared)
+            yield self._function(f"_search_{kind}", SIGNATURES[kind], SHARED[kind], self.shared)
         for table in self.tables:
             yield from self._list_of(table)
-        yield self._function("search", "many", SHARED["many"], self.shared)
+        yield self._function("search", MANY, SHARED["many"], self.shared)
+        yield self._function("search_suggest", SUGGEST, SHARED["suggest"], self.shared)
         for table in self.tables:
-            yield self._function(table.function, "one", TABLE["one"], list_parts(table))
+            yield self._function(table.function, ONE, TABLE["one"], list_parts(table))
+        if parts := list_log_parts(self.rules):
+            for name, block in LOG_TABLES.items():
+                yield self._table("", name, fill(LOG[block], parts))
+            for name, (block, arguments) in LOG_FUNCTIONS.items():
+                yield self._function(name, arguments, LOG[block], parts)
         yield from self._list_grants()
 
     def _known(self) -> dict[str, object]:
         """What `search` knows of each table."""
         return {
             table.name: {
-                "rank": table.quoted("rank"),
+                **{kind: table.quoted(kind) for kind in ("rank", "begun", "has_words")},
                 "languages": table.search.languages,
                 "fields": table.search.columns,
                 "columns": dict.fromkeys(table.columns, 1),
@@ -106,13 +128,15 @@ class _Objects:
 
     def _list_of(self, table: Searched) -> Iterator[Managed]:
         parts = list_parts(table)
-        digest = sha256("\0".join([self.texts, parts["vectors"], SHARED["parts"]]).encode())
-        comment = quote_text(f"made by Assise from {digest.hexdigest()[:16]}")
-        kinds = (*DATA, "blocks") if table.vector else DATA
+        made = [self.texts, parts["vectors"], SHARED["parts"]]
+        comment = _comment(*made)
+        kinds = DATA if table.vector else [kind for kind in DATA if kind != "blocks"]
         for kind in kinds:
             block = TABLE[kind]
             if kind == "rows" and not table.vector:
                 block = block.replace("{v}.sparsevec", "text")
+            if kind == "vocabulary":
+                comment = _comment(*made, parts["vocabulary_text"], parts["owner_keys"])
             create = [fill(block, parts), f"COMMENT ON TABLE {table.quoted(kind)} IS {comment}"]
             drop = []
             if kind == "fresh":
@@ -130,12 +154,11 @@ class _Objects:
                 )
                 drop.append(f"DO {quote_text(body)}")
             yield self._table(table.name, table.made(kind), *create, drops=drop)
-        functions = ["index", "complete", "correct", *(["dense"] if table.vector else []), "rank"]
-        for kind in functions:
+        for kind in FUNCTIONS if table.vector else FUNCTIONS[:-1]:
             block = TABLE[kind]
             if kind == "rank" and not table.vector:
                 block = _without_blocks(block)
-            yield self._function(table.made(kind), kind, block, parts)
+            yield self._function(table.made(kind), SIGNATURES[kind], block, parts)
         yield from _list_triggers(table)
         if columns := table.index:
             yield self._index(table, columns)
@@ -156,8 +179,8 @@ class _Objects:
         drop = [*(drops or []), f"DROP TABLE IF EXISTS {place}"]
         return Managed("table", table, name, ";\n".join(create), ";\n".join(drop))
 
-    def _function(self, name: str, kind: str, block: str, parts: dict[str, str]) -> Managed:
-        function = f"{quote(self.schema, name)}({SIGNATURES[kind]})"
+    def _function(self, name: str, arguments: str, block: str, parts: Mapping[str, str]) -> Managed:
+        function = f"{quote(self.schema, name)}({arguments})"
         create = [
             fill(block, parts),
             *self._own(f"FUNCTION {function}"),
@@ -174,13 +197,29 @@ class _Objects:
     def _list_grants(self) -> Iterator[Managed]:
         if not self.rules.has_rules or self.rules.is_forced:
             return
-        functions = {"search": MANY, **{table.function: ONE for table in self.tables}}
+        functions = {"search": MANY, "search_suggest": SUGGEST}
+        functions |= {table.function: ONE for table in self.tables}
+        if list_log_parts(self.rules):
+            functions |= {name: arguments for name, (_, arguments) in LOG_FUNCTIONS.items()}
+            for name in ("_search_person", "_search_popular"):
+                functions.pop(name)
         for name, arguments in functions.items():
             function = f"{quote(self.schema, name)}({arguments})"
             for role in ("app", "admin"):
                 to = quote(role_name(self.rules.prefix, role))
                 create = f"GRANT EXECUTE ON FUNCTION {function} TO {to}"
                 yield Managed("grant", "", f"{name} {role}", create, "")
+
+
+def _comment(*made: str) -> str:
+    """What a table was made from, as a text by which a change is seen."""
+    digest = sha256("\0".join(made).encode())
+    return quote_text(f"made by Assise from {digest.hexdigest()[:16]}")
+
+
+def stands_alone(name: str) -> bool:
+    """Whether no other table of ours is made again when this one is."""
+    return name in LOG_TABLES or name.startswith("_search_vocabulary_")
 
 
 def _without_blocks(block: str) -> str:
@@ -208,4 +247,10 @@ def _list_triggers(table: Searched) -> Iterator[Managed]:
         yield Managed(kind, table.name, name, create, drop_of("TRIGGER", name, table.place))
 
 
-__all__ = ["EXTENSIONS", "list_search_functions", "list_search_objects", "quote_array"]
+__all__ = [
+    "EXTENSIONS",
+    "list_search_functions",
+    "list_search_objects",
+    "quote_array",
+    "stands_alone",
+]

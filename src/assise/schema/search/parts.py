@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from assise.schema.search import searched
+from assise.schema.search import searched, vocabulary
 from assise.schema.search.searched import (
     Searched,
     list_shared,
@@ -14,7 +14,8 @@ from assise.schema.search.searched import (
 )
 from assise.schema.sql import qualify, quote, quote_list, quote_text
 
-MADE = "fresh pending terms rows blocks index dense complete correct rank".split()
+MADE = "fresh pending terms rows blocks vocabulary index dense complete rank".split()
+MADE += "own known begun has_words nearest correct".split()
 ROWS = "t s w f b".split()
 """Aliases of rows in the blocks."""
 
@@ -34,6 +35,7 @@ def list_parts(table: Searched) -> dict[str, str]:
         **_list_keys(table),
         **_read_texts(table),
         **_rank_rows(table),
+        **vocabulary.list_parts(table),
     }
 
 

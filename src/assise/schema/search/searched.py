@@ -94,7 +94,8 @@ class Searched:
         """The languages of the table as an array in SQL."""
         return quote_array(self.search.languages)
 
-    def _text(self, row: str, column: str) -> str:
+    def text(self, row: str, column: str) -> str:
+        """The text of a column, whatever its type."""
         kind = self.rules.types(self.name)[column]
         name = f"{row}.{quote(column)}"
         if kind.endswith("[]"):
@@ -104,7 +105,7 @@ class Searched:
     def vectors(self, row: str) -> str:
         """The parts of a row with their tsvectors, as a subquery."""
         schema = quote(self.rules.schema)
-        texts = {name: self._text(row, name) for name in self.search.columns}
+        texts = {name: self.text(row, name) for name in self.search.columns}
         own = "NULL::text[]"
         if len(self.search.languages) > 1:
             own = (
@@ -247,7 +248,11 @@ def list_shared(schema: str) -> dict[str, str]:
     """The names that the searched tables of a schema share, qualified."""
     kinds = ("state", "words", "parts", "condition", "quote", "share_of")
     names = {kind: quote(schema, f"_search_{kind}") for kind in kinds}
-    own = {"distance": quote(schema, "_search_distance"), "many": quote(schema, "search")}
+    own = {
+        "distance": quote(schema, "_search_distance"),
+        "many": quote(schema, "search"),
+        "suggest": quote(schema, "search_suggest"),
+    }
     return {**names, **own, "schema": quote(schema)}
 
 
@@ -269,7 +274,8 @@ def list_readable(rules: AccessRules, table: str) -> dict[str, str]:
     return {name: kind for name, kind in types.items() if not resource or name in resource.fields}
 
 
-def _match_key(manifest: Manifest, table: str, key: str) -> str:
+def match_key(manifest: Manifest, table: str, key: str) -> str:
+    """That a row `t` has a key, which is a JSON array."""
     types = list_columns(table, manifest.tables)
     return " AND ".join(
         f"t.{quote(name)} = ({key} ->> {n})::{types[name]}"
@@ -289,7 +295,7 @@ def count_values(manifest: Manifest, table: str, column: str, hits: str, schema:
     place, name = quote(schema, table) if schema else quote(table), quote(column)
     text = (
         f"SELECT t.{name}::text AS value, count(*) AS rows FROM \0 JOIN {place} AS t"
-        f" ON {_match_key(manifest, table, 's.key')} WHERE t.{name} IS NOT NULL"
+        f" ON {match_key(manifest, table, 's.key')} WHERE t.{name} IS NOT NULL"
         " GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 100"
     )
     return text.replace("%", "%%").replace("\0", hits)
@@ -302,6 +308,16 @@ def select_hits(manifest: Manifest, table: str, schema: str | None) -> str:
     text = (
         f"SELECT k.place AS _place, {', '.join(qualify('t', types))}"
         " FROM jsonb_array_elements(\0::jsonb) WITH ORDINALITY AS k (key, place)"
-        f" JOIN {place} AS t ON {_match_key(manifest, table, 'k.key')}"
+        f" JOIN {place} AS t ON {match_key(manifest, table, 'k.key')}"
     )
     return text.replace("%", "%%").replace("\0", "%(keys)s")
+
+
+def call_suggest(schema: str | None) -> str:
+    """The statement that gives suggestions: kind, text, and table and key of a row with the word."""
+    function = quote(schema, "search_suggest") if schema else "search_suggest"
+    return f"SELECT * FROM {function}(%(q)s, %(tables)s::text[], %(limit)s)"
+
+
+READ_CORRECTIONS = "SELECT nullif(current_setting('search.corrected', true), '') AS words"
+"""The words of the last search of the transaction that were corrected, as JSON; NULL for none."""

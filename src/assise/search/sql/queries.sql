@@ -42,6 +42,10 @@ WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND tgenabled = 'O
 SELECT nspname::text FROM pg_extension JOIN pg_namespace AS n ON n.oid = extnamespace
 WHERE extname = 'vector' AND string_to_array(extversion, '.')::int[] >= '{0,7}'
 
+-- configurations --
+-- The names of the server's own text search configurations.
+SELECT cfgname::text FROM pg_ts_config WHERE cfgnamespace = 'pg_catalog'::regnamespace ORDER BY 1
+
 -- available --
 -- Whether an extension can be installed, and is not yet; pgvector from 0.7 on.
 SELECT EXISTS (

@@ -9,7 +9,8 @@ SELECT EXISTS (SELECT FROM pg_extension WHERE extname = %(name)s) AS is_made,
 
 -- load --
 -- A load by its name.
-SELECT id, name, source, layout, schema, chunk_bytes, finished_at IS NOT NULL AS is_finished, to_jsonb(load) -> 'options' AS options
+SELECT id, name, source, layout, schema, chunk_bytes, finished_at IS NOT NULL AS is_finished, to_jsonb(load) -> 'options' AS options,
+    coalesce((to_jsonb(load) ->> 'is_revised')::bool, false) AS is_revised, coalesce(to_jsonb(load) ->> 'closed_by', '') AS closed_by
 FROM assise.load WHERE name = %(name)s
 
 -- insert_load --
@@ -337,3 +338,11 @@ ORDER BY name, schema
 -- Whether there is a function that nothing depends on, and that the user may drop.
 SELECT EXISTS (SELECT FROM pg_proc WHERE oid = to_regprocedure(%(signature)s) AND pg_has_role(proowner, 'USAGE'))
     AND NOT EXISTS (SELECT FROM pg_depend WHERE refclassid = 'pg_proc'::regclass AND refobjid = to_regprocedure(%(signature)s))
+
+-- own --
+-- Revisions own the schema of a load's tables from now on.
+UPDATE assise.load SET is_revised = true WHERE id = %(load_id)s
+
+-- close --
+-- A revision closes a load: its documents can no longer be rebuilt.
+UPDATE assise.load SET closed_by = coalesce(closed_by, %(revision)s) WHERE id = %(load_id)s

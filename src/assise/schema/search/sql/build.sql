@@ -63,6 +63,39 @@ FROM (SELECT count(*) AS rows, coalesce(sum(length), 0) AS length FROM weighed) 
 WHERE name = {name} AND generation = %(generation)s
 RETURNING s.rows
 
+-- learn_vocabulary --
+WITH read AS (
+    SELECT w.number, {owner_keys} AS owners, {schema}._search_space({schema}._search_clean({vocabulary_text})) AS text
+    FROM {learned} JOIN {place} AS t ON {same_t_w}
+), spelled AS (
+    SELECT r.number, r.owners, s.lexeme AS spelling,
+        CASE WHEN s.lexeme ~ '^[a-z0-9]+$' THEN s.lexeme ELSE coalesce((ts_lexize({fold}, s.lexeme))[1], s.lexeme) END AS word
+    FROM read AS r, unnest(to_tsvector('pg_catalog.simple', r.text)) AS s
+    WHERE length(s.lexeme) BETWEEN 3 AND 40 AND s.lexeme ~ '^[[:alpha:]][[:alnum:]]*$'
+), counted AS (
+    SELECT o.owner, left(s.word, CASE o.owner WHEN '' THEN 2 ELSE 1 END) AS initial, s.word,
+        max(s.spelling COLLATE "C") AS spelling, count(*) AS n, min(s.number) AS first, max(s.number) AS last
+    FROM spelled AS s, unnest(s.owners) AS o (owner) WHERE o.owner IS NOT NULL AND {no_stop_word} GROUP BY 1, 2, 3
+), merged AS (
+    SELECT owner, initial, word, max(spelling COLLATE "C") AS spelling, sum(n)::int4 AS n, min(first) AS first, max(last) AS last
+    FROM (
+        SELECT * FROM counted
+        UNION ALL
+        SELECT v.owner, v.initial, u.word, coalesce(u.spelling, u.word), u.n, u.first, u.last
+        FROM (SELECT DISTINCT owner, initial FROM counted) AS k
+        JOIN {vocabulary} AS v ON v.generation = %(generation)s AND v.owner = k.owner AND v.initial = k.initial
+        CROSS JOIN LATERAL unnest(v.words, v.spellings, v.counts, v.firsts, v.lasts) AS u (word, spelling, n, first, last)
+    ) AS x GROUP BY 1, 2, 3
+)
+INSERT INTO {vocabulary} (generation, owner, initial, words, spellings, counts, firsts, lasts)
+SELECT %(generation)s, owner, initial, array_agg(word), array_agg(nullif(spelling, word)), array_agg(n), array_agg(first), array_agg(last)
+FROM merged GROUP BY owner, initial
+ON CONFLICT (generation, owner, initial) DO UPDATE SET words = excluded.words, spellings = excluded.spellings,
+    counts = excluded.counts, firsts = excluded.firsts, lasts = excluded.lasts
+
+-- set_learned --
+UPDATE {state} SET learned = %(high)s WHERE name = {name} AND generation = %(generation)s
+
 -- forget_fresh --
 DELETE FROM {fresh} AS f USING pg_temp.{batch} AS k WHERE {same_f_k} AND f.part = k.part
 
@@ -119,6 +152,7 @@ UPDATE {state} SET is_active = generation = %(generation)s WHERE name = {name}
 
 -- forget_generations --
 WITH gone_terms AS (DELETE FROM {terms} WHERE generation <> %(generation)s),
+    gone_words AS (DELETE FROM {vocabulary} WHERE generation <> %(generation)s),
     gone_rows AS (DELETE FROM {rows} WHERE generation <> %(generation)s)
 DELETE FROM {state} WHERE name = {name} AND generation <> %(generation)s
 
@@ -134,7 +168,7 @@ DELETE FROM {rows} AS w WHERE w.generation = %(generation)s AND NOT EXISTS (
 UPDATE {state} SET is_filled = true WHERE name = {name}
 
 -- state --
-SELECT generation, is_active, n, average, sealed, weighed, length, is_filled,
+SELECT generation, is_active, n, average, sealed, learned, weighed, length, is_filled,
     (SELECT coalesce(max(number) + 1, 0) FROM {rows} AS r WHERE r.generation = s.generation) AS numbered,
     (SELECT count(*) FROM {fresh}) AS waiting
 FROM {state} AS s WHERE name = {name} ORDER BY generation

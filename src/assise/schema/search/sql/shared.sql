@@ -8,6 +8,7 @@ CREATE TABLE {state} (
     sealed int8 NOT NULL DEFAULT 0,      -- rows with lower numbers are in blocks
     weighed int8 NOT NULL DEFAULT 0,     -- rows that have got weights, and the sum of their lengths
     length float8 NOT NULL DEFAULT 0,
+    learned int8 NOT NULL DEFAULT 0,     -- the words of rows with lower numbers are in the vocabulary
     is_filled bool NOT NULL DEFAULT false, -- the keys of rows older than the index are noted
     PRIMARY KEY (name, generation)
 )
@@ -23,27 +24,44 @@ CREATE FUNCTION {parts}(texts text[], labels "char"[], languages text[], own tex
 RETURNS TABLE (part int2, vector tsvector) LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
-    _size int4 := 100000;
+    _size int4 := 64000;
     _overlap int4 := 1000;
     _head text := CASE WHEN labels[1] = 'A' AND length(texts[1]) <= 2000 THEN texts[1] END;
     _first tsvector := setweight({schema}.search_vector(coalesce(_head, ''), languages, own), 'A');
     _vectors tsvector[];
-    _long bool;
+    _vector tsvector; _long bool;
+    _body bytea; _label "char"; _field int8; _from int4; _to int4; _end int4;
 BEGIN
     LOOP
-        SELECT array_agg(_first || setweight({schema}.search_vector(piece, languages, own), label) ORDER BY field, place)
-        INTO _vectors
-        FROM unnest(texts, labels) WITH ORDINALITY AS t (body, label, field)
-        CROSS JOIN LATERAL generate_series(1, greatest(1, length(body) - _overlap), _size - _overlap) AS place
-        CROSS JOIN LATERAL substr(body, place, _size) AS piece
-        WHERE body IS NOT NULL AND (field > 1 OR _head IS NULL);
-        SELECT bool_or(length(v) > 16000 OR last.position >= 16383) INTO _long
-        FROM unnest(_vectors) AS v,
-            LATERAL (SELECT max(positions[cardinality(positions)]) AS position FROM unnest(v)) AS last;
-        EXIT WHEN NOT coalesce(_long, false) OR _size < 4000;
-        _size := _size / 4;
+        _vectors := '{}'; _long := false;
+        -- In bytes: to find its n-th character a text is read from its beginning.
+        FOR _body, _label, _field IN
+            SELECT convert_to(body, 'UTF8'), label, field FROM unnest(texts, labels) WITH ORDINALITY AS t (body, label, field)
+            WHERE body IS NOT NULL ORDER BY field
+        LOOP
+            CONTINUE WHEN _field = 1 AND _head IS NOT NULL OR _long;
+            _from := 0; _end := octet_length(_body);
+            LOOP
+                _to := least(_from + _size, _end);
+                WHILE _to < _end AND get_byte(_body, _to) BETWEEN 128 AND 191 LOOP
+                    _to := _to + 1;
+                END LOOP;
+                _vector := _first || setweight({schema}.search_vector(
+                    convert_from(substring(_body FROM _from + 1 FOR _to - _from), 'UTF8'), languages, own), _label);
+                _vectors := _vectors || _vector;
+                _long := _size >= 4000 AND (length(_vector) > 16000
+                    OR (SELECT coalesce(max(positions[cardinality(positions)]) >= 16383, false) FROM unnest(_vector)));
+                EXIT WHEN _to = _end OR _long;
+                _from := _to - _overlap;
+                WHILE get_byte(_body, _from) BETWEEN 128 AND 191 LOOP
+                    _from := _from + 1;
+                END LOOP;
+            END LOOP;
+        END LOOP;
+        EXIT WHEN NOT _long OR _size < 4000;
+        _size := _size / 2;
     END LOOP;
-    RETURN QUERY SELECT (n - 1)::int2, v FROM unnest(coalesce(_vectors, ARRAY[_first])) WITH ORDINALITY AS u (v, n)
+    RETURN QUERY SELECT (n - 1)::int2, v FROM unnest(CASE WHEN _vectors = '{}' THEN ARRAY[_first] ELSE _vectors END) WITH ORDINALITY AS u (v, n)
     WHERE n <= 32000;
 END
 $body$
@@ -133,6 +151,7 @@ BEGIN
     IF _options ? 'raw' AND NOT {sees_all} THEN
         RAISE insufficient_privilege USING MESSAGE = 'raw scores are for roles that see all rows';
     END IF;
+    PERFORM set_config('search.corrected', '', true);
     _tables := ARRAY(SELECT DISTINCT e FROM unnest(_tables) AS e ORDER BY 1);
     IF cursor IS NOT NULL THEN
         BEGIN
@@ -198,5 +217,49 @@ BEGIN
             FROM unnest(_names, _places, _scores, _shares) WITH ORDINALITY AS u (name, at, score, share, n)
         ) AS h
         WHERE h.place <= _limit ORDER BY h.place;
+END
+$body$
+
+-- suggest --
+CREATE FUNCTION {suggest}(q text, tables text[] DEFAULT NULL, "limit" int4 DEFAULT 10)
+RETURNS TABLE (kind text, text text, "table" text, key jsonb) LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $body$
+#variable_conflict use_column
+DECLARE
+    _known jsonb := {known};
+    _tables text[] := ARRAY(SELECT DISTINCT e FROM unnest(coalesce(tables, ARRAY(SELECT jsonb_object_keys(_known)))) AS e ORDER BY 1);
+    _limit int4 := least(greatest(coalesce("limit", 10), 0), 20);
+    _typed text := regexp_replace(ltrim(left({schema}._search_clean(q), 1000)), '\s+', ' ', 'g');
+    _begun text := substring(_typed FROM '\w+$');
+    _name text; _statement text; _queries text[]; _words text[]; _found text[]; _has text[] := '{}';
+BEGIN
+    SELECT e INTO _name FROM unnest(_tables) AS e WHERE NOT _known ? e;
+    IF FOUND THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('the table %L is not searched', _name);
+    END IF;
+    IF _typed = '' OR cardinality(_tables) = 0 THEN
+        RETURN;
+    END IF;
+    _queries := {popular};
+    IF cardinality(_queries) > 0 THEN
+        _words := ARRAY(
+            SELECT DISTINCT w FROM unnest(_queries) AS asked, unnest({query_words}) AS w LIMIT 10
+        );
+        FOREACH _name IN ARRAY _tables LOOP
+            EXECUTE format('SELECT %s($1)', _known -> _name ->> 'has_words') INTO _found USING _words;
+            _has := _has || _found;
+        END LOOP;
+        RETURN QUERY SELECT 'query', asked, NULL::text, NULL::jsonb FROM unnest(_queries) WITH ORDINALITY AS u (asked, n)
+        WHERE {query_words} <@ _has ORDER BY n LIMIT 3;
+    END IF;
+    IF _begun IS NOT NULL THEN
+        SELECT string_agg(format('SELECT %L::text AS place, * FROM %s($1, $2)', e, _known -> e ->> 'begun'), ' UNION ALL ') INTO _statement
+        FROM unnest(_tables) AS e;
+        RETURN QUERY EXECUTE 'SELECT ''word''::text, $3 || word, place, key FROM (
+                SELECT DISTINCT ON (word) * FROM (' || _statement || ') AS a ORDER BY word, rows DESC
+            ) AS b ORDER BY rows DESC, word LIMIT $4'
+        USING {schema}._search_prefix(_begun || '*'), greatest(1, least(_limit, 10) / cardinality(_tables)),
+            left(_typed, length(_typed) - length(_begun)), _limit;
+    END IF;
 END
 $body$

@@ -42,6 +42,20 @@ CREATE TABLE {blocks} (
     PRIMARY KEY (generation, term, block)
 )
 
+-- vocabulary --
+CREATE TABLE {vocabulary} (
+    generation int4 NOT NULL,
+    owner text COLLATE "C" NOT NULL,     -- whose rows have the words; empty: all rows
+    initial text COLLATE "C" NOT NULL,   -- how the words begin: a letter, of all rows two
+    words text[] NOT NULL,               -- in lower case, without accents
+    spellings text[] NOT NULL,           -- with accents; NULL for a word without
+    counts int4[] NOT NULL,
+    firsts int8[] NOT NULL,              -- the numbers of two rows that have the word
+    lasts int8[] NOT NULL,
+    PRIMARY KEY (generation, owner, initial)
+);
+UPDATE {state} SET learned = 0 WHERE name = {name}
+
 -- index --
 CREATE FUNCTION {index}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $body$
@@ -206,71 +220,158 @@ BEGIN
 END
 $body$
 
--- correct --
-CREATE FUNCTION {correct}(asked jsonb, g int4, visible text) RETURNS jsonb LANGUAGE plpgsql STABLE
+-- known --
+CREATE FUNCTION {known}(words text[], firsts int8[], lasts int8[], g int4, visible text) RETURNS SETOF jsonb LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    -- The row that is named has the word as long as its entry is there: a change of its text takes the entry away.
+    RETURN QUERY EXECUTE $q$
+        SELECT r.key FROM unnest($1, $2, $3) WITH ORDINALITY AS u (word, first, last, n)
+        LEFT JOIN LATERAL (
+            SELECT jsonb_build_array({w_keys}) AS key FROM {known_rows}
+            CROSS JOIN LATERAL (SELECT FROM $q$ || coalesce(visible, {place_text}) || $q$ AS t WHERE {same_t_w} OFFSET 0) AS t
+            LIMIT 1
+        ) AS r ON true ORDER BY u.n $q$
+    USING words, firsts, lasts, g;
+END
+$body$
+
+-- own --
+CREATE FUNCTION {own}(OUT g int4, OUT owners text[], OUT visible text) LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    SELECT s.generation INTO STRICT g FROM {state} AS s WHERE s.name = {name} AND s.is_active;
+    owners := {owners};
+    visible := '(SELECT * FROM ' || {place_text} || ' WHERE ' || nullif(CASE WHEN {sees_all} THEN {live} ELSE {rule} END, 'true') || ')';
+END
+$body$
+
+-- begun --
+CREATE FUNCTION {begun}(prefix text, k int4) RETURNS TABLE (word text, rows int8, key jsonb) LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
-    _group jsonb; _lexeme text; _tag text; _bare text; _best text; _is_known bool; _unknown int4 := 0;
-    _lexemes text[]; _counts int8[];
+    _own record; _words text[]; _spellings text[]; _counts int8[]; _firsts int8[]; _lasts int8[];
 BEGIN
-    -- Under a rule only the words of rows that the user sees count: of 2,000 rows at most, for they are all read.
-    IF visible IS NOT NULL THEN
-        EXECUTE 'SELECT count(*) > 2000 FROM (SELECT FROM ' || visible || ' AS t LIMIT 2001) AS c' INTO _is_known;
-        IF _is_known THEN
-            RETURN asked;
-        END IF;
-    END IF;
-    -- A word is corrected only if no reading of it is known: those in other languages often are not.
-    FOR _group IN SELECT jsonb_array_elements(asked -> 'words') LIMIT 100 LOOP
-        IF visible IS NULL THEN
-            _is_known := EXISTS (
-                SELECT FROM jsonb_array_elements_text(_group) AS l JOIN {words} AS w ON w.lexeme = l COLLATE "C"
-                JOIN {terms} AS d ON d.generation = g AND d.term = w.id
-            );
-        ELSE
-            EXECUTE $q$ SELECT EXISTS (SELECT FROM $q$ || visible || $q$ AS t
-            CROSS JOIN LATERAL (
-                SELECT w.vector FROM {rows} AS w WHERE {same_t_w} AND w.generation = $1
-                UNION ALL SELECT f.vector FROM {fresh} AS f WHERE {same_t_f}
-            ) AS v WHERE v.vector @@ $2) $q$
-            INTO _is_known
-            USING g, (SELECT string_agg({quote}(l), ' | ')::tsquery FROM jsonb_array_elements_text(_group) AS l);
-        END IF;
+    SELECT * INTO _own FROM {own}();
+    SELECT array_agg(c.word), array_agg(c.spelling), array_agg(c.n), array_agg(c.first), array_agg(c.last)
+    INTO _words, _spellings, _counts, _firsts, _lasts FROM (
+        SELECT u.word, coalesce(max(u.spelling), u.word) AS spelling, sum(u.n)::int8 AS n, min(u.first) AS first, max(u.last) AS last
+        FROM {vocabulary} AS v, unnest(v.words, v.spellings, v.counts, v.firsts, v.lasts) AS u (word, spelling, n, first, last)
+        WHERE v.generation = _own.g AND v.owner = ANY (_own.owners)
+            AND v.initial >= left(prefix, 1) COLLATE "C" AND v.initial <= left(prefix, 2) || U&'\+10FFFF' COLLATE "C"
+            AND starts_with(u.word, prefix)
+        GROUP BY u.word ORDER BY 3 DESC, 1 LIMIT k
+    ) AS c;
+    RETURN QUERY SELECT u.spelling, u.n, k.key
+    FROM unnest(_spellings, _counts) WITH ORDINALITY AS u (spelling, n, place)
+    JOIN {known}(_words, _firsts, _lasts, _own.g, _own.visible) WITH ORDINALITY AS k (key, place) USING (place)
+    WHERE k.key IS NOT NULL ORDER BY u.place;
+END
+$body$
+
+-- has_words --
+CREATE FUNCTION {has_words}(asked text[]) RETURNS text[] LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+    _own record; _words text[]; _firsts int8[]; _lasts int8[];
+BEGIN
+    SELECT * INTO _own FROM {own}();
+    SELECT array_agg(c.word), array_agg(c.first), array_agg(c.last) INTO _words, _firsts, _lasts FROM (
+        SELECT u.word, min(u.first) AS first, max(u.last) AS last
+        FROM unnest(asked) AS a
+        JOIN {vocabulary} AS v ON v.generation = _own.g AND v.owner = ANY (_own.owners) AND v.initial IN (left(a, 1), left(a, 2))
+        CROSS JOIN LATERAL unnest(v.words, v.firsts, v.lasts) AS u (word, first, last)
+        WHERE u.word = a GROUP BY u.word LIMIT 20
+    ) AS c;
+    RETURN ARRAY(
+        SELECT u.word FROM unnest(_words) WITH ORDINALITY AS u (word, place)
+        JOIN {known}(_words, _firsts, _lasts, _own.g, _own.visible) WITH ORDINALITY AS k (key, place) USING (place)
+        WHERE k.key IS NOT NULL
+    );
+END
+$body$
+
+-- nearest --
+CREATE FUNCTION {nearest}(asked text, readings jsonb) RETURNS text[] LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+    _own record; _words text[]; _spellings text[]; _firsts int8[]; _lasts int8[]; _errors int4[];
+BEGIN
+    SELECT * INTO _own FROM {own}();
+    SELECT array_agg(c.word), array_agg(c.spelling), array_agg(c.first), array_agg(c.last), array_agg(c.errors)
+    INTO _words, _spellings, _firsts, _lasts, _errors FROM (
+        SELECT u.word, coalesce(max(u.spelling), u.word) AS spelling, min(u.first) AS first, max(u.last) AS last, min(e.errors) AS errors
+        FROM unnest(ARRAY[left(asked, 1), substr(asked, 2, 1)]) AS i
+        JOIN {vocabulary} AS v ON v.generation = _own.g AND v.owner = ANY (_own.owners)
+            AND v.initial >= i COLLATE "C" AND v.initial <= i || U&'\+10FFFF' COLLATE "C"
+        CROSS JOIN LATERAL unnest(v.words, v.spellings, v.counts, v.firsts, v.lasts) AS u (word, spelling, n, first, last)
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN length(u.word) BETWEEN length(asked) - 2 AND length(asked) + 2 THEN {distance}(asked, u.word) ELSE 9 END AS letters OFFSET 0
+        ) AS d
+        CROSS JOIN LATERAL (
+            -- Two neighbours in each other's place are one error.
+            SELECT CASE
+                WHEN d.letters = 2 AND length(u.word) = length(asked)
+                    AND translate(u.word, asked, '') = '' AND translate(asked, u.word, '') = '' THEN 1
+                ELSE d.letters END AS errors OFFSET 0
+        ) AS e
+        WHERE e.errors <= CASE WHEN length(asked) < 8 THEN 1 ELSE 2 END
+        GROUP BY u.word ORDER BY min(e.errors), sum(u.n) DESC, 1 LIMIT 10
+    ) AS c;
+    RETURN ARRAY(
+        SELECT CASE WHEN bool_or(tsvector_to_array({schema}.search_vector(u.spelling, {languages}, {languages}))
+            && ARRAY(SELECT jsonb_array_elements_text(readings))) OVER () THEN NULL ELSE u.spelling END
+        FROM unnest(_words, _spellings, _errors) WITH ORDINALITY AS u (word, spelling, errors, place)
+        JOIN {known}(_words, _firsts, _lasts, _own.g, _own.visible) WITH ORDINALITY AS k (key, place) USING (place)
+        WHERE k.key IS NOT NULL ORDER BY u.place LIMIT 1
+    );
+END
+$body$
+
+-- correct --
+CREATE FUNCTION {correct}(asked jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+    _visible text; _group jsonb; _word text; _best text; _lexemes jsonb; _is_known bool; _unknown int4 := 0;
+    _place int4; _found jsonb := '{}';
+BEGIN
+    FOR _group, _word, _place IN
+        SELECT w.e, asked -> 'raw' ->> (w.n - 1)::int4, w.n - 1 FROM jsonb_array_elements(asked -> 'words') WITH ORDINALITY AS w (e, n) LIMIT 100
+    LOOP
+        CONTINUE WHEN _word IS NULL OR length(_word) NOT BETWEEN 5 AND 40 OR _word ~ '[^[:alpha:]]';
+        CONTINUE WHEN cardinality({has_words}(ARRAY[_word])) > 0;
+        -- Where the parser has put another word in this place, nothing is corrected.
+        CONTINUE WHEN NOT tsvector_to_array({schema}.search_vector(_word, {languages}, {languages}))
+            && ARRAY(SELECT jsonb_array_elements_text(_group));
+        -- Rows that have no entry in the vocabulary yet may have it.
+        SELECT o.visible INTO _visible FROM {own}() AS o;
+        EXECUTE $q$ SELECT EXISTS (
+            SELECT FROM (SELECT * FROM {fresh} AS f WHERE f.vector @@ $1 OFFSET 0) AS f
+            CROSS JOIN LATERAL (SELECT FROM $q$ || coalesce(_visible, {place_text}) || $q$ AS t WHERE {same_t_f} OFFSET 0) AS t
+        ) $q$
+        INTO _is_known USING (SELECT string_agg({quote}(l), ' | ')::tsquery FROM jsonb_array_elements_text(_group) AS l);
         CONTINUE WHEN _is_known;
         _unknown := _unknown + 1;
         EXIT WHEN _unknown > 10;
-        IF visible IS NOT NULL AND _lexemes IS NULL THEN
-            EXECUTE $q$ SELECT coalesce(array_agg(l), '{}'), coalesce(array_agg(n), '{}') FROM (
-                SELECT l.lexeme AS l, count(*) AS n FROM $q$ || visible || $q$ AS t
-            CROSS JOIN LATERAL (
-                SELECT w.vector FROM {rows} AS w WHERE {same_t_w} AND w.generation = $1
-                UNION ALL SELECT f.vector FROM {fresh} AS f WHERE {same_t_f}
-            ) AS v CROSS JOIN unnest(v.vector) AS l GROUP BY 1) AS l $q$
-            INTO _lexemes, _counts USING g;
-        END IF;
-        FOR _lexeme IN SELECT jsonb_array_elements_text(_group) LOOP
-            SELECT t INTO _tag FROM unnest({tags}) AS t WHERE starts_with(_lexeme, t) ORDER BY length(t) DESC LIMIT 1;
-            _bare := substr(_lexeme, length(_tag) + 1);
-            CONTINUE WHEN _bare IS NULL OR length(_bare) NOT BETWEEN 5 AND 40 OR _bare ~ '[^[:alpha:]]';
-            SELECT c.lexeme INTO _best
-            FROM (
-                SELECT w.lexeme, d.df::int8 AS n FROM {words} AS w JOIN {terms} AS d ON d.generation = g AND d.term = w.id
-                WHERE visible IS NULL AND w.lexeme >= (_tag || left(_bare, 1)) COLLATE "C"
-                    AND w.lexeme < (_tag || left(_bare, 1) || U&'\+10FFFF') COLLATE "C"
-                UNION ALL
-                SELECT u.l, u.n FROM unnest(_lexemes, _counts) AS u (l, n) WHERE starts_with(u.l, _tag || left(_bare, 1))
-            ) AS c, LATERAL (SELECT substr(c.lexeme, length(_tag) + 1) AS bare) AS b
-            WHERE CASE WHEN length(bare) BETWEEN length(_bare) - 2 AND length(_bare) + 2
-                THEN {distance}(_bare, bare) <= CASE WHEN length(_bare) < 8 THEN 1 ELSE 2 END END
-            ORDER BY {distance}(_bare, bare), c.n DESC, c.lexeme LIMIT 1;
-            CONTINUE WHEN _best IS NULL;
-            asked := jsonb_set(asked, ARRAY['terms', _best], coalesce(asked #> ARRAY['terms', _best], '1'));
-            asked := jsonb_set(asked, ARRAY['words'], (
-                SELECT jsonb_agg(CASE WHEN e ? _lexeme THEN e || to_jsonb(_best) ELSE e END ORDER BY n)
-                FROM jsonb_array_elements(asked -> 'words') WITH ORDINALITY AS u (e, n)
-            ));
+        _best := ({nearest}(_word, _group))[1];
+        CONTINUE WHEN _best IS NULL;
+        _found := _found || jsonb_build_object(_word, _best);
+        _lexemes := to_jsonb(tsvector_to_array({schema}.search_vector(_best, {languages}, {languages})));
+        asked := jsonb_set(asked, ARRAY['terms'], (
+            SELECT jsonb_object_agg(l, 1) FROM jsonb_array_elements_text(_lexemes) AS l
+        ) || (asked -> 'terms'));
+        asked := jsonb_set(asked, ARRAY['words', _place::text], _group || _lexemes);
+        -- In a phrase that is required either word will do.
+        FOR _word IN SELECT {quote}(l) FROM jsonb_array_elements_text(_group) AS l LOOP
+            asked := jsonb_set(asked, ARRAY['require'], to_jsonb(replace(asked ->> 'require', _word, (
+                SELECT format('(%s | %s)', _word, string_agg({quote}(l), ' | ')) FROM jsonb_array_elements_text(_lexemes) AS l
+            ))));
         END LOOP;
     END LOOP;
+    IF _found <> '{}' THEN
+        PERFORM set_config('search.corrected',
+            (coalesce(nullif(current_setting('search.corrected', true), ''), '{}')::jsonb || _found)::text, true);
+    END IF;
     RETURN asked;
 END
 $body$
@@ -290,7 +391,7 @@ BEGIN
     SELECT * INTO STRICT _state FROM {state} AS s WHERE s.name = {name} AND s.is_active;
     _rule := CASE WHEN {sees_all} THEN {live} ELSE {rule} END;
     _seen := '(SELECT * FROM ' || {place_text} || ' WHERE ' || nullif(_rule, 'true') || ')';
-    query := {correct}(query, _state.generation, _seen);
+    query := {correct}(query);
     SELECT array_agg(x.lexeme), array_agg(x.id), array_agg(x.weight), array_agg(x.times), sum(x.weight) * 2.2,
         string_agg({quote}(x.lexeme), ' | ')::tsquery
     INTO _lexemes, _ids, _weights, _times, _possible, _any

@@ -1,0 +1,1 @@
+"""Cache: values of functions in Redis, never older than what invalidated them."""

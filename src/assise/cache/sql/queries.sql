@@ -1,0 +1,36 @@
+-- made --
+-- What was made for a load, in order.
+SELECT line ->> 0 AS kind, line ->> 1 AS "table", line ->> 2 AS name, line ->> 3 AS create, line ->> 4 AS drop
+FROM assise.cache_load, json_array_elements(made) WITH ORDINALITY AS lines (line, place)
+WHERE load = %(load)s ORDER BY place
+
+-- keep --
+-- Keep what was made for a load.
+INSERT INTO assise.cache_load (load, schema, made) VALUES (%(load)s, %(schema)s, %(made)s::json)
+ON CONFLICT (load) DO UPDATE SET schema = excluded.schema, made = excluded.made
+
+-- forget --
+-- Forget a load; gives the statements for what no other load of its schema needs, the last first.
+WITH gone AS (DELETE FROM assise.cache_load WHERE load = %(load)s RETURNING *)
+SELECT line ->> 4 FROM gone, json_array_elements(made) WITH ORDINALITY AS lines (line, place)
+WHERE line ->> 0 <> 'trigger' AND NOT EXISTS (
+    SELECT FROM assise.cache_load AS other, json_array_elements(other.made) AS others (other_line)
+    WHERE other.load <> %(load)s AND other.schema = gone.schema AND other_line ->> 4 = line ->> 4
+) ORDER BY place DESC
+
+-- has_loads --
+-- Whether any load has an outbox.
+SELECT EXISTS (SELECT FROM assise.cache_load)
+
+-- drop_loads --
+-- Drop the table of loads, when none has an outbox.
+DROP TABLE assise.cache_load
+
+-- present --
+-- What the catalog has in a schema: kind, table and name.
+SELECT 'table', '', relname::text FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind = 'r'
+UNION ALL
+SELECT 'function', '', proname::text FROM pg_proc WHERE pronamespace = to_regnamespace(quote_ident(%(schema)s))
+UNION ALL
+SELECT 'trigger', relname::text, tgname::text FROM pg_trigger JOIN pg_class AS c ON c.oid = tgrelid
+WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND tgenabled = 'O'

@@ -1,0 +1,103 @@
+"""The outbox and the triggers of cached tables: made after a load, and changed in place."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+
+from assise.errors import BusyError, RefusedError, TargetError
+from assise.postgres import bookkeeping
+from assise.postgres.bookkeeping import Bookkeeping
+from assise.postgres.connection import Connection
+from assise.postgres.queries import Queries
+from assise.progress import Log
+from assise.schema.cached import list_cache_objects
+from assise.schema.managed import Managed
+from assise.wording import count_of
+from assise.workspace import LoadedTables
+
+QUERIES = Queries("assise.cache")
+IN_SCRIPT = False
+PART = Bookkeeping("cache", files("assise.cache").joinpath("sql"))
+IN_SCRIPT = False
+
+
+def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) -> None:
+    """Make what cached tables need, and take away what they need no longer.
+
+    The outbox stays, with what waits in it, while the manifest has a Redis.
+
+    Raises:
+        TargetError: the server refuses something, or a function has one of our names.
+    """
+    wanted = list_cache_objects(tables.manifest, tables.schema)
+    made = _list_made(connection, tables.name)
+    if not wanted and not made:
+        return
+    bookkeeping.ensure(connection, PART)
+    present = {tuple(map(str, row)) for row in _look(connection, tables.schema)}
+    missing = {each for each in wanted if (each.kind, each.table, each.name) not in present}
+    if wanted == made and not missing:
+        return
+    # Of an outbox that another load of this schema has made, all is there already.
+    ours = {each.name for each in made}
+    shared = {each for each in wanted if not each.table and each.name not in ours}
+    # Triggers are made again, so that the function of a table can be.
+    kept = {each for each in ({*made} & {*wanted}) | shared if each.kind != "trigger"} - missing
+    try:
+        with connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '10s'")
+            for each in reversed(made):
+                if each not in kept and (each.kind, each.table, each.name) in present:
+                    connection.execute(each.drop)
+            for each in wanted:
+                if each not in kept:
+                    connection.execute(each.create)
+            lines = json.dumps([list(each) for each in wanted])
+            facts = {"load": tables.name, "schema": tables.schema, "made": lines}
+            connection.execute(QUERIES["keep"], facts)
+    except BusyError as error:
+        raise TargetError(
+            f"another session uses the tables of {tables.name!r}: their cache was not changed",
+            remedy="End it, or wait; the same command makes it.",
+        ) from error
+    except RefusedError as error:
+        raise TargetError(
+            f"the cache of {tables.name!r} was not changed: {error.message}",
+            remedy="Rename what has one of its names; the same command makes it.",
+        ) from error
+    count = len({each.table for each in wanted if each.table})
+    log(f"cache: writes to {count_of(count, 'table')} invalidate tags" if wanted else "cache: gone")
+
+
+def _look(connection: Connection, schema: str) -> list[tuple[object, ...]]:
+    return connection.execute(QUERIES["present"], {"schema": schema})
+
+
+def _list_made(connection: Connection, load: str) -> list[Managed]:
+    if not bookkeeping.find_version(connection, PART):
+        return []
+    return connection.fetch(Managed, QUERIES["made"], {"load": load})
+
+
+def list_additions(connection: Connection, load: str) -> set[tuple[str, str]]:
+    """What the cache has added to the tables of a load: table, and kind with name."""
+    return {
+        (each.table, f"{each.kind} {each.name}")
+        for each in _list_made(connection, load)
+        if each.table
+    }
+
+
+def forget(connection: Connection, load: str) -> None:
+    """Drop what the cache has made beside the tables of a load, which are gone.
+
+    The caller has the lock of the bookkeeping, and a transaction.
+    """
+    if not bookkeeping.find_version(connection, PART):
+        return
+    for (statement,) in connection.execute(QUERIES["forget"], {"load": load}):
+        connection.execute(str(statement))
+    if not connection.scalar(QUERIES["has_loads"]):
+        connection.execute(QUERIES["drop_loads"])
+        bookkeeping.forget(connection, PART)

@@ -1,0 +1,140 @@
+"""The one runner of steps that change a schema beside running code.
+
+A step waits two seconds for a lock, in which others queue behind it, gives way, and tries again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from time import sleep
+
+from assise.errors import BusyError, SerializationError, TargetError
+from assise.postgres.connection import Connection
+from assise.postgres.queries import QUERIES
+from assise.progress import Log
+from assise.schema.batches import find_last_key, follow_key, reach_key
+
+LOCK_TIMEOUT_S = 2
+PAUSE_S = 0.5
+
+Note = Callable[[], None]
+"""Writes what is known of a step, in the step's transaction or beside it."""
+
+
+@dataclass(frozen=True)
+class _Holder:
+    pid: int
+    program: str
+    age: str
+    statement: str
+
+    def describe(self) -> str:
+        """The session in words."""
+        program = f" ({self.program})" if self.program else ""
+        return f"process {self.pid}{program}, open for {self.age or '0'}: {self.statement}"
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs steps in one session, each tried `tries` times."""
+
+    connection: Connection
+    log: Log
+    tries: int = 30
+    lock_timeout_s: int = LOCK_TIMEOUT_S
+
+    def run_together(self, statements: Sequence[str], tables: Sequence[str], note: Note) -> None:
+        """Run statements in one transaction, with the note of it.
+
+        Raises:
+            BusyError: other sessions have had locks on the `tables` all the time; names them.
+        """
+
+        def run() -> None:
+            with self.connection.transaction():
+                self.connection.execute(f"SET LOCAL lock_timeout = '{self.lock_timeout_s}s'")
+                for statement in statements:
+                    self.connection.execute(statement)
+                note()
+
+        self._try(run, tables)
+
+    def run_alone(self, statement: str, index: str, begin: Note, end: Note) -> None:
+        """Run a statement that no transaction may be around; notes go before and behind it.
+
+        An `index` that a killed or failed CREATE INDEX CONCURRENTLY has left invalid is dropped
+        first. Such a statement waits for all transactions that are older: it has no timeout.
+        """
+        begin()
+        state = self.connection.scalar(QUERIES["index_state"], {"index": index}) if index else None
+        if state is not True:
+            self._drop_invalid(index)
+            try:
+                self._try(lambda: self._execute(statement), ())
+            except TargetError:
+                self._drop_invalid(index)
+                raise
+        end()
+
+    def _execute(self, statement: str) -> None:
+        self.connection.execute(statement)
+
+    def _drop_invalid(self, index: str) -> None:
+        state = self.connection.scalar(QUERIES["index_state"], {"index": index}) if index else None
+        if state is False:
+            self.connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {index}")
+
+    def _try(self, run: Note, tables: Sequence[str]) -> None:
+        for number in range(1, self.tries + 1):
+            try:
+                run()
+                return
+            except (BusyError, SerializationError) as error:
+                holders = self._find_holders(tables)
+                if number == self.tries:
+                    raise BusyError(
+                        f"{self.connection.target}: a lock could not be had in {number} tries"
+                        + "".join(f"; {holder}" for holder in holders),
+                        remedy="End these sessions, or wait; the same command goes on.",
+                    ) from error
+                if number == 1:
+                    self.log("waiting for a lock" + "".join(f"; {each}" for each in holders))
+                sleep(PAUSE_S)
+
+    def _find_holders(self, tables: Sequence[str]) -> list[str]:
+        parameters = {"tables": [*tables]}
+        found = self.connection.fetch(_Holder, QUERIES["holders"], parameters)
+        return [holder.describe() for holder in found[:5]]
+
+    def run_batches(
+        self,
+        table: str,
+        rows: int,
+        narrow: Callable[[str], str],
+        *,
+        after: Sequence[str],
+        note: Callable[[Sequence[str], bool], None],
+    ) -> None:
+        """Run an UPDATE over a table in the order of its primary key, `rows` a transaction.
+
+        `narrow` gives the UPDATE for the rows that fulfil a condition; `after` is the key up to
+        which rows are done; `note` gets the key of each batch, and whether it was the last.
+
+        Raises:
+            TargetError: the table has no primary key.
+        """
+        found = self.connection.execute(QUERIES["key_columns"], {"table": table})
+        columns = [(str(name), str(kind)) for name, kind in found]
+        if not columns:
+            raise TargetError(
+                f"{table} has no primary key to go through its rows by",
+                remedy="Remove `-- assise: batch` there, or give the table one.",
+            )
+        last = [*after]
+        while key := self.connection.execute(find_last_key(table, columns, last, rows=rows)):
+            lower, last = follow_key(columns, last), [str(value) for value in key[0]]
+            statement = narrow(f"{lower} AND {reach_key(columns, last)}")
+            self.run_together([statement], [table], partial(note, last, False))
+        note(last, True)

@@ -1,0 +1,1 @@
+"""Redis: the only user of its driver, and the embedded servers."""

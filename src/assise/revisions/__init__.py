@@ -1,0 +1,1 @@
+"""Revisions: how a changed manifest reaches a database that is in use."""

@@ -1,0 +1,267 @@
+"""Revisions in a database: applied step by step, gone on with after a kill, taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from importlib.resources import files
+
+from assise.errors import (
+    BusyError,
+    ChangedError,
+    DependentError,
+    DuplicateKeyError,
+    EditedError,
+    RefusedError,
+    UsageError,
+    ViolationError,
+)
+from assise.postgres import bookkeeping, locks
+from assise.postgres.bookkeeping import Bookkeeping
+from assise.postgres.connection import Connection
+from assise.postgres.queries import Queries
+from assise.postgres.steps import Runner
+from assise.progress import Log
+from assise.revisions.files import Block, Revision, parse_revision
+from assise.revisions.statements import narrow_update
+from assise.schema.sql import quote
+from assise.workspace import Move
+
+QUERIES = Queries("assise.revisions")
+PART = Bookkeeping("revisions", files("assise.revisions").joinpath("sql"))
+PATIENCE_S = 60
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A revision as a database has it."""
+
+    number: int
+    title: str
+    sha256: str
+    text: str
+    state: str
+    applied_at: datetime | None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the database has all of it."""
+        return self.state in {"applied", "marked"}
+
+
+@dataclass(frozen=True)
+class _StepLine:
+    step: int
+    is_done: bool
+    last_key: list[str] | None
+
+
+@contextmanager
+def hold(connection: Connection, name: str) -> Iterator[None]:
+    """Let no other deployment apply revisions of this manifest for a while.
+
+    Raises:
+        BusyError: another one is at work for longer than a minute.
+    """
+    bookkeeping.ensure(connection, PART)
+    try:
+        with locks.hold(connection, f"assise revisions {name}", patience_s=PATIENCE_S):
+            yield
+    except BusyError as error:
+        if "holds the lock" not in error.message:
+            raise
+        raise BusyError(
+            f"another deployment applies revisions to {connection.target}",
+            remedy="Wait until it is done; then repeat the command.",
+        ) from error
+
+
+def list_noted(connection: Connection, name: str) -> list[Noted]:
+    """The revisions that a database has, in order; none where it knows of none."""
+    if not bookkeeping.find_version(connection, PART):
+        return []
+    return connection.fetch(Noted, QUERIES["revisions"], {"name": name})
+
+
+def check_files(revisions: Sequence[Revision], noted: Sequence[Noted]) -> None:
+    """Check that the files are those that the database has begun with.
+
+    Raises:
+        ChangedError: one was edited, or is gone.
+    """
+    by_number = {revision.number: revision for revision in revisions}
+    for each in noted:
+        found = by_number.get(each.number)
+        if found is None:
+            raise ChangedError(
+                f"the database has revision {each.number:04} {each.title}, and its file is gone",
+                remedy="Put it back, from version control or from assise.revision.text.",
+            )
+        if found.sha256 != each.sha256:
+            raise ChangedError(
+                f"{found.file} was edited after it began in this database",
+                remedy="Put it back, and write the change into a new revision.",
+            )
+
+
+@dataclass(frozen=True)
+class Applier:
+    """Runs the blocks of revisions in one database.
+
+    move: changes the load's stored layout, where there is a load.
+    drop: the columns and tables whose values may be lost, by name.
+    """
+
+    connection: Connection
+    name: str
+    schema: str
+    log: Log
+    move: Move
+    drop: Collection[str] = ()
+    runner: Runner = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "runner", Runner(self.connection, self.log))
+
+    def check_drops(self, blocks: Sequence[Block]) -> None:
+        """Check that no value is lost that `drop` does not name.
+
+        Raises:
+            EditedError: a column or table has values; names all of them.
+        """
+        found = [name for block in blocks for name in self._find_values(block)]
+        if found:
+            options = " ".join(f"--drop {name}" for name in found)
+            raise EditedError(
+                f"values would be lost: those of {', '.join(found)}",
+                remedy=f"Nothing was changed. To lose them: {options}.",
+            )
+
+    def _find_values(self, block: Block) -> Iterator[str]:
+        for table, column in block.drops:
+            names = [part.replace('"', "") for part in (table, column) if part]
+            names[0] = names[0].removeprefix(f"{self.schema}.")
+            name = ".".join(names)
+            if name in self.drop or f"{self.schema}.{name}" in self.drop:
+                continue
+            if self.connection.scalar("SELECT to_regclass(%s)", [table]) is None:
+                continue
+            condition = f" WHERE {quote(column)} IS NOT NULL" if column else ""
+            known = {"table": table, "column": column}
+            if column and not self.connection.scalar(QUERIES["has_column"], known):
+                continue
+            query = f"SELECT EXISTS (SELECT FROM {table}{condition})"  # noqa: S608
+            if self.connection.scalar(query):
+                yield name
+
+    def apply(self, revision: Revision) -> int:
+        """Run the steps of a revision that are not done yet; returns how many these were."""
+        self._execute(QUERIES["begin"], revision, title=revision.title, text=revision.text)
+        lines, count = self._read_steps(revision), 0
+        for number, block in enumerate(revision.up, 1):
+            line = lines.get(number)
+            if line is None or not line.is_done:
+                self._run(revision, block, number, line)
+                count += 1
+        self._execute(QUERIES["set_state"], revision, state="applied")
+        return count
+
+    def revert(self, noted: Noted, revision: Revision) -> int:
+        """Take back the steps of a revision that were done; returns how many statements ran.
+
+        Raises:
+            UsageError: the revision has no down part.
+        """
+        if not revision.down:
+            raise UsageError(
+                f"revision {revision.name} has no down part",
+                remedy="What the first revision made, `assise undo` drops.",
+            )
+        lines = self._read_steps(revision)
+        is_whole = noted.state == "marked"
+        todo = [
+            (-place, block)
+            for place, block in enumerate(revision.down, 1)
+            if -place not in lines and (is_whole or not block.undoes or block.undoes in lines)
+        ]
+        self.check_drops([block for _, block in todo])
+        self._execute(QUERIES["set_state"], revision, state="marked" if is_whole else "reverting")
+        for place, block in todo:
+            self._run(revision, block, place, None)
+        self._execute(QUERIES["delete_revision"], revision)
+        return len(todo)
+
+    def mark(self, revision: Revision) -> None:
+        """Note that the database has a revision already."""
+        self._execute(QUERIES["mark"], revision, title=revision.title, text=revision.text)
+
+    def _run(self, revision: Revision, block: Block, number: int, line: _StepLine | None) -> None:
+        """Run a block, and note it.
+
+        Raises:
+            RefusedError, ViolationError, DuplicateKeyError, DependentError: the server refuses a
+            statement; names file and line.
+        """
+        try:
+            self._run_block(revision, block, number, line)
+        except (RefusedError, ViolationError, DuplicateKeyError, DependentError) as error:
+            place = revision.text.count("\n", 0, block.statements[0].start) + 1
+            raise type(error)(
+                f"{revision.file}:{place}: {error.message}",
+                remedy="`assise schema revert` takes back what was done of it; then correct the"
+                " file. Or change what the statement finds, and repeat the command.",
+            ) from error
+
+    def _run_block(
+        self, revision: Revision, block: Block, number: int, line: _StepLine | None
+    ) -> None:
+        note = partial(self._note, revision, number)
+        shown = " ".join(block.statements[0].text.split())
+        self.log(f"{revision.number:04} step {abs(number)}: {shown[:100]}")
+        statement = block.statements[0]
+        if block.batch:
+            table, rows = block.batch
+            narrow = partial(narrow_update, statement.text)
+            after = line.last_key if line and line.last_key else ()
+            self.runner.run_batches(statement.update or table, rows, narrow, after=after, note=note)
+        elif block.is_alone:
+            begin, end = partial(note, (), False), partial(note, (), True)
+            self.runner.run_alone(statement.text, statement.index, begin, end)
+        else:
+            texts = [each.text for each in block.statements]
+            tables = [name for each in block.statements for name in each.tables]
+            moves = [(*move, revision.name) if move[0] == "close" else move for move in block.moves]
+            self.runner.run_together(texts, tables, partial(self._finish, note, moves))
+
+    def _finish(self, note: partial[None], moves: Sequence[tuple[str, ...]]) -> None:
+        """What stands in the transaction of a step beside its statements."""
+        if moves:
+            self.move(moves)
+        note((), True)
+
+    def _note(
+        self,
+        revision: Revision,
+        step: int,
+        last_key: Sequence[str],
+        is_done: bool,
+    ) -> None:
+        key = [*last_key] or None
+        self._execute(QUERIES["set_step"], revision, step=step, is_done=is_done, last_key=key)
+
+    def _read_steps(self, revision: Revision) -> dict[int, _StepLine]:
+        parameters = {"name": self.name, "number": revision.number}
+        found = self.connection.fetch(_StepLine, QUERIES["steps"], parameters)
+        return {line.step: line for line in found}
+
+    def _execute(self, query: str, revision: Revision, **values: object) -> None:
+        known = {"name": self.name, "number": revision.number, "sha256": revision.sha256}
+        self.connection.execute(query, {**known, **values})
+
+
+def read_noted(noted: Noted) -> Revision:
+    """A revision of the text that the database has kept."""
+    return parse_revision(noted.text, file=f"{noted.number:04}_kept.sql")

@@ -1,0 +1,425 @@
+"""The verbs of revisions: diff, revise, apply, revert, status, lint and mark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from assise.errors import AssiseError, ChangedError, UsageError
+from assise.files import write_file
+from assise.manifest.model import Manifest
+from assise.manifest.sections.views import VIEWS
+from assise.postgres.connection import Connection
+from assise.postgres.server import check_server
+from assise.postgres.snapshot import read_snapshot
+from assise.revisions.applying import Applier, Noted, check_files, hold, list_noted, read_noted
+from assise.revisions.differences import SchemaDrift, find_drift
+from assise.revisions.files import (
+    FOLDER,
+    Block,
+    Revision,
+    name_file,
+    parse_revision,
+    read_folder,
+    write_revision,
+)
+from assise.revisions.lint import LintFinding, run_squawk
+from assise.revisions.refresh import ViewAge, list_ages
+from assise.revisions.sums import Sums, open_sums, run_blocks
+from assise.schema.catalog import Snapshot, compare
+from assise.schema.plan import PlannedStep, SchemaPlan, plan, rename_columns
+from assise.schema.renames import list_renames
+from assise.schema.script import hash_script, script
+from assise.workspace import CONFIRM, LoadedTables, Workspace, read_sql
+
+OpenTarget = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables | None]]]
+SHOWN = 20
+"""Differences that an error names."""
+
+
+class RevisionState(NamedTuple):
+    """A revision and how far a database is with it: `pending`, or what `assise.revision` says."""
+
+    number: int
+    title: str
+    state: str
+    applied_at: str | None
+
+
+@dataclass(frozen=True)
+class RevisionStatus:
+    """The revisions, how the database differs from those that it has, and the ages of views."""
+
+    target: str
+    revisions: list[RevisionState]
+    drift: SchemaDrift
+    views: list[ViewAge] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """3 where something differs, or is still to be done."""
+        is_behind = any(each.state not in {"applied", "marked"} for each in self.revisions)
+        return 3 if is_behind or not self.drift.is_empty else 0
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The revisions that were applied or taken back, with the steps that ran."""
+
+    target: str
+    steps: dict[str, int] = field(default_factory=dict)
+    statements: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Open:
+    """What the verbs work with: the target, what is loaded there, and sums."""
+
+    connection: Connection
+    tables: LoadedTables | None
+    manifest: Manifest
+    schema: str
+    sums: Sums
+    revisions: list[Revision]
+    texts: list[str]
+
+    @property
+    def noted(self) -> list[Noted]:
+        """The revisions that the database has."""
+        return list_noted(self.connection, self.manifest.name)
+
+    @property
+    def hash(self) -> str:
+        """The hash of the manifest."""
+        return hash_script(self.manifest, self.schema, self.texts)
+
+    def sum_manifest(self) -> Snapshot:
+        """What the manifest makes of an empty database."""
+        return self.sums.of_manifest(self.manifest, self.texts)
+
+    def find_drift(self, expected: Snapshot) -> SchemaDrift:
+        """How the database differs from what it should be."""
+        return find_drift(read_snapshot(self.connection), expected)
+
+
+@dataclass(frozen=True)
+class RevisionVerbs:
+    """The verbs of `assise schema` that change a database; `open_target` connects to it.
+
+    scratch: the URL of a server on which databases may be made for a moment.
+    """
+
+    workspace: Workspace
+    open_target: OpenTarget
+    scratch: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are."""
+        return self.workspace.path.parent / FOLDER
+
+    @contextmanager
+    def _open(self) -> Iterator[_Open]:
+        manifest = self.workspace.manifest()
+        revisions = read_folder(self.folder)
+        texts = read_sql(self.workspace.path, manifest)
+        with self.open_target() as (connection, tables):
+            schema = tables.schema if tables else check_server(connection)
+            with open_sums(
+                self.workspace, manifest, connection, scratch=self.scratch, schema=schema
+            ) as sums:
+                yield _Open(connection, tables, manifest, schema, sums, revisions, texts)
+
+    def diff(self) -> SchemaDrift:
+        """Compare the database with the manifest."""
+        with self._open() as it:
+            return it.find_drift(it.sum_manifest())
+
+    def revise(self, title: str, *, drop: Collection[str] = ()) -> Path | None:
+        """Write the next revision, from what the folder and the manifest differ in.
+
+        The first one has everything, and the database is noted as one that has it. Returns None
+        where nothing differs.
+
+        Raises:
+            UsageError: a change cannot be made in place, or values would be lost that `drop` does
+            not name. ChangedError: at the first revision, the database differs from the manifest.
+        """
+        with self._open() as it:
+            if not it.revisions:
+                return self._start(it)
+            before = it.sums.of_revisions(it.revisions)
+            renames = rename_columns(before, list_renames(it.manifest, it.schema))
+            found = plan(self._rename(it, before, renames), it.sum_manifest())
+            _check_plan(found, it.schema, drop)
+            steps = [*renames, *found.steps]
+            if not steps and it.revisions[-1].manifest == it.hash:
+                return None
+            number = len(it.revisions) + 1
+            text = write_revision(number, _one_line(title), it.hash, steps)
+            path = self.folder / name_file(number, title)
+            self._prove(it, before, parse_revision(text, file=str(path)))
+            return self._write(path, text)
+
+    def _start(self, it: _Open) -> Path:
+        drift = it.find_drift(it.sum_manifest())
+        is_empty = it.tables is None and not drift.present
+        if not (is_empty or drift.is_empty):
+            shown = "\n".join(drift.describe()[:SHOWN])
+            raise ChangedError(
+                f"{it.connection.target} differs from the manifest:\n{shown}",
+                remedy="`assise schema diff` shows the statements. Make them the same first:"
+                " `assise migrate` changes the schema in place, or change the manifest.",
+            )
+        up = script(it.manifest, it.schema, it.texts)
+        text = write_revision(1, "start", it.hash, [], start=up)
+        path = self.folder / name_file(1, "start")
+        revision = parse_revision(text, file=str(path))
+        with hold(it.connection, it.manifest.name):
+            self._write(path, text)
+            if not is_empty:
+                self._mark(it, [revision])
+        return path
+
+    def _rename(self, it: _Open, before: Snapshot, renames: Sequence[PlannedStep]) -> Snapshot:
+        """A snapshot with renamed columns: only the server knows what else names them."""
+        if not renames:
+            return before
+        with it.sums.open_after(it.revisions) as scratch:
+            for step in renames:
+                scratch.execute(step.up[0])
+            return read_snapshot(scratch)
+
+    def _prove(self, it: _Open, before: Snapshot, revision: Revision) -> None:
+        """Check that a revision leads to the manifest, and back."""
+        with it.sums.open_after(it.revisions) as scratch:
+            run_blocks(scratch, revision, revision.up)
+            rest = compare(read_snapshot(scratch), it.sum_manifest())
+            run_blocks(scratch, revision, revision.down)
+            back = compare(read_snapshot(scratch), before)
+        for what, left in (("the manifest", rest), ("the revision before", back)):
+            if not left.is_empty:
+                shown = "\n".join(left.describe()[:SHOWN])
+                raise AssiseError(
+                    f"the steps that were found do not lead to {what}:\n{shown}",
+                    remedy="Write this revision by hand; `assise schema lint` checks it.",
+                )
+
+    def _write(self, path: Path, text: str) -> Path:
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise AssiseError(
+                f"{self.folder} cannot be made: {error.strerror}",
+                remedy="Make it, where this user may write.",
+            ) from error
+        if not write_file(path, text, is_new=True):
+            raise UsageError(f"{path} exists", remedy="Remove it, or give another title.")
+        return path
+
+    def apply(self, *, drop: Collection[str] = (), dry_run: bool = False) -> Applied:
+        """Run the revisions that the database does not have, or go on with the one begun.
+
+        Raises:
+            UsageError: a load would be closed, and that was not confirmed.
+            ChangedError: a file was edited or removed after it began, or the database has tables
+            and knows of no revision. EditedError: values would be lost that `drop` does not name.
+            BusyError: a lock could not be had; the same call goes on.
+        """
+        with self._connect() as (connection, tables, manifest, schema):
+            if dry_run:
+                todo = self._list_pending(connection, tables, manifest, schema)
+                blocks = [block for revision in todo for block in revision.up]
+                done = {revision.name: len(revision.up) for revision in todo}
+                return Applied(connection.target, done, [block.text for block in blocks])
+            with hold(connection, manifest.name):
+                todo = self._list_pending(connection, tables, manifest, schema)
+                applier = self._applier(connection, tables, manifest, schema, drop)
+                blocks = [block for revision in todo for block in revision.up]
+                applier.check_drops(blocks)
+                self._ask_to_close(tables, schema, blocks)
+                done = {revision.name: applier.apply(revision) for revision in todo}
+        return Applied(connection.target, done)
+
+    def _ask_to_close(
+        self, tables: LoadedTables | None, schema: str, blocks: Sequence[Block]
+    ) -> None:
+        """Ask before a load is closed, whose documents can then no longer be rebuilt."""
+        marked = [move[1] for block in blocks for move in block.moves if move[0] == "close"]
+        names = [name.replace('"', "").removeprefix(f"{schema}.") for name in marked]
+        closing = [name for name in names if tables is not None and name in tables.columns]
+        if closing:
+            question = (
+                f"the load is closed, as its documents have values in {', '.join(closing)}:"
+                " verify, repair, export and undo will refuse"
+            )
+            if not self.workspace.confirm(question):
+                raise UsageError(f"not confirmed, nothing was changed: {question}", remedy=CONFIRM)
+
+    def _list_pending(
+        self,
+        connection: Connection,
+        tables: LoadedTables | None,
+        manifest: Manifest,
+        schema: str,
+    ) -> list[Revision]:
+        revisions, noted = read_folder(self.folder), list_noted(connection, manifest.name)
+        check_files(revisions, noted)
+        for each in noted:
+            if each.state == "reverting":
+                raise ChangedError(
+                    f"revision {each.number:04} {each.title} is being taken back",
+                    remedy="`assise schema revert` goes on with it.",
+                )
+        if revisions and not noted:
+            names = [f"{schema}.{name}" for name in manifest.tables]
+            found = connection.scalar(
+                "SELECT count(to_regclass(n)) FROM unnest(%s::text[]) n", [names]
+            )
+            if tables is not None or found:
+                raise ChangedError(
+                    f"{connection.target} has tables of {manifest.name!r} and knows of no revision",
+                    remedy="`assise schema mark 0001` notes the first as one that it has.",
+                )
+        done = {each.number for each in noted if each.is_done}
+        return [revision for revision in revisions if revision.number not in done]
+
+    def revert(self, *, drop: Collection[str] = (), dry_run: bool = False) -> Applied:
+        """Take back the last revision, or the steps of it that were done.
+
+        Raises:
+            UsageError: there is none, or it has no down part. EditedError: values would be lost
+            that `drop` does not name.
+        """
+        with self._connect() as (connection, tables, manifest, schema):
+            noted = list_noted(connection, manifest.name)
+            if not noted:
+                raise UsageError(
+                    f"{connection.target} knows of no revision", remedy="There is nothing to do."
+                )
+            check_files(read_folder(self.folder), noted)
+            revision = read_noted(noted[-1])
+            if dry_run:
+                texts = [block.text for block in revision.down]
+                return Applied(connection.target, {revision.name: len(texts)}, texts)
+            with hold(connection, manifest.name):
+                applier = self._applier(connection, tables, manifest, schema, drop)
+                count = applier.revert(list_noted(connection, manifest.name)[-1], revision)
+        return Applied(connection.target, {revision.name: count})
+
+    @contextmanager
+    def _connect(self) -> Iterator[tuple[Connection, LoadedTables | None, Manifest, str]]:
+        manifest = self.workspace.manifest()
+        with self.open_target() as (connection, tables):
+            schema = tables.schema if tables else check_server(connection)
+            yield connection, tables, manifest, schema
+
+    def _applier(
+        self,
+        connection: Connection,
+        tables: LoadedTables | None,
+        manifest: Manifest,
+        schema: str,
+        drop: Collection[str],
+    ) -> Applier:
+        move = tables.move if tables else _ignore
+        return Applier(connection, manifest.name, schema, self.workspace.log, move, drop)
+
+    def status(self) -> RevisionStatus:
+        """List the revisions, and how the database differs from those that it has."""
+        with self._open() as it:
+            known = {each.number: each for each in it.noted}
+            states = [_describe(revision, known.get(revision.number)) for revision in it.revisions]
+            check_files(it.revisions, it.noted)
+            has = [each for each in it.revisions if each.number in known]
+            is_begun = any(not each.is_done for each in known.values())
+            expected = it.sums.of_revisions(has) if has else {}
+            drift = SchemaDrift() if is_begun or not has else it.find_drift(expected)
+            views = [
+                name for name, each in (VIEWS.of(it.manifest) or {}).items() if each.materialized
+            ]
+            ages = list_ages(it.connection, it.manifest.name, it.schema, views)
+            return RevisionStatus(it.connection.target, states, drift, ages)
+
+    def lint(self) -> list[LintFinding]:
+        """Check the files: their sum is the manifest, they lead back, and squawk has nothing to say.
+
+        Raises:
+            UsageError: a file cannot be run; names the line.
+        """
+        with self._open() as it:
+            found = []
+            left = compare(it.sums.of_revisions(it.revisions), it.sum_manifest())
+            for line in left.describe():
+                remedy = (
+                    '`assise schema revise "…"` writes what is missing; what has no key of the'
+                    " manifest stands in a file that sql: names, or the next revision drops it"
+                )
+                found.append(
+                    LintFinding(
+                        "sum", str(self.folder), 0, f"not as in the manifest: {line}", remedy
+                    )
+                )
+            for revision in it.revisions[1:]:
+                found += run_squawk(revision)
+            return found
+
+    def mark(self, number: int) -> list[str]:
+        """Note all revisions up to a number as ones that the database has, without running them.
+
+        Raises:
+            UsageError: there is no such revision. ChangedError: the database differs from them.
+        """
+        with self._open() as it, hold(it.connection, it.manifest.name):
+            chosen = [revision for revision in it.revisions if revision.number <= number]
+            if not 0 < number == len(chosen):
+                raise UsageError(
+                    f"there is no revision {number:04}", remedy=f"{self.folder} has {len(chosen)}."
+                )
+            drift = it.find_drift(it.sums.of_revisions(chosen))
+            if not drift.is_empty:
+                shown = "\n".join(drift.describe()[:SHOWN])
+                raise ChangedError(
+                    f"{it.connection.target} differs from revision {chosen[-1].name}:\n{shown}",
+                    remedy="`assise schema diff` shows the statements.",
+                )
+            self._mark(it, chosen)
+            return [revision.name for revision in chosen]
+
+    def _mark(self, it: _Open, revisions: Sequence[Revision]) -> None:
+        move = it.tables.move if it.tables else _ignore
+        applier = Applier(it.connection, it.manifest.name, it.schema, self.workspace.log, move)
+        with it.connection.transaction():
+            for revision in revisions:
+                applier.mark(revision)
+            move([("own",)])
+
+
+def _ignore(moves: Sequence[tuple[str, ...]]) -> None:
+    """Nothing is loaded, so that nothing follows."""
+    del moves
+
+
+def _one_line(title: str) -> str:
+    return " ".join(title.split()) or "change"
+
+
+def _describe(revision: Revision, noted: Noted | None) -> RevisionState:
+    at = noted.applied_at.isoformat() if noted and noted.applied_at else None
+    return RevisionState(revision.number, revision.title, noted.state if noted else "pending", at)
+
+
+def _check_plan(found: SchemaPlan, schema: str, drop: Collection[str]) -> None:
+    for what, recipe in found.refusals:
+        raise UsageError(what, remedy=recipe)
+    losses = [name.replace('"', "").removeprefix(f"{schema}.") for name in found.losses]
+    losses = [name for name in losses if name not in drop and f"{schema}.{name}" not in drop]
+    if losses:
+        options = " ".join(f"--drop {name}" for name in losses)
+        raise UsageError(
+            f"the revision would drop {', '.join(losses)}, with the values there",
+            remedy=f"If that is meant: {options}. If it is a rename, say was: OLD_NAME there.",
+        )

@@ -1,0 +1,494 @@
+"""The steps that turn a database of one snapshot into that of another, safe beside running code.
+
+Statements that would stop readers or writers for long are written in the form that does not: indexes
+CONCURRENTLY, constraints NOT VALID and then VALIDATE, NOT NULL through a check, unique constraints
+from an index that is there. The rules are those of PostgreSQL's manual on ALTER TABLE and of squawk.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from assise.schema.catalog import UNNAMED, CatalogItem, Difference, Facts, Snapshot, compare
+from assise.schema.retype import is_free, write_recipe
+
+BATCH_ROWS = 10_000
+_KEY = re.compile(
+    r"(UNIQUE|PRIMARY KEY)( NULLS NOT DISTINCT)? (\([^()]*\))( INCLUDE \([^()]*\))?(.*)"
+)
+_GRANT = re.compile(r"GRANT (.+) ON (.+) TO (.+)")
+_CONSTANT = re.compile(r"('(?:[^']|'')*'|-?[\d.]+|true|false|NULL)(::.+)?|now\(\)|CURRENT_\w+")
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """Statements of one transaction, and those that take them back.
+
+    batch: the table whose rows the one UPDATE goes through by its primary key.
+    loses: the column or table whose values go with the step.
+    moves, moves_back: marks by which the stored layout of a load follows.
+    says: what people must know of it.
+    """
+
+    up: tuple[str, ...]
+    down: tuple[str, ...] = ()
+    batch: str = ""
+    loses: str = ""
+    moves: tuple[str, ...] = ()
+    moves_back: tuple[str, ...] = ()
+    says: str = ""
+
+
+@dataclass(frozen=True)
+class SchemaPlan:
+    """The steps in their order, and what no step can do: why, and what can be done."""
+
+    steps: list[PlannedStep] = field(default_factory=list)
+    refusals: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def losses(self) -> list[str]:
+        """The columns and tables whose values go."""
+        return [step.loses for step in self.steps if step.loses]
+
+
+def plan(before: Snapshot, after: Snapshot) -> SchemaPlan:
+    """The steps from the first snapshot to the second."""
+    return _Planner(before, after).plan()
+
+
+def rename_columns(snapshot: Snapshot, names: Iterable[tuple[str, str, str]]) -> list[PlannedStep]:
+    """The renames of columns, as table, old and new name, that a snapshot still has to do."""
+    steps = []
+    for table, old, new in names:
+        if ("column", table, old) in snapshot and ("column", table, new) not in snapshot:
+            up, down = (
+                f"ALTER TABLE {table} RENAME COLUMN {one} TO {other}"
+                for one, other in ((old, new), (new, old))
+            )
+            moves = tuple(
+                f"rename {' '.join(names).replace(chr(34), '')}"
+                for names in ((table, old, new), (table, new, old))
+            )
+            says = f"Running code that uses {old} breaks: deploy what uses {new} with it."
+            steps.append(
+                PlannedStep((up,), (down,), moves=moves[:1], moves_back=moves[1:], says=says)
+            )
+    return steps
+
+
+class _Planner:
+    def __init__(self, before: Snapshot, after: Snapshot) -> None:
+        self.before, self.after = before, after
+        self.difference = _part_retyped(compare(before, after))
+        self.new = {item.on for item in self.difference.added if item.kind == "table"}
+        self.gone = {item.on for item in self.difference.dropped if item.kind == "table"}
+        self.refusals: list[tuple[str, str]] = []
+
+    def plan(self) -> SchemaPlan:
+        """All steps, in an order in which each finds what it needs."""
+        steps = [
+            *self._simple_added("schema", "extension"),
+            *self._simple_dropped("security"),
+            *self._simple_dropped("policy", "trigger"),
+            *self._constraints_dropped(),
+            *self._indexes_dropped(),
+            *self._functions(is_early=True),
+            *self._tables(),
+            *self._columns(),
+            *self._functions(is_early=False),
+            *self._constraints(),
+            *self._simple_added("view"),
+            *self._views_changed(),
+            *self._indexes(),
+            *self._simple_added("trigger"),
+            *self._replaced("trigger"),
+            *self._simple_added("policy"),
+            *self._replaced("policy"),
+            *self._simple_added("owner"),
+            *self._grants(),
+            *self._simple_added("security"),
+            *self._comments(),
+            *self._simple_dropped("view"),
+            *self._columns_dropped(),
+            *self._tables_dropped(),
+            *self._simple_dropped("owner", "function", "extension", "schema"),
+        ]
+        return SchemaPlan(steps, self.refusals)
+
+    def _added(self, kind: str) -> list[CatalogItem]:
+        return [item for item in self.difference.added if item.kind == kind]
+
+    def _dropped(self, kind: str) -> list[CatalogItem]:
+        """What goes, without what goes with its table."""
+        found = [item for item in self.difference.dropped if item.kind == kind]
+        return [item for item in found if item.on not in self.gone or kind == "table"]
+
+    def _changed(self, kind: str) -> list[tuple[CatalogItem, CatalogItem]]:
+        return [pair for pair in self.difference.changed if pair[1].kind == kind]
+
+    def _simple_added(self, *kinds: str) -> Iterator[PlannedStep]:
+        for kind in kinds:
+            for item in self._added(kind):
+                yield PlannedStep((item.create,), (item.drop,))
+
+    def _simple_dropped(self, *kinds: str) -> Iterator[PlannedStep]:
+        for kind in kinds:
+            for item in self._dropped(kind):
+                again: tuple[str, ...] = (item.create,)
+                if kind == "function":
+                    again = _make_function(item, self.before)
+                yield PlannedStep((item.drop,), again)
+
+    def _functions(self, *, is_early: bool) -> Iterator[PlannedStep]:
+        """Functions that defaults call come before the tables; others may read these."""
+        defaults = " ".join(
+            item.definition for item in self.after.values() if item.kind == "column"
+        )
+        for item in self._added("function"):
+            if (_bare_name(item) in defaults) is is_early:
+                yield PlannedStep(_make_function(item, self.after), (item.drop,))
+        for old, new in [] if is_early else self._changed("function"):
+            yield PlannedStep((new.create,), (old.create,))
+
+    def _tables(self) -> Iterator[PlannedStep]:
+        for item in self._added("table"):
+            yield PlannedStep((create_table(self.after, item),), (item.drop,))
+
+    def _tables_dropped(self) -> Iterator[PlannedStep]:
+        for item in self._dropped("table"):
+            again = [create_table(self.before, item)]
+            rest = [each for each in self.before.values() if each.on == item.on]
+            again += [each.create for each in rest if each.create and not _is_inline(each)]
+            yield PlannedStep((item.drop,), tuple(again), loses=item.name)
+
+    def _columns(self) -> Iterator[PlannedStep]:
+        for item in self._added("column"):
+            if item.on not in self.new:
+                yield from self._add_column(item)
+        for old, new in self._changed("column"):
+            yield from self._change_column(old, new)
+
+    def _add_column(self, item: CatalogItem) -> Iterator[PlannedStep]:
+        facts, alter = Facts.of(item), f"ALTER TABLE {item.on}"
+        is_filled = facts.default is not None and not facts.generated
+        is_quick = not is_filled or _CONSTANT.fullmatch(facts.default or "") is not None
+        if is_quick and (is_filled or facts.identity or facts.generated or not facts.not_null):
+            yield PlannedStep((f"{alter} ADD COLUMN {_write_column(item)}",), (item.drop,))
+            return
+        text = _write_column(item, is_bare=True)
+        yield PlannedStep((f"{alter} ADD COLUMN {text}",), (item.drop,))
+        if is_filled:
+            column = f"{alter} ALTER COLUMN {item.name}"
+            default = f"{column} SET DEFAULT {facts.default}"
+            yield PlannedStep((default,), (f"{column} DROP DEFAULT",))
+            fill = f"UPDATE {item.on} SET {item.name} = DEFAULT WHERE {item.name} IS NULL"
+            yield PlannedStep((fill,), batch=item.on)
+        if facts.not_null:
+            yield from _set_not_null(item)
+
+    def _change_column(self, old: CatalogItem, new: CatalogItem) -> Iterator[PlannedStep]:
+        before, after = Facts.of(old), Facts.of(new)
+        column = f"ALTER TABLE {new.on} ALTER COLUMN {new.name}"
+        is_fixed = (before.generated, before.collation) == (after.generated, after.collation)
+        is_same = not after.generated or before.default == after.default
+        if not is_fixed or not is_same or not is_free(before.type, after.type):
+            self._refuse_type(new, before, after)
+            return
+        if before.type != after.type:
+            # The way back reads all rows under a lock, and fails where a value no longer fits.
+            up, down = (f"{column} TYPE {facts.type}" for facts in (after, before))
+            yield PlannedStep((up,), (down,), moves=(_close(new),))
+        if before.identity != after.identity:
+            yield from _change_identity(column, old, new)
+        if before.default != after.default:
+            yield PlannedStep((_set_default(column, after),), (_set_default(column, before),))
+        if after.not_null and not before.not_null:
+            yield from _set_not_null(new)
+        elif before.not_null and not after.not_null:
+            yield PlannedStep((f"{column} DROP NOT NULL",), (f"{column} SET NOT NULL",))
+
+    def _refuse_type(self, item: CatalogItem, before: Facts, after: Facts) -> None:
+        one, other = (facts.type for facts in (before, after))
+        what = f"{item.on}.{item.name} cannot become {other} from {one} in place"
+        if one == other:
+            what = f"{item.on}.{item.name} cannot get another formula or collation in place"
+        self.refusals.append((what, write_recipe(item.on, item.name, other)))
+
+    def _columns_dropped(self) -> Iterator[PlannedStep]:
+        for item in self._dropped("column"):
+            again = f"ALTER TABLE {item.on} ADD COLUMN {_write_column(item)}"
+            is_made = Facts.of(item).generated
+            loses = "" if is_made else f"{item.on}.{item.name}"
+            yield PlannedStep((item.drop,), (again,), loses=loses, moves=(_close(item),))
+
+    def _constraints(self) -> Iterator[PlannedStep]:
+        added = self._added("constraint")
+        added = [each for each in added if each.on not in self.new or not _is_inline(each)]
+        for item in sorted(added, key=_is_foreign_key):
+            yield from _add_constraint(item)
+        for old, new in self._changed("constraint"):
+            yield from _replace_constraint(old, new)
+
+    def _constraints_dropped(self) -> Iterator[PlannedStep]:
+        found = self._dropped("constraint")
+        for item in sorted(found, key=lambda item: not _is_foreign_key(item)):
+            yield PlannedStep((item.drop,), (item.create,))
+
+    def _indexes(self) -> Iterator[PlannedStep]:
+        for item in self._added("index"):
+            if item.on in self.new:
+                yield PlannedStep((item.create,), (item.drop,))
+            else:
+                yield PlannedStep((_concurrently(item.create),), (_drop_concurrently(item),))
+        for old, new in self._changed("index"):
+            name = old.name.rpartition(".")[2]
+            spare = _spare(name)
+            make = _concurrently(new.create).replace(f" {name} ON ", f" {spare} ON ", 1)
+            place = old.name.removesuffix(name) + spare
+            yield PlannedStep((make,), (f"DROP INDEX CONCURRENTLY IF EXISTS {place}",))
+            yield PlannedStep((_drop_concurrently(old),), (_concurrently(old.create),))
+            yield PlannedStep(
+                (f"ALTER INDEX {place} RENAME TO {name}",),
+                (f"ALTER INDEX {old.name} RENAME TO {spare}",),
+            )
+
+    def _indexes_dropped(self) -> Iterator[PlannedStep]:
+        for item in self._dropped("index"):
+            yield PlannedStep((_drop_concurrently(item),), (_concurrently(item.create),))
+
+    def _views_changed(self) -> Iterator[PlannedStep]:
+        for old, new in self._changed("view"):
+            if new.create.startswith("CREATE VIEW"):
+                yield PlannedStep((_or_replace(new.create),), (_or_replace(old.create),))
+            else:
+                up = (old.drop, new.create, *_keep_parts(new, self.before, self.after))
+                down = (new.drop, old.create, *_keep_parts(old, self.after, self.before))
+                yield PlannedStep(up, down)
+
+    def _replaced(self, kind: str) -> Iterator[PlannedStep]:
+        """What is dropped and made again in one transaction, so that nobody sees it gone."""
+        for old, new in self._changed(kind):
+            yield PlannedStep((old.drop, new.create), (new.drop, old.create))
+
+    def _grants(self) -> Iterator[PlannedStep]:
+        """Grants of one object to one role are one statement."""
+        functions = {item.on for item in self._added("function")}
+        added = [
+            item
+            for item in self._added("grant")
+            if item.on not in functions or item.name != "EXECUTE TO PUBLIC"
+        ]
+        yield from (PlannedStep((up,), (down,)) for up, down in _merge(added))
+        gone = {item.on for item in self._dropped("function")}
+        dropped = [item for item in self._dropped("grant") if item.on not in gone]
+        yield from (PlannedStep((down,), (up,)) for up, down in _merge(dropped))
+
+    def _comments(self) -> Iterator[PlannedStep]:
+        said = [(item.create, item.drop) for item in self._added("comment")]
+        said += [(new.create, old.create) for old, new in self._changed("comment")]
+        said += [(item.drop, item.create) for item in self._dropped("comment")]
+        said = [pair for pair in said if not self._is_of_dropped(pair[0])]
+        if said:
+            yield PlannedStep(tuple(up for up, _ in said), tuple(down for _, down in said))
+
+    def _is_of_dropped(self, statement: str) -> bool:
+        columns = {f"COLUMN {item.on}.{item.name} IS " for item in self._dropped("column")}
+        return any(text in statement for text in columns)
+
+
+def _keep_parts(view: CatalogItem, before: Snapshot, after: Snapshot) -> list[str]:
+    """What a view has before and after, and loses when it is dropped and made again."""
+    parts = [item for item in after.values() if item.on == view.on and item.kind != "view"]
+    return [item.create for item in parts if item.id in before]
+
+
+def _part_retyped(difference: Difference) -> Difference:
+    """What differs, where a column gets another type: its checks and indexes go before, come after.
+
+    The server writes their casts anew with the type; on the way back they would be others.
+    """
+    columns = [pair for pair in difference.changed if pair[1].kind == "column"]
+    tables = {new.on for old, new in columns if Facts.of(old).type != Facts.of(new).type}
+    parted = [
+        pair for pair in difference.changed if pair[1].kind in UNNAMED and pair[1].on in tables
+    ]
+    return Difference(
+        difference.added + [new for _, new in parted],
+        difference.dropped + [old for old, _ in parted],
+        [pair for pair in difference.changed if pair not in parted],
+    )
+
+
+def create_table(snapshot: Snapshot, table: CatalogItem) -> str:
+    """The CREATE TABLE of a snapshot's table, with its columns and keys; not its foreign keys."""
+    own = [item for item in snapshot.values() if item.on == table.on]
+    columns = [item for item in own if item.kind == "column"]
+    columns.sort(key=lambda item: Facts.of(item).place)
+    lines = [_write_column(item) for item in columns]
+    lines += [f"CONSTRAINT {item.name} {item.definition}" for item in own if _is_inline(item)]
+    body = ",\n".join(f"    {line}" for line in lines)
+    tail = f" {table.definition}" if table.definition else ""
+    return f"CREATE TABLE {table.on} (\n{body}\n){tail}"
+
+
+def _close(column: CatalogItem) -> str:
+    """The mark that closes a load whose documents have values in this column."""
+    return f"close {column.on}.{column.name}"
+
+
+def _is_inline(item: CatalogItem) -> bool:
+    return item.kind in {"table", "column"} or (
+        item.kind == "constraint" and not _is_foreign_key(item)
+    )
+
+
+def _is_foreign_key(item: CatalogItem) -> bool:
+    return item.definition.startswith("FOREIGN KEY")
+
+
+def _write_column(item: CatalogItem, *, is_bare: bool = False) -> str:
+    facts = Facts.of(item)
+    text = f"{item.name} {facts.type}"
+    if facts.collation:
+        text += f" COLLATE {facts.collation}"
+    if is_bare:
+        return text
+    if facts.identity:
+        text += f" GENERATED {'ALWAYS' if facts.identity == 'a' else 'BY DEFAULT'} AS IDENTITY"
+    elif facts.generated:
+        kind = "STORED" if facts.generated == "s" else "VIRTUAL"
+        text += f" GENERATED ALWAYS AS ({facts.default}) {kind}"
+    elif facts.default is not None:
+        text += f" DEFAULT {facts.default}"
+    return f"{text} NOT NULL" if facts.not_null else text
+
+
+def _set_default(column: str, facts: Facts) -> str:
+    return (
+        f"{column} DROP DEFAULT"
+        if facts.default is None
+        else f"{column} SET DEFAULT {facts.default}"
+    )
+
+
+def _set_not_null(item: CatalogItem) -> Iterator[PlannedStep]:
+    """NOT NULL from a check that was validated: the table is read without a lock on it."""
+    alter = f"ALTER TABLE {item.on}"
+    name = quote_again(f"{item.name}_is_set")
+    add = f"{alter} ADD CONSTRAINT {name} CHECK ({item.name} IS NOT NULL) NOT VALID"
+    drop = f"{alter} DROP CONSTRAINT IF EXISTS {name}"
+    column = f"{alter} ALTER COLUMN {item.name}"
+    yield PlannedStep((add,), (drop,))
+    yield PlannedStep((f"{alter} VALIDATE CONSTRAINT {name}",))
+    yield PlannedStep((f"{column} SET NOT NULL",), (f"{column} DROP NOT NULL",))
+    yield PlannedStep((f"{alter} DROP CONSTRAINT {name}",))
+
+
+def _change_identity(column: str, old: CatalogItem, new: CatalogItem) -> Iterator[PlannedStep]:
+    before, after = Facts.of(old).identity, Facts.of(new).identity
+    kinds = {"a": "ALWAYS", "d": "BY DEFAULT"}
+    if not before:
+        start = (
+            f"SELECT setval(pg_get_serial_sequence('{new.on}', '{new.name.strip(chr(34))}'),"
+            f" greatest(max({new.name}), 1), coalesce(max({new.name}) >= 1, false)) FROM {new.on}"
+        )
+        add = f"{column} ADD GENERATED {kinds[after]} AS IDENTITY"
+        yield PlannedStep((add, start), (f"{column} DROP IDENTITY IF EXISTS",))
+    elif not after:
+        add = f"{column} ADD GENERATED {kinds[before]} AS IDENTITY"
+        yield PlannedStep((f"{column} DROP IDENTITY IF EXISTS",), (add,))
+    else:
+        yield PlannedStep(
+            (f"{column} SET GENERATED {kinds[after]}",),
+            (f"{column} SET GENERATED {kinds[before]}",),
+        )
+
+
+def _add_constraint(item: CatalogItem) -> Iterator[PlannedStep]:
+    alter = f"ALTER TABLE {item.on}"
+    drop = f"{alter} DROP CONSTRAINT IF EXISTS {item.name}"
+    if key := _KEY.fullmatch(item.definition):
+        word, nulls, columns, include, rest = (part or "" for part in key.groups())
+        schema = item.on.rpartition(".")[0]
+        index = (
+            f"CREATE UNIQUE INDEX CONCURRENTLY {item.name} ON {item.on} {columns}{include}{nulls}"
+        )
+        yield PlannedStep((index,), (f"DROP INDEX CONCURRENTLY IF EXISTS {schema}.{item.name}",))
+        add = f"{alter} ADD CONSTRAINT {item.name} {word} USING INDEX {item.name}{rest}"
+        yield PlannedStep((add,), (drop,))
+    elif item.definition.startswith("EXCLUDE"):
+        yield PlannedStep((item.create,), (drop,))
+    else:
+        yield PlannedStep((f"{item.create.removesuffix(' NOT VALID')} NOT VALID",), (drop,))
+        if not item.definition.endswith(" NOT VALID"):
+            yield PlannedStep((f"{alter} VALIDATE CONSTRAINT {item.name}",))
+
+
+def _replace_constraint(old: CatalogItem, new: CatalogItem) -> Iterator[PlannedStep]:
+    """The new constraint holds before the old one goes, and then takes its name."""
+    alter, spare = f"ALTER TABLE {new.on}", _spare(new.name)
+    renamed = new.create.replace(f" CONSTRAINT {new.name} ", f" CONSTRAINT {spare} ", 1)
+    yield from _add_constraint(new._replace(name=spare, create=renamed))
+    rename = f"{alter} RENAME CONSTRAINT {spare} TO {new.name}"
+    back = f"{alter} RENAME CONSTRAINT {new.name} TO {spare}"
+    yield PlannedStep((old.drop, rename), (back, old.create))
+
+
+def _spare(name: str) -> str:
+    return quote_again(f"{name.strip(chr(34))}_new")
+
+
+def quote_again(name: str) -> str:
+    """A name made of a quoted one, quoted where it must be, and at most 63 bytes long.
+
+    >>> quote_again("users_new"), quote_again('"Users"_new')
+    ('users_new', '"Users_new"')
+    """
+    bare = name.replace('"', "")
+    cut = bare.encode()[-63:].decode(errors="ignore")
+    return cut if re.fullmatch("[a-z_][a-z0-9_]*", cut) else f'"{cut}"'
+
+
+def _concurrently(create: str) -> str:
+    return create.replace("INDEX ", "INDEX CONCURRENTLY ", 1)
+
+
+def _drop_concurrently(item: CatalogItem) -> str:
+    return item.drop.replace("INDEX ", "INDEX CONCURRENTLY IF EXISTS ", 1)
+
+
+def _or_replace(create: str) -> str:
+    return create.replace("CREATE ", "CREATE OR REPLACE ", 1)
+
+
+def _bare_name(function: CatalogItem) -> str:
+    return function.name.partition("(")[0]
+
+
+def _make_function(item: CatalogItem, snapshot: Snapshot) -> tuple[str, ...]:
+    """A function, which in the same moment PUBLIC loses, unless it has it there."""
+    if ("grant", item.on, "EXECUTE TO PUBLIC") in snapshot:
+        return (item.create,)
+    word = item.drop.split(" ")[1]
+    return item.create, f"REVOKE ALL ON {word} {item.name} FROM PUBLIC"
+
+
+def _merge(grants: Iterable[CatalogItem]) -> Iterator[tuple[str, str]]:
+    """GRANT and REVOKE of all privileges that one role has on one object."""
+    found = defaultdict[tuple[str, str], list[str]](list)
+    for item in grants:
+        if match := _GRANT.fullmatch(item.create):
+            privilege, on, role = match.groups()
+            found[on, role].append(privilege)
+    for (on, role), privileges in found.items():
+        listed = ", ".join(_order(privileges))
+        yield f"GRANT {listed} ON {on} TO {role}", f"REVOKE {listed} ON {on} FROM {role}"
+
+
+def _order(privileges: Sequence[str]) -> list[str]:
+    known = ("SELECT", "INSERT", "UPDATE", "DELETE")
+    return sorted(privileges, key=lambda each: (known.index(each) if each in known else 9, each))

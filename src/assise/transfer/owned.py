@@ -1,0 +1,67 @@
+"""Who owns the schema of a load's tables: the manifest alone, or revisions."""
+
+from __future__ import annotations
+
+from assise.errors import ChangedError
+from assise.manifest.model import Manifest
+from assise.mongo.source import Source
+from assise.postgres.connection import Connection
+from assise.transfer import ledger
+from assise.transfer.amend import make_objects
+from assise.transfer.ledger import Load
+from assise.transfer.report import Report
+from assise.transfer.workers.pool import Workers
+from assise.workspace import LoadedTables, Workspace
+
+
+def make_rest(
+    workspace: Workspace,
+    connection: Connection,
+    load: Load,
+    source: Source,
+    manifest: Manifest,
+    report: Report,
+    workers: Workers,
+) -> None:
+    """Make what stands on the rows: what parts add, keys, indexes; then all revisions are there."""
+    tables = make_parts(workspace, connection, load, manifest)
+    make_objects(
+        connection,
+        load,
+        source,
+        manifest,
+        report=report,
+        workers=workers.count,
+        log=workspace.log,
+        progress=workspace.progress,
+    )
+    if workspace.owner is not None and workspace.owner.owns_schema(workspace.path):
+        workspace.owner.mark_all(connection, workspace.path, tables)
+
+
+def make_parts(
+    workspace: Workspace, connection: Connection, load: Load, manifest: Manifest
+) -> LoadedTables:
+    """Make what parts add to the tables, but for what revisions own; returns the tables."""
+    tables = ledger.describe_tables(connection, load, manifest)
+    for part in workspace.additions:
+        if not (load.is_revised and part.IN_SCRIPT):
+            part.apply_manifest(connection, tables, log=workspace.log)
+    return tables
+
+
+def check_owner(workspace: Workspace, manifest: Manifest, load: Load) -> None:
+    """Where revisions own the schema, they must lead to the manifest, and tables stay as they are.
+
+    Raises:
+        ChangedError: they do not; or the database was loaded before there were any.
+    """
+    owner = workspace.owner
+    if owner is None or not owner.owns_schema(workspace.path):
+        return
+    owner.check_manifest(workspace.path, manifest, load.schema)
+    if load.is_finished and not load.is_revised:
+        raise ChangedError(
+            f"revisions own the schema of {load.name!r}, and this database knows of none",
+            remedy="next: assise schema mark NUMBER, of the last revision that it has",
+        )

@@ -1,0 +1,172 @@
+"""A changed manifest becomes a revision, which leads there and back beside data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.dumps import confirm
+from tests.revisions.changing import change, check_same, folder_of, revise
+from tests.scenes.databases import Databases
+
+from assise.errors import ChangedError, EditedError, UsageError
+from assise.project import Project
+
+Query = Callable[..., list[tuple[object, ...]]]
+
+
+def test_the_first_revision_is_the_schema_as_it_is(shop_before: Project, query: Query) -> None:
+    text = revise(shop_before, "anything")
+    assert [file.name for file in folder_of(shop_before).iterdir()] == ["0001_start.sql"]
+    assert shop_before.schema_sql().strip() in text
+    assert "-- assise: down" not in text
+    assert query("SELECT number, state FROM assise.revision") == [(1, "marked")]
+    assert shop_before.revisions().apply().steps == {}
+    assert shop_before.revisions().status().exit_code == 0
+    check_same(shop_before)
+
+
+def test_a_database_that_differs_from_the_manifest_is_refused(
+    shop_before: Project, query: Query
+) -> None:
+    query("DROP INDEX orders_state_price_idx")
+    with pytest.raises(ChangedError, match=r"index public.orders_state_price_idx on .* is missing"):
+        shop_before.revisions().revise("start")
+    assert not folder_of(shop_before).exists()
+
+
+def test_a_change_goes_up_down_and_up_with_data(shop: Project, query: Query) -> None:
+    change(
+        shop,
+        "email: {type: text, unique: true}",
+        "email: {type: text, not_null: true}\n      plan: {type: text, default: free, not_null: true}",
+    )
+    change(shop, "indexes: [[state, -price]]", "indexes: [[state, -price], [price]]")
+    change(shop, "state: {type: text}", "state: {type: text, values: [new, sent]}")
+    change(shop, "who buys", "who's buying")
+    text = revise(shop, "add plan")
+    for safe in (
+        "CREATE INDEX CONCURRENTLY orders_price_idx",
+        "NOT VALID;",
+        "VALIDATE CONSTRAINT orders_state_check",
+        "SET NOT NULL",
+    ):
+        assert safe in text
+    verbs = shop.revisions()
+    assert len(verbs.apply(dry_run=True).statements) > 5
+    assert query("SELECT count(*) FROM assise.revision") == [(1,)]
+    verbs.apply()
+    check_same(shop)
+    assert query("SELECT DISTINCT plan FROM users") == [("free",)]
+    assert shop.verify().exit_code == 0
+    with pytest.raises(EditedError, match=r"users\.plan"):
+        verbs.revert()
+    verbs.revert(drop=["users.plan"])
+    assert query("SELECT max(number) FROM assise.revision") == [(1,)]
+    verbs.apply()
+    check_same(shop)
+    assert shop.load().was_done
+    assert verbs.status().exit_code == 0
+
+
+def test_a_rename_says_so_and_the_load_follows(shop: Project, query: Query) -> None:
+    change(shop, "name: {type", "called: {from: name, was: name, type")
+    text = revise(shop, "rename name")
+    assert "-- Running code that uses name breaks" in text
+    assert "DROP COLUMN" not in text
+    shop.revisions().apply()
+    check_same(shop)
+    assert shop.verify().exit_code == 0
+    assert shop.load().was_done
+    shop.revisions().revert()
+    assert query("SELECT count(name) FROM users") == [(300,)]
+    change(shop, "called: {from: name, was: name, type", "name: {type")
+    assert shop.verify().exit_code == 0
+
+
+def test_a_dropped_column_is_named_twice_and_closes_the_load(shop: Project, query: Query) -> None:
+    change(shop, "      state: {type: text}\n", "")
+    change(shop, "    indexes: [[state, -price]]\n", "")
+    with pytest.raises(UsageError, match=r"would drop orders\.state") as refused:
+        shop.revisions().revise("drop state")
+    assert "--drop orders.state" in refused.value.remedy
+    revise(shop, "drop state", drop=("orders.state",))
+    with pytest.raises(EditedError, match=r"orders\.state"):
+        shop.revisions().apply()
+    assert query("SELECT count(state) FROM orders") == [(300,)]
+    with pytest.raises(UsageError, match=r"the load is closed, .* in orders\.state"):
+        shop.revisions().apply(drop=["orders.state"])
+    assert query("SELECT count(state) FROM orders") == [(300,)]
+    shop.revisions(confirm=confirm).apply(drop=["orders.state"])
+    check_same(shop)
+    for verb in (shop.verify, shop.repair, shop.undo, lambda: shop.export("orders", print)):
+        with pytest.raises(ChangedError, match="closed by revision 0002 drop state"):
+            verb()
+
+
+@pytest.mark.contract
+def test_a_type_changes_in_place_only_where_no_row_is_written(shop: Project, query: Query) -> None:
+    change(shop, "varchar(20)", "varchar(30)")
+    change(shop, "numeric(10,2)", "numeric(12,2)")
+    file = "SELECT pg_relation_filenode('users'), pg_relation_filenode('orders')"
+    before = query(file)
+    revise(shop, "wider")
+    shop.revisions(confirm=confirm).apply()
+    assert query(file) == before
+    check_same(shop)
+    change(shop, "amount: int4", "amount: int8")
+    with pytest.raises(UsageError, match=r"order_lines\.amount cannot become bigint") as refused:
+        shop.revisions().revise("bigger")
+    for step in ("ADD COLUMN amount_new bigint", "TRIGGER", "batch", "RENAME COLUMN"):
+        assert step in refused.value.remedy
+
+
+def test_a_manifest_that_has_changed_asks_for_a_revision(shop: Project) -> None:
+    change(shop, "who buys", "buyers")
+    with pytest.raises(ChangedError, match="differs from what revision 0001 start") as refused:
+        shop.load()
+    assert refused.value.remedy.startswith("next: assise schema revise")
+    assert refused.value.exit_code == 2
+
+
+def test_an_empty_database_is_built_from_the_manifest_and_has_all_revisions(
+    shop: Project, databases: Databases
+) -> None:
+    change(shop, "who buys", "buyers")
+    revise(shop, "buyers")
+    conninfo = databases.create()
+    fresh = Project(shop.path.parent, to=conninfo)
+    fresh.migrate(shop.path.parent / "app", confirm=confirm)
+    check_same(fresh)
+    states = [each.state for each in fresh.revisions().status().revisions]
+    assert states == ["marked", "marked"]
+    databases.drop(conninfo)
+
+
+def test_an_empty_database_gets_the_tables_from_the_revisions(
+    shop: Project, databases: Databases
+) -> None:
+    change(shop, "who buys", "buyers")
+    revise(shop, "buyers")
+    conninfo = databases.create()
+    fresh = Project(shop.path.parent, to=conninfo)
+    assert list(fresh.revisions().apply().steps) == ["0001 start", "0002 buyers"]
+    check_same(fresh)
+    databases.drop(conninfo)
+
+
+def test_a_check_of_a_column_with_another_type_comes_back_as_it_was(
+    shop: Project, query: Query
+) -> None:
+    change(shop, 'name: {type: "varchar(20)"', 'name: {type: "varchar(20)", check: "name <> \'\'"')
+    revise(shop, "check")
+    shop.revisions().apply()
+    check = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'users_name_check'"
+    before = query(check)
+    change(shop, 'name: {type: "varchar(20)"', 'name: {type: "text"')
+    revise(shop, "text")
+    shop.revisions(confirm=confirm).apply()
+    assert query(check) != before
+    check_same(shop)
+    shop.revisions().revert()
+    assert query(check) == before

@@ -1,0 +1,84 @@
+"""How a database differs from its revisions, and both ways out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.revisions.changing import change, check_same, revise
+from tests.scenes.databases import Databases
+
+from assise.errors import ChangedError, UsageError
+from assise.project import Project
+
+Query = Callable[..., list[tuple[object, ...]]]
+
+
+def test_drift_is_shown_with_both_ways_out(shop: Project, query: Query) -> None:
+    query("DROP INDEX orders_state_price_idx")
+    query("ALTER TABLE users ALTER COLUMN name SET DEFAULT 'x'")
+    status = shop.revisions().status()
+    assert status.exit_code == 3
+    assert status.drift.differences == [
+        "index public.orders_state_price_idx on public.orders is missing",
+        "column name on public.users is another one",
+    ]
+    for statement in status.drift.keep:
+        assert "DROP INDEX" in statement or "SET DEFAULT" in statement
+    for statement in status.drift.restore:
+        query(statement)
+    assert shop.revisions().status().exit_code == 0
+
+
+def test_what_no_revision_knows_is_listed_and_stays(shop: Project, query: Query) -> None:
+    query("CREATE TABLE theirs (a int PRIMARY KEY); CREATE INDEX ON users (name)")
+    query("CREATE VIEW seen AS SELECT id FROM users")
+    drift = shop.revisions().diff()
+    assert drift.is_empty
+    assert [item.shown for item in drift.others] == [
+        "index public.users_name_idx on public.users",
+        "table public.theirs",
+        "view public.seen",
+    ]
+    change(shop, "who buys", "buyers")
+    revise(shop, "buyers")
+    shop.revisions().apply()
+    assert len(shop.revisions().status().drift.others) == 3
+    assert query("SELECT count(*) FROM seen") == [(300,)]
+
+
+def test_a_database_from_before_is_marked_if_it_is_as_the_revision_says(
+    shop_before: Project, query: Query, databases: Databases
+) -> None:
+    other = databases.create()
+    Project(shop_before.path.parent, to=other).revisions().revise("start")
+    with pytest.raises(ChangedError, match="knows of no revision") as refused:
+        shop_before.revisions().apply()
+    assert "mark 0001" in refused.value.remedy
+    with pytest.raises(ChangedError, match="knows of none"):
+        shop_before.load()
+    with pytest.raises(UsageError, match="no revision 0002"):
+        shop_before.revisions().mark(2)
+    query("DROP INDEX orders_state_price_idx")
+    with pytest.raises(ChangedError, match=r"orders_state_price_idx on .* is missing"):
+        shop_before.revisions().mark(1)
+    query("CREATE INDEX other ON orders (state, price DESC)")
+    assert shop_before.revisions().mark(1) == ["0001 start"]
+    check_same(shop_before)
+    assert shop_before.load().was_done
+    databases.drop(other)
+
+
+def test_without_createdb_another_server_or_a_clear_error(
+    shop: Project, query: Query, database: str
+) -> None:
+    query("CREATE ROLE modest LOGIN NOSUPERUSER NOCREATEDB")
+    query("GRANT ALL ON SCHEMA public, assise TO modest")
+    query("GRANT ALL ON ALL TABLES IN SCHEMA public, assise TO modest")
+    modest = Project(shop.path, to=f"{database} user=modest")
+    try:
+        verbs = modest.revisions(scratch=database)
+        assert verbs.diff().is_empty
+    finally:
+        query("DROP OWNED BY modest")
+        query("DROP ROLE modest")

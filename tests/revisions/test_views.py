@@ -1,0 +1,121 @@
+"""Views of the manifest: made and changed by revisions, refreshed by the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+from tests.revisions.changing import change, check_same, revise
+
+from assise.errors import ManifestError, UsageError
+from assise.manifest.read import parse_manifest
+from assise.postgres import locks
+from assise.project import Project
+from assise.revisions.refresh import list_jobs
+from assise.transfer.finished import open_loaded
+
+Query = Callable[..., list[tuple[object, ...]]]
+VIEWS = """name: app
+views:
+  by_state: {file: sql/by_state.sql, materialized: {refresh: 5 minutes, key: [state]}}
+  dear: {file: sql/dear.sql}
+  statements: {file: sql/statements.sql, needs: pg_stat_statements}
+"""
+FILES = {
+    "by_state": "SELECT state, count(*) AS n FROM orders GROUP BY state; -- one row a state",
+    "dear": "SELECT id, price FROM orders WHERE price > 5",
+    "statements": "SELECT query, calls FROM pg_stat_statements",
+}
+
+
+@pytest.fixture
+def viewed(shop: Project) -> Project:
+    """The shop with three views."""
+    change(shop, "name: app\n", VIEWS)
+    folder = shop.path.parent / "sql"
+    folder.mkdir()
+    for name, text in FILES.items():
+        (folder / f"{name}.sql").write_text(text)
+    revise(shop, "views")
+    shop.revisions().apply()
+    check_same(shop)
+    return shop
+
+
+def run_job(project: Project) -> str:
+    with open_loaded(project.workspace) as (connection, tables):
+        (job,) = list_jobs(tables)
+        assert job.name == "refresh by_state"
+        return job.run(connection, lambda: False)
+
+
+@pytest.mark.contract
+def test_a_view_is_filled_plainly_and_then_refreshed_beside_its_readers(
+    viewed: Project, query: Query
+) -> None:
+    (view,) = viewed.revisions().status().views
+    assert (view.view, view.is_filled, view.age) == ("by_state", False, None)
+    assert run_job(viewed).startswith("refreshed in ")
+    assert query("SELECT state, n FROM by_state") == [("new", 300)]
+    assert run_job(viewed) == ""
+    query("UPDATE orders SET state = 'old'")
+    query("UPDATE assise.refresh SET refreshed_at = refreshed_at - interval '1 hour'")
+    node = query("SELECT pg_relation_filenode('by_state')")
+    with viewed.connect(viewed.manifest) as other:
+        with locks.hold(other, 'assise refresh "public"."by_state"', patience_s=0):
+            assert run_job(viewed) == ""
+        with other.transaction():
+            other.execute("SELECT n FROM by_state")
+            assert run_job(viewed).startswith("refreshed in ")
+    assert query("SELECT state, n FROM by_state") == [("old", 300)]
+    assert query("SELECT pg_relation_filenode('by_state')") == node
+    (view,) = viewed.revisions().status().views
+    assert view.is_filled
+    assert view.age is not None
+    check_same(viewed)
+
+
+def test_a_changed_view_keeps_its_index(viewed: Project, query: Query) -> None:
+    file = viewed.path.parent / "sql" / "by_state.sql"
+    file.write_text("SELECT state, count(*) AS n, max(price) AS most FROM orders GROUP BY state")
+    revise(viewed, "most")
+    viewed.revisions().apply()
+    check_same(viewed)
+    run_job(viewed)
+    assert query("SELECT most::text FROM by_state") == [("9.50",)]
+    viewed.revisions().revert()
+    assert viewed.revisions().status().drift.is_empty
+
+
+def test_what_others_have_on_a_view_is_refused(viewed: Project, query: Query) -> None:
+    query("CREATE VIEW theirs AS SELECT n FROM by_state")
+    file = viewed.path.parent / "sql" / "by_state.sql"
+    file.write_text("SELECT state, count(*) + 1 AS n FROM orders GROUP BY state")
+    revise(viewed, "more")
+    with pytest.raises(Exception, match="depend") as refused:
+        viewed.revisions().apply()
+    assert type(refused.value).__name__ == "DependentError"
+    assert query("SELECT to_regclass('theirs') IS NOT NULL") == [(True,)]
+
+
+def test_a_view_that_is_not_there_is_told(viewed: Project, query: Query) -> None:
+    query("DROP MATERIALIZED VIEW by_state")
+    with pytest.raises(UsageError, match="there is no materialized view"):
+        run_job(viewed)
+
+
+@pytest.mark.parametrize(
+    ("view", "says"),
+    [
+        ("{file: sql/a.txt}", "is not a file of SQL"),
+        ("{file: ../a.sql}", "is not a file of SQL"),
+        ("{file: a.sql, materialized: {refresh: often, key: [a]}}", "is no time"),
+        ("{file: a.sql, materialized: {refresh: 5 minutes, key: []}}", "is empty"),
+        ("{file: a.sql, materialized: {key: [a]}}", "refresh"),
+    ],
+)
+def test_a_wrong_view_is_refused(view: str, says: str) -> None:
+    read = partial(parse_manifest, f"assise: 1\nname: a\nviews: {{v: {view}}}\ntables: {{}}\n")
+    with pytest.raises(ManifestError, match=says):
+        read()

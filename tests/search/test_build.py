@@ -1,0 +1,130 @@
+"""What builds an index: killed anywhere it goes on, tells how far it is, and refuses mistakes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.dumps import confirm
+from tests.scenes.databases import Template
+from tests.search.asking import ask, sign_in
+from tests.search.library import MANIFEST
+
+from assise.errors import UsageError
+from assise.progress import Progress
+from assise.project import Project
+from assise.search.verbs import Drift
+
+Query = Callable[..., list[tuple[Any, ...]]]
+KILLED = """import os, signal, sys
+from assise.project import Project
+from assise.schema.search import searched
+from assise.search import build
+searched.BLOCK, build.SMALL, build.UNSEALED, build.LEARNED = 64, 0, 20, 500
+left = int(sys.argv[3])
+def tell(step):
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+Project(sys.argv[1], to=sys.argv[2], progress=tell).search.build(["books"])
+"""
+
+
+def test_a_build_that_is_killed_anywhere_goes_on(
+    library: Project, database: str, query: Query
+) -> None:
+    query(
+        "INSERT INTO books (id, user_id, title, text) SELECT n, 1, 'newword', 'w' || n"
+        " FROM generate_series(1000, 3400) AS n"
+    )
+    for calls in (2, 6, 17):
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, str(library.path), database, str(calls)],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        with sign_in(database, 1) as session:
+            found = [key[0] for key, _ in ask(session, "books", "newword", 5_000)]
+        assert len(found) == len(set(found))
+    library.search.build()
+    assert library.search.check()[0] == Drift("books", 0, 0, 0)
+    books = library.search.status()[0]
+    assert (books.counted, books.sealed, books.pending, books.fresh) == (2801, 2801, 0, 0)
+    for plan in ("rows", "blocks"):
+        with sign_in(database, 1, plan=plan) as session:
+            assert len(ask(session, "books", "newword", 5_000)) == 2401
+    assert {each.text for each in library.search.suggest("neww", user_id=1)} == {"newword"}
+
+
+def test_a_build_tells_how_far_it_is(template: Template, query: Query) -> None:
+    del query
+    told: list[Progress] = []
+    library = Project(template.folder, to=template.conninfo, progress=told.append)
+    library.search.build(["signs"])
+    assert {(each.step, each.collection, each.noun) for each in told} >= {
+        ("indexed", "signs", "row")
+    }
+
+
+def test_a_table_that_is_not_searched_cannot_be_built(template: Template) -> None:
+    library = Project(template.folder, to=template.conninfo)
+    with pytest.raises(UsageError) as caught:
+        library.search.build(["bocks"])
+    assert caught.value.message == "table 'bocks' is not searched"
+    assert "books" in caught.value.remedy
+
+
+def test_a_language_that_nobody_knows_is_refused(library: Project) -> None:
+    before = library.search.status()
+    library.path.write_text(
+        MANIFEST.replace("notes], language: simple", "notes], language: englishh")
+    )
+    with pytest.raises(UsageError) as caught:
+        library.load(None, confirm=confirm)
+    assert "books.search.language: englishh is neither" in caught.value.message
+    assert "pg_ts_config" in caught.value.remedy
+    library.path.write_text(MANIFEST)
+    library.load(None, confirm=confirm)
+    assert library.search.status() == before
+
+
+def test_statistics_are_counted_again_when_rows_become_longer_by_a_tenth(
+    library: Project, query: Query
+) -> None:
+    text = "UPDATE books SET text = text || repeat(' w1', {}) WHERE id < 50"
+    query(text.format(10))
+    library.search.build()
+    assert library.search.status()[0].generation == 1
+    query(text.format(60))
+    library.search.build()
+    assert library.search.status()[0].generation == 2
+
+
+def test_a_document_over_the_limit_of_a_tsvector_is_found_whole(template: Template) -> None:
+    # 1.9 MB: to_tsvector alone refuses it.
+    words = " ".join(f"enormousword{n:07}" for n in range(100_000))
+    with sign_in(template.conninfo, 1) as session:
+        session.execute("INSERT INTO books (id, user_id, text) VALUES (1000, 1, %s)", [words])
+        for n in (0, 49_999, 99_999):
+            assert [key for key, _ in ask(session, "books", f"enormousword{n:07}")] == [(1000,)]
+
+
+@pytest.mark.parametrize("plan", ["rows", "blocks"])
+def test_a_word_of_a_field_is_one_of_this_field(template: Template, plan: str) -> None:
+    with sign_in(template.conninfo, role="admin", plan=plan) as session:
+        everywhere = {key for key, _ in ask(session, "books", "w3", 500)}
+        titles = {key for key, _ in ask(session, "books", "title:w3", 500)}
+        without = {key for key, _ in ask(session, "books", "w3 -title:w3", 500)}
+        expected = session.execute(
+            "SELECT id FROM books WHERE title ~ '\\mw3\\M' AND deleted_at IS NULL"
+        ).fetchall()
+    assert titles == set(expected)
+    assert titles
+    assert without == everywhere - titles
