@@ -29,6 +29,7 @@ VARIABLES = {"A": "one", "B": "", "C": "${A}", "D_1": "x y", "E": "p@ss:w0rd/}"}
 
 def test_each_setting_has_one_spelling_and_a_default_within_its_bounds() -> None:
     assert {setting.name: setting.variable for setting in SETTINGS} == {
+        "analytics.spool_bytes": "ASSISE_ANALYTICS_SPOOL_BYTES",
         "load.chunk_bytes": "ASSISE_LOAD_CHUNK_BYTES",
         "workers": "ASSISE_WORKERS",
         "infer.paths": "ASSISE_INFER_PATHS",
