@@ -50,7 +50,6 @@ def test_each_setting_has_one_spelling_and_a_default_within_its_bounds() -> None
         "cache.off": "ASSISE_CACHE_OFF",
         "cache.timeout_ms": "ASSISE_CACHE_TIMEOUT_MS",
         "cache.pool_size": "ASSISE_CACHE_POOL_SIZE",
-        "analytics.spool_bytes": "ASSISE_ANALYTICS_SPOOL_BYTES",
         "analytics.environment": "ASSISE_ANALYTICS_ENVIRONMENT",
         "analytics.release": "ASSISE_ANALYTICS_RELEASE",
     }
