@@ -29,6 +29,7 @@ VARIABLES = {"A": "one", "B": "", "C": "${A}", "D_1": "x y", "E": "p@ss:w0rd/}"}
 
 def test_each_setting_has_one_spelling_and_a_default_within_its_bounds() -> None:
     assert {setting.name: setting.variable for setting in SETTINGS} == {
+        "analytics.spool_bytes": "ASSISE_ANALYTICS_SPOOL_BYTES",
         "load.chunk_bytes": "ASSISE_LOAD_CHUNK_BYTES",
         "workers": "ASSISE_WORKERS",
         "infer.paths": "ASSISE_INFER_PATHS",
@@ -49,7 +50,6 @@ def test_each_setting_has_one_spelling_and_a_default_within_its_bounds() -> None
         "cache.off": "ASSISE_CACHE_OFF",
         "cache.timeout_ms": "ASSISE_CACHE_TIMEOUT_MS",
         "cache.pool_size": "ASSISE_CACHE_POOL_SIZE",
-        "analytics.spool_bytes": "ASSISE_ANALYTICS_SPOOL_BYTES",
         "analytics.environment": "ASSISE_ANALYTICS_ENVIRONMENT",
         "analytics.release": "ASSISE_ANALYTICS_RELEASE",
     }
@@ -76,7 +76,7 @@ def test_the_environment_of_the_process_is_read(monkeypatch: pytest.MonkeyPatch)
     assert read_setting(INFER_PATHS) == 7
 
 
-BOUNDED = [setting for setting in SETTINGS if setting.kind not in (BOOLEAN, TEXT)]
+BOUNDED = [setting for setting in SETTINGS if setting.kind not in {BOOLEAN, TEXT}]
 
 
 @pytest.mark.parametrize("setting", BOUNDED, ids=lambda setting: setting.name)

@@ -23,9 +23,9 @@ EXTRAS = {
     "api": Feature("what serves over HTTP"),
     "app": Feature("what holds connections for an application"),
     "archive": Feature("what compares the checksums of archives"),
-    "cache": Feature("what speaks to Redis, or the embedded Valkey"),
     "embedded": Feature("the embedded PostgreSQL", ", or give your own server with --to"),
     "jobs": Feature("the queue of jobs"),
+    "redis": Feature("what speaks to Redis, or the embedded Valkey"),
     "schema": Feature("PostgreSQL's parser or the writer of models"),
     "search": Feature("what measures a search"),
 }

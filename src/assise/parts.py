@@ -88,7 +88,7 @@ PARTS = (
     Part(
         "cache",
         nouns=("cache", "redis"),
-        extra="cache",
+        extra="redis",
         sections=("redis", "redis_keys", "cached"),
         bookkeeping="cache",
         page="how-to/cache.md",

@@ -24,7 +24,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     words = list(known)
     if not words:
         return "There is none."
-    if len(words) > 20:
+    if len(words) > 40:
         first, second, last = map(escape, (*words[:2], words[-1]))
         return f"Known: {first}, {second}, …, {last}."
     listed = f"Known: {', '.join(map(escape, words))}."

@@ -37,11 +37,13 @@ def open_app(project: Project, conninfo: str, **settings: object) -> App:
 
 
 def test_an_event_is_spooled_at_once_and_kept_when_the_application_ends(
-    shop: Project, database: str, query: Query
+    shop: Project, database: str, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("ASSISE_ANALYTICS_ENVIRONMENT", "test")
+    monkeypatch.setenv("ASSISE_ANALYTICS_RELEASE", "1.2")
+
     async def use() -> None:
-        settings = {"analytics__environment": "test", "analytics__release": "1.2"}
-        async with open_app(shop, database, **settings) as app:
+        async with open_app(shop, database) as app:
             with within(request_id="r1", session="s1"):
                 app.track(EventType.PROJECT_CREATED, user_id=7, properties={"project_type": "saas"})
             assert len(app.analytics.tracking.spool.list_segments()) == 1

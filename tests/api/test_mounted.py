@@ -34,6 +34,12 @@ TABLES = """tables:
     soft_delete: true
     api: {read: all, create: [size], delete: true}
     columns: {id: {type: uuid, from: _id}, user_id: {type: uuid, from: userId}, size: int4}
+  posts:
+    collection: posts
+    primary_key: id
+    access: [{owner: user_id}, {public: read}]
+    api: {read: all, create: [size], update: [size], delete: true}
+    columns: {id: {type: uuid, from: _id}, user_id: {type: uuid, from: userId}, size: int4}
 """
 NAMES = ("a/b", "a", "restore", "a/restore", "a%2Fb", " é?#", ".x", "b")
 
@@ -52,7 +58,7 @@ def project(conninfo: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
     found = Project(tmp_path_factory.mktemp("mounted"), to=conninfo)
     found.path.write_text(f"{HEAD}{IDENTITY}{TABLES}")
     rows = [{"_id": name, "userId": user_key(0)} for name in (*NAMES, "untouched")]
-    dump = write_dump(found.path.parent / "dump", {"paths": rows, "made": []})
+    dump = write_dump(found.path.parent / "dump", {"paths": rows, "made": [], "posts": []})
     assert found.migrate(dump, confirm=confirm).exit_code == 0
     return found
 
@@ -126,3 +132,21 @@ def test_updated_at_follows_what_requests_change_and_nothing_else(
     assert times[1] < written
     assert client.send(0, "PATCH", path, json={"updated_at": times[0]}).status_code == 422
     assert [(gap.check, gap.object) for gap in project.access.check()] == []
+
+
+def test_what_everybody_reads_is_written_by_its_user_alone(client: Client) -> None:
+    made = client.send(0, "POST", "/v1/api/posts", json={"size": 1})
+    path, tag = made.headers["location"], {"If-Match": made.headers["etag"]}
+    writes = [("POST", "/v1/api/posts"), ("PATCH", path), ("PUT", path), ("DELETE", path)]
+    for method, place in writes:
+        for headers in ({}, tag):
+            refused = client.send(None, method, place, json={"size": 2}, headers=headers)
+            assert (refused.status_code, refused.json()["detail"]) == (401, "a token is needed")
+    for method, place in writes[1:]:
+        for headers in ({}, tag):
+            refused = client.send(1, method, place, json={"size": 2}, headers=headers)
+            assert refused.status_code in {404, 412}, (method, headers, refused.text)
+    for user in (None, 0, 1):
+        assert client.get(user, path).json() == made.json()
+        assert client.get(user, "/v1/api/posts").json()["items"] == [made.json()]
+    assert client.send(0, "DELETE", path, headers=tag).status_code == 204

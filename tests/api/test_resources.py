@@ -224,6 +224,7 @@ def test_many_rows_are_made_together_or_not_at_all(client: Client, run: Run) -> 
         refused = client.send(2, "POST", "/api/projects", json=bad)
         assert refused.status_code == status, refused.text
         assert "same" not in refused.text
+        assert "projects_" not in refused.text
     total = run("SELECT count(*) FROM projects WHERE user_id = %s::uuid", user_id(2))
     assert total == [(1_000,)]
 

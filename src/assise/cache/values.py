@@ -32,9 +32,9 @@ class Written(Protocol):
 
 class _Msgspec:
     def __init__(self, kind: object, module: str) -> None:
-        msgpack = load(module, extra="cache")
-        inspect = load("msgspec.inspect", extra="cache")
-        schema = load("msgspec.json", extra="cache").schema(kind)
+        msgpack = load(module, extra="redis")
+        inspect = load("msgspec.inspect", extra="redis")
+        schema = load("msgspec.json", extra="redis").schema(kind)
         self.encode = msgpack.Encoder().encode
         self.decode = msgpack.Decoder(kind).decode
         self.schema = digest(json.dumps([_FORMAT, schema, str(inspect.type_info(kind))]))
@@ -87,7 +87,7 @@ def encode_checked(values: Written, value: object, name: str) -> bytes:
     Raises:
         UsageError: what would come back is another value, or of another type.
     """
-    errors = (TypeError, ValueError, OverflowError, load("msgspec", extra="cache").MsgspecError)
+    errors = (TypeError, ValueError, OverflowError, load("msgspec", extra="redis").MsgspecError)
     try:
         data = values.encode(value)
         again = values.decode(data)

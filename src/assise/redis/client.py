@@ -59,7 +59,7 @@ class Client:
         check: is called before each command, when a connection is free for it.
 
     Raises:
-        MissingExtraError: the extra `cache` is not installed.
+        MissingExtraError: the extra `redis` is not installed.
         UsageError: the URL cannot be used.
     """
 
@@ -72,10 +72,10 @@ class Client:
         database: int | None = None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        module = load("redis.asyncio", extra="cache")
+        module = load("redis.asyncio", extra="redis")
         self.target = describe_redis(url)
         try:
-            parts = load("redis.asyncio.connection", extra="cache").parse_url(url)
+            parts = load("redis.asyncio.connection", extra="redis").parse_url(url)
             given = {name: each for name, each in parts.items() if name not in _OWN}
             given |= _make_settings(timeout_s)
             if database is not None:
@@ -126,7 +126,7 @@ class Client:
         rest = (len(keys), *keys, *arguments)
         try:
             return await self.ask("EVALSHA", script.digest, *rest)
-        except load("redis.exceptions", extra="cache").NoScriptError:
+        except load("redis.exceptions", extra="redis").NoScriptError:
             return await self.ask("EVAL", script.text, *rest)
 
     async def disconnect(self) -> None:
@@ -144,8 +144,8 @@ _OWN = frozenset({"max_connections", "timeout", "retry_on_timeout", "retry_on_er
 
 
 def _make_settings(timeout_s: float) -> dict[str, object]:
-    retry = load("redis.asyncio.retry", extra="cache").Retry
-    backoff = load("redis.backoff", extra="cache").NoBackoff
+    retry = load("redis.asyncio.retry", extra="redis").Retry
+    backoff = load("redis.backoff", extra="redis").NoBackoff
     return {
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,
@@ -161,14 +161,14 @@ def _make_settings(timeout_s: float) -> dict[str, object]:
 @cache
 def list_lost() -> tuple[type[Exception], ...]:
     """The errors that say that a server did not answer."""
-    errors = load("redis.exceptions", extra="cache")
+    errors = load("redis.exceptions", extra="redis")
     return (errors.ConnectionError, errors.TimeoutError, OSError, TimeoutError)
 
 
 @cache
 def list_failures() -> tuple[type[Exception], ...]:
     """The errors that a command may raise: no answer, a refusal, or an embedded server's start."""
-    return (RedisError, *list_lost(), load("redis.exceptions", extra="cache").RedisError)
+    return (RedisError, *list_lost(), load("redis.exceptions", extra="redis").RedisError)
 
 
 @contextmanager

