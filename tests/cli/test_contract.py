@@ -20,6 +20,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from bson import ObjectId
+from tests.analytics.selling import MANIFEST, SUBSCRIPTIONS
 from tests.dumps import write_dump
 from tests.identity.supabase import make_supabase, write_manifest
 from tests.servers.mongo import MongoServer
@@ -219,6 +220,10 @@ def check_promises(name: str, place: Place) -> None:
         (place.folder / "judgements.tsv").write_text(
             f"q1\t{'0' * 8}-0000-0000-0000-{'0' * 12}\t1\n"
         )
+    elif name == "analytics revenue":
+        project.path.write_text(MANIFEST.replace("apptest", "contract"))
+        sold = {"users": [], "subscriptions": SUBSCRIPTIONS[:3], "invoices": [], "rates": []}
+        project.migrate(write_dump(place.folder / "sold", sold))
     elif name.startswith(("cache", "redis")):
         project.path.write_text(f"{RULES}redis: embedded\n")
     elif name == "identity repair":

@@ -277,7 +277,7 @@ def test_metadata_is_that_of_mongodump(dump: Path) -> None:
     assert unique == {"email_1": "users", "number_1": "invoices"}
 
 
-PARTS = {"app.py", "search.py"}
+PARTS = {"app.py", "mongo.py", "search.py"}
 """What the application is, which needs Assise."""
 
 
