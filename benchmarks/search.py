@@ -224,6 +224,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.keep or Path(temporary)
         folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)
         is_filled = (folder / "dump").exists()
         project = Project(folder)
         if not is_filled:
