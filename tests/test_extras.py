@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -85,3 +86,11 @@ def test_an_import_error_inside_a_package_goes_through(
     assert run(tmp_path, 'load("broken", extra="embedded")').startswith(said)
     missing = run(tmp_path, 'load("assise.nowhere", extra="embedded")')
     assert missing == "ModuleNotFoundError No module named 'assise.nowhere'\n"
+
+
+def test_every_extra_that_is_named_is_known() -> None:
+    named = re.compile(r'(?:missing_extra\(|(?:load|locate)\([^()]*extra=)"(\w+)"')
+    sources = [path.read_text() for path in (ROOT / "src").rglob("*.py")]
+    found = {name for text in sources for name in named.findall(text)}
+    assert "redis" in found
+    assert found <= {*EXTRAS}

