@@ -29,9 +29,10 @@ from assise.analytics.calendar import By, WeekStart, add, begin_of
 from assise.analytics.check import check_bitmaps
 from assise.analytics.event import Event
 from assise.analytics.fold import fold
-from assise.analytics.picture import Picture, Reading, read_whole, run
+from assise.analytics.picture import Picture, read_whole, run
 from assise.analytics.store import insert_sync
 from assise.manifest.sections.analytics import Analytics
+from assise.postgres.asking import Asking
 from assise.postgres.connection import Connection
 from assise.project import Project
 
@@ -210,7 +211,7 @@ def test_what_is_not_over_is_null(shop: Project, database: str) -> None:
         today = now.date()
         asked = RetentionQuestion("signup", "", Buckets(today - dt.timedelta(1), today), 3)
 
-        def read(picture: Picture) -> Reading[Retention]:
+        def read(picture: Picture) -> Asking[Retention]:
             return read_retention(picture, asked)
 
         rows = run(read_whole("UTC", read), connection).rows

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Literal
 
 from assise.analytics.calendar import By, WeekStart, add, list_starts, start_of
 from assise.analytics.fold import count_users
-from assise.analytics.picture import ANY, Picture, Reading, make_bitmap
+from assise.analytics.picture import ANY, Picture, make_bitmap
 from assise.analytics.tables import QUERIES
+from assise.postgres.asking import Asking
 
 if TYPE_CHECKING:
     from pyroaring import BitMap
@@ -37,7 +38,7 @@ class ActiveDay:
         return self.dau / self.mau if self.mau else None
 
 
-def read_active(picture: Picture, first: dt.date, last: dt.date) -> Reading[list[ActiveDay]]:
+def read_active(picture: Picture, first: dt.date, last: dt.date) -> Asking[list[ActiveDay]]:
     """Users by day: stored counts, and counted where events came since."""
     span = {"first": first, "last": last}
     counts: dict[dt.date, tuple[int, int, int]] = {}
@@ -112,7 +113,7 @@ class RetentionQuestion:
     mode: Mode = "first"
 
 
-def read_retention(picture: Picture, asked: RetentionQuestion) -> Reading[Retention]:
+def read_retention(picture: Picture, asked: RetentionQuestion) -> Asking[Retention]:
     """The cells of a retention table."""
     buckets, by = asked.buckets, asked.buckets.by
     starts = buckets.starts
@@ -156,7 +157,7 @@ def _accumulate(returns: Mapping[dt.date, BitMap]) -> dict[dt.date, BitMap]:
 
 def _read_cohorts(
     picture: Picture, asked: RetentionQuestion, starts: Sequence[dt.date]
-) -> Reading[dict[dt.date, BitMap]]:
+) -> Asking[dict[dt.date, BitMap]]:
     buckets = asked.buckets
     if not starts:
         return {}
@@ -185,7 +186,7 @@ class Lifecycle:
     complete: bool
 
 
-def read_lifecycle(picture: Picture, event: str, buckets: Buckets) -> Reading[list[Lifecycle]]:
+def read_lifecycle(picture: Picture, event: str, buckets: Buckets) -> Asking[list[Lifecycle]]:
     """New, returning, resurrecting and dormant users of each interval."""
     by_day = yield from picture.read_persons([event], dt.date.min, add(buckets.last, buckets.by, 1))
     joined, none = buckets.join(by_day), make_bitmap()

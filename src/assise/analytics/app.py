@@ -21,13 +21,14 @@ from assise.analytics.calendar import By, add, start_of
 from assise.analytics.dashboard import Dashboard, finish, read_dashboard
 from assise.analytics.funnels import Funnel, FunnelQuestion, Order, read_funnel
 from assise.analytics.kinds import EventType
-from assise.analytics.picture import ANY, Picture, Reading, read_whole, run_async
+from assise.analytics.picture import ANY, Picture, read_whole
 from assise.analytics.revenue.metrics import current
 from assise.analytics.tracking import Tracking
 from assise.analytics.trends import Measure, TrendQuestion, TrendRow, read_trend
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.analytics import ANALYTICS, Analytics
+from assise.postgres.asking import Asking, answer_async
 from assise.postgres.pool import Session
 from assise.settings import parse_duration
 from assise.workspace import Workspace
@@ -89,7 +90,7 @@ class AppAnalytics:
         properties = {"subscription_id": str(subscription_id), "plan": plan, "amount": amount}
         self.track(event, user_id=user_id, properties=properties)
 
-    async def read(self, make: Callable[[Picture], Reading[T]]) -> T:
+    async def read(self, make: Callable[[Picture], Asking[T]]) -> T:
         """Read a metric with the role `admin`: stored bitmaps, and the events since.
 
         Raises:
@@ -97,7 +98,7 @@ class AppAnalytics:
         """
         zone = self._analytics().timezone
         async with self._open_session(role="admin", read_only=True) as session:
-            return await run_async(read_whole(zone, make), session)
+            return await answer_async(read_whole(zone, make), session.fetch)
 
     def _analytics(self) -> Analytics:
         found = ANALYTICS.of(self._manifest())
@@ -117,8 +118,9 @@ class AppAnalytics:
         zone, manifest = self._analytics().timezone, self._manifest()
         async with self._open_session(role="admin", read_only=True) as session:
             schema = str(await session.fetch_value("SELECT current_schema()"))
-            found = await run_async(
-                read_whole(zone, lambda picture: read_dashboard(picture, manifest, schema)), session
+            found = await answer_async(
+                read_whole(zone, lambda picture: read_dashboard(picture, manifest, schema)),
+                session.fetch,
             )
             users = found.user_metrics.total_users
             return finish(found, await current(session, manifest, schema, users=users))
@@ -142,7 +144,7 @@ class AppAnalytics:
     ) -> Retention:
         """Who came back so many periods after `start`; what is not over is None."""
 
-        def read(picture: Picture) -> Reading[Retention]:
+        def read(picture: Picture) -> Asking[Retention]:
             first = add(start_of(picture.today, by), by, 1 - periods)
             buckets = Buckets(first, picture.today, by)
             return read_retention(picture, RetentionQuestion(start, back, buckets, periods, mode))
@@ -171,7 +173,7 @@ class AppAnalytics:
         if window is None:
             raise UsageError(f"within {within!r} is no time", remedy="Write it as 14 days.")
 
-        def read(picture: Picture) -> Reading[list[Funnel]]:
+        def read(picture: Picture) -> Asking[list[Funnel]]:
             first = picture.today - dt.timedelta(days - 1)
             asked = FunnelQuestion(tuple(steps), first, picture.today, window, order)
             return read_funnel(picture, asked)
@@ -189,7 +191,7 @@ class AppAnalytics:
     ) -> list[TrendRow]:
         """How often an event happened, or by how many users, by interval."""
 
-        def read(picture: Picture) -> Reading[list[TrendRow]]:
+        def read(picture: Picture) -> Asking[list[TrendRow]]:
             first = add(start_of(picture.today, by), by, 1 - periods)
             buckets = Buckets(first, picture.today, by)
             return read_trend(picture, TrendQuestion(event, buckets, measure, "", breakdown))

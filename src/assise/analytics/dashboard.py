@@ -12,11 +12,12 @@ from decimal import Decimal
 from typing import Any
 
 from assise.analytics.calendar import begin_of
-from assise.analytics.picture import ANY, Picture, Reading, make_bitmap
+from assise.analytics.picture import ANY, Picture, make_bitmap
 from assise.analytics.revenue.metrics import RevenueMetrics
 from assise.analytics.tables import QUERIES
 from assise.analytics.trends import people_of
 from assise.manifest.model import Manifest
+from assise.postgres.asking import Asking
 from assise.schema.analytics import count_rows
 
 DEFINITIONS = {
@@ -123,7 +124,7 @@ class Dashboard:
         return found
 
 
-def read_dashboard(picture: Picture, manifest: Manifest, schema: str) -> Reading[Dashboard]:
+def read_dashboard(picture: Picture, manifest: Manifest, schema: str) -> Asking[Dashboard]:
     """The figures of now, but those of revenue."""
     today, now = picture.today, picture.now
     month = now - dt.timedelta(30)

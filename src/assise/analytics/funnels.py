@@ -14,10 +14,11 @@ from statistics import fmean, median
 from typing import Literal, NamedTuple
 
 from assise.analytics.calendar import begin_of
-from assise.analytics.picture import Picture, Reading
+from assise.analytics.picture import Picture
 from assise.analytics.tables import QUERIES
 from assise.analytics.trends import is_user, people_of
 from assise.errors import UsageError
+from assise.postgres.asking import Asking
 
 Order = Literal["ordered", "strict", "unordered"]
 MAX_STEPS = 20
@@ -84,7 +85,7 @@ class FunnelQuestion:
             )
 
 
-def read_funnel(picture: Picture, asked: FunnelQuestion) -> Reading[list[Funnel]]:
+def read_funnel(picture: Picture, asked: FunnelQuestion) -> Asking[list[Funnel]]:
     """Users by step, of those whose first step lies in the days asked for."""
     since = begin_of(asked.first, picture.zone)
     end = begin_of(asked.last + dt.timedelta(1), picture.zone)

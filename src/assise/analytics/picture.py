@@ -1,14 +1,14 @@
 """The picture of a moment: stored bitmaps of persons, with the events that are not folded yet.
 
-What reads is a generator of statements, which a session answers with await and a connection
-without.
+What reads asks statements, which a session answers with await and a connection without.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -17,15 +17,14 @@ from assise.analytics.persons import Merge, Persons
 from assise.analytics.tables import QUERIES
 from assise.errors import BusyError
 from assise.extras import load
+from assise.postgres.asking import Asking, answer
 from assise.postgres.connection import Connection
-from assise.postgres.pool import Record, Session
+from assise.postgres.pool import Record
 
 if TYPE_CHECKING:
     from pyroaring import BitMap
 
 T = TypeVar("T")
-Statement = tuple[str, Mapping[str, object]]
-Reading = Generator[Statement, Sequence[Record], T]
 Key = tuple[str, dt.date]
 
 ANY = ""
@@ -68,7 +67,7 @@ def move(persons: BitMap, moved: Mapping[int, int], old: BitMap) -> BitMap:
     return (persons - old) | make_bitmap([moved[each] for each in found])
 
 
-def read_changes(place: Mapping[str, object], zone: str) -> Reading[Changes]:
+def read_changes(place: Mapping[str, object], zone: str) -> Asking[Changes]:
     """What the events between two places change."""
     parameters: dict[str, object] = {**place, "zone": zone, "shared": sorted(SHARED_IDS)}
     rows = yield QUERIES.fill("merges"), parameters
@@ -98,12 +97,12 @@ def _add(changes: Changes, key: Key, persons: BitMap, events: int) -> None:
     changes.groups[key] = before | persons, count + events
 
 
-def _nobody() -> Reading[Persons]:
+def _nobody() -> Asking[Persons]:
     yield from ()
     return Persons({}, set())
 
 
-def _find_persons(parameters: Mapping[str, object]) -> Reading[Persons]:
+def _find_persons(parameters: Mapping[str, object]) -> Asking[Persons]:
     known = yield QUERIES["identities"], parameters
     of = {row["distinct_id"]: row["person"] for row in known}
     for row in (yield QUERIES.fill("unknown"), parameters):
@@ -134,7 +133,7 @@ class Picture:
 
     def read_persons(
         self, events: Sequence[str], first: dt.date, last: dt.date
-    ) -> Reading[dict[dt.date, BitMap]]:
+    ) -> Asking[dict[dt.date, BitMap]]:
         """The users who did one of the events, by day."""
         asked = list(events) if self.is_stored else []
         parameters = {"events": asked, "first": first, "last": last}
@@ -149,7 +148,7 @@ class Picture:
                 found[day] = found.get(day, make_bitmap()) | persons
         return {day: persons & self.users for day, persons in found.items()}
 
-    def count_events(self, events: Sequence[str]) -> Reading[dict[str, int]]:
+    def count_events(self, events: Sequence[str]) -> Asking[dict[str, int]]:
         """How often each of some events happened."""
         found = dict.fromkeys(events, 0)
         asked = list(events) if self.is_stored else []
@@ -161,7 +160,7 @@ class Picture:
         return found
 
 
-def open_picture(zone: str) -> Reading[Picture]:
+def open_picture(zone: str) -> Asking[Picture]:
     """Read how far events are folded, and what came since."""
     (state,) = yield QUERIES["state"], {}
     is_fresh = state["timezone"] == zone and state["cluster"] == state["here"]
@@ -177,7 +176,7 @@ def open_picture(zone: str) -> Reading[Picture]:
     return Picture(zoned, state["version"], state["now"], users, changes, has_tail, is_fresh)
 
 
-def read_whole(zone: str, make: Callable[[Picture], Reading[T]]) -> Reading[T]:
+def read_whole(zone: str, make: Callable[[Picture], Asking[T]]) -> Asking[T]:
     """Read from one picture, again where a fold came between.
 
     Raises:
@@ -200,25 +199,6 @@ def fetch_rows(
     return found
 
 
-def run(reading: Reading[T], connection: Connection) -> T:
+def run(asking: Asking[T], connection: Connection) -> T:
     """Read with the connection of a command."""
-    rows: Sequence[Record] | None = None
-    try:
-        while True:
-            statement, parameters = reading.send(rows) if rows is not None else next(reading)
-            rows = fetch_rows(connection, statement, parameters)
-    except StopIteration as end:
-        found: T = end.value
-        return found
-
-
-async def run_async(reading: Reading[T], session: Session) -> T:
-    """Read in a session of an application."""
-    rows: Sequence[Record] | None = None
-    try:
-        while True:
-            statement, parameters = reading.send(rows) if rows is not None else next(reading)
-            rows = await session.fetch(statement, parameters)
-    except StopIteration as end:
-        found: T = end.value
-        return found
+    return answer(asking, partial(fetch_rows, connection))

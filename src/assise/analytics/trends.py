@@ -12,8 +12,9 @@ from typing import Literal
 from assise.analytics.activity import Buckets
 from assise.analytics.calendar import add, begin_of, start_of
 from assise.analytics.event import SHARED_IDS
-from assise.analytics.picture import Picture, Reading
+from assise.analytics.picture import Picture
 from assise.analytics.tables import QUERIES
+from assise.postgres.asking import Asking
 
 Measure = Literal["count", "persons", "sum"]
 
@@ -60,7 +61,7 @@ def is_user(picture: Picture, person: str, *, is_stranger_user: bool) -> bool:
     return is_stranger_user if person.startswith("+") else int(person) in picture.users
 
 
-def read_trend(picture: Picture, asked: TrendQuestion) -> Reading[list[TrendRow]]:
+def read_trend(picture: Picture, asked: TrendQuestion) -> Asking[list[TrendRow]]:
     """The values of an event, by interval and value of the breakdown."""
     buckets, starts = asked.buckets, asked.buckets.starts
     if not starts:

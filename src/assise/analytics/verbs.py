@@ -12,12 +12,13 @@ from typing import TypeVar
 from assise.analytics.check import Check, check_bitmaps
 from assise.analytics.dashboard import Dashboard, finish, read_dashboard
 from assise.analytics.fold import fold
-from assise.analytics.picture import Picture, Reading, fetch_rows, read_whole, run
+from assise.analytics.picture import Picture, fetch_rows, read_whole, run
 from assise.analytics.revenue.files import read_file
 from assise.analytics.revenue.metrics import current
 from assise.analytics.revenue.report import RevenueReport, read_objects_report, read_report
 from assise.errors import UsageError
 from assise.manifest.sections.analytics import ANALYTICS, Analytics
+from assise.postgres.asking import Asking
 from assise.postgres.connection import Connection
 from assise.postgres.pool import Arguments, Record
 from assise.workspace import LoadedTables, Workspace
@@ -44,7 +45,7 @@ class AnalyticsVerbs:
     workspace: Workspace
     open_tables: OpenTables
 
-    def read(self, make: Callable[[Picture], Reading[T]]) -> T:
+    def read(self, make: Callable[[Picture], Asking[T]]) -> T:
         """Fold what came since, and read a metric.
 
         Raises:
@@ -64,7 +65,7 @@ class AnalyticsVerbs:
             fold(connection, analytics.timezone)
             manifest, schema = tables.manifest, tables.schema
 
-            def make(picture: Picture) -> Reading[Dashboard]:
+            def make(picture: Picture) -> Asking[Dashboard]:
                 return read_dashboard(picture, manifest, schema)
 
             found = run(read_whole(analytics.timezone, make), connection)

@@ -24,7 +24,7 @@ from assise.analytics.activity import (
 from assise.analytics.calendar import add
 from assise.analytics.dashboard import DEFINITIONS
 from assise.analytics.funnels import FunnelQuestion, read_funnel
-from assise.analytics.picture import ANY, Picture, Reading
+from assise.analytics.picture import ANY, Picture
 from assise.analytics.trends import TrendQuestion, read_trend
 from assise.cli.analytics_options import CsvOption, FromOption, UntilOption, read_day, split_to
 from assise.cli.options import (
@@ -36,6 +36,7 @@ from assise.cli.options import (
 )
 from assise.cli.search import read_filters
 from assise.errors import UsageError
+from assise.postgres.asking import Asking
 from assise.settings import parse_duration
 from assise.wording import count_of, show_controls
 
@@ -119,7 +120,7 @@ WhereOption = Annotated[
 
 
 def _read(
-    context: typer.Context, manifest: Path, url: str | None, read: Callable[[Picture], Reading[T]]
+    context: typer.Context, manifest: Path, url: str | None, read: Callable[[Picture], Asking[T]]
 ) -> T:
     return open_project(context.obj.terminal, manifest, url).analytics.read(read)
 
@@ -183,7 +184,7 @@ def active(
     """Count the users of each day, and of the 7 and 30 days that end with it."""
     last, url = split_to(to)
 
-    def read(picture: Picture) -> Reading[Any]:
+    def read(picture: Picture) -> Asking[Any]:
         return read_active(picture, *_read_span(picture, first, last, by=Period.day, count=30))
 
     days = [asdict(each) for each in _read(context, manifest, url, read)]
@@ -212,7 +213,7 @@ def retention(
     """Count who came back so many periods later; what is not over is null."""
     last, url = split_to(to)
 
-    def read(picture: Picture) -> Reading[Any]:
+    def read(picture: Picture) -> Asking[Any]:
         span = _read_span(picture, first, last, by=by, count=periods)
         buckets = Buckets(*span, by.value, week.value)
         asked = RetentionQuestion(_name(start), _name(back), buckets, periods, mode.value)
@@ -245,7 +246,7 @@ def funnel(
         raise UsageError(f"--within {within!r} is no time", remedy="Write it as 14 days.")
     last, url = split_to(to)
 
-    def read(picture: Picture) -> Reading[Any]:
+    def read(picture: Picture) -> Asking[Any]:
         span = _read_span(picture, first, last, by=Period.day, count=30)
         asked = FunnelQuestion(tuple(steps), *span, window, order.value, breakdown)
         return read_funnel(picture, asked)
@@ -281,7 +282,7 @@ def trend(
         raise UsageError("a sum is of a property", remedy="Give --measure sum --sum PROPERTY.")
     last, url = split_to(to)
 
-    def read(picture: Picture) -> Reading[Any]:
+    def read(picture: Picture) -> Asking[Any]:
         span = _read_span(picture, first, last, by=by, count=12)
         buckets = Buckets(*span, by.value, week.value)
         asked = TrendQuestion(
@@ -310,7 +311,7 @@ def lifecycle(
     """Count who is new, stays, comes back after a pause, or stays away."""
     last, url = split_to(to)
 
-    def read(picture: Picture) -> Reading[Any]:
+    def read(picture: Picture) -> Asking[Any]:
         span = _read_span(picture, first, last, by=by, count=12)
         return read_lifecycle(picture, ANY, Buckets(*span, by.value, week.value))
 

@@ -1,42 +1,14 @@
-"""Sessions that search: with await, and without."""
+"""A session that searches."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from assise.manifest.model import Manifest
-from assise.postgres.pool import Record, Session
+from assise.postgres.pool import Record
 from assise.postgres.sync import SyncSession
 from assise.search.query import Request, ask
-
-Ended = TypeVar("Ended")
-SearchSteps = Generator[tuple[str, dict[str, object]], Sequence[Record], Ended]
-
-
-def run(statements: SearchSteps[Ended], session: SyncSession) -> Ended:
-    """Run a search in a session."""
-    rows = None
-    try:
-        while True:
-            statement, parameters = statements.send(rows) if rows is not None else next(statements)
-            rows = session.fetch(statement, parameters)
-    except StopIteration as end:
-        found: Ended = end.value
-        return found
-
-
-async def run_async(statements: SearchSteps[Ended], session: Session) -> Ended:
-    """Run a search in a session of an application."""
-    rows = None
-    try:
-        while True:
-            statement, parameters = statements.send(rows) if rows is not None else next(statements)
-            rows = await session.fetch(statement, parameters)
-    except StopIteration as end:
-        found: Ended = end.value
-        return found
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ The statements are those of a generator that gets their rows, for sessions with 
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Literal
@@ -15,6 +15,7 @@ from assise.errors import UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.search import SEARCH, Search
 from assise.manifest.sections.search_log import SEARCH_LOG
+from assise.postgres.asking import Asking
 from assise.postgres.pool import Record
 from assise.schema.search.log import note_search
 from assise.schema.search.ordering import order_hits
@@ -35,7 +36,6 @@ EXACT = 10_000
 _ARGUMENTS = (
     "%(q)s, %(tables)s::text[], %(limit)s, %(filters)s::jsonb, %(cursor)s, %(options)s::jsonb"
 )
-Asking = Generator[tuple[str, dict[str, object]], Sequence[Record], "Answer"]
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def ask(
     }
 
 
-def find(manifest: Manifest, request: Request, schema: str | None = None) -> Asking:
+def find(manifest: Manifest, request: Request, schema: str | None = None) -> Asking[Answer]:
     """Search, then read the rows of the hits with the rights of whoever asks.
 
     Raises:
@@ -173,9 +173,7 @@ def find(manifest: Manifest, request: Request, schema: str | None = None) -> Ask
 
 def _find_hits(
     manifest: Manifest, request: Request, schema: str | None
-) -> Generator[
-    tuple[str, dict[str, object]], Sequence[Record], tuple[Sequence[Record], int | None]
-]:
+) -> Asking[tuple[Sequence[Record], int | None]]:
     """The hits of a page; where they are in another order than by score also how many there are."""
     statement, parameters = ask(manifest, request, schema)
     if not (request.sort or request.distinct):
@@ -237,7 +235,7 @@ def _describe(request: Request, answer: Answer, hits: Sequence[Record]) -> dict[
     }
 
 
-def _count(manifest: Manifest, request: Request, schema: str | None) -> Asking:
+def _count(manifest: Manifest, request: Request, schema: str | None) -> Asking[Answer]:
     """How many hits there are, and how often they have each value of the facets."""
     _, parameters = ask(manifest, request, schema)
     hits = _all_hits(schema)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from assise.manifest.model import Manifest
 from assise.manifest.sections.search import SEARCH
-from assise.postgres.pool import Record
+from assise.postgres.asking import Asking
 from assise.schema.search.searched import call_suggest, select_hits
 from assise.search.query import check_tables
 from assise.search.snippet import fold
@@ -17,8 +17,6 @@ from assise.search.snippet import fold
 SuggestionKind = Literal["query", "word", "title"]
 TITLES = 3
 """Titles that are suggested at most."""
-
-Suggesting = Generator[tuple[str, dict[str, object]], Sequence[Record], "list[Suggestion]"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ def suggest(
     types: Sequence[str] | None = None,
     limit: int = 10,
     schema: str | None = None,
-) -> Suggesting:
+) -> Asking[list[Suggestion]]:
     """What a text that is being typed may become, at most `limit`: the best of each kind first.
 
     Raises:

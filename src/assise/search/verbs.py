@@ -14,6 +14,7 @@ from assise.errors import UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.access import ROLES
 from assise.manifest.sections.postgres import RoleName
+from assise.postgres.asking import answer, answer_async
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
 from assise.postgres.pool import Session
@@ -22,7 +23,7 @@ from assise.progress import Progress
 from assise.schema.access import AccessRules
 from assise.schema.search.log import note_click
 from assise.schema.search.searched import Searched, find_searched
-from assise.search.asker import Asker, run, run_async
+from assise.search.asker import Asker
 from assise.search.build import Builder
 from assise.search.explain import Explained, explain_table
 from assise.search.log import Opened, SearchReport, check_log, read_clicks, read_report
@@ -88,7 +89,7 @@ class SearchVerbs:
             RefusedError: a filter or a cursor cannot be used.
         """
         with self.open_asker(user_id=user_id, tenant_id=tenant_id, role=role) as asker:
-            return run(find(asker.manifest, request, asker.schema), asker.session)
+            return answer(find(asker.manifest, request, asker.schema), asker.session.fetch)
 
     def suggest(
         self,
@@ -107,7 +108,7 @@ class SearchVerbs:
         """
         with self.open_asker(user_id=user_id, tenant_id=tenant_id, role=role) as asker:
             asked = suggest(asker.manifest, text, types=types, limit=limit, schema=asker.schema)
-            return run(asked, asker.session)
+            return answer(asked, asker.session.fetch)
 
     @contextmanager
     def open_asker(
@@ -271,7 +272,7 @@ class AppSearch:
         request = Request(text, types, limit, filters, cursor)
         request = replace(request, **options)
         async with self.open_session(user_id=user_id, tenant_id=tenant_id) as session:
-            return await run_async(find(self.manifest, request), session)
+            return await answer_async(find(self.manifest, request), session.fetch)
 
     async def suggest(
         self,
@@ -289,7 +290,7 @@ class AppSearch:
         """
         async with self.open_session(user_id=user_id, tenant_id=tenant_id) as session:
             asked = suggest(self.manifest, text, types=types, limit=limit)
-            return await run_async(asked, session)
+            return await answer_async(asked, session.fetch)
 
     async def clicked(self, query_id: str, id: object, *, type: str | None = None) -> bool:  # noqa: A002
         """Note that somebody opened a hit of a search; whether it was one of its hits.
