@@ -10,6 +10,7 @@ from assise.errors import BusyError, LimitError, TargetError
 from assise.postgres import bookkeeping
 from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
+from assise.postgres.made import MadeObjects
 from assise.postgres.queries import Queries
 from assise.progress import Log
 from assise.schema.access import AccessRules
@@ -24,6 +25,8 @@ QUERIES = Queries("assise.access")
 PART = Bookkeeping("access", files("assise.access").joinpath("sql"))
 
 IN_SCRIPT = True
+_MADE = MadeObjects(PART, QUERIES)
+list_additions, forget = _MADE.list_additions, _MADE.forget
 DEFINED = 2
 """The version of the bookkeeping from which on it has definitions."""
 
@@ -41,7 +44,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     """
     rules = AccessRules(tables.manifest, tables.schema)
     wanted = rules.list_objects()
-    made = _list_made(connection, tables.name)
+    made = _MADE.find(connection, tables.name)
     if not wanted and not made:
         return
     if wanted == made and not _find_broken(connection, wanted, tables):
@@ -110,12 +113,6 @@ def _check_deleted(
                 f" the manifest asks no longer for the column {each.name} that tells them",
                 remedy=f"Restore what is wanted; then, as an administrator: DELETE {rows}",
             )
-
-
-def _list_made(connection: Connection, load: str) -> list[Managed]:
-    if not bookkeeping.find_version(connection, PART):
-        return []
-    return connection.fetch(Managed, QUERIES["made"], {"load": load})
 
 
 def _find_missing(
@@ -232,20 +229,3 @@ def _count_nulls(connection: Connection, rules: AccessRules) -> list[tuple[str, 
             if count:
                 found.append((guard.table, column, count))
     return found
-
-
-def list_additions(connection: Connection, load: str) -> set[tuple[str, str]]:
-    """What the rules have added to the tables of a load: table, and kind with name."""
-    return {(each.table, f"{each.kind} {each.name}") for each in _list_made(connection, load)}
-
-
-def forget(connection: Connection, load: str) -> None:
-    """Drop what the rules of a load have made beside its tables, which are gone; roles stay."""
-    bookkeeping.forget_objects(
-        connection,
-        PART,
-        load,
-        gone=QUERIES["forget"],
-        are_left=QUERIES["has_objects"],
-        drop=QUERIES["drop_objects"],
-    )

@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 
-from assise.errors import BusyError, RefusedError, TargetError
 from assise.postgres import bookkeeping
 from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
+from assise.postgres.made import MadeObjects, changing
 from assise.postgres.queries import Queries
 from assise.progress import Log
 from assise.schema.cached import list_cache_objects
-from assise.schema.managed import Managed
 from assise.wording import count_of
 from assise.workspace import LoadedTables
 
 QUERIES = Queries("assise.cache")
 PART = Bookkeeping("cache", files("assise.cache").joinpath("sql"))
 IN_SCRIPT = False
+_MADE = MadeObjects(PART, QUERIES)
+list_additions, forget = _MADE.list_additions, _MADE.forget
 
 
 def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) -> None:
@@ -30,7 +31,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
         TargetError: the server refuses something, or a function has one of our names.
     """
     wanted = list_cache_objects(tables.manifest, tables.schema)
-    made = _list_made(connection, tables.name)
+    made = _MADE.find(connection, tables.name)
     if not wanted and not made:
         return
     bookkeeping.ensure(connection, PART)
@@ -43,60 +44,19 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     shared = {each for each in wanted if not each.table and each.name not in ours}
     # Triggers are made again, so that the function of a table can be.
     kept = {each for each in ({*made} & {*wanted}) | shared if each.kind != "trigger"} - missing
-    try:
-        with connection.transaction():
-            connection.execute("SET LOCAL lock_timeout = '10s'")
-            for each in reversed(made):
-                if each not in kept and (each.kind, each.table, each.name) in present:
-                    connection.execute(each.drop)
-            for each in wanted:
-                if each not in kept:
-                    connection.execute(each.create)
-            lines = json.dumps([list(each) for each in wanted])
-            facts = {"load": tables.name, "schema": tables.schema, "made": lines}
-            connection.execute(QUERIES["keep"], facts)
-    except BusyError as error:
-        raise TargetError(
-            f"another session uses the tables of {tables.name!r}: their cache was not changed",
-            remedy="End it, or wait; the same command makes it.",
-        ) from error
-    except RefusedError as error:
-        raise TargetError(
-            f"the cache of {tables.name!r} was not changed: {error.message}",
-            remedy="Rename what has one of its names; the same command makes it.",
-        ) from error
+    with changing(connection, tables.name, "cache"):
+        for each in reversed(made):
+            if each not in kept and (each.kind, each.table, each.name) in present:
+                connection.execute(each.drop)
+        for each in wanted:
+            if each not in kept:
+                connection.execute(each.create)
+        lines = json.dumps([list(each) for each in wanted])
+        facts = {"load": tables.name, "schema": tables.schema, "made": lines}
+        connection.execute(QUERIES["keep"], facts)
     count = len({each.table for each in wanted if each.table})
     log(f"cache: writes to {count_of(count, 'table')} invalidate tags" if wanted else "cache: gone")
 
 
 def _look(connection: Connection, schema: str) -> list[tuple[object, ...]]:
     return connection.execute(QUERIES["present"], {"schema": schema})
-
-
-def _list_made(connection: Connection, load: str) -> list[Managed]:
-    if not bookkeeping.find_version(connection, PART):
-        return []
-    return connection.fetch(Managed, QUERIES["made"], {"load": load})
-
-
-def list_additions(connection: Connection, load: str) -> set[tuple[str, str]]:
-    """What the cache has added to the tables of a load: table, and kind with name."""
-    return {
-        (each.table, f"{each.kind} {each.name}")
-        for each in _list_made(connection, load)
-        if each.table
-    }
-
-
-def forget(connection: Connection, load: str) -> None:
-    """Drop what the cache has made beside the tables of a load, which are gone.
-
-    The caller has the lock of the bookkeeping, and a transaction.
-    """
-    if not bookkeeping.find_version(connection, PART):
-        return
-    for (statement,) in connection.execute(QUERIES["forget"], {"load": load}):
-        connection.execute(str(statement))
-    if not connection.scalar(QUERIES["has_loads"]):
-        connection.execute(QUERIES["drop_loads"])
-        bookkeeping.forget(connection, PART)

@@ -187,20 +187,3 @@ def forget(connection: Connection, part: Bookkeeping) -> list[str]:
     if not others:
         connection.execute(QUERIES["drop_schema"])
     return others
-
-
-def forget_objects(
-    connection: Connection, part: Bookkeeping, load: str, *, gone: str, are_left: str, drop: str
-) -> None:
-    """Drop what a part has made beside the tables of a load, which are gone.
-
-    `gone` gives the statements that do it; where the query `are_left` finds nothing of other loads,
-    `drop` drops the tables of the part. The caller has the lock, and a transaction.
-    """
-    if not find_version(connection, part):
-        return
-    for (statement,) in connection.execute(gone, {"load": load}):
-        connection.execute(str(statement))
-    if not connection.scalar(are_left):
-        connection.execute(drop)
-        forget(connection, part)

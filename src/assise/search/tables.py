@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 
-from assise.errors import BusyError, RefusedError, TargetError, UsageError
+from assise.errors import TargetError, UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.search import SEARCH
 from assise.postgres import bookkeeping
 from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
+from assise.postgres.made import MadeObjects, changing
 from assise.postgres.queries import Queries
 from assise.progress import Log
 from assise.schema.managed import Managed
@@ -23,6 +24,8 @@ from assise.workspace import LoadedTables
 QUERIES = Queries("assise.search")
 PART = Bookkeeping("search", files("assise.search").joinpath("sql"))
 IN_SCRIPT = False
+_MADE = MadeObjects(PART, QUERIES)
+list_additions, forget = _MADE.list_additions, _MADE.forget
 
 _DROP_EXTENSION = (
     "DO $$ BEGIN DROP EXTENSION IF EXISTS {name};"
@@ -38,7 +41,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     Raises:
         TargetError: the server refuses something, or a function has one of our names.
     """
-    made = _list_made(connection, tables.name)
+    made = _MADE.find(connection, tables.name)
     is_wanted = bool(list_search_objects(tables.manifest, tables.schema, vector=None))
     if not is_wanted and not made:
         return
@@ -53,22 +56,10 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     missing = _find_missing(connection, wanted, tables.schema)
     if wanted == made and not missing:
         return
-    try:
-        with connection.transaction():
-            connection.execute("SET LOCAL lock_timeout = '10s'")
-            _change(connection, wanted=wanted, made=made, missing=missing)
-            lines = json.dumps([list(each) for each in wanted])
-            connection.execute(QUERIES["keep"], {"load": tables.name, "lines": lines})
-    except BusyError as error:
-        raise TargetError(
-            f"another session uses the tables of {tables.name!r}: their search was not changed",
-            remedy="End it, or wait; the same command makes it.",
-        ) from error
-    except RefusedError as error:
-        raise TargetError(
-            f"the search of {tables.name!r} was not changed: {error.message}",
-            remedy="Rename what has one of its names; the same command makes it.",
-        ) from error
+    with changing(connection, tables.name, "search"):
+        _change(connection, wanted=wanted, made=made, missing=missing)
+        lines = json.dumps([list(each) for each in wanted])
+        connection.execute(QUERIES["keep"], {"load": tables.name, "lines": lines})
     count = len({each.table for each in wanted if each.table})
     if count:
         how = "with pgvector" if vector else "without pgvector, which is slower"
@@ -117,12 +108,6 @@ def _make_extensions(connection: Connection, schema: str, log: Log) -> list[Mana
     return made
 
 
-def _list_made(connection: Connection, load: str) -> list[Managed]:
-    if not bookkeeping.find_version(connection, PART):
-        return []
-    return connection.fetch(Managed, QUERIES["made"], {"load": load})
-
-
 def _find_missing(connection: Connection, objects: list[Managed], schema: str) -> set[Managed]:
     rows = connection.execute(QUERIES["present"], {"schema": schema})
     found = {(str(kind), str(name)) for kind, name in rows}
@@ -147,24 +132,3 @@ def _change(
     for each in wanted:
         if each not in kept and each.create:
             connection.execute(each.create)
-
-
-def list_additions(connection: Connection, load: str) -> set[tuple[str, str]]:
-    """What search has added to the tables of a load: table, and kind with name."""
-    return {
-        (each.table, f"{each.kind} {each.name}")
-        for each in _list_made(connection, load)
-        if each.table
-    }
-
-
-def forget(connection: Connection, load: str) -> None:
-    """Drop what search has made beside the tables of a load, which are gone."""
-    bookkeeping.forget_objects(
-        connection,
-        PART,
-        load,
-        gone=QUERIES["forget"],
-        are_left=QUERIES["has_objects"],
-        drop=QUERIES["drop_objects"],
-    )

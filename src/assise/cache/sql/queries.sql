@@ -18,11 +18,11 @@ WHERE line ->> 0 <> 'trigger' AND NOT EXISTS (
     WHERE other.load <> %(load)s AND other.schema = gone.schema AND other_line ->> 4 = line ->> 4
 ) ORDER BY place DESC
 
--- has_loads --
+-- has_objects --
 -- Whether any load has an outbox.
 SELECT EXISTS (SELECT FROM assise.cache_load)
 
--- drop_loads --
+-- drop_objects --
 -- Drop the table of loads, when none has an outbox.
 DROP TABLE assise.cache_load
 

@@ -1,0 +1,70 @@
+"""What a part makes beside the tables of a load, and notes in a table of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from assise.errors import BusyError, RefusedError, TargetError
+from assise.postgres import bookkeeping
+from assise.postgres.bookkeeping import Bookkeeping
+from assise.postgres.connection import Connection
+from assise.postgres.queries import Queries
+from assise.schema.managed import Managed
+
+
+@dataclass(frozen=True)
+class MadeObjects:
+    """The objects of a part, whose queries `made`, `forget`, `has_objects` and `drop_objects` know."""
+
+    part: Bookkeeping
+    queries: Queries
+
+    def find(self, connection: Connection, load: str) -> list[Managed]:
+        """What was made for a load, in order."""
+        if not bookkeeping.find_version(connection, self.part):
+            return []
+        return connection.fetch(Managed, self.queries["made"], {"load": load})
+
+    def list_additions(self, connection: Connection, load: str) -> set[tuple[str, str]]:
+        """What was added to the tables of a load: table, and kind with name."""
+        made = self.find(connection, load)
+        return {(each.table, f"{each.kind} {each.name}") for each in made if each.table}
+
+    def forget(self, connection: Connection, load: str) -> None:
+        """Drop what was made beside the tables of a load, which are gone.
+
+        The tables of the part go where no other load has anything. The caller has the lock of the
+        bookkeeping, and a transaction.
+        """
+        if not bookkeeping.find_version(connection, self.part):
+            return
+        for (statement,) in connection.execute(self.queries["forget"], {"load": load}):
+            connection.execute(str(statement))
+        if not connection.scalar(self.queries["has_objects"]):
+            connection.execute(self.queries["drop_objects"])
+            bookkeeping.forget(connection, self.part)
+
+
+@contextmanager
+def changing(connection: Connection, name: str, what: str) -> Iterator[None]:
+    """Change the `what` of a load's tables in one transaction, which waits ten seconds for locks.
+
+    Raises:
+        TargetError: another session uses them, or the server refuses something.
+    """
+    try:
+        with connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '10s'")
+            yield
+    except BusyError as error:
+        raise TargetError(
+            f"another session uses the tables of {name!r}: their {what} was not changed",
+            remedy="End it, or wait; the same command makes it.",
+        ) from error
+    except RefusedError as error:
+        raise TargetError(
+            f"the {what} of {name!r} was not changed: {error.message}",
+            remedy="Rename what has one of its names; the same command makes it.",
+        ) from error
