@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -73,3 +74,10 @@ def _cannot_write(path: Path, error: OSError) -> AssiseError:
         remedy="Give a file in a folder that is there, that this user may write to, "
         "and whose disk has room.",
     )
+
+
+def is_private(folder: Path, uid: int) -> bool:
+    """Whether `folder` is a real folder that only this user can enter."""
+    found = folder.lstat()
+    is_private_folder = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
+    return is_private_folder and found.st_uid == uid

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar, get_args
@@ -136,7 +137,7 @@ class LoadedTables:
 
     transactions: SQL that selects the transactions that have written the load's rows.
     record: counts the open transaction among them.
-    find_redis: the URL of the cache's Redis; an embedded server is started for it.
+    find_redis: for jobs, the URL of the cache's Redis; an embedded server is started for it.
     move: changes what the load keeps of its tables.
     columns: those that the load has written, such as `users.name`.
     folder: what lies beside the manifest, for jobs.
@@ -151,6 +152,10 @@ class LoadedTables:
     columns: Collection[str]
     find_redis: Callable[[], str] = str
     folder: Path | None = None
+
+
+OpenTables = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables]]]
+"""Connects to the tables of the finished load."""
 
 
 class Owner(Protocol):

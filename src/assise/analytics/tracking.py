@@ -6,8 +6,8 @@ import asyncio
 import datetime as dt
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from assise.analytics.spool import BATCH, Spool
 from assise.analytics.store import insert
 from assise.analytics.tables import QUERIES
 from assise.errors import AssiseError
-from assise.postgres.pool import Session
+from assise.postgres.pool import OpenSession
 from assise.settings import ENVIRONMENT, RELEASE, SPOOL_BYTES
 from assise.workspace import Workspace
 
@@ -26,7 +26,6 @@ LIBRARY = "assise"
 DRAIN_S, MAX_WAIT_S = 1.0, 30.0
 """How long events stay in the spool, and how long an outage is waited for at most."""
 
-OpenSession = Callable[[], AbstractAsyncContextManager[Session]]
 _CONTEXT: ContextVar[Mapping[str, str] | None] = ContextVar("tracked", default=None)
 
 

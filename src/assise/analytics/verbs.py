@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -21,10 +21,9 @@ from assise.manifest.sections.analytics import ANALYTICS, Analytics
 from assise.postgres.asking import Asking
 from assise.postgres.connection import Connection
 from assise.postgres.pool import Arguments, Record
-from assise.workspace import LoadedTables, Workspace
+from assise.workspace import LoadedTables, OpenTables, Workspace
 
 T = TypeVar("T")
-OpenTables = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables]]]
 
 
 @dataclass(frozen=True)

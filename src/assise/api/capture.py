@@ -15,6 +15,7 @@ from assise.analytics.capture import answers
 from assise.analytics.capture.bodies import MAX_BODY, read_body
 from assise.analytics.capture.events import Batch, read_batch, read_fields
 from assise.analytics.event import Event
+from assise.api.problems import Endpoint
 from assise.app import App
 from assise.errors import RequestError, SpoolError, UsageError
 from assise.manifest.sections.access import ROLES
@@ -35,8 +36,6 @@ _METHODS = ["GET", "POST", "OPTIONS"]
 
 Keep = Callable[[list[Event]], Awaitable[None]]
 """What keeps events: once it returns they are never lost."""
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass

@@ -10,19 +10,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from typing import Any
 
 from assise.cache.store import AwayError, Drops
 from assise.errors import AssiseError
-from assise.postgres.pool import AsyncConnection, Record, Session
+from assise.postgres.pool import AsyncConnection, OpenSession, Record
 from assise.schema.cached import DONE, INVALIDATE, IS_THERE, TAKE, WRITTEN
 
 LOOK_S = 30.0
 """How often it is looked whether the outbox is there, where it was not."""
 
 BATCH = 500
-OpenSession = Callable[[], AbstractAsyncContextManager[Session]]
 
 
 class Outbox:

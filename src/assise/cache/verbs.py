@@ -24,7 +24,7 @@ from assise.manifest.model import Manifest
 from assise.manifest.sections.access import ROLES
 from assise.manifest.sections.cached import CACHE, TableCache
 from assise.manifest.sections.redis import REDIS
-from assise.postgres.pool import Session
+from assise.postgres.pool import OpenSession, Session
 from assise.postgres.rights import Rights
 from assise.redis.client import Client
 from assise.schema.cached import INVALIDATE
@@ -57,7 +57,7 @@ class Surroundings(NamedTuple):
 
     rights: Callable[[], Rights | None]
     session: Callable[[], Session | None]
-    open_session: Callable[[], AbstractAsyncContextManager[Session]]
+    open_session: OpenSession
 
 
 class AppCache:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from itertools import count
 from math import ceil
 from typing import TYPE_CHECKING, Any, Protocol
@@ -33,6 +33,9 @@ Arguments = Sequence[object] | Mapping[str, object] | None
 AsyncConnection = psycopg.AsyncConnection[Record]
 Switch = Callable[[], Awaitable[tuple[AsyncConnection, str]]]
 """Gives the connection that goes on in place of one that is gone, and its target."""
+
+OpenSession = Callable[[], AbstractAsyncContextManager["Session"]]
+"""Gives a session of the role `app` that has no user."""
 
 WriteEvent = Callable[..., tuple[str, Arguments]]
 """Gives the statement that keeps an event, and its parameters."""

@@ -6,7 +6,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import stat
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assise.errors import TargetError
+from assise.files import is_private
 from assise.postgres.cluster import Account, last_lines, spawn
 
 PORT = 5432
@@ -77,13 +77,6 @@ def make_socket_folder(folder: Path, account: Account) -> None:
     ):
         os.chown(folder, account.uid, account.gid, follow_symlinks=False)
     check_private(folder, account)
-
-
-def is_private(folder: Path, uid: int) -> bool:
-    """Whether `folder` is a real folder that only this user can enter."""
-    found = folder.lstat()
-    is_private_folder = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
-    return is_private_folder and found.st_uid == uid
 
 
 def check_private(folder: Path, account: Account) -> None:

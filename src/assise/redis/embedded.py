@@ -9,7 +9,6 @@ import fcntl
 import os
 import signal
 import socket
-import stat
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from assise.errors import RedisError
 from assise.extras import locate, missing_extra
+from assise.files import is_private
 from assise.manifest.sections.redis import RedisUse
 
 START_TIMEOUT_S = 20
@@ -213,9 +213,7 @@ def check_private(folder: Path) -> None:
     Raises:
         RedisError: it is not.
     """
-    facts = folder.lstat()
-    is_ours = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid()
-    if not is_ours or facts.st_mode & 0o077:
+    if not is_private(folder, os.geteuid()):
         raise RedisError(
             f"the socket folder {folder} is not private",
             remedy="Somebody else may have made it. Remove it, then repeat the command.",

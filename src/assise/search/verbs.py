@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -31,9 +31,7 @@ from assise.search.query import Answer, Request, find
 from assise.search.suggest import Suggestion, suggest
 from assise.search.tables import find_vector
 from assise.wording import nearest
-from assise.workspace import LoadedTables, Workspace
-
-OpenTables = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables]]]
+from assise.workspace import LoadedTables, OpenTables, Workspace
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
 
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
@@ -62,9 +60,7 @@ def open_loaded(workspace: Workspace) -> Iterator[tuple[Connection, LoadedTables
     manifest = workspace.manifest()
     with workspace.connect(manifest) as connection:
         load = find_finished(connection, manifest)
-        tables = ledger.describe_tables(connection, load, manifest)
-        find_redis = partial(workspace.redis_url, manifest, "cache")
-        yield connection, replace(tables, find_redis=find_redis)
+        yield connection, ledger.describe_tables(connection, load, manifest)
 
 
 @contextmanager

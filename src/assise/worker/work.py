@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from assise.errors import AssiseError, TargetError, UsageError
 from assise.postgres.connection import Connection
@@ -55,7 +56,9 @@ def work(
         reached when the worker begins.
     """
     with open_loaded(workspace) as (connection, tables):
-        jobs = list_jobs(replace(tables, folder=workspace.path.parent / ".assise"))
+        find_redis = partial(workspace.redis_url, tables.manifest, "cache")
+        folder = workspace.path.parent / ".assise"
+        jobs = list_jobs(replace(tables, find_redis=find_redis, folder=folder))
         if not jobs:
             raise UsageError(
                 f"{workspace.path} asks for no jobs",
