@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
 
-from assise.analytics.app import AppAnalytics
+from assise.analytics.tracking import Tracking
 from assise.errors import UsageError
 from assise.extras import load
 from assise.identity.callers import Callers, check_role
@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session as OrmSession
     from starlette.requests import HTTPConnection
 
+    from assise.analytics.app import AppAnalytics
     from assise.cache.declared import AppRedis
+    from assise.cache.outbox import Outbox
     from assise.cache.verbs import AppCache
     from assise.mongo.application import AppMongo
     from assise.monitor.verbs import AppMonitor, CacheFigures, PoolUse
@@ -130,11 +132,11 @@ class App:
             if role not in known:
                 raise UsageError(f"urls: there is no role {name!r}", remedy=nearest(role, known))
         self.urls = dict(urls)
-        self.servers = Servers(self.workspace, self.urls)
+        self.servers = Servers(self.workspace, self.urls, self._find_watch)
         self._asked_again: dict[str, float] = {}
         self.takes_development_tokens = False
-        self.analytics = AppAnalytics(self.workspace, self.session, lambda: self.manifest)
-        self.track = self.analytics.track
+        self.tracking = Tracking(self.workspace, self.session)
+        self.track = self.tracking.track
 
     async def __aenter__(self) -> Self:
         return self
@@ -144,13 +146,12 @@ class App:
 
     async def close(self) -> None:
         """Keep events that wait, and close all connections; a later session opens them again."""
-        await self.analytics.close()
-        for name in ("mongo", "callers", "monitor", "cache", "redis"):
-            if held := vars(self).get(name):
-                await held.close()
+        await self.tracking.close()
+        opened = [vars(self).pop(name, None) for name in ("mongo", "callers")]
+        opened += [vars(self).get(name) for name in ("monitor", "cache", "redis")]
+        for each in filter(None, opened):
+            await each.close()
         await self.servers.close()
-        for name in ("mongo", "callers"):
-            vars(self).pop(name, None)
 
     @cached_property
     def router(self) -> APIRouter:
@@ -217,14 +218,12 @@ class App:
             is_repeatable=repeatable,
         )
         pool = self.servers.find_pool(role, on=on)
-        if on == MAIN and pool.watch is None and REDIS.of(self.manifest):
-            pool.watch = self.cache.outbox
         if on != MAIN:
             return pool.session(rights)
         if read_only and role == "app" and (replica := self.servers.find_replica(pool)):
             session = replica.session(rights, position)
-            return _with_caller(rights, session, self.analytics.write)
-        return _with_caller(rights, pool.session(rights), self.analytics.write)
+            return _with_caller(rights, session, self.tracking.write)
+        return _with_caller(rights, pool.session(rights), self.tracking.write)
 
     async def merge(
         self,
@@ -304,6 +303,15 @@ class App:
         return AppSearch(self.manifest, self.session)
 
     @cached_property
+    def analytics(self) -> AppAnalytics:
+        """Metrics, and events by name: `await app.analytics.dashboard()`."""
+        module = import_module("assise.analytics.app")
+        found: AppAnalytics = module.AppAnalytics(
+            self.tracking, self.session, lambda: self.manifest
+        )
+        return found
+
+    @cached_property
     def mongo(self) -> AppMongo:
         """Collections that stay in MongoDB: `await app.mongo.page("projects", {…})`.
 
@@ -327,6 +335,10 @@ class App:
         around = module.Surroundings(_CALLER.get, _find_open, self.session)
         cache: AppCache = module.AppCache(self.workspace, self.manifest, around)
         return cache
+
+    def _find_watch(self) -> Outbox | None:
+        """What each commit on the server `main` tells the cache."""
+        return self.cache.outbox if REDIS.of(self.manifest) else None
 
     @cached_property
     def redis(self) -> AppRedis:

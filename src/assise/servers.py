@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,7 +10,7 @@ from assise.manifest.model import Manifest
 from assise.manifest.sections.postgres import RoleName
 from assise.manifest.sections.servers import MAIN
 from assise.postgres.conninfo import describe
-from assise.postgres.pool import RolePool
+from assise.postgres.pool import RolePool, Watch
 from assise.postgres.replica import WAIT_MS, Replica
 from assise.postgres.rest import Rest
 from assise.postgres.rights import Rights
@@ -25,10 +25,12 @@ class Servers:
     Args:
         urls: for each role, and `replica`, the URL before that of the manifest; on another server
             `auth.app`.
+        find_watch: what commits on the server `main` are watched by.
     """
 
     workspace: Workspace
     urls: MutableMapping[str, str]
+    find_watch: Callable[[], Watch | None]
     _pools: dict[tuple[str, RoleName], RolePool] = field(default_factory=dict)
     _rights: dict[tuple[str, RoleName], Rights] = field(default_factory=dict)
     _rests: dict[str, Rest | None] = field(default_factory=dict)
@@ -84,6 +86,7 @@ class Servers:
             is_bound = on == MAIN or role == "app"
             others = self.find_rights(role, on=on).others
             pool = self._make_pool(conninfo, timeout_ms, is_bound=is_bound, others=others)
+            pool.watch = self.find_watch() if on == MAIN else None
             self._pools[on, role] = pool
         return self._pools[on, role]
 

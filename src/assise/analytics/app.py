@@ -31,7 +31,6 @@ from assise.manifest.sections.analytics import ANALYTICS, Analytics
 from assise.postgres.asking import Asking, answer_async
 from assise.postgres.pool import Session
 from assise.settings import parse_duration
-from assise.workspace import Workspace
 
 T = TypeVar("T")
 SubscriptionEvent = Literal[
@@ -44,14 +43,13 @@ class AppAnalytics:
 
     def __init__(
         self,
-        workspace: Workspace,
+        tracking: Tracking,
         open_session: Callable[..., AbstractAsyncContextManager[Session]],
         find_manifest: Callable[[], Manifest],
     ) -> None:
         self._open_session, self._manifest = open_session, find_manifest
-        self.tracking = Tracking(workspace, open_session)
-        self.track = self.tracking.track
-        self.write = self.tracking.write
+        self.tracking = tracking
+        self.track = tracking.track
 
     def track_project_created(
         self, user_id: object, project_id: object, project_name: str, project_type: str
@@ -201,7 +199,3 @@ class AppAnalytics:
     async def drain(self) -> int:
         """Keep what is spooled now; how many events were new."""
         return await self.tracking.drain()
-
-    async def close(self) -> None:
-        """Keep what can be kept now."""
-        await self.tracking.close()

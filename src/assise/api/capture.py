@@ -204,7 +204,7 @@ def find_capture(app: App) -> Capture | None:
             "analytics.capture.keys are empty, so no SDK could send",
             remedy="Set the variables that it names to keys such as phc_… of your own.",
         )
-    given, keep = analytics.capture, app.analytics.tracking.keep
+    given, keep = analytics.capture, app.tracking.keep
     return Capture(given.path, frozenset(filter(None, keys)), frozenset(given.origins), keep)
 
 

@@ -126,14 +126,16 @@ async def _unlink(client: Client, pattern: str) -> int:
             return count
 
 
-def read_scripts(*names: str) -> list[Script]:
-    """The scripts of this package by name."""
+def read_scripts(*names: str, before: str = "") -> list[Script]:
+    """The scripts of this package by name, each behind the functions of the script `before`."""
     folder = files("assise.cache").joinpath("lua")
-    return [Script(folder.joinpath(f"{name}.lua").read_text(encoding="utf-8")) for name in names]
+    texts = [folder.joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in names]
+    shared = folder.joinpath(f"{before}.lua").read_text(encoding="utf-8") if before else ""
+    return [Script(shared + text) for text in texts]
 
 
-_BEGIN, _STORE, _PUT = read_scripts("begin", "store", "put")
-_EXTEND, _RELEASE, _COUNT = read_scripts("extend", "release", "count")
+_BEGIN, _PUT = read_scripts("begin", "put", before="generations")
+_STORE, _EXTEND, _RELEASE, _COUNT = read_scripts("store", "extend", "release", "count")
 
 
 def _is_due(expires: float, cost_s: float) -> bool:

@@ -331,9 +331,10 @@ class RevisionVerbs:
     def status(self) -> RevisionStatus:
         """List the revisions, and how the database differs from those that it has."""
         with self._open() as it:
-            known = {each.number: each for each in it.noted}
+            noted = it.noted
+            known = {each.number: each for each in noted}
             states = [_describe(revision, known.get(revision.number)) for revision in it.revisions]
-            check_files(it.revisions, it.noted)
+            check_files(it.revisions, noted)
             has = [each for each in it.revisions if each.number in known]
             is_begun = any(not each.is_done for each in known.values())
             expected = it.sums.of_revisions(has) if has else {}

@@ -5,15 +5,4 @@
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
   return false
 end
-local found = {}
-for i = 2, #KEYS do
-  local generation = redis.call('GET', KEYS[i])
-  if not generation then
-    generation = ARGV[i + 2]
-    redis.call('SET', KEYS[i], generation, 'PX', ARGV[3])
-  elseif redis.call('PTTL', KEYS[i]) < tonumber(ARGV[3]) then
-    redis.call('PEXPIRE', KEYS[i], ARGV[3])
-  end
-  found[i - 1] = generation
-end
-return found
+return keep_generations(2, ARGV[3], 4)
