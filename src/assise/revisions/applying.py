@@ -26,7 +26,7 @@ from assise.postgres.queries import Queries
 from assise.postgres.steps import Runner
 from assise.progress import Log
 from assise.revisions.files import Block, Revision, parse_revision
-from assise.revisions.statements import narrow_update
+from assise.revisions.statements import narrow_update, plain_name
 from assise.schema.sql import quote
 from assise.workspace import Move
 
@@ -142,9 +142,7 @@ class Applier:
 
     def _find_values(self, block: Block) -> Iterator[str]:
         for table, column in block.drops:
-            names = [part.replace('"', "") for part in (table, column) if part]
-            names[0] = names[0].removeprefix(f"{self.schema}.")
-            name = ".".join(names)
+            name = plain_name(".".join(filter(None, (table, column))), self.schema)
             if name in self.drop or f"{self.schema}.{name}" in self.drop:
                 continue
             if self.connection.scalar("SELECT to_regclass(%s)", [table]) is None:

@@ -117,3 +117,8 @@ def _list_tables(node: Node) -> Iterator[str]:
 
 def _name(table: Node) -> str:
     return quote(*filter(None, [table.schemaname, table.relname]))
+
+
+def plain_name(name: str, schema: str) -> str:
+    """A table or column as a person names it: without quotes, and without the load's schema."""
+    return name.replace('"', "").removeprefix(f"{schema}.")

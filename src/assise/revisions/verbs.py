@@ -28,8 +28,9 @@ from assise.revisions.files import (
 )
 from assise.revisions.lint import LintFinding, run_squawk
 from assise.revisions.refresh import ViewAge, list_ages
+from assise.revisions.statements import plain_name
 from assise.revisions.sums import ScratchSums, open_sums, run_blocks
-from assise.schema.catalog import Snapshot, compare
+from assise.schema.catalog import CatalogDifference, Snapshot, compare
 from assise.schema.plan import PlannedStep, SchemaPlan, plan, rename_columns
 from assise.schema.renames import list_renames
 from assise.schema.script import hash_script, script
@@ -168,9 +169,8 @@ class RevisionVerbs:
         drift = it.find_drift(it.sum_manifest())
         is_empty = it.tables is None and not drift.present
         if not (is_empty or drift.is_empty):
-            shown = "\n".join(drift.describe()[:SHOWN])
             raise ChangedError(
-                f"{it.connection.target} differs from the manifest:\n{shown}",
+                f"{it.connection.target} differs from the manifest:\n{_show(drift)}",
                 remedy="`assise schema diff` shows the statements. Make them the same first:"
                 " `assise migrate` changes the schema in place, or change the manifest.",
             )
@@ -202,9 +202,8 @@ class RevisionVerbs:
             back = compare(read_snapshot(scratch), before)
         for what, left in (("the manifest", rest), ("the revision before", back)):
             if not left.is_empty:
-                shown = "\n".join(left.describe()[:SHOWN])
                 raise AssiseError(
-                    f"the steps that were found do not lead to {what}:\n{shown}",
+                    f"the steps that were found do not lead to {what}:\n{_show(left)}",
                     remedy="Write this revision by hand; `assise schema lint` checks it.",
                 )
 
@@ -249,7 +248,7 @@ class RevisionVerbs:
     ) -> None:
         """Ask before a load is closed, whose documents can then no longer be rebuilt."""
         marked = [move[1] for block in blocks for move in block.moves if move[0] == "close"]
-        names = [name.replace('"', "").removeprefix(f"{schema}.") for name in marked]
+        names = [plain_name(name, schema) for name in marked]
         closing = [name for name in names if tables is not None and name in tables.columns]
         if closing:
             question = (
@@ -382,9 +381,9 @@ class RevisionVerbs:
                 )
             drift = it.find_drift(it.sums.of_revisions(chosen))
             if not drift.is_empty:
-                shown = "\n".join(drift.describe()[:SHOWN])
                 raise ChangedError(
-                    f"{it.connection.target} differs from revision {chosen[-1].name}:\n{shown}",
+                    f"{it.connection.target} differs from revision {chosen[-1].name}:"
+                    f"\n{_show(drift)}",
                     remedy="`assise schema diff` shows the statements.",
                 )
             self._mark(it, chosen)
@@ -404,6 +403,10 @@ def _ignore(moves: Sequence[tuple[str, ...]]) -> None:
     del moves
 
 
+def _show(differences: SchemaDrift | CatalogDifference) -> str:
+    return "\n".join(differences.describe()[:SHOWN])
+
+
 def _one_line(title: str) -> str:
     return " ".join(title.split()) or "change"
 
@@ -416,7 +419,7 @@ def _describe(revision: Revision, noted: Noted | None) -> RevisionState:
 def _check_plan(found: SchemaPlan, schema: str, drop: Collection[str]) -> None:
     for what, recipe in found.refusals:
         raise UsageError(what, remedy=recipe)
-    losses = [name.replace('"', "").removeprefix(f"{schema}.") for name in found.losses]
+    losses = [plain_name(name, schema) for name in found.losses]
     losses = [name for name in losses if name not in drop and f"{schema}.{name}" not in drop]
     if losses:
         options = " ".join(f"--drop {name}" for name in losses)
