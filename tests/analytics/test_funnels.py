@@ -8,14 +8,14 @@ from itertools import permutations
 
 import pytest
 
-from assise.analytics.funnels import Did, FunnelQuestion, Order, find_attempt
+from assise.analytics.funnels import Did, FunnelOrder, FunnelQuestion, find_attempt
 
 DAY = dt.date(2026, 1, 1)
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 END = START + dt.timedelta(days=5)
 
 
-def ask(*steps: str, order: Order = "ordered", hours: int = 48) -> FunnelQuestion:
+def ask(*steps: str, order: FunnelOrder = "ordered", hours: int = 48) -> FunnelQuestion:
     return FunnelQuestion(steps, DAY, DAY, dt.timedelta(hours=hours), order)
 
 
@@ -44,7 +44,7 @@ def make(text: str) -> list[Did]:
         ("a0 a1", "ab", "unordered", 1),
     ],
 )
-def test_how_far_a_person_comes(text: str, steps: str, order: Order, expected: int) -> None:
+def test_how_far_a_person_comes(text: str, steps: str, order: FunnelOrder, expected: int) -> None:
     assert find_attempt(make(text), ask(*steps, order=order), END).steps == expected
 
 

@@ -19,7 +19,7 @@ from assise.analytics.activity import (
 )
 from assise.analytics.calendar import By, add, start_of
 from assise.analytics.dashboard import Dashboard, finish, read_dashboard
-from assise.analytics.funnels import Funnel, FunnelQuestion, Order, read_funnel
+from assise.analytics.funnels import Funnel, FunnelOrder, FunnelQuestion, read_funnel
 from assise.analytics.kinds import EventType
 from assise.analytics.picture import ANY, Picture, read_whole
 from assise.analytics.revenue.metrics import current
@@ -160,7 +160,7 @@ class AppAnalytics:
         *,
         within: str = "14 days",
         days: int = 30,
-        order: Order = "ordered",
+        order: FunnelOrder = "ordered",
     ) -> Funnel:
         """How many users did one event after another, of who began in the last days.
 

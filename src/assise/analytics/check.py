@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from assise.analytics.event import SHARED_IDS, SYSTEM_EVENTS
 from assise.analytics.fold import count_users
 from assise.analytics.kinds import PROPERTIES
-from assise.analytics.picture import ANY, Key, fetch_rows, make_bitmap
+from assise.analytics.picture import ANY, EventDay, fetch_rows, make_bitmap
 from assise.analytics.tables import QUERIES
 from assise.manifest.sections.analytics import Analytics
 from assise.postgres.connection import Connection
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Check:
+class AnalyticsCheck:
     """What is stored and not as counted, and what is kept and not as declared.
 
     differing: event and day of what differs; days: whose counts of users differ; traffic: events by
@@ -28,7 +28,7 @@ class Check:
     """
 
     compared: int = 0
-    differing: list[Key] = field(default_factory=list)
+    differing: list[EventDay] = field(default_factory=list)
     days: list[dt.date] = field(default_factory=list)
     traffic: dict[str, int] = field(default_factory=dict)
     undeclared: dict[str, int] = field(default_factory=dict)
@@ -40,13 +40,13 @@ class Check:
         return not self.differing and not self.days
 
 
-def check_bitmaps(connection: Connection, analytics: Analytics) -> Check:
+def check_bitmaps(connection: Connection, analytics: Analytics) -> AnalyticsCheck:
     """Compare bitmaps, numbers of events and counts of users with those that the events give."""
-    found = Check()
+    found = AnalyticsCheck()
     with connection.transaction(isolation="REPEATABLE READ"):
         (state,) = fetch_rows(connection, QUERIES["state"])
         place = {"xid": state["xid"], "number": state["number"], "shared": sorted(SHARED_IDS)}
-        counted: dict[Key, tuple[BitMap, int]] = {}
+        counted: dict[EventDay, tuple[BitMap, int]] = {}
         for row in fetch_rows(
             connection, QUERIES.fill("recount"), {**place, "zone": analytics.timezone}
         ):
@@ -80,7 +80,7 @@ def check_bitmaps(connection: Connection, analytics: Analytics) -> Check:
     return found
 
 
-def _list_kinds(connection: Connection, analytics: Analytics, found: Check) -> None:
+def _list_kinds(connection: Connection, analytics: Analytics, found: AnalyticsCheck) -> None:
     traffic: Counter[str] = Counter()
     for row in fetch_rows(connection, QUERIES["kinds"], {"shared": sorted(SHARED_IDS)}):
         traffic[row["traffic"]] += row["events"]

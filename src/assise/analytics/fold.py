@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from assise.analytics.event import SHARED_IDS
 from assise.analytics.picture import (
     ANY,
-    Changes,
-    Key,
+    EventChanges,
+    EventDay,
     fetch_rows,
     make_bitmap,
     move,
@@ -85,7 +85,7 @@ def _fold_batch(connection: Connection, zone: str) -> bool:
 
 
 def _write(
-    connection: Connection, changes: Changes, state: Record, parameters: Mapping[str, object]
+    connection: Connection, changes: EventChanges, state: Record, parameters: Mapping[str, object]
 ) -> None:
     moved = changes.moved
     if moved:
@@ -117,7 +117,7 @@ def _state(state: Record, users: BitMap) -> dict[str, object]:
     return {"here": state["here"], "users": users.serialize()}
 
 
-def _load(connection: Connection, days: list[dt.date]) -> dict[Key, tuple[BitMap, int]]:
+def _load(connection: Connection, days: list[dt.date]) -> dict[EventDay, tuple[BitMap, int]]:
     rows = fetch_rows(connection, QUERIES["all_bitmaps"], {"days": days})
     return {
         (row["event"], row["day"]): (make_bitmap(bytes(row["persons"])), row["events"])
@@ -132,7 +132,7 @@ def _find_days(connection: Connection, persons: BitMap) -> set[dt.date]:
     return {row["day"] for row in rows if make_bitmap(bytes(row["persons"])).intersect(persons)}
 
 
-def put_bitmaps(connection: Connection, bitmaps: Mapping[Key, tuple[BitMap, int]]) -> None:
+def put_bitmaps(connection: Connection, bitmaps: Mapping[EventDay, tuple[BitMap, int]]) -> None:
     """Write persons and numbers of events by event and day."""
     connection.execute(
         QUERIES["put_bitmaps"],

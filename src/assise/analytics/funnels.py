@@ -20,7 +20,7 @@ from assise.analytics.trends import is_user, people_of
 from assise.errors import UsageError
 from assise.postgres.asking import Asking
 
-Order = Literal["ordered", "strict", "unordered"]
+FunnelOrder = Literal["ordered", "strict", "unordered"]
 MAX_STEPS = 20
 PART = 200_000
 """Events that are in memory at once, about."""
@@ -74,7 +74,7 @@ class FunnelQuestion:
     first: dt.date
     last: dt.date
     within: dt.timedelta = dt.timedelta(days=14)
-    order: Order = "ordered"
+    order: FunnelOrder = "ordered"
     breakdown: str = ""
 
     def __post_init__(self) -> None:
@@ -165,7 +165,7 @@ def _walk_unordered(did: Sequence[Did], start: int, asked: FunnelQuestion) -> It
             yield each.at
 
 
-_WALKS: dict[Order, Callable[[Sequence[Did], int, FunnelQuestion], Iterator[dt.datetime]]] = {
+_WALKS: dict[FunnelOrder, Callable[[Sequence[Did], int, FunnelQuestion], Iterator[dt.datetime]]] = {
     "ordered": _walk_ordered,
     "strict": _walk_strict,
     "unordered": _walk_unordered,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pyroaring import BitMap
 
 T = TypeVar("T")
-Key = tuple[str, dt.date]
+EventDay = tuple[str, dt.date]
 
 ANY = ""
 """The event that stands for any activity."""
@@ -48,10 +48,10 @@ def make_bitmap(content: object = b"") -> BitMap:
 
 
 @dataclass
-class Changes:
+class EventChanges:
     """What events do to the bitmaps: persons and numbers of events by event and day."""
 
-    groups: dict[Key, tuple[BitMap, int]] = field(default_factory=dict)
+    groups: dict[EventDay, tuple[BitMap, int]] = field(default_factory=dict)
     moved: dict[int, int] = field(default_factory=dict)
     named: set[int] = field(default_factory=set)
     users: BitMap = field(default_factory=make_bitmap)
@@ -67,7 +67,7 @@ def move(persons: BitMap, moved: Mapping[int, int], old: BitMap) -> BitMap:
     return (persons - old) | make_bitmap([moved[each] for each in found])
 
 
-def read_changes(place: Mapping[str, object], zone: str) -> Asking[Changes]:
+def read_changes(place: Mapping[str, object], zone: str) -> Asking[EventChanges]:
     """What the events between two places change."""
     parameters: dict[str, object] = {**place, "zone": zone, "shared": sorted(SHARED_IDS)}
     rows = yield QUERIES.fill("merges"), parameters
@@ -77,7 +77,7 @@ def read_changes(place: Mapping[str, object], zone: str) -> Asking[Changes]:
     persons = yield from _find_persons(parameters) if ids else _nobody()
     persons.merge_all(merges)
     moved = {old: persons.find(old) for old in persons.moved}
-    changes = Changes(moved=moved, named=persons.named, refused=persons.refused)
+    changes = EventChanges(moved=moved, named=persons.named, refused=persons.refused)
     changes.aliases = {id_: persons.find(each) for id_, each in persons.of.items()}
     changes.users |= make_bitmap(sorted(persons.named))
     old = make_bitmap(sorted(moved))
@@ -92,7 +92,7 @@ def read_changes(place: Mapping[str, object], zone: str) -> Asking[Changes]:
     return changes
 
 
-def _add(changes: Changes, key: Key, persons: BitMap, events: int) -> None:
+def _add(changes: EventChanges, key: EventDay, persons: BitMap, events: int) -> None:
     before, count = changes.groups.get(key, (make_bitmap(), 0))
     changes.groups[key] = before | persons, count + events
 
@@ -118,7 +118,7 @@ class Picture:
     version: int
     now: dt.datetime
     users: BitMap
-    changes: Changes
+    changes: EventChanges
     has_tail: bool
     is_stored: bool = True
 
@@ -169,7 +169,7 @@ def open_picture(zone: str) -> Asking[Picture]:
     place |= {"snapshot": state["snapshot"], "last": state["last"]}
     (row,) = yield QUERIES.fill("has_tail"), {**place, "shared": sorted(SHARED_IDS)}
     has_tail = bool(row["has_tail"])
-    changes = (yield from read_changes(place, zone)) if has_tail else Changes()
+    changes = (yield from read_changes(place, zone)) if has_tail else EventChanges()
     stored = make_bitmap(bytes(state["users"] or b"")) if is_fresh else make_bitmap()
     users = move(stored, changes.moved, make_bitmap(sorted(changes.moved))) | changes.users
     zoned = ZoneInfo(zone)

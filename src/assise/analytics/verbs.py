@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from assise.analytics.check import Check, check_bitmaps
+from assise.analytics.check import AnalyticsCheck, check_bitmaps
 from assise.analytics.dashboard import Dashboard, finish, read_dashboard
 from assise.analytics.fold import fold
 from assise.analytics.picture import Picture, fetch_rows, read_whole, run
@@ -72,7 +72,7 @@ class AnalyticsVerbs:
             revenue = asyncio.run(current(_Rows(connection), manifest, schema, users=users))
             return finish(found, revenue)
 
-    def check(self) -> Check:
+    def check(self) -> AnalyticsCheck:
         """Count everything again from the events, and compare it with what is stored."""
         with self._open() as (connection, _, analytics):
             fold(connection, analytics.timezone)

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from assise.analytics.capture import answers
 from assise.analytics.capture.bodies import MAX_BODY, read_body
-from assise.analytics.capture.events import Batch, read_batch, read_fields
+from assise.analytics.capture.events import SentBatch, read_batch, read_fields
 from assise.analytics.event import Event
 from assise.api.problems import Endpoint
 from assise.app import App
@@ -39,7 +39,7 @@ Keep = Callable[[list[Event]], Awaitable[None]]
 
 
 @dataclass
-class Capture:
+class EventReceiver:
     """What answers the SDKs; `keys` are those that they may send with.
 
     Args:
@@ -117,11 +117,11 @@ class Capture:
             batch = await asyncio.to_thread(lambda: self._read(request, start.text()))
             return await self._keep(request, batch)
 
-    def _read(self, request: Request, text: str) -> Batch:
+    def _read(self, request: Request, text: str) -> SentBatch:
         sent_at = request.query_params.get("sent_at") or request.query_params.get("_")
         return read_batch(text, now=dt.datetime.now(dt.UTC), sent_at=sent_at)
 
-    async def _keep(self, request: Request, batch: Batch) -> Response:
+    async def _keep(self, request: Request, batch: SentBatch) -> Response:
         if not self._knows({*batch.keys, *_find_keys(request), *_find_bearer(request)}):
             return JSONResponse(answers.UNKNOWN_KEY, 401)
         if batch.events:
@@ -184,7 +184,7 @@ class Capture:
         return JSONResponse(answers.STORED)
 
 
-def find_capture(app: App) -> Capture | None:
+def find_capture(app: App) -> EventReceiver | None:
     """The receiver of an application's manifest; None where it has none.
 
     Raises:
@@ -205,7 +205,7 @@ def find_capture(app: App) -> Capture | None:
             remedy="Set the variables that it names to keys such as phc_… of your own.",
         )
     given, keep = analytics.capture, app.tracking.keep
-    return Capture(given.path, frozenset(filter(None, keys)), frozenset(given.origins), keep)
+    return EventReceiver(given.path, frozenset(filter(None, keys)), frozenset(given.origins), keep)
 
 
 def _find_keys(request: Request) -> list[str]:

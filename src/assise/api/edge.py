@@ -25,7 +25,7 @@ from assise.app import App, Asgi, Scope, Send
 from assise.errors import AssiseError
 from assise.manifest.sections.analytics import ANALYTICS
 from assise.manifest.sections.http import HTTP, Http
-from assise.monitor.verbs import Sample
+from assise.monitor.verbs import MetricSample
 from assise.settings import CONCURRENCY, TIMEOUT
 
 ID_HEADER = "x-request-id"
@@ -38,7 +38,7 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 class _Samples(Collector):
     """What an application measures beside requests, as it is when it is asked."""
 
-    def __init__(self, list_samples: Callable[[], Iterable[Sample]]) -> None:
+    def __init__(self, list_samples: Callable[[], Iterable[MetricSample]]) -> None:
         self._list_samples = list_samples
 
     def collect(self) -> Iterator[Metric]:
@@ -56,7 +56,7 @@ class _Samples(Collector):
 class Metrics:
     """What is counted of requests, in a registry of its own."""
 
-    def __init__(self, list_samples: Callable[[], Iterable[Sample]] = tuple) -> None:
+    def __init__(self, list_samples: Callable[[], Iterable[MetricSample]] = tuple) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "assise_http_requests",

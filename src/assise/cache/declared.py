@@ -53,7 +53,7 @@ def fill_pattern(template: Template, fields: Mapping[str, object]) -> str:
     return template.fill(texts)
 
 
-class Place(NamedTuple):
+class GeoPlace(NamedTuple):
     """A member of a set of places, with its distance from where one is."""
 
     name: str
@@ -201,7 +201,7 @@ class PlacesKey(_Keyed):
 
     async def near(
         self, *, longitude: float, latitude: float, km: float, limit: int = 20, **fields: object
-    ) -> list[Place]:
+    ) -> list[GeoPlace]:
         """The places within `km`, the nearest first.
 
         Raises:
@@ -211,7 +211,7 @@ class PlacesKey(_Keyed):
         within = ("BYRADIUS", km, "km", "ASC", "COUNT", limit, "WITHDIST", "WITHCOORD")
         with translated(self.client.target):
             found = await self.client.ask("GEOSEARCH", self.key(fields), "FROMLONLAT", *at, *within)
-        return [Place(name.decode(), float(km), *map(float, at)) for name, km, at in found]
+        return [GeoPlace(name.decode(), float(km), *map(float, at)) for name, km, at in found]
 
     async def remove(self, *names: str, **fields: object) -> int:
         """Remove places; how many there were.

@@ -16,13 +16,13 @@ from assise.cli.analytics_options import CsvOption, FromOption, UntilOption, rea
 from assise.cli.options import JsonOption, ManifestOption, open_project
 
 
-class By(StrEnum):
+class RevenuePeriod(StrEnum):
     """What a row is."""
 
     month = "month"
 
 
-ByOption = Annotated[By, typer.Option("--by", help="What a row is.")]
+RevenueByOption = Annotated[RevenuePeriod, typer.Option("--by", help="What a row is.")]
 RatiosOption = Annotated[
     bool,
     typer.Option("--ratios", help="Add customers, ARR, ARPA, churn, GRR, NRR, quick ratio, LTV."),
@@ -39,7 +39,7 @@ def revenue(
     context: typer.Context,
     manifest: ManifestOption = Path(),
     *,
-    by: ByOption = By.month,
+    by: RevenueByOption = RevenuePeriod.month,
     first: FromOption = None,
     to: UntilOption = None,
     ratios: RatiosOption = False,

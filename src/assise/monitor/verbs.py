@@ -59,7 +59,7 @@ class CacheFigures(NamedTuple):
     refused: int
 
 
-class Sample(NamedTuple):
+class MetricSample(NamedTuple):
     """A figure for Prometheus: a name, what it is, its labels."""
 
     name: str
@@ -192,7 +192,7 @@ class AppMonitor:
             found[name] = histogram.summarize()
         return PerformanceStats(hours, found)
 
-    def list_samples(self) -> Iterator[Sample]:
+    def list_samples(self) -> Iterator[MetricSample]:
         """The figures for Prometheus."""
         for name, each in self.summarize().items():
             help_text = "Milliseconds of what is measured, by name and quantile"
@@ -202,22 +202,28 @@ class AppMonitor:
                 ("0.99", each.p99_ms),
             ):
                 labels = {"name": name, "quantile": quantile}
-                yield Sample("assise_monitor_ms", help_text, labels, value)
+                yield MetricSample("assise_monitor_ms", help_text, labels, value)
             labels = {"name": name}
-            yield Sample("assise_monitor_calls", "What is measured, by name", labels, each.count)
-            yield Sample("assise_monitor_errors", "What failed, by name", labels, each.errors)
+            yield MetricSample(
+                "assise_monitor_calls", "What is measured, by name", labels, each.count
+            )
+            yield MetricSample("assise_monitor_errors", "What failed, by name", labels, each.errors)
         for pool in self._find_pools():
             labels = {"role": pool.role}
-            yield Sample("assise_pool_used", "Connections in use, by role", labels, pool.used)
-            yield Sample("assise_pool_size", "Connections at most, by role", labels, pool.size)
+            yield MetricSample("assise_pool_used", "Connections in use, by role", labels, pool.used)
+            yield MetricSample(
+                "assise_pool_size", "Connections at most, by role", labels, pool.size
+            )
         if (cache := self._find_cache()) is not None:
             named = {"hits": cache.hits, "loads": cache.loads, "bypassed": cache.bypassed}
             for name, value in named.items():
                 help_text = "Calls of cached functions, by what answered"
-                yield Sample("assise_cache_calls", help_text, {"by": name}, value)
+                yield MetricSample("assise_cache_calls", help_text, {"by": name}, value)
             help_text = "1 while Redis is not asked, as it does not answer"
-            yield Sample("assise_cache_breaker_state", help_text, {}, cache.is_open)
-            yield Sample("assise_cache_refused", "Commands that Redis refused", {}, cache.refused)
+            yield MetricSample("assise_cache_breaker_state", help_text, {}, cache.is_open)
+            yield MetricSample(
+                "assise_cache_refused", "Commands that Redis refused", {}, cache.refused
+            )
 
     def _send_soon(self) -> None:
         if self._hours is None or time.monotonic() < self._sends_at:

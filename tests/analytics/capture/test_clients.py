@@ -19,7 +19,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from assise.analytics.event import Event
-from assise.api.capture import Capture
+from assise.api.capture import EventReceiver
 
 pytestmark = pytest.mark.contract
 CLIENTS = Path(__file__).with_name("clients")
@@ -32,7 +32,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self.kept: list[Event] = []
-        capture = Capture("/ingest", frozenset({KEY}), frozenset(), self._keep)
+        capture = EventReceiver("/ingest", frozenset({KEY}), frozenset(), self._keep)
         web = Starlette(routes=[*capture.list_routes()])
         self.server = uvicorn.Server(uvicorn.Config(web, port=0, log_level="critical"))
         self.thread = threading.Thread(target=self.server.run)

@@ -17,7 +17,7 @@ from tests.conftest import DATA
 
 from assise.analytics.capture.bodies import MAX_BODY
 from assise.analytics.event import Event
-from assise.api.capture import FREE_TEXT, Capture
+from assise.api.capture import FREE_TEXT, EventReceiver
 
 FOLDER = DATA / "analytics" / "posthog_wire"
 KEY, PAGE = "phc_test", "https://app.example.org"
@@ -49,7 +49,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
         async def keep(events: list[Event]) -> None:
             receiver.kept += events
 
-        capture = Capture("/ingest", frozenset({KEY}), frozenset({PAGE}), keep)
+        capture = EventReceiver("/ingest", frozenset({KEY}), frozenset({PAGE}), keep)
         with run_server(Starlette(routes=[*capture.list_routes()]), socket):
             yield receiver
 

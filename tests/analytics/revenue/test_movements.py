@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assise.analytics.revenue.movements import MonthRow, Stretch, list_months
-from assise.analytics.revenue.rates import Rates
+from assise.analytics.revenue.rates import KnownRates
 from assise.analytics.revenue.ratios import find_ratios
 from assise.errors import AmountError
 
@@ -35,15 +35,15 @@ def stretch(
     return Stretch(customer, currency, Fraction(str(monthly)), at(start), at(end) if end else None)
 
 
-def make_rates(*days: tuple[str, str]) -> Rates:
+def make_rates(*days: tuple[str, str]) -> KnownRates:
     """What a dollar was worth, in euros."""
     found = [(dt.date.fromisoformat(day), "USD", Decimal(rate)) for day, rate in days]
-    return Rates("EUR", found)
+    return KnownRates("EUR", found)
 
 
-def months(*stretches: Stretch, rates: Rates | None = None) -> dict[str, dict[str, Decimal]]:
+def months(*stretches: Stretch, rates: KnownRates | None = None) -> dict[str, dict[str, Decimal]]:
     """The movements that are not 0, by month."""
-    rows = list_months(stretches, rates=rates or Rates("EUR"), zone=PARIS, now=NOW)
+    rows = list_months(stretches, rates=rates or KnownRates("EUR"), zone=PARIS, now=NOW)
     found = [(f"{row.month:%Y-%m}", {name: getattr(row, name) for name in MONEY}) for row in rows]
     return {month: {name: each for name, each in row.items() if each} for month, row in found}
 
@@ -51,7 +51,7 @@ def months(*stretches: Stretch, rates: Rates | None = None) -> dict[str, dict[st
 def test_example_of_the_issue() -> None:
     rows = list_months(
         [stretch("a", 30, "2026-01-03"), stretch("b", 60, "2026-01-31 23:59")],
-        rates=Rates("eur"),
+        rates=KnownRates("eur"),
         zone=PARIS,
         now=at("2026-02-01"),
     )
@@ -154,11 +154,11 @@ def test_decimals_are_those_of_the_currency_and_add_up() -> None:
     late = [stretch(f"{n}", "1/3", "2026-02-05") for n in range(4, 8)]
     gone = [stretch(f"{n}", "1/3", "2026-01-05", "2026-02-05") for n in range(8, 12)]
     january, february, *_ = list_months(
-        [*thirds, *late, *gone], rates=Rates("EUR"), zone=PARIS, now=NOW
+        [*thirds, *late, *gone], rates=KnownRates("EUR"), zone=PARIS, now=NOW
     )
     assert (january.new, january.mrr_end) == (Decimal("2.67"), Decimal("2.67"))
     assert_adds_up(february)
-    yen = list_months(thirds, rates=Rates("JPY", [(dt.date(2026, n, 28), "EUR", Decimal("1.5"))
+    yen = list_months(thirds, rates=KnownRates("JPY", [(dt.date(2026, n, 28), "EUR", Decimal("1.5"))
                       for n in range(1, 7)]), zone=PARIS, now=at("2026-02-01"))  # fmt: skip
     assert str(yen[0].mrr_end) == "2"
 
@@ -210,7 +210,7 @@ def test_every_month_adds_up_and_is_what_brute_force_finds(
         for n, day in enumerate(lasts)
         for i, code in enumerate(("USD", "GBP"))
     ]
-    rates = Rates("EUR", table)
+    rates = KnownRates("EUR", table)
     rows = list_months(drawn, rates=rates, zone=PARIS, now=NOW)
     for row in rows:
         assert_adds_up(row)
@@ -232,7 +232,9 @@ def test_every_month_adds_up_and_is_what_brute_force_finds(
         assert (first.mrr_end, first.customers_end) == (second.mrr_start, second.customers_start)
 
 
-def worth(held: dict[str, dict[str, Fraction]], rates: Rates, day: dt.date) -> dict[str, Fraction]:
+def worth(
+    held: dict[str, dict[str, Fraction]], rates: KnownRates, day: dt.date
+) -> dict[str, Fraction]:
     """What each customer pays, in euros."""
     return {
         customer: sum((each * rates.at(code, day) for code, each in mine.items()), Fraction(0))
@@ -242,7 +244,7 @@ def worth(held: dict[str, dict[str, Fraction]], rates: Rates, day: dt.date) -> d
 
 def test_in_the_currency_itself_there_is_no_fx() -> None:
     dollars = [stretch("a", 10, "2026-01-05", "2026-03-05", currency="USD")]
-    rows = list_months(dollars, rates=Rates("USD"), zone=PARIS, now=NOW)
+    rows = list_months(dollars, rates=KnownRates("USD"), zone=PARIS, now=NOW)
     assert {row.fx for row in rows} == {Decimal("0.00")}
     for row in rows:
         assert_adds_up(row)
@@ -260,7 +262,7 @@ def test_ratios_have_their_definitions() -> None:
             stretch("late", 100, "2026-02-07"),
             stretch("tenth", 100, "2026-01-05"),
         ],
-        rates=Rates("EUR"),
+        rates=KnownRates("EUR"),
         zone=PARIS,
         now=NOW,
     )

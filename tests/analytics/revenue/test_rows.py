@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import pytest
 
-from assise.analytics.revenue.rows import Charge, Reading
+from assise.analytics.revenue.rows import Charge, RowReading
 from assise.analytics.revenue.terms import read_term
 from assise.errors import AmountError
 
@@ -58,7 +58,7 @@ def test_an_unknown_interval_is_an_error_and_no_guess(interval: str) -> None:
     ],
 )
 def test_rows_that_say_nothing_certain_are_named(row: Charge, said: str) -> None:
-    for read in (Reading().read_subscriptions, Reading().read_invoices):
+    for read in (RowReading().read_subscriptions, RowReading().read_invoices):
         with pytest.raises(AmountError, match=said):
             list(read([row]))
 
@@ -73,7 +73,7 @@ def test_quantity_multiplies() -> None:
 
 
 def test_statuses_of_subscriptions() -> None:
-    reading, ended = Reading(), day("2026-03-01")
+    reading, ended = RowReading(), day("2026-03-01")
     rows = [
         ROW._replace(key="late", status="past_due"),
         ROW._replace(key="trial", status="trialing"),
@@ -88,7 +88,7 @@ def test_statuses_of_subscriptions() -> None:
 
 
 def test_invoices_follow_each_other() -> None:
-    reading = Reading()
+    reading = RowReading()
     rows = [
         ROW,
         ROW._replace(amount=Decimal(150), started=day("2026-02-28")),
@@ -111,8 +111,8 @@ def test_invoices_follow_each_other() -> None:
 def test_an_upgrade_takes_the_place_of_an_invoice() -> None:
     yearly = ROW._replace(interval="year", amount=Decimal(1200))
     rows = [yearly, yearly._replace(started=day("2026-03-10"), amount=Decimal(2400))]
-    first, second = Reading().read_invoices(rows)
+    first, second = RowReading().read_invoices(rows)
     assert first.end == day("2026-03-10")
     assert [first.monthly, second.monthly] == [100, 200]
-    other = Reading().read_invoices([yearly, rows[1]._replace(subscription="another")])
+    other = RowReading().read_invoices([yearly, rows[1]._replace(subscription="another")])
     assert [each.end for each in other] == [day("2027-01-31"), day("2027-03-10")]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.conftest import DATA
 
-from assise.analytics.revenue.rows import Charge, Reading
+from assise.analytics.revenue.rows import Charge, RowReading
 from assise.analytics.revenue.stripe import read_objects
 from assise.errors import AmountError
 
@@ -51,7 +51,7 @@ def read(*objects: dict[str, Any]) -> list[Charge]:
 
 def monthly(*objects: dict[str, Any]) -> list[str]:
     """What their lines pay a month."""
-    return [str(each.monthly) for each in Reading().read_invoices(read(*objects))]
+    return [str(each.monthly) for each in RowReading().read_invoices(read(*objects))]
 
 
 def test_a_line_is_a_time_that_is_paid_for(invoice: dict[str, Any]) -> None:

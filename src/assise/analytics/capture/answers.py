@@ -6,20 +6,20 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from uuid import UUID, uuid4
 
-Answer = dict[str, object]
+JsonAnswer = dict[str, object]
 
-STORED: Answer = {"status": 1}
-STORED_I: Answer = {"status": "Ok"}
-DEFINITIONS: Answer = {"flags": [], "group_type_mapping": {}, "cohorts": {}}
+STORED: JsonAnswer = {"status": 1}
+STORED_I: JsonAnswer = {"status": "Ok"}
+DEFINITIONS: JsonAnswer = {"flags": [], "group_type_mapping": {}, "cohorts": {}}
 ETAG = '"no-flags"'
-UNKNOWN_KEY: Answer = {
+UNKNOWN_KEY: JsonAnswer = {
     "type": "authentication_error",
     "code": "invalid_api_key",
     "detail": "This key is not one of analytics.capture.keys.",
     "attr": None,
 }
 
-CONFIG: Answer = {
+CONFIG: JsonAnswer = {
     "supportedCompression": ["gzip", "gzip-js"],
     "hasFeatureFlags": False,
     "analytics": {"endpoint": "/i/v0/e/"},
@@ -39,7 +39,7 @@ CONFIG: Answer = {
 """What posthog-js asks for before it sends: where to, and that there is no replay and no survey."""
 
 
-def answer_flags(query: Mapping[str, str], *, is_decide: bool, now: dt.datetime) -> Answer:
+def answer_flags(query: Mapping[str, str], *, is_decide: bool, now: dt.datetime) -> JsonAnswer:
     """That there are no flags, in the form of the version that is asked for.
 
     From `/flags` version 2 and `/decide` version 4 on flags are records by name; before, values and
@@ -51,7 +51,7 @@ def answer_flags(query: Mapping[str, str], *, is_decide: bool, now: dt.datetime)
         "requestId": str(uuid4()),
         "evaluatedAt": int(now.timestamp() * 1000),
     }
-    flags: Answer = {"featureFlags": {}, "featureFlagPayloads": {}}
+    flags: JsonAnswer = {"featureFlags": {}, "featureFlagPayloads": {}}
     if version >= (4 if is_decide else 2):
         flags = {"flags": {}}
     elif is_decide and version == 1:
@@ -60,6 +60,6 @@ def answer_flags(query: Mapping[str, str], *, is_decide: bool, now: dt.datetime)
     return {**asked, **flags, **(config if is_decide or "config" in query else {})}
 
 
-def answer_results(uuids: Iterable[UUID]) -> Answer:
+def answer_results(uuids: Iterable[UUID]) -> JsonAnswer:
     """The answer of `/i/v1/analytics/events`: every event has a result of its own."""
     return {"results": {str(each): {"result": "ok"} for each in uuids}}

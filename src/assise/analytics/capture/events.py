@@ -35,7 +35,7 @@ _MOVED = {
 _OF_SENDING = {"sent_at", "sentAt", "offset"}
 
 
-class Batch(NamedTuple):
+class SentBatch(NamedTuple):
     """The events of a request, its keys, and how many elements are no event."""
 
     events: list[Event]
@@ -44,7 +44,7 @@ class Batch(NamedTuple):
     fields: dict[str, object]
 
 
-def read_batch(text: str, *, now: dt.datetime, sent_at: object = None) -> Batch:
+def read_batch(text: str, *, now: dt.datetime, sent_at: object = None) -> SentBatch:
     """Read the events of a body; `sent_at` is that of the URL, before which the body's counts.
 
     Raises:
@@ -59,7 +59,7 @@ def read_batch(text: str, *, now: dt.datetime, sent_at: object = None) -> Batch:
     keys = reading.keys if (own := _find_key(fields)) is None else {*reading.keys, own}
     seen: Counter[bytes] = Counter()
     events = [each.finish(sent, now, seen) for each in reading.elements]
-    return Batch(events, frozenset(keys), reading.malformed, fields)
+    return SentBatch(events, frozenset(keys), reading.malformed, fields)
 
 
 def _find_key(fields: dict[str, object]) -> str | None:

@@ -27,7 +27,7 @@ SIZE, BYTES = 500, 8 << 20
 PAUSE_S = 0.2
 
 
-class Kept(NamedTuple):
+class KeptEvent(NamedTuple):
     """An event with its place in the order in which events are sent."""
 
     uuid: UUID
@@ -112,13 +112,13 @@ def _tell(sent: int, refused: int) -> str:
     return ", ".join(said)
 
 
-def _read_next(connection: Connection) -> list[Kept]:
+def _read_next(connection: Connection) -> list[KeptEvent]:
     (place,) = connection.execute(QUERIES["place"], {"sink": SINK})
     facts = {"xid": str(place[0]), "number": place[1], "size": SIZE, "bytes": BYTES}
-    return connection.fetch(Kept, QUERIES["next"], facts)
+    return connection.fetch(KeptEvent, QUERIES["next"], facts)
 
 
-def _note(connection: Connection, sent: Sequence[Kept], failed: Sequence[Refused]) -> None:
+def _note(connection: Connection, sent: Sequence[KeptEvent], failed: Sequence[Refused]) -> None:
     with connection.transaction():
         for each in failed:
             connection.execute(QUERIES["refuse"], {"sink": SINK, **each._asdict()})

@@ -11,11 +11,11 @@ from typing import Protocol, cast
 from zoneinfo import ZoneInfo
 
 from assise.analytics.revenue.movements import Stretch
-from assise.analytics.revenue.rates import Rates
+from assise.analytics.revenue.rates import KnownRates
 from assise.analytics.revenue.ratios import divide
 from assise.analytics.revenue.report import QUERIES, make_sql
-from assise.analytics.revenue.rows import NEVER, Reading
-from assise.analytics.revenue.states import State, read_states
+from assise.analytics.revenue.rows import NEVER, RowReading
+from assise.analytics.revenue.states import SubscriptionState, read_states
 from assise.analytics.revenue.terms import (
     PAYING,
     find_digits,
@@ -67,12 +67,16 @@ async def current(
     sql, _ = make_sql(manifest, schema)
     today = dt.datetime.now(ZoneInfo(analytics.timezone)).date()
     found = await session.fetch(sql.select_rates()) if sql.revenue.rates else []
-    rates = Rates(sql.revenue.report, [(row["day"], row["currency"], row["rate"]) for row in found])
+    rates = KnownRates(
+        sql.revenue.report, [(row["day"], row["currency"], row["rate"]) for row in found]
+    )
     rows = sql.select_rows()
     if sql.revenue.kind == "invoices":
         states = await session.fetch(QUERIES.fill("recent", rows=rows))
-        charges = read_states((State(**row) for row in states), Reading(), is_minor=sql.is_minor)
-        mrr, payers = _measure([*Reading().read_invoices(charges)], rates, today)
+        charges = read_states(
+            (SubscriptionState(**row) for row in states), RowReading(), is_minor=sql.is_minor
+        )
+        mrr, payers = _measure([*RowReading().read_invoices(charges)], rates, today)
     else:
         mrr = Fraction(0)
         for group in await session.fetch(QUERIES.fill("groups", rows=rows)):
@@ -101,7 +105,7 @@ def _make_metrics(
 
 
 def _measure(
-    stretches: Sequence[Stretch], rates: Rates, today: dt.date
+    stretches: Sequence[Stretch], rates: KnownRates, today: dt.date
 ) -> tuple[Fraction, dict[str, int]]:
     """What is paid a month now; who pays now, who did 30 days ago, and who of these does no more."""
     now = dt.datetime.now(dt.UTC)
@@ -118,7 +122,7 @@ def _find_paying(stretches: Sequence[Stretch], at: dt.datetime) -> list[Stretch]
 
 
 def _value_group(
-    group: Mapping[str, object], rates: Rates, today: dt.date, *, is_minor: bool
+    group: Mapping[str, object], rates: KnownRates, today: dt.date, *, is_minor: bool
 ) -> Fraction:
     """What subscriptions of one currency, interval and status pay a month."""
     if not is_paying(str(group["status"])) or group["paid"] is None:

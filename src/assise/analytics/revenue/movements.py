@@ -15,7 +15,7 @@ from math import floor
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from assise.analytics.revenue.rates import Rates
+from assise.analytics.revenue.rates import KnownRates
 from assise.analytics.revenue.terms import find_digits, round_up, to_decimal
 
 ZERO = Fraction(0)
@@ -101,7 +101,7 @@ class _Sums:
 
 
 def list_months(
-    stretches: Iterable[Stretch], *, rates: Rates, zone: ZoneInfo, now: dt.datetime
+    stretches: Iterable[Stretch], *, rates: KnownRates, zone: ZoneInfo, now: dt.datetime
 ) -> list[MonthRow]:
     """The months from the first with revenue to the one of `now`, which ends at `now`.
 
@@ -157,7 +157,7 @@ def _list_firsts(first: dt.date, last: dt.date) -> Iterator[dt.date]:
 class _Sweep:
     """Goes through the months with what each customer pays."""
 
-    rates: Rates
+    rates: KnownRates
     paid: dict[str, Amounts] = field(default_factory=dict)
     totals: Amounts = field(default_factory=lambda: defaultdict(Fraction))
     known: set[str] = field(default_factory=set)

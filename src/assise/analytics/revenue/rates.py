@@ -15,7 +15,7 @@ MAX_AGE = dt.timedelta(days=31)
 """A rate holds until the next one, at most this long: banks publish none at weekends."""
 
 
-class Rates:
+class KnownRates:
     """The rates of days; an amount in the report's currency is amount x rate.
 
     Raises:

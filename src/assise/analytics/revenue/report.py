@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 
 from assise.analytics import tables
 from assise.analytics.revenue.movements import MONEY, MonthRow, list_months
-from assise.analytics.revenue.rates import Rates
+from assise.analytics.revenue.rates import KnownRates
 from assise.analytics.revenue.ratios import RATIOS, find_ratios
-from assise.analytics.revenue.rows import Reading
-from assise.analytics.revenue.states import State, read_states
-from assise.analytics.revenue.stripe import Object, read_objects
+from assise.analytics.revenue.rows import RowReading
+from assise.analytics.revenue.states import SubscriptionState, read_states
+from assise.analytics.revenue.stripe import StripeObject, read_objects
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.analytics import ANALYTICS, Analytics
@@ -101,7 +101,7 @@ def read_report(
         TargetError: a table is not there.
     """
     sql, analytics = make_sql(loaded.manifest, loaded.schema)
-    reading, since = Reading(), None
+    reading, since = RowReading(), None
     names, rows_sql = {"load": loaded.name}, sql.select_rows()
     query = QUERIES.fill("plain", rows=rows_sql)
     if sql.revenue.kind == "subscriptions" and bookkeeping.find_version(connection, tables.PART):
@@ -109,7 +109,7 @@ def read_report(
         zone = ZoneInfo(analytics.timezone)
         since = cast("dt.datetime", first).astimezone(zone).date() if first else None
         query = QUERIES.fill("history", rows=rows_sql) if first else query
-    states = connection.fetch(State, query, names)
+    states = connection.fetch(SubscriptionState, query, names)
     charges = read_states(states, reading, is_minor=sql.is_minor)
     is_invoices = sql.revenue.kind == "invoices"
     stretches = (reading.read_invoices if is_invoices else reading.read_subscriptions)(charges)
@@ -120,7 +120,7 @@ def read_report(
 
 
 def read_objects_report(
-    connection: Connection, loaded: LoadedTables, objects: Iterable[Object]
+    connection: Connection, loaded: LoadedTables, objects: Iterable[StripeObject]
 ) -> RevenueReport:
     """The months of Stripe's objects, by the time zone, the currency and the rates of the manifest.
 
@@ -128,7 +128,7 @@ def read_objects_report(
         UsageError: the manifest has no revenue. AmountError: an object or a rate cannot be used.
     """
     sql, analytics = make_sql(loaded.manifest, loaded.schema)
-    reading = Reading()
+    reading = RowReading()
     stretches = reading.read_invoices(read_objects(objects))
     rates = make_rates(sql, connection.execute)
     zone, now = ZoneInfo(analytics.timezone), dt.datetime.now(dt.UTC)
@@ -136,11 +136,11 @@ def read_objects_report(
     return RevenueReport(rates.report, rows, left_out=tuple(reading.tell()))
 
 
-def make_rates(sql: RevenueSql, run: Callable[[str], Iterable[tuple[object, ...]]]) -> Rates:
+def make_rates(sql: RevenueSql, run: Callable[[str], Iterable[tuple[object, ...]]]) -> KnownRates:
     if sql.revenue.rates is None:
-        return Rates(sql.revenue.report)
+        return KnownRates(sql.revenue.report)
     found = cast("Iterable[tuple[dt.date, str, Decimal]]", run(sql.select_rates()))
-    return Rates(sql.revenue.report, found)
+    return KnownRates(sql.revenue.report, found)
 
 
 def note_states(connection: Connection, loaded: LoadedTables) -> str:

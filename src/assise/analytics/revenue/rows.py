@@ -60,7 +60,7 @@ class Charge(NamedTuple):
 
 
 @dataclass
-class Reading:
+class RowReading:
     """Reads rows, and keeps the keys of those that say nothing certain."""
 
     reversed: list[str] = field(default_factory=list)

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
-from assise.analytics.revenue.rows import Charge, Reading
+from assise.analytics.revenue.rows import Charge, RowReading
 from assise.analytics.revenue.terms import is_paying
 
 
-class State(NamedTuple):
+class SubscriptionState(NamedTuple):
     """A row as it was from `since` on and before `until`.
 
     Where `since` is None it is the first state that is known: it holds from `started` on.
@@ -50,13 +50,15 @@ class State(NamedTuple):
         )
 
 
-def read_states(states: Iterable[State], reading: Reading, *, is_minor: bool) -> Iterator[Charge]:
+def read_states(
+    states: Iterable[SubscriptionState], reading: RowReading, *, is_minor: bool
+) -> Iterator[Charge]:
     """The charges of all states. What a row says of its end now holds for its earlier states too.
 
     Raises:
         AmountError: a status is unknown.
     """
-    by_key: dict[str, list[State]] = defaultdict(list)
+    by_key: dict[str, list[SubscriptionState]] = defaultdict(list)
     for state in states:
         by_key[state.key].append(state)
     for versions in by_key.values():
@@ -71,7 +73,7 @@ def read_states(states: Iterable[State], reading: Reading, *, is_minor: bool) ->
                 yield from _cut(charge, state, versions[-1].ended)
 
 
-def _cut(charge: Charge, state: State, ended: dt.datetime | None) -> Iterator[Charge]:
+def _cut(charge: Charge, state: SubscriptionState, ended: dt.datetime | None) -> Iterator[Charge]:
     """The charge for the time in which the row was so, and before its end."""
     started = max(charge.started, state.since or charge.started)
     ends = [each for each in (state.until, ended) if each is not None]

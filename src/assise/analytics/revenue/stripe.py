@@ -10,11 +10,11 @@ from typing import Any
 from assise.analytics.revenue.rows import Charge
 from assise.errors import AmountError
 
-Object = Mapping[str, Any]
+StripeObject = Mapping[str, Any]
 """An object of Stripe's API, of any of its versions."""
 
 
-def read_objects(objects: Iterable[Object]) -> Iterator[Charge]:
+def read_objects(objects: Iterable[StripeObject]) -> Iterator[Charge]:
     """The recurring lines of invoices, each for its time; lists are opened, other objects are not
     needed.
 
@@ -35,7 +35,7 @@ def read_objects(objects: Iterable[Object]) -> Iterator[Charge]:
                     yield _read_line(each, line)
 
 
-def _find_subscription(invoice: Object, line: Object) -> str:
+def _find_subscription(invoice: StripeObject, line: StripeObject) -> str:
     """The subscription that a line is of; it moved in the API version of 2025-03-31."""
     parent = _open(line, "parent", "subscription_item_details")
     of_invoice = _open(invoice, "parent", "subscription_details")
@@ -45,13 +45,13 @@ def _find_subscription(invoice: Object, line: Object) -> str:
     return ""
 
 
-def _open(outer: Object, *names: str) -> Object:
+def _open(outer: StripeObject, *names: str) -> StripeObject:
     for name in names:
         outer = outer.get(name) or {}
     return outer
 
 
-def _is_single(line: Object) -> bool:
+def _is_single(line: StripeObject) -> bool:
     parent = line.get("parent") or {}
     details = parent.get(str(parent.get("type"))) or {}
     price = line.get("price") or line.get("plan") or {}
@@ -65,7 +65,7 @@ def _is_single(line: Object) -> bool:
     )
 
 
-def _read_line(invoice: Object, line: Object) -> Charge:
+def _read_line(invoice: StripeObject, line: StripeObject) -> Charge:
     period, key = line.get("period") or {}, str(line.get("id") or invoice.get("id"))
     begun, ended = (_read_time(period.get(name), key) for name in ("start", "end"))
     off = _sum(line.get("discount_amounts"))
@@ -88,16 +88,16 @@ def _read_line(invoice: Object, line: Object) -> Charge:
     )
 
 
-def _is_included(tax: Object) -> bool:
+def _is_included(tax: StripeObject) -> bool:
     return bool(tax.get("inclusive")) or tax.get("tax_behavior") == "inclusive"
 
 
-def _find_item(line: Object) -> str:
+def _find_item(line: StripeObject) -> str:
     parent = _open(line, "parent", "subscription_item_details")
     return str(line.get("subscription_item") or parent.get("subscription_item") or "")
 
 
-def _sum(amounts: Iterable[Object] | None) -> Decimal:
+def _sum(amounts: Iterable[StripeObject] | None) -> Decimal:
     return sum((Decimal(each["amount"]) for each in amounts or ()), Decimal(0))
 
 
@@ -107,7 +107,7 @@ def _read_time(value: object, key: str) -> dt.datetime:
     return dt.datetime.fromtimestamp(value, dt.UTC)
 
 
-def _find_term(line: Object, begun: dt.datetime, ended: dt.datetime) -> tuple[str, int]:
+def _find_term(line: StripeObject, begun: dt.datetime, ended: dt.datetime) -> tuple[str, int]:
     """The price's interval; without one, the months or days that the line is for."""
     price = line.get("price") or {}
     recurring = price.get("recurring") or line.get("plan") or {}
