@@ -201,6 +201,7 @@ def test_a_table_that_is_not_searched_is_refused(notes: Project) -> None:
         notes.search.suggest("a", role="readonly")
 
 
+@pytest.mark.usefixtures("run")
 def test_a_corrected_query_is_told_and_marked(notes: Project) -> None:
     found = notes.search.query(Request("Authentificaton pasoire", ["notes"]), user_id=1)
     assert found.did_you_mean == "authentification pasoire"
@@ -212,6 +213,7 @@ def test_a_corrected_query_is_told_and_marked(notes: Project) -> None:
     assert notes.search.query(Request("codewrod"), user_id=1).did_you_mean is None
 
 
+@pytest.mark.usefixtures("run")
 def test_the_vocabulary_is_made_anew_where_its_columns_change(notes: Project) -> None:
     text = notes.path.read_text()
     rows = notes.search.status()

@@ -8,10 +8,10 @@ from typing import TypeVar
 from assise.postgres.pool import Record
 
 T = TypeVar("T")
-Asked = tuple[str, Mapping[str, object]]
+AskedStatement = tuple[str, Mapping[str, object]]
 """A statement and its parameters."""
 
-Asking = Generator[Asked, Sequence[Record], T]
+Asking = Generator[AskedStatement, Sequence[Record], T]
 """Asks statement after statement, gets the rows of each, and ends with what it has read."""
 
 
