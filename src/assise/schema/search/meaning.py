@@ -64,7 +64,7 @@ class Embedded:
 
     def scope_of(self, row: str) -> str:
         """Whose rows a row is found among: its table and owner; NULL where it is deleted."""
-        begin = quote_text(json.dumps(self.name, ensure_ascii=False))
+        begin = f"{quote_text(json.dumps(self.name, ensure_ascii=False))}::text"
         condition = self.condition
         owner = f" || {row}.{quote(condition.column)}::text" if condition else ""
         live = self.rules.live(self.name, row).removeprefix(" AND ")

@@ -5,14 +5,25 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from assise.manifest.sections.embedding import Meaning
+from assise.manifest.sections.embedding import Meaning, NamedEmbedder
 from assise.search.meaning.embedder import Embedder
 from assise.search.meaning.local import LocalEmbedder
+from assise.search.meaning.onnx import OnnxEmbedder
+from assise.search.meaning.served import ServedEmbedder
+from assise.settings import expand
 
 
 def open_embedder(meaning: Meaning, folder: Path) -> Embedder:
-    """The embedder of a manifest that lies in `folder`; nothing is started before it is used."""
-    del meaning, folder
+    """The embedder of a manifest that lies in `folder`; nothing is started before it is used.
+
+    Raises:
+        UsageError: the key names a variable that is not set.
+    """
+    embedder = meaning.embedder
+    if isinstance(embedder, NamedEmbedder) and embedder.openai is not None:
+        return ServedEmbedder(embedder.openai, expand(embedder.openai.api_key))
+    if isinstance(embedder, NamedEmbedder) and embedder.onnx is not None:
+        return OnnxEmbedder(folder / expand(embedder.onnx))
     return LocalEmbedder()
 
 
