@@ -30,7 +30,7 @@ from assise.search.explain import Explained, explain_table
 from assise.search.log import Opened, SearchReport, check_log, read_clicks, read_report
 from assise.search.meaning.build import PassageBuilder, PassageState, Spent
 from assise.search.meaning.keep import open_builder
-from assise.search.meaning.retrieve import FoundPassage, retrieve
+from assise.search.meaning.retrieve import FoundPassage, find_similar, retrieve
 from assise.search.meaning.verbs import (
     Embedders,
     find_model,
@@ -363,6 +363,59 @@ class AppSearch:
         request = await self._embed(replace(Request(text, method="hybrid"), **options))
         async with self.open_session(user_id=user_id, tenant_id=tenant_id) as session:
             asked = retrieve(self.manifest, request, per_row=per_row)
+            return await answer_async(asked, session.fetch)
+
+    async def semantic_search(
+        self,
+        query_text: str,
+        entity_types: Sequence[str] | None = None,
+        *,
+        limit: int = 10,
+        similarity_threshold: float = 0,
+        user_id: object = None,
+        tenant_id: object = None,
+    ) -> list[FoundPassage]:
+        """The rows whose meaning is nearest to a text, with their nearest passage each.
+
+        Raises:
+            UsageError: a table is not searched by meaning, or nothing is embedded.
+        """
+        request = Request(
+            query_text,
+            entity_types,
+            limit,
+            method="semantic",
+            threshold=similarity_threshold,
+        )
+        request = await self._embed(request)
+        async with self.open_session(user_id=user_id, tenant_id=tenant_id) as session:
+            return await answer_async(retrieve(self.manifest, request), session.fetch)
+
+    async def similar(
+        self,
+        type: str,  # noqa: A002
+        id: object,  # noqa: A002
+        *,
+        entity_types: Sequence[str] | None = None,
+        limit: int = 10,
+        similarity_threshold: float = 0,
+        user_id: object = None,
+        tenant_id: object = None,
+    ) -> list[FoundPassage]:
+        """The rows that are most like a row of the table `type`, of the same table or of others.
+
+        Raises:
+            UsageError: a table is not searched by meaning.
+        """
+        asked = find_similar(
+            self.manifest,
+            type,
+            id,
+            types=entity_types,
+            limit=limit,
+            similarity_threshold=similarity_threshold,
+        )
+        async with self.open_session(user_id=user_id, tenant_id=tenant_id) as session:
             return await answer_async(asked, session.fetch)
 
     async def _embed(self, request: Request) -> Request:

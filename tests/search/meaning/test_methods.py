@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from tests.dumps import confirm, write_dump
 from tests.scenes.databases import Databases, Template
 from tests.search.meaning.shelf import MANIFEST, USERS, make_documents
 
+from assise.app import App
 from assise.errors import RefusedError, UsageError
 from assise.project import Project
 from assise.search.query import Method, Request
@@ -86,3 +89,29 @@ def test_passages_are_read_as_they_are_now(shelf: Project) -> None:
         session.execute("UPDATE books SET text = 'Autre chose', title = 'x' WHERE id = 3")
     found = shelf.search.retrieve(request, user_id=3)
     assert not any("jetons" in each.text and each.source_type == "books" for each in found)
+
+
+def test_what_is_like_a_row_is_found_among_ones_own(shelf: Project) -> None:
+    async def ask() -> None:
+        async with App(shelf.path, urls={"app": sign_in(shelf)}) as app:
+            found = await app.search.similar("books", 2, user_id=2, entity_types=["books", "notes"])
+            assert found[0].source_type == "books"
+            assert {
+                int(str(each.source_id)) % USERS for each in found if each.source_type == "books"
+            } == {2}
+            assert ("books", 2) not in {(each.source_type, each.source_id) for each in found}
+            assert all(each.similarity is not None and 0 <= each.similarity <= 1 for each in found)
+            assert await app.search.similar("books", 2, user_id=3) == []
+            near = await app.search.semantic_search(
+                "réparer ma bicyclette", ["books"], similarity_threshold=0.3, user_id=2
+            )
+            assert near[0].title == "Réparer un vélo"
+            assert len(near) < len(await app.search.semantic_search("vélo", ["books"], user_id=2))
+            hybrid = await app.search("bicyclette", user_id=2, method="hybrid", types=["books"])
+            assert hybrid.results[0].title == "Réparer un vélo"
+
+    asyncio.run(ask())
+
+
+def sign_in(project: Project) -> str:
+    return make_conninfo(str(project.workspace.to), user="apptest_app")

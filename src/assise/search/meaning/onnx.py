@@ -88,7 +88,7 @@ class OnnxEmbedder:
     @cached_property
     def _tokenizer(self) -> Any:  # noqa: ANN401
         module = extras.load("tokenizers", extra="onnx")
-        tokenizer = module.Tokenizer.from_file(str(self._file and self.folder / "tokenizer.json"))
+        tokenizer = module.Tokenizer.from_file(str(self.folder / "tokenizer.json"))
         tokenizer.enable_truncation(self._tokens)
         tokenizer.enable_padding()
         return tokenizer
