@@ -29,8 +29,10 @@ from assise.search.build import Builder
 from assise.search.explain import Explained, explain_table
 from assise.search.log import Opened, SearchReport, check_log, read_clicks, read_report
 from assise.search.meaning.build import PassageBuilder, PassageState, Spent
+from assise.search.meaning.choose import describe_cost
 from assise.search.meaning.keep import open_builder
 from assise.search.meaning.retrieve import FoundPassage, find_similar, retrieve
+from assise.search.meaning.served import ServedEmbedder
 from assise.search.meaning.verbs import (
     Embedders,
     find_model,
@@ -41,7 +43,7 @@ from assise.search.query import Answer, Request, find
 from assise.search.suggest import Suggestion, suggest
 from assise.search.tables import check_made, find_vector
 from assise.wording import nearest
-from assise.workspace import Confirm, LoadedTables, OpenTables, Workspace, refuse
+from assise.workspace import CONFIRM, Confirm, LoadedTables, OpenTables, Workspace, refuse
 
 
 @dataclass(frozen=True)
@@ -133,11 +135,20 @@ class SearchVerbs:
     def embed(self, confirm: Confirm = refuse) -> dict[str, Spent]:
         """Embed what is new or changed; what was done of each table.
 
+        `confirm` is asked before texts go to another machine, which may cost money.
+
         Raises:
-            UsageError: no table is searched by meaning. EmbedderError: the model cannot be run.
+            UsageError: no table is searched by meaning, or the answer was no. EmbedderError: the
+            model cannot be run.
         """
-        del confirm
         with self._passages() as builder:
+            with builder.alone():
+                builder.begin()
+                cost = ""
+                if isinstance(builder.using.embedder, ServedEmbedder):
+                    cost = describe_cost(builder.using.embedder, *builder.estimate())
+            if cost and not confirm(cost):
+                raise UsageError(f"not confirmed: {cost}", remedy=CONFIRM)
             return builder.build()
 
     def embedding_status(self) -> list[PassageState]:

@@ -136,7 +136,9 @@ class MeaningFuzz:
             assert passages is None or table == "signs" or key[0] in self.fresh, said
         if len(both) > 7 and self.chance.random() < 0.3:
             cursor = both[6][-1]
-            assert [row[:3] for row in fetch("hybrid", 13, cursor)] == [row[:3] for row in both[7:]], said
+            assert [row[:3] for row in fetch("hybrid", 13, cursor)] == [
+                row[:3] for row in both[7:]
+            ], said
         assert [row[2] for row in both] == sorted((row[2] for row in both), reverse=True)
         self.done[f"{len(tables)} {bool(filters)} {user is None}"] += 1
 

@@ -7,12 +7,17 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.dumps import confirm
+from tests.search.meaning.endpoint import serve_endpoint
 from tests.search.meaning.words import DIMENSIONS, WordEmbedder, open_words
 
 from assise.errors import UsageError
 from assise.project import Project
+from assise.search.jobs import list_jobs
 from assise.search.meaning.embedder import write_vector
+from assise.search.meaning.keep import embed_changed
 from assise.search.tables import QUERIES
+from assise.workspace import LoadedTables
 
 Session = psycopg.Connection[tuple[Any, ...]]
 ASK = "SELECT key ->> 0 FROM search_by_meaning('', %s, '{books}', %s, '{}', NULL, '{\"method\": \"semantic\"}')"
@@ -189,3 +194,44 @@ def test_without_pgvector_words_are_searched_and_the_rest_is_told(
     monkeypatch.setitem(QUERIES._queries, "vector", "SELECT NULL LIMIT 0")  # noqa: SLF001
     with pytest.raises(UsageError, match=r"has no pgvector 0\.7 or later"):
         embedded.search.embed()
+
+
+def test_texts_go_to_another_machine_when_that_was_agreed_to(
+    embedded: Project, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.execute("UPDATE books SET text = 'one two three' WHERE id < 5")
+    monkeypatch.setattr("assise.search.meaning.choose.LOCAL_HOSTS", frozenset[str]())
+    with serve_endpoint() as endpoint:
+        served = f"{{base_url: '{endpoint.url}', model: words, dimensions: {DIMENSIONS}}}"
+        text = embedded.path.read_text()
+        head = f"search: {{embedder: {{openai: {served}}}}}\ntables:"
+        embedded.path.write_text(text.replace("tables:", head, 1))
+        embedded.load(None, confirm=confirm)
+        with pytest.raises(UsageError, match=r"not confirmed: \d+ texts of about .* go to 127"):
+            embedded.search.embed()
+        asked = sum(len(each["input"]) for each in endpoint.asked)
+        assert asked == 32
+        questions = list[str]()
+
+        def agree(question: str) -> bool:
+            questions.append(question)
+            return True
+
+        embedded.search.embed(agree)
+        sent = [text for each in endpoint.asked[2:] for text in each["input"]]
+    assert len(sent) == len({*sent}) == int(questions[0].split()[0])
+    assert find(session, "one two three", 1)[0] < 5
+    assert session.execute("SELECT count(*) FROM _meaning_models").fetchall() == [(1,)]
+
+
+def test_the_worker_embeds_what_has_changed(embedded: Project, session: Session) -> None:
+    with open_words(embedded, WordEmbedder()) as builder:
+        connection, rules = builder.connection, builder.tables[0].rules
+        tables = LoadedTables("app", rules.schema, rules.manifest, "", bool, bool, ())  # type: ignore[arg-type]
+        assert embed_changed(connection, lambda: False, tables=tables) == ""
+        assert "embed" in {job.name for job in list_jobs(tables)}
+    session.execute("UPDATE books SET text = 'x' WHERE id = 3")
+    with open_words(embedded, WordEmbedder()) as builder:
+        state = {each.table: each for each in map(builder.read_state, builder.tables)}
+        assert (state["books"].waiting, state["books"].stale) == (1, 1)
+        assert state["books"].since is not None

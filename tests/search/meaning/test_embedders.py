@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from time import sleep
+from typing import get_args
 
 import pytest
 from tests.search.meaning.endpoint import Endpoint, serve_endpoint
@@ -21,7 +22,7 @@ from tests.search.meaning.words import DIMENSIONS, embed_text
 from assise.errors import EmbedderError
 from assise.extras import locate
 from assise.manifest.sections.embedding import ServerModel
-from assise.search.meaning.embedder import Embedder, measure_scale, multiply
+from assise.search.meaning.embedder import Embedder, Purpose, measure_scale, multiply
 from assise.search.meaning.local import WEIGHTS, LocalEmbedder, check_processor
 from assise.search.meaning.onnx import OnnxEmbedder
 from assise.search.meaning.served import ServedEmbedder
@@ -89,8 +90,8 @@ def test_every_embedder_keeps_what_the_seam_promises(
 def test_a_server_gives_the_vectors_of_its_model(
     local: LocalEmbedder, served: ServedEmbedder
 ) -> None:
-    for purpose in ("query", "passage"):
-        pairs = zip(local.embed(TEXTS, purpose), served.embed(TEXTS, purpose), strict=True)  # type: ignore[arg-type]
+    for purpose in get_args(Purpose):
+        pairs = zip(local.embed(TEXTS, purpose), served.embed(TEXTS, purpose), strict=True)
         for one, other in pairs:
             assert max(abs(a - b) for a, b in zip(one, other, strict=True)) < 1e-6
 
