@@ -306,8 +306,13 @@ class App:
     def analytics(self) -> AppAnalytics:
         """Metrics, and events by name: `await app.analytics.dashboard()`."""
         module = import_module("assise.analytics.app")
+
+        def find_measured() -> Mapping[str, float | None]:
+            monitor: AppMonitor | None = vars(self).get("monitor")
+            return monitor.performance_metrics() if monitor else {}
+
         found: AppAnalytics = module.AppAnalytics(
-            self.tracking, self.session, lambda: self.manifest
+            self.tracking, self.session, lambda: self.manifest, find_measured=find_measured
         )
         return found
 

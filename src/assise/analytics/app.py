@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, TypeVar
 
@@ -46,8 +46,11 @@ class AppAnalytics:
         tracking: Tracking,
         open_session: Callable[..., AbstractAsyncContextManager[Session]],
         find_manifest: Callable[[], Manifest],
+        *,
+        find_measured: Callable[[], Mapping[str, float | None]] = dict,
     ) -> None:
         self._open_session, self._manifest = open_session, find_manifest
+        self._find_measured = find_measured
         self.tracking = tracking
         self.track = tracking.track
 
@@ -108,20 +111,21 @@ class AppAnalytics:
         return found
 
     async def dashboard(self) -> Dashboard:
-        """The figures of now, each with its definition in `assise.analytics.dashboard`.
+        """The figures of one moment, each with its definition in `assise.analytics.dashboard`.
 
         Raises:
             UsageError: the manifest asks for no analytics, or the role `admin` has no URL.
         """
         zone, manifest = self._analytics().timezone, self._manifest()
-        async with self._open_session(role="admin", read_only=True) as session:
+        async with self._open_session(role="admin", read_only=True, repeatable=True) as session:
             schema = str(await session.fetch_value("SELECT current_schema()"))
             found = await answer_async(
                 read_whole(zone, lambda picture: read_dashboard(picture, manifest, schema)),
                 session.fetch,
             )
             users = found.user_metrics.total_users
-            return finish(found, await current(session, manifest, schema, users=users))
+            revenue = await current(session, manifest, schema, users=users)
+        return finish(found, revenue, self._find_measured())
 
     async def active(self, days: int = 30) -> list[ActiveDay]:
         """Users of each of the last days, and of the 7 and 30 days that end with it."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -21,7 +21,7 @@ from assise.postgres.asking import Asking
 from assise.schema.analytics import count_rows
 
 DEFINITIONS = {
-    "total_users": "rows of analytics.users",
+    "total_users": "rows of analytics.users that are not deleted",
     "active_users_day": "users with any activity today, in the project's time zone",
     "active_users_month": "users with any activity in the 30 days that end today",
     "new_users_today": "rows of analytics.users that were created today",
@@ -31,14 +31,15 @@ DEFINITIONS = {
     "arr": "12 times mrr",
     "average_revenue_per_user": "mrr / total_users",
     "lifetime_value": "mrr per payer / share of payers lost in the last 30 days",
-    "total_projects": "rows of analytics.projects",
+    "total_projects": "rows of analytics.projects that are not deleted",
     "projects_created_today": "rows of analytics.projects that were created today",
     "average_session_duration_minutes": "mean length of sessions of users in the last 30 days;"
     " a gap of over 30 minutes ends a session, a session of one event has length 0",
     "conversations": "events conversation_started",
     "messages": "events message_sent",
-    "average_query_time_ms": "mean time of a statement",
-    "error_rate": "percentage of requests that failed",
+    "average_query_time_ms": "mean time of what app.monitor has measured in this process",
+    "error_rate": "of the calls that app.monitor has measured in this process, the percentage that"
+    " failed",
     "deployment_success_rate": "of the deployments of the last 30 days, the percentage that are ok",
 }
 """Each field in one line, with its window and its denominator."""
@@ -57,8 +58,8 @@ REASONS = {
     "average_session_duration_minutes": "there was no session in the last 30 days",
     "conversations": "there is no event conversation_started",
     "messages": "there is no event message_sent",
-    "average_query_time_ms": "nothing measures it yet",
-    "error_rate": "nothing measures it yet",
+    "average_query_time_ms": "app.monitor has measured nothing in this process",
+    "error_rate": "app.monitor has measured nothing in this process",
     "deployment_success_rate": "analytics.deployments is not declared, or there was none",
 }
 """Why a field can be None."""
@@ -159,8 +160,21 @@ def read_dashboard(picture: Picture, manifest: Manifest, schema: str) -> Asking[
     return Dashboard(users, RevenueFigures(), engagement, performance)
 
 
-def finish(dashboard: Dashboard, revenue: RevenueMetrics | None) -> Dashboard:
-    """The dashboard with its revenue, and the reasons of what is None."""
+def finish(
+    dashboard: Dashboard,
+    revenue: RevenueMetrics | None,
+    measured: Mapping[str, float | None] = {},
+) -> Dashboard:
+    """The dashboard with its revenue, what a monitor has measured, and the reasons of what is None.
+
+    In `measured`, `error_rate` is a share of 1.
+    """
+    errors = measured.get("error_rate")
+    performance = replace(
+        dashboard.performance_metrics,
+        average_query_time_ms=measured.get("average_query_time_ms"),
+        error_rate=None if errors is None else round(100 * errors, 2),
+    )
     figures = RevenueFigures()
     if revenue is not None:
         figures = RevenueFigures(
@@ -170,7 +184,7 @@ def finish(dashboard: Dashboard, revenue: RevenueMetrics | None) -> Dashboard:
         dashboard.user_metrics,
         figures,
         dashboard.engagement_metrics,
-        dashboard.performance_metrics,
+        performance,
     )
     values = {name: value for group in groups for name, value in asdict(group).items()}
     reasons = {name: REASONS[name] for name, value in values.items() if value is None}

@@ -160,14 +160,17 @@ class AppMonitor:
                 yield f"the pool of {pool.role} uses {pool.used} of {pool.size} connections"
 
     def performance_metrics(self) -> dict[str, float | None]:
-        """The figures of a dashboard: mean time, errors, and how often the cache answers."""
+        """The figures of a dashboard: mean time, errors, and how often the cache answers.
+
+        What has not been measured is None.
+        """
         every = Histogram()
         for each in self.histograms.values():
             every.merge(each.as_numbers())
         found = every.summarize()
         return {
-            "average_query_time_ms": found.mean_ms,
-            "error_rate": found.errors / found.count if found.count else 0.0,
+            "average_query_time_ms": found.mean_ms if found.count else None,
+            "error_rate": found.errors / found.count if found.count else None,
             "cache_hit_rate": self.hit_rate,
         }
 
