@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, TypeVar
 
@@ -47,10 +47,10 @@ class AppAnalytics:
         open_session: Callable[..., AbstractAsyncContextManager[Session]],
         find_manifest: Callable[[], Manifest],
         *,
-        find_measured: Callable[[], Mapping[str, float | None]] = dict,
+        read_performance: Callable[[], Awaitable[Mapping[str, object]]],
     ) -> None:
         self._open_session, self._manifest = open_session, find_manifest
-        self._find_measured = find_measured
+        self._read_performance = read_performance
         self.tracking = tracking
         self.track = tracking.track
 
@@ -117,6 +117,7 @@ class AppAnalytics:
             UsageError: the manifest asks for no analytics, or the role `admin` has no URL.
         """
         zone, manifest = self._analytics().timezone, self._manifest()
+        measured = await self._read_performance()
         async with self._open_session(role="admin", read_only=True, repeatable=True) as session:
             schema = str(await session.fetch_value("SELECT current_schema()"))
             found = await answer_async(
@@ -125,7 +126,7 @@ class AppAnalytics:
             )
             users = found.user_metrics.total_users
             revenue = await current(session, manifest, schema, users=users)
-        return finish(found, revenue, self._find_measured())
+        return finish(found, revenue, measured)
 
     async def active(self, days: int = 30) -> list[ActiveDay]:
         """Users of each of the last days, and of the 7 and 30 days that end with it."""
