@@ -93,13 +93,12 @@ def _write(
         connection.execute(QUERIES["move_identities"], {"old": [*moved], "new": [*moved.values()]})
     if changes.named:
         connection.execute(QUERIES["identify"], {"persons": sorted(changes.named)})
-    users = make_bitmap(bytes(state["users"] or b""))
+    before = make_bitmap(bytes(state["users"] or b""))
     old = make_bitmap(sorted(moved))
-    became = changes.users - users
-    users = move(users, moved, old) | changes.users
+    users = move(before, moved, old) | changes.users
     bitmaps = read_days(connection, [day for _, day in changes.groups])
     dirty = {day for _, day in changes.groups}
-    changed = old | became
+    changed = old | (users - before)
     changed &= make_bitmap(range(state["last"] + 1))
     if changed:
         dirty |= _find_days(connection, changed)
@@ -107,8 +106,8 @@ def _write(
     for key, (persons, count) in bitmaps.items():
         bitmaps[key] = move(persons, moved, old), count
     for key, (persons, count) in changes.groups.items():
-        before, counted = bitmaps.get(key, (make_bitmap(), 0))
-        bitmaps[key] = before | persons, counted + count
+        known, counted = bitmaps.get(key, (make_bitmap(), 0))
+        bitmaps[key] = known | persons, counted + count
     put_bitmaps(connection, bitmaps)
     put_daily(connection, dirty, users)
     connection.execute(QUERIES["put_state"], {**parameters, **_state(state, users)})

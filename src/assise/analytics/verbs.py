@@ -126,6 +126,7 @@ class AnalyticsVerbs:
         """
         check_id(id_)
         with self._open() as (connection, tables, analytics):
+            fold(connection, analytics.timezone)
             found = find_person(connection, id_)
             if dry_run:
                 return found

@@ -237,14 +237,29 @@ SELECT count(*) AS sessions, avg(extract(epoch FROM length)) / 60 AS minutes FRO
     ) AS numbered GROUP BY person, session
 ) AS lengths
 
+-- sizes --
+-- All days with something stored or to count, and how many events they have.
+SELECT day, sum(events)::bigint AS events FROM (
+    SELECT DISTINCT day, 0 AS events FROM assise.analytics_bitmap
+    UNION ALL
+    SELECT least(greatest((at AT TIME ZONE %(zone)s)::date, '0002-01-01'), '9998-12-31'), count(*) FROM assise.analytics_events
+    WHERE (xid, number) <= (%(xid)s::xid8, %(number)s) AND traffic IN ('person', 'anonymous', 'system') GROUP BY 1
+) AS found GROUP BY 1 ORDER BY 1
+
+-- dropped --
+-- The last day of which events were dropped.
+SELECT max((at AT TIME ZONE %(zone)s)::date) AS day FROM assise.analytics_dropped
+
 -- recount --
--- The persons of each event and day, counted from the events that are folded.
+-- The persons of each event and day, of some days, counted from the events that are folded.
 SELECT event, least(greatest((at AT TIME ZONE %(zone)s)::date, '0002-01-01'), '9998-12-31') AS day, count(*) AS events,
-    coalesce(array_agg(DISTINCT i.person) FILTER (WHERE i.person IS NOT NULL), '{{}}') AS persons
+    coalesce(array_agg(DISTINCT i.person) FILTER (WHERE i.person IS NOT NULL), '{}') AS persons
 FROM (
     SELECT event, at, distinct_id, traffic IN ('person', 'anonymous') AND lower(btrim(btrim(btrim(distinct_id), '''"'))) <> ALL (%(shared)s::text[]) AS has_person
     FROM assise.analytics_events
     WHERE (xid, number) <= (%(xid)s::xid8, %(number)s) AND traffic IN ('person', 'anonymous', 'system')
+        AND at >= coalesce(%(since)s::timestamptz, '-infinity') AND at < coalesce(%(until)s::timestamptz, 'infinity')
+        AND least(greatest((at AT TIME ZONE %(zone)s)::date, '0002-01-01'), '9998-12-31') = ANY (%(days)s::date[])
 ) AS e LEFT JOIN assise.analytics_identity AS i ON has_person AND md5(i.distinct_id) = md5(e.distinct_id)
 GROUP BY 1, 2
 
@@ -252,10 +267,6 @@ GROUP BY 1, 2
 -- The events that there are, with their traffic, and how many.
 SELECT event, traffic, count(*) AS events, count(*) FILTER (WHERE lower(btrim(btrim(btrim(distinct_id), '''"'))) = ANY (%(shared)s::text[])) AS shared
 FROM assise.analytics_events GROUP BY 1, 2 ORDER BY 1, 2
-
--- stored --
--- All that is stored of events and days.
-SELECT event, day, persons, events FROM assise.analytics_bitmap
 
 -- counts --
 -- How often events happened, as far as they are folded.
