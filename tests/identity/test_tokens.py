@@ -222,6 +222,21 @@ def test_an_rsa_key_that_can_be_factored_is_refused_and_passed_over() -> None:
     assert names == ["long"]
 
 
+def test_a_secret_whose_variable_is_not_set_is_called_empty(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = 'assise: 1\nname: app\nidentity: {issuer: x, audience: y, secret: "${OUR_SECRET:-}"}\ntables: {}\n'
+    callers = Callers(parse_manifest(text), find_nobody)
+    with pytest.raises(UsageError, match=r"secret is empty: \$\{OUR_SECRET:-\} is not set"):
+        callers.check()
+    monkeypatch.setenv("OUR_SECRET", "short")
+    with pytest.raises(UsageError, match="fewer than 32 bytes") as caught:
+        callers.check()
+    assert "short" not in str(caught.value)
+    monkeypatch.setenv("OUR_SECRET", SECRET)
+    callers.check()
+
+
 @pytest.mark.parametrize(
     "url", ["http://issuer.example/keys", "http://127.0.0.1.example/", "ftp://localhost/", "https://",
             "http://localhost@issuer.example/", "https://[::1", "keys"]

@@ -197,7 +197,14 @@ def _keys(identity: Identity) -> Keys:
             )
         return PublishedKeys(url)
     if identity.secret is not None:
-        return read_secret(_expand(identity.secret))
+        secret = _expand(identity.secret)
+        if not secret:
+            raise UsageError(
+                f"identity: secret is empty: {identity.secret} is not set",
+                remedy="Set the variable to the secret that your issuer signs tokens with. A new one:"
+                " openssl rand -base64 32",
+            )
+        return read_secret(secret)
     return read_public_key(_expand(identity.public_key or ""))
 
 
