@@ -32,6 +32,7 @@ from assise.postgres import alchemy
 from assise.postgres.pool import Arguments, Record, Session, WriteEvent
 from assise.postgres.rights import Rights
 from assise.schema.matching import call_match
+from assise.search.meaning.verbs import Embedders
 from assise.search.verbs import AppSearch
 from assise.servers import Servers
 from assise.wording import nearest
@@ -148,7 +149,7 @@ class App:
         """Keep events that wait, and close all connections; a later session opens them again."""
         await self.tracking.close()
         opened = [vars(self).pop(name, None) for name in ("mongo", "callers")]
-        opened += [vars(self).get(name) for name in ("monitor", "cache", "redis")]
+        opened += [vars(self).get(name) for name in ("monitor", "cache", "redis", "search")]
         for each in filter(None, opened):
             await each.close()
         await self.servers.close()
@@ -303,10 +304,10 @@ class App:
 
         return fastapi.Depends(make)
 
-    @property
+    @cached_property
     def search(self) -> AppSearch:
         """Search of the tables that a user sees: `await app.search("…", user_id=…)`."""
-        return AppSearch(self.manifest, self.session)
+        return AppSearch(self.manifest, self.session, Embedders(self.workspace.path.parent))
 
     @cached_property
     def analytics(self) -> AppAnalytics:

@@ -59,6 +59,7 @@ WITH_RULES = {
         "search check",
         "search report",
         "search suggest",
+        "search embed",
     ),
 }
 ON_MONGODB = [name for name in COMMANDS if name.startswith("mongo ")]
@@ -82,6 +83,7 @@ tables:
     access: {owner: user_id}
     soft_delete: {keep: 30 days}
     search: {title: name}
+    embed: [name]
     columns:
       id: {type: uuid, from: _id}
       name: text

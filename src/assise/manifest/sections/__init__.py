@@ -19,6 +19,7 @@ from assise.manifest.sections import (
     comments,
     constraints,
     deletion,
+    embedding,
     http,
     identity,
     indexes,
@@ -48,6 +49,7 @@ SECTIONS = (
     redis_keys.KEYS,
     identity.KEYS,
     http.KEYS,
+    (embedding.MEANING,),
     search_log.KEYS,
     analytics.KEYS,
     access.KEYS,
@@ -71,6 +73,7 @@ SECTIONS = (
     (references.FOREIGN_KEYS,),
     indexes.KEYS,
     search.KEYS,
+    (embedding.EMBED,),
     cached.KEYS,
 )
 
