@@ -279,7 +279,7 @@ class Project:
     @_takes_old_keywords
     def migrate(
         self,
-        source: Path | str,
+        source: Path | str | None = None,
         options: SourceOptions = NO_OPTIONS,
         *,
         name: str | None = None,
@@ -287,7 +287,10 @@ class Project:
         sample: int | None = None,
         confirm: Confirm = refuse,
     ) -> Report:
-        """Infer where there is no manifest, load, verify; `sample` is that of `infer`."""
+        """Infer where there is no manifest, load, verify; `sample` is that of `infer`.
+
+        Without a source that of the load goes on; a manifest without collections needs none.
+        """
         from assise.transfer import migration
 
         workspace = self._asking(confirm)
@@ -295,7 +298,7 @@ class Project:
 
     def plan(
         self,
-        source: Path | str,
+        source: Path | str | None,
         manifest: Manifest | None = None,
         options: SourceOptions = NO_OPTIONS,
     ) -> Plan:
