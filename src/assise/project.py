@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from assise.infer.propose import Proposal
     from assise.manifest.model import Manifest
     from assise.manifest.sections.postgres import RoleName
+    from assise.partitions.verbs import PartitionVerbs
     from assise.postgres.embedded import Embedded
     from assise.postgres.sync import SyncSession
     from assise.revisions.verbs import RevisionVerbs
@@ -213,6 +214,14 @@ class Project:
         from assise.collections.verbs import CollectionVerbs
 
         return CollectionVerbs(self.workspace)
+
+    @property
+    def partitions(self) -> PartitionVerbs:
+        """Tables that are cut by time: `run` and `status`."""
+        from assise.partitions.verbs import PartitionVerbs
+        from assise.transfer.finished import open_target
+
+        return PartitionVerbs(self.workspace, partial(open_target, self.workspace))
 
     @property
     def cache(self) -> CacheVerbs:

@@ -44,7 +44,7 @@ HURRIED = f"'{MONGO}?serverSelectionTimeoutMS=200'"
 BEFORE_A_LOAD = {"migrate", "infer", "load"}
 METRICS = ("active", "retention", "funnel", "trend", "lifecycle", "dashboard", "check")
 WITH_RULES = {
-    *("access check", "access explain", "worker", "serve"),
+    *("access check", "access explain", "worker", "serve", "partitions run", "partitions status"),
     *(
         *(f"analytics {verb}" for verb in METRICS),
         "search query",
@@ -82,6 +82,10 @@ tables:
       id: {type: uuid, from: _id}
       name: text
       user_id: {type: uuid, from: user, references: users}
+  payments:
+    primary_key: [id, at]
+    columns: {id: uuid, at: {type: timestamptz, default: now()}}
+    partition: {by: at, ahead: 3}
 """
 CALLED = re.compile(r"assise [^|>)]+")
 ENDLESS = {"assise worker", "assise serve --port 0"}

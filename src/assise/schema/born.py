@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.sections.constraints import DEFAULT
 from assise.schema.constraints import write_default
+from assise.schema.partitions import find_partitioning
 from assise.schema.sql import all_layouts, quote, quote_list, quote_table
 
 
@@ -20,7 +21,9 @@ def create_one(name: str, table: Table, *, schema: str) -> str:
     lines = [f"    {quote(each)} {column.type}" for each, column in table.columns.items()]
     lines.append(f"    PRIMARY KEY ({quote_list(table.primary_key)})")
     body = ",\n".join(lines)
-    return f"CREATE TABLE {quote_table(schema, name)} (\n{body}\n)"
+    partitioning = find_partitioning(name, table, schema=schema)
+    tail = f" {partitioning.cut()}" if partitioning else ""
+    return f"CREATE TABLE {quote_table(schema, name)} (\n{body}\n){tail}"
 
 
 def add_columns(name: str, columns: Mapping[str, Column], schema: str) -> str:

@@ -312,6 +312,8 @@ def move(connection: Connection, load: Load, moves: Sequence[tuple[str, ...]]) -
     for word, *values in moves:
         layout = find_load(connection, load.name)
         match word, values:
+            case "born", [table]:
+                connection.execute(QUERIES["insert_born"], {"load_id": load.id, "names": [table]})
             case "own", []:
                 connection.execute(QUERIES["own"], {"load_id": load.id})
             case "rename", [table, old, new] if layout:

@@ -24,6 +24,7 @@ from assise.manifest.sections import (
     indexes,
     mongo,
     mongo_collections,
+    partitions,
     personal,
     postgres,
     primary_keys,
@@ -70,6 +71,7 @@ SECTIONS = (
     views.KEYS,
     (references.FOREIGN_KEYS,),
     indexes.KEYS,
+    partitions.KEYS,
     search.KEYS,
     cached.KEYS,
 )
