@@ -39,6 +39,8 @@ def conforms(value: object, schema: Schema) -> bool:
     options = listed(schema.get("anyOf", [True]))
     if not any(option is True or conforms(value, option) for option in options):
         return False
+    if "not" in schema and conforms(value, schema["not"]):
+        return False
     if (
         "oneOf" in schema
         and sum(conforms(value, option) for option in listed(schema["oneOf"])) != 1
