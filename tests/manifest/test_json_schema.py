@@ -85,7 +85,7 @@ WRONG = [
     ("name: devora", "name: 9"),
     ("name: devora", "name: 9lives"),
     ("name: devora", "name: devora\nmongodb: {}"),
-    ("    collection: users\n", ""),
+    ("    parent: users\n    from: files.*\n", "    from: files.*\n"),
     ("    collection: users\n", "    collection: users\n    audit: x\n"),
     ("    collection: users\n", "    collection: users\n    parent: files\n    from: a.*\n"),
     ("    primary_key: id\n", ""),
