@@ -114,5 +114,6 @@ def _list_hidden(rules: AccessRules) -> Iterator[tuple[str, str]]:
     """The columns that readers do not see: table and column."""
     for name, table in rules.manifest.tables.items():
         personal = [each for each, column in table.columns.items() if PERSONAL.of(column)]
-        extra = rules.manifest.layout.tables[name].extra
-        yield from ((name, column) for column in (*personal, *([extra] if personal else [])))
+        extra = rules.manifest.extra_of(name)
+        if personal:
+            yield from ((name, column) for column in filter(None, (*personal, extra)))
