@@ -87,6 +87,12 @@ tables:
     primary_key: offset
     columns:
       offset: {type: int8, kind: offset}
+  payments:
+    primary_key: [id, at]
+    partition: {by: at, every: month, ahead: 6, keep: "24 months", then: detach}
+    columns:
+      id: uuid
+      at: {type: timestamptz, default: "now()"}
 """
 
 

@@ -187,7 +187,7 @@ def find(manifest: Manifest, request: Request, schema: str | None = None) -> Ask
         execution_time_ms=spent_ms,
         did_you_mean=meant if meant != request.text else None,
     )
-    if SEARCH_LOG.of(manifest) is not None:
+    if SEARCH_LOG.of(manifest) is not None and request.text.strip(" \t\r\n\0"):
         (noted,) = yield note_search(schema), _describe(request, answer, hits)
         answer = replace(answer, query_id=str(noted["id"]))
     return answer
