@@ -34,6 +34,7 @@ from assise.search.meaning.keep import open_builder
 from assise.search.meaning.retrieve import FoundPassage, find_similar, retrieve
 from assise.search.meaning.served import ServedEmbedder
 from assise.search.meaning.verbs import (
+    NO_VECTOR,
     Embedders,
     find_model,
     needs_vector,
@@ -127,7 +128,9 @@ class SearchVerbs:
             return request
         model = answer(find_model(asker.manifest, asker.schema), asker.session.fetch)
         if model is None:
-            return without_vector(request)
+            request = without_vector(request)
+            self.workspace.log(f"searched by words alone: {NO_VECTOR}")
+            return request
         with closing(Embedders(self.workspace.path.parent)) as embedders:
             vector = embedders.embed_query(asker.manifest, model, request.text)
         return replace(request, vector=vector)

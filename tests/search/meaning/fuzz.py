@@ -42,6 +42,7 @@ class MeaningFuzz:
         self.signs = {each["_id"]: each for each in documents["signs"]}
         self.fresh = {*self.books}
         self.done = Counter[str]()
+        self.touched = 0
 
     def run(self) -> None:
         """Run all of them.
@@ -58,7 +59,8 @@ class MeaningFuzz:
                 if number % 2 == 0:
                     self.change(sessions["admin"])
                 role = "admin" if self.chance.random() < 0.1 else "app"
-                user = None if role == "admin" else self.chance.randrange(USERS)
+                user = self.chance.choice([self.chance.randrange(USERS), self.touched])
+                user = None if role == "admin" else user
                 begin(sessions[role], user)
                 self.ask(sessions[role], user)
                 sessions[role].rollback()
@@ -98,6 +100,7 @@ class MeaningFuzz:
             function = "delete" if act == "hide" else "restore"
             session.execute(f"SELECT books_{function}(%s)", [key])
         session.commit()
+        self.touched = self.books.get(key, book)["userId"]
         self.done[act] += 1
 
     def ask(self, session: Session, user: int | None) -> None:

@@ -16,6 +16,7 @@ from assise.project import Project
 from assise.search.jobs import list_jobs
 from assise.search.meaning.embedder import write_vector
 from assise.search.meaning.keep import embed_changed
+from assise.search.query import Request
 from assise.search.tables import QUERIES
 from assise.workspace import LoadedTables
 
@@ -194,6 +195,17 @@ def test_without_pgvector_words_are_searched_and_the_rest_is_told(
     monkeypatch.setitem(QUERIES._queries, "vector", "SELECT NULL LIMIT 0")  # noqa: SLF001
     with pytest.raises(UsageError, match=r"has no pgvector 0\.7 or later"):
         embedded.search.embed()
+    with psycopg.connect(str(embedded.workspace.to)) as session:
+        session.execute("DROP FUNCTION search_model")
+    lines = list[str]()
+    project = Project(embedded.path, to=embedded.workspace.to, log=lines.append)
+    found = project.search.query(Request("w0", ["books"], method="hybrid"), role="admin")
+    assert found.results
+    assert lines == [
+        "searched by words alone: the server has no pgvector, or nothing is embedded yet"
+    ]
+    with pytest.raises(UsageError, match="cannot be searched by meaning"):
+        project.search.query(Request("w0", ["books"], method="semantic"), role="admin")
 
 
 def test_texts_go_to_another_machine_when_that_was_agreed_to(
