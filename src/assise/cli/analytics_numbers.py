@@ -310,4 +310,7 @@ def check(
             print(f"{count_of(found.shared, 'event')} with an id that everybody has, such as null")
         for name, count in sorted(found.undeclared.items()):
             print(show_controls(f"{name} is not declared: {count_of(count, 'event')}"))
+        for name, misfits in sorted(found.misfits.items()):
+            for what, count in misfits.items():
+                print(show_controls(f"{name}: {what}: {count_of(count, 'event')}"))
     return 0 if found.is_right else 3

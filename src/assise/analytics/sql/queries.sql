@@ -296,6 +296,17 @@ GROUP BY 1, 2
 SELECT event, traffic, count(*) AS events, count(*) FILTER (WHERE lower(btrim(btrim(btrim(distinct_id), '''"'))) = ANY (%(shared)s::text[])) AS shared
 FROM assise.analytics_events GROUP BY 1, 2 ORDER BY 1, 2
 
+-- properties --
+-- How often events have a property with values of each kind; those of clients, which begin with $, apart.
+SELECT event, key, kind, count(*) AS events FROM (
+    SELECT event, key, CASE
+        WHEN jsonb_typeof(value) = 'number' AND (value #>> '{}')::numeric = trunc((value #>> '{}')::numeric) THEN 'whole'
+        WHEN jsonb_typeof(value) = 'string' AND value #>> '{}' ~* '^[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$' THEN 'uuid'
+        ELSE jsonb_typeof(value) END AS kind
+    FROM assise.analytics_events, jsonb_each(CASE WHEN jsonb_typeof(properties) = 'object' THEN properties END)
+    WHERE event = ANY (%(events)s::text[]) AND left(key, 1) <> '$' AND value <> 'null'
+) AS found GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC, 2, 3
+
 -- counts --
 -- How often events happened, as far as they are folded.
 SELECT event, sum(events)::bigint AS events FROM assise.analytics_bitmap WHERE event = ANY (%(events)s::text[]) GROUP BY 1
