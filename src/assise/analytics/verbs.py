@@ -78,9 +78,10 @@ class AnalyticsVerbs:
             def make(picture: Picture) -> Asking[Dashboard]:
                 return read_dashboard(picture, manifest, schema)
 
-            found = run(read_whole(analytics.timezone, make), connection)
-            users = found.user_metrics.total_users
-            revenue = asyncio.run(current(_Rows(connection), manifest, schema, users=users))
+            with connection.transaction(isolation="REPEATABLE READ"):
+                found = run(read_whole(analytics.timezone, make), connection)
+                users = found.user_metrics.total_users
+                revenue = asyncio.run(current(_Rows(connection), manifest, schema, users=users))
             return finish(found, revenue, self.read_performance())
 
     def check(self) -> AnalyticsCheck:
