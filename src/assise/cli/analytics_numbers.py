@@ -27,7 +27,7 @@ from assise.cli.analytics_options import (
     CsvOption,
     FirstDay,
     FromOption,
-    Period,
+    Grouping,
     PeriodsOption,
     ReturnOption,
     StartOption,
@@ -119,7 +119,7 @@ def active(
     last, url = split_to(to)
 
     def read(picture: Picture) -> Asking[Any]:
-        return read_active(picture, *read_span(picture, first, last, by=Period.day, count=30))
+        return read_active(picture, *read_span(picture, first, last, by=Grouping.day, count=30))
 
     days = [asdict(each) for each in read_metric(context, manifest, url, read)]
     names = ("day", "dau", "wau", "mau", "complete")
@@ -135,7 +135,7 @@ def retention(
     *,
     start: StartOption = "signup",
     back: ReturnOption = "any",
-    by: ByOption = Period.day,
+    by: ByOption = Grouping.day,
     periods: PeriodsOption = 8,
     mode: ModeOption = CohortMode.first,
     week: WeekOption = FirstDay.monday,
@@ -181,7 +181,7 @@ def funnel(
     last, url = split_to(to)
 
     def read(picture: Picture) -> Asking[Any]:
-        span = read_span(picture, first, last, by=Period.day, count=30)
+        span = read_span(picture, first, last, by=Grouping.day, count=30)
         asked = FunnelQuestion(tuple(steps), *span, window, order.value, breakdown)
         return read_funnel(picture, asked)
 
@@ -200,7 +200,7 @@ def trend(
     event: EventArgument,
     *,
     manifest: ManifestOption = Path(),
-    by: ByOption = Period.day,
+    by: ByOption = Grouping.day,
     measure: MeasureOption = Counted.events,
     total: SumOption = "",
     breakdown: BreakdownOption = "",
@@ -235,7 +235,7 @@ def lifecycle(
     context: typer.Context,
     manifest: ManifestOption = Path(),
     *,
-    by: ByOption = Period.day,
+    by: ByOption = Grouping.day,
     week: WeekOption = FirstDay.monday,
     first: FromOption = None,
     to: UntilOption = None,

@@ -23,7 +23,7 @@ from assise.wording import show_controls
 T = TypeVar("T")
 
 
-class Period(StrEnum):
+class Grouping(StrEnum):
     """How days are put together."""
 
     day = "day"
@@ -51,7 +51,7 @@ UntilOption = Annotated[
     ),
 ]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV on stdout.")]
-ByOption = Annotated[Period, typer.Option("--by", help="How days are put together.")]
+ByOption = Annotated[Grouping, typer.Option("--by", help="How days are put together.")]
 WeekOption = Annotated[FirstDay, typer.Option("--week", help="The day that weeks begin with.")]
 StartOption = Annotated[str, typer.Option("--start", help="The event that makes a cohort.")]
 ReturnOption = Annotated[str, typer.Option("--return", help="The event of coming back.")]
@@ -96,13 +96,13 @@ def read_metric(
 
 
 def read_span(
-    picture: Picture, first: str | None, last: str | None, *, by: Period, count: int
+    picture: Picture, first: str | None, last: str | None, *, by: Grouping, count: int
 ) -> tuple[dt.date, dt.date]:
     """The days asked for; without them the last `count` periods up to today."""
     end = read_day(last, picture.today)
     begin = read_day(first, add(end.replace(day=1), "month", 1 - count))
-    if first is None and by is not Period.month:
-        begin = end - dt.timedelta((count - 1) * (7 if by is Period.week else 1))
+    if first is None and by is not Grouping.month:
+        begin = end - dt.timedelta((count - 1) * (7 if by is Grouping.week else 1))
     if begin > end:
         raise UsageError(f"{begin} lies behind {end}", remedy="Give --from before --to.")
     if (end - begin).days > 3_700:
