@@ -22,6 +22,8 @@ from assise.errors import RedisError, UsageError
 from assise.redis.client import Client
 from assise.redis.embedded import EmbeddedRedis
 
+pytestmark = pytest.mark.contract
+
 FUNCTION_S = 0.01
 HASTY_MS = 1_000
 Calls = list[int]
@@ -159,7 +161,8 @@ def test_a_full_server(app: App) -> None:
     async def work(counted: Function, calls: Calls) -> None:
         await counted(1)
         client = app.cache.store.client
-        await client.ask("CONFIG", "SET", "maxmemory-policy", "noeviction", "maxmemory", "1")
+        await client.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        await client.ask("CONFIG", "SET", "maxmemory", "1")
         assert await counted(1) == 1
         await asyncio.gather(*(counted(2) for _ in range(20)))
         assert calls.count(2) == 20

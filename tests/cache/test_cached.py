@@ -29,6 +29,8 @@ from assise.cache.store import is_due
 from assise.errors import RedisError, UsageError
 from assise.redis.client import Client
 
+pytestmark = pytest.mark.contract
+
 USER, OTHER = UUID(int=1), UUID(int=2)
 
 

@@ -20,6 +20,8 @@ from assise.errors import ManifestError, RedisError, UsageError
 from assise.manifest.read import parse_manifest
 from assise.redis.embedded import EmbeddedRedis
 
+pytestmark = pytest.mark.contract
+
 KEYS = """redis_keys:
   session: {pattern: "user:session:{user_id}", type: json, keep: 24 hours}
   api: {pattern: "api:cache:{endpoint}:{params_hash}", type: json, server: cache, db: 1, keep: 5 minutes}
@@ -235,7 +237,7 @@ def test_check_and_ensure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
             await shop.redis.value("session").set(1, user_id=1)
             client = shop.redis.client()
             await client.ask("SET", "p:user:session:2", "1")
-            await client.ask("SET", "p:nobody", "x" * (2 << 20))
+            await client.ask("SET", "p:nobody", "x" * ((2 << 20) - 1_000))
             await client.ask("SET", "other:nobody", "1")
             await client.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
             await shop.redis.queue("emails").put(1)
