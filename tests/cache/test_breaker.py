@@ -185,7 +185,7 @@ def test_users_that_may_not(own_server: EmbeddedRedis, tmp_path: Path) -> None:
         await admin.ask("ACL", "SETUSER", "reader", *rules)
         await admin.close()
         place = own_server.url.removeprefix("unix://")
-        for password, expected in (("s3cret", "no permissions"), ("s3krit", "cannot be reached")):
+        for password, expected in (("s3cret", "no permissions"), ("s3krit", "username-password")):
             url = f"unix://reader:{password}@{place}"
             async with write_app(
                 tmp_path / password, url, url, cache__timeout_ms=PATIENT_MS
@@ -196,7 +196,7 @@ def test_users_that_may_not(own_server: EmbeddedRedis, tmp_path: Path) -> None:
                 with pytest.raises(RedisError, match="nothing was invalidated") as raised:
                     await app.cache.invalidate(["t:1"])
                 assert password not in str(raised.value)
-                assert expected in raised.value.message or "WRONGPASS" in raised.value.message
+                assert expected in raised.value.message
 
     asyncio.run(work())
 
