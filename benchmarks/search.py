@@ -1,6 +1,8 @@
 """Search in a large table: build, sizes, queries beside OR and ts_rank, and what inserts cost.
 
     python benchmarks/search.py [--rows 1000000] [--queries 100] [--data shared/data/search/scifact]
+    python benchmarks/search.py --keep FOLDER    # the first call builds, and goes on where one was stopped
+    python benchmarks/search.py --keep FOLDER    # each further call measures
 
 The rows are sentences of SciFact recombined, so that words keep their frequencies. One client,
 warm, all in one run; every time is printed in milliseconds. Nothing is asserted.
@@ -103,25 +105,29 @@ def say(what: str, figure: object) -> None:
 
 
 def fill(project: Project, sentences: Sequence[str], rows: int) -> None:
-    """Load a table with a row, copy the others into it, and index all."""
+    """Load a table with a row, copy the others into it, and index all; goes on where it stopped."""
     dump = project.path.parent / "dump"
     dump.mkdir(exist_ok=True)
     (dump / "docs.bson").write_bytes(encode({"_id": -1, "user_id": 0, "text": "first"}))
     project.path.write_text(MANIFEST)
-    project.migrate(dump, confirm=lambda _question: True)
+    project.load(dump)
     with psycopg.connect(project.embedded.conninfo("bench"), autocommit=True) as session:
-        copy = "COPY docs (id, user_id, text) FROM STDIN"
-        with session.cursor().copy(copy) as writer:
-            for row in draw_rows(sentences, rows):
-                writer.write_row(row)
-        session.execute("VACUUM ANALYZE docs")
+        if not session.execute("SELECT FROM docs WHERE id >= 0 LIMIT 1").fetchall():
+            copy = "COPY docs (id, user_id, text) FROM STDIN"
+            with session.cursor().copy(copy) as writer:
+                for row in draw_rows(sentences, rows):
+                    writer.write_row(row)
+            session.execute("VACUUM ANALYZE docs")
     started = perf_counter()
     project.search.build()
     say(f"build of {rows:,} rows, seconds", f"{perf_counter() - started:.0f}")
+    with psycopg.connect(project.embedded.conninfo("bench"), autocommit=True) as session:
+        make_baseline(session)
 
 
 def make_baseline(session: Session) -> None:
     """A column of tsvectors with a GIN index, as many applications have it."""
+    session.execute("DROP TABLE IF EXISTS plain")
     session.execute("CREATE TABLE plain (id int4 PRIMARY KEY, user_id int4, tsv tsvector)")
     session.execute("INSERT INTO plain SELECT id, user_id, to_tsvector('english', text) FROM docs")
     session.execute("CREATE INDEX ON plain USING gin (tsv)")
@@ -178,6 +184,8 @@ def measure_suggestions(session: Session, sentences: Sequence[str], count: int) 
 
 def measure_inserts(session: Session, sentences: Sequence[str]) -> None:
     """Single durable inserts, and 1,000 rows by one statement, beside a bare table."""
+    session.execute("DROP TABLE IF EXISTS bare, texts")
+    session.execute("DELETE FROM docs WHERE id < -1")
     session.execute("CREATE TABLE bare (id int4 PRIMARY KEY, user_id int4, text text)")
     texts = [". ".join(sentences[n : n + 7])[:1500] for n in range(0, 14_000, 7)]
     single: dict[str, list[float]] = {"bare": [], "docs": []}
@@ -218,30 +226,38 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--data", type=Path, default=data)
-    parser.add_argument("--keep", type=Path, help="A folder for the server, used again if filled.")
+    parser.add_argument("--keep", type=Path, help="A folder for the server, used by later calls.")
     arguments = parser.parse_args()
     sentences = read_sentences(arguments.data)
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.keep or Path(temporary)
         folder.mkdir(exist_ok=True)
         folder.chmod(0o755)
-        is_filled = (folder / "dump").exists()
+        built = folder / "built"
+        is_kept = built.exists()
         project = Project(folder)
-        if not is_filled:
-            fill(project, sentences, arguments.rows)
-        else:
-            project.embedded.start()
         try:
-            with psycopg.connect(project.embedded.conninfo("bench"), autocommit=True) as session:
-                if not is_filled:
-                    make_baseline(session)
-                for name, size in session.execute(SIZES).fetchall():
-                    say(f"size of {name}", size)
-                measure_queries(session, sentences, arguments.queries)
-                measure_suggestions(session, sentences, arguments.queries)
-                measure_inserts(session, sentences)
+            if is_kept:
+                # The functions of an older checkout are made again; the index stays.
+                project.load(folder / "dump")
+            else:
+                fill(project, sentences, arguments.rows)
+                built.touch()
+            if is_kept or not arguments.keep:
+                measure_all(project, sentences, arguments.queries)
+            else:
+                say("built; call it again to measure", arguments.keep)
         finally:
             project.embedded.stop()
+
+
+def measure_all(project: Project, sentences: Sequence[str], count: int) -> None:
+    with psycopg.connect(project.embedded.conninfo("bench"), autocommit=True) as session:
+        for name, size in session.execute(SIZES).fetchall():
+            say(f"size of {name}", size)
+        measure_queries(session, sentences, count)
+        measure_suggestions(session, sentences, count)
+        measure_inserts(session, sentences)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ from tests.scenes.databases import Template
 from tests.search.asking import ask, sign_in
 from tests.search.library import MANIFEST
 
-from assise.errors import UsageError
+from assise.errors import TargetError, UsageError
 from assise.progress import Progress
 from assise.project import Project
+from assise.search.query import Request
 from assise.search.verbs import Drift
 
 Query = Callable[..., list[tuple[Any, ...]]]
@@ -128,3 +129,42 @@ def test_a_word_of_a_field_is_one_of_this_field(template: Template, plan: str) -
     assert titles == set(expected)
     assert titles
     assert without == everywhere - titles
+
+
+def test_rows_that_no_build_has_reached_are_told(library: Project, query: Query) -> None:
+    library.path.write_text(MANIFEST.replace("notes], language: simple", "notes], language: en"))
+    library.load(None, confirm=confirm)
+    query("INSERT INTO books (id, user_id, title) VALUES (1000, 1, 'newword')")
+    books, pages, _ = library.search.status()
+    assert (books.rows, books.pending, books.fresh) == (401, 400, 1)
+    assert (pages.rows, pages.pending) == (399, 399)
+    assert library.search.build(["books"]) == {"books": 400}
+    assert library.search.status()[0].pending == 0
+
+
+def test_search_that_load_has_not_made_is_told_with_its_remedy(library: Project) -> None:
+    library.path.write_text(
+        MANIFEST.replace("access: {owner: id}", "access: {owner: id}\n    search: {title: name}")
+    )
+    for verb in (library.search.status, library.search.build, library.search.check):
+        with pytest.raises(UsageError, match="'users' is searched by the manifest") as caught:
+            verb()
+        assert "Run `assise load`" in caught.value.remedy
+    with pytest.raises(TargetError) as refused:
+        library.search.query(Request("user", ["users"]), role="admin")
+    assert "'users' is not searched" in refused.value.message
+    assert "`assise load`" in refused.value.remedy
+
+
+def test_no_batch_of_long_rows_is_long(library: Project, database: str, query: Query) -> None:
+    query(
+        "INSERT INTO books (id, user_id, text) SELECT n, 1, repeat('y ', 300000)"
+        " FROM generate_series(1000, 1004) AS n"
+    )
+    query("DELETE FROM _search_fresh_books")
+    query("INSERT INTO _search_pending_books SELECT id FROM books WHERE id >= 1000")
+    told: list[Progress] = []
+    project = Project(library.path, to=database, progress=told.append)
+    project.search.build(["books"])
+    assert [each.documents for each in told if each.step == "indexed"] == [0, 2, 4, 5, 5]
+    assert project.search.check()[0] == Drift("books", 0, 0, 0)

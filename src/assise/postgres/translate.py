@@ -72,7 +72,8 @@ def _translate(error: psycopg.Error, target: str, find_remedy: Callable[[str], s
         case state if state.startswith("54"):
             return LimitError(words)
         case state if state.startswith(("22", "42")):
-            return RefusedError(f"{target}: {words}", remedy=find_remedy(state))
+            remedy = find_remedy(state) or error.diag.message_hint or ""
+            return RefusedError(f"{target}: {words}", remedy=remedy)
         case state:
             return TargetError(f"{target}: {words}", remedy=find_remedy(state))
 
@@ -92,6 +93,8 @@ def _remedy_in_session(state: str) -> str:
             "Give each value as its column has it, also user_id and tenant_id:"
             " of an ObjectId objectid_to_uuid makes the uuid."
         )
+    if state in {"42P01", "42883"}:
+        return "Check the name. What the manifest asks for, search too, is made by `assise load`."
     if state == "57014":
         return "EXPLAIN shows why it takes so long; app.statement_timeout_ms is the limit."
     if state in {"28000", "28P01"}:

@@ -143,6 +143,7 @@ class Builder:
                 self.run("fill")
                 self.run("set_filled")
         total = 0
+        self.progress("indexed", 0)
         while not self.should_stop():
             found = int(str(self.run("index_some")[0][0]))
             total += found
@@ -160,6 +161,7 @@ class Builder:
             return
         self.run("begin_batch")
         total = 0
+        self.progress("weighed", 0)
         while not self.should_stop():
             with self.connection.transaction():
                 self.run("take_fresh")
@@ -245,6 +247,7 @@ class Builder:
         if begun:
             return begun[-1]
         generation = active.generation + 1
+        self.progress("counted", 0)
         with self.connection.transaction(isolation="REPEATABLE READ"):
             self.run("count_words")
             n = int(str(self.run("count_rows", active=active.generation)[0][0]))
@@ -253,6 +256,7 @@ class Builder:
             self.run("keep_counted", generation=generation)
             average = length / n if n and length else None
             self.run("begin_generation", generation=generation, n=n, average=average)
+        self.progress("counted", n)
         return self.read_generations()[-1]
 
     def _add_lengths(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from importlib.resources import files
 
 from assise.errors import TargetError, UsageError
@@ -64,6 +65,21 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     if count:
         how = "with pgvector" if vector else "without pgvector, which is slower"
         log(f"search: {count_of(count, 'table')}, {how}; `assise search build` indexes their rows")
+
+
+def check_made(connection: Connection, name: str, wanted: Sequence[str]) -> None:
+    """Check that the index tables of searched tables were made for a load.
+
+    Raises:
+        UsageError: those of a table were not.
+    """
+    made = {each.table for each in _MADE.find(connection, name)}
+    for table in wanted:
+        if table not in made:
+            raise UsageError(
+                f"table {table!r} is searched by the manifest, but its index is not made",
+                remedy="Run `assise load`, which makes it, then `assise search build`.",
+            )
 
 
 def _check_languages(connection: Connection, manifest: Manifest) -> None:

@@ -29,7 +29,7 @@ from assise.search.explain import Explained, explain_table
 from assise.search.log import Opened, SearchReport, check_log, read_clicks, read_report
 from assise.search.query import Answer, Request, find
 from assise.search.suggest import Suggestion, suggest
-from assise.search.tables import find_vector
+from assise.search.tables import check_made, find_vector
 from assise.wording import nearest
 from assise.workspace import LoadedTables, OpenTables, Workspace
 
@@ -145,6 +145,7 @@ class SearchVerbs:
         rights = {"user_id": user_id, "tenant_id": tenant_id}
         with self.open_tables() as (connection, tables):
             found = list_tables(connection, tables)
+            check_made(connection, tables.name, [table.name for table in found])
             with self.open_asker(**rights, role=role) as asker:
                 return [
                     explain_table(connection, asker, table, request)
@@ -200,6 +201,7 @@ class SearchVerbs:
                     remedy="Write search: {title: …, body: …} at a table.",
                 )
             known = [table.name for table in found]
+            check_made(connection, tables.name, known)
             for name in names or ():
                 if name not in known:
                     remedy = nearest(name, known)

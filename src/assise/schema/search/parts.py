@@ -16,7 +16,7 @@ from assise.schema.sql import qualify, quote, quote_list, quote_text
 
 MADE = "fresh pending terms rows blocks vocabulary index dense complete rank".split()
 MADE += "own known begun has_words nearest correct".split()
-ROWS = "t s w f b".split()
+ROWS = "t s w f b p".split()
 """Aliases of rows in the blocks."""
 
 PAIRS = [("a", "t"), ("p", "k"), ("f", "k"), ("w", "k"), ("t", "k")]
@@ -106,12 +106,14 @@ def _read_texts(table: Searched) -> dict[str, str]:
     return {
         "unchanged_a_t": _unchanged(table.watched, "a", "t"),
         "vectors": table.vectors("t"),
+        "bytes_of_t": table.size("t"),
         "frequency": table.frequency,
         "saturated": table.saturate("%(average)s::float8"),
         "saturated_of_state": table.saturate("s.average"),
         **{f"measure_{row}": table.measure(f"{row}.vector") for row in ("b", "r", "v")},
         "all_vectors": vectors,
-        "vectors_text": quote_text(vectors),
+        # ts_stat keeps words in a tree that nothing balances: sorted rows would make it a list.
+        "vectors_text": quote_text(f"SELECT vector FROM ({vectors}) AS v ORDER BY random()"),
         "languages": table.languages,
         "tags": quote_array([*tags, ""]),
         "labels": quote_text(json.dumps(table.labels, ensure_ascii=False)),

@@ -102,6 +102,11 @@ class Searched:
             return f"array_to_string({name}, ' ')"
         return name if kind == "text" else f"{name}::text"
 
+    def size(self, row: str) -> str:
+        """How many bytes of text a row has."""
+        texts = [self.text(row, name) for name in self.search.columns]
+        return " + ".join(f"coalesce(octet_length({text}), 0)" for text in texts)
+
     def vectors(self, row: str) -> str:
         """The parts of a row with their tsvectors, as a subquery."""
         schema = quote(self.rules.schema)
@@ -123,7 +128,7 @@ class Searched:
             for name, text in texts.items()
         }
         labelled = [f"setweight({text}, '{self.labels[name]}')" for name, text in read.items()]
-        size = " + ".join(f"coalesce(octet_length({text}), 0)" for text in texts.values())
+        size = self.size(row)
         labels = ",".join(self.labels[name] for name in texts)
         parts = f"{quote(self.rules.schema, '_search_parts')}(ARRAY[{', '.join(texts.values())}]"
         return (

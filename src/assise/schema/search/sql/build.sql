@@ -6,7 +6,14 @@ ON CONFLICT DO NOTHING
 
 -- index_some --
 WITH k AS (
-    DELETE FROM {pending} WHERE ({keys}) IN (SELECT {keys} FROM {pending} ORDER BY {keys} LIMIT 1000 FOR UPDATE SKIP LOCKED)
+    -- A thousand rows, or fewer with a million bytes of text.
+    DELETE FROM {pending} WHERE ({keys}) IN (
+        SELECT {keys} FROM (
+            SELECT {p_keys}, sum(s.bytes) OVER (ORDER BY {p_keys}) - s.bytes AS before
+            FROM (SELECT {keys} FROM {pending} ORDER BY {keys} LIMIT 1000 FOR UPDATE SKIP LOCKED) AS p
+            LEFT JOIN {place} AS t ON {same_t_p} CROSS JOIN LATERAL (SELECT {bytes_of_t} AS bytes) AS s
+        ) AS p WHERE before < 1000000
+    )
     RETURNING {keys}
 ), made AS (
     INSERT INTO {fresh} ({keys}, part, vector)
@@ -20,7 +27,7 @@ CREATE TEMP TABLE IF NOT EXISTS {batch} ({key_columns}, part int2, vector tsvect
 
 -- take_fresh --
 INSERT INTO pg_temp.{batch} ({keys}, part, vector)
-SELECT {f_keys}, f.part, f.vector FROM (SELECT {keys} FROM {fresh} WHERE part = 0 ORDER BY {keys} LIMIT 1000) AS k
+SELECT {f_keys}, f.part, f.vector FROM (SELECT DISTINCT {keys} FROM (SELECT {keys} FROM {fresh} ORDER BY {keys}, part LIMIT 1000) AS f) AS k
 JOIN {fresh} AS f ON {same_f_k} FOR UPDATE OF f SKIP LOCKED
 
 -- take_rows --
@@ -184,9 +191,10 @@ SELECT generation, is_active, n, average, sealed, learned, weighed, length, is_f
 FROM {state} AS s WHERE name = {name} ORDER BY generation
 
 -- status --
-SELECT (SELECT count(*) FROM {place}) AS rows, (SELECT count(*) FROM {pending}) AS pending,
+SELECT s.rows, CASE WHEN is_filled THEN (SELECT count(*) FROM {pending}) ELSE s.rows - (SELECT count(*) FROM {fresh} WHERE part = 0) END AS pending,
     (SELECT count(*) FROM {fresh}) AS fresh,
     (SELECT count(*) FROM {rows} WHERE generation = %(active)s) AS numbered
+FROM {state}, (SELECT count(*) AS rows FROM {place}) AS s WHERE name = {name} AND generation = %(active)s
 
 -- missing --
 SELECT count(*) FROM {place} AS t

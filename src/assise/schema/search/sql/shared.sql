@@ -139,7 +139,8 @@ DECLARE
 BEGIN
     SELECT e INTO _name FROM unnest(_tables) AS e WHERE NOT _known ? e;
     IF FOUND THEN
-        RAISE invalid_parameter_value USING MESSAGE = format('the table %L is not searched', _name);
+        RAISE invalid_parameter_value USING MESSAGE = format('the table %L is not searched', _name),
+            HINT = 'Write search: at the table; `assise load` makes its index.';
     END IF;
     SELECT e INTO _name FROM jsonb_object_keys(_options) AS e WHERE e NOT IN ('match', 'as_you_type', 'raw');
     IF FOUND THEN
@@ -235,7 +236,8 @@ DECLARE
 BEGIN
     SELECT e INTO _name FROM unnest(_tables) AS e WHERE NOT _known ? e;
     IF FOUND THEN
-        RAISE invalid_parameter_value USING MESSAGE = format('the table %L is not searched', _name);
+        RAISE invalid_parameter_value USING MESSAGE = format('the table %L is not searched', _name),
+            HINT = 'Write search: at the table; `assise load` makes its index.';
     END IF;
     IF _typed = '' OR cardinality(_tables) = 0 THEN
         RETURN;
