@@ -59,8 +59,8 @@ class MeaningFuzz:
                 if number % 2 == 0:
                     self.change(sessions["admin"])
                 role = "admin" if self.chance.random() < 0.1 else "app"
-                user = self.chance.choice([self.chance.randrange(USERS), self.touched])
-                user = None if role == "admin" else user
+                asker = self.chance.choice([self.chance.randrange(USERS), self.touched])
+                user = None if role == "admin" else asker
                 begin(sessions[role], user)
                 self.ask(sessions[role], user)
                 sessions[role].rollback()
