@@ -254,10 +254,13 @@ class RevisionVerbs:
         schema: str,
     ) -> None:
         """What follows revisions: tables that no load has written are noted, and have partitions."""
-        if tables is not None:
-            tables.move([("born", name) for name in manifest.born])
         found = list_partitionings(manifest, schema)
         keep_up_partitions(connection, found, log=self.workspace.log)
+        if tables is not None:
+            tables.move([("born", name) for name in manifest.born])
+            for part in self.workspace.additions:
+                if not part.IN_SCRIPT:
+                    part.apply_manifest(connection, tables, log=self.workspace.log)
 
     def _ask_to_close(
         self, tables: LoadedTables | None, schema: str, blocks: Sequence[Block]

@@ -12,6 +12,7 @@ from assise.manifest.sections import (
     access,
     analytics,
     api,
+    audit,
     cached,
     children,
     collections,
@@ -72,6 +73,7 @@ SECTIONS = (
     (references.FOREIGN_KEYS,),
     indexes.KEYS,
     partitions.KEYS,
+    audit.KEYS,
     search.KEYS,
     cached.KEYS,
 )
