@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -134,6 +136,9 @@ def test_audit_goes_and_comes_in_place_and_undo_keeps_the_log(app: Project, quer
     query("INSERT INTO users (name) VALUES ('Bob')")
     app.path.write_text(text)
     app.migrate(confirm=confirm)
+    ids = query("SELECT oid FROM pg_trigger WHERE tgname LIKE '\\_audit%' ORDER BY 1")
+    app.migrate(confirm=confirm)
+    assert query("SELECT oid FROM pg_trigger WHERE tgname LIKE '\\_audit%' ORDER BY 1") == ids
     query("INSERT INTO users (name) VALUES ('Cleo')")
     assert query("SELECT new ->> 'name' FROM audit_log ORDER BY id") == [("Ann",), ("Cleo",)]
     app.undo(confirm=confirm, replace=["users"])
@@ -146,3 +151,35 @@ def test_the_tables_go_on_without_assise(app: Project, query: Query) -> None:
     query("DROP SCHEMA assise CASCADE")
     query("INSERT INTO users (name) VALUES ('Ann')")
     assert query("SELECT count(*) FROM audit_log") == [(1,)]
+
+
+def test_the_loader_is_not_logged_and_no_application_reads_the_log(
+    app: Project, database: str, query: Query, tmp_path: Path
+) -> None:
+    prefix = f"audit{zlib.crc32(str(tmp_path).encode())}"
+    text = app.path.read_text().replace("name: app\n", f"name: app\nroles: {{prefix: {prefix}}}\n")
+    app.path.write_text(text)
+    try:
+        app.migrate(confirm=confirm)
+        with psycopg.connect(database) as session:
+            session.execute(f"SET SESSION AUTHORIZATION {prefix}_loader".encode())
+            session.execute("INSERT INTO users (name) VALUES ('loaded')")
+        with psycopg.connect(database) as session:
+            session.execute(f"SET SESSION AUTHORIZATION {prefix}_worker".encode())
+            session.execute("INSERT INTO users (name) VALUES ('written')")
+            session.commit()
+            for statement in (
+                "SELECT FROM audit_log",
+                "DELETE FROM audit_log",
+                "SELECT FROM audit_seal",
+            ):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    session.execute(statement.encode())
+                session.rollback()
+        found = query("SELECT new ->> 'name', login FROM audit_log")
+        assert found == [("written", f"{prefix}_worker")]
+    finally:
+        for (name,) in query("SELECT rolname FROM pg_roles WHERE rolname ^@ %s", (f"{prefix}_",)):
+            query(
+                f"REASSIGN OWNED BY {name} TO CURRENT_USER; DROP OWNED BY {name}; DROP ROLE {name}"
+            )

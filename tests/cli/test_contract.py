@@ -45,6 +45,7 @@ BEFORE_A_LOAD = {"migrate", "infer", "load"}
 METRICS = ("active", "retention", "funnel", "trend", "lifecycle", "dashboard", "check")
 WITH_RULES = {
     *("access check", "access explain", "worker", "serve", "partitions run", "partitions status"),
+    *("audit log", "audit check", "audit head"),
     *(
         *(f"analytics {verb}" for verb in METRICS),
         "search query",
@@ -76,6 +77,7 @@ tables:
     collection: projects
     primary_key: id
     access: {owner: user_id}
+    audit: true
     soft_delete: {keep: 30 days}
     search: {title: name}
     columns:

@@ -76,14 +76,16 @@ def seal_lines(
 def _seal_some(connection: Connection, schema: str, size: int) -> int:
     last = _read_last(connection, schema)
     with connection.transaction(isolation="REPEATABLE READ"):
-        restored = connection.scalar(_fill("restored", schema), {"era": last.era})
+        restored = connection.scalar(QUERIES.fill("restored", **_name(schema)), {"era": last.era})
         facts = {**last._asdict(), "restored": restored, "size": size, "number": last.number + 1}
-        found = connection.scalar(_fill("seal_next", schema), facts)
+        found = connection.scalar(QUERIES.fill("seal_next", **_name(schema)), facts)
         if found is None and restored is None:
-            era = connection.scalar(_fill("next_era", schema), {"era": last.era, "xid": last.xid})
+            era = connection.scalar(
+                QUERIES.fill("next_era", **_name(schema)), {"era": last.era, "xid": last.xid}
+            )
             if era is not None:
                 facts |= {"era": era, "xid": "0", "id": 0}
-                found = connection.scalar(_fill("seal_next", schema), facts)
+                found = connection.scalar(QUERIES.fill("seal_next", **_name(schema)), facts)
         elif found is None:
             found = _begin_era(connection, schema, facts)
     return int(str(found or 0))
@@ -92,11 +94,11 @@ def _seal_some(connection: Connection, schema: str, size: int) -> int:
 def _begin_era(connection: Connection, schema: str, facts: dict[str, object]) -> object:
     """Seal the first lines of this server, behind those that came with a restore."""
     facts |= {"era": facts["restored"], "restored": None, "xid": "0", "id": 0}
-    return connection.scalar(_fill("seal_next", schema), facts)
+    return connection.scalar(QUERIES.fill("seal_next", **_name(schema)), facts)
 
 
 def _read_last(connection: Connection, schema: str) -> _Last:
-    rows = connection.execute(_fill("last_seal", schema))
+    rows = connection.execute(QUERIES.fill("last_seal", **_name(schema)))
     for number, era, xid, line, chain in rows:
         known = chain if isinstance(chain, bytes) else b""
         return _Last(int(str(number)), int(str(era)), str(xid), int(str(line)), known)
@@ -110,14 +112,18 @@ def check_log(connection: Connection, schema: str, head: str | None = None) -> l
     """
     found = []
     with connection.transaction(isolation="REPEATABLE READ"):
-        for (number,) in connection.execute(_fill("chain", schema)):
+        for (number,) in connection.execute(QUERIES.fill("chain", **_name(schema))):
             found.append(AuditFinding("the chain is broken", int(str(number))))
         oldest = _find_oldest(connection, schema)
-        for number, line, what in connection.execute(_fill("altered", schema), {"oldest": oldest}):
+        for number, line, what in connection.execute(
+            QUERIES.fill("altered", **_name(schema)), {"oldest": oldest}
+        ):
             found.append(AuditFinding(str(what), int(str(number)), int(str(line))))
-        for (line,) in connection.execute(_fill("inserted", schema)):
+        for (line,) in connection.execute(QUERIES.fill("inserted", **_name(schema))):
             found.append(AuditFinding("inserted", line=int(str(line))))
-        if head is not None and not connection.scalar(_fill("has_head", schema), {"head": head}):
+        if head is not None and not connection.scalar(
+            QUERIES.fill("has_head", **_name(schema)), {"head": head}
+        ):
             found.append(AuditFinding(f"no seal has the head {head}: seals were cut off the end"))
     return found
 
@@ -134,7 +140,7 @@ def _find_oldest(connection: Connection, schema: str) -> object:
 
 def read_head(connection: Connection, schema: str) -> AuditHead | None:
     """The end of the chain; None where nothing is sealed."""
-    for chain, number, lines in connection.execute(_fill("head", schema)):
+    for chain, number, lines in connection.execute(QUERIES.fill("head", **_name(schema))):
         return AuditHead(str(chain), int(str(number)), int(str(lines)))
     return None
 
@@ -143,7 +149,7 @@ def describe_waiting(connection: Connection, schema: str) -> str:
     """How many lines wait for a seal, and whose open transactions they wait for."""
     last = _read_last(connection, schema)
     facts = {"era": last.era, "xid": last.xid, "id": last.id}
-    waiting = int(str(connection.scalar(_fill("waiting", schema), facts)))
+    waiting = int(str(connection.scalar(QUERIES.fill("waiting", **_name(schema)), facts)))
     if not waiting:
         return ""
     rows = connection.execute(QUERIES["holders"], {"waiting": waiting})
@@ -151,5 +157,6 @@ def describe_waiting(connection: Connection, schema: str) -> str:
     return f"{count_of(waiting, 'line')} not sealed yet" + (f": {holders}" if holders else "")
 
 
-def _fill(name: str, schema: str) -> str:
-    return QUERIES.fill(name, log=quote(schema, LOG_NAME), seal=quote(schema, SEAL_NAME))
+def _name(schema: str) -> dict[str, str]:
+    """The log and its seals, as SQL names them."""
+    return {"log": quote(schema, LOG_NAME), "seal": quote(schema, SEAL_NAME)}

@@ -72,7 +72,12 @@ def _find_missing(
         present |= {
             (table, str(name)) for (name,) in connection.execute(QUERIES["triggers"], place)
         }
-    return {each for each in wanted if (each.table or each.kind, each.name) not in present}
+    known = {each for each in wanted if each.kind == "grant"}
+    return {
+        each
+        for each in wanted
+        if each not in known and (each.table or each.kind, each.name) not in present
+    }
 
 
 def _keep(

@@ -68,9 +68,11 @@ class _AuditObjects:
                 "index_key": quote(f"{name}_key_idx"),
                 "index_xid": quote(f"{name}_xid_idx"),
             }
-            create = [_fill(text, parts), *self._own(f"TABLE {place}")]
-            create += self._grant(f"SELECT ON {place}")
-            yield Managed("table", "", name, ";\n".join(create), _drop_empty(place))
+            yield Managed("table", "", name, _fill(text, parts), _drop_empty(place))
+        for name in (LOG_NAME, SEAL_NAME) if self._has_roles else ():
+            place = quote(schema, name)
+            owned = [*self._own(f"TABLE {place}"), *self._grant(f"SELECT ON {place}")]
+            yield Managed("grant", "", name, ";\n".join(owned), "SELECT")
         for table in list_audited(self.rules.manifest):
             yield from self._list_of(table)
 
