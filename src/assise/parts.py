@@ -72,7 +72,7 @@ PARTS = (
         "search",
         nouns=("search",),
         extra="search",
-        sections=("search", "search_log"),
+        sections=("search", "search_log", "embedding"),
         bookkeeping="search",
         page="how-to/search.md",
         additions=search_tables,

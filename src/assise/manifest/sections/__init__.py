@@ -20,6 +20,7 @@ from assise.manifest.sections import (
     comments,
     constraints,
     deletion,
+    embedding,
     http,
     identity,
     indexes,
@@ -50,6 +51,7 @@ SECTIONS = (
     redis_keys.KEYS,
     identity.KEYS,
     http.KEYS,
+    (embedding.MEANING,),
     search_log.KEYS,
     analytics.KEYS,
     access.KEYS,
@@ -75,6 +77,7 @@ SECTIONS = (
     partitions.KEYS,
     audit.KEYS,
     search.KEYS,
+    (embedding.EMBED,),
     cached.KEYS,
 )
 
