@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from assise.audit.seal import AuditHead
 from assise.audit.verbs import AuditLine
 from assise.cli.nouns import NOUNS
 from assise.cli.options import JsonOption, ManifestOption, ToOption, add_command, open_project
@@ -97,9 +98,11 @@ def head(
     """Print the end of the chain of seals: keep it where nobody can change both."""
     found = open_project(context.obj.terminal, manifest, to).audit.head()
     if as_json:
-        print(json.dumps(found._asdict() if found else None))
+        print(json.dumps((found or AuditHead("", 0, 0))._asdict()))
     elif found:
         print(found.chain)
+    else:
+        context.obj.terminal.say("nothing is sealed yet")
     return 0
 
 
