@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -36,9 +36,8 @@ from assise.schema.partitions import list_partitionings
 from assise.schema.plan import PlannedStep, SchemaPlan, plan, rename_columns
 from assise.schema.renames import list_renames
 from assise.schema.script import hash_script, script
-from assise.workspace import CONFIRM, LoadedTables, Workspace, read_sql
+from assise.workspace import CONFIRM, LoadedTables, OpenTarget, Workspace, read_sql
 
-OpenTarget = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables | None]]]
 SHOWN = 20
 """Differences that an error names."""
 
