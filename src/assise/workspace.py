@@ -159,6 +159,9 @@ class LoadedTables:
 OpenTables = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables]]]
 """Connects to the tables of the finished load."""
 
+OpenTarget = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables | None]]]
+"""Connects to the target, where something is loaded, or revisions alone have made the tables."""
+
 
 class Owner(Protocol):
     """Who owns the schema where there is a folder of revisions: a module with these functions."""

@@ -49,6 +49,7 @@ METRICS = (
 )
 WITH_RULES = {
     *("access check", "access explain", "worker", "serve", "partitions run", "partitions status"),
+    *("audit log", "audit check", "audit head"),
     *(
         *(f"analytics {verb}" for verb in METRICS),
         "search query",
@@ -81,6 +82,7 @@ tables:
     collection: projects
     primary_key: id
     access: {owner: user_id}
+    audit: true
     soft_delete: {keep: 30 days}
     search: {title: name}
     embed: [name]

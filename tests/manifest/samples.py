@@ -90,6 +90,7 @@ tables:
   payments:
     primary_key: [id, at]
     partition: {by: at, every: month, ahead: 6, keep: "24 months", then: detach}
+    audit: true
     columns:
       id: uuid
       at: {type: timestamptz, default: "now()"}

@@ -90,6 +90,10 @@ NOUNS = {
         "assise.cli.serve",
         "Serve the tables that say `api:` over HTTP, with health, metrics and their documentation.",
     ),
+    "audit": Noun(
+        "assise.cli.audit",
+        "Who changed which row: the changes of one, and whether the log is whole.",
+    ),
     "partitions": Noun(
         "assise.cli.partitions",
         "Tables that are cut by time: make partitions ahead, retire old ones, show them.",
