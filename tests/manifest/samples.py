@@ -45,7 +45,7 @@ tables:
     collection: users
     primary_key: id
     comment: "who may sign in"
-    search: {title: plan, body: [email], language: [fr, en]}
+    search: {title: plan, body: [email], language: [fr, en], statistics: tenant, synonyms: synonyms.txt, boost: {seen_at: "30 days"}}
     cache: {tags: ["users:{id}", board], ttl: "5 minutes"}
     columns:
       id: {type: uuid, from: _id}
