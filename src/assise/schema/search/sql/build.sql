@@ -110,6 +110,9 @@ INSERT INTO {vocabulary} (generation, owner, initial, part, words, spellings, co
 SELECT %(generation)s, owner, initial, %(high)s, array_agg(word), array_agg(nullif(spelling, word)), array_agg(n), array_agg(first), array_agg(last)
 FROM merged GROUP BY owner, initial
 
+-- forget_vocabulary --
+DELETE FROM {vocabulary} WHERE generation = %(generation)s
+
 -- set_learned --
 UPDATE {state} SET learned = %(high)s WHERE name = {name} AND generation = %(generation)s
 

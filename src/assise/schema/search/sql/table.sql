@@ -297,35 +297,41 @@ CREATE FUNCTION {nearest}(asked text, readings jsonb) RETURNS text[] LANGUAGE pl
 SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
     _own record; _words text[]; _spellings text[]; _firsts int8[]; _lasts int8[]; _errors int4[];
+    _begun text[]; _found text[];
 BEGIN
     SELECT * INTO _own FROM {own}();
-    SELECT array_agg(c.word), array_agg(c.spelling), array_agg(c.first), array_agg(c.last), array_agg(c.errors)
-    INTO _words, _spellings, _firsts, _lasts, _errors FROM (
-        SELECT u.word, coalesce(max(u.spelling), u.word) AS spelling, min(u.first) AS first, max(u.last) AS last, min(e.errors) AS errors
-        FROM unnest(ARRAY[left(asked, 1), substr(asked, 2, 1)]) AS i
-        JOIN {vocabulary} AS v ON v.generation = _own.g AND v.owner = ANY (_own.owners)
-            AND v.initial >= i COLLATE "C" AND v.initial <= i || U&'\+10FFFF' COLLATE "C"
-        CROSS JOIN LATERAL unnest(v.words, v.spellings, v.counts, v.firsts, v.lasts) AS u (word, spelling, n, first, last)
-        CROSS JOIN LATERAL (
-            SELECT CASE WHEN length(u.word) BETWEEN length(asked) - 2 AND length(asked) + 2 THEN {distance}(asked, u.word) ELSE 9 END AS letters OFFSET 0
-        ) AS d
-        CROSS JOIN LATERAL (
-            -- Two neighbours in each other's place are one error.
-            SELECT CASE
-                WHEN d.letters = 2 AND length(u.word) = length(asked)
-                    AND translate(u.word, asked, '') = '' AND translate(asked, u.word, '') = '' THEN 1
-                ELSE d.letters END AS errors OFFSET 0
-        ) AS e
-        WHERE e.errors <= CASE WHEN length(asked) < 8 THEN 1 ELSE 2 END
-        GROUP BY u.word ORDER BY min(e.errors), sum(u.n) DESC, 1 LIMIT 10
-    ) AS c;
-    RETURN ARRAY(
-        SELECT CASE WHEN bool_or(tsvector_to_array({schema}.search_vector(u.spelling, {languages}, {languages}))
-            && ARRAY(SELECT jsonb_array_elements_text(readings))) OVER () THEN NULL ELSE u.spelling END
-        FROM unnest(_words, _spellings, _errors) WITH ORDINALITY AS u (word, spelling, errors, place)
-        JOIN {known}(_words, _firsts, _lasts, _own.g, _own.visible) WITH ORDINALITY AS k (key, place) USING (place)
-        WHERE k.key IS NOT NULL ORDER BY u.place LIMIT 1
-    );
+    -- Words that begin as this one, or with its second letter; only where there are none, all others.
+    FOREACH _begun SLICE 1 IN ARRAY ARRAY[ARRAY[left(asked, 1), substr(asked, 2, 1)], ARRAY['', NULL]] LOOP
+        SELECT array_agg(c.word), array_agg(c.spelling), array_agg(c.first), array_agg(c.last), array_agg(c.errors)
+        INTO _words, _spellings, _firsts, _lasts, _errors FROM (
+            SELECT u.word, coalesce(max(u.spelling), u.word) AS spelling, min(u.first) AS first, max(u.last) AS last, min(e.errors) AS errors
+            FROM unnest(_begun) AS i
+            JOIN {vocabulary} AS v ON v.generation = _own.g AND v.owner = ANY (_own.owners)
+                AND v.initial >= i COLLATE "C" AND v.initial <= i || U&'\+10FFFF' COLLATE "C"
+            CROSS JOIN LATERAL unnest(v.words, v.spellings, v.counts, v.firsts, v.lasts) AS u (word, spelling, n, first, last)
+            CROSS JOIN LATERAL (
+                SELECT CASE WHEN length(u.word) BETWEEN length(asked) - 2 AND length(asked) + 2 THEN {distance}(asked, u.word) ELSE 9 END AS letters OFFSET 0
+            ) AS d
+            CROSS JOIN LATERAL (
+                -- Two neighbours in each other's place are one error.
+                SELECT CASE
+                    WHEN d.letters = 2 AND length(u.word) = length(asked)
+                        AND translate(u.word, asked, '') = '' AND translate(asked, u.word, '') = '' THEN 1
+                    ELSE d.letters END AS errors OFFSET 0
+            ) AS e
+            WHERE e.errors <= CASE WHEN length(asked) < 8 THEN 1 ELSE 2 END
+            GROUP BY u.word ORDER BY min(e.errors), sum(u.n) DESC, 1 LIMIT 10
+        ) AS c;
+        _found := ARRAY(
+            SELECT CASE WHEN bool_or(tsvector_to_array({schema}.search_vector(u.spelling, {languages}, {languages}))
+                && ARRAY(SELECT jsonb_array_elements_text(readings))) OVER () THEN NULL ELSE u.spelling END
+            FROM unnest(_words, _spellings, _errors) WITH ORDINALITY AS u (word, spelling, errors, place)
+            JOIN {known}(_words, _firsts, _lasts, _own.g, _own.visible) WITH ORDINALITY AS k (key, place) USING (place)
+            WHERE k.key IS NOT NULL ORDER BY u.place LIMIT 1
+        );
+        EXIT WHEN _found <> '{}';
+    END LOOP;
+    RETURN _found;
 END
 $body$
 
@@ -335,12 +341,19 @@ SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
     _visible text; _group jsonb; _word text; _best text; _lexemes jsonb; _is_known bool; _unknown int4 := 0;
     _place int4; _found jsonb := '{}';
+    _asked text[] := ARRAY(
+        SELECT w FROM jsonb_array_elements_text(asked -> 'raw') WITH ORDINALITY AS r (w, n)
+        WHERE length(w) BETWEEN 5 AND 40 AND w !~ '[^[:alpha:]]' GROUP BY w ORDER BY min(n) LIMIT 20
+    );
+    _known text[] := CASE WHEN _asked <> '{}' THEN {has_words}(_asked) END;
 BEGIN
+    IF _asked <@ _known OR _asked = '{}' THEN
+        RETURN asked;
+    END IF;
     FOR _group, _word, _place IN
         SELECT w.e, asked -> 'raw' ->> (w.n - 1)::int4, w.n - 1 FROM jsonb_array_elements(asked -> 'words') WITH ORDINALITY AS w (e, n) LIMIT 100
     LOOP
-        CONTINUE WHEN _word IS NULL OR length(_word) NOT BETWEEN 5 AND 40 OR _word ~ '[^[:alpha:]]';
-        CONTINUE WHEN cardinality({has_words}(ARRAY[_word])) > 0;
+        CONTINUE WHEN _word IS NULL OR _word <> ALL (_asked) OR _word = ANY (_known);
         -- Where the parser has put another word in this place, nothing is corrected.
         CONTINUE WHEN NOT tsvector_to_array({schema}.search_vector(_word, {languages}, {languages}))
             && ARRAY(SELECT jsonb_array_elements_text(_group));
