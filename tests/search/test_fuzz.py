@@ -32,7 +32,11 @@ MUTANTS = {
     "a filter that is not asked for": ("_search_rank_books", "_rule || _filter", "_rule"),
     "a bound that is too high": ("_search_dense_books", "x - slack FROM", "x + 0.3 FROM"),
     "another b": ("_search_rank_books", "0.25 + 0.75", "0.5 + 0.5"),
-    "another order of equal hits": ("_search_rank_books", 's."id" LIMIT', 's."id" DESC LIMIT'),
+    "another order of equal hits": (
+        "_search_rank_books",
+        's.score DESC, s."id"',
+        's.score DESC, s."id" DESC',
+    ),
     "two tables in two measures": ("search", "u.share DESC", "u.score DESC"),
     "changes that are not indexed": "ALTER TABLE books DISABLE TRIGGER _search_update_books",
     "other statistics": "UPDATE _search_state SET n = n * 3 WHERE name = 'books'",

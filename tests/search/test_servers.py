@@ -71,7 +71,6 @@ def test_one_login_for_all_has_the_rules_of_its_user(hosted: Project) -> None:
         assert [each.text for each in suggested if each.type == "word"] == words
 
 
-
 def test_explain_says_the_plan_and_what_words_weigh(template: Template) -> None:
     library = Project(template.folder, to=template.conninfo)
     (books,) = library.search.explain(Request("w7 w0", ["books"]), user_id=3)

@@ -278,11 +278,11 @@ DECLARE
 BEGIN
     SELECT * INTO _own FROM {own}();
     SELECT array_agg(c.word), array_agg(c.first), array_agg(c.last) INTO _words, _firsts, _lasts FROM (
-        SELECT u.word, min(u.first) AS first, max(u.last) AS last
+        SELECT a AS word, min(v.firsts[u.at]) AS first, max(v.lasts[u.at]) AS last
         FROM unnest(asked) AS a
         JOIN {vocabulary} AS v ON v.generation = _own.g AND v.owner = ANY (_own.owners) AND v.initial IN (left(a, 1), left(a, 2))
-        CROSS JOIN LATERAL unnest(v.words, v.firsts, v.lasts) AS u (word, first, last)
-        WHERE u.word = a GROUP BY u.word LIMIT 20
+        CROSS JOIN LATERAL (SELECT array_position(v.words, a) AS at OFFSET 0) AS u
+        WHERE u.at IS NOT NULL GROUP BY a LIMIT 20
     ) AS c;
     RETURN ARRAY(
         SELECT u.word FROM unnest(_words) WITH ORDINALITY AS u (word, place)
@@ -297,30 +297,42 @@ CREATE FUNCTION {nearest}(asked text, readings jsonb) RETURNS text[] LANGUAGE pl
 SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
     _own record; _words text[]; _spellings text[]; _firsts int8[]; _lasts int8[]; _errors int4[];
-    _begun text[]; _found text[];
+    _begun text[]; _found text[]; _size int4 := length(asked) / 3;
+    _pieces text[] := ARRAY[left(asked, _size), substr(asked, _size + 1, _size), substr(asked, 2 * _size + 1)];
 BEGIN
     SELECT * INTO _own FROM {own}();
-    -- Words that begin as this one, or with its second letter; only where there are none, all others.
+    -- Words that begin as this one or with its second letter; only where none is near, those with another first letter or one more.
     FOREACH _begun SLICE 1 IN ARRAY ARRAY[ARRAY[left(asked, 1), substr(asked, 2, 1)], ARRAY['', NULL]] LOOP
         SELECT array_agg(c.word), array_agg(c.spelling), array_agg(c.first), array_agg(c.last), array_agg(c.errors)
         INTO _words, _spellings, _firsts, _lasts, _errors FROM (
-            SELECT u.word, coalesce(max(u.spelling), u.word) AS spelling, min(u.first) AS first, max(u.last) AS last, min(e.errors) AS errors
-            FROM unnest(_begun) AS i
-            JOIN {vocabulary} AS v ON v.generation = _own.g AND v.owner = ANY (_own.owners)
-                AND v.initial >= i COLLATE "C" AND v.initial <= i || U&'\+10FFFF' COLLATE "C"
-            CROSS JOIN LATERAL unnest(v.words, v.spellings, v.counts, v.firsts, v.lasts) AS u (word, spelling, n, first, last)
-            CROSS JOIN LATERAL (
-                SELECT CASE WHEN length(u.word) BETWEEN length(asked) - 2 AND length(asked) + 2 THEN {distance}(asked, u.word) ELSE 9 END AS letters OFFSET 0
-            ) AS d
-            CROSS JOIN LATERAL (
-                -- Two neighbours in each other's place are one error.
-                SELECT CASE
-                    WHEN d.letters = 2 AND length(u.word) = length(asked)
-                        AND translate(u.word, asked, '') = '' AND translate(asked, u.word, '') = '' THEN 1
-                    ELSE d.letters END AS errors OFFSET 0
-            ) AS e
-            WHERE e.errors <= CASE WHEN length(asked) < 8 THEN 1 ELSE 2 END
-            GROUP BY u.word ORDER BY min(e.errors), sum(u.n) DESC, 1 LIMIT 10
+            SELECT u.word, coalesce(max(u.spelling), u.word) AS spelling, min(u.first) AS first, max(u.last) AS last, min(u.errors) AS errors
+            FROM (
+                SELECT v.words[c.at] AS word, v.spellings[c.at] AS spelling, v.counts[c.at] AS n, v.firsts[c.at] AS first, v.lasts[c.at] AS last, c.errors
+                FROM unnest(_begun) AS i
+                JOIN {vocabulary} AS v ON v.generation = _own.g AND v.owner = ANY (_own.owners)
+                    AND v.initial >= i COLLATE "C" AND v.initial <= i || U&'\+10FFFF' COLLATE "C"
+                CROSS JOIN LATERAL (
+                    SELECT u.place::int4 AS at, e.errors
+                    FROM (
+                        -- Of three pieces two errors leave one as it is.
+                        SELECT * FROM unnest(CASE WHEN i <> '' THEN v.words END) WITH ORDINALITY AS u (word, place)
+                        WHERE length(u.word) BETWEEN length(asked) - 2 AND length(asked) + 2
+                            AND (strpos(u.word, _pieces[1]) > 0 OR strpos(u.word, _pieces[2]) > 0 OR strpos(u.word, _pieces[3]) > 0) OFFSET 0
+                    ) AS u
+                    CROSS JOIN LATERAL (SELECT {distance}(asked, u.word) AS letters OFFSET 0) AS d
+                    CROSS JOIN LATERAL (
+                        -- Two neighbours in each other's place are one error.
+                        SELECT CASE
+                            WHEN d.letters = 2 AND length(u.word) = length(asked)
+                                AND translate(u.word, asked, '') = '' AND translate(asked, u.word, '') = '' THEN 1
+                            ELSE d.letters END AS errors OFFSET 0
+                    ) AS e
+                    UNION ALL
+                    SELECT array_position(v.words, left(v.initial, 1) || w), 1 FROM unnest(ARRAY[substr(asked, 2), asked]) AS w WHERE i = ''
+                ) AS c
+                WHERE c.errors <= CASE WHEN length(asked) < 8 THEN 1 ELSE 2 END
+            ) AS u
+            WHERE u.word IS NOT NULL GROUP BY u.word ORDER BY min(u.errors), sum(u.n) DESC, 1 LIMIT 10
         ) AS c;
         _found := ARRAY(
             SELECT CASE WHEN bool_or(tsvector_to_array({schema}.search_vector(u.spelling, {languages}, {languages}))
@@ -598,7 +610,7 @@ BEGIN
             CROSS JOIN LATERAL {fresh_score} AS c $q$;
     END IF;
     RETURN QUERY EXECUTE $q$
-        SELECT jsonb_build_array({s_keys}), s.score, $q$ || {share} || $q$ FROM (
+        SELECT jsonb_build_array({s_keys}), s.score, $q$ || {share} || $q$ FROM (SELECT {s_keys}, s.score FROM (
             SELECT {s_keys}, $q$ || {boosted} || $q$ AS score FROM (
             SELECT {s_keys}, max(s.score) AS score FROM (
             $q$ || _plan || $q$
@@ -613,7 +625,7 @@ BEGIN
         ) AS s $q$ || {boost_of_s} || $q$
         ) AS s
         WHERE $14 IS NULL OR $q$ || {share} || $q$ < $14 OR $q$ || {share} || $q$ = $14 AND ($15 ? 'with_equal' OR {after_key})
-        ORDER BY s.score DESC, {s_keys} LIMIT $16
+        ORDER BY s.score DESC, {s_keys} LIMIT $16) AS s ORDER BY s.score DESC, {s_keys}
     $q$ USING filters, _lexemes, _weights, _state.generation, _found, _state.sealed, _vector, _state.average, _any, _required,
         _possible, _least, _words, _below, after, k;
 END
