@@ -95,8 +95,6 @@ def embedded_server(short_folder: Path) -> Iterator[Embedded]:
     with (embedded.data / "postgresql.conf").open("a") as file:
         file.writelines(f"{name} = {value}\n" for name, value in UNSAFE_BUT_QUICK.items())
     yield embedded
-    for use in get_args(RedisUse):
-        EmbeddedRedis(embedded.folder, use).stop()
     for folder in (embedded.folder / "servers").glob("*"):
         Embedded(folder).stop(immediate=True)
     embedded.stop(immediate=True)
@@ -184,10 +182,14 @@ def use_embedded_server(
 ) -> Iterator[Callable[[Path], None]]:
     """Makes this process's embedded server that of a project's folder; its databases are dropped.
 
-    So a test that needs the embedded server, and no fresh one, waits for none to be made.
+    So a test that needs the embedded server, and no fresh one, waits for none to be made. Servers
+    of Redis that were started in it end with the test, and so does what they hold.
     """
     before = databases.list_names()
     yield lambda folder: (folder / ".assise").symlink_to(embedded_server.folder)
+    for use in get_args(RedisUse):
+        EmbeddedRedis(embedded_server.folder, use).stop()
+    shutil.rmtree(embedded_server.folder / "redis", ignore_errors=True)
     embedded_server.start()
     for name in databases.list_names() - before:
         databases.drop(embedded_server.conninfo(name))

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
 
 from assise.analytics.tracking import Tracking
-from assise.errors import UsageError
+from assise.errors import RedisError, UsageError
 from assise.extras import load
 from assise.identity.callers import Callers, check_role
 from assise.manifest.model import Manifest
@@ -307,9 +307,19 @@ class App:
         """Metrics, and events by name: `await app.analytics.dashboard()`."""
         module = import_module("assise.analytics.app")
         found: AppAnalytics = module.AppAnalytics(
-            self.tracking, self.session, lambda: self.manifest
+            self.tracking,
+            self.session,
+            lambda: self.manifest,
+            read_performance=self._read_performance,
         )
         return found
+
+    async def _read_performance(self) -> Mapping[str, float | None]:
+        """What was measured, for the dashboard, which goes on without Redis."""
+        try:
+            return await self.monitor.performance_metrics()
+        except RedisError:
+            return {}
 
     @cached_property
     def mongo(self) -> AppMongo:

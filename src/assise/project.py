@@ -22,6 +22,7 @@ from assise.workspace import Confirm, Workspace, find_manifest, keep_silent, rea
 if TYPE_CHECKING:
     from assise.access.explain import AccessVerbs
     from assise.analytics.verbs import AnalyticsVerbs
+    from assise.cache.hours import RedisHours
     from assise.cache.inspect import RedisVerbs
     from assise.cache.operator import CacheVerbs
     from assise.collections.verbs import CollectionVerbs
@@ -234,7 +235,18 @@ class Project:
         from assise.analytics.verbs import AnalyticsVerbs
         from assise.transfer.finished import open_loaded
 
-        return AnalyticsVerbs(self.workspace, partial(open_loaded, self.workspace))
+        opened = partial(open_loaded, self.workspace)
+        return AnalyticsVerbs(self.workspace, opened, self._read_performance)
+
+    def _read_performance(self) -> Mapping[str, float | None]:
+        """What applications have measured, where they share a Redis that answers."""
+        from assise.cache.hours import read_shared
+        from assise.monitor.verbs import AppMonitor
+
+        def make(hours: RedisHours) -> AppMonitor:
+            return AppMonitor(find_pools=list, find_cache=lambda: None, hours=hours)
+
+        return read_shared(self.workspace, lambda hours: make(hours).performance_metrics())
 
     @property
     def identity(self) -> IdentityVerbs:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from dataclasses import fields
+from dataclasses import fields, replace
 from uuid import uuid4
 
 import pytest
 from psycopg.conninfo import make_conninfo
 from tests.analytics.shop import DEPLOYMENTS, PROJECTS, USERS
+from tests.cache.servers import run_server
 
 from assise.analytics.dashboard import (
     DEFINITIONS,
+    MEASURED,
     REASONS,
     Dashboard,
     EngagementMetrics,
@@ -90,8 +92,37 @@ def test_every_figure_is_counted_or_has_its_reason(shop: Project, database: str)
     assert later.user_metrics.new_users_today == 3
     assert set(later.reasons) == {
         *("mrr", "arr", "average_revenue_per_user", "lifetime_value"),
-        *("average_query_time_ms", "error_rate"),
+        *MEASURED,
+        *("cache_hit_rate", "pool_use"),
     }
+
+
+def test_what_an_application_measures_stands_in_the_dashboard_and_on_the_command_line(
+    shop: Project, database: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    urls = {role: make_conninfo(database, user=f"apptest_{role}") for role in ("app", "admin")}
+
+    async def use() -> Dashboard:
+        async with App(shop.path, urls=urls) as app:
+            for ms in (10.0, 10.0, 600.0):
+                app.monitor.note("projects", ms)
+            app.monitor.note("search", 10.0, is_error=True)
+            await app.analytics.active(1)
+            return await app.analytics.dashboard()
+
+    with run_server(tmp_path_factory.mktemp("redis"), "data") as server:
+        text = shop.path.read_text()
+        shop.path.write_text(text.replace("analytics:", f'redis: "{server.url}"\nanalytics:', 1))
+        found = asyncio.run(use()).performance_metrics
+        assert (found.average_query_time_ms, found.error_rate) == (157.5, 25.0)
+        assert (found.slow_queries, found.pool_use) == (1, 0.0)
+        assert found.p50_ms == pytest.approx(10, rel=0.05)
+        assert found.p99_ms == pytest.approx(600, rel=0.05)
+        shown = shop.analytics.dashboard()
+        assert shown.performance_metrics == replace(found, pool_use=None)
+        assert set(shown.reasons) >= {"cache_hit_rate", "pool_use"}
+        assert not set(shown.reasons) & {*MEASURED}
+    assert set(shop.analytics.dashboard().reasons) >= {*MEASURED}
 
 
 def test_each_field_has_a_definition_and_may_have_a_reason() -> None:

@@ -263,13 +263,24 @@ def test_a_server_with_a_port_a_password_and_a_database(
     asyncio.run(work())
 
 
-def test_a_url_that_cannot_be_used(tmp_path: Path) -> None:
-    async def work(counted: Function, _calls: Calls) -> None:
-        with pytest.raises(UsageError, match="cannot be used") as raised:
-            await counted(1)
-        assert "secret" not in str(raised.value)
-
-    run(write_app(tmp_path, "redis://:secret@host:99999999/0", "embedded"), work)
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("localhost:1", "begins with none of redis://, rediss://, unix://"),
+        ("http://:secret@localhost:6379", "begins with none of"),
+        ("", "begins with none of"),
+        ("redis://:secret@host:99999999/0", "its port is no number"),
+        ("redis://:secret@[host", "it is no URL"),
+        ("redis://:secret@host:6379/first", "its database is no number"),
+        ("redis://:secret@host:6379/0?db=x", "cannot be used: ValueError"),
+        ("unix://", "it has no path"),
+    ],
+)
+def test_a_url_that_cannot_be_used(url: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said) as raised:
+        Client(url, timeout_s=1, size=1)
+    assert "secret" not in str(raised.value)
+    assert "redis://host:6379/0" in raised.value.remedy
 
 
 def test_options_of_the_url_bring_no_retries_back(own_server: EmbeddedRedis) -> None:

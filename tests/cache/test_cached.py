@@ -6,10 +6,12 @@ import asyncio
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from math import exp
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,6 +25,7 @@ from tests.cache.conftest import MakeApp
 
 from assise.app import App
 from assise.cache.keys import write_argument
+from assise.cache.store import is_due
 from assise.errors import RedisError, UsageError
 from assise.redis.client import Client
 
@@ -266,6 +269,46 @@ def test_a_stale_value_is_given_while_one_caller_loads_it_again(make_app: MakeAp
         assert (await loading, await stale()) == (2, 2)
 
     run(app, work)
+
+
+def test_a_dear_value_is_loaded_again_before_its_time_and_nobody_waits(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By XFetch, with the luckiest draw: a value that took 0.5 s is due 18 s before its end."""
+    monkeypatch.setattr("random.random", lambda: 1 - 2**-53)
+    app, loads, may_end = make_app(), {"dear": 0, "cheap": 0}, asyncio.Event()
+
+    @app.cache("dear", ttl=15)
+    async def dear() -> int:
+        loads["dear"] += 1
+        await (may_end.wait() if loads["dear"] == 2 else asyncio.sleep(0.5))
+        return loads["dear"]
+
+    @app.cache("cheap", ttl=600)
+    async def cheap() -> int:
+        loads["cheap"] += 1
+        return loads["cheap"]
+
+    async def work() -> None:
+        async with app:
+            assert (await dear(), await cheap()) == (1, 1)
+            first = asyncio.create_task(dear())
+            while loads["dear"] == 1 and not first.done():
+                await asyncio.sleep(0)
+            assert await dear() == 1
+            may_end.set()
+            assert (await first, await cheap()) == (2, 1)
+
+    asyncio.run(work())
+
+
+def test_the_chance_to_be_loaded_early_is_that_of_xfetch() -> None:
+    """It is exp(-time left / cost): the exponential draw of the paper, with beta = 1."""
+    now = time.time()
+    for left_s, cost_s in ((60, 60), (60, 20), (60, 600), (60, 1)):
+        draws = [is_due(now + left_s, cost_s) for _ in range(20_000)]
+        assert sum(draws) / len(draws) == pytest.approx(exp(-left_s / cost_s), abs=0.02)
+    assert all(is_due(now - 1, 0) for _ in range(100))
 
 
 def test_values_come_back_with_their_types(make_app: MakeApp) -> None:

@@ -258,7 +258,9 @@ def test_check_and_ensure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
             ("data 0", "p:nobody holds 2.0 MiB"),
         ]
         done = "cache: maxmemory-policy allkeys-lru\ndata 0: session: 1 key kept for 24 hours\n"
-        assert command("ensure", "--dry-run") == command("ensure") == (0, done)
+        assert command("ensure", "--dry-run") == (0, done)
+        assert command("ensure") == (2, "")
+        assert command("ensure", "--dry-run") == command("ensure", "--yes") == (0, done)
         assert command("ensure") == (0, "all is as declared\n")
 
 

@@ -117,6 +117,12 @@ def test_stats_and_clear(make_app: MakeApp, command: Run) -> None:
     )
     cleared = command("cache", "clear", "--pattern", "reports:*", "-f", path)
     assert cleared[:2] == (0, "2 keys deleted\n")
+    asyncio.run(work(1, 2))
+    everything = ("cache", "clear", "--pattern", "[a-z]*", "-f", path)
+    code, _, err = command(*everything)
+    assert (code, "not confirmed: all values of the cache at unix://" in err) == (2, True)
+    code, out, _ = command(*everything, "--yes")
+    assert (code, int(out.split()[0]) >= 2) == (0, True)
     code, _, err = command("cache", "clear", "-f", path)
     assert (code, "nothing is named" in err) == (2, True)
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from bson import ObjectId, json_util
 
+from assise.cli.run import run as run_command
 from assise.collections.indexes import IndexKey
 from assise.collections.shapes import advise, covers, describe_filter, read_command
 from assise.collections.slow import SlowReport, group_operations, read_log, suggest
@@ -230,6 +231,22 @@ def test_a_compressed_log_is_refused(tmp_path: Path) -> None:
     log.write_bytes(gzip.compress(log_line().encode()))
     with pytest.raises(UsageError, match="is compressed"):
         Project(tmp_path).mongo.slow(log_file=log)
+
+
+@pytest.mark.parametrize(
+    "data", [b"id,name\n1,a\n", b'{"_id": 1}\n', bytes(range(256)), b"x" * (3 << 20), b"{" * 99]
+)
+def test_a_file_that_is_no_log_is_an_error(
+    data: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "some.csv"
+    log.write_bytes(data)
+    assert run_command(["mongo", "slow", "-f", str(tmp_path), "--file", str(log)]) == 2
+    assert "is no log of MongoDB" in capsys.readouterr().err
+    log.write_bytes(b"")
+    assert run_command(["mongo", "slow", "-f", str(tmp_path), "--file", str(log)]) == 0
+    assert run_command(["mongo", "slow", "-f", str(tmp_path), "--file", str(tmp_path)]) == 1
+    assert "directory" in capsys.readouterr().err
 
 
 def test_the_indexes_of_the_manifest_are_not_suggested_for_a_log(tmp_path: Path) -> None:

@@ -103,8 +103,16 @@ def test_no_payment_is_lost_or_doubled_while_redis_is_killed(app: App, query: Qu
     assert [row[1] for row in sums] == [row[2] for row in sums]
 
 
-def test_notifications_go_where_users_want_them(app: App, query: Query) -> None:
-    module = load_module("notifications")
+def test_notifications_go_where_users_want_them_and_each_status_comes_once(
+    app: App, query: Query
+) -> None:
+    module, handed = load_module("notifications"), []
+
+    async def deliver(notification: str, message: str) -> None:
+        handed.append((notification, message))
+
+    async def move(*steps: str, channel: str = "PUSH", user: int = 1) -> list[bool]:
+        return [await module.move(app, user, f"b7:{channel}", each) for each in steps]
 
     async def work() -> None:
         async with app:
@@ -114,18 +122,43 @@ def test_notifications_go_where_users_want_them(app: App, query: Query) -> None:
             for _ in range(2):
                 sent = await module.notify(app, 1, "booking", event="b7", what="a room")
                 assert sent == ["PUSH", "EMAIL"]
-            assert (await app.redis.queue("sms").state()).ready == 0
-            for name in ("push", "email"):
-                async with app.redis.queue(name).take() as job:
-                    assert job is not None
-                    assert [await module.move(app, job, each) for each in ("READ", "SENT")] == [
-                        False,
-                        True,
-                    ]
-                assert (await app.redis.queue(name).state()).ready == 0
+            for channel, count in {"PUSH": 1, "EMAIL": 1, "SMS": 0}.items():
+                queue = app.redis.queue(module.QUEUES[channel])
+                assert (await queue.state()).ready == count
+            assert await move("READ", "DELIVERED") == [False, False]
+            for channel in ("PUSH", "EMAIL"):
+                assert await module.send(app, channel, deliver, jobs=1) == 1
+            assert await move("SENT", "DELIVERED", user=2) == [False, False]
+            assert await move("SENT", "DELIVERED", "DELIVERED") == [False, True, False]
+            assert await move("READ", "READ", "DELIVERED") == [True, False, False]
+            assert await move("READ", "DELIVERED", channel="EMAIL") == [True, False]
+            assert await module.refill(app, 1) == 0
 
     asyncio.run(work())
-    assert query("SELECT id, status, message FROM notifications ORDER BY id") == [
-        ("b7:EMAIL", "SENT", "You booked a room."),
-        ("b7:PUSH", "SENT", "Booked: a room"),
-    ]
+    assert handed == [("b7:PUSH", "Booked: a room"), ("b7:EMAIL", "You booked a room.")]
+    rows = query("SELECT id, status FROM notifications ORDER BY id")
+    assert rows == [("b7:EMAIL", "READ"), ("b7:PUSH", "READ")]
+
+
+def test_a_queue_that_is_lost_is_filled_again(app: App, query: Query) -> None:
+    module, handed = load_module("notifications"), []
+
+    async def deliver(notification: str, _message: str) -> None:
+        handed.append(notification)
+        if len(handed) == 1:
+            raise ConnectionError
+
+    async def work() -> None:
+        async with app:
+            await app.redis.value("templates").set({"PUSH": "{n}"}, type="note")
+            for n in range(3):
+                await module.notify(app, 1, "note", event=f"e{n}", n=n)
+            assert await module.send(app, "PUSH", deliver, jobs=1) == 1
+            await app.redis.client("data", 2).ask("FLUSHDB")
+            assert (await module.refill(app, 1), await module.refill(app, 1)) == (3, 3)
+            assert await module.send(app, "PUSH", deliver, jobs=3) == 3
+
+    asyncio.run(work())
+    assert handed == ["e0:PUSH", "e0:PUSH", "e1:PUSH", "e2:PUSH"]
+    rows = query("SELECT status FROM notifications")
+    assert rows == [("SENT",)] * 3

@@ -6,8 +6,8 @@ import asyncio
 import datetime as dt
 import sys
 import time
-from collections.abc import Iterator
-from importlib.util import module_from_spec, spec_from_file_location
+from collections.abc import Awaitable, Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,12 +18,15 @@ import jwt
 import pytest
 from bson import ObjectId
 from pymongo.database import Database
+from tests.cache.servers import run_server
 from tests.servers.mongo import MongoServer
 
 from assise.collections.validator import write_validator
 from assise.manifest.read import load_manifest
 from assise.manifest.sections.mongo_collections import COLLECTIONS
 from assise.project import Project
+from assise.redis.client import Client
+from assise.redis.embedded import EmbeddedRedis
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SECRET = "a secret of the tests that nobody else knows"
@@ -43,16 +46,28 @@ def shop(mongo: MongoServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     mongo.client.drop_database("devora")
 
 
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    """The server of Devora's cache."""
+    with run_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
 @pytest.fixture
-def devora(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The example, as uvicorn would import it."""
-    spec = spec_from_file_location("devora_mongo", EXAMPLES / "devora" / "mongo.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "devora_mongo", module)
-    spec.loader.exec_module(module)
-    return module
+def devora(redis_server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The module `cache` of the example, as uvicorn would import it, with an empty cache."""
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+    monkeypatch.syspath_prepend(EXAMPLES / "devora")
+    yield import_module("cache")
+    for name in ("cache", "mongo"):
+        del sys.modules[name]
+    asyncio.run(flush(redis_server.url))
+
+
+async def flush(url: str) -> None:
+    client = Client(url, timeout_s=5, size=1)
+    await client.ask("FLUSHALL")
+    await client.close()
 
 
 def sign(user: object, **claims: object) -> dict[str, str]:
@@ -65,7 +80,7 @@ def sign(user: object, **claims: object) -> dict[str, str]:
 def test_devoras_indexes_are_built_and_accounts_stay(shop: Shop, devora: ModuleType) -> None:
     old = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
     shop.users.insert_one({"email": "a@b.example", "last_login": old})
-    optimizer = devora.MongoIndexOptimizer()
+    optimizer = devora.mongo.MongoIndexOptimizer()
     done = optimizer.create_all_indexes()
     assert {each.state for each in done} == {"done", "needs --yes"}
     assert "last_login_1" not in shop.users.index_information()
@@ -75,17 +90,6 @@ def test_devoras_indexes_are_built_and_accounts_stay(shop: Shop, devora: ModuleT
     assert not any(
         "redundant" in said for use in optimizer.find_unused_indexes() for said in use.says
     )
-
-
-class Kept(dict[str, str]):
-    """A cache in memory that knows how long it was to keep."""
-
-    async def get(self, key: str) -> str | None:  # type: ignore[override]
-        return super().get(key)
-
-    async def set(self, key: str, value: str, *, ttl: str) -> None:
-        assert ttl == "300 seconds"
-        self[key] = value
 
 
 @pytest.mark.contract
@@ -100,12 +104,11 @@ def test_a_user_reads_pages_of_its_own_projects(shop: Shop, devora: ModuleType) 
         }
         for n in range(90)
     )
-    cache = Kept()
 
     async def ask() -> None:
-        web = devora.create_web(pool := devora.MongoConnectionPool(max_pool_size=3), cache)
-        transport = httpx.ASGITransport(app=web)
-        async with httpx.AsyncClient(transport=transport, base_url="http://devora") as client:
+        db = devora.MongoConnectionPool(max_pool_size=3).db
+        transport = httpx.ASGITransport(app=devora.create_web(db))
+        async with db, httpx.AsyncClient(transport=transport, base_url="http://devora") as client:
             path = f"/api/users/{ANNA}/projects"
             first = await client.get(path, headers=sign(ANNA))
             assert [each["name"] for each in first.json()][:3] == ["p89", "p88", "p86"]
@@ -122,32 +125,92 @@ def test_a_user_reads_pages_of_its_own_projects(shop: Shop, devora: ModuleType) 
             assert (admin.status_code, admin.json()) == (200, [])
             refused = await client.get(f"{path}?limit=5000", headers=sign(ANNA))
             assert refused.status_code == 422
-        await pool.close()
+            await db.mongo.insert("projects", [{"user_id": ANNA, "name": "new"}])
+            newest = await client.get(path, headers=sign(ANNA))
+            assert [each["name"] for each in newest.json()] == ["new"]
+            stats = await devora.PerformanceMonitor.get_performance_stats(db, hours=1)
+            assert stats.by_name["get_user_projects"].count == 5
 
     asyncio.run(ask())
 
 
 @pytest.mark.contract
-def test_devoras_other_queries_are_one_query_each(shop: Shop, devora: ModuleType) -> None:
+def test_devoras_other_queries_are_one_query_each(
+    shop: Shop, devora: ModuleType, mongo: MongoServer
+) -> None:
     day = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     shop.users.insert_one({"_id": ANNA, "email": "a", "created_at": day, "hash": "x"})
     shop.projects.insert_many({"user_id": ANNA} for _ in range(3))
     shop.templates.insert_many({"_id": n, "usage_count": n} for n in range(12))
 
     async def ask() -> None:
-        pool, _ = await devora.initialize_database_optimizations()
+        db, cache = await devora.initialize_database_optimizations()
         optimizer = devora.QueryOptimizer
-        assert await optimizer.get_user(pool.db, str(ANNA)) == {"_id": ANNA, "email": "a"}
-        assert await optimizer.get_user(pool.db, "nobody") is None
-        (anna,) = await optimizer.get_users_with_projects(pool.db)
+        (anna,) = await optimizer.get_users_with_projects(db)
         assert len(anna["projects"]) == 3
-        popular = await optimizer.get_popular_templates(pool.db)
-        assert [each["_id"] for each in popular] == [11, 10, 9, 8, 7, 6, 5, 4, 3, 2]
-        days = await optimizer.count_by_day(pool.db, "users")
-        assert days == [{"_id": "2026-01-01", "count": 1}]
-        await pool.close()
+        user: dict[str, object] = {"_id": ANNA, "email": "a"}
+        popular = [{"_id": n, "usage_count": n} for n in range(11, 1, -1)]
+        days = [{"_id": "2026-01-01", "count": 1}]
+        for kept in (None, cache, cache):
+            assert await optimizer.get_user(db, str(ANNA), kept) == user
+            assert await optimizer.get_user(db, "nobody", kept) is None
+            assert await optimizer.get_popular_templates(db, kept) == popular
+            assert await optimizer.count_by_day(db, "users", kept) == days
+        reply = {"ok": 1, "cursor": {"id": 0, "ns": "devora.templates", "firstBatch": popular[:1]}}
+        mongo.answer("find", reply, "templates", times=1)
+        for _ in range(2):
+            assert await optimizer.search_templates(db, cache, "shop") == popular[:1]
+        assert {name: each.hits for name, each in db.cache.counts.items()} == {
+            "user_projects": 0,
+            "popular_templates": 1,
+            "search_results": 1,
+            "user": 2,
+            "count_by_day": 1,
+        }
+        await db.close()
 
     asyncio.run(ask())
+
+
+@pytest.mark.contract
+def test_devoras_cache_keeps_each_for_its_time(
+    shop: Shop, devora: ModuleType, mongo: MongoServer
+) -> None:
+    shop.projects.insert_one({"_id": 1, "user_id": ANNA})
+    reply = {"ok": 1, "cursor": {"id": 0, "ns": "devora.templates", "firstBatch": []}}
+    mongo.answer("find", reply, "templates")
+
+    async def ask() -> dict[str, int]:
+        db, cache = await devora.initialize_database_optimizations()
+        assert await cache.set("plan", {"seats": 5})
+        assert await cache.get("plan") == {"seats": 5}
+
+        cached: Callable[[object], Callable[..., Awaitable[object]]] = cache.cached("invoices")
+
+        @cached
+        async def list_invoices(user: int) -> list[dict[str, object]]:
+            return [{"_id": ObjectId(), "user": user}]
+
+        first = await list_invoices(7)
+        assert await list_invoices(user=7) == first
+        await devora.QueryOptimizer.get_user_projects_optimized(db, cache, user_id=str(ANNA))
+        await devora.QueryOptimizer.get_popular_templates(db, cache)
+        await devora.QueryOptimizer.search_templates(db, cache, "shop")
+        client = db.redis.client("cache")
+        keys = await client.ask("KEYS", "devora:*")
+        kept = {}
+        for key in keys:
+            name = key.decode().split(":")[1]
+            kept[name] = round(await client.ask("PTTL", key) / 1000)
+        assert await cache.invalidate_pattern(f"user_projects:{ANNA}:*") == 1
+        await cache.delete("plan")
+        assert await cache.get("plan") is None
+        await db.close()
+        return kept
+
+    kept = asyncio.run(ask())
+    assert kept["user_projects"] == kept["invoices"] == kept["plan"] == 300
+    assert (kept["popular_templates"], kept["search_results"]) == (1_800, 60)
 
 
 TYPES = {"objectId": "string", "bool": "boolean", "int": "integer", "decimal": "number"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, TypeVar
 
@@ -46,8 +46,11 @@ class AppAnalytics:
         tracking: Tracking,
         open_session: Callable[..., AbstractAsyncContextManager[Session]],
         find_manifest: Callable[[], Manifest],
+        *,
+        read_performance: Callable[[], Awaitable[Mapping[str, object]]],
     ) -> None:
         self._open_session, self._manifest = open_session, find_manifest
+        self._read_performance = read_performance
         self.tracking = tracking
         self.track = tracking.track
 
@@ -114,6 +117,7 @@ class AppAnalytics:
             UsageError: the manifest asks for no analytics, or the role `admin` has no URL.
         """
         zone, manifest = self._analytics().timezone, self._manifest()
+        measured = await self._read_performance()
         async with self._open_session(role="admin", read_only=True) as session:
             schema = str(await session.fetch_value("SELECT current_schema()"))
             found = await answer_async(
@@ -121,7 +125,8 @@ class AppAnalytics:
                 session.fetch,
             )
             users = found.user_metrics.total_users
-            return finish(found, await current(session, manifest, schema, users=users))
+            revenue = await current(session, manifest, schema, users=users)
+            return finish(found, revenue, measured)
 
     async def active(self, days: int = 30) -> list[ActiveDay]:
         """Users of each of the last days, and of the 7 and 30 days that end with it."""

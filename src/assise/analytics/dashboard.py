@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -37,12 +37,19 @@ DEFINITIONS = {
     " a gap of over 30 minutes ends a session, a session of one event has length 0",
     "conversations": "events conversation_started",
     "messages": "events message_sent",
-    "average_query_time_ms": "mean time of a statement",
-    "error_rate": "percentage of requests that failed",
+    "average_query_time_ms": "mean time of what app.monitor measured in the last 24 hours",
+    "p50_ms": "half of what was measured stays under it",
+    "p95_ms": "95 of 100 stay under it",
+    "p99_ms": "99 of 100 stay under it",
+    "slow_queries": "how much of what was measured took 500 ms or longer",
+    "error_rate": "percentage of what was measured that failed",
+    "cache_hit_rate": "percentage of calls that the cache answered in this process; aim at 80",
+    "pool_use": "percentage of the connections of the fullest pool of this process that are in use",
     "deployment_success_rate": "of the deployments of the last 30 days, the percentage that are ok",
 }
 """Each field in one line, with its window and its denominator."""
 
+MEASURED = "average_query_time_ms p50_ms p95_ms p99_ms slow_queries error_rate".split()
 REASONS = {
     "total_users": "analytics.users is not declared",
     "new_users_today": "analytics.users is not declared",
@@ -57,8 +64,9 @@ REASONS = {
     "average_session_duration_minutes": "there was no session in the last 30 days",
     "conversations": "there is no event conversation_started",
     "messages": "there is no event message_sent",
-    "average_query_time_ms": "nothing measures it yet",
-    "error_rate": "nothing measures it yet",
+    **dict.fromkeys(MEASURED, "app.monitor has measured nothing in the last 24 hours"),
+    "cache_hit_rate": "this process has called no cached function",
+    "pool_use": "this process has no pool of connections",
     "deployment_success_rate": "analytics.deployments is not declared, or there was none",
 }
 """Why a field can be None."""
@@ -101,9 +109,15 @@ class EngagementMetrics:
 class PerformanceMetrics:
     """How the application fares."""
 
-    average_query_time_ms: float | None
-    error_rate: float | None
-    deployment_success_rate: float | None
+    deployment_success_rate: float | None = None
+    average_query_time_ms: float | None = None
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    slow_queries: int | None = None
+    error_rate: float | None = None
+    cache_hit_rate: float | None = None
+    pool_use: float | None = None
 
 
 @dataclass(frozen=True)
@@ -155,12 +169,14 @@ def read_dashboard(picture: Picture, manifest: Manifest, schema: str) -> Asking[
         messages=counts["message_sent"] or None,
     )
     rate = _percent(rows["deployed"], rows["deployments"])
-    performance = PerformanceMetrics(None, None, rate)
+    performance = PerformanceMetrics(rate)
     return Dashboard(users, RevenueFigures(), engagement, performance)
 
 
-def finish(dashboard: Dashboard, revenue: RevenueMetrics | None) -> Dashboard:
-    """The dashboard with its revenue, and the reasons of what is None."""
+def finish(
+    dashboard: Dashboard, revenue: RevenueMetrics | None, performance: Mapping[str, Any]
+) -> Dashboard:
+    """The dashboard with its revenue, what was measured, and the reasons of what is None."""
     figures = RevenueFigures()
     if revenue is not None:
         figures = RevenueFigures(
@@ -170,7 +186,7 @@ def finish(dashboard: Dashboard, revenue: RevenueMetrics | None) -> Dashboard:
         dashboard.user_metrics,
         figures,
         dashboard.engagement_metrics,
-        dashboard.performance_metrics,
+        replace(dashboard.performance_metrics, **performance),
     )
     values = {name: value for group in groups for name, value in asdict(group).items()}
     reasons = {name: REASONS[name] for name, value in values.items() if value is None}

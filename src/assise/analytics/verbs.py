@@ -39,10 +39,15 @@ class _Rows:
 
 @dataclass(frozen=True)
 class AnalyticsVerbs:
-    """Reads metrics as an operator; `open_tables` connects to the tables of the finished load."""
+    """Reads metrics as an operator.
+
+    `open_tables` connects to the tables of the finished load, `read_performance` gives what
+    applications have measured.
+    """
 
     workspace: Workspace
     open_tables: OpenTables
+    read_performance: Callable[[], Mapping[str, object]] = dict
 
     def read(self, make: Callable[[Picture], Asking[T]]) -> T:
         """Fold what came since, and read a metric.
@@ -70,7 +75,7 @@ class AnalyticsVerbs:
             found = run(read_whole(analytics.timezone, make), connection)
             users = found.user_metrics.total_users
             revenue = asyncio.run(current(_Rows(connection), manifest, schema, users=users))
-            return finish(found, revenue)
+            return finish(found, revenue, self.read_performance())
 
     def check(self) -> AnalyticsCheck:
         """Count everything again from the events, and compare it with what is stored."""

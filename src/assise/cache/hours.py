@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 from assise.cache.declared import AppRedis
 from assise.cache.store import read_scripts
+from assise.cache.verbs import read_prefix
+from assise.errors import RedisError
+from assise.manifest.sections.redis import REDIS
 from assise.redis.client import Command, translated
+from assise.workspace import Workspace
+
+T = TypeVar("T")
 
 KEPT_MS = 32 * 86_400_000
 (_ADD,) = read_scripts("add")
@@ -48,3 +56,23 @@ class RedisHours:
                     counter = found.setdefault(name.decode(), Counter())
                     counter.update({key.decode(): int(value) for key, value in numbers.items()})
         return {name: dict(counter) for name, counter in found.items()}
+
+
+def read_shared(
+    workspace: Workspace, read: Callable[[RedisHours], Awaitable[Mapping[str, T]]]
+) -> Mapping[str, T]:
+    """What `read` finds in the hours of all processes; nothing without a Redis that answers."""
+    manifest = workspace.manifest()
+    if REDIS.of(manifest) is None:
+        return {}
+
+    async def run() -> Mapping[str, T]:
+        redis = AppRedis(workspace, manifest)
+        try:
+            return await read(RedisHours(redis, read_prefix(manifest)))
+        except RedisError:
+            return {}
+        finally:
+            await redis.close()
+
+    return asyncio.run(run())

@@ -13,6 +13,7 @@ from typing import Self, get_args
 from assise.cache.keys import Template
 from assise.cache.store import PAGE
 from assise.cache.verbs import read_prefix
+from assise.errors import UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.redis import RedisUse
 from assise.manifest.sections.redis_keys import REDIS_KEYS, RedisKey
@@ -20,7 +21,7 @@ from assise.redis.client import Client, translated
 from assise.redis.facts import ServerFacts, read_facts
 from assise.schema.cached import glob_tag
 from assise.wording import count_of
-from assise.workspace import Workspace
+from assise.workspace import CONFIRM, Confirm, Workspace, refuse
 
 TIMEOUT_S = 30.0
 BIG_BYTES = 1 << 20
@@ -87,13 +88,23 @@ class RedisVerbs:
         """
         return asyncio.run(self._check())
 
-    def ensure(self, *, dry_run: bool = False) -> list[str]:
+    def ensure(self, *, dry_run: bool = False, confirm: Confirm = refuse) -> list[str]:
         """Give declared keys their time to live, and the cache's server its policy; what it did.
 
+        `confirm` is asked when the plan was logged: what has a time is deleted when it is over.
+
         Raises:
-            UsageError: the manifest has no `redis`. RedisError: a server refuses.
+            UsageError: the manifest has no `redis`, or nobody confirmed.
+            RedisError: a server refuses.
         """
-        return asyncio.run(self._ensure(dry_run=dry_run))
+        planned = asyncio.run(self._ensure(dry_run=True))
+        if dry_run or not planned:
+            return planned
+        self.workspace.log("\n".join(planned))
+        what = f"{count_of(len(planned), 'change')} to the servers of Redis"
+        if not confirm(what):
+            raise UsageError(f"not confirmed: {what}", remedy=CONFIRM)
+        return asyncio.run(self._ensure(dry_run=False))
 
     def stop(self) -> list[RedisUse]:
         """Stop the embedded servers; those that ran.

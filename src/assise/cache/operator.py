@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from assise.cache.store import COUNTS, PAGE, AwayError, Drops, Store
-from assise.cache.verbs import read_prefix
+from assise.cache.verbs import fits_everything, read_prefix
 from assise.errors import RedisError, UsageError
 from assise.redis.client import Client, translated
 from assise.redis.facts import ServerFacts, read_facts
-from assise.workspace import Workspace
+from assise.workspace import CONFIRM, Confirm, Workspace, refuse
 
 T = TypeVar("T")
 TIMEOUT_S = 5.0
@@ -58,11 +58,16 @@ class CacheVerbs:
         """
         return self._run(_read_stats)
 
-    def clear(self, *, tags: Sequence[str] = (), pattern: str = "") -> int:
+    def clear(
+        self, *, tags: Sequence[str] = (), pattern: str = "", confirm: Confirm = refuse
+    ) -> int:
         """Invalidate tags, and the values whose keys fit a pattern; how many of those.
 
+        `confirm` is asked where the pattern fits every value.
+
         Raises:
-            UsageError: nothing is named. RedisError: the server does not answer, or refuses.
+            UsageError: nothing is named, or nobody confirmed.
+            RedisError: the server does not answer, or refuses.
         """
         if not tags and not pattern:
             raise UsageError(
@@ -71,6 +76,9 @@ class CacheVerbs:
             )
 
         async def clear(store: Store) -> int:
+            what = f"all values of the cache at {store.client.target} are deleted"
+            if pattern and fits_everything(pattern) and not confirm(what):
+                raise UsageError(f"not confirmed: {what}", remedy=CONFIRM)
             await store.drop(Drops(tags))
             return await store.drop_matching(pattern) if pattern else 0
 

@@ -138,7 +138,7 @@ _BEGIN, _PUT = read_scripts("begin", "put", before="generations")
 _STORE, _EXTEND, _RELEASE, _COUNT = read_scripts("store", "extend", "release", "count")
 
 
-def _is_due(expires: float, cost_s: float) -> bool:
+def is_due(expires: float, cost_s: float) -> bool:
     """Whether a value is loaded again before it expires: sooner the more its load costs.
 
     XFetch of Vattani, Chierichetti and Lowenstein, Optimal Probabilistic Cache Stampede
@@ -429,4 +429,4 @@ def read_entry(found: bytes | None, generations: Sequence[bytes | None]) -> Entr
     named = found[_HEADER.size : begin]
     if named != (generations[0] if count == 1 else b"".join(filter(None, generations))):
         return None
-    return Entry(found[begin:], _is_due(expires, cost_s))
+    return Entry(found[begin:], is_due(expires, cost_s))

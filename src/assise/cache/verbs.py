@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
@@ -39,6 +40,7 @@ _OURS = ("tag:", "lease:", "epoch:", "lock:", "stats:")
 SEND_S = 10.0
 """How often what a process counts is sent, for `assise cache stats`."""
 
+_ANY = re.compile(r"[*?:]|\[[^\]]*\]?")
 _REPEATED = "It is repeated before this process asks Redis again; others may read old values."
 
 
@@ -46,6 +48,11 @@ def read_prefix(manifest: Manifest) -> str:
     """What all names of keys begin with: empty, or the manifest's prefix and a colon."""
     servers = REDIS.of(manifest)
     return f"{servers.prefix}:" if servers and servers.prefix else ""
+
+
+def fits_everything(pattern: str) -> bool:
+    """Whether a pattern names no character that a key must have."""
+    return not _ANY.sub("", pattern)
 
 
 class Surroundings(NamedTuple):
@@ -274,7 +281,7 @@ class AppCache:
             UsageError: it fits everything, and `everything` does not say so.
             RedisError: Redis does not answer.
         """
-        if not pattern.strip("*?[]^-:") and not everything:
+        if fits_everything(pattern) and not everything:
             raise UsageError(
                 f"the pattern {pattern!r} fits every key",
                 remedy="Begin with a name, as user_projects:*; or give everything=True.",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from assise.cli.nouns import NOUNS
-from assise.cli.options import JsonOption, ManifestOption, add_command, open_project
+from assise.cli.options import JsonOption, ManifestOption, YesOption, add_command, open_project
 from assise.redis.facts import ServerFacts
 from assise.wording import count_of, show_controls
 
@@ -70,11 +71,13 @@ def clear(
     *,
     tags: TagOption = None,
     pattern: PatternOption = "",
+    yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Invalidate tags, or delete the values whose keys fit a pattern."""
-    count = open_project(context.obj.terminal, manifest).cache.clear(
-        tags=tags or (), pattern=pattern
+    """Invalidate tags, or delete the values whose keys fit a pattern; asks before it deletes all."""
+    terminal = context.obj.terminal
+    count = open_project(terminal, manifest).cache.clear(
+        tags=tags or (), pattern=pattern, confirm=partial(terminal.ask, yes=yes)
     )
     if as_json:
         print(json.dumps({"tags": tags or [], "deleted": count}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -13,6 +14,7 @@ from assise.cli.options import (
     DryRunOption,
     JsonOption,
     ManifestOption,
+    YesOption,
     add_command,
     open_project,
 )
@@ -53,16 +55,19 @@ def check(
     return 3 if found else 0
 
 
-@add_command(app, "assise redis ensure --dry-run", "assise redis ensure", name="ensure")
+@add_command(app, "assise redis ensure --dry-run", "assise redis ensure --yes", name="ensure")
 def ensure(
     context: typer.Context,
     manifest: ManifestOption = Path(),
     *,
     dry_run: DryRunOption = False,
+    yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> int:
     """Give declared keys the time to live that they lack, and the cache's server its policy."""
-    done = open_project(context.obj.terminal, manifest).redis.ensure(dry_run=dry_run)
+    terminal = context.obj.terminal
+    confirm = partial(terminal.ask, yes=yes)
+    done = open_project(terminal, manifest).redis.ensure(dry_run=dry_run, confirm=confirm)
     if as_json:
         print(json.dumps({"done": done, "dry_run": dry_run}))
     else:

@@ -6,6 +6,7 @@ https://www.mongodb.com/docs/manual/reference/log-messages/.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from assise.collections.indexes import IndexKey, read_number
 from assise.collections.shapes import AskedQuery, IndexAdvice, advise, covers, read_command
 from assise.errors import UsageError
 from assise.mongo.source import JsonObject
+from assise.wording import count_of
 
 MAX_SHAPES = 5_000
 MAX_LINE = 1 << 20
@@ -26,6 +28,7 @@ MAX_LINE = 1 << 20
 
 GZIP = b"\x1f\x8b"
 _OLD_LINE = b"I COMMAND"
+_OLD_FORM = re.compile(rb"\d{4}-\d\d-\d\dT\S+\s+[FEWID]\d?\s+\S")
 
 
 class Operation(NamedTuple):
@@ -134,12 +137,15 @@ def read_log(path: Path) -> Iterator[JsonObject | str]:
     """The slow operations of a log of MongoDB 4.4 or later, and what could not be read.
 
     Raises:
-        OSError: the file cannot be read. UsageError: it is compressed.
+        OSError: the file cannot be read. UsageError: it is compressed, or no log.
     """
+    lines, known = 0, False
     with path.open("rb") as file:
         if file.peek(2)[:2] == GZIP:
             raise UsageError(f"{path} is compressed", remedy="Unpack it with gunzip first.")
         while line := file.readline(MAX_LINE):
+            lines += 1
+            known = known or _is_of_log(line)
             if not line.endswith(b"\n") and len(line) == MAX_LINE:
                 while rest := file.readline(MAX_LINE):
                     if rest.endswith(b"\n"):
@@ -149,6 +155,18 @@ def read_log(path: Path) -> Iterator[JsonObject | str]:
             found = _read_line(line)
             if found:
                 yield found
+    if lines and not known:
+        raise UsageError(
+            f"{path} is no log of MongoDB: none of {count_of(lines, 'line')} is one of a log",
+            remedy="Give the file that mongod writes: systemLog.path, or the output of a container.",
+        )
+
+
+def _is_of_log(line: bytes) -> bool:
+    """Whether a line is JSON with the fields of a log, or has the form of MongoDB 4.2."""
+    if not line.lstrip().startswith(b"{"):
+        return _OLD_FORM.match(line) is not None
+    return b'"t"' in line and b'"msg"' in line
 
 
 def _read_line(line: bytes) -> JsonObject | str:

@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from assise.errors import AssiseError, UsageError
-from assise.monitor.histogram import Histogram, Percentiles
+from assise.monitor.histogram import WARN_MS, Histogram, Percentiles
 
 T = TypeVar("T")
 LOG = logging.getLogger("assise.monitor")
 
-WARN_MS, ALERT_MS = 500.0, 1_000.0
+ALERT_MS = 1_000.0
 LOW_HIT_RATE, TARGET_HIT_RATE = 0.6, 0.8
 FULL_POOL = 0.9
 FEW_CALLS = 100
@@ -159,16 +159,34 @@ class AppMonitor:
             if pool.used > FULL_POOL * pool.size:
                 yield f"the pool of {pool.role} uses {pool.used} of {pool.size} connections"
 
-    def performance_metrics(self) -> dict[str, float | None]:
-        """The figures of a dashboard: mean time, errors, and how often the cache answers."""
+    async def performance_metrics(self, hours: int = 24) -> dict[str, float | None]:
+        """The figures of a dashboard, of all that was measured in the last hours.
+
+        Rates are percentages. `cache_hit_rate` and `pool_use` are those of this process, of the
+        fullest pool. None is what was not measured.
+
+        Raises:
+            UsageError: hours is not 1 to 744. RedisError: Redis does not answer.
+        """
         every = Histogram()
-        for each in self.histograms.values():
+        for each in (await self._read_hours(hours)).values():
             every.merge(each.as_numbers())
-        found = every.summarize()
+        found, rate = every.summarize(), self.hit_rate
+        uses = [100 * pool.used / pool.size for pool in self._find_pools()]
+        measured: dict[str, float] = {}
+        if found.count:
+            measured = {
+                "average_query_time_ms": found.mean_ms,
+                "p50_ms": found.p50_ms,
+                "p95_ms": found.p95_ms,
+                "p99_ms": found.p99_ms,
+                "slow_queries": found.slow,
+                "error_rate": 100 * found.errors / found.count,
+            }
         return {
-            "average_query_time_ms": found.mean_ms,
-            "error_rate": found.errors / found.count if found.count else 0.0,
-            "cache_hit_rate": self.hit_rate,
+            **{name: round(value, 2) for name, value in measured.items()},
+            "cache_hit_rate": None if rate is None else round(100 * rate, 2),
+            "pool_use": round(max(uses), 2) if uses else None,
         }
 
     async def get_performance_stats(self, hours: int = 24) -> PerformanceStats:
@@ -179,18 +197,20 @@ class AppMonitor:
         Raises:
             UsageError: hours is not 1 to 744. RedisError: Redis does not answer.
         """
+        found = await self._read_hours(hours)
+        return PerformanceStats(hours, {name: each.summarize() for name, each in found.items()})
+
+    async def _read_hours(self, hours: int) -> dict[str, Histogram]:
         if not 1 <= hours <= KEPT_HOURS:
             raise UsageError(f"hours is {hours}", remedy=f"Give 1 to {KEPT_HOURS}.")
         if self._hours is None:
-            return PerformanceStats(hours, self.summarize())
+            return self.histograms
         await self._send()
-        last = int(time.time() // 3_600)
-        found = {}
+        last, found = int(time.time() // 3_600), dict[str, Histogram]()
         for name, numbers in (await self._hours.read(last - hours + 1, last)).items():
-            histogram = Histogram()
-            histogram.merge(numbers)
-            found[name] = histogram.summarize()
-        return PerformanceStats(hours, found)
+            found[name] = Histogram()
+            found[name].merge(numbers)
+        return found
 
     def list_samples(self) -> Iterator[MetricSample]:
         """The figures for Prometheus."""
@@ -208,6 +228,8 @@ class AppMonitor:
                 "assise_monitor_calls", "What is measured, by name", labels, each.count
             )
             yield MetricSample("assise_monitor_errors", "What failed, by name", labels, each.errors)
+            help_text = "What took 500 ms or longer, by name"
+            yield MetricSample("assise_monitor_slow", help_text, labels, each.slow)
         for pool in self._find_pools():
             labels = {"role": pool.role}
             yield MetricSample("assise_pool_used", "Connections in use, by role", labels, pool.used)

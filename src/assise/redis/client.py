@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 Command = bytes | str | int | float
+SCHEMES = ("redis", "rediss", "unix")
 
 
 def describe_redis(url: str) -> str:
@@ -36,7 +37,30 @@ def describe_redis(url: str) -> str:
         place = f"{host}:{parts.port}" if parts.port else host
     except ValueError:
         return "the URL of Redis"
+    if parts.scheme not in SCHEMES:
+        return "the URL of Redis"
     return f"{parts.scheme}://{place}{parts.path}"
+
+
+def find_fault(url: str) -> str | None:
+    """Why a URL cannot be used; None where it can. Nothing of the URL is in the text.
+
+    redis-py takes a database that is no number as number 0.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "it is no URL"
+    if parts.scheme not in SCHEMES:
+        return f"it begins with none of {', '.join(f'{each}://' for each in SCHEMES)}"
+    if parts.scheme == "unix":
+        return None if parts.path else "it has no path"
+    try:
+        parts.port  # noqa: B018 - a property that raises
+    except ValueError:
+        return "its port is no number up to 65,535"
+    database = parts.path.strip("/")
+    return "its database is no number" if database and not database.isdecimal() else None
 
 
 class Script:
@@ -74,6 +98,8 @@ class Client:
     ) -> None:
         module = load("redis.asyncio", extra="redis")
         self.target = describe_redis(url)
+        if fault := find_fault(url):
+            raise UsageError(f"{self.target} cannot be used: {fault}", remedy=_WRITE)
         try:
             parts = load("redis.asyncio.connection", extra="redis").parse_url(url)
             given = {name: each for name, each in parts.items() if name not in _OWN}
@@ -83,10 +109,8 @@ class Client:
             pool = module.ConnectionPool(**given)
             self.native: Redis = module.Redis(connection_pool=pool)
         except (ValueError, TypeError) as error:
-            raise UsageError(
-                f"{self.target} cannot be used: {type(error).__name__}",
-                remedy="Write redis://host:6379/0, rediss://… or unix:///path.sock.",
-            ) from error
+            said = f"{self.target} cannot be used: {type(error).__name__}"
+            raise UsageError(said, remedy=_WRITE) from error
         self._execute: Callable[..., Awaitable[Any]] = self.native.execute_command
         self._check, self._size, self._running = check, size, 0
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -139,6 +163,7 @@ class Client:
         await self.native.connection_pool.disconnect()
 
 
+_WRITE = "Write redis://host:6379/0, rediss://… or unix:///path.sock."
 _OWN = frozenset({"max_connections", "timeout", "retry_on_timeout", "retry_on_error"})
 """What the options of a URL may not say: they would bring retries back."""
 
