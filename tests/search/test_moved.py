@@ -107,7 +107,8 @@ def test_own_statistics_page_filter_and_explain(template: Template) -> None:
     assert [hit.id for hit in few.results] == same
     (books,) = project.search.explain(Request("w0 w7", ["books"]), user_id=3)
     own = Statistics.count(of_user(3).values())
-    assert (books.plan, books.n, books.average) == ("own", own.n, pytest.approx(own.average))
+    assert (books.plan, books.n) == ("own", own.n)
+    assert books.average == pytest.approx(own.average)
     assert {word.lexeme: word.df for word in books.words} == {
         word: own.df.get(word, 0) for word in ("w0", "w7")
     }
@@ -142,7 +143,7 @@ def test_synonyms_are_words_of_the_query(template: Template) -> None:
                 " VALUES (0, 90, 'w251 w252 x'), (0, 91, 'w251 x'), (0, 92, 'w3 w5 x'), (0, 93, 'w3 w252 x')"
             )
             rows = ask(session, "pages", "w3 w5 x", 100, {"match": "all"})
-            assert sorted(key[1] for key, _ in rows) == [90, 92]
+            assert {key for key, _ in rows} == {(0, 90), (0, 92)}
             most = {key for key, _ in ask(session, "pages", "w3 w5", 900, {"match": "most"})}
             assert ((0, 90) in most, (0, 91) in most) == (True, False)
             rows = ask(session, "pages", '"w3 w5"', 100)
