@@ -133,7 +133,7 @@ def encode(document: Document) -> bytes:
 
 def find_habits(document: Document) -> Iterator[str]:
     """Usual dirt: numbers as JavaScript writes them, keys that are data, a file too large."""
-    for field in ("amount", "price", "duration_ms"):
+    for field in ("amount", "plan_amount", "refunded_amount", "price", "duration_ms"):
         if isinstance(document.get(field), int):
             yield "whole number among doubles"
     if document.get("usage"):

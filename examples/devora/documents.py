@@ -42,7 +42,14 @@ HUGE_BYTES = 12_000_000
 
 USER, PROJECT, CONVERSATION, INVOICE, TEMPLATE, DEPLOYMENT = range(1, 7)
 
-PLANS: dict[str, float] = {"free": 0, "starter": 9.99, "pro": 29, "team": 99.5}
+PLANS: dict[str, dict[str, float]] = {
+    "eur": {"free": 0, "starter": 9.99, "pro": 29, "team": 99.5},
+    "usd": {"free": 0, "starter": 10.99, "pro": 32, "team": 109.5},
+}
+"""What a month costs, by currency and plan."""
+PAID = ("starter", "pro", "team")
+DOLLARS = (0.93, 0.92, 0.94, 0.91, 0.95, 0.96)
+"""Euros for one dollar, by month in turn."""
 TEMPLATE_PRICES = (0, 4.99, 9, 9.99, 19, 24.5)
 STATUSES = {"active": 80, "past_due": 8, "canceled": 12}
 MODELS = {"gpt-4o": 45, "gpt-4o-mini": 35, "mistral-large-latest": 12, "codestral-latest": 8}
@@ -131,7 +138,7 @@ def make_user(scale: Scale, n: int) -> Document:
         "phone": f"06{chances.randrange(10**8):08}",
         "plan": plan,
         "subscription_status": status,
-        "billing": make_billing(chances, plan, status, created),
+        "billing": make_billing(chances, plan, status, created) | price_plan(scale, n, plan),
         "preferences": {
             "theme": chances.choice(("light", "dark")),
             "newsletter": chances.random() < 0.4,
@@ -145,7 +152,7 @@ def make_user(scale: Scale, n: int) -> Document:
 
 def make_billing(chances: Random, plan: str, status: str, created: dt.datetime) -> Document:
     """What Stripe knows: the customer, and the subscription unless it is free."""
-    billing: Document = {"customer_id": f"cus_{chances.getrandbits(70):014x}", "currency": "eur"}
+    billing: Document = {"customer_id": f"cus_{chances.getrandbits(70):014x}"}
     if plan == "free":
         return billing
     end = (
@@ -156,9 +163,24 @@ def make_billing(chances: Random, plan: str, status: str, created: dt.datetime) 
     return {
         **billing,
         "subscription_id": f"sub_{chances.getrandbits(96):024x}",
-        "price": number(PLANS[plan]),
         "current_period_end": end,
     }
+
+
+def price_plan(scale: Scale, n: int, plan: str) -> Document:
+    """In which currency user n pays, and what for the plan."""
+    currency = choose(scale.random("currency", n), {"eur": 80, "usd": 20})
+    price = {} if plan == "free" else {"price": number(PLANS[currency][plan])}
+    return {"currency": currency, **price}
+
+
+def choose_plans(scale: Scale, n: int, plan: str, count: int) -> list[str]:
+    """The plan of each invoice of user n: the one of now, and for some another one before."""
+    chances = scale.random("plans", n)
+    if count < 3 or chances.random() < 0.6:
+        return [plan] * count
+    changed = chances.randrange(1, count)
+    return [chances.choice(PAID)] * changed + [plan] * (count - changed)
 
 
 def make_usage(chances: Random, created: dt.datetime, seen: dt.datetime) -> Document:
@@ -181,30 +203,42 @@ def make_invoices(scale: Scale, n: int, user: Document) -> Iterator[Document]:
         return
     chances, created = scale.random("invoices", n), scale.birth(n)
     until = min(END, cast("dt.datetime", billing["current_period_end"]))
-    for i in range((until - created) // (30 * DAY) + 1):
-        yield make_invoice(chances, user, n << 10 | i, created + i * 30 * DAY)
+    count = (until - created) // (30 * DAY) + 1
+    refunds = scale.random("refunds", n)
+    for i, plan in enumerate(choose_plans(scale, n, str(user["plan"]), count)):
+        at = created + i * 30 * DAY
+        invoice = make_invoice(chances, user, n << 10 | i, plan=plan, at=at)
+        is_refunded = refunds.random() < 0.04
+        if is_refunded and invoice["status"] == "paid":
+            invoice |= make_refund(refunds, invoice)
+        yield invoice
 
 
-def make_invoice(chances: Random, user: Document, n: int, at: dt.datetime) -> Document:
-    """One invoice, its amount the sum of its lines."""
+def make_invoice(
+    chances: Random, user: Document, n: int, *, plan: str, at: dt.datetime
+) -> Document:
+    """One invoice, its amount the sum of its lines; `plan_amount` is what comes again each month."""
     words = LANGUAGES[str(user["locale"])]
-    price = cast("dict[str, float]", user["billing"])["price"]
-    plan = str(user["plan"]).title()
-    lines = [(words.subscription.format(plan=plan), 1, price)]
+    currency = str(cast("Document", user["billing"])["currency"])
+    price = PLANS[currency][plan]
+    lines = [(words.subscription.format(plan=plan.title()), 1, price)]
     if chances.random() < 0.3:
         lines.append((words.tokens, chances.randint(1, 40), 0.45))
     status = "open"
     if END - at >= 5 * DAY:
         status = choose(chances, {"paid": 95, "void": 2, "uncollectible": 3})
+    rate = {} if currency == "eur" else {"exchange_rate": DOLLARS[at.month % len(DOLLARS)]}
     return {
         "_id": object_id(at, INVOICE, n),
         "user_id": user["_id"],
         "number": f"DEV-{at:%Y%m}-{n:06}",
         "stripe_id": f"in_{chances.getrandbits(96):024x}",
         "status": status,
-        "currency": "eur",
+        "currency": currency,
+        **rate,
         "tax_percent": 20,
         "amount": number(sum(quantity * unit for _, quantity, unit in lines)),
+        "plan_amount": number(price),
         "lines": [
             {"description": text, "quantity": quantity, "unit_price": number(unit)}
             for text, quantity, unit in lines
@@ -212,6 +246,13 @@ def make_invoice(chances: Random, user: Document, n: int, at: dt.datetime) -> Do
         "created_at": at,
         **({"paid_at": at + DAY * chances.random()} if status == "paid" else {}),
     }
+
+
+def make_refund(chances: Random, invoice: Document) -> Document:
+    """What was paid back of an invoice, all or half of it, within ten days."""
+    amount = cast("float", invoice["amount"]) * chances.choice((1, 0.5))
+    at = cast("dt.datetime", invoice["paid_at"]) + 10 * DAY * chances.random()
+    return {"refunded_amount": number(round(amount, 2)), "refunded_at": at}
 
 
 def describe(chances: Random, words: Language) -> tuple[str, str]:

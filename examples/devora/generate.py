@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
-from typing import BinaryIO, cast
+from typing import BinaryIO, TextIO, cast
 from uuid import UUID
 
 from bson import ObjectId, json_util
@@ -30,6 +30,7 @@ from documents import (
     make_user,
     share,
 )
+from events import make_project_events, make_signup
 
 Index = dict[str, object]
 
@@ -101,8 +102,8 @@ OPTIONS: dict[str, Document] = {
 class Dump:
     """The files of a database, written document by document, and what dirt went into them."""
 
-    def __init__(self, files: Mapping[str, BinaryIO]) -> None:
-        self._files = files
+    def __init__(self, files: Mapping[str, BinaryIO], events: TextIO) -> None:
+        self._files, self._events = files, events
         self.written: Counter[str] = Counter()
         self.dirt: dict[str, Counter[str]] = {name: Counter() for name in files}
 
@@ -115,14 +116,22 @@ class Dump:
         self._files[collection].write(encode(document))
         self.written[collection] += 1
 
+    def track(self, event: Document) -> None:
+        """Append an event."""
+        self._events.write(json.dumps(event, ensure_ascii=False) + "\n")
+
 
 def generate(folder: Path, scale: Scale) -> None:
-    """Write `devora/*.bson`, their metadata, and `dirt.json`, the dirt in each collection."""
+    """Write `devora/*.bson` and their metadata, `events.jsonl` for PostHog's importers, and
+    `dirt.json`, the dirt in each collection.
+    """
     database = folder / "devora"
     database.mkdir(parents=True, exist_ok=True)
     with ExitStack() as files:
+        events = files.enter_context((folder / "events.jsonl").open("w", encoding="utf-8"))
         dump = Dump(
-            {name: files.enter_context((database / f"{name}.bson").open("wb")) for name in DIRT}
+            {name: files.enter_context((database / f"{name}.bson").open("wb")) for name in DIRT},
+            events,
         )
         fill(dump, scale)
     for name in DIRT:
@@ -161,7 +170,10 @@ def write_user(dump: Dump, scale: Scale, n: int, templates: list[ObjectId]) -> l
         dump.write("conversations", make_conversation(scale, c, user, [*projects.values()]))
     for invoice in make_invoices(scale, n, user):
         dump.write("invoices", invoice)
+    dump.track(make_signup(scale, n, user))
     for k, project in projects.items():
+        for event in make_project_events(scale, k, project):
+            dump.track(event)
         for deployment in make_deployments(scale, k, project):
             dump.write("deployments", deployment)
         dump.write("projects", project)
@@ -189,7 +201,7 @@ def write_metadata(name: str, seed: int) -> str:
 def main() -> None:
     """Read the arguments and write the dump."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="gets devora/ and dirt.json")
+    parser.add_argument("folder", type=Path, help="gets devora/, events.jsonl and dirt.json")
     parser.add_argument(
         "--users", type=int, default=150, help="everything else grows with them (150)"
     )

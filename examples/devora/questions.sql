@@ -10,10 +10,10 @@
 SELECT to_char(created_at, 'YYYY-MM') AS month,
        count(*) AS invoices,
        count(*) FILTER (WHERE amount IS NULL) AS odd,
-       sum(coalesce(
+       round(sum(coalesce(exchange_rate, 1)::numeric * coalesce(
          amount,
          replace(split_part(_extra ->> 'amount', ' ', 1), ',', '.')::numeric
-       )) AS euros
+       )), 2) AS euros
   FROM invoices
  WHERE status = 'paid'
  GROUP BY month

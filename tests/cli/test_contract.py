@@ -6,6 +6,7 @@ and help imports no part.
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -42,9 +43,12 @@ SERVER = "postgresql://me@db.internal/app"
 MONGO = "mongodb://localhost:27017/app"
 HURRIED = f"'{MONGO}?serverSelectionTimeoutMS=200'"
 BEFORE_A_LOAD = {"migrate", "infer", "load"}
-METRICS = ("active", "retention", "funnel", "trend", "lifecycle", "dashboard", "check")
+METRICS = (
+    *("active", "retention", "funnel", "trend", "lifecycle", "dashboard", "check"),
+    *("import", "erase"),
+)
 WITH_RULES = {
-    *("access check", "access explain", "worker", "serve"),
+    *("access check", "access explain", "worker", "serve", "partitions run", "partitions status"),
     *(
         *(f"analytics {verb}" for verb in METRICS),
         "search query",
@@ -55,6 +59,7 @@ WITH_RULES = {
         "search check",
         "search report",
         "search suggest",
+        "search embed",
     ),
 }
 ON_MONGODB = [name for name in COMMANDS if name.startswith("mongo ")]
@@ -78,10 +83,15 @@ tables:
     access: {owner: user_id}
     soft_delete: {keep: 30 days}
     search: {title: name}
+    embed: [name]
     columns:
       id: {type: uuid, from: _id}
       name: text
       user_id: {type: uuid, from: user, references: users}
+  payments:
+    primary_key: [id, at]
+    columns: {id: uuid, at: {type: timestamptz, default: now()}}
+    partition: {by: at, ahead: 3}
 """
 CALLED = re.compile(r"assise [^|>)]+")
 ENDLESS = {"assise worker", "assise serve --port 0"}
@@ -94,6 +104,7 @@ REFUSED = {
     "assise migrate users.json --name app": "users.json does not exist",
 }
 """Examples that need a person, a certain dump, or a MongoDB."""
+EVENT = '{"event": "signup", "distinct_id": "u1", "timestamp": "2026-01-02T03:04:05Z"}\n'
 HEAVY = {"psycopg", "pydantic", "pymongo", "bson", "ruamel", "rich", "assise.project"}
 USER = {"_id": ObjectId("507f1f77bcf86cd799430007"), "name": "Anna"}
 CATALOG = """SELECT relname::text, relkind::text, reltuples, pg_relation_size(oid)
@@ -216,6 +227,8 @@ def check_promises(name: str, place: Place) -> None:
         write_dump(dump, {"users": [USER], "projects": [{"_id": ObjectId(), "user": USER["_id"]}]})
         project.path.write_text(RULES)
         project.migrate(dump)
+        (place.folder / "events.jsonl").write_text(EVENT)
+        (place.folder / "events.jsonl.gz").write_bytes(gzip.compress(EVENT.encode()))
         (place.folder / "queries.tsv").write_text("q1\tapp\n")
         (place.folder / "judgements.tsv").write_text(
             f"q1\t{'0' * 8}-0000-0000-0000-{'0' * 12}\t1\n"

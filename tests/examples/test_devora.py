@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -38,7 +39,11 @@ COUNTS = {
     "templates": 60,
     "deployments": 498,
 }
-OPTIONAL = {"paid_at", "finished_at", "project_id", "template_id", "deleted_at", "error"}
+OPTIONAL = {"paid_at", "finished_at", "project_id", "template_id", "deleted_at", "error"} | {
+    "exchange_rate",
+    "refunded_amount",
+    "refunded_at",
+}
 """Fields that a document may go without: it was not paid, did not end, is about nothing."""
 HABITS = {"whole number among doubles", "map keyed by date", "12 MB document"}
 KINDS = HABITS | {
@@ -236,6 +241,44 @@ def test_references_lead_to_documents_of_the_same_user(documents: Documents) -> 
     } == used
 
 
+def test_events_tell_who_came_and_made_what(dump: Path, documents: Documents) -> None:
+    lines = (dump / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    events = [json.loads(line) for line in lines]
+    assert len({each["uuid"] for each in events}) == len(events)
+    counts = Counter(each["event"] for each in events)
+    assert counts == {"signup": 150, "project_created": 342, "deployed": 668}
+    born = {to_key(each["_id"]): as_moment(each["created_at"]) for each in documents["users"]}
+    made = {to_key(each["_id"]): to_key(each["user_id"]) for each in documents["projects"]}
+    for each in events:
+        at = datetime.fromisoformat(each["timestamp"])
+        assert at >= born[each["distinct_id"]]
+        assert each["event"] != "signup" or at == born[each["distinct_id"]]
+        key = each["properties"].get("project_id")
+        assert key is None or made[key] == each["distinct_id"]
+
+
+def to_key(digits: object) -> str:
+    """The key in the new tables of an ObjectId."""
+    text = str(digits)
+    parts = text[:8], text[8:12], f"8{text[12:15]}", f"8{text[15:18]}", f"{text[18:]}000000"
+    return "-".join(parts)
+
+
+def test_plans_change_and_some_pay_in_dollars_and_get_money_back(documents: Documents) -> None:
+    invoices = documents["invoices"]
+    plans: dict[object, set[tuple[object, object]]] = {}
+    for each in invoices:
+        plan = each.get("currency"), each["plan_amount"]
+        plans.setdefault(each["user_id"], set()).add(plan)
+        refunded = as_amount(each.get("refunded_amount", Decimal(0)))
+        assert refunded <= as_amount(each["amount"])
+        assert ("exchange_rate" in each) <= (each.get("currency") in {"usd", None})
+    known = [{plan for plan in found if plan[0]} for found in plans.values()]
+    assert sum(len(found) > 1 for found in known) >= 10
+    assert {each.get("currency") for each in invoices} == {"eur", "usd", None}
+    assert sum("refunded_at" in each for each in invoices) >= 10
+
+
 def test_amounts_are_the_sums_of_their_lines(documents: Documents) -> None:
     for each in documents["invoices"]:
         lines = [
@@ -251,7 +294,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
         generate(tmp_path / name, "--users", "12", "--seed", seed) for name, seed in seeds.items()
     )
     names = sorted(path.relative_to(one) for path in one.rglob("*.*"))
-    assert len(names) == 2 * len(COUNTS) + 1
+    assert len(names) == 2 * len(COUNTS) + 2
     for name in names:
         content = (one / name).read_bytes()
         assert content == (same / name).read_bytes()
@@ -277,7 +320,7 @@ def test_metadata_is_that_of_mongodump(dump: Path) -> None:
     assert unique == {"email_1": "users", "number_1": "invoices"}
 
 
-PARTS = {"app.py", "mongo.py", "search.py"}
+PARTS = {"analytics.py", "app.py", "mongo.py", "search.py"}
 """What the application is, which needs Assise."""
 
 
@@ -480,6 +523,6 @@ def test_the_manifest_that_devora_keeps(dump: Path, project: Project) -> None:
             " AND indexname !~ '_(pkey|key)$'"
         )
         without = connection.execute(FOREIGN_KEYS_WITHOUT_INDEX)
-    assert counts == [("c", 24), ("f", 10), ("u", 6)]
+    assert counts == [("c", 27), ("f", 10), ("u", 6)]
     assert int(str(indexes)) >= 30
     assert without == []

@@ -1,7 +1,9 @@
-"""Devora's API over HTTP, as several users at once, on its own manifest and data."""
+"""Devora's API, metrics and revenue, on its own manifest and data: over HTTP as several users."""
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
 import shutil
 import sys
 import threading
@@ -9,10 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from decimal import Decimal
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import jwt
@@ -21,8 +25,12 @@ import uvicorn
 from psycopg.conninfo import make_conninfo
 from tests.dumps import confirm
 from tests.examples.generated import FOLDER, generate
+from tests.examples.paying import Invoices, list_months
+from tests.examples.values import as_document, read_documents
 from tests.scenes.databases import Databases, Template
 
+from assise.analytics.dashboard import REASONS
+from assise.analytics.revenue.movements import MONEY
 from assise.app import App
 from assise.project import Project
 
@@ -43,12 +51,12 @@ def template(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> 
         yield template
 
 
-def load_application() -> ModuleType:
-    """The example, as uvicorn would import it."""
-    spec = spec_from_file_location("devora_app", FOLDER / "app.py")
+def load_module(name: str = "app") -> ModuleType:
+    """A module of the example, as uvicorn would import it."""
+    spec = spec_from_file_location(f"devora_{name}", FOLDER / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
-    module = sys.modules["devora_app"] = module_from_spec(spec)
+    module = sys.modules[f"devora_{name}"] = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
@@ -62,7 +70,7 @@ def sign(user: object, **claims: object) -> str:
 @contextmanager
 def serve(app: App, socket: Path) -> Iterator[None]:
     """Serve the application by uvicorn on a socket, in a thread."""
-    web = load_application().create_web(app)
+    web = load_module().create_web(app)
     server = uvicorn.Server(uvicorn.Config(web, uds=str(socket), log_level="critical"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -180,10 +188,92 @@ def test_the_dashboard_is_for_admins_and_counts_everything(
     headers = {"Authorization": f"Bearer {sign(user)}"}
     assert http.get("/api/admin/dashboard", headers=headers).status_code == 403
     headers = {"Authorization": f"Bearer {sign(user, role='admin')}"}
-    answer = http.get("/api/admin/dashboard", headers=headers)
-    assert answer.status_code == 200
+    # An invoice of now makes revenue, a deployment of now a rate.
+    query("UPDATE invoices SET created_at = now(), status = 'paid', currency = 'eur', plan_amount = 29"
+          " WHERE id = (SELECT id FROM invoices WHERE user_id IS NOT NULL LIMIT 1)")  # fmt: skip
+    query("UPDATE deployments SET created_at = now(), finished_at = NULL, status = 'success'"
+          " WHERE id = (SELECT id FROM deployments LIMIT 1)")  # fmt: skip
+    first, answer = (http.get("/api/admin/dashboard", headers=headers) for _ in range(2))
+    assert first.status_code == answer.status_code == 200
     ((users, projects),) = query(
         "SELECT (SELECT count(*) FROM users), count(*) FROM projects WHERE deleted_at IS NULL"
     )
-    assert answer.json()["user_metrics"]["total_users"] == users
-    assert answer.json()["engagement_metrics"]["total_projects"] == projects
+    found = answer.json()
+    assert found["user_metrics"]["total_users"] == users
+    assert found["engagement_metrics"]["total_projects"] == projects
+    assert found["revenue_metrics"]["mrr"] == "29.00"
+    assert found["performance_metrics"]["deployment_success_rate"] == 100
+    assert first.json()["performance_metrics"]["error_rate"] is None
+    assert first.json()["reasons"]["error_rate"] == REASONS["error_rate"]
+    assert found["performance_metrics"]["average_query_time_ms"] > 0
+    assert found["performance_metrics"]["error_rate"] == 0
+    nulls = {
+        name
+        for group, fields in found.items()
+        for name, value in fields.items()
+        if group != "reasons" and value is None
+    }
+    assert nulls == set(found["reasons"])
+
+
+def test_metrics_under_the_names_that_devora_knows(
+    template: Template, tmp_path: Path, database: str
+) -> None:
+    analytics = load_module("analytics")
+    folder = template.copy(tmp_path / "devora", database).path
+    urls: Any = {role: make_conninfo(database, user=f"devora_{role}") for role in ("app", "admin")}
+    today = dt.datetime.now(ZoneInfo("Europe/Paris")).date()
+
+    async def use() -> None:
+        async with App(folder, urls=urls) as app:
+            metrics = analytics.get_metrics_service(app)
+            metrics.track_event(analytics.EventType.USER_SIGNED_UP, "u1", {"plan": "pro"})
+            metrics.track_event(analytics.EventType.USER_SIGNED_UP, "u2")
+            metrics.track_project_created("u1", "p1", "My SaaS", "saas")
+            metrics.track_code_generation("u1", "p1", "gpt-4o", 2_500, 1_800)
+            metrics.track_subscription_event("upgraded", "u1", "sub_1", "pro", 29.0)
+            metrics.track_event(analytics.EventType.DEPLOYED, "u1", {"project_id": "p1"})
+            await app.analytics.drain()
+            found = await metrics.get_dashboard_metrics()
+            assert found.user_metrics.active_users_day == 2
+            cohort = await metrics.get_cohort_retention(cohort_date=today, period_days=3)
+            assert (cohort.size, cohort.retention) == (2, dict.fromkeys((1, 2, 3)))
+            empty = await metrics.get_cohort_retention(today - dt.timedelta(40))
+            assert (empty.size, empty.retention) == (0, {})
+            funnel = await metrics.get_conversion_funnel()
+            assert [step.count for step in funnel.steps] == [2, 1, 1]
+
+    asyncio.run(use())
+
+
+def test_each_month_of_revenue_adds_up_in_every_currency(
+    template: Template, tmp_path: Path, database: str, query: Query
+) -> None:
+    project = template.copy(tmp_path / "devora", database)
+    content = (template.folder / "dump" / "devora" / "invoices.bson").read_bytes()
+    invoices = Invoices([as_document(each) for each in read_documents(content)])
+    assert sum("refunded_amount" in each for each in invoices.found) > 3
+    query("CREATE TABLE statuses AS SELECT id, status FROM invoices")
+    text = project.path.read_text()
+    for only, report in (("", "EUR"), ("eur", "EUR"), ("usd", "USD")):
+        project.path.write_text(text.replace("report: EUR", f"report: {report}"))
+        query("UPDATE invoices SET status = CASE WHEN currency = coalesce(%s, currency) THEN s.status"
+              " ELSE 'void' END FROM statuses AS s WHERE s.id = invoices.id", (only or None,))  # fmt: skip
+        found = project.analytics.revenue()
+        assert found.currency == report
+        assert found.left_out[0].startswith(
+            f"{sum('currency' not in x for x in invoices.found)} row"
+        )
+        months = [*list_months(found.rows[0].month, dt.date(2025, 12, 1))]
+        assert [row.month for row in found.rows][: len(months)] == months
+        end = Decimal(0)
+        for row in found.rows:
+            gained = row.new + row.reactivation + row.expansion
+            assert row.mrr_start == end
+            end = row.mrr_end
+            assert end == row.mrr_start + gained - row.contraction - row.churn + row.fx
+            asked = {"only": only, "report": report.lower()}
+            assert end == invoices.count_mrr(row.month, **asked), row.month
+        sums = {name: sum(abs(getattr(row, name)) for row in found.rows) for name in MONEY}
+        assert bool(sums["fx"]) == (report == "EUR" and not only)
+        assert only or all(sums.values())

@@ -1,6 +1,6 @@
 """Activity: how many users there are each day, whether they come back, and who is new.
 
-Definitions stand in docs/explanation/numbers.md; all counts are of users, in days of the project.
+Definitions stand in docs/how-to/numbers.md; all counts are of users, in days of the project.
 """
 
 from __future__ import annotations

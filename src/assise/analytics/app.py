@@ -111,14 +111,14 @@ class AppAnalytics:
         return found
 
     async def dashboard(self) -> Dashboard:
-        """The figures of now, each with its definition in `assise.analytics.dashboard`.
+        """The figures of one moment, each with its definition in `assise.analytics.dashboard`.
 
         Raises:
             UsageError: the manifest asks for no analytics, or the role `admin` has no URL.
         """
         zone, manifest = self._analytics().timezone, self._manifest()
         measured = await self._read_performance()
-        async with self._open_session(role="admin", read_only=True) as session:
+        async with self._open_session(role="admin", read_only=True, repeatable=True) as session:
             schema = str(await session.fetch_value("SELECT current_schema()"))
             found = await answer_async(
                 read_whole(zone, lambda picture: read_dashboard(picture, manifest, schema)),
@@ -126,7 +126,7 @@ class AppAnalytics:
             )
             users = found.user_metrics.total_users
             revenue = await current(session, manifest, schema, users=users)
-            return finish(found, revenue, measured)
+        return finish(found, revenue, measured)
 
     async def active(self, days: int = 30) -> list[ActiveDay]:
         """Users of each of the last days, and of the 7 and 30 days that end with it."""

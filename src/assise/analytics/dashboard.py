@@ -21,7 +21,7 @@ from assise.postgres.asking import Asking
 from assise.schema.analytics import count_rows
 
 DEFINITIONS = {
-    "total_users": "rows of analytics.users",
+    "total_users": "rows of analytics.users that are not deleted",
     "active_users_day": "users with any activity today, in the project's time zone",
     "active_users_month": "users with any activity in the 30 days that end today",
     "new_users_today": "rows of analytics.users that were created today",
@@ -31,7 +31,7 @@ DEFINITIONS = {
     "arr": "12 times mrr",
     "average_revenue_per_user": "mrr / total_users",
     "lifetime_value": "mrr per payer / share of payers lost in the last 30 days",
-    "total_projects": "rows of analytics.projects",
+    "total_projects": "rows of analytics.projects that are not deleted",
     "projects_created_today": "rows of analytics.projects that were created today",
     "average_session_duration_minutes": "mean length of sessions of users in the last 30 days;"
     " a gap of over 30 minutes ends a session, a session of one event has length 0",

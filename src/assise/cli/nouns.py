@@ -60,7 +60,8 @@ NOUNS = {
     ),
     "analytics": Noun(
         "assise.cli.analytics",
-        "Count users and events: active, trend, retention, funnel, lifecycle; revenue, check.",
+        "Count users and events: active, trend, retention, funnel, lifecycle; revenue, check;"
+        " import, erase.",
     ),
     "cache": Noun("assise.cli.cache", "The cache in Redis: stats, clear."),
     "identity": Noun(
@@ -88,6 +89,10 @@ NOUNS = {
     "serve": Noun(
         "assise.cli.serve",
         "Serve the tables that say `api:` over HTTP, with health, metrics and their documentation.",
+    ),
+    "partitions": Noun(
+        "assise.cli.partitions",
+        "Tables that are cut by time: make partitions ahead, retire old ones, show them.",
     ),
     "worker": Noun(
         "assise.cli.worker",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from assise.manifest.model import Manifest
 from assise.manifest.sections.analytics import ANALYTICS, Analytics, CreatedRows
+from assise.manifest.sections.deletion import SOFT_DELETE
 from assise.schema.sql import quote, quote_table
 
 _RIGHTS = {"worker": "SELECT, INSERT, UPDATE, DELETE", "admin": "SELECT"}
@@ -28,6 +29,12 @@ def grant_events(role: str, name: str, tables: Sequence[str]) -> str:
     return ";\n".join(statements)
 
 
+def is_there(manifest: Manifest, table: str) -> str:
+    """The condition of rows that are not deleted."""
+    deletion = SOFT_DELETE.of(manifest.tables[table])
+    return f"{quote(deletion.column)} IS NULL" if deletion else "true"
+
+
 def count_rows(manifest: Manifest, schema: str) -> str:
     """One query of all totals that a dashboard shows; what is not declared is NULL.
 
@@ -39,9 +46,9 @@ def count_rows(manifest: Manifest, schema: str) -> str:
         rows: CreatedRows | None = getattr(analytics, name)
         total, today = "NULL::bigint", "NULL::bigint"
         if rows is not None:
-            table = quote_table(schema, rows.table)
-            total = f"(SELECT count(*) FROM {table})"
-            today = f"(SELECT count(*) FROM {table} WHERE {quote(rows.created)} >= %(today)s)"
+            kept = f"{quote_table(schema, rows.table)} WHERE {is_there(manifest, rows.table)}"
+            total = f"(SELECT count(*) FROM {kept})"
+            today = f"(SELECT count(*) FROM {kept} AND {quote(rows.created)} >= %(today)s)"
         columns += [f"{total} AS {name}", f"{today} AS {name}_today"]
     deployments = analytics.deployments
     good, of = "NULL::bigint", "NULL::bigint"
