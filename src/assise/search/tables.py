@@ -15,6 +15,7 @@ from assise.postgres.connection import Connection
 from assise.postgres.made import MadeObjects, changing
 from assise.postgres.queries import Queries
 from assise.progress import Log
+from assise.schema.access import AccessRules
 from assise.schema.managed import Managed
 from assise.schema.search.meaning import holds_meaning
 from assise.schema.search.objects import (
@@ -25,6 +26,7 @@ from assise.schema.search.objects import (
 )
 from assise.schema.search_text import CODE, LANGUAGES
 from assise.schema.sql import create_extension, quote
+from assise.search.months import keeping_searches
 from assise.search.synonyms import read_synonyms
 from assise.wording import count_of
 from assise.workspace import LoadedTables
@@ -65,8 +67,10 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     missing = _find_missing(connection, wanted, tables.schema)
     if wanted == made and not missing:
         return
+    rules = AccessRules(tables.manifest, tables.schema)
     with changing(connection, tables.name, "search"):
-        _change(connection, wanted=wanted, made=made, missing=missing)
+        with keeping_searches(connection, rules):
+            _change(connection, wanted=wanted, made=made, missing=missing)
         lines = json.dumps([list(each) for each in wanted])
         connection.execute(QUERIES["keep"], {"load": tables.name, "lines": lines})
     count = len({each.table for each in wanted if each.table})
