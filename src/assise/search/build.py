@@ -119,6 +119,9 @@ class Builder:
                 self.number_rows()
             self.learn_words(self.active)
             self.seal_rows(all_of_them=True)
+        if indexed >= LEARNED:
+            # Queries read the fresh rows one after the other: also the room of those that were.
+            self.run("tidy_fresh")
         return indexed
 
     def keep_up(self) -> int:

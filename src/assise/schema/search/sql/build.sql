@@ -184,6 +184,9 @@ DELETE FROM {rows} AS w WHERE w.generation = %(generation)s AND NOT EXISTS (
     SELECT FROM {rows} AS o WHERE {same_o_w} AND o.part = w.part AND o.generation = %(active)s
 )
 
+-- tidy_fresh --
+VACUUM (ANALYZE) {fresh}, {pending}
+
 -- set_filled --
 UPDATE {state} SET is_filled = true WHERE name = {name}
 
