@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 from assise.postgres.connection import Connection
-from assise.postgres.partitions import list_partitions
-from assise.postgres.queries import QUERIES
+from assise.postgres.partitions import is_whole, make_at_once
 from assise.schema.access import AccessRules
 from assise.schema.search.log import find_log_months, write_statement
 
@@ -23,16 +21,10 @@ def keeping_searches(connection: Connection, rules: AccessRules) -> Iterator[Non
     if months is None:
         yield
         return
-    cut = connection.scalar(QUERIES["partitioned_by"], {"table": months.place})
-    is_plain = cut == ""
-    if is_plain:
+    is_old = is_whole(connection, months)
+    if is_old:
         connection.execute(write_statement(rules, "set_aside"))
     yield
-    found = list_partitions(connection, months)
-    for month in months.list_missing(found, datetime.now(UTC)):
-        for statement in months.create(month):
-            connection.execute(statement)
-    for (tidying,) in connection.execute(QUERIES["partition_tidy"], {"table": months.place}):
-        connection.execute(str(tidying))
-    if is_plain:
+    make_at_once(connection, months)
+    if is_old:
         connection.execute(write_statement(rules, "take_back"))
