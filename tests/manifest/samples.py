@@ -46,7 +46,7 @@ tables:
     collection: users
     primary_key: id
     comment: "who may sign in"
-    search: {title: plan, body: [email], language: [fr, en]}
+    search: {title: plan, body: [email], language: [fr, en], statistics: tenant, synonyms: synonyms.txt, boost: {seen_at: "30 days"}}
     embed: {field: plan, chunk: "200 tokens", where: "plan <> ''"}
     cache: {tags: ["users:{id}", board], ttl: "5 minutes"}
     columns:
