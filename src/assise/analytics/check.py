@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 class AnalyticsCheck:
     """What is stored and not as counted, and what is kept and not as declared.
 
-    differing: event and day of what differs; days: whose counts of users differ; traffic: events by
-    traffic; undeclared: events by name; shared: events with an id that everybody has.
+    differing: event and day of what differs; days: whose counts of users differ; totals: tables whose
+    rows are more or fewer than is kept; traffic: events by traffic; undeclared: events by name;
+    shared: events with an id that everybody has.
     """
 
     compared: int = 0
     differing: list[EventDay] = field(default_factory=list)
     days: list[dt.date] = field(default_factory=list)
+    totals: list[str] = field(default_factory=list)
     traffic: dict[str, int] = field(default_factory=dict)
     undeclared: dict[str, int] = field(default_factory=dict)
     shared: int = 0
@@ -37,7 +39,7 @@ class AnalyticsCheck:
     @property
     def is_right(self) -> bool:
         """Whether all that is stored is as counted."""
-        return not self.differing and not self.days
+        return not self.differing and not self.days and not self.totals
 
 
 def check_bitmaps(connection: Connection, analytics: Analytics) -> AnalyticsCheck:

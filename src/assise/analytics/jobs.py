@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from assise.analytics.fold import fold
+from assise.analytics.fold import LOCK, fold
 from assise.analytics.forward import job as forward_job
 from assise.analytics.revenue import job as revenue_job
+from assise.analytics.sessions import keep_sessions
 from assise.analytics.spool import BATCH, Spool
 from assise.analytics.store import insert_sync
 from assise.analytics.tables import QUERIES
+from assise.analytics.totals import add_up
 from assise.manifest.sections.analytics import ANALYTICS
+from assise.postgres import locks
 from assise.postgres.connection import Connection
 from assise.settings import SPOOL_BYTES
 from assise.wording import count_of
@@ -36,8 +39,11 @@ def list_jobs(tables: LoadedTables) -> Sequence[Job]:
 
 
 def keep_up(connection: Connection, should_stop: Callable[[], bool], *, zone: str) -> str:
-    """Fold what came since."""
+    """Fold what came since, and add up totals."""
+    add_up(connection)
     batches = fold(connection, zone, should_stop)
+    with locks.hold(connection, LOCK, patience_s=60):
+        keep_sessions(connection, zone)
     return f"{count_of(batches, 'batch')} of events folded" if batches else ""
 
 
