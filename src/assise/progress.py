@@ -12,7 +12,7 @@ class Progress:
 
     `documents` have been done so far, and `position` of the `size` bytes of its file. `is_known`
     says that an earlier run did the last chunk, which was only read again. Other things than
-    documents are called `noun`, and `size` is their number.
+    documents are called `noun`, and `size` is their number, or `in_bytes`.
     """
 
     step: str
@@ -22,6 +22,7 @@ class Progress:
     size: int
     is_known: bool = False
     noun: str = "document"
+    in_bytes: bool = False
 
 
 OnProgress = Callable[[Progress], None]

@@ -51,6 +51,7 @@ class Model:
         default_factory=list
     )
     users: set[str] = field(default_factory=set)
+    erased: set[str] = field(default_factory=set)
 
     def group(self, person: str) -> set[str]:
         """The ids that are one person with this one."""
@@ -64,6 +65,8 @@ class Model:
         """The next event."""
         properties = json.loads(event.properties)
         person = event.distinct_id
+        if person in self.erased:
+            return
         other = properties.get("$anon_distinct_id") or properties.get("alias")
         if other:
             one, two = self.group(person), self.group(other)
@@ -82,6 +85,15 @@ class Model:
         self.did.append((event.event, person, day, event.at, properties))
         if "$process_person_profile" not in properties:
             self.users.add(person)
+
+    def erase(self, person: str) -> None:
+        """Erase somebody with all ids; events of before that come later are not taken."""
+        ids = self.group(person)
+        self.groups.remove(ids)
+        self.erased |= ids
+        self.identified -= ids
+        self.users -= ids
+        self.did = [each for each in self.did if each[1] not in ids]
 
     def who(self, event: str, first: dt.date, last: dt.date) -> set[int]:
         """The users who did an event on some days; the empty event is any."""

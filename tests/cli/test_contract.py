@@ -6,6 +6,7 @@ and help imports no part.
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -42,7 +43,10 @@ SERVER = "postgresql://me@db.internal/app"
 MONGO = "mongodb://localhost:27017/app"
 HURRIED = f"'{MONGO}?serverSelectionTimeoutMS=200'"
 BEFORE_A_LOAD = {"migrate", "infer", "load"}
-METRICS = ("active", "retention", "funnel", "trend", "lifecycle", "dashboard", "check")
+METRICS = (
+    *("active", "retention", "funnel", "trend", "lifecycle", "dashboard", "check"),
+    *("import", "erase"),
+)
 WITH_RULES = {
     *("access check", "access explain", "worker", "serve"),
     *(
@@ -94,6 +98,7 @@ REFUSED = {
     "assise migrate users.json --name app": "users.json does not exist",
 }
 """Examples that need a person, a certain dump, or a MongoDB."""
+EVENT = '{"event": "signup", "distinct_id": "u1", "timestamp": "2026-01-02T03:04:05Z"}\n'
 HEAVY = {"psycopg", "pydantic", "pymongo", "bson", "ruamel", "rich", "assise.project"}
 USER = {"_id": ObjectId("507f1f77bcf86cd799430007"), "name": "Anna"}
 CATALOG = """SELECT relname::text, relkind::text, reltuples, pg_relation_size(oid)
@@ -216,6 +221,8 @@ def check_promises(name: str, place: Place) -> None:
         write_dump(dump, {"users": [USER], "projects": [{"_id": ObjectId(), "user": USER["_id"]}]})
         project.path.write_text(RULES)
         project.migrate(dump)
+        (place.folder / "events.jsonl").write_text(EVENT)
+        (place.folder / "events.jsonl.gz").write_bytes(gzip.compress(EVENT.encode()))
         (place.folder / "queries.tsv").write_text("q1\tapp\n")
         (place.folder / "judgements.tsv").write_text(
             f"q1\t{'0' * 8}-0000-0000-0000-{'0' * 12}\t1\n"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from assise.analytics.event import SHARED_IDS, SYSTEM_EVENTS
-from assise.analytics.fold import count_users
+from assise.analytics.fold import count_users, read_days
 from assise.analytics.kinds import PROPERTIES
 from assise.analytics.picture import ANY, EventDay, fetch_rows, make_bitmap
 from assise.analytics.tables import QUERIES
@@ -17,6 +18,12 @@ from assise.postgres.connection import Connection
 
 if TYPE_CHECKING:
     from pyroaring import BitMap
+
+PART = 500_000
+"""Events that are counted at once, about."""
+
+LEAST, MOST, MARGIN = dt.date(2, 1, 9), dt.date(9998, 12, 20), dt.timedelta(3)
+"""Between these days a day stands for itself; at the ends also for all beyond."""
 
 
 @dataclass
@@ -43,35 +50,32 @@ class AnalyticsCheck:
 
 
 def check_bitmaps(connection: Connection, analytics: Analytics) -> AnalyticsCheck:
-    """Compare bitmaps, numbers of events and counts of users with those that the events give."""
+    """Compare bitmaps, numbers of events and counts of users with those that the events give.
+
+    Days whose events were dropped, as they are older than events are kept, cannot be compared.
+    """
     found = AnalyticsCheck()
     with connection.transaction(isolation="REPEATABLE READ"):
         (state,) = fetch_rows(connection, QUERIES["state"])
         place = {"xid": state["xid"], "number": state["number"], "shared": sorted(SHARED_IDS)}
-        counted: dict[EventDay, tuple[BitMap, int]] = {}
-        for row in fetch_rows(
-            connection, QUERIES.fill("recount"), {**place, "zone": analytics.timezone}
-        ):
-            is_system = row["event"] in SYSTEM_EVENTS
-            persons = make_bitmap() if is_system else make_bitmap(row["persons"])
-            counted[row["event"], row["day"]] = persons, row["events"]
-            if not is_system:
-                before, events = counted.get((ANY, row["day"]), (make_bitmap(), 0))
-                counted[ANY, row["day"]] = before | persons, events + row["events"]
-        stored = {
-            (row["event"], row["day"]): (make_bitmap(bytes(row["persons"])), row["events"])
-            for row in fetch_rows(connection, QUERIES["stored"])
-        }
-        empty = make_bitmap(), 0
-        keys = counted.keys() | stored.keys()
-        found.compared = len(keys)
-        found.differing = sorted(
-            key for key in keys if counted.get(key, empty) != stored.get(key, empty)
-        )
+        place["zone"] = analytics.timezone
+        dropped = connection.scalar(QUERIES["dropped"], {"zone": analytics.timezone})
+        horizon = dropped if isinstance(dropped, dt.date) else dt.date.min
         users = make_bitmap(bytes(state["users"] or b""))
-        by_day = {
-            day: persons & users for (event, day), (persons, _) in counted.items() if not event
-        }
+        by_day: dict[dt.date, BitMap] = {}
+        for days in _list_parts(connection, place):
+            counted = _recount(connection, place, days)
+            stored = read_days(connection, days)
+            empty = make_bitmap(), 0
+            for key in counted.keys() | stored.keys():
+                event, day = key
+                right = (counted if day > horizon else stored).get(key, empty)
+                if not event:
+                    by_day[day] = right[0] & users
+                found.compared += day > horizon
+                if stored.get(key, empty) != right:
+                    found.differing.append(key)
+        found.differing.sort()
         span = {"first": dt.date.min, "last": dt.date.max}
         found.days = [
             row["day"]
@@ -80,6 +84,37 @@ def check_bitmaps(connection: Connection, analytics: Analytics) -> AnalyticsChec
         ]
         _list_kinds(connection, analytics, found)
     return found
+
+
+def _list_parts(connection: Connection, place: Mapping[str, object]) -> list[list[dt.date]]:
+    """All days with something stored or to count, in order, some events at a time."""
+    parts, events = [list[dt.date]()], 0
+    for row in fetch_rows(connection, QUERIES["sizes"], place):
+        if parts[-1] and events + row["events"] > PART:
+            parts.append([])
+            events = 0
+        parts[-1].append(row["day"])
+        events += row["events"]
+    return parts
+
+
+def _recount(
+    connection: Connection, place: Mapping[str, object], days: list[dt.date]
+) -> dict[EventDay, tuple[BitMap, int]]:
+    counted: dict[EventDay, tuple[BitMap, int]] = {}
+    if not days:
+        return counted
+    # Three days more hold each moment of these days in any time zone.
+    first, last = max(days[0], LEAST) - MARGIN, min(days[-1], MOST) + MARGIN
+    span = {"since": first if days[0] > LEAST else None, "until": last if days[-1] < MOST else None}
+    for row in fetch_rows(connection, QUERIES["recount"], {**place, **span, "days": days}):
+        is_system = row["event"] in SYSTEM_EVENTS
+        persons = make_bitmap() if is_system else make_bitmap(row["persons"])
+        counted[row["event"], row["day"]] = persons, row["events"]
+        if not is_system:
+            before, events = counted.get((ANY, row["day"]), (make_bitmap(), 0))
+            counted[ANY, row["day"]] = before | persons, events + row["events"]
+    return counted
 
 
 def _list_kinds(connection: Connection, analytics: Analytics, found: AnalyticsCheck) -> None:

@@ -75,6 +75,7 @@ def _fold_batch(connection: Connection, zone: str) -> bool:
     )
     with connection.transaction():
         parameters = {**place, "zone": zone, "shared": sorted(SHARED_IDS)}
+        connection.execute(QUERIES["erase_late"], parameters)
         rows = fetch_rows(connection, QUERIES.fill("merges"), parameters)
         ids = {each for row in rows for each in (row["distinct_id"], row["other"]) if each}
         parameters["ids"] = sorted(ids)
@@ -93,22 +94,21 @@ def _write(
         connection.execute(QUERIES["move_identities"], {"old": [*moved], "new": [*moved.values()]})
     if changes.named:
         connection.execute(QUERIES["identify"], {"persons": sorted(changes.named)})
-    users = make_bitmap(bytes(state["users"] or b""))
+    before = make_bitmap(bytes(state["users"] or b""))
     old = make_bitmap(sorted(moved))
-    became = changes.users - users
-    users = move(users, moved, old) | changes.users
-    bitmaps = _load(connection, [day for _, day in changes.groups])
+    users = move(before, moved, old) | changes.users
+    bitmaps = read_days(connection, [day for _, day in changes.groups])
     dirty = {day for _, day in changes.groups}
-    changed = old | became
+    changed = old | (users - before)
     changed &= make_bitmap(range(state["last"] + 1))
     if changed:
         dirty |= _find_days(connection, changed)
-        bitmaps |= _load(connection, sorted(dirty - {day for _, day in bitmaps}))
+        bitmaps |= read_days(connection, sorted(dirty - {day for _, day in bitmaps}))
     for key, (persons, count) in bitmaps.items():
         bitmaps[key] = move(persons, moved, old), count
     for key, (persons, count) in changes.groups.items():
-        before, counted = bitmaps.get(key, (make_bitmap(), 0))
-        bitmaps[key] = before | persons, counted + count
+        known, counted = bitmaps.get(key, (make_bitmap(), 0))
+        bitmaps[key] = known | persons, counted + count
     put_bitmaps(connection, bitmaps)
     put_daily(connection, dirty, users)
     connection.execute(QUERIES["put_state"], {**parameters, **_state(state, users)})
@@ -118,7 +118,8 @@ def _state(state: Record, users: BitMap) -> dict[str, object]:
     return {"here": state["here"], "users": users.serialize()}
 
 
-def _load(connection: Connection, days: list[dt.date]) -> dict[EventDay, tuple[BitMap, int]]:
+def read_days(connection: Connection, days: list[dt.date]) -> dict[EventDay, tuple[BitMap, int]]:
+    """Persons and numbers of events of all events on some days."""
     rows = fetch_rows(connection, QUERIES["all_bitmaps"], {"days": days})
     return {
         (row["event"], row["day"]): (make_bitmap(bytes(row["persons"])), row["events"])
@@ -153,6 +154,7 @@ def put_daily(connection: Connection, dirty: set[dt.date], users: BitMap) -> Non
     """
     connection.execute(QUERIES["forget_sessions"], {"days": sorted(dirty)})
     last = connection.scalar(QUERIES["last_day"])
+    connection.execute(QUERIES["forget_later"], {"last": last})
     if not isinstance(last, dt.date) or not dirty:
         return
     days = {day + dt.timedelta(n) for day in dirty for n in range(30)}

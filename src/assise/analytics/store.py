@@ -32,3 +32,9 @@ def insert_sync(connection: Connection, events: Sequence[Event]) -> Kept:
     """Like `insert`, with the connection of a command or of a job; one transaction of its own."""
     kept = int(str(connection.scalar(QUERIES["track"], as_parameters(events))))
     return Kept(kept, len(events) - kept)
+
+
+def insert_history(connection: Connection, events: Sequence[Event]) -> Kept:
+    """Like `insert_sync`, for events of before: they stand in the month in which they were."""
+    kept = int(str(connection.scalar(QUERIES["track_history"], as_parameters(events))))
+    return Kept(kept, len(events) - kept)

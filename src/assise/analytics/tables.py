@@ -62,10 +62,6 @@ def forget(connection: Connection, load: str) -> None:
 
     Events are not undone with a load. The caller has the lock of the bookkeeping, and a transaction.
     """
-    version = bookkeeping.find_version(connection, PART)
-    if version >= TOTALS:
-        connection.execute(QUERIES["forget_totals"], {"load": load})
-    if version and not connection.scalar(QUERIES["has_events"]):
+    if bookkeeping.find_version(connection, PART):
         bookkeeping.upgrade(connection, PART)
-        connection.execute(QUERIES["drop"])
-        bookkeeping.forget(connection, PART)
+        _MADE.forget(connection, load)

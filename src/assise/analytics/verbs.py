@@ -5,25 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from assise.analytics.check import AnalyticsCheck, check_bitmaps
 from assise.analytics.dashboard import Dashboard, finish, read_dashboard
+from assise.analytics.erasure import Erased, check_id, erase, find_person
 from assise.analytics.fold import fold
+from assise.analytics.history import ImportReport, Reading, import_file, size_of
 from assise.analytics.picture import Picture, fetch_rows, read_whole, run
 from assise.analytics.revenue.files import read_file
 from assise.analytics.revenue.metrics import current
 from assise.analytics.revenue.report import RevenueReport, read_objects_report, read_report
+from assise.analytics.spool import Spool
 from assise.analytics.totals import find_differing
 from assise.errors import UsageError
 from assise.manifest.sections.analytics import ANALYTICS, Analytics
 from assise.postgres.asking import Asking
 from assise.postgres.connection import Connection
 from assise.postgres.pool import Arguments, Record
+from assise.progress import Progress
 from assise.schema.analytics import list_counted
-from assise.workspace import LoadedTables, OpenTables, Workspace
+from assise.settings import SPOOL_BYTES
+from assise.wording import count_of
+from assise.workspace import CONFIRM, Confirm, LoadedTables, OpenTables, Workspace, refuse
 
 T = TypeVar("T")
 
@@ -99,6 +105,48 @@ class AnalyticsVerbs:
             if stripe is None:
                 return read_report(connection, tables)
             return read_objects_report(connection, tables, read_file(stripe))
+
+    def import_events(
+        self, path: Path, *, confirm: Confirm = refuse, dry_run: bool = False
+    ) -> ImportReport:
+        """Keep the events of a file that are not known yet: one a line, also packed by gzip.
+
+        Raises:
+            UsageError: the answer was no, or as `read`. SourceError: the file cannot be read.
+        """
+        size = size_of(path)
+
+        def show(reading: Reading) -> None:
+            progress = Progress("import", path.name, reading.lines, reading.position, size)
+            self.workspace.progress(replace(progress, noun="line", in_bytes=True))
+
+        with self._open() as (connection, tables, analytics):
+            where = self.workspace.describe_target(tables.manifest)
+            question = f"import {path.name} into the events of {where}"
+            if not dry_run and not confirm(question):
+                raise UsageError("nothing was imported", remedy=CONFIRM)
+            keep = analytics.events.keep
+            return import_file(path, connection, keep=keep, on_progress=show, is_dry=dry_run)
+
+    def erase(self, id_: str, *, confirm: Confirm = refuse, dry_run: bool = False) -> Erased:
+        """Erase the person of an id: events, ids and marks in the numbers; none of them comes back.
+
+        Raises:
+            UsageError: everybody has this id, the answer was no, or as `read`.
+        """
+        check_id(id_)
+        with self._open() as (connection, tables, analytics):
+            fold(connection, analytics.timezone)
+            found = find_person(connection, id_)
+            if dry_run:
+                return found
+            where = self.workspace.describe_target(tables.manifest)
+            what = f"{count_of(found.events, 'event')} of {count_of(found.ids, 'id')}"
+            if not confirm(f"erase {id_!r} from {where}: {what}, for good"):
+                raise UsageError("nothing was erased", remedy=CONFIRM)
+            folder = self.workspace.path.parent / ".assise" / "events"
+            spool = Spool(folder, self.workspace.setting(SPOOL_BYTES))
+            return erase(connection, id_, zone=analytics.timezone, spool=spool)
 
     @contextmanager
     def _open(self) -> Iterator[tuple[Connection, LoadedTables, Analytics]]:

@@ -76,12 +76,12 @@ class Terminal:
             self.say(self._describe(progress))
 
     def _describe(self, progress: Progress) -> str:
-        if progress.noun != "document":
+        if progress.noun != "document" and not progress.in_bytes:
             done = count_of(progress.documents, progress.noun)
             return f"{progress.step} {escape(progress.collection)}: {done} of {progress.size:,}"
         share = 100 * progress.position // max(1, progress.size)
         parts = [
-            f"{progress.step} {escape(progress.collection)}: {count_of(progress.documents, 'document')}",
+            f"{progress.step} {escape(progress.collection)}: {count_of(progress.documents, progress.noun)}",
             f"{share} % of {format_bytes(progress.size)}",
             *self._rates(progress),
         ]
@@ -167,7 +167,7 @@ class Terminal:
         documents, size = self._documents / self._seconds, self._bytes / self._seconds
         left = round(max(0, progress.size - progress.position) / size)
         return [
-            f"{documents:,.0f} documents/s",
+            f"{documents:,.0f} {self._last.noun}s/s",
             f"{format_bytes(round(size))}/s",
             f"{left // 60}:{left % 60:02} left",
         ]

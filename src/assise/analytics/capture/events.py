@@ -12,7 +12,7 @@ from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from assise.analytics.capture.elements import read_events
-from assise.analytics.capture.times import correct, read_time
+from assise.analytics.capture.times import AHEAD, correct, read_time
 from assise.analytics.event import Event
 from assise.errors import RequestError
 
@@ -65,6 +65,46 @@ def read_batch(text: str, *, now: dt.datetime, sent_at: object = None) -> SentBa
 def _find_key(fields: dict[str, object]) -> str | None:
     found = fields.get("api_key") or fields.get("token") or fields.get("$token")
     return found if isinstance(found, str) else None
+
+
+def read_history(text: str) -> SentBatch:
+    """Read the events of a line of before: as SDKs send them, or as PostHog exports them.
+
+    No clock is corrected, as nobody knows when the line came. What has no time is no event here: it
+    would have happened now.
+
+    Raises:
+        RequestError: it is no JSON, or too large.
+    """
+    reading = _Reading()
+    fields = read_events(text, lambda element: reading.take(_read_export(element)))
+    sent = read_time(fields.get("sent_at") or fields.get("sentAt"))
+    latest = dt.datetime.now(dt.UTC) + AHEAD
+    timed = []
+    for each in reading.elements:
+        at = read_time(each.time)
+        is_known = sent is not None and isinstance(each.offset, int | float)
+        if is_known or (at is not None and at <= latest):
+            timed.append(each)
+    events = [each.finish(None, sent or latest - AHEAD, Counter()) for each in timed]
+    malformed = reading.malformed + len(reading.elements) - len(timed)
+    return SentBatch(events, frozenset(reading.keys), malformed, fields)
+
+
+def _read_export(element: object) -> object:
+    """An event of an export as an SDK would have sent it."""
+    if not isinstance(element, dict):
+        return element
+    found = dict(element)
+    if isinstance(text := found.get("properties"), str):
+        found["properties"] = read_fields(text)
+    if found.get("uuid") is None:
+        found["uuid"] = found.get("id")
+    if chain := found.get("elements_chain"):
+        properties = found.get("properties")
+        given = properties if isinstance(properties, dict) else {}
+        found["properties"] = {"$elements_chain": chain, **given}
+    return found
 
 
 class _Element(NamedTuple):

@@ -5,11 +5,26 @@ SELECT assise.analytics_track(
     %(sessions)s::text[], %(traffics)b::text[], %(properties)b::text[]
 ) AS kept
 
+-- track_history --
+-- Keep events of before that are not known yet; how many.
+SELECT assise.analytics_track(
+    %(uuids)b::uuid[], %(events)b::text[], %(ids)b::text[], %(ats)b::timestamptz[], %(sents)b::text[],
+    %(sessions)s::text[], %(traffics)b::text[], %(properties)b::text[], true
+) AS kept
+
+-- count_seen --
+-- How many of some uuids are known.
+SELECT count(*) FROM assise.analytics_seen WHERE uuid = ANY (%(uuids)s::uuid[])
+
 -- partitions --
 -- Make the partitions of the next months.
 SELECT assise.analytics_partitions()
 
--- has_events --
+-- partitions_of --
+-- Make the partitions of the months of some times.
+SELECT assise.analytics_partitions(%(months)s::timestamptz[])
+
+-- has_objects --
 -- Whether there is an event.
 SELECT EXISTS (SELECT FROM assise.analytics_events)
 
@@ -17,11 +32,12 @@ SELECT EXISTS (SELECT FROM assise.analytics_events)
 -- The roles that are in the server, of these.
 SELECT rolname FROM pg_roles WHERE rolname = ANY (%(names)s)
 
--- drop --
+-- drop_objects --
 -- Drop the tables and functions of this part.
 DROP TABLE assise.analytics_events, assise.analytics_seen, assise.analytics_identity, assise.analytics_bitmap,
     assise.analytics_daily, assise.analytics_state, assise.analytics_forward, assise.analytics_refused,
-    assise.analytics_subscription, assise.analytics_total, assise.analytics_object, assise.analytics_session;
+    assise.analytics_subscription, assise.analytics_erased, assise.analytics_dropped, assise.analytics_total,
+    assise.analytics_object, assise.analytics_session;
 DROP SEQUENCE assise.analytics_event_number, assise.analytics_person_number;
 DROP FUNCTION assise.analytics_track, assise.analytics_partitions, assise.analytics_drop_old, assise.analytics_count
 
@@ -32,6 +48,10 @@ DELETE FROM assise.analytics_seen WHERE arrived < now() - interval '30 days'
 -- drop_old --
 -- Drop the partitions that are old enough; how many.
 SELECT assise.analytics_drop_old(%(keep)s::interval)
+
+-- oldest --
+-- The begin of the oldest month whose events are kept.
+SELECT date_trunc('month', now() - %(keep)s::interval, 'UTC') AS oldest
 
 -- state --
 -- How far events are folded, and what this session sees now.
@@ -148,6 +168,10 @@ ON CONFLICT (day) DO UPDATE SET dau = excluded.dau, wau = excluded.wau, mau = ex
 -- The users of days.
 SELECT day, dau, wau, mau FROM assise.analytics_daily WHERE day BETWEEN %(first)s AND %(last)s
 
+-- forget_later --
+-- Forget the users of days behind the last one.
+DELETE FROM assise.analytics_daily WHERE %(last)s::date IS NULL OR day > %(last)s::date
+
 -- last_day --
 -- The last day on which anybody was active.
 SELECT max(day) AS day FROM assise.analytics_bitmap WHERE event = ''
@@ -229,14 +253,29 @@ DELETE FROM assise.analytics_session WHERE day = ANY (%(days)s::date[]) OR day -
 -- Forget the sessions of all days.
 DELETE FROM assise.analytics_session
 
+-- sizes --
+-- All days with something stored or to count, and how many events they have.
+SELECT day, sum(events)::bigint AS events FROM (
+    SELECT DISTINCT day, 0 AS events FROM assise.analytics_bitmap
+    UNION ALL
+    SELECT least(greatest((at AT TIME ZONE %(zone)s)::date, '0002-01-01'), '9998-12-31'), count(*) FROM assise.analytics_events
+    WHERE (xid, number) <= (%(xid)s::xid8, %(number)s) AND traffic IN ('person', 'anonymous', 'system') GROUP BY 1
+) AS found GROUP BY 1 ORDER BY 1
+
+-- dropped --
+-- The last day of which events were dropped.
+SELECT max((at AT TIME ZONE %(zone)s)::date) AS day FROM assise.analytics_dropped
+
 -- recount --
--- The persons of each event and day, counted from the events that are folded.
+-- The persons of each event and day, of some days, counted from the events that are folded.
 SELECT event, least(greatest((at AT TIME ZONE %(zone)s)::date, '0002-01-01'), '9998-12-31') AS day, count(*) AS events,
-    coalesce(array_agg(DISTINCT i.person) FILTER (WHERE i.person IS NOT NULL), '{{}}') AS persons
+    coalesce(array_agg(DISTINCT i.person) FILTER (WHERE i.person IS NOT NULL), '{}') AS persons
 FROM (
     SELECT event, at, distinct_id, traffic IN ('person', 'anonymous') AND lower(btrim(btrim(btrim(distinct_id), '''"'))) <> ALL (%(shared)s::text[]) AS has_person
     FROM assise.analytics_events
     WHERE (xid, number) <= (%(xid)s::xid8, %(number)s) AND traffic IN ('person', 'anonymous', 'system')
+        AND at >= coalesce(%(since)s::timestamptz, '-infinity') AND at < coalesce(%(until)s::timestamptz, 'infinity')
+        AND least(greatest((at AT TIME ZONE %(zone)s)::date, '0002-01-01'), '9998-12-31') = ANY (%(days)s::date[])
 ) AS e LEFT JOIN assise.analytics_identity AS i ON has_person AND md5(i.distinct_id) = md5(e.distinct_id)
 GROUP BY 1, 2
 
@@ -244,10 +283,6 @@ GROUP BY 1, 2
 -- The events that there are, with their traffic, and how many.
 SELECT event, traffic, count(*) AS events, count(*) FILTER (WHERE lower(btrim(btrim(btrim(distinct_id), '''"'))) = ANY (%(shared)s::text[])) AS shared
 FROM assise.analytics_events GROUP BY 1, 2 ORDER BY 1, 2
-
--- stored --
--- All that is stored of events and days.
-SELECT event, day, persons, events FROM assise.analytics_bitmap
 
 -- counts --
 -- How often events happened, as far as they are folded.
@@ -292,7 +327,72 @@ WITH gone AS (
 )
 INSERT INTO assise.analytics_total SELECT relation, day, sum(rows) FROM gone GROUP BY 1, 2 HAVING day IS NULL OR sum(rows) <> 0
 
--- forget_totals --
--- Forget what counted the tables of a load, which are gone.
-WITH gone AS (DELETE FROM assise.analytics_object WHERE load = %(load)s)
-DELETE FROM assise.analytics_total WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = relation)
+-- forget --
+-- Forget what counted the tables of a load, which are gone with their triggers.
+WITH objects AS (DELETE FROM assise.analytics_object WHERE load = %(load)s),
+totals AS (DELETE FROM assise.analytics_total WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = relation))
+SELECT NULL::text AS drop_sql WHERE false
+
+-- ids_of_person --
+-- All ids of the persons of some ids.
+SELECT o.distinct_id FROM assise.analytics_identity AS i JOIN assise.analytics_identity AS o USING (person)
+WHERE md5(i.distinct_id) = ANY (SELECT md5(id) FROM unnest(%(ids)s::text[]) AS given (id))
+
+-- count_person --
+-- How many of some ids there are, and how many events they have.
+SELECT count(DISTINCT distinct_id) AS ids, count(*) AS events FROM assise.analytics_events WHERE distinct_id = ANY (%(ids)s::text[])
+
+-- note_erased --
+-- Note that the person of these ids is erased.
+INSERT INTO assise.analytics_erased (id, at)
+SELECT sha256(convert_to(id, 'UTF8')), clock_timestamp() FROM unnest(%(ids)s::text[]) AS given (id)
+ON CONFLICT (id) DO UPDATE SET at = excluded.at
+
+-- erase_identities --
+-- Erase ids; whose they were.
+WITH gone AS (
+    DELETE FROM assise.analytics_identity
+    WHERE md5(distinct_id) = ANY (SELECT md5(id) FROM unnest(%(ids)s::text[]) AS given (id)) RETURNING person
+)
+SELECT DISTINCT person FROM gone
+
+-- erase_events --
+-- Erase the events of ids; how many, and how many of them were counted, by event and day.
+WITH gone AS (
+    DELETE FROM assise.analytics_events WHERE distinct_id = ANY (%(ids)s::text[])
+    RETURNING uuid, event, at, traffic IN ('person', 'anonymous', 'system') AND (xid, number) <= (%(xid)s::xid8, %(number)s) AS is_counted
+), refused AS (
+    DELETE FROM assise.analytics_refused AS r USING gone WHERE r.uuid = gone.uuid
+)
+SELECT event, least(greatest((at AT TIME ZONE %(zone)s)::date, '0002-01-01'), '9998-12-31') AS day, count(*) AS events,
+    count(*) FILTER (WHERE is_counted) AS counted
+FROM gone GROUP BY 1, 2
+
+-- erase_others --
+-- Take erased ids out of the events of others, which name them to merge with.
+UPDATE assise.analytics_events SET properties = properties - '$anon_distinct_id' - 'alias'
+WHERE event IN ('$identify', '$create_alias', '$merge_dangerously')
+    AND (properties ->> '$anon_distinct_id' = ANY (%(ids)s::text[]) OR properties ->> 'alias' = ANY (%(ids)s::text[]))
+
+-- erase_late --
+-- Erase the events of erased persons that were kept meanwhile.
+DELETE FROM assise.analytics_events
+WHERE (xid, number) > (%(xid)s::xid8, %(number)s) AND (xid, number) <= (%(to_xid)s::xid8, %(to_number)s)
+    AND EXISTS (SELECT FROM assise.analytics_erased)
+    AND EXISTS (SELECT FROM assise.analytics_erased AS x WHERE x.id = sha256(convert_to(distinct_id, 'UTF8')) AND analytics_events.at <= x.at)
+
+-- days --
+-- The days of which something is stored.
+SELECT DISTINCT day FROM assise.analytics_bitmap ORDER BY 1
+
+-- forget_empty --
+-- Forget events and days without events.
+DELETE FROM assise.analytics_bitmap WHERE events <= 0
+
+-- put_users --
+-- Write who is a user.
+UPDATE assise.analytics_state SET users = %(users)s, version = version + 1
+
+-- is_forwarded --
+-- Whether events were sent elsewhere.
+SELECT EXISTS (SELECT FROM assise.analytics_forward WHERE sent > 0)

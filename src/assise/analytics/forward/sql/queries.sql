@@ -1,13 +1,14 @@
 -- next --
--- The next events behind the last one that was sent; none of a transaction beside which another runs.
+-- The next events behind the last one that was sent; none of a transaction beside which another runs, and no history, whose uuids are never forgotten.
 SELECT uuid, event, distinct_id, at, properties, xid, number
 FROM (
     SELECT *, sum(octet_length(properties)) OVER (ORDER BY xid, number) - octet_length(properties) AS before
     FROM (
         SELECT uuid, event, distinct_id, at, properties::text AS properties, xid, number
-        FROM assise.analytics_events
+        FROM assise.analytics_events AS e
         WHERE (xid, number) > (%(xid)s::xid8, %(number)s)
             AND xid < pg_snapshot_xmin(pg_current_snapshot())
+            AND NOT EXISTS (SELECT FROM assise.analytics_seen AS s WHERE s.uuid = e.uuid AND s.arrived = 'infinity')
         ORDER BY xid, number LIMIT %(size)s
     ) AS e
 ) AS e WHERE before < %(bytes)s ORDER BY xid, number
