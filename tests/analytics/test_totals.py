@@ -17,9 +17,18 @@ from psycopg.conninfo import make_conninfo
 from tests.analytics.shop import PROJECTS, USERS
 from tests.dumps import confirm
 
+from assise.analytics.activity import (
+    Buckets,
+    Mode,
+    Retention,
+    RetentionQuestion,
+    read_retention,
+)
 from assise.analytics.dashboard import EngagementMetrics
 from assise.analytics.event import Event
 from assise.analytics.jobs import keep_up
+from assise.analytics.picture import open_picture, read_whole
+from assise.analytics.picture import run as run_asking
 from assise.analytics.store import insert_sync
 from assise.app import App
 from assise.cli.run import run
@@ -164,6 +173,48 @@ def test_sessions_are_kept_by_day_and_late_events_count(shop: Project, database:
         for _ in range(2):
             keep_up(connection, lambda: False, zone=ZONE)
             assert read() == count_minutes(events)
+
+
+@pytest.mark.usefixtures("shop")
+def test_kept_cells_are_what_bitmaps_give_until_something_comes(
+    database: str, query: Query
+) -> None:
+    now, chance = dt.datetime.now(dt.UTC), random.Random(5)
+    events = [
+        Event(uuid4(), name, f"u{n}", now - dt.timedelta(days=ago))
+        for n in range(40)
+        for name, ago in (("signup", n), ("login", chance.randrange(n + 1)), ("signup", n // 2))
+    ]
+
+    def ask(connection: Connection, mode: Mode, first: int, periods: int) -> Retention:
+        today = run_asking(open_picture(ZONE), connection).today
+        buckets = Buckets(today - dt.timedelta(first), today - dt.timedelta(first // 3))
+        asked = RetentionQuestion("signup", "", buckets, periods, mode)
+        return run_asking(
+            read_whole(ZONE, lambda picture: read_retention(picture, asked)), connection
+        )
+
+    def read_all(connection: Connection) -> list[Retention]:
+        sizes = [(179, 90), (7, 3), (200, 5), (9, 91)]
+        return [ask(connection, mode, *size) for mode in ("first", "recurring") for size in sizes]
+
+    with Connection(database) as connection:
+        insert_sync(connection, events)
+        live = read_all(connection)
+        keep_up(connection, lambda: False, zone=ZONE)
+        assert query("SELECT mode FROM assise.analytics_cell ORDER BY 1") == [
+            ("first",),
+            ("recurring",),
+        ]
+        assert read_all(connection) == live
+        # They are read, and not counted: something wrong in them shows.
+        query("UPDATE assise.analytics_cell SET counts[180][1] = 1000")
+        assert ask(connection, "first", 0, 1).rows[0].size == 1_000
+        insert_sync(connection, [Event(uuid4(), "signup", "u99", now - dt.timedelta(days=4))])
+        late = read_all(connection)
+        assert late != live
+        keep_up(connection, lambda: False, zone=ZONE)
+        assert read_all(connection) == late
 
 
 def count_minutes(events: list[Event]) -> float:

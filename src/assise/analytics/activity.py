@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from assise.analytics.calendar import By, WeekStart, add, list_starts, start_of
+from assise.analytics.cells import BACK, PERIODS, START, Cells, read_cells
 from assise.analytics.fold import count_users
 from assise.analytics.picture import ANY, Picture, make_bitmap
 from assise.analytics.tables import QUERIES
@@ -117,6 +118,10 @@ def read_retention(picture: Picture, asked: RetentionQuestion) -> Asking[Retenti
     """The cells of a retention table."""
     buckets, by = asked.buckets, asked.buckets.by
     starts = buckets.starts
+    if by == "day" and (asked.start, asked.back) == (START, BACK):
+        kept = yield from read_cells(picture, asked.mode, starts=starts, periods=asked.periods)
+        if kept is not None:
+            return Retention(asked.mode, by, _join_cells(picture, starts, kept))
     end = add(starts[-1], by, asked.periods) if starts else picture.today
     cohorts = yield from _read_cohorts(picture, asked, starts)
     last = picture.today if asked.mode == "unbounded" else end
@@ -136,6 +141,21 @@ def read_retention(picture: Picture, asked: RetentionQuestion) -> Asking[Retenti
         counts[0] = len(cohort)
         rows.append(RetentionRow(start, len(cohort), counts, complete))
     return Retention(asked.mode, by, rows)
+
+
+def _join_cells(picture: Picture, starts: Sequence[dt.date], cells: Cells) -> list[RetentionRow]:
+    """Rows of cells that are kept."""
+    days = {start + dt.timedelta(k) for start in starts[:1] for k in range(len(starts) + PERIODS)}
+    is_over = {day: picture.is_over(day) for day in days}
+    return [
+        RetentionRow(
+            start,
+            counts[0] or 0,
+            counts,
+            [is_over[start + dt.timedelta(k)] for k in range(len(counts))],
+        )
+        for start, counts in zip(starts, cells, strict=True)
+    ]
 
 
 def _find(returns: Mapping[dt.date, BitMap], cell: dt.date, mode: Mode) -> BitMap:

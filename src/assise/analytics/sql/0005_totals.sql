@@ -49,3 +49,11 @@ CREATE TABLE assise.analytics_session (
     sessions bigint NOT NULL,
     seconds numeric NOT NULL
 );
+
+-- Cells of retention by day, as they were after a fold on a day: a row for each cohort.
+CREATE TABLE assise.analytics_cell (
+    mode text PRIMARY KEY,
+    version bigint NOT NULL,
+    today date NOT NULL,
+    counts int[] NOT NULL
+);

@@ -37,7 +37,7 @@ SELECT rolname FROM pg_roles WHERE rolname = ANY (%(names)s)
 DROP TABLE assise.analytics_events, assise.analytics_seen, assise.analytics_identity, assise.analytics_bitmap,
     assise.analytics_daily, assise.analytics_state, assise.analytics_forward, assise.analytics_refused,
     assise.analytics_subscription, assise.analytics_erased, assise.analytics_dropped, assise.analytics_total,
-    assise.analytics_object, assise.analytics_session;
+    assise.analytics_object, assise.analytics_session, assise.analytics_cell;
 DROP SEQUENCE assise.analytics_event_number, assise.analytics_person_number;
 DROP FUNCTION assise.analytics_track, assise.analytics_partitions, assise.analytics_drop_old, assise.analytics_count
 
@@ -287,6 +287,16 @@ FROM assise.analytics_events GROUP BY 1, 2 ORDER BY 1, 2
 -- counts --
 -- How often events happened, as far as they are folded.
 SELECT event, sum(events)::bigint AS events FROM assise.analytics_bitmap WHERE event = ANY (%(events)s::text[]) GROUP BY 1
+
+-- cells --
+-- Cells of retention, as far as they are of this fold and day.
+SELECT counts[%(from)s:%(to)s][1:%(periods)s] AS counts FROM assise.analytics_cell
+WHERE mode = %(mode)s AND version = %(version)s AND today = %(today)s
+
+-- keep_cells --
+-- Keep cells of retention.
+INSERT INTO assise.analytics_cell (mode, version, today, counts) VALUES (%(mode)s, %(version)s, %(today)s, %(counts)s::int[])
+ON CONFLICT (mode) DO UPDATE SET version = excluded.version, today = excluded.today, counts = excluded.counts
 
 -- made --
 -- What counts the rows of a load's tables, in order.
