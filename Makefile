@@ -8,6 +8,8 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+NATIVE := $(VENV)/.native
+ENV := $(READY) $(NATIVE)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 DEMO ?= demo
 BENCH ?=
@@ -19,10 +21,10 @@ FIXED := -p randomly --randomly-seed=$(SEED) --hypothesis-seed=$(SEED) --duratio
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: enterable $(READY) ## sample data, their migration with its proof, questions in SQL; all in demo/
+demo: enterable $(ENV) ## sample data, their migration with its proof, questions in SQL; all in demo/
 	@$(BIN)/python examples/devora/demo.py '$(DEMO)'
 
-demo-intelia: enterable $(READY) ## two servers of PostgreSQL under one API, and its answers; all in demo-intelia/
+demo-intelia: enterable $(ENV) ## two servers of PostgreSQL under one API, and its answers; all in demo-intelia/
 	@$(BIN)/python examples/intelia/demo.py demo-intelia
 
 # As root, PostgreSQL runs as nobody: what it cannot reach is told before anything is downloaded.
@@ -32,7 +34,7 @@ enterable:
 	  echo 'As root, PostgreSQL runs as user nobody, who cannot enter $(CURDIR).' >&2; \
 	  echo 'Move the clone to a folder that everybody can enter, such as /opt, or be an ordinary user.' >&2; exit 1; }
 
-check: $(READY) ## format, lint, types, imports, references; prints budgets and the way of one document
+check: $(ENV) ## format, lint, types, imports, references; prints budgets and the way of one document
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -44,17 +46,17 @@ check: $(READY) ## format, lint, types, imports, references; prints budgets and 
 test: check ## check, then all tests but the soak, on the embedded PostgreSQL (SEED=1 WORKERS=auto)
 	$(PYTEST) $(FIXED)
 
-docs: $(READY) ## the site, in site/index.html; the references are made from the code first
+docs: $(ENV) ## the site, in site/index.html; the references are made from the code first
 	$(BIN)/python tools/references.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
-screens: $(READY) ## the pictures of the command line in docs/images, from the demo
+screens: $(ENV) ## the pictures of the command line in docs/images, from the demo
 	$(BIN)/python tools/screens.py
 
-contract: $(READY) ## the tests that depend on the server, on Debian's PostgreSQL 15
+contract: $(ENV) ## the tests that depend on the server, on Debian's PostgreSQL 15
 	ASSISE_TEST_SERVER=/usr/lib/postgresql/15/bin $(PYTEST) $(FIXED) -m 'contract and not soak'
 
-bench: $(READY) ## load, verify and infer against bare COPY and a script by hand, estimates, access rules, into benchmarks/results.md (BENCH='--runs 1')
+bench: $(ENV) ## load, verify and infer against bare COPY and a script by hand, estimates, access rules, into benchmarks/results.md (BENCH='--runs 1')
 	$(BIN)/python benchmarks/load.py $(BENCH)
 	$(BIN)/python benchmarks/estimate.py
 	$(BIN)/python benchmarks/live.py
@@ -62,10 +64,10 @@ bench: $(READY) ## load, verify and infer against bare COPY and a script by hand
 
 SOAK := $(BIN)/python tools/soak.py
 
-soak: $(READY) ## the long tests, in pieces that append to soak.log; the same call goes on
+soak: $(ENV) ## the long tests, in pieces that append to soak.log; the same call goes on
 	$(SOAK)
 
-soak-fuzz soak-kills soak-data soak-workers soak-long: $(READY) # the laws, random kills, what takes over ten seconds, several workers, millions of documents
+soak-fuzz soak-kills soak-data soak-workers soak-long: $(ENV) # the laws, random kills, what takes over ten seconds, several workers, millions of documents
 	$(SOAK) $@
 
 lock: pyproject.toml ## requirements.lock from pyproject.toml (UPGRADE=--upgrade for newer versions)
@@ -88,4 +90,13 @@ $(READY): requirements.lock pyproject.toml
 	@echo 'Making $(VENV) from requirements.lock: some 120 MB to download, a minute or two'
 	@$(PIP) install --require-hashes --only-binary :all: -r requirements.lock
 	@$(PIP) install --no-build-isolation --no-deps -e .
+	@touch $@
+
+# Without the crate everything works, and documents go through Python.
+$(NATIVE): $(READY) $(wildcard native/src/*.rs) native/Cargo.toml native/Cargo.lock native/pyproject.toml
+	@if ! command -v cargo >/dev/null; then \
+	  echo 'No cargo: assise-native is not built, documents go through Python (Rust 1.83 or later: https://rustup.rs)'; \
+	elif ! VIRTUAL_ENV='$(abspath $(VENV))' CARGO_TARGET_DIR='$(abspath build/native)' \
+	  $(BIN)/maturin develop --quiet --release --locked -m native/Cargo.toml; then \
+	  echo 'assise-native could not be built: documents go through Python'; fi
 	@touch $@

@@ -32,7 +32,7 @@ from psycopg import sql
 
 from assise.documents.equality import are_equal
 from assise.errors import InvalidBsonError
-from assise.mongo.bson_file import read_chunks
+from assise.mongo.chunks import Chunk
 from assise.mongo.dump import Dump, open_dump
 from assise.project import Project
 from assise.rows.shred import Shredder
@@ -88,13 +88,19 @@ def write_devora(folder: Path, users: int) -> None:
     subprocess.run(generate, check=True, stdout=subprocess.DEVNULL)
 
 
+def list_chunks(dump: Dump, name: str) -> Iterator[Chunk]:
+    """The chunks of a collection."""
+    pieces = dump.list_chunks([name], CHUNK_BYTES, is_read=True)
+    return (piece.chunk for piece in pieces if piece.chunk)
+
+
 def make_rows(project: Project, dump: Dump) -> Iterator[tuple[str, list[bytes]]]:
     """COPY statements of the schema `bare`, each with its rows."""
     for root, name in project.manifest.roots.items():
         shredder = Shredder(project.manifest.layout, root)
         rows: list[list[bytes]] = [[] for _ in shredder.layouts]
         seen: set[bytes] = set()
-        for chunk in read_chunks(dump.collection(name), CHUNK_BYTES):
+        for chunk in list_chunks(dump, name):
             batch = shredder.shred(chunk.documents)
             kept = []
             for key in batch.keys:
@@ -161,7 +167,7 @@ def try_naive(project: Project, dump: Dump) -> tuple[float, int, int]:
             rows = connection.execute(
                 sql.SQL("SELECT doc::text FROM {} ORDER BY ctid").format(table)
             )
-            for chunk in read_chunks(collection, CHUNK_BYTES):
+            for chunk in list_chunks(dump, collection.name):
                 missing += len(chunk.runs)
                 for _, raw in chunk.documents:
                     found = rows.fetchone()
@@ -187,7 +193,7 @@ def compare(folder: Path, source: Path, *, runs: int, workers: int) -> list[str]
     count = sum(
         len(chunk.documents) + len(chunk.runs)
         for collection in dump.collections
-        for chunk in read_chunks(collection, CHUNK_BYTES)
+        for chunk in list_chunks(dump, collection.name)
     )
     steps: dict[str, list[tuple[float, float]]] = {
         "bare COPY": [],

@@ -5,10 +5,10 @@ It names every setting, command and key, and its links lead somewhere.
 
 from __future__ import annotations
 
-import datetime as dt
 import doctest
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -19,7 +19,6 @@ from xml.etree import ElementTree as ET
 
 import bson
 import pytest
-from bson import ObjectId
 
 from assise.cli.nouns import list_commands
 from assise.errors import AssiseError
@@ -76,32 +75,9 @@ def steps(text: str) -> list[tuple[str, list[str]]]:
 
 
 def write_example(folder: Path, *, is_odd: bool) -> None:
-    """300 users and 500 projects, as a dump and as an archive.
-
-    Odd ones have a name that is a number, and a project twice.
-    """
-    start = dt.datetime(2024, 1, 31, 10, tzinfo=dt.UTC)
-    users: list[dict[str, object]] = [
-        {
-            "_id": ObjectId(f"507f1f77bcf86cd79943{i:04x}"),
-            "email": f"user{i}@example.org",
-            "fullName": 7 if is_odd and i == 9 else f"User {i}",
-            "createdAt": start + dt.timedelta(seconds=i),
-        }
-        for i in range(300)
-    ]
-    files = [{"path": "index.html", "content": "<p>"}, {"path": "app.js", "content": "1"}]
-    projects: list[dict[str, object]] = [
-        {
-            "_id": ObjectId(f"607f1f77bcf86cd79943{i:04x}"),
-            "userId": users[i % 300]["_id"],
-            "name": f"project {i}",
-            "price": 10 if i % 2 else 9.99,
-            "files": files,
-        }
-        for i in range(500)
-    ]
-    collections = {"users": users, "projects": [*projects, projects[3]] if is_odd else projects}
+    """300 users and 500 projects, as a dump and as an archive."""
+    make = runpy.run_path(str(ROOT / "examples" / "app" / "generate.py"))["make_collections"]
+    collections = make(is_odd=is_odd)
     write_dump(folder / "dump" / "app", collections)
     raw = {name: list(map(bson.encode, documents)) for name, documents in collections.items()}
     (folder / "backup.archive").write_bytes(write_archive(raw))

@@ -33,6 +33,7 @@ def test_each_setting_has_one_spelling_and_a_default_within_its_bounds() -> None
         "load.chunk_bytes": "ASSISE_LOAD_CHUNK_BYTES",
         "workers": "ASSISE_WORKERS",
         "infer.paths": "ASSISE_INFER_PATHS",
+        "native": "ASSISE_NATIVE",
         "app.pool_size": "ASSISE_APP_POOL_SIZE",
         "app.pool_timeout_ms": "ASSISE_APP_POOL_TIMEOUT_MS",
         "app.statement_timeout_ms": "ASSISE_APP_STATEMENT_TIMEOUT_MS",

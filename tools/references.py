@@ -103,7 +103,7 @@ def write_commands() -> str:
             "# Commands",
             (
                 "Data go to stdout, log and errors to stderr. `assise --version` prints the "
-                "version, `--help` behind any command its help."
+                "version and whether documents go through assise-native, `--help` behind any command its help."
             ),
             "## Exit codes",
             write_table(["code", "when"], [*codes, (str(EXIT_STOPPED), stopped)]),

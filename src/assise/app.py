@@ -29,9 +29,10 @@ from assise.manifest.sections.redis import REDIS
 from assise.manifest.sections.servers import MAIN
 from assise.merge import IfDown, Loader, Merged, PoolReader, RestReader, RowReader
 from assise.postgres import alchemy
-from assise.postgres.pool import Session, WriteEvent
+from assise.postgres.pool import Arguments, Record, Session, WriteEvent
 from assise.postgres.rights import Rights
 from assise.schema.matching import call_match
+from assise.search.meaning.verbs import Embedders
 from assise.search.verbs import AppSearch
 from assise.servers import Servers
 from assise.wording import nearest
@@ -148,7 +149,7 @@ class App:
         """Keep events that wait, and close all connections; a later session opens them again."""
         await self.tracking.close()
         opened = [vars(self).pop(name, None) for name in ("mongo", "callers")]
-        opened += [vars(self).get(name) for name in ("monitor", "cache", "redis")]
+        opened += [vars(self).get(name) for name in ("monitor", "cache", "redis", "search")]
         for each in filter(None, opened):
             await each.close()
         await self.servers.close()
@@ -286,7 +287,13 @@ class App:
             )
             return PoolReader(self.servers.find_pool(role, on=server), rights)
 
-        return Loader(self.servers.whole_manifest, open_reader, self._asked_again)
+        async def read_main(query: str, parameters: Arguments) -> list[Record]:
+            rights = self.servers.find_rights(role)._replace(
+                user_id=user_id, tenant_id=tenant_id, is_read_only=True
+            )
+            return await self.servers.find_pool(role).read(rights, query, [parameters])
+
+        return Loader(self.servers.whole_manifest, open_reader, read_main, self._asked_again)
 
     def user_loader(self, find_user: Callable[..., object], *, role: RoleName = "app") -> object:
         """A dependency of FastAPI: a loader of the request, with the rights of its user."""
@@ -297,10 +304,10 @@ class App:
 
         return fastapi.Depends(make)
 
-    @property
+    @cached_property
     def search(self) -> AppSearch:
         """Search of the tables that a user sees: `await app.search("…", user_id=…)`."""
-        return AppSearch(self.manifest, self.session)
+        return AppSearch(self.manifest, self.session, Embedders(self.workspace.path.parent))
 
     @cached_property
     def analytics(self) -> AppAnalytics:

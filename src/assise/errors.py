@@ -11,6 +11,7 @@ AssiseError                 exit 1
 ├── ExtendedJsonError       JSON that is not Extended JSON
 ├── CellError               a cell, written by SQL, that has no BSON form
 ├── MissingExtraError       an optional package is not installed
+├── EmbedderError           what turns texts into vectors cannot run, or is not reached
 ├── WorkerError             a worker process has ended by itself
 ├── TokenError              a token that proves nobody (HTTP 401)
 ├── ForbiddenError          a user who may not do this (HTTP 403)
@@ -141,6 +142,13 @@ class ForwardError(AssiseError):
     """PostHog cannot be reached, or takes no events now.
 
     The events are kept and sent later; nothing is to be done unless the message says so.
+    """
+
+
+class EmbedderError(AssiseError):
+    """What turns texts into vectors cannot run here, is not reached, or has ended.
+
+    Nothing that was embedded is lost: the same command goes on where it stopped.
     """
 
 

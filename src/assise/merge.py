@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -19,7 +18,7 @@ from uuid import UUID
 from assise.errors import TargetError, UsageError
 from assise.manifest.model import Manifest, Table
 from assise.manifest.sections.servers import FALLBACK, KEY, MAIN, ON
-from assise.postgres.pool import RolePool, is_gone
+from assise.postgres.pool import Arguments, RolePool, is_gone
 from assise.postgres.rest import Rest
 from assise.postgres.rights import Rights
 from assise.schema.sql import select_by_keys
@@ -44,6 +43,9 @@ RowsByKey = dict[RowKey, PlainRow]
 KnownRows = dict[RowKey | None, PlainRow | None]
 """Rows that were asked for; None where there is none."""
 IfDown = Literal["error", "partial"]
+
+_NO_KEY = (type(None), None)
+"""What rows have in common that have no key."""
 
 
 class Merged(NamedTuple):
@@ -97,6 +99,10 @@ class Wanted(NamedTuple):
             for row in rows:
                 del row[name]
         return dict(zip(keys, rows, strict=True))
+
+
+ReadMain = Callable[[str, Arguments], Awaitable[list[PlainRow]]]
+"""Gives the rows of a query on the server `main` as one caller sees them."""
 
 
 class RowReader(Protocol):
@@ -159,8 +165,21 @@ class Loader:
 
     manifest: Manifest
     open_reader: Callable[[str], RowReader]
+    read_main: ReadMain
     asked_again: dict[str, float]
     _read: dict[tuple[str, ...], KnownRows] = field(default_factory=dict)
+
+    async def fetch(self, query: str, parameters: Arguments = ()) -> list[PlainRow]:
+        """All rows of a query on the server `main`, in a transaction that only reads.
+
+        All of it is one message, so that the server is waited for once; psycopg writes the
+        parameters into the query.
+
+        Raises:
+            TargetError: the server does not answer, or refuses. UsageError: it is more than one
+            statement.
+        """
+        return await self.read_main(query, parameters)
 
     async def merge(
         self,
@@ -187,25 +206,27 @@ class Loader:
             TargetError: the server does not answer, or refuses.
         """
         wanted = _find_wanted(self.manifest, table, columns)
-        listed = [dict(row) for row in rows]
-        groups = _group(listed, key, wanted.name)
-        for row in groups.pop((type(None), None), ()):
-            row[into] = None
-        raws = [members[0][key] for members in groups.values()]
-        keys = [*map(_READERS[wanted.key[1]], raws)]
+        listed = [*rows]
+        marks, firsts = _mark(listed, key, wanted.name)
+        keys = _read_keys(wanted, firsts)
         known = self._read.setdefault((table, *wanted.columns), {})
-        is_whole = await self._read_new(wanted, keys, known, if_down)
+        is_whole = await self._read_new(wanted, keys.values(), known, if_down)
         fallback, missing = _write_fallback(wanted), []
-        for raw, each, members in zip(raws, keys, groups.values(), strict=True):
-            found = known.get(each)
-            if found is None and (is_whole or each is None or each in known):
-                missing.append(raw)
-            for row in members:
-                row[into] = fallback(raw) if found is None else dict(found)
-        return Merged(listed, not is_whole, [*dict.fromkeys(missing)])
+        values: dict[object, PlainRow | None] = {_NO_KEY: None}
+        for mark, each in keys.items():
+            found = values[mark] = known.get(each)
+            if found is None:
+                values[mark] = fallback(firsts[mark])
+                if is_whole or each is None or each in known:
+                    missing.append(firsts[mark])
+        merged = []
+        for row, mark in zip(listed, marks, strict=True):
+            found = values[mark]
+            merged.append({**row, into: None if found is None else found.copy()})
+        return Merged(merged, not is_whole, [*dict.fromkeys(missing)])
 
     async def _read_new(
-        self, wanted: Wanted, keys: list[RowKey | None], known: KnownRows, if_down: IfDown
+        self, wanted: Wanted, keys: Iterable[RowKey | None], known: KnownRows, if_down: IfDown
     ) -> bool:
         """Read the rows of the keys that are not known yet; False where the server is down.
 
@@ -264,24 +285,40 @@ def _find_wanted(manifest: Manifest, name: str, columns: Sequence[str] | None) -
     return Wanted(name, table, tuple(table.columns if columns is None else columns))
 
 
-def _group(rows: list[PlainRow], key: str, table: str) -> dict[object, list[PlainRow]]:
-    """The rows by what they have in `key`: a UUID's number, or the type and value of anything else.
+def _mark(
+    rows: Sequence[Mapping[str, Any]], key: str, table: str
+) -> tuple[Sequence[object], dict[object, object]]:
+    """What is the same for rows with the same `key`, row by row; and the key of each.
+
+    That is a UUID's number, or the type and value of anything else.
 
     Raises:
         UsageError: a row has no such key, or none that can be compared.
     """
-    groups: dict[object, list[PlainRow]] = defaultdict(list)
-    for row in rows:
-        if key not in row:
-            message = f"a row has no {key!r}, by which rows of {table!r} are found"
-            raise UsageError(message, remedy=nearest(key, row))
-        raw = row[key]
-        try:
-            groups[raw.int if type(raw) is UUID else (type(raw), raw)].append(row)
-        except TypeError:
-            message = f"a row has a {type(raw).__name__} in {key!r}, which is no key of {table!r}"
-            raise UsageError(message, remedy="Give a text, a number or a UUID there.") from None
-    return groups
+    try:
+        raws = [row[key] for row in rows]
+    except KeyError:
+        lacking = next(row for row in rows if key not in row)
+        message = f"a row has no {key!r}, by which rows of {table!r} are found"
+        raise UsageError(message, remedy=nearest(key, lacking)) from None
+    marks = [raw.int if type(raw) is UUID else (type(raw), raw) for raw in raws]
+    try:
+        return marks, dict(zip(marks, raws, strict=True))
+    except TypeError:
+        kind = next(type(raw).__name__ for raw in raws if not isinstance(raw, Hashable))
+        message = f"a row has a {kind} in {key!r}, which is no key of {table!r}"
+        raise UsageError(message, remedy="Give a text, a number or a UUID there.") from None
+
+
+def _read_keys(wanted: Wanted, firsts: Mapping[object, object]) -> dict[object, RowKey | None]:
+    """The keys as the table has them; None where it can have none like that."""
+    read = _READERS[wanted.key[1]]
+    is_uuid = wanted.key[1] == "uuid"
+    return {
+        mark: mark if is_uuid and type(mark) is int else read(raw)
+        for mark, raw in firsts.items()
+        if raw is not None
+    }
 
 
 def _read_uuid(value: object) -> UUID | None:

@@ -14,6 +14,7 @@ from assise.analytics import jobs as analytics_jobs
 from assise.analytics import tables as analytics_tables
 from assise.cache import relay
 from assise.cache import tables as cache_tables
+from assise.partitions import tables as partitions
 from assise.revisions import owner as revisions_owner
 from assise.revisions import refresh
 from assise.search import jobs as search_jobs
@@ -69,7 +70,7 @@ PARTS = (
         "search",
         nouns=("search",),
         extra="search",
-        sections=("search", "search_log"),
+        sections=("search", "search_log", "embedding"),
         bookkeeping="search",
         page="how-to/search.md",
         additions=search_tables,
@@ -105,6 +106,14 @@ PARTS = (
         page="how-to/revisions.md",
         additions=revisions_owner,
         list_jobs=refresh.list_jobs,
+    ),
+    Part(
+        "partitions",
+        nouns=("partitions",),
+        sections=("partitions",),
+        page="how-to/partitions.md",
+        additions=partitions,
+        list_jobs=partitions.list_jobs,
     ),
     Part(
         "worker",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from assise.infer.propose import Proposal
     from assise.manifest.model import Manifest
     from assise.manifest.sections.postgres import RoleName
+    from assise.partitions.verbs import PartitionVerbs
     from assise.postgres.embedded import Embedded
     from assise.postgres.sync import SyncSession
     from assise.revisions.verbs import RevisionVerbs
@@ -216,6 +217,14 @@ class Project:
         return CollectionVerbs(self.workspace)
 
     @property
+    def partitions(self) -> PartitionVerbs:
+        """Tables that are cut by time: `run` and `status`."""
+        from assise.partitions.verbs import PartitionVerbs
+        from assise.transfer.finished import open_target
+
+        return PartitionVerbs(self.workspace, partial(open_target, self.workspace))
+
+    @property
     def cache(self) -> CacheVerbs:
         """The verbs of `assise cache`."""
         from assise.cache.operator import CacheVerbs
@@ -291,7 +300,7 @@ class Project:
     @_takes_old_keywords
     def migrate(
         self,
-        source: Path | str,
+        source: Path | str | None = None,
         options: SourceOptions = NO_OPTIONS,
         *,
         name: str | None = None,
@@ -299,7 +308,10 @@ class Project:
         sample: int | None = None,
         confirm: Confirm = refuse,
     ) -> Report:
-        """Infer where there is no manifest, load, verify; `sample` is that of `infer`."""
+        """Infer where there is no manifest, load, verify; `sample` is that of `infer`.
+
+        Without a source that of the load goes on; a manifest without collections needs none.
+        """
         from assise.transfer import migration
 
         workspace = self._asking(confirm)
@@ -307,7 +319,7 @@ class Project:
 
     def plan(
         self,
-        source: Path | str,
+        source: Path | str | None,
         manifest: Manifest | None = None,
         options: SourceOptions = NO_OPTIONS,
     ) -> Plan:

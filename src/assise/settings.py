@@ -105,7 +105,9 @@ _NAMES = {
     "w week weeks": timedelta(weeks=1),
 }
 _UNITS = {name: length for names, length in _NAMES.items() for name in names.split()}
-_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_BOOLEANS = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(
+    ("false", "no", "off", "0"), False
+)
 
 WHOLE = Kind("a whole number", _parse_int, "{:,}".format)
 TEXT = Kind("a text", str)
@@ -135,6 +137,12 @@ INFER_PATHS = Setting(
     WHOLE,
     1,
     10_000_000,
+)
+NATIVE = Setting(
+    "native",
+    default=True,
+    help="whether documents go through assise-native, where it is installed",
+    kind=BOOLEAN,
 )
 POOL_SIZE = Setting(
     "app.pool_size",
@@ -289,6 +297,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     CHUNK_BYTES,
     WORKERS,
     INFER_PATHS,
+    NATIVE,
     POOL_SIZE,
     POOL_TIMEOUT,
     STATEMENT_TIMEOUT,

@@ -116,18 +116,20 @@ def _read_file(file: Path) -> str:
 class Job:
     """What the worker runs when it is due, in the form of cron.
 
-    `run` gets a connection of the operator's, and whether it should end early; it says in words
-    what it did, or nothing.
+    `run` gets a connection, and whether it should end early; it says in words what it did, or
+    nothing. The connection is that of the worker's login, or the operator's where only the owner of
+    the tables may do it.
     """
 
     name: str
     cron: str
     run: Callable[[Connection, Callable[[], bool]], str]
+    as_owner: bool = False
 
 
 Move = Callable[[Sequence[tuple[str, ...]]], None]
 """Changes what a load keeps of its tables, in the open transaction: `("rename", table, old, new)`,
-`("close", column, revision)`, or `("own",)`: revisions own the schema from now on.
+`("close", column, revision)`, `("born", table)`: one that no load writes, or `("own",)`: revisions own the schema from now on.
 """
 
 

@@ -19,11 +19,21 @@ from psycopg.conninfo import make_conninfo
 from tests.api.scene import MANIFEST, Client, run_server, serve, sign, user_id
 from tests.scenes.databases import Databases, Template
 
+from assise.api.edge import make_edge
 from assise.api.server import make_application
 from assise.app import App
 
 Run = Callable[..., list[tuple[Any, ...]]]
 Send = Callable[..., httpx.Response]
+
+
+ORIGIN = {"Origin": "https://app.example"}
+
+
+def write_origins(folder: Path) -> None:
+    """Let the manifest name an origin."""
+    http = f'http: {{origins: ["{ORIGIN["Origin"]}"]}}\n'
+    (folder / "assise.yaml").write_text(MANIFEST.replace("identity:", f"{http}identity:", 1))
 
 
 @pytest.fixture
@@ -252,6 +262,7 @@ def test_a_request_that_runs_is_answered_when_the_server_stops(
 def test_limits_of_time_size_and_number_are_settings(
     folder: Path, conninfo: str, socket_path: Path, run: Run
 ) -> None:
+    write_origins(folder)
     settings = {"api.timeout_ms": 2_000, "api.body_bytes": 100, "api.concurrency": 1}
     with (
         serve(folder, conninfo, socket_path, settings=settings) as client,
@@ -261,17 +272,48 @@ def test_limits_of_time_size_and_number_are_settings(
         assert client.send(0, "POST", "/api/projects", json=big).status_code == 413
         holder.execute("LOCK TABLE projects")
         with ThreadPoolExecutor(1) as pool:
-            waiting = pool.submit(client.get, 0, "/api/projects")
+            waiting = pool.submit(client.get, 0, "/api/projects", headers=ORIGIN)
             blocked = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'apihttp_app'"
             while not run(blocked):
                 assert not waiting.done()
-            busy = client.get(None, "/api/templates")
+            busy = client.get(None, "/api/templates", headers=ORIGIN)
             assert client.get(None, "/health/live").status_code == 200
             assert (busy.status_code, busy.headers["retry-after"]) == (503, "1")
             slow = waiting.result()
         assert (slow.status_code, slow.json()["detail"]) == (504, "the request took too long")
+        for answer in (busy, slow):
+            assert answer.headers["access-control-allow-origin"] == ORIGIN["Origin"]
+            assert "retry-after" in answer.headers["access-control-expose-headers"]
         holder.rollback()
         assert client.get(0, "/api/projects").status_code == 200
+
+
+def test_a_page_of_a_named_origin_may_read_what_failed(
+    folder: Path, conninfo: str, socket_path: Path
+) -> None:
+    async def fail(_scope: object, _receive: object, _send: object) -> None:
+        raise ValueError
+
+    write_origins(folder)
+    with serve(folder, conninfo, socket_path, make=lambda app: make_edge(app, fail)) as client:
+        answer = client.get(None, "/api/projects", headers=ORIGIN)
+        assert answer.status_code == 500
+        assert answer.headers["access-control-allow-origin"] == ORIGIN["Origin"]
+        answer = client.get(None, "/api/projects", headers={"Origin": "https://other.example"})
+        assert answer.status_code == 500
+        assert "access-control-allow-origin" not in answer.headers
+
+
+def test_head_is_answered_as_get_without_a_body(client: Client, run: Run) -> None:
+    ((key,),) = run("SELECT min(id) FROM templates")
+    paths = ["/health", "/health/live", "/openapi.json", "/docs", "/metrics", "/api/templates"]
+    for path in [*paths, f"/api/templates/{key}"]:
+        answer, whole = client.send(None, "HEAD", path), client.get(None, path)
+        assert (answer.status_code, answer.content) == (200, b""), path
+        assert answer.headers["content-type"] == whole.headers["content-type"]
+        assert answer.headers.get("etag") == whole.headers.get("etag")
+    assert client.send(None, "HEAD", "/api/projects").status_code == 401
+    assert "head" not in client.get(None, "/openapi.json").json()["paths"]["/api/templates"]
 
 
 def test_the_routes_mount_into_an_application_of_ones_own(

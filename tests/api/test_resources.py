@@ -54,7 +54,9 @@ def test_a_row_is_made_read_changed_deleted_and_restored_by_its_user_alone(clien
     assert (row["tags"], row["data"]) == (["a", None], {"deep": [1, None]})
     tag = made.headers["etag"]
     assert client.get(2, path).headers["etag"] == tag
-    assert client.get(2, path, headers={"If-None-Match": tag}).status_code == 304
+    for known in (tag, f'"other", W/{tag}', "*"):
+        answer = client.get(2, path, headers={"If-None-Match": known})
+        assert (answer.status_code, answer.headers["etag"]) == (304, tag)
     for method, place in [("GET", path), ("PATCH", path), ("DELETE", path)]:
         assert client.send(0, method, place, json={"name": "Mine"}).status_code == 404
     assert client.send(0, "PUT", path, json={"name": "Mine"}).status_code == 404
@@ -76,6 +78,9 @@ def test_a_row_is_made_read_changed_deleted_and_restored_by_its_user_alone(clien
     assert client.get(2, path).status_code == 404
     assert client.send(2, "DELETE", path).status_code == 404
     assert client.send(2, "PUT", path, json={"name": "x"}).status_code == 404
+    for known in (tag, "*"):
+        late = client.send(2, "POST", f"{path}/restore", headers={"If-Match": known})
+        assert (late.status_code, late.json()["remedy"][-9:]) == (412, "If-Match.")
     assert client.send(2, "POST", f"{path}/restore").json() == deleted.json()
     assert client.send(2, "DELETE", path.replace("projects", "files") + "/1").status_code == 204
 

@@ -43,6 +43,11 @@ def run(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+def test_no_token_is_nobody_s(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the user is empty"):
+        make_token(tmp_path, "")
+
+
 @pytest.fixture
 def serving(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """`assise serve`, which a test may end."""

@@ -654,7 +654,12 @@ def test_the_list_of_commands_is_cut_nowhere_and_no_wider_than_the_terminal(
 
 def test_help_and_version_need_no_project(tmp_path: Path) -> None:
     shell = Shell(tmp_path, "")
-    assert re.fullmatch(r"assise [0-9]+\.[0-9]+\.[0-9]+\n", shell.run("--version").stdout)
+    version = (
+        r"assise [0-9]+\.[0-9]+\.[0-9]+\ndocuments: (native: assise-native [0-9.]+|in Python: .*)\n"
+    )
+    assert re.fullmatch(version, shell.run("--version").stdout)
+    off = shell.run("--version", ASSISE_NATIVE="0").stdout
+    assert "documents: in Python: " in off
     text = shell.run("--help").stdout
     assert all(command.split()[0] in text for command in COMMANDS)
     assert shell.files() == []

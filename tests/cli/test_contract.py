@@ -48,7 +48,7 @@ METRICS = (
     *("import", "erase"),
 )
 WITH_RULES = {
-    *("access check", "access explain", "worker", "serve"),
+    *("access check", "access explain", "worker", "serve", "partitions run", "partitions status"),
     *(
         *(f"analytics {verb}" for verb in METRICS),
         "search query",
@@ -59,6 +59,7 @@ WITH_RULES = {
         "search check",
         "search report",
         "search suggest",
+        "search embed",
     ),
 }
 ON_MONGODB = [name for name in COMMANDS if name.startswith("mongo ")]
@@ -82,10 +83,15 @@ tables:
     access: {owner: user_id}
     soft_delete: {keep: 30 days}
     search: {title: name}
+    embed: [name]
     columns:
       id: {type: uuid, from: _id}
       name: text
       user_id: {type: uuid, from: user, references: users}
+  payments:
+    primary_key: [id, at]
+    columns: {id: uuid, at: {type: timestamptz, default: now()}}
+    partition: {by: at, ahead: 3}
 """
 CALLED = re.compile(r"assise [^|>)]+")
 ENDLESS = {"assise worker", "assise serve --port 0"}

@@ -16,7 +16,7 @@ from assise.app import App
 from assise.errors import TargetError, UsageError
 from assise.manifest.read import parse_manifest
 from assise.merge import BATCH, Loader, Merged, RowKey, RowsByKey, Wanted
-from assise.postgres.pool import Session
+from assise.postgres.pool import Arguments, Record, Session
 
 pytestmark = pytest.mark.contract
 
@@ -59,6 +59,30 @@ def test_the_rights_are_those_of_the_session_around_it(pair: Pair) -> None:
             await merge(app)
 
     pair.act(use)
+
+
+def test_a_loader_reads_both_servers_as_its_user_each_by_one_message(pair: Pair) -> None:
+    query = (
+        "SELECT user_id FROM conversations WHERE user_id = ANY (%(users)s) GROUP BY 1 ORDER BY 1"
+    )
+    users = [UUID(int=number) for number in range(1, USERS + 1)]
+
+    async def use(app: App) -> None:
+        loader = app.loader(user_id=users[1])
+        rows = await loader.fetch(query, {"users": users})
+        merged = await loader.merge(rows, key="user_id", into="user", table="users")
+        assert merged.rows == [{"user_id": users[1], "user": row_of(2)}]
+        everybody = await app.loader(role="admin").fetch(query, {"users": users})
+        assert [row["user_id"] for row in everybody] == users
+        assert await app.loader().fetch(query, {"users": users}) == []
+        with pytest.raises(TargetError, match="read-only"):
+            await loader.fetch("DELETE FROM conversations")
+        for text in ("SELECT 1; COMMIT", "COMMIT; BEGIN; SELECT 1", "SELECT 1 AS a; SELECT 2 AS a"):
+            with pytest.raises(UsageError, match="one statement"):
+                await loader.fetch(text)
+        assert await loader.fetch("SELECT 7 AS n") == [{"n": 7}]
+
+    pair.act(use, app__pool_size=1)
 
 
 def test_fifty_users_at_once_never_see_rows_of_each_other(pair: Pair) -> None:
@@ -208,7 +232,10 @@ tables:
         async def read(self, _wanted: Wanted, _keys: Sequence[RowKey]) -> RowsByKey:
             return {}
 
-    loader = Loader(parse_manifest(text), lambda _server: Nothing(), {})
+    async def find_nothing(_query: str, _parameters: Arguments) -> list[Record]:
+        return []
+
+    loader = Loader(parse_manifest(text), lambda _server: Nothing(), find_nothing, {})
     rows = [{"k": "anna"}, {"k": "7"}]
     merged = asyncio.run(loader.merge(rows, key="k", into="it", table="people"))
     found = [(row["it"]["number"], row["it"]["name"]) for row in merged.rows]

@@ -28,6 +28,7 @@ from assise.identity.signing import (
     FRESH_S,
     STALE_S,
     PublishedKeys,
+    read_key_set,
     read_public_key,
     read_secret,
 )
@@ -114,6 +115,10 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+async def find_nobody(_claim: str) -> list[str]:
+    return []
 
 
 def verify(keys: Any, token: str) -> Any:  # noqa: ANN401
@@ -204,6 +209,46 @@ def test_a_secret_that_can_be_guessed_is_refused(text: str) -> None:
         read_secret(text)
     with pytest.raises(UsageError, match="PEM"):
         read_public_key(text)
+
+
+def test_an_rsa_key_that_can_be_factored_is_refused_and_passed_over() -> None:
+    short = rsa.generate_private_key(65_537, 1_024)  # noqa: S505 - the test is of short ones
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    text = short.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
+    with pytest.raises(UsageError, match="1024 bits, fewer than 2,048"):
+        read_public_key(text)
+    published = [publish("short", "RS256", short), publish("long", "RS256")]
+    names = [name for name, _ in read_key_set(json.dumps({"keys": published}).encode())]
+    assert names == ["long"]
+
+
+def test_a_secret_whose_variable_is_not_set_is_called_empty(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = 'assise: 1\nname: app\nidentity: {issuer: x, audience: y, secret: "${OUR_SECRET:-}"}\ntables: {}\n'
+    callers = Callers(parse_manifest(text), find_nobody)
+    with pytest.raises(UsageError, match=r"secret is empty: \$\{OUR_SECRET:-\} is not set"):
+        callers.check()
+    monkeypatch.setenv("OUR_SECRET", "short")
+    with pytest.raises(UsageError, match="fewer than 32 bytes") as caught:
+        callers.check()
+    assert "short" not in str(caught.value)
+    monkeypatch.setenv("OUR_SECRET", SECRET)
+    callers.check()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://issuer.example/keys", "http://127.0.0.1.example/", "ftp://localhost/", "https://",
+            "http://localhost@issuer.example/", "https://[::1", "keys"]
+)  # fmt: skip
+def test_keys_come_by_https_or_from_this_machine(url: str) -> None:
+    identity = f'identity: {{issuer: x, audience: y, jwks: "{url}"}}'
+    text = f"assise: 1\nname: app\n{identity}\ntables: {{}}\n"
+    with pytest.raises(UsageError, match="no URL with https") as caught:
+        Callers(parse_manifest(text), find_nobody).check()
+    assert "https://" in (caught.value.remedy or "")
+    for safe in ("http://localhost:1/", "http://[::1]:1/", "https://issuer.example/keys"):
+        Callers(parse_manifest(text.replace(url, safe)), find_nobody).check()
 
 
 def sign(kid: str | None, algorithm: str = "ES256", key: Any = None) -> str:  # noqa: ANN401

@@ -24,6 +24,7 @@ redis: {cache: "redis://cache/0", data: "${REDIS}", prefix: devora}
 redis_keys: {session: {pattern: "user:session:{user_id}", type: json, keep: "24 hours"}}
 identity: {issuer: "https://${HOST}", audience: app, jwks: "https://${HOST}/keys", roles: {map: {admin: admin}}}
 http: {origins: ["https://devora.example"], rate_limit: "100/minute"}
+search: {embedder: {openai: {model: text-embedding-3-small, dimensions: 512}}}
 search_log: {keep: "90 days", users: key}
 analytics: {timezone: Europe/Paris, events: {keep: "25 months"}, users: {table: users, created: seen_at}}
 roles: {prefix: devora}
@@ -46,6 +47,7 @@ tables:
     primary_key: id
     comment: "who may sign in"
     search: {title: plan, body: [email], language: [fr, en]}
+    embed: {field: plan, chunk: "200 tokens", where: "plan <> ''"}
     cache: {tags: ["users:{id}", board], ttl: "5 minutes"}
     columns:
       id: {type: uuid, from: _id}
@@ -85,6 +87,12 @@ tables:
     primary_key: offset
     columns:
       offset: {type: int8, kind: offset}
+  payments:
+    primary_key: [id, at]
+    partition: {by: at, every: month, ahead: 6, keep: "24 months", then: detach}
+    columns:
+      id: uuid
+      at: {type: timestamptz, default: "now()"}
 """
 
 

@@ -39,6 +39,8 @@ def conforms(value: object, schema: Schema) -> bool:
     options = listed(schema.get("anyOf", [True]))
     if not any(option is True or conforms(value, option) for option in options):
         return False
+    if "not" in schema and conforms(value, schema["not"]):
+        return False
     if (
         "oneOf" in schema
         and sum(conforms(value, option) for option in listed(schema["oneOf"])) != 1
@@ -83,7 +85,7 @@ WRONG = [
     ("name: devora", "name: 9"),
     ("name: devora", "name: 9lives"),
     ("name: devora", "name: devora\nmongodb: {}"),
-    ("    collection: users\n", ""),
+    ("    parent: users\n    from: files.*\n", "    from: files.*\n"),
     ("    collection: users\n", "    collection: users\n    audit: x\n"),
     ("    collection: users\n", "    collection: users\n    parent: files\n    from: a.*\n"),
     ("    primary_key: id\n", ""),

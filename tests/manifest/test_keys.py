@@ -27,8 +27,8 @@ ROWS = set("tables collection parent from primary_key columns type kind".split()
 ROWS |= {"absent", "nulls", "documents", "numbers", "legacy_uuids"}
 SCHEMA = set("comment references on_delete orphans unique duplicates not_null default".split())
 SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "personal"}
-SCHEMA |= {"soft_delete"}
-SCHEMA |= {"schemas", "api", "identity", "search", "search_log", "cache", "analytics"}
+SCHEMA |= {"soft_delete", "partition"}
+SCHEMA |= {"schemas", "api", "identity", "search", "embed", "search_log", "cache", "analytics"}
 ELSEWHERE_KEYS = {"on", "mirror", "fallback"}
 NOTHING = set("assise name postgres http mongo collections redis redis_keys was sql views".split())
 NOTHING |= ELSEWHERE_KEYS
@@ -119,6 +119,7 @@ CHANGES = {
     ("manifest", "redis_keys"): ("24 hours", "25 hours"),
     ("manifest", "identity"): ("audience: app", "audience: web"),
     ("manifest", "http"): ("100/minute", "5/second"),
+    ("manifest", "search"): ("dimensions: 512", "dimensions: 256"),
     ("manifest", "search_log"): ("90 days", "9 days"),
     ("manifest", "mongo"): ("max_pool_size: 50", "max_pool_size: 60"),
     ("manifest", "collections"): ("keep: {made_at", "keep: {sent_at"),
@@ -131,6 +132,7 @@ CHANGES = {
     ("table", "soft_delete"): ('"30 days"', '"31 days"'),
     ("table", "cache"): ("5 minutes", "6 minutes"),
     ("table", "search"): ("title: plan", "title: city"),
+    ("table", "embed"): ("200 tokens", "300 tokens"),
     ("table", "collection"): ("collection: events", "collection: moments"),
     ("table", "parent"): (
         "parent: files\n    from: notes.*\n    primary_key: [user_id, _position, _position_2]",
@@ -168,6 +170,7 @@ CHANGES = {
     ("column", "check"): ("price >= 0", "price > 0"),
     ("table", "foreign_keys"): ('files(user_id, _position)"}', 'files"}'),
     ("table", "indexes"): ("[city, -price]", "[city, price]"),
+    ("table", "partition"): ("ahead: 6", "ahead: 7"),
     ("manifest", "views"): ("5 minutes", "6 minutes"),
     ("manifest", "sql"): ("sql/views.sql", "sql/functions.sql"),
     ("column", "was"): (", was: town", ""),
@@ -191,7 +194,7 @@ def test_the_layout_changes_with_the_keys_that_rows_depend_on(key: AnyKey) -> No
 def test_no_key_stands_around_a_table_or_a_column() -> None:
     assert find_key(("tables", "type")) is None
     assert find_key(("tables", "users", "columns", "type")) is None
-    assert find_key(("search",)) is None
+    assert find_key(("searches",)) is None
     assert find_key(()) is None
 
 

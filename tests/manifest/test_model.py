@@ -121,8 +121,8 @@ ORIGIN_ERRORS = [
     (
         child("primary_key: a"),
         (
-            f"{CHILD}: has neither collection nor parent\n"
-            "Give a collection, or the parent and from of a child table; or on: the server that has it."
+            f"{CHILD}.primary_key: a: is not a column of this table\n"
+            "Give columns; or a collection, or the parent and from of a child table."
         ),
     ),
     (

@@ -94,6 +94,23 @@ def test_what_cannot_be_is_refused_by_name(parts: dict[str, str], message: str) 
     assert message in str(caught.value)
 
 
+ELSEWHERE = {
+    "identity.match": "identity: {{issuer: x, audience: y, secret: z, match: {}.id}}\n",
+    "analytics.users.table": "analytics: {{users: {{table: {}, created: id}}}}\n",
+    "analytics.deployments.table": "analytics: {{deployments: {{table: {}, at: id, ok: id = 1}}}}\n",
+}
+
+
+@pytest.mark.parametrize("place", ELSEWHERE)
+def test_what_main_reads_is_on_main(place: str) -> None:
+    message = rf"{place}: reads users, which is on the server auth: .*app\.merge\(rows, key=…, table='users'\)"
+    with pytest.raises(ManifestError, match=f"(?s){message}"):
+        parse(more=ELSEWHERE[place].format("users"))
+    with pytest.raises(ManifestError) as caught:
+        parse(more=ELSEWHERE[place].format("users"), on="main")
+    assert "SQL on main cannot" not in str(caught.value)
+
+
 def test_a_refused_join_names_the_way_that_works() -> None:
     with pytest.raises(ManifestError, match=r"app\.merge\(rows, key=…, table='users'\)"):
         parse(column=", references: users")

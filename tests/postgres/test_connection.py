@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from assise.errors import TargetError
 from assise.postgres.connection import Connection
+from assise.postgres.environment import EMBEDDED
 
 
 def begin_and_be_interrupted(connection: Connection) -> None:
@@ -70,3 +74,23 @@ def test_a_session_that_the_server_ends_is_an_error_in_words(database: str) -> N
             TargetError, match="terminating connection due to administrator command"
         ):
             begin_and_be_terminated(connection, database)
+
+
+def test_a_server_that_does_not_run_is_told_in_one_line_by_its_folder(tmp_path: Path) -> None:
+    secret = "hush"
+    conninfo = make_conninfo(
+        host=str(tmp_path),
+        user="chat_app",
+        dbname="chat",
+        password=secret,
+        client_encoding="UTF8",
+        gssencmode="disable",
+        fallback_application_name=EMBEDDED,
+    )
+    with pytest.raises(TargetError) as caught:
+        Connection(conninfo)
+    said = caught.value.message
+    assert said.startswith(f"postgresql://chat_app@/chat?host={quote(str(tmp_path), safe='')}: ")
+    assert "Is the server running" in said
+    assert not {"\t", "\n"} & {*said}
+    assert not [word for word in (secret, "gssencmode", EMBEDDED, "UTF8") if word in said]

@@ -1,4 +1,4 @@
-"""Every table of this folder is run on both paths."""
+"""Every table of this folder is run on both ways."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 from tests.rows.rebuild import PATHS
 
 
-@pytest.fixture(params=PATHS, ids=["document path", "columnar path"])
-def min_group(request: pytest.FixtureRequest) -> int:
-    """From how many documents on those that look alike are read together; 0 for never."""
-    assert isinstance(request.param, int)
+@pytest.fixture(params=PATHS, ids=["document path", "native way"])
+def is_native(request: pytest.FixtureRequest) -> bool:
+    """Whether documents go through the crate, where it is installed."""
+    assert isinstance(request.param, bool)
     return request.param

@@ -15,8 +15,8 @@ from assise.rows.model import Batch, ChildRows, Row
 from assise.rows.shred import Shredder
 from assise.types.wire import Cell
 
-PATHS = [0, 1]
-"""`min_group` of the document path, and of the columnar one for every document that it takes."""
+PATHS = [False, True]
+"""Whether documents go through the crate: not at all, or those that it takes."""
 
 NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 """Characters that JSON takes as they stand and YAML does not."""
@@ -55,7 +55,7 @@ def rows_of(batch: Batch, shredder: Shredder, document: int) -> tuple[Row, Child
         ):
             ordinals = b"".join(cell or b"" for cell in row[1 : layout.key_width - 1])
             child_rows[i].setdefault(ordinals, []).append(row)
-    return read_row(batch.rows[0][batch.owners[0].index(document)]), child_rows
+    return read_row([*batch.rows[0]][batch.owners[0].index(document)]), child_rows
 
 
 def rebuild(
@@ -63,14 +63,14 @@ def rebuild(
     root: str,
     documents: list[tuple[int, bytes]],
     *,
-    min_group: int | None = None,
+    is_native: bool = True,
 ) -> tuple[dict[int, bytes], Batch]:
     """Each document, by its offset, as it comes back from its rows; and the batch.
 
     What is assembled column by column must be what the document path gives.
     """
-    shredder = Shredder(manifest.layout, root, min_group=min_group)
-    assembler = Assembler(manifest.layout, root, is_strict=True, min_group=min_group)
+    shredder = Shredder(manifest.layout, root, is_native=is_native)
+    assembler = Assembler(manifest.layout, root, is_strict=True)
     batch, sources = shredder.shred(documents), dict(documents)
     pairs = [rows_of(batch, shredder, document) for document in range(len(batch.offsets))]
     alike = assembler.assemble_alike(

@@ -510,7 +510,7 @@ def test_a_large_extra_is_read_strictly(text: str) -> None:
 @pytest.mark.parametrize("levels", [0, 1, 97, 98, 99, 100, 101])
 @pytest.mark.parametrize("column", [{}, {"deep": "jsonb"}])
 def test_code_whose_scope_reaches_the_last_level_comes_back_strictly(
-    min_group: int, levels: int, column: dict[str, str]
+    is_native: bool, levels: int, column: dict[str, str]
 ) -> None:
     value = (
         0x0F,
@@ -525,5 +525,5 @@ def test_code_whose_scope_reaches_the_last_level_comes_back_strictly(
         "columns": {"id": {"type": "int4", "from": "_id"}, **column},
     }
     manifest = read_manifest({"assise": 1, "name": "a", "tables": {"t": table}})
-    found, _ = rebuild(manifest, "t", [(0, raw)], min_group=min_group)
+    found, _ = rebuild(manifest, "t", [(0, raw)], is_native=is_native)
     assert differences(raw, found[0]) == []

@@ -51,11 +51,11 @@ def test_every_value_at_the_path_of_a_column_is_counted(number: int) -> None:
     check_slice(check_counts, migrations(), path, number=number, share=50)
 
 
-def check_counts(migration: tuple[dict[str, object], list[bytes]], min_group: int) -> None:
+def check_counts(migration: tuple[dict[str, object], list[bytes]], is_native: bool) -> None:
     plain, raws = migration
     manifest, tables = read_manifest(plain), read_tables(plain)
     root = next(name for name, table in manifest.tables.items() if table.collection)
-    batch = Shredder(manifest.layout, root, min_group=min_group).shred(list(enumerate(raws)))
+    batch = Shredder(manifest.layout, root, is_native=is_native).shred(list(enumerate(raws)))
     found = Found()
     rows: Rows = {table.name: [] for table in tables}
     for offset in batch.offsets:

@@ -53,10 +53,10 @@ def key_of(type_: str, kind: str, raw: bytes, offset: int = 0) -> Cell:
     manifest = read_manifest(keyed(type_, kind))
     (cell,) = compile_keys(manifest.layout, "t")([(offset, raw)])
     assert cell is not None
-    for min_group in PATHS:
-        batch = Shredder(manifest.layout, "t", min_group=min_group).shred([(offset, raw)])
+    for is_native in PATHS:
+        batch = Shredder(manifest.layout, "t", is_native=is_native).shred([(offset, raw)])
         assert batch.rejected == []
-        assert read_row(batch.rows[0][0])[0] == cell == batch.keys[0][4:]
+        assert read_row(next(iter(batch.rows[0])))[0] == cell == batch.keys[0][4:]
     return cell
 
 
@@ -84,7 +84,7 @@ def key_of(type_: str, kind: str, raw: bytes, offset: int = 0) -> Cell:
     ],
 )
 def test_a_key_of_kind_any_is_canonical_json_with_ints_without_width(
-    min_group: int, value: Element, text: str
+    is_native: bool, value: Element, text: str
 ) -> None:
     raw = of_id(value)
     assert (
@@ -93,14 +93,14 @@ def test_a_key_of_kind_any_is_canonical_json_with_ints_without_width(
         == find_fit(parse(raw).fields[0][1], "text", "any").text
     )
     manifest = read_manifest(keyed("text", "any"))
-    found, _ = rebuild(manifest, "t", [(0, raw)], min_group=min_group)
+    found, _ = rebuild(manifest, "t", [(0, raw)], is_native=is_native)
     assert differences(raw, found[0]) == []
 
 
 @pytest.mark.parametrize(
     "key", [b"$oid", b"$$oid", b"$bson", b"$numberInt", b"$element", b"$ref", b"$", b"", b"\xff"]
 )
-def test_an_id_with_hostile_keys_comes_back_in_its_order(min_group: int, key: bytes) -> None:
+def test_an_id_with_hostile_keys_comes_back_in_its_order(is_native: bool, key: bytes) -> None:
     for fields in (
         [(b"z", NULL), (key, int32(1))],
         [(key, (0x02, write_text(b"x"))), (b"$ref", NULL)],
@@ -108,34 +108,34 @@ def test_an_id_with_hostile_keys_comes_back_in_its_order(min_group: int, key: by
     ):
         raw = of_id((0x03, write_document([(b"in", (0x03, write_document(fields)))])))
         manifest = read_manifest(keyed("text", "any"))
-        found, batch = rebuild(manifest, "t", [(0, raw)], min_group=min_group)
+        found, batch = rebuild(manifest, "t", [(0, raw)], is_native=is_native)
         assert batch.rejected == []
         assert differences(raw, found[0]) == []
 
 
 @pytest.mark.parametrize("size", [998, 999, 9_000])
 def test_a_key_over_1000_bytes_is_its_digest_and_the_id_stands_in_extra(
-    min_group: int, size: int
+    is_native: bool, size: int
 ) -> None:
     raw = of_id((0x02, write_text(b"x" * size)))
     key, text = key_of("text", "any", raw), b'"' + b"x" * size + b'"'
     assert key == (text if size == 998 else b"sha256:" + sha256(text).hexdigest().encode())
     manifest = read_manifest(keyed("text", "any"))
-    found, batch = rebuild(manifest, "t", [(0, raw)], min_group=min_group)
+    found, batch = rebuild(manifest, "t", [(0, raw)], is_native=is_native)
     assert differences(raw, found[0]) == []
-    assert (read_row(batch.rows[0][0])[-1] is None) == (size == 998)
+    assert (read_row(next(iter(batch.rows[0])))[-1] is None) == (size == 998)
 
 
 @pytest.mark.parametrize(("type_", "last"), [("int4", 2**31 - 1), ("int8", 2**63 - 1)])
 def test_an_offset_is_the_key_where_the_type_holds_it(
-    min_group: int, type_: str, last: int
+    is_native: bool, type_: str, last: int
 ) -> None:
     raw = write_document([(b"a", NULL)])
     for offset in (0, 7, last):
         assert int.from_bytes(key_of(type_, "offset", raw, offset), "big") == offset
     if type_ == "int4":
         manifest = read_manifest(keyed(type_, "offset"))
-        batch = Shredder(manifest.layout, "t", min_group=min_group).shred([(last + 1, raw)])
+        batch = Shredder(manifest.layout, "t", is_native=is_native).shred([(last + 1, raw)])
         assert compile_keys(manifest.layout, "t")([(last + 1, raw)]) == [None]
         assert [(rejected.reason, rejected.offset) for rejected in batch.rejected] == [
             (Reason.KEY_MISFIT, last + 1)

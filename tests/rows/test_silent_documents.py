@@ -9,7 +9,6 @@ import pytest
 from tests.oracle.equality import differences
 from tests.rows.rebuild import PATHS, read_row, rows_of
 
-from assise.documents.shape import Shape
 from assise.errors import CellError
 from assise.manifest.layout import read_layout
 from assise.manifest.read import parse_manifest
@@ -53,7 +52,7 @@ def make_user(**entities: object) -> dict[str, object]:
 EMPTY_ABOUT = {"user": {"entities": {"about": {"$missing": ["city"]}}}}
 
 
-@pytest.mark.parametrize("min_group", PATHS)
+@pytest.mark.parametrize("is_native", PATHS)
 @pytest.mark.parametrize(
     ("user", "note"),
     [
@@ -71,16 +70,16 @@ EMPTY_ABOUT = {"user": {"entities": {"about": {"$missing": ["city"]}}}}
         (..., None),
     ],
 )
-def test_only_what_is_missing_is_noted(user: object, note: object, min_group: int) -> None:
+def test_only_what_is_missing_is_noted(user: object, note: object, is_native: bool) -> None:
     raw = bson.encode({"_id": 1} if user is ... else {"_id": 1, "user": user})
-    row, back = _rebuild(raw, min_group)
+    row, back = _rebuild(raw, is_native)
     assert (row[-1] and json.loads(row[-1][1:])) == note
     assert differences(raw, back) == []
 
 
 def test_documents_that_look_alike_are_shredded_together(monkeypatch: pytest.MonkeyPatch) -> None:
     raws = [bson.encode({"_id": n, "user": make_user()}) for n in range(50)]
-    shredder = Shredder(LAYOUT, "t", min_group=Shape.MIN_GROUP)
+    shredder = Shredder(LAYOUT, "t", is_native=True)
     monkeypatch.setattr(shredder, "_visitor", None)
     batch = shredder.shred(list(enumerate(raws)))
     assert len(batch.rows[0]) == 50
@@ -90,27 +89,27 @@ def test_documents_that_look_alike_are_shredded_together(monkeypatch: pytest.Mon
 
 def test_a_document_stays_when_sql_empties_its_last_cell_and_comes_with_one() -> None:
     there = {"_id": 1, "user": make_user(about={"city": "x"})}
-    row, _ = _rebuild(bson.encode(there), 0)
+    row, _ = _rebuild(bson.encode(there), False)
     emptied = [*row[:2], None, row[3]]
     assert _assemble(emptied) == {"_id": 1, "user": make_user()}
-    missing, _ = _rebuild(bson.encode({"_id": 1, "user": {"name": "a"}}), 0)
+    missing, _ = _rebuild(bson.encode({"_id": 1, "user": {"name": "a"}}), False)
     filled = [*missing[:2], Cell(b"x"), missing[3]]
     assert _assemble(filled) == there
 
 
 def test_verify_refuses_a_note_that_no_load_writes() -> None:
-    row, _ = _rebuild(bson.encode({"_id": 1, "user": make_user()}), 0)
+    row, _ = _rebuild(bson.encode({"_id": 1, "user": make_user()}), False)
     noted = [*row[:3], Cell(b'\1{"user": {"entities": {}}}')]
     assert _assemble(noted) == {"_id": 1, "user": make_user()}
     with pytest.raises(CellError, match="entities is in its cells and in _extra"):
         Assembler(LAYOUT, "t", is_strict=True).assemble(noted, [{}, {}])
 
 
-def _rebuild(raw: bytes, min_group: int) -> tuple[Row, bytes]:
-    shredder = Shredder(LAYOUT, "t", min_group=min_group)
+def _rebuild(raw: bytes, is_native: bool) -> tuple[Row, bytes]:
+    shredder = Shredder(LAYOUT, "t", is_native=is_native)
     batch = shredder.shred([(0, raw)])
     row, child_rows = rows_of(batch, shredder, 0)
-    assert row == read_row(batch.rows[0][0])
+    assert row == read_row(next(iter(batch.rows[0])))
     return row, Assembler(LAYOUT, "t", is_strict=True).assemble(row, child_rows)
 
 

@@ -78,6 +78,7 @@ def test_a_search_is_noted_with_its_hits_and_a_hash_of_its_user(kept: Project, r
     found = find(kept, "  w3\n w7 ", types=["books"], limit=2)
     again = find(kept, "w3 w7", types=["books"], limit=2, cursor=found.cursor)
     find(kept, "nothing")
+    assert [find(kept, empty).query_id for empty in ("", " \n\0")] == [None, None]
     find(kept, "w3", user=4)
     rows = run(
         "SELECT id::text, q, tables, asked_by, hits, is_next, shown FROM search_queries ORDER BY asked_at"
@@ -87,6 +88,7 @@ def test_a_search_is_noted_with_its_hits_and_a_hash_of_its_user(kept: Project, r
     assert rows[0][4:] == (found.total, False, [["books", [hit.id]] for hit in found.results])
     assert (rows[1][0], rows[1][5]) == (again.query_id, True)
     assert (rows[2][2], rows[2][4]) == (None, 0)
+    assert [row[1] for row in rows[2:]] == ["nothing", "w3"]
     hashes = [row[3] for row in rows]
     assert len(set(hashes)) == 2
     assert hashes[0] == hashes[1] == hashes[2]

@@ -29,8 +29,8 @@ MANIFEST = {
 
 
 @pytest.mark.parametrize("count", [1, 40])
-@pytest.mark.parametrize("min_group", PATHS)
-def test_the_cells_of_a_row_are_read_as_a_result_has_them(count: int, min_group: int) -> None:
+@pytest.mark.parametrize("is_native", PATHS)
+def test_the_cells_of_a_row_are_read_as_a_result_has_them(count: int, is_native: bool) -> None:
     raws = [
         bson.encode(
             {
@@ -42,7 +42,7 @@ def test_the_cells_of_a_row_are_read_as_a_result_has_them(count: int, min_group:
         )
         for n in range(count)
     ]
-    shredder = Shredder(read_manifest(MANIFEST).layout, "users", min_group=min_group)
+    shredder = Shredder(read_manifest(MANIFEST).layout, "users", is_native=is_native)
     batch = shredder.shred(enumerate(raws))
     assert len(batch.rows[1]) == 3 * count
     for row in [*batch.rows[0], *batch.rows[1]]:

@@ -14,8 +14,10 @@ from assise.manifest.sections.personal import PERSONAL
 from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
 from assise.schema.access import AccessRules
+from assise.schema.copies import count_unfilled, write_fill
 from assise.schema.roles import ROLES, role_name
 from assise.schema.search.objects import list_search_functions
+from assise.wording import count_of
 from assise.workspace import LoadedTables
 
 FOLDER = files("assise.access").joinpath("checks")
@@ -31,6 +33,9 @@ CHECKS = (
     "personal_column_shown",
 )
 """The checks in their order: each is a file of SQL with three columns, object, says and remedy."""
+
+UNFILLED = "copy_not_filled"
+"""The check of what children copy, which compares rows: a query for each child table."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,16 @@ def find_gaps(connection: Connection, tables: LoadedTables) -> list[Gap]:
             continue
         _, query = read_check(name)
         found += connection.fetch(partial(Gap, name), query, parameters)
-    return found
+    return [*found, *_list_unfilled(connection, rules)]
+
+
+def _list_unfilled(connection: Connection, rules: AccessRules) -> Iterator[Gap]:
+    """The child tables in which keys of the rule are not those of the parents."""
+    for link in rules.links:
+        count = int(str(connection.scalar(count_unfilled(rules, link))))
+        if count:
+            says = f"{count_of(count, 'row')} without the key that {link.parent} has"
+            yield Gap(UNFILLED, link.child, f"has {says}", f"{write_fill(rules, link)};")
 
 
 def _parameters(rules: AccessRules) -> dict[str, object]:
@@ -100,5 +114,6 @@ def _list_hidden(rules: AccessRules) -> Iterator[tuple[str, str]]:
     """The columns that readers do not see: table and column."""
     for name, table in rules.manifest.tables.items():
         personal = [each for each, column in table.columns.items() if PERSONAL.of(column)]
-        extra = rules.manifest.layout.tables[name].extra
-        yield from ((name, column) for column in (*personal, *([extra] if personal else [])))
+        extra = rules.manifest.extra_of(name)
+        if personal:
+            yield from ((name, column) for column in filter(None, (*personal, extra)))

@@ -32,7 +32,7 @@ ID_HEADER = "x-request-id"
 METRICS = "/metrics"
 SHOWN_HEADERS = ("etag", "location", "retry-after", "x-request-id", "assise-position")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 class _Samples(Collector):
@@ -84,6 +84,7 @@ class Edge:
     timeout_s: float
     concurrency: int
     metrics: Metrics = field(default_factory=Metrics)
+    cross: Callable[[Asgi], Asgi] = field(default=lambda application: application)
     log: Any = field(default_factory=lambda: make_log(sys.stderr))
     running: int = 0
 
@@ -91,7 +92,7 @@ class Edge:
         """Answer a request."""
         if scope["type"] != "http":
             await self.application(scope, receive, send)
-        elif scope["path"] == METRICS and scope["method"] == "GET":
+        elif scope["path"] == METRICS and scope["method"] in {"GET", "HEAD"}:
             text = generate_latest(self.metrics.registry)
             await Response(text, media_type=CONTENT_TYPE_LATEST)(scope, receive, send)
         else:
@@ -144,7 +145,7 @@ class _Exchange:
         """Answer with a problem, where nothing is answered yet."""
         if not self.status:
             answer = make_problem(status, detail, headers, request=self.id)
-            await answer(self.scope, self.receive, self._send)
+            await self.edge.cross(answer)(self.scope, self.receive, self._send)
 
     def _note(self, seconds: float, failure: str) -> None:
         """Count the request, and write its line: no query and no header, which may be secret."""
@@ -198,20 +199,26 @@ def make_log(file: TextIO) -> Any:  # noqa: ANN401 - structlog says no more
 
 def make_edge(app: App, application: Asgi) -> Edge:
     """What surrounds an application, by its manifest and its settings."""
-    http = HTTP.of(app.manifest) or Http()
-    if http.origins:
+    origins = (HTTP.of(app.manifest) or Http()).origins
+
+    def cross(answering: Asgi) -> Asgi:
+        """The same for pages of other origins, where the manifest names some."""
+        if not origins:
+            return answering
         crossing = CORSMiddleware(
-            application,
-            allow_origins=http.origins,
+            answering,
+            allow_origins=origins,
             allow_methods=_METHODS,
             allow_headers=["*"],
             expose_headers=SHOWN_HEADERS,
             max_age=600,
         )
-        application = _except_capture(app, application, crossing)
+        return _except_capture(app, answering, crossing)
+
     setting = app.workspace.setting
     metrics = Metrics(app.monitor.list_samples)
-    return Edge(application, setting(TIMEOUT) / 1000, setting(CONCURRENCY), metrics)
+    limits = setting(TIMEOUT) / 1000, setting(CONCURRENCY)
+    return Edge(cross(application), *limits, metrics, cross)
 
 
 def _except_capture(app: App, application: Asgi, crossing: Asgi) -> Asgi:

@@ -100,13 +100,14 @@ class TableEndpoints:
         ]
         asked = [self.resource.table, caller.user_id, caller.tenant_id, *query.asked]
         count = await self._count(session, statements, query, (conditions, parameters))
+        ranges: Sequence[str] = ()
         if query.cursor is not None:
             last = self.context.cursors.read(asked, query.cursor)
-            conditions = [*conditions, statements.behind(query.order, last, parameters)]
+            ranges = statements.behind(query.order, last, parameters)
         limit = parameters.add(query.limit + 1, "int8")
         row = statements.row(query.select, query.includes)
         most = parameters.add(PAGE_BYTES, "int8")
-        statement = statements.list_rows(row, conditions, query.order, limit, most)
+        statement = statements.list_rows(row, conditions, query.order, limit, most, ranges=ranges)
         rows = await session.fetch(statement, parameters.values)
         shown = rows[: query.limit]
         body = ['{"items":[', ",".join([each["row"] for each in shown]), "]"]
@@ -179,7 +180,7 @@ class TableEndpoints:
         if found is None:
             raise self._not_found()
         tag = _tag(found["whole"])
-        if tag in _list_tags(request.headers.get("if-none-match")):
+        if {tag, "*"} & _list_tags(request.headers.get("if-none-match")):
             return Response(status_code=304, headers={**_PRIVATE, "ETag": tag})
         return _answer(200, found["row"], {"ETag": tag})
 
@@ -328,6 +329,9 @@ class TableEndpoints:
         if self.deletion is None:
             raise self._not_found()
         key = self._read_key(request)
+        if "if-match" in request.headers:
+            remedy = "Send the request without If-Match."
+            raise RequestError("a row that is deleted has no ETag", status=412, remedy=remedy)
         async with self.context.session(request, caller) as session:
             statements = await self.context.find_statements(session, self.resource)
             noted = note_request(request, caller, json.dumps(key, default=str).encode())

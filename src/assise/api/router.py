@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 from fastapi import APIRouter
+from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from assise.api.capture import find_capture
@@ -74,6 +76,10 @@ def make_router(app: App) -> APIRouter:
         router.routes.extend(capture.list_routes())
     router.add_api_route("/health", Health(app).read, methods=["GET"], tags=["health"])
     router.add_api_route(LIVE, read_live, methods=["GET"], tags=["health"])
+    for each in [*router.routes]:
+        if isinstance(each, APIRoute) and each.methods == {"GET"}:
+            head = partial(router.add_api_route, each.path, each.endpoint, methods=["HEAD"])
+            head(name=each.name, response_class=Response, include_in_schema=False)
     return router
 
 

@@ -1,6 +1,6 @@
 """The command line: parse, call, render. stdout is data, stderr is log.
 
-`assise --version` imports nothing, `assise --help` no part: `nouns` names the module of each.
+`assise --version` imports next to nothing, `assise --help` no part: `nouns` names the module of each.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ def main() -> None:
     """
     if sys.argv[1:] == ["--version"]:
         from assise import __version__
+        from assise.native import describe_native
 
-        print(f"assise {__version__}")
+        print(f"assise {__version__}\ndocuments: {describe_native()}")
         return
     try:
         from assise.cli.run import run

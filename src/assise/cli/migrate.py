@@ -74,10 +74,11 @@ DONE_ALREADY = "everything was loaded already; no rows were changed"
     "assise migrate mongodb://localhost:27017/app",
     "assise migrate users.json --name app",
     "assise migrate dump/app --to postgresql://me@db.internal/app --yes",
+    "assise migrate",
 )
 def migrate(
     context: typer.Context,
-    source: SourceArgument,
+    source: KnownSourceArgument = None,
     manifest: ManifestOption = Path(),
     *,
     db: SourceDatabaseOption = None,
@@ -103,7 +104,7 @@ def migrate(
     if dry_run:
         inferred = None
         if not project.path.exists():
-            proposal = project.infer(source, options, name=name, ids=ids.value, sample=sample)
+            proposal = project.infer(source or "", options, name=name, ids=ids.value, sample=sample)
             inferred = proposal.manifest
         plan = project.plan(source, inferred, options)
         print_plan(plan, as_json=as_json)

@@ -90,6 +90,10 @@ NOUNS = {
         "assise.cli.serve",
         "Serve the tables that say `api:` over HTTP, with health, metrics and their documentation.",
     ),
+    "partitions": Noun(
+        "assise.cli.partitions",
+        "Tables that are cut by time: make partitions ahead, retire old ones, show them.",
+    ),
     "worker": Noun(
         "assise.cli.worker",
         "Run the jobs of the manifest when they are due, such as the purge of deleted rows.",

@@ -22,6 +22,7 @@ from assise.cli.options import (
 from assise.cli.schema import app
 from assise.wording import count_of
 
+NOTHING = "nothing differs: the database is as the manifest has it"
 ScratchOption = Annotated[
     str | None,
     typer.Option(
@@ -56,7 +57,7 @@ def diff(
     if as_json:
         print(json.dumps(drift.as_json()))
     else:
-        _print_lines({"": drift.differences, "to restore it": drift.restore})
+        _print_lines({"": drift.differences or [NOTHING], "to restore it": drift.restore})
         _print_lines({"not ours": [item.shown for item in drift.others]})
     return 0 if drift.is_empty else 3
 
@@ -142,7 +143,7 @@ def status(
         age = f"refreshed {view.age} ago" if view.is_filled and view.age else "not filled yet"
         print(f"{view.view}: {age}")
     drift = found.drift
-    _print_lines({"differs": drift.differences})
+    _print_lines({"differs": drift.differences} if drift.differences else {"": [NOTHING]})
     if not drift.is_empty:
         _print_lines({"to restore it": drift.restore, "to keep it, in a revision": drift.keep})
     _print_lines({"not ours": [f"{item.shown}   {item.drop};" for item in drift.others]})

@@ -21,6 +21,7 @@ from assise.cli.options import (
     add_command,
     open_project,
 )
+from assise.cli.search_embed import embed
 from assise.cli.search_eval import InOption, Ranked, measure, write_runs
 from assise.cli.search_report import report
 from assise.cli.search_suggest import suggest
@@ -38,6 +39,14 @@ class Needed(StrEnum):
     any = "any"
     most = "most"
     all = "all"
+
+
+class By(StrEnum):
+    """How rows are ranked."""
+
+    keyword = "keyword"
+    semantic = "semantic"
+    hybrid = "hybrid"
 
 
 class As(StrEnum):
@@ -78,6 +87,19 @@ CursorOption = Annotated[
     typer.Option("--cursor", help="Go on behind the hit with this cursor.", show_default=False),
 ]
 MatchOption = Annotated[Needed, typer.Option("--match", help="How much of the query a hit has.")]
+MethodOption = Annotated[
+    By, typer.Option("--method", help="Rank by words, by meaning, or by both.")
+]
+ThresholdOption = Annotated[
+    float | None,
+    typer.Option(
+        "--threshold",
+        min=0,
+        max=1,
+        help="The least similarity of hits by meaning: 0 for nothing in common, 1 for equal texts.",
+        show_default=False,
+    ),
+]
 SortOption = Annotated[
     str | None,
     typer.Option(
@@ -131,6 +153,8 @@ def query(
     filters: FilterOption = None,
     cursor: CursorOption = None,
     match: MatchOption = Needed.any,
+    method: MethodOption = By.keyword,
+    threshold: ThresholdOption = None,
     sort: SortOption = None,
     distinct: DistinctOption = None,
     role: AsOption = As.app,
@@ -160,6 +184,8 @@ def query(
         filters=read_filters(filters),
         cursor=cursor,
         match=match.value,
+        method=method.value,
+        threshold=threshold,
         sort=sort.split(",") if sort else (),
         distinct=distinct,
     )
@@ -282,6 +308,7 @@ def check(
     return 3 if any(each.count for each in found) and not repair else 0
 
 
+add_command(app, "assise search embed")(embed)
 add_command(
     app,
     "assise search eval queries.tsv judgements.tsv --in projects",

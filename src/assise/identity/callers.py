@@ -12,7 +12,13 @@ from uuid import UUID
 
 from assise.errors import ForbiddenError, TokenError, UsageError
 from assise.identity import development
-from assise.identity.signing import Keys, PublishedKeys, read_public_key, read_secret
+from assise.identity.signing import (
+    Keys,
+    PublishedKeys,
+    is_safe,
+    read_public_key,
+    read_secret,
+)
 from assise.identity.tokens import Claims, Verifier
 from assise.manifest.model import Manifest
 from assise.manifest.sections.columns import list_columns
@@ -183,12 +189,22 @@ def _keys(identity: Identity) -> Keys:
         url = _expand(identity.jwks)
         if identity.is_supabase:
             url = _join_slashes(url)
-        if not url.startswith(("https://", "http://")):
-            remedy = "Give the URL of the issuer's keys; it begins with https://."
-            raise UsageError("identity: jwks is no URL", remedy=remedy)
+        if not is_safe(url):
+            raise UsageError(
+                "identity: jwks is no URL with https: who stands between could give other keys",
+                remedy="Give the URL of the issuer's keys; it begins with https://. Only on this"
+                " machine http:// is taken.",
+            )
         return PublishedKeys(url)
     if identity.secret is not None:
-        return read_secret(_expand(identity.secret))
+        secret = _expand(identity.secret)
+        if not secret:
+            raise UsageError(
+                f"identity: secret is empty: {identity.secret} is not set",
+                remedy="Set the variable to the secret that your issuer signs tokens with. A new one:"
+                " openssl rand -base64 32",
+            )
+        return read_secret(secret)
     return read_public_key(_expand(identity.public_key or ""))
 
 

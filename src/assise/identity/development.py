@@ -43,7 +43,13 @@ def _open_privately(path: str, flags: int) -> int:
 def make_token(
     folder: Path, user: str, *, tenant: str | None = None, roles: Sequence[str] = ()
 ) -> str:
-    """A token of a user, for twelve hours."""
+    """A token of a user, for twelve hours.
+
+    Raises:
+        UsageError: the user is empty.
+    """
+    if not user:
+        raise UsageError("the user is empty", remedy="Give the key of a row of users.")
     now = int(time())
     claims = {"iss": ISSUER, "aud": ISSUER, "sub": user, "iat": now, "exp": now + LIFETIME_S}
     claims |= {"tenant": tenant} if tenant is not None else {}

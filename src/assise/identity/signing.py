@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 from assise.errors import KeysError, TokenError, UsageError
 from assise.extras import load
+from assise.postgres.rest import LOOPBACK
 
 MAX_SET_BYTES = 64 << 10
 FETCH_EVERY_S = 5.0
@@ -22,6 +24,10 @@ FRESH_S, STALE_S = 600.0, 3_600.0
 TIMEOUT_S = 5.0
 MIN_SECRET_BYTES = 32
 _CURVES = {("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA"}
+
+
+MIN_RSA_BITS = 2_048
+"""What RS256 asks of a key (RFC 7518, 3.3): a shorter one can be factored."""
 
 
 class SigningKey(NamedTuple):
@@ -60,6 +66,17 @@ class OneKey:
         """There is nothing to close."""
 
 
+def is_safe(url: str) -> bool:
+    """Whether nobody between can change what a URL gives: by https, or on this machine."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    is_here = parts.scheme == "http" and parts.hostname in LOOPBACK
+    return bool(parts.hostname) and (parts.scheme == "https" or is_here)
+
+
 def read_secret(text: str) -> OneKey:
     """The key of HS256.
 
@@ -78,7 +95,7 @@ def read_public_key(text: str) -> OneKey:
     """The key in a PEM text: RSA is for RS256, P-256 for ES256, Ed25519 for EdDSA.
 
     Raises:
-        UsageError: it is none of them.
+        UsageError: it is none of them, or so short that it can be factored.
     """
     serialization = load("cryptography.hazmat.primitives.serialization", extra="api")
     try:
@@ -89,6 +106,11 @@ def read_public_key(text: str) -> OneKey:
     name = type(key).__name__.lower()
     curve = getattr(getattr(key, "curve", None), "name", "")
     if "rsa" in name:
+        if key.key_size < MIN_RSA_BITS:
+            raise UsageError(
+                f"identity: public_key has {key.key_size} bits, fewer than {MIN_RSA_BITS:,}",
+                remedy=f"Sign tokens with an RSA key of {MIN_RSA_BITS:,} bits or more.",
+            )
         return OneKey(SigningKey("RS256", key))
     if curve == "secp256r1":
         return OneKey(SigningKey("ES256", key))
@@ -121,6 +143,8 @@ def read_key_set(text: bytes) -> list[tuple[str | None, SigningKey]]:
             try:
                 key = jwt.PyJWK(entry, algorithm).key
             except jwt.PyJWTError:
+                continue
+            if algorithm == "RS256" and key.key_size < MIN_RSA_BITS:
                 continue
             name = entry.get("kid")
             keys.append((None if name is None else str(name), SigningKey(algorithm, key)))

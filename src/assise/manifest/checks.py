@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from assise.manifest.born import check_born
 from assise.manifest.keys import AnyKey, Keyed, Tables
 from assise.manifest.names import check_column_name, check_table_name, list_schemas
 from assise.manifest.needs import check_elsewhere, check_roles, list_across
@@ -71,9 +72,8 @@ def _check_keys(
 
 def _check_origin(place: Place, table: Table) -> Iterator[Problem]:
     remedy = "Give a collection, or the parent and from of a child table."
-    if table.collection is None and table.parent is None:
-        remedy = f"{remedy[:-1]}; or on: the server that has it."
-        yield Problem(place, "has neither collection nor parent", remedy=remedy)
+    if table.is_born:
+        yield from check_born(place, table)
     elif table.collection is not None and table.parent is not None:
         yield Problem(place, "has both collection and parent", remedy=remedy)
     elif table.parent is not None and table.from_ is None:

@@ -109,8 +109,13 @@ def _describe_entry(on: On) -> dict[str, Schema]:
             {"required": ["collection"]},
             {"required": ["parent", "from"]},
             {"required": ["on"]},
+            {"required": ["columns"], "not": {"anyOf": _OF_LOADED}},
         ]
     return entry
+
+
+_OF_LOADED: list[Schema] = [{"required": [key]} for key in ("collection", "parent", "from", "on")]
+"""What a table has that is not born in PostgreSQL."""
 
 
 def _simplify(schema: Schema, definitions: Mapping[str, Schema]) -> dict[str, Schema]:

@@ -197,7 +197,11 @@ def _restrict(
 def derive_layout(
     tables: Mapping[str, Table], *, legacy_uuids: str = "", rules: int = RULES
 ) -> Layout:
-    """The layout of a manifest's tables; `legacy_uuids` is what its columns say that say nothing."""
+    """The layout of those of a manifest's tables that are loaded.
+
+    `legacy_uuids` is what its columns say that say nothing.
+    """
+    tables = {name: table for name, table in tables.items() if not table.is_born}
     parents = {name: table.parent for name, table in tables.items()}
     found = {}
     for name, table in tables.items():

@@ -70,8 +70,19 @@ class Manifest(Keyed):
             name: each for name, each in self.tables.items() if (ON.of(each) or MAIN) == server
         }
         found = self.model_copy(update={"tables": tables})
-        vars(found).pop("layout", None)
+        for name in ("layout", "born"):
+            vars(found).pop(name, None)
         return found
+
+    @cached_property
+    def born(self) -> dict[str, Table]:
+        """The tables that are born in PostgreSQL, by name."""
+        return {name: table for name, table in self.tables.items() if table.is_born}
+
+    def extra_of(self, table: str) -> str:
+        """The name of our jsonb column of a table; empty where it has none."""
+        layout = self.layout.tables.get(table)
+        return layout.extra if layout is not None else ""
 
     @property
     def roots(self) -> dict[str, str]:

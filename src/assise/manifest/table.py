@@ -9,6 +9,7 @@ from assise.manifest.paths import ELEMENTS, default_path, parse_child_path, pars
 from assise.manifest.sections import keys_on
 from assise.manifest.sections.absent import IS_EMPTY
 from assise.manifest.sections.deletion import add_column
+from assise.manifest.sections.servers import ON
 from assise.types.names import normalize_type
 from assise.types.table import default_kind, is_type
 
@@ -59,7 +60,10 @@ class Column(Keyed):
 
 @with_keys(keys_on("table"))
 class Table(Keyed):
-    """A table: of a collection's documents, or of those in an array of its parent's documents."""
+    """A table: of a collection's documents, of those in an array of its parent's, or of neither.
+
+    What has neither is born in PostgreSQL: the application writes its rows, and no load does.
+    """
 
     collection: str | None = None
     parent: str | None = None
@@ -75,6 +79,11 @@ class Table(Keyed):
     def child_path(self) -> tuple[str, ...]:
         """The keys that lead to a child table's array in the parent's document; else none."""
         return parse_child_path(self.from_) if self.from_ is not None else ()
+
+    @property
+    def is_born(self) -> bool:
+        """Whether the table is born in PostgreSQL, on the server `main`."""
+        return self.collection is None and self.parent is None and ON.of(self) is None
 
     @model_validator(mode="before")
     @classmethod

@@ -13,6 +13,7 @@ from pathlib import Path
 from assise.errors import SourceError
 from assise.mongo.archive_contents import is_archive
 from assise.mongo.dump import check_text, is_dump, open_dump, rebuild_dump
+from assise.mongo.nothing import ADDRESS, Nothing
 from assise.mongo.series import rebuild_series, with_series
 from assise.mongo.source import (
     NO_OPTIONS,
@@ -45,6 +46,9 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
 
             scheme, rest = place.split(":", 1)
             return Server(f"{scheme.lower()}:{rest}", options)
+    if place == ADDRESS:
+        options.check((), "the manifest has no collections")
+        return Nothing()
     if not str(place):
         raise SourceError("the source is an empty text", remedy=GIVE_SOURCE)
     path = Path(place)
@@ -87,6 +91,8 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
 def rebuild_source(facts: JsonObject) -> Source:
     """Open the source that `Source.describe` described, in a worker process."""
     match facts["kind"]:
+        case "none":
+            return Nothing()
         case "dump":
             return rebuild_dump(facts)
         case "series":

@@ -10,6 +10,7 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from assise.errors import UsageError
+from assise.postgres.environment import EMBEDDED
 
 _SECRETS = {
     "password",
@@ -19,6 +20,8 @@ _SECRETS = {
     "scram_client_key",
     "scram_server_key",
 }
+_PLACE = ("user", "host", "dbname")
+"""What is shown of an embedded server, where the rest is always the same."""
 
 
 def describe(conninfo: str) -> str:
@@ -37,6 +40,8 @@ def describe(conninfo: str) -> str:
     shown = {key: str(value) for key, value in parts.items() if value is not None}
     for secret in _SECRETS:
         shown.pop(secret, None)
+    if shown.get("fallback_application_name") == EMBEDDED:
+        shown = {name: value for name, value in shown.items() if name in _PLACE}
     user, host = shown.pop("user", ""), shown.pop("host", "")
     port, database = shown.pop("port", ""), shown.pop("dbname", "")
     if "@" in host[1:] + database or not re.fullmatch("[0-9,]*", port):

@@ -268,7 +268,7 @@ class RolePool:
             await self.watch.note(rows)
 
     async def read(
-        self, rights: Rights, query: str, parameters: Sequence[Sequence[object]]
+        self, rights: Rights, query: str, parameters: Sequence[Arguments]
     ) -> list[Record]:
         """The rows of a query, once for each of its parameters, in a transaction with these rights.
 
@@ -276,6 +276,7 @@ class RolePool:
 
         Raises:
             TargetError: no connection was free in time, or the server refused something.
+            UsageError: the query is more than one statement.
         """
         async with self.lend() as connection:
             with translated(self.target, in_session=True):
@@ -286,9 +287,14 @@ class RolePool:
                 cursor = await connection.execute(message, prepare=False)
                 cursor.nextset()  # behind BEGIN
                 found: list[Record] = []
-                while cursor.nextset() and cursor.description:
-                    found += await cursor.fetchall()
-                return found
+                for _ in queries:
+                    cursor.nextset()
+                    found += await cursor.fetchall() if cursor.description else []
+            cursor.nextset()
+            if cursor.statusmessage != "COMMIT" or cursor.nextset():
+                remedy = "Open a session for several."
+                raise UsageError("a query that is read at once is one statement", remedy=remedy)
+            return found
 
 
 async def begin(

@@ -36,7 +36,7 @@ MAX_BYTES = 16 << 20
 
 TIMEOUT_S = 10.0
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PLAIN = re.compile("[a-z_][a-z0-9_]*")
 _CODE = re.compile(r"^[A-Za-z0-9_]{1,20}\Z")
 
@@ -58,7 +58,7 @@ class Rest:
         except ValueError as error:
             remedy = "Write https://PROJECT.supabase.co."
             raise UsageError(f"{self.address} is no address", remedy=remedy) from error
-        if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+        if parts.scheme != "https" and parts.hostname not in LOOPBACK:
             raise UsageError(
                 f"{self.address} is not https: the service key could be read on the way",
                 remedy="Write https://PROJECT.supabase.co.",

@@ -59,7 +59,7 @@ class Runner:
                     self.connection.execute(statement)
                 note()
 
-        self._try(run, tables)
+        self.try_again(run, tables)
 
     def run_alone(self, statement: str, index: str, begin: Note, end: Note) -> None:
         """Run a statement that no transaction may be around; notes go before and behind it.
@@ -72,7 +72,7 @@ class Runner:
         if state is not True:
             self._drop_invalid(index)
             try:
-                self._try(lambda: self._execute(statement), ())
+                self.try_again(lambda: self._execute(statement), ())
             except TargetError:
                 self._drop_invalid(index)
                 raise
@@ -86,7 +86,12 @@ class Runner:
         if state is False:
             self.connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {index}")
 
-    def _try(self, run: Note, tables: Sequence[str]) -> None:
+    def try_again(self, run: Note, tables: Sequence[str]) -> None:
+        """Run something again and again while locks are missing.
+
+        Raises:
+            BusyError: other sessions have had locks on the `tables` all the time; names them.
+        """
         for number in range(1, self.tries + 1):
             try:
                 run()

@@ -84,7 +84,7 @@ def describe_error(error: psycopg.Error) -> str:
     text = diag.message_primary or str(error).strip() or type(error).__name__
     line = re.match(r"COPY [^\n]*, line \d+", diag.context or "")
     words = f"{text} ({line.group()})" if line else text
-    return re.sub(r"(password|passwd)=\S+", r"\1=…", words)
+    return re.sub(r"(password|passwd)=\S+", r"\1=…", words.replace("\n\t", " "))
 
 
 def _remedy_in_session(state: str) -> str:

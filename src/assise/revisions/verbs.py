@@ -13,6 +13,7 @@ from assise.files import write_file
 from assise.manifest.model import Manifest
 from assise.manifest.sections.views import VIEWS
 from assise.postgres.connection import Connection
+from assise.postgres.partitions import keep_up_partitions
 from assise.postgres.server import check_server
 from assise.postgres.snapshot import read_snapshot
 from assise.revisions.applying import Applier, Noted, check_files, hold, list_noted, read_noted
@@ -31,6 +32,7 @@ from assise.revisions.refresh import ViewAge, list_ages
 from assise.revisions.statements import plain_name
 from assise.revisions.sums import ScratchSums, open_sums, run_blocks
 from assise.schema.catalog import CatalogDifference, Snapshot, compare
+from assise.schema.partitions import list_partitionings
 from assise.schema.plan import PlannedStep, SchemaPlan, plan, rename_columns
 from assise.schema.renames import list_renames
 from assise.schema.script import hash_script, script
@@ -241,7 +243,21 @@ class RevisionVerbs:
                 applier.check_drops(blocks)
                 self._ask_to_close(tables, schema, blocks)
                 done = {revision.name: applier.apply(revision) for revision in todo}
+            self._complete(connection, manifest, tables, schema)
         return Applied(connection.target, done)
+
+    def _complete(
+        self,
+        connection: Connection,
+        manifest: Manifest,
+        tables: LoadedTables | None,
+        schema: str,
+    ) -> None:
+        """What follows revisions: tables that no load has written are noted, and have partitions."""
+        if tables is not None:
+            tables.move([("born", name) for name in manifest.born])
+        found = list_partitionings(manifest, schema)
+        keep_up_partitions(connection, found, log=self.workspace.log)
 
     def _ask_to_close(
         self, tables: LoadedTables | None, schema: str, blocks: Sequence[Block]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import chain, pairwise
+from typing import Self
 
 from assise.rows.columns import ColumnCounts
 from assise.types.wire import Cell, CopyField
@@ -62,18 +65,64 @@ class Values:
         self.extra += times * other.extra
 
 
+class Rows:
+    """Rows of COPY of one table, many of them joined.
+
+    Iteration gives each row by itself, `joined` as few pieces of bytes as there are.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._ends: list[array[int] | None] = []
+        self._count = 0
+
+    @classmethod
+    def unpack(cls, data: bytes, ends: bytes) -> Self:
+        """Rows that are joined; `ends` has the end of each as numbers of 32 bits."""
+        rows = cls()
+        if data:
+            bounds = array("I", ends)
+            rows._pieces.append(data)
+            rows._ends.append(bounds)
+            rows._count = len(bounds)
+        return rows
+
+    def extend(self, rows: Iterable[bytes]) -> None:
+        """Add rows that are not joined."""
+        before = len(self._pieces)
+        self._pieces.extend(rows)
+        added = len(self._pieces) - before
+        self._ends.extend([None] * added)
+        self._count += added
+
+    def joined(self) -> Sequence[bytes]:
+        """All rows."""
+        return self._pieces
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece, ends in zip(self._pieces, self._ends, strict=True):
+            if ends is None:
+                yield piece
+            else:
+                yield from (piece[start:end] for start, end in pairwise(chain((0,), ends)))
+
+
 @dataclass
 class Batch:
     """The rows of some documents.
 
     `rows` has for each layout the rows of COPY and `owners`, beside each row, the position of its
-    document in `offsets` and `keys`.
+    document in `offsets` and `keys`. `declined` is how many documents the native way left out.
     """
 
     offsets: list[int]
     keys: list[CopyField]
-    rows: list[list[bytes]]
-    owners: list[list[int]]
+    rows: list[Rows]
+    owners: list[array[int]]
     rejected: list[Rejected] = field(default_factory=list)
     values: Values = field(default_factory=Values)
     columns: ColumnCounts = field(default_factory=ColumnCounts)
+    declined: int = 0

@@ -2,61 +2,64 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
 
 from assise.documents.reader import check_document
-from assise.documents.shape import Shape
 from assise.errors import InvalidBsonError
 from assise.manifest.layout import Layout
-from assise.rows.columnar.shred import ColumnarShredder
 from assise.rows.columns import ColumnCounts
 from assise.rows.counts import CountingWriters
 from assise.rows.document.visit import DocumentVisitor, UnfitKeyError
-from assise.rows.model import Batch, Document, Reason, Rejected, Values
+from assise.rows.model import Batch, Document, Reason, Rejected, Rows, Values
+from assise.rows.native.shred import NativeShredder, make_native
 from assise.rows.tree import build_tree
 from assise.types.wire import CopyField, row_head
+
+FLUSHED = 2_000
+"""Documents whose columns are counted together."""
 
 
 class Shredder:
     """Shreds the documents of one collection.
 
     Args:
-        min_group: from how many documents on those that look alike are shredded column by column;
-            0 for never. Nothing else depends on it.
+        is_native: whether documents go through the crate, where it is installed.
     """
 
-    def __init__(self, layout: Layout, root: str, *, min_group: int | None = None) -> None:
-        min_group = Shape.MIN_GROUP if min_group is None else min_group
+    def __init__(
+        self,
+        layout: Layout,
+        root: str,
+        *,
+        is_native: bool = True,
+    ) -> None:
         self.tree = build_tree(layout, root)
         self.layouts = self.tree.layouts
         self._heads = [row_head(len(layout.names)) for layout in self.layouts]
         self._writers = CountingWriters(self.tree)
         self._visitor = DocumentVisitor(self.tree, self._writers)
-        # The switch of the columnar path: without it `_shred_group` and `find_whole` have one line.
-        self._columnar = ColumnarShredder(self.tree, self._writers, min_group=min_group)
+        self._native = make_native(self.tree) if is_native else None
 
     def shred(self, documents: Iterable[Document]) -> Batch:
         """Shred documents.
 
         Bytes that are not BSON, and an `_id` that the key does not fit, are rejected; nothing else.
         """
-        batch = Batch([], [], [[] for _ in self.layouts], [[] for _ in self.layouts])
         self._writers.reset(Values())
-        iterator = iter(documents)
-        while group := list(islice(iterator, Shape.GROUP)):
-            self._shred_group(batch, group)
-            self._writers.columns.flush()
+        if self._native is not None:
+            return self._shred_natively(self._native, [*documents])
+        batch = self._new_batch()
+        for count, (offset, raw) in enumerate(documents, 1):
+            self._shred_document(batch, offset, raw)
+            if count % FLUSHED == 0:
+                self._writers.columns.flush()
         batch.values, batch.columns = self._writers.values, self._writers.columns.take()
         return batch
 
     def find_whole(self, documents: Sequence[bytes]) -> list[int]:
         """Find documents that are BSON without a doubt, at next to no cost; others may be, too."""
-        return [
-            start + i
-            for start in range(0, len(documents), Shape.GROUP)
-            for i in self._columnar.find_whole(documents[start : start + Shape.GROUP])
-        ]
+        return self._native.find_whole(documents) if self._native else []
 
     def count_values(
         self, batch: Batch, documents: Mapping[int, bytes]
@@ -71,39 +74,49 @@ class Shredder:
             self._writers.columns.flush()
         return self._writers.values, self._writers.columns.take()
 
-    def _shred_group(self, batch: Batch, group: Sequence[Document]) -> None:
-        """Shred what looks alike together and the others one by one.
+    def _new_batch(self) -> Batch:
+        return Batch([], [], [Rows() for _ in self.layouts], [array("I") for _ in self.layouts])
 
-        Documents keep the source's order. Child rows do not: their owners say whose they are.
-        """
-        columnar = self._columnar.shred(group)
-        first = len(batch.offsets)
-        if len(columnar.taken) == len(group):
-            batch.offsets.extend([offset for offset, _ in group])
-            batch.keys.extend(columnar.keys)
-            for i, owners in enumerate(columnar.owners):
-                batch.rows[i].extend(columnar.rows[i])
-                batch.owners[i].extend([first + owner for owner in owners])
-            return
-        numbers: list[int] = []
-        done = 0
-        for i, key, row in zip(columnar.taken, columnar.keys, columnar.rows[0], strict=True):
-            for offset, raw in group[done:i]:
+    def _shred_natively(self, native: NativeShredder, documents: Sequence[Document]) -> Batch:
+        """Shred in the crate; the documents that it declines are shredded one by one."""
+        found = native.shred(documents)
+        left_out = found.left_out
+        if not left_out:
+            offsets = [offset for offset, _ in documents]
+            return Batch(
+                offsets,
+                found.keys,
+                found.rows,
+                found.owners,
+                values=found.values,
+                columns=found.columns,
+            )
+        batch, numbers, keys = self._new_batch(), array("I"), iter(found.keys)
+        waiting = iter(left_out)
+        following = next(waiting)
+        for i, (offset, raw) in enumerate(documents):
+            if i == following:
                 self._shred_document(batch, offset, raw)
-            numbers.append(len(batch.offsets))
-            self._add(batch, group[i][0], key, row)
-            done = i + 1
-        for offset, raw in group[done:]:
-            self._shred_document(batch, offset, raw)
-        for i, rows in enumerate(columnar.rows[1:], 1):
-            batch.rows[i].extend(rows)
-            batch.owners[i].extend([numbers[owner] for owner in columnar.owners[i]])
+                following = next(waiting, -1)
+            else:
+                numbers.append(len(batch.offsets))
+                batch.offsets.append(offset)
+                batch.keys.append(next(keys))
+        for i, rows in enumerate(found.rows):
+            rows.extend(batch.rows[i])
+            owners = array("I", [numbers[owner] for owner in found.owners[i]])
+            batch.rows[i], batch.owners[i] = rows, owners + array("I", batch.owners[i])
+        batch.values, batch.columns = self._writers.values, self._writers.columns.take()
+        batch.values.add(found.values)
+        batch.columns.add(found.columns)
+        batch.declined = len(left_out)
+        return batch
 
     def _add(self, batch: Batch, offset: int, key: CopyField, row: bytes) -> None:
         batch.owners[0].append(len(batch.offsets))
         batch.offsets.append(offset)
         batch.keys.append(key)
-        batch.rows[0].append(row)
+        batch.rows[0].extend((row,))
 
     def _shred_document(self, batch: Batch, offset: int, raw: bytes) -> None:
         before, mark = self._writers.values, len(self._writers.columns.hits)

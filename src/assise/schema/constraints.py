@@ -22,6 +22,7 @@ from assise.manifest.sections.constraints import (
 )
 from assise.manifest.sections.deletion import DELETED_TYPE
 from assise.manifest.sections.indexes import INDEXES, Index, read_column
+from assise.manifest.sections.partitions import PARTITION
 from assise.manifest.sections.references import Reference, list_foreign_keys
 from assise.schema.deletion import are_null
 from assise.schema.guards import find_guards
@@ -269,6 +270,9 @@ class _Builder:
         is_set = " AND ".join(f"c.{quote(own)} IS NOT NULL" for own in key.columns)
         orphan = f"{is_set} AND NOT EXISTS (SELECT FROM {target} AS p WHERE {same})"
         others = ", ".join(key.target.columns)
+        # PostgreSQL 15 knows no NOT VALID for keys of partitioned tables.
+        is_cut = PARTITION.of(self.table) is not None
+        validate = f"ALTER TABLE {self.sql_name} VALIDATE CONSTRAINT {quote(name)}"
         return Object(
             "foreign key",
             self.name,
@@ -276,9 +280,9 @@ class _Builder:
             key.place,
             f"ALTER TABLE {self.sql_name} ADD CONSTRAINT {quote(name)}"
             f" FOREIGN KEY ({quote_list(key.columns)}) REFERENCES {target}"
-            f" ({quote_list(key.target.columns)}){action} NOT VALID",
+            f" ({quote_list(key.target.columns)}){action}{'' if is_cut else ' NOT VALID'}",
             self._drop_constraint(name),
-            after=f"ALTER TABLE {self.sql_name} VALIDATE CONSTRAINT {quote(name)}",
+            after="" if is_cut else validate,
             refers_to=key.target.table,
             broken=self._broken(orphan, f"refer to no {key.target.table}.{others}", is_set),
             amendment=None

@@ -27,6 +27,16 @@ def write_fill(rules: AccessRules, link: Link) -> str:
     )
 
 
+def count_unfilled(rules: AccessRules, link: Link) -> str:
+    """How many rows of a child have not what they copy of their parents."""
+    child, parent = quote(rules.schema, link.child), quote(rules.schema, link.parent)
+    old, new = _list("c", link.copied), _list("p", link.sources)
+    return (
+        f"SELECT count(*) FROM {child} AS c JOIN {parent} AS p ON {join_pairs(link, 'c', 'p')}"
+        f" WHERE ({old}) IS DISTINCT FROM ({new})"
+    )
+
+
 def list_clears(rules: AccessRules, made: Iterable[Managed]) -> list[str]:
     """The UPDATE of each column of ours that comes to say when rows were deleted by themselves.
 

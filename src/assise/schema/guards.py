@@ -196,7 +196,7 @@ class _Resolver:
         same = {theirs: own for own, theirs in pairs}
         taken = {
             *list_columns(self.table, tables),
-            self.guards.manifest.layout.tables[self.table].extra,
+            self.guards.manifest.extra_of(self.table),
         }
         taken |= {copy.column for link in others for copy in link.copies}
         deletion = SOFT_DELETE.of(tables[self.table])

@@ -8,6 +8,7 @@ from hashlib import sha256
 from assise.manifest.model import Manifest
 from assise.manifest.names import list_schemas
 from assise.schema.access import access_script
+from assise.schema.born import create_born, list_types
 from assise.schema.cached import list_cache_objects
 from assise.schema.comments import find_comments, set_comments
 from assise.schema.constraints import list_objects
@@ -28,12 +29,13 @@ def list_statements(manifest: Manifest, schema: str, texts: Sequence[str] = ()) 
     `texts` are those of the files that `sql:` names.
     """
     layout = manifest.layout
-    schemas = list_schemas(layout.tables)
+    schemas = list_schemas(manifest.tables)
     return [
         *(f"CREATE SCHEMA IF NOT EXISTS {quote(name)}" for name in schemas),
-        *(create_extension(name, schema) for name in extensions(layout)),
+        *(create_extension(name, schema) for name in extensions(list_types(manifest))),
         *(create_function(name, schema) for name in key_functions(layout)),
         *create_tables(layout, schema),
+        *create_born(manifest, schema),
         *(text for _, text in add_foreign_keys(layout, schema)),
         *access_script(manifest, schema),
         *(each.create for each in list_cache_objects(manifest, schema)),

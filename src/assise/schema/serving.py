@@ -132,25 +132,36 @@ class Statements:
 
     def behind(
         self, order: Sequence[Order], last: Sequence[str | None], parameters: Placeholders
-    ) -> str:
-        """That a row comes behind the last one of a page, in an order that ends in the key.
+    ) -> Sequence[str]:
+        """The ranges, one behind the other, of what comes behind the last row of a page.
 
-        NULL comes last, and first where the order is descending, as in PostgreSQL. The first column
-        is bounded on its own as well: an index begins there, and skips the pages before.
+        The order ends in the key. NULL comes last, and first where the order is descending, as in
+        PostgreSQL. The first column is bounded on its own as well: an index begins there, and skips
+        the pages before. No index bounds a value and NULL in one scan: that takes two.
         """
-        alternatives, equal, bounds = [], list[str](), list[str]()
+        alternatives, equal, bounds = list[str](), list[str](), list[str]()
+        other = ""
         for each, value in zip(order, last, strict=True):
             column = self.resource.fields[each.column]
             cell = f"t.{escape(quote(each.column))}"
             place = None if value is None else parameters.add(value, column.type)
-            beyond = _beyond(cell, place, each, can_be_null=column.can_be_null)
+            beyond = _beyond(cell, place, each)
+            is_null = f"{cell} IS NULL"
+            can_end = column.can_be_null and not each.is_descending and place is not None
+            if not equal:
+                bound = f"{cell} {'<=' if each.is_descending else '>='} {place}"
+                bounds.append(is_null if place is None else bound)
+                other = is_null if can_end else ""
+                if place is None and each.is_descending:
+                    other, beyond = beyond, ""
+            elif can_end:
+                beyond = f"({beyond} OR {is_null})"
             if beyond:
                 alternatives.append(" AND ".join([*equal, beyond]))
-            if not equal and place is not None and (each.is_descending or not column.can_be_null):
-                bounds.append(f"{cell} {'<=' if each.is_descending else '>='} {place}")
-            equal.append(f"{cell} IS NULL" if place is None else f"{cell} = {place}")
+            equal.append(is_null if place is None else f"{cell} = {place}")
         beyonds = " OR ".join([f"({each})" for each in alternatives])
-        return " AND ".join([*bounds, f"({beyonds})"])
+        found = " AND ".join([*bounds, f"({beyonds})"])
+        return [found, other] if other else [found]
 
     def list_rows(
         self,
@@ -159,23 +170,27 @@ class Statements:
         order: Sequence[Order],
         limit: str,
         bytes_limit: str,
+        *,
+        ranges: Sequence[str] = (),
     ) -> str:
         """A page: each row as text of JSON, and the values that it is ordered by.
 
-        It ends with the row that reaches `bytes_limit`; `bytes` are those as far as the row.
+        Each of the ranges is read as far as the limit. The page ends with the row that reaches
+        `bytes_limit`; `bytes` are those as far as the row.
         """
-        keys = [f"t.{escape(quote(each.column))}::text AS k{n}" for n, each in enumerate(order)]
-        ordered = ", ".join(
-            f"t.{escape(quote(each.column))}{' DESC' if each.is_descending else ''}"
-            for each in order
-        )
-        rows = (
-            f"SELECT {', '.join([f'{row} AS row', *keys])} FROM {self.place} AS t"
-            f"{self.where(conditions)} ORDER BY {ordered} LIMIT {limit}"
-        )
+        keys = [f"t.{escape(quote(each.column))} AS k{n}" for n, each in enumerate(order)]
+        ways = [f"k{n}{' DESC' if each.is_descending else ''}" for n, each in enumerate(order)]
+        end = f" ORDER BY {', '.join(ways)} LIMIT {limit}"
+        begin = f"SELECT {', '.join([f'{row} AS row', *keys])} FROM {self.place} AS t"
+        wheres = [self.where([*conditions, each]) for each in ranges] or [self.where(conditions)]
+        parts = [f"{begin}{where}{end}" for where in wheres]
+        joined = " UNION ALL ".join([f"({each})" for each in parts])
+        rows = parts[0] if len(parts) == 1 else f"SELECT * FROM ({joined}) AS parts{end}"
         size = "sum(octet_length(row)) OVER (ROWS UNBOUNDED PRECEDING)"
         sized = f"SELECT *, {size} AS bytes FROM ({rows}) AS found"
-        return f"SELECT * FROM ({sized}) AS page WHERE bytes - octet_length(row) < {bytes_limit}"
+        shown = ", ".join([f"k{n}::text AS k{n}" for n, _ in enumerate(order)])
+        within = f"bytes - octet_length(row) < {bytes_limit}"
+        return f"SELECT row, bytes, {shown} FROM ({sized}) AS page WHERE {within}"
 
     def count(self, conditions: Sequence[str], limit: int) -> str:
         """How many rows there are, counted as far as a limit."""
@@ -230,13 +245,11 @@ class Statements:
         return f"SELECT {escape(quote(self.schema, function))}({', '.join(places)})::text AS counts"
 
 
-def _beyond(cell: str, place: str | None, order: Order, *, can_be_null: bool) -> str:
-    """That a value comes behind another one; empty where none does."""
-    if order.is_descending:
-        return f"{cell} IS NOT NULL" if place is None else f"{cell} < {place}"
+def _beyond(cell: str, place: str | None, order: Order) -> str:
+    """That a value, which is not NULL, comes behind another one; empty where none does."""
     if place is None:
-        return ""
-    return f"({cell} > {place} OR {cell} IS NULL)" if can_be_null else f"{cell} > {place}"
+        return f"{cell} IS NOT NULL" if order.is_descending else ""
+    return f"{cell} {'<' if order.is_descending else '>'} {place}"
 
 
 def _find_end(prefix: str) -> str | None:

@@ -134,10 +134,9 @@ def wrap_function(name: str, schema: str, wrapper_schema: str) -> str:
     )
 
 
-def extensions(layout: Layout) -> list[str]:
-    """The extensions that the types of a load's columns come from."""
-    tables = all_layouts(layout)
-    return ["citext"] if any("citext" in table.types for table in tables) else []
+def extensions(types: Iterable[str]) -> list[str]:
+    """The extensions that the types of columns come from."""
+    return ["citext"] if any("citext" in each for each in types) else []
 
 
 def create_extension(name: str, schema: str) -> str:

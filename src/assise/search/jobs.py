@@ -9,9 +9,11 @@ from assise.manifest.sections.search_log import SEARCH_LOG, SearchLog
 from assise.postgres.connection import Connection
 from assise.schema.access import AccessRules
 from assise.schema.search.log import write_statement
+from assise.schema.search.meaning import is_embedded
 from assise.schema.search.searched import find_searched
 from assise.schema.sql import quote
 from assise.search.build import Builder
+from assise.search.meaning.keep import embed_changed
 from assise.search.tables import find_vector
 from assise.wording import count_of
 from assise.workspace import Job, LoadedTables
@@ -26,6 +28,8 @@ def list_jobs(tables: LoadedTables) -> Sequence[Job]:
         Job(f"index {table.name}", CRON, partial(keep_up, rules=rules, name=table.name))
         for table in find_searched(rules, None)
     ]
+    if is_embedded(tables.manifest):
+        found.append(Job("embed", CRON, partial(embed_changed, tables=tables)))
     if found and SEARCH_LOG.of(tables.manifest) is not None:
         found.append(Job("forget searches", HOURLY, partial(forget_searches, rules=rules)))
     return found

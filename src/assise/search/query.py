@@ -13,11 +13,13 @@ from typing import Literal
 
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
+from assise.manifest.sections.embedding import EMBED
 from assise.manifest.sections.search import SEARCH, Search
 from assise.manifest.sections.search_log import SEARCH_LOG
 from assise.postgres.asking import Asking
 from assise.postgres.pool import Record
 from assise.schema.search.log import note_search
+from assise.schema.search.meaning import FUNCTION
 from assise.schema.search.ordering import order_hits
 from assise.schema.search.searched import READ_CORRECTIONS, count_values, select_hits
 from assise.schema.sql import quote
@@ -33,9 +35,20 @@ Enough = Literal["any", "most", "all"]
 EXACT = 10_000
 """So many hits are counted exactly."""
 
+Method = Literal["keyword", "semantic", "hybrid"]
+"""How rows are ranked."""
+
 _ARGUMENTS = (
     "%(q)s, %(tables)s::text[], %(limit)s, %(filters)s::jsonb, %(cursor)s, %(options)s::jsonb"
 )
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """The vector of a query, as pgvector reads it, and the model that it is of."""
+
+    model: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,8 @@ class Request:
     """What is searched for, in which tables; `filters` are conditions on columns.
 
     facets: columns of the one table in `types` whose values are counted among all hits.
+    method: by words (`keyword`), by meaning (`semantic`), or by both (`hybrid`), for which `vector` is
+        that of the text. threshold: the least similarity of hits by meaning, from 0 to 1.
     sort: columns of this table by which the best 10,000 hits are ordered, a descending one with - in
         front; without them by score. distinct: a column of which each value has one hit, its best.
     """
@@ -59,10 +74,16 @@ class Request:
     sort: Sequence[str] = ()
     distinct: str | None = None
     with_total: bool = True
+    method: Method = "keyword"
+    threshold: float | None = None
+    vector: Embedding | None = None
 
     def options(self) -> dict[str, object]:
         """The options as the functions in the database read them."""
         found: dict[str, object] = {}
+        if self.vector is not None:
+            found |= {"method": self.method, "model": self.vector.model}
+            found |= {} if self.threshold is None else {"threshold": self.threshold}
         if self.match != "any":
             found["match"] = self.match
         if self.as_you_type:
@@ -116,10 +137,11 @@ def ask(
     Raises:
         UsageError: a table is not searched.
     """
-    check_tables(manifest, request.types)
-    statement = f"SELECT * FROM {_function(schema)}({_ARGUMENTS}) ORDER BY place"  # noqa: S608
+    check_tables(manifest, request.types, request.method)
+    statement = f"SELECT * FROM {_call(request, schema)} ORDER BY place"  # noqa: S608
     return statement, {
         "q": request.text.replace("\0", " "),
+        "vector": request.vector and request.vector.text,
         "tables": None if request.types is None else [*request.types],
         "limit": request.limit,
         "filters": json.dumps(request.filters, default=str),
@@ -165,7 +187,7 @@ def find(manifest: Manifest, request: Request, schema: str | None = None) -> Ask
         execution_time_ms=spent_ms,
         did_you_mean=meant if meant != request.text else None,
     )
-    if SEARCH_LOG.of(manifest) is not None:
+    if SEARCH_LOG.of(manifest) is not None and request.text.strip(" \t\r\n\0"):
         (noted,) = yield note_search(schema), _describe(request, answer, hits)
         answer = replace(answer, query_id=str(noted["id"]))
     return answer
@@ -183,7 +205,7 @@ def _find_hits(
     ordered = order_hits(
         manifest,
         table,
-        _all_hits(schema),
+        _all_hits(request, schema),
         sort=request.sort,
         distinct=request.distinct,
         schema=schema,
@@ -238,7 +260,7 @@ def _describe(request: Request, answer: Answer, hits: Sequence[Record]) -> dict[
 def _count(manifest: Manifest, request: Request, schema: str | None) -> Asking[Answer]:
     """How many hits there are, and how often they have each value of the facets."""
     _, parameters = ask(manifest, request, schema)
-    hits = _all_hits(schema)
+    hits = _all_hits(request, schema)
     (counted,) = yield f"SELECT count(*) AS total FROM {hits}", parameters  # noqa: S608
     total, facets = int(counted["total"]), {}
     for column in request.facets:
@@ -249,30 +271,37 @@ def _count(manifest: Manifest, request: Request, schema: str | None) -> Asking[A
     return Answer([], 0, min(total, EXACT), estimated=total > EXACT, facets=facets)
 
 
-def _all_hits(schema: str | None) -> str:
+def _all_hits(request: Request, schema: str | None) -> str:
     """The best 10,000 hits `s`, and one more."""
-    arguments = _ARGUMENTS.replace("%(limit)s", str(EXACT + 1)).replace("%(cursor)s", "NULL")
-    return f"{_function(schema)}({arguments}) AS s"
+    call = _call(request, schema)
+    return f"{call.replace('%(limit)s', str(EXACT + 1)).replace('%(cursor)s', 'NULL')} AS s"
 
 
-def _function(schema: str | None) -> str:
-    return quote(schema, "search") if schema else "search"
+def _call(request: Request, schema: str | None) -> str:
+    """The call of the function that ranks rows."""
+    name, arguments = "search", _ARGUMENTS
+    if request.vector is not None:
+        name, arguments = FUNCTION, _ARGUMENTS.replace("%(q)s", "%(q)s, %(vector)s")
+    return f"{quote(schema, name) if schema else name}({arguments})"
 
 
-def check_tables(manifest: Manifest, types: Sequence[str] | None) -> None:
+def check_tables(
+    manifest: Manifest, types: Sequence[str] | None, method: Method = "keyword"
+) -> None:
     """Check that tables are searched.
 
     Raises:
         UsageError: one is not, or none is.
     """
-    known = [name for name, table in manifest.tables.items() if SEARCH.of(table) is not None]
+    searched = [name for name, table in manifest.tables.items() if SEARCH.of(table) is not None]
+    embedded = [name for name, table in manifest.tables.items() if EMBED.of(table) is not None]
+    known = {"keyword": searched, "semantic": embedded, "hybrid": [*searched, *embedded]}[method]
     for name in types or ():
         if name not in known:
             raise UsageError(f"table {name!r} is not searched", remedy=nearest(name, known))
     if not known:
-        raise UsageError(
-            "no table is searched", remedy="Write search: {title: …, body: …} at a table."
-        )
+        word = "search: {title: …, body: …}" if method == "keyword" else "embed: [COLUMN, …]"
+        raise UsageError("no table is searched", remedy=f"Write {word} at a table.")
 
 
 def _read_bodies(manifest: Manifest, table: str, row: Record) -> list[str]:

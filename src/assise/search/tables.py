@@ -16,6 +16,7 @@ from assise.postgres.made import MadeObjects, changing
 from assise.postgres.queries import Queries
 from assise.progress import Log
 from assise.schema.managed import Managed
+from assise.schema.search.meaning import holds_meaning
 from assise.schema.search.objects import EXTENSIONS, list_search_objects, stands_alone
 from assise.schema.search_text import CODE, LANGUAGES
 from assise.schema.sql import create_extension, quote
@@ -141,7 +142,11 @@ def _change(
     kept -= missing
     tables = (each for each in wanted if each.kind == "table" and not stands_alone(each.name))
     lost = {each.table for each in tables if each not in kept}
-    kept -= {each for each in kept if each.kind != "extension" and lost & {each.table, ""}}
+    kept -= {
+        each
+        for each in kept
+        if each.kind != "extension" and not holds_meaning(each.name) and lost & {each.table, ""}
+    }
     for each in reversed(made):
         if each not in kept and each.drop:
             connection.execute(each.drop)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -27,11 +28,20 @@ from assise.search.asker import Asker
 from assise.search.build import Builder
 from assise.search.explain import Explained, explain_table
 from assise.search.log import Opened, SearchReport, check_log, read_clicks, read_report
+from assise.search.meaning.build import PassageBuilder, PassageState, Spent
+from assise.search.meaning.keep import open_builder
+from assise.search.meaning.retrieve import FoundPassage, retrieve
+from assise.search.meaning.verbs import (
+    Embedders,
+    find_model,
+    needs_vector,
+    without_vector,
+)
 from assise.search.query import Answer, Request, find
 from assise.search.suggest import Suggestion, suggest
 from assise.search.tables import check_made, find_vector
 from assise.wording import nearest
-from assise.workspace import LoadedTables, OpenTables, Workspace
+from assise.workspace import Confirm, LoadedTables, OpenTables, Workspace, refuse
 
 
 @dataclass(frozen=True)
@@ -87,7 +97,64 @@ class SearchVerbs:
             RefusedError: a filter or a cursor cannot be used.
         """
         with self.open_asker(user_id=user_id, tenant_id=tenant_id, role=role) as asker:
+            request = self._embed(asker, request)
             return answer(find(asker.manifest, request, asker.schema), asker.session.fetch)
+
+    def retrieve(
+        self,
+        request: Request,
+        *,
+        user_id: object = None,
+        tenant_id: object = None,
+        role: RoleName = "app",
+        per_row: int = 1,
+    ) -> list[FoundPassage]:
+        """The passages of the best rows for a question, as a user sees them.
+
+        Raises:
+            UsageError: a table is not searched, or the role has no URL.
+        """
+        with self.open_asker(user_id=user_id, tenant_id=tenant_id, role=role) as asker:
+            request = self._embed(asker, request)
+            asked = retrieve(asker.manifest, request, asker.schema, per_row=per_row)
+            return answer(asked, asker.session.fetch)
+
+    def _embed(self, asker: Asker, request: Request) -> Request:
+        """The request with the vector of its text, where it needs one."""
+        if not needs_vector(request):
+            return request
+        model = answer(find_model(asker.manifest, asker.schema), asker.session.fetch)
+        if model is None:
+            return without_vector(request)
+        with closing(Embedders(self.workspace.path.parent)) as embedders:
+            vector = embedders.embed_query(asker.manifest, model, request.text)
+        return replace(request, vector=vector)
+
+    def embed(self, confirm: Confirm = refuse) -> dict[str, Spent]:
+        """Embed what is new or changed; what was done of each table.
+
+        Raises:
+            UsageError: no table is searched by meaning. EmbedderError: the model cannot be run.
+        """
+        del confirm
+        with self._passages() as builder:
+            return builder.build()
+
+    def embedding_status(self) -> list[PassageState]:
+        """How far each table is embedded."""
+        with self._passages() as builder:
+            return [builder.read_state(table) for table in builder.tables]
+
+    @contextmanager
+    def _passages(self) -> Iterator[PassageBuilder]:
+        with (
+            self.open_tables() as (connection, tables),
+            closing(Embedders(self.workspace.path.parent)) as embedders,
+        ):
+            yield open_builder(connection, tables, embedders, progress=self._tell_embedded)
+
+    def _tell_embedded(self, table: str, rows: int, size: int) -> None:
+        self.workspace.progress(Progress("embedded", table, rows, rows, size, noun="row"))
 
     def suggest(
         self,
@@ -255,6 +322,11 @@ class AppSearch:
 
     manifest: Manifest
     open_session: Callable[..., AbstractAsyncContextManager[Session]]
+    embedders: Embedders
+
+    async def close(self) -> None:
+        """End what embeds queries."""
+        await asyncio.to_thread(self.embedders.close)
 
     async def __call__(
         self,
@@ -270,9 +342,40 @@ class AppSearch:
     ) -> Answer:
         """Search the tables `types`, or all, with the rights of a user."""
         request = Request(text, types, limit, filters, cursor)
-        request = replace(request, **options)
+        request = await self._embed(replace(request, **options))
         async with self.open_session(user_id=user_id, tenant_id=tenant_id) as session:
             return await answer_async(find(self.manifest, request), session.fetch)
+
+    async def retrieve(
+        self,
+        text: str,
+        *,
+        user_id: object = None,
+        tenant_id: object = None,
+        per_row: int = 1,
+        **options: Any,  # noqa: ANN401
+    ) -> list[FoundPassage]:
+        """The passages of the best rows for a question; `options` are those of `Request`.
+
+        Raises:
+            UsageError: a table is not searched.
+        """
+        request = await self._embed(replace(Request(text, method="hybrid"), **options))
+        async with self.open_session(user_id=user_id, tenant_id=tenant_id) as session:
+            asked = retrieve(self.manifest, request, per_row=per_row)
+            return await answer_async(asked, session.fetch)
+
+    async def _embed(self, request: Request) -> Request:
+        """The request with the vector of its text, where it needs one."""
+        if not needs_vector(request):
+            return request
+        async with self.open_session() as session:
+            model = await answer_async(find_model(self.manifest, None), session.fetch)
+        if model is None:
+            return without_vector(request)
+        embed = self.embedders.embed_query
+        vector = await asyncio.to_thread(embed, self.manifest, model, request.text)
+        return replace(request, vector=vector)
 
     async def suggest(
         self,

@@ -19,6 +19,7 @@ from assise.mongo.source import NO_OPTIONS, NOTHING, SourceOptions, Survey
 from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
 from assise.postgres.server import check_server, count_tables_at_once
+from assise.schema.born import list_types
 from assise.schema.constraints import list_objects
 from assise.schema.objects import list_indexes
 from assise.schema.sql import (
@@ -30,7 +31,7 @@ from assise.schema.sql import (
     quote,
     quote_table,
 )
-from assise.transfer import ledger
+from assise.transfer import born, ledger
 from assise.transfer.functions import find_missing, make_functions
 from assise.transfer.ledger import LEDGER, QUERIES, Load
 from assise.transfer.objects import try_objects
@@ -61,16 +62,16 @@ def begin(
         constraint, an index or a default. Nothing was written.
     """
     schema, layout = check_server(connection), manifest.layout
-    tables = [table.table for table in all_layouts(layout)]
+    tables = [*(table.table for table in all_layouts(layout)), *manifest.born]
     objects = list_objects(manifest, schema)
     with bookkeeping.lock(connection):
         bookkeeping.check_access(connection, bookkeeping.WRITING)
-        _check_schemas(connection, list_schemas(layout.tables))
+        _check_schemas(connection, list_schemas(manifest.tables))
         find_missing(connection, key_functions(layout), schema)
         _check_new(connection, tables, schema, list_indexes(objects))
         with connection.transaction():
             bookkeeping.upgrade(connection, LEDGER)
-            _make_extensions(connection, layout, schema)
+            _make_extensions(connection, list_types(manifest), schema)
             make_functions(connection, layout, schema)
             load = _insert(
                 connection, manifest, address, options, schema=schema, chunk_bytes=chunk_bytes
@@ -83,7 +84,8 @@ def begin(
                 "surveys": [json.dumps(survey[name]) if name in survey else None for name in names],
             }
             connection.execute(QUERIES["insert_collections"], lines)
-            _create_schemas(connection, load)
+            born.make_schemas(connection, load, list_schemas(manifest.tables))
+            born.make_tables(connection, load, manifest)
             is_whole = _create_some(connection, load, 0, texts)
             if is_whole:
                 try_objects(connection, objects)
@@ -94,13 +96,13 @@ def begin(
     return load
 
 
-def _make_extensions(connection: Connection, layout: Layout, schema: str) -> None:
+def _make_extensions(connection: Connection, types: Sequence[str], schema: str) -> None:
     """Make the extensions that columns need, in the schema of the tables; undo leaves them.
 
     Raises:
         TargetError: the server does not have one.
     """
-    for name in extensions(layout):
+    for name in extensions(types):
         [(is_made, is_available)] = connection.execute(QUERIES["extension"], {"name": name})
         if is_made:
             continue
@@ -169,19 +171,6 @@ def _check_schemas(connection: Connection, names: list[str]) -> None:
             f"{connection.target}: the user may not CREATE on schema {name}",
             remedy=f"GRANT USAGE, CREATE ON SCHEMA {quote(str(name))} …",
         )
-
-
-def _create_schemas(connection: Connection, load: Load) -> None:
-    """Create the schemas that the names of tables give, where they are missing."""
-    names = list_schemas(load.layout.tables)
-    if not names:
-        return
-    rows = connection.execute(QUERIES["found_schemas"], {"names": names})
-    found = {str(name): bool(is_ours) for name, is_ours in rows}
-    statements = [f"CREATE SCHEMA {quote(name)}" for name in names if name not in found]
-    connection.execute(";\n".join(statements) or "SELECT")
-    ours = [name for name in names if found.get(name, True)]
-    connection.execute(QUERIES["insert_schemas"], {"load_id": load.id, "names": ours})
 
 
 def _check_new(

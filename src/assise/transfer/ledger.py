@@ -312,6 +312,8 @@ def move(connection: Connection, load: Load, moves: Sequence[tuple[str, ...]]) -
     for word, *values in moves:
         layout = find_load(connection, load.name)
         match word, values:
+            case "born", [table]:
+                connection.execute(QUERIES["insert_born"], {"load_id": load.id, "names": [table]})
             case "own", []:
                 connection.execute(QUERIES["own"], {"load_id": load.id})
             case "rename", [table, old, new] if layout:
@@ -373,22 +375,24 @@ def apply_comments(connection: Connection, load: Load, manifest: Manifest) -> in
 
 def _plan_comments(connection: Connection, load: Load, wanted: Comments) -> list[str]:
     (before,) = connection.fetch(_make_comments, QUERIES["load_comments"], {"load_id": load.id})
-    return change_comments(wanted, _read_comments(connection, load), before, schema=load.schema)
+    named = [table for table, _ in {**before, **wanted} if not table.endswith(".")]
+    tables = [*dict.fromkeys([*load.layout.tables, *named])]
+    found = _read_comments(connection, load, tables)
+    return change_comments(wanted, found, before, schema=load.schema)
 
 
 def _make_comments(comments: list[tuple[str, str | None, str]]) -> Comments:
     return {(table, column): text for table, column, text in comments}
 
 
-def _read_comments(connection: Connection, load: Load) -> Comments:
-    """The comments that the catalog has on the tables of a load and on their columns."""
+def _read_comments(connection: Connection, load: Load, tables: Sequence[str]) -> Comments:
+    """The comments that the catalog has on tables and on their columns."""
     found: Comments = {}
-    tables = [*load.layout.tables]
     parameters = {"tables": [quote_table(load.schema, table) for table in tables]}
     for number, column, text in connection.execute(QUERIES["comments"], parameters):
         table = tables[int(str(number)) - 1]
         found[table, None if column is None else str(column)] = str(text)
-    schemas = {"schemas": list_schemas(load.layout.tables)}
+    schemas = {"schemas": list_schemas(tables)}
     for schema, text in connection.execute(QUERIES["schema_comments"], schemas):
         found[f"{schema}.", None] = str(text)
     return found

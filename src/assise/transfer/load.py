@@ -461,7 +461,9 @@ class _ChunkContent:
         rows, owners = self.batch.rows[table], self.batch.owners[table]
         if only is not None:
             return compress(rows, [owner in only for owner in owners])
-        return compress(rows, [owner not in self.gone for owner in owners]) if self.gone else rows
+        if not self.gone:
+            return rows.joined()
+        return compress(rows, [owner not in self.gone for owner in owners])
 
     def figures(self, shredder: Shredder, seconds: float) -> CollectionReport:
         """Return what the ledger says of this chunk."""

@@ -17,6 +17,7 @@ from assise.infer.propose import Proposal, propose
 from assise.manifest.model import Manifest
 from assise.manifest.sections.project import NAME, SERVERS_OWN
 from assise.manifest.write import dump_manifest
+from assise.mongo.nothing import ADDRESS
 from assise.mongo.opening import open_source
 from assise.mongo.source import (
     NO_OPTIONS,
@@ -33,7 +34,7 @@ from assise.postgres.server import check_server
 from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
-from assise.transfer import creation, export, ledger
+from assise.transfer import born, creation, export, ledger
 from assise.transfer.check import Findings
 from assise.transfer.estimate import estimate_source
 from assise.transfer.export import Exported, Write
@@ -132,15 +133,19 @@ def write_manifest(workspace: Workspace, proposal: Proposal, path: Path | None =
 
 def migrate(
     workspace: Workspace,
-    place: Path | str,
+    place: Path | str | None = None,
     options: SourceOptions = NO_OPTIONS,
     *,
     name: str | None = None,
     ids: Ids = "uuid",
     sample: int | None = None,
 ) -> Report:
-    """Infer where there is no manifest, load, verify; `sample` is that of `infer`."""
+    """Infer where there is no manifest, load, verify; `sample` is that of `infer`.
+
+    Without a place the source of the load goes on; a manifest without collections needs none.
+    """
     _check_sample(sample)
+    place = place or find_place(workspace)
     source = _open(workspace, place, options)
     check_sampled(source, sample)
     if workspace.path.exists():
@@ -165,9 +170,25 @@ def migrate(
     return report
 
 
+def find_place(workspace: Workspace) -> Path | str:
+    """Return the source where none is given: that of the load, or of no documents at all.
+
+    Raises:
+        UsageError: there is no manifest, or nothing is loaded.
+    """
+    manifest = workspace.manifest()
+    if not manifest.roots:
+        return ADDRESS
+    connection = workspace.find_connection(manifest)
+    if connection is None:
+        return _remembered(None)
+    with connection:
+        return _remembered(ledger.find_load(connection, manifest.name))
+
+
 def plan(
     workspace: Workspace,
-    place: Path | str,
+    place: Path | str | None,
     options: SourceOptions = NO_OPTIONS,
     *,
     manifest: Manifest | None = None,
@@ -176,6 +197,7 @@ def plan(
 
     Of a load that is there already it says what the manifest would change.
     """
+    place = place or find_place(workspace)
     source = _open(workspace, place, options, is_said=manifest is not None)
     manifest = manifest or workspace.manifest()
     roots = manifest.roots.values()
@@ -187,7 +209,7 @@ def plan(
     plan = Plan(
         source.address,
         workspace.describe_target(manifest),
-        [layout.table for layout in all_layouts(manifest.layout)],
+        [*(layout.table for layout in all_layouts(manifest.layout)), *manifest.born],
         {name: each.size for name, each in collections.items()},
         estimate.documents,
         round(estimate.load_s, 1),
@@ -219,7 +241,7 @@ def load(
         if found is not None:
             options = _check_options(found, options, is_whole=begun is not None)
         if place is None:
-            place = _remembered(found)
+            place = _remembered(found) if manifest.roots else ADDRESS
         source = begun.source if begun else _open(workspace, place, options)
         check_held(manifest, source, workspace.log)
         if found is None:
@@ -231,6 +253,8 @@ def load(
             creation.create_rest(connection, found, read_sql(workspace.path, manifest))
             ledger.check_unchanged(connection, found, manifest.layout)
             check_owner(workspace, manifest, found)
+            if not found.is_revised:
+                born.apply_tables(connection, found, manifest, log=workspace.log)
             if not found.is_revised and (
                 count := ledger.apply_manifest(connection, found, manifest)
             ):

@@ -249,7 +249,7 @@ class _Work:
         each = task.object
         ((rows, among),) = session.execute(each.broken.count)
         found = session.execute(each.broken.keys)
-        layout = self.load.layout.tables[each.table]
+        layout = self.load.layout.tables.get(each.table)
         finding = Finding(
             each.table,
             each.kind,
@@ -321,13 +321,15 @@ def name_object(each: Object) -> str:
     return f"{each.table}.{each.place[3] if is_column else each.name}"
 
 
-def show_keys(table: TableLayout, texts: Iterable[str]) -> tuple[str, ...]:
+def show_keys(table: TableLayout | None, texts: Iterable[str]) -> tuple[str, ...]:
     """Keys as users know them from MongoDB, each once."""
     return tuple(dict.fromkeys(_show_key(table, text) for text in texts))
 
 
-def _show_key(table: TableLayout, text: str) -> str:
-    """A key as users know it from MongoDB."""
+def _show_key(table: TableLayout | None, text: str) -> str:
+    """A key as users know it from MongoDB; that of a table without a layout as it is."""
+    if table is None:
+        return text
     if table.key.type == "uuid" and table.key.kind == "objectid":
         return uuid_to_objectid(UUID(text)) or text
     return text

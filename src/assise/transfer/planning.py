@@ -10,7 +10,7 @@ from assise.mongo.source import Source
 from assise.postgres.connection import Connection
 from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
-from assise.transfer import ledger
+from assise.transfer import born, ledger
 from assise.transfer.estimate import count_samples
 from assise.transfer.misfits import find_misfits
 from assise.transfer.objects import plan_objects
@@ -41,6 +41,7 @@ def plan_changes(connection: Connection, manifest: Manifest, plan: Plan) -> None
     else:
         if load.is_revised:
             return
+        plan.changes += born.plan_tables(connection, load, manifest)
         plan.changes += ledger.plan_changes(connection, load, manifest)
         if load.is_finished:
             plan.changes += plan_objects(connection, load, list_objects(manifest, load.schema))
@@ -67,7 +68,7 @@ def ask_of_empty(workspace: Workspace, manifest: Manifest, source: Source) -> No
 def ask_to_begin(connection: Connection, manifest: Manifest) -> str:
     """The question before the first write: server, database, and what it gets."""
     parts = connection.parts
-    tables = [layout.table for layout in all_layouts(manifest.layout)]
+    tables = [*(layout.table for layout in all_layouts(manifest.layout)), *manifest.born]
     names = ", ".join(tables[:MOST_TABLES])
     more = ", …" if len(tables) > MOST_TABLES else ""
     server = f"{parts['host']}:{parts['port']}"

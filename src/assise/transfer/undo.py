@@ -21,6 +21,7 @@ from assise.schema.sql import (
     quote_table,
 )
 from assise.transfer import ledger
+from assise.transfer.born import count_rows
 from assise.transfer.functions import drop_old_functions, drop_unused, list_functions
 from assise.transfer.ledger import LEDGER, QUERIES, Load
 from assise.transfer.objects import drop_foreign_keys, list_made
@@ -51,7 +52,7 @@ class Loaded:
     """A table of a load: its rows, what has changed since, and what was added to it.
 
     An addition is named, such as `column nickname`. A table that is gone, or is a view by now, is
-    left alone.
+    left alone. What is born in PostgreSQL was never loaded: all of its rows are the application's.
     """
 
     name: str
@@ -59,12 +60,15 @@ class Loaded:
     changes: Changes
     additions: tuple[str, ...] = ()
     is_gone: bool = False
+    is_born: bool = False
 
     @property
     def edits(self) -> list[str]:
         """What would be discarded with the table, in words."""
         if self.is_gone:
             return []
+        if self.is_born:
+            return [f"{count_of(self.rows, 'row')} of the application"] if self.rows else []
         changes = zip(self.changes, ("changed", "deleted"), strict=True)
         counts = [f"{count_of(count, 'row')} {how}" for count, how in changes if count]
         return [*counts, *self.additions]
@@ -77,12 +81,13 @@ class Loaded:
             **self.changes._asdict(),
             "additions": self.additions,
             "is_gone": self.is_gone,
+            "is_born": self.is_born,
         }
 
     def describe(self) -> str:
         """The table, its rows and what would be discarded, for a question."""
-        facts = [count_of(self.rows, "row"), *self.edits]
-        return f"{self.name} ({', '.join(facts)})"
+        facts = self.edits if self.is_born else [count_of(self.rows, "row"), *self.edits]
+        return f"{self.name} ({', '.join(facts) or 'empty'})"
 
 
 @dataclass
@@ -171,9 +176,9 @@ def plan_undo(connection: Connection, load: Load, parts: Sequence[Additions] = (
         functions = [name for _, name in list_functions(connection, load.id)]
     plan = Undo(connection.target, load.name, functions=functions)
     ours = _list_ours(connection, load, parts)
-    plan.tables = _look_at(connection, load, _list_created(connection, load), ours)
     layouts = _list_created(connection, load)
-    plan.schemas = _list_schemas(connection, load, layouts)
+    plan.tables = [*_look_at(connection, load, layouts, ours), *_list_born(connection, load)]
+    plan.schemas = _list_schemas(connection, load, [table.name for table in plan.tables])
     plan.drops_ledger = ledger.is_last(connection, load)
     return plan
 
@@ -183,11 +188,18 @@ def _list_created(connection: Connection, load: Load) -> list[TableLayout]:
     return all_layouts(load.layout)[: ledger.count_created(connection, load)]
 
 
-def _list_schemas(connection: Connection, load: Load, layouts: Sequence[TableLayout]) -> list[str]:
+def _list_born(connection: Connection, load: Load) -> list[Loaded]:
+    return [
+        Loaded(name, rows or 0, Changes(0, 0), is_gone=rows is None, is_born=True)
+        for name, rows in count_rows(connection, load)
+    ]
+
+
+def _list_schemas(connection: Connection, load: Load, names: Sequence[str]) -> list[str]:
     """The schemas that are dropped once these tables are."""
     if bookkeeping.find_version(connection, LEDGER) < WITH_SCHEMAS:
         return []
-    tables = [quote_table(load.schema, layout.table) for layout in layouts]
+    tables = [quote_table(load.schema, name) for name in names]
     parameters = {"load_id": load.id, "tables": tables}
     return [str(name) for (name,) in connection.execute(QUERIES["load_schemas"], parameters)]
 
@@ -260,7 +272,9 @@ def undo_load(
                     )
                 del layouts[-size:]
             with connection.transaction():
-                tables[:0] = _drop(connection, load, layouts, replace=replace, ours=ours)
+                tables[:0] = _drop(
+                    connection, load, layouts, replace=replace, ours=ours, is_last=True
+                )
                 for part in parts:
                     part.forget(connection, load.name)
                 plan = Undo(connection.target, load.name, tables)
@@ -283,14 +297,18 @@ def _drop(
     *,
     replace: Collection[str],
     ours: Collection[tuple[str, str]],
+    is_last: bool = False,
 ) -> list[Loaded]:
-    """Lock tables, look at them again, and drop them."""
+    """Lock tables, look at them again, and drop them; with the last what no load has written."""
     connection.execute("SET LOCAL lock_timeout = '10s'")
     existing = ledger.find_tables(connection, load, layouts)
     names = [layout.table for layout in layouts if layout.table in existing]
+    born = _list_born(connection, load) if is_last else []
+    names += [table.name for table in born if not table.is_gone]
     if names:
         connection.execute(lock_tables(names, load.schema))
     found = _look_at(connection, load, layouts, ours)
+    found += _list_born(connection, load) if is_last else []
     replaced = {table.name for table in found}.intersection(replace)
     Undo(connection.target, load.name, found).check(replaced)
     if names:

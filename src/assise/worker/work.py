@@ -131,8 +131,9 @@ class _Worker:
     def _task(self, job: Job) -> TimedTask:
         def run(should_stop: ShouldStop) -> None:
             try:
-                shown = self.target if self.of_jobs == self.conninfo else None
-                with Connection(self.of_jobs, shown=shown) as connection:
+                conninfo = self.conninfo if job.as_owner else self.of_jobs
+                shown = self.target if conninfo == self.conninfo else None
+                with Connection(conninfo, shown=shown) as connection:
                     result = job.run(connection, should_stop)
             except AssiseError as error:
                 self.work.failed.append((job.name, error))

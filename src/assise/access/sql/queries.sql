@@ -43,11 +43,11 @@ DROP FUNCTION IF EXISTS assise.rule_definition(regnamespace)
 -- What the catalog has of what rules make: kind, table and name.
 WITH ours AS (
     SELECT c.oid, relname::text AS name, relowner, relrowsecurity, relforcerowsecurity FROM pg_class AS c
-    WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind = 'r' AND relname = ANY (%(tables)s)
+    WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind IN ('r', 'p') AND relname = ANY (%(tables)s)
 )
 SELECT 'column', name, attname::text FROM ours JOIN pg_attribute ON attrelid = ours.oid WHERE attnum > 0 AND NOT attisdropped
 UNION ALL
-SELECT 'table', '', relname::text FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind = 'r'
+SELECT 'table', '', relname::text FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind IN ('r', 'p')
 UNION ALL
 SELECT 'owner', name, pg_get_userbyid(relowner)::text FROM ours
 UNION ALL

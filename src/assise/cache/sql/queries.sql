@@ -28,7 +28,7 @@ DROP TABLE assise.cache_load
 
 -- present --
 -- What the catalog has in a schema: kind, table and name.
-SELECT 'table', '', relname::text FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind = 'r'
+SELECT 'table', '', relname::text FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind IN ('r', 'p')
 UNION ALL
 SELECT 'function', '', proname::text FROM pg_proc WHERE pronamespace = to_regnamespace(quote_ident(%(schema)s))
 UNION ALL

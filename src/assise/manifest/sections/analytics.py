@@ -14,6 +14,7 @@ from assise.manifest.keys import Key, Keyed, Schema, Tables
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections.columns import list_columns
 from assise.manifest.sections.deletion import is_keep
+from assise.manifest.sections.servers import check_on_main
 from assise.wording import nearest, show
 
 PROPERTY_TYPES = ("text", "int", "number", "bool", "uuid", "timestamp", "json")
@@ -184,6 +185,7 @@ def _check_columns(
         if column is not None and column not in columns:
             message = f"is not a column of {show(rows.table)}"
             yield Problem((*place, name), message, show(column), nearest(column, columns))
+    yield from check_on_main((*place, "table"), rows.table, tables)
 
 
 _WORDS = {

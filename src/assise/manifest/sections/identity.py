@@ -11,6 +11,7 @@ from assise.manifest.keys import Key, Keyed, Schema, Tables
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections.columns import list_columns
 from assise.manifest.sections.postgres import RoleName
+from assise.manifest.sections.servers import check_on_main
 from assise.wording import nearest, show
 
 SUPABASE = "supabase"
@@ -95,6 +96,7 @@ def _check_match(place: Place, identity: Identity, tables: Tables) -> Iterator[P
         yield Problem(place, message, show(column), "Give it the type text or uuid.")
     elif len(tables[name].primary_key) != 1:
         yield Problem(place, "names a table without a key of users", show(name), "Name another.")
+    yield from check_on_main(place, name, tables)
 
 
 def _write(place: Place, identity: Identity, tables: Tables) -> object:

@@ -58,6 +58,17 @@ def _check_on(place: Place, server: str, tables: Tables) -> Iterator[Problem]:
         yield Problem(at, f"is of type {show(column.type)}", show(key), remedy)
 
 
+def check_on_main(place: Place, name: str, tables: Tables) -> Iterator[Problem]:
+    """A table that SQL on the server `main` reads is there."""
+    server = ON.of(tables[name]) or MAIN
+    if server != MAIN:
+        message = f"reads {show(name)}, which is on the server {server}: SQL on {MAIN} cannot"
+        remedy = (
+            f"Name a table of {MAIN}; app.merge(rows, key=…, table={name!r}) puts rows together."
+        )
+        yield Problem(place, message, remedy=remedy)
+
+
 def _check_mirror(place: Place, source: str, tables: Tables) -> Iterator[Problem]:
     table = tables[place[1]]
     if source != "auth.users":

@@ -264,3 +264,41 @@ SELECT datname::text FROM pg_database AS d
 WHERE shobj_description(oid, 'pg_database') ~ '^assise: a scratch database of \d+$' AND pg_has_role(datdba, 'MEMBER')
 AND substring(shobj_description(oid, 'pg_database') FROM '\d+$')::bigint < extract(epoch FROM now()) - 3600
 AND NOT EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.datid = d.oid)
+
+-- partitioned_by --
+-- How a table is cut into partitions, empty where it is not; nothing where there is no such table.
+SELECT coalesce(pg_get_partkeydef(oid), '') FROM pg_class WHERE oid = to_regclass(%(table)s)
+
+-- partitions --
+-- The partitions of a table: name, bounds, and whether one is being detached.
+SELECT relname::text, pg_get_expr(relpartbound, oid), inhdetachpending
+FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = to_regclass(%(table)s)
+
+-- partition_tidy --
+-- The statements that give partitions the owner and the row level security of their table, and take grants from them.
+WITH part AS (
+    SELECT p.*, format('%%I.%%I', nspname, p.relname) AS called, t.relowner AS owner, t.relrowsecurity AS is_ruled, t.relforcerowsecurity AS is_forced
+    FROM pg_class AS t JOIN pg_inherits ON inhparent = t.oid JOIN pg_class AS p ON p.oid = inhrelid JOIN pg_namespace AS n ON n.oid = p.relnamespace
+    WHERE t.oid = to_regclass(%(table)s)
+)
+SELECT format('ALTER TABLE %%1$s OWNER TO %%2$I', called, pg_get_userbyid(owner)) FROM part WHERE relowner <> owner
+UNION ALL
+SELECT format('ALTER TABLE %%1$s ENABLE ROW LEVEL SECURITY', called) FROM part WHERE is_ruled AND NOT relrowsecurity
+UNION ALL
+SELECT format('ALTER TABLE %%1$s FORCE ROW LEVEL SECURITY', called) FROM part WHERE is_forced AND NOT relforcerowsecurity
+UNION ALL
+SELECT DISTINCT format('REVOKE ALL ON %%1$s FROM %%2$s', called, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
+FROM part, aclexplode(relacl) AS a WHERE a.grantee NOT IN (relowner, owner)
+
+-- before --
+-- A moment, so much earlier.
+SELECT %(now)s::timestamptz - %(keep)s::interval
+
+-- referred --
+-- The tables that a table refers to by foreign keys.
+SELECT DISTINCT confrelid::regclass::text FROM pg_constraint WHERE conrelid = to_regclass(%(table)s) AND contype = 'f' ORDER BY 1
+
+-- marked --
+-- The tables that were partitions, and are to be dropped.
+SELECT relname::text FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace
+WHERE nspname = %(schema)s AND relkind IN ('r', 'p') AND NOT relispartition AND obj_description(pg_class.oid, 'pg_class') = %(mark)s ORDER BY 1

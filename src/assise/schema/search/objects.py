@@ -12,6 +12,13 @@ from assise.schema.access import AccessRules
 from assise.schema.managed import Managed, ManagedKind, drop_of
 from assise.schema.roles import role_name
 from assise.schema.search.log import LOG, LOG_FUNCTIONS, LOG_TABLES, list_log_parts
+from assise.schema.search.meaning import (
+    FUNCTION,
+    MeaningObjects,
+    find_embedded,
+    holds_meaning,
+    is_embedded,
+)
 from assise.schema.search.parts import list_parts
 from assise.schema.search.searched import (
     Searched,
@@ -60,23 +67,25 @@ SIGNATURES = {
 def list_search_objects(manifest: Manifest, schema: str, *, vector: str | None) -> list[Managed]:
     """What search needs; `vector` is the schema of pgvector, None where there is none to use."""
     rules = AccessRules(manifest, schema)
-    tables = find_searched(rules, vector)
-    return [*_Objects(rules, tables).list_objects()] if tables else []
+    tables, embedded = find_searched(rules, vector), is_embedded(manifest)
+    made = _Objects(rules, tables, vector)
+    return [*made.list_objects()] if tables or embedded else []
 
 
 def list_search_functions(manifest: Manifest, schema: str) -> list[str]:
     """The names of the functions that users call with the rights of the owner."""
     rules = AccessRules(manifest, schema)
     tables = find_searched(rules, None)
+    by_meaning = [FUNCTION] if is_embedded(manifest) else []
     if not tables:
-        return []
+        return by_meaning
     noted = ["_search_note", "_search_click"] if list_log_parts(rules) else []
-    return ["search", "search_suggest", *(table.function for table in tables), *noted]
+    return ["search", "search_suggest", *(table.function for table in tables), *noted, *by_meaning]
 
 
 class _Objects:
-    def __init__(self, rules: AccessRules, tables: list[Searched]) -> None:
-        self.rules, self.tables = rules, tables
+    def __init__(self, rules: AccessRules, tables: list[Searched], vector: str | None) -> None:
+        self.rules, self.tables, self.vector = rules, tables, vector
         self.schema = rules.schema
         names = (name for table in tables for name in table.search.languages)
         self.languages = [*dict.fromkeys(names)]
@@ -112,6 +121,9 @@ class _Objects:
                 yield self._table("", name, fill(LOG[block], parts))
             for name, (block, arguments) in LOG_FUNCTIONS.items():
                 yield self._function(name, arguments, LOG[block], parts)
+        if embedded := find_embedded(self.rules, self.vector):
+            meaning = MeaningObjects(self.rules, embedded, self._known(), self.shared)
+            yield from meaning.list_objects()
         yield from self._list_grants()
 
     def _known(self) -> dict[str, object]:
@@ -219,7 +231,8 @@ def _comment(*made: str) -> str:
 
 def stands_alone(name: str) -> bool:
     """Whether no other table of ours is made again when this one is."""
-    return name in LOG_TABLES or name.startswith("_search_vocabulary_")
+    is_apart = name in LOG_TABLES or holds_meaning(name)
+    return is_apart or name.startswith("_search_vocabulary_")
 
 
 def _without_blocks(block: str) -> str:

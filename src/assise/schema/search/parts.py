@@ -58,7 +58,8 @@ def _name_objects(table: Searched) -> dict[str, str]:
 def _list_keys(table: Searched) -> dict[str, str]:
     """The key in lists, as columns, variables and values of JSON."""
     key = table.key
-    is_collated = table.rules.manifest.layout.tables[table.name].key_is_any
+    layout = table.rules.manifest.layout.tables.get(table.name)
+    is_collated = layout is not None and layout.key_is_any
     collated = next(iter(key)) if is_collated else None
     collations = {name: ' COLLATE "C"' if name == collated else "" for name in key}
     columns = {name: f"{quote(name)} {kind}" for name, kind in key.items()}

@@ -28,7 +28,7 @@ DROP TABLE assise.search_object
 
 -- present --
 -- What the catalog has of what search makes: kind and name.
-SELECT 'table', relname::text FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind = 'r'
+SELECT 'table', relname::text FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind IN ('r', 'p')
 UNION ALL
 SELECT 'index', relname::text FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind = 'i'
 UNION ALL

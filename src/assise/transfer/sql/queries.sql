@@ -174,7 +174,7 @@ JOIN pg_constraint ON conrelid = to_regclass(name) AND contype = 'f' ORDER BY nu
 -- are_tables --
 -- Which of these names, by their numbers from 1 on, are those of tables; a view is none.
 SELECT number FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS ours (name, number)
-JOIN pg_class ON pg_class.oid = to_regclass(name) AND relkind = 'r'
+JOIN pg_class ON pg_class.oid = to_regclass(name) AND relkind IN ('r', 'p')
 
 -- loaded_rows --
 -- How many rows each table got, by the lines of the chunks.
@@ -244,7 +244,7 @@ DELETE FROM assise.load WHERE id = %(load_id)s
 
 -- drop_ledger --
 -- Drop the tables of the ledger, when no load is left.
-DROP TABLE assise.schema, assise.amended, assise.object, assise.reject, assise.repair, assise.live_chunk, assise.chunk, assise.collection, assise.load, assise.function, assise.version
+DROP TABLE assise.born, assise.schema, assise.amended, assise.object, assise.reject, assise.repair, assise.live_chunk, assise.chunk, assise.collection, assise.load, assise.function, assise.version
 
 -- objects --
 -- What the tables of a load have because the manifest asks for it.
@@ -293,11 +293,24 @@ FROM pg_namespace WHERE nspname = ANY (%(names)s::text[])
 
 -- insert_schemas --
 -- Note schemas as made for a load.
-INSERT INTO assise.schema (load_id, name) SELECT %(load_id)s, unnest(%(names)s::text[])
+INSERT INTO assise.schema (load_id, name) SELECT %(load_id)s, unnest(%(names)s::text[]) ON CONFLICT DO NOTHING
+
+-- insert_born --
+-- Note tables that hold no documents as made for a load.
+INSERT INTO assise.born (load_id, name) SELECT %(load_id)s, unnest(%(names)s::text[]) ON CONFLICT DO NOTHING
+
+-- born --
+-- The tables of a load that hold no documents.
+SELECT name FROM assise.born WHERE load_id = %(load_id)s ORDER BY name
+
+-- forget_born --
+-- Forget such tables of a load, but for these.
+DELETE FROM assise.born WHERE load_id = %(load_id)s AND name <> ALL (%(names)s::text[])
 
 -- load_schemas --
 -- The schemas that were made for this load, that no other load uses and in which there is nothing but these tables.
-WITH ours AS (SELECT to_regclass(name) AS id FROM unnest(%(tables)s::text[]) AS tables (name))
+WITH named AS (SELECT to_regclass(name) AS id FROM unnest(%(tables)s::text[]) AS tables (name)),
+ours AS (SELECT id FROM named UNION ALL SELECT inhrelid FROM named JOIN pg_inherits ON inhparent = id)
 SELECT s.name FROM assise.schema AS s JOIN pg_namespace AS n ON nspname = s.name
 WHERE load_id = %(load_id)s AND pg_has_role(nspowner, 'USAGE')
     AND NOT EXISTS (SELECT FROM assise.schema AS o WHERE o.name = s.name AND o.load_id <> s.load_id)

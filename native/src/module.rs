@@ -1,0 +1,90 @@
+//! The module `assise_native`: bytes of Python in, bytes of Python out, the GIL released between.
+
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBytes, PyList};
+
+use crate::bson::check;
+use crate::plan::Plan;
+use crate::shred;
+
+type Count = (usize, usize, u64, Vec<(u32, u64)>);
+
+/// Rows of one table: joined, and as numbers of 32 bits their ends and their documents.
+type Rows<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>);
+
+type Shredded<'py> =
+    (Vec<usize>, Bound<'py, PyList>, Vec<Rows<'py>>, (u64, u64, u64, u64), Vec<Count>);
+
+/// Shreds the documents of one collection.
+#[pyclass(frozen)]
+struct Shredder {
+    inner: shred::Shredder,
+}
+
+fn pack<'py>(py: Python<'py>, numbers: &[u32]) -> Bound<'py, PyBytes> {
+    let packed: Vec<u8> = numbers.iter().flat_map(|number| number.to_ne_bytes()).collect();
+    PyBytes::new(py, &packed)
+}
+
+#[pymethods]
+impl Shredder {
+    /// Return None for a plan that is left to the exact way.
+    #[staticmethod]
+    fn compile(plan: Plan) -> Option<Shredder> {
+        Some(Shredder { inner: shred::Shredder::new(&plan)? })
+    }
+
+    /// Return the positions of documents that are BSON without a doubt.
+    fn find_whole(&self, documents: Vec<PyBackedBytes>) -> Vec<usize> {
+        let is_whole = |raw: &[u8]| check(raw, 0, raw.len(), 0) == Ok(raw.len());
+        (0..documents.len()).filter(|&i| is_whole(&documents[i])).collect()
+    }
+
+    /// Return positions left out, keys, rows of each table, values, and counts of columns.
+    fn shred<'py>(
+        &self,
+        py: Python<'py>,
+        documents: Vec<(u64, PyBackedBytes)>,
+    ) -> PyResult<Shredded<'py>> {
+        let batch = py.detach(|| self.inner.shred(documents.iter().map(|(at, raw)| (*at, &raw[..]))));
+        let mut start = 0;
+        let split = batch.keys.ends.iter().map(|&end| {
+            let key = PyBytes::new(py, &batch.keys.data[start..end as usize]);
+            start = end as usize;
+            key
+        });
+        let keys = PyList::new(py, split.collect::<Vec<_>>())?;
+        let rows = batch
+            .rows
+            .iter()
+            .map(|rows| {
+                (PyBytes::new(py, &rows.data), pack(py, &rows.ends), pack(py, &rows.owners))
+            })
+            .collect();
+        let mut counts = Vec::new();
+        for (table, columns) in batch.columns.into_iter().enumerate() {
+            for (position, count) in columns.into_iter().enumerate() {
+                if count.held > 0 || !count.codes.is_empty() {
+                    counts.push((table, position, count.held, count.codes));
+                }
+            }
+        }
+        let values = batch.values;
+        let values = (values.typed, values.read, values.jsonb, values.extra);
+        Ok((batch.left_out, keys, rows, values, counts))
+    }
+}
+
+#[pymodule]
+mod assise_native {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use super::Shredder;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

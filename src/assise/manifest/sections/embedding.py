@@ -1,0 +1,173 @@
+"""Embedding: which columns of a table are searched by meaning, and what turns texts into vectors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from pydantic import field_validator, model_validator
+
+from assise.manifest.keys import Key, Keyed, Schema, Tables
+from assise.manifest.problems import Place, Problem
+from assise.manifest.sections.columns import list_columns
+from assise.manifest.sections.search import TEXTS
+from assise.wording import nearest, show
+
+DEFAULT_CHUNK = "400 tokens"
+_CHUNK = re.compile(r"(\d{2,4}) tokens")
+_SMALLEST, _LARGEST = 20, 2_000
+
+
+class ServerModel(Keyed):
+    """A model of a server that speaks OpenAI's protocol; `api_key` may name a variable."""
+
+    base_url: str = "https://api.openai.com/v1"
+    model: str
+    dimensions: int | None = None
+    api_key: str = "${OPENAI_API_KEY:-}"
+
+
+class NamedEmbedder(Keyed):
+    """An embedder that needs more than its name: one of a server, or of a folder."""
+
+    openai: ServerModel | None = None
+    onnx: str | None = None
+
+
+class Meaning(Keyed):
+    """What turns texts into vectors, for all tables that are searched by meaning."""
+
+    embedder: Literal["local"] | NamedEmbedder = "local"
+
+
+class Embed(Keyed):
+    """The columns whose text is embedded, in passages of at most `chunk`; `where` is SQL."""
+
+    field: tuple[str, ...] = ()
+    chunk: str = DEFAULT_CHUNK
+    where: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_names(cls, value: object) -> object:
+        return {"field": value} if isinstance(value, list) else value
+
+    @field_validator("field", mode="before")
+    @classmethod
+    def _list(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens a passage has at most."""
+        found = _CHUNK.fullmatch(self.chunk)
+        return int(found[1]) if found else int(DEFAULT_CHUNK.split(maxsplit=1)[0])
+
+
+def _check_meaning(place: Place, meaning: Meaning, _tables: Tables) -> Iterator[Problem]:
+    embedder, at = meaning.embedder, (*place, "embedder")
+    if isinstance(embedder, NamedEmbedder):
+        if (embedder.openai is None) == (embedder.onnx is None):
+            remedy = "Write local, {openai: {base_url: …, model: …}} or {onnx: FOLDER}."
+            yield Problem(at, "is none of the embedders", remedy=remedy)
+        server = embedder.openai
+        if server is not None and server.dimensions is not None and server.dimensions < 1:
+            problem = "is no number of dimensions"
+            yield Problem((*at, "openai", "dimensions"), problem, str(server.dimensions), "1536")
+
+
+def _check_embed(place: Place, embed: Embed, tables: Tables) -> Iterator[Problem]:
+    types = list_columns(place[1], tables)
+    if not embed.field:
+        yield Problem(place, "names no column", remedy="Write embed: [name, description].")
+    for i, name in enumerate(embed.field):
+        if name in embed.field[:i]:
+            yield Problem(place, "is embedded twice", show(name), "Name it once.")
+        elif name not in types:
+            message = f"is not a column of {show(place[1])}"
+            yield Problem(place, message, show(name), nearest(name, types))
+        elif types[name] not in TEXTS and not types[name].startswith("varchar"):
+            message = f"is of type {types[name]}, which holds no text"
+            yield Problem(place, message, show(name), "Name columns of type text.")
+    found = _CHUNK.fullmatch(embed.chunk)
+    if found is None or not _SMALLEST <= int(found[1]) <= _LARGEST:
+        remedy = f"Write {_SMALLEST} to {_LARGEST} tokens: {DEFAULT_CHUNK}."
+        yield Problem((*place, "chunk"), "is no size of a passage", show(embed.chunk), remedy)
+    if embed.where is not None and not embed.where.strip():
+        yield Problem((*place, "where"), "is empty", remedy="Leave it out.")
+
+
+_NAMES: list[Schema] = [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
+_SERVER: Mapping[str, Schema] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["model"],
+    "properties": {
+        "base_url": {"type": "string"},
+        "model": {"type": "string"},
+        "dimensions": {"type": "integer"},
+        "api_key": {"type": "string"},
+    },
+}
+MEANING = Key(
+    "search",
+    "manifest",
+    help="what turns texts into vectors: embedder is local, {openai: {base_url, model,"
+    " dimensions, api_key}} or {onnx: FOLDER}",
+    affects="schema",
+    type=Meaning,
+    is_secret=True,
+    check=_check_meaning,
+    schema={
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "embedder": {
+                "anyOf": [
+                    {"enum": ["local"]},
+                    {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "properties": {"openai": dict(_SERVER), "onnx": {"type": "string"}},
+                    },
+                ]
+            },
+        },
+    },
+    default="embedder: local",
+)
+EMBED = Key(
+    "embed",
+    "table",
+    help="the columns whose text is searched by meaning, or {field: …, chunk: 200 tokens,"
+    " where: SQL}: passages of at most so many tokens, of the rows for which the condition holds",
+    affects="schema",
+    type=Embed,
+    check=_check_embed,
+    schema={
+        "anyOf": [
+            _NAMES[1],
+            {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["field"],
+                "properties": {
+                    "field": {"anyOf": list(_NAMES)},
+                    "chunk": {"type": "string"},
+                    "where": {"type": "string"},
+                },
+            },
+        ]
+    },
+    written=lambda _place, embed, _tables: _write_embed(embed),
+    default="the table is not searched by meaning",
+)
+KEYS = (MEANING, EMBED)
+
+
+def _write_embed(embed: Embed) -> object:
+    if embed.model_fields_set <= {"field"}:
+        return [*embed.field]
+    field = embed.field[0] if len(embed.field) == 1 else [*embed.field]
+    return {**embed.model_dump(mode="json", exclude_unset=True), "field": field}

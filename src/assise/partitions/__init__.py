@@ -1,0 +1,1 @@
+"""Partitions: tables that grow for years, cut by time."""

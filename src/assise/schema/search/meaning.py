@@ -1,0 +1,314 @@
+"""Search by meaning as SQL: what notes changed rows, the tables of passages, and the queries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+
+from assise.manifest.model import Manifest
+from assise.manifest.sections.embedding import EMBED, Embed
+from assise.manifest.sections.search import Search
+from assise.schema.access import AccessRules, quote_setting
+from assise.schema.guards import Condition, groups_name
+from assise.schema.managed import Managed, drop_of
+from assise.schema.roles import role_name
+from assise.schema.search.searched import Searched, fill, list_shared, read_blocks, sees_all
+from assise.schema.sql import qualify, quote, quote_text
+
+MEANING = read_blocks("meaning.sql")
+EMBEDDING = read_blocks("embed.sql")
+TABLES = ("models", "sources", "changed")
+FUNCTION = "search_by_meaning"
+BY_MEANING = "text, text, text[], integer, jsonb, text, jsonb"
+MODEL = "search_model"
+SIGNATURES = {"withdraw": "text, jsonb[], boolean", "near": "text, text, integer, jsonb, jsonb"}
+MOST_COVERED = 1_300
+"""Dimensions up to which a vector fits into an entry of an index: a third of a page."""
+
+FUSED = (
+    "((1 - _model.weight) * m.by_word::int * coalesce(m.share / nullif(b.best, 0), 0)"
+    " + _model.weight * m.by_vector::int"
+    " * coalesce((m.cosine - b.low) / nullif(b.high - b.low, 0), (b.high = b.low)::int, 0))"
+    " / nullif((1 - _model.weight) * m.by_word::int + _model.weight * m.by_vector::int, 0)"
+)
+"""The score of a row: what it has of the best score by words, and where its cosine lies between the
+lowest and the highest one, with the model's weight; of a table that has only one, that one."""
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A table whose rows are searched by meaning; `vector` is the schema of pgvector."""
+
+    rules: AccessRules
+    name: str
+    embed: Embed
+    vector: str
+
+    @cached_property
+    def rows(self) -> Searched:
+        """What its rows have in common with those that are searched by words."""
+        return Searched(self.rules, self.name, Search(), self.vector)
+
+    def key_of(self, row: str) -> str:
+        """The key of a row, as JSON."""
+        return f"jsonb_build_array({', '.join(qualify(row, self.rows.key))})"
+
+    def is_wanted(self, row: str) -> str:
+        """Whether a row has passages at all."""
+        if self.embed.where is None:
+            return "true"
+        return f"coalesce((SELECT ({self.embed.where}) FROM (SELECT {row}.*) AS x), false)"
+
+    def scope_of(self, row: str) -> str:
+        """Whose rows a row is found among: its table and owner; NULL where it is deleted."""
+        begin = quote_text(json.dumps(self.name, ensure_ascii=False))
+        condition = self.condition
+        owner = f" || {row}.{quote(condition.column)}::text" if condition else ""
+        live = self.rules.live(self.name, row).removeprefix(" AND ")
+        return f"CASE WHEN {live} THEN {begin}{owner} END" if live else f"{begin}{owner}"
+
+    @cached_property
+    def condition(self) -> Condition | None:
+        """The one condition by which rows are a user's; None for none, and for several."""
+        guard = self.rules.guards.get(self.name)
+        if guard is None or guard.is_public or len(guard.read) != 1:
+            return None
+        return guard.read[0]
+
+    @property
+    def scopes(self) -> str:
+        """The scopes of the session's user as SQL; `true` for all, empty where a rule is needed."""
+        guard = self.rules.guards.get(self.name)
+        if not self.rules.has_rules or (guard and guard.is_public):
+            return "true"
+        condition = self.condition
+        if condition is None:
+            return ""
+        begin = quote_text(json.dumps(self.name, ensure_ascii=False))
+        if condition.groups is not None:
+            function = quote(self.rules.schema, groups_name(condition.groups))
+            return f"ARRAY(SELECT {begin} || g::text FROM {function}() AS g)"
+        kind = self.rules.types(self.name)[condition.column]
+        return f"ARRAY[{begin} || {quote_setting(condition.setting, kind)}::text]"
+
+    def made(self, kind: str) -> str:
+        """The name of a function or trigger of this table."""
+        return self.rows.made(f"meaning_{kind}")
+
+    @property
+    def made_from(self) -> str:
+        """What passages depend on beside the text of rows, as a hash."""
+        said = json.dumps([self.embed.field, self.embed.tokens, self.embed.where])
+        return sha256(said.encode()).hexdigest()[:16]
+
+    def describe(self) -> dict[str, object]:
+        """What the query needs to know of it."""
+        live, rule = self.rows.visible
+        types = self.rows.key.items()
+        is_key = (
+            f"t.{quote(name)} = (b.key ->> {n})::{kind}" for n, (name, kind) in enumerate(types)
+        )
+        return {
+            "place": self.rows.place,
+            "live": live,
+            "rule": rule,
+            "scopes": self.scopes,
+            "key_of_t": self.key_of("t"),
+            "is_key": " AND ".join(is_key),
+            "keys": [*self.rows.key],
+            "columns": dict.fromkeys(self.rows.columns, 1),
+        }
+
+
+def find_embedded(rules: AccessRules, vector: str | None) -> list[Embedded]:
+    """The tables of a manifest that are searched by meaning; none without pgvector."""
+    found = {name: EMBED.of(table) for name, table in rules.manifest.tables.items()}
+    if vector is None:
+        return []
+    return [Embedded(rules, name, embed, vector) for name, embed in found.items() if embed]
+
+
+def is_embedded(manifest: Manifest) -> bool:
+    """Whether any table is searched by meaning."""
+    return any(EMBED.of(table) is not None for table in manifest.tables.values())
+
+
+def holds_meaning(name: str) -> bool:
+    """Whether a table is one of these, which stay when those of the words are made again."""
+    return name.startswith("_meaning_")
+
+
+def name_parts(schema: str) -> dict[str, str]:
+    """The names of the tables and functions, qualified."""
+    kinds = (*TABLES, *SIGNATURES)
+    names = {kind: quote(schema, f"_meaning_{kind}") for kind in kinds}
+    return {**names, "by_meaning": quote(schema, FUNCTION), "model": quote(schema, MODEL)}
+
+
+@dataclass(frozen=True)
+class MeaningObjects:
+    """What search by meaning has in a database beside the passages, which have a table a model."""
+
+    rules: AccessRules
+    tables: list[Embedded]
+    searched: Mapping[str, object]
+    parts: Mapping[str, str]
+
+    def list_objects(self) -> Iterator[Managed]:
+        """In the order in which it is made; `searched` is what `search` knows of its tables."""
+        schema = self.rules.schema
+        drops = {"models": _drop_passages(schema)}
+        for kind in TABLES:
+            name = f"_meaning_{kind}"
+            place = quote(schema, name)
+            create = [fill(MEANING[kind], self._parts), *self._own(f"TABLE {place}")]
+            drop = [*filter(None, [drops.get(kind)]), f"DROP TABLE IF EXISTS {place} CASCADE"]
+            yield Managed("table", "", name, ";\n".join(create), ";\n".join(drop))
+        for kind, arguments in SIGNATURES.items():
+            yield self._function(f"_meaning_{kind}", arguments, MEANING[kind], self._parts)
+        for table in self.tables:
+            parts = {**self._parts, **_list_parts(table)}
+            yield self._function(table.made("note"), "", MEANING["note"], parts)
+            yield from _list_triggers(table)
+        yield self._function(FUNCTION, BY_MEANING, MEANING["by_meaning"], self._parts)
+        yield self._function(MODEL, "", MEANING["model"], self._parts)
+        yield from self._list_grants()
+
+    def _list_grants(self) -> Iterator[Managed]:
+        if not self.rules.has_rules or self.rules.is_forced:
+            return
+        for name, arguments in {FUNCTION: BY_MEANING, MODEL: ""}.items():
+            function = f"{quote(self.rules.schema, name)}({arguments})"
+            for role in ("app", "admin"):
+                to = quote(role_name(self.rules.prefix, role))
+                grant = f"GRANT EXECUTE ON FUNCTION {function} TO {to}"
+                yield Managed("grant", "", f"{name} {role}", grant, "")
+
+    @cached_property
+    def _parts(self) -> dict[str, str]:
+        known = {table.name: table.describe() for table in self.tables}
+        strict = " OR ".join(
+            f"coalesce(_query ->> '{name}', '') NOT IN ('', '[]')"
+            for name in ("require", "without", "fields", "fields_without")
+        )
+        return {
+            **list_shared(self.rules.schema),
+            **self.parts,
+            **name_parts(self.rules.schema),
+            "v": quote(self.tables[0].vector),
+            "known": quote_text(json.dumps(known, ensure_ascii=False)),
+            "searched": quote_text(json.dumps(self.searched, ensure_ascii=False)),
+            "sees_all": sees_all(self.rules),
+            "is_strict": f"({strict})",
+            "fused": FUSED,
+        }
+
+    def _function(self, name: str, arguments: str, block: str, parts: Mapping[str, str]) -> Managed:
+        function = f"{quote(self.rules.schema, name)}({arguments})"
+        create = [
+            fill(block, parts),
+            *self._own(f"FUNCTION {function}"),
+            f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC",
+        ]
+        drop = f"DROP FUNCTION IF EXISTS {function}"
+        return Managed("function", "", name, ";\n".join(create), drop)
+
+    def _own(self, what: str) -> list[str]:
+        if not self.rules.has_rules or self.rules.is_forced:
+            return []
+        return [f"ALTER {what} OWNER TO {quote(self.rules.owner)}"]
+
+
+def name_passages(rules: AccessRules, model: str) -> str:
+    """The table of the passages of a model, which a hash of its name and build tells apart."""
+    return quote(rules.schema, f"_meaning_{sha256(model.encode()).hexdigest()[:12]}")
+
+
+def create_passages(rules: AccessRules, model: str, dimensions: int, vector: str) -> list[str]:
+    """The statements that make this table."""
+    place = name_passages(rules, model)
+    bare = place.rpartition(".")[2].strip('"')
+    parts = {
+        "passages": place,
+        "v": quote(vector),
+        "dimensions": str(dimensions),
+        "visible_index": quote(f"{bare}_scope"),
+        "included": "id, v" if dimensions <= MOST_COVERED else "id",
+    }
+    text = fill(MEANING["passages"], parts)
+    if rules.has_rules and not rules.is_forced:
+        text += f";\nALTER TABLE {place} OWNER TO {quote(rules.owner)}"
+    return text.split(";\n")
+
+
+def _drop_passages(schema: str) -> str:
+    """Drop the passages of all models, wherever they are."""
+    models = quote(schema, "_meaning_models")
+    body = (
+        f"DECLARE _place text; BEGIN FOR _place IN SELECT place FROM {models} LOOP"
+        " EXECUTE 'DROP TABLE IF EXISTS ' || _place; END LOOP;"
+        " EXCEPTION WHEN undefined_table OR invalid_schema_name THEN NULL; END"
+    )
+    return f"DO {quote_text(body)}"
+
+
+def _list_parts(table: Embedded) -> dict[str, str]:
+    texts = [f"{{row}}.{quote(name)}::text" for name in table.embed.field]
+    pairs = [(each.format(row="a"), each.format(row="t")) for each in texts]
+    if table.embed.where is not None:
+        pairs.append((table.is_wanted("a"), table.is_wanted("t")))
+    same = " AND ".join(f"{one} IS NOT DISTINCT FROM {other}" for one, other in pairs)
+    return {
+        "name": quote_text(table.name),
+        "note": quote(table.rules.schema, table.made("note")),
+        "key_of_t": table.key_of("t"),
+        "scope_of_t": table.scope_of("t"),
+        "scope_of_a": table.scope_of("a"),
+        "same_a_t": table.rows.same("a", "t"),
+        "unchanged_a_t": same,
+    }
+
+
+def write_statement(table: Embedded, name: str, passages: str = "") -> str:
+    """One of the statements of `embed.sql` for a table and the passages of a model."""
+    bare = passages.rpartition(".")[2].strip('"')
+    schema = table.rules.schema
+    types = table.rows.key.items()
+    key = (
+        f"t.{quote(name)} = (k.key::jsonb ->> {n})::{kind}" for n, (name, kind) in enumerate(types)
+    )
+    parts = {
+        **name_parts(schema),
+        **_list_parts(table),
+        "place": table.rows.place,
+        "is_key": " AND ".join(key),
+        "is_wanted": table.is_wanted("t"),
+        "fields": ", ".join(qualify("t", table.embed.field)),
+        "passages": passages,
+        "passages_text": quote_text(passages),
+        "near_index": quote(f"{bare}_near"),
+        "near_text": quote_text(quote(schema, f"{bare}_near")),
+        "v": quote(table.vector),
+    }
+    literal = {part: text.replace("%", "%%") for part, text in parts.items()}
+    return fill(EMBEDDING[name], literal)
+
+
+def _list_triggers(table: Embedded) -> Iterator[Managed]:
+    events = {
+        "INSERT": "REFERENCING NEW TABLE AS added ",
+        "UPDATE": "REFERENCING NEW TABLE AS added OLD TABLE AS gone ",
+        "DELETE": "REFERENCING OLD TABLE AS gone ",
+        "TRUNCATE": "",
+    }
+    for event, tables in events.items():
+        name = table.made(event.lower())
+        create = (
+            f"CREATE TRIGGER {quote(name)} AFTER {event} ON {table.rows.place} {tables}FOR EACH"
+            f" STATEMENT EXECUTE FUNCTION {quote(table.rules.schema, table.made('note'))}()"
+        )
+        drop = drop_of("TRIGGER", name, table.rows.place)
+        yield Managed("trigger", table.name, name, create, drop)

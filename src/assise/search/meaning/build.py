@@ -1,0 +1,307 @@
+"""Embeds the rows that have changed: their passages get vectors, each text once a model.
+
+All of it goes on where it stopped: a batch is written in one transaction, with the notes that its
+rows had changed. Users write meanwhile: a row that changed while it was embedded keeps its note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import cast
+
+from assise.postgres import locks
+from assise.postgres.connection import Connection
+from assise.schema.search.meaning import (
+    Embedded,
+    create_passages,
+    name_passages,
+    write_statement,
+)
+from assise.schema.sql import quote
+from assise.search.meaning.embedder import Embedder, measure_scale, write_vector
+from assise.search.meaning.passages import Passage, compose, cut
+
+ROWS = 100
+"""Rows of a batch."""
+
+TEXTS = 16
+"""Texts that are embedded at once."""
+
+GRAPH = 50_000
+"""Passages from which on an index of neighbours pays."""
+
+WIDEST = 4_000
+"""Dimensions that an index of neighbours can have, of halfvec."""
+
+DEAD = 0.02
+"""The share of dead passages from which on they are vacuumed: an index of neighbours finds them."""
+
+
+@dataclass(frozen=True)
+class Using:
+    """A model, the text of its configuration, and what runs it."""
+
+    embedder: Embedder
+    configuration: str
+
+
+@dataclass
+class Spent:
+    """What was done: rows, passages written, and texts that were embedded."""
+
+    rows: int = 0
+    passages: int = 0
+    texts: int = 0
+
+
+@dataclass(frozen=True)
+class PassageState:
+    """How far a table is embedded: passages, those that are stale, and rows that wait, since when."""
+
+    table: str
+    passages: int
+    stale: int
+    waiting: int
+    since: datetime | None
+
+
+@dataclass(frozen=True)
+class PassageBuilder:
+    """Embeds the tables of a load by one model, and those that are still used beside it.
+
+    `should_stop` is asked between batches; `progress` gets a table, rows done and rows in all.
+    """
+
+    connection: Connection
+    tables: Sequence[Embedded]
+    using: Using
+    others: Mapping[str, Embedder]
+    should_stop: Callable[[], bool] = lambda: False
+    progress: Callable[[str, int, int], None] = lambda _table, _rows, _size: None
+
+    def build(self, patience_s: float = 60) -> dict[str, Spent]:
+        """Embed what has changed; then queries read this model, and the others are dropped.
+
+        Raises:
+            BusyError: another session does. EmbedderError: the model cannot be run.
+        """
+        rules = self.tables[0].rules
+        key = f"assise meaning {rules.schema}"
+        with locks.hold(self.connection, key, patience_s=patience_s), _as_owner(self):
+            self.begin()
+            spent = {table.name: self._embed_table(table) for table in self.tables}
+            if not self.should_stop():
+                self.switch()
+                self.tidy(is_changed=any(each.passages for each in spent.values()))
+        return spent
+
+    def begin(self) -> None:
+        """Make the table of the model's passages, and note all rows of tables that it has not."""
+        first, model = self.tables[0], self.using.embedder.model
+        places = {name: place for name, place, *_ in self._run(first, "list_models")}
+        if model.full_name not in places:
+            scale = measure_scale(self.using.embedder)
+            with self.connection.transaction():
+                for statement in create_passages(
+                    first.rules, model.full_name, model.dimensions, first.vector
+                ):
+                    self.connection.execute(statement)
+                values = {
+                    "name": model.full_name,
+                    "place": self._place,
+                    "dimensions": model.dimensions,
+                    "embedder": self.using.configuration,
+                    "weight": model.weight,
+                    **asdict(scale),
+                }
+                self._run(first, "begin_model", **values)
+        for (source,) in self._run(first, "list_gone", sources=[each.name for each in self.tables]):
+            self._run(first, "forget_source", source=source)
+        for table in self.tables:
+            values = {"model": model.full_name, "source": table.name}
+            if self._run(table, "made_from", **values) != [(table.made_from,)]:
+                with self.connection.transaction():
+                    self._run(table, "fill")
+                    self._run(table, "keep_source", made_from=table.made_from, **values)
+
+    def count_waiting(self, table: Embedded) -> int:
+        """How many rows of a table have changed."""
+        return int(str(self._run(table, "count_changed", source=table.name)[0][0]))
+
+    def read_state(self, table: Embedded) -> PassageState:
+        """How far a table is embedded by this model."""
+        waiting, since = self._run(table, "count_changed", source=table.name)[0]
+        passages, stale = 0, 0
+        if self._find_models():
+            found = self._run(table, "count_passages", source=table.name)[0]
+            passages, stale = int(str(found[0])), int(str(found[1]))
+        noted = since if isinstance(since, datetime) else None
+        return PassageState(table.name, passages, stale, int(str(waiting)), noted)
+
+    def switch(self) -> None:
+        """Let queries read this model, if it has all rows; the others go."""
+        first, name = self.tables[0], self.using.embedder.model.full_name
+        models = self._run(first, "list_models")
+        if all(str(other) == name for other, *_ in models):
+            return
+        if any(self.count_waiting(table) for table in self.tables):
+            return
+        with self.connection.transaction():
+            self._run(first, "leave_models")
+            self._run(first, "enter_model", name=name)
+        for other, place, *_ in models:
+            if other != name:
+                with self.connection.transaction():
+                    self._run(first, "drop_model", name=other)
+                    self.connection.execute(f"DROP TABLE IF EXISTS {place}")
+
+    def tidy(self, *, is_changed: bool) -> None:
+        """Vacuum the passages where that is due, and make the index of neighbours where it pays."""
+        first = self.tables[0]
+        rows, dead, has_graph = self._run(first, "size")[0]
+        share = float(str(dead)) / max(float(str(rows)), 1)
+        if share > DEAD or (is_changed and not has_graph):
+            self._run(first, "analyze")
+            rows, _, _ = self._run(first, "size")[0]
+        is_narrow = self.using.embedder.model.dimensions <= WIDEST
+        if not has_graph and float(str(rows)) > GRAPH and is_narrow:
+            self.connection.execute("SET maintenance_work_mem = '256MB'")
+            self._run(first, "build_near")
+            self.connection.execute("RESET maintenance_work_mem")
+
+    def _embed_table(self, table: Embedded) -> Spent:
+        spent, after, size = Spent(), None, self.count_waiting(table)
+        models = self._find_models()
+        while not self.should_stop():
+            values = {"source": table.name, "after": after, "limit": ROWS}
+            noted = self._run(table, "list_changed", **values)
+            if not noted:
+                break
+            after = str(noted[-1][0])
+            versions = {str(key): int(str(version)) for key, version in noted}
+            passages = self._read(table, [*versions])
+            for keys in _group(passages):
+                if self.should_stop():
+                    break
+                group = {key: passages[key] for key in keys}
+                vectors = {
+                    place: self._find_vectors(table, place, embedder, group, spent)
+                    for place, embedder in models.items()
+                }
+                self._write(table, group, versions, vectors)
+                spent.rows += len(group)
+                spent.passages += sum(map(len, group.values()))
+                self.progress(table.name, spent.rows, size)
+        for place in models:
+            self._run(table, "forget_kept", place)
+        return spent
+
+    def _read(self, table: Embedded, keys: Sequence[str]) -> dict[str, list[Passage]]:
+        """The passages of rows; none of one that is gone, or not wanted."""
+        found: dict[str, list[Passage]] = {key: [] for key in keys}
+        for key, is_wanted, *values in self._run(table, "read_rows", keys=keys):
+            if is_wanted:
+                found[str(key)] = cut(compose(values), table.embed.tokens)
+        return found
+
+    def _find_vectors(
+        self,
+        table: Embedded,
+        place: str,
+        embedder: Embedder,
+        group: Mapping[str, Sequence[Passage]],
+        spent: Spent,
+    ) -> dict[bytes, str]:
+        """The vectors of passages by their hashes: those that are known, and new ones."""
+        texts = {each.hash: each.embedded for row in group.values() for each in row}
+        rows = self._run(table, "known_vectors", place, hashes=[*texts])
+        known = {bytes(cast("bytes", hashed)): str(vector) for hashed, vector in rows}
+        missing = [each for each in texts if each not in known]
+        for begin in range(0, len(missing), TEXTS):
+            hashes = missing[begin : begin + TEXTS]
+            vectors = embedder.embed([texts[each] for each in hashes], "passage")
+            new = dict(zip(hashes, map(write_vector, vectors), strict=True))
+            spent.texts += len(new)
+            known |= new
+            if len(missing) > TEXTS:
+                # A long row takes many calls: what they have cost is not lost with the last one.
+                self._run(table, "keep_vectors", place, hashes=[*new], vectors=[*new.values()])
+        return known
+
+    def _write(
+        self,
+        table: Embedded,
+        group: Mapping[str, Sequence[Passage]],
+        versions: Mapping[str, int],
+        vectors: Mapping[str, Mapping[bytes, str]],
+    ) -> None:
+        """Write the passages of the rows that have not changed again since they were read."""
+        source = table.name
+        with self.connection.transaction():
+            noted = {"keys": [*group], "versions": [versions[key] for key in group]}
+            taken = [
+                str(key) for (key,) in self._run(table, "take_changed", source=source, **noted)
+            ]
+            rows = [
+                (key, number, passage) for key in taken for number, passage in enumerate(group[key])
+            ]
+            hashes = [each.hash for _, _, each in rows]
+            columns: dict[str, object] = {
+                "keys": [key for key, _, _ in rows],
+                "numbers": [number for _, number, _ in rows],
+                "firsts": [each.first for _, _, each in rows],
+                "lasts": [each.last for _, _, each in rows],
+                "headings": [each.heading for _, _, each in rows],
+                "hashes": hashes,
+            }
+            for place, known in vectors.items():
+                found = [known[each] for each in hashes]
+                self._run(table, "forget_passages", place, source=source, keys=taken)
+                values = {"source": source, "vectors": found, **columns}
+                self._run(table, "write_passages", place, **values)
+
+    def _find_models(self) -> dict[str, Embedder]:
+        """The tables of passages that are kept up, each with what embeds for it."""
+        known = {**self.others, self.using.embedder.model.full_name: self.using.embedder}
+        rows = self._run(self.tables[0], "list_models")
+        return {str(place): known[str(name)] for name, place, *_ in rows if str(name) in known}
+
+    @property
+    def _place(self) -> str:
+        return name_passages(self.tables[0].rules, self.using.embedder.model.full_name)
+
+    def _run(
+        self, table: Embedded, name: str, place: str = "", /, **values: object
+    ) -> list[tuple[object, ...]]:
+        statement = write_statement(table, name, place or self._place)
+        return self.connection.execute(statement, values or {"unused": 0})
+
+
+def _group(passages: Mapping[str, Sequence[Passage]]) -> Iterator[list[str]]:
+    """Keys of rows that together have about as many passages as are embedded at once."""
+    keys, size = list[str](), 0
+    for key, row in passages.items():
+        if keys and size + len(row) > TEXTS:
+            yield keys
+            keys, size = [], 0
+        keys.append(key)
+        size += len(row)
+    if keys:
+        yield keys
+
+
+@contextmanager
+def _as_owner(builder: PassageBuilder) -> Iterator[None]:
+    """What is made belongs to the owner of the tables, who may also vacuum it."""
+    rules, connection = builder.tables[0].rules, builder.connection
+    if not rules.has_rules or rules.is_forced:
+        yield
+        return
+    connection.execute(f"SET ROLE {quote(rules.owner)}")
+    try:
+        yield
+    finally:
+        connection.execute("RESET ROLE")
