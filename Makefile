@@ -56,11 +56,13 @@ screens: $(ENV) ## the pictures of the command line in docs/images, from the dem
 contract: $(ENV) ## the tests that depend on the server, on Debian's PostgreSQL 15
 	ASSISE_TEST_SERVER=/usr/lib/postgresql/15/bin $(PYTEST) $(FIXED) -m 'contract and not soak'
 
-bench: $(ENV) ## load, verify and infer against bare COPY and a script by hand, estimates, access rules, into benchmarks/results.md (BENCH='--runs 1')
+bench: $(ENV) ## load, verify and infer against bare COPY and a script by hand, estimates, access rules, the cache, the applications, into benchmarks/results.md (BENCH='--runs 1')
 	$(BIN)/python benchmarks/load.py $(BENCH)
 	$(BIN)/python benchmarks/estimate.py
 	$(BIN)/python benchmarks/live.py
 	$(BIN)/python benchmarks/access.py
+	$(BIN)/python benchmarks/cache.py --check
+	$(BIN)/python benchmarks/applications.py --check
 
 SOAK := $(BIN)/python tools/soak.py
 
