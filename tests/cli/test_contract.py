@@ -45,7 +45,7 @@ HURRIED = f"'{MONGO}?serverSelectionTimeoutMS=200'"
 BEFORE_A_LOAD = {"migrate", "infer", "load"}
 METRICS = (
     *("active", "retention", "funnel", "trend", "lifecycle", "dashboard", "check"),
-    *("import", "erase"),
+    *("cohorts", "sessions", "churn", "import", "erase"),
 )
 WITH_RULES = {
     *("access check", "access explain", "worker", "serve", "partitions run", "partitions status"),

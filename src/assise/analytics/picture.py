@@ -112,7 +112,7 @@ def _find_persons(parameters: Mapping[str, object]) -> Asking[Persons]:
 
 @dataclass
 class Picture:
-    """What is known at a moment; `now` is the server's clock."""
+    """What is known at a moment; `now` is the server's clock, `place` where the tail begins."""
 
     zone: ZoneInfo
     version: int
@@ -121,6 +121,7 @@ class Picture:
     changes: EventChanges
     has_tail: bool
     is_stored: bool = True
+    place: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def today(self) -> dt.date:
@@ -173,7 +174,8 @@ def open_picture(zone: str) -> Asking[Picture]:
     stored = make_bitmap(bytes(state["users"] or b"")) if is_fresh else make_bitmap()
     users = move(stored, changes.moved, make_bitmap(sorted(changes.moved))) | changes.users
     zoned = ZoneInfo(zone)
-    return Picture(zoned, state["version"], state["now"], users, changes, has_tail, is_fresh)
+    moment = state["version"], state["now"]
+    return Picture(zoned, *moment, users, changes, has_tail, is_fresh, place)
 
 
 def read_whole(zone: str, make: Callable[[Picture], Asking[T]]) -> Asking[T]:

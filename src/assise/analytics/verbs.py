@@ -13,7 +13,7 @@ from assise.analytics.check import AnalyticsCheck, check_bitmaps
 from assise.analytics.dashboard import Dashboard, finish, read_dashboard
 from assise.analytics.erasure import Erased, check_id, erase, find_person
 from assise.analytics.fold import fold
-from assise.analytics.history import ImportReport, Reading, import_file, size_of
+from assise.analytics.history import ImportReport, ReadSoFar, import_file, size_of
 from assise.analytics.picture import Picture, fetch_rows, read_whole, run
 from assise.analytics.revenue.files import read_file
 from assise.analytics.revenue.metrics import current
@@ -112,7 +112,7 @@ class AnalyticsVerbs:
         """
         size = size_of(path)
 
-        def show(reading: Reading) -> None:
+        def show(reading: ReadSoFar) -> None:
             progress = Progress("import", path.name, reading.lines, reading.position, size)
             self.workspace.progress(replace(progress, noun="line", in_bytes=True))
 

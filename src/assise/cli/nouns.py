@@ -60,8 +60,8 @@ NOUNS = {
     ),
     "analytics": Noun(
         "assise.cli.analytics",
-        "Count users and events: active, trend, retention, funnel, lifecycle; revenue, check;"
-        " import, erase.",
+        "Count users and events: active, trend, retention, cohorts, funnel, lifecycle, sessions,"
+        " churn; revenue, check; import, erase.",
     ),
     "cache": Noun("assise.cli.cache", "The cache in Redis: stats, clear."),
     "identity": Noun(

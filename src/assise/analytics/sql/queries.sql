@@ -94,13 +94,15 @@ SELECT i.distinct_id, i.person, EXISTS (
 ) AS is_identified
 FROM unnest(%(ids)s::text[]) AS given (id) JOIN assise.analytics_identity AS i ON md5(i.distinct_id) = md5(id)
 
+-- numbers --
+-- The numbers behind the last that ids get which are not known yet.
+SELECT id, (%(last)s + row_number() OVER (ORDER BY id))::int AS person FROM (
+    SELECT distinct_id AS id FROM tail WHERE has_person UNION SELECT unnest(%(ids)s::text[])
+) AS given LEFT JOIN assise.analytics_identity AS i ON md5(i.distinct_id) = md5(id) WHERE i.person IS NULL
+
 -- groups --
 -- The persons of each event and day. Ids that are not known get numbers behind the last.
-WITH tail AS MATERIALIZED ({tail}), unknown AS (
-    SELECT id, %(last)s + row_number() OVER (ORDER BY id) AS person FROM (
-        SELECT distinct_id AS id FROM tail WHERE has_person UNION SELECT unnest(%(ids)s::text[])
-    ) AS given LEFT JOIN assise.analytics_identity AS i ON md5(i.distinct_id) = md5(id) WHERE i.person IS NULL
-)
+WITH tail AS MATERIALIZED ({tail}), unknown AS ({numbers})
 SELECT event, least(greatest((at AT TIME ZONE %(zone)s)::date, '0002-01-01'), '9998-12-31') AS day, count(*) AS events,
     coalesce(array_agg(DISTINCT person) FILTER (WHERE person IS NOT NULL), '{{}}') AS persons,
     coalesce(array_agg(DISTINCT person) FILTER (WHERE person IS NOT NULL AND traffic = 'person'), '{{}}') AS users
@@ -114,11 +116,7 @@ FROM (
 -- unknown --
 -- The numbers that ids get that are not known.
 WITH tail AS MATERIALIZED ({tail})
-SELECT * FROM (
-    SELECT id AS distinct_id, (%(last)s + row_number() OVER (ORDER BY id))::int AS person FROM (
-        SELECT distinct_id AS id FROM tail WHERE has_person UNION SELECT unnest(%(ids)s::text[])
-    ) AS given LEFT JOIN assise.analytics_identity AS i ON md5(i.distinct_id) = md5(id) WHERE i.person IS NULL
-) AS numbered WHERE distinct_id = ANY (%(ids)s::text[])
+SELECT id AS distinct_id, person FROM ({numbers}) AS numbered WHERE id = ANY (%(ids)s::text[])
 
 -- add_identities --
 -- Give the ids of events persons.
@@ -212,6 +210,36 @@ FROM ({people}) AS people
 WHERE (%(event)s = '' AND traffic <> 'system' OR event = %(event)s) AND properties @> %(where)s::jsonb
 GROUP BY 1, 2
 
+-- cohorts --
+-- Whose first event of a kind was on a day, with a value of a property.
+WITH tail AS MATERIALIZED ({tail}), unknown AS ({numbers})
+SELECT day, value, array_agg(person) AS persons FROM (
+    SELECT DISTINCT ON (person) person, day, value FROM (
+        SELECT coalesce(a.person, m.new, i.person, u.person) AS person, at, number, properties ->> %(breakdown)s AS value,
+            least(greatest((at AT TIME ZONE %(zone)s)::date, '0002-01-01'), '9998-12-31') AS day
+        FROM assise.analytics_events AS e
+        LEFT JOIN assise.analytics_identity AS i ON md5(i.distinct_id) = md5(e.distinct_id)
+        LEFT JOIN unnest(%(alias_ids)s::text[], %(alias_persons)s::int[]) AS a (id, person) ON a.id = e.distinct_id
+        LEFT JOIN unnest(%(old)s::int[], %(new)s::int[]) AS m (old, new) ON m.old = i.person
+        LEFT JOIN unknown AS u ON u.id = e.distinct_id
+        WHERE (%(event)s = '' AND event <> ALL (%(system)s::text[]) OR event = %(event)s) AND traffic IN ('person', 'anonymous')
+            AND lower(btrim(btrim(btrim(e.distinct_id), '''"'))) <> ALL (%(shared)s::text[])
+            AND pg_visible_in_snapshot(xid, %(snapshot)s::pg_snapshot)
+    ) AS did WHERE person IS NOT NULL ORDER BY person, at, number
+) AS firsts GROUP BY 1, 2
+
+-- sessions_by_day --
+-- Sessions of users that begin on each day: how many, and how many seconds in all.
+SELECT (begin AT TIME ZONE %(zone)s)::date AS day, count(*) AS sessions, sum(extract(epoch FROM length))::float8 AS seconds FROM (
+    SELECT min(at) AS begin, max(at) - min(at) AS length FROM (
+        SELECT person, at, count(*) FILTER (WHERE is_first) OVER (PARTITION BY person ORDER BY at, number) AS session FROM (
+            SELECT coalesce(person, id) AS person, at, number,
+                coalesce(at - lag(at) OVER (PARTITION BY coalesce(person, id) ORDER BY at, number) > interval '30 minutes', true) AS is_first
+            FROM ({people}) AS people WHERE id IS NOT NULL AND traffic = 'person'
+        ) AS gaps
+    ) AS numbered GROUP BY person, session
+) AS lengths GROUP BY 1
+
 -- steps --
 -- The events of a funnel in the order of each person's time, of one part of the persons.
 SELECT coalesce(person, id) AS person, event, at, number, traffic, properties ->> %(breakdown)s AS value
@@ -267,6 +295,17 @@ GROUP BY 1, 2
 -- The events that there are, with their traffic, and how many.
 SELECT event, traffic, count(*) AS events, count(*) FILTER (WHERE lower(btrim(btrim(btrim(distinct_id), '''"'))) = ANY (%(shared)s::text[])) AS shared
 FROM assise.analytics_events GROUP BY 1, 2 ORDER BY 1, 2
+
+-- properties --
+-- How often events have a property with values of each kind; those of clients, which begin with $, apart.
+SELECT event, key, kind, count(*) AS events FROM (
+    SELECT event, key, CASE
+        WHEN jsonb_typeof(value) = 'number' AND (value #>> '{}')::numeric = trunc((value #>> '{}')::numeric) THEN 'whole'
+        WHEN jsonb_typeof(value) = 'string' AND value #>> '{}' ~* '^[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$' THEN 'uuid'
+        ELSE jsonb_typeof(value) END AS kind
+    FROM assise.analytics_events, jsonb_each(CASE WHEN jsonb_typeof(properties) = 'object' THEN properties END)
+    WHERE event = ANY (%(events)s::text[]) AND left(key, 1) <> '$' AND value <> 'null'
+) AS found GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC, 2, 3
 
 -- counts --
 -- How often events happened, as far as they are folded.
