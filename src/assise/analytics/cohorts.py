@@ -62,10 +62,8 @@ def read_cohorts(
         )
     returns = yield from read_returns(picture, asked)
     rows = []
-    for (start, value), persons in sorted(
-        cohorts.items(), key=lambda each: (each[0][1] is not None, each[0][1] or "", each[0][0])
-    ):
-        counted = count_returns(persons, start, returns, picture, asked=asked)
+    for start, value in sorted(cohorts, key=lambda key: (key[1] or "", key[0])):
+        counted = count_returns(cohorts[start, value], start, returns, picture, asked=asked)
         rows.append(Cohort(start, counted.size, counted.counts, counted.complete, value))
     return rows
 

@@ -13,7 +13,7 @@ from assise.schema.managed import Managed, ManagedKind, drop_of
 from assise.schema.roles import role_name
 from assise.schema.search.log import LOG, LOG_FUNCTIONS, LOG_TABLES, list_log_parts
 from assise.schema.search.meaning import (
-    FUNCTION,
+    CALLED,
     MeaningObjects,
     find_embedded,
     holds_meaning,
@@ -76,7 +76,7 @@ def list_search_functions(manifest: Manifest, schema: str) -> list[str]:
     """The names of the functions that users call with the rights of the owner."""
     rules = AccessRules(manifest, schema)
     tables = find_searched(rules, None)
-    by_meaning = [FUNCTION] if is_embedded(manifest) else []
+    by_meaning = [*CALLED] if is_embedded(manifest) else []
     if not tables:
         return by_meaning
     noted = ["_search_note", "_search_click"] if list_log_parts(rules) else []
