@@ -116,6 +116,17 @@ def test_nothing_of_before_comes_back_and_who_returns_is_somebody_new(
     assert query("SELECT count(DISTINCT person) FROM assise.analytics_identity") == [(2,)]
 
 
+def test_a_merge_that_cannot_be_folded_yet_counts(
+    shop: Project, database: str, query: Query
+) -> None:
+    with Connection(database) as connection, Connection(database) as slow, slow.transaction():
+        insert_sync(slow, [make("open", "else", 5)])
+        insert_sync(connection, [*OTHERS, *ERASED, REFUSED])
+        assert shop.analytics.erase("gone", dry_run=True).ids == 2
+        erase(shop, "gone")
+        assert query(WHO) == [("stays",)]
+
+
 def test_the_last_day_is_forgotten_with_its_only_person(shop: Project, database: str) -> None:
     with Connection(database) as connection:
         insert_sync(connection, [*OTHERS, *ERASED])
