@@ -24,6 +24,7 @@ from assise.analytics.activity import (
     RetentionQuestion,
     read_retention,
 )
+from assise.analytics.calendar import begin_of
 from assise.analytics.dashboard import EngagementMetrics
 from assise.analytics.event import Event
 from assise.analytics.jobs import keep_up
@@ -241,6 +242,21 @@ def test_kept_cells_go_with_their_time_zone(database: str, query: Query) -> None
             keep_up(connection, lambda: False, zone=zone)
             assert kept[zone] == query(cells)
         assert kept[one] != kept[other]
+
+
+def test_a_late_event_before_midnight_changes_the_next_day(shop: Project, database: str) -> None:
+    def read() -> float | None:
+        return read_engagement(shop, database)[1].average_session_duration_minutes
+
+    with Connection(database) as connection:
+        picture = run_asking(open_picture(ZONE), connection)
+        midnight = begin_of(picture.today - dt.timedelta(3), picture.zone)
+        for minute, minutes in ((5, 0), (-10, 15)):
+            at = midnight + dt.timedelta(minutes=minute)
+            insert_sync(connection, [Event(uuid4(), "login", "u1", at)])
+            assert read() == minutes
+            keep_up(connection, lambda: False, zone=ZONE)
+            assert read() == minutes
 
 
 def test_sessions_are_of_persons_as_they_are_now(shop: Project, database: str) -> None:
