@@ -70,7 +70,7 @@ PARTS = (
         "search",
         nouns=("search",),
         extra="search",
-        sections=("search", "search_log", "embedding"),
+        sections=("search", "search_log", "embedding", "chat"),
         bookkeeping="search",
         page="how-to/search.md",
         additions=search_tables,

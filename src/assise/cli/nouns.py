@@ -84,7 +84,7 @@ NOUNS = {
     ),
     "search": Noun(
         "assise.cli.search",
-        "Search tables: query, suggest, explain, eval, report; build, status, check.",
+        "Search tables: query, ask, suggest, explain, eval, report; build, embed, status, check.",
     ),
     "serve": Noun(
         "assise.cli.serve",
