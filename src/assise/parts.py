@@ -68,7 +68,7 @@ PARTS = (
     ),
     Part(
         "search",
-        nouns=("search",),
+        nouns=("search", "mcp"),
         extra="search",
         sections=("search", "search_log", "embedding", "chat"),
         bookkeeping="search",

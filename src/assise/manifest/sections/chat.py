@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from assise.manifest.keys import Key, Keyed, Tables
 from assise.manifest.problems import Place, Problem
+from assise.manifest.sections.references import REFERENCES
 from assise.settings import parse_duration
 from assise.wording import nearest, show
 
@@ -71,6 +72,11 @@ def _check(place: Place, chat: Chat, tables: Tables) -> Iterator[Problem]:
             if column not in columns:
                 message = f"is not a column of {show(chat.messages)}"
                 yield Problem((*place, name), message, show(column), nearest(column, columns))
+        parents = [REFERENCES.of(column) for column in columns.values()]
+        if chat.conversations in tables and chat.conversations not in parents:
+            message = f"has no column that references {show(chat.conversations)}"
+            remedy = "Write references at the column that names the conversation."
+            yield Problem((*place, "messages"), message, show(chat.messages), remedy)
 
 
 CHAT = Key(

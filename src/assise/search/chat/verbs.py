@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
+from assise.errors import UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.chat import CHAT, Chat
+from assise.schema.chat import find_chat_tables
 from assise.search.chat.ask import TOKENS, Answering, ChatAnswer, Question
 from assise.search.chat.contexts import LIMIT, PER_ROW, Context, Contexts
+from assise.search.chat.keep import Keeper
 from assise.search.chat.model import AnswerModel
-from assise.search.chat.prompt import Prompt, format_for_prompt
+from assise.search.chat.prompt import Prompt, Turn, format_for_prompt
 from assise.search.meaning.retrieve import FoundPassage
 from assise.search.query import Request
 from assise.search.verbs import AppSearch, SearchVerbs
@@ -102,36 +105,76 @@ class AppChat:
         *,
         tenant_id: object = None,
         types: Sequence[str] | None = None,
+        conversation_id: object = None,
         max_context_tokens: int | None = None,
     ) -> tuple[Prompt, Contexts]:
         """The prompt for a query, of at most `max_context_tokens` tokens, and its contexts.
 
         Raises:
-            UsageError: the query is blank, or alone more than these tokens.
+            UsageError: the query is blank, or alone more than these tokens, or the user has no such
+            conversation.
         """
         tokens = find_tokens(self.manifest) if max_context_tokens is None else max_context_tokens
         answering = self._answering(user_id, tenant_id=tenant_id, types=types)
-        return await answering.augment(Question(query, tokens=tokens))
+        keeper = self._find_keeper(user_id, tenant_id)
+        history = await self._read_history(keeper, conversation_id)
+        return await answering.augment(Question(query, history, tokens=tokens))
 
     def format_for_prompt(self, contexts: Contexts | Sequence[Context]) -> str:
         """Contexts as numbered sources that stand in a prompt as data."""
         return format_for_prompt(contexts.contexts if isinstance(contexts, Contexts) else contexts)
 
-    def ask(
+    async def ask(
         self,
         text: str,
         user_id: object = None,
         *,
         tenant_id: object = None,
         types: Sequence[str] | None = None,
+        conversation_id: object = None,
+        keeps: bool = False,
     ) -> AsyncGenerator[str | ChatAnswer, None]:
         """The pieces of an answer, and last the whole with its sources and checked citations.
 
+        With `conversation_id` the turns before are told, and both new ones are kept when the answer is
+        whole; with `keeps` alone a conversation begins, where the manifest has tables for it.
+
         Raises:
-            UsageError: the question is blank or too long, or a table is not searched.
+            UsageError: the question is blank or too long, a table is not searched, or the user has
+            no such conversation.
         """
+        keeper = self._find_keeper(user_id, tenant_id)
+        history = await self._read_history(keeper, conversation_id)
         answering = self._answering(user_id, tenant_id=tenant_id, types=types)
-        return answering.answer(Question(text, tokens=find_tokens(self.manifest)))
+        question = Question(text, history, tokens=find_tokens(self.manifest))
+        async with aclosing(answering.answer(question)) as pieces:
+            async for piece in pieces:
+                if not isinstance(piece, ChatAnswer):
+                    yield piece
+                elif keeper is not None and (keeps or conversation_id is not None):
+                    turns = [Turn("user", text), Turn("assistant", piece.response)]
+                    kept = await keeper.add(conversation_id, turns)
+                    yield replace(piece, conversation_id=kept)
+                else:
+                    yield piece
+
+    def _find_keeper(self, user_id: object, tenant_id: object) -> Keeper | None:
+        tables = find_chat_tables(self.manifest, CHAT.of(self.manifest) or Chat())
+        if tables is None:
+            return None
+        return Keeper(
+            tables, partial(self.search.open_session, user_id=user_id, tenant_id=tenant_id)
+        )
+
+    async def _read_history(self, keeper: Keeper | None, conversation_id: object) -> list[Turn]:
+        if conversation_id is None:
+            return []
+        if keeper is None:
+            raise UsageError(
+                "the manifest has no tables for conversations",
+                remedy="Write chat: {conversations: TABLE, messages: TABLE}.",
+            )
+        return await keeper.read(conversation_id)
 
     def _answering(
         self, user_id: object, *, tenant_id: object, types: Sequence[str] | None
