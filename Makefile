@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 # Without bytecode each of a thousand commands that tests start compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo demo-intelia enterable check test docs screens contract bench soak soak-fuzz soak-kills soak-data soak-workers soak-long lock clean
+.PHONY: help demo demo-intelia enterable check test docs screens contract bench soak soak-fuzz soak-kills soak-data soak-workers soak-long lock wheels clean
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
@@ -56,11 +56,13 @@ screens: $(ENV) ## the pictures of the command line in docs/images, from the dem
 contract: $(ENV) ## the tests that depend on the server, on Debian's PostgreSQL 15
 	ASSISE_TEST_SERVER=/usr/lib/postgresql/15/bin $(PYTEST) $(FIXED) -m 'contract and not soak'
 
-bench: $(ENV) ## load, verify and infer against bare COPY and a script by hand, estimates, access rules, into benchmarks/results.md (BENCH='--runs 1')
+bench: $(ENV) ## load, verify and infer against bare COPY and a script by hand, estimates, access rules, the cache, the applications, into benchmarks/results.md (BENCH='--runs 1')
 	$(BIN)/python benchmarks/load.py $(BENCH)
 	$(BIN)/python benchmarks/estimate.py
 	$(BIN)/python benchmarks/live.py
 	$(BIN)/python benchmarks/access.py
+	$(BIN)/python benchmarks/cache.py --check
+	$(BIN)/python benchmarks/applications.py --check
 
 SOAK := $(BIN)/python tools/soak.py
 
@@ -100,3 +102,6 @@ $(NATIVE): $(READY) $(wildcard native/src/*.rs) native/Cargo.toml native/Cargo.l
 	  $(BIN)/maturin develop --quiet --release --locked -m native/Cargo.toml; then \
 	  echo 'assise-native could not be built: documents go through Python'; fi
 	@touch $@
+
+wheels: $(ENV) ## a wheel of assise-native in dist/, for this machine or WHEEL='--target x86_64-unknown-linux-musl'
+	CARGO_TARGET_DIR='$(abspath build/native)' $(BIN)/maturin build --release --locked --out dist -m native/Cargo.toml $(WHEEL)

@@ -1,21 +1,24 @@
 """Measure the cache beside bare commands: hits with tags, Redis hung, limits.
 
 Everything runs against one embedded server in one process. Each figure is the best of some rounds, in
-which all candidates take turns, so that only ratios are compared. cashews takes part where it is
-installed. `--check` fails where a bar is broken.
+which all candidates take turns, so that only ratios are compared. cashews and aiocache are measured beside
+a bare GET of their own, in an environment that is made for them; `--alone` leaves them out. `--check`
+fails where a bar is broken.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import signal
+import socket
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from importlib import import_module
 from pathlib import Path
 
 import msgspec
@@ -23,7 +26,7 @@ import msgspec
 from assise import App
 from assise.cache.limits import Limits
 from assise.cache.store import read_scripts
-from assise.extras import is_installed
+from assise.redis.client import Client
 from assise.redis.embedded import EmbeddedRedis
 
 MANIFEST = """assise: 1
@@ -34,6 +37,8 @@ redis_keys:
 tables: {{users: {{collection: users, primary_key: id, columns: {{id: {{type: int4, from: _id}}}}}}}}
 """
 KEYS = 200
+OTHERS = ("cashews[redis]==7.6.0", "aiocache[redis]==0.12.3")
+OTHERS_SCRIPT = Path(__file__).with_name("cache_others.py")
 BARS = {"hit / raw GET": 1.4, "hung: 2nd call over the function, ms": 2.0, "limit / EVALSHA": 1.3}
 Work = Callable[[int], Awaitable[object]]
 
@@ -61,7 +66,7 @@ async def race(candidates: dict[str, Work], *, rounds: int, calls: int) -> dict[
     return best
 
 
-async def measure_hits(app: App, rounds: int, url: str) -> dict[str, float]:
+async def measure_hits(app: App, rounds: int) -> dict[str, float]:
     """Hits of a cached function, beside a bare GET with the same client and decoder."""
 
     @app.cache("projects", ttl=600, tags=["projects:{user_id}"])
@@ -79,25 +84,7 @@ async def measure_hits(app: App, rounds: int, url: str) -> dict[str, float]:
         return decode(await client.native.get(f"raw:{number}"))
 
     candidates: dict[str, Work] = {"raw GET": get, "hit": projects}
-    if cashews := find_cashews(url):
-        candidates["cashews"] = cashews
-        await asyncio.gather(*(cashews(number) for number in range(KEYS)))
     return await race(candidates, rounds=10 * rounds, calls=KEYS // 2)
-
-
-def find_cashews(url: str) -> Work | None:
-    """The same function cached by cashews, where it is installed."""
-    if not is_installed("cashews"):
-        return None
-    cache = import_module("cashews").Cache()
-    cache.setup(url.replace("unix://", "redis+unix://"), client_side=False)
-
-    @cache(ttl="10m", tags=["projects:{user_id}"])
-    async def projects(user_id: int, limit: int = 20) -> list[dict[str, object]]:
-        assert user_id < KEYS
-        return [msgspec.structs.asdict(row) for row in ROWS[:limit]]
-
-    return projects
 
 
 async def measure_limits(app: App, rounds: int) -> dict[str, float]:
@@ -147,23 +134,47 @@ async def measure(folder: Path, server: EmbeddedRedis, rounds: int) -> dict[str,
     """All figures."""
     (folder / "assise.yaml").write_text(MANIFEST.format(url=server.url))
     async with App(folder) as app:
-        hits = await measure_hits(app, rounds, server.url)
+        hits = await measure_hits(app, rounds)
         limits = await measure_limits(app, rounds)
-        figures = {
+        return {
             "raw GET, us": hits["raw GET"],
             "hit / raw GET": hits["hit"] / hits["raw GET"],
             "limit / EVALSHA": limits["limit"] / limits["EVALSHA"],
             "hung: 2nd call over the function, ms": await measure_hung(app, server),
         }
-        if "cashews" in hits:
-            figures["cashews / raw GET"] = hits["cashews"] / hits["raw GET"]
-        return figures
+
+
+async def open_port(server: EmbeddedRedis) -> int:
+    """Let the server listen on a port of this machine; aiocache knows no sockets."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    client = Client(server.url, timeout_s=5, size=1)
+    await client.ask("CONFIG", "SET", "bind", "127.0.0.1")
+    await client.ask("CONFIG", "SET", "port", port)
+    await client.close()
+    return port
+
+
+def measure_others(folder: Path, server: EmbeddedRedis, rounds: int) -> dict[str, float]:
+    """The figures of cashews and aiocache; none where they cannot be installed."""
+    python = folder / "others" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", folder / "others"], check=True)
+    made = subprocess.run([python, "-m", "pip", "install", "-q", *OTHERS], check=False)
+    if made.returncode:
+        return {}
+    pid = (server.data / "redis.pid").read_text().strip()
+    port = asyncio.run(open_port(server))
+    command = [python, OTHERS_SCRIPT, str(port), pid, str(10 * rounds)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
 
 
 def main() -> int:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--alone", action="store_true", help="without cashews and aiocache")
     parser.add_argument("--check", action="store_true", help="fail where a bar is broken")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -171,15 +182,18 @@ def main() -> int:
         server.start()
         try:
             figures = asyncio.run(measure(Path(name), server, options.rounds))
+            others = {} if options.alone else measure_others(Path(name), server, options.rounds)
         finally:
             server.stop()
     broken = 0
-    for what, value in figures.items():
+    for what, value in (figures | others).items():
         bar = BARS.get(what)
         is_broken = bar is not None and value > bar
         broken += is_broken
         said = "" if bar is None else f"  (at most {bar}{', BROKEN' if is_broken else ''})"
-        print(f"{what:40} {value:8.2f}{said}")
+        print(f"{what:44} {value:8.2f}{said}")
+    if not others:
+        print("cashews, aiocache: not measured")
     return 1 if options.check and broken else 0
 
 

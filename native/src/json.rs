@@ -70,11 +70,16 @@ pub fn push_text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// Whether a key is `$`s and a word of Extended JSON or of ours.
+pub fn is_reserved(key: &str) -> bool {
+    let word = key.trim_start_matches('$');
+    word.len() < key.len() && WORDS.contains(&word)
+}
+
 /// Write a key, escaped and in quotes.
 pub fn push_key(out: &mut Vec<u8>, key: &[u8]) -> Answer<()> {
     let text = std::str::from_utf8(key).map_err(|_| Declined)?;
-    let word = text.trim_start_matches('$');
-    if word.len() < text.len() && WORDS.contains(&word) {
+    if is_reserved(text) {
         let mut escaped = String::with_capacity(text.len() + 1);
         escaped.push('$');
         escaped.push_str(text);

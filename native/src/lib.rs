@@ -1,12 +1,15 @@
 //! The inner loops of Assise. The exact way in Python is the definition; whatever is not plain is
 //! declined, and goes that way.
 
+pub mod assemble;
 pub mod bson;
 pub mod calendar;
 pub mod codec;
+pub mod give;
 pub mod json;
 pub mod number;
 pub mod plan;
+pub mod read_json;
 pub mod shred;
 
 #[cfg(feature = "module")]

@@ -1,11 +1,14 @@
 //! The module `assise_native`: bytes of Python in, bytes of Python out, the GIL released between.
 
+use std::collections::HashMap;
+
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::bson::check;
 use crate::plan::Plan;
+use crate::assemble;
 use crate::shred;
 
 type Count = (usize, usize, u64, Vec<(u32, u64)>);
@@ -76,12 +79,61 @@ impl Shredder {
     }
 }
 
+type Cells = Vec<Option<PyBackedBytes>>;
+type ChildRows = Vec<HashMap<Vec<u8>, Vec<Cells>>>;
+
+/// Assembles the documents of one collection.
+#[pyclass(frozen)]
+struct Assembler {
+    inner: assemble::Assembler,
+}
+
+fn borrow(cells: &Cells) -> assemble::Row<'_> {
+    cells.iter().map(Option::as_deref).collect()
+}
+
+#[pymethods]
+impl Assembler {
+    /// Return None for a plan that is left to the exact way.
+    #[staticmethod]
+    fn compile(plan: Plan) -> Option<Assembler> {
+        let inner = assemble::Assembler::new(shred::Shredder::new(&plan)?)?;
+        Some(Assembler { inner })
+    }
+
+    /// Return the documents of rows, each in the order of its source; None for one declined.
+    fn assemble<'py>(
+        &self,
+        py: Python<'py>,
+        sources: Vec<PyBackedBytes>,
+        rows: Vec<Cells>,
+        child_rows: Vec<ChildRows>,
+    ) -> Vec<Option<Bound<'py, PyBytes>>> {
+        let found: Vec<Option<Vec<u8>>> = py.detach(|| {
+            let both = rows.iter().zip(&child_rows);
+            let assemble = |(source, (row, tables)): (&PyBackedBytes, (&Cells, &ChildRows))| {
+                let children = tables
+                    .iter()
+                    .map(|by_parent| {
+                        let parts = by_parent.iter();
+                        parts.map(|(at, rows)| (&at[..], rows.iter().map(borrow).collect())).collect()
+                    })
+                    .collect();
+                let stored = assemble::Stored { row: borrow(row), children };
+                self.inner.assemble(source, &stored).ok()
+            };
+            sources.iter().zip(both).map(assemble).collect()
+        });
+        found.into_iter().map(|raw| raw.map(|raw| PyBytes::new(py, &raw))).collect()
+    }
+}
+
 #[pymodule]
 mod assise_native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use super::Shredder;
+    use super::{Assembler, Shredder};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -115,6 +115,7 @@ pub struct Key {
     pub key: Vec<u8>,
     pub name: Vec<u8>,
     pub what: What,
+    pub absent: String,
 }
 
 #[derive(Debug)]
@@ -143,7 +144,7 @@ impl Level {
                 _ => return None,
             };
             by_key.insert(key.key.clone(), keys.len());
-            keys.push(Key { key: key.key.clone(), name: key.name.clone(), what });
+            keys.push(Key { key: key.key.clone(), name: key.name.clone(), what, absent: key.absent.clone() });
         }
         (by_key.len() == keys.len()).then_some(Level {
             table: plan.table,

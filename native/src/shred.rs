@@ -56,9 +56,9 @@ pub struct Batch {
 }
 
 pub struct Shredder {
-    tables: Vec<TablePlan>,
-    elements: Vec<Option<Column>>,
-    levels: Vec<Level>,
+    pub tables: Vec<TablePlan>,
+    pub elements: Vec<Option<Column>>,
+    pub levels: Vec<Level>,
     key_position: usize,
     offset_bytes: usize,
 }

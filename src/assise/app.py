@@ -196,6 +196,7 @@ class App:
         position: str | None = None,
         on: str = MAIN,
         repeatable: bool = False,
+        reason: str = "",
     ) -> AbstractAsyncContextManager[Session]:
         """One transaction with the rights of a user, as a context manager.
 
@@ -206,7 +207,8 @@ class App:
         what was written up to `position`, the `position` of an earlier session.
 
         `on` is another server of the manifest: rules there read the claims of the user's token.
-        One that is `repeatable` sees rows as they were at its first statement.
+        One that is `repeatable` sees rows as they were at its first statement. The `reason` stands
+        beside each change in the log of tables that are audited.
 
         Raises:
             UsageError: there is no such role or server, or it has no URL. TargetError: the server
@@ -218,6 +220,7 @@ class App:
             tenant_id=tenant_id,
             is_read_only=read_only,
             is_repeatable=repeatable,
+            reason=reason,
         )
         pool = self.servers.find_pool(role, on=on)
         if on != MAIN:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from assise.access import purge, rules
 from assise.analytics import jobs as analytics_jobs
 from assise.analytics import tables as analytics_tables
+from assise.audit import tables as audit
+from assise.audit import verbs as audit_verbs
 from assise.cache import relay
 from assise.cache import tables as cache_tables
 from assise.partitions import tables as partitions
@@ -106,6 +108,15 @@ PARTS = (
         page="how-to/revisions.md",
         additions=revisions_owner,
         list_jobs=refresh.list_jobs,
+    ),
+    Part(
+        "audit",
+        nouns=("audit",),
+        sections=("audit",),
+        bookkeeping="audit",
+        page="how-to/audit.md",
+        additions=audit,
+        list_jobs=audit_verbs.list_jobs,
     ),
     Part(
         "partitions",

@@ -22,6 +22,7 @@ from assise.workspace import Confirm, Workspace, find_manifest, keep_silent, rea
 if TYPE_CHECKING:
     from assise.access.explain import AccessVerbs
     from assise.analytics.verbs import AnalyticsVerbs
+    from assise.audit.verbs import AuditVerbs
     from assise.cache.hours import RedisHours
     from assise.cache.inspect import RedisVerbs
     from assise.cache.operator import CacheVerbs
@@ -161,6 +162,7 @@ class Project:
         tenant_id: object = None,
         role: RoleName = "app",
         on: str = MAIN,
+        reason: str = "",
     ) -> AbstractContextManager[SyncSession]:
         """One transaction with the rights of a user, as a context manager: `App.session`, in sync.
 
@@ -175,7 +177,7 @@ class Project:
 
         manifest = self.manifest
         rights = self.workspace.rights(manifest, role, on=on)
-        rights = rights._replace(user_id=user_id, tenant_id=tenant_id)
+        rights = rights._replace(user_id=user_id, tenant_id=tenant_id, reason=reason)
         conninfo = self.workspace.login(manifest, role, on=on)
         is_bound = on == MAIN or role == "app"
         return open_session(conninfo, describe(conninfo), rights, is_bound=is_bound)
@@ -215,6 +217,14 @@ class Project:
         from assise.collections.verbs import CollectionVerbs
 
         return CollectionVerbs(self.workspace)
+
+    @property
+    def audit(self) -> AuditVerbs:
+        """Who changed which row: `log`, `check` and `head`."""
+        from assise.audit.verbs import AuditVerbs
+        from assise.transfer.finished import open_loaded
+
+        return AuditVerbs(partial(open_loaded, self.workspace))
 
     @property
     def partitions(self) -> PartitionVerbs:

@@ -119,6 +119,7 @@ def test_the_check_says_what_is_not_declared_and_finds_what_is_wrong(
     found = ask("check")
     assert (found["differing"], found["days"], found["shared"]) == ([], [], 1)
     assert found["undeclared"] == {"odd_event": 1}
+    assert found["misfits"] == {"deployed": {"ms is not declared": 2, "plan is not declared": 1}}
     assert found["traffic"] == {"person": 7, "anonymous": 1}
     with Connection(database) as connection:
         connection.execute("UPDATE assise.analytics_bitmap SET events = 9 WHERE event = 'signup'")
@@ -146,3 +147,30 @@ def test_what_cannot_be_asked_is_refused_with_a_remedy(
     line = ["analytics", *words, "--manifest", str(template.folder), "--to", template.conninfo]  # type: ignore[attr-defined]
     assert run(line) == 2
     assert said in capsys.readouterr().err
+
+
+def test_properties_that_are_not_as_declared_are_kept_and_listed(
+    shop: Project, database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = [
+        '{"tokens_used": 1.5, "model": 7, "project_id": "x", "language": null, "$lib": 1}',
+        '{"tokens_used": 2.0, "model": "m", "project_id": "4cd160f7-5b7e-4ffe-acb9-02d66e3a903c"}',
+        '{"model": [], "\\u001b[31m": true}',
+    ]
+    events = [Event(uuid4(), "code_generated", "u1", at(1), "", each) for each in odd]
+    own = Event(uuid4(), "template_forked", "u1", at(1), "", '{"template_id": 5, "ip": "::1"}')
+    with Connection(database) as connection:
+        insert_sync(connection, [*events, own])
+    assert run(["analytics", "check", "-f", str(shop.path), "--to", database]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    lines = [line for line in said.splitlines() if line.startswith(("code_", "template_"))]
+    assert sorted(lines) == [
+        "code_generated: \\x1b[31m is not declared: 1 event",
+        "code_generated: model is no text: 2 events",
+        "code_generated: project_id is no uuid: 1 event",
+        "code_generated: tokens_used is no int: 1 event",
+        "template_forked: template_id is no uuid: 1 event",
+    ]
+    with Connection(database) as connection:
+        assert connection.scalar("SELECT count(*) FROM assise.analytics_events") == 4

@@ -10,6 +10,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from tests.scenes.memory import LIMIT_MB
+from tests.scenes.memory import run as run_command
 
 from assise.analytics import history
 from assise.cli.run import run
@@ -210,3 +212,16 @@ def test_a_file_that_is_none_and_an_answer_of_no(shop: Project, tmp_path: Path) 
     path = write(tmp_path / "events.jsonl", EXPORTED)
     with pytest.raises(UsageError, match="nothing was imported"):
         shop.analytics.import_events(path)
+
+
+@pytest.mark.soak
+def test_a_million_lines_are_read_in_bounded_memory(shop: Project, database: str) -> None:
+    path = shop.path.parent / "events.jsonl.gz"
+    with gzip.open(path, "wt", compresslevel=1) as file:
+        for n in range(1_000_000):
+            at = f"2026-01-{n % 28 + 1:02}T12:00:00Z"
+            file.write(json.dumps(export("deployed", f"u{n % 50_000}", at, n=n)) + "\n")
+    words = ("analytics", "import", str(path), "-f", str(shop.path), "--to", database, "--yes")
+    code, peak_mb, printed = run_command(shop.path.parent, *words)
+    assert (code, peak_mb < LIMIT_MB) == (0, True), peak_mb
+    assert "1,000,000 events kept" in printed.read_text()

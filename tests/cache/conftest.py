@@ -1,4 +1,8 @@
-"""Servers of Redis that the tests of a process share, and applications on them."""
+"""Servers of Redis that the tests of a process share, and applications on them.
+
+They are Valkey; `make contract` runs the same tests on Redis 7 of Debian, and on Redis 6.2, the
+oldest that is supported.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.cache.servers import run_server, write_app
+from tests.cache.servers import PROGRAMS, VALKEY, run_server, write_app
 
 from assise.app import App
 from assise.redis.embedded import EmbeddedRedis
@@ -19,11 +23,24 @@ PATIENT_MS = 30_000
 MakeApp = Callable[..., App]
 
 
-@pytest.fixture(scope="session")
-def redis_folder() -> Iterator[Path]:
-    """A folder for servers."""
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each contract test on the servers of others, where the contract is tested."""
+    is_contract = "contract and" in metafunc.config.option.markexpr
+    has_mark = next(metafunc.definition.iter_markers("contract"), None) is not None
+    names = [*PROGRAMS] if is_contract and has_mark else [VALKEY]
+    metafunc.parametrize("redis_folder", names, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def redis_folder(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A folder for servers, while which all are of one kind."""
     folder = Path(tempfile.mkdtemp(prefix="assise-r-"))
-    yield folder
+    find = PROGRAMS.get(request.param)
+    with pytest.MonkeyPatch.context() as patch:
+        if find is not None:
+            program = find(folder)
+            patch.setattr("assise.redis.embedded.find_program", lambda: program)
+        yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
 

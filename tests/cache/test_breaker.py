@@ -22,6 +22,8 @@ from assise.errors import RedisError, UsageError
 from assise.redis.client import Client
 from assise.redis.embedded import EmbeddedRedis
 
+pytestmark = pytest.mark.contract
+
 FUNCTION_S = 0.01
 HASTY_MS = 1_000
 Calls = list[int]
@@ -159,7 +161,8 @@ def test_a_full_server(app: App) -> None:
     async def work(counted: Function, calls: Calls) -> None:
         await counted(1)
         client = app.cache.store.client
-        await client.ask("CONFIG", "SET", "maxmemory-policy", "noeviction", "maxmemory", "1")
+        await client.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        await client.ask("CONFIG", "SET", "maxmemory", "1")
         assert await counted(1) == 1
         await asyncio.gather(*(counted(2) for _ in range(20)))
         assert calls.count(2) == 20
@@ -182,7 +185,7 @@ def test_users_that_may_not(own_server: EmbeddedRedis, tmp_path: Path) -> None:
         await admin.ask("ACL", "SETUSER", "reader", *rules)
         await admin.close()
         place = own_server.url.removeprefix("unix://")
-        for password, expected in (("s3cret", "no permissions"), ("s3krit", "cannot be reached")):
+        for password, expected in (("s3cret", "no permissions"), ("s3krit", "username-password")):
             url = f"unix://reader:{password}@{place}"
             async with write_app(
                 tmp_path / password, url, url, cache__timeout_ms=PATIENT_MS
@@ -193,7 +196,7 @@ def test_users_that_may_not(own_server: EmbeddedRedis, tmp_path: Path) -> None:
                 with pytest.raises(RedisError, match="nothing was invalidated") as raised:
                     await app.cache.invalidate(["t:1"])
                 assert password not in str(raised.value)
-                assert expected in raised.value.message or "WRONGPASS" in raised.value.message
+                assert expected in raised.value.message
 
     asyncio.run(work())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import subprocess
 import sys
 import textwrap
@@ -22,12 +23,16 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
 from tests.cache.conftest import MakeApp
+from tests.cache.servers import write_app
 
 from assise.app import App
 from assise.cache.keys import write_argument
-from assise.cache.store import is_due
+from assise.cache.store import Lease, is_due
 from assise.errors import RedisError, UsageError
 from assise.redis.client import Client
+from assise.redis.embedded import EmbeddedRedis
+
+pytestmark = pytest.mark.contract
 
 USER, OTHER = UUID(int=1), UUID(int=2)
 
@@ -174,7 +179,8 @@ def test_one_of_fifty_callers_loads_and_all_get_its_error(make_app: MakeApp) -> 
     @app.cache("cold", ttl=60)
     async def cold(fails: bool) -> int:
         source.calls += 1
-        await asyncio.sleep(0.05)
+        while app.cache.counts["cold"].waits < 49 * source.calls:
+            await asyncio.sleep(0.001)
         if fails:
             raise LookupError("gone")
         return 7
@@ -195,9 +201,9 @@ from assise.app import App
 app = App(sys.argv[1], settings={"cache.timeout_ms": 30_000})
 
 @app.cache("cold", ttl=60, tags=["t"])
-async def cold() -> int:
+async def cold(number: int) -> int:
     with open(sys.argv[2], "a") as file:
-        file.write("x")
+        print(number, file=file)
     await asyncio.sleep(0.3)
     return 7
 
@@ -205,14 +211,18 @@ async def main():
     async with app:
         await app.cache.store.ask("PING")
         print("ready", flush=True)
-        sys.stdin.readline()
-        print(sum(await asyncio.gather(*(cold() for _ in range(50)))))
+        while line := sys.stdin.readline():
+            found = await asyncio.gather(*(cold(int(line)) for _ in range(50)))
+            print(sum(found), flush=True)
 
 asyncio.run(main())
 """
 
 
-def test_one_of_four_processes_loads_a_cold_key(make_app: MakeApp, tmp_path: Path) -> None:
+@pytest.mark.parametrize("rounds", [1, pytest.param(100, marks=pytest.mark.soak)])
+def test_one_of_four_processes_loads_a_cold_key(
+    rounds: int, make_app: MakeApp, tmp_path: Path
+) -> None:
     app, calls = make_app(), tmp_path / "calls"
     command = [sys.executable, "-c", PROCESS, str(app.workspace.path), str(calls)]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
@@ -220,12 +230,47 @@ def test_one_of_four_processes_loads_a_cold_key(make_app: MakeApp, tmp_path: Pat
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    assert [process.communicate()[0] for process in processes] == ["350\n"] * 4
-    assert calls.read_text() == "x"
+    for number in range(rounds):
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write(f"{number}\n")
+            process.stdin.flush()
+        assert [each.stdout and each.stdout.readline() for each in processes] == ["350\n"] * 4
+    assert [process.communicate()[0] for process in processes] == [""] * 4
+    assert calls.read_text().splitlines() == [str(number) for number in range(rounds)]
+
+
+def test_a_value_that_was_stored_since_it_was_looked_for_is_not_loaded_again(
+    make_app: MakeApp,
+) -> None:
+    first, second, loads = make_app("first"), make_app("second"), []
+
+    def declare(app: App) -> Callable[[int], Awaitable[int]]:
+        @app.cache("rows", ttl=60, tags=["t"])
+        async def rows(number: int) -> int:
+            loads.append(app)
+            return number
+
+        return rows
+
+    async def work() -> None:
+        here, there = declare(first), declare(second)
+        begin = first.cache.store.begin
+
+        async def begin_late(*args: Any, **kwargs: Any) -> Lease | None:  # noqa: ANN401
+            assert await there(7) == 7
+            return await begin(*args, **kwargs)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(first.cache.store, "begin", begin_late)
+            assert await here(7) == 7
+        assert loads == [second]
+        # What stands there and does not hold any more is loaded.
+        await first.cache.invalidate(["t"])
+        assert (await here(7), loads) == (7, [second, first])
+        await second.close()
+
+    run(first, work)
 
 
 def test_a_caller_who_is_cancelled_leaves_the_load_to_the_next(make_app: MakeApp) -> None:
@@ -493,6 +538,32 @@ def test_patterns(make_app: MakeApp) -> None:
         assert await cache.invalidate_pattern("*", everything=True) >= 1
 
     run(app, work)
+
+
+@pytest.mark.soak
+def test_a_hundred_of_a_million_keys_go(make_app: MakeApp, own_server: EmbeddedRedis) -> None:
+    app = write_app(make_app().workspace.path.parent, own_server.url, own_server.url)
+    many = 1_000_000
+
+    async def work() -> None:
+        client = app.redis.client("cache")
+        for begin in range(0, many, 10_000):
+            pairs = [f"test:other:{number}" for number in range(begin, begin + 10_000)]
+            await client.ask("MSET", *(each for pair in pairs for each in (pair, "1")))
+        for number in range(100):
+            await app.cache.set(f"mine:{number}", number, ttl=600)
+        assert await client.ask("DBSIZE") == many + 100
+        asking = asyncio.create_task(app.cache.invalidate_pattern("mine:*"))
+        answers = 0
+        while not asking.done():
+            answers += await client.ask("GET", "test:other:7") == b"1"
+        assert answers > 100, "nobody else is kept waiting"
+        assert await asking == 100
+        assert await client.ask("DBSIZE") == many
+        assert await app.cache.get_many(["mine:1", "mine:99"]) == {}
+
+    run(app, work)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 300 << 10
 
 
 def test_what_cannot_be_cached_is_said(make_app: MakeApp) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,17 @@ import pytest
 from tests.cache.servers import run_server, write_app
 
 from assise.app import App
+from assise.cache.inspect import judge_server
 from assise.cache.limits import Limits
 from assise.cache.queues import QueuedJob, QueueState
 from assise.cli.run import run as run_command
 from assise.errors import ManifestError, RedisError, UsageError
 from assise.manifest.read import parse_manifest
+from assise.redis.client import Client
 from assise.redis.embedded import EmbeddedRedis
+from assise.redis.facts import ServerFacts, read_facts
+
+pytestmark = pytest.mark.contract
 
 KEYS = """redis_keys:
   session: {pattern: "user:session:{user_id}", type: json, keep: 24 hours}
@@ -235,7 +241,7 @@ def test_check_and_ensure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
             await shop.redis.value("session").set(1, user_id=1)
             client = shop.redis.client()
             await client.ask("SET", "p:user:session:2", "1")
-            await client.ask("SET", "p:nobody", "x" * (2 << 20))
+            await client.ask("SET", "p:nobody", "x" * ((2 << 20) - 1_000))
             await client.ask("SET", "other:nobody", "1")
             await client.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
             await shop.redis.queue("emails").put(1)
@@ -283,3 +289,58 @@ def test_mistakes_in_declared_keys(key: str, said: str) -> None:
     with pytest.raises(ManifestError, match=r"redis_keys\.second") as raised:
         parse_manifest(f"assise: 1\nname: a\nredis: embedded\n{keys}tables: {{}}\n")
     assert said in str(raised.value)
+
+
+def test_the_server_is_the_one_that_is_meant(
+    data_server: EmbeddedRedis, redis_folder: Path
+) -> None:
+    async def read() -> str:
+        client = Client(data_server.url, timeout_s=30, size=1)
+        facts = await read_facts(client)
+        await client.close()
+        return facts.version
+
+    expected = {"redis-server": "7.", "old": "6.2.", "": "9."}
+    kind = next(name for name in expected if not name or (redis_folder / name).exists())
+    assert asyncio.run(read()).startswith(expected[kind])
+
+
+def test_an_old_server_is_told() -> None:
+    facts = ServerFacts("6.0.16", "master", 1, 1, "allkeys-lru", evicted=0, keys=0)
+    (finding,) = judge_server("cache", facts, must_stay=False)
+    assert finding.what == "version 6.0.16 is older than 6.2"
+    assert judge_server("cache", replace(facts, version="6.2.0"), must_stay=False) == []
+
+
+def test_servers_that_take_no_writes_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def check(url: str) -> tuple[int, str]:
+        shop = declare(tmp_path, url, url, "p")
+        code = run_command(["redis", "check", "-f", str(shop.workspace.path)])
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    async def put(url: str) -> RedisError:
+        async with declare(tmp_path, url, url, "p") as shop:
+            with pytest.raises(RedisError) as raised:
+                await shop.redis.queue("emails").put(1)
+            return raised.value
+
+    async def prepare(server: EmbeddedRedis) -> None:
+        client = Client(server.url, timeout_s=30, size=1)
+        await client.ask("ACL", "SETUSER", "reader", "on", ">s3cret", "~*", "+@read", "+ping")
+        await client.ask("REPLICAOF", "127.0.0.1", "1")
+        await client.close()
+
+    with run_server(tmp_path, "data") as server:
+        asyncio.run(prepare(server))
+        code, said = check(server.url)
+        assert (code, "data: is a replica, which takes no writes" in said) == (3, True)
+        assert asyncio.run(put(server.url)).remedy.startswith("It is a replica")
+        place = server.url.removeprefix("unix://")
+        for password, remedy in {"s3cret": "Let its user run", "s3krit": "Check user and"}.items():
+            url = f"unix://reader:{password}@{place}"
+            assert asyncio.run(put(url)).remedy.startswith(remedy)
+            code, said = check(url)
+            assert (code, remedy in said, password in said) == (1, True, False)

@@ -26,6 +26,8 @@ from tests.cache.servers import write_app
 from assise.cache.cached import CachedFunction
 from assise.redis.embedded import EmbeddedRedis
 
+pytestmark = pytest.mark.contract
+
 T = TypeVar("T")
 USERS = st.integers(0, 2)
 HOW = st.sampled_from(["tag", "all", "key", "pattern"])

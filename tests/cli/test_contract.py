@@ -45,10 +45,11 @@ HURRIED = f"'{MONGO}?serverSelectionTimeoutMS=200'"
 BEFORE_A_LOAD = {"migrate", "infer", "load"}
 METRICS = (
     *("active", "retention", "funnel", "trend", "lifecycle", "dashboard", "check"),
-    *("import", "erase"),
+    *("cohorts", "sessions", "churn", "import", "erase"),
 )
 WITH_RULES = {
     *("access check", "access explain", "worker", "serve", "partitions run", "partitions status"),
+    *("audit log", "audit check", "audit head"),
     *(
         *(f"analytics {verb}" for verb in METRICS),
         "search query",
@@ -82,6 +83,7 @@ tables:
     collection: projects
     primary_key: id
     access: {owner: user_id}
+    audit: true
     soft_delete: {keep: 30 days}
     search: {title: name}
     embed: [name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from assise.project import Project
 from assise.redis.embedded import EmbeddedRedis
 
 FOLDER = Path(__file__).parents[2] / "examples" / "ismail"
-WRITERS, PAYMENTS = 50, 3
+WRITERS = 50
 USES: tuple[RedisUse, ...] = ("cache", "data")
 Query = Callable[..., list[tuple[Any, ...]]]
 
@@ -64,21 +65,26 @@ def app(template: Template, tmp_path: Path, database: str) -> Iterator[App]:
         EmbeddedRedis(tmp_path / ".assise", use).stop()
 
 
-def test_no_payment_is_lost_or_doubled_while_redis_is_killed(app: App, query: Query) -> None:
+@pytest.mark.parametrize(
+    ("kills", "payments"), [(3, 3), pytest.param(100, 60, marks=pytest.mark.soak)]
+)
+def test_no_payment_is_lost_or_doubled_while_redis_is_killed(
+    kills: int, payments: int, app: App, query: Query
+) -> None:
     wallet = load_module("wallet").Wallet(app)
     server = app.workspace.redis("cache")
 
     async def write(number: int) -> None:
         user = number % 5
-        for turn in range(PAYMENTS):
+        for turn in range(payments):
             amount = Decimal(number - 20) / 4
             for _ in range(2):
                 assert await wallet.pay(user, amount, payment=f"{number}:{turn}") in {True, False}
             await wallet.balance(user)
 
     async def kill() -> None:
-        for _ in range(3):
-            await asyncio.sleep(0.05)
+        for _ in range(kills):
+            await asyncio.sleep(random.uniform(0, 0.1))
             os.kill(int((server.data / "redis.pid").read_text()), signal.SIGKILL)
             while server.is_running():
                 await asyncio.sleep(0.001)

@@ -47,7 +47,7 @@ tables:
     collection: users
     primary_key: id
     comment: "who may sign in"
-    search: {title: plan, body: [email], language: [fr, en]}
+    search: {title: plan, body: [email], language: [fr, en], statistics: tenant, synonyms: synonyms.txt, boost: {seen_at: "30 days"}}
     embed: {field: plan, chunk: "200 tokens", where: "plan <> ''"}
     cache: {tags: ["users:{id}", board], ttl: "5 minutes"}
     columns:
@@ -91,6 +91,7 @@ tables:
   payments:
     primary_key: [id, at]
     partition: {by: at, every: month, ahead: 6, keep: "24 months", then: detach}
+    audit: true
     columns:
       id: uuid
       at: {type: timestamptz, default: "now()"}

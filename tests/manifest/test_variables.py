@@ -141,8 +141,8 @@ ERRORS = [
     ),
     (shop("name: [a]"), "assise.yaml:2: name: must be a text"),
     (
-        shop("name: a\nsearch: ${MISSING}"),
-        "assise.yaml:3: search: is not a manifest key here",
+        shop("name: a\nbackup: ${MISSING}"),
+        "assise.yaml:3: backup: is not a manifest key here",
     ),
     (
         table('      a: "${SECRET}"'),

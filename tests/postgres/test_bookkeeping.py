@@ -212,7 +212,7 @@ def test_the_files_of_every_part_are_numbered_and_say_what_they_are() -> None:
     root = Path(assise.__file__).parent
     folders = [folder for folder in root.glob("*/sql") if folder.is_dir()]
     assert {folder.parent.name for folder in folders} == {
-        *("access", "analytics", "cache", "identity", "postgres", "revisions", "search"),
+        *("access", "analytics", "audit", "cache", "identity", "postgres", "revisions", "search"),
         *("transfer", "worker"),
     }
     for folder in folders:

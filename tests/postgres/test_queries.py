@@ -22,6 +22,7 @@ def test_every_package_with_queries_is_looked_at() -> None:
         "analytics",
         "analytics.forward",
         "analytics.revenue",
+        "audit",
         "cache",
         "identity",
         "postgres",

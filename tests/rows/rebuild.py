@@ -67,19 +67,19 @@ def rebuild(
 ) -> tuple[dict[int, bytes], Batch]:
     """Each document, by its offset, as it comes back from its rows; and the batch.
 
-    What is assembled column by column must be what the document path gives.
+    What the crate assembles must be what the document path gives.
     """
     shredder = Shredder(manifest.layout, root, is_native=is_native)
-    assembler = Assembler(manifest.layout, root, is_strict=True)
+    assembler = Assembler(manifest.layout, root, is_strict=True, is_native=is_native)
     batch, sources = shredder.shred(documents), dict(documents)
     pairs = [rows_of(batch, shredder, document) for document in range(len(batch.offsets))]
-    alike = assembler.assemble_alike(
+    native = assembler.assemble_all(
         [sources[offset] for offset in batch.offsets],
         [row for row, _ in pairs],
         [child_rows for _, child_rows in pairs],
     )
     found = {}
-    for offset, (row, child_rows), again in zip(batch.offsets, pairs, alike, strict=True):
+    for offset, (row, child_rows), again in zip(batch.offsets, pairs, native, strict=True):
         found[offset] = assembler.assemble(row, child_rows)
         assert not any(child_rows), "a child row was not reached"
         assert again is None or differences(found[offset], again) == []

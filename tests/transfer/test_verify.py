@@ -21,12 +21,6 @@ from tests.scenes.things import (
 from assise.project import Project
 
 
-@pytest.fixture(autouse=True)
-def documents_are_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However few there are, documents are read back together, as in a large collection."""
-    monkeypatch.setattr("assise.documents.shape.Shape.MIN_GROUP", 1)
-
-
 @pytest.fixture(scope="module")
 def template(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
     """Two documents with everything, and two with nothing but their `_id`."""

@@ -11,13 +11,6 @@ from tests.scenes.things import IDS, NOW, load_things
 
 from assise.project import Project
 
-
-@pytest.fixture(autouse=True)
-def documents_are_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However few there are, documents are read back together, as in a large collection."""
-    monkeypatch.setattr("assise.documents.shape.Shape.MIN_GROUP", 1)
-
-
 KEYS: dict[str, tuple[str, list[object], str]] = {
     "objectid": ("{type: uuid, from: _id}", [IDS[0], IDS[1]], "(left({k}::text, 35) || '7')::uuid"),
     "objectid_text": (

@@ -17,12 +17,6 @@ from assise.transfer.report import Verified
 Query = Callable[..., list[tuple[object, ...]]]
 
 
-@pytest.fixture(autouse=True)
-def documents_are_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However few there are, documents are read back together, as in a large collection."""
-    monkeypatch.setattr("assise.documents.shape.Shape.MIN_GROUP", 1)
-
-
 def test_deleted_documents_take_their_children_along_and_are_missing(
     project: Project, tmp_path: Path, query: Query
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +14,6 @@ from tests.oracle.values import Elements, write_document
 from tests.oracle.walk import parse
 
 from assise.errors import CellError
-from assise.types.codec import decode_each
 from assise.types.table import KINDS, TYPES, find_codec, is_array
 from assise.types.wire import Cell, strip_length
 
@@ -60,18 +58,10 @@ def of_codec(name: str, kind: str, *, is_home: bool = True) -> Elements:
     return st.lists(items, max_size=4).map(lambda found: (0x04, values.write_array(found)))
 
 
-def has_no_inner_nul(element: values.Element) -> bool:
-    """What a shape takes for a string: all up to its first NUL, with the right length."""
-    code, value = element
-    return code != 0x02 or b"\0" not in value[4:-1]
-
-
 @pytest.mark.parametrize(("name", "kind"), CODECS)
 @settings(max_examples=25)
 @given(data=st.data())
-def test_an_encoder_agrees_with_the_oracle_and_many_values_with_one(
-    name: str, kind: str, data: st.DataObject
-) -> None:
+def test_an_encoder_agrees_with_the_oracle(name: str, kind: str, data: st.DataObject) -> None:
     drawn = of_codec(name, kind, is_home=False)
     elements = data.draw(st.lists(drawn, min_size=1, max_size=6))
     base = name.removesuffix("[]")
@@ -84,23 +74,14 @@ def test_an_encoder_agrees_with_the_oracle_and_many_values_with_one(
         assert (field is not None, is_home) == (fit.fits, fit.home)
         assert end == len(raw) or not fit.fits
         assert codec.is_cell_of((code, raw), None if field is None else strip_length(field))
-    for code in {code for code, _ in elements if code in codec.encode}:
-        raws = [value for other, value in elements if other == code]
-        alike = [raw for raw in raws if has_no_inner_nul((code, raw))]
-        if alike:
-            expected = [codec.encode[code](raw, 0)[0] for raw in alike]
-            assert codec.column_encoder(code)(alike) == expected
 
 
 @pytest.mark.parametrize(("name", "kind"), CODECS)
 @settings(max_examples=25)
 @given(data=st.data())
-def test_a_decoder_gives_back_what_was_encoded_and_many_cells_what_one_gives(
-    name: str, kind: str, data: st.DataObject
-) -> None:
+def test_a_decoder_gives_back_what_was_encoded(name: str, kind: str, data: st.DataObject) -> None:
     codec = find_codec(name, kind)
     strict = codec.decode_strictly or codec.decode
-    decode_column = codec.decode_column or partial(decode_each, strict)
     elements = data.draw(st.lists(of_codec(name, kind), min_size=1, max_size=6))
     encoded = [(found, codec.encode[found[0]](found[1], 0)[0]) for found in elements]
     cells = [strip_length(field) for _, field in encoded if field is not None]
@@ -109,30 +90,6 @@ def test_a_decoder_gives_back_what_was_encoded_and_many_cells_what_one_gives(
     assert [strict(cell) for cell in cells] == decoded
     for element, again in zip(originals, decoded, strict=True):
         assert differences(write_document([(b"v", element)]), write_document([(b"v", again)])) == []
-    if cells:
-        pieces = [b"%c%b\0%b" % (code, b"key", value) for code, value in decoded]
-        assert decode_column(b"key", cells) == pieces
-
-
-@pytest.mark.parametrize(("name", "kind"), [pair for pair in CODECS if pair[0] in CELL_BYTES])
-@settings(max_examples=25)
-@given(data=st.data())
-def test_cells_that_sql_has_written_are_decoded_alike_or_left_to_one_by_one(
-    name: str, kind: str, data: st.DataObject
-) -> None:
-    codec = find_codec(name, kind)
-    size = CELL_BYTES[name]
-    drawn = data.draw(st.lists(st.binary(min_size=size, max_size=size), min_size=1, max_size=6))
-    cells = [Cell(content) for content in drawn]
-    if codec.decode_column is None:
-        return
-    for cell, piece in zip(cells, codec.decode_column(b"key", cells), strict=True):
-        try:
-            code, value = (codec.decode_strictly or codec.decode)(cell)
-        except CellError:
-            assert piece is None or piece[:1] == b"\x09"  # infinite: its milliseconds overflow
-        else:
-            assert piece in {None, b"%c%b\0%b" % (code, b"key", value)}
 
 
 def test_every_kind_but_offset_has_a_codec() -> None:
@@ -147,5 +104,3 @@ def test_an_infinite_timestamptz_is_refused_in_every_form() -> None:
         cell = Cell(struct.pack(">q", microseconds))
         with pytest.raises(CellError, match="infinite"):
             codec.decode(cell)
-        assert codec.decode_column is not None
-        assert codec.decode_column(b"key", [cell]) == [None]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from assise.analytics.calendar import By, WeekStart, add, list_starts, start_of
+from assise.analytics.cells import BACK, PERIODS, START, Cells, read_cells
 from assise.analytics.fold import count_users
 from assise.analytics.picture import ANY, Picture, make_bitmap
 from assise.analytics.tables import QUERIES
@@ -115,27 +116,62 @@ class RetentionQuestion:
 
 def read_retention(picture: Picture, asked: RetentionQuestion) -> Asking[Retention]:
     """The cells of a retention table."""
-    buckets, by = asked.buckets, asked.buckets.by
-    starts = buckets.starts
-    end = add(starts[-1], by, asked.periods) if starts else picture.today
+    starts, is_kept = asked.buckets.starts, (asked.start, asked.back) == (START, BACK)
+    if is_kept and asked.buckets.by == "day":
+        kept = yield from read_cells(picture, asked.mode, starts=starts, periods=asked.periods)
+        if kept is not None:
+            return Retention(asked.mode, "day", _join_cells(picture, starts, kept))
     cohorts = yield from _read_cohorts(picture, asked, starts)
+    returns = yield from read_returns(picture, asked)
+    rows = [
+        count_returns(cohorts.get(start, make_bitmap()), start, returns, picture, asked=asked)
+        for start in starts
+    ]
+    return Retention(asked.mode, asked.buckets.by, rows)
+
+
+def read_returns(picture: Picture, asked: RetentionQuestion) -> Asking[dict[dt.date, BitMap]]:
+    """Who came back, by period."""
+    buckets, starts = asked.buckets, asked.buckets.starts
+    end = add(starts[-1], buckets.by, asked.periods) if starts else picture.today
     last = picture.today if asked.mode == "unbounded" else end
     back = yield from picture.read_persons([asked.back], min(starts, default=end), max(last, end))
     returns = buckets.join(back)
-    if asked.mode == "unbounded":
-        returns = _accumulate(returns)
-    rows = []
-    for start in starts:
-        cohort = cohorts.get(start, make_bitmap())
-        cells = [add(start, by, k) for k in range(asked.periods)]
-        complete = [buckets.is_over(cell, picture) for cell in cells]
-        counts: list[int | None] = [
-            cohort.intersection_cardinality(_find(returns, cell, asked.mode)) if is_over else None
-            for cell, is_over in zip(cells, complete, strict=True)
-        ]
-        counts[0] = len(cohort)
-        rows.append(RetentionRow(start, len(cohort), counts, complete))
-    return Retention(asked.mode, by, rows)
+    return _accumulate(returns) if asked.mode == "unbounded" else returns
+
+
+def count_returns(
+    cohort: BitMap,
+    start: dt.date,
+    returns: Mapping[dt.date, BitMap],
+    picture: Picture,
+    *,
+    asked: RetentionQuestion,
+) -> RetentionRow:
+    """How many of a cohort came back in each period."""
+    cells = [add(start, asked.buckets.by, k) for k in range(asked.periods)]
+    complete = [asked.buckets.is_over(cell, picture) for cell in cells]
+    counts: list[int | None] = [
+        cohort.intersection_cardinality(_find(returns, cell, asked.mode)) if is_over else None
+        for cell, is_over in zip(cells, complete, strict=True)
+    ]
+    counts[0] = len(cohort)
+    return RetentionRow(start, len(cohort), counts, complete)
+
+
+def _join_cells(picture: Picture, starts: Sequence[dt.date], cells: Cells) -> list[RetentionRow]:
+    """Rows of cells that are kept."""
+    days = {start + dt.timedelta(k) for start in starts[:1] for k in range(len(starts) + PERIODS)}
+    is_over = {day: picture.is_over(day) for day in days}
+    return [
+        RetentionRow(
+            start,
+            counts[0] or 0,
+            counts,
+            [is_over[start + dt.timedelta(k)] for k in range(len(counts))],
+        )
+        for start, counts in zip(starts, cells, strict=True)
+    ]
 
 
 def _find(returns: Mapping[dt.date, BitMap], cell: dt.date, mode: Mode) -> BitMap:

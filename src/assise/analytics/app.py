@@ -18,6 +18,14 @@ from assise.analytics.activity import (
     read_retention,
 )
 from assise.analytics.calendar import By, add, start_of
+from assise.analytics.cohorts import (
+    Churn,
+    Cohort,
+    SessionRow,
+    read_churn,
+    read_cohorts,
+    read_sessions,
+)
 from assise.analytics.dashboard import Dashboard, finish, read_dashboard
 from assise.analytics.funnels import Funnel, FunnelOrder, FunnelQuestion, read_funnel
 from assise.analytics.kinds import EventType
@@ -148,8 +156,7 @@ class AppAnalytics:
         """Who came back so many periods after `start`; what is not over is None."""
 
         def read(picture: Picture) -> Asking[Retention]:
-            first = add(start_of(picture.today, by), by, 1 - periods)
-            buckets = Buckets(first, picture.today, by)
+            buckets = _last(picture, by, periods)
             return read_retention(picture, RetentionQuestion(start, back, buckets, periods, mode))
 
         return await self.read(read)
@@ -158,6 +165,41 @@ class AppAnalytics:
         """Of those who did `start` on a day for the first time: how many were active each day."""
         asked = RetentionQuestion(start, ANY, Buckets(date, date), days + 1)
         return (await self.read(lambda picture: read_retention(picture, asked))).rows[0]
+
+    async def cohorts(
+        self,
+        breakdown: str,
+        *,
+        start: str = "signup",
+        back: str = ANY,
+        by: By = "week",
+        periods: int = 8,
+    ) -> list[Cohort]:
+        """As `retention` of the first time, by the value that a property had in the first event.
+
+        Raises:
+            UsageError: the property has over a thousand values.
+        """
+
+        def read(picture: Picture) -> Asking[list[Cohort]]:
+            buckets = _last(picture, by, periods)
+            return read_cohorts(
+                picture, RetentionQuestion(start, back, buckets, periods), breakdown
+            )
+
+        return await self.read(read)
+
+    async def churn(
+        self, *, by: By = "month", periods: int = 12, inactive_days: int = 30
+    ) -> list[Churn]:
+        """Users active before a period, and how many of them were not any more at its end."""
+        return await self.read(
+            lambda picture: read_churn(picture, _last(picture, by, periods), inactive_days)
+        )
+
+    async def sessions(self, *, by: By = "day", periods: int = 30) -> list[SessionRow]:
+        """Sessions of users, which a gap of over 30 minutes ends, and their mean length."""
+        return await self.read(lambda picture: read_sessions(picture, _last(picture, by, periods)))
 
     async def funnel(
         self,
@@ -172,16 +214,32 @@ class AppAnalytics:
         Raises:
             UsageError: `within` is no time.
         """
+        return (await self.funnels(steps, within=within, days=days, order=order))[0]
+
+    async def funnels(
+        self,
+        steps: Sequence[str],
+        *,
+        within: str = "14 days",
+        days: int = 30,
+        order: FunnelOrder = "ordered",
+        breakdown: str = "",
+    ) -> list[Funnel]:
+        """As `funnel`, one for each value that a property had in the first event.
+
+        Raises:
+            UsageError: `within` is no time.
+        """
         window = parse_duration(within)
         if window is None:
             raise UsageError(f"within {within!r} is no time", remedy="Write it as 14 days.")
 
         def read(picture: Picture) -> Asking[list[Funnel]]:
             first = picture.today - dt.timedelta(days - 1)
-            asked = FunnelQuestion(tuple(steps), first, picture.today, window, order)
+            asked = FunnelQuestion(tuple(steps), first, picture.today, window, order, breakdown)
             return read_funnel(picture, asked)
 
-        return (await self.read(read))[0]
+        return await self.read(read)
 
     async def trend(
         self,
@@ -195,8 +253,7 @@ class AppAnalytics:
         """How often an event happened, or by how many users, by interval."""
 
         def read(picture: Picture) -> Asking[list[TrendRow]]:
-            first = add(start_of(picture.today, by), by, 1 - periods)
-            buckets = Buckets(first, picture.today, by)
+            buckets = _last(picture, by, periods)
             return read_trend(picture, TrendQuestion(event, buckets, measure, "", breakdown))
 
         return await self.read(read)
@@ -204,3 +261,8 @@ class AppAnalytics:
     async def drain(self) -> int:
         """Keep what is spooled now; how many events were new."""
         return await self.tracking.drain()
+
+
+def _last(picture: Picture, by: By, periods: int) -> Buckets:
+    """The last periods, with that of today."""
+    return Buckets(add(start_of(picture.today, by), by, 1 - periods), picture.today, by)

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from assise.analytics.event import SHARED_IDS, SYSTEM_EVENTS
 from assise.analytics.fold import count_users, read_days
-from assise.analytics.kinds import PROPERTIES
+from assise.analytics.kinds import PROPERTIES, list_misfits
 from assise.analytics.picture import ANY, EventDay, fetch_rows, make_bitmap
 from assise.analytics.tables import QUERIES
 from assise.manifest.sections.analytics import Analytics
@@ -18,6 +19,9 @@ from assise.postgres.connection import Connection
 
 if TYPE_CHECKING:
     from pyroaring import BitMap
+
+SHOWN = 100
+"""Misfits of an event that are listed."""
 
 PART = 500_000
 """Events that are counted at once, about."""
@@ -30,21 +34,25 @@ LEAST, MOST, MARGIN = dt.date(2, 1, 9), dt.date(9998, 12, 20), dt.timedelta(3)
 class AnalyticsCheck:
     """What is stored and not as counted, and what is kept and not as declared.
 
-    differing: event and day of what differs; days: whose counts of users differ; traffic: events by
-    traffic; undeclared: events by name; shared: events with an id that everybody has.
+    differing: event and day of what differs; days: whose counts of users differ; totals: tables whose
+    rows are more or fewer than is kept; traffic: events by traffic; undeclared: events by name;
+    misfits: of each event with properties that are not as declared, what is wrong and how often;
+    shared: events with an id that everybody has.
     """
 
     compared: int = 0
     differing: list[EventDay] = field(default_factory=list)
     days: list[dt.date] = field(default_factory=list)
+    totals: list[str] = field(default_factory=list)
     traffic: dict[str, int] = field(default_factory=dict)
     undeclared: dict[str, int] = field(default_factory=dict)
+    misfits: dict[str, dict[str, int]] = field(default_factory=dict)
     shared: int = 0
 
     @property
     def is_right(self) -> bool:
         """Whether all that is stored is as counted."""
-        return not self.differing and not self.days
+        return not self.differing and not self.days and not self.totals
 
 
 def check_bitmaps(connection: Connection, analytics: Analytics) -> AnalyticsCheck:
@@ -124,3 +132,22 @@ def _list_kinds(connection: Connection, analytics: Analytics, found: AnalyticsCh
         if name not in PROPERTIES and name not in analytics.events.own and name[:1] != "$":
             found.undeclared[name] = found.undeclared.get(name, 0) + row["events"]
     found.traffic = dict(traffic)
+    declared = sorted({*PROPERTIES, *analytics.events.own})
+    for row in fetch_rows(connection, QUERIES["properties"], {"events": declared}):
+        value = _EXAMPLES[row["kind"]]
+        for what in list_misfits(row["event"], {row["key"]: value}, analytics.events.own):
+            said = found.misfits.setdefault(row["event"], {})
+            if what in said or len(said) < SHOWN:
+                said[what] = said.get(what, 0) + row["events"]
+
+
+_EXAMPLES: Mapping[str, object] = {
+    "uuid": str(UUID(int=0)),
+    "string": "x",
+    "whole": 1,
+    "number": 0.5,
+    "boolean": True,
+    "array": [],
+    "object": {},
+}
+"""A value of each kind that properties are counted by."""

@@ -101,14 +101,18 @@ def as_parameters(events: Sequence[Event]) -> dict[str, object]:
     found = [_classify_event(each) for each in events]
     return {
         "uuids": [each.uuid for each in events],
-        "events": [_UNFIT.sub("�", each.event) for each in events],
-        "ids": [_UNFIT.sub("�", each.distinct_id) for each in events],
+        "events": [_replace_unfit(each.event) for each in events],
+        "ids": [_replace_unfit(each.distinct_id) for each in events],
         "ats": [each.at for each in events],
-        "sents": [_UNFIT.sub("�", each.sent) for each in events],
-        "sessions": [each.session and _UNFIT.sub("�", each.session) for each in events],
+        "sents": [_replace_unfit(each.sent) for each in events],
+        "sessions": [each.session and _replace_unfit(each.session) for each in events],
         "traffics": found,
         "properties": [each.properties for each in events],
     }
+
+
+def _replace_unfit(text: str) -> str:
+    return text if text.isascii() and "\0" not in text else _UNFIT.sub("�", text)
 
 
 _TELLING = re.compile(

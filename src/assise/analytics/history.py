@@ -69,7 +69,7 @@ class ImportReport:
         return said
 
 
-class Reading(NamedTuple):
+class ReadSoFar(NamedTuple):
     """How far a file is read: its lines, and bytes as they stand on the disk."""
 
     lines: int
@@ -96,7 +96,7 @@ def import_file(
     connection: Connection,
     *,
     keep: str | None = None,
-    on_progress: Callable[[Reading], None],
+    on_progress: Callable[[ReadSoFar], None],
     is_dry: bool = False,
 ) -> ImportReport:
     """Keep the events of a file that are not known yet; it may be repeated at any time.
@@ -128,7 +128,7 @@ def _read_batches(
     path: Path,
     report: ImportReport,
     oldest: dt.datetime,
-    on_progress: Callable[[Reading], None],
+    on_progress: Callable[[ReadSoFar], None],
 ) -> Iterator[list[Event]]:
     batch, size = list[Event](), 0
     for line, position in _read_lines(path):
@@ -145,7 +145,7 @@ def _read_batches(
             if len(batch) >= BATCH or size >= BATCH_BYTES:
                 yield batch
                 batch, size = [], 0
-                on_progress(Reading(report.lines, position))
+                on_progress(ReadSoFar(report.lines, position))
     if batch:
         yield batch
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -112,7 +112,7 @@ def _find_persons(parameters: Mapping[str, object]) -> Asking[Persons]:
 
 @dataclass
 class Picture:
-    """What is known at a moment; `now` is the server's clock."""
+    """What is known at a moment; `now` is the server's clock, `place` where the tail begins."""
 
     zone: ZoneInfo
     version: int
@@ -121,8 +121,9 @@ class Picture:
     changes: EventChanges
     has_tail: bool
     is_stored: bool = True
+    place: Mapping[str, object] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def today(self) -> dt.date:
         """The day that it is in the project's time zone."""
         return self.now.astimezone(self.zone).date()
@@ -173,7 +174,8 @@ def open_picture(zone: str) -> Asking[Picture]:
     stored = make_bitmap(bytes(state["users"] or b"")) if is_fresh else make_bitmap()
     users = move(stored, changes.moved, make_bitmap(sorted(changes.moved))) | changes.users
     zoned = ZoneInfo(zone)
-    return Picture(zoned, state["version"], state["now"], users, changes, has_tail, is_fresh)
+    moment = state["version"], state["now"]
+    return Picture(zoned, *moment, users, changes, has_tail, is_fresh, place)
 
 
 def read_whole(zone: str, make: Callable[[Picture], Asking[T]]) -> Asking[T]:

@@ -60,6 +60,7 @@ class EventReceiver:
         found += [(each, self.find_definitions) for each in _DEFINITIONS]
         found += [("s", self.ignore), (_REMOTE, self.find_remote)]
         found += [("array/{token}/config", self.find_config)]
+        found += [("array/{token}/config.js", self.find_script)]
         for place, endpoint in found:
             for path in (f"{self.path}/{place}", f"{self.path}/{place}/"):
                 yield Route(path, self._answering(endpoint), methods=_METHODS)
@@ -173,6 +174,13 @@ class EventReceiver:
         if not self._knows([request.path_params["token"]]):
             return JSONResponse(answers.UNKNOWN_KEY, 401)
         return JSONResponse(answers.CONFIG)
+
+    async def find_script(self, request: Request) -> Response:
+        """The same as a script, which pages load that take it from a `<script>`."""
+        token = request.path_params["token"]
+        if not self._knows([token]):
+            return JSONResponse(answers.UNKNOWN_KEY, 401)
+        return Response(answers.write_script(token), media_type="application/javascript")
 
     async def ignore(self, request: Request) -> Response:
         """Take a recording of a session, and keep nothing of it."""

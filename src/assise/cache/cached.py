@@ -166,30 +166,30 @@ class Cached:
         (key, tags), deadline = found, 0.0
         while True:
             try:
-                entry = await store.read(key, tags)
-                if entry is not None and not entry.is_due:
-                    return self._hit(entry)
-                lease = await self._take_lease(key, tags)
+                data, head = await store.read(key, tags)
+                if data is not None and head is None:
+                    return self._hit(data)
+                lease = await self._take_lease(key, tags, head or b"")
             except AwayError:
                 return await self._bypass(args, kwargs)
             if lease is not None:
                 return await self._load(lease, args, kwargs)
-            if entry is not None:
-                return self._hit(entry)
+            if data is not None:
+                return self._hit(data)
             deadline = deadline or time.monotonic() + self.plan.wait_s
             if not await self._wait(key, deadline):
                 return await self._bypass(args, kwargs)
 
-    def _hit(self, entry: Entry) -> object:
+    def _hit(self, data: bytes) -> object:
         self.counts.hits += 1
         self.around.note()
-        return self.values.decode(entry.data)
+        return self.values.decode(data)
 
     async def _bypass(self, args: Args, kwargs: Kwargs) -> Any:  # noqa: ANN401 - of the function
         self.counts.bypassed += 1
         return await self.function(*args, **kwargs)
 
-    async def _take_lease(self, key: str, tags: list[str]) -> Lease | None:
+    async def _take_lease(self, key: str, tags: list[str], head: bytes) -> Lease | None:
         """The lease, with a flight that others of this process wait for; None for those others.
 
         Raises:
@@ -200,7 +200,7 @@ class Cached:
         flight = self.flights[key] = asyncio.get_running_loop().create_future()
         lease = None
         try:
-            lease = await self.around.store.begin(key, tags, ttl_s=self.plan.ttl_s)
+            lease = await self.around.store.begin(key, tags, head=head, ttl_s=self.plan.ttl_s)
         finally:
             if lease is None:
                 del self.flights[key]
@@ -309,12 +309,15 @@ class Cached:
             UsageError: an argument cannot be part of a key.
         """
         places = [self.find((), dict(call)) for call in calls]
-        entries: list[Entry | None] = [None] * len(calls)
+        entries = [Entry(None)] * len(calls)
         store = self.around.store
         if self.around.is_on and not store.breaker.is_open:
             with suppress(AwayError):
                 entries = await store.read_all([place or ("", ()) for place in places])
-        missing = [n for n, entry in enumerate(entries) if entry is None]
+        missing = [n for n, entry in enumerate(entries) if entry.data is None]
         loaded = await asyncio.gather(*(self.run((), dict(calls[n])) for n in missing))
         found = dict(zip(missing, loaded, strict=True))
-        return [found[n] if entry is None else self._hit(entry) for n, entry in enumerate(entries)]
+        return [
+            found[n] if each.data is None else self._hit(each.data)
+            for n, each in enumerate(entries)
+        ]

@@ -67,10 +67,16 @@ class AwayError(Exception):
 
 
 class Entry(NamedTuple):
-    """A stored value whose tags hold: its bytes, and whether it is to be loaded again soon."""
+    """What stands at a key: the bytes of a value whose tags hold, or None.
 
-    data: bytes
-    is_due: bool
+    head: where it is to be loaded, the first bytes of what stood there, which no two loads share.
+    """
+
+    data: bytes | None
+    head: bytes | None = None
+
+
+_NOTHING = Entry(None, b"")
 
 
 class Lease(NamedTuple):
@@ -249,7 +255,7 @@ class Store:
         """The key of a tag's generation."""
         return f"{self.prefix}tag:{tag}"
 
-    async def read(self, key: str, tags: Sequence[str]) -> Entry | None:
+    async def read(self, key: str, tags: Sequence[str]) -> Entry:
         """A value whose tags hold.
 
         Raises:
@@ -266,7 +272,7 @@ class Store:
             raise self._note(error) from error
         return read_entry(found[0], found[1:])
 
-    async def read_all(self, places: Sequence[tuple[str, Sequence[str]]]) -> list[Entry | None]:
+    async def read_all(self, places: Sequence[tuple[str, Sequence[str]]]) -> list[Entry]:
         """The values of many keys, each with its tags, in one MGET.
 
         Raises:
@@ -302,17 +308,22 @@ class Store:
         found = await self.ask("MGET", *map(self.tag_key, tags))
         return dict(zip(tags, found, strict=True))
 
-    async def begin(self, key: str, tags: Sequence[str], *, ttl_s: float) -> Lease | None:
-        """The lease of a value; None where somebody else loads it.
+    async def begin(
+        self, key: str, tags: Sequence[str], *, head: bytes, ttl_s: float
+    ) -> Lease | None:
+        """The lease of a value; None where somebody else loads it, or has stored it meanwhile.
+
+        `head` is that of the entry that was read.
 
         Raises:
             AwayError: Redis does not answer.
         """
         token = os.urandom(16)
-        keys = [self._lease(key), self.prefix + _EPOCH, *map(self.tag_key, tags)]
-        fresh = [os.urandom(_GENERATION) for _ in keys[1:]]
+        place = [self._lease(key), self.prefix + key]
+        keys = [*place, self.prefix + _EPOCH, *map(self.tag_key, tags)]
+        fresh = [os.urandom(_GENERATION) for _ in keys[2:]]
         kept_ms = round((ttl_s + KEPT_S) * 1000)
-        found = await self._run(_BEGIN, keys, [token, _LEASE_MS, kept_ms, *fresh])
+        found = await self._run(_BEGIN, keys, [token, _LEASE_MS, kept_ms, head, *fresh])
         return None if found is None else Lease(key, tags, token, found)
 
     async def store(
@@ -418,15 +429,17 @@ def split_entry(found: bytes | None) -> tuple[list[bytes], bytes] | None:
     return [found[place : place + _GENERATION] for place in places], found[begin:]
 
 
-def read_entry(found: bytes | None, generations: Sequence[bytes | None]) -> Entry | None:
+def read_entry(found: bytes | None, generations: Sequence[bytes | None]) -> Entry:
     """What stands at a key, if it is a value of ours and its tags still hold."""
-    if found is None or None in generations or len(found) < _HEADER.size:
-        return None
+    if found is None:
+        return _NOTHING
+    if None in generations or len(found) < _HEADER.size:
+        return Entry(None, found[: _HEADER.size])
     version, count, expires, cost_s = _HEADER.unpack_from(found)
     begin = _HEADER.size + count * _GENERATION
     if version != _VERSION or count != len(generations):
-        return None
+        return Entry(None, found[: _HEADER.size])
     named = found[_HEADER.size : begin]
     if named != (generations[0] if count == 1 else b"".join(filter(None, generations))):
-        return None
-    return Entry(found[begin:], is_due(expires, cost_s))
+        return Entry(None, found[: _HEADER.size])
+    return Entry(found[begin:], found[: _HEADER.size] if is_due(expires, cost_s) else None)

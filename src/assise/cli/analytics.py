@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from assise.cli import analytics_events, analytics_numbers
+from assise.cli import analytics_cohorts, analytics_events, analytics_numbers
 from assise.cli.analytics_revenue import revenue
 from assise.cli.nouns import NOUNS
 from assise.cli.options import add_command
@@ -13,6 +13,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=NOUNS["analy
 
 
 app.registered_commands += analytics_numbers.app.registered_commands
+app.registered_commands += analytics_cohorts.app.registered_commands
 app.registered_commands += analytics_events.app.registered_commands
 add_command(
     app,

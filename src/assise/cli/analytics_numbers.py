@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import datetime as dt
 import json
-import sys
-from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
@@ -21,12 +17,28 @@ from assise.analytics.activity import (
     read_lifecycle,
     read_retention,
 )
-from assise.analytics.calendar import add
 from assise.analytics.dashboard import DEFINITIONS
 from assise.analytics.funnels import FunnelQuestion, read_funnel
 from assise.analytics.picture import ANY, Picture
 from assise.analytics.trends import TrendQuestion, read_trend
-from assise.cli.analytics_options import CsvOption, FromOption, UntilOption, read_day, split_to
+from assise.cli.analytics_options import (
+    BreakdownOption,
+    ByOption,
+    CsvOption,
+    FirstDay,
+    FromOption,
+    Grouping,
+    PeriodsOption,
+    ReturnOption,
+    StartOption,
+    UntilOption,
+    WeekOption,
+    name_event,
+    print_rows,
+    read_metric,
+    read_span,
+    split_to,
+)
 from assise.cli.options import (
     JsonOption,
     ManifestOption,
@@ -40,17 +52,8 @@ from assise.postgres.asking import Asking
 from assise.settings import parse_duration
 from assise.wording import count_of, show_controls
 
-T = TypeVar("T")
 app = typer.Typer()
 """The commands, for the noun."""
-
-
-class Period(StrEnum):
-    """How days are put together."""
-
-    day = "day"
-    week = "week"
-    month = "month"
 
 
 class CohortMode(StrEnum):
@@ -77,30 +80,13 @@ class Counted(StrEnum):
     sum = "sum"
 
 
-class FirstDay(StrEnum):
-    """The day that weeks begin with."""
-
-    monday = "monday"
-    sunday = "sunday"
-
-
-ByOption = Annotated[Period, typer.Option("--by", help="How days are put together.")]
-WeekOption = Annotated[FirstDay, typer.Option("--week", help="The day that weeks begin with.")]
 EventArgument = Annotated[str, typer.Argument(help="The event; any is any activity.")]
 StepsArgument = Annotated[list[str], typer.Argument(help="The events, in order.")]
-StartOption = Annotated[str, typer.Option("--start", help="The event that makes a cohort.")]
-ReturnOption = Annotated[str, typer.Option("--return", help="The event of coming back.")]
-PeriodsOption = Annotated[
-    int, typer.Option("--periods", help="How many cells a row has.", min=1, max=400)
-]
 ModeOption = Annotated[CohortMode, typer.Option("--mode", help="Who is in a cohort.")]
 WithinOption = Annotated[
     str, typer.Option("--within", help="The time from the first step to the last.")
 ]
 OrderOption = Annotated[StepOrder, typer.Option("--order", help="How steps follow each other.")]
-BreakdownOption = Annotated[
-    str, typer.Option("--breakdown", metavar="PROPERTY", help="One row for each value of it.")
-]
 DefinitionsOption = Annotated[
     bool, typer.Option("--definitions", help="With what each figure means.")
 ]
@@ -119,58 +105,6 @@ WhereOption = Annotated[
 ]
 
 
-def _read(
-    context: typer.Context, manifest: Path, url: str | None, read: Callable[[Picture], Asking[T]]
-) -> T:
-    return open_project(context.obj.terminal, manifest, url).analytics.read(read)
-
-
-def _read_span(
-    picture: Picture, first: str | None, last: str | None, *, by: Period, count: int
-) -> tuple[dt.date, dt.date]:
-    """The days asked for; without them the last `count` periods up to today."""
-    end = read_day(last, picture.today)
-    begin = read_day(first, add(end.replace(day=1), "month", 1 - count))
-    if first is None and by is not Period.month:
-        begin = end - dt.timedelta((count - 1) * (7 if by is Period.week else 1))
-    if begin > end:
-        raise UsageError(f"{begin} lies behind {end}", remedy="Give --from before --to.")
-    if (end - begin).days > 3_700:
-        raise UsageError("that are over ten years", remedy="Ask for fewer days.")
-    return begin, end
-
-
-def _name(event: str) -> str:
-    return ANY if event == "any" else event
-
-
-def _print(
-    found: dict[str, Any], key: str, *, as_json: bool, as_csv: bool, names: Sequence[str]
-) -> int:
-    """Print rows as JSON, CSV or a table."""
-    if as_json:
-        print(json.dumps(found, default=str, ensure_ascii=False))
-        return 0
-    rows = [[row[name] for name in names] for row in found[key]]
-    if as_csv:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerows([names, *map(_flatten, rows)])
-        return 0
-    print("  ".join(names))
-    for row in rows:
-        print(
-            show_controls("  ".join("-" if each is None else str(each) for each in _flatten(row)))
-        )
-    return 0
-
-
-def _flatten(row: Sequence[object]) -> list[object]:
-    found: list[object] = []
-    for each in row:
-        found.extend(each if isinstance(each, list) else [each])
-    return found
-
-
 @add_command(app, "assise analytics active --from 2026-01-01 --to 2026-01-31 --json")
 def active(
     context: typer.Context,
@@ -185,11 +119,11 @@ def active(
     last, url = split_to(to)
 
     def read(picture: Picture) -> Asking[Any]:
-        return read_active(picture, *_read_span(picture, first, last, by=Period.day, count=30))
+        return read_active(picture, *read_span(picture, first, last, by=Grouping.day, count=30))
 
-    days = [asdict(each) for each in _read(context, manifest, url, read)]
+    days = [asdict(each) for each in read_metric(context, manifest, url, read)]
     names = ("day", "dau", "wau", "mau", "complete")
-    return _print({"days": days}, "days", as_json=as_json, as_csv=as_csv, names=names)
+    return print_rows({"days": days}, "days", as_json=as_json, as_csv=as_csv, names=names)
 
 
 @add_command(
@@ -201,7 +135,7 @@ def retention(
     *,
     start: StartOption = "signup",
     back: ReturnOption = "any",
-    by: ByOption = Period.day,
+    by: ByOption = Grouping.day,
     periods: PeriodsOption = 8,
     mode: ModeOption = CohortMode.first,
     week: WeekOption = FirstDay.monday,
@@ -214,14 +148,14 @@ def retention(
     last, url = split_to(to)
 
     def read(picture: Picture) -> Asking[Any]:
-        span = _read_span(picture, first, last, by=by, count=periods)
+        span = read_span(picture, first, last, by=by, count=periods)
         buckets = Buckets(*span, by.value, week.value)
-        asked = RetentionQuestion(_name(start), _name(back), buckets, periods, mode.value)
+        asked = RetentionQuestion(name_event(start), name_event(back), buckets, periods, mode.value)
         return read_retention(picture, asked)
 
-    found = asdict(_read(context, manifest, url, read))
+    found = asdict(read_metric(context, manifest, url, read))
     names = ("start", "size", "counts")
-    return _print(found, "rows", as_json=as_json, as_csv=as_csv, names=names)
+    return print_rows(found, "rows", as_json=as_json, as_csv=as_csv, names=names)
 
 
 @add_command(
@@ -247,17 +181,17 @@ def funnel(
     last, url = split_to(to)
 
     def read(picture: Picture) -> Asking[Any]:
-        span = _read_span(picture, first, last, by=Period.day, count=30)
+        span = read_span(picture, first, last, by=Grouping.day, count=30)
         asked = FunnelQuestion(tuple(steps), *span, window, order.value, breakdown)
         return read_funnel(picture, asked)
 
-    found = [asdict(each) for each in _read(context, manifest, url, read)]
+    found = [asdict(each) for each in read_metric(context, manifest, url, read)]
     lines = [{"breakdown": each["breakdown"], **step} for each in found for step in each["steps"]]
     if as_json:
         print(json.dumps({"order": order.value, "funnels": found}, ensure_ascii=False))
         return 0
     names = ("event", "breakdown", "count", "overall", "step", "median_s", "mean_s")
-    return _print({"rows": lines}, "rows", as_json=False, as_csv=as_csv, names=names)
+    return print_rows({"rows": lines}, "rows", as_json=False, as_csv=as_csv, names=names)
 
 
 @add_command(app, "assise analytics trend deployed --by week --breakdown plan --json")
@@ -266,7 +200,7 @@ def trend(
     event: EventArgument,
     *,
     manifest: ManifestOption = Path(),
-    by: ByOption = Period.day,
+    by: ByOption = Grouping.day,
     measure: MeasureOption = Counted.events,
     total: SumOption = "",
     breakdown: BreakdownOption = "",
@@ -283,17 +217,17 @@ def trend(
     last, url = split_to(to)
 
     def read(picture: Picture) -> Asking[Any]:
-        span = _read_span(picture, first, last, by=by, count=12)
+        span = read_span(picture, first, last, by=by, count=12)
         buckets = Buckets(*span, by.value, week.value)
         asked = TrendQuestion(
-            _name(event), buckets, measure.value, total, breakdown, read_filters(where)
+            name_event(event), buckets, measure.value, total, breakdown, read_filters(where)
         )
         return read_trend(picture, asked)
 
-    rows = [asdict(each) for each in _read(context, manifest, url, read)]
+    rows = [asdict(each) for each in read_metric(context, manifest, url, read)]
     found = {"event": event, "by": by.value, "measure": measure.value, "rows": rows}
     names = ("start", "breakdown", "value", "complete")
-    return _print(found, "rows", as_json=as_json, as_csv=as_csv, names=names)
+    return print_rows(found, "rows", as_json=as_json, as_csv=as_csv, names=names)
 
 
 @add_command(app, "assise analytics lifecycle --by week --json")
@@ -301,7 +235,7 @@ def lifecycle(
     context: typer.Context,
     manifest: ManifestOption = Path(),
     *,
-    by: ByOption = Period.day,
+    by: ByOption = Grouping.day,
     week: WeekOption = FirstDay.monday,
     first: FromOption = None,
     to: UntilOption = None,
@@ -312,13 +246,16 @@ def lifecycle(
     last, url = split_to(to)
 
     def read(picture: Picture) -> Asking[Any]:
-        span = _read_span(picture, first, last, by=by, count=12)
+        span = read_span(picture, first, last, by=by, count=12)
         return read_lifecycle(picture, ANY, Buckets(*span, by.value, week.value))
 
-    rows = [asdict(each) for each in _read(context, manifest, url, read)]
+    rows = [asdict(each) for each in read_metric(context, manifest, url, read)]
     names = ("start", "new", "returning", "resurrecting", "dormant", "complete")
     found = {"by": by.value, "rows": rows}
-    return _print(found, "rows", as_json=as_json, as_csv=as_csv, names=names)
+    return print_rows(found, "rows", as_json=as_json, as_csv=as_csv, names=names)
+
+
+GROUPS = ("user_metrics", "revenue_metrics", "engagement_metrics", "performance_metrics")
 
 
 @add_command(app, "assise analytics dashboard", "assise analytics dashboard --definitions --json")
@@ -329,6 +266,7 @@ def dashboard(
     definitions: DefinitionsOption = False,
     to: ToOption = None,
     as_json: JsonOption = False,
+    as_csv: CsvOption = False,
 ) -> int:
     """Show users, revenue, engagement and performance now; what is not known has its reason."""
     found = open_project(context.obj.terminal, manifest, to).analytics.dashboard()
@@ -336,7 +274,15 @@ def dashboard(
         print(json.dumps(found.as_json(is_defined=definitions), default=str, ensure_ascii=False))
         return 0
     facts = found.as_json()
-    for group in ("user_metrics", "revenue_metrics", "engagement_metrics", "performance_metrics"):
+    if as_csv:
+        rows = [
+            {"name": name, "value": value, "reason": found.reasons.get(name)}
+            for group in GROUPS
+            for name, value in facts[group].items()
+        ]
+        names = ("name", "value", "reason")
+        return print_rows({"rows": rows}, "rows", as_json=False, as_csv=True, names=names)
+    for group in GROUPS:
         for name, value in facts[group].items():
             shown = f"- ({found.reasons[name]})" if value is None else value
             print(f"{name}: {shown}" + (f"   {DEFINITIONS[name]}" if definitions else ""))
@@ -351,17 +297,24 @@ def check(
     to: ToOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Count everything again from the events, and say what differs, and what is not declared."""
+    """Count everything again from events and rows, and say what differs, and what is not declared."""
     found = open_project(context.obj.terminal, manifest, to).analytics.check()
     if as_json:
         print(json.dumps(asdict(found), default=str, ensure_ascii=False))
     else:
         differing = len(found.differing) + len(found.days)
         print(f"{count_of(found.compared, 'count')} compared, {differing:,} differ")
+        for name in found.totals:
+            print(
+                f"{name}: another number of rows is kept than there is; `assise load` counts anew"
+            )
         for name, count in sorted(found.traffic.items()):
             print(f"{name}: {count_of(count, 'event')}")
         if found.shared:
             print(f"{count_of(found.shared, 'event')} with an id that everybody has, such as null")
         for name, count in sorted(found.undeclared.items()):
             print(show_controls(f"{name} is not declared: {count_of(count, 'event')}"))
+        for name, misfits in sorted(found.misfits.items()):
+            for what, count in misfits.items():
+                print(show_controls(f"{name}: {what}: {count_of(count, 'event')}"))
     return 0 if found.is_right else 3

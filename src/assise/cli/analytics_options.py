@@ -1,13 +1,42 @@
-"""What the commands of `assise analytics` share."""
+"""What the commands of `assise analytics` share: options, the days asked for, rows printed."""
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
-from typing import Annotated
+import json
+import sys
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+from assise.analytics.calendar import add
+from assise.analytics.picture import ANY, Picture
+from assise.cli.options import open_project
 from assise.errors import UsageError
+from assise.postgres.asking import Asking
+from assise.wording import show_controls
+
+T = TypeVar("T")
+
+
+class Grouping(StrEnum):
+    """How days are put together."""
+
+    day = "day"
+    week = "week"
+    month = "month"
+
+
+class FirstDay(StrEnum):
+    """The day that weeks begin with."""
+
+    monday = "monday"
+    sunday = "sunday"
+
 
 FromOption = Annotated[
     str | None, typer.Option("--from", metavar="DAY", help="The first day.", show_default=False)
@@ -22,6 +51,16 @@ UntilOption = Annotated[
     ),
 ]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV on stdout.")]
+ByOption = Annotated[Grouping, typer.Option("--by", help="How days are put together.")]
+WeekOption = Annotated[FirstDay, typer.Option("--week", help="The day that weeks begin with.")]
+StartOption = Annotated[str, typer.Option("--start", help="The event that makes a cohort.")]
+ReturnOption = Annotated[str, typer.Option("--return", help="The event of coming back.")]
+BreakdownOption = Annotated[
+    str, typer.Option("--breakdown", metavar="PROPERTY", help="One row for each value of it.")
+]
+PeriodsOption = Annotated[
+    int, typer.Option("--periods", help="How many cells a row has.", min=1, max=400)
+]
 
 
 def split_to(to: list[str] | None) -> tuple[str | None, str | None]:
@@ -47,3 +86,57 @@ def read_day(text: str | None, otherwise: dt.date) -> dt.date:
     if not 1900 <= day.year <= 2200:
         raise UsageError(f"{text} is no day of 1900 to 2200", remedy="Write another day.")
     return day
+
+
+def read_metric(
+    context: typer.Context, manifest: Path, url: str | None, read: Callable[[Picture], Asking[T]]
+) -> T:
+    """Read a metric as an operator."""
+    return open_project(context.obj.terminal, manifest, url).analytics.read(read)
+
+
+def read_span(
+    picture: Picture, first: str | None, last: str | None, *, by: Grouping, count: int
+) -> tuple[dt.date, dt.date]:
+    """The days asked for; without them the last `count` periods up to today."""
+    end = read_day(last, picture.today)
+    begin = read_day(first, add(end.replace(day=1), "month", 1 - count))
+    if first is None and by is not Grouping.month:
+        begin = end - dt.timedelta((count - 1) * (7 if by is Grouping.week else 1))
+    if begin > end:
+        raise UsageError(f"{begin} lies behind {end}", remedy="Give --from before --to.")
+    if (end - begin).days > 3_700:
+        raise UsageError("that are over ten years", remedy="Ask for fewer days.")
+    return begin, end
+
+
+def name_event(event: str) -> str:
+    """The event of an argument; `any` is any activity."""
+    return ANY if event == "any" else event
+
+
+def print_rows(
+    found: dict[str, Any], key: str, *, as_json: bool, as_csv: bool, names: Sequence[str]
+) -> int:
+    """Print rows as JSON, CSV or a table."""
+    if as_json:
+        print(json.dumps(found, default=str, ensure_ascii=False))
+        return 0
+    rows = [[row[name] for name in names] for row in found[key]]
+    if as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows([names, *map(_flatten, rows)])
+        return 0
+    print("  ".join(names))
+    for row in rows:
+        print(
+            show_controls("  ".join("-" if each is None else str(each) for each in _flatten(row)))
+        )
+    return 0
+
+
+def _flatten(row: Sequence[object]) -> list[object]:
+    found: list[object] = []
+    for each in row:
+        found.extend(each if isinstance(each, list) else [each])
+    return found

@@ -23,9 +23,7 @@ def mcp(
     user: UserOption = None,
     tenant: TenantOption = None,
 ) -> int:
-    """Give agents the tools search, similar, ask and tables over MCP, with the rights of --user, or
-    of the user whose token ASSISE_TOKEN is.
-    """
+    """Give agents tools over MCP, with the rights of a user: search, similar, ask, tables."""
     del context
     asyncio.run(_serve(manifest, user, tenant))
     return 0

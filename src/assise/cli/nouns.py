@@ -60,8 +60,8 @@ NOUNS = {
     ),
     "analytics": Noun(
         "assise.cli.analytics",
-        "Count users and events: active, trend, retention, funnel, lifecycle; revenue, check;"
-        " import, erase.",
+        "Count users and events: active, trend, retention, cohorts, funnel, lifecycle, sessions,"
+        " churn; revenue, check; import, erase.",
     ),
     "cache": Noun("assise.cli.cache", "The cache in Redis: stats, clear."),
     "identity": Noun(
@@ -93,6 +93,10 @@ NOUNS = {
     "serve": Noun(
         "assise.cli.serve",
         "Serve the tables that say `api:` over HTTP, with health, metrics and their documentation.",
+    ),
+    "audit": Noun(
+        "assise.cli.audit",
+        "Who changed which row: the changes of one, and whether the log is whole.",
     ),
     "partitions": Noun(
         "assise.cli.partitions",

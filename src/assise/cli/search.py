@@ -199,7 +199,8 @@ def query(
             context.obj.terminal.say(show_controls(f"did you mean: {found.did_you_mean}"))
         hits = count_of(found.total or 0, "hit")
         more = "over " if found.estimated else ""
-        context.obj.terminal.say(f"{more}{hits} in {found.execution_time_ms:.0f} ms")
+        raised = "; inexact, raised by a moment" if found.inexact else ""
+        context.obj.terminal.say(f"{more}{hits} in {found.execution_time_ms:.0f} ms{raised}")
     return 0
 
 
@@ -229,7 +230,7 @@ def explain(
         average = 0 if each.average is None else each.average
         print(
             f"{each.table}: plan {each.plan or 'none'}; statistics of {count_of(each.n, 'row')},"
-            f" {average:.1f} words on average; {each.fresh:,} fresh"
+            f" {average:.1f} words on average; {each.fresh:,} fresh{'; inexact' * each.inexact}"
         )
         for word in each.words:
             print(

@@ -11,10 +11,12 @@ from pydantic import Field, PrivateAttr, model_validator
 from assise.manifest.checks import find_problems
 from assise.manifest.keys import Keyed, with_keys
 from assise.manifest.layout import Layout, derive_layout
+from assise.manifest.names import list_schemas
 from assise.manifest.problems import Place, Replaced, UnsoundError
 from assise.manifest.sections import keys_on
 from assise.manifest.sections.postgres import EMBEDDED, Postgres
 from assise.manifest.sections.servers import MAIN, ON
+from assise.manifest.sections.views import VIEWS
 from assise.manifest.table import Column, Table
 
 __all__ = ["Column", "Manifest", "Table"]
@@ -78,6 +80,11 @@ class Manifest(Keyed):
     def born(self) -> dict[str, Table]:
         """The tables that are born in PostgreSQL, by name."""
         return {name: table for name, table in self.tables.items() if table.is_born}
+
+    @property
+    def schemas(self) -> list[str]:
+        """The schemas that the names of tables and views give, each once."""
+        return list_schemas([*self.tables, *(VIEWS.of(self) or {})])
 
     def extra_of(self, table: str) -> str:
         """The name of our jsonb column of a table; empty where it has none."""

@@ -8,6 +8,7 @@ from assise.manifest.keys import Tables
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections import keys_on
 from assise.manifest.sections.access import ACCESS, Access, Roles
+from assise.manifest.sections.audit import AUDIT
 from assise.manifest.sections.deletion import SOFT_DELETE
 from assise.manifest.sections.personal import PERSONAL
 from assise.manifest.sections.references import list_foreign_keys
@@ -35,7 +36,8 @@ def _list_needing(tables: Tables, *, is_any: bool) -> Iterator[Place]:
             yield "tables", name, "access"
         if SOFT_DELETE.of(table) is not None:
             yield "tables", name, "soft_delete"
-        for column_name, column in table.columns.items():
+        is_logged = AUDIT.of(table)
+        for column_name, column in () if is_logged else table.columns.items():
             if PERSONAL.of(column) is not None:
                 yield "tables", name, "columns", column_name, "personal"
 

@@ -10,7 +10,8 @@ from assise.manifest.model import Manifest
 from assise.postgres.connection import Connection
 from assise.postgres.partitions import keep_up_partitions, run_partitions
 from assise.progress import Log
-from assise.schema.partitions import Partitioning, list_partitionings
+from assise.schema.audit import list_cut
+from assise.schema.partitions import Partitioning
 from assise.workspace import Job, LoadedTables, keep_silent
 
 IN_SCRIPT = False
@@ -24,7 +25,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
         ChangedError: a table is not partitioned as the manifest says. BusyError: a lock could not
         be had; the same command goes on.
     """
-    keep_up_partitions(connection, list_partitionings(tables.manifest, tables.schema), log=log)
+    keep_up_partitions(connection, list_cut(tables.manifest, tables.schema), log=log)
 
 
 def list_additions(connection: Connection, load: str) -> set[tuple[str, str]]:
@@ -42,7 +43,7 @@ def list_jobs(tables: LoadedTables) -> Sequence[Job]:
     """A job for each table that is cut, each hour; it needs the tables' owner."""
     return [
         Job(f"partitions of {each.table}", CRON, partial(keep_up, of=each), as_owner=True)
-        for each in list_partitionings(tables.manifest, tables.schema)
+        for each in list_cut(tables.manifest, tables.schema)
     ]
 
 
@@ -57,7 +58,7 @@ def find_all(manifest: Manifest, schema: str) -> list[Partitioning]:
     Raises:
         UsageError: none is.
     """
-    found = list_partitionings(manifest, schema)
+    found = list_cut(manifest, schema)
     if not found:
         raise UsageError(
             f"no table of {manifest.name!r} has partitions",

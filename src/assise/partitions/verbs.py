@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from assise.partitions.tables import find_all
@@ -11,7 +11,7 @@ from assise.postgres.connection import Connection
 from assise.postgres.partitions import PartitionRun, PartitionState, read_state, run_partitions
 from assise.postgres.server import check_server
 from assise.schema.partitions import Partitioning
-from assise.workspace import LoadedTables, Workspace
+from assise.workspace import OpenTarget, Workspace
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,6 @@ class PartitionReport:
 
 
 _LISTS = ("made", "detached", "dropped")
-
-
-OpenTarget = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables | None]]]
-"""Connects to the target, where something is loaded, or revisions alone have made the tables."""
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ class Rights(NamedTuple):
     session has the claims of a token, as Supabase's rules read them. `others` are the roles that see
     more rows than this one, which its login may not be. One that `is_repeatable` sees rows as they
     were at its first statement, and fails where it would change one that was changed since.
+    `reason` and `request_id` stand in the log of tables that are audited.
     """
 
     user_id: object = None
@@ -44,6 +45,8 @@ class Rights(NamedTuple):
     has_claims: bool = False
     others: tuple[str, ...] = ()
     is_repeatable: bool = False
+    reason: str = ""
+    request_id: str = ""
 
     def settings(self) -> Mapping[str, str]:
         """What a transaction with these rights sets, each setting every time.
@@ -56,6 +59,9 @@ class Rights(NamedTuple):
             "app.tenant_id": _as_text("tenant_id", self.tenant_id),
             "statement_timeout": str(self.statement_timeout_ms),
         }
+        for name in ("reason", "request_id"):
+            if text := _as_text(name, getattr(self, name)):
+                settings[f"app.{name}"] = text
         if self.has_claims:
             settings["request.jwt.claims"] = write_claims(settings["app.user_id"])
         return settings if self.role is None else {**settings, "app.role": self.role}

@@ -209,25 +209,44 @@ def translated(target: str) -> Iterator[None]:
         raise explain(error, target) from error
 
 
+_SIGN_IN = "Check user and password of its URL."
+_RIGHTS = "Let its user run this command on these keys: ACL SETUSER."
+_REPLICA = "It is a replica: give the URL of the main server."
+_FULL = "It is full: raise maxmemory; a cache needs maxmemory-policy allkeys-lru."
 _REMEDIES = {
-    "AuthenticationError": "Check user and password of its URL.",
-    "AuthenticationWrongNumberOfArgsError": "Check user and password of its URL.",
-    "AuthorizationError": "Check user and password of its URL.",
-    "NoPermissionError": "Let its user run this command on these keys: ACL SETUSER.",
-    "ReadOnlyError": "It is a replica: give the URL of the main server.",
-    "OutOfMemoryError": "It is full: raise maxmemory; a cache needs maxmemory-policy allkeys-lru.",
+    "AuthenticationError": _SIGN_IN,
+    "AuthenticationWrongNumberOfArgsError": _SIGN_IN,
+    "AuthorizationError": _SIGN_IN,
+    "NoPermissionError": _RIGHTS,
+    "ReadOnlyError": _REPLICA,
+    "OutOfMemoryError": _FULL,
     "BusyLoadingError": "It reads its file after a start: wait.",
 }
+_SAID = {
+    "WRONGPASS": _SIGN_IN,
+    "NOAUTH": _SIGN_IN,
+    "-READONLY": _REPLICA,
+    "-OOM": _FULL,
+    "-NOPERM": _RIGHTS,
+    "ACL failure": _RIGHTS,
+    "DB index": "It has fewer databases: write another number, or raise `databases`.",
+}
+"""What a text says whose class does not: Redis before 7 puts errors of scripts into another one."""
 
 
 def explain(error: Exception, target: str) -> RedisError:
-    """What an error of a command means."""
+    """What an error of a command means.
+
+    A connection that the server refused is one that was lost, for redis-py.
+    """
     if isinstance(error, RedisError):
         return error
-    name = type(error).__name__
-    is_password = "WRONGPASS" in str(error) or "NOAUTH" in str(error)
-    remedy = _REMEDIES["AuthenticationError"] if is_password else _REMEDIES.get(name, "")
+    cause = error.__cause__
+    if isinstance(cause, load("redis.exceptions", extra="redis").RedisError):
+        error = cause
+    name, text = type(error).__name__, str(error)
+    remedy = next((_SAID[code] for code in _SAID if code in text), _REMEDIES.get(name, ""))
     if isinstance(error, list_lost()) and not remedy:
         said = "does not answer in time" if "imeout" in name else "cannot be reached"
         return RedisError(f"{target} {said}", remedy="Check that it runs, and its URL.")
-    return RedisError(f"{target} refused: {error}", remedy=remedy)
+    return RedisError(f"{target} refused: {text}", remedy=remedy)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -36,9 +36,8 @@ from assise.schema.partitions import list_partitionings
 from assise.schema.plan import PlannedStep, SchemaPlan, plan, rename_columns
 from assise.schema.renames import list_renames
 from assise.schema.script import hash_script, script
-from assise.workspace import CONFIRM, LoadedTables, Workspace, read_sql
+from assise.workspace import CONFIRM, LoadedTables, OpenTarget, Workspace, read_sql
 
-OpenTarget = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables | None]]]
 SHOWN = 20
 """Differences that an error names."""
 
@@ -254,10 +253,13 @@ class RevisionVerbs:
         schema: str,
     ) -> None:
         """What follows revisions: tables that no load has written are noted, and have partitions."""
-        if tables is not None:
-            tables.move([("born", name) for name in manifest.born])
         found = list_partitionings(manifest, schema)
         keep_up_partitions(connection, found, log=self.workspace.log)
+        if tables is not None:
+            tables.move([("born", name) for name in manifest.born])
+            for part in self.workspace.additions:
+                if not part.IN_SCRIPT:
+                    part.apply_manifest(connection, tables, log=self.workspace.log)
 
     def _ask_to_close(
         self, tables: LoadedTables | None, schema: str, blocks: Sequence[Block]

@@ -8,7 +8,7 @@ a group of documents at a time, so that a document costs next to nothing more.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -108,14 +108,12 @@ class Collector:
     """Collects the numbers of one collection's documents.
 
     `hits` has for each level of a document `keys << LEVEL_BITS | level`, and for each value that
-    its column reads or does not hold the negative of a code. `groups` has the counts of whole
-    groups.
+    its column reads or does not hold the negative of a code.
     """
 
     def __init__(self, layouts: tuple[TableLayout, ...]) -> None:
         self._layouts = layouts
         self.hits: list[int] = []
-        self._groups: list[tuple[int, int, int, int]] = []
         self._levels: list[Places] = []
         self._known: list[dict[int, int]] = []
         self._counts = ColumnCounts()
@@ -135,26 +133,12 @@ class Collector:
         """Collect a value that its column reads, or by its kind one that it does not hold."""
         self.hits.append(-((table << LEVEL_BITS | position) << KIND_BITS | code) - 1)
 
-    def add_held(self, table: int, position: int, count: int) -> None:
-        """Collect values in the cells of a column."""
-        if count:
-            self._groups.append((table, position, _HELD, count))
-
-    def add_extra(self, table: int, position: int, kind: int, values: Sequence[bytes]) -> None:
-        """Collect values of one type byte in `_extra`, because their column does not hold them."""
-        codes = {kind: len(values)} if values else {}
-        if kind == BINARY:
-            codes = Counter([code_of(kind, value, 0) for value in values])
-        self._groups += [(table, position, code, count) for code, count in codes.items()]
-
     def undo(self, mark: int) -> None:
         """Take out what single documents collected since `hits` had this length."""
         del self.hits[mark:]
 
     def flush(self) -> None:
         """Count what was collected."""
-        for group in self._groups:
-            self._count(*group)
         for hit, count in Counter(self.hits).items():
             if hit < 0:
                 place, code = divmod(-hit - 1, 1 << KIND_BITS)
@@ -176,7 +160,6 @@ class Collector:
     def forget(self) -> None:
         """Take out what was collected since the last `flush`."""
         self.hits.clear()
-        self._groups.clear()
 
     def _count(self, table: int, position: int, code: int, count: int) -> None:
         layout = self._layouts[table]

@@ -12,7 +12,7 @@ from assise.manifest.layout import Layout
 from assise.rows.model import Document
 from assise.rows.tree import build_tree
 from assise.types.codec import Hold
-from assise.types.ids import decode_object_id, encode_object_id
+from assise.types.ids import decode_object_id, encode_object_id, encode_object_ids
 from assise.types.table import find_type
 from assise.types.wire import Cell, int8_field, strip_length
 
@@ -29,14 +29,14 @@ def compile_keys(layout: Layout, root: str) -> ReadKeys:
         return _compile_offsets(column.type)
     codec = build_tree(layout, root).key_codec
     holds = {kind: codec.hold(kind) for kind in KINDS}
-    encode_object_ids = codec.encode_columns.get(OBJECT_ID)
+    is_of_object_ids = OBJECT_ID in codec.encode and column.type == "uuid"
 
     def read_keys(documents: Sequence[Document]) -> list[Cell | None]:
-        if encode_object_ids and all(
+        if is_of_object_ids and all(
             len(raw) > 21 and raw.startswith(_OBJECT_ID_FIRST, 4) for _, raw in documents
         ):
             fields = encode_object_ids([raw[9:21] for _, raw in documents])
-            return [strip_length(field) if field else None for field in fields]
+            return [Cell(field[4:]) if field else None for field in fields]
         return [_read_key(holds, raw) for _, raw in documents]
 
     return read_keys

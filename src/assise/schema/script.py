@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from assise.manifest.model import Manifest
-from assise.manifest.names import list_schemas
 from assise.schema.access import access_script
 from assise.schema.born import create_born, list_types
 from assise.schema.cached import list_cache_objects
@@ -29,7 +28,7 @@ def list_statements(manifest: Manifest, schema: str, texts: Sequence[str] = ()) 
     `texts` are those of the files that `sql:` names.
     """
     layout = manifest.layout
-    schemas = list_schemas(manifest.tables)
+    schemas = manifest.schemas
     return [
         *(f"CREATE SCHEMA IF NOT EXISTS {quote(name)}" for name in schemas),
         *(create_extension(name, schema) for name in extensions(list_types(manifest))),

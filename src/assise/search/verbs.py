@@ -29,9 +29,12 @@ from assise.search.build import Builder
 from assise.search.explain import Explained, explain_table
 from assise.search.log import Opened, SearchReport, check_log, read_clicks, read_report
 from assise.search.meaning.build import PassageBuilder, PassageState, Spent
+from assise.search.meaning.choose import describe_cost
 from assise.search.meaning.keep import open_builder
-from assise.search.meaning.retrieve import FoundPassage, retrieve
+from assise.search.meaning.retrieve import FoundPassage, find_similar, retrieve
+from assise.search.meaning.served import ServedEmbedder
 from assise.search.meaning.verbs import (
+    NO_VECTOR,
     Embedders,
     find_model,
     needs_vector,
@@ -41,7 +44,7 @@ from assise.search.query import Answer, Request, find
 from assise.search.suggest import Suggestion, suggest
 from assise.search.tables import check_made, find_vector
 from assise.wording import nearest
-from assise.workspace import Confirm, LoadedTables, OpenTables, Workspace, refuse
+from assise.workspace import CONFIRM, Confirm, LoadedTables, OpenTables, Workspace, refuse
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,9 @@ class SearchVerbs:
             return request
         model = answer(find_model(asker.manifest, asker.schema), asker.session.fetch)
         if model is None:
-            return without_vector(request)
+            request = without_vector(request)
+            self.workspace.log(f"searched by words alone: {NO_VECTOR}")
+            return request
         with closing(Embedders(self.workspace.path.parent)) as embedders:
             vector = embedders.embed_query(asker.manifest, model, request.text)
         return replace(request, vector=vector)
@@ -133,11 +138,20 @@ class SearchVerbs:
     def embed(self, confirm: Confirm = refuse) -> dict[str, Spent]:
         """Embed what is new or changed; what was done of each table.
 
+        `confirm` is asked before texts go to another machine, which may cost money.
+
         Raises:
-            UsageError: no table is searched by meaning. EmbedderError: the model cannot be run.
+            UsageError: no table is searched by meaning, or the answer was no. EmbedderError: the
+            model cannot be run.
         """
-        del confirm
         with self._passages() as builder:
+            with builder.alone():
+                builder.begin()
+                cost = ""
+                if isinstance(builder.using.embedder, ServedEmbedder):
+                    cost = describe_cost(builder.using.embedder, *builder.estimate())
+            if cost and not confirm(cost):
+                raise UsageError(f"not confirmed: {cost}", remedy=CONFIRM)
             return builder.build()
 
     def embedding_status(self) -> list[PassageState]:
@@ -363,6 +377,59 @@ class AppSearch:
         request = await self._embed(replace(Request(text, method="hybrid"), **options))
         async with self.open_session(user_id=user_id, tenant_id=tenant_id) as session:
             asked = retrieve(self.manifest, request, per_row=per_row)
+            return await answer_async(asked, session.fetch)
+
+    async def semantic_search(
+        self,
+        query_text: str,
+        entity_types: Sequence[str] | None = None,
+        *,
+        limit: int = 10,
+        similarity_threshold: float = 0,
+        user_id: object = None,
+        tenant_id: object = None,
+    ) -> list[FoundPassage]:
+        """The rows whose meaning is nearest to a text, with their nearest passage each.
+
+        Raises:
+            UsageError: a table is not searched by meaning, or nothing is embedded.
+        """
+        request = Request(
+            query_text,
+            entity_types,
+            limit,
+            method="semantic",
+            threshold=similarity_threshold,
+        )
+        request = await self._embed(request)
+        async with self.open_session(user_id=user_id, tenant_id=tenant_id) as session:
+            return await answer_async(retrieve(self.manifest, request), session.fetch)
+
+    async def similar(
+        self,
+        type: str,  # noqa: A002
+        id: object,  # noqa: A002
+        *,
+        entity_types: Sequence[str] | None = None,
+        limit: int = 10,
+        similarity_threshold: float = 0,
+        user_id: object = None,
+        tenant_id: object = None,
+    ) -> list[FoundPassage]:
+        """The rows that are most like a row of the table `type`, of the same table or of others.
+
+        Raises:
+            UsageError: a table is not searched by meaning.
+        """
+        asked = find_similar(
+            self.manifest,
+            type,
+            id,
+            types=entity_types,
+            limit=limit,
+            similarity_threshold=similarity_threshold,
+        )
+        async with self.open_session(user_id=user_id, tenant_id=tenant_id) as session:
             return await answer_async(asked, session.fetch)
 
     async def _embed(self, request: Request) -> Request:

@@ -285,11 +285,11 @@ class CollectionCheck:
             self._say(f"child rows have the key {shown}, which is written otherwise in {table}")
 
     def _check_group(self, group: _Group) -> None:
-        """Compare documents: together where they are alike, the others one by one."""
+        """Compare documents: those that the crate assembles at once, the others one by one."""
         sources = [raw for _, raw in group.documents]
-        columnar = self._assembler.assemble_alike(sources, group.rows, group.child_rows)
+        native = self._assembler.assemble_all(sources, group.rows, group.child_rows)
         for i, document in enumerate(group.documents):
-            raw, assembled = document[1], columnar[i]
+            raw, assembled = document[1], native[i]
             if assembled is not None and (raw == assembled or _is_equal(raw, assembled)):
                 self._findings.verified.equal += 1
                 continue

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from assise.errors import TargetError
 from assise.manifest.layout import Layout
 from assise.manifest.model import Manifest
-from assise.manifest.names import list_schemas, split_table
+from assise.manifest.names import split_table
 from assise.manifest.write import dump_manifest
 from assise.mongo.source import NO_OPTIONS, NOTHING, SourceOptions, Survey
 from assise.postgres import bookkeeping
@@ -66,7 +66,7 @@ def begin(
     objects = list_objects(manifest, schema)
     with bookkeeping.lock(connection):
         bookkeeping.check_access(connection, bookkeeping.WRITING)
-        _check_schemas(connection, list_schemas(manifest.tables))
+        _check_schemas(connection, manifest.schemas)
         find_missing(connection, key_functions(layout), schema)
         _check_new(connection, tables, schema, list_indexes(objects))
         with connection.transaction():
@@ -84,7 +84,7 @@ def begin(
                 "surveys": [json.dumps(survey[name]) if name in survey else None for name in names],
             }
             connection.execute(QUERIES["insert_collections"], lines)
-            born.make_schemas(connection, load, list_schemas(manifest.tables))
+            born.make_schemas(connection, load, manifest.schemas)
             born.make_tables(connection, load, manifest)
             is_whole = _create_some(connection, load, 0, texts)
             if is_whole:

@@ -180,10 +180,9 @@ def find_place(workspace: Workspace) -> Path | str:
     if not manifest.roots:
         return ADDRESS
     connection = workspace.find_connection(manifest)
-    if connection is None:
-        return _remembered(None)
-    with connection:
-        return _remembered(ledger.find_load(connection, manifest.name))
+    with connection or nullcontext():
+        found = ledger.find_load(connection, manifest.name) if connection else None
+        return _remembered(found)
 
 
 def plan(

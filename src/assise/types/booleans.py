@@ -6,7 +6,6 @@ from assise.documents.kinds import BOOL, DOUBLE, INT32, INT64, STRING
 from assise.documents.reader import read_string
 from assise.errors import InvalidBsonError
 from assise.types.codec import make_codec, with_readings
-from assise.types.integers import decode_reversed
 from assise.types.whole import WHOLE, encode_whole
 
 _FALSE, _TRUE = b"\0\0\0\1\0", b"\0\0\0\1\1"
@@ -29,8 +28,6 @@ BOOL_CODEC = with_readings(
     make_codec(
         {BOOL: _encode_bool},
         lambda cell: (BOOL, cell),
-        encode_columns={BOOL: lambda values: [b"\0\0\0\1" + value for value in values]},
-        decode_column=decode_reversed(BOOL),
         proposed_for="bool",
     ),
     {kind: encode_whole(WHOLE[kind], _NUMBERS.get) for kind in (INT32, INT64, DOUBLE)}

@@ -1,4 +1,4 @@
-"""A codec: how a column of one type holds one kind of BSON value, for one value and for many.
+"""A codec: how a column of one type holds one kind of BSON value.
 
 A column has a home kind, which its cell alone gives back, and it reads other kinds that mean the
 same: their original is noted in `_extra` unless the cell gives it back exactly.
@@ -6,16 +6,15 @@ same: their original is noted in `_extra` unless the cell gives it back exactly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import cast
 
 from assise.documents.kinds import ARRAY, DOCUMENT, INT32, INT64
 from assise.documents.reader import elements
 from assise.documents.writer import Element
-from assise.errors import CellError, ExtendedJsonError
+from assise.errors import CellError
 from assise.types.wire import Cell, CopyField, strip_length
 
 Encode = Callable[[bytes, int], tuple[CopyField | None, int]]
@@ -27,16 +26,7 @@ Hold = Callable[[bytes, int], tuple[CopyField | None, int, bool]]
 
 Decode = Callable[[Cell], Element]
 
-EncodeColumn = Callable[[Sequence[bytes]], list[CopyField | None]]
-"""Values of one kind -> their fields; None where a value does not fit."""
-
-DecodeColumn = Callable[[bytes, Sequence[Cell]], list[bytes | None]]
-"""A key and cells -> elements of a document (type byte, key, NUL, value); None for a cell that no
-load writes."""
-
 FieldEncode = Callable[[bytes, int], tuple[bytes | None, int]]
-_EncodeColumn = Callable[[Sequence[bytes]], list[bytes | None]]
-_DecodeColumn = Callable[[bytes, Sequence[bytes]], list[bytes | None]]
 
 
 @dataclass(frozen=True)
@@ -47,8 +37,6 @@ class Codec:
         encode: values of the home kind: a field of theirs gives them back.
         read: values that are read; a field of theirs may give them back.
         decode_strictly: refuses a cell that no load writes. None when a load writes every cell.
-        encode_columns: by type byte, the same as `encode` for many values at once.
-        decode_column: the same as the decoder for many cells at once.
         proposed_for: the profile's name of the kind for which infer proposes this type and kind.
     """
 
@@ -56,13 +44,7 @@ class Codec:
     decode: Decode
     read: Mapping[int, Encode] = field(default_factory=dict)
     decode_strictly: Decode | None = None
-    encode_columns: Mapping[int, EncodeColumn] = field(default_factory=dict)
-    decode_column: DecodeColumn | None = None
     proposed_for: str = ""
-
-    def column_encoder(self, kind: int) -> EncodeColumn:
-        """The encoder of many values of a kind that is at home."""
-        return self.encode_columns.get(kind) or partial(encode_each, self.encode[kind])
 
     def hold(self, kind: int) -> Hold:
         """The encoder of values of a kind, whether they are at home or read."""
@@ -132,8 +114,6 @@ def make_codec(
     *,
     read: Mapping[int, FieldEncode] | None = None,
     decode_strictly: Decode | None = None,
-    encode_columns: Mapping[int, _EncodeColumn] | None = None,
-    decode_column: _DecodeColumn | None = None,
     proposed_for: str = "",
 ) -> Codec:
     """A codec from functions over plain bytes: inside a family there is nothing to mix up."""
@@ -142,8 +122,6 @@ def make_codec(
         decode,
         cast(Mapping[int, Encode], read or {}),
         decode_strictly,
-        cast(Mapping[int, EncodeColumn], encode_columns or {}),
-        decode_column,
         proposed_for,
     )
 
@@ -189,22 +167,6 @@ def limit_codec(codec: Codec, fits: Callable[[bytes], bool]) -> Codec:
         read={kind: limit(read) for kind, read in codec.read.items()},
         decode_strictly=codec.decode_strictly,
     )
-
-
-def encode_each(encode: Encode, values: Sequence[bytes]) -> list[CopyField | None]:
-    """Encode values one by one, equal ones once."""
-    known = {value: encode(value, 0)[0] for value in set(values)}
-    return [known[value] for value in values]
-
-
-def decode_each(decode: Decode, key: bytes, cells: Sequence[Cell]) -> list[bytes | None]:
-    """Decode cells one by one, equal ones once; None for one that is refused."""
-    known = dict[Cell, bytes | None].fromkeys(cells)
-    for cell in known:
-        with suppress(CellError, ExtendedJsonError, RecursionError):
-            kind, value = decode(cell)
-            known[cell] = b"%c%b\0%b" % (kind, key, value)
-    return [known[cell] for cell in cells]
 
 
 def compare_again(decode: Decode, encode: Mapping[int, FieldEncode]) -> Decode:

@@ -7,7 +7,7 @@ from struct import pack, unpack
 
 from assise.documents.kinds import DOUBLE, INT32, INT64
 from assise.types.codec import make_codec, with_readings
-from assise.types.integers import decode_reversed, encode_8_bytes, encode_reversed
+from assise.types.integers import encode_8_bytes
 from assise.types.whole import WHOLE, encode_whole
 
 
@@ -20,8 +20,6 @@ FLOAT8_CODEC = with_readings(
     make_codec(
         {DOUBLE: encode_8_bytes},
         lambda cell: (DOUBLE, cell[::-1]),
-        encode_columns={DOUBLE: encode_reversed(b"\0\0\0\x08")},
-        decode_column=decode_reversed(DOUBLE),
     ),
     {kind: encode_whole(WHOLE[kind], _write_exact) for kind in (INT32, INT64)},
 )

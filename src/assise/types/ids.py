@@ -61,30 +61,6 @@ def encode_object_ids(values: Sequence[bytes]) -> list[bytes | None]:
     return [field for (field,) in iter_unpack("20s", fields)]
 
 
-def _decode_object_ids(key: bytes, cells: Sequence[bytes]) -> list[bytes | None]:
-    """The inverse of `encode_object_ids`; None for a cell that it does not give."""
-    joined, count = b"".join(cells), len(cells)
-    sixth, seventh, eighth = joined[6::16], joined[7::16], joined[8::16]
-    high = int.from_bytes(sixth.translate(_LOW_UP)) | int.from_bytes(seventh.translate(_HIGH_DOWN))
-    low = int.from_bytes(seventh.translate(_LOW_UP)) | int.from_bytes(eighth.translate(_LOW))
-    ids = bytearray(12 * count)
-    for i in range(6):
-        ids[i::12] = joined[i::16]
-    ids[6::12], ids[7::12] = high.to_bytes(count), low.to_bytes(count)
-    for i in range(4):
-        ids[8 + i :: 12] = joined[9 + i :: 16]
-    front = b"%c%b\0" % (OBJECT_ID, key)
-    values = [value for (value,) in iter_unpack("12s", ids)]
-    inserted = {joined[i::16].translate(_HIGH_DOWN) for i in (6, 8)}
-    tail = {joined[i::16] for i in (13, 14, 15)}
-    if inserted == {b"\x08" * count} and tail == {bytes(count)}:
-        return [front + value for value in values]
-    return [
-        front + value if encode_object_id(value, 0)[0][4:] == cell else None
-        for value, cell in zip(values, cells, strict=True)
-    ]
-
-
 def _swap_csharp(content: bytes) -> bytes:
     return content[3::-1] + content[5:3:-1] + content[7:5:-1] + content[8:]
 
@@ -143,8 +119,6 @@ SWAPS = {"java": _swap_java, "csharp": _swap_csharp, "python": _keep}
 _OBJECT_IDS = make_codec(
     {OBJECT_ID: encode_object_id},
     decode_object_id,
-    encode_columns={OBJECT_ID: encode_object_ids},
-    decode_column=_decode_object_ids,
     proposed_for="objectId",
 )
 

@@ -5,7 +5,6 @@ byte first, BSON the lowest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import partial
 
 from assise.documents.kinds import DOUBLE, INT32, INT64, STRING
@@ -33,21 +32,6 @@ def _encode_int64_as_int4(raw: bytes, p: int) -> tuple[bytes | None, int]:
 
 def _encode_int32_as_int8(raw: bytes, p: int) -> tuple[bytes, int]:
     return int8_field(read_int32(raw, p)[0]), p + 4
-
-
-def encode_reversed(length: bytes) -> Callable[[Sequence[bytes]], list[bytes | None]]:
-    """The encoder of many values whose cells are their bytes in reverse; all have this length."""
-    return lambda values: [length + value[::-1] for value in values]
-
-
-def decode_reversed(kind: int) -> Callable[[bytes, Sequence[bytes]], list[bytes | None]]:
-    """The decoder of many cells whose values are their bytes in reverse."""
-
-    def decode_column(key: bytes, cells: Sequence[bytes]) -> list[bytes | None]:
-        front = b"%c%b\0" % (kind, key)
-        return [front + cell[::-1] for cell in cells]
-
-    return decode_column
 
 
 def _write_int(size: int, value: int) -> bytes | None:
@@ -81,14 +65,10 @@ INT2_CODEC = make_codec(
 INT4_CODEC = make_codec(
     {INT32: _encode_int32, INT64: _encode_int64_as_int4},
     lambda cell: (INT32, cell[::-1]),
-    encode_columns={INT32: encode_reversed(b"\0\0\0\4")},
-    decode_column=decode_reversed(INT32),
 )
 INT8_CODEC = make_codec(
     {INT64: encode_8_bytes, INT32: _encode_int32_as_int8},
     lambda cell: (INT64, cell[::-1]),
-    encode_columns={INT64: encode_reversed(b"\0\0\0\x08")},
-    decode_column=decode_reversed(INT64),
 )
 
 

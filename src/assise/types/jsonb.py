@@ -79,9 +79,9 @@ class JsonbForm:
         """Read a cell that SQL may have written."""
         return self._read(cell, known, _lenient.decode, _let_all_pass)
 
-    def strict_reader(self, order: Callable[[JsonbObject], JsonbObject] | None = None) -> ReadJsonb:
-        """Make a reader of cells as a load writes them; `order` may sort the keys of an object."""
-        decoder = JSONDecoder(parse_float=_read_float, parse_int=_read_int, object_hook=order)
+    def strict_reader(self) -> ReadJsonb:
+        """Make a reader of cells as a load writes them."""
+        decoder = JSONDecoder(parse_float=_read_float, parse_int=_read_int)
         return partial(self._read_strictly, decoder.decode)
 
     def value(self, value: Json) -> Element:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from assise.documents.kinds import INT32, INT64, OBJECT_ID, STRING
 from assise.documents.reader import is_utf8, read_int32
-from assise.documents.writer import Element, pack_int32, write_string
+from assise.documents.writer import Element, write_string
 from assise.errors import InvalidBsonError
 from assise.types.codec import Codec, FieldEncode, limit_codec, make_codec, with_readings
 from assise.types.whole import WHOLE, encode_whole
@@ -25,21 +24,6 @@ def encode_text(raw: bytes, p: int) -> tuple[bytes | None, int]:
     if not content.isascii() and not is_utf8(content):
         return None, end
     return (None if b"\0" in content else pack_length(length - 1) + content), end
-
-
-def _encode_texts(values: Sequence[bytes]) -> list[bytes | None]:
-    """Fields of strings that were matched up to their first NUL: each is checked by its UTF-8."""
-    contents = [value[4:-1] for value in values]
-    joined = b"\0".join(contents)
-    if not joined.isascii() and not is_utf8(joined):
-        return [encode_text(value, 0)[0] for value in values]
-    return [pack_length(len(content)) + content for content in contents]
-
-
-def _decode_texts(key: bytes, cells: Sequence[bytes]) -> list[bytes | None]:
-    front = b"%c%b\0" % (STRING, key)
-    join = b"".join
-    return [join((front, pack_int32(len(cell) + 1), cell, b"\0")) for cell in cells]
 
 
 def _encode_digits(raw: bytes, p: int) -> tuple[bytes, int]:
@@ -69,8 +53,6 @@ STRING_CODEC = with_readings(
     make_codec(
         {STRING: encode_text},
         lambda cell: (STRING, write_string(cell)),
-        encode_columns={STRING: _encode_texts},
-        decode_column=_decode_texts,
         proposed_for="string",
     ),
     _READINGS,

@@ -6,13 +6,12 @@ are read; numbers only where the column says what they count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from fractions import Fraction
 from functools import partial
 from math import isfinite
-from struct import unpack
 
 from assise.documents.kinds import DATE, DOUBLE, INT32, INT64, STRING, TIMESTAMP
 from assise.documents.reader import read_double, read_int64, read_string
@@ -115,13 +114,6 @@ _COUNTS: Mapping[int, _FindCount] = {
 }
 
 
-def _encode_dates(values: Sequence[bytes]) -> list[bytes | None]:
-    moments = unpack(f"<{len(values)}q", b"".join(values))
-    if min(moments) < _FIRST_MS or max(moments) >= _AFTER_LAST_MS:
-        return [encode_date(value, 0)[0] for value in values]
-    return [int8_field((ms - _EPOCH_MS) * 1000) for ms in moments]
-
-
 def _decode_date(cell: bytes) -> Element:
     microseconds = int.from_bytes(cell, "big", signed=True)
     if abs(microseconds) >= _INFINITE:
@@ -135,21 +127,10 @@ def _decode_iso(places: int, cell: bytes) -> Element:
     return _decode_date(cell) if text is None else write_text(text)
 
 
-def _decode_dates(key: bytes, cells: Sequence[bytes]) -> list[bytes | None]:
-    front = b"%c%b\0" % (DATE, key)
-    moments = unpack(f">{len(cells)}q", b"".join(cells))
-    return [
-        None if moment % 1000 else front + pack_int64(moment // 1000 + _EPOCH_MS)
-        for moment in moments
-    ]
-
-
 _DATE_CODEC = make_codec(
     {DATE: encode_date},
     _decode_date,
     decode_strictly=compare_again(_decode_date, {DATE: encode_date}),
-    encode_columns={DATE: _encode_dates},
-    decode_column=_decode_dates,
     proposed_for="date",
 )
 

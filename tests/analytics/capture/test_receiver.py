@@ -15,6 +15,7 @@ from tests.api.scene import run_server
 from tests.scenes.databases import Template
 
 from assise.analytics import tracking
+from assise.analytics.capture.bodies import MAX_BODY
 from assise.analytics.event import Event
 from assise.analytics.spool import Spool
 from assise.api.server import make_application
@@ -88,6 +89,31 @@ def test_the_same_body_without_uuids_twice_is_the_same_events(
     assert query("SELECT DISTINCT sent FROM assise.analytics_events") == [
         ("2026-11-20T09:30:57.163542+00:00",)
     ]
+
+
+def test_a_batch_of_nearly_20_mb_is_kept_whole(http: httpx.Client, query: Query) -> None:
+    body = batch(0, 20, properties={"text": "x" * 990_000})
+    content = json.dumps(body).encode()
+    assert 19_000_000 < len(content) < MAX_BODY
+    assert http.post("/ingest/batch/", content=content, timeout=60).status_code == 200
+    sizes = "SELECT count(*), min(length(properties ->> 'text')) FROM assise.analytics_events"
+    assert query(sizes) == [(20, 990_000)]
+    assert http.post("/ingest/batch/", content=content + b" " * 2_000_000).status_code == 413
+
+
+def test_clocks_that_are_far_off_do_not_move_events(http: httpx.Client, query: Query) -> None:
+    for n, (at, sent) in enumerate(
+        [
+            ("2031-01-01T00:00:00Z", "2031-01-01T00:00:30Z"),
+            ("1970-01-01T00:00:00Z", "1970-01-01T00:00:30Z"),
+            ("9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"),
+        ]
+    ):
+        body = {**batch(n, 1, timestamp=at), "sentAt": sent}
+        assert http.post("/ingest/batch/", json=body).status_code == 200
+    kept = query("SELECT count(*) FROM assise.analytics_events"
+                 " WHERE at BETWEEN now() - interval '1 hour' AND now()")  # fmt: skip
+    assert kept == [(3,)]
 
 
 def test_pages_of_the_manifests_origins_may_send(http: httpx.Client) -> None:

@@ -115,7 +115,7 @@ def test_an_unknown_key_is_refused_everywhere(receiver: Receiver) -> None:
     ):
         answer = receiver.post(path, body)
         assert (answer.status_code, answer.json()["code"]) == (401, "invalid_api_key")
-    for path in ("array/other/config", "flags/definitions?token=other"):
+    for path in ("array/other/config", "array/other/config.js", "flags/definitions?token=other"):
         assert receiver.http.get(f"/ingest/{path}").status_code == 401
     assert not receiver.kept
 
@@ -154,6 +154,12 @@ def test_definitions_do_not_change_and_a_flag_has_no_configuration(receiver: Rec
     assert receiver.http.get(flag, headers=headers).json() is None
     config = receiver.http.get(f"/ingest/array/{KEY}/config").json()
     assert (config["hasFeatureFlags"], config["sessionRecording"]) == (False, False)
+    script = receiver.http.get(f"/ingest/array/{KEY}/config.js")
+    assert script.headers["content-type"].startswith("application/javascript")
+    begin = "window._POSTHOG_REMOTE_CONFIG=Object.assign(window._POSTHOG_REMOTE_CONFIG||{},"
+    assert script.text.startswith(begin)
+    said = json.loads(script.text.removeprefix(begin).removesuffix(");"))
+    assert said == {KEY: {"config": config, "siteApps": []}}
 
 
 def test_pages_of_an_origin_may_send_and_others_may_not_read(receiver: Receiver) -> None:

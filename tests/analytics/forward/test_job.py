@@ -14,7 +14,7 @@ from tests.scenes.databases import Template
 
 from assise.analytics.event import Event
 from assise.analytics.forward import job, sender
-from assise.analytics.store import insert_sync
+from assise.analytics.store import insert_history, insert_sync
 from assise.errors import ForwardError
 from assise.postgres.connection import Connection
 from assise.project import Project
@@ -69,6 +69,14 @@ def keep(service: Project, first: int, count: int) -> None:
 def names(posthog: PostHog) -> list[int]:
     """The numbers of the events that PostHog has got, in order."""
     return [int(each["event"][1:]) for each in posthog.taken]
+
+
+def test_history_that_was_imported_is_not_sent(service: Project, posthog: PostHog) -> None:
+    with service.connect(service.manifest) as connection:
+        insert_history(connection, [Event(UUID(int=99_000), "e99", "u1", AT)])
+    keep(service, 0, 3)
+    work(service)
+    assert names(posthog) == [0, 1, 2]
 
 
 def test_events_are_sent_in_order_and_each_once(service: Project, posthog: PostHog) -> None:

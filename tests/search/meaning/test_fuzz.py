@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 
 import psycopg
 import pytest
-from tests.dumps import confirm
-from tests.scenes.databases import Databases, Template
-from tests.search import library
 from tests.search.meaning.fuzz import ACTS, MeaningFuzz
-from tests.search.meaning.words import WordEmbedder
 
-from assise.project import Project
-from assise.search.meaning.build import PassageBuilder, Using
-from assise.search.meaning.keep import open_builder
-from assise.search.meaning.verbs import Embedders
-
-MANIFEST = library.MANIFEST.replace(
-    "    soft_delete: true\n", "    soft_delete: true\n    embed: [title, text]\n"
-).replace("    access: {public: read}\n", "    access: {public: read}\n    embed: [name, text]\n")
 MUTANTS = {
     "no rule": ("_meaning_near", "_rule || _filter", "'true' || _filter"),
     "stale passages": ("_search_meaning_note_books", "_keys, false)", "ARRAY[]::jsonb[], false)"),
@@ -30,44 +18,6 @@ MUTANTS = {
         "SET scope = p.scope",
     ),
 }
-
-
-@contextmanager
-def open_words(project: Project, embedder: WordEmbedder) -> Iterator[PassageBuilder]:
-    """What embeds a load by words."""
-    with project.search.open_tables() as (connection, tables):
-        plain = open_builder(connection, tables, Embedders(project.path.parent))
-        yield PassageBuilder(connection, plain.tables, Using(embedder, '"words"'), {})
-
-
-@pytest.fixture(scope="module")
-def template(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
-    """The library, its books and signs embedded by words."""
-    with databases.create_template(tmp_path_factory.mktemp("meaning")) as template:
-        project = Project(template.folder, to=template.conninfo)
-        project.path.write_text(MANIFEST)
-        dump = library.write_library(template.folder)
-        assert project.migrate(dump, confirm=confirm).exit_code == 0
-        project.search.build()
-        with open_words(project, WordEmbedder()) as builder:
-            assert {name: each.rows for name, each in builder.build().items()} == {
-                "books": 400,
-                "signs": 60,
-            }
-        yield template
-
-
-@pytest.fixture
-def embedded(template: Template, tmp_path: object, database: str) -> Project:
-    """A copy of it."""
-    return template.copy(tmp_path, database)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def drain(embedded: Project) -> Iterator[Callable[[], object]]:
-    """Embeds what has changed."""
-    with open_words(embedded, WordEmbedder()) as builder:
-        yield builder.build
 
 
 @pytest.mark.contract

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 
+from assise.project import Project
+from assise.search.meaning.build import PassageBuilder, Using
 from assise.search.meaning.embedder import Model, Purpose, Vector, normalize
+from assise.search.meaning.keep import open_builder
+from assise.search.meaning.verbs import Embedders
 
 DIMENSIONS = 24
+
+
+@contextmanager
+def open_words(
+    project: Project, embedder: WordEmbedder, others: Mapping[str, WordEmbedder] = {}
+) -> Iterator[PassageBuilder]:
+    """What embeds a load by words."""
+    with project.search.open_tables() as (connection, tables):
+        plain = open_builder(connection, tables, Embedders(project.path.parent))
+        yield PassageBuilder(
+            connection, plain.tables, Using(embedder, '{"embedder": "local"}'), others
+        )
 
 
 @lru_cache(maxsize=10_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterable, Mapping
 from uuid import UUID, uuid4
 
@@ -63,3 +64,10 @@ def answer_flags(query: Mapping[str, str], *, is_decide: bool, now: dt.datetime)
 def answer_results(uuids: Iterable[UUID]) -> JsonAnswer:
     """The answer of `/i/v1/analytics/events`: every event has a result of its own."""
     return {"results": {str(each): {"result": "ok"} for each in uuids}}
+
+
+def write_script(key: str) -> str:
+    """The configuration as the script that posthog-js loads: it stands in a variable, by key."""
+    found = json.dumps({"config": CONFIG, "siteApps": []}, separators=(",", ":"))
+    name = "window._POSTHOG_REMOTE_CONFIG"
+    return f"{name}=Object.assign({name}||{{}},{{{json.dumps(key)}:{found}}});"

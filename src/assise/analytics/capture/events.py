@@ -32,6 +32,7 @@ _MOVED = {
 }
 """What clients write beside the properties, and its name in them."""
 
+_KEYS = frozenset({"api_key", "token", "$token"})
 _OF_SENDING = {"sent_at", "sentAt", "offset"}
 
 
@@ -63,6 +64,8 @@ def read_batch(text: str, *, now: dt.datetime, sent_at: object = None) -> SentBa
 
 
 def _find_key(fields: dict[str, object]) -> str | None:
+    if _KEYS.isdisjoint(fields):
+        return None
     found = fields.get("api_key") or fields.get("token") or fields.get("$token")
     return found if isinstance(found, str) else None
 
@@ -179,7 +182,7 @@ def _read_element(element: dict[str, object], name: str, properties: dict[str, o
         content = [name, person, {key: element[key] for key in element.keys() - _OF_SENDING}]
         digest = hashlib.sha256(_CANONICAL.encode(content).encode()).digest()
     kept = properties
-    if "token" in kept or element.keys() & _MOVED.keys():
+    if "token" in kept or not _MOVED.keys().isdisjoint(element):
         moved = {into: element[key] for key, into in _MOVED.items() if key in element}
         kept = {**properties, **moved}
         kept.pop("token", None)
@@ -226,7 +229,8 @@ def _encode(value: object) -> str:
     """JSON that jsonb can hold: without NUL, halves of characters and infinite numbers."""
     try:
         text = _ENCODER.encode(value)
-        text.encode()
+        if not text.isascii():
+            text.encode()
     except (ValueError, UnicodeEncodeError):
         return _ENCODER.encode(_clean_value(value))
     return _ENCODER.encode(_clean_value(value)) if "\\u0000" in text else text

@@ -22,6 +22,8 @@ def read_time(value: object) -> dt.datetime | None:
         if isinstance(value, int | float):
             seconds = value / 1000 if abs(value) > _MILLISECONDS else value
             return dt.datetime.fromtimestamp(seconds, dt.UTC) if isfinite(value) else None
+        if type(value) is str and value[-6:] == "+00:00":
+            return dt.datetime.fromisoformat(value)
         text = str(value).strip()
         if text.isdecimal() and len(text) > 8:
             return read_time(int(text[:20]))

@@ -15,26 +15,41 @@ DROP FUNCTION assise.analytics_track;
 CREATE FUNCTION assise.analytics_track(
     uuids uuid[], events text[], ids text[], ats timestamptz[], sents text[], sessions text[],
     traffics text[], properties text[], is_history boolean DEFAULT false
-) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    WITH given AS (
-        SELECT DISTINCT ON (uuid) * FROM unnest(uuids, events, ids, ats, sents, sessions, traffics, properties)
-            WITH ORDINALITY AS g (uuid, event, distinct_id, at, sent, session, traffic, properties, place)
-        WHERE NOT EXISTS (
-            SELECT FROM assise.analytics_erased AS x WHERE x.id = sha256(convert_to(distinct_id, 'UTF8')) AND g.at <= x.at
-        )
-        ORDER BY uuid, place
-    ), fresh AS (
+) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    has_erased constant boolean := EXISTS (SELECT FROM assise.analytics_erased);
+    fresh uuid[];
+BEGIN
+    -- In the order of uuids: two transactions with the same events wait for each other in one order.
+    WITH kept AS (
         INSERT INTO assise.analytics_seen (uuid, arrived)
-        SELECT uuid, CASE WHEN is_history THEN 'infinity' ELSE now() END FROM given ORDER BY uuid
-        ON CONFLICT DO NOTHING RETURNING uuid
-    ), kept AS (
+        SELECT g.uuid, CASE WHEN is_history THEN 'infinity' ELSE now() END
+        FROM unnest(uuids, ids, ats) AS g (uuid, distinct_id, at)
+        WHERE NOT (has_erased AND EXISTS (
+            SELECT FROM assise.analytics_erased AS x WHERE x.id = sha256(convert_to(g.distinct_id, 'UTF8')) AND g.at <= x.at
+        ))
+        ORDER BY g.uuid ON CONFLICT DO NOTHING RETURNING uuid
+    )
+    SELECT array_agg(uuid) INTO fresh FROM kept;
+    IF cardinality(fresh) = cardinality(uuids) THEN
+        INSERT INTO assise.analytics_events
+            (uuid, event, distinct_id, at, sent, arrived, session, traffic, properties)
+        SELECT g.uuid, g.event, g.distinct_id, g.at, g.sent, CASE WHEN is_history THEN g.at ELSE now() END, g.session, g.traffic, g.properties::jsonb
+        FROM unnest(uuids, events, ids, ats, sents, sessions, traffics, properties)
+            AS g (uuid, event, distinct_id, at, sent, session, traffic, properties);
+    ELSIF cardinality(fresh) > 0 THEN
         INSERT INTO assise.analytics_events
             (uuid, event, distinct_id, at, sent, arrived, session, traffic, properties)
         SELECT uuid, event, distinct_id, at, sent, CASE WHEN is_history THEN at ELSE now() END, session, traffic, properties::jsonb
-        FROM given JOIN fresh USING (uuid) ORDER BY place
-        RETURNING 1
-    )
-    SELECT count(*) FROM kept
+        FROM (
+            SELECT DISTINCT ON (uuid) g.* FROM unnest(uuids, events, ids, ats, sents, sessions, traffics, properties)
+                WITH ORDINALITY AS g (uuid, event, distinct_id, at, sent, session, traffic, properties, place)
+            JOIN unnest(fresh) AS f (uuid) USING (uuid) ORDER BY uuid, place
+        ) AS given ORDER BY place;
+    END IF;
+    RETURN coalesce(cardinality(fresh), 0);
+END
 $$;
 REVOKE ALL ON FUNCTION assise.analytics_track FROM PUBLIC;
 

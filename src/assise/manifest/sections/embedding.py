@@ -20,12 +20,16 @@ _SMALLEST, _LARGEST = 20, 2_000
 
 
 class ServerModel(Keyed):
-    """A model of a server that speaks OpenAI's protocol; `api_key` may name a variable."""
+    """A model of a server that speaks OpenAI's protocol; `api_key` may name a variable.
+
+    has_purposes: the server is told whether a text is a query or a passage, as `input_type`.
+    """
 
     base_url: str = "https://api.openai.com/v1"
     model: str
     dimensions: int | None = None
     api_key: str = "${OPENAI_API_KEY:-}"
+    has_purposes: bool = False
 
 
 class NamedEmbedder(Keyed):
@@ -108,13 +112,14 @@ _SERVER: Mapping[str, Schema] = {
         "model": {"type": "string"},
         "dimensions": {"type": "integer"},
         "api_key": {"type": "string"},
+        "has_purposes": {"type": "boolean"},
     },
 }
 MEANING = Key(
     "search",
     "manifest",
     help="what turns texts into vectors: embedder is local, {openai: {base_url, model,"
-    " dimensions, api_key}} or {onnx: FOLDER}",
+    " dimensions, api_key, has_purposes}} or {onnx: FOLDER}",
     affects="schema",
     type=Meaning,
     is_secret=True,

@@ -36,9 +36,6 @@ from assise.types.jsonb import JsonbObject
 from assise.types.table import is_array
 from assise.types.wire import Cell
 
-KeyOrders = dict[tuple[str, ...], tuple[str, ...]]
-"""The keys of an object as jsonb sorts them -> in the order in which they are given back."""
-
 _Field = tuple[bytes, Element]
 _BuildNoted = Callable[[Cell | None, Json], Element | None]
 """The cell of a column and the note beside it -> the value; None for a field that is absent."""
@@ -61,15 +58,12 @@ class DocumentBuilder:
 
     A strict one refuses what shred would not have written: a numeric with another scale,
     microseconds, a value both in its cell and in `_extra`, an `_extra` with nothing to say.
-
-    `orders` says in which order a strict one gives back the fields of an object in jsonb.
     """
 
     def __init__(self, tree: Tree, *, is_strict: bool) -> None:
         self.tree, self._is_strict = tree, is_strict
-        self.orders: KeyOrders = {}
         form = tree.form
-        self._read_jsonb = form.strict_reader(self._order) if is_strict else form.read
+        self._read_jsonb = form.strict_reader() if is_strict else form.read
         self._builds: dict[int, _BuildLevel] = {}
         for i in reversed(range(len(tree.layouts))):
             self._builds[i] = self._compile(tree.roots[i])
@@ -94,10 +88,6 @@ class DocumentBuilder:
             return codec.decode
         decode = codec.decode_strictly
         return decode if is_array(column.type) else lru_cache(_CACHED)(decode)
-
-    def _order(self, found: JsonbObject) -> JsonbObject:
-        keys = self.orders.get(tuple(found))
-        return found if keys is None else {key: found[key] for key in keys}
 
     def _name(self, key: bytes) -> str:
         return self.tree.form.escapes.escape(key.decode())

@@ -24,18 +24,26 @@ TABLES = ("models", "sources", "changed")
 FUNCTION = "search_by_meaning"
 BY_MEANING = "text, text, text[], integer, jsonb, text, jsonb"
 MODEL = "search_model"
+SIMILAR = "search_similar"
+CALLED = {
+    FUNCTION: ("by_meaning", BY_MEANING),
+    SIMILAR: ("similar", "text, jsonb, text[], integer, jsonb, double precision"),
+    MODEL: ("model", ""),
+}
+"""The functions that users call, each with its block and the types of its arguments."""
+
 SIGNATURES = {"withdraw": "text, jsonb[], boolean", "near": "text, text, integer, jsonb, jsonb"}
 MOST_COVERED = 1_300
 """Dimensions up to which a vector fits into an entry of an index: a third of a page."""
 
 FUSED = (
     "((1 - _model.weight) * m.by_word::int * coalesce(m.share / nullif(b.best, 0), 0)"
-    " + _model.weight * m.by_vector::int"
-    " * coalesce((m.cosine - b.low) / nullif(b.high - b.low, 0), (b.high = b.low)::int, 0))"
+    " + _model.weight * m.by_vector::int * greatest(coalesce("
+    "(m.cosine - b.low) / nullif(b.high - b.low, 0), (m.cosine = b.high)::int, 0), 0))"
     " / nullif((1 - _model.weight) * m.by_word::int + _model.weight * m.by_vector::int, 0)"
 )
 """The score of a row: what it has of the best score by words, and where its cosine lies between the
-lowest and the highest one, with the model's weight; of a table that has only one, that one."""
+hundredth and the highest one, with the model's weight; of a table that has only one, that one."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ class Embedded:
 
     def scope_of(self, row: str) -> str:
         """Whose rows a row is found among: its table and owner; NULL where it is deleted."""
-        begin = quote_text(json.dumps(self.name, ensure_ascii=False))
+        begin = f"{quote_text(json.dumps(self.name, ensure_ascii=False))}::text"
         condition = self.condition
         owner = f" || {row}.{quote(condition.column)}::text" if condition else ""
         live = self.rules.live(self.name, row).removeprefix(" AND ")
@@ -145,7 +153,7 @@ def name_parts(schema: str) -> dict[str, str]:
     """The names of the tables and functions, qualified."""
     kinds = (*TABLES, *SIGNATURES)
     names = {kind: quote(schema, f"_meaning_{kind}") for kind in kinds}
-    return {**names, "by_meaning": quote(schema, FUNCTION), "model": quote(schema, MODEL)}
+    return {**names, **{block: quote(schema, name) for name, (block, _) in CALLED.items()}}
 
 
 @dataclass(frozen=True)
@@ -173,14 +181,14 @@ class MeaningObjects:
             parts = {**self._parts, **_list_parts(table)}
             yield self._function(table.made("note"), "", MEANING["note"], parts)
             yield from _list_triggers(table)
-        yield self._function(FUNCTION, BY_MEANING, MEANING["by_meaning"], self._parts)
-        yield self._function(MODEL, "", MEANING["model"], self._parts)
+        for name, (block, arguments) in CALLED.items():
+            yield self._function(name, arguments, MEANING[block], self._parts)
         yield from self._list_grants()
 
     def _list_grants(self) -> Iterator[Managed]:
         if not self.rules.has_rules or self.rules.is_forced:
             return
-        for name, arguments in {FUNCTION: BY_MEANING, MODEL: ""}.items():
+        for name, (_, arguments) in CALLED.items():
             function = f"{quote(self.rules.schema, name)}({arguments})"
             for role in ("app", "admin"):
                 to = quote(role_name(self.rules.prefix, role))
@@ -270,6 +278,13 @@ def _list_parts(table: Embedded) -> dict[str, str]:
         "same_a_t": table.rows.same("a", "t"),
         "unchanged_a_t": same,
     }
+
+
+def call_similar(schema: str | None) -> str:
+    """The statement that finds rows like a row."""
+    function = quote(schema, SIMILAR) if schema else SIMILAR
+    arguments = "%(table)s, %(id)s::jsonb, %(tables)s::text[], %(limit)s, %(filters)s::jsonb"
+    return f"SELECT * FROM {function}({arguments}, %(threshold)s) ORDER BY place"
 
 
 def write_statement(table: Embedded, name: str, passages: str = "") -> str:

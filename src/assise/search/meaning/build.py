@@ -22,7 +22,7 @@ from assise.schema.search.meaning import (
 )
 from assise.schema.sql import quote
 from assise.search.meaning.embedder import Embedder, measure_scale, write_vector
-from assise.search.meaning.passages import Passage, compose, cut
+from assise.search.meaning.passages import Passage, compose, count_tokens, cut
 
 ROWS = 100
 """Rows of a batch."""
@@ -88,15 +88,24 @@ class PassageBuilder:
         Raises:
             BusyError: another session does. EmbedderError: the model cannot be run.
         """
-        rules = self.tables[0].rules
-        key = f"assise meaning {rules.schema}"
-        with locks.hold(self.connection, key, patience_s=patience_s), _as_owner(self):
+        with self.alone(patience_s):
             self.begin()
             spent = {table.name: self._embed_table(table) for table in self.tables}
             if not self.should_stop():
                 self.switch()
                 self.tidy(is_changed=any(each.passages for each in spent.values()))
         return spent
+
+    @contextmanager
+    def alone(self, patience_s: float = 60) -> Iterator[None]:
+        """Nobody else embeds the tables of this schema meanwhile; what is made is the owner's.
+
+        Raises:
+            BusyError: another session does.
+        """
+        key = f"assise meaning {self.tables[0].rules.schema}"
+        with locks.hold(self.connection, key, patience_s=patience_s), _as_owner(self):
+            yield
 
     def begin(self) -> None:
         """Make the table of the model's passages, and note all rows of tables that it has not."""
@@ -131,12 +140,33 @@ class PassageBuilder:
         """How many rows of a table have changed."""
         return int(str(self._run(table, "count_changed", source=table.name)[0][0]))
 
+    def estimate(self) -> tuple[int, int]:
+        """How many texts are new, and about how many tokens they have; all changed rows are read."""
+        texts = tokens = 0
+        for table in self.tables:
+            after = None
+            while noted := self._list_changed(table, after):
+                after = str(noted[-1][0])
+                passages = self._read(table, [str(key) for key, _ in noted])
+                new = {each.hash: each.embedded for row in passages.values() for each in row}
+                for hashed, _ in self._run(table, "known_vectors", hashes=[*new]):
+                    new.pop(bytes(cast("bytes", hashed)), None)
+                texts += len(new)
+                tokens += sum(map(count_tokens, new.values()))
+        return texts, tokens
+
+    def _list_changed(self, table: Embedded, after: str | None) -> list[tuple[object, ...]]:
+        values = {"source": table.name, "after": after, "limit": ROWS}
+        return self._run(table, "list_changed", **values)
+
     def read_state(self, table: Embedded) -> PassageState:
-        """How far a table is embedded by this model."""
+        """How far a table is embedded by the model whose vectors queries read."""
         waiting, since = self._run(table, "count_changed", source=table.name)[0]
-        passages, stale = 0, 0
-        if self._find_models():
-            found = self._run(table, "count_passages", source=table.name)[0]
+        models = self._run(table, "list_models")
+        places = [str(place) for _, place, _, is_active, _ in models if is_active]
+        passages = stale = 0
+        for place in places:
+            found = self._run(table, "count_passages", place, source=table.name)[0]
             passages, stale = int(str(found[0])), int(str(found[1]))
         noted = since if isinstance(since, datetime) else None
         return PassageState(table.name, passages, stale, int(str(waiting)), noted)
@@ -176,8 +206,7 @@ class PassageBuilder:
         spent, after, size = Spent(), None, self.count_waiting(table)
         models = self._find_models()
         while not self.should_stop():
-            values = {"source": table.name, "after": after, "limit": ROWS}
-            noted = self._run(table, "list_changed", **values)
+            noted = self._list_changed(table, after)
             if not noted:
                 break
             after = str(noted[-1][0])

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from assise.manifest.sections.embedding import Meaning
+from assise.manifest.sections.embedding import Meaning, NamedEmbedder
 from assise.search.meaning.embedder import Embedder
 from assise.search.meaning.local import LocalEmbedder
+from assise.search.meaning.onnx import OnnxEmbedder
+from assise.search.meaning.served import ServedEmbedder
+from assise.settings import expand
+
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def open_embedder(meaning: Meaning, folder: Path) -> Embedder:
-    """The embedder of a manifest that lies in `folder`; nothing is started before it is used."""
-    del meaning, folder
+    """The embedder of a manifest that lies in `folder`; nothing is started before it is used.
+
+    Raises:
+        UsageError: the key names a variable that is not set.
+    """
+    embedder = meaning.embedder
+    if isinstance(embedder, NamedEmbedder) and embedder.openai is not None:
+        return ServedEmbedder(embedder.openai, expand(embedder.openai.api_key))
+    if isinstance(embedder, NamedEmbedder) and embedder.onnx is not None:
+        return OnnxEmbedder(folder / expand(embedder.onnx))
     return LocalEmbedder()
 
 
@@ -26,3 +40,22 @@ def describe_embedder(meaning: Meaning) -> str:
 def read_embedder(described: str) -> Meaning:
     """The part of a manifest that `describe_embedder` wrote."""
     return Meaning.model_validate_json(described)
+
+
+def describe_cost(embedder: Embedder, texts: int, tokens: int) -> str:
+    """What is asked before texts go to another machine; empty where they do not.
+
+    >>> describe_cost(LocalEmbedder(), 10, 100)
+    ''
+    """
+    if not isinstance(embedder, ServedEmbedder) or not texts:
+        return ""
+    address = urlsplit(embedder.server.base_url)
+    if address.hostname in LOCAL_HOSTS:
+        return ""
+    price, name = embedder.price, embedder.server.model
+    cost = "" if price is None else f", for about ${max(tokens * price / 1e6, 0.01):,.2f}"
+    return (
+        f"{texts:,} texts of about {tokens:,} tokens go to {address.hostname}, to be embedded by"
+        f" {name}{cost}"
+    )

@@ -11,9 +11,10 @@ from assise.manifest.sections.embedding import EMBED, Embed
 from assise.manifest.sections.search import SEARCH, Search
 from assise.postgres.asking import Asking
 from assise.postgres.pool import Record
+from assise.schema.search.meaning import call_similar
 from assise.schema.search.searched import select_hits
 from assise.search.meaning.passages import Passage, compose, cut
-from assise.search.query import Request, ask
+from assise.search.query import Request, ask, check_tables
 from assise.search.snippet import fold
 
 
@@ -67,6 +68,46 @@ def retrieve(
         UsageError: a table is not searched.
     """
     hits = yield ask(manifest, request, schema)
+    passages = yield from _read_passages(
+        manifest, hits, schema, question=request.text, per_row=per_row
+    )
+    return passages
+
+
+def find_similar(
+    manifest: Manifest,
+    table: str,
+    key: object,
+    *,
+    types: Sequence[str] | None = None,
+    limit: int = 10,
+    similarity_threshold: float = 0,
+    schema: str | None = None,
+) -> Asking[list[FoundPassage]]:
+    """The rows that are most like a row of `table`, with their passages that are nearest to it.
+
+    Nothing is like a row that the session does not see, or that has no passages yet.
+
+    Raises:
+        UsageError: a table is not searched by meaning.
+    """
+    check_tables(manifest, [table, *(types or ())], "semantic")
+    parameters = {
+        "table": table,
+        "id": json.dumps([*key] if isinstance(key, list | tuple) else [key], default=str),
+        "tables": None if types is None else [*types],
+        "limit": limit,
+        "filters": "{}",
+        "threshold": similarity_threshold,
+    }
+    hits = yield call_similar(schema), parameters
+    passages = yield from _read_passages(manifest, hits, schema, question="", per_row=1)
+    return passages
+
+
+def _read_passages(
+    manifest: Manifest, hits: Sequence[Record], schema: str | None, *, question: str, per_row: int
+) -> Asking[list[FoundPassage]]:
     found: dict[int, list[FoundPassage]] = {}
     for table in dict.fromkeys(str(hit["table"]) for hit in hits):
         own = [hit for hit in hits if hit["table"] == table]
@@ -74,9 +115,7 @@ def retrieve(
         rows = yield select_hits(manifest, table, schema), {"keys": keys}
         for row in rows:
             hit = own[int(row["_place"]) - 1]
-            found[int(hit["place"])] = _list_passages(
-                manifest, hit, row, request.text, per_row=per_row
-            )
+            found[int(hit["place"])] = _list_passages(manifest, hit, row, question, per_row=per_row)
     passages = [each for place in sorted(found) for each in found[place]]
     return sorted(passages, key=lambda each: -each.relevance_score)
 

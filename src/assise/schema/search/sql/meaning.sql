@@ -282,7 +282,9 @@ BEGIN
             SELECT l.*, least(greatest((l.cosine - _model.query_middle) / (_model.query_top - _model.query_middle), 0), 1) AS alike
             FROM jsonb_to_recordset(_legs) AS l (name text, key jsonb, share float8, cosine float8, passages jsonb, by_word bool, by_vector bool)
         ), bounds AS (
-            SELECT max(m.share) AS best, max(m.cosine) AS high, min(m.cosine) AS low FROM measured AS m
+            SELECT max(m.share) AS best, max(m.cosine) AS high,
+                (SELECT min(n.cosine) FROM (SELECT n.cosine FROM measured AS n ORDER BY n.cosine DESC NULLS LAST LIMIT _depth) AS n) AS low
+            FROM measured AS m
         ), fused AS MATERIALIZED (
             SELECT m.*, CASE _method WHEN 'semantic' THEN m.alike ELSE {fused} END AS value FROM measured AS m, bounds AS b
         ), ordered AS MATERIALIZED (
@@ -297,6 +299,47 @@ BEGIN
             round(o.alike::numeric, 4)::float8, round(o.cosine::numeric, 4)::float8, o.share, o.passages
         FROM ordered AS o, begun AS b WHERE o.at > b.at AND o.at <= b.at + _limit
         ORDER BY o.at;
+END
+$body$
+
+-- similar --
+CREATE FUNCTION {similar}(of_table text, id jsonb, tables text[] DEFAULT NULL, "limit" int4 DEFAULT 10, filters jsonb DEFAULT '{}', threshold float8 DEFAULT 0)
+RETURNS TABLE (place int4, "table" text, key jsonb, score float8, next text, similarity float8, cosine float8, keyword float8, passages jsonb)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+#variable_conflict use_variable
+DECLARE
+    _known jsonb := {known};
+    _source text := of_table;
+    _tables text[] := coalesce(tables, ARRAY[_source]);
+    _limit int4 := least(greatest(coalesce("limit", 10), 0), 100);
+    _model {models}; _name text; _vector text; _found jsonb := '[]';
+BEGIN
+    SELECT e INTO _name FROM unnest(_tables || _source) AS e WHERE NOT _known ? e;
+    IF FOUND THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('the table %L is not searched by meaning', _name);
+    END IF;
+    SELECT * INTO _model FROM {models} AS m WHERE m.is_active;
+    IF NOT FOUND OR jsonb_typeof(id) IS DISTINCT FROM 'array' THEN
+        RETURN;
+    END IF;
+    EXECUTE format('SELECT {v}.l2_normalize({v}.avg(v))::text FROM %s WHERE source = $1 AND key = $2 AND scope IS NOT NULL', _model.place)
+    INTO _vector USING _source, id;
+    -- What its user does not see is as what is not there.
+    IF _vector IS NULL OR NOT EXISTS (SELECT FROM {near}(_source, _vector, 1, '{}', jsonb_build_array(id))) THEN
+        RETURN;
+    END IF;
+    FOREACH _name IN ARRAY _tables LOOP
+        _found := _found || (
+            SELECT coalesce(jsonb_agg(jsonb_build_object('name', _name, 'key', n.key, 'cosine', n.cosine, 'passages', n.passages)), '[]')
+            FROM {near}(_name, _vector, _limit + 1, coalesce(filters, '{}')) AS n WHERE NOT (_name = _source AND n.key = id)
+        );
+    END LOOP;
+    RETURN QUERY
+        SELECT (row_number() OVER (ORDER BY f.cosine DESC, f.name, f.key))::int4, f.name, f.key, round(a.alike::numeric, 4)::float8, NULL::text,
+            round(a.alike::numeric, 4)::float8, round(f.cosine::numeric, 4)::float8, NULL::float8, f.passages
+        FROM jsonb_to_recordset(_found) AS f (name text, key jsonb, cosine float8, passages jsonb),
+            LATERAL (SELECT least(greatest((f.cosine - _model.passage_middle) / (1 - _model.passage_middle), 0), 1) AS alike) AS a
+        WHERE a.alike >= coalesce(threshold, 0) ORDER BY 1 LIMIT _limit;
 END
 $body$
 

@@ -1,4 +1,4 @@
-"""Documents gathered column by column: what the strict assembler gives, or nothing."""
+"""Documents that the crate assembles: what the strict assembler gives, or nothing."""
 
 from __future__ import annotations
 
@@ -21,12 +21,10 @@ from tests.rows.rebuild import read_manifest, rows_of
 from assise.documents.extjson import WORDS
 from assise.errors import AssiseError
 from assise.manifest.layout import Layout
+from assise.native import find_native
 from assise.rows.assemble import Assembler
-from assise.rows.columnar.assemble import ColumnarAssembler
-from assise.rows.document.build import DocumentBuilder
 from assise.rows.model import ChildRows, Row
 from assise.rows.shred import Shredder
-from assise.rows.tree import build_tree
 from assise.types.wire import Cell
 
 
@@ -66,10 +64,11 @@ def assemble(assembler: Assembler, row: Row, child_rows: ChildRows) -> bytes | N
 
 
 def strict_assembler(layout: Layout, root: str = "t") -> Assembler:
-    """An assembler that takes the columnar path for every document that it can."""
-    return Assembler(layout, root, is_strict=True, min_group=1)
+    """A strict assembler, which takes the native way."""
+    return Assembler(layout, root, is_strict=True)
 
 
+pytestmark = pytest.mark.skipif(find_native() is None, reason="assise-native is not installed")
 ASSEMBLED = [0, 0]
 
 
@@ -80,7 +79,7 @@ def some_are_assembled() -> Iterator[None]:
 
 
 @given(migrations(), st.data())
-def test_documents_of_columns_are_those_of_the_document_path(
+def test_documents_of_the_crate_are_those_of_the_document_path(
     migration: tuple[object, list[bytes]], data: st.DataObject
 ) -> None:
     plain, raws = migration
@@ -91,13 +90,13 @@ def test_documents_of_columns_are_those_of_the_document_path(
     pairs = [rows_of(batch, shredder, number) for number in range(len(batch.offsets))]
     loaded = [raws[offset] for offset in batch.offsets]
     rows, child_rows = [row for row, _ in pairs], [found for _, found in pairs]
-    found = assembler.assemble_alike(loaded, rows, child_rows)
+    found = assembler.assemble_all(loaded, rows, child_rows)
     for raw, document in zip(loaded, found, strict=True):
         ASSEMBLED[0] += 1
         ASSEMBLED[1] += document is not None
         assert document is None or differences(raw, document) == []
     changed = [change(row, rows, data) for row in rows]
-    found = assembler.assemble_alike(loaded, changed, copy.deepcopy(child_rows))
+    found = assembler.assemble_all(loaded, changed, copy.deepcopy(child_rows))
     for row, of_row, document in zip(changed, child_rows, found, strict=True):
         if document is not None:
             expected = assemble(assembler, row, of_row)
@@ -161,15 +160,6 @@ def notes(**fields: object) -> Cell:
         (EXTRA, notes(odd={"$date": "2024-01-01T10:00:00.000Z"})),
         (PRICE, bytes.fromhex("0001000000000002000a")),  # 10.00
         (AT, (1).to_bytes(8)),
-        (OWNER, bytes(16)),
-        *(
-            (OWNER, bytes.fromhex(text))
-            for text in ("507f1f77bcf896cd8799439011000000", "507f1f77bcf886cd9799439011000000")
-        ),
-        *(
-            (OWNER, bytes.fromhex(f"507f1f77bcf886cd8799439011{text}"))
-            for text in ("010000", "000100", "000001")
-        ),
     ],
 )
 def test_what_a_load_does_not_write_is_left_to_the_document_path(place: int, cell: bytes) -> None:
@@ -177,13 +167,40 @@ def test_what_a_load_does_not_write_is_left_to_the_document_path(place: int, cel
     shredder, assembler = Shredder(manifest.layout, "t"), strict_assembler(manifest.layout)
     raw = bson.encode(LIKE)
     row, child_rows = rows_of(shredder.shred([(0, raw)]), shredder, 0)
-    assert assembler.assemble_alike([raw], [row], [child_rows]) == [raw]
+    assert assembler.assemble_all([raw], [row], [child_rows]) == [raw]
     changed = [*row]
     changed[place] = Cell(cell)
-    assert assembler.assemble_alike([raw, raw], [row, changed], [child_rows, child_rows]) == [
+    assert assembler.assemble_all([raw, raw], [row, changed], [child_rows, child_rows]) == [
         raw,
         None,
     ]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        bytes(16),
+        *map(
+            bytes.fromhex,
+            ("507f1f77bcf896cd8799439011000000", "507f1f77bcf886cd9799439011000000"),
+        ),
+        *(
+            bytes.fromhex(f"507f1f77bcf886cd8799439011{text}")
+            for text in ("010000", "000100", "000001")
+        ),
+    ],
+)
+def test_a_uuid_of_no_object_id_is_a_binary(cell: bytes) -> None:
+    manifest = read_manifest({"assise": 1, "name": "a", "tables": TABLES})
+    shredder, assembler = Shredder(manifest.layout, "t"), strict_assembler(manifest.layout)
+    raw = bson.encode(LIKE)
+    row, child_rows = rows_of(shredder.shred([(0, raw)]), shredder, 0)
+    changed = [*row]
+    changed[OWNER] = Cell(cell)
+    [found] = assembler.assemble_all([raw], [changed], [child_rows])
+    assert found is not None
+    assert differences(assembler.assemble(changed, child_rows), found) == []
+    assert bson.decode(found)["owner"] == bson.Binary(cell, 4)
 
 
 def renumber(rows: list[Row], last: int) -> None:
@@ -204,14 +221,14 @@ def test_child_rows_without_their_place_are_left_to_the_document_path(table: int
     raw = bson.encode(LIKE)
     row, child_rows = rows_of(shredder.shred([(0, raw)]), shredder, 0)
     last = shredder.layouts[table].key_width - 1
-    assert assembler.assemble_alike([raw], [row], [child_rows]) == [raw]
+    assert assembler.assemble_all([raw], [row], [child_rows]) == [raw]
     for harm in CHANGES:
         changed = copy.deepcopy(child_rows)
         harm(next(iter(changed[table].values())), last)
-        assert assembler.assemble_alike([raw], [row], [changed]) == [None]
+        assert assembler.assemble_all([raw], [row], [changed]) == [None]
     elsewhere = copy.deepcopy(child_rows)
     elsewhere[table][b"\0\0\0\5" * table] = elsewhere[table].pop(next(iter(elsewhere[table])))
-    assert assembler.assemble_alike([raw], [row], [elsewhere]) == [None]
+    assert assembler.assemble_all([raw], [row], [elsewhere]) == [None]
 
 
 def test_jsonb_is_given_back_in_the_order_of_its_source() -> None:
@@ -236,7 +253,7 @@ def test_jsonb_is_given_back_in_the_order_of_its_source() -> None:
     pairs = [rows_of(batch, shredder, n) for n in range(20)]
     rows = [[*row[:1], Cell(b"\1" + sort_as_jsonb(row[1])), *row[2:]] for row, _ in pairs]
     assert rows != [row for row, _ in pairs]
-    assert assembler.assemble_alike(raws, rows, [found for _, found in pairs]) == raws
+    assert assembler.assemble_all(raws, rows, [found for _, found in pairs]) == raws
 
 
 def sort_as_jsonb(cell: bytes | None) -> bytes:
@@ -267,7 +284,7 @@ def test_the_order_of_elements_is_learnt_from_all_of_the_sample() -> None:
     batch = shredder.shred(list(enumerate(raws)))
     pairs = [rows_of(batch, shredder, n) for n in range(2)]
     rows = [row for row, _ in pairs]
-    assert assembler.assemble_alike(raws, rows, [found for _, found in pairs]) == raws
+    assert assembler.assemble_all(raws, rows, [found for _, found in pairs]) == raws
 
 
 JSONB_TABLES = {
@@ -303,24 +320,25 @@ def test_a_key_that_is_not_escaped_is_none_of_the_document(word: str, is_note: b
         assert unescaped != sorted_cells
         changed = [key, *unescaped]
         assembler = strict_assembler(manifest.layout)
-        found, *_ = assembler.assemble_alike(raws, [changed] * 20, [child_rows] * 20)
+        found, *_ = assembler.assemble_all(raws, [changed] * 20, [child_rows] * 20)
         for again in (found, assemble(assembler, changed, child_rows)):
             assert again is None or differences(raws[n], again)  # {"$code": "x"} is code
 
 
-@pytest.mark.parametrize(
-    "manifest",
-    [
-        {"assise": 1, "name": "a", "tables": TABLES},
-        {"assise": 1, "name": "a", "tables": JSONB_TABLES},
-    ],
-)
-def test_what_is_no_bson_teaches_nothing(manifest: object) -> None:
-    builder = DocumentBuilder(build_tree(read_manifest(manifest).layout, "t"), is_strict=True)
+def test_a_source_that_is_no_bson_changes_no_more_than_an_order() -> None:
+    manifest = read_manifest({"assise": 1, "name": "a", "tables": TABLES})
+    shredder, assembler = Shredder(manifest.layout, "t"), strict_assembler(manifest.layout)
     good = bson.encode(LIKE)
-    for i in range(4, len(good)):
-        for byte in (0, 1, 3, 4, 0x20, 0xFF):
-            ColumnarAssembler(builder, [good, good[:i] + bytes([byte]) + good[i + 1 :]] * 8)
+    row, child_rows = rows_of(shredder.shred([(0, good)]), shredder, 0)
+    broken = [
+        good[:i] + bytes([byte]) + good[i + 1 :]
+        for i in range(len(good))
+        for byte in (0, 1, 3, 4, 0x20, 0xFF)
+    ]
+    count = len(broken)
+    for found in assembler.assemble_all(broken, [row] * count, [child_rows] * count):
+        assert found is not None
+        assert differences(good, found) == []
 
 
 @pytest.mark.parametrize("size", [1, 1 << 20])

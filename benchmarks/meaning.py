@@ -1,0 +1,175 @@
+"""Measure search by meaning: nDCG@10 by method, and the speed of embedders and of a large table.
+
+    python benchmarks/meaning.py relevance FOLDER [--only cnil_fr] [--cache FOLDER]
+    python benchmarks/meaning.py speed
+
+FOLDER holds one folder a collection, as for search_relevance.py. All are measured with the embedder
+`local` and the default configuration; the vectors are kept in --cache, so that a run that was stopped
+goes on. Reciprocal rank fusion (k = 60) of the same two rankings stands beside; intervals are of a
+paired bootstrap over the queries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from time import perf_counter
+
+from assise.project import Project
+from assise.search.asker import Asker
+from assise.search.evaluate import evaluate
+from assise.search.judgements import Rank, read_judgements, read_queries
+from assise.search.meaning.build import PassageBuilder, Using
+from assise.search.meaning.embedder import Purpose, Vector, write_vector
+from assise.search.meaning.keep import open_builder
+from assise.search.meaning.local import DIMENSIONS, LocalEmbedder
+from assise.search.meaning.verbs import Embedders
+from assise.search.query import Embedding, Method, Request
+
+TABLE = """  {name}:
+    collection: {name}
+    primary_key: id
+    search: {{title: title, body: text, language: {language}}}
+    embed: [title, text]
+    columns: {{id: {{type: text, from: _id}}, title: text, text: text}}
+"""
+DEPTH = 100
+
+
+class KeptEmbedder(LocalEmbedder):
+    """The local embedder, whose vectors are kept in a file: 32 bytes of hash, then the vector."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.file, self.known = file, dict[bytes, Vector]()
+        size = 32 + 4 * DIMENSIONS
+        data = file.read_bytes() if file.exists() else b""
+        for at in range(0, len(data) - size + 1, size):
+            self.known[data[at : at + 32]] = array("f", data[at + 32 : at + size])
+
+    def embed(self, texts: Sequence[str], purpose: Purpose) -> list[Vector]:
+        keys = [sha256(f"{purpose}\0{text}".encode()).digest() for text in texts]
+        for key, text in zip(keys, texts, strict=True):
+            if key not in self.known:
+                (vector,) = super().embed([text], purpose)
+                with self.file.open("ab") as out:
+                    out.write(key + vector.tobytes())
+                self.known[key] = vector
+        return [self.known[key] for key in keys]
+
+
+@contextmanager
+def load(folder: Path, name: str, language: str, embedder: KeptEmbedder) -> Iterator[Project]:
+    """A project with one collection, indexed and embedded."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="assise-bench-") as place:
+        Path(place).chmod(0o755)
+        source = Path(place) / "dump"
+        source.mkdir()
+        (source / f"{name}.jsonl").write_bytes((folder / name / "corpus.jsonl").read_bytes())
+        head = "assise: 1\nname: relevance\npostgres: embedded\ntables:\n"
+        (Path(place) / "assise.yaml").write_text(head + TABLE.format(name=name, language=language))
+        project = Project(Path(place))
+        try:
+            assert project.migrate(str(source), confirm=lambda _: True).exit_code == 0
+            project.search.build()
+            with project.search.open_tables() as (connection, tables):
+                plain = open_builder(connection, tables, Embedders(Path(place)))
+                using = Using(embedder, '{"embedder": "local"}')
+                print(PassageBuilder(connection, plain.tables, using, {}).build(), flush=True)
+            yield project
+        finally:
+            project.workspace.embedded.stop(immediate=True)
+
+
+def rank(
+    asker: Asker, vectors: Mapping[str, Embedding], name: str, method: Method, text: str, limit: int
+) -> list[tuple[str, float]]:
+    """The ids of the best rows."""
+    vector = None if method == "keyword" else vectors[text]
+    request = Request(text, [name], limit, method=method, vector=vector, is_raw=vector is None)
+    return [(str(hit["key"][0]), -n) for n, hit in enumerate(asker.rank(request))]
+
+
+def fuse(legs: Sequence[Rank], text: str, limit: int) -> list[tuple[str, float]]:
+    """Reciprocal rank fusion of the best hundred of each, k = 60 (Cormack et al., SIGIR 2009)."""
+    scores = defaultdict[str, float](float)
+    for leg in legs:
+        for place, (row, _) in enumerate(leg(text, DEPTH), 1):
+            scores[row] += 1 / (60 + place)
+    return sorted(scores.items(), key=lambda each: -each[1])[:limit]
+
+
+def measure(project: Project, folder: Path, name: str, embedder: KeptEmbedder) -> None:
+    """Print nDCG@10 of each method, and by how much hybrid exceeds each other."""
+    queries = read_queries(folder / name / "queries.jsonl")
+    found = embedder.embed([*queries.values()], "query")
+    model = embedder.model.full_name
+    written = (Embedding(model, write_vector(each)) for each in found)
+    vectors = dict(zip(queries.values(), written, strict=True))
+    with project.search.open_asker(role="admin") as asker:
+        names: list[Method] = ["hybrid", "keyword", "semantic"]
+        methods: dict[str, Rank] = {
+            method: partial(rank, asker, vectors, name, method) for method in names
+        }
+        methods["rrf"] = partial(fuse, [methods["keyword"], methods["semantic"]])
+        result = evaluate(methods, queries, read_judgements(folder / name / "qrels.tsv"))
+    for each in result.methods:
+        mean, gain = each.measures["nDCG@10"], each.gain["nDCG@10"]
+        print(
+            f"{name:10} {each.name:9} {mean.mean:.4f}  hybrid exceeds it by {-gain.mean:+.4f}"
+            f" ({-gain.high:+.4f} to {-gain.low:+.4f})",
+            flush=True,
+        )
+
+
+def measure_speed() -> None:
+    """Print texts a second."""
+    embedder = LocalEmbedder()
+    embedder.embed(["warm"], "query")
+    words = "a text of a few words about the weather and the sea "
+    for kind, text, count in (
+        ("queries, one by one", words[:40], 100),
+        ("texts of 200 characters", words * 4, 64),
+        ("texts of 1,400 characters", words * 27, 16),
+    ):
+        started = perf_counter()
+        if kind.startswith("queries"):
+            for n in range(count):
+                embedder.embed([f"{text} {n}"], "query")
+        else:
+            embedder.embed([f"{n} {text}" for n in range(count)], "passage")
+        print(f"local, {kind}: {count / (perf_counter() - started):.1f} a second", flush=True)
+    embedder.close()
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["relevance", "speed"])
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--french", default="cnil_fr")
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "meaning-bench")
+    options = parser.parse_args()
+    if options.what == "speed":
+        measure_speed()
+        return
+    options.cache.mkdir(exist_ok=True)
+    for name in sorted(each.parent.name for each in options.folder.glob("*/qrels.tsv")):
+        if options.only in {"", name}:
+            embedder = KeptEmbedder(options.cache / f"{name}.vectors")
+            language = "fr" if name in options.french.split(",") else "en"
+            with load(options.folder, name, language, embedder) as project:
+                measure(project, options.folder, name, embedder)
+            embedder.close()
+
+
+if __name__ == "__main__":
+    main()

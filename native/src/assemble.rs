@@ -1,0 +1,415 @@
+//! Rows into documents: what the strict builder gives, in the order of the source, or a decline.
+
+use std::collections::HashMap;
+
+use crate::bson::*;
+use crate::codec::Held;
+use crate::plan::{Column, Level, What};
+use crate::read_json::{
+    begin, finish, is_name_of, parse, push_field, push_value, unescape, Hint, Json,
+};
+use crate::shred::Shredder;
+
+pub type Row<'a> = Vec<Option<&'a [u8]>>;
+
+/// The row of a document, and for each table its child rows by the ordinals of their parent.
+pub struct Stored<'a> {
+    pub row: Row<'a>,
+    pub children: Vec<HashMap<&'a [u8], Vec<Row<'a>>>>,
+}
+
+type Fields<'j> = [(String, Json<'j>)];
+
+/// Assembles the documents of one collection.
+pub struct Assembler {
+    plan: Shredder,
+    names: Vec<Vec<String>>,
+    key_widths: Vec<usize>,
+}
+
+/// One level of one row.
+struct Place<'a, 'j> {
+    number: usize,
+    row: &'a Row<'a>,
+    extra: &'j Fields<'j>,
+    ordinals: &'a [u8],
+    is_there: bool,
+}
+
+struct Build<'a> {
+    of: &'a Assembler,
+    stored: &'a Stored<'a>,
+    used: usize,
+}
+
+fn find<'j>(extra: &'j Fields<'j>, name: &str) -> Option<&'j Json<'j>> {
+    extra.iter().find(|(found, _)| found == name).map(|(_, json)| json)
+}
+
+impl Assembler {
+    /// Compile what shreds a collection; None where some documents go without a note.
+    pub fn new(plan: Shredder) -> Option<Assembler> {
+        if plan.levels.iter().any(|level| level.is_silent) {
+            return None;
+        }
+        let mut names = Vec::new();
+        for level in &plan.levels {
+            let mut of_level = Vec::new();
+            for key in &level.keys {
+                match parse(&key.name) {
+                    Ok(Json::Text(name)) => of_level.push(name),
+                    _ => return None,
+                }
+            }
+            names.push(of_level);
+        }
+        let key_widths = plan.tables.iter().map(|table| table.key_width).collect();
+        Some(Assembler { plan, names, key_widths })
+    }
+
+    /// The document of a row and its child rows; its fields in the order of a source.
+    pub fn assemble(&self, source: &[u8], stored: &Stored) -> Answer<Vec<u8>> {
+        let mut build = Build { of: self, stored, used: 0 };
+        let mut out = Vec::with_capacity(source.len() + 16);
+        let extra = read_extra(&stored.row)?;
+        let place = Place {
+            number: self.plan.tables[0].root,
+            row: &stored.row,
+            extra: &extra,
+            ordinals: &[],
+            is_there: true,
+        };
+        let start = begin(&mut out);
+        build.level(&place, Some(Hint { raw: source, p: 0 }), &mut out, 0)?;
+        finish(&mut out, start);
+        let groups: usize = stored.children.iter().map(HashMap::len).sum();
+        if groups != build.used {
+            return Err(Declined);
+        }
+        Ok(out)
+    }
+}
+
+/// The fields of the `_extra` of a row, which is its last cell.
+fn read_extra<'a>(row: &Row<'a>) -> Answer<Vec<(String, Json<'a>)>> {
+    let Some(Some(cell)) = row.last() else { return Ok(Vec::new()) };
+    match parse(cell.get(1..).ok_or(Declined)?)? {
+        Json::Object(fields) if !fields.is_empty() => Ok(fields),
+        _ => Err(Declined),
+    }
+}
+
+impl<'a> Build<'a> {
+    fn cell(&self, place: &Place<'a, '_>, column: &Column) -> Answer<Option<&'a [u8]>> {
+        place.row.get(column.position).copied().ok_or(Declined)
+    }
+
+    /// Whether something says that a level is there, but for what goes without a note.
+    fn is_set(&self, place: &Place<'a, '_>) -> Answer<bool> {
+        let level = &self.of.plan.levels[place.number];
+        if place.extra.iter().any(|(name, _)| name != "$missing") {
+            return Ok(true);
+        }
+        let table = level.table;
+        let width = self.of.key_widths[table];
+        let has_cell = level
+            .indexes
+            .iter()
+            .any(|index| matches!(place.row.get(index + width), Some(Some(_))));
+        let has_rows = level
+            .children
+            .iter()
+            .any(|&child| self.stored.children[child].contains_key(place.ordinals));
+        Ok(has_cell || has_rows)
+    }
+
+    /// Write the elements of a level; whether there was one.
+    fn level(
+        &mut self,
+        place: &Place<'a, '_>,
+        hint: Option<Hint>,
+        out: &mut Vec<u8>,
+        depth: usize,
+    ) -> Answer<bool> {
+        if depth > LEVELS {
+            return Err(Declined);
+        }
+        let of = self.of;
+        let level = &of.plan.levels[place.number];
+        let begun = out.len();
+        let fills = place.is_there || self.is_set(place)?;
+        let missing = read_missing(place.extra)?;
+        let gone = std::cell::Cell::new(0);
+        let mut done = vec![false; level.keys.len()];
+        let mut noted: Vec<&(String, Json)> = Vec::new();
+        for field in place.extra {
+            let is_known = of.names[place.number].iter().any(|name| *name == field.0);
+            if field.0 != "$missing" && !is_known {
+                noted.push(field);
+            }
+        }
+        for (_, key, p) in hint.map(Hint::elements).unwrap_or_default() {
+            let inner = hint.map(|hint| Hint { raw: hint.raw, p });
+            if let Some(&at) = level.by_key.get(key) {
+                if !std::mem::replace(&mut done[at], true) {
+                    self.key(place, at, inner, fills, (&missing, &gone), out, depth)?;
+                }
+            } else if let Some(at) = noted.iter().position(|(name, _)| is_name_of(name, key)) {
+                let (name, json) = noted.remove(at);
+                push_field(out, name, json, inner)?;
+            }
+        }
+        for at in (0..level.keys.len()).filter(|&at| !done[at]) {
+            self.key(place, at, None, fills, (&missing, &gone), out, depth)?;
+        }
+        for (name, json) in noted {
+            push_field(out, name, json, None)?;
+        }
+        if gone.get() != missing.len() || !is_ordered(level, &of.names[place.number], &missing) {
+            return Err(Declined);
+        }
+        Ok(out.len() > begun)
+    }
+
+    /// Write the element of a key, if there is one.
+    #[allow(clippy::too_many_arguments)]
+    fn key(
+        &mut self,
+        place: &Place<'a, '_>,
+        at: usize,
+        hint: Option<Hint>,
+        fills: bool,
+        (missing, gone): (&[&str], &std::cell::Cell<usize>),
+        out: &mut Vec<u8>,
+        depth: usize,
+    ) -> Answer<()> {
+        let of = self.of;
+        let key = &of.plan.levels[place.number].keys[at];
+        let name = &of.names[place.number][at];
+        let kind_at = out.len();
+        out.push(0);
+        out.extend_from_slice(&key.key);
+        out.push(0);
+        let note = find(place.extra, name);
+        let found = match &key.what {
+            What::Column(column) => self.column(place, column, note, hint, out)?,
+            What::Null => match note {
+                Some(Json::Null) => return Err(Declined),
+                Some(json) => Some(push_value(out, json, hint)?),
+                None => None,
+            },
+            What::Level(inner) => self.inner(place, *inner, note, hint, out, depth)?,
+            What::Child(child) => self.child(place, *child, note, hint, out, depth)?,
+        };
+        if let Some(kind) = found {
+            out[kind_at] = kind;
+            return Ok(());
+        }
+        let is_gone = missing.contains(&name.as_str());
+        match key.absent.as_str() {
+            _ if is_gone => gone.set(gone.get() + 1),
+            "null" if fills => {
+                out[kind_at] = NULL;
+                return Ok(());
+            }
+            "[]" if fills => {
+                out[kind_at] = ARRAY;
+                out.extend_from_slice(&[5, 0, 0, 0, 0]);
+                return Ok(());
+            }
+            _ => {}
+        }
+        out.truncate(kind_at);
+        Ok(())
+    }
+
+    /// Write the value of a cell, or the note beside it where that is what a load wrote.
+    fn column(
+        &self,
+        place: &Place<'a, '_>,
+        column: &Column,
+        note: Option<&Json>,
+        hint: Option<Hint>,
+        out: &mut Vec<u8>,
+    ) -> Answer<Option<u8>> {
+        let cell = self.cell(place, column)?;
+        let Some(json) = note else {
+            let Some(cell) = cell else { return Ok(None) };
+            let Some(codec) = &column.codec else {
+                let json = parse(cell.get(1..).ok_or(Declined)?)?;
+                return match push_value(out, &json, hint)? {
+                    NULL => Err(Declined),
+                    kind => Ok(Some(kind)),
+                };
+            };
+            return codec.give(cell, out).map(Some);
+        };
+        let start = out.len();
+        let kind = push_value(out, json, hint)?;
+        if column.is_key || (kind == NULL && column.is_null_told) {
+            return Err(Declined);
+        }
+        let mut again = Vec::new();
+        let held = match &column.codec {
+            Some(codec) if column.takes(kind) => {
+                codec.hold(kind, out, start, out.len() + 1, &mut again)?.0
+            }
+            None if kind != NULL => return Err(Declined),
+            _ => Held::Unfit,
+        };
+        let is_same = match held {
+            Held::Home => false,
+            Held::Read => cell == again.get(4..),
+            Held::Unfit => cell.is_none(),
+        };
+        if is_same {
+            Ok(Some(kind))
+        } else {
+            Err(Declined)
+        }
+    }
+
+    /// Write the document of a level below, if something says that it is there.
+    fn inner(
+        &mut self,
+        place: &Place<'a, '_>,
+        number: usize,
+        note: Option<&Json>,
+        hint: Option<Hint>,
+        out: &mut Vec<u8>,
+        depth: usize,
+    ) -> Answer<Option<u8>> {
+        let (extra, is_there): (&Fields, bool) = match note {
+            Some(Json::Object(fields)) => {
+                if fields.iter().any(|(name, _)| name != "$missing" && unescape(name).is_err()) {
+                    return Err(Declined);
+                }
+                (fields, true)
+            }
+            Some(json) => {
+                let inner = Place { number, row: place.row, extra: &[], ..*place };
+                if self.is_set(&inner)? {
+                    return Err(Declined);
+                }
+                return push_value(out, json, hint).map(Some);
+            }
+            None => (&[], false),
+        };
+        let inner = Place { number, row: place.row, extra, ordinals: place.ordinals, is_there };
+        // A note `{}` says only what nothing else says.
+        if is_there && extra.is_empty() && self.is_set(&inner)? {
+            return Err(Declined);
+        }
+        let start = begin(out);
+        let has_fields = self.level(&inner, hint, out, depth + 1)?;
+        finish(out, start);
+        Ok((has_fields || is_there).then_some(DOCUMENT))
+    }
+
+    /// Write the array of a child table, if it has rows or a note.
+    fn child(
+        &mut self,
+        place: &Place<'a, '_>,
+        child: usize,
+        note: Option<&Json>,
+        hint: Option<Hint>,
+        out: &mut Vec<u8>,
+        depth: usize,
+    ) -> Answer<Option<u8>> {
+        let stored = self.stored;
+        let Some(rows) = stored.children[child].get(place.ordinals) else {
+            return match note {
+                Some(json) => push_value(out, json, hint).map(Some),
+                None => Ok(None),
+            };
+        };
+        if note.is_some() || rows.is_empty() {
+            return Err(Declined);
+        }
+        self.used += 1;
+        let hints = hint.map(Hint::elements).unwrap_or_default();
+        let start = begin(out);
+        let mut buffer = itoa::Buffer::new();
+        for (i, row) in rows.iter().enumerate() {
+            let kind_at = out.len();
+            out.push(0);
+            out.extend_from_slice(buffer.format(i).as_bytes());
+            out.push(0);
+            let inner = hint.zip(hints.get(i)).map(|(hint, &(_, _, p))| Hint { raw: hint.raw, p });
+            let kind = self.element(place, child, i as i32, row, inner, out, depth)?;
+            out[kind_at] = kind;
+        }
+        finish(out, start);
+        Ok(Some(ARRAY))
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn element(
+        &mut self,
+        place: &Place<'a, '_>,
+        child: usize,
+        position: i32,
+        row: &'a Row<'a>,
+        hint: Option<Hint>,
+        out: &mut Vec<u8>,
+        depth: usize,
+    ) -> Answer<u8> {
+        let width = self.of.key_widths[child];
+        let ordinal = row.get(width - 1).copied().flatten();
+        if ordinal != Some(&position.to_be_bytes()[..]) {
+            return Err(Declined);
+        }
+        let extra = read_extra(row)?;
+        if let Some(column) = &self.of.plan.elements[child] {
+            if !extra.is_empty() {
+                return Err(Declined);
+            }
+            return match (row.get(column.position).copied().flatten(), &column.codec) {
+                (None, _) => Ok(NULL),
+                (Some(cell), Some(codec)) => codec.give(cell, out),
+                _ => Err(Declined),
+            };
+        }
+        let mut ordinals = place.ordinals.to_vec();
+        ordinals.extend_from_slice(&position.to_be_bytes());
+        // Child rows are found by the ordinals that they were given with, which live as long.
+        let stored = self.stored;
+        let found = stored.children.iter().find_map(|of_table| {
+            of_table.get_key_value(ordinals.as_slice()).map(|(&key, _)| key)
+        });
+        let inner = Place {
+            number: self.of.plan.tables[child].root,
+            row,
+            extra: &extra,
+            ordinals: found.unwrap_or(NOWHERE),
+            is_there: true,
+        };
+        let start = begin(out);
+        self.level(&inner, hint, out, depth + 1)?;
+        finish(out, start);
+        Ok(DOCUMENT)
+    }
+}
+
+/// Ordinals that no row has.
+const NOWHERE: &[u8] = b"nowhere";
+
+fn read_missing<'j>(extra: &'j Fields<'j>) -> Answer<Vec<&'j str>> {
+    match find(extra, "$missing") {
+        None => Ok(Vec::new()),
+        Some(Json::Array(items)) if !items.is_empty() => items
+            .iter()
+            .map(|item| match item {
+                Json::Text(name) => Ok(name.as_str()),
+                _ => Err(Declined),
+            })
+            .collect(),
+        Some(_) => Err(Declined),
+    }
+}
+
+/// Whether what is missing is named in the order of the level.
+fn is_ordered(level: &Level, names: &[String], missing: &[&str]) -> bool {
+    let mut at = level.absent.iter().map(|&at| names[at].as_str());
+    missing.iter().all(|name| at.any(|found| found == *name))
+}

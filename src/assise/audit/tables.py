@@ -1,0 +1,94 @@
+"""The log and its triggers: made behind a load, and changed in place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+
+from assise.postgres import bookkeeping
+from assise.postgres.bookkeeping import Bookkeeping
+from assise.postgres.connection import Connection
+from assise.postgres.made import MadeObjects, changing
+from assise.postgres.partitions import keep_up_partitions
+from assise.postgres.queries import Queries
+from assise.progress import Log
+from assise.schema.audit import list_audit_objects, list_audited, partition_log
+from assise.schema.managed import Managed
+from assise.schema.sql import quote_table
+from assise.wording import count_of
+from assise.workspace import LoadedTables
+
+QUERIES = Queries("assise.audit")
+PART = Bookkeeping("audit", files("assise.audit").joinpath("sql"))
+IN_SCRIPT = False
+_MADE = MadeObjects(PART, QUERIES)
+list_additions, forget = _MADE.list_additions, _MADE.forget
+
+
+def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) -> None:
+    """Make the log, its partitions, and then the triggers that write to it.
+
+    Where the manifest audits nothing any more, the triggers go, and the log stays with its lines.
+
+    Raises:
+        TargetError: the server refuses something, or something has one of our names.
+    """
+    wanted = list_audit_objects(tables.manifest, tables.schema)
+    made = _MADE.find(connection, tables.name)
+    if not wanted and not made:
+        return
+    bookkeeping.ensure(connection, PART)
+    missing = _find_missing(connection, wanted, tables)
+    kept = [each for each in made if each.kind == "table" and each not in wanted]
+    if [*wanted, *kept] == made and not missing:
+        return
+    with changing(connection, tables.name, "log"):
+        for each in wanted:
+            if each.kind == "table" and each in missing:
+                connection.execute(each.create)
+        _keep(connection, tables, [each for each in made if each.kind != "table"], wanted, kept)
+    if wanted:
+        keep_up_partitions(connection, [partition_log(tables.schema)], log=log)
+    with changing(connection, tables.name, "log"):
+        for each in reversed(made):
+            if each.kind != "table":
+                connection.execute(each.drop)
+        for each in wanted:
+            if each.kind != "table":
+                connection.execute(each.create)
+        _keep(connection, tables, [each for each in wanted if each.kind != "table"], wanted, kept)
+    count = len(list_audited(tables.manifest))
+    log(f"audit: changes of {count_of(count, 'table')} are logged" if count else "audit: no more")
+
+
+def _find_missing(
+    connection: Connection, wanted: Sequence[Managed], tables: LoadedTables
+) -> set[Managed]:
+    rows = connection.execute(QUERIES["present"], {"schema": tables.schema})
+    present = {(str(kind), str(name)) for kind, name in rows}
+    for table in list_audited(tables.manifest):
+        place = {"table": quote_table(tables.schema, table)}
+        present |= {
+            (table, str(name)) for (name,) in connection.execute(QUERIES["triggers"], place)
+        }
+    known = {each for each in wanted if each.kind == "grant"}
+    return {
+        each
+        for each in wanted
+        if each not in known and (each.table or each.kind, each.name) not in present
+    }
+
+
+def _keep(
+    connection: Connection,
+    tables: LoadedTables,
+    others: Sequence[Managed],
+    wanted: Sequence[Managed],
+    kept: Sequence[Managed],
+) -> None:
+    """Note what is there: the tables, then the rest; a log that nothing writes to any more stays."""
+    logs = [each for each in wanted if each.kind == "table"]
+    lines = json.dumps([list(each) for each in (*logs, *others, *kept)])
+    facts = {"load": tables.name, "schema": tables.schema, "made": lines}
+    connection.execute(QUERIES["keep"], facts)

@@ -1,0 +1,139 @@
+"""The commands of `assise analytics` about cohorts, sessions, and who is lost."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from assise.analytics.activity import Buckets, RetentionQuestion
+from assise.analytics.cohorts import read_churn, read_cohorts, read_sessions
+from assise.analytics.picture import Picture
+from assise.cli.analytics_options import (
+    ByOption,
+    CsvOption,
+    FirstDay,
+    FromOption,
+    Grouping,
+    PeriodsOption,
+    ReturnOption,
+    StartOption,
+    UntilOption,
+    WeekOption,
+    name_event,
+    print_rows,
+    read_metric,
+    read_span,
+    split_to,
+)
+from assise.cli.options import JsonOption, ManifestOption, add_command
+from assise.errors import UsageError
+from assise.postgres.asking import Asking
+from assise.settings import parse_duration
+
+app = typer.Typer()
+"""The commands, for the noun."""
+
+PropertyOption = Annotated[
+    str,
+    typer.Option(
+        "--property", metavar="PROPERTY", help="One cohort for each value it had at the start."
+    ),
+]
+InactiveOption = Annotated[
+    str, typer.Option("--inactive", metavar="TIME", help="How long who is lost was not active.")
+]
+
+
+@add_command(
+    app,
+    "assise analytics cohorts --by week --periods 4 --json",
+    "assise analytics cohorts --start signup --property plan --by month --csv",
+)
+def cohorts(
+    context: typer.Context,
+    manifest: ManifestOption = Path(),
+    *,
+    start: StartOption = "signup",
+    back: ReturnOption = "any",
+    breakdown: PropertyOption = "",
+    by: ByOption = Grouping.day,
+    periods: PeriodsOption = 8,
+    week: WeekOption = FirstDay.monday,
+    first: FromOption = None,
+    to: UntilOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> int:
+    """Count who came back, of those who began in a period with each value of a property."""
+    last, url = split_to(to)
+
+    def read(picture: Picture) -> Asking[Any]:
+        span = read_span(picture, first, last, by=by, count=periods)
+        buckets = Buckets(*span, by.value, week.value)
+        asked = RetentionQuestion(name_event(start), name_event(back), buckets, periods)
+        return read_cohorts(picture, asked, breakdown)
+
+    rows = [asdict(each) for each in read_metric(context, manifest, url, read)]
+    found = {"property": breakdown or None, "by": by.value, "rows": rows}
+    names = ("value", "start", "size", "counts")
+    return print_rows(found, "rows", as_json=as_json, as_csv=as_csv, names=names)
+
+
+@add_command(app, "assise analytics sessions --by week --json")
+def sessions(
+    context: typer.Context,
+    manifest: ManifestOption = Path(),
+    *,
+    by: ByOption = Grouping.day,
+    week: WeekOption = FirstDay.monday,
+    first: FromOption = None,
+    to: UntilOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> int:
+    """Count sessions of users, which a gap of over 30 minutes ends, and how long they were."""
+    last, url = split_to(to)
+
+    def read(picture: Picture) -> Asking[Any]:
+        span = read_span(picture, first, last, by=by, count=12)
+        return read_sessions(picture, Buckets(*span, by.value, week.value))
+
+    rows = [asdict(each) for each in read_metric(context, manifest, url, read)]
+    names = ("start", "sessions", "minutes", "complete")
+    found = {"by": by.value, "rows": rows}
+    return print_rows(found, "rows", as_json=as_json, as_csv=as_csv, names=names)
+
+
+@add_command(app, 'assise analytics churn --by month --inactive "30 days" --json')
+def churn(
+    context: typer.Context,
+    manifest: ManifestOption = Path(),
+    *,
+    by: ByOption = Grouping.month,
+    inactive: InactiveOption = "30 days",
+    week: WeekOption = FirstDay.monday,
+    first: FromOption = None,
+    to: UntilOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> int:
+    """Count the users who were active before a period, and not any more at its end."""
+    length = parse_duration(inactive)
+    if length is None or length < dt.timedelta(1) or length % dt.timedelta(1):
+        raise UsageError(
+            f"--inactive {inactive!r} is no number of days", remedy="Write it as 30 days."
+        )
+    last, url = split_to(to)
+
+    def read(picture: Picture) -> Asking[Any]:
+        span = read_span(picture, first, last, by=by, count=12)
+        return read_churn(picture, Buckets(*span, by.value, week.value), length.days)
+
+    rows = [asdict(each) for each in read_metric(context, manifest, url, read)]
+    names = ("start", "active", "lost", "rate", "complete")
+    found = {"by": by.value, "inactive_days": length.days, "rows": rows}
+    return print_rows(found, "rows", as_json=as_json, as_csv=as_csv, names=names)

@@ -1,0 +1,183 @@
+"""The log of who changed which row, as SQL: its tables, and the triggers that write it.
+
+A statement writes its lines with one trigger, from transition tables. All of it lies in the schema of
+the tables and needs nothing of ours. What a column marked `personal:` held, or `_extra`, is never
+written: only that it changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from assise.manifest.model import Manifest
+from assise.manifest.sections.audit import AUDIT, LOG_NAME, SEAL_NAME
+from assise.manifest.sections.personal import PERSONAL
+from assise.schema.access import AccessRules
+from assise.schema.guards import make_name
+from assise.schema.managed import Managed, drop_of
+from assise.schema.partitions import Partitioning, list_partitionings
+from assise.schema.roles import role_name
+from assise.schema.sql import equate, qualify, quote, quote_table, quote_text
+
+_EVENTS = {
+    "INSERT": "REFERENCING NEW TABLE AS added ",
+    "UPDATE": "REFERENCING OLD TABLE AS gone NEW TABLE AS added ",
+    "DELETE": "REFERENCING OLD TABLE AS gone ",
+    "TRUNCATE": "",
+}
+_BY_BYTES = ("citext", "numeric")
+"""Types of which two values may be equal and not the same."""
+
+
+def list_audited(manifest: Manifest) -> list[str]:
+    """The tables whose changes are logged."""
+    return [name for name, table in manifest.tables.items() if AUDIT.of(table)]
+
+
+def partition_log(schema: str) -> Partitioning:
+    """How the log is cut: by months, of which none is dropped."""
+    return Partitioning(schema, LOG_NAME, "at")
+
+
+def list_cut(manifest: Manifest, schema: str) -> list[Partitioning]:
+    """How the tables are cut that are: those of a manifest, and the log."""
+    logs = [partition_log(schema)] if list_audited(manifest) else []
+    return [*list_partitionings(manifest, schema), *logs]
+
+
+def list_audit_objects(manifest: Manifest, schema: str) -> list[Managed]:
+    """What the log needs in the database; nothing where no table is audited."""
+    if not list_audited(manifest):
+        return []
+    return [*_AuditObjects(AccessRules(manifest, schema)).list_objects()]
+
+
+@dataclass(frozen=True)
+class _AuditObjects:
+    rules: AccessRules
+
+    def list_objects(self) -> Iterator[Managed]:
+        schema = self.rules.schema
+        for name in (LOG_NAME, SEAL_NAME):
+            place = quote(schema, name)
+            text = _read(name.removeprefix("audit_"))
+            parts = {
+                name.removeprefix("audit_"): place,
+                "index_key": quote(f"{name}_key_idx"),
+                "index_xid": quote(f"{name}_xid_idx"),
+            }
+            yield Managed("table", "", name, _fill(text, parts), _drop_empty(place))
+        for name in (LOG_NAME, SEAL_NAME) if self._has_roles else ():
+            place = quote(schema, name)
+            owned = [*self._own(f"TABLE {place}"), *self._grant(f"SELECT ON {place}")]
+            yield Managed("grant", "", name, ";\n".join(owned), "SELECT")
+        for table in list_audited(self.rules.manifest):
+            yield from self._list_of(table)
+
+    def _list_of(self, table: str) -> Iterator[Managed]:
+        name = make_name("_audit", table)
+        function, place = quote(self.rules.schema, name), quote_table(self.rules.schema, table)
+        body = _fill(_read("table"), {"function": function, **self._describe(table)})
+        create = [body, *self._own(f"FUNCTION {function}()")]
+        create.append(f"REVOKE ALL ON FUNCTION {function}() FROM PUBLIC")
+        drop = f"DROP FUNCTION IF EXISTS {function}()"
+        yield Managed("function", "", name, ";\n".join(create), drop)
+        for event, tables in _EVENTS.items():
+            trigger = f"_audit_{event.lower()}"
+            create_trigger = (
+                f"CREATE TRIGGER {trigger} AFTER {event} ON {place} {tables}"
+                f"FOR EACH STATEMENT {self._except_loader()}EXECUTE FUNCTION {function}()"
+            )
+            yield Managed(
+                "trigger", table, trigger, create_trigger, drop_of("TRIGGER", trigger, place)
+            )
+
+    def _describe(self, table: str) -> dict[str, str]:
+        """The pieces of the function of one table."""
+        types, key = self.rules.types(table), self.rules.manifest.tables[table].primary_key
+        columns = self.rules.manifest.tables[table].columns
+        extra = self.rules.manifest.extra_of(table)
+        personal = [name for name, column in columns.items() if PERSONAL.of(column)]
+        hidden = [*personal, *([extra] if extra else [])]
+        names = {"o": qualify("o", hidden), "n": qualify("n", hidden)}
+        log = quote(self.rules.schema, LOG_NAME)
+        return {
+            "log": log,
+            "log_text": quote_text(log),
+            "name": quote_text(table),
+            "hidden": f"ARRAY[{', '.join(map(quote_text, hidden))}]::text[]",
+            "old_key": _pair(key, "o"),
+            "new_key": _pair(key, "n"),
+            "old_first": f"o.{quote(key[0])}",
+            "new_first": f"n.{quote(key[0])}",
+            "same_key": " AND ".join(equate(qualify("o", key), qualify("n", key))),
+            "same": ", ".join(
+                _when_same(name, types[name]) for name in types if name not in hidden
+            ),
+            "old_hidden": _list_hidden(hidden, [f"{each} IS NOT NULL" for each in names["o"]]),
+            "new_hidden": _list_hidden(hidden, [f"{each} IS NOT NULL" for each in names["n"]]),
+            "changed_hidden": _list_hidden(
+                hidden,
+                [
+                    f"{old}::text IS DISTINCT FROM {new}::text"
+                    for old, new in zip(names["o"], names["n"], strict=True)
+                ],
+            ),
+        }
+
+    @property
+    def _has_roles(self) -> bool:
+        return self.rules.has_rules and not self.rules.is_forced
+
+    def _own(self, what: str) -> list[str]:
+        return [f"ALTER {what} OWNER TO {quote(self.rules.owner)}"] if self._has_roles else []
+
+    def _grant(self, what: str) -> list[str]:
+        admin = quote(role_name(self.rules.prefix, "admin"))
+        return [f"GRANT {what} TO {admin}"] if self._has_roles else []
+
+    def _except_loader(self) -> str:
+        """The loads and repairs of a login of their own are no changes of the application."""
+        if not self._has_roles:
+            return ""
+        loader = quote_text(role_name(self.rules.prefix, "loader"))
+        return f"WHEN (session_user <> {loader}) "
+
+
+def _drop_empty(place: str) -> str:
+    """Drop a table in which there is nothing: a log outlives what it tells of."""
+    body = f"BEGIN IF NOT EXISTS (SELECT FROM {place}) THEN DROP TABLE {place}; END IF; END"
+    return f"DO {quote_text(body)}"
+
+
+def _pair(key: Sequence[str], row: str) -> str:
+    return ", ".join(f"{quote_text(name)}, {row}.{quote(name)}" for name in key)
+
+
+def _when_same(name: str, kind: str) -> str:
+    """The name of a column that a statement has left as it was; else NULL, which nothing deletes."""
+    cast = "::text" if kind.startswith(_BY_BYTES) else ""
+    old, new = (f"{row}.{quote(name)}{cast}" for row in ("o", "n"))
+    return f"CASE WHEN {old} IS NOT DISTINCT FROM {new} THEN {quote_text(name)} END"
+
+
+def _list_hidden(names: Sequence[str], conditions: Sequence[str]) -> str:
+    """Those of the hidden columns that fulfil their condition; NULL where none does."""
+    if not names:
+        return "NULL"
+    pairs = zip(names, conditions, strict=True)
+    cases = ", ".join(f"CASE WHEN {when} THEN {quote_text(name)} END" for name, when in pairs)
+    return f"nullif(array_remove(ARRAY[{cases}]::text[], NULL), '{{}}')"
+
+
+def _read(name: str) -> str:
+    folder = files("assise.schema").joinpath("audit_sql")
+    return folder.joinpath(f"{name}.sql").read_text(encoding="utf-8").strip()
+
+
+def _fill(text: str, parts: dict[str, str]) -> str:
+    for name, part in parts.items():
+        text = text.replace(f"{{{name}}}", part)
+    return text

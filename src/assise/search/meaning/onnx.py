@@ -1,0 +1,129 @@
+"""The embedder `onnx`: a sentence transformer in a folder, run by ONNX Runtime on this machine.
+
+The folder is as sentence-transformers writes it: `model.onnx` (or `onnx/model.onnx`), `tokenizer.json`,
+and, where they are, `sentence_bert_config.json` and `config_sentence_transformers.json`.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+from assise import extras
+from assise.errors import EmbedderError
+from assise.search.meaning.embedder import Model, Purpose, Vector, normalize
+
+TOKENS = 256
+"""Of a text, where the folder does not say."""
+
+BATCH = 16
+
+
+@dataclass
+class OnnxEmbedder:
+    """The model of a folder: tokens in, their vectors averaged, of length 1."""
+
+    folder: Path
+
+    @cached_property
+    def model(self) -> Model:
+        """The model; its build is the hash of its file.
+
+        Raises:
+            EmbedderError: the folder has not what is needed. MissingExtraError: ONNX Runtime is not
+            installed.
+        """
+        with self._file.open("rb") as file:
+            build = file_digest(file, "sha256").hexdigest()[:16]
+        size = self._session.get_outputs()[0].shape[-1]
+        if not isinstance(size, int):
+            size = len(self._run(["a"])[0])
+        return Model(self.folder.name, f"onnx-{build}", size, self._tokens)
+
+    def embed(self, texts: Sequence[str], purpose: Purpose) -> list[Vector]:
+        """The vector of each text, of length 1.
+
+        Raises:
+            EmbedderError: the model cannot be run.
+        """
+        prompts = self._read("config_sentence_transformers.json").get("prompts") or {}
+        begin = str(prompts.get(purpose, ""))
+        found = []
+        for at in range(0, len(texts), BATCH):
+            found += self._run([begin + text for text in texts[at : at + BATCH]])
+        return found
+
+    def close(self) -> None:
+        """Forget the model."""
+        for name in ("_session", "_tokenizer"):
+            vars(self).pop(name, None)
+
+    @cached_property
+    def _file(self) -> Path:
+        places = [self.folder / "model.onnx", self.folder / "onnx" / "model.onnx"]
+        found = [place for place in places if place.is_file()]
+        if not found or not (self.folder / "tokenizer.json").is_file():
+            raise EmbedderError(
+                f"{self.folder} has no model.onnx or no tokenizer.json",
+                remedy="Put the files of a sentence transformer there, exported to ONNX.",
+            )
+        return found[0]
+
+    @cached_property
+    def _session(self) -> Any:  # noqa: ANN401
+        runtime = extras.load("onnxruntime", extra="onnx")
+        try:
+            return runtime.InferenceSession(str(self._file), providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise EmbedderError(
+                f"{self._file} cannot be run: {error}", remedy="Export the model anew."
+            ) from error
+
+    @cached_property
+    def _tokenizer(self) -> Any:  # noqa: ANN401
+        module = extras.load("tokenizers", extra="onnx")
+        tokenizer = module.Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+        tokenizer.enable_truncation(self._tokens)
+        tokenizer.enable_padding()
+        return tokenizer
+
+    @cached_property
+    def _tokens(self) -> int:
+        return int(self._read("sentence_bert_config.json").get("max_seq_length") or TOKENS)
+
+    def _read(self, name: str) -> Mapping[str, Any]:
+        """A file of configuration; empty where there is none.
+
+        Raises:
+            EmbedderError: it is no JSON.
+        """
+        path = self.folder / name
+        if not path.is_file():
+            return {}
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise EmbedderError(f"{path} is no JSON", remedy="Put the file there anew.") from error
+        return found if isinstance(found, dict) else {}
+
+    def _run(self, texts: Sequence[str]) -> list[Vector]:
+        numpy = extras.load("numpy", extra="onnx")
+        encoded = self._tokenizer.encode_batch([*texts])
+        columns = {
+            "input_ids": [each.ids for each in encoded],
+            "attention_mask": [each.attention_mask for each in encoded],
+            "token_type_ids": [each.type_ids for each in encoded],
+        }
+        wanted = [each.name for each in self._session.get_inputs()]
+        given = {name: numpy.array(columns[name], dtype=numpy.int64) for name in wanted}
+        states = self._session.run(None, given)[0]
+        if states.ndim == 3:
+            mask = numpy.array(columns["attention_mask"], dtype=numpy.float32)[:, :, None]
+            states = (states * mask).sum(axis=1) / numpy.clip(mask.sum(axis=1), 1e-9, None)
+        return [normalize(array("f", row.astype("<f4").tobytes())) for row in states]

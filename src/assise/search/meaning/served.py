@@ -1,0 +1,151 @@
+"""The embedder `openai`: any server that speaks OpenAI's protocol, through the package openai."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from typing import Any
+from urllib.parse import urlsplit
+
+from assise import extras
+from assise.errors import EmbedderError
+from assise.manifest.sections.embedding import ServerModel
+from assise.search.meaning.embedder import Model, Purpose, Vector, normalize
+from assise.search.meaning.passages import count_tokens
+
+MODELS = {
+    "text-embedding-ada-002": (1536, 0.10),
+    "text-embedding-3-small": (1536, 0.02),
+    "text-embedding-3-large": (3072, 0.13),
+}
+"""Dimensions of known models, and their price in dollars for a million tokens."""
+
+TOKENS = 8_191
+"""Of one text; what is longer is cut in halves until the server takes it."""
+
+BATCH_TOKENS, BATCH_TEXTS = 100_000, 512
+"""Of one call, well below what servers take."""
+
+TRIES = 5
+"""Calls of one batch: the client waits longer before each, or as long as the server says."""
+
+
+@dataclass
+class ServedEmbedder:
+    """A model of a server; `key` is the one that it asks for, empty for none."""
+
+    server: ServerModel
+    key: str = ""
+    timeout_s: float = 60.0
+
+    @cached_property
+    def model(self) -> Model:
+        """The model; its build is the server.
+
+        Raises:
+            EmbedderError: nobody says how many dimensions it has.
+        """
+        name, host = self.server.model, urlsplit(self.server.base_url).netloc
+        known, _ = MODELS.get(name, (None, None))
+        dimensions = self.server.dimensions or known
+        if dimensions is None:
+            raise EmbedderError(
+                f"the dimensions of {name} are not known",
+                remedy="Write them into the manifest: embedder: {openai: {dimensions: …}}.",
+            )
+        return Model(name, f"{host}/{dimensions}", dimensions, TOKENS)
+
+    def embed(self, texts: Sequence[str], purpose: Purpose) -> list[Vector]:
+        """The vector of each text, of length 1.
+
+        Raises:
+            EmbedderError: the server does not answer, refuses, or gives other vectors.
+        """
+        return [vector for batch in _batch(texts) for vector in self._ask(batch, purpose)]
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        client = vars(self).pop("_client", None)
+        if client is not None:
+            client.close()
+
+    @property
+    def price(self) -> float | None:
+        """Dollars for a million tokens, where that is known."""
+        return MODELS.get(self.server.model, (0, None))[1]
+
+    @cached_property
+    def _client(self) -> Any:  # noqa: ANN401
+        module = extras.load("openai", extra="openai")
+        return module.OpenAI(
+            base_url=self.server.base_url,
+            api_key=self.key or "none",
+            max_retries=TRIES - 1,
+            timeout=self.timeout_s,
+        )
+
+    def _ask(self, texts: Sequence[str], purpose: Purpose) -> list[Vector]:
+        client, wanted = self._client, self.server
+        options: dict[str, object] = {}
+        if wanted.model.startswith("text-embedding-3") and wanted.dimensions:
+            options["dimensions"] = wanted.dimensions
+        if wanted.has_purposes:
+            options["extra_body"] = {"input_type": purpose}
+        errors = import_module("openai")
+        try:
+            found = client.embeddings.create(
+                model=wanted.model, input=[*texts], encoding_format="float", **options
+            )
+        except errors.AuthenticationError as error:
+            raise self._fail("it refuses the key", "Set api_key in the manifest.") from error
+        except errors.RateLimitError as error:
+            raise self._fail("it takes no more calls now", _LATER) from error
+        except errors.BadRequestError as error:
+            return self._ask_less(texts, purpose, error)
+        except errors.APIStatusError as error:
+            raise self._fail(f"it answers {error.status_code}", _LATER) from error
+        except errors.OpenAIError as error:
+            raise self._fail("it does not answer", _LATER) from error
+        rows = sorted(found.data, key=lambda each: int(each.index))
+        vectors = [normalize(row.embedding) for row in rows]
+        sizes = {len(vector) for vector in vectors}
+        if len(vectors) != len(texts) or sizes != {self.model.dimensions}:
+            shown = ", ".join(map(str, sorted(sizes)))
+            raise self._fail(
+                f"it gives {len(vectors)} vectors of {shown} dimensions for {len(texts)} texts,"
+                f" not of {self.model.dimensions}",
+                "Correct dimensions in the manifest.",
+            )
+        return vectors
+
+    def _ask_less(self, texts: Sequence[str], purpose: Purpose, error: Exception) -> list[Vector]:
+        """What a server refuses as too long is asked in halves; one text is cut in half."""
+        if len(texts) > 1:
+            half = len(texts) // 2
+            return self._ask(texts[:half], purpose) + self._ask(texts[half:], purpose)
+        if len(texts[0]) > 1_000 and any(word in str(error) for word in ("token", "length")):
+            return self._ask([texts[0][: len(texts[0]) // 2]], purpose)
+        raise self._fail("it refuses a text", "Look into the server's log.") from error
+
+    def _fail(self, what: str, remedy: str) -> EmbedderError:
+        host = urlsplit(self.server.base_url).netloc.rpartition("@")[2]
+        return EmbedderError(f"the embedder {self.server.model} at {host}: {what}", remedy=remedy)
+
+
+_LATER = "What is embedded is kept: the same command goes on later."
+
+
+def _batch(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Texts in batches of so many tokens."""
+    batch, size = list[str](), 0
+    for text in texts:
+        tokens = count_tokens(text)
+        if batch and (size + tokens > BATCH_TOKENS or len(batch) >= BATCH_TEXTS):
+            yield batch
+            batch, size = [], 0
+        batch.append(text)
+        size += tokens
+    if batch:
+        yield batch

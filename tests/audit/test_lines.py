@@ -1,0 +1,185 @@
+"""What statements leave in the log."""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.dumps import confirm
+
+from assise.errors import UsageError
+from assise.postgres.rights import Rights
+from assise.postgres.sync import open_session
+from assise.project import Project
+
+Query = Callable[..., list[tuple[object, ...]]]
+pytestmark = pytest.mark.contract
+LINES = 'SELECT "table", op, key, old, new, hidden FROM audit_log ORDER BY id'
+
+
+def test_each_kind_of_statement_says_what_changed(app: Project, query: Query) -> None:
+    del app
+    query("INSERT INTO users (name, mail, score) VALUES ('Ann', 'a@b.fr', 1)")
+    query("UPDATE users SET name = 'Anna', score = 1.0, tags = '{\"a\": null}'")
+    query("UPDATE users SET name = 'Anna'")
+    query("UPDATE users SET mail = 'A@b.fr'")
+    query("DELETE FROM users")
+    query("TRUNCATE orders")
+    query("INSERT INTO notes (body) VALUES ('not audited')")
+    key = {"id": 1}
+    whole = {"id": 1, "name": "Anna", "score": 1.0, "tags": {"a": None}}
+    assert query(LINES) == [
+        ("users", "i", key, None, {"id": 1, "name": "Ann", "score": 1, "tags": None}, ["mail"]),
+        (
+            "users",
+            "u",
+            key,
+            {"name": "Ann", "score": 1, "tags": None},
+            {"name": "Anna", "score": 1.0, "tags": {"a": None}},
+            None,
+        ),
+        ("users", "u", key, {}, {}, ["mail"]),
+        ("users", "d", key, whole, None, ["mail"]),
+        ("orders", "t", None, None, None, None),
+    ]
+    assert query("SELECT count(*) FROM audit_log WHERE audit_log::text LIKE '%@b.fr%'") == [(0,)]
+
+
+def test_a_changed_key_is_gone_and_come_in_one_statement(app: Project, query: Query) -> None:
+    query("INSERT INTO users (id, name) VALUES (1, 'Ann'), (2, 'Bob')")
+    query("UPDATE users SET id = id + 1 WHERE id = 2")
+    lines = query("SELECT op, key, statement FROM audit_log WHERE id > 2 ORDER BY id")
+    ops = [(op, key) for op, key, _ in lines]
+    assert ops[-2:] == [("d", {"id": 2}), ("i", {"id": 3})]
+    assert lines[-1][2] == lines[-2][2]
+    assert [line.op for line in app.audit.log("users", ["2"]).lines] == ["d", "i"]
+
+
+def test_a_session_says_who_and_why(app: Project, database: str, query: Query) -> None:
+    del app
+    rights = Rights(user_id="u7", reason="support asked", request_id="r-1")
+    with open_session(database, "the test", rights, is_bound=False) as session:
+        session.execute("INSERT INTO users (name) VALUES ('Ann')")
+    query("UPDATE users SET name = 'Bea'")
+    found = query("SELECT actor, reason, request, login = session_user FROM audit_log ORDER BY id")
+    assert found == [("u7", "support asked", "r-1", True), (None, None, None, True)]
+
+
+def test_cascades_are_logged_with_their_cause(app: Project, query: Query) -> None:
+    del app
+    query("INSERT INTO users (name) VALUES ('Ann')")
+    query("INSERT INTO orders (user_id) VALUES (1), (1)")
+    query("DELETE FROM users")
+    found = query("SELECT \"table\", count(*) FROM audit_log WHERE op = 'd' GROUP BY 1 ORDER BY 1")
+    assert found == [("orders", 2), ("users", 1)]
+    assert query("SELECT count(DISTINCT xid) FROM audit_log WHERE op = 'd'") == [(1,)]
+
+
+def test_the_log_walks_back_from_the_row_as_it_is(app: Project, query: Query) -> None:
+    moments = []
+    for statement in (
+        "INSERT INTO users (name, mail) VALUES ('Ann', 'a@b.fr')",
+        "UPDATE users SET name = 'Bea', tags = '[1]'",
+        "UPDATE users SET tags = '[2]'",
+        "DELETE FROM users",
+        "INSERT INTO users (id, name) VALUES (1, 'Cleo')",
+    ):
+        query(statement)
+        moments.append(query("SELECT clock_timestamp()")[0][0])
+    then = [app.audit.log("users", ["1"], at=at).row for at in moments]  # type: ignore[arg-type]
+    names = [None if row is None else (row["name"], row["tags"]) for row in then]
+    assert names == [("Ann", None), ("Bea", [1]), ("Bea", [2]), None, ("Cleo", None)]
+    assert app.audit.log("users", ["1"], at=datetime(2000, 1, 1, tzinfo=UTC)).row is None
+    assert "mail" not in (then[0] or {})
+    with pytest.raises(UsageError, match="'notes' is not audited"):
+        app.audit.log("notes", ["1"])
+    with pytest.raises(UsageError, match="the key of users has 1 column: id"):
+        app.audit.log("users", ["1", "2"])
+
+
+def test_many_writers_of_the_same_rows_meet_no_deadlock(app: Project, database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("INSERT INTO users (name) VALUES ('Ann')")
+    failed: list[Exception] = []
+
+    def write() -> None:
+        try:
+            with psycopg.connect(database) as connection:
+                for _ in range(3):
+                    connection.execute("UPDATE users SET score = coalesce(score, 0) + 1")
+                    connection.execute("INSERT INTO orders (user_id) VALUES (1)")
+                    connection.commit()
+        except psycopg.Error as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=write) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    history = app.audit.log("users", ["1"])
+    assert (len(history.lines), history.row and history.row["score"]) == (151, 150)
+    assert app.audit.check().findings == []
+
+
+def test_audit_goes_and_comes_in_place_and_undo_keeps_the_log(app: Project, query: Query) -> None:
+    query("INSERT INTO users (name) VALUES ('Ann')")
+    text = app.path.read_text()
+    app.path.write_text(text.replace("    audit: true\n", "").replace(", personal: email", ""))
+    app.migrate(confirm=confirm)
+    query("INSERT INTO users (name) VALUES ('Bob')")
+    app.path.write_text(text)
+    app.migrate(confirm=confirm)
+    ids = query("SELECT oid FROM pg_trigger WHERE tgname LIKE '\\_audit%' ORDER BY 1")
+    app.migrate(confirm=confirm)
+    assert query("SELECT oid FROM pg_trigger WHERE tgname LIKE '\\_audit%' ORDER BY 1") == ids
+    query("INSERT INTO users (name) VALUES ('Cleo')")
+    assert query("SELECT new ->> 'name' FROM audit_log ORDER BY id") == [("Ann",), ("Cleo",)]
+    app.undo(confirm=confirm, replace=["users"])
+    assert query("SELECT count(*) FROM audit_log") == [(2,)]
+    assert query("SELECT count(*) FROM pg_proc WHERE proname LIKE '\\_audit%'") == [(0,)]
+
+
+def test_the_tables_go_on_without_assise(app: Project, query: Query) -> None:
+    del app
+    query("DROP SCHEMA assise CASCADE")
+    query("INSERT INTO users (name) VALUES ('Ann')")
+    assert query("SELECT count(*) FROM audit_log") == [(1,)]
+
+
+def test_the_loader_is_not_logged_and_no_application_reads_the_log(
+    app: Project, database: str, query: Query, tmp_path: Path
+) -> None:
+    prefix = f"audit{zlib.crc32(str(tmp_path).encode())}"
+    text = app.path.read_text().replace("name: app\n", f"name: app\nroles: {{prefix: {prefix}}}\n")
+    app.path.write_text(text)
+    try:
+        app.migrate(confirm=confirm)
+        with psycopg.connect(database) as session:
+            session.execute(f"SET SESSION AUTHORIZATION {prefix}_loader".encode())
+            session.execute("INSERT INTO users (name) VALUES ('loaded')")
+        with psycopg.connect(database) as session:
+            session.execute(f"SET SESSION AUTHORIZATION {prefix}_worker".encode())
+            session.execute("INSERT INTO users (name) VALUES ('written')")
+            session.commit()
+            for statement in (
+                "SELECT FROM audit_log",
+                "DELETE FROM audit_log",
+                "SELECT FROM audit_seal",
+            ):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    session.execute(statement.encode())
+                session.rollback()
+        found = query("SELECT new ->> 'name', login FROM audit_log")
+        assert found == [("written", f"{prefix}_worker")]
+    finally:
+        for (name,) in query("SELECT rolname FROM pg_roles WHERE rolname ^@ %s", (f"{prefix}_",)):
+            query(
+                f"REASSIGN OWNED BY {name} TO CURRENT_USER; DROP OWNED BY {name}; DROP ROLE {name}"
+            )

@@ -1,0 +1,69 @@
+"""A server that speaks OpenAI's protocol for embeddings, and fails as it is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+from tests.search.meaning.words import embed_text
+
+
+@dataclass
+class Endpoint:
+    """What it was asked, and the answers that it gives before it gives vectors.
+
+    An answer is a status with headers. `longest` is the number of texts that it takes at once;
+    `cut` components are left out of each vector.
+    """
+
+    url: str = ""
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    longest: int = 1_000
+    cut: int = 0
+
+
+@contextmanager
+def serve_endpoint() -> Iterator[Endpoint]:
+    """The server, on a port of its own."""
+    endpoint = Endpoint()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            endpoint.asked.append(body)
+            endpoint.keys.append(str(self.headers["Authorization"]))
+            status, headers = endpoint.answers.pop(0) if endpoint.answers else (200, {})
+            if len(body["input"]) > endpoint.longest:
+                status = 400
+            vectors = [[*embed_text(text)][endpoint.cut :] for text in body["input"]]
+            data = [{"index": n, "embedding": each} for n, each in enumerate(vectors)]
+            answer: object = {"object": "list", "data": data[::-1], "model": body["model"]}
+            if status != 200:
+                answer = {"error": {"message": "too many tokens", "type": "test"}}
+            sent = json.dumps(answer).encode()
+            self.send_response(status)
+            for name, value in {"Content-Type": "application/json", **headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(sent)))
+            self.end_headers()
+            self.wfile.write(sent)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        endpoint.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield endpoint
+        finally:
+            server.shutdown()
+            thread.join()

