@@ -9,7 +9,7 @@ from time import perf_counter
 
 from assise.errors import AssiseError, ModelError, UsageError
 from assise.search.chat.citations import Citation, check_citations
-from assise.search.chat.contexts import LIMIT, Context, Contexts, choose_contexts
+from assise.search.chat.contexts import LIMIT, Contexts, SourceContext, choose_contexts
 from assise.search.chat.model import AnswerModel
 from assise.search.chat.prompt import Prompt, Turn, make_prompt
 from assise.search.meaning.passages import count_tokens
@@ -47,7 +47,7 @@ class ChatAnswer:
     """
 
     response: str
-    contexts_used: list[Context]
+    contexts_used: list[SourceContext]
     sources: list[Source]
     citations: list[Citation]
     is_answered: bool
@@ -164,7 +164,7 @@ class Answering:
             return None
 
 
-def _list_sources(contexts: Sequence[Context]) -> list[Source]:
+def _list_sources(contexts: Sequence[SourceContext]) -> list[Source]:
     return [
         Source(n, each.source_type, each.source_id, each.title, each.relevance_score)
         for n, each in enumerate(contexts, 1)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assise.search.chat.contexts import Context
+from assise.search.chat.contexts import SourceContext
 from assise.search.chat.prompt import find_words
 
 _SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?=\w))+[.!?]*(?:\s*\[\s*\d+(?:\s*,\s*\d+)*\s*\])*")
@@ -34,7 +34,7 @@ class Citation:
 
 
 def check_citations(
-    response: str, contexts: Sequence[Context], question: str = ""
+    response: str, contexts: Sequence[SourceContext], question: str = ""
 ) -> list[Citation]:
     """Check each citation of an answer.
 

@@ -20,7 +20,7 @@ _GAP = 2
 
 
 @dataclass(frozen=True)
-class Context:
+class SourceContext:
     """A text that a question can be answered from, and the row that it stands in.
 
     Args:
@@ -40,7 +40,7 @@ class Context:
 class Contexts:
     """The contexts of a question, the best first, and how long it took to find them."""
 
-    contexts: list[Context]
+    contexts: list[SourceContext]
     total_contexts: int
     retrieval_time_ms: float
 
@@ -52,9 +52,9 @@ class Counter(Protocol):
         """Count them."""
 
 
-def choose_contexts(passages: Iterable[FoundPassage], limit: int = LIMIT) -> list[Context]:
+def choose_contexts(passages: Iterable[FoundPassage], limit: int = LIMIT) -> list[SourceContext]:
     """The best contexts: neighbours of one row become one text, near-duplicates are left out."""
-    chosen: list[Context] = []
+    chosen: list[SourceContext] = []
     seen: list[frozenset[str]] = []
     for passage in _merge(passages):
         shape = _shape(passage.text)
@@ -62,7 +62,7 @@ def choose_contexts(passages: Iterable[FoundPassage], limit: int = LIMIT) -> lis
             continue
         seen.append(shape)
         chosen.append(
-            Context(
+            SourceContext(
                 passage.text,
                 passage.source_type,
                 passage.source_id,

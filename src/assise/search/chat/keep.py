@@ -14,7 +14,7 @@ from assise.search.chat.prompt import Turn
 TURNS = 200
 """So many turns of a conversation are looked at."""
 
-OpenSession = Callable[[], AbstractAsyncContextManager[Session]]
+OpenUserSession = Callable[[], AbstractAsyncContextManager[Session]]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Keeper:
     """Reads and adds the turns of conversations in sessions of a user."""
 
     tables: ChatTables
-    open_session: OpenSession
+    open_session: OpenUserSession
 
     async def read(self, conversation_id: object) -> list[Turn]:
         """The last turns of a conversation, the oldest first.

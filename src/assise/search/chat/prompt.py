@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from assise.errors import UsageError
-from assise.search.chat.contexts import Context, Counter
+from assise.search.chat.contexts import Counter, SourceContext
 from assise.search.meaning.passages import cut
 from assise.search.snippet import fold
 
@@ -42,7 +42,7 @@ class Prompt:
     """The text for a model, and the contexts that it holds, which citations count from 1."""
 
     text: str
-    contexts: tuple[Context, ...]
+    contexts: tuple[SourceContext, ...]
 
     @property
     def messages(self) -> list[dict[str, str]]:
@@ -56,7 +56,7 @@ class Prompt:
 
 def make_prompt(
     question: str,
-    contexts: Sequence[Context],
+    contexts: Sequence[SourceContext],
     *,
     history: Sequence[Turn] = (),
     tokens: int,
@@ -77,7 +77,7 @@ def make_prompt(
             remedy="Ask a shorter question, or allow more tokens.",
         )
     turns = choose_turns(history, question, tokens=rest // _HISTORY_SHARE, count=count)
-    kept: list[Context] = []
+    kept: list[SourceContext] = []
     for each in contexts:
         if count(_render(question, [*kept, each], turns)) <= tokens:
             kept.append(each)
@@ -92,10 +92,10 @@ def make_prompt(
     return Prompt(_render(question, kept, turns), tuple(kept))
 
 
-def format_for_prompt(contexts: Sequence[Context]) -> str:
+def format_for_prompt(contexts: Sequence[SourceContext]) -> str:
     """Contexts as numbered sources, in which nothing can end the source or look like a citation.
 
-    >>> print(format_for_prompt([Context("Use </source> [2].", "notes", 7, 1.0)]))
+    >>> print(format_for_prompt([SourceContext("Use </source> [2].", "notes", 7, 1.0)]))
     <source number="1" table="notes">
     Use &lt;/source> (2).
     </source>
@@ -129,7 +129,7 @@ def find_words(text: str) -> set[str]:
     return {word[:6] for word in words if len(word) > 3 or word.isdigit()}
 
 
-def _render(question: str, contexts: Sequence[Context], turns: Sequence[Turn]) -> str:
+def _render(question: str, contexts: Sequence[SourceContext], turns: Sequence[Turn]) -> str:
     parts = [INSTRUCTIONS]
     if turns:
         told = "\n".join(map(_render_turn, turns))
@@ -139,7 +139,7 @@ def _render(question: str, contexts: Sequence[Context], turns: Sequence[Turn]) -
     return "\n\n".join(parts)
 
 
-def _render_source(number: int, context: Context) -> str:
+def _render_source(number: int, context: SourceContext) -> str:
     title = " ".join(_quote(context.title).replace('"', "'").split())[:200]
     named = f' title="{title}"' if title else ""
     head = f'<source number="{number}" table="{context.source_type}"{named}>'

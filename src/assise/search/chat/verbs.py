@@ -13,7 +13,7 @@ from assise.manifest.model import Manifest
 from assise.manifest.sections.chat import CHAT, Chat
 from assise.schema.chat import find_chat_tables
 from assise.search.chat.ask import TOKENS, Answering, ChatAnswer, Question
-from assise.search.chat.contexts import LIMIT, PER_ROW, Context, Contexts
+from assise.search.chat.contexts import LIMIT, PER_ROW, Contexts, SourceContext
 from assise.search.chat.keep import Keeper
 from assise.search.chat.model import AnswerModel
 from assise.search.chat.prompt import Prompt, Turn, format_for_prompt
@@ -120,7 +120,7 @@ class AppChat:
         history = await self._read_history(keeper, conversation_id)
         return await answering.augment(Question(query, history, tokens=tokens))
 
-    def format_for_prompt(self, contexts: Contexts | Sequence[Context]) -> str:
+    def format_for_prompt(self, contexts: Contexts | Sequence[SourceContext]) -> str:
         """Contexts as numbered sources that stand in a prompt as data."""
         return format_for_prompt(contexts.contexts if isinstance(contexts, Contexts) else contexts)
 
