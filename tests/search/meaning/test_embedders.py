@@ -164,7 +164,10 @@ def test_a_server_that_goes_on_failing_is_told(
     assert "sk-secret" not in str(caught.value)
 
 
-def test_a_server_that_is_gone_is_told(asked: ServedEmbedder) -> None:
+def test_a_server_that_is_gone_is_told(
+    asked: ServedEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assise.search.meaning.served.TRIES", 2)
     asked.server = ServerModel(base_url="http://127.0.0.1:9/v1", model="words", dimensions=3)
     with pytest.raises(EmbedderError, match=r"at 127\.0\.0\.1:9: it does not answer"):
         asked.embed(["one"], "query")
