@@ -283,3 +283,11 @@ def test_a_name_of_any_width_leaves_room_for_the_bar(
     assert re.fullmatch(r"load .+ [━╸╺ ]{16} 0:02 left", bar)
     assert name[:2] in bar
     assert (screen.lines, screen.is_cursor_shown) == ([], True)
+
+
+def test_what_is_counted_has_a_time_left_and_no_bytes(watched: Watched) -> None:
+    for now, rows in ((0.0, 10), (30.0, 40), (60.0, 70)):
+        watched.clock.now = now
+        watched.terminal.progress(Progress("embedded", "books", rows, rows, 100, noun="row"))
+    *_, last = watched.read().splitlines()
+    assert last == "embedded books: 70 rows of 100, 0:30 left"

@@ -78,7 +78,8 @@ class Terminal:
     def _describe(self, progress: Progress) -> str:
         if progress.noun != "document" and not progress.in_bytes:
             done = count_of(progress.documents, progress.noun)
-            return f"{progress.step} {escape(progress.collection)}: {done} of {progress.size:,}"
+            so_far = f"{progress.step} {escape(progress.collection)}: {done} of {progress.size:,}"
+            return ", ".join([so_far, *self._rates(progress)[-1:]])
         share = 100 * progress.position // max(1, progress.size)
         parts = [
             f"{progress.step} {escape(progress.collection)}: {count_of(progress.documents, progress.noun)}",
@@ -166,8 +167,9 @@ class Terminal:
             return []
         documents, size = self._documents / self._seconds, self._bytes / self._seconds
         left = round(max(0, progress.size - progress.position) / size)
+        is_counted = progress.noun != "document" and not progress.in_bytes
         return [
             f"{documents:,.0f} {self._last.noun}s/s",
-            f"{format_bytes(round(size))}/s",
+            *([] if is_counted else [f"{format_bytes(round(size))}/s"]),
             f"{left // 60}:{left % 60:02} left",
         ]

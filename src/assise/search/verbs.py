@@ -146,7 +146,6 @@ class SearchVerbs:
         """
         with self._passages() as builder:
             with builder.alone():
-                builder.begin()
                 cost = ""
                 if isinstance(builder.using.embedder, ServedEmbedder):
                     cost = describe_cost(builder.using.embedder, *builder.estimate())

@@ -18,7 +18,7 @@ class Endpoint:
     """What it was asked, and the answers that it gives before it gives vectors.
 
     An answer is a status with headers. `longest` is the number of texts that it takes at once;
-    `cut` components are left out of each vector.
+    `cut` components are left out of each vector. `says` is what it answers in place of vectors.
     """
 
     url: str = ""
@@ -27,6 +27,7 @@ class Endpoint:
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     longest: int = 1_000
     cut: int = 0
+    says: bytes | None = None
 
 
 @contextmanager
@@ -47,7 +48,7 @@ def serve_endpoint() -> Iterator[Endpoint]:
             answer: object = {"object": "list", "data": data[::-1], "model": body["model"]}
             if status != 200:
                 answer = {"error": {"message": "too many tokens", "type": "test"}}
-            sent = json.dumps(answer).encode()
+            sent = json.dumps(answer).encode() if endpoint.says is None else endpoint.says
             self.send_response(status)
             for name, value in {"Content-Type": "application/json", **headers}.items():
                 self.send_header(name, value)

@@ -8,10 +8,11 @@ from typing import Any
 import psycopg
 import pytest
 from tests.dumps import confirm
+from tests.search.asking import sign_in
 from tests.search.meaning.endpoint import serve_endpoint
 from tests.search.meaning.words import DIMENSIONS, WordEmbedder, open_words
 
-from assise.errors import UsageError
+from assise.errors import EmbedderError, UsageError
 from assise.project import Project
 from assise.search.jobs import list_jobs
 from assise.search.meaning.embedder import write_vector
@@ -222,7 +223,7 @@ def test_texts_go_to_another_machine_when_that_was_agreed_to(
         with pytest.raises(UsageError, match=r"not confirmed: \d+ texts of about .* go to 127"):
             embedded.search.embed()
         asked = sum(len(each["input"]) for each in endpoint.asked)
-        assert asked == 32
+        assert asked == 0
         questions = list[str]()
 
         def agree(question: str) -> bool:
@@ -234,6 +235,145 @@ def test_texts_go_to_another_machine_when_that_was_agreed_to(
     assert len(sent) == len({*sent}) == int(questions[0].split()[0])
     assert find(session, "one two three", 1)[0] < 5
     assert session.execute("SELECT count(*) FROM _meaning_models").fetchall() == [(1,)]
+
+
+def test_the_worker_sends_no_table_away_that_nobody_agreed_to(
+    embedded: Project, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assise.search.meaning.choose.LOCAL_HOSTS", frozenset[str]())
+    with serve_endpoint() as endpoint:
+        served = f"{{base_url: '{endpoint.url}', model: words, dimensions: {DIMENSIONS}}}"
+        head = f"search: {{embedder: {{openai: {served}}}}}\ntables:"
+        embedded.path.write_text(embedded.path.read_text().replace("tables:", head, 1))
+        embedded.load(None, confirm=confirm)
+        session.execute("UPDATE books SET text = 'one' WHERE id = 3")
+        with embedded.search.open_tables() as (connection, tables):
+            assert embed_changed(connection, bool, tables=tables) == ""
+            assert endpoint.asked == []
+            embedded.search.embed(lambda _question: True)
+            endpoint.asked.clear()
+            session.execute("UPDATE books SET title = '', text = 'two' WHERE id = 3")
+            assert embed_changed(connection, bool, tables=tables) == "1 row embedded"
+        assert [each["input"] for each in endpoint.asked] == [["two"]]
+
+
+def test_the_worker_vacuums_after_deletes(
+    embedded: Project, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assise.search.meaning.verbs.open_embedder", lambda *_: WordEmbedder())
+    (place,) = session.execute("SELECT place FROM _meaning_models").fetchone() or ("",)
+    dead = f"SELECT n_dead_tup > 0 FROM pg_stat_all_tables WHERE relid = '{place}'::regclass"
+    session.execute(f"VACUUM ANALYZE {place}")
+    session.execute("DELETE FROM books WHERE id < 300")
+    session.execute("SELECT pg_stat_force_next_flush()")
+    assert session.execute(dead).fetchone() == (True,)
+    with embedded.search.open_tables() as (connection, tables):
+        assert embed_changed(connection, bool, tables=tables) == ""
+    assert session.execute(dead).fetchone() == (False,)
+
+
+def test_rows_that_change_while_the_model_does_are_found_by_the_old_one(
+    embedded: Project, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = WordEmbedder("2")
+    opened = [new, WordEmbedder("1")]
+    monkeypatch.setattr("assise.search.meaning.verbs.open_embedder", lambda *_: opened.pop(0))
+    session.execute('UPDATE _meaning_models SET embedder = \'{"embedder": {"onnx": "old"}}\'')
+    session.execute("UPDATE books SET title = '', text = 'fresh' WHERE id = 0")
+    new.fails_after = 16 * 4
+    with pytest.raises(ConnectionError):
+        embedded.search.embed()
+    assert session.execute("SELECT name FROM _meaning_models WHERE is_active").fetchall() == [
+        ("words@1",)
+    ]
+    assert find(session, "fresh", 1) == [0]
+
+
+def test_a_model_of_before_that_fails_holds_nothing_up(embedded: Project, session: Session) -> None:
+    class Gone(WordEmbedder):
+        def embed(self, texts: Any, purpose: Any) -> Any:  # noqa: ANN401
+            del texts, purpose
+            raise EmbedderError("gone", remedy="None.")
+
+    session.execute("UPDATE books SET title = '', text = 'fresh' WHERE id = 0")
+    with open_words(embedded, WordEmbedder("2"), {"words@1": Gone()}) as builder:
+        builder.build()
+    assert find(session, "fresh", 1) == [0]
+
+
+def test_a_delete_of_no_row_forgets_none(embedded: Project, session: Session) -> None:
+    del embedded
+    before = count(session)
+    session.execute("DELETE FROM books WHERE id < 0")
+    session.execute(
+        "MERGE INTO books AS b USING (SELECT -1 AS id) AS o ON o.id = b.id WHEN MATCHED THEN DELETE"
+    )
+    assert count(session) == before > 400
+
+
+def test_rows_that_somebody_is_changing_are_not_waited_for(
+    embedded: Project, session: Session, database: str
+) -> None:
+    """Or two that wait for each other would end the transaction of a user."""
+    session.execute("UPDATE books SET title = '', text = 'first' WHERE id IN (1, 2)")
+    with open_words(embedded, WordEmbedder()) as builder, psycopg.connect(database) as user:
+        user.execute("UPDATE books SET text = 'second' WHERE id = 1")
+        builder.connection.execute("SET lock_timeout = '3s'")
+        builder.build()
+        assert find(session, "first", 1) == [2]
+        user.commit()
+        assert 1 not in find(session, "first", 100)
+        builder.build()
+    assert find(session, "second", 1) == [1]
+
+
+def test_another_rule_is_followed_without_a_new_vector(embedded: Project, session: Session) -> None:
+    embedded.path.write_text(
+        embedded.path.read_text().replace("access: {owner: user_id}", "access: {owner: size}")
+    )
+    embedded.load(None, confirm=confirm)
+    embedder = WordEmbedder()
+    with open_words(embedded, embedder) as builder:
+        builder.build()
+    assert embedder.texts == []
+    rows = session.execute("SELECT id FROM books WHERE size = 1 AND title || text <> ''")
+    own = {key for (key,) in rows}
+    with sign_in(str(embedded.workspace.to), 1) as asker:
+        assert {*find(asker, "w0 w1", 100)} == own != set()
+
+
+def test_rows_are_read_in_parts_of_so_much_text(
+    embedded: Project, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assise.search.meaning.build.READ_BYTES", 5_000)
+    session.execute("UPDATE books SET title = '', text = repeat('word ', 800) || id WHERE id < 6")
+    with open_words(embedded, WordEmbedder()) as builder:
+        keys = [f"[{n}]" for n in range(6)]
+        assert [len(each) for each in builder._read(builder.tables[0], keys)] == [1] * 6  # noqa: SLF001
+        builder.build()
+    assert {*find(session, "word", 6)} == {*range(6)}
+
+
+def test_roles_of_the_application_read_no_passages(embedded: Project, session: Session) -> None:
+    places = session.execute(
+        "SELECT oid::regclass::text FROM pg_class WHERE relname LIKE '\\_meaning\\_%' AND relkind = 'r'"
+    ).fetchall()
+    assert len(places) == 4
+    functions = session.execute(
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE proname LIKE '%\\_meaning\\_%'"
+    ).fetchall()
+    assert len(functions) >= 4
+    for role in ("app", "admin"):
+        for (place,) in places:
+            rights = (
+                "SELECT has_table_privilege(%s, %s, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')"
+            )
+            values = [f"apptest_{role}", place]
+            assert session.execute(rights, values).fetchone() == (False,), place
+        for (name,) in functions:
+            rights = "SELECT has_function_privilege(%s, %s, 'EXECUTE')"
+            assert session.execute(rights, [f"apptest_{role}", name]).fetchone() == (False,), name
+    del embedded
 
 
 def test_the_worker_embeds_what_has_changed(embedded: Project, session: Session) -> None:

@@ -21,7 +21,8 @@ from tests.search.meaning.words import DIMENSIONS, embed_text
 
 from assise.errors import EmbedderError
 from assise.extras import locate
-from assise.manifest.sections.embedding import ServerModel
+from assise.manifest.sections.embedding import Meaning, NamedEmbedder, ServerModel
+from assise.search.meaning.choose import describe_embedder
 from assise.search.meaning.embedder import Embedder, Purpose, measure_scale, multiply
 from assise.search.meaning.local import WEIGHTS, LocalEmbedder, check_processor
 from assise.search.meaning.onnx import OnnxEmbedder
@@ -163,7 +164,10 @@ def test_a_server_that_goes_on_failing_is_told(
     assert "sk-secret" not in str(caught.value)
 
 
-def test_a_server_that_is_gone_is_told(asked: ServedEmbedder) -> None:
+def test_a_server_that_is_gone_is_told(
+    asked: ServedEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assise.search.meaning.served.TRIES", 2)
     asked.server = ServerModel(base_url="http://127.0.0.1:9/v1", model="words", dimensions=3)
     with pytest.raises(EmbedderError, match=r"at 127\.0\.0\.1:9: it does not answer"):
         asked.embed(["one"], "query")
@@ -173,6 +177,51 @@ def test_vectors_of_another_length_are_refused(endpoint: Endpoint, asked: Served
     endpoint.cut = 1
     with pytest.raises(EmbedderError, match="1 vectors of 23 dimensions for 1 texts, not of 24"):
         asked.embed(["one"], "query")
+
+
+@pytest.mark.parametrize("status", [301, 307, 308])
+def test_texts_follow_no_server_elsewhere(
+    endpoint: Endpoint, asked: ServedEmbedder, status: int
+) -> None:
+    with serve_endpoint() as other:
+        endpoint.answers = [(status, {"Location": f"{other.url}/embeddings"})]
+        with pytest.raises(EmbedderError, match="sends its callers elsewhere"):
+            asked.embed(["one"], "passage")
+        assert other.asked == []
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"<html>",
+        b'{"data": []}',
+        b'{"data": null}',
+        b'{"data": [{"index": null, "embedding": [1]}]}',
+        b'{"data": [{"index": 0, "embedding": null}]}',
+        b'{"data": [{"index": 0, "embedding": ["x"]}]}',
+        b'{"data": [{"index": 0, "embedding": [NaN]}]}',
+        b'{"data": [{"index": 0, "embedding": [1e400]}]}',
+    ],
+)
+def test_answers_that_are_none_are_told(
+    endpoint: Endpoint, asked: ServedEmbedder, says: bytes
+) -> None:
+    endpoint.says = says
+    with pytest.raises(EmbedderError, match=r"answers with|gives 0 vectors|does not answer"):
+        asked.embed(["one"], "passage")
+
+
+def test_what_signs_in_at_a_server_is_not_kept() -> None:
+    server = ServerModel(
+        base_url="https://me:sk-secret@host:81/v1?key=sk-secret", model="m", dimensions=3
+    )
+    assert ServedEmbedder(server).model.full_name == "m@host:81/3"
+    described = describe_embedder(Meaning(embedder=NamedEmbedder(openai=server)))
+    assert "sk-secret" not in described
+    assert "https://host:81/v1" in described
 
 
 def test_a_batch_that_is_too_long_is_halved(endpoint: Endpoint, asked: ServedEmbedder) -> None:

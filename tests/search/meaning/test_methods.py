@@ -16,6 +16,7 @@ from tests.search.meaning.shelf import MANIFEST, USERS, make_documents
 from assise.app import App
 from assise.errors import RefusedError, UsageError
 from assise.project import Project
+from assise.search.meaning.local import LocalEmbedder
 from assise.search.query import Method, Request
 
 pytestmark = pytest.mark.contract
@@ -34,6 +35,27 @@ def template(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> 
         assert (spent["books"].rows, spent["notes"].rows) == (40, 8)
         assert spent["notes"].passages == 4
         yield template
+
+
+class KeptEmbedder(LocalEmbedder):
+    """The local model, whose process stays when it is closed."""
+
+    def close(self) -> None:
+        """End nothing."""
+
+
+@pytest.fixture(scope="module")
+def kept() -> Iterator[KeptEmbedder]:
+    """One process for all questions."""
+    kept = KeptEmbedder()
+    yield kept
+    LocalEmbedder.close(kept)
+
+
+@pytest.fixture(autouse=True)
+def one_process(kept: KeptEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Questions are embedded by it."""
+    monkeypatch.setattr("assise.search.meaning.verbs.open_embedder", lambda *_: kept)
 
 
 @pytest.fixture

@@ -108,8 +108,9 @@ class Embedded:
 
     @property
     def made_from(self) -> str:
-        """What passages depend on beside the text of rows, as a hash."""
-        said = json.dumps([self.embed.field, self.embed.tokens, self.embed.where])
+        """What passages and their scopes depend on beside the values of rows, as a hash."""
+        scope = self.scope_of("t")
+        said = json.dumps([self.embed.field, self.embed.tokens, self.embed.where, scope])
         return sha256(said.encode()).hexdigest()[:16]
 
     def describe(self) -> dict[str, object]:
@@ -302,6 +303,9 @@ def write_statement(table: Embedded, name: str, passages: str = "") -> str:
         "is_key": " AND ".join(key),
         "is_wanted": table.is_wanted("t"),
         "fields": ", ".join(qualify("t", table.embed.field)),
+        "size": " + ".join(
+            f"coalesce(octet_length({name}::text), 0)" for name in qualify("t", table.embed.field)
+        ),
         "passages": passages,
         "passages_text": quote_text(passages),
         "near_index": quote(f"{bare}_near"),

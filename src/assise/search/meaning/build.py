@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import cast
 
+from assise.errors import EmbedderError
 from assise.postgres import locks
 from assise.postgres.connection import Connection
 from assise.schema.search.meaning import (
@@ -26,6 +27,9 @@ from assise.search.meaning.passages import Passage, compose, count_tokens, cut
 
 ROWS = 100
 """Rows of a batch."""
+
+READ_BYTES = 4_000_000
+"""Bytes of text that are read at once, where they are not of one row."""
 
 TEXTS = 16
 """Texts that are embedded at once."""
@@ -110,8 +114,7 @@ class PassageBuilder:
     def begin(self) -> None:
         """Make the table of the model's passages, and note all rows of tables that it has not."""
         first, model = self.tables[0], self.using.embedder.model
-        places = {name: place for name, place, *_ in self._run(first, "list_models")}
-        if model.full_name not in places:
+        if not self.is_made():
             scale = measure_scale(self.using.embedder)
             with self.connection.transaction():
                 for statement in create_passages(
@@ -129,30 +132,53 @@ class PassageBuilder:
                 self._run(first, "begin_model", **values)
         for (source,) in self._run(first, "list_gone", sources=[each.name for each in self.tables]):
             self._run(first, "forget_source", source=source)
-        for table in self.tables:
+        for table in self.list_new():
             values = {"model": model.full_name, "source": table.name}
-            if self._run(table, "made_from", **values) != [(table.made_from,)]:
-                with self.connection.transaction():
-                    self._run(table, "fill")
-                    self._run(table, "keep_source", made_from=table.made_from, **values)
+            with self.connection.transaction():
+                self._run(table, "fill")
+                self._run(table, "keep_source", made_from=table.made_from, **values)
+
+    def is_made(self) -> bool:
+        """Whether the model has a table of passages."""
+        name = self.using.embedder.model.full_name
+        return any(str(known) == name for known, *_ in self.list_models())
+
+    def list_models(self) -> list[tuple[object, ...]]:
+        """All models, as `list_models` of embed.sql has them."""
+        return self._run(self.tables[0], "list_models")
+
+    def list_new(self) -> list[Embedded]:
+        """The tables that the model has not, or has from other columns or under other rules."""
+        name = self.using.embedder.model.full_name
+        return [
+            table
+            for table in self.tables
+            if self._run(table, "made_from", model=name, source=table.name) != [(table.made_from,)]
+        ]
 
     def count_waiting(self, table: Embedded) -> int:
         """How many rows of a table have changed."""
         return int(str(self._run(table, "count_changed", source=table.name)[0][0]))
 
     def estimate(self) -> tuple[int, int]:
-        """How many texts are new, and about how many tokens they have; all changed rows are read."""
-        texts = tokens = 0
+        """How many texts are new, and about how many tokens they have; all changed rows are read.
+
+        Those of tables that the model has not count as changed: they are noted.
+        """
+        for table in self.list_new():
+            self._run(table, "fill")
+        texts, tokens, is_made = 0, 0, self.is_made()
         for table in self.tables:
             after = None
             while noted := self._list_changed(table, after):
                 after = str(noted[-1][0])
-                passages = self._read(table, [str(key) for key, _ in noted])
-                new = {each.hash: each.embedded for row in passages.values() for each in row}
-                for hashed, _ in self._run(table, "known_vectors", hashes=[*new]):
-                    new.pop(bytes(cast("bytes", hashed)), None)
-                texts += len(new)
-                tokens += sum(map(count_tokens, new.values()))
+                for passages in self._read(table, [str(key) for key, _ in noted]):
+                    new = {each.hash: each.embedded for row in passages.values() for each in row}
+                    known = self._run(table, "known_vectors", hashes=[*new]) if is_made else []
+                    for hashed, _ in known:
+                        new.pop(bytes(cast("bytes", hashed)), None)
+                    texts += len(new)
+                    tokens += sum(map(count_tokens, new.values()))
         return texts, tokens
 
     def _list_changed(self, table: Embedded, after: str | None) -> list[tuple[object, ...]]:
@@ -162,7 +188,7 @@ class PassageBuilder:
     def read_state(self, table: Embedded) -> PassageState:
         """How far a table is embedded by the model whose vectors queries read."""
         waiting, since = self._run(table, "count_changed", source=table.name)[0]
-        models = self._run(table, "list_models")
+        models = self.list_models()
         places = [str(place) for _, place, _, is_active, _ in models if is_active]
         passages = stale = 0
         for place in places:
@@ -174,7 +200,7 @@ class PassageBuilder:
     def switch(self) -> None:
         """Let queries read this model, if it has all rows; the others go."""
         first, name = self.tables[0], self.using.embedder.model.full_name
-        models = self._run(first, "list_models")
+        models = self.list_models()
         if all(str(other) == name for other, *_ in models):
             return
         if any(self.count_waiting(table) for table in self.tables):
@@ -191,6 +217,8 @@ class PassageBuilder:
     def tidy(self, *, is_changed: bool) -> None:
         """Vacuum the passages where that is due, and make the index of neighbours where it pays."""
         first = self.tables[0]
+        if not self.is_made():
+            return
         rows, dead, has_graph = self._run(first, "size")[0]
         share = float(str(dead)) / max(float(str(rows)), 1)
         if share > DEAD or (is_changed and not has_graph):
@@ -211,15 +239,11 @@ class PassageBuilder:
                 break
             after = str(noted[-1][0])
             versions = {str(key): int(str(version)) for key, version in noted}
-            passages = self._read(table, [*versions])
-            for keys in _group(passages):
+            groups = (group for read in self._read(table, [*versions]) for group in _group(read))
+            for group in groups:
                 if self.should_stop():
                     break
-                group = {key: passages[key] for key in keys}
-                vectors = {
-                    place: self._find_vectors(table, place, embedder, group, spent)
-                    for place, embedder in models.items()
-                }
+                vectors = self._embed_group(table, models, group, spent)
                 self._write(table, group, versions, vectors)
                 spent.rows += len(group)
                 spent.passages += sum(map(len, group.values()))
@@ -228,12 +252,32 @@ class PassageBuilder:
             self._run(table, "forget_kept", place)
         return spent
 
-    def _read(self, table: Embedded, keys: Sequence[str]) -> dict[str, list[Passage]]:
-        """The passages of rows; none of one that is gone, or not wanted."""
-        found: dict[str, list[Passage]] = {key: [] for key in keys}
-        for key, is_wanted, *values in self._run(table, "read_rows", keys=keys):
-            if is_wanted:
-                found[str(key)] = cut(compose(values), table.embed.tokens)
+    def _read(self, table: Embedded, keys: Sequence[str]) -> Iterator[dict[str, list[Passage]]]:
+        """The passages of rows, of so much text at once; none of one that is gone, or not wanted."""
+        sizes = {str(key): int(str(size)) for key, size in self._run(table, "measure", keys=keys)}
+        for some in _split(keys, sizes):
+            found: dict[str, list[Passage]] = {key: [] for key in some}
+            for key, is_wanted, *values in self._run(table, "read_rows", keys=some):
+                if is_wanted:
+                    found[str(key)] = cut(compose(values), table.embed.tokens)
+            yield found
+
+    def _embed_group(
+        self,
+        table: Embedded,
+        models: dict[str, Embedder],
+        group: Mapping[str, Sequence[Passage]],
+        spent: Spent,
+    ) -> dict[str, dict[bytes, str]]:
+        """The vectors of passages by each model; one of before that cannot be run is left out."""
+        found = {}
+        for place, embedder in [*models.items()]:
+            try:
+                found[place] = self._find_vectors(table, place, embedder, group, spent)
+            except EmbedderError:
+                if embedder is self.using.embedder:
+                    raise
+                del models[place]
         return found
 
     def _find_vectors(
@@ -295,7 +339,7 @@ class PassageBuilder:
     def _find_models(self) -> dict[str, Embedder]:
         """The tables of passages that are kept up, each with what embeds for it."""
         known = {**self.others, self.using.embedder.model.full_name: self.using.embedder}
-        rows = self._run(self.tables[0], "list_models")
+        rows = self.list_models()
         return {str(place): known[str(name)] for name, place, *_ in rows if str(name) in known}
 
     @property
@@ -309,17 +353,30 @@ class PassageBuilder:
         return self.connection.execute(statement, values or {"unused": 0})
 
 
-def _group(passages: Mapping[str, Sequence[Passage]]) -> Iterator[list[str]]:
-    """Keys of rows that together have about as many passages as are embedded at once."""
-    keys, size = list[str](), 0
+def _split(keys: Sequence[str], sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    """Keys of rows that together have about as many bytes as are read at once."""
+    some, size = list[str](), 0
+    for key in keys:
+        if some and size + sizes.get(key, 0) > READ_BYTES:
+            yield some
+            some, size = [], 0
+        some.append(key)
+        size += sizes.get(key, 0)
+    if some:
+        yield some
+
+
+def _group(passages: Mapping[str, list[Passage]]) -> Iterator[dict[str, list[Passage]]]:
+    """Rows that together have about as many passages as are embedded at once."""
+    group, size = dict[str, list[Passage]](), 0
     for key, row in passages.items():
-        if keys and size + len(row) > TEXTS:
-            yield keys
-            keys, size = [], 0
-        keys.append(key)
+        if group and size + len(row) > TEXTS:
+            yield group
+            group, size = {}, 0
+        group[key] = row
         size += len(row)
-    if keys:
-        yield keys
+    if group:
+        yield group
 
 
 @contextmanager

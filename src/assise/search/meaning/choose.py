@@ -31,10 +31,14 @@ def open_embedder(meaning: Meaning, folder: Path) -> Embedder:
 
 
 def describe_embedder(meaning: Meaning) -> str:
-    """How the manifest names an embedder, as JSON without its key."""
-    return json.dumps(
-        meaning.model_dump(mode="json", exclude={"embedder": {"openai": {"api_key"}}})
-    )
+    """How the manifest names an embedder, as JSON without what signs in at a server."""
+    said = meaning.model_dump(mode="json", exclude={"embedder": {"openai": {"api_key"}}})
+    embedder = said["embedder"]
+    if isinstance(embedder, dict) and (server := embedder.get("openai")):
+        address = urlsplit(server["base_url"])
+        bare = address._replace(netloc=address.netloc.rpartition("@")[2], query="")
+        server["base_url"] = bare.geturl()
+    return json.dumps(said)
 
 
 def read_embedder(described: str) -> Meaning:

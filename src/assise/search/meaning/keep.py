@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
-from assise.errors import BusyError, UsageError
+from assise.errors import AssiseError, BusyError, UsageError
 from assise.manifest.sections.embedding import MEANING, Meaning
 from assise.postgres.connection import Connection
 from assise.schema.access import AccessRules
 from assise.schema.search.meaning import find_embedded
 from assise.search.meaning.build import PassageBuilder, Using
-from assise.search.meaning.choose import describe_embedder
+from assise.search.meaning.choose import describe_cost, describe_embedder, read_embedder
+from assise.search.meaning.embedder import Embedder
 from assise.search.meaning.verbs import Embedders
 from assise.search.tables import find_vector
 from assise.wording import count_of
@@ -45,9 +48,25 @@ def open_builder(
     meaning = MEANING.of(tables.manifest) or Meaning()
     own = embedders.open(meaning)
     using = Using(own, describe_embedder(meaning))
-    return PassageBuilder(
+    builder = PassageBuilder(
         connection, embedded, using, {}, should_stop=should_stop, progress=progress
     )
+    return replace(builder, others=_open_others(builder, embedders))
+
+
+def _open_others(builder: PassageBuilder, embedders: Embedders) -> dict[str, Embedder]:
+    """The models that are used until that of the manifest is complete.
+
+    No text goes to another machine for them: that was agreed to for a model that stays.
+    """
+    found = dict[str, Embedder]()
+    for name, _place, _dimensions, _is_active, described in builder.list_models():
+        with suppress(AssiseError, ValueError):
+            embedder = embedders.open(read_embedder(json.dumps(described)))
+            if embedder.model.full_name == name and not describe_cost(embedder, 1, 1):
+                found[str(name)] = embedder
+    found.pop(builder.using.embedder.model.full_name, None)
+    return found
 
 
 def embed_changed(
@@ -55,15 +74,23 @@ def embed_changed(
 ) -> str:
     """Embed the rows that have changed; says how many. Nothing is started where none has.
 
+    All rows of a table go to another machine only by `assise search embed`, which asks before.
+
     Raises:
         EmbedderError: the model cannot be run.
     """
     folder = (tables.folder or Path()).parent
     with closing(Embedders(folder)) as embedders:
         builder = open_builder(connection, tables, embedders, should_stop=should_stop)
-        if not any(map(builder.count_waiting, builder.tables)):
+        is_waiting = any(map(builder.count_waiting, builder.tables))
+        is_new = not builder.is_made() or builder.list_new()
+        if is_waiting and is_new and describe_cost(builder.using.embedder, 1, 1):
             return ""
         try:
+            if not is_waiting:
+                with builder.alone(patience_s=0):
+                    builder.tidy(is_changed=False)
+                return ""
             spent = builder.build(patience_s=0).values()
         except BusyError:
             return ""

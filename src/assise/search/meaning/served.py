@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
+from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -47,7 +49,7 @@ class ServedEmbedder:
         Raises:
             EmbedderError: nobody says how many dimensions it has.
         """
-        name, host = self.server.model, urlsplit(self.server.base_url).netloc
+        name = self.server.model
         known, _ = MODELS.get(name, (None, None))
         dimensions = self.server.dimensions or known
         if dimensions is None:
@@ -55,7 +57,7 @@ class ServedEmbedder:
                 f"the dimensions of {name} are not known",
                 remedy="Write them into the manifest: embedder: {openai: {dimensions: …}}.",
             )
-        return Model(name, f"{host}/{dimensions}", dimensions, TOKENS)
+        return Model(name, f"{self._host}/{dimensions}", dimensions, TOKENS)
 
     def embed(self, texts: Sequence[str], purpose: Purpose) -> list[Vector]:
         """The vector of each text, of length 1.
@@ -76,6 +78,11 @@ class ServedEmbedder:
         """Dollars for a million tokens, where that is known."""
         return MODELS.get(self.server.model, (0, None))[1]
 
+    @property
+    def _host(self) -> str:
+        """The server without what signs in there."""
+        return urlsplit(self.server.base_url).netloc.rpartition("@")[2]
+
     @cached_property
     def _client(self) -> Any:  # noqa: ANN401
         module = extras.load("openai", extra="openai")
@@ -84,6 +91,8 @@ class ServedEmbedder:
             api_key=self.key or "none",
             max_retries=TRIES - 1,
             timeout=self.timeout_s,
+            # Texts go where the manifest says, and nowhere else.
+            http_client=module.DefaultHttpxClient(follow_redirects=False),
         )
 
     def _ask(self, texts: Sequence[str], purpose: Purpose) -> list[Vector]:
@@ -105,11 +114,14 @@ class ServedEmbedder:
         except errors.BadRequestError as error:
             return self._ask_less(texts, purpose, error)
         except errors.APIStatusError as error:
+            if 300 <= error.status_code < 400:
+                raise self._fail("it sends its callers elsewhere", _ADDRESS) from error
             raise self._fail(f"it answers {error.status_code}", _LATER) from error
         except errors.OpenAIError as error:
             raise self._fail("it does not answer", _LATER) from error
-        rows = sorted(found.data, key=lambda each: int(each.index))
-        vectors = [normalize(row.embedding) for row in rows]
+        except ValueError as error:
+            raise self._fail("it answers with no vectors", _ADDRESS) from error
+        vectors = self._read(found)
         sizes = {len(vector) for vector in vectors}
         if len(vectors) != len(texts) or sizes != {self.model.dimensions}:
             shown = ", ".join(map(str, sorted(sizes)))
@@ -118,6 +130,21 @@ class ServedEmbedder:
                 f" not of {self.model.dimensions}",
                 "Correct dimensions in the manifest.",
             )
+        return vectors
+
+    def _read(self, found: Any) -> list[Vector]:  # noqa: ANN401
+        """The vectors of an answer in the order of their texts.
+
+        Raises:
+            EmbedderError: it has others than numbers, or none.
+        """
+        try:
+            rows = sorted(found.data, key=lambda each: int(each.index))
+            vectors = [normalize(row.embedding) for row in rows]
+        except (AttributeError, TypeError, ValueError, OverflowError) as error:
+            raise self._fail("it answers with no vectors", _ADDRESS) from error
+        if not all(map(math.isfinite, chain.from_iterable(vectors))):
+            raise self._fail("it answers with what is no number", "Look into the server's log.")
         return vectors
 
     def _ask_less(self, texts: Sequence[str], purpose: Purpose, error: Exception) -> list[Vector]:
@@ -130,10 +157,11 @@ class ServedEmbedder:
         raise self._fail("it refuses a text", "Look into the server's log.") from error
 
     def _fail(self, what: str, remedy: str) -> EmbedderError:
-        host = urlsplit(self.server.base_url).netloc.rpartition("@")[2]
-        return EmbedderError(f"the embedder {self.server.model} at {host}: {what}", remedy=remedy)
+        name = self.server.model
+        return EmbedderError(f"the embedder {name} at {self._host}: {what}", remedy=remedy)
 
 
+_ADDRESS = "Correct base_url in the manifest: the address of a server of OpenAI's protocol."
 _LATER = "What is embedded is kept: the same command goes on later."
 
 

@@ -42,6 +42,10 @@ SELECT c.key::text, c.version FROM {changed} AS c WHERE c.source = %(source)s AN
 SELECT k.key, {is_wanted}, {fields} FROM unnest(%(keys)s::text[]) AS k (key)
 JOIN {place} AS t ON {key_of_t} = k.key::jsonb AND {is_key}
 
+-- measure --
+SELECT k.key, {size} FROM unnest(%(keys)s::text[]) AS k (key)
+JOIN {place} AS t ON {key_of_t} = k.key::jsonb AND {is_key}
+
 -- known_vectors --
 SELECT DISTINCT ON (hash) hash, v::text FROM {passages} WHERE hash = ANY (%(hashes)s::bytea[]) ORDER BY hash, id
 
@@ -54,8 +58,13 @@ FROM unnest(%(hashes)s::bytea[], %(vectors)s::text[]) AS k (hash, v) ON CONFLICT
 DELETE FROM {passages} WHERE source = ''
 
 -- take_changed --
-DELETE FROM {changed} AS c USING unnest(%(keys)s::text[], %(versions)s::int8[]) AS u (key, version)
-WHERE c.source = %(source)s AND c.key = u.key::jsonb AND c.version = u.version RETURNING u.key
+-- Whoever changes these rows right now is not waited for, lest they wait for us: the note stays.
+WITH free AS MATERIALIZED (
+    SELECT c.key, u.key AS told FROM unnest(%(keys)s::text[], %(versions)s::int8[]) AS u (key, version)
+    JOIN {changed} AS c ON c.source = %(source)s AND c.key = u.key::jsonb AND c.version = u.version
+    FOR UPDATE OF c SKIP LOCKED
+)
+DELETE FROM {changed} AS c USING free WHERE c.source = %(source)s AND c.key = free.key RETURNING free.told
 
 -- forget_passages --
 DELETE FROM {passages} WHERE source = %(source)s AND key = ANY (%(keys)s::text[]::jsonb[])

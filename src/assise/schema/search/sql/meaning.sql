@@ -65,7 +65,7 @@ $body$
 
 -- note --
 CREATE FUNCTION {note}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp AS $body$
+SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS $body$
 DECLARE
     _keys jsonb[]; _scopes text[]; _place text;
 BEGIN
@@ -79,6 +79,10 @@ BEGIN
         RETURN NULL;
     ELSIF TG_OP = 'DELETE' THEN
         SELECT array_agg({key_of_t} ORDER BY {key_of_t}) INTO _keys FROM gone AS t;
+        -- No keys would be all of them.
+        IF _keys IS NULL THEN
+            RETURN NULL;
+        END IF;
         DELETE FROM {changed} WHERE source = {name} AND key = ANY (_keys);
         PERFORM {withdraw}({name}, _keys, true);
         RETURN NULL;
@@ -187,7 +191,7 @@ $body$
 -- by_meaning --
 CREATE FUNCTION {by_meaning}(q text, vector text, tables text[] DEFAULT NULL, "limit" int4 DEFAULT 10, filters jsonb DEFAULT '{}', cursor text DEFAULT NULL, options jsonb DEFAULT '{}')
 RETURNS TABLE (place int4, "table" text, key jsonb, score float8, next text, similarity float8, cosine float8, keyword float8, passages jsonb)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS $body$
 #variable_conflict use_variable
 DECLARE
     _known jsonb := {known};
@@ -279,7 +283,7 @@ BEGIN
     END IF;
     RETURN QUERY
         WITH measured AS MATERIALIZED (
-            SELECT l.*, least(greatest((l.cosine - _model.query_middle) / (_model.query_top - _model.query_middle), 0), 1) AS alike
+            SELECT l.*, least(greatest((l.cosine - _model.query_middle) / nullif(_model.query_top - _model.query_middle, 0), 0), 1) AS alike
             FROM jsonb_to_recordset(_legs) AS l (name text, key jsonb, share float8, cosine float8, passages jsonb, by_word bool, by_vector bool)
         ), bounds AS (
             SELECT max(m.share) AS best, max(m.cosine) AS high,
@@ -305,7 +309,7 @@ $body$
 -- similar --
 CREATE FUNCTION {similar}(of_table text, id jsonb, tables text[] DEFAULT NULL, "limit" int4 DEFAULT 10, filters jsonb DEFAULT '{}', threshold float8 DEFAULT 0)
 RETURNS TABLE (place int4, "table" text, key jsonb, score float8, next text, similarity float8, cosine float8, keyword float8, passages jsonb)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS $body$
 #variable_conflict use_variable
 DECLARE
     _known jsonb := {known};
@@ -338,7 +342,7 @@ BEGIN
         SELECT (row_number() OVER (ORDER BY f.cosine DESC, f.name, f.key))::int4, f.name, f.key, round(a.alike::numeric, 4)::float8, NULL::text,
             round(a.alike::numeric, 4)::float8, round(f.cosine::numeric, 4)::float8, NULL::float8, f.passages
         FROM jsonb_to_recordset(_found) AS f (name text, key jsonb, cosine float8, passages jsonb),
-            LATERAL (SELECT least(greatest((f.cosine - _model.passage_middle) / (1 - _model.passage_middle), 0), 1) AS alike) AS a
+            LATERAL (SELECT least(greatest((f.cosine - _model.passage_middle) / nullif(1 - _model.passage_middle, 0), 0), 1) AS alike) AS a
         WHERE a.alike >= coalesce(threshold, 0) ORDER BY 1 LIMIT _limit;
 END
 $body$
