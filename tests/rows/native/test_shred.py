@@ -95,7 +95,10 @@ VALUES: list[object] = [
 ]
 """Values of every kind, with those at the edges of types."""
 
-MODIFIED = ("varchar(3)", "numeric(6,2)", "numeric(3,0)", "timestamptz(3)", "timestamptz(0)")
+MODIFIED = (
+    *("varchar(3)", "numeric(6,2)", "numeric(3,0)", "numeric(38,10)"),
+    *("timestamptz(3)", "timestamptz(0)"),
+)
 EXACT_ONLY = re.compile(r"decimal|uuid_(java|csharp|python)|numeric.*text")
 """Types and kinds that the crate leaves to the document path."""
 
