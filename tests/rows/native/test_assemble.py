@@ -261,7 +261,7 @@ def test_many_fields_are_given_back_in_the_order_of_their_source() -> None:
     manifest = read_manifest({"assise": 1, "name": "a", "tables": JSONB_TABLES})
     shredder, assembler = Shredder(manifest.layout, "t"), strict_assembler(manifest.layout)
     numbers = [7_919 * n % 20_011 for n in range(1, 20_000)]
-    many: dict[str, object] = {f"{n:x}": n for n in numbers} | {"$oid": 1, "$$date": 2}
+    many: dict[str, object] = {"$oid": 1, "$$date": 2, **{f"{n:x}": n for n in numbers}}
     documents: list[dict[str, object]] = [{"_id": 1, **many}, {"_id": 1, "data": many}]
     for document in documents:
         raw = bson.encode(document)
