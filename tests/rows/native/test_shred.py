@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import bson
@@ -18,7 +19,9 @@ from tests.rows.rebuild import read_manifest
 from assise.manifest.layout import Layout
 from assise.native import find_native
 from assise.rows.model import Batch, Document
+from assise.rows.native.plan import make_plan
 from assise.rows.shred import Shredder
+from assise.rows.tree import build_tree
 from assise.types.table import TYPES, find_type
 
 pytestmark = pytest.mark.skipif(find_native() is None, reason="assise-native is not installed")
@@ -167,3 +170,22 @@ def test_both_ways_give_the_same(
     found = compare_ways(manifest.layout, root, given)
     taken["documents"] += len(given)
     taken["declined"] += found.declined
+
+
+def test_what_panics_is_left_to_the_document_path(capfd: pytest.CaptureFixture[str]) -> None:
+    columns = {"id": {"type": "int4", "from": "_id"}, "v": "text"}
+    tables = {"t": {"collection": "t", "primary_key": "id", "columns": columns}}
+    tree = build_tree(read_manifest({"assise": 1, "name": "a", "tables": tables}).layout, "t")
+    module, plan = find_native(), make_plan(tree)
+    assert module is not None
+    assert plan is not None
+    [level] = plan.levels
+    keys = [replace(key, column=None, child=7) if key.key == b"v" else key for key in level.keys]
+    broken = replace(plan, levels=[replace(level, keys=keys)])
+    raws = [bson.encode({"_id": n, "v": ["a"]}) for n in range(2)]
+    left_out, found, *_ = module.Shredder.compile(broken).shred([*enumerate(raws)])
+    assert (left_out, found) == ([0, 1], [])
+    assert "panicked" in capfd.readouterr().err
+    assembler = module.Assembler.compile(broken)
+    assert assembler.assemble(raws, [[bytes(4), b"a", None]] * 2, [[{}], [{}]]) == [None, None]
+    assert "panicked" in capfd.readouterr().err
