@@ -143,6 +143,7 @@ class LoadedTables:
     move: changes what the load keeps of its tables.
     columns: those that the load has written, such as `users.name`.
     folder: what lies beside the manifest, for jobs.
+    home: where the manifest lies, for parts that read files which it names.
     """
 
     name: str
@@ -154,6 +155,7 @@ class LoadedTables:
     columns: Collection[str]
     find_redis: Callable[[], str] = str
     folder: Path | None = None
+    home: Path | None = None
 
 
 OpenTables = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables]]]

@@ -179,7 +179,8 @@ def test_one_of_fifty_callers_loads_and_all_get_its_error(make_app: MakeApp) -> 
     @app.cache("cold", ttl=60)
     async def cold(fails: bool) -> int:
         source.calls += 1
-        await asyncio.sleep(0.05)
+        while app.cache.counts["cold"].waits < 49 * source.calls:
+            await asyncio.sleep(0.001)
         if fails:
             raise LookupError("gone")
         return 7

@@ -320,7 +320,7 @@ def test_metadata_is_that_of_mongodump(dump: Path) -> None:
     assert unique == {"email_1": "users", "number_1": "invoices"}
 
 
-PARTS = {"analytics.py", "app.py", "mongo.py", "search.py"}
+PARTS = {"analytics.py", "app.py", "cache.py", "mongo.py", "search.py"}
 """What the application is, which needs Assise."""
 
 

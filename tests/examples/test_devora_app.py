@@ -195,12 +195,14 @@ def test_the_dashboard_is_for_admins_and_counts_everything(
           " WHERE id = (SELECT id FROM deployments LIMIT 1)")  # fmt: skip
     first, answer = (http.get("/api/admin/dashboard", headers=headers) for _ in range(2))
     assert first.status_code == answer.status_code == 200
-    ((users, projects),) = query(
-        "SELECT (SELECT count(*) FROM users), count(*) FROM projects WHERE deleted_at IS NULL"
+    ((users, projects, messages),) = query(
+        "SELECT (SELECT count(*) FROM users), count(*), (SELECT count(*) FROM conversation_messages)"
+        " FROM projects WHERE deleted_at IS NULL"
     )
     found = answer.json()
     assert found["user_metrics"]["total_users"] == users
     assert found["engagement_metrics"]["total_projects"] == projects
+    assert found["engagement_metrics"]["messages"] == messages
     assert found["revenue_metrics"]["mrr"] == "29.00"
     assert found["performance_metrics"]["deployment_success_rate"] == 100
     assert first.json()["performance_metrics"]["error_rate"] is None

@@ -209,8 +209,10 @@ def test_devoras_cache_keeps_each_for_its_time(
         return kept
 
     kept = asyncio.run(ask())
-    assert kept["user_projects"] == kept["invoices"] == kept["plan"] == 300
-    assert (kept["popular_templates"], kept["search_results"]) == (1_800, 60)
+    expected = {"user_projects": 300, "invoices": 300, "plan": 300}
+    expected |= {"popular_templates": 1_800, "search_results": 60}
+    for name, ttl_s in expected.items():
+        assert ttl_s / 2 < kept[name] <= ttl_s, name
 
 
 TYPES = {"objectId": "string", "bool": "boolean", "int": "integer", "decimal": "number"}

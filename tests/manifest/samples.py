@@ -25,6 +25,7 @@ redis_keys: {session: {pattern: "user:session:{user_id}", type: json, keep: "24 
 identity: {issuer: "https://${HOST}", audience: app, jwks: "https://${HOST}/keys", roles: {map: {admin: admin}}}
 http: {origins: ["https://devora.example"], rate_limit: "100/minute"}
 search: {embedder: {openai: {model: text-embedding-3-small, dimensions: 512}}}
+chat: {model: {model: gpt-4o-mini, tokens: 8000, timeout: "20s"}}
 search_log: {keep: "90 days", users: key}
 analytics: {timezone: Europe/Paris, events: {keep: "25 months"}, users: {table: users, created: seen_at}}
 roles: {prefix: devora}
@@ -46,7 +47,7 @@ tables:
     collection: users
     primary_key: id
     comment: "who may sign in"
-    search: {title: plan, body: [email], language: [fr, en]}
+    search: {title: plan, body: [email], language: [fr, en], statistics: tenant, synonyms: synonyms.txt, boost: {seen_at: "30 days"}}
     embed: {field: plan, chunk: "200 tokens", where: "plan <> ''"}
     cache: {tags: ["users:{id}", board], ttl: "5 minutes"}
     columns:

@@ -17,6 +17,7 @@ from tests.search.library import MANIFEST
 from assise.errors import TargetError, UsageError
 from assise.progress import Progress
 from assise.project import Project
+from assise.search import build
 from assise.search.query import Request
 from assise.search.verbs import Drift
 
@@ -168,3 +169,15 @@ def test_no_batch_of_long_rows_is_long(library: Project, database: str, query: Q
     project.search.build(["books"])
     assert [each.documents for each in told if each.step == "indexed"] == [0, 2, 4, 5, 5]
     assert project.search.check()[0] == Drift("books", 0, 0, 0)
+
+
+def test_a_large_build_leaves_no_room_of_fresh_rows(
+    library: Project, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "LEARNED", 1_000)
+    query(
+        "INSERT INTO books (id, user_id, title) SELECT n, 1, 'w' || n"
+        " FROM generate_series(1000, 2400) AS n"
+    )
+    assert library.search.build(["books"]) == {"books": 1401}
+    assert query("SELECT pg_relation_size('_search_fresh_books')") == [(0,)]

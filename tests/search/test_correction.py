@@ -57,6 +57,10 @@ def find(notes: Project, text: str, **options: str) -> set[object]:
         ("données", {1}),
         ("personelles", {1}),
         ("kitchne", {3}),
+        ("xocuments", {2, 3}),  # an error in the first letter
+        ("papplication", {0, 2}),
+        ("pplication", {0, 2}),
+        ("uosers", {2}),
         ("chts", set()),  # below five letters
         ("xylophone", set()),
         ("data123", set()),

@@ -22,6 +22,7 @@ from tests.search.library import MANIFEST, write_library
 from tests.search.oracle import rank
 
 from assise.project import Project
+from assise.search.query import Request
 from assise.search.tables import QUERIES
 
 ACTS = {"insert", "write", "give", "delete", "hide", "show"}
@@ -31,7 +32,11 @@ MUTANTS = {
     "a filter that is not asked for": ("_search_rank_books", "_rule || _filter", "_rule"),
     "a bound that is too high": ("_search_dense_books", "x - slack FROM", "x + 0.3 FROM"),
     "another b": ("_search_rank_books", "0.25 + 0.75", "0.5 + 0.5"),
-    "another order of equal hits": ("_search_rank_books", 's."id" LIMIT', 's."id" DESC LIMIT'),
+    "another order of equal hits": (
+        "_search_rank_books",
+        's.score DESC, s."id"',
+        's.score DESC, s."id" DESC',
+    ),
     "two tables in two measures": ("search", "u.share DESC", "u.score DESC"),
     "changes that are not indexed": "ALTER TABLE books DISABLE TRIGGER _search_update_books",
     "other statistics": "UPDATE _search_state SET n = n * 3 WHERE name = 'books'",
@@ -132,3 +137,11 @@ def test_without_pgvector_the_formula_is_the_same(
                 assert [key for key, _ in found] == [key for key, _ in expected]
                 scores = [score for _, score in expected]
                 assert [score for _, score in found] == pytest.approx(scores, abs=1e-4)
+        with psycopg.connect(place.conninfo) as session:
+            session.execute("INSERT INTO books (id, user_id, title) VALUES (1000, 3, 'newword')")
+        library.search.build()
+        for user, words in {3: ["newword"], 4: []}.items():
+            corrected = library.search.query(Request("nweword", ["books"]), user_id=user)
+            assert [hit.id for hit in corrected.results] == [1000] * len(words)
+            suggested = library.search.suggest("newwo", user_id=user)
+            assert [each.text for each in suggested if each.type == "word"] == words

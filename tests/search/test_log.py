@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -178,6 +179,50 @@ def test_the_worker_forgets_old_searches(kept: Project, run: Run) -> None:
         assert jobs["forget searches"].run(connection, lambda: False) == "12,000 searches forgotten"
         assert jobs["forget searches"].run(connection, lambda: False) == ""
     assert run("SELECT count(*) FROM search_queries") == [(6000,)]
+
+
+def test_the_log_has_months_which_the_worker_makes_and_drops(
+    template: Template, database: str, tmp_path: Path, query: Run
+) -> None:
+    project = template.copy(tmp_path, database)
+    set_log(project, LOGGED)
+    names = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'search_queries'::regclass"
+    whole = set(query(names))
+    (month,) = query("SELECT 'search_queries_' || to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')")
+    assert {month, ("search_queries_past",), ("search_queries_far",)} < whole
+    assert len(whole) == 6
+    last = max(whole - {("search_queries_past",), ("search_queries_far",)})
+    query(f"DROP TABLE {last[0]}")
+    old = "search_queries_1999_01"
+    query("ALTER TABLE search_queries DETACH PARTITION search_queries_past")
+    query(
+        f"CREATE TABLE {old} PARTITION OF search_queries FOR VALUES FROM ('1999-01-01') TO ('1999-02-01')"
+    )
+    with project.search.open_tables() as (connection, tables):
+        jobs = {job.name: job for job in list_jobs(tables)}
+        said = jobs["forget searches"].run(connection, lambda: False)
+    assert f"made {last[0]}; dropped {old}" in said
+    assert set(query(names)) == whole - {("search_queries_past",)}
+
+
+def test_a_log_without_months_keeps_its_searches(
+    template: Template, database: str, tmp_path: Path, query: Run
+) -> None:
+    project = template.copy(tmp_path, database)
+    set_log(project, LOGGED)
+    query("ALTER TABLE search_queries RENAME TO before")
+    query("CREATE TABLE search_queries (LIKE before INCLUDING ALL)")
+    query("DROP TABLE before")
+    query("UPDATE assise.search_object SET create_sql = 'x' WHERE name = 'search_queries'")
+    query(
+        "INSERT INTO search_queries (q, asked_at, ms, is_next, shown)"
+        " VALUES ('old', '2001-01-01', 1, false, '[]'), ('new', now(), 2, false, '[]')"
+    )
+    project.load(None, confirm=confirm)
+    assert query("SELECT q, ms FROM search_queries ORDER BY ms") == [("old", 1), ("new", 2)]
+    assert query("SELECT pg_get_partkeydef('search_queries'::regclass)") == [("RANGE (asked_at)",)]
+    assert query("SELECT to_regclass('_search_queries_before')") == [(None,)]
+    assert project.search.query(Request("w3"), user_id=3).query_id
 
 
 def test_who_has_searched_is_kept_as_the_manifest_says(kept: Project, run: Run) -> None:

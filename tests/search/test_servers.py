@@ -62,6 +62,13 @@ def test_one_login_for_all_has_the_rules_of_its_user(hosted: Project) -> None:
         session.execute("INSERT INTO books (id, user_id, title) VALUES (1000, 3, 'newword')")
         assert session.fetch_value("SELECT id FROM search_books('newword')") == 1000
     assert sum(each.count for each in hosted.search.check()) == 0
+    hosted.search.build()
+    for user, words in {3: ["newword"], 4: []}.items():
+        found = hosted.search.query(Request("nweword", ["books"]), user_id=user)
+        assert [hit.id for hit in found.results] == [1000] * len(words)
+        assert found.did_you_mean == (words[0] if words else None)
+        suggested = hosted.search.suggest("newwo", user_id=user)
+        assert [each.text for each in suggested if each.type == "word"] == words
 
 
 def test_explain_says_the_plan_and_what_words_weigh(template: Template) -> None:

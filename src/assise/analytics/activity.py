@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from assise.analytics.calendar import By, WeekStart, add, list_starts, start_of
+from assise.analytics.cells import BACK, PERIODS, START, Cells, read_cells
 from assise.analytics.fold import count_users
 from assise.analytics.picture import ANY, Picture, make_bitmap
 from assise.analytics.tables import QUERIES
@@ -115,7 +116,11 @@ class RetentionQuestion:
 
 def read_retention(picture: Picture, asked: RetentionQuestion) -> Asking[Retention]:
     """The cells of a retention table."""
-    starts = asked.buckets.starts
+    starts, is_kept = asked.buckets.starts, (asked.start, asked.back) == (START, BACK)
+    if is_kept and asked.buckets.by == "day":
+        kept = yield from read_cells(picture, asked.mode, starts=starts, periods=asked.periods)
+        if kept is not None:
+            return Retention(asked.mode, "day", _join_cells(picture, starts, kept))
     cohorts = yield from _read_cohorts(picture, asked, starts)
     returns = yield from read_returns(picture, asked)
     rows = [
@@ -152,6 +157,21 @@ def count_returns(
     ]
     counts[0] = len(cohort)
     return RetentionRow(start, len(cohort), counts, complete)
+
+
+def _join_cells(picture: Picture, starts: Sequence[dt.date], cells: Cells) -> list[RetentionRow]:
+    """Rows of cells that are kept."""
+    days = {start + dt.timedelta(k) for start in starts[:1] for k in range(len(starts) + PERIODS)}
+    is_over = {day: picture.is_over(day) for day in days}
+    return [
+        RetentionRow(
+            start,
+            counts[0] or 0,
+            counts,
+            [is_over[start + dt.timedelta(k)] for k in range(len(counts))],
+        )
+        for start, counts in zip(starts, cells, strict=True)
+    ]
 
 
 def _find(returns: Mapping[dt.date, BitMap], cell: dt.date, mode: Mode) -> BitMap:

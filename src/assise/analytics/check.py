@@ -34,14 +34,16 @@ LEAST, MOST, MARGIN = dt.date(2, 1, 9), dt.date(9998, 12, 20), dt.timedelta(3)
 class AnalyticsCheck:
     """What is stored and not as counted, and what is kept and not as declared.
 
-    differing: event and day of what differs; days: whose counts of users differ; traffic: events by
-    traffic; undeclared: events by name; misfits: of each event with properties that are not as declared,
-    what is wrong and how often; shared: events with an id that everybody has.
+    differing: event and day of what differs; days: whose counts of users differ; totals: tables whose
+    rows are more or fewer than is kept; traffic: events by traffic; undeclared: events by name;
+    misfits: of each event with properties that are not as declared, what is wrong and how often;
+    shared: events with an id that everybody has.
     """
 
     compared: int = 0
     differing: list[EventDay] = field(default_factory=list)
     days: list[dt.date] = field(default_factory=list)
+    totals: list[str] = field(default_factory=list)
     traffic: dict[str, int] = field(default_factory=dict)
     undeclared: dict[str, int] = field(default_factory=dict)
     misfits: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -50,7 +52,7 @@ class AnalyticsCheck:
     @property
     def is_right(self) -> bool:
         """Whether all that is stored is as counted."""
-        return not self.differing and not self.days
+        return not self.differing and not self.days and not self.totals
 
 
 def check_bitmaps(connection: Connection, analytics: Analytics) -> AnalyticsCheck:

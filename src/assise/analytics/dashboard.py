@@ -11,14 +11,14 @@ from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from assise.analytics.calendar import begin_of
 from assise.analytics.picture import ANY, Picture, make_bitmap
 from assise.analytics.revenue.metrics import RevenueMetrics
-from assise.analytics.tables import QUERIES
-from assise.analytics.trends import people_of
+from assise.analytics.sessions import read_minutes
+from assise.analytics.totals import NOTHING, Total, read_totals
 from assise.manifest.model import Manifest
 from assise.postgres.asking import Asking
-from assise.schema.analytics import count_rows
+from assise.postgres.pool import Record
+from assise.schema.analytics import count_deployments, list_counted
 
 DEFINITIONS = {
     "total_users": "rows of analytics.users that are not deleted",
@@ -33,10 +33,12 @@ DEFINITIONS = {
     "lifetime_value": "mrr per payer / share of payers lost in the last 30 days",
     "total_projects": "rows of analytics.projects that are not deleted",
     "projects_created_today": "rows of analytics.projects that were created today",
-    "average_session_duration_minutes": "mean length of sessions of users in the last 30 days;"
-    " a gap of over 30 minutes ends a session, a session of one event has length 0",
-    "conversations": "events conversation_started",
-    "messages": "events message_sent",
+    "average_session_duration_minutes": "time of users in sessions / sessions that began, in the 30"
+    " days before today; a gap of over 30 minutes ends a session, one event alone has length 0",
+    "conversations": "rows of analytics.conversations that are not deleted; where it is not declared,"
+    " events conversation_started",
+    "messages": "rows of analytics.messages that are not deleted; where it is not declared, events"
+    " message_sent",
     "average_query_time_ms": "mean time of what app.monitor measured in the last 24 hours",
     "p50_ms": "half of what was measured stays under it",
     "p95_ms": "95 of 100 stay under it",
@@ -61,9 +63,10 @@ REASONS = {
     "lifetime_value": "analytics.revenue is not declared, or no payer was lost",
     "total_projects": "analytics.projects is not declared",
     "projects_created_today": "analytics.projects is not declared",
-    "average_session_duration_minutes": "there was no session in the last 30 days",
-    "conversations": "there is no event conversation_started",
-    "messages": "there is no event message_sent",
+    "average_session_duration_minutes": "there was no session in the 30 days before today",
+    "conversations": "analytics.conversations is not declared, nor is there an event"
+    " conversation_started",
+    "messages": "analytics.messages is not declared, nor is there an event message_sent",
     **dict.fromkeys(MEASURED, "app.monitor has measured nothing in the last 24 hours"),
     "cache_hit_rate": "this process has called no cached function",
     "pool_use": "this process has no pool of connections",
@@ -141,36 +144,41 @@ class Dashboard:
 def read_dashboard(picture: Picture, manifest: Manifest, schema: str) -> Asking[Dashboard]:
     """The figures of now, but those of revenue."""
     today, now = picture.today, picture.now
-    month = now - dt.timedelta(30)
-    moments = {"today": begin_of(today, picture.zone), "month": month}
-    (rows,) = yield count_rows(manifest, schema), moments
+    rows = yield from read_totals(list_counted(manifest, schema), today)
+    deployed: Record = {"deployed": None, "deployments": None}
+    if query := count_deployments(manifest, schema):
+        (deployed,) = yield query, {"month": now - dt.timedelta(30)}
     span = today - dt.timedelta(59), today
     by_day = yield from picture.read_persons([ANY], *span)
     none, middle = make_bitmap(), today - dt.timedelta(29)
     recent = none.union(none, *(each for day, each in by_day.items() if day >= middle))
     before = none.union(none, *(each for day, each in by_day.items() if day < middle))
     stayed = before.intersection_cardinality(recent)
-    (sessions,) = yield QUERIES.fill("sessions"), people_of(picture, month, now)
+    minutes = yield from read_minutes(picture)
     counts = yield from picture.count_events(["conversation_started", "message_sent"])
+    total = rows.get("users", NOTHING), rows.get("projects", NOTHING)
     users = UserMetrics(
-        total_users=rows["users"],
+        total_users=total[0].rows,
         active_users_day=len(by_day.get(today, none)),
         active_users_month=len(recent),
-        new_users_today=rows["users_today"],
+        new_users_today=total[0].today,
         retention_rate_30d=_percent(stayed, len(before)),
         churn=_percent(len(before) - stayed, len(before)),
     )
-    minutes = sessions["minutes"]
     engagement = EngagementMetrics(
-        total_projects=rows["projects"],
-        projects_created_today=rows["projects_today"],
-        average_session_duration_minutes=None if minutes is None else round(float(minutes), 2),
-        conversations=counts["conversation_started"] or None,
-        messages=counts["message_sent"] or None,
+        total_projects=total[1].rows,
+        projects_created_today=total[1].today,
+        average_session_duration_minutes=None if minutes is None else round(minutes, 2),
+        conversations=_count(rows, "conversations", counts["conversation_started"]),
+        messages=_count(rows, "messages", counts["message_sent"]),
     )
-    rate = _percent(rows["deployed"], rows["deployments"])
-    performance = PerformanceMetrics(rate)
+    performance = PerformanceMetrics(_percent(deployed["deployed"], deployed["deployments"]))
     return Dashboard(users, RevenueFigures(), engagement, performance)
+
+
+def _count(rows: Mapping[str, Total], name: str, events: int) -> int | None:
+    """The rows of a table that is declared; else how many events there were, if any."""
+    return rows[name].rows if name in rows else events or None
 
 
 def finish(

@@ -52,6 +52,7 @@ def _restart(connection: Connection, zone: str) -> None:
         return
     with connection.transaction():
         connection.execute(QUERIES["reset"])
+        connection.execute(QUERIES["forget_all_sessions"])
         if state["cluster"] != state["here"]:
             connection.execute(QUERIES["reset_xids"])
 
@@ -147,7 +148,11 @@ def put_bitmaps(connection: Connection, bitmaps: Mapping[EventDay, tuple[BitMap,
 
 
 def put_daily(connection: Connection, dirty: set[dt.date], users: BitMap) -> None:
-    """Count the users of these days again, and of the 29 after each, as far as there are any."""
+    """Count the users of these days again, and of the 29 after each, as far as there are any.
+
+    Their sessions are forgotten, and counted when they are read or kept next.
+    """
+    connection.execute(QUERIES["forget_sessions"], {"days": sorted(dirty)})
     last = connection.scalar(QUERIES["last_day"])
     connection.execute(QUERIES["forget_later"], {"last": last})
     if not isinstance(last, dt.date) or not dirty:

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from assise.analytics.fold import fold
+from assise.analytics.activity import Buckets, RetentionQuestion, read_retention
+from assise.analytics.cells import BACK, MODES, PERIODS, START, list_kept_days, read_cells
+from assise.analytics.fold import LOCK, fold
 from assise.analytics.forward import job as forward_job
+from assise.analytics.picture import open_picture, run
 from assise.analytics.revenue import job as revenue_job
+from assise.analytics.sessions import keep_sessions
 from assise.analytics.spool import BATCH, Spool
 from assise.analytics.store import insert_sync
 from assise.analytics.tables import QUERIES
+from assise.analytics.totals import add_up
 from assise.manifest.sections.analytics import ANALYTICS
+from assise.postgres import locks
 from assise.postgres.connection import Connection
 from assise.settings import SPOOL_BYTES
 from assise.wording import count_of
@@ -36,9 +42,31 @@ def list_jobs(tables: LoadedTables) -> Sequence[Job]:
 
 
 def keep_up(connection: Connection, should_stop: Callable[[], bool], *, zone: str) -> str:
-    """Fold what came since."""
+    """Fold what came since, and add up totals."""
+    add_up(connection)
     batches = fold(connection, zone, should_stop)
+    with locks.hold(connection, LOCK, patience_s=60):
+        keep_sessions(connection, zone)
+        keep_cells(connection, zone)
     return f"{count_of(batches, 'batch')} of events folded" if batches else ""
+
+
+def keep_cells(connection: Connection, zone: str) -> None:
+    """Count the cells of retention that are kept, unless events came since the fold.
+
+    The caller has the fold's lock.
+    """
+    picture = run(open_picture(zone), connection)
+    if picture.has_tail or not picture.is_stored:
+        return
+    buckets = Buckets(*list_kept_days(picture.today))
+    for mode in MODES:
+        starts = buckets.starts
+        if run(read_cells(picture, mode, starts=starts, periods=PERIODS), connection) is None:
+            asked = RetentionQuestion(START, BACK, buckets, PERIODS, mode)
+            counts = [row.counts for row in run(read_retention(picture, asked), connection).rows]
+            kept = {"mode": mode, "version": picture.version, "today": picture.today}
+            connection.execute(QUERIES["keep_cells"], {**kept, "counts": counts})
 
 
 def drain(connection: Connection, should_stop: Callable[[], bool], *, spool: Spool) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -123,7 +123,7 @@ class Picture:
     is_stored: bool = True
     place: Mapping[str, object] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def today(self) -> dt.date:
         """The day that it is in the project's time zone."""
         return self.now.astimezone(self.zone).date()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from assise.analytics import totals
 from assise.analytics.forward import job
 from assise.manifest.sections.access import ROLES
 from assise.manifest.sections.analytics import ANALYTICS
 from assise.postgres import bookkeeping
 from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
+from assise.postgres.made import MadeObjects
 from assise.postgres.queries import Queries
 from assise.progress import Log
 from assise.schema.analytics import grant_events
@@ -19,6 +21,9 @@ from assise.workspace import LoadedTables
 QUERIES = Queries("assise.analytics")
 PART = Bookkeeping("analytics", files("assise.analytics").joinpath("sql"))
 IN_SCRIPT = False
+TOTALS = 5
+"""The version of the bookkeeping from which on it has totals."""
+_MADE = MadeObjects(PART, QUERIES)
 
 
 def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) -> None:
@@ -41,22 +46,22 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
             rows = connection.execute(QUERIES["present"], {"names": [*grants]})
             for (name,) in rows:
                 connection.execute(grant_events(str(name), grants[str(name)], [*PART.tables]))
+    totals.apply(connection, _MADE, tables)
     if is_new:
         log("analytics: events are kept in assise.analytics_events")
 
 
 def list_additions(connection: Connection, load: str) -> set[tuple[str, str]]:
-    """Nothing is added to the tables of a load."""
-    del connection, load
-    return set()
+    """The triggers that count rows."""
+    has_totals = bookkeeping.find_version(connection, PART) >= TOTALS
+    return _MADE.list_additions(connection, load) if has_totals else set()
 
 
 def forget(connection: Connection, load: str) -> None:
-    """Drop the tables of events where there are none: those of a load are not undone with it.
+    """Forget the totals of a load; drop the tables of events where there are none.
 
-    The caller has the lock of the bookkeeping, and a transaction.
+    Events are not undone with a load. The caller has the lock of the bookkeeping, and a transaction.
     """
-    del load
-    if bookkeeping.find_version(connection, PART) and not connection.scalar(QUERIES["has_events"]):
-        connection.execute(QUERIES["drop"])
-        bookkeeping.forget(connection, PART)
+    if bookkeeping.find_version(connection, PART):
+        bookkeeping.upgrade(connection, PART)
+        _MADE.forget(connection, load)

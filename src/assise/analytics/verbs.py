@@ -19,12 +19,14 @@ from assise.analytics.revenue.files import read_file
 from assise.analytics.revenue.metrics import current
 from assise.analytics.revenue.report import RevenueReport, read_objects_report, read_report
 from assise.analytics.spool import Spool
+from assise.analytics.totals import find_differing
 from assise.errors import UsageError
 from assise.manifest.sections.analytics import ANALYTICS, Analytics
 from assise.postgres.asking import Asking
 from assise.postgres.connection import Connection
 from assise.postgres.pool import Arguments, Record
 from assise.progress import Progress
+from assise.schema.analytics import list_counted
 from assise.settings import SPOOL_BYTES
 from assise.wording import count_of
 from assise.workspace import CONFIRM, Confirm, LoadedTables, OpenTables, Workspace, refuse
@@ -85,10 +87,12 @@ class AnalyticsVerbs:
             return finish(found, revenue, self.read_performance())
 
     def check(self) -> AnalyticsCheck:
-        """Count everything again from the events, and compare it with what is stored."""
-        with self._open() as (connection, _, analytics):
+        """Count everything again from events and rows, and compare it with what is stored."""
+        with self._open() as (connection, tables, analytics):
             fold(connection, analytics.timezone)
-            return check_bitmaps(connection, analytics)
+            found = check_bitmaps(connection, analytics)
+            found.totals = find_differing(connection, list_counted(tables.manifest, tables.schema))
+            return found
 
     def revenue(self, stripe: Path | None = None) -> RevenueReport:
         """Recurring revenue month by month, of the manifest's table or of Stripe's objects.

@@ -101,6 +101,7 @@ def describe_search() -> JsonMap:
             "results": {"type": "array", "items": hit},
             "total": {"type": "integer"},
             "estimated": {"type": "boolean"},
+            "inexact": {"type": "boolean"},
             "execution_time_ms": {"type": "number"},
             **{name: {"type": ["string", "null"]} for name in ("query_id", "did_you_mean", "next")},
         },

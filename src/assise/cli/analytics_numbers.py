@@ -297,13 +297,17 @@ def check(
     to: ToOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Count everything again from the events, and say what differs, and what is not declared."""
+    """Count everything again from events and rows, and say what differs, and what is not declared."""
     found = open_project(context.obj.terminal, manifest, to).analytics.check()
     if as_json:
         print(json.dumps(asdict(found), default=str, ensure_ascii=False))
     else:
         differing = len(found.differing) + len(found.days)
         print(f"{count_of(found.compared, 'count')} compared, {differing:,} differ")
+        for name in found.totals:
+            print(
+                f"{name}: another number of rows is kept than there is; `assise load` counts anew"
+            )
         for name, count in sorted(found.traffic.items()):
             print(f"{name}: {count_of(count, 'event')}")
         if found.shared:

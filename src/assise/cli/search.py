@@ -21,6 +21,7 @@ from assise.cli.options import (
     add_command,
     open_project,
 )
+from assise.cli.search_ask import ask
 from assise.cli.search_embed import embed
 from assise.cli.search_eval import InOption, Ranked, measure, write_runs
 from assise.cli.search_report import report
@@ -198,7 +199,8 @@ def query(
             context.obj.terminal.say(show_controls(f"did you mean: {found.did_you_mean}"))
         hits = count_of(found.total or 0, "hit")
         more = "over " if found.estimated else ""
-        context.obj.terminal.say(f"{more}{hits} in {found.execution_time_ms:.0f} ms")
+        raised = "; inexact, raised by a moment" if found.inexact else ""
+        context.obj.terminal.say(f"{more}{hits} in {found.execution_time_ms:.0f} ms{raised}")
     return 0
 
 
@@ -228,7 +230,7 @@ def explain(
         average = 0 if each.average is None else each.average
         print(
             f"{each.table}: plan {each.plan or 'none'}; statistics of {count_of(each.n, 'row')},"
-            f" {average:.1f} words on average; {each.fresh:,} fresh"
+            f" {average:.1f} words on average; {each.fresh:,} fresh{'; inexact' * each.inexact}"
         )
         for word in each.words:
             print(
@@ -309,6 +311,10 @@ def check(
 
 
 add_command(app, "assise search embed")(embed)
+add_command(
+    app,
+    'assise search ask "comment sécuriser une API ?" --user 507f1f77-bcf8-86cd-8799-430007000000',
+)(ask)
 add_command(
     app,
     "assise search eval queries.tsv judgements.tsv --in projects",

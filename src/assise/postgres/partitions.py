@@ -157,6 +157,19 @@ def make_partitions(
         runner.run_together([], [of.place], lambda: _tidy(connection, of, run))
 
 
+def is_whole(connection: Connection, of: Partitioning) -> bool:
+    """Whether a table is there and has no partitions."""
+    return connection.scalar(QUERIES["partitioned_by"], {"table": of.place}) == ""
+
+
+def make_at_once(connection: Connection, of: Partitioning) -> None:
+    """Make what is missing in the open transaction, which has made the table."""
+    for each in of.list_missing(list_partitions(connection, of), _now(connection)):
+        for statement in of.create(each):
+            connection.execute(statement)
+    _tidy(connection, of, PartitionRun(f"{of.schema}.{of.table}"))
+
+
 @contextmanager
 def _translated(of: Partitioning, each: Partition) -> Iterator[None]:
     """Say what stands in the way of a partition that has the name of something else."""

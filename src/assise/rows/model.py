@@ -65,7 +65,7 @@ class Values:
         self.extra += times * other.extra
 
 
-class Rows:
+class JoinedRows:
     """Rows of COPY of one table, many of them joined.
 
     Iteration gives each row by itself, `joined` as few pieces of bytes as there are.
@@ -120,7 +120,7 @@ class Batch:
 
     offsets: list[int]
     keys: list[CopyField]
-    rows: list[Rows]
+    rows: list[JoinedRows]
     owners: list[array[int]]
     rejected: list[Rejected] = field(default_factory=list)
     values: Values = field(default_factory=Values)

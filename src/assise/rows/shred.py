@@ -11,7 +11,7 @@ from assise.manifest.layout import Layout
 from assise.rows.columns import ColumnCounts
 from assise.rows.counts import CountingWriters
 from assise.rows.document.visit import DocumentVisitor, UnfitKeyError
-from assise.rows.model import Batch, Document, Reason, Rejected, Rows, Values
+from assise.rows.model import Batch, Document, JoinedRows, Reason, Rejected, Values
 from assise.rows.native.shred import NativeShredder, make_native
 from assise.rows.tree import build_tree
 from assise.types.wire import CopyField, row_head
@@ -75,7 +75,9 @@ class Shredder:
         return self._writers.values, self._writers.columns.take()
 
     def _new_batch(self) -> Batch:
-        return Batch([], [], [Rows() for _ in self.layouts], [array("I") for _ in self.layouts])
+        return Batch(
+            [], [], [JoinedRows() for _ in self.layouts], [array("I") for _ in self.layouts]
+        )
 
     def _shred_natively(self, native: NativeShredder, documents: Sequence[Document]) -> Batch:
         """Shred in the crate; the documents that it declines are shredded one by one."""

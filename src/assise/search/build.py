@@ -119,6 +119,9 @@ class Builder:
                 self.number_rows()
             self.learn_words(self.active)
             self.seal_rows(all_of_them=True)
+        if indexed >= LEARNED:
+            # Queries read the fresh rows one after the other: also the room of those that were.
+            self.run("tidy_fresh")
         return indexed
 
     def keep_up(self) -> int:
@@ -130,7 +133,7 @@ class Builder:
                 if self.active.is_outdated and not self.should_stop():
                     self.count_again()
                     self.number_rows()
-                self.learn_words(self.active)
+                self.learn_words(self.active, share=DRIFT)
                 self.seal_rows()
         except BusyError:
             return 0
@@ -178,12 +181,15 @@ class Builder:
         rows = self.run("number_rows", **values)
         return int(str(rows[0][0])) if rows else 0
 
-    def learn_words(self, generation: Generation) -> None:
-        """Put the words of rows into the vocabulary of a generation."""
-        low, high = generation.learned, generation.numbered
+    def learn_words(self, generation: Generation, *, share: float = 0) -> None:
+        """Put the words of rows into the vocabulary of a generation.
+
+        Without pgvector rows have no numbers: all are read again when this share of them came or went.
+        """
         if self.table.vector is None:
-            # Rows have no numbers: all are read, once a generation.
-            high = 1 if generation.n else 0
+            self._learn_all(generation, share)
+            return
+        low, high = generation.learned, generation.numbered
         while low < high and not self.should_stop():
             until = min(low + LEARNED, high)
             values = {"generation": generation.generation, "high": until}
@@ -195,6 +201,18 @@ class Builder:
                 self.run("set_learned", **values)
             low = until
             self.progress("learned", low)
+
+    def _learn_all(self, generation: Generation, share: float) -> None:
+        rows, learned = generation.waiting, generation.learned
+        if generation.n and abs(rows - learned) > share * learned:
+            values = {"generation": generation.generation, "high": rows}
+            with self.connection.transaction():
+                self.connection.execute("SET LOCAL enable_nestloop = off")
+                self.connection.execute("SET LOCAL work_mem = '64MB'")
+                self.run("forget_vocabulary", generation=generation.generation)
+                self.run("learn_vocabulary", low=0, merges=False, **values)
+                self.run("set_learned", **values)
+            self.progress("learned", rows)
 
     def seal_rows(self, *, all_of_them: bool = False) -> None:
         """Write the blocks of rows that are in none."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import log
 
 from assise.postgres.connection import Connection
-from assise.schema.search.searched import Searched
+from assise.schema.search.searched import FORGET_PLAN, READ_PLAN, Searched
 from assise.search.asker import Asker
 from assise.search.build import Builder
 from assise.search.query import Request
@@ -25,10 +27,11 @@ class Word:
 class Explained:
     """How a table is searched.
 
-    plan: `rows`, where the rows that the user sees are scored, or `blocks`; empty where no word of
-        the query is left.
+    plan: `rows`, where the rows that the user sees are scored, `own`, where words are counted in
+        them too, or `blocks`; empty where no word of the query is left.
     n: how many rows the statistics were counted of, whose average length is `average`.
     fresh: rows that are scored one by one by their tsvectors.
+    inexact: a moment raises scores, and in `blocks` only those of the best thousand rows.
     """
 
     table: str
@@ -37,21 +40,33 @@ class Explained:
     average: float | None
     fresh: int
     words: list[Word]
+    inexact: bool = False
 
 
 def explain_table(
     connection: Connection, asker: Asker, table: Searched, request: Request
 ) -> Explained:
     """Run a query on one table, and say how it was answered."""
-    asker.session.execute("SELECT set_config('search.plan', '', true)")
+    asker.session.execute(FORGET_PLAN)
     asker.rank(replace(request, types=[table.name]))
-    plan = asker.session.fetch_value("SELECT current_setting('search.plan', true)")
+    asked = asker.session.fetch_one(READ_PLAN) or {}
+    plan, counted = str(asked["plan"] or ""), asked["counted"]
+    inexact = bool(table.search.boost)
     builder = Builder(connection, table)
     active = builder.active
     values = {"q": request.text, "generation": active.generation}
     words = [_read_word(row) for row in builder.run("explain", **values)]
-    fresh = active.waiting
-    return Explained(table.name, str(plan or ""), int(active.n), active.average, fresh, words)
+    n, average = int(active.n), active.average
+    if counted:
+        own = json.loads(counted)
+        n, average = own["n"], own["average"]
+        read = [Word(lexeme, df, _weigh(n, df)) for lexeme, df in own["words"]]
+        words = sorted(read, key=lambda word: (-word.idf, word.lexeme))
+    return Explained(table.name, plan, n, average, active.waiting, words, inexact)
+
+
+def _weigh(n: int, df: int) -> float:
+    return round(log(1 + (n - df + 0.5) / (df + 0.5)), 3)
 
 
 def _read_word(row: Sequence[object]) -> Word:

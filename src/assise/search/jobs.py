@@ -7,8 +7,9 @@ from functools import partial
 
 from assise.manifest.sections.search_log import SEARCH_LOG, SearchLog
 from assise.postgres.connection import Connection
+from assise.postgres.partitions import run_partitions
 from assise.schema.access import AccessRules
-from assise.schema.search.log import write_statement
+from assise.schema.search.log import find_log_months, write_statement
 from assise.schema.search.meaning import is_embedded
 from assise.schema.search.searched import find_searched
 from assise.schema.sql import quote
@@ -16,7 +17,7 @@ from assise.search.build import Builder
 from assise.search.meaning.keep import embed_changed
 from assise.search.tables import find_vector
 from assise.wording import count_of
-from assise.workspace import Job, LoadedTables
+from assise.workspace import Job, LoadedTables, keep_silent
 
 CRON, HOURLY = "* * * * *", "17 * * * *"
 
@@ -31,15 +32,18 @@ def list_jobs(tables: LoadedTables) -> Sequence[Job]:
     if is_embedded(tables.manifest):
         found.append(Job("embed", CRON, partial(embed_changed, tables=tables)))
     if found and SEARCH_LOG.of(tables.manifest) is not None:
-        found.append(Job("forget searches", HOURLY, partial(forget_searches, rules=rules)))
+        forget = partial(forget_searches, rules=rules)
+        found.append(Job("forget searches", HOURLY, forget, as_owner=True))
     return found
 
 
 def forget_searches(
     connection: Connection, should_stop: Callable[[], bool], *, rules: AccessRules
 ) -> str:
-    """Forget the searches that are kept no longer; says how many."""
+    """Make the next months, drop those that are over, and forget single searches; says what."""
     log = SEARCH_LOG.of(rules.manifest) or SearchLog()
+    months = find_log_months(rules)
+    said = str(run_partitions(connection, months, log=keep_silent)) if months else ""
     statement = write_statement(rules, "forget")
     if rules.has_rules and not rules.is_forced:
         connection.execute(f"SET ROLE {quote(rules.owner)}")
@@ -49,7 +53,8 @@ def forget_searches(
         if not gone:
             break
         count += gone
-    return f"{count:,} searches forgotten" if count else ""
+    forgotten = f"{count:,} searches forgotten" if count else ""
+    return "; ".join(filter(None, [said, forgotten]))
 
 
 def keep_up(

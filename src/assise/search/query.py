@@ -112,7 +112,8 @@ class Answer:
     """The hits of a query in order, how many there are in all, and how long it took.
 
     Up to 10,000 hits `total` and `facets` are exact; with more, `estimated` is true, and they are
-    of the best 10,000. `total` is None where it was not asked for.
+    of the best 10,000. `total` is None where it was not asked for. `inexact` says that the rows of a
+    table are raised by a moment, its best thousand where it is large.
     """
 
     results: list[Hit]
@@ -122,6 +123,7 @@ class Answer:
     facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     query_id: str | None = None
     did_you_mean: str | None = None
+    inexact: bool = False
 
     @property
     def cursor(self) -> str | None:
@@ -160,7 +162,7 @@ def find(manifest: Manifest, request: Request, schema: str | None = None) -> Ask
     hits, ordered = yield from _find_hits(manifest, request, schema)
     (corrected,) = yield READ_CORRECTIONS, {}
     words: dict[str, str] = json.loads(corrected["words"] or "{}")
-    q = " ".join([request.text, *words.values()])
+    q = " ".join([request.text, *words.values(), corrected["synonyms"] or ""])
     made: dict[object, Hit] = {}
     for table in dict.fromkeys(str(hit["table"]) for hit in hits):
         own = [hit for hit in hits if hit["table"] == table]
@@ -186,11 +188,19 @@ def find(manifest: Manifest, request: Request, schema: str | None = None) -> Ask
         results=results,
         execution_time_ms=spent_ms,
         did_you_mean=meant if meant != request.text else None,
+        inexact=_is_boosted(manifest, request),
     )
     if SEARCH_LOG.of(manifest) is not None and request.text.strip(" \t\r\n\0"):
         (noted,) = yield note_search(schema), _describe(request, answer, hits)
         answer = replace(answer, query_id=str(noted["id"]))
     return answer
+
+
+def _is_boosted(manifest: Manifest, request: Request) -> bool:
+    """Whether a moment raises rows of a table that is searched."""
+    names = manifest.tables if request.types is None else request.types
+    found = [SEARCH.of(manifest.tables[name]) for name in names]
+    return any(search.boost for search in found if search is not None)
 
 
 def _find_hits(

@@ -15,11 +15,19 @@ from assise.postgres.connection import Connection
 from assise.postgres.made import MadeObjects, changing
 from assise.postgres.queries import Queries
 from assise.progress import Log
+from assise.schema.access import AccessRules
 from assise.schema.managed import Managed
 from assise.schema.search.meaning import holds_meaning
-from assise.schema.search.objects import EXTENSIONS, list_search_objects, stands_alone
+from assise.schema.search.objects import (
+    EXTENSIONS,
+    list_search_functions,
+    list_search_objects,
+    stands_alone,
+)
 from assise.schema.search_text import CODE, LANGUAGES
 from assise.schema.sql import create_extension, quote
+from assise.search.months import keeping_searches
+from assise.search.synonyms import read_synonyms
 from assise.wording import count_of
 from assise.workspace import LoadedTables
 
@@ -44,7 +52,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
         TargetError: the server refuses something, or a function has one of our names.
     """
     made = _MADE.find(connection, tables.name)
-    is_wanted = bool(list_search_objects(tables.manifest, tables.schema, vector=None))
+    is_wanted = bool(list_search_functions(tables.manifest, tables.schema))
     if not is_wanted and not made:
         return
     bookkeeping.ensure(connection, PART)
@@ -53,13 +61,16 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
         extensions += _make_extensions(connection, tables.schema, log)
     _check_languages(connection, tables.manifest)
     vector = find_vector(connection)
-    wanted = list_search_objects(tables.manifest, tables.schema, vector=vector)
+    synonyms = read_synonyms(tables.manifest, tables.home)
+    wanted = list_search_objects(tables.manifest, tables.schema, vector=vector, synonyms=synonyms)
     wanted = [*extensions, *wanted]
     missing = _find_missing(connection, wanted, tables.schema)
     if wanted == made and not missing:
         return
+    rules = AccessRules(tables.manifest, tables.schema)
     with changing(connection, tables.name, "search"):
-        _change(connection, wanted=wanted, made=made, missing=missing)
+        with keeping_searches(connection, rules):
+            _change(connection, wanted=wanted, made=made, missing=missing)
         lines = json.dumps([list(each) for each in wanted])
         connection.execute(QUERIES["keep"], {"load": tables.name, "lines": lines})
     count = len({each.table for each in wanted if each.table})

@@ -24,7 +24,7 @@ SELECT assise.analytics_partitions()
 -- Make the partitions of the months of some times.
 SELECT assise.analytics_partitions(%(months)s::timestamptz[])
 
--- has_events --
+-- has_objects --
 -- Whether there is an event.
 SELECT EXISTS (SELECT FROM assise.analytics_events)
 
@@ -32,13 +32,14 @@ SELECT EXISTS (SELECT FROM assise.analytics_events)
 -- The roles that are in the server, of these.
 SELECT rolname FROM pg_roles WHERE rolname = ANY (%(names)s)
 
--- drop --
+-- drop_objects --
 -- Drop the tables and functions of this part.
 DROP TABLE assise.analytics_events, assise.analytics_seen, assise.analytics_identity, assise.analytics_bitmap,
     assise.analytics_daily, assise.analytics_state, assise.analytics_forward, assise.analytics_refused,
-    assise.analytics_subscription, assise.analytics_erased, assise.analytics_dropped;
+    assise.analytics_subscription, assise.analytics_erased, assise.analytics_dropped, assise.analytics_total,
+    assise.analytics_object, assise.analytics_session, assise.analytics_cell;
 DROP SEQUENCE assise.analytics_event_number, assise.analytics_person_number;
-DROP FUNCTION assise.analytics_track, assise.analytics_partitions, assise.analytics_drop_old
+DROP FUNCTION assise.analytics_track, assise.analytics_partitions, assise.analytics_drop_old, assise.analytics_count
 
 -- forget_seen --
 -- Forget the uuids of events that came over 30 days ago.
@@ -254,16 +255,31 @@ SELECT count(*) AS events FROM assise.analytics_events
 WHERE at >= %(since)s AND at < %(until)s AND (event = ANY (%(events)s::text[]) OR %(strict)s)
 
 -- sessions --
--- Sessions of users: events of one person with gaps of at most 30 minutes; how many, and how long.
-SELECT count(*) AS sessions, avg(extract(epoch FROM length)) / 60 AS minutes FROM (
-    SELECT max(at) - min(at) AS length FROM (
-        SELECT person, at, count(*) FILTER (WHERE is_first) OVER (PARTITION BY person ORDER BY at, number) AS session FROM (
-            SELECT coalesce(person, id) AS person, at, number,
-                coalesce(at - lag(at) OVER (PARTITION BY coalesce(person, id) ORDER BY at, number) > interval '30 minutes', true) AS is_first
-            FROM ({people}) AS people WHERE id IS NOT NULL AND traffic = 'person'
-        ) AS gaps
-    ) AS numbered GROUP BY person, session
-) AS lengths
+-- Sessions of users by day: how many began, after a gap of over 30 minutes, and the seconds of all shorter gaps.
+SELECT (at AT TIME ZONE %(zone)s)::date AS day, count(*) FILTER (WHERE gap IS NULL OR gap > interval '30 minutes') AS sessions,
+    coalesce(sum(extract(epoch FROM gap)) FILTER (WHERE gap <= interval '30 minutes'), 0) AS seconds
+FROM (
+    SELECT at, at - lag(at) OVER (PARTITION BY coalesce(person, id) ORDER BY at, number) AS gap
+    FROM ({people}) AS people WHERE id IS NOT NULL AND traffic = 'person'
+) AS gaps WHERE at >= %(begin)s GROUP BY 1
+
+-- kept_sessions --
+-- The sessions of days, as far as they are kept.
+SELECT day, sessions, seconds FROM assise.analytics_session WHERE day BETWEEN %(first)s AND %(last)s
+
+-- keep_sessions --
+-- Keep the sessions of days.
+INSERT INTO assise.analytics_session (day, sessions, seconds)
+SELECT * FROM unnest(%(days)s::date[], %(sessions)s::bigint[], %(seconds)s::numeric[])
+ON CONFLICT (day) DO UPDATE SET sessions = excluded.sessions, seconds = excluded.seconds
+
+-- forget_sessions --
+-- Forget the sessions of days, and of those that follow them.
+DELETE FROM assise.analytics_session WHERE day = ANY (%(days)s::date[]) OR day - 1 = ANY (%(days)s::date[])
+
+-- forget_all_sessions --
+-- Forget the sessions of all days.
+DELETE FROM assise.analytics_session
 
 -- sizes --
 -- All days with something stored or to count, and how many events they have.
@@ -310,6 +326,61 @@ SELECT event, key, kind, count(*) AS events FROM (
 -- counts --
 -- How often events happened, as far as they are folded.
 SELECT event, sum(events)::bigint AS events FROM assise.analytics_bitmap WHERE event = ANY (%(events)s::text[]) GROUP BY 1
+
+-- cells --
+-- Cells of retention, as far as they are of this fold and day.
+SELECT counts[%(from)s:%(to)s][1:%(periods)s] AS counts FROM assise.analytics_cell
+WHERE mode = %(mode)s AND version = %(version)s AND today = %(today)s
+
+-- keep_cells --
+-- Keep cells of retention.
+INSERT INTO assise.analytics_cell (mode, version, today, counts) VALUES (%(mode)s, %(version)s, %(today)s, %(counts)s::int[])
+ON CONFLICT (mode) DO UPDATE SET version = excluded.version, today = excluded.today, counts = excluded.counts
+
+-- made --
+-- What counts the rows of a load's tables, in order.
+SELECT kind, "table", name, create_sql AS create, drop_sql AS drop FROM assise.analytics_object WHERE load = %(load)s ORDER BY position
+
+-- keep --
+-- Keep what counts the rows of a load's tables.
+WITH gone AS (DELETE FROM assise.analytics_object WHERE load = %(load)s AND position >= json_array_length(%(lines)s::json))
+INSERT INTO assise.analytics_object (load, position, kind, "table", name, create_sql, drop_sql)
+SELECT %(load)s, place - 1, line ->> 0, line ->> 1, line ->> 2, line ->> 3, line ->> 4
+FROM json_array_elements(%(lines)s::json) WITH ORDINALITY AS lines (line, place)
+ON CONFLICT (load, position) DO UPDATE SET kind = excluded.kind, "table" = excluded."table", name = excluded.name,
+    create_sql = excluded.create_sql, drop_sql = excluded.drop_sql
+
+-- counting --
+-- The triggers that count, of the tables of a schema: table and name.
+SELECT c.relname::text AS "table", tgname::text AS name FROM pg_trigger JOIN pg_class AS c ON c.oid = tgrelid
+WHERE tgfoid = 'assise.analytics_count'::regproc AND tgenabled = 'O' AND relnamespace = to_regnamespace(quote_ident(%(schema)s))
+
+-- empty_total --
+-- Forget the total of a table, which is counted anew.
+WITH gone AS (DELETE FROM assise.analytics_total WHERE relation = to_regclass(%(table)s))
+INSERT INTO assise.analytics_total (relation, rows) SELECT to_regclass(%(table)s), 0
+
+-- totals --
+-- The rows of tables, and those of a day and later, as far as they are counted.
+SELECT asked.name, sum(rows)::bigint AS rows, coalesce(sum(rows) FILTER (WHERE day >= %(today)s), 0)::bigint AS today
+FROM unnest(%(names)s::text[], %(tables)s::text[]) AS asked (name, "table") JOIN assise.analytics_total ON relation = to_regclass("table")
+GROUP BY 1
+
+-- add_up_totals --
+-- Make one line of all lines of a day.
+WITH gone AS (
+    DELETE FROM assise.analytics_total AS t USING (
+        SELECT relation, day FROM assise.analytics_total GROUP BY 1, 2 HAVING count(*) > 1
+    ) AS several
+    WHERE t.relation = several.relation AND t.day IS NOT DISTINCT FROM several.day RETURNING t.*
+)
+INSERT INTO assise.analytics_total SELECT relation, day, sum(rows) FROM gone GROUP BY 1, 2 HAVING day IS NULL OR sum(rows) <> 0
+
+-- forget --
+-- Forget what counted the tables of a load, which are gone with their triggers.
+WITH objects AS (DELETE FROM assise.analytics_object WHERE load = %(load)s),
+totals AS (DELETE FROM assise.analytics_total WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = relation))
+SELECT NULL::text AS drop_sql WHERE false
 
 -- ids_of_person --
 -- All ids of the persons of some ids.

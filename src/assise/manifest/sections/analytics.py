@@ -100,6 +100,8 @@ class Analytics(Keyed):
     users: CreatedRows | None = None
     revenue: Revenue | None = None
     projects: CreatedRows | None = None
+    conversations: CreatedRows | None = None
+    messages: CreatedRows | None = None
     deployments: Deployments | None = None
 
 
@@ -110,7 +112,7 @@ def _check(place: Place, analytics: Analytics, tables: Tables) -> Iterator[Probl
     yield from _check_events((*place, "events"), analytics.events)
     if analytics.capture is not None:
         yield from _check_capture((*place, "capture"), analytics.capture)
-    for name in ("users", "projects"):
+    for name in ("users", "projects", "conversations", "messages"):
         rows: CreatedRows | None = getattr(analytics, name)
         if rows is not None:
             yield from _check_columns((*place, name), rows, ("created",), tables)
@@ -227,8 +229,8 @@ ANALYTICS = Key(
     "analytics",
     "manifest",
     help="timezone: whose days are counted; events: {keep, forward: {posthog: KEY}, own: {NAME:"
-    " {PROPERTY: TYPE}}}; capture: {keys, path, origins} of PostHog's SDKs; users and projects:"
-    " {table, created}; deployments: {table, at, ok: EXPRESSION}; revenue: {table, customer,"
+    " {PROPERTY: TYPE}}}; capture: {keys, path, origins} of PostHog's SDKs; users, projects,"
+    " conversations and messages: {table, created}; deployments: {table, at, ok: EXPRESSION}; revenue: {table, customer,"
     " amount, currency, interval, quantity, started, ended, status, report, rates: {table, day,"
     " currency, rate}}",
     affects="schema",
@@ -244,6 +246,8 @@ ANALYTICS = Key(
         capture=_object("path", keys=_TEXTS, origins=_TEXTS),
         users=_object("table", "created"),
         projects=_object("table", "created"),
+        conversations=_object("table", "created"),
+        messages=_object("table", "created"),
         deployments=_object("table", "at", "ok"),
         revenue=_object(
             "table",

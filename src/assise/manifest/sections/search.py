@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from pydantic import field_validator
 
 from assise.manifest.keys import Key, Keyed, Tables
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections.columns import list_columns
+from assise.manifest.sections.deletion import is_keep
 from assise.wording import nearest, show
 
 TEXTS = frozenset({"text", "citext", "text[]"})
@@ -34,6 +36,9 @@ class Search(Keyed):
     """The columns that are searched, the languages of their text, and their weights.
 
     exact: columns whose words are neither suggested nor what a typing error is corrected to.
+    statistics: of which rows words are counted: those of the table, or those that the user sees.
+    synonyms: the file of words that are looked for where others are typed.
+    boost: a column of moments, and after which time it counts half.
     """
 
     title: str | None = None
@@ -41,6 +46,9 @@ class Search(Keyed):
     language: tuple[str, ...] | LanguageColumn = DEFAULT_LANGUAGES
     weights: Mapping[str, float] = {}
     exact: tuple[str, ...] = ()
+    statistics: Literal["table", "tenant"] = "table"
+    synonyms: str | None = None
+    boost: Mapping[str, str] = {}
 
     @field_validator("body", "language", "exact", mode="before")
     @classmethod
@@ -91,6 +99,27 @@ def _check_search(place: Place, search: Search, tables: Tables) -> Iterator[Prob
             yield Problem(at, "is not searched", show(name), nearest(name, search.columns))
         elif not 0 < weight <= MAX_WEIGHT:
             yield Problem(at, "is no weight", str(weight), f"Write 0.1 to {MAX_WEIGHT}.")
+    yield from _check_ranking(place, search, types)
+
+
+def _check_ranking(place: Place, search: Search, types: Mapping[str, str]) -> Iterator[Problem]:
+    """Check what moves hits: the file of synonyms, and the column of moments."""
+    file = search.synonyms
+    if file is not None and (file.startswith("/") or ".." in file.split("/") or "\0" in file):
+        remedy = "Give a path below the manifest's folder, such as synonyms.txt."
+        yield Problem((*place, "synonyms"), "is not a file of the project", show(file), remedy)
+    if len(search.boost) > 1:
+        yield Problem((*place, "boost"), "has several columns", remedy="Name one.")
+    for name, half in search.boost.items():
+        at = (*place, "boost", name)
+        if name not in types:
+            yield Problem(at, "is not a column", show(name), nearest(name, types))
+        elif types[name] != "date" and not types[name].startswith("timestamptz"):
+            remedy = "Name a column of type timestamptz or date."
+            yield Problem(at, f"is of type {types[name]}, which is no moment", show(name), remedy)
+        if not is_keep(half):
+            remedy = "Write a number and hours, days, weeks, months or years: 30 days."
+            yield Problem(at, "is no time", show(half), remedy)
 
 
 def _check_languages(place: Place, search: Search, types: Mapping[str, str]) -> Iterator[Problem]:
@@ -113,7 +142,8 @@ SEARCH = Key(
     "table",
     help="the columns that are searched: title and body; their language: fr, en, both,"
     " code, or {column: NAME}; weights of columns; exact: those whose words are neither"
-    " suggested nor corrected to",
+    " suggested nor corrected to; statistics: tenant counts words in the rows that the user sees;"
+    " synonyms: a file of them; boost: {COLUMN: 30 days} raises hits of late",
     affects="schema",
     type=Search,
     check=_check_search,
@@ -142,6 +172,9 @@ SEARCH = Key(
                 "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
             },
             "weights": {"type": "object", "additionalProperties": {"type": "number"}},
+            "statistics": {"enum": ["table", "tenant"]},
+            "synonyms": {"type": "string"},
+            "boost": {"type": "object", "additionalProperties": {"type": "string"}},
         },
     },
     written=lambda _place, search, _tables: search.model_dump(mode="json", exclude_unset=True),

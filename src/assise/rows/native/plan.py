@@ -79,7 +79,7 @@ class TablePlan:
 
 
 @dataclass(frozen=True)
-class Plan:
+class NativePlan:
     """A collection; `offset_bytes` is the size of a key that is the document's offset, or 0."""
 
     tables: list[TablePlan] = field(default_factory=list)
@@ -88,12 +88,12 @@ class Plan:
     offset_bytes: int = 0
 
 
-def make_plan(tree: Tree) -> Plan | None:
+def make_plan(tree: Tree) -> NativePlan | None:
     """The plan of a collection; None by rules 1, which the native way does not know."""
     if tree.rules == 1:
         return None
     size = {"int4": 4, "int8": 8}[tree.key.type] if tree.key.kind == "offset" else 0
-    plan = Plan(key_position=tree.key_position, offset_bytes=size)
+    plan = NativePlan(key_position=tree.key_position, offset_bytes=size)
     for table, layout in enumerate(tree.layouts):
         column, key_width = tree.elements[table], layout.key_width
         element = None
@@ -105,7 +105,9 @@ def make_plan(tree: Tree) -> Plan | None:
     return plan
 
 
-def _add_level(plan: Plan, tree: Tree, level: Level, table: int, *, is_silent: bool = False) -> int:
+def _add_level(
+    plan: NativePlan, tree: Tree, level: Level, table: int, *, is_silent: bool = False
+) -> int:
     """Add a level and those below it to the plan; the number of the level."""
     keys = [*_plan_keys(plan, tree, level, table)]
     numbers = {key.key: number for number, key in enumerate(keys)}
@@ -123,7 +125,7 @@ def _add_level(plan: Plan, tree: Tree, level: Level, table: int, *, is_silent: b
     return len(plan.levels) - 1
 
 
-def _plan_keys(plan: Plan, tree: Tree, level: Level, table: int) -> Iterator[KeyPlan]:
+def _plan_keys(plan: NativePlan, tree: Tree, level: Level, table: int) -> Iterator[KeyPlan]:
     writer = JsonWriter(tree.form.dialect)
     key_width = tree.layouts[table].key_width
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from assise.native import find_native
 from assise.rows.columns import READ, ColumnCounts, name_kind
-from assise.rows.model import Document, Rows, Values
+from assise.rows.model import Document, JoinedRows, Values
 from assise.rows.native.plan import make_plan
 from assise.rows.tree import Tree
 from assise.types.wire import CopyField
@@ -43,7 +43,7 @@ class NativeRows:
 
     left_out: list[int]
     keys: list[CopyField]
-    rows: list[Rows]
+    rows: list[JoinedRows]
     owners: list[array[int]]
     values: Values
     columns: ColumnCounts
@@ -58,7 +58,7 @@ class NativeShredder:
     def shred(self, documents: Sequence[Document]) -> NativeRows:
         """Shred those that the crate takes."""
         left_out, keys, packed, values, counts = self._shredder.shred(documents)
-        rows = [Rows.unpack(data, ends) for data, ends, _ in packed]
+        rows = [JoinedRows.unpack(data, ends) for data, ends, _ in packed]
         owners = [array("I", numbers) for _, _, numbers in packed]
         return NativeRows(left_out, keys, rows, owners, Values(*values), self._count(counts))
 

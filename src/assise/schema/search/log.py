@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from assise.manifest.sections.search_log import LOG_TABLE, SEARCH_LOG
 from assise.schema.access import AccessRules
+from assise.schema.partitions import Partitioning
 from assise.schema.search.searched import fill, read_blocks
 from assise.schema.sql import quote
 
@@ -35,8 +36,18 @@ def list_log_parts(rules: AccessRules) -> Mapping[str, str]:
         return {}
     names = {block: name for name, (block, _) in LOG_FUNCTIONS.items()}
     names |= {block: name for name, block in LOG_TABLES.items()}
+    names["before"] = "_search_queries_before"
     parts = {block: quote(rules.schema, name) for block, name in names.items()}
-    return {**parts, "stored_user": STORED_USERS[log.users]}
+    cut = {"cut": months.cut()} if (months := find_log_months(rules)) else {}
+    return {**parts, **cut, "stored_user": STORED_USERS[log.users]}
+
+
+def find_log_months(rules: AccessRules) -> Partitioning | None:
+    """How the log is cut by months; None where searches are not kept."""
+    log = SEARCH_LOG.of(rules.manifest)
+    if log is None:
+        return None
+    return Partitioning(rules.schema, LOG_TABLE, "asked_at", ahead=3, keep=log.keep)
 
 
 def write_statement(rules: AccessRules, name: str) -> str:
@@ -62,4 +73,11 @@ def _name(schema: str | None, function: str) -> str:
     return quote(schema, function) if schema else function
 
 
-__all__ = ["LOG_FUNCTIONS", "LOG_TABLES", "list_log_parts", "note_click", "note_search"]
+__all__ = [
+    "LOG_FUNCTIONS",
+    "LOG_TABLES",
+    "find_log_months",
+    "list_log_parts",
+    "note_click",
+    "note_search",
+]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
+from typing import NamedTuple
 
 from assise.manifest.model import Manifest
 from assise.schema import search_text
@@ -39,8 +40,21 @@ DATA = ("fresh", "pending", "terms", "rows", "blocks", "vocabulary")
 MANY = "text, text[], integer, jsonb, text, jsonb"
 ONE = "text, integer, jsonb, text, jsonb"
 SUGGEST = "text, text[], integer"
-FUNCTIONS = "index complete own known begun has_words nearest correct rank dense".split()
-"""Of each table; the last one where there is pgvector."""
+
+
+class Synonym(NamedTuple):
+    """A text that is also looked for where another is typed; in one language, or in all."""
+
+    language: str | None
+    typed: str
+    spelled: str
+
+
+Synonyms = Mapping[str, Sequence[Synonym]]
+FUNCTIONS = (
+    "index complete own known begun has_words nearest correct also count_own rank dense".split()
+)
+"""Of each table; `dense` where there is pgvector, `also` where there are synonyms."""
 
 SIGNATURES = {
     "parts": 'text[], "char"[], text[], text[]',
@@ -55,6 +69,8 @@ SIGNATURES = {
     "has_words": "text[]",
     "nearest": "text, jsonb",
     "correct": "jsonb",
+    "also": "jsonb",
+    "count_own": "text[], integer[], integer, text",
     "dense": (
         "integer, integer[], bigint, double precision, double precision, text, jsonb, tsquery,"
         " jsonb, double precision"
@@ -64,11 +80,16 @@ SIGNATURES = {
 """The types of the arguments of each function."""
 
 
-def list_search_objects(manifest: Manifest, schema: str, *, vector: str | None) -> list[Managed]:
-    """What search needs; `vector` is the schema of pgvector, None where there is none to use."""
+def list_search_objects(
+    manifest: Manifest, schema: str, *, vector: str | None, synonyms: Synonyms
+) -> list[Managed]:
+    """What search needs; `vector` is the schema of pgvector, None where there is none to use.
+
+    `synonyms` are those of each table that has some.
+    """
     rules = AccessRules(manifest, schema)
     tables, embedded = find_searched(rules, vector), is_embedded(manifest)
-    made = _Objects(rules, tables, vector)
+    made = _Objects(rules, tables, vector=vector, synonyms=synonyms)
     return [*made.list_objects()] if tables or embedded else []
 
 
@@ -84,8 +105,11 @@ def list_search_functions(manifest: Manifest, schema: str) -> list[str]:
 
 
 class _Objects:
-    def __init__(self, rules: AccessRules, tables: list[Searched], vector: str | None) -> None:
-        self.rules, self.tables, self.vector = rules, tables, vector
+    def __init__(
+        self, rules: AccessRules, tables: list[Searched], *, vector: str | None, synonyms: Synonyms
+    ) -> None:
+        self.rules, self.tables = rules, tables
+        self.vector, self.synonyms = vector, synonyms
         self.schema = rules.schema
         names = (name for table in tables for name in table.search.languages)
         self.languages = [*dict.fromkeys(names)]
@@ -166,7 +190,14 @@ class _Objects:
                 )
                 drop.append(f"DO {quote_text(body)}")
             yield self._table(table.name, table.made(kind), *create, drops=drop)
-        for kind in FUNCTIONS if table.vector else FUNCTIONS[:-1]:
+        if table.search.synonyms is not None:
+            lines = [each._asdict() for each in self.synonyms.get(table.name, ())]
+            rules = {**parts, "rules": quote_text(json.dumps(lines, ensure_ascii=False))}
+            name = table.made("synonyms")
+            yield self._table(table.name, name, fill(TABLE["synonyms"], rules))
+        without = {"dense"} if table.vector is None else set()
+        without |= {"also"} if table.search.synonyms is None else set()
+        for kind in (each for each in FUNCTIONS if each not in without):
             block = TABLE[kind]
             if kind == "rank" and not table.vector:
                 block = _without_blocks(block)
@@ -232,7 +263,7 @@ def _comment(*made: str) -> str:
 def stands_alone(name: str) -> bool:
     """Whether no other table of ours is made again when this one is."""
     is_apart = name in LOG_TABLES or holds_meaning(name)
-    return is_apart or name.startswith("_search_vocabulary_")
+    return is_apart or name.startswith(("_search_vocabulary_", "_search_synonyms_"))
 
 
 def _without_blocks(block: str) -> str:
@@ -262,6 +293,8 @@ def _list_triggers(table: Searched) -> Iterator[Managed]:
 
 __all__ = [
     "EXTENSIONS",
+    "Synonym",
+    "Synonyms",
     "list_search_functions",
     "list_search_objects",
     "quote_array",

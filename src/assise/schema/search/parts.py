@@ -15,12 +15,12 @@ from assise.schema.search.searched import (
 from assise.schema.sql import qualify, quote, quote_list, quote_text
 
 MADE = "fresh pending terms rows blocks vocabulary index dense complete rank".split()
-MADE += "own known begun has_words nearest correct".split()
+MADE += "own known begun has_words nearest correct count_own synonyms also".split()
 ROWS = "t s w f b p".split()
 """Aliases of rows in the blocks."""
 
 PAIRS = [("a", "t"), ("p", "k"), ("f", "k"), ("w", "k"), ("t", "k")]
-PAIRS += [("t", "w"), ("w", "f"), ("t", "f"), ("t", "p"), ("o", "w")]
+PAIRS += [("t", "w"), ("w", "f"), ("t", "f"), ("t", "p"), ("o", "w"), ("t", "s")]
 """Pairs of rows that a block compares by their keys."""
 
 SHARE = "round(1e10 * {score} / {possible}) / 1e10"
@@ -131,8 +131,13 @@ def _unchanged(columns: Iterable[str], one: str, other: str) -> str:
 def _rank_rows(table: Searched) -> dict[str, str]:
     """Which rows a user sees, and their scores."""
     live, rule = table.visible
+    corrected = f"{table.quoted('correct')}(query)"
+    also = table.search.synonyms is not None
     return {
+        "with_synonyms": f"{table.quoted('also')}({corrected})" if also else corrected,
         "columns": quote_array(table.columns),
+        **_boost_rows(table),
+        "is_tenant": "true" if table.search.statistics == "tenant" else "false",
         "live": quote_text(live),
         "rule": quote_text(rule),
         "sees_all": sees_all(table.rules),
@@ -140,6 +145,32 @@ def _rank_rows(table: Searched) -> dict[str, str]:
         "row_score_static": table.score_row("_vector"),
         "fresh_score": table.score_fresh("$2", "$3", "$8"),
         "fresh_score_static": table.score_fresh("_lexemes", "_weights", "_state.average"),
-        "share": quote_text(SHARE.format(score="max(s.score)", possible="$11")),
+        "share": quote_text(SHARE.format(score="s.score", possible="$11")),
         "share_static": SHARE.format(score="score", possible="_possible"),
+    }
+
+
+def _boost_rows(table: Searched) -> dict[str, str]:
+    """How scores grow with a moment in a column: twice for now, and once for long ago."""
+    if not (boost := table.search.boost):
+        plain = {"boosted": "'s.score'", "boost_of_s": "''", "boosted_static": "score"}
+        return {**plain, "most_boost": "1", "candidates": "k", "below": "_below"}
+    ((column, half),) = boost.items()
+    factor = (
+        "1 + coalesce(power(0.5::float8, least(1000, greatest(0,"
+        f" (extract(epoch FROM date_trunc('hour', now())) - extract(epoch FROM t.{quote(column)}::timestamptz))::float8"
+        f" / extract(epoch FROM {quote_text(half)}::interval)::float8))), 0)"
+    )
+    boosted = "round(1e5 * {score} * {factor}) / 1e5"
+    of_row = f"SELECT {factor} AS factor FROM {table.place} AS t WHERE"
+    own = f"({of_row} {_is_key('t', table, '_key')})"
+    of_s = f"CROSS JOIN LATERAL ({of_row} {table.same('t', 's')}) AS b"
+    return {
+        "boosted": quote_text(boosted.format(score="s.score", factor="b.factor")),
+        "boost_of_s": quote_text(of_s),
+        "boosted_static": boosted.format(score="score", factor=own),
+        "most_boost": "2",
+        # Hits beyond the best thousand stay out, on each page the same.
+        "candidates": "greatest(k, 1000)",
+        "below": "NULL::float8",
     }

@@ -324,5 +324,16 @@ def call_suggest(schema: str | None) -> str:
     return f"SELECT * FROM {function}(%(q)s, %(tables)s::text[], %(limit)s)"
 
 
-READ_CORRECTIONS = "SELECT nullif(current_setting('search.corrected', true), '') AS words"
-"""The words of the last search of the transaction that were corrected, as JSON; NULL for none."""
+READ_CORRECTIONS = (
+    "SELECT nullif(current_setting('search.corrected', true), '') AS words,"
+    " current_setting('search.synonyms', true) AS synonyms"
+)
+"""The words of the last search of the transaction that were corrected, as JSON, NULL for none; and
+the synonyms that were looked for."""
+
+FORGET_PLAN = "SELECT set_config('search.plan', '', true), set_config('search.counted', '', true)"
+READ_PLAN = (
+    "SELECT current_setting('search.plan', true) AS plan,"
+    " current_setting('search.counted', true) AS counted"
+)
+"""How the last search of the transaction was answered, and what it counted in the user's rows."""

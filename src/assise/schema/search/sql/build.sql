@@ -110,6 +110,9 @@ INSERT INTO {vocabulary} (generation, owner, initial, part, words, spellings, co
 SELECT %(generation)s, owner, initial, %(high)s, array_agg(word), array_agg(nullif(spelling, word)), array_agg(n), array_agg(first), array_agg(last)
 FROM merged GROUP BY owner, initial
 
+-- forget_vocabulary --
+DELETE FROM {vocabulary} WHERE generation = %(generation)s
+
 -- set_learned --
 UPDATE {state} SET learned = %(high)s WHERE name = {name} AND generation = %(generation)s
 
@@ -180,6 +183,9 @@ DELETE FROM {blocks} WHERE generation <> %(generation)s
 DELETE FROM {rows} AS w WHERE w.generation = %(generation)s AND NOT EXISTS (
     SELECT FROM {rows} AS o WHERE {same_o_w} AND o.part = w.part AND o.generation = %(active)s
 )
+
+-- tidy_fresh --
+VACUUM (ANALYZE) {fresh}, {pending}
 
 -- set_filled --
 UPDATE {state} SET is_filled = true WHERE name = {name}

@@ -1,6 +1,6 @@
 -- log --
 CREATE TABLE {log} (
-    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    id uuid NOT NULL DEFAULT gen_random_uuid(),
     asked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     q text NOT NULL,
     tables text[],                       -- NULL: all that are searched
@@ -10,8 +10,9 @@ CREATE TABLE {log} (
     ms float8 NOT NULL,
     is_next bool NOT NULL,               -- a further page of an earlier query
     shown jsonb NOT NULL,                -- the hits: table and key
-    clicks jsonb NOT NULL DEFAULT '[]'   -- those of them that were opened
-);
+    clicks jsonb NOT NULL DEFAULT '[]',  -- those of them that were opened
+    PRIMARY KEY (id, asked_at)
+) {cut};
 CREATE INDEX ON {log} (asked_at);
 CREATE INDEX ON {log} (tenant, asked_at);
 CREATE INDEX ON {log} (asked_by, asked_at)
@@ -77,6 +78,14 @@ BEGIN
     RETURN true;
 END
 $body$
+
+-- set_aside --
+ALTER TABLE {log} RENAME TO _search_queries_before
+
+-- take_back --
+INSERT INTO {log} (id, asked_at, q, tables, asked_by, tenant, hits, ms, is_next, shown, clicks)
+SELECT id, asked_at, q, tables, asked_by, tenant, hits, ms, is_next, shown, clicks FROM {before};
+DROP TABLE {before}
 
 -- forget --
 DELETE FROM {log} WHERE id IN (

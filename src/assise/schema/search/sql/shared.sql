@@ -152,7 +152,7 @@ BEGIN
     IF _options ? 'raw' AND NOT {sees_all} THEN
         RAISE insufficient_privilege USING MESSAGE = 'raw scores are for roles that see all rows';
     END IF;
-    PERFORM set_config('search.corrected', '', true);
+    PERFORM set_config('search.corrected', '', true), set_config('search.synonyms', '', true);
     _tables := ARRAY(SELECT DISTINCT e FROM unnest(_tables) AS e ORDER BY 1);
     IF cursor IS NOT NULL THEN
         BEGIN

@@ -278,11 +278,11 @@ DECLARE
 BEGIN
     SELECT * INTO _own FROM {own}();
     SELECT array_agg(c.word), array_agg(c.first), array_agg(c.last) INTO _words, _firsts, _lasts FROM (
-        SELECT u.word, min(u.first) AS first, max(u.last) AS last
+        SELECT a AS word, min(v.firsts[u.at]) AS first, max(v.lasts[u.at]) AS last
         FROM unnest(asked) AS a
         JOIN {vocabulary} AS v ON v.generation = _own.g AND v.owner = ANY (_own.owners) AND v.initial IN (left(a, 1), left(a, 2))
-        CROSS JOIN LATERAL unnest(v.words, v.firsts, v.lasts) AS u (word, first, last)
-        WHERE u.word = a GROUP BY u.word LIMIT 20
+        CROSS JOIN LATERAL (SELECT array_position(v.words, a) AS at OFFSET 0) AS u
+        WHERE u.at IS NOT NULL GROUP BY a LIMIT 20
     ) AS c;
     RETURN ARRAY(
         SELECT u.word FROM unnest(_words) WITH ORDINALITY AS u (word, place)
@@ -297,35 +297,53 @@ CREATE FUNCTION {nearest}(asked text, readings jsonb) RETURNS text[] LANGUAGE pl
 SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
     _own record; _words text[]; _spellings text[]; _firsts int8[]; _lasts int8[]; _errors int4[];
+    _begun text[]; _found text[]; _size int4 := length(asked) / 3;
+    _pieces text[] := ARRAY[left(asked, _size), substr(asked, _size + 1, _size), substr(asked, 2 * _size + 1)];
 BEGIN
     SELECT * INTO _own FROM {own}();
-    SELECT array_agg(c.word), array_agg(c.spelling), array_agg(c.first), array_agg(c.last), array_agg(c.errors)
-    INTO _words, _spellings, _firsts, _lasts, _errors FROM (
-        SELECT u.word, coalesce(max(u.spelling), u.word) AS spelling, min(u.first) AS first, max(u.last) AS last, min(e.errors) AS errors
-        FROM unnest(ARRAY[left(asked, 1), substr(asked, 2, 1)]) AS i
-        JOIN {vocabulary} AS v ON v.generation = _own.g AND v.owner = ANY (_own.owners)
-            AND v.initial >= i COLLATE "C" AND v.initial <= i || U&'\+10FFFF' COLLATE "C"
-        CROSS JOIN LATERAL unnest(v.words, v.spellings, v.counts, v.firsts, v.lasts) AS u (word, spelling, n, first, last)
-        CROSS JOIN LATERAL (
-            SELECT CASE WHEN length(u.word) BETWEEN length(asked) - 2 AND length(asked) + 2 THEN {distance}(asked, u.word) ELSE 9 END AS letters OFFSET 0
-        ) AS d
-        CROSS JOIN LATERAL (
-            -- Two neighbours in each other's place are one error.
-            SELECT CASE
-                WHEN d.letters = 2 AND length(u.word) = length(asked)
-                    AND translate(u.word, asked, '') = '' AND translate(asked, u.word, '') = '' THEN 1
-                ELSE d.letters END AS errors OFFSET 0
-        ) AS e
-        WHERE e.errors <= CASE WHEN length(asked) < 8 THEN 1 ELSE 2 END
-        GROUP BY u.word ORDER BY min(e.errors), sum(u.n) DESC, 1 LIMIT 10
-    ) AS c;
-    RETURN ARRAY(
-        SELECT CASE WHEN bool_or(tsvector_to_array({schema}.search_vector(u.spelling, {languages}, {languages}))
-            && ARRAY(SELECT jsonb_array_elements_text(readings))) OVER () THEN NULL ELSE u.spelling END
-        FROM unnest(_words, _spellings, _errors) WITH ORDINALITY AS u (word, spelling, errors, place)
-        JOIN {known}(_words, _firsts, _lasts, _own.g, _own.visible) WITH ORDINALITY AS k (key, place) USING (place)
-        WHERE k.key IS NOT NULL ORDER BY u.place LIMIT 1
-    );
+    -- Words that begin as this one or with its second letter; only where none is near, those with another first letter or one more.
+    FOREACH _begun SLICE 1 IN ARRAY ARRAY[ARRAY[left(asked, 1), substr(asked, 2, 1)], ARRAY['', NULL]] LOOP
+        SELECT array_agg(c.word), array_agg(c.spelling), array_agg(c.first), array_agg(c.last), array_agg(c.errors)
+        INTO _words, _spellings, _firsts, _lasts, _errors FROM (
+            SELECT u.word, coalesce(max(u.spelling), u.word) AS spelling, min(u.first) AS first, max(u.last) AS last, min(u.errors) AS errors
+            FROM (
+                SELECT v.words[c.at] AS word, v.spellings[c.at] AS spelling, v.counts[c.at] AS n, v.firsts[c.at] AS first, v.lasts[c.at] AS last, c.errors
+                FROM unnest(_begun) AS i
+                JOIN {vocabulary} AS v ON v.generation = _own.g AND v.owner = ANY (_own.owners)
+                    AND v.initial >= i COLLATE "C" AND v.initial <= i || U&'\+10FFFF' COLLATE "C"
+                CROSS JOIN LATERAL (
+                    SELECT u.place::int4 AS at, e.errors
+                    FROM (
+                        -- Of three pieces two errors leave one as it is.
+                        SELECT * FROM unnest(CASE WHEN i <> '' THEN v.words END) WITH ORDINALITY AS u (word, place)
+                        WHERE length(u.word) BETWEEN length(asked) - 2 AND length(asked) + 2
+                            AND (strpos(u.word, _pieces[1]) > 0 OR strpos(u.word, _pieces[2]) > 0 OR strpos(u.word, _pieces[3]) > 0) OFFSET 0
+                    ) AS u
+                    CROSS JOIN LATERAL (SELECT {distance}(asked, u.word) AS letters OFFSET 0) AS d
+                    CROSS JOIN LATERAL (
+                        -- Two neighbours in each other's place are one error.
+                        SELECT CASE
+                            WHEN d.letters = 2 AND length(u.word) = length(asked)
+                                AND translate(u.word, asked, '') = '' AND translate(asked, u.word, '') = '' THEN 1
+                            ELSE d.letters END AS errors OFFSET 0
+                    ) AS e
+                    UNION ALL
+                    SELECT array_position(v.words, left(v.initial, 1) || w), 1 FROM unnest(ARRAY[substr(asked, 2), asked]) AS w WHERE i = ''
+                ) AS c
+                WHERE c.errors <= CASE WHEN length(asked) < 8 THEN 1 ELSE 2 END
+            ) AS u
+            WHERE u.word IS NOT NULL GROUP BY u.word ORDER BY min(u.errors), sum(u.n) DESC, 1 LIMIT 10
+        ) AS c;
+        _found := ARRAY(
+            SELECT CASE WHEN bool_or(tsvector_to_array({schema}.search_vector(u.spelling, {languages}, {languages}))
+                && ARRAY(SELECT jsonb_array_elements_text(readings))) OVER () THEN NULL ELSE u.spelling END
+            FROM unnest(_words, _spellings, _errors) WITH ORDINALITY AS u (word, spelling, errors, place)
+            JOIN {known}(_words, _firsts, _lasts, _own.g, _own.visible) WITH ORDINALITY AS k (key, place) USING (place)
+            WHERE k.key IS NOT NULL ORDER BY u.place LIMIT 1
+        );
+        EXIT WHEN _found <> '{}';
+    END LOOP;
+    RETURN _found;
 END
 $body$
 
@@ -335,12 +353,19 @@ SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
     _visible text; _group jsonb; _word text; _best text; _lexemes jsonb; _is_known bool; _unknown int4 := 0;
     _place int4; _found jsonb := '{}';
+    _asked text[] := ARRAY(
+        SELECT w FROM jsonb_array_elements_text(asked -> 'raw') WITH ORDINALITY AS r (w, n)
+        WHERE length(w) BETWEEN 5 AND 40 AND w !~ '[^[:alpha:]]' GROUP BY w ORDER BY min(n) LIMIT 20
+    );
+    _known text[] := CASE WHEN _asked <> '{}' THEN {has_words}(_asked) END;
 BEGIN
+    IF _asked <@ _known OR _asked = '{}' THEN
+        RETURN asked;
+    END IF;
     FOR _group, _word, _place IN
         SELECT w.e, asked -> 'raw' ->> (w.n - 1)::int4, w.n - 1 FROM jsonb_array_elements(asked -> 'words') WITH ORDINALITY AS w (e, n) LIMIT 100
     LOOP
-        CONTINUE WHEN _word IS NULL OR length(_word) NOT BETWEEN 5 AND 40 OR _word ~ '[^[:alpha:]]';
-        CONTINUE WHEN cardinality({has_words}(ARRAY[_word])) > 0;
+        CONTINUE WHEN _word IS NULL OR _word <> ALL (_asked) OR _word = ANY (_known);
         -- Where the parser has put another word in this place, nothing is corrected.
         CONTINUE WHEN NOT tsvector_to_array({schema}.search_vector(_word, {languages}, {languages}))
             && ARRAY(SELECT jsonb_array_elements_text(_group));
@@ -377,6 +402,75 @@ BEGIN
 END
 $body$
 
+-- count_own --
+CREATE FUNCTION {count_own}(lexemes text[], times int4[], g int4, visible text, OUT n float8, OUT average float8, OUT weights float8[]) LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+    _words jsonb;
+    _entries text := format($q$ %s AS t CROSS JOIN LATERAL (
+        SELECT w.vector FROM {rows} AS w WHERE {same_t_w} AND w.generation = $1 UNION ALL SELECT f.vector FROM {fresh} AS f WHERE {same_t_f}
+    ) AS v $q$, coalesce(visible, {place_text}));
+BEGIN
+    EXECUTE $q$ SELECT count(*), sum(d.length) / count(d.length) FROM $q$ || _entries || $q$ CROSS JOIN LATERAL {measure_v} AS d $q$
+    INTO n, average USING g;
+    EXECUTE $q$
+        SELECT array_agg((ln(1 + ($4 - coalesce(c.df, 0) + 0.5) / (coalesce(c.df, 0) + 0.5)) * u.times)::float4::float8 ORDER BY u.place),
+            jsonb_agg(jsonb_build_array(u.lexeme, coalesce(c.df, 0)))
+        FROM unnest($2, $3) WITH ORDINALITY AS u (lexeme, times, place) LEFT JOIN (
+            SELECT l.place, count(*) AS df FROM $q$ || _entries || $q$
+            JOIN (SELECT place, {quote}(l)::tsquery AS asked FROM unnest($2) WITH ORDINALITY AS l (l, place) OFFSET 0) AS l ON v.vector @@ l.asked
+            GROUP BY 1
+        ) AS c USING (place) $q$
+    INTO weights, _words USING g, lexemes, times, n;
+    PERFORM set_config('search.counted', jsonb_build_object('n', n, 'average', average, 'words', _words)::text, true);
+END
+$body$
+
+-- synonyms --
+CREATE TABLE {synonyms} (
+    words text[] NOT NULL,               -- lexemes of a query, in order
+    terms text[] NOT NULL,               -- what else is asked for
+    also text NOT NULL,                  -- the same as a tsquery
+    spelled text NOT NULL
+);
+INSERT INTO {synonyms} (words, terms, also, spelled)
+SELECT ARRAY(SELECT jsonb_array_elements_text(p.words)), o.terms, o.also, s.spelled
+FROM jsonb_to_recordset({rules}) AS s (language text, typed text, spelled text)
+CROSS JOIN LATERAL {schema}._search_phrase(s.typed, {languages}) AS p
+CROSS JOIN LATERAL (
+    SELECT array_agg(DISTINCT l) AS terms, string_agg(DISTINCT format('(%s)', a.query), ' | ') AS also
+    FROM {schema}._search_phrase(s.spelled, {languages}) AS q
+    CROSS JOIN LATERAL jsonb_array_elements_text(q.words) AS l
+    CROSS JOIN LATERAL (SELECT string_agg({quote}(e), ' & ') AS query FROM jsonb_array_elements_text(q.words) AS e) AS a
+    WHERE s.language IS NULL OR cardinality({languages}) = 1 OR starts_with(l, s.language || ':')
+) AS o
+WHERE o.terms IS NOT NULL AND (s.language IS NULL OR cardinality({languages}) = 1 OR starts_with(p.words ->> 0, s.language || ':'));
+CREATE INDEX ON {synonyms} ((words[1]))
+
+-- also --
+CREATE FUNCTION {also}(asked jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+    _found record; _place int4; _added jsonb := '{}'; _spelled text[] := '{}';
+BEGIN
+    FOR _found IN
+        SELECT s.*, w.place FROM jsonb_array_elements(asked -> 'words') WITH ORDINALITY AS w (e, place)
+        CROSS JOIN LATERAL jsonb_array_elements_text(w.e) AS l JOIN {synonyms} AS s ON s.words[1] = l
+        WHERE NOT EXISTS (
+            SELECT FROM unnest(s.words) WITH ORDINALITY AS u (l, n) WHERE NOT coalesce(asked -> 'words' -> (w.place + u.n - 2)::int4 ? u.l, false)
+        ) ORDER BY w.place, s.spelled LIMIT 100
+    LOOP
+        asked := jsonb_set(asked, ARRAY['terms'], (SELECT jsonb_object_agg(l, 1) FROM unnest(_found.terms) AS l) || (asked -> 'terms'));
+        FOR _place IN _found.place - 1 .. _found.place + cardinality(_found.words) - 2 LOOP
+            _added := _added || jsonb_build_object(_place, concat_ws(' | ', _added ->> _place::text, _found.also));
+        END LOOP;
+        _spelled := _spelled || _found.spelled;
+    END LOOP;
+    PERFORM set_config('search.synonyms', concat_ws(' ', nullif(current_setting('search.synonyms', true), ''), array_to_string(_spelled, ' ')), true);
+    RETURN asked || jsonb_build_object('also', _added);
+END
+$body$
+
 -- rank --
 CREATE FUNCTION {rank}(query jsonb, k int8, filters jsonb, options jsonb, after jsonb)
 RETURNS TABLE (key jsonb, score float8, share float8) LANGUAGE plpgsql STABLE
@@ -388,11 +482,12 @@ DECLARE
     _visible text; _count int8 := 0; _rule text; _seen text; _is_seen bool; _filter text; _fits text; _plan text;
     _rows int8 := coalesce(nullif(current_setting('search.max_rows', true), '')::int8, 20000);
     _vector {query_type}; _below float8 := (after ->> 'share')::float8; _key jsonb; _found int8[];
+    _is_own bool := {is_tenant} AND NOT coalesce({sees_all}, false);
 BEGIN
     SELECT * INTO STRICT _state FROM {state} AS s WHERE s.name = {name} AND s.is_active;
     _rule := CASE WHEN {sees_all} THEN {live} ELSE {rule} END;
     _seen := '(SELECT * FROM ' || {place_text} || ' WHERE ' || nullif(_rule, 'true') || ')';
-    query := {correct}(query);
+    query := {with_synonyms};
     SELECT array_agg(x.lexeme), array_agg(x.id), array_agg(x.weight), array_agg(x.times), sum(x.weight) * 2.2,
         string_agg({quote}(x.lexeme), ' | ')::tsquery
     INTO _lexemes, _ids, _weights, _times, _possible, _any
@@ -408,13 +503,19 @@ BEGIN
         ) AS u
         CROSS JOIN LATERAL (SELECT (SELECT w.id FROM {words} AS w WHERE w.lexeme = u.lexeme COLLATE "C") AS id OFFSET 0) AS w
         CROSS JOIN LATERAL (
-            SELECT coalesce((SELECT d.df FROM {terms} AS d WHERE d.generation = _state.generation AND d.term = w.id), 0) AS df OFFSET 0
+            SELECT coalesce((SELECT d.df FROM {terms} AS d WHERE d.generation = _state.generation AND d.term = w.id AND NOT _is_own), 0) AS df OFFSET 0
         ) AS c
         ORDER BY 4 DESC, 1 LIMIT 100
     ) AS x;
     IF _lexemes IS NULL THEN
         RETURN;
     END IF;
+    IF _is_own THEN
+        SELECT c.n, c.average, c.weights INTO _state.n, _state.average, _weights
+        FROM {count_own}(_lexemes, _times, _state.generation, _seen) AS c;
+        _possible := (SELECT sum(weight) * 2.2 FROM unnest(_weights) AS u (weight));
+    END IF;
+    _possible := _possible * {most_boost};
     IF {has_vector} THEN
         SELECT ('{' || string_agg(u.id || ':' || u.weight::float4, ',' ORDER BY u.id) || '}/1000000000')::{query_type}
         INTO _vector FROM unnest(_ids, _weights) AS u (id, weight) WHERE u.id IS NOT NULL AND u.weight::float4 <> 0;
@@ -426,10 +527,14 @@ BEGIN
             INTO _is_seen USING _key;
             CONTINUE WHEN NOT _is_seen;
             SELECT max(c.score) INTO score FROM (
-                SELECT {row_score_static} AS score FROM {rows} AS w WHERE w.generation = _state.generation AND {key_of_w}
+                SELECT {row_score_static} AS score FROM {rows} AS w WHERE w.generation = _state.generation AND {key_of_w} AND NOT _is_own
                 UNION ALL
-                SELECT c.score FROM {fresh} AS f CROSS JOIN LATERAL {fresh_score_static} AS c WHERE {key_of_f}
+                SELECT c.score FROM (
+                    SELECT f.vector FROM {fresh} AS f WHERE {key_of_f}
+                    UNION ALL SELECT w.vector FROM {rows} AS w WHERE w.generation = _state.generation AND {key_of_w} AND _is_own
+                ) AS f CROSS JOIN LATERAL {fresh_score_static} AS c
             ) AS c;
+            score := {boosted_static};
             IF score IS NOT NULL THEN
                 key := _key; share := {share_static};
                 RETURN NEXT;
@@ -449,7 +554,7 @@ BEGIN
                 UNION ALL SELECT f, true FROM jsonb_array_elements(query -> 'fields_without') AS f
             ) AS f WHERE f.f ->> 2 <> ''
             UNION ALL
-            SELECT '(' || string_agg({quote}(l), ' | ') || ')'
+            SELECT '(' || concat_ws(' | ', string_agg({quote}(l), ' | '), query -> 'also' ->> (n - 1)::text) || ')'
             FROM jsonb_array_elements(query -> 'words') WITH ORDINALITY AS w (w, n), jsonb_array_elements_text(w) AS l
             WHERE options ->> 'match' = 'all' GROUP BY n
         ) AS parts
@@ -457,7 +562,7 @@ BEGIN
     IF options ->> 'match' = 'most' THEN
         _least := 0.5;
         SELECT jsonb_agg(jsonb_build_object('weight', c.weight, 'any_of', c.any_of)) INTO _words FROM (
-            SELECT coalesce(max(u.weight), 0) AS weight, string_agg({quote}(l), ' | ') AS any_of
+            SELECT coalesce(max(u.weight), 0) AS weight, concat_ws(' | ', string_agg({quote}(l), ' | '), query -> 'also' ->> (n - 1)::text) AS any_of
             FROM jsonb_array_elements(query -> 'words') WITH ORDINALITY AS w (w, n), jsonb_array_elements_text(w) AS l
             LEFT JOIN unnest(_lexemes, _weights) AS u (lexeme, weight) ON u.lexeme = l
             GROUP BY n
@@ -467,7 +572,7 @@ BEGIN
     _fits := CASE WHEN _required IS NULL THEN 'true' ELSE 'w.vector @@ $10' END
         || CASE WHEN _least > 0 THEN ' AND {share_of}(w.vector, $13) >= $12' ELSE '' END;
     _visible := '(SELECT * FROM ' || {place_text} || ' WHERE ' || _rule || _filter || ')';
-    IF _state.sealed > _rows THEN
+    IF _state.sealed > _rows AND NOT _is_own THEN
         IF _rule = 'true' AND _filter = '' THEN
             _count := _state.sealed;
         ELSE
@@ -478,7 +583,7 @@ BEGIN
         PERFORM set_config('search.plan', 'blocks', true);
         _found := {dense}(_state.generation, ARRAY(
             SELECT u.id FROM unnest(_ids, _times) AS u (id, times), generate_series(1, u.times) WHERE u.id IS NOT NULL ORDER BY 1
-        ), k, _below * _possible, 1e-4 * greatest(1, _possible / 100),
+        ), {candidates}, {below} * _possible, 1e-4 * greatest(1, _possible / 100),
             CASE WHEN _rule <> 'true' OR _filter <> '' OR _required IS NOT NULL OR _least > 0 THEN _visible END,
             filters, _required, _words, _least);
         _plan := $q$
@@ -497,8 +602,17 @@ BEGIN
             CROSS JOIN LATERAL (SELECT w.* FROM {rows} AS w WHERE {same_t_w} AND w.generation = $4 OFFSET 0) AS w
             WHERE $q$ || _fits;
     END IF;
+    IF _is_own THEN
+        PERFORM set_config('search.plan', 'own', true);
+        _plan := $q$
+            SELECT {f_keys}, c.score FROM $q$ || _visible || $q$ AS t
+            CROSS JOIN LATERAL (SELECT w.* FROM {rows} AS w WHERE {same_t_w} AND w.generation = $4 AND w.vector @@ $9 AND $q$ || _fits || $q$ OFFSET 0) AS f
+            CROSS JOIN LATERAL {fresh_score} AS c $q$;
+    END IF;
     RETURN QUERY EXECUTE $q$
-        SELECT jsonb_build_array({s_keys}), max(s.score), $q$ || {share} || $q$ FROM (
+        SELECT jsonb_build_array({s_keys}), s.score, $q$ || {share} || $q$ FROM (SELECT {s_keys}, s.score FROM (
+            SELECT {s_keys}, $q$ || {boosted} || $q$ AS score FROM (
+            SELECT {s_keys}, max(s.score) AS score FROM (
             $q$ || _plan || $q$
             UNION ALL
             SELECT {f_keys}, c.score FROM (SELECT w.* FROM {fresh} AS w WHERE w.vector @@ $9 AND $q$ || _fits || $q$ OFFSET 0) AS f
@@ -508,8 +622,10 @@ BEGIN
         ) AS s
         WHERE s.score > 0
         GROUP BY {s_keys}
-        HAVING $14 IS NULL OR $q$ || {share} || $q$ < $14 OR $q$ || {share} || $q$ = $14 AND ($15 ? 'with_equal' OR {after_key})
-        ORDER BY max(s.score) DESC, {s_keys} LIMIT $16
+        ) AS s $q$ || {boost_of_s} || $q$
+        ) AS s
+        WHERE $14 IS NULL OR $q$ || {share} || $q$ < $14 OR $q$ || {share} || $q$ = $14 AND ($15 ? 'with_equal' OR {after_key})
+        ORDER BY s.score DESC, {s_keys} LIMIT $16) AS s ORDER BY s.score DESC, {s_keys}
     $q$ USING filters, _lexemes, _weights, _state.generation, _found, _state.sealed, _vector, _state.average, _any, _required,
         _possible, _least, _words, _below, after, k;
 END

@@ -1,0 +1,82 @@
+"""Totals of the application's tables: kept by triggers, statement by statement, and counted again."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from assise.postgres.asking import Asking
+from assise.postgres.connection import Connection
+from assise.postgres.made import MadeObjects, changing
+from assise.postgres.queries import Queries
+from assise.schema.analytics import CountedTable, list_counted
+from assise.workspace import LoadedTables
+
+QUERIES = Queries("assise.analytics")
+
+
+class Total(NamedTuple):
+    """How many rows a table has, and how many were made today; None where it is not declared."""
+
+    rows: int | None
+    today: int | None
+
+
+NOTHING = Total(None, None)
+
+
+def apply(connection: Connection, made: MadeObjects, tables: LoadedTables) -> None:
+    """Let triggers count the tables of the manifest; what they have counted wrong is counted anew.
+
+    Raises:
+        TargetError: another session uses the tables, or the server refuses something.
+    """
+    before = made.find(connection, tables.name)
+    counted = list_counted(tables.manifest, tables.schema)
+    wanted = [each for table in counted for each in table.list_triggers()]
+    present = {
+        (str(table), str(name))
+        for table, name in connection.execute(QUERIES["counting"], {"schema": tables.schema})
+    }
+    are_there = all((each.table, each.name) in present for each in wanted)
+    if wanted == before and are_there and not find_differing(connection, counted):
+        return
+    with changing(connection, tables.name, "totals"):
+        for each in reversed(before):
+            connection.execute(each.drop)
+        for table in counted:
+            _count(connection, table)
+        lines = json.dumps([list(each) for each in wanted])
+        connection.execute(QUERIES["keep"], {"load": tables.name, "lines": lines})
+
+
+def _count(connection: Connection, table: CountedTable) -> None:
+    """Make the triggers of a table, whose locks hold writers off, and count it once."""
+    for each in table.list_triggers():
+        connection.execute(f"{each.drop};\n{each.create}")
+    connection.execute(QUERIES["empty_total"], {"table": table.quoted})
+    connection.execute(table.fill())
+
+
+def read_totals(tables: Sequence[CountedTable], today: dt.date) -> Asking[dict[str, Total]]:
+    """The rows of each table by its key: its total, or counted now where none is kept."""
+    asked = {"names": [each.name for each in tables], "tables": [each.quoted for each in tables]}
+    rows = yield QUERIES["totals"], {**asked, "today": today}
+    found = {str(row["name"]): Total(row["rows"], row["today"]) for row in rows}
+    for table in tables:
+        if table.name not in found:
+            (row,) = yield table.count(), {"today": today}
+            found[table.name] = Total(row["rows"], row["today"])
+    return found
+
+
+def find_differing(connection: Connection, tables: Sequence[CountedTable]) -> list[str]:
+    """The tables of which another number of rows is kept for some day than there is."""
+    return [each.table for each in tables if connection.execute(each.compare())]
+
+
+def add_up(connection: Connection) -> None:
+    """Make one line of the lines of each day."""
+    connection.execute(QUERIES["add_up_totals"])
