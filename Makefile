@@ -94,14 +94,16 @@ $(READY): requirements.lock pyproject.toml
 	@$(PIP) install --no-build-isolation --no-deps -e .
 	@touch $@
 
-# Without the crate everything works, and documents go through Python.
+# Without the crate everything works, and documents go through Python. An older one must not stay.
+# What was not built is tried again: the file is made only by a build.
 $(NATIVE): $(READY) $(wildcard native/src/*.rs) native/Cargo.toml native/pyproject.toml
 	@if ! command -v cargo >/dev/null; then \
+	  $(PIP) uninstall --yes assise-native 2>/dev/null; rm -f $@; \
 	  echo 'No cargo: assise-native is not built, documents go through Python (Rust 1.83 or later: https://rustup.rs)'; \
-	elif ! VIRTUAL_ENV='$(abspath $(VENV))' CARGO_TARGET_DIR='$(abspath build/native)' \
-	  $(BIN)/maturin develop --quiet --release -m native/Cargo.toml; then \
+	elif VIRTUAL_ENV='$(abspath $(VENV))' CARGO_TARGET_DIR='$(abspath build/native)' \
+	  $(BIN)/maturin develop --quiet --release -m native/Cargo.toml; then touch $@; else \
+	  $(PIP) uninstall --yes assise-native 2>/dev/null; rm -f $@; \
 	  echo 'assise-native could not be built: documents go through Python'; fi
-	@touch $@
 
 wheels: $(ENV) ## a wheel of assise-native in dist/, for this machine or WHEEL='--target x86_64-unknown-linux-musl'
 	CARGO_TARGET_DIR='$(abspath build/native)' $(BIN)/maturin build --release --out dist -m native/Cargo.toml $(WHEEL)

@@ -6,9 +6,9 @@ use crate::bson::*;
 use crate::codec::Held;
 use crate::plan::{Column, Level, What};
 use crate::read_json::{
-    begin, finish, is_name_of, parse, push_field, push_value, unescape, Hint, Json,
+    begin, finish, parse, push_field, push_value, unescape, Hint, Json, Left,
 };
-use crate::shred::Shredder;
+use crate::shred::{Shredder, LARGEST};
 
 pub type Row<'a> = Vec<Option<&'a [u8]>>;
 
@@ -69,6 +69,9 @@ impl Assembler {
 
     /// The document of a row and its child rows; its fields in the order of a source.
     pub fn assemble(&self, source: &[u8], stored: &Stored) -> Answer<Vec<u8>> {
+        if source.len() > LARGEST {
+            return Err(Declined);
+        }
         let mut build = Build { of: self, stored, used: 0 };
         let mut out = Vec::with_capacity(source.len() + 16);
         let extra = read_extra(&stored.row)?;
@@ -141,28 +144,26 @@ impl<'a> Build<'a> {
         let missing = read_missing(place.extra)?;
         let gone = std::cell::Cell::new(0);
         let mut done = vec![false; level.keys.len()];
-        let mut noted: Vec<&(String, Json)> = Vec::new();
-        for field in place.extra {
-            let is_known = of.names[place.number].iter().any(|name| *name == field.0);
-            if field.0 != "$missing" && !is_known {
-                noted.push(field);
-            }
-        }
+        let is_noted = |name: &str| {
+            let key = unescape(name).map(str::as_bytes);
+            name != "$missing" && !key.is_ok_and(|key| level.by_key.contains_key(key))
+        };
+        let noted = place.extra.iter().filter(|(name, _)| is_noted(name));
+        let mut noted = Left::new(noted.collect());
         for (_, key, p) in hint.map(Hint::elements).unwrap_or_default() {
             let inner = hint.map(|hint| Hint { raw: hint.raw, p });
             if let Some(&at) = level.by_key.get(key) {
                 if !std::mem::replace(&mut done[at], true) {
                     self.key(place, at, inner, fills, (&missing, &gone), out, depth)?;
                 }
-            } else if let Some(at) = noted.iter().position(|(name, _)| is_name_of(name, key)) {
-                let (name, json) = noted.remove(at);
+            } else if let Some((name, json)) = noted.take(key) {
                 push_field(out, name, json, inner)?;
             }
         }
         for at in (0..level.keys.len()).filter(|&at| !done[at]) {
             self.key(place, at, None, fills, (&missing, &gone), out, depth)?;
         }
-        for (name, json) in noted {
+        for (name, json) in noted.rest() {
             push_field(out, name, json, None)?;
         }
         if gone.get() != missing.len() || !is_ordered(level, &of.names[place.number], &missing) {

@@ -472,7 +472,7 @@ fn hold_moment(
                 return Ok(Held::Unfit);
             }
             // A date that has no text comes back as a date.
-            is_home = home == MomentKind::Date || !push_moment(&mut Vec::new(), ms * 1000, 0);
+            is_home = home == MomentKind::Date || !push_moment(&mut Vec::new(), ms.saturating_mul(1000), 0);
             (ms - MS_TO_2000) * 1000
         }
         TIMESTAMP => {

@@ -1,6 +1,7 @@
 //! The module `assise_native`: bytes of Python in, bytes of Python out, the GIL released between.
 
 use std::collections::HashMap;
+use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -18,6 +19,11 @@ type Rows<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>)
 
 type Shredded<'py> =
     (Vec<usize>, Bound<'py, PyList>, Vec<Rows<'py>>, (u64, u64, u64, u64), Vec<Count>);
+
+/// What work gives; None where it panics, which stderr tells. Python does that work again.
+fn guard<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}
 
 /// Shreds the documents of one collection.
 #[pyclass(frozen)]
@@ -50,7 +56,13 @@ impl Shredder {
         py: Python<'py>,
         documents: Vec<(u64, PyBackedBytes)>,
     ) -> PyResult<Shredded<'py>> {
-        let batch = py.detach(|| self.inner.shred(documents.iter().map(|(at, raw)| (*at, &raw[..]))));
+        let batch = py.detach(|| {
+            guard(|| self.inner.shred(documents.iter().map(|(at, raw)| (*at, &raw[..]))))
+        });
+        let batch = batch.unwrap_or_else(|| shred::Batch {
+            left_out: (0..documents.len()).collect(),
+            ..shred::Batch::default()
+        });
         let mut start = 0;
         let split = batch.keys.ends.iter().map(|&end| {
             let key = PyBytes::new(py, &batch.keys.data[start..end as usize]);
@@ -120,7 +132,7 @@ impl Assembler {
                     })
                     .collect();
                 let stored = assemble::Stored { row: borrow(row), children };
-                self.inner.assemble(source, &stored).ok()
+                guard(|| self.inner.assemble(source, &stored).ok()).flatten()
             };
             sources.iter().zip(both).map(assemble).collect()
         });

@@ -1,5 +1,7 @@
 //! Cells of jsonb as a load writes them, back into BSON. Anything else is declined.
 
+use std::collections::HashMap;
+
 use crate::bson::*;
 use crate::calendar::parse_moment;
 use crate::calendar::MS_TO_2000;
@@ -283,15 +285,14 @@ fn push_document(
     hint: Option<Hint>,
 ) -> Answer<()> {
     let start = begin(out);
-    let mut left: Vec<&(String, Json)> = fields.iter().collect();
+    let mut left = Left::new(fields.iter().collect());
     for (_, key, p) in hint.map(Hint::elements).unwrap_or_default() {
-        if let Some(at) = left.iter().position(|(name, _)| is_name_of(name, key)) {
-            let (name, value) = left.remove(at);
+        if let Some((name, value)) = left.take(key) {
             let inner = hint.map(|hint| Hint { raw: hint.raw, p });
             push_field(out, name, value, inner)?;
         }
     }
-    for (name, value) in left {
+    for (name, value) in left.rest() {
         push_field(out, name, value, None)?;
     }
     finish(out, start);
@@ -307,9 +308,40 @@ pub fn push_field(
     push_element(out, unescape(name)?.as_bytes(), value, hint)
 }
 
-/// Whether a name in jsonb stands for a key.
-pub fn is_name_of(name: &str, key: &[u8]) -> bool {
-    unescape(name).is_ok_and(|found| found.as_bytes() == key)
+/// Fields that are taken by the keys of a source; a level may have a hundred thousand.
+pub struct Left<'j, 'a> {
+    fields: Vec<Option<&'j (String, Json<'a>)>>,
+    by_key: HashMap<&'j [u8], usize>,
+}
+
+impl<'j, 'a> Left<'j, 'a> {
+    /// So many are looked through one by one.
+    const FEW: usize = 16;
+
+    pub fn new(fields: Vec<&'j (String, Json<'a>)>) -> Self {
+        let mut by_key = HashMap::new();
+        if fields.len() > Self::FEW {
+            let keys = fields.iter().enumerate();
+            by_key.extend(keys.filter_map(|(i, (name, _))| Some((unescape(name).ok()?.as_bytes(), i))));
+        }
+        Left { fields: fields.into_iter().map(Some).collect(), by_key }
+    }
+
+    /// The field whose name in jsonb stands for a key, once.
+    pub fn take(&mut self, key: &[u8]) -> Option<&'j (String, Json<'a>)> {
+        let is_named = |name: &str| unescape(name).is_ok_and(|found| found.as_bytes() == key);
+        let at = if self.fields.len() > Self::FEW {
+            self.by_key.get(key).copied()
+        } else {
+            self.fields.iter().position(|field| field.is_some_and(|(name, _)| is_named(name)))
+        };
+        self.fields[at?].take()
+    }
+
+    /// Those that were not taken.
+    pub fn rest(self) -> impl Iterator<Item = &'j (String, Json<'a>)> {
+        self.fields.into_iter().flatten()
+    }
 }
 
 fn push_number(out: &mut Vec<u8>, text: &str) -> Answer<u8> {

@@ -10,7 +10,7 @@ pub const READ: u32 = 512;
 
 const SUBTYPES: u32 = 256;
 /// A larger document is left to the exact way, which needs less memory for it.
-const LARGEST: usize = 1 << 20;
+pub const LARGEST: usize = 1 << 20;
 
 const NULL_FIELD: [u8; 4] = [0xFF; 4];
 

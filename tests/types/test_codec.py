@@ -44,6 +44,7 @@ CODECS = [
 CODECS += [(name, "pointer(C)") for name in ("text", "uuid", "int8")]
 CODECS += [(name, "dbref(c)") for name in ("text", "uuid[]", "int4")]
 CODECS += [("varchar(9)", "string"), ("numeric(9,2)", "number"), ("timestamptz(1)[]", "iso3")]
+CODECS += [("numeric(38,10)", "number"), ("numeric(20,0)[]", "number")]
 READS = {"timestamptz": ["", "seconds", "ticks"], "uuid": ["", "java", "csharp"]}
 
 

@@ -143,10 +143,11 @@ def only_home(read: FieldEncode, decode: Decode, kind: int) -> FieldEncode:
 
     def encode(raw: bytes, p: int) -> tuple[bytes | None, int]:
         found, end = read(raw, p)
-        if found is None:
-            return None, end
-        again = decode(Cell(found[4:]))
-        return (found if is_same((kind, raw[p:end]), again) else None), end
+        if found is not None:
+            with suppress(CellError):
+                if is_same((kind, raw[p:end]), decode(Cell(found[4:]))):
+                    return found, end
+        return None, end
 
     return encode
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import bson
@@ -18,7 +19,9 @@ from tests.rows.rebuild import read_manifest
 from assise.manifest.layout import Layout
 from assise.native import find_native
 from assise.rows.model import Batch, Document
+from assise.rows.native.plan import make_plan
 from assise.rows.shred import Shredder
+from assise.rows.tree import build_tree
 from assise.types.table import TYPES, find_type
 
 pytestmark = pytest.mark.skipif(find_native() is None, reason="assise-native is not installed")
@@ -75,6 +78,7 @@ VALUES: list[object] = [
     ),
     *("2024-02-29", "2023-02-29", "0001-01-01", "9999-12-31", "2024-2-29", "0000-01-01"),
     *("2024-02-29T23:59:59Z", "2024-02-29T23:59:59.123Z", "2024-02-29T23:59:59.1234567Z"),
+    *("2024-02-29T23:59:59.1230009Z", "2024-02-29T23:59:59.0000001Z"),
     *("2024-02-29T23:59:59.120Z", "2024-02-29T23:59:59+02:00", "2024-02-29T24:00:00Z"),
     *("2024-02-29T23:59:59.000Z", "2024-02-29T23:59:60Z", "0001-01-01T00:00:00+05:30"),
     *("2024-02-29T23:59:59-15:59", "2024-02-29T23:59:59+16:00", "9999-12-31T23:59:59.999999999Z"),
@@ -95,7 +99,10 @@ VALUES: list[object] = [
 ]
 """Values of every kind, with those at the edges of types."""
 
-MODIFIED = ("varchar(3)", "numeric(6,2)", "numeric(3,0)", "timestamptz(3)", "timestamptz(0)")
+MODIFIED = (
+    *("varchar(3)", "numeric(6,2)", "numeric(3,0)", "numeric(38,10)"),
+    *("timestamptz(3)", "timestamptz(0)"),
+)
 EXACT_ONLY = re.compile(r"decimal|uuid_(java|csharp|python)|numeric.*text")
 """Types and kinds that the crate leaves to the document path."""
 
@@ -164,3 +171,22 @@ def test_both_ways_give_the_same(
     found = compare_ways(manifest.layout, root, given)
     taken["documents"] += len(given)
     taken["declined"] += found.declined
+
+
+def test_what_panics_is_left_to_the_document_path(capfd: pytest.CaptureFixture[str]) -> None:
+    columns = {"id": {"type": "int4", "from": "_id"}, "v": "text"}
+    tables = {"t": {"collection": "t", "primary_key": "id", "columns": columns}}
+    tree = build_tree(read_manifest({"assise": 1, "name": "a", "tables": tables}).layout, "t")
+    module, plan = find_native(), make_plan(tree)
+    assert module is not None
+    assert plan is not None
+    [level] = plan.levels
+    keys = [replace(key, column=None, child=7) if key.key == b"v" else key for key in level.keys]
+    broken = replace(plan, levels=[replace(level, keys=keys)])
+    raws = [bson.encode({"_id": n, "v": ["a"]}) for n in range(2)]
+    left_out, found, *_ = module.Shredder.compile(broken).shred([*enumerate(raws)])
+    assert (left_out, found) == ([0, 1], [])
+    assert "panicked" in capfd.readouterr().err
+    assembler = module.Assembler.compile(broken)
+    assert assembler.assemble(raws, [[bytes(4), b"a", None]] * 2, [[{}], [{}]]) == [None, None]
+    assert "panicked" in capfd.readouterr().err
