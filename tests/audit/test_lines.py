@@ -12,7 +12,8 @@ import psycopg
 import pytest
 from tests.dumps import confirm
 
-from assise.errors import UsageError
+from assise.errors import ManifestError, UsageError
+from assise.manifest.read import parse_manifest
 from assise.postgres.rights import Rights
 from assise.postgres.sync import open_session
 from assise.project import Project
@@ -58,6 +59,86 @@ def test_a_changed_key_is_gone_and_come_in_one_statement(app: Project, query: Qu
     assert ops[-2:] == [("d", {"id": 2}), ("i", {"id": 3})]
     assert lines[-1][2] == lines[-2][2]
     assert [line.op for line in app.audit.log("users", ["2"]).lines] == ["d", "i"]
+
+
+HOSTILE = """assise: 1
+name: hostile
+tables:
+  "it's \\"q\\" $$ {hidden}":
+    primary_key: ["a$$b", "o'n"]
+    audit: true
+    columns:
+      "a$$b": int8
+      "o'n": int8
+      "{log}": text
+      "{name}": {type: text, personal: email}
+  visits:
+    primary_key: [id, at]
+    audit: true
+    columns:
+      id: int8
+      at: {type: timestamptz, default: now()}
+      note: text
+    partition: {by: at}
+"""
+
+
+@pytest.fixture
+def hostile(tmp_path: Path, database: str) -> Project:
+    """A project with a table of hostile names, and one that is cut."""
+    (tmp_path / "assise.yaml").write_text(HOSTILE)
+    made = Project(tmp_path, to=database)
+    made.migrate(confirm=confirm)
+    return made
+
+
+def test_hostile_names_are_logged_and_cannot_end_the_function(
+    hostile: Project, query: Query
+) -> None:
+    name = 'it\'s "q" $$ {hidden}'
+    place = '"it\'s ""q"" $$ {hidden}"'
+    query(f"""INSERT INTO {place} VALUES (1, 2, 'x', 'secret')""")
+    query(f"""UPDATE {place} SET "{{log}}" = 'y', "{{name}}" = 'other'""")
+    changed, made = hostile.audit.log(name, ["1", "2"]).lines
+    assert (changed.old, changed.new, changed.hidden) == (
+        {"{log}": "x"},
+        {"{log}": "y"},
+        ["{name}"],
+    )
+    assert made.new == {"a$$b": 1, "o'n": 2, "{log}": "x"}
+
+
+def test_a_row_of_a_cut_table_is_found_whatever_zone_its_writer_has(
+    hostile: Project, database: str, query: Query
+) -> None:
+    with psycopg.connect(database, options="-c timezone=Asia/Tokyo") as writer:
+        writer.execute("INSERT INTO visits (id, at) VALUES (1, '2026-11-30T12:00Z')")
+    assert len(hostile.audit.log("visits", ["1", "2026-11-30T12:00Z"]).lines) == 1
+    query("UPDATE visits SET at = '2020-01-01Z', note = 'moved to another partition'")
+    found = query("SELECT op, key ->> 'at' FROM audit_log ORDER BY id")
+    assert found[1:] == [("d", "2026-11-30T12:00:00+00:00"), ("i", "2020-01-01T00:00:00+00:00")]
+
+
+def test_default_privileges_give_nobody_the_log(
+    tmp_path: Path, database: str, query: Query
+) -> None:
+    role = f"app{zlib.crc32(str(tmp_path).encode())}"
+    query(f"CREATE ROLE {role}; ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {role}")
+    try:
+        (tmp_path / "assise.yaml").write_text(HOSTILE)
+        Project(tmp_path, to=database).migrate(confirm=confirm)
+        readable = "has_table_privilege(%s, oid, 'SELECT, INSERT, DELETE')"
+        named = "relname ~ '^(audit|visits)_' AND relnamespace = 'public'::regnamespace"
+        found = f"SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND {named}"
+        assert query(f"{found} AND {readable}", (role,)) == []
+    finally:
+        query(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_a_key_that_is_personal_is_refused() -> None:
+    text = HOSTILE.replace("id: int8", "id: {type: int8, personal: number}")
+    with pytest.raises(ManifestError, match="would keep id in each line"):
+        parse_manifest(text, "assise.yaml")
 
 
 def test_a_session_says_who_and_why(app: Project, database: str, query: Query) -> None:
