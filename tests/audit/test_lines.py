@@ -227,6 +227,29 @@ def test_audit_goes_and_comes_in_place_and_undo_keeps_the_log(app: Project, quer
     assert query("SELECT count(*) FROM pg_proc WHERE proname LIKE '\\_audit%'") == [(0,)]
 
 
+def test_what_the_log_needs_is_ours_and_a_trigger_that_is_off_is_a_finding(
+    app: Project, query: Query
+) -> None:
+    assert app.revisions().diff().others == []
+    query("ALTER TABLE users DISABLE TRIGGER _audit_update")
+    report = app.audit.check()
+    assert [str(each) for each in report.findings] == [
+        "the log: the trigger _audit_update of users is missing or off"
+    ]
+    assert report.exit_code == 3
+
+
+def test_revisions_alone_do_not_make_an_audited_database(hostile: Project, query: Query) -> None:
+    assert hostile.revisions().diff().others == []
+    hostile.revisions().revise("start")
+    query("DROP SCHEMA public CASCADE; DROP SCHEMA assise CASCADE; CREATE SCHEMA public")
+    with pytest.raises(UsageError, match="audit: true is for tables that migrate has made"):
+        hostile.revisions().apply()
+    hostile.migrate(confirm=confirm)
+    assert hostile.audit.check().findings == []
+    assert not hostile.revisions().apply().steps
+
+
 def test_the_tables_go_on_without_assise(app: Project, query: Query) -> None:
     del app
     query("DROP SCHEMA assise CASCADE")

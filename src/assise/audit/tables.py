@@ -39,7 +39,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     if not wanted and not made:
         return
     bookkeeping.ensure(connection, PART)
-    missing = _find_missing(connection, wanted, tables)
+    missing = find_missing(connection, wanted, tables)
     kept = [each for each in made if each.kind == "table" and each not in wanted]
     if [*wanted, *kept] == made and not missing:
         return
@@ -69,9 +69,10 @@ def _take_grants(connection: Connection, place: str) -> None:
         connection.execute(str(statement))
 
 
-def _find_missing(
+def find_missing(
     connection: Connection, wanted: Sequence[Managed], tables: LoadedTables
 ) -> set[Managed]:
+    """Those of the wanted objects that the database lacks, and triggers that do not fire."""
     rows = connection.execute(QUERIES["present"], {"schema": tables.schema})
     present = {(str(kind), str(name)) for kind, name in rows}
     for table in list_audited(tables.manifest):

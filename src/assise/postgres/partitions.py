@@ -80,7 +80,8 @@ def list_partitions(connection: Connection, of: Partitioning) -> list[Partition]
     if kind not in {f"RANGE ({of.by})", f"RANGE ({quote(of.by)})"}:
         raise ChangedError(
             f"{of.place} is not partitioned by {of.by}, as the manifest says",
-            remedy='next: assise schema revise "partitions", which makes it so beside running code',
+            remedy="Let the manifest say what it is; or make a table of another name that is cut,"
+            " and copy its rows.",
         )
     found = []
     for name, bounds, is_pending in connection.execute(QUERIES["partitions"], names):
