@@ -183,6 +183,18 @@ def test_the_log_walks_back_from_the_row_as_it_is(app: Project, query: Query) ->
         app.audit.log("users", ["1", "2"])
 
 
+def test_a_row_that_truncate_took_is_told_from_the_lines_before(app: Project, query: Query) -> None:
+    query("INSERT INTO users (name) VALUES ('Ann')")
+    query("UPDATE users SET tags = '[1]'")
+    (at,) = query("SELECT clock_timestamp()")[0]
+    query("TRUNCATE users CASCADE")
+    query("INSERT INTO users (id, name) VALUES (1, 'Cleo')")
+    history = app.audit.log("users", ["1"], at=at)  # type: ignore[arg-type]
+    assert [line.op for line in history.lines] == ["i", "t"]
+    assert history.row is not None
+    assert (history.row["name"], history.row["tags"]) == ("Ann", [1])
+
+
 def test_many_writers_of_the_same_rows_meet_no_deadlock(app: Project, database: str) -> None:
     with psycopg.connect(database) as connection:
         connection.execute("INSERT INTO users (name) VALUES ('Ann')")

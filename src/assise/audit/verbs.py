@@ -94,7 +94,11 @@ class AuditVerbs:
             with connection.transaction(isolation="REPEATABLE READ"):
                 lines, row = _read_history(connection, tables, table, named)
         passed = [line for line in lines if at is None or line.at > at]
-        return AuditHistory(table, named, passed, _walk_back(row, passed if at else []))
+        if at and any(line.op == "t" for line in passed):
+            then = _walk_on([line for line in lines if line.at <= at])
+        else:
+            then = _walk_back(row, passed if at else [])
+        return AuditHistory(table, named, passed, then)
 
     def check(self, head: str | None = None) -> AuditReport:
         """Compare the log with its seals; with a `head` that was kept elsewhere its end as well.
@@ -197,6 +201,20 @@ def _write_key(connection: Connection, key: Mapping[str, str], types: Mapping[st
         kind = types.get(name, "text")
         values[name] = connection.scalar(QUERIES.fill("as_json", kind=kind), {"value": value})
     return json.dumps(values, default=str)
+
+
+def _walk_on(lines: Sequence[AuditLine]) -> dict[str, object] | None:
+    """The row as changes have left it that are given newest first: TRUNCATE has kept no row."""
+    found: dict[str, object] | None = None
+    for line in reversed(lines):
+        match line.op:
+            case "i":
+                found = dict(line.new or {})
+            case "u":
+                found = {**(found or {}), **(line.new or {})}
+            case _:
+                found = None
+    return found
 
 
 def _walk_back(row: Cells | None, lines: Sequence[AuditLine]) -> dict[str, object] | None:
