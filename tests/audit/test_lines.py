@@ -277,6 +277,7 @@ def test_the_loader_is_not_logged_and_no_application_reads_the_log(
     app.path.write_text(text)
     try:
         app.migrate(confirm=confirm)
+        assert app.revisions().diff().others == []
         with psycopg.connect(database) as session:
             session.execute(f"SET SESSION AUTHORIZATION {prefix}_loader".encode())
             session.execute("INSERT INTO users (name) VALUES ('loaded')")

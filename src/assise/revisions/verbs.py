@@ -112,7 +112,9 @@ class _Open:
         """How the database differs from what it should be."""
         drift = find_drift(read_snapshot(self.connection), expected)
         logs = list_audit_places(self.manifest, self.schema)
-        return replace(drift, others=[each for each in drift.others if _plain_id(each) not in logs])
+        own = {on for kind, on, _ in logs if kind != "trigger"}
+        others = [each for each in drift.others if _plain_id(each) not in logs]
+        return replace(drift, others=[each for each in others if _plain_id(each)[1] not in own])
 
 
 @dataclass(frozen=True)
