@@ -12,7 +12,8 @@ import psycopg
 import pytest
 from tests.dumps import confirm
 
-from assise.errors import UsageError
+from assise.errors import ManifestError, UsageError
+from assise.manifest.read import parse_manifest
 from assise.postgres.rights import Rights
 from assise.postgres.sync import open_session
 from assise.project import Project
@@ -60,6 +61,86 @@ def test_a_changed_key_is_gone_and_come_in_one_statement(app: Project, query: Qu
     assert [line.op for line in app.audit.log("users", ["2"]).lines] == ["d", "i"]
 
 
+HOSTILE = """assise: 1
+name: hostile
+tables:
+  "it's \\"q\\" $$ {hidden}":
+    primary_key: ["a$$b", "o'n"]
+    audit: true
+    columns:
+      "a$$b": int8
+      "o'n": int8
+      "{log}": text
+      "{name}": {type: text, personal: email}
+  visits:
+    primary_key: [id, at]
+    audit: true
+    columns:
+      id: int8
+      at: {type: timestamptz, default: now()}
+      note: text
+    partition: {by: at}
+"""
+
+
+@pytest.fixture
+def hostile(tmp_path: Path, database: str) -> Project:
+    """A project with a table of hostile names, and one that is cut."""
+    (tmp_path / "assise.yaml").write_text(HOSTILE)
+    made = Project(tmp_path, to=database)
+    made.migrate(confirm=confirm)
+    return made
+
+
+def test_hostile_names_are_logged_and_cannot_end_the_function(
+    hostile: Project, query: Query
+) -> None:
+    name = 'it\'s "q" $$ {hidden}'
+    place = '"it\'s ""q"" $$ {hidden}"'
+    query(f"""INSERT INTO {place} VALUES (1, 2, 'x', 'secret')""")
+    query(f"""UPDATE {place} SET "{{log}}" = 'y', "{{name}}" = 'other'""")
+    changed, made = hostile.audit.log(name, ["1", "2"]).lines
+    assert (changed.old, changed.new, changed.hidden) == (
+        {"{log}": "x"},
+        {"{log}": "y"},
+        ["{name}"],
+    )
+    assert made.new == {"a$$b": 1, "o'n": 2, "{log}": "x"}
+
+
+def test_a_row_of_a_cut_table_is_found_whatever_zone_its_writer_has(
+    hostile: Project, database: str, query: Query
+) -> None:
+    with psycopg.connect(database, options="-c timezone=Asia/Tokyo") as writer:
+        writer.execute("INSERT INTO visits (id, at) VALUES (1, '2026-11-30T12:00Z')")
+    assert len(hostile.audit.log("visits", ["1", "2026-11-30T12:00Z"]).lines) == 1
+    query("UPDATE visits SET at = '2020-01-01Z', note = 'moved to another partition'")
+    found = query("SELECT op, key ->> 'at' FROM audit_log ORDER BY id")
+    assert found[1:] == [("d", "2026-11-30T12:00:00+00:00"), ("i", "2020-01-01T00:00:00+00:00")]
+
+
+def test_default_privileges_give_nobody_the_log(
+    tmp_path: Path, database: str, query: Query
+) -> None:
+    role = f"app{zlib.crc32(str(tmp_path).encode())}"
+    query(f"CREATE ROLE {role}; ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {role}")
+    try:
+        (tmp_path / "assise.yaml").write_text(HOSTILE)
+        Project(tmp_path, to=database).migrate(confirm=confirm)
+        readable = "has_table_privilege(%s, oid, 'SELECT, INSERT, DELETE')"
+        named = "relname ~ '^(audit|visits)_' AND relnamespace = 'public'::regnamespace"
+        found = f"SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND {named}"
+        assert query(f"{found} AND {readable}", (role,)) == []
+    finally:
+        query(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_a_key_that_is_personal_is_refused() -> None:
+    text = HOSTILE.replace("id: int8", "id: {type: int8, personal: number}")
+    with pytest.raises(ManifestError, match="would keep id in each line"):
+        parse_manifest(text, "assise.yaml")
+
+
 def test_a_session_says_who_and_why(app: Project, database: str, query: Query) -> None:
     del app
     rights = Rights(user_id="u7", reason="support asked", request_id="r-1")
@@ -100,6 +181,18 @@ def test_the_log_walks_back_from_the_row_as_it_is(app: Project, query: Query) ->
         app.audit.log("notes", ["1"])
     with pytest.raises(UsageError, match="the key of users has 1 column: id"):
         app.audit.log("users", ["1", "2"])
+
+
+def test_a_row_that_truncate_took_is_told_from_the_lines_before(app: Project, query: Query) -> None:
+    query("INSERT INTO users (name) VALUES ('Ann')")
+    query("UPDATE users SET tags = '[1]'")
+    (at,) = query("SELECT clock_timestamp()")[0]
+    query("TRUNCATE users CASCADE")
+    query("INSERT INTO users (id, name) VALUES (1, 'Cleo')")
+    history = app.audit.log("users", ["1"], at=at)  # type: ignore[arg-type]
+    assert [line.op for line in history.lines] == ["i", "t"]
+    assert history.row is not None
+    assert (history.row["name"], history.row["tags"]) == ("Ann", [1])
 
 
 def test_many_writers_of_the_same_rows_meet_no_deadlock(app: Project, database: str) -> None:
@@ -146,6 +239,29 @@ def test_audit_goes_and_comes_in_place_and_undo_keeps_the_log(app: Project, quer
     assert query("SELECT count(*) FROM pg_proc WHERE proname LIKE '\\_audit%'") == [(0,)]
 
 
+def test_what_the_log_needs_is_ours_and_a_trigger_that_is_off_is_a_finding(
+    app: Project, query: Query
+) -> None:
+    assert app.revisions().diff().others == []
+    query("ALTER TABLE users DISABLE TRIGGER _audit_update")
+    report = app.audit.check()
+    assert [str(each) for each in report.findings] == [
+        "the log: the trigger _audit_update of users is missing or off"
+    ]
+    assert report.exit_code == 3
+
+
+def test_revisions_alone_do_not_make_an_audited_database(hostile: Project, query: Query) -> None:
+    assert hostile.revisions().diff().others == []
+    hostile.revisions().revise("start")
+    query("DROP SCHEMA public CASCADE; DROP SCHEMA assise CASCADE; CREATE SCHEMA public")
+    with pytest.raises(UsageError, match="audit: true is for tables that migrate has made"):
+        hostile.revisions().apply()
+    hostile.migrate(confirm=confirm)
+    assert hostile.audit.check().findings == []
+    assert not hostile.revisions().apply().steps
+
+
 def test_the_tables_go_on_without_assise(app: Project, query: Query) -> None:
     del app
     query("DROP SCHEMA assise CASCADE")
@@ -161,6 +277,7 @@ def test_the_loader_is_not_logged_and_no_application_reads_the_log(
     app.path.write_text(text)
     try:
         app.migrate(confirm=confirm)
+        assert app.revisions().diff().others == []
         with psycopg.connect(database) as session:
             session.execute(f"SET SESSION AUTHORIZATION {prefix}_loader".encode())
             session.execute("INSERT INTO users (name) VALUES ('loaded')")

@@ -57,6 +57,12 @@ def current(query: Query) -> str:
             "chain is broken",
         ),
         ("DELETE FROM audit_seal WHERE number = 1", "chain is broken"),
+        ("UPDATE audit_seal SET last_xid = '0', last_id = 0 WHERE number = 2", "chain is broken"),
+        (
+            "UPDATE audit_seal SET first_at = '2000-01-01', last_at = '2000-01-01'",
+            "chain is broken",
+        ),
+        ("UPDATE audit_seal SET era = 99 WHERE number = 2", "chain is broken"),
     ],
 )
 def test_what_was_done_to_sealed_lines_is_named(
@@ -138,6 +144,17 @@ def test_a_partition_that_was_retired_is_no_finding(app: Project, query: Query) 
     app.audit.head()
     query("DROP TABLE audit_log_past")
     assert app.audit.check().findings == []
+
+
+def test_a_seal_never_holds_lines_of_two_months(app: Project, query: Query) -> None:
+    """The older month may be retired, and the lines of the other one are still looked for."""
+    write(query, "a", "b")
+    query("UPDATE audit_log SET at = '2020-01-01' WHERE id = (SELECT min(id) FROM audit_log)")
+    app.audit.head()
+    query("DROP TABLE audit_log_past")
+    assert app.audit.check().findings == []
+    query("DELETE FROM audit_log")
+    assert [each.what for each in app.audit.check().findings] == ["removed"]
 
 
 def test_the_worker_seals(app: Project, query: Query) -> None:

@@ -291,7 +291,7 @@ def test_planned_keys_of_the_file_are_refused(key: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("value", VALUES)
-@pytest.mark.parametrize("key", "audit".split())
+@pytest.mark.parametrize("key", "history".split())
 def test_planned_keys_of_tables_are_refused(key: str, value: str) -> None:
     with pytest.raises(
         ManifestError,

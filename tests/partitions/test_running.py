@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import psycopg
@@ -149,6 +150,49 @@ def test_a_kill_between_detach_and_drop_leaves_nothing_behind(
     assert read_state(connection, PAYMENTS).unfinished == ["payments_past"]
     assert run_partitions(connection, PAYMENTS, log=keep_silent).dropped == ["payments_past"]
     assert query("SELECT to_regclass('payments_past')") == [(None,)]
+
+
+@pytest.mark.parametrize("is_detached", [False, True])
+def test_what_a_killed_run_marked_is_spared_when_the_manifest_keeps_it(
+    connection: Connection, query: Query, *, is_detached: bool
+) -> None:
+    query("INSERT INTO payments (user_id, amount, created_at) VALUES (1, 1, '2020-01-01')")
+    past = list_partitions(connection, PAYMENTS)[0]
+    connection.execute(PAYMENTS.mark(past))
+    if is_detached:
+        connection.execute(PAYMENTS.detach(past))
+    kept = replace(PAYMENTS, then="detach")
+    run = run_partitions(connection, kept, log=keep_silent, now=later(4))
+    assert run.dropped == []
+    assert query(
+        "SELECT count(*), obj_description('payments_past'::regclass) FROM payments_past"
+    ) == [(1, None)]
+    assert run_partitions(connection, PAYMENTS, log=keep_silent).dropped == []
+
+
+def test_a_mark_is_taken_from_a_partition_that_stays(connection: Connection, query: Query) -> None:
+    past = list_partitions(connection, PAYMENTS)[0]
+    connection.execute(PAYMENTS.mark(past))
+    run_partitions(connection, replace(PAYMENTS, keep=None), log=keep_silent)
+    connection.execute(PAYMENTS.detach(past))
+    assert run_partitions(connection, PAYMENTS, log=keep_silent).dropped == []
+    assert query("SELECT count(*) FROM payments_past") == [(0,)]
+
+
+def test_another_length_of_partitions_goes_on_behind_those_there(connection: Connection) -> None:
+    daily = replace(PAYMENTS, every="day")
+    assert not read_state(connection, daily, now=later(0)).is_low
+    run = run_partitions(connection, daily, log=keep_silent, now=later(3))
+    assert run.made == []
+    state = read_state(connection, daily, now=later(3))
+    assert (state.ahead > 10, state.is_low) == (True, False)
+
+
+def test_bounds_that_are_no_days_are_named(connection: Connection, query: Query) -> None:
+    query("ALTER TABLE payments DETACH PARTITION payments_far")
+    query("CREATE TABLE ever PARTITION OF payments FOR VALUES FROM ('infinity') TO (MAXVALUE)")
+    with pytest.raises(ChangedError, match="the partition ever, whose bounds are no days"):
+        run_partitions(connection, PAYMENTS, log=keep_silent)
 
 
 def test_creation_is_not_undone_by_a_retirement_that_fails(

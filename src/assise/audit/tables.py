@@ -15,7 +15,7 @@ from assise.postgres.queries import Queries
 from assise.progress import Log
 from assise.schema.audit import list_audit_objects, list_audited, partition_log
 from assise.schema.managed import Managed
-from assise.schema.sql import quote_table
+from assise.schema.sql import quote, quote_table
 from assise.wording import count_of
 from assise.workspace import LoadedTables
 
@@ -39,7 +39,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     if not wanted and not made:
         return
     bookkeeping.ensure(connection, PART)
-    missing = _find_missing(connection, wanted, tables)
+    missing = find_missing(connection, wanted, tables)
     kept = [each for each in made if each.kind == "table" and each not in wanted]
     if [*wanted, *kept] == made and not missing:
         return
@@ -47,6 +47,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
         for each in wanted:
             if each.kind == "table" and each in missing:
                 connection.execute(each.create)
+                _take_grants(connection, quote(tables.schema, each.name))
         _keep(connection, tables, [each for each in made if each.kind != "table"], wanted, kept)
     if wanted:
         keep_up_partitions(connection, [partition_log(tables.schema)], log=log)
@@ -62,9 +63,16 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     log(f"audit: changes of {count_of(count, 'table')} are logged" if count else "audit: no more")
 
 
-def _find_missing(
+def _take_grants(connection: Connection, place: str) -> None:
+    """Take from a new table what default privileges have given: who writes to it could forge it."""
+    for (statement,) in connection.execute(QUERIES["grants"], {"table": place}):
+        connection.execute(str(statement))
+
+
+def find_missing(
     connection: Connection, wanted: Sequence[Managed], tables: LoadedTables
 ) -> set[Managed]:
+    """Those of the wanted objects that the database lacks, and triggers that do not fire."""
     rows = connection.execute(QUERIES["present"], {"schema": tables.schema})
     present = {(str(kind), str(name)) for kind, name in rows}
     for table in list_audited(tables.manifest):

@@ -16,13 +16,13 @@ from assise.audit.seal import (
     read_head,
     seal_lines,
 )
-from assise.audit.tables import QUERIES
+from assise.audit.tables import QUERIES, find_missing
 from assise.errors import UsageError
 from assise.manifest.sections.audit import LOG_NAME
 from assise.manifest.sections.columns import list_columns
 from assise.manifest.sections.personal import PERSONAL
 from assise.postgres.connection import Connection
-from assise.schema.audit import list_audited
+from assise.schema.audit import list_audit_objects, list_audited
 from assise.schema.sql import equate, qualify, quote, quote_table
 from assise.wording import count_of, nearest
 from assise.workspace import Job, LoadedTables, OpenTables
@@ -94,7 +94,11 @@ class AuditVerbs:
             with connection.transaction(isolation="REPEATABLE READ"):
                 lines, row = _read_history(connection, tables, table, named)
         passed = [line for line in lines if at is None or line.at > at]
-        return AuditHistory(table, named, passed, _walk_back(row, passed if at else []))
+        if at and any(line.op == "t" for line in passed):
+            then = _walk_on([line for line in lines if line.at <= at])
+        else:
+            then = _walk_back(row, passed if at else [])
+        return AuditHistory(table, named, passed, then)
 
     def check(self, head: str | None = None) -> AuditReport:
         """Compare the log with its seals; with a `head` that was kept elsewhere its end as well.
@@ -105,7 +109,8 @@ class AuditVerbs:
         with self.open_tables() as (connection, tables):
             _check_audited(tables)
             seal_lines(connection, tables.schema)
-            findings = check_log(connection, tables.schema, head)
+            findings = _find_silent(connection, tables)
+            findings += check_log(connection, tables.schema, head)
             waiting = describe_waiting(connection, tables.schema)
             return AuditReport(findings, read_head(connection, tables.schema), waiting)
 
@@ -139,6 +144,17 @@ def _check_audited(tables: LoadedTables) -> None:
             f"no table of {tables.name!r} is audited",
             remedy="Write audit: true there, then assise migrate.",
         )
+
+
+def _find_silent(connection: Connection, tables: LoadedTables) -> list[AuditFinding]:
+    """The triggers that are missing, or that someone has switched off."""
+    wanted = list_audit_objects(tables.manifest, tables.schema)
+    missing = find_missing(connection, wanted, tables)
+    return [
+        AuditFinding(f"the trigger {each.name} of {each.table} is missing or off")
+        for each in wanted
+        if each in missing and each.table
+    ]
 
 
 def _name_key(tables: LoadedTables, table: str, key: Sequence[str]) -> dict[str, str]:
@@ -185,6 +201,20 @@ def _write_key(connection: Connection, key: Mapping[str, str], types: Mapping[st
         kind = types.get(name, "text")
         values[name] = connection.scalar(QUERIES.fill("as_json", kind=kind), {"value": value})
     return json.dumps(values, default=str)
+
+
+def _walk_on(lines: Sequence[AuditLine]) -> dict[str, object] | None:
+    """The row as changes have left it that are given newest first: TRUNCATE has kept no row."""
+    found: dict[str, object] | None = None
+    for line in reversed(lines):
+        match line.op:
+            case "i":
+                found = dict(line.new or {})
+            case "u":
+                found = {**(found or {}), **(line.new or {})}
+            case _:
+                found = None
+    return found
 
 
 def _walk_back(row: Cells | None, lines: Sequence[AuditLine]) -> dict[str, object] | None:

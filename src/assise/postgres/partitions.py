@@ -80,7 +80,8 @@ def list_partitions(connection: Connection, of: Partitioning) -> list[Partition]
     if kind not in {f"RANGE ({of.by})", f"RANGE ({quote(of.by)})"}:
         raise ChangedError(
             f"{of.place} is not partitioned by {of.by}, as the manifest says",
-            remedy='next: assise schema revise "partitions", which makes it so beside running code',
+            remedy="Let the manifest say what it is; or make a table of another name that is cut,"
+            " and copy its rows.",
         )
     found = []
     for name, bounds, is_pending in connection.execute(QUERIES["partitions"], names):
@@ -89,7 +90,13 @@ def list_partitions(connection: Connection, of: Partitioning) -> list[Partition]
                 f"{of.place} has a default partition, {name}",
                 remedy="Move its rows, and drop it: beside one no partition can be detached.",
             )
-        found.append(Partition(str(name), *read_bounds(str(bounds)), bool(is_pending)))
+        try:
+            found.append(Partition(str(name), *read_bounds(str(bounds)), bool(is_pending)))
+        except ValueError as error:
+            raise ChangedError(
+                f"{of.place} has the partition {name}, whose bounds are no days: {bounds}",
+                remedy="Detach it, and attach it with bounds from the year 1 to 9999, or none.",
+            ) from error
     return sorted(found, key=lambda each: (each.lower is not None, each.lower or each.upper))
 
 
@@ -211,6 +218,7 @@ def retire_partitions(
         if each.is_pending:
             _detach(runner, of, each)
             run.detached.append(each.name)
+    _spare_marked(runner, of)
     _drop_marked(runner, of, run)
     if of.keep is None:
         return
@@ -230,6 +238,14 @@ def _nothing() -> None:
     """Note nothing."""
 
 
+def _spare_marked(runner: Runner, of: Partitioning) -> None:
+    """Take marks of a run that was killed before it detached, or when `then` was still `drop`."""
+    states = (True, False) if of.then == "detach" else (True,)
+    for is_attached in states:
+        for name in _list_marked(runner.connection, of, is_attached=is_attached):
+            runner.run_together([of.unmark(name)], [], _nothing)
+
+
 def _drop_marked(runner: Runner, of: Partitioning, run: PartitionRun) -> None:
     for name in _list_marked(runner.connection, of):
         runner.run_together([of.drop(name)], [], _nothing)
@@ -238,9 +254,11 @@ def _drop_marked(runner: Runner, of: Partitioning, run: PartitionRun) -> None:
             run.detached.remove(name)
 
 
-def _list_marked(connection: Connection, of: Partitioning) -> list[str]:
-    """What has left the table, and was to be dropped."""
-    parameters = {"schema": of.schema, "mark": of.mark_text}
+def _list_marked(
+    connection: Connection, of: Partitioning, *, is_attached: bool = False
+) -> list[str]:
+    """What was to be dropped, and has left the table or has not."""
+    parameters = {"schema": of.schema, "mark": of.mark_text, "is_attached": is_attached}
     return [str(name) for (name,) in connection.execute(QUERIES["marked"], parameters)]
 
 

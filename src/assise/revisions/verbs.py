@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +31,8 @@ from assise.revisions.lint import LintFinding, run_squawk
 from assise.revisions.refresh import ViewAge, list_ages
 from assise.revisions.statements import plain_name
 from assise.revisions.sums import ScratchSums, open_sums, run_blocks
-from assise.schema.catalog import CatalogDifference, Snapshot, compare
+from assise.schema.audit import list_audit_places, list_audited
+from assise.schema.catalog import CatalogDifference, CatalogItem, Snapshot, compare
 from assise.schema.partitions import list_partitionings
 from assise.schema.plan import PlannedStep, SchemaPlan, plan, rename_columns
 from assise.schema.renames import list_renames
@@ -76,6 +77,11 @@ class Applied:
     statements: list[str] = field(default_factory=list)
 
 
+def _plain_id(item: CatalogItem) -> tuple[str, str, str]:
+    kind, on, name = (part.replace('"', "") for part in item.id)
+    return kind, on, name
+
+
 @dataclass(frozen=True)
 class _Open:
     """What the verbs work with: the target, what is loaded there, and sums."""
@@ -104,7 +110,11 @@ class _Open:
 
     def find_drift(self, expected: Snapshot) -> SchemaDrift:
         """How the database differs from what it should be."""
-        return find_drift(read_snapshot(self.connection), expected)
+        drift = find_drift(read_snapshot(self.connection), expected)
+        logs = list_audit_places(self.manifest, self.schema)
+        own = {on for kind, on, _ in logs if kind != "trigger"}
+        others = [each for each in drift.others if _plain_id(each) not in logs]
+        return replace(drift, others=[each for each in others if _plain_id(each)[1] not in own])
 
 
 @dataclass(frozen=True)
@@ -230,6 +240,12 @@ class RevisionVerbs:
             BusyError: a lock could not be had; the same call goes on.
         """
         with self._connect() as (connection, tables, manifest, schema):
+            if tables is None and list_audited(manifest):
+                raise UsageError(
+                    f"audit: true is for tables that migrate has made, and {connection.target} has"
+                    f" none of {manifest.name!r}",
+                    remedy="An empty database: assise migrate builds it, and marks all revisions.",
+                )
             if dry_run:
                 todo = self._list_pending(connection, tables, manifest, schema)
                 blocks = [block for revision in todo for block in revision.up]

@@ -7,6 +7,7 @@ written: only that it changed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -27,6 +28,10 @@ _EVENTS = {
     "DELETE": "REFERENCING OLD TABLE AS gone ",
     "TRUNCATE": "",
 }
+_BODY = "-- body --\n"
+"""What stands before the body of a function, which is quoted: a name may hold any other mark."""
+
+_PART = re.compile(r"\{(\w+)\}")
 _BY_BYTES = ("citext", "numeric")
 """Types of which two values may be equal and not the same."""
 
@@ -54,6 +59,17 @@ def list_audit_objects(manifest: Manifest, schema: str) -> list[Managed]:
     return [*_AuditObjects(AccessRules(manifest, schema)).list_objects()]
 
 
+def list_audit_places(manifest: Manifest, schema: str) -> set[tuple[str, str, str]]:
+    """What the log needs as a catalog has it: kind, what it is on, and name, without quotes."""
+    found = set()
+    for each in list_audit_objects(manifest, schema):
+        ending = "()" if each.kind == "function" else ""
+        own = (quote(schema, each.name) + ending).replace('"', "")
+        on = quote_table(schema, each.table).replace('"', "") if each.table else own
+        found.add((str(each.kind), on, each.name.replace('"', "") if each.table else own))
+    return found
+
+
 @dataclass(frozen=True)
 class _AuditObjects:
     rules: AccessRules
@@ -79,8 +95,10 @@ class _AuditObjects:
     def _list_of(self, table: str) -> Iterator[Managed]:
         name = make_name("_audit", table)
         function, place = quote(self.rules.schema, name), quote_table(self.rules.schema, table)
-        body = _fill(_read("table"), {"function": function, **self._describe(table)})
-        create = [body, *self._own(f"FUNCTION {function}()")]
+        head, body = _read("table").split(_BODY)
+        parts = {"function": function, **self._describe(table)}
+        made = _fill(head, parts) + quote_text(_fill(body, parts))
+        create = [made, *self._own(f"FUNCTION {function}()")]
         create.append(f"REVOKE ALL ON FUNCTION {function}() FROM PUBLIC")
         drop = f"DROP FUNCTION IF EXISTS {function}()"
         yield Managed("function", "", name, ";\n".join(create), drop)
@@ -166,7 +184,7 @@ def _when_same(name: str, kind: str) -> str:
 def _list_hidden(names: Sequence[str], conditions: Sequence[str]) -> str:
     """Those of the hidden columns that fulfil their condition; NULL where none does."""
     if not names:
-        return "NULL"
+        return "NULL::text[]"
     pairs = zip(names, conditions, strict=True)
     cases = ", ".join(f"CASE WHEN {when} THEN {quote_text(name)} END" for name, when in pairs)
     return f"nullif(array_remove(ARRAY[{cases}]::text[], NULL), '{{}}')"
@@ -178,6 +196,4 @@ def _read(name: str) -> str:
 
 
 def _fill(text: str, parts: dict[str, str]) -> str:
-    for name, part in parts.items():
-        text = text.replace(f"{{{name}}}", part)
-    return text
+    return _PART.sub(lambda part: parts[part[1]], text)

@@ -40,6 +40,11 @@ class Partition(NamedTuple):
     upper: datetime | None
     is_pending: bool = False
 
+    def holds(self, at: datetime) -> bool:
+        """Whether a moment is within the bounds."""
+        is_before = self.upper is not None and self.upper <= at
+        return not is_before and (self.lower is None or self.lower <= at)
+
 
 @dataclass(frozen=True)
 class Partitioning:
@@ -111,11 +116,17 @@ class Partitioning:
         return count
 
     def count_ahead(self, found: Iterable[Partition], now: datetime) -> int:
-        """How many partitions without a gap there are behind the current one."""
-        begins = {each.lower: each.upper for each in found if not each.is_pending}
-        begin, count = begin_of(self.every, now), -1
-        while (end := begins.get(begin)) is not None:
-            begin, count = end, count + 1
+        """How many periods behind the current one have partitions without a gap; -1: nor has it."""
+        there = [each for each in found if not each.is_pending and each.upper]
+        uppers = {each.lower: each.upper for each in there}
+        end = next((each.upper for each in there if each.holds(now)), None)
+        if end is None:
+            return -1
+        while further := uppers.get(end):
+            end = further
+        count, begin = 0, next_begin(self.every, begin_of(self.every, now))
+        while (begin := next_begin(self.every, begin)) <= end:
+            count += 1
         return count
 
     def list_old(self, found: Iterable[Partition], before: datetime) -> list[Partition]:
@@ -162,6 +173,10 @@ class Partitioning:
         """The statement that says of a partition that it is on its way out."""
         place = quote(self.schema, partition.name)
         return f"COMMENT ON TABLE {place} IS {quote_text(self.mark_text)}"
+
+    def unmark(self, name: str) -> str:
+        """The statement that takes such a mark away."""
+        return f"COMMENT ON TABLE {quote(self.schema, name)} IS NULL"
 
     @property
     def mark_text(self) -> str:

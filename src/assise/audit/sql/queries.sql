@@ -34,6 +34,11 @@ SELECT 'table', relname::text FROM pg_class WHERE relnamespace = to_regnamespace
 UNION ALL
 SELECT 'function', proname::text FROM pg_proc WHERE pronamespace = to_regnamespace(quote_ident(%(schema)s))
 
+-- grants --
+-- The statements that take from a new table what default privileges have given others than its owner.
+SELECT DISTINCT format('REVOKE ALL ON %%1$s FROM %%2$s', c.oid::regclass, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
+FROM pg_class AS c, aclexplode(relacl) AS a WHERE c.oid = to_regclass(%(table)s) AND a.grantee <> relowner
+
 -- triggers --
 -- Which of our triggers a table has, that fire.
 SELECT tgname::text FROM pg_trigger WHERE tgrelid = to_regclass(%(table)s) AND tgenabled = 'O' AND tgname LIKE '\_audit\_%%'
@@ -51,20 +56,28 @@ SELECT max(id) FROM {log} WHERE id > %(era)s AND xid >= pg_snapshot_xmax(pg_curr
 jsonb_build_array(l.id, to_char(l.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), l.xid::text, l.statement, l."table", l.op,
     l.key, l.old, l.new, to_jsonb(l.hidden), l.actor, l.request, l.reason, l.login)::text
 
+-- digest --
+-- What a seal says, beside the one before it: its lines, and all that tells which these are.
+sha256(s.hashes || convert_to(concat_ws(' ', s.number, s.era, s.last_xid, s.last_id, extract(epoch FROM s.first_at), extract(epoch FROM s.last_at),
+    extract(epoch FROM s.sealed_at), s.ids::text), 'UTF8'))
+
 -- seal_next --
--- Seal the next lines in the order of transactions, and among those of one by number.
-WITH line AS (
-    SELECT l.xid, l.id, l.at, sha256(convert_to({line}, 'UTF8')) AS hash FROM {log} AS l
+-- Seal the next lines in the order of transactions, and among those of one by number; all of a seal are of one partition.
+WITH next AS (
+    SELECT l.xid, l.id, l.at, date_trunc('month', l.at AT TIME ZONE 'UTC') AS month, sha256(convert_to({line}, 'UTF8')) AS hash FROM {log} AS l
     WHERE l.id > %(era)s AND (l.xid, l.id) > (%(xid)s::xid8, %(id)s)
         AND CASE WHEN %(restored)s::bigint IS NULL THEN l.xid < pg_snapshot_xmin(pg_current_snapshot()) ELSE l.id <= %(restored)s END
     ORDER BY l.xid, l.id LIMIT %(size)s
+), line AS (
+    SELECT *, bool_and(month = first) OVER (ORDER BY xid, id) AS is_of_first
+    FROM (SELECT *, first_value(month) OVER (ORDER BY xid, id) AS first FROM next) AS n
 ), batch AS (
-    SELECT max(xid) AS last_xid, (array_agg(id ORDER BY xid DESC, id DESC))[1] AS last_id, min(at) AS first_at, max(at) AS last_at,
-        array_agg(id ORDER BY xid, id) AS ids, string_agg(hash, ''::bytea ORDER BY xid, id) AS hashes, count(*) AS lines FROM line
+    SELECT %(number)s::bigint AS number, %(era)s::bigint AS era, now() AS sealed_at, max(xid) AS last_xid, (array_agg(id ORDER BY xid DESC, id DESC))[1] AS last_id, min(at) AS first_at, max(at) AS last_at,
+        array_agg(id ORDER BY xid, id) AS ids, string_agg(hash, ''::bytea ORDER BY xid, id) AS hashes, count(*) AS lines FROM line WHERE is_of_first
 )
-INSERT INTO {seal} (number, era, last_xid, last_id, first_at, last_at, ids, hashes, chain)
-SELECT %(number)s, %(era)s, last_xid, last_id, first_at, last_at, ids, hashes, sha256(%(chain)s::bytea || sha256(hashes || convert_to(ids::text, 'UTF8')))
-FROM batch WHERE lines > 0 RETURNING cardinality(ids)
+INSERT INTO {seal} (number, era, last_xid, last_id, first_at, last_at, ids, hashes, chain, sealed_at)
+SELECT number, era, last_xid, last_id, first_at, last_at, ids, hashes, sha256(%(chain)s::bytea || {digest}), sealed_at
+FROM batch AS s WHERE lines > 0 RETURNING cardinality(ids)
 
 -- next_era --
 -- The line behind which those of this server begin, where the last seal is one of another server's lines.
@@ -82,8 +95,8 @@ SELECT count(*) FROM {log} WHERE id > %(era)s AND (xid, id) > (%(xid)s::xid8, %(
 
 -- chain --
 -- The seals whose chain is broken: number, and whether it is what its lines and the seal before it say.
-SELECT number FROM (SELECT number, chain, sha256(lag(chain, 1, ''::bytea) OVER (ORDER BY number) || sha256(hashes || convert_to(ids::text, 'UTF8'))) AS wanted,
-    number - lag(number, 1, 0::bigint) OVER (ORDER BY number) AS distance FROM {seal}) AS s
+SELECT number FROM (SELECT number, chain, sha256(lag(chain, 1, ''::bytea) OVER (ORDER BY number) || {digest}) AS wanted,
+    number - lag(number, 1, 0::bigint) OVER (ORDER BY number) AS distance FROM {seal} AS s) AS t
 WHERE chain <> wanted OR distance <> 1 ORDER BY number
 
 -- altered --

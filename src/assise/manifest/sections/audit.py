@@ -6,11 +6,18 @@ from collections.abc import Iterator
 
 from assise.manifest.keys import Key, Tables
 from assise.manifest.problems import Place, Problem
+from assise.manifest.sections.personal import PERSONAL
 
 LOG_NAME, SEAL_NAME = "audit_log", "audit_seal"
 
 
 def _check(place: Place, value: bool, tables: Tables) -> Iterator[Problem]:
+    table = tables[place[1]]
+    for name in table.primary_key if value else ():
+        if name in table.columns and PERSONAL.of(table.columns[name]):
+            message = f"would keep {name} in each line: it is of the key, and personal"
+            remedy = "Give the table a key that tells nothing of a person, such as an id."
+            yield Problem(place, message, remedy=remedy)
     for name in (LOG_NAME, SEAL_NAME) if value else ():
         if name in tables:
             remedy = "Call the other table otherwise."

@@ -299,6 +299,6 @@ SELECT %(now)s::timestamptz - %(keep)s::interval
 SELECT DISTINCT confrelid::regclass::text FROM pg_constraint WHERE conrelid = to_regclass(%(table)s) AND contype = 'f' ORDER BY 1
 
 -- marked --
--- The tables that were partitions, and are to be dropped.
+-- The tables that are marked to be dropped: those that still are partitions, or those that were.
 SELECT relname::text FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace
-WHERE nspname = %(schema)s AND relkind IN ('r', 'p') AND NOT relispartition AND obj_description(pg_class.oid, 'pg_class') = %(mark)s ORDER BY 1
+WHERE nspname = %(schema)s AND relkind IN ('r', 'p') AND relispartition = %(is_attached)s AND obj_description(pg_class.oid, 'pg_class') = %(mark)s ORDER BY 1

@@ -1,5 +1,7 @@
 CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+SET search_path = pg_catalog, pg_temp SET jit = off
+SET timezone = 'UTC' SET bytea_output = 'hex' SET extra_float_digits = 1 AS
+-- body --
 DECLARE
     _statement bigint := nextval(pg_get_serial_sequence({log_text}, 'id'));
     _actor text := nullif(current_setting('app.user_id', true), '');
@@ -38,4 +40,4 @@ BEGIN
         VALUES (_statement, {name}, 't', _actor, _request, _reason, session_user);
     END IF;
     RETURN NULL;
-END $$
+END
