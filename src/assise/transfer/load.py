@@ -86,7 +86,7 @@ def load_source(
         for root, name in load.layout.roots.items()
     }
     lines: dict[str, dict[int, ChunkLine]] = {}
-    finished = ledger.list_finished(connection, load)
+    finished = ledger.list_finished(connection, load, source)
     for name in reports:
         lines[name] = {line.start: line for line in finished.get(name, ())}
     work = LoadWork(connection, load, source, workers=workers.count)

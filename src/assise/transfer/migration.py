@@ -315,7 +315,7 @@ def _verify(
     )
     workers.rest()
     report = Report(source.address, connection.target, was_done=True, sample=sample)
-    finished = ledger.list_finished(connection, load)
+    finished = ledger.list_finished(connection, load, source)
     for name, each in found.items():
         collection = CollectionReport(name)
         for line in finished.get(name, ()):
