@@ -22,17 +22,8 @@ from assise.manifest.layout import (
 from assise.manifest.model import Manifest
 from assise.manifest.names import list_schemas
 from assise.manifest.write import dump_manifest
-from assise.mongo.buckets import INDEX_BITS
 from assise.mongo.chunks import Chunk
-from assise.mongo.source import (
-    NO_OPTIONS,
-    CollectionKind,
-    JsonObject,
-    Source,
-    SourceOptions,
-    Survey,
-    is_mongodb_url,
-)
+from assise.mongo.source import NO_OPTIONS, JsonObject, SourceOptions, Survey, is_mongodb_url
 from assise.postgres import bookkeeping, locks
 from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
@@ -525,7 +516,7 @@ def finished_chunks(connection: Connection, load: Load, collection: str) -> list
     return lines
 
 
-def list_finished(connection: Connection, load: Load, source: Source) -> dict[str, list[ChunkLine]]:
+def list_finished(connection: Connection, load: Load) -> dict[str, list[ChunkLine]]:
     """The finished chunks of all collections, by collection, in the order of the source."""
     found: dict[str, list[ChunkLine]] = {}
 
@@ -535,10 +526,6 @@ def list_finished(connection: Connection, load: Load, source: Source) -> dict[st
     connection.fetch(keep, QUERIES["all_chunks"], {"load_id": load.id})
     if load.is_live:
         _measure_live(connection, load, found)
-    for collection in source.collections:
-        if collection.content == CollectionKind.MEASUREMENTS:
-            for line in found.get(collection.name, ()):
-                line.figures.bytes >>= INDEX_BITS
     return found
 
 

@@ -51,7 +51,7 @@ def verify_source(
     with connection.transaction(isolation="REPEATABLE READ"):
         workers.begin(VerifyWork(connection, load, source, workers=workers.count))
         reading = Reading(connection, sessions=workers.count + 1)
-        finished = ledger.list_finished(connection, load, source)
+        finished = ledger.list_finished(connection, load)
         lines = {name: finished.get(name, []) for name in findings}
         is_read = workers.count == 1 and sample is None
         tasks = list_loaded(load, source, lines, is_read=is_read)
