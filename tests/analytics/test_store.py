@@ -107,6 +107,14 @@ def test_events_stand_in_the_partition_of_their_month_also_when_it_is_made_late(
     assert names == {"assise.analytics_events_2020_02": 1, f"assise.analytics_events_{month}": 3}
 
 
+def test_what_tracking_needs_is_no_gap_of_the_rules(shop: Project, query: Query) -> None:
+    assert shop.access.check() == []
+    query("GRANT USAGE ON SCHEMA assise TO PUBLIC")
+    gaps = shop.access.check()
+    assert [(gap.check, gap.object) for gap in gaps] == [("grant_around_rules", "schema assise")]
+    assert "apptest_auth" in gaps[0].says
+
+
 def test_undo_leaves_events_where_they_are(shop: Project, database: str, query: Query) -> None:
     with Connection(database) as connection:
         insert_sync(connection, make_events(3))

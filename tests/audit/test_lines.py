@@ -181,6 +181,8 @@ def test_the_log_walks_back_from_the_row_as_it_is(app: Project, query: Query) ->
         app.audit.log("notes", ["1"])
     with pytest.raises(UsageError, match="the key of users has 1 column: id"):
         app.audit.log("users", ["1", "2"])
+    with pytest.raises(UsageError, match="'one' is no key of users"):
+        app.audit.log("users", ["one"])
 
 
 def test_a_row_that_truncate_took_is_told_from_the_lines_before(app: Project, query: Query) -> None:

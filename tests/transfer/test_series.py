@@ -65,6 +65,11 @@ def test_measurements_are_loaded_verified_edited_repaired_and_exported(
     proof = project.verify()
     assert proof.verified is not None
     assert (proof.verified.different, proof.verified.missing) == (1, 1)
+    of_load, of_verify = (
+        next(each.bytes for each in found.collections if each.name == "weather")
+        for found in (report, proof)
+    )
+    assert of_load == of_verify
     repaired = project.repair(replace=["weather"], confirm=confirm)
     assert is_clean(repaired.report)
     assert is_same(export(project, "weather"), measurements)

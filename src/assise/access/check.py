@@ -10,6 +10,7 @@ from importlib.resources import files
 
 from assise.access.rules import DEFINED, PART
 from assise.errors import UsageError
+from assise.manifest.sections.analytics import ANALYTICS
 from assise.manifest.sections.personal import PERSONAL
 from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
@@ -107,6 +108,7 @@ def _parameters(rules: AccessRules) -> dict[str, object]:
         ),
         "personal": json.dumps([*_list_hidden(rules)]),
         "is_forced": rules.is_forced,
+        "tracker": role_name(rules.prefix, "app") if ANALYTICS.of(rules.manifest) else None,
     }
 
 

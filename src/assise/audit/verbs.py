@@ -17,7 +17,7 @@ from assise.audit.seal import (
     seal_lines,
 )
 from assise.audit.tables import QUERIES, find_missing
-from assise.errors import UsageError
+from assise.errors import RefusedError, UsageError
 from assise.manifest.sections.audit import LOG_NAME
 from assise.manifest.sections.columns import list_columns
 from assise.manifest.sections.personal import PERSONAL
@@ -87,12 +87,18 @@ class AuditVerbs:
         """The changes of one row up to now, and the row; with `at` those since, and the row then.
 
         Raises:
-            UsageError: the table is not audited, or the key has another number of columns.
+            UsageError: the table is not audited, or the key is none of it.
         """
         with self.open_tables() as (connection, tables):
             named = _name_key(tables, table, key)
-            with connection.transaction(isolation="REPEATABLE READ"):
-                lines, row = _read_history(connection, tables, table, named)
+            try:
+                with connection.transaction(isolation="REPEATABLE READ"):
+                    lines, row = _read_history(connection, tables, table, named)
+            except RefusedError as error:
+                raise UsageError(
+                    f"{'/'.join(key)!r} is no key of {table}",
+                    remedy=f"Give {', '.join(named)} as SQL writes it.",
+                ) from error
         passed = [line for line in lines if at is None or line.at > at]
         if at and any(line.op == "t" for line in passed):
             then = _walk_on([line for line in lines if line.at <= at])

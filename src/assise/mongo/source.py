@@ -78,6 +78,11 @@ class Collection:
         """Whether a source holds it for everybody, not only where a manifest names it."""
         return self.content in {CollectionKind.DOCUMENTS, CollectionKind.MEASUREMENTS}
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether its documents are the measurements of a time series."""
+        return self.content is CollectionKind.MEASUREMENTS
+
 
 class Piece(NamedTuple):
     """The bounds of one chunk of a collection or, with `start == stop`, the collection's end.

@@ -21,6 +21,7 @@ from assise.errors import (
     SerializationError,
     TargetError,
 )
+from assise.mongo.buckets import INDEX_BITS
 from assise.mongo.chunks import Chunk
 from assise.mongo.source import LargeChunkError, LiveSource, Source
 from assise.postgres.connection import Connection, execute_all
@@ -63,6 +64,18 @@ ATTEMPTS = 3
 """How often a chunk is tried when the server asks for another try; the last time alone."""
 
 
+def list_measured(connection: Connection, load: Load, source: Source) -> dict[str, list[ChunkLine]]:
+    """The finished chunks of all collections, with bytes of the source.
+
+    The bounds of measurements are those of their buckets, times 2^20.
+    """
+    finished = ledger.list_finished(connection, load)
+    for collection in filter(lambda each: each.is_measured, source.collections):
+        for line in finished.get(collection.name, ()):
+            line.figures.bytes >>= INDEX_BITS
+    return finished
+
+
 def load_source(
     connection: Connection,
     load: Load,
@@ -86,7 +99,7 @@ def load_source(
         for root, name in load.layout.roots.items()
     }
     lines: dict[str, dict[int, ChunkLine]] = {}
-    finished = ledger.list_finished(connection, load)
+    finished = list_measured(connection, load, source)
     for name in reports:
         lines[name] = {line.start: line for line in finished.get(name, ())}
     work = LoadWork(connection, load, source, workers=workers.count)

@@ -41,7 +41,7 @@ from assise.transfer.export import Exported, Write
 from assise.transfer.finished import find_finished, find_known
 from assise.transfer.kept_rejects import Reject, read_reject, read_rejects
 from assise.transfer.ledger import Load
-from assise.transfer.load import load_source
+from assise.transfer.load import list_measured, load_source
 from assise.transfer.misfits import find_misfits
 from assise.transfer.owned import check_owner, make_parts, make_rest
 from assise.transfer.planning import MOST_TABLES, ask_of_empty, ask_to_begin, plan_changes
@@ -315,7 +315,7 @@ def _verify(
     )
     workers.rest()
     report = Report(source.address, connection.target, was_done=True, sample=sample)
-    finished = ledger.list_finished(connection, load)
+    finished = list_measured(connection, load, source)
     for name, each in found.items():
         collection = CollectionReport(name)
         for line in finished.get(name, ()):

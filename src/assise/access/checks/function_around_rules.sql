@@ -14,5 +14,6 @@ WHERE (rolsuper OR rolbypassrls OR NOT %(is_forced)s AND EXISTS (
         AND pg_has_role(proowner, relowner, 'USAGE')
     )) AND pronamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema'))
     AND NOT (pronamespace = to_regnamespace(quote_ident(%(schema)s)) AND proname = ANY (%(functions)s))
+    AND NOT (%(tracker)s::text IS NOT NULL AND proname = 'analytics_track' AND pronamespace = to_regnamespace('assise'))
     AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e')
 ORDER BY object

@@ -17,5 +17,5 @@ SELECT object, 'gives ' || name || ' ' || string_agg(privilege, ', ' ORDER BY pr
 FROM found GROUP BY object, name, why
 UNION ALL
 SELECT 'schema assise', 'may be used by ' || name, 'REVOKE ALL ON SCHEMA assise FROM PUBLIC, ' || name
-FROM bound, pg_namespace WHERE nspname = 'assise' AND has_schema_privilege(bound.oid, pg_namespace.oid, 'USAGE')
+FROM bound, pg_namespace WHERE nspname = 'assise' AND bound.name IS DISTINCT FROM quote_ident(%(tracker)s) AND has_schema_privilege(bound.oid, pg_namespace.oid, 'USAGE')
 ORDER BY 1, 2
