@@ -95,13 +95,13 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 # Without the crate everything works, and documents go through Python.
-$(NATIVE): $(READY) $(wildcard native/src/*.rs) native/Cargo.toml native/Cargo.lock native/pyproject.toml
+$(NATIVE): $(READY) $(wildcard native/src/*.rs) native/Cargo.toml native/pyproject.toml
 	@if ! command -v cargo >/dev/null; then \
 	  echo 'No cargo: assise-native is not built, documents go through Python (Rust 1.83 or later: https://rustup.rs)'; \
 	elif ! VIRTUAL_ENV='$(abspath $(VENV))' CARGO_TARGET_DIR='$(abspath build/native)' \
-	  $(BIN)/maturin develop --quiet --release --locked -m native/Cargo.toml; then \
+	  $(BIN)/maturin develop --quiet --release -m native/Cargo.toml; then \
 	  echo 'assise-native could not be built: documents go through Python'; fi
 	@touch $@
 
 wheels: $(ENV) ## a wheel of assise-native in dist/, for this machine or WHEEL='--target x86_64-unknown-linux-musl'
-	CARGO_TARGET_DIR='$(abspath build/native)' $(BIN)/maturin build --release --locked --out dist -m native/Cargo.toml $(WHEEL)
+	CARGO_TARGET_DIR='$(abspath build/native)' $(BIN)/maturin build --release --out dist -m native/Cargo.toml $(WHEEL)
