@@ -173,7 +173,8 @@ def test_no_batch_of_long_rows_is_long(library: Project, database: str, query: Q
 
 @pytest.fixture
 def widened(library: Project, query: Query) -> Project:
-    """The library with 1,000 rows of 100 words, and 100 short rows behind them."""
+    """The library with 1,000 rows of 100 words, 100 short rows behind them, and no autovacuum."""
+    query("ALTER TABLE _search_fresh_books SET (autovacuum_enabled = off)")
     query(
         "INSERT INTO books (id, user_id, title, text) SELECT n, 1, 'w' || n, CASE WHEN n < 2000 THEN"
         " (SELECT string_agg('newword' || i, ' ') FROM generate_series(1, 100) AS i) END"
