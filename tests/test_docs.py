@@ -26,7 +26,7 @@ from assise.manifest.read import parse_manifest
 from assise.manifest.sections import KEYS
 from assise.project import Project
 from assise.rows.model import Reason
-from assise.settings import ENVIRONMENT, RELEASE, SECRET, SETTINGS
+from assise.settings import ENVIRONMENT, RELEASE, SECRET, SETTINGS, TOKEN
 from assise.types.table import KINDS
 from tests.archives import write_archive
 from tests.dumps import write_dump
@@ -295,11 +295,11 @@ def test_every_target_of_make_that_is_named_is_one() -> None:
 
 
 def test_every_setting_is_named_with_its_variable() -> None:
-    for setting in (*SETTINGS, SECRET):
+    for setting in (*SETTINGS, SECRET, TOKEN):
         assert f"`{setting.name}`" in ALL
         assert f"`{setting.variable}`" in ALL
         assert str(setting.default) in ALL
-    variables = {setting.variable for setting in (*SETTINGS, SECRET, ENVIRONMENT, RELEASE)}
+    variables = {setting.variable for setting in (*SETTINGS, SECRET, TOKEN, ENVIRONMENT, RELEASE)}
     assert set(re.findall(r"ASSISE_(?!TEST)\w+", ALL)) == variables
 
 

@@ -25,7 +25,7 @@ from assise.manifest import names, paths
 from assise.manifest.reference import list_keys
 from assise.manifest.sections import columns, comments, primary_keys
 from assise.project import Project
-from assise.settings import SECRET, SETTINGS, Setting
+from assise.settings import SECRET, SETTINGS, TOKEN, Setting
 from assise.types.table import KEY_KINDS, KINDS, find_codec
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -141,7 +141,14 @@ def write_settings() -> str:
     own = """libpq's own variables (`PGPASSWORD`, `PGSSLMODE`, …) hold for every connection to a
 server of yours."""
     return "\n\n".join(
-        ["# Settings", HOW_TO_SET, own, *map(describe_setting, SETTINGS), describe_setting(SECRET)]
+        [
+            "# Settings",
+            HOW_TO_SET,
+            own,
+            *map(describe_setting, SETTINGS),
+            describe_setting(SECRET),
+            describe_setting(TOKEN),
+        ]
     )
 
 

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from assise.cache.verbs import AppCache
     from assise.mongo.application import AppMongo
     from assise.monitor.verbs import AppMonitor, CacheFigures, PoolUse
+    from assise.search.chat.verbs import AppChat
 
 POSITION_HEADER = "assise-position"
 Scope = MutableMapping[str, Any]
@@ -311,6 +312,14 @@ class App:
     def search(self) -> AppSearch:
         """Search of the tables that a user sees: `await app.search("…", user_id=…)`."""
         return AppSearch(self.manifest, self.session, Embedders(self.workspace.path.parent))
+
+    @cached_property
+    def chat(self) -> AppChat:
+        """Answers from the rows that a user sees: `app.chat.ask("…", user_id=…)`."""
+        found: AppChat = import_module("assise.search.chat.verbs").AppChat(
+            self.manifest, self.search
+        )
+        return found
 
     @cached_property
     def analytics(self) -> AppAnalytics:

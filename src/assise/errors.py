@@ -12,6 +12,7 @@ AssiseError                 exit 1
 ├── CellError               a cell, written by SQL, that has no BSON form
 ├── MissingExtraError       an optional package is not installed
 ├── EmbedderError           what turns texts into vectors cannot run, or is not reached
+├── ModelError              the model that answers is down, slow, or refuses
 ├── WorkerError             a worker process has ended by itself
 ├── TokenError              a token that proves nobody (HTTP 401)
 ├── ForbiddenError          a user who may not do this (HTTP 403)
@@ -150,6 +151,17 @@ class EmbedderError(AssiseError):
 
     Nothing that was embedded is lost: the same command goes on where it stopped.
     """
+
+
+class ModelError(AssiseError):
+    """The model that answers is not reached, is silent for too long, or refuses.
+
+    Search goes on without it; `is_too_long` says that the prompt was more than it reads.
+    """
+
+    def __init__(self, message: str, *, remedy: str = "", is_too_long: bool = False) -> None:
+        super().__init__(message, remedy=remedy)
+        self.is_too_long = is_too_long
 
 
 class ChangedError(AssiseError):

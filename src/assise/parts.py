@@ -70,9 +70,9 @@ PARTS = (
     ),
     Part(
         "search",
-        nouns=("search",),
+        nouns=("search", "mcp"),
         extra="search",
-        sections=("search", "search_log", "embedding"),
+        sections=("search", "search_log", "embedding", "chat"),
         bookkeeping="search",
         page="how-to/search.md",
         additions=search_tables,

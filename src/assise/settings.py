@@ -279,6 +279,7 @@ SECRET = Setting(
     " is drawn, and cursors end with the process",
     TEXT,
 )
+TOKEN = Setting("token", "", "the token of the user whose rights `assise mcp` has", TEXT)
 SPOOL_BYTES = Setting(
     "analytics.spool_bytes",
     64 << 20,

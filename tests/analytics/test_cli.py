@@ -149,6 +149,15 @@ def test_what_cannot_be_asked_is_refused_with_a_remedy(
     assert said in capsys.readouterr().err
 
 
+def test_an_argument_that_is_no_text_is_refused(
+    shop: Project, database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # As a shell gives the byte FF.
+    line = ["analytics", "trend", "a\udcff", "--manifest", str(shop.path), "--to", database]
+    assert run(line) == 2
+    assert "'a\\udcff' is not text in UTF-8" in capsys.readouterr().err
+
+
 def test_properties_that_are_not_as_declared_are_kept_and_listed(
     shop: Project, database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

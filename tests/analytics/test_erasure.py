@@ -12,6 +12,7 @@ import pytest
 
 from assise.analytics.activity import read_active
 from assise.analytics.event import Event
+from assise.analytics.picture import make_bitmap
 from assise.analytics.spool import Spool
 from assise.analytics.store import insert_history, insert_sync
 from assise.analytics.tables import QUERIES
@@ -80,6 +81,10 @@ def test_a_person_is_gone_with_all_ids_and_from_all_numbers(
     assert query(WHO) == [("stays",)]
     assert count(shop) == expected
     assert shop.analytics.check().is_right
+    users = query("SELECT users FROM assise.analytics_state")[0][0]
+    assert isinstance(users, bytes)
+    persons = {row[0] for row in query("SELECT person FROM assise.analytics_identity")}
+    assert {*make_bitmap(users)} <= persons
     tables = ("events", "identity", "refused", "bitmap", "daily")
     for table in tables:
         text = f"SELECT count(*) FROM assise.analytics_{table} AS t WHERE t::text ~ 'gone|anon'"
@@ -114,6 +119,17 @@ def test_nothing_of_before_comes_back_and_who_returns_is_somebody_new(
     assert (folder / "x.broken").read_bytes() == b'["y", "stays"\n'
     assert shop.analytics.check().is_right
     assert query("SELECT count(DISTINCT person) FROM assise.analytics_identity") == [(2,)]
+
+
+def test_a_merge_that_cannot_be_folded_yet_counts(
+    shop: Project, database: str, query: Query
+) -> None:
+    with Connection(database) as connection, Connection(database) as slow, slow.transaction():
+        insert_sync(slow, [make("open", "else", 5)])
+        insert_sync(connection, [*OTHERS, *ERASED, REFUSED])
+        assert shop.analytics.erase("gone", dry_run=True).ids == 2
+        erase(shop, "gone")
+        assert query(WHO) == [("stays",)]
 
 
 def test_the_last_day_is_forgotten_with_its_only_person(shop: Project, database: str) -> None:

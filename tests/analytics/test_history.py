@@ -14,6 +14,10 @@ from tests.scenes.memory import LIMIT_MB
 from tests.scenes.memory import run as run_command
 
 from assise.analytics import history
+from assise.analytics.event import Event
+from assise.analytics.history import OLDEST
+from assise.analytics.jobs import forget_old
+from assise.analytics.store import insert_sync
 from assise.cli.run import run
 from assise.errors import SourceError, UsageError
 from assise.postgres.connection import Connection
@@ -108,6 +112,27 @@ def test_an_export_is_kept_once_with_its_persons_also_packed(
     check = shop.analytics.check()
     assert check.is_right
     assert query("SELECT count(DISTINCT person) FROM assise.analytics_identity") == [(1,)]
+
+
+def test_events_that_were_captured_are_known_to_an_import_for_good(
+    read: Import, query: Query, tmp_path: Path, shop: Project
+) -> None:
+    path = write(tmp_path / "events.jsonl", EXPORTED)
+    with Connection(str(shop.workspace.to)) as connection:
+        # A SDK sends one of them, with its own uuid, a month before the file is read again.
+        event = Event(UUID(str(EXPORTED[1]["uuid"])), "signup", "u1", OLDEST)
+        assert insert_sync(connection, [event]).kept == 1
+        assert read(path)["kept"] == 3
+        connection.execute(
+            "UPDATE assise.analytics_seen SET arrived = arrived - interval '31 days'"
+        )
+        forget_old(connection, lambda: False, keep=None)
+    assert read(path)["kept"] == 0
+    shop.analytics.erase("anon-1", confirm=lambda _: True)
+    again = [{**each, "uuid": str(uuid4())} for each in EXPORTED]
+    path = write(tmp_path / "again.jsonl", again)
+    assert read(path, "--dry-run")["kept"] == read(path)["kept"] == 0
+    assert query(ROWS) == []
 
 
 def test_lines_as_sdks_send_them_are_not_moved_by_the_clock(

@@ -24,6 +24,7 @@ from assise.analytics.activity import (
     RetentionQuestion,
     read_retention,
 )
+from assise.analytics.calendar import begin_of
 from assise.analytics.dashboard import EngagementMetrics
 from assise.analytics.event import Event
 from assise.analytics.jobs import keep_up
@@ -50,6 +51,12 @@ STATEMENTS = (
     """MERGE INTO users USING (VALUES ({n}), (2)) AS v (n) ON id = n WHEN MATCHED THEN DELETE
     WHEN NOT MATCHED THEN INSERT (id, created_at) VALUES (n, now())""",
 )  # fmt: skip
+NOTES = """  notes:
+    primary_key: [id, at]
+    access: none
+    partition: {by: at, keep: 24 months}
+    columns: {id: int4, at: {type: timestamptz, default: now()}}
+"""
 COUNTED = """SELECT (SELECT count(*) FROM users),
     (SELECT count(*) FROM users WHERE (created_at AT TIME ZONE 'Europe/Paris')::date
         >= (now() AT TIME ZONE 'Europe/Paris')::date)"""
@@ -170,6 +177,7 @@ def test_sessions_are_kept_by_day_and_late_events_count(shop: Project, database:
         assert read() == live == count_minutes(events)
         events += draw(60, 3)
         insert_sync(connection, events[150:])
+        assert read() == count_minutes(events)
         for _ in range(2):
             keep_up(connection, lambda: False, zone=ZONE)
             assert read() == count_minutes(events)
@@ -215,6 +223,79 @@ def test_kept_cells_are_what_bitmaps_give_until_something_comes(
         assert late != live
         keep_up(connection, lambda: False, zone=ZONE)
         assert read_all(connection) == late
+
+
+@pytest.mark.usefixtures("shop")
+def test_kept_cells_go_with_their_time_zone(database: str, query: Query) -> None:
+    with Connection(database) as connection:
+        now = dt.datetime.now(dt.UTC)
+        # Two zones in which it is the same day.
+        one, other = ["Etc/GMT+1", "Etc/GMT+9"] if now.hour > 11 else ["Etc/GMT-1", "Etc/GMT-9"]
+        hours = [now - dt.timedelta(days=9, hours=n) for n in range(40)]
+        insert_sync(connection, [Event(uuid4(), "signup", f"u{at}", at) for at in hours])
+        kept = {}
+        for zone in (one, other):
+            keep_up(connection, lambda: False, zone=zone)
+            cells = "SELECT mode, counts FROM assise.analytics_cell ORDER BY 1"
+            kept[zone] = query(cells)
+            query("DELETE FROM assise.analytics_cell")
+            keep_up(connection, lambda: False, zone=zone)
+            assert kept[zone] == query(cells)
+        assert kept[one] != kept[other]
+
+
+def test_a_late_event_before_midnight_changes_the_next_day(shop: Project, database: str) -> None:
+    def read() -> float | None:
+        return read_engagement(shop, database)[1].average_session_duration_minutes
+
+    with Connection(database) as connection:
+        picture = run_asking(open_picture(ZONE), connection)
+        midnight = begin_of(picture.today - dt.timedelta(3), picture.zone)
+        for minute, minutes in ((5, 0), (-10, 15)):
+            at = midnight + dt.timedelta(minutes=minute)
+            insert_sync(connection, [Event(uuid4(), "login", "u1", at)])
+            assert read() == minutes
+            keep_up(connection, lambda: False, zone=ZONE)
+            assert read() == minutes
+
+
+def test_sessions_are_of_persons_as_they_are_now(shop: Project, database: str) -> None:
+    now = dt.datetime.now(dt.UTC) - dt.timedelta(days=3)
+
+    def make(name: str, person: str, minute: int, text: str = "{}") -> Event:
+        return Event(uuid4(), name, person, now + dt.timedelta(minutes=minute), "", text)
+
+    def read() -> float | None:
+        return read_engagement(shop, database)[1].average_session_duration_minutes
+
+    with Connection(database) as connection:
+        insert_sync(connection, [make("login", "one", 0), make("login", "two", 20)])
+        keep_up(connection, lambda: False, zone=ZONE)
+        assert read() == 0
+        later = now + dt.timedelta(days=2, hours=23)
+        merge = make("$identify", "one", 0, '{"$anon_distinct_id": "two"}')._replace(at=later)
+        insert_sync(connection, [merge])
+        merged = read()
+        keep_up(connection, lambda: False, zone=ZONE)
+        assert merged == read() != 0
+
+
+def test_a_table_with_partitions_is_counted_as_it_is(
+    shop: Project, database: str, query: Query
+) -> None:
+    text = shop.path.read_text()
+    text = text.replace("  users:", "  messages: {table: notes, created: at}\n  users:", 1)
+    shop.path.write_text(text + NOTES)
+    assert shop.load(confirm=confirm).exit_code == 0
+    query(
+        "INSERT INTO notes (id, at) SELECT n, now() - n * interval '20 days' FROM generate_series(0, 5) AS n"
+    )
+    part = query("SELECT tableoid::regclass::text FROM notes ORDER BY at LIMIT 1")[0][0]
+    assert read_engagement(shop, database)[1].messages == 6
+    gone = query(f"SELECT count(*) FROM {part}")[0][0]
+    query(f"ALTER TABLE notes DETACH PARTITION {part}; DROP TABLE {part}")
+    assert read_engagement(shop, database)[1].messages == 6 - gone
+    assert shop.analytics.check().totals == []
 
 
 def count_minutes(events: list[Event]) -> float:

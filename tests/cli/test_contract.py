@@ -61,6 +61,7 @@ WITH_RULES = {
         "search report",
         "search suggest",
         "search embed",
+        "search ask",
     ),
 }
 ON_MONGODB = [name for name in COMMANDS if name.startswith("mongo ")]

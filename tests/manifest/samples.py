@@ -25,6 +25,7 @@ redis_keys: {session: {pattern: "user:session:{user_id}", type: json, keep: "24 
 identity: {issuer: "https://${HOST}", audience: app, jwks: "https://${HOST}/keys", roles: {map: {admin: admin}}}
 http: {origins: ["https://devora.example"], rate_limit: "100/minute"}
 search: {embedder: {openai: {model: text-embedding-3-small, dimensions: 512}}}
+chat: {model: {model: gpt-4o-mini, tokens: 8000, timeout: "20s"}}
 search_log: {keep: "90 days", users: key}
 analytics: {timezone: Europe/Paris, events: {keep: "25 months"}, users: {table: users, created: seen_at}}
 roles: {prefix: devora}

@@ -31,7 +31,7 @@ SCHEMA |= {"soft_delete", "partition", "audit"}
 SCHEMA |= {"schemas", "api", "identity", "search", "embed", "search_log", "cache", "analytics"}
 ELSEWHERE_KEYS = {"on", "mirror", "fallback"}
 NOTHING = set("assise name postgres http mongo collections redis redis_keys was sql views".split())
-NOTHING |= ELSEWHERE_KEYS
+NOTHING |= {"chat"} | ELSEWHERE_KEYS
 PLACES = {
     "manifest": (),
     "table": ("tables", "users"),
@@ -120,6 +120,7 @@ CHANGES = {
     ("manifest", "identity"): ("audience: app", "audience: web"),
     ("manifest", "http"): ("100/minute", "5/second"),
     ("manifest", "search"): ("dimensions: 512", "dimensions: 256"),
+    ("manifest", "chat"): ('timeout: "20s"', 'timeout: "21s"'),
     ("manifest", "search_log"): ("90 days", "9 days"),
     ("manifest", "mongo"): ("max_pool_size: 50", "max_pool_size: 60"),
     ("manifest", "collections"): ("keep: {made_at", "keep: {sent_at"),

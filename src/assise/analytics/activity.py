@@ -151,8 +151,11 @@ def count_returns(
     """How many of a cohort came back in each period."""
     cells = [add(start, asked.buckets.by, k) for k in range(asked.periods)]
     complete = [asked.buckets.is_over(cell, picture) for cell in cells]
+    nobody = make_bitmap()
     counts: list[int | None] = [
-        cohort.intersection_cardinality(_find(returns, cell, asked.mode)) if is_over else None
+        cohort.intersection_cardinality(_find(returns, cell, asked.mode) or nobody)
+        if is_over
+        else None
         for cell, is_over in zip(cells, complete, strict=True)
     ]
     counts[0] = len(cohort)
@@ -174,12 +177,12 @@ def _join_cells(picture: Picture, starts: Sequence[dt.date], cells: Cells) -> li
     ]
 
 
-def _find(returns: Mapping[dt.date, BitMap], cell: dt.date, mode: Mode) -> BitMap:
+def _find(returns: Mapping[dt.date, BitMap], cell: dt.date, mode: Mode) -> BitMap | None:
     """Those of a period; unbounded those of the first period with anybody from it on."""
     if mode != "unbounded":
-        return returns.get(cell, make_bitmap())
+        return returns.get(cell)
     later = [start for start in returns if start >= cell]
-    return returns[min(later)] if later else make_bitmap()
+    return returns[min(later)] if later else None
 
 
 def _accumulate(returns: Mapping[dt.date, BitMap]) -> dict[dt.date, BitMap]:

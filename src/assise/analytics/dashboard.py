@@ -59,7 +59,8 @@ REASONS = {
     "churn": "nobody was active 59 to 30 days ago",
     "mrr": "analytics.revenue is not declared",
     "arr": "analytics.revenue is not declared",
-    "average_revenue_per_user": "analytics.revenue or analytics.users is not declared",
+    "average_revenue_per_user": "analytics.revenue or analytics.users is not declared, or there are"
+    " no users",
     "lifetime_value": "analytics.revenue is not declared, or no payer was lost",
     "total_projects": "analytics.projects is not declared",
     "projects_created_today": "analytics.projects is not declared",

@@ -16,7 +16,7 @@ from assise.analytics.capture.events import shorten
 from assise.analytics.event import SHARED_IDS, SYSTEM_EVENTS, is_shared
 from assise.analytics.fold import LOCK, fold, put_bitmaps, put_daily, read_days
 from assise.analytics.jobs import drain
-from assise.analytics.picture import ANY, EventDay, fetch_rows, make_bitmap
+from assise.analytics.picture import ANY, EventDay, fetch_rows, make_bitmap, open_picture, run
 from assise.analytics.spool import Spool
 from assise.analytics.tables import QUERIES
 from assise.errors import UsageError
@@ -61,16 +61,24 @@ def check_id(id_: str) -> None:
         )
 
 
-def find_person(connection: Connection, id_: str) -> Erased:
+def find_person(connection: Connection, id_: str, *, zone: str) -> Erased:
     """How many ids and events a person has."""
-    (row,) = fetch_rows(connection, QUERIES["count_person"], {"ids": _find_ids(connection, id_)})
+    ids = _find_ids(connection, id_, zone)
+    (row,) = fetch_rows(connection, QUERIES["count_person"], {"ids": ids})
     return Erased(row["ids"], row["events"])
 
 
-def _find_ids(connection: Connection, id_: str) -> list[str]:
-    given = sorted({id_, shorten(id_)})
-    rows = fetch_rows(connection, QUERIES["ids_of_person"], {"ids": given})
-    return sorted({*given, *(row["distinct_id"] for row in rows)})
+def _find_ids(connection: Connection, id_: str, zone: str) -> list[str]:
+    """All ids of a person, also by merges that an open transaction keeps from being folded."""
+    persons = run(open_picture(zone), connection).changes.aliases
+    found, before = {id_, shorten(id_)}, set[str]()
+    while found != before:
+        before = {*found}
+        rows = fetch_rows(connection, QUERIES["ids_of_person"], {"ids": sorted(found)})
+        found |= {row["distinct_id"] for row in rows}
+        own = {persons[each] for each in found & persons.keys()}
+        found |= {each for each, person in persons.items() if person in own}
+    return sorted(found)
 
 
 def erase(connection: Connection, id_: str, *, zone: str, spool: Spool) -> Erased:
@@ -83,7 +91,7 @@ def erase(connection: Connection, id_: str, *, zone: str, spool: Spool) -> Erase
     drain(connection, lambda: False, spool=spool)
     fold(connection, zone)
     with locks.hold(connection, LOCK, patience_s=60), connection.transaction():
-        ids = _find_ids(connection, id_)
+        ids = _find_ids(connection, id_, zone)
         connection.execute(QUERIES["note_erased"], {"ids": ids})
         found = _erase(connection, zone, ids)
     _clean_broken(spool.folder, ids)

@@ -14,7 +14,7 @@ from typing import IO, NamedTuple
 from assise.analytics.capture.bodies import MAX_BODY
 from assise.analytics.capture.events import read_history
 from assise.analytics.event import Event
-from assise.analytics.store import insert_history
+from assise.analytics.store import count_new, insert_history
 from assise.analytics.tables import QUERIES
 from assise.errors import RequestError, SourceError
 from assise.postgres.connection import Connection
@@ -111,8 +111,7 @@ def import_file(
     oldest = found if isinstance(found, dt.datetime) else OLDEST
     for batch in _read_batches(path, report, oldest, on_progress):
         if is_dry:
-            uuids = [*{each.uuid for each in batch}]
-            kept = len(uuids) - int(str(connection.scalar(QUERIES["count_seen"], {"uuids": uuids})))
+            kept = count_new(connection, batch)
         else:
             new = {(each.at.year, each.at.month): each.at for each in batch}
             if added := [new[month] for month in new.keys() - months]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from assise.analytics.calendar import begin_of, list_starts
-from assise.analytics.picture import Picture, open_picture, run
+from assise.analytics.picture import ANY, Picture, make_bitmap, open_picture, run
 from assise.analytics.tables import QUERIES
 from assise.analytics.trends import people_of
 from assise.postgres.asking import Asking
@@ -29,11 +29,26 @@ def read_minutes(picture: Picture) -> Asking[float | None]:
     """The mean length of a session in minutes, of the 30 days before today; None without any."""
     days = list_starts(picture.today - dt.timedelta(DAYS), picture.today - dt.timedelta(1), "day")
     found = yield from _read_kept(days)
-    missing = [day for day in days if day not in found]
+    late = yield from _list_late(picture, days)
+    missing = [day for day in days if day not in found or day in late]
     if missing:
         found |= {each.day: each for each in (yield from _count(picture, missing))}
     sessions = sum(found[day].sessions for day in days)
     return sum(found[day].seconds for day in days) / sessions / 60 if sessions else None
+
+
+def _list_late(picture: Picture, days: Sequence[dt.date]) -> Asking[set[dt.date]]:
+    """The days whose kept sessions are not those of the picture: more events, or other persons."""
+    if not picture.is_stored:
+        return {*days}
+    changed = {day for _, day in picture.changes.groups}
+    if picture.changes.moved:
+        old = make_bitmap(sorted(picture.changes.moved))
+        span = {"events": [ANY], "first": days[0] - dt.timedelta(1), "last": days[-1]}
+        for row in (yield QUERIES["bitmaps"], span):
+            if make_bitmap(bytes(row["persons"])).intersect(old):
+                changed.add(row["day"])
+    return changed | {day + dt.timedelta(1) for day in changed}
 
 
 def keep_sessions(connection: Connection, zone: str) -> None:

@@ -37,4 +37,13 @@ def insert_sync(connection: Connection, events: Sequence[Event]) -> Kept:
 def insert_history(connection: Connection, events: Sequence[Event]) -> Kept:
     """Like `insert_sync`, for events of before: they stand in the month in which they were."""
     kept = int(str(connection.scalar(QUERIES["track_history"], as_parameters(events))))
+    if kept < len(events):
+        connection.execute(QUERIES["remember_seen"], {"uuids": [each.uuid for each in events]})
     return Kept(kept, len(events) - kept)
+
+
+def count_new(connection: Connection, events: Sequence[Event]) -> int:
+    """How many events of before `insert_history` would keep."""
+    given = as_parameters(events)
+    asked = {key: given[key] for key in ("uuids", "ids", "ats")}
+    return int(str(connection.scalar(QUERIES["count_new"], asked)))

@@ -34,7 +34,7 @@ def apply(connection: Connection, made: MadeObjects, tables: LoadedTables) -> No
         TargetError: another session uses the tables, or the server refuses something.
     """
     before = made.find(connection, tables.name)
-    counted = list_counted(tables.manifest, tables.schema)
+    counted = _list_kept(list_counted(tables.manifest, tables.schema))
     wanted = [each for table in counted for each in table.list_triggers()]
     present = {
         (str(table), str(name))
@@ -52,6 +52,10 @@ def apply(connection: Connection, made: MadeObjects, tables: LoadedTables) -> No
         connection.execute(QUERIES["keep"], {"load": tables.name, "lines": lines})
 
 
+def _list_kept(tables: Sequence[CountedTable]) -> list[CountedTable]:
+    return [each for each in tables if not each.is_cut]
+
+
 def _count(connection: Connection, table: CountedTable) -> None:
     """Make the triggers of a table, whose locks hold writers off, and count it once."""
     for each in table.list_triggers():
@@ -62,7 +66,8 @@ def _count(connection: Connection, table: CountedTable) -> None:
 
 def read_totals(tables: Sequence[CountedTable], today: dt.date) -> Asking[dict[str, Total]]:
     """The rows of each table by its key: its total, or counted now where none is kept."""
-    asked = {"names": [each.name for each in tables], "tables": [each.quoted for each in tables]}
+    kept = _list_kept(tables)
+    asked = {"names": [each.name for each in kept], "tables": [each.quoted for each in kept]}
     rows = yield QUERIES["totals"], {**asked, "today": today}
     found = {str(row["name"]): Total(row["rows"], row["today"]) for row in rows}
     for table in tables:
@@ -74,7 +79,7 @@ def read_totals(tables: Sequence[CountedTable], today: dt.date) -> Asking[dict[s
 
 def find_differing(connection: Connection, tables: Sequence[CountedTable]) -> list[str]:
     """The tables of which another number of rows is kept for some day than there is."""
-    return [each.table for each in tables if connection.execute(each.compare())]
+    return [each.table for each in _list_kept(tables) if connection.execute(each.compare())]
 
 
 def add_up(connection: Connection) -> None:

@@ -137,7 +137,7 @@ class AnalyticsVerbs:
         check_id(id_)
         with self._open() as (connection, tables, analytics):
             fold(connection, analytics.timezone)
-            found = find_person(connection, id_)
+            found = find_person(connection, id_, zone=analytics.timezone)
             if dry_run:
                 return found
             where = self.workspace.describe_target(tables.manifest)

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from assise.api.capture import find_capture
+from assise.api.chat import ChatEndpoints, describe_chat
 from assise.api.context import Context
 from assise.api.describe import describe_operation
 from assise.api.health import LIVE, Health, read_live
@@ -72,6 +73,18 @@ def make_router(app: App) -> APIRouter:
                 status_code=None,
             )
 
+    chat = ChatEndpoints(context)
+    if chat.tables and "chat" not in context.rules.resources:
+        router.add_api_route(
+            "/api/chat",
+            answering(chat.chat),
+            methods=["POST"],
+            response_class=Response,
+            name="chat",
+            tags=["search"],
+            openapi_extra=describe_chat(),
+            status_code=None,
+        )
     if capture := find_capture(app):
         router.routes.extend(capture.list_routes())
     router.add_api_route("/health", Health(app).read, methods=["GET"], tags=["health"])

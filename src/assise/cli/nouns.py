@@ -68,6 +68,10 @@ NOUNS = {
         "assise.cli.identity",
         "Who is calling: a token for development; keep a copy of Supabase's users in step.",
     ),
+    "mcp": Noun(
+        "assise.cli.mcp",
+        "Give agents tools over MCP, with the rights of a user: search, similar, ask, tables.",
+    ),
     "mongo": Noun(
         "assise.cli.mongo",
         "Collections that stay in MongoDB: diff, ensure; explain, slow, indexes.",
@@ -84,7 +88,7 @@ NOUNS = {
     ),
     "search": Noun(
         "assise.cli.search",
-        "Search tables: query, suggest, explain, eval, report; build, status, check.",
+        "Search tables: query, ask, suggest, explain, eval, report; build, embed, status, check.",
     ),
     "serve": Noun(
         "assise.cli.serve",

@@ -58,6 +58,12 @@ def run(arguments: Sequence[str]) -> int:
         return EXIT_STOPPED
     except OSError as error:
         return _print_os_error(error, call.terminal)
+    except UnicodeEncodeError:
+        strange = [each for each in arguments if not each.isprintable()]
+        if not strange:
+            raise
+        call.terminal.say(f"error: {strange[0]!r} is not text in UTF-8")
+        return 2
     except AssiseError as error:
         _print_error(error, call.terminal)
         return error.exit_code

@@ -21,6 +21,7 @@ from assise.cli.options import (
     add_command,
     open_project,
 )
+from assise.cli.search_ask import ask
 from assise.cli.search_embed import embed
 from assise.cli.search_eval import InOption, Ranked, measure, write_runs
 from assise.cli.search_report import report
@@ -310,6 +311,10 @@ def check(
 
 
 add_command(app, "assise search embed")(embed)
+add_command(
+    app,
+    'assise search ask "comment sécuriser une API ?" --user 507f1f77-bcf8-86cd-8799-430007000000',
+)(ask)
 add_command(
     app,
     "assise search eval queries.tsv judgements.tsv --in projects",

@@ -9,6 +9,7 @@ from assise.manifest.model import Manifest
 from assise.manifest.sections.analytics import ANALYTICS, Analytics, CreatedRows
 from assise.manifest.sections.columns import list_columns
 from assise.manifest.sections.deletion import SOFT_DELETE
+from assise.manifest.sections.partitions import PARTITION
 from assise.schema.managed import Managed, drop_of
 from assise.schema.sql import quote, quote_table, quote_text
 
@@ -37,6 +38,7 @@ class CountedTable:
     """A table whose rows a dashboard counts: `name` is its key in `analytics`.
 
     day: the expression of the day on which a row was made. there: the condition of rows that count.
+    is_cut: whether it has partitions; no trigger sees when one goes, so it has no total.
     """
 
     name: str
@@ -44,6 +46,7 @@ class CountedTable:
     quoted: str
     day: str
     there: str
+    is_cut: bool = False
 
     def list_triggers(self) -> list[Managed]:
         """What keeps its total, statement by statement."""
@@ -104,7 +107,8 @@ def list_counted(manifest: Manifest, schema: str) -> list[CountedTable]:
         day = zoned if kind.startswith("timestamptz") else f"{column}::date"
         there = f"{quote(deletion.column)} IS NULL" if deletion else "true"
         quoted = quote_table(schema, rows.table)
-        found.append(CountedTable(name, rows.table, quoted, day, there))
+        is_cut = PARTITION.of(manifest.tables[rows.table]) is not None
+        found.append(CountedTable(name, rows.table, quoted, day, there, is_cut))
     return found
 
 

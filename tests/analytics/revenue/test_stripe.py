@@ -113,3 +113,14 @@ def test_objects_of_others_are_refused(invoice: dict[str, Any]) -> None:
     invoice["lines"]["data"][0]["period"] = None
     with pytest.raises(AmountError, match="the period has the time None"):
         read(invoice)
+
+
+@pytest.mark.parametrize(
+    ("currency", "paid"), [("isk", "10"), ("UGX", "10"), ("mga", "1000"), ("jpy", "1000")]
+)
+def test_currencies_have_stripes_decimals(
+    invoice: dict[str, Any], currency: str, paid: str
+) -> None:
+    # Stripe's 100 is one krona of Iceland, and a hundred ariary of Madagascar.
+    invoice["lines"]["data"][0]["currency"] = currency
+    assert monthly(invoice) == [paid]

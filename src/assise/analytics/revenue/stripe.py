@@ -73,11 +73,13 @@ def _read_line(invoice: StripeObject, line: StripeObject) -> Charge:
     included = [each for each in taxes if _is_included(each)]
     interval, times = _find_term(line, begun, ended)
     customer = invoice.get("customer") or ""
+    currency = str(line.get("currency") or invoice.get("currency") or "")
+    amount = max(Decimal(line["amount"]) - off - _sum(included), Decimal(0))
     return Charge(
         key=key,
         customer=str(customer["id"] if isinstance(customer, Mapping) else customer),
-        amount=max(Decimal(line["amount"]) - off - _sum(included), Decimal(0)),
-        currency=str(line.get("currency") or invoice.get("currency") or ""),
+        amount=amount.scaleb(_MORE_DECIMALS.get(currency.upper(), 0)),
+        currency=currency,
         interval=interval,
         times=times,
         started=begun,
@@ -86,6 +88,10 @@ def _read_line(invoice: StripeObject, line: StripeObject) -> Charge:
         is_minor=True,
         subscription=f"{_find_subscription(invoice, line)} {_find_item(line)}",
     )
+
+
+_MORE_DECIMALS = {"ISK": -2, "UGX": -2, "MGA": 2}
+"""Decimals that ISO 4217 has more than Stripe. Source: docs.stripe.com/currencies."""
 
 
 def _is_included(tax: StripeObject) -> bool:

@@ -12,9 +12,18 @@ SELECT assise.analytics_track(
     %(sessions)s::text[], %(traffics)b::text[], %(properties)b::text[], true
 ) AS kept
 
--- count_seen --
--- How many of some uuids are known.
-SELECT count(*) FROM assise.analytics_seen WHERE uuid = ANY (%(uuids)s::uuid[])
+-- count_new --
+-- How many of some events of before would be kept.
+SELECT count(DISTINCT uuid) FROM unnest(%(uuids)s::uuid[], %(ids)s::text[], %(ats)s::timestamptz[]) AS g (uuid, distinct_id, at)
+WHERE NOT EXISTS (SELECT FROM assise.analytics_seen AS s WHERE s.uuid = g.uuid)
+    AND NOT EXISTS (SELECT FROM assise.analytics_erased AS x WHERE x.id = sha256(convert_to(g.distinct_id, 'UTF8')) AND g.at <= x.at)
+
+-- remember_seen --
+-- Never forget these uuids, as a file has them too; infinity is for those that only a file has brought.
+WITH captured AS (
+    SELECT uuid FROM assise.analytics_seen WHERE uuid = ANY (%(uuids)s::uuid[]) AND arrived < '9999-12-31' ORDER BY uuid FOR UPDATE
+)
+UPDATE assise.analytics_seen AS s SET arrived = '9999-12-31' FROM captured WHERE s.uuid = captured.uuid
 
 -- partitions --
 -- Make the partitions of the next months.
@@ -181,8 +190,9 @@ INSERT INTO assise.analytics_state
 SELECT %(to_xid)s::xid8, %(to_number)s, %(zone)s, %(here)s, coalesce((SELECT version FROM gone), 0) + 1, %(users)s
 
 -- reset --
--- Forget what was folded, to fold all of it again.
-WITH a AS (DELETE FROM assise.analytics_state), b AS (DELETE FROM assise.analytics_daily), c AS (DELETE FROM assise.analytics_identity)
+-- Forget what was folded, to fold all of it again. Versions begin again too, so the cells of one go.
+WITH a AS (DELETE FROM assise.analytics_state), b AS (DELETE FROM assise.analytics_daily), c AS (DELETE FROM assise.analytics_identity),
+    d AS (DELETE FROM assise.analytics_cell)
 DELETE FROM assise.analytics_bitmap
 
 -- reset_xids --

@@ -1,0 +1,93 @@
+"""Tools for agents, asked by the official client: in this process, and over standard input and output."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from mcp import Client, StdioServerParameters
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from tests.scenes.commands import SOURCES
+from tests.search.chat.answering import AnsweringServer
+from tests.search.chat.notes import MANIFEST, SECRETS, USERS
+
+from assise.app import App
+from assise.project import Project
+from assise.search.chat.agent import AgentTools, make_agent_server
+
+pytestmark = pytest.mark.contract
+NAMES = ["ask", "search", "similar", "tables"]
+
+
+def make_url(conninfo: str, user: str | None = None) -> str:
+    """The URL of a database, for a user."""
+    facts = conninfo_to_dict(conninfo)
+    name = facts.pop("dbname")
+    return f"postgresql:///{name}?{urlencode(facts | ({'user': user} if user else {}))}"
+
+
+async def call(client: Client, tool: str, **arguments: object) -> Any:  # noqa: ANN401
+    found = await client.call_tool(tool, arguments)
+    assert not found.is_error, found.content
+    return found.structured_content
+
+
+def test_an_agent_sees_what_its_user_sees(
+    chatty: Project, database: str, model: AnsweringServer
+) -> None:
+    urls = {"app": make_conninfo(database, user="apptest_app")}
+
+    async def run(user: int) -> None:
+        async with App(chatty.path, urls=urls) as app:
+            server = make_agent_server(AgentTools(app.chat, user))
+            async with Client(server) as client:
+                tools = (await client.list_tools()).tools
+                assert sorted(each.name for each in tools) == NAMES
+                assert all(each.description for each in tools)
+                found = await call(client, "search", query="vercel", limit=3)
+                best = found["results"][0]
+                assert {hit["id"] % USERS for hit in found["results"]} == {user}
+                alike = await call(client, "similar", table="notes", id=str(best["id"]))
+                assert alike["results"]
+                assert best["id"] not in {hit["id"] for hit in alike["results"]}
+                assert {hit["id"] % USERS for hit in alike["results"]} == {user}
+                answer = await call(client, "ask", question="comment déployer sur Vercel ?")
+                assert answer["is_answered"]
+                assert SECRETS[user] in str(model.prompts[-1])
+                assert SECRETS[user - 1] not in str([answer, model.prompts[-1]])
+                assert [*(await call(client, "tables"))["tables"]] == ["notes"]
+                foreign = await client.call_tool(
+                    "similar", {"table": "notes", "id": str((user + 1) % USERS)}
+                )
+                assert foreign.is_error
+                assert "no row" in str(foreign.content)
+                unknown = await client.call_tool("search", {"query": "x", "tables": ["users"]})
+                assert unknown.is_error
+
+    for user in range(2):
+        asyncio.run(run(user))
+
+
+def test_the_command_speaks_on_standard_input_and_output(
+    notes: Project, database: str, tmp_path: Path
+) -> None:
+    urls = f"postgres: {{main: {{url: '{make_url(database)}', app: '{make_url(database, 'apptest_app')}'}}}}\n"
+    notes.path.write_text(MANIFEST.replace("tables:\n", f"{urls}tables:\n", 1))
+    environ = {**os.environ, "PYTHONPATH": SOURCES}
+    command = ["-m", "assise", "mcp", "--manifest", str(notes.path), "--user", "1"]
+    asked = StdioServerParameters(command=sys.executable, args=command, env=environ, cwd=tmp_path)
+
+    async def run() -> None:
+        async with Client(asked) as client:
+            found = await call(client, "search", query="vercel")
+            assert {hit["id"] % USERS for hit in found["results"]} == {1}
+            answer = await call(client, "ask", question="vercel")
+            assert not answer["is_answered"]
+            assert answer["sources"]
+
+    asyncio.run(run())

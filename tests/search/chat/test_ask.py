@@ -1,0 +1,147 @@
+"""Questions that a real server answers, and what is given when it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from tests.search.chat.answering import AnsweringServer
+from tests.search.chat.notes import SECRETS, USERS
+
+from assise.errors import UsageError
+from assise.manifest.sections.chat import AnsweringModel
+from assise.project import Project
+from assise.search.chat.ask import NO_CONTEXT, NO_MODEL
+from assise.search.chat.model import AnswerModel
+from assise.search.chat.verbs import ask
+
+pytestmark = pytest.mark.contract
+QUESTION = "comment déployer sur Vercel ?"
+
+
+def test_an_answer_is_streamed_with_sources_of_the_user(
+    chatty: Project, model: AnsweringServer
+) -> None:
+    for user in range(USERS):
+        pieces: list[str] = []
+        found = ask(chatty.search, QUESTION, user_id=user, tell=pieces.append)
+        assert found.is_answered, found.problem
+        assert found.response == "".join(pieces)
+        assert len(pieces) > 3
+        assert found.sources[0].title == "Déployer sur Vercel"
+        assert {int(str(each.id)) % USERS for each in found.sources} == {user}
+        assert found.citations
+        assert found.citations[0].is_right
+        prompt = str(model.prompts[-1])
+        assert [each in prompt for each in SECRETS] == [n == user for n in range(USERS)]
+
+
+def test_a_question_that_nothing_answers(chatty: Project, model: AnsweringServer) -> None:
+    found = ask(chatty.search, "zygomorphe", user_id=1)
+    assert (found.is_answered, found.problem, found.response) == (False, NO_CONTEXT, "")
+    assert model.prompts == []
+
+
+def test_without_a_model_search_results_are_given(notes: Project) -> None:
+    found = ask(notes.search, QUESTION, user_id=1)
+    assert (found.is_answered, found.problem) == (False, NO_MODEL)
+    assert found.response.startswith("[1] Déployer sur Vercel Le projet est publié")
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        ("silent", "was silent for 0.3 s"),
+        ("busy", "answers with status 429"),
+        ("broken", "cannot be reached, or sends what is no answer"),
+        ("gibberish", "cannot be reached, or sends what is no answer"),
+    ],
+)
+def test_a_model_that_fails_gives_search_results(
+    chatty: Project, model: AnsweringServer, mode: str, said: str
+) -> None:
+    model.mode = mode
+    if mode == "silent":
+        text = chatty.path.read_text()
+        chatty.path.write_text(text.replace("model: m", "model: m, timeout: 300ms"))
+    found = ask(chatty.search, QUESTION, user_id=1)
+    assert not found.is_answered
+    assert said in str(found.problem)
+    assert found.response.startswith("[1] Déployer sur Vercel ")
+    assert found.sources
+
+
+def test_a_server_that_is_down_gives_search_results(chatty: Project) -> None:
+    text = chatty.path.read_text()
+    chatty.path.write_text(text.replace("http://127.0.0.1:", "http://127.0.0.1:1/"))
+    found = ask(chatty.search, QUESTION, user_id=1)
+    assert not found.is_answered
+    assert "cannot be reached" in str(found.problem)
+    assert found.sources
+
+
+def test_a_prompt_that_is_too_long_is_sent_again_with_less(
+    chatty: Project, model: AnsweringServer
+) -> None:
+    chatty.path.write_text(chatty.path.read_text().replace("model: m", "model: m, tokens: 400"))
+    ask(chatty.search, QUESTION, user_id=1)
+    (longest,) = map(_size, model.prompts)
+    model.most = longest - 1
+    found = ask(chatty.search, QUESTION, user_id=1)
+    assert found.is_answered, found.problem
+    assert _size(model.prompts[-1]) < longest
+    model.most = 10
+    found = ask(chatty.search, QUESTION, user_id=1)
+    assert not found.is_answered
+    assert "too long" in str(found.problem)
+    assert found.sources
+
+
+def _size(messages: list[dict[str, str]]) -> int:
+    return len("\n".join(each["content"] for each in messages))
+
+
+@pytest.mark.parametrize("text", ["", " \n", "mot " * 9_000])
+def test_questions_that_cannot_be_asked(chatty: Project, text: str) -> None:
+    with pytest.raises(UsageError):
+        ask(chatty.search, text, user_id=1)
+
+
+def test_citations_that_no_source_supports_are_marked(
+    chatty: Project, model: AnsweringServer
+) -> None:
+    model.response = "Les girafes dorment debout longtemps [1]. Voir ailleurs [7]."
+    found = ask(chatty.search, QUESTION, user_id=1)
+    assert found.is_answered
+    assert [(each.number, each.is_given, each.is_supported) for each in found.citations] == [
+        (1, True, False),
+        (7, False, False),
+    ]
+
+
+def test_the_ratio_of_tokens_is_learnt(model: AnsweringServer) -> None:
+    answers = AnswerModel(AnsweringModel(base_url=model.url, model="m"))
+    before = answers.count("un texte")
+
+    async def run() -> None:
+        content = "a b c d e f " * 50
+        async for _ in answers.stream([{"role": "user", "content": content}]):
+            pass
+
+    model.response = "bien"
+    asyncio.run(run())
+    assert answers.ratio == 0.5
+    assert answers.count("un texte") < before
+
+
+def test_nobody_waits_for_the_rest_of_an_answer(model: AnsweringServer) -> None:
+    answers = AnswerModel(AnsweringModel(base_url=model.url, model="m"))
+    model.response = "mot " * 1000
+
+    async def run() -> str:
+        stream = answers.stream([{"role": "user", "content": "dis"}])
+        first = await anext(stream)
+        await stream.aclose()
+        return first
+
+    assert asyncio.run(run()) == "mot "
