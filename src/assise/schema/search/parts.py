@@ -71,6 +71,9 @@ def _list_keys(table: Searched) -> dict[str, str]:
     return {
         **same,
         **{f"{row}_keys": ", ".join(qualify(row, key)) for row in ROWS},
+        # Fresh rows are read by their key: the table keeps the room of all that have passed through.
+        # Without pgvector they stay there, and are found by their words.
+        **{f"by_key_{row}": _order(row, table) for row in ("w", "f")},
         "keys": quote_list(key),
         "key_columns": ", ".join(f"{columns[name]}{collations[name]} NOT NULL" for name in key),
         "out_columns": ", ".join(columns.values()),
@@ -84,6 +87,10 @@ def _list_keys(table: Searched) -> dict[str, str]:
         "key_of_t": quote_text(_is_key("t", table, "$1")),
         "after_key": f"({', '.join(qualify('s', key))}) > ({', '.join(after)})",
     }
+
+
+def _order(row: str, table: Searched) -> str:
+    return f"ORDER BY {', '.join(qualify(row, [*table.key, 'part']))}" if table.vector else ""
 
 
 def _is_key(row: str, table: Searched, key: str) -> str:

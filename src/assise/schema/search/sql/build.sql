@@ -185,7 +185,7 @@ DELETE FROM {rows} AS w WHERE w.generation = %(generation)s AND NOT EXISTS (
 )
 
 -- tidy_fresh --
-VACUUM (ANALYZE) {fresh}, {pending}
+VACUUM (ANALYZE, INDEX_CLEANUP ON) {fresh}, {pending}
 
 -- set_filled --
 UPDATE {state} SET is_filled = true WHERE name = {name}

@@ -203,8 +203,9 @@ BEGIN
         JOIN {terms} AS d ON d.generation = g AND d.term = w.id
         ORDER BY d.df DESC, w.lexeme LIMIT 30)
         UNION
-        (SELECT l.lexeme FROM unnest({tags}) AS t, {fresh} AS f, unnest(f.vector) AS l
-        WHERE starts_with(l.lexeme, t || prefix) AND f.vector @@ ({quote}(t || prefix) || ':*')::tsquery LIMIT 30);
+        (SELECT l.lexeme FROM unnest({tags}) AS t,
+        LATERAL (SELECT f.vector FROM {fresh} AS f WHERE f.vector @@ ({quote}(t || prefix) || ':*')::tsquery {by_key_f} OFFSET 0) AS f,
+        unnest(f.vector) AS l WHERE starts_with(l.lexeme, t || prefix) LIMIT 30);
     ELSE
         RETURN QUERY EXECUTE $q$
             SELECT l.lexeme FROM $q$ || visible || $q$ AS t
@@ -372,7 +373,7 @@ BEGIN
         -- Rows that have no entry in the vocabulary yet may have it.
         SELECT o.visible INTO _visible FROM {own}() AS o;
         EXECUTE $q$ SELECT EXISTS (
-            SELECT FROM (SELECT * FROM {fresh} AS f WHERE f.vector @@ $1 OFFSET 0) AS f
+            SELECT FROM (SELECT * FROM {fresh} AS f WHERE f.vector @@ $1 {by_key_f} OFFSET 0) AS f
             CROSS JOIN LATERAL (SELECT FROM $q$ || coalesce(_visible, {place_text}) || $q$ AS t WHERE {same_t_f} OFFSET 0) AS t
         ) $q$
         INTO _is_known USING (SELECT string_agg({quote}(l), ' | ')::tsquery FROM jsonb_array_elements_text(_group) AS l);
@@ -615,7 +616,7 @@ BEGIN
             SELECT {s_keys}, max(s.score) AS score FROM (
             $q$ || _plan || $q$
             UNION ALL
-            SELECT {f_keys}, c.score FROM (SELECT w.* FROM {fresh} AS w WHERE w.vector @@ $9 AND $q$ || _fits || $q$ OFFSET 0) AS f
+            SELECT {f_keys}, c.score FROM (SELECT w.* FROM {fresh} AS w WHERE w.vector @@ $9 AND $q$ || _fits || $q$ {by_key_w} OFFSET 0) AS f
             CROSS JOIN LATERAL (SELECT FROM $q$ || _visible || $q$ AS t WHERE {same_t_f} OFFSET 0) AS t
             CROSS JOIN LATERAL {fresh_score} AS c
             OFFSET 0
