@@ -192,10 +192,12 @@ impl<'a> Build<'a> {
         out.extend_from_slice(&key.key);
         out.push(0);
         let note = find(place.extra, name);
+        if key.is_null_told && matches!(note, Some(Json::Null)) {
+            return Err(Declined);
+        }
         let found = match &key.what {
             What::Column(column) => self.column(place, column, note, hint, out)?,
             What::Null => match note {
-                Some(Json::Null) => return Err(Declined),
                 Some(json) => Some(push_value(out, json, hint)?),
                 None => None,
             },

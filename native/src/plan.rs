@@ -116,6 +116,7 @@ pub struct Key {
     pub name: Vec<u8>,
     pub what: What,
     pub absent: String,
+    pub is_null_told: bool,
 }
 
 #[derive(Debug)]
@@ -144,7 +145,14 @@ impl Level {
                 _ => return None,
             };
             by_key.insert(key.key.clone(), keys.len());
-            keys.push(Key { key: key.key.clone(), name: key.name.clone(), what, absent: key.absent.clone() });
+            let is_null_told = key.absent == "null" && !matches!(what, What::Column(_));
+            keys.push(Key {
+                key: key.key.clone(),
+                name: key.name.clone(),
+                what,
+                absent: key.absent.clone(),
+                is_null_told,
+            });
         }
         (by_key.len() == keys.len()).then_some(Level {
             table: plan.table,

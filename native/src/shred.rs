@@ -385,6 +385,10 @@ impl Work<'_> {
         let level = &plan.levels[number];
         let key = &level.keys[at];
         let table = level.table;
+        if kind == NULL && key.is_null_told {
+            self.batch.values.typed += 1;
+            return Ok(p);
+        }
         match &key.what {
             What::Column(column) => {
                 let is_id = number == plan.tables[0].root && key.key == b"_id";
@@ -408,10 +412,6 @@ impl Work<'_> {
             }
             What::Level(inner) if kind == DOCUMENT => {
                 self.visit_inner(*inner, table, frame, &key.name, raw, (p, last), ordinals, depth)
-            }
-            What::Null if kind == NULL => {
-                self.batch.values.typed += 1;
-                Ok(p)
             }
             What::Level(_) | What::Null => {
                 self.part_named(table, frame, &key.name);

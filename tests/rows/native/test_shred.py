@@ -109,9 +109,10 @@ EXACT_ONLY = re.compile(r"decimal|uuid_(java|csharp|python)|numeric.*text")
 
 @pytest.mark.parametrize("column_type", [*TYPES, *MODIFIED, "varchar(3)[]", "numeric(6,2)[]"])
 def test_every_type_holds_what_the_document_path_holds(column_type: str) -> None:
-    """Alone, as an element of a child table, and as a column of which null goes without a note."""
+    """Alone, as an element of a child table, and where null goes without a note, of both."""
     documents = [bson.encode({"_id": i, "v": value, "w": 1}) for i, value in enumerate(VALUES)]
     lists = [bson.encode({"_id": i, "list": [value] * 2}) for i, value in enumerate(VALUES)]
+    lists += [bson.encode({"_id": len(VALUES), "list": None}), bson.encode({"_id": -1})]
     for kind in find_type(column_type).codecs:
         if kind == "any":
             continue
@@ -136,6 +137,7 @@ def test_every_type_holds_what_the_document_path_holds(column_type: str) -> None
                 "parent": "t",
                 "from": "list.*",
                 "primary_key": ["t_id", "position"],
+                "absent": "null",
                 "columns": {"item": {**column, "from": "*"}},
             }
         layout = read_manifest({"assise": 1, "name": "a", "tables": tables}).layout
