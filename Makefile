@@ -101,9 +101,9 @@ $(NATIVE): $(READY) $(wildcard native/src/*.rs) native/Cargo.toml native/pyproje
 	  $(PIP) uninstall --yes assise-native 2>/dev/null; rm -f $@; \
 	  echo 'No cargo: assise-native is not built, documents go through Python (Rust 1.83 or later: https://rustup.rs)'; \
 	elif VIRTUAL_ENV='$(abspath $(VENV))' CARGO_TARGET_DIR='$(abspath build/native)' \
-	  $(BIN)/maturin develop --quiet --release -m native/Cargo.toml; then touch $@; else \
+	  $(BIN)/maturin develop --quiet --release -m native/Cargo.toml >$(VENV)/native.log 2>&1; then touch $@; else \
 	  $(PIP) uninstall --yes assise-native 2>/dev/null; rm -f $@; \
-	  echo 'assise-native could not be built: documents go through Python'; fi
+	  echo 'assise-native could not be built, as $(VENV)/native.log says: documents go through Python'; fi
 
 wheels: $(ENV) ## a wheel of assise-native in dist/, for this machine or WHEEL='--target x86_64-unknown-linux-musl'
 	CARGO_TARGET_DIR='$(abspath build/native)' $(BIN)/maturin build --release --out dist -m native/Cargo.toml $(WHEEL)
