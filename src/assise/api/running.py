@@ -14,6 +14,7 @@ from assise.api.server import make_application
 from assise.app import App, Asgi
 from assise.errors import AssiseError, UsageError
 from assise.identity.development import make_token
+from assise.manifest.sections.api import API
 from assise.manifest.sections.identity import IDENTITY
 from assise.progress import Log
 from assise.schema.guards import is_of_users
@@ -50,6 +51,8 @@ def serve(app: App, *, host: str, port: int, is_development: bool, log: Log) -> 
     web = make_application(app)
     app.callers.check()
     listening = _listen(host, port)
+    if not any(API.of(table) for table in app.manifest.tables.values()):
+        log("no table says `api:`: none is served, see docs/how-to/serve.md")
     with suppress(KeyboardInterrupt):
         # The way to end by SIGTERM is that by SIGINT: uvicorn sends itself what it has caught.
         signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -27,6 +27,7 @@ from assise.cli.search_eval import InOption, Ranked, measure, write_runs
 from assise.cli.search_report import report
 from assise.cli.search_suggest import suggest
 from assise.errors import UsageError
+from assise.schema.guards import find_guards
 from assise.search.query import Answer, Request
 from assise.search.snippet import highlight
 from assise.wording import count_of, show_controls
@@ -168,7 +169,8 @@ def query(
     many queries go to --run; without --user or --tenant over all rows, with exact scores.
     """
     types = tables.split(",") if tables else None
-    search = open_project(context.obj.terminal, manifest, to).search
+    project = open_project(context.obj.terminal, manifest, to)
+    search = project.search
     if queries and run and text is None:
         ranked = Ranked(types, user, tenant, limit, match.value)
         context.obj.terminal.say(f"{write_runs(search, queries, run, ranked):,} rows ranked")
@@ -201,6 +203,9 @@ def query(
         more = "over " if found.estimated else ""
         raised = "; inexact, raised by a moment" if found.inexact else ""
         context.obj.terminal.say(f"{more}{hits} in {found.execution_time_ms:.0f} ms{raised}")
+        is_nobody = user is None and tenant is None and role is As.app
+        if is_nobody and not found.total and find_guards(project.manifest):
+            context.obj.terminal.say("nobody sees public rows alone: --user KEY, or --as admin")
     return 0
 
 

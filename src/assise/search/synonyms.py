@@ -47,8 +47,9 @@ def _read_file(file: Path, known: set[str]) -> list[Synonym]:
         content = file.read_bytes()
         text = content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise UsageError(
-            f"{file} cannot be read: {error}",
+            f"{file} cannot be read: {reason}",
             remedy="Put the file there, in UTF-8, or take it out of the manifest.",
         ) from error
     if len(content) > MAX_BYTES:
